@@ -1,0 +1,117 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types.
+const (
+	// ConditionReady on a DataSet: every matching pod has every item of its
+	// revision; on a Data: this pod has every item of its revision.
+	ConditionReady = "Ready"
+
+	// ConditionProgressing on a DataSet: Data are on their way to the update
+	// revision, or cannot get there (status False, with the reason).
+	ConditionProgressing = "Progressing"
+
+	// ConditionInjected on a DataSet: every matching pod carries the runtime.
+	ConditionInjected = "Injected"
+
+	// ConditionSourceDrifted on a DataSet: pods of the same revision hold
+	// different bytes for an item, so the source changed under a fixed version.
+	ConditionSourceDrifted = "SourceDrifted"
+)
+
+// Reasons of a DataSet's conditions.
+const (
+	// ReasonDelivered (Ready, Progressing): all pods have the update revision.
+	ReasonDelivered = "Delivered"
+	// ReasonDelivering (Ready, Progressing): some pods do not have their revision yet.
+	ReasonDelivering = "Delivering"
+	// ReasonDeliveryFailed (Ready, Progressing): at least one pod's item failed;
+	// the message repeats the first failure.
+	ReasonDeliveryFailed = "DeliveryFailed"
+	// ReasonNoPods (Ready): no pod matches spec.workloadSelector.
+	ReasonNoPods = "NoPods"
+	// ReasonPaused (Progressing): spec.paused holds the rollout.
+	ReasonPaused = "Paused"
+	// ReasonWithdrawing (Ready): the DataSet is being deleted with
+	// deletionPolicy Remove and pods still hold its items.
+	ReasonWithdrawing = "Withdrawing"
+	// ReasonAllInjected (Injected): every matching pod carries the runtime.
+	ReasonAllInjected = "AllInjected"
+	// ReasonPodsNotInjected (Injected): pods were created while the webhook was
+	// away, before the DataSet, or in a namespace that is opted out; restart them.
+	ReasonPodsNotInjected = "PodsNotInjected"
+	// ReasonInSync (SourceDrifted, status False): one digest per item and revision.
+	ReasonInSync = "InSync"
+	// ReasonDigestsDiffer (SourceDrifted, status True): more than one digest.
+	ReasonDigestsDiffer = "DigestsDiffer"
+)
+
+// Reasons of a Data's Ready condition that concern the pod as a whole. Where a
+// single item holds it back, the condition carries that item's reason.
+const (
+	// ReasonRuntimeNotConnected: the runtime has not reached the gateway.
+	ReasonRuntimeNotConnected = "RuntimeNotConnected"
+	// ReasonWithdrawn: the items were taken out of the view.
+	ReasonWithdrawn = "Withdrawn"
+)
+
+// Reasons of one item (Data.status.dataItemsStatus[].reason).
+const (
+	// ReasonWaiting: the item's turn has not come.
+	ReasonWaiting = "Waiting"
+	// ReasonDownloading: bytes are on their way.
+	ReasonDownloading = "Downloading"
+	// ReasonSharedDownload: another pod of the node downloads the same snapshot;
+	// this one waits for it.
+	ReasonSharedDownload = "SharedDownload"
+	// ReasonHookPending: the data is in the view; a hook waits for its container
+	// to run, or is running.
+	ReasonHookPending = "HookPending"
+	// ReasonNotFound: nothing is stored at remotePath.
+	ReasonNotFound = "NotFound"
+	// ReasonAccessDenied: the source refused the credentials.
+	ReasonAccessDenied = "AccessDenied"
+	// ReasonCredentialsMissing: the Secret or ConfigMap that the source names
+	// is not there, lacks a key, or was not mounted into this pod.
+	ReasonCredentialsMissing = "CredentialsMissing"
+	// ReasonSourceUnreachable: the source does not answer.
+	ReasonSourceUnreachable = "SourceUnreachable"
+	// ReasonThrottled: the source asked to slow down.
+	ReasonThrottled = "Throttled"
+	// ReasonSourceChanged: the source changed while it was read.
+	ReasonSourceChanged = "SourceChanged"
+	// ReasonSourceUnsupported: this runtime has no driver for dataSourceType.
+	ReasonSourceUnsupported = "SourceUnsupported"
+	// ReasonSourceMisconfigured: the source's settings contradict themselves or lack something.
+	ReasonSourceMisconfigured = "SourceMisconfigured"
+	// ReasonDigestMismatch: the bytes are not those that spec digest, or the
+	// source's own checksum, promises.
+	ReasonDigestMismatch = "DigestMismatch"
+	// ReasonInsufficientSpace: the store has no room for the item.
+	ReasonInsufficientSpace = "InsufficientSpace"
+	// ReasonInvalidPath: a remote name would leave the item's directory, or
+	// cannot be a file name here.
+	ReasonInvalidPath = "InvalidPath"
+	// ReasonPathConflict: two items want the same place in the view.
+	ReasonPathConflict = "PathConflict"
+	// ReasonHookFailed: a lifecycle hook failed; the message ends with its output.
+	ReasonHookFailed = "HookFailed"
+	// ReasonStoreFailed: reading or writing the store failed.
+	ReasonStoreFailed = "StoreFailed"
+)
+
+// Reasons of events.
+const (
+	// EventRevisionCreated (DataSet): the template changed.
+	EventRevisionCreated = "RevisionCreated"
+	// EventDelivered (DataSet): all pods have the update revision.
+	EventDelivered = "Delivered"
+	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
+	EventPodNotInjected = "PodNotInjected"
+	// EventItemFailed (Data's pod): an item failed.
+	EventItemFailed = "DataItemFailed"
+	// EventItemsDelivered (Data's pod): the pod has every item of a revision.
+	EventItemsDelivered = "DataDelivered"
+)

@@ -1,0 +1,211 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Data is what one pod should have of one DataSet, and what it has. Kuda makes
+// it; it goes with its pod.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=datas,categories=kuda
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Node",type=string,priority=1,JSONPath=`.status.nodeName`
+// +kubebuilder:printcolumn:name="Revision",type=string,priority=1,JSONPath=`.spec.revision`
+// +kubebuilder:printcolumn:name="Progress",type=string,priority=1,JSONPath=`.status.progress`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type Data struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What the pod should have. Written by the DataSet controller.
+	// +required
+	Spec DataSpec `json:"spec"`
+
+	// What it has. Written by the gateway from the runtime's reports.
+	// +optional
+	Status DataStatus `json:"status,omitzero"`
+}
+
+// DataSpec is what the pod should have.
+type DataSpec struct {
+	// The items.
+	// +required
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	DataItems []DataItem `json:"dataItems"`
+
+	// Where they come from.
+	// +required
+	DataSources DataSources `json:"dataSources"`
+
+	// Hooks of the DataSet as a whole.
+	// +optional
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
+
+	// The revision of the DataSet (a ControllerRevision's name) that these items are of.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+
+	// The pod's name.
+	// +optional
+	PodName string `json:"podName,omitempty"`
+
+	// The DataSet is being deleted with deletionPolicy Remove: the items are to
+	// be taken out of the pod's view.
+	// +optional
+	Withdraw bool `json:"withdraw,omitempty"`
+}
+
+// DataStatus is what the pod has.
+type DataStatus struct {
+	// The number of items.
+	// +optional
+	DataItems int32 `json:"dataItems"`
+
+	// How many are delivered: verified, in the view, hooks done.
+	// +optional
+	Success int32 `json:"success"`
+
+	// How many wait.
+	// +optional
+	Waiting int32 `json:"waiting"`
+
+	// How many are on their way, or in the view with a hook to run.
+	// +optional
+	Downloading int32 `json:"downloading"`
+
+	// How many failed.
+	// +optional
+	Failed int32 `json:"failed"`
+
+	// Success over dataItems, such as "1/1".
+	// +optional
+	Ready string `json:"ready,omitempty"`
+
+	// Bytes on disk over bytes to have, such as "42%".
+	// +optional
+	Progress string `json:"progress,omitempty"`
+
+	// The node that the pod runs on.
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
+
+	// The revision whose items the counts speak of; equal to spec.revision once
+	// the runtime has heard of it.
+	// +optional
+	ObservedRevision string `json:"observedRevision,omitempty"`
+
+	// The revision that the application sees.
+	// +optional
+	CurrentRevision string `json:"currentRevision,omitempty"`
+
+	// Each item.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	DataItemsStatus []DataItemStatus `json:"dataItemsStatus,omitempty"`
+
+	// Types: Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// DataItemStatus is the state of one item in one pod.
+type DataItemStatus struct {
+	// As in spec.
+	// +required
+	Name string `json:"name"`
+
+	// As in spec.
+	// +optional
+	// +default="default"
+	// +kubebuilder:default=default
+	Namespace string `json:"namespace"`
+
+	// The version that the phase speaks of.
+	// +optional
+	Version string `json:"version,omitempty"`
+
+	// waiting, downloading, success or failed. A failed item is tried again by
+	// itself when trying again can help.
+	// +optional
+	Phase DataPhase `json:"phase,omitempty"`
+
+	// Why it is in this phase: a documented CamelCase word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// The same for people; for a failure also what to do.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
+
+	// When work on this version began.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// When this version was delivered.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// Bytes on disk.
+	// +optional
+	Bytes int64 `json:"bytes,omitempty"`
+
+	// Bytes to have.
+	// +optional
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+
+	// The digest of what is on disk: sha256:... where one was asked for,
+	// else xxh3:....
+	// +optional
+	Digest string `json:"digest,omitempty"`
+
+	// Where the bytes came from: source, cache, node (another pod of the node
+	// had downloaded them) or peer.
+	// +optional
+	Origin DataOrigin `json:"origin,omitempty"`
+}
+
+// DataPhase is where an item is on its way.
+// +kubebuilder:validation:Enum=waiting;downloading;success;failed
+type DataPhase string
+
+// The phases of an item.
+const (
+	DataWaiting     DataPhase = "waiting"
+	DataDownloading DataPhase = "downloading"
+	DataSuccess     DataPhase = "success"
+	DataFailed      DataPhase = "failed"
+)
+
+// DataOrigin says where an item's bytes came from.
+// +kubebuilder:validation:Enum=source;cache;node;peer
+type DataOrigin string
+
+// The origins.
+const (
+	OriginSource DataOrigin = "source"
+	OriginCache  DataOrigin = "cache"
+	OriginNode   DataOrigin = "node"
+	OriginPeer   DataOrigin = "peer"
+)
+
+// DataList is a list of Data.
+//
+// +kubebuilder:object:root=true
+type DataList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Data `json:"items"`
+}

@@ -1,0 +1,315 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// DataSet says which data a group of pods needs, from where, and how changes
+// of it roll out.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=datasets,categories=kuda
+// +kubebuilder:printcolumn:name="DataItems",type=integer,JSONPath=`.status.dataItems`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.updateRevision`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name: must have at most 63 characters, because it becomes a label value on the pods' Data"
+type DataSet struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What is wanted.
+	// +required
+	Spec DataSetSpec `json:"spec"`
+
+	// What is.
+	// +optional
+	Status DataSetStatus `json:"status,omitzero"`
+}
+
+// DataSetSpec is what is wanted.
+type DataSetSpec struct {
+	// The labels that a pod of the same namespace must all carry to receive the
+	// data. Any workload kind will do: Deployment, StatefulSet, DaemonSet, Job,
+	// bare Pod. Pods that existed before the DataSet are counted in
+	// status.uninjectedReplicas until they are restarted.
+	// +required
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=32
+	WorkloadSelector map[string]string `json:"workloadSelector"`
+
+	// What each of those pods gets. A change of it makes a new revision.
+	// +required
+	Template DataTemplateSpec `json:"template"`
+
+	// How a new revision reaches running pods.
+	// +optional
+	// +kubebuilder:default={type: RollingUpdate}
+	UpdateStrategy UpdateStrategy `json:"updateStrategy,omitzero"`
+
+	// Holds a rollout where it is: no further pod is moved to the update
+	// revision until this is false again. New pods get the stable revision.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+
+	// How many old revisions are kept for history and rollback.
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
+
+	// Whether the application's containers start only when their data is in
+	// place (WaitForData) or at once (Immediately).
+	// +optional
+	// +kubebuilder:default=WaitForData
+	StartPolicy StartPolicy `json:"startPolicy,omitempty"`
+
+	// What happens in running pods when the DataSet is deleted: they keep what
+	// they have (Retain), or it is taken out of their view (Remove).
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// DataTemplateSpec is what each pod gets; one revision is one value of it.
+//
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'hdfs' || has(self.dataSources.hdfs))",message="dataItems: an item has dataSourceType hdfs; describe that source in dataSources.hdfs"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'alluxio' || has(self.dataSources.alluxio))",message="dataItems: an item has dataSourceType alluxio; describe that source in dataSources.alluxio"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'minio' || has(self.dataSources.minio))",message="dataItems: an item has dataSourceType minio; describe that source in dataSources.minio"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'ceph' || has(self.dataSources.ceph))",message="dataItems: an item has dataSourceType ceph; describe that source in dataSources.ceph"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 's3' || has(self.dataSources.s3))",message="dataItems: an item has dataSourceType s3; describe that source in dataSources.s3"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'http' || has(self.dataSources.http))",message="dataItems: an item has dataSourceType http; describe that source in dataSources.http"
+type DataTemplateSpec struct {
+	// The files and directory trees to deliver. The pair of namespace and name
+	// is unique.
+	// +required
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	DataItems []DataItem `json:"dataItems"`
+
+	// The storage systems that the items come from, keyed by dataSourceType.
+	// +required
+	DataSources DataSources `json:"dataSources"`
+
+	// Hooks of the DataSet as a whole, run once per change, after those of its items.
+	// +optional
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
+}
+
+// DataItem is one file or directory tree.
+//
+// +kubebuilder:validation:XValidation:rule="!self.localPath.split('/').exists(s, s == '..' || s == '.')",message="localPath: must not contain the segments . or .."
+// +kubebuilder:validation:XValidation:rule="self.localPath.matches('[^/]')",message="localPath: must name a place below the data directory, such as model/weights"
+type DataItem struct {
+	// Unique among the items of the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// A word that groups items; not a Kubernetes namespace.
+	// +optional
+	// +default="default"
+	// +kubebuilder:default=default
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Namespace string `json:"namespace"`
+
+	// The path on the source: an object, a file, or a directory (prefix). In an
+	// object store it is a key or a prefix; a leading slash has no meaning there.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	RemotePath string `json:"remotePath"`
+
+	// Where the application finds it, below the data directory (/kuda/data
+	// unless the installation says otherwise): conf/app.conf and /conf/app.conf
+	// both are /kuda/data/conf/app.conf.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	LocalPath string `json:"localPath"`
+
+	// The version of the data. It is a name: data is downloaded again when it
+	// changes, and what is stored under a version must not.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Version string `json:"version"`
+
+	// Which of dataSources it comes from.
+	// +required
+	DataSourceType DataSourceType `json:"dataSourceType"`
+
+	// Hooks of this item.
+	// +optional
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
+
+	// The digest that the bytes must have, sha256:<64 hex digits>. Of a file it
+	// is the SHA-256 of its bytes; of a tree that of its listing, one line
+	// "<sha256 of the file>  <path>\n" per file, sorted by path (what
+	// "find -type f | sort | xargs sha256sum" prints, without leading "./").
+	// +optional
+	// +kubebuilder:validation:Pattern=`^sha256:[a-f0-9]{64}$`
+	Digest string `json:"digest,omitempty"`
+
+	// Permission bits of every file of the item, such as 0755 (493) for
+	// executables. Without it files are 0644, or what the source records.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=511
+	Mode *int32 `json:"mode,omitempty"`
+
+	// Only files of a tree that match one of these patterns are delivered;
+	// * stays within a path segment, ** crosses them. Empty: all.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Include []string `json:"include,omitempty"`
+
+	// Files of a tree that match one of these patterns are left out; wins over include.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Exclude []string `json:"exclude,omitempty"`
+
+	// The container in which exec hooks run; without it the pod's first.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Container string `json:"container,omitempty"`
+}
+
+// UpdateStrategy says how a new revision reaches running pods.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.rollingUpdate) || self.type == 'RollingUpdate'",message="rollingUpdate: goes with type RollingUpdate only"
+type UpdateStrategy struct {
+	// RollingUpdate moves running pods step by step, in place, without a
+	// restart; OnDelete gives the new revision to new pods only.
+	// +optional
+	// +kubebuilder:default=RollingUpdate
+	Type UpdateStrategyType `json:"type,omitempty"`
+
+	// How the pods are moved.
+	// +optional
+	RollingUpdate *RollingUpdate `json:"rollingUpdate,omitempty"`
+}
+
+// RollingUpdate says how many pods are moved at a time, and how far.
+type RollingUpdate struct {
+	// How many pods may be without a complete delivery of their revision at the
+	// same time because of the rollout, as a number or a percentage of the
+	// pods, rounded up; at least one.
+	// +optional
+	// +kubebuilder:default="25%"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable: must be a number of at least 1, or a percentage from 1% to 100%"
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+
+	// How many pods stay on the stable revision, as a number or a percentage of
+	// the pods, rounded up.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",message="partition: must be a number of at least 0, or a percentage from 0% to 100%"
+	Partition *intstr.IntOrString `json:"partition,omitempty"`
+}
+
+// UpdateStrategyType names an update strategy.
+// +kubebuilder:validation:Enum=RollingUpdate;OnDelete
+type UpdateStrategyType string
+
+// The update strategies.
+const (
+	RollingUpdateStrategyType UpdateStrategyType = "RollingUpdate"
+	OnDeleteStrategyType      UpdateStrategyType = "OnDelete"
+)
+
+// StartPolicy says what the application's start waits for.
+// +kubebuilder:validation:Enum=WaitForData;Immediately
+type StartPolicy string
+
+// The start policies.
+const (
+	StartPolicyWaitForData StartPolicy = "WaitForData"
+	StartPolicyImmediately StartPolicy = "Immediately"
+)
+
+// DeletionPolicy says what becomes of delivered data when its DataSet is deleted.
+// +kubebuilder:validation:Enum=Retain;Remove
+type DeletionPolicy string
+
+// The deletion policies.
+const (
+	DeletionPolicyRetain DeletionPolicy = "Retain"
+	DeletionPolicyRemove DeletionPolicy = "Remove"
+)
+
+// DataSetStatus is what is.
+type DataSetStatus struct {
+	// The number of items in the template.
+	// +optional
+	DataItems int32 `json:"dataItems"`
+
+	// The number of matching pods that carry the runtime.
+	// +optional
+	Replicas int32 `json:"replicas"`
+
+	// How many of them have every item of the revision they are to have.
+	// +optional
+	Success int32 `json:"success"`
+
+	// Success over replicas, such as "3/4".
+	// +optional
+	Ready string `json:"ready,omitempty"`
+
+	// How many of them have every item of the update revision.
+	// +optional
+	UpdatedReplicas int32 `json:"updatedReplicas"`
+
+	// How many of them lack something of the revision they are to have.
+	// +optional
+	UnavailableReplicas int32 `json:"unavailableReplicas"`
+
+	// The number of matching pods without the runtime: they were created before
+	// the DataSet, or while the webhook was away. Restart them.
+	// +optional
+	UninjectedReplicas int32 `json:"uninjectedReplicas"`
+
+	// The generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// The stable revision (a ControllerRevision's name): what new pods get while
+	// a rollout runs.
+	// +optional
+	CurrentRevision string `json:"currentRevision,omitempty"`
+
+	// The revision of the template as it is now.
+	// +optional
+	UpdateRevision string `json:"updateRevision,omitempty"`
+
+	// Types: Ready, Progressing, Injected, SourceDrifted.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// DataSetList is a list of DataSets.
+//
+// +kubebuilder:object:root=true
+type DataSetList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []DataSet `json:"items"`
+}

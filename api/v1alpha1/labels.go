@@ -1,0 +1,48 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+const (
+	// LabelDataSet names the DataSet that a Data or a ControllerRevision belongs to.
+	LabelDataSet = "kuda.io/dataset"
+
+	// LabelPod names the pod that a Data belongs to. A pod name longer than a
+	// label value may be (63 characters) is cut and ends in a hash; the full
+	// name is in Data.spec.podName.
+	LabelPod = "kuda.io/pod"
+
+	// LabelPodUID carries the UID of the pod that a Data belongs to.
+	LabelPodUID = "kuda.io/pod-uid"
+
+	// LabelInjection on a namespace says how Kuda treats the namespace's pods:
+	// InjectionRequired or InjectionDisabled; without it pods that match a
+	// DataSet are injected, and admitted unchanged while the webhook is away.
+	// On a pod only InjectionDisabled has a meaning.
+	LabelInjection = "kuda.io/injection"
+
+	// InjectionRequired refuses pods while the webhook cannot be reached.
+	InjectionRequired = "required"
+	// InjectionDisabled leaves a namespace, or one pod, alone.
+	InjectionDisabled = "disabled"
+
+	// AnnotationInjected is set on injected pods; its value is the
+	// comma-separated, sorted list of the DataSets that matched at admission.
+	AnnotationInjected = "kuda.io/injected"
+
+	// AnnotationStore is set on injected pods: StoreNode or StorePod.
+	AnnotationStore = "kuda.io/store"
+
+	// StoreNode is the store shared by the pods of a namespace on a node (hostPath).
+	StoreNode = "node"
+	// StorePod is the store private to one pod (emptyDir).
+	StorePod = "pod"
+
+	// AnnotationChangeCause, set by the user on a DataSet, is copied to the
+	// revision it leads to (the convention of kubectl rollout history).
+	AnnotationChangeCause = "kubernetes.io/change-cause"
+
+	// FinalizerWithdraw keeps a DataSet with deletionPolicy Remove until its
+	// items are out of every pod's view.
+	FinalizerWithdraw = "kuda.io/withdraw"
+)

@@ -1,0 +1,3 @@
+module github.com/kuda-io/kuda/hack/cluster/build/pause
+
+go 1.26.0

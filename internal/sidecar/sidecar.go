@@ -1,0 +1,73 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+// Names in the pod.
+const (
+	// ContainerName of the runtime; it is the first init container.
+	ContainerName = "kuda-runtime"
+	// VolumeStore is the volume with snapshots and views.
+	VolumeStore = "kuda-store"
+	// VolumeToken is the projected service-account token for the gateway.
+	VolumeToken = "kuda-token"
+	// VolumeSecretPrefix and VolumeCAPrefix begin the names of the volumes of
+	// the Secrets and ConfigMaps that sources refer to; a hash of the object's
+	// name follows.
+	VolumeSecretPrefix = "kuda-secret-"
+	VolumeCAPrefix     = "kuda-ca-"
+
+	// TokenAudience is the audience of the runtime's token.
+	TokenAudience = "kuda.io"
+)
+
+// Paths in the runtime's container.
+const (
+	// StoreRoot is where VolumeStore is mounted.
+	StoreRoot = "/var/lib/kuda"
+	// TokenPath is the token's file.
+	TokenDir  = "/var/run/kuda/token"
+	TokenPath = TokenDir + "/token"
+	// SecretsDir has one directory per mounted Secret, by its name.
+	SecretsDir = "/var/run/kuda/secrets"
+	// CADir has one directory per mounted ConfigMap of certificates, by its name.
+	CADir = "/var/run/kuda/ca"
+)
+
+// ViewSubPathExpr is the place of a pod's view below the store's root, as the
+// subPathExpr of the application's mounts; EnvPodUID must be defined in each
+// container that uses it.
+const ViewSubPathExpr = "pods/$(" + EnvPodUID + ")/view"
+
+// Environment variables. EnvPodUID is defined in every container of the pod,
+// the others in the runtime's only.
+const (
+	EnvPodName      = "KUDA_POD_NAME"
+	EnvPodNamespace = "KUDA_POD_NAMESPACE"
+	EnvPodUID       = "KUDA_POD_UID"
+	EnvNodeName     = "KUDA_NODE_NAME"
+	// EnvDataSets lists the DataSets that matched at admission, comma-separated.
+	EnvDataSets = "KUDA_DATASETS"
+	// EnvWaitFor lists those of EnvDataSets that the application's start waits for.
+	EnvWaitFor = "KUDA_WAIT_FOR"
+	// EnvGatewayAddress is the gateway's host:port.
+	EnvGatewayAddress = "KUDA_GATEWAY_ADDRESS"
+	// EnvGatewayCA holds the certificates (PEM) that the gateway is checked
+	// against until it announces newer ones.
+	EnvGatewayCA = "KUDA_GATEWAY_CA"
+	// EnvServerPort is the port of the runtime's local API.
+	EnvServerPort = "KUDA_SERVER_PORT"
+	// EnvLogLevel is the runtime's log verbosity, 0 to 2.
+	EnvLogLevel = "KUDA_LOG_LEVEL"
+)
+
+// Endpoints of the runtime's local API.
+const (
+	PathHealthz = "/healthz"
+	// PathReadyz answers 200 once everything in EnvWaitFor is in place, or will
+	// never come; it is the startup probe that gates the application.
+	PathReadyz  = "/readyz"
+	PathMetrics = "/metrics"
+	// PathData answers what is delivered; with ?watch=true it streams changes.
+	PathData = "/v1/data"
+)
