@@ -39,6 +39,7 @@ type DataSpec struct {
 	// +listType=map
 	// +listMapKey=namespace
 	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
 	DataItems []DataItem `json:"dataItems"`
 
 	// Where they come from.

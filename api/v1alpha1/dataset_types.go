@@ -95,7 +95,7 @@ type DataTemplateSpec struct {
 	// +listMapKey=namespace
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=128
 	DataItems []DataItem `json:"dataItems"`
 
 	// The storage systems that the items come from, keyed by dataSourceType.
@@ -109,7 +109,7 @@ type DataTemplateSpec struct {
 
 // DataItem is one file or directory tree.
 //
-// +kubebuilder:validation:XValidation:rule="!self.localPath.split('/').exists(s, s == '..' || s == '.')",message="localPath: must not contain the segments . or .."
+// +kubebuilder:validation:XValidation:rule="!self.localPath.matches('(^|/)[.][.]?(/|$)')",message="localPath: must not contain the segments . or .."
 // +kubebuilder:validation:XValidation:rule="self.localPath.matches('[^/]')",message="localPath: must name a place below the data directory, such as model/weights"
 type DataItem struct {
 	// Unique among the items of the same namespace.
@@ -138,7 +138,7 @@ type DataItem struct {
 	// both are /kuda/data/conf/app.conf.
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:MaxLength=512
 	LocalPath string `json:"localPath"`
 
 	// The version of the data. It is a name: data is downloaded again when it

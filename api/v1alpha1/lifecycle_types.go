@@ -22,7 +22,7 @@ type Lifecycle struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.exec) != has(self.httpGet)",message="set exactly one of exec and httpGet"
 // +kubebuilder:validation:XValidation:rule="!has(self.exec) || (has(self.exec.command) && self.exec.command.size() > 0)",message="exec.command: must have at least one word"
-// +kubebuilder:validation:XValidation:rule="!has(self.httpGet) || !has(self.httpGet.host) || self.httpGet.host in ['', 'localhost', '127.0.0.1']",message="httpGet.host: leave it out; hooks call the pod's own containers"
+// +kubebuilder:validation:XValidation:rule="!has(self.httpGet) || !has(self.httpGet.host) || self.httpGet.host.size() == 0",message="httpGet.host: leave it out; hooks call the pod's own containers"
 // +kubebuilder:validation:XValidation:rule="!has(self.httpGet) || type(self.httpGet.port) == int",message="httpGet.port: must be a number"
 type LifecycleHandler struct {
 	// Runs a command in a container of the pod (the item's container, or the
