@@ -1,0 +1,23 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package store keeps snapshots: the bytes of one item at one version, complete
+// and verified, with a manifest. It is shared by the runtimes of a node (or
+// private to one pod) and needs nothing but a directory:
+//
+//	snapshots/<id>/manifest.json   what the snapshot holds; complete once <id>/ exists
+//	snapshots/<id>/data/           the files
+//	snapshots/<id>.partial/        a download on its way: data/ and a journal
+//	locks/<id>.writer              locked by the process that downloads
+//	locks/<id>.lease               locked, shared, by everyone who uses the snapshot
+//	trash/                         what is being deleted
+//
+// Nobody runs the store. Its rules are held by flock(2), which the kernel
+// releases when a holder dies, and by rename(2): a snapshot appears as a whole
+// after everything in it was flushed to the disk once, and disappears as a
+// whole. A process may be killed at any instruction; the next one goes on from
+// the journal.
+//
+// The package knows neither Kubernetes nor sources. The transfer package fills
+// it, the agent holds leases and publishes views from it.
+package store

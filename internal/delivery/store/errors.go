@@ -1,0 +1,51 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotStored: there is no complete snapshot of that name.
+	ErrNotStored = errors.New("not in the store")
+	// ErrDamaged: a snapshot's files are not those of its manifest. It was moved
+	// aside; deliver it again.
+	ErrDamaged = errors.New("damaged in the store")
+	// ErrStore: reading or writing the store failed. Every error of this package
+	// other than the above, the context's and *InsufficientSpaceError matches it.
+	ErrStore = errors.New("store failed")
+)
+
+// InsufficientSpaceError tells that the store has no room, even after
+// everything that nobody uses was evicted.
+type InsufficientSpaceError struct {
+	// Needed is how many bytes are to be written.
+	Needed int64
+	// Free is how many bytes may be.
+	Free int64
+	// Quota tells that the store's quota is the limit, not the file system.
+	Quota bool
+}
+
+// Error names the numbers and the way out.
+func (e *InsufficientSpaceError) Error() string {
+	if e.Quota {
+		return fmt.Sprintf("insufficient space: %d bytes needed, %d left of the store's quota; raise the quota or remove items", e.Needed, e.Free)
+	}
+	return fmt.Sprintf("insufficient space: %d bytes needed, %d free in the store's file system; make room on the node or remove items", e.Needed, e.Free)
+}
+
+// storeError is an error with ErrStore behind it.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string        { return e.err.Error() }
+func (e *storeError) Unwrap() error        { return e.err }
+func (e *storeError) Is(target error) bool { return target == ErrStore }
+
+// failf formats an error that matches ErrStore.
+func failf(format string, args ...any) error {
+	return &storeError{fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,73 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+)
+
+// Source is one storage system, seen through one driver. It is safe for use by
+// several goroutines.
+type Source interface {
+	// Identity names the storage system and the part of it that paths are
+	// relative to, such as "s3://minio:9000/models". It is the same for every
+	// process that reads the same data, whatever its credentials.
+	Identity() string
+
+	// List yields the files at path: one entry with the Path "" when path
+	// itself is a file, else every file of the tree below it, in an order that
+	// does not change from call to call. It holds no more than a page in
+	// memory, and ends after the first error it yields. A path at which nothing
+	// is stored yields ErrNotFound. Names are passed on as the storage system
+	// has them: a caller checks them (CheckPath) before it uses them.
+	List(ctx context.Context, path string) iter.Seq2[Entry, error]
+
+	// Open opens length bytes of an entry from offset on, of the very object
+	// that was listed: when the object is no longer the one that e.Identity
+	// names, it fails with ErrChanged. The reader yields exactly length bytes
+	// and then io.EOF, or an error: a body that is cut short is an error of the
+	// class ErrTemporary, never an early EOF. Cancelling ctx ends the reading
+	// too. An entry with NoRanges is opened only as a whole.
+	Open(ctx context.Context, e Entry, offset, length int64) (io.ReadCloser, error)
+
+	// Close frees idle connections.
+	Close() error
+}
+
+// Entry is one file as a source lists it.
+type Entry struct {
+	// Path is slash-separated and relative to the listed path; "" when that
+	// path is the file itself.
+	Path string
+	// Key is what the driver opens the file by. Only the driver reads it.
+	Key string
+	// Size in bytes.
+	Size int64
+	// Identity changes whenever the bytes do.
+	Identity Identity
+	// Mode has the permission bits where the source records them, else 0.
+	Mode fs.FileMode
+	// Checksum is what the source promises about the bytes, "sha256:<hex>", or "".
+	Checksum string
+	// Link is the target where the file is a symbolic link, else "".
+	Link string
+	// NoRanges tells that the source can deliver the file only from its start
+	// to its end.
+	NoRanges bool
+}
+
+// Identity names one immutable state of a file: an ETag, a version, or a
+// modification time and length. Identities are compared for equality only. One
+// that begins with "W/" is weak: equal weak identities do not prove equal
+// bytes, so ranges read under it are never joined.
+type Identity string
+
+// Strong tells whether equal identities prove equal bytes.
+func (i Identity) Strong() bool {
+	return i != "" && !strings.HasPrefix(string(i), "W/")
+}

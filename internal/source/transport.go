@@ -1,0 +1,75 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+)
+
+// TransportConfig describes how an HTTP server is reached.
+type TransportConfig struct {
+	// CAFile has the certificates (PEM) that the server's is checked against;
+	// "" for the system's.
+	CAFile string
+	// CAName is what messages call CAFile, such as `ConfigMap "ca", key ca.crt`.
+	CAName string
+	// Proxy is the URL of an HTTP proxy, "" for none.
+	Proxy string
+}
+
+// NewTransport returns a transport for moving large bodies over several
+// connections: HTTP/1.1 only (one connection of HTTP/2 would be shared by all
+// ranges), large buffers, no transparent decompression. There is no limit on
+// the time a body takes; a watchdog on progress is the retry package's.
+func NewTransport(c TransportConfig) (*http.Transport, error) {
+	t := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       30 * time.Second,
+		ReadBufferSize:        64 << 10,
+		DisableCompression:    true,
+		Protocols:             new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	if c.Proxy != "" {
+		proxy, err := url.Parse(c.Proxy)
+		if err != nil || proxy.Host == "" {
+			return nil, &Error{Op: "reading the settings", Class: ErrMisconfigured,
+				Err: fmt.Errorf("proxy %q is not a URL such as http://host:port", c.Proxy)}
+		}
+		t.Proxy = http.ProxyURL(proxy)
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, &Error{Op: "reading the certificates", Class: ErrCredentials,
+				Err: fmt.Errorf("%s is missing, or not mounted; add it: %w", c.CAName, err)}
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, &Error{Op: "reading the certificates", Class: ErrMisconfigured,
+				Err: fmt.Errorf("%s holds no certificate in PEM", c.CAName)}
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return t, nil
+}
+
+func inode(info fs.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Ino
+	}
+	return 0
+}
