@@ -1,0 +1,131 @@
+# Copyright The Kuda Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What is expensive and does not depend on this clone is kept here, by version.
+export KUDA_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/kuda
+
+VERSION  ?= v0.1.0
+BUILD    := $(CURDIR)/build
+BIN      := $(BUILD)/bin
+IMAGES   := $(BUILD)/images
+CLUSTER  := $(BIN)/kuda-cluster
+TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
+GO_FLAGS := -trimpath -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
+RESULTS  := $(BUILD)/test
+GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
+BINARIES := kuda-manager kuda-webhook kuda-runtime
+
+# The packages with tests that need a real API server or storage server.
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false
+
+##@ Start here
+
+.PHONY: demo
+demo: ## Run the main job on a real cluster on this machine: build, start, deliver, change a version
+	hack/demo.sh
+
+.PHONY: test
+test: ## Pass all tests: unit, checks of the tree, integration, end to end (root)
+	rm -rf $(RESULTS)
+	$(MAKE) unit verify integration e2e
+	hack/summary.sh $(RESULTS)
+
+.PHONY: clean
+clean: cluster-down ## Stop the development cluster and remove what was built in this clone
+	rm -rf $(BUILD)
+
+##@ Build
+
+.PHONY: build
+build: ## Build Kuda's binaries into build/bin
+	@mkdir -p $(BIN)
+	go build $(GO_FLAGS) -o $(BIN)/ $(addprefix ./cmd/,$(BINARIES))
+
+.PHONY: images
+images: build $(CLUSTER) ## Build Kuda's container images into build/images
+	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
+
+.PHONY: generate
+generate: tools ## Generate deep copies, CRDs, protocol code and install/kuda.yaml
+	PATH=$(TOOLS):$$PATH hack/generate.sh
+
+##@ Test
+
+.PHONY: unit
+unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
+	$(call GOTEST,unit) ./...
+	cd hack/cluster && $(call GOTEST,unit-cluster) ./...
+
+.PHONY: integration
+integration: cluster-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
+	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio; \
+	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION)
+
+.PHONY: e2e
+e2e: images cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
+	hack/e2e.sh
+
+.PHONY: verify
+verify: tools ## Check generated files, formatting, lint and import rules
+	PATH=$(TOOLS):$$PATH hack/verify.sh
+
+.PHONY: lint
+lint: tools ## Run the linters
+	$(TOOLS)/golangci-lint run ./...
+	cd hack/cluster && $(TOOLS)/golangci-lint run --config ../../.golangci.yaml ./...
+
+##@ Development cluster
+
+$(CLUSTER): $(shell find hack/cluster -name '*.go' -o -name 'go.*' 2>/dev/null)
+	@mkdir -p $(BIN)
+	cd hack/cluster && go build -trimpath -o $@ .
+
+.PHONY: cluster-build
+cluster-build: $(CLUSTER) ## Build Kubernetes and the storage servers into the cache (once)
+	$(CLUSTER) build
+
+.PHONY: cluster
+cluster: cluster-build ## Start a real three-node Kubernetes cluster on this machine (root)
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(CLUSTER) ## Stop it and leave nothing behind
+	$(CLUSTER) down
+
+.PHONY: install
+install: images ## Load the images into the development cluster and install Kuda there
+	hack/install.sh
+
+##@ Tools
+
+.PHONY: tools
+tools: $(TOOLS)/.done ## Build the pinned tools into the cache (once)
+
+$(TOOLS)/gotestsum:
+	@mkdir -p $(TOOLS)
+	cd hack/tools && go build -trimpath -o $(TOOLS)/ gotest.tools/gotestsum
+
+$(TOOLS)/.done:
+	@echo "building the tools (once, a few minutes)"
+	@mkdir -p $(TOOLS)
+	cd hack/tools && go build -trimpath -o $(TOOLS)/ tool
+	cd hack/tools/lint && go build -trimpath -o $(TOOLS)/ tool
+	@touch $@
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
+	  /^[a-zA-Z0-9_-]+:.*?##/ {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: print-tools
+print-tools:
+	@echo $(TOOLS)

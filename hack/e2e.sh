@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Copyright The Kuda Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the end-to-end tests. By default on the development cluster, which make
+# has started, with MinIO beside it. Arguments go to go test: -run, -count, ...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cluster=$PWD/build/bin/kuda-cluster
+eval "$("$cluster" env)"
+nginx=build/images/nginx.tar
+"$cluster" image nginx -o "$nginx" --ref nginx:1.14.2
+hack/install.sh
+mkdir -p build/test
+export KUDA_CLUSTER=$cluster KUDA_CACHE=${KUDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kuda}
+tools=$(make -s print-tools)
+exec "$tools/gotestsum" --format testname --jsonfile build/test/e2e.json -- \
+  -count=1 -tags e2e -timeout 40m ./test/e2e/... "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Copyright The Kuda Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Generates everything that is generated, in place. The pinned tools are on PATH
+# (make generate puts them there).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+controller-gen object:headerFile=hack/boilerplate/boilerplate.go.txt paths=./api/...
+controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=deploy/base/crd
+(cd proto && buf lint && buf generate)
+kustomize build deploy/default > install/kuda.yaml

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Copyright The Kuda Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# images.sh BIN_DIR OUT_DIR: packs Kuda's static binaries, and those of the
+# examples and the end-to-end tests, as images without a base (archives that
+# "kuda-cluster image load" takes). VERSION is their tag.
+set -euo pipefail
+bin=${1:?usage: images.sh BIN_DIR OUT_DIR} out=${2:?OUT_DIR is missing} version=${VERSION:?}
+cd "$(dirname "$0")/.."
+mkdir -p "$out"
+
+pack() { # image binary user
+  "$bin/kuda-cluster" image build --ref "kuda-io/$1:$version" --binary "$2" --user "$3" -o "$out/$1.tar"
+}
+for name in kuda-manager kuda-webhook kuda-runtime; do pack "$name" "$bin/$name" 65532:65532; done
+
+go build -trimpath -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server
+go build -trimpath -ldflags "-s -w" -o "$bin/e2e-app" ./test/e2e/app
+pack example-model-server "$bin/example-model-server" 65532:65532
+pack e2e-app "$bin/e2e-app" 65532:65532

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Copyright The Kuda Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Checks the tree without changing it: what is generated is up to date (it is
+# generated again in a copy and compared), code is formatted, the linters and
+# the import rules hold, go.mod is tidy.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+step() { printf '== %s\n' "$*"; }
+fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
+
+step "generated files"
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do
+  if [ -e "$f" ]; then printf '%s\0' "$f"; fi
+done | tar -c --null -T - | tar -x -C "$copy"
+"$copy/hack/generate.sh"
+for path in api deploy/base/crd internal/gen install; do
+  diff -ru "$path" "$copy/$path" || fail "$path is not what \"make generate\" makes: run it and commit the result"
+done
+
+step "formatting"
+unformatted=$(git ls-files '*.go' | xargs gofmt -l)
+[ -z "$unformatted" ] || fail "run gofmt -w on: $unformatted"
+
+step "go.mod"
+(cd "$copy" && go mod tidy -diff) || fail "go.mod is not tidy: run go mod tidy"
+(cd "$copy/hack/cluster" && go mod tidy -diff) || fail "hack/cluster/go.mod is not tidy: run go mod tidy there"
+if grep -q 'k8s.io/kubernetes ' go.mod; then fail "the main module must stay free of k8s.io/kubernetes"; fi
+
+step "linters and import rules"
+golangci-lint run ./... || fail "see the linter's findings above"
+(cd hack/cluster && golangci-lint run --config ../../.golangci.yaml ./...) || fail "see the linter's findings above (hack/cluster)"
+
+step "headers"
+while IFS= read -r f; do
+  head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$f lacks the licence header"
+done < <(git ls-files '*.go' '*.sh' Makefile | grep -v '^internal/gen/')
+
+[ "$failed" = 0 ] && echo "verify: all checks passed"
+exit "$failed"
