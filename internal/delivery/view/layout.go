@@ -1,0 +1,175 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// node is a place in the wanted layout: a link into a DataSet's current tree,
+// or a real directory that items of several DataSets may share.
+type node struct {
+	target   string
+	children map[string]*node
+}
+
+// layout makes a trie of the links that the DataSets want. Conflicts have been
+// refused before.
+func layout(links map[string][]string) *node {
+	root := &node{children: map[string]*node{}}
+	for ds, paths := range links {
+		for _, p := range paths {
+			at := root
+			for s := range strings.SplitSeq(path.Dir(p), "/") {
+				if s == "." {
+					continue
+				}
+				next := at.children[s]
+				if next == nil {
+					next = &node{children: map[string]*node{}}
+					at.children[s] = next
+				}
+				at = next
+			}
+			up := strings.Repeat("../", strings.Count(p, "/"))
+			at.children[path.Base(p)] = &node{target: up + controlDir + "/" + ds + "/" + p}
+		}
+	}
+	return root
+}
+
+// apply makes the real directory dir look like want. Every path that the old
+// and the new layout share resolves at every moment: what changes its kind is
+// exchanged with its replacement in one step.
+func (v *View) apply(dir string, want *node) error {
+	have, err := v.readDir(dir)
+	if err != nil {
+		return err
+	}
+	kinds := make(map[string]fs.FileMode, len(have))
+	for _, e := range have {
+		kinds[e.Name()] = e.Type()
+	}
+	names := make([]string, 0, len(want.children))
+	for name := range want.children {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		kind, exists := kinds[name]
+		if err := v.place(path.Join(dir, name), want.children[name], kind, exists); err != nil {
+			return err
+		}
+	}
+	for name := range kinds {
+		if want.children[name] == nil && (dir != "." || name != controlDir) {
+			if err := v.root.RemoveAll(path.Join(dir, name)); err != nil {
+				return fmt.Errorf("taking %s out of the view: %w", path.Join(dir, name), err)
+			}
+		}
+	}
+	return nil
+}
+
+func (v *View) place(p string, n *node, kind fs.FileMode, exists bool) error {
+	switch {
+	case !exists && n.children == nil:
+		return v.root.Symlink(n.target, p)
+	case !exists:
+		if err := v.root.Mkdir(p, 0o755); err != nil {
+			return err
+		}
+		return v.apply(p, n)
+	case n.children != nil && kind.IsDir():
+		return v.apply(p, n)
+	case n.children == nil && kind == fs.ModeSymlink:
+		if target, err := v.root.Readlink(p); err == nil && target == n.target {
+			return nil
+		}
+	}
+	return v.replace(p, n)
+}
+
+// replace exchanges whatever is at p with what is wanted there.
+func (v *View) replace(p string, n *node) error {
+	tmp := v.temp()
+	var err error
+	if n.children == nil {
+		err = v.root.Symlink(n.target, tmp)
+	} else if err = v.root.Mkdir(tmp, 0o755); err == nil {
+		err = v.apply(tmp, n)
+	}
+	if err != nil {
+		return fmt.Errorf("building %s beside the view: %w", p, err)
+	}
+	if err := v.exchange(tmp, p); err != nil {
+		return fmt.Errorf("exchanging %s: %w", p, err)
+	}
+	return v.root.RemoveAll(tmp)
+}
+
+func (v *View) exchange(a, b string) error {
+	da, err := v.root.Open(path.Dir(a))
+	if err != nil {
+		return err
+	}
+	defer da.Close()
+	db, err := v.root.Open(path.Dir(b))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return unix.Renameat2(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b), unix.RENAME_EXCHANGE)
+}
+
+// setLink points the link at p to target, in one step.
+func (v *View) setLink(p, target string) error {
+	tmp := v.temp()
+	if err := v.root.Symlink(target, tmp); err != nil {
+		return err
+	}
+	if err := v.root.Rename(tmp, p); err != nil {
+		return err
+	}
+	return v.syncDir(path.Dir(p))
+}
+
+func (v *View) readDir(dir string) ([]fs.DirEntry, error) {
+	d, err := v.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1)
+}
+
+func (v *View) syncDir(dir string) error {
+	d, err := v.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// temp names a new place for what is to be renamed; Open removes leftovers.
+func (v *View) temp() string {
+	v.temps++
+	return fmt.Sprintf("%s/%s%d", controlDir, tempPrefix, v.temps)
+}
+
+func removeIfExists(root *os.Root, p string) error {
+	if err := root.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+func (v *View) load() error {
+	if err := v.root.MkdirAll(treesDir, 0o755); err != nil {
+		return err
+	}
+	control, err := v.readDir(controlDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range control {
+		if strings.HasPrefix(e.Name(), tempPrefix) {
+			if err := v.root.RemoveAll(path.Join(controlDir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	names, err := v.readDir(treesDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		if err := v.loadSet(e.Name()); err != nil {
+			return fmt.Errorf("DataSet %s: %w", e.Name(), err)
+		}
+	}
+	return v.relink(nil)
+}
+
+func (v *View) loadSet(name string) error {
+	dir := path.Join(treesDir, name)
+	entries, err := v.readDir(dir)
+	if err != nil {
+		return err
+	}
+	s := &set{trees: map[uint64]*tree{}}
+	for _, e := range entries {
+		n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), metaSuffix), 10, 64)
+		if err != nil {
+			continue
+		}
+		s.last = max(s.last, n)
+		if e.IsDir() {
+			if t, err := v.loadTree(name, n); err == nil {
+				s.trees[n] = t
+			}
+		}
+	}
+	s.current = v.linked(path.Join(controlDir, name), s)
+	s.previous = v.linked(path.Join(dir, previousLink), s)
+	if s.previous == s.current || s.current == 0 {
+		s.previous = 0
+	}
+	if s.current == 0 {
+		if err := removeIfExists(v.root, path.Join(controlDir, name)); err != nil {
+			return err
+		}
+	}
+	for _, e := range entries {
+		n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), metaSuffix), 10, 64)
+		if keep := err == nil && s.trees[n] != nil; keep || e.Name() == previousLink {
+			continue
+		}
+		if err := v.root.RemoveAll(path.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	for _, t := range s.trees {
+		t.retired = v.now()
+	}
+	v.sets[name] = s
+	return nil
+}
+
+// linked resolves a link of ours to the number of a complete tree, or 0.
+func (v *View) linked(p string, s *set) uint64 {
+	target, err := v.root.Readlink(p)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(path.Base(target), 10, 64)
+	if err != nil || s.trees[n] == nil {
+		return 0
+	}
+	return n
+}
+
+func (v *View) loadTree(dataset string, n uint64) (*tree, error) {
+	b, err := v.root.ReadFile(treePath(dataset, n) + metaSuffix)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{}
+	return t, json.Unmarshal(b, t)
+}

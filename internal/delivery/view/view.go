@@ -1,0 +1,311 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	treesDir     = controlDir + "/.rev"
+	tempPrefix   = ".tmp-"
+	previousLink = "previous"
+	metaSuffix   = ".json"
+)
+
+// DefaultGrace is how long a tree that nobody goes back to stays on disk.
+const DefaultGrace = 30 * time.Second
+
+// Options of Open; the zero value is good.
+type Options struct {
+	// Grace is how long a tree stays after it was last current or previous, so
+	// that an application in the middle of a path still arrives. Default: DefaultGrace.
+	Grace time.Duration
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// View is the directory of one pod. Its methods may be called concurrently;
+// those of one DataSet must come one after the other.
+type View struct {
+	root  *os.Root
+	grace time.Duration
+	now   func() time.Time
+
+	mu    sync.Mutex
+	temps int
+	sets  map[string]*set
+}
+
+// set is what the view holds of one DataSet. Zero stands for no tree.
+type set struct {
+	current, previous, prepared, last uint64
+	trees                             map[uint64]*tree
+}
+
+// tree is a complete tree; its exported fields are its file.
+type tree struct {
+	Revision string     `json:"revision"`
+	Items    []treeItem `json:"items"`
+
+	retired time.Time
+}
+
+type treeItem struct {
+	Path string `json:"path"`
+	Mark string `json:"mark"`
+}
+
+func (t *tree) paths() []string {
+	out := make([]string, 0, len(t.Items))
+	for _, i := range t.Items {
+		out = append(out, i.Path)
+	}
+	return out
+}
+
+// Open opens the view at dir, makes it when it is missing, and repairs what a
+// crash left behind.
+func Open(dir string, o Options) (*View, error) {
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the view: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the view: %w", err)
+	}
+	v := &View{root: root, grace: o.Grace, now: o.Now, sets: map[string]*set{}}
+	if err := v.load(); err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("repairing the view at %s: %w", dir, err)
+	}
+	return v, nil
+}
+
+// Close lets go of the directory; the view itself stays as it is.
+func (v *View) Close() error { return v.root.Close() }
+
+// relink makes the links outside of .kuda those of all current trees, with
+// extra paths added to some DataSets.
+func (v *View) relink(extra map[string][]string) error {
+	links := map[string][]string{}
+	for name, s := range v.sets {
+		if t := s.trees[s.current]; t != nil {
+			links[name] = t.paths()
+		}
+	}
+	for name, paths := range extra {
+		links[name] = append(links[name], paths...)
+	}
+	for name, paths := range links {
+		links[name] = outermost(paths)
+	}
+	return v.apply(".", layout(links))
+}
+
+// taken returns the places that DataSets other than the named one hold, or
+// will hold once what they prepared is switched.
+func (v *View) taken(dataset string) map[string][]string {
+	out := map[string][]string{}
+	for name, s := range v.sets {
+		if name == dataset {
+			continue
+		}
+		for _, n := range []uint64{s.current, s.prepared} {
+			if t := s.trees[n]; t != nil {
+				out[name] = append(out[name], t.paths()...)
+			}
+		}
+	}
+	return out
+}
+
+// Switch makes a prepared revision the one that the application sees, all its
+// items at once. Switching to the current revision repairs its links only.
+func (v *View) Switch(dataset, revision string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.sets[dataset]
+	if s == nil || s.prepared == 0 || s.trees[s.prepared].Revision != revision {
+		return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, ErrNotPrepared)
+	}
+	if s.prepared != s.current {
+		if err := v.point(dataset, s, s.prepared, s.current); err != nil {
+			return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, err)
+		}
+	}
+	s.prepared = 0
+	if err := v.relink(nil); err != nil {
+		return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, err)
+	}
+	return nil
+}
+
+// Revert goes back to the previous revision and returns it. What was current
+// is not kept for another Revert.
+func (v *View) Revert(dataset string) (string, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.sets[dataset]
+	if s == nil || s.previous == 0 {
+		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, ErrNoPrevious)
+	}
+	t := s.trees[s.previous]
+	if c := conflict(t.paths(), v.taken(dataset)); c != nil {
+		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, c)
+	}
+	if err := v.point(dataset, s, s.previous, 0); err != nil {
+		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, err)
+	}
+	if err := v.relink(nil); err != nil {
+		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, err)
+	}
+	return t.Revision, nil
+}
+
+// point makes tree n the current one, and previous the one to go back to. A
+// crash at any line leaves a view in which every item of the old or of the new
+// tree resolves, and which Open brings in order.
+func (v *View) point(dataset string, s *set, n, previous uint64) error {
+	if err := v.relink(map[string][]string{dataset: s.trees[n].paths()}); err != nil {
+		return err
+	}
+	link := path.Join(treesDir, dataset, previousLink)
+	if previous != 0 {
+		if err := v.setLink(link, strconv.FormatUint(previous, 10)); err != nil {
+			return err
+		}
+	}
+	old := s.current
+	if err := v.setLink(path.Join(controlDir, dataset), path.Join(".rev", dataset, strconv.FormatUint(n, 10))); err != nil {
+		return err
+	}
+	for _, r := range []uint64{old, s.previous} {
+		if t := s.trees[r]; t != nil {
+			t.retired = v.now()
+		}
+	}
+	s.current, s.previous = n, previous
+	if previous == 0 {
+		return removeIfExists(v.root, link)
+	}
+	return nil
+}
+
+// Remove takes a DataSet out of the view and forgets its trees.
+func (v *View) Remove(dataset string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.sets[dataset]
+	if s == nil {
+		return nil
+	}
+	current, previous, prepared := s.current, s.previous, s.prepared
+	s.current, s.previous, s.prepared = 0, 0, 0
+	err := v.relink(nil)
+	if err == nil {
+		err = removeIfExists(v.root, path.Join(controlDir, dataset))
+	}
+	if err == nil {
+		err = v.root.RemoveAll(path.Join(treesDir, dataset))
+	}
+	if err != nil {
+		s.current, s.previous, s.prepared = current, previous, prepared
+		return fmt.Errorf("removing DataSet %s from the view: %w", dataset, err)
+	}
+	delete(v.sets, dataset)
+	return nil
+}
+
+// Current returns the revision that the application sees.
+func (v *View) Current(dataset string) (revision string, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.sets[dataset]
+	if s == nil || s.current == 0 {
+		return "", false
+	}
+	return s.trees[s.current].Revision, true
+}
+
+// Previous returns the revision that Revert would go back to.
+func (v *View) Previous(dataset string) (revision string, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.sets[dataset]
+	if s == nil || s.previous == 0 {
+		return "", false
+	}
+	return s.trees[s.previous].Revision, true
+}
+
+// DataSets returns the names of those that the application sees, sorted.
+func (v *View) DataSets() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
+		if v.sets[name].current != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Collect removes the trees whose grace has passed and returns how long until
+// the next one's has; 0 when there is none.
+func (v *View) Collect() (time.Duration, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var next time.Duration
+	var errs []error
+	for name, s := range v.sets {
+		for n, t := range s.trees {
+			if n == s.current || n == s.previous || n == s.prepared {
+				continue
+			}
+			if left := v.grace - v.now().Sub(t.retired); left > 0 {
+				if next == 0 || left < next {
+					next = left
+				}
+				continue
+			}
+			delete(s.trees, n)
+			errs = append(errs, v.discard(name, n))
+		}
+	}
+	return next, errors.Join(errs...)
+}
+
+// discard removes a tree, its file first, so that half of one is never taken
+// for complete.
+func (v *View) discard(dataset string, n uint64) error {
+	p := treePath(dataset, n)
+	if err := v.root.Remove(p + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing an old tree: %w", err)
+	}
+	if err := v.root.RemoveAll(p); err != nil {
+		return fmt.Errorf("removing an old tree: %w", err)
+	}
+	return nil
+}
+
+func treePath(dataset string, n uint64) string {
+	return path.Join(treesDir, dataset, strconv.FormatUint(n, 10))
+}
