@@ -19,9 +19,11 @@ import (
 
 type journal map[string]string
 
-func (j journal) Done(id, mark string) bool       { return j[id] == mark }
-func (j journal) Record(id, mark string) error    { j[id] = mark; return nil }
-func fails(err error, out string) hook.ActionFunc { return func(context.Context) (string, error) { return out, err } }
+func (j journal) Done(id, mark string) bool    { return j[id] == mark }
+func (j journal) Record(id, mark string) error { j[id] = mark; return nil }
+func fails(err error, out string) hook.ActionFunc {
+	return func(context.Context) (string, error) { return out, err }
+}
 
 // script answers with one error after the other, then succeeds.
 func script(calls *[]string, id string, errs ...error) hook.Step {
