@@ -1,0 +1,124 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package assignment
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+const (
+	nameHashLength  = 16
+	labelHashLength = 10
+)
+
+// Name of the Data of this DataSet and pod. The hash at its end holds what
+// makes it unique, the DataSet and the pod's UID; the readable part before it
+// is cut to what fits and never parsed.
+func Name(dataset, podName string, podUID types.UID) string {
+	hash := digest(dataset + "\n" + string(podUID))[:nameHashLength]
+	room := validation.DNS1123SubdomainMaxLength - len(dataset) - len("-") - len("-") - len(hash)
+	return dataset + "-" + cut(podName, room) + "-" + hash
+}
+
+// LabelValue is the pod's name as the value of a label.
+func LabelValue(podName string) string {
+	if len(podName) <= validation.LabelValueMaxLength {
+		return podName
+	}
+	hash := digest(podName)[:labelHashLength]
+	return cut(podName, validation.LabelValueMaxLength-len("-")-len(hash)) + "-" + hash
+}
+
+// cut shortens a name so that it still ends in a letter or digit.
+func cut(name string, length int) string {
+	if len(name) <= length {
+		return name
+	}
+	return strings.TrimRight(name[:length], "-.")
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+// New builds the Data of a DataSet and a pod. It is owned by the pod, so that
+// it goes with it.
+func New(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
+	controller := true
+	return &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      Name(d.Name, p.Name, p.UID),
+			Namespace: d.Namespace,
+			Labels: map[string]string{
+				v1alpha1.LabelDataSet: d.Name,
+				v1alpha1.LabelPod:     LabelValue(p.Name),
+				v1alpha1.LabelPodUID:  string(p.UID),
+			},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "v1", Kind: "Pod", Name: p.Name, UID: p.UID, Controller: &controller,
+			}},
+		},
+		Spec: spec,
+	}
+}
+
+// Spec is what a pod is told to have of a revision.
+func Spec(revision, podName string, template v1alpha1.DataTemplateSpec) v1alpha1.DataSpec {
+	return v1alpha1.DataSpec{
+		DataItems:   template.DataItems,
+		DataSources: template.DataSources,
+		Lifecycle:   template.Lifecycle,
+		Revision:    revision,
+		PodName:     podName,
+	}
+}
+
+// Template is the part of the spec that comes from the revision.
+func Template(spec v1alpha1.DataSpec) v1alpha1.DataTemplateSpec {
+	return v1alpha1.DataTemplateSpec{
+		DataItems:   spec.DataItems,
+		DataSources: spec.DataSources,
+		Lifecycle:   spec.Lifecycle,
+	}
+}
+
+// DataSet names the DataSet that the Data belongs to.
+func DataSet(d *v1alpha1.Data) string { return d.Labels[v1alpha1.LabelDataSet] }
+
+// PodUID is the UID of the pod that the Data belongs to.
+func PodUID(d *v1alpha1.Data) types.UID { return types.UID(d.Labels[v1alpha1.LabelPodUID]) }
+
+// Reported says whether a runtime has reported on the Data at all.
+func Reported(d *v1alpha1.Data) bool { return d.Status.ObservedRevision != "" }
+
+// Current says whether the status speaks of the revision that the spec names.
+func Current(d *v1alpha1.Data) bool { return d.Status.ObservedRevision == d.Spec.Revision }
+
+// Delivered says whether the pod has every item of the revision it is told to have.
+func Delivered(d *v1alpha1.Data) bool {
+	return Current(d) && !d.Spec.Withdraw &&
+		int(d.Status.DataItems) == len(d.Spec.DataItems) && d.Status.Success == d.Status.DataItems
+}
+
+// Withdrawn says whether the items are out of the pod's view, as was asked.
+func Withdrawn(d *v1alpha1.Data) bool {
+	ready := Ready(d)
+	return d.Spec.Withdraw && ready != nil && ready.Reason == v1alpha1.ReasonWithdrawn
+}
+
+// Ready is the Data's Ready condition, or nil.
+func Ready(d *v1alpha1.Data) *metav1.Condition {
+	return meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionReady)
+}

@@ -1,0 +1,51 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pod
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+// Selects says whether a DataSet with this selector speaks of the pod: the pod
+// carries every label and has not opted out. An empty selector selects nothing.
+func Selects(selector map[string]string, p *corev1.Pod) bool {
+	if len(selector) == 0 || p.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
+		return false
+	}
+	for key, value := range selector {
+		if have, ok := p.Labels[key]; !ok || have != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Injected says whether the pod carries the runtime. The annotation alone is
+// not believed: anyone may write it, and another webhook may have dropped the
+// container again.
+func Injected(p *corev1.Pod) bool {
+	if _, ok := p.Annotations[v1alpha1.AnnotationInjected]; !ok {
+		return false
+	}
+	for i := range p.Spec.InitContainers {
+		c := &p.Spec.InitContainers[i]
+		if c.Name == sidecar.ContainerName {
+			return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		}
+	}
+	return false
+}
+
+// Finished says whether all containers of the pod have ended for good.
+func Finished(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// Live says whether the pod runs, or is going to: it neither ended nor is ending.
+func Live(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && !Finished(p)
+}

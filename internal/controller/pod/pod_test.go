@@ -1,0 +1,117 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pod
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+func whole() *corev1.Pod {
+	always := corev1.ContainerRestartPolicyAlways
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "web-0", Namespace: "shop", UID: "u", ResourceVersion: "7",
+			Labels:        map[string]string{"app": "web"},
+			Annotations:   map[string]string{v1alpha1.AnnotationInjected: "models", "big": "blob"},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet"}},
+		},
+		Spec: corev1.PodSpec{
+			NodeName:       "n1",
+			InitContainers: []corev1.Container{{Name: "other"}, {Name: sidecar.ContainerName, Image: "x", RestartPolicy: &always}},
+			Containers:     []corev1.Container{{Name: "app", Image: "y"}},
+		},
+		Status: corev1.PodStatus{
+			Phase:      corev1.PodRunning,
+			PodIP:      "10.0.0.1",
+			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, {Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		},
+	}
+}
+
+func TestStrippingLosesAnAnswer(t *testing.T) {
+	p := whole()
+	first, err := Strip(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stripped := first.(*corev1.Pod)
+	if Changed(p, stripped) || !Injected(stripped) || !Live(stripped) {
+		t.Errorf("stripping changed an answer: %+v", stripped)
+	}
+	if len(stripped.Spec.Containers) != 0 || stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
+		t.Errorf("stripping kept what nobody needs: %+v", stripped)
+	}
+	second, err := Strip(stripped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("stripping twice differs from once (-once +twice):\n%s", diff)
+	}
+	if other, err := Strip("tombstone"); err != nil || other != "tombstone" {
+		t.Errorf("Strip(not a pod) = %v, %v", other, err)
+	}
+}
+
+func TestInjectionIsBelievedWithoutTheContainer(t *testing.T) {
+	for name, spoil := range map[string]func(*corev1.Pod){
+		"annotation missing":     func(p *corev1.Pod) { p.Annotations = nil },
+		"container missing":      func(p *corev1.Pod) { p.Spec.InitContainers = p.Spec.InitContainers[:1] },
+		"container not a native": func(p *corev1.Pod) { p.Spec.InitContainers[1].RestartPolicy = nil },
+	} {
+		p := whole()
+		spoil(p)
+		if Injected(p) {
+			t.Errorf("%s: pod counts as injected", name)
+		}
+	}
+}
+
+func TestSelectorSelectsTheWrongPod(t *testing.T) {
+	for name, c := range map[string]struct {
+		selector map[string]string
+		labels   map[string]string
+		want     bool
+	}{
+		"all labels":              {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web", "tier": "1", "x": "y"}, true},
+		"one label missing":       {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web"}, false},
+		"another value":           {map[string]string{"app": "web"}, map[string]string{"app": "db"}, false},
+		"empty value and no key":  {map[string]string{"app": ""}, map[string]string{}, false},
+		"empty selector":          {nil, map[string]string{"app": "web"}, false},
+		"pod opted out by itself": {map[string]string{"app": "web"}, map[string]string{"app": "web", v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}, false},
+	} {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: c.labels}}
+		if got := Selects(c.selector, p); got != c.want {
+			t.Errorf("%s: Selects = %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestReadinessFlapsCauseReconciles(t *testing.T) {
+	before, after := whole(), whole()
+	after.Status.Conditions[1].Status = corev1.ConditionFalse
+	after.ResourceVersion = "8"
+	if Changed(before, after) {
+		t.Error("a readiness flap counts as a change")
+	}
+	for name, change := range map[string]func(*corev1.Pod){
+		"labels":      func(p *corev1.Pod) { p.Labels = map[string]string{"app": "db"} },
+		"node":        func(p *corev1.Pod) { p.Spec.NodeName = "n2" },
+		"finished":    func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded },
+		"terminating": func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} },
+	} {
+		after := whole()
+		change(after)
+		if !Changed(before, after) {
+			t.Errorf("%s: change not noticed", name)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package revision
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// AnnotationReached on a revision remembers how far it came, so that a rollout
+// still knows it when the pods that prove it are gone. Only its own two values
+// have a meaning.
+const (
+	AnnotationReached = "kuda.io/reached"
+
+	// ReachedAssigned: at least one pod was told to have the revision.
+	ReachedAssigned = "Assigned"
+	// ReachedDelivered: at least one pod had all of it.
+	ReachedDelivered = "Delivered"
+)
+
+const hashLength = 10
+
+// Template is what the revision holds.
+func Template(r *appsv1.ControllerRevision) (v1alpha1.DataTemplateSpec, error) {
+	var template v1alpha1.DataTemplateSpec
+	if err := json.Unmarshal(r.Data.Raw, &template); err != nil {
+		return template, fmt.Errorf("reading the template in ControllerRevision %s: %w", r.Name, err)
+	}
+	return template, nil
+}
+
+// Holds says whether the revision holds this template. Both are compared in
+// the form that is written now, so a revision that an older version of Kuda
+// wrote with other spacing or key order is still recognised.
+func Holds(r *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec) bool {
+	stored, err := Template(r)
+	if err != nil {
+		return false
+	}
+	a, errA := json.Marshal(stored)
+	b, errB := json.Marshal(template)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// New builds the revision that holds the DataSet's template as it is now.
+// Collision is the number of names that turned out to be taken by other
+// objects; it leads to another name.
+func New(d *v1alpha1.DataSet, number int64, collision int) (*appsv1.ControllerRevision, error) {
+	raw, err := json.Marshal(d.Spec.Template)
+	if err != nil {
+		return nil, fmt.Errorf("writing the template as JSON: %w", err)
+	}
+	r := &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      name(d.Name, raw, collision),
+			Namespace: d.Namespace,
+			Labels:    map[string]string{v1alpha1.LabelDataSet: d.Name},
+		},
+		Data:     runtime.RawExtension{Raw: raw},
+		Revision: number,
+	}
+	SetChangeCause(r, d)
+	return r, nil
+}
+
+func name(dataset string, raw []byte, collision int) string {
+	h := sha256.New()
+	h.Write(raw)
+	if collision > 0 {
+		fmt.Fprintf(h, "\n%d", collision)
+	}
+	return dataset + "-" + hex.EncodeToString(h.Sum(nil))[:hashLength]
+}
+
+// SetChangeCause copies the DataSet's change cause to the revision and says
+// whether that changed anything. A DataSet without one leaves the revision's.
+func SetChangeCause(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
+	cause, ok := d.Annotations[v1alpha1.AnnotationChangeCause]
+	if !ok || r.Annotations[v1alpha1.AnnotationChangeCause] == cause {
+		return false
+	}
+	if r.Annotations == nil {
+		r.Annotations = make(map[string]string, 1)
+	}
+	r.Annotations[v1alpha1.AnnotationChangeCause] = cause
+	return true
+}
+
+// Find answers the revision among history that holds the DataSet's template,
+// or nil. Of several, which only a foreign hand can make, it takes the newest.
+func Find(history []*appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec) *appsv1.ControllerRevision {
+	var found *appsv1.ControllerRevision
+	for _, r := range history {
+		if Holds(r, template) && (found == nil || r.Revision > found.Revision) {
+			found = r
+		}
+	}
+	return found
+}
+
+// Newest answers the highest number in history; 0 when it is empty.
+func Newest(history []*appsv1.ControllerRevision) int64 {
+	var newest int64
+	for _, r := range history {
+		newest = max(newest, r.Revision)
+	}
+	return newest
+}
+
+// Superfluous answers which revisions to delete, oldest first, so that at most
+// limit remain beside those that are in use.
+func Superfluous(history []*appsv1.ControllerRevision, inUse func(name string) bool, limit int) []*appsv1.ControllerRevision {
+	var unused []*appsv1.ControllerRevision
+	for _, r := range history {
+		if !inUse(r.Name) {
+			unused = append(unused, r)
+		}
+	}
+	if len(unused) <= limit {
+		return nil
+	}
+	slices.SortFunc(unused, func(a, b *appsv1.ControllerRevision) int {
+		if a.Revision != b.Revision {
+			return int(min(max(a.Revision-b.Revision, -1), 1))
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return unused[:len(unused)-limit]
+}
+
+// Reached says how far the revision came: "", ReachedAssigned or ReachedDelivered.
+func Reached(r *appsv1.ControllerRevision) string {
+	if r == nil {
+		return ""
+	}
+	return r.Annotations[AnnotationReached]
+}

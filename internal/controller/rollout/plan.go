@@ -1,0 +1,225 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Reach says how far a revision ever came.
+type Reach int
+
+// The order matters: each includes the ones before it.
+const (
+	// Untried: no pod was told to have it.
+	Untried Reach = iota
+	// Assigned: at least one pod was told to have it.
+	Assigned
+	// Delivered: at least one pod had all of it.
+	Delivered
+)
+
+// Revision is a revision's name and how far it came.
+type Revision struct {
+	Name  string
+	Reach Reach
+}
+
+// Pod is one running pod that carries the runtime.
+type Pod struct {
+	UID types.UID
+	// Revision that the pod was told to have; empty: none yet.
+	Revision string
+	// Delivered says that it has every item of that revision.
+	Delivered bool
+}
+
+// Input is all that a plan depends on.
+type Input struct {
+	Strategy v1alpha1.UpdateStrategy
+	Paused   bool
+	// Current is the stable revision, as the last plan left it; without a name
+	// at the start.
+	Current Revision
+	// Update is the revision of the template as it is now.
+	Update Revision
+	Pods   []Pod
+}
+
+// Plan is what is to be done now.
+type Plan struct {
+	// Current is the stable revision from now on.
+	Current string
+	// New is what pods get that have no revision yet.
+	New string
+	// Moves maps pods to the revision they are to be moved to now, in order.
+	Moves []Move
+	// HeldBack is the number of pods that the partition, OnDelete or a pause
+	// keeps from the update revision.
+	HeldBack int
+	// Complete says that every pod that may have the update revision has it.
+	Complete bool
+}
+
+// Move is a pod and the revision it is to have.
+type Move struct {
+	UID      types.UID
+	Revision string
+}
+
+// Decide makes the plan.
+func Decide(in Input) Plan {
+	plan := Plan{Current: stable(in)}
+	plan.New = plan.Current
+	if in.Strategy.Type == v1alpha1.OnDeleteStrategyType && !in.Paused {
+		plan.New = in.Update.Name
+	}
+
+	movable, held := candidates(in, plan.Current)
+	plan.HeldBack = held
+	plan.Moves = afford(in, movable)
+	plan.Complete = len(movable) == 0 && delivered(in.Pods, in.Update.Name)
+	return plan
+}
+
+// stable answers the stable revision: the update revision takes the place once
+// every pod has it, or where there is nothing to fall back to.
+func stable(in Input) string {
+	switch {
+	case in.Current.Name == "":
+		return in.Update.Name
+	case in.Current.Name == in.Update.Name, in.Paused:
+		return in.Current.Name
+	case in.Current.Reach < Delivered:
+		// Nobody ever had it complete: giving it to new pods would only
+		// repeat the failure that the edit was made to end.
+		return in.Update.Name
+	case len(in.Pods) == 0:
+		// A Job's next pod is to start with the newest data. A revision that
+		// was tried and never worked is not trusted because its pods are gone.
+		if in.Update.Reach == Assigned || partition(in) > 0 {
+			return in.Current.Name
+		}
+		return in.Update.Name
+	}
+	for _, p := range in.Pods {
+		if p.Revision != in.Update.Name || !p.Delivered {
+			return in.Current.Name
+		}
+	}
+	return in.Update.Name
+}
+
+// candidates answers the pods that are to be moved at some time, in a stable
+// order, and how many are kept from the update revision.
+func candidates(in Input, current string) (movable []Move, held int) {
+	var others []Pod
+	updated := 0
+	for _, p := range in.Pods {
+		switch p.Revision {
+		case in.Update.Name:
+			updated++
+		case "":
+			// Gets plan.New; counted by the partition, moved later.
+			others = append(others, p)
+		default:
+			others = append(others, p)
+		}
+	}
+	if in.Paused || in.Strategy.Type == v1alpha1.OnDeleteStrategyType {
+		return nil, len(others)
+	}
+	slices.SortFunc(others, func(a, b Pod) int {
+		return cmp.Or(cmp.Compare(order(a.UID), order(b.UID)), cmp.Compare(a.UID, b.UID))
+	})
+	quota := len(in.Pods) - updated
+	if current != in.Update.Name {
+		quota = max(0, quota-partition(in))
+	}
+	for i, p := range others {
+		target := in.Update.Name
+		if i >= quota {
+			target = current
+			held++
+		}
+		if p.Revision != "" && p.Revision != target {
+			movable = append(movable, Move{UID: p.UID, Revision: target})
+		}
+	}
+	return movable, held
+}
+
+// afford answers the moves that may be made now. A pod that lacks something
+// already loses nothing by being moved; each other one takes from the budget,
+// which the pods that lack something have used up first.
+func afford(in Input, movable []Move) []Move {
+	lacking := make(map[types.UID]bool, len(in.Pods))
+	for _, p := range in.Pods {
+		if !p.Delivered {
+			lacking[p.UID] = true
+		}
+	}
+	budget := maxUnavailable(in) - len(lacking)
+	var moves []Move
+	for _, m := range movable {
+		if lacking[m.UID] {
+			moves = append(moves, m)
+		} else if budget > 0 {
+			budget--
+			moves = append(moves, m)
+		}
+	}
+	return moves
+}
+
+func delivered(pods []Pod, revision string) bool {
+	for _, p := range pods {
+		if p.Revision == "" || p.Revision == revision && !p.Delivered {
+			return false
+		}
+	}
+	return true
+}
+
+// order spreads pods evenly and for ever the same: it depends on nothing but the UID.
+func order(uid types.UID) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(uid))
+	return h.Sum64()
+}
+
+func maxUnavailable(in Input) int {
+	value := intstr.FromString("25%")
+	if r := in.Strategy.RollingUpdate; r != nil && r.MaxUnavailable != nil {
+		value = *r.MaxUnavailable
+	}
+	return max(1, scaled(value, len(in.Pods)))
+}
+
+func partition(in Input) int {
+	if r := in.Strategy.RollingUpdate; r != nil && r.Partition != nil {
+		if len(in.Pods) == 0 && r.Partition.String() != "0" && r.Partition.String() != "0%" {
+			return 1
+		}
+		return max(0, scaled(*r.Partition, len(in.Pods)))
+	}
+	return 0
+}
+
+// scaled rounds up. The API server has checked the form; what it would refuse
+// counts as 0, the careful value in both uses.
+func scaled(value intstr.IntOrString, total int) int {
+	n, err := intstr.GetScaledValueFromIntOrPercent(&value, total, true)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,229 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"fmt"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// fleet is pods on revisions: "A" delivered, "a" told but lacking, "-" new.
+func fleet(states string) []Pod {
+	var pods []Pod
+	for i, s := range states {
+		p := Pod{UID: types.UID(fmt.Sprintf("uid-%d", i))}
+		switch {
+		case s == '-':
+		case s >= 'a' && s <= 'z':
+			p.Revision = string(s - 'a' + 'A')
+		default:
+			p.Revision, p.Delivered = string(s), true
+		}
+		pods = append(pods, p)
+	}
+	return pods
+}
+
+func rolling(maxUnavailable, partition string) v1alpha1.UpdateStrategy {
+	u := v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType, RollingUpdate: &v1alpha1.RollingUpdate{}}
+	if maxUnavailable != "" {
+		value := intstr.Parse(maxUnavailable)
+		u.RollingUpdate.MaxUnavailable = &value
+	}
+	if partition != "" {
+		value := intstr.Parse(partition)
+		u.RollingUpdate.Partition = &value
+	}
+	return u
+}
+
+var onDelete = v1alpha1.UpdateStrategy{Type: v1alpha1.OnDeleteStrategyType}
+
+type expectation struct {
+	current, fresh string
+	// moves counts the moves to each revision.
+	moves    map[string]int
+	held     int
+	complete bool
+}
+
+func check(t *testing.T, name string, in Input, want expectation) {
+	t.Helper()
+	got := Decide(in)
+	moves := map[string]int{}
+	for _, m := range got.Moves {
+		moves[m.Revision]++
+	}
+	if got.Current != want.current || got.New != want.fresh || got.HeldBack != want.held || got.Complete != want.complete ||
+		fmt.Sprint(moves) != fmt.Sprint(nonNil(want.moves)) {
+		t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
+	}
+}
+
+func nonNil(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
+}
+
+func TestPlanBreaksARule(t *testing.T) {
+	a, b, c := Revision{"A", Delivered}, Revision{"B", Untried}, Revision{"C", Untried}
+	tried := func(r Revision) Revision { return Revision{r.Name, Assigned} }
+	to := func(revision string, n int) map[string]int { return map[string]int{revision: n} }
+
+	for name, c := range map[string]struct {
+		in   Input
+		want expectation
+	}{
+		"first revision goes to everyone": {
+			Input{Update: a, Strategy: rolling("1", ""), Pods: fleet("---")},
+			expectation{current: "A", fresh: "A"}},
+		"nothing to do": {
+			Input{Current: a, Update: a, Strategy: rolling("", ""), Pods: fleet("AAA")},
+			expectation{current: "A", fresh: "A", complete: true}},
+		"default budget is a quarter, rounded up": {
+			Input{Current: a, Update: b, Strategy: rolling("", ""), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 2)}},
+		"budget is at least one": {
+			Input{Current: a, Update: b, Strategy: rolling("1%", ""), Pods: fleet("A")},
+			expectation{current: "A", fresh: "A", moves: to("B", 1)}},
+		"budget as a number": {
+			Input{Current: a, Update: b, Strategy: rolling("3", ""), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 3)}},
+		"pods on their way use the budget": {
+			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("bBAAA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 1)}},
+		"a new pod uses the budget": {
+			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("AA-")},
+			expectation{current: "A", fresh: "A"}},
+		"no budget, no move": {
+			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("bbAAA")},
+			expectation{current: "A", fresh: "A"}},
+		"lacking pods move freely": {
+			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("aaaaA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 4)}},
+		"a first delivery that failed everywhere is fixed by an edit": {
+			Input{Current: tried(Revision{"A", 0}), Update: b, Strategy: rolling("1", ""), Pods: fleet("aaaa-")},
+			expectation{current: "B", fresh: "B", moves: to("B", 4)}},
+		"a failed update is fixed by another edit": {
+			Input{Current: a, Update: c, Strategy: rolling("1", ""), Pods: fleet("bAAA")},
+			expectation{current: "A", fresh: "A", moves: to("C", 1)}},
+		"a rollout is done": {
+			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("BBB")},
+			expectation{current: "B", fresh: "B", complete: true}},
+		"the last pod is not there yet": {
+			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("BBb")},
+			expectation{current: "A", fresh: "A"}},
+		"a pause holds moves, promotion and new pods": {
+			Input{Current: a, Update: b, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aABB-")},
+			expectation{current: "A", fresh: "A", held: 3}},
+		"a pause holds a never delivered revision too": {
+			Input{Current: tried(Revision{"A", 0}), Update: b, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aa")},
+			expectation{current: "A", fresh: "A", held: 2, complete: true}},
+		"a pause at the first revision": {
+			Input{Update: a, Paused: true, Strategy: rolling("9", ""), Pods: fleet("--")},
+			expectation{current: "A", fresh: "A", held: 2}},
+		"OnDelete moves nobody": {
+			Input{Current: a, Update: b, Strategy: onDelete, Pods: fleet("aAB-")},
+			expectation{current: "A", fresh: "B", held: 3}},
+		"OnDelete is done": {
+			Input{Current: a, Update: b, Strategy: onDelete, Pods: fleet("BB")},
+			expectation{current: "B", fresh: "B", complete: true}},
+		"partition holds a number back": {
+			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 2), held: 3}},
+		"partition holds a percentage back, rounded up": {
+			Input{Current: a, Update: b, Strategy: rolling("100%", "50%"), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 2), held: 3}},
+		"partition reached": {
+			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("AABBA")},
+			expectation{current: "A", fresh: "A", held: 3, complete: true}},
+		"partition above the number of pods": {
+			Input{Current: a, Update: b, Strategy: rolling("100%", "9"), Pods: fleet("AA")},
+			expectation{current: "A", fresh: "A", held: 2, complete: true}},
+		"raising the partition takes nothing back": {
+			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("BBBA")},
+			expectation{current: "A", fresh: "A", held: 1, complete: true}},
+		"a held pod on a third revision goes back to the stable one": {
+			Input{Current: a, Update: c, Strategy: rolling("100%", "100%"), Pods: fleet("bA")},
+			expectation{current: "A", fresh: "A", moves: to("A", 1), held: 2}},
+		"partition does not hold a never delivered revision": {
+			Input{Current: tried(Revision{"A", 0}), Update: b, Strategy: rolling("100%", "100%"), Pods: fleet("aa")},
+			expectation{current: "B", fresh: "B", moves: to("B", 2)}},
+		"no pods: the next one starts with the newest": {
+			Input{Current: a, Update: b, Strategy: rolling("", "")},
+			expectation{current: "B", fresh: "B", complete: true}},
+		"no pods, but the update was tried in vain": {
+			Input{Current: a, Update: tried(b), Strategy: rolling("", "")},
+			expectation{current: "A", fresh: "A", complete: true}},
+		"no pods and a partition": {
+			Input{Current: a, Update: b, Strategy: rolling("", "50%")},
+			expectation{current: "A", fresh: "A", complete: true}},
+	} {
+		check(t, name, c.in, c.want)
+	}
+}
+
+func TestSecondPlanOfTheSameStateMovesOtherPods(t *testing.T) {
+	in := Input{Current: Revision{"A", Delivered}, Update: Revision{"B", Untried}, Strategy: rolling("2", ""), Pods: fleet("AAAAAAAA")}
+	first := Decide(in)
+	reversed := make([]Pod, 0, len(in.Pods))
+	for i := len(in.Pods) - 1; i >= 0; i-- {
+		reversed = append(reversed, in.Pods[i])
+	}
+	in.Pods = reversed
+	if second := Decide(in); fmt.Sprint(first.Moves) != fmt.Sprint(second.Moves) {
+		t.Errorf("the order of the list decides: %v, then %v", first.Moves, second.Moves)
+	}
+}
+
+// TestPromise10 lets plans be carried out in part, pods fail, vanish and come,
+// and counts after every step.
+func TestPromise10MaxUnavailableIsExceededDuringARollout(t *testing.T) {
+	for seed := range 200 {
+		random := uint64(seed)*2654435761 + 1
+		next := func(n int) int {
+			random = random*6364136223846793005 + 1442695040888963407
+			return int(random>>33) % n
+		}
+		pods := fleet("AAAAAAAAAA")
+		in := Input{Current: Revision{"A", Delivered}, Update: Revision{"B", Assigned}, Strategy: rolling("3", "")}
+		for step := range 200 {
+			in.Pods = pods
+			plan := Decide(in)
+			in.Current.Name = plan.Current
+			for _, m := range plan.Moves {
+				if next(4) == 0 {
+					break // the manager dies here
+				}
+				for i := range pods {
+					if pods[i].UID == m.UID {
+						pods[i].Revision, pods[i].Delivered = m.Revision, false
+					}
+				}
+			}
+			lacking := 0
+			for _, p := range pods {
+				if !p.Delivered {
+					lacking++
+				}
+			}
+			if lacking > 3 {
+				t.Fatalf("seed %d, step %d: %d pods lack something, at most 3 may", seed, step, lacking)
+			}
+			if i := next(len(pods)); next(3) > 0 {
+				pods[i].Delivered = true
+			}
+		}
+		if in.Current.Name != "B" {
+			t.Fatalf("seed %d: the rollout did not end: %v", seed, pods)
+		}
+	}
+}
