@@ -23,6 +23,12 @@ type Config struct {
 // Open returns the source that a config describes. It reads the certificates
 // and checks the settings, and does not connect yet.
 func Open(ctx context.Context, c Config) (source.Source, error) {
+	switch {
+	case c.S3 != nil && c.HTTP == nil:
+		return s3.New(*c.S3)
+	case c.HTTP != nil && c.S3 == nil:
+		return http.New(*c.HTTP)
+	}
 	return nil, &source.Error{Op: "opening a source", Class: source.ErrMisconfigured,
-		Err: errors.New("set exactly one of s3 and http")}
+		Err: errors.New("set exactly one kind of source")}
 }

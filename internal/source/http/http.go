@@ -1,0 +1,229 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	nethttp "net/http"
+	"net/url"
+	"strings"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// Source is one HTTP server, or a part of it.
+type Source struct {
+	base      *url.URL
+	client    *nethttp.Client
+	transport *nethttp.Transport
+}
+
+// New returns the source that c describes. It reads the certificates and does
+// not connect yet.
+func New(c Config) (*Source, error) {
+	base, err := url.Parse(c.URL)
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
+		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
+			Err: fmt.Errorf("url %q is not one such as https://host:port/base", c.URL)}
+	}
+	if base.User != nil {
+		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
+			Err: errors.New("the url carries a password; put it into the Secret of secretRef")}
+	}
+	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	if err != nil {
+		return nil, err
+	}
+	base.Path = strings.TrimRight(base.Path, "/")
+	base.RawPath = strings.TrimRight(base.RawPath, "/")
+	return &Source{
+		base:      base,
+		transport: transport,
+		client:    &nethttp.Client{Transport: &authenticator{base: base, credentials: c.Credentials, next: transport}},
+	}, nil
+}
+
+// Identity is the base URL without its query.
+func (s *Source) Identity() string {
+	return s.base.Scheme + "://" + s.base.Host + s.base.EscapedPath()
+}
+
+// Close frees idle connections.
+func (s *Source) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// List yields the file at path. A path that ends with a slash is a tree, which
+// the index SHA256SUMS in it describes.
+func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		key := strings.TrimLeft(path, "/")
+		if key == "" || strings.HasSuffix(key, "/") {
+			s.listTree(ctx, key, yield)
+			return
+		}
+		yield(s.stat(ctx, key))
+	}
+}
+
+// location is the URL of a key, each segment of it escaped.
+func (s *Source) location(key string) string {
+	u := *s.base
+	u.Path, u.RawPath = u.Path+"/"+key, u.EscapedPath()+"/"+(&url.URL{Path: key}).EscapedPath()
+	return u.String()
+}
+
+// stat asks for the head of a file; a server that refuses HEAD is asked for its
+// first byte.
+func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
+	op := "reading the head of " + s.location(key)
+	response, err := s.do(ctx, op, nethttp.MethodHead, key, nil)
+	if err == nil && response.ContentLength >= 0 && response.Header.Get("Accept-Ranges") == "bytes" {
+		response.Body.Close()
+		return s.entry(op, key, response, response.ContentLength, false)
+	}
+	if err == nil {
+		response.Body.Close()
+	} else if errors.Is(err, source.ErrNotFound) || source.Temporary(err) || ctx.Err() != nil {
+		return source.Entry{}, err
+	}
+	response, err = s.do(ctx, op, nethttp.MethodGet, key, nethttp.Header{"Range": {"bytes=0-0"}})
+	if errors.Is(err, source.ErrChanged) { // an empty file satisfies no range
+		response, err = s.do(ctx, op, nethttp.MethodGet, key, nil)
+	}
+	if err != nil {
+		return source.Entry{}, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == nethttp.StatusPartialContent {
+		r, err := parseContentRange(response.Header)
+		if err != nil {
+			return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+		}
+		return s.entry(op, key, response, r.total, false)
+	}
+	return s.entry(op, key, response, response.ContentLength, true)
+}
+
+func (s *Source) entry(op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
+	if size < 0 {
+		return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
+			Err: errors.New("the server does not say how long the file is; serve it as a static file")}
+	}
+	return source.Entry{Key: key, Size: size, Identity: identity(response.Header), NoRanges: noRanges}, nil
+}
+
+// identity is the entity tag, or else the modification time.
+func identity(h nethttp.Header) source.Identity {
+	if tag := h.Get("ETag"); tag != "" {
+		return source.Identity(tag)
+	}
+	if modified := h.Get("Last-Modified"); modified != "" {
+		return source.Identity("W/" + modified)
+	}
+	return ""
+}
+
+// Open opens a range, and checks that it is one of the file that was listed.
+func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	op := "reading " + s.location(e.Key)
+	header := nethttp.Header{}
+	if e.Identity.Strong() {
+		header.Set("If-Match", string(e.Identity))
+	}
+	whole := offset == 0 && length == e.Size
+	if !whole {
+		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	}
+	response, err := s.do(ctx, op, nethttp.MethodGet, e.Key, header)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAnswer(e, response, offset, length, whole); err != nil {
+		response.Body.Close()
+		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: err}
+	}
+	return source.NewReader(ctx, op, response.Body, length), nil
+}
+
+func checkAnswer(e source.Entry, response *nethttp.Response, offset, length int64, whole bool) error {
+	if got := identity(response.Header); got != e.Identity {
+		return fmt.Errorf("it is %q now, and was %q when it was listed", got, e.Identity)
+	}
+	if response.ContentLength >= 0 && response.ContentLength != length {
+		return fmt.Errorf("the server answered with %d bytes instead of %d", response.ContentLength, length)
+	}
+	if whole && response.StatusCode == nethttp.StatusOK {
+		return nil
+	}
+	r, err := parseContentRange(response.Header)
+	if err != nil {
+		return err
+	}
+	if want := (contentRange{offset, offset + length - 1, e.Size}); r != want {
+		return fmt.Errorf("the server answered with %v instead of %v", r, want)
+	}
+	return nil
+}
+
+// contentRange is the header of that name.
+type contentRange struct{ first, last, total int64 }
+
+func (r contentRange) String() string { return fmt.Sprintf("bytes %d-%d/%d", r.first, r.last, r.total) }
+
+func parseContentRange(h nethttp.Header) (r contentRange, err error) {
+	value := h.Get("Content-Range")
+	if _, err := fmt.Sscanf(value, "bytes %d-%d/%d", &r.first, &r.last, &r.total); err != nil {
+		return r, fmt.Errorf("the server answered with the content range %q", value)
+	}
+	return r, nil
+}
+
+// do makes a request and returns a response of the statuses 200 and 206, with
+// its body as it is stored.
+func (s *Source) do(ctx context.Context, op, method, key string, header nethttp.Header) (*nethttp.Response, error) {
+	request, err := nethttp.NewRequestWithContext(ctx, method, s.location(key), nil)
+	if err != nil {
+		return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	// Without this a server may compress, and ranges and lengths mean other bytes.
+	request.Header.Set("Accept-Encoding", "identity")
+	request.Header.Set("User-Agent", "kuda")
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, source.Wrap(ctx, op, err)
+	}
+	if err := checkStatus(op, response); err != nil {
+		response.Body.Close()
+		return nil, err
+	}
+	return response, nil
+}
+
+func checkStatus(op string, response *nethttp.Response) error {
+	status := response.StatusCode
+	if status == nethttp.StatusOK || status == nethttp.StatusPartialContent {
+		if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			return &source.Error{Op: op, Class: source.ErrMisconfigured,
+				Err: fmt.Errorf("the server sends the file with Content-Encoding %s; make it serve the bytes as they are", encoding)}
+		}
+		return nil
+	}
+	e := &source.Error{Op: op, Class: source.StatusClass(status), Err: errors.New("the server answered " + response.Status)}
+	if after := source.ParseRetryAfter(response.Header); after > 0 && source.Temporary(e) {
+		e.Class, e.RetryAfter = source.ErrThrottled, after
+	}
+	if e.Class == source.ErrDenied {
+		e.Err = errors.New("the server answered " + response.Status + "; check the Secret of secretRef")
+	}
+	return e
+}

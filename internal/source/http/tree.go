@@ -1,0 +1,129 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package http
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	nethttp "net/http"
+	"strings"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// Index is the name of the file that lists a tree: lines of sha256sum(1).
+const Index = "SHA256SUMS"
+
+// heads is how many files of a tree are asked for their size at the same time.
+const heads = 16
+
+// maxLine is the longest line of an index.
+const maxLine = 8 << 10
+
+// listTree yields the files of an index in its order. Their heads are fetched
+// ahead, heads at a time, because an index has no sizes.
+func (s *Source) listTree(ctx context.Context, dir string, yield func(source.Entry, error) bool) {
+	op := "listing " + s.location(dir)
+	response, err := s.do(ctx, op, nethttp.MethodGet, dir+Index, nil)
+	if err != nil {
+		if errors.Is(err, source.ErrNotFound) {
+			err = &source.Error{Op: op, Class: source.ErrNotFound, Err: fmt.Errorf(
+				"there is no %s in it; make one with sha256sum, or remove the slash at the end of remotePath if it is a file", Index)}
+		}
+		yield(source.Entry{}, err)
+		return
+	}
+	defer response.Body.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	files := make(chan chan result, heads)
+	go func() {
+		defer close(files)
+		s.readIndex(ctx, op, dir, response.Body, files)
+	}()
+	for file := range files {
+		r := <-file
+		if !yield(r.entry, r.err) || r.err != nil {
+			return
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		yield(source.Entry{}, source.Wrap(ctx, op, err))
+	}
+}
+
+type result struct {
+	entry source.Entry
+	err   error
+}
+
+// readIndex sends one channel per line, in order, on which the result follows.
+func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader, files chan<- chan result) {
+	lines := bufio.NewScanner(index)
+	lines.Buffer(make([]byte, 0, maxLine), maxLine)
+	for lines.Scan() {
+		if lines.Text() == "" {
+			continue
+		}
+		file := make(chan result, 1)
+		select {
+		case files <- file:
+		case <-ctx.Done():
+			return
+		}
+		sum, name, err := parseLine(lines.Text())
+		if err != nil {
+			file <- result{err: &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}}
+			return
+		}
+		go func() {
+			entry, err := s.indexed(ctx, dir, name)
+			entry.Path, entry.Checksum = name, "sha256:"+sum
+			file <- result{entry, err}
+		}()
+	}
+	if err := lines.Err(); err != nil {
+		file := make(chan result, 1)
+		file <- result{err: source.Wrap(ctx, op, err)}
+		select {
+		case files <- file:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// indexed returns the entry of a file in a tree. A name that no caller will use
+// is passed on without asking the server for it.
+func (s *Source) indexed(ctx context.Context, dir, name string) (source.Entry, error) {
+	if source.CheckPath(name) != nil {
+		return source.Entry{Key: dir + name}, nil
+	}
+	entry, err := s.stat(ctx, dir+name)
+	if errors.Is(err, source.ErrNotFound) {
+		err = &source.Error{Op: "listing " + s.location(dir), Class: source.ErrNotFound,
+			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
+	}
+	return entry, err
+}
+
+// parseLine reads "<64 hex digits>  <name>", or with " *" before the name. A
+// leading backslash marks a name with escapes.
+func parseLine(line string) (sum, name string, err error) {
+	line = strings.TrimSuffix(line, "\r")
+	rest, escaped := strings.CutPrefix(line, `\`)
+	if len(rest) < 67 || rest[64] != ' ' || (rest[65] != ' ' && rest[65] != '*') {
+		return "", "", fmt.Errorf("%s has the line %q, which is not one of sha256sum", Index, line)
+	}
+	sum, name = strings.ToLower(rest[:64]), rest[66:]
+	if strings.Trim(sum, "0123456789abcdef") != "" {
+		return "", "", fmt.Errorf("%s has the line %q, which is not one of sha256sum", Index, line)
+	}
+	if escaped {
+		name = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
+	}
+	return sum, strings.TrimPrefix(name, "./"), nil
+}

@@ -1,0 +1,188 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package retry
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"iter"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// New returns a source that reads from next by the policy.
+func New(next source.Source, p Policy) source.Source {
+	return &retrying{next: next, policy: p.withDefaults()}
+}
+
+type retrying struct {
+	next   source.Source
+	policy Policy
+}
+
+func (s *retrying) Identity() string { return s.next.Identity() }
+func (s *retrying) Close() error     { return s.next.Close() }
+
+// List lists again after a failure and skips what it has yielded, if it is
+// still the same.
+func (s *retrying) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		var done fingerprint
+		for failures := 0; ; {
+			before := done.count
+			stopped, err := s.listOnce(ctx, path, &done, yield)
+			if stopped || err == nil {
+				return
+			}
+			if done.count > before {
+				failures = 0
+			}
+			failures++
+			if !s.policy.again(ctx, failures, err) {
+				yield(source.Entry{}, err)
+				return
+			}
+		}
+	}
+}
+
+// listOnce yields what follows the first done.count entries, and returns the
+// listing's error, or that the consumer stopped.
+func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint, yield func(source.Entry, error) bool) (stopped bool, err error) {
+	ctx, dog := watch(ctx, s.policy.Stall, "listing "+path)
+	defer dog.end()
+	var seen fingerprint
+	for entry, err := range s.next.List(ctx, path) {
+		dog.rest()
+		if err != nil {
+			return false, dog.explain(err)
+		}
+		if seen.add(entry); seen.count > done.count {
+			*done = seen
+			if !yield(entry, nil) {
+				return true, nil
+			}
+		} else if seen.count == done.count && seen != *done {
+			return false, &source.Error{Op: "listing " + path, Class: source.ErrChanged,
+				Err: errors.New("the listing is another one than before")}
+		}
+		dog.work()
+	}
+	if seen.count < done.count {
+		return false, &source.Error{Op: "listing " + path, Class: source.ErrChanged,
+			Err: errors.New("the listing is shorter than before")}
+	}
+	return false, nil
+}
+
+// fingerprint stands for the entries of a listing, in order.
+type fingerprint struct {
+	count int
+	hash  uint64
+}
+
+func (f *fingerprint) add(e source.Entry) {
+	var text []byte
+	text = binary.LittleEndian.AppendUint64(text, f.hash)
+	text = binary.LittleEndian.AppendUint64(text, uint64(e.Size))
+	text = append(append(append(text, e.Path...), 0), e.Identity...)
+	f.count++
+	f.hash = xxh3.Hash(text)
+}
+
+// Open opens a range. Where the entry's identity proves that it is the same
+// object, a reader whose connection breaks opens the rest of the range.
+func (s *retrying) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	r := &resuming{ctx: ctx, source: s, entry: e, offset: offset, left: length}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// resuming is a reader over one or more bodies.
+type resuming struct {
+	ctx      context.Context
+	source   *retrying
+	entry    source.Entry
+	offset   int64
+	left     int64
+	failures int
+	body     io.ReadCloser
+	dog      *watchdog
+}
+
+// open opens what is left, however often the policy allows.
+func (r *resuming) open() error {
+	for {
+		ctx, dog := watch(r.ctx, r.source.policy.Stall, "reading "+r.entry.Key)
+		body, err := r.source.next.Open(ctx, r.entry, r.offset, r.left)
+		dog.rest()
+		if err == nil {
+			r.body, r.dog = body, dog
+			return nil
+		}
+		err = dog.explain(err)
+		dog.end()
+		r.failures++
+		if !r.source.policy.again(r.ctx, r.failures, err) {
+			return err
+		}
+	}
+}
+
+func (r *resuming) Read(p []byte) (int, error) {
+	for {
+		if r.body == nil {
+			return 0, io.ErrClosedPipe
+		}
+		r.dog.work()
+		n, err := r.body.Read(p)
+		r.dog.rest()
+		r.offset += int64(n)
+		r.left -= int64(n)
+		if n > 0 {
+			r.failures = 0
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			return n, err
+		}
+		err = r.dog.explain(err)
+		if !r.resumable(err) {
+			return n, err
+		}
+		r.closeBody()
+		r.failures++
+		if !r.source.policy.again(r.ctx, r.failures, err) {
+			return n, err
+		}
+		if err := r.open(); err != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+func (r *resuming) resumable(err error) bool {
+	return r.left > 0 && r.entry.Identity.Strong() && !r.entry.NoRanges && source.Temporary(err)
+}
+
+func (r *resuming) closeBody() {
+	if r.body != nil {
+		r.body.Close()
+		r.dog.end()
+		r.body = nil
+	}
+}
+
+func (r *resuming) Close() error {
+	r.closeBody()
+	return nil
+}
