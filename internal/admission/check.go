@@ -1,0 +1,204 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// checkDataSet says what is wrong with a DataSet beyond what its schema checks.
+func checkDataSet(ds *v1alpha1.DataSet) field.ErrorList {
+	spec := field.NewPath("spec")
+	template := spec.Child("template")
+	errs := metav1validation.ValidateLabels(ds.Spec.WorkloadSelector, spec.Child("workloadSelector"))
+	errs = append(errs, checkLocalPaths(ds.Spec.Template.DataItems, template.Child("dataItems"))...)
+	for i := range ds.Spec.Template.DataItems {
+		errs = append(errs, checkItem(&ds.Spec.Template.DataItems[i], template.Child("dataItems").Index(i))...)
+	}
+	errs = append(errs, checkLifecycle(ds.Spec.Template.Lifecycle, template.Child("lifecycle"))...)
+	return append(errs, checkSources(&ds.Spec.Template.DataSources, template.Child("dataSources"))...)
+}
+
+// place is where an item goes: its cleaned local path.
+type place struct {
+	path  string
+	index int
+}
+
+// checkLocalPaths refuses two items in one place, and one inside another: each
+// item is switched and removed as a whole.
+func checkLocalPaths(items []v1alpha1.DataItem, at *field.Path) field.ErrorList {
+	places := make([]place, 0, len(items))
+	for i := range items {
+		places = append(places, place{path: cleanLocal(items[i].LocalPath), index: i})
+	}
+	// Sorted by segments, a place is followed at once by what lies inside it.
+	slices.SortStableFunc(places, func(a, b place) int {
+		return slices.Compare(strings.Split(a.path, "/"), strings.Split(b.path, "/"))
+	})
+	var errs field.ErrorList
+	outer := 0
+	for i := 1; i < len(places); i++ {
+		p, o := places[i], places[outer]
+		other := at.Index(o.index).Child("localPath")
+		switch {
+		case p.path == o.path:
+			errs = append(errs, field.Invalid(at.Index(p.index).Child("localPath"), items[p.index].LocalPath,
+				fmt.Sprintf("is the same place as %s; give each item its own", other)))
+		case strings.HasPrefix(p.path, o.path+"/"):
+			errs = append(errs, field.Invalid(at.Index(p.index).Child("localPath"), items[p.index].LocalPath,
+				fmt.Sprintf("lies inside %s (%s); put the items beside each other", other, items[o.index].LocalPath)))
+		default:
+			outer = i
+		}
+	}
+	return errs
+}
+
+func cleanLocal(local string) string {
+	return strings.TrimPrefix(path.Clean("/"+local), "/")
+}
+
+func checkItem(item *v1alpha1.DataItem, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if strings.ContainsRune(item.LocalPath, 0) || strings.ContainsRune(item.RemotePath, 0) {
+		errs = append(errs, field.Invalid(at, item.Name, "localPath and remotePath must not contain a NUL character"))
+	}
+	for _, segment := range strings.Split(item.LocalPath, "/") {
+		if len(segment) > 255 {
+			errs = append(errs, field.Invalid(at.Child("localPath"), item.LocalPath, "each segment must have at most 255 bytes, the limit of a file name"))
+			break
+		}
+	}
+	for i, pattern := range item.Include {
+		errs = append(errs, checkPattern(pattern, at.Child("include").Index(i))...)
+	}
+	for i, pattern := range item.Exclude {
+		errs = append(errs, checkPattern(pattern, at.Child("exclude").Index(i))...)
+	}
+	if item.Container != "" {
+		for _, problem := range validation.IsDNS1123Label(item.Container) {
+			errs = append(errs, field.Invalid(at.Child("container"), item.Container, problem))
+		}
+	}
+	return append(errs, checkLifecycle(item.Lifecycle, at.Child("lifecycle"))...)
+}
+
+func checkPattern(pattern string, at *field.Path) field.ErrorList {
+	switch {
+	case pattern == "":
+		return field.ErrorList{field.Required(at, "a pattern such as **/*.bin")}
+	case strings.HasPrefix(pattern, "/"):
+		return field.ErrorList{field.Invalid(at, pattern, "must not begin with a slash: patterns are matched against paths below remotePath")}
+	case !doublestar.ValidatePattern(pattern):
+		return field.ErrorList{field.Invalid(at, pattern, "is not a pattern; brackets and braces must be closed, as in {a,b}/[0-9]*.bin")}
+	}
+	return nil
+}
+
+func checkLifecycle(lifecycle *v1alpha1.Lifecycle, at *field.Path) field.ErrorList {
+	if lifecycle == nil {
+		return nil
+	}
+	errs := checkHandler(lifecycle.PreDownload, at.Child("preDownload"))
+	return append(errs, checkHandler(lifecycle.PostDownload, at.Child("postDownload"))...)
+}
+
+func checkHandler(handler *v1alpha1.LifecycleHandler, at *field.Path) field.ErrorList {
+	if handler == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if handler.Exec != nil && len(handler.Exec.Command) > 0 && handler.Exec.Command[0] == "" {
+		errs = append(errs, field.Required(at.Child("exec", "command").Index(0), "the program to run"))
+	}
+	get := handler.HTTPGet
+	if get == nil {
+		return errs
+	}
+	if port := get.Port.IntValue(); port < 1 || port > 65535 {
+		errs = append(errs, field.Invalid(at.Child("httpGet", "port"), get.Port.String(), "must be from 1 to 65535"))
+	}
+	if get.Path != "" && !strings.HasPrefix(get.Path, "/") {
+		errs = append(errs, field.Invalid(at.Child("httpGet", "path"), get.Path, "must begin with a slash"))
+	}
+	switch get.Scheme {
+	case "", "HTTP", "HTTPS":
+	default:
+		errs = append(errs, field.NotSupported(at.Child("httpGet", "scheme"), get.Scheme, []string{"HTTP", "HTTPS"}))
+	}
+	return errs
+}
+
+func checkSources(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if hdfs := sources.HDFS; hdfs != nil {
+		for i, address := range hdfs.Addresses {
+			host, port, err := net.SplitHostPort(address)
+			if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
+				errs = append(errs, field.Invalid(at.Child("hdfs", "addresses").Index(i), address, "must be host:port, such as namenode:8020"))
+			}
+		}
+	}
+	if alluxio := sources.Alluxio; alluxio != nil && (alluxio.Host == "" || strings.ContainsAny(alluxio.Host, "/ ")) {
+		errs = append(errs, field.Invalid(at.Child("alluxio", "host"), alluxio.Host, "must be a host name or an address"))
+	}
+	for _, s := range s3Sources(sources) {
+		errs = append(errs, checkReferences(s.source.SecretRef, s.source.CARef, at.Child(s.name))...)
+	}
+	if http := sources.HTTP; http != nil {
+		errs = append(errs, checkReferences(http.SecretRef, http.CARef, at.Child("http"))...)
+	}
+	return errs
+}
+
+type namedS3 struct {
+	name   string
+	source *v1alpha1.S3DataSource
+}
+
+// s3Sources are those that are given.
+func s3Sources(sources *v1alpha1.DataSources) []namedS3 {
+	var given []namedS3
+	for _, s := range []namedS3{{"minio", sources.MinIO}, {"ceph", sources.Ceph}, {"s3", sources.S3}} {
+		if s.source != nil {
+			given = append(given, s)
+		}
+	}
+	return given
+}
+
+// checkReferences keeps names that no Secret or ConfigMap can have from making
+// every pod that the DataSet selects invalid.
+func checkReferences(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if secret != nil {
+		for _, problem := range validation.IsDNS1123Subdomain(secret.Name) {
+			errs = append(errs, field.Invalid(at.Child("secretRef", "name"), secret.Name, problem))
+		}
+	}
+	if ca != nil {
+		for _, problem := range validation.IsDNS1123Subdomain(ca.Name) {
+			errs = append(errs, field.Invalid(at.Child("caRef", "name"), ca.Name, problem))
+		}
+		if ca.Key != "" {
+			for _, problem := range validation.IsConfigMapKey(ca.Key) {
+				errs = append(errs, field.Invalid(at.Child("caRef", "key"), ca.Key, problem))
+			}
+		}
+	}
+	return errs
+}

@@ -1,0 +1,58 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// DataSets checks DataSets when they are created and changed. It is an
+// admission.Handler.
+type DataSets struct {
+	// Log tells of refusals.
+	Log logr.Logger
+}
+
+// Handle answers one request.
+func (d *DataSets) Handle(_ context.Context, req admission.Request) admission.Response {
+	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
+		return admission.Allowed("")
+	}
+	next, err := decode(req.Object.Raw)
+	if err != nil {
+		return denied(err.Error())
+	}
+	if next.DeletionTimestamp != nil {
+		return admission.Allowed("")
+	}
+	var last *v1alpha1.DataSet
+	if req.Operation == admissionv1.Update {
+		if last, err = decode(req.OldObject.Raw); err != nil {
+			return denied(err.Error())
+		}
+	}
+	if errs := checkDataSet(next); len(errs) > 0 {
+		invalid := apierrors.NewInvalid(v1alpha1.GroupVersion.WithKind("DataSet").GroupKind(), next.Name, errs)
+		d.Log.V(1).Info("refused a DataSet", "namespace", req.Namespace, "name", next.Name, "errors", errs.ToAggregate().Error())
+		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &invalid.ErrStatus}}
+	}
+	return admission.Allowed("").WithWarnings(warnDataSet(last, next)...)
+}
+
+func decode(raw []byte) (*v1alpha1.DataSet, error) {
+	dataSet := &v1alpha1.DataSet{}
+	if err := json.Unmarshal(raw, dataSet); err != nil {
+		return nil, fmt.Errorf("reading the DataSet: %w", err)
+	}
+	return dataSet, nil
+}

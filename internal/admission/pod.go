@@ -1,0 +1,159 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inject"
+)
+
+// Pods injects pods at their creation. It is an admission.Handler.
+type Pods struct {
+	// Cache holds DataSets and the metadata of namespaces.
+	Cache client.Reader
+	// Live answers for a namespace that the cache has not heard of yet.
+	Live client.Reader
+	// Settings are those in force.
+	Settings func() inject.Settings
+	// Required says that the requests come from namespaces where a pod must not
+	// slip through.
+	Required bool
+	// Metrics counts outcomes.
+	Metrics *Metrics
+	// Log tells of failures.
+	Log logr.Logger
+}
+
+// Handle answers one request.
+func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
+	if req.Operation != admissionv1.Create || req.SubResource != "" {
+		return admission.Allowed("")
+	}
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
+		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
+	}
+	// The request names the namespace: the object of a pod that a controller
+	// creates may leave it out.
+	dataSets, err := p.selecting(ctx, req.Namespace, pod.Labels)
+	if err != nil {
+		return p.failed(req, err)
+	}
+	if len(dataSets) == 0 {
+		p.Metrics.count(unmatched)
+		return admission.Allowed("")
+	}
+	labels, err := p.namespaceLabels(ctx, req.Namespace)
+	if err != nil {
+		return p.failed(req, err)
+	}
+	injected, skip, err := inject.Inject(inject.Request{
+		Pod:       pod,
+		Namespace: inject.Namespace{Name: req.Namespace, Labels: labels},
+		DataSets:  dataSets,
+		Settings:  p.Settings(),
+	})
+	switch {
+	case err != nil:
+		return p.failed(req, err)
+	case skip != "":
+		return p.skipped(skip)
+	}
+	return p.patched(req, inject.Patch(pod, injected))
+}
+
+func (p *Pods) selecting(ctx context.Context, namespace string, labels map[string]string) ([]*v1alpha1.DataSet, error) {
+	list := &v1alpha1.DataSetList{}
+	// Nothing here changes a DataSet, so the cache's own objects will do.
+	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the DataSets of namespace %s: %w", namespace, err)
+	}
+	dataSets := make([]*v1alpha1.DataSet, 0, len(list.Items))
+	for i := range list.Items {
+		dataSets = append(dataSets, &list.Items[i])
+	}
+	return inject.Selecting(dataSets, labels), nil
+}
+
+func (p *Pods) namespaceLabels(ctx context.Context, name string) (map[string]string, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := p.Cache.Get(ctx, types.NamespacedName{Name: name}, namespace)
+	if apierrors.IsNotFound(err) {
+		err = p.Live.Get(ctx, types.NamespacedName{Name: name}, namespace)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the labels of namespace %s: %w", name, err)
+	}
+	return namespace.Labels, nil
+}
+
+func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {
+	p.Metrics.count(injected)
+	if len(ops) == 0 {
+		return admission.Allowed("")
+	}
+	patch, err := json.Marshal(ops)
+	if err != nil {
+		return p.failed(req, fmt.Errorf("encoding the change of the pod: %w", err))
+	}
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Allowed:   true,
+		Patch:     patch,
+		PatchType: new(admissionv1.PatchTypeJSONPatch),
+	}}
+}
+
+// skipped answers for a pod that Kuda does not inject although a DataSet selects it.
+func (p *Pods) skipped(why inject.Skip) admission.Response {
+	p.Metrics.count(skipped)
+	message := "Kuda delivers no data to this pod: " + string(why)
+	if p.Required {
+		return denied(message)
+	}
+	return admission.Allowed("").WithWarnings(message)
+}
+
+// failed answers for a pod that should have been injected and could not be.
+func (p *Pods) failed(req admission.Request, err error) admission.Response {
+	p.Metrics.count(failed)
+	if p.Required {
+		return denied("Kuda cannot inject this pod, and its namespace requires it (" +
+			v1alpha1.LabelInjection + "=" + v1alpha1.InjectionRequired + "): " + err.Error())
+	}
+	p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
+	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
+}
+
+func denied(message string) admission.Response {
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Result: &metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message},
+	}}
+}
+
+// podName is the name, or what it will begin with.
+func podName(req admission.Request) string {
+	if req.Name != "" {
+		return req.Name
+	}
+	meta := &metav1.PartialObjectMetadata{}
+	if err := json.Unmarshal(req.Object.Raw, meta); err != nil || meta.Name != "" {
+		return meta.Name
+	}
+	return meta.GenerateName + "*"
+}

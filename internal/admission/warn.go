@@ -1,0 +1,95 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// warnDataSet says what is allowed but hardly meant; last is nil at creation.
+func warnDataSet(last, next *v1alpha1.DataSet) []string {
+	warnings := warnPlainCredentials(&next.Spec.Template.DataSources)
+	if last == nil {
+		return warnings
+	}
+	return append(warnings, warnSameVersion(&last.Spec.Template, &next.Spec.Template)...)
+}
+
+func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
+	var warnings []string
+	warn := func(field, url string, secret *v1alpha1.SecretReference) {
+		if secret != nil && strings.HasPrefix(url, "http://") {
+			warnings = append(warnings, fmt.Sprintf("spec.template.dataSources.%s: the credentials of Secret %s are used over http://, which anyone on the way can read; use https://", field, secret.Name))
+		}
+	}
+	for _, s := range s3Sources(sources) {
+		warn(s.name+".endpoint", s.source.Endpoint, s.source.SecretRef)
+	}
+	if sources.HTTP != nil {
+		warn("http.url", sources.HTTP.URL, sources.HTTP.SecretRef)
+	}
+	return warnings
+}
+
+// warnSameVersion tells of items that come from elsewhere under an unchanged
+// version: pods that have the version already do not download it again.
+func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
+	var warnings []string
+	for i := range next.DataItems {
+		item := &next.DataItems[i]
+		at := slices.IndexFunc(last.DataItems, func(o v1alpha1.DataItem) bool {
+			return o.Name == item.Name && o.Namespace == item.Namespace
+		})
+		if at < 0 || last.DataItems[at].Version != item.Version {
+			continue
+		}
+		before := &last.DataItems[at]
+		var changed string
+		switch {
+		case before.RemotePath != item.RemotePath:
+			changed = "remotePath"
+		case before.DataSourceType != item.DataSourceType:
+			changed = "dataSourceType"
+		case origin(&last.DataSources, item.DataSourceType) != origin(&next.DataSources, item.DataSourceType):
+			changed = "its data source"
+		default:
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d]: %s changed but version is still %q; give it another version if the data is another", i, changed, item.Version))
+	}
+	return warnings
+}
+
+// origin tells where a source's bytes come from, credentials and the like apart.
+func origin(sources *v1alpha1.DataSources, kind v1alpha1.DataSourceType) string {
+	var parts any
+	switch kind {
+	case v1alpha1.DataSourceHDFS:
+		parts = fields(sources.HDFS, func(s *v1alpha1.HDFSDataSource) any { return s.Addresses })
+	case v1alpha1.DataSourceAlluxio:
+		parts = fields(sources.Alluxio, func(s *v1alpha1.AlluxioDataSource) any { return []any{s.Host, s.Port} })
+	case v1alpha1.DataSourceMinIO:
+		parts = fields(sources.MinIO, s3Origin)
+	case v1alpha1.DataSourceCeph:
+		parts = fields(sources.Ceph, s3Origin)
+	case v1alpha1.DataSourceS3:
+		parts = fields(sources.S3, s3Origin)
+	case v1alpha1.DataSourceHTTP:
+		parts = fields(sources.HTTP, func(s *v1alpha1.HTTPDataSource) any { return s.URL })
+	}
+	return fmt.Sprintf("%q", parts)
+}
+
+func s3Origin(s *v1alpha1.S3DataSource) any { return []string{s.Endpoint, s.Bucket} }
+
+func fields[T any](source *T, of func(*T) any) any {
+	if source == nil {
+		return nil
+	}
+	return of(source)
+}

@@ -1,0 +1,111 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+// Inject returns the pod with the runtime in it. The result is nil when no
+// DataSet is given or the pod is one to be left alone, with the reason in the
+// latter case. An error says what in the pod stands in the way; its message is made
+// to be shown to the pod's creator.
+func Inject(req Request) (*corev1.Pod, Skip, error) {
+	if len(req.DataSets) == 0 {
+		return nil, "", nil
+	}
+	if why := skip(req.Pod); why != "" {
+		return nil, why, nil
+	}
+	if err := checkNames(req.Pod); err != nil {
+		return nil, "", err
+	}
+	pod := req.Pod.DeepCopy()
+	p := plan{Request: req, store: store(req.Settings.Store, req.Namespace.Labels), mounts: mountsOf(req.DataSets)}
+
+	for _, volume := range p.volumes() {
+		setVolume(&pod.Spec, volume)
+	}
+	at := p.setSidecar(&pod.Spec)
+	// Init containers before the runtime run without it: other webhooks may put
+	// their own there.
+	for i := at + 1; i < len(pod.Spec.InitContainers); i++ {
+		if err := p.setApplication(&pod.Spec.InitContainers[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	for i := range pod.Spec.Containers {
+		if err := p.setApplication(&pod.Spec.Containers[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	if pod.Annotations == nil {
+		pod.Annotations = map[string]string{}
+	}
+	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
+	pod.Annotations[v1alpha1.AnnotationStore] = p.store
+	return pod, "", nil
+}
+
+// plan is a request with what follows from it.
+type plan struct {
+	Request
+	store  string
+	mounts mounts
+}
+
+func (p plan) dataSets() string {
+	return names(p.DataSets, func(*v1alpha1.DataSet) bool { return true })
+}
+
+func (p plan) waitFor() string {
+	return names(p.DataSets, func(ds *v1alpha1.DataSet) bool {
+		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately
+	})
+}
+
+// checkNames refuses a pod in which something else bears one of Kuda's names. A
+// pod that has been injected before, in an earlier call or copied from a running
+// one, bears them rightly.
+func checkNames(pod *corev1.Pod) error {
+	for i := range pod.Spec.Containers {
+		if pod.Spec.Containers[i].Name == sidecar.ContainerName {
+			return fmt.Errorf("the pod has a container named %s; choose another name for it", sidecar.ContainerName)
+		}
+	}
+	if pod.Annotations[v1alpha1.AnnotationInjected] != "" {
+		return nil
+	}
+	for i := range pod.Spec.InitContainers {
+		if pod.Spec.InitContainers[i].Name == sidecar.ContainerName {
+			return fmt.Errorf("the pod has an init container named %s; choose another name for it", sidecar.ContainerName)
+		}
+	}
+	for i := range pod.Spec.Volumes {
+		if name := pod.Spec.Volumes[i].Name; name == sidecar.VolumeStore || name == sidecar.VolumeToken {
+			return fmt.Errorf("the pod has a volume named %s; choose another name for it", name)
+		}
+	}
+	if len(pod.Spec.Containers) == 0 {
+		return errors.New("the pod has no container")
+	}
+	return nil
+}
+
+// setVolume replaces the volume of that name, or adds it at the end.
+func setVolume(spec *corev1.PodSpec, volume corev1.Volume) {
+	for i := range spec.Volumes {
+		if spec.Volumes[i].Name == volume.Name {
+			spec.Volumes[i] = volume
+			return
+		}
+	}
+	spec.Volumes = append(spec.Volumes, volume)
+}

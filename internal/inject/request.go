@@ -1,0 +1,139 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// StoreMode says which store pods get.
+type StoreMode string
+
+// The store modes.
+const (
+	// StoreAuto is the node store, except where the namespace enforces a Pod
+	// Security level that forbids hostPath.
+	StoreAuto StoreMode = "Auto"
+	// StoreNode is the node store everywhere.
+	StoreNode StoreMode = "Node"
+	// StorePod is the pod store everywhere.
+	StorePod StoreMode = "Pod"
+)
+
+// Settings are those of the installation.
+type Settings struct {
+	// Image and PullPolicy of the runtime.
+	Image      string
+	PullPolicy corev1.PullPolicy
+	// HostPath is the directory of the node store.
+	HostPath string
+	// DataPath is where the application finds its data.
+	DataPath string
+	// ServerPort is the port of the runtime's local API.
+	ServerPort int32
+	// Resources of the runtime.
+	Resources corev1.ResourceRequirements
+	// Store says which store pods get.
+	Store StoreMode
+	// PodStoreSizeLimit bounds the pod store; nil is no bound.
+	PodStoreSizeLimit *resource.Quantity
+	// GatewayAddress is the gateway's host:port.
+	GatewayAddress string
+	// GatewayCA is what the gateway is checked against (PEM).
+	GatewayCA []byte
+}
+
+// Namespace is what has to be known of the pod's namespace. Its name is the
+// request's, because a pod that a controller creates does not carry one yet.
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Request is one pod to be injected.
+type Request struct {
+	Pod       *corev1.Pod
+	Namespace Namespace
+	// DataSets are those that select the pod (see Selecting).
+	DataSets []*v1alpha1.DataSet
+	Settings Settings
+}
+
+// Selecting returns those of a namespace's DataSets that select a pod with these
+// labels, sorted by name. A DataSet that is being deleted selects no new pod.
+func Selecting(dataSets []*v1alpha1.DataSet, labels map[string]string) []*v1alpha1.DataSet {
+	var selecting []*v1alpha1.DataSet
+	for _, ds := range dataSets {
+		if ds.DeletionTimestamp == nil && selects(ds.Spec.WorkloadSelector, labels) {
+			selecting = append(selecting, ds)
+		}
+	}
+	slices.SortFunc(selecting, func(a, b *v1alpha1.DataSet) int { return strings.Compare(a.Name, b.Name) })
+	return selecting
+}
+
+func selects(selector, labels map[string]string) bool {
+	for key, want := range selector {
+		if have, ok := labels[key]; !ok || have != want {
+			return false
+		}
+	}
+	return len(selector) > 0
+}
+
+// Skip is why a pod is left alone; empty when it is not. A reason is made to be
+// shown to the pod's creator.
+type Skip string
+
+// skip says whether the pod is one that Kuda does not inject.
+func skip(pod *corev1.Pod) Skip {
+	switch {
+	case pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled:
+		return "the pod is labelled " + v1alpha1.LabelInjection + "=" + v1alpha1.InjectionDisabled
+	case pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
+		return "static pods are not injected"
+	case pod.Spec.HostNetwork:
+		return "pods with hostNetwork are not injected, because their runtimes would want the same port of the node"
+	case isWindows(&pod.Spec):
+		return "Windows pods are not injected"
+	}
+	return ""
+}
+
+func isWindows(spec *corev1.PodSpec) bool {
+	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
+}
+
+// store picks the pod's store: the value of AnnotationStore.
+func store(mode StoreMode, labels map[string]string) string {
+	switch mode {
+	case StorePod:
+		return v1alpha1.StorePod
+	case StoreNode:
+		return v1alpha1.StoreNode
+	}
+	switch labels["pod-security.kubernetes.io/enforce"] {
+	case "baseline", "restricted":
+		return v1alpha1.StorePod
+	}
+	return v1alpha1.StoreNode
+}
+
+// names lists the DataSets for which keep holds, comma-separated.
+func names(dataSets []*v1alpha1.DataSet, keep func(*v1alpha1.DataSet) bool) string {
+	set := map[string]struct{}{}
+	for _, ds := range dataSets {
+		if keep(ds) {
+			set[ds.Name] = struct{}{}
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(set)), ",")
+}

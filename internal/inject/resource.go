@@ -1,0 +1,86 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+// cpuLimit is the runtime's where it has to have one and the installation names
+// none: enough to download at some 100 MB/s.
+var cpuLimit = resource.MustParse("250m")
+
+// resources are the runtime's in this pod: as configured, but
+//   - a pod whose containers all limit their CPU, as quotas demand, gets a
+//     runtime that does;
+//   - a pod of QoS class Guaranteed stays one;
+//   - a pod with resources of its own as a whole shares them with the runtime,
+//     because theirs may not exceed the pod's.
+func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
+	if r := spec.Resources; r != nil && (len(r.Requests) > 0 || len(r.Limits) > 0) {
+		return corev1.ResourceRequirements{}
+	}
+	result := *configured.DeepCopy()
+	containers := application(spec)
+	limited := func(c corev1.Container) bool { return !c.Resources.Limits.Cpu().IsZero() }
+	if !slices.ContainsFunc(containers, func(c corev1.Container) bool { return !limited(c) }) {
+		limitCPU(&result)
+	}
+	if !slices.ContainsFunc(containers, func(c corev1.Container) bool { return !isGuaranteed(c) }) {
+		if _, ok := result.Limits[corev1.ResourceMemory]; !ok {
+			setLimit(&result, corev1.ResourceMemory, result.Requests[corev1.ResourceMemory])
+		}
+		result.Requests = result.Limits.DeepCopy()
+	}
+	return result
+}
+
+func limitCPU(r *corev1.ResourceRequirements) {
+	if _, ok := r.Limits[corev1.ResourceCPU]; ok {
+		return
+	}
+	limit := cpuLimit.DeepCopy()
+	if request := r.Requests.Cpu(); request.Cmp(limit) > 0 {
+		limit = request.DeepCopy()
+	}
+	setLimit(r, corev1.ResourceCPU, limit)
+}
+
+func setLimit(r *corev1.ResourceRequirements, name corev1.ResourceName, limit resource.Quantity) {
+	if r.Limits == nil {
+		r.Limits = corev1.ResourceList{}
+	}
+	r.Limits[name] = limit
+}
+
+// application are all containers but the runtime.
+func application(spec *corev1.PodSpec) []corev1.Container {
+	var containers []corev1.Container
+	for _, c := range spec.InitContainers {
+		if c.Name != sidecar.ContainerName {
+			containers = append(containers, c)
+		}
+	}
+	return append(containers, spec.Containers...)
+}
+
+// isGuaranteed says whether the container's requests equal its limits, for CPU
+// and memory both; requests that are left out equal the limits.
+func isGuaranteed(c corev1.Container) bool {
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		limit, ok := c.Resources.Limits[name]
+		if !ok || limit.IsZero() {
+			return false
+		}
+		if request, ok := c.Resources.Requests[name]; ok && request.Cmp(limit) != 0 {
+			return false
+		}
+	}
+	return true
+}
