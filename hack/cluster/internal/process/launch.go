@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -170,4 +171,29 @@ func lookup(name string, env []string) (string, error) {
 		return "", fmt.Errorf("finding %s: %w", name, err)
 	}
 	return program, nil
+}
+
+// Command returns a command that runs argv in place p as a child of this
+// process, with this process's standard streams still to be set.
+func Command(ctx context.Context, p Place, argv, env []string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	body, err := json.Marshal(launch{Place: p, Argv: argv, Env: env})
+	if err != nil {
+		return nil, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	// It fits into the pipe, so this does not wait for the reader.
+	if _, err := write.Write(body); err != nil {
+		return nil, err
+	}
+	write.Close()
+	cmd := exec.CommandContext(ctx, self, LaunchArgument)
+	cmd.ExtraFiles = []*os.File{os.Stderr, read}
+	return cmd, nil
 }

@@ -34,6 +34,18 @@ func Environment(binDir string, more ...string) []string {
 	}, more...)
 }
 
+// UserEnvironment is this process's environment with the cluster's programs
+// first on the PATH.
+func UserEnvironment(binDir string) []string {
+	env := []string{"PATH=" + binDir + ":" + os.Getenv("PATH")}
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "PATH=") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
 // Start starts the process in a session of its own, to outlive this one. When
 // it returns without an error the program itself runs, in its place.
 func Start(s Spec) (Identity, error) {

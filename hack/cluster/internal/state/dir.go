@@ -65,7 +65,10 @@ func (d Dir) Processes() string { return filepath.Join(d.root, "processes") }
 func (d Dir) KubectlCache() string { return filepath.Join(d.root, "kubectl-cache") }
 
 // Log is the log file of the process called name.
-func (d Dir) Log(name string) string { return filepath.Join(d.root, "logs", name+".log") }
+func (d Dir) Log(name string) string { return filepath.Join(d.Logs(), name+".log") }
+
+// Logs holds all log files.
+func (d Dir) Logs() string { return filepath.Join(d.root, "logs") }
 
 // Node is the disk and the configuration of one node.
 func (d Dir) Node(n topology.Node) NodeDir {

@@ -1,0 +1,102 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// requirement is a program and the Debian package it comes from.
+type requirement struct{ program, debian string }
+
+// needed at run time by the cluster, or by what runs on it.
+var needed = []requirement{
+	{"runc", "runc"},
+	{"/usr/lib/cni/ptp", "containernetworking-plugins"},
+	{"/usr/lib/cni/host-local", "containernetworking-plugins"},
+	{"nft", "nftables"},
+	{"iptables", "iptables"},
+	{"ip", "iproute2"},
+	{"tc", "iproute2"},
+	{"conntrack", "conntrack"},
+	{"ethtool", "ethtool"},
+	{"socat", "socat"},
+	{"mount", "mount"},
+}
+
+// neededToBuild is what only 'build' and 'image' use.
+var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}}
+
+// MissingPackages returns the Debian packages that have to be installed before
+// a cluster can run.
+func MissingPackages() []string { return missing(needed) }
+
+func missing(rs []requirement) []string {
+	var packages []string
+	seen := map[string]bool{}
+	for _, r := range rs {
+		if !present(r.program) && !seen[r.debian] {
+			seen[r.debian] = true
+			packages = append(packages, r.debian)
+		}
+	}
+	return packages
+}
+
+func present(program string) bool {
+	if filepath.IsAbs(program) {
+		_, err := os.Stat(program)
+		return err == nil
+	}
+	if _, err := exec.LookPath(program); err == nil {
+		return true
+	}
+	// Not on every user's PATH, but on the one the cluster's processes get.
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// installPackages installs what is missing. The package lists are refreshed
+// only when the ones at hand do not do.
+func installPackages(ctx context.Context) ([]string, error) {
+	packages := missing(append(append([]requirement{}, needed...), neededToBuild...))
+	if len(packages) == 0 {
+		return nil, nil
+	}
+	list := strings.Join(packages, " ")
+	if !present("apt-get") {
+		return nil, fmt.Errorf("programs are missing and this is no Debian: install what Debian calls %s, then try again", list)
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("packages are missing: run 'apt-get install %s' as root, or this command as root", list)
+	}
+	install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
+	firstErr := apt(ctx, install...)
+	if firstErr == nil {
+		return packages, nil
+	}
+	if err := apt(ctx, "update"); err != nil {
+		return nil, errors.Join(firstErr, err)
+	}
+	if err := apt(ctx, install...); err != nil {
+		return nil, err
+	}
+	return packages, nil
+}
+
+func apt(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q"}, args...)...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLines(string(out), 6))
+	}
+	return nil
+}

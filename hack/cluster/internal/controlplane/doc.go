@@ -1,0 +1,3 @@
+// Package controlplane runs etcd and the Kubernetes servers on the host, and
+// puts the cluster's own parts into Kubernetes: its DNS.
+package controlplane

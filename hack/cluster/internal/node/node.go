@@ -1,0 +1,174 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/build"
+	"github.com/kuda-io/kuda/hack/cluster/internal/cgroup"
+	"github.com/kuda-io/kuda/hack/cluster/internal/network"
+	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
+	"github.com/kuda-io/kuda/hack/cluster/internal/process"
+	"github.com/kuda-io/kuda/hack/cluster/internal/state"
+	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
+)
+
+const (
+	startLimit = 60 * time.Second
+	killLimit  = 20 * time.Second
+)
+
+// Host is the machine the nodes are on.
+type Host struct {
+	State   state.Dir
+	Count   int
+	Tools   build.Toolset
+	Cgroups cgroup.System
+}
+
+func (h Host) table() process.Table { return process.NewTable(h.State.Processes()) }
+
+// holder is the process that keeps a node's mount namespace; it does nothing.
+func holder(n topology.Node) string { return n.Name() + "/holder" }
+
+// Parts are the processes a node consists of, in the order they start.
+func Parts(n topology.Node) []string {
+	return []string{holder(n), n.Name() + "/containerd", n.Name() + "/kubelet", n.Name() + "/kube-proxy"}
+}
+
+// Running reports whether all of the node's own processes run.
+func (h Host) Running(n topology.Node) bool {
+	for _, name := range Parts(n) {
+		if !h.table().Running(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// Start starts the node with the disk it has. It returns when containerd
+// answers and the kubelet runs; the node is Ready a little later.
+func (h Host) Start(ctx context.Context, n topology.Node) error {
+	if h.Running(n) {
+		return nil
+	}
+	// What a half-dead node left would be in the way of the new one.
+	if err := h.Kill(ctx, n); err != nil {
+		return err
+	}
+	if err := network.CreateNode(ctx, n, h.Count); err != nil {
+		return err
+	}
+	dirs, err := h.Cgroups.Create(n.SystemCgroup())
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", n.Name(), err)
+	}
+	nodeDir := h.State.Node(n)
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", n.Name(), err)
+	}
+	_, err = h.table().Start(process.Spec{
+		Name: holder(n), Argv: []string{sleep, "infinity"}, Env: process.Environment(h.Tools.Bin()), Log: h.State.Log(holder(n)),
+		Place: process.Place{Cgroups: dirs, Netns: n.NetnsPath(), Mounts: []process.Mount{
+			{Target: "/run", Mkdir: []string{"netns", "lock", strings.TrimPrefix(etcDir, "/run/")}},
+			{Source: nodeDir.Etc(), Target: etcDir},
+			{Source: nodeDir.VarLog(), Target: "/var/log"},
+			// Last: the state directory usually lies below it.
+			{Source: nodeDir.VarLib(), Target: "/var/lib"},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.startPart(n, "containerd", "containerd", "--config", etcDir+"/containerd.toml"); err != nil {
+		return err
+	}
+	if err := poll.Until(ctx, startLimit, func(ctx context.Context) error { return h.containerdAnswers(ctx, n) }); err != nil {
+		return fmt.Errorf("starting containerd of %s: %w", n.Name(), err)
+	}
+	if err := h.loadMissing(ctx, n); err != nil {
+		return err
+	}
+	err = h.startPart(n, "kubelet", "kubelet",
+		"--config="+etcDir+"/kubelet.yaml", "--kubeconfig="+etcDir+"/kubelet.kubeconfig",
+		"--hostname-override="+n.Name(), "--node-ip="+n.Address().String(), "--cert-dir=/var/lib/kubelet/pki")
+	if err != nil {
+		return err
+	}
+	return h.startPart(n, "kube-proxy", "kube-proxy",
+		"--kubeconfig="+etcDir+"/kube-proxy.kubeconfig", "--hostname-override="+n.Name(),
+		"--proxy-mode=nftables", "--cluster-cidr="+topology.PodCIDR,
+		// The conntrack settings are the whole machine's; they are left alone.
+		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
+}
+
+func (h Host) startPart(n topology.Node, part string, argv ...string) error {
+	place, err := h.Place(n)
+	if err != nil {
+		return err
+	}
+	argv[0] = filepath.Join(h.Tools.Bin(), argv[0])
+	name := n.Name() + "/" + part
+	_, err = h.table().Start(process.Spec{
+		Name: name, Argv: argv, Env: process.Environment(h.Tools.Bin()), Log: h.State.Log(name), Place: place,
+	})
+	return err
+}
+
+// Place is inside the node, beside its own processes.
+func (h Host) Place(n topology.Node) (process.Place, error) {
+	e, ok := h.table().Get(holder(n))
+	if !ok || !e.Alive() {
+		return process.Place{}, fmt.Errorf("%s does not run: start it with 'kuda-cluster node start %s'", n.Name(), n.Name())
+	}
+	dirs, err := h.Cgroups.Create(n.SystemCgroup())
+	if err != nil {
+		return process.Place{}, err
+	}
+	return process.Place{Cgroups: dirs, Netns: n.NetnsPath(), Mntns: fmt.Sprintf("/proc/%d/ns/mnt", e.PID)}, nil
+}
+
+func (h Host) containerdAnswers(ctx context.Context, n topology.Node) error {
+	name := n.Name() + "/containerd"
+	if !h.table().Running(name) {
+		return poll.Fatal{Err: fmt.Errorf("it ended; %s", process.LogTail(h.State.Log(name)))}
+	}
+	_, err := h.Ctr(ctx, n, nil, "version")
+	return err
+}
+
+// Kill ends the node at once and takes its cable away. Its disk stays. A node
+// that does not run is no error.
+func (h Host) Kill(ctx context.Context, n topology.Node) error {
+	_, err := h.Cgroups.Kill(n.Cgroup(), killLimit)
+	if err != nil {
+		return fmt.Errorf("killing %s: %w", n.Name(), err)
+	}
+	return errors.Join(
+		h.table().Forget(n.Name()+"/"),
+		network.RemoveNode(ctx, n),
+		h.Cgroups.Remove(n.Cgroup(), killLimit),
+	)
+}
+
+// Wipe kills the node and empties its /var/lib/kuda.
+func (h Host) Wipe(ctx context.Context, n topology.Node) error {
+	if err := h.Kill(ctx, n); err != nil {
+		return err
+	}
+	dir := h.State.Node(n).Kuda()
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("wiping %s: %w", n.Name(), err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("wiping %s: %w", n.Name(), err)
+	}
+	return nil
+}
