@@ -1,0 +1,33 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command app is what runs in the pods of the end-to-end tests: an application
+// that knows nothing of Kuda and reads files below a directory. Its image has
+// no base, so it also brings the few tools that hooks and tests run in it.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+var commands = map[string]func(args []string) error{
+	"serve": serve, // serve [--watch DIR]: read DIR in a tight loop, say over HTTP what was seen
+	"wait":  wait,  // wait: until a signal comes
+	"check": check, // check FILE...: succeed if each is there, print its content
+	"touch": touch, // touch FILE: make or empty it
+	"fail":  fail,  // fail TEXT: print it and fail
+	"list":  list,  // list DIR: every path below it
+}
+
+func main() {
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: app serve|wait|check|touch|fail|list ...")
+		os.Exit(2)
+	}
+	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))
+		os.Exit(1)
+	}
+}
