@@ -1,0 +1,224 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/admission"
+	"github.com/kuda-io/kuda/internal/config"
+	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/pki"
+	"github.com/kuda-io/kuda/internal/pki/cabundle"
+)
+
+// Options of the server.
+type Options struct {
+	// Address serves the webhooks, HealthAddress /healthz and /readyz, and
+	// MetricsAddress /metrics; "0" turns one of the latter two off.
+	Address, HealthAddress, MetricsAddress string
+	// Names that the API server calls the webhook by.
+	Names []string
+	// Configuration is the name of both webhook configurations.
+	Configuration string
+	// Drain is how long requests are still answered after the process was asked
+	// to end, so that the API server learns to ask another replica.
+	Drain time.Duration
+}
+
+// Parts that the server serves with.
+type Parts struct {
+	Authority *pki.Authority
+	Config    *config.File
+}
+
+// Server is kuda-webhook.
+type Server struct {
+	manager  manager.Manager
+	drain    time.Duration
+	draining atomic.Bool
+}
+
+// New puts the server together; only the health endpoint is bound before Run.
+func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
+	host, port, err := splitAddress(opts.Address)
+	if err != nil {
+		return nil, err
+	}
+	leaf := parts.Authority.Leaf(opts.Names...)
+	mgr, err := ctrl.NewManager(restConfig, manager.Options{
+		Scheme:                 scheme(),
+		Cache:                  cacheOptions(opts.Configuration),
+		Metrics:                metricsserver.Options{BindAddress: opts.MetricsAddress},
+		HealthProbeBindAddress: opts.HealthAddress,
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Host: host, Port: port,
+			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+				c.GetCertificate, c.MinVersion = leaf.GetCertificate, tls.VersionTLS13
+			}},
+		}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the webhook server: %w", err)
+	}
+	s := &Server{manager: mgr, drain: opts.Drain}
+	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
+	if err := s.handle(parts); err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		mgr.Add(parts.Authority), mgr.Add(parts.Config), mgr.Add(publisher),
+		mgr.AddHealthzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
+		mgr.AddReadyzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
+		mgr.AddReadyzCheck("ca-bundle", publisher.Ready),
+		mgr.AddReadyzCheck("caches", s.cachesSynced),
+		mgr.AddReadyzCheck("draining", s.notDraining),
+		metrics.Registry.Register(pki.Collector{Authority: parts.Authority, Leaf: leaf}),
+		metrics.Registry.Register(parts.Config.Collector()),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("putting the webhook server together: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) handle(parts Parts) error {
+	counts, err := admission.NewMetrics(metrics.Registry)
+	if err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	log := ctrl.Log.WithName("admission")
+	admission.Register(s.manager.GetWebhookServer(), admission.Pods{
+		Cache: s.manager.GetCache(),
+		Live:  s.manager.GetAPIReader(),
+		Settings: func() inject.Settings {
+			return parts.Config.Current().Settings(parts.Authority.Bundle())
+		},
+		Metrics: counts,
+		Log:     log,
+	}, &admission.DataSets{Log: log})
+	return nil
+}
+
+// Run serves until the context ends, and for the time of Options.Drain after that.
+func (s *Server) Run(ctx context.Context) error {
+	// The caches have to be there before the first request, not begin with it.
+	for _, object := range []client.Object{&v1alpha1.DataSet{}, namespaceMetadata()} {
+		if _, err := s.manager.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("starting the caches: %w", err)
+		}
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() {
+		select {
+		case <-serving.Done():
+			return
+		case <-ctx.Done():
+		}
+		s.draining.Store(true)
+		timer := time.NewTimer(s.drain)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-serving.Done():
+		}
+		stop()
+	}()
+	if err := s.manager.Start(serving); err != nil {
+		return fmt.Errorf("serving webhooks: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) notDraining(*http.Request) error {
+	if s.draining.Load() {
+		return errors.New("the server is about to end")
+	}
+	return nil
+}
+
+func (s *Server) cachesSynced(req *http.Request) error {
+	for _, object := range []client.Object{&v1alpha1.DataSet{}, namespaceMetadata()} {
+		informer, err := s.manager.GetCache().GetInformer(req.Context(), object, cache.BlockUntilSynced(false))
+		if err != nil {
+			return fmt.Errorf("looking at the caches: %w", err)
+		}
+		if !informer.HasSynced() {
+			return fmt.Errorf("the cache of %T is not filled yet", object)
+		}
+	}
+	return nil
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	// Neither can fail on a new scheme: they only add types.
+	_ = clientgoscheme.AddToScheme(s)
+	_ = v1alpha1.AddToScheme(s)
+	return s
+}
+
+// cacheOptions keep in memory what injection looks at, and watch only Kuda's own
+// webhook configurations, which is also all that the rights allow.
+func cacheOptions(configuration string) cache.Options {
+	byName := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", configuration)}
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.DataSet{}: {Transform: withoutStatus},
+			&admissionregistrationv1.MutatingWebhookConfiguration{}:   byName,
+			&admissionregistrationv1.ValidatingWebhookConfiguration{}: byName,
+		},
+	}
+}
+
+func withoutStatus(object any) (any, error) {
+	if ds, ok := object.(*v1alpha1.DataSet); ok {
+		ds.ManagedFields, ds.Status = nil, v1alpha1.DataSetStatus{}
+	}
+	return object, nil
+}
+
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return m
+}
+
+func splitAddress(address string) (string, int, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("reading the address %q: %w", address, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return "", 0, fmt.Errorf("reading the port of %q: %w", address, err)
+	}
+	return host, n, nil
+}
