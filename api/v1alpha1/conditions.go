@@ -34,6 +34,9 @@ const (
 	ReasonNoPods = "NoPods"
 	// ReasonPaused (Progressing): spec.paused holds the rollout.
 	ReasonPaused = "Paused"
+	// ReasonHeldBack (Progressing): the rollout went as far as it may; the
+	// partition, or strategy OnDelete, keeps the other pods where they are.
+	ReasonHeldBack = "HeldBack"
 	// ReasonWithdrawing (Ready): the DataSet is being deleted with
 	// deletionPolicy Remove and pods still hold its items.
 	ReasonWithdrawing = "Withdrawing"

@@ -38,7 +38,7 @@ const (
 	// StorePod is the store private to one pod (emptyDir).
 	StorePod = "pod"
 
-	// AnnotationChangeCause, set by the user on a DataSet, is copied to the
+	// AnnotationChangeCause is set by the user on a DataSet and copied to the
 	// revision it leads to (the convention of kubectl rollout history).
 	AnnotationChangeCause = "kubernetes.io/change-cause"
 

@@ -27,7 +27,9 @@ func check(files []string) error {
 		if err != nil {
 			return err
 		}
-		os.Stdout.Write(data)
+		if _, err := os.Stdout.Write(data); err != nil {
+			return err
+		}
 	}
 	return nil
 }
