@@ -99,7 +99,7 @@ func watchOnce(t *testing.T, injected corev1.Pod, bearer string) (*gatewayv1alph
 	if err != nil {
 		return nil, err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	if !stream.Receive() {
 		return nil, stream.Err()
 	}
