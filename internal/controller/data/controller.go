@@ -1,0 +1,175 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+// Reconciler carries out what decide says.
+type Reconciler struct {
+	client client.Client
+	// live reads past the cache.
+	live     client.Reader
+	recorder Recorder
+	clock    clock.PassiveClock
+}
+
+// New makes a reconciler. Reads of c may come from a cache that has the
+// indexes of package assignment; reads of live must not come from a cache.
+func New(c client.Client, live client.Reader, recorder Recorder, passive clock.PassiveClock) *Reconciler {
+	return &Reconciler{client: c, live: live, recorder: recorder, clock: passive}
+}
+
+// Setup adds the controller to a manager.
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("data").
+		For(&v1alpha1.Data{}, builder.WithPredicates(r.tell())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.ofPod), builder.WithPredicates(podChanged())).
+		Watches(&v1alpha1.DataSet{}, handler.EnqueueRequestsFromMapFunc(r.ofDataSet), builder.WithPredicates(selectorChanged())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Complete(r)
+}
+
+// Reconcile looks at one Data.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var d v1alpha1.Data
+	if err := r.client.Get(ctx, request.NamespacedName, &d); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if d.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil
+	}
+	step, err := r.look(ctx, r.client, &d)
+	if err == nil && step.remove != "" {
+		// A cache may be behind: what is not in it yet is not gone.
+		step, err = r.look(ctx, r.live, &d)
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	switch {
+	case step.remove != "":
+		return ctrl.Result{}, r.remove(ctx, &d, step.remove)
+	case step.ready != nil:
+		before := d.DeepCopy()
+		meta.SetStatusCondition(&d.Status.Conditions, *step.ready)
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		err := r.client.Status().Patch(ctx, &d, patch)
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			return ctrl.Result{}, nil // a report came first, and with it another event
+		}
+		if err != nil {
+			return ctrl.Result{}, fmt.Errorf("updating status: %w", err)
+		}
+	}
+	return ctrl.Result{RequeueAfter: step.after}, nil
+}
+
+func (r *Reconciler) look(ctx context.Context, reader client.Reader, d *v1alpha1.Data) (decision, error) {
+	var p corev1.Pod
+	var set v1alpha1.DataSet
+	havePod, err := found(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.PodName}, &p))
+	if err != nil {
+		return decision{}, fmt.Errorf("reading pod %s: %w", d.Spec.PodName, err)
+	}
+	haveSet, err := found(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: assignment.DataSet(d)}, &set))
+	if err != nil {
+		return decision{}, fmt.Errorf("reading DataSet %s: %w", assignment.DataSet(d), err)
+	}
+	return decide(d, orNil(&set, haveSet), orNil(&p, havePod), r.clock.Now()), nil
+}
+
+func found(err error) (bool, error) {
+	return err == nil, client.IgnoreNotFound(err)
+}
+
+func orNil[T any](object *T, exists bool) *T {
+	if exists {
+		return object
+	}
+	return nil
+}
+
+func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) error {
+	if err := r.client.Delete(ctx, d, client.Preconditions{UID: &d.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting Data: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("deleted Data", "because", why)
+	return nil
+}
+
+// tell passes every change on and turns it into events on the way. Here is
+// where the state before a change is known; by the time of a pass it is gone.
+func (r *Reconciler) tell() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*v1alpha1.Data)
+		after, okAfter := e.ObjectNew.(*v1alpha1.Data)
+		if okBefore && okAfter {
+			for _, n := range transitions(before, after) {
+				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
+			}
+			return !assignment.Reported(after) || assignment.DataSet(before) != assignment.DataSet(after)
+		}
+		return true
+	}}
+}
+
+func podChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*corev1.Pod)
+		after, okAfter := e.ObjectNew.(*corev1.Pod)
+		return !okBefore || !okAfter || pod.Changed(before, after)
+	}, CreateFunc: func(event.CreateEvent) bool { return false }}
+}
+
+func selectorChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*v1alpha1.DataSet)
+		after, okAfter := e.ObjectNew.(*v1alpha1.DataSet)
+		return !okBefore || !okAfter || !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector)
+	}, CreateFunc: func(event.CreateEvent) bool { return false }}
+}
+
+func (r *Reconciler) ofPod(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.requests(ctx, object.GetNamespace(), assignment.FieldPodUID, string(object.GetUID()))
+}
+
+func (r *Reconciler) ofDataSet(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.requests(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName())
+}
+
+func (r *Reconciler) requests(ctx context.Context, namespace, field, value string) []reconcile.Request {
+	var datas v1alpha1.DataList
+	if err := r.client.List(ctx, &datas, client.InNamespace(namespace), client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listed no Data", "field", field, "value", value)
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(datas.Items))
+	for i := range datas.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&datas.Items[i])})
+	}
+	return requests
+}

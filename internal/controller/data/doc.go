@@ -1,0 +1,10 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package data is the controller that looks after each Data object: it removes
+// those that nobody needs any more, shows when a pod's runtime does not come to
+// the gateway, and turns changes of items into events on the pod.
+//
+// It runs on the leader only. The one thing it writes into a status is that no
+// runtime has reported, and it never writes it over a report.
+package data

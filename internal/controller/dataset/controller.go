@@ -1,0 +1,127 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+const retryAfterConflict = 20 * time.Millisecond
+
+// Setup adds the controller to a manager.
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("dataset").
+		For(&v1alpha1.DataSet{}, builder.WithPredicates(dataSetChanged())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.dataSetsOf), builder.WithPredicates(podChanged())).
+		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(dataChanged())).
+		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletedOnly())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Complete(r)
+}
+
+// dataSetsOf answers the DataSets that select a pod. An update is asked about
+// with both its states, so a pod that leaves a DataSet is noticed too.
+func (r *Reconciler) dataSetsOf(ctx context.Context, object client.Object) []reconcile.Request {
+	p, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var all v1alpha1.DataSetList
+	if err := r.client.List(ctx, &all, client.InNamespace(p.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listed no DataSets for a pod", "pod", client.ObjectKeyFromObject(p))
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range all.Items {
+		if pod.Selects(all.Items[i].Spec.WorkloadSelector, p) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+		}
+	}
+	return requests
+}
+
+func dataSetOf(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[v1alpha1.LabelDataSet]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+func dataSetChanged() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()) ||
+			len(e.ObjectOld.GetFinalizers()) != len(e.ObjectNew.GetFinalizers()) ||
+			(e.ObjectOld.GetDeletionTimestamp() == nil) != (e.ObjectNew.GetDeletionTimestamp() == nil)
+	}})
+}
+
+func podChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*corev1.Pod)
+		after, okAfter := e.ObjectNew.(*corev1.Pod)
+		return !okBefore || !okAfter || pod.Changed(before, after)
+	}}
+}
+
+// dataChanged lets progress pass by: bytes change neither the plan nor the status.
+func dataChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*v1alpha1.Data)
+		after, okAfter := e.ObjectNew.(*v1alpha1.Data)
+		return !okBefore || !okAfter || matters(before, after)
+	}}
+}
+
+func matters(before, after *v1alpha1.Data) bool {
+	a, b := &before.Status, &after.Status
+	return before.Generation != after.Generation ||
+		!equality.Semantic.DeepEqual(before.Spec, after.Spec) ||
+		assignment.DataSet(before) != assignment.DataSet(after) ||
+		assignment.PodUID(before) != assignment.PodUID(after) ||
+		a.DataItems != b.DataItems || a.Success != b.Success || a.Failed != b.Failed ||
+		a.ObservedRevision != b.ObservedRevision || a.CurrentRevision != b.CurrentRevision ||
+		!equality.Semantic.DeepEqual(assignment.Ready(before), assignment.Ready(after)) ||
+		!sameDigests(a.DataItemsStatus, b.DataItemsStatus)
+}
+
+func sameDigests(a, b []v1alpha1.DataItemStatus) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Digest != b[i].Digest {
+			return false
+		}
+	}
+	return true
+}
+
+func deletedOnly() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}

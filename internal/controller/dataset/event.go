@@ -1,0 +1,82 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Recorder is the part of an events recorder that this controller uses.
+type Recorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
+}
+
+// Actions of events: what the controller was doing.
+const (
+	actionRollOut = "RollOut"
+	actionInject  = "Inject"
+)
+
+// maxPodsTold bounds the memory of pods that were told they lack the runtime.
+const maxPodsTold = 10000
+
+// told remembers which pods already have an event about the missing runtime.
+type told struct {
+	mu   sync.Mutex
+	pods map[types.UID]bool
+}
+
+// first answers those pods that were not told yet. When a restarted manager
+// finds a condition that already speaks of as many pods, they were told before.
+func (t *told) first(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev1.Pod {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pods == nil || len(t.pods) > maxPodsTold {
+		t.pods = make(map[types.UID]bool)
+	}
+	var fresh []*corev1.Pod
+	known := 0
+	for _, p := range pods {
+		if t.pods[p.UID] {
+			known++
+			continue
+		}
+		t.pods[p.UID] = true
+		fresh = append(fresh, p)
+	}
+	if known == 0 && int(before.UninjectedReplicas) == len(pods) {
+		return nil
+	}
+	return fresh
+}
+
+// announce sends the events of a pass whose status is written.
+func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus, o *observation) {
+	if d.Status.UpdateRevision != before.UpdateRevision {
+		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
+			"the template is revision %s", d.Status.UpdateRevision)
+	}
+	if done(d.Status) && (!done(before) || before.UpdateRevision != d.Status.UpdateRevision) {
+		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
+			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
+	}
+	for _, p := range r.told.first(o.uninjected, before) {
+		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
+			"pod %s matches but lacks the runtime, so it gets no data; restart it", p.Name)
+		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
+			"the pod matches DataSet %s but lacks the runtime, so it gets no data; restart it", d.Name)
+	}
+}
+
+func done(s v1alpha1.DataSetStatus) bool {
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
+	return c != nil && c.Reason == v1alpha1.ReasonDelivered
+}

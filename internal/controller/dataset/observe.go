@@ -1,0 +1,122 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+// replica is a pod that carries the runtime, with its Data.
+type replica struct {
+	pod *corev1.Pod
+	// data is nil as long as there is none.
+	data *v1alpha1.Data
+	// revision that the pod is to have, and whether it has all of it. A pass
+	// that moves the pod changes both.
+	revision  string
+	delivered bool
+}
+
+func (r *replica) set(d *v1alpha1.Data) {
+	r.data, r.revision, r.delivered = d, d.Spec.Revision, assignment.Delivered(d)
+}
+
+// observation is what one pass sees. Pods and Data come from the cache
+// uncopied: nothing may change them.
+type observation struct {
+	// live pods are told what to have; sorted by name.
+	live []*replica
+	// completed pods ended well and had all of their data: they count, but get
+	// nothing new.
+	completed []*replica
+	// uninjected pods match, run, and lack the runtime; sorted by name.
+	uninjected []*corev1.Pod
+	// data is every Data of the DataSet.
+	data []*v1alpha1.Data
+	// history is the DataSet's own revisions.
+	history []*appsv1.ControllerRevision
+}
+
+func (o *observation) counted() []*replica { return slices.Concat(o.live, o.completed) }
+
+func (r *Reconciler) observe(ctx context.Context, d *v1alpha1.DataSet) (*observation, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(d.Namespace),
+		client.MatchingLabels(d.Spec.WorkloadSelector), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	var datas v1alpha1.DataList
+	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
+		client.MatchingFields{assignment.FieldDataSet: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Data: %w", err)
+	}
+	history, err := r.history(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(d, pods.Items, datas.Items, history), nil
+}
+
+// history lists the DataSet's own revisions, copied.
+func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
+	var revisions appsv1.ControllerRevisionList
+	if err := r.client.List(ctx, &revisions, client.InNamespace(d.Namespace),
+		client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
+	}
+	var own []*appsv1.ControllerRevision
+	for i := range revisions.Items {
+		if metav1.IsControlledBy(&revisions.Items[i], d) {
+			own = append(own, &revisions.Items[i])
+		}
+	}
+	return own, nil
+}
+
+func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
+	o := &observation{history: history}
+	byUID := make(map[types.UID]*v1alpha1.Data, len(datas))
+	for i := range datas {
+		o.data = append(o.data, &datas[i])
+		byUID[assignment.PodUID(&datas[i])] = &datas[i]
+	}
+	for i := range pods {
+		p := &pods[i]
+		switch {
+		case p.DeletionTimestamp != nil || !pod.Selects(d.Spec.WorkloadSelector, p):
+		case pod.Finished(p):
+			if data := byUID[p.UID]; data != nil && p.Status.Phase == corev1.PodSucceeded && assignment.Delivered(data) {
+				done := &replica{pod: p}
+				done.set(data)
+				o.completed = append(o.completed, done)
+			}
+		case !pod.Injected(p):
+			o.uninjected = append(o.uninjected, p)
+		default:
+			running := &replica{pod: p}
+			if data := byUID[p.UID]; data != nil {
+				running.set(data)
+			}
+			o.live = append(o.live, running)
+		}
+	}
+	byName := func(a, b *replica) int { return strings.Compare(a.pod.Name, b.pod.Name) }
+	slices.SortFunc(o.live, byName)
+	slices.SortFunc(o.completed, byName)
+	slices.SortFunc(o.uninjected, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	return o
+}

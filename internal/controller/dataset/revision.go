@@ -1,0 +1,172 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/controller/rollout"
+)
+
+// maxCollisions bounds the search for a free name. Two are as good as impossible.
+const maxCollisions = 16
+
+var errNoFreeName = errors.New("no free name for the ControllerRevision")
+
+// updateRevision answers the revision of the template as it is now, and makes
+// it, or makes it the newest again, where that is needed.
+func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *observation) (*appsv1.ControllerRevision, error) {
+	newest := revision.Newest(o.history)
+	found := revision.Find(o.history, d.Spec.Template)
+	if found == nil {
+		created, err := r.createRevision(ctx, d, newest+1)
+		if err != nil {
+			return nil, err
+		}
+		o.history = append(o.history, created)
+		return created, nil
+	}
+	before := found.DeepCopy()
+	changed := false
+	if found.Revision < newest {
+		found.Revision, changed = newest+1, true
+	}
+	if revision.SetChangeCause(found, d) {
+		changed = true
+	}
+	if !changed {
+		return found, nil
+	}
+	if err := r.client.Patch(ctx, found, client.MergeFrom(before)); err != nil {
+		return nil, fmt.Errorf("updating ControllerRevision %s: %w", found.Name, err)
+	}
+	return found, nil
+}
+
+func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, number int64) (*appsv1.ControllerRevision, error) {
+	for collision := range maxCollisions {
+		created, err := revision.New(d, number, collision)
+		if err != nil {
+			return nil, err
+		}
+		if err := controllerutil.SetControllerReference(d, created, r.client.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
+			return nil, fmt.Errorf("owning ControllerRevision %s: %w", created.Name, err)
+		}
+		err = r.client.Create(ctx, created)
+		if err == nil {
+			return created, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("creating ControllerRevision %s: %w", created.Name, err)
+		}
+		// The cache did not show it: it is ours and new, or somebody else's.
+		var taken appsv1.ControllerRevision
+		if err := r.live.Get(ctx, client.ObjectKeyFromObject(created), &taken); err != nil {
+			return nil, fmt.Errorf("reading ControllerRevision %s: %w", created.Name, err)
+		}
+		if metav1.IsControlledBy(&taken, d) && revision.Holds(&taken, d.Spec.Template) {
+			return &taken, nil
+		}
+	}
+	return nil, fmt.Errorf("%w of DataSet %s after %d tries", errNoFreeName, d.Name, maxCollisions)
+}
+
+// reach answers how far a revision ever came: what it remembers, or more where
+// the Data show more.
+func reach(o *observation, name string) rollout.Reach {
+	reached := rollout.Untried
+	for _, r := range o.history {
+		if r.Name == name {
+			switch revision.Reached(r) {
+			case revision.ReachedAssigned:
+				reached = rollout.Assigned
+			case revision.ReachedDelivered:
+				reached = rollout.Delivered
+			}
+		}
+	}
+	for _, d := range o.data {
+		if d.Spec.Revision == name {
+			reached = max(reached, rollout.Assigned)
+			if assignment.Delivered(d) {
+				reached = rollout.Delivered
+			}
+		}
+	}
+	return reached
+}
+
+// remember writes down how far a revision came, so that it is still known when
+// its pods are gone. It goes before the Data that it speaks of.
+func (r *Reconciler) remember(ctx context.Context, o *observation, name string, reached rollout.Reach) error {
+	if reached == rollout.Untried {
+		return nil
+	}
+	value := revision.ReachedAssigned
+	if reached == rollout.Delivered {
+		value = revision.ReachedDelivered
+	}
+	for _, rev := range o.history {
+		if rev.Name != name || revision.Reached(rev) == value || revision.Reached(rev) == revision.ReachedDelivered {
+			continue
+		}
+		before := rev.DeepCopy()
+		metav1.SetMetaDataAnnotation(&rev.ObjectMeta, revision.AnnotationReached, value)
+		if err := r.client.Patch(ctx, rev, client.MergeFrom(before)); err != nil {
+			return fmt.Errorf("updating ControllerRevision %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// template answers what a revision holds. When somebody deleted it, a Data
+// that has it still knows.
+func template(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
+	for _, r := range o.history {
+		if r.Name == name {
+			if t, err := revision.Template(r); err == nil {
+				return t, true
+			}
+		}
+	}
+	for _, d := range o.data {
+		if d.Spec.Revision == name {
+			return assignment.Template(d.Spec), true
+		}
+	}
+	return v1alpha1.DataTemplateSpec{}, false
+}
+
+// prune deletes the revisions that the history has no room for.
+func (r *Reconciler) prune(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
+	used := map[string]bool{status.CurrentRevision: true, status.UpdateRevision: true}
+	for _, data := range o.data {
+		used[data.Spec.Revision] = true
+		used[data.Status.CurrentRevision] = true
+	}
+	for _, x := range o.live {
+		used[x.revision] = true
+	}
+	limit := defaultHistoryLimit
+	if d.Spec.RevisionHistoryLimit != nil {
+		limit = int(*d.Spec.RevisionHistoryLimit)
+	}
+	for _, old := range revision.Superfluous(o.history, func(name string) bool { return used[name] }, limit) {
+		if err := r.client.Delete(ctx, old); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting ControllerRevision %s: %w", old.Name, err)
+		}
+	}
+	return nil
+}

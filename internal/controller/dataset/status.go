@@ -1,0 +1,186 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/rollout"
+)
+
+const (
+	namesInMessage   = 5
+	maxMessageLength = 1024
+)
+
+// status computes the whole status. Conditions keep the time of their last
+// transition from the status that is there.
+func status(d *v1alpha1.DataSet, o *observation, p rollout.Plan, update string) v1alpha1.DataSetStatus {
+	counted := o.counted()
+	s := v1alpha1.DataSetStatus{
+		DataItems:          int32(len(d.Spec.Template.DataItems)),
+		Replicas:           int32(len(counted)),
+		UninjectedReplicas: int32(len(o.uninjected)),
+		ObservedGeneration: d.Generation,
+		CurrentRevision:    p.Current,
+		UpdateRevision:     update,
+	}
+	for _, r := range counted {
+		if r.delivered {
+			s.Success++
+			if r.revision == update {
+				s.UpdatedReplicas++
+			}
+		}
+	}
+	s.UnavailableReplicas = s.Replicas - s.Success
+	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
+
+	failure := firstFailure(o.live)
+	s.Conditions = d.DeepCopy().Status.Conditions
+	for _, c := range []metav1.Condition{
+		readyCondition(s, o, failure),
+		progressingCondition(d, s, o, p),
+		injectedCondition(o.uninjected),
+		driftCondition(o.data),
+	} {
+		c.Message = cut(c.Message)
+		c.ObservedGeneration = d.Generation
+		meta.SetStatusCondition(&s.Conditions, c)
+	}
+	return s
+}
+
+func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
+	switch {
+	case s.Replicas == 0 && s.UninjectedReplicas > 0:
+		c.Reason = v1alpha1.ReasonNoPods
+		c.Message = "none of the matching pods carries the runtime; see the condition Injected"
+	case s.Replicas == 0:
+		c.Reason = v1alpha1.ReasonNoPods
+		c.Message = "no running pod of this namespace carries all labels of spec.workloadSelector"
+	case failure != "":
+		c.Reason = v1alpha1.ReasonDeliveryFailed
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
+	case s.UnavailableReplicas > 0:
+		c.Reason = v1alpha1.ReasonDelivering
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o.live))
+	default:
+		c.Status = metav1.ConditionTrue
+		c.Reason = v1alpha1.ReasonDelivered
+		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
+	}
+	return c
+}
+
+// progressingCondition is True while pods are on their way to the update
+// revision, and False when nothing is under way: with the reason.
+func progressingCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observation, p rollout.Plan) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse}
+	var onUpdate []*replica
+	updated := 0
+	for _, r := range o.live {
+		if r.revision != s.UpdateRevision {
+			continue
+		}
+		onUpdate = append(onUpdate, r)
+		if r.delivered {
+			updated++
+		}
+	}
+	count := fmt.Sprintf("%d of %d running pods have revision %s", updated, len(o.live), s.UpdateRevision)
+	failure := firstFailure(onUpdate)
+	switch {
+	case len(o.live) == 0:
+		c.Reason = v1alpha1.ReasonNoPods
+		c.Message = "no running pod carries the runtime"
+		if len(o.completed) > 0 {
+			c.Reason, c.Message = v1alpha1.ReasonDelivered, "the pods have ended with all of their data"
+		}
+	case updated == len(o.live):
+		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
+	case d.Spec.Paused && p.HeldBack > 0:
+		c.Reason = v1alpha1.ReasonPaused
+		c.Message = count + "; set spec.paused to false to move the others"
+	case failure != "":
+		c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
+	case p.HeldBack > 0 && updated == len(onUpdate) && p.Complete:
+		c.Reason = v1alpha1.ReasonHeldBack
+		c.Message = fmt.Sprintf("%s; spec.updateStrategy keeps %d where they are", count, p.HeldBack)
+	default:
+		c.Status = metav1.ConditionTrue
+		c.Reason, c.Message = v1alpha1.ReasonDelivering, count
+	}
+	return c
+}
+
+func injectedCondition(uninjected []*corev1.Pod) metav1.Condition {
+	if len(uninjected) == 0 {
+		return metav1.Condition{
+			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionTrue,
+			Reason: v1alpha1.ReasonAllInjected, Message: "every matching pod carries the runtime",
+		}
+	}
+	var names []string
+	for _, p := range uninjected[:min(namesInMessage, len(uninjected))] {
+		names = append(names, p.Name)
+	}
+	list := strings.Join(names, ", ")
+	if more := len(uninjected) - len(names); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return metav1.Condition{
+		Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected,
+		Message: fmt.Sprintf("%d matching pods lack the runtime and get no data: %s. They were created before the DataSet or while "+
+			"the webhook was away, or their namespace is opted out; restart them, for example with kubectl rollout restart", len(uninjected), list),
+	}
+}
+
+// firstFailure speaks of the first failed item of the first pod that has one.
+func firstFailure(replicas []*replica) string {
+	for _, r := range replicas {
+		if r.data == nil || !assignment.Current(r.data) {
+			continue
+		}
+		for i := range r.data.Status.DataItemsStatus {
+			item := &r.data.Status.DataItemsStatus[i]
+			if item.Phase == v1alpha1.DataFailed {
+				return fmt.Sprintf("pod %s, item %s/%s: %s: %s", r.pod.Name, item.Namespace, item.Name, item.Reason, item.Message)
+			}
+		}
+	}
+	return ""
+}
+
+// firstWait speaks of the first pod that lacks something. It leaves out how
+// far that pod is, which would change the message with every report.
+func firstWait(replicas []*replica) string {
+	for _, r := range replicas {
+		if r.delivered {
+			continue
+		}
+		if r.data != nil && (assignment.Current(r.data) || !assignment.Reported(r.data)) {
+			if ready := assignment.Ready(r.data); ready != nil && ready.Status != metav1.ConditionTrue {
+				return fmt.Sprintf("pod %s: %s: %s", r.pod.Name, ready.Reason, ready.Message)
+			}
+		}
+		return fmt.Sprintf("pod %s has not reported on revision %s yet", r.pod.Name, r.revision)
+	}
+	return ""
+}
+
+func cut(message string) string {
+	if len(message) <= maxMessageLength {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessageLength-len("…")], "") + "…"
+}

@@ -1,0 +1,152 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+// step is what a deletion does next with one Data.
+type step int
+
+const (
+	// stepAsk: tell the runtime to take the items out of the view.
+	stepAsk step = iota
+	// stepWait: it was told.
+	stepWait
+	// stepDelete: nobody holds the items any more.
+	stepDelete
+)
+
+// nextStep decides; p is nil when the pod is gone.
+func nextStep(d *v1alpha1.Data, p *corev1.Pod) step {
+	switch {
+	case p == nil, p.UID != assignment.PodUID(d), pod.Finished(p), assignment.Withdrawn(d):
+		return stepDelete
+	case d.Spec.Withdraw:
+		return stepWait
+	default:
+		return stepAsk
+	}
+}
+
+// finish handles a DataSet that is being deleted. With Retain nothing holds
+// the DataSet, and the Data controller removes its Data afterwards.
+func (r *Reconciler) finish(ctx context.Context, d *v1alpha1.DataSet) error {
+	if !controllerutil.ContainsFinalizer(d, v1alpha1.FinalizerWithdraw) {
+		return nil
+	}
+	var holders []string
+	if d.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRemove {
+		var err error
+		if holders, err = r.withdraw(ctx, d); err != nil {
+			return err
+		}
+	}
+	if len(holders) > 0 {
+		return r.showWithdrawing(ctx, d, holders)
+	}
+	return r.setFinalizer(ctx, d, false)
+}
+
+// withdraw takes the next step with every Data and answers the pods that still
+// hold items, sorted.
+func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.DataSet) ([]string, error) {
+	var datas v1alpha1.DataList
+	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
+		client.MatchingFields{assignment.FieldDataSet: d.Name}); err != nil {
+		return nil, fmt.Errorf("listing Data: %w", err)
+	}
+	var holders []string
+	for i := range datas.Items {
+		data := &datas.Items[i]
+		p, err := r.pod(ctx, types.NamespacedName{Namespace: data.Namespace, Name: data.Spec.PodName})
+		if err != nil {
+			return nil, err
+		}
+		switch nextStep(data, p) {
+		case stepDelete:
+			if err := r.client.Delete(ctx, data); client.IgnoreNotFound(err) != nil {
+				return nil, fmt.Errorf("deleting Data %s: %w", data.Name, err)
+			}
+			continue
+		case stepAsk:
+			before := data.DeepCopy()
+			data.Spec.Withdraw = true
+			if err := r.client.Patch(ctx, data, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+				return nil, fmt.Errorf("updating Data %s: %w", data.Name, err)
+			}
+		case stepWait:
+		}
+		holders = append(holders, data.Spec.PodName)
+	}
+	slices.Sort(holders)
+	return holders, nil
+}
+
+// pod answers nil when there is none.
+func (r *Reconciler) pod(ctx context.Context, key types.NamespacedName) (*corev1.Pod, error) {
+	var p corev1.Pod
+	err := r.client.Get(ctx, key, &p)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
+	}
+	return &p, nil
+}
+
+func (r *Reconciler) showWithdrawing(ctx context.Context, d *v1alpha1.DataSet, holders []string) error {
+	before := d.DeepCopy()
+	d.Status.ObservedGeneration = d.Generation
+	meta.SetStatusCondition(&d.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawing, ObservedGeneration: d.Generation,
+		Message: cut(fmt.Sprintf("%d pods still hold the items, the first is %s; where its runtime cannot answer, delete the pod, "+
+			"or set spec.deletionPolicy to Retain to delete the DataSet without waiting", len(holders), holders[0])),
+	})
+	return r.patchStatus(ctx, d, before)
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, d, before *v1alpha1.DataSet) error {
+	if equality.Semantic.DeepEqual(before.Status, d.Status) {
+		return nil
+	}
+	if err := r.client.Status().Patch(ctx, d, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("updating status: %w", err)
+	}
+	return nil
+}
+
+// setFinalizer makes the DataSet have the finalizer, or not.
+func (r *Reconciler) setFinalizer(ctx context.Context, d *v1alpha1.DataSet, wanted bool) error {
+	before := d.DeepCopy()
+	change := controllerutil.RemoveFinalizer
+	if wanted {
+		change = controllerutil.AddFinalizer
+	}
+	if !change(d, v1alpha1.FinalizerWithdraw) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.client.Patch(ctx, d, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("updating finalizers: %w", err)
+	}
+	return nil
+}
