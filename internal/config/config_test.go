@@ -1,0 +1,104 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuda-io/kuda/internal/inject"
+)
+
+const image = "kuda-io/kuda-runtime:v0.1.0"
+
+func TestAnEmptyConfigurationIsComplete(t *testing.T) {
+	c, err := Parse(nil, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Settings([]byte("ca"))
+	if s.Image != image || s.HostPath != "/var/lib/kuda" || s.DataPath != "/kuda/data" || s.ServerPort != 8888 ||
+		s.Store != inject.StoreAuto || s.GatewayAddress == "" || s.Resources.Limits.Memory().String() != "256Mi" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestTheShippedConfigurationIsTheDefault(t *testing.T) {
+	manifest, err := os.ReadFile("../../deploy/base/config/configmap.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shipped, ok := strings.Cut(string(manifest), "config.yaml: |\n")
+	if !ok {
+		t.Fatal("the manifest has no key config.yaml")
+	}
+	var content strings.Builder
+	for line := range strings.Lines(shipped) {
+		content.WriteString(strings.TrimPrefix(line, "    "))
+	}
+	got, err := Parse([]byte(content.String()), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Parse(nil, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-default +shipped)\n%s", diff)
+	}
+}
+
+func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
+	for content, want := range map[string]string{
+		"runtimeImages: x":                        "runtimeImages",
+		"runtimeImage: a b":                       "runtimeImage: must",
+		"runtimeImagePullPolicy: Sometimes":       "runtimeImagePullPolicy: must",
+		"hostPath: var/lib":                       "hostPath: must",
+		"hostPath: /":                             "hostPath: must",
+		"dataPathPrefix: /kuda/../etc":            "dataPathPrefix: must",
+		"dataPathPrefix: /kuda/$(X)":              "dataPathPrefix: must",
+		"runtimeServerPort: 70000":                "runtimeServerPort: must",
+		"storeMode: Both":                         "storeMode: must",
+		"podStoreSizeLimit: -1Gi":                 "podStoreSizeLimit: must",
+		"podStoreSizeLimit: much":                 "quantities must match",
+		"gatewayAddress: gateway":                 "gatewayAddress: must",
+		"runtimeResources: {limits: {cpu: 1}}":    "runtimeResources.limits.memory: set",
+		"runtimeResources: {limits: {memory: 0}}": "runtimeResources.limits.memory: must",
+		"runtimeResources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}": "runtimeResources.requests.memory: must",
+		"runtimeServerPort: 1\nruntimeServerPort: 2":                         "already set",
+	} {
+		if _, err := Parse([]byte(content), image); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v; want %q", content, err, want)
+		}
+	}
+}
+
+func TestAWrongChangeLeavesTheLastGoodConfigurationInForce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("runtimeServerPort: 1111")
+	f, err := Open(file, image, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("runtimeServerPort: many")
+	if err := f.reload(); err == nil || f.Current().RuntimeServerPort != 1111 {
+		t.Errorf("got %v, port %d", err, f.Current().RuntimeServerPort)
+	}
+	write("runtimeServerPort: 2222")
+	if err := f.reload(); err != nil || f.Current().RuntimeServerPort != 2222 {
+		t.Errorf("got %v, port %d", err, f.Current().RuntimeServerPort)
+	}
+}

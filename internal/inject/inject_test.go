@@ -1,0 +1,278 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func settings() Settings {
+	return Settings{
+		Image: "kuda-io/kuda-runtime:v0.1.0", PullPolicy: corev1.PullIfNotPresent,
+		HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: StoreAuto,
+		GatewayAddress: "kuda-gateway.kuda-system.svc:8443", GatewayCA: []byte("PEM\n"),
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
+		},
+	}
+}
+
+func dataSet(name string, change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
+	ds := &v1alpha1.DataSet{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop"},
+		Spec: v1alpha1.DataSetSpec{
+			WorkloadSelector: map[string]string{"app": "search"},
+			StartPolicy:      v1alpha1.StartPolicyWaitForData,
+			Template: v1alpha1.DataTemplateSpec{DataSources: v1alpha1.DataSources{
+				MinIO: &v1alpha1.S3DataSource{SecretRef: &v1alpha1.SecretReference{Name: "minio-reader"}, CARef: &v1alpha1.CAReference{Name: "minio-ca"}},
+			}},
+		},
+	}
+	for _, c := range change {
+		c(ds)
+	}
+	return ds
+}
+
+func immediately(ds *v1alpha1.DataSet) { ds.Spec.StartPolicy = v1alpha1.StartPolicyImmediately }
+
+func pod(change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "search-", Labels: map[string]string{"app": "search"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "search:1"}}},
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+func request(p *corev1.Pod) Request {
+	return Request{
+		Pod: p, Namespace: Namespace{Name: "shop"}, Settings: settings(),
+		DataSets: []*v1alpha1.DataSet{dataSet("model"), dataSet("conf", immediately)},
+	}
+}
+
+func mustInject(t *testing.T, req Request) *corev1.Pod {
+	t.Helper()
+	p, skip, err := Inject(req)
+	if err != nil || skip != "" || p == nil {
+		t.Fatalf("got pod %v, skip %q, error %v", p, skip, err)
+	}
+	return p
+}
+
+func TestTheInjectedPodStaysAsDocumented(t *testing.T) {
+	for name, req := range map[string]Request{
+		"node-store": request(pod(func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{Name: "prepare", Image: "prepare:1"}}
+			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "MODE", Value: "fast"}}
+		})),
+		"pod-store": func() Request {
+			r := request(pod())
+			r.Namespace.Labels = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
+			return r
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := yaml.Marshal(mustInject(t, req))
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".yaml")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPodsThatCannotTakeTheRuntimeAreLeftAloneWithAReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		want   string
+	}{
+		"opted out":   {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInjection] = "disabled" }, "labelled"},
+		"hostNetwork": {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "hostNetwork"},
+		"Windows":     {func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "Windows"},
+		"Windows by node": {func(p *corev1.Pod) {
+			p.Spec.NodeSelector = map[string]string{"kubernetes.io/os": "windows"}
+		}, "Windows"},
+		"static": {func(p *corev1.Pod) {
+			p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		}, "static"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, skip, err := Inject(request(pod(c.change)))
+			if got != nil || err != nil || !strings.Contains(string(skip), c.want) {
+				t.Errorf("got pod %v, skip %q, error %v", got, skip, err)
+			}
+		})
+	}
+}
+
+func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
+	mount := func(volume, at string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{
+				Name: "second", VolumeMounts: []corev1.VolumeMount{{Name: volume, MountPath: at}},
+			})
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		want   string
+	}{
+		"a mount at the data path":    {mount("scratch", "/kuda/data/"), "container second mounts volume scratch at /kuda/data"},
+		"a mount below the data path": {mount("scratch", "/kuda/data/tmp"), "container second mounts volume scratch at /kuda/data/tmp"},
+		"a container of that name":    {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "container named kuda-runtime"},
+		"an init container of that name": {func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}}
+		}, "init container named kuda-runtime"},
+		"a volume of that name": {func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeStore}}
+		}, "volume named kuda-store"},
+		"a reach for the whole store": {mount(sidecar.VolumeStore, "/store"), "mounts Kuda's volume kuda-store at /store"},
+		"a reach for the token":       {mount(sidecar.VolumeToken, "/token"), "mounts Kuda's volume kuda-token at /token"},
+		"a variable of that name": {func(p *corev1.Pod) {
+			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvPodUID, Value: "../../other"}}
+		}, "defines KUDA_POD_UID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := pod(c.change)
+			kept := before.DeepCopy()
+			got, skip, err := Inject(request(before))
+			if got != nil || skip != "" || err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got pod %v, skip %q, error %v", got, skip, err)
+			}
+			if diff := cmp.Diff(kept, before); diff != "" {
+				t.Errorf("the pod was changed: %s", diff)
+			}
+		})
+	}
+}
+
+func TestAMountBesideTheDataPathIsNoConflict(t *testing.T) {
+	for _, at := range []string{"/kuda/database", "/kuda", "/data"} {
+		mustInject(t, request(pod(func(p *corev1.Pod) {
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: at}}
+		})))
+	}
+}
+
+func TestContainersAddedByOthersLaterGetTheirMount(t *testing.T) {
+	p := mustInject(t, request(pod()))
+	p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "mesh"})
+	p.Spec.InitContainers = append([]corev1.Container{{Name: "mesh-init"}}, append(p.Spec.InitContainers, corev1.Container{Name: "late"})...)
+	p.Spec.InitContainers[1].RestartPolicy = nil
+	p.Spec.InitContainers[1].Image = "mirror.example.com/kuda-runtime:v0.1.0"
+	p = mustInject(t, request(p))
+
+	first, runtime, late, mesh := p.Spec.InitContainers[0], p.Spec.InitContainers[1], p.Spec.InitContainers[2], p.Spec.Containers[1]
+	if len(first.VolumeMounts) != 0 {
+		t.Error("an init container that runs before the runtime got a mount of a view that is not there yet")
+	}
+	if runtime.RestartPolicy == nil || *runtime.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+		t.Error("the runtime is no sidecar any more")
+	}
+	if !strings.HasPrefix(runtime.Image, "mirror.example.com/") {
+		t.Error("the image that another webhook chose was changed back")
+	}
+	for _, c := range []corev1.Container{late, mesh} {
+		if len(c.VolumeMounts) != 1 || len(c.Env) != 1 {
+			t.Errorf("container %s got %d mounts and %d variables", c.Name, len(c.VolumeMounts), len(c.Env))
+		}
+	}
+}
+
+func TestThePodsQualityOfServiceIsKept(t *testing.T) {
+	list := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	with := func(r corev1.ResourceRequirements) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.Containers[0].Resources = r }
+	}
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		want   string
+	}{
+		"best effort becomes burstable": {func(*corev1.Pod) {}, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
+		"guaranteed by limits":          {with(corev1.ResourceRequirements{Limits: list("1", "1Gi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
+		"guaranteed by both":            {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("1000m", "1024Mi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
+		"limited, as a quota demands":   {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("100m", "1Gi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
+		"an init container without limits": {func(p *corev1.Pod) {
+			with(corev1.ResourceRequirements{Limits: list("1", "1Gi")})(p)
+			p.Spec.InitContainers = []corev1.Container{{Name: "prepare"}}
+		}, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
+		"resources of the pod as a whole": {func(p *corev1.Pod) {
+			p.Spec.Resources = &corev1.ResourceRequirements{Limits: list("1", "1Gi")}
+		}, `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.Marshal(mustInject(t, request(pod(c.change))).Spec.InitContainers[0].Resources)
+			if err != nil || string(got) != c.want {
+				t.Errorf("got %s, %v; want %s", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestTheStoreFollowsTheNamespaceUnlessConfigured(t *testing.T) {
+	for _, c := range []struct {
+		mode           StoreMode
+		enforce, store string
+	}{
+		{StoreAuto, "", "node"}, {StoreAuto, "privileged", "node"}, {StoreAuto, "baseline", "pod"}, {StoreAuto, "restricted", "pod"},
+		{StoreNode, "restricted", "node"}, {StorePod, "", "pod"},
+	} {
+		req := request(pod())
+		req.Settings.Store, req.Namespace.Labels = c.mode, map[string]string{"pod-security.kubernetes.io/enforce": c.enforce}
+		p := mustInject(t, req)
+		if got := p.Annotations[v1alpha1.AnnotationStore]; got != c.store || (p.Spec.Volumes[0].HostPath != nil) != (c.store == "node") {
+			t.Errorf("mode %s, level %q: got %s", c.mode, c.enforce, got)
+		}
+	}
+}
+
+func TestOnlyDataSetsThatSelectThePodAreDelivered(t *testing.T) {
+	deleted := dataSet("deleted")
+	deleted.DeletionTimestamp = &metav1.Time{}
+	empty := dataSet("empty", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector = nil })
+	more := dataSet("more", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector["tier"] = "front" })
+	other := dataSet("other", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector = map[string]string{"app": "shop"} })
+	got := Selecting([]*v1alpha1.DataSet{other, more, dataSet("b"), empty, deleted, dataSet("a")}, map[string]string{"app": "search", "x": "y"})
+	if len(got) != 2 || got[0].Name != "a" || got[1].Name != "b" {
+		t.Errorf("got %d: %v", len(got), got)
+	}
+	if p, skip, err := Inject(Request{Pod: pod()}); p != nil || skip != "" || err != nil {
+		t.Errorf("a pod that no DataSet selects: got %v, %q, %v", p, skip, err)
+	}
+}

@@ -1,0 +1,154 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// randomPod is any pod that Inject accepts.
+func randomPod(r *rand.Rand) *corev1.Pod {
+	p := pod()
+	p.Spec.Containers = randomContainers(r, "app", 1+r.IntN(3))
+	p.Spec.InitContainers = randomContainers(r, "init", r.IntN(3))
+	for i := range r.IntN(3) {
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: fmt.Sprintf("volume-%d", i)})
+	}
+	if r.IntN(2) == 0 {
+		p.Annotations = map[string]string{"a/b~c": "d"}
+	}
+	if r.IntN(4) == 0 {
+		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}
+	}
+	return p
+}
+
+func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
+	var containers []corev1.Container
+	for i := range n {
+		c := corev1.Container{Name: fmt.Sprintf("%s-%d", name, i), Image: "image"}
+		for j := range r.IntN(3) {
+			c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprintf("VAR_%d", j), Value: "$(X)"})
+		}
+		for j := range r.IntN(3) {
+			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: fmt.Sprintf("volume-%d", j), MountPath: fmt.Sprintf("/mnt/%d", j)})
+		}
+		if r.IntN(2) == 0 {
+			c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("1Gi")}
+		}
+		containers = append(containers, c)
+	}
+	return containers
+}
+
+func randomRequest(r *rand.Rand) Request {
+	req := request(randomPod(r))
+	req.Settings.Store = []StoreMode{StoreAuto, StoreNode, StorePod}[r.IntN(3)]
+	if r.IntN(2) == 0 {
+		req.DataSets = req.DataSets[:1]
+	}
+	return req
+}
+
+func TestInjectingTwiceIsInjectingOnce(t *testing.T) {
+	for seed := range uint64(500) {
+		req := randomRequest(rand.New(rand.NewPCG(seed, 1)))
+		once := mustInject(t, req)
+		req.Pod = once
+		if diff := cmp.Diff(once, mustInject(t, req)); diff != "" {
+			t.Fatalf("seed %d: %s", seed, diff)
+		}
+		if ops := Patch(once, mustInject(t, req)); len(ops) != 0 {
+			t.Fatalf("seed %d: the second patch is not empty: %v", seed, ops)
+		}
+	}
+}
+
+// TestThePatchLosesNothingOfThePod applies patches to pods with fields that
+// this version of the API does not know.
+func TestThePatchLosesNothingOfThePod(t *testing.T) {
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		req := randomRequest(r)
+		if r.IntN(2) == 0 { // a reinvocation, after others have changed the pod
+			req.Pod = mustInject(t, req)
+			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "late", 1)...)
+			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
+			req.DataSets = []*v1alpha1.DataSet{dataSet("another")}
+		}
+		after := mustInject(t, req)
+		want := apply(t, after, nil)
+		got := apply(t, req.Pod, Patch(req.Pod, after))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d: (-want +got)\n%s", seed, diff)
+		}
+	}
+}
+
+// apply returns the pod as generic JSON with unknown fields, after the operations.
+func apply(t *testing.T, p *corev1.Pod, ops []Operation) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var generic map[string]any
+	if err := json.Unmarshal(raw, &generic); err != nil {
+		t.Fatal(err)
+	}
+	spec := generic["spec"].(map[string]any)
+	spec["fromTheFuture"] = true
+	for _, list := range []string{"containers", "initContainers"} {
+		containers, _ := spec[list].([]any)
+		for _, c := range containers {
+			if c := c.(map[string]any); c["name"] != "kuda-runtime" {
+				c["fromTheFuture"] = c["name"]
+			}
+		}
+	}
+	if raw, err = json.Marshal(generic); err != nil {
+		t.Fatal(err)
+	}
+	patch, err := json.Marshal(ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ops != nil {
+		decoded, err := jsonpatch.DecodePatch(patch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if raw, err = decoded.Apply(raw); err != nil {
+			t.Fatalf("applying %s: %v", patch, err)
+		}
+	}
+	var result map[string]any
+	if err := json.Unmarshal(raw, &result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func BenchmarkInject(b *testing.B) {
+	req := request(pod())
+	for b.Loop() {
+		p, _, err := Inject(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := json.Marshal(Patch(req.Pod, p)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
