@@ -3,9 +3,114 @@
 
 package fetchcmd
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
-// New returns the command "fetch".
+	"github.com/spf13/cobra"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/source/all"
+)
+
+const long = `Fetch delivers one file or directory tree into <dir>, once, without Kubernetes.
+
+<source> is one of
+  s3://bucket/key                an object, or else everything below key/
+  s3://bucket/prefix/            everything below the prefix
+  http(s)://host/path            a file
+  http(s)://host/path/           the files that SHA256SUMS in it lists, checked
+
+<dir> appears as a whole once every byte is on the disk and verified; a single
+file is put into it under its own name. When <dir> exists and was made by fetch,
+it is replaced in one step; anything else of that name is left alone and is an
+error. A fetch that was cut off goes on where it was when it is run again, and
+files that did not change since the last one are not downloaded again.
+
+Credentials of S3 come from --credentials-dir (files accessKey, secretKey and
+perhaps sessionToken) or from the variables AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; those of HTTP from
+--credentials-dir only (file token, or files username and password). Without any,
+requests are anonymous.
+
+Exit codes: 0 delivered, 1 another failure, 2 wrong usage or settings, 3 not
+found, 4 access denied or credentials missing, 5 source unreachable or failing
+(run it again), 6 digest mismatch, 7 no room, 8 a name that cannot be a file.`
+
+const example = `  # an object of a MinIO server, with the progress shown
+  kuda-runtime fetch s3://models/bert/v3/ /data/bert --endpoint http://minio:9000 --path-style --progress
+
+  # one file over HTTPS whose bytes must be these
+  kuda-runtime fetch https://example.org/words.txt /data/words --digest sha256:…`
+
+// New returns the command "fetch". It carries the exit code of a failure in its
+// error, for ExitCode.
 func New() *cobra.Command {
-	return &cobra.Command{Use: "fetch <source> <dir>"}
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:           "fetch <source> <dir>",
+		Short:         "Deliver one file or tree into a directory, without Kubernetes",
+		Long:          long,
+		Example:       example,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usagef("fetch takes a source and a directory; see fetch --help")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			o.source, o.dir = args[0], args[1]
+			return o.run(ctx, cmd)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+// run does one delivery and publishes it.
+func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
+	config, path, err := o.open()
+	if err != nil {
+		return err
+	}
+	target, err := newTarget(o.dir, o.store)
+	if err != nil {
+		return err
+	}
+	src, err := all.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if err := os.MkdirAll(target.store, 0o700); err != nil {
+		return fmt.Errorf("making the store: %w", err)
+	}
+	s, err := store.Open(store.Options{Root: target.store})
+	if err != nil {
+		return err
+	}
+	key := store.Key{Source: src.Identity(), Path: path, Digest: o.digest, Include: o.include, Exclude: o.exclude}
+	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
+	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections})
+	lease, err := deliver(ctx, s, engine, transfer.NewRequest(src, key, bar.tell))
+	bar.end()
+	if err != nil {
+		return err
+	}
+	defer lease.Close()
+	if err := target.publish(lease, path); err != nil {
+		return fmt.Errorf("publishing %s: %w", o.dir, err)
+	}
+	m := lease.Manifest()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s  %d files  %d bytes  %s\n", m.Digest, len(m.Entries), m.Bytes, o.dir)
+	return target.tidy(s, lease.ID())
 }

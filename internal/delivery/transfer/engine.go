@@ -5,35 +5,75 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/retry"
 )
 
 // Options of an Engine. The zero value of each but Store is a good default.
 type Options struct {
 	// Store that snapshots go to. Required.
 	Store *store.Store
-	// Connections is how many requests run at the same time, over all
-	// deliveries; each has one buffer of BufferBytes. 0 means 8.
+	// Connections is how many ranges and large files are read at the same time,
+	// over all deliveries; each has one buffer of BufferBytes. 0 means 8.
 	Connections int
-	// BufferBytes of each connection; 0 means 1 MiB.
+	// BufferBytes of each connection; 0 means 1 MiB. It must be a power of two
+	// of at most 8 MiB.
 	BufferBytes int
+	// SmallConnections is how many more requests read files of at most 128 KiB
+	// at the same time; each has a buffer of that size. 0 means 24.
+	SmallConnections int
+	// RangeBytes is the longest range that one request asks for, a multiple of
+	// 8 MiB; 0 means 16 MiB.
+	RangeBytes int64
 	// Stall is how long a request may go without a byte before it counts as
 	// failed; 0 means 30 s.
 	Stall time.Duration
-	// Attempts is how often a request is made before its error is returned; 0
-	// means 5.
+	// Attempts is how often a request is made without progress before its error
+	// is returned; 0 means 5.
 	Attempts int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Connections == 0 {
+		o.Connections = 8
+	}
+	if o.BufferBytes == 0 {
+		o.BufferBytes = 1 << 20
+	}
+	if o.SmallConnections == 0 {
+		o.SmallConnections = 24
+	}
+	if o.RangeBytes == 0 {
+		o.RangeBytes = 16 << 20
+	}
+	return o
 }
 
 // Engine delivers items into a store. It is safe for use by several goroutines.
 type Engine struct {
 	options Options
+	policy  retry.Policy
+	wide    *pool
+	small   *pool
 }
 
 // New returns an engine.
-func New(o Options) *Engine { return &Engine{options: o} }
+func New(o Options) *Engine {
+	o = o.withDefaults()
+	return &Engine{
+		options: o,
+		policy:  retry.Policy{Attempts: o.Attempts, Stall: o.Stall},
+		wide:    newPool(o.Connections, o.BufferBytes),
+		small:   newPool(o.SmallConnections, smallBytes),
+	}
+}
+
+// maxRestarts is how often a delivery lists again because the source changed.
+const maxRestarts = 3
 
 // Deliver returns a lease of the request's snapshot, which it downloads when
 // the store does not have it. Errors match, with errors.Is, one of the classes
@@ -41,7 +81,56 @@ func New(o Options) *Engine { return &Engine{options: o} }
 // errors.As, a *source.InvalidPathError, a *store.InsufficientSpaceError or a
 // *DigestMismatchError. Temporary failures were retried before they are
 // returned; what had been downloaded is kept for the next call, but for bytes
-// whose digest was wrong.
+// whose digest was wrong or that had no room.
 func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
-	return nil, store.ErrStore
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	report := newReporter(r.Progress)
+	defer report.stop()
+	lease, w, err := e.options.Store.Acquire(ctx, r.Key, func() { report.state(Waiting) })
+	if err != nil {
+		return nil, err
+	}
+	if lease != nil {
+		return &Result{Lease: lease, Origin: OriginNode}, nil
+	}
+	e.wide.retain()
+	defer e.wide.release()
+	e.small.retain()
+	defer e.small.release()
+	manifest, err := e.download(ctx, r, w, report)
+	if err != nil {
+		return nil, errors.Join(err, abandon(w, err))
+	}
+	report.state(Verifying)
+	if lease, err = w.Commit(manifest); err != nil {
+		return nil, err
+	}
+	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
+}
+
+// download stages every file, again from the listing on while the source changes.
+func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
+	for restarts := 0; ; restarts++ {
+		report.restart()
+		manifest, err := newDelivery(e, r, w, report).run(ctx)
+		stale := errors.Is(err, errStale)
+		if err == nil || ctx.Err() != nil || restarts == maxRestarts || !(stale || errors.Is(err, source.ErrChanged)) {
+			return manifest, err
+		}
+		if err := w.Reload(ctx, stale); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// abandon ends a writer after err: it keeps what the next call can use.
+func abandon(w *store.Writer, err error) error {
+	_, noRoom := errors.AsType[*store.InsufficientSpaceError](err)
+	mismatch, ok := errors.AsType[*DigestMismatchError](err)
+	if noRoom || (ok && mismatch.Path == "") {
+		return w.Discard()
+	}
+	return w.Close()
 }

@@ -58,8 +58,9 @@ func (p Policy) pause(failures int, err error) time.Duration {
 	return wait
 }
 
-// again tells whether a call is to be made again after err, and waits until then.
-func (p Policy) again(ctx context.Context, failures int, err error) bool {
+// Again tells whether a call is to be made again after err, and waits until then.
+func (p Policy) Again(ctx context.Context, failures int, err error) bool {
+	p = p.withDefaults()
 	if failures >= p.Attempts || !source.Temporary(err) || source.RetryAfter(err) > maxRetryAfter {
 		return false
 	}

@@ -43,7 +43,7 @@ func (s *retrying) List(ctx context.Context, path string) iter.Seq2[source.Entry
 				failures = 0
 			}
 			failures++
-			if !s.policy.again(ctx, failures, err) {
+			if !s.policy.Again(ctx, failures, err) {
 				yield(source.Entry{}, err)
 				return
 			}
@@ -130,7 +130,7 @@ func (r *resuming) open() error {
 		err = dog.explain(err)
 		dog.end()
 		r.failures++
-		if !r.source.policy.again(r.ctx, r.failures, err) {
+		if !r.source.policy.Again(r.ctx, r.failures, err) {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		}
 		r.closeBody()
 		r.failures++
-		if !r.source.policy.again(r.ctx, r.failures, err) {
+		if !r.source.policy.Again(r.ctx, r.failures, err) {
 			return n, err
 		}
 		if err := r.open(); err != nil {

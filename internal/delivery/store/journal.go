@@ -1,0 +1,226 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+)
+
+// Staged is one file that an earlier writer began or completed.
+type Staged struct {
+	Path     string
+	Size     int64
+	Identity string
+	// Blocks are the sums of the blocks that are on the disk, by index; nil once
+	// the file is complete.
+	Blocks map[int]digest.Sum
+	// Entry of the complete file, else nil.
+	Entry *Entry
+}
+
+// journal is an append-only file of what is on the disk already: a line per
+// block of a large file, and one per complete file. A line is written after the
+// bytes it speaks of, so after a crash of the process it is true; after a crash
+// of the machine it need not be, and what it says is checked (distrust).
+type journal struct {
+	// boot is this boot's name; sameBoot tells that the journal is of this boot.
+	boot     string
+	sameBoot bool
+
+	mu     sync.Mutex
+	file   *os.File
+	buffer *bufio.Writer
+	names  map[string]int
+}
+
+// record is one line. The first names the boot, each other one of the kinds
+// below.
+type record struct {
+	Format int    `json:"format,omitempty"`
+	Boot   string `json:"boot,omitempty"`
+	// A file that begins: N is what its blocks call it from here on.
+	N        int    `json:"n,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Size     int64  `json:"size,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	// A block of the file N.
+	Block int    `json:"block,omitempty"`
+	Sum   string `json:"sum,omitempty"`
+	// A file that is complete.
+	Done *Entry `json:"done,omitempty"`
+	// A file that is to be forgotten.
+	Drop string `json:"drop,omitempty"`
+}
+
+// bootID changes when the machine starts.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
+// openJournal reads what is in a journal, cuts off a torn last line, and opens
+// it for appending.
+func openJournal(path string) (*journal, map[string]*Staged, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	replay := newReplay()
+	end, err := replay.read(f)
+	if err == nil {
+		err = f.Truncate(end)
+	}
+	if err == nil {
+		_, err = f.Seek(end, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	boot := bootID()
+	j := &journal{
+		sameBoot: boot != "" && replay.boot == boot,
+		boot:     boot,
+		file:     f,
+		buffer:   bufio.NewWriterSize(f, 16<<10),
+		names:    replay.names,
+	}
+	return j, replay.staged, nil
+}
+
+// replay is the state that a journal's lines lead to.
+type replay struct {
+	boot   string
+	staged map[string]*Staged
+	names  map[string]int
+	paths  map[int]string
+}
+
+func newReplay() *replay {
+	return &replay{staged: map[string]*Staged{}, names: map[string]int{}, paths: map[int]string{}}
+}
+
+// read applies the lines of f, and returns the offset behind the last good one.
+func (r *replay) read(f io.Reader) (end int64, err error) {
+	lines := bufio.NewReaderSize(f, 64<<10)
+	for first := true; ; first = false {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return end, err
+		}
+		var rec record
+		if json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || (first && rec.Format != Format) || !r.apply(rec) {
+			return end, nil
+		}
+		end += int64(len(line))
+	}
+}
+
+// apply tells whether a record made sense.
+func (r *replay) apply(rec record) bool {
+	switch {
+	case rec.Format != 0:
+		r.boot = rec.Boot
+	case rec.Done != nil:
+		r.staged[rec.Done.Path] = &Staged{Path: rec.Done.Path, Size: rec.Done.Size, Identity: rec.Done.Identity, Entry: rec.Done}
+	case rec.Drop != "":
+		delete(r.staged, rec.Drop)
+		delete(r.names, rec.Drop)
+	case rec.Path != "":
+		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
+		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity, Blocks: map[int]digest.Sum{}}
+	case rec.Sum != "":
+		staged := r.staged[r.paths[rec.N]]
+		sum, err := digest.ParseSum(rec.Sum)
+		if staged == nil || err != nil {
+			return false
+		}
+		if staged.Blocks != nil {
+			staged.Blocks[rec.Block] = sum
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// begin names the boot that the following lines are of.
+func (j *journal) begin() error { return j.write(record{Format: Format, Boot: j.boot}) }
+
+func (j *journal) write(r record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, err = j.buffer.Write(append(line, '\n'))
+	return err
+}
+
+func (j *journal) flush() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buffer.Flush()
+}
+
+func (j *journal) close() { j.file.Close() }
+
+// Begin records that the blocks of a large file will follow, where none did yet.
+func (w *Writer) Begin(path string, size int64, identity string) error {
+	j := w.journal
+	j.mu.Lock()
+	if _, ok := j.names[path]; ok {
+		j.mu.Unlock()
+		return nil
+	}
+	n := len(j.names) + 1
+	for _, other := range j.names {
+		n = max(n, other+1)
+	}
+	j.names[path] = n
+	j.mu.Unlock()
+	return w.recorded(j.write(record{N: n, Path: path, Size: size, Identity: identity}))
+}
+
+// Block records that a block of a file that began is on the disk.
+func (w *Writer) Block(path string, index int, sum digest.Sum) error {
+	j := w.journal
+	j.mu.Lock()
+	n := j.names[path]
+	j.mu.Unlock()
+	if err := j.write(record{N: n, Block: index, Sum: sum.String()}); err != nil {
+		return w.recorded(err)
+	}
+	return w.recorded(j.flush())
+}
+
+// Done records that a file is complete and right.
+func (w *Writer) Done(e Entry) error { return w.recorded(w.journal.write(record{Done: &e})) }
+
+// Flush hands what was recorded to the kernel, so that it survives a crash of
+// the process.
+func (w *Writer) Flush() error { return w.recorded(w.journal.flush()) }
+
+func (w *Writer) recorded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return w.store.spaceOr("recording a download", err, 0)
+}

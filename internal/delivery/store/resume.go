@@ -1,0 +1,167 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+)
+
+// sweep deletes files that the journal does not know: a writer died before it
+// had recorded them. Records without their file are forgotten.
+func (w *Writer) sweep() error {
+	found := map[string]bool{}
+	var strays []string
+	err := fs.WalkDir(w.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if w.staged[name] == nil {
+			strays = append(strays, name)
+		}
+		found[name] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range strays {
+		if err := w.remove(name); err != nil {
+			return err
+		}
+	}
+	for name := range w.staged {
+		if !found[name] {
+			if err := w.Drop(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Drop deletes a staged file, and the directories that are empty without it.
+func (w *Writer) Drop(name string) error {
+	w.mu.Lock()
+	delete(w.staged, name)
+	w.mu.Unlock()
+	w.journal.mu.Lock()
+	delete(w.journal.names, name)
+	w.journal.mu.Unlock()
+	if err := w.journal.write(record{Drop: name}); err != nil {
+		return w.recorded(err)
+	}
+	if err := w.journal.flush(); err != nil {
+		return w.recorded(err)
+	}
+	return w.remove(name)
+}
+
+func (w *Writer) remove(name string) error {
+	if err := w.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failf("deleting a staged file: %w", err)
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if w.root.Remove(dir) != nil {
+			break // not empty
+		}
+	}
+	return nil
+}
+
+// distrust reads again what the journal says is on the disk, and forgets what
+// is not: the machine went down since it was written.
+func (w *Writer) distrust(ctx context.Context) error {
+	buffer := make([]byte, 1<<20)
+	for name, staged := range w.staged {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		ok, err := w.check(staged, buffer)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if err := w.Drop(name); err != nil {
+				return err
+			}
+		}
+	}
+	return w.journal.flush()
+}
+
+// check tells whether a staged file can be used; of one that is not complete,
+// the blocks that are wrong are forgotten.
+func (w *Writer) check(staged *Staged, buffer []byte) (bool, error) {
+	if staged.Entry != nil && staged.Entry.Link != "" {
+		return false, nil
+	}
+	f, err := w.root.Open(staged.Path)
+	if err != nil {
+		return false, nil
+	}
+	defer f.Close()
+	if staged.Entry != nil {
+		return checkEntry(f, *staged.Entry, buffer, true)
+	}
+	for index, sum := range staged.Blocks {
+		ok, err := checkBlock(f, staged.Size, index, sum, buffer)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func checkBlock(f *os.File, size int64, index int, want digest.Sum, buffer []byte) (bool, error) {
+	offset := int64(index) * digest.BlockSize
+	left := min(digest.BlockSize, size-offset)
+	var block digest.Block
+	for left > 0 {
+		n, err := f.ReadAt(buffer[:min(int64(len(buffer)), left)], offset)
+		block.Write(buffer[:n])
+		offset, left = offset+int64(n), left-int64(n)
+		if errors.Is(err, io.EOF) && left > 0 {
+			return false, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+	}
+	got := block.Next()
+	return bytes.Equal(got[:], want[:]), nil
+}
+
+// checkEntry compares an open file with its entry.
+func checkEntry(f *os.File, e Entry, buffer []byte, deep bool) (bool, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !sameFacts(info, e) {
+		return false, nil
+	}
+	if !deep {
+		return true, nil
+	}
+	kind := digest.KindOf(e.Digest)
+	got, err := digest.Reader(f, kind, buffer)
+	return got == e.Digest, err
+}
+
+// sameFacts compares what can be known without reading.
+func sameFacts(info fs.FileInfo, e Entry) bool {
+	return info.Mode().IsRegular() && info.Size() == e.Size && info.Mode().Perm() == e.Mode.Perm() &&
+		info.ModTime().UnixNano() == e.Modified
+}

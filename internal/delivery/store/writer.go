@@ -1,0 +1,198 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Writer makes one snapshot. It holds the writer's lock: no other process
+// writes the same snapshot. Exactly one of Commit, Discard and Close ends it.
+type Writer struct {
+	store   *Store
+	key     Key
+	lock    *os.File
+	dir     string
+	root    *os.Root
+	journal *journal
+
+	mu     sync.Mutex
+	staged map[string]*Staged
+}
+
+// newWriter opens the staging directory, with what an earlier writer left in it.
+func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer, err error) {
+	w := &Writer{store: s, key: key, lock: lock, dir: s.partialDir(key.ID())}
+	data := filepath.Join(w.dir, dataDir)
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, s.spaceOr("opening the staging directory", err, 0)
+	}
+	if w.root, err = os.OpenRoot(data); err != nil {
+		return nil, failf("opening the staging directory: %w", err)
+	}
+	w.journal, w.staged, err = openJournal(filepath.Join(w.dir, journalName))
+	if err == nil {
+		err = w.sweep()
+	}
+	if err == nil && !w.journal.sameBoot {
+		if err = w.distrust(ctx); err == nil {
+			err = w.journal.begin()
+		}
+	}
+	if err != nil {
+		w.closeFiles()
+		return nil, s.spaceOr("resuming a download", err, 0)
+	}
+	return w, nil
+}
+
+// Key of the snapshot.
+func (w *Writer) Key() Key { return w.key }
+
+// Root is the directory that the files go to.
+func (w *Writer) Root() *os.Root { return w.root }
+
+// Staged returns what an earlier writer left of a file, or nil. What the source
+// does not have any more, or in another state, must be given to Drop.
+func (w *Writer) Staged(path string) *Staged {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.staged[path]
+}
+
+// StagedPaths lists the files of which an earlier writer left something.
+func (w *Writer) StagedPaths() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.staged))
+}
+
+// Fail gives an error of writing below Root its type: no room is an
+// *InsufficientSpaceError, anything else matches ErrStore. needed is how many
+// bytes were to be written.
+func (w *Writer) Fail(op string, err error, needed int64) error {
+	return w.store.spaceOr(op, err, needed)
+}
+
+// Commit makes the snapshot complete and returns a lease of it. Everything is
+// flushed to the disk once, before the snapshot appears.
+func (w *Writer) Commit(m *Manifest) (*Lease, error) {
+	m.Format, m.Key = Format, w.key
+	id := w.key.ID()
+	fail := func(err error) (*Lease, error) {
+		err = w.store.spaceOr("committing a snapshot", err, 0)
+		_ = w.Close() // what it could say is said already
+		return nil, err
+	}
+	if err := w.journal.flush(); err != nil {
+		return fail(err)
+	}
+	if err := writeManifest(filepath.Join(w.dir, manifestName), m); err != nil {
+		return fail(err)
+	}
+	if err := syncFS(w.dir); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(w.dir, w.store.snapshotDir(id)); err != nil {
+		return fail(err)
+	}
+	if err := syncDir(w.store.snapshots); err != nil {
+		return fail(err)
+	}
+	// A journal of a complete snapshot is of no use and no harm.
+	_ = os.Remove(filepath.Join(w.store.snapshotDir(id), journalName))
+	l, err := w.store.hold(id)
+	if err != nil {
+		return fail(err)
+	}
+	l.manifest = m
+	w.release()
+	return l, nil
+}
+
+// Close ends the writing and keeps what is staged for the next writer.
+func (w *Writer) Close() error {
+	err := w.journal.flush()
+	w.release()
+	if err != nil {
+		return w.store.spaceOr("recording a download", err, 0)
+	}
+	return nil
+}
+
+// Discard ends the writing and deletes what is staged.
+func (w *Writer) Discard() error {
+	err := w.store.discard(w.dir)
+	w.release()
+	return err
+}
+
+// Reload begins again with what is staged, as the next writer would; Staged
+// then has what this one completed. With discard it begins with nothing.
+func (w *Writer) Reload(ctx context.Context, discard bool) error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w.closeFiles()
+	if discard {
+		if err := w.store.discard(w.dir); err != nil {
+			return err
+		}
+	}
+	next, err := newWriter(ctx, w.store, w.key, w.lock)
+	if err != nil {
+		return err
+	}
+	w.root, w.journal, w.staged = next.root, next.journal, next.staged
+	return nil
+}
+
+// release frees everything, the lock last.
+func (w *Writer) release() {
+	w.closeFiles()
+	w.lock.Close()
+}
+
+func (w *Writer) closeFiles() {
+	if w.root != nil {
+		w.root.Close()
+	}
+	if w.journal != nil {
+		w.journal.close()
+	}
+}
+
+// syncFS flushes the file system that a directory is on.
+func syncFS(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
+}
+
+// spaceOr returns an *InsufficientSpaceError where err says that there is no
+// room, and else an error that matches ErrStore.
+func (s *Store) spaceOr(op string, err error, needed int64) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		free, _ := s.free()
+		return &InsufficientSpaceError{Needed: needed, Free: free}
+	}
+	if _, ok := errors.AsType[*InsufficientSpaceError](err); ok {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrStore) {
+		return err
+	}
+	return failf("%s: %w", op, err)
+}

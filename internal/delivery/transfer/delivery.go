@@ -1,0 +1,337 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/retry"
+)
+
+// batch is how many files are listed before room is made for them and the first
+// byte is asked for. A tree of no more files is known as a whole by then.
+const batch = 1000
+
+// flushEvery is how often the journal is handed to the kernel.
+const flushEvery = 250 * time.Millisecond
+
+// delivery is one pass over a source: from the listing to the manifest.
+type delivery struct {
+	engine  *Engine
+	request *Request
+	source  source.Source
+	writer  *store.Writer
+	report  *reporter
+	kind    digest.Kind
+	queue   *queue
+	group   *errgroup.Group
+	older   *older
+	files   []*file
+
+	// planned bytes are to be written; allocated ones of them have their place.
+	planned   int64
+	allocated atomic.Int64
+
+	mu   sync.Mutex
+	made map[string]bool // directories
+}
+
+func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *delivery {
+	return &delivery{
+		engine:  e,
+		request: &r,
+		source:  retry.New(r.Source, e.policy),
+		writer:  w,
+		report:  report,
+		kind:    digest.KindOf(r.Digest),
+		queue:   newQueue(e.options.RangeBytes),
+		made:    map[string]bool{},
+	}
+}
+
+// run stages every file and returns the manifest.
+func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
+	d.report.state(Listing)
+	var err error
+	if d.older, err = findOlder(d.engine.options.Store, d.request.Key); err != nil {
+		return nil, err
+	}
+	defer d.older.close()
+	err = d.transfer(ctx)
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		err = fmt.Errorf("delivering %s: %w", d.request.Path, cause)
+	}
+	if err != nil {
+		d.closeFiles()
+		return nil, err
+	}
+	d.report.state(Verifying)
+	if err := d.dropStale(); err != nil {
+		return nil, err
+	}
+	return d.manifest()
+}
+
+// transfer lists and downloads at the same time.
+func (d *delivery) transfer(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	d.group = group
+	stop := context.AfterFunc(ctx, func() { d.queue.close(true) })
+	defer stop()
+	group.Go(func() error { return d.list(ctx) })
+	for range d.engine.options.Connections {
+		group.Go(func() error { return d.work(ctx, true) })
+	}
+	for range d.engine.options.SmallConnections {
+		group.Go(func() error { return d.work(ctx, false) })
+	}
+	flushed := make(chan error, 1)
+	quit := make(chan struct{})
+	go func() { flushed <- d.flush(quit) }()
+	err := group.Wait()
+	close(quit)
+	return errors.Join(err, <-flushed)
+}
+
+// flush keeps the journal no older than flushEvery.
+func (d *delivery) flush(quit <-chan struct{}) error {
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if err := d.writer.Flush(); err != nil {
+				return err
+			}
+		case <-quit:
+			return d.writer.Flush()
+		}
+	}
+}
+
+// list fills the queue.
+func (d *delivery) list(ctx context.Context) error {
+	var (
+		claimed = newNames()
+		pending []*file
+		listed  int
+	)
+	for entry, err := range d.source.List(ctx, d.request.Path) {
+		if err != nil {
+			return err
+		}
+		listed++
+		if entry.Path != "" && !d.request.wants(entry.Path) {
+			continue
+		}
+		name, err := claimed.claim(entry)
+		if err != nil {
+			return err
+		}
+		f := &file{entry: entry, path: name, mode: d.mode(entry)}
+		d.files = append(d.files, f)
+		pending = append(pending, f)
+		d.report.total.Add(entry.Size)
+		d.report.files.Add(1)
+		if len(pending) == batch {
+			if err := d.release(pending); err != nil {
+				return err
+			}
+			pending = pending[:0]
+		}
+	}
+	if len(d.files) == 0 {
+		return errNothing(d.request, listed)
+	}
+	if err := d.release(pending); err != nil {
+		return err
+	}
+	d.queue.close(false)
+	return nil
+}
+
+// mode is the permission bits of a file.
+func (d *delivery) mode(e source.Entry) fs.FileMode {
+	switch {
+	case d.request.Mode != nil:
+		return d.request.Mode.Perm()
+	case e.Mode.Perm() != 0:
+		return e.Mode.Perm()
+	}
+	return 0o644
+}
+
+// release makes room for listed files and lets the workers have those that are
+// not here already.
+func (d *delivery) release(pending []*file) error {
+	var wanted []*file
+	for _, f := range pending {
+		here, err := d.place(f)
+		if err != nil {
+			return err
+		}
+		if !here {
+			wanted = append(wanted, f)
+			d.planned += f.left
+		}
+	}
+	if err := d.writer.Reserve(d.report.total.Load(), d.planned-d.allocated.Load()); err != nil {
+		return err
+	}
+	if len(wanted) > 0 {
+		d.report.state(Downloading)
+		d.queue.add(wanted)
+	}
+	return nil
+}
+
+// place finds out what of a file is here already; true if all of it is.
+func (d *delivery) place(f *file) (bool, error) {
+	if f.entry.Link != "" {
+		return true, d.symlink(f)
+	}
+	f.left = f.entry.Size
+	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
+	here, err := d.resume(f)
+	if err != nil {
+		return false, err
+	}
+	if here || d.link(f) {
+		d.report.reused.Add(f.entry.Size)
+		d.report.done.Add(f.entry.Size)
+		return true, nil
+	}
+	if f.have == nil && f.entry.Size > smallBytes {
+		f.have = make([]bool, digest.BlockCount(f.entry.Size))
+	}
+	return false, nil
+}
+
+// resume takes over what an earlier writer staged of the same state of a file,
+// and drops what it staged of another.
+func (d *delivery) resume(f *file) (bool, error) {
+	staged := d.writer.Staged(f.path)
+	if staged == nil {
+		return false, nil
+	}
+	if staged.Identity == "" || staged.Identity != f.identity() || staged.Size != f.entry.Size {
+		return false, d.writer.Drop(f.path)
+	}
+	if e := staged.Entry; e != nil {
+		if e.Mode != f.mode || digest.KindOf(e.Digest) != d.kind {
+			return false, d.writer.Drop(f.path)
+		}
+		f.result = *e
+		return true, nil
+	}
+	if f.entry.Size <= smallBytes || !f.ranges() {
+		return false, d.writer.Drop(f.path)
+	}
+	f.have = make([]bool, len(f.sums))
+	for index, sum := range staged.Blocks {
+		if index < 0 || index >= len(f.sums) {
+			continue
+		}
+		f.have[index], f.sums[index] = true, sum
+		n := min(digest.BlockSize, f.entry.Size-int64(index)*digest.BlockSize)
+		f.left -= n
+		d.report.done.Add(n)
+		d.report.reused.Add(n)
+	}
+	if f.left > 0 {
+		return false, nil
+	}
+	// Complete, but for the record of it: ask for the last block again.
+	last := len(f.sums) - 1
+	f.have[last] = false
+	f.left = f.entry.Size - int64(last)*digest.BlockSize
+	d.report.done.Add(-f.left)
+	d.report.reused.Add(-f.left)
+	return false, nil
+}
+
+func (d *delivery) symlink(f *file) error {
+	if d.writer.Staged(f.path) != nil {
+		if err := d.writer.Drop(f.path); err != nil {
+			return err
+		}
+	}
+	if err := d.mkdir(path.Dir(f.path)); err != nil {
+		return d.writeError("creating a directory", err, f)
+	}
+	if err := d.writer.Root().Symlink(f.entry.Link, f.path); err != nil {
+		return d.writeError("linking", err, f)
+	}
+	f.result = store.Entry{Path: f.path, Link: f.entry.Link}
+	return nil
+}
+
+// dropStale deletes staged files that the source does not have any more.
+func (d *delivery) dropStale() error {
+	staged := d.writer.StagedPaths()
+	if len(staged) == 0 {
+		return nil
+	}
+	wanted := make(map[string]bool, len(d.files))
+	for _, f := range d.files {
+		wanted[f.path] = true
+	}
+	for _, name := range staged {
+		if !wanted[name] {
+			if err := d.writer.Drop(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// closeFiles closes what workers left open when they gave up.
+func (d *delivery) closeFiles() {
+	for _, f := range d.files {
+		if f.out != nil {
+			f.out.Close()
+		}
+	}
+}
+
+// manifest describes the files, and checks the item's digest.
+func (d *delivery) manifest() (*store.Manifest, error) {
+	m := &store.Manifest{Entries: make([]store.Entry, 0, len(d.files))}
+	for _, f := range d.files {
+		m.Entries = append(m.Entries, f.result)
+		m.Bytes += f.result.Size
+	}
+	slices.SortFunc(m.Entries, func(a, b store.Entry) int { return strings.Compare(a.Path, b.Path) })
+	m.File = len(d.files) == 1 && d.files[0].entry.Path == ""
+	if m.File {
+		m.Digest = m.Entries[0].Digest
+	} else {
+		listing := digest.NewListing(d.kind)
+		for _, e := range m.Entries {
+			if e.Link == "" {
+				listing.Add(e.Path, e.Digest)
+			}
+		}
+		m.Digest = listing.Digest()
+	}
+	if want := d.request.Digest; want != "" && want != m.Digest {
+		return nil, &DigestMismatchError{Want: want, Got: m.Digest}
+	}
+	return m, nil
+}

@@ -1,0 +1,195 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// smallBytes is the size up to which a file is read into one buffer of a small
+// worker and written at once.
+const smallBytes = 128 << 10
+
+// errStale: what an earlier writer staged is in the way of the new listing.
+var errStale = errors.New("staged files are in the way")
+
+// file is one file on its way.
+type file struct {
+	entry source.Entry
+	path  string // in the snapshot
+	mode  fs.FileMode
+
+	// have and sums are of the blocks of a large file; each element of sums is
+	// written by the one worker that has its range. have does not change once
+	// the file is in the queue.
+	have []bool
+	sums []digest.Sum
+
+	mu       sync.Mutex
+	out      *os.File
+	left     int64 // bytes that are not on the disk yet
+	follower *follower
+
+	result store.Entry
+}
+
+// ranges tells whether the file can be put together of ranges.
+func (f *file) ranges() bool { return f.entry.Identity.Strong() && !f.entry.NoRanges }
+
+// identity is what the manifest and the journal keep: a weak one proves nothing.
+func (f *file) identity() string {
+	if !f.entry.Identity.Strong() {
+		return ""
+	}
+	return string(f.entry.Identity)
+}
+
+// needsSHA256 tells whether anybody promised or wants the file's SHA-256.
+func (d *delivery) needsSHA256(f *file) bool {
+	return d.kind == digest.SHA256 || strings.HasPrefix(f.entry.Checksum, "sha256:")
+}
+
+// create opens a file for writing in the staging directory.
+func (d *delivery) create(f *file) (*os.File, error) {
+	flags := os.O_RDWR | os.O_CREATE
+	if f.have == nil {
+		flags |= os.O_TRUNC
+	}
+	if err := d.mkdir(path.Dir(f.path)); err != nil {
+		return nil, d.writeError("creating a directory", err, f)
+	}
+	out, err := d.writer.Root().OpenFile(f.path, flags, 0o644)
+	if err != nil {
+		return nil, d.writeError("creating a file", err, f)
+	}
+	d.allocated.Add(f.left)
+	return out, nil
+}
+
+// mkdir makes a directory and its parents once.
+func (d *delivery) mkdir(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	d.mu.Lock()
+	made := d.made[dir]
+	d.mu.Unlock()
+	if made {
+		return nil
+	}
+	if err := d.writer.Root().MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.made[dir] = true
+	d.mu.Unlock()
+	return nil
+}
+
+// writeError gives an error of the staging directory its type.
+func (d *delivery) writeError(op string, err error, f *file) error {
+	if len(d.writer.StagedPaths()) > 0 &&
+		(errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EEXIST)) {
+		return errStale
+	}
+	if errors.Is(err, unix.ENAMETOOLONG) {
+		return &source.InvalidPathError{Name: f.path, Reason: "the file system finds it too long"}
+	}
+	return d.writer.Fail(op+" "+f.path, err, f.entry.Size)
+}
+
+// begin opens and preallocates a large file when its first range comes.
+func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.out != nil {
+		return f.out, nil
+	}
+	out, err := d.create(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := preallocate(out, f.entry.Size); err != nil {
+		out.Close()
+		return nil, d.writeError("allocating", err, f)
+	}
+	if f.ranges() {
+		if err := d.writer.Begin(f.path, f.entry.Size, f.identity()); err != nil {
+			out.Close()
+			return nil, err
+		}
+	}
+	f.out = out
+	if d.needsSHA256(f) {
+		f.follower = newFollower(f)
+		d.group.Go(func() error { return d.follow(ctx, f) })
+	}
+	return out, nil
+}
+
+// preallocate gives a file all its blocks, where the file system can.
+func preallocate(out *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(out.Fd()), 0, 0, size)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
+			return out.Truncate(size)
+		default:
+			return err
+		}
+	}
+}
+
+// wrote counts bytes that are on the disk, and tells whether they were the last.
+func (f *file) wrote(n int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left -= n
+	return f.left == 0
+}
+
+// finish closes a complete file, checks it against what the source promised,
+// and records it. sum is its SHA-256, "" where nobody needs it.
+func (d *delivery) finish(f *file, out *os.File, sum string) error {
+	defer out.Close()
+	if promised := f.entry.Checksum; strings.HasPrefix(promised, "sha256:") && sum != promised {
+		out.Close()
+		if err := d.writer.Drop(f.path); err != nil {
+			return err
+		}
+		return &DigestMismatchError{Path: f.entry.Path, Want: promised, Got: sum}
+	}
+	if err := out.Chmod(f.mode); err != nil {
+		return d.writeError("setting the mode of", err, f)
+	}
+	info, err := out.Stat()
+	if err != nil {
+		return d.writeError("looking at", err, f)
+	}
+	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: sum,
+		Identity: f.identity(), Modified: info.ModTime().UnixNano()}
+	if d.kind == digest.XXH3 {
+		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
+	}
+	if err := out.Close(); err != nil {
+		return d.writeError("closing", err, f)
+	}
+	if f.result.Identity == "" {
+		return nil
+	}
+	return d.writer.Done(f.result)
+}

@@ -1,0 +1,89 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+)
+
+// follower computes the SHA-256 of a file whose ranges arrive in any order: it
+// reads back, out of the page cache, what is on the disk without a gap. So the
+// ranges need not wait for each other, and nothing is held in memory.
+type follower struct {
+	mu     sync.Mutex
+	change sync.Cond
+	have   []bool
+	next   int
+	ended  bool
+}
+
+func newFollower(f *file) *follower {
+	w := &follower{have: make([]bool, digest.BlockCount(f.entry.Size))}
+	copy(w.have, f.have)
+	w.change.L = &w.mu
+	return w
+}
+
+// add tells that a block is on the disk.
+func (w *follower) add(block int) {
+	w.mu.Lock()
+	w.have[block] = true
+	w.change.Signal()
+	w.mu.Unlock()
+}
+
+// end lets a waiting follower go.
+func (w *follower) end() {
+	w.mu.Lock()
+	w.ended = true
+	w.change.Signal()
+	w.mu.Unlock()
+}
+
+// wait returns the first block that was not hashed yet, once it is on the disk.
+func (w *follower) wait() (int, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.ended && !w.have[w.next] {
+		w.change.Wait()
+	}
+	block := w.next
+	w.next++
+	return block, !w.ended
+}
+
+// follow hashes a file as it grows, and finishes it.
+func (d *delivery) follow(ctx context.Context, f *file) error {
+	stop := context.AfterFunc(ctx, f.follower.end)
+	defer stop()
+	h := sha256.New()
+	buffer, err := d.engine.small.get(ctx)
+	if err != nil {
+		f.out.Close()
+		return err
+	}
+	defer d.engine.small.put(buffer)
+	for range f.follower.have {
+		block, ok := f.follower.wait()
+		if !ok {
+			f.out.Close()
+			return context.Cause(ctx)
+		}
+		offset := int64(block) * digest.BlockSize
+		for end := min(offset+digest.BlockSize, f.entry.Size); offset < end; {
+			n, err := f.out.ReadAt(buffer[:min(int64(len(buffer)), end-offset)], offset)
+			if n == 0 && err != nil {
+				f.out.Close()
+				return d.writeError("reading back", err, f)
+			}
+			h.Write(buffer[:n])
+			offset += int64(n)
+		}
+	}
+	return d.finish(f, f.out, digest.Text(h))
+}

@@ -1,0 +1,113 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// check finds requests that can never be served.
+func (r *Request) check() error {
+	misconfigured := func(format string, args ...any) error {
+		return &source.Error{Op: "reading the request", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
+	}
+	if r.Digest != "" && !digestForm.MatchString(r.Digest) {
+		return misconfigured("digest %q is not sha256:<64 hex digits>", r.Digest)
+	}
+	for _, pattern := range append(append([]string{}, r.Include...), r.Exclude...) {
+		if !doublestar.ValidatePattern(pattern) {
+			return misconfigured("the pattern %q is malformed", pattern)
+		}
+	}
+	return nil
+}
+
+// wants tells whether a file of a tree is to be delivered.
+func (r *Request) wants(name string) bool {
+	for _, pattern := range r.Exclude {
+		if doublestar.MatchUnvalidated(pattern, name) {
+			return false
+		}
+	}
+	if len(r.Include) == 0 {
+		return true
+	}
+	for _, pattern := range r.Include {
+		if doublestar.MatchUnvalidated(pattern, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// names are the files and directories that a listing has claimed so far.
+type names struct {
+	files map[string]bool
+	dirs  map[string]bool
+}
+
+func newNames() names { return names{files: map[string]bool{}, dirs: map[string]bool{}} }
+
+// claim checks the name of a listed file and takes it. It returns the path in
+// the snapshot.
+func (n names) claim(e source.Entry) (string, error) {
+	if e.Path == "" {
+		if len(n.files) > 0 {
+			return "", clash(e.Key, "it is listed beside other files as the item itself")
+		}
+		n.files[store.FileName] = true
+		return store.FileName, nil
+	}
+	if err := source.CheckPath(e.Path); err != nil {
+		return "", err
+	}
+	if n.files[e.Path] {
+		return "", clash(e.Path, "it is listed twice")
+	}
+	if n.dirs[e.Path] {
+		return "", clash(e.Path, "other objects use it as a directory")
+	}
+	for dir := path.Dir(e.Path); dir != "." && !n.dirs[dir]; dir = path.Dir(dir) {
+		if n.files[dir] {
+			return "", clash(e.Path, fmt.Sprintf("%q is a file", dir))
+		}
+		n.dirs[dir] = true
+	}
+	n.files[e.Path] = true
+	return e.Path, checkLink(e)
+}
+
+func clash(name, reason string) error { return &source.InvalidPathError{Name: name, Reason: reason} }
+
+// checkLink refuses symbolic links that leave the item.
+func checkLink(e source.Entry) error {
+	if e.Link == "" {
+		return nil
+	}
+	target := path.Join(path.Dir(e.Path), e.Link)
+	if path.IsAbs(e.Link) || target == ".." || strings.HasPrefix(target, "../") || strings.ContainsRune(e.Link, 0) {
+		return clash(e.Path, fmt.Sprintf("it is a symbolic link to %q, outside the item", e.Link))
+	}
+	return nil
+}
+
+// errNothing is the error of an item without files.
+func errNothing(r *Request, listed int) error {
+	reason := errors.New("nothing is stored there")
+	if listed > 0 {
+		reason = fmt.Errorf("none of its %d files matches include and exclude", listed)
+	}
+	return &source.Error{Op: "listing " + r.Path, Class: source.ErrNotFound, Err: reason}
+}
