@@ -139,16 +139,18 @@ func inherit(from, to string) error {
 	return os.WriteFile(to, value, 0)
 }
 
-// List returns the names of the top groups that start with prefix.
-func (s System) List(prefix string) ([]string, error) {
+// List returns the names of the top groups that ours says yes to.
+func (s System) List(ours func(name string) bool) ([]string, error) {
 	seen := map[string]bool{}
 	for _, m := range s.mounts {
-		dirs, err := filepath.Glob(filepath.Join(m, prefix+"*"))
+		entries, err := os.ReadDir(m)
 		if err != nil {
 			return nil, fmt.Errorf("listing cgroups: %w", err)
 		}
-		for _, d := range dirs {
-			seen[filepath.Base(d)] = true
+		for _, e := range entries {
+			if e.IsDir() && ours(e.Name()) {
+				seen[e.Name()] = true
+			}
 		}
 	}
 	names := make([]string, 0, len(seen))

@@ -83,18 +83,22 @@ cluster is left as it is; dead nodes are started; a broken cluster is taken down
 and made anew.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := build.OpenCache()
-			if err != nil {
-				return err
-			}
-			tools, err := cache.Current()
-			if err != nil {
-				return err
-			}
 			return changing(cmd, "up", func(ctx context.Context, dir state.Dir, out io.Writer) error {
+				cache, err := build.OpenCache()
+				if err != nil {
+					return err
+				}
+				tools, err := cache.Current()
+				if err != nil {
+					return err
+				}
 				log := step.New(out)
-				if err := cluster.Up(ctx, dir, tools, nodes, log); err != nil {
+				err = cluster.Up(ctx, dir, tools, nodes, log)
+				if err != nil && dir.Ours() {
 					return fmt.Errorf("%w\nlogs are in %s; 'kuda-cluster down' takes away what was started", err, dir.Logs())
+				}
+				if err != nil {
+					return err
 				}
 				log.Note("the cluster is ready; for this shell: eval \"$(kuda-cluster env)\"")
 				return nil
@@ -118,7 +122,7 @@ that crashed or was cut off by a reboot. Only what is the cluster's is touched.`
 				removed := 0
 				err := cluster.Down(ctx, dir, func(what string) {
 					removed++
-					fmt.Fprintln(out, "removed", what)
+					fmt.Fprintln(out, what)
 				})
 				if err == nil && removed == 0 {
 					fmt.Fprintln(out, "there was nothing to remove")

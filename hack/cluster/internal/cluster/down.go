@@ -23,7 +23,7 @@ import (
 const endLimit = 30 * time.Second
 
 // Down takes away all there is of the cluster, however it came to be as it is,
-// and tells say what it removed. It goes on when a part fails, and then looks
+// and tells say what it did. It goes on when a part fails, and then looks
 // for itself whether anything is left.
 func Down(ctx context.Context, dir state.Dir, say func(string)) error {
 	if err := CheckOwner(dir); err != nil {
@@ -36,7 +36,7 @@ func Down(ctx context.Context, dir state.Dir, say func(string)) error {
 	problems := []error{
 		endProcesses(dir, say),
 		removeMounts(dir, say),
-		removeNetwork(ctx, say),
+		removeNetwork(ctx, record, say),
 		removeCgroups(say),
 		restoreSysctls(record, say),
 	}
@@ -48,7 +48,7 @@ func Down(ctx context.Context, dir state.Dir, say func(string)) error {
 		if err := dir.Remove(); err != nil {
 			return err
 		}
-		say("state directory " + dir.Root())
+		say("removed state directory " + dir.Root())
 	}
 	left, err := Leftovers(dir)
 	if err != nil {
@@ -67,7 +67,7 @@ func endProcesses(dir state.Dir, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	names, err := groups.List(topology.Prefix)
+	names, err := groups.List(topology.IsOwnCgroup)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func endProcesses(dir state.Dir, say func(string)) error {
 			problems = append(problems, err)
 		}
 		if n > 0 {
-			say(fmt.Sprintf("%d process(es) of %s", n, name))
+			say(fmt.Sprintf("ended %d process(es) of %s", n, name))
 		}
 	}
 	recorded, err := process.NewTable(dir.Processes()).List()
@@ -93,7 +93,7 @@ func endProcesses(dir state.Dir, say func(string)) error {
 			problems = append(problems, err)
 			continue
 		}
-		say(fmt.Sprintf("process %d, %s", e.PID, e.Name))
+		say(fmt.Sprintf("ended process %d, %s", e.PID, e.Name))
 	}
 	return errors.Join(problems...)
 }
@@ -111,7 +111,7 @@ func removeMounts(dir state.Dir, say func(string)) error {
 			problems = append(problems, fmt.Errorf("unmounting %s: %w", m, err))
 			continue
 		}
-		say("mount " + m)
+		say("removed mount " + m)
 	}
 	return errors.Join(problems...)
 }
@@ -135,25 +135,35 @@ func mountsBelow(root string) ([]string, error) {
 	return mounts, scan.Err()
 }
 
-func removeNetwork(ctx context.Context, say func(string)) error {
+func removeNetwork(ctx context.Context, r state.Record, say func(string)) error {
 	links, namespaces, err := network.Found()
 	if err != nil {
 		return err
 	}
 	var problems []error
+	if n, err := network.RemoveForwarding(ctx); err != nil {
+		problems = append(problems, err)
+	} else if n > 0 {
+		say(fmt.Sprintf("removed %d firewall rule(s)", n))
+	}
 	for _, name := range namespaces {
 		if err := network.RemoveNetns(ctx, name); err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		say("network namespace " + name)
+		say("removed network namespace " + name)
+	}
+	if r.Boot == state.BootID() && !r.NetnsDir {
+		if _, err := network.RemoveNetnsDir(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	for _, name := range links {
 		if err := network.RemoveLink(ctx, name); err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		say("link " + name)
+		say("removed link " + name)
 	}
 	return errors.Join(problems...)
 }
@@ -163,7 +173,7 @@ func removeCgroups(say func(string)) error {
 	if err != nil {
 		return err
 	}
-	names, err := groups.List(topology.Prefix)
+	names, err := groups.List(topology.IsOwnCgroup)
 	if err != nil {
 		return err
 	}
@@ -173,7 +183,7 @@ func removeCgroups(say func(string)) error {
 			problems = append(problems, err)
 			continue
 		}
-		say("cgroup " + name)
+		say("removed cgroup " + name)
 	}
 	return errors.Join(problems...)
 }
@@ -185,7 +195,7 @@ func restoreSysctls(r state.Record, say func(string)) error {
 	changed, err := sysctl.Restore(r.Sysctls)
 	if len(changed) > 0 {
 		sort.Strings(changed)
-		say("changed kernel settings " + strings.Join(changed, ", "))
+		say("put back the kernel settings " + strings.Join(changed, ", "))
 	}
 	return err
 }
@@ -197,7 +207,7 @@ func Leftovers(dir state.Dir) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := groups.List(topology.Prefix)
+	names, err := groups.List(topology.IsOwnCgroup)
 	if err != nil {
 		return nil, err
 	}

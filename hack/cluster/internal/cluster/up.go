@@ -66,7 +66,8 @@ func create(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int) 
 		return nil, err
 	}
 	err := dir.Save(state.Record{
-		Nodes: nodes, BinDir: tools.Bin(), Boot: state.BootID(), Created: time.Now().UTC(), Sysctls: sysctl.Capture(),
+		Nodes: nodes, BinDir: tools.Bin(), Boot: state.BootID(), Created: time.Now().UTC(),
+		NetnsDir: network.HaveNetnsDir(), Sysctls: sysctl.Capture(),
 	})
 	if err != nil {
 		return nil, err
@@ -81,6 +82,9 @@ func (c *Cluster) start(ctx context.Context, log *step.Log) error {
 			log.Note("warning: the kernel setting %s could not be raised", name)
 		}
 		if err := network.CreateBridge(ctx, c.State.Root()); err != nil {
+			return err
+		}
+		if _, err := network.AllowForwarding(ctx); err != nil {
 			return err
 		}
 		if err := controlplane.CheckPorts(); err != nil {

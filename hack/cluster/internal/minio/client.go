@@ -1,6 +1,7 @@
 package minio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ import (
 
 // atOnce is how many files of a tree are under way together.
 const atOnce = 8
+
+// onePiece is how much of standard input is held in memory at most.
+const onePiece = 16 << 20
 
 // Client moves files in and out of a server.
 type Client struct{ s3 *miniogo.Client }
@@ -62,7 +66,7 @@ func (c *Client) Put(ctx context.Context, bucket, key string, body io.Reader, si
 
 // PutTree stores all files below dir under prefix and returns how many there
 // were and their sizes together.
-func (c *Client) PutTree(ctx context.Context, bucket, prefix, dir string) (files int, bytes int64, err error) {
+func (c *Client) PutTree(ctx context.Context, bucket, prefix, dir string) (files int, size int64, err error) {
 	if err := c.makeBucket(ctx, bucket); err != nil {
 		return 0, 0, err
 	}
@@ -87,7 +91,7 @@ func (c *Client) PutTree(ctx context.Context, bucket, prefix, dir string) (files
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		files, bytes = files+1, bytes+info.Size()
+		files, size = files+1, size+info.Size()
 		all.Go(func() {
 			defer func() { <-slots }()
 			key := path.Join(prefix, filepath.ToSlash(rel))
@@ -104,7 +108,7 @@ func (c *Client) PutTree(ctx context.Context, bucket, prefix, dir string) (files
 	if walkErr != nil {
 		return 0, 0, fmt.Errorf("storing %s: %w", dir, walkErr)
 	}
-	return files, bytes, nil
+	return files, size, nil
 }
 
 // Remove removes one object, or with recursive all whose key starts with key.
@@ -162,7 +166,16 @@ func (c *Client) List(ctx context.Context, bucket, prefix string, out io.Writer)
 // PutFile stores the file at path, or what comes on in when path is "-".
 func (c *Client) PutFile(ctx context.Context, bucket, key, path string, in io.Reader) error {
 	if path == "-" {
-		return c.Put(ctx, bucket, key, in, -1)
+		// What fits is stored in one piece, as a file of its size would be: an
+		// object in parts has another kind of ETag.
+		head, err := io.ReadAll(io.LimitReader(in, onePiece))
+		if err != nil {
+			return fmt.Errorf("reading standard input: %w", err)
+		}
+		if len(head) < onePiece {
+			return c.Put(ctx, bucket, key, bytes.NewReader(head), int64(len(head)))
+		}
+		return c.Put(ctx, bucket, key, io.MultiReader(bytes.NewReader(head), in), -1)
 	}
 	f, err := os.Open(path)
 	if err != nil {

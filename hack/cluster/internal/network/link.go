@@ -142,7 +142,7 @@ func unshape(ctx context.Context, n topology.Node) error {
 // ParsePercent reads a share such as "1%" or "0.5".
 func ParsePercent(s string) (float64, error) {
 	p, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
-	if err != nil || p < 0 || p > 100 {
+	if err != nil || !(p >= 0 && p <= 100) { // NaN is neither
 		return 0, fmt.Errorf("%q is not a share in percent: give 0%% to 100%%", s)
 	}
 	return p, nil

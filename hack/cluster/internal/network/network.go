@@ -16,6 +16,36 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
 )
 
+// netnsDir is where ip-netns keeps namespaces by name.
+const netnsDir = "/run/netns"
+
+// HaveNetnsDir reports whether anything has used named namespaces since the
+// machine started.
+func HaveNetnsDir() bool {
+	_, err := os.Lstat(netnsDir)
+	return err == nil
+}
+
+// RemoveNetnsDir takes away the directory ip-netns made for the cluster's
+// namespaces, unless somebody else has one there now. It reports whether it did.
+func RemoveNetnsDir() (bool, error) {
+	entries, err := os.ReadDir(netnsDir)
+	if errors.Is(err, os.ErrNotExist) || (err == nil && len(entries) > 0) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("removing %s: %w", netnsDir, err)
+	}
+	// ip-netns mounts the directory on itself; whether it did so here is not known.
+	if err := unix.Unmount(netnsDir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return false, fmt.Errorf("unmounting %s: %w", netnsDir, err)
+	}
+	if err := os.Remove(netnsDir); err != nil {
+		return false, fmt.Errorf("removing %s: %w", netnsDir, err)
+	}
+	return true, nil
+}
+
 // run executes a program for its effect; what it says is part of the error.
 func run(ctx context.Context, argv ...string) error {
 	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
@@ -158,7 +188,7 @@ func RemoveNode(ctx context.Context, n topology.Node) error {
 
 // RemoveNetns removes the network namespace called name, when it is there.
 func RemoveNetns(ctx context.Context, name string) error {
-	path := "/run/netns/" + name
+	path := filepath.Join(netnsDir, name)
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -184,24 +214,27 @@ func removeLink(ctx context.Context, name string) error {
 
 // Found lists what there is of the cluster's links and namespaces.
 func Found() (links, namespaces []string, err error) {
-	vs, err := filepath.Glob("/sys/class/net/" + topology.VethPrefix + "*")
-	if err != nil {
+	if links, err = own("/sys/class/net", topology.IsOwnLink); err != nil {
 		return nil, nil, err
 	}
-	for _, v := range vs {
-		links = append(links, filepath.Base(v))
-	}
-	if Exists(topology.Bridge) {
-		links = append(links, topology.Bridge)
-	}
-	ns, err := filepath.Glob("/run/netns/" + topology.Prefix + "node*")
-	if err != nil {
+	if namespaces, err = own(netnsDir, topology.IsOwnNetns); err != nil {
 		return nil, nil, err
-	}
-	for _, n := range ns {
-		namespaces = append(namespaces, filepath.Base(n))
 	}
 	return links, namespaces, nil
+}
+
+func own(dir string, ours func(string) bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("looking for the cluster's network: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if ours(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // RemoveLink removes one of the links Found returned; routes go with it.

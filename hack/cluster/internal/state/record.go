@@ -26,6 +26,9 @@ type Record struct {
 	Boot string `json:"boot"`
 	// Created is when `up` began.
 	Created time.Time `json:"created"`
+	// NetnsDir says that the machine used named network namespaces before; else
+	// teardown removes their directory as well.
+	NetnsDir bool `json:"netnsDir"`
 	// Sysctls are the machine's settings as they were before, by file below
 	// /proc/sys. Teardown puts them back.
 	Sysctls map[string]string `json:"sysctls,omitempty"`

@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -36,14 +37,10 @@ const (
 	ControllerManagerPort = 10257
 	SchedulerPort         = 10259
 
-	// Prefix starts every cgroup and network namespace of the cluster.
-	Prefix = "kuda-"
-	// VethPrefix starts the host's end of every node's cable.
-	VethPrefix = "kuda-ve"
 	// ControlPlaneCgroup holds etcd and the Kubernetes servers of the host.
-	ControlPlaneCgroup = Prefix + "control"
+	ControlPlaneCgroup = "kuda-control"
 	// MinioCgroup holds the MinIO server.
-	MinioCgroup = Prefix + "minio"
+	MinioCgroup = "kuda-minio"
 
 	// MaxNodes is bounded by the /22 networks that fit into PodCIDR, less the
 	// first, which stays empty so that node N starts at 10.244.(4N).0.
@@ -51,6 +48,18 @@ const (
 
 	podPrefixBits = 22
 )
+
+var (
+	ownNetns  = regexp.MustCompile(`^kuda-node[1-9][0-9]*$`)
+	ownCgroup = regexp.MustCompile(`^kuda-(control|minio|node[1-9][0-9]*)$`)
+	ownLink   = regexp.MustCompile(`^kuda(0|-ve[1-9][0-9]*)$`)
+)
+
+// IsOwnNetns, IsOwnCgroup and IsOwnLink tell the cluster's names from others
+// that also start with "kuda".
+func IsOwnNetns(name string) bool  { return ownNetns.MatchString(name) }
+func IsOwnCgroup(name string) bool { return ownCgroup.MatchString(name) }
+func IsOwnLink(name string) bool   { return ownLink.MatchString(name) }
 
 // A Node is one node of the cluster, counted from 1.
 type Node int
@@ -81,16 +90,16 @@ func ParseNode(name string, count int) (Node, error) {
 func (n Node) Name() string { return "node" + strconv.Itoa(int(n)) }
 
 // Netns is the name of the node's network namespace.
-func (n Node) Netns() string { return Prefix + n.Name() }
+func (n Node) Netns() string { return "kuda-" + n.Name() }
 
 // NetnsPath is where the node's network namespace is kept by ip-netns.
 func (n Node) NetnsPath() string { return "/run/netns/" + n.Netns() }
 
 // Veth is the host's end of the node's cable.
-func (n Node) Veth() string { return VethPrefix + strconv.Itoa(int(n)) }
+func (n Node) Veth() string { return "kuda-ve" + strconv.Itoa(int(n)) }
 
 // Cgroup holds all that runs on the node, pods included.
-func (n Node) Cgroup() string { return Prefix + n.Name() }
+func (n Node) Cgroup() string { return "kuda-" + n.Name() }
 
 // SystemCgroup holds the node's own processes. They have a leaf of their own
 // because cgroup v2 allows no processes beside child groups.

@@ -55,3 +55,19 @@ func TestParseNodeRefusesWhatIsNotANode(t *testing.T) {
 		t.Errorf("ParseNode(node3) = %v, %v", n, err)
 	}
 }
+
+func TestOwnNamesAreRecognisedAndOthersAreNot(t *testing.T) {
+	for _, n := range Nodes(MaxNodes) {
+		if !IsOwnNetns(n.Netns()) || !IsOwnCgroup(n.Cgroup()) || !IsOwnLink(n.Veth()) {
+			t.Errorf("%s: its own names are not recognised", n.Name())
+		}
+	}
+	if !IsOwnLink(Bridge) || !IsOwnCgroup(ControlPlaneCgroup) || !IsOwnCgroup(MinioCgroup) {
+		t.Error("the host's own names are not recognised")
+	}
+	for _, name := range []string{"", "kuda", "kuda1", "kuda-bench", "kuda-node", "kuda-node1-x", "xkuda-node1", "kuda-ve", "kuda0.5"} {
+		if IsOwnNetns(name) || IsOwnCgroup(name) || IsOwnLink(name) {
+			t.Errorf("%q passes for one of the cluster's names", name)
+		}
+	}
+}
