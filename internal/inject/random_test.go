@@ -22,7 +22,7 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 	p := pod()
 	p.Spec.Containers = randomContainers(r, "app", 1+r.IntN(3))
 	p.Spec.InitContainers = randomContainers(r, "init", r.IntN(3))
-	for i := range r.IntN(3) {
+	for i := range 3 {
 		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: fmt.Sprintf("volume-%d", i)})
 	}
 	if r.IntN(2) == 0 {

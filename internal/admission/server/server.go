@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,6 +50,8 @@ type Options struct {
 	// Drain is how long requests are still answered after the process was asked
 	// to end, so that the API server learns to ask another replica.
 	Drain time.Duration
+	// Registry takes the metrics; nil is the one that MetricsAddress serves.
+	Registry prometheus.Registerer
 }
 
 // Parts that the server serves with.
@@ -59,9 +62,10 @@ type Parts struct {
 
 // Server is kuda-webhook.
 type Server struct {
-	manager  manager.Manager
-	drain    time.Duration
-	draining atomic.Bool
+	manager   manager.Manager
+	publisher *cabundle.Publisher
+	drain     time.Duration
+	draining  atomic.Bool
 }
 
 // New puts the server together; only the health endpoint is bound before Run.
@@ -69,6 +73,9 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	host, port, err := splitAddress(opts.Address)
 	if err != nil {
 		return nil, err
+	}
+	if opts.Registry == nil {
+		opts.Registry = metrics.Registry
 	}
 	leaf := parts.Authority.Leaf(opts.Names...)
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
@@ -86,9 +93,9 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the webhook server: %w", err)
 	}
-	s := &Server{manager: mgr, drain: opts.Drain}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
-	if err := s.handle(parts); err != nil {
+	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
+	if err := s.handle(parts, opts.Registry); err != nil {
 		return nil, err
 	}
 	err = errors.Join(
@@ -98,8 +105,8 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 		mgr.AddReadyzCheck("ca-bundle", publisher.Ready),
 		mgr.AddReadyzCheck("caches", s.cachesSynced),
 		mgr.AddReadyzCheck("draining", s.notDraining),
-		metrics.Registry.Register(pki.Collector{Authority: parts.Authority, Leaf: leaf}),
-		metrics.Registry.Register(parts.Config.Collector()),
+		opts.Registry.Register(pki.Collector{Authority: parts.Authority, Leaf: leaf}),
+		opts.Registry.Register(parts.Config.Collector()),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("putting the webhook server together: %w", err)
@@ -107,8 +114,8 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) handle(parts Parts) error {
-	counts, err := admission.NewMetrics(metrics.Registry)
+func (s *Server) handle(parts Parts, registry prometheus.Registerer) error {
+	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -163,9 +170,9 @@ func (s *Server) notDraining(*http.Request) error {
 	return nil
 }
 
-func (s *Server) cachesSynced(req *http.Request) error {
+func (s *Server) cachesSynced(*http.Request) error {
 	for _, object := range []client.Object{&v1alpha1.DataSet{}, namespaceMetadata()} {
-		informer, err := s.manager.GetCache().GetInformer(req.Context(), object, cache.BlockUntilSynced(false))
+		informer, err := s.manager.GetCache().GetInformer(context.Background(), object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("looking at the caches: %w", err)
 		}

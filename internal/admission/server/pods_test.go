@@ -1,0 +1,179 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package server
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+func injected(pod *corev1.Pod) bool {
+	return pod.Annotations[v1alpha1.AnnotationInjected] == "model" && len(pod.Spec.InitContainers) > 0 &&
+		pod.Spec.InitContainers[0].Name == sidecar.ContainerName
+}
+
+// prepare creates the DataSet and waits until the webhook knows it.
+func prepare(t *testing.T, labels map[string]string) string {
+	t.Helper()
+	ns := namespace(t, labels)
+	if err := admin.Create(t.Context(), dataSet(ns)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the webhook knows the DataSet", func(ctx context.Context) (bool, error) {
+		pod := replica(ns)
+		err := admin.Create(ctx, pod, client.DryRunAll)
+		return injected(pod), err
+	})
+	return ns
+}
+
+func TestAReplicaIsInjectedInEveryKindOfNamespace(t *testing.T) {
+	startWebhook(t)
+	for name, c := range map[string]struct {
+		labels map[string]string
+		store  string
+	}{
+		"plain":      {nil, v1alpha1.StoreNode},
+		"restricted": {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, v1alpha1.StorePod},
+		"required":   {map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired}, v1alpha1.StoreNode},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ns := prepare(t, c.labels)
+			pod := replica(ns)
+			if err := admin.Create(t.Context(), pod); err != nil {
+				t.Fatal(err)
+			}
+			if !injected(pod) || pod.Annotations[v1alpha1.AnnotationStore] != c.store {
+				t.Fatalf("got annotations %v", pod.Annotations)
+			}
+			app := pod.Spec.Containers[0]
+			mounted := 0
+			for _, m := range app.VolumeMounts {
+				if m.Name == sidecar.VolumeStore && m.MountPath == "/kuda/data" && m.ReadOnly {
+					mounted++
+				}
+			}
+			if mounted != 1 {
+				t.Errorf("the application has %d mounts of its view: %v", mounted, app.VolumeMounts)
+			}
+			other := replica(ns)
+			other.Labels = map[string]string{"app": "other"}
+			if err := admin.Create(t.Context(), other); err != nil || len(other.Spec.InitContainers) != 0 {
+				t.Errorf("a pod that no DataSet selects: %v, %v", err, other.Spec.InitContainers)
+			}
+		})
+	}
+}
+
+func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
+	startWebhook(t)
+	inTheWay := func(ns string) *corev1.Pod {
+		pod := replica(ns)
+		pod.Spec.Volumes = []corev1.Volume{{Name: "scratch"}}
+		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: "/kuda/data"}}
+		return pod
+	}
+	open := inTheWay(prepare(t, nil))
+	if err := admin.Create(t.Context(), open); err != nil || len(open.Spec.InitContainers) != 0 || len(open.Annotations) != 0 {
+		t.Errorf("got %v, %v", err, open.Annotations)
+	}
+	required := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
+	if err := admin.Create(t.Context(), inTheWay(required)); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "container app mounts volume scratch") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAbsentWebhookStopsOnlyPodsThatRequireIt(t *testing.T) {
+	w := startWebhook(t)
+	open := prepare(t, nil)
+	required := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
+	disabled := namespace(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled})
+	w.stop()
+	for _, ns := range []string{open, disabled} {
+		pod := replica(ns)
+		if err := admin.Create(t.Context(), pod); err != nil || injected(pod) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := admin.Create(t.Context(), replica(required)); err == nil {
+		t.Error("a pod slipped into a namespace that requires injection")
+	}
+	optedOut := replica(required)
+	optedOut.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
+	if err := admin.Create(t.Context(), optedOut); err != nil {
+		t.Errorf("a pod that is opted out: %v", err)
+	}
+}
+
+func TestABadDataSetIsRefusedWithTheField(t *testing.T) {
+	startWebhook(t)
+	ds := dataSet(namespace(t, nil))
+	inner := ds.Spec.Template.DataItems[0]
+	inner.Name, inner.LocalPath = "inner", "weights/inner"
+	ds.Spec.Template.DataItems = append(ds.Spec.Template.DataItems, inner)
+	if err := admin.Create(t.Context(), ds); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.template.dataItems[1].localPath") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDataSetsKeepTheirFinalizersMovingWhileTheWebhookIsAway(t *testing.T) {
+	w := startWebhook(t)
+	ds := dataSet(namespace(t, nil))
+	if err := admin.Create(t.Context(), ds); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	ds.Finalizers = []string{v1alpha1.FinalizerWithdraw}
+	if err := admin.Update(t.Context(), ds); err != nil {
+		t.Fatal(err)
+	}
+	ds.Finalizers = nil
+	if err := admin.Update(t.Context(), ds); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Delete(t.Context(), ds); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAResetCABundleIsPutBack(t *testing.T) {
+	startWebhook(t)
+	key := types.NamespacedName{Name: "kuda"}
+	current := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: key.Name}}
+	if err := admin.Get(t.Context(), key, current); err != nil {
+		t.Fatal(err)
+	}
+	want := string(current.Webhooks[0].ClientConfig.CABundle)
+	reset := current.DeepCopy()
+	for i := range reset.Webhooks {
+		reset.Webhooks[i].ClientConfig.CABundle = nil
+	}
+	if err := admin.Patch(t.Context(), reset, client.MergeFrom(current)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the bundle is back", func(ctx context.Context) (bool, error) {
+		if err := admin.Get(ctx, key, current); err != nil {
+			return false, err
+		}
+		for i := range current.Webhooks {
+			if string(current.Webhooks[i].ClientConfig.CABundle) != want {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
