@@ -1,0 +1,133 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
+	"github.com/kuda-io/kuda/internal/sidecar"
+	"github.com/kuda-io/kuda/internal/version"
+)
+
+// options of the sidecar. Their defaults come from the environment that the
+// injector writes.
+type options struct {
+	root, podUID, podName  string
+	dataSets, waitFor      string
+	gateway, gatewayCA     string
+	token, secrets, cas    string
+	port                   int
+	connections            int
+	quota, reserve, memory int64
+	verbosity              int
+}
+
+func newCommand() *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "kuda-runtime",
+		Short: "Deliver data into a pod, and keep it up to date",
+		Long: `kuda-runtime delivers versioned data from remote storage.
+
+Without a subcommand it is the sidecar that Kuda injects into pods: it asks
+Kuda's gateway what its pod is to have, keeps the pod's view equal to it, and
+answers on its port whether the application may start (` + sidecar.PathReadyz + `),
+what is delivered (` + sidecar.PathData + `) and how it goes (` + sidecar.PathMetrics + `).
+Its settings come from the environment; flags are for trying it out.
+
+With "fetch" it delivers once, without Kubernetes.`,
+		Args:          cobra.NoArgs,
+		Version:       version.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	run := &cobra.Command{
+		Use:   "run",
+		Short: "Be the sidecar of a pod (the default)",
+		Args:  cobra.NoArgs,
+		RunE:  cmd.RunE,
+	}
+	for _, flags := range []*pflag.FlagSet{cmd.Flags(), run.Flags()} {
+		o.addPod(flags)
+		o.addGateway(flags)
+		o.addStore(flags)
+	}
+	cmd.AddCommand(run, fetchcmd.New(), &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version.Version) },
+	})
+	return cmd
+}
+
+func (o *options) addPod(flags *pflag.FlagSet) {
+	flags.StringVar(&o.podUID, "pod-uid", os.Getenv(sidecar.EnvPodUID), "UID of the pod")
+	flags.StringVar(&o.podName, "pod-name", os.Getenv(sidecar.EnvPodName), "name of the pod, for logs")
+	flags.StringVar(&o.dataSets, "datasets", os.Getenv(sidecar.EnvDataSets), "DataSets that matched the pod, comma-separated")
+	flags.StringVar(&o.waitFor, "wait-for", os.Getenv(sidecar.EnvWaitFor), "DataSets that the application's start waits for, comma-separated")
+	flags.StringVar(&o.secrets, "secrets-dir", sidecar.SecretsDir, "directory with one directory per mounted Secret")
+	flags.StringVar(&o.cas, "ca-dir", sidecar.CADir, "directory with one directory per mounted ConfigMap of certificates")
+	flags.IntVar(&o.port, "port", envInt(sidecar.EnvServerPort, 8888), "port of the local API")
+	flags.IntVarP(&o.verbosity, "verbosity", "v", envInt(sidecar.EnvLogLevel, 0), "0: what an operator acts on, 1: decisions, 2: each file")
+}
+
+func (o *options) addGateway(flags *pflag.FlagSet) {
+	flags.StringVar(&o.gateway, "gateway", os.Getenv(sidecar.EnvGatewayAddress), "host:port of Kuda's gateway")
+	flags.StringVar(&o.gatewayCA, "gateway-ca", os.Getenv(sidecar.EnvGatewayCA), "certificates (PEM) that the gateway is checked against")
+	flags.StringVar(&o.token, "token", sidecar.TokenPath, "file with the token for the gateway")
+}
+
+func (o *options) addStore(flags *pflag.FlagSet) {
+	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.Int64Var(&o.quota, "store-quota", 0, "bytes of snapshots that are kept at most; 0: what the disk has")
+	flags.Int64Var(&o.reserve, "store-reserve", 0, "bytes of the disk that are left free")
+	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
+	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")
+}
+
+func (o *options) validate() error {
+	switch {
+	case o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.':
+		return errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
+	case o.gateway == "":
+		return errors.New("--gateway (" + sidecar.EnvGatewayAddress + "): must be host:port")
+	case o.port < 1 || o.port > 65535:
+		return errors.New("--port (" + sidecar.EnvServerPort + "): must be from 1 to 65535")
+	case o.connections < 1:
+		return errors.New("--connections: must be at least 1")
+	}
+	return nil
+}
+
+func (o *options) podDir(pods string) string { return filepath.Join(o.root, pods, o.podUID) }
+
+func (o *options) logger() logr.Logger {
+	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)})
+	return logr.FromSlogHandler(handler).WithValues("pod", o.podName)
+}
+
+// list splits a comma-separated list.
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func envInt(name string, fallback int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return fallback
+}

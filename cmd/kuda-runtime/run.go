@@ -1,0 +1,95 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/localapi"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/delivery/uplink"
+	"github.com/kuda-io/kuda/internal/version"
+)
+
+// run is the sidecar.
+func (o *options) run(ctx context.Context) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	// The application's user is another one than the runtime's.
+	unix.Umask(0o022)
+	// A sidecar is idle nearly always: memory is given back rather than kept.
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(o.memory)
+	log := o.logger()
+	dir := o.podDir(agent.PodsDir)
+	lock, err := agent.LockPod(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	st, err := store.Open(store.Options{Root: o.root, Quota: o.quota, Reserve: o.reserve})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	gateway, err := uplink.New(uplink.Options{Address: o.gateway, CA: []byte(o.gatewayCA),
+		CAFile: filepath.Join(dir, "gateway-ca.pem"), TokenFile: o.token, Log: log})
+	if err != nil {
+		return err
+	}
+	defer gateway.Close()
+	metrics := agent.NewMetrics()
+	a, err := agent.New(agent.Options{
+		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version,
+		Gateway: gateway, Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections}), Store: st,
+		SecretsDir: o.secrets, CADir: o.cas, Idle: debug.FreeOSMemory, Metrics: metrics, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := metrics.Register(registry, a); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           localapi.NewHandler(a, registry),
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	// All addresses: the kubelet's probes come by the pod's own.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
+	if err != nil {
+		return fmt.Errorf("opening the local API: %w", err)
+	}
+	served := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		served <- server.Serve(listener)
+		cancel()
+	}()
+	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
+	err = a.Run(ctx)
+	_ = server.Close()
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
+	}
+	log.Info("ended")
+	return err
+}

@@ -1,0 +1,306 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/delivery/uplink"
+	"github.com/kuda-io/kuda/internal/delivery/view"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/all"
+)
+
+// Gateway is what the agent needs of the gateway; uplink.Client is one.
+type Gateway interface {
+	// Watch tells the handler what the pod is to have until the context ends.
+	Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h uplink.Handler)
+	// Report says what it has.
+	Report(ctx context.Context, req *gatewayv1alpha1.ReportRequest) error
+	// RunHook runs an exec hook; its errors have codes of package connect.
+	RunHook(ctx context.Context, req *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error)
+}
+
+// Engine brings items into the store; transfer.Engine is one.
+type Engine interface {
+	Deliver(ctx context.Context, r transfer.Request) (*transfer.Result, error)
+}
+
+// Options of an Agent. Dir, Gateway, Engine and Store are required.
+type Options struct {
+	// Dir is the pod's own directory below the store's root; the view is in it.
+	Dir string
+	// DataSets matched the pod at admission; the start waits for WaitFor.
+	DataSets, WaitFor []string
+	// Version of the runtime.
+	Version string
+	Gateway Gateway
+	Engine  Engine
+	Store   *store.Store
+	// SecretsDir and CADir hold one directory per Secret and ConfigMap.
+	SecretsDir, CADir string
+	// Open opens a source. Default: all.Open.
+	Open func(context.Context, all.Config) (source.Source, error)
+	// Hooks is how patient hooks are.
+	Hooks hook.Policy
+	// Retry says how long to wait after that many failures with a reason.
+	Retry func(reason string, failures int) time.Duration
+	// Idle is called when a delivery is complete.
+	Idle    func()
+	Metrics *Metrics
+	Log     logr.Logger
+}
+
+// Agent keeps a pod's data.
+type Agent struct {
+	dir     string
+	options Options
+	gateway Gateway
+	engine  Engine
+	store   *store.Store
+	open    func(context.Context, all.Config) (source.Source, error)
+	mounts  mounts
+	hooks   hook.Policy
+	retry   func(string, int) time.Duration
+	metrics *Metrics
+	log     logr.Logger
+
+	view     viewer
+	reporter *uplink.Reporter
+	collect  chan struct{}
+	// ctx ends with Run.
+	ctx context.Context
+
+	mu        sync.Mutex
+	workers   map[string]*worker
+	desired   *gatewayv1alpha1.WatchResponse
+	connected bool
+	changed   chan struct{}
+}
+
+// viewer is the part of a view that the agent uses.
+type viewer interface {
+	Prepare(dataset, revision string, items []view.Item) error
+	Switch(dataset, revision string) error
+	Revert(dataset string) (string, error)
+	Remove(dataset string) error
+	Check(dataset string, items []view.Item) error
+	Suspect(dataset string)
+	Current(dataset string) (string, bool)
+	Previous(dataset string) (string, bool)
+	DataSets() []string
+	Collect() (time.Duration, error)
+}
+
+// ViewDir is the view below a pod's directory.
+const ViewDir = "view"
+
+const datasetsDir = "datasets"
+
+// New opens the pod's directory and repairs its view; it starts nothing.
+func New(o Options) (*Agent, error) {
+	if o.Dir == "" || o.Gateway == nil || o.Engine == nil || o.Store == nil {
+		return nil, errors.New("agent: Dir, Gateway, Engine and Store are required")
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir, datasetsDir), 0o755); err != nil {
+		return nil, fmt.Errorf("making the pod's directory: %w", err)
+	}
+	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,
+		mounts: mounts{secrets: o.SecretsDir, cas: o.CADir}, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
+		log: o.Log, view: v, collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
+	}
+	if a.open == nil {
+		a.open = all.Open
+	}
+	if a.retry == nil {
+		a.retry = retryPause
+	}
+	if a.metrics == nil {
+		a.metrics = NewMetrics()
+	}
+	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
+	return a, nil
+}
+
+func (a *Agent) recordDir() string { return filepath.Join(a.dir, datasetsDir) }
+
+// Run keeps the pod's data until the context ends.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.ctx = ctx
+	remembered, err := loadDesired(a.dir)
+	if err != nil {
+		a.log.Error(err, "waiting for the gateway to say it again")
+	}
+	if remembered != nil {
+		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
+		a.apply(remembered)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { a.reporter.Run(ctx) })
+	wg.Go(func() { a.collectLoop(ctx) })
+	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
+	a.gateway.Watch(ctx, req, a)
+	cancel()
+	wg.Wait()
+	a.mu.Lock()
+	workers := slices.Collect(maps.Values(a.workers))
+	a.mu.Unlock()
+	for _, w := range workers {
+		<-w.done
+	}
+	return nil
+}
+
+// Desired implements uplink.Handler.
+func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
+	a.mu.Lock()
+	same := proto.Equal(a.desired, m)
+	a.mu.Unlock()
+	if !same {
+		if err := saveDesired(a.dir, m); err != nil {
+			a.log.Error(err, "desired state was not remembered")
+		}
+	}
+	a.apply(m)
+}
+
+// Connected implements uplink.Handler.
+func (a *Agent) Connected(yes bool) {
+	a.mu.Lock()
+	a.connected = yes
+	a.mu.Unlock()
+	a.metrics.setConnected(yes)
+	if yes {
+		a.reporter.Resend()
+	}
+	a.notify()
+}
+
+// apply hands each assignment to its worker, and ends the workers of those
+// that nobody asks for any more; what they have put into the view stays.
+func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
+	wanted := map[string]*gatewayv1alpha1.Assignment{}
+	for _, as := range m.GetAssignments() {
+		if !fileName(as.GetDataset()) {
+			a.log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
+			continue
+		}
+		wanted[as.GetDataset()] = as
+	}
+	a.mu.Lock()
+	a.desired = m
+	var ended []*worker
+	for name, w := range a.workers {
+		if wanted[name] == nil {
+			ended = append(ended, w)
+			delete(a.workers, name)
+		}
+	}
+	a.mu.Unlock()
+	for _, w := range ended {
+		w.end()
+		a.reporter.Forget(w.data)
+		w.log.Info("no longer assigned; the data stays")
+	}
+	for name, as := range wanted {
+		a.worker(name, as)
+	}
+	a.notify()
+}
+
+func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.workers[name]
+	if w != nil {
+		if old := w.assigned(); old.GetData() != as.GetData() {
+			a.reporter.Forget(old.GetData())
+		}
+		w.set(as)
+		return
+	}
+	w = newWorker(a, name)
+	a.workers[name] = w
+	w.set(as)
+	ctx, cancel := context.WithCancel(a.ctx)
+	w.stop = cancel
+	go w.run(ctx)
+}
+
+// delivered is called by workers when a revision is complete.
+func (a *Agent) delivered() {
+	a.collectSoon()
+	if a.options.Idle != nil {
+		a.options.Idle()
+	}
+}
+
+func (a *Agent) collectSoon() {
+	select {
+	case a.collect <- struct{}{}:
+	default:
+	}
+}
+
+// collectInterval is how often the store is tidied when nothing happens.
+const collectInterval = time.Hour
+
+// collectLoop removes old trees when their grace has passed, and what nobody
+// uses from the store.
+func (a *Agent) collectLoop(ctx context.Context) {
+	wait := time.Minute
+	for {
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-a.collect:
+		case <-t.C:
+			a.tidy()
+		}
+		t.Stop()
+		next, err := a.view.Collect()
+		if err != nil {
+			a.log.Error(err, "old trees were not removed")
+		}
+		wait = collectInterval
+		if next > 0 {
+			wait = next
+		}
+	}
+}
+
+// tidy removes what nobody uses, and what pods left that are gone.
+func (a *Agent) tidy() {
+	pods, self := filepath.Split(filepath.Clean(a.dir))
+	if err := reap(pods, self, time.Now()); err != nil {
+		a.log.Error(err, "pods that are gone were not removed")
+	}
+	if err := a.store.Collect(); err != nil {
+		a.log.Error(err, "store was not tidied")
+	}
+}

@@ -1,0 +1,25 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package agent keeps one pod's data equal to what the pod is to have:
+//
+//	desired → plan → fetch → verify → snapshot → switch → hooks → report
+//
+// One worker per DataSet runs passes. A pass compares the newest desired state
+// with what is on disk (a pure plan), does what is missing, and ends delivered,
+// waiting for a change, or waiting for a while. A newer desired state cancels
+// the pass that runs; what was downloaded is kept. All items of a DataSet switch
+// together or not at all.
+//
+// Everything the agent must remember lies beside the view:
+//
+//	desired.json           the newest desired state
+//	datasets/<name>.json   which snapshots each revision in the view is made of,
+//	                       which hooks were done, which revision was taken back
+//
+// so a restarted runtime serves, checks and finishes what it knows before it
+// has heard from anyone.
+//
+// The agent knows the gateway's messages and nothing else of Kubernetes. It is
+// used by kuda-runtime and seen from outside through package localapi.
+package agent

@@ -1,0 +1,86 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/delivery/view"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// unsupportedError says that the runtime has no driver.
+type unsupportedError struct{ source string }
+
+func (e *unsupportedError) Error() string {
+	return fmt.Sprintf("this runtime has no driver for source %q; use minio, ceph, s3 or http, or update Kuda and restart the pod", e.source)
+}
+
+// reasonOf maps an error to the API's reason.
+func reasonOf(err error) string {
+	for _, c := range []struct {
+		class  error
+		reason string
+	}{
+		{source.ErrNotFound, reasonNotFound},
+		{source.ErrDenied, reasonAccessDenied},
+		{source.ErrCredentials, reasonCredentialsMissing},
+		{source.ErrThrottled, reasonThrottled},
+		{source.ErrChanged, reasonSourceChanged},
+		{source.ErrMisconfigured, reasonSourceMisconfigured},
+		{source.ErrUnreachable, reasonSourceUnreachable},
+		{source.ErrTemporary, reasonSourceUnreachable},
+	} {
+		if errors.Is(err, c.class) {
+			return c.reason
+		}
+	}
+	switch {
+	case is[*unsupportedError](err):
+		return reasonSourceUnsupported
+	case is[*transfer.DigestMismatchError](err):
+		return reasonDigestMismatch
+	case is[*store.InsufficientSpaceError](err):
+		return reasonInsufficientSpace
+	case is[*source.InvalidPathError](err), is[*view.InvalidPathError](err):
+		return reasonInvalidPath
+	case is[*view.PathConflictError](err):
+		return reasonPathConflict
+	case is[*hook.FailedError](err):
+		return reasonHookFailed
+	default:
+		return reasonStoreFailed
+	}
+}
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// retryPause returns how long to wait before an item that failed for this
+// reason is tried again, after that many failures in a row. What only people
+// can repair is tried slowly, what passes by itself soon.
+func retryPause(reason string, failures int) time.Duration {
+	first, limit := time.Second, 30*time.Second
+	switch reason {
+	case reasonNotFound, reasonAccessDenied, reasonSourceMisconfigured, reasonSourceUnsupported,
+		reasonDigestMismatch, reasonInvalidPath:
+		first, limit = 30*time.Second, 5*time.Minute
+	case reasonHookFailed:
+		first, limit = time.Minute, 5*time.Minute
+	case reasonCredentialsMissing, reasonPathConflict:
+		first, limit = 5*time.Second, time.Minute
+	case reasonInsufficientSpace:
+		first, limit = 10*time.Second, 2*time.Minute
+	}
+	d := min(first<<min(failures, 10), limit)
+	return d/2 + rand.N(d/2)
+}

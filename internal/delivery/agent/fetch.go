@@ -1,0 +1,208 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// parallelItems is how many items are fetched at the same time; how many
+// connections that makes is the engine's matter.
+const parallelItems = 4
+
+// fetch gets every item into the store and leases it. It is not ok as long as
+// one of them is missing; then it says how long to wait.
+func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
+	sources := &openSources{agent: d.worker.agent, open: map[string]source.Source{}}
+	defer sources.close()
+	tokens := make(chan struct{}, parallelItems)
+	var wg sync.WaitGroup
+	var leases sync.Mutex
+	for i := range d.plan.items {
+		wg.Go(func() {
+			select {
+			case tokens <- struct{}{}:
+			case <-ctx.Done():
+				d.results[i].err = context.Cause(ctx)
+				return
+			}
+			defer func() { <-tokens }()
+			d.results[i] = d.fetchItem(ctx, i, sources, &leases)
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return 0, false
+	}
+	return d.fetched()
+}
+
+// fetched shows what came of it.
+func (d *delivery) fetched() (pause time.Duration, ok bool) {
+	w := d.worker
+	var missing []string
+	for i, r := range d.results {
+		if r.err == nil {
+			continue
+		}
+		ip := d.plan.items[i]
+		missing = append(missing, string(ip.key))
+		reason := reasonOf(r.err)
+		wait := max(w.pause(string(ip.key), reason), source.RetryAfter(r.err))
+		if pause == 0 || wait < pause {
+			pause = wait
+		}
+		w.agent.metrics.failed(reason)
+		w.log.Info("item failed", "item", ip.key, "version", ip.item.GetVersion(), "reason", reason, "error", r.err.Error())
+	}
+	if len(missing) == 0 {
+		// What comes next says it; a restart that finds everything in place says nothing new.
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for i, r := range d.results {
+			w.status.Items[i].fill(r)
+		}
+		return 0, true
+	}
+	w.update(func(s *DataSet) {
+		for i, r := range d.results {
+			item := &s.Items[i]
+			if r.err != nil {
+				item.set(phaseFailed, reasonOf(r.err), r.err.Error())
+				continue
+			}
+			item.fill(r)
+			item.set(phaseWaiting, reasonWaiting, "downloaded; waits for "+strings.Join(missing[:min(3, len(missing))], ", ")+
+				", because all items switch together")
+		}
+	})
+	return pause, false
+}
+
+// fill takes over what is known once an item is in the store.
+func (i *Item) fill(r result) {
+	m := r.lease.Manifest()
+	i.Bytes, i.TotalBytes, i.Digest = m.Bytes, m.Bytes, m.Digest
+	if r.origin != "" {
+		i.Origin = r.origin
+	}
+}
+
+// fetchItem returns a lease of one item's snapshot; mu guards the leases.
+func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources, mu *sync.Mutex) result {
+	w, ip := d.worker, d.plan.items[i]
+	if ip.have != nil {
+		if l := w.reuse(ctx, ip.have.Snapshot, mu); l != nil {
+			return result{lease: l}
+		}
+	}
+	w.item(i, func(s *Item) { s.set(phaseDownloading, reasonDownloading, "") })
+	src, err := sources.get(ctx, ip.source)
+	if err != nil {
+		return result{err: err}
+	}
+	key := snapshotKey(ip.item, src)
+	started := time.Now()
+	res, err := w.agent.engine.Deliver(ctx, transfer.NewRequest(src, key, func(p transfer.Progress) { w.progress(i, p) }))
+	if err != nil {
+		return result{err: err}
+	}
+	w.agent.metrics.received(res.Received)
+	origin := originSource
+	if res.Origin == transfer.OriginNode {
+		origin = originNode
+	}
+	w.log.V(1).Info("item is in the store", "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
+		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
+	mu.Lock()
+	defer mu.Unlock()
+	if l := w.leases[res.Lease.ID()]; l != nil {
+		_ = res.Lease.Close()
+		return result{lease: l, origin: origin}
+	}
+	w.leases[res.Lease.ID()] = res.Lease
+	return result{lease: res.Lease, origin: origin}
+}
+
+// reuse returns a lease of a snapshot that is on disk, or nil. Until a lease
+// is held the snapshot may have changed hands, so it is checked first.
+func (w *worker) reuse(ctx context.Context, id store.ID, mu *sync.Mutex) *store.Lease {
+	mu.Lock()
+	l := w.leases[id]
+	mu.Unlock()
+	if l != nil {
+		return l
+	}
+	if err := w.agent.store.Verify(ctx, id, false); err != nil {
+		w.log.V(1).Info("snapshot is delivered again", "snapshot", id, "reason", err.Error())
+		return nil
+	}
+	l, err := w.agent.store.Lease(id)
+	if err != nil {
+		w.log.V(1).Info("snapshot is delivered again", "snapshot", id, "reason", err.Error())
+		return nil
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if other := w.leases[id]; other != nil {
+		_ = l.Close()
+		return other
+	}
+	w.leases[id] = l
+	return l
+}
+
+func (w *worker) progress(i int, p transfer.Progress) {
+	w.item(i, func(s *Item) {
+		s.Bytes, s.TotalBytes = p.Done, p.Total
+		if p.State == transfer.Waiting {
+			s.set(phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
+			return
+		}
+		s.set(phaseDownloading, reasonDownloading, "")
+	})
+}
+
+// openSources opens each source of an assignment once in a pass.
+type openSources struct {
+	agent *Agent
+	mu    sync.Mutex
+	open  map[string]source.Source
+}
+
+func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Source, error) {
+	if s == nil {
+		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if src := o.open[s.GetName()]; src != nil {
+		return src, nil
+	}
+	c, err := o.agent.mounts.config(s)
+	if err != nil {
+		return nil, err
+	}
+	src, err := o.agent.open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
+	}
+	o.open[s.GetName()] = src
+	return src, nil
+}
+
+func (o *openSources) close() {
+	for _, s := range o.open {
+		_ = s.Close()
+	}
+}

@@ -1,0 +1,228 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/view"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// laterGrace is how long the application's port may be closed when it has been
+// delivered to before: long enough for a restart.
+const laterGrace = time.Minute
+
+// preHooks runs what is to run before the first byte.
+func (d *delivery) preHooks(ctx context.Context) error {
+	if len(d.plan.pre) == 0 {
+		return nil
+	}
+	return d.runHooks(ctx, d.plan.pre)
+}
+
+// postHooks runs what is to run after the switch. Items become success one by
+// one, when nothing more is to be run for them.
+func (d *delivery) postHooks(ctx context.Context) error {
+	if len(d.plan.post) == 0 {
+		return nil
+	}
+	w := d.worker
+	waits := map[itemKey]bool{}
+	whole := slices.ContainsFunc(d.plan.post, func(h hookPlan) bool { return h.key == "" })
+	for _, ip := range d.plan.items {
+		waits[ip.key] = whole && ip.noticed
+	}
+	for _, h := range d.plan.post {
+		waits[h.key] = true
+	}
+	w.update(func(s *DataSet) {
+		for i, ip := range d.plan.items {
+			if waits[ip.key] {
+				s.Items[i].set(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
+			} else {
+				s.Items[i].set(phaseSuccess, "", "")
+			}
+		}
+	})
+	return d.runHooks(ctx, d.plan.post)
+}
+
+func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan) error {
+	w := d.worker
+	steps := make([]hook.Step, 0, len(hooks))
+	for _, h := range hooks {
+		steps = append(steps, hook.Step{ID: h.id, Mark: h.mark, Action: d.action(h)})
+	}
+	policy := w.agent.hooks
+	if !d.first && policy.StartGrace == 0 {
+		policy.StartGrace = laterGrace
+	}
+	return hook.Run(ctx, policy, w.record, steps, func(id string, err error) {
+		w.log.V(1).Info("hook has not been done yet", "hook", id, "reason", err.Error())
+		w.update(func(s *DataSet) {
+			for _, i := range d.items(id, hooks) {
+				item := &s.Items[i]
+				if item.Phase != phaseSuccess {
+					item.set(item.Phase, reasonHookPending, "hook "+id+": "+err.Error())
+				}
+			}
+		})
+	})
+}
+
+// items returns the indexes of the items that a hook speaks of; those that
+// have changed when it is the assignment's own.
+func (d *delivery) items(id string, hooks []hookPlan) []int {
+	var key itemKey
+	for _, h := range hooks {
+		if h.id == id {
+			key = h.key
+		}
+	}
+	var out []int
+	for i, ip := range d.plan.items {
+		if ip.key == key || key == "" && ip.noticed {
+			out = append(out, i)
+		}
+	}
+	if len(out) == 0 {
+		for i := range d.plan.items {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (d *delivery) action(h hookPlan) hook.Action {
+	if get := h.hook.GetHttpGet(); get != nil {
+		headers := http.Header{}
+		for _, header := range get.GetHeaders() {
+			headers.Add(header.GetName(), header.GetValue())
+		}
+		return &hook.HTTPGet{Port: int(get.GetPort()), Path: get.GetPath(), TLS: get.GetScheme() == "HTTPS", Headers: headers}
+	}
+	req := &gatewayv1alpha1.RunHookRequest{Data: d.assignment.GetData(), Revision: d.assignment.GetRevision(),
+		ItemNamespace: h.item.GetNamespace(), ItemName: h.item.GetName(), Point: h.point}
+	return hook.ActionFunc(func(ctx context.Context) (string, error) {
+		resp, err := d.worker.agent.gateway.RunHook(ctx, req)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return "", err
+		case err != nil && canWait(connect.CodeOf(err)):
+			return "", fmt.Errorf("%w: %w", hook.ErrPending, err)
+		case err != nil:
+			return "", err
+		case resp.GetExitCode() != 0:
+			return validUTF8(resp.GetOutput()), fmt.Errorf("exit status %d", resp.GetExitCode())
+		}
+		return "", nil
+	})
+}
+
+// canWait tells the answers that say nothing about the hook: its container does
+// not run yet, the gateway is away, or something newer is on its way here.
+func canWait(code connect.Code) bool {
+	switch code {
+	case connect.CodeFailedPrecondition, connect.CodeUnavailable, connect.CodeAborted, connect.CodeNotFound,
+		connect.CodeUnauthenticated, connect.CodeResourceExhausted, connect.CodeCanceled, connect.CodeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// hookFailed takes the revision back when there is one to go back to, and
+// shows the failure.
+func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
+	w, revision := d.worker, d.assignment.GetRevision()
+	failed, ok := errors.AsType[*hook.FailedError](err)
+	if !ok {
+		if !errors.Is(err, errNewer) && !errors.Is(err, context.Canceled) {
+			w.log.Error(err, "hooks were not run")
+		}
+		return w.pause("", reasonStoreFailed)
+	}
+	hooks := slices.Concat(d.plan.pre, d.plan.post)
+	f := &failedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
+	for _, i := range d.items(failed.ID, hooks) {
+		f.Items = append(f.Items, d.plan.items[i].key)
+	}
+	w.agent.metrics.failed(reasonHookFailed)
+	current, _ := w.agent.view.Current(w.dataset)
+	var again []hookPlan
+	if current == revision {
+		reverted, err := w.agent.view.Revert(w.dataset)
+		if err != nil {
+			if !errors.Is(err, view.ErrNoPrevious) {
+				w.log.Error(err, "view stays at the failed revision")
+			}
+			w.log.Info("hook failed; the data stays, the hook is tried again", "hook", failed.ID, "error", failed.Error())
+			w.showHeld(f)
+			return w.pause(failed.ID, reasonHookFailed)
+		}
+		current = reverted
+		again = d.forgetNotices(current, failed.ID)
+		w.log.Info("hook failed; the view went back", "hook", failed.ID, "error", failed.Error(), "failed", revision, "revision", reverted)
+	}
+	w.record.Failed = f
+	if err := w.record.save(); err != nil {
+		w.log.Error(err, "failed revision was not remembered")
+	}
+	w.update(func(s *DataSet) { s.Revision = current })
+	w.showHeld(f)
+	w.agent.collectSoon()
+	d.notifyAgain(ctx, again, current)
+	return 0
+}
+
+// forgetNotices makes the journal say that the application was not told of
+// what it sees again now, where it was told of what was taken back. It returns
+// those hooks.
+func (d *delivery) forgetNotices(current, failedID string) []hookPlan {
+	w := d.worker
+	old := w.record.Revisions[current].Items
+	var again []hookPlan
+	for _, h := range d.plan.post {
+		told := h.id == failedID || w.record.Hooks[h.id] == h.mark
+		if told && (h.key == "" || old[h.key].notice() != h.mark) {
+			delete(w.record.Hooks, h.id)
+			again = append(again, h)
+		}
+	}
+	return again
+}
+
+// notifyAgain tells the application, once and as well as it goes, of the
+// revision that it sees again: it may have taken up the one that was taken back.
+func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current string) {
+	w := d.worker
+	old := w.record.Revisions[current].Items
+	notices := slices.Collect(maps.Values(placesOf(old)))
+	for _, h := range hooks {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		output, err := d.action(h).Run(ctx)
+		cancel()
+		if err != nil {
+			w.log.Info("hook failed after going back", "hook", h.id, "error", err.Error(), "output", output)
+			continue
+		}
+		mark := assignmentMark(notices)
+		if h.key != "" {
+			mark = old[h.key].notice()
+		}
+		if err := w.record.Record(h.id, mark); err != nil {
+			w.log.Error(err, "hook was not remembered")
+		}
+	}
+}

@@ -1,0 +1,84 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of an agent.
+type Metrics struct {
+	connected prometheus.Gauge
+	bytes     prometheus.Counter
+	failures  *prometheus.CounterVec
+	switches  prometheus.Histogram
+}
+
+// NewMetrics returns metrics that nobody gathers yet.
+func NewMetrics() *Metrics {
+	return &Metrics{
+		connected: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kuda_runtime_gateway_connected", Help: "1 while the watch on the gateway is open."}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kuda_runtime_received_bytes_total", Help: "Bytes that came from sources."}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_runtime_item_failures_total", Help: "Failed tries to deliver an item, by reason."}, []string{"reason"}),
+		switches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kuda_runtime_switch_seconds", Help: "Time to build a revision's tree and switch the view to it.",
+			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 60}}),
+	}
+}
+
+// Register adds the metrics, and gauges of the agent's state, to a registry.
+func (m *Metrics) Register(r prometheus.Registerer, a *Agent) error {
+	for _, c := range []prometheus.Collector{m.connected, m.bytes, m.failures, m.switches, &stateCollector{agent: a}} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Metrics) setConnected(yes bool) {
+	m.connected.Set(0)
+	if yes {
+		m.connected.Set(1)
+	}
+}
+
+func (m *Metrics) received(n int64)         { m.bytes.Add(float64(max(n, 0))) }
+func (m *Metrics) failed(reason string)     { m.failures.WithLabelValues(reason).Inc() }
+func (m *Metrics) switched(d time.Duration) { m.switches.Observe(d.Seconds()) }
+
+var (
+	itemsDesc = prometheus.NewDesc("kuda_runtime_items", "Items of a DataSet in a phase.", []string{"dataset", "phase"}, nil)
+	bytesDesc = prometheus.NewDesc("kuda_runtime_item_bytes", "Bytes of a DataSet's items that are on disk.", []string{"dataset"}, nil)
+)
+
+// stateCollector shows the state as it is when it is asked for.
+type stateCollector struct{ agent *Agent }
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- itemsDesc
+	out <- bytesDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
+	for _, d := range c.agent.State().DataSets {
+		count := map[string]int{phaseWaiting: 0, phaseDownloading: 0, phaseSuccess: 0, phaseFailed: 0}
+		var bytes int64
+		for _, i := range d.Items {
+			count[i.Phase]++
+			bytes += i.Bytes
+		}
+		for phase, n := range count {
+			out <- prometheus.MustNewConstMetric(itemsDesc, prometheus.GaugeValue, float64(n), d.Name, phase)
+		}
+		out <- prometheus.MustNewConstMetric(bytesDesc, prometheus.GaugeValue, float64(bytes), d.Name)
+	}
+}

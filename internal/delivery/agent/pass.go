@@ -1,0 +1,283 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/view"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// pass brings the view one assignment further. It returns how long to wait
+// before it is tried again, 0 for until something changes.
+func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.Duration {
+	if a.GetWithdraw() {
+		return w.withdraw(a)
+	}
+	current, _ := w.agent.view.Current(w.dataset)
+	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
+		w.record.Failed = nil
+		if err := w.record.save(); err != nil {
+			w.log.Error(err, "state was not remembered")
+		}
+	}
+	p := makePlan(a, disk{current: current, record: w.record})
+	w.begin(a, p, current)
+	if p.held != nil {
+		w.showHeld(p.held)
+		return 0
+	}
+	d := &delivery{worker: w, assignment: a, plan: p, results: make([]result, len(p.items)), first: w.record.Hooks[idPost] == ""}
+	if err := d.preHooks(ctx); err != nil {
+		return w.stopped(ctx, d.hookFailed(ctx, err))
+	}
+	if pause, ok := d.fetch(ctx); !ok {
+		return w.stopped(ctx, pause)
+	}
+	if err := d.publish(); err != nil {
+		return w.stopped(ctx, d.publishFailed(err))
+	}
+	if err := d.postHooks(ctx); err != nil {
+		return w.stopped(ctx, d.hookFailed(ctx, err))
+	}
+	if err := d.complete(); err != nil {
+		return w.pause("", reasonStoreFailed)
+	}
+	return 0
+}
+
+// stopped is what a pass ends with that did not get to its end: a pass that was
+// cancelled does not wait, because the change it was cancelled for is there.
+func (w *worker) stopped(ctx context.Context, pause time.Duration) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	return pause
+}
+
+// begin makes the status speak of the assignment.
+func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
+	w.mu.Lock()
+	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.items)
+	old := w.status.Items
+	w.data, w.withdrawn = a.GetData(), false
+	w.status = DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision()}
+	now := time.Now()
+	for i, ip := range p.items {
+		item := Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
+			Path: ip.item.GetLocalPath(), Started: now}
+		item.set(phaseWaiting, reasonWaiting, "its turn has not come")
+		if have := ip.have; have != nil {
+			item.Bytes, item.TotalBytes, item.Digest, item.Origin = have.Bytes, have.Bytes, have.Digest, have.Origin
+			item.Started = have.Started
+			if p.idle() {
+				item.set(phaseSuccess, "", "")
+				item.Completed = have.Completed
+			}
+		}
+		// A failure stays visible until the next try has got further.
+		if resumed && old[i].Name == item.Name && old[i].Namespace == item.Namespace && old[i].Version == item.Version {
+			item = old[i]
+		}
+		w.status.Items = append(w.status.Items, item)
+	}
+	w.mu.Unlock()
+	w.agent.notify()
+}
+
+func (w *worker) showHeld(f *failedRevision) {
+	w.update(func(d *DataSet) {
+		for i := range d.Items {
+			item := &d.Items[i]
+			if slices.Contains(f.Items, itemKey(item.Namespace+"/"+item.Name)) {
+				item.set(phaseFailed, reasonHookFailed, f.Message)
+				continue
+			}
+			item.set(phaseWaiting, reasonWaiting, "the revision was taken back because a hook failed")
+		}
+	})
+}
+
+// withdraw takes the items out of the view.
+func (w *worker) withdraw(a *gatewayv1alpha1.Assignment) time.Duration {
+	err := w.agent.view.Remove(w.dataset)
+	if err == nil {
+		err = w.record.remove()
+	}
+	w.release()
+	w.mu.Lock()
+	w.data, w.withdrawn = a.GetData(), err == nil
+	w.status = DataSet{Name: w.dataset, DesiredRevision: a.GetRevision()}
+	w.mu.Unlock()
+	if err != nil {
+		w.log.Error(err, "items were not withdrawn; trying again")
+		return w.pause("", reasonStoreFailed)
+	}
+	w.update(func(*DataSet) {})
+	w.log.Info("items withdrawn")
+	w.agent.collectSoon()
+	return 0
+}
+
+// delivery is one pass on its way.
+type delivery struct {
+	worker     *worker
+	assignment *gatewayv1alpha1.Assignment
+	plan       plan
+	results    []result
+	// first: no revision has been delivered to the end yet, so the application
+	// may still be starting.
+	first bool
+}
+
+// result is what came of fetching one item.
+type result struct {
+	lease *store.Lease
+	// origin, for what was delivered in this pass.
+	origin string
+	err    error
+}
+
+// publish switches the view to the items, which all are in the store.
+func (d *delivery) publish() error {
+	w, v := d.worker, d.worker.agent.view
+	items := d.viewItems()
+	if !w.checked && !d.plan.switches {
+		if err := v.Check(w.dataset, items); err != nil {
+			w.log.Info("view is damaged and is built again", "reason", err.Error())
+			v.Suspect(w.dataset)
+			d.plan.switches = true
+		}
+	}
+	w.checked = true
+	if !d.plan.switches {
+		return nil
+	}
+	started := time.Now()
+	revision := d.assignment.GetRevision()
+	if err := v.Prepare(w.dataset, revision, items); err != nil {
+		return err
+	}
+	w.record.Revisions[revision] = d.revisionRecord()
+	if err := w.record.save(); err != nil {
+		return err
+	}
+	if err := v.Switch(w.dataset, revision); err != nil {
+		return err
+	}
+	w.agent.metrics.switched(time.Since(started))
+	w.update(func(s *DataSet) { s.Revision = revision })
+	w.log.Info("view switched", "revision", revision, "items", len(items), "took", time.Since(started).String())
+	w.agent.collectSoon()
+	return nil
+}
+
+func (d *delivery) viewItems() []view.Item {
+	out := make([]view.Item, 0, len(d.plan.items))
+	for i, ip := range d.plan.items {
+		lease := d.results[i].lease
+		m := lease.Manifest()
+		item := view.Item{LocalPath: ip.item.GetLocalPath(), Mark: string(lease.ID()) + " " + m.Digest, Dir: lease.Dir(), Single: m.File}
+		item.Files = make([]view.File, 0, len(m.Entries))
+		for _, e := range m.Entries {
+			item.Files = append(item.Files, view.File{Path: e.Path, Link: e.Link, Size: e.Size})
+		}
+		out = append(out, item)
+	}
+	return out
+}
+
+func (d *delivery) revisionRecord() revisionRecord {
+	status := d.worker.snapshot()
+	r := revisionRecord{Items: map[itemKey]itemRecord{}}
+	for i, ip := range d.plan.items {
+		m := d.results[i].lease.Manifest()
+		s := status.Items[i]
+		r.Items[ip.key] = itemRecord{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark,
+			Snapshot: d.results[i].lease.ID(), Digest: m.Digest, Bytes: m.Bytes, Origin: s.Origin,
+			Started: s.Started, Completed: s.Completed}
+	}
+	return r
+}
+
+// publishFailed shows why the view did not move, at the item that it is about
+// or, when it is about none, at all of them.
+func (d *delivery) publishFailed(err error) time.Duration {
+	w := d.worker
+	reason := reasonOf(err)
+	blamed := func(string) bool { return true }
+	if c, ok := errors.AsType[*view.PathConflictError](err); ok {
+		blamed = d.owner(c.Path)
+	}
+	w.log.Info("view was not switched", "revision", d.assignment.GetRevision(), "reason", err.Error())
+	w.update(func(s *DataSet) {
+		for i := range s.Items {
+			if blamed(s.Items[i].Path) {
+				s.Items[i].set(phaseFailed, reason, err.Error())
+			} else {
+				s.Items[i].set(phaseWaiting, reasonWaiting, "waits for the other items, because all switch together")
+			}
+		}
+	})
+	return w.pause("", reason)
+}
+
+// complete is the end of a delivery: verified, switched, hooks done.
+func (d *delivery) complete() error {
+	w, revision := d.worker, d.assignment.GetRevision()
+	now := time.Now()
+	previous, _ := w.agent.view.Previous(w.dataset)
+	rec := d.revisionRecord()
+	for _, ip := range d.plan.items {
+		item := rec.Items[ip.key]
+		item.Completed = now
+		if have := ip.have; have != nil && !have.Completed.IsZero() && have.LocalPath == item.LocalPath {
+			item.Completed = have.Completed
+		}
+		rec.Items[ip.key] = item
+	}
+	w.record.Revisions[revision] = rec
+	w.record.keep(revision, previous)
+	w.record.Hooks = d.plan.notices
+	if err := w.record.save(); err != nil {
+		w.log.Error(err, "delivery was not remembered")
+		return fmt.Errorf("completing revision %s: %w", revision, err)
+	}
+	w.keepLeases()
+	clear(w.failures)
+	w.update(func(s *DataSet) {
+		for i, ip := range d.plan.items {
+			have := rec.Items[ip.key]
+			s.Items[i].set(phaseSuccess, "", "")
+			s.Items[i].Bytes, s.Items[i].TotalBytes, s.Items[i].Digest = have.Bytes, have.Bytes, have.Digest
+			s.Items[i].Completed = have.Completed
+		}
+	})
+	w.log.Info("delivered", "revision", revision, "items", len(d.plan.items))
+	w.agent.delivered()
+	return nil
+}
+
+// keepLeases ends the leases of what is in neither the current nor the
+// previous revision.
+func (w *worker) keepLeases() {
+	used := map[store.ID]bool{}
+	for _, rev := range w.record.Revisions {
+		for _, item := range rev.Items {
+			used[item.Snapshot] = true
+		}
+	}
+	for id, l := range w.leases {
+		if !used[id] {
+			_ = l.Close()
+			delete(w.leases, id)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"maps"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// disk is what a plan starts from.
+type disk struct {
+	// current is the revision in the view, "" for none.
+	current string
+	record  *record
+}
+
+// plan is what a pass has to do for one assignment.
+type plan struct {
+	items []itemPlan
+	// held: the revision was taken back and is not tried again.
+	held *failedRevision
+	// switches: the view has to move.
+	switches bool
+	// pre and post are the hooks to run, in order.
+	pre, post []hookPlan
+	// notices are the hook marks that hold once everything is done.
+	notices map[string]string
+}
+
+// idle reports whether everything is as it is to be, if it is still on disk.
+func (p *plan) idle() bool {
+	for _, ip := range p.items {
+		if ip.have == nil {
+			return false
+		}
+	}
+	return !p.switches && len(p.post) == 0
+}
+
+// itemPlan is one item of a plan.
+type itemPlan struct {
+	item   *gatewayv1alpha1.Item
+	source *gatewayv1alpha1.Source
+	key    itemKey
+	mark   string
+	// have is the delivered item with the same bytes, from any revision on disk.
+	have *itemRecord
+	// noticed: the application is to be told of it.
+	noticed bool
+}
+
+// hookPlan is one hook to run; key is empty for the assignment's own.
+type hookPlan struct {
+	id, mark string
+	key      itemKey
+	item     *gatewayv1alpha1.Item
+	hook     *gatewayv1alpha1.Hook
+	point    gatewayv1alpha1.HookPoint
+}
+
+const (
+	idPre  = "pre"
+	idPost = "post"
+)
+
+// makePlan decides; it changes nothing.
+func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
+	p := plan{notices: map[string]string{}, switches: d.current != a.GetRevision()}
+	if f := d.record.Failed; f != nil && f.Revision == a.GetRevision() && p.switches {
+		p.held = f
+	}
+	sources := make(map[string]*gatewayv1alpha1.Source, len(a.GetSources()))
+	for _, s := range a.GetSources() {
+		sources[s.GetName()] = s
+	}
+	current := d.record.Revisions[d.current].Items
+	places := map[itemKey]string{}
+	var notices []string
+	for _, i := range a.GetItems() {
+		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
+		ip.mark = contentMark(i, ip.source)
+		ip.have = find(d, ip.key, ip.mark)
+		notice := noticeMark(ip.mark, i.GetLocalPath())
+		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice
+		places[ip.key] = notice
+		notices = append(notices, notice)
+		p.notices[idPost+"/"+string(ip.key)] = notice
+		p.items = append(p.items, ip)
+	}
+	whole := assignmentMark(notices)
+	p.notices[idPost] = whole
+	if !maps.Equal(places, placesOf(current)) {
+		p.switches = true
+	}
+	p.planHooks(a, d, whole)
+	return p
+}
+
+func (p *plan) planHooks(a *gatewayv1alpha1.Assignment, d disk, whole string) {
+	current := d.record.Revisions[d.current].Items
+	// At the first delivery there is no application yet to be warned.
+	if d.record.Hooks[idPost] != "" && p.switches && p.notices[idPost] != d.record.Hooks[idPost] {
+		p.pre = appendHook(p.pre, hookPlan{id: idPre, mark: whole, hook: a.GetLifecycle().GetPreDownload(),
+			point: gatewayv1alpha1.HookPoint_HOOK_POINT_PRE_DOWNLOAD})
+		for _, ip := range p.items {
+			if current[ip.key].Mark == ip.mark {
+				continue
+			}
+			p.pre = appendHook(p.pre, hookPlan{id: idPre + "/" + string(ip.key), mark: ip.mark, key: ip.key, item: ip.item,
+				hook: ip.item.GetLifecycle().GetPreDownload(), point: gatewayv1alpha1.HookPoint_HOOK_POINT_PRE_DOWNLOAD})
+		}
+	}
+	for _, ip := range p.items {
+		if !ip.noticed {
+			continue
+		}
+		id := idPost + "/" + string(ip.key)
+		p.post = appendHook(p.post, hookPlan{id: id, mark: p.notices[id], key: ip.key, item: ip.item,
+			hook: ip.item.GetLifecycle().GetPostDownload(), point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
+	}
+	if d.record.Hooks[idPost] != whole {
+		p.post = appendHook(p.post, hookPlan{id: idPost, mark: whole, hook: a.GetLifecycle().GetPostDownload(),
+			point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
+	}
+}
+
+func appendHook(hooks []hookPlan, h hookPlan) []hookPlan {
+	if h.hook.GetAction() == nil {
+		return hooks
+	}
+	return append(hooks, h)
+}
+
+// find looks for delivered bytes in the current revision first, then in the others.
+func find(d disk, key itemKey, mark string) *itemRecord {
+	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.Mark == mark {
+		return &have
+	}
+	for _, rev := range d.record.Revisions {
+		for _, have := range rev.Items {
+			if have.Mark == mark {
+				return &have
+			}
+		}
+	}
+	return nil
+}
+
+func placesOf(items map[itemKey]itemRecord) map[itemKey]string {
+	out := make(map[itemKey]string, len(items))
+	for key, have := range items {
+		out[key] = have.notice()
+	}
+	return out
+}

@@ -1,0 +1,62 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"slices"
+	"strings"
+)
+
+// Ready reports whether the application may start: everything that its start
+// waits for has been switched into the view, at whatever revision, or will
+// never come. Missing names what has not.
+func (a *Agent) Ready() (ready bool, missing []string) {
+	a.mu.Lock()
+	gone := a.desired.GetGone()
+	a.mu.Unlock()
+	for _, name := range a.options.WaitFor {
+		if _, ok := a.view.Current(name); !ok && !slices.Contains(gone, name) {
+			missing = append(missing, name)
+		}
+	}
+	return len(missing) == 0, missing
+}
+
+// State returns what the pod has.
+func (a *Agent) State() State {
+	a.mu.Lock()
+	s := State{Connected: a.connected, DataSets: []DataSet{}}
+	workers := make(map[string]*worker, len(a.workers))
+	for name, w := range a.workers {
+		workers[name] = w
+	}
+	a.mu.Unlock()
+	for _, w := range workers {
+		s.DataSets = append(s.DataSets, w.snapshot())
+	}
+	for _, name := range a.view.DataSets() {
+		if workers[name] != nil {
+			continue
+		}
+		// An unreadable record leaves the items out; the worker that reads it logs why.
+		r, _ := loadRecord(a.recordDir(), name)
+		s.DataSets = append(s.DataSets, retained(name, a.view, r))
+	}
+	slices.SortFunc(s.DataSets, func(x, y DataSet) int { return strings.Compare(x.Name, y.Name) })
+	return s
+}
+
+// Changed returns a channel that is closed at the next change of State or Ready.
+func (a *Agent) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}
+
+func (a *Agent) notify() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.changed)
+	a.changed = make(chan struct{})
+}

@@ -1,0 +1,118 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// State is what the pod has, for the local API.
+type State struct {
+	// Connected to the gateway.
+	Connected bool `json:"connected"`
+	// DataSets, sorted by name.
+	DataSets []DataSet `json:"dataSets"`
+}
+
+// DataSet is what the pod has of one DataSet.
+type DataSet struct {
+	Name string `json:"name"`
+	// Revision that the application sees; empty: none yet.
+	Revision string `json:"revision"`
+	// DesiredRevision is what it is on its way to, or at.
+	DesiredRevision string `json:"desiredRevision,omitempty"`
+	// Retained: nobody asks for the DataSet any more; the data stays.
+	Retained bool `json:"retained,omitempty"`
+	// Items of the desired revision.
+	Items []Item `json:"items"`
+}
+
+// Item is the state of one item.
+type Item struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	// Path below the data directory.
+	Path string `json:"path"`
+	// Phase is waiting, downloading, success or failed.
+	Phase   string `json:"phase"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Bytes on disk, of TotalBytes.
+	Bytes      int64     `json:"bytes"`
+	TotalBytes int64     `json:"totalBytes"`
+	Digest     string    `json:"digest,omitempty"`
+	Origin     string    `json:"origin,omitempty"`
+	Started    time.Time `json:"startTime,omitzero"`
+	Completed  time.Time `json:"completionTime,omitzero"`
+}
+
+// set changes the phase.
+func (i *Item) set(phase, reason, message string) {
+	i.Phase, i.Reason, i.Message = phase, reason, message
+}
+
+// maxMessage is what the API takes, in bytes.
+const maxMessage = 4000
+
+var phases = map[string]gatewayv1alpha1.Phase{
+	phaseWaiting:     gatewayv1alpha1.Phase_PHASE_WAITING,
+	phaseDownloading: gatewayv1alpha1.Phase_PHASE_DOWNLOADING,
+	phaseSuccess:     gatewayv1alpha1.Phase_PHASE_SUCCESS,
+	phaseFailed:      gatewayv1alpha1.Phase_PHASE_FAILED,
+}
+
+// Origins of an item's bytes.
+const (
+	originSource = "source"
+	originNode   = "node"
+)
+
+var origins = map[string]gatewayv1alpha1.Origin{
+	originSource: gatewayv1alpha1.Origin_ORIGIN_SOURCE,
+	originNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
+}
+
+// report says the same to the gateway.
+func (d *DataSet) report(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
+	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
+	for _, i := range d.Items {
+		message := i.Message
+		if len(message) > maxMessage {
+			message = message[:maxMessage]
+		}
+		r.Items = append(r.Items, &gatewayv1alpha1.ItemStatus{
+			Namespace: i.Namespace, Name: i.Name, Version: i.Version,
+			Phase: phases[i.Phase], Reason: i.Reason, Message: validUTF8(message),
+			StartTime: timestamp(i.Started), CompletionTime: timestamp(i.Completed),
+			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
+		})
+	}
+	return r
+}
+
+// onlyBytesDiffer reports whether b says nothing new but how far items are.
+func onlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {
+	return a != nil && proto.Equal(withoutBytes(a), withoutBytes(b))
+}
+
+func withoutBytes(r *gatewayv1alpha1.ReportRequest) *gatewayv1alpha1.ReportRequest {
+	c := proto.CloneOf(r)
+	for _, i := range c.GetItems() {
+		i.Bytes, i.TotalBytes = 0, 0
+	}
+	return c
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

@@ -1,0 +1,203 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// errNewer ends a pass because something else is wanted now.
+var errNewer = errors.New("a newer desired state has come")
+
+// worker keeps one DataSet's part of the view equal to its assignment.
+type worker struct {
+	agent   *Agent
+	dataset string
+	log     logr.Logger
+
+	// Used by the worker's own goroutine only.
+	record   *record
+	leases   map[store.ID]*store.Lease
+	checked  bool
+	failures map[string]int
+
+	changed chan struct{}
+	stop    context.CancelFunc
+	done    chan struct{}
+
+	mu     sync.Mutex
+	want   *gatewayv1alpha1.Assignment
+	cancel context.CancelCauseFunc
+	status DataSet
+	// data names the assignment that status speaks of; reported is what was said of it last.
+	data      string
+	withdrawn bool
+	reported  *gatewayv1alpha1.ReportRequest
+}
+
+func newWorker(a *Agent, dataset string) *worker {
+	w := &worker{
+		agent: a, dataset: dataset, log: a.log.WithValues("dataset", dataset),
+		leases: map[store.ID]*store.Lease{}, failures: map[string]int{},
+		changed: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	r, err := loadRecord(a.recordDir(), dataset)
+	if err != nil {
+		w.log.Error(err, "remembered state was not read; everything is checked again")
+	}
+	w.record = r
+	w.status = retained(dataset, a.view, r)
+	return w
+}
+
+// retained describes what is in the view without anyone asking for it.
+func retained(dataset string, v viewer, r *record) DataSet {
+	current, _ := v.Current(dataset)
+	d := DataSet{Name: dataset, Revision: current, Retained: true}
+	for key, have := range r.Revisions[current].Items {
+		namespace, name := path.Split(string(key))
+		d.Items = append(d.Items, Item{Namespace: strings.TrimSuffix(namespace, "/"), Name: name, Version: have.Version,
+			Path: have.LocalPath, Phase: phaseSuccess, Bytes: have.Bytes, TotalBytes: have.Bytes, Digest: have.Digest,
+			Origin: have.Origin, Started: have.Started, Completed: have.Completed})
+	}
+	slices.SortFunc(d.Items, func(a, b Item) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	})
+	return d
+}
+
+// set gives the worker its assignment; a different one cancels what runs.
+func (w *worker) set(a *gatewayv1alpha1.Assignment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.want != nil && proto.Equal(w.want, a) {
+		return
+	}
+	w.want = a
+	if w.cancel != nil {
+		w.cancel(errNewer)
+	}
+	w.poke()
+}
+
+func (w *worker) poke() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run does passes until the context ends.
+func (w *worker) run(ctx context.Context) {
+	defer close(w.done)
+	defer w.release()
+	var last *gatewayv1alpha1.Assignment
+	for ctx.Err() == nil {
+		passCtx, cancel := context.WithCancelCause(ctx)
+		w.mu.Lock()
+		a := w.want
+		w.cancel = cancel
+		select {
+		case <-w.changed:
+		default:
+		}
+		w.mu.Unlock()
+		if a != last {
+			last = a
+			clear(w.failures)
+		}
+		pause := w.pass(passCtx, a)
+		cancel(nil)
+		if pause == 0 {
+			pause = forever
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-w.changed:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// forever is how long a worker sleeps that has nothing to do until something changes.
+const forever = 24 * time.Hour
+
+// end stops the worker and waits for it.
+func (w *worker) end() {
+	w.stop()
+	<-w.done
+}
+
+func (w *worker) release() {
+	for id, l := range w.leases {
+		_ = l.Close()
+		delete(w.leases, id)
+	}
+}
+
+// update changes the status and tells whoever wants to know.
+func (w *worker) update(change func(*DataSet)) {
+	w.mu.Lock()
+	change(&w.status)
+	r := w.status.report(w.data, w.withdrawn)
+	urgent := !onlyBytesDiffer(w.reported, r)
+	same := !urgent && proto.Equal(w.reported, r)
+	w.reported = r
+	w.mu.Unlock()
+	if same {
+		return
+	}
+	w.agent.reporter.Put(r, urgent)
+	w.agent.notify()
+}
+
+// item changes one item's status.
+func (w *worker) item(index int, change func(*Item)) {
+	w.update(func(d *DataSet) { change(&d.Items[index]) })
+}
+
+// snapshot copies the status.
+func (w *worker) snapshot() DataSet {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.status
+	d.Items = slices.Clone(d.Items)
+	return d
+}
+
+// pause notes a failure and returns how long to wait before the next try.
+func (w *worker) pause(key, reason string) time.Duration {
+	d := w.agent.retry(reason, w.failures[key])
+	w.failures[key]++
+	return d
+}
+
+// assigned returns what the worker was last given.
+func (w *worker) assigned() *gatewayv1alpha1.Assignment {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.want
+}
+
+// owner tells whether an item's place is, or is above, a path of the view.
+func (d *delivery) owner(p string) func(local string) bool {
+	return func(local string) bool {
+		local = path.Clean(strings.Trim(local, "/"))
+		return p == local || strings.HasPrefix(p, local+"/") || strings.HasPrefix(local, p+"/")
+	}
+}

@@ -1,0 +1,142 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/go-logr/logr"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
+)
+
+const (
+	// A peer that says nothing for pingAfter is pinged, and dead when it does
+	// not answer within pingTimeout.
+	pingAfter   = 15 * time.Second
+	pingTimeout = 10 * time.Second
+
+	reportTimeout = 15 * time.Second
+	// maxMessage bounds what the gateway may send, in bytes.
+	maxMessage = 16 << 20
+)
+
+// ErrToken: the token cannot be read.
+var ErrToken = errors.New("reading the gateway token")
+
+// Options of a Client.
+type Options struct {
+	// Address is the gateway's host:port. Required.
+	Address string
+	// CA has the certificates (PEM) to trust until the gateway announces newer ones.
+	CA []byte
+	// CAFile is where announced certificates are kept across restarts.
+	CAFile string
+	// TokenFile is read again for each call, because tokens rotate.
+	TokenFile string
+	Log       logr.Logger
+}
+
+// Client speaks with the gateway.
+type Client struct {
+	gateway gatewayv1alpha1connect.GatewayServiceClient
+	trust   *trust
+	log     logr.Logger
+	http    *http.Transport
+}
+
+// New returns a client; it does not connect yet.
+func New(o Options) (*Client, error) {
+	host, _, err := net.SplitHostPort(o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading the gateway's address: %w", err)
+	}
+	t, err := newTrust(o.CA, o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS13,
+			ServerName: host,
+			// The pool may change while the client lives, so VerifyConnection
+			// does what crypto/tls would do with a fixed one.
+			InsecureSkipVerify: true, //nolint:gosec // verified in VerifyConnection
+			VerifyConnection:   func(cs tls.ConnectionState) error { return t.verify(host, cs) },
+		},
+		Protocols: new(http.Protocols),
+		HTTP2:     &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}
+	transport.Protocols.SetHTTP2(true)
+	client := &http.Client{Transport: &bearer{base: transport, file: o.TokenFile}}
+	return &Client{
+		gateway: gatewayv1alpha1connect.NewGatewayServiceClient(client, "https://"+o.Address,
+			connect.WithReadMaxBytes(maxMessage), connect.WithSendGzip(), connect.WithCompressMinBytes(1<<10)),
+		trust: t,
+		log:   o.Log,
+		http:  transport,
+	}, nil
+}
+
+// Report sends one report.
+func (c *Client) Report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	_, err := c.gateway.Report(ctx, connect.NewRequest(r))
+	return err
+}
+
+// RunHook has the gateway run an exec hook and returns its outcome.
+func (c *Client) RunHook(ctx context.Context, r *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
+	resp, err := c.gateway.RunHook(ctx, connect.NewRequest(r))
+	if err != nil {
+		return nil, err
+	}
+	return resp.Msg, nil
+}
+
+// Close frees idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// bearer adds the token to each request.
+type bearer struct {
+	base http.RoundTripper
+	file string
+}
+
+func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
+	token, err := os.ReadFile(b.file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	return b.base.RoundTrip(req)
+}
+
+// verifyWith checks a peer's certificate against a pool.
+func verifyWith(pool *x509.CertPool, host string, cs tls.ConnectionState) error {
+	if len(cs.PeerCertificates) == 0 {
+		return errors.New("the gateway showed no certificate")
+	}
+	opts := x509.VerifyOptions{Roots: pool, DNSName: host, Intermediates: x509.NewCertPool()}
+	for _, c := range cs.PeerCertificates[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	_, err := cs.PeerCertificates[0].Verify(opts)
+	return err
+}

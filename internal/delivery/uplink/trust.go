@@ -1,0 +1,97 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package uplink
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+)
+
+// trust is what the gateway's certificate is checked against. Certificates that
+// the gateway announced replace those that the pod was born with, and are
+// remembered across restarts.
+type trust struct {
+	file string
+
+	mu   sync.Mutex
+	pem  []byte
+	pool *x509.CertPool
+}
+
+func newTrust(initial []byte, file string) (*trust, error) {
+	t := &trust{file: file}
+	if file != "" {
+		announced, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading the announced certificates: %w", err)
+		}
+		if pool, err := parse(announced, time.Now()); err == nil {
+			t.pem, t.pool = announced, pool
+			return t, nil
+		}
+	}
+	pool, err := parse(initial, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("reading the gateway's certificates: %w", err)
+	}
+	t.pem, t.pool = initial, pool
+	return t, nil
+}
+
+// announce takes newer certificates; ones that cannot be used change nothing.
+func (t *trust) announce(bundle []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(bundle) == 0 || bytes.Equal(bundle, t.pem) {
+		return nil
+	}
+	pool, err := parse(bundle, time.Now())
+	if err != nil {
+		return fmt.Errorf("reading the announced certificates: %w", err)
+	}
+	t.pem, t.pool = bundle, pool
+	if t.file == "" {
+		return nil
+	}
+	return atomicfile.Write(t.file, bundle, 0o600)
+}
+
+func (t *trust) verify(host string, cs tls.ConnectionState) error {
+	t.mu.Lock()
+	pool := t.pool
+	t.mu.Unlock()
+	return verifyWith(pool, host, cs)
+}
+
+// parse makes a pool; at least one certificate must not have expired.
+func parse(bundle []byte, now time.Time) (*x509.CertPool, error) {
+	pool, valid := x509.NewCertPool(), 0
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		pool.AddCert(cert)
+		if now.Before(cert.NotAfter) {
+			valid++
+		}
+	}
+	if valid == 0 {
+		return nil, errors.New("no certificate in PEM that is still valid")
+	}
+	return pool, nil
+}

@@ -1,0 +1,105 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package uplink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"connectrpc.com/connect"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+const (
+	firstPause = 200 * time.Millisecond
+	maxPause   = 10 * time.Second
+	// A stream that lived this long was a good one: the next pause is short again.
+	goodStream = 5 * time.Second
+)
+
+// Handler is told what a watch brings; its methods are called one at a time.
+type Handler interface {
+	// Desired is called with each message.
+	Desired(*gatewayv1alpha1.WatchResponse)
+	// Connected is called when the first message of a stream has come, and
+	// when a stream that had one has ended.
+	Connected(bool)
+}
+
+// Watch keeps a watch open until the context ends.
+func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h Handler) {
+	failures := 0
+	for ctx.Err() == nil {
+		started := time.Now()
+		received, err := c.watchOnce(ctx, req, h)
+		if ctx.Err() != nil {
+			return
+		}
+		if received && time.Since(started) >= goodStream {
+			failures = 0
+		}
+		pause := Pause(failures)
+		failures++
+		switch {
+		case err == nil || received:
+			c.log.V(1).Info("gateway ended the watch", "pause", pause.String(), "reason", errText(err))
+		default:
+			c.log.Info("gateway not reached; the data stays as it is", "pause", pause.String(), "reason", errText(err))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Pause returns how long to wait after that many failures: a random time, so
+// that pods do not come back together, that grows up to ten seconds.
+func Pause(failures int) time.Duration {
+	limit := min(firstPause<<min(failures, 10), maxPause)
+	return rand.N(limit) + time.Millisecond
+}
+
+func (c *Client) watchOnce(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h Handler) (received bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.gateway.Watch(ctx, connect.NewRequest(req))
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		cancel()
+		_ = stream.Close()
+		if received {
+			h.Connected(false)
+		}
+	}()
+	for stream.Receive() {
+		m := stream.Msg()
+		if err := c.trust.announce(m.GetCaBundle()); err != nil {
+			c.log.Error(err, "announced certificates were not kept")
+		}
+		h.Desired(m)
+		if !received {
+			received = true
+			c.log.Info("gateway connected")
+			h.Connected(true)
+		}
+	}
+	if err := stream.Err(); !errors.Is(err, io.EOF) {
+		return received, err
+	}
+	return received, nil
+}
+
+func errText(err error) string {
+	if err == nil {
+		return "the stream ended"
+	}
+	return err.Error()
+}
