@@ -1,0 +1,150 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+const defaultCAKey = "ca.crt"
+
+// toAssignment is a Data in the words of the protocol.
+func toAssignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
+	a := &gatewayv1alpha1.Assignment{
+		Data:      d.Name,
+		Dataset:   assignment.DataSet(d),
+		Revision:  d.Spec.Revision,
+		Lifecycle: toLifecycle(d.Spec.Lifecycle),
+		Withdraw:  d.Spec.Withdraw,
+	}
+	added := make(map[v1alpha1.DataSourceType]bool)
+	for i := range d.Spec.DataItems {
+		item := &d.Spec.DataItems[i]
+		a.Items = append(a.Items, toItem(item))
+		if added[item.DataSourceType] {
+			continue
+		}
+		added[item.DataSourceType] = true
+		if source := toSource(item.DataSourceType, &d.Spec.DataSources); source != nil {
+			a.Sources = append(a.Sources, source)
+		}
+	}
+	return a
+}
+
+func toItem(i *v1alpha1.DataItem) *gatewayv1alpha1.Item {
+	item := &gatewayv1alpha1.Item{
+		Namespace:  i.Namespace,
+		Name:       i.Name,
+		Version:    i.Version,
+		RemotePath: i.RemotePath,
+		LocalPath:  i.LocalPath,
+		Source:     string(i.DataSourceType),
+		Digest:     i.Digest,
+		Include:    i.Include,
+		Exclude:    i.Exclude,
+		Lifecycle:  toLifecycle(i.Lifecycle),
+	}
+	if i.Mode != nil {
+		mode := uint32(*i.Mode)
+		item.Mode = &mode
+	}
+	return item
+}
+
+func toLifecycle(l *v1alpha1.Lifecycle) *gatewayv1alpha1.Lifecycle {
+	if l == nil {
+		return nil
+	}
+	return &gatewayv1alpha1.Lifecycle{PreDownload: toHook(l.PreDownload), PostDownload: toHook(l.PostDownload)}
+}
+
+// toHook leaves the command of an exec hook out: the runtime only needs to know
+// that there is one.
+func toHook(h *v1alpha1.LifecycleHandler) *gatewayv1alpha1.Hook {
+	switch {
+	case h == nil:
+		return nil
+	case h.Exec != nil:
+		return &gatewayv1alpha1.Hook{Action: &gatewayv1alpha1.Hook_Exec{Exec: &gatewayv1alpha1.ExecHook{}}}
+	case h.HTTPGet != nil:
+		return &gatewayv1alpha1.Hook{Action: &gatewayv1alpha1.Hook_HttpGet{HttpGet: toHTTPGet(h.HTTPGet)}}
+	default:
+		return nil
+	}
+}
+
+func toHTTPGet(a *corev1.HTTPGetAction) *gatewayv1alpha1.HTTPGetHook {
+	h := &gatewayv1alpha1.HTTPGetHook{Port: a.Port.IntVal, Path: a.Path, Scheme: string(a.Scheme)}
+	for _, header := range a.HTTPHeaders {
+		h.Headers = append(h.Headers, &gatewayv1alpha1.Header{Name: header.Name, Value: header.Value})
+	}
+	return h
+}
+
+// toSource answers nil for a source that the Data does not describe; the
+// runtime reports items of it as misconfigured.
+func toSource(kind v1alpha1.DataSourceType, s *v1alpha1.DataSources) *gatewayv1alpha1.Source {
+	source := &gatewayv1alpha1.Source{Name: string(kind)}
+	switch {
+	case kind == v1alpha1.DataSourceMinIO && s.MinIO != nil:
+		source.Config = toS3(s.MinIO, true)
+	case kind == v1alpha1.DataSourceCeph && s.Ceph != nil:
+		source.Config = toS3(s.Ceph, true)
+	case kind == v1alpha1.DataSourceS3 && s.S3 != nil:
+		source.Config = toS3(s.S3, false)
+	case kind == v1alpha1.DataSourceHTTP && s.HTTP != nil:
+		source.Config = &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{
+			Url: s.HTTP.URL, Secret: secretName(s.HTTP.SecretRef), Ca: toCA(s.HTTP.CARef), Proxy: s.HTTP.Proxy,
+		}}
+	case kind == v1alpha1.DataSourceHDFS && s.HDFS != nil:
+		source.Config = &gatewayv1alpha1.Source_Hdfs{Hdfs: &gatewayv1alpha1.HDFSSource{
+			Addresses: s.HDFS.Addresses, UserName: s.HDFS.UserName,
+		}}
+	case kind == v1alpha1.DataSourceAlluxio && s.Alluxio != nil:
+		source.Config = &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{
+			Host: s.Alluxio.Host, Port: s.Alluxio.Port, TimeoutSeconds: s.Alluxio.Timeout,
+		}}
+	default:
+		return nil
+	}
+	return source
+}
+
+func toS3(s *v1alpha1.S3DataSource, pathStyle bool) *gatewayv1alpha1.Source_S3 {
+	if s.PathStyle != nil {
+		pathStyle = *s.PathStyle
+	}
+	return &gatewayv1alpha1.Source_S3{S3: &gatewayv1alpha1.S3Source{
+		Endpoint:  s.Endpoint,
+		Bucket:    s.Bucket,
+		Region:    s.Region,
+		PathStyle: pathStyle,
+		Secret:    secretName(s.SecretRef),
+		Ca:        toCA(s.CARef),
+		Proxy:     s.Proxy,
+	}}
+}
+
+func secretName(r *v1alpha1.SecretReference) string {
+	if r == nil {
+		return ""
+	}
+	return r.Name
+}
+
+func toCA(r *v1alpha1.CAReference) *gatewayv1alpha1.CertificateAuthority {
+	if r == nil {
+		return nil
+	}
+	key := r.Key
+	if key == "" {
+		key = defaultCAKey
+	}
+	return &gatewayv1alpha1.CertificateAuthority{ConfigMap: r.Name, Key: key}
+}

@@ -1,0 +1,120 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// maxDataSets bounds what one runtime may ask about; a pod is not matched by more.
+const maxDataSets = 256
+
+// desires answers what one stream is to say.
+type desires struct {
+	cached client.Reader
+	live   client.Reader
+	bundle func() []byte
+
+	caller   identity.Pod
+	datasets []string
+	// confirmed are the DataSets that the API server itself said are gone. The
+	// cache alone is not believed: it may not know a new DataSet yet, and a
+	// runtime that hears "gone" lets its application start without the data.
+	confirmed map[string]bool
+}
+
+func newDesires(cached, live client.Reader, bundle func() []byte, caller identity.Pod, datasets []string) *desires {
+	datasets = slices.Clone(datasets[:min(len(datasets), maxDataSets)])
+	slices.Sort(datasets)
+	return &desires{
+		cached: cached, live: live, bundle: bundle,
+		caller: caller, datasets: slices.Compact(datasets), confirmed: make(map[string]bool),
+	}
+}
+
+// now reads what the pod is to have now.
+func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
+	var datas v1alpha1.DataList
+	if err := w.cached.List(ctx, &datas, client.InNamespace(w.caller.Namespace),
+		client.MatchingFields{assignment.FieldPodUID: string(w.caller.UID)}); err != nil {
+		return nil, fmt.Errorf("listing the pod's Data: %w", err)
+	}
+	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle()}
+	assigned := make(map[string]bool, len(datas.Items))
+	for i := range datas.Items {
+		d := &datas.Items[i]
+		if d.DeletionTimestamp != nil {
+			continue
+		}
+		assigned[assignment.DataSet(d)] = true
+		response.Assignments = append(response.Assignments, toAssignment(d))
+	}
+	slices.SortFunc(response.Assignments, func(a, b *gatewayv1alpha1.Assignment) int {
+		return strings.Compare(a.GetDataset(), b.GetDataset())
+	})
+	for _, name := range w.datasets {
+		if assigned[name] {
+			delete(w.confirmed, name)
+			continue
+		}
+		gone, err := w.gone(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if gone {
+			response.Gone = append(response.Gone, name)
+		}
+	}
+	return response, nil
+}
+
+// gone says whether a DataSet without a Data for the pod will never have one.
+// One that exists and selects the pod is only late.
+func (w *desires) gone(ctx context.Context, name string) (bool, error) {
+	never, err := w.never(ctx, w.cached, name)
+	if err != nil || !never {
+		delete(w.confirmed, name)
+		return false, err
+	}
+	if !w.confirmed[name] {
+		if never, err = w.never(ctx, w.live, name); err != nil || !never {
+			return false, err
+		}
+		w.confirmed[name] = true
+	}
+	return true, nil
+}
+
+func (w *desires) never(ctx context.Context, reader client.Reader, name string) (bool, error) {
+	var set v1alpha1.DataSet
+	err := reader.Get(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: name}, &set)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading DataSet %s: %w", name, err)
+	}
+	if err != nil || set.DeletionTimestamp != nil {
+		return true, nil
+	}
+	var p corev1.Pod
+	err = reader.Get(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: w.caller.Name}, &p)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading pod %s: %w", w.caller.Name, err)
+	}
+	if err != nil || p.UID != w.caller.UID {
+		return false, nil
+	}
+	return !pod.Selects(set.Spec.WorkloadSelector, &p), nil
+}

@@ -1,0 +1,86 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/gateway/hub"
+)
+
+var errNotSynced = errors.New("the cache did not fill before the gateway was stopped")
+
+// follow wakes streams when the cache changes in a way that they speak of, and
+// returns when the cache has filled.
+func follow(ctx context.Context, c cache.Cache, h *hub.Hub) error {
+	handlers := map[client.Object]toolscache.ResourceEventHandler{
+		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
+		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
+		&corev1.Pod{}:       onChange(podDiffers, func(p *corev1.Pod) { h.Wake(p.UID) }),
+	}
+	var synced []toolscache.InformerSynced
+	for object, handler := range handlers {
+		informer, err := c.GetInformer(ctx, object)
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", object, err)
+		}
+		registration, err := informer.AddEventHandler(handler)
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", object, err)
+		}
+		synced = append(synced, registration.HasSynced)
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+		return errNotSynced
+	}
+	return nil
+}
+
+// onChange calls act for every object that comes, goes, or changes so that
+// differs says so.
+func onChange[T client.Object](differs func(before, after T) bool, act func(T)) toolscache.ResourceEventHandler {
+	once := func(object any) {
+		if tombstone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+			object = tombstone.Obj
+		}
+		if typed, ok := object.(T); ok {
+			act(typed)
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    once,
+		DeleteFunc: once,
+		UpdateFunc: func(before, after any) {
+			b, okBefore := before.(T)
+			a, okAfter := after.(T)
+			if okBefore && okAfter && differs(b, a) {
+				act(a)
+			}
+		},
+	}
+}
+
+// dataDiffers leaves the status out, which is what runtimes report themselves.
+func dataDiffers(before, after *v1alpha1.Data) bool {
+	return before.Generation != after.Generation || before.UID != after.UID ||
+		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
+		!maps.Equal(before.Labels, after.Labels)
+}
+
+func dataSetDiffers(before, after *v1alpha1.DataSet) bool {
+	return !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector) ||
+		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil)
+}
+
+func podDiffers(before, after *corev1.Pod) bool { return !maps.Equal(before.Labels, after.Labels) }

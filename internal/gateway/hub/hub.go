@@ -1,0 +1,142 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// maxPerPod is how many streams of one pod may be open: the one in use, and
+// one that takes its place. An older one is ended.
+const maxPerPod = 2
+
+// Hub is safe for concurrent use; the zero value is not ready.
+type Hub struct {
+	mu   sync.Mutex
+	pods map[types.UID][]*Subscription
+	// namespaces holds the same subscriptions by namespace.
+	namespaces map[string]map[*Subscription]struct{}
+}
+
+// New makes an empty hub.
+func New() *Hub {
+	return &Hub{
+		pods:       make(map[types.UID][]*Subscription),
+		namespaces: make(map[string]map[*Subscription]struct{}),
+	}
+}
+
+// Subscription is one open stream.
+type Subscription struct {
+	hub       *Hub
+	namespace string
+	pod       types.UID
+	woken     chan struct{}
+	ended     chan struct{}
+	once      sync.Once
+}
+
+// Subscribe opens a stream. The caller closes it.
+func (h *Hub) Subscribe(namespace string, pod types.UID) *Subscription {
+	s := &Subscription{hub: h, namespace: namespace, pod: pod, woken: make(chan struct{}, 1), ended: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	open := append(h.pods[pod], s)
+	if len(open) > maxPerPod {
+		open[0].end()
+		h.forget(open[0])
+		open = open[1:]
+	}
+	h.pods[pod] = open
+	if h.namespaces[namespace] == nil {
+		h.namespaces[namespace] = make(map[*Subscription]struct{})
+	}
+	h.namespaces[namespace][s] = struct{}{}
+	return s
+}
+
+// Woken receives after something may have changed.
+func (s *Subscription) Woken() <-chan struct{} { return s.woken }
+
+// Ended is closed when newer streams of the pod have taken this one's place.
+func (s *Subscription) Ended() <-chan struct{} { return s.ended }
+
+// Close ends the subscription. It may be called more than once.
+func (s *Subscription) Close() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.end()
+	open := s.hub.pods[s.pod]
+	for i, other := range open {
+		if other == s {
+			open = append(open[:i:i], open[i+1:]...)
+			break
+		}
+	}
+	if len(open) == 0 {
+		delete(s.hub.pods, s.pod)
+	} else {
+		s.hub.pods[s.pod] = open
+	}
+	s.hub.forget(s)
+}
+
+func (s *Subscription) end() { s.once.Do(func() { close(s.ended) }) }
+
+// forget takes the subscription out of its namespace; the lock is held.
+func (h *Hub) forget(s *Subscription) {
+	delete(h.namespaces[s.namespace], s)
+	if len(h.namespaces[s.namespace]) == 0 {
+		delete(h.namespaces, s.namespace)
+	}
+}
+
+// Wake wakes the streams of a pod.
+func (h *Hub) Wake(pod types.UID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.pods[pod] {
+		s.wake()
+	}
+}
+
+// WakeNamespace wakes the streams of all pods of a namespace.
+func (h *Hub) WakeNamespace(namespace string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.namespaces[namespace] {
+		s.wake()
+	}
+}
+
+// WakeAll wakes every stream.
+func (h *Hub) WakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, open := range h.pods {
+		for _, s := range open {
+			s.wake()
+		}
+	}
+}
+
+func (s *Subscription) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Open is the number of open streams.
+func (h *Hub) Open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, open := range h.pods {
+		n += len(open)
+	}
+	return n
+}

@@ -1,0 +1,92 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func woken(s *Subscription) bool {
+	select {
+	case <-s.Woken():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestASlowStreamHoldsUpTheOthers(t *testing.T) {
+	h := New()
+	slow, quick := h.Subscribe("shop", "slow"), h.Subscribe("shop", "quick")
+	for range 1000 {
+		h.Wake("slow")
+		h.Wake("quick")
+		if !woken(quick) {
+			t.Fatal("the quick stream was not woken")
+		}
+	}
+	if !woken(slow) || woken(slow) {
+		t.Error("wake-ups piled up behind the slow stream, or were lost")
+	}
+}
+
+func TestAChangeWakesTheWrongPods(t *testing.T) {
+	h := New()
+	a, b, c := h.Subscribe("shop", "a"), h.Subscribe("shop", "b"), h.Subscribe("bank", "c")
+	h.Wake("a")
+	if !woken(a) || woken(b) || woken(c) {
+		t.Error("Wake(a) woke other streams")
+	}
+	h.WakeNamespace("shop")
+	if !woken(a) || !woken(b) || woken(c) {
+		t.Error("WakeNamespace(shop) did not wake exactly its streams")
+	}
+	h.WakeAll()
+	if !woken(a) || !woken(b) || !woken(c) {
+		t.Error("WakeAll left a stream out")
+	}
+}
+
+func TestAPodOpensStreamsWithoutEnd(t *testing.T) {
+	h := New()
+	var open []*Subscription
+	for range 5 {
+		open = append(open, h.Subscribe("shop", "a"))
+	}
+	if n := h.Open(); n != maxPerPod {
+		t.Errorf("%d streams are open, want %d", n, maxPerPod)
+	}
+	for i, s := range open {
+		select {
+		case <-s.Ended():
+			if i >= len(open)-maxPerPod {
+				t.Errorf("stream %d was ended", i)
+			}
+		default:
+			if i < len(open)-maxPerPod {
+				t.Errorf("stream %d is open", i)
+			}
+		}
+	}
+}
+
+func TestClosedStreamsAreKept(t *testing.T) {
+	h := New()
+	var wait sync.WaitGroup
+	for i := range 50 {
+		wait.Go(func() {
+			s := h.Subscribe("shop", types.UID(rune('a'+i%10)))
+			h.WakeAll()
+			s.Close()
+			s.Close()
+		})
+	}
+	wait.Wait()
+	if len(h.pods) != 0 || len(h.namespaces) != 0 {
+		t.Errorf("left: %v, %v", h.pods, h.namespaces)
+	}
+}

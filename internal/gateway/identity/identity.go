@@ -1,0 +1,70 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+// What the API server says about a token that is bound to a pod.
+const (
+	extraPodName  = "authentication.kubernetes.io/pod-name"
+	extraPodUID   = "authentication.kubernetes.io/pod-uid"
+	extraNodeName = "authentication.kubernetes.io/node-name"
+
+	serviceAccountPrefix = "system:serviceaccount:"
+)
+
+// ErrRefused is wrapped by every error about a token that proves nothing.
+var ErrRefused = errors.New("the token is refused")
+
+// Pod is a caller.
+type Pod struct {
+	Namespace string
+	Name      string
+	UID       types.UID
+	// Node may be empty when the API server does not say.
+	Node string
+}
+
+// FromReview reads the answer to a TokenReview.
+func FromReview(status authenticationv1.TokenReviewStatus) (Pod, error) {
+	if !status.Authenticated {
+		return Pod{}, fmt.Errorf("%w: it is not valid: %s", ErrRefused, status.Error)
+	}
+	// An API server that knows no audiences answers with none, and any token
+	// would do.
+	if !slices.Contains(status.Audiences, sidecar.TokenAudience) {
+		return Pod{}, fmt.Errorf("%w: it is not for the audience %s", ErrRefused, sidecar.TokenAudience)
+	}
+	namespace, account, ok := strings.Cut(strings.TrimPrefix(status.User.Username, serviceAccountPrefix), ":")
+	if !ok || !strings.HasPrefix(status.User.Username, serviceAccountPrefix) || namespace == "" || account == "" {
+		return Pod{}, fmt.Errorf("%w: it is not a service account's", ErrRefused)
+	}
+	p := Pod{
+		Namespace: namespace,
+		Name:      single(status.User.Extra[extraPodName]),
+		UID:       types.UID(single(status.User.Extra[extraPodUID])),
+		Node:      single(status.User.Extra[extraNodeName]),
+	}
+	if p.Name == "" || p.UID == "" {
+		return Pod{}, fmt.Errorf("%w: it is not bound to a pod", ErrRefused)
+	}
+	return p, nil
+}
+
+func single(values authenticationv1.ExtraValue) string {
+	if len(values) != 1 {
+		return ""
+	}
+	return values[0]
+}

@@ -1,0 +1,74 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kuda-io/kuda/internal/gateway/hub"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+type metrics struct {
+	reports *prometheus.CounterVec
+	writes  *prometheus.CounterVec
+	hooks   *prometheus.CounterVec
+	reviews *prometheus.CounterVec
+}
+
+func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, error) {
+	counter := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		reports: counter("reports_total", "Reports of runtimes, by outcome (ok, or the error's code).", "outcome"),
+		writes:  counter("status_writes_total", "Ends of reports: written to the API server, unchanged, or failed.", "outcome"),
+		hooks:   counter("hook_runs_total", "Exec hooks, by outcome: succeeded, failed (an exit status other than 0), or the error's code.", "outcome"),
+		reviews: counter("token_reviews_total", "TokenReviews, by outcome: accepted, refused or failed.", "outcome"),
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "kuda", Subsystem: "gateway", Name: "streams", Help: "Open streams of runtimes.",
+	}, func() float64 { return float64(streams.Open()) })
+	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, open} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) reviewed(o identity.Outcome) { m.reviews.WithLabelValues(string(o)).Inc() }
+
+func (m *metrics) wrote(wrote bool, err error) {
+	switch {
+	case err != nil:
+		m.writes.WithLabelValues("failed").Inc()
+	case wrote:
+		m.writes.WithLabelValues("written").Inc()
+	default:
+		m.writes.WithLabelValues("unchanged").Inc()
+	}
+}
+
+func outcome(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return connect.CodeOf(err).String()
+}
+
+func hookOutcome(r *gatewayv1alpha1.RunHookResponse, err error) string {
+	switch {
+	case err != nil:
+		return connect.CodeOf(err).String()
+	case r.GetExitCode() != 0:
+		return "failed"
+	default:
+		return "succeeded"
+	}
+}

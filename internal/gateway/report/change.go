@@ -1,0 +1,66 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// change is how much two statuses differ, which decides how long a write may wait.
+type change int
+
+const (
+	// nothing differs.
+	nothing change = iota
+	// bytes differ, and what is computed from them.
+	bytes
+	// some items moved on, without a consequence for the pod as a whole.
+	items
+	// the pod as a whole: its condition, its revision, a failure.
+	whole
+)
+
+// compare answers the gravest difference.
+func compare(before, after *v1alpha1.DataStatus) change {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nothing
+	}
+	if before.DataItems != after.DataItems || before.Failed != after.Failed ||
+		before.NodeName != after.NodeName ||
+		before.ObservedRevision != after.ObservedRevision || before.CurrentRevision != after.CurrentRevision ||
+		!equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
+		return whole
+	}
+	a, b := before.DeepCopy(), after.DeepCopy()
+	for _, s := range []*v1alpha1.DataStatus{a, b} {
+		s.Progress = ""
+		for i := range s.DataItemsStatus {
+			item := &s.DataItemsStatus[i]
+			item.Bytes, item.TotalBytes = 0, 0
+			if item.Phase == v1alpha1.DataDownloading || item.Phase == v1alpha1.DataWaiting {
+				item.Message = ""
+			}
+		}
+	}
+	if equality.Semantic.DeepEqual(a, b) {
+		return bytes
+	}
+	return items
+}
+
+// pause is the time between two writes of the same Data.
+func (c change) pause() time.Duration {
+	switch c {
+	case whole:
+		return 0
+	case items:
+		return time.Second
+	default:
+		return 5 * time.Second
+	}
+}

@@ -1,0 +1,166 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+// writeTimeout bounds one write with its retries.
+const writeTimeout = 20 * time.Second
+
+// rest is how long the time of a Data's last write is remembered.
+const rest = 10 * time.Second
+
+// Queue writes reports, one at a time per Data, the newest only.
+type Queue struct {
+	writer *Writer
+	clock  clock.WithTicker
+	log    logr.Logger
+	// observe is told after each write.
+	observe func(wrote bool, err error)
+
+	mu      sync.Mutex
+	entries map[types.NamespacedName]*entry
+	closed  bool
+	done    sync.WaitGroup
+}
+
+// entry is what waits for one Data. While it exists, one goroutine serves it.
+type entry struct {
+	next *Report
+	// due is when next may be written.
+	due time.Time
+	// waiters want to know how the write of next ended.
+	waiters []chan error
+	last    time.Time
+	// poked is sent to when next or due changed.
+	poked chan struct{}
+}
+
+// NewQueue makes a queue; observe is told after each write.
+func NewQueue(w *Writer, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	return &Queue{writer: w, clock: passive, log: log, observe: observe, entries: make(map[types.NamespacedName]*entry)}
+}
+
+// Submit takes a report. It returns when the report, or a newer one that took
+// its place, is written, so that a runtime that got its answer need not repeat
+// itself; a report of progress alone is answered at once and may get lost.
+func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) error {
+	grade, err := q.writer.weigh(ctx, key, r)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return context.Canceled
+	}
+	e := q.entries[key]
+	if e == nil {
+		if grade == nothing {
+			q.mu.Unlock()
+			return nil
+		}
+		e = &entry{poked: make(chan struct{}, 1)}
+		q.entries[key] = e
+		q.done.Go(func() { q.serve(key, e) })
+	}
+	due := e.last.Add(grade.pause())
+	if e.next == nil || due.Before(e.due) {
+		e.due = due
+	}
+	e.next = &r
+	var written chan error
+	if grade == whole || grade == items {
+		written = make(chan error, 1)
+		e.waiters = append(e.waiters, written)
+	}
+	q.mu.Unlock()
+	select {
+	case e.poked <- struct{}{}:
+	default:
+	}
+	if written == nil {
+		return nil
+	}
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// serve writes what is due for one Data until nothing has come for a while.
+func (q *Queue) serve(key types.NamespacedName, e *entry) {
+	for {
+		q.mu.Lock()
+		now := q.clock.Now()
+		wait := e.last.Add(rest).Sub(now)
+		if e.next != nil {
+			wait = e.due.Sub(now)
+			if q.closed {
+				wait = 0
+			}
+		}
+		if wait <= 0 && e.next == nil || e.next == nil && q.closed {
+			delete(q.entries, key)
+			q.mu.Unlock()
+			return
+		}
+		if wait > 0 {
+			q.mu.Unlock()
+			timer := q.clock.NewTimer(wait)
+			select {
+			case <-timer.C():
+			case <-e.poked:
+				timer.Stop()
+			}
+			continue
+		}
+		r, waiters := *e.next, e.waiters
+		e.next, e.waiters = nil, nil
+		q.mu.Unlock()
+
+		err := q.write(key, r)
+		for _, w := range waiters {
+			w <- err
+		}
+		q.mu.Lock()
+		e.last = q.clock.Now()
+		q.mu.Unlock()
+	}
+}
+
+func (q *Queue) write(key types.NamespacedName, r Report) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	wrote, err := q.writer.write(ctx, key, r)
+	q.observe(wrote, err)
+	if err != nil {
+		q.log.V(1).Info("did not write a report", "data", key, "error", err.Error())
+	}
+	return err
+}
+
+// Close writes what waits and refuses more.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	q.closed = true
+	for _, e := range q.entries {
+		select {
+		case e.poked <- struct{}{}:
+		default:
+		}
+	}
+	q.mu.Unlock()
+	q.done.Wait()
+}

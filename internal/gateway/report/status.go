@@ -1,0 +1,192 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// Status computes the status of a Data from a report about the revision of its
+// spec. Node is where the pod runs; empty: not known, as before.
+func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now time.Time) v1alpha1.DataStatus {
+	s := v1alpha1.DataStatus{
+		DataItems:        int32(len(d.Spec.DataItems)),
+		NodeName:         node,
+		ObservedRevision: r.GetRevision(),
+		CurrentRevision:  objectName(r.GetCurrentRevision()),
+		Conditions:       d.DeepCopy().Status.Conditions,
+	}
+	if node == "" {
+		s.NodeName = d.Status.NodeName
+	}
+	reported := make(map[[2]string]*gatewayv1alpha1.ItemStatus, len(r.GetItems()))
+	for _, item := range r.GetItems() {
+		reported[[2]string{item.GetNamespace(), item.GetName()}] = item
+	}
+	for i := range d.Spec.DataItems {
+		spec := &d.Spec.DataItems[i]
+		item := itemStatus(spec, reported[[2]string{spec.Namespace, spec.Name}], now)
+		s.DataItemsStatus = append(s.DataItemsStatus, item)
+		switch item.Phase {
+		case v1alpha1.DataSuccess:
+			s.Success++
+		case v1alpha1.DataFailed:
+			s.Failed++
+		case v1alpha1.DataDownloading:
+			s.Downloading++
+		default:
+			s.Waiting++
+		}
+	}
+	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.DataItems)
+	s.Progress = progress(s)
+	ready := readyCondition(&s, d.Spec.Withdraw && r.GetWithdrawn())
+	ready.ObservedGeneration = d.Generation
+	meta.SetStatusCondition(&s.Conditions, ready)
+	return s
+}
+
+// itemStatus is the state of one item; r is nil when the report leaves it out.
+func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time.Time) v1alpha1.DataItemStatus {
+	s := v1alpha1.DataItemStatus{
+		Name:       spec.Name,
+		Namespace:  spec.Namespace,
+		Version:    spec.Version,
+		Phase:      phase(r.GetPhase()),
+		Reason:     word(r.GetReason()),
+		Message:    text(r.GetMessage(), maxItemMessage),
+		StartTime:  moment(r.GetStartTime(), now),
+		Bytes:      count(r.GetBytes()),
+		TotalBytes: count(r.GetTotalBytes()),
+		Digest:     digest(r.GetDigest()),
+		Origin:     origin(r.GetOrigin()),
+	}
+	if s.Phase == v1alpha1.DataSuccess {
+		s.CompletionTime = moment(r.GetCompletionTime(), now)
+	}
+	if s.Phase == v1alpha1.DataWaiting && s.Reason == "" {
+		s.Reason = v1alpha1.ReasonWaiting
+	}
+	if s.TotalBytes > 0 {
+		s.Bytes = min(s.Bytes, s.TotalBytes)
+	}
+	return s
+}
+
+// readyCondition repeats an item's message only when it failed: what is said on
+// the way may change with every report, and would be written with every report.
+func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
+	if withdrawn {
+		c.Reason, c.Message = v1alpha1.ReasonWithdrawn, "the items are out of the pod's view"
+		return c
+	}
+	if s.Success == s.DataItems {
+		c.Status = metav1.ConditionTrue
+		c.Reason, c.Message = v1alpha1.ReasonDelivered, fmt.Sprintf("the pod has all %d items of revision %s", s.DataItems, s.ObservedRevision)
+		return c
+	}
+	item := holdsBack(s.DataItemsStatus)
+	c.Reason = item.Reason
+	if c.Reason == "" {
+		c.Reason = fallbackReason(item.Phase)
+	}
+	c.Message = fmt.Sprintf("item %s/%s is %s", item.Namespace, item.Name, item.Phase)
+	if item.Phase == v1alpha1.DataFailed && item.Message != "" {
+		c.Message += ": " + item.Message
+	}
+	return c
+}
+
+// holdsBack answers the item that is to be shown: a failed one before others.
+func holdsBack(items []v1alpha1.DataItemStatus) v1alpha1.DataItemStatus {
+	var first *v1alpha1.DataItemStatus
+	for i := range items {
+		switch items[i].Phase {
+		case v1alpha1.DataFailed:
+			return items[i]
+		case v1alpha1.DataSuccess:
+		default:
+			if first == nil || first.Phase == v1alpha1.DataWaiting && items[i].Phase == v1alpha1.DataDownloading {
+				first = &items[i]
+			}
+		}
+	}
+	return *first
+}
+
+func fallbackReason(p v1alpha1.DataPhase) string {
+	switch p {
+	case v1alpha1.DataFailed:
+		return v1alpha1.ReasonDeliveryFailed
+	case v1alpha1.DataDownloading:
+		return v1alpha1.ReasonDownloading
+	default:
+		return v1alpha1.ReasonWaiting
+	}
+}
+
+func progress(s v1alpha1.DataStatus) string {
+	if s.Success == s.DataItems {
+		return "100%"
+	}
+	var have, total float64
+	for i := range s.DataItemsStatus {
+		have += float64(s.DataItemsStatus[i].Bytes)
+		total += float64(s.DataItemsStatus[i].TotalBytes)
+	}
+	if total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%%", min(99, int(have*100/total)))
+}
+
+func phase(p gatewayv1alpha1.Phase) v1alpha1.DataPhase {
+	switch p {
+	case gatewayv1alpha1.Phase_PHASE_DOWNLOADING:
+		return v1alpha1.DataDownloading
+	case gatewayv1alpha1.Phase_PHASE_SUCCESS:
+		return v1alpha1.DataSuccess
+	case gatewayv1alpha1.Phase_PHASE_FAILED:
+		return v1alpha1.DataFailed
+	default:
+		return v1alpha1.DataWaiting
+	}
+}
+
+func origin(o gatewayv1alpha1.Origin) v1alpha1.DataOrigin {
+	switch o {
+	case gatewayv1alpha1.Origin_ORIGIN_SOURCE:
+		return v1alpha1.OriginSource
+	case gatewayv1alpha1.Origin_ORIGIN_CACHE:
+		return v1alpha1.OriginCache
+	case gatewayv1alpha1.Origin_ORIGIN_NODE:
+		return v1alpha1.OriginNode
+	case gatewayv1alpha1.Origin_ORIGIN_PEER:
+		return v1alpha1.OriginPeer
+	default:
+		return ""
+	}
+}
+
+// moment accepts times that can have been: after Kuda's first day, and not in
+// the future beyond what clocks differ. The API keeps whole seconds.
+func moment(t *timestamppb.Timestamp, now time.Time) *metav1.Time {
+	if t == nil || !t.IsValid() {
+		return nil
+	}
+	at := t.AsTime().Truncate(time.Second)
+	if at.Before(earliest) || at.After(now.Add(clockSkew)) {
+		return nil
+	}
+	return &metav1.Time{Time: at.Local()}
+}

@@ -1,0 +1,91 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// maxAttempts bounds the writes that lose against others' writes.
+const maxAttempts = 5
+
+// Report is what one pod's runtime says about one of its Data.
+type Report struct {
+	Request *gatewayv1alpha1.ReportRequest
+	Node    string
+}
+
+// Writer writes statuses. Cached may be behind, live may not.
+type Writer struct {
+	Cached client.Reader
+	Live   client.Reader
+	Status client.SubResourceWriter
+	Clock  clock.PassiveClock
+}
+
+// weigh answers how grave the difference is that the report makes.
+func (w *Writer) weigh(ctx context.Context, key types.NamespacedName, r Report) (change, error) {
+	var d v1alpha1.Data
+	if err := w.Cached.Get(ctx, key, &d); err != nil {
+		if apierrors.IsNotFound(err) {
+			return whole, nil
+		}
+		return nothing, fmt.Errorf("reading Data %s: %w", key, err)
+	}
+	if d.Spec.Revision != r.Request.GetRevision() {
+		return whole, nil
+	}
+	after := Status(&d, r.Request, r.Node, w.Clock.Now())
+	return compare(&d.Status, &after), nil
+}
+
+// write makes the status be what the report says. It answers false when there
+// was nothing to write: the status says so already, or the report is about
+// another revision or an object that is gone.
+func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
+	reader := w.Cached
+	var last error
+	for range maxAttempts {
+		var d v1alpha1.Data
+		if err := reader.Get(ctx, key, &d); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		if d.Spec.Revision != r.Request.GetRevision() && reader == w.Cached {
+			reader = w.Live
+			continue
+		}
+		if d.Spec.Revision != r.Request.GetRevision() {
+			return false, nil
+		}
+		after := Status(&d, r.Request, r.Node, w.Clock.Now())
+		if compare(&d.Status, &after) == nothing {
+			return false, nil
+		}
+		before := d.DeepCopy()
+		d.Status = after
+		last = w.Status.Patch(ctx, &d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		switch {
+		case last == nil:
+			return true, nil
+		case apierrors.IsNotFound(last):
+			return false, nil
+		case !apierrors.IsConflict(last):
+			return false, fmt.Errorf("writing the status of Data %s: %w", key, last)
+		}
+		reader = w.Live
+	}
+	return false, fmt.Errorf("writing the status of Data %s: %w", key, errors.Join(errBusy, last))
+}
+
+var errBusy = errors.New("others kept changing it")

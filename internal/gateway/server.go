@@ -1,0 +1,215 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/internal/gateway/hub"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/report"
+	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
+)
+
+const (
+	// maxMessageLength is above what a report of 256 items with long messages needs.
+	maxMessageLength = 2 << 20
+	shutdownTimeout  = 10 * time.Second
+	// A connection that says nothing for pingAfter is asked whether it lives.
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
+	idleTimeout = 5 * time.Minute
+	// streamsPerConnection is many times what one runtime uses at once.
+	streamsPerConnection = 32
+)
+
+var errNotListening = errors.New("the gateway does not listen yet")
+
+// Certificates is how the gateway proves itself to runtimes.
+type Certificates interface {
+	// GetCertificate answers the certificate to serve with.
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Bundle is the certificates (PEM) that runtimes are to trust from now on.
+	Bundle() []byte
+	// Changed receives when Bundle answers another; it may be nil.
+	Changed() <-chan struct{}
+}
+
+// Options of a Server; all fields but Executor are required.
+type Options struct {
+	// Address to listen on, host:port.
+	Address      string
+	Certificates Certificates
+	// Cache has the indexes of package assignment; Live is not a cache.
+	Cache cache.Cache
+	Live  client.Reader
+	// Client creates TokenReviews and patches the status of Data.
+	Client client.Client
+	// Executor runs hooks; nil switches exec hooks off.
+	Executor Executor
+	Registry prometheus.Registerer
+	Clock    clock.WithTicker
+	Log      logr.Logger
+}
+
+// Server is the gateway as a manager's runnable.
+type Server struct {
+	options Options
+	hub     *hub.Hub
+	metrics *metrics
+	address atomic.Pointer[net.TCPAddr]
+}
+
+// New makes a server. It does not listen before Start.
+func New(o Options) (*Server, error) {
+	h := hub.New()
+	m, err := newMetrics(o.Registry, h)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{options: o, hub: h, metrics: m}, nil
+}
+
+// NeedLeaderElection says that every replica serves.
+func (s *Server) NeedLeaderElection() bool { return false }
+
+// Ready fails until the caches are filled and the gateway listens.
+func (s *Server) Ready(*http.Request) error {
+	if s.address.Load() == nil {
+		return errNotListening
+	}
+	return nil
+}
+
+// Address is where the gateway listens; nil before it does.
+func (s *Server) Address() net.Addr {
+	if a := s.address.Load(); a != nil {
+		return a
+	}
+	return nil
+}
+
+// Start serves until the context ends; then it ends the streams, so that the
+// runtimes go to another replica, and writes the reports that it has taken.
+func (s *Server) Start(ctx context.Context) error {
+	if err := follow(ctx, s.options.Cache, s.hub); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
+	if err != nil {
+		return fmt.Errorf("listening for runtimes: %w", err)
+	}
+	if address, ok := listener.Addr().(*net.TCPAddr); ok {
+		s.address.Store(address)
+	}
+	handler, stop := s.handler()
+	server := s.httpServer(handler)
+
+	var background sync.WaitGroup
+	background.Go(func() { s.announceBundles(ctx) })
+	background.Go(func() {
+		<-ctx.Done()
+		s.address.Store(nil)
+		stop()
+		bounded, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(bounded); err != nil {
+			s.options.Log.V(1).Info("cut connections that did not end in time", "error", err.Error())
+			server.Close()
+		}
+	})
+	s.options.Log.Info("listened for runtimes", "address", listener.Addr().String())
+	err = server.ServeTLS(listener, "", "")
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving runtimes: %w", err)
+	}
+	background.Wait()
+	return nil
+}
+
+// handler builds the service; the function it returns ends the streams and
+// flushes the reports.
+func (s *Server) handler() (http.Handler, func()) {
+	o := s.options
+	writer := &report.Writer{Cached: o.Cache, Live: o.Live, Status: o.Client.Status(), Clock: o.Clock}
+	service := &service{
+		cached:  o.Cache,
+		live:    o.Live,
+		hub:     s.hub,
+		reports: report.NewQueue(writer, o.Clock, o.Log, s.metrics.wrote),
+		hooks:   newHookRunner(o.Live, o.Executor),
+		bundle:  o.Certificates.Bundle,
+		limits:  newLimits(),
+		metrics: s.metrics,
+		clock:   o.Clock,
+		log:     o.Log,
+		closing: make(chan struct{}),
+	}
+	authenticator := identity.NewAuthenticator(o.Client, o.Clock, s.metrics.reviewed)
+	mux := http.NewServeMux()
+	mux.Handle(gatewayv1alpha1connect.NewGatewayServiceHandler(service,
+		connect.WithInterceptors(identity.NewInterceptor(authenticator)),
+		connect.WithReadMaxBytes(maxMessageLength),
+		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
+			o.Log.Error(fmt.Errorf("panic: %v", cause), "recovered a call", "procedure", spec.Procedure)
+			return connect.NewError(connect.CodeInternal, errors.New("the call failed in the gateway"))
+		}),
+	))
+	return mux, func() {
+		close(service.closing)
+		service.reports.Close()
+	}
+}
+
+func (s *Server) httpServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          quiet(s.options.Log),
+		TLSConfig: &tls.Config{
+			MinVersion:     tls.VersionTLS13,
+			NextProtos:     []string{"h2"},
+			GetCertificate: s.options.Certificates.GetCertificate,
+		},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streamsPerConnection,
+			SendPingTimeout:      pingAfter,
+			PingTimeout:          pingTimeout,
+			WriteByteTimeout:     pingAfter,
+		},
+	}
+}
+
+// announceBundles tells every runtime of new certificates to trust.
+func (s *Server) announceBundles(ctx context.Context) {
+	changed := s.options.Certificates.Changed()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			s.hub.WakeAll()
+		}
+	}
+}

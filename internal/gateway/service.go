@@ -1,0 +1,144 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/gateway/hub"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/report"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
+)
+
+var (
+	errNoCaller  = errors.New("the call carries no identity")
+	errOtherPod  = errors.New("the token is of an earlier pod of this name")
+	errNotYours  = errors.New("this Data is another pod's")
+	errDataGone  = errors.New("the Data is gone")
+	errTooMany   = errors.New("too many calls; slow down")
+	errShutdown  = errors.New("the gateway is shutting down; connect again")
+	errReconnect = errors.New("the stream has reached its age; connect again")
+	errReplaced  = errors.New("a newer stream of the pod took this one's place")
+)
+
+// service answers the calls.
+type service struct {
+	cached  client.Reader
+	live    client.Reader
+	hub     *hub.Hub
+	reports *report.Queue
+	hooks   *hookRunner
+	bundle  func() []byte
+	limits  *limits
+	metrics *metrics
+	clock   clock.WithTicker
+	log     logr.Logger
+	// closing is closed when the gateway shuts down.
+	closing chan struct{}
+}
+
+var _ gatewayv1alpha1connect.GatewayServiceHandler = (*service)(nil)
+
+// caller is who calls, unless the pod has been replaced by another of its name.
+func (s *service) caller(ctx context.Context) (identity.Pod, error) {
+	caller, ok := identity.From(ctx)
+	if !ok {
+		return caller, connect.NewError(connect.CodeUnauthenticated, errNoCaller)
+	}
+	var p corev1.Pod
+	err := s.cached.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}, &p)
+	if err == nil && p.UID != caller.UID {
+		// The cache may still hold the pod before this one.
+		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}, &p)
+		if err == nil && p.UID != caller.UID {
+			return caller, connect.NewError(connect.CodeUnauthenticated, errOtherPod)
+		}
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return caller, connect.NewError(connect.CodeUnavailable, fmt.Errorf("reading the pod: %w", err))
+	}
+	return caller, nil
+}
+
+// data reads a Data of the caller's by name.
+func (s *service) data(ctx context.Context, reader client.Reader, caller identity.Pod, name string) (*v1alpha1.Data, error) {
+	var d v1alpha1.Data
+	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
+	if apierrors.IsNotFound(err) && reader != s.live {
+		// Another replica may have told the runtime of it first.
+		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, connect.NewError(connect.CodeNotFound, errDataGone)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("reading the Data: %w", err))
+	case err != nil:
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("reading the Data: %w", err))
+	case assignment.PodUID(&d) != caller.UID:
+		return nil, connect.NewError(connect.CodePermissionDenied, errNotYours)
+	}
+	return &d, nil
+}
+
+// Report takes a report.
+func (s *service) Report(ctx context.Context, request *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+	response, err := s.report(ctx, request.Msg)
+	s.metrics.reports.WithLabelValues(outcome(err)).Inc()
+	return response, err
+}
+
+func (s *service) report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+	caller, err := s.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !s.limits.report(caller.UID) {
+		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
+	}
+	d, err := s.data(ctx, s.cached, caller, r.GetData())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.reports.Submit(ctx, client.ObjectKeyFromObject(d), report.Report{Request: r, Node: caller.Node}); err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	return connect.NewResponse(&gatewayv1alpha1.ReportResponse{}), nil
+}
+
+// RunHook runs a declared exec hook.
+func (s *service) RunHook(ctx context.Context, request *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
+	caller, err := s.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !s.limits.hook(caller.UID) {
+		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
+	}
+	// Live: what is run must be what is declared now.
+	d, err := s.data(ctx, s.live, caller, request.Msg.GetData())
+	if err != nil {
+		return nil, err
+	}
+	response, err := s.hooks.run(ctx, d, caller, request.Msg)
+	s.metrics.hooks.WithLabelValues(hookOutcome(response, err)).Inc()
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(response), nil
+}

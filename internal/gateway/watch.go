@@ -1,0 +1,77 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+const (
+	// repeatAfter is how long a stream is silent at most. A repeated state
+	// costs little, and heals whatever kept a change from being noticed.
+	repeatAfter = 5 * time.Minute
+	// maxStreamAge makes a runtime prove itself again and spreads runtimes
+	// over the replicas that have come since.
+	maxStreamAge = 40 * time.Minute
+)
+
+// Watch streams the caller's desired state until one of both ends goes away.
+func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+	caller, err := s.caller(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.limits.watch(caller.UID) {
+		return connect.NewError(connect.CodeResourceExhausted, errTooMany)
+	}
+	// Before the first read: a change between the two must wake the stream.
+	subscription := s.hub.Subscribe(caller.Namespace, caller.UID)
+	defer subscription.Close()
+	s.log.V(1).Info("opened a stream", "namespace", caller.Namespace, "pod", caller.Name,
+		"node", caller.Node, "version", request.Msg.GetRuntimeVersion())
+
+	want := newDesires(s.cached, s.live, s.bundle, caller, request.Msg.GetDatasets())
+	repeat := s.clock.NewTicker(spread(repeatAfter))
+	defer repeat.Stop()
+	age := s.clock.NewTimer(spread(maxStreamAge))
+	defer age.Stop()
+	var sent *gatewayv1alpha1.WatchResponse
+	for {
+		now, err := want.now(ctx)
+		if err != nil {
+			return connect.NewError(connect.CodeUnavailable, err)
+		}
+		if sent == nil || !proto.Equal(sent, now) {
+			if err := stream.Send(now); err != nil {
+				return err
+			}
+			sent = now
+		}
+		select {
+		case <-subscription.Woken():
+		case <-repeat.C():
+			sent = nil
+		case <-subscription.Ended():
+			return connect.NewError(connect.CodeAborted, errReplaced)
+		case <-age.C():
+			return connect.NewError(connect.CodeUnavailable, errReconnect)
+		case <-s.closing:
+			return connect.NewError(connect.CodeUnavailable, errShutdown)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// spread keeps thousands of streams that opened together from acting together.
+func spread(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2)
+}
