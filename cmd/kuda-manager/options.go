@@ -1,0 +1,91 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kuda-io/kuda/internal/manager"
+)
+
+// options are the flags.
+type options struct {
+	manager manager.Options
+
+	namespace    string
+	caDir        string
+	caSecret     string
+	gatewayNames []string
+	rotateCA     bool
+
+	logLevel int
+}
+
+// group is a named set of flags; --help shows one after the other.
+type group struct {
+	name  string
+	flags *pflag.FlagSet
+}
+
+// groups binds the flags to the options.
+func (o *options) groups() []group {
+	gateway := pflag.NewFlagSet("gateway", pflag.ContinueOnError)
+	gateway.StringVar(&o.manager.GatewayAddress, "gateway-address", ":8443", "where runtimes connect (TLS 1.3, HTTP/2)")
+	gateway.StringSliceVar(&o.gatewayNames, "gateway-names", nil,
+		"names in the gateway's certificate: every host that runtimes are told to connect to (default kuda-gateway.<namespace>.svc and its longer and shorter forms)")
+	gateway.BoolVar(&o.manager.ExecHooks, "exec-hooks", true,
+		"run the exec hooks that DataSets declare; when this is false the manager does not need the right to create pods/exec")
+
+	trust := pflag.NewFlagSet("trust", pflag.ContinueOnError)
+	trust.StringVar(&o.caDir, "ca-dir", "/var/run/kuda/ca", "where the Secret with the certificate authority is mounted")
+	trust.StringVar(&o.caSecret, "ca-secret", "kuda-ca", "name of that Secret; the leader adds the next authority to it in time")
+	trust.BoolVar(&o.rotateCA, "rotate-ca", true, "rotate the certificate authority; switch off where something else fills the Secret")
+
+	control := pflag.NewFlagSet("controllers", pflag.ContinueOnError)
+	control.BoolVar(&o.manager.LeaderElection, "leader-elect", true, "run the controllers on one replica at a time; the gateway runs on all")
+	control.StringVar(&o.namespace, "namespace", "kuda-system", "the namespace that the manager runs in: of its Lease and of the Secret")
+	control.IntVar(&o.manager.Concurrency, "concurrency", 8, "how many DataSets, and how many Data, are worked on at once")
+
+	watch := pflag.NewFlagSet("observation", pflag.ContinueOnError)
+	watch.StringVar(&o.manager.HealthAddress, "health-address", ":8081", "where /healthz and /readyz answer; 0 switches them off")
+	watch.StringVar(&o.manager.MetricsAddress, "metrics-address", ":8080", "where /metrics answers; 0 switches it off")
+	watch.StringVar(&o.manager.PprofAddress, "pprof-address", "0", "where /debug/pprof answers; 0 switches it off")
+	watch.IntVar(&o.logLevel, "log-level", 0, "0: what an operator acts on, 1: decisions too, 2: everything")
+
+	return []group{{"Gateway", gateway}, {"Trust", trust}, {"Controllers", control}, {"Observation", watch}}
+}
+
+// complete fills in what depends on other flags, and refuses what makes no sense.
+func (o *options) complete() error {
+	switch {
+	case o.namespace == "":
+		return errors.New("--namespace: name the namespace that the manager runs in")
+	case o.manager.Concurrency < 1:
+		return fmt.Errorf("--concurrency: must be at least 1, not %d", o.manager.Concurrency)
+	case o.caDir == "":
+		return errors.New("--ca-dir: name the directory with the certificate authority")
+	case o.rotateCA && o.caSecret == "":
+		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
+	}
+	o.manager.LeaderNamespace = o.namespace
+	if len(o.gatewayNames) == 0 {
+		service := "kuda-gateway." + o.namespace
+		o.gatewayNames = []string{service + ".svc", service + ".svc.cluster.local", service, "kuda-gateway"}
+	}
+	return nil
+}
+
+// usage is the text of --help.
+func usage(groups []group) string {
+	var b strings.Builder
+	b.WriteString("Usage:\n  kuda-manager [flags]\n  kuda-manager create-ca [flags]\n")
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s flags:\n%s", g.name, g.flags.FlagUsagesWrapped(100))
+	}
+	return b.String()
+}

@@ -1,0 +1,99 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manager
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+)
+
+const collectTimeout = 5 * time.Second
+
+// collector counts what the cache holds when it is asked, so that no count can
+// drift from what is.
+type collector struct {
+	reader   client.Reader
+	dataSets *prometheus.Desc
+	datas    *prometheus.Desc
+	lacking  *prometheus.Desc
+}
+
+func newCollector(reader client.Reader) *collector {
+	return &collector{
+		reader: reader,
+		dataSets: prometheus.NewDesc("kuda_datasets", "DataSets, by the reason of their condition Ready.",
+			[]string{"reason"}, nil),
+		datas: prometheus.NewDesc("kuda_datas", "Data (pods of a DataSet), by phase: success, failed, downloading or waiting.",
+			[]string{"phase"}, nil),
+		lacking: prometheus.NewDesc("kuda_uninjected_pods", "Running pods that match a DataSet and lack the runtime; a pod of two DataSets counts twice.",
+			nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- c.dataSets
+	descriptions <- c.datas
+	descriptions <- c.lacking
+}
+
+// Collect implements prometheus.Collector. While the cache does not answer,
+// there are no samples.
+func (c *collector) Collect(samples chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
+	defer cancel()
+	var sets v1alpha1.DataSetList
+	var datas v1alpha1.DataList
+	if c.reader.List(ctx, &sets, client.UnsafeDisableDeepCopy) != nil || c.reader.List(ctx, &datas, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	reasons := map[string]int{}
+	uninjected := 0
+	for i := range sets.Items {
+		reasons[readyReason(sets.Items[i].Status.Conditions)]++
+		uninjected += int(sets.Items[i].Status.UninjectedReplicas)
+	}
+	phases := map[v1alpha1.DataPhase]int{v1alpha1.DataSuccess: 0, v1alpha1.DataFailed: 0, v1alpha1.DataDownloading: 0, v1alpha1.DataWaiting: 0}
+	for i := range datas.Items {
+		phases[phase(&datas.Items[i])]++
+	}
+	for reason, n := range reasons {
+		samples <- prometheus.MustNewConstMetric(c.dataSets, prometheus.GaugeValue, float64(n), reason)
+	}
+	for p, n := range phases {
+		samples <- prometheus.MustNewConstMetric(c.datas, prometheus.GaugeValue, float64(n), string(p))
+	}
+	samples <- prometheus.MustNewConstMetric(c.lacking, prometheus.GaugeValue, float64(uninjected))
+}
+
+func readyReason(conditions []metav1.Condition) string {
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
+	}
+	return "Unknown"
+}
+
+// phase is the phase of a pod's Data as a whole.
+func phase(d *v1alpha1.Data) v1alpha1.DataPhase {
+	switch {
+	case assignment.Delivered(d):
+		return v1alpha1.DataSuccess
+	case !assignment.Current(d):
+		return v1alpha1.DataWaiting
+	case d.Status.Failed > 0:
+		return v1alpha1.DataFailed
+	case d.Status.Downloading > 0 || d.Status.Success > 0:
+		return v1alpha1.DataDownloading
+	default:
+		return v1alpha1.DataWaiting
+	}
+}

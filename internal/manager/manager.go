@@ -1,0 +1,185 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manager
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/data"
+	"github.com/kuda-io/kuda/internal/controller/dataset"
+	"github.com/kuda-io/kuda/internal/gateway"
+	"github.com/kuda-io/kuda/internal/gateway/hook"
+)
+
+// leaseName is the Lease that the leader holds.
+const leaseName = "kuda-manager"
+
+// Options of a manager.
+type Options struct {
+	// GatewayAddress, HealthAddress, MetricsAddress and PprofAddress are where
+	// to listen, host:port; "0" switches the last three off.
+	GatewayAddress string
+	HealthAddress  string
+	MetricsAddress string
+	PprofAddress   string
+
+	// LeaderElection lets several replicas run; LeaderNamespace is where their
+	// Lease is, empty: the own namespace.
+	LeaderElection  bool
+	LeaderNamespace string
+
+	// ExecHooks lets the gateway run declared exec hooks.
+	ExecHooks bool
+
+	// Concurrency is how many DataSets, and how many Data, are worked on at once.
+	Concurrency int
+
+	// Certificates prove the gateway.
+	Certificates gateway.Certificates
+	// Registry takes the metrics.
+	Registry prometheus.Registerer
+	Log      logr.Logger
+}
+
+// Manager is kuda-manager, ready to start.
+type Manager struct {
+	ctrl.Manager
+	// Direct writes without a cache behind it, so that writing a kind of object
+	// never leads to watching it. It is the one to use for a Secret.
+	Direct  client.Client
+	gateway *gateway.Server
+}
+
+// GatewayAddress is where the gateway listens, host:port; empty before it does.
+func (m *Manager) GatewayAddress() string {
+	if address := m.gateway.Address(); address != nil {
+		return address.String()
+	}
+	return ""
+}
+
+// New puts a manager together. It reads the API server's list of resources,
+// and starts nothing.
+func New(cfg *rest.Config, o Options) (*Manager, error) {
+	cfg = unthrottled(cfg)
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	cacheOptions, err := cacheOptions()
+	if err != nil {
+		return nil, err
+	}
+	graceful := 30 * time.Second
+	yes := true
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        o.Log,
+		Cache:                         cacheOptions,
+		Client:                        client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
+		LeaderElection:                o.LeaderElection,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       o.LeaderNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		HealthProbeBindAddress:        o.HealthAddress,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		PprofBindAddress:              o.PprofAddress,
+		GracefulShutdownTimeout:       &graceful,
+		Controller:                    config.Controller{SkipNameValidation: &yes},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	if err := assignment.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	if err := addControllers(mgr, o); err != nil {
+		return nil, err
+	}
+	// The gateway has it too: the controllers' reads wait until the cache shows
+	// what they wrote, and are not to wait for every report.
+	direct, err := client.New(cfg, client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return nil, fmt.Errorf("making the gateway's client: %w", err)
+	}
+	server, err := addGateway(mgr, cfg, direct, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Manager{Manager: mgr, Direct: direct, gateway: server}, nil
+}
+
+func addControllers(mgr ctrl.Manager, o Options) error {
+	if err := o.Registry.Register(newCollector(mgr.GetCache())); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	sets := dataset.New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuda-dataset-controller"))
+	if err := sets.Setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("adding the DataSet controller: %w", err)
+	}
+	datas := data.New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuda-data-controller"), clock.RealClock{})
+	if err := datas.Setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("adding the Data controller: %w", err)
+	}
+	return nil
+}
+
+func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Options) (*gateway.Server, error) {
+	var executor gateway.Executor
+	if o.ExecHooks {
+		var err error
+		if executor, err = hook.NewExecutor(cfg); err != nil {
+			return nil, err
+		}
+	}
+	server, err := gateway.New(gateway.Options{
+		Address:      o.GatewayAddress,
+		Certificates: o.Certificates,
+		Cache:        mgr.GetCache(),
+		Live:         mgr.GetAPIReader(),
+		Client:       direct,
+		Executor:     executor,
+		Registry:     o.Registry,
+		Clock:        clock.RealClock{},
+		Log:          o.Log.WithName("gateway"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(server); err != nil {
+		return nil, fmt.Errorf("adding the gateway: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("adding the liveness probe: %w", err)
+	}
+	// The gateway listens only after the caches have filled.
+	if err := mgr.AddReadyzCheck("gateway", server.Ready); err != nil {
+		return nil, fmt.Errorf("adding the readiness probe: %w", err)
+	}
+	return server, nil
+}
+
+// unthrottled leaves pacing to the API server's priority and fairness, which
+// knows the load; a client's own limit only makes a large rollout slow.
+func unthrottled(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS, cfg.Burst, cfg.RateLimiter = -1, 0, nil
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "kuda-manager"
+	}
+	return cfg
+}
