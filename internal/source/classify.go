@@ -62,7 +62,7 @@ func netClass(err error) error {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return ErrMisconfigured
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return ErrMisconfigured
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {

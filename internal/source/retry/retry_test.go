@@ -1,0 +1,207 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package retry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// script is a source whose calls fail as a test says.
+type script struct {
+	listings []listing
+	bodies   []body
+	opened   []int64 // offsets
+}
+
+type listing struct {
+	paths []string
+	err   error
+}
+
+type body struct {
+	text  string
+	err   error // after text
+	stall bool
+}
+
+func (s *script) Identity() string { return "script" }
+func (s *script) Close() error     { return nil }
+
+func (s *script) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		l := s.listings[0]
+		s.listings = s.listings[1:]
+		for _, p := range l.paths {
+			if !yield(source.Entry{Path: p}, nil) {
+				return
+			}
+		}
+		if l.err != nil {
+			yield(source.Entry{}, l.err)
+		}
+	}
+}
+
+func (s *script) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	s.opened = append(s.opened, offset)
+	b := s.bodies[0]
+	s.bodies = s.bodies[1:]
+	if b.text == "" && !b.stall {
+		return nil, b.err
+	}
+	tail := io.Reader(failing{ctx, b})
+	if b.err == nil && !b.stall {
+		tail = strings.NewReader("")
+	}
+	return io.NopCloser(io.MultiReader(strings.NewReader(b.text), tail)), nil
+}
+
+type failing struct {
+	ctx context.Context
+	b   body
+}
+
+func (f failing) Read([]byte) (int, error) {
+	if f.b.stall {
+		<-f.ctx.Done()
+		return 0, source.Wrap(f.ctx, "reading", f.ctx.Err())
+	}
+	return 0, f.b.err
+}
+
+var (
+	errTemporary = &source.Error{Op: "testing", Class: source.ErrTemporary}
+	errDenied    = &source.Error{Op: "testing", Class: source.ErrDenied}
+	entry        = source.Entry{Key: "k", Size: 6, Identity: `"1"`}
+)
+
+func readAll(s source.Source, e source.Entry) (string, error) {
+	body, err := s.Open(context.Background(), e, 0, e.Size)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	return string(text), err
+}
+
+func TestACutBodyGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{bodies: []body{{err: errTemporary}, {text: "ab", err: errTemporary}, {text: "cd", err: errTemporary}, {text: "ef"}}}
+		text, err := readAll(New(s, Policy{Attempts: 2}), entry)
+		if err != nil || text != "abcdef" {
+			t.Errorf("got %q, %v", text, err)
+		}
+		if want := []int64{0, 0, 2, 4}; len(s.opened) != 4 || s.opened[3] != want[3] || s.opened[2] != want[2] {
+			t.Errorf("opened at %v, want %v", s.opened, want)
+		}
+	})
+}
+
+func TestABodyOfAWeakIdentityIsNeverJoined(t *testing.T) {
+	s := &script{bodies: []body{{text: "ab", err: errTemporary}, {text: "cdef"}}}
+	weak := entry
+	weak.Identity = `W/"1"`
+	if _, err := readAll(New(s, Policy{}), weak); !errors.Is(err, source.ErrTemporary) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPermanentErrorsAreNotRetried(t *testing.T) {
+	s := &script{bodies: []body{{err: errDenied}}}
+	if _, err := readAll(New(s, Policy{}), entry); !errors.Is(err, source.ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{bodies: make([]body, 10)}
+		for i := range s.bodies {
+			s.bodies[i].err = errTemporary
+		}
+		if _, err := readAll(New(s, Policy{Attempts: 3}), entry); !errors.Is(err, source.ErrTemporary) || len(s.opened) != 3 {
+			t.Errorf("got %v after %d attempts", err, len(s.opened))
+		}
+	})
+}
+
+func TestAStalledBodyIsCutAndResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{bodies: []body{{text: "abc", stall: true}, {text: "def"}}}
+		started := time.Now()
+		text, err := readAll(New(s, Policy{Stall: 5 * time.Second}), entry)
+		if err != nil || text != "abcdef" {
+			t.Errorf("got %q, %v", text, err)
+		}
+		if waited := time.Since(started); waited < 5*time.Second || waited > 6*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestASourceThatStallsForeverIsUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{bodies: []body{{stall: true}, {stall: true}}}
+		if _, err := readAll(New(s, Policy{Attempts: 2}), entry); !errors.Is(err, source.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestASourceIsNotAskedBeforeItsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttled := &source.Error{Op: "testing", Class: source.ErrThrottled, RetryAfter: 20 * time.Second}
+		s := &script{bodies: []body{{err: throttled}, {text: "abcdef"}}}
+		started := time.Now()
+		if _, err := readAll(New(s, Policy{}), entry); err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(started); waited < 20*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func names(s source.Source) (got []string, err error) {
+	for e, err := range s.List(context.Background(), "") {
+		if err != nil {
+			return got, err
+		}
+		got = append(got, e.Path)
+	}
+	return got, nil
+}
+
+func TestAListingThatBreaksOffGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{listings: []listing{{err: errTemporary}, {paths: []string{"a", "b"}, err: errTemporary}, {paths: []string{"a", "b", "c"}}}}
+		got, err := names(New(s, Policy{}))
+		if err != nil || strings.Join(got, "") != "abc" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+func TestTwoListingsAreNeverJoined(t *testing.T) {
+	for name, second := range map[string][]string{"other": {"a", "x", "c"}, "shorter": {"a"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{listings: []listing{{paths: []string{"a", "b"}, err: errTemporary}, {paths: second}}}
+				if _, err := names(New(s, Policy{})); !errors.Is(err, source.ErrChanged) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}

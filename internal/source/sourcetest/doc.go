@@ -1,0 +1,8 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sourcetest holds what tests of sources share: the contract suite that
+// every driver passes against a real server, a proxy that breaks connections,
+// and an HTTP server of files whose manners can be made worse. Only tests
+// import it.
+package sourcetest
