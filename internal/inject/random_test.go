@@ -26,7 +26,7 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: fmt.Sprintf("volume-%d", i)})
 	}
 	if r.IntN(2) == 0 {
-		p.Annotations = map[string]string{"a/b~c": "d"}
+		p.Annotations = map[string]string{"example.com/b": "d"}
 	}
 	if r.IntN(4) == 0 {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}

@@ -19,6 +19,11 @@ import (
 // tokenLifetime of the projected token; the kubelet renews it at four fifths.
 const tokenLifetime int64 = 3600
 
+// apiTokenDir is where the API server mounts the service account's own token into
+// every container that mounts nothing there. The runtime mounts its own token,
+// which the Kubernetes API does not accept, so that it has no rights there.
+const apiTokenDir = "/var/run/secrets/kubernetes.io/serviceaccount"
+
 // mounts are the names of what the sources of the DataSets refer to, sorted.
 type mounts struct {
 	secrets, configMaps []string
@@ -110,6 +115,7 @@ func (p plan) sidecarMounts() []corev1.VolumeMount {
 	mounts := []corev1.VolumeMount{
 		{Name: sidecar.VolumeStore, MountPath: sidecar.StoreRoot},
 		{Name: sidecar.VolumeToken, MountPath: sidecar.TokenDir, ReadOnly: true},
+		{Name: sidecar.VolumeToken, MountPath: apiTokenDir, ReadOnly: true},
 	}
 	for _, name := range p.mounts.secrets {
 		mounts = append(mounts, corev1.VolumeMount{

@@ -70,6 +70,11 @@ func TestAReplicaIsInjectedInEveryKindOfNamespace(t *testing.T) {
 			if mounted != 1 {
 				t.Errorf("the application has %d mounts of its view: %v", mounted, app.VolumeMounts)
 			}
+			for _, m := range pod.Spec.InitContainers[0].VolumeMounts {
+				if strings.HasPrefix(m.Name, "kube-api-access") {
+					t.Errorf("the runtime has a token for the Kubernetes API: %v", m)
+				}
+			}
 			other := replica(ns)
 			other.Labels = map[string]string{"app": "other"}
 			if err := admin.Create(t.Context(), other); err != nil || len(other.Spec.InitContainers) != 0 {

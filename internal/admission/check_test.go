@@ -1,0 +1,112 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+func dataSet(change ...func(*v1alpha1.DataSetSpec)) *v1alpha1.DataSet {
+	ds := &v1alpha1.DataSet{Spec: v1alpha1.DataSetSpec{
+		WorkloadSelector: map[string]string{"app": "search"},
+		Template: v1alpha1.DataTemplateSpec{
+			DataItems: []v1alpha1.DataItem{
+				{Namespace: "default", Name: "weights", RemotePath: "w", LocalPath: "model/weights", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO},
+				{Namespace: "default", Name: "vocab", RemotePath: "v", LocalPath: "/model/vocab/", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO},
+			},
+			DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{
+				Endpoint: "https://minio:9000", Bucket: "models", SecretRef: &v1alpha1.SecretReference{Name: "reader"},
+			}},
+		},
+	}}
+	for _, c := range change {
+		c(&ds.Spec)
+	}
+	return ds
+}
+
+func item(change func(*v1alpha1.DataItem)) func(*v1alpha1.DataSetSpec) {
+	return func(s *v1alpha1.DataSetSpec) { change(&s.Template.DataItems[1]) }
+}
+
+func at(local string) func(*v1alpha1.DataSetSpec) {
+	return item(func(i *v1alpha1.DataItem) { i.LocalPath = local })
+}
+
+func hook(get corev1.HTTPGetAction) func(*v1alpha1.DataSetSpec) {
+	return item(func(i *v1alpha1.DataItem) {
+		i.Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{HTTPGet: &get}}
+	})
+}
+
+func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.DataSetSpec)
+		want   string
+	}{
+		"one place for two items":       {at("model//weights/"), "dataItems[1].localPath: Invalid value: \"model//weights/\": is the same place as spec.template.dataItems[0].localPath"},
+		"an item inside another":        {at("/model/weights/extra"), "dataItems[1].localPath: Invalid value: \"/model/weights/extra\": lies inside spec.template.dataItems[0].localPath"},
+		"an item around another":        {at("model"), "dataItems[0].localPath: Invalid value: \"model/weights\": lies inside spec.template.dataItems[1].localPath"},
+		"a segment that no disk takes":  {at(strings.Repeat("x", 256)), "at most 255 bytes"},
+		"a pattern that does not parse": {item(func(i *v1alpha1.DataItem) { i.Include = []string{"ok/*", "[a-"} }), "dataItems[1].include[1]: Invalid value"},
+		"an absolute pattern":           {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{"/x"} }), "dataItems[1].exclude[0]: Invalid value"},
+		"an empty pattern":              {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{""} }), "dataItems[1].exclude[0]: Required value"},
+		"a container's impossible name": {item(func(i *v1alpha1.DataItem) { i.Container = "My_App" }), "dataItems[1].container"},
+		"a port out of range":           {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(0)}), "postDownload.httpGet.port"},
+		"a relative hook path":          {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(80), Path: "reload"}), "postDownload.httpGet.path"},
+		"an unknown scheme":             {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(80), Scheme: "FTP"}), "postDownload.httpGet.scheme"},
+		"a label that none can have":    {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"a b": "c"} }, "spec.workloadSelector"},
+		"a Secret that none can be":     {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "../x" }, "dataSources.minio.secretRef.name"},
+		"a ConfigMap that none can be":  {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.CARef = &v1alpha1.CAReference{Name: "X"} }, "dataSources.minio.caRef.name"},
+		"a key that none can be": {func(s *v1alpha1.DataSetSpec) {
+			s.Template.DataSources.MinIO.CARef = &v1alpha1.CAReference{Name: "x", Key: "y/z"}
+		}, "dataSources.minio.caRef.key"},
+		"a namenode without a port": {func(s *v1alpha1.DataSetSpec) {
+			s.Template.DataSources.HDFS = &v1alpha1.HDFSDataSource{Addresses: []string{"namenode"}}
+		}, "dataSources.hdfs.addresses[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := checkDataSet(dataSet(c.change))
+			if len(errs) != 1 || !strings.Contains(errs[0].Error(), c.want) {
+				t.Errorf("got %v; want %s", errs, c.want)
+			}
+		})
+	}
+}
+
+func TestAGoodDataSetIsAccepted(t *testing.T) {
+	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2", "sorted between": "model/weights-old", "another root": "x"} {
+		if errs := checkDataSet(dataSet(at(local))); len(errs) != 0 {
+			t.Errorf("%s: %v", name, errs)
+		}
+	}
+}
+
+func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		last, next *v1alpha1.DataSet
+		want       string
+	}{
+		"nothing":           {dataSet(), dataSet(), ""},
+		"a new DataSet":     {nil, dataSet(), ""},
+		"plain credentials": {nil, dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }), "minio.endpoint: the credentials"},
+		"another path":      {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })), "dataItems[1]: remotePath changed"},
+		"another bucket":    {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Bucket = "b" }), "dataItems[0]: its data source changed"},
+		"another Secret":    {dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
+		"another version":   {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath, i.Version = "other", "2" })), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := warnDataSet(c.last, c.next)
+			if len(got) != 0 && c.want == "" || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
+				t.Errorf("got %q; want %q", got, c.want)
+			}
+		})
+	}
+}
