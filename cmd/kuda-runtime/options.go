@@ -65,6 +65,7 @@ With "fetch" it delivers once, without Kubernetes.`,
 		o.addGateway(flags)
 		o.addStore(flags)
 	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.AddCommand(run, fetchcmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
