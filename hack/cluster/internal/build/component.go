@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/process"
 )
 
 // component is one Go module of hack/cluster/build and what is made of it.
@@ -118,7 +119,7 @@ func (c component) compile(ctx context.Context, source, out string) error {
 
 func runGo(ctx context.Context, dir string, args ...string) error {
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := process.Helper(ctx, "go", args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = dir, goEnvironment(), &stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go %s in %s: %w: %s", args[0], dir, err, lastLines(stderr.String(), 10))

@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/process"
 )
 
 const nginxSite = `server {
@@ -81,7 +82,7 @@ func NginxRootfs(ctx context.Context, path string) error {
 	}
 	defer out.Close()
 	args := append([]string{"--quiet", "--format=tar"}, rootfsFlags...)
-	cmd := exec.CommandContext(ctx, "mmdebstrap", append(append(args, release, "-"), sources...)...)
+	cmd := process.Helper(ctx, "mmdebstrap", append(append(args, release, "-"), sources...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

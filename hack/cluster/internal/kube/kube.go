@@ -73,6 +73,7 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // NodeStatus is what the API server says of one node.
 type NodeStatus struct {
+	// Ready says that pods can be scheduled to it as well.
 	Ready bool
 	// Heartbeat is when the kubelet last reported its status.
 	Heartbeat time.Time
@@ -91,6 +92,11 @@ func (c *Client) Nodes(ctx context.Context) (map[string]NodeStatus, error) {
 			Metadata struct {
 				Name string `json:"name"`
 			} `json:"metadata"`
+			Spec struct {
+				Taints []struct {
+					Key string `json:"key"`
+				} `json:"taints"`
+			} `json:"spec"`
 			Status struct {
 				Conditions []struct {
 					Type      string    `json:"type"`
@@ -113,6 +119,12 @@ func (c *Client) Nodes(ctx context.Context) (map[string]NodeStatus, error) {
 				if !s.Ready {
 					s.Reason = condition.Message
 				}
+			}
+		}
+		// The controllers take a while to see that a node is ready, or is not.
+		for _, taint := range item.Spec.Taints {
+			if s.Ready && (taint.Key == "node.kubernetes.io/not-ready" || taint.Key == "node.kubernetes.io/unreachable") {
+				s.Ready, s.Reason = false, "it still has the taint "+taint.Key
 			}
 		}
 		nodes[item.Metadata.Name] = s

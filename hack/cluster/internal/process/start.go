@@ -29,7 +29,7 @@ type Spec struct {
 func Environment(binDir string, more ...string) []string {
 	return append([]string{
 		"PATH=" + binDir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root",
+		"HOME=/",
 		"LANG=C.UTF-8",
 	}, more...)
 }
