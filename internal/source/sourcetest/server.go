@@ -92,10 +92,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if hook != nil && hook(w, r) {
 		return
 	}
-	if dir, isIndex := strings.CutSuffix(path, "SHA256SUMS"); isIndex && !ok {
+	dir, isIndex := strings.CutSuffix(path, "SHA256SUMS")
+	if isIndex && !ok {
 		content = s.index(dir)
 		ok = len(content) > 0
-		path = ""
 	}
 	if !ok {
 		http.NotFound(w, r)
@@ -119,7 +119,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		http.ServeContent(out, r, "", time.Time{}, bytes.NewReader(content))
 	}
-	if path != "" && r.Method == http.MethodGet {
+	if !isIndex && r.Method == http.MethodGet {
 		s.mu.Lock()
 		s.bodies[path]++
 		s.bytes += out.n

@@ -1,0 +1,302 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+)
+
+func open(t *testing.T, o Options) *Store {
+	t.Helper()
+	if o.Root == "" {
+		o.Root = t.TempDir()
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func key(version string) Key { return Key{Source: "test", Path: "path", Version: version} }
+
+// writer acquires the right to write a snapshot.
+func writer(t *testing.T, s *Store, k Key) *Writer {
+	t.Helper()
+	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("somebody else writes") })
+	if err != nil || l != nil {
+		t.Fatalf("acquiring: %v, %v", l, err)
+	}
+	return w
+}
+
+// put writes a complete file into the staging directory.
+func put(t *testing.T, w *Writer, name, content string) Entry {
+	t.Helper()
+	if err := w.Root().MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Root().WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	info, err := w.Root().Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := digest.Reader(strings.NewReader(content), digest.XXH3, make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Entry{Path: name, Size: int64(len(content)), Mode: 0o644, Digest: sum, Identity: `"` + sum + `"`, Modified: info.ModTime().UnixNano()}
+	if err := w.Done(e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// add makes a complete snapshot of one file.
+func add(t *testing.T, s *Store, k Key, content string) *Lease {
+	t.Helper()
+	w := writer(t, s, k)
+	e := put(t, w, "dir/file", content)
+	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: e.Size, Digest: e.Digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestACommittedSnapshotIsLeasedAsItWasWritten(t *testing.T) {
+	s := open(t, Options{})
+	committed := add(t, s, key("1"), "content")
+	leased, w, err := s.Acquire(t.Context(), key("1"), func() {})
+	if err != nil || w != nil {
+		t.Fatal(err)
+	}
+	defer leased.Close()
+	if diff := cmp.Diff(committed.Manifest(), leased.Manifest()); diff != "" {
+		t.Errorf("(-committed +leased):\n%s", diff)
+	}
+	if content, err := os.ReadFile(filepath.Join(leased.Dir(), "dir/file")); err != nil || string(content) != "content" {
+		t.Errorf("got %q, %v", content, err)
+	}
+}
+
+func TestAnUnfinishedSnapshotIsNotThere(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	put(t, w, "f", "x")
+	if _, err := s.Lease(key("1").ID()); !errors.Is(err, ErrNotStored) {
+		t.Errorf("got %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lease(key("1").ID()); !errors.Is(err, ErrNotStored) {
+		t.Errorf("after closing got %v", err)
+	}
+}
+
+func TestKeysThatDifferHaveOtherSnapshots(t *testing.T) {
+	mode := fs.FileMode(0o755)
+	base := Key{Source: "s", Path: "p", Version: "v"}
+	keys := []Key{base, {Source: "sp", Version: "v"}, {Source: "s", Path: "p", Version: "v", Mode: &mode},
+		{Source: "s", Path: "p", Version: "v", Include: []string{"a"}}, {Source: "s", Path: "p", Version: "v", Exclude: []string{"a"}},
+		{Source: "s", Path: "p", Version: "v", Digest: "sha256:0"}}
+	seen := map[ID]bool{}
+	for _, k := range keys {
+		if seen[k.ID()] || !k.ID().Valid() {
+			t.Errorf("%+v has the ID %s", k, k.ID())
+		}
+		seen[k.ID()] = true
+	}
+}
+
+func TestAWaiterWhoseContextEndsDoesNotKeepTheLock(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, _, err := s.Acquire(ctx, key("1"), cancel); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, w, err := s.Acquire(t.Context(), key("1"), func() {})
+	if err != nil || w == nil {
+		t.Fatal(err)
+	}
+	if err := w.Discard(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsStagedSurvivesAndStraysDoNot(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	done := put(t, w, "dir/done", "done")
+	if err := w.Begin("large", 20<<20, "id"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Root().WriteFile("large", make([]byte, 20<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Block("large", 1, digest.Sum{1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Root().MkdirAll("stray", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Root().WriteFile("stray/file", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s, key("1"))
+	defer w.Discard() //nolint:errcheck // the end of the test
+	if got := w.Staged("dir/done"); got == nil || got.Entry == nil || *got.Entry != done {
+		t.Errorf("got %+v", got)
+	}
+	if got := w.Staged("large"); got == nil || got.Identity != "id" || len(got.Blocks) != 1 || got.Blocks[1] != (digest.Sum{1}) {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := w.Root().Stat("stray"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the stray file: %v", err)
+	}
+}
+
+func TestATornJournalIsUsedUpToTheTear(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	put(t, w, "one", "1")
+	put(t, w, "two", "2")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(s.partialDir(key("1").ID()), journalName)
+	info, err := os.Stat(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(journal, info.Size()-5); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s, key("1"))
+	if w.Staged("one") == nil || w.Staged("two") != nil {
+		t.Errorf("staged: %v", w.StagedPaths())
+	}
+	put(t, w, "three", "3")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s, key("1"))
+	defer w.Discard() //nolint:errcheck // the end of the test
+	if w.Staged("one") == nil || w.Staged("three") == nil {
+		t.Errorf("staged: %v", w.StagedPaths())
+	}
+}
+
+// After a crash of the machine the journal may speak of bytes that never
+// reached the disk.
+func TestAJournalOfAnotherBootIsChecked(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	put(t, w, "good", "good")
+	bad := put(t, w, "bad", "bad!")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := s.partialDir(key("1").ID())
+	file := filepath.Join(dir, dataDir, "bad")
+	if err := os.WriteFile(file, make([]byte, 4), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, time.Time{}, time.Unix(0, bad.Modified)); err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(dir, journalName)
+	text, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(journal, []byte(strings.ReplaceAll(string(text), bootID(), "another")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s, key("1"))
+	defer w.Discard() //nolint:errcheck // the end of the test
+	if w.Staged("good") == nil || w.Staged("bad") != nil {
+		t.Errorf("staged: %v", w.StagedPaths())
+	}
+}
+
+func TestDamageIsFoundAndMovedAside(t *testing.T) {
+	for name, c := range map[string]struct {
+		deep   bool
+		damage func(path string) error
+	}{
+		"shorter":  {false, func(path string) error { return os.Truncate(path, 3) }},
+		"touched":  {false, func(path string) error { return os.Chtimes(path, time.Time{}, time.Now()) }},
+		"mode":     {false, func(path string) error { return os.Chmod(path, 0o600) }},
+		"gone":     {false, os.Remove},
+		"manifest": {false, func(path string) error { return os.Truncate(filepath.Join(path, "../../../"+manifestName), 20) }},
+		"bit rot": {true, func(path string) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, []byte("cOntent"), 0o644); err != nil {
+				return err
+			}
+			return os.Chtimes(path, time.Time{}, info.ModTime())
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, Options{})
+			l := add(t, s, key("1"), "content")
+			if err := s.Verify(t.Context(), l.ID(), true); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.damage(filepath.Join(l.Dir(), "dir/file")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Verify(t.Context(), l.ID(), c.deep); !errors.Is(err, ErrDamaged) {
+				t.Errorf("got %v", err)
+			}
+			if err := s.Verify(t.Context(), l.ID(), c.deep); !errors.Is(err, ErrNotStored) {
+				t.Errorf("after that got %v", err)
+			}
+			add(t, s, key("1"), "content")
+		})
+	}
+}
+
+func TestNoRoomIsTold(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	err := w.Fail("writing", &fs.PathError{Op: "write", Path: "f", Err: unix.ENOSPC}, 42)
+	if e, ok := errors.AsType[*InsufficientSpaceError](err); !ok || e.Needed != 42 {
+		t.Errorf("got %v", err)
+	}
+	err = w.Reserve(1<<60, 1<<60)
+	if e, ok := errors.AsType[*InsufficientSpaceError](err); !ok || e.Quota || e.Free <= 0 {
+		t.Errorf("got %v", err)
+	}
+	if err := w.Discard(); err != nil {
+		t.Fatal(err)
+	}
+}
