@@ -4,6 +4,7 @@
 package agenttest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -53,7 +54,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", content)))
+	w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", sha256.Sum256([]byte(content)))))
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
 }
 
