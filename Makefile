@@ -86,7 +86,7 @@ lint: tools ## Run the linters
 
 $(CLUSTER): $(shell find hack/cluster -name '*.go' -o -name 'go.*' 2>/dev/null)
 	@mkdir -p $(BIN)
-	cd hack/cluster && go build -trimpath -o $@ .
+	cd hack/cluster && go build -trimpath -o $@ ./cmd/kuda-cluster
 
 .PHONY: cluster-build
 cluster-build: $(CLUSTER) ## Build Kubernetes and the storage servers into the cache (once)
