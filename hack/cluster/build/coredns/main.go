@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command coredns is CoreDNS with the plugins the development cluster's
 // Corefile uses and no others: the full set would bring the SDKs of three
 // clouds into the build.

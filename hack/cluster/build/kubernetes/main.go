@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command kubernetes holds every Kubernetes program the development cluster
 // runs, and etcd, in one binary. The name it is called by (argv[0], so a
 // symbolic link) chooses the program. One binary instead of seven saves six

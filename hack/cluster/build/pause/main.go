@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pause is the first process of every pod's sandbox. It keeps the
 // pod's namespaces alive, reaps the orphans of pods that share one process
 // namespace, and ends when told to.

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Command kuda-cluster runs a real Kubernetes cluster of several nodes on one
 // machine, for developing and testing Kuda.
 package main

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package build
 
 import (
@@ -32,7 +35,8 @@ func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolse
 	}
 	defer unlock()
 	cache.sweep()
-	ctx, cancel := context.WithCancel(ctx)
+	outer := ctx
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 
 	debian := make(chan error, 1)
@@ -48,6 +52,9 @@ func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolse
 		cancel()
 	}
 	debianErr := <-debian
+	if outer.Err() != nil {
+		return Toolset{}, errors.New("the build was interrupted; the next one goes on from here")
+	}
 	if err = firstCause(err, debianErr); err != nil {
 		return Toolset{}, err
 	}

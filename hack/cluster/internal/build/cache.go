@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package build
 
 import (
@@ -15,8 +18,8 @@ const envCache = "KUDA_CACHE"
 // Cache is the directory of everything that was built.
 type Cache struct{ root string }
 
-// OpenCache returns the cache named by KUDA_CACHE, or the user's usual one. It
-// need not exist.
+// OpenCache returns the cluster's part of the cache named by KUDA_CACHE, or of
+// the user's usual one. It need not exist.
 func OpenCache() (Cache, error) {
 	root := os.Getenv(envCache)
 	if root == "" {
@@ -35,7 +38,7 @@ func OpenCache() (Cache, error) {
 			return Cache{}, fmt.Errorf("the cache cannot be %s: nodes have a %s of their own and would not see it; set %s to another directory", root, hidden, envCache)
 		}
 	}
-	return Cache{root: root}, nil
+	return Cache{root: filepath.Join(root, "cluster")}, nil
 }
 
 // Root is the cache's directory.
@@ -109,7 +112,7 @@ func (c Cache) Produce(name string, f func(tmp string) error) (made bool, err er
 	if err != nil {
 		return false, fmt.Errorf("creating the cache: %w", err)
 	}
-	defer os.RemoveAll(tmpDir)
+	defer func() { _ = os.RemoveAll(tmpDir) }() // else the next build does
 	tmp := filepath.Join(tmpDir, filepath.Base(name))
 	if err := f(tmp); err != nil {
 		return false, err

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package build makes the programs the cluster runs: Debian packages by apt,
 // everything else from Go modules pinned in hack/cluster/build. The results
 // lie in a cache outside the clone, each under a key of all that goes into it,

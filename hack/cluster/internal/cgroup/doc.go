@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cgroup makes, empties and removes the cluster's control groups, on
 // machines with cgroup v2, v1, or both.
 //

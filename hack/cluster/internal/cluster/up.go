@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package cluster
 
 import (
@@ -53,7 +56,7 @@ func Up(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int, log 
 	if err := preflight(); err != nil {
 		return err
 	}
-	c, err := create(ctx, dir, tools, nodes)
+	c, err := create(dir, tools, nodes)
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func Up(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int, log 
 }
 
 // create makes the state directory. From here on 'down' knows what to do.
-func create(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int) (*Cluster, error) {
+func create(dir state.Dir, tools build.Toolset, nodes int) (*Cluster, error) {
 	if err := dir.Create(); err != nil {
 		return nil, err
 	}

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package image
 
 import (
@@ -118,7 +121,7 @@ func Write(path, ref string, img v1.Image) error {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		os.Remove(tmp)
+		_ = os.Remove(tmp)
 		return fmt.Errorf("writing image %s: %w", path, err)
 	}
 	return nil

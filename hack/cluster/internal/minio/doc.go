@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package minio runs a MinIO server on the host, where pods reach it at the
 // bridge's address, and moves files in and out of it.
 //

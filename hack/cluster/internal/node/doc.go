@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package node starts and ends nodes. A node is a network namespace with a
 // cable to the bridge, a mount namespace in which /run is empty and /var/lib
 // and /var/log are the node's own, a cgroup, and in them containerd, the

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package process starts the cluster's processes, remembers which ones they
 // are, and signals those and no others.
 //

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package process
 
 import (
@@ -61,7 +64,7 @@ func (i Identity) Signal(sig unix.Signal) error {
 	if err != nil {
 		return fmt.Errorf("opening process %d: %w", i.PID, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	// The id may have passed to another process before the pidfd was made; after
 	// that it cannot any more.
 	if !i.Alive() {

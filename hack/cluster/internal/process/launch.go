@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package process
 
 import (
@@ -163,7 +166,9 @@ func lookup(name string, env []string) (string, error) {
 	}
 	for _, kv := range env {
 		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
-			os.Setenv("PATH", path)
+			if err := os.Setenv("PATH", path); err != nil {
+				return "", err
+			}
 		}
 	}
 	program, err := exec.LookPath(name)

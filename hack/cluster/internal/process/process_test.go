@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package process
 
 import (
@@ -40,7 +43,7 @@ func TestSignalSparesTheNextOwnerOfAnID(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
+	go func() { _ = cmd.Wait(); close(ended) }()
 	id, err := Of(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +84,7 @@ func TestStartedProcessIsRecordedLoggedAndHasOnlyItsEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { e.Stop(0) })
+	t.Cleanup(func() { _ = e.Stop(0) })
 	if !table.Running("node1/shell") {
 		t.Error("the table does not know the process")
 	}

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 // Package topology names and numbers everything the cluster makes: nodes,
 // links, addresses, ports, cgroups. It computes and never touches the machine.
 //

@@ -1,3 +1,6 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
 package topology
 
 import (
@@ -29,13 +32,15 @@ const (
 
 	// APIPort is where the API server listens on BridgeAddress.
 	APIPort = 6443
-	// EtcdClientPort and EtcdPeerPort are on loopback only; they are not etcd's
-	// usual ones so that an etcd of the machine's own is not in the way.
+	// EtcdClientPort is on loopback only, and not etcd's usual one, so that an
+	// etcd of the machine's own is not in the way.
 	EtcdClientPort = 12379
-	EtcdPeerPort   = 12380
-	// ControllerManagerPort and SchedulerPort are on loopback only.
+	// EtcdPeerPort is as private.
+	EtcdPeerPort = 12380
+	// ControllerManagerPort is on loopback only.
 	ControllerManagerPort = 10257
-	SchedulerPort         = 10259
+	// SchedulerPort is on loopback only.
+	SchedulerPort = 10259
 
 	// ControlPlaneCgroup holds etcd and the Kubernetes servers of the host.
 	ControlPlaneCgroup = "kuda-control"
@@ -55,11 +60,15 @@ var (
 	ownLink   = regexp.MustCompile(`^kuda(0|-ve[1-9][0-9]*)$`)
 )
 
-// IsOwnNetns, IsOwnCgroup and IsOwnLink tell the cluster's names from others
-// that also start with "kuda".
-func IsOwnNetns(name string) bool  { return ownNetns.MatchString(name) }
+// IsOwnNetns tells a network namespace of the cluster from others whose name
+// also starts with "kuda".
+func IsOwnNetns(name string) bool { return ownNetns.MatchString(name) }
+
+// IsOwnCgroup does so for the top cgroups.
 func IsOwnCgroup(name string) bool { return ownCgroup.MatchString(name) }
-func IsOwnLink(name string) bool   { return ownLink.MatchString(name) }
+
+// IsOwnLink does so for the host's links.
+func IsOwnLink(name string) bool { return ownLink.MatchString(name) }
 
 // A Node is one node of the cluster, counted from 1.
 type Node int
