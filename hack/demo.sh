@@ -43,7 +43,8 @@ ok "$(ls build/images | tr '\n' ' ')"
 
 say "Starting a three-node cluster"
 "$cluster" up
-eval "$("$cluster" env)"
+env=$("$cluster" env) # on a line of its own, so that its failure ends this
+eval "$env"
 ok "$(kubectl get nodes --no-headers | grep -cw Ready) nodes are Ready"
 
 say "Starting MinIO and storing the first version of nginx's configuration"

@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=$PWD/build/bin/kuda-cluster
-eval "$("$cluster" env)"
+env=$("$cluster" env) # on a line of its own, so that its failure ends this
+eval "$env"
 nginx=build/images/nginx.tar
 "$cluster" image nginx -o "$nginx" --ref nginx:1.14.2
 hack/install.sh

@@ -7,10 +7,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=build/bin/kuda-cluster
-eval "$("$cluster" env)"
+env=$("$cluster" env) # on a line of its own, so that its failure ends this
+eval "$env"
 
 "$cluster" image load build/images/*.tar
+installed=$(kubectl -n kuda-system get deployments -o name 2>/dev/null || true)
 kubectl apply --server-side --force-conflicts -f install/kuda.yaml
-# A new build under the same tag takes effect with new pods only.
-kubectl -n kuda-system rollout restart deployment kuda-manager kuda-webhook
+if [ -n "$installed" ]; then
+  # A new build under the same tag takes effect with new pods only.
+  kubectl -n kuda-system rollout restart deployment kuda-manager kuda-webhook
+fi
 for d in kuda-manager kuda-webhook; do kubectl -n kuda-system rollout status "deployment/$d" --timeout 120s; done
