@@ -89,6 +89,7 @@ func (o *options) addPod(flags *pflag.FlagSet) {
 func (o *options) addGateway(flags *pflag.FlagSet) {
 	flags.StringVar(&o.gateway, "gateway", os.Getenv(sidecar.EnvGatewayAddress), "host:port of Kuda's gateway")
 	flags.StringVar(&o.gatewayCA, "gateway-ca", os.Getenv(sidecar.EnvGatewayCA), "certificates (PEM) that the gateway is checked against")
+	flags.Lookup("gateway-ca").DefValue = "" // the certificates would fill the help
 	flags.StringVar(&o.token, "token", sidecar.TokenPath, "file with the token for the gateway")
 }
 

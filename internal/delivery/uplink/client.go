@@ -23,17 +23,15 @@ import (
 )
 
 const (
-	// A peer that says nothing for pingAfter is pinged, and dead when it does
-	// not answer within pingTimeout.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 10 * time.Second
+	defaultPingAfter   = 15 * time.Second
+	defaultPingTimeout = 10 * time.Second
 
 	reportTimeout = 15 * time.Second
 	// maxMessage bounds what the gateway may send, in bytes.
 	maxMessage = 16 << 20
 )
 
-// ErrToken: the token cannot be read.
+// ErrToken says that the token cannot be read.
 var ErrToken = errors.New("reading the gateway token")
 
 // Options of a Client.
@@ -46,7 +44,10 @@ type Options struct {
 	CAFile string
 	// TokenFile is read again for each call, because tokens rotate.
 	TokenFile string
-	Log       logr.Logger
+	// A gateway that says nothing for PingAfter is pinged, and given up when it
+	// does not answer within PingTimeout. Default: 15 s, 10 s.
+	PingAfter, PingTimeout time.Duration
+	Log                    logr.Logger
 }
 
 // Client speaks with the gateway.
@@ -62,6 +63,12 @@ func New(o Options) (*Client, error) {
 	host, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("reading the gateway's address: %w", err)
+	}
+	if o.PingAfter == 0 {
+		o.PingAfter = defaultPingAfter
+	}
+	if o.PingTimeout == 0 {
+		o.PingTimeout = defaultPingTimeout
 	}
 	t, err := newTrust(o.CA, o.CAFile)
 	if err != nil {
@@ -79,7 +86,7 @@ func New(o Options) (*Client, error) {
 			VerifyConnection:   func(cs tls.ConnectionState) error { return t.verify(host, cs) },
 		},
 		Protocols: new(http.Protocols),
-		HTTP2:     &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		HTTP2:     &http.HTTP2Config{SendPingTimeout: o.PingAfter, PingTimeout: o.PingTimeout},
 	}
 	transport.Protocols.SetHTTP2(true)
 	client := &http.Client{Transport: &bearer{base: transport, file: o.TokenFile}}

@@ -12,8 +12,10 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +161,73 @@ func TestWatchComesBackByItself(t *testing.T) {
 			t.Fatal("the end of the stream was not noticed")
 		}
 		g.Up(g.Address)
+	}
+	cancel()
+	<-ended
+}
+
+// valve is a proxy whose connections stay open but carry nothing once it is shut,
+// like those to a node that has lost its power.
+func valve(t *testing.T, target string) (address string, shut func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var closed atomic.Bool
+	pass := func(dst, src net.Conn) {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := src.Read(buf)
+			if err != nil {
+				_ = dst.Close()
+				return
+			}
+			if !closed.Load() {
+				_, _ = dst.Write(buf[:n])
+			}
+		}
+	}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			go pass(in, out)
+			go pass(out, in)
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String(), func() { closed.Store(true) }
+}
+
+func TestGatewayThatDiedSilentlyIsGivenUp(t *testing.T) {
+	g := agenttest.NewGateway(t)
+	o := options(t, g)
+	address, shut := valve(t, g.Address)
+	o.Address, o.PingAfter, o.PingTimeout = address, 50*time.Millisecond, 50*time.Millisecond
+	c, err := uplink.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	h, ended := newHandler(), make(chan struct{})
+	go func() { defer close(ended); c.Watch(ctx, &gatewayv1alpha1.WatchRequest{}, h) }()
+	if !<-h.connected {
+		t.Fatal("not connected")
+	}
+	shut()
+	select {
+	case <-h.connected:
+	case <-time.After(20 * time.Second):
+		t.Error("still believes in a dead connection")
 	}
 	cancel()
 	<-ended

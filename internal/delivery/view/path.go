@@ -19,9 +19,9 @@ const controlDir = ".kuda"
 const maxName = 255
 
 var (
-	// ErrNoPrevious: there is no tree to go back to.
+	// ErrNoPrevious says that there is no tree to go back to.
 	ErrNoPrevious = errors.New("no previous revision is on disk")
-	// ErrNotPrepared: Switch was asked for a revision that Prepare has not built.
+	// ErrNotPrepared says that Prepare has not built the revision that Switch was asked for.
 	ErrNotPrepared = errors.New("revision is not prepared")
 )
 
