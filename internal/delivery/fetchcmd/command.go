@@ -6,7 +6,6 @@ package fetchcmd
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/signal"
 	"syscall"
 
@@ -91,9 +90,11 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer src.Close()
-	if err := os.MkdirAll(target.store, 0o700); err != nil {
-		return fmt.Errorf("making the store: %w", err)
+	lock, err := target.lock()
+	if err != nil {
+		return err
 	}
+	defer lock.Close()
 	s, err := store.Open(store.Options{Root: target.store})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@
 package fetchcmd
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,22 @@ func newTarget(dir, store string) (*target, error) {
 	t.note = filepath.Join(t.store, fmt.Sprintf("published-%x", sha256.Sum256([]byte(dir))))
 	_, err = t.replaceable()
 	return t, err
+}
+
+// lock keeps a second fetch into the same directory out while this process lives.
+func (t *target) lock() (*os.File, error) {
+	if err := os.MkdirAll(t.store, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(t.note+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another fetch into %s is running", t.dir)
+	}
+	return f, nil
 }
 
 // replaceable tells whether there is a directory to replace; an error if there
@@ -89,6 +106,9 @@ func (t *target) claim(inodes ...uint64) error {
 	return os.Rename(t.note+".new", t.note)
 }
 
+// stagingInfix marks the names of trees that are being built.
+const stagingInfix = "-building-"
+
 // publish builds a tree of hard links to the snapshot and puts it at dir in one
 // step. A crash leaves the old tree or the new one.
 func (t *target) publish(lease *store.Lease, remotePath string) error {
@@ -96,10 +116,17 @@ func (t *target) publish(lease *store.Lease, remotePath string) error {
 	if err != nil {
 		return err
 	}
-	staging := filepath.Join(t.store, "publishing")
-	if err := os.RemoveAll(staging); err != nil {
+	prefix := t.note + stagingInfix
+	left, err := filepath.Glob(prefix + "*")
+	if err != nil {
 		return err
 	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	staging := prefix + rand.Text()
 	defer os.RemoveAll(staging)
 	if err := build(staging, lease, remotePath); err != nil {
 		return err

@@ -103,6 +103,8 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 	key := store.Key{Source: "test", Path: "tree/", Version: "1"}
 	var wantDigest string
 	completed, resumed := 0, 0
+	// How long a child lives at most: about half of them are to get to the end.
+	life := 60 * time.Millisecond
 	root := t.TempDir()
 	for range rounds() {
 		cmd, out := startChild(t, root, b.server.URL)
@@ -111,7 +113,7 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 			line, _ := out.ReadString('\n')
 			done <- line
 		}()
-		timer := time.NewTimer(time.Duration(rand.IntN(120)) * time.Millisecond)
+		timer := time.NewTimer(rand.N(life))
 		var line string
 		select {
 		case line = <-done:
@@ -128,6 +130,7 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 		}
 		if err := s.Verify(t.Context(), key.ID(), true); err == nil {
 			completed++
+			life = max(life*2/3, 20*time.Millisecond)
 			lease, err := s.Lease(key.ID())
 			if err != nil {
 				t.Fatal(err)
@@ -150,6 +153,8 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 			}
 		} else if line != "" {
 			t.Fatalf("%q was told, but verifying says: %v", line, err)
+		} else {
+			life = life * 9 / 8
 		}
 		if err := s.Collect(); err != nil {
 			t.Fatal(err)
