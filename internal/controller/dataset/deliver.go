@@ -32,7 +32,7 @@ func plan(d *v1alpha1.DataSet, o *observation, current, update string) rollout.P
 		in.Current = rollout.Revision{Name: current, Reach: reach(o, current)}
 	}
 	for _, x := range o.live {
-		in.Pods = append(in.Pods, rollout.Pod{UID: x.pod.UID, Revision: x.revision, Delivered: x.delivered})
+		in.Pods = append(in.Pods, rollout.Pod{UID: x.pod.UID, Revision: x.revision, Delivered: x.delivered, Failed: x.failed()})
 	}
 	return rollout.Decide(in)
 }

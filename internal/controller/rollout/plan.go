@@ -40,6 +40,8 @@ type Pod struct {
 	Revision string
 	// Delivered says that it has every item of that revision.
 	Delivered bool
+	// Failed says that an item of that revision failed.
+	Failed bool
 }
 
 // Input is all that a plan depends on.
@@ -85,7 +87,7 @@ func Decide(in Input) Plan {
 
 	movable, held := candidates(in, plan.Current)
 	plan.HeldBack = held
-	plan.Moves = afford(in, movable)
+	plan.Moves = afford(in, movable, plan.Current)
 	plan.Complete = len(movable) == 0 && delivered(in.Pods, in.Update.Name)
 	return plan
 }
@@ -157,25 +159,43 @@ func candidates(in Input, current string) (movable []Move, held int) {
 	return movable, held
 }
 
-// afford answers the moves that may be made now. A pod that lacks something
-// already loses nothing by being moved; each other one takes from the budget,
-// which the pods that lack something have used up first.
-func afford(in Input, movable []Move) []Move {
-	lacking := make(map[types.UID]bool, len(in.Pods))
+// afford answers the moves that may be made now.
+//
+// A delivered pod takes from the budget, which the pods that lack something
+// have used up first. A pod that lacks something already loses nothing by being
+// moved, and that may be what helps it; only one that is still on its way to a
+// stable revision is not thrown after others onto an update that does not work.
+func afford(in Input, movable []Move, current string) []Move {
+	pods := make(map[types.UID]Pod, len(in.Pods))
+	budget := maxUnavailable(in)
+	trial := budget
 	for _, p := range in.Pods {
+		pods[p.UID] = p
 		if !p.Delivered {
-			lacking[p.UID] = true
+			budget--
+			if p.Revision == in.Update.Name {
+				trial--
+			}
 		}
 	}
-	budget := maxUnavailable(in) - len(lacking)
+	free := func(p Pod) bool { return !p.Delivered && (p.Failed || p.Revision != current) }
+	for _, m := range movable {
+		if free(pods[m.UID]) {
+			trial--
+		}
+	}
 	var moves []Move
 	for _, m := range movable {
-		if lacking[m.UID] {
-			moves = append(moves, m)
-		} else if budget > 0 {
+		switch p := pods[m.UID]; {
+		case free(p):
+		case !p.Delivered && trial > 0:
+			trial--
+		case p.Delivered && budget > 0:
 			budget--
-			moves = append(moves, m)
+		default:
+			continue
 		}
+		moves = append(moves, m)
 	}
 	return moves
 }

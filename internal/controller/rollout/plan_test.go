@@ -13,13 +13,15 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// fleet is pods on revisions: "A" delivered, "a" told but lacking, "-" new.
+// fleet is pods on revisions: "A" delivered, "a" on its way, "1" failed, "-" new.
 func fleet(states string) []Pod {
 	var pods []Pod
 	for i, s := range states {
 		p := Pod{UID: types.UID(fmt.Sprintf("uid-%d", i))}
 		switch {
 		case s == '-':
+		case s >= '1' && s <= '9':
+			p.Revision, p.Failed = string(s-'1'+'A'), true
 		case s >= 'a' && s <= 'z':
 			p.Revision = string(s - 'a' + 'A')
 		default:
@@ -106,9 +108,15 @@ func TestPlanBreaksARule(t *testing.T) {
 		"no budget, no move": {
 			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("bbAAA")},
 			expectation{current: "A", fresh: "A"}},
-		"lacking pods move freely": {
-			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("aaaaA")},
+		"failed pods move freely": {
+			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("1111A")},
 			expectation{current: "A", fresh: "A", moves: to("B", 4)}},
+		"a new pod on its way to the stable revision is not thrown onto a broken update": {
+			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("22AAAa")},
+			expectation{current: "A", fresh: "A"}},
+		"pods that are stuck on their way to the stable revision try the update": {
+			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("aaaaaA")},
+			expectation{current: "A", fresh: "A", moves: to("B", 2)}},
 		"a first delivery that failed everywhere is fixed by an edit": {
 			Input{Current: tried(Revision{"A", 0}), Update: b, Strategy: rolling("1", ""), Pods: fleet("aaaa-")},
 			expectation{current: "B", fresh: "B", moves: to("B", 4)}},
