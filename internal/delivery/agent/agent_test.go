@@ -366,19 +366,24 @@ func TestPromise3DamagedSnapshotIsDeliveredAgainAfterARestart(t *testing.T) {
 }
 
 func TestPromise11GoingBackNeedsNoDownload(t *testing.T) {
-	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
-	f.Put("/v1", "one")
-	f.Put("/v2", "two")
-	g.Want(f.Assignment("ds", "r1", "a", "/v1"))
-	p := newPod(t, g)
-	g.Success("ds-pod", "r1")
-	g.Want(f.Assignment("ds", "r2", "a", "/v2"))
-	g.Success("ds-pod", "r2")
-	f.Server.Close()
-	g.Forget()
-	g.Want(f.Assignment("ds", "r1", "a", "/v1"))
-	g.Success("ds-pod", "r1")
-	p.wantFile("a", "one")
+	for name, between := range map[string]func(*pod){"at once": func(*pod) {}, "after a restart": (*pod).restart} {
+		t.Run(name, func(t *testing.T) {
+			g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
+			f.Put("/v1", "one")
+			f.Put("/v2", "two")
+			g.Want(f.Assignment("ds", "r1", "a", "/v1"))
+			p := newPod(t, g)
+			g.Success("ds-pod", "r1")
+			g.Want(f.Assignment("ds", "r2", "a", "/v2"))
+			g.Success("ds-pod", "r2")
+			f.Server.Close()
+			g.Forget()
+			between(p)
+			g.Want(f.Assignment("ds", "r1", "a", "/v1"))
+			g.Success("ds-pod", "r1")
+			p.wantFile("a", "one")
+		})
+	}
 }
 
 func TestManyChangesEndAtTheNewest(t *testing.T) {

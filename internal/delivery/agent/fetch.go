@@ -124,42 +124,52 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources, m
 	}
 	w.log.V(1).Info("item is in the store", "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	mu.Lock()
-	defer mu.Unlock()
-	if l := w.leases[res.Lease.ID()]; l != nil {
-		_ = res.Lease.Close()
-		return result{lease: l, origin: origin}
-	}
-	w.leases[res.Lease.ID()] = res.Lease
-	return result{lease: res.Lease, origin: origin}
+	return result{lease: w.hold(res.Lease, mu), origin: origin}
 }
 
-// reuse returns a lease of a snapshot that is on disk, or nil. Until a lease
-// is held the snapshot may have changed hands, so it is checked first.
+// reuse returns a lease of a snapshot that is on disk and whole, or nil. Each
+// process checks a snapshot once before it relies on it.
 func (w *worker) reuse(ctx context.Context, id store.ID, mu *sync.Mutex) *store.Lease {
 	mu.Lock()
-	l := w.leases[id]
+	l, verified := w.leases[id], w.verified[id]
 	mu.Unlock()
-	if l != nil {
+	if l != nil && verified {
 		return l
 	}
-	if err := w.agent.store.Verify(ctx, id, false); err != nil {
-		w.log.V(1).Info("snapshot is delivered again", "snapshot", id, "reason", err.Error())
-		return nil
+	err := w.agent.store.Verify(ctx, id, false)
+	if err == nil && l == nil {
+		l, err = w.agent.store.Lease(id)
 	}
-	l, err := w.agent.store.Lease(id)
 	if err != nil {
 		w.log.V(1).Info("snapshot is delivered again", "snapshot", id, "reason", err.Error())
+		w.drop(id, mu)
 		return nil
 	}
+	return w.hold(l, mu)
+}
+
+// hold keeps a lease of a snapshot that is known to be whole; of two leases of
+// the same one the older is kept.
+func (w *worker) hold(l *store.Lease, mu *sync.Mutex) *store.Lease {
 	mu.Lock()
 	defer mu.Unlock()
-	if other := w.leases[id]; other != nil {
+	w.verified[l.ID()] = true
+	if held := w.leases[l.ID()]; held != nil && held != l {
 		_ = l.Close()
-		return other
+		return held
 	}
-	w.leases[id] = l
+	w.leases[l.ID()] = l
 	return l
+}
+
+// drop ends a lease of what turned out to be damaged.
+func (w *worker) drop(id store.ID, mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+	if l := w.leases[id]; l != nil {
+		_ = l.Close()
+		delete(w.leases, id)
+	}
 }
 
 func (w *worker) progress(i int, p transfer.Progress) {

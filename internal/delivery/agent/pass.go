@@ -265,8 +265,8 @@ func (d *delivery) complete() error {
 	return nil
 }
 
-// keepLeases ends the leases of what is in neither the current nor the
-// previous revision.
+// keepLeases holds leases of what is in the current and the previous revision,
+// and of nothing else.
 func (w *worker) keepLeases() {
 	used := map[store.ID]bool{}
 	for _, rev := range w.record.Revisions {
@@ -278,6 +278,17 @@ func (w *worker) keepLeases() {
 		if !used[id] {
 			_ = l.Close()
 			delete(w.leases, id)
+			delete(w.verified, id)
+		}
+	}
+	for id := range used {
+		if w.leases[id] != nil {
+			continue
+		}
+		// After a restart the previous revision is only remembered. If it was
+		// evicted meanwhile, going back downloads it.
+		if l, err := w.agent.store.Lease(id); err == nil {
+			w.leases[id] = l
 		}
 	}
 }

@@ -31,6 +31,7 @@ type worker struct {
 	// Used by the worker's own goroutine only.
 	record   *record
 	leases   map[store.ID]*store.Lease
+	verified map[store.ID]bool
 	checked  bool
 	failures map[string]int
 
@@ -51,7 +52,7 @@ type worker struct {
 func newWorker(a *Agent, dataset string) *worker {
 	w := &worker{
 		agent: a, dataset: dataset, log: a.log.WithValues("dataset", dataset),
-		leases: map[store.ID]*store.Lease{}, failures: map[string]int{},
+		leases: map[store.ID]*store.Lease{}, verified: map[store.ID]bool{}, failures: map[string]int{},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	r, err := loadRecord(a.recordDir(), dataset)
@@ -148,6 +149,7 @@ func (w *worker) release() {
 		_ = l.Close()
 		delete(w.leases, id)
 	}
+	clear(w.verified)
 }
 
 // update changes the status and tells whoever wants to know.

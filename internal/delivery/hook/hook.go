@@ -52,7 +52,7 @@ type Journal interface {
 
 // Policy says how patient a run is. Zero fields have the defaults named.
 type Policy struct {
-	// Timeout of one try. Default: 1 minute.
+	// Timeout of one try. Default: 75 seconds, more than the gateway gives a command.
 	Timeout time.Duration
 	// Attempts before a hook has failed. Default: 5.
 	Attempts int
@@ -70,7 +70,7 @@ func (p Policy) withDefaults() Policy {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&p.Timeout, time.Minute},
+		{&p.Timeout, 75 * time.Second},
 		{&p.Backoff, time.Second},
 		{&p.MaxBackoff, 30 * time.Second},
 		{&p.PendingBackoff, 250 * time.Millisecond},

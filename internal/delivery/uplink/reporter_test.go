@@ -50,6 +50,7 @@ func TestProgressIsReportedAtMostOnceASecond(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if n := len(l.heard); n < 5 || n > 7 {
 			t.Errorf("5 s of progress made %d reports", n)
 		}
@@ -80,8 +81,10 @@ func TestReportsOutliveAnAbsentGateway(t *testing.T) {
 		r.Put(report("a", 1), true)
 		r.Put(report("b", 1), true)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		r.Put(report("a", 2), true)
 		r.Forget("b")
+		synctest.Wait()
 		l.err = nil
 		r.Resend()
 		synctest.Wait()
@@ -101,6 +104,7 @@ func TestRefusedReportIsNotRepeated(t *testing.T) {
 		go r.Run(t.Context())
 		r.Put(report("a", 1), true)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if calls != 1 {
 			t.Errorf("sent %d times", calls)
 		}

@@ -18,8 +18,12 @@ func (v *View) Check(dataset string, items []Item) error {
 	if err := checkDataSet(dataset); err != nil {
 		return err
 	}
+	return v.checkItems(path.Join(controlDir, dataset), items)
+}
+
+func (v *View) checkItems(base string, items []Item) error {
 	for _, item := range items {
-		if err := v.checkItem(path.Join(controlDir, dataset), item); err != nil {
+		if err := v.checkItem(base, item); err != nil {
 			return fmt.Errorf("checking %s: %w", item.LocalPath, err)
 		}
 	}

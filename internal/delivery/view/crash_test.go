@@ -89,7 +89,7 @@ func TestKillDuringASwitchLeavesAWholeViewAndHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.deliver("ds", "start", view.Item{LocalPath: "conf", Dir: snapshot[0], Files: []view.File{{Path: "a"}, {Path: "b"}}})
-	for range 25 {
+	for range 15 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), envVictim+"="+b.dir)
 		out, err := cmd.StdoutPipe()
@@ -145,7 +145,7 @@ func TestPromise2ReadersNeverMissAFileOrMixRevisions(t *testing.T) {
 	failed := make(chan error, 2)
 	go func() { failed <- readSingles(b.path(), &stop) }()
 	go func() { failed <- readPairs(b.path(), &stop) }()
-	for i := range 300 {
+	for i := range 200 {
 		b.deliver("ds", fmt.Sprint("r", i), revs[i%len(revs)]...)
 		if _, err := b.view.Collect(); err != nil {
 			t.Error(err)

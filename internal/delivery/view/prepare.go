@@ -62,8 +62,17 @@ func (v *View) prepare(dataset, revision string, items []Item) error {
 		return err
 	}
 	n, found, err := v.claim(dataset, want)
-	if err != nil || found {
+	if err != nil {
 		return err
+	}
+	if found {
+		if v.checkItems(treePath(dataset, n), items) == nil {
+			return nil
+		}
+		v.Suspect(dataset)
+		if n, _, err = v.claim(dataset, want); err != nil {
+			return err
+		}
 	}
 	b := &builder{view: v, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset}
 	if err := b.build(items); err != nil {

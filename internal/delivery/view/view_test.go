@@ -300,14 +300,25 @@ func TestGoingBackToARevisionOnDiskUsesItsTree(t *testing.T) {
 	first := b.file("a", "1")
 	b.deliver("ds", "r1", first)
 	b.deliver("ds", "r2", b.file("a", "2"))
-	if err := os.RemoveAll(first.Dir); err != nil {
-		t.Fatal(err)
-	}
 	b.deliver("ds", "r1", first)
 	b.wantSeen(map[string]string{"a": "1"})
 	if rev, _ := b.view.Previous("ds"); rev != "r2" {
 		t.Errorf("previous is %q", rev)
 	}
+	if trees, err := filepath.Glob(b.path(".kuda/.rev/ds/[0-9]")); err != nil || len(trees) != 2 {
+		t.Errorf("trees: %v, %v", trees, err)
+	}
+}
+
+func TestGoingBackDoesNotBringBackADamagedTree(t *testing.T) {
+	b := newBench(t)
+	b.deliver("ds", "r1", b.file("a", "1"))
+	if err := os.WriteFile(b.path("a"), []byte("?"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.deliver("ds", "r2", b.file("a", "2"))
+	b.deliver("ds", "r1", b.file("a", "1"))
+	b.wantSeen(map[string]string{"a": "1"})
 }
 
 func TestOldTreesGoAfterTheirGraceOnly(t *testing.T) {
