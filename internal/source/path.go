@@ -39,6 +39,9 @@ func CheckPath(path string) error {
 	return nil
 }
 
+// ValidPath tells whether CheckPath accepts a path.
+func ValidPath(path string) bool { return invalid(path) == "" }
+
 func invalid(path string) string {
 	switch {
 	case path == "":

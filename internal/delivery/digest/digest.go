@@ -71,11 +71,11 @@ func BlockCount(size int64) int { return int((size + BlockSize - 1) / BlockSize)
 func Blocks(size int64, sums []Sum) string {
 	var h xxh3.Hasher
 	for _, sum := range sums {
-		h.Write(sum[:])
+		h.Write(sum[:]) //nolint:errcheck // a hash never fails
 	}
 	var tail [8]byte
 	binary.BigEndian.PutUint64(tail[:], uint64(size))
-	h.Write(tail[:])
+	h.Write(tail[:]) //nolint:errcheck // a hash never fails
 	return string(XXH3) + ":" + Sum(h.Sum128().Bytes()).String()
 }
 

@@ -89,7 +89,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	lock, err := target.lock()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer lease.Close()
+	defer func() { _ = lease.Close() }()
 	if err := target.publish(lease, path); err != nil {
 		return fmt.Errorf("publishing %s: %w", o.dir, err)
 	}

@@ -127,7 +127,7 @@ func (t *target) publish(lease *store.Lease, remotePath string) error {
 		}
 	}
 	staging := prefix + rand.Text()
-	defer os.RemoveAll(staging)
+	defer func() { _ = os.RemoveAll(staging) }() // the next fetch would
 	if err := build(staging, lease, remotePath); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func TestOnlyTheLeastRecentlyUsedWithoutALeaseAreEvicted(t *testing.T) {
 	for i, version := range []string{"leased", "old", "new"} {
 		l := add(t, s, key(version), strings.Repeat("x", 300))
 		if version != "leased" {
-			l.Close()
+			closeLease(t, l)
 		}
 		used(t, s, key(version), time.Duration(10-i)*time.Hour)
 	}
@@ -69,7 +69,7 @@ func TestALeaseKeepsASnapshotThroughAnotherStore(t *testing.T) {
 	if evicted, err := other.Evict(l.ID()); evicted || err != nil {
 		t.Errorf("got %v, %v", evicted, err)
 	}
-	l.Close()
+	closeLease(t, l)
 	if evicted, err := other.Evict(l.ID()); !evicted || err != nil {
 		t.Errorf("after the lease got %v, %v", evicted, err)
 	}
@@ -89,7 +89,7 @@ func TestLeftoversOfTheDeadAreCollectedAndThoseOfTheLivingAreNot(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(s.trash, "half", "d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	add(t, s, key("gone"), "x").Close()
+	closeLease(t, add(t, s, key("gone"), "x"))
 	if _, err := s.Evict(key("gone").ID()); err != nil {
 		t.Fatal(err)
 	}

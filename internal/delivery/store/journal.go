@@ -41,6 +41,7 @@ type journal struct {
 	file   *os.File
 	buffer *bufio.Writer
 	names  map[string]int
+	last   int // the highest number in names, ever
 }
 
 // record is one line. The first names the boot, each other one of the kinds
@@ -97,6 +98,7 @@ func openJournal(path string) (*journal, map[string]*Staged, error) {
 		file:     f,
 		buffer:   bufio.NewWriterSize(f, 16<<10),
 		names:    replay.names,
+		last:     replay.last,
 	}
 	return j, replay.staged, nil
 }
@@ -107,6 +109,7 @@ type replay struct {
 	staged map[string]*Staged
 	names  map[string]int
 	paths  map[int]string
+	last   int
 }
 
 func newReplay() *replay {
@@ -124,12 +127,17 @@ func (r *replay) read(f io.Reader) (end int64, err error) {
 		if err != nil {
 			return end, err
 		}
-		var rec record
-		if json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || (first && rec.Format != Format) || !r.apply(rec) {
+		if rec, ok := parse(line); !ok || (first && rec.Format != Format) || !r.apply(rec) {
 			return end, nil
 		}
 		end += int64(len(line))
 	}
+}
+
+// parse tells whether a line is a record.
+func parse(line []byte) (rec record, ok bool) {
+	ok = json.Unmarshal(bytes.TrimSpace(line), &rec) == nil
+	return rec, ok
 }
 
 // apply tells whether a record made sense.
@@ -144,11 +152,12 @@ func (r *replay) apply(rec record) bool {
 		delete(r.names, rec.Drop)
 	case rec.Path != "":
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
+		r.last = max(r.last, rec.N)
 		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity, Blocks: map[int]digest.Sum{}}
 	case rec.Sum != "":
 		staged := r.staged[r.paths[rec.N]]
 		sum, err := digest.ParseSum(rec.Sum)
-		if staged == nil || err != nil {
+		if staged == nil || err != nil || rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) {
 			return false
 		}
 		if staged.Blocks != nil {
@@ -190,10 +199,8 @@ func (w *Writer) Begin(path string, size int64, identity string) error {
 		j.mu.Unlock()
 		return nil
 	}
-	n := len(j.names) + 1
-	for _, other := range j.names {
-		n = max(n, other+1)
-	}
+	j.last++
+	n := j.last
 	j.names[path] = n
 	j.mu.Unlock()
 	return w.recorded(j.write(record{N: n, Path: path, Size: size, Identity: identity}))

@@ -69,10 +69,9 @@ func (w *Writer) remove(name string) error {
 	if err := w.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failf("deleting a staged file: %w", err)
 	}
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if w.root.Remove(dir) != nil {
-			break // not empty
-		}
+	dir := path.Dir(name)
+	for dir != "." && w.root.Remove(dir) == nil { // until one is not empty
+		dir = path.Dir(dir)
 	}
 	return nil
 }
@@ -98,8 +97,7 @@ func (w *Writer) distrust(ctx context.Context) error {
 	return w.journal.flush()
 }
 
-// check tells whether a staged file can be used; of one that is not complete,
-// the blocks that are wrong are forgotten.
+// check tells whether a staged file is what the journal says, as far as it goes.
 func (w *Writer) check(staged *Staged, buffer []byte) (bool, error) {
 	if staged.Entry != nil && staged.Entry.Link != "" {
 		return false, nil

@@ -107,12 +107,12 @@ func (s *Store) Lease(id ID) (*Lease, error) {
 		return nil, err
 	}
 	if l.manifest, err = readManifest(s.snapshotDir(id)); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, err
 	}
 	now := time.Now()
 	if err := os.Chtimes(s.leaseLock(id), now, now); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, failf("marking a snapshot as used: %w", err)
 	}
 	return l, nil
@@ -140,7 +140,7 @@ func (s *Store) hold(id ID) (*Lease, error) {
 func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
 	id := key.ID()
 	l, err := s.Lease(id)
-	if err == nil || !(errors.Is(err, ErrNotStored) || errors.Is(err, ErrDamaged)) {
+	if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
 		return l, nil, err
 	}
 	f, err := waitLock(ctx, s.writerLock(id), waiting)

@@ -76,8 +76,15 @@ func add(t *testing.T, s *Store, k Key, content string) *Lease {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { closeLease(t, l) })
 	return l
+}
+
+func closeLease(t *testing.T, l *Lease) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestACommittedSnapshotIsLeasedAsItWasWritten(t *testing.T) {
@@ -87,7 +94,7 @@ func TestACommittedSnapshotIsLeasedAsItWasWritten(t *testing.T) {
 	if err != nil || w != nil {
 		t.Fatal(err)
 	}
-	defer leased.Close()
+	defer closeLease(t, leased)
 	if diff := cmp.Diff(committed.Manifest(), leased.Manifest()); diff != "" {
 		t.Errorf("(-committed +leased):\n%s", diff)
 	}

@@ -21,7 +21,7 @@ func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	l.manifest, err = readManifest(s.snapshotDir(id))
 	if err == nil {
 		err = verify(ctx, l, deep)

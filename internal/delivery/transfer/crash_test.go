@@ -144,7 +144,7 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 			if lease.Manifest().Digest != wantDigest {
 				t.Fatalf("the digest is %s, and was %s", lease.Manifest().Digest, wantDigest)
 			}
-			lease.Close()
+			closeLease(t, lease)
 			if fields := strings.Fields(line); len(fields) == 3 && fields[2] != "0" {
 				resumed++
 			}
@@ -165,7 +165,7 @@ func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer result.Lease.Close()
+	defer closeLease(t, result.Lease)
 	if diff := cmp.Diff(want, files(t, result.Lease)); diff != "" {
 		t.Errorf("(-want +got):\n%.2000s", diff)
 	}
@@ -217,7 +217,7 @@ func TestAWaiterTakesOverWhenTheDownloaderDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer result.Lease.Close()
+	defer closeLease(t, result.Lease)
 	if diff := cmp.Diff(want, files(t, result.Lease)); diff != "" || result.Origin != OriginSource {
 		t.Errorf("origin %s (-want +got):\n%.2000s", result.Origin, diff)
 	}

@@ -196,7 +196,7 @@ func TestOneDownloadServesEveryoneWhoWaits(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer result.Lease.Close()
+			defer closeLease(t, result.Lease)
 			origins <- result.Origin
 		})
 	}
@@ -235,7 +235,7 @@ func TestProgressIsToldInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer result.Lease.Close()
+	defer closeLease(t, result.Lease)
 	if !slices.Equal(states, []State{Listing, Downloading, Verifying}) {
 		t.Errorf("got %v", states)
 	}

@@ -116,7 +116,8 @@ func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, repor
 		report.restart()
 		manifest, err := newDelivery(e, r, w, report).run(ctx)
 		stale := errors.Is(err, errStale)
-		if err == nil || ctx.Err() != nil || restarts == maxRestarts || !(stale || errors.Is(err, source.ErrChanged)) {
+		again := stale || errors.Is(err, source.ErrChanged)
+		if !again || ctx.Err() != nil || restarts == maxRestarts {
 			return manifest, err
 		}
 		if err := w.Reload(ctx, stale); err != nil {

@@ -41,7 +41,7 @@ func openSource(t *testing.T, url string) source.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -72,7 +72,7 @@ func (b *bench) mustDeliver(t *testing.T, key store.Key) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { result.Lease.Close() })
+	t.Cleanup(func() { closeLease(t, result.Lease) })
 	return result
 }
 
@@ -127,4 +127,11 @@ func isBody(r *http.Request) bool {
 func newCutter(t *testing.T, b *bench) *sourcetest.Cutter {
 	t.Helper()
 	return sourcetest.NewCutter(t, strings.TrimPrefix(b.server.URL, "http://"))
+}
+
+func closeLease(t *testing.T, l *store.Lease) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }

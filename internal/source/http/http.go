@@ -222,7 +222,7 @@ func checkStatus(op string, response *nethttp.Response) error {
 	if after := source.ParseRetryAfter(response.Header); after > 0 && source.Temporary(e) {
 		e.Class, e.RetryAfter = source.ErrThrottled, after
 	}
-	if e.Class == source.ErrDenied {
+	if errors.Is(e, source.ErrDenied) {
 		e.Err = errors.New("the server answered " + response.Status + "; check the Secret of secretRef")
 	}
 	return e

@@ -98,7 +98,9 @@ func TestCompressedBytesAreRefused(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
 		fmt.Fprint(z, "text")
-		z.Close()
+		if err := z.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 	if _, err := first(t.Context(), open(t, Config{URL: server}), "file"); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)

@@ -28,7 +28,7 @@ const maxLine = 8 << 10
 // ahead, heads at a time, because an index has no sizes.
 func (s *Source) listTree(ctx context.Context, dir string, yield func(source.Entry, error) bool) {
 	op := "listing " + s.location(dir)
-	response, err := s.do(ctx, op, nethttp.MethodGet, dir+Index, nil)
+	response, err := s.do(ctx, op, nethttp.MethodGet, dir+Index, nil) //nolint:bodyclose // closed below, unless there is none
 	if err != nil {
 		if errors.Is(err, source.ErrNotFound) {
 			err = &source.Error{Op: op, Class: source.ErrNotFound, Err: fmt.Errorf(
@@ -99,7 +99,7 @@ func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader,
 // indexed returns the entry of a file in a tree. A name that no caller will use
 // is passed on without asking the server for it.
 func (s *Source) indexed(ctx context.Context, dir, name string) (source.Entry, error) {
-	if source.CheckPath(name) != nil {
+	if !source.ValidPath(name) {
 		return source.Entry{Key: dir + name}, nil
 	}
 	entry, err := s.stat(ctx, dir+name)

@@ -53,7 +53,7 @@ func advice(r minio.ErrorResponse, bucket string) string {
 	switch {
 	case r.Code == minio.NoSuchBucket:
 		return text + "; check the bucket " + bucket
-	case codeClass(r) == source.ErrDenied:
+	case errors.Is(codeClass(r), source.ErrDenied):
 		return text + "; check the keys in the Secret, and that they may list and read the bucket " + bucket
 	case r.Code == "RequestTimeTooSkewed":
 		return text + "; correct the clock of the node or of the service"

@@ -24,7 +24,7 @@ func fake(t *testing.T, handler http.HandlerFunc) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
