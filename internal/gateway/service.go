@@ -75,11 +75,15 @@ func (s *service) caller(ctx context.Context) (identity.Pod, error) {
 	return caller, nil
 }
 
-// data reads a Data of the caller's by name.
-func (s *service) data(ctx context.Context, reader client.Reader, caller identity.Pod, name string) (*v1alpha1.Data, error) {
+// data reads a Data of the caller's by name, fresh or perhaps from the cache.
+func (s *service) data(ctx context.Context, caller identity.Pod, name string, fresh bool) (*v1alpha1.Data, error) {
 	var d v1alpha1.Data
+	reader := s.cached
+	if fresh {
+		reader = s.live
+	}
 	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
-	if apierrors.IsNotFound(err) && reader != s.live {
+	if apierrors.IsNotFound(err) && !fresh {
 		// Another replica may have told the runtime of it first.
 		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	}
@@ -111,7 +115,7 @@ func (s *service) report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) 
 	if !s.limits.report(caller.UID) {
 		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
 	}
-	d, err := s.data(ctx, s.cached, caller, r.GetData())
+	d, err := s.data(ctx, caller, r.GetData(), false)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +134,8 @@ func (s *service) RunHook(ctx context.Context, request *connect.Request[gatewayv
 	if !s.limits.hook(caller.UID) {
 		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
 	}
-	// Live: what is run must be what is declared now.
-	d, err := s.data(ctx, s.live, caller, request.Msg.GetData())
+	// What is run must be what is declared now.
+	d, err := s.data(ctx, caller, request.Msg.GetData(), true)
 	if err != nil {
 		return nil, err
 	}

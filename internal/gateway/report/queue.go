@@ -64,11 +64,11 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 		return context.Canceled
 	}
 	e := q.entries[key]
+	if grade == nothing && (e == nil || e.next == nil) {
+		q.mu.Unlock()
+		return nil
+	}
 	if e == nil {
-		if grade == nothing {
-			q.mu.Unlock()
-			return nil
-		}
 		e = &entry{poked: make(chan struct{}, 1)}
 		q.entries[key] = e
 		q.done.Go(func() { q.serve(key, e) })

@@ -54,19 +54,20 @@ func (w *Writer) weigh(ctx context.Context, key types.NamespacedName, r Report) 
 // was nothing to write: the status says so already, or the report is about
 // another revision or an object that is gone.
 func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
-	reader := w.Cached
+	// The first look is at the cache; when that is too old, the rest is live.
+	reader, live := w.Cached, false
 	var last error
 	for range maxAttempts {
 		var d v1alpha1.Data
 		if err := reader.Get(ctx, key, &d); err != nil {
 			return false, client.IgnoreNotFound(err)
 		}
-		if d.Spec.Revision != r.Request.GetRevision() && reader == w.Cached {
-			reader = w.Live
-			continue
-		}
 		if d.Spec.Revision != r.Request.GetRevision() {
-			return false, nil
+			if live {
+				return false, nil
+			}
+			reader, live = w.Live, true
+			continue
 		}
 		after := Status(&d, r.Request, r.Node, w.Clock.Now())
 		if compare(&d.Status, &after) == nothing {
@@ -83,7 +84,7 @@ func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) 
 		case !apierrors.IsConflict(last):
 			return false, fmt.Errorf("writing the status of Data %s: %w", key, last)
 		}
-		reader = w.Live
+		reader, live = w.Live, true
 	}
 	return false, fmt.Errorf("writing the status of Data %s: %w", key, errors.Join(errBusy, last))
 }

@@ -1,0 +1,109 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+var born = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func trio() (*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {
+	d := &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "d", Namespace: "shop", CreationTimestamp: metav1.NewTime(born),
+			Labels: map[string]string{v1alpha1.LabelDataSet: "models", v1alpha1.LabelPodUID: "u"},
+		},
+		Spec: v1alpha1.DataSpec{PodName: "web-0", Revision: "r1", DataItems: []v1alpha1.DataItem{{Namespace: "default", Name: "m"}}},
+	}
+	set := &v1alpha1.DataSet{Spec: v1alpha1.DataSetSpec{WorkloadSelector: map[string]string{"app": "web"}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u", Labels: map[string]string{"app": "web"}}}
+	p.Spec.NodeName = "n1"
+	return d, set, p
+}
+
+func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.Data, **v1alpha1.DataSet, **corev1.Pod)
+		remove bool
+	}{
+		"all there":          {func(*v1alpha1.Data, **v1alpha1.DataSet, **corev1.Pod) {}, false},
+		"pod gone":           {func(_ *v1alpha1.Data, _ **v1alpha1.DataSet, p **corev1.Pod) { *p = nil }, true},
+		"pod replaced":       {func(_ *v1alpha1.Data, _ **v1alpha1.DataSet, p **corev1.Pod) { (*p).UID = "v" }, true},
+		"DataSet gone":       {func(_ *v1alpha1.Data, s **v1alpha1.DataSet, _ **corev1.Pod) { *s = nil }, true},
+		"no longer selected": {func(_ *v1alpha1.Data, _ **v1alpha1.DataSet, p **corev1.Pod) { (*p).Labels = nil }, true},
+		"pod completed":      {func(_ *v1alpha1.Data, _ **v1alpha1.DataSet, p **corev1.Pod) { (*p).Status.Phase = corev1.PodSucceeded }, false},
+	} {
+		d, set, p := trio()
+		c.change(d, &set, &p)
+		if got := decide(d, set, p, born); (got.remove != "") != c.remove {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestASilentRuntimeIsNotShown(t *testing.T) {
+	d, set, p := trio()
+	if got := decide(d, set, p, born.Add(5*time.Second)); got.ready != nil || got.after != 10*time.Second {
+		t.Errorf("after 5 s: %+v", got)
+	}
+	got := decide(d, set, p, born.Add(reportTimeout))
+	if got.ready == nil || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, "kubectl logs --namespace shop web-0 --container kuda-runtime") {
+		t.Fatalf("after %s: %+v", reportTimeout, got)
+	}
+	d.Status.Conditions = []metav1.Condition{*got.ready}
+	if got := decide(d, set, p, born.Add(time.Hour)); got.ready != nil {
+		t.Errorf("it is written again: %+v", got.ready)
+	}
+	p.Spec.NodeName = ""
+	if got := decide(d, set, p, born.Add(time.Hour)); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
+		t.Errorf("an unscheduled pod: %+v", got.ready)
+	}
+	d.Status.ObservedRevision = "r0"
+	if got := decide(d, set, p, born.Add(time.Hour)); got.ready != nil {
+		t.Errorf("it is written over a report: %+v", got.ready)
+	}
+}
+
+func TestEventsRepeatThemselves(t *testing.T) {
+	state := func(phase v1alpha1.DataPhase, reason string, success, failed int32) *v1alpha1.Data {
+		d, _, _ := trio()
+		d.Status = v1alpha1.DataStatus{
+			ObservedRevision: "r1", DataItems: 1, Success: success, Failed: failed,
+			DataItemsStatus: []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: phase, Reason: reason, Message: strings.Repeat("x", 5000)}},
+		}
+		return d
+	}
+	start, _, _ := trio()
+	bad, worse := state(v1alpha1.DataFailed, "NotFound", 0, 1), state(v1alpha1.DataFailed, "AccessDenied", 0, 1)
+	good := state(v1alpha1.DataSuccess, "", 1, 0)
+	for name, c := range map[string]struct {
+		before, after *v1alpha1.Data
+		want          string
+	}{
+		"first failure":   {start, bad, v1alpha1.EventItemFailed},
+		"still failed":    {bad, bad, ""},
+		"another failure": {bad, worse, v1alpha1.EventItemFailed},
+		"delivered":       {bad, good, v1alpha1.EventItemsDelivered},
+		"still delivered": {good, good, ""},
+	} {
+		var got string
+		for _, n := range transitions(c.before, c.after) {
+			got += n.reason
+			if len(n.note) > 1024 {
+				t.Errorf("%s: the note has %d bytes", name, len(n.note))
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+var key = types.NamespacedName{Namespace: "shop", Name: "d"}
+
+// bench is a queue over an API server that counts.
+type bench struct {
+	*Queue
+	client client.Client
+	clock  *clocktesting.FakeClock
+	writes chan bool
+}
+
+func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d).WithStatusSubresource(d).WithInterceptorFuncs(interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			if before != nil {
+				before()
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+	}).Build()
+	fakeClock := clocktesting.NewFakeClock(now)
+	b := &bench{client: c, clock: fakeClock, writes: make(chan bool, 100)}
+	writer := &Writer{Cached: c, Live: c, Status: c.Status(), Clock: fakeClock}
+	b.Queue = NewQueue(writer, fakeClock, logr.Discard(), func(wrote bool, err error) {
+		if err != nil {
+			t.Errorf("writing: %v", err)
+		}
+		b.writes <- wrote
+	})
+	return b
+}
+
+func (b *bench) submit(t *testing.T, r Report) {
+	t.Helper()
+	if err := b.Submit(t.Context(), key, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) status(t *testing.T) v1alpha1.DataStatus {
+	t.Helper()
+	var d v1alpha1.Data
+	if err := b.client.Get(t.Context(), key, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d.Status
+}
+
+func TestProgressIsWrittenWithEveryReport(t *testing.T) {
+	b := newBench(t, data("a"), nil)
+	b.submit(t, Report{Request: request(item("a", downloading))})
+	if wrote := <-b.writes; !wrote || b.status(t).Downloading != 1 {
+		t.Fatalf("the answered report is not written: %+v", b.status(t))
+	}
+	for n := range 4 {
+		further := item("a", downloading)
+		further.Bytes = uint64(6 + n)
+		b.submit(t, Report{Request: request(further)})
+	}
+	if len(b.writes) != 0 {
+		t.Fatal("progress was written at once")
+	}
+	for !b.clock.HasWaiters() {
+		<-time.After(time.Millisecond)
+	}
+	b.clock.Step(bytes.pause())
+	<-b.writes
+	if got := b.status(t).DataItemsStatus[0].Bytes; got != 9 {
+		t.Errorf("%d bytes, want the newest report's 9", got)
+	}
+	b.submit(t, Report{Request: request(item("a", success))})
+	if b.status(t).Success != 1 {
+		t.Error("the answered report is not written")
+	}
+	b.Close()
+	if len(b.writes) != 1 {
+		t.Errorf("%d writes, want one for the success", len(b.writes))
+	}
+}
+
+func TestAnEqualReportIsWritten(t *testing.T) {
+	b := newBench(t, data("a"), nil)
+	b.submit(t, Report{Request: request(item("a", success))})
+	before := b.status(t)
+	b.clock.Step(time.Hour)
+	b.submit(t, Report{Request: request(item("a", success))})
+	b.Close()
+	if len(b.writes) != 1 || b.status(t).Conditions[0] != before.Conditions[0] {
+		t.Errorf("%d writes, want 1", len(b.writes))
+	}
+}
+
+func TestAStaleReportOverwritesANewRevision(t *testing.T) {
+	d := data("a")
+	d.Spec.Revision = "r2"
+	b := newBench(t, d, nil)
+	b.submit(t, Report{Request: request(item("a", success))})
+	b.Close()
+	if s := b.status(t); s.ObservedRevision != "" || s.Success != 0 {
+		t.Errorf("status: %+v", s)
+	}
+}
+
+func TestAConflictLosesAReport(t *testing.T) {
+	var b *bench
+	conflicts := 2
+	b = newBench(t, data("a"), func() {
+		if conflicts == 0 {
+			return
+		}
+		conflicts--
+		var d v1alpha1.Data
+		if err := b.client.Get(t.Context(), key, &d); err != nil {
+			t.Error(err)
+		}
+		d.Labels = map[string]string{"n": string(rune('a' + conflicts))}
+		if err := b.client.Update(t.Context(), &d); err != nil {
+			t.Error(err)
+		}
+	})
+	b.submit(t, Report{Request: request(item("a", success))})
+	if b.status(t).Success != 1 {
+		t.Errorf("status: %+v", b.status(t))
+	}
+	b.Close()
+	if err := b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}); err == nil {
+		t.Error("a closed queue takes reports")
+	}
+}

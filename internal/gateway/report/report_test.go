@@ -1,0 +1,115 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func data(items ...string) *v1alpha1.Data {
+	d := &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "shop", Generation: 3},
+		Spec:       v1alpha1.DataSpec{Revision: "r1", PodName: "p"},
+	}
+	for _, name := range items {
+		d.Spec.DataItems = append(d.Spec.DataItems, v1alpha1.DataItem{Namespace: "default", Name: name, Version: "v1"})
+	}
+	return d
+}
+
+func item(name string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ItemStatus {
+	return &gatewayv1alpha1.ItemStatus{Namespace: "default", Name: name, Phase: phase, Bytes: 5, TotalBytes: 10}
+}
+
+func request(items ...*gatewayv1alpha1.ItemStatus) *gatewayv1alpha1.ReportRequest {
+	return &gatewayv1alpha1.ReportRequest{Data: "d", Revision: "r1", Items: items}
+}
+
+const (
+	waiting     = gatewayv1alpha1.Phase_PHASE_WAITING
+	downloading = gatewayv1alpha1.Phase_PHASE_DOWNLOADING
+	success     = gatewayv1alpha1.Phase_PHASE_SUCCESS
+	failed      = gatewayv1alpha1.Phase_PHASE_FAILED
+)
+
+func TestCountsAreTheRuntimesOwn(t *testing.T) {
+	d := data("a", "b", "c", "missing")
+	s := Status(d, request(item("a", success), item("b", failed), item("c", downloading), item("invented", success), item("c", 99)), "n1", now)
+	if s.DataItems != 4 || s.Success != 1 || s.Failed != 1 || s.Waiting != 2 || s.Ready != "1/4" || len(s.DataItemsStatus) != 4 || s.NodeName != "n1" {
+		t.Errorf("status: %+v", s)
+	}
+	if c := s.Conditions[0]; c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || c.ObservedGeneration != 3 {
+		t.Errorf("condition: %+v", c)
+	}
+	if s = Status(d, request(), "", now); s.Waiting != 4 || s.Conditions[0].Reason != v1alpha1.ReasonWaiting {
+		t.Errorf("an empty report: %+v", s)
+	}
+}
+
+func TestAHostileReportReachesTheStatus(t *testing.T) {
+	hostile := &gatewayv1alpha1.ItemStatus{
+		Namespace: "default", Name: "a", Version: "<script>", Phase: failed,
+		Reason: "rm -rf", Message: "\x1b[31mred\x00" + strings.Repeat("é", 10000) + "\xff end", Digest: "sha256:../../etc",
+		Bytes: math.MaxUint64, TotalBytes: math.MaxUint64, Origin: 99,
+		StartTime: &timestamppb.Timestamp{Seconds: math.MaxInt64}, CompletionTime: timestamppb.New(now.Add(time.Hour)),
+	}
+	r := request(hostile)
+	r.CurrentRevision = "../x"
+	s := Status(data("a"), r, "n1", now)
+	got := s.DataItemsStatus[0]
+	if got.Version != "v1" || got.Reason != "" || got.Digest != "" || got.Bytes < 0 || got.Origin != "" || got.StartTime != nil || got.CompletionTime != nil {
+		t.Errorf("item: %+v", got)
+	}
+	if len(got.Message) > 4096 || strings.ContainsAny(got.Message, "\x00\x1b") || !strings.HasSuffix(got.Message, " end") {
+		t.Errorf("message of %d bytes ends in %q", len(got.Message), got.Message[len(got.Message)-10:])
+	}
+	if s.CurrentRevision != "" {
+		t.Errorf("current revision %q", s.CurrentRevision)
+	}
+}
+
+func TestWithdrawnIsBelievedUnasked(t *testing.T) {
+	d, r := data("a"), request(item("a", success))
+	r.Withdrawn = true
+	if s := Status(d, r, "", now); s.Conditions[0].Reason == v1alpha1.ReasonWithdrawn {
+		t.Error("nobody asked for it")
+	}
+	d.Spec.Withdraw = true
+	if s := Status(d, r, "", now); s.Conditions[0].Reason != v1alpha1.ReasonWithdrawn {
+		t.Errorf("condition: %+v", s.Conditions[0])
+	}
+}
+
+func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
+	d := data("a", "b", "c")
+	d.Status = Status(d, request(item("a", downloading), item("b", downloading), item("c", downloading)), "n1", now)
+	further := item("a", downloading)
+	further.Bytes, further.Message = 7, "7 of 10"
+	for name, c := range map[string]struct {
+		request *gatewayv1alpha1.ReportRequest
+		want    change
+	}{
+		"the same":         {request(item("a", downloading), item("b", downloading), item("c", downloading)), nothing},
+		"more bytes":       {request(further, item("b", downloading), item("c", downloading)), bytes},
+		"one item is done": {request(item("a", downloading), item("b", success), item("c", downloading)), items},
+		"one item failed":  {request(item("a", downloading), item("b", failed), item("c", downloading)), whole},
+		"all are done":     {request(item("a", success), item("b", success), item("c", success)), whole},
+	} {
+		after := Status(d, c.request, "n1", now.Add(time.Second))
+		if got := compare(&d.Status, &after); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
