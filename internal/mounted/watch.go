@@ -16,6 +16,8 @@ import (
 // notification is best effort (the kernel drops events when a queue overflows).
 const recheck = time.Minute
 
+var errClosed = errors.New("the watch was closed")
+
 // Watch calls changed after something in dir has changed, and once a minute,
 // until the context ends. The kubelet swaps a whole mount by renaming one link
 // in it, so a call may come for several changes, or for none.
@@ -37,10 +39,14 @@ func Watch(ctx context.Context, dir string, changed func()) error {
 			return nil
 		case _, open := <-w.Events:
 			if !open {
-				return fmt.Errorf("watching %s: %w", dir, errors.New("the watch was closed"))
+				return fmt.Errorf("watching %s: %w", dir, errClosed)
 			}
 			changed()
-		case <-w.Errors:
+		case _, open := <-w.Errors:
+			// Events were lost; what they told of is found by looking.
+			if !open {
+				return fmt.Errorf("watching %s: %w", dir, errClosed)
+			}
 			changed()
 		case <-ticker.C:
 			changed()
