@@ -1,0 +1,87 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+func reader(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...)
+	for field, value := range assignment.Indexes() {
+		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
+	}
+	return builder.Build()
+}
+
+func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u", Labels: map[string]string{"app": "web"}}}
+	selects := func(value string) *v1alpha1.DataSet {
+		return &v1alpha1.DataSet{
+			ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop"},
+			Spec:       v1alpha1.DataSetSpec{WorkloadSelector: map[string]string{"app": value}},
+		}
+	}
+	mine := assignment.New(selects("web"), p, v1alpha1.DataSpec{Revision: "r"})
+	foreign := assignment.New(selects("web"), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1", UID: "v"}}, v1alpha1.DataSpec{})
+	for name, c := range map[string]struct {
+		cached, live      []client.Object
+		gone, assignments int
+	}{
+		"new DataSet not in the cache":  {[]client.Object{p.DeepCopy()}, []client.Object{p.DeepCopy(), selects("web")}, 0, 0},
+		"new selector not in the cache": {[]client.Object{p.DeepCopy(), selects("db")}, []client.Object{p.DeepCopy(), selects("web")}, 0, 0},
+		"its Data is only late":         {[]client.Object{p.DeepCopy(), selects("web")}, []client.Object{p.DeepCopy(), selects("web")}, 0, 0},
+		"the pod is not in the cache":   {[]client.Object{selects("web")}, []client.Object{p.DeepCopy(), selects("web")}, 0, 0},
+		"really gone":                   {[]client.Object{p.DeepCopy()}, []client.Object{p.DeepCopy()}, 1, 0},
+		"really no longer selected":     {[]client.Object{p.DeepCopy(), selects("db")}, []client.Object{p.DeepCopy(), selects("db")}, 1, 0},
+		"assigned":                      {[]client.Object{p.DeepCopy(), mine.DeepCopy(), foreign.DeepCopy()}, nil, 0, 1},
+	} {
+		want := newDesires(reader(t, c.cached...), reader(t, c.live...), func() []byte { return nil },
+			identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, []string{"models", "models"})
+		for range 2 {
+			got, err := want.now(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.GetGone()) != c.gone || len(got.GetAssignments()) != c.assignments {
+				t.Errorf("%s: %v", name, got)
+			}
+			if slices.ContainsFunc(got.GetAssignments(), func(a *gatewayv1alpha1.Assignment) bool { return a.GetData() == foreign.Name }) {
+				t.Errorf("%s: another pod's Data is streamed", name)
+			}
+		}
+	}
+}
+
+func TestOnePodUsesUpEverybodysHooks(t *testing.T) {
+	l := newLimits()
+	allowed := 0
+	for range 1000 {
+		if l.hook("greedy") {
+			allowed++
+		}
+	}
+	if allowed > 30 || !l.hook("modest") || !l.report("greedy") {
+		t.Errorf("%d hooks of one pod were allowed", allowed)
+	}
+}
