@@ -96,6 +96,8 @@ func resourceVersions(t *testing.T, namespace string) map[string]string {
 }
 
 func TestTwoDataSetsOfAPodDisturbEachOther(t *testing.T) {
+	cluster.StartManager(t)
+	// The runtimes go to a replica that does not lead.
 	m := cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	one, two := cluster.DataSet(t, ns, "one", "web"), cluster.DataSet(t, ns, "two", "web")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -47,7 +48,12 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 		}
 	}
 	b := &bench{t: t}
-	count := func(verb string, o client.Object) { b.writes = append(b.writes, fmt.Sprintf("%s %T", verb, o)) }
+	var mu sync.Mutex
+	count := func(verb string, o client.Object) {
+		mu.Lock()
+		defer mu.Unlock()
+		b.writes = append(b.writes, fmt.Sprintf("%s %T", verb, o))
+	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.DataSet{}, &v1alpha1.Data{}).
 		WithInterceptorFuncs(interceptor.Funcs{

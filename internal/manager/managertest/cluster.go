@@ -36,6 +36,7 @@ var errNoAssets = errors.New("KUBEBUILDER_ASSETS is empty; let it name a directo
 
 // Cluster is an API server with Kuda's CRDs.
 type Cluster struct {
+	// Config is an administrator's.
 	Config *rest.Config
 	// Client is an administrator's and has no cache.
 	Client client.Client
@@ -49,8 +50,9 @@ func NewCluster() (*Cluster, error) {
 		return nil, errNoAssets
 	}
 	_, file, _, _ := runtime.Caller(0)
+	deploy := filepath.Join(filepath.Dir(file), "../../../deploy/base")
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(filepath.Dir(file), "../../../deploy/base/crd")},
+		CRDDirectoryPaths:     []string{filepath.Join(deploy, "crd")},
 		ErrorIfCRDPathMissing: true,
 	}
 	cfg, err := environment.Start()
@@ -69,6 +71,9 @@ func NewCluster() (*Cluster, error) {
 	c, err := client.New(cfg, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	if err := grant(context.Background(), c, deploy); err != nil {
+		return nil, errors.Join(err, environment.Stop())
 	}
 	return &Cluster{Config: cfg, Client: c, environment: environment}, nil
 }

@@ -39,7 +39,9 @@ type Manager struct {
 	stop   func()
 }
 
-// StartManager runs a manager until Stop, or until the test ends.
+// StartManager runs a manager until Stop, or until the test ends. It has the
+// rights that the installation's manifests give it. Of several, the first one
+// started leads.
 func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *Manager {
 	t.Helper()
 	log.SetLogger(logr.Discard())
@@ -47,7 +49,7 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 	registry := prometheus.NewRegistry()
 	o := manager.Options{
 		GatewayAddress: "127.0.0.1:0", HealthAddress: "0", MetricsAddress: "0", PprofAddress: "0",
-		Concurrency: 4, ExecHooks: true,
+		Concurrency: 4, ExecHooks: true, LeaderElection: true, LeaderNamespace: systemNamespace,
 		Certificates: &certificates{authority: authority, leaf: authority.Leaf(gatewayName)},
 		Registry:     registry,
 		Log:          logger(t),
@@ -55,7 +57,7 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 	for _, f := range change {
 		f(&o)
 	}
-	mgr, err := manager.New(c.Config, o)
+	mgr, err := manager.New(asManager(c.Config), o)
 	if err != nil {
 		t.Fatal(err)
 	}
