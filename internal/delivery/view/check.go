@@ -5,10 +5,10 @@ package view
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Check compares the current tree of a DataSet with its items: by name and
@@ -40,37 +40,62 @@ func (v *View) checkItem(base string, item Item) error {
 		return err
 	}
 	defer src.Close()
+	dirs := &dirPair{have: v.root, want: src}
+	defer dirs.close()
 	for _, f := range item.Files {
 		p := path.Join(base, local)
 		if !item.Single {
 			p = path.Join(p, f.Path)
 		}
-		have, err := v.root.Lstat(p)
-		if err != nil {
+		if err := dirs.check(p, f); err != nil {
 			return err
-		}
-		if f.Link != "" {
-			continue
-		}
-		want, err := src.Lstat(f.Path)
-		if err != nil {
-			return err
-		}
-		if !have.Mode().IsRegular() || have.Size() != f.Size {
-			return fmt.Errorf("%s has %d bytes instead of %d", f.Path, have.Size(), f.Size)
-		}
-		if !os.SameFile(have, want) && linked(have) {
-			return fmt.Errorf("%s is not the snapshot's file", f.Path)
 		}
 	}
 	return nil
 }
 
-// linked tells a hard link from the copy that Prepare makes where links are
-// not to be had.
-func linked(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Nlink > 1
+// dirPair compares files one directory after the other, so that each directory
+// is opened once.
+type dirPair struct {
+	have, want       *os.Root
+	haveDir, wantDir string
+	haveFD, wantFD   *os.File
+}
+
+func (d *dirPair) close() { closeBoth(d.haveFD, d.wantFD) }
+
+func (d *dirPair) check(p string, f File) error {
+	if d.haveFD == nil || path.Dir(p) != d.haveDir || path.Dir(f.Path) != d.wantDir {
+		d.close()
+		d.haveDir, d.wantDir = path.Dir(p), path.Dir(f.Path)
+		d.haveFD, d.wantFD = nil, nil
+		var err error
+		if d.haveFD, err = d.have.Open(d.haveDir); err != nil {
+			return err
+		}
+		if d.wantFD, err = d.want.Open(d.wantDir); err != nil {
+			return err
+		}
+	}
+	var have, want unix.Stat_t
+	if err := unix.Fstatat(int(d.haveFD.Fd()), path.Base(p), &have, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	if f.Link != "" {
+		return nil
+	}
+	if err := unix.Fstatat(int(d.wantFD.Fd()), path.Base(f.Path), &want, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("%s in the snapshot: %w", f.Path, err)
+	}
+	if have.Mode&unix.S_IFMT != unix.S_IFREG || have.Size != f.Size {
+		return fmt.Errorf("%s has %d bytes instead of %d", f.Path, have.Size, f.Size)
+	}
+	// A file with one link is the copy that Prepare makes where hard links are
+	// not to be had.
+	if same := have.Ino == want.Ino && have.Dev == want.Dev; !same && have.Nlink > 1 {
+		return fmt.Errorf("%s is not the snapshot's file", f.Path)
+	}
+	return nil
 }
 
 // Suspect makes sure that no tree of the DataSet that is on disk now is used

@@ -12,6 +12,7 @@
 //	.kuda/.rev/<dataset>/<n>.json   what the tree is; it is complete when this exists
 //	.kuda/.rev/<dataset>/previous   link to the tree that Revert goes back to
 //	.kuda/<dataset>                 link to the current tree; renaming it is the switch
+//	.kuda/.old/                     what was replaced in the layout, for the grace period
 //	<local path>                    link to .kuda/<dataset>/<local path>
 //
 // A single open(2) of a path below the view never fails because of a switch and

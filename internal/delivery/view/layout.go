@@ -10,7 +10,9 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,10 +101,14 @@ func (v *View) place(p string, n *node, kind fs.FileMode, exists bool) error {
 	return v.replace(p, n)
 }
 
-// replace exchanges whatever is at p with what is wanted there.
+// replace exchanges whatever is at p with what is wanted there. What was there
+// is kept for the grace period, because an application may be on its way
+// through it.
 func (v *View) replace(p string, n *node) error {
-	tmp := v.temp()
-	var err error
+	tmp, err := v.park(strings.Count(p, "/"))
+	if err != nil {
+		return fmt.Errorf("building %s beside the view: %w", p, err)
+	}
 	if n.children == nil {
 		err = v.root.Symlink(n.target, tmp)
 	} else if err = v.root.Mkdir(tmp, 0o755); err == nil {
@@ -114,7 +120,38 @@ func (v *View) replace(p string, n *node) error {
 	if err := v.exchange(tmp, p); err != nil {
 		return fmt.Errorf("exchanging %s: %w", p, err)
 	}
-	return v.root.RemoveAll(tmp)
+	return nil
+}
+
+// parked is what was taken out of the layout.
+type parked struct {
+	path  string
+	since time.Time
+}
+
+// park names a new place for what is exchanged with something depth directories
+// below the view. The place is as deep below a link to .kuda, so that the
+// relative links in what is parked there still lead to where they led.
+func (v *View) park(depth int) (string, error) {
+	v.temps++
+	slot := path.Join(parkDir, strconv.Itoa(v.temps))
+	v.parked = append(v.parked, parked{path: slot, since: v.now()})
+	p := slot + strings.Repeat("/up", depth)
+	if err := v.root.MkdirAll(path.Dir(p), 0o755); err != nil {
+		return "", err
+	}
+	return p, nil
+}
+
+// makePark makes an empty place for park.
+func (v *View) makePark() error {
+	if err := v.root.RemoveAll(parkDir); err != nil {
+		return err
+	}
+	if err := v.root.Mkdir(parkDir, 0o755); err != nil {
+		return err
+	}
+	return v.root.Symlink("..", path.Join(parkDir, controlDir))
 }
 
 func (v *View) exchange(a, b string) error {

@@ -26,6 +26,9 @@ func (v *View) load() error {
 			}
 		}
 	}
+	if err := v.makePark(); err != nil {
+		return err
+	}
 	names, err := v.readDir(treesDir)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 const (
 	treesDir     = controlDir + "/.rev"
 	tempPrefix   = ".tmp-"
+	parkDir      = controlDir + "/.old"
 	previousLink = "previous"
 	metaSuffix   = ".json"
 )
@@ -42,9 +43,10 @@ type View struct {
 	grace time.Duration
 	now   func() time.Time
 
-	mu    sync.Mutex
-	temps int
-	sets  map[string]*set
+	mu     sync.Mutex
+	temps  int
+	parked []parked
+	sets   map[string]*set
 }
 
 // set is what the view holds of one DataSet. Zero stands for no tree.
@@ -268,7 +270,7 @@ func (v *View) DataSets() []string {
 	return out
 }
 
-// Collect removes the trees whose grace has passed and returns how long until
+// Collect removes the trees, and what was replaced in the layout, whose grace has passed and returns how long until
 // the next one's has; 0 when there is none.
 func (v *View) Collect() (time.Duration, error) {
 	v.mu.Lock()
@@ -290,6 +292,15 @@ func (v *View) Collect() (time.Duration, error) {
 			errs = append(errs, v.discard(name, n))
 		}
 	}
+	v.parked = slices.DeleteFunc(v.parked, func(p parked) bool {
+		left := v.grace - v.now().Sub(p.since)
+		if left <= 0 {
+			errs = append(errs, v.root.RemoveAll(p.path))
+		} else if next == 0 || left < next {
+			next = left
+		}
+		return left <= 0
+	})
 	return next, errors.Join(errs...)
 }
 

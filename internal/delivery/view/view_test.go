@@ -364,3 +364,30 @@ func TestDamagedTreeIsSeenAndBuiltAgain(t *testing.T) {
 	b.deliver("ds", "r1", item)
 	b.wantSeen(map[string]string{"m/a": "aa", "m/b": "bb"})
 }
+
+func TestApplicationInTheMiddleOfAReplacedDirectoryStillArrives(t *testing.T) {
+	for _, dir := range []string{"conf", "a/b/conf"} {
+		b := newBench(t)
+		b.deliver("ds", "r0", b.file(dir+"/x", "0"), b.file(dir+"/sub/y", "0"))
+		at, err := os.Open(b.path(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer at.Close()
+		b.deliver("ds", "r1", b.tree(dir, "1", "x", "1", "sub/y", "1"))
+		for _, p := range []string{"x", "sub/y"} {
+			got, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d/%s", at.Fd(), p))
+			if err != nil || string(got) != "1" {
+				t.Errorf("%s below %s: %q, %v", p, dir, got, err)
+			}
+		}
+		b.now = b.now.Add(time.Hour)
+		if left, err := b.view.Collect(); err != nil || left != 0 {
+			t.Errorf("next in %s, %v", left, err)
+		}
+		if left, err := filepath.Glob(b.path(".kuda/.old/[0-9]*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+		b.wantSeen(map[string]string{dir + "/x": "1", dir + "/sub/y": "1"})
+	}
+}
