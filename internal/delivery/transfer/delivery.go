@@ -4,8 +4,8 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -105,7 +105,7 @@ func (d *delivery) transfer(ctx context.Context) error {
 	go func() { flushed <- d.flush(quit) }()
 	err := group.Wait()
 	close(quit)
-	return errors.Join(err, <-flushed)
+	return cmp.Or(err, <-flushed)
 }
 
 // flush keeps the journal no older than flushEvery.

@@ -4,6 +4,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -101,7 +102,8 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	defer e.small.release()
 	manifest, err := e.download(ctx, r, w, report)
 	if err != nil {
-		return nil, errors.Join(err, abandon(w, err))
+		// A failure to abandon comes again with the next call; err came first.
+		return nil, cmp.Or(err, abandon(w, err))
 	}
 	report.state(Verifying)
 	if lease, err = w.Commit(manifest); err != nil {

@@ -108,7 +108,8 @@ func (d *delivery) writeError(op string, err error, f *file) error {
 	if errors.Is(err, unix.ENAMETOOLONG) {
 		return &source.InvalidPathError{Name: f.path, Reason: "the file system finds it too long"}
 	}
-	return d.writer.Fail(op+" "+f.path, err, f.entry.Size)
+	missing := d.report.total.Load() - d.report.done.Load()
+	return d.writer.Fail(op+" "+f.path, err, max(missing, f.entry.Size))
 }
 
 // begin opens and preallocates a large file when its first range comes.
