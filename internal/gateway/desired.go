@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -102,18 +103,22 @@ func (w *desires) gone(ctx context.Context, name string) (bool, error) {
 func (w *desires) never(ctx context.Context, reader client.Reader, name string) (bool, error) {
 	var set v1alpha1.DataSet
 	err := reader.Get(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: name}, &set)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
 		return false, fmt.Errorf("reading DataSet %s: %w", name, err)
-	}
-	if err != nil || set.DeletionTimestamp != nil {
+	case set.DeletionTimestamp != nil:
 		return true, nil
 	}
 	var p corev1.Pod
 	err = reader.Get(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: w.caller.Name}, &p)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("reading pod %s: %w", w.caller.Name, err)
-	}
-	if err != nil || p.UID != w.caller.UID {
+	case p.UID != w.caller.UID:
 		return false, nil
 	}
 	return !pod.Selects(set.Spec.WorkloadSelector, &p), nil

@@ -22,14 +22,14 @@ type metrics struct {
 }
 
 func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, error) {
-	counter := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{label})
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{"outcome"})
 	}
 	m := &metrics{
-		reports: counter("reports_total", "Reports of runtimes, by outcome (ok, or the error's code).", "outcome"),
-		writes:  counter("status_writes_total", "Ends of reports: written to the API server, unchanged, or failed.", "outcome"),
-		hooks:   counter("hook_runs_total", "Exec hooks, by outcome: succeeded, failed (an exit status other than 0), or the error's code.", "outcome"),
-		reviews: counter("token_reviews_total", "TokenReviews, by outcome: accepted, refused or failed.", "outcome"),
+		reports: counter("reports_total", "Reports of runtimes, by outcome (ok, or the error's code)."),
+		writes:  counter("status_writes_total", "Ends of reports: written to the API server, unchanged, or failed."),
+		hooks:   counter("hook_runs_total", "Exec hooks, by outcome: succeeded, failed (an exit status other than 0), or the error's code."),
+		reviews: counter("token_reviews_total", "TokenReviews, by outcome: accepted, refused or failed."),
 	}
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "kuda", Subsystem: "gateway", Name: "streams", Help: "Open streams of runtimes.",

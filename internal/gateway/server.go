@@ -131,7 +131,9 @@ func (s *Server) Start(ctx context.Context) error {
 		defer cancel()
 		if err := server.Shutdown(bounded); err != nil {
 			s.options.Log.V(1).Info("cut connections that did not end in time", "error", err.Error())
-			server.Close()
+			if err := server.Close(); err != nil {
+				s.options.Log.V(1).Info("closed the listener with an error", "error", err.Error())
+			}
 		}
 	})
 	s.options.Log.Info("listened for runtimes", "address", listener.Addr().String())

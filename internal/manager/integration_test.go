@@ -370,7 +370,7 @@ func TestShutdownLeavesRuntimesWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stream.Close()
+	t.Cleanup(func() { _ = stream.Close() })
 	if !stream.Receive() {
 		t.Fatal(stream.Err())
 	}

@@ -131,12 +131,12 @@ func (q *Queue) serve(key types.NamespacedName, e *entry) {
 		q.mu.Unlock()
 
 		err := q.write(key, r)
-		for _, w := range waiters {
-			w <- err
-		}
 		q.mu.Lock()
 		e.last = q.clock.Now()
 		q.mu.Unlock()
+		for _, w := range waiters {
+			w <- err
+		}
 	}
 }
 

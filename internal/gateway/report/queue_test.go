@@ -85,9 +85,6 @@ func TestProgressIsWrittenWithEveryReport(t *testing.T) {
 	if len(b.writes) != 0 {
 		t.Fatal("progress was written at once")
 	}
-	for !b.clock.HasWaiters() {
-		<-time.After(time.Millisecond)
-	}
 	b.clock.Step(bytes.pause())
 	<-b.writes
 	if got := b.status(t).DataItemsStatus[0].Bytes; got != 9 {

@@ -48,7 +48,7 @@ func (m *Manager) StartRuntime(t *testing.T, c *Cluster, p *corev1.Pod, datasets
 		if err != nil {
 			return
 		}
-		defer stream.Close()
+		defer func() { _ = stream.Close() }()
 		for stream.Receive() {
 			r.mu.Lock()
 			r.newest = stream.Msg()
