@@ -26,7 +26,7 @@ import (
 type Pods struct {
 	// Cache holds DataSets and the metadata of namespaces.
 	Cache client.Reader
-	// Live answers for a namespace that the cache has not heard of yet.
+	// Live answers for DataSets and namespaces that the cache has not heard of yet.
 	Live client.Reader
 	// Settings are those in force.
 	Settings func() inject.Settings
@@ -78,14 +78,9 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 }
 
 func (p *Pods) selecting(ctx context.Context, namespace string, labels map[string]string) ([]*v1alpha1.DataSet, error) {
-	list := &v1alpha1.DataSetList{}
-	// Nothing here changes a DataSet, so the cache's own objects will do.
-	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the DataSets of namespace %s: %w", namespace, err)
-	}
-	dataSets := make([]*v1alpha1.DataSet, 0, len(list.Items))
-	for i := range list.Items {
-		dataSets = append(dataSets, &list.Items[i])
+	dataSets, err := p.dataSets(ctx, namespace)
+	if err != nil {
+		return nil, err
 	}
 	return inject.Selecting(dataSets, labels), nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // blind is a cache that has heard of nothing.
@@ -148,6 +149,22 @@ func TestANamespaceThatTheCacheHasNotSeenIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestADataSetThatTheCacheHasNotSeenIsAskedFor(t *testing.T) {
+	h := handler(t, shop("shop")...)
+	full := h.Cache
+	namespaceOnly := handler(t, shop("shop")[0]).Cache
+	h.Cache, h.Live = namespaceOnly, full
+	resp := h.Handle(t.Context(), create(t, replica()))
+	if !resp.Allowed || !strings.Contains(string(resp.Patch), sidecar.ContainerName) {
+		t.Errorf("a pod that follows its DataSet within milliseconds is not injected: %+v", resp)
+	}
+	h.Cache, h.Live = full, blind{}
+	resp = h.Handle(t.Context(), create(t, replica()))
+	if !resp.Allowed || !strings.Contains(string(resp.Patch), sidecar.ContainerName) {
+		t.Errorf("with the API server silent the cache does not decide: %+v", resp)
+	}
+}
+
 // memory is a cache without the copies of the fake client.
 type memory struct {
 	client.Reader
@@ -155,7 +172,14 @@ type memory struct {
 }
 
 func (m *memory) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
-	list.(*v1alpha1.DataSetList).Items = m.dataSets.Items
+	switch l := list.(type) {
+	case *v1alpha1.DataSetList:
+		l.Items = m.dataSets.Items
+	case *metav1.PartialObjectMetadataList:
+		for i := range m.dataSets.Items {
+			l.Items = append(l.Items, metav1.PartialObjectMetadata{ObjectMeta: m.dataSets.Items[i].ObjectMeta})
+		}
+	}
 	return nil
 }
 
