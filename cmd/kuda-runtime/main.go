@@ -12,6 +12,8 @@ import (
 
 	// The image has no certificates of its own.
 	_ "golang.org/x/crypto/x509roots/fallback"
+
+	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 )
 
 func main() {
@@ -20,6 +22,6 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kuda-runtime:", err)
-		os.Exit(1)
+		os.Exit(fetchcmd.ExitCode(err))
 	}
 }
