@@ -102,7 +102,8 @@ type DataTemplateSpec struct {
 	// +required
 	DataSources DataSources `json:"dataSources"`
 
-	// Hooks of the DataSet as a whole, run once per change, after those of its items.
+	// Hooks of the DataSet as a whole, run once per change: preDownload before
+	// those of its items, postDownload after them.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 }
