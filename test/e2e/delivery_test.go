@@ -113,7 +113,9 @@ func TestPodNamesAtTheLengthLimitGetTheirOwnData(t *testing.T) {
 	store.put(t, "names/x.txt", []byte(delivered))
 	create(t, dataSet(ns, "names", item("x", "names/x.txt", "v1")))
 	// Alike but for their last characters, so that cutting names must not join them.
-	long := strings.Repeat("p", 250)
+	// A pod's name may have 253 characters, but the kubelet makes a directory
+	// named <namespace>_<pod>_<uid>, which must not exceed 255.
+	long := strings.Repeat("p", 200)
 	create(t, pod(ns, long+"-a", "names", "wait"))
 	create(t, pod(ns, long+"-b", "names", "wait"))
 	waitDelivered(t, dataSet(ns, "names"), 2, time.Minute)
@@ -171,6 +173,7 @@ func TestInitContainersSeeTheData(t *testing.T) {
 	p.Spec.RestartPolicy = corev1.RestartPolicyNever
 	create(t, p)
 	waitDelivered(t, dataSet(ns, "init"), 1, time.Minute)
+	waitRunning(t, ns, "init")
 	if out := kubectl(t, "-n", ns, "logs", "init", "-c", "first"); out != delivered {
 		t.Errorf("the init container read %q", out)
 	}

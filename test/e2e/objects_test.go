@@ -159,9 +159,11 @@ func waitItem(t *testing.T, namespace, reason string, timeout time.Duration) v1a
 	return found
 }
 
-// inPod runs the application's binary in its container.
+// inPod runs the application's binary in its container, once that runs: data is
+// delivered before the application starts.
 func inPod(t *testing.T, p corev1.Pod, args ...string) string {
 	t.Helper()
+	kubectl(t, "-n", p.Namespace, "wait", "--for=jsonpath={.status.phase}=Running", "--timeout=60s", "pod/"+p.Name)
 	return kubectl(t, append([]string{"-n", p.Namespace, "exec", p.Name, "-c", "app", "--", "/e2e-app"}, args...)...)
 }
 
