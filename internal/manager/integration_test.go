@@ -301,6 +301,7 @@ func TestPromise9ATokenOpensAnotherPodsData(t *testing.T) {
 		"nonsense":              {"nonsense", connect.CodeUnauthenticated},
 		"another audience":      {cluster.Token(t, ns, mine, "vault"), connect.CodeUnauthenticated},
 		"the API's audience":    {cluster.Token(t, ns, mine, "https://kubernetes.default.svc.cluster.local"), connect.CodeUnauthenticated},
+		"expired":               {cluster.Expired(t, cluster.Token(t, ns, mine, sidecar.TokenAudience)), connect.CodeUnauthenticated},
 		"bound to no pod":       {cluster.Token(t, ns, nil, sidecar.TokenAudience), connect.CodeUnauthenticated},
 		"another pod":           {cluster.Token(t, ns, other, sidecar.TokenAudience), connect.CodePermissionDenied},
 		"same name, other home": {cluster.Token(t, elsewhere, stranger, sidecar.TokenAudience), connect.CodeNotFound},
@@ -309,7 +310,8 @@ func TestPromise9ATokenOpensAnotherPodsData(t *testing.T) {
 			t.Errorf("%s: %v, want %s", what, err, c.want)
 		}
 	}
-	own := m.GatewayFor(t, cluster, mine)
+	// Signed by the same hand as the expired one, so that only its time told against that.
+	own := m.Gateway(t, cluster.Resigned(t, cluster.Token(t, ns, mine, sidecar.TokenAudience)))
 	if _, err := own.Report(t.Context(), request()); err != nil {
 		t.Errorf("the pod itself: %v", err)
 	}
