@@ -30,6 +30,7 @@ const (
 
 var (
 	errHooksOff     = errors.New("exec hooks are switched off in this installation (kuda-manager --exec-hooks=false); use an httpGet hook")
+	errMayNotExec   = errors.New("the manager may not exec")
 	errOtherPlan    = errors.New("the revision is no longer the one to have; the hook declared now may be another")
 	errManyHooks    = errors.New("the gateway runs as many hooks as it may; try again")
 	errPodGone      = errors.New("the pod is gone")
@@ -98,7 +99,9 @@ func (h *hookRunner) execute(ctx context.Context, pod types.NamespacedName, cont
 	case errors.Is(context.Cause(ctx), errHookTimedOut):
 		return nil, connect.NewError(connect.CodeDeadlineExceeded, fmt.Errorf("%w; its output ended with: %s", errHookTimedOut, result.Output))
 	case apierrors.IsForbidden(err):
-		return nil, connect.NewError(connect.CodePermissionDenied, err)
+		return nil, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%w: %w; see docs/operations.md", errMayNotExec, err))
+	case errors.Is(err, hook.ErrNotRunning):
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	default:
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
