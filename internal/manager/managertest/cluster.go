@@ -55,6 +55,9 @@ func NewCluster() (*Cluster, error) {
 		CRDDirectoryPaths:     []string{filepath.Join(deploy, "crd")},
 		ErrorIfCRDPathMissing: true,
 	}
+	// Clusters that enforce this ask for more rights where an owner reference
+	// holds back a deletion.
+	environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	cfg, err := environment.Start()
 	if err != nil {
 		return nil, fmt.Errorf("starting an API server: %w", err)
