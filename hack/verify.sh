@@ -37,7 +37,7 @@ golangci-lint run ./... || fail "see the linter's findings above"
 
 step "headers"
 while IFS= read -r f; do
-  head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$f lacks the licence header"
+  head -n 6 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$f lacks the licence header"
 done < <(git ls-files '*.go' '*.sh' Makefile | grep -v '^internal/gen/')
 
 [ "$failed" = 0 ] && echo "verify: all checks passed"
