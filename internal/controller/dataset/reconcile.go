@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,6 +48,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		// made is on its way to the cache, and the next pass sees it.
 		ctrl.LoggerFrom(ctx).V(1).Info("planned on an outdated object, planning again", "error", err.Error())
 		return ctrl.Result{RequeueAfter: retryAfterConflict}, nil
+	}
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		// Nothing can be made there any more, and what is there will go.
+		ctrl.LoggerFrom(ctx).V(1).Info("left a namespace alone that is being deleted", "refused", err.Error())
+		return ctrl.Result{}, nil
 	}
 	return ctrl.Result{}, err
 }

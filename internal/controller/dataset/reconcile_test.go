@@ -5,16 +5,20 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,6 +37,8 @@ type bench struct {
 	client client.Client
 	writes []string
 	events []string
+	// refuse answers creations, when it is set and says something.
+	refuse func(client.Object) error
 }
 
 func (b *bench) Eventf(_, _ runtime.Object, _, reason, _, _ string, _ ...any) {
@@ -59,6 +65,11 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 				count("create", o)
+				if b.refuse != nil {
+					if err := b.refuse(o); err != nil {
+						return err
+					}
+				}
 				return c.Create(ctx, o, opts...)
 			},
 			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
@@ -182,6 +193,25 @@ func TestASecondPassWrites(t *testing.T) {
 	}
 	if told != 2 {
 		t.Errorf("events: %v; want one for the pod and one for the DataSet", b.events)
+	}
+}
+
+func TestANamespaceThatIsBeingDeletedIsAnError(t *testing.T) {
+	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "x", errors.New("the namespace is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	for name, kind := range map[string]client.Object{"revision": &appsv1.ControllerRevision{}, "Data": &v1alpha1.Data{}} {
+		b := newBench(t, models(), web("web-0", true))
+		refused := 0
+		b.refuse = func(o client.Object) error {
+			if reflect.TypeOf(o) != reflect.TypeOf(kind) {
+				return nil
+			}
+			refused++
+			return terminating
+		}
+		if result, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil || !result.IsZero() || refused != 1 {
+			t.Errorf("%s: %+v, %v, after %d refusals", name, result, err, refused)
+		}
 	}
 }
 
