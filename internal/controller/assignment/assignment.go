@@ -6,6 +6,7 @@ package assignment
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,6 +111,14 @@ func Current(d *v1alpha1.Data) bool { return d.Status.ObservedRevision == d.Spec
 func Delivered(d *v1alpha1.Data) bool {
 	return Current(d) && !d.Spec.Withdraw &&
 		int(d.Status.DataItems) == len(d.Spec.DataItems) && d.Status.Success == d.Status.DataItems
+}
+
+// DeliveredMessage says for people that a pod has all items of a revision.
+func DeliveredMessage(items int32, revision string) string {
+	if items == 1 {
+		return "the pod has its item of revision " + revision
+	}
+	return fmt.Sprintf("the pod has all %d items of revision %s", items, revision)
 }
 
 // Withdrawn says whether the items are out of the pod's view, as was asked.

@@ -47,7 +47,7 @@ func transitions(before, after *v1alpha1.Data) []news {
 	}
 	if assignment.Delivered(after) && (!assignment.Delivered(before) || before.Spec.Revision != after.Spec.Revision) {
 		out = append(out, news{corev1.EventTypeNormal, v1alpha1.EventItemsDelivered,
-			fmt.Sprintf("the pod has all %d items of revision %s", after.Status.DataItems, after.Spec.Revision)})
+			assignment.DeliveredMessage(after.Status.DataItems, after.Spec.Revision)})
 	}
 	return out
 }

@@ -4,9 +4,11 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -33,12 +35,12 @@ func compare(before, after *v1alpha1.DataStatus) change {
 	if before.DataItems != after.DataItems || before.Failed != after.Failed ||
 		before.NodeName != after.NodeName ||
 		before.ObservedRevision != after.ObservedRevision || before.CurrentRevision != after.CurrentRevision ||
-		!equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
+		!equality.Semantic.DeepEqual(weighty(before), weighty(after)) {
 		return whole
 	}
 	a, b := before.DeepCopy(), after.DeepCopy()
 	for _, s := range []*v1alpha1.DataStatus{a, b} {
-		s.Progress = ""
+		s.Progress, s.Conditions = "", nil
 		for i := range s.DataItemsStatus {
 			item := &s.DataItemsStatus[i]
 			item.Bytes, item.TotalBytes = 0, 0
@@ -51,6 +53,18 @@ func compare(before, after *v1alpha1.DataStatus) change {
 		return bytes
 	}
 	return items
+}
+
+// weighty answers the conditions as far as they matter for the pod as a whole:
+// what an item says on its way, and not of a failure, does not.
+func weighty(s *v1alpha1.DataStatus) []metav1.Condition {
+	conditions := slices.Clone(s.Conditions)
+	for i := range conditions {
+		if s.Failed == 0 && conditions[i].Status == metav1.ConditionFalse {
+			conditions[i].Message = ""
+		}
+	}
+	return conditions
 }
 
 // pause is the time between two writes of the same Data.

@@ -92,6 +92,37 @@ func TestWithdrawnIsBelievedUnasked(t *testing.T) {
 	}
 }
 
+func TestTheConditionHidesTheCause(t *testing.T) {
+	says := func(name string, phase gatewayv1alpha1.Phase, reason, message string) *gatewayv1alpha1.ItemStatus {
+		i := item(name, phase)
+		i.Reason, i.Message = reason, message
+		return i
+	}
+	long := strings.Repeat("x", 3000) + " the end"
+	for name, c := range map[string]struct {
+		data           *v1alpha1.Data
+		request        *gatewayv1alpha1.ReportRequest
+		reason, starts string
+	}{
+		"a pending hook": {data("a"), request(says("a", downloading, "HookPending", "in the view; a hook is to run")),
+			"HookPending", "item default/a: in the view; a hook is to run"},
+		"a failure":       {data("a"), request(says("a", failed, "NotFound", "no object")), "NotFound", "item default/a failed: no object"},
+		"a long failure":  {data("a"), request(says("a", failed, "HookFailed", long)), "HookFailed", "item default/a failed: xxx"},
+		"nothing to say":  {data("a"), request(says("a", downloading, "Downloading", "")), "Downloading", "item default/a is downloading"},
+		"one of one":      {data("a"), request(item("a", success)), "Delivered", "the pod has its item of revision r1"},
+		"all of them":     {data("a", "b"), request(item("a", success), item("b", success)), "Delivered", "the pod has all 2 items of revision r1"},
+		"the worst first": {data("a", "b"), request(says("a", waiting, "Waiting", "waits"), says("b", failed, "NotFound", "gone")), "NotFound", "item default/b failed: gone"},
+	} {
+		got := Status(c.data, c.request, "", now).Conditions[0]
+		if got.Reason != c.reason || !strings.HasPrefix(got.Message, c.starts) || len(got.Message) > 1024 {
+			t.Errorf("%s: %s: %q (%d bytes)", name, got.Reason, got.Message, len(got.Message))
+		}
+		if name == "a long failure" && !strings.HasSuffix(got.Message, " the end") {
+			t.Errorf("%s: the end of the output is cut", name)
+		}
+	}
+}
+
 func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
 	d := data("a", "b", "c")
 	d.Status = Status(d, request(item("a", downloading), item("b", downloading), item("c", downloading)), "n1", now)

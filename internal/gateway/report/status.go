@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -82,8 +83,11 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time
 	return s
 }
 
-// readyCondition repeats an item's message only when it failed: what is said on
-// the way may change with every report, and would be written with every report.
+// maxConditionMessage keeps a condition readable where lists print it.
+const maxConditionMessage = 1 << 10
+
+// readyCondition repeats what the item says of itself. That may change with
+// every report on the way, which compare therefore gives no weight.
 func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	if withdrawn {
@@ -92,7 +96,7 @@ func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
 	}
 	if s.Success == s.DataItems {
 		c.Status = metav1.ConditionTrue
-		c.Reason, c.Message = v1alpha1.ReasonDelivered, fmt.Sprintf("the pod has all %d items of revision %s", s.DataItems, s.ObservedRevision)
+		c.Reason, c.Message = v1alpha1.ReasonDelivered, assignment.DeliveredMessage(s.DataItems, s.ObservedRevision)
 		return c
 	}
 	item := holdsBack(s.DataItemsStatus)
@@ -101,8 +105,12 @@ func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
 		c.Reason = fallbackReason(item.Phase)
 	}
 	c.Message = fmt.Sprintf("item %s/%s is %s", item.Namespace, item.Name, item.Phase)
-	if item.Phase == v1alpha1.DataFailed && item.Message != "" {
-		c.Message += ": " + item.Message
+	if item.Message != "" {
+		subject := fmt.Sprintf("item %s/%s: ", item.Namespace, item.Name)
+		if item.Phase == v1alpha1.DataFailed {
+			subject = fmt.Sprintf("item %s/%s failed: ", item.Namespace, item.Name)
+		}
+		c.Message = subject + text(item.Message, maxConditionMessage-len(subject))
 	}
 	return c
 }
