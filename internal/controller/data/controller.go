@@ -34,6 +34,7 @@ type Reconciler struct {
 	live     client.Reader
 	recorder Recorder
 	clock    clock.PassiveClock
+	memory   memory
 }
 
 // New makes a reconciler. Reads of c may come from a cache that has the
@@ -124,17 +125,29 @@ func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) e
 // tell passes every change on and turns it into events on the way. Here is
 // where the state before a change is known; by the time of a pass it is gone.
 func (r *Reconciler) tell() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, okBefore := e.ObjectOld.(*v1alpha1.Data)
-		after, okAfter := e.ObjectNew.(*v1alpha1.Data)
-		if okBefore && okAfter {
-			for _, n := range transitions(before, after) {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool {
+			if d, ok := e.Object.(*v1alpha1.Data); ok {
+				r.memory.learn(d)
+			}
+			return true
+		},
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*v1alpha1.Data)
+			after, okAfter := e.ObjectNew.(*v1alpha1.Data)
+			if !okBefore || !okAfter {
+				return true
+			}
+			for _, n := range r.memory.transitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
 			return !assignment.Reported(after) || assignment.DataSet(before) != assignment.DataSet(after)
-		}
-		return true
-	}}
+		},
+		DeleteFunc: func(e event.DeleteEvent) bool {
+			r.memory.forget(e.Object.GetUID())
+			return true
+		},
+	}
 }
 
 func podChanged() predicate.Predicate {

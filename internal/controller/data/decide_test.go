@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -84,26 +85,55 @@ func TestEventsRepeatThemselves(t *testing.T) {
 	}
 	start, _, _ := trio()
 	bad, worse := state(v1alpha1.DataFailed, "NotFound", 0, 1), state(v1alpha1.DataFailed, "AccessDenied", 0, 1)
+	retried := state(v1alpha1.DataDownloading, "Downloading", 0, 0)
+	other := state(v1alpha1.DataFailed, "NotFound", 0, 1)
+	other.Status.DataItemsStatus[0].Version = "v2"
 	good := state(v1alpha1.DataSuccess, "", 1, 0)
+	const failed, delivered = v1alpha1.EventItemFailed, v1alpha1.EventItemsDelivered
 	for name, c := range map[string]struct {
-		before, after *v1alpha1.Data
-		want          string
+		states []*v1alpha1.Data
+		want   string
 	}{
-		"first failure":   {start, bad, v1alpha1.EventItemFailed},
-		"still failed":    {bad, bad, ""},
-		"another failure": {bad, worse, v1alpha1.EventItemFailed},
-		"delivered":       {bad, good, v1alpha1.EventItemsDelivered},
-		"still delivered": {good, good, ""},
+		"first failure":                   {[]*v1alpha1.Data{start, bad}, failed},
+		"still failed":                    {[]*v1alpha1.Data{bad, bad}, ""},
+		"tried again":                     {[]*v1alpha1.Data{start, bad, retried, bad, retried, bad}, failed},
+		"tried again after a restart":     {[]*v1alpha1.Data{bad, retried, bad}, ""},
+		"another failure":                 {[]*v1alpha1.Data{bad, worse}, failed},
+		"another failure at a retry":      {[]*v1alpha1.Data{bad, retried, worse}, failed},
+		"another version":                 {[]*v1alpha1.Data{bad, retried, other}, failed},
+		"failed again after it was there": {[]*v1alpha1.Data{bad, good, bad}, delivered + failed},
+		"delivered":                       {[]*v1alpha1.Data{bad, good}, delivered},
+		"still delivered":                 {[]*v1alpha1.Data{good, good}, ""},
 	} {
 		var got string
-		for _, n := range transitions(c.before, c.after) {
-			got += n.reason
-			if len(n.note) > 1024 {
-				t.Errorf("%s: the note has %d bytes", name, len(n.note))
+		var m memory
+		for i, after := range c.states[1:] {
+			for _, n := range m.transitions(c.states[i], after) {
+				got += n.reason
+				if len(n.note) > 1024 {
+					t.Errorf("%s: the note has %d bytes", name, len(n.note))
+				}
 			}
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestADataThatIsGoneIsRemembered(t *testing.T) {
+	d, _, _ := trio()
+	d.UID = "d"
+	d.Status.ObservedRevision = "r1"
+	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound"}}
+	r := New(nil, nil, nil, nil)
+	p := r.tell()
+	p.Create(event.CreateEvent{Object: d})
+	if len(r.memory.datas) != 1 {
+		t.Error("a failure that was there is news after a restart")
+	}
+	p.Delete(event.DeleteEvent{Object: d})
+	if len(r.memory.datas) != 0 {
+		t.Errorf("kept: %v", r.memory.datas)
 	}
 }

@@ -31,17 +31,9 @@ type news struct {
 }
 
 // transitions answers what became of the items between two states of a Data.
-func transitions(before, after *v1alpha1.Data) []news {
+func (m *memory) transitions(before, after *v1alpha1.Data) []news {
 	var out []news
-	for i := range after.Status.DataItemsStatus {
-		item := &after.Status.DataItemsStatus[i]
-		if item.Phase != v1alpha1.DataFailed || !assignment.Current(after) {
-			continue
-		}
-		if old := find(before, item.Namespace, item.Name); old != nil && before.Status.ObservedRevision == after.Status.ObservedRevision &&
-			old.Phase == v1alpha1.DataFailed && old.Reason == item.Reason {
-			continue
-		}
+	for _, item := range m.newFailures(before, after) {
 		out = append(out, news{corev1.EventTypeWarning, v1alpha1.EventItemFailed, cut(fmt.Sprintf(
 			"item %s/%s of DataSet %s: %s: %s", item.Namespace, item.Name, assignment.DataSet(after), item.Reason, item.Message))})
 	}
@@ -50,15 +42,6 @@ func transitions(before, after *v1alpha1.Data) []news {
 			assignment.DeliveredMessage(after.Status.DataItems, after.Spec.Revision)})
 	}
 	return out
-}
-
-func find(d *v1alpha1.Data, namespace, name string) *v1alpha1.DataItemStatus {
-	for i := range d.Status.DataItemsStatus {
-		if item := &d.Status.DataItemsStatus[i]; item.Namespace == namespace && item.Name == name {
-			return item
-		}
-	}
-	return nil
 }
 
 func cut(note string) string {
