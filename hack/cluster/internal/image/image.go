@@ -108,6 +108,9 @@ func Write(path, ref string, img v1.Image) error {
 	if err != nil {
 		return fmt.Errorf("%q is not an image name with a tag: %w", ref, err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing image: %w", err)
+	}
 	tmp := path + ".tmp"
 	f, err := os.Create(tmp)
 	if err != nil {
