@@ -89,13 +89,14 @@ func (d *delivery) fetched() (pause time.Duration, ok bool) {
 	return pause, false
 }
 
-// fill takes over what is known once an item is in the store.
+// fill takes over what is known once an item is in the store. A later try finds
+// it there, which is not where it came from.
 func (i *Item) fill(r result) {
 	m := r.lease.Manifest()
-	i.Bytes, i.TotalBytes, i.Digest = m.Bytes, m.Bytes, m.Digest
-	if r.origin != "" {
+	if r.origin != "" && i.Digest == "" {
 		i.Origin = r.origin
 	}
+	i.Bytes, i.TotalBytes, i.Digest = m.Bytes, m.Bytes, m.Digest
 }
 
 // fetchItem returns a lease of one item's snapshot; mu guards the leases.
@@ -105,8 +106,9 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources, m
 		if l := w.reuse(ctx, ip.have.Snapshot, mu); l != nil {
 			return result{lease: l}
 		}
+		w.item(i, func(s *Item) { s.Digest = "" })
 	}
-	w.item(i, func(s *Item) { s.set(phaseDownloading, reasonDownloading, "") })
+	w.item(i, (*Item).begin)
 	src, err := sources.get(ctx, ip.source)
 	if err != nil {
 		return result{err: err}
@@ -174,6 +176,9 @@ func (w *worker) drop(id store.ID, mu *sync.Mutex) {
 
 func (w *worker) progress(i int, p transfer.Progress) {
 	w.item(i, func(s *Item) {
+		if s.outlasts() && !s.further(p) {
+			return
+		}
 		s.Bytes, s.TotalBytes = p.Done, p.Total
 		if p.State == transfer.Waiting {
 			s.set(phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")

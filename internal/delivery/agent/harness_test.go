@@ -29,11 +29,13 @@ type pod struct {
 	waitFor []string
 	agent   *agent.Agent
 	stop    func()
+	// failed gets a reason after each try that failed, as long as there is room.
+	failed chan string
 }
 
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
-	p := &pod{t: t, root: t.TempDir(), gateway: g, waitFor: waitFor, stop: func() {}}
+	p := &pod{t: t, root: t.TempDir(), gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
 	if err := os.WriteFile(p.tokenFile(), []byte(agenttest.Token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,13 @@ func (p *pod) start() {
 	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st,
 		Engine: transfer.New(transfer.Options{Store: st, Attempts: 1}), Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
-		Retry: func(string, int) time.Duration { return 20 * time.Millisecond }})
+		Retry: func(reason string, _ int) time.Duration {
+			select {
+			case p.failed <- reason:
+			default:
+			}
+			return 20 * time.Millisecond
+		}})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -96,6 +104,22 @@ func (p *pod) wait(what string, match func(agent.State) bool) agent.State {
 		case <-next:
 		case <-deadline:
 			p.t.Fatalf("never came: %s; state is %+v", what, s)
+		}
+	}
+}
+
+// retries waits until so many more tries have failed.
+func (p *pod) retries(n int) {
+	p.t.Helper()
+	select {
+	case <-p.failed: // from before
+	default:
+	}
+	for range n {
+		select {
+		case <-p.failed:
+		case <-time.After(20 * time.Second):
+			p.t.Fatal("it is not tried again")
 		}
 	}
 }

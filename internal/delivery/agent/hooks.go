@@ -28,7 +28,7 @@ func (d *delivery) preHooks(ctx context.Context) error {
 	if len(d.plan.pre) == 0 {
 		return nil
 	}
-	return d.runHooks(ctx, d.plan.pre)
+	return d.runHooks(ctx, d.plan.pre, func() {})
 }
 
 // postHooks runs what is to run after the switch. Items become success one by
@@ -37,28 +37,54 @@ func (d *delivery) postHooks(ctx context.Context) error {
 	if len(d.plan.post) == 0 {
 		return nil
 	}
+	d.showPending()
+	return d.runHooks(ctx, d.plan.post, d.showPending)
+}
+
+// showPending shows which items still wait for hooks after the switch. An item
+// whose hook failed says so until that hook is done.
+func (d *delivery) showPending() {
 	w := d.worker
-	waits := map[itemKey]bool{}
-	whole := slices.ContainsFunc(d.plan.post, func(h hookPlan) bool { return h.key == "" })
-	for _, ip := range d.plan.items {
-		waits[ip.key] = whole && ip.noticed
-	}
+	waits, whole := map[itemKey]bool{}, false
 	for _, h := range d.plan.post {
-		waits[h.key] = true
+		if !w.record.Done(h.id, h.mark) {
+			waits[h.key], whole = true, whole || h.key == ""
+			continue
+		}
+		if h.id == w.failedHook {
+			w.failedHook = ""
+		}
 	}
 	w.update(func(s *DataSet) {
 		for i, ip := range d.plan.items {
-			if waits[ip.key] {
-				s.Items[i].set(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
-			} else {
-				s.Items[i].set(phaseSuccess, "", "")
+			item := &s.Items[i]
+			switch {
+			case !waits[ip.key] && (!whole || !ip.noticed):
+				item.set(phaseSuccess, "", "")
+			case item.Reason == reasonHookFailed && w.failedHook != "":
+			case item.Reason != reasonHookPending:
+				item.set(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
 			}
 		}
 	})
-	return d.runHooks(ctx, d.plan.post)
 }
 
-func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan) error {
+// journal shows what is done, and remembers it in the record.
+type journal struct {
+	*record
+	done func()
+}
+
+// Record implements hook.Journal.
+func (j journal) Record(id, mark string) error {
+	err := j.record.Record(id, mark)
+	if err == nil {
+		j.done()
+	}
+	return err
+}
+
+func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) error {
 	w := d.worker
 	steps := make([]hook.Step, 0, len(hooks))
 	for _, h := range hooks {
@@ -68,12 +94,12 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan) error {
 	if !d.first && policy.StartGrace == 0 {
 		policy.StartGrace = laterGrace
 	}
-	return hook.Run(ctx, policy, w.record, steps, func(id string, err error) {
+	return hook.Run(ctx, policy, journal{w.record, done}, steps, func(id string, err error) {
 		w.log.V(1).Info("hook has not been done yet", "hook", id, "reason", err.Error())
 		w.update(func(s *DataSet) {
 			for _, i := range d.items(id, hooks) {
 				item := &s.Items[i]
-				if item.Phase != phaseSuccess {
+				if item.Phase != phaseSuccess && item.Reason != reasonHookFailed {
 					item.set(item.Phase, reasonHookPending, "hook "+id+": "+err.Error())
 				}
 			}
@@ -168,7 +194,8 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 				w.log.Error(err, "view stays at the failed revision")
 			}
 			w.log.Info("hook failed; the data stays, the hook is tried again", "hook", failed.ID, "error", failed.Error())
-			w.showHeld(f)
+			w.failedHook = failed.ID
+			w.showFailed(f)
 			return w.pause(failed.ID, reasonHookFailed)
 		}
 		current = reverted

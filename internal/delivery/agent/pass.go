@@ -92,17 +92,26 @@ func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
 	w.agent.notify()
 }
 
+// showHeld shows a revision that is not tried again.
 func (w *worker) showHeld(f *failedRevision) {
 	w.update(func(d *DataSet) {
 		for i := range d.Items {
-			item := &d.Items[i]
-			if slices.Contains(f.Items, itemKey(item.Namespace+"/"+item.Name)) {
-				item.set(phaseFailed, reasonHookFailed, f.Message)
-				continue
-			}
-			item.set(phaseWaiting, reasonWaiting, "the revision was taken back because a hook failed")
+			d.Items[i].set(phaseWaiting, reasonWaiting, "the revision is held back because a hook failed")
 		}
+		f.show(d)
 	})
+}
+
+// showFailed shows a failure that leaves the other items as they are.
+func (w *worker) showFailed(f *failedRevision) { w.update(f.show) }
+
+func (f *failedRevision) show(d *DataSet) {
+	for i := range d.Items {
+		item := &d.Items[i]
+		if slices.Contains(f.Items, itemKey(item.Namespace+"/"+item.Name)) {
+			item.set(phaseFailed, reasonHookFailed, f.Message)
+		}
+	}
 }
 
 // withdraw takes the items out of the view.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -56,6 +57,31 @@ type Item struct {
 // set changes the phase.
 func (i *Item) set(phase, reason, message string) {
 	i.Phase, i.Reason, i.Message = phase, reason, message
+}
+
+// begin says that the item is downloaded now, unless it says something that
+// outlasts another try.
+func (i *Item) begin() {
+	if !i.outlasts() {
+		i.set(phaseDownloading, reasonDownloading, "")
+	}
+}
+
+// outlasts reports whether what the item says holds until a try has got
+// further: why the last one failed, or that it is in the store and waits.
+func (i *Item) outlasts() bool {
+	return i.Phase == phaseFailed || i.Phase == phaseWaiting && i.Digest != ""
+}
+
+// further reports whether a try got beyond the point at which the last one
+// failed. Bytes say nothing where not the way to them was the failure.
+func (i *Item) further(p transfer.Progress) bool {
+	switch i.Reason {
+	case reasonDigestMismatch, reasonInvalidPath, reasonPathConflict, reasonHookFailed:
+		return false
+	default:
+		return i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
+	}
 }
 
 // maxMessage is what the API takes, in bytes.

@@ -34,6 +34,8 @@ type worker struct {
 	verified map[store.ID]bool
 	checked  bool
 	failures map[string]int
+	// failedHook is the hook whose failure is shown although it is tried again.
+	failedHook string
 
 	changed chan struct{}
 	stop    context.CancelFunc
@@ -119,6 +121,7 @@ func (w *worker) run(ctx context.Context) {
 		if a != last {
 			last = a
 			clear(w.failures)
+			w.failedHook = ""
 		}
 		pause := w.pass(passCtx, a)
 		cancel(nil)
