@@ -98,6 +98,7 @@ type Agent struct {
 type viewer interface {
 	Prepare(dataset, revision string, items []view.Item) error
 	Switch(dataset, revision string) error
+	Replace(dataset, revision string) error
 	Revert(dataset string) (string, error)
 	Remove(dataset string) error
 	Check(dataset string, items []view.Item) error

@@ -214,15 +214,15 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 }
 
 // forgetNotices makes the journal say that the application was not told of
-// what it sees again now, where it was told of what was taken back. It returns
+// what it sees again now, where it was told of what came after it. It returns
 // those hooks.
 func (d *delivery) forgetNotices(current, failedID string) []hookPlan {
 	w := d.worker
-	old := w.record.Revisions[current].Items
+	sees := d.seenAt(current)
 	var again []hookPlan
-	for _, h := range d.plan.post {
-		told := h.id == failedID || w.record.Hooks[h.id] == h.mark
-		if told && (h.key == "" || old[h.key].notice() != h.mark) {
+	for _, h := range d.plan.told {
+		last := w.record.Hooks[h.id]
+		if last != "" && last != sees(h) || h.id == failedID && h.mark != sees(h) {
 			delete(w.record.Hooks, h.id)
 			again = append(again, h)
 		}
@@ -230,12 +230,23 @@ func (d *delivery) forgetNotices(current, failedID string) []hookPlan {
 	return again
 }
 
+// seenAt returns what each hook's mark is at a revision that was delivered.
+func (d *delivery) seenAt(revision string) func(hookPlan) string {
+	items := d.worker.record.Revisions[revision].Items
+	whole := assignmentMark(slices.Collect(maps.Values(placesOf(items))))
+	return func(h hookPlan) string {
+		if h.key == "" {
+			return whole
+		}
+		return items[h.key].notice()
+	}
+}
+
 // notifyAgain tells the application, once and as well as it goes, of the
-// revision that it sees again: it may have taken up the one that was taken back.
+// revision that it sees again: it may have taken up one that came after it.
 func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current string) {
 	w := d.worker
-	old := w.record.Revisions[current].Items
-	notices := slices.Collect(maps.Values(placesOf(old)))
+	sees := d.seenAt(current)
 	for _, h := range hooks {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		output, err := d.action(h).Run(ctx)
@@ -244,11 +255,7 @@ func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current st
 			w.log.Info("hook failed after going back", "hook", h.id, "error", err.Error(), "output", output)
 			continue
 		}
-		mark := assignmentMark(notices)
-		if h.key != "" {
-			mark = old[h.key].notice()
-		}
-		if err := w.record.Record(h.id, mark); err != nil {
+		if err := w.record.Record(h.id, sees(h)); err != nil {
 			w.log.Error(err, "hook was not remembered")
 		}
 	}

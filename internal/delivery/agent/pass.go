@@ -174,11 +174,15 @@ func (d *delivery) publish() error {
 	if err := v.Prepare(w.dataset, revision, items); err != nil {
 		return err
 	}
+	move := v.Switch
+	if d.replaces(revision) {
+		move = v.Replace
+	}
 	w.record.Revisions[revision] = d.revisionRecord()
 	if err := w.record.save(); err != nil {
 		return err
 	}
-	if err := v.Switch(w.dataset, revision); err != nil {
+	if err := move(w.dataset, revision); err != nil {
 		return err
 	}
 	w.agent.metrics.switched(time.Since(started))
@@ -186,6 +190,15 @@ func (d *delivery) publish() error {
 	w.log.Info("view switched", "revision", revision, "items", len(items), "took", time.Since(started).String())
 	w.agent.collectSoon()
 	return nil
+}
+
+// replaces reports whether the current revision is none to go back to while
+// there is another: its hooks were never done, or it is damaged.
+func (d *delivery) replaces(revision string) bool {
+	w := d.worker
+	current, _ := w.agent.view.Current(w.dataset)
+	previous, ok := w.agent.view.Previous(w.dataset)
+	return ok && previous != revision && (current == revision || !w.record.Revisions[current].Confirmed)
 }
 
 func (d *delivery) viewItems() []view.Item {
@@ -252,6 +265,7 @@ func (d *delivery) complete() error {
 		}
 		rec.Items[ip.key] = item
 	}
+	rec.Confirmed = true
 	w.record.Revisions[revision] = rec
 	w.record.keep(revision, previous)
 	w.record.Hooks = d.plan.notices

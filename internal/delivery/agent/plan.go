@@ -25,6 +25,8 @@ type plan struct {
 	switches bool
 	// pre and post are the hooks to run, in order.
 	pre, post []hookPlan
+	// told are all hooks that tell the application, those of post among them.
+	told []hookPlan
 	// notices are the hook marks that hold once everything is done.
 	notices map[string]string
 }
@@ -113,16 +115,18 @@ func (p *plan) planHooks(a *gatewayv1alpha1.Assignment, d disk, whole string) {
 		}
 	}
 	for _, ip := range p.items {
-		if !ip.noticed {
-			continue
-		}
 		id := idPost + "/" + string(ip.key)
-		p.post = appendHook(p.post, hookPlan{id: id, mark: p.notices[id], key: ip.key, item: ip.item,
+		p.tell(ip.noticed, hookPlan{id: id, mark: p.notices[id], key: ip.key, item: ip.item,
 			hook: ip.item.GetLifecycle().GetPostDownload(), point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
 	}
-	if d.record.Hooks[idPost] != whole {
-		p.post = appendHook(p.post, hookPlan{id: idPost, mark: whole, hook: a.GetLifecycle().GetPostDownload(),
-			point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
+	p.tell(d.record.Hooks[idPost] != whole, hookPlan{id: idPost, mark: whole, hook: a.GetLifecycle().GetPostDownload(),
+		point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
+}
+
+func (p *plan) tell(due bool, h hookPlan) {
+	p.told = appendHook(p.told, h)
+	if due {
+		p.post = appendHook(p.post, h)
 	}
 }
 

@@ -31,6 +31,8 @@ type record struct {
 // revisionRecord has the items of a revision.
 type revisionRecord struct {
 	Items map[itemKey]itemRecord `json:"items"`
+	// Confirmed: all of its hooks were done.
+	Confirmed bool `json:"confirmed,omitempty"`
 }
 
 // itemRecord is an item as it was delivered.

@@ -139,16 +139,27 @@ func (v *View) taken(dataset string) map[string][]string {
 }
 
 // Switch makes a prepared revision the one that the application sees, all its
-// items at once. Switching to the current revision repairs its links only.
-func (v *View) Switch(dataset, revision string) error {
+// items at once, and the one it replaces the one that Revert goes back to.
+// Switching to the current revision repairs its links only.
+func (v *View) Switch(dataset, revision string) error { return v.show(dataset, revision, false) }
+
+// Replace is Switch for when nobody wants to go back to the current revision:
+// what Revert goes back to stays as it is, if there is anything.
+func (v *View) Replace(dataset, revision string) error { return v.show(dataset, revision, true) }
+
+func (v *View) show(dataset, revision string, keep bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.sets[dataset]
 	if s == nil || s.prepared == 0 || s.trees[s.prepared].Revision != revision {
 		return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, ErrNotPrepared)
 	}
+	previous := s.current
+	if keep && s.previous != 0 && s.previous != s.prepared {
+		previous = s.previous
+	}
 	if s.prepared != s.current {
-		if err := v.point(dataset, s, s.prepared, s.current); err != nil {
+		if err := v.point(dataset, s, s.prepared, previous); err != nil {
 			return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, err)
 		}
 	}
