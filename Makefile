@@ -15,7 +15,7 @@ BIN      := $(BUILD)/bin
 IMAGES   := $(BUILD)/images
 CLUSTER  := $(BIN)/kuda-cluster
 TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
-GO_FLAGS := -trimpath -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
+GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
 RESULTS  := $(BUILD)/test
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
 BINARIES := kuda-manager kuda-webhook kuda-runtime
@@ -86,7 +86,7 @@ lint: tools ## Run the linters
 
 $(CLUSTER): $(shell find hack/cluster -name '*.go' -o -name 'go.*' 2>/dev/null)
 	@mkdir -p $(BIN)
-	cd hack/cluster && go build -trimpath -o $@ ./cmd/kuda-cluster
+	cd hack/cluster && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-cluster
 
 .PHONY: cluster-build
 cluster-build: $(CLUSTER) ## Build Kubernetes and the storage servers into the cache (once)

@@ -15,7 +15,7 @@ pack() { # image binary user
 }
 for name in kuda-manager kuda-webhook kuda-runtime; do pack "$name" "$bin/$name" 65532:65532; done
 
-go build -trimpath -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server
-go build -trimpath -ldflags "-s -w" -o "$bin/e2e-app" ./test/e2e/app
+go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server
+go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/e2e-app" ./test/e2e/app
 pack example-model-server "$bin/example-model-server" 65532:65532
 pack e2e-app "$bin/e2e-app" 65532:65532
