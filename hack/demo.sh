@@ -31,7 +31,7 @@ wait_for() {
 }
 
 say "Building Kubernetes, MinIO and the example's nginx image (once; kept in $KUDA_CACHE)"
-make -s build/bin/kuda-cluster cluster-build
+make -s cluster-build
 cluster=$PWD/build/bin/kuda-cluster
 mkdir -p build/images
 "$cluster" image nginx -o build/images/nginx.tar --ref nginx:1.14.2

@@ -25,11 +25,11 @@ func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
 		t.Fatal("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
 	env := &envtest.Environment{}
+	defer func() { _ = env.Stop() }() // also what a failed start has left running
 	config, err := env.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = env.Stop() }()
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)

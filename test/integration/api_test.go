@@ -37,11 +37,11 @@ func runWithAPIServer(m *testing.M) (int, error) {
 		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
 	env := &envtest.Environment{CRDDirectoryPaths: []string{"../../deploy/base/crd"}, ErrorIfCRDPathMissing: true}
+	defer func() { _ = env.Stop() }() // also what a failed start has left running
 	config, err := env.Start()
 	if err != nil {
 		return 1, fmt.Errorf("starting an API server: %w", err)
 	}
-	defer func() { _ = env.Stop() }()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return 1, err

@@ -67,11 +67,11 @@ func runWithAPIServer(m *testing.M) (int, error) {
 	// The plugin that mounts service-account tokens is part of what injection has
 	// to get on with.
 	env.ControlPlane.GetAPIServer().Configure().Disable("disable-admission-plugins")
+	defer func() { _ = env.Stop() }() // also what a failed start has left running
 	var err error
 	if apiConfig, err = env.Start(); err != nil {
 		return 1, fmt.Errorf("starting an API server: %w", err)
 	}
-	defer func() { _ = env.Stop() }()
 	apiConfig.QPS, apiConfig.Burst = -1, 0
 	if admin, err = client.New(apiConfig, client.Options{Scheme: scheme()}); err != nil {
 		return 1, err

@@ -60,7 +60,8 @@ func NewCluster() (*Cluster, error) {
 	environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	cfg, err := environment.Start()
 	if err != nil {
-		return nil, fmt.Errorf("starting an API server: %w", err)
+		// A start that fails late leaves its processes running.
+		return nil, errors.Join(fmt.Errorf("starting an API server: %w", err), environment.Stop())
 	}
 	cfg.QPS = -1
 	scheme := apiruntime.NewScheme()
