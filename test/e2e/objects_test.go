@@ -125,7 +125,7 @@ func setVersion(t *testing.T, ds *v1alpha1.DataSet, itemIndex int, version, remo
 
 func update(t *testing.T, ds *v1alpha1.DataSet, change func()) {
 	t.Helper()
-	eventually(t, 10*time.Second, func(ctx context.Context) error {
+	eventually(t, 20*time.Second, func(ctx context.Context) error {
 		if err := kube.Get(ctx, client.ObjectKeyFromObject(ds), ds); err != nil {
 			return err
 		}
