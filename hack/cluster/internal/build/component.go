@@ -77,7 +77,7 @@ func roomy() bool {
 	if unix.Sysinfo(&info) != nil {
 		return false
 	}
-	return uint64(info.Totalram)*uint64(info.Unit) >= 12<<30
+	return info.Totalram*uint64(info.Unit) >= 12<<30
 }
 
 func (c component) flags() []string {
