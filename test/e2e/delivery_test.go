@@ -173,7 +173,7 @@ func TestInitContainersSeeTheData(t *testing.T) {
 	p.Spec.RestartPolicy = corev1.RestartPolicyNever
 	create(t, p)
 	waitDelivered(t, dataSet(ns, "init"), 1, time.Minute)
-	waitRunning(t, ns, "init")
+	waitRunning(t, ns, "init", 1)
 	if out := kubectl(t, "-n", ns, "logs", "init", "-c", "first"); out != delivered {
 		t.Errorf("the init container read %q", out)
 	}

@@ -83,7 +83,7 @@ func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.
 			if status.Phase != v1alpha1.DataFailed || !strings.Contains(status.Message, test.says) {
 				t.Errorf("phase %s, message %q; want failed and %q named", status.Phase, status.Message, test.says)
 			}
-			waitRunning(t, ns, "broken")
+			waitRunning(t, ns, "broken", 1)
 			live := pods(t, ns, "broken")[0]
 			for line := range strings.Lines(inPod(t, live, "list", "/kuda/data")) {
 				if strings.HasPrefix(line, "- ") {

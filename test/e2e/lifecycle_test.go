@@ -19,13 +19,16 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// waitRunning waits until every pod labelled app=<app> runs.
-func waitRunning(t *testing.T, namespace, app string) {
+// waitRunning waits until n pods labelled app=<app> are there and run.
+func waitRunning(t *testing.T, namespace, app string, n int) {
 	t.Helper()
 	eventually(t, time.Minute, func(ctx context.Context) error {
 		var list corev1.PodList
 		if err := kube.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels{"app": app}); err != nil {
 			return err
+		}
+		if len(list.Items) != n {
+			return fmt.Errorf("%d pods, want %d", len(list.Items), n)
 		}
 		for _, p := range list.Items {
 			if p.Status.Phase != corev1.PodRunning {
@@ -77,7 +80,7 @@ func TestPodsOlderThanTheirDataSetAreCountedAndSaid(t *testing.T) {
 	ns := newNamespace(t, nil)
 	store.put(t, "late/x.txt", []byte(delivered))
 	create(t, deployment(ns, "late", 2, "wait"))
-	waitRunning(t, ns, "late")
+	waitRunning(t, ns, "late", 2)
 	ds := dataSet(ns, "late", item("x", "late/x.txt", "v1"))
 	create(t, ds)
 	eventually(t, 30*time.Second, func(ctx context.Context) error {

@@ -117,7 +117,11 @@ func eventually(t *testing.T, timeout time.Duration, check func(ctx context.Cont
 	last := fmt.Errorf("never checked")
 	_ = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, timeout, true,
 		func(ctx context.Context) (bool, error) {
-			last = check(ctx)
+			// When the time is up in the middle of a check, the check before it
+			// has more to say.
+			if err := check(ctx); err == nil || ctx.Err() == nil {
+				last = err
+			}
 			return last == nil, nil
 		})
 	if last != nil {

@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -58,23 +57,19 @@ func startStorage() (*storage, error) {
 	}
 	s.audit = &http.Server{Handler: http.HandlerFunc(s.record), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.audit.Serve(listener) }()
-	if err := s.restart("http://" + listener.Addr().String()); err != nil {
+	// Every MinIO that this run starts reports here, also one that a test killed.
+	for key, value := range map[string]string{"ENABLE": "on", "ENDPOINT": "http://" + listener.Addr().String()} {
+		if err := os.Setenv("MINIO_AUDIT_WEBHOOK_"+key+"_e2e", value); err != nil {
+			return nil, err
+		}
+	}
+	cluster := os.Getenv("KUDA_CLUSTER")
+	_ = command(cluster, "minio", "stop") // one that reports to an earlier run, if any
+	if err := command(cluster, "minio", "start"); err != nil {
 		return nil, err
 	}
 	s.client, err = minio.New(storageAddress, &minio.Options{Creds: miniocreds.NewStaticV4(storageUser, storagePassword, "")})
 	return s, err
-}
-
-// restart starts MinIO anew, so that it reports to this run of the tests.
-func (s *storage) restart(audit string) error {
-	cluster := os.Getenv("KUDA_CLUSTER")
-	_ = command(cluster, "minio", "stop")
-	start := exec.Command(cluster, "minio", "start")
-	start.Env = append(os.Environ(), "MINIO_AUDIT_WEBHOOK_ENABLE_e2e=on", "MINIO_AUDIT_WEBHOOK_ENDPOINT_e2e="+audit)
-	if out, err := start.CombinedOutput(); err != nil {
-		return fmt.Errorf("starting MinIO: %w\n%s", err, out)
-	}
-	return nil
 }
 
 func (s *storage) close() { _ = s.audit.Close() }
