@@ -20,10 +20,11 @@ import (
 
 // Images that every node has from the start.
 const (
-	PauseImage   = "kuda-io/pause:" + pauseTag
+	// PauseImage has a host in its name, so that containerd knows it by this very name.
+	PauseImage   = "kuda.local/pause:" + pauseTag
 	CorednsImage = "kuda-io/coredns:" + corednsVersion
 
-	pauseTag = "v1"
+	pauseTag = "v2"
 )
 
 // Run makes everything: packages, programs, images. Packages and the nginx

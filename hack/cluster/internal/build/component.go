@@ -42,7 +42,7 @@ const (
 // components are in the order they are built: the small ones first, so that
 // the modules of the large ones arrive meanwhile.
 var components = []component{
-	{name: "pause", version: "v1", packages: []string{"."}, ldflags: "-s -w"},
+	{name: "pause", version: pauseTag, packages: []string{"."}, ldflags: "-s -w"},
 	{
 		name: "containerd", version: containerdVersion,
 		packages: []string{containerdCommands + "containerd", containerdCommands + "containerd-shim-runc-v2", containerdCommands + "ctr"},

@@ -140,7 +140,7 @@ func cniConfig(n topology.Node) ([]byte, error) {
 func containerdConfig(canRaiseOOMScore bool) string {
 	return fmt.Sprintf(`version = 3
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
-  sandbox = "docker.io/%s"
+  sandbox = "%s"
 [plugins.'io.containerd.cri.v1.runtime']
   # Without CAP_SYS_RESOURCE a container's OOM score cannot be set lower than
   # the runtime's own; every sandbox would fail over it.
