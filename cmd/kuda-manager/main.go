@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// kuda-manager runs Kuda's controllers and the gateway that the pods' runtimes
+// Command kuda-manager runs Kuda's controllers and the gateway that the pods' runtimes
 // talk to.
 package main
 

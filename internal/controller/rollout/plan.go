@@ -126,15 +126,12 @@ func candidates(in Input, current string) (movable []Move, held int) {
 	var others []Pod
 	updated := 0
 	for _, p := range in.Pods {
-		switch p.Revision {
-		case in.Update.Name:
+		if p.Revision == in.Update.Name {
 			updated++
-		case "":
-			// Gets plan.New; counted by the partition, moved later.
-			others = append(others, p)
-		default:
-			others = append(others, p)
+			continue
 		}
+		// One without a revision gets plan.New now; the partition counts it.
+		others = append(others, p)
 	}
 	if in.Paused || in.Strategy.Type == v1alpha1.OnDeleteStrategyType {
 		return nil, len(others)

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -100,10 +101,7 @@ func (t *target) claim(inodes ...uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(t.note+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(t.note+".new", t.note)
+	return atomicfile.Write(t.note, text, 0o600)
 }
 
 // stagingInfix marks the names of trees that are being built.

@@ -66,11 +66,7 @@ func Down(ctx context.Context, dir state.Dir, say func(string)) error {
 // endProcesses ends what is in the cluster's cgroups, and then what was
 // recorded but somehow is not in them.
 func endProcesses(dir state.Dir, say func(string)) error {
-	groups, err := cgroup.Detect()
-	if err != nil {
-		return err
-	}
-	names, err := groups.List(topology.IsOwnCgroup)
+	groups, names, err := ownCgroups()
 	if err != nil {
 		return err
 	}
@@ -171,12 +167,18 @@ func removeNetwork(ctx context.Context, r state.Record, say func(string)) error 
 	return errors.Join(problems...)
 }
 
-func removeCgroups(say func(string)) error {
+// ownCgroups finds the nodes' cgroups, also those of a cluster whose record is gone.
+func ownCgroups() (cgroup.System, []string, error) {
 	groups, err := cgroup.Detect()
 	if err != nil {
-		return err
+		return groups, nil, err
 	}
 	names, err := groups.List(topology.IsOwnCgroup)
+	return groups, names, err
+}
+
+func removeCgroups(say func(string)) error {
+	groups, names, err := ownCgroups()
 	if err != nil {
 		return err
 	}
