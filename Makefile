@@ -66,7 +66,7 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 
 .PHONY: integration
 integration: cluster-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
-	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio; \
+	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER); \
 	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION)
 
 .PHONY: e2e
