@@ -27,8 +27,8 @@ const (
 	pauseTag = "v2"
 )
 
-// Run makes everything: packages, programs, images. Packages and the nginx
-// root filesystem come over the network while the programs compile.
+// Run makes everything: packages, programs, images. Packages, the nginx root
+// filesystem and jars come over the network while the programs compile.
 func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolset, error) {
 	unlock, err := cache.lock()
 	if err != nil {
@@ -43,6 +43,9 @@ func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolse
 	debian := make(chan error, 1)
 	go func() {
 		err := debianParts(ctx, cache, log)
+		if err == nil {
+			err = mavenParts(ctx, cache, source, log)
+		}
 		if err != nil {
 			cancel() // no use in compiling on
 		}
@@ -74,7 +77,7 @@ func firstCause(a, b error) error {
 }
 
 func debianParts(ctx context.Context, cache Cache, log *step.Log) error {
-	if packages := missing(append(append([]requirement{}, needed...), neededToBuild...)); len(packages) > 0 {
+	if packages := missing(installed()); len(packages) > 0 {
 		err := log.Do("Debian packages "+strings.Join(packages, " "), func() error {
 			_, err := installPackages(ctx)
 			return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,20 @@ var needed = []requirement{
 }
 
 // neededToBuild is what only 'build' and 'image' use.
-var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}}
+var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}, {"mvn", "maven"}, {"javac", "default-jdk-headless"}}
+
+// neededForStorage is what only the servers of 'storage run' use.
+var neededForStorage = []requirement{
+	{"ceph", "ceph-common"},
+	{"ceph-mon", "ceph-mon"},
+	{"ceph-osd", "ceph-osd"},
+	{"radosgw", "radosgw"},
+	{"krb5kdc", "krb5-kdc"},
+	{"kadmin.local", "krb5-admin-server"},
+}
+
+// installed is everything that 'build' installs.
+func installed() []requirement { return slices.Concat(needed, neededToBuild, neededForStorage) }
 
 // MissingPackages returns the Debian packages that have to be installed before
 // a cluster can run.
@@ -70,7 +84,7 @@ func present(program string) bool {
 // installPackages installs what is missing. The package lists are refreshed
 // only when the ones at hand do not do.
 func installPackages(ctx context.Context) ([]string, error) {
-	packages := missing(append(append([]requirement{}, needed...), neededToBuild...))
+	packages := missing(installed())
 	if len(packages) == 0 {
 		return nil, nil
 	}

@@ -17,12 +17,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
+	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
+	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
 )
 
 // storages are the servers that 'storage run' knows.
-var storages = map[string]storage.Run{}
+var storages = map[string]storage.Run{
+	"ceph": ceph.Run,
+	"hdfs": hdfs.Run,
+}
 
 func newStorage() *cobra.Command {
 	cmd := &cobra.Command{
@@ -43,7 +48,7 @@ func newStorageRun() *cobra.Command {
 tells, once the server is ready, where it is and who may use it. It ends, and
 removes its processes, when standard input is closed or on SIGINT or SIGTERM.
 
-Pods of the development cluster reach a server whose --address is `+topology.BridgeAddress+`.`,
+Pods of the development cluster reach a server whose --address is ` + topology.BridgeAddress + `.`,
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: slices.Sorted(maps.Keys(storages)),
 		RunE: func(cmd *cobra.Command, args []string) error {
