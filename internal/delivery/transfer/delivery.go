@@ -55,7 +55,7 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	return &delivery{
 		engine:  e,
 		request: &r,
-		source:  retry.New(r.Source, e.policy),
+		source:  retry.New(retry.Watch(r.Source, e.options.Stall), e.policy),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),

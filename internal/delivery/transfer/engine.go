@@ -67,7 +67,7 @@ func New(o Options) *Engine {
 	o = o.withDefaults()
 	return &Engine{
 		options: o,
-		policy:  retry.Policy{Attempts: o.Attempts, Stall: o.Stall},
+		policy:  retry.Policy{Attempts: o.Attempts},
 		wide:    newPool(o.Connections, o.BufferBytes),
 		small:   newPool(o.SmallConnections, smallBytes),
 	}

@@ -86,7 +86,7 @@ func TestAStalledServerIsUnreachable(t *testing.T) {
 	cutter := newCutter(t, b)
 	b.source = openSource(t, "http://"+cutter.Addr)
 	cutter.After(1<<20, true)
-	b.engine.policy.Stall, b.engine.policy.Attempts = 200e6, 1
+	b.engine.options.Stall, b.engine.policy.Attempts = 200e6, 1
 	if _, err := b.deliver(t.Context(), b.key("tree/large", "1")); !errors.Is(err, source.ErrUnreachable) {
 		t.Errorf("got %v", err)
 	}

@@ -19,8 +19,6 @@ type Policy struct {
 	// Base is the pause after the first failure; it doubles up to Cap. 0 means
 	// 200 ms, and 10 s.
 	Base, Cap time.Duration
-	// Stall is how long a call may go without a byte; 0 means 30 s.
-	Stall time.Duration
 }
 
 // maxRetryAfter bounds what a source may ask for: a longer pause is for the
@@ -36,9 +34,6 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.Cap == 0 {
 		p.Cap = 10 * time.Second
-	}
-	if p.Stall == 0 {
-		p.Stall = 30 * time.Second
 	}
 	return p
 }

@@ -54,13 +54,10 @@ func (s *retrying) List(ctx context.Context, path string) iter.Seq2[source.Entry
 // listOnce yields what follows the first done.count entries, and returns the
 // listing's error, or that the consumer stopped.
 func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint, yield func(source.Entry, error) bool) (stopped bool, err error) {
-	ctx, dog := watch(ctx, s.policy.Stall, "listing "+path)
-	defer dog.end()
 	var seen fingerprint
 	for entry, err := range s.next.List(ctx, path) {
-		dog.rest()
 		if err != nil {
-			return false, dog.explain(err)
+			return false, err
 		}
 		if seen.add(entry); seen.count > done.count {
 			*done = seen
@@ -71,7 +68,6 @@ func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint,
 			return false, &source.Error{Op: "listing " + path, Class: source.ErrChanged,
 				Err: errors.New("the listing is another one than before")}
 		}
-		dog.work()
 	}
 	if seen.count < done.count {
 		return false, &source.Error{Op: "listing " + path, Class: source.ErrChanged,
@@ -114,21 +110,16 @@ type resuming struct {
 	left     int64
 	failures int
 	body     io.ReadCloser
-	dog      *watchdog
 }
 
 // open opens what is left, however often the policy allows.
 func (r *resuming) open() error {
 	for {
-		ctx, dog := watch(r.ctx, r.source.policy.Stall, "reading "+r.entry.Key)
-		body, err := r.source.next.Open(ctx, r.entry, r.offset, r.left)
-		dog.rest()
+		body, err := r.source.next.Open(r.ctx, r.entry, r.offset, r.left)
 		if err == nil {
-			r.body, r.dog = body, dog
+			r.body = body
 			return nil
 		}
-		err = dog.explain(err)
-		dog.end()
 		r.failures++
 		if !r.source.policy.Again(r.ctx, r.failures, err) {
 			return err
@@ -141,9 +132,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		if r.body == nil {
 			return 0, io.ErrClosedPipe
 		}
-		r.dog.work()
 		n, err := r.body.Read(p)
-		r.dog.rest()
 		r.offset += int64(n)
 		r.left -= int64(n)
 		if n > 0 {
@@ -152,7 +141,6 @@ func (r *resuming) Read(p []byte) (int, error) {
 		if err == nil || errors.Is(err, io.EOF) {
 			return n, err
 		}
-		err = r.dog.explain(err)
 		if !r.resumable(err) {
 			return n, err
 		}
@@ -177,7 +165,6 @@ func (r *resuming) resumable(err error) bool {
 func (r *resuming) closeBody() {
 	if r.body != nil {
 		r.body.Close()
-		r.dog.end()
 		r.body = nil
 	}
 }

@@ -26,6 +26,7 @@ type script struct {
 type listing struct {
 	paths []string
 	err   error
+	stall bool // after paths
 }
 
 type body struct {
@@ -45,6 +46,10 @@ func (s *script) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			if !yield(source.Entry{Path: p}, nil) {
 				return
 			}
+		}
+		if l.stall {
+			<-ctx.Done()
+			l.err = source.Wrap(ctx, "listing", ctx.Err())
 		}
 		if l.err != nil {
 			yield(source.Entry{}, l.err)
@@ -140,7 +145,7 @@ func TestAStalledBodyIsCutAndResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{bodies: []body{{text: "abc", stall: true}, {text: "def"}}}
 		started := time.Now()
-		text, err := readAll(New(s, Policy{Stall: 5 * time.Second}), entry)
+		text, err := readAll(New(Watch(s, 5*time.Second), Policy{}), entry)
 		if err != nil || text != "abcdef" {
 			t.Errorf("got %q, %v", text, err)
 		}
@@ -153,8 +158,39 @@ func TestAStalledBodyIsCutAndResumed(t *testing.T) {
 func TestASourceThatStallsForeverIsUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{bodies: []body{{stall: true}, {stall: true}}}
-		if _, err := readAll(New(s, Policy{Attempts: 2}), entry); !errors.Is(err, source.ErrUnreachable) {
+		if _, err := readAll(New(Watch(s, 0), Policy{Attempts: 2}), entry); !errors.Is(err, source.ErrUnreachable) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestAStalledListingIsUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{listings: []listing{{paths: []string{"a"}, stall: true}, {paths: []string{"a"}, stall: true}}}
+		got, err := names(New(Watch(s, time.Second), Policy{Attempts: 2}))
+		if !errors.Is(err, source.ErrUnreachable) || len(got) != 1 {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+func TestASlowConsumerIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := Watch(&script{listings: []listing{{paths: []string{"a", "b"}}}, bodies: []body{{text: "abcdef"}}}, time.Second)
+		for _, err := range s.List(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		body, err := s.Open(t.Context(), entry, 0, entry.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		time.Sleep(time.Minute)
+		if text, err := io.ReadAll(body); err != nil || string(text) != "abcdef" {
+			t.Errorf("got %q, %v", text, err)
 		}
 	})
 }

@@ -7,10 +7,83 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
+
+// Watch returns a source whose calls fail with ErrUnreachable when no byte comes
+// for the given time; 0 means 30 s. It belongs directly around a driver: what
+// else delays a call, such as a limit, is no stall.
+func Watch(next source.Source, stall time.Duration) source.Source {
+	if stall == 0 {
+		stall = 30 * time.Second
+	}
+	return &watching{next: next, stall: stall}
+}
+
+type watching struct {
+	next  source.Source
+	stall time.Duration
+}
+
+func (s *watching) Identity() string { return s.next.Identity() }
+func (s *watching) Close() error     { return s.next.Close() }
+
+// List watches the time between two entries, but for what the consumer takes.
+func (s *watching) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		ctx, dog := watch(ctx, s.stall, "listing "+path)
+		defer dog.end()
+		for entry, err := range s.next.List(ctx, path) {
+			dog.rest()
+			if err != nil {
+				yield(source.Entry{}, dog.explain(err))
+				return
+			}
+			if !yield(entry, nil) {
+				return
+			}
+			dog.work()
+		}
+	}
+}
+
+// Open watches until the answer begins, and each read of it.
+func (s *watching) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	ctx, dog := watch(ctx, s.stall, "reading "+e.Key)
+	body, err := s.next.Open(ctx, e, offset, length)
+	dog.rest()
+	if err != nil {
+		err = dog.explain(err)
+		dog.end()
+		return nil, err
+	}
+	return &watchedBody{body: body, dog: dog}, nil
+}
+
+type watchedBody struct {
+	body io.ReadCloser
+	dog  *watchdog
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.dog.work()
+	n, err := b.body.Read(p)
+	b.dog.rest()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.dog.explain(err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	err := b.body.Close()
+	b.dog.end()
+	return err
+}
 
 // watchdog cancels a context when the work it watches makes no progress. It
 // watches from its start, and between work and rest.
