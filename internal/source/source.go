@@ -22,20 +22,32 @@ type Source interface {
 	// List yields the files at path: one entry with the Path "" when path
 	// itself is a file, else every file of the tree below it, in an order that
 	// does not change from call to call. It holds no more than a page in
-	// memory, and ends after the first error it yields. A path at which nothing
-	// is stored yields ErrNotFound. Names are passed on as the storage system
-	// has them: a caller checks them (CheckPath) before it uses them.
+	// memory, and ends after the first error it yields, which is the context's
+	// own once that is cancelled. Directories are not listed, so one without
+	// files leaves no trace. A path at which nothing is stored, or a directory
+	// with no file in the whole of it, yields ErrNotFound. Names are passed on as
+	// the storage system has them: a caller checks them (CheckPath) before it
+	// uses them.
+	//
+	// Symbolic links in a tree are listed as they are, wherever they point, and
+	// never followed: a caller refuses those that leave the tree. A path that is
+	// a link itself stands for what it points to, within what the source may read.
 	List(ctx context.Context, path string) iter.Seq2[Entry, error]
 
-	// Open opens length bytes of an entry from offset on, of the very object
-	// that was listed: when the object is no longer the one that e.Identity
-	// names, it fails with ErrChanged. The reader yields exactly length bytes
-	// and then io.EOF, or an error: a body that is cut short is an error of the
-	// class ErrTemporary, never an early EOF. Cancelling ctx ends the reading
-	// too. An entry with NoRanges is opened only as a whole.
+	// Open opens length bytes, at least one, of an entry from offset on, of the
+	// very object that was listed: when the object is no longer the one that
+	// e.Identity names, it fails with ErrChanged, or with ErrNotFound when there
+	// is none any more; a source that keeps old objects delivers the old one. The
+	// reader yields exactly length bytes and then io.EOF, or an error: a body that
+	// is cut short is an error of the class ErrTemporary, never an early EOF, and
+	// a range beyond the end is an error. An object that changes while it is read
+	// ends in an error too; the bytes before ErrChanged may be those of either
+	// state, the bytes before a temporary error are the old ones. Cancelling ctx
+	// ends the reading. An entry with NoRanges is opened only as a whole.
 	Open(ctx context.Context, e Entry, offset, length int64) (io.ReadCloser, error)
 
-	// Close frees idle connections.
+	// Close frees idle connections and what else the source holds. Calling it
+	// again does nothing.
 	Close() error
 }
 
@@ -46,7 +58,7 @@ type Entry struct {
 	Path string
 	// Key is what the driver opens the file by. Only the driver reads it.
 	Key string
-	// Size in bytes.
+	// Size in bytes; 0 for a symbolic link.
 	Size int64
 	// Identity changes whenever the bytes do.
 	Identity Identity

@@ -25,6 +25,12 @@ func TestContract(t *testing.T) {
 		Open:       open,
 		OpenDenied: func(t *testing.T) source.Source { return open(t, strings.TrimPrefix(denying.URL, "http://")) },
 		Put:        func(t *testing.T, path string, content []byte) { server.Put(path, content) },
+		Delete:     func(t *testing.T, path string) { server.Delete(path) },
+		PutHostile: func(t *testing.T, path string, content []byte) bool {
+			server.Put(path, content)
+			return !strings.Contains(path, "/./") // sha256sum's own way to write a plain name
+		},
+		HTTP:       true,
 	})
 }
 

@@ -8,51 +8,77 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Cutter is a proxy in front of a server that cuts connections, or lets them
-// stall, after so many bytes of the server's answer.
+// stall, after so many bytes of the server's answer, or slows them down.
 type Cutter struct {
 	// Addr is where it listens: host:port.
 	Addr string
 
-	target string
-	mu     sync.Mutex
-	after  int64
-	stall  bool
-	conns  map[net.Conn]bool
+	mu      sync.Mutex
+	after   int64
+	stall   bool
+	piece   int64
+	stalled chan struct{}
+	conns   map[net.Conn]bool
 }
+
+// trickleEvery is the pause between the pieces of an answer that trickles.
+const trickleEvery = 2 * time.Millisecond
 
 // NewCutter starts a proxy for the server at target; it ends with the test.
 func NewCutter(t testing.TB, target string) *Cutter {
+	c := &Cutter{after: -1, stalled: make(chan struct{}), conns: map[net.Conn]bool{}}
+	c.Addr = c.Front(t, target)
+	t.Cleanup(c.Cut)
+	return c
+}
+
+// Front listens for another server too, with the same manners, and returns the
+// address.
+func (c *Cutter) Front(t testing.TB, target string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cutter{Addr: l.Addr().String(), target: target, after: -1, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() {
-		l.Close()
-		c.Cut()
-	})
+	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go c.serve(conn)
+			go c.serve(conn, target)
 		}
 	}()
-	return c
+	return l.Addr().String()
 }
 
 // After makes every connection from now on end, or stall, once n bytes of
 // answers went through it; n < 0 means never.
 func (c *Cutter) After(n int64, stall bool) {
 	c.mu.Lock()
-	c.after, c.stall = n, stall
+	c.after, c.stall, c.stalled = n, stall, make(chan struct{})
 	c.mu.Unlock()
 	c.Cut()
+}
+
+// Trickle makes every connection from now on hand on answers in pieces of n
+// bytes at most, with a pause after each.
+func (c *Cutter) Trickle(n int64) {
+	c.mu.Lock()
+	c.piece = n
+	c.mu.Unlock()
+	c.Cut()
+}
+
+// Stalled is closed when a connection has stalled since the last After.
+func (c *Cutter) Stalled() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stalled
 }
 
 // Cut ends all connections there are.
@@ -65,28 +91,54 @@ func (c *Cutter) Cut() {
 	clear(c.conns)
 }
 
-func (c *Cutter) serve(client net.Conn) {
-	server, err := net.Dial("tcp", c.target)
+func (c *Cutter) serve(client net.Conn, target string) {
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		client.Close()
 		return
 	}
 	c.mu.Lock()
-	after, stall := c.after, c.stall
+	after, stall, piece, stalled := c.after, c.stall, c.piece, c.stalled
 	c.conns[client], c.conns[server] = true, true
 	c.mu.Unlock()
 	go func() {
 		_, _ = io.Copy(server, client)
 		server.Close()
 	}()
-	if after < 0 {
+	switch {
+	case piece > 0:
+		trickle(client, server, piece)
+	case after < 0:
 		_, _ = io.Copy(client, server)
-	} else {
-		_, _ = io.CopyN(client, server, after)
-		if stall {
+	default:
+		n, _ := io.CopyN(client, server, after)
+		if stall && n == after {
+			c.tell(stalled)
 			return // both ends stay open until the test cuts them
 		}
 	}
 	client.Close()
 	server.Close()
+}
+
+// tell closes stalled once.
+func (c *Cutter) tell(stalled chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-stalled:
+	default:
+		close(stalled)
+	}
+}
+
+func trickle(to io.Writer, from io.Reader, piece int64) {
+	pace := time.NewTicker(trickleEvery)
+	defer pace.Stop()
+	for {
+		if _, err := io.CopyN(to, from, piece); err != nil {
+			return
+		}
+		<-pace.C
+	}
 }

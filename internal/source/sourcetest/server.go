@@ -134,10 +134,21 @@ func (s *Server) index(dir string) []byte {
 	var b bytes.Buffer
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		if name, ok := strings.CutPrefix(path, dir); ok {
-			fmt.Fprintf(&b, "%x  %s\n", sha256.Sum256(s.files[path]), name)
+			mark, name := escape(name)
+			fmt.Fprintf(&b, "%s%x  %s\n", mark, sha256.Sum256(s.files[path]), name)
 		}
 	}
 	return b.Bytes()
+}
+
+var escapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
+
+// escape writes a name as sha256sum does; mark begins the line.
+func escape(name string) (mark, escaped string) {
+	if escaped = escapes.Replace(name); escaped != name {
+		return `\`, escaped
+	}
+	return "", name
 }
 
 type counter struct {

@@ -1,0 +1,51 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sourcetest
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+func (h Harness) runAccess(t *testing.T) {
+	if h.OpenDenied != nil {
+		t.Run("wrong credentials are denied", h.denied)
+	}
+	if h.PutUnreadable != nil {
+		t.Run("one unreadable file is denied, and only that", h.unreadable)
+	}
+}
+
+func (h Harness) denied(t *testing.T) {
+	h.Put(t, "denied/file", []byte("secret"))
+	s := h.OpenDenied(t)
+	for _, path := range []string{"denied/file", "denied/"} {
+		isOneOf(t, "listing "+path, h.listError(t.Context(), s, path), source.ErrDenied)
+	}
+}
+
+func (h Harness) unreadable(t *testing.T) {
+	secret := []byte("secret")
+	h.Put(t, "unreadable/file", []byte("public"))
+	h.PutUnreadable(t, "unreadable/secret", secret)
+	s := h.open(t)
+	for entry, err := range s.List(t.Context(), h.path("unreadable/")) {
+		if err != nil {
+			isOneOf(t, "listing", err, source.ErrDenied)
+			return
+		}
+		got, err := tryRead(t.Context(), s, entry, 0, entry.Size)
+		switch {
+		case entry.Path == "secret":
+			isOneOf(t, "reading", err, source.ErrDenied)
+			if bytes.Contains(got, secret) {
+				t.Error("the bytes were read all the same")
+			}
+		case err != nil || string(got) != "public":
+			t.Errorf("the file beside it: got %q, %v", got, err)
+		}
+	}
+}

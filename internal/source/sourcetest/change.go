@@ -1,0 +1,97 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sourcetest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+func (h Harness) runChange(t *testing.T) {
+	t.Run("a changed file is never read as the old one", h.changed)
+	t.Run("a file that changes while it is read is never a mixture", h.changing)
+	if h.Delete != nil {
+		t.Run("a deleted file is never read as another one", h.deleted)
+	}
+}
+
+// oldOr fails the test unless a read gave the old bytes, or an error by which a
+// caller knows that it has to list again.
+func oldOr(t *testing.T, what string, want, got []byte, err error, classes ...error) {
+	t.Helper()
+	if err == nil {
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: the bytes are not those of the file that was listed", what)
+		}
+		return
+	}
+	isOneOf(t, what, err, classes...)
+	// After a temporary failure callers go on where it was.
+	if source.Temporary(err) && !bytes.HasPrefix(want, got) {
+		t.Errorf("%s: the bytes before the temporary failure are not those of the file that was listed", what)
+	}
+}
+
+func (h Harness) changed(t *testing.T) {
+	const size = 300_000
+	old := pattern(size, 1)
+	for name, changed := range map[string][]byte{
+		"other bytes": pattern(size, 2), "longer": append(bytes.Clone(old), 'x'), "shorter": old[:size-1], "empty": {},
+	} {
+		h.Put(t, "changed/file", old)
+		s := h.open(t)
+		entry := h.one(t, s, "changed/file")
+		h.Put(t, "changed/file", changed)
+		got, err := tryRead(t.Context(), s, entry, 0, size)
+		oldOr(t, name, old, got, err, source.ErrChanged)
+		if !entry.NoRanges {
+			got, err = tryRead(t.Context(), s, entry, size/2, 1000)
+			oldOr(t, name+", a range", old[size/2:size/2+1000], got, err, source.ErrChanged)
+		}
+		if again := h.one(t, s, "changed/file"); again.Identity == entry.Identity {
+			t.Errorf("%s: the changed file has the same identity", name)
+		}
+	}
+}
+
+func (h Harness) changing(t *testing.T) {
+	const size = 24 << 20 // more than buffers hold on the way
+	old := pattern(size, 1)
+	for name, changed := range map[string][]byte{"other bytes": pattern(size, 2), "shorter": pattern(size/2, 3), "longer": pattern(size+1000, 4)} {
+		h.Put(t, "changing/file", old)
+		s := h.open(t)
+		entry := h.one(t, s, "changing/file")
+		body, err := s.Open(t.Context(), entry, 0, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 64<<10, size)
+		if _, err := io.ReadFull(body, got); err != nil {
+			t.Fatal(err)
+		}
+		h.Put(t, "changing/file", changed)
+		rest, err := io.ReadAll(body)
+		body.Close()
+		oldOr(t, name, old, append(got, rest...), err, source.ErrChanged, source.ErrTemporary)
+	}
+}
+
+func (h Harness) deleted(t *testing.T) {
+	const size = 200_000
+	content := pattern(size, 1)
+	h.Put(t, "deleted/file", content)
+	h.Put(t, "deleted/other", content)
+	s := h.open(t)
+	entry := h.one(t, s, "deleted/file")
+	h.Delete(t, "deleted/file")
+	got, err := tryRead(t.Context(), s, entry, 0, size)
+	oldOr(t, "deleted before it was opened", content, got, err, source.ErrNotFound, source.ErrChanged)
+	if err := h.listError(t.Context(), s, "deleted/file"); !errors.Is(err, source.ErrNotFound) {
+		t.Errorf("listing: got %v", err)
+	}
+}

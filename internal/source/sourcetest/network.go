@@ -1,0 +1,107 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sourcetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+func (h Harness) runNetwork(t *testing.T) {
+	t.Run("a cut connection is not an end", h.cut)
+	t.Run("a cut connection does not stay broken", h.afterCut)
+	t.Run("a stalled server can be cancelled", h.stalled)
+	t.Run("bytes that trickle arrive right", h.trickle)
+	t.Run("nobody at the address is unreachable", h.unreachable)
+}
+
+func (h Harness) cut(t *testing.T) {
+	content := pattern(4<<20, 1)
+	h.Put(t, "cut/file", content)
+	s, cutter := h.openCut(t)
+	entry := h.one(t, s, "cut/file")
+	cutter.After(1<<20, false)
+	got, err := tryRead(t.Context(), s, entry, 0, entry.Size)
+	isOneOf(t, "reading", err, source.ErrTemporary)
+	if !bytes.HasPrefix(content, got) {
+		t.Error("the bytes before the cut are others")
+	}
+}
+
+// afterCut: a pool must not hand out connections that broke while they were idle.
+func (h Harness) afterCut(t *testing.T) {
+	content := pattern(100_000, 1)
+	h.Put(t, "after-cut/file", content)
+	s, cutter := h.openCut(t)
+	entry := h.one(t, s, "after-cut/file")
+	for range 3 {
+		cutter.Cut()
+		got, err := tryRead(t.Context(), s, entry, 0, entry.Size)
+		if err != nil && source.Temporary(err) { // callers try again
+			got, err = tryRead(t.Context(), s, entry, 0, entry.Size)
+		}
+		if err != nil || !bytes.Equal(got, content) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+func (h Harness) stalled(t *testing.T) {
+	h.Put(t, "stalled/file", pattern(24<<20, 1))
+	s, cutter := h.openCut(t)
+	entry := h.one(t, s, "stalled/file")
+	cutter.After(1<<20, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-cutter.Stalled():
+		case <-t.Context().Done():
+		}
+		cancel()
+	}()
+	err := promptly(t, func() error {
+		body, err := s.Open(ctx, entry, 0, entry.Size)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		_, err = io.Copy(io.Discard, body)
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func (h Harness) trickle(t *testing.T) {
+	content := pattern(200_000, 1)
+	h.Put(t, "trickle/file", content)
+	s, cutter := h.openCut(t)
+	cutter.Trickle(1777)
+	entry := h.one(t, s, "trickle/file")
+	if got := read(t, s, entry, 0, entry.Size); !bytes.Equal(got, content) {
+		t.Error("the bytes are others")
+	}
+}
+
+func (h Harness) unreachable(t *testing.T) {
+	const nobody = "127.0.0.1:1"
+	var s source.Source
+	if h.OpenVia != nil {
+		via := map[string]string{h.Addr: nobody}
+		for _, other := range h.Others {
+			via[other] = nobody
+		}
+		s = h.OpenVia(t, via)
+	} else {
+		s = h.Open(t, nobody)
+	}
+	isOneOf(t, "listing", h.listError(t.Context(), s, "tree/"), source.ErrUnreachable)
+}
