@@ -30,7 +30,7 @@ func TestContract(t *testing.T) {
 			server.Put(path, content)
 			return !strings.Contains(path, "/./") // sha256sum's own way to write a plain name
 		},
-		HTTP:       true,
+		HTTP: true,
 	})
 }
 
