@@ -64,6 +64,9 @@ func (b *Block) Next() Sum {
 	return sum
 }
 
+// BlockSum returns the sum of a block that is there as a whole.
+func BlockSum(p []byte) Sum { return Sum(xxh3.Hash128(p).Bytes()) }
+
 // BlockCount is the number of blocks of a file.
 func BlockCount(size int64) int { return int((size + BlockSize - 1) / BlockSize) }
 
@@ -80,7 +83,7 @@ func Blocks(size int64, sums []Sum) string {
 }
 
 // Text returns a SHA-256 as a digest.
-func Text(h hash.Hash) string { return string(SHA256) + ":" + hex.EncodeToString(h.Sum(nil)) }
+func Text(h hash.Hash) string { return HashText(SHA256, h) }
 
 // Reader returns the digest of what r yields. It reads into buffer, which
 // divides BlockSize or is divided by it.

@@ -17,5 +17,10 @@
 // backslash before a line whose path has backslashes. Symbolic links are not
 // listed. All pods with the same bytes get the same digest.
 //
+// Beside digests there are the checksums that storage systems promise of their
+// files, "<algorithm>:<hex>", with the algorithms sha256, md5, crc32c and
+// crc64nvme: hex of the sum in big-endian order. They are compared when a file
+// arrives; those of the CRCs are put together of the sums of its ranges.
+//
 // The store and the transfer engine use the package; it does no I/O of its own.
 package digest
