@@ -17,6 +17,7 @@ func TestPinnedVersionsAreThoseOfTheBuildModules(t *testing.T) {
 	modules := map[string]string{
 		"kubernetes": "k8s.io/kubernetes", "containerd": "github.com/containerd/containerd/v2",
 		"coredns": "github.com/coredns/coredns", "minio": "github.com/minio/minio",
+		"registry": "github.com/distribution/distribution/v3",
 	}
 	for _, c := range components {
 		module, ok := modules[c.name]

@@ -35,6 +35,7 @@ const (
 	containerdVersion = "v2.4.2"
 	corednsVersion    = "v1.15.0"
 	minioVersion      = "v0.0.0-20260212201848-7aac2a2c5b7c"
+	registryVersion   = "v3.1.2"
 
 	containerdCommands = "github.com/containerd/containerd/v2/cmd/"
 )
@@ -56,6 +57,7 @@ var components = []component{
 		links:   []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"},
 	},
 	{name: "coredns", version: corednsVersion, packages: []string{"."}, ldflags: "-s -w"},
+	{name: "registry", version: registryVersion, packages: []string{"github.com/distribution/distribution/v3/cmd/registry"}, ldflags: "-s -w"},
 	{name: "minio", version: minioVersion, packages: []string{"github.com/minio/minio"}, ldflags: "-s -w"},
 }
 

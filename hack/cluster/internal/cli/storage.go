@@ -19,14 +19,16 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
 	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
+	"github.com/kuda-io/kuda/hack/cluster/internal/registry"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
 )
 
 // storages are the servers that 'storage run' knows.
 var storages = map[string]storage.Run{
-	"ceph": ceph.Run,
-	"hdfs": hdfs.Run,
+	"ceph":     ceph.Run,
+	"hdfs":     hdfs.Run,
+	"registry": registry.Run,
 }
 
 func newStorage() *cobra.Command {
