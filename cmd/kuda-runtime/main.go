@@ -14,6 +14,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
+	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 )
 
 func main() {
@@ -22,6 +23,10 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kuda-runtime:", err)
-		os.Exit(fetchcmd.ExitCode(err))
+		code, ok := storecmd.ExitCode(err)
+		if !ok {
+			code = fetchcmd.ExitCode(err)
+		}
+		os.Exit(code)
 	}
 }

@@ -17,21 +17,30 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/version"
 )
 
+// defaultReserve is a percentage of the store's file system. The kubelet evicts
+// pods when less than a tenth of it is free, and deletes images when it is less
+// than 15 %; a cache must stay clear of both.
+const defaultReserve = 16
+
 // options of the sidecar. Their defaults come from the environment that the
 // injector writes.
 type options struct {
-	root, podUID, podName  string
-	dataSets, waitFor      string
-	gateway, gatewayCA     string
-	token, secrets, cas    string
-	port                   int
-	connections            int
-	quota, reserve, memory int64
-	verbosity              int
+	root, podUID, podName string
+	dataSets, waitFor     string
+	gateway, gatewayCA    string
+	token, secrets, cas   string
+	port                  int
+	connections           int
+	quota, reserve        store.Amount
+	high, low             int
+	memory                int64
+	verbosity             int
 }
 
 func newCommand() *cobra.Command {
@@ -47,7 +56,8 @@ answers on its port whether the application may start (` + sidecar.PathReadyz + 
 what is delivered (` + sidecar.PathData + `) and how it goes (` + sidecar.PathMetrics + `).
 Its settings come from the environment; flags are for trying it out.
 
-With "fetch" it delivers once, without Kubernetes.`,
+With "fetch" it delivers once, without Kubernetes; with "store" it looks after
+a directory of snapshots.`,
 		Args:          cobra.NoArgs,
 		Version:       version.Version,
 		SilenceUsage:  true,
@@ -66,7 +76,7 @@ With "fetch" it delivers once, without Kubernetes.`,
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(run, fetchcmd.New(), &cobra.Command{
+	cmd.AddCommand(run, fetchcmd.New(), storecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
@@ -95,8 +105,11 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 
 func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
-	flags.Int64Var(&o.quota, "store-quota", 0, "bytes of snapshots that are kept at most; 0: what the disk has")
-	flags.Int64Var(&o.reserve, "store-reserve", 0, "bytes of the disk that are left free")
+	o.reserve = store.Amount{Percent: defaultReserve}
+	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
+	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads leave free: bytes, 100Gi, or a share such as 15%")
+	flags.IntVar(&o.high, "store-high", 90, "percent of what the store may have, from which on snapshots that nobody needs are evicted")
+	flags.IntVar(&o.low, "store-low", 80, "percent of what the store may have, down to which they are evicted")
 	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
 	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -21,10 +22,24 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/version"
 )
+
+// openStore opens the node's or the pod's store.
+func (o *options) openStore() (*store.Store, error) {
+	if err := os.MkdirAll(o.root, 0o755); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(o.root, &st); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	return store.Open(store.Options{Root: o.root, Quota: o.quota.Of(int64(st.Blocks) * st.Bsize), Reserve: o.reserve,
+		High: o.high, Low: o.low, Needed: podref.New(o.root).Needed})
+}
 
 // run is the sidecar.
 func (o *options) run(ctx context.Context) error {
@@ -43,10 +58,15 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	st, err := store.Open(store.Options{Root: o.root, Quota: o.quota, Reserve: o.reserve})
+	st, err := o.openStore()
 	if err != nil {
-		return fmt.Errorf("opening the store: %w", err)
+		return err
 	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			log.Error(err, "store was not left in order")
+		}
+	}()
 	gateway, err := uplink.New(uplink.Options{Address: o.gateway, CA: []byte(o.gatewayCA),
 		CAFile: filepath.Join(dir, "gateway-ca.pem"), TokenFile: o.token, Log: log})
 	if err != nil {

@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
-	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
@@ -44,11 +46,12 @@ type journal struct {
 	last   int // the highest number in names, ever
 }
 
-// record is one line. The first names the boot, each other one of the kinds
-// below.
+// record is one line. The first names the boot, and for people the snapshot;
+// each other is one of the kinds below.
 type record struct {
 	Format int    `json:"format,omitempty"`
 	Boot   string `json:"boot,omitempty"`
+	Key    *Key   `json:"key,omitempty"`
 	// A file that begins: N is what its blocks call it from here on.
 	N        int    `json:"n,omitempty"`
 	Path     string `json:"path,omitempty"`
@@ -63,19 +66,10 @@ type record struct {
 	Drop string `json:"drop,omitempty"`
 }
 
-// bootID changes when the machine starts.
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
-}
-
 // openJournal reads what is in a journal, cuts off a torn last line, and opens
 // it for appending.
 func openJournal(path string) (*journal, map[string]*Staged, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,11 +140,17 @@ func (r *replay) apply(rec record) bool {
 	case rec.Format != 0:
 		r.boot = rec.Boot
 	case rec.Done != nil:
+		if !usable(rec.Done.Path) || rec.Done.Size < 0 {
+			return false
+		}
 		r.staged[rec.Done.Path] = &Staged{Path: rec.Done.Path, Size: rec.Done.Size, Identity: rec.Done.Identity, Entry: rec.Done}
 	case rec.Drop != "":
 		delete(r.staged, rec.Drop)
 		delete(r.names, rec.Drop)
 	case rec.Path != "":
+		if !usable(rec.Path) || rec.Size < 0 {
+			return false
+		}
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
 		r.last = max(r.last, rec.N)
 		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity, Blocks: map[int]digest.Sum{}}
@@ -169,8 +169,30 @@ func (r *replay) apply(rec record) bool {
 	return true
 }
 
+// usable tells whether a path can be one of a staged file.
+func usable(path string) bool { return fs.ValidPath(path) && path != "." }
+
 // begin names the boot that the following lines are of.
-func (j *journal) begin() error { return j.write(record{Format: Format, Boot: j.boot}) }
+func (j *journal) begin(key Key) error {
+	if err := j.write(record{Format: Format, Boot: j.boot, Key: &key}); err != nil {
+		return err
+	}
+	return j.flush()
+}
+
+// journalKey reads which snapshot a journal is of; the zero Key if it does not say.
+func journalKey(path string) Key {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return Key{}
+	}
+	defer f.Close()
+	line, _ := bufio.NewReader(io.LimitReader(f, 1<<20)).ReadBytes('\n')
+	if rec, ok := parse(line); ok && rec.Key != nil {
+		return *rec.Key
+	}
+	return Key{}
+}
 
 func (j *journal) write(r record) error {
 	line, err := json.Marshal(r)

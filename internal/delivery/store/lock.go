@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +21,7 @@ var errBusy = errors.New("locked")
 // lock counts only if the file is still the one of that name.
 func lock(path string, how int) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, failf("opening a lock: %w", err)
 		}
@@ -30,6 +32,13 @@ func lock(path string, how int) (*os.File, error) {
 		if current(f, path) {
 			return f, nil
 		}
+		f.Close()
+	}
+}
+
+// unlock closes a lock's file; nil is none.
+func unlock(f *os.File) {
+	if f != nil {
 		f.Close()
 	}
 }
@@ -54,38 +63,42 @@ func current(f *os.File, path string) bool {
 	if err != nil {
 		return false
 	}
-	named, err := os.Stat(path)
+	named, err := os.Lstat(path)
 	return err == nil && os.SameFile(held, named)
 }
 
-// waitLock takes an exclusive lock, and calls waiting before it waits for one.
-// flock(2) cannot be interrupted, so a waiter whose context ends is left behind;
-// it lets go of the lock when it gets it.
-func waitLock(ctx context.Context, path string, waiting func()) (*os.File, error) {
-	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-	if !errors.Is(err, errBusy) {
-		return f, err
-	}
-	waiting()
-	type result struct {
-		f   *os.File
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		f, err := lock(path, unix.LOCK_EX)
-		done <- result{f, err}
-	}()
-	select {
-	case r := <-done:
-		return r.f, r.err
-	case <-ctx.Done():
-		go func() {
-			if r := <-done; r.f != nil {
-				r.f.Close()
-			}
-		}()
-		return nil, context.Cause(ctx)
+// The pauses between two tries to get a lock that another process has.
+const (
+	firstPause = time.Millisecond
+	lastPause  = 250 * time.Millisecond
+)
+
+// pause is how long to wait after having waited for so long: a fiftieth of it,
+// so that a short wait ends quickly and a long one costs next to nothing.
+func pause(waited time.Duration) time.Duration {
+	return min(max(waited/50, firstPause), lastPause)
+}
+
+// await calls try until it succeeds, fails with another error than errBusy, or
+// the context ends. It tries again and again because flock(2) cannot be
+// interrupted: who waits inside of it cannot be called back, and gets the lock
+// long after nobody wants it any more.
+func await(ctx context.Context, try func() error) error {
+	started := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+		if err := try(); !errors.Is(err, errBusy) {
+			return err
+		}
+		// Waiters that began together must not stay in step.
+		p := pause(time.Since(started))
+		timer.Reset(p/2 + rand.N(p))
 	}
 }
 
@@ -102,4 +115,10 @@ func syncDir(path string) error {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// isDir tells whether there is a directory, not a link to one.
+func isDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }

@@ -5,12 +5,17 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Format is the version of the manifest's and the journal's form.
@@ -36,6 +41,9 @@ type Manifest struct {
 	Digest string `json:"digest"`
 	// Bytes of all files.
 	Bytes int64 `json:"bytes"`
+	// Files is how many Entries there are; Commit sets it. It is 0 in the
+	// manifest of an older release.
+	Files int `json:"files,omitempty"`
 	// File tells that the item is one file, whose entry has the Path FileName;
 	// otherwise it is a tree.
 	File bool `json:"file,omitempty"`
@@ -64,66 +72,112 @@ type Entry struct {
 	Modified int64 `json:"modified,omitempty"`
 }
 
-// readManifest reads the manifest of a snapshot; a broken one is ErrDamaged.
-func readManifest(dir string) (*Manifest, error) {
-	m, err := decodeManifest(dir, true)
+// readManifest reads the manifest of a snapshot: the header, and the entries
+// packed. A broken one is ErrDamaged.
+func readManifest(dir string) (*Manifest, *packed, error) {
+	m, entries := &Manifest{}, &packed{}
+	err := openManifest(dir, func(r io.Reader) error { return decodeManifest(r, m, entries) })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, e := range m.Entries {
-		if !fs.ValidPath(e.Path) {
-			return nil, fmt.Errorf("reading the manifest: %w: it has the path %q", ErrDamaged, e.Path)
-		}
-	}
-	return m, nil
+	return m, entries, nil
 }
 
 // readHeader is readManifest without the entries.
-func readHeader(dir string) (*Manifest, error) { return decodeManifest(dir, false) }
-
-func decodeManifest(dir string, entries bool) (*Manifest, error) {
-	f, err := os.Open(filepath.Join(dir, manifestName))
-	if err != nil {
-		return nil, damagedUnlessIO("reading the manifest", err)
-	}
-	defer f.Close()
+func readHeader(dir string) (*Manifest, error) {
 	m := &Manifest{}
-	d := json.NewDecoder(bufio.NewReaderSize(f, 64<<10))
-	if entries {
-		err = d.Decode(m)
-	} else {
-		err = decodeHeader(d, m)
-	}
+	err := openManifest(dir, func(r io.Reader) error { return decodeManifest(r, m, nil) })
 	if err != nil {
-		return nil, damagedUnlessIO("reading the manifest", err)
-	}
-	if m.Format != Format {
-		return nil, fmt.Errorf("reading the manifest: %w: it has the format %d, not %d", ErrDamaged, m.Format, Format)
+		return nil, err
 	}
 	return m, nil
 }
 
-// decodeHeader reads the fields of a manifest up to its entries.
-func decodeHeader(d *json.Decoder, m *Manifest) error {
-	if _, err := d.Token(); err != nil {
+func openManifest(dir string, decode func(io.Reader) error) error {
+	f, err := os.OpenFile(filepath.Join(dir, manifestName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err == nil {
+		defer f.Close()
+		err = decode(bufio.NewReaderSize(f, 64<<10))
+	}
+	if err != nil {
+		return damagedUnlessIO("reading the manifest", err)
+	}
+	return nil
+}
+
+// decodeManifest reads a manifest, and its entries one by one where they are
+// wanted: a list of a hundred thousand of them would not fit the runtime.
+func decodeManifest(r io.Reader, m *Manifest, entries *packed) error {
+	d := json.NewDecoder(r)
+	if err := expect(d, json.Delim('{')); err != nil {
 		return err
 	}
-	fields := map[string]any{"format": &m.Format, "key": &m.Key, "digest": &m.Digest, "bytes": &m.Bytes, "file": &m.File}
+	fields := map[string]any{"format": &m.Format, "key": &m.Key, "digest": &m.Digest, "bytes": &m.Bytes,
+		"files": &m.Files, "file": &m.File}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
 			return err
 		}
+		if name == "entries" {
+			if m.Format != Format {
+				return fmt.Errorf("it has the format %d, not %d", m.Format, Format)
+			}
+			if entries == nil {
+				return nil
+			}
+			return decodeEntries(d, m, entries)
+		}
 		text, _ := name.(string)
-		field, ok := fields[text]
-		if !ok {
-			return nil
+		field := fields[text]
+		if field == nil {
+			field = &json.RawMessage{} // of a later release
 		}
 		if err := d.Decode(field); err != nil {
 			return err
 		}
 	}
+	return errors.New("it has no entries")
+}
+
+func decodeEntries(d *json.Decoder, m *Manifest, entries *packed) error {
+	if err := expect(d, json.Delim('[')); err != nil {
+		return err
+	}
+	var bytes int64
+	for d.More() {
+		var e Entry
+		if err := d.Decode(&e); err != nil {
+			return err
+		}
+		if err := entries.follows(e); err != nil {
+			return err
+		}
+		if bytes > math.MaxInt64-e.Size {
+			return errors.New("its files have more bytes than there can be")
+		}
+		bytes += e.Size
+		entries.add(e)
+	}
+	if err := expect(d, json.Delim(']')); err != nil {
+		return err
+	}
+	// Nothing is behind the entries; without the end the file was cut.
+	if err := expect(d, json.Delim('}')); err != nil {
+		return err
+	}
+	if bytes != m.Bytes || (m.Files != 0 && m.Files != entries.count) {
+		return fmt.Errorf("it lists %d files with %d bytes instead of %d with %d", entries.count, bytes, m.Files, m.Bytes)
+	}
 	return nil
+}
+
+func expect(d *json.Decoder, want json.Delim) error {
+	got, err := d.Token()
+	if err == nil && got != want {
+		err = fmt.Errorf("it has %v instead of %v", got, want)
+	}
+	return err
 }
 
 // damagedUnlessIO tells a manifest that is wrong from a disk that is.
@@ -134,18 +188,41 @@ func damagedUnlessIO(op string, err error) error {
 	return fmt.Errorf("%s: %w: %w", op, ErrDamaged, err)
 }
 
+// writeManifest writes the entries one by one, as they are read.
 func writeManifest(path string, m *Manifest) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	b := bufio.NewWriterSize(f, 64<<10)
-	if err := json.NewEncoder(b).Encode(m); err != nil {
+	if err := encodeManifest(b, m); err != nil {
 		return err
 	}
 	if err := b.Flush(); err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+func encodeManifest(b *bufio.Writer, m *Manifest) error {
+	header := *m
+	header.Entries = []Entry{}
+	text, err := json.Marshal(header)
+	if err != nil {
+		return err
+	}
+	// A bufio.Writer keeps its first error for Flush.
+	_, _ = b.Write(bytes.TrimSuffix(text, []byte("]}")))
+	for i, e := range m.Entries {
+		if i > 0 {
+			_ = b.WriteByte(',')
+		}
+		if text, err = json.Marshal(e); err != nil {
+			return err
+		}
+		_, _ = b.Write(text)
+	}
+	_, _ = b.WriteString("]}\n")
+	return nil
 }

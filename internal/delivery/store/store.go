@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
+	"weak"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,14 +20,48 @@ import (
 type Options struct {
 	// Root directory; it is made when it is missing.
 	Root string
-	// Quota is how many bytes of snapshots are kept at most, 0 for no limit
-	// other than the file system's. Files that snapshots share count in each.
+	// Quota is how many bytes of snapshots and downloads there are at most, 0
+	// for no limit other than the file system's. Files that snapshots share
+	// count in each.
 	Quota int64
-	// Reserve is how many bytes of the file system are left free.
-	Reserve int64
+	// Reserve of the file system is left free. None where it is zero.
+	Reserve Amount
+	// High and Low are the watermarks, in percent of what the store may have:
+	// the smaller of Quota and of what the file system gives beyond Reserve.
+	// Once there is more than High, Collect evicts down to Low. 0 means 90 and
+	// 80. Without Quota and Reserve they have no effect.
+	High, Low int
 	// PartialTTL is how long the leftovers of a download that nobody resumes
 	// are kept; 0 for a day.
 	PartialTTL time.Duration
+	// Needed returns snapshots that must stay though nobody may hold a lease of
+	// them just now, because the process of their user is being restarted. It
+	// is called each time something is to be evicted. It may be nil.
+	Needed func() (map[ID]bool, error)
+}
+
+// The default watermarks.
+const (
+	defaultHigh = 90
+	defaultLow  = 80
+)
+
+func (o *Options) complete() error {
+	root, err := filepath.Abs(o.Root)
+	if err != nil {
+		return failf("opening the store: %w", err)
+	}
+	o.Root = root
+	if o.PartialTTL == 0 {
+		o.PartialTTL = 24 * time.Hour
+	}
+	if o.High == 0 && o.Low == 0 {
+		o.High, o.Low = defaultHigh, defaultLow
+	}
+	if o.Low < 0 || o.Low > o.High || o.High > 100 {
+		return failf("opening the store: the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100", o.High, o.Low)
+	}
+	return nil
 }
 
 // Store is a directory of snapshots. Any number of processes may have the same
@@ -35,28 +71,27 @@ type Store struct {
 	snapshots string
 	locks     string
 	trash     string
+	open      *os.File // locked, shared
 }
 
 // Open makes the layout below the root where it is missing, and returns the store.
 func Open(o Options) (*Store, error) {
-	root, err := filepath.Abs(o.Root)
-	if err != nil {
-		return nil, failf("opening the store: %w", err)
-	}
-	o.Root = root
-	if o.PartialTTL == 0 {
-		o.PartialTTL = 24 * time.Hour
+	if err := o.complete(); err != nil {
+		return nil, err
 	}
 	s := &Store{
 		options:   o,
-		snapshots: filepath.Join(root, "snapshots"),
-		locks:     filepath.Join(root, "locks"),
-		trash:     filepath.Join(root, "trash"),
+		snapshots: filepath.Join(o.Root, "snapshots"),
+		locks:     filepath.Join(o.Root, "locks"),
+		trash:     filepath.Join(o.Root, "trash"),
 	}
 	for _, dir := range []string{s.snapshots, s.locks, s.trash} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, failf("opening the store: %w", err)
 		}
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -74,10 +109,15 @@ func (s *Store) writerLock(id ID) string  { return filepath.Join(s.locks, string
 // Lease keeps a complete snapshot from being evicted. The kernel ends it when
 // the process dies.
 type Lease struct {
-	id       ID
-	dir      string
-	manifest *Manifest
-	lock     *os.File
+	id      ID
+	dir     string
+	lock    *os.File
+	header  Manifest
+	entries *packed
+
+	mu       sync.Mutex
+	used     bool // counts as a use
+	unpacked weak.Pointer[Manifest]
 }
 
 // ID of the snapshot.
@@ -87,11 +127,42 @@ func (l *Lease) ID() ID { return l.id }
 // must not be written to.
 func (l *Lease) Dir() string { return l.dir }
 
-// Manifest of the snapshot. It must not be written to.
-func (l *Lease) Manifest() *Manifest { return l.manifest }
+// Manifest of the snapshot. It must not be written to. It is held in memory
+// only as long as the caller holds it; the lease itself takes some 60 bytes per
+// file.
+func (l *Lease) Manifest() *Manifest {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.unpacked.Value(); m != nil {
+		return m
+	}
+	m := l.header
+	m.Entries = l.entries.entries()
+	l.unpacked = weak.Make(&m)
+	return &m
+}
+
+// read fills the lease from the manifest below dir.
+func (l *Lease) read(dir string) error {
+	header, entries, err := readManifest(dir)
+	if err != nil {
+		return err
+	}
+	l.header, l.entries = *header, entries
+	return nil
+}
 
 // Close ends the lease. It may be called more than once.
 func (l *Lease) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.used {
+		// In use until now, not only when it was taken. A file that cannot be
+		// touched makes the snapshot look older, which is no failure.
+		now := unix.NsecToTimeval(time.Now().UnixNano())
+		_ = unix.Futimes(int(l.lock.Fd()), []unix.Timeval{now, now})
+		l.used = false
+	}
 	if err := l.lock.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return failf("closing a lease: %w", err)
 	}
@@ -99,36 +170,50 @@ func (l *Lease) Close() error {
 }
 
 // Lease returns a lease of a complete snapshot, or ErrNotStored; ErrDamaged if
-// its manifest cannot be read. It waits for nothing but a deletion that is just
-// going on.
-func (s *Store) Lease(id ID) (*Lease, error) {
+// its manifest cannot be read. A snapshot that was committed shortly before a
+// crash of the machine is verified first, once for all processes.
+func (s *Store) Lease(id ID) (*Lease, error) { return s.lease(context.Background(), id) }
+
+func (s *Store) lease(ctx context.Context, id ID) (*Lease, error) {
+	if err := s.settle(ctx, id); err != nil {
+		return nil, err
+	}
 	l, err := s.hold(id)
 	if err != nil {
 		return nil, err
 	}
-	if l.manifest, err = readManifest(s.snapshotDir(id)); err != nil {
+	if err = l.read(s.snapshotDir(id)); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
-	now := time.Now()
-	if err := os.Chtimes(s.leaseLock(id), now, now); err != nil {
+	if err := s.use(l); err != nil {
 		_ = l.Close()
-		return nil, failf("marking a snapshot as used: %w", err)
+		return nil, err
 	}
 	return l, nil
 }
 
+// use counts a lease as a use from now on.
+func (s *Store) use(l *Lease) error {
+	now := time.Now()
+	if err := os.Chtimes(s.leaseLock(l.id), now, now); err != nil {
+		return failf("marking a snapshot as used: %w", err)
+	}
+	l.used = true
+	return nil
+}
+
 // hold is Lease without reading the manifest and without counting as a use.
 func (s *Store) hold(id ID) (*Lease, error) {
-	if !id.Valid() || !exists(s.snapshotDir(id)) {
+	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return nil, ErrNotStored
 	}
 	f, err := lock(s.leaseLock(id), unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
-	if !exists(s.snapshotDir(id)) {
-		f.Close()
+	if !isDir(s.snapshotDir(id)) {
+		unlock(f)
 		return nil, ErrNotStored
 	}
 	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f}, nil
@@ -139,43 +224,48 @@ func (s *Store) hold(id ID) (*Lease, error) {
 // calls waiting once and waits until that one is done or dead.
 func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
 	id := key.ID()
-	l, err := s.Lease(id)
-	if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
+	var (
+		l      *Lease
+		f      *os.File
+		waited bool
+	)
+	err := await(ctx, func() (err error) {
+		// Those who wait for the same snapshot all get it at once: only a
+		// snapshot that is not there needs the lock.
+		l, err = s.lease(ctx, id)
+		if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		f, err = lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, errBusy) && !waited {
+			waited = true
+			waiting()
+		}
+		return err
+	})
+	if err != nil || l != nil {
 		return l, nil, err
 	}
-	f, err := waitLock(ctx, s.writerLock(id), waiting)
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err = s.Lease(id)
+	return s.write(ctx, key, f)
+}
+
+// write returns the writer that holds the lock f, unless another was quicker.
+func (s *Store) write(ctx context.Context, key Key, f *os.File) (*Lease, *Writer, error) {
+	id := key.ID()
+	l, err := s.lease(ctx, id)
 	if errors.Is(err, ErrDamaged) {
 		if err = s.discard(s.snapshotDir(id)); err == nil {
 			err = ErrNotStored
 		}
 	}
 	if !errors.Is(err, ErrNotStored) {
-		f.Close()
+		unlock(f)
 		return l, nil, err
 	}
 	w, err := newWriter(ctx, s, key, f)
 	if err != nil {
-		f.Close()
+		unlock(f)
 		return nil, nil, err
 	}
 	return nil, w, nil
-}
-
-// discard takes a directory away as a whole, and then deletes it.
-func (s *Store) discard(dir string) error {
-	tmp, err := os.MkdirTemp(s.trash, "")
-	if err != nil {
-		return failf("deleting %s: %w", dir, err)
-	}
-	if err := os.Rename(dir, filepath.Join(tmp, "d")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failf("deleting %s: %w", dir, err)
-	}
-	if err := os.RemoveAll(tmp); err != nil {
-		return failf("deleting %s: %w", dir, err)
-	}
-	return nil
 }

@@ -13,37 +13,64 @@ import (
 )
 
 // Verify compares a snapshot with its manifest: sizes, modes and modification
-// times, and with deep the digests of the bytes. A damaged one is moved aside
-// (leases of it turn void, hard links elsewhere stay) and reported as
-// ErrDamaged; a missing one is ErrNotStored.
+// times, and with deep the digests of the bytes. One that was committed shortly
+// before a crash of the machine is read in any case, once. A damaged one is
+// taken away and reported as ErrDamaged; a missing one is ErrNotStored.
+//
+// It is taken away whether it is leased or not, because nobody must be served
+// from it again. Views of living pods keep the files that they link. The next
+// delivery makes the snapshot anew, protected by the leases that there are; a
+// view notices, when it is checked, that its files are not those of the
+// snapshot, and is built again.
 func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
-	l, err := s.hold(id)
-	if err != nil {
+	if err := s.settle(ctx, id); err != nil {
 		return err
 	}
-	defer func() { _ = l.Close() }()
-	l.manifest, err = readManifest(s.snapshotDir(id))
-	if err == nil {
-		err = verify(ctx, l, deep)
-	}
+	return s.verify(ctx, id, deep)
+}
+
+// verify is Verify of what is beyond doubt.
+func (s *Store) verify(ctx context.Context, id ID, deep bool) error {
+	err := s.Examine(ctx, id, deep)
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	f, lockErr := lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(lockErr, errBusy) {
-		return err // somebody is replacing it already
-	}
-	if lockErr != nil {
-		return lockErr
-	}
-	defer f.Close()
-	if discardErr := s.discard(s.snapshotDir(id)); discardErr != nil {
+	if discardErr := s.discardDamaged(id); discardErr != nil {
 		return discardErr
 	}
 	return err
 }
 
-func verify(ctx context.Context, l *Lease, deep bool) error {
+// Examine is Verify that leaves a damaged snapshot where it is.
+func (s *Store) Examine(ctx context.Context, id ID, deep bool) error {
+	l, err := s.hold(id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.read(s.snapshotDir(id)); err != nil {
+		return err
+	}
+	return compare(ctx, l, deep)
+}
+
+// discardDamaged takes a snapshot away unless somebody is replacing it already.
+func (s *Store) discardDamaged(id ID) error {
+	f, err := lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, errBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock(f)
+	if err := s.discard(s.snapshotDir(id)); err != nil {
+		return err
+	}
+	return s.clear(id)
+}
+
+func compare(ctx context.Context, l *Lease, deep bool) error {
 	root, err := os.OpenRoot(l.dir)
 	if err != nil {
 		return fmt.Errorf("verifying a snapshot: %w: %w", ErrDamaged, err)
@@ -53,7 +80,7 @@ func verify(ctx context.Context, l *Lease, deep bool) error {
 	if deep {
 		buffer = make([]byte, 1<<20)
 	}
-	for _, e := range l.manifest.Entries {
+	for e := range l.entries.all() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -73,9 +100,12 @@ func verifyEntry(root *os.Root, e Entry, buffer []byte, deep bool) (bool, error)
 		target, err := root.Readlink(e.Path)
 		return err == nil && target == e.Link, nil
 	}
+	info, err := root.Lstat(e.Path)
+	if err != nil || !sameFacts(info, e) {
+		return false, nil
+	}
 	if !deep {
-		info, err := root.Lstat(e.Path)
-		return err == nil && sameFacts(info, e), nil
+		return true, nil
 	}
 	f, err := root.Open(e.Path)
 	if err != nil {

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -45,7 +46,7 @@ func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer
 	}
 	if err == nil && !w.journal.sameBoot {
 		if err = w.distrust(ctx); err == nil {
-			err = w.journal.begin()
+			err = w.journal.begin(w.key)
 		}
 	}
 	if err != nil {
@@ -86,12 +87,15 @@ func (w *Writer) Fail(op string, err error, needed int64) error {
 // Commit makes the snapshot complete and returns a lease of it. Everything is
 // flushed to the disk once, before the snapshot appears.
 func (w *Writer) Commit(m *Manifest) (*Lease, error) {
-	m.Format, m.Key = Format, w.key
-	id := w.key.ID()
+	m.Format, m.Key, m.Files = Format, w.key, len(m.Entries)
 	fail := func(err error) (*Lease, error) {
 		err = w.store.spaceOr("committing a snapshot", err, 0)
 		_ = w.Close() // what it could say is said already
 		return nil, err
+	}
+	entries, err := pack(m)
+	if err != nil {
+		return fail(err)
 	}
 	if err := w.journal.flush(); err != nil {
 		return fail(err)
@@ -102,20 +106,60 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err := syncFS(w.dir); err != nil {
 		return fail(err)
 	}
-	if err := os.Rename(w.dir, w.store.snapshotDir(id)); err != nil {
-		return fail(err)
-	}
-	if err := syncDir(w.store.snapshots); err != nil {
-		return fail(err)
-	}
-	// A journal of a complete snapshot is of no use and no harm.
-	_ = os.Remove(filepath.Join(w.store.snapshotDir(id), journalName))
-	l, err := w.store.hold(id)
+	l, err := w.appear()
 	if err != nil {
 		return fail(err)
 	}
-	l.manifest = m
+	l.header, l.entries = *m, entries
+	l.header.Entries = nil
+	w.store.removeLeftovers(l.id)
 	w.release()
+	return l, nil
+}
+
+// pack takes over what a manifest lists, and refuses what could not be read again.
+func pack(m *Manifest) (*packed, error) {
+	entries := &packed{}
+	var bytes int64
+	for _, e := range m.Entries {
+		if err := entries.follows(e); err != nil {
+			return nil, fmt.Errorf("writing the manifest: %w", err)
+		}
+		bytes += e.Size
+		entries.add(e)
+	}
+	if bytes != m.Bytes {
+		return nil, fmt.Errorf("writing the manifest: its files have %d bytes, not %d", bytes, m.Bytes)
+	}
+	return entries, nil
+}
+
+// appear gives the staged snapshot its name, and leases it before anybody can
+// evict it. What was reserved for it is used from then on: both change in one
+// step for those who hold the room's lock.
+func (w *Writer) appear() (*Lease, error) {
+	s, id := w.store, w.key.ID()
+	guard, err := s.lockRoom()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock(guard)
+	if err := s.clear(id); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(w.dir, s.snapshotDir(id)); err != nil {
+		return nil, err
+	}
+	if err := syncDir(s.snapshots); err != nil {
+		return nil, err
+	}
+	l, err := s.hold(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.use(l); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 

@@ -1,0 +1,165 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+)
+
+// A snapshot's bytes are flushed before it appears, so a crash of the machine
+// loses nothing of it as long as the disk keeps what it said it had. Some do
+// not. So what was committed shortly before a crash is read once more, against
+// its digests, before it is served. The file "boot" says which boot the store
+// was last used in and whether it was left in order; its time is the last sign
+// of life in that boot.
+const (
+	bootName = "boot"
+	// bootLock guards the file, openLock is held, shared, while a store is open.
+	bootLock = "boot"
+	openLock = "open"
+	// cleanNote stands behind the boot when the last user had closed the store.
+	cleanNote = " clean"
+	// suspectSuffix marks, beside the locks, a snapshot that is to be read.
+	suspectSuffix = ".suspect"
+	// doubt is how long before the last sign of life a commit is in doubt:
+	// longer than a disk holds back anything.
+	doubt = 10 * time.Minute
+)
+
+func (s *Store) suspectMark(id ID) string { return filepath.Join(s.locks, string(id)+suspectSuffix) }
+
+// bootID changes when the machine starts.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
+// enter finds out whether the machine went down under the store, and marks
+// what is in doubt then.
+func (s *Store) enter() error {
+	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock(guard)
+	path := filepath.Join(s.options.Root, bootName)
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failf("opening the store: %w", err)
+	}
+	was, clean := strings.CutSuffix(strings.TrimSpace(string(text)), cleanNote)
+	now := bootID()
+	if was != "" && was != now && !clean {
+		if err := s.suspect(modified(path).Add(-doubt)); err != nil {
+			return err
+		}
+	}
+	if was != now || clean {
+		if err := atomicfile.Write(path, []byte(now+"\n"), 0o644); err != nil {
+			return s.spaceOr("opening the store", err, 0)
+		}
+	}
+	s.open, err = lock(filepath.Join(s.locks, openLock), unix.LOCK_SH)
+	return err
+}
+
+// suspect marks the snapshots that were committed after a time.
+func (s *Store) suspect(after time.Time) error {
+	ids, _, err := s.names()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if !modified(filepath.Join(s.snapshotDir(id), manifestName)).After(after) {
+			continue
+		}
+		if err := os.WriteFile(s.suspectMark(id), nil, 0o600); err != nil {
+			return failf("marking a snapshot for verification: %w", err)
+		}
+	}
+	return nil
+}
+
+// signOfLife says that the machine runs.
+func (s *Store) signOfLife() error {
+	now := time.Now()
+	err := os.Chtimes(filepath.Join(s.options.Root, bootName), now, now)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failf("marking the store as used: %w", err)
+	}
+	return nil
+}
+
+// Close ends the use of the store by this process. The last one to close it
+// leaves it in order, so that nothing is in doubt after the machine's next
+// start. Leases and writers stay; a Store must not be used for new ones.
+func (s *Store) Close() error {
+	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock(guard)
+	unlock(s.open)
+	last, err := lock(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, errBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock(last)
+	if err := syncFS(s.options.Root); err != nil {
+		return failf("closing the store: %w", err)
+	}
+	path := filepath.Join(s.options.Root, bootName)
+	if err := atomicfile.Write(path, []byte(bootID()+cleanNote+"\n"), 0o644); err != nil {
+		return s.spaceOr("closing the store", err, 0)
+	}
+	return nil
+}
+
+// settle verifies a snapshot that is in doubt, once for all processes. One that
+// fails is taken away and reported as ErrDamaged.
+func (s *Store) settle(ctx context.Context, id ID) error {
+	mark := s.suspectMark(id)
+	if !exists(mark) {
+		return nil
+	}
+	var f *os.File
+	err := await(ctx, func() (err error) {
+		f, err = lock(mark, unix.LOCK_EX|unix.LOCK_NB)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer unlock(f)
+	// Locking made the mark if another process had just removed it; then the
+	// snapshot is read once more than it need be, which does no harm.
+	if err := s.verify(ctx, id, true); err != nil {
+		return err
+	}
+	return s.clear(id)
+}
+
+// clear says that a snapshot is beyond doubt.
+func (s *Store) clear(id ID) error {
+	if err := os.Remove(s.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failf("marking a snapshot as verified: %w", err)
+	}
+	return nil
+}

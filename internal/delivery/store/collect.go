@@ -1,0 +1,193 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Collect deletes what dead processes left behind, and the least recently used
+// snapshots that nobody needs while the store is fuller than its watermarks.
+// Each process that has the store open calls it now and then; more than one at
+// a time do no harm.
+func (s *Store) Collect() error {
+	if err := s.emptyTrash(); err != nil {
+		return err
+	}
+	if err := s.signOfLife(); err != nil {
+		return err
+	}
+	partials, err := s.partials()
+	if err != nil {
+		return err
+	}
+	for _, p := range partials {
+		if time.Since(p.used) > s.options.PartialTTL {
+			if _, err := s.evict(p); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.sweepLeftovers(); err != nil {
+		return err
+	}
+	if err := s.sweepLocks(); err != nil {
+		return err
+	}
+	return s.drain()
+}
+
+// drain evicts down to the low watermark once the store is above the high one.
+// A store without a quota and a reserve keeps what it has until a download
+// needs the room.
+func (s *Store) drain() error {
+	if s.options.Quota == 0 && s.options.Reserve == (Amount{}) {
+		return nil
+	}
+	l, err := s.lockRoom()
+	if err != nil {
+		return err
+	}
+	defer unlock(l)
+	r, partials, err := s.measure("")
+	if err != nil {
+		return err
+	}
+	r.missing = s.missing(partials)
+	candidates, used, err := s.candidates(nil)
+	if err != nil {
+		return err
+	}
+	r.used = used
+	if !r.above(s.options.High) {
+		return nil
+	}
+	for _, c := range candidates {
+		if !r.above(s.options.Low) {
+			return nil
+		}
+		evicted, err := s.evict(c)
+		if err != nil {
+			return err
+		}
+		if evicted {
+			r = r.without(c)
+		}
+		if _, r.free, err = s.fileSystem(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepLeftovers deletes what a writer that died right after its commit left in
+// the snapshot.
+func (s *Store) sweepLeftovers() error {
+	ids, _, err := s.names()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		s.removeLeftovers(id)
+	}
+	return nil
+}
+
+// removeLeftovers deletes what only a download needs from a complete snapshot.
+// It is of no use there and no harm.
+func (s *Store) removeLeftovers(id ID) {
+	_ = os.Remove(filepath.Join(s.snapshotDir(id), journalName))
+	_ = os.Remove(filepath.Join(s.snapshotDir(id), reservedName))
+}
+
+// sweepLocks deletes lock files and marks whose snapshot is gone and that
+// nobody holds.
+func (s *Store) sweepLocks() error {
+	names, err := os.ReadDir(s.locks)
+	if err != nil {
+		return failf("listing locks: %w", err)
+	}
+	for _, name := range names {
+		id := ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
+		if !id.Valid() || isDir(s.snapshotDir(id)) || isDir(s.partialDir(id)) {
+			continue
+		}
+		path := filepath.Join(s.locks, name.Name())
+		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, errBusy) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !isDir(s.snapshotDir(id)) {
+			_ = os.Remove(path)
+		}
+		unlock(f)
+	}
+	return nil
+}
+
+// emptyTrash finishes deletions that were cut off. Another process may be at
+// the same, so what is gone already is no failure.
+func (s *Store) emptyTrash() error {
+	names, err := os.ReadDir(s.trash)
+	if err != nil {
+		return failf("emptying the trash: %w", err)
+	}
+	for _, name := range names {
+		if err := s.delete(filepath.Join(s.trash, name.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard takes a directory away as a whole, and then deletes it.
+func (s *Store) discard(dir string) error {
+	aside, err := s.takeAway(dir)
+	if err != nil {
+		return err
+	}
+	return s.delete(aside)
+}
+
+// takeAway moves a directory into the trash, where it is nobody's.
+func (s *Store) takeAway(dir string) (string, error) {
+	for {
+		aside, err := os.MkdirTemp(s.trash, "")
+		if err != nil {
+			return "", failf("deleting %s: %w", dir, err)
+		}
+		err = os.Rename(dir, filepath.Join(aside, "d"))
+		// Another process may have emptied the trash in between.
+		if errors.Is(err, unix.ENOENT) && exists(dir) {
+			continue
+		}
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return "", failf("deleting %s: %w", dir, err)
+		}
+		return aside, nil
+	}
+}
+
+// delete removes a directory in the trash, perhaps together with others who do
+// the same.
+func (s *Store) delete(aside string) error {
+	for {
+		err := os.RemoveAll(aside)
+		if err == nil || !exists(aside) {
+			return nil
+		}
+		if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) {
+			return failf("deleting %s: %w", aside, err)
+		}
+	}
+}

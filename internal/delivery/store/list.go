@@ -1,0 +1,140 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Snapshot is one snapshot as Snapshots and Downloads list it.
+type Snapshot struct {
+	ID     ID
+	Key    Key
+	Digest string
+	Bytes  int64
+	// Files is how many the snapshot has; 0 if an older release wrote it, and
+	// of a download.
+	Files int
+	// Used is when the snapshot was last leased or let go; of a download, when
+	// it last went on.
+	Used time.Time
+}
+
+// names lists the directories in the store: complete snapshots and downloads.
+// What is no directory is none of them: a link that somebody put there leads
+// out of the store.
+func (s *Store) names() (complete, partial []ID, err error) {
+	names, err := os.ReadDir(s.snapshots)
+	if err != nil {
+		return nil, nil, failf("listing snapshots: %w", err)
+	}
+	for _, name := range names {
+		id, isPartial := strings.CutSuffix(name.Name(), partialSuffix)
+		switch {
+		case !name.IsDir() || !ID(id).Valid():
+		case isPartial:
+			partial = append(partial, ID(id))
+		default:
+			complete = append(complete, ID(id))
+		}
+	}
+	return complete, partial, nil
+}
+
+// Snapshots lists the complete snapshots, least recently used first.
+func (s *Store) Snapshots() ([]Snapshot, error) {
+	ids, _, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Snapshot, 0, len(ids))
+	for _, id := range ids {
+		m, err := readHeader(s.snapshotDir(id))
+		if errors.Is(err, ErrDamaged) || (err != nil && !isDir(s.snapshotDir(id))) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: modified(s.leaseLock(id))})
+	}
+	slices.SortStableFunc(list, func(a, b Snapshot) int { return a.Used.Compare(b.Used) })
+	return list, nil
+}
+
+// Downloads lists the snapshots that are on their way or were left behind. Of a
+// download by an older release the Key is empty.
+func (s *Store) Downloads() ([]Snapshot, error) {
+	partials, err := s.partials()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Snapshot, 0, len(partials))
+	for _, p := range partials {
+		list = append(list, Snapshot{ID: p.id, Key: journalKey(filepath.Join(s.partialDir(p.id), journalName)), Bytes: p.bytes, Used: p.used})
+	}
+	return list, nil
+}
+
+// Unreadable lists what has a snapshot's name but no manifest that can be read.
+func (s *Store) Unreadable() ([]ID, error) {
+	ids, _, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(ids, func(id ID) bool {
+		_, err := readHeader(s.snapshotDir(id))
+		return !errors.Is(err, ErrDamaged) || !isDir(s.snapshotDir(id))
+	}), nil
+}
+
+// InUse tells whether somebody holds a lease of a snapshot, or writes it.
+func (s *Store) InUse(id ID) (bool, error) {
+	for _, path := range []string{s.leaseLock(id), s.writerLock(id)} {
+		if !exists(path) {
+			continue
+		}
+		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, errBusy) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		unlock(f)
+	}
+	return false, nil
+}
+
+// Leases counts the leases of a snapshot that can be seen: the kernel shows a
+// process only the locks of processes in its own PID namespace or below. Use
+// InUse to know whether there are any.
+func (s *Store) Leases(id ID) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(s.leaseLock(id), &st); err != nil {
+		return 0, nil //nolint:nilerr // never leased
+	}
+	text, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return 0, failf("counting leases: %w", err)
+	}
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		// 1: FLOCK  ADVISORY  READ 4711 fe:00:1234 0 EOF; who waits has an arrow.
+		f := strings.Fields(line)
+		if len(f) >= 6 && f[1] == "FLOCK" && f[3] == "READ" && f[5] == file {
+			n++
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,132 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package podref
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+)
+
+// restartPause is how long a pod without a runtime counts as living. The kubelet
+// waits up to five minutes before it starts a container again that keeps failing.
+const restartPause = 15 * time.Minute
+
+// Pods is the directory of the pods of one store.
+type Pods struct {
+	dir string
+	now func() time.Time
+}
+
+// New returns the pods of the store at root.
+func New(root string) *Pods { return &Pods{dir: filepath.Join(root, "pods"), now: time.Now} }
+
+// Needed returns the snapshots that a living pod is at or can go back to. It is
+// for store.Options.
+func (p *Pods) Needed() (map[store.ID]bool, error) {
+	users, err := p.Users()
+	if err != nil {
+		return nil, err
+	}
+	needed := make(map[store.ID]bool, len(users))
+	for id := range users {
+		needed[id] = true
+	}
+	return needed, nil
+}
+
+// Users returns the UIDs of the living pods that need a snapshot.
+func (p *Pods) Users() (map[store.ID][]string, error) {
+	entries, err := os.ReadDir(p.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a store without pods
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the pods of the store: %w", err)
+	}
+	users := map[store.ID][]string{}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name()[0] == '.' || !p.lives(e.Name()) {
+			continue
+		}
+		ids, err := p.snapshots(e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("reading what pod %s needs: %w", e.Name(), err)
+		}
+		for id := range ids {
+			users[id] = append(users[id], e.Name())
+		}
+	}
+	return users, nil
+}
+
+// lives tells whether a pod may live. In doubt it does.
+func (p *Pods) lives(uid string) bool {
+	dir := filepath.Join(p.dir, uid)
+	if locked(filepath.Join(dir, "lock")) {
+		return true
+	}
+	mark := filepath.Join(dir, "orphaned")
+	text, err := os.ReadFile(mark)
+	if err != nil {
+		return true // nobody has missed its runtime yet
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || string(boot) != string(text) {
+		return true // missed before the machine started; the kubelet may be about to start it
+	}
+	info, err := os.Stat(mark)
+	return err != nil || p.now().Sub(info.ModTime()) < restartPause
+}
+
+func locked(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// snapshots reads what a pod's runtime remembers.
+func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
+	files, err := filepath.Glob(filepath.Join(p.dir, uid, "datasets", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	ids := map[store.ID]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var record struct {
+			Revisions map[string]struct {
+				Items map[string]struct {
+					Snapshot store.ID `json:"snapshot"`
+				} `json:"items"`
+			} `json:"revisions"`
+		}
+		if json.Unmarshal(text, &record) != nil {
+			continue // the runtime does not remember it either
+		}
+		for _, revision := range record.Revisions {
+			for _, item := range revision.Items {
+				ids[item.Snapshot] = true
+			}
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,283 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// room is what decisions about room are made from. All numbers are bytes.
+type room struct {
+	// quota for all snapshots, 0 for none.
+	quota int64
+	// free in the file system, without the reserve; negative when others have
+	// taken from it.
+	free int64
+	// used by complete snapshots.
+	used int64
+	// promised to downloads on their way, each as a whole.
+	promised int64
+	// missing is the part of promised that has no place on the disk yet.
+	missing int64
+}
+
+// overQuota tells whether another snapshot of total bytes breaks the quota.
+func (r room) overQuota(total int64) bool {
+	return r.quota > 0 && r.used+r.promised+total > r.quota
+}
+
+// fits tells whether there is room for another snapshot of total bytes, of
+// which missing are not on the disk.
+func (r room) fits(total, missing int64) bool {
+	return !r.overQuota(total) && r.free-r.missing >= missing
+}
+
+// lacks is the error for a snapshot that does not fit.
+func (r room) lacks(total, missing int64) error {
+	if r.overQuota(total) {
+		return &InsufficientSpaceError{Needed: total, Free: max(r.quota-r.used-r.promised, 0), Quota: true}
+	}
+	return &InsufficientSpaceError{Needed: missing, Free: max(r.free-r.missing, 0)}
+}
+
+// capacity is what snapshots and downloads together may have.
+func (r room) capacity() int64 {
+	disk := max(r.used+r.promised+r.free-r.missing, 0)
+	if r.quota > 0 {
+		return min(r.quota, disk)
+	}
+	return disk
+}
+
+// above tells whether the store is fuller than percent of its capacity.
+func (r room) above(percent int) bool {
+	return r.used+r.promised > share(r.capacity(), percent)
+}
+
+// without is the room once a candidate is evicted, as far as it is known without
+// asking the file system.
+func (r room) without(c candidate) room {
+	if c.partial {
+		r.promised -= c.bytes
+		r.missing -= max(c.bytes-c.allocated, 0)
+	} else {
+		r.used -= c.bytes
+	}
+	return r
+}
+
+// roomLock is held while room is promised, so that processes do not promise the
+// same bytes twice. Whoever holds it waits for no other lock.
+const roomLock = "room"
+
+func (s *Store) lockRoom() (*os.File, error) {
+	return lock(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
+}
+
+// fileSystem returns the size of the store's file system, and how much of it is
+// free without the reserve.
+func (s *Store) fileSystem() (size, free int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.snapshots, &st); err != nil {
+		return 0, 0, failf("asking for free space: %w", err)
+	}
+	size = int64(st.Blocks) * st.Bsize
+	return size, int64(st.Bavail)*st.Bsize - s.options.Reserve.Of(size), nil
+}
+
+// free is how many bytes may still be written to the file system.
+func (s *Store) free() (int64, error) {
+	_, free, err := s.fileSystem()
+	return max(free, 0), err
+}
+
+// Reserve makes room: for missing bytes that are still to be written in the
+// file system, and for total bytes of the whole snapshot in the quota. It holds
+// until the writer ends, against all processes, and replaces what was reserved
+// before. What nobody needs is evicted as far as it must. An
+// *InsufficientSpaceError tells that there is no room even so. Nobody waits for
+// room: a download that gets none ends and gives back what it had, so that two
+// halves of downloads never keep each other from ending.
+func (w *Writer) Reserve(total, missing int64) error {
+	s := w.store
+	l, err := s.lockRoom()
+	if err != nil {
+		return err
+	}
+	defer unlock(l)
+	r, others, err := s.measure(w.key.ID())
+	if err != nil {
+		return err
+	}
+	if !r.fits(total, missing) {
+		if r, err = s.makeRoom(r, others, func(r room) bool { return r.fits(total, missing) }); err != nil {
+			return err
+		}
+	}
+	if !r.fits(total, missing) {
+		return r.lacks(total, missing)
+	}
+	if err := w.promise(total); err != nil {
+		return s.spaceOr("reserving room", err, missing)
+	}
+	return nil
+}
+
+// measure takes stock of the store without the download of one snapshot. What
+// is missing of the other downloads is taken to be all of them, which is quick.
+func (s *Store) measure(without ID) (room, []candidate, error) {
+	r := room{quota: s.options.Quota}
+	partials, err := s.partials()
+	if err != nil {
+		return r, nil, err
+	}
+	var others []candidate
+	for _, p := range partials {
+		if p.id == without {
+			continue
+		}
+		others = append(others, p)
+		r.promised += p.bytes
+	}
+	r.missing = r.promised
+	if r.quota > 0 {
+		if r.used, err = s.used(); err != nil {
+			return r, nil, err
+		}
+	}
+	_, r.free, err = s.fileSystem()
+	return r, others, err
+}
+
+// used is what the complete snapshots have, in bytes.
+func (s *Store) used() (sum int64, err error) {
+	snapshots, err := s.Snapshots()
+	for _, snapshot := range snapshots {
+		sum += snapshot.Bytes
+	}
+	return sum, err
+}
+
+// makeRoom evicts what nobody needs, least recently used first, until enough
+// says so; it returns the room there is then. It evicts nothing when that would
+// not be enough.
+func (s *Store) makeRoom(r room, partials []candidate, enough func(room) bool) (room, error) {
+	// Exact now: what the others have allocated is not free any more.
+	r.missing = s.missing(partials)
+	if enough(r) {
+		return r, nil
+	}
+	candidates, used, err := s.candidates(partials)
+	if err != nil {
+		return r, err
+	}
+	r.used = used
+	best := r
+	candidates, err = s.evictable(candidates)
+	if err != nil {
+		return r, err
+	}
+	for _, c := range candidates {
+		best = best.without(c)
+		best.free += c.bytes
+	}
+	if !enough(best) {
+		return r, nil
+	}
+	for _, c := range candidates {
+		if enough(r) {
+			break
+		}
+		evicted, err := s.evict(c)
+		if err != nil {
+			return r, err
+		}
+		if evicted {
+			r = r.without(c)
+		}
+		if _, r.free, err = s.fileSystem(); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// missing is what the downloads have been promised and have not allocated.
+func (s *Store) missing(partials []candidate) (sum int64) {
+	for _, p := range partials {
+		sum += max(p.bytes-allocated(s.partialDir(p.id)), 0)
+	}
+	return sum
+}
+
+// evictable leaves out the candidates that somebody uses.
+func (s *Store) evictable(candidates []candidate) (list []candidate, err error) {
+	for _, c := range candidates {
+		l, err := s.claim(c)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			l.close()
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// reservedName is the file in a download's directory with the bytes that were
+// promised to it.
+const reservedName = "reserved"
+
+// promise writes down what was reserved. One write of a fixed length is never
+// seen by halves; readers hold the room's lock.
+func (w *Writer) promise(total int64) error {
+	f, err := os.OpenFile(filepath.Join(w.dir, reservedName), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%020d\n", total)
+	return errors.Join(err, f.Close())
+}
+
+// promised reads what was reserved for a download, 0 where nothing is yet.
+func promised(dir string) int64 {
+	text, err := os.ReadFile(filepath.Join(dir, reservedName))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
+
+// allocated is what the files below a directory have on the disk, in bytes.
+// What cannot be read counts as nothing: that errs on the side of room.
+func allocated(dir string) (sum int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // it may just have gone
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil //nolint:nilerr // it may just have gone
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			sum += st.Blocks * 512
+		}
+		return nil
+	})
+	return sum
+}

@@ -1,0 +1,264 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+const long = `Store looks after a directory of snapshots: the bytes of items at versions, which
+the pods of a namespace on a node share, or which "fetch --store" keeps.
+
+It may run at any time beside the runtimes that use the store. A snapshot that a
+running runtime holds, or that a living pod is at or can go back to, is never
+pruned.
+
+On a node, the store of a namespace is /var/lib/kuda/<namespace>; in the
+runtime's container it is ` + sidecar.StoreRoot + `, the default of --store.
+
+Exit codes: 0 done, 1 another failure, 2 wrong usage, 3 damaged snapshots were
+found, 4 a snapshot that was named is not in the store.`
+
+// options are the flags of all subcommands.
+type options struct {
+	root   string
+	output string
+	repair bool
+	to     store.Amount
+	all    bool
+	dryRun bool
+}
+
+// New returns the command "store". It carries the exit code of a failure in its
+// error, for ExitCode.
+func New() *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "List, verify and prune the snapshots of a store",
+		Long:  long,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("%q is no subcommand of store; see store --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&o.root, "store", sidecar.StoreRoot, "directory of the store")
+	cmd.AddCommand(o.list(), o.verify(), o.prune())
+	for _, c := range append(cmd.Commands(), cmd) {
+		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	}
+	return cmd
+}
+
+func (o *options) list() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the snapshots and downloads in the store",
+		Long: `List shows what the store has, least recently used first: that is the order in
+which snapshots are evicted when room is needed.
+
+LEASES is how many leases of a snapshot running processes hold (a runtime may
+hold several), as far as they can be seen from here: inside a container those of
+other containers are seen as "yes". PODS is how many living pods are at the
+snapshot or can go back to it.`,
+		Example: `  # what the pods of the namespace "shop" share on this node
+  kuda-runtime store list --store /var/lib/kuda/shop
+
+  # bytes of everything that is complete
+  kuda-runtime store list -o json | jq '[.[] | select(.complete).bytes] | add'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.output != "table" && o.output != "json" {
+				return usagef("--output must be table or json, not %q", o.output)
+			}
+			s, err := o.open()
+			if err != nil {
+				return err
+			}
+			entries, err := contents(s)
+			if err != nil {
+				return err
+			}
+			return print(cmd.OutOrStdout(), entries, o.output)
+		},
+	}
+	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+func (o *options) verify() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify [ID...]",
+		Short: "Read snapshots again and compare them with their digests",
+		Long: `Verify reads every byte of the snapshots that are named, or of all of them, and
+compares them with the digests in their manifests. The start of an ID is enough
+where it is unique. Each snapshot is a line: its ID and "whole", "damaged" with
+the reason, or "gone" when it was evicted meanwhile.
+
+With --repair the damaged ones are taken out of the store, so that the next
+delivery brings them again. Pods keep the files that their views have until then;
+restart a pod to have its data delivered again at once.`,
+		Example: `  # after a disk reported errors
+  kuda-runtime store verify --store /var/lib/kuda/shop --repair`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			s, err := o.open()
+			if err != nil {
+				return err
+			}
+			return o.verifyAll(ctx, cmd, s, args)
+		},
+	}
+	cmd.Flags().BoolVar(&o.repair, "repair", false, "take damaged snapshots out of the store")
+	return cmd
+}
+
+func (o *options) verifyAll(ctx context.Context, cmd *cobra.Command, s *store.Store, args []string) error {
+	ids, err := resolve(s, args)
+	if err != nil {
+		return err
+	}
+	examine := s.Examine
+	if o.repair {
+		examine = s.Verify
+	}
+	damaged := 0
+	for _, id := range ids {
+		err := examine(ctx, id, true)
+		switch {
+		case err == nil:
+			fmt.Fprintln(cmd.OutOrStdout(), id, "whole")
+		case errors.Is(err, store.ErrDamaged):
+			damaged++
+			fmt.Fprintln(cmd.OutOrStdout(), id, "damaged:", err)
+		case errors.Is(err, store.ErrNotStored):
+			fmt.Fprintln(cmd.OutOrStdout(), id, "gone")
+		default:
+			return fmt.Errorf("verifying %s: %w", id, err)
+		}
+	}
+	switch {
+	case damaged > 0 && o.repair:
+		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots were damaged and are taken out of the store; the next delivery brings them again", damaged, len(ids))}
+	case damaged > 0:
+		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots are damaged; run this again with --repair to take them out of the store", damaged, len(ids))}
+	}
+	return nil
+}
+
+func (o *options) prune() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "prune (--to AMOUNT | --all-unused)",
+		Short: "Evict snapshots that nobody needs",
+		Long: `Prune evicts snapshots that no running runtime holds and no living pod is at or
+can go back to, least recently used first. It prints a line for each.`,
+		Example: `  # what would go if the store were to have at most 50 GiB
+  kuda-runtime store prune --store /var/lib/kuda/shop --to 50Gi --dry-run`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			given := cmd.Flags().Changed("to")
+			if given == o.all {
+				return usagef("prune takes either --to or --all-unused")
+			}
+			if o.to.Percent > 0 {
+				return usagef("--to takes bytes, such as 50Gi, not a share")
+			}
+			s, err := o.open()
+			if err != nil {
+				return err
+			}
+			pruned, err := s.Prune(o.to.Bytes, o.dryRun)
+			verb := "evicted"
+			if o.dryRun {
+				verb = "would evict"
+			}
+			var sum int64
+			for _, p := range pruned {
+				sum += p.Bytes
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %s  %s\n", verb, p.ID, size(p.Bytes), name(p.Key))
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %d snapshots, %s\n", verb, len(pruned), size(sum))
+			return nil
+		},
+	}
+	cmd.Flags().Var(&o.to, "to", "evict until all snapshots together have at most this: bytes, 500Mi, 50Gi")
+	cmd.Flags().BoolVar(&o.all, "all-unused", false, "evict everything that nobody needs")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be evicted, and evict nothing")
+	return cmd
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("store %s takes no arguments; see store %s --help", cmd.Name(), cmd.Name())
+	}
+	return nil
+}
+
+// open opens a store that is there; a misspelt name must not make one.
+func (o *options) open() (*store.Store, error) {
+	info, err := os.Lstat(filepath.Join(o.root, "snapshots"))
+	if err != nil || !info.IsDir() {
+		return nil, usagef("there is no store at %s; name its directory with --store", o.root)
+	}
+	return store.Open(store.Options{Root: o.root, Needed: podref.New(o.root).Needed})
+}
+
+// resolve finds the snapshots that are meant, all of them when none is named.
+func resolve(s *store.Store, names []string) ([]store.ID, error) {
+	snapshots, err := s.Snapshots()
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.Unreadable()
+	if err != nil {
+		return nil, err
+	}
+	for _, snapshot := range snapshots {
+		ids = append(ids, snapshot.ID)
+	}
+	if len(names) == 0 {
+		slices.Sort(ids)
+		return ids, nil
+	}
+	var meant []store.ID
+	for _, name := range names {
+		var found []store.ID
+		for _, id := range ids {
+			if name != "" && strings.HasPrefix(string(id), name) {
+				found = append(found, id)
+			}
+		}
+		switch len(found) {
+		case 0:
+			return nil, &exitError{exitNotStored, fmt.Errorf("the snapshot %q is not in the store; see store list", name)}
+		case 1:
+			meant = append(meant, found[0])
+		default:
+			return nil, usagef("%q is the start of %d IDs; write more of it", name, len(found))
+		}
+	}
+	return meant, nil
+}

@@ -1,0 +1,134 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storecmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+)
+
+// entry is a snapshot or a download as the command shows it.
+type entry struct {
+	ID       store.ID  `json:"id"`
+	Source   string    `json:"source"`
+	Path     string    `json:"path"`
+	Version  string    `json:"version"`
+	Digest   string    `json:"digest,omitempty"`
+	Bytes    int64     `json:"bytes"`
+	Files    int       `json:"files"`
+	Complete bool      `json:"complete"`
+	LastUsed time.Time `json:"lastUsed"`
+	// InUse: a running process holds the snapshot, or downloads it.
+	InUse bool `json:"inUse"`
+	// Leases that can be seen from here.
+	Leases int `json:"leases"`
+	// Pods are the UIDs of the living pods that need the snapshot.
+	Pods []string `json:"pods"`
+}
+
+// contents takes stock of a store.
+func contents(s *store.Store) ([]entry, error) {
+	snapshots, err := s.Snapshots()
+	if err != nil {
+		return nil, err
+	}
+	downloads, err := s.Downloads()
+	if err != nil {
+		return nil, err
+	}
+	users, err := podref.New(s.Root()).Users()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, 0, len(snapshots)+len(downloads))
+	for i, x := range append(snapshots, downloads...) {
+		e := entry{ID: x.ID, Source: x.Key.Source, Path: x.Key.Path, Version: x.Key.Version, Digest: x.Digest, Bytes: x.Bytes,
+			Files: x.Files, Complete: i < len(snapshots), LastUsed: x.Used, Pods: users[x.ID]}
+		if e.InUse, err = s.InUse(x.ID); err != nil {
+			return nil, err
+		}
+		if e.Leases, err = s.Leases(x.ID); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// print writes the entries as a table for people or as JSON for programs.
+func print(w io.Writer, entries []entry, format string) error {
+	if format == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(entries)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSIZE\tFILES\tSTATE\tLAST USED\tLEASES\tPODS\tVERSION\tSOURCE")
+	for _, e := range entries {
+		state, files := "complete", strconv.Itoa(e.Files)
+		switch {
+		case !e.Complete && e.InUse:
+			state, files = "downloading", "-"
+		case !e.Complete:
+			state, files = "left behind", "-"
+		}
+		leases := strconv.Itoa(e.Leases)
+		if e.Complete && e.InUse && e.Leases == 0 {
+			leases = "yes"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID[:12], size(e.Bytes), files, state,
+			e.LastUsed.UTC().Format(time.RFC3339), leases, len(e.Pods), printable(e.Version), printable(join(e.Source, e.Path)))
+	}
+	return t.Flush()
+}
+
+// name says which snapshot a key is of.
+func name(k store.Key) string {
+	text := printable(join(k.Source, k.Path))
+	if k.Version != "" {
+		text += " " + printable(k.Version)
+	}
+	return text
+}
+
+func join(source, path string) string {
+	if source == "" || path == "" {
+		return source + path
+	}
+	return strings.TrimSuffix(source, "/") + "/" + strings.TrimPrefix(path, "/")
+}
+
+// printable keeps names that others chose from writing to the terminal.
+func printable(s string) string {
+	if s == "" {
+		return "-"
+	}
+	quoted := strconv.Quote(s)
+	if quoted == `"`+s+`"` && !strings.ContainsAny(s, " ") {
+		return s
+	}
+	return quoted
+}
+
+// size is bytes as people read them.
+func size(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if value /= 1024; value < 1024 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, unit)
+}
