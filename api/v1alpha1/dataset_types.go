@@ -87,6 +87,9 @@ type DataSetSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'ceph' || has(self.dataSources.ceph))",message="dataItems: an item has dataSourceType ceph; describe that source in dataSources.ceph"
 // +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 's3' || has(self.dataSources.s3))",message="dataItems: an item has dataSourceType s3; describe that source in dataSources.s3"
 // +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'http' || has(self.dataSources.http))",message="dataItems: an item has dataSourceType http; describe that source in dataSources.http"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'oci' || has(self.dataSources.oci))",message="dataItems: an item has dataSourceType oci; describe that source in dataSources.oci"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'pvc' || has(self.dataSources.pvc))",message="dataItems: an item has dataSourceType pvc; describe that source in dataSources.pvc"
+// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'plugin' || has(self.dataSources.plugin))",message="dataItems: an item has dataSourceType plugin; describe that source in dataSources.plugin"
 type DataTemplateSpec struct {
 	// The files and directory trees to deliver. The pair of namespace and name
 	// is unique.

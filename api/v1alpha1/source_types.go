@@ -3,9 +3,11 @@
 
 package v1alpha1
 
+import "k8s.io/apimachinery/pkg/api/resource"
+
 // DataSourceType names a kind of storage system; it is also the key below
 // dataSources.
-// +kubebuilder:validation:Enum=hdfs;alluxio;minio;ceph;s3;http
+// +kubebuilder:validation:Enum=hdfs;alluxio;minio;ceph;s3;http;oci;pvc;plugin
 type DataSourceType string
 
 // The source types.
@@ -16,6 +18,9 @@ const (
 	DataSourceCeph    DataSourceType = "ceph"
 	DataSourceS3      DataSourceType = "s3"
 	DataSourceHTTP    DataSourceType = "http"
+	DataSourceOCI     DataSourceType = "oci"
+	DataSourcePVC     DataSourceType = "pvc"
+	DataSourcePlugin  DataSourceType = "plugin"
 )
 
 // DataSources describes the storage systems that items come from.
@@ -43,20 +48,126 @@ type DataSources struct {
 	// An HTTP server.
 	// +optional
 	HTTP *HTTPDataSource `json:"http,omitempty"`
+
+	// An OCI registry.
+	// +optional
+	OCI *OCIDataSource `json:"oci,omitempty"`
+
+	// A PersistentVolumeClaim.
+	// +optional
+	PVC *PVCDataSource `json:"pvc,omitempty"`
+
+	// A plugin that the installation offers.
+	// +optional
+	Plugin *PluginDataSource `json:"plugin,omitempty"`
+}
+
+// SourceLimits protect a storage system from its readers.
+type SourceLimits struct {
+	// How many requests may be under way at the same time: of all pods of the
+	// namespace on a node where they share a store, else of each pod.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=256
+	Connections int32 `json:"connections,omitempty"`
+
+	// How many bytes each pod's runtime may read in a second, such as 100Mi.
+	// Pods that share a store download an item only once between them.
+	// +optional
+	BytesPerSecond *resource.Quantity `json:"bytesPerSecond,omitempty"`
 }
 
 // HDFSDataSource describes an HDFS cluster.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.dataTransferProtection) || has(self.kerberos)",message="dataTransferProtection: goes with kerberos only"
 type HDFSDataSource struct {
-	// The namenodes, host:port.
+	// The namenodes, host:port; several are those of one highly available
+	// nameservice, of which the active one is found.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	Addresses []string `json:"addresses"`
 
-	// The user that reads.
+	// The user that reads, where the cluster asks for no proof of it. With
+	// kerberos it has no meaning.
 	// +optional
+	// +kubebuilder:validation:MaxLength=255
 	UserName string `json:"userName,omitempty"`
+
+	// How the reader proves who it is, where the cluster wants that.
+	// +optional
+	Kerberos *HDFSKerberos `json:"kerberos,omitempty"`
+
+	// The least protection that transfers from datanodes must have:
+	// authentication, integrity or privacy (encryption), as in the cluster's
+	// dfs.data.transfer.protection. Without it, what the cluster asks for.
+	// +optional
+	DataTransferProtection DataTransferProtection `json:"dataTransferProtection,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
 }
+
+// HDFSKerberos says how a reader of HDFS proves who it is.
+type HDFSKerberos struct {
+	// The reader's principal, user@REALM or user/host@REALM.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[^@/\s]+(/[^@/\s]+)?@[^@/\s]+$`
+	// +kubebuilder:validation:MaxLength=512
+	Principal string `json:"principal"`
+
+	// Its keytab, in a Secret of the DataSet's namespace. It is mounted into the
+	// runtime only.
+	// +required
+	KeytabSecretRef KeytabReference `json:"keytabSecretRef"`
+
+	// The krb5.conf that names the realm's servers, in a ConfigMap of the
+	// DataSet's namespace.
+	// +required
+	Krb5ConfRef Krb5ConfReference `json:"krb5ConfRef"`
+
+	// The namenodes' principal, service/host; _HOST stands for the namenode's
+	// host name.
+	// +optional
+	// +kubebuilder:default="nn/_HOST"
+	// +kubebuilder:validation:MaxLength=512
+	ServicePrincipalName string `json:"servicePrincipalName,omitempty"`
+}
+
+// KeytabReference names a keytab in a Secret of the same namespace.
+type KeytabReference struct {
+	// The Secret's name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// The key in it.
+	// +optional
+	// +kubebuilder:default=keytab
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// Krb5ConfReference names a krb5.conf in a ConfigMap of the same namespace.
+type Krb5ConfReference struct {
+	// The ConfigMap's name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// The key in it.
+	// +optional
+	// +kubebuilder:default=krb5.conf
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// DataTransferProtection is a quality of protection of HDFS.
+// +kubebuilder:validation:Enum=authentication;integrity;privacy
+type DataTransferProtection string
 
 // AlluxioDataSource describes an Alluxio cluster.
 type AlluxioDataSource struct {
@@ -76,6 +187,8 @@ type AlluxioDataSource struct {
 }
 
 // S3DataSource describes a service that speaks the S3 protocol.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.secretRef) ? 1 : 0) + (has(self.webIdentity) ? 1 : 0) + (has(self.instanceCredentials) ? 1 : 0) <= 1",message="secretRef, webIdentity, instanceCredentials: give at most one of them"
 type S3DataSource struct {
 	// Where the service answers: http://host:port or https://host:port.
 	// +required
@@ -113,6 +226,49 @@ type S3DataSource struct {
 	// +optional
 	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+/?$`
 	Proxy string `json:"proxy,omitempty"`
+
+	// Credentials in exchange for a token of the pod's service account, so that
+	// no secret has to be kept.
+	// +optional
+	WebIdentity *WebIdentity `json:"webIdentity,omitempty"`
+
+	// Credentials from the metadata service of the node's cloud instance.
+	// +optional
+	InstanceCredentials *InstanceCredentials `json:"instanceCredentials,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
+}
+
+// WebIdentity is an exchange of a service account's token for credentials
+// (AssumeRoleWithWebIdentity).
+type WebIdentity struct {
+	// The role to take on.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	RoleARN string `json:"roleARN,omitempty"`
+
+	// The security token service, http://host:port or https://host:port.
+	// Without it, for s3, that of the region; for minio and ceph the endpoint.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+/?$`
+	STSEndpoint string `json:"stsEndpoint,omitempty"`
+
+	// The audience that the token is made for.
+	// +optional
+	// +kubebuilder:default=sts.amazonaws.com
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Audience string `json:"audience,omitempty"`
+}
+
+// InstanceCredentials come from an instance's metadata service.
+type InstanceCredentials struct {
+	// The metadata service; without it the address that clouds share.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+/?$`
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // HTTPDataSource describes an HTTP server.
@@ -138,6 +294,90 @@ type HTTPDataSource struct {
 	// +optional
 	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+/?$`
 	Proxy string `json:"proxy,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
+}
+
+// OCIDataSource describes a registry of OCI artifacts and images. An item's
+// remotePath is repository:tag or repository@sha256:…, and perhaps // and a path
+// inside.
+type OCIDataSource struct {
+	// The registry, host:port; http://host:port for one without TLS.
+	// +required
+	// +kubebuilder:validation:Pattern=`^(https?://)?[^/\s]+/?$`
+	// +kubebuilder:validation:MaxLength=1024
+	Registry string `json:"registry"`
+
+	// A pull secret of the DataSet's namespace (kubernetes.io/dockerconfigjson),
+	// or one with the keys username and password. Without it requests are
+	// anonymous. It is mounted into the runtime only.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// A ConfigMap of the DataSet's namespace with the certificates (PEM) that
+	// the registry's certificate is checked against.
+	// +optional
+	CARef *CAReference `json:"caRef,omitempty"`
+
+	// An HTTP proxy to go through: http://host:port.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+/?$`
+	Proxy string `json:"proxy,omitempty"`
+
+	// Which image of an index is wanted, os/architecture; without it that of
+	// the node.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?$`
+	Platform string `json:"platform,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
+}
+
+// PVCDataSource describes a volume to read from. It is mounted, read-only, into
+// the runtime only.
+type PVCDataSource struct {
+	// A PersistentVolumeClaim of the DataSet's namespace, which every node with
+	// such a pod can mount.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ClaimName string `json:"claimName"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
+}
+
+// PluginDataSource describes a storage system that a plugin reads.
+type PluginDataSource struct {
+	// The plugin's name in the installation's configuration.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MaxLength=40
+	Name string `json:"name"`
+
+	// What the plugin wants to know, such as where the storage system is.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Config map[string]string `json:"config,omitempty"`
+
+	// A Secret of the DataSet's namespace. It is mounted into the plugin's
+	// container only.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+
+	// A ConfigMap of the DataSet's namespace with certificates, for the plugin's
+	// container.
+	// +optional
+	CARef *CAReference `json:"caRef,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
 }
 
 // SecretReference names a Secret of the same namespace.

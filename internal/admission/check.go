@@ -5,6 +5,7 @@ package admission
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"path"
 	"slices"
@@ -143,15 +144,14 @@ func checkHandler(handler *v1alpha1.LifecycleHandler, at *field.Path) field.Erro
 	return errs
 }
 
+// minBytesPerSecond keeps a single read buffer from taking longer than what
+// counts as a stall.
+const minBytesPerSecond = 64 << 10
+
 func checkSources(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if hdfs := sources.HDFS; hdfs != nil {
-		for i, address := range hdfs.Addresses {
-			host, port, err := net.SplitHostPort(address)
-			if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
-				errs = append(errs, field.Invalid(at.Child("hdfs", "addresses").Index(i), address, "must be host:port, such as namenode:8020"))
-			}
-		}
+		errs = append(errs, checkHDFS(hdfs, at.Child("hdfs"))...)
 	}
 	if alluxio := sources.Alluxio; alluxio != nil && (alluxio.Host == "" || strings.ContainsAny(alluxio.Host, "/ ")) {
 		errs = append(errs, field.Invalid(at.Child("alluxio", "host"), alluxio.Host, "must be a host name or an address"))
@@ -161,6 +161,65 @@ func checkSources(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList
 	}
 	if http := sources.HTTP; http != nil {
 		errs = append(errs, checkReferences(http.SecretRef, http.CARef, at.Child("http"))...)
+	}
+	if oci := sources.OCI; oci != nil {
+		errs = append(errs, checkReferences(oci.SecretRef, oci.CARef, at.Child("oci"))...)
+	}
+	if pvc := sources.PVC; pvc != nil {
+		errs = append(errs, checkObjectName(pvc.ClaimName, at.Child("pvc", "claimName"))...)
+	}
+	if plugin := sources.Plugin; plugin != nil {
+		errs = append(errs, checkReferences(plugin.SecretRef, plugin.CARef, at.Child("plugin"))...)
+	}
+	return append(errs, checkLimits(sources, at)...)
+}
+
+func checkHDFS(hdfs *v1alpha1.HDFSDataSource, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, address := range hdfs.Addresses {
+		host, port, err := net.SplitHostPort(address)
+		if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
+			errs = append(errs, field.Invalid(at.Child("addresses").Index(i), address, "must be host:port, such as namenode:8020"))
+		}
+	}
+	k := hdfs.Kerberos
+	if k == nil {
+		return errs
+	}
+	at = at.Child("kerberos")
+	keytab, krb5 := at.Child("keytabSecretRef"), at.Child("krb5ConfRef")
+	errs = append(errs, checkObjectName(k.KeytabSecretRef.Name, keytab.Child("name"))...)
+	errs = append(errs, checkKey(k.KeytabSecretRef.Key, keytab.Child("key"))...)
+	errs = append(errs, checkObjectName(k.Krb5ConfRef.Name, krb5.Child("name"))...)
+	return append(errs, checkKey(k.Krb5ConfRef.Key, krb5.Child("key"))...)
+}
+
+func checkLimits(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList {
+	limits := map[string]*v1alpha1.SourceLimits{}
+	for _, s := range s3Sources(sources) {
+		limits[s.name] = s.source.Limits
+	}
+	if s := sources.HDFS; s != nil {
+		limits["hdfs"] = s.Limits
+	}
+	if s := sources.HTTP; s != nil {
+		limits["http"] = s.Limits
+	}
+	if s := sources.OCI; s != nil {
+		limits["oci"] = s.Limits
+	}
+	if s := sources.PVC; s != nil {
+		limits["pvc"] = s.Limits
+	}
+	if s := sources.Plugin; s != nil {
+		limits["plugin"] = s.Limits
+	}
+	var errs field.ErrorList
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		if l := limits[name]; l != nil && l.BytesPerSecond != nil && l.BytesPerSecond.Value() < minBytesPerSecond {
+			errs = append(errs, field.Invalid(at.Child(name, "limits", "bytesPerSecond"), l.BytesPerSecond.String(),
+				"must be at least 64Ki; less would time requests out"))
+		}
 	}
 	return errs
 }
@@ -186,19 +245,31 @@ func s3Sources(sources *v1alpha1.DataSources) []namedS3 {
 func checkReferences(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if secret != nil {
-		for _, problem := range validation.IsDNS1123Subdomain(secret.Name) {
-			errs = append(errs, field.Invalid(at.Child("secretRef", "name"), secret.Name, problem))
-		}
+		errs = append(errs, checkObjectName(secret.Name, at.Child("secretRef", "name"))...)
 	}
 	if ca != nil {
-		for _, problem := range validation.IsDNS1123Subdomain(ca.Name) {
-			errs = append(errs, field.Invalid(at.Child("caRef", "name"), ca.Name, problem))
-		}
-		if ca.Key != "" {
-			for _, problem := range validation.IsConfigMapKey(ca.Key) {
-				errs = append(errs, field.Invalid(at.Child("caRef", "key"), ca.Key, problem))
-			}
-		}
+		errs = append(errs, checkObjectName(ca.Name, at.Child("caRef", "name"))...)
+		errs = append(errs, checkKey(ca.Key, at.Child("caRef", "key"))...)
+	}
+	return errs
+}
+
+func checkObjectName(name string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, problem := range validation.IsDNS1123Subdomain(name) {
+		errs = append(errs, field.Invalid(at, name, problem))
+	}
+	return errs
+}
+
+// checkKey checks a key of a Secret or ConfigMap; none is the default.
+func checkKey(key string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if key == "" {
+		return nil
+	}
+	for _, problem := range validation.IsConfigMapKey(key) {
+		errs = append(errs, field.Invalid(at, key, problem))
 	}
 	return errs
 }

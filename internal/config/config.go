@@ -6,13 +6,16 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/internal/inject"
@@ -40,8 +43,29 @@ type Config struct {
 	StoreMode inject.StoreMode `json:"storeMode,omitempty"`
 	// PodStoreSizeLimit bounds a pod's own store, such as 20Gi.
 	PodStoreSizeLimit *resource.Quantity `json:"podStoreSizeLimit,omitempty"`
+	// NodeStoreQuota bounds the snapshots of a namespace's node store on each
+	// node, such as 200Gi.
+	NodeStoreQuota *resource.Quantity `json:"nodeStoreQuota,omitempty"`
 	// GatewayAddress is where runtimes find the gateway, host:port.
 	GatewayAddress string `json:"gatewayAddress,omitempty"`
+	// Plugins are sources beyond those that the runtime has.
+	Plugins []Plugin `json:"plugins,omitempty"`
+}
+
+// Plugin is a source that runs in a container of its own, beside the runtime of
+// each pod that needs it.
+type Plugin struct {
+	// Name by which dataSources.plugin.name asks for it.
+	Name string `json:"name"`
+	// Image of the plugin.
+	Image string `json:"image"`
+	// ImagePullPolicy is Always, IfNotPresent (the default) or Never.
+	ImagePullPolicy corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
+	// Args of the image's entrypoint, and variables of its environment.
+	Args []string          `json:"args,omitempty"`
+	Env  map[string]string `json:"env,omitempty"`
+	// Resources of the container. Given, it replaces the default as a whole.
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
 // Parse reads a configuration: the given image is the default of RuntimeImage. The
@@ -67,13 +91,23 @@ func (c *Config) setDefaults(image string) {
 	setDefault(&c.StoreMode, inject.StoreAuto)
 	setDefault(&c.GatewayAddress, "kuda-gateway.kuda-system.svc:8443")
 	if c.RuntimeResources == nil {
-		c.RuntimeResources = &corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{
-				corev1.ResourceCPU:    resource.MustParse("10m"),
-				corev1.ResourceMemory: resource.MustParse("32Mi"),
-			},
-			Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
+		c.RuntimeResources = defaultResources()
+	}
+	for i := range c.Plugins {
+		setDefault(&c.Plugins[i].ImagePullPolicy, corev1.PullIfNotPresent)
+		if c.Plugins[i].Resources == nil {
+			c.Plugins[i].Resources = defaultResources()
 		}
+	}
+}
+
+func defaultResources() *corev1.ResourceRequirements {
+	return &corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("10m"),
+			corev1.ResourceMemory: resource.MustParse("32Mi"),
+		},
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
 	}
 }
 
@@ -89,14 +123,8 @@ func (c *Config) validate() error {
 	wrong := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(field+": "+format, args...))
 	}
-	if c.RuntimeImage == "" || strings.ContainsAny(c.RuntimeImage, " \t\n") {
-		wrong("runtimeImage", "must be an image's name, such as kuda-io/kuda-runtime:v0.1.0")
-	}
-	switch c.RuntimeImagePullPolicy {
-	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
-	default:
-		wrong("runtimeImagePullPolicy", "must be Always, IfNotPresent or Never, not %q", c.RuntimeImagePullPolicy)
-	}
+	errs = append(errs, checkImage("runtimeImage", c.RuntimeImage)...)
+	errs = append(errs, checkPullPolicy("runtimeImagePullPolicy", c.RuntimeImagePullPolicy)...)
 	for field, dir := range map[string]string{"hostPath": c.HostPath, "dataPathPrefix": c.DataPathPrefix} {
 		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" || strings.ContainsAny(dir, ":$") {
 			wrong(field, "must be an absolute path below /, without . or .. or a slash at the end, not %q", dir)
@@ -113,34 +141,91 @@ func (c *Config) validate() error {
 	if c.PodStoreSizeLimit != nil && c.PodStoreSizeLimit.Sign() <= 0 {
 		wrong("podStoreSizeLimit", "must be more than 0, such as 20Gi")
 	}
+	if c.NodeStoreQuota != nil && c.NodeStoreQuota.Sign() <= 0 {
+		wrong("nodeStoreQuota", "must be more than 0, such as 200Gi")
+	}
 	host, port, err := net.SplitHostPort(c.GatewayAddress)
 	if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
 		wrong("gatewayAddress", "must be host:port, not %q", c.GatewayAddress)
 	}
-	return errors.Join(append(errs, checkResources(c.RuntimeResources)...)...)
+	errs = append(errs, checkResources("runtimeResources", c.RuntimeResources)...)
+	return errors.Join(append(errs, checkPlugins(c.Plugins)...)...)
 }
 
-func checkResources(r *corev1.ResourceRequirements) []error {
+func checkImage(field, image string) []error {
+	if image == "" || strings.ContainsAny(image, " \t\n") {
+		return []error{fmt.Errorf("%s: must be an image's name, such as kuda-io/kuda-runtime:v0.1.0", field)}
+	}
+	return nil
+}
+
+func checkPullPolicy(field string, policy corev1.PullPolicy) []error {
+	switch policy {
+	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+		return nil
+	}
+	return []error{fmt.Errorf("%s: must be Always, IfNotPresent or Never, not %q", field, policy)}
+}
+
+// maxPluginName leaves room for what names of containers and volumes begin with.
+const maxPluginName = 40
+
+func checkPlugins(plugins []Plugin) []error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, p := range plugins {
+		at := fmt.Sprintf("plugins[%d].", i)
+		for _, problem := range validation.IsDNS1123Label(p.Name) {
+			errs = append(errs, fmt.Errorf("%sname: %s", at, problem))
+		}
+		if len(p.Name) > maxPluginName {
+			errs = append(errs, fmt.Errorf("%sname: must have at most %d characters", at, maxPluginName))
+		}
+		if seen[p.Name] {
+			errs = append(errs, fmt.Errorf("%sname: there is another plugin %s; give each its own name", at, p.Name))
+		}
+		seen[p.Name] = true
+		for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+			for _, problem := range validation.IsEnvVarName(name) {
+				errs = append(errs, fmt.Errorf("%senv: %q: %s", at, name, problem))
+			}
+		}
+		errs = append(errs, checkImage(at+"image", p.Image)...)
+		errs = append(errs, checkPullPolicy(at+"imagePullPolicy", p.ImagePullPolicy)...)
+		errs = append(errs, checkResources(at+"resources", p.Resources)...)
+	}
+	return errs
+}
+
+func checkResources(field string, r *corev1.ResourceRequirements) []error {
 	var errs []error
 	if len(r.Claims) > 0 {
-		errs = append(errs, errors.New("runtimeResources.claims: the runtime claims no devices; take it out"))
+		errs = append(errs, fmt.Errorf("%s.claims: the container claims no devices; take it out", field))
 	}
 	for name, limit := range r.Limits {
 		if limit.Sign() <= 0 {
-			errs = append(errs, fmt.Errorf("runtimeResources.limits.%s: must be more than 0", name))
+			errs = append(errs, fmt.Errorf("%s.limits.%s: must be more than 0", field, name))
 		}
 		if request, ok := r.Requests[name]; ok && request.Cmp(limit) > 0 {
-			errs = append(errs, fmt.Errorf("runtimeResources.requests.%s: must not exceed the limit", name))
+			errs = append(errs, fmt.Errorf("%s.requests.%s: must not exceed the limit", field, name))
 		}
 	}
 	if _, ok := r.Limits[corev1.ResourceMemory]; !ok {
-		errs = append(errs, errors.New("runtimeResources.limits.memory: set one, such as 256Mi"))
+		errs = append(errs, fmt.Errorf("%s.limits.memory: set one, such as 256Mi", field))
 	}
 	return errs
 }
 
 // Settings are the part that injection goes by; ca is what the gateway is checked against.
 func (c Config) Settings(ca []byte) inject.Settings {
+	plugins := make(map[string]inject.Plugin, len(c.Plugins))
+	for _, p := range c.Plugins {
+		plugin := inject.Plugin{Image: p.Image, PullPolicy: p.ImagePullPolicy, Args: p.Args, Resources: *p.Resources}
+		for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+			plugin.Env = append(plugin.Env, corev1.EnvVar{Name: name, Value: p.Env[name]})
+		}
+		plugins[p.Name] = plugin
+	}
 	return inject.Settings{
 		Image:             c.RuntimeImage,
 		PullPolicy:        c.RuntimeImagePullPolicy,
@@ -150,6 +235,8 @@ func (c Config) Settings(ca []byte) inject.Settings {
 		Resources:         *c.RuntimeResources,
 		Store:             c.StoreMode,
 		PodStoreSizeLimit: c.PodStoreSizeLimit,
+		NodeStoreQuota:    c.NodeStoreQuota,
+		Plugins:           plugins,
 		GatewayAddress:    c.GatewayAddress,
 		GatewayCA:         ca,
 	}

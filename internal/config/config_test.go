@@ -72,7 +72,14 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 		"runtimeResources: {limits: {cpu: 1}}":    "runtimeResources.limits.memory: set",
 		"runtimeResources: {limits: {memory: 0}}": "runtimeResources.limits.memory: must",
 		"runtimeResources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}": "runtimeResources.requests.memory: must",
-		"runtimeServerPort: 1\nruntimeServerPort: 2":                         "already set",
+		"nodeStoreQuota: 0":                                                      "nodeStoreQuota: must",
+		"plugins: [{name: A, image: i}]":                                         "plugins[0].name: a lowercase",
+		"plugins: [{name: a}]":                                                   "plugins[0].image: must",
+		"plugins: [{name: a, image: i}, {name: a, image: i}]":                    "plugins[1].name: there is another",
+		"plugins: [{name: a, image: i, env: {\"a=b\": c}}]":                      "plugins[0].env",
+		"plugins: [{name: a, image: i, resources: {limits: {cpu: 1}}}]":          "plugins[0].resources.limits.memory: set",
+		"plugins: [{name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, image: i}]": "plugins[0].name: must have at most 40",
+		"runtimeServerPort: 1\nruntimeServerPort: 2":                             "already set",
 	} {
 		if _, err := Parse([]byte(content), image); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v; want %q", content, err, want)

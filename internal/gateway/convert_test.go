@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -68,6 +69,40 @@ func TestASourceIsLostOnTheWay(t *testing.T) {
 	}
 	if s := source(t, v1alpha1.DataSourceAlluxio, all).GetAlluxio(); s.GetHost() != "a" || s.GetPort() != 39999 || s.GetTimeoutSeconds() != 7 {
 		t.Errorf("alluxio: %v", s)
+	}
+	bytesPerSecond := resource.MustParse("1Mi")
+	all.OCI = &v1alpha1.OCIDataSource{Registry: "r:5000", SecretRef: &v1alpha1.SecretReference{Name: "pull"}, Platform: "linux/arm64",
+		Limits: &v1alpha1.SourceLimits{Connections: 3, BytesPerSecond: &bytesPerSecond}}
+	all.PVC = &v1alpha1.PVCDataSource{ClaimName: "claim"}
+	all.Plugin = &v1alpha1.PluginDataSource{Name: "sftp", Config: map[string]string{"host": "h"}, SecretRef: &v1alpha1.SecretReference{Name: "key"}}
+	all.HDFS.Kerberos = &v1alpha1.HDFSKerberos{Principal: "p@R", KeytabSecretRef: v1alpha1.KeytabReference{Name: "k"},
+		Krb5ConfRef: v1alpha1.Krb5ConfReference{Name: "c", Key: "conf"}, ServicePrincipalName: "nn/_HOST"}
+	all.HDFS.DataTransferProtection = "privacy"
+	all.Ceph = &v1alpha1.S3DataSource{WebIdentity: &v1alpha1.WebIdentity{RoleARN: "arn"}}
+	all.MinIO = &v1alpha1.S3DataSource{InstanceCredentials: &v1alpha1.InstanceCredentials{Endpoint: "http://i"}}
+	oci := source(t, v1alpha1.DataSourceOCI, all)
+	if s := oci.GetOci(); s.GetRegistry() != "r:5000" || s.GetSecret() != "pull" || s.GetPlatform() != "linux/arm64" {
+		t.Errorf("oci: %v", s)
+	}
+	if l := oci.GetLimits(); l.GetConnections() != 3 || l.GetBytesPerSecond() != 1<<20 {
+		t.Errorf("limits: %v", l)
+	}
+	if s := source(t, v1alpha1.DataSourcePVC, all).GetPvc(); s.GetClaim() != "claim" {
+		t.Errorf("pvc: %v", s)
+	}
+	if s := source(t, v1alpha1.DataSourcePlugin, all).GetPlugin(); s.GetName() != "sftp" || s.GetConfig()["host"] != "h" || s.GetSecret() != "key" {
+		t.Errorf("plugin: %v", s)
+	}
+	hdfs := source(t, v1alpha1.DataSourceHDFS, all).GetHdfs()
+	if k := hdfs.GetKerberos(); k.GetPrincipal() != "p@R" || k.GetSecret() != "k" || k.GetKeytabKey() != "keytab" ||
+		k.GetConfigMap() != "c" || k.GetKrb5ConfKey() != "conf" || k.GetServicePrincipalName() != "nn/_HOST" || hdfs.GetDataTransferProtection() != "privacy" {
+		t.Errorf("kerberos: %v", hdfs)
+	}
+	if w := source(t, v1alpha1.DataSourceCeph, all).GetS3().GetWebIdentity(); w.GetRoleArn() != "arn" || w.GetAudience() != "sts.amazonaws.com" {
+		t.Errorf("web identity: %v", w)
+	}
+	if i := source(t, v1alpha1.DataSourceMinIO, all).GetS3().GetInstanceCredentials(); i.GetEndpoint() != "http://i" {
+		t.Errorf("instance credentials: %v", i)
 	}
 	if s := source(t, v1alpha1.DataSourceS3, all); s != nil {
 		t.Errorf("an undescribed source: %v", s)

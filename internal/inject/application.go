@@ -6,6 +6,7 @@ package inject
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,6 +78,15 @@ func (p plan) checkMounts(c *corev1.Container) error {
 }
 
 func isOwnVolume(name string) bool {
-	return name == sidecar.VolumeStore || name == sidecar.VolumeToken ||
-		strings.HasPrefix(name, sidecar.VolumeSecretPrefix) || strings.HasPrefix(name, sidecar.VolumeCAPrefix)
+	if name == sidecar.VolumeStore || name == sidecar.VolumeToken {
+		return true
+	}
+	return slices.ContainsFunc([]string{
+		sidecar.VolumeSecretPrefix, sidecar.VolumeCAPrefix, sidecar.VolumeClaimPrefix, sidecar.VolumeIdentityPrefix, sidecar.PluginPrefix,
+	}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// isOwnContainer tells the runtime and the plugins from everybody else's.
+func isOwnContainer(name string) bool {
+	return name == sidecar.ContainerName || strings.HasPrefix(name, sidecar.PluginPrefix)
 }

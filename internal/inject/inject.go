@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Inject returns the pod with the runtime in it. The result is nil when no
@@ -28,15 +27,19 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		return nil, "", err
 	}
 	pod := req.Pod.DeepCopy()
-	p := plan{Request: req, store: store(req.Settings.Store, req.Namespace.Labels), mounts: mountsOf(req.DataSets)}
+	p := plan{Request: req, store: store(req.Settings.Store, req.Namespace.Labels), references: referencesOf(req.DataSets)}
 
 	for _, volume := range p.volumes() {
 		setVolume(&pod.Spec, volume)
 	}
 	at := p.setSidecar(&pod.Spec)
+	at = p.setPlugins(&pod.Spec, at)
 	// Init containers before the runtime run without it: other webhooks may put
 	// their own there.
 	for i := at + 1; i < len(pod.Spec.InitContainers); i++ {
+		if isOwnContainer(pod.Spec.InitContainers[i].Name) {
+			continue
+		}
 		if err := p.setApplication(&pod.Spec.InitContainers[i]); err != nil {
 			return nil, "", err
 		}
@@ -57,16 +60,16 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 // plan is a request with what follows from it.
 type plan struct {
 	Request
-	store  string
-	mounts mounts
+	store      string
+	references references
 }
 
 func (p plan) dataSets() string {
-	return names(p.DataSets, func(*v1alpha1.DataSet) bool { return true })
+	return dataSetNames(p.DataSets, func(*v1alpha1.DataSet) bool { return true })
 }
 
 func (p plan) waitFor() string {
-	return names(p.DataSets, func(ds *v1alpha1.DataSet) bool {
+	return dataSetNames(p.DataSets, func(ds *v1alpha1.DataSet) bool {
 		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately
 	})
 }
@@ -76,20 +79,20 @@ func (p plan) waitFor() string {
 // one, bears them rightly.
 func checkNames(pod *corev1.Pod) error {
 	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == sidecar.ContainerName {
-			return fmt.Errorf("the pod has a container named %s; choose another name for it", sidecar.ContainerName)
+		if name := pod.Spec.Containers[i].Name; isOwnContainer(name) {
+			return fmt.Errorf("the pod has a container named %s; choose another name for it", name)
 		}
 	}
 	if pod.Annotations[v1alpha1.AnnotationInjected] != "" {
 		return nil
 	}
 	for i := range pod.Spec.InitContainers {
-		if pod.Spec.InitContainers[i].Name == sidecar.ContainerName {
-			return fmt.Errorf("the pod has an init container named %s; choose another name for it", sidecar.ContainerName)
+		if name := pod.Spec.InitContainers[i].Name; isOwnContainer(name) {
+			return fmt.Errorf("the pod has an init container named %s; choose another name for it", name)
 		}
 	}
 	for i := range pod.Spec.Volumes {
-		if name := pod.Spec.Volumes[i].Name; name == sidecar.VolumeStore || name == sidecar.VolumeToken {
+		if name := pod.Spec.Volumes[i].Name; isOwnVolume(name) {
 			return fmt.Errorf("the pod has a volume named %s; choose another name for it", name)
 		}
 	}

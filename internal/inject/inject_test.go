@@ -32,6 +32,11 @@ func settings() Settings {
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
 		},
+		Plugins: map[string]Plugin{"sftp": {
+			Image: "kuda-io/kuda-plugin-sftp:v0.1.0", PullPolicy: corev1.PullIfNotPresent,
+			Args: []string{"--verbose"}, Env: []corev1.EnvVar{{Name: "LEVEL", Value: "1"}},
+			Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")}},
+		}},
 	}
 }
 
@@ -50,6 +55,20 @@ func dataSet(name string, change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
 		c(ds)
 	}
 	return ds
+}
+
+// everySource refers to something of each kind that a pod can mount.
+func everySource(ds *v1alpha1.DataSet) {
+	ds.Spec.Template.DataSources = v1alpha1.DataSources{
+		HDFS: &v1alpha1.HDFSDataSource{Kerberos: &v1alpha1.HDFSKerberos{
+			KeytabSecretRef: v1alpha1.KeytabReference{Name: "hdfs-keytab", Key: "keytab"},
+			Krb5ConfRef:     v1alpha1.Krb5ConfReference{Name: "krb5", Key: "krb5.conf"},
+		}},
+		S3:     &v1alpha1.S3DataSource{WebIdentity: &v1alpha1.WebIdentity{Audience: "sts.amazonaws.com"}},
+		OCI:    &v1alpha1.OCIDataSource{SecretRef: &v1alpha1.SecretReference{Name: "registry-reader"}},
+		PVC:    &v1alpha1.PVCDataSource{ClaimName: "dictionaries"},
+		Plugin: &v1alpha1.PluginDataSource{Name: "sftp", SecretRef: &v1alpha1.SecretReference{Name: "sftp-key"}, CARef: &v1alpha1.CAReference{Name: "sftp-hosts"}},
+	}
 }
 
 func immediately(ds *v1alpha1.DataSet) { ds.Spec.StartPolicy = v1alpha1.StartPolicyImmediately }
@@ -87,6 +106,12 @@ func TestTheInjectedPodStaysAsDocumented(t *testing.T) {
 			p.Spec.InitContainers = []corev1.Container{{Name: "prepare", Image: "prepare:1"}}
 			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "MODE", Value: "fast"}}
 		})),
+		"every-source": func() Request {
+			r := request(pod())
+			r.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
+			r.Settings.NodeStoreQuota = new(resource.MustParse("200Gi"))
+			return r
+		}(),
 		"pod-store": func() Request {
 			r := request(pod())
 			r.Namespace.Labels = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
@@ -162,6 +187,8 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 		}, "volume named kuda-store"},
 		"a reach for the whole store": {mount(sidecar.VolumeStore, "/store"), "mounts Kuda's volume kuda-store at /store"},
 		"a reach for the token":       {mount(sidecar.VolumeToken, "/token"), "mounts Kuda's volume kuda-token at /token"},
+		"a plugin's name":             {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.PluginPrefix + "sftp" }, "container named kuda-plugin-sftp"},
+		"a reach for a plugin":        {mount(sidecar.PluginPrefix+"sftp", "/socket"), "mounts Kuda's volume kuda-plugin-sftp at /socket"},
 		"a variable of that name": {func(p *corev1.Pod) {
 			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvPodUID, Value: "../../other"}}
 		}, "defines KUDA_POD_UID"},
@@ -274,5 +301,48 @@ func TestOnlyDataSetsThatSelectThePodAreDelivered(t *testing.T) {
 	}
 	if p, skip, err := Inject(Request{Pod: pod()}); p != nil || skip != "" || err != nil {
 		t.Errorf("a pod that no DataSet selects: got %v, %q, %v", p, skip, err)
+	}
+}
+
+func TestAPluginSeesNothingButItsOwn(t *testing.T) {
+	req := request(pod())
+	req.DataSets = []*v1alpha1.DataSet{dataSet("minio"), dataSet("all", everySource)}
+	p := mustInject(t, req)
+	plugin := p.Spec.InitContainers[0]
+	if plugin.Name != "kuda-plugin-sftp" || p.Spec.InitContainers[1].Name != sidecar.ContainerName {
+		t.Fatalf("the first containers are %s, %s", plugin.Name, p.Spec.InitContainers[1].Name)
+	}
+	var at []string
+	for _, m := range plugin.VolumeMounts {
+		at = append(at, m.MountPath)
+	}
+	want := []string{"/var/run/kuda/plugins/sftp", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/kuda/secrets/sftp-key", "/var/run/kuda/ca/sftp-hosts"}
+	if diff := cmp.Diff(want, at); diff != "" {
+		t.Errorf("the plugin's mounts (-want +got):\n%s", diff)
+	}
+	for _, m := range p.Spec.InitContainers[1].VolumeMounts {
+		if strings.Contains(m.MountPath, "sftp-key") {
+			t.Error("the runtime mounts the plugin's Secret")
+		}
+	}
+	for _, m := range p.Spec.Containers[0].VolumeMounts {
+		if m.Name != sidecar.VolumeStore {
+			t.Errorf("the application mounts %s", m.Name)
+		}
+	}
+}
+
+func TestAPluginThatIsNotOfferedIsLeftOut(t *testing.T) {
+	req := request(pod())
+	req.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
+	req.Settings.Plugins = nil
+	p := mustInject(t, req)
+	for _, v := range p.Spec.Volumes {
+		if strings.HasPrefix(v.Name, sidecar.PluginPrefix) {
+			t.Errorf("there is a volume %s", v.Name)
+		}
+	}
+	if got := p.Spec.InitContainers[0].Name; got != sidecar.ContainerName {
+		t.Errorf("the first container is %s", got)
 	}
 }

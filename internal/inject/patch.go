@@ -10,8 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Operation is one of a JSON patch (RFC 6902).
@@ -34,22 +32,21 @@ func Patch(before, after *corev1.Pod) []Operation {
 	return ops
 }
 
-// diffInit compares the init containers, among which the runtime may be new.
+// diffInit compares the init containers, among which the runtime and plugins may be new.
 func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 	const list = "/spec/initContainers"
-	at := slices.IndexFunc(after, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
-	switch {
-	case at < 0:
-		return ops
-	case len(before) < len(after):
-		ops = insert(ops, list, at, len(before), after[at])
-		before = slices.Insert(slices.Clone(before), at, after[at])
-	case !equality.Semantic.DeepEqual(before[at], after[at]):
-		ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(at), Value: after[at]})
-	}
+	current := slices.Clone(before)
 	for i := range after {
-		if i != at {
-			ops = diffContainer(ops, list+"/"+strconv.Itoa(i), &before[i], &after[i])
+		c := &after[i]
+		there := i < len(current) && current[i].Name == c.Name
+		switch {
+		case !isOwnContainer(c.Name):
+			ops = diffContainer(ops, list+"/"+strconv.Itoa(i), &current[i], c)
+		case !there:
+			ops = insert(ops, list, i, len(current), *c)
+			current = slices.Insert(current, i, *c)
+		case !equality.Semantic.DeepEqual(&current[i], c):
+			ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(i), Value: *c})
 		}
 	}
 	return ops

@@ -58,6 +58,9 @@ func randomRequest(r *rand.Rand) Request {
 	if r.IntN(2) == 0 {
 		req.DataSets = req.DataSets[:1]
 	}
+	if r.IntN(3) == 0 {
+		req.DataSets = append(req.DataSets, dataSet("all", everySource))
+	}
 	return req
 }
 
@@ -85,7 +88,7 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 			req.Pod = mustInject(t, req)
 			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "late", 1)...)
 			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
-			req.DataSets = []*v1alpha1.DataSet{dataSet("another")}
+			req.DataSets = []*v1alpha1.DataSet{dataSet("another", everySource)}
 		}
 		after := mustInject(t, req)
 		want := apply(t, after, nil)
@@ -112,7 +115,7 @@ func apply(t *testing.T, p *corev1.Pod, ops []Operation) map[string]any {
 	for _, list := range []string{"containers", "initContainers"} {
 		containers, _ := spec[list].([]any)
 		for _, c := range containers {
-			if c := c.(map[string]any); c["name"] != "kuda-runtime" {
+			if c := c.(map[string]any); !isOwnContainer(c["name"].(string)) {
 				c["fromTheFuture"] = c["name"]
 			}
 		}

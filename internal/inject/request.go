@@ -4,7 +4,6 @@
 package inject
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -45,10 +44,24 @@ type Settings struct {
 	Store StoreMode
 	// PodStoreSizeLimit bounds the pod store; nil is no bound.
 	PodStoreSizeLimit *resource.Quantity
+	// NodeStoreQuota bounds the snapshots of a namespace's node store on each
+	// node; nil is no bound but the room.
+	NodeStoreQuota *resource.Quantity
+	// Plugins are the sources that the installation offers, by name.
+	Plugins map[string]Plugin
 	// GatewayAddress is the gateway's host:port.
 	GatewayAddress string
 	// GatewayCA is what the gateway is checked against (PEM).
 	GatewayCA []byte
+}
+
+// Plugin is a container that reads a storage system for the runtime.
+type Plugin struct {
+	Image      string
+	PullPolicy corev1.PullPolicy
+	Args       []string
+	Env        []corev1.EnvVar
+	Resources  corev1.ResourceRequirements
 }
 
 // Namespace is what has to be known of the pod's namespace. Its name is the
@@ -127,13 +140,13 @@ func store(mode StoreMode, labels map[string]string) string {
 	return v1alpha1.StoreNode
 }
 
-// names lists the DataSets for which keep holds, comma-separated.
-func names(dataSets []*v1alpha1.DataSet, keep func(*v1alpha1.DataSet) bool) string {
-	set := map[string]struct{}{}
+// dataSetNames lists the DataSets for which keep holds, comma-separated.
+func dataSetNames(dataSets []*v1alpha1.DataSet, keep func(*v1alpha1.DataSet) bool) string {
+	set := names{}
 	for _, ds := range dataSets {
 		if keep(ds) {
-			set[ds.Name] = struct{}{}
+			set.add(ds.Name)
 		}
 	}
-	return strings.Join(slices.Sorted(maps.Keys(set)), ",")
+	return strings.Join(set.sorted(), ",")
 }

@@ -8,8 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // cpuLimit is the runtime's where it has to have one and the installation names
@@ -63,7 +61,7 @@ func setLimit(r *corev1.ResourceRequirements, name corev1.ResourceName, limit re
 func application(spec *corev1.PodSpec) []corev1.Container {
 	var containers []corev1.Container
 	for _, c := range spec.InitContainers {
-		if c.Name != sidecar.ContainerName {
+		if !isOwnContainer(c.Name) {
 			containers = append(containers, c)
 		}
 	}

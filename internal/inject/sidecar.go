@@ -43,7 +43,7 @@ func (p plan) setSidecar(spec *corev1.PodSpec) int {
 }
 
 func (p plan) container(spec *corev1.PodSpec) corev1.Container {
-	return corev1.Container{
+	c := corev1.Container{
 		Name:            sidecar.ContainerName,
 		Image:           p.Settings.Image,
 		ImagePullPolicy: p.Settings.PullPolicy,
@@ -67,6 +67,14 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
+	quota := p.Settings.NodeStoreQuota
+	if p.store == v1alpha1.StorePod {
+		quota = p.Settings.PodStoreSizeLimit
+	}
+	if quota != nil {
+		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvStoreQuota, Value: quota.String()})
+	}
+	return c
 }
 
 // startupProbe holds the application's start back until the data is there,
@@ -84,18 +92,22 @@ func (p plan) startupProbe() *corev1.Probe {
 	}
 }
 
-// securityContext passes Pod Security's restricted level with the pod store. With the
+// securityContext of the runtime passes Pod Security's restricted level with the pod store. With the
 // node store the runtime is root without any capability, because directories of a
 // hostPath are root's. Everything that a pod-level context might set otherwise is set.
 func (p plan) securityContext() *corev1.SecurityContext {
-	user, nonRoot := nonRootUser, true
 	if p.store == v1alpha1.StoreNode {
-		user, nonRoot = 0, false
+		return confined(0)
 	}
+	return confined(nonRootUser)
+}
+
+// confined is a user without any right but to read and write what is its own.
+func confined(user int64) *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		RunAsUser:                new(user),
 		RunAsGroup:               new(user),
-		RunAsNonRoot:             new(nonRoot),
+		RunAsNonRoot:             new(user != 0),
 		Privileged:               new(false),
 		AllowPrivilegeEscalation: new(false),
 		ReadOnlyRootFilesystem:   new(true),

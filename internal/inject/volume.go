@@ -4,8 +4,6 @@
 package inject
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"path"
 	"slices"
@@ -24,40 +22,108 @@ const tokenLifetime int64 = 3600
 // which the Kubernetes API does not accept, so that it has no rights there.
 const apiTokenDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// mounts are the names of what the sources of the DataSets refer to, sorted.
-type mounts struct {
+// references are the names of what the sources of the DataSets refer to; each
+// list is sorted and has a name once.
+type references struct {
+	// Mounted into the runtime.
+	secrets, configMaps, claims []string
+	// audiences of tokens of the pod's service account, for the runtime.
+	audiences []string
+	plugins   []pluginReference
+}
+
+// pluginReference is one plugin that the pod needs, and what it alone mounts.
+type pluginReference struct {
+	name                string
 	secrets, configMaps []string
 }
 
-func mountsOf(dataSets []*v1alpha1.DataSet) mounts {
-	secrets, configMaps := map[string]struct{}{}, map[string]struct{}{}
-	add := func(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference) {
-		if secret != nil {
-			secrets[secret.Name] = struct{}{}
-		}
-		if ca != nil {
-			configMaps[ca.Name] = struct{}{}
-		}
-	}
+func referencesOf(dataSets []*v1alpha1.DataSet) references {
+	secrets, configMaps, claims, audiences := names{}, names{}, names{}, names{}
+	pluginSecrets, pluginConfigMaps := map[string]names{}, map[string]names{}
 	for _, ds := range dataSets {
-		sources := ds.Spec.Template.DataSources
+		sources := &ds.Spec.Template.DataSources
 		for _, s3 := range []*v1alpha1.S3DataSource{sources.MinIO, sources.Ceph, sources.S3} {
-			if s3 != nil {
-				add(s3.SecretRef, s3.CARef)
+			if s3 == nil {
+				continue
+			}
+			secrets.addSecret(s3.SecretRef)
+			configMaps.addCA(s3.CARef)
+			if s3.WebIdentity != nil {
+				audiences.add(s3.WebIdentity.Audience)
 			}
 		}
-		if sources.HTTP != nil {
-			add(sources.HTTP.SecretRef, sources.HTTP.CARef)
+		if http := sources.HTTP; http != nil {
+			secrets.addSecret(http.SecretRef)
+			configMaps.addCA(http.CARef)
+		}
+		if oci := sources.OCI; oci != nil {
+			secrets.addSecret(oci.SecretRef)
+			configMaps.addCA(oci.CARef)
+		}
+		if hdfs := sources.HDFS; hdfs != nil && hdfs.Kerberos != nil {
+			secrets.add(hdfs.Kerberos.KeytabSecretRef.Name)
+			configMaps.add(hdfs.Kerberos.Krb5ConfRef.Name)
+		}
+		if sources.PVC != nil {
+			claims.add(sources.PVC.ClaimName)
+		}
+		if plugin := sources.Plugin; plugin != nil {
+			if pluginSecrets[plugin.Name] == nil {
+				pluginSecrets[plugin.Name], pluginConfigMaps[plugin.Name] = names{}, names{}
+			}
+			pluginSecrets[plugin.Name].addSecret(plugin.SecretRef)
+			pluginConfigMaps[plugin.Name].addCA(plugin.CARef)
 		}
 	}
-	return mounts{secrets: slices.Sorted(maps.Keys(secrets)), configMaps: slices.Sorted(maps.Keys(configMaps))}
+	r := references{secrets: secrets.sorted(), configMaps: configMaps.sorted(), claims: claims.sorted(), audiences: audiences.sorted()}
+	for _, name := range slices.Sorted(maps.Keys(pluginSecrets)) {
+		r.plugins = append(r.plugins, pluginReference{
+			name: name, secrets: pluginSecrets[name].sorted(), configMaps: pluginConfigMaps[name].sorted(),
+		})
+	}
+	return r
 }
+
+// names is a set.
+type names map[string]struct{}
+
+func (n names) add(name string) { n[name] = struct{}{} }
+
+func (n names) addSecret(r *v1alpha1.SecretReference) {
+	if r != nil {
+		n.add(r.Name)
+	}
+}
+
+func (n names) addCA(r *v1alpha1.CAReference) {
+	if r != nil {
+		n.add(r.Name)
+	}
+}
+
+func (n names) sorted() []string { return slices.Sorted(maps.Keys(n)) }
 
 // volumes are all of Kuda's. What the API server would fill in is filled in
 // here already, so that a second call finds what it would have made.
 func (p plan) volumes() []corev1.Volume {
-	volumes := []corev1.Volume{p.storeVolume(), tokenVolume()}
-	for _, name := range p.mounts.secrets {
+	volumes := []corev1.Volume{p.storeVolume(), tokenVolume(sidecar.VolumeToken, sidecar.TokenAudience, path.Base(sidecar.TokenPath))}
+	secrets, configMaps := names{}, names{}
+	for _, name := range p.references.secrets {
+		secrets.add(name)
+	}
+	for _, name := range p.references.configMaps {
+		configMaps.add(name)
+	}
+	for _, plugin := range p.plugins() {
+		for _, name := range plugin.secrets {
+			secrets.add(name)
+		}
+		for _, name := range plugin.configMaps {
+			configMaps.add(name)
+		}
+	}
+	for _, name := range secrets.sorted() {
 		volumes = append(volumes, corev1.Volume{
 			Name: volumeName(sidecar.VolumeSecretPrefix, name),
 			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
@@ -65,13 +131,29 @@ func (p plan) volumes() []corev1.Volume {
 			}},
 		})
 	}
-	for _, name := range p.mounts.configMaps {
+	for _, name := range configMaps.sorted() {
 		volumes = append(volumes, corev1.Volume{
 			Name: volumeName(sidecar.VolumeCAPrefix, name),
 			VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 				LocalObjectReference: corev1.LocalObjectReference{Name: name},
 				Optional:             new(true), DefaultMode: new(corev1.ConfigMapVolumeSourceDefaultMode),
 			}},
+		})
+	}
+	for _, name := range p.references.claims {
+		volumes = append(volumes, corev1.Volume{
+			Name: volumeName(sidecar.VolumeClaimPrefix, name),
+			VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
+				ClaimName: name, ReadOnly: true,
+			}},
+		})
+	}
+	for _, audience := range p.references.audiences {
+		volumes = append(volumes, tokenVolume(volumeName(sidecar.VolumeIdentityPrefix, audience), audience, sidecar.IdentityFile))
+	}
+	for _, plugin := range p.plugins() {
+		volumes = append(volumes, corev1.Volume{
+			Name: sidecar.PluginPrefix + plugin.name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
 		})
 	}
 	return volumes
@@ -90,15 +172,15 @@ func (p plan) storeVolume() corev1.Volume {
 	return volume
 }
 
-func tokenVolume() corev1.Volume {
+func tokenVolume(name, audience, file string) corev1.Volume {
 	return corev1.Volume{
-		Name: sidecar.VolumeToken,
+		Name: name,
 		VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
 			DefaultMode: new(corev1.ProjectedVolumeSourceDefaultMode),
 			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
-				Audience:          sidecar.TokenAudience,
+				Audience:          audience,
 				ExpirationSeconds: new(tokenLifetime),
-				Path:              path.Base(sidecar.TokenPath),
+				Path:              file,
 			}}},
 		}},
 	}
@@ -106,10 +188,7 @@ func tokenVolume() corev1.Volume {
 
 // volumeName is a name that fits into a volume's (63 characters), whatever the
 // length of the object's.
-func volumeName(prefix, object string) string {
-	sum := sha256.Sum256([]byte(object))
-	return prefix + hex.EncodeToString(sum[:8])
-}
+func volumeName(prefix, object string) string { return prefix + sidecar.ShortHash(object) }
 
 func (p plan) sidecarMounts() []corev1.VolumeMount {
 	mounts := []corev1.VolumeMount{
@@ -117,12 +196,33 @@ func (p plan) sidecarMounts() []corev1.VolumeMount {
 		{Name: sidecar.VolumeToken, MountPath: sidecar.TokenDir, ReadOnly: true},
 		{Name: sidecar.VolumeToken, MountPath: apiTokenDir, ReadOnly: true},
 	}
-	for _, name := range p.mounts.secrets {
+	mounts = append(mounts, referenceMounts(p.references.secrets, p.references.configMaps)...)
+	for _, name := range p.references.claims {
+		mounts = append(mounts, corev1.VolumeMount{
+			Name: volumeName(sidecar.VolumeClaimPrefix, name), MountPath: path.Join(sidecar.ClaimsDir, name), ReadOnly: true,
+		})
+	}
+	for _, audience := range p.references.audiences {
+		mounts = append(mounts, corev1.VolumeMount{
+			Name:      volumeName(sidecar.VolumeIdentityPrefix, audience),
+			MountPath: path.Join(sidecar.IdentityDir, sidecar.ShortHash(audience)), ReadOnly: true,
+		})
+	}
+	for _, plugin := range p.plugins() {
+		mounts = append(mounts, socketMount(plugin.name))
+	}
+	return mounts
+}
+
+// referenceMounts are those of Secrets and ConfigMaps.
+func referenceMounts(secrets, configMaps []string) []corev1.VolumeMount {
+	var mounts []corev1.VolumeMount
+	for _, name := range secrets {
 		mounts = append(mounts, corev1.VolumeMount{
 			Name: volumeName(sidecar.VolumeSecretPrefix, name), MountPath: path.Join(sidecar.SecretsDir, name), ReadOnly: true,
 		})
 	}
-	for _, name := range p.mounts.configMaps {
+	for _, name := range configMaps {
 		mounts = append(mounts, corev1.VolumeMount{
 			Name: volumeName(sidecar.VolumeCAPrefix, name), MountPath: path.Join(sidecar.CADir, name), ReadOnly: true,
 		})

@@ -3,6 +3,11 @@
 
 package sidecar
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Names in the pod.
 const (
 	// ContainerName of the runtime; it is the first init container.
@@ -16,6 +21,13 @@ const (
 	// name follows.
 	VolumeSecretPrefix = "kuda-secret-"
 	VolumeCAPrefix     = "kuda-ca-"
+	// VolumeClaimPrefix and VolumeIdentityPrefix begin the names of the volumes
+	// of PersistentVolumeClaims and of tokens for other services, likewise.
+	VolumeClaimPrefix    = "kuda-claim-"
+	VolumeIdentityPrefix = "kuda-identity-"
+	// PluginPrefix begins the names of a plugin's container and of the volume
+	// with its socket; the plugin's name follows.
+	PluginPrefix = "kuda-plugin-"
 
 	// TokenAudience is the audience of the runtime's token.
 	TokenAudience = "kuda.io"
@@ -32,7 +44,24 @@ const (
 	SecretsDir = "/var/run/kuda/secrets"
 	// CADir has one directory per mounted ConfigMap of certificates, by its name.
 	CADir = "/var/run/kuda/ca"
+	// ClaimsDir has one directory per mounted claim, by its name.
+	ClaimsDir = "/var/run/kuda/claims"
+	// IdentityDir has one directory per audience, by its ShortHash, with the
+	// token in IdentityFile.
+	IdentityDir  = "/var/run/kuda/identity"
+	IdentityFile = "token"
+	// PluginsDir has one directory per plugin, by its name, with its
+	// PluginSocket. In the plugin's container it is at the same place.
+	PluginsDir   = "/var/run/kuda/plugins"
+	PluginSocket = "plugin.sock"
 )
+
+// ShortHash is a name for what may itself be too long for one, or have
+// characters that a name has not.
+func ShortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
 
 // ViewSubPathExpr is the place of a pod's view below the store's root, as the
 // subPathExpr of the application's mounts; EnvPodUID must be defined in each
@@ -57,6 +86,11 @@ const (
 	EnvGatewayCA = "KUDA_GATEWAY_CA"
 	// EnvServerPort is the port of the runtime's local API.
 	EnvServerPort = "KUDA_SERVER_PORT"
+	// EnvStoreQuota is how many bytes of snapshots the store keeps at most, as a
+	// Kubernetes quantity; without it as many as fit.
+	EnvStoreQuota = "KUDA_STORE_QUOTA"
+	// EnvPluginSocket is, in a plugin's container, where it is to listen.
+	EnvPluginSocket = "KUDA_PLUGIN_SOCKET"
 	// EnvLogLevel is the runtime's log verbosity, 0 to 2.
 	EnvLogLevel = "KUDA_LOG_LEVEL"
 )

@@ -843,7 +843,11 @@ type Source struct {
 	//	*Source_Http
 	//	*Source_Hdfs
 	//	*Source_Alluxio
+	//	*Source_Oci
+	//	*Source_Pvc
+	//	*Source_Plugin
 	Config        isSource_Config `protobuf_oneof:"config"`
+	Limits        *SourceLimits   `protobuf:"bytes,20,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -928,6 +932,40 @@ func (x *Source) GetAlluxio() *AlluxioSource {
 	return nil
 }
 
+func (x *Source) GetOci() *OCISource {
+	if x != nil {
+		if x, ok := x.Config.(*Source_Oci); ok {
+			return x.Oci
+		}
+	}
+	return nil
+}
+
+func (x *Source) GetPvc() *PVCSource {
+	if x != nil {
+		if x, ok := x.Config.(*Source_Pvc); ok {
+			return x.Pvc
+		}
+	}
+	return nil
+}
+
+func (x *Source) GetPlugin() *PluginSource {
+	if x != nil {
+		if x, ok := x.Config.(*Source_Plugin); ok {
+			return x.Plugin
+		}
+	}
+	return nil
+}
+
+func (x *Source) GetLimits() *SourceLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 type isSource_Config interface {
 	isSource_Config()
 }
@@ -948,6 +986,18 @@ type Source_Alluxio struct {
 	Alluxio *AlluxioSource `protobuf:"bytes,5,opt,name=alluxio,proto3,oneof"`
 }
 
+type Source_Oci struct {
+	Oci *OCISource `protobuf:"bytes,6,opt,name=oci,proto3,oneof"`
+}
+
+type Source_Pvc struct {
+	Pvc *PVCSource `protobuf:"bytes,7,opt,name=pvc,proto3,oneof"`
+}
+
+type Source_Plugin struct {
+	Plugin *PluginSource `protobuf:"bytes,8,opt,name=plugin,proto3,oneof"`
+}
+
 func (*Source_S3) isSource_Config() {}
 
 func (*Source_Http) isSource_Config() {}
@@ -956,6 +1006,65 @@ func (*Source_Hdfs) isSource_Config() {}
 
 func (*Source_Alluxio) isSource_Config() {}
 
+func (*Source_Oci) isSource_Config() {}
+
+func (*Source_Pvc) isSource_Config() {}
+
+func (*Source_Plugin) isSource_Config() {}
+
+// SourceLimits are not to be exceeded; zeros are no limits.
+type SourceLimits struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Connections    uint32                 `protobuf:"varint,1,opt,name=connections,proto3" json:"connections,omitempty"`
+	BytesPerSecond uint64                 `protobuf:"varint,2,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SourceLimits) Reset() {
+	*x = SourceLimits{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceLimits) ProtoMessage() {}
+
+func (x *SourceLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceLimits.ProtoReflect.Descriptor instead.
+func (*SourceLimits) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SourceLimits) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *SourceLimits) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
 type S3Source struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Endpoint  string                 `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
@@ -963,16 +1072,18 @@ type S3Source struct {
 	Region    string                 `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
 	PathStyle bool                   `protobuf:"varint,4,opt,name=path_style,json=pathStyle,proto3" json:"path_style,omitempty"`
 	// Name of the Secret, mounted into the sidecar; empty: anonymous.
-	Secret        string                `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
-	Ca            *CertificateAuthority `protobuf:"bytes,6,opt,name=ca,proto3" json:"ca,omitempty"`
-	Proxy         string                `protobuf:"bytes,7,opt,name=proxy,proto3" json:"proxy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Secret              string                `protobuf:"bytes,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	Ca                  *CertificateAuthority `protobuf:"bytes,6,opt,name=ca,proto3" json:"ca,omitempty"`
+	Proxy               string                `protobuf:"bytes,7,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	WebIdentity         *WebIdentity          `protobuf:"bytes,8,opt,name=web_identity,json=webIdentity,proto3" json:"web_identity,omitempty"`
+	InstanceCredentials *InstanceCredentials  `protobuf:"bytes,9,opt,name=instance_credentials,json=instanceCredentials,proto3" json:"instance_credentials,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *S3Source) Reset() {
 	*x = S3Source{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1095,7 @@ func (x *S3Source) String() string {
 func (*S3Source) ProtoMessage() {}
 
 func (x *S3Source) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1108,7 @@ func (x *S3Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use S3Source.ProtoReflect.Descriptor instead.
 func (*S3Source) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *S3Source) GetEndpoint() string {
@@ -1049,6 +1160,127 @@ func (x *S3Source) GetProxy() string {
 	return ""
 }
 
+func (x *S3Source) GetWebIdentity() *WebIdentity {
+	if x != nil {
+		return x.WebIdentity
+	}
+	return nil
+}
+
+func (x *S3Source) GetInstanceCredentials() *InstanceCredentials {
+	if x != nil {
+		return x.InstanceCredentials
+	}
+	return nil
+}
+
+// WebIdentity is an exchange of the token that is mounted for the audience.
+type WebIdentity struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	RoleArn string                 `protobuf:"bytes,1,opt,name=role_arn,json=roleArn,proto3" json:"role_arn,omitempty"`
+	// Empty: the service's own default.
+	StsEndpoint   string `protobuf:"bytes,2,opt,name=sts_endpoint,json=stsEndpoint,proto3" json:"sts_endpoint,omitempty"`
+	Audience      string `protobuf:"bytes,3,opt,name=audience,proto3" json:"audience,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebIdentity) Reset() {
+	*x = WebIdentity{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebIdentity) ProtoMessage() {}
+
+func (x *WebIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebIdentity.ProtoReflect.Descriptor instead.
+func (*WebIdentity) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WebIdentity) GetRoleArn() string {
+	if x != nil {
+		return x.RoleArn
+	}
+	return ""
+}
+
+func (x *WebIdentity) GetStsEndpoint() string {
+	if x != nil {
+		return x.StsEndpoint
+	}
+	return ""
+}
+
+func (x *WebIdentity) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+type InstanceCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the address that clouds share.
+	Endpoint      string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstanceCredentials) Reset() {
+	*x = InstanceCredentials{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstanceCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstanceCredentials) ProtoMessage() {}
+
+func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstanceCredentials.ProtoReflect.Descriptor instead.
+func (*InstanceCredentials) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *InstanceCredentials) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
 type HTTPSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Url   string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
@@ -1062,7 +1294,7 @@ type HTTPSource struct {
 
 func (x *HTTPSource) Reset() {
 	*x = HTTPSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1306,7 @@ func (x *HTTPSource) String() string {
 func (*HTTPSource) ProtoMessage() {}
 
 func (x *HTTPSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1319,7 @@ func (x *HTTPSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPSource.ProtoReflect.Descriptor instead.
 func (*HTTPSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HTTPSource) GetUrl() string {
@@ -1119,16 +1351,19 @@ func (x *HTTPSource) GetProxy() string {
 }
 
 type HDFSSource struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Addresses     []string               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	UserName      string                 `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Addresses []string               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	UserName  string                 `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	Kerberos  *Kerberos              `protobuf:"bytes,3,opt,name=kerberos,proto3" json:"kerberos,omitempty"`
+	// authentication, integrity, privacy, or empty.
+	DataTransferProtection string `protobuf:"bytes,4,opt,name=data_transfer_protection,json=dataTransferProtection,proto3" json:"data_transfer_protection,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *HDFSSource) Reset() {
 	*x = HDFSSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1375,7 @@ func (x *HDFSSource) String() string {
 func (*HDFSSource) ProtoMessage() {}
 
 func (x *HDFSSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1388,7 @@ func (x *HDFSSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDFSSource.ProtoReflect.Descriptor instead.
 func (*HDFSSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HDFSSource) GetAddresses() []string {
@@ -1170,6 +1405,297 @@ func (x *HDFSSource) GetUserName() string {
 	return ""
 }
 
+func (x *HDFSSource) GetKerberos() *Kerberos {
+	if x != nil {
+		return x.Kerberos
+	}
+	return nil
+}
+
+func (x *HDFSSource) GetDataTransferProtection() string {
+	if x != nil {
+		return x.DataTransferProtection
+	}
+	return ""
+}
+
+type Kerberos struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Name and key of the Secret with the keytab, mounted into the sidecar.
+	Secret    string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	KeytabKey string `protobuf:"bytes,3,opt,name=keytab_key,json=keytabKey,proto3" json:"keytab_key,omitempty"`
+	// Name and key of the ConfigMap with krb5.conf, mounted into the sidecar.
+	ConfigMap            string `protobuf:"bytes,4,opt,name=config_map,json=configMap,proto3" json:"config_map,omitempty"`
+	Krb5ConfKey          string `protobuf:"bytes,5,opt,name=krb5_conf_key,json=krb5ConfKey,proto3" json:"krb5_conf_key,omitempty"`
+	ServicePrincipalName string `protobuf:"bytes,6,opt,name=service_principal_name,json=servicePrincipalName,proto3" json:"service_principal_name,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *Kerberos) Reset() {
+	*x = Kerberos{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kerberos) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kerberos) ProtoMessage() {}
+
+func (x *Kerberos) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kerberos.ProtoReflect.Descriptor instead.
+func (*Kerberos) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Kerberos) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Kerberos) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *Kerberos) GetKeytabKey() string {
+	if x != nil {
+		return x.KeytabKey
+	}
+	return ""
+}
+
+func (x *Kerberos) GetConfigMap() string {
+	if x != nil {
+		return x.ConfigMap
+	}
+	return ""
+}
+
+func (x *Kerberos) GetKrb5ConfKey() string {
+	if x != nil {
+		return x.Krb5ConfKey
+	}
+	return ""
+}
+
+func (x *Kerberos) GetServicePrincipalName() string {
+	if x != nil {
+		return x.ServicePrincipalName
+	}
+	return ""
+}
+
+type OCISource struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Registry string                 `protobuf:"bytes,1,opt,name=registry,proto3" json:"registry,omitempty"`
+	// Name of the Secret, mounted into the sidecar; empty: anonymous.
+	Secret        string                `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	Ca            *CertificateAuthority `protobuf:"bytes,3,opt,name=ca,proto3" json:"ca,omitempty"`
+	Proxy         string                `protobuf:"bytes,4,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	Platform      string                `protobuf:"bytes,5,opt,name=platform,proto3" json:"platform,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OCISource) Reset() {
+	*x = OCISource{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OCISource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OCISource) ProtoMessage() {}
+
+func (x *OCISource) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OCISource.ProtoReflect.Descriptor instead.
+func (*OCISource) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OCISource) GetRegistry() string {
+	if x != nil {
+		return x.Registry
+	}
+	return ""
+}
+
+func (x *OCISource) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *OCISource) GetCa() *CertificateAuthority {
+	if x != nil {
+		return x.Ca
+	}
+	return nil
+}
+
+func (x *OCISource) GetProxy() string {
+	if x != nil {
+		return x.Proxy
+	}
+	return ""
+}
+
+func (x *OCISource) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+type PVCSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the claim, mounted into the sidecar.
+	Claim         string `protobuf:"bytes,1,opt,name=claim,proto3" json:"claim,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PVCSource) Reset() {
+	*x = PVCSource{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PVCSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PVCSource) ProtoMessage() {}
+
+func (x *PVCSource) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PVCSource.ProtoReflect.Descriptor instead.
+func (*PVCSource) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PVCSource) GetClaim() string {
+	if x != nil {
+		return x.Claim
+	}
+	return ""
+}
+
+type PluginSource struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Config map[string]string      `protobuf:"bytes,2,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Names of the Secret and the ConfigMap, mounted into the plugin's container.
+	Secret        string                `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	Ca            *CertificateAuthority `protobuf:"bytes,4,opt,name=ca,proto3" json:"ca,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginSource) Reset() {
+	*x = PluginSource{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginSource) ProtoMessage() {}
+
+func (x *PluginSource) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginSource.ProtoReflect.Descriptor instead.
+func (*PluginSource) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PluginSource) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PluginSource) GetConfig() map[string]string {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *PluginSource) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *PluginSource) GetCa() *CertificateAuthority {
+	if x != nil {
+		return x.Ca
+	}
+	return nil
+}
+
 type AlluxioSource struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Host           string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
@@ -1181,7 +1707,7 @@ type AlluxioSource struct {
 
 func (x *AlluxioSource) Reset() {
 	*x = AlluxioSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1719,7 @@ func (x *AlluxioSource) String() string {
 func (*AlluxioSource) ProtoMessage() {}
 
 func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1732,7 @@ func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlluxioSource.ProtoReflect.Descriptor instead.
 func (*AlluxioSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AlluxioSource) GetHost() string {
@@ -1241,7 +1767,7 @@ type CertificateAuthority struct {
 
 func (x *CertificateAuthority) Reset() {
 	*x = CertificateAuthority{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1779,7 @@ func (x *CertificateAuthority) String() string {
 func (*CertificateAuthority) ProtoMessage() {}
 
 func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1792,7 @@ func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateAuthority.ProtoReflect.Descriptor instead.
 func (*CertificateAuthority) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CertificateAuthority) GetConfigMap() string {
@@ -1304,7 +1830,7 @@ type ItemStatus struct {
 
 func (x *ItemStatus) Reset() {
 	*x = ItemStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1842,7 @@ func (x *ItemStatus) String() string {
 func (*ItemStatus) ProtoMessage() {}
 
 func (x *ItemStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1855,7 @@ func (x *ItemStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemStatus.ProtoReflect.Descriptor instead.
 func (*ItemStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ItemStatus) GetNamespace() string {
@@ -1433,7 +1959,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1971,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1984,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -1504,7 +2030,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +2042,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +2055,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 type RunHookRequest struct {
@@ -1548,7 +2074,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +2086,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +2099,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -1622,7 +2148,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +2160,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +2173,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -1717,14 +2243,21 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\aheaders\x18\x04 \x03(\v2\x1d.kuda.gateway.v1alpha1.HeaderR\aheaders\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\x8d\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xf5\x03\n" +
 	"\x06Source\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
 	"\x02s3\x18\x02 \x01(\v2\x1f.kuda.gateway.v1alpha1.S3SourceH\x00R\x02s3\x127\n" +
 	"\x04http\x18\x03 \x01(\v2!.kuda.gateway.v1alpha1.HTTPSourceH\x00R\x04http\x127\n" +
 	"\x04hdfs\x18\x04 \x01(\v2!.kuda.gateway.v1alpha1.HDFSSourceH\x00R\x04hdfs\x12@\n" +
-	"\aalluxio\x18\x05 \x01(\v2$.kuda.gateway.v1alpha1.AlluxioSourceH\x00R\aalluxioB\b\n" +
-	"\x06config\"\xe0\x01\n" +
+	"\aalluxio\x18\x05 \x01(\v2$.kuda.gateway.v1alpha1.AlluxioSourceH\x00R\aalluxio\x124\n" +
+	"\x03oci\x18\x06 \x01(\v2 .kuda.gateway.v1alpha1.OCISourceH\x00R\x03oci\x124\n" +
+	"\x03pvc\x18\a \x01(\v2 .kuda.gateway.v1alpha1.PVCSourceH\x00R\x03pvc\x12=\n" +
+	"\x06plugin\x18\b \x01(\v2#.kuda.gateway.v1alpha1.PluginSourceH\x00R\x06plugin\x12;\n" +
+	"\x06limits\x18\x14 \x01(\v2#.kuda.gateway.v1alpha1.SourceLimitsR\x06limitsB\b\n" +
+	"\x06config\"Z\n" +
+	"\fSourceLimits\x12 \n" +
+	"\vconnections\x18\x01 \x01(\rR\vconnections\x12(\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\x86\x03\n" +
 	"\bS3Source\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
@@ -1733,17 +2266,52 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"path_style\x18\x04 \x01(\bR\tpathStyle\x12\x16\n" +
 	"\x06secret\x18\x05 \x01(\tR\x06secret\x12;\n" +
 	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
-	"\x05proxy\x18\a \x01(\tR\x05proxy\"\x89\x01\n" +
+	"\x05proxy\x18\a \x01(\tR\x05proxy\x12E\n" +
+	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityR\vwebIdentity\x12]\n" +
+	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsR\x13instanceCredentials\"g\n" +
+	"\vWebIdentity\x12\x19\n" +
+	"\brole_arn\x18\x01 \x01(\tR\aroleArn\x12!\n" +
+	"\fsts_endpoint\x18\x02 \x01(\tR\vstsEndpoint\x12\x1a\n" +
+	"\baudience\x18\x03 \x01(\tR\baudience\"1\n" +
+	"\x13InstanceCredentials\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\x89\x01\n" +
 	"\n" +
 	"HTTPSource\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12;\n" +
 	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
-	"\x05proxy\x18\x04 \x01(\tR\x05proxy\"G\n" +
+	"\x05proxy\x18\x04 \x01(\tR\x05proxy\"\xbe\x01\n" +
 	"\n" +
 	"HDFSSource\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x1b\n" +
-	"\tuser_name\x18\x02 \x01(\tR\buserName\"`\n" +
+	"\tuser_name\x18\x02 \x01(\tR\buserName\x12;\n" +
+	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosR\bkerberos\x128\n" +
+	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xd8\x01\n" +
+	"\bKerberos\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x1d\n" +
+	"\n" +
+	"keytab_key\x18\x03 \x01(\tR\tkeytabKey\x12\x1d\n" +
+	"\n" +
+	"config_map\x18\x04 \x01(\tR\tconfigMap\x12\"\n" +
+	"\rkrb5_conf_key\x18\x05 \x01(\tR\vkrb5ConfKey\x124\n" +
+	"\x16service_principal_name\x18\x06 \x01(\tR\x14servicePrincipalName\"\xae\x01\n" +
+	"\tOCISource\x12\x1a\n" +
+	"\bregistry\x18\x01 \x01(\tR\bregistry\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12;\n" +
+	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
+	"\x05proxy\x18\x04 \x01(\tR\x05proxy\x12\x1a\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"!\n" +
+	"\tPVCSource\x12\x14\n" +
+	"\x05claim\x18\x01 \x01(\tR\x05claim\"\xfb\x01\n" +
+	"\fPluginSource\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12G\n" +
+	"\x06config\x18\x02 \x03(\v2/.kuda.gateway.v1alpha1.PluginSource.ConfigEntryR\x06config\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\tR\x06secret\x12;\n" +
+	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x1a9\n" +
+	"\vConfigEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
 	"\rAlluxioSource\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\x12'\n" +
@@ -1820,7 +2388,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                    // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                   // 1: kuda.gateway.v1alpha1.Origin
@@ -1835,17 +2403,25 @@ var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(*HTTPGetHook)(nil),           // 10: kuda.gateway.v1alpha1.HTTPGetHook
 	(*Header)(nil),                // 11: kuda.gateway.v1alpha1.Header
 	(*Source)(nil),                // 12: kuda.gateway.v1alpha1.Source
-	(*S3Source)(nil),              // 13: kuda.gateway.v1alpha1.S3Source
-	(*HTTPSource)(nil),            // 14: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),            // 15: kuda.gateway.v1alpha1.HDFSSource
-	(*AlluxioSource)(nil),         // 16: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),  // 17: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),            // 18: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),         // 19: kuda.gateway.v1alpha1.ReportRequest
-	(*ReportResponse)(nil),        // 20: kuda.gateway.v1alpha1.ReportResponse
-	(*RunHookRequest)(nil),        // 21: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),       // 22: kuda.gateway.v1alpha1.RunHookResponse
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*SourceLimits)(nil),          // 13: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),              // 14: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),           // 15: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),   // 16: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),            // 17: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),            // 18: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),              // 19: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),             // 20: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),             // 21: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),          // 22: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),         // 23: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),  // 24: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),            // 25: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),         // 26: kuda.gateway.v1alpha1.ReportRequest
+	(*ReportResponse)(nil),        // 27: kuda.gateway.v1alpha1.ReportResponse
+	(*RunHookRequest)(nil),        // 28: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),       // 29: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                           // 30: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	5,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
@@ -1858,29 +2434,39 @@ var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	9,  // 7: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
 	10, // 8: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
 	11, // 9: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
-	13, // 10: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	14, // 11: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	15, // 12: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	16, // 13: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	17, // 14: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	17, // 15: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	0,  // 16: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	23, // 17: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	23, // 18: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
-	1,  // 19: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	18, // 20: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	2,  // 21: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	3,  // 22: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	19, // 23: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	21, // 24: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	4,  // 25: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	20, // 26: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	22, // 27: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	25, // [25:28] is the sub-list for method output_type
-	22, // [22:25] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	14, // 10: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
+	17, // 11: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	18, // 12: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	23, // 13: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	20, // 14: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	21, // 15: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	22, // 16: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	13, // 17: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
+	24, // 18: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	15, // 19: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	16, // 20: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	24, // 21: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	19, // 22: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	24, // 23: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	30, // 24: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	24, // 25: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	0,  // 26: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	31, // 27: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	31, // 28: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
+	25, // 30: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	2,  // 31: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	3,  // 32: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	26, // 33: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	28, // 34: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	4,  // 35: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	27, // 36: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	29, // 37: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	35, // [35:38] is the sub-list for method output_type
+	32, // [32:35] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -1898,6 +2484,9 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 		(*Source_Http)(nil),
 		(*Source_Hdfs)(nil),
 		(*Source_Alluxio)(nil),
+		(*Source_Oci)(nil),
+		(*Source_Pvc)(nil),
+		(*Source_Plugin)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1905,7 +2494,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   20,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
