@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -59,6 +60,10 @@ func (h Harness) changed(t *testing.T) {
 	}
 }
 
+// writerWaits is how long the reader of a changing file waits for the writer. Some
+// servers make the writer wait for the reader.
+const writerWaits = time.Second
+
 func (h Harness) changing(t *testing.T) {
 	const size = 24 << 20 // more than buffers hold on the way
 	old := pattern(size, 1)
@@ -74,10 +79,22 @@ func (h Harness) changing(t *testing.T) {
 		if _, err := io.ReadFull(body, got); err != nil {
 			t.Fatal(err)
 		}
+		put, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			select {
+			case <-put:
+			case <-time.After(writerWaits):
+			}
+			var rest []byte
+			rest, err = io.ReadAll(body)
+			got = append(got, rest...)
+		}()
 		h.Put(t, "changing/file", changed)
-		rest, err := io.ReadAll(body)
+		close(put)
+		<-done
 		body.Close()
-		oldOr(t, name, old, append(got, rest...), err, source.ErrChanged, source.ErrTemporary)
+		oldOr(t, name, old, got, err, source.ErrChanged, source.ErrTemporary)
 	}
 }
 

@@ -26,7 +26,7 @@ type Harness struct {
 	// Path is what List is given for a path of the suite, in which a "/" at the
 	// end asks for a tree. Optional: the path itself.
 	Path func(path string) string
-	// PutAll stores many files faster than Put. Optional.
+	// PutAll stores ten thousand files faster than Put does it one by one. Optional.
 	PutAll func(t *testing.T, files map[string][]byte)
 	// Refuses tells names that the server does not store. Optional: it stores all.
 	Refuses func(path string) bool

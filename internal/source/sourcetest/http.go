@@ -6,6 +6,7 @@ package sourcetest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -72,24 +73,29 @@ func (h Harness) failing(t *testing.T) {
 	}
 }
 
-// lies are ways in which an answer with a body differs from what was asked for.
-var lies = map[string]struct {
-	ask    func(r *http.Request)
-	answer func(r *http.Response)
-}{
-	"a length that is too long":  {answer: func(r *http.Response) { stretch(r, 7) }},
-	"a length that is too short": {answer: func(r *http.Response) { stretch(r, -7) }},
-	"the range ignored":          {ask: func(r *http.Request) { r.Header.Del("Range") }},
-	"another range":              {ask: func(r *http.Request) { shift(r.Header) }},
-	"another range, hidden": {
-		ask:    func(r *http.Request) { shift(r.Header) },
-		answer: func(r *http.Response) { r.Header.Del("Content-Range") },
+// lies are what becomes of the answer to a request for the bytes of content from
+// first to last. The request stays as it is: a signature may cover it.
+var lies = map[string]func(r *http.Response, content []byte, first, last int64){
+	"a length that is too long":  func(r *http.Response, _ []byte, _, _ int64) { stretch(r, 7) },
+	"a length that is too short": func(r *http.Response, _ []byte, _, _ int64) { stretch(r, -7) },
+	"the range ignored": func(r *http.Response, content []byte, _, _ int64) {
+		r.StatusCode = http.StatusOK
+		r.Header.Del("Content-Range")
+		replace(r, content)
 	},
-	"a range of another file": {answer: func(r *http.Response) {
-		if value := r.Header.Get("Content-Range"); value != "" {
-			r.Header.Set("Content-Range", value+"0")
+	"another range": func(r *http.Response, content []byte, first, last int64) {
+		if last+1 < int64(len(content)) {
+			r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first+1, last+1, len(content)))
+			replace(r, content[first+1:last+2])
 		}
-	}},
+	},
+	"a shorter range": func(r *http.Response, content []byte, first, last int64) {
+		r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last-1, len(content)))
+		replace(r, content[first:last])
+	},
+	"a range of another file": func(r *http.Response, content []byte, first, last int64) {
+		r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(content)+1))
+	},
 }
 
 // stretch makes an answer claim a longer body, or a shorter one.
@@ -99,12 +105,23 @@ func stretch(r *http.Response, by int64) {
 	}
 }
 
-// shift makes a request ask for a range that begins a byte later.
-func shift(h http.Header) {
-	var first, last int64
-	if _, err := fmt.Sscanf(h.Get("Range"), "bytes=%d-%d", &first, &last); err == nil {
-		h.Set("Range", fmt.Sprintf("bytes=%d-%d", first+1, last+1))
+// replace puts another body into an answer.
+func replace(r *http.Response, body []byte) {
+	r.Body.Close()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+}
+
+// requestedRange tells which bytes of a file a request is for. Requests for other
+// things than a body ask for none.
+func requestedRange(r *http.Response, size int64) (first, last int64, ok bool) {
+	value := r.Request.Header.Get("Range")
+	if value == "" {
+		return 0, size - 1, r.Request.Method == http.MethodGet && r.StatusCode == http.StatusOK && r.ContentLength == size
 	}
+	_, err := fmt.Sscanf(value, "bytes=%d-%d", &first, &last)
+	return first, last, err == nil && first >= 0 && last < size && r.StatusCode == http.StatusPartialContent
 }
 
 func (h Harness) lies(t *testing.T) {
@@ -116,7 +133,13 @@ func (h Harness) lies(t *testing.T) {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
 		entry := h.one(t, s, "lies/file")
-		proxy.Change(lie.ask, lie.answer)
+		told := 0
+		proxy.Change(func(r *http.Response) {
+			if first, last, ok := requestedRange(r, size); ok {
+				told++
+				lie(r, content, first, last)
+			}
+		})
 		for _, r := range [][2]int64{{0, size}, {1000, 50_000}, {size / 2, size / 2}} {
 			if entry.NoRanges && r[1] != size {
 				continue
@@ -134,6 +157,9 @@ func (h Harness) lies(t *testing.T) {
 			if source.Temporary(err) && !bytes.HasPrefix(want, got) {
 				t.Errorf("%s, range %v: wrong bytes before a temporary failure", name, r)
 			}
+		}
+		if told == 0 {
+			t.Errorf("%s: no request for the file was seen", name)
 		}
 	}
 }

@@ -23,7 +23,6 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	hook   func(w http.ResponseWriter, r *http.Request) bool
-	ask    func(r *http.Request)
 	answer func(r *http.Response)
 }
 
@@ -37,12 +36,12 @@ func NewProxy(t testing.TB, target string) *Proxy {
 			r.Out.Host = r.In.Host
 			// What the URL says, byte by byte: signatures cover this too.
 			r.Out.URL.Path, r.Out.URL.RawPath, r.Out.URL.RawQuery = r.In.URL.Path, r.In.URL.RawPath, r.In.URL.RawQuery
-			if ask, _ := p.changes(); ask != nil {
-				ask(r.Out)
-			}
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if _, answer := p.changes(); answer != nil {
+			p.mu.Lock()
+			answer := p.answer
+			p.mu.Unlock()
+			if answer != nil {
 				answer(r)
 			}
 			return nil
@@ -76,22 +75,15 @@ func (p *Proxy) Answer(hook func(w http.ResponseWriter, r *http.Request) bool) {
 	p.hook = hook
 }
 
-// Change sets what becomes of requests on their way to the server, and of its
-// answers; both may be nil.
-func (p *Proxy) Change(ask func(r *http.Request), answer func(r *http.Response)) {
+// Change sets what becomes of the server's answers; it may be nil.
+func (p *Proxy) Change(answer func(r *http.Response)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ask, p.answer = ask, answer
+	p.answer = answer
 }
 
 // Pass makes the proxy honest again.
 func (p *Proxy) Pass() {
 	p.Answer(nil)
-	p.Change(nil, nil)
-}
-
-func (p *Proxy) changes() (ask func(r *http.Request), answer func(r *http.Response)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ask, p.answer
+	p.Change(nil)
 }
