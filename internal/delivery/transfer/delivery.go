@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,9 +25,6 @@ import (
 // batch is how many files are listed before room is made for them and the first
 // byte is asked for. A tree of no more files is known as a whole by then.
 const batch = 1000
-
-// flushEvery is how often the journal is handed to the kernel.
-const flushEvery = 250 * time.Millisecond
 
 // delivery is one pass over a source: from the listing to the manifest.
 type delivery struct {
@@ -46,6 +42,9 @@ type delivery struct {
 	// planned bytes are to be written; allocated ones of them have their place.
 	planned   int64
 	allocated atomic.Int64
+	// moved is what the connections of a class did: bytes of the wide ones,
+	// files of the small ones.
+	moved [laneClasses]atomic.Int64
 
 	mu   sync.Mutex
 	made map[string]bool // directories
@@ -55,11 +54,11 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	return &delivery{
 		engine:  e,
 		request: &r,
-		source:  retry.New(retry.Watch(r.Source, e.options.Stall), e.policy),
+		source:  retry.New(e.options.Limits.Wrap(retry.Watch(r.Source, e.options.Stall)), e.policy),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
-		queue:   newQueue(e.options.RangeBytes),
+		queue:   newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections)),
 		made:    map[string]bool{},
 	}
 }
@@ -95,33 +94,17 @@ func (d *delivery) transfer(ctx context.Context) error {
 	defer stop()
 	group.Go(func() error { return d.list(ctx) })
 	for range d.engine.options.Connections {
-		group.Go(func() error { return d.work(ctx, true) })
+		group.Go(func() error { return d.work(ctx, wide) })
 	}
 	for range d.engine.options.SmallConnections {
-		group.Go(func() error { return d.work(ctx, false) })
+		group.Go(func() error { return d.work(ctx, small) })
 	}
-	flushed := make(chan error, 1)
 	quit := make(chan struct{})
-	go func() { flushed <- d.flush(quit) }()
+	paced := make(chan error, 1)
+	go func() { paced <- d.pace(quit) }()
 	err := group.Wait()
 	close(quit)
-	return cmp.Or(err, <-flushed)
-}
-
-// flush keeps the journal no older than flushEvery.
-func (d *delivery) flush(quit <-chan struct{}) error {
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			if err := d.writer.Flush(); err != nil {
-				return err
-			}
-		case <-quit:
-			return d.writer.Flush()
-		}
-	}
+	return cmp.Or(err, <-paced)
 }
 
 // list fills the queue.
@@ -207,6 +190,7 @@ func (d *delivery) place(f *file) (bool, error) {
 	}
 	f.left = f.entry.Size
 	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
+	f.check = newCheck(f.entry, d.kind, !f.ranges(), d.engine.options.MD5Bytes)
 	here, err := d.resume(f)
 	if err != nil {
 		return false, err

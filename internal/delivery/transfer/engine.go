@@ -11,6 +11,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/source/retry"
 )
 
@@ -18,18 +19,26 @@ import (
 type Options struct {
 	// Store that snapshots go to. Required.
 	Store *store.Store
-	// Connections is how many ranges and large files are read at the same time,
-	// over all deliveries; each has one buffer of BufferBytes. 0 means 8.
+	// Connections is how many ranges and large files are read at the same time
+	// at most, over all deliveries; each has one buffer of BufferBytes. A
+	// delivery begins with 4 and takes more as long as they bring more. 0 means 16.
 	Connections int
 	// BufferBytes of each connection; 0 means 1 MiB. It must be a power of two
 	// of at most 8 MiB.
 	BufferBytes int
 	// SmallConnections is how many more requests read files of at most 128 KiB
-	// at the same time; each has a buffer of that size. 0 means 24.
+	// at the same time at most; each has a buffer of that size. A delivery begins
+	// with 8. 0 means 32.
 	SmallConnections int
 	// RangeBytes is the longest range that one request asks for, a multiple of
 	// 8 MiB; 0 means 16 MiB.
 	RangeBytes int64
+	// MD5Bytes is the size up to which files are compared with an MD5 that the
+	// source promises; other checksums are always compared. 0 means 128 KiB, and
+	// less means none.
+	MD5Bytes int64
+	// Limits of the sources; nil for none but those that a source asks for.
+	Limits *limit.Group
 	// Stall is how long a request may go without a byte before it counts as
 	// failed; 0 means 30 s.
 	Stall time.Duration
@@ -40,26 +49,37 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Connections == 0 {
-		o.Connections = 8
+		o.Connections = 16
 	}
 	if o.BufferBytes == 0 {
 		o.BufferBytes = 1 << 20
 	}
 	if o.SmallConnections == 0 {
-		o.SmallConnections = 24
+		o.SmallConnections = 32
 	}
 	if o.RangeBytes == 0 {
 		o.RangeBytes = 16 << 20
 	}
+	if o.Limits == nil {
+		o.Limits = limit.NewGroup(limit.Options{})
+	}
+	if o.MD5Bytes == 0 {
+		o.MD5Bytes = smallBytes
+	}
 	return o
 }
+
+// What a delivery begins with.
+const (
+	startConnections      = 4
+	startSmallConnections = 8
+)
 
 // Engine delivers items into a store. It is safe for use by several goroutines.
 type Engine struct {
 	options Options
 	policy  retry.Policy
-	wide    *pool
-	small   *pool
+	buffers [laneClasses]*pool
 }
 
 // New returns an engine.
@@ -68,8 +88,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		options: o,
 		policy:  retry.Policy{Attempts: o.Attempts},
-		wide:    newPool(o.Connections, o.BufferBytes),
-		small:   newPool(o.SmallConnections, smallBytes),
+		buffers: [...]*pool{wide: newPool(o.Connections, o.BufferBytes), small: newPool(o.SmallConnections, smallBytes)},
 	}
 }
 
@@ -96,10 +115,10 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	if lease != nil {
 		return &Result{Lease: lease, Origin: OriginNode}, nil
 	}
-	e.wide.retain()
-	defer e.wide.release()
-	e.small.retain()
-	defer e.small.release()
+	for _, p := range e.buffers {
+		p.retain()
+		defer p.release()
+	}
 	manifest, err := e.download(ctx, r, w, report)
 	if err != nil {
 		// A failure to abandon comes again with the next call; err came first.

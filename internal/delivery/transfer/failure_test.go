@@ -238,7 +238,7 @@ func TestBuffersAreGivenBack(t *testing.T) {
 	b := newBench(t)
 	b.putTree("tree/", 30)
 	b.mustDeliver(t, b.key("tree/", "1"))
-	for _, p := range []*pool{b.engine.wide, b.engine.small} {
+	for _, p := range b.engine.buffers {
 		if len(p.slots) != 0 || len(p.free) != 0 || p.users != 0 {
 			t.Errorf("%d buffers are out, %d are kept, %d users", len(p.slots), len(p.free), p.users)
 		}

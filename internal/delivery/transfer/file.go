@@ -4,12 +4,12 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +37,8 @@ type file struct {
 	// the file is in the queue.
 	have []bool
 	sums []digest.Sum
+	// check is written to under the lock of the span that has the block.
+	check check
 
 	mu       sync.Mutex
 	out      *os.File
@@ -55,11 +57,6 @@ func (f *file) identity() string {
 		return ""
 	}
 	return string(f.entry.Identity)
-}
-
-// needsSHA256 tells whether anybody promised or wants the file's SHA-256.
-func (d *delivery) needsSHA256(f *file) bool {
-	return d.kind == digest.SHA256 || strings.HasPrefix(f.entry.Checksum, "sha256:")
 }
 
 // create opens a file for writing in the staging directory.
@@ -134,7 +131,7 @@ func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
 		}
 	}
 	f.out = out
-	if d.needsSHA256(f) {
+	if f.check.follows() {
 		f.follower = newFollower(f)
 		d.group.Go(func() error { return d.follow(ctx, f) })
 	}
@@ -163,17 +160,24 @@ func (f *file) wrote(n int64) bool {
 	return f.left == 0
 }
 
-// finish closes a complete file, checks it against what the source promised,
-// and records it. sum is its SHA-256, "" where nobody needs it.
-func (d *delivery) finish(f *file, out *os.File, sum string) error {
-	defer out.Close()
-	if promised := f.entry.Checksum; strings.HasPrefix(promised, "sha256:") && sum != promised {
-		out.Close()
-		if err := d.writer.Drop(f.path); err != nil {
+// complete checks a large file, all of which is on the disk, against what the
+// source promised, and finishes it.
+func (d *delivery) complete(ctx context.Context, f *file, buffer []byte) error {
+	if err := f.check.readBack(ctx, f.out, f.entry.Size, buffer); err != nil {
+		if context.Cause(ctx) != nil {
 			return err
 		}
-		return &DigestMismatchError{Path: f.entry.Path, Want: promised, Got: sum}
+		return d.writeError("reading back", err, f)
 	}
+	if err := f.check.compare(f.entry.Path, f.entry.Size); err != nil {
+		f.out.Close()
+		return cmp.Or(d.writer.Drop(f.path), err)
+	}
+	return d.finish(f, f.out)
+}
+
+// finish closes a file that is complete and right, and records it.
+func (d *delivery) finish(f *file, out *os.File) error {
 	if err := out.Chmod(f.mode); err != nil {
 		return d.writeError("setting the mode of", err, f)
 	}
@@ -181,7 +185,7 @@ func (d *delivery) finish(f *file, out *os.File, sum string) error {
 	if err != nil {
 		return d.writeError("looking at", err, f)
 	}
-	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: sum,
+	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
 		Identity: f.identity(), Modified: info.ModTime().UnixNano()}
 	if d.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)

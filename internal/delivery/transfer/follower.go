@@ -5,13 +5,12 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
 	"sync"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
 
-// follower computes the SHA-256 of a file whose ranges arrive in any order: it
+// follower computes the SHA-256 (or MD5) of a file whose ranges arrive in any order: it
 // reads back, out of the page cache, what is on the disk without a gap. So the
 // ranges need not wait for each other, and nothing is held in memory.
 type follower struct {
@@ -61,13 +60,13 @@ func (w *follower) wait() (int, bool) {
 func (d *delivery) follow(ctx context.Context, f *file) error {
 	stop := context.AfterFunc(ctx, f.follower.end)
 	defer stop()
-	h := sha256.New()
-	buffer, err := d.engine.small.get(ctx)
+	h := digest.NewHash(f.check.ordered)
+	buffer, err := d.engine.buffers[small].get(ctx)
 	if err != nil {
 		f.out.Close()
 		return err
 	}
-	defer d.engine.small.put(buffer)
+	defer d.engine.buffers[small].put(buffer)
 	for range f.follower.have {
 		block, ok := f.follower.wait()
 		if !ok {
@@ -85,5 +84,6 @@ func (d *delivery) follow(ctx context.Context, f *file) error {
 			offset += int64(n)
 		}
 	}
-	return d.finish(f, f.out, digest.Text(h))
+	f.check.sum = digest.HashText(f.check.ordered, h)
+	return d.complete(ctx, f, buffer)
 }

@@ -5,33 +5,54 @@ package transfer
 
 import (
 	"sync"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
 
-// task is a range of a file that one request reads.
-type task struct {
-	file   *file
-	offset int64
-	length int64
-	moved  int64 // bytes that are on the disk
+// laneClass is one of the two classes of connections of a delivery: wide ones
+// move ranges, and small ones files that fit into one small buffer.
+type laneClass int
+
+const (
+	wide laneClass = iota
+	small
+	laneClasses
+)
+
+// lane is how many connections of a class there are.
+type lane struct {
+	width   int  // how many may be busy
+	active  int  // how many are
+	starved bool // somebody found nothing to do since the last look
 }
 
-// queue hands out tasks in the order of the listing. It holds files, which the
+// queue hands out spans in the order of the listing. It holds files, which the
 // manifest needs anyway, and cuts their ranges when they are asked for.
 type queue struct {
 	rangeBytes int64
 
-	mu     sync.Mutex
-	change sync.Cond
-	small  []*file
-	large  []*file
-	block  int // of large[0]
-	closed bool
+	mu      sync.Mutex
+	change  sync.Cond
+	small   []*file
+	large   []*file
+	block   int // of large[0]
+	closed  bool
+	dropped bool
+
+	lanes   [laneClasses]lane
+	usual   [laneClasses]usual // of spans
+	running map[*span]struct{}
+
+	lagging     *span // to be asked for again by whoever is idle
+	hedge       *span // the one that was
+	hedgedBytes int64
 }
 
-func newQueue(rangeBytes int64) *queue {
-	q := &queue{rangeBytes: rangeBytes}
+// newQueue returns an empty queue; the widths are for a start.
+func newQueue(rangeBytes int64, wideWidth, smallWidth int) *queue {
+	q := &queue{rangeBytes: rangeBytes, running: map[*span]struct{}{}}
+	q.lanes[wide].width, q.lanes[small].width = wideWidth, smallWidth
 	q.change.L = &q.mu
 	return q
 }
@@ -54,42 +75,70 @@ func (q *queue) close(drop bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	if drop {
-		q.small, q.large = nil, nil
-	}
+	q.dropped = q.dropped || drop
 	q.change.Broadcast()
 }
 
-// next waits for a task. A small worker gets small files only; a wide one gets
-// them when there is nothing larger.
-func (q *queue) next(wide bool) (task, bool) {
+// next waits for a span to read. A small worker gets small files only; a wide
+// one gets them when there is nothing larger. With nothing left to begin, a
+// worker may get what lags behind on another connection.
+func (q *queue) next(class laneClass) (*span, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	l := &q.lanes[class]
 	for {
-		if wide {
-			if t, ok := q.nextRange(); ok {
-				return t, true
+		if q.dropped {
+			return nil, false
+		}
+		if l.active < l.width {
+			if s := q.take(class); s != nil {
+				s.holders++
+				l.active++
+				return s, true
 			}
+			l.starved = true
 		}
-		if len(q.small) > 0 {
-			f := q.small[0]
-			q.small[0], q.small = nil, q.small[1:]
-			return task{file: f, length: f.entry.Size}, true
-		}
-		if q.closed && (!wide || len(q.large) == 0) {
-			return task{}, false
+		if q.finished() {
+			return nil, false
 		}
 		q.change.Wait()
 	}
 }
 
+// finished tells that nothing is left to do, nor to help with.
+func (q *queue) finished() bool {
+	return q.closed && len(q.small) == 0 && len(q.large) == 0 && len(q.running) == 0
+}
+
+func (q *queue) take(class laneClass) *span {
+	var s *span
+	if class == wide {
+		s = q.nextRange()
+	}
+	if s == nil && len(q.small) > 0 {
+		f := q.small[0]
+		q.small[0], q.small = nil, q.small[1:]
+		s = &span{file: f, length: f.entry.Size}
+	}
+	if s != nil {
+		s.began = time.Now()
+		q.running[s] = struct{}{}
+		return s
+	}
+	if s = q.lagging; s != nil && (class == wide || s.class() == small) {
+		q.lagging, q.hedge, s.hedged = nil, s, true
+		return s
+	}
+	return nil
+}
+
 // nextRange cuts the next run of missing blocks off the first large file.
-func (q *queue) nextRange() (task, bool) {
+func (q *queue) nextRange() *span {
 	for len(q.large) > 0 {
 		f := q.large[0]
 		if !f.ranges() {
 			q.pop()
-			return task{file: f, length: f.entry.Size}, true
+			return &span{file: f, length: f.entry.Size}
 		}
 		count := digest.BlockCount(f.entry.Size)
 		for q.block < count && f.have[q.block] {
@@ -105,12 +154,86 @@ func (q *queue) nextRange() (task, bool) {
 			q.pop()
 		}
 		if length > 0 {
-			return task{file: f, offset: offset, length: length}, true
+			return &span{file: f, offset: offset, length: length}
 		}
 	}
-	return task{}, false
+	return nil
 }
 
 func (q *queue) pop() {
 	q.large[0], q.large, q.block = nil, q.large[1:], 0
+}
+
+// done gives a span back.
+func (q *queue) done(class laneClass, s *span) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lanes[class].active--
+	if s.holders--; s.holders > 0 {
+		return
+	}
+	delete(q.running, s)
+	if q.lagging == s {
+		q.lagging = nil
+	}
+	if q.hedge == s {
+		q.hedge = nil
+	} else {
+		q.usual[s.class()].add(time.Since(s.began))
+	}
+	if q.finished() {
+		q.change.Broadcast()
+	}
+}
+
+// saturated tells whether all connections of a lane were busy since the last
+// call, as far as the queue could give them something.
+func (q *queue) saturated(class laneClass) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.lanes[class]
+	starved := l.starved
+	l.starved = false
+	return !starved && l.active == l.width
+}
+
+// widen sets how many connections of a lane may be busy.
+func (q *queue) widen(class laneClass, width int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.lanes[class]
+	if width > l.width {
+		defer q.change.Broadcast()
+	}
+	l.width = width
+}
+
+// hurry offers the span that lags most to whoever is idle, if there is one that
+// may be asked for again. total is how large the delivery is.
+func (q *queue) hurry(now time.Time, total int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lagging != nil || q.hedge != nil || !q.closed || len(q.small) > 0 || len(q.large) > 0 {
+		return
+	}
+	budget := hedgeBudget(total, q.rangeBytes) - q.hedgedBytes
+	medians := [...]time.Duration{wide: q.usual[wide].median(), small: q.usual[small].median()}
+	var (
+		worst  *span
+		oldest time.Duration
+		again  int64
+	)
+	for s := range q.running {
+		moved := s.at()
+		left, age := s.length-moved, now.Sub(s.began)
+		if s.hedged || !s.file.ranges() || left > budget || age <= oldest || !lags(age, medians[s.class()], moved, left) {
+			continue
+		}
+		worst, oldest, again = s, age, left
+	}
+	if worst != nil {
+		q.lagging = worst
+		q.hedgedBytes += again
+		q.change.Broadcast()
+	}
 }

@@ -5,9 +5,7 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -15,86 +13,81 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// work does tasks until there are none.
-func (d *delivery) work(ctx context.Context, wide bool) error {
-	buffers := d.engine.small
-	if wide {
-		buffers = d.engine.wide
-	}
+// work reads spans until there are none.
+func (d *delivery) work(ctx context.Context, class laneClass) error {
+	buffers := d.engine.buffers[class]
 	for {
-		t, ok := d.queue.next(wide)
+		s, ok := d.queue.next(class)
 		if !ok {
 			return nil
 		}
 		buffer, err := buffers.get(ctx)
-		if err != nil {
-			return err
+		if err == nil {
+			err = d.read(ctx, s, buffer)
+			buffers.put(buffer)
 		}
-		err = d.do(ctx, t, buffer)
-		buffers.put(buffer)
+		d.queue.done(class, s)
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// do does one task. Where the source cannot go on in the middle of a file, it
-// is read again from its start.
-func (d *delivery) do(ctx context.Context, t task, buffer []byte) error {
-	for failures := 1; ; failures++ {
-		var err error
-		if t.file.entry.Size <= smallBytes {
-			err = d.fetchSmall(ctx, t.file, buffer)
-		} else {
-			err = d.fetchRange(ctx, &t, buffer)
-		}
-		if err == nil || t.file.ranges() || !d.engine.policy.Again(ctx, failures, err) {
-			return err
-		}
-		d.report.done.Add(-t.moved)
-		t.moved = 0
+// read brings a span to the disk, or helps to.
+func (d *delivery) read(ctx context.Context, s *span, buffer []byte) error {
+	if s.class() == small {
+		return d.readSmall(ctx, s, buffer[:s.length])
 	}
-}
-
-// fetchSmall reads a file into the buffer and writes it with one call.
-func (d *delivery) fetchSmall(ctx context.Context, f *file, buffer []byte) error {
-	content := buffer[:f.entry.Size]
-	if len(content) > 0 {
-		body, err := d.source.Open(ctx, f.entry, 0, f.entry.Size)
-		if err != nil {
-			return err
-		}
-		err = readAll(body, content)
-		body.Close()
-		if err != nil {
-			return err
-		}
-	}
-	d.report.received.Add(f.entry.Size)
-	out, err := d.create(f)
+	out, err := d.begin(ctx, s.file)
 	if err != nil {
 		return err
 	}
-	if _, err := out.Write(content); err != nil {
-		out.Close()
-		return d.writeError("writing", err, f)
+	inner := s.enter(ctx)
+	last, err := d.again(inner, s, func() (bool, error) { return d.readRange(inner, s, out, buffer) })
+	if err := s.leave(last, err); err != nil || !last {
+		return err
 	}
-	d.report.done.Add(f.entry.Size)
-	if len(content) > 0 {
-		var block digest.Block
-		block.Write(content)
-		f.sums = []digest.Sum{block.Next()}
+	if s.file.wrote(s.length) && s.file.follower == nil {
+		return d.complete(ctx, s.file, buffer)
 	}
-	sum := ""
-	if d.needsSHA256(f) {
-		sum = fmt.Sprintf("sha256:%x", sha256.Sum256(content))
-	}
-	return d.finish(f, out, sum)
+	return nil
 }
 
-// readAll fills content with the whole of a body, whose end it sees.
-func readAll(body io.Reader, content []byte) error {
-	if _, err := io.ReadFull(body, content); err != nil {
+// again reads a file once more from its start where the source cannot go on in
+// the middle of it.
+func (d *delivery) again(ctx context.Context, s *span, read func() (bool, error)) (bool, error) {
+	for failures := 1; ; failures++ {
+		last, err := read()
+		if err == nil || s.file.ranges() || !d.engine.policy.Again(ctx, failures, err) {
+			return last, err
+		}
+		d.report.done.Add(-s.restart())
+	}
+}
+
+// readSmall reads a file into the buffer and writes it with one call.
+func (d *delivery) readSmall(ctx context.Context, s *span, content []byte) error {
+	if len(content) > 0 {
+		inner := s.enter(ctx)
+		_, err := d.again(inner, s, func() (bool, error) { return false, d.readAll(inner, s.file.entry, content) })
+		last := err == nil && s.claim()
+		if err := s.leave(last, err); err != nil || !last {
+			return err
+		}
+	}
+	return d.writeSmall(s.file, content)
+}
+
+// readAll fills content with the whole of a file, whose end it sees.
+func (d *delivery) readAll(ctx context.Context, e source.Entry, content []byte) error {
+	body, err := d.source.Open(ctx, e, 0, e.Size)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	n, err := io.ReadFull(body, content)
+	d.report.received.Add(int64(n))
+	if err != nil {
 		return err
 	}
 	return atEnd(body)
@@ -112,61 +105,96 @@ func atEnd(body io.Reader) error {
 	return err
 }
 
-// fetchRange reads a range of a large file block by block.
-func (d *delivery) fetchRange(ctx context.Context, t *task, buffer []byte) error {
-	f := t.file
-	out, err := d.begin(ctx, f)
+// writeSmall writes a file of which everything is there. What is not what the
+// source promised is not written at all.
+func (d *delivery) writeSmall(f *file, content []byte) error {
+	f.check.whole(content)
+	if err := f.check.compare(f.entry.Path, f.entry.Size); err != nil {
+		return err
+	}
+	out, err := d.create(f)
 	if err != nil {
 		return err
 	}
-	body, err := d.source.Open(ctx, f.entry, t.offset, t.length)
-	if err != nil {
-		return err
+	defer out.Close()
+	if _, err := out.Write(content); err != nil {
+		return d.writeError("writing", err, f)
 	}
-	defer body.Close()
-	for offset, end := t.offset, t.offset+t.length; offset < end; {
-		n := min(digest.BlockSize, end-offset)
-		sum, err := d.fetchBlock(t, out, body, offset, n, buffer)
-		if err != nil {
-			return err
-		}
-		if err := d.landed(f, int(offset/digest.BlockSize), sum); err != nil {
-			return err
-		}
-		offset += n
+	d.report.done.Add(f.entry.Size)
+	d.moved[small].Add(1)
+	if len(content) > 0 {
+		f.sums = []digest.Sum{digest.BlockSum(content)}
 	}
-	if err := atEnd(body); err != nil {
-		return err
-	}
-	if f.wrote(t.length) && f.follower == nil {
-		return d.finish(f, out, "")
-	}
-	return nil
+	return d.finish(f, out)
 }
 
-// fetchBlock moves one block from the body to the disk, hashing it in between.
-func (d *delivery) fetchBlock(t *task, out *os.File, body io.Reader, offset, length int64, buffer []byte) (digest.Sum, error) {
-	var block digest.Block
-	for end := offset + length; offset < end; {
-		n, err := io.ReadFull(body, buffer[:min(int64(len(buffer)), end-offset)])
-		if err != nil {
-			return digest.Sum{}, err
-		}
-		d.report.received.Add(int64(n))
-		block.Write(buffer[:n])
-		if _, err := out.WriteAt(buffer[:n], offset); err != nil {
-			return digest.Sum{}, d.writeError("writing", err, t.file)
-		}
-		t.moved += int64(n)
-		d.report.done.Add(int64(n))
-		offset += int64(n)
+// readRange reads what is left of a span. It tells whether it was this reader
+// that brought it to its end.
+func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer []byte) (last bool, err error) {
+	at := s.at()
+	if at == s.length {
+		return false, nil // the other reader was first
 	}
-	return block.Next(), nil
+	body, err := d.source.Open(ctx, s.file.entry, s.offset+at, s.length-at)
+	if err != nil {
+		return false, err
+	}
+	defer body.Close()
+	for at < s.length && !last {
+		n := min(int64(len(buffer)), s.length-at, digest.BlockSize-(s.offset+at)%digest.BlockSize)
+		read, err := io.ReadFull(body, buffer[:n])
+		d.report.received.Add(int64(read))
+		d.moved[wide].Add(int64(read))
+		if err != nil {
+			return false, err
+		}
+		if last, err = d.put(s, out, buffer[:n], at); err != nil {
+			return false, err
+		}
+		at += n
+	}
+	if !last {
+		return false, nil // the other reader was first
+	}
+	return true, atEnd(body)
+}
+
+// put takes what of p, which a reader found at a position of the span, is not
+// on the disk yet, and tells whether that was the last of it. p does not cross
+// the bounds of a block.
+func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at+int64(len(p)) <= s.position {
+		return false, nil
+	}
+	p = p[s.position-at:]
+	offset := s.offset + s.position
+	if _, err := out.WriteAt(p, offset); err != nil {
+		return false, d.writeError("writing", err, s.file)
+	}
+	if s.block == nil {
+		s.block = &blockSums{}
+	}
+	s.block.xxh3.Write(p)
+	s.block.crc = s.file.check.add(s.block.crc, p)
+	end := offset + int64(len(p))
+	if end%digest.BlockSize == 0 || end == s.file.entry.Size {
+		if err := d.landed(s.file, int(offset/digest.BlockSize), s.block); err != nil {
+			return false, err
+		}
+		s.block.crc = 0
+	}
+	d.report.done.Add(int64(len(p)))
+	s.position += int64(len(p))
+	return s.position == s.length, nil
 }
 
 // landed records a block that is on the disk.
-func (d *delivery) landed(f *file, index int, sum digest.Sum) error {
+func (d *delivery) landed(f *file, index int, sums *blockSums) error {
+	sum := sums.xxh3.Next()
 	f.sums[index] = sum
+	f.check.block(index, sums.crc)
 	if f.ranges() {
 		if err := d.writer.Block(f.path, index, sum); err != nil {
 			return err

@@ -1,0 +1,115 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+// How a climber judges. A look is one call of observe.
+const (
+	// settleLooks are not counted after a step: new connections are slow at first.
+	settleLooks = 1
+	// windowLooks are averaged, because single ones jump about.
+	windowLooks = 2
+	// keepGain is by how much the sum must grow for more connections to stay;
+	// a step is half as many again, so a fifth of what could be gained at best.
+	keepGain = 1.10
+	// keepLoss is how much of the sum may be lost with fewer connections.
+	keepLoss = 0.97
+	// firstRest and longestRest are the looks between two tries that changed
+	// nothing; the rest doubles in between.
+	firstRest, longestRest = 8, 128
+)
+
+// climber finds out how many connections a source is worth, by trying: more of
+// them as long as the sum grows, and fewer where they turn out to bring nothing.
+// It only computes; the queue does what it says.
+type climber struct {
+	least, most int
+
+	width  int
+	before int     // the width that is left for a try, 0 without one
+	base   float64 // the rate at that width
+	sum    float64
+	looks  int
+	settle int
+	rest   int // looks until the next try
+	pause  int // the rest after the next try that changes nothing
+	down   bool
+}
+
+// newClimber begins with start connections, which are the fewest too; it never
+// goes beyond most.
+func newClimber(start, most int) *climber {
+	start = min(start, most)
+	return &climber{least: start, most: most, width: start, settle: settleLooks, pause: firstRest}
+}
+
+// observe takes the rate since the last call, through connections that were all
+// busy, in any unit. It returns how many there are to be from now on.
+func (c *climber) observe(rate float64) int {
+	if c.settle > 0 {
+		c.settle--
+		return c.width
+	}
+	c.sum += rate
+	if c.looks++; c.looks < windowLooks {
+		return c.width
+	}
+	mean := c.sum / windowLooks
+	c.sum, c.looks = 0, 0
+	switch {
+	case c.before != 0:
+		c.judge(mean)
+	case c.rest > 0:
+		c.rest -= windowLooks
+	default:
+		c.try(mean)
+	}
+	return c.width
+}
+
+// forget drops what was measured since the last step; connections were idle.
+func (c *climber) forget() {
+	c.sum, c.looks = 0, 0
+	c.settle = max(c.settle, settleLooks)
+}
+
+// judge ends a try. One that helped is followed by the next at once.
+func (c *climber) judge(mean float64) {
+	more := c.width > c.before
+	keep := more && mean >= c.base*keepGain || !more && mean >= c.base*keepLoss
+	if keep {
+		c.before, c.pause = 0, firstRest
+		if c.step(more) != c.width {
+			c.begin(mean, c.step(more))
+			return
+		}
+	} else {
+		c.width, c.before, c.settle = c.before, 0, settleLooks
+	}
+	c.down = more // the other way next time
+	c.rest, c.pause = c.pause, min(2*c.pause, longestRest)
+}
+
+// try begins one, in the direction whose turn it is if there is way to go.
+func (c *climber) try(mean float64) {
+	next := c.step(!c.down)
+	if next == c.width {
+		c.down = !c.down
+		next = c.step(!c.down)
+	}
+	if next != c.width {
+		c.begin(mean, next)
+	}
+}
+
+func (c *climber) begin(mean float64, width int) {
+	c.before, c.base, c.width, c.settle = c.width, mean, width, settleLooks
+}
+
+// step is the next width in a direction.
+func (c *climber) step(more bool) int {
+	if more {
+		return min(c.width+max(c.width/2, 1), c.most)
+	}
+	return max(c.width-max(c.width/3, 1), c.least)
+}

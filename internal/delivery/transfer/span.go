@@ -1,0 +1,107 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+)
+
+// span is a part of a file that one request reads: a range, or all of it. When
+// the request lags behind the others, the rest is asked for a second time, on
+// another connection. Then two readers supply the same bytes of the same object,
+// and the span takes each byte from the one that has it first: it is written
+// once, in order, and hashed once.
+type span struct {
+	file   *file
+	offset int64
+	length int64
+
+	// Guarded by the queue's lock: who reads, since when, and whether a second
+	// reader was let in.
+	holders int
+	began   time.Time
+	hedged  bool
+
+	mu       sync.Mutex
+	ctx      context.Context
+	cancel   context.CancelFunc
+	readers  int
+	position int64 // bytes from offset on that are on the disk, or claimed
+	block    *blockSums
+}
+
+// blockSums hash the block that a span is at.
+type blockSums struct {
+	xxh3 digest.Block
+	crc  uint64
+}
+
+// class is small where the span is read into one buffer and written at once.
+func (s *span) class() laneClass {
+	if s.file.entry.Size <= smallBytes {
+		return small
+	}
+	return wide
+}
+
+// enter lets a reader in. Its context ends as soon as the span needs it no more.
+func (s *span) enter(ctx context.Context) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancel(ctx)
+	}
+	s.readers++
+	return s.ctx
+}
+
+// leave ends a reader that failed with err, and returns what of it counts. last
+// tells that the reader brought the span to its end; the other one is cancelled
+// then, and fails because of it. While the other one still reads, a failure is
+// of no consequence.
+func (s *span) leave(last bool, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers--
+	complete := s.position == s.length
+	if complete || s.readers == 0 {
+		s.cancel()
+	}
+	if last || (!complete && s.readers == 0) {
+		return err
+	}
+	return nil
+}
+
+// claim takes all of a span that is read as a whole, true for the first.
+func (s *span) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.position == s.length && s.length > 0 {
+		return false
+	}
+	s.position = s.length
+	return true
+}
+
+// restart forgets what was read, and returns how much that was.
+func (s *span) restart() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved := s.position
+	s.position, s.block = 0, nil
+	s.file.check.restart()
+	return moved
+}
+
+// at is how far the span is, in bytes from its offset on.
+func (s *span) at() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.position
+}
