@@ -6,6 +6,8 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -16,33 +18,60 @@ import (
 
 // class gives an error of the client its class.
 func (s *Source) class(ctx context.Context, op string, err error) error {
-	response, ok := errors.AsType[minio.ErrorResponse](err)
-	if !ok || context.Cause(ctx) != nil {
-		return source.Wrap(ctx, op, err)
+	answer, ok := errors.AsType[minio.ErrorResponse](err)
+	if ok && context.Cause(ctx) == nil {
+		return &source.Error{Op: op, Class: codeClass(answer), Err: errors.New(s.advice(answer))}
 	}
-	return &source.Error{Op: op, Class: codeClass(response), Err: errors.New(advice(response, s.bucket))}
+	if _, unknown := errors.AsType[*net.DNSError](err); unknown && !s.pathStyle {
+		err = fmt.Errorf("%w; set pathStyle to true if the service has no host name for each bucket", err)
+	}
+	return source.Wrap(ctx, op, err)
 }
 
 func codeClass(r minio.ErrorResponse) error {
+	switch {
+	case expired(r.Code):
+		return source.ErrDenied
+	case throttled(r.Code):
+		return source.ErrThrottled
+	}
 	switch r.Code {
 	case minio.NoSuchKey, minio.NoSuchBucket, minio.NoSuchVersion:
 		return source.ErrNotFound
-	case minio.AccessDenied, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidTokenId",
-		"InvalidToken", "AccountProblem", "AllAccessDisabled", "AllAccessDisabledException":
+	case minio.AccessDenied, "SignatureDoesNotMatch", "AccountProblem", "AllAccessDisabled", "AllAccessDisabledException":
 		return source.ErrDenied
-	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled",
-		"TooManyRequests":
-		return source.ErrThrottled
 	case minio.PreconditionFailed, "InvalidRange":
 		return source.ErrChanged
-	case "RequestTimeTooSkewed", minio.InvalidBucketName, "PermanentRedirect", "AuthorizationHeaderMalformed":
+	case "RequestTimeTooSkewed", minio.InvalidBucketName, "PermanentRedirect", minio.AuthorizationHeaderMalformed, minio.InvalidRegion,
+		"InvalidObjectState":
 		return source.ErrMisconfigured
 	}
 	return source.StatusClass(r.StatusCode)
 }
 
+// throttled tells the codes by which services ask to slow down, whatever their
+// status.
+func throttled(code string) bool {
+	switch code {
+	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled", "TooManyRequests":
+		return true
+	}
+	return false
+}
+
+// expired tells the codes of credentials that the service does not know, or
+// does not know any more: newer ones may do.
+func expired(code string) bool {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidAccessKeyId", "InvalidToken",
+		"InvalidTokenId":
+		return true
+	}
+	return false
+}
+
 // advice is the service's message and what to do about it.
-func advice(r minio.ErrorResponse, bucket string) string {
+func (s *Source) advice(r minio.ErrorResponse) string {
 	text := r.Message
 	if text == "" {
 		text = http.StatusText(r.StatusCode)
@@ -50,15 +79,35 @@ func advice(r minio.ErrorResponse, bucket string) string {
 	if r.Code != "" {
 		text = r.Code + ": " + text
 	}
+	class := codeClass(r)
 	switch {
 	case r.Code == minio.NoSuchBucket:
-		return text + "; check the bucket " + bucket
-	case errors.Is(codeClass(r), source.ErrDenied):
-		return text + "; check the keys in the Secret, and that they may list and read the bucket " + bucket
+		return text + "; check the bucket " + s.bucket
 	case r.Code == "RequestTimeTooSkewed":
 		return text + "; correct the clock of the node or of the service"
+	case r.Code == "InvalidObjectState":
+		return text + "; the object is archived: restore it first"
+	case errors.Is(class, source.ErrMisconfigured) && elsewhere(r) && r.Region != "":
+		return text + "; the bucket is in the region " + r.Region + ": set region to it, or leave it out"
+	case errors.Is(class, source.ErrDenied):
+		return text + "; " + s.denied
 	}
 	return text
+}
+
+// deniedAdvice is what to do when the service refuses a source's credentials.
+func deniedAdvice(c Config) string {
+	const rights = ", and that they may list the bucket (s3:ListBucket) and read its objects (s3:GetObject): "
+	switch {
+	case c.Credentials != nil:
+		return "check the keys in " + c.Credentials.Name + rights + c.Bucket
+	case c.Keys != nil:
+		return "check the keys" + rights + c.Bucket
+	case c.WebIdentity != nil, c.Instance != nil:
+		return "check the policies of the role: they must let it list the bucket (s3:ListBucket) and read its objects (s3:GetObject): " + c.Bucket
+	default:
+		return "requests are anonymous: give credentials, or make the bucket public: " + c.Bucket
+	}
 }
 
 func isNotFound(err error) bool { return errors.Is(err, source.ErrNotFound) }

@@ -58,7 +58,7 @@ func TestContractOnMinIO(t *testing.T) {
 
 func put(t *testing.T, s *Source, key string, content []byte) {
 	t.Helper()
-	_, err := s.client.Client.PutObject(t.Context(), bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+	_, err := s.signing.Load().client.Client.PutObject(t.Context(), bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
 	if err != nil {
 		t.Fatalf("putting %s: %v", key, err)
 	}
@@ -94,7 +94,7 @@ func TestFailuresOfMinIOHaveTheirClass(t *testing.T) {
 		"unknown access key":  {with(func(c *Config) { c.Keys = &Keys{AccessKey: "nobody", SecretKey: "nothing"} }), "there", source.ErrDenied},
 		"wrong secret key":    {with(func(c *Config) { c.Keys = keys("wrong") }), "there", source.ErrDenied},
 		"anonymous":           {with(func(c *Config) { c.Keys = nil }), "there", source.ErrDenied},
-		"missing credentials": {with(func(c *Config) { c.Credentials = &source.Mount{Dir: empty, Name: `Secret "s3"`} }), "there", source.ErrCredentials},
+		"missing credentials": {with(func(c *Config) { c.Keys, c.Credentials = nil, &source.Mount{Dir: empty, Name: `Secret "s3"`} }), "there", source.ErrCredentials},
 		"nobody there":        {with(func(c *Config) { c.Endpoint = "http://127.0.0.1:1" }), "there", source.ErrUnreachable},
 		"unknown host":        {with(func(c *Config) { c.Endpoint = "http://kuda.invalid" }), "there", source.ErrUnreachable},
 		"plain as TLS":        {with(func(c *Config) { c.Endpoint = "https://" + server.Addr }), "there", source.ErrMisconfigured},

@@ -4,67 +4,138 @@
 package s3
 
 import (
-	"context"
+	"cmp"
 	"fmt"
-	"io"
-	"iter"
 	nethttp "net/http"
 	"net/url"
-	"strconv"
-	"strings"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
+
+// defaultRegion is what requests are signed for where nothing names a region.
+const defaultRegion = "us-east-1"
 
 // Source is one bucket.
 type Source struct {
 	identity  string
 	bucket    string
-	client    minio.Core
+	endpoint  url.URL
+	pathStyle bool
+	// follow tells that no region was given: the one that the service names is used.
+	follow      bool
+	credentials *credentials.Credentials
+	// renewable tells that credentials can be asked for anew.
+	renewable bool
+	// denied is what to do when they are refused.
+	denied    string
 	transport *nethttp.Transport
+	signing   atomic.Pointer[signing]
+}
+
+// signing is a client that signs for one region.
+type signing struct {
+	region string
+	client minio.Core
 }
 
 // New returns the source that c describes. It reads the certificates and does
 // not connect yet.
 func New(c Config) (*Source, error) {
-	misconfigured := func(format string, args ...any) error {
-		return &source.Error{Op: "opening an S3 source", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
-	}
-	endpoint, err := url.Parse(c.Endpoint)
-	if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
-		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
-	}
-	if c.Bucket == "" {
-		return nil, misconfigured("no bucket is given")
+	endpoint, err := c.check()
+	if err != nil {
+		return nil, err
 	}
 	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
+	region := cmp.Or(c.Region, s3utils.GetRegionFromURL(*endpoint), defaultRegion)
+	s := &Source{
+		identity:    "s3://" + endpoint.Host + "/" + c.Bucket,
+		bucket:      c.Bucket,
+		endpoint:    *endpoint,
+		pathStyle:   c.PathStyle,
+		follow:      c.Region == "",
+		credentials: newCredentials(c, *endpoint, region, transport),
+		renewable:   c.WebIdentity != nil || c.Instance != nil,
+		denied:      deniedAdvice(c),
+		transport:   transport,
+	}
+	client, err := s.client(region)
+	if err != nil {
+		return nil, misconfigured("%w", err)
+	}
+	s.signing.Store(&signing{region: region, client: minio.Core{Client: client}})
+	return s, nil
+}
+
+func misconfigured(format string, args ...any) error {
+	return &source.Error{Op: "opening an S3 source", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
+}
+
+// check returns the parsed endpoint of valid settings.
+func (c Config) check() (*url.URL, error) {
+	endpoint, err := url.Parse(c.Endpoint)
+	if err != nil || !isServer(endpoint) {
+		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
+	}
+	if c.Bucket == "" {
+		return nil, misconfigured("no bucket is given")
+	}
+	ways := 0
+	for _, given := range []bool{c.Credentials != nil, c.Keys != nil, c.WebIdentity != nil, c.Instance != nil} {
+		if given {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return nil, misconfigured("give only one of a Secret, keys, a web identity and instance credentials")
+	}
+	if c.WebIdentity != nil {
+		if c.WebIdentity.TokenFile == "" {
+			return nil, misconfigured("a web identity needs a file with its token")
+		}
+		if sts := c.WebIdentity.STSEndpoint; sts != "" {
+			if u, err := url.Parse(sts); err != nil || !isServer(u) {
+				return nil, misconfigured("stsEndpoint %q is not a URL such as https://host:port", sts)
+			}
+		}
+	}
+	if c.Instance != nil && c.Instance.Endpoint != "" {
+		if u, err := url.Parse(c.Instance.Endpoint); err != nil || !isServer(u) {
+			return nil, misconfigured("the endpoint of the instance's credentials %q is not a URL such as http://host", c.Instance.Endpoint)
+		}
+	}
+	return endpoint, nil
+}
+
+func isServer(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
+
+// client returns a client that signs for a region; for "" it asks the service
+// for the bucket's.
+func (s *Source) client(region string) (*minio.Client, error) {
 	lookup := minio.BucketLookupDNS
-	if c.PathStyle {
+	if s.pathStyle {
 		lookup = minio.BucketLookupPath
 	}
-	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:        newCredentials(c),
-		Secure:       endpoint.Scheme == "https",
-		Transport:    &retryAfter{transport},
-		Region:       c.Region,
+	client, err := minio.New(s.endpoint.Host, &minio.Options{
+		Creds:        s.credentials,
+		Secure:       s.endpoint.Scheme == "https",
+		Transport:    &retryAfter{s.transport},
+		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1,
 	})
 	if err != nil {
-		return nil, misconfigured("%w", err)
+		return nil, err
 	}
 	client.SetAppInfo("kuda", "v1alpha1")
-	return &Source{
-		identity:  "s3://" + endpoint.Host + "/" + c.Bucket,
-		bucket:    c.Bucket,
-		client:    minio.Core{Client: client},
-		transport: transport,
-	}, nil
+	return client, nil
 }
 
 // Identity is "s3://host:port/bucket".
@@ -73,123 +144,5 @@ func (s *Source) Identity() string { return s.identity }
 // Close frees idle connections.
 func (s *Source) Close() error {
 	s.transport.CloseIdleConnections()
-	return nil
-}
-
-// List yields the object at path, or those below path + "/". A path that is
-// empty or ends with a slash is a prefix only.
-func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
-	return func(yield func(source.Entry, error) bool) {
-		key := strings.TrimLeft(path, "/")
-		op := "listing " + s.identity + "/" + key
-		if key != "" && !strings.HasSuffix(key, "/") {
-			entry, err := s.stat(ctx, key)
-			if err == nil {
-				yield(entry, nil)
-				return
-			}
-			if class := s.class(ctx, "reading the head of "+s.identity+"/"+key, err); !isNotFound(class) {
-				yield(source.Entry{}, class)
-				return
-			}
-			key += "/"
-		}
-		s.listTree(ctx, op, key, yield)
-	}
-}
-
-// listTree yields the objects below prefix, without directory markers.
-func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(source.Entry, error) bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ctx, hint := withHint(ctx)
-	found := false
-	for info := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
-		if info.Err != nil {
-			yield(source.Entry{}, hint.apply(s.class(ctx, op, info.Err)))
-			return
-		}
-		found = true
-		if strings.HasSuffix(info.Key, "/") && info.Size == 0 {
-			continue
-		}
-		if !yield(entry(strings.TrimPrefix(info.Key, prefix), info), nil) {
-			return
-		}
-	}
-	if err := context.Cause(ctx); err != nil {
-		yield(source.Entry{}, source.Wrap(ctx, op, err))
-		return
-	}
-	if !found && prefix != "" {
-		yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrNotFound,
-			Err: fmt.Errorf("the bucket %s has no object of that name, and none below it; check remotePath", s.bucket)})
-	}
-}
-
-func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
-	info, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
-	if err != nil {
-		return source.Entry{}, err
-	}
-	info.Key = key
-	return entry("", info), nil
-}
-
-func entry(path string, info minio.ObjectInfo) source.Entry {
-	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info)}
-}
-
-// identity is the ETag. A service that gives none leaves the modification time,
-// whose resolution of a second proves nothing.
-func identity(info minio.ObjectInfo) source.Identity {
-	if info.ETag != "" {
-		return source.Identity(strconv.Quote(info.ETag))
-	}
-	return source.Identity("W/" + info.LastModified.UTC().Format("20060102T150405"))
-}
-
-// Open opens a range with If-Match, and checks what comes back against the
-// listing too, for services that ignore the header.
-func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	op := "reading " + s.identity + "/" + e.Key
-	var opts minio.GetObjectOptions
-	if e.Identity.Strong() {
-		if err := opts.SetMatchETag(strings.Trim(string(e.Identity), `"`)); err != nil {
-			return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
-		}
-	}
-	whole := offset == 0 && length == e.Size
-	if !whole {
-		if err := opts.SetRange(offset, offset+length-1); err != nil {
-			return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
-		}
-	}
-	ctx, hint := withHint(ctx)
-	body, info, header, err := s.client.GetObject(ctx, s.bucket, e.Key, opts)
-	if err != nil {
-		return nil, hint.apply(s.class(ctx, op, err))
-	}
-	if err := checkAnswer(e, info, header, offset, length, whole); err != nil {
-		body.Close()
-		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: err}
-	}
-	return source.NewReader(ctx, op, body, length), nil
-}
-
-func checkAnswer(e source.Entry, info minio.ObjectInfo, header nethttp.Header, offset, length int64, whole bool) error {
-	if got := identity(info); got != e.Identity {
-		return fmt.Errorf("it is %s now, and was %s when it was listed", got, e.Identity)
-	}
-	if info.Size >= 0 && info.Size != length {
-		return fmt.Errorf("the service answered with %d bytes instead of %d", info.Size, length)
-	}
-	if whole {
-		return nil
-	}
-	want := fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, e.Size)
-	if got := header.Get("Content-Range"); got != want {
-		return fmt.Errorf("the service answered with the range %q instead of %q", got, want)
-	}
 	return nil
 }

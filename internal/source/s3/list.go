@@ -1,0 +1,133 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package s3
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// List yields the object at path, or those below path + "/". A path that is
+// empty or ends with a slash is a prefix only. It costs one HEAD for a path
+// without a slash at its end, and for a tree a request per thousand objects.
+func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		key := strings.TrimLeft(path, "/")
+		op := "listing " + s.identity + "/" + key
+		if key != "" && !strings.HasSuffix(key, "/") {
+			entry, err := s.stat(ctx, key)
+			if err == nil {
+				yield(entry, nil)
+				return
+			}
+			if !isNotFound(err) {
+				yield(source.Entry{}, err)
+				return
+			}
+			key += "/"
+		}
+		s.listTree(ctx, op, key, yield)
+	}
+}
+
+// listTree yields the objects below prefix, without directory markers.
+func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(source.Entry, error) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ctx, hint := withHint(ctx)
+	options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: new(bool)}
+	found := false
+	for retried := false; ; retried = true {
+		used := s.signing.Load()
+		var failed error
+		for info := range used.client.ListObjectsIter(ctx, s.bucket, options) {
+			if info.Err != nil {
+				failed = info.Err
+				break
+			}
+			found = true
+			options.StartAfter = info.Key
+			if strings.HasSuffix(info.Key, "/") && info.Size == 0 {
+				continue
+			}
+			if !yield(entry(strings.TrimPrefix(info.Key, prefix), info), nil) {
+				return
+			}
+		}
+		if failed == nil {
+			break
+		}
+		if retried || !s.again(ctx, used, failed) {
+			yield(source.Entry{}, hint.apply(s.class(ctx, op, failed)))
+			return
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		yield(source.Entry{}, source.Wrap(ctx, op, err))
+		return
+	}
+	if !found && prefix != "" {
+		yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrNotFound,
+			Err: fmt.Errorf("the bucket %s has no object of that name, and none below it; check remotePath", s.bucket)})
+	}
+}
+
+// stat asks for one object, and on the way for what is known of its bytes: the
+// service says it for nothing, and listings do not have it.
+func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err error) {
+	var options minio.StatObjectOptions
+	options.Set("X-Amz-Checksum-Mode", "ENABLED")
+	ctx, hint := withHint(ctx)
+	err = s.call(ctx, func(client minio.Core) error {
+		info, err := client.StatObject(ctx, s.bucket, key, options)
+		if err != nil {
+			return err
+		}
+		info.Key = key
+		e = entry("", info)
+		e.Key = withVersion(key, info.VersionID)
+		e.Checksum = checksum(info)
+		return nil
+	})
+	if err != nil {
+		return source.Entry{}, hint.apply(s.class(ctx, "reading the head of "+s.identity+"/"+key, err))
+	}
+	return e, nil
+}
+
+func entry(path string, info minio.ObjectInfo) source.Entry {
+	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info)}
+}
+
+// identity is the ETag. A service that gives none leaves the modification time,
+// whose resolution of a second proves nothing. The version is no part of it:
+// the same bytes stored again are to be known as the same.
+func identity(info minio.ObjectInfo) source.Identity {
+	if info.ETag != "" {
+		return source.Identity(strconv.Quote(info.ETag))
+	}
+	return source.Identity("W/" + info.LastModified.UTC().Format("20060102T150405"))
+}
+
+// versionMark stands between an object's key and its version in an Entry's Key.
+const versionMark = "\x00"
+
+func withVersion(key, version string) string {
+	if version == "" {
+		return key
+	}
+	return key + versionMark + version
+}
+
+func splitVersion(entryKey string) (key, version string) {
+	key, version, _ = strings.Cut(entryKey, versionMark)
+	return key, version
+}
