@@ -12,6 +12,8 @@ import (
 	"os"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
 
@@ -66,7 +68,9 @@ func (w *Writer) Drop(name string) error {
 }
 
 func (w *Writer) remove(name string) error {
-	if err := w.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := w.root.Remove(name)
+	// A journal that was not written by this code may call a directory a file.
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOTDIR) {
 		return failf("deleting a staged file: %w", err)
 	}
 	dir := path.Dir(name)
