@@ -41,7 +41,7 @@ type Options struct {
 	// Socket is the path to listen at; "" means that of KUDA_PLUGIN_SOCKET.
 	Socket string
 	// MaxReads is how many reads go on at the same time, each with a buffer of
-	// 1 MiB; more wait. 0 means 32, which is what one runtime does.
+	// 256 KiB; more wait. 0 means 32, which is what one runtime does.
 	MaxReads int
 	// Log; nil means slog.Default.
 	Log *slog.Logger

@@ -123,8 +123,8 @@ func (s *service) Read(ctx context.Context, r *connect.Request[sourcev1alpha1.Re
 		return s.failed(ctx, "reading", err)
 	}
 	defer body.Close()
-	// The headers go out now: the runtime sees that the file is open.
-	if err := out.Conn().Send(nil); err != nil {
+	// A message without content says that the file is open.
+	if err := out.Conn().Send(&wire.Chunk{}); err != nil {
 		return err
 	}
 	return s.send(ctx, body, offset, out.Conn())

@@ -19,8 +19,8 @@ import (
 // The windows of a connection, in bytes: with less, a plugin waits for
 // permission to send more; more is memory that gains nothing.
 const (
-	frameBytes  = 256 << 10
-	windowBytes = 1 << 20
+	frameBytes  = wire.ChunkBytes
+	windowBytes = 2 * wire.ChunkBytes
 	// maxHeader bounds headers and trailers, in which errors come.
 	maxHeader = 64 << 10
 )

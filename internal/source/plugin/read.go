@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"connectrpc.com/connect"
 
@@ -17,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/plugin/wire"
 )
 
-// read starts reading a range. It returns once the plugin has begun to answer,
+// read starts reading a range. It returns once the plugin has sent a message,
 // so that an error of opening is one of Open.
 func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	op := fmt.Sprintf("reading %q", e.Key)
@@ -42,19 +41,11 @@ func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64)
 		s.lanes.put(l)
 		return nil, s.failed(ctx, op, err)
 	}
-	if failedAtOnce(r.stream.ResponseHeader()) {
-		if err := r.receive(nil); err != nil && !errors.Is(err, io.EOF) {
-			r.Close()
-			return nil, err
-		}
+	if err := r.receive(nil); err != nil && !errors.Is(err, io.EOF) {
+		r.Close()
+		return nil, err
 	}
 	return r, nil
-}
-
-// failedAtOnce tells whether an answer has no content: there is none, or its
-// headers are its trailers too.
-func failedAtOnce(h http.Header) bool {
-	return h.Get("Content-Type") == "" || h.Get("Grpc-Status") != ""
 }
 
 // reader yields the content of one call of Read.
@@ -106,7 +97,7 @@ func (r *reader) receive(p []byte) error {
 	switch {
 	case err != nil:
 		r.err = r.ended(err)
-	case r.left == 0 || n > r.left:
+	case n > r.left:
 		r.err = r.source.breaks(r.op, errors.New("it sent more bytes than were asked for"))
 	case r.chunk.Offset != r.next && n > 0:
 		r.err = r.source.breaks(r.op, fmt.Errorf("it sent the bytes from %d on instead of those from %d on", r.chunk.Offset, r.next))

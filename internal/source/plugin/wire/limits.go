@@ -16,7 +16,7 @@ const (
 	MaxEntry = 16 << 10
 	// MaxIdentity bounds the name of a storage system.
 	MaxIdentity = 1 << 10
-	// ChunkBytes is how much file content a message carries: more costs memory
-	// and gains nothing.
-	ChunkBytes = 1 << 20
+	// ChunkBytes is how much file content a message carries: it is copied a few
+	// times, and this much stays in a processor's cache.
+	ChunkBytes = 256 << 10
 )
