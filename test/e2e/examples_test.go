@@ -37,11 +37,21 @@ func text(ctx context.Context, p corev1.Pod, port int) (string, error) {
 	return string(body), err
 }
 
-func TestExampleNginxIsReloadedFromTheDeliveredFile(t *testing.T) {
+func TestExampleNginxIsReloadedFromTheDeliveredFile(t *testing.T) { exampleNginx(t, minioOrigin()) }
+
+func exampleNginx(t *testing.T, o origin) {
 	ns := newNamespace(t, nil)
 	dir := "../../examples/nginx/"
-	clusterCommand(t, "minio", "put", "--bucket", "kuda", "--key", "conf/test.conf", dir+"test.conf")
-	kubectl(t, "-n", ns, "apply", "-f", dir+"dataset.yaml", "-f", dir+"deployment.yaml")
+	put := func(file string) {
+		t.Helper()
+		content, err := os.ReadFile(dir + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.put(t, "conf/test.conf", content)
+	}
+	put("test.conf")
+	o.apply(t, ns, dir)
 	ds := dataSet(ns, "dataset-nginx")
 	waitDelivered(t, ds, 1, time.Minute)
 	before := pods(t, ns, "nginx")[0]
@@ -55,7 +65,7 @@ func TestExampleNginxIsReloadedFromTheDeliveredFile(t *testing.T) {
 		})
 	}
 	answers("version 1\n")
-	clusterCommand(t, "minio", "put", "--bucket", "kuda", "--key", "conf/test.conf", dir+"test-v2.conf")
+	put("test-v2.conf")
 	setVersion(t, ds, 0, "v0.0.2", "")
 	waitDelivered(t, ds, 1, time.Minute)
 	answers("version 2\n")
@@ -65,7 +75,9 @@ func TestExampleNginxIsReloadedFromTheDeliveredFile(t *testing.T) {
 	}
 }
 
-func TestExampleModelServerHoldsTheVersionOfTheDataSet(t *testing.T) {
+func TestExampleModelServerHoldsTheVersionOfTheDataSet(t *testing.T) { exampleModel(t, minioOrigin()) }
+
+func exampleModel(t *testing.T, o origin) {
 	ns := newNamespace(t, nil)
 	dir := "../../examples/model/"
 	for _, v := range []string{"v1", "v2"} {
@@ -73,9 +85,9 @@ func TestExampleModelServerHoldsTheVersionOfTheDataSet(t *testing.T) {
 		if err := command(dir+"make-model.sh", v, local, "4", "8"); err != nil {
 			t.Fatal(err)
 		}
-		clusterCommand(t, "minio", "put-tree", "--bucket", "kuda", "--prefix", "models/demo/"+v, local)
+		o.putTree(t, "models/demo/"+v, local)
 	}
-	kubectl(t, "-n", ns, "apply", "-f", dir+"dataset.yaml", "-f", dir+"deployment.yaml")
+	o.apply(t, ns, dir)
 	ds := dataSet(ns, "dataset-model")
 	waitDelivered(t, ds, 2, time.Minute)
 	holds := func(want string) {

@@ -1,0 +1,274 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+	"github.com/minio/minio-go/v7"
+	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// origin is a storage system that the examples are read from.
+type origin struct {
+	// patch is the file with its source block; "" is the one that the examples have.
+	patch string
+	// put stores a file.
+	put func(t *testing.T, key string, content []byte)
+	// prepare makes in a namespace what the source block refers to.
+	prepare func(t *testing.T, namespace string)
+}
+
+// minioOrigin is what the examples read from as they are.
+func minioOrigin() origin {
+	return origin{put: func(t *testing.T, key string, content []byte) {
+		file := filepath.Join(t.TempDir(), "content")
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		clusterCommand(t, "minio", "put", "--bucket", "kuda", "--key", key, file)
+	}}
+}
+
+// apply creates an example with the origin's source block.
+func (o origin) apply(t *testing.T, namespace, dir string) {
+	t.Helper()
+	if o.prepare != nil {
+		o.prepare(t, namespace)
+	}
+	kubectl(t, "-n", namespace, "apply", "-f", dir+"deployment.yaml")
+	if o.patch == "" {
+		kubectl(t, "-n", namespace, "apply", "-f", dir+"dataset.yaml")
+		return
+	}
+	patched := kubectl(t, "patch", "--local", "-f", dir+"dataset.yaml", "--type", "json",
+		"--patch-file", "../../examples/sources/"+o.patch, "-o", "yaml")
+	apply := exec.CommandContext(t.Context(), "kubectl", "-n", namespace, "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(patched)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("applying %s with %s: %v\n%s", dir, o.patch, err, out)
+	}
+}
+
+// putTree stores the files of a directory.
+func (o origin) putTree(t *testing.T, prefix, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		o.put(t, path.Join(prefix, name), content)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runStorage runs a storage server beside the cluster for as long as the test
+// lasts, and reads what it says of itself.
+func runStorage(t *testing.T, kind string, into any, args ...string) {
+	t.Helper()
+	cmd := exec.Command(os.Getenv("KUDA_CLUSTER"), append([]string{"storage", "run", kind, "--address", bridgeAddress}, args...)...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v\n%s", kind, err, stderr.String())
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("starting %s: %v\n%s", kind, err, stderr.String())
+	}
+	if err := json.Unmarshal(line, into); err != nil {
+		t.Fatalf("starting %s: %v: %s", kind, err, line)
+	}
+}
+
+// nameInCluster gives a server beside the cluster a name in the namespace
+// storage: name.storage:port.
+func nameInCluster(t *testing.T, name string, port int32, address string) {
+	t.Helper()
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: name},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "data", Port: port}}},
+	}
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: "storage", Name: name + "-e2e", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("data"), Port: ptr.To(int32(target)), Protocol: ptr.To(corev1.ProtocolTCP)}},
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{host}}},
+	}
+	create(t, service)
+	t.Cleanup(func() { kubectl(t, "-n", "storage", "delete", "service", name) })
+	create(t, slice)
+}
+
+func hdfsOrigin(t *testing.T) origin {
+	var server struct{ Addresses []string }
+	runStorage(t, "hdfs", &server)
+	nameInCluster(t, "namenode", 8020, server.Addresses[0])
+	client, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: server.Addresses, User: "kuda"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return origin{patch: "hdfs.yaml", put: func(t *testing.T, key string, content []byte) {
+		t.Helper()
+		name := "/" + key
+		if err := client.MkdirAll(path.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_ = client.Remove(name) // where it is not, the creation says what is wrong
+		w, err := client.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}}
+}
+
+func cephOrigin(t *testing.T) origin {
+	var server struct{ Endpoint, AccessKey, SecretKey, Bucket string }
+	runStorage(t, "ceph", &server)
+	address := strings.TrimPrefix(server.Endpoint, "http://")
+	nameInCluster(t, "ceph", 7480, address)
+	client, err := minio.New(address, &minio.Options{Creds: miniocreds.NewStaticV4(server.AccessKey, server.SecretKey, ""), BucketLookup: minio.BucketLookupPath})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return origin{
+		patch: "ceph.yaml",
+		put: func(t *testing.T, key string, content []byte) {
+			t.Helper()
+			_, err := client.PutObject(t.Context(), server.Bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		prepare: func(t *testing.T, namespace string) {
+			t.Helper()
+			create(t, &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Name: "ceph-credentials", Namespace: namespace},
+				StringData: map[string]string{"accessKey": server.AccessKey, "secretKey": server.SecretKey},
+			})
+		},
+	}
+}
+
+// pvcOrigin is a directory of this machine as a volume of every namespace that
+// the test makes.
+func pvcOrigin(t *testing.T) origin {
+	dir, err := os.MkdirTemp("", "kuda-e2e-volume-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	return origin{
+		patch: "pvc.yaml",
+		put: func(t *testing.T, key string, content []byte) {
+			t.Helper()
+			file := filepath.Join(dir, key)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			// As a publisher does who has readers: a new file in the place of the old.
+			if err := os.WriteFile(file+".new", content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+		},
+		prepare: func(t *testing.T, namespace string) {
+			t.Helper()
+			volume := &corev1.PersistentVolume{
+				ObjectMeta: metav1.ObjectMeta{Name: namespace},
+				Spec: corev1.PersistentVolumeSpec{
+					Capacity: size, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany},
+					PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}},
+				},
+			}
+			create(t, volume)
+			t.Cleanup(func() { kubectl(t, "delete", "persistentvolume", namespace, "--wait=false") })
+			create(t, &corev1.PersistentVolumeClaim{
+				ObjectMeta: metav1.ObjectMeta{Name: "published-data", Namespace: namespace},
+				Spec: corev1.PersistentVolumeClaimSpec{
+					AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany}, StorageClassName: ptr.To(""), VolumeName: namespace,
+					Resources: corev1.VolumeResourceRequirements{Requests: size},
+				},
+			})
+		},
+	}
+}
+
+func TestExamplesAreDeliveredFromOtherStorageByChangingOnlyTheSourceBlock(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) origin{"hdfs": hdfsOrigin, "ceph": cephOrigin, "pvc": pvcOrigin} {
+		t.Run(name, func(t *testing.T) {
+			started := time.Now()
+			o := open(t)
+			t.Logf("%s was ready after %s", name, time.Since(started).Round(time.Millisecond))
+			t.Run("nginx", func(t *testing.T) { exampleNginx(t, o) })
+			t.Run("model", func(t *testing.T) { exampleModel(t, o) })
+		})
+	}
+}
