@@ -1,0 +1,169 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package race
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/test/bench/internal/client"
+	"github.com/kuda-io/kuda/test/bench/internal/content"
+	"github.com/kuda-io/kuda/test/bench/internal/measure"
+)
+
+// Race is one comparison.
+type Race struct {
+	Clients []client.Client
+	// Runs of each client.
+	Runs int
+	// Limit of one run.
+	Limit time.Duration
+	// Dir is for the runs' directories, on the file system that is measured.
+	Dir string
+	// Sums of what a client must have made.
+	Sums content.Sums
+	// SumsOf overrides Sums for clients of those names; nil: not compared.
+	SumsOf map[string]content.Sums
+	// Prepare brings a place into the state that a run begins with; its time
+	// does not count. It may be nil.
+	Prepare func(context.Context, client.Client, client.Place) error
+	// Log is told how it goes.
+	Log func(format string, args ...any)
+}
+
+// Sample is one run.
+type Sample struct {
+	Wall  float64 `json:"wallSeconds"`
+	CPU   float64 `json:"cpuSeconds"`
+	RSS   int64   `json:"rssBytes"`
+	Flush float64 `json:"flushSeconds"`
+}
+
+// Outcome is all runs of one client. A client that failed runs no more.
+type Outcome struct {
+	Client  client.Client
+	Samples []Sample
+	Err     error
+}
+
+// Run runs it. Failures of clients are part of the outcome; an error is one of
+// the harness.
+func (r Race) Run(ctx context.Context) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(r.Clients))
+	for i, c := range r.Clients {
+		outcomes[i] = Outcome{Client: c, Err: c.Broken}
+		if c.Broken != nil {
+			r.Log("%-16s failed: %v", c.Name, c.Broken)
+		}
+	}
+	for round := range r.Runs {
+		for i := range outcomes {
+			o := &outcomes[(i+round)%len(outcomes)]
+			if o.Err != nil {
+				continue
+			}
+			s, err := r.one(ctx, o.Client)
+			if cause := context.Cause(ctx); cause != nil {
+				return outcomes, cause
+			}
+			if err != nil {
+				o.Err = err
+				r.Log("%-16s run %d failed: %v", o.Client.Name, round+1, err)
+				continue
+			}
+			o.Samples = append(o.Samples, s)
+			r.Log("%-16s run %d  %7.3f s  cpu %7.3f s  rss %4d MiB  flush %6.3f s",
+				o.Client.Name, round+1, s.Wall, s.CPU, s.RSS>>20, s.Flush)
+		}
+	}
+	return outcomes, nil
+}
+
+// one runs a client once.
+func (r Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
+	dir, err := os.MkdirTemp(r.Dir, "run-")
+	if err != nil {
+		return s, fmt.Errorf("making a directory for a run: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	place := client.Place{Dir: dir}
+	if err := place.Make(); err != nil {
+		return s, fmt.Errorf("making a directory for a run: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Limit, measure.ErrTimeout)
+	defer cancel()
+	if r.Prepare != nil {
+		if err := r.Prepare(ctx, c, place); err != nil {
+			return s, fmt.Errorf("preparing a run: %w", err)
+		}
+	}
+	// What others left to be written must not be this run's burden.
+	if _, err := Flush(dir); err != nil {
+		return s, err
+	}
+	u, err := measure.Run(ctx, c.Command(place))
+	if err != nil {
+		return s, err
+	}
+	flush, err := Flush(dir)
+	if err != nil {
+		return s, err
+	}
+	s = Sample{Wall: u.Wall.Seconds(), CPU: u.CPU.Seconds(), RSS: u.RSS, Flush: flush.Seconds()}
+	sums := r.Sums
+	if of, ok := r.SumsOf[c.Name]; ok {
+		sums = of
+	}
+	if sums == nil {
+		return s, nil
+	}
+	return s, content.Check(place.Out(), sums)
+}
+
+// Flush writes everything to the disk that a directory's file system holds
+// back, and returns how long it took.
+func Flush(dir string) (time.Duration, error) {
+	d, err := os.Open(filepath.Clean(dir))
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	started := time.Now()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return 0, fmt.Errorf("flushing the file system of %s: %w", dir, err)
+	}
+	return time.Since(started), nil
+}
+
+// Of returns a figure of each run.
+func (o Outcome) Of(figure func(Sample) float64) []float64 {
+	all := make([]float64, 0, len(o.Samples))
+	for _, s := range o.Samples {
+		all = append(all, figure(s))
+	}
+	return all
+}
+
+// Median returns the middle one, or the mean of the two in the middle; 0 of none.
+func Median(all []float64) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// Figures of a sample.
+func Wall(s Sample) float64    { return s.Wall }
+func CPU(s Sample) float64     { return s.CPU }
+func RSS(s Sample) float64     { return float64(s.RSS) }
+func Durable(s Sample) float64 { return s.Wall + s.Flush }
