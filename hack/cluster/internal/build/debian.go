@@ -43,6 +43,7 @@ var neededForStorage = []requirement{
 	{"radosgw", "radosgw"},
 	{"krb5kdc", "krb5-kdc"},
 	{"kadmin.local", "krb5-admin-server"},
+	{"/usr/sbin/sshd", "openssh-server"},
 }
 
 // installed is everything that 'build' installs.

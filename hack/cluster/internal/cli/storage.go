@@ -20,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
 	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
 	"github.com/kuda-io/kuda/hack/cluster/internal/registry"
+	"github.com/kuda-io/kuda/hack/cluster/internal/sftp"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
 )
@@ -29,6 +30,7 @@ var storages = map[string]storage.Run{
 	"ceph":     ceph.Run,
 	"hdfs":     hdfs.Run,
 	"registry": registry.Run,
+	"sftp":     sftp.Run,
 }
 
 func newStorage() *cobra.Command {

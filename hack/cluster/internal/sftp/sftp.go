@@ -1,0 +1,213 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sftp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
+	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
+)
+
+const (
+	sshd = "/usr/sbin/sshd" // it starts itself again for each connection, by its whole path
+	// startLimit is how long a start may take; less than a second is usual.
+	startLimit = time.Minute
+)
+
+// Endpoints is what a client needs to know.
+type Endpoints struct {
+	// Address is host:port.
+	Address string `json:"address"`
+	// User who signs in, with PrivateKey (PEM).
+	User       string `json:"user"`
+	PrivateKey string `json:"privateKey"`
+	// HostKey of the server: its type and base64, as in known_hosts.
+	HostKey string `json:"hostKey"`
+	// Root is the directory on the server that has the files. On this machine
+	// files may be put there directly.
+	Root string `json:"root"`
+}
+
+// server is one server's place.
+type server struct {
+	dir     string
+	address string
+	user    *user.User
+}
+
+// Run is a storage.Run. It has no settings. Under root the server runs as
+// nobody, so that it reads what anybody may read and nothing more.
+func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
+	for name := range o.Settings {
+		return fmt.Errorf("sftp has no setting %s", name)
+	}
+	s, err := newServer(o)
+	if err != nil {
+		return fmt.Errorf("preparing sshd: %w", err)
+	}
+	endpoints, err := s.prepare(ctx, o.Content)
+	if err != nil {
+		return fmt.Errorf("preparing sshd: %w", err)
+	}
+	processes := storage.NewProcesses(o.Dir)
+	defer processes.Stop()
+	if err := processes.Start("sshd", s.command()); err != nil {
+		return fmt.Errorf("%w; run 'kuda-cluster build' as root, which installs it", err)
+	}
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err := <-processes.Ended():
+			cancel(err)
+		case <-running.Done():
+		}
+	}()
+	if err = poll.Until(running, startLimit, s.greets); err == nil {
+		err = ready(endpoints)
+	}
+	if err == nil {
+		<-running.Done()
+	}
+	if cause := context.Cause(running); cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	return errors.Join(ctx.Err(), err)
+}
+
+func newServer(o storage.Options) (server, error) {
+	dir, err := filepath.Abs(filepath.Join(o.Dir, "sftp"))
+	if err != nil {
+		return server{}, err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(o.Address, "0"))
+	if err != nil {
+		return server{}, fmt.Errorf("%w; give an --address of this machine", err)
+	}
+	defer l.Close()
+	who, err := user.Current()
+	if err == nil && who.Uid == "0" {
+		who, err = user.Lookup("nobody")
+	}
+	return server{dir: dir, address: l.Addr().String(), user: who}, err
+}
+
+func (s server) file(name string) string { return filepath.Join(s.dir, name) }
+func (s server) root() string            { return s.file("data") }
+
+// prepare makes the keys, the configuration and the content.
+func (s server) prepare(ctx context.Context, content string) (Endpoints, error) {
+	if err := os.MkdirAll(s.root(), 0o755); err != nil {
+		return Endpoints{}, err
+	}
+	// Of the directories above this one only the last is ours to open.
+	if err := os.Chmod(filepath.Dir(s.dir), 0o711); err != nil {
+		return Endpoints{}, err
+	}
+	for _, name := range []string{"host", "client"} {
+		out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kuda", "-f", s.file(name)).CombinedOutput()
+		if err != nil {
+			return Endpoints{}, fmt.Errorf("making a key: %w: %s", err, out)
+		}
+	}
+	private, err1 := os.ReadFile(s.file("client"))
+	public, err2 := os.ReadFile(s.file("client.pub"))
+	host, err3 := os.ReadFile(s.file("host.pub"))
+	err4 := os.WriteFile(s.file("authorized_keys"), public, 0o644)
+	err5 := os.WriteFile(s.file("sshd_config"), []byte(s.config()), 0o644)
+	if err := errors.Join(err1, err2, err3, err4, err5, s.give("host")); err != nil {
+		return Endpoints{}, err
+	}
+	if content != "" {
+		if err := os.CopyFS(s.root(), os.DirFS(content)); err != nil {
+			return Endpoints{}, fmt.Errorf("storing %s: %w", content, err)
+		}
+	}
+	fields := strings.Fields(string(host))
+	if len(fields) < 2 {
+		return Endpoints{}, errors.New("the host key has an unknown form")
+	}
+	return Endpoints{Address: s.address, User: s.user.Username, PrivateKey: string(private),
+		HostKey: fields[0] + " " + fields[1], Root: s.root()}, nil
+}
+
+// give makes the server's user the owner of a file that nobody else may read.
+func (s server) give(name string) error {
+	uid, err1 := strconv.Atoi(s.user.Uid)
+	gid, err2 := strconv.Atoi(s.user.Gid)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	return os.Chown(s.file(name), uid, gid)
+}
+
+// config allows one user to read, with one key, and nothing else.
+func (s server) config() string {
+	host, port, _ := net.SplitHostPort(s.address)
+	return strings.Join([]string{
+		"AddressFamily any",
+		"ListenAddress " + net.JoinHostPort(host, port),
+		"HostKey " + s.file("host"),
+		"AuthorizedKeysFile " + s.file("authorized_keys"),
+		"AllowUsers " + s.user.Username,
+		"AuthenticationMethods publickey",
+		"PasswordAuthentication no",
+		"KbdInteractiveAuthentication no",
+		"UsePAM no",
+		"StrictModes no",
+		"PidFile none",
+		"DisableForwarding yes",
+		"PermitTTY no",
+		"MaxStartups 100",
+		"MaxSessions 100",
+		"LogLevel VERBOSE",
+		"Subsystem sftp internal-sftp",
+		"ForceCommand internal-sftp -R",
+		"",
+	}, "\n")
+}
+
+func (s server) command() *exec.Cmd {
+	argv := []string{sshd, "-D", "-e", "-f", s.file("sshd_config")}
+	if os.Geteuid() == 0 {
+		// A change of the user clears the signal that ends it with its parent.
+		argv = append([]string{"setpriv", "--reuid", s.user.Uid, "--regid", s.user.Gid, "--clear-groups", "--pdeathsig", "KILL"}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = "/"
+	return cmd
+}
+
+// greets tells whether the server answers.
+func (s server) greets(ctx context.Context) error {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	greeting := make([]byte, len("SSH-2.0-"))
+	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(conn, greeting); err != nil {
+		return err
+	}
+	if !bytes.Equal(greeting, []byte("SSH-2.0-")) {
+		return fmt.Errorf("it greets with %q", greeting)
+	}
+	return nil
+}
