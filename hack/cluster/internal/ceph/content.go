@@ -7,11 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 
 	miniogo "github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
-	"github.com/kuda-io/kuda/hack/cluster/internal/minio"
 	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
 )
 
@@ -40,10 +41,19 @@ func fill(ctx context.Context, address string, user userSettings, content string
 	if content == "" {
 		return nil
 	}
-	s3, err := minio.NewClient(minio.Access{Address: address, User: user.accessKey, Password: user.secretKey})
-	if err != nil {
-		return err
-	}
-	_, _, err = s3.PutTree(ctx, user.bucket, "", content)
-	return err
+	return filepath.WalkDir(content, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		key, err := filepath.Rel(content, file)
+		if err != nil {
+			return err
+		}
+		// RGW takes no empty object whose content is signed piece by piece.
+		o := miniogo.PutObjectOptions{DisableContentSha256: true}
+		if _, err := client.FPutObject(ctx, user.bucket, filepath.ToSlash(key), file, o); err != nil {
+			return fmt.Errorf("storing %s: %w", key, err)
+		}
+		return nil
+	})
 }
