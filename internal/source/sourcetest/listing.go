@@ -112,9 +112,11 @@ func (h Harness) prefix(t *testing.T) {
 }
 
 func (h Harness) stops(t *testing.T) {
+	files := map[string][]byte{}
 	for i := range 20 {
-		h.Put(t, fmt.Sprintf("stops/%02d", i), []byte("x"))
+		files[fmt.Sprintf("stops/%02d", i)] = []byte("x")
 	}
+	h.putAll(t, files)
 	s := h.open(t)
 	count := 0
 	for _, err := range s.List(t.Context(), h.path("stops/")) {

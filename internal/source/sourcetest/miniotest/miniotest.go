@@ -7,11 +7,14 @@ package miniotest
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -29,25 +32,44 @@ const (
 type Server struct {
 	// Addr is host:port, Dir where its buckets are directories.
 	Addr, Dir string
+	// Roots has the certificate of a server with TLS, else it is nil.
+	Roots *x509.CertPool
+}
+
+// Options change a server.
+type Options struct {
+	// Buckets to make.
+	Buckets []string
+	// Env are further settings, MINIO_…=….
+	Env []string
+	// Certificate and Key (PEM) make it a server with TLS.
+	Certificate, Key []byte
 }
 
 // Start starts a server with the given buckets; it ends with the test. Without
 // the binary the test fails.
 func Start(t testing.TB, buckets ...string) *Server {
 	t.Helper()
+	return StartWith(t, Options{Buckets: buckets})
+}
+
+// StartWith is Start with options.
+func StartWith(t testing.TB, o Options) *Server {
+	t.Helper()
 	binary := os.Getenv(EnvBinary)
 	if binary == "" {
 		t.Fatalf("set %s to the path of a minio binary", EnvBinary)
 	}
 	s := &Server{Addr: freeAddr(t), Dir: t.TempDir()}
-	for _, bucket := range buckets {
+	for _, bucket := range o.Buckets {
 		if err := os.Mkdir(filepath.Join(s.Dir, bucket), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(binary, "server", "--quiet", "--address", s.Addr, "--console-address", freeAddr(t), s.Dir)
-	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+AccessKey, "MINIO_ROOT_PASSWORD="+SecretKey,
-		"MINIO_UPDATE=off", "MINIO_BROWSER=off", "HOME="+t.TempDir())
+	cmd := exec.Command(binary, "server", "--quiet", "--address", s.Addr, "--console-address", freeAddr(t),
+		"--certs-dir", s.certificates(t, o), s.Dir)
+	cmd.Env = slices.Concat(os.Environ(), []string{"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
+		"MINIO_UPDATE=off", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}, o.Env)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -64,14 +86,45 @@ func Start(t testing.TB, buckets ...string) *Server {
 	return s
 }
 
+// certificates makes the directory of the server's certificate, if it has one.
+func (s *Server) certificates(t testing.TB, o Options) string {
+	t.Helper()
+	dir := t.TempDir()
+	if o.Certificate == nil {
+		return dir
+	}
+	s.Roots = x509.NewCertPool()
+	s.Roots.AppendCertsFromPEM(o.Certificate)
+	for name, content := range map[string][]byte{"public.crt": o.Certificate, "private.key": o.Key} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// URL is where the server answers.
+func (s *Server) URL() string {
+	if s.Roots != nil {
+		return "https://" + s.Addr
+	}
+	return "http://" + s.Addr
+}
+
+// transport trusts the server's certificate.
+func (s *Server) transport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+}
+
 // wait returns when the server is ready.
 func (s *Server) wait(t testing.TB) {
 	t.Helper()
+	client := &http.Client{Transport: s.transport()}
 	deadline := time.Now().Add(60 * time.Second)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for range ticker.C {
-		response, err := http.Get("http://" + s.Addr + "/minio/health/cluster")
+		response, err := client.Get(s.URL() + "/minio/health/cluster")
 		if err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {

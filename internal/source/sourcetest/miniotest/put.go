@@ -14,14 +14,22 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 )
 
-// Put stores an object.
-func (s *Server) Put(t testing.TB, bucket, key string, content []byte) {
+// Client returns a client of the server's administrator.
+func (s *Server) Client(t testing.TB) *minio.Client {
 	t.Helper()
-	client, err := minio.New(s.Addr, &minio.Options{Creds: credentials.NewStaticV4(AccessKey, SecretKey, "")})
+	client, err := minio.New(s.Addr, &minio.Options{
+		Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Secure: s.Roots != nil, Transport: s.transport(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.PutObject(t.Context(), bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+	return client
+}
+
+// Put stores an object.
+func (s *Server) Put(t testing.TB, bucket, key string, content []byte) {
+	t.Helper()
+	_, err := s.Client(t).PutObject(t.Context(), bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
 	if err != nil {
 		t.Fatalf("putting %s: %v", key, err)
 	}

@@ -1,0 +1,163 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/opencontainers/go-digest"
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// client asks one registry. It adds credentials and tokens to requests, and
+// takes them off again where the registry redirects to another host.
+type client struct {
+	base *url.URL
+	auth *auth.Client
+	// anonymous tells that there are no credentials to offer.
+	anonymous bool
+}
+
+func newClient(base *url.URL, credentials *source.Mount, transport http.RoundTripper) *client {
+	return &client{
+		base:      base,
+		anonymous: credentials == nil,
+		auth: &auth.Client{
+			Client:     &http.Client{Transport: transport},
+			Header:     http.Header{"User-Agent": {"kuda"}},
+			Credential: keeper{host: base.Host, mount: credentials}.credential,
+			Cache:      auth.NewCache(),
+			ClientID:   "kuda",
+		},
+	}
+}
+
+// get asks for a manifest or a blob and returns a response of the statuses 200
+// and 206.
+func (c *client) get(ctx context.Context, op, repository, kind, name string, header http.Header) (*http.Response, error) {
+	ctx = auth.AppendRepositoryScope(ctx, registry.Reference{Registry: c.base.Host, Repository: repository}, auth.ActionPull)
+	u := *c.base
+	u.Path = "/v2/" + repository + "/" + kind + "/" + name
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	// Without this a server may compress, and ranges and lengths mean other bytes.
+	request.Header.Set("Accept-Encoding", "identity")
+	response, err := c.auth.Do(request)
+	if err != nil {
+		return nil, c.class(ctx, op, err)
+	}
+	if err := c.checkStatus(op, response); err != nil {
+		response.Body.Close()
+		return nil, err
+	}
+	return response, nil
+}
+
+// class gives an error of the client its class: one that is no answer of the
+// registry, or one of the server that gives out tokens.
+func (c *client) class(ctx context.Context, op string, err error) error {
+	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
+		return &source.Error{Op: op, Class: source.ErrDenied, Err: errAnonymous}
+	}
+	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok && context.Cause(ctx) == nil {
+		class := source.StatusClass(answer.StatusCode)
+		if errors.Is(class, source.ErrDenied) {
+			return c.denied(op, fmt.Sprintf("the registry gave no token: %v", answer))
+		}
+		if errors.Is(class, source.ErrNotFound) {
+			class = source.ErrMisconfigured // the server of tokens, not the artifact
+		}
+		return &source.Error{Op: op, Class: class, Err: fmt.Errorf("asking for a token: %w", answer)}
+	}
+	return source.Wrap(ctx, op, err)
+}
+
+func (c *client) denied(op, text string) error {
+	if c.anonymous {
+		return &source.Error{Op: op, Class: source.ErrDenied, Err: fmt.Errorf("%s; %w", text, errAnonymous)}
+	}
+	return &source.Error{Op: op, Class: source.ErrDenied,
+		Err: errors.New(text + "; check the Secret of secretRef, and that its user may pull from the repository")}
+}
+
+func (c *client) checkStatus(op string, response *http.Response) error {
+	status := response.StatusCode
+	if status == http.StatusOK || status == http.StatusPartialContent {
+		if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			return &source.Error{Op: op, Class: source.ErrMisconfigured,
+				Err: fmt.Errorf("the registry sends it with Content-Encoding %s; make it, or the proxy before it, send the bytes as they are", encoding)}
+		}
+		return nil
+	}
+	class := source.StatusClass(status)
+	if errors.Is(class, source.ErrDenied) {
+		return c.denied(op, "the registry answered "+response.Status)
+	}
+	e := &source.Error{Op: op, Class: class, Err: errors.New("the registry answered " + response.Status)}
+	if errors.Is(class, source.ErrNotFound) {
+		e.Err = errors.New("the registry does not have it; check the repository, and the tag or digest, in remotePath")
+	}
+	if after := source.ParseRetryAfter(response.Header); after > 0 && source.Temporary(e) {
+		e.Class, e.RetryAfter = source.ErrThrottled, after
+	}
+	return e
+}
+
+// blob opens length bytes of a blob of size bytes from offset on.
+func (c *client) blob(ctx context.Context, op, repository string, blob digest.Digest, size, offset, length int64) (io.ReadCloser, error) {
+	header := http.Header{}
+	whole := offset == 0 && length == size
+	if !whole {
+		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	}
+	response, err := c.get(ctx, op, repository, "blobs", blob.String(), header)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRange(response, size, offset, length, whole); err != nil {
+		response.Body.Close()
+		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: err}
+	}
+	return source.NewReader(ctx, op, response.Body, length), nil
+}
+
+// checkRange tells whether a response has the bytes that were asked for.
+func checkRange(response *http.Response, size, offset, length int64, whole bool) error {
+	if n := response.ContentLength; n >= 0 && n != length {
+		return fmt.Errorf("the registry answered with %d bytes instead of %d", n, length)
+	}
+	if whole && response.StatusCode == http.StatusOK {
+		return nil
+	}
+	want := fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, size)
+	if got := response.Header.Get("Content-Range"); got != want {
+		return fmt.Errorf("the registry answered with the range %q instead of %q", got, want)
+	}
+	return nil
+}
+
+// ranges asks for the first byte of a blob to find out whether the registry
+// understands ranges.
+func (c *client) ranges(ctx context.Context, op, repository string, blob digest.Digest) (bool, error) {
+	response, err := c.get(ctx, op, repository, "blobs", blob.String(), http.Header{"Range": {"bytes=0-0"}})
+	if err != nil {
+		return false, err
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusPartialContent, nil
+}

@@ -1,0 +1,339 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// Source is one registry.
+type Source struct {
+	identity  string
+	platform  platform
+	client    *client
+	transport *http.Transport
+	scratch   *scratch
+
+	mu       sync.Mutex
+	archives map[digest.Digest]*slot
+	closed   bool
+	// ranges tells whether the registry understands ranges, nil while nobody has
+	// asked it.
+	ranges *bool
+}
+
+// slot holds an archive. Its lock is a channel, so that waiting for somebody else
+// who reads the layer can be cancelled.
+type slot struct {
+	lock    chan struct{}
+	archive *archive
+}
+
+// New returns the source that c describes. It reads the certificates and does
+// not connect yet.
+func New(c Config) (*Source, error) {
+	misconfigured := func(err error) error {
+		return &source.Error{Op: "opening an OCI source", Class: source.ErrMisconfigured, Err: err}
+	}
+	base, err := c.base()
+	if err != nil {
+		return nil, misconfigured(err)
+	}
+	p, err := parsePlatform(c.Platform)
+	if err != nil {
+		return nil, misconfigured(err)
+	}
+	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	if err != nil {
+		return nil, err
+	}
+	return &Source{
+		identity:  "oci://" + base.Host,
+		platform:  p,
+		client:    newClient(base, c.Credentials, transport),
+		transport: transport,
+		scratch:   &scratch{dir: c.ScratchDir, limit: c.ScratchBytes},
+		archives:  map[digest.Digest]*slot{},
+	}, nil
+}
+
+// Identity is "oci://host:port".
+func (s *Source) Identity() string { return s.identity }
+
+// Close frees idle connections and unpacked archives. It must not be called
+// while a body is open.
+func (s *Source) Close() error {
+	s.transport.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, slot := range s.archives {
+		if slot.archive != nil {
+			slot.archive.close()
+		}
+	}
+	clear(s.archives)
+	return nil
+}
+
+// List yields the files of the manifest that path names, or the part of them
+// that it asks for.
+func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		r, err := parseReference(path)
+		if err != nil {
+			yield(source.Entry{}, &source.Error{Op: "reading the path", Class: source.ErrMisconfigured, Err: err})
+			return
+		}
+		op := "listing " + s.identity + "/" + r.name()
+		t, err := s.tree(ctx, op, r)
+		if err == nil {
+			t, err = part(op, t, r)
+		}
+		if err != nil {
+			yield(source.Entry{}, err)
+			return
+		}
+		if t.file != nil {
+			yield(s.entry("", t))
+			return
+		}
+		listed := 0
+		for name, node := range t.files("") {
+			if err := context.Cause(ctx); err != nil {
+				yield(source.Entry{}, source.Wrap(ctx, op, err))
+				return
+			}
+			listed++
+			if !yield(s.entry(name, node)) {
+				return
+			}
+		}
+		if listed == 0 {
+			yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrNotFound, Err: errors.New("there are no files in it")})
+		}
+	}
+}
+
+// part returns the part of the files that a reference asks for.
+func part(op string, t *tree, r reference) (*tree, error) {
+	if r.inside == "" {
+		return t, nil
+	}
+	found := t.find(r.inside, maxLinks).follow(maxLinks)
+	if found == nil || (r.dir && found.children == nil) {
+		return nil, &source.Error{Op: op, Class: source.ErrNotFound,
+			Err: fmt.Errorf("it has no %q; check what follows the // in remotePath", r.inside)}
+	}
+	return found, nil
+}
+
+// tree reads the manifest and its layers.
+func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error) {
+	m, err := s.resolve(ctx, op, r)
+	if err != nil {
+		return nil, err
+	}
+	t := newTree()
+	for _, layer := range m.Layers {
+		f, name, err := layerForm(layer)
+		if err != nil {
+			return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+		}
+		blob := key{repository: r.repository, blob: layer.Digest, size: layer.Size}
+		switch f {
+		case formFile:
+			if err := s.probe(ctx, op, blob); err != nil {
+				return nil, err
+			}
+			t.put(name, &tree{file: &file{key: blob, size: layer.Size, checksum: layer.Digest.String()}})
+		case formTar, formImage:
+			a, err := s.archive(ctx, blob)
+			if err != nil {
+				return nil, err
+			}
+			if err := t.add(a, blob, f == formImage); err != nil {
+				return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+			}
+		case formNone:
+		}
+	}
+	return t, nil
+}
+
+// probe finds out once whether the registry understands ranges.
+func (s *Source) probe(ctx context.Context, op string, k key) error {
+	if s.understandsRanges() != nil || k.size == 0 {
+		return nil
+	}
+	ok, err := s.client.ranges(ctx, op, k.repository, k.blob)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ranges = &ok
+	return nil
+}
+
+func (s *Source) understandsRanges() *bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ranges
+}
+
+// archive returns what is known of a layer, reading it when nobody has yet.
+func (s *Source) archive(ctx context.Context, k key) (*archive, error) {
+	op := "reading layer " + s.identity + "/" + k.repository + "@" + k.blob.String()
+	slot, err := s.slot(op, k.blob)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case slot.lock <- struct{}{}:
+	case <-ctx.Done():
+		return nil, source.Wrap(ctx, op, ctx.Err())
+	}
+	defer func() { <-slot.lock }()
+	if slot.archive != nil {
+		return slot.archive, nil
+	}
+	if err := s.probe(ctx, op, k); err != nil {
+		return nil, err
+	}
+	ranges := s.understandsRanges()
+	a, err := s.readArchive(ctx, op, k, ranges == nil || !*ranges)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		a.close()
+		return nil, errClosed(op)
+	}
+	slot.archive = a
+	return a, nil
+}
+
+func (s *Source) slot(op string, blob digest.Digest) (*slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed(op)
+	}
+	found, ok := s.archives[blob]
+	if !ok {
+		found = &slot{lock: make(chan struct{}, 1)}
+		s.archives[blob] = found
+	}
+	return found, nil
+}
+
+func errClosed(op string) error {
+	return &source.Error{Op: op, Class: source.ErrTemporary, Err: errors.New("the source was closed meanwhile")}
+}
+
+// entry is what a listing says of a node.
+func (s *Source) entry(name string, t *tree) (source.Entry, error) {
+	if t.file == nil {
+		return source.Entry{Path: name, Link: t.link, Identity: source.Identity("link " + t.link)}, nil
+	}
+	f := t.file
+	e := source.Entry{
+		Path: name, Key: f.key.String(), Size: f.size,
+		// The content of a blob is its name: nothing else ever stands there.
+		Identity: source.Identity(fmt.Sprintf("%s+%d", f.key.blob, f.key.offset)),
+	}
+	if digest.Digest(f.checksum).Validate() == nil && digest.Digest(f.checksum).Algorithm() == digest.SHA256 {
+		e.Checksum = f.checksum
+	}
+	if f.member != nil {
+		e.Mode = f.member.mode
+		return e, nil
+	}
+	// Without ranges a file has to be read as a whole, and with another digest
+	// than SHA-256 too: nobody but Open checks that.
+	ranges := s.understandsRanges()
+	e.NoRanges = (ranges != nil && !*ranges) || e.Checksum == ""
+	return e, nil
+}
+
+// Open opens a range of a blob in the registry, or of an unpacked layer.
+func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	op := "reading " + s.identity + "/" + e.Key
+	k, err := parseKey(e.Key)
+	if err != nil {
+		return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+	}
+	if offset < 0 || length < 0 || offset+length > e.Size {
+		return nil, &source.Error{Op: op, Class: source.ErrChanged,
+			Err: fmt.Errorf("the file has %d bytes, and %d from %d on are wanted", e.Size, length, offset)}
+	}
+	if k.unpacked {
+		return s.openUnpacked(ctx, op, k, offset, length)
+	}
+	body, err := s.client.blob(ctx, op, k.repository, k.blob, k.size, k.offset+offset, length)
+	if err != nil || k.blob.Algorithm() == digest.SHA256 || length != k.size {
+		return body, err
+	}
+	return &verified{ReadCloser: body, op: op, digest: k.blob, verifier: k.blob.Verifier()}, nil
+}
+
+// openUnpacked reads from the scratch file; the layer is unpacked again if this
+// source has not seen it yet.
+func (s *Source) openUnpacked(ctx context.Context, op string, k key, offset, length int64) (io.ReadCloser, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, source.Wrap(ctx, op, err)
+	}
+	a, err := s.archive(ctx, key{repository: k.repository, blob: k.blob, size: k.size})
+	if err != nil {
+		return nil, err
+	}
+	if a.unpacked == nil {
+		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: errors.New("the layer is packed in another way than it was")}
+	}
+	section := io.NewSectionReader(a.unpacked, k.offset+offset, length)
+	return source.NewReader(ctx, op, io.NopCloser(&cancellable{ctx, section}), length), nil
+}
+
+// cancellable ends with its context.
+type cancellable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *cancellable) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// verified checks the digest of a whole blob before its end.
+type verified struct {
+	io.ReadCloser
+	op       string
+	digest   digest.Digest
+	verifier digest.Verifier
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	_, _ = v.verifier.Write(p[:n]) // a hash never fails
+	if errors.Is(err, io.EOF) && !v.verifier.Verified() {
+		return n, &source.Error{Op: v.op, Class: source.ErrChanged, Err: fmt.Errorf("the bytes do not have the digest %s", v.digest)}
+	}
+	return n, err
+}
