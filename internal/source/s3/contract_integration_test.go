@@ -1,0 +1,120 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package s3
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/sourcetest"
+)
+
+func TestContractOnMinIO(t *testing.T) { contract(t, startMinIO(t)) }
+
+func TestContractOnCeph(t *testing.T) { contract(t, startCeph(t)) }
+
+func contract(t *testing.T, s service) {
+	sourcetest.Run(t, sourcetest.Harness{
+		Addr:       s.addr,
+		HTTP:       true,
+		Open:       func(t *testing.T, addr string) source.Source { return s.open(t, through(addr)) },
+		OpenDenied: func(t *testing.T) source.Source { return s.open(t, wrongSecret) },
+		Put:        func(t *testing.T, path string, content []byte) { s.put(t, path, content) },
+		PutAll:     s.putAll,
+		PutHostile: func(t *testing.T, path string, content []byte) bool {
+			_, err := s.admin.PutObject(t.Context(), s.config.Bucket, path, bytes.NewReader(content), int64(len(content)), putOptions)
+			return err == nil
+		},
+		Delete: func(t *testing.T, path string) { s.remove(t, path, "") },
+	})
+}
+
+func wrongSecret(c *Config) {
+	c.Keys = &Keys{AccessKey: c.Keys.AccessKey, SecretKey: "wrong"}
+}
+
+func TestFailuresOfMinIOHaveTheirClass(t *testing.T) { failures(t, startMinIO(t)) }
+
+func TestFailuresOfCephHaveTheirClass(t *testing.T) { failures(t, startCeph(t)) }
+
+func failures(t *testing.T, s service) {
+	s.put(t, "there", []byte("x"))
+	empty := t.TempDir()
+	for name, c := range map[string]struct {
+		change func(*Config)
+		path   string
+		want   error
+	}{
+		"missing bucket":     {func(c *Config) { c.Bucket = "missing" }, "there", source.ErrNotFound},
+		"missing object":     {func(*Config) {}, "missing", source.ErrNotFound},
+		"unknown access key": {func(c *Config) { c.Keys = &Keys{AccessKey: "nobody", SecretKey: "nothing"} }, "there", source.ErrDenied},
+		"wrong secret key":   {wrongSecret, "there", source.ErrDenied},
+		"anonymous":          {func(c *Config) { c.Keys = nil }, "there", source.ErrDenied},
+		"missing credentials": {func(c *Config) { c.Keys, c.Credentials = nil, &source.Mount{Dir: empty, Name: `Secret "s3"`} }, "there",
+			source.ErrCredentials},
+		"nobody there": {through("127.0.0.1:1"), "there", source.ErrUnreachable},
+		"unknown host": {through("kuda.invalid"), "there", source.ErrUnreachable},
+		"plain as TLS": {func(c *Config) { c.Endpoint = "https://" + s.addr }, "there", source.ErrMisconfigured},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{c.path, c.path + "/"} {
+				if err := errorOf(t, s.open(t, c.change), path); !errors.Is(err, c.want) {
+					t.Errorf("%s: got %v, want %v", path, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestDirectoryMarkersAreNoFiles(t *testing.T) {
+	for name, s := range map[string]service{"MinIO": startMinIO(t), "Ceph": startCeph(t)} {
+		s.put(t, "tree/dir/", nil)
+		s.put(t, "tree/file", []byte("x"))
+		entries, err := collect(t, s.open(t), "tree")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(entries) != 1 || entries[0].Path != "file" {
+			t.Errorf("%s: got %+v", name, entries)
+		}
+	}
+}
+
+// A request more for each file would double the time of a tree of small ones.
+func TestNothingIsAskedTwice(t *testing.T) {
+	s := startMinIO(t)
+	files := map[string][]byte{"large": make([]byte, 3000)}
+	for _, name := range []string{"tree/a", "tree/b", "tree/c/d"} {
+		files[name] = []byte(name)
+	}
+	s.putAll(t, files)
+	proxy := record(t, s.addr)
+	source := s.open(t, through(proxy.Addr))
+	read := func(path string, pieces int64) {
+		entries, err := collect(t, source, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			for piece := range pieces {
+				readRange(t, source, e, piece*e.Size/pieces, e.Size/pieces)
+			}
+		}
+	}
+	read("large", 3)
+	want := []string{"GET /contract/large range", "GET /contract/large range", "GET /contract/large range", "HEAD /contract/large"}
+	if got := proxy.take(); !slices.Equal(got, want) {
+		t.Errorf("a large object: got %q, want %q", got, want)
+	}
+	read("tree/", 1)
+	want = []string{"GET /contract/ list-type", "GET /contract/tree/a", "GET /contract/tree/b", "GET /contract/tree/c/d"}
+	if got := proxy.take(); !slices.Equal(got, want) {
+		t.Errorf("a tree: got %q, want %q", got, want)
+	}
+}
