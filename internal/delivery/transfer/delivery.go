@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +37,7 @@ type delivery struct {
 	group   *errgroup.Group
 	older   *older
 	files   []*file
+	dirs    *dirs
 
 	// planned bytes are to be written; allocated ones of them have their place.
 	planned   int64
@@ -45,9 +45,6 @@ type delivery struct {
 	// moved is what the connections of a class did: bytes of the wide ones,
 	// files of the small ones.
 	moved [laneClasses]atomic.Int64
-
-	mu   sync.Mutex
-	made map[string]bool // directories
 }
 
 func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *delivery {
@@ -59,13 +56,14 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
 		queue:   newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections)),
-		made:    map[string]bool{},
+		dirs:    newDirs(w.Root()),
 	}
 }
 
 // run stages every file and returns the manifest.
 func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 	d.report.state(Listing)
+	defer d.dirs.close()
 	var err error
 	if d.older, err = findOlder(d.engine.options.Store, d.request.Key); err != nil {
 		return nil, err
@@ -255,7 +253,7 @@ func (d *delivery) symlink(f *file) error {
 			return err
 		}
 	}
-	if err := d.mkdir(path.Dir(f.path)); err != nil {
+	if err := d.dirs.make(path.Dir(f.path)); err != nil {
 		return d.writeError("creating a directory", err, f)
 	}
 	if err := d.writer.Root().Symlink(f.entry.Link, f.path); err != nil {

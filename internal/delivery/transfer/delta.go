@@ -68,15 +68,12 @@ func (d *delivery) link(f *file) bool {
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size || info.ModTime().UnixNano() != e.Modified {
 		return false
 	}
-	if err := d.mkdir(path.Dir(f.path)); err != nil {
-		return false
-	}
-	parent, err := d.writer.Root().Open(path.Dir(f.path))
+	parent, err := d.dirs.get(path.Dir(f.path))
 	if err != nil {
 		return false
 	}
-	defer parent.Close()
-	if err := unix.Linkat(unix.AT_FDCWD, old, int(parent.Fd()), path.Base(f.path), 0); err != nil {
+	defer d.dirs.put(parent)
+	if err := unix.Linkat(unix.AT_FDCWD, old, int(parent.file.Fd()), path.Base(f.path), 0); err != nil {
 		return false
 	}
 	f.result = e

@@ -65,35 +65,23 @@ func (d *delivery) create(f *file) (*os.File, error) {
 	if f.have == nil {
 		flags |= os.O_TRUNC
 	}
-	if err := d.mkdir(path.Dir(f.path)); err != nil {
-		return nil, d.writeError("creating a directory", err, f)
+	out, err := d.open(f.path, flags)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.dirs.forget(path.Dir(f.path))
+		out, err = d.open(f.path, flags)
 	}
-	out, err := d.writer.Root().OpenFile(f.path, flags, 0o644)
 	if err != nil {
-		return nil, d.writeError("creating a file", err, f)
+		return nil, d.writeError("creating", err, f)
 	}
 	d.allocated.Add(f.left)
 	return out, nil
 }
 
-// mkdir makes a directory and its parents once.
-func (d *delivery) mkdir(dir string) error {
-	if dir == "." {
-		return nil
+func (d *delivery) open(name string, flags int) (*os.File, error) {
+	if err := d.dirs.make(path.Dir(name)); err != nil {
+		return nil, err
 	}
-	d.mu.Lock()
-	made := d.made[dir]
-	d.mu.Unlock()
-	if made {
-		return nil
-	}
-	if err := d.writer.Root().MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	d.made[dir] = true
-	d.mu.Unlock()
-	return nil
+	return d.writer.Root().OpenFile(name, flags, 0o644)
 }
 
 // writeError gives an error of the staging directory its type.
@@ -185,13 +173,19 @@ func (d *delivery) finish(f *file, out *os.File) error {
 	if err != nil {
 		return d.writeError("looking at", err, f)
 	}
-	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
-		Identity: f.identity(), Modified: info.ModTime().UnixNano()}
-	if d.kind == digest.XXH3 {
-		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
-	}
 	if err := out.Close(); err != nil {
 		return d.writeError("closing", err, f)
+	}
+	return d.record(f, info.ModTime().UnixNano())
+}
+
+// record tells the manifest, and the journal where the next writer could use it,
+// what a file is.
+func (d *delivery) record(f *file, modified int64) error {
+	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
+		Identity: f.identity(), Modified: modified}
+	if d.kind == digest.XXH3 {
+		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
 	}
 	if f.result.Identity == "" {
 		return nil

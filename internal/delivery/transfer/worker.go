@@ -112,20 +112,17 @@ func (d *delivery) writeSmall(f *file, content []byte) error {
 	if err := f.check.compare(f.entry.Path, f.entry.Size); err != nil {
 		return err
 	}
-	out, err := d.create(f)
+	modified, err := d.dirs.write(f.path, content, f.mode)
 	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if _, err := out.Write(content); err != nil {
 		return d.writeError("writing", err, f)
 	}
+	d.allocated.Add(f.left)
 	d.report.done.Add(f.entry.Size)
 	d.moved[small].Add(1)
 	if len(content) > 0 {
 		f.sums = []digest.Sum{digest.BlockSum(content)}
 	}
-	return d.finish(f, out)
+	return d.record(f, modified)
 }
 
 // readRange reads what is left of a span. It tells whether it was this reader
