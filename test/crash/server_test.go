@@ -1,0 +1,165 @@
+//go:build integration
+
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package crash
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// data is what the server has: at each version one large file, and a tree of
+// which a fifth changes from version to version.
+type data struct {
+	large int64
+	files int
+}
+
+// largeFile is the large file at a version.
+func (d data) largeFile(version int) content {
+	return content{seed: mix(uint64(version)), size: d.large}
+}
+
+// treeFile is a file of the tree at a version: up to 24 KiB.
+func (d data) treeFile(version, i int) content {
+	const every = 5
+	changed := version - (version+i)%every // the version of the last change
+	seed := mix(uint64(i)<<32 ^ uint64(max(changed, 0)) ^ 1<<63)
+	return content{seed: seed, size: int64(seed % (24 << 10))}
+}
+
+func treeName(i int) string { return fmt.Sprintf("d%02d/f%05d", i%50, i) }
+
+// treeBytes is the size of the tree at a version.
+func (d data) treeBytes(version int) (sum int64) {
+	for i := range d.files {
+		sum += d.treeFile(version, i).size
+	}
+	return sum
+}
+
+// server serves v<n>/large and v<n>/tree/, with entity tags and ranges.
+type server struct {
+	data
+	url string
+	// fault is asked first; true means that it has answered.
+	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request, c content) bool]
+
+	mu      sync.Mutex
+	sent    map[int]int64 // bytes of the large file, by version
+	indexes map[int][]byte
+	numbers map[string]int
+}
+
+func newServer(t testing.TB, d data) *server {
+	s := &server{data: d, sent: map[int]int64{}, indexes: map[int][]byte{}, numbers: map[string]int{}}
+	for i := range d.files {
+		s.numbers[treeName(i)] = i
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	s.url = h.URL
+	return s
+}
+
+// misbehave sets a fault, nil for none.
+func (s *server) misbehave(fault func(w http.ResponseWriter, r *http.Request, c content) bool) {
+	if fault == nil {
+		s.fault.Store(nil)
+		return
+	}
+	s.fault.Store(&fault)
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	version, err := strconv.Atoi(strings.TrimPrefix(first, "v"))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	var c content
+	name, inTree := strings.CutPrefix(rest, "tree/")
+	switch i, known := s.numbers[name]; {
+	case rest == "large":
+		c = s.largeFile(version)
+	case inTree && name == "SHA256SUMS":
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.index(version)))
+		return
+	case inTree && known:
+		c = s.treeFile(version, i)
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	if fault := s.fault.Load(); fault != nil && (*fault)(w, r, c) {
+		return
+	}
+	if rest == "large" {
+		w = &counter{ResponseWriter: w, server: s, version: version}
+	}
+	serve(w, r, c)
+}
+
+// serve answers as a good server does.
+func serve(w http.ResponseWriter, r *http.Request, c content) {
+	w.Header().Set("ETag", c.tag())
+	http.ServeContent(w, r, "", time.Time{}, c.reader())
+}
+
+// sentOf is how many bytes of the large file at a version were sent.
+func (s *server) sentOf(version int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent[version]
+}
+
+// forget sets what was sent of the large file at a version to what came of it.
+func (s *server) forget(version int, arrived int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent[version] = arrived
+}
+
+type counter struct {
+	http.ResponseWriter
+	server  *server
+	version int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.sent[c.version] += int64(n)
+	return n, err
+}
+
+// index is what sha256sum prints of the tree.
+func (s *server) index(version int) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text := s.indexes[version]; text != nil {
+		return text
+	}
+	var b bytes.Buffer
+	for i := range s.files {
+		h := sha256.New()
+		_, _ = io.Copy(h, s.treeFile(version, i).reader())
+		fmt.Fprintf(&b, "%x  %s\n", h.Sum(nil), treeName(i))
+	}
+	s.indexes[version] = b.Bytes()
+	return b.Bytes()
+}
