@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
@@ -34,13 +35,16 @@ type options struct {
 	root, podUID, podName string
 	dataSets, waitFor     string
 	gateway, gatewayCA    string
-	token, secrets, cas   string
+	token                 string
+	mounts                agent.Mounts
 	port                  int
 	connections           int
 	quota, reserve        store.Amount
 	high, low             int
 	memory                int64
 	verbosity             int
+	// wrong is what the environment got wrong.
+	wrong error
 }
 
 func newCommand() *cobra.Command {
@@ -90,8 +94,11 @@ func (o *options) addPod(flags *pflag.FlagSet) {
 	flags.StringVar(&o.podName, "pod-name", os.Getenv(sidecar.EnvPodName), "name of the pod, for logs")
 	flags.StringVar(&o.dataSets, "datasets", os.Getenv(sidecar.EnvDataSets), "DataSets that matched the pod, comma-separated")
 	flags.StringVar(&o.waitFor, "wait-for", os.Getenv(sidecar.EnvWaitFor), "DataSets that the application's start waits for, comma-separated")
-	flags.StringVar(&o.secrets, "secrets-dir", sidecar.SecretsDir, "directory with one directory per mounted Secret")
-	flags.StringVar(&o.cas, "ca-dir", sidecar.CADir, "directory with one directory per mounted ConfigMap of certificates")
+	flags.StringVar(&o.mounts.Secrets, "secrets-dir", sidecar.SecretsDir, "directory with one directory per mounted Secret")
+	flags.StringVar(&o.mounts.CAs, "ca-dir", sidecar.CADir, "directory with one directory per mounted ConfigMap of certificates")
+	flags.StringVar(&o.mounts.Claims, "claims-dir", sidecar.ClaimsDir, "directory with one directory per mounted claim")
+	flags.StringVar(&o.mounts.Identities, "identities-dir", sidecar.IdentityDir, "directory with one directory per audience of a token")
+	flags.StringVar(&o.mounts.Plugins, "plugins-dir", sidecar.PluginsDir, "directory with one directory per plugin, with its socket")
 	flags.IntVar(&o.port, "port", envInt(sidecar.EnvServerPort, 8888), "port of the local API")
 	flags.IntVarP(&o.verbosity, "verbosity", "v", envInt(sidecar.EnvLogLevel, 0), "0: what an operator acts on, 1: decisions, 2: each file")
 }
@@ -106,6 +113,11 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
 	o.reserve = store.Amount{Percent: defaultReserve}
+	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
+		if err := o.quota.Set(text); err != nil {
+			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvStoreQuota, err)
+		}
+	}
 	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
 	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads leave free: bytes, 100Gi, or a share such as 15%")
 	flags.IntVar(&o.high, "store-high", 90, "percent of what the store may have, from which on snapshots that nobody needs are evicted")
@@ -116,6 +128,8 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 
 func (o *options) validate() error {
 	switch {
+	case o.wrong != nil:
+		return o.wrong
 	case o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.':
 		return errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
 	case o.gateway == "":

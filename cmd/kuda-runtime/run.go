@@ -25,8 +25,27 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
+	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/version"
 )
+
+// Names below the store's root, and below the pod's directory.
+const (
+	// limitsDir is where the runtimes of a node share the connections to a source.
+	limitsDir  = "limits"
+	scratchDir = "scratch"
+)
+
+// emptied makes a directory without what an earlier run left in it.
+func emptied(dir string) (string, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("emptying the scratch directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the scratch directory: %w", err)
+	}
+	return dir, nil
+}
 
 // openStore opens the node's or the pod's store.
 func (o *options) openStore() (*store.Store, error) {
@@ -74,10 +93,15 @@ func (o *options) run(ctx context.Context) error {
 	}
 	defer gateway.Close()
 	metrics := agent.NewMetrics()
+	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, limitsDir)})
+	mounts := o.mounts
+	if mounts.Scratch, err = emptied(filepath.Join(dir, scratchDir)); err != nil {
+		return err
+	}
 	a, err := agent.New(agent.Options{
-		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version,
-		Gateway: gateway, Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections}), Store: st,
-		SecretsDir: o.secrets, CADir: o.cas, Idle: debug.FreeOSMemory, Metrics: metrics, Log: log,
+		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
+		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
+		Mounts: mounts, Idle: debug.FreeOSMemory, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err

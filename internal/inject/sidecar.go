@@ -72,7 +72,7 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 		quota = p.Settings.PodStoreSizeLimit
 	}
 	if quota != nil {
-		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvStoreQuota, Value: quota.String()})
+		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvStoreQuota, Value: strconv.FormatInt(quota.Value(), 10)})
 	}
 	return c
 }

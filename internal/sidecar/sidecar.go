@@ -86,8 +86,8 @@ const (
 	EnvGatewayCA = "KUDA_GATEWAY_CA"
 	// EnvServerPort is the port of the runtime's local API.
 	EnvServerPort = "KUDA_SERVER_PORT"
-	// EnvStoreQuota is how many bytes of snapshots the store keeps at most, as a
-	// Kubernetes quantity; without it as many as fit.
+	// EnvStoreQuota is how many bytes of snapshots the store keeps at most;
+	// without it as many as fit.
 	EnvStoreQuota = "KUDA_STORE_QUOTA"
 	// EnvPluginSocket is, in a plugin's container, where it is to listen.
 	EnvPluginSocket = "KUDA_PLUGIN_SOCKET"

@@ -25,6 +25,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 // Gateway is what the agent needs of the gateway; uplink.Client is one.
@@ -53,8 +54,10 @@ type Options struct {
 	Gateway Gateway
 	Engine  Engine
 	Store   *store.Store
-	// SecretsDir and CADir hold one directory per Secret and ConfigMap.
-	SecretsDir, CADir string
+	// Mounts says where what sources refer to is mounted.
+	Mounts Mounts
+	// Limits of the sources, which Engine keeps; nil for none.
+	Limits *limit.Group
 	// Open opens a source. Default: all.Open.
 	Open func(context.Context, all.Config) (source.Source, error)
 	// Hooks is how patient hooks are.
@@ -75,7 +78,8 @@ type Agent struct {
 	engine  Engine
 	store   *store.Store
 	open    func(context.Context, all.Config) (source.Source, error)
-	mounts  mounts
+	mounts  Mounts
+	limits  *limit.Group
 	hooks   hook.Policy
 	retry   func(string, int) time.Duration
 	metrics *Metrics
@@ -128,7 +132,7 @@ func New(o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,
-		mounts: mounts{secrets: o.SecretsDir, cas: o.CADir}, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
+		mounts: o.Mounts, limits: o.Limits, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
 		log: o.Log, view: v, collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
 	}
 	if a.open == nil {
@@ -136,6 +140,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if a.retry == nil {
 		a.retry = retryPause
+	}
+	if a.limits == nil {
+		a.limits = limit.NewGroup(limit.Options{})
 	}
 	if a.metrics == nil {
 		a.metrics = NewMetrics()

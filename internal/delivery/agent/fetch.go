@@ -14,6 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 // parallelItems is how many items are fetched at the same time; how many
@@ -212,6 +213,9 @@ func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (sourc
 	if err != nil {
 		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
 	}
+	o.agent.limits.Set(src.Identity(), limit.Limits{
+		NodeConnections: int(s.GetLimits().GetConnections()), BytesPerSecond: int64(s.GetLimits().GetBytesPerSecond()),
+	})
 	o.open[s.GetName()] = src
 	return src, nil
 }

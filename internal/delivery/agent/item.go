@@ -8,16 +8,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/all"
-	"github.com/kuda-io/kuda/internal/source/http"
-	"github.com/kuda-io/kuda/internal/source/s3"
 )
 
 // itemKey names an item within an assignment.
@@ -63,6 +59,14 @@ func sourceIdentity(s *gatewayv1alpha1.Source) string {
 		return "s3 " + c.S3.GetEndpoint() + " " + c.S3.GetBucket()
 	case *gatewayv1alpha1.Source_Http:
 		return "http " + c.Http.GetUrl()
+	case *gatewayv1alpha1.Source_Hdfs:
+		return "hdfs " + strings.Join(c.Hdfs.GetAddresses(), " ")
+	case *gatewayv1alpha1.Source_Oci:
+		return "oci " + c.Oci.GetRegistry() + " " + c.Oci.GetPlatform()
+	case *gatewayv1alpha1.Source_Pvc:
+		return "pvc " + c.Pvc.GetClaim()
+	case *gatewayv1alpha1.Source_Plugin:
+		return "plugin " + c.Plugin.GetName() + " " + digest(c.Plugin.GetConfig())
 	default:
 		return s.GetName()
 	}
@@ -77,41 +81,4 @@ func snapshotKey(i *gatewayv1alpha1.Item, s source.Source) store.Key {
 		k.Mode = &mode
 	}
 	return k
-}
-
-// mounts says where Secrets and ConfigMaps are mounted.
-type mounts struct{ secrets, cas string }
-
-// config turns a source of the protocol into a driver's configuration.
-func (m mounts) config(s *gatewayv1alpha1.Source) (all.Config, error) {
-	switch c := s.GetConfig().(type) {
-	case *gatewayv1alpha1.Source_S3:
-		file, name := m.ca(c.S3.GetCa())
-		return all.Config{S3: &s3.Config{
-			Endpoint: c.S3.GetEndpoint(), Bucket: c.S3.GetBucket(), Region: c.S3.GetRegion(), PathStyle: c.S3.GetPathStyle(),
-			Credentials: m.secret(c.S3.GetSecret()), CAFile: file, CAName: name, Proxy: c.S3.GetProxy(),
-		}}, nil
-	case *gatewayv1alpha1.Source_Http:
-		file, name := m.ca(c.Http.GetCa())
-		return all.Config{HTTP: &http.Config{
-			URL: c.Http.GetUrl(), Credentials: m.secret(c.Http.GetSecret()), CAFile: file, CAName: name, Proxy: c.Http.GetProxy(),
-		}}, nil
-	default:
-		return all.Config{}, &unsupportedError{source: s.GetName()}
-	}
-}
-
-func (m mounts) secret(name string) *source.Mount {
-	if name == "" {
-		return nil
-	}
-	return &source.Mount{Dir: filepath.Join(m.secrets, filepath.Base(name)), Name: `Secret "` + name + `"`}
-}
-
-func (m mounts) ca(ca *gatewayv1alpha1.CertificateAuthority) (file, name string) {
-	if ca.GetConfigMap() == "" {
-		return "", ""
-	}
-	return filepath.Join(m.cas, filepath.Base(ca.GetConfigMap()), filepath.Base(ca.GetKey())),
-		`ConfigMap "` + ca.GetConfigMap() + `", key ` + ca.GetKey()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 const long = `Fetch delivers one file or directory tree into <dir>, once, without Kubernetes.
@@ -21,6 +22,10 @@ const long = `Fetch delivers one file or directory tree into <dir>, once, withou
 <source> is one of
   s3://bucket/key                an object, or else everything below key/
   s3://bucket/prefix/            everything below the prefix
+  hdfs://host:port/path          a file, or all files below a directory; several
+                                 namenodes of one HDFS are host:port,host:port
+  oci://registry/repository:tag  an artifact's or image's files; //path after it
+                                 for a part of them; oci+http:// without TLS
   http(s)://host/path            a file
   http(s)://host/path/           the files that SHA256SUMS in it lists, checked
 
@@ -33,8 +38,9 @@ files that did not change since the last one are not downloaded again.
 Credentials of S3 come from --credentials-dir (files accessKey, secretKey and
 perhaps sessionToken) or from the variables AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; those of HTTP from
---credentials-dir only (file token, or files username and password). Without any,
-requests are anonymous.
+--credentials-dir only (file token, or files username and password), as do those
+of a registry (file .dockerconfigjson, or files username and password). Without
+any, requests are anonymous.
 
 Exit codes: 0 delivered, 1 another failure, 2 wrong usage or settings, 3 not
 found, 4 access denied or credentials missing, 5 source unreachable or failing
@@ -42,6 +48,9 @@ found, 4 access denied or credentials missing, 5 source unreachable or failing
 
 const example = `  # an object of a MinIO server, with the progress shown
   kuda-runtime fetch s3://models/bert/v3/ /data/bert --endpoint http://minio:9000 --path-style --progress
+
+  # a directory of a highly available HDFS
+  kuda-runtime fetch hdfs://nn1:8020,nn2:8020/dictionaries /data/dictionaries --user reader
 
   # one file over HTTPS whose bytes must be these
   kuda-runtime fetch https://example.org/words.txt /data/words --digest sha256:…`
@@ -101,7 +110,8 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	}
 	key := store.Key{Source: src.Identity(), Path: path, Digest: o.digest, Include: o.include, Exclude: o.exclude}
 	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
-	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections})
+	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
+	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})
 	lease, err := deliver(ctx, s, engine, transfer.NewRequest(src, key, bar.tell))
 	bar.end()
 	if err != nil {

@@ -4,17 +4,11 @@
 package fetchcmd
 
 import (
-	"fmt"
-	"net/url"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
-	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/all"
-	"github.com/kuda-io/kuda/internal/source/http"
-	"github.com/kuda-io/kuda/internal/source/s3"
+	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 // options are the command's arguments and flags.
@@ -31,7 +25,15 @@ type options struct {
 	exclude        []string
 	store          string
 	connections    int
+	rate           store.Amount
 	progress       bool
+	hdfs           hdfsOptions
+	platform       string
+}
+
+// hdfsOptions are those of HDFS.
+type hdfsOptions struct {
+	user, principal, keytab, krb5Conf, service, protection string
 }
 
 func (o *options) addFlags(f *pflag.FlagSet) {
@@ -46,46 +48,13 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.exclude, "exclude", nil, "leave out files of a tree that match; wins over --include")
 	f.StringVar(&o.store, "store", "", "directory to keep snapshots in, on the file system of <dir>; without it a hidden one beside <dir>")
 	f.IntVar(&o.connections, "connections", 0, "how many ranges are read at the same time; 0 for the default")
+	f.Var(&o.rate, "rate", "bytes per second that are read at most, such as 100Mi; 0: no limit")
+	f.StringVar(&o.hdfs.user, "user", os.Getenv("HADOOP_USER_NAME"), "HDFS: who reads, where the cluster asks for no proof; without it who runs this")
+	f.StringVar(&o.hdfs.principal, "kerberos-principal", "", "HDFS: user@REALM; needs --keytab")
+	f.StringVar(&o.hdfs.keytab, "keytab", "", "HDFS: file with the principal's keys")
+	f.StringVar(&o.hdfs.krb5Conf, "krb5-conf", "/etc/krb5.conf", "HDFS: file that names the realm's servers")
+	f.StringVar(&o.hdfs.service, "service-principal", "nn/_HOST", "HDFS: the namenodes' principal; _HOST stands for a namenode's host")
+	f.StringVar(&o.hdfs.protection, "protection", "", "HDFS: the least protection of transfers: authentication, integrity or privacy")
+	f.StringVar(&o.platform, "platform", "", "OCI: which image of an index, os/architecture; without it this machine's")
 	f.BoolVar(&o.progress, "progress", false, "show the progress on standard error")
-}
-
-// open returns the source's config, and the path on it.
-func (o *options) open() (all.Config, string, error) {
-	u, err := url.Parse(o.source)
-	if err != nil {
-		return all.Config{}, "", usagef("the source %q is no URL: %w", o.source, err)
-	}
-	switch u.Scheme {
-	case "s3":
-		return o.openS3()
-	case "http", "https":
-		if u.RawQuery != "" || u.User != nil {
-			return all.Config{}, "", usagef("the source must have no query and no password; use --credentials-dir")
-		}
-		c := &http.Config{URL: u.Scheme + "://" + u.Host, Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
-		return all.Config{HTTP: c}, u.Path, nil
-	}
-	return all.Config{}, "", usagef("the source %q must begin with s3://, http:// or https://", o.source)
-}
-
-// openS3 takes the key as it is: it need not be escaped as a URL's path is.
-func (o *options) openS3() (all.Config, string, error) {
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(o.source, "s3://"), "/")
-	if bucket == "" {
-		return all.Config{}, "", usagef("the source %q names no bucket", o.source)
-	}
-	c := &s3.Config{Endpoint: o.endpoint, Bucket: bucket, Region: o.region, PathStyle: o.pathStyle,
-		Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
-	if access := os.Getenv("AWS_ACCESS_KEY_ID"); access != "" && c.Credentials == nil {
-		c.Keys = &s3.Keys{AccessKey: access, SecretKey: source.Secret(os.Getenv("AWS_SECRET_ACCESS_KEY")),
-			SessionToken: source.Secret(os.Getenv("AWS_SESSION_TOKEN"))}
-	}
-	return all.Config{S3: c}, key, nil
-}
-
-func (o *options) credentials() *source.Mount {
-	if o.credentialsDir == "" {
-		return nil
-	}
-	return &source.Mount{Dir: o.credentialsDir, Name: fmt.Sprintf("the directory %q", o.credentialsDir)}
 }

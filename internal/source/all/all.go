@@ -8,7 +8,10 @@ import (
 	"errors"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/hdfs"
 	"github.com/kuda-io/kuda/internal/source/http"
+	"github.com/kuda-io/kuda/internal/source/oci"
+	"github.com/kuda-io/kuda/internal/source/plugin"
 	"github.com/kuda-io/kuda/internal/source/s3"
 )
 
@@ -18,17 +21,36 @@ type Config struct {
 	S3 *s3.Config
 	// HTTP is for HTTP servers.
 	HTTP *http.Config
+	// HDFS is for HDFS clusters.
+	HDFS *hdfs.Config
+	// OCI is for registries of artifacts and images.
+	OCI *oci.Config
+	// Plugin is for everything that a plugin reads.
+	Plugin *plugin.Config
 }
 
 // Open returns the source that a config describes. It reads the certificates
-// and checks the settings, and does not connect yet.
+// and checks the settings, and does not connect yet, but to a plugin.
 func Open(ctx context.Context, c Config) (source.Source, error) {
-	switch {
-	case c.S3 != nil && c.HTTP == nil:
-		return s3.New(*c.S3)
-	case c.HTTP != nil && c.S3 == nil:
-		return http.New(*c.HTTP)
+	var open []func() (source.Source, error)
+	if c.S3 != nil {
+		open = append(open, func() (source.Source, error) { return s3.New(*c.S3) })
 	}
-	return nil, &source.Error{Op: "opening a source", Class: source.ErrMisconfigured,
-		Err: errors.New("set exactly one kind of source")}
+	if c.HTTP != nil {
+		open = append(open, func() (source.Source, error) { return http.New(*c.HTTP) })
+	}
+	if c.HDFS != nil {
+		open = append(open, func() (source.Source, error) { return hdfs.New(*c.HDFS) })
+	}
+	if c.OCI != nil {
+		open = append(open, func() (source.Source, error) { return oci.New(*c.OCI) })
+	}
+	if c.Plugin != nil {
+		open = append(open, func() (source.Source, error) { return plugin.New(ctx, *c.Plugin) })
+	}
+	if len(open) != 1 {
+		return nil, &source.Error{Op: "opening a source", Class: source.ErrMisconfigured,
+			Err: errors.New("set exactly one kind of source")}
+	}
+	return open[0]()
 }

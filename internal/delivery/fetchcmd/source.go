@@ -1,0 +1,110 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fetchcmd
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/hdfs"
+	"github.com/kuda-io/kuda/internal/source/http"
+	"github.com/kuda-io/kuda/internal/source/oci"
+	"github.com/kuda-io/kuda/internal/source/s3"
+)
+
+// open returns the source's config, and the path on it.
+func (o *options) open() (all.Config, string, error) {
+	if rest, ok := strings.CutPrefix(o.source, "hdfs://"); ok { // several hosts are no URL
+		return o.openHDFS(rest)
+	}
+	u, err := url.Parse(o.source)
+	if err != nil {
+		return all.Config{}, "", usagef("the source %q is no URL: %w", o.source, err)
+	}
+	switch u.Scheme {
+	case "s3":
+		return o.openS3()
+	case "oci", "oci+http":
+		return o.openOCI(u.Scheme)
+	case "http", "https":
+		if u.RawQuery != "" || u.User != nil {
+			return all.Config{}, "", usagef("the source must have no query and no password; use --credentials-dir")
+		}
+		c := &http.Config{URL: u.Scheme + "://" + u.Host, Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
+		return all.Config{HTTP: c}, u.Path, nil
+	}
+	return all.Config{}, "", usagef("the source %q must begin with s3://, hdfs://, oci://, http:// or https://", o.source)
+}
+
+// openS3 takes the key as it is: it need not be escaped as a URL's path is.
+func (o *options) openS3() (all.Config, string, error) {
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(o.source, "s3://"), "/")
+	if bucket == "" {
+		return all.Config{}, "", usagef("the source %q names no bucket", o.source)
+	}
+	c := &s3.Config{Endpoint: o.endpoint, Bucket: bucket, Region: o.region, PathStyle: o.pathStyle,
+		Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
+	if access := os.Getenv("AWS_ACCESS_KEY_ID"); access != "" && c.Credentials == nil {
+		c.Keys = &s3.Keys{AccessKey: access, SecretKey: source.Secret(os.Getenv("AWS_SECRET_ACCESS_KEY")),
+			SessionToken: source.Secret(os.Getenv("AWS_SESSION_TOKEN"))}
+	}
+	return all.Config{S3: c}, key, nil
+}
+
+// openHDFS takes host:port[,host:port]/path.
+func (o *options) openHDFS(rest string) (all.Config, string, error) {
+	hosts, path, _ := strings.Cut(rest, "/")
+	if hosts == "" {
+		return all.Config{}, "", usagef("the source %q names no namenode", o.source)
+	}
+	c := &hdfs.Config{Addresses: strings.Split(hosts, ","), DataTransferProtection: o.hdfs.protection}
+	switch {
+	case o.hdfs.principal == "" && o.hdfs.keytab == "":
+		if c.UserName = o.hdfs.user; c.UserName == "" {
+			who, err := user.Current()
+			if err != nil {
+				return all.Config{}, "", usagef("--user is missing: %w", err)
+			}
+			c.UserName = who.Username
+		}
+	case o.hdfs.principal == "" || o.hdfs.keytab == "":
+		return all.Config{}, "", usagef("--kerberos-principal and --keytab go together")
+	default:
+		c.Kerberos = &hdfs.Kerberos{Principal: o.hdfs.principal, ServicePrincipalName: o.hdfs.service,
+			Keytab: file(o.hdfs.keytab), Krb5Conf: file(o.hdfs.krb5Conf)}
+	}
+	return all.Config{HDFS: c}, "/" + path, nil
+}
+
+func file(path string) hdfs.File {
+	dir, name := filepath.Split(path)
+	return hdfs.File{Mount: source.Mount{Dir: filepath.Clean(dir), Name: fmt.Sprintf("the directory %q", dir)}, Key: name}
+}
+
+// openOCI takes registry/repository:tag[//path], of a registry with TLS (oci)
+// or without (oci+http).
+func (o *options) openOCI(scheme string) (all.Config, string, error) {
+	registry, reference, _ := strings.Cut(strings.TrimPrefix(o.source, scheme+"://"), "/")
+	if registry == "" || reference == "" {
+		return all.Config{}, "", usagef("the source %q is not oci://registry/repository:tag", o.source)
+	}
+	if scheme == "oci+http" {
+		registry = "http://" + registry
+	}
+	return all.Config{OCI: &oci.Config{Registry: registry, Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile,
+		Proxy: o.proxy, Platform: o.platform}}, reference, nil
+}
+
+func (o *options) credentials() *source.Mount {
+	if o.credentialsDir == "" {
+		return nil
+	}
+	return &source.Mount{Dir: o.credentialsDir, Name: fmt.Sprintf("the directory %q", o.credentialsDir)}
+}
