@@ -127,7 +127,7 @@ func TestAnInstancesCredentialsAreUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := given.Get()
+	value, err := given.GetWithContext(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 	key, version := splitVersion(e.Key)
 	r := byteRange{offset: offset, length: length}
 	body, err := s.get(ctx, e, key, "", r)
-	if err == nil || version == "" || !(errors.Is(err, source.ErrChanged) || isNotFound(err)) {
+	gone := errors.Is(err, source.ErrChanged) || isNotFound(err)
+	if !gone || version == "" {
 		return body, err
 	}
 	old, oldErr := s.get(ctx, e, key, version, r)

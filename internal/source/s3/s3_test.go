@@ -123,7 +123,13 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {
-	for _, c := range []Config{{Endpoint: "minio:9000", Bucket: "b"}, {Endpoint: "http://minio:9000"}, {Endpoint: "http://m", Bucket: "b", Proxy: "nowhere"}} {
+	for _, c := range []Config{
+		{Endpoint: "minio:9000", Bucket: "b"}, {Endpoint: "http://minio:9000"}, {Endpoint: "http://m", Bucket: "b", Proxy: "nowhere"},
+		{Endpoint: "http://m", Bucket: "b", Keys: &Keys{}, Instance: &Instance{}},
+		{Endpoint: "http://m", Bucket: "b", WebIdentity: &WebIdentity{}},
+		{Endpoint: "http://m", Bucket: "b", WebIdentity: &WebIdentity{TokenFile: "t", STSEndpoint: "sts:1"}},
+		{Endpoint: "http://m", Bucket: "b", Instance: &Instance{Endpoint: "169.254.169.254"}},
+	} {
 		if _, err := New(c); !errors.Is(err, source.ErrMisconfigured) {
 			t.Errorf("%+v: got %v", c, err)
 		}

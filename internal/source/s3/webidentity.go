@@ -113,9 +113,9 @@ func stsError(op string, response *nethttp.Response, body []byte) error {
 	class := source.StatusClass(response.StatusCode)
 	advice := ""
 	switch {
-	case answer.Code == "IDPCommunicationError" || class == source.ErrTemporary:
+	case answer.Code == "IDPCommunicationError" || errors.Is(class, source.ErrTemporary):
 		class = source.ErrTemporary
-	case throttled(answer.Code) || class == source.ErrThrottled:
+	case throttled(answer.Code) || errors.Is(class, source.ErrThrottled):
 		class = source.ErrThrottled
 	default:
 		class = source.ErrCredentials
