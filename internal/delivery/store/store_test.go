@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,6 +151,102 @@ func TestAWaiterWhoseContextEndsDoesNotKeepTheLock(t *testing.T) {
 	}
 	if err := w.Discard(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Once its context has ended, a waiter has left no goroutine that waits on.
+func TestWaitersThatGiveUpLeaveNothingBehind(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	before := runtime.NumGoroutine()
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, _, err := s.Acquire(ctx, key("1"), cancel); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines are left", after-before)
+	}
+	if err := w.Discard(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaitersGetTheSnapshotTogether(t *testing.T) {
+	s := open(t, Options{})
+	w := writer(t, s, key("1"))
+	var waiting, done sync.WaitGroup
+	for range 30 {
+		waiting.Add(1)
+		done.Go(func() {
+			l, w, err := s.Acquire(t.Context(), key("1"), waiting.Done)
+			if err != nil || w != nil {
+				t.Errorf("got %v, %v", w, err)
+				return
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+	e := put(t, w, "f", "x")
+	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: 1, Digest: e.Digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeLease(t, l)
+	done.Wait()
+}
+
+func TestPausesGrowWithTheWait(t *testing.T) {
+	for waited, want := range map[time.Duration]time.Duration{0: time.Millisecond, time.Second: 20 * time.Millisecond, time.Hour: 250 * time.Millisecond} {
+		if got := pause(waited); got != want {
+			t.Errorf("after %s: %s", waited, got)
+		}
+	}
+}
+
+func TestAManifestThatCouldNotBeReadIsNotWritten(t *testing.T) {
+	for name, m := range map[string]Manifest{
+		"sum":    {Bytes: 5, Entries: []Entry{{Path: "a", Size: 4}}},
+		"order":  {Entries: []Entry{{Path: "b"}, {Path: "a"}}},
+		"twice":  {Entries: []Entry{{Path: "a"}, {Path: "a"}}},
+		"escape": {Entries: []Entry{{Path: "../a"}}},
+	} {
+		s := open(t, Options{})
+		if l, err := writer(t, s, key("1")).Commit(&m); !errors.Is(err, ErrStore) {
+			t.Errorf("%s: got %v, %v", name, l, err)
+		}
+	}
+}
+
+func TestAManifestThatIsHeldIsNotUnpackedAgain(t *testing.T) {
+	s := open(t, Options{})
+	l := add(t, s, key("1"), "content")
+	first := l.Manifest()
+	if l.Manifest() != first {
+		t.Error("a manifest that is held was unpacked twice")
+	}
+	if len(first.Entries) != 1 || first.Files != 1 || first.Key.Version != "1" {
+		t.Errorf("got %+v", first)
+	}
+}
+
+func TestWhatAWriterLeftInACompleteSnapshotGoes(t *testing.T) {
+	s := open(t, Options{})
+	l := add(t, s, key("1"), "content")
+	for _, name := range []string{journalName, reservedName} {
+		if err := os.WriteFile(filepath.Join(s.snapshotDir(l.ID()), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Collect(); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := os.ReadDir(s.snapshotDir(l.ID())); err != nil || len(names) != 2 {
+		t.Errorf("got %v, %v", names, err)
 	}
 }
 

@@ -1,0 +1,71 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// entriesOf is a tree as S3 lists one.
+func entriesOf(count int) []Entry {
+	list := make([]Entry, 0, count)
+	for i := range count {
+		h := fmt.Sprintf("%032x", uint64(i)*0x9e3779b97f4a7c15)
+		list = append(list, Entry{Path: fmt.Sprintf("train/part-%04d/image-%07d.jpg", i/100, i), Size: int64(i) * 137, Mode: 0o644,
+			Digest: "xxh3:" + h, Identity: `"` + h + `"`, Modified: 1_700_000_000_000_000_000 + int64(i)*1_000_003})
+	}
+	return list
+}
+
+func TestPackedEntriesAreThoseThatWerePacked(t *testing.T) {
+	list := append([]Entry{
+		{Path: "a", Digest: "xxh3:00ff", Identity: `"ABCD"`},
+		{Path: "a/b", Digest: "sha256:0", Identity: `W/"x"`, Link: "../a", Modified: -1},
+		{Path: "a/c", Digest: ":", Identity: `"`, Mode: 0o7777, Size: 1 << 62},
+		{Path: "b", Digest: `""`, Identity: `"00"`},
+		{Path: "c", Digest: "00", Identity: `v1:00"`, Modified: 1 << 62},
+		{Path: "d", Identity: `"0011-7"`, Modified: -1 << 62},
+	}, entriesOf(300)...)
+	p := &packed{}
+	for _, e := range list {
+		p.add(e)
+	}
+	if diff := cmp.Diff(list, p.entries()); diff != "" {
+		t.Errorf("(-in +out):\n%s", diff)
+	}
+	for range p.all() {
+		break // an iterator may be left
+	}
+}
+
+func TestALeaseTakesLittleMemoryPerFile(t *testing.T) {
+	const count, most = 10_000, 64
+	p := &packed{}
+	for _, e := range entriesOf(count) {
+		p.add(e)
+	}
+	if per := cap(p.bytes) / count; per > most+most/4 {
+		t.Errorf("%d bytes per file", per)
+	}
+	if per := len(p.bytes) / count; per > most {
+		t.Errorf("%d bytes per file", per)
+	}
+}
+
+func BenchmarkUnpack100kEntries(b *testing.B) {
+	p := &packed{}
+	for _, e := range entriesOf(100_000) {
+		p.add(e)
+	}
+	b.ReportMetric(float64(len(p.bytes))/100_000, "B/file")
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := p.entries(); len(got) != 100_000 {
+			b.Fatal(len(got))
+		}
+	}
+}
