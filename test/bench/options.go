@@ -19,7 +19,7 @@ import (
 type options struct {
 	rows                 string
 	runs                 int
-	quick, list          bool
+	quick, list, alone   bool
 	object               int64
 	limit                time.Duration
 	dir, out, cache      string
@@ -34,6 +34,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.rows, "row", "", "rows to measure, comma-separated; all without")
 	f.BoolVar(&o.list, "list", false, "list the rows and end")
 	f.BoolVar(&o.quick, "quick", false, "small sizes and one run: shows that everything works, measures nothing")
+	f.BoolVar(&o.alone, "alone", false, "leave other programs out: only Kuda and the ceiling")
 	f.IntVar(&o.runs, "runs", 0, "runs of each client (default 5; 1 with -quick)")
 	f.Int64Var(&o.object, "object-mib", 0, "size of the one large object, in MiB (default 4096; 160 with -quick)")
 	f.DurationVar(&o.limit, "limit", 3*time.Minute, "time limit of one run")

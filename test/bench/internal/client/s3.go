@@ -45,19 +45,19 @@ func (s S3) Kuda(binary string) Client {
 
 // S5cmd copies; general flags come before the command, the others after.
 func (s S3) S5cmd(binary string, general, flags []string) Client {
-	return s.s5cmd(binary, "cp", general, flags)
+	return s.s5cmd(binary, []string{"cp"}, general, flags)
 }
 
-// S5cmdSync brings a directory up to date.
+// S5cmdSync brings a directory up to date, deletions included.
 func (s S3) S5cmdSync(binary string, general, flags []string) Client {
-	return s.s5cmd(binary, "sync", general, flags)
+	return s.s5cmd(binary, []string{"sync", "--delete"}, general, flags)
 }
 
-func (s S3) s5cmd(binary, verb string, general, flags []string) Client {
+func (s S3) s5cmd(binary string, verb, general, flags []string) Client {
 	name, tuned := named("s5cmd", append(append([]string{}, general...), flags...))
 	return Client{Name: name, Kind: Peer, Tuned: tuned, Command: func(p Place) *exec.Cmd {
 		args := append([]string{"--endpoint-url", s.URL}, general...)
-		args = append(append(args, verb), flags...)
+		args = append(append(args, verb...), flags...)
 		from := s.uri()
 		if s.tree() {
 			from += "*"
@@ -111,7 +111,7 @@ func (s S3) MC(binary string, mirror bool) Client {
 // AWSCRT downloads an object with the AWS common runtime; dir is the Python
 // tool's.
 func (s S3) AWSCRT(dir string, tuned bool) Client {
-	name, mode := "aws-crt", "boto3"
+	name, mode := "aws-crt", "default"
 	if tuned {
 		name, mode = "aws-crt, tuned", "tuned"
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ import (
 const pollEvery = 5 * time.Millisecond
 
 // tailBytes of what a program printed are kept for its error.
-const tailBytes = 2 << 10
+const tailBytes = 400
 
 // Usage is what one run of a program cost.
 type Usage struct {
@@ -65,7 +66,7 @@ func Run(ctx context.Context, cmd *exec.Cmd) (Usage, error) {
 		return u, fmt.Errorf("running %s: %w", cmd.Path, cause)
 	}
 	if err != nil {
-		return u, fmt.Errorf("running %s: %w: %s", strings.Join(cmd.Args, " "), err, output)
+		return u, fmt.Errorf("running %s: %w: %s", filepath.Base(cmd.Path), err, output)
 	}
 	return u, nil
 }

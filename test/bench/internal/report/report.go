@@ -75,7 +75,7 @@ type Check struct {
 	Metric string `json:"metric"`
 	Unit   string `json:"unit,omitempty"`
 	// Ours and Other are the two figures, where there are two.
-	Ours      float64 `json:"ours"`
+	Ours      float64 `json:"ours,omitempty"`
 	Other     float64 `json:"other,omitempty"`
 	OtherName string  `json:"otherName,omitempty"`
 	// Value is what is compared with the goal: a ratio, or Ours.

@@ -94,7 +94,7 @@ func objectHTTP(ctx context.Context, e *Env, dir string, result *report.Row) err
 			"--file-allocation=falloc")}
 	})
 	clients = e.with(ctx, clients, "rclone", func(path string) []client.Client {
-		return []client.Client{at.Rclone(path, "--multi-thread-streams", "4", "--multi-thread-chunk-size", "64M",
+		return []client.Client{at.Rclone(path), at.Rclone(path, "--multi-thread-streams", "4", "--multi-thread-chunk-size", "64M",
 			"--multi-thread-write-buffer-size", "1M", "--no-check-dest")}
 	})
 	result.Bytes, result.Files = tree.Bytes(), len(tree)

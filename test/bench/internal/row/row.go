@@ -32,6 +32,8 @@ type Env struct {
 	// kuda-cluster, which runs HDFS.
 	Kuda, Self, MinIO, Cluster string
 	Peers                      *peer.Set
+	// Alone leaves all other programs out.
+	Alone bool
 	// Dir is the directory for everything, on the file system that is measured.
 	Dir   string
 	Runs  int
@@ -85,6 +87,9 @@ func (e *Env) race(dir string, sums content.Sums, clients []client.Client) race.
 
 // with adds the clients that a tool has, or one that is broken.
 func (e *Env) with(ctx context.Context, all []client.Client, tool string, of func(path string) []client.Client) []client.Client {
+	if e.Alone {
+		return all
+	}
 	t, err := e.Peers.Get(ctx, tool)
 	if err != nil {
 		return append(all, client.Broken(tool, err))
