@@ -12,9 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,14 +44,19 @@ type Endpoints struct {
 type server struct {
 	dir     string
 	address string
-	user    *user.User
 }
 
-// Run is a storage.Run. It has no settings. Under root the server runs as
-// nobody, so that it reads what anybody may read and nothing more.
+// login is who signs in.
+const login = "nobody"
+
+// Run is a storage.Run. It has no settings, and needs root. The user who signs
+// in is nobody, who reads what anybody may read and nothing more.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	for name := range o.Settings {
 		return fmt.Errorf("sftp has no setting %s", name)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("sshd signs users in as root only: run this command as root")
 	}
 	s, err := newServer(o)
 	if err != nil {
@@ -99,11 +102,7 @@ func newServer(o storage.Options) (server, error) {
 		return server{}, fmt.Errorf("%w; give an --address of this machine", err)
 	}
 	defer l.Close()
-	who, err := user.Current()
-	if err == nil && who.Uid == "0" {
-		who, err = user.Lookup("nobody")
-	}
-	return server{dir: dir, address: l.Addr().String(), user: who}, err
+	return server{dir: dir, address: l.Addr().String()}, nil
 }
 
 func (s server) file(name string) string { return filepath.Join(s.dir, name) }
@@ -111,7 +110,9 @@ func (s server) root() string            { return s.file("data") }
 
 // prepare makes the keys, the configuration and the content.
 func (s server) prepare(ctx context.Context, content string) (Endpoints, error) {
-	if err := os.MkdirAll(s.root(), 0o755); err != nil {
+	// Where sshd confines what speaks before a user has signed in: empty, and
+	// there on every system on which it runs as a service.
+	if err := errors.Join(os.MkdirAll(s.root(), 0o755), os.MkdirAll("/run/sshd", 0o755)); err != nil {
 		return Endpoints{}, err
 	}
 	// Of the directories above this one only the last is ours to open.
@@ -129,7 +130,7 @@ func (s server) prepare(ctx context.Context, content string) (Endpoints, error) 
 	host, err3 := os.ReadFile(s.file("host.pub"))
 	err4 := os.WriteFile(s.file("authorized_keys"), public, 0o644)
 	err5 := os.WriteFile(s.file("sshd_config"), []byte(s.config()), 0o644)
-	if err := errors.Join(err1, err2, err3, err4, err5, s.give("host")); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return Endpoints{}, err
 	}
 	if content != "" {
@@ -141,18 +142,8 @@ func (s server) prepare(ctx context.Context, content string) (Endpoints, error) 
 	if len(fields) < 2 {
 		return Endpoints{}, errors.New("the host key has an unknown form")
 	}
-	return Endpoints{Address: s.address, User: s.user.Username, PrivateKey: string(private),
+	return Endpoints{Address: s.address, User: login, PrivateKey: string(private),
 		HostKey: fields[0] + " " + fields[1], Root: s.root()}, nil
-}
-
-// give makes the server's user the owner of a file that nobody else may read.
-func (s server) give(name string) error {
-	uid, err1 := strconv.Atoi(s.user.Uid)
-	gid, err2 := strconv.Atoi(s.user.Gid)
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	return os.Chown(s.file(name), uid, gid)
 }
 
 // config allows one user to read, with one key, and nothing else.
@@ -163,7 +154,7 @@ func (s server) config() string {
 		"ListenAddress " + net.JoinHostPort(host, port),
 		"HostKey " + s.file("host"),
 		"AuthorizedKeysFile " + s.file("authorized_keys"),
-		"AllowUsers " + s.user.Username,
+		"AllowUsers " + login,
 		"AuthenticationMethods publickey",
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
@@ -182,14 +173,7 @@ func (s server) config() string {
 }
 
 func (s server) command() *exec.Cmd {
-	argv := []string{sshd, "-D", "-e", "-f", s.file("sshd_config")}
-	if os.Geteuid() == 0 {
-		// A change of the user clears the signal that ends it with its parent.
-		argv = append([]string{"setpriv", "--reuid", s.user.Uid, "--regid", s.user.Gid, "--clear-groups", "--pdeathsig", "KILL"}, argv...)
-	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Dir = "/"
-	return cmd
+	return exec.Command(sshd, "-D", "-e", "-f", s.file("sshd_config"))
 }
 
 // greets tells whether the server answers.
