@@ -132,6 +132,12 @@ func (p *pod) wantFile(path, want string) {
 	}
 }
 
+// file is what the application reads, "" for nothing.
+func (p *pod) file(path string) string {
+	content, _ := os.ReadFile(filepath.Join(p.dir(), agent.ViewDir, path))
+	return string(content)
+}
+
 func (p *pod) wantNoFile(path string) {
 	p.t.Helper()
 	if _, err := os.Stat(filepath.Join(p.dir(), agent.ViewDir, path)); err == nil {
