@@ -82,6 +82,13 @@ lint: tools ## Run the linters
 	$(TOOLS)/golangci-lint run ./...
 	cd hack/cluster && $(TOOLS)/golangci-lint run --config ../../.golangci.yaml ./...
 
+##@ Benchmark
+
+.PHONY: bench
+bench: build cluster-build ## Measure Kuda beside other clients on this machine; BENCH="-row memory -runs 3" chooses (root)
+	go build -trimpath -o $(BIN)/kuda-bench ./test/bench
+	KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) $(BIN)/kuda-bench $(BENCH)
+
 ##@ Development cluster
 
 $(CLUSTER): $(shell find hack/cluster -name '*.go' -o -name 'go.*' 2>/dev/null)
