@@ -187,6 +187,43 @@ func TestSidecarAnswersItsEndpointsAndEndsAtOnce(t *testing.T) {
 	}
 }
 
+// The store's command, and other runtimes, know what a pod needs while its
+// runtime is down.
+func TestWhatAPodIsAtStaysWhileItsRuntimeIsDown(t *testing.T) {
+	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
+	f.Put("/v1", "one")
+	g.Want(f.Assignment("ds", "r1", "a", "/v1"))
+	s := newSidecar(t, g)
+	s.start()
+	g.Success("ds-pod", "r1")
+	s.kill(syscall.SIGKILL)
+	run := func(args ...string) string {
+		var out bytes.Buffer
+		cmd := newCommand()
+		cmd.SetOut(&out)
+		cmd.SetArgs(append([]string{"store", "--store", s.path("store")}, args...))
+		if err := cmd.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if out := run("prune", "--all-unused"); !strings.Contains(out, "evicted 0 snapshots") {
+		t.Errorf("prune: %s", out)
+	}
+	if out := run("list", "-o", "json"); !strings.Contains(out, `"uid"`) || !strings.Contains(out, `"inUse": false`) {
+		t.Errorf("list: %s", out)
+	}
+	if out := run("verify"); !strings.Contains(out, "whole") {
+		t.Errorf("verify: %s", out)
+	}
+	if err := os.RemoveAll(s.path("store/pods/uid")); err != nil {
+		t.Fatal(err)
+	}
+	if out := run("prune", "--all-unused"); !strings.Contains(out, "evicted 1 snapshots") {
+		t.Errorf("prune without the pod: %s", out)
+	}
+}
+
 func TestWrongSettingsAreNamed(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                                   "KUDA_POD_UID",

@@ -220,12 +220,12 @@ func TestAnObjectThatChangesInTheMiddleIsNotSpliced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	l, err := p.deliver(src, key("large", 2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if err := after.compare(filepath.Join(l.Dir(), store.FileName)); err != nil {
 		t.Error(err)
 	}
@@ -266,7 +266,7 @@ func TestAWrongByteNeverGetsUnderTheView(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer src.Close()
+		defer func() { _ = src.Close() }()
 		_, err = p.deliver(src, k)
 		if _, ok := errors.AsType[*transfer.DigestMismatchError](err); !ok {
 			t.Fatalf("got %v", err)
@@ -279,7 +279,7 @@ func TestAWrongByteNeverGetsUnderTheView(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		if err := p.server.largeFile(1).compare(filepath.Join(l.Dir(), store.FileName)); err != nil {
 			t.Error(err)
 		}

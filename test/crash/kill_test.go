@@ -216,7 +216,7 @@ func finish(t *testing.T, j *judge, version int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer v.Close()
+	defer func() { _ = v.Close() }()
 	r := &runtime{victim: victim{Root: j.root, URL: j.url}, store: s, view: v, engine: newEngine(s)}
 	if err := r.bring(version + 1); err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func (r *runtime) bring(version int) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	items := make([]view.Item, 0, 2)
 	var leases []*store.Lease
 	for _, path := range []string{"large", "tree/"} {

@@ -42,14 +42,6 @@ func (d data) treeFile(version, i int) content {
 
 func treeName(i int) string { return fmt.Sprintf("d%02d/f%05d", i%50, i) }
 
-// treeBytes is the size of the tree at a version.
-func (d data) treeBytes(version int) (sum int64) {
-	for i := range d.files {
-		sum += d.treeFile(version, i).size
-	}
-	return sum
-}
-
 // server serves v<n>/large and v<n>/tree/, with entity tags and ranges.
 type server struct {
 	data

@@ -84,21 +84,14 @@ func (s *Store) lockRoom() (*os.File, error) {
 	return lock(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
 }
 
-// fileSystem returns the size of the store's file system, and how much of it is
-// free without the reserve.
-func (s *Store) fileSystem() (size, free int64, err error) {
+// free is how many bytes of the file system may still be written; negative when
+// others have taken from the reserve.
+func (s *Store) free() (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.snapshots, &st); err != nil {
-		return 0, 0, failf("asking for free space: %w", err)
+		return 0, failf("asking for free space: %w", err)
 	}
-	size = int64(st.Blocks) * st.Bsize
-	return size, int64(st.Bavail)*st.Bsize - s.options.Reserve.Of(size), nil
-}
-
-// free is how many bytes may still be written to the file system.
-func (s *Store) free() (int64, error) {
-	_, free, err := s.fileSystem()
-	return max(free, 0), err
+	return int64(st.Bavail)*st.Bsize - s.options.Reserve.Of(int64(st.Blocks)*st.Bsize), nil
 }
 
 // Reserve makes room: for missing bytes that are still to be written in the
@@ -155,7 +148,7 @@ func (s *Store) measure(without ID) (room, []candidate, error) {
 			return r, nil, err
 		}
 	}
-	_, r.free, err = s.fileSystem()
+	r.free, err = s.free()
 	return r, others, err
 }
 
@@ -205,7 +198,7 @@ func (s *Store) makeRoom(r room, partials []candidate, enough func(room) bool) (
 		if evicted {
 			r = r.without(c)
 		}
-		if _, r.free, err = s.fileSystem(); err != nil {
+		if r.free, err = s.free(); err != nil {
 			return r, err
 		}
 	}

@@ -230,7 +230,7 @@ func syncFS(dir string) error {
 func (s *Store) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		free, _ := s.free()
-		return &InsufficientSpaceError{Needed: needed, Free: free}
+		return &InsufficientSpaceError{Needed: needed, Free: max(free, 0)}
 	}
 	if _, ok := errors.AsType[*InsufficientSpaceError](err); ok {
 		return err

@@ -38,7 +38,7 @@ func FuzzItemsStayInTheirPlaces(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer v.Close()
+		defer func() { _ = v.Close() }()
 		items := []Item{item, {LocalPath: other, Mark: "n", Dir: base, Single: true, Files: []File{{Path: "single", Size: 1}}}}
 		err = v.Prepare("ds", "r", items)
 		if err == nil {
