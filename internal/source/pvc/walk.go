@@ -1,0 +1,117 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// lostAndFound is where repairs of a file system leave what they found. Most
+// users may not look into it, and nobody stores data there.
+const lostAndFound = "lost+found"
+
+// walk lists a tree. It opens every directory relative to the one above, and
+// follows no link.
+type walk struct {
+	ctx    context.Context
+	source *Source
+	op     string
+	base   string // of the tree, below the root
+	settle time.Duration
+	yield  func(source.Entry, error) bool
+	listed int
+}
+
+// fail ends the walk with an error.
+func (w *walk) fail(name string, err error) bool {
+	if _, ok := errors.AsType[*source.Error](err); !ok {
+		err = w.source.class(w.op, fmt.Errorf("%q: %w", name, err))
+	}
+	w.yield(source.Entry{}, err)
+	return false
+}
+
+// dir yields what is in an open directory, whose name in the tree ends with a
+// slash, or is "". It returns false when the walk is over.
+func (w *walk) dir(d *os.File, prefix string) bool {
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return w.fail(prefix, err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := context.Cause(w.ctx); err != nil {
+			return w.fail(prefix+name, source.Wrap(w.ctx, w.op, err))
+		}
+		var stat unix.Stat_t
+		err := unix.Fstatat(int(d.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			continue // deleted since
+		}
+		if err != nil {
+			return w.fail(prefix+name, err)
+		}
+		if !w.one(d, prefix, name, &stat) {
+			return false
+		}
+	}
+	return true
+}
+
+// one yields a file or a link, or what is in a directory.
+func (w *walk) one(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		again := func(stat *unix.Stat_t) error {
+			return unix.Fstatat(int(d.Fd()), name, stat, unix.AT_SYMLINK_NOFOLLOW)
+		}
+		if err := settle(w.ctx, w.settle, stat, again); err != nil {
+			return w.fail(prefix+name, err)
+		}
+		w.listed++
+		return w.yield(entry(prefix+name, path.Join(w.base, prefix)+"/"+name, stat), nil)
+	case unix.S_IFLNK:
+		target, err := readlink(d, name, stat.Size)
+		if err != nil {
+			return w.fail(prefix+name, err)
+		}
+		w.listed++
+		return w.yield(source.Entry{Path: prefix + name, Link: target, Identity: identity(stat)}, nil)
+	case unix.S_IFDIR:
+		fd, err := unix.Openat(int(d.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		switch {
+		case errors.Is(err, fs.ErrPermission) && name == lostAndFound && prefix == "" && w.base == ".":
+			return true
+		case errors.Is(err, unix.ENOENT):
+			return true // deleted since
+		case err != nil:
+			return w.fail(prefix+name, err)
+		}
+		below := os.NewFile(uintptr(fd), name)
+		defer below.Close()
+		return w.dir(below, prefix+name+"/")
+	}
+	return w.fail(prefix+name, errKind)
+}
+
+func readlink(d *os.File, name string, size int64) (string, error) {
+	// Some file systems say that links have no bytes.
+	buffer := make([]byte, max(size+1, 4096))
+	n, err := unix.Readlinkat(int(d.Fd()), name, buffer)
+	if err != nil {
+		return "", err
+	}
+	return string(buffer[:n]), nil
+}
