@@ -36,8 +36,10 @@ type delivery struct {
 	queue   *queue
 	group   *errgroup.Group
 	older   *older
-	files   []*file
-	dirs    *dirs
+	// linked tells that files were shared with older snapshots; alone forbids it.
+	linked, alone bool
+	files         []*file
+	dirs          *dirs
 
 	// planned bytes are to be written; allocated ones of them have their place.
 	planned   int64
@@ -193,7 +195,7 @@ func (d *delivery) place(f *file) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if here || d.link(f) {
+	if here || !d.alone && d.link(f) {
 		d.report.reused.Add(f.entry.Size)
 		d.report.done.Add(f.entry.Size)
 		return true, nil
@@ -211,7 +213,7 @@ func (d *delivery) resume(f *file) (bool, error) {
 	if staged == nil {
 		return false, nil
 	}
-	if staged.Identity == "" || staged.Identity != f.identity() || staged.Size != f.entry.Size {
+	if staged.Identity == "" || staged.Identity != state(f.entry) || staged.Size != f.entry.Size {
 		return false, d.writer.Drop(f.path)
 	}
 	if e := staged.Entry; e != nil {
@@ -224,6 +226,7 @@ func (d *delivery) resume(f *file) (bool, error) {
 	if f.entry.Size <= smallBytes || !f.ranges() {
 		return false, d.writer.Drop(f.path)
 	}
+	f.begun = true
 	f.have = make([]bool, len(f.sums))
 	for index, sum := range staged.Blocks {
 		if index < 0 || index >= len(f.sums) {

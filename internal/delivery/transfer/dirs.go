@@ -120,7 +120,7 @@ func (d *dirs) release(used *dir) {
 	}
 }
 
-// write makes the file of a path with its content and its mode, and returns its
+// write makes the file of a path, where there must be none, with its content and its mode, and returns its
 // modification time in nanoseconds since 1970. It does by hand what os.File
 // does, but for what that does for files that can block.
 func (d *dirs) write(name string, content []byte, mode fs.FileMode) (modified int64, err error) {
@@ -153,7 +153,7 @@ func (d *dirs) writeOnce(name string, content []byte, mode fs.FileMode) (modifie
 		return 0, err
 	}
 	defer d.put(parent)
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	var fd int
 	err = retried(func() error {
 		fd, err = unix.Openat(int(parent.file.Fd()), path.Base(name), flags, uint32(mode.Perm()))

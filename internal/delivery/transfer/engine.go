@@ -133,10 +133,17 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 
 // download stages every file, again from the listing on while the source changes.
 func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
+	alone := false
 	for restarts := 0; ; restarts++ {
 		report.restart()
-		manifest, err := newDelivery(e, r, w, report).run(ctx)
+		d := newDelivery(e, r, w, report)
+		d.alone = alone
+		manifest, err := d.run(ctx)
 		stale := errors.Is(err, errStale)
+		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
+			// What was shared may be what is wrong: download everything.
+			stale, alone = true, true
+		}
 		again := stale || errors.Is(err, source.ErrChanged)
 		if !again || ctx.Err() != nil || restarts == maxRestarts {
 			return manifest, err

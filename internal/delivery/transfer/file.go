@@ -37,6 +37,8 @@ type file struct {
 	// the file is in the queue.
 	have []bool
 	sums []digest.Sum
+	// begun tells that an earlier writer began it.
+	begun bool
 	// check is written to under the lock of the span that has the block.
 	check check
 
@@ -51,19 +53,13 @@ type file struct {
 // ranges tells whether the file can be put together of ranges.
 func (f *file) ranges() bool { return f.entry.Identity.Strong() && !f.entry.NoRanges }
 
-// identity is what the manifest and the journal keep: a weak one proves nothing.
-func (f *file) identity() string {
-	if !f.entry.Identity.Strong() {
-		return ""
-	}
-	return string(f.entry.Identity)
-}
-
-// create opens a file for writing in the staging directory.
+// create opens a large file for writing in the staging directory. One that was
+// not begun before must be new: what has its name could be shared with an older
+// snapshot.
 func (d *delivery) create(f *file) (*os.File, error) {
-	flags := os.O_RDWR | os.O_CREATE
-	if f.have == nil {
-		flags |= os.O_TRUNC
+	flags := os.O_RDWR
+	if !f.begun {
+		flags |= os.O_CREATE | os.O_EXCL
 	}
 	out, err := d.open(f.path, flags)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +109,7 @@ func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
 		return nil, d.writeError("allocating", err, f)
 	}
 	if f.ranges() {
-		if err := d.writer.Begin(f.path, f.entry.Size, f.identity()); err != nil {
+		if err := d.writer.Begin(f.path, f.entry.Size, state(f.entry)); err != nil {
 			out.Close()
 			return nil, err
 		}
@@ -183,7 +179,7 @@ func (d *delivery) finish(f *file, out *os.File) error {
 // what a file is.
 func (d *delivery) record(f *file, modified int64) error {
 	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
-		Identity: f.identity(), Modified: modified}
+		Identity: state(f.entry), Modified: modified}
 	if d.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
 	}
