@@ -5,12 +5,17 @@
 // and verified, with a manifest. It is shared by the runtimes of a node (or
 // private to one pod) and needs nothing but a directory:
 //
-//	snapshots/<id>/manifest.json   what the snapshot holds; complete once <id>/ exists
-//	snapshots/<id>/data/           the files
-//	snapshots/<id>.partial/        a download on its way: data/ and a journal
-//	locks/<id>.writer              locked by the process that downloads
-//	locks/<id>.lease               locked, shared, by everyone who uses the snapshot
-//	trash/                         what is being deleted
+//	snapshots/<id>/manifest.json     what the snapshot holds; complete once <id>/ exists
+//	snapshots/<id>/data/             the files
+//	snapshots/<id>.partial/          a download on its way: data/ and
+//	snapshots/<id>.partial/journal   what of data/ is on the disk
+//	snapshots/<id>.partial/reserved  the bytes that were promised to it
+//	locks/<id>.writer                locked by the process that downloads
+//	locks/<id>.lease                 locked, shared, by everyone who uses the snapshot
+//	locks/<id>.suspect               to be verified before it is served
+//	locks/room                       locked while room is promised
+//	locks/boot, locks/open, boot     whether the machine went down under the store
+//	trash/                           what is being deleted
 //
 // Nobody runs the store. Its rules are held by flock(2), which the kernel
 // releases when a holder dies, and by rename(2): a snapshot appears as a whole
@@ -19,5 +24,6 @@
 // the journal.
 //
 // The package knows neither Kubernetes nor sources. The transfer package fills
-// it, the agent holds leases and publishes views from it.
+// it, the agent holds leases and publishes views from it, the storecmd package
+// shows it to people. Why it is as it is stands in docs/design/006-store.md.
 package store

@@ -95,12 +95,12 @@ func (p *packed) entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.
 // all yields the entries one by one.
 func (p *packed) all() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		r := unpacker{p.bytes}
+		r := unpacker{rest: p.bytes}
 		var last Entry
 		for range p.count {
 			var e Entry
 			shared := r.number()
-			e.Path = last.Path[:shared] + r.text()
+			e.Path = r.join(last.Path[:shared], r.field())
 			e.Size = int64(r.number())
 			e.Mode = fs.FileMode(r.number())
 			e.Modified = last.Modified + r.signed()
@@ -116,7 +116,10 @@ func (p *packed) all() iter.Seq[Entry] {
 }
 
 // unpacker reads what add wrote, in this process: it need not expect errors.
-type unpacker struct{ rest []byte }
+type unpacker struct {
+	rest   []byte
+	buffer []byte // a text that is put together
+}
 
 func (r *unpacker) number() uint64 {
 	n, size := binary.Uvarint(r.rest)
@@ -130,19 +133,28 @@ func (r *unpacker) signed() int64 {
 	return n
 }
 
-func (r *unpacker) text() string {
+// field is the next text, as long as the bytes are not read again.
+func (r *unpacker) field() []byte {
 	n := r.number()
-	s := string(r.rest[:n])
+	field := r.rest[:n]
 	r.rest = r.rest[n:]
-	return s
+	return field
 }
+
+func (r *unpacker) text() string { return string(r.field()) }
 
 func (r *unpacker) digits() string {
 	if r.number() == plainText {
 		return r.text()
 	}
-	prefix, raw, end := r.text(), r.text(), r.text()
-	return prefix + hex.EncodeToString([]byte(raw)) + end
+	prefix, raw, end := r.field(), r.field(), r.field()
+	r.buffer = append(hex.AppendEncode(append(r.buffer[:0], prefix...), raw), end...)
+	return string(r.buffer)
+}
+
+func (r *unpacker) join(prefix string, rest []byte) string {
+	r.buffer = append(append(r.buffer[:0], prefix...), rest...)
+	return string(r.buffer)
 }
 
 func commonPrefix(a, b string) int {

@@ -128,7 +128,7 @@ func (l *Lease) ID() ID { return l.id }
 func (l *Lease) Dir() string { return l.dir }
 
 // Manifest of the snapshot. It must not be written to. It is held in memory
-// only as long as the caller holds it; the lease itself takes some 60 bytes per
+// only as long as the caller holds it; the lease itself takes some 65 bytes per
 // file.
 func (l *Lease) Manifest() *Manifest {
 	l.mu.Lock()
