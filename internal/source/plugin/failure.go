@@ -38,7 +38,8 @@ func (s *Source) failed(ctx context.Context, op string, err error) error {
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
 		return &source.Error{Op: prefix, Class: source.ErrUnreachable,
-			Err: fmt.Errorf("%w at %s (%v); it starts, or ended: see the log of its container", errAway, s.lanes.socket, e.Err)}
+			Err: fmt.Errorf("%w at %s (%v); it starts, or ended: see the log of its container; a pod without one is older than the "+
+				"plugin's place in Kuda's configuration, or than the DataSet's use of it: restart the pod", errAway, s.lanes.socket, e.Err)}
 	}
 	switch answer.Code() {
 	case connect.CodeResourceExhausted, connect.CodeInvalidArgument: // too large, or no message
