@@ -1,0 +1,243 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
+)
+
+// Source is one HDFS.
+type Source struct {
+	identity  string
+	user      string
+	kerberos  *Kerberos
+	namenodes *namenodes
+	datanodes *datanodes
+	files     *files
+}
+
+// New returns the source that c describes. It checks the settings and does not
+// connect yet.
+func New(c Config) (*Source, error) {
+	addresses, protection, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	ctx, cancel := context.WithCancelCause(context.Background())
+	n := &namenodes{addresses: addresses, user: c.UserName, kerberos: c.Kerberos, dial: dial, ctx: ctx, cancel: cancel}
+	return &Source{
+		identity:  "hdfs://" + strings.Join(slices.Sorted(slices.Values(addresses)), ","),
+		user:      c.UserName,
+		kerberos:  c.Kerberos,
+		namenodes: n,
+		datanodes: newDatanodes(dial, newProtector(n, c, protection)),
+		files:     newFiles(n),
+	}, nil
+}
+
+// Identity is "hdfs://host:port", with all namenodes of one HDFS.
+func (s *Source) Identity() string { return s.identity }
+
+// Close ends the connections.
+func (s *Source) Close() error {
+	s.namenodes.close()
+	s.datanodes.close()
+	return nil
+}
+
+func (s *Source) stat(ctx context.Context, path string) (*wire.FileStatus, error) {
+	answer, err := s.namenodes.call(ctx, "getFileInfo", wire.PathRequest(path))
+	if err != nil {
+		return nil, err
+	}
+	return wire.ParseFileStatus(answer)
+}
+
+// List yields the file at path, or those of the tree below it, in the order in
+// which the namenode sorts each directory. A path with a slash at its end is a
+// tree only. A tree without any file is ErrNotFound.
+func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		root := "/" + strings.Trim(path, "/")
+		op := "listing " + s.identity + root
+		status, err := s.stat(ctx, root)
+		switch {
+		case err != nil:
+			yield(source.Entry{}, s.class(ctx, op, err))
+		case status == nil || (status.Type != wire.Directory && strings.HasSuffix(path, "/")):
+			yield(source.Entry{}, notFound(op))
+		case status.Type != wire.Directory:
+			yield(entry("", root, status), nil)
+		default:
+			w := &walk{ctx: ctx, source: s, yield: yield}
+			if err := w.directory(root, ""); err != nil {
+				yield(source.Entry{}, s.class(ctx, op, err))
+			} else if !w.found {
+				yield(source.Entry{}, notFound(op))
+			}
+		}
+	}
+}
+
+func notFound(op string) error {
+	return &source.Error{Op: op, Class: source.ErrNotFound, Err: errors.New("no file is there, and none below it; check remotePath")}
+}
+
+// walk goes through a tree, with one page of each directory on the way.
+type walk struct {
+	ctx    context.Context
+	source *Source
+	yield  func(source.Entry, error) bool
+	found  bool
+	ended  bool
+}
+
+// directory yields what is below the directory at path; relative is where the
+// caller sees it, "" or with a slash at its end.
+func (w *walk) directory(path, relative string) error {
+	for after := []byte{}; ; {
+		answer, err := w.source.namenodes.call(w.ctx, "getListing", wire.ListingRequest(path, after))
+		if err != nil {
+			return err
+		}
+		page, err := wire.ParseListing(answer)
+		if err != nil {
+			return fmt.Errorf("reading a listing: %w", err)
+		}
+		if page == nil {
+			return &source.Error{Op: "listing " + path, Class: source.ErrChanged, Err: errors.New("the directory was removed meanwhile")}
+		}
+		for i := range page.Entries {
+			status := &page.Entries[i]
+			if err := w.ctx.Err(); err != nil {
+				return err
+			}
+			below := strings.TrimSuffix(path, "/") + "/" + status.Name
+			if status.Type == wire.Directory {
+				if err := w.directory(below, relative+status.Name+"/"); err != nil {
+					return err
+				}
+			} else {
+				w.found = true
+				w.ended = !w.yield(entry(relative+status.Name, below, status), nil)
+			}
+			if w.ended {
+				return nil
+			}
+		}
+		if page.Remaining == 0 || len(page.Entries) == 0 {
+			return nil
+		}
+		after = []byte(page.Entries[len(page.Entries)-1].Name)
+	}
+}
+
+func entry(path, key string, status *wire.FileStatus) source.Entry {
+	e := source.Entry{Path: path, Key: key, Mode: fs.FileMode(status.Mode & 0o777), Identity: identity(status)}
+	if status.Type == wire.Symlink {
+		e.Link = status.Target
+	} else {
+		e.Size = status.Length
+	}
+	return e
+}
+
+// identity is made of the number of the inode, the time at which its content
+// changed last, and its length. A file that is replaced has another inode, whose
+// number is never used again; one that is appended to or truncated has another
+// time and, except for a truncation to the same length within the millisecond,
+// another length. A namenode that gives no numbers leaves a weak identity.
+func identity(status *wire.FileStatus) source.Identity {
+	weak := ""
+	if status.ID == 0 {
+		weak = "W/"
+	}
+	return source.Identity(fmt.Sprintf("%s%d-%d-%d", weak, status.ID, status.Modified, status.Length))
+}
+
+// Open finds the file's blocks, unless it did before, makes sure that the file
+// at its path is still the one that was listed, and waits for the first bytes of
+// a datanode. A file that is still being written is ErrTemporary.
+func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	op := "reading " + s.identity + e.Key
+	if offset < 0 || length < 0 || length > e.Size-offset {
+		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: fmt.Errorf("the range %d+%d is beyond its %d bytes", offset, length, e.Size)}
+	}
+	locations, err := s.locate(ctx, e, nil)
+	if err != nil {
+		return nil, s.class(ctx, op, err)
+	}
+	r := &reader{ctx: ctx, op: op, source: s, entry: e, locations: locations, position: offset, end: offset + length}
+	if length > 0 {
+		if err := r.open(); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// locate returns where a file lies, as long as it is the one that was listed.
+// Locations that turned out to be stale are asked for again.
+func (s *Source) locate(ctx context.Context, e source.Entry, stale *wire.Locations) (*wire.Locations, error) {
+	locations, err := s.files.locate(ctx, e, stale)
+	if err != nil {
+		return nil, err
+	}
+	// This comes after the locations, so that they are of the file that it sees.
+	status, err := s.stat(ctx, e.Key)
+	if err != nil {
+		return nil, err
+	}
+	if status == nil {
+		return nil, changed("it is not there any more")
+	}
+	if now := identity(status); now != e.Identity {
+		return nil, changed(fmt.Sprintf("it is %s now, and was %s when it was listed", now, e.Identity))
+	}
+	if locations == nil {
+		// Some namenodes, such as routers, find nothing by a number.
+		if locations, err = s.files.locatePath(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	return locations, usable(locations, e)
+}
+
+func changed(text string) error {
+	return &source.Error{Op: "checking the file", Class: source.ErrChanged, Err: errors.New(text)}
+}
+
+// usable returns an error unless the blocks are those of a plain file of the
+// size that was listed.
+func usable(l *wire.Locations, e source.Entry) error {
+	failed := func(class error, text string) error {
+		return &source.Error{Op: "finding its blocks", Class: class, Err: errors.New(text)}
+	}
+	switch {
+	case l == nil:
+		return changed("it is not there any more")
+	case l.Open:
+		return failed(source.ErrTemporary, "it is still being written; it can be read once its writer closes it")
+	case l.Encrypted:
+		return failed(source.ErrMisconfigured, "it lies in an encryption zone, whose keys Kuda does not ask for; copy it out of the zone")
+	case l.Striped:
+		return failed(source.ErrMisconfigured, "it is erasure coded, which Kuda does not read; copy it to a directory whose policy is replication")
+	case l.Length != e.Size:
+		return changed(fmt.Sprintf("it has %d bytes now, and had %d when it was listed", l.Length, e.Size))
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hdfstest
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/keytab"
+)
+
+// Server is a running HDFS. All that is stored belongs to User.
+type Server struct {
+	Addresses []string
+	// User owns "/"; Stranger is somebody else.
+	User, Stranger string
+	Datanodes      []Datanode
+	// Control takes the commands of Do.
+	Control string
+	// Kerberos is nil without it.
+	Kerberos *Kerberos
+
+	mu     sync.Mutex
+	client *hdfs.Client
+}
+
+// Datanode is one of the datanodes, with the directory of its blocks.
+type Datanode struct{ Address, Dir string }
+
+// Kerberos is how to authenticate.
+type Kerberos struct {
+	Krb5Conf                          string
+	Principal, Keytab                 string
+	StrangerPrincipal, StrangerKeytab string
+	ServicePrincipal                  string
+	Protection                        string
+}
+
+var (
+	mu      sync.Mutex
+	servers = map[string]*Server{}
+	// inputs end the servers when the binary ends.
+	inputs []io.Closer
+)
+
+// Shared returns the server with these settings (name=value) of
+// 'kuda-cluster storage run hdfs'. It is started when it is not there yet.
+func Shared(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	slices.Sort(settings)
+	key := strings.Join(settings, " ")
+	mu.Lock()
+	defer mu.Unlock()
+	if servers[key] == nil {
+		s, input, err := start(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers[key] = s
+		inputs = append(inputs, input)
+	}
+	return servers[key]
+}
+
+// Start is Shared for a test that breaks the server; it ends with the test.
+func Start(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s, input, err := start(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { input.Close() })
+	return s
+}
+
+func start(settings []string) (*Server, io.Closer, error) {
+	program := os.Getenv("KUDA_TEST_CLUSTER")
+	if program == "" {
+		return nil, nil, fmt.Errorf("KUDA_TEST_CLUSTER does not name the program kuda-cluster; run 'make integration'")
+	}
+	args := []string{"storage", "run", "hdfs"}
+	for _, s := range settings {
+		args = append(args, "--set", s)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	line, err := bufio.NewReader(output).ReadBytes('\n')
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting HDFS: %w", cmp.Or(cmd.Wait(), err))
+	}
+	s := &Server{}
+	if err := json.Unmarshal(line, s); err != nil {
+		return nil, nil, fmt.Errorf("starting HDFS: %w", err)
+	}
+	return s, closer(func() error {
+		input.Close()
+		return cmd.Wait()
+	}), nil
+}
+
+type closer func() error
+
+func (c closer) Close() error { return c() }
+
+// Do has the server do one of its commands, such as "failover".
+func (s *Server) Do(t testing.TB, command string) {
+	t.Helper()
+	response, err := http.Post(s.Control+"/"+command, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", command, body)
+	}
+}
+
+// NewClient returns another implementation's client, of the user who owns all.
+func (s *Server) NewClient(t testing.TB) *hdfs.Client {
+	t.Helper()
+	o := hdfs.ClientOptions{Addresses: s.Addresses, User: s.User}
+	if k := s.Kerberos; k != nil {
+		conf, err := config.Load(k.Krb5Conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := keytab.Load(k.Keytab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, realm, _ := strings.Cut(k.Principal, "@")
+		o.KerberosClient = client.NewWithKeytab(user, realm, keys, conf, client.DisablePAFXFAST(true))
+		if err := o.KerberosClient.Login(); err != nil {
+			t.Fatal(err)
+		}
+		o.KerberosServicePrincipleName, o.DataTransferProtection = k.ServicePrincipal, k.Protection
+	}
+	c, err := hdfs.NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Client is a NewClient that is shared by those who change what is stored.
+func (s *Server) Client(t testing.TB) *hdfs.Client {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		s.client = s.NewClient(t)
+	}
+	return s.client
+}
+
+// Put stores a file that nobody but its owner may read, in place of what was there.
+func (s *Server) Put(t testing.TB, name string, content []byte) {
+	t.Helper()
+	put(t, s.Client(t), name, content)
+}
+
+func put(t testing.TB, c *hdfs.Client, name string, content []byte) {
+	t.Helper()
+	name = "/" + name
+	if err := c.MkdirAll(path.Dir(name), 0o750); err != nil {
+		t.Fatalf("making the directory of %s: %v", name, err)
+	}
+	// Renamed into its place, as careful writers do.
+	tmp := fmt.Sprintf("/tmp-%p", t)
+	_ = c.Remove(tmp)
+	if err := create(c, tmp, content); err != nil {
+		t.Fatalf("putting %s: %v", name, err)
+	}
+	_ = c.Remove(name)
+	if err := c.Rename(tmp, name); err != nil {
+		t.Fatalf("putting %s: %v", name, err)
+	}
+}
+
+func create(c *hdfs.Client, name string, content []byte) error {
+	w, err := c.CreateFile(name, 1, 128<<20, 0o640)
+	if err != nil {
+		return err
+	}
+	if len(content) > 0 { // else an empty block would be started that never ends
+		if _, err := w.Write(content); err != nil {
+			return err
+		}
+	}
+	// The namenode counts a file as complete once a datanode reported it.
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		if err = w.Close(); !hdfs.IsErrReplicating(err) {
+			return err
+		}
+		<-time.After(pause)
+	}
+}
+
+// PutAll stores many files, several at a time.
+func (s *Server) PutAll(t testing.TB, files map[string][]byte) {
+	t.Helper()
+	names := make(chan string)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			c := s.NewClient(t)
+			defer c.Close()
+			for name := range names {
+				if err := c.MkdirAll(path.Dir("/"+name), 0o750); err != nil {
+					t.Error(err)
+				}
+				_ = c.Remove("/" + name)
+				if err := create(c, "/"+name, files[name]); err != nil {
+					t.Errorf("putting %s: %v", name, err)
+				}
+			}
+		})
+	}
+	for name := range files {
+		names <- name
+	}
+	close(names)
+	all.Wait()
+}
+
+// Delete removes a file.
+func (s *Server) Delete(t testing.TB, name string) {
+	t.Helper()
+	if err := s.Client(t).Remove("/" + name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Mkdir makes a directory, and those above it.
+func (s *Server) Mkdir(t testing.TB, name string) {
+	t.Helper()
+	if err := s.Client(t).MkdirAll("/"+name, 0o750); err != nil {
+		t.Fatal(err)
+	}
+}
