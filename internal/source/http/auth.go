@@ -4,22 +4,30 @@
 package http
 
 import (
+	"errors"
+	"fmt"
 	nethttp "net/http"
+	"net/textproto"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
 
 // The names of the files with credentials.
 const (
+	fileHeader   = "header"
 	fileToken    = "token"
 	fileUsername = "username"
 	filePassword = "password"
+	fileQuery    = "query"
 )
 
 // authenticator is a transport that adds credentials to requests to the
-// configured server, and to no other: a redirect elsewhere, or from https to
-// http, goes without.
+// configured server, and to no other: a redirect elsewhere, or to another port,
+// goes without. They are not in the requests that it is given, so nothing that
+// quotes those can quote them.
 type authenticator struct {
 	base        *url.URL
 	credentials *source.Mount
@@ -31,22 +39,101 @@ func (a *authenticator) RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
 		return a.next.RoundTrip(r)
 	}
 	r = r.Clone(r.Context())
+	if err := a.authenticate(r); err != nil {
+		return nil, err
+	}
+	return a.next.RoundTrip(r)
+}
+
+// authenticate adds the credentials that there are: a query, and one of header,
+// token, and user name with password.
+func (a *authenticator) authenticate(r *nethttp.Request) error {
+	query, err := a.credentials.ReadOptional(fileQuery)
+	if err != nil {
+		return err
+	}
+	if query != "" {
+		r.URL.RawQuery = strings.TrimPrefix(query.Reveal(), "?")
+	}
+	header, err := a.credentials.ReadOptional(fileHeader)
+	if err != nil {
+		return err
+	}
+	if header != "" {
+		return a.setHeader(r, header)
+	}
 	token, err := a.credentials.ReadOptional(fileToken)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token.Reveal())
-		return a.next.RoundTrip(r)
+		return nil
 	}
-	user, err := a.credentials.Read(fileUsername)
+	user, err := a.credentials.ReadOptional(fileUsername)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if user == "" && query != "" {
+		return nil
+	}
+	if user == "" {
+		return a.bad(fmt.Errorf("%s has none of the keys %s, %s, %s and %s, or is not mounted; add one",
+			a.credentials.Name, fileToken, fileUsername, fileHeader, fileQuery))
 	}
 	password, err := a.credentials.Read(filePassword)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.SetBasicAuth(user.Reveal(), password.Reveal())
-	return a.next.RoundTrip(r)
+	return nil
+}
+
+func (a *authenticator) bad(err error) error {
+	return &source.Error{Op: "reading the credentials", Class: source.ErrCredentials, Err: err}
+}
+
+// ownHeaders are those by which this package asks for the right bytes.
+var ownHeaders = []string{"Accept-Encoding", "Connection", "Content-Length", "Host", "If-Match", "Range", "Transfer-Encoding"}
+
+// setHeader adds the header that a line describes. Messages do not quote it.
+func (a *authenticator) setHeader(r *nethttp.Request, line source.Secret) error {
+	name, value, ok := strings.Cut(line.Reveal(), ":")
+	name, value = textproto.CanonicalMIMEHeaderKey(name), strings.TrimSpace(value)
+	switch {
+	case !ok || !isToken(name) || value == "" || strings.ContainsAny(value, "\r\n\x00"):
+		return a.bad(fmt.Errorf("key %s of %s is not one line of the form 'Name: value'; correct it", fileHeader, a.credentials.Name))
+	case slices.Contains(ownHeaders, name):
+		return a.bad(fmt.Errorf("key %s of %s sets %s, which belongs to the request itself; use another header", fileHeader, a.credentials.Name, name))
+	}
+	r.Header.Set(name, value)
+	return nil
+}
+
+// isToken tells whether a text can be the name of a header.
+func isToken(name string) bool {
+	for _, c := range []byte(name) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// maxRedirects is how often a server may send a request elsewhere.
+const maxRedirects = 10
+
+// checkRedirect follows redirects, but not from an encrypted server to one that
+// anybody on the way could play.
+func checkRedirect(r *nethttp.Request, via []*nethttp.Request) error {
+	refused := func(reason string) error {
+		return &source.Error{Op: "following a redirect", Class: source.ErrMisconfigured, Err: errors.New(reason)}
+	}
+	switch {
+	case len(via) >= maxRedirects:
+		return refused(fmt.Sprintf("the server redirects more than %d times; name the place where the file is", maxRedirects))
+	case via[len(via)-1].URL.Scheme == "https" && r.URL.Scheme == "http":
+		return refused("the server redirects from https to http; name the place where the file is if that is wanted")
+	}
+	return nil
 }

@@ -35,6 +35,10 @@ func New(c Config) (*Source, error) {
 		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
 			Err: errors.New("the url carries a password; put it into the Secret of secretRef")}
 	}
+	if base.RawQuery != "" || base.Fragment != "" {
+		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
+			Err: errors.New("the url has a ? or #; a query that lets one in belongs into the Secret of secretRef, key query")}
+	}
 	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
@@ -44,11 +48,14 @@ func New(c Config) (*Source, error) {
 	return &Source{
 		base:      base,
 		transport: transport,
-		client:    &nethttp.Client{Transport: &authenticator{base: base, credentials: c.Credentials, next: transport}},
+		client: &nethttp.Client{
+			Transport:     &authenticator{base: base, credentials: c.Credentials, next: transport},
+			CheckRedirect: checkRedirect,
+		},
 	}, nil
 }
 
-// Identity is the base URL without its query.
+// Identity is the base URL.
 func (s *Source) Identity() string {
 	return s.base.Scheme + "://" + s.base.Host + s.base.EscapedPath()
 }

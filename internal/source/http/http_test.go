@@ -6,6 +6,7 @@ package http
 import (
 	"compress/gzip"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +63,120 @@ func TestCredentialsNeverGoToAnotherHost(t *testing.T) {
 	}
 	if header := <-leaked; header != "" {
 		t.Errorf("another host got %q", header)
+	}
+}
+
+func TestEveryKindOfCredentialsIsSentAsMeant(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string // header, a space, query
+	}{
+		"token":            {map[string]string{"token": "t\n"}, "Bearer t "},
+		"password":         {map[string]string{"username": "u", "password": "p"}, "Basic dTpw "},
+		"header":           {map[string]string{"header": "authorization: Custom a:b\n", "token": "unused"}, "Custom a:b "},
+		"query":            {map[string]string{"query": "?sig=a%2Fb&x=1"}, " sig=a%2Fb&x=1"},
+		"query and header": {map[string]string{"query": "sig=1", "header": "Authorization: H"}, "H sig=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan string, 10)
+			server := handler(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+				got <- r.Header.Get("Authorization") + " " + r.URL.RawQuery
+				w.Header().Set("Accept-Ranges", "bytes")
+				w.Header().Set("Content-Length", "3")
+			})
+			if _, err := first(t.Context(), open(t, Config{URL: server, Credentials: secret(t, c.files)}), "file"); err != nil {
+				t.Fatal(err)
+			}
+			if header := <-got; header != c.want {
+				t.Errorf("the server got %q, want %q", header, c.want)
+			}
+		})
+	}
+}
+
+func TestBadCredentialsAreNamedAndNotQuoted(t *testing.T) {
+	asked := 0
+	server := handler(t, func(nethttp.ResponseWriter, *nethttp.Request) { asked++ })
+	for _, files := range []map[string]string{
+		{}, {"header": "hidden"}, {"header": "na me: hidden"}, {"header": "X:"}, {"header": "X: hid\nY: hidden"}, {"header": "Range: hidden"},
+		{"username": "hidden"},
+	} {
+		_, err := first(t.Context(), open(t, Config{URL: server, Credentials: secret(t, files)}), "file")
+		if !errors.Is(err, source.ErrCredentials) || !strings.Contains(err.Error(), `Secret "web"`) || strings.Contains(err.Error(), "hid") {
+			t.Errorf("%q: got %v", files, err)
+		}
+	}
+	if asked > 0 {
+		t.Errorf("the server was asked %d times", asked)
+	}
+}
+
+func secret(t *testing.T, files map[string]string) *source.Mount {
+	t.Helper()
+	dir := t.TempDir()
+	for name, value := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &source.Mount{Dir: dir, Name: `Secret "web"`}
+}
+
+func TestUnsafeRedirectsAreRefused(t *testing.T) {
+	plain := handler(t, func(nethttp.ResponseWriter, *nethttp.Request) { t.Error("the plain server was asked") })
+	server := httptest.NewTLSServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if strings.HasSuffix(r.URL.Path, "loop") {
+			nethttp.Redirect(w, r, r.URL.Path, nethttp.StatusFound)
+			return
+		}
+		nethttp.Redirect(w, r, plain, nethttp.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Config{URL: server.URL, CAFile: ca})
+	for _, path := range []string{"downgrade", "loop"} {
+		if _, err := first(t.Context(), s, path); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "redirects") {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
+func TestUrlsThatCarrySecretsAreRefused(t *testing.T) {
+	for _, url := range []string{"http://u:hidden@host/", "http://host/?sig=hidden", "ftp://host/", "host:80", ""} {
+		if _, err := New(Config{URL: url}); !errors.Is(err, source.ErrMisconfigured) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: got %v", url, err)
+		}
+	}
+}
+
+// A tree must not take the time of as many round trips as it has files.
+func TestFilesOfATreeAreAskedForTogether(t *testing.T) {
+	server := sourcetest.NewServer(t)
+	for i := range heads {
+		server.Put(fmt.Sprintf("tree/%d", i), []byte("x"))
+	}
+	var waiting sync.WaitGroup
+	waiting.Add(heads)
+	server.Misbehave(sourcetest.Manners{}, func(w nethttp.ResponseWriter, r *nethttp.Request) bool {
+		if r.Method == nethttp.MethodHead {
+			waiting.Done()
+			waiting.Wait() // none is answered before all are asked for
+		}
+		return false
+	})
+	count := 0
+	for _, err := range open(t, Config{URL: server.URL}).List(t.Context(), "tree/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		count++
+	}
+	if count != heads {
+		t.Errorf("%d files are listed", count)
 	}
 }
 

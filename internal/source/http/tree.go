@@ -10,19 +10,12 @@ import (
 	"fmt"
 	"io"
 	nethttp "net/http"
-	"strings"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// Index is the name of the file that lists a tree: lines of sha256sum(1).
-const Index = "SHA256SUMS"
-
 // heads is how many files of a tree are asked for their size at the same time.
 const heads = 16
-
-// maxLine is the longest line of an index.
-const maxLine = 8 << 10
 
 // listTree yields the files of an index in its order. Their heads are fetched
 // ahead, heads at a time, because an index has no sizes.
@@ -108,22 +101,4 @@ func (s *Source) indexed(ctx context.Context, dir, name string) (source.Entry, e
 			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
 	}
 	return entry, err
-}
-
-// parseLine reads "<64 hex digits>  <name>", or with " *" before the name. A
-// leading backslash marks a name with escapes.
-func parseLine(line string) (sum, name string, err error) {
-	line = strings.TrimSuffix(line, "\r")
-	rest, escaped := strings.CutPrefix(line, `\`)
-	if len(rest) < 67 || rest[64] != ' ' || (rest[65] != ' ' && rest[65] != '*') {
-		return "", "", fmt.Errorf("%s has the line %q, which is not one of sha256sum", Index, line)
-	}
-	sum, name = strings.ToLower(rest[:64]), rest[66:]
-	if strings.Trim(sum, "0123456789abcdef") != "" {
-		return "", "", fmt.Errorf("%s has the line %q, which is not one of sha256sum", Index, line)
-	}
-	if escaped {
-		name = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
-	}
-	return sum, strings.TrimPrefix(name, "./"), nil
 }
