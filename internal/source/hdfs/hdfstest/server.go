@@ -214,9 +214,14 @@ func create(c *hdfs.Client, name string, content []byte) error {
 			return err
 		}
 	}
-	// The namenode counts a file as complete once a datanode reported it.
+	return finish(w)
+}
+
+// finish closes a file. The namenode counts one as complete once a datanode
+// reported its last block.
+func finish(w *hdfs.FileWriter) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		if err = w.Close(); !hdfs.IsErrReplicating(err) {
+		if err := w.Close(); !hdfs.IsErrReplicating(err) {
 			return err
 		}
 		<-time.After(pause)
@@ -263,5 +268,45 @@ func (s *Server) Mkdir(t testing.TB, name string) {
 	t.Helper()
 	if err := s.Client(t).MkdirAll("/"+name, 0o750); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// PutReplicated stores a file with so many replicas.
+func (s *Server) PutReplicated(t testing.TB, name string, content []byte, replicas int) {
+	t.Helper()
+	c := s.Client(t)
+	name = "/" + name
+	_ = c.Remove(name)
+	if err := c.MkdirAll(path.Dir(name), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	defaults, err := c.ServerDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := c.CreateFile(name, replicas, defaults.BlockSize, 0o640)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = finish(w)
+	}
+	if err != nil {
+		t.Fatalf("putting %s: %v", name, err)
+	}
+}
+
+// Append adds to a file.
+func (s *Server) Append(t testing.TB, name string, content []byte) {
+	t.Helper()
+	w, err := s.Client(t).Append("/" + name)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = finish(w)
+	}
+	if err != nil {
+		t.Fatalf("appending to %s: %v", name, err)
 	}
 }
