@@ -9,6 +9,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -35,10 +36,11 @@ func TestATokenIsExchangedForCredentials(t *testing.T) {
 	server := minioService(t, miniotest.StartWith(t, miniotest.Options{Buckets: []string{bucket}, Env: []string{
 		"MINIO_IDENTITY_OPENID_CONFIG_URL=" + issuer.URL + "/.well-known/openid-configuration",
 		"MINIO_IDENTITY_OPENID_CLIENT_ID=" + audience,
+		"MINIO_IDENTITY_OPENID_ROLE_POLICY=readwrite",
 	}}))
 	server.put(t, "tree/file", []byte("content"))
 	file := filepath.Join(t.TempDir(), "token")
-	s := server.open(t, func(c *Config) { c.Keys, c.WebIdentity = nil, &WebIdentity{TokenFile: file} })
+	s := server.open(t, func(c *Config) { c.Keys, c.WebIdentity = nil, &WebIdentity{RoleARN: roleOf(audience), TokenFile: file} })
 
 	if err := errorOf(t, s, "tree/"); !errors.Is(err, source.ErrCredentials) || !strings.Contains(err.Error(), file) {
 		t.Errorf("without a token: got %v", err)
@@ -60,6 +62,12 @@ func TestATokenIsExchangedForCredentials(t *testing.T) {
 	if got := readRange(t, s, one(t, s, "tree/"), 0, 7); string(got) != "content" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// roleOf is what MinIO calls the role of those with tokens for an audience.
+func roleOf(audience string) string {
+	sum := sha1.Sum([]byte(audience))
+	return "arn:minio:iam:::role/" + encode(sum[:])
 }
 
 // issuer is an OpenID provider as an API server is one: a document, and keys.
@@ -108,7 +116,7 @@ func (i *issuer) token(t *testing.T, audience string) string {
 		return encode(b)
 	}
 	text := part(map[string]string{"alg": "RS256", "typ": "JWT", "kid": "1"}) + "." + part(map[string]any{
-		"iss": i.URL, "aud": audience, "sub": "system:serviceaccount:models:reader", "policy": "readwrite",
+		"iss": i.URL, "aud": audience, "sub": "system:serviceaccount:models:reader",
 		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 	})
 	sum := sha256.Sum256([]byte(text))
