@@ -24,10 +24,14 @@ import (
 	"github.com/kuda-io/kuda/internal/version"
 )
 
-// defaultReserve is a percentage of the store's file system. The kubelet evicts
-// pods when less than a tenth of it is free, and deletes images when it is less
-// than 15 %; a cache must stay clear of both.
-const defaultReserve = 16
+// The defaults for a node's file system. The kubelet deletes images when less
+// than 15 % of it is free, and evicts pods below a tenth: the cache gives way
+// before the first, and downloads stop before the second.
+const (
+	defaultReserve = 10
+	defaultHigh    = 80
+	defaultLow     = 70
+)
 
 // options of the sidecar. Their defaults come from the environment that the
 // injector writes.
@@ -119,9 +123,9 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 		}
 	}
 	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
-	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads leave free: bytes, 100Gi, or a share such as 15%")
-	flags.IntVar(&o.high, "store-high", 90, "percent of what the store may have, from which on snapshots that nobody needs are evicted")
-	flags.IntVar(&o.low, "store-low", 80, "percent of what the store may have, down to which they are evicted")
+	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads of more than 16 MiB leave free: bytes, 100Gi, or a share such as 10%; 0: none")
+	flags.IntVar(&o.high, "store-high", defaultHigh, "percent of the quota, or of the file system if there is a reserve, from which on snapshots that nobody needs are evicted")
+	flags.IntVar(&o.low, "store-low", defaultLow, "percent down to which they are evicted")
 	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
 	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")
 }

@@ -80,7 +80,7 @@ func (s *Store) drain() error {
 		if evicted {
 			r = r.without(c)
 		}
-		if r.free, err = s.free(); err != nil {
+		if _, r.free, err = s.fileSystem(); err != nil {
 			return err
 		}
 	}

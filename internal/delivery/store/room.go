@@ -16,13 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// smallDownload is what may be downloaded into the reserve, in bytes: a changed
+// configuration gets through on a node whose disk is nearly full.
+const smallDownload = 16 << 20
+
 // room is what decisions about room are made from. All numbers are bytes.
 type room struct {
 	// quota for all snapshots, 0 for none.
 	quota int64
-	// free in the file system, without the reserve; negative when others have
-	// taken from it.
-	free int64
+	// size of the file system, and how much of it is free.
+	size, free int64
+	// reserve of the file system is left to others; 0 for none.
+	reserve int64
 	// used by complete snapshots.
 	used int64
 	// promised to downloads on their way, each as a whole.
@@ -36,10 +41,19 @@ func (r room) overQuota(total int64) bool {
 	return r.quota > 0 && r.used+r.promised+total > r.quota
 }
 
+// writable is how much of the file system a snapshot of total bytes may have.
+func (r room) writable(total int64) int64 {
+	free := r.free - r.missing
+	if total > smallDownload {
+		free -= r.reserve
+	}
+	return max(free, 0)
+}
+
 // fits tells whether there is room for another snapshot of total bytes, of
 // which missing are not on the disk.
 func (r room) fits(total, missing int64) bool {
-	return !r.overQuota(total) && r.free-r.missing >= missing
+	return !r.overQuota(total) && r.writable(total) >= missing
 }
 
 // lacks is the error for a snapshot that does not fit.
@@ -47,21 +61,14 @@ func (r room) lacks(total, missing int64) error {
 	if r.overQuota(total) {
 		return &InsufficientSpaceError{Needed: total, Free: max(r.quota-r.used-r.promised, 0), Quota: true}
 	}
-	return &InsufficientSpaceError{Needed: missing, Free: max(r.free-r.missing, 0)}
+	return &InsufficientSpaceError{Needed: missing, Free: r.writable(total)}
 }
 
-// capacity is what snapshots and downloads together may have.
-func (r room) capacity() int64 {
-	disk := max(r.used+r.promised+r.free-r.missing, 0)
-	if r.quota > 0 {
-		return min(r.quota, disk)
-	}
-	return disk
-}
-
-// above tells whether the store is fuller than percent of its capacity.
+// above tells whether more than percent of the quota is in use or, where the
+// store is to leave a reserve, of the file system, whoever uses it.
 func (r room) above(percent int) bool {
-	return r.used+r.promised > share(r.capacity(), percent)
+	return r.quota > 0 && r.used+r.promised > share(r.quota, percent) ||
+		r.reserve > 0 && r.size-r.free > share(r.size, percent)
 }
 
 // without is the room once a candidate is evicted, as far as it is known without
@@ -84,14 +91,14 @@ func (s *Store) lockRoom() (*os.File, error) {
 	return lock(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
 }
 
-// free is how many bytes of the file system may still be written; negative when
-// others have taken from the reserve.
-func (s *Store) free() (int64, error) {
+// fileSystem returns the size of the store's file system, and how much of it is
+// free.
+func (s *Store) fileSystem() (size, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.snapshots, &st); err != nil {
-		return 0, failf("asking for free space: %w", err)
+		return 0, 0, failf("asking for free space: %w", err)
 	}
-	return int64(st.Bavail)*st.Bsize - s.options.Reserve.Of(int64(st.Blocks)*st.Bsize), nil
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }
 
 // Reserve makes room: for missing bytes that are still to be written in the
@@ -148,7 +155,8 @@ func (s *Store) measure(without ID) (room, []candidate, error) {
 			return r, nil, err
 		}
 	}
-	r.free, err = s.free()
+	r.size, r.free, err = s.fileSystem()
+	r.reserve = s.options.Reserve.Of(r.size)
 	return r, others, err
 }
 
@@ -198,7 +206,7 @@ func (s *Store) makeRoom(r room, partials []candidate, enough func(room) bool) (
 		if evicted {
 			r = r.without(c)
 		}
-		if r.free, err = s.free(); err != nil {
+		if _, r.free, err = s.fileSystem(); err != nil {
 			return r, err
 		}
 	}

@@ -24,7 +24,11 @@ func TestRoomIsPromisedOnce(t *testing.T) {
 		"resumed":                 {room{free: 10}, 100, 10, true, InsufficientSpaceError{}},
 		"promised to others":      {room{free: 100, promised: 60, missing: 60}, 50, 50, false, InsufficientSpaceError{Needed: 50, Free: 40}},
 		"others have theirs":      {room{free: 100, promised: 60}, 50, 50, true, InsufficientSpaceError{}},
-		"reserve used by others":  {room{free: -5}, 1, 1, false, InsufficientSpaceError{Needed: 1}},
+		"into the reserve":        {room{free: 50 << 20, reserve: 30 << 20}, 21 << 20, 21 << 20, false, InsufficientSpaceError{Needed: 21 << 20, Free: 20 << 20}},
+		"beside the reserve":      {room{free: 50 << 20, reserve: 30 << 20}, 20 << 20, 20 << 20, true, InsufficientSpaceError{}},
+		"reserve used by others":  {room{free: 20 << 20, reserve: 30 << 20}, 17 << 20, 17 << 20, false, InsufficientSpaceError{Needed: 17 << 20}},
+		"small, into the reserve": {room{free: 20 << 20, reserve: 30 << 20}, 16 << 20, 16 << 20, true, InsufficientSpaceError{}},
+		"large, little missing":   {room{free: 20 << 20, reserve: 30 << 20}, 17 << 20, 1, false, InsufficientSpaceError{Needed: 1}},
 		"just the quota":          {room{quota: 100, used: 50, promised: 20, free: 1000}, 30, 30, true, InsufficientSpaceError{}},
 		"over the quota":          {room{quota: 100, used: 50, promised: 21, free: 1000}, 30, 30, false, InsufficientSpaceError{Needed: 30, Free: 29, Quota: true}},
 		"over the quota, resumed": {room{quota: 100, used: 90, free: 1000}, 30, 0, false, InsufficientSpaceError{Needed: 30, Free: 10, Quota: true}},
@@ -38,24 +42,22 @@ func TestRoomIsPromisedOnce(t *testing.T) {
 	}
 }
 
-func TestWatermarksAreOfTheSmallerLimit(t *testing.T) {
+func TestWatermarksAreOfTheQuotaAndOfTheFileSystem(t *testing.T) {
 	for name, c := range map[string]struct {
 		room room
-		want int64
+		want bool
 	}{
-		"quota":             {room{quota: 100, used: 10, free: 1000}, 100},
-		"disk below quota":  {room{quota: 100, used: 10, promised: 10, missing: 5, free: 30}, 45},
-		"disk":              {room{used: 10, free: 30}, 40},
-		"reserve is in use": {room{used: 10, free: -4}, 6},
-		"nothing left":      {room{used: 10, free: -400}, 0},
+		"at the quota's":                   {room{quota: 1000, used: 800, size: 1000, free: 1}, false},
+		"above the quota's":                {room{quota: 1000, used: 801}, true},
+		"with what is promised":            {room{quota: 1000, used: 700, promised: 101}, true},
+		"at the file system's":             {room{size: 1000, free: 200, reserve: 100}, false},
+		"above the file system's":          {room{size: 1000, free: 199, reserve: 100}, true},
+		"without a reserve":                {room{size: 1000, free: 0}, false},
+		"below the quota's, a full system": {room{quota: 1000, size: 1000, free: 199, reserve: 1}, true},
 	} {
-		if got := c.room.capacity(); got != c.want {
-			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		if got := c.room.above(80); got != c.want {
+			t.Errorf("%s: got %t", name, got)
 		}
-	}
-	full := room{quota: 1000, used: 900, free: 1 << 40}
-	if full.above(90) || !full.above(89) {
-		t.Error("90 % of 1000 is not above 90 %, but above 89 %")
 	}
 }
 

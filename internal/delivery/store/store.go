@@ -24,12 +24,12 @@ type Options struct {
 	// for no limit other than the file system's. Files that snapshots share
 	// count in each.
 	Quota int64
-	// Reserve of the file system is left free. None where it is zero.
+	// Reserve of the file system is left free by downloads of more than 16 MiB.
+	// None where it is zero.
 	Reserve Amount
-	// High and Low are the watermarks, in percent of what the store may have:
-	// the smaller of Quota and of what the file system gives beyond Reserve.
-	// Once there is more than High, Collect evicts down to Low. 0 means 90 and
-	// 80. Without Quota and Reserve they have no effect.
+	// High and Low are the watermarks, in percent of Quota and, with a Reserve,
+	// of the file system as all its users fill it. Once one of the two is fuller
+	// than High, Collect evicts down to Low. 0 means 80 and 70.
 	High, Low int
 	// PartialTTL is how long the leftovers of a download that nobody resumes
 	// are kept; 0 for a day.
@@ -42,8 +42,8 @@ type Options struct {
 
 // The default watermarks.
 const (
-	defaultHigh = 90
-	defaultLow  = 80
+	defaultHigh = 80
+	defaultLow  = 70
 )
 
 func (o *Options) complete() error {

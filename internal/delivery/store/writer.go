@@ -229,8 +229,8 @@ func syncFS(dir string) error {
 // room, and else an error that matches ErrStore.
 func (s *Store) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		free, _ := s.free()
-		return &InsufficientSpaceError{Needed: needed, Free: max(free, 0)}
+		size, free, _ := s.fileSystem()
+		return &InsufficientSpaceError{Needed: needed, Free: max(free-s.options.Reserve.Of(size), 0)}
 	}
 	if _, ok := errors.AsType[*InsufficientSpaceError](err); ok {
 		return err
