@@ -1,0 +1,139 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"archive/tar"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// layer makes an archive of lines "name", "dir/", "link -> target" and
+// "link = target" (a hard link).
+func layer(lines ...string) *archive {
+	a := &archive{}
+	for i, line := range lines {
+		m := member{name: line, kind: tar.TypeReg, offset: int64(i), checksum: line}
+		if name, target, ok := strings.Cut(line, " -> "); ok {
+			m = member{name: name, kind: tar.TypeSymlink, target: target}
+		} else if name, target, ok := strings.Cut(line, " = "); ok {
+			m = member{name: name, kind: tar.TypeLink, target: target}
+		} else if name, ok := strings.CutSuffix(line, "/"); ok {
+			m = member{name: name, kind: tar.TypeDir}
+		}
+		a.members = append(a.members, m)
+	}
+	return a
+}
+
+// flat writes a tree as layer's lines; a file of another layer is "name (layer)".
+func flat(t *tree) (lines []string) {
+	for name, node := range t.files("") {
+		switch {
+		case node.link != "":
+			lines = append(lines, name+" -> "+node.link)
+		case node.file.checksum != name:
+			lines = append(lines, name+" = "+node.file.checksum)
+		default:
+			lines = append(lines, name)
+		}
+	}
+	return lines
+}
+
+func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		layers []*archive
+		want   []string
+	}{
+		"a later file": {[]*archive{layer("a", "b/c"), layer("b/c", "d")}, []string{"a", "b/c", "d"}},
+		"a whiteout":   {[]*archive{layer("a", "b/c", "b/d"), layer("b/.wh.c")}, []string{"a", "b/d"}},
+		"a whiteout of a directory": {
+			[]*archive{layer("a", "b/c", "b/d/e"), layer(".wh.b")}, []string{"a"}},
+		"a whiteout speaks of earlier layers only": {
+			[]*archive{layer("a"), layer("a", ".wh.a")}, []string{"a"}},
+		"a whiteout of nothing": {[]*archive{layer("a"), layer("x/.wh.y", ".wh.z")}, []string{"a"}},
+		"an opaque directory": {
+			[]*archive{layer("a", "b/c", "b/d/e"), layer("b/new", "b/.wh..wh..opq")}, []string{"a", "b/new"}},
+		"an opaque root":                       {[]*archive{layer("a", "b/c"), layer(".wh..wh..opq", "d")}, []string{"d"}},
+		"a file in place of a directory":       {[]*archive{layer("a/b", "a/c"), layer("a")}, []string{"a"}},
+		"a directory in place of a file":       {[]*archive{layer("a"), layer("a/", "a/b")}, []string{"a/b"}},
+		"a directory that is there already":    {[]*archive{layer("a/b"), layer("a/")}, []string{"a/b"}},
+		"a directory without files":            {[]*archive{layer("a", "b/", "c/d/")}, []string{"a"}},
+		"a hard link":                          {[]*archive{layer("a", "b = a")}, []string{"a", "b = a"}},
+		"a hard link to an earlier layer":      {[]*archive{layer("a"), layer("b = a")}, []string{"a", "b = a"}},
+		"a hard link to nothing":               {[]*archive{layer("b = a")}, nil},
+		"a hard link keeps what it points to":  {[]*archive{layer("a", "b = a"), layer(".wh.a")}, []string{"b = a"}},
+		"a file through a link to a directory": {[]*archive{layer("usr/lib/a", "lib -> usr/lib"), layer("lib/b")}, []string{"lib -> usr/lib", "usr/lib/a", "usr/lib/b = lib/b"}},
+		"a whiteout through a link":            {[]*archive{layer("usr/lib/a", "lib -> usr/lib"), layer("lib/.wh.a")}, []string{"lib -> usr/lib"}},
+		"links from the root":                  {[]*archive{layer("a/b/c -> /etc/x", "d -> /", "e -> /../../x")}, []string{"a/b/c -> ../../etc/x", "d -> .", "e -> x"}},
+		"a loop of links":                      {[]*archive{layer("a -> b", "b -> a"), layer("a/x")}, []string{"a/x", "b -> a"}},
+		"a link out of the image":              {[]*archive{layer("a -> ../.."), layer("a/x")}, []string{"a/x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := newTree()
+			var err error
+			for _, a := range c.layers {
+				if err == nil {
+					err = tree.add(a, key{}, true)
+				}
+			}
+			if c.want == nil {
+				if err == nil {
+					t.Errorf("got %q", flat(tree))
+				}
+				return
+			}
+			if diff := cmp.Diff(c.want, flat(tree)); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestWhiteoutsAreFilesInArchivesThatAreNoImages(t *testing.T) {
+	tree := newTree()
+	for _, a := range []*archive{layer("a"), layer(".wh.a", "b -> /etc")} {
+		if err := tree.add(a, key{}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{".wh.a", "a", "b -> /etc"}, flat(tree)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestHostileNamesStayWhatTheyAre(t *testing.T) {
+	names := []string{"../up", "/absolute", "a/../../b", "a//c", "d/./e", "f/.."}
+	tree := newTree()
+	if err := tree.add(layer(names...), key{}, true); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, line := range flat(tree) {
+		got[line] = true
+	}
+	for _, name := range names {
+		if !got[name] {
+			t.Errorf("%q is missing in %v", name, got)
+		}
+	}
+}
+
+func TestAPartIsFoundThroughLinks(t *testing.T) {
+	tree := newTree()
+	if err := tree.add(layer("v1/a/b", "current -> v1", "abs -> /v1/a", "up -> ../..", "loop -> loop"), key{}, false); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		"v1": true, "v1/a/b": true, "current/a/b": true, "abs/b": true, "abs": true,
+		"up": false, "loop": false, "loop/x": false, "v1/a/b/c": false, "missing": false, "v1/..": false,
+	} {
+		if _, err := part("", tree, reference{inside: path}); (err == nil) != want {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
