@@ -12,7 +12,7 @@ import (
 )
 
 func TestMisspeltSettingsAreNotIgnored(t *testing.T) {
-	for _, given := range []map[string]string{{"buckets": "x"}, {"bucket": ""}, {"secretKey": " "}} {
+	for _, given := range []map[string]string{{"buckets": "x"}, {"bucket": ""}, {"secretKey": " "}, {"bucket": "b1"}, {"bucket": "Models"}} {
 		if _, err := parseSettings(given); err == nil {
 			t.Errorf("%v was accepted", given)
 		}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // layout is where everything of one server is.
@@ -142,6 +144,9 @@ func parseSettings(given map[string]string) (userSettings, error) {
 			return s, fmt.Errorf("the setting %s is empty", name)
 		}
 		*field = value
+	}
+	if err := s3utils.CheckValidBucketNameStrict(s.bucket); err != nil {
+		return s, fmt.Errorf("the bucket %q cannot be made: %w", s.bucket, err)
 	}
 	return s, nil
 }
