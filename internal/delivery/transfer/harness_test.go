@@ -51,7 +51,7 @@ func openEngine(t *testing.T, root string) (*store.Store, *Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Options{Store: s, Connections: 4, Stall: 2 * time.Second, Attempts: 3})
+	e := New(Options{Store: s, Connections: 4, Attempts: 3})
 	e.policy.Base, e.policy.Cap = time.Millisecond, 5*time.Millisecond
 	return s, e
 }
