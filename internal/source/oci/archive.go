@@ -198,9 +198,9 @@ func checksum(sum hash.Hash, content io.Reader, buffer []byte) (string, error) {
 func newMember(h *tar.Header) (m member, ok bool, err error) {
 	m = member{name: memberName(h.Name), kind: h.Typeflag, mode: fs.FileMode(h.Mode).Perm(), size: h.Size, target: h.Linkname}
 	switch h.Typeflag {
-	case tar.TypeReg:
-		if sparse(h) {
-			return m, false, fmt.Errorf("%q is stored as a sparse file; archive it without", h.Name)
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		if m.kind = tar.TypeReg; sparse(h) {
+			return m, false, fmt.Errorf("%q is stored as a sparse file; archive it without --sparse", h.Name)
 		}
 	case tar.TypeLink:
 		m.target = memberName(h.Linkname)
@@ -228,6 +228,9 @@ func memberName(name string) string {
 
 // sparse files are not stored as their bytes.
 func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
 	for name := range h.PAXRecords {
 		if strings.HasPrefix(name, "GNU.sparse.") {
 			return true

@@ -106,7 +106,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			return
 		}
 		if t.file != nil {
-			yield(s.entry("", t))
+			yield(s.entry("", t), nil)
 			return
 		}
 		listed := 0
@@ -116,7 +116,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 				return
 			}
 			listed++
-			if !yield(s.entry(name, node)) {
+			if !yield(s.entry(name, node), nil) {
 				return
 			}
 		}
@@ -246,9 +246,9 @@ func errClosed(op string) error {
 }
 
 // entry is what a listing says of a node.
-func (s *Source) entry(name string, t *tree) (source.Entry, error) {
+func (s *Source) entry(name string, t *tree) source.Entry {
 	if t.file == nil {
-		return source.Entry{Path: name, Link: t.link, Identity: source.Identity("link " + t.link)}, nil
+		return source.Entry{Path: name, Link: t.link, Identity: source.Identity("link " + t.link)}
 	}
 	f := t.file
 	e := source.Entry{
@@ -261,13 +261,13 @@ func (s *Source) entry(name string, t *tree) (source.Entry, error) {
 	}
 	if f.member != nil {
 		e.Mode = f.member.mode
-		return e, nil
+		return e
 	}
 	// Without ranges a file has to be read as a whole, and with another digest
 	// than SHA-256 too: nobody but Open checks that.
 	ranges := s.understandsRanges()
 	e.NoRanges = (ranges != nil && !*ranges) || e.Checksum == ""
-	return e, nil
+	return e
 }
 
 // Open opens a range of a blob in the registry, or of an unpacked layer.

@@ -6,6 +6,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,21 @@ func TestModesOfArchivesAreKept(t *testing.T) {
 	}
 }
 
+// A file of a mebibyte that GNU tar found empty, in its two formats.
+const (
+	gnuSparse = "H4sIAAAAAAACA+3QMQqAMAyF4cyeokdIaaMH8QRuOglW729xUVR0EAXh/5ZAXiAhSd6nWRnjUrN9zYJ4C+q1NIuVqDdvKq7+4DaZ0tgMzsnQ9+PV3F3+6Dvx5CNrP2z6+mRBOIZtVwgAAAAAAAAAAAAAAAAA4H9mXGtv9AAoAAA="
+	paxSparse = "H4sIAAAAAAACA+3Uz0rEMBAG8JzzFH2CdCZ/mu2hV92TCOIDBA1Y2W4lqbDs0xsqolZ0L+vCst/vkjKTQsLwRdW3YbeO4TGmXGfxL6horJ3XYrmS9lqwM8TUOGe9KB/Ws6h24gRe8xRSOYq4TFpX1zf3Kr+ElKMawvOYOpaLar8tVZKav1a3YYhdluZbMcWwyf0+dmWEK+dbaagapr7sZN8669g7VittWmLPczf87PrP7sPv/wo4AlWX6d3Nw7vqN1Fpai0f+SE4kH8mMov8W9sYUdEp85/Gcfpr36H+8nLnkn/5ntRGGvmRWUK2LsZTj2EDAAAAAAAAAAAAAAAAAACcuzeHVPTjACgAAA=="
+)
+
+func unbase64(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestLayersThatCannotBeReadAreNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		layer func(f *fake) descriptor
@@ -157,6 +173,8 @@ func TestLayersThatCannotBeReadAreNamed(t *testing.T) {
 		"cut gzip": {func(f *fake) descriptor {
 			return f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "text")))[:30], nil)
 		}, "tar archive"},
+		"GNU sparse":   {func(f *fake) descriptor { return f.blob(typeLayer, unbase64(t, gnuSparse), nil) }, "sparse"},
+		"PAX sparse":   {func(f *fake) descriptor { return f.blob(typeLayer, unbase64(t, paxSparse), nil) }, "sparse"},
 		"bad digest":   {func(f *fake) descriptor { return descriptor{MediaType: typeLayer, Digest: "sha256:../x"} }, "digest"},
 		"a wrong size": {func(f *fake) descriptor { d := f.file("a", "text"); d.Size = -1; return d }, "bytes"},
 		"a lost hard link": {func(f *fake) descriptor {

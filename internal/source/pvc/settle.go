@@ -25,7 +25,7 @@ func settleTime(f *os.File) time.Duration {
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		return settleRemote
 	}
-	switch int64(fs.Type) {
+	switch fs.Type {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC:
 		return settleLocal
 	}

@@ -149,6 +149,9 @@ func Zstd(t testing.TB, plain []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
-	return w.EncodeAll(plain, nil)
+	packed := w.EncodeAll(plain, nil)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed
 }
