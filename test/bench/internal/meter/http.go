@@ -74,7 +74,7 @@ func isObject(r *http.Response) bool {
 func (m *HTTP) Objects() (objects, others int64) { return m.objects.Load(), m.others.Load() }
 
 // Close cuts all connections.
-func (m *HTTP) Close() error { return m.server.Close() }
+func (m *HTTP) Close() { _ = m.server.Close() } // only the listener could fail, which nobody needs then
 
 type counted struct {
 	io.ReadCloser

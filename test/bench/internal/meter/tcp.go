@@ -58,4 +58,4 @@ func (m *TCP) serve(client net.Conn, target string) {
 func (m *TCP) Received() int64 { return m.received.Load() }
 
 // Close takes no more connections.
-func (m *TCP) Close() error { return m.listener.Close() }
+func (m *TCP) Close() { m.listener.Close() }

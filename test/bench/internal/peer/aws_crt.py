@@ -4,7 +4,7 @@
 
 MODE is "default", the transfer manager that boto3[crt] uses, with its own
 settings but without TLS, which boto3 itself cannot be told to leave out; or
-"tuned", the runtime's S3 client with parts of 16 MiB and a target of 100 Gbit/s.
+"tuned", the runtime's S3 client with parts of 16 MiB and a target of 20 Gbit/s.
 Keys and region come from the usual AWS_* variables.
 """
 import os
@@ -48,7 +48,7 @@ def tuned_get(endpoint, bucket, key, file):
         ),
         tls_mode=S3RequestTlsMode.DISABLED,
         part_size=16 << 20,
-        throughput_target_gbps=100,
+        throughput_target_gbps=20,
     )
     done = threading.Event()
     failure = []

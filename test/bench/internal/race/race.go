@@ -177,9 +177,3 @@ func Median(all []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
-
-// Figures of a sample.
-func Wall(s Sample) float64    { return s.Wall }
-func CPU(s Sample) float64     { return s.CPU }
-func RSS(s Sample) float64     { return float64(s.RSS) }
-func Durable(s Sample) float64 { return s.Wall + s.Flush }

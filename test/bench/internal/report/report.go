@@ -84,9 +84,11 @@ type Check struct {
 	Reached *bool   `json:"reached,omitempty"`
 }
 
-// AtLeast and AtMost are goals.
+// AtLeast is the goal of what is to be large.
 func AtLeast(v float64) *Goal { return &Goal{Value: v, AtLeast: true} }
-func AtMost(v float64) *Goal  { return &Goal{Value: v} }
+
+// AtMost is the goal of what is to be small.
+func AtMost(v float64) *Goal { return &Goal{Value: v} }
 
 // Add adds a check. A figure that is not a number reaches no goal.
 func (r *Row) Add(c Check) {
@@ -123,9 +125,9 @@ func (r *Row) SetClients(outcomes []race.Outcome) {
 			c.Failed = o.Err.Error()
 		}
 		if len(o.Samples) > 0 {
-			walls := o.Of(race.Wall)
+			walls := o.Of(func(s race.Sample) float64 { return s.Wall })
 			c.Wall, c.Worst = race.Median(walls), slices.Max(walls)
-			c.CPU, c.RSS = race.Median(o.Of(race.CPU)), int64(slices.Max(o.Of(race.RSS)))
+			c.CPU, c.RSS = race.Median(o.Of(func(s race.Sample) float64 { return s.CPU })), most(o.Samples)
 			c.Flush = race.Median(o.Of(func(s race.Sample) float64 { return s.Flush }))
 			if gigabytes > 0 && !o.Client.Partial {
 				c.GBps, c.CPUPerGB = gigabytes/c.Wall, c.CPU/gigabytes
@@ -133,6 +135,15 @@ func (r *Row) SetClients(outcomes []race.Outcome) {
 		}
 		r.Clients = append(r.Clients, c)
 	}
+}
+
+// most is the largest resident set of all runs.
+func most(samples []race.Sample) int64 {
+	var rss int64
+	for _, s := range samples {
+		rss = max(rss, s.RSS)
+	}
+	return rss
 }
 
 // Client returns that of a name if it worked.

@@ -139,9 +139,10 @@ func (u *update) store(ctx context.Context) error {
 	if u.Alone {
 		return nil
 	}
-	t, err := u.Peers.Get(ctx, "rsync")
-	if err != nil {
-		return nil // it is reported as a client that failed
+	t, missing := u.Peers.Get(ctx, "rsync")
+	if missing != nil {
+		u.Log("no rsync: %v", missing) // and it is reported as a client that failed
+		return nil
 	}
 	u.rsync, err = server.Rsync(ctx, t.Path, filepath.Join(u.dir, "rsyncd"), u.files(""))
 	return err
@@ -299,7 +300,7 @@ func (u *update) countOne(ctx context.Context, from map[string]client.Client, c 
 	ctx, cancel := context.WithTimeoutCause(ctx, u.Limit, measure.ErrTimeout)
 	defer cancel()
 	p := client.Place{Dir: filepath.Join(u.dir, "counted")}
-	defer os.RemoveAll(p.Dir)
+	defer func() { _ = os.RemoveAll(p.Dir) }() // the row removes what is left
 	if err := p.Make(); err != nil {
 		return traffic{}, err
 	}

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7"                 //nolint:depguard // stores what drivers are measured with
+	"github.com/minio/minio-go/v7/pkg/credentials" //nolint:depguard // likewise
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kuda-io/kuda/test/bench/internal/process"
