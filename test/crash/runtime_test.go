@@ -28,9 +28,10 @@ const envVictim = "KUDA_CRASH_VICTIM"
 // victim is a process that is killed, or one of many.
 type victim struct {
 	Root, URL string
-	// Quota of the store; with it the victim delivers Version of the large file
-	// alone and keeps it until its input ends.
-	Quota   int64
+	// Quota of the store.
+	Quota int64
+	// Version of the large file that the victim delivers alone, and keeps until
+	// its input ends; 0 for one version after the other of all there is.
 	Version int
 }
 
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 	}
 	var v victim
 	err := json.Unmarshal([]byte(text), &v)
-	if err == nil && v.Quota > 0 {
+	if err == nil && v.Version > 0 {
 		err = v.deliverOne()
 	} else if err == nil {
 		err = v.run()
@@ -84,7 +85,7 @@ func newEngine(s *store.Store) *transfer.Engine {
 // run brings one version after the other into the view, from the one that is
 // there on.
 func (v victim) run() error {
-	s, err := store.Open(store.Options{Root: v.Root})
+	s, err := store.Open(store.Options{Root: v.Root, Quota: v.Quota})
 	if err != nil {
 		return err
 	}

@@ -32,12 +32,15 @@ func (d data) largeFile(version int) content {
 	return content{seed: mix(uint64(version)), size: d.large}
 }
 
-// treeFile is a file of the tree at a version: up to 24 KiB.
+// maxTreeFile is how long a file of the tree may be, in bytes.
+const maxTreeFile = 24 << 10
+
+// treeFile is a file of the tree at a version.
 func (d data) treeFile(version, i int) content {
 	const every = 5
 	changed := version - (version+i)%every // the version of the last change
 	seed := mix(uint64(i)<<32 ^ uint64(max(changed, 0)) ^ 1<<63)
-	return content{seed: seed, size: int64(seed % (24 << 10))}
+	return content{seed: seed, size: int64(seed % maxTreeFile)}
 }
 
 func treeName(i int) string { return fmt.Sprintf("d%02d/f%05d", i%50, i) }
