@@ -138,6 +138,9 @@ func (d *delivery) list(ctx context.Context) error {
 			pending = pending[:0]
 		}
 	}
+	if err := claimed.checkLinks(); err != nil {
+		return err
+	}
 	if len(d.files) == 0 {
 		return errNothing(d.request, listed)
 	}

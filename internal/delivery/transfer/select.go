@@ -56,9 +56,12 @@ func (r *Request) wants(name string) bool {
 type names struct {
 	files map[string]bool
 	dirs  map[string]bool
+	links map[string]string // to their targets
 }
 
-func newNames() names { return names{files: map[string]bool{}, dirs: map[string]bool{}} }
+func newNames() names {
+	return names{files: map[string]bool{}, dirs: map[string]bool{}, links: map[string]string{}}
+}
 
 // claim checks the name of a listed file and takes it. It returns the path in
 // the snapshot.
@@ -86,7 +89,52 @@ func (n names) claim(e source.Entry) (string, error) {
 		n.dirs[dir] = true
 	}
 	n.files[e.Path] = true
+	if e.Link != "" {
+		n.links[e.Path] = e.Link
+	}
 	return e.Path, checkLink(e)
+}
+
+// maxHops is how many links the kernel follows in one path.
+const maxHops = 40
+
+// checkLinks refuses links that leave the item by way of each other: where a
+// directory in the middle of a target is a link itself, ".." behind it is not
+// where the text says. It is for the end of a listing, when all are known.
+func (n names) checkLinks() error {
+	for link := range n.links {
+		if n.leaves(link) {
+			return clash(link, fmt.Sprintf("it is a symbolic link to %q, outside the item by way of other links", n.links[link]))
+		}
+	}
+	return nil
+}
+
+// leaves walks from a link to its target as the kernel does.
+func (n names) leaves(link string) bool {
+	at, rest := path.Dir(link), strings.Split(n.links[link], "/")
+	for hops := 0; len(rest) > 0 && hops < maxHops; {
+		segment := rest[0]
+		rest = rest[1:]
+		switch segment {
+		case "", ".":
+			continue
+		case "..":
+			if at == "." {
+				return true
+			}
+			at = path.Dir(at)
+			continue
+		}
+		next := path.Join(at, segment)
+		if target, ok := n.links[next]; ok {
+			hops++
+			rest = append(strings.Split(target, "/"), rest...)
+			continue
+		}
+		at = next
+	}
+	return false
 }
 
 func clash(name, reason string) error { return &source.InvalidPathError{Name: name, Reason: reason} }
