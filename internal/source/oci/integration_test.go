@@ -9,7 +9,6 @@ import (
 	"archive/tar"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -147,9 +146,9 @@ func (s *store) archived(h sourcetest.Harness) sourcetest.Harness {
 func TestContractOnFilesAsLayers(t *testing.T) {
 	r := ocitest.Start(t, "auth=true")
 	s := newStore(r, nil)
-	h := s.harness(Config{Credentials: userFiles(t, r.User, r.Password)})
+	h := s.harness(Config{Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: r.Password})})
 	h.OpenDenied = func(t *testing.T) source.Source {
-		return open(t, Config{Registry: "http://" + r.Addr, Credentials: userFiles(t, r.User, "wrong")})
+		return open(t, Config{Registry: "http://" + r.Addr, Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: "wrong"})})
 	}
 	sourcetest.Run(t, h)
 }
@@ -175,15 +174,4 @@ func TestContractOnPackedArchives(t *testing.T) {
 			}
 		})
 	}
-}
-
-func userFiles(t *testing.T, user, password string) *source.Mount {
-	t.Helper()
-	dir := t.TempDir()
-	for name, value := range map[string]string{fileUsername: user, filePassword: password} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return &source.Mount{Dir: dir, Name: `Secret "registry"`}
 }
