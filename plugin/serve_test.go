@@ -243,7 +243,7 @@ func TestRunningReadMayFinishWhenThePluginStops(t *testing.T) {
 	}
 	go func() {
 		_, _ = writer.Write([]byte("12345"))
-		writer.Close()
+		_ = writer.Close()
 	}()
 	if content, err := io.ReadAll(body); err != nil || string(content) != "12345" {
 		t.Errorf("got %q, %v", content, err)
@@ -263,7 +263,12 @@ func TestSocketOfAKilledProcessIsReplaced(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- plugin.Serve(ctx, o) }()
-	defer func() { stop(); <-ended }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
 	// It waits until the socket answers.
 	s := plugintest.Open(t, socket, plugin.Config{})
 	if err := listError(s); err != nil {

@@ -55,7 +55,7 @@ func (s settings) dial(ctx context.Context) (*connection, error) {
 	client := ssh.NewClient(c, channels, requests)
 	session, err := sftp.NewClient(client)
 	if err != nil {
-		client.Close()
+		_ = client.Close()
 		if ctx.Err() == nil {
 			err = fmt.Errorf("%w; does the server offer SFTP to this user?", err)
 		}
@@ -65,7 +65,7 @@ func (s settings) dial(ctx context.Context) (*connection, error) {
 	go func() {
 		_ = client.Wait()
 		close(one.gone)
-		session.Close()
+		_ = session.Close()
 	}()
 	go one.keep()
 	return one, nil
@@ -90,7 +90,7 @@ func (c *connection) keep() {
 	}
 }
 
-func (c *connection) close() { c.ssh.Close() }
+func (c *connection) close() { _ = c.ssh.Close() }
 
 func (c *connection) ended() bool {
 	select {

@@ -96,7 +96,7 @@ func (l *lister) directory(dir string) bool {
 }
 
 func (l *lister) one(name, key string, info fs.FileInfo) bool {
-	entry := plugin.Entry{}
+	var entry plugin.Entry
 	switch info.Mode().Type() {
 	case fs.ModeDir:
 		return l.directory(name)

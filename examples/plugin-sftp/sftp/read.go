@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"github.com/pkg/sftp"
 
@@ -41,8 +42,7 @@ func (s *Source) Open(ctx context.Context, e plugin.Entry, offset, length int64)
 		defer release()
 		defer close(r.ready)
 		r.fetch(op, file, e, offset, length)
-		// Nobody waits for this answer.
-		go file.Close()
+		leave(file)
 	}()
 	return r, nil
 }
@@ -51,7 +51,7 @@ func (s *Source) open(ctx context.Context, op string, e plugin.Entry) (*sftp.Fil
 	file, _, release, err := begin(ctx, s, func(c *connection) (*sftp.File, error) {
 		file, err := c.sftp.Open(e.Key)
 		if err == nil && ctx.Err() != nil {
-			file.Close() // nobody waits any more
+			leave(file) // nobody waits any more
 		}
 		return file, err
 	})
@@ -59,11 +59,16 @@ func (s *Source) open(ctx context.Context, op string, e plugin.Entry) (*sftp.Fil
 		return nil, nil, failed(ctx, op, err)
 	}
 	if err := unchanged(ctx, op, file, e); err != nil {
-		go file.Close()
+		leave(file)
 		release()
 		return nil, nil, err
 	}
 	return file, release, nil
+}
+
+// leave closes a file without waiting for the server's answer.
+func leave(file *sftp.File) {
+	go func() { _ = file.Close() }()
 }
 
 func unchanged(ctx context.Context, op string, file *sftp.File, e plugin.Entry) error {
@@ -78,6 +83,10 @@ func unchanged(ctx context.Context, op string, file *sftp.File, e plugin.Entry) 
 	return nil
 }
 
+// memory has the content of blocks. What a cancelled request may still write to
+// is not put back.
+var memory = sync.Pool{New: func() any { return new([blockBytes]byte) }}
+
 // block is a part of the content, or the error in its place.
 type block struct {
 	content []byte
@@ -89,6 +98,7 @@ type reader struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	ready  chan block
+	block  []byte // the current one, and what is left of it
 	rest   []byte
 	err    error
 }
@@ -96,7 +106,7 @@ type reader struct {
 // fetch reads the range block by block, and sends io.EOF after the last one.
 func (r *reader) fetch(op string, file *sftp.File, e plugin.Entry, offset, length int64) {
 	for end := offset + length; offset < end; {
-		content := make([]byte, min(blockBytes, end-offset))
+		content := memory.Get().(*[blockBytes]byte)[:min(blockBytes, end-offset)]
 		n, err := await(r.ctx, func() (int, error) { return file.ReadAt(content, offset) })
 		switch {
 		case n == len(content): // io.EOF may come with the file's last byte
@@ -136,9 +146,10 @@ func (r *reader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
+		r.done()
 		select {
 		case b, ok := <-r.ready:
-			r.rest, r.err = b.content, b.err
+			r.block, r.rest, r.err = b.content, b.content, b.err
 			if !ok {
 				r.err = plugin.Wrap(r.ctx, "reading", context.Cause(r.ctx))
 			}
@@ -151,9 +162,18 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// done gives the current block's memory back.
+func (r *reader) done() {
+	if r.block != nil {
+		memory.Put((*[blockBytes]byte)(r.block[:blockBytes]))
+	}
+	r.block, r.rest = nil, nil
+}
+
 // Close ends the reading ahead.
 func (r *reader) Close() error {
 	r.cancel()
-	r.rest, r.err = nil, io.ErrClosedPipe
+	r.done()
+	r.err = io.ErrClosedPipe
 	return nil
 }

@@ -117,7 +117,7 @@ func signIn(t *testing.T, c plugin.Config) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	for _, err := range s.List(t.Context(), "/") {
 		if err != nil && !errors.Is(err, plugin.ErrNotFound) {
 			return err
@@ -175,7 +175,7 @@ func TestRotatedPasswordIsUsedByTheNextConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	list := func() error {
 		for _, err := range source.List(t.Context(), "/") {
 			return err
@@ -203,7 +203,7 @@ func TestMistakesInSettingsAreNamed(t *testing.T) {
 		"no address":   {map[string]string{"user": "u"}, plugin.ErrMisconfigured, "address"},
 		"bad port":     {map[string]string{"user": "u", "address": "h:x"}, plugin.ErrMisconfigured, "address"},
 		"no user":      {map[string]string{"address": "h"}, plugin.ErrMisconfigured, "user"},
-		"unknown":      {map[string]string{"address": "h", "user": "u", "adress": "h"}, plugin.ErrMisconfigured, `"adress"`},
+		"unknown":      {map[string]string{"address": "h", "user": "u", "host": "h"}, plugin.ErrMisconfigured, `"host"`},
 		"connections":  {map[string]string{"address": "h", "user": "u", "connections": "99"}, plugin.ErrMisconfigured, "1 to 16"},
 		"all is right": {map[string]string{"address": "h", "user": "u", "connections": "2", "root": "/srv/"}, nil, ""},
 	} {

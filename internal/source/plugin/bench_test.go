@@ -6,6 +6,7 @@ package plugin_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -52,7 +53,7 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	m := memory{content: make([]byte, 16<<20)}
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
@@ -71,7 +72,7 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	entry := plugin.Entry{Key: "k", Size: 16 << 20, Identity: "i"}
 	var ranges atomic.Int64
 	b.SetBytes(entry.Size)
@@ -92,7 +93,7 @@ func BenchmarkRead(b *testing.B) {
 					_, err = io.ReadFull(body, buffer)
 				}
 				body.Close()
-				if err != io.EOF {
+				if !errors.Is(err, io.EOF) {
 					b.Error(err)
 				}
 			}

@@ -76,7 +76,7 @@ func serve(t *testing.T, socket string, handler http.Handler) (stop func()) {
 	server.Protocols.SetUnencryptedHTTP2(true)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
-	stop = func() { server.Close(); <-done }
+	stop = func() { _ = server.Close(); <-done }
 	t.Cleanup(stop)
 	return stop
 }

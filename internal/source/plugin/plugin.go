@@ -165,8 +165,10 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			yield(source.Entry{}, s.failed(ctx, op, err))
 			return
 		}
-		defer stream.Close()
-		defer cancel()
+		defer func() {
+			cancel()
+			_ = stream.Close() // the outcome no longer matters
+		}()
 		var seen listing
 		for stream.Receive() {
 			for _, m := range stream.Msg().GetEntries() {

@@ -42,7 +42,7 @@ func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64)
 		return nil, s.failed(ctx, op, err)
 	}
 	if err := r.receive(nil); err != nil && !errors.Is(err, io.EOF) {
-		r.Close()
+		_ = r.Close()
 		return nil, err
 	}
 	return r, nil

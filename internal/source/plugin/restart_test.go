@@ -93,7 +93,7 @@ func TestReadGoesOnAfterTheRestartOfAPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	entry := source.Entry{Key: "k", Size: int64(len(content)), Identity: "strong"}
 
 	plain, err := s.Open(t.Context(), entry, 0, entry.Size)
