@@ -58,6 +58,27 @@ func TestThrottlingOfASingleObjectCarriesItsPause(t *testing.T) {
 	}
 }
 
+func TestObjectsWithOddHeadersCanBeRead(t *testing.T) {
+	s := fake(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+		w.Header().Set("ETag", `"e"`)
+		w.Header().Set("Expires", "0")
+		w.Header().Set("Content-Length", "3")
+		if r.Method == nethttp.MethodGet {
+			fmt.Fprint(w, "abc")
+		}
+	})
+	entries, err := collect(t, s, "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := s.Open(t.Context(), entries[0], 0, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+}
+
 // Reading a version takes a right of its own; who lacks it is told to list again.
 func TestAnOverwrittenObjectWhoseVersionMayNotBeReadIsChanged(t *testing.T) {
 	for _, status := range []int{nethttp.StatusForbidden, nethttp.StatusNotFound} {

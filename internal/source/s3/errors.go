@@ -132,15 +132,22 @@ func (h *hint) apply(err error) error {
 	return err
 }
 
-// retryAfter is a transport that fills the hint of its request.
-type retryAfter struct{ next *http.Transport }
+// answers is a transport that fills the hint of its request, and takes away what
+// the client would stumble over.
+type answers struct{ next *http.Transport }
 
-func (t *retryAfter) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
-	if err == nil && response.StatusCode >= 400 {
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode >= 400 {
 		if h, ok := r.Context().Value(hintKey{}).(*hint); ok {
 			h.after = source.ParseRetryAfter(response.Header)
 		}
 	}
-	return response, err
+	// Whoever stored the object may have written anything here, often "0", and
+	// the client fails when it is no time.
+	response.Header.Del("Expires")
+	return response, nil
 }

@@ -126,7 +126,7 @@ func (s *Source) client(region string) (*minio.Client, error) {
 	client, err := minio.New(s.endpoint.Host, &minio.Options{
 		Creds:        s.credentials,
 		Secure:       s.endpoint.Scheme == "https",
-		Transport:    &retryAfter{s.transport},
+		Transport:    &answers{s.transport},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1,

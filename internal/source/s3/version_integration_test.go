@@ -21,8 +21,10 @@ import (
 	"testing"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/sourcetest/miniotest"
 )
 
 func TestVersionsOnMinIO(t *testing.T) { versions(t, startMinIO(t)) }
@@ -81,6 +83,35 @@ func TestChecksumsOnMinIO(t *testing.T) {
 	s.put(t, "sha256", content, stored("Sha256", sha[:]))
 	s.put(t, "crc32c", content, stored("Crc32c", binary.BigEndian.AppendUint32(nil, crc)))
 	checksums(t, s, content, map[string]string{"sha256": fmt.Sprintf("sha256:%x", sha), "crc32c": fmt.Sprintf("crc32c:%08x", crc)})
+}
+
+// An ETag in the form of an MD5 that is none would fail every delivery.
+func TestEncryptedObjectsAreReadAndTheirTagsAreNoChecksums(t *testing.T) {
+	s := minioService(t, miniotest.StartWith(t, miniotest.Options{Buckets: []string{bucket},
+		Env: []string{"MINIO_KMS_SECRET_KEY=kuda:" + base64.StdEncoding.EncodeToString(random(t, 32))}}))
+	content := random(t, 10_000)
+	kms, err := encrypt.NewSSEKMS("kuda", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, with := range map[string]encrypt.ServerSide{"kms": kms, "s3": encrypt.NewSSE()} {
+		s.put(t, name, content, minio.PutObjectOptions{ServerSideEncryption: with})
+		src := s.open(t)
+		entry := one(t, src, name)
+		if sum := fmt.Sprintf("md5:%x", md5.Sum(content)); entry.Checksum != "" && entry.Checksum != sum {
+			t.Errorf("%s: promises %s of an object with %s", name, entry.Checksum, sum)
+		}
+		if got := readRange(t, src, entry, 1000, 9000); !bytes.Equal(got, content[1000:]) {
+			t.Errorf("%s: read other bytes", name)
+		}
+		s.put(t, "tree-"+name+"/file", content, minio.PutObjectOptions{ServerSideEncryption: with})
+		if got := readRange(t, src, one(t, src, "tree-"+name+"/"), 0, 10_000); !bytes.Equal(got, content) {
+			t.Errorf("%s: read other bytes from a tree", name)
+		}
+	}
+	if got := one(t, s.open(t), "kms"); got.Checksum != "" {
+		t.Errorf("kms: promises %s", got.Checksum)
+	}
 }
 
 // stored is how an object is stored together with its checksum.
