@@ -70,6 +70,9 @@ func (n names) claim(e source.Entry) (string, error) {
 		if len(n.files) > 0 {
 			return "", clash(e.Key, "it is listed beside other files as the item itself")
 		}
+		if e.Link != "" {
+			return "", clash(e.Key, "the item itself is a symbolic link; name what it leads to")
+		}
 		n.files[store.FileName] = true
 		return store.FileName, nil
 	}

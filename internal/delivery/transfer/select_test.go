@@ -91,6 +91,15 @@ func TestSymbolicLinksThatLeaveTogetherAreRefused(t *testing.T) {
 	}
 }
 
+func TestAnItemThatIsALinkIsRefused(t *testing.T) {
+	b, m := newMemory(t)
+	m.putLink("link", "elsewhere")
+	_, err := b.deliver(t.Context(), b.key("link", "1"))
+	if _, ok := errors.AsType[*source.InvalidPathError](err); !ok {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAFileBelowALinkIsRefused(t *testing.T) {
 	for _, links := range [][2]string{{"dir", "dir/file"}, {"a/b", "a/b/c/d"}} {
 		b, m := newMemory(t)
