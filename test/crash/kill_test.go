@@ -164,8 +164,9 @@ func TestPromise5KillsAtAnyMomentLeaveNoWrongByteAndLoseNothing(t *testing.T) {
 	s := newServer(t, d)
 	j := newJudge(s, t.TempDir())
 	// Victims that die before they evict leave more and more: at some point the
-	// next one has to make room before it downloads.
-	v := victim{Root: j.root, URL: s.url, Quota: 4 * (d.large + int64(d.files)*maxTreeFile)}
+	// next one has to make room before it downloads. A delivery leases up to four
+	// older snapshots to link files from.
+	v := victim{Root: j.root, URL: s.url, Quota: 7 * (d.large + int64(d.files)*maxTreeFile)}
 	spans := newAim(d)
 	hits := map[string]int{}
 	var onDisk, again int64
