@@ -53,7 +53,7 @@ func TestWhatORASPushedIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() { _ = store.Close() })
 	var layers []ocispec.Descriptor
 	for _, name := range []string{"config.json", "weights"} {
 		d, err := store.Add(t.Context(), name, "", filepath.Join(dir, name))
