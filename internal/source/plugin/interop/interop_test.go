@@ -62,7 +62,7 @@ func TestClientOfGRPCGoReadsFromAPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var info sourcev1alpha1.InfoResponse
 	// The socket may not be there yet.
 	if err := conn.Invoke(t.Context(), service+"Info", &sourcev1alpha1.InfoRequest{}, &info, grpc.WaitForReady(true)); err != nil || info.GetName() != "shelf" {
