@@ -110,19 +110,22 @@ func (o *options) env(log func(string, ...any)) (*row.Env, error) {
 	}
 	e := &row.Env{Self: self, Runs: o.runs, Alone: o.alone, Limit: o.limit, Sizes: o.sizes(), Log: log}
 	for _, p := range []struct {
-		to         *string
-		path, make string
+		to               *string
+		flag, path, make string
 	}{
-		{&e.Kuda, o.kuda, "make build"},
-		{&e.MinIO, o.minio, "make cluster-build"},
-		{&e.Cluster, o.cluster, "make cluster-build"},
-		{&o.peers, o.peers, "a clone of Kuda"},
+		{&e.Kuda, "kuda", o.kuda, "make build"},
+		{&e.MinIO, "minio", o.minio, "make cluster-build"},
+		{&e.Cluster, "cluster", o.cluster, "make cluster-build"},
+		{&o.peers, "peers", o.peers, "clone Kuda"},
 	} {
+		if p.path == "" {
+			return nil, fmt.Errorf("-%s is not set: 'make bench' does it, after %s", p.flag, p.make)
+		}
 		if *p.to, err = filepath.Abs(p.path); err != nil {
 			return nil, err
 		}
 		if _, err := os.Stat(*p.to); err != nil {
-			return nil, fmt.Errorf("%w: needs %s", err, p.make)
+			return nil, fmt.Errorf("finding -%s: %w; %s first", p.flag, err, p.make)
 		}
 	}
 	if e.Dir, err = filepath.Abs(o.dir); err != nil {

@@ -62,7 +62,11 @@ func (c Client) Settings() string {
 	args := append([]string{filepath.Base(cmd.Path)}, cmd.Args[1:]...)
 	for i, arg := range args {
 		if i > 0 && filepath.IsAbs(arg) {
-			args[i] = filepath.Base(arg)
+			var names []string // a path, or several
+			for path := range strings.SplitSeq(arg, ":") {
+				names = append(names, filepath.Base(path))
+			}
+			args[i] = strings.Join(names, ":")
 		}
 	}
 	return strings.Join(args, " ")

@@ -89,12 +89,14 @@ func (h HDFS) DFS(classpath string) Client {
 
 // DFSStart is what of DFS is its start: it asks whether the file is there.
 func (h HDFS) DFSStart(classpath string) Client {
-	return h.shell("hdfs dfs -test", classpath, func(Place) []string { return []string{"-test", "-e", h.Path} })
+	c := h.shell("hdfs dfs -test", classpath, func(Place) []string { return []string{"-test", "-e", h.Path} })
+	c.Partial = true
+	return c
 }
 
 func (h HDFS) shell(name, classpath string, args func(Place) []string) Client {
 	return Client{Name: name, Kind: Peer, Command: func(p Place) *exec.Cmd {
-		all := []string{"-cp", classpath, "org.apache.hadoop.fs.FsShell", "-fs", "hdfs://" + h.Address}
+		all := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "org.apache.hadoop.fs.FsShell", "-fs", "hdfs://" + h.Address}
 		return command(h.env(), "java", append(all, args(p)...)...)
 	}}
 }

@@ -19,8 +19,9 @@ import (
 // pollEvery is how often the memory of a running program is looked at.
 const pollEvery = 5 * time.Millisecond
 
-// tailBytes of what a program printed are kept for its error.
-const tailBytes = 400
+// endBytes of what a program printed first, and of what it printed last, are
+// kept for its error: some say what is wrong at the beginning, some at the end.
+const endBytes = 300
 
 // Usage is what one run of a program cost.
 type Usage struct {
@@ -34,9 +35,9 @@ type Usage struct {
 
 // Run runs a program to its end. When ctx ends first, the program is killed
 // with everything it started, and so it is when this process dies. An error
-// carries the end of the program's output.
+// carries the ends of the program's output.
 func Run(ctx context.Context, cmd *exec.Cmd) (Usage, error) {
-	output := &tail{}
+	output := &ends{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// The kernel sends the death signal when the starting thread ends.
@@ -96,26 +97,35 @@ func ownPeak() int64 {
 	return m.Peak
 }
 
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
+// ends keeps the beginning and the end of what is written to it.
+type ends struct {
+	mu          sync.Mutex
+	first, last []byte
+	left        int
 }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p...)
-	if over := len(t.buf) - tailBytes; over > 0 {
-		t.buf = append(t.buf[:0], t.buf[over:]...)
+func (e *ends) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(p)
+	if room := min(endBytes-len(e.first), n); room > 0 {
+		e.first, p = append(e.first, p[:room]...), p[room:]
 	}
-	return len(p), nil
+	e.last = append(e.last, p...)
+	if over := len(e.last) - endBytes; over > 0 {
+		e.last, e.left = append(e.last[:0], e.last[over:]...), e.left+over
+	}
+	return n, nil
 }
 
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.Join(strings.Fields(string(t.buf)), " ")
+func (e *ends) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	between := ""
+	if e.left > 0 {
+		between = " … "
+	}
+	return strings.Join(strings.Fields(string(e.first)+between+string(e.last)), " ")
 }
 
 // ErrTimeout is the cause of a context that ended a run which took too long.

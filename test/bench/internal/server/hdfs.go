@@ -24,7 +24,7 @@ type HDFS struct {
 	Addresses []string `json:"addresses"`
 	// User owns the files.
 	User string `json:"user"`
-	// Classpath of the server, which has Hadoop's own client too.
+	// Classpath of Hadoop's own client, of the server's version.
 	Classpath string `json:"-"`
 
 	input io.Closer
@@ -62,7 +62,7 @@ func StartHDFS(ctx context.Context, cluster, dir, content string) (*HDFS, error)
 		h.Stop()
 		return nil, fmt.Errorf("reading what HDFS says of itself: %w", err)
 	}
-	if h.Classpath, err = classpath(p.PID()); err != nil {
+	if h.Classpath, err = clientClasspath(p.PID(), filepath.Join(dir, "conf")); err != nil {
 		h.Stop()
 		return nil, err
 	}
@@ -73,6 +73,30 @@ func StartHDFS(ctx context.Context, cluster, dir, content string) (*HDFS, error)
 func (h *HDFS) Stop() {
 	h.input.Close()
 	h.Process.Stop()
+}
+
+// clientClasspath is what a client has of the server's jars, and a directory with
+// a configuration that says nothing, without which the client does not start.
+func clientClasspath(server int, conf string) (string, error) {
+	all, err := classpath(server)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(conf, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(conf, "core-site.xml"), []byte("<configuration/>\n"), 0o644); err != nil {
+		return "", err
+	}
+	parts := []string{conf}
+	for _, name := range []string{"hadoop-client-api-*.jar", "hadoop-client-runtime-*.jar", "commons-logging-*.jar", "slf4j-*.jar"} {
+		jars, err := filepath.Glob(filepath.Join(strings.TrimSuffix(all, "*"), name))
+		if err != nil || len(jars) == 0 {
+			return "", fmt.Errorf("finding Hadoop's own client: %s has no %s", all, name)
+		}
+		parts = append(parts, jars...)
+	}
+	return strings.Join(parts, ":"), nil
 }
 
 // classpath returns that of the Java process which another one started.
