@@ -27,7 +27,7 @@ func random(n int) []byte {
 }
 
 // list returns the entries at a path, and the error they end with.
-func list(t *testing.T, s *Source, path string) (entries []source.Entry, err error) {
+func list(t testing.TB, s *Source, path string) (entries []source.Entry, err error) {
 	t.Helper()
 	for e, err := range s.List(t.Context(), path) {
 		if err != nil {
@@ -38,7 +38,7 @@ func list(t *testing.T, s *Source, path string) (entries []source.Entry, err err
 	return entries, nil
 }
 
-func one(t *testing.T, s *Source, path string) source.Entry {
+func one(t testing.TB, s *Source, path string) source.Entry {
 	t.Helper()
 	entries, err := list(t, s, path)
 	if err != nil || len(entries) != 1 {
@@ -47,7 +47,7 @@ func one(t *testing.T, s *Source, path string) source.Entry {
 	return entries[0]
 }
 
-func read(t *testing.T, s *Source, e source.Entry) ([]byte, error) {
+func read(t testing.TB, s *Source, e source.Entry) ([]byte, error) {
 	t.Helper()
 	body, err := s.Open(t.Context(), e, 0, e.Size)
 	if err != nil {

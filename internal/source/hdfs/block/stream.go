@@ -46,6 +46,8 @@ type Stream struct {
 	seq             int64
 	// buffered is how much of the connection's buffer data is.
 	buffered int
+	// patient tells that wakeAt is in force.
+	patient bool
 }
 
 func newStream(c *Conn, r wire.ReadResponse, offset, length int64) (*Stream, error) {
@@ -84,11 +86,20 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next makes the next chunks available.
-func (s *Stream) next() error {
+// discard drops what data was of the connection's buffer.
+func (s *Stream) discard() {
 	if s.buffered > 0 {
 		_, _ = s.conn.in.Discard(s.buffered) // they are there
 		s.buffered = 0
+	}
+}
+
+// next makes the next chunks available.
+func (s *Stream) next() error {
+	s.discard()
+	if more := s.end-s.position-int64(s.conn.in.Buffered()) > wakeMargin; more != s.patient && s.seq > 0 {
+		s.patient = more
+		wakeAt(s.conn.Conn, map[bool]int{true: wakeBytes, false: 1}[more])
 	}
 	for s.left == 0 {
 		if err := s.header(); err != nil {
@@ -191,10 +202,7 @@ func (s *Stream) Finish() error {
 	if len(s.data) > 0 || s.position < s.end || s.left > 0 {
 		return errors.New("the range was not read to its end")
 	}
-	if s.buffered > 0 {
-		_, _ = s.conn.in.Discard(s.buffered)
-		s.buffered = 0
-	}
+	s.discard()
 	// The last packet is empty.
 	fixed, err := s.conn.in.Peek(6)
 	if err != nil {
