@@ -15,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/http"
 	"github.com/kuda-io/kuda/internal/source/oci"
 	"github.com/kuda-io/kuda/internal/source/plugin"
+	"github.com/kuda-io/kuda/internal/source/pvc"
 	"github.com/kuda-io/kuda/internal/source/s3"
 )
 
@@ -48,6 +49,10 @@ func (m Mounts) config(s *gatewayv1alpha1.Source) (all.Config, error) {
 		return all.Config{OCI: &oci.Config{
 			Registry: c.Oci.GetRegistry(), Credentials: m.secret(c.Oci.GetSecret()), CAFile: file, CAName: name,
 			Proxy: c.Oci.GetProxy(), Platform: c.Oci.GetPlatform(), ScratchDir: m.Scratch,
+		}}, nil
+	case *gatewayv1alpha1.Source_Pvc:
+		return all.Config{PVC: &pvc.Config{
+			Root: filepath.Join(m.Claims, filepath.Base(c.Pvc.GetClaim())), Claim: c.Pvc.GetClaim(),
 		}}, nil
 	case *gatewayv1alpha1.Source_Plugin:
 		return all.Config{Plugin: m.plugin(c.Plugin)}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/http"
 	"github.com/kuda-io/kuda/internal/source/oci"
 	"github.com/kuda-io/kuda/internal/source/plugin"
+	"github.com/kuda-io/kuda/internal/source/pvc"
 	"github.com/kuda-io/kuda/internal/source/s3"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	HDFS *hdfs.Config
 	// OCI is for registries of artifacts and images.
 	OCI *oci.Config
+	// PVC is for volumes that are mounted.
+	PVC *pvc.Config
 	// Plugin is for everything that a plugin reads.
 	Plugin *plugin.Config
 }
@@ -44,6 +47,9 @@ func Open(ctx context.Context, c Config) (source.Source, error) {
 	}
 	if c.OCI != nil {
 		open = append(open, func() (source.Source, error) { return oci.New(*c.OCI) })
+	}
+	if c.PVC != nil {
+		open = append(open, func() (source.Source, error) { return pvc.New(*c.PVC) })
 	}
 	if c.Plugin != nil {
 		open = append(open, func() (source.Source, error) { return plugin.New(ctx, *c.Plugin) })
