@@ -180,6 +180,11 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 					yield(source.Entry{}, s.breaks(op, err))
 					return
 				}
+				if seen.entries > maxEntries {
+					yield(source.Entry{}, &source.Error{Op: "plugin " + s.name + ": " + op, Class: source.ErrMisconfigured,
+						Err: fmt.Errorf("the listing has more than %d files; deliver them as several items", maxEntries)})
+					return
+				}
 				if !yield(entry, nil) {
 					return
 				}
@@ -197,9 +202,6 @@ type listing struct{ entries, bytes int64 }
 func (l *listing) add(e source.Entry) error {
 	l.entries++
 	l.bytes += e.Size
-	if l.entries > maxEntries {
-		return fmt.Errorf("the listing has more than %d files; deliver it as several items", maxEntries)
-	}
 	if l.bytes > maxBytes {
 		return errors.New("the sizes in the listing cannot be true")
 	}
