@@ -99,7 +99,7 @@ func BenchmarkOtherPrivacy(b *testing.B) { benchOther(b, benchFile(b, secure...)
 // as its own program does: from the start to the end, with a buffer of 32 KiB.
 func benchOther(b *testing.B, server *hdfstest.Server) {
 	c := server.NewClient(b)
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	buffer := make([]byte, 32<<10)
 	benchmark(b, func(b *testing.B) {
 		for range b.N {
@@ -110,7 +110,7 @@ func benchOther(b *testing.B, server *hdfstest.Server) {
 			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, buffer); err != nil {
 				b.Fatal(err)
 			}
-			f.Close()
+			_ = f.Close()
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/hdfs/block"
@@ -64,7 +65,7 @@ func (c Config) check() (addresses []string, protection block.Protection, err er
 		if err != nil {
 			host, port, err = net.SplitHostPort(net.JoinHostPort(address, defaultPort))
 		}
-		if err != nil || host == "" || port == "" {
+		if err != nil || host == "" || port == "" || strings.Contains(host, "/") {
 			return misconfigured("the address %q is not host:port", address)
 		}
 		addresses = append(addresses, net.JoinHostPort(host, port))

@@ -54,7 +54,7 @@ func TestPatienceIsLearntAndBounded(t *testing.T) {
 
 func TestADatanodeThatFailedIsAvoidedForAWhileOnly(t *testing.T) {
 	var h health
-	nodes := []wire.Datanode{{Address: "192.0.2.1:1", Rack: "/r"}, {Address: "192.0.2.2:1", Rack: "/r"}}
+	nodes := []wire.Datanode{{Address: "203.0.113.1:1", Rack: "/r"}, {Address: "203.0.113.2:1", Rack: "/r"}}
 	h.fail(nodes[0].Address)
 	if got := h.order(nodes, time.Now()); got[0] != nodes[1].Address {
 		t.Errorf("at once: %v", got)

@@ -101,7 +101,7 @@ func (n *namenodes) call(ctx context.Context, method string, request []byte) ([]
 // refused tells whether the login failed for good.
 func refused(err error) bool {
 	if _, ok := errors.AsType[*rpc.TicketError](err); ok {
-		return ticketClass(err) != source.ErrUnreachable
+		return !errors.Is(ticketClass(err), source.ErrUnreachable)
 	}
 	_, ok := errors.AsType[*source.Error](err)
 	return ok && !source.Temporary(err)
@@ -144,7 +144,7 @@ func (n *namenodes) open(c *connecting, address string) {
 	defer cancel()
 	c.conn, c.err = n.openOne(ctx, address)
 	if c.err == nil {
-		c.stop = context.AfterFunc(n.ctx, func() { c.conn.Close() })
+		c.stop = context.AfterFunc(n.ctx, c.conn.Close)
 	}
 }
 

@@ -236,7 +236,7 @@ func (s *Server) PutAll(t testing.TB, files map[string][]byte) {
 	for range 8 {
 		all.Go(func() {
 			c := s.NewClient(t)
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			for name := range names {
 				if err := c.MkdirAll(path.Dir("/"+name), 0o750); err != nil {
 					t.Error(err)

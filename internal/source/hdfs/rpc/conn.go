@@ -237,10 +237,7 @@ var ErrSilent = fmt.Errorf("the server did not answer for %v", silence)
 var errClosed = errors.New("the connection is closed")
 
 // Close ends the connection.
-func (c *Conn) Close() error {
-	c.fail(errClosed)
-	return nil
-}
+func (c *Conn) Close() { c.fail(errClosed) }
 
 // Broken tells whether the connection is of no use any more.
 func (c *Conn) Broken() bool {
