@@ -174,6 +174,24 @@ func (l *Lease) Close() error {
 // crash of the machine is verified first, once for all processes.
 func (s *Store) Lease(id ID) (*Lease, error) { return s.lease(context.Background(), id) }
 
+// Peek returns the manifest of a complete snapshot, and the directory of its
+// files, without a lease and without counting as a use: for who can do without
+// it when it is evicted meanwhile. Errors are those of Lease.
+func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
+	if err := s.settle(ctx, id); err != nil {
+		return nil, "", err
+	}
+	l, err := s.hold(id)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.read(s.snapshotDir(id)); err != nil {
+		return nil, "", err
+	}
+	return l.Manifest(), l.dir, nil
+}
+
 func (s *Store) lease(ctx context.Context, id ID) (*Lease, error) {
 	if err := s.settle(ctx, id); err != nil {
 		return nil, err

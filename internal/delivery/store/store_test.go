@@ -234,6 +234,29 @@ func TestAManifestThatIsHeldIsNotUnpackedAgain(t *testing.T) {
 	}
 }
 
+func TestPeekingNeitherKeepsASnapshotNorMakesItYounger(t *testing.T) {
+	s := open(t, Options{})
+	closeLease(t, add(t, s, key("1"), "content"))
+	used(t, s, key("1"), time.Hour)
+	before := modified(s.leaseLock(key("1").ID()))
+	m, dir, err := s.Peek(t.Context(), key("1").ID())
+	if err != nil || len(m.Entries) != 1 {
+		t.Fatalf("got %+v, %v", m, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, m.Entries[0].Path)); err != nil {
+		t.Error(err)
+	}
+	if after := modified(s.leaseLock(key("1").ID())); !after.Equal(before) {
+		t.Errorf("it was used at %s, now at %s", before, after)
+	}
+	if evicted, err := s.Evict(key("1").ID()); !evicted || err != nil {
+		t.Errorf("got %t, %v", evicted, err)
+	}
+	if _, _, err := s.Peek(t.Context(), key("1").ID()); !errors.Is(err, ErrNotStored) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWhatAWriterLeftInACompleteSnapshotGoes(t *testing.T) {
 	s := open(t, Options{})
 	l := add(t, s, key("1"), "content")
