@@ -35,8 +35,8 @@ func Full() Sizes {
 		Object: 4 << 30,
 		Small:  10000, Directories: 100,
 		Shards: []int64{256 << 20, 512 << 20, 768 << 20, 1 << 30}, Middle: 200, ModelSmall: 3000,
-		UpdateShards: 6, UpdateShard: 256 << 20, Changed: 50,
-		Pods: 50, Fanout: 128 << 20,
+		UpdateShards: 6, UpdateShard: 128 << 20, Changed: 50,
+		Pods: 50, Fanout: 64 << 20,
 		IdleSeconds: 15,
 	}
 }
