@@ -198,7 +198,7 @@ func TestADryRunEvictsNothingAndSaysWhatItWould(t *testing.T) {
 
 func TestAmountsAreReadOrRefused(t *testing.T) {
 	for text, want := range map[string]Amount{
-		"0": {}, "123": {Bytes: 123}, "5Gi": {Bytes: 5 << 30}, "2k": {Bytes: 2000}, "1T": {Bytes: 1e12}, "15%": {Percent: 15}, "0%": {},
+		"0": {}, "123": {Bytes: 123}, "5Gi": {Bytes: 5 << 30}, "2k": {Bytes: 2000}, "1T": {Bytes: 1e12}, "3Pi": {Bytes: 3 << 50}, "2E": {Bytes: 2e18}, "15%": {Percent: 15}, "0%": {},
 	} {
 		if got, err := ParseAmount(text); err != nil || got != want {
 			t.Errorf("%q: got %v, %v", text, got, err)
@@ -207,7 +207,7 @@ func TestAmountsAreReadOrRefused(t *testing.T) {
 			t.Errorf("%q is written as %q, which is %v, %v", text, want, got, err)
 		}
 	}
-	for _, text := range []string{"", "-1", "101%", "1.5Gi", "Gi", "%", "9000000Ti", "5 Gi", "5GB"} {
+	for _, text := range []string{"", "-1", "101%", "1.5Gi", "Gi", "%", "9000000Ti", "8Ei", "5 Gi", "5GB"} {
 		if got, err := ParseAmount(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
