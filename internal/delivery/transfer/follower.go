@@ -12,7 +12,11 @@ import (
 
 // follower computes the SHA-256 (or MD5) of a file whose ranges arrive in any order: it
 // reads back, out of the page cache, what is on the disk without a gap. So the
-// ranges need not wait for each other, and nothing is held in memory.
+// ranges need not wait for each other, and nothing is held in memory. That costs
+// 0.25 s of a core per GB beside 0.6 for the hash itself; mapping the file
+// instead of reading it costs the same, because what counts is that the bytes
+// left the processor's cache. A file that comes in order is hashed on its way
+// (check.inline).
 type follower struct {
 	mu     sync.Mutex
 	change sync.Cond
