@@ -68,6 +68,9 @@ func (t *token4121) open(token []byte) ([]byte, error) {
 	clear(header[6:8])
 	body := rotateLeft(token[tokenHeader:], int(binary.BigEndian.Uint16(token[6:])))
 	if token[2]&flagSealed != 0 {
+		if len(body) < etype.GetConfounderByteSize()+etype.GetHMACBitLength()/8+tokenHeader {
+			return nil, errToken // decrypting would panic
+		}
 		plain, err := crypto.DecryptMessage(body, t.key, keyusage.GSSAPI_ACCEPTOR_SEAL)
 		if err != nil || len(plain) < tokenHeader+extra || !bytes.Equal(plain[len(plain)-tokenHeader:], header) {
 			return nil, errToken
