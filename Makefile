@@ -20,6 +20,11 @@ RESULTS  := $(BUILD)/test
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
 BINARIES := kuda-manager kuda-webhook kuda-runtime
 
+# Modules beside the main one; their tests are unit tests but for those that
+# PLUGIN has for integration.
+PLUGIN  := examples/plugin-sftp
+MODULES := hack/cluster $(PLUGIN) internal/source/plugin/interop
+
 # The packages with tests that need a real API server or storage server.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
@@ -62,12 +67,13 @@ generate: tools ## Generate deep copies, CRDs, protocol code and install/kuda.ya
 .PHONY: unit
 unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 	$(call GOTEST,unit) ./...
-	cd hack/cluster && $(call GOTEST,unit-cluster) ./...
+	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
 
 .PHONY: integration
 integration: cluster-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER); \
-	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION)
+	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION); \
+	cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...
 
 .PHONY: e2e
 e2e: images cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
@@ -79,8 +85,7 @@ verify: tools ## Check generated files, formatting, lint and import rules
 
 .PHONY: lint
 lint: tools ## Run the linters
-	$(TOOLS)/golangci-lint run ./...
-	cd hack/cluster && $(TOOLS)/golangci-lint run --config ../../.golangci.yaml ./...
+	for m in . $(MODULES); do (cd $$m && $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 
 ##@ Benchmark
 

@@ -12,6 +12,13 @@ eval "$env"
 nginx=build/images/nginx.tar
 "$cluster" image nginx -o "$nginx" --ref nginx:1.14.2
 hack/install.sh
+# The installation offers the plugin of the examples, as its README says.
+config=$(kubectl -n kuda-system get configmap kuda-config -o jsonpath='{.data.config\.yaml}')
+grep -v '^#' examples/plugin-sftp/kuda-config.yaml | cat <(echo "$config") - |
+  kubectl -n kuda-system create configmap kuda-config --from-file=config.yaml=/dev/stdin --dry-run=client -o yaml |
+  kubectl apply --server-side --force-conflicts -f -
+kubectl -n kuda-system rollout restart deployment kuda-webhook
+kubectl -n kuda-system rollout status deployment/kuda-webhook --timeout 120s
 mkdir -p build/test
 export KUDA_CLUSTER=$cluster KUDA_CACHE=${KUDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kuda}
 tools=$(make -s print-tools)

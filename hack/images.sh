@@ -9,6 +9,7 @@ set -euo pipefail
 bin=${1:?usage: images.sh BIN_DIR OUT_DIR} out=${2:?OUT_DIR is missing} version=${VERSION:?}
 cd "$(dirname "$0")/.."
 mkdir -p "$out"
+bin=$(realpath "$bin")
 
 pack() { # image binary user
   "$bin/kuda-cluster" image build --ref "kuda-io/$1:$version" --binary "$2" --user "$3" -o "$out/$1.tar"
@@ -17,5 +18,7 @@ for name in kuda-manager kuda-webhook kuda-runtime; do pack "$name" "$bin/$name"
 
 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server
 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/e2e-app" ./test/e2e/app
+(cd examples/plugin-sftp && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/kuda-plugin-sftp" .)
+pack kuda-plugin-sftp "$bin/kuda-plugin-sftp" 65532:65532
 pack example-model-server "$bin/example-model-server" 65532:65532
 pack e2e-app "$bin/e2e-app" 65532:65532

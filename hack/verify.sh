@@ -7,9 +7,12 @@
 # the import rules hold, go.mod is tidy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 failed=0
 step() { printf '== %s\n' "$*"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
+
+modules=(hack/cluster examples/plugin-sftp internal/source/plugin/interop)
 
 step "generated files"
 copy=$(mktemp -d)
@@ -28,12 +31,15 @@ unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 
 step "go.mod"
 (cd "$copy" && go mod tidy -diff) || fail "go.mod is not tidy: run go mod tidy"
-(cd "$copy/hack/cluster" && go mod tidy -diff) || fail "hack/cluster/go.mod is not tidy: run go mod tidy there"
+for m in "${modules[@]}"; do
+  (cd "$copy/$m" && go mod tidy -diff) || fail "$m/go.mod is not tidy: run go mod tidy there"
+done
 if grep -q 'k8s.io/kubernetes ' go.mod; then fail "the main module must stay free of k8s.io/kubernetes"; fi
 
 step "linters and import rules"
-golangci-lint run ./... || fail "see the linter's findings above"
-(cd hack/cluster && golangci-lint run --config ../../.golangci.yaml ./...) || fail "see the linter's findings above (hack/cluster)"
+for m in . "${modules[@]}"; do
+  (cd "$m" && golangci-lint run --config "$root/.golangci.yaml" ./...) || fail "see the linter's findings above ($m)"
+done
 
 step "headers"
 while IFS= read -r f; do

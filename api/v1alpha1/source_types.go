@@ -275,7 +275,7 @@ type InstanceCredentials struct {
 type HTTPDataSource struct {
 	// What remotePath is appended to: http://host:port/base.
 	// +required
-	// +kubebuilder:validation:Pattern=`^https?://[^/\s]+(/\S*)?$`
+	// +kubebuilder:validation:Pattern=`^https?://[^/\s?#]+(/[^\s?#]*)?$`
 	// +kubebuilder:validation:MaxLength=2048
 	URL string `json:"url"`
 

@@ -34,6 +34,9 @@ import (
 type origin struct {
 	// patch is the file with its source block; "" is the one that the examples have.
 	patch string
+	// own are lines of the patch that are the user's own to write, and how: pairs
+	// of old and new.
+	own []string
 	// put stores a file.
 	put func(t *testing.T, key string, content []byte)
 	// prepare makes in a namespace what the source block refers to.
@@ -62,8 +65,15 @@ func (o origin) apply(t *testing.T, namespace, dir string) {
 		kubectl(t, "-n", namespace, "apply", "-f", dir+"dataset.yaml")
 		return
 	}
-	patched := kubectl(t, "patch", "--local", "-f", dir+"dataset.yaml", "--type", "json",
-		"--patch-file", "../../examples/sources/"+o.patch, "-o", "yaml")
+	block, err := os.ReadFile("../../examples/sources/" + o.patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), o.patch)
+	if err := os.WriteFile(file, []byte(strings.NewReplacer(o.own...).Replace(string(block))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	patched := kubectl(t, "patch", "--local", "-f", dir+"dataset.yaml", "--type", "json", "--patch-file", file, "-o", "yaml")
 	apply := exec.CommandContext(t.Context(), "kubectl", "-n", namespace, "apply", "-f", "-")
 	apply.Stdin = strings.NewReader(patched)
 	if out, err := apply.CombinedOutput(); err != nil {
@@ -225,20 +235,7 @@ func pvcOrigin(t *testing.T) origin {
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	return origin{
 		patch: "pvc.yaml",
-		put: func(t *testing.T, key string, content []byte) {
-			t.Helper()
-			file := filepath.Join(dir, key)
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			// As a publisher does who has readers: a new file in the place of the old.
-			if err := os.WriteFile(file+".new", content, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(file+".new", file); err != nil {
-				t.Fatal(err)
-			}
-		},
+		put:   func(t *testing.T, key string, content []byte) { publish(t, filepath.Join(dir, key), content) },
 		prepare: func(t *testing.T, namespace string) {
 			t.Helper()
 			volume := &corev1.PersistentVolume{
@@ -261,8 +258,42 @@ func pvcOrigin(t *testing.T) origin {
 	}
 }
 
+// sftpOrigin is read by the plugin that the installation was configured with.
+func sftpOrigin(t *testing.T) origin {
+	var server struct{ Address, User, PrivateKey, HostKey, Root string }
+	runStorage(t, "sftp", &server)
+	nameInCluster(t, "sftp", 22, server.Address)
+	return origin{
+		patch: "sftp.yaml",
+		own:   []string{"user: reader", "user: " + server.User, "root: /srv/data", "root: " + server.Root},
+		put:   func(t *testing.T, key string, content []byte) { publish(t, filepath.Join(server.Root, key), content) },
+		prepare: func(t *testing.T, namespace string) {
+			t.Helper()
+			create(t, &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Name: "sftp-credentials", Namespace: namespace},
+				StringData: map[string]string{"ssh-privatekey": server.PrivateKey, "known_hosts": "sftp.storage " + server.HostKey + "\n"},
+			})
+		},
+	}
+}
+
+// publish writes a file as somebody does who has readers: a new one in the
+// place of the old.
+func publish(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".new", content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestExamplesAreDeliveredFromOtherStorageByChangingOnlyTheSourceBlock(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) origin{"hdfs": hdfsOrigin, "ceph": cephOrigin, "pvc": pvcOrigin} {
+	for name, open := range map[string]func(*testing.T) origin{"hdfs": hdfsOrigin, "ceph": cephOrigin, "pvc": pvcOrigin, "sftp": sftpOrigin} {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
 			o := open(t)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,18 +97,39 @@ func installPackages(ctx context.Context) ([]string, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("packages are missing: run 'apt-get install %s' as root, or this command as root", list)
 	}
-	install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
-	firstErr := apt(ctx, install...)
-	if firstErr == nil {
-		return packages, nil
+	return packages, withoutDaemons(func() error {
+		install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
+		firstErr := apt(ctx, install...)
+		if firstErr == nil {
+			return nil
+		}
+		if err := apt(ctx, "update"); err != nil {
+			return errors.Join(firstErr, err)
+		}
+		return apt(ctx, install...)
+	})
+}
+
+// noDaemons is what Debian asks before a package's service is started. Servers
+// among the packages (SSH, Kerberos, Ceph) are for tests to run as they need
+// them, not for the machine to serve.
+const noDaemons = "/usr/sbin/policy-rc.d"
+
+// withoutDaemons keeps the services of packages that f installs from starting,
+// but for a machine that has a policy of its own.
+func withoutDaemons(f func() error) error {
+	policy, err := os.OpenFile(noDaemons, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return f()
 	}
-	if err := apt(ctx, "update"); err != nil {
-		return nil, errors.Join(firstErr, err)
+	if err != nil {
+		return fmt.Errorf("keeping services of packages from starting: %w", err)
 	}
-	if err := apt(ctx, install...); err != nil {
-		return nil, err
+	_, err = policy.WriteString("#!/bin/sh\nexit 101\n") // 101: forbidden by policy
+	if err = errors.Join(err, policy.Close()); err == nil {
+		err = f()
 	}
-	return packages, nil
+	return errors.Join(err, os.Remove(noDaemons))
 }
 
 func apt(ctx context.Context, args ...string) error {
