@@ -23,12 +23,13 @@ type Options struct {
 	// at most, over all deliveries; each has one buffer of BufferBytes. A
 	// delivery begins with 4 and takes more as long as they bring more. 0 means 16.
 	Connections int
-	// BufferBytes of each connection; 0 means 1 MiB. It must be a power of two
-	// of at most 8 MiB.
+	// BufferBytes of each connection; 0 means 512 KiB, more of which costs memory
+	// and saves nothing that can be measured. It must be a power of two from
+	// 128 KiB to 8 MiB.
 	BufferBytes int
 	// SmallConnections is how many more requests read files of at most 128 KiB
 	// at the same time at most; each has a buffer of that size. A delivery begins
-	// with 8. 0 means 32.
+	// with 8. 0 means 24.
 	SmallConnections int
 	// RangeBytes is the longest range that one request asks for, a multiple of
 	// 8 MiB; 0 means 16 MiB.
@@ -52,10 +53,10 @@ func (o Options) withDefaults() Options {
 		o.Connections = 16
 	}
 	if o.BufferBytes == 0 {
-		o.BufferBytes = 1 << 20
+		o.BufferBytes = 512 << 10
 	}
 	if o.SmallConnections == 0 {
-		o.SmallConnections = 32
+		o.SmallConnections = 24
 	}
 	if o.RangeBytes == 0 {
 		o.RangeBytes = 16 << 20
