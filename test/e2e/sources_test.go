@@ -60,9 +60,8 @@ func (o origin) apply(t *testing.T, namespace, dir string) {
 	if o.prepare != nil {
 		o.prepare(t, namespace)
 	}
-	kubectl(t, "-n", namespace, "apply", "-f", dir+"deployment.yaml")
 	if o.patch == "" {
-		kubectl(t, "-n", namespace, "apply", "-f", dir+"dataset.yaml")
+		kubectl(t, "-n", namespace, "apply", "-f", dir+"dataset.yaml", "-f", dir+"deployment.yaml")
 		return
 	}
 	block, err := os.ReadFile("../../examples/sources/" + o.patch)
@@ -79,6 +78,7 @@ func (o origin) apply(t *testing.T, namespace, dir string) {
 	if out, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("applying %s with %s: %v\n%s", dir, o.patch, err, out)
 	}
+	kubectl(t, "-n", namespace, "apply", "-f", dir+"deployment.yaml")
 }
 
 // putTree stores the files of a directory.
