@@ -66,12 +66,13 @@ type Entry struct {
 	Mode fs.FileMode
 	// Checksum is what the source promises about the bytes, "<algorithm>:<hex>"
 	// with the hex of the sum in big-endian order, or "". The algorithms are
-	// sha256, crc64nvme, crc32c and md5, of the whole file; and md5-parts, which
-	// is what S3 services tag an object with that was stored in parts, the MD5 of
-	// the parts' MD5s, as "md5-parts:<hex>-<number of parts>". All but the last
-	// can be checked against the bytes; that one, md5 and sha256 tell equal files
-	// under different paths. A driver gives the first it has in this order: sha256,
-	// a CRC, md5, md5-parts. An algorithm that nobody knows is ignored.
+	// sha256, crc64nvme, crc32c and md5, of the whole file; and md5-tag, which is
+	// the ETag of an S3 object, 32 hex digits and perhaps "-" and a number: the MD5
+	// of the object, or of the MD5s of its parts, or something of its own where it
+	// is encrypted. All but the last can be checked against the bytes; that one,
+	// md5 and sha256 tell equal files under different paths. A driver gives the
+	// first it has in this order: sha256, a CRC, md5, md5-tag. An algorithm that
+	// nobody knows is ignored.
 	Checksum string
 	// Link is the target where the file is a symbolic link, else "".
 	Link string

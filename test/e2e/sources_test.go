@@ -154,13 +154,16 @@ func nameInCluster(t *testing.T, name string, port int32, address string) {
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "data", Port: port}}},
 	}
 	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: "storage", Name: name + "-e2e", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		ObjectMeta:  metav1.ObjectMeta{Namespace: "storage", GenerateName: name + "-", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("data"), Port: ptr.To(int32(target)), Protocol: ptr.To(corev1.ProtocolTCP)}},
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{host}}},
 	}
 	create(t, service)
-	t.Cleanup(func() { kubectl(t, "-n", "storage", "delete", "service", name) })
+	t.Cleanup(func() {
+		kubectl(t, "-n", "storage", "delete", "service", name)
+		kubectl(t, "-n", "storage", "delete", "endpointslice", "-l", discoveryv1.LabelServiceName+"="+name)
+	})
 	create(t, slice)
 }
 

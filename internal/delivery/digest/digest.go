@@ -57,9 +57,12 @@ type Block struct{ h xxh3.Hasher }
 // Write adds bytes; it never fails.
 func (b *Block) Write(p []byte) { b.h.Write(p) } //nolint:errcheck // a hash never fails
 
+// Sum returns the sum of what was written so far.
+func (b *Block) Sum() Sum { return Sum(b.h.Sum128().Bytes()) }
+
 // Next returns the sum of what was written, and starts anew.
 func (b *Block) Next() Sum {
-	sum := Sum(b.h.Sum128().Bytes())
+	sum := b.Sum()
 	b.h.Reset()
 	return sum
 }

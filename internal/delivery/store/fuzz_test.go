@@ -79,6 +79,7 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 func FuzzAWriterGoesOnFromAnyJournal(f *testing.F) {
 	sum := digest.Sum{1}.String()
 	f.Add([]byte("{\"format\":1,\"boot\":\"" + bootID() + "\"}\n{\"n\":1,\"path\":\"large\",\"size\":20971520,\"identity\":\"i\"}\n{\"n\":1,\"block\":1,\"sum\":\"" + sum + "\"}\n"))
+	f.Add([]byte("{\"format\":1}\n{\"n\":1,\"path\":\"large\",\"size\":20971520}\n{\"n\":1,\"block\":1,\"bytes\":1048576,\"prefix\":\"" + sum + "\"}\n{\"n\":1,\"block\":2,\"bytes\":8388607,\"prefix\":\"" + sum + "\"}\n"))
 	f.Add([]byte("{\"format\":1,\"boot\":\"x\"}\n{\"done\":{\"path\":\"f\",\"size\":1,\"mode\":420,\"digest\":\"xxh3:00\",\"identity\":\"i\"}}\n{\"drop\":\"f\"}\n"))
 	f.Add([]byte("{\"format\":1}\n{\"done\":{\"path\":\"../f\",\"size\":1}}\n"))
 	f.Add([]byte("{\"format\":1}\n{\"n\":1,\"path\":\"\",\"size\":-1}\n{\"n\":7,\"block\":-1,\"sum\":\"" + sum + "\"}"))
@@ -105,6 +106,12 @@ func FuzzAWriterGoesOnFromAnyJournal(f *testing.F) {
 			}
 			for block := range staged.Blocks {
 				if block < 0 || block >= digest.BlockCount(staged.Size) {
+					t.Fatalf("block %d of %+v", block, staged)
+				}
+			}
+			for block, p := range staged.Prefixes {
+				if _, complete := staged.Blocks[block]; complete || p.Bytes <= 0 || p.Bytes >= digest.BlockSize ||
+					int64(block)*digest.BlockSize+p.Bytes > staged.Size {
 					t.Fatalf("block %d of %+v", block, staged)
 				}
 			}

@@ -26,12 +26,23 @@ type Staged struct {
 	// Blocks are the sums of the blocks that are on the disk, by index; nil once
 	// the file is complete.
 	Blocks map[int]digest.Sum
+	// Prefixes are how far other blocks are, by index. What is recorded of them
+	// may be less than what is on the disk, and is to be checked against it.
+	Prefixes map[int]Prefix
 	// Entry of the complete file, else nil.
 	Entry *Entry
 }
 
+// Prefix is the beginning of a block that is on the disk.
+type Prefix struct {
+	// Bytes of the block, less than all of them.
+	Bytes int64
+	// Sum of those bytes.
+	Sum digest.Sum
+}
+
 // journal is an append-only file of what is on the disk already: a line per
-// block of a large file, and one per complete file. A line is written after the
+// block of a large file, lines on the way there, and one per complete file. A line is written after the
 // bytes it speaks of, so after a crash of the process it is true; after a crash
 // of the machine it need not be, and what it says is checked (distrust).
 type journal struct {
@@ -60,6 +71,10 @@ type record struct {
 	// A block of the file N.
 	Block int    `json:"block,omitempty"`
 	Sum   string `json:"sum,omitempty"`
+	// The first Bytes of a block, whose sum is Prefix. It is not called Sum: a
+	// reader that does not know of prefixes must not take one for a block.
+	Bytes  int64  `json:"bytes,omitempty"`
+	Prefix string `json:"prefix,omitempty"`
 	// A file that is complete.
 	Done *Entry `json:"done,omitempty"`
 	// A file that is to be forgotten.
@@ -153,7 +168,18 @@ func (r *replay) apply(rec record) bool {
 		}
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
 		r.last = max(r.last, rec.N)
-		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity, Blocks: map[int]digest.Sum{}}
+		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
+			Blocks: map[int]digest.Sum{}, Prefixes: map[int]Prefix{}}
+	case rec.Prefix != "":
+		staged := r.staged[r.paths[rec.N]]
+		sum, err := digest.ParseSum(rec.Prefix)
+		if staged == nil || err != nil || rec.Bytes <= 0 || rec.Bytes >= digest.BlockSize ||
+			rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) || int64(rec.Block)*digest.BlockSize+rec.Bytes > staged.Size {
+			return false
+		}
+		if _, complete := staged.Blocks[rec.Block]; staged.Blocks != nil && !complete {
+			staged.Prefixes[rec.Block] = Prefix{Bytes: rec.Bytes, Sum: sum}
+		}
 	case rec.Sum != "":
 		staged := r.staged[r.paths[rec.N]]
 		sum, err := digest.ParseSum(rec.Sum)
@@ -162,6 +188,7 @@ func (r *replay) apply(rec record) bool {
 		}
 		if staged.Blocks != nil {
 			staged.Blocks[rec.Block] = sum
+			delete(staged.Prefixes, rec.Block)
 		}
 	default:
 		return false
@@ -230,14 +257,24 @@ func (w *Writer) Begin(path string, size int64, identity string) error {
 
 // Block records that a block of a file that began is on the disk.
 func (w *Writer) Block(path string, index int, sum digest.Sum) error {
-	j := w.journal
+	return w.recorded(w.journal.progress(path, record{Block: index, Sum: sum.String()}))
+}
+
+// Prefix records how far a block of a file that began is on the disk.
+func (w *Writer) Prefix(path string, index int, p Prefix) error {
+	return w.recorded(w.journal.progress(path, record{Block: index, Bytes: p.Bytes, Prefix: p.Sum.String()}))
+}
+
+// progress records something of a file that began, and hands it to the kernel
+// at once.
+func (j *journal) progress(path string, r record) error {
 	j.mu.Lock()
-	n := j.names[path]
+	r.N = j.names[path]
 	j.mu.Unlock()
-	if err := j.write(record{N: n, Block: index, Sum: sum.String()}); err != nil {
-		return w.recorded(err)
+	if err := j.write(r); err != nil {
+		return err
 	}
-	return w.recorded(j.flush())
+	return j.flush()
 }
 
 // Done records that a file is complete and right.

@@ -6,7 +6,9 @@ package transfer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -242,7 +244,7 @@ func (d *delivery) resume(f *file) (bool, error) {
 		d.report.reused.Add(n)
 	}
 	if f.left > 0 {
-		return false, nil
+		return false, d.resumeBlocks(f, staged.Prefixes)
 	}
 	// Complete, but for the record of it: ask for the last block again.
 	last := len(f.sums) - 1
@@ -251,6 +253,43 @@ func (d *delivery) resume(f *file) (bool, error) {
 	d.report.done.Add(-f.left)
 	d.report.reused.Add(-f.left)
 	return false, nil
+}
+
+// resumeBlocks takes over what an earlier writer staged of blocks that it did
+// not complete, as far as the bytes on the disk are those that it recorded.
+func (d *delivery) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
+	if len(prefixes) == 0 {
+		return nil
+	}
+	in, err := d.writer.Root().Open(f.path)
+	if err != nil {
+		return d.writeError("reading back", err, f)
+	}
+	defer in.Close()
+	f.begins = make(map[int]*blockBegin, len(prefixes))
+	buffer := make([]byte, recordEvery)
+	for index, p := range prefixes {
+		begin := &blockBegin{bytes: p.Bytes}
+		part := io.NewSectionReader(in, int64(index)*digest.BlockSize, p.Bytes)
+		for {
+			n, err := part.Read(buffer)
+			begin.sums.xxh3.Write(buffer[:n])
+			begin.sums.crc = f.check.add(begin.sums.crc, buffer[:n])
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return d.writeError("reading back", err, f)
+			}
+		}
+		if begin.sums.xxh3.Sum() != p.Sum {
+			continue
+		}
+		f.begins[index] = begin
+		d.report.done.Add(p.Bytes)
+		d.report.reused.Add(p.Bytes)
+	}
+	return nil
 }
 
 func (d *delivery) symlink(f *file) error {

@@ -5,6 +5,7 @@ package transfer
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"path"
 	"path/filepath"
@@ -26,12 +27,11 @@ import (
 //   - the same key on the source with the same strong identity and size, whatever
 //     the path of the item that it belongs to: it is the same object;
 //   - the same size and the same checksum of the content (sha256, md5, or the
-//     md5-parts of an object stored in parts), under whatever key. SHA-256
-//     proves it. MD5 proves it against accidents, not against somebody who makes
+//     md5-tag of an S3 object), under whatever key. SHA-256 proves it. MD5 proves it against accidents, not against somebody who makes
 //     two files of the same sum on purpose; a digest in the DataSet finds that
 //     out, because it is compared with the bytes that are here.
 //
-// An equal entity tag under another key proves nothing: some servers make it of
+// An equal entity tag under another key proves nothing elsewhere: some servers make it of
 // the time and the length. And a CRC is too short to tell files apart.
 
 const (
@@ -45,13 +45,13 @@ const (
 	lookFurther = 1 << 20
 )
 
-// md5Parts is the algorithm of checksums of objects that were stored in parts.
-const md5Parts digest.Kind = "md5-parts"
+// md5Tag is the algorithm of checksums that are S3 ETags.
+const md5Tag digest.Kind = "md5-tag"
 
 // contentSum is the checksum of an entry if it tells equal files, else "".
 func contentSum(e source.Entry) string {
 	switch digest.Algorithm(e.Checksum) {
-	case digest.SHA256, digest.MD5, md5Parts:
+	case digest.SHA256, digest.MD5, md5Tag:
 		return e.Checksum
 	}
 	return ""
@@ -86,13 +86,12 @@ func splitState(text string) (identity, sum string) {
 
 // shared is a file of an older snapshot.
 type shared struct {
-	lease *store.Lease
+	dir   string
 	entry store.Entry
 }
 
 // older has the files of snapshots of the same source.
 type older struct {
-	leases    []*store.Lease
 	byKey     map[string]shared // key on the source
 	byContent map[string]shared // checksum and size
 	left      []store.Snapshot  // not looked through yet
@@ -153,16 +152,15 @@ func related(snapshots []store.Snapshot, key store.Key) []store.Snapshot {
 func (o *older) look(s *store.Store) {
 	next := o.left[0]
 	o.left = o.left[1:]
-	lease, err := s.Lease(next.ID)
+	m, dir, err := s.Peek(context.Background(), next.ID)
 	if err != nil {
 		return // evicted meanwhile, or damaged: download
 	}
-	o.leases = append(o.leases, lease)
-	for _, e := range lease.Manifest().Entries {
+	for _, e := range m.Entries {
 		if e.Link != "" || len(o.byKey) >= maxOlderFiles {
 			continue
 		}
-		one := shared{lease, e}
+		one := shared{dir, e}
 		identity, sum := splitState(e.Identity)
 		if key := remoteKey(next.Key.Path, e.Path); identity != "" {
 			if _, ok := o.byKey[key]; !ok {
@@ -195,11 +193,7 @@ func (o *older) find(f *file, item string) []shared {
 	return found
 }
 
-func (o *older) close() {
-	for _, lease := range o.leases {
-		_ = lease.Close() // the kernel frees the lock in any case
-	}
-}
+func (o *older) close() {}
 
 // link shares the file of an older snapshot, if there is one that is the same. A
 // failure to link is no failure: the file is downloaded then.
@@ -234,7 +228,7 @@ func (d *delivery) linkFound(f *file) bool {
 // of its last write tell; what reads snapshots cannot write to them.
 func (d *delivery) linkOne(f *file, one shared) bool {
 	e := one.entry
-	old := filepath.Join(one.lease.Dir(), filepath.FromSlash(e.Path))
+	old := filepath.Join(one.dir, filepath.FromSlash(e.Path))
 	info, err := os.Lstat(old)
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != f.mode || info.Size() != e.Size ||
 		info.ModTime().UnixNano() != e.Modified {

@@ -25,7 +25,7 @@ func asMismatch(err error) (*DigestMismatchError, bool) {
 // A version in the path is the usual way to store models.
 func TestUnchangedFilesUnderAnotherPathAreShared(t *testing.T) {
 	for kind, shared := range map[digest.Kind]bool{
-		digest.SHA256: true, digest.MD5: true, md5Parts: true,
+		digest.SHA256: true, digest.MD5: true, md5Tag: true,
 		digest.CRC32C: false, digest.CRC64NVME: false, "": false,
 	} {
 		t.Run(string(kind), func(t *testing.T) {

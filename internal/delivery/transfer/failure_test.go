@@ -5,7 +5,9 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -180,6 +182,60 @@ func TestAnInterruptedFileGoesOnWhereItWas(t *testing.T) {
 	}
 	if result.Reused == 0 || result.Received+result.Reused != int64(len(content)) {
 		t.Errorf("%d bytes were received and %d reused", result.Received, result.Reused)
+	}
+}
+
+// A connection that dies in the middle of a block costs what came since the last
+// record of it, and what is not on the disk any more as it was recorded.
+func TestAnInterruptedBlockGoesOnWhereItWas(t *testing.T) {
+	for name, harm := range map[string]bool{"as it was": false, "harmed": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			content := noise(7, 40<<20)
+			b.server.Put("file", content)
+			key := b.key("file", "1")
+			const sent = 5<<20 + 1000 // of each range
+			b.server.Misbehave(sourcetest.Manners{}, func(w http.ResponseWriter, r *http.Request) bool {
+				var from, to int
+				if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n != 2 {
+					return false
+				}
+				w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(content)))
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(content)))
+				w.Header().Set("Content-Length", fmt.Sprint(to-from+1))
+				w.WriteHeader(http.StatusPartialContent)
+				_, _ = w.Write(content[from:min(from+sent, to+1)])
+				return true
+			})
+			b.engine.policy.Attempts = 1
+			if _, err := b.deliver(t.Context(), key); !errors.Is(err, source.ErrTemporary) {
+				t.Fatalf("got %v", err)
+			}
+			b.server.Misbehave(sourcetest.Manners{}, nil)
+			if harm {
+				found, err := filepath.Glob(filepath.Join(b.store.Root(), "snapshots", "*.partial", "data", store.FileName))
+				if err != nil || len(found) != 1 {
+					t.Fatal(found, err)
+				}
+				staged, err := os.OpenFile(found[0], os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer staged.Close()
+				for at := int64(0); at < 40<<20; at += 1 << 20 {
+					if _, err := staged.WriteAt([]byte("harm"), at); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			result := b.mustDeliver(t, key)
+			if files(t, result.Lease)[store.FileName] != string(content) {
+				t.Error("the bytes are others")
+			}
+			if harm != (result.Reused == 0) || result.Reused%(1<<20) != 0 || result.Received+result.Reused != int64(len(content)) {
+				t.Errorf("%d bytes were received and %d reused", result.Received, result.Reused)
+			}
+		})
 	}
 }
 

@@ -37,6 +37,8 @@ type file struct {
 	// the file is in the queue.
 	have []bool
 	sums []digest.Sum
+	// begins are of blocks that are on the disk in part; it does not change either.
+	begins map[int]*blockBegin
 	// begun tells that an earlier writer began it.
 	begun bool
 	// check is written to under the lock of the span that has the block.

@@ -75,8 +75,8 @@ func checksum(kind digest.Kind, content []byte) string {
 		return fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 	case digest.MD5:
 		return fmt.Sprintf("md5:%x", md5.Sum(content))
-	case md5Parts:
-		return fmt.Sprintf("md5-parts:%x-3", md5.Sum(content))
+	case md5Tag:
+		return fmt.Sprintf("md5-tag:%x-3", md5.Sum(content))
 	case "":
 		return ""
 	}
@@ -98,7 +98,7 @@ var checksumKinds = []digest.Kind{digest.SHA256, digest.CRC32C, digest.CRC64NVME
 func TestPromisesThatAreKeptDoNotHinder(t *testing.T) {
 	b, m := newMemory(t)
 	want := map[string]string{}
-	for _, kind := range append(checksumKinds, md5Parts, "") {
+	for _, kind := range append(checksumKinds, md5Tag, "") {
 		for _, size := range []int{0, 1, 5000, smallBytes, smallBytes + 1, 9<<20 + 3} {
 			for _, weak := range []string{"", "W/"} {
 				name := fmt.Sprintf("%s-%d-%s", kind, size, strings.TrimSuffix(weak, "/"))

@@ -145,7 +145,8 @@ func (q *queue) nextRange() *span {
 			q.block++
 		}
 		first := q.block
-		for q.block < count && !f.have[q.block] && int64(q.block-first)*digest.BlockSize < q.rangeBytes {
+		for q.block < count && !f.have[q.block] && int64(q.block-first)*digest.BlockSize < q.rangeBytes &&
+			(q.block == first || f.begins[q.block] == nil) {
 			q.block++
 		}
 		offset := int64(first) * digest.BlockSize
@@ -154,7 +155,11 @@ func (q *queue) nextRange() *span {
 			q.pop()
 		}
 		if length > 0 {
-			return &span{file: f, offset: offset, length: length}
+			s := &span{file: f, offset: offset, length: length}
+			if b := f.begins[first]; b != nil {
+				s.position, s.block = b.bytes, &b.sums
+			}
+			return s
 		}
 	}
 	return nil

@@ -41,6 +41,12 @@ type blockSums struct {
 	crc  uint64
 }
 
+// blockBegin is the part of a block that an earlier writer brought to the disk.
+type blockBegin struct {
+	bytes int64
+	sums  blockSums // of them
+}
+
 // class is small where the span is read into one buffer and written at once.
 func (s *span) class() laneClass {
 	if s.file.entry.Size <= smallBytes {

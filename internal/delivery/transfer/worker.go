@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -156,6 +157,10 @@ func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer 
 	return true, atEnd(body)
 }
 
+// recordEvery is how many bytes of a block are written between two records of
+// it: what a writer that dies has to have read again, of each connection.
+const recordEvery = 1 << 20
+
 // put takes what of p, which a reader found at a position of the span, is not
 // on the disk yet, and tells whether that was the last of it. p does not cross
 // the bounds of a block.
@@ -181,6 +186,11 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 			return false, err
 		}
 		s.block.crc = 0
+	} else if end%recordEvery == 0 && s.file.ranges() {
+		sum := store.Prefix{Bytes: end % digest.BlockSize, Sum: s.block.xxh3.Sum()}
+		if err := d.writer.Prefix(s.file.path, int(offset/digest.BlockSize), sum); err != nil {
+			return false, err
+		}
 	}
 	d.report.done.Add(int64(len(p)))
 	s.position += int64(len(p))

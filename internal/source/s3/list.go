@@ -4,6 +4,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -94,7 +95,7 @@ func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err erro
 		info.Key = key
 		e = entry("", info)
 		e.Key = withVersion(key, info.VersionID)
-		e.Checksum = checksum(info)
+		e.Checksum = cmp.Or(checksum(info), e.Checksum)
 		return nil
 	})
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err erro
 }
 
 func entry(path string, info minio.ObjectInfo) source.Entry {
-	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info)}
+	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info), Checksum: tagSum(info)}
 }
 
 // identity is the ETag. A service that gives none leaves the modification time,
