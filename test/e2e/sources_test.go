@@ -8,6 +8,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io/fs"
 	"net"
@@ -190,9 +191,8 @@ func hdfsOrigin(t *testing.T) origin {
 		if _, err := w.Write(content); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		// Until the datanodes have told the namenode of the last block.
+		eventually(t, 20*time.Second, func(context.Context) error { return w.Close() })
 	}}
 }
 
