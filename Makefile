@@ -79,6 +79,11 @@ integration: cluster-build $(TOOLS)/gotestsum ## Run the tests against a real AP
 e2e: images cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
 	hack/e2e.sh
 
+.PHONY: crash
+crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
+	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
+	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
+
 .PHONY: verify
 verify: tools ## Check generated files, formatting, lint and import rules
 	PATH=$(TOOLS):$$PATH hack/verify.sh

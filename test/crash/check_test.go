@@ -161,6 +161,26 @@ func (j *judge) both(base string, version int) error {
 	return errors.Join(j.file(large, j.largeFile(version)), j.tree(tree, version))
 }
 
+// onDisk is how many bytes of a download of the large file are on the disk,
+// recorded or not: those that are as they are to be, to a piece of 16 KiB.
+func (j *judge) onDisk(t *testing.T, version int) (bytes int64) {
+	t.Helper()
+	k := key("large", version)
+	f, err := os.Open(filepath.Join(j.root, "snapshots", string(k.ID())+".partial", "data", store.FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	bytes, err = j.largeFile(version).matching(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}
+
 // staged is how many bytes of a download the next writer can use, 0 where there
 // is no download.
 func (j *judge) staged(t *testing.T, k store.Key) (bytes int64) {
@@ -184,6 +204,9 @@ func (j *judge) staged(t *testing.T, k store.Key) (bytes int64) {
 		}
 		for block := range staged.Blocks {
 			bytes += min(digest.BlockSize, staged.Size-int64(block)*digest.BlockSize)
+		}
+		for _, prefix := range staged.Prefixes {
+			bytes += prefix.Bytes
 		}
 	}
 	if err := w.Close(); err != nil {

@@ -62,6 +62,26 @@ func (r readerAt) ReadAt(p []byte, offset int64) (int, error) {
 // tag is a strong entity tag.
 func (c content) tag() string { return fmt.Sprintf("\"%016x-%x\"", mix(c.seed), c.size) }
 
+// matching reads a file and counts the bytes of those pieces of it that are the
+// content's.
+func (c content) matching(f io.Reader) (matching int64, err error) {
+	const piece = 16 << 10
+	have, want := make([]byte, piece), make([]byte, piece)
+	for offset := int64(0); ; {
+		n, err := io.ReadFull(f, have)
+		if c.readAt(want[:n], offset); bytes.Equal(have[:n], want[:n]) {
+			matching += int64(n)
+		}
+		offset += int64(n)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return matching, nil
+		}
+		if err != nil {
+			return matching, err
+		}
+	}
+}
+
 // compare reads a file and tells where it differs from the content.
 func (c content) compare(path string) error {
 	f, err := os.Open(path)

@@ -53,13 +53,12 @@ type server struct {
 	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request, c content) bool]
 
 	mu      sync.Mutex
-	sent    map[int]int64 // bytes of the large file, by version
 	indexes map[int][]byte
 	numbers map[string]int
 }
 
 func newServer(t testing.TB, d data) *server {
-	s := &server{data: d, sent: map[int]int64{}, indexes: map[int][]byte{}, numbers: map[string]int{}}
+	s := &server{data: d, indexes: map[int][]byte{}, numbers: map[string]int{}}
 	for i := range d.files {
 		s.numbers[treeName(i)] = i
 	}
@@ -102,9 +101,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault := s.fault.Load(); fault != nil && (*fault)(w, r, c) {
 		return
 	}
-	if rest == "large" {
-		w = &counter{ResponseWriter: w, server: s, version: version}
-	}
 	serve(w, r, c)
 }
 
@@ -112,34 +108,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func serve(w http.ResponseWriter, r *http.Request, c content) {
 	w.Header().Set("ETag", c.tag())
 	http.ServeContent(w, r, "", time.Time{}, c.reader())
-}
-
-// sentOf is how many bytes of the large file at a version were sent.
-func (s *server) sentOf(version int) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sent[version]
-}
-
-// forget sets what was sent of the large file at a version to what came of it.
-func (s *server) forget(version int, arrived int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sent[version] = arrived
-}
-
-type counter struct {
-	http.ResponseWriter
-	server  *server
-	version int
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	c.server.sent[c.version] += int64(n)
-	return n, err
 }
 
 // index is what sha256sum prints of the tree.
