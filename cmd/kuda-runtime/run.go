@@ -101,7 +101,7 @@ func (o *options) run(ctx context.Context) error {
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
 		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
-		Mounts: mounts, Idle: debug.FreeOSMemory, Metrics: metrics, Log: log,
+		Mounts: mounts, Idle: giveBack, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err
