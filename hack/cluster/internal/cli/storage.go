@@ -86,7 +86,7 @@ func runStorage(cmd *cobra.Command, run storage.Run, o storage.Options) error {
 		if o.Dir, err = os.MkdirTemp("", "kuda-storage-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(o.Dir)
+		defer func() { _ = os.RemoveAll(o.Dir) }()
 	}
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
