@@ -134,6 +134,9 @@ func (o *options) run(ctx context.Context) error {
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
 	}
+	if err == nil {
+		err = agent.EndPod(dir)
+	}
 	log.Info("ended")
 	return err
 }

@@ -23,11 +23,16 @@ const PodsDir = "pods"
 const (
 	lockFile   = "lock"
 	orphanFile = "orphaned"
+	endedFile  = "ended"
 	deadPrefix = ".dead-"
 	// deadAfter is how long a pod's directory stays when no runtime of the pod
 	// runs. It is far longer than the pauses in which the kubelet restarts a
 	// container, because the application of a living pod reads from there.
 	deadAfter = 6 * time.Hour
+	// endedAfter is the same for a runtime that was told to end: its pod ends too,
+	// or the kubelet starts it again within its longest pause, of five minutes.
+	// Package podref counts such a pod as living for as long as that takes.
+	endedAfter = 20 * time.Minute
 )
 
 // LockPod takes a pod's directory, or waits for another runtime of the pod that
@@ -58,24 +63,47 @@ func LockPod(ctx context.Context, dir string) (*os.File, error) {
 		case <-retry.C:
 		}
 	}
-	if err := atomicfile.Remove(filepath.Join(dir, orphanFile)); err != nil {
-		_ = f.Close()
-		return nil, err
+	for _, mark := range []string{endedFile, orphanFile} {
+		if err := atomicfile.Remove(filepath.Join(dir, mark)); err != nil {
+			_ = f.Close()
+			return nil, err
+		}
 	}
 	return f, nil
 }
 
+// EndPod notes that the pod's runtime was told to end.
+func EndPod(dir string) error {
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(dir, orphanFile), boot, 0o600); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, endedFile), nil, 0o600)
+}
+
+func bootID() ([]byte, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, fmt.Errorf("asking when the machine was started: %w", err)
+	}
+	return boot, nil
+}
+
 // reap removes the directories of pods that are gone. Nobody tells the runtime
 // which pods a node has, so a directory without a running runtime is marked,
-// and removed when it is still so after deadAfter without a reboot.
+// and removed when it is still so after deadAfter (or endedAfter) without a
+// reboot.
 func reap(pods, self string, now time.Time) error {
 	entries, err := os.ReadDir(pods)
 	if err != nil {
 		return fmt.Errorf("looking for pods that are gone: %w", err)
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := bootID()
 	if err != nil {
-		return fmt.Errorf("looking for pods that are gone: %w", err)
+		return err
 	}
 	var errs []error
 	for _, e := range entries {
@@ -105,8 +133,12 @@ func reapPod(pods, uid, boot string, now time.Time) error {
 	if err != nil || string(text) != boot {
 		return atomicfile.Write(mark, []byte(boot), 0o600)
 	}
+	after := deadAfter
+	if _, err := os.Stat(filepath.Join(dir, endedFile)); err == nil {
+		after = endedAfter
+	}
 	info, err := os.Stat(mark)
-	if err != nil || now.Sub(info.ModTime()) < deadAfter {
+	if err != nil || now.Sub(info.ModTime()) < after {
 		return err
 	}
 	dead := filepath.Join(pods, deadPrefix+uid)

@@ -52,6 +52,45 @@ func TestOnlyPodsThatAreGoneForLongAreRemoved(t *testing.T) {
 	}
 }
 
+func TestAPodWhoseRuntimeEndedInOrderGoesSooner(t *testing.T) {
+	pods := t.TempDir()
+	dir := filepath.Join(pods, "uid")
+	lock, err := LockPod(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := EndPod(dir); err != nil {
+		t.Fatal(err)
+	}
+	_ = lock.Close()
+	now := time.Now()
+	for after, want := range map[time.Duration]bool{6 * time.Minute: true, endedAfter - time.Minute: true} {
+		if err := reap(pods, "self", now.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); (err == nil) != want {
+			t.Errorf("after %v: %v", after, err)
+		}
+	}
+	again, err := LockPod(t.Context(), dir) // the kubelet started it again
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+	if err := errors.Join(reap(pods, "self", now), reap(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("a runtime that came back is forgotten: %v", err)
+	}
+	if err := errors.Join(EndPod(dir), reap(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it stays although it ended in order")
+	}
+}
+
 func TestRebootStartsTheGraceAnew(t *testing.T) {
 	pods := t.TempDir()
 	dir := filepath.Join(pods, "uid")

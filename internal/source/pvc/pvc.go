@@ -50,7 +50,7 @@ func (s *Source) Close() error { return nil }
 func (s *Source) open(name string) (*os.File, error) {
 	root, err := os.OpenRoot(s.config.Root)
 	if err != nil {
-		return nil, fmt.Errorf("the claim %s is not mounted: %w", s.config.Claim, err)
+		return nil, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err)
 	}
 	defer root.Close()
 	info, err := root.Stat(name)
