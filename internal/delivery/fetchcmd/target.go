@@ -163,13 +163,17 @@ func build(staging string, lease *store.Lease, remotePath string) error {
 	}
 	defer root.Close()
 	m := lease.Manifest()
+	made := map[string]bool{".": true}
 	for _, e := range m.Entries {
 		name := e.Path
 		if m.File {
 			name = path.Base(remotePath)
 		}
-		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-			return err
+		if parent := path.Dir(name); !made[parent] {
+			if err := root.MkdirAll(parent, 0o755); err != nil {
+				return err
+			}
+			made[parent] = true
 		}
 		if e.Link != "" {
 			if err := root.Symlink(e.Link, name); err != nil {

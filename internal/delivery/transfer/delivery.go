@@ -167,6 +167,9 @@ func (d *delivery) mode(e source.Entry) fs.FileMode {
 // release makes room for listed files and lets the workers have those that are
 // not here already.
 func (d *delivery) release(pending []*file) error {
+	if !d.alone {
+		d.expect(pending)
+	}
 	var wanted []*file
 	for _, f := range pending {
 		here, err := d.place(f)

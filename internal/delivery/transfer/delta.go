@@ -201,18 +201,26 @@ func (d *delivery) link(f *file) bool {
 	if f.entry.Size == 0 {
 		return false
 	}
-	if d.linkFound(f) {
-		return true
-	}
+	return d.linkFound(f)
+}
+
+// expect looks through further snapshots when more is missing of the files than
+// is quickly downloaded.
+func (d *delivery) expect(files []*file) {
 	o := d.older
-	o.missed += f.entry.Size
-	for len(o.left) > 0 && o.missed > lookFurther {
-		o.look(d.engine.options.Store)
-		if d.linkFound(f) {
-			return true
+	for {
+		var missing int64
+		for _, f := range files {
+			if f.entry.Link == "" && len(o.find(f, d.request.Path)) == 0 {
+				missing += f.entry.Size
+			}
 		}
+		if len(o.left) == 0 || o.missed+missing <= lookFurther {
+			o.missed += missing
+			return
+		}
+		o.look(d.engine.options.Store)
 	}
-	return false
 }
 
 func (d *delivery) linkFound(f *file) bool {
