@@ -70,13 +70,13 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
 
 .PHONY: integration
-integration: cluster-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
+integration: storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER); \
 	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION); \
 	cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...
 
 .PHONY: e2e
-e2e: images cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
+e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
 	hack/e2e.sh
 
 .PHONY: crash
@@ -95,7 +95,7 @@ lint: tools ## Run the linters
 ##@ Benchmark
 
 .PHONY: bench
-bench: build cluster-build ## Measure Kuda beside other clients on this machine; BENCH="-row memory -runs 3" chooses (root)
+bench: build storage-build ## Measure Kuda beside other clients on this machine; BENCH="-row memory -runs 3" chooses (root)
 	go build -trimpath -o $(BIN)/kuda-bench ./test/bench
 	KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) $(BIN)/kuda-bench $(BENCH)
 
@@ -108,6 +108,10 @@ $(CLUSTER): $(shell find hack/cluster -name '*.go' -o -name 'go.*' 2>/dev/null)
 .PHONY: cluster-build
 cluster-build: $(CLUSTER) ## Build Kubernetes and the storage servers into the cache (once)
 	$(CLUSTER) build
+
+.PHONY: storage-build
+storage-build: $(CLUSTER) ## Build these, and install the other storage servers that tests use (root)
+	$(CLUSTER) build --storage
 
 .PHONY: cluster
 cluster: cluster-build ## Start a real three-node Kubernetes cluster on this machine (root)

@@ -27,9 +27,17 @@ const (
 	pauseTag = "v2"
 )
 
+// Options say what to make.
+type Options struct {
+	// Source is the directory of the build modules.
+	Source string
+	// Storage adds the servers of 'storage run'.
+	Storage bool
+}
+
 // Run makes everything: packages, programs, images. Packages, the nginx root
 // filesystem and jars come over the network while the programs compile.
-func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolset, error) {
+func Run(ctx context.Context, cache Cache, o Options, log *step.Log) (Toolset, error) {
 	unlock, err := cache.lock()
 	if err != nil {
 		return Toolset{}, err
@@ -42,16 +50,16 @@ func Run(ctx context.Context, cache Cache, source string, log *step.Log) (Toolse
 
 	debian := make(chan error, 1)
 	go func() {
-		err := debianParts(ctx, cache, log)
-		if err == nil {
-			err = mavenParts(ctx, cache, source, log)
+		err := debianParts(ctx, cache, o, log)
+		if err == nil && o.Storage {
+			err = mavenParts(ctx, cache, o.Source, log)
 		}
 		if err != nil {
 			cancel() // no use in compiling on
 		}
 		debian <- err
 	}()
-	t, err := programs(ctx, cache, source, log)
+	t, err := programs(ctx, cache, o.Source, log)
 	if err != nil {
 		cancel()
 	}
@@ -76,11 +84,10 @@ func firstCause(a, b error) error {
 	return errors.Join(a, b)
 }
 
-func debianParts(ctx context.Context, cache Cache, log *step.Log) error {
-	if packages := missing(installed()); len(packages) > 0 {
+func debianParts(ctx context.Context, cache Cache, o Options, log *step.Log) error {
+	if packages := missing(installed(o.Storage)); len(packages) > 0 {
 		err := log.Do("Debian packages "+strings.Join(packages, " "), func() error {
-			_, err := installPackages(ctx)
-			return err
+			return installPackages(ctx, packages)
 		})
 		if err != nil {
 			return err

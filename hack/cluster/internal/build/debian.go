@@ -34,10 +34,13 @@ var needed = []requirement{
 }
 
 // neededToBuild is what only 'build' and 'image' use.
-var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}, {"mvn", "maven"}, {"javac", "default-jdk-headless"}}
+var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}}
 
-// neededForStorage is what only the servers of 'storage run' use.
+// neededForStorage is what only the servers of 'storage run' use, and what
+// makes them.
 var neededForStorage = []requirement{
+	{"mvn", "maven"},
+	{"javac", "default-jdk-headless"},
 	{"ceph", "ceph-common"},
 	{"ceph-mon", "ceph-mon"},
 	{"ceph-osd", "ceph-osd"},
@@ -47,8 +50,13 @@ var neededForStorage = []requirement{
 	{"/usr/sbin/sshd", "openssh-server"},
 }
 
-// installed is everything that 'build' installs.
-func installed() []requirement { return slices.Concat(needed, neededToBuild, neededForStorage) }
+// installed is what 'build' installs.
+func installed(storage bool) []requirement {
+	if storage {
+		return slices.Concat(needed, neededToBuild, neededForStorage)
+	}
+	return slices.Concat(needed, neededToBuild)
+}
 
 // MissingPackages returns the Debian packages that have to be installed before
 // a cluster can run.
@@ -83,21 +91,17 @@ func present(program string) bool {
 	return false
 }
 
-// installPackages installs what is missing. The package lists are refreshed
-// only when the ones at hand do not do.
-func installPackages(ctx context.Context) ([]string, error) {
-	packages := missing(installed())
-	if len(packages) == 0 {
-		return nil, nil
-	}
+// installPackages installs packages. The package lists are refreshed only when
+// the ones at hand do not do.
+func installPackages(ctx context.Context, packages []string) error {
 	list := strings.Join(packages, " ")
 	if !present("apt-get") {
-		return nil, fmt.Errorf("programs are missing and this is no Debian: install what Debian calls %s, then try again", list)
+		return fmt.Errorf("programs are missing and this is no Debian: install what Debian calls %s, then try again", list)
 	}
 	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("packages are missing: run 'apt-get install %s' as root, or this command as root", list)
+		return fmt.Errorf("packages are missing: run 'apt-get install %s' as root, or this command as root", list)
 	}
-	return packages, withoutDaemons(func() error {
+	return withoutDaemons(func() error {
 		install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
 		firstErr := apt(ctx, install...)
 		if firstErr == nil {
@@ -115,18 +119,19 @@ func installPackages(ctx context.Context) ([]string, error) {
 // them, not for the machine to serve.
 const noDaemons = "/usr/sbin/policy-rc.d"
 
+const noDaemonsPolicy = "#!/bin/sh\n# of kuda-cluster, while it installs packages\nexit 101\n" // 101: forbidden by policy
+
 // withoutDaemons keeps the services of packages that f installs from starting,
 // but for a machine that has a policy of its own.
 func withoutDaemons(f func() error) error {
-	policy, err := os.OpenFile(noDaemons, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if errors.Is(err, fs.ErrExist) {
+	// One that this program left behind when it was killed is its own still.
+	if text, err := os.ReadFile(noDaemons); err == nil && string(text) != noDaemonsPolicy {
 		return f()
-	}
-	if err != nil {
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keeping services of packages from starting: %w", err)
 	}
-	_, err = policy.WriteString("#!/bin/sh\nexit 101\n") // 101: forbidden by policy
-	if err = errors.Join(err, policy.Close()); err == nil {
+	err := os.WriteFile(noDaemons, []byte(noDaemonsPolicy), 0o755)
+	if err == nil {
 		err = f()
 	}
 	return errors.Join(err, os.Remove(noDaemons))

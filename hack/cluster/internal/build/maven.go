@@ -33,7 +33,7 @@ func MavenJars(cache Cache, project string) (string, error) {
 		return "", err
 	}
 	if _, err := os.Lstat(cache.Path(name)); err != nil {
-		return "", fmt.Errorf("the jars of test/%s are not built yet: run 'kuda-cluster build' first", project)
+		return "", fmt.Errorf("the jars of test/%s are not built yet: run 'kuda-cluster build --storage' first", project)
 	}
 	return cache.Path(name), nil
 }

@@ -172,7 +172,7 @@ func (l layout) run(ctx context.Context, name string, args ...string) error {
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w: run 'kuda-cluster build' as root, which installs it", err)
+		return fmt.Errorf("%w: run 'kuda-cluster build --storage' as root, which installs it", err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, tail(output.String()))

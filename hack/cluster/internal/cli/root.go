@@ -44,7 +44,7 @@ running cluster keeps its state (/var/lib/kuda-dev).`,
 }
 
 func newBuild() *cobra.Command {
-	var source string
+	var o build.Options
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build everything a cluster needs into the cache",
@@ -53,9 +53,9 @@ containerd, CoreDNS and MinIO from the modules pinned in hack/cluster/build.
 What is built already is not built again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if source == "" {
+			if o.Source == "" {
 				var err error
-				if source, err = build.FindSource(); err != nil {
+				if o.Source, err = build.FindSource(); err != nil {
 					return err
 				}
 			}
@@ -64,7 +64,7 @@ What is built already is not built again.`,
 				return err
 			}
 			log := step.New(cmd.OutOrStdout())
-			tools, err := build.Run(cmd.Context(), cache, source, log)
+			tools, err := build.Run(cmd.Context(), cache, o, log)
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,8 @@ What is built already is not built again.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "directory of the build modules (default: that of the clone)")
+	cmd.Flags().BoolVar(&o.Storage, "storage", false, "also what 'storage run' needs: HDFS, Ceph, Kerberos and SSH servers")
+	cmd.Flags().StringVar(&o.Source, "source", "", "directory of the build modules (default: that of the clone)")
 	return cmd
 }
 

@@ -69,7 +69,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	processes := storage.NewProcesses(o.Dir)
 	defer processes.Stop()
 	if err := processes.Start("sshd", s.command()); err != nil {
-		return fmt.Errorf("%w; run 'kuda-cluster build' as root, which installs it", err)
+		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
 	}
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
