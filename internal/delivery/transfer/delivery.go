@@ -72,7 +72,6 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 	if d.older, err = findOlder(d.engine.options.Store, d.request.Key); err != nil {
 		return nil, err
 	}
-	defer d.older.close()
 	err = d.transfer(ctx)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = fmt.Errorf("delivering %s: %w", d.request.Path, cause)

@@ -193,8 +193,6 @@ func (o *older) find(f *file, item string) []shared {
 	return found
 }
 
-func (o *older) close() {}
-
 // link shares the file of an older snapshot, if there is one that is the same. A
 // failure to link is no failure: the file is downloaded then.
 func (d *delivery) link(f *file) bool {
