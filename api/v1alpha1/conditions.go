@@ -19,6 +19,11 @@ const (
 	// ConditionSourceDrifted on a DataSet: pods of the same revision hold
 	// different bytes for an item, so the source changed under a fixed version.
 	ConditionSourceDrifted = "SourceDrifted"
+
+	// ConditionRolledBack on a DataSet: the update revision failed or was
+	// aborted, and the pods that had it are on the stable revision again, or on
+	// their way there. The spec still asks for the failed revision.
+	ConditionRolledBack = "RolledBack"
 )
 
 // Reasons of a DataSet's conditions.
@@ -37,6 +42,29 @@ const (
 	// ReasonHeldBack (Progressing): the rollout went as far as it may; the
 	// partition, or strategy OnDelete, keeps the other pods where they are.
 	ReasonHeldBack = "HeldBack"
+	// ReasonPrefetching (Progressing): the revision is downloaded to the nodes
+	// before the first pod is moved.
+	ReasonPrefetching = "Prefetching"
+	// ReasonStepPaused (Progressing): a pause of spec.updateStrategy.steps.
+	ReasonStepPaused = "StepPaused"
+	// ReasonAnalyzing (Progressing): an analysis step takes its measurements.
+	ReasonAnalyzing = "Analyzing"
+	// ReasonPodsFailed (Progressing, RolledBack): as many moved pods failed as
+	// spec.failureThreshold says.
+	ReasonPodsFailed = "PodsFailed"
+	// ReasonAnalysisFailed (Progressing, RolledBack): more measurements failed
+	// than the analysis step bears.
+	ReasonAnalysisFailed = "AnalysisFailed"
+	// ReasonPrefetchFailed (Progressing, RolledBack): the revision could not be
+	// downloaded to the node of a pod.
+	ReasonPrefetchFailed = "PrefetchFailed"
+	// ReasonProgressDeadlineExceeded (Progressing, RolledBack): no pod came
+	// further for spec.progressDeadlineSeconds.
+	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	// ReasonAborted (Progressing, RolledBack): somebody said abort.
+	ReasonAborted = "Aborted"
+	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.
+	ReasonNotRolledBack = "NotRolledBack"
 	// ReasonWithdrawing (Ready): the DataSet is being deleted with
 	// deletionPolicy Remove and pods still hold its items.
 	ReasonWithdrawing = "Withdrawing"
@@ -111,6 +139,20 @@ const (
 	EventRevisionCreated = "RevisionCreated"
 	// EventDelivered (DataSet): all pods have the update revision.
 	EventDelivered = "Delivered"
+	// EventRolloutStarted (DataSet): pods begin to be moved to a revision.
+	EventRolloutStarted = "RolloutStarted"
+	// EventRolloutStep (DataSet): a step began.
+	EventRolloutStep = "RolloutStep"
+	// EventRolloutStopped (DataSet): the rollout failed and is held (failurePolicy Pause).
+	EventRolloutStopped = "RolloutStopped"
+	// EventRollingBack (DataSet): the rollout failed or was aborted; pods return.
+	EventRollingBack = "RollingBack"
+	// EventRolledBack (DataSet): every touched pod is back.
+	EventRolledBack = "RolledBack"
+	// EventRolloutCompleted (DataSet): every pod has the revision.
+	EventRolloutCompleted = "RolloutCompleted"
+	// EventPodFailed (DataSet): a moved pod failed.
+	EventPodFailed = "MovedPodFailed"
 	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.

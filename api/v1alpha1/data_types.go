@@ -58,10 +58,59 @@ type DataSpec struct {
 	// +optional
 	PodName string `json:"podName,omitempty"`
 
+	// What the pod was like when it was moved to this revision; absent for the
+	// revision that it started with. A pod that is worse afterwards has failed.
+	// +optional
+	Baseline *PodHealth `json:"baseline,omitempty"`
+
+	// The revision (a ControllerRevision's name) to download into the store for
+	// a later move.
+	// +optional
+	PrefetchRevision string `json:"prefetchRevision,omitempty"`
+
 	// The DataSet is being deleted with deletionPolicy Remove: the items are to
 	// be taken out of the pod's view.
 	// +optional
 	Withdraw bool `json:"withdraw,omitempty"`
+}
+
+// PodHealth is what a pod was like at a time.
+type PodHealth struct {
+	// Whether it was Ready.
+	// +optional
+	Ready bool `json:"ready,omitempty"`
+	// When its condition Ready last changed.
+	// +optional
+	ReadyTransitionTime *metav1.Time `json:"readyTransitionTime,omitempty"`
+	// How often its containers had restarted, the runtime's not counted.
+	// +optional
+	Restarts int32 `json:"restarts,omitempty"`
+}
+
+// PrefetchStatus is how far spec.prefetchRevision is.
+type PrefetchStatus struct {
+	// The revision that this speaks of.
+	// +required
+	Revision string `json:"revision"`
+
+	// waiting, downloading, success (all of it is in the store) or failed.
+	// +optional
+	Phase DataPhase `json:"phase,omitempty"`
+
+	// As of an item: that of the first one that failed.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// The same for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
+
+	// Bytes on disk, and bytes to have.
+	// +optional
+	Bytes int64 `json:"bytes,omitempty"`
+	// +optional
+	TotalBytes int64 `json:"totalBytes,omitempty"`
 }
 
 // DataStatus is what the pod has.
@@ -106,6 +155,10 @@ type DataStatus struct {
 	// The revision that the application sees.
 	// +optional
 	CurrentRevision string `json:"currentRevision,omitempty"`
+
+	// How far spec.prefetchRevision is.
+	// +optional
+	Prefetch *PrefetchStatus `json:"prefetch,omitempty"`
 
 	// Each item.
 	// +optional

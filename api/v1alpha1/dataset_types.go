@@ -59,6 +59,37 @@ type DataSetSpec struct {
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 
+	// How long a rollout may go without a pod coming further before it counts as
+	// failed, in seconds. Time in which it is paused, by a step or by hand, does
+	// not count.
+	// +optional
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2592000
+	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
+
+	// What a failed rollout leads to: no further pod is moved (Pause), the
+	// touched pods go back to the stable revision (Rollback), or the others are
+	// moved all the same (Continue). The spec is never edited.
+	// +optional
+	// +kubebuilder:default=Pause
+	FailurePolicy FailurePolicy `json:"failurePolicy,omitempty"`
+
+	// How many moved pods must fail for the rollout to have failed, as a number
+	// or a percentage of the pods, rounded up; at least one. A pod fails when an
+	// item or a hook fails for good, or when it turns unready or restarts a
+	// container after the switch.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="failureThreshold: must be a number of at least 1, or a percentage from 1% to 100%"
+	FailureThreshold *intstr.IntOrString `json:"failureThreshold,omitempty"`
+
+	// Downloads a new revision to the nodes of all pods before the first of them
+	// is moved, so that moving a pod is only a switch.
+	// +optional
+	Prefetch bool `json:"prefetch,omitempty"`
+
 	// How many old revisions are kept for history and rollback.
 	// +optional
 	// +kubebuilder:default=10
@@ -194,50 +225,6 @@ type DataItem struct {
 	Container string `json:"container,omitempty"`
 }
 
-// UpdateStrategy says how a new revision reaches running pods.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.rollingUpdate) || self.type == 'RollingUpdate'",message="rollingUpdate: goes with type RollingUpdate only"
-type UpdateStrategy struct {
-	// RollingUpdate moves running pods step by step, in place, without a
-	// restart; OnDelete gives the new revision to new pods only.
-	// +optional
-	// +kubebuilder:default=RollingUpdate
-	Type UpdateStrategyType `json:"type,omitempty"`
-
-	// How the pods are moved.
-	// +optional
-	RollingUpdate *RollingUpdate `json:"rollingUpdate,omitempty"`
-}
-
-// RollingUpdate says how many pods are moved at a time, and how far.
-type RollingUpdate struct {
-	// How many pods may be without a complete delivery of their revision at the
-	// same time because of the rollout, as a number or a percentage of the
-	// pods, rounded up; at least one.
-	// +optional
-	// +kubebuilder:default="25%"
-	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable: must be a number of at least 1, or a percentage from 1% to 100%"
-	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-
-	// How many pods stay on the stable revision, as a number or a percentage of
-	// the pods, rounded up.
-	// +optional
-	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",message="partition: must be a number of at least 0, or a percentage from 0% to 100%"
-	Partition *intstr.IntOrString `json:"partition,omitempty"`
-}
-
-// UpdateStrategyType names an update strategy.
-// +kubebuilder:validation:Enum=RollingUpdate;OnDelete
-type UpdateStrategyType string
-
-// The update strategies.
-const (
-	RollingUpdateStrategyType UpdateStrategyType = "RollingUpdate"
-	OnDeleteStrategyType      UpdateStrategyType = "OnDelete"
-)
-
 // StartPolicy says what the application's start waits for.
 // +kubebuilder:validation:Enum=WaitForData;Immediately
 type StartPolicy string
@@ -302,7 +289,17 @@ type DataSetStatus struct {
 	// +optional
 	UpdateRevision string `json:"updateRevision,omitempty"`
 
-	// Types: Ready, Progressing, Injected, SourceDrifted.
+	// The rollout of the update revision.
+	// +optional
+	Rollout *RolloutStatus `json:"rollout,omitempty"`
+
+	// The rollouts, the newest last; at most 20.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	History []RolloutRecord `json:"history,omitempty"`
+
+	// Types: Ready, Progressing, Injected, SourceDrifted, RolledBack.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -42,6 +42,21 @@ const (
 	// revision it leads to (the convention of kubectl rollout history).
 	AnnotationChangeCause = "kubernetes.io/change-cause"
 
+	// AnnotationRolloutRequest on a DataSet asks something of the rollout that
+	// runs: "<verb> <revision> <token>", where verb is one of the requests below,
+	// revision is the update revision it is about, and token makes the request
+	// differ from an earlier one. Each is honoured once; the annotation stays.
+	AnnotationRolloutRequest = "kuda.io/rollout-request"
+
+	// RequestPromote ends the step that is being taken.
+	RequestPromote = "promote"
+	// RequestPromoteFull ends all steps.
+	RequestPromoteFull = "promote-full"
+	// RequestAbort moves the touched pods back to the stable revision.
+	RequestAbort = "abort"
+	// RequestRetry tries a stopped or rolled back revision again.
+	RequestRetry = "retry"
+
 	// FinalizerWithdraw keeps a DataSet with deletionPolicy Remove until its
 	// items are out of every pod's view.
 	FinalizerWithdraw = "kuda.io/withdraw"

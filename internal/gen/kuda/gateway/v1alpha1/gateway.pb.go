@@ -324,7 +324,10 @@ type Assignment struct {
 	// Hooks of the assignment as a whole.
 	Lifecycle *Lifecycle `protobuf:"bytes,6,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
 	// The items are to be taken out of the view.
-	Withdraw      bool `protobuf:"varint,7,opt,name=withdraw,proto3" json:"withdraw,omitempty"`
+	Withdraw bool `protobuf:"varint,7,opt,name=withdraw,proto3" json:"withdraw,omitempty"`
+	// A revision to have in the store before it is asked for; absent: none, and
+	// one of before is no longer wanted.
+	Prefetch      *Prefetch `protobuf:"bytes,8,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,6 +411,74 @@ func (x *Assignment) GetWithdraw() bool {
 	return false
 }
 
+func (x *Assignment) GetPrefetch() *Prefetch {
+	if x != nil {
+		return x.Prefetch
+	}
+	return nil
+}
+
+// Prefetch is downloaded and kept, and changes nothing in the view; no hook is run.
+type Prefetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revision      string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Items         []*Item                `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	Sources       []*Source              `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Prefetch) Reset() {
+	*x = Prefetch{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Prefetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Prefetch) ProtoMessage() {}
+
+func (x *Prefetch) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Prefetch.ProtoReflect.Descriptor instead.
+func (*Prefetch) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Prefetch) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
+func (x *Prefetch) GetItems() []*Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *Prefetch) GetSources() []*Source {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
 type Item struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -431,7 +502,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +514,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +527,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Item) GetNamespace() string {
@@ -546,7 +617,7 @@ type Lifecycle struct {
 
 func (x *Lifecycle) Reset() {
 	*x = Lifecycle{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +629,7 @@ func (x *Lifecycle) String() string {
 func (*Lifecycle) ProtoMessage() {}
 
 func (x *Lifecycle) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +642,7 @@ func (x *Lifecycle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lifecycle.ProtoReflect.Descriptor instead.
 func (*Lifecycle) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{4}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Lifecycle) GetPreDownload() *Hook {
@@ -602,7 +673,7 @@ type Hook struct {
 
 func (x *Hook) Reset() {
 	*x = Hook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +685,7 @@ func (x *Hook) String() string {
 func (*Hook) ProtoMessage() {}
 
 func (x *Hook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +698,7 @@ func (x *Hook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hook.ProtoReflect.Descriptor instead.
 func (*Hook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{5}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Hook) GetAction() isHook_Action {
@@ -682,7 +753,7 @@ type ExecHook struct {
 
 func (x *ExecHook) Reset() {
 	*x = ExecHook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +765,7 @@ func (x *ExecHook) String() string {
 func (*ExecHook) ProtoMessage() {}
 
 func (x *ExecHook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +778,7 @@ func (x *ExecHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecHook.ProtoReflect.Descriptor instead.
 func (*ExecHook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{7}
 }
 
 type HTTPGetHook struct {
@@ -724,7 +795,7 @@ type HTTPGetHook struct {
 
 func (x *HTTPGetHook) Reset() {
 	*x = HTTPGetHook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +807,7 @@ func (x *HTTPGetHook) String() string {
 func (*HTTPGetHook) ProtoMessage() {}
 
 func (x *HTTPGetHook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +820,7 @@ func (x *HTTPGetHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPGetHook.ProtoReflect.Descriptor instead.
 func (*HTTPGetHook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HTTPGetHook) GetPort() int32 {
@@ -790,7 +861,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +873,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +886,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Header) GetName() string {
@@ -854,7 +925,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +937,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +950,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Source) GetName() string {
@@ -1023,7 +1094,7 @@ type SourceLimits struct {
 
 func (x *SourceLimits) Reset() {
 	*x = SourceLimits{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1106,7 @@ func (x *SourceLimits) String() string {
 func (*SourceLimits) ProtoMessage() {}
 
 func (x *SourceLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1119,7 @@ func (x *SourceLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceLimits.ProtoReflect.Descriptor instead.
 func (*SourceLimits) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SourceLimits) GetConnections() uint32 {
@@ -1083,7 +1154,7 @@ type S3Source struct {
 
 func (x *S3Source) Reset() {
 	*x = S3Source{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1166,7 @@ func (x *S3Source) String() string {
 func (*S3Source) ProtoMessage() {}
 
 func (x *S3Source) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1179,7 @@ func (x *S3Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use S3Source.ProtoReflect.Descriptor instead.
 func (*S3Source) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *S3Source) GetEndpoint() string {
@@ -1187,7 +1258,7 @@ type WebIdentity struct {
 
 func (x *WebIdentity) Reset() {
 	*x = WebIdentity{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1270,7 @@ func (x *WebIdentity) String() string {
 func (*WebIdentity) ProtoMessage() {}
 
 func (x *WebIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1283,7 @@ func (x *WebIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebIdentity.ProtoReflect.Descriptor instead.
 func (*WebIdentity) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WebIdentity) GetRoleArn() string {
@@ -1246,7 +1317,7 @@ type InstanceCredentials struct {
 
 func (x *InstanceCredentials) Reset() {
 	*x = InstanceCredentials{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1329,7 @@ func (x *InstanceCredentials) String() string {
 func (*InstanceCredentials) ProtoMessage() {}
 
 func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1342,7 @@ func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceCredentials.ProtoReflect.Descriptor instead.
 func (*InstanceCredentials) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *InstanceCredentials) GetEndpoint() string {
@@ -1294,7 +1365,7 @@ type HTTPSource struct {
 
 func (x *HTTPSource) Reset() {
 	*x = HTTPSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1377,7 @@ func (x *HTTPSource) String() string {
 func (*HTTPSource) ProtoMessage() {}
 
 func (x *HTTPSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1390,7 @@ func (x *HTTPSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPSource.ProtoReflect.Descriptor instead.
 func (*HTTPSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HTTPSource) GetUrl() string {
@@ -1363,7 +1434,7 @@ type HDFSSource struct {
 
 func (x *HDFSSource) Reset() {
 	*x = HDFSSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1446,7 @@ func (x *HDFSSource) String() string {
 func (*HDFSSource) ProtoMessage() {}
 
 func (x *HDFSSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1459,7 @@ func (x *HDFSSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDFSSource.ProtoReflect.Descriptor instead.
 func (*HDFSSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HDFSSource) GetAddresses() []string {
@@ -1435,7 +1506,7 @@ type Kerberos struct {
 
 func (x *Kerberos) Reset() {
 	*x = Kerberos{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1518,7 @@ func (x *Kerberos) String() string {
 func (*Kerberos) ProtoMessage() {}
 
 func (x *Kerberos) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1531,7 @@ func (x *Kerberos) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kerberos.ProtoReflect.Descriptor instead.
 func (*Kerberos) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Kerberos) GetPrincipal() string {
@@ -1519,7 +1590,7 @@ type OCISource struct {
 
 func (x *OCISource) Reset() {
 	*x = OCISource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1602,7 @@ func (x *OCISource) String() string {
 func (*OCISource) ProtoMessage() {}
 
 func (x *OCISource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1615,7 @@ func (x *OCISource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCISource.ProtoReflect.Descriptor instead.
 func (*OCISource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OCISource) GetRegistry() string {
@@ -1592,7 +1663,7 @@ type PVCSource struct {
 
 func (x *PVCSource) Reset() {
 	*x = PVCSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1675,7 @@ func (x *PVCSource) String() string {
 func (*PVCSource) ProtoMessage() {}
 
 func (x *PVCSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1688,7 @@ func (x *PVCSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PVCSource.ProtoReflect.Descriptor instead.
 func (*PVCSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PVCSource) GetClaim() string {
@@ -1640,7 +1711,7 @@ type PluginSource struct {
 
 func (x *PluginSource) Reset() {
 	*x = PluginSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1723,7 @@ func (x *PluginSource) String() string {
 func (*PluginSource) ProtoMessage() {}
 
 func (x *PluginSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1736,7 @@ func (x *PluginSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginSource.ProtoReflect.Descriptor instead.
 func (*PluginSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PluginSource) GetName() string {
@@ -1707,7 +1778,7 @@ type AlluxioSource struct {
 
 func (x *AlluxioSource) Reset() {
 	*x = AlluxioSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1790,7 @@ func (x *AlluxioSource) String() string {
 func (*AlluxioSource) ProtoMessage() {}
 
 func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1803,7 @@ func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlluxioSource.ProtoReflect.Descriptor instead.
 func (*AlluxioSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AlluxioSource) GetHost() string {
@@ -1767,7 +1838,7 @@ type CertificateAuthority struct {
 
 func (x *CertificateAuthority) Reset() {
 	*x = CertificateAuthority{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1850,7 @@ func (x *CertificateAuthority) String() string {
 func (*CertificateAuthority) ProtoMessage() {}
 
 func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1863,7 @@ func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateAuthority.ProtoReflect.Descriptor instead.
 func (*CertificateAuthority) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CertificateAuthority) GetConfigMap() string {
@@ -1830,7 +1901,7 @@ type ItemStatus struct {
 
 func (x *ItemStatus) Reset() {
 	*x = ItemStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1913,7 @@ func (x *ItemStatus) String() string {
 func (*ItemStatus) ProtoMessage() {}
 
 func (x *ItemStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1926,7 @@ func (x *ItemStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemStatus.ProtoReflect.Descriptor instead.
 func (*ItemStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ItemStatus) GetNamespace() string {
@@ -1952,14 +2023,16 @@ type ReportRequest struct {
 	// Every item of the assignment.
 	Items []*ItemStatus `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
 	// The items are out of the view (answer to Assignment.withdraw).
-	Withdrawn     bool `protobuf:"varint,5,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	Withdrawn bool `protobuf:"varint,5,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	// How far Assignment.prefetch is; absent: nothing is to be prefetched.
+	Prefetch      *PrefetchStatus `protobuf:"bytes,6,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2044,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2057,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -2022,6 +2095,99 @@ func (x *ReportRequest) GetWithdrawn() bool {
 	return false
 }
 
+func (x *ReportRequest) GetPrefetch() *PrefetchStatus {
+	if x != nil {
+		return x.Prefetch
+	}
+	return nil
+}
+
+type PrefetchStatus struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// PHASE_SUCCESS: all of it is in the store and kept there.
+	Phase Phase `protobuf:"varint,2,opt,name=phase,proto3,enum=kuda.gateway.v1alpha1.Phase" json:"phase,omitempty"`
+	// One of the API's documented item reasons, and the same for people.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	Bytes         uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	TotalBytes    uint64 `protobuf:"varint,6,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrefetchStatus) Reset() {
+	*x = PrefetchStatus{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrefetchStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrefetchStatus) ProtoMessage() {}
+
+func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
+func (*PrefetchStatus) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PrefetchStatus) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
+func (x *PrefetchStatus) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *PrefetchStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PrefetchStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *PrefetchStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PrefetchStatus) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
 type ReportResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2030,7 +2196,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2208,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2221,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
 }
 
 type RunHookRequest struct {
@@ -2074,7 +2240,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2252,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2265,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -2148,7 +2314,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2326,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2339,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -2201,7 +2367,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\rWatchResponse\x12C\n" +
 	"\vassignments\x18\x01 \x03(\v2!.kuda.gateway.v1alpha1.AssignmentR\vassignments\x12\x12\n" +
 	"\x04gone\x18\x02 \x03(\tR\x04gone\x12\x1b\n" +
-	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\"\x9e\x02\n" +
+	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\"\xdb\x02\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x18\n" +
@@ -2210,7 +2376,12 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x05items\x18\x04 \x03(\v2\x1b.kuda.gateway.v1alpha1.ItemR\x05items\x127\n" +
 	"\asources\x18\x05 \x03(\v2\x1d.kuda.gateway.v1alpha1.SourceR\asources\x12>\n" +
 	"\tlifecycle\x18\x06 \x01(\v2 .kuda.gateway.v1alpha1.LifecycleR\tlifecycle\x12\x1a\n" +
-	"\bwithdraw\x18\a \x01(\bR\bwithdraw\"\xd8\x02\n" +
+	"\bwithdraw\x18\a \x01(\bR\bwithdraw\x12;\n" +
+	"\bprefetch\x18\b \x01(\v2\x1f.kuda.gateway.v1alpha1.PrefetchR\bprefetch\"\x92\x01\n" +
+	"\bPrefetch\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\tR\brevision\x121\n" +
+	"\x05items\x18\x02 \x03(\v2\x1b.kuda.gateway.v1alpha1.ItemR\x05items\x127\n" +
+	"\asources\x18\x03 \x03(\v2\x1d.kuda.gateway.v1alpha1.SourceR\asources\"\xd8\x02\n" +
 	"\x04Item\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2336,13 +2507,22 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"totalBytes\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x125\n" +
-	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\xc1\x01\n" +
+	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\x84\x02\n" +
 	"\rReportRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12)\n" +
 	"\x10current_revision\x18\x03 \x01(\tR\x0fcurrentRevision\x127\n" +
 	"\x05items\x18\x04 \x03(\v2!.kuda.gateway.v1alpha1.ItemStatusR\x05items\x12\x1c\n" +
-	"\twithdrawn\x18\x05 \x01(\bR\twithdrawn\"\x10\n" +
+	"\twithdrawn\x18\x05 \x01(\bR\twithdrawn\x12A\n" +
+	"\bprefetch\x18\x06 \x01(\v2%.kuda.gateway.v1alpha1.PrefetchStatusR\bprefetch\"\xc9\x01\n" +
+	"\x0ePrefetchStatus\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\tR\brevision\x122\n" +
+	"\x05phase\x18\x02 \x01(\x0e2\x1c.kuda.gateway.v1alpha1.PhaseR\x05phase\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x06 \x01(\x04R\n" +
+	"totalBytes\"\x10\n" +
 	"\x0eReportResponse\"\xbc\x01\n" +
 	"\x0eRunHookRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
@@ -2388,7 +2568,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                    // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                   // 1: kuda.gateway.v1alpha1.Origin
@@ -2396,77 +2576,84 @@ var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(*WatchRequest)(nil),          // 3: kuda.gateway.v1alpha1.WatchRequest
 	(*WatchResponse)(nil),         // 4: kuda.gateway.v1alpha1.WatchResponse
 	(*Assignment)(nil),            // 5: kuda.gateway.v1alpha1.Assignment
-	(*Item)(nil),                  // 6: kuda.gateway.v1alpha1.Item
-	(*Lifecycle)(nil),             // 7: kuda.gateway.v1alpha1.Lifecycle
-	(*Hook)(nil),                  // 8: kuda.gateway.v1alpha1.Hook
-	(*ExecHook)(nil),              // 9: kuda.gateway.v1alpha1.ExecHook
-	(*HTTPGetHook)(nil),           // 10: kuda.gateway.v1alpha1.HTTPGetHook
-	(*Header)(nil),                // 11: kuda.gateway.v1alpha1.Header
-	(*Source)(nil),                // 12: kuda.gateway.v1alpha1.Source
-	(*SourceLimits)(nil),          // 13: kuda.gateway.v1alpha1.SourceLimits
-	(*S3Source)(nil),              // 14: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),           // 15: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),   // 16: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),            // 17: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),            // 18: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),              // 19: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),             // 20: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),             // 21: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),          // 22: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),         // 23: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),  // 24: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),            // 25: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),         // 26: kuda.gateway.v1alpha1.ReportRequest
-	(*ReportResponse)(nil),        // 27: kuda.gateway.v1alpha1.ReportResponse
-	(*RunHookRequest)(nil),        // 28: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),       // 29: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                           // 30: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*Prefetch)(nil),              // 6: kuda.gateway.v1alpha1.Prefetch
+	(*Item)(nil),                  // 7: kuda.gateway.v1alpha1.Item
+	(*Lifecycle)(nil),             // 8: kuda.gateway.v1alpha1.Lifecycle
+	(*Hook)(nil),                  // 9: kuda.gateway.v1alpha1.Hook
+	(*ExecHook)(nil),              // 10: kuda.gateway.v1alpha1.ExecHook
+	(*HTTPGetHook)(nil),           // 11: kuda.gateway.v1alpha1.HTTPGetHook
+	(*Header)(nil),                // 12: kuda.gateway.v1alpha1.Header
+	(*Source)(nil),                // 13: kuda.gateway.v1alpha1.Source
+	(*SourceLimits)(nil),          // 14: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),              // 15: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),           // 16: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),   // 17: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),            // 18: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),            // 19: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),              // 20: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),             // 21: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),             // 22: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),          // 23: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),         // 24: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),  // 25: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),            // 26: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),         // 27: kuda.gateway.v1alpha1.ReportRequest
+	(*PrefetchStatus)(nil),        // 28: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),        // 29: kuda.gateway.v1alpha1.ReportResponse
+	(*RunHookRequest)(nil),        // 30: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),       // 31: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                           // 32: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	5,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
-	6,  // 1: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
-	12, // 2: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
-	7,  // 3: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	7,  // 4: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	8,  // 5: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
-	8,  // 6: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
-	9,  // 7: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
-	10, // 8: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
-	11, // 9: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
-	14, // 10: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	17, // 11: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	18, // 12: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	23, // 13: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	20, // 14: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	21, // 15: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	22, // 16: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
-	13, // 17: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	24, // 18: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	15, // 19: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	16, // 20: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	24, // 21: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	19, // 22: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	24, // 23: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	30, // 24: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	24, // 25: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	0,  // 26: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	31, // 27: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	31, // 28: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
-	1,  // 29: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	25, // 30: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	2,  // 31: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	3,  // 32: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	26, // 33: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	28, // 34: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	4,  // 35: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	27, // 36: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	29, // 37: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	35, // [35:38] is the sub-list for method output_type
-	32, // [32:35] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	7,  // 1: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
+	13, // 2: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
+	8,  // 3: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	6,  // 4: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
+	7,  // 5: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
+	13, // 6: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
+	8,  // 7: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	9,  // 8: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
+	9,  // 9: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
+	10, // 10: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
+	11, // 11: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
+	12, // 12: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
+	15, // 13: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
+	18, // 14: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	19, // 15: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	24, // 16: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	21, // 17: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	22, // 18: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	23, // 19: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	14, // 20: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
+	25, // 21: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	16, // 22: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	17, // 23: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	25, // 24: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	20, // 25: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	25, // 26: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	32, // 27: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	25, // 28: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	0,  // 29: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	33, // 30: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	33, // 31: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	1,  // 32: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
+	26, // 33: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	28, // 34: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	0,  // 35: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	2,  // 36: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	3,  // 37: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	27, // 38: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	30, // 39: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	4,  // 40: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	29, // 41: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	31, // 42: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	40, // [40:43] is the sub-list for method output_type
+	37, // [37:40] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -2474,12 +2661,12 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 	if File_kuda_gateway_v1alpha1_gateway_proto != nil {
 		return
 	}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3].OneofWrappers = []any{}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5].OneofWrappers = []any{
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4].OneofWrappers = []any{}
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6].OneofWrappers = []any{
 		(*Hook_Exec)(nil),
 		(*Hook_HttpGet)(nil),
 	}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9].OneofWrappers = []any{
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10].OneofWrappers = []any{
 		(*Source_S3)(nil),
 		(*Source_Http)(nil),
 		(*Source_Hdfs)(nil),
@@ -2494,7 +2681,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
