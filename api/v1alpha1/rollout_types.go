@@ -72,7 +72,8 @@ type RolloutStep struct {
 	// a percentage, rounded up. The step ends when the moved ones are updated.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",message="partition: must be a number of at least 0, or a percentage from 0% to 100%"
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
 	Partition *intstr.IntOrString `json:"partition,omitempty"`
 
 	// Waits: for a time, or without one until somebody says promote.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -97,14 +98,17 @@ func TestManifestOfTheContractIsAcceptedAndDefaulted(t *testing.T) {
 	if err := apiServer.Get(t.Context(), client.ObjectKeyFromObject(u), &got); err != nil {
 		t.Fatal(err)
 	}
-	limit := int32(10)
+	limit, deadline, threshold := int32(10), int32(600), intstr.FromInt32(1)
 	want := v1alpha1.DataSetSpec{
-		WorkloadSelector:     got.Spec.WorkloadSelector,
-		Template:             got.Spec.Template,
-		UpdateStrategy:       v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType},
-		RevisionHistoryLimit: &limit,
-		StartPolicy:          v1alpha1.StartPolicyWaitForData,
-		DeletionPolicy:       v1alpha1.DeletionPolicyRetain,
+		WorkloadSelector:        got.Spec.WorkloadSelector,
+		Template:                got.Spec.Template,
+		UpdateStrategy:          v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType},
+		ProgressDeadlineSeconds: &deadline,
+		FailurePolicy:           v1alpha1.FailurePolicyPause,
+		FailureThreshold:        &threshold,
+		RevisionHistoryLimit:    &limit,
+		StartPolicy:             v1alpha1.StartPolicyWaitForData,
+		DeletionPolicy:          v1alpha1.DeletionPolicyRetain,
 	}
 	if diff := cmp.Diff(want, got.Spec); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
