@@ -13,17 +13,18 @@ import (
 )
 
 var commands = map[string]func(args []string) error{
-	"serve": serve, // serve [--watch DIR]: read DIR in a tight loop, say over HTTP what was seen
-	"wait":  wait,  // wait: until a signal comes
-	"check": check, // check FILE...: succeed if each is there, print its content
-	"touch": touch, // touch FILE: make or empty it
-	"fail":  fail,  // fail TEXT: print it and fail
-	"list":  list,  // list DIR: every path below it
+	"serve":  serve,  // serve [--watch DIR]: read DIR in a tight loop, say over HTTP what was seen
+	"sample": sample, // sample FILE...: say over HTTP when their first lines changed
+	"wait":   wait,   // wait: until a signal comes
+	"check":  check,  // check FILE...: succeed if each is there, print its content
+	"touch":  touch,  // touch FILE: make or empty it
+	"fail":   fail,   // fail TEXT: print it and fail
+	"list":   list,   // list DIR: every path below it
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: app serve|wait|check|touch|fail|list ...")
+		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list ...")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
