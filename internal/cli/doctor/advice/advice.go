@@ -1,0 +1,73 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package advice
+
+import "strings"
+
+// Severity is how bad something is.
+type Severity string
+
+// The severities.
+const (
+	// OK: as it should be, or on its way there.
+	OK Severity = "ok"
+	// Warning: somebody should know; nothing is broken.
+	Warning Severity = "warning"
+	// Problem: somebody has to do something.
+	Problem Severity = "problem"
+)
+
+// Item stands where a condition's type would, for reasons of one item.
+const Item = ""
+
+// Advice is what to know of a reason.
+type Advice struct {
+	Severity Severity
+	// Why says what brings it about.
+	Why string
+	// Do is what to do, in order; commands begin with "kubectl ". Words in braces
+	// stand for what Place fills in.
+	Do []string
+}
+
+// Place fills in the words of an advice. Empty ones stay as a word to replace.
+type Place struct {
+	Namespace, DataSet, Pod, Container, Revision string
+}
+
+// For is the advice on a reason of a condition. A Data's condition Ready carries
+// the reason of the item that holds the pod back, so what is not known for the
+// condition is looked up as an item's.
+func For(condition, reason string) (Advice, bool) {
+	a, ok := table[key{condition, reason}]
+	if !ok {
+		a, ok = table[key{Item, reason}]
+	}
+	return a, ok
+}
+
+// In fills the place into what to do.
+func (a Advice) In(p Place) []string {
+	replace := strings.NewReplacer(
+		"{namespace}", orWord(p.Namespace, "NAMESPACE"),
+		"{dataset}", orWord(p.DataSet, "NAME"),
+		"{pod}", orWord(p.Pod, "POD"),
+		"{container}", orWord(p.Container, "CONTAINER"),
+		"{revision}", orWord(p.Revision, "REVISION"),
+	)
+	do := make([]string, 0, len(a.Do))
+	for _, line := range a.Do {
+		do = append(do, replace.Replace(line))
+	}
+	return do
+}
+
+func orWord(value, word string) string {
+	if value == "" {
+		return word
+	}
+	return value
+}
+
+type key struct{ condition, reason string }
