@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pod says what the manager sees of a pod: whether a DataSet selects
-// it, whether it carries the runtime, and whether it still runs.
+// it, whether it carries the runtime, whether it still runs, and how well.
 //
 // The manager watches every pod of the cluster, so Strip keeps of each only
 // what these questions need. Code that reads pods from the cache must not

@@ -34,10 +34,15 @@ func Injected(p *corev1.Pod) bool {
 	for i := range p.Spec.InitContainers {
 		c := &p.Spec.InitContainers[i]
 		if c.Name == sidecar.ContainerName {
-			return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+			return restarts(c)
 		}
 	}
 	return false
+}
+
+// restarts says whether an init container is a native sidecar.
+func restarts(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // Finished says whether all containers of the pod have ended for good.

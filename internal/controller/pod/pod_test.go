@@ -5,6 +5,7 @@ package pod
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
+
+var readySince = metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 
 func whole() *corev1.Pod {
 	always := corev1.ContainerRestartPolicyAlways
@@ -24,14 +27,21 @@ func whole() *corev1.Pod {
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet"}},
 		},
 		Spec: corev1.PodSpec{
-			NodeName:       "n1",
-			InitContainers: []corev1.Container{{Name: "other"}, {Name: sidecar.ContainerName, Image: "x", RestartPolicy: &always}},
-			Containers:     []corev1.Container{{Name: "app", Image: "y"}},
+			NodeName: "n1",
+			InitContainers: []corev1.Container{
+				{Name: "migrate"}, {Name: sidecar.ContainerName, Image: "x", RestartPolicy: &always},
+				{Name: "proxy", RestartPolicy: &always}, {Name: "quiet", RestartPolicy: &always},
+			},
+			Containers: []corev1.Container{{Name: "app", Image: "y"}},
 		},
 		Status: corev1.PodStatus{
 			Phase:      corev1.PodRunning,
 			PodIP:      "10.0.0.1",
-			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, {Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, {Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: readySince}},
+			InitContainerStatuses: []corev1.ContainerStatus{
+				{Name: "migrate", RestartCount: 16}, {Name: sidecar.ContainerName, RestartCount: 8}, {Name: "proxy", RestartCount: 4}, {Name: "quiet"},
+			},
+			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", RestartCount: 2, ImageID: "y"}, {Name: "log", RestartCount: 1}, {Name: "steady", ImageID: "z"}},
 		},
 	}
 }
@@ -43,10 +53,10 @@ func TestStrippingLosesAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	stripped := first.(*corev1.Pod)
-	if Changed(p, stripped) || !Injected(stripped) || !Live(stripped) {
+	if Changed(p, stripped) || HealthChanged(p, stripped) || !Injected(stripped) || !Live(stripped) {
 		t.Errorf("stripping changed an answer: %+v", stripped)
 	}
-	if len(stripped.Spec.Containers) != 0 || stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
+	if len(stripped.Spec.Containers) != 0 || len(stripped.Spec.InitContainers) != 2 || len(stripped.Status.ContainerStatuses) != 2 || stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
 		t.Errorf("stripping kept what nobody needs: %+v", stripped)
 	}
 	second, err := Strip(stripped)
@@ -112,6 +122,43 @@ func TestReadinessFlapsCauseReconciles(t *testing.T) {
 		change(after)
 		if !Changed(before, after) {
 			t.Errorf("%s: change not noticed", name)
+		}
+	}
+}
+
+func TestTheRuntimesRestartsCountAgainstTheApplication(t *testing.T) {
+	want := v1alpha1.PodHealth{Ready: true, ReadyTransitionTime: &readySince, Restarts: 2 + 1 + 4}
+	if diff := cmp.Diff(want, Health(whole())); diff != "" {
+		t.Errorf("health (-want +got):\n%s", diff)
+	}
+	if got := Health(&corev1.Pod{}); got != (v1alpha1.PodHealth{}) {
+		t.Errorf("a pod without a status: %+v", got)
+	}
+}
+
+func TestAChangeOfHealthIsOverlooked(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		want   bool
+	}{
+		"unready": {func(p *corev1.Pod) { p.Status.Conditions[1].Status = corev1.ConditionFalse }, true},
+		"unready and ready in between": {func(p *corev1.Pod) {
+			p.Status.Conditions[1].LastTransitionTime = metav1.NewTime(readySince.Add(time.Second))
+		}, true},
+		"a container restarted":         {func(p *corev1.Pod) { p.Status.ContainerStatuses[2].RestartCount++ }, true},
+		"a native sidecar restarted":    {func(p *corev1.Pod) { p.Status.InitContainerStatuses[3].RestartCount++ }, true},
+		"the runtime restarted":         {func(p *corev1.Pod) { p.Status.InitContainerStatuses[1].RestartCount++ }, false},
+		"an init container was retried": {func(p *corev1.Pod) { p.Status.InitContainerStatuses[0].RestartCount++ }, false},
+		"an address":                    {func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.2" }, false},
+		"a pod without the runtime": {func(p *corev1.Pod) {
+			p.Annotations = nil
+			p.Status.Conditions[1].Status = corev1.ConditionFalse
+		}, false},
+	} {
+		after := whole()
+		c.change(after)
+		if got := HealthChanged(whole(), after); got != c.want {
+			t.Errorf("%s: HealthChanged = %v, want %v", name, got, c.want)
 		}
 	}
 }

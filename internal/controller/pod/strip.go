@@ -5,6 +5,7 @@ package pod
 
 import (
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,21 +43,48 @@ func Strip(object any) (any, error) {
 			stripped.Annotations[key] = value
 		}
 	}
-	for i := range p.Spec.InitContainers {
-		c := &p.Spec.InitContainers[i]
-		if c.Name == sidecar.ContainerName {
-			stripped.Spec.InitContainers = []corev1.Container{{Name: c.Name, RestartPolicy: c.RestartPolicy}}
-			break
-		}
+	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = sidecars(p)
+	if len(stripped.Spec.InitContainers) > 0 {
+		stripped.Status.ContainerStatuses = restarted(p.Status.ContainerStatuses, func(string) bool { return true })
 	}
-	for i := range p.Status.Conditions {
-		c := &p.Status.Conditions[i]
-		if c.Type == corev1.PodReady {
-			stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status}}
-			break
-		}
+	if c := readyCondition(p); c != nil {
+		stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
 	}
 	return stripped, nil
+}
+
+// sidecars answers the runtime's container and, in a pod that has it, the other
+// native sidecars that restarted, with how often.
+func sidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
+	runtime := slices.IndexFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
+	if runtime < 0 {
+		return nil, nil
+	}
+	native := func(name string) bool {
+		return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && restarts(&c) })
+	}
+	statuses := restarted(p.Status.InitContainerStatuses, func(name string) bool {
+		return name != sidecar.ContainerName && native(name)
+	})
+	var containers []corev1.Container
+	for i := range p.Spec.InitContainers {
+		c := &p.Spec.InitContainers[i]
+		if i == runtime || slices.ContainsFunc(statuses, func(s corev1.ContainerStatus) bool { return s.Name == c.Name }) {
+			containers = append(containers, corev1.Container{Name: c.Name, RestartPolicy: c.RestartPolicy})
+		}
+	}
+	return containers, statuses
+}
+
+// restarted keeps of the containers that count those that restarted: few do.
+func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool) []corev1.ContainerStatus {
+	var kept []corev1.ContainerStatus
+	for i := range statuses {
+		if s := &statuses[i]; s.RestartCount > 0 && counts(s.Name) {
+			kept = append(kept, corev1.ContainerStatus{Name: s.Name, RestartCount: s.RestartCount})
+		}
+	}
+	return kept
 }
 
 // Changed says whether two states of a pod differ in anything that Selects,
