@@ -144,3 +144,19 @@ func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
 		}
 	}
 }
+
+func TestARevisionIsDeliveredAtTheTimeOfTheOneBefore(t *testing.T) {
+	d := data("a")
+	d.Status = Status(d, request(item("a", success)), "n1", now)
+	d.Spec.Revision = "r2"
+	later := request(item("a", success))
+	later.Revision = "r2"
+	at := now.Add(time.Hour)
+	d.Status = Status(d, later, "n1", at)
+	if c := d.Status.Conditions[0]; c.Status != metav1.ConditionTrue || !c.LastTransitionTime.Time.Equal(at) {
+		t.Errorf("the condition of the next revision: %+v", c)
+	}
+	if c := Status(d, later, "n1", at.Add(time.Hour)).Conditions[0]; !c.LastTransitionTime.Time.Equal(at) {
+		t.Errorf("repeating a report moved the time: %+v", c)
+	}
+}

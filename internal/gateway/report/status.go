@@ -52,6 +52,12 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 	s.Progress = progress(s)
 	ready := readyCondition(&s, d.Spec.Withdraw && r.GetWithdrawn())
 	ready.ObservedGeneration = d.Generation
+	if d.Status.ObservedRevision != r.GetRevision() {
+		// A switch may be over before anything but success is reported. The
+		// condition is of another revision now, so its time is a new one.
+		meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReady)
+		ready.LastTransitionTime = metav1.NewTime(now)
+	}
 	meta.SetStatusCondition(&s.Conditions, ready)
 	return s
 }
