@@ -18,7 +18,7 @@ TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
 RESULTS  := $(BUILD)/test
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
-BINARIES := kuda-manager kuda-webhook kuda-runtime
+BINARIES := kuda-manager kuda-webhook kuda-runtime kubectl-kuda
 
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.

@@ -1,0 +1,90 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/steer"
+	"github.com/kuda-io/kuda/internal/version"
+)
+
+const about = `Looks at DataSets, follows their rollouts and steers them.
+
+It finds the cluster as kubectl does (KUBECONFIG, --context, -n) and acts with
+your own rights.
+
+Exit codes: 0 it was done; 1 it worked, but the answer is not the good one (the
+rollout failed, there are differences, something is wrong); 2 an error; 3 the
+time of --timeout was over; 130 interrupted.`
+
+// The names that the binary goes by.
+const (
+	pluginName     = "kubectl-kuda"
+	completionName = "kubectl_complete-kuda"
+)
+
+// Run runs the command line and answers the exit code. The first argument is
+// the name by which it was called, and decides what it shows itself as.
+func Run(ctx context.Context, f *frame.Frame, args []string) int {
+	called := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	args = args[1:]
+	switch called {
+	case pluginName:
+		f.Program = "kubectl kuda"
+	case completionName:
+		// kubectl passes on what was typed after "kubectl kuda".
+		f.Program = "kubectl kuda"
+		args = append([]string{cobra.ShellCompRequestCmd}, args...)
+	}
+	root := New(f)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if line := frame.Line(err); line != "" {
+		fmt.Fprintln(f.ErrOut, "error: "+line)
+	}
+	return frame.Code(err)
+}
+
+// New makes the root command.
+func New(f *frame.Frame) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kuda",
+		Short:         "Look at DataSets and steer their rollouts",
+		Long:          about,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: f.Program},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(f.In)
+	root.SetOut(f.Out)
+	root.SetErr(f.ErrOut)
+	f.AddFlags(root.PersistentFlags())
+	f.CompleteFlags(root)
+	root.AddGroup(
+		&cobra.Group{ID: frame.GroupLook, Title: "Look:"},
+		&cobra.Group{ID: frame.GroupSteer, Title: "Steer:"},
+	)
+	root.AddCommand(steer.Commands(f)...)
+	root.AddCommand(versionCommand(f))
+	return root
+}
+
+func versionCommand(f *frame.Frame) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(f.Out, version.Version)
+			return err
+		},
+	}
+}

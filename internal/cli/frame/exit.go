@@ -1,0 +1,102 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package frame
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// The exit codes of every command.
+const (
+	// ExitDone: it was done, or the answer is good.
+	ExitDone = 0
+	// ExitNegative: the command worked, and the answer is not the good one: the
+	// rollout failed, there are differences, something is wrong.
+	ExitNegative = 1
+	// ExitError: the command could not do its work.
+	ExitError = 2
+	// ExitTimeout: the time that --timeout gives was over.
+	ExitTimeout = 3
+	// ExitInterrupted: somebody interrupted it.
+	ExitInterrupted = 130
+)
+
+// Exit is an error with an exit code. Without a cause nothing more is printed:
+// the command has said what there is to say.
+type Exit struct {
+	Code  int
+	Cause error
+}
+
+func (e *Exit) Error() string {
+	if e.Cause == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Cause.Error()
+}
+
+func (e *Exit) Unwrap() error { return e.Cause }
+
+// Negative is the end of a command whose answer is not the good one.
+func Negative() error { return &Exit{Code: ExitNegative} }
+
+// Code answers the exit code that an error stands for.
+func Code(err error) int {
+	var exit *Exit
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.As(err, &exit):
+		return exit.Code
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	}
+	return ExitError
+}
+
+// Line is what is printed of an error: one line that says what to do, or
+// nothing.
+func Line(err error) string {
+	var exit *Exit
+	if errors.As(err, &exit) {
+		if exit.Cause == nil {
+			return ""
+		}
+		err = exit.Cause
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		return ""
+	}
+	return strings.Join(strings.Fields(explain(err)), " ")
+}
+
+// explain adds the mend where the error is one that users meet.
+func explain(err error) string {
+	var network net.Error
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return "no cluster is configured; set KUBECONFIG, or name a file by --kubeconfig"
+	case meta.IsNoMatchError(err) && strings.Contains(err.Error(), v1alpha1.GroupVersion.Group):
+		return "this cluster does not know DataSets: install Kuda (kubectl apply --server-side -f install/kuda.yaml), or choose another cluster by --context"
+	case apierrors.IsUnauthorized(err):
+		return "the cluster does not accept these credentials: log in again, or choose others by --context or --user"
+	case apierrors.IsForbidden(err):
+		return err.Error() + "; ask for that right"
+	case apierrors.IsConflict(err):
+		return err.Error() + "; somebody else changed it meanwhile: look at it and try again"
+	case errors.As(err, &network):
+		return err.Error() + "; is the cluster reachable, and is it the right one (kubectl config current-context)?"
+	}
+	return err.Error()
+}

@@ -1,0 +1,137 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package frame
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Tone is what a piece of text means; a screen with colours shows it.
+type Tone int
+
+// The tones.
+const (
+	Plain Tone = iota
+	Good
+	Warning
+	Bad
+	Faint
+	Strong
+)
+
+var codes = map[Tone]string{Good: "32", Warning: "33", Bad: "31", Faint: "2", Strong: "1"}
+
+const (
+	columnGap = 3
+	ellipsis  = "…"
+)
+
+// Paint colours text, where the screen shows colours.
+func (s Screen) Paint(t Tone, text string) string {
+	code := codes[t]
+	if !s.Color || code == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// Cell is a piece of text and what it means.
+type Cell struct {
+	Text string
+	Tone Tone
+}
+
+// Text makes a plain cell.
+func Text(s string) Cell { return Cell{Text: s} }
+
+// Toned makes a cell that means something.
+func Toned(t Tone, s string) Cell { return Cell{Text: s, Tone: t} }
+
+// Table is rows under a header. The last column is cut to what fits a screen;
+// the others keep their width.
+type Table struct {
+	Header []string
+	Rows   [][]Cell
+}
+
+// Add adds a row.
+func (t *Table) Add(cells ...Cell) { t.Rows = append(t.Rows, cells) }
+
+// Write prints the table. A column that is empty in every row is left out.
+func (t *Table) Write(w io.Writer, s Screen) error {
+	_, err := io.WriteString(w, strings.Join(append(t.Lines(s), ""), "\n"))
+	return err
+}
+
+// Lines renders the table; no line is wider than the screen.
+func (t *Table) Lines(s Screen) []string {
+	widths := t.widths()
+	header := make([]Cell, len(t.Header))
+	for i, name := range t.Header {
+		header[i] = Toned(Faint, name)
+	}
+	lines := []string{row(header, widths, s)}
+	for _, cells := range t.Rows {
+		lines = append(lines, row(cells, widths, s))
+	}
+	return lines
+}
+
+// widths answers each column's width; -1 for one that is left out.
+func (t *Table) widths() []int {
+	widths := make([]int, len(t.Header))
+	for i := range widths {
+		widths[i] = -1
+	}
+	for _, cells := range t.Rows {
+		for i, cell := range cells {
+			if cell.Text != "" {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell.Text), utf8.RuneCountInString(t.Header[i]))
+			}
+		}
+	}
+	return widths
+}
+
+func row(cells []Cell, widths []int, s Screen) string {
+	var b strings.Builder
+	at, gap := 0, 0
+	for i, cell := range cells {
+		if widths[i] < 0 {
+			continue
+		}
+		text := oneLine(cell.Text)
+		if s.Width > 0 {
+			text = Cut(text, max(s.Width-at-gap, 0))
+		}
+		if text != "" {
+			b.WriteString(strings.Repeat(" ", gap))
+			b.WriteString(s.Paint(cell.Tone, text))
+			at += gap + utf8.RuneCountInString(text)
+			gap = 0
+		}
+		gap += widths[i] - utf8.RuneCountInString(text) + columnGap
+	}
+	return b.String()
+}
+
+func oneLine(s string) string {
+	if !strings.ContainsAny(s, "\n\r\t") {
+		return s
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// Cut shortens text to width cells, and says so by its last one.
+func Cut(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	if width < 1 {
+		return ""
+	}
+	return string([]rune(text)[:width-1]) + ellipsis
+}
