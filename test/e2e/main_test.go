@@ -33,7 +33,7 @@ const (
 )
 
 var (
-	kube       client.Client
+	kube       client.WithWatch
 	restConfig *rest.Config
 	store      *storage
 )
@@ -61,7 +61,7 @@ func run(m *testing.M) (int, error) {
 		return 1, fmt.Errorf("no cluster: run by \"make e2e\", or set KUBECONFIG: %w", err)
 	}
 	restConfig.QPS = -1
-	if kube, err = client.New(restConfig, client.Options{Scheme: scheme}); err != nil {
+	if kube, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
 	if os.Getenv("KUDA_CLUSTER") == "" {

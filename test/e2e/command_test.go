@@ -1,0 +1,60 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// kudaCommand runs kubectl kuda and returns what it printed.
+func kudaCommand(t *testing.T, args ...string) string {
+	t.Helper()
+	out, code := kudaStatus(t, args...)
+	if code != 0 {
+		t.Fatalf("kubectl kuda %q ended with %d:\n%s", args, code, out)
+	}
+	return out
+}
+
+// kudaStatus answers what it printed, and its exit code.
+func kudaStatus(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	binary := filepath.Join(filepath.Dir(os.Getenv("KUDA_CLUSTER")), "kubectl-kuda")
+	out, err := exec.Command(binary, args...).CombinedOutput()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	if failed != nil {
+		return string(out), failed.ExitCode()
+	}
+	return string(out), 0
+}
+
+// managersRun waits until the manager's replicas are back.
+func managersRun(t *testing.T) {
+	t.Helper()
+	eventually(t, 2*time.Minute, func(ctx context.Context) error {
+		var d appsv1.Deployment
+		if err := kube.Get(ctx, client.ObjectKey{Namespace: systemNamespace, Name: "kuda-manager"}, &d); err != nil {
+			return err
+		}
+		if d.Status.ReadyReplicas != d.Status.Replicas || len(processesOf("kuda-manager")) == 0 {
+			return fmt.Errorf("%d of %d managers are ready", d.Status.ReadyReplicas, d.Status.Replicas)
+		}
+		return nil
+	})
+}
