@@ -23,26 +23,35 @@ const (
 
 // toAssignment is a Data in the words of the protocol.
 func toAssignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
-	a := &gatewayv1alpha1.Assignment{
+	items, sources := toContents(d.Spec.DataItems, &d.Spec.DataSources)
+	return &gatewayv1alpha1.Assignment{
 		Data:      d.Name,
 		Dataset:   assignment.DataSet(d),
 		Revision:  d.Spec.Revision,
+		Items:     items,
+		Sources:   sources,
 		Lifecycle: toLifecycle(d.Spec.Lifecycle),
 		Withdraw:  d.Spec.Withdraw,
 	}
+}
+
+// toContents is items, and the sources that they refer to.
+func toContents(items []v1alpha1.DataItem, sources *v1alpha1.DataSources) ([]*gatewayv1alpha1.Item, []*gatewayv1alpha1.Source) {
+	var outItems []*gatewayv1alpha1.Item
+	var outSources []*gatewayv1alpha1.Source
 	added := make(map[v1alpha1.DataSourceType]bool)
-	for i := range d.Spec.DataItems {
-		item := &d.Spec.DataItems[i]
-		a.Items = append(a.Items, toItem(item))
+	for i := range items {
+		item := &items[i]
+		outItems = append(outItems, toItem(item))
 		if added[item.DataSourceType] {
 			continue
 		}
 		added[item.DataSourceType] = true
-		if source := toSource(item.DataSourceType, &d.Spec.DataSources); source != nil {
-			a.Sources = append(a.Sources, source)
+		if source := toSource(item.DataSourceType, sources); source != nil {
+			outSources = append(outSources, source)
 		}
 	}
-	return a
+	return outItems, outSources
 }
 
 func toItem(i *v1alpha1.DataItem) *gatewayv1alpha1.Item {

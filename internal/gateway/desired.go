@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,6 +30,7 @@ type desires struct {
 	cached client.Reader
 	live   client.Reader
 	bundle func() []byte
+	log    logr.Logger
 
 	caller   identity.Pod
 	datasets []string
@@ -36,13 +38,15 @@ type desires struct {
 	// cache alone is not believed: it may not know a new DataSet yet, and a
 	// runtime that hears "gone" lets its application start without the data.
 	confirmed map[string]bool
+	// logged is what was last said of a revision that cannot be prefetched.
+	logged map[string]bool
 }
 
-func newDesires(cached, live client.Reader, bundle func() []byte, caller identity.Pod, datasets []string) *desires {
+func newDesires(s *service, caller identity.Pod, datasets []string) *desires {
 	datasets = slices.Clone(datasets[:min(len(datasets), maxDataSets)])
 	slices.Sort(datasets)
 	return &desires{
-		cached: cached, live: live, bundle: bundle,
+		cached: s.cached, live: s.live, bundle: s.bundle, log: s.log,
 		caller: caller, datasets: slices.Compact(datasets), confirmed: make(map[string]bool),
 	}
 }
@@ -62,7 +66,12 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 			continue
 		}
 		assigned[assignment.DataSet(d)] = true
-		response.Assignments = append(response.Assignments, toAssignment(d))
+		a := toAssignment(d)
+		var err error
+		if a.Prefetch, err = w.prefetch(ctx, d); err != nil {
+			return nil, err
+		}
+		response.Assignments = append(response.Assignments, a)
 	}
 	slices.SortFunc(response.Assignments, func(a, b *gatewayv1alpha1.Assignment) int {
 		return strings.Compare(a.GetDataset(), b.GetDataset())

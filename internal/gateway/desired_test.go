@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,7 +23,7 @@ import (
 func reader(t *testing.T, objects ...client.Object) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,7 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 		"really no longer selected":     {[]client.Object{p.DeepCopy(), selects("db")}, []client.Object{p.DeepCopy(), selects("db")}, 1, 0},
 		"assigned":                      {[]client.Object{p.DeepCopy(), mine.DeepCopy(), foreign.DeepCopy()}, nil, 0, 1},
 	} {
-		want := newDesires(reader(t, c.cached...), reader(t, c.live...), func() []byte { return nil },
+		want := newDesires(&service{cached: reader(t, c.cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, []string{"models", "models"})
 		for range 2 {
 			got, err := want.now(t.Context())

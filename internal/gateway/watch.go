@@ -38,7 +38,7 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 	s.log.V(1).Info("opened a stream", "namespace", caller.Namespace, "pod", caller.Name,
 		"node", caller.Node, "version", request.Msg.GetRuntimeVersion())
 
-	want := newDesires(s.cached, s.live, s.bundle, caller, request.Msg.GetDatasets())
+	want := newDesires(s, caller, request.Msg.GetDatasets())
 	repeat := s.clock.NewTicker(spread(repeatAfter))
 	defer repeat.Stop()
 	age := s.clock.NewTimer(spread(maxStreamAge))

@@ -23,7 +23,8 @@ const (
 	bytes
 	// some items moved on, without a consequence for the pod as a whole.
 	items
-	// the pod as a whole: its condition, its revision, a failure.
+	// the pod as a whole: its condition, its revision, a failure; and where a
+	// prefetch has come to.
 	whole
 )
 
@@ -35,12 +36,12 @@ func compare(before, after *v1alpha1.DataStatus) change {
 	if before.DataItems != after.DataItems || before.Failed != after.Failed ||
 		before.NodeName != after.NodeName ||
 		before.ObservedRevision != after.ObservedRevision || before.CurrentRevision != after.CurrentRevision ||
-		!equality.Semantic.DeepEqual(weighty(before), weighty(after)) {
+		advanced(before.Prefetch, after.Prefetch) || !equality.Semantic.DeepEqual(weighty(before), weighty(after)) {
 		return whole
 	}
 	a, b := before.DeepCopy(), after.DeepCopy()
 	for _, s := range []*v1alpha1.DataStatus{a, b} {
-		s.Progress, s.Conditions = "", nil
+		s.Progress, s.Conditions, s.Prefetch = "", nil, nil
 		for i := range s.DataItemsStatus {
 			item := &s.DataItemsStatus[i]
 			item.Bytes, item.TotalBytes = 0, 0

@@ -24,6 +24,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 		NodeName:         node,
 		ObservedRevision: r.GetRevision(),
 		CurrentRevision:  objectName(r.GetCurrentRevision()),
+		Prefetch:         prefetchStatus(d, r.GetPrefetch()),
 		Conditions:       d.DeepCopy().Status.Conditions,
 	}
 	if node == "" {

@@ -43,7 +43,7 @@ func (w *Writer) weigh(ctx context.Context, key types.NamespacedName, r Report) 
 		}
 		return nothing, fmt.Errorf("reading Data %s: %w", key, err)
 	}
-	if d.Spec.Revision != r.Request.GetRevision() {
+	if d.Spec.Revision != r.Request.GetRevision() || ahead(&d, r.Request) {
 		return whole, nil
 	}
 	after := Status(&d, r.Request, r.Node, w.Clock.Now())
@@ -66,6 +66,10 @@ func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) 
 			if live {
 				return false, nil
 			}
+			reader, live = w.Live, true
+			continue
+		}
+		if !live && ahead(&d, r.Request) {
 			reader, live = w.Live, true
 			continue
 		}
