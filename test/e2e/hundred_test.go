@@ -29,6 +29,8 @@ const (
 func TestEditReachesAHundredPodsBesideAConfigMap(t *testing.T) {
 	f := newFleet(t, "hundred", hundred, func(spec *v1alpha1.DataSetSpec, d *appsv1.Deployment) {
 		spec.UpdateStrategy.RollingUpdate = atMost("100%")
+		i := &spec.Template.DataItems[0]
+		i.RemotePath, i.LocalPath = i.RemotePath+"version", i.LocalPath+"/version"
 		create(t, compared(d.Namespace, "v1"))
 		s := &d.Spec.Template.Spec
 		s.Volumes = append(s.Volumes, corev1.Volume{Name: "compared", VolumeSource: corev1.VolumeSource{
@@ -47,7 +49,7 @@ func TestEditReachesAHundredPodsBesideAConfigMap(t *testing.T) {
 	changed := time.Now()
 	update(t, f.ds, func() {
 		i := &f.ds.Spec.Template.DataItems[0]
-		i.Version, i.RemotePath = "v2", f.prefix+"v2/"
+		i.Version, i.RemotePath = "v2", f.prefix+"v2/version"
 	})
 	f.waitPhase(t, v1alpha1.RolloutCompleted, 2*time.Minute)
 
