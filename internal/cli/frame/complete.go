@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,4 +95,30 @@ func startingWith(names []string, typed string) []string {
 	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) })
 	slices.Sort(names)
 	return names
+}
+
+// CompleteRevisions completes the numbers of the revisions of the DataSet that
+// the first argument names, with their causes.
+func (f *Frame) CompleteRevisions(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmp.Or(command.Context(), context.Background()), completionPatience)
+	defer cancel()
+	d, err := f.DataSet(ctx, args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	revisions, err := f.Revisions(ctx, d)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var numbers []string
+	for _, r := range slices.Backward(revisions) {
+		number := strconv.FormatInt(r.Revision, 10)
+		if strings.HasPrefix(number, typed) {
+			numbers = append(numbers, cobra.CompletionWithDesc(number, r.Annotations[v1alpha1.AnnotationChangeCause]))
+		}
+	}
+	return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

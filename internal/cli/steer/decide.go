@@ -15,6 +15,11 @@ func running(d *v1alpha1.DataSet) bool {
 	return r != nil && (r.Phase == v1alpha1.RolloutPrefetching || r.Phase == v1alpha1.RolloutProgressing)
 }
 
+// atStep says whether the rollout is at one of its steps.
+func atStep(d *v1alpha1.DataSet) bool {
+	return running(d) && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
+}
+
 // pausable refuses a pause or resume that would change nothing, and says what
 // was probably meant.
 func pausable(d *v1alpha1.DataSet, paused bool, program string) error {
@@ -23,17 +28,19 @@ func pausable(d *v1alpha1.DataSet, paused bool, program string) error {
 		return fmt.Errorf("DataSet %s is paused already; let it go on by: %s resume %s", d.Name, program, d.Name)
 	case paused || d.Spec.Paused:
 		return nil
-	}
-	r := d.Status.Rollout
-	switch {
-	case r == nil:
-	case r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack:
+	case failed(d):
 		return fmt.Errorf("DataSet %s is not paused; its rollout failed, try it again by: %s retry %s", d.Name, program, d.Name)
-	case running(d) && int(r.Step) < len(d.Spec.UpdateStrategy.Steps):
+	case atStep(d):
 		return fmt.Errorf("DataSet %s is not paused; it is at step %d of %d, end that by: %s promote %s",
-			d.Name, r.Step+1, len(d.Spec.UpdateStrategy.Steps), program, d.Name)
+			d.Name, d.Status.Rollout.Step+1, len(d.Spec.UpdateStrategy.Steps), program, d.Name)
 	}
 	return fmt.Errorf("DataSet %s is not paused", d.Name)
+}
+
+// failed says whether the rollout failed and stays so until somebody decides.
+func failed(d *v1alpha1.DataSet) bool {
+	r := d.Status.Rollout
+	return r != nil && (r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack)
 }
 
 // afterwards says what a pause or resume leads to where that is not plain.
@@ -45,4 +52,102 @@ func afterwards(d *v1alpha1.DataSet, paused bool) string {
 		return fmt.Sprintf("; %d of %d pods have the new revision", d.Status.UpdatedReplicas, d.Status.Replicas)
 	}
 	return ""
+}
+
+// askable refuses a request that makes no sense in the phase that the rollout
+// is in, and says which one does.
+func askable(d *v1alpha1.DataSet, verb, program string) error {
+	r := d.Status.Rollout
+	if d.Status.ObservedGeneration < d.Generation || r == nil || r.Revision != d.Status.UpdateRevision {
+		return fmt.Errorf("the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
+			"(kubectl -n kuda-system get pods)", d.Name)
+	}
+	hint := func(format string, verbs ...any) error {
+		return fmt.Errorf("DataSet %s: %s", d.Name, fmt.Sprintf(format, verbs...))
+	}
+	switch verb {
+	case v1alpha1.RequestRetry:
+		return retryable(d, r, hint)
+	case v1alpha1.RequestAbort:
+		return abortable(d, r, hint, program)
+	}
+	return promotable(d, r, hint, program)
+}
+
+type hinter func(format string, args ...any) error
+
+func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+	switch r.Phase {
+	case v1alpha1.RolloutCompleted:
+		return hint("its rollout is complete; there is nothing to promote")
+	case v1alpha1.RolloutStopped:
+		return hint("its rollout failed (%s); fix the cause and say %s retry %s, or go back by %s undo %s", r.Reason, program, d.Name, program, d.Name)
+	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+		return hint("its rollout failed (%s) and is rolled back; try it again by: %s retry %s", r.Reason, program, d.Name)
+	}
+	switch {
+	case d.Spec.Paused:
+		return hint("it is paused; let it go on by: %s resume %s", program, d.Name)
+	case !atStep(d):
+		return hint("its rollout is at none of its %d steps; it goes on by itself", len(d.Spec.UpdateStrategy.Steps))
+	}
+	return nil
+}
+
+func abortable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+	switch r.Phase {
+	case v1alpha1.RolloutCompleted:
+		return hint("its rollout is complete; go back to the revision before by: %s undo %s", program, d.Name)
+	case v1alpha1.RolloutRollingBack:
+		return hint("it is being rolled back already (%s)", r.Reason)
+	case v1alpha1.RolloutRolledBack:
+		return hint("it is rolled back already (%s)", r.Reason)
+	}
+	if d.Status.CurrentRevision == "" || d.Status.CurrentRevision == d.Status.UpdateRevision {
+		return hint("there is no other revision to go back to; change the template, or hold it by: %s pause %s", program, d.Name)
+	}
+	return nil
+}
+
+func retryable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter) error {
+	switch r.Phase {
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack:
+		return nil
+	case v1alpha1.RolloutRollingBack:
+		return hint("its pods are on their way back; retry when that is over (%d of %d are unavailable)", d.Status.UnavailableReplicas, d.Status.Replicas)
+	case v1alpha1.RolloutCompleted:
+		return hint("its rollout is complete; there is nothing to retry")
+	}
+	return hint("its rollout is running; there is nothing to retry")
+}
+
+// phrase says what was asked for.
+func phrase(verb string) string {
+	switch verb {
+	case v1alpha1.RequestPromote:
+		return "end the present step"
+	case v1alpha1.RequestPromoteFull:
+		return "leave out all further steps"
+	case v1alpha1.RequestAbort:
+		return "end the rollout and move its pods back"
+	}
+	return "try the rollout again"
+}
+
+// answer says what became of it.
+func answer(verb string, d *v1alpha1.DataSet) string {
+	r, steps := d.Status.Rollout, len(d.Spec.UpdateStrategy.Steps)
+	switch {
+	case verb == v1alpha1.RequestAbort && r.Phase == v1alpha1.RolloutRolledBack:
+		return "aborted; its pods are back on revision " + d.Status.CurrentRevision
+	case verb == v1alpha1.RequestAbort && r.Phase == v1alpha1.RolloutStopped:
+		return "aborted; " + r.Message
+	case verb == v1alpha1.RequestAbort:
+		return "aborted; its pods go back to revision " + d.Status.CurrentRevision
+	case verb == v1alpha1.RequestRetry:
+		return "is tried again with revision " + r.Revision
+	case int(r.Step) < steps:
+		return fmt.Sprintf("promoted to step %d of %d", r.Step+1, steps)
+	}
+	return "promoted; no step is left"
 }

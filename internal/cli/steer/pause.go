@@ -40,7 +40,11 @@ and a rollout that failed is tried again by retry.`,
 }
 
 func setPaused(ctx context.Context, f *frame.Frame, name string, paused bool) error {
-	c, d, err := read(ctx, f, name)
+	d, err := f.DataSet(ctx, name)
+	if err != nil {
+		return err
+	}
+	c, err := f.Client()
 	if err != nil {
 		return err
 	}

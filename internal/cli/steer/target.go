@@ -1,0 +1,136 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package steer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/revision"
+)
+
+// previous answers the revision that undo goes back to: the stable one where
+// the present template is another, else the last one before it whose rollout
+// succeeded, else, of a history that is gone, the last that any pod had.
+func previous(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *appsv1.ControllerRevision {
+	present := ""
+	if r := revision.Find(revisions, d.Spec.Template); r != nil {
+		present = r.Name
+	}
+	if stable := named(revisions, d.Status.CurrentRevision); stable != nil && stable.Name != present {
+		return stable
+	}
+	for _, record := range slices.Backward(d.Status.History) {
+		if record.Outcome != v1alpha1.OutcomeSucceeded || record.Revision == present {
+			continue
+		}
+		if r := named(revisions, record.Revision); r != nil {
+			return r
+		}
+	}
+	for _, r := range slices.Backward(revisions) {
+		if r.Name != present && revision.Reached(r) == revision.ReachedDelivered {
+			return r
+		}
+	}
+	return nil
+}
+
+// numbered answers the revision of that number. A revision that became the
+// newest again has a new number; the history still knows its old one.
+func numbered(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64) *appsv1.ControllerRevision {
+	for _, r := range revisions {
+		if r.Revision == number {
+			return r
+		}
+	}
+	for _, record := range d.Status.History {
+		if record.Number == number {
+			return named(revisions, record.Revision)
+		}
+	}
+	return nil
+}
+
+func named(revisions []*appsv1.ControllerRevision, name string) *appsv1.ControllerRevision {
+	for _, r := range revisions {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// target is the revision to go back to; number 0 is the one before.
+func target(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64, program string) (*appsv1.ControllerRevision, error) {
+	if number == 0 {
+		if r := previous(d, revisions); r != nil {
+			return r, nil
+		}
+		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)
+	}
+	r := numbered(d, revisions, number)
+	switch {
+	case r == nil && len(revisions) == 0:
+		return nil, fmt.Errorf("DataSet %s has no revisions yet", d.Name)
+	case r == nil:
+		return nil, fmt.Errorf("DataSet %s has no revision %d (any more); there are %s: see %s history %s",
+			d.Name, number, numbers(revisions), program, d.Name)
+	case revision.Holds(r, d.Spec.Template):
+		return nil, fmt.Errorf("the template of DataSet %s is that of revision %d already", d.Name, number)
+	}
+	return r, nil
+}
+
+func numbers(revisions []*appsv1.ControllerRevision) string {
+	words := make([]string, 0, len(revisions))
+	for _, r := range revisions {
+		words = append(words, fmt.Sprint(r.Revision))
+	}
+	return strings.Join(words, ", ")
+}
+
+// changes says in lines what a new template changes, items first.
+func changes(from, to v1alpha1.DataTemplateSpec) []string {
+	var lines []string
+	for _, b := range to.DataItems {
+		a := item(from.DataItems, b)
+		switch {
+		case a == nil:
+			lines = append(lines, fmt.Sprintf("item %s is added (version %s)", itemName(b), b.Version))
+		case a.Version != b.Version:
+			lines = append(lines, fmt.Sprintf("item %s: version %s → %s", itemName(b), a.Version, b.Version))
+		case !equality.Semantic.DeepEqual(*a, b):
+			lines = append(lines, fmt.Sprintf("item %s changes", itemName(b)))
+		}
+	}
+	for _, a := range from.DataItems {
+		if item(to.DataItems, a) == nil {
+			lines = append(lines, fmt.Sprintf("item %s is removed", itemName(a)))
+		}
+	}
+	if !equality.Semantic.DeepEqual(from.DataSources, to.DataSources) {
+		lines = append(lines, "dataSources change")
+	}
+	if !equality.Semantic.DeepEqual(from.Lifecycle, to.Lifecycle) {
+		lines = append(lines, "lifecycle changes")
+	}
+	return lines
+}
+
+func item(items []v1alpha1.DataItem, like v1alpha1.DataItem) *v1alpha1.DataItem {
+	for i := range items {
+		if items[i].Namespace == like.Namespace && items[i].Name == like.Name {
+			return &items[i]
+		}
+	}
+	return nil
+}
+
+func itemName(i v1alpha1.DataItem) string { return i.Namespace + "/" + i.Name }
