@@ -5,6 +5,7 @@ package view
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,18 +51,19 @@ type File struct {
 // Nothing that the application sees changes. Places that another DataSet holds,
 // or that two items want, are refused with a *PathConflictError.
 func (v *View) Prepare(dataset, revision string, items []Item) error {
-	if err := v.prepare(dataset, revision, items); err != nil {
+	if err := v.prepare(context.Background(), dataset, revision, items, false); err != nil {
 		return fmt.Errorf("preparing DataSet %s, revision %s: %w", dataset, revision, err)
 	}
 	return nil
 }
 
-func (v *View) prepare(dataset, revision string, items []Item) error {
+// prepare finds or builds a tree. One that is kept only takes no place.
+func (v *View) prepare(ctx context.Context, dataset, revision string, items []Item, keep bool) error {
 	want, items, err := describe(dataset, revision, items)
 	if err != nil {
 		return err
 	}
-	n, found, err := v.claim(dataset, want)
+	n, found, err := v.claim(dataset, want, keep)
 	if err != nil {
 		return err
 	}
@@ -70,11 +72,11 @@ func (v *View) prepare(dataset, revision string, items []Item) error {
 			return nil
 		}
 		v.Suspect(dataset)
-		if n, _, err = v.claim(dataset, want); err != nil {
+		if n, _, err = v.claim(dataset, want, keep); err != nil {
 			return err
 		}
 	}
-	b := &builder{view: v, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset}
+	b := &builder{ctx: ctx, view: v, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset, linksOnly: keep}
 	if err := b.build(items); err != nil {
 		return errors.Join(err, v.discard(dataset, n))
 	}
@@ -88,7 +90,8 @@ func (v *View) prepare(dataset, revision string, items []Item) error {
 	}
 	want.retired = v.now()
 	s := v.sets[dataset]
-	s.trees[n], s.prepared = want, n
+	s.trees[n] = want
+	v.mark(s, n, keep)
 	return nil
 }
 
@@ -131,7 +134,7 @@ func describe(dataset, revision string, items []Item) (*tree, []Item, error) {
 }
 
 // claim finds a tree on disk that is what is wanted, or a number for a new one.
-func (v *View) claim(dataset string, want *tree) (n uint64, found bool, err error) {
+func (v *View) claim(dataset string, want *tree, keep bool) (n uint64, found bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c := conflict(want.paths(), v.taken(dataset)); c != nil {
@@ -145,20 +148,29 @@ func (v *View) claim(dataset string, want *tree) (n uint64, found bool, err erro
 		s = &set{trees: map[uint64]*tree{}}
 		v.sets[dataset] = s
 	}
-	if t := s.trees[s.prepared]; t != nil {
-		t.retired = v.now()
-	}
-	s.prepared = 0
-	for n, t := range s.trees {
-		if t.Revision == want.Revision && slices.Equal(t.Items, want.Items) && (!found || n == s.current) {
-			s.prepared, found = n, true
+	for at, t := range s.trees {
+		if t.Revision == want.Revision && slices.Equal(t.Items, want.Items) && (!found || at == s.current) {
+			n, found = at, true
 		}
 	}
+	v.mark(s, n, keep)
 	if found {
-		return s.prepared, true, nil
+		return n, true, nil
 	}
 	s.last++
 	return s.last, false, nil
+}
+
+// mark makes a tree the prepared one, or the one that is kept; 0 for none.
+func (v *View) mark(s *set, n uint64, keep bool) {
+	mark := &s.prepared
+	if keep {
+		mark = &s.kept
+	}
+	if t := s.trees[*mark]; t != nil && *mark != n {
+		t.retired = v.now()
+	}
+	*mark = n
 }
 
 // complete writes the tree's file once everything below it is on disk.
@@ -189,10 +201,13 @@ func (v *View) complete(dataset string, n uint64, t *tree, b *builder) error {
 
 // builder makes one tree.
 type builder struct {
+	ctx     context.Context
 	view    *View
 	base    string
 	dataset string
 	dirs    map[string]bool
+	// linksOnly: what cannot be linked is not copied.
+	linksOnly bool
 }
 
 func (b *builder) build(items []Item) error {
@@ -229,6 +244,9 @@ func (b *builder) files(src *os.Root, files []File, place func(string) string) e
 	var fromDir, toDir string
 	defer func() { closeBoth(from, to) }()
 	for _, f := range files {
+		if err := context.Cause(b.ctx); err != nil {
+			return err
+		}
 		dst := place(f.Path)
 		if from == nil || path.Dir(f.Path) != fromDir || path.Dir(dst) != toDir {
 			closeBoth(from, to)
@@ -259,7 +277,7 @@ func (b *builder) link(from, to *os.File, f File, dst string) error {
 		err = unix.Symlinkat(f.Link, int(to.Fd()), name)
 	} else {
 		err = unix.Linkat(int(from.Fd()), path.Base(f.Path), int(to.Fd()), name, 0)
-		if errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
+		if !b.linksOnly && (errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP)) {
 			err = copyFile(from, path.Base(f.Path), to, name)
 		}
 	}

@@ -51,8 +51,8 @@ type View struct {
 
 // set is what the view holds of one DataSet. Zero stands for no tree.
 type set struct {
-	current, previous, prepared, last uint64
-	trees                             map[uint64]*tree
+	current, previous, prepared, kept, last uint64
+	trees                                   map[uint64]*tree
 }
 
 // tree is a complete tree; its exported fields are its file.
@@ -229,8 +229,8 @@ func (v *View) Remove(dataset string) error {
 	if s == nil {
 		return nil
 	}
-	current, previous, prepared := s.current, s.previous, s.prepared
-	s.current, s.previous, s.prepared = 0, 0, 0
+	before := *s
+	s.current, s.previous, s.prepared, s.kept = 0, 0, 0, 0
 	err := v.relink(nil)
 	if err == nil {
 		err = removeIfExists(v.root, path.Join(controlDir, dataset))
@@ -239,7 +239,7 @@ func (v *View) Remove(dataset string) error {
 		err = v.root.RemoveAll(path.Join(treesDir, dataset))
 	}
 	if err != nil {
-		s.current, s.previous, s.prepared = current, previous, prepared
+		*s = before
 		return fmt.Errorf("removing DataSet %s from the view: %w", dataset, err)
 	}
 	delete(v.sets, dataset)
@@ -290,7 +290,7 @@ func (v *View) Collect() (time.Duration, error) {
 	var errs []error
 	for name, s := range v.sets {
 		for n, t := range s.trees {
-			if n == s.current || n == s.previous || n == s.prepared {
+			if n == s.current || n == s.previous || n == s.prepared || n == s.kept {
 				continue
 			}
 			if left := v.grace - v.now().Sub(t.retired); left > 0 {
