@@ -6,6 +6,7 @@ package fetchcmd
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -112,16 +113,41 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
 	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
 	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})
-	lease, err := deliver(ctx, s, engine, transfer.NewRequest(src, key, bar.tell))
+	request := transfer.NewRequest(src, key, bar.tell)
+	var staging string
+	request.Flushing = func(dir string, m *store.Manifest) {
+		// A failure comes again where it is tried again, after the delivery.
+		staging, _ = target.build(dir, m, path)
+	}
+	lease, err := deliver(ctx, s, engine, request)
 	bar.end()
 	if err != nil {
+		if staging != "" {
+			_ = os.RemoveAll(staging) // the next fetch would
+		}
 		return err
 	}
 	defer func() { _ = lease.Close() }()
-	if err := target.publish(lease, path); err != nil {
+	return o.finish(cmd, target, s, lease, staging, path)
+}
+
+// finish puts a delivered snapshot at its place. What older fetches left is
+// deleted meanwhile: nothing needs it once the snapshot is complete.
+func (o *options) finish(cmd *cobra.Command, t *target, s *store.Store, lease *store.Lease, staging, path string) (err error) {
+	m := lease.Manifest()
+	if staging == "" {
+		if staging, err = t.build(lease.Dir(), m, path); err != nil {
+			return fmt.Errorf("publishing %s: %w", o.dir, err)
+		}
+	}
+	tidied := make(chan error, 1)
+	go func() { tidied <- t.tidy(s, lease.ID()) }()
+	err = t.publish(staging)
+	_ = os.RemoveAll(staging) // the tree that was at dir; the next fetch would
+	tidyErr := <-tidied
+	if err != nil {
 		return fmt.Errorf("publishing %s: %w", o.dir, err)
 	}
-	m := lease.Manifest()
 	fmt.Fprintf(cmd.OutOrStdout(), "%s  %d files  %d bytes  %s\n", m.Digest, len(m.Entries), m.Bytes, o.dir)
-	return target.tidy(s, lease.ID())
+	return tidyErr
 }

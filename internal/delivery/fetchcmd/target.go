@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -107,26 +106,31 @@ func (t *target) claim(inodes ...uint64) error {
 // stagingInfix marks the names of trees that are being built.
 const stagingInfix = "-building-"
 
-// publish builds a tree of hard links to the snapshot and puts it at dir in one
-// step. A crash leaves the old tree or the new one.
-func (t *target) publish(lease *store.Lease, remotePath string) error {
-	exists, err := t.replaceable()
-	if err != nil {
-		return err
-	}
+// build makes a new tree of hard links to the files of a snapshot, which may
+// still be on their way to the disk; what earlier fetches left of theirs goes.
+func (t *target) build(from string, m *store.Manifest, remotePath string) (staging string, err error) {
 	prefix := t.note + stagingInfix
 	left, err := filepath.Glob(prefix + "*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
-			return err
+			return "", err
 		}
 	}
-	staging := prefix + rand.Text()
-	defer func() { _ = os.RemoveAll(staging) }() // the next fetch would
-	if err := build(staging, lease, remotePath); err != nil {
+	staging = prefix + rand.Text()
+	if err := linkTree(staging, from, m, remotePath); err != nil {
+		return "", errors.Join(err, os.RemoveAll(staging))
+	}
+	return staging, nil
+}
+
+// publish puts a tree that was built at dir in one step. A crash leaves the old
+// tree or the new one. What was at dir is at staging then.
+func (t *target) publish(staging string) error {
+	exists, err := t.replaceable()
+	if err != nil {
 		return err
 	}
 	info, err := os.Stat(staging)
@@ -150,42 +154,6 @@ func (t *target) publish(lease *store.Lease, remotePath string) error {
 		return err
 	}
 	return t.claim(inode(info))
-}
-
-// build links every file of a snapshot into a new directory.
-func build(staging string, lease *store.Lease, remotePath string) error {
-	if err := os.Mkdir(staging, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(staging)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	m := lease.Manifest()
-	made := map[string]bool{".": true}
-	for _, e := range m.Entries {
-		name := e.Path
-		if m.File {
-			name = path.Base(remotePath)
-		}
-		if parent := path.Dir(name); !made[parent] {
-			if err := root.MkdirAll(parent, 0o755); err != nil {
-				return err
-			}
-			made[parent] = true
-		}
-		if e.Link != "" {
-			if err := root.Symlink(e.Link, name); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := os.Link(filepath.Join(lease.Dir(), e.Path), filepath.Join(staging, name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // tidy deletes what older fetches left in a store of our own.

@@ -32,6 +32,7 @@ type delivery struct {
 	engine  *Engine
 	request *Request
 	source  source.Source
+	listing *listing
 	writer  *store.Writer
 	report  *reporter
 	kind    digest.Kind
@@ -68,7 +69,11 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 	d.report.state(Listing)
 	defer d.dirs.close()
+	// What is in older snapshots is read while the source answers.
+	d.listing = listAhead(ctx, d.source, d.request.Path)
+	defer d.listing.stop()
 	var err error
+	defer func() { d.older.close() }()
 	if d.older, err = findOlder(d.engine.options.Store, d.request.Key); err != nil {
 		return nil, err
 	}
@@ -115,7 +120,7 @@ func (d *delivery) list(ctx context.Context) error {
 		pending []*file
 		listed  int
 	)
-	for entry, err := range d.source.List(ctx, d.request.Path) {
+	for entry, err := range d.listing.entries(ctx) {
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ package transfer
 import (
 	"cmp"
 	"context"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -96,6 +97,32 @@ type older struct {
 	byContent map[string]shared // checksum and size
 	left      []store.Snapshot  // not looked through yet
 	missed    int64             // bytes
+	// opened is the directory of the file that was shared last: listings go
+	// through a tree in order, so that of the next one is mostly the same.
+	opened     *os.File
+	openedName string
+}
+
+// dir is the descriptor of the directory that a file of an older snapshot is
+// in, as long as it is not asked for another one.
+func (o *older) dir(one shared) (int, error) {
+	name := filepath.Join(one.dir, filepath.FromSlash(path.Dir(one.entry.Path)))
+	if o.opened == nil || o.openedName != name {
+		o.close()
+		opened, err := os.OpenFile(name, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return -1, err
+		}
+		o.opened, o.openedName = opened, name
+	}
+	return int(o.opened.Fd()), nil
+}
+
+func (o *older) close() {
+	if o != nil && o.opened != nil {
+		o.opened.Close()
+		o.opened = nil
+	}
 }
 
 // remoteKey is where the source has a file of an item.
@@ -234,10 +261,14 @@ func (d *delivery) linkFound(f *file) bool {
 // of its last write tell; what reads snapshots cannot write to them.
 func (d *delivery) linkOne(f *file, one shared) bool {
 	e := one.entry
-	old := filepath.Join(one.dir, filepath.FromSlash(e.Path))
-	info, err := os.Lstat(old)
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != f.mode || info.Size() != e.Size ||
-		info.ModTime().UnixNano() != e.Modified {
+	from, err := d.older.dir(one)
+	if err != nil {
+		return false
+	}
+	var stat unix.Stat_t
+	name := path.Base(e.Path)
+	if err := unix.Fstatat(from, name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG ||
+		fs.FileMode(stat.Mode).Perm() != f.mode || stat.Size != e.Size || stat.Mtim.Nano() != e.Modified {
 		return false
 	}
 	parent, err := d.dirs.get(path.Dir(f.path))
@@ -245,7 +276,7 @@ func (d *delivery) linkOne(f *file, one shared) bool {
 		return false
 	}
 	defer d.dirs.put(parent)
-	if err := unix.Linkat(unix.AT_FDCWD, old, int(parent.file.Fd()), path.Base(f.path), 0); err != nil {
+	if err := unix.Linkat(from, name, int(parent.file.Fd()), path.Base(f.path), 0); err != nil {
 		return false
 	}
 	e.Path, e.Identity = f.path, state(f.entry)

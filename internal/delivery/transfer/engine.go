@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -126,6 +127,12 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 		return nil, cmp.Or(err, abandon(w, err))
 	}
 	report.state(Verifying)
+	if r.Flushing != nil {
+		var flushing sync.WaitGroup
+		dir := w.Root().Name()
+		flushing.Go(func() { r.Flushing(dir, manifest) })
+		defer flushing.Wait()
+	}
 	if lease, err = w.Commit(manifest); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,13 @@ type Request struct {
 	// times a second. It is called from one goroutine at a time, never after
 	// Deliver returned, and must return soon. It may be nil.
 	Progress func(Progress)
+	// Flushing is told where the files of a snapshot are, and which, when all
+	// of them are there and right, and on their way to the disk: for what takes
+	// time and may be thrown away should the delivery fail all the same. It is
+	// called at most once, before Deliver returns, and not at all where the
+	// snapshot is in the store already. The directory loses its name meanwhile;
+	// the manifest must not be written to. It may be nil.
+	Flushing func(dir string, m *store.Manifest)
 }
 
 // NewRequest returns the request whose fields are those of a key.
