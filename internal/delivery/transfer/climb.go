@@ -9,9 +9,10 @@ const (
 	settleLooks = 1
 	// windowLooks are averaged, because single ones jump about.
 	windowLooks = 2
-	// keepGain is by how much the sum must grow for more connections to stay;
-	// a step is half as many again, so a fifth of what could be gained at best.
-	keepGain = 1.10
+	// keepShare of what more connections could bring at best must come for them
+	// to stay: the sum of four may jump by a tenth, and to keep more of them than
+	// bring something costs processor time here and at the source.
+	keepShare = 0.5
 	// keepLoss is how much of the sum may be lost with fewer connections.
 	keepLoss = 0.97
 	// firstRest and longestRest are the looks between two tries that changed
@@ -76,7 +77,7 @@ func (c *climber) forget() {
 // judge ends a try. One that helped is followed by the next at once.
 func (c *climber) judge(mean float64) {
 	more := c.width > c.before
-	keep := more && mean >= c.base*keepGain || !more && mean >= c.base*keepLoss
+	keep := more && mean >= c.base*c.enough() || !more && mean >= c.base*keepLoss
 	if keep {
 		c.before, c.pause = 0, firstRest
 		if c.step(more) != c.width {
@@ -88,6 +89,11 @@ func (c *climber) judge(mean float64) {
 	}
 	c.down = more // the other way next time
 	c.rest, c.pause = c.pause, min(2*c.pause, longestRest)
+}
+
+// enough is the factor by which the sum must grow in a try of more connections.
+func (c *climber) enough() float64 {
+	return 1 + keepShare*(float64(c.width)/float64(c.before)-1)
 }
 
 // try begins one, in the direction whose turn it is if there is way to go.

@@ -52,6 +52,21 @@ func TestASlowSourceGetsManyConnectionsSoon(t *testing.T) {
 	}
 }
 
+func TestNoiseAddsNoConnectionsThatBringNothing(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c := newClimber(4, 16)
+	many := 0
+	const looks = 5000
+	for range looks {
+		if c.observe(0.85+0.3*random.Float64()) > 6 {
+			many++
+		}
+	}
+	if many > looks/100 {
+		t.Errorf("%d of %d looks were at more than one step above what helps", many, looks)
+	}
+}
+
 func TestConnectionsAreGivenBackWhenTheyBringNothingAnyMore(t *testing.T) {
 	c := newClimber(4, 16)
 	climb(c, 60, func(w int) float64 { return float64(w) })

@@ -35,6 +35,9 @@ type dir struct {
 	name  string
 	file  *os.File
 	users int // guarded by dirs.mu; the cache is one of them
+	// making is held while a file is made: like writers of a file, those who
+	// wait in the kernel for a directory spin there.
+	making sync.Mutex
 }
 
 func newDirs(root *os.Root) *dirs {
@@ -153,12 +156,7 @@ func (d *dirs) writeOnce(name string, content []byte, mode fs.FileMode) (modifie
 		return 0, err
 	}
 	defer d.put(parent)
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	var fd int
-	err = retried(func() error {
-		fd, err = unix.Openat(int(parent.file.Fd()), path.Base(name), flags, uint32(mode.Perm()))
-		return err
-	})
+	fd, err := parent.create(path.Base(name), mode)
 	if err != nil {
 		return 0, err
 	}
@@ -167,6 +165,18 @@ func (d *dirs) writeOnce(name string, content []byte, mode fs.FileMode) (modifie
 		err = closeErr
 	}
 	return stat.Mtim.Nano(), err
+}
+
+// create makes a file in the directory, where there must be none.
+func (d *dir) create(name string, mode fs.FileMode) (fd int, err error) {
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	d.making.Lock()
+	defer d.making.Unlock()
+	err = retried(func() error {
+		fd, err = unix.Openat(int(d.file.Fd()), name, flags, uint32(mode.Perm()))
+		return err
+	})
+	return fd, err
 }
 
 // fill writes content, and sets the mode where the process's mask was in the way.

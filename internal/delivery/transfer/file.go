@@ -44,6 +44,9 @@ type file struct {
 	// check is written to under the lock of the span that has the block.
 	check check
 
+	// writing is held while bytes go into the file; see write.
+	writing sync.Mutex
+
 	mu       sync.Mutex
 	out      *os.File
 	left     int64 // bytes that are not on the disk yet
@@ -136,6 +139,16 @@ func preallocate(out *os.File, size int64) error {
 			return err
 		}
 	}
+}
+
+// write writes p. The kernel lets one writer at a time into a file, and those
+// who wait for it there spin: with several connections of one file that takes
+// more processor time than all the rest, so they wait here.
+func (f *file) write(out *os.File, p []byte, offset int64) error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	_, err := out.WriteAt(p, offset)
+	return err
 }
 
 // wrote counts bytes that are on the disk, and tells whether they were the last.

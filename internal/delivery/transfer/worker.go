@@ -172,7 +172,7 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 	}
 	p = p[s.position-at:]
 	offset := s.offset + s.position
-	if _, err := out.WriteAt(p, offset); err != nil {
+	if err := s.file.write(out, p, offset); err != nil {
 		return false, d.writeError("writing", err, s.file)
 	}
 	if s.block == nil {
