@@ -1,0 +1,73 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package analysis
+
+import (
+	"context"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+const (
+	// maxMessage is what status.rollout.analysis.message holds.
+	maxMessage = 512
+	// maxQuoted is how much of what somebody else wrote a message quotes.
+	maxQuoted = 200
+)
+
+// reading is what was read, before it is judged.
+type reading struct {
+	// found tells it to people.
+	found string
+	// succeeded says that a call is good where no condition says what is.
+	succeeded bool
+	variables map[string]any
+}
+
+// judge says whether a reading is good, and why.
+func judge(ctx context.Context, step *v1alpha1.AnalysisStep, r reading) (ok bool, message string) {
+	failed, err := evaluate(ctx, step, step.FailureCondition, r)
+	switch {
+	case err != nil:
+		return false, fmt.Sprintf("failureCondition %s: %s", err, r.found)
+	case failed:
+		return false, fmt.Sprintf("failureCondition holds (%s): %s", step.FailureCondition, r.found)
+	case step.SuccessCondition == "":
+		return step.HTTP == nil || r.succeeded, r.found
+	}
+	succeeded, err := evaluate(ctx, step, step.SuccessCondition, r)
+	switch {
+	case err != nil:
+		return false, fmt.Sprintf("successCondition %s: %s", err, r.found)
+	case !succeeded:
+		return false, fmt.Sprintf("successCondition does not hold (%s): %s", step.SuccessCondition, r.found)
+	}
+	return true, r.found
+}
+
+// evaluate evaluates one of a step's conditions; one that is not there does not hold.
+func evaluate(ctx context.Context, step *v1alpha1.AnalysisStep, text string, r reading) (bool, error) {
+	if text == "" {
+		return false, nil
+	}
+	env, err := environment(*step)
+	if err != nil {
+		return false, err
+	}
+	c, err := compile(env, text)
+	if err != nil {
+		return false, err
+	}
+	return c.holds(ctx, r.variables)
+}
+
+// shorten cuts a text to a number of characters.
+func shorten(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
