@@ -99,6 +99,11 @@ func SetChangeCause(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
 	return true
 }
 
+// ChangeCause answers why the revision was made, as far as somebody said so.
+func ChangeCause(r *appsv1.ControllerRevision) string {
+	return r.Annotations[v1alpha1.AnnotationChangeCause]
+}
+
 // Find answers the revision among history that holds the DataSet's template,
 // or nil. Of several, which only a foreign hand can make, it takes the newest.
 func Find(history []*appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec) *appsv1.ControllerRevision {
@@ -147,4 +152,30 @@ func Reached(r *appsv1.ControllerRevision) string {
 		return ""
 	}
 	return r.Annotations[AnnotationReached]
+}
+
+// Named answers the revision of that name, or nil.
+func Named(history []*appsv1.ControllerRevision, name string) *appsv1.ControllerRevision {
+	for _, r := range history {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Numbered answers the revision of that number, or nil. A revision that became
+// the newest again has a new number; the DataSet's history still knows its old one.
+func Numbered(history []*appsv1.ControllerRevision, d *v1alpha1.DataSet, number int64) *appsv1.ControllerRevision {
+	for _, r := range history {
+		if r.Revision == number {
+			return r
+		}
+	}
+	for _, record := range d.Status.History {
+		if record.Number == number {
+			return Named(history, record.Revision)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,54 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package assignment
+
+import (
+	"fmt"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// permanent reasons are those that trying again does not help: somebody must
+// change the revision, the source, or the pod. The others may pass by themselves.
+var permanent = map[string]bool{
+	v1alpha1.ReasonHookFailed:          true,
+	v1alpha1.ReasonDigestMismatch:      true,
+	v1alpha1.ReasonNotFound:            true,
+	v1alpha1.ReasonAccessDenied:        true,
+	v1alpha1.ReasonCredentialsMissing:  true,
+	v1alpha1.ReasonSourceUnsupported:   true,
+	v1alpha1.ReasonSourceMisconfigured: true,
+	v1alpha1.ReasonInvalidPath:         true,
+	v1alpha1.ReasonPathConflict:        true,
+}
+
+// Failure answers why the pod will not have its revision without help: an item
+// failed for a reason that does not pass. It is empty when none did.
+func Failure(d *v1alpha1.Data) string {
+	if !Current(d) {
+		return ""
+	}
+	for i := range d.Status.DataItemsStatus {
+		item := &d.Status.DataItemsStatus[i]
+		if item.Phase == v1alpha1.DataFailed && permanent[item.Reason] {
+			return fmt.Sprintf("item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
+		}
+	}
+	return ""
+}
+
+// Prefetched says whether all of a revision is in the store for a later move.
+func Prefetched(d *v1alpha1.Data, revision string) bool {
+	p := d.Status.Prefetch
+	return p != nil && p.Revision == revision && p.Phase == v1alpha1.DataSuccess
+}
+
+// PrefetchFailure is like Failure, of the download for a later move.
+func PrefetchFailure(d *v1alpha1.Data, revision string) string {
+	p := d.Status.Prefetch
+	if p == nil || p.Revision != revision || p.Phase != v1alpha1.DataFailed || !permanent[p.Reason] {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s", p.Reason, p.Message)
+}

@@ -1,0 +1,79 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// maxHistory is how many rollouts a status remembers.
+const maxHistory = 20
+
+// begins says whether the rollout in next is another one than that in before:
+// of another revision, or the same one tried again after it had ended.
+func begins(before *v1alpha1.RolloutStatus, next v1alpha1.RolloutStatus) bool {
+	return before == nil || before.Revision != next.Revision ||
+		!sameTime(before.StartTime, next.StartTime) || ended(before.Phase) && !ended(next.Phase)
+}
+
+// ended says whether nothing more comes of a rollout by itself. A stopped one
+// can still go on.
+func ended(p v1alpha1.RolloutPhase) bool {
+	return p == v1alpha1.RolloutCompleted || p == v1alpha1.RolloutRolledBack
+}
+
+func sameTime(a, b *metav1.MicroTime) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Time.Equal(b.Time)
+}
+
+// record answers the history after a pass. opening says of a rollout that
+// begins who wants it, and why; nil when none begins.
+func record(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord, now time.Time) []v1alpha1.RolloutRecord {
+	history := append([]v1alpha1.RolloutRecord(nil), before.History...)
+	if opening != nil {
+		if n := len(history); n > 0 && history[n-1].Outcome == v1alpha1.OutcomeRunning {
+			supersede(&history[n-1], before.Rollout, now)
+		}
+		opened := *opening
+		opened.Revision, opened.Outcome = next.Revision, v1alpha1.OutcomeRunning
+		opened.StartTime = wholeSecond(next.StartTime, now)
+		if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].EndTime != nil {
+			// Tried again: what was tried began before.
+			opened.StartTime = &metav1.Time{Time: now.Truncate(time.Second)}
+		}
+		history = append(history, opened)
+	}
+	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning && ended(next.Phase) {
+		last := &history[n-1]
+		last.EndTime = wholeSecond(next.EndTime, now)
+		last.Message = cut(next.Message)
+		last.Outcome = v1alpha1.OutcomeSucceeded
+		if next.Phase == v1alpha1.RolloutRolledBack {
+			last.Outcome = v1alpha1.OutcomeRolledBack
+		}
+	}
+	return history[max(0, len(history)-maxHistory):]
+}
+
+// supersede ends the record of a rollout that another one follows.
+func supersede(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, now time.Time) {
+	r.Outcome = v1alpha1.OutcomeSuperseded
+	r.EndTime = &metav1.Time{Time: now.Truncate(time.Second)}
+	r.Message = "the template changed before it ended"
+	if state != nil && state.Phase != v1alpha1.RolloutProgressing && state.Message != "" {
+		r.Message = cut(r.Message + "; until then: " + state.Message)
+	}
+}
+
+// wholeSecond is a time as the API keeps those of the history.
+func wholeSecond(t *metav1.MicroTime, now time.Time) *metav1.Time {
+	if t != nil {
+		now = t.Time
+	}
+	return &metav1.Time{Time: now.Truncate(time.Second)}
+}

@@ -1,0 +1,145 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func micro(after time.Duration) *metav1.MicroTime {
+	return &metav1.MicroTime{Time: start.Add(after)}
+}
+
+func second(after time.Duration) *metav1.Time {
+	return &metav1.Time{Time: start.Add(after)}
+}
+
+// write plays what a pass writes of a rollout.
+func write(s *v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, at time.Duration) {
+	var opening *v1alpha1.RolloutRecord
+	if begins(s.Rollout, next) {
+		opening = &v1alpha1.RolloutRecord{By: "kubectl", Number: int64(len(s.History) + 1)}
+	}
+	s.History = record(*s, next, opening, start.Add(at))
+	s.Rollout = &next
+}
+
+func TestTheHistoryIsNotWhatHappened(t *testing.T) {
+	const (
+		progressing = v1alpha1.RolloutProgressing
+		completed   = v1alpha1.RolloutCompleted
+	)
+	record := func(number int64, revision string, from time.Duration, to *metav1.Time, outcome v1alpha1.RolloutOutcome, message string) v1alpha1.RolloutRecord {
+		return v1alpha1.RolloutRecord{
+			Number: number, Revision: revision, By: "kubectl", StartTime: second(from), EndTime: to, Outcome: outcome, Message: message,
+		}
+	}
+	const changed = "the template changed before it ended"
+	for name, c := range map[string]struct {
+		written []v1alpha1.RolloutStatus
+		want    []v1alpha1.RolloutRecord
+	}{
+		"it runs": {
+			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: progressing, StartTime: micro(0)}, {Revision: "r1", Phase: progressing, StartTime: micro(0), Step: 1}},
+			[]v1alpha1.RolloutRecord{record(1, "r1", 0, nil, v1alpha1.OutcomeRunning, "")},
+		},
+		"it began and ended at once": {
+			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)}},
+			[]v1alpha1.RolloutRecord{record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, "")},
+		},
+		"undone in the middle": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)},
+				{Revision: "r2", Phase: progressing, StartTime: micro(time.Minute)},
+				{Revision: "r1", Phase: progressing, StartTime: micro(2 * time.Minute)},
+				{Revision: "r1", Phase: completed, StartTime: micro(2 * time.Minute), EndTime: micro(3 * time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{
+				record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, ""),
+				record(2, "r2", time.Minute, second(2*time.Minute), v1alpha1.OutcomeSuperseded, changed),
+				record(3, "r1", 2*time.Minute, second(3*time.Minute), v1alpha1.OutcomeSucceeded, ""),
+			},
+		},
+		"stopped, then edited": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r2", Phase: progressing, StartTime: micro(0)},
+				{Revision: "r2", Phase: v1alpha1.RolloutStopped, StartTime: micro(0), Message: "2 pods failed"},
+				{Revision: "r3", Phase: progressing, StartTime: micro(2 * time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{
+				record(1, "r2", 0, second(2*time.Minute), v1alpha1.OutcomeSuperseded, changed+"; until then: 2 pods failed"),
+				record(2, "r3", 2*time.Minute, nil, v1alpha1.OutcomeRunning, ""),
+			},
+		},
+		"rolled back, then tried again": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r2", Phase: progressing, StartTime: micro(0)},
+				{Revision: "r2", Phase: v1alpha1.RolloutRollingBack, StartTime: micro(0), Message: "aborted"},
+				{Revision: "r2", Phase: v1alpha1.RolloutRolledBack, StartTime: micro(0), EndTime: micro(2 * time.Minute), Message: "aborted"},
+				{Revision: "r2", Phase: progressing, StartTime: micro(3 * time.Minute)},
+				{Revision: "r2", Phase: completed, StartTime: micro(3 * time.Minute), EndTime: micro(4 * time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{
+				record(1, "r2", 0, second(2*time.Minute), v1alpha1.OutcomeRolledBack, "aborted"),
+				record(2, "r2", 3*time.Minute, second(4*time.Minute), v1alpha1.OutcomeSucceeded, ""),
+			},
+		},
+	} {
+		var s v1alpha1.DataSetStatus
+		for i, next := range c.written {
+			write(&s, next, time.Duration(i)*time.Minute)
+		}
+		if diff := cmp.Diff(c.want, s.History); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestTheHistoryGrowsPastWhatTheAPITakes(t *testing.T) {
+	var s v1alpha1.DataSetStatus
+	for i := range 30 {
+		write(&s, v1alpha1.RolloutStatus{Revision: fmt.Sprint(i), Phase: v1alpha1.RolloutProgressing, StartTime: micro(0)}, 0)
+	}
+	if n := len(s.History); n != maxHistory || s.History[0].Revision != "10" || s.History[n-1].Revision != "29" {
+		t.Errorf("%d records, from %s", n, s.History[0].Revision)
+	}
+}
+
+func TestSomebodyElseIsBlamed(t *testing.T) {
+	entry := func(manager, subresource, fields string, after time.Duration) metav1.ManagedFieldsEntry {
+		e := metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: second(after), FieldsV1: &metav1.FieldsV1{}}
+		e.FieldsV1.SetRawBytes([]byte(fields))
+		return e
+	}
+	const template = `{"f:spec":{"f:template":{"f:dataItems":{}}}}`
+	for name, c := range map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		want   string
+	}{
+		"nobody says": {nil, ""},
+		"the last one": {[]metav1.ManagedFieldsEntry{
+			entry("flux", "", template, time.Hour), entry("kubectl-edit", "", template, 2*time.Hour), entry("argocd", "", template, 0),
+		}, "kubectl-edit"},
+		"who paused it later": {[]metav1.ManagedFieldsEntry{
+			entry("flux", "", template, 0), entry("kubectl-patch", "", `{"f:spec":{"f:paused":{}}}`, time.Hour),
+		}, "flux"},
+		"Kuda's own status": {[]metav1.ManagedFieldsEntry{
+			entry("flux", "", template, 0), entry("kuda-manager", "status", `{"f:status":{},"f:spec":{"f:template":{}}}`, time.Hour),
+		}, "flux"},
+		"unreadable fields": {[]metav1.ManagedFieldsEntry{entry("flux", "", template, 0), entry("x", "", "{", time.Hour), {Manager: "y", Time: second(0)}}, "flux"},
+	} {
+		if got := author(c.fields); got != c.want {
+			t.Errorf("%s: author = %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// metrics count rollouts. The first revision of a DataSet is no rollout here:
+// its time is that of the pods' start.
+type metrics struct {
+	rollouts  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	switches  prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		rollouts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_rollouts_total", Help: "Rollouts that ended, by outcome: Succeeded, RolledBack or Superseded.",
+		}, []string{"outcome"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kuda_rollout_duration_seconds", Help: "From the edit to the end of a rollout, by outcome.",
+			Buckets: []float64{1, 2, 5, 15, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600},
+		}, []string{"outcome"}),
+		switches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kuda_rollout_switch_seconds", Help: "From the edit to the moment at which a moved pod's application saw it.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 4 * 3600},
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.rollouts, m.durations, m.switches} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the metrics of rollouts: %w", err)
+		}
+	}
+	for _, outcome := range []v1alpha1.RolloutOutcome{v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeSuperseded} {
+		m.rollouts.WithLabelValues(string(outcome))
+	}
+	return m, nil
+}
+
+// count takes in what a written status changed.
+func (m *metrics) count(before, after v1alpha1.DataSetStatus, now time.Time) {
+	if after.Rollout == nil || before.Rollout == nil {
+		return
+	}
+	if begins(before.Rollout, *after.Rollout) {
+		if !ended(before.Rollout.Phase) && len(before.History) > 1 {
+			m.end(v1alpha1.OutcomeSuperseded, before.Rollout, now)
+		}
+		if !ended(after.Rollout.Phase) {
+			return
+		}
+	} else if ended(before.Rollout.Phase) || !ended(after.Rollout.Phase) {
+		return
+	}
+	if len(after.History) < 2 {
+		return
+	}
+	outcome := v1alpha1.OutcomeSucceeded
+	if after.Rollout.Phase == v1alpha1.RolloutRolledBack {
+		outcome = v1alpha1.OutcomeRolledBack
+	}
+	if at := after.Rollout.EndTime; at != nil {
+		now = at.Time
+	}
+	m.end(outcome, after.Rollout, now)
+}
+
+func (m *metrics) end(outcome v1alpha1.RolloutOutcome, r *v1alpha1.RolloutStatus, at time.Time) {
+	m.rollouts.WithLabelValues(string(outcome)).Inc()
+	if r.StartTime != nil {
+		m.durations.WithLabelValues(string(outcome)).Observe(max(0, at.Sub(r.StartTime.Time).Seconds()))
+	}
+}
+
+// switching remembers which moved pods' applications do not see their revision
+// yet, so that each is measured once.
+type switching struct {
+	mu   sync.Mutex
+	sets map[types.NamespacedName]awaited
+}
+
+type awaited struct {
+	revision string
+	start    time.Time
+	pods     map[types.UID]bool
+}
+
+// arrived answers how many awaited pods have switched since the last pass.
+func (s *switching) arrived(key types.NamespacedName, state v1alpha1.RolloutStatus, live []*replica) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state.StartTime == nil {
+		return 0
+	}
+	before := s.sets[key]
+	if before.revision != state.Revision || !before.start.Equal(state.StartTime.Time) {
+		before = awaited{}
+	}
+	now := awaited{revision: state.Revision, start: state.StartTime.Time, pods: map[types.UID]bool{}}
+	n := 0
+	for _, x := range live {
+		if x.data == nil || x.revision != state.Revision || x.data.Spec.Baseline == nil {
+			continue
+		}
+		if x.data.Status.CurrentRevision != state.Revision {
+			now.pods[x.pod.UID] = true
+		} else if before.pods[x.pod.UID] {
+			n++
+		}
+	}
+	if s.sets == nil {
+		s.sets = make(map[types.NamespacedName]awaited)
+	}
+	if s.sets[key] = now; len(now.pods) == 0 {
+		delete(s.sets, key)
+	}
+	return n
+}
+
+// forget drops a DataSet that is gone.
+func (s *switching) forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sets, key)
+}
