@@ -97,11 +97,16 @@ func locked(path string) bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-// snapshots reads what a pod's runtime remembers.
+// snapshots reads what a pod's runtime remembers: what it has delivered, and
+// what it fetched for later.
 func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
-	files, err := filepath.Glob(filepath.Join(p.dir, uid, "datasets", "*.json"))
-	if err != nil {
-		return nil, err
+	var files []string
+	for _, dir := range []string{"datasets", "prefetch"} {
+		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*.json"))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
 	}
 	ids := map[store.ID]bool{}
 	for _, file := range files {

@@ -53,6 +53,7 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 	pod(t, root, "gone", string(boot), "d")
 	pod(t, root, ".dead-x", "", "e")
 	write(t, filepath.Join(root, "pods", "restarting", "datasets", "torn.json"), `{"revisions":`)
+	write(t, filepath.Join(root, "pods", "restarting", "prefetch", "d0.json"), `{"revisions":{"r2":{"items":{"a/b":{"snapshot":"later"}}}}}`)
 	f, err := os.Open(filepath.Join(root, "pods", "running", "lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[store.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "c": {"missed-before-the-boot"}}
+	want := map[store.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "later": {"restarting"}, "c": {"missed-before-the-boot"}}
 	if diff := cmp.Diff(want, users); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
