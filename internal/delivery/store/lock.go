@@ -84,6 +84,11 @@ func pause(waited time.Duration) time.Duration {
 // interrupted: who waits inside of it cannot be called back, and gets the lock
 // long after nobody wants it any more.
 func await(ctx context.Context, try func() error) error {
+	return (&arrivals{pause: pause}).await(ctx, try)
+}
+
+// await is the function of that name that tries at once when something came.
+func (a *arrivals) await(ctx context.Context, try func() error) error {
 	started := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -92,12 +97,13 @@ func await(ctx context.Context, try func() error) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
+		case <-a.came:
 		}
 		if err := try(); !errors.Is(err, errBusy) {
 			return err
 		}
 		// Waiters that began together must not stay in step.
-		p := pause(time.Since(started))
+		p := a.pause(time.Since(started))
 		timer.Reset(p/2 + rand.N(p))
 	}
 }

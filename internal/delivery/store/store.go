@@ -247,7 +247,7 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 		f      *os.File
 		waited bool
 	)
-	err := await(ctx, func() (err error) {
+	try := func() (err error) {
 		// Those who wait for the same snapshot all get it at once: only a
 		// snapshot that is not there needs the lock.
 		l, err = s.lease(ctx, id)
@@ -260,7 +260,13 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 			waiting()
 		}
 		return err
-	})
+	}
+	err := try()
+	if errors.Is(err, errBusy) {
+		arrivals := s.arrivals()
+		defer arrivals.stop()
+		err = arrivals.await(ctx, try)
+	}
 	if err != nil || l != nil {
 		return l, nil, err
 	}

@@ -165,8 +165,8 @@ func TestWaitersThatGiveUpLeaveNothingBehind(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines are left", after-before)
+	for runtime.NumGoroutine() > before {
+		runtime.Gosched() // what ends the watches ends soon, or the test never does
 	}
 	if err := w.Discard(); err != nil {
 		t.Fatal(err)
