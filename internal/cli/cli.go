@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/history"
+	"github.com/kuda-io/kuda/internal/cli/status"
 	"github.com/kuda-io/kuda/internal/cli/steer"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -72,6 +74,7 @@ func New(f *frame.Frame) *cobra.Command {
 		&cobra.Group{ID: frame.GroupLook, Title: "Look:"},
 		&cobra.Group{ID: frame.GroupSteer, Title: "Steer:"},
 	)
+	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
 	root.AddCommand(versionCommand(f))
 	return root

@@ -50,8 +50,8 @@ func Text(s string) Cell { return Cell{Text: s} }
 // Toned makes a cell that means something.
 func Toned(t Tone, s string) Cell { return Cell{Text: s, Tone: t} }
 
-// Table is rows under a header. The last column is cut to what fits a screen;
-// the others keep their width.
+// Table is rows under a header. What does not fit the screen is cut, from the
+// right.
 type Table struct {
 	Header []string
 	Rows   [][]Cell
@@ -66,14 +66,18 @@ func (t *Table) Write(w io.Writer, s Screen) error {
 	return err
 }
 
-// Lines renders the table; no line is wider than the screen.
+// Lines renders the table; no line is wider than the screen. A header of empty
+// names only tells the number of columns.
 func (t *Table) Lines(s Screen) []string {
 	widths := t.widths()
-	header := make([]Cell, len(t.Header))
-	for i, name := range t.Header {
-		header[i] = Toned(Faint, name)
+	var lines []string
+	if strings.Join(t.Header, "") != "" {
+		header := make([]Cell, len(t.Header))
+		for i, name := range t.Header {
+			header[i] = Toned(Faint, name)
+		}
+		lines = append(lines, row(header, widths, s))
 	}
-	lines := []string{row(header, widths, s)}
 	for _, cells := range t.Rows {
 		lines = append(lines, row(cells, widths, s))
 	}

@@ -23,44 +23,19 @@ func previous(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *apps
 	if r := revision.Find(revisions, d.Spec.Template); r != nil {
 		present = r.Name
 	}
-	if stable := named(revisions, d.Status.CurrentRevision); stable != nil && stable.Name != present {
+	if stable := revision.Named(revisions, d.Status.CurrentRevision); stable != nil && stable.Name != present {
 		return stable
 	}
 	for _, record := range slices.Backward(d.Status.History) {
 		if record.Outcome != v1alpha1.OutcomeSucceeded || record.Revision == present {
 			continue
 		}
-		if r := named(revisions, record.Revision); r != nil {
+		if r := revision.Named(revisions, record.Revision); r != nil {
 			return r
 		}
 	}
 	for _, r := range slices.Backward(revisions) {
 		if r.Name != present && revision.Reached(r) == revision.ReachedDelivered {
-			return r
-		}
-	}
-	return nil
-}
-
-// numbered answers the revision of that number. A revision that became the
-// newest again has a new number; the history still knows its old one.
-func numbered(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64) *appsv1.ControllerRevision {
-	for _, r := range revisions {
-		if r.Revision == number {
-			return r
-		}
-	}
-	for _, record := range d.Status.History {
-		if record.Number == number {
-			return named(revisions, record.Revision)
-		}
-	}
-	return nil
-}
-
-func named(revisions []*appsv1.ControllerRevision, name string) *appsv1.ControllerRevision {
-	for _, r := range revisions {
-		if r.Name == name {
 			return r
 		}
 	}
@@ -75,7 +50,7 @@ func target(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number 
 		}
 		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)
 	}
-	r := numbered(d, revisions, number)
+	r := revision.Numbered(revisions, d, number)
 	switch {
 	case r == nil && len(revisions) == 0:
 		return nil, fmt.Errorf("DataSet %s has no revisions yet", d.Name)

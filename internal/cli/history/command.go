@@ -1,0 +1,86 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/controller/revision"
+)
+
+type command struct {
+	*frame.Frame
+	output *frame.Output
+	number int64
+}
+
+// Command is history.
+func Command(f *frame.Frame) *cobra.Command {
+	h := &command{Frame: f}
+	c := &cobra.Command{
+		Use:     "history NAME",
+		Short:   "Show what was rolled out when, by whom, why, and how it ended",
+		GroupID: frame.GroupLook,
+		Long: `Lists the rollouts of a DataSet, the newest last, and the older revisions that are
+kept. With --revision prints the template of one as YAML. CAUSE is the annotation
+kubernetes.io/change-cause; BY is who wrote the template, by its managed fields.`,
+		Example: `  kubectl kuda history models
+  kubectl kuda history models --revision 4`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.CompleteDataSets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return h.run(cmd.Context(), args[0])
+		},
+	}
+	h.output = frame.AddOutput(c, frame.FormatJSON, frame.FormatYAML, frame.FormatWide)
+	c.Flags().Int64Var(&h.number, "revision", 0, "print the template of this revision")
+	_ = c.RegisterFlagCompletionFunc("revision", f.CompleteRevisions)
+	return c
+}
+
+func (h *command) run(ctx context.Context, name string) error {
+	d, err := h.DataSet(ctx, name)
+	if err != nil {
+		return err
+	}
+	revisions, err := h.Revisions(ctx, d)
+	if err != nil {
+		return err
+	}
+	if h.number != 0 {
+		return h.template(d, revisions)
+	}
+	list := entries(d, revisions)
+	switch {
+	case h.output.Machine():
+		return h.output.Print(h.Out, list)
+	case len(list) == 0:
+		fmt.Fprintf(h.ErrOut, "DataSet %s has no revisions yet\n", name)
+		return nil
+	}
+	return table(list, h.Now(), h.output.Wide()).Write(h.Out, h.Screen())
+}
+
+// template prints what one revision holds.
+func (h *command) template(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) error {
+	r := revision.Numbered(revisions, d, h.number)
+	if r == nil {
+		return fmt.Errorf("DataSet %s has no revision %d (any more); see %s history %s", d.Name, h.number, h.Program, d.Name)
+	}
+	t, err := revision.Template(r)
+	if err != nil {
+		return err
+	}
+	o := *h.output
+	if !o.Machine() {
+		o.Format = frame.FormatYAML
+	}
+	return o.Print(h.Out, t)
+}

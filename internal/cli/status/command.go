@@ -1,0 +1,205 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+)
+
+// defaultPods is how many pods are listed where nothing is drawn again.
+const defaultPods = 50
+
+type command struct {
+	*frame.Frame
+	output   *frame.Output
+	watch    bool
+	all      bool
+	selector string
+	timeout  time.Duration
+	keep     bool
+	pods     int
+}
+
+// Command is status.
+func Command(f *frame.Frame) *cobra.Command {
+	s := &command{Frame: f}
+	c := &cobra.Command{
+		Use:     "status [NAME]",
+		Short:   "Show how far DataSets and their rollouts are",
+		GroupID: frame.GroupLook,
+		Long: `Without a name shows all DataSets in a table; with one its rollout, what it waits
+for, what needs attention, and its pods: those that failed first, then those that
+move. -o wide adds the items of each pod.
+
+With -w it follows the rollout: on a terminal it draws progress, rate and time
+left in place, elsewhere it prints a line per change. It ends when the rollout
+ends, or went as far as partition or OnDelete let it, with exit code 0, or 1 when
+the rollout failed. The rate is that of the last 15 seconds.`,
+		Example: `  kubectl kuda status -A
+  kubectl kuda status models -o wide
+  kubectl apply -f models.yaml && kubectl kuda status -w models --timeout 10m`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: f.CompleteDataSets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.run(cmd.Context(), args)
+		},
+	}
+	s.output = frame.AddOutput(c, frame.FormatJSON, frame.FormatYAML, frame.FormatWide, frame.FormatName)
+	flags := c.Flags()
+	flags.BoolVarP(&s.watch, "watch", "w", false, "follow the rollout until it ends")
+	flags.BoolVarP(&s.all, "all-namespaces", "A", false, "show the DataSets of all namespaces")
+	flags.StringVarP(&s.selector, "selector", "l", "", "show only DataSets with these labels")
+	flags.DurationVar(&s.timeout, "timeout", 0, "with -w: give up after this time, with exit code 3; 0 waits for ever")
+	flags.BoolVar(&s.keep, "keep", false, "with -w: go on when the rollout has ended, until interrupted")
+	flags.IntVar(&s.pods, "pods", defaultPods, "list at most this many pods; 0 lists all")
+	return c
+}
+
+func (s *command) run(ctx context.Context, args []string) error {
+	if err := s.validate(args); err != nil {
+		return err
+	}
+	switch {
+	case len(args) == 0:
+		return s.list(ctx)
+	case s.watch:
+		return s.follow(ctx, args[0])
+	}
+	in, err := s.read(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	view := Build(*in)
+	switch {
+	case s.output.Machine():
+		return s.output.Print(s.Out, view)
+	case s.output.Format == frame.FormatName:
+		return s.names([]View{view})
+	}
+	return s.print(&view, s.Screen())
+}
+
+func (s *command) validate(args []string) error {
+	switch {
+	case len(args) > 0 && (s.all || s.selector != ""):
+		return errors.New("a name does not go with -A or -l; leave one of them out")
+	case s.watch && len(args) == 0:
+		return errors.New("-w follows one DataSet; name it")
+	case s.watch && s.output.Format != frame.FormatTable && !s.output.Wide():
+		return errors.New("-w goes with -o wide only")
+	case !s.watch && (s.keep || s.timeout != 0):
+		return errors.New("--keep and --timeout go with -w")
+	case s.timeout < 0 || s.pods < 0:
+		return errors.New("--timeout and --pods must not be negative")
+	}
+	return nil
+}
+
+// read answers what a view of one DataSet is computed from.
+func (s *command) read(ctx context.Context, name string) (*Input, error) {
+	d, err := s.DataSet(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Client()
+	if err != nil {
+		return nil, err
+	}
+	var list v1alpha1.DataList
+	if err := c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		return nil, fmt.Errorf("reading the Data of DataSet %s: %w", name, err)
+	}
+	in := &Input{DataSet: d, Numbers: s.numbers(ctx, d), Now: s.Now(), Program: s.Program}
+	for i := range list.Items {
+		in.Data = append(in.Data, &list.Items[i])
+	}
+	return in, nil
+}
+
+// numbers of the revisions. Whoever may not read revisions sees those that the
+// history knows.
+func (s *command) numbers(ctx context.Context, d *v1alpha1.DataSet) map[string]int64 {
+	revisions, err := s.Revisions(ctx, d)
+	if err != nil {
+		return nil
+	}
+	numbers := make(map[string]int64, len(revisions))
+	for _, r := range revisions {
+		numbers[r.Name] = r.Revision
+	}
+	return numbers
+}
+
+func (s *command) print(v *View, screen frame.Screen) error {
+	for _, line := range Render(v, Look{Screen: screen, Now: s.Now(), Pods: s.pods, Wide: s.output.Wide()}) {
+		if _, err := fmt.Fprintln(s.Out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *command) list(ctx context.Context) error {
+	c, err := s.Client()
+	if err != nil {
+		return err
+	}
+	namespace, err := s.Namespace()
+	if err != nil {
+		return err
+	}
+	if s.all {
+		namespace = ""
+	}
+	selector, err := labels.Parse(s.selector)
+	if err != nil {
+		return fmt.Errorf("--selector: %w", err)
+	}
+	var list v1alpha1.DataSetList
+	if err := c.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return fmt.Errorf("reading the DataSets: %w", err)
+	}
+	views := summaries(list.Items, s.Now(), s.Program)
+	switch {
+	case s.output.Machine():
+		return s.output.Print(s.Out, views)
+	case s.output.Format == frame.FormatName:
+		return s.names(views)
+	case len(views) == 0:
+		fmt.Fprintln(s.ErrOut, nothing(namespace))
+		return nil
+	}
+	ages := make(map[string]time.Duration, len(list.Items))
+	for i := range list.Items {
+		d := &list.Items[i]
+		ages[d.Namespace+"/"+d.Name] = s.Now().Sub(d.CreationTimestamp.Time)
+	}
+	return table(views, ages, s.all, s.output.Wide()).Write(s.Out, s.Screen())
+}
+
+func (s *command) names(views []View) error {
+	for i := range views {
+		if _, err := fmt.Fprintf(s.Out, "dataset.%s/%s\n", v1alpha1.GroupVersion.Group, views[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nothing(namespace string) string {
+	if namespace == "" {
+		return "there are no DataSets"
+	}
+	return fmt.Sprintf("there are no DataSets in namespace %s; -A looks in all", namespace)
+}

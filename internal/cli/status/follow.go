@@ -1,0 +1,147 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// follower holds a DataSet and its Data as they are now.
+type follower struct {
+	key      types.NamespacedName
+	datasets cache.Store
+	data     cache.Store
+	synced   []cache.InformerSynced
+	// changed says that there may be something new.
+	changed chan struct{}
+	trouble atomic.Pointer[error]
+}
+
+// follow starts to follow a DataSet, until the context ends.
+func follow(ctx context.Context, c client.WithWatch, key types.NamespacedName) *follower {
+	f := &follower{key: key, changed: make(chan struct{}, 1)}
+	f.datasets = f.informer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
+		Namespace: key.Namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name),
+	})
+	f.data = f.informer(ctx, c, &v1alpha1.Data{}, func() client.ObjectList { return &v1alpha1.DataList{} }, client.ListOptions{
+		Namespace: key.Namespace, LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.LabelDataSet: key.Name}),
+	})
+	return f
+}
+
+func (f *follower) informer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList, options client.ListOptions) cache.Store {
+	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
+		ObjectType:    of,
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { f.signal() },
+			UpdateFunc: func(any, any) { f.signal() },
+			DeleteFunc: func(any) { f.signal() },
+		},
+	})
+	f.synced = append(f.synced, informer.HasSynced)
+	go informer.RunWithContext(ctx)
+	return store
+}
+
+func (f *follower) signal() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// ready says whether everything was read once.
+func (f *follower) ready() bool {
+	for _, synced := range f.synced {
+		if !synced() {
+			return false
+		}
+	}
+	return true
+}
+
+// now answers what there is; no DataSet when it was deleted.
+func (f *follower) now() (*v1alpha1.DataSet, []*v1alpha1.Data) {
+	object, exists, err := f.datasets.GetByKey(f.key.String())
+	if err != nil || !exists {
+		return nil, nil
+	}
+	var data []*v1alpha1.Data
+	for _, object := range f.data.List() {
+		data = append(data, object.(*v1alpha1.Data))
+	}
+	return object.(*v1alpha1.DataSet), data
+}
+
+// source lists and watches through the client, and notes what keeps it from that.
+type source struct {
+	client  client.WithWatch
+	list    func() client.ObjectList
+	options client.ListOptions
+	trouble *atomic.Pointer[error]
+}
+
+func (s *source) with(raw metav1.ListOptions) *client.ListOptions {
+	options := s.options
+	options.Raw = &raw
+	options.Limit, options.Continue = raw.Limit, raw.Continue
+	return &options
+}
+
+func (s *source) ListWithContext(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
+	list := s.list()
+	err := s.client.List(ctx, list, s.with(raw))
+	return list, s.note(err)
+}
+
+func (s *source) WatchWithContext(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
+	w, err := s.client.Watch(ctx, s.list(), s.with(raw))
+	return w, s.note(err)
+}
+
+func (s *source) note(err error) error {
+	if err == nil {
+		s.trouble.Store(nil)
+		return nil
+	}
+	s.trouble.Store(&err)
+	return err
+}
+
+// List and Watch are there for the interface's sake.
+func (s *source) List(raw metav1.ListOptions) (runtime.Object, error) {
+	return s.ListWithContext(context.Background(), raw)
+}
+
+// Watch is like List.
+func (s *source) Watch(raw metav1.ListOptions) (watch.Interface, error) {
+	return s.WatchWithContext(context.Background(), raw)
+}
+
+// IsWatchListSemanticsUnSupported asks for a list before the watch: old
+// servers know no other way.
+func (s *source) IsWatchListSemanticsUnSupported() bool { return true }
+
+// troubleLine says what keeps the view from being up to date.
+func (f *follower) troubleLine(now, last time.Time) string {
+	if err := f.trouble.Load(); err != nil {
+		return fmt.Sprintf("not up to date since %s: %v", now.Sub(last).Round(time.Second), *err)
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+)
+
+// summaries computes a view of each DataSet without its pods.
+func summaries(items []v1alpha1.DataSet, now time.Time, program string) []View {
+	views := make([]View, 0, len(items))
+	for i := range items {
+		views = append(views, Build(Input{DataSet: &items[i], Now: now, Program: program}))
+	}
+	slices.SortFunc(views, func(a, b View) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	return views
+}
+
+// table shows DataSets, one in a line. Ages are by name of namespace and DataSet.
+func table(views []View, ages map[string]time.Duration, namespaces, wide bool) *frame.Table {
+	t := &frame.Table{Header: []string{"NAMESPACE", "NAME", "READY", "UPDATED", "REVISION", "STABLE", "ROLLOUT", "STEP", "AGE", "MESSAGE"}}
+	for i := range views {
+		v := &views[i]
+		revision, stable := v.Update.Label(v.Name), ""
+		if v.Stable.Name != v.Update.Name {
+			stable = v.Stable.Label(v.Name)
+		}
+		if wide {
+			revision, stable = v.Update.Name, v.Stable.Name
+		}
+		namespace := ""
+		if namespaces {
+			namespace = v.Namespace
+		}
+		step := ""
+		if v.Step != nil {
+			step = fmt.Sprintf("%d/%d", v.Step.Index, v.Step.Of)
+		}
+		message, tone := headline(v)
+		t.Add(frame.Text(namespace), frame.Text(v.Name), frame.Text(v.Ready), frame.Text(fmt.Sprintf("%d/%d", v.Updated, v.Replicas)),
+			frame.Text(revision), frame.Text(stable), frame.Toned(phaseTone(v.Phase), phaseWord(v)), frame.Text(step),
+			frame.Text(duration.HumanDuration(ages[v.Namespace+"/"+v.Name])), frame.Toned(tone, message))
+	}
+	return t
+}
+
+func phaseWord(v *View) string {
+	if v.Paused && !v.ended {
+		return "Paused"
+	}
+	return string(v.Phase)
+}
+
+// headline is the one thing to say of a DataSet: why it failed, what is wrong,
+// or what it waits for.
+func headline(v *View) (string, frame.Tone) {
+	switch {
+	case v.failed:
+		return cmp.Or(v.Message, v.Reason), frame.Bad
+	case len(v.Alerts) > 0:
+		return v.Alerts[0].Reason + ": " + v.Alerts[0].Message, frame.Warning
+	case v.Waits != "":
+		return "waits for " + v.Waits, frame.Plain
+	}
+	return v.Message, frame.Plain
+}

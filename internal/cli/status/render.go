@@ -1,0 +1,330 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+)
+
+// Look is how a view is to be shown.
+type Look struct {
+	Screen frame.Screen
+	Now    time.Time
+	// Pods is how many pods are listed at most; 0 is all.
+	Pods int
+	// Wide shows every item.
+	Wide bool
+	// Bars draws progress as bars.
+	Bars bool
+}
+
+const (
+	barNarrow   = 10
+	barWide     = 24
+	wideTerm    = 140
+	narrowTerm  = 80
+	livePadding = 3
+)
+
+// Render makes the lines that show a view.
+func Render(v *View, l Look) []string {
+	head := header(v, l)
+	lines := head.Lines(l.Screen)
+	if len(v.Pods) == 0 {
+		return lines
+	}
+	return append(append(lines, ""), pods(v, l, len(lines))...)
+}
+
+func header(v *View, l Look) *frame.Table {
+	t := &frame.Table{Header: []string{"", ""}}
+	line := func(name string, tone frame.Tone, format string, args ...any) {
+		t.Add(frame.Toned(frame.Faint, name), frame.Toned(tone, fmt.Sprintf(format, args...)))
+	}
+	line("DataSet", frame.Strong, "%s in namespace %s", v.Name, v.Namespace)
+	line("Rollout", phaseTone(v.Phase), "%s", rolloutLine(v, l.Now))
+	line("Revision", frame.Plain, "%s", markLine(v.Update, v.Name))
+	if v.Stable.Name != v.Update.Name && v.Stable.Name != "" {
+		line("Stable", frame.Plain, "%s", markLine(v.Stable, v.Name))
+	}
+	line("Pods", frame.Plain, "%s", countLine(v))
+	if v.Moving.Total > 0 {
+		line("Bytes", frame.Plain, "%s", progressLine(v.Moving))
+	}
+	if v.Waits != "" {
+		line("Waits for", frame.Plain, "%s", v.Waits)
+	}
+	if v.Deadline != nil {
+		line("Deadline", frame.Plain, "fails in %s unless a pod comes further", duration.HumanDuration(max(v.Deadline.Sub(l.Now), 0)))
+	}
+	if v.Message != "" && v.Message != v.Waits {
+		line("Message", phaseTone(v.Phase), "%s", v.Message)
+	}
+	for _, a := range v.Alerts {
+		if a.Message != v.Message {
+			line(a.Type, frame.Warning, "%s: %s", a.Reason, a.Message)
+		}
+	}
+	return t
+}
+
+func rolloutLine(v *View, now time.Time) string {
+	text := string(cmp.Or(v.Phase, "none yet"))
+	if v.Reason != "" && v.failed {
+		text += " (" + v.Reason + ")"
+	}
+	switch {
+	case v.StartTime == nil:
+	case v.EndTime != nil:
+		text += fmt.Sprintf(", took %s, ended %s ago", duration.HumanDuration(v.EndTime.Sub(v.StartTime.Time)), duration.HumanDuration(now.Sub(v.EndTime.Time)))
+	default:
+		text += ", for " + duration.HumanDuration(now.Sub(v.StartTime.Time))
+	}
+	if v.Step != nil {
+		text += fmt.Sprintf(", step %d of %d (%s)", v.Step.Index, v.Step.Of, v.Step.Kind)
+	}
+	if v.Paused {
+		text += ", paused"
+	}
+	return text
+}
+
+func markLine(m Mark, dataset string) string {
+	if m.Name == "" {
+		return "none yet"
+	}
+	text := m.Label(dataset)
+	if m.Number > 0 {
+		text += " (" + m.Name + ")"
+	}
+	if m.By != "" {
+		text += " by " + m.By
+	}
+	if m.Cause != "" {
+		text += ": " + m.Cause
+	}
+	return text
+}
+
+func countLine(v *View) string {
+	words := make([]string, 0, len(v.Counts))
+	for _, c := range v.Counts {
+		words = append(words, fmt.Sprintf("%d %s", c.Pods, c.State))
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d: %s", len(v.Pods), strings.Join(words, ", "))
+}
+
+// pods lists pods, and says what those that have no room are.
+func pods(v *View, l Look, above int) []string {
+	room := l.Pods
+	if l.Bars && l.Screen.Height > 0 {
+		room = max(l.Screen.Height-above-livePadding, 1)
+		if l.Pods > 0 {
+			room = min(room, l.Pods)
+		}
+	}
+	itemized := l.Wide || l.Bars && itemsFit(v, room)
+	t := &frame.Table{Header: podHeader(l)}
+	shown := 0
+	for i := range v.Pods {
+		p := &v.Pods[i]
+		// The last line is the one that sums up.
+		if room > 0 && shown > 0 && len(t.Rows) >= room-1 && len(v.Pods)-shown > 1 {
+			break
+		}
+		t.Add(podRow(p, l)...)
+		shown++
+		if itemized && (l.Wide || (p.State.moving() || p.State == Failed) && len(p.Items) > 1) {
+			for j := range p.Items {
+				t.Add(itemRow(&p.Items[j], l)...)
+			}
+		}
+	}
+	lines := t.Lines(l.Screen)
+	if rest := v.Pods[shown:]; len(rest) > 0 {
+		lines = append(lines, l.Screen.Paint(frame.Faint, fit(restLine(rest), l.Screen.Width)))
+	}
+	return lines
+}
+
+func itemsFit(v *View, room int) bool {
+	if room == 0 {
+		return true
+	}
+	need := 0
+	for i := range v.Pods {
+		if p := &v.Pods[i]; p.State.moving() || p.State == Failed {
+			need += 1 + len(p.Items)
+		}
+	}
+	return need < room
+}
+
+func restLine(rest []Pod) string {
+	counts := map[State]int{}
+	for _, p := range rest {
+		counts[p.State]++
+	}
+	var words []string
+	for _, state := range order {
+		if counts[state] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", counts[state], state))
+		}
+	}
+	return fmt.Sprintf("and %d more: %s", len(rest), strings.Join(words, ", "))
+}
+
+func fit(text string, width int) string {
+	if width == 0 {
+		return text
+	}
+	return frame.Cut(text, width)
+}
+
+// narrow terminals have no room for the node.
+func (l Look) narrow() bool { return l.Screen.Width > 0 && l.Screen.Width < narrowTerm }
+
+func podHeader(l Look) []string {
+	if l.narrow() {
+		return []string{"POD", "REVISION", "STATE", "PROGRESS", "MESSAGE"}
+	}
+	return []string{"POD", "NODE", "REVISION", "STATE", "PROGRESS", "MESSAGE"}
+}
+
+func podRow(p *Pod, l Look) []frame.Cell {
+	revision := p.Revision
+	if p.Sees != "" {
+		revision = p.Sees + " → " + revision
+	}
+	cells := []frame.Cell{frame.Text(p.Name), frame.Text(p.Node), frame.Text(revision),
+		frame.Toned(stateTone(p.State), string(p.State)), frame.Text(progressCell(p.Progress, p.State.moving(), l)), frame.Text(p.Message)}
+	return narrowed(cells, l)
+}
+
+func itemRow(i *Item, l Look) []frame.Cell {
+	message := i.Message
+	if message == "" || i.Phase != v1alpha1.DataFailed {
+		message = i.Reason
+	}
+	if message == "" && i.Origin != "" {
+		message = "from " + string(i.Origin)
+	}
+	cells := []frame.Cell{frame.Text("  " + i.Name), frame.Text(""), frame.Text(i.Version),
+		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)), frame.Text(message)}
+	return narrowed(cells, l)
+}
+
+func narrowed(cells []frame.Cell, l Look) []frame.Cell {
+	if l.narrow() {
+		return append(cells[:1:1], cells[2:]...)
+	}
+	return cells
+}
+
+// progressCell shows how far it is: of what moves as a share, a bar where one
+// is wanted, the rate and the time left; of what is there the size.
+func progressCell(p Progress, moving bool, l Look) string {
+	if p.Total == 0 {
+		return ""
+	}
+	if !moving {
+		return Bytes(p.Bytes)
+	}
+	text := fmt.Sprintf("%3d%% of %s", share(p), Bytes(p.Total))
+	if l.Bars {
+		width := barNarrow
+		if l.Screen.Width >= wideTerm {
+			width = barWide
+		}
+		text = bar(p, width) + " " + text
+	}
+	if p.Rate > 0 {
+		text += " " + Bytes(p.Rate) + "/s"
+	}
+	if p.Left > 0 {
+		text += " " + duration.HumanDuration(time.Duration(p.Left)*time.Second)
+	}
+	return text
+}
+
+func progressLine(p Progress) string {
+	text := fmt.Sprintf("%s of %s on their way are there", Bytes(p.Bytes), Bytes(p.Total))
+	if p.Rate > 0 {
+		text += ", " + Bytes(p.Rate) + "/s"
+	}
+	if p.Left > 0 {
+		text += ", " + duration.HumanDuration(time.Duration(p.Left)*time.Second) + " left"
+	}
+	return text
+}
+
+// share in percent; 100 only when all is there.
+func share(p Progress) int64 {
+	if p.Bytes >= p.Total {
+		return 100
+	}
+	return int64(float64(p.Bytes) / float64(p.Total) * 100)
+}
+
+func bar(p Progress, width int) string {
+	full := int(share(p)) * width / 100
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
+}
+
+// Bytes writes a number of bytes for people.
+func Bytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n)/unit, 0
+	for value >= unit && suffix < len("KMGTPE")-1 {
+		value /= unit
+		suffix++
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[suffix])
+}
+
+func phaseTone(p v1alpha1.RolloutPhase) frame.Tone {
+	switch p {
+	case v1alpha1.RolloutCompleted:
+		return frame.Good
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack, v1alpha1.RolloutRollingBack:
+		return frame.Bad
+	}
+	return frame.Plain
+}
+
+func stateTone(s State) frame.Tone {
+	switch {
+	case s == Failed:
+		return frame.Bad
+	case s == Updated:
+		return frame.Good
+	case s.moving() || s == Connecting:
+		return frame.Warning
+	}
+	return frame.Plain
+}
+
+func phaseOfItem(p v1alpha1.DataPhase) frame.Tone {
+	switch p {
+	case v1alpha1.DataFailed:
+		return frame.Bad
+	case v1alpha1.DataDownloading:
+		return frame.Warning
+	}
+	return frame.Plain
+}

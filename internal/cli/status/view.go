@@ -1,0 +1,204 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Input is what a View is computed from.
+type Input struct {
+	DataSet *v1alpha1.DataSet
+	Data    []*v1alpha1.Data
+	// Numbers of revisions by name, beside those that the history knows.
+	Numbers map[string]int64
+	Now     time.Time
+	// Program is how the user calls the command line.
+	Program string
+}
+
+// View is all that is shown of one DataSet. It is also what -o json prints.
+type View struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+
+	Phase  v1alpha1.RolloutPhase `json:"phase,omitempty"`
+	Reason string                `json:"reason,omitempty"`
+	// Message says why, for people.
+	Message string `json:"message,omitempty"`
+	Paused  bool   `json:"paused,omitempty"`
+	Update  Mark   `json:"update"`
+	Stable  Mark   `json:"stable"`
+	Step    *Step  `json:"step,omitempty"`
+
+	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
+	EndTime   *metav1.MicroTime `json:"endTime,omitempty"`
+	// Deadline is when it fails if no pod comes further until then.
+	Deadline *metav1.Time `json:"deadline,omitempty"`
+	// Waits says what it waits for.
+	Waits string `json:"waitsFor,omitempty"`
+
+	Ready    string   `json:"ready,omitempty"`
+	Replicas int32    `json:"replicas"`
+	Updated  int32    `json:"updated"`
+	Counts   []Count  `json:"counts,omitempty"`
+	Moving   Progress `json:"moving,omitzero"`
+	// Alerts are the conditions that need somebody's attention.
+	Alerts []Alert `json:"alerts,omitempty"`
+	// Pods, those that something happens with first.
+	Pods []Pod `json:"pods,omitempty"`
+
+	ended  bool
+	failed bool
+}
+
+// Mark is a revision.
+type Mark struct {
+	Name   string `json:"name,omitempty"`
+	Number int64  `json:"number,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// Step is the step that is being taken.
+type Step struct {
+	// Index counts from 1.
+	Index int    `json:"index"`
+	Of    int    `json:"of"`
+	Kind  string `json:"kind"`
+}
+
+// Count is how many pods are in a state.
+type Count struct {
+	State State `json:"state"`
+	Pods  int   `json:"pods"`
+}
+
+// Alert is a condition that needs attention.
+type Alert struct {
+	Type    string `json:"type"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// Progress is bytes on disk and bytes to have, and how fast they come.
+type Progress struct {
+	Bytes int64 `json:"bytes"`
+	Total int64 `json:"total"`
+	// Rate in bytes per second; 0 where it is not known.
+	Rate int64 `json:"rate,omitempty"`
+	// Left in seconds; 0 where it is not known.
+	Left int64 `json:"secondsLeft,omitempty"`
+}
+
+// Build computes the view.
+func Build(in Input) View {
+	d := in.DataSet
+	s := &d.Status
+	v := View{
+		Namespace: d.Namespace, Name: d.Name, Paused: d.Spec.Paused,
+		Update: mark(in, s.UpdateRevision), Stable: mark(in, s.CurrentRevision),
+		Ready: s.Ready, Replicas: s.Replicas, Updated: s.UpdatedReplicas,
+		Alerts: alerts(d), Pods: []Pod{},
+	}
+	if r := s.Rollout; r != nil {
+		v.Phase, v.Reason, v.Message = r.Phase, r.Reason, r.Message
+		v.StartTime, v.EndTime = r.StartTime, r.EndTime
+		v.Step = step(d)
+		v.Deadline = deadline(d)
+	}
+	counts := map[State]int{}
+	for _, data := range in.Data {
+		p := pod(d, data, v.number(in))
+		counts[p.State]++
+		if p.State.moving() {
+			v.Moving.Bytes += p.Progress.Bytes
+			v.Moving.Total += p.Progress.Total
+		}
+		v.Pods = append(v.Pods, p)
+	}
+	slices.SortFunc(v.Pods, func(a, b Pod) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), strings.Compare(a.Name, b.Name))
+	})
+	for _, state := range order {
+		if counts[state] > 0 {
+			v.Counts = append(v.Counts, Count{State: state, Pods: counts[state]})
+		}
+	}
+	v.Waits = waits(in, counts)
+	v.ended, v.failed = ended(d)
+	return v
+}
+
+// number answers what a revision is called in a line.
+func (v *View) number(in Input) func(name string) string {
+	return func(name string) string { return mark(in, name).Label(in.DataSet.Name) }
+}
+
+// mark gathers what is known of a revision; the latest record counts.
+func mark(in Input, name string) Mark {
+	m := Mark{Name: name, Number: in.Numbers[name]}
+	for _, record := range slices.Backward(in.DataSet.Status.History) {
+		if record.Revision == name {
+			m.Number = cmp.Or(m.Number, record.Number)
+			m.Cause, m.By = record.ChangeCause, record.By
+			break
+		}
+	}
+	return m
+}
+
+// Label is the number, or the hash in the name where no number is known.
+func (m Mark) Label(dataset string) string {
+	if m.Number > 0 {
+		return itoa(m.Number)
+	}
+	return strings.TrimPrefix(m.Name, dataset+"-")
+}
+
+// alerts are the conditions that need attention, but for what the rollout's
+// own message says.
+func alerts(d *v1alpha1.DataSet) []Alert {
+	var found []Alert
+	for _, c := range d.Status.Conditions {
+		wrong := false
+		switch c.Type {
+		case v1alpha1.ConditionReady:
+			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonDelivering
+		case v1alpha1.ConditionInjected:
+			wrong = c.Status == metav1.ConditionFalse
+		case v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack:
+			wrong = c.Status == metav1.ConditionTrue
+		case v1alpha1.ConditionProgressing:
+			wrong = c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonProgressDeadlineExceeded
+		}
+		if wrong {
+			found = append(found, Alert{Type: c.Type, Reason: c.Reason, Message: c.Message})
+		}
+	}
+	return found
+}
+
+// ended says whether the rollout is over, or went as far as it may, and
+// whether that is a failure.
+func ended(d *v1alpha1.DataSet) (over, failed bool) {
+	s := &d.Status
+	if s.ObservedGeneration < d.Generation || s.Rollout == nil || s.Rollout.Revision != s.UpdateRevision {
+		return false, false
+	}
+	switch s.Rollout.Phase {
+	case v1alpha1.RolloutCompleted:
+		return true, false
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack:
+		return true, true
+	}
+	return heldBack(d), false
+}

@@ -1,0 +1,141 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// defaultDeadline is the API's.
+const defaultDeadline = 600
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// current is the step that is being taken, or nil.
+func current(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
+	r := d.Status.Rollout
+	if r == nil || r.Phase != v1alpha1.RolloutProgressing || int(r.Step) >= len(d.Spec.UpdateStrategy.Steps) {
+		return nil
+	}
+	return &d.Spec.UpdateStrategy.Steps[r.Step]
+}
+
+func step(d *v1alpha1.DataSet) *Step {
+	s := current(d)
+	if s == nil {
+		return nil
+	}
+	at := &Step{Index: int(d.Status.Rollout.Step) + 1, Of: len(d.Spec.UpdateStrategy.Steps)}
+	switch {
+	case s.Pause != nil:
+		at.Kind = "pause"
+	case s.Analysis != nil:
+		at.Kind = "analysis"
+	case s.Partition != nil:
+		at.Kind = "partition " + s.Partition.String()
+	}
+	return at
+}
+
+// heldBack says whether the rollout went as far as it may.
+func heldBack(d *v1alpha1.DataSet) bool {
+	c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing)
+	return c != nil && c.Reason == v1alpha1.ReasonHeldBack && c.ObservedGeneration >= d.Generation && current(d) == nil
+}
+
+// deadline is when the rollout fails unless a pod comes further; nil while the
+// clock stands.
+func deadline(d *v1alpha1.DataSet) *metav1.Time {
+	r := d.Status.Rollout
+	if r.ProgressTime == nil || d.Spec.Paused || heldBack(d) {
+		return nil
+	}
+	if r.Phase != v1alpha1.RolloutPrefetching && r.Phase != v1alpha1.RolloutProgressing {
+		return nil
+	}
+	if s := current(d); s != nil && s.Partition == nil {
+		return nil
+	}
+	seconds := int32(defaultDeadline)
+	if d.Spec.ProgressDeadlineSeconds != nil {
+		seconds = *d.Spec.ProgressDeadlineSeconds
+	}
+	at := metav1.NewTime(r.ProgressTime.Add(time.Duration(seconds) * time.Second))
+	return &at
+}
+
+// waits says what the rollout waits for, and how to end that.
+func waits(in Input, counts map[State]int) string {
+	d := in.DataSet
+	r := d.Status.Rollout
+	say := func(verb string) string { return in.Program + " " + verb + " " + d.Name }
+	switch {
+	case d.Status.ObservedGeneration < d.Generation:
+		return "the manager to look at the last change of the DataSet"
+	case r == nil:
+		return ""
+	}
+	switch r.Phase {
+	case v1alpha1.RolloutStopped:
+		return fmt.Sprintf("a decision: %s, %s or %s", say("retry"), say("undo"), say("abort"))
+	case v1alpha1.RolloutRolledBack:
+		return fmt.Sprintf("another template, or %s", say("retry"))
+	case v1alpha1.RolloutRollingBack:
+		return "the moved pods to be back"
+	case v1alpha1.RolloutCompleted:
+		return ""
+	}
+	switch {
+	case d.Spec.Paused:
+		return say("resume")
+	case r.Phase == v1alpha1.RolloutPrefetching:
+		return fmt.Sprintf("the bytes of the revision on the nodes (%d of %d pods have them)", counts[Prefetched]+counts[Updated], len(in.Data))
+	case current(d) != nil:
+		return stepWaits(in, say)
+	case heldBack(d):
+		return "nothing more: spec.updateStrategy keeps the other pods where they are"
+	}
+	if c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
+func stepWaits(in Input, say func(string) string) string {
+	d := in.DataSet
+	r, s := d.Status.Rollout, current(d)
+	switch {
+	case s.Pause != nil && s.Pause.Duration == nil:
+		return say("promote")
+	case s.Pause != nil:
+		if r.StepStartTime == nil {
+			return "the end of a pause of " + s.Pause.Duration.Duration.String()
+		}
+		left := r.StepStartTime.Add(s.Pause.Duration.Duration).Sub(in.Now)
+		return fmt.Sprintf("the end of the pause in %s, or %s", duration.HumanDuration(max(left, 0)), say("promote"))
+	case s.Analysis != nil:
+		return analysisWaits(s.Analysis, r.Analysis)
+	}
+	return fmt.Sprintf("the pods that partition %s lets go to be updated (%d of %d are)", s.Partition.String(), d.Status.UpdatedReplicas, d.Status.Replicas)
+}
+
+func analysisWaits(s *v1alpha1.AnalysisStep, found *v1alpha1.AnalysisStatus) string {
+	count := max(s.Count, 1)
+	if found == nil {
+		return fmt.Sprintf("the first of %d measurements", count)
+	}
+	text := fmt.Sprintf("measurements: %d of %d taken, %d failed (%d may)", found.Succeeded+found.Failed, count, found.Failed, s.FailureLimit)
+	if found.Message != "" {
+		text += "; the last: " + found.Message
+	}
+	return text
+}
