@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/history"
 	"github.com/kuda-io/kuda/internal/cli/status"
@@ -76,6 +77,7 @@ func New(f *frame.Frame) *cobra.Command {
 	)
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
+	root.AddCommand(doctor.New(f))
 	root.AddCommand(versionCommand(f))
 	return root
 }

@@ -86,6 +86,10 @@ var table = map[key]Advice{
 		Severity: OK, Why: "an analysis step takes its measurements and decides by them",
 		Do: []string{watchRollout, "to go on without them:", goOn},
 	},
+	{v1alpha1.ConditionProgressing, v1alpha1.ReasonRetrying}: {
+		Severity: OK, Why: "somebody said retry; the pods that failed go back to the stable revision before the revision is tried again",
+		Do: []string{watchRollout},
+	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonPodsFailed}: {
 		Severity: Problem, Why: "as many moved pods as failureThreshold says failed an item or a hook for good, turned unready or restarted after the switch", Do: whenStopped,
 	},

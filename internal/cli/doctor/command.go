@@ -1,0 +1,119 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
+)
+
+const long = `Looks for what is wrong and says what to do.
+
+Without a name it looks at the installation: CRDs, kuda-manager and kuda-webhook,
+the leader's lease, the gateway's endpoints, the webhook and its CA, labels of
+namespaces, and every DataSet and pod that something holds back; of all
+namespaces, or of the one that -n names. With the name of a DataSet it looks at
+that one in depth: where its rollout is, which pods failed and why, which lack
+the runtime, and whether the Secrets and ConfigMaps that it names are there.
+
+Each finding is ok, warning, problem, or unknown for what you may not read. It
+changes nothing; whether the webhook answers is tried by a dry run.
+
+Exit codes: 0 no problem, 1 at least one problem, 2 an error.`
+
+type options struct {
+	frame  *frame.Frame
+	output *frame.Output
+	system string
+	// named says that -n was given.
+	named bool
+}
+
+// New makes the command doctor.
+func New(f *frame.Frame) *cobra.Command {
+	o := &options{frame: f}
+	cmd := &cobra.Command{
+		Use:               "doctor [NAME]",
+		Short:             "Find what is wrong with the installation or a DataSet, and say what to do",
+		Long:              long,
+		GroupID:           frame.GroupLook,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: f.CompleteDataSets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flag := cmd.Flags().Lookup("namespace")
+			o.named = flag != nil && flag.Changed
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			return o.run(cmd.Context(), name)
+		},
+	}
+	o.output = frame.AddOutput(cmd, frame.FormatJSON, frame.FormatYAML)
+	cmd.Flags().StringVar(&o.system, "system-namespace", systemNamespace, "namespace that Kuda is installed in")
+	return cmd
+}
+
+func (o *options) run(ctx context.Context, name string) error {
+	c, err := o.frame.Client()
+	if err != nil {
+		return err
+	}
+	namespace, err := o.frame.Namespace()
+	if err != nil {
+		return err
+	}
+	findings, err := o.find(ctx, c, namespace, name)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // an interrupted look is no look
+	}
+	report := newReport(findings)
+	if o.output.Machine() {
+		err = o.output.Print(o.frame.Out, report)
+	} else {
+		err = render(o.frame.Out, o.frame.Screen(), report)
+	}
+	if err == nil && report.Summary.Problems > 0 {
+		err = frame.Negative()
+	}
+	return err
+}
+
+func (o *options) find(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
+	if name != "" {
+		s, err := readSubject(ctx, c, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
+		if err != nil {
+			return nil, err
+		}
+		return examineDataSet(s), nil
+	}
+	scope := ""
+	if o.named {
+		scope = namespace
+	}
+	in := readInstallation(ctx, c, o.system, scope, namespace, o.frame.Now())
+	// Without a cluster nothing was looked at, which is not a finding.
+	if err := in.unreachable(); err != nil {
+		return nil, err
+	}
+	return examine(in), nil
+}
+
+// unreachable answers the error of a cluster that did not answer at all.
+func (in *installation) unreachable() error {
+	for _, err := range []error{in.lease.err, in.slices.err, in.mutating.err} {
+		if err == nil || apiStatus(err) || meta.IsNoMatchError(err) {
+			return nil
+		}
+	}
+	return in.lease.err
+}

@@ -1,0 +1,316 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+const (
+	checkRollout   = "rollout"
+	checkInjection = "injection"
+	checkPrefetch  = "prefetch"
+	checkReference = "reference"
+)
+
+// subject is what is known of one DataSet.
+type subject struct {
+	now        time.Time
+	dataSet    *v1alpha1.DataSet
+	pods       fact[[]corev1.Pod]
+	data       fact[[]v1alpha1.Data]
+	namespace  fact[*corev1.Namespace]
+	references []reference
+}
+
+// reference is an object that a source names, with what looking for it led to.
+type reference struct {
+	kind, name string
+	err        error
+}
+
+// readSubject reads a DataSet, which must be there, and what belongs to it.
+func readSubject(ctx context.Context, c client.Client, key client.ObjectKey, now time.Time) (*subject, error) {
+	s := &subject{now: now, dataSet: &v1alpha1.DataSet{}}
+	if err := c.Get(ctx, key, s.dataSet); err != nil {
+		return nil, fmt.Errorf("reading DataSet %s: %w", key.Name, err)
+	}
+	var pods corev1.PodList
+	err := c.List(ctx, &pods, client.InNamespace(key.Namespace), client.MatchingLabels(s.dataSet.Spec.WorkloadSelector))
+	s.pods = fact[[]corev1.Pod]{pods.Items, err}
+	var data v1alpha1.DataList
+	err = c.List(ctx, &data, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: key.Name})
+	s.data = fact[[]v1alpha1.Data]{data.Items, err}
+	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
+	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
+		// Of a Secret only the metadata is asked for, never what it holds.
+		object := &metav1.PartialObjectMetadata{}
+		object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(r.kind))
+		r.err = c.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.name}, object)
+		s.references = append(s.references, r)
+	}
+	return s, nil
+}
+
+// references lists the objects that the sources name.
+func references(s *v1alpha1.DataSources) []reference {
+	var found []reference
+	add := func(kind, name string) {
+		if r := (reference{kind: kind, name: name}); name != "" && !slices.Contains(found, r) {
+			found = append(found, r)
+		}
+	}
+	both := func(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference) {
+		if secret != nil {
+			add("Secret", secret.Name)
+		}
+		if ca != nil {
+			add("ConfigMap", ca.Name)
+		}
+	}
+	for _, s3 := range []*v1alpha1.S3DataSource{s.MinIO, s.Ceph, s.S3} {
+		if s3 != nil {
+			both(s3.SecretRef, s3.CARef)
+		}
+	}
+	if s.HTTP != nil {
+		both(s.HTTP.SecretRef, s.HTTP.CARef)
+	}
+	if s.OCI != nil {
+		both(s.OCI.SecretRef, s.OCI.CARef)
+	}
+	if s.Plugin != nil {
+		both(s.Plugin.SecretRef, s.Plugin.CARef)
+	}
+	if s.HDFS != nil && s.HDFS.Kerberos != nil {
+		add("Secret", s.HDFS.Kerberos.KeytabSecretRef.Name)
+		add("ConfigMap", s.HDFS.Kerberos.Krb5ConfRef.Name)
+	}
+	if s.PVC != nil {
+		add("PersistentVolumeClaim", s.PVC.ClaimName)
+	}
+	return found
+}
+
+// examineDataSet judges one DataSet in depth.
+func examineDataSet(s *subject) []Finding {
+	findings := append(idle(s), checkPhase(s)...)
+	already := ""
+	for i := range findings {
+		if findings[i].Severity != advice.OK {
+			already = findings[i].Reason
+		}
+	}
+	findings = append(findings, judgeDataSet(s.dataSet, already)...)
+	findings = append(findings, checkFailedPods(s)...)
+	if s.data.err != nil {
+		findings = append(findings, unread(checkPods, &Object{Kind: "Data", Namespace: s.dataSet.Namespace, Name: "*"}, s.data.err, nil))
+	}
+	// What became of the pods that failed has been said.
+	others := slices.DeleteFunc(slices.Clone(s.data.value), func(d v1alpha1.Data) bool {
+		return s.dataSet.Status.Rollout != nil && slices.Contains(s.dataSet.Status.Rollout.FailedPods, d.Spec.PodName)
+	})
+	findings = append(findings, judgePods(others, s.now)...)
+	findings = append(findings, checkPrefetches(s)...)
+	findings = append(findings, checkInjections(s)...)
+	return append(findings, checkReferences(s)...)
+}
+
+func (s *subject) object() *Object {
+	return &Object{Kind: "DataSet", Namespace: s.dataSet.Namespace, Name: s.dataSet.Name}
+}
+
+func (s *subject) place() advice.Place {
+	return advice.Place{Namespace: s.dataSet.Namespace, DataSet: s.dataSet.Name, Revision: s.dataSet.Status.UpdateRevision}
+}
+
+// checkPhase says where the rollout is.
+func checkPhase(s *subject) []Finding {
+	r := s.dataSet.Status.Rollout
+	if r == nil {
+		return nil
+	}
+	f := fine(checkRollout, s.object(), "the rollout of %s is %s", r.Revision, r.Phase)
+	f.Reason = r.Reason
+	if steps := len(s.dataSet.Spec.UpdateStrategy.Steps); steps > 0 && int(r.Step) < steps {
+		f.What += fmt.Sprintf(", at step %d of %d", r.Step+1, steps)
+	}
+	if r.Message != "" {
+		f.What += ": " + r.Message
+	}
+	switch r.Phase {
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+		f.Severity = advice.Problem
+		condition := v1alpha1.ConditionProgressing
+		if r.Phase != v1alpha1.RolloutStopped {
+			condition = v1alpha1.ConditionRolledBack
+		}
+		if a, ok := advice.For(condition, r.Reason); ok {
+			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(s.place())
+		}
+	}
+	return []Finding{f}
+}
+
+// checkFailedPods speaks of each moved pod that counts as failed.
+func checkFailedPods(s *subject) []Finding {
+	r := s.dataSet.Status.Rollout
+	if r == nil {
+		return nil
+	}
+	var findings []Finding
+	for _, name := range r.FailedPods {
+		findings = append(findings, s.judgeFailedPod(name))
+	}
+	return findings
+}
+
+func (s *subject) judgeFailedPod(name string) Finding {
+	o := &Object{Kind: "Pod", Namespace: s.dataSet.Namespace, Name: name}
+	f := Finding{
+		Severity: advice.Problem, Check: checkRollout, Object: o, What: "failed after it was moved to " + s.dataSet.Status.Rollout.Revision,
+		Why: "it turned unready or restarted a container after the switch, which the application's own log explains",
+		Do:  []string{"kubectl describe pod " + name + " -n " + o.Namespace, "kubectl logs " + name + " -n " + o.Namespace + " --all-containers --previous --ignore-errors"},
+	}
+	for i := range s.data.value {
+		d := &s.data.value[i]
+		if d.Spec.PodName != name {
+			continue
+		}
+		for j := range d.Status.DataItemsStatus {
+			item := &d.Status.DataItemsStatus[j]
+			if item.Phase != v1alpha1.DataFailed {
+				continue
+			}
+			f.What += fmt.Sprintf(": item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
+			f.Reason = item.Reason
+			if a, ok := advice.For(advice.Item, item.Reason); ok {
+				p := s.place()
+				p.Pod, p.Container = name, hookContainer(d)
+				f.Why, f.Do = a.Why, a.In(p)
+			}
+			return f
+		}
+	}
+	return f
+}
+
+// checkPrefetches speaks of nodes to which the next revision could not be brought.
+func checkPrefetches(s *subject) []Finding {
+	var findings []Finding
+	for i := range s.data.value {
+		d := &s.data.value[i]
+		p := d.Status.Prefetch
+		if p == nil || p.Phase != v1alpha1.DataFailed || p.Revision != d.Spec.PrefetchRevision {
+			continue
+		}
+		f := Finding{
+			Severity: advice.Problem, Check: checkPrefetch, Reason: p.Reason,
+			Object: &Object{Kind: "Data", Namespace: d.Namespace, Name: d.Name},
+			What:   fmt.Sprintf("prefetching %s for pod %s on node %s: %s: %s", p.Revision, d.Spec.PodName, d.Status.NodeName, p.Reason, p.Message),
+		}
+		if a, ok := advice.For(advice.Item, p.Reason); ok {
+			place := s.place()
+			place.Pod = d.Spec.PodName
+			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(place)
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// checkInjections says of each matching pod without the runtime why it has none.
+func checkInjections(s *subject) []Finding {
+	if s.pods.err != nil {
+		return []Finding{unread(checkInjection, &Object{Kind: "Pod", Namespace: s.dataSet.Namespace, Name: "*"}, s.pods.err, nil)}
+	}
+	var findings []Finding
+	for i := range s.pods.value {
+		p := &s.pods.value[i]
+		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || pod.Injected(p) {
+			continue
+		}
+		findings = append(findings, Finding{
+			Severity: advice.Problem, Check: checkInjection, Object: &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
+			Reason: v1alpha1.ReasonPodsNotInjected, What: "does not carry the runtime, so it gets no data", Why: s.whyNotInjected(p), Do: restart(p),
+		})
+	}
+	return findings
+}
+
+func (s *subject) whyNotInjected(p *corev1.Pod) string {
+	_, annotated := p.Annotations[v1alpha1.AnnotationInjected]
+	switch {
+	case annotated:
+		return "the runtime's container was there and is gone: another webhook removed it, and must be told to leave it alone"
+	case s.namespace.err == nil && s.namespace.value.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled:
+		return "its namespace is opted out (" + v1alpha1.LabelInjection + "=" + v1alpha1.InjectionDisabled + "); remove that label first"
+	case p.Spec.HostNetwork:
+		return "it is on its node's network; such pods are left alone"
+	case !p.CreationTimestamp.After(s.dataSet.CreationTimestamp.Time):
+		return "it is older than the DataSet"
+	}
+	return "the webhook could not be reached when it was made, or something in it stood in the way, of which a warning was given then; see kubectl kuda doctor"
+}
+
+// restart is how to have a pod made anew: by its owner, or by hand.
+func restart(p *corev1.Pod) []string {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil {
+		return []string{"delete it and create it again; nothing else would"}
+	}
+	switch owner.Kind {
+	case "StatefulSet", "DaemonSet":
+		return []string{fmt.Sprintf("kubectl rollout restart %s/%s -n %s", map[string]string{"StatefulSet": "statefulset", "DaemonSet": "daemonset"}[owner.Kind], owner.Name, p.Namespace)}
+	}
+	return []string{"restart its workload, or, where its owner makes another one:", "kubectl delete pod " + p.Name + " -n " + p.Namespace}
+}
+
+// checkReferences says which objects that the sources name are not there.
+func checkReferences(s *subject) []Finding {
+	var findings []Finding
+	present := 0
+	for _, r := range s.references {
+		o := &Object{Kind: r.kind, Namespace: s.dataSet.Namespace, Name: r.name}
+		switch {
+		case r.err == nil:
+			present++
+		case apierrors.IsNotFound(r.err):
+			findings = append(findings, Finding{
+				Severity: advice.Problem, Check: checkReference, Object: o, Reason: v1alpha1.ReasonCredentialsMissing, What: "is not there, and a source of the DataSet names it",
+				Why: "items of that source fail with CredentialsMissing, and pods that need it as a volume do not start", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
+			})
+		default:
+			findings = append(findings, unread(checkReference, o, r.err, nil))
+		}
+	}
+	if present > 0 {
+		findings = append(findings, fine(checkReference, s.object(), "%s that its sources name: there", count(present, "object")))
+	}
+	return findings
+}
+
+// idle answers a word where there was nothing else to say.
+func idle(s *subject) []Finding {
+	if len(s.dataSet.Status.Conditions) > 0 {
+		return nil
+	}
+	return []Finding{{
+		Severity: advice.Problem, Check: checkDataSet, Object: s.object(), What: "has no status",
+		Why: fmt.Sprintf("kuda-manager has never looked at it; it is %s old", s.now.Sub(s.dataSet.CreationTimestamp.Time).Round(time.Second)),
+		Do:  []string{managerLog},
+	}}
+}

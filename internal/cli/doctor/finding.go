@@ -1,0 +1,106 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+)
+
+// unknown is the severity of what could not be looked at.
+const unknown advice.Severity = "unknown"
+
+// Object is what a finding speaks of.
+type Object struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+func (o Object) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	// Severity is ok, warning, problem, or unknown for what could not be read.
+	Severity advice.Severity `json:"severity"`
+	// Check names the look that led to it.
+	Check  string  `json:"check"`
+	Object *Object `json:"object,omitempty"`
+	// Condition and Reason, where it comes from a condition or an item.
+	Condition string `json:"condition,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	// What is the matter, Why, and what to Do; commands begin with "kubectl ".
+	What string   `json:"what"`
+	Why  string   `json:"why,omitempty"`
+	Do   []string `json:"do,omitempty"`
+}
+
+// Report is all findings, in the order in which they were looked at.
+type Report struct {
+	Findings []Finding `json:"findings"`
+	Summary  Summary   `json:"summary"`
+}
+
+// Summary counts findings.
+type Summary struct {
+	OK       int `json:"ok"`
+	Warnings int `json:"warnings"`
+	Problems int `json:"problems"`
+	Unknown  int `json:"unknown"`
+}
+
+func newReport(findings []Finding) Report {
+	r := Report{Findings: findings}
+	for i := range findings {
+		switch findings[i].Severity {
+		case advice.OK:
+			r.Summary.OK++
+		case advice.Warning:
+			r.Summary.Warnings++
+		case advice.Problem:
+			r.Summary.Problems++
+		case unknown:
+			r.Summary.Unknown++
+		}
+	}
+	return r
+}
+
+// fact is what reading something led to.
+type fact[T any] struct {
+	value T
+	err   error
+}
+
+func fine(check string, o *Object, format string, args ...any) Finding {
+	return Finding{Severity: advice.OK, Check: check, Object: o, What: fmt.Sprintf(format, args...)}
+}
+
+// unread is the finding of what could not be read: missing, when its absence
+// is itself the finding, for a thing that is not there.
+func unread(check string, o *Object, err error, missing *Finding) Finding {
+	if apierrors.IsNotFound(err) && missing != nil {
+		return *missing
+	}
+	f := Finding{Severity: unknown, Check: check, Object: o, What: "could not be read: " + err.Error()}
+	if apierrors.IsForbidden(err) {
+		f.What = "you may not read this, so it was not looked at"
+	}
+	return f
+}
+
+// apiStatus says whether the API server itself answered with the error.
+func apiStatus(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status)
+}

@@ -1,0 +1,187 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+)
+
+func TestASoundInstallationHasFindings(t *testing.T) {
+	out, err := cluster{objects: sound(t), probe: errRefused}.run(t)
+	wantExit(t, err, frame.ExitDone)
+	golden(t, "sound.txt", out)
+}
+
+func TestABrokenInstallationLooksSound(t *testing.T) {
+	objects := replace(sound(t),
+		deployment(managerName, "v0.1.0", 2, 0), deployment(webhookName, "v0.2.0", 2, 1),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "lab", Labels: map[string]string{v1alpha1.LabelInjection: "enabled"}}},
+		dataSet("shop", "models",
+			condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonDeliveryFailed, "3/4 pods have their data"),
+			condition(v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonPodsFailed, "1 moved pod failed: web-2"),
+			condition(v1alpha1.ConditionInjected, "False", v1alpha1.ReasonPodsNotInjected, "1 matching pods lack the runtime: web-9")),
+		data("models", "web-1", condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonRuntimeNotConnected, "has not reported")),
+		data("models", "web-2", condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonRuntimeNotConnected, "has not reported")),
+		data("models", "web-3"),
+		data("models", "web-4", condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonDownloading, "42%")),
+	)
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *admissionregistrationv1.ValidatingWebhookConfiguration:
+			o.Webhooks[0].ClientConfig.CABundle = certificate(t, now.Add(400*24*time.Hour))
+		case *unstructured.Unstructured:
+			if strings.HasPrefix(o.GetName(), "datasets.") {
+				o.SetName("other.data.kuda.io")
+			}
+		case *v1alpha1.DataSet:
+			o.Generation = 3
+		}
+	}
+	out, err := cluster{objects: objects}.run(t)
+	wantExit(t, err, frame.ExitNegative)
+	golden(t, "broken.txt", out)
+}
+
+func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
+	c := cluster{objects: sound(t), probe: forbid("*")("datasets", "")}
+	c.refuse = func(kind, namespace string) error {
+		if namespace == "shop" && (kind == "DataSet" || kind == "Data") {
+			return nil
+		}
+		return forbid("*")(kind, namespace)
+	}
+	out, err := c.run(t, "-n", "shop")
+	wantExit(t, err, frame.ExitDone)
+	golden(t, "forbidden.txt", out)
+}
+
+func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
+	objects := replace(sound(t), dataSet("default", "own", condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonNoPods, "no running pod")))
+	c := cluster{objects: objects, probe: errRefused}
+	c.refuse = func(kind, namespace string) error {
+		if namespace == "" && (kind == "DataSet" || kind == "Data") {
+			return forbid(kind)(kind, namespace)
+		}
+		return nil
+	}
+	out, err := c.run(t)
+	wantExit(t, err, frame.ExitDone)
+	for _, want := range []string{"only the DataSets of default were looked at", "DataSet default/own"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestAProblemIsNotInTheJSON(t *testing.T) {
+	objects := replace(sound(t), deployment(managerName, "v0.1.0", 2, 0))
+	out, err := cluster{objects: objects, probe: errRefused}.run(t, "-o", "json")
+	wantExit(t, err, frame.ExitNegative)
+	var report Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v in\n%s", err, out)
+	}
+	if report.Summary.Problems != 1 || report.Summary.OK == 0 {
+		t.Errorf("summary %+v", report.Summary)
+	}
+	for _, f := range report.Findings {
+		if f.Severity == "problem" && (f.Object == nil || f.Object.Name != managerName || len(f.Do) == 0 || f.Why == "") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestAClusterThatDoesNotAnswerIsSound(t *testing.T) {
+	c := cluster{objects: sound(t), refuse: func(string, string) error { return errors.New("dial tcp 127.0.0.1:1: connection refused") }}
+	out, err := c.run(t)
+	wantExit(t, err, frame.ExitError)
+	if out != "" {
+		t.Errorf("printed\n%s", out)
+	}
+}
+
+func TestTheSchemaOfThisVersionLacksSomething(t *testing.T) {
+	for _, name := range []string{"datas", "datasets"} {
+		crd := readCRD(t, name)
+		if f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd}); f.Severity != "ok" {
+			t.Errorf("%s: %s", name, f.What)
+		}
+	}
+}
+
+func TestAnOlderOrNewerSchemaGoesUnseen(t *testing.T) {
+	spec := func(crd *unstructured.Unstructured) map[string]any {
+		versions := crd.Object["spec"].(map[string]any)["versions"].([]any)
+		schema := versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
+		return schema["properties"].(map[string]any)["spec"].(map[string]any)["properties"].(map[string]any)
+	}
+	older := readCRD(t, "datasets")
+	delete(spec(older)["updateStrategy"].(map[string]any)["properties"].(map[string]any), "steps")
+	newer := readCRD(t, "datasets")
+	spec(newer)["colour"] = map[string]any{"type": "string"}
+	gone := readCRD(t, "datasets")
+	gone.Object["spec"].(map[string]any)["versions"].([]any)[0].(map[string]any)["name"] = "v2"
+	for want, crd := range map[string]*unstructured.Unstructured{
+		"problem lacks .spec.updateStrategy.steps":                   older,
+		"warning has .spec.colour, which this program does not know": newer,
+		"problem does not serve v1alpha1":                            gone,
+	} {
+		f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd})
+		if got := fmt.Sprint(f.Severity, " ", f.What); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestABadBundleIsTrusted(t *testing.T) {
+	in := &installation{now: now, namespace: systemNamespace}
+	good, soon, over := certificate(t, now.Add(time.Hour*24*365)), certificate(t, now.Add(time.Hour*24*10)), certificate(t, now.Add(-time.Minute))
+	for name, c := range map[string]struct {
+		hooks []hook
+		want  string
+	}{
+		"one":      {[]hook{{"a", good}, {"b", good}}, "ok trusts one CA, which is valid until 2027-05-01"},
+		"two":      {[]hook{{"a", append(over[:len(over):len(over)], good...)}}, "ok trusts one CA, which is valid until 2027-05-01"},
+		"soon":     {[]hook{{"a", soon}}, "warning the CA expires in 10 days"},
+		"over":     {[]hook{{"a", over}}, "problem a: the CA expired at 2026-05-01 11:59:00"},
+		"none":     {[]hook{{"a", nil}}, "problem a: the caBundle has no certificate"},
+		"other":    {[]hook{{"a", good}, {"b", soon}}, "problem a and b trust different CAs"},
+		"no hooks": {nil, "problem has no webhook"},
+	} {
+		f := in.judgeHooks(&Object{}, c.hooks)
+		if got := fmt.Sprint(f.Severity, " ", f.What); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestAnOldLeaseIsFresh(t *testing.T) {
+	objects := sound(t)
+	in := func(age time.Duration) []Finding {
+		i := readInstallation(t.Context(), fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build(), systemNamespace, "", "default", now)
+		i.now = now.Add(age)
+		return checkLease(i)
+	}
+	if f := in(time.Minute)[0]; f.Severity != "ok" {
+		t.Errorf("within the slack: %+v", f)
+	}
+	if f := in(2 * time.Minute)[0]; f.Severity != "problem" || !strings.Contains(f.What, "2m5s ago by kuda-manager-0") {
+		t.Errorf("long after: %+v", f)
+	}
+}
