@@ -11,12 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -87,6 +89,7 @@ type Agent struct {
 
 	view     viewer
 	reporter *uplink.Reporter
+	gate     *gate
 	collect  chan struct{}
 	// ctx ends with Run.
 	ctx context.Context
@@ -101,6 +104,8 @@ type Agent struct {
 // viewer is the part of a view that the agent uses.
 type viewer interface {
 	Prepare(dataset, revision string, items []view.Item) error
+	Keep(ctx context.Context, dataset, revision string, items []view.Item) error
+	Unkeep(dataset string)
 	Switch(dataset, revision string) error
 	Replace(dataset, revision string) error
 	Revert(dataset string) (string, error)
@@ -116,15 +121,20 @@ type viewer interface {
 // ViewDir is the view below a pod's directory.
 const ViewDir = "view"
 
-const datasetsDir = "datasets"
+const (
+	datasetsDir = "datasets"
+	prefetchDir = "prefetch"
+)
 
 // New opens the pod's directory and repairs its view; it starts nothing.
 func New(o Options) (*Agent, error) {
 	if o.Dir == "" || o.Gateway == nil || o.Engine == nil || o.Store == nil {
 		return nil, errors.New("agent: Dir, Gateway, Engine and Store are required")
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, datasetsDir), 0o755); err != nil {
-		return nil, fmt.Errorf("making the pod's directory: %w", err)
+	for _, dir := range []string{datasetsDir, prefetchDir} {
+		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
+			return nil, fmt.Errorf("making the pod's directory: %w", err)
+		}
 	}
 	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{})
 	if err != nil {
@@ -133,7 +143,7 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{
 		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,
 		mounts: o.Mounts, limits: o.Limits, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
-		log: o.Log, view: v, collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
+		log: o.Log, view: v, gate: newGate(), collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
 	}
 	if a.open == nil {
 		a.open = all.Open
@@ -233,6 +243,7 @@ func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
 		a.reporter.Forget(w.data)
 		w.log.Info("no longer assigned; the data stays")
 	}
+	a.forgetPrefetches(wanted)
 	for name, as := range wanted {
 		a.worker(name, as)
 	}
@@ -241,21 +252,44 @@ func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
 
 func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	w := a.workers[name]
-	if w != nil {
-		if old := w.assigned(); old.GetData() != as.GetData() {
-			a.reporter.Forget(old.GetData())
-		}
-		w.set(as)
-		return
+	fresh := w == nil
+	if fresh {
+		w = newWorker(a.ctx, a, name)
+		a.workers[name] = w
 	}
-	w = newWorker(a, name)
-	a.workers[name] = w
+	a.mu.Unlock()
+	if old := w.assigned(); !fresh && old.GetData() != as.GetData() {
+		a.reporter.Forget(old.GetData())
+	}
 	w.set(as)
-	ctx, cancel := context.WithCancel(a.ctx)
-	w.stop = cancel
-	go w.run(ctx)
+	if fresh {
+		go w.run(w.ctx)
+	}
+}
+
+// forgetPrefetches forgets what was prefetched of DataSets that nobody assigns
+// any more.
+func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) {
+	entries, err := os.ReadDir(a.prefetchDir())
+	for _, e := range entries {
+		if name := strings.TrimSuffix(e.Name(), recordSuffix); wanted[name] == nil {
+			err = errors.Join(err, atomicfile.Remove(filepath.Join(a.prefetchDir(), e.Name())))
+		}
+	}
+	if err != nil {
+		a.log.Error(err, "what was prefetched was not forgotten")
+	}
+}
+
+// giveWay lets go of everything that is prefetched.
+func (a *Agent) giveWay() {
+	a.mu.Lock()
+	workers := slices.Collect(maps.Values(a.workers))
+	a.mu.Unlock()
+	for _, w := range workers {
+		w.prefetch.giveWay(w.ctx)
+	}
 }
 
 // delivered is called by workers when a revision is complete.

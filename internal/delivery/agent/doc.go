@@ -16,9 +16,14 @@
 //	desired.json           the newest desired state
 //	datasets/<name>.json   which snapshots each revision in the view is made of,
 //	                       which hooks were done, which revision was taken back
+//	prefetch/<name>.json   what was fetched for a later revision
 //
 // so a restarted runtime serves, checks and finishes what it knows before it
 // has heard from anyone.
+//
+// A revision that is to be asked for later is fetched beside that, by a
+// prefetcher per DataSet, only while there is nothing else to do, and changes
+// nothing that the application sees.
 //
 // The agent knows the gateway's messages and nothing else of Kubernetes. It is
 // used by kuda-runtime and seen from outside through package localapi.

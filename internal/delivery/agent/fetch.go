@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
@@ -28,7 +27,6 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
-	var leases sync.Mutex
 	for i := range d.plan.items {
 		wg.Go(func() {
 			select {
@@ -38,7 +36,7 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 				return
 			}
 			defer func() { <-tokens }()
-			d.results[i] = d.fetchItem(ctx, i, sources, &leases)
+			d.results[i] = d.fetchItem(ctx, i, sources)
 		})
 	}
 	wg.Wait()
@@ -52,6 +50,7 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 func (d *delivery) fetched() (pause time.Duration, ok bool) {
 	w := d.worker
 	var missing []string
+	starved := false
 	for i, r := range d.results {
 		if r.err == nil {
 			continue
@@ -64,8 +63,10 @@ func (d *delivery) fetched() (pause time.Duration, ok bool) {
 			pause = wait
 		}
 		w.agent.metrics.failed(reason)
+		starved = starved || reason == reasonInsufficientSpace
 		w.log.Info("item failed", "item", ip.key, "version", ip.item.GetVersion(), "reason", reason, "error", r.err.Error())
 	}
+	w.starve(starved)
 	if len(missing) == 0 {
 		// What comes next says it; a restart that finds everything in place says nothing new.
 		w.mu.Lock()
@@ -90,89 +91,71 @@ func (d *delivery) fetched() (pause time.Duration, ok bool) {
 	return pause, false
 }
 
+// starve lets go of what is prefetched when the present has no room, and keeps
+// prefetches from taking it again before the present has what it needs.
+func (w *worker) starve(yes bool) {
+	before := w.starving
+	w.starving = func() {}
+	if yes {
+		w.starving = w.agent.gate.begin()
+		w.agent.giveWay()
+	}
+	before()
+}
+
 // fill takes over what is known once an item is in the store. A later try finds
 // it there, which is not where it came from.
 func (i *Item) fill(r result) {
-	m := r.lease.Manifest()
 	if r.origin != "" && i.Digest == "" {
 		i.Origin = r.origin
 	}
-	i.Bytes, i.TotalBytes, i.Digest = m.Bytes, m.Bytes, m.Digest
+	i.Bytes, i.TotalBytes, i.Digest = r.lease.Bytes(), r.lease.Bytes(), r.lease.Digest()
 }
 
-// fetchItem returns a lease of one item's snapshot; mu guards the leases.
-func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources, mu *sync.Mutex) result {
+// fetchItem returns a lease of one item's snapshot.
+func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) result {
 	w, ip := d.worker, d.plan.items[i]
 	if ip.have != nil {
-		if l := w.reuse(ctx, ip.have.Snapshot, mu); l != nil {
+		l, err := w.leases.reuse(ctx, ip.have.Snapshot, passes)
+		if err == nil {
 			return result{lease: l}
 		}
+		w.log.V(1).Info("snapshot is delivered again", "snapshot", ip.have.Snapshot, "reason", err.Error())
 		w.item(i, func(s *Item) { s.Digest = "" })
 	}
 	w.item(i, (*Item).begin)
+	defer w.agent.gate.begin()()
 	src, err := sources.get(ctx, ip.source)
 	if err != nil {
 		return result{err: err}
 	}
-	key := snapshotKey(ip.item, src)
 	started := time.Now()
-	res, err := w.agent.engine.Deliver(ctx, transfer.NewRequest(src, key, func(p transfer.Progress) { w.progress(i, p) }))
+	res, err := w.agent.deliver(ctx, src, ip.item, func(p transfer.Progress) { w.progress(i, p) })
 	if err != nil {
 		return result{err: err}
 	}
-	w.agent.metrics.received(res.Received)
 	origin := originSource
 	if res.Origin == transfer.OriginNode {
 		origin = originNode
 	}
 	w.log.V(1).Info("item is in the store", "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	return result{lease: w.hold(res.Lease, mu), origin: origin}
+	return result{lease: w.leases.hold(res.Lease, passes), origin: origin}
 }
 
-// reuse returns a lease of a snapshot that is on disk and whole, or nil. Each
-// process checks a snapshot once before it relies on it.
-func (w *worker) reuse(ctx context.Context, id store.ID, mu *sync.Mutex) *store.Lease {
-	mu.Lock()
-	l, verified := w.leases[id], w.verified[id]
-	mu.Unlock()
-	if l != nil && verified {
-		return l
+// deliver brings an item of an opened source into the store, and counts what
+// comes from the source, also of a try that fails.
+func (a *Agent) deliver(ctx context.Context, src source.Source, item *gatewayv1alpha1.Item, progress func(transfer.Progress)) (*transfer.Result, error) {
+	var received int64
+	res, err := a.engine.Deliver(ctx, transfer.NewRequest(src, snapshotKey(item, src), func(p transfer.Progress) {
+		received = max(received, p.Received)
+		progress(p)
+	}))
+	if err == nil {
+		received = res.Received
 	}
-	err := w.agent.store.Verify(ctx, id, false)
-	if err == nil && l == nil {
-		l, err = w.agent.store.Lease(id)
-	}
-	if err != nil {
-		w.log.V(1).Info("snapshot is delivered again", "snapshot", id, "reason", err.Error())
-		w.drop(id, mu)
-		return nil
-	}
-	return w.hold(l, mu)
-}
-
-// hold keeps a lease of a snapshot that is known to be whole; of two leases of
-// the same one the older is kept.
-func (w *worker) hold(l *store.Lease, mu *sync.Mutex) *store.Lease {
-	mu.Lock()
-	defer mu.Unlock()
-	w.verified[l.ID()] = true
-	if held := w.leases[l.ID()]; held != nil && held != l {
-		_ = l.Close()
-		return held
-	}
-	w.leases[l.ID()] = l
-	return l
-}
-
-// drop ends a lease of what turned out to be damaged.
-func (w *worker) drop(id store.ID, mu *sync.Mutex) {
-	mu.Lock()
-	defer mu.Unlock()
-	if l := w.leases[id]; l != nil {
-		_ = l.Close()
-		delete(w.leases, id)
-	}
+	a.metrics.received(received)
+	return res, err
 }
 
 func (w *worker) progress(i int, p transfer.Progress) {

@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 )
@@ -27,6 +28,7 @@ type pod struct {
 	root    string
 	gateway *agenttest.Gateway
 	waitFor []string
+	quota   int64
 	agent   *agent.Agent
 	stop    func()
 	// failed gets a reason after each try that failed, as long as there is room.
@@ -50,7 +52,7 @@ func (p *pod) dir() string       { return filepath.Join(p.root, agent.PodsDir, "
 func (p *pod) start() {
 	p.t.Helper()
 	log := funcr.New(func(_, args string) { p.t.Log(args) }, funcr.Options{Verbosity: 1})
-	st, err := store.Open(store.Options{Root: p.root})
+	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podref.New(p.root).Needed})
 	if err != nil {
 		p.t.Fatal(err)
 	}

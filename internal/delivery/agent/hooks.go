@@ -188,7 +188,9 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 	current, _ := w.agent.view.Current(w.dataset)
 	var again []hookPlan
 	if current == revision {
+		w.viewing.Lock()
 		reverted, err := w.agent.view.Revert(w.dataset)
+		w.viewing.Unlock()
 		if err != nil {
 			if !errors.Is(err, view.ErrNoPrevious) {
 				w.log.Error(err, "view stays at the failed revision")

@@ -28,7 +28,7 @@ func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.D
 			w.log.Error(err, "state was not remembered")
 		}
 	}
-	p := makePlan(a, disk{current: current, record: w.record})
+	p := makePlan(a, disk{current: current, record: w.record, prefetched: w.prefetch.items()})
 	w.begin(a, p, current)
 	if p.held != nil {
 		w.showHeld(p.held)
@@ -68,7 +68,7 @@ func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
 	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.items)
 	old := w.status.Items
 	w.data, w.withdrawn = a.GetData(), false
-	w.status = DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision()}
+	w.status = DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch}
 	now := time.Now()
 	for i, ip := range p.items {
 		item := Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
@@ -116,12 +116,15 @@ func (f *failedRevision) show(d *DataSet) {
 
 // withdraw takes the items out of the view.
 func (w *worker) withdraw(a *gatewayv1alpha1.Assignment) time.Duration {
+	w.viewing.Lock()
 	err := w.agent.view.Remove(w.dataset)
+	w.viewing.Unlock()
 	if err == nil {
 		err = w.record.remove()
 	}
-	w.release()
+	w.leases.close()
 	w.mu.Lock()
+	w.known = nil
 	w.data, w.withdrawn = a.GetData(), err == nil
 	w.status = DataSet{Name: w.dataset, DesiredRevision: a.GetRevision()}
 	w.mu.Unlock()
@@ -157,6 +160,11 @@ type result struct {
 // publish switches the view to the items, which all are in the store.
 func (d *delivery) publish() error {
 	w, v := d.worker, d.worker.agent.view
+	if d.plan.switches {
+		defer w.agent.gate.begin()()
+	}
+	w.viewing.Lock()
+	defer w.viewing.Unlock()
 	items := d.viewItems()
 	if !w.checked && !d.plan.switches {
 		if err := v.Check(w.dataset, items); err != nil {
@@ -204,26 +212,30 @@ func (d *delivery) replaces(revision string) bool {
 func (d *delivery) viewItems() []view.Item {
 	out := make([]view.Item, 0, len(d.plan.items))
 	for i, ip := range d.plan.items {
-		lease := d.results[i].lease
-		m := lease.Manifest()
-		item := view.Item{LocalPath: ip.item.GetLocalPath(), Mark: string(lease.ID()) + " " + m.Digest, Dir: lease.Dir(), Single: m.File}
-		item.Files = make([]view.File, 0, len(m.Entries))
-		for _, e := range m.Entries {
-			item.Files = append(item.Files, view.File{Path: e.Path, Link: e.Link, Size: e.Size})
-		}
-		out = append(out, item)
+		out = append(out, viewItem(ip.item.GetLocalPath(), d.results[i].lease))
 	}
 	return out
+}
+
+// viewItem is a snapshot at its place in the view.
+func viewItem(localPath string, lease *store.Lease) view.Item {
+	m := lease.Manifest()
+	item := view.Item{LocalPath: localPath, Mark: string(lease.ID()) + " " + m.Digest, Dir: lease.Dir(), Single: m.File}
+	item.Files = make([]view.File, 0, len(m.Entries))
+	for _, e := range m.Entries {
+		item.Files = append(item.Files, view.File{Path: e.Path, Link: e.Link, Size: e.Size})
+	}
+	return item
 }
 
 func (d *delivery) revisionRecord() revisionRecord {
 	status := d.worker.snapshot()
 	r := revisionRecord{Items: map[itemKey]itemRecord{}}
 	for i, ip := range d.plan.items {
-		m := d.results[i].lease.Manifest()
+		lease := d.results[i].lease
 		s := status.Items[i]
 		r.Items[ip.key] = itemRecord{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark,
-			Snapshot: d.results[i].lease.ID(), Digest: m.Digest, Bytes: m.Bytes, Origin: s.Origin,
+			Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: s.Origin,
 			Started: s.Started, Completed: s.Completed}
 	}
 	return r
@@ -284,6 +296,7 @@ func (d *delivery) complete() error {
 		}
 	})
 	w.log.Info("delivered", "revision", revision, "items", len(d.plan.items))
+	w.prefetch.completed(revision)
 	w.agent.delivered()
 	return nil
 }
@@ -297,21 +310,8 @@ func (w *worker) keepLeases() {
 			used[item.Snapshot] = true
 		}
 	}
-	for id, l := range w.leases {
-		if !used[id] {
-			_ = l.Close()
-			delete(w.leases, id)
-			delete(w.verified, id)
-		}
-	}
-	for id := range used {
-		if w.leases[id] != nil {
-			continue
-		}
-		// After a restart the previous revision is only remembered. If it was
-		// evicted meanwhile, going back downloads it.
-		if l, err := w.agent.store.Lease(id); err == nil {
-			w.leases[id] = l
-		}
-	}
+	w.leases.keep(passes, used)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known = w.record.byMark()
 }

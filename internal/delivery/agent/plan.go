@@ -14,6 +14,8 @@ type disk struct {
 	// current is the revision in the view, "" for none.
 	current string
 	record  *record
+	// prefetched is what was fetched for later, by mark.
+	prefetched map[string]itemRecord
 }
 
 // plan is what a pass has to do for one assignment.
@@ -137,7 +139,8 @@ func appendHook(hooks []hookPlan, h hookPlan) []hookPlan {
 	return append(hooks, h)
 }
 
-// find looks for delivered bytes in the current revision first, then in the others.
+// find looks for delivered bytes in the current revision first, then in the
+// others, then in what was prefetched.
 func find(d disk, key itemKey, mark string) *itemRecord {
 	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.Mark == mark {
 		return &have
@@ -148,6 +151,9 @@ func find(d disk, key itemKey, mark string) *itemRecord {
 				return &have
 			}
 		}
+	}
+	if have, ok := d.prefetched[mark]; ok {
+		return &have
 	}
 	return nil
 }

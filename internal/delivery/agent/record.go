@@ -16,6 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
+const recordSuffix = ".json"
+
 // record is what must be remembered of one DataSet across restarts.
 type record struct {
 	path string
@@ -60,7 +62,7 @@ type failedRevision struct {
 // loadRecord reads a record; a missing or unreadable one is empty, which costs
 // a repeated check and hook but no data.
 func loadRecord(dir, dataset string) (*record, error) {
-	r := &record{path: filepath.Join(dir, dataset+".json")}
+	r := &record{path: filepath.Join(dir, dataset+recordSuffix)}
 	text, err := os.ReadFile(r.path)
 	if err == nil {
 		err = json.Unmarshal(text, r)

@@ -32,6 +32,21 @@ type DataSet struct {
 	Retained bool `json:"retained,omitempty"`
 	// Items of the desired revision.
 	Items []Item `json:"items"`
+	// Prefetch is the revision that is fetched for later, if there is one. What
+	// it points to is never written to.
+	Prefetch *Prefetch `json:"prefetch,omitempty"`
+}
+
+// Prefetch is how far a revision is that is to be in the store.
+type Prefetch struct {
+	Revision string `json:"revision"`
+	// Phase is waiting, downloading, success (all of it is there) or failed.
+	Phase   string `json:"phase"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Bytes on disk, of TotalBytes as far as they are known.
+	Bytes      int64 `json:"bytes"`
+	TotalBytes int64 `json:"totalBytes"`
 }
 
 // Item is the state of one item.
@@ -76,11 +91,16 @@ func (i *Item) outlasts() bool {
 // further reports whether a try got beyond the point at which the last one
 // failed. Bytes say nothing where not the way to them was the failure.
 func (i *Item) further(p transfer.Progress) bool {
-	switch i.Reason {
+	return !lasting(i.Reason) && i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
+}
+
+// lasting tells the failures that bytes on their way say nothing about.
+func lasting(reason string) bool {
+	switch reason {
 	case reasonDigestMismatch, reasonInvalidPath, reasonPathConflict, reasonHookFailed:
-		return false
+		return true
 	default:
-		return i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
+		return false
 	}
 }
 
@@ -108,20 +128,22 @@ var origins = map[string]gatewayv1alpha1.Origin{
 // report says the same to the gateway.
 func (d *DataSet) report(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
 	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
+	if p := d.Prefetch; p != nil {
+		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
+			Message: shortened(p.Message), Bytes: uint64(max(p.Bytes, 0)), TotalBytes: uint64(max(p.TotalBytes, 0))}
+	}
 	for _, i := range d.Items {
-		message := i.Message
-		if len(message) > maxMessage {
-			message = message[:maxMessage]
-		}
 		r.Items = append(r.Items, &gatewayv1alpha1.ItemStatus{
 			Namespace: i.Namespace, Name: i.Name, Version: i.Version,
-			Phase: phases[i.Phase], Reason: i.Reason, Message: validUTF8(message),
+			Phase: phases[i.Phase], Reason: i.Reason, Message: shortened(i.Message),
 			StartTime: timestamp(i.Started), CompletionTime: timestamp(i.Completed),
 			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
 		})
 	}
 	return r
 }
+
+func shortened(message string) string { return validUTF8(message[:min(len(message), maxMessage)]) }
 
 // onlyBytesDiffer reports whether b says nothing new but how far items are.
 func onlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {
@@ -132,6 +154,9 @@ func withoutBytes(r *gatewayv1alpha1.ReportRequest) *gatewayv1alpha1.ReportReque
 	c := proto.CloneOf(r)
 	for _, i := range c.GetItems() {
 		i.Bytes, i.TotalBytes = 0, 0
+	}
+	if p := c.GetPrefetch(); p != nil {
+		p.Bytes, p.TotalBytes = 0, 0
 	}
 	return c
 }

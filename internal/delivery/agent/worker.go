@@ -15,7 +15,6 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -30,18 +29,26 @@ type worker struct {
 
 	// Used by the worker's own goroutine only.
 	record   *record
-	leases   map[store.ID]*store.Lease
-	verified map[store.ID]bool
 	checked  bool
 	failures map[string]int
+	// starving ends the precedence that a pass without room has over prefetches.
+	starving func()
 	// failedHook is the hook whose failure is shown although it is tried again.
 	failedHook string
 
+	leases   *leases
+	prefetch *prefetcher
+	// viewing is held while the DataSet's part of the view is worked on.
+	viewing sync.Mutex
+
 	changed chan struct{}
+	ctx     context.Context
 	stop    context.CancelFunc
 	done    chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// known are the items of the revisions in the view, by mark.
+	known  map[string]itemRecord
 	want   *gatewayv1alpha1.Assignment
 	cancel context.CancelCauseFunc
 	status DataSet
@@ -51,18 +58,21 @@ type worker struct {
 	reported  *gatewayv1alpha1.ReportRequest
 }
 
-func newWorker(a *Agent, dataset string) *worker {
+func newWorker(ctx context.Context, a *Agent, dataset string) *worker {
 	w := &worker{
 		agent: a, dataset: dataset, log: a.log.WithValues("dataset", dataset),
-		leases: map[store.ID]*store.Lease{}, verified: map[store.ID]bool{}, failures: map[string]int{},
+		leases: newLeases(a.store), failures: map[string]int{}, starving: func() {},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	w.ctx, w.stop = context.WithCancel(ctx)
 	r, err := loadRecord(a.recordDir(), dataset)
 	if err != nil {
 		w.log.Error(err, "remembered state was not read; everything is checked again")
 	}
 	w.record = r
 	w.status = retained(dataset, a.view, r)
+	w.known = r.byMark()
+	w.prefetch = newPrefetcher(w)
 	return w
 }
 
@@ -82,8 +92,12 @@ func retained(dataset string, v viewer, r *record) DataSet {
 	return d
 }
 
-// set gives the worker its assignment; a different one cancels what runs.
+// set gives the worker its assignment; a different one cancels what runs. What
+// is to be prefetched has no part in that.
 func (w *worker) set(a *gatewayv1alpha1.Assignment) {
+	w.prefetch.set(w.ctx, a)
+	a = proto.CloneOf(a)
+	a.Prefetch = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.want != nil && proto.Equal(w.want, a) {
@@ -106,7 +120,9 @@ func (w *worker) poke() {
 // run does passes until the context ends.
 func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
-	defer w.release()
+	defer w.leases.close()
+	defer w.prefetch.wait()
+	defer func() { w.starving() }()
 	var last *gatewayv1alpha1.Assignment
 	for ctx.Err() == nil {
 		passCtx, cancel := context.WithCancelCause(ctx)
@@ -147,18 +163,24 @@ func (w *worker) end() {
 	<-w.done
 }
 
-func (w *worker) release() {
-	for id, l := range w.leases {
-		_ = l.Close()
-		delete(w.leases, id)
-	}
-	clear(w.verified)
+// has returns an item of a revision in the view.
+func (w *worker) has(mark string) (itemRecord, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	have, ok := w.known[mark]
+	return have, ok
 }
 
 // update changes the status and tells whoever wants to know.
 func (w *worker) update(change func(*DataSet)) {
 	w.mu.Lock()
 	change(&w.status)
+	if w.data == "" {
+		// Nothing was begun yet that a report could speak of.
+		w.mu.Unlock()
+		w.agent.notify()
+		return
+	}
 	r := w.status.report(w.data, w.withdrawn)
 	urgent := !onlyBytesDiffer(w.reported, r)
 	same := !urgent && proto.Equal(w.reported, r)

@@ -1,0 +1,80 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// errYield ends what only prepares, because there is work for the present.
+var errYield = errors.New("what the pod is to have now comes first")
+
+// gate lets prefetches work only while nothing that the pod is to have now is
+// downloaded or switched to.
+type gate struct {
+	mu      sync.Mutex
+	busy    int
+	freed   chan struct{} // closed when busy becomes 0
+	next    int
+	running map[int]context.CancelCauseFunc
+}
+
+func newGate() *gate {
+	return &gate{freed: make(chan struct{}), running: map[int]context.CancelCauseFunc{}}
+}
+
+// begin interrupts the prefetches until end is called; more than once is once.
+func (g *gate) begin() (end func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy++
+	for _, cancel := range g.running {
+		cancel(errYield)
+	}
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.busy--; g.busy == 0 {
+			close(g.freed)
+			g.freed = make(chan struct{})
+		}
+	})
+}
+
+// enter waits until there is nothing else to do. The context that it returns
+// ends, with errYield, when there is again; leave must be called.
+func (g *gate) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	for {
+		g.mu.Lock()
+		if g.busy == 0 {
+			ctx, cancel := context.WithCancelCause(ctx)
+			g.next++
+			n := g.next
+			g.running[n] = cancel
+			g.mu.Unlock()
+			return ctx, func() { g.leave(n) }, nil
+		}
+		freed := g.freed
+		g.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (g *gate) leave(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running[n](nil)
+	delete(g.running, n)
+}
+
+// yielded tells whether work was interrupted by the gate alone.
+func yielded(inner, outer context.Context) bool {
+	return outer.Err() == nil && errors.Is(context.Cause(inner), errYield)
+}

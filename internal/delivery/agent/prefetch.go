@@ -1,0 +1,269 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/view"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// prefetcher has the next revision of one DataSet in the store before the pod is
+// told to have it: downloaded, verified, leased, and with a tree beside the view,
+// so that nothing is left to do but the switch. It runs no hook, and works only
+// when there is nothing to do for the revision that the pod is to have now.
+//
+// What it fetched outlives the moment in which the revision becomes the one to
+// have: a pass then finds it in the record, and takes over the leases.
+type prefetcher struct {
+	worker *worker
+
+	mu sync.Mutex
+	// want is what is to be fetched, nil for nothing.
+	want *gatewayv1alpha1.Prefetch
+	// assigned is the revision that the pod is to have; delivered is the last
+	// one that it had all of.
+	assigned, delivered string
+	record              *record
+	stop                context.CancelFunc
+	done                chan struct{}
+}
+
+func newPrefetcher(w *worker) *prefetcher {
+	r, err := loadRecord(w.agent.prefetchDir(), w.dataset)
+	if err != nil {
+		w.log.Error(err, "what was prefetched is not known; it is looked for again")
+	}
+	done := make(chan struct{})
+	close(done)
+	return &prefetcher{worker: w, record: r, stop: func() {}, done: done}
+}
+
+// set takes what an assignment says of prefetching, until ctx ends.
+func (f *prefetcher) set(ctx context.Context, a *gatewayv1alpha1.Assignment) {
+	want := a.GetPrefetch()
+	if a.GetWithdraw() || want.GetRevision() == a.GetRevision() {
+		want = nil
+	}
+	f.mu.Lock()
+	f.assigned = a.GetRevision()
+	if a.GetWithdraw() {
+		f.delivered = f.assigned
+	}
+	if want == nil && f.want == nil || proto.Equal(want, f.want) {
+		f.prune()
+		f.mu.Unlock()
+		return
+	}
+	f.want = proto.CloneOf(want)
+	f.prune()
+	f.start(ctx)
+	f.mu.Unlock()
+	if want == nil {
+		f.worker.update(func(s *DataSet) { s.Prefetch = nil })
+	}
+}
+
+// start makes what is wanted now run instead of what runs. The caller has the lock.
+func (f *prefetcher) start(ctx context.Context) {
+	f.stop()
+	f.stop = func() {}
+	if f.want == nil {
+		return
+	}
+	ctx, f.stop = context.WithCancel(ctx)
+	before, done := f.done, make(chan struct{})
+	f.done = done
+	p := f.want
+	go func() {
+		defer close(done)
+		<-before
+		f.run(ctx, p)
+	}()
+}
+
+// wait returns when nothing runs any more; the context must have ended.
+func (f *prefetcher) wait() {
+	f.mu.Lock()
+	done := f.done
+	f.mu.Unlock()
+	<-done
+}
+
+// completed says that the pod has all of a revision, whose leases the worker
+// holds by now.
+func (f *prefetcher) completed(revision string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.delivered = revision
+	f.prune()
+}
+
+// giveWay lets go of everything because the present needs the room, and begins
+// again when there is some.
+func (f *prefetcher) giveWay(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.want == nil {
+		return
+	}
+	delete(f.record.Revisions, f.want.GetRevision())
+	f.changed()
+	f.start(ctx)
+}
+
+// prune forgets the revisions that are neither wanted nor about to be delivered.
+// The caller has the lock.
+func (f *prefetcher) prune() {
+	before := len(f.record.Revisions)
+	keep := []string{f.want.GetRevision()}
+	if f.assigned != f.delivered {
+		keep = append(keep, f.assigned)
+	}
+	f.record.keep(keep...)
+	if len(f.record.Revisions) != before {
+		f.changed()
+	}
+}
+
+// changed remembers the record and holds the leases of what is in it, and no others.
+func (f *prefetcher) changed() {
+	w := f.worker
+	var err error
+	if len(f.record.Revisions) > 0 {
+		err = f.record.save()
+	} else {
+		w.agent.view.Unkeep(w.dataset)
+		w.agent.collectSoon()
+		err = f.record.remove()
+	}
+	if err != nil {
+		w.log.Error(err, "what is prefetched was not remembered")
+	}
+	ids := map[store.ID]bool{}
+	for _, rev := range f.record.Revisions {
+		for _, item := range rev.Items {
+			ids[item.Snapshot] = true
+		}
+	}
+	w.leases.keep(prefetches, ids)
+}
+
+// items returns what was fetched, by mark.
+func (f *prefetcher) items() map[string]itemRecord {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.record.byMark()
+}
+
+// add remembers an item that is in the store and leased, unless it is no longer wanted.
+func (f *prefetcher) add(p *gatewayv1alpha1.Prefetch, key itemKey, item itemRecord) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.want != p {
+		f.changed() // ends the lease
+		return
+	}
+	rev := f.record.Revisions[p.GetRevision()]
+	if rev.Items == nil {
+		rev.Items = map[itemKey]itemRecord{}
+	}
+	if rev.Items[key].Snapshot == item.Snapshot && rev.Items[key].Mark == item.Mark {
+		return
+	}
+	rev.Items[key] = item
+	f.record.Revisions[p.GetRevision()] = rev
+	f.changed()
+}
+
+// run fetches until everything is there, or the context ends.
+func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
+	w := f.worker
+	t := newFetch(f, p)
+	if !t.known() {
+		t.show(ctx, phaseWaiting, reasonWaiting, "its turn has not come")
+	}
+	for ctx.Err() == nil {
+		pause, ok := t.try(ctx)
+		if ok && t.keep(ctx) {
+			break
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	t.show(ctx, phaseSuccess, "", "")
+	w.log.Info("prefetched", "revision", p.GetRevision(), "items", len(p.GetItems()))
+	if w.agent.options.Idle != nil {
+		w.agent.options.Idle()
+	}
+}
+
+// keep builds the revision's tree beside the view. That it cannot be built is
+// for the switch to say, which may find another view. It is not ok when the
+// context ended.
+func (t *fetch) keep(ctx context.Context) bool {
+	w := t.prefetcher.worker
+	items := make([]view.Item, 0, len(t.items))
+	for i := range t.items {
+		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.items[i].lease))
+	}
+	for {
+		inner, leave, err := w.agent.gate.enter(ctx)
+		if err != nil {
+			return false
+		}
+		w.viewing.Lock()
+		err = w.agent.view.Keep(inner, w.dataset, t.want.GetRevision(), items)
+		w.viewing.Unlock()
+		again := yielded(inner, ctx)
+		leave()
+		if err == nil {
+			t.prefetcher.tidy()
+			return true
+		}
+		if !again {
+			w.log.V(1).Info("the switch is not prepared", "revision", t.want.GetRevision(), "reason", err.Error())
+			return ctx.Err() == nil
+		}
+	}
+}
+
+// tidy lets go of a tree that was finished when nobody wanted it any more.
+func (f *prefetcher) tidy() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.record.Revisions) == 0 {
+		f.worker.agent.view.Unkeep(f.worker.dataset)
+	}
+}
+
+func (a *Agent) prefetchDir() string { return filepath.Join(a.dir, prefetchDir) }
+
+// byMark returns the items of all revisions.
+func (r *record) byMark() map[string]itemRecord {
+	out := map[string]itemRecord{}
+	for _, name := range slices.Sorted(maps.Keys(r.Revisions)) {
+		for _, item := range r.Revisions[name].Items {
+			out[item.Mark] = item
+		}
+	}
+	return out
+}
