@@ -77,7 +77,7 @@ func New(f *frame.Frame) *cobra.Command {
 	)
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
-	root.AddCommand(doctor.New(f))
+	root.AddCommand(doctor.Command(f))
 	root.AddCommand(versionCommand(f))
 	return root
 }

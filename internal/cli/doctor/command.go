@@ -35,8 +35,8 @@ type options struct {
 	named bool
 }
 
-// New makes the command doctor.
-func New(f *frame.Frame) *cobra.Command {
+// Command makes the command doctor.
+func Command(f *frame.Frame) *cobra.Command {
 	o := &options{frame: f}
 	cmd := &cobra.Command{
 		Use:               "doctor [NAME]",

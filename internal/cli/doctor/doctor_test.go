@@ -95,7 +95,7 @@ func (c cluster) run(t *testing.T, args ...string) (string, error) {
 	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
 	f.Now = func() time.Time { return now }
 	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := New(f)
+	cmd := Command(f)
 	cmd.GroupID = ""
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	f.AddFlags(cmd.Flags())
