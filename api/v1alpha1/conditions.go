@@ -61,6 +61,9 @@ const (
 	// ReasonProgressDeadlineExceeded (Progressing, RolledBack): no pod came
 	// further for spec.progressDeadlineSeconds.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	// ReasonRetrying (Progressing): somebody said retry; the pods that failed go
+	// back to the stable revision before the revision is tried again.
+	ReasonRetrying = "Retrying"
 	// ReasonAborted (Progressing, RolledBack): somebody said abort.
 	ReasonAborted = "Aborted"
 	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.

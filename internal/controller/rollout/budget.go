@@ -1,0 +1,177 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// others answers the pods that are not on the update revision.
+func (r *run) others() []Pod {
+	var others []Pod
+	for _, p := range r.Pods {
+		if p.Revision != r.Update.Name {
+			others = append(others, p)
+		}
+	}
+	return others
+}
+
+// candidates answers the pods that are to be moved at some time, in a stable
+// order, and how many are kept from the update revision.
+func (r *run) candidates() (movable []Move, held int) {
+	// One without a revision gets Plan.New now; the partition counts it.
+	others := r.sorted(r.others())
+	if r.Paused || r.onDelete() {
+		return nil, len(others)
+	}
+	quota := len(others)
+	if !r.settled() {
+		quota = max(0, quota-r.partition())
+	}
+	for i, p := range others {
+		target := r.Update.Name
+		if i >= quota {
+			target = r.current
+			held++
+		}
+		if p.Revision != "" && p.Revision != target {
+			movable = append(movable, Move{UID: p.UID, Revision: target})
+		}
+	}
+	return movable, held
+}
+
+// afford answers the moves that may be made now.
+//
+// An available pod takes from the budget, which the unavailable ones have used
+// up first. An unavailable pod loses nothing by being moved, and that may be
+// what helps it; only one that may yet come right by itself is not thrown after
+// others onto an update that has not proved itself.
+func (r *run) afford(movable []Move) []Move {
+	pods := r.byUID()
+	budget, trial := r.budget(), r.maxUnavailable()
+	for _, p := range r.Pods {
+		if p.Revision == r.Update.Name && !r.updated(p) {
+			trial--
+		}
+	}
+	hopeless := func(p Pod) bool { return !p.Delivered && (p.Failed || p.Revision != r.current) }
+	movable = r.inTurn(movable, pods)
+	for _, m := range movable {
+		if hopeless(pods[m.UID]) {
+			trial--
+		}
+	}
+	var moves []Move
+	for _, m := range movable {
+		switch p := pods[m.UID]; {
+		case hopeless(p):
+		case !r.available(p) && trial > 0:
+			trial--
+		case r.available(p) && budget > 0:
+			budget--
+		default:
+			continue
+		}
+		moves = append(moves, m)
+	}
+	return moves
+}
+
+// inTurn keeps, of the moves to the update revision, those of the first group
+// that is not finished.
+func (r *run) inTurn(movable []Move, pods map[types.UID]Pod) []Move {
+	if r.Strategy.RollingUpdate == nil || r.Strategy.RollingUpdate.TopologyKey == "" {
+		return movable
+	}
+	var open []string
+	for _, p := range r.Pods {
+		if p.Revision == r.Update.Name && !r.done(p) {
+			open = append(open, p.Group)
+		}
+	}
+	for _, m := range movable {
+		if m.Revision == r.Update.Name {
+			open = append(open, pods[m.UID].Group)
+		}
+	}
+	if len(open) == 0 {
+		return movable
+	}
+	first := slices.Min(open)
+	return slices.DeleteFunc(slices.Clone(movable), func(m Move) bool {
+		return m.Revision == r.Update.Name && pods[m.UID].Group != first
+	})
+}
+
+// budget answers how many available pods may be moved now.
+func (r *run) budget() int {
+	budget := r.maxUnavailable()
+	for _, p := range r.Pods {
+		if !r.available(p) && !r.excused(p) {
+			budget--
+		}
+	}
+	return budget
+}
+
+func (r *run) byUID() map[types.UID]Pod {
+	pods := make(map[types.UID]Pod, len(r.Pods))
+	for _, p := range r.Pods {
+		pods[p.UID] = p
+	}
+	return pods
+}
+
+// sorted answers the pods in the order in which they are moved: by group, and
+// within one by a hash that spreads them evenly and for ever the same, because
+// it depends on nothing but the UID.
+func (r *run) sorted(pods []Pod) []Pod {
+	type keyed struct {
+		Pod
+		hash uint64
+	}
+	all := make([]keyed, 0, len(pods))
+	for _, p := range pods {
+		all = append(all, keyed{p, hash(p.UID)})
+	}
+	slices.SortFunc(all, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.hash, b.hash), cmp.Compare(a.UID, b.UID))
+	})
+	sorted := make([]Pod, 0, len(all))
+	for _, k := range all {
+		sorted = append(sorted, k.Pod)
+	}
+	return sorted
+}
+
+func hash(uid types.UID) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(uid))
+	return h.Sum64()
+}
+
+func (r *run) maxUnavailable() int {
+	value := intstr.FromString("25%")
+	if u := r.Strategy.RollingUpdate; u != nil && u.MaxUnavailable != nil {
+		value = *u.MaxUnavailable
+	}
+	return max(1, scaled(value, len(r.Pods)))
+}
+
+// scaled rounds up. The API server has checked the form; what it would refuse
+// counts as 0, the careful value in all uses.
+func scaled(value intstr.IntOrString, total int) int {
+	n, err := intstr.GetScaledValueFromIntOrPercent(&value, total, true)
+	if err != nil {
+		return 0
+	}
+	return n
+}

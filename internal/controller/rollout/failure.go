@@ -1,0 +1,145 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+func (r *run) continues() bool { return r.FailurePolicy == v1alpha1.FailurePolicyContinue }
+
+// judge adds the pods that failed to those that had before, and applies the
+// policy when they are too many. It goes on adding while the rollout is stopped
+// or taken back: what it broke, it is answerable for.
+func (r *run) judge() {
+	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
+		return
+	}
+	r.state.FailedPods = r.casualties()
+	if len(r.state.FailedPods) > maxFailedPods {
+		r.state.FailedPods = r.state.FailedPods[:maxFailedPods]
+	}
+	if r.rolling() && !r.continues() {
+		if reason, message := r.broken(); reason != "" {
+			r.fail(reason, message, r.FailurePolicy)
+		}
+	}
+}
+
+// casualties names the pods that failed in this rollout, sorted.
+func (r *run) casualties() []string {
+	names := r.state.FailedPods
+	if r.settled() || r.onDelete() || r.retrying() || r.Paused || r.state.Phase == v1alpha1.RolloutRolledBack {
+		return slices.Clone(names)
+	}
+	for _, p := range r.Pods {
+		if _, failed := r.failed(p); failed || r.prefetchFailed(p) {
+			names = append(names[:len(names):len(names)], p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return addSorted(names)
+}
+
+// broken says why the rollout counts as failed by its pods or measurements; "":
+// it does not.
+func (r *run) broken() (reason, message string) {
+	if failed := r.casualties(); len(failed) >= r.threshold() {
+		return r.blame(failed)
+	}
+	return r.analysisFailed()
+}
+
+// blame words the failure of pods, with what is wrong with the first of them.
+func (r *run) blame(names []string) (reason, message string) {
+	reason = v1alpha1.ReasonPrefetchFailed
+	var first string
+	for _, p := range r.sorted(r.Pods) {
+		what, failed := r.failed(p)
+		switch {
+		case failed && reason != v1alpha1.ReasonPodsFailed:
+			reason, first = v1alpha1.ReasonPodsFailed, "pod "+p.Name+": "+what
+		case first == "" && r.prefetchFailed(p):
+			first = "pod " + p.Name + ": " + p.PrefetchMessage
+		}
+	}
+	if first == "" {
+		reason, first = v1alpha1.ReasonPodsFailed, "pod "+names[0]+" failed"
+	}
+	if more := len(names) - 1; more > 0 {
+		return reason, fmt.Sprintf("%d pods failed; %s", len(names), first)
+	}
+	return reason, first
+}
+
+// fail does what the policy says. Without a stable revision to go back to
+// a rollout is stopped instead.
+func (r *run) fail(reason, message string, policy v1alpha1.FailurePolicy) {
+	switch {
+	case policy == v1alpha1.FailurePolicyContinue || r.settled():
+	case policy != v1alpha1.FailurePolicyRollback:
+		r.enter(v1alpha1.RolloutStopped, reason, message)
+	case !r.canReturn():
+		r.enter(v1alpha1.RolloutStopped, reason, message+"; there is no revision to go back to that a pod ever had all of")
+	default:
+		r.enter(v1alpha1.RolloutRollingBack, reason, message)
+	}
+}
+
+func (r *run) canReturn() bool {
+	return !r.settled() && r.Current.Name == r.current && r.Current.Reach == Delivered
+}
+
+func (r *run) threshold() int {
+	value := intstr.FromInt32(1)
+	if r.FailureThreshold != nil {
+		value = *r.FailureThreshold
+	}
+	return max(1, scaled(value, len(r.Pods)))
+}
+
+// returned ends the way back: no pod is off the stable revision, and those that
+// were moved have all of it. With OnDelete nobody is moved.
+func (r *run) returned() {
+	if r.state.Phase != v1alpha1.RolloutRollingBack {
+		return
+	}
+	for _, p := range r.Pods {
+		if !r.onDelete() && (p.Revision != "" && p.Revision != r.current || p.Baseline != nil && !p.Delivered) {
+			return
+		}
+	}
+	r.enter(v1alpha1.RolloutRolledBack, r.state.Reason, r.state.Message)
+	r.state.EndTime = r.now()
+}
+
+// back answers the moves to the stable revision that can be made now. It is
+// known to work, so unavailable pods go at once, whatever their number.
+func (r *run) back() (moves []Move, held int) {
+	held = len(r.others())
+	if r.onDelete() {
+		return nil, held
+	}
+	budget := r.budget()
+	for _, p := range r.sorted(r.Pods) {
+		if p.Revision == "" || p.Revision == r.current {
+			continue
+		}
+		if r.available(p) {
+			if budget <= 0 {
+				continue
+			}
+			budget--
+		}
+		moves = append(moves, Move{UID: p.UID, Revision: r.current})
+	}
+	return moves, held
+}

@@ -1,0 +1,82 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// updated says whether a pod counts as updated: it is on the update revision
+// with everything delivered and, when it was moved there, Ready for
+// minReadySeconds. One that was not Ready before it was moved either is not
+// waited for.
+func (r *run) updated(p Pod) bool {
+	return p.Revision == r.Update.Name && p.Delivered && (p.Baseline == nil || r.available(p) || r.excused(p))
+}
+
+// available says whether a pod has all of its revision, is Ready and, when it
+// was moved to the update revision, has been so for minReadySeconds.
+func (r *run) available(p Pod) bool {
+	return p.Revision != "" && p.Delivered && p.Ready && !r.Now.Before(r.availableAt(p))
+}
+
+// availableAt answers when a pod that is delivered and Ready is available. The
+// times are cut to the second: counting from the end of that second is never
+// too early.
+func (r *run) availableAt(p Pod) time.Time {
+	if p.Baseline == nil || p.Revision != r.Update.Name || r.minReady() == 0 {
+		return time.Time{}
+	}
+	since := p.ReadySince
+	if p.DeliveredAt.After(since) {
+		since = p.DeliveredAt
+	}
+	return since.Truncate(time.Second).Add(time.Second + r.minReady())
+}
+
+func (r *run) minReady() time.Duration {
+	if u := r.Strategy.RollingUpdate; u != nil {
+		return time.Duration(u.MinReadySeconds) * time.Second
+	}
+	return 0
+}
+
+// excused says whether a pod is not Ready for reasons of its own: it was not
+// when it was moved, and this rollout did not make it so.
+func (r *run) excused(p Pod) bool {
+	return p.Baseline != nil && !p.Baseline.Ready && p.Delivered && !p.Ready && !slices.Contains(r.state.FailedPods, p.Name)
+}
+
+// failed says whether a moved pod is worse than it was before, and how. Pods
+// that were not Ready before are judged by what is delivered alone: one that
+// crashes anyway restarts under every revision.
+func (r *run) failed(p Pod) (string, bool) {
+	b := p.Baseline
+	switch {
+	case b == nil || p.Revision != r.Update.Name:
+		return "", false
+	case p.Failed:
+		return p.FailedMessage, true
+	case !b.Ready:
+		return "", false
+	case !p.Ready:
+		return "it is not Ready any more", true
+	case p.Restarts > b.Restarts:
+		return fmt.Sprintf("its containers restarted %d times", p.Restarts-b.Restarts), true
+	case b.ReadyTransitionTime != nil && !p.ReadySince.IsZero() && b.ReadyTransitionTime.Unix() != p.ReadySince.Unix():
+		return "it was not Ready for a time", true
+	}
+	return "", false
+}
+
+// done says whether a pod on the update revision keeps nothing else waiting.
+func (r *run) done(p Pod) bool {
+	if r.updated(p) {
+		return true
+	}
+	_, failed := r.failed(p)
+	return failed && r.continues()
+}
