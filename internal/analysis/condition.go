@@ -71,7 +71,11 @@ func compile(env *cel.Env, text string) (*condition, error) {
 	if issues.Err() != nil {
 		var problems []string
 		for _, e := range issues.Errors() {
-			problems = append(problems, fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, e.Message))
+			problem := fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, e.Message)
+			if strings.Contains(e.Message, "(double, int)") || strings.Contains(e.Message, "(int, double)") {
+				problem += "; write the number with a point, as in 1.0"
+			}
+			problems = append(problems, problem)
 		}
 		return nil, errors.New(strings.Join(problems, "; "))
 	}

@@ -47,6 +47,7 @@ func TestAStepThatCannotBeTakenIsRefusedByItsField(t *testing.T) {
 		"a query's status":             {query("status == 200", ""), "successCondition: line 1, column 1: undeclared reference to 'status'"},
 		"a query's field":              {query("result.healthy", ""), "successCondition: line 1, column 7: type 'list(double)' does not support field selection"},
 		"text for a status":            {call("status == '200'", ""), "successCondition: line 1, column 8: found no matching overload"},
+		"a number without a point":     {query("result[0] == 7", ""), "successCondition: line 1, column 11: found no matching overload for '_==_' applied to '(double, int)'; write the number with a point"},
 		"a pattern that is none":       {call("result.text.matches('[a-')", ""), "successCondition: line 1, column 21: invalid matches argument"},
 		"an enormous pattern":          {call("result.text.matches('((a{100}){100}){100}')", ""), "successCondition: line 1, column 21"},
 		"an expression full of loops":  {call(strings.Repeat("[1,2,3].all(x,", 60)+"true"+strings.Repeat(")", 60), ""), ""},

@@ -43,7 +43,7 @@ func cleanPattern(pattern string) (string, error) {
 	if ip, err := netip.ParseAddr(clean); err == nil {
 		return ip.String(), nil
 	}
-	if clean == "*" || len(validation.IsDNS1123Subdomain(strings.TrimPrefix(clean, "*."))) == 0 {
+	if pattern == "*" || len(validation.IsDNS1123Subdomain(strings.TrimPrefix(clean, "*."))) == 0 {
 		return clean, nil
 	}
 	return "", fmt.Errorf("allowed host %q: must be a host's name, an address, or a pattern such as *.monitoring.svc, without a scheme or a port", pattern)
