@@ -175,6 +175,7 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
 	lease := w.leases.hold(res.Lease, prefetches)
 	t.remember(item, lease, origin)
+	t.progress(ctx, i, transfer.Progress{Done: lease.Bytes(), Total: lease.Bytes(), Received: res.Received})
 	return lease, nil
 }
 
