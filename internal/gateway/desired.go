@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/wire"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -66,7 +67,7 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 			continue
 		}
 		assigned[assignment.DataSet(d)] = true
-		a := toAssignment(d)
+		a := wire.Assignment(d)
 		var err error
 		if a.Prefetch, err = w.prefetch(ctx, d); err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/gateway/wire"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -35,7 +36,7 @@ func (w *desires) prefetch(ctx context.Context, d *v1alpha1.Data) (*gatewayv1alp
 		w.logOnce(d, name, problem)
 		return nil, nil
 	}
-	items, sources := toContents(template.DataItems, &template.DataSources)
+	items, sources := wire.Contents(template.DataItems, &template.DataSources)
 	return &gatewayv1alpha1.Prefetch{Revision: name, Items: items, Sources: sources}, nil
 }
 

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package gateway
+package wire
 
 import (
 	"cmp"
@@ -21,9 +21,9 @@ const (
 	defaultAudience    = "sts.amazonaws.com"
 )
 
-// toAssignment is a Data in the words of the protocol.
-func toAssignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
-	items, sources := toContents(d.Spec.DataItems, &d.Spec.DataSources)
+// Assignment is a Data in the words of the protocol.
+func Assignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
+	items, sources := Contents(d.Spec.DataItems, &d.Spec.DataSources)
 	return &gatewayv1alpha1.Assignment{
 		Data:      d.Name,
 		Dataset:   assignment.DataSet(d),
@@ -35,8 +35,8 @@ func toAssignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
 	}
 }
 
-// toContents is items, and the sources that they refer to.
-func toContents(items []v1alpha1.DataItem, sources *v1alpha1.DataSources) ([]*gatewayv1alpha1.Item, []*gatewayv1alpha1.Source) {
+// Contents is items, and the sources that they refer to.
+func Contents(items []v1alpha1.DataItem, sources *v1alpha1.DataSources) ([]*gatewayv1alpha1.Item, []*gatewayv1alpha1.Source) {
 	var outItems []*gatewayv1alpha1.Item
 	var outSources []*gatewayv1alpha1.Source
 	added := make(map[v1alpha1.DataSourceType]bool)

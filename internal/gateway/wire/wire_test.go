@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package gateway
+package wire
 
 import (
 	"strings"
@@ -23,7 +23,7 @@ func source(t *testing.T, kind v1alpha1.DataSourceType, s v1alpha1.DataSources) 
 		DataItems:   []v1alpha1.DataItem{{Name: "a", DataSourceType: kind}, {Name: "b", DataSourceType: kind}},
 		DataSources: s,
 	}}
-	a := toAssignment(d)
+	a := Assignment(d)
 	if len(a.GetSources()) > 1 {
 		t.Errorf("%s: %d sources for one", kind, len(a.GetSources()))
 	}
@@ -125,7 +125,7 @@ func TestPromise9TheCommandOfAHookReachesTheRuntime(t *testing.T) {
 			}},
 		},
 	}
-	a := toAssignment(d)
+	a := Assignment(d)
 	if a.GetLifecycle().GetPreDownload().GetExec() == nil || strings.Contains(protojson.Format(a), "secret-command") {
 		t.Errorf("hooks: %v", a.GetLifecycle())
 	}
