@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/analysis"
 )
 
 // checkDataSet says what is wrong with a DataSet beyond what its schema checks.
@@ -30,6 +31,7 @@ func checkDataSet(ds *v1alpha1.DataSet) field.ErrorList {
 		errs = append(errs, checkItem(&ds.Spec.Template.DataItems[i], template.Child("dataItems").Index(i))...)
 	}
 	errs = append(errs, checkLifecycle(ds.Spec.Template.Lifecycle, template.Child("lifecycle"))...)
+	errs = append(errs, checkSteps(ds.Spec.UpdateStrategy.Steps, spec.Child("updateStrategy", "steps"))...)
 	return append(errs, checkSources(&ds.Spec.Template.DataSources, template.Child("dataSources"))...)
 }
 
@@ -140,6 +142,20 @@ func checkHandler(handler *v1alpha1.LifecycleHandler, at *field.Path) field.Erro
 	case "", "HTTP", "HTTPS":
 	default:
 		errs = append(errs, field.NotSupported(at.Child("httpGet", "scheme"), get.Scheme, []string{"HTTP", "HTTPS"}))
+	}
+	return errs
+}
+
+// checkSteps refuses an analysis that could only fail the rollout when its turn comes.
+func checkSteps(steps []v1alpha1.RolloutStep, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, step := range steps {
+		if step.Analysis == nil {
+			continue
+		}
+		for _, p := range analysis.Problems(*step.Analysis) {
+			errs = append(errs, field.Invalid(at.Index(i).Child("analysis", strings.Split(p.Field, ".")...), p.Value, p.Detail))
+		}
 	}
 	return errs
 }

@@ -46,6 +46,12 @@ func hook(get corev1.HTTPGetAction) func(*v1alpha1.DataSetSpec) {
 	})
 }
 
+func analyzed(step v1alpha1.AnalysisStep) func(*v1alpha1.DataSetSpec) {
+	return func(s *v1alpha1.DataSetSpec) {
+		s.UpdateStrategy.Steps = []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}, {Analysis: &step}}
+	}
+}
+
 func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.DataSetSpec)
@@ -71,6 +77,12 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		"a namenode without a port": {func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataSources.HDFS = &v1alpha1.HDFSDataSource{Addresses: []string{"namenode"}}
 		}, "dataSources.hdfs.addresses[0]"},
+		"a condition that does not compile": {analyzed(v1alpha1.AnalysisStep{
+			Prometheus: &v1alpha1.PrometheusQuery{Address: "http://prometheus:9090", Query: "up"}, SuccessCondition: "result[0] <",
+		}), "spec.updateStrategy.steps[1].analysis.successCondition: Invalid value: \"result[0] <\": line 1, column 12"},
+		"an analysis of the manager itself": {analyzed(v1alpha1.AnalysisStep{
+			HTTP: &v1alpha1.HTTPCheck{URL: "http://127.0.0.1:8080/metrics"},
+		}), "spec.updateStrategy.steps[1].analysis.http.url: Invalid value: \"http://127.0.0.1:8080/metrics\": 127.0.0.1 leads to the manager itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			errs := checkDataSet(dataSet(c.change))
@@ -85,6 +97,18 @@ func TestAGoodDataSetIsAccepted(t *testing.T) {
 	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2", "sorted between": "model/weights-old", "another root": "x"} {
 		if errs := checkDataSet(dataSet(at(local))); len(errs) != 0 {
 			t.Errorf("%s: %v", name, errs)
+		}
+	}
+}
+
+func TestAGoodAnalysisIsAccepted(t *testing.T) {
+	for _, step := range []v1alpha1.AnalysisStep{
+		{Prometheus: &v1alpha1.PrometheusQuery{Address: "http://prometheus.monitoring:9090", Query: "up"}, FailureCondition: "result[0] > 0.05"},
+		{HTTP: &v1alpha1.HTTPCheck{URL: "https://checks.shop/models?name=search"}, SuccessCondition: "status == 200 && result.healthy"},
+		{HTTP: &v1alpha1.HTTPCheck{URL: "http://10.96.0.20/"}},
+	} {
+		if errs := checkDataSet(dataSet(analyzed(step))); len(errs) != 0 {
+			t.Error(errs)
 		}
 	}
 }
