@@ -48,6 +48,7 @@ var neededForStorage = []requirement{
 	{"krb5kdc", "krb5-kdc"},
 	{"kadmin.local", "krb5-admin-server"},
 	{"/usr/sbin/sshd", "openssh-server"},
+	{"prometheus", "prometheus"},
 }
 
 // installed is what 'build' installs.

@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
 	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
+	"github.com/kuda-io/kuda/hack/cluster/internal/prometheus"
 	"github.com/kuda-io/kuda/hack/cluster/internal/registry"
 	"github.com/kuda-io/kuda/hack/cluster/internal/sftp"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
@@ -27,16 +28,17 @@ import (
 
 // storages are the servers that 'storage run' knows.
 var storages = map[string]storage.Run{
-	"ceph":     ceph.Run,
-	"hdfs":     hdfs.Run,
-	"registry": registry.Run,
-	"sftp":     sftp.Run,
+	"ceph":       ceph.Run,
+	"hdfs":       hdfs.Run,
+	"prometheus": prometheus.Run,
+	"registry":   registry.Run,
+	"sftp":       sftp.Run,
 }
 
 func newStorage() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "storage",
-		Short: "Run other storage servers, for tests and for trying them out",
+		Short: "Run other storage servers, and Prometheus, for tests and for trying them out",
 	}
 	cmd.AddCommand(newStorageRun())
 	return cmd
@@ -47,8 +49,8 @@ func newStorageRun() *cobra.Command {
 	kinds := strings.Join(slices.Sorted(maps.Keys(storages)), "|")
 	cmd := &cobra.Command{
 		Use:   "run " + kinds,
-		Short: "Run a real storage server in the foreground until standard input ends",
-		Long: `Run a real storage server in the foreground. One line of JSON on standard output
+		Short: "Run a real server in the foreground until standard input ends",
+		Long: `Run a real server in the foreground. One line of JSON on standard output
 tells, once the server is ready, where it is and who may use it. It ends, and
 removes its processes, when standard input is closed or on SIGINT or SIGTERM.
 
