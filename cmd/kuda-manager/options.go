@@ -22,6 +22,7 @@ type options struct {
 	caSecret     string
 	gatewayNames []string
 	rotateCA     bool
+	analysis     bool
 
 	logLevel int
 }
@@ -51,6 +52,10 @@ func (o *options) groups() []group {
 	control.StringVar(&o.namespace, "namespace", "kuda-system", "the namespace that the manager runs in: of its Lease and of the Secret")
 	control.IntVar(&o.manager.Concurrency, "concurrency", 8, "how many DataSets, and how many Data, are worked on at once")
 
+	control.BoolVar(&o.analysis, "analysis", true, "take the measurements that analysis steps of rollouts ask for; when this is false each of them fails, with a message that says so")
+	control.StringSliceVar(&o.manager.Analysis.AllowedHosts, "analysis-allowed-hosts", nil,
+		"the only hosts that measurements may call: names, addresses, or patterns such as *.monitoring.svc (default: all but loopback, link-local and metadata addresses)")
+
 	watch := pflag.NewFlagSet("observation", pflag.ContinueOnError)
 	watch.StringVar(&o.manager.HealthAddress, "health-address", ":8081", "where /healthz and /readyz answer; 0 switches them off")
 	watch.StringVar(&o.manager.MetricsAddress, "metrics-address", ":8080", "where /metrics answers; 0 switches it off")
@@ -73,6 +78,7 @@ func (o *options) complete() error {
 		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
 	}
 	o.manager.LeaderNamespace = o.namespace
+	o.manager.Analysis.Disabled = !o.analysis
 	if len(o.gatewayNames) == 0 {
 		service := "kuda-gateway." + o.namespace
 		o.gatewayNames = []string{service + ".svc", service + ".svc.cluster.local", service, "kuda-gateway"}

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -33,7 +34,8 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 // cacheOptions bound the manager's memory: of pods it keeps what package pod
-// needs, of ControllerRevisions only Kuda's own.
+// needs, of ControllerRevisions only Kuda's own, of nodes, which are watched
+// once a DataSet groups by them, the labels.
 func cacheOptions() (cache.Options, error) {
 	own, err := labels.NewRequirement(v1alpha1.LabelDataSet, selection.Exists, nil)
 	if err != nil {
@@ -44,6 +46,20 @@ func cacheOptions() (cache.Options, error) {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                {Transform: pod.Strip},
 			&appsv1.ControllerRevision{}: {Label: labels.NewSelector().Add(*own)},
+			&corev1.Node{}:               {Transform: labelsOnly},
+		},
+	}, nil
+}
+
+func labelsOnly(object any) (any, error) {
+	node, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	return &metav1.PartialObjectMetadata{
+		TypeMeta: node.TypeMeta,
+		ObjectMeta: metav1.ObjectMeta{
+			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, Labels: node.Labels,
 		},
 	}, nil
 }

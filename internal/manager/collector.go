@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -25,6 +26,8 @@ type collector struct {
 	dataSets *prometheus.Desc
 	datas    *prometheus.Desc
 	lacking  *prometheus.Desc
+	phases   *prometheus.Desc
+	pods     *prometheus.Desc
 }
 
 func newCollector(reader client.Reader) *collector {
@@ -36,6 +39,10 @@ func newCollector(reader client.Reader) *collector {
 			[]string{"phase"}, nil),
 		lacking: prometheus.NewDesc("kuda_uninjected_pods", "Running pods that match a DataSet and lack the runtime; a pod of two DataSets counts twice.",
 			nil, nil),
+		phases: prometheus.NewDesc("kuda_rollout_phases", "DataSets, by the phase of their rollout.",
+			[]string{"phase"}, nil),
+		pods: prometheus.NewDesc("kuda_rollout_pods", "Data (pods of a DataSet), by the revision that they are to have: "+
+			"stable, update (the one that is rolled out) or other.", []string{"role"}, nil),
 	}
 }
 
@@ -44,6 +51,8 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.dataSets
 	descriptions <- c.datas
 	descriptions <- c.lacking
+	descriptions <- c.phases
+	descriptions <- c.pods
 }
 
 // Collect implements prometheus.Collector. While the cache does not answer,
@@ -73,6 +82,47 @@ func (c *collector) Collect(samples chan<- prometheus.Metric) {
 		samples <- prometheus.MustNewConstMetric(c.datas, prometheus.GaugeValue, float64(n), string(p))
 	}
 	samples <- prometheus.MustNewConstMetric(c.lacking, prometheus.GaugeValue, float64(uninjected))
+	c.collectRollouts(samples, sets.Items, datas.Items)
+}
+
+func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1alpha1.DataSet, datas []v1alpha1.Data) {
+	phases := map[v1alpha1.RolloutPhase]int{
+		v1alpha1.RolloutPrefetching: 0, v1alpha1.RolloutProgressing: 0, v1alpha1.RolloutStopped: 0,
+		v1alpha1.RolloutRollingBack: 0, v1alpha1.RolloutRolledBack: 0, v1alpha1.RolloutCompleted: 0,
+	}
+	byName := make(map[types.NamespacedName]*v1alpha1.DataSetStatus, len(sets))
+	for i := range sets {
+		s := &sets[i].Status
+		byName[client.ObjectKeyFromObject(&sets[i])] = s
+		if s.Rollout != nil {
+			phases[s.Rollout.Phase]++
+		}
+	}
+	roles := map[string]int{"stable": 0, "update": 0, "other": 0}
+	for i := range datas {
+		d := &datas[i]
+		if s := byName[types.NamespacedName{Namespace: d.Namespace, Name: assignment.DataSet(d)}]; s != nil {
+			roles[role(s, d.Spec.Revision)]++
+		}
+	}
+	for p, n := range phases {
+		samples <- prometheus.MustNewConstMetric(c.phases, prometheus.GaugeValue, float64(n), string(p))
+	}
+	for r, n := range roles {
+		samples <- prometheus.MustNewConstMetric(c.pods, prometheus.GaugeValue, float64(n), r)
+	}
+}
+
+// role is what a revision is to its DataSet.
+func role(s *v1alpha1.DataSetStatus, revision string) string {
+	switch revision {
+	case s.CurrentRevision:
+		return "stable"
+	case s.UpdateRevision:
+		return "update"
+	default:
+		return "other"
+	}
 }
 
 func readyReason(conditions []metav1.Condition) string {

@@ -217,7 +217,7 @@ func TestPromise10ABrokenRevisionReachesMorePodsThanAllowed(t *testing.T) {
 	first := status(t, d, "v1 is delivered", ready("6/6")).UpdateRevision
 	managertest.Edit(t, cluster, d, version(managertest.BrokenVersion))
 	s := status(t, d, "the broken version stops", func(s v1alpha1.DataSetStatus) bool {
-		return s.UnavailableReplicas == 2 && reason(s, v1alpha1.ConditionProgressing) == v1alpha1.ReasonDeliveryFailed
+		return s.UnavailableReplicas == 2 && reason(s, v1alpha1.ConditionProgressing) == v1alpha1.ReasonPodsFailed
 	})
 	if s.CurrentRevision != first || s.UpdateRevision == first {
 		t.Errorf("revisions: %+v", s)

@@ -10,14 +10,19 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/data"
 	"github.com/kuda-io/kuda/internal/controller/dataset"
@@ -47,6 +52,10 @@ type Options struct {
 
 	// Concurrency is how many DataSets, and how many Data, are worked on at once.
 	Concurrency int
+
+	// Analysis is how the measurements of rollouts are taken; its Changed is
+	// set by New.
+	Analysis analysis.Options
 
 	// Certificates prove the gateway.
 	Certificates gateway.Certificates
@@ -127,7 +136,22 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	if err := o.Registry.Register(newCollector(mgr.GetCache())); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	sets := dataset.New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuda-dataset-controller"))
+	analyst, measured, err := addAnalyst(mgr, o)
+	if err != nil {
+		return err
+	}
+	sets, err := dataset.New(dataset.Options{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("kuda-dataset-controller"),
+		Clock:    clock.RealClock{},
+		Registry: o.Registry,
+		Analyst:  analyst,
+		Measured: measured,
+	})
+	if err != nil {
+		return err
+	}
 	if err := sets.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the DataSet controller: %w", err)
 	}
@@ -136,6 +160,27 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("adding the Data controller: %w", err)
 	}
 	return nil
+}
+
+// measuredAhead is how many complete measurements may wait for the controller.
+const measuredAhead = 1024
+
+// addAnalyst answers what takes the measurements of rollouts, and a channel of
+// the DataSets of which one is complete.
+func addAnalyst(mgr ctrl.Manager, o Options) (*analysis.Runner, <-chan event.GenericEvent, error) {
+	measured := make(chan event.GenericEvent, measuredAhead)
+	options := o.Analysis
+	options.Changed = func(key types.NamespacedName) {
+		measured <- event.GenericEvent{Object: &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}}
+	}
+	analyst, err := analysis.NewRunner(options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making what takes measurements: %w", err)
+	}
+	if err := mgr.Add(analyst); err != nil {
+		return nil, nil, fmt.Errorf("adding what takes measurements: %w", err)
+	}
+	return analyst, measured, nil
 }
 
 func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Options) (*gateway.Server, error) {

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
@@ -30,19 +31,41 @@ const retryAfterConflict = 20 * time.Millisecond
 
 // Setup adds the controller to a manager.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("dataset").
 		For(&v1alpha1.DataSet{}, builder.WithPredicates(dataSetChanged())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.dataSetsOf), builder.WithPredicates(podChanged())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOf), builder.WithPredicates(healthChanged())).
 		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(dataChanged())).
 		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletedOnly())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	if r.again != nil {
+		b = b.WatchesRawSource(source.Channel(r.again, &handler.EnqueueRequestForObject{}))
+	}
+	return b.Complete(r)
 }
 
 // dataSetsOf answers the DataSets that select a pod. An update is asked about
 // with both its states, so a pod that leaves a DataSet is noticed too.
 func (r *Reconciler) dataSetsOf(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.selecting(ctx, object, func(*v1alpha1.DataSet) bool { return true })
+}
+
+// rolloutsOf answers those of them whose plan looks at how the pod is.
+func (r *Reconciler) rolloutsOf(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.selecting(ctx, object, minds)
+}
+
+// minds says whether the health of pods means something to a DataSet. It does
+// not once all pods have the newest template, which is nearly always; an edit
+// that no pass has seen yet counts as if it had been seen, so that no change of
+// a pod falls between.
+func minds(d *v1alpha1.DataSet) bool {
+	state := d.Status.Rollout
+	return state == nil || state.Phase != v1alpha1.RolloutCompleted || d.Status.ObservedGeneration != d.Generation
+}
+
+func (r *Reconciler) selecting(ctx context.Context, object client.Object, wanted func(*v1alpha1.DataSet) bool) []reconcile.Request {
 	p, ok := object.(*corev1.Pod)
 	if !ok {
 		return nil
@@ -54,8 +77,8 @@ func (r *Reconciler) dataSetsOf(ctx context.Context, object client.Object) []rec
 	}
 	var requests []reconcile.Request
 	for i := range all.Items {
-		if pod.Selects(all.Items[i].Spec.WorkloadSelector, p) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+		if d := &all.Items[i]; pod.Selects(d.Spec.WorkloadSelector, p) && wanted(d) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(d)})
 		}
 	}
 	return requests
@@ -85,6 +108,20 @@ func podChanged() predicate.Predicate {
 	}}
 }
 
+// healthChanged is for updates alone: a new pod is looked at whole.
+func healthChanged() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*corev1.Pod)
+			after, okAfter := e.ObjectNew.(*corev1.Pod)
+			return okBefore && okAfter && pod.HealthChanged(before, after)
+		},
+	}
+}
+
 // dataChanged lets progress pass by: bytes change neither the plan nor the status.
 func dataChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
@@ -103,7 +140,16 @@ func matters(before, after *v1alpha1.Data) bool {
 		a.DataItems != b.DataItems || a.Success != b.Success || a.Failed != b.Failed ||
 		a.ObservedRevision != b.ObservedRevision || a.CurrentRevision != b.CurrentRevision ||
 		!equality.Semantic.DeepEqual(assignment.Ready(before), assignment.Ready(after)) ||
+		!samePrefetch(a.Prefetch, b.Prefetch) || assignment.Failure(before) != assignment.Failure(after) ||
 		!sameDigests(a.DataItemsStatus, b.DataItemsStatus)
+}
+
+// samePrefetch leaves bytes out.
+func samePrefetch(a, b *v1alpha1.PrefetchStatus) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Revision == b.Revision && a.Phase == b.Phase && a.Reason == b.Reason
 }
 
 func sameDigests(a, b []v1alpha1.DataItemStatus) bool {

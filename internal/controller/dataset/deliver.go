@@ -4,8 +4,10 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -15,58 +17,60 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/rollout"
+	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
 // parallelWrites bounds the writes of one pass that are under way together.
 const parallelWrites = 16
 
-// plan lets rollout decide for the pods that are observed.
-func plan(d *v1alpha1.DataSet, o *observation, current, update string) rollout.Plan {
-	in := rollout.Input{
-		Strategy: d.Spec.UpdateStrategy,
-		Paused:   d.Spec.Paused,
-		Update:   rollout.Revision{Name: update, Reach: reach(o, update)},
-	}
-	if current != "" {
-		in.Current = rollout.Revision{Name: current, Reach: reach(o, current)}
-	}
-	for _, x := range o.live {
-		in.Pods = append(in.Pods, rollout.Pod{UID: x.pod.UID, Revision: x.revision, Delivered: x.delivered, Failed: x.failed()})
-	}
-	return rollout.Decide(in)
-}
-
 // deliver makes the Data be what the plan says. The moves are written under
 // the version of the Data that the plan was made from: if that is no longer
-// the newest, the pass fails and the next one plans again.
-func (r *Reconciler) deliver(ctx context.Context, d *v1alpha1.DataSet, o *observation, p rollout.Plan) error {
-	targets := make(map[types.UID]string, len(p.Moves))
-	for _, m := range p.Moves {
+// the newest, the pass fails and the next one plans again. One that fails does
+// not hold up the others.
+func (r *Reconciler) deliver(ctx context.Context, s *session) error {
+	targets := make(map[types.UID]string, len(s.plan.Moves))
+	for _, m := range s.plan.Moves {
 		targets[m.UID] = m.Revision
 	}
 	templates := make(map[string]v1alpha1.DataTemplateSpec, 3)
-	group, ctx := errgroup.WithContext(ctx)
+	var failed failures
+	var group errgroup.Group
 	group.SetLimit(parallelWrites)
-	for _, x := range o.live {
-		target := targets[x.pod.UID]
-		switch {
-		case target != "":
-		case x.data == nil:
-			target = p.New
-		default:
-			target = x.revision
-		}
+	for _, x := range s.observed.live {
+		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
 		wanted, ok := templates[target]
 		if !ok {
-			if wanted, ok = template(o, target); !ok {
-				return fmt.Errorf("%w: %s", errRevisionGone, target)
+			if wanted, ok = template(s.observed, target); !ok {
+				failed.add(fmt.Errorf("%w: %s", errRevisionGone, target))
+				continue
 			}
 			templates[target] = wanted
 		}
-		group.Go(func() error { return r.write(ctx, d, x, assignment.Spec(target, x.pod.Name, wanted)) })
+		spec := assigned(x, target, wanted, s.plan.Prefetch)
+		group.Go(func() error {
+			failed.add(r.write(ctx, s.set, x, spec))
+			return nil
+		})
 	}
-	return group.Wait()
+	return failed.wait(&group)
+}
+
+// assigned is what a pod is told to have. What a pod was like before a move is
+// kept for as long as it has the revision that it was moved to.
+func assigned(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
+	spec := assignment.Spec(target, x.pod.Name, wanted)
+	switch {
+	case x.data == nil:
+	case x.revision == target:
+		spec.Baseline = x.data.Spec.Baseline
+	default:
+		health := pod.Health(x.pod)
+		spec.Baseline = &health
+	}
+	if prefetch != target {
+		spec.PrefetchRevision = prefetch
+	}
+	return spec
 }
 
 func (r *Reconciler) write(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
@@ -83,10 +87,73 @@ func (r *Reconciler) write(ctx context.Context, d *v1alpha1.DataSet, x *replica,
 	}
 	changed := x.data.DeepCopy()
 	changed.Spec = *spec.DeepCopy()
-	patch := client.MergeFromWithOptions(x.data, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, changed, patch); err != nil {
+	if err := r.client.Patch(ctx, changed, patch(x.data, spec)); err != nil {
 		return fmt.Errorf("updating Data %s: %w", changed.Name, err)
 	}
 	x.set(changed)
+	return nil
+}
+
+// patch holds for the version that was planned from, except where only what is
+// to be downloaded ahead changes: that moves no pod, and a runtime's reports on
+// its downloads are not to be in its way.
+func patch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
+	spec.PrefetchRevision = before.Spec.PrefetchRevision
+	if equality.Semantic.DeepEqual(before.Spec, spec) {
+		return client.MergeFrom(before)
+	}
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+}
+
+// forgive drops what pods were like before an earlier move to the revision whose
+// rollout begins now: it is nothing to judge them by in this one. It goes before
+// the status which says that the rollout began.
+func (r *Reconciler) forgive(ctx context.Context, s *session) error {
+	var failed failures
+	var group errgroup.Group
+	group.SetLimit(parallelWrites)
+	for _, x := range s.observed.live {
+		if x.data == nil || x.revision != s.update.Name || x.data.Spec.Baseline == nil {
+			continue
+		}
+		spec := *x.data.Spec.DeepCopy()
+		spec.Baseline = nil
+		group.Go(func() error {
+			failed.add(r.write(ctx, s.set, x, spec))
+			return nil
+		})
+	}
+	return failed.wait(&group)
+}
+
+// failures of writes that are made side by side.
+type failures struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs = append(f.errs, err)
+}
+
+// wait waits for the writes and answers a failure; one that is more than a
+// conflict, if there is one.
+func (f *failures) wait(writes *errgroup.Group) error {
+	if err := writes.Wait(); err != nil {
+		return err
+	}
+	for _, err := range f.errs {
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	if len(f.errs) > 0 {
+		return f.errs[0]
+	}
 	return nil
 }

@@ -35,10 +35,6 @@ func (r *replica) set(d *v1alpha1.Data) {
 	r.data, r.revision, r.delivered = d, d.Spec.Revision, assignment.Delivered(d)
 }
 
-func (r *replica) failed() bool {
-	return r.data != nil && assignment.Current(r.data) && r.data.Status.Failed > 0
-}
-
 // observation is what one pass sees. Pods and Data come from the cache
 // uncopied: nothing may change them.
 type observation struct {

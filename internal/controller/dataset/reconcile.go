@@ -7,42 +7,103 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/analysis"
+	"github.com/kuda-io/kuda/internal/controller/revision"
 	"github.com/kuda-io/kuda/internal/controller/rollout"
 )
 
-const defaultHistoryLimit = 10
+// What the schema's defaults say, for objects that did not see it.
+const (
+	defaultHistoryLimit     = 10
+	defaultProgressDeadline = 600
+)
 
 var errRevisionGone = errors.New("the ControllerRevision is gone and no Data remembers it")
 
-// Reconciler carries out what rollout and revision decide.
-type Reconciler struct {
-	client client.Client
-	// live reads past the cache.
-	live     client.Reader
-	recorder Recorder
-	told     told
+// Analyst takes the measurements of analysis steps, beside the passes.
+type Analyst interface {
+	Measure(analysis.Key, v1alpha1.AnalysisStep)
+	Result(analysis.Key) (analysis.Measurement, bool)
+	Forget(types.NamespacedName)
 }
 
-// New makes a reconciler. Reads of c may come from a cache that has the
-// indexes of package assignment; reads of live must not come from a cache.
-func New(c client.Client, live client.Reader, recorder Recorder) *Reconciler {
-	return &Reconciler{client: c, live: live, recorder: recorder}
+// Options of a reconciler.
+type Options struct {
+	// Client may read from a cache that has the indexes of package assignment.
+	Client client.Client
+	// Live reads past the cache.
+	Live     client.Reader
+	Recorder Recorder
+	Clock    clock.PassiveClock
+	Registry prometheus.Registerer
+	// Analyst is nil where no measurements are taken; rollouts then wait in
+	// analysis steps.
+	Analyst Analyst
+	// Measured brings the DataSets of which a measurement is complete; nil: none.
+	Measured <-chan event.GenericEvent
+}
+
+// Reconciler carries out what rollout and revision decide.
+type Reconciler struct {
+	client    client.Client
+	live      client.Reader
+	recorder  Recorder
+	clock     clock.PassiveClock
+	metrics   *metrics
+	analyst   Analyst
+	again     <-chan event.GenericEvent
+	told      told
+	switching switching
+}
+
+// New makes a reconciler and registers its metrics.
+func New(o Options) (*Reconciler, error) {
+	m, err := newMetrics(o.Registry)
+	if err != nil {
+		return nil, err
+	}
+	return &Reconciler{
+		client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock,
+		metrics: m, analyst: o.Analyst, again: o.Measured,
+	}, nil
+}
+
+// session is one pass over a DataSet.
+type session struct {
+	set      *v1alpha1.DataSet
+	observed *observation
+	// update is the revision of the template as it is now.
+	update *appsv1.ControllerRevision
+	// groups are the values of the topology label, by node.
+	groups map[string]string
+	plan   rollout.Plan
+	now    time.Time
 }
 
 // Reconcile makes one pass over a DataSet.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var d v1alpha1.DataSet
 	if err := r.client.Get(ctx, request.NamespacedName, &d); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.forget(request.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	err := r.reconcile(ctx, &d)
+	after, err := r.reconcile(ctx, &d)
 	if apierrors.IsConflict(err) {
 		// Somebody else was first. That is no failure: the change that they
 		// made is on its way to the cache, and the next pass sees it.
@@ -54,39 +115,58 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		ctrl.LoggerFrom(ctx).V(1).Info("left a namespace alone that is being deleted", "refused", err.Error())
 		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{}, err
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) error {
+// forget drops what is remembered of a DataSet that is gone.
+func (r *Reconciler) forget(key types.NamespacedName) {
+	r.switching.forget(key)
+	if r.analyst != nil {
+		r.analyst.Forget(key)
+	}
+}
+
+// reconcile answers after which time to look again; 0: at the next event.
+func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.Duration, error) {
 	if d.DeletionTimestamp != nil {
-		return r.finish(ctx, d)
+		return 0, r.finish(ctx, d)
 	}
 	if err := r.setFinalizer(ctx, d, d.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRemove); err != nil {
-		return err
+		return 0, err
 	}
-	o, err := r.observe(ctx, d)
-	if err != nil {
-		return err
+	// Times are kept as the API keeps them, so that they are the same when read.
+	s := &session{set: d, now: r.clock.Now().Truncate(time.Microsecond)}
+	var err error
+	if s.observed, err = r.observe(ctx, d); err != nil {
+		return 0, err
 	}
-	update, err := r.updateRevision(ctx, d, o)
-	if err != nil {
-		return err
+	if s.update, err = r.updateRevision(ctx, d, s.observed); err != nil {
+		return 0, err
 	}
-	p, err := r.rollOut(ctx, d, o, update.Name)
-	if err != nil {
-		return err
+	if s.groups, err = r.groups(ctx, d, s.observed); err != nil {
+		return 0, err
 	}
-
-	before := d.DeepCopy()
-	d.Status = status(d, o, p, update.Name)
-	if err := r.patchStatus(ctx, d, before); err != nil {
-		return err
+	if err := r.rollOut(ctx, s); err != nil {
+		return 0, err
 	}
-	r.announce(d, before.Status, o)
-	return r.prune(ctx, d, o, d.Status)
+	if err := r.publish(ctx, s); err != nil {
+		return 0, err
+	}
+	r.measure(d, s.plan.Measure)
+	for range r.switching.arrived(keyOf(d), s.plan.State, s.observed.live) {
+		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
+	}
+	return s.plan.Wake, r.prune(ctx, d, s.observed, d.Status)
 }
 
-func (r *Reconciler) rollOut(ctx context.Context, d *v1alpha1.DataSet, o *observation, update string) (rollout.Plan, error) {
+// rollOut plans and carries out. What a move depends on is written before it:
+// how far its revision came, and what was decided of the rollout. A manager
+// that dies in between decides the same again.
+func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
+	d, o, update := s.set, s.observed, s.update.Name
 	current := d.Status.CurrentRevision
 	if _, ok := template(o, current); !ok && current != "" {
 		// Nothing is left of the stable revision, so there is nothing to
@@ -94,20 +174,71 @@ func (r *Reconciler) rollOut(ctx context.Context, d *v1alpha1.DataSet, o *observ
 		ctrl.LoggerFrom(ctx).Info("lost the stable revision, taking the update revision instead", "revision", current, "update", update)
 		current = ""
 	}
-	p := plan(d, o, current, update)
-	for _, name := range []string{p.Current, update} {
+	if state := d.Status.Rollout; state == nil || state.Revision != update {
+		if err := r.forgive(ctx, s); err != nil {
+			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
+		}
+	}
+	in := s.input(current)
+	in.Measurement = r.measured(d)
+	s.plan = rollout.Decide(in)
+	for _, name := range []string{s.plan.Current, update} {
 		reached := reach(o, name)
-		if assigns(o, p, name) {
+		if assigns(o, s.plan, name) {
 			reached = max(reached, rollout.Assigned)
 		}
 		if err := r.remember(ctx, o, name, reached); err != nil {
-			return p, err
+			return err
 		}
 	}
-	if err := r.deliver(ctx, d, o, p); err != nil {
-		return p, fmt.Errorf("rolling out revision %s: %w", update, err)
+	if !equality.Semantic.DeepEqual(d.Status.Rollout, &s.plan.State) {
+		if err := r.publish(ctx, s); err != nil {
+			return err
+		}
 	}
-	return p, nil
+	if err := r.deliver(ctx, s); err != nil {
+		return fmt.Errorf("rolling out revision %s: %w", update, err)
+	}
+	return nil
+}
+
+// publish writes the status, and tells of what changed once it is written.
+func (r *Reconciler) publish(ctx context.Context, s *session) error {
+	d := s.set
+	opening, err := r.opening(ctx, s)
+	if err != nil {
+		return err
+	}
+	before := d.DeepCopy()
+	d.Status = status(s, opening)
+	if err := r.patchStatus(ctx, d, before); err != nil {
+		return err
+	}
+	r.announce(d, before.Status, s.observed)
+	r.metrics.count(before.Status, d.Status, s.now)
+	return nil
+}
+
+// opening answers the record of the rollout that begins with this pass, or nil.
+// Who wants it is read past the cache, which keeps no managed fields.
+func (r *Reconciler) opening(ctx context.Context, s *session) (*v1alpha1.RolloutRecord, error) {
+	d := s.set
+	if !begins(d.Status.Rollout, s.plan.State) && len(d.Status.History) > 0 {
+		return nil, nil
+	}
+	var whole v1alpha1.DataSet
+	if err := r.live.Get(ctx, keyOf(d), &whole); err != nil {
+		return nil, fmt.Errorf("reading who changed the DataSet: %w", err)
+	}
+	return &v1alpha1.RolloutRecord{
+		Number:      s.update.Revision,
+		ChangeCause: cut(revision.ChangeCause(s.update)),
+		By:          author(whole.ManagedFields),
+	}, nil
+}
+
+func keyOf(d *v1alpha1.DataSet) types.NamespacedName {
+	return client.ObjectKeyFromObject(d)
 }
 
 // assigns says whether the plan gives the revision to anyone.

@@ -152,8 +152,12 @@ func template(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
 // prune deletes the revisions that the history has no room for.
 func (r *Reconciler) prune(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
 	used := map[string]bool{status.CurrentRevision: true, status.UpdateRevision: true}
+	if status.Rollout != nil {
+		used[status.Rollout.Revision] = true
+	}
 	for _, data := range o.data {
 		used[data.Spec.Revision] = true
+		used[data.Spec.PrefetchRevision] = true
 		used[data.Status.CurrentRevision] = true
 	}
 	for _, x := range o.live {

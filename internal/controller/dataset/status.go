@@ -13,7 +13,6 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/rollout"
 )
 
 const (
@@ -22,16 +21,19 @@ const (
 )
 
 // status computes the whole status. Conditions keep the time of their last
-// transition from the status that is there.
-func status(d *v1alpha1.DataSet, o *observation, p rollout.Plan, update string) v1alpha1.DataSetStatus {
+// transition from the status that is there. opening is of a rollout that begins.
+func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus {
+	d, o, update := p.set, p.observed, p.update.Name
 	counted := o.counted()
 	s := v1alpha1.DataSetStatus{
 		DataItems:          int32(len(d.Spec.Template.DataItems)),
 		Replicas:           int32(len(counted)),
 		UninjectedReplicas: int32(len(o.uninjected)),
 		ObservedGeneration: d.Generation,
-		CurrentRevision:    p.Current,
+		CurrentRevision:    p.plan.Current,
 		UpdateRevision:     update,
+		Rollout:            p.plan.State.DeepCopy(),
+		History:            record(d.Status, p.plan.State, opening, p.now),
 	}
 	for _, r := range counted {
 		if r.delivered {
@@ -48,7 +50,8 @@ func status(d *v1alpha1.DataSet, o *observation, p rollout.Plan, update string) 
 	s.Conditions = d.DeepCopy().Status.Conditions
 	for _, c := range []metav1.Condition{
 		readyCondition(s, o, failure),
-		progressingCondition(d, s, o, p),
+		progressingCondition(p, s),
+		rolledBackCondition(p, s),
 		injectedCondition(o.uninjected),
 		driftCondition(o.data),
 	} {
@@ -78,47 +81,6 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
 		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
-	}
-	return c
-}
-
-// progressingCondition is True while pods are on their way to the update
-// revision, and False when nothing is under way: with the reason.
-func progressingCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observation, p rollout.Plan) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse}
-	var onUpdate []*replica
-	updated := 0
-	for _, r := range o.live {
-		if r.revision != s.UpdateRevision {
-			continue
-		}
-		onUpdate = append(onUpdate, r)
-		if r.delivered {
-			updated++
-		}
-	}
-	count := fmt.Sprintf("%d of %d running pods have revision %s", updated, len(o.live), s.UpdateRevision)
-	failure := firstFailure(onUpdate)
-	switch {
-	case len(o.live) == 0:
-		c.Reason = v1alpha1.ReasonNoPods
-		c.Message = "no running pod carries the runtime"
-		if len(o.completed) > 0 {
-			c.Reason, c.Message = v1alpha1.ReasonDelivered, "the pods have ended with all of their data"
-		}
-	case updated == len(o.live):
-		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
-	case d.Spec.Paused && p.HeldBack > 0:
-		c.Reason = v1alpha1.ReasonPaused
-		c.Message = count + "; set spec.paused to false to move the others"
-	case failure != "":
-		c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
-	case p.HeldBack > 0 && updated == len(onUpdate) && p.Complete:
-		c.Reason = v1alpha1.ReasonHeldBack
-		c.Message = fmt.Sprintf("%s; spec.updateStrategy keeps %d where they are", count, p.HeldBack)
-	default:
-		c.Status = metav1.ConditionTrue
-		c.Reason, c.Message = v1alpha1.ReasonDelivering, count
 	}
 	return c
 }

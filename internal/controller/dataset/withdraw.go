@@ -128,7 +128,10 @@ func (r *Reconciler) patchStatus(ctx context.Context, d, before *v1alpha1.DataSe
 	if equality.Semantic.DeepEqual(before.Status, d.Status) {
 		return nil
 	}
-	if err := r.client.Status().Patch(ctx, d, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	// What was decided is not to outlive what it was decided from, nor what
+	// another manager wrote in the meantime.
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.client.Status().Patch(ctx, d, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("updating status: %w", err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -125,7 +126,7 @@ func (c *Cluster) DataSet(t *testing.T, namespace, name, app string, change ...f
 	return d
 }
 
-// Pod makes a running pod with the runtime and the label app.
+// Pod makes a running and ready pod with the runtime and the label app.
 func (c *Cluster) Pod(t *testing.T, namespace, name, app string, change ...func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	always := corev1.ContainerRestartPolicyAlways
@@ -146,7 +147,31 @@ func (c *Cluster) Pod(t *testing.T, namespace, name, app string, change ...func(
 		f(p)
 	}
 	c.create(t, p)
+	Unready(p)
+	p.Status.Conditions[0].Status = corev1.ConditionTrue
+	if err := c.Client.Status().Update(t.Context(), p); err != nil {
+		t.Fatalf("making pod %s ready: %v", name, err)
+	}
 	return p
+}
+
+// Unready makes a pod not ready, from now on.
+func Unready(p *corev1.Pod) {
+	p.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: metav1.Now(),
+	}}
+}
+
+// EditPodStatus plays what the kubelet says of a pod.
+func (c *Cluster) EditPodStatus(t *testing.T, p *corev1.Pod, change func(*corev1.Pod)) {
+	t.Helper()
+	Eventually(t, "the status is taken", func(ctx context.Context) (bool, error) {
+		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return false, err
+		}
+		change(p)
+		return c.Client.Status().Update(ctx, p) == nil, nil
+	})
 }
 
 // Uninjected takes the runtime out of a pod.
@@ -181,6 +206,15 @@ func (c *Cluster) Datas(ctx context.Context, namespace string) ([]v1alpha1.Data,
 		return nil, fmt.Errorf("listing Data: %w", err)
 	}
 	return list.Items, nil
+}
+
+// Events lists those that speak of an object.
+func (c *Cluster) Events(ctx context.Context, object client.Object) ([]corev1.Event, error) {
+	var list corev1.EventList
+	if err := c.Client.List(ctx, &list, client.InNamespace(object.GetNamespace())); err != nil {
+		return nil, fmt.Errorf("listing events: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(e corev1.Event) bool { return e.InvolvedObject.UID != object.GetUID() }), nil
 }
 
 // Eventually waits until the condition holds, and fails the test when it does not.

@@ -79,5 +79,8 @@ func Delivery(a *gatewayv1alpha1.Assignment) *gatewayv1alpha1.ReportRequest {
 		}
 		r.Items = append(r.Items, status)
 	}
+	if p := a.GetPrefetch(); p != nil {
+		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.GetRevision(), Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS, Bytes: 10, TotalBytes: 10}
+	}
 	return r
 }
