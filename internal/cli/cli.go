@@ -78,8 +78,38 @@ func New(f *frame.Frame) *cobra.Command {
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
 	root.AddCommand(doctor.Command(f))
-	root.AddCommand(versionCommand(f))
+	root.AddCommand(versionCommand(f), optionsCommand(f))
+	for _, c := range root.Commands() {
+		c.SetUsageTemplate(usage(f, c))
+	}
+	root.SetUsageTemplate(usage(f, root))
 	return root
+}
+
+// usage leaves the two dozen flags that choose a cluster to one place, as
+// kubectl does.
+func usage(f *frame.Frame, c *cobra.Command) string {
+	own, global, found := strings.Cut(c.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}")
+	if !found {
+		return own
+	}
+	_, rest, _ := strings.Cut(global, "{{end}}")
+	if c.Name() == "kuda" {
+		own = strings.Replace(own, "{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "  -h, --help   help for {{.DisplayName}}", 1)
+	}
+	return own + "\n\nUse \"" + f.Program + " options\" for the flags that choose cluster, user and namespace (-n, --context ...)." + rest
+}
+
+func optionsCommand(f *frame.Frame) *cobra.Command {
+	return &cobra.Command{
+		Use:   "options",
+		Short: "Print the flags that every command has",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(f.Out, "These flags choose a cluster, a user and a namespace, as kubectl's do:\n\n", c.Root().PersistentFlags().FlagUsages())
+			return err
+		},
+	}
 }
 
 func versionCommand(f *frame.Frame) *cobra.Command {

@@ -85,7 +85,7 @@ func Line(err error) string {
 func explain(err error) string {
 	var network net.Error
 	switch {
-	case clientcmd.IsEmptyConfig(err):
+	case emptyConfig(err):
 		return "no cluster is configured; set KUBECONFIG, or name a file by --kubeconfig"
 	case meta.IsNoMatchError(err) && strings.Contains(err.Error(), v1alpha1.GroupVersion.Group):
 		return "this cluster does not know DataSets: install Kuda (kubectl apply --server-side -f install/kuda.yaml), or choose another cluster by --context"
@@ -99,4 +99,15 @@ func explain(err error) string {
 		return err.Error() + "; is the cluster reachable, and is it the right one (kubectl config current-context)?"
 	}
 	return err.Error()
+}
+
+// emptyConfig says whether there is no kubeconfig file, or none that says
+// anything; the loader's own test does not look behind a wrapped error.
+func emptyConfig(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if clientcmd.IsEmptyConfig(err) {
+			return true
+		}
+	}
+	return false
 }

@@ -260,7 +260,7 @@ func progressCell(p Progress, moving bool, l Look) string {
 }
 
 func progressLine(p Progress) string {
-	text := fmt.Sprintf("%s of %s on their way are there", Bytes(p.Bytes), Bytes(p.Total))
+	text := fmt.Sprintf("%s of %s in the pods that move", Bytes(p.Bytes), Bytes(p.Total))
 	if p.Rate > 0 {
 		text += ", " + Bytes(p.Rate) + "/s"
 	}
