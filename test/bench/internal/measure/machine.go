@@ -73,7 +73,7 @@ func fileSystem(dir string) (string, error) {
 
 // Busy returns which share of the processors is used while it looks, 0 to 1.
 func Busy(ctx context.Context, window time.Duration) (float64, error) {
-	idle, total, err := processorTimes()
+	before, err := Processors()
 	if err != nil {
 		return 0, err
 	}
@@ -82,33 +82,69 @@ func Busy(ctx context.Context, window time.Duration) (float64, error) {
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
-	idle2, total2, err := processorTimes()
-	if err != nil || total2 == total {
+	after, err := Processors()
+	if err != nil || after.total == before.total {
 		return 0, err
 	}
-	return 1 - float64(idle2-idle)/float64(total2-total), nil
+	return 1 - float64(after.idle-before.idle)/float64(after.total-before.total), nil
 }
 
-// processorTimes returns the ticks that all processors were idle, and all ticks.
-func processorTimes() (idle, total int64, err error) {
+// Ticks of all processors since the machine was started.
+type Ticks struct{ total, idle, stolen int64 }
+
+// StolenSince returns which share of the processors the host of a virtual
+// machine gave to others since an earlier moment, 0 to 1.
+func (t Ticks) StolenSince(before Ticks) float64 {
+	if t.total == before.total {
+		return 0
+	}
+	return float64(t.stolen-before.stolen) / float64(t.total-before.total)
+}
+
+// Processors returns the ticks until now.
+func Processors() (Ticks, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, 0, fmt.Errorf("reading how busy the machine is: %w", err)
+		return Ticks{}, fmt.Errorf("reading how busy the machine is: %w", err)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
+	var t Ticks
 	for i, word := range strings.Fields(line)[1:] {
 		n, err := strconv.ParseInt(word, 10, 64)
 		if err != nil {
-			return 0, 0, fmt.Errorf("reading /proc/stat: %w", err)
+			return Ticks{}, fmt.Errorf("reading /proc/stat: %w", err)
+		}
+		switch i {
+		case 3, 4: // idle, and idle for a disk
+			t.idle += n
+		case 7:
+			t.stolen = n
 		}
 		if i < 8 { // those of guests are counted before
-			total += n
-		}
-		if i == 3 || i == 4 { // idle, and idle for a disk
-			idle += n
+			t.total += n
 		}
 	}
-	return idle, total, nil
+	return t, nil
+}
+
+// TouchMemory takes that much memory, writes to it and gives it back. A virtual
+// machine may have returned free memory to its host: taking it again costs time
+// that would be counted for the program that happens to need it first. It takes
+// half of what is free at most.
+func TouchMemory(bytes int64) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return fmt.Errorf("reading the size of the memory: %w", err)
+	}
+	bytes = min(bytes, int64(info.Freeram)*int64(info.Unit)/2)
+	if bytes <= 0 {
+		return nil
+	}
+	memory, err := unix.Mmap(-1, 0, int(bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return fmt.Errorf("touching %d bytes of memory: %w", bytes, err)
+	}
+	return unix.Munmap(memory)
 }
 
 // Load returns the load average over one minute.

@@ -81,8 +81,8 @@ func (r Row) Run(ctx context.Context, e *Env) *report.Row {
 }
 
 // race returns one with the settings that rows share.
-func (e *Env) race(dir string, sums content.Sums, clients []client.Client) race.Race {
-	return race.Race{Clients: clients, Runs: e.Runs, Limit: e.Limit, Dir: filepath.Join(dir, "runs"), Sums: sums, Log: e.Log}
+func (e *Env) race(dir string, sums content.Sums, clients []client.Client) *race.Race {
+	return &race.Race{Clients: clients, Runs: e.Runs, Limit: e.Limit, Dir: filepath.Join(dir, "runs"), Sums: sums, Log: e.Log}
 }
 
 // with adds the clients that a tool has, or one that is broken.
