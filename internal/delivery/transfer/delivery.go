@@ -115,6 +115,15 @@ func (d *delivery) transfer(ctx context.Context) error {
 
 // list fills the queue.
 func (d *delivery) list(ctx context.Context) error {
+	if err := d.scan(ctx, d.release); err != nil {
+		return err
+	}
+	d.queue.close(false)
+	return nil
+}
+
+// scan hands the listed files over in batches.
+func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 	var (
 		claimed = newNames()
 		pending []*file
@@ -138,7 +147,7 @@ func (d *delivery) list(ctx context.Context) error {
 		d.report.total.Add(entry.Size)
 		d.report.files.Add(1)
 		if len(pending) == batch {
-			if err := d.release(pending); err != nil {
+			if err := take(pending); err != nil {
 				return err
 			}
 			pending = pending[:0]
@@ -150,11 +159,7 @@ func (d *delivery) list(ctx context.Context) error {
 	if len(d.files) == 0 {
 		return errNothing(d.request, listed)
 	}
-	if err := d.release(pending); err != nil {
-		return err
-	}
-	d.queue.close(false)
-	return nil
+	return take(pending)
 }
 
 // mode is the permission bits of a file.

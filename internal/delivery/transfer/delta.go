@@ -257,18 +257,26 @@ func (d *delivery) linkFound(f *file) bool {
 	return false
 }
 
+// unharmed finds a file of an older snapshot by its directory and name, and
+// tells whether it is what was delivered, with a mode.
+func (o *older) unharmed(one shared, mode fs.FileMode) (dir int, name string, ok bool) {
+	dir, err := o.dir(one)
+	if err != nil {
+		return -1, "", false
+	}
+	var stat unix.Stat_t
+	name = path.Base(one.entry.Path)
+	err = unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW)
+	return dir, name, err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG && fs.FileMode(stat.Mode).Perm() == mode &&
+		stat.Size == one.entry.Size && stat.Mtim.Nano() == one.entry.Modified
+}
+
 // linkOne shares one file, if it is unharmed as far as its length and the time
 // of its last write tell; what reads snapshots cannot write to them.
 func (d *delivery) linkOne(f *file, one shared) bool {
 	e := one.entry
-	from, err := d.older.dir(one)
-	if err != nil {
-		return false
-	}
-	var stat unix.Stat_t
-	name := path.Base(e.Path)
-	if err := unix.Fstatat(from, name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG ||
-		fs.FileMode(stat.Mode).Perm() != f.mode || stat.Size != e.Size || stat.Mtim.Nano() != e.Modified {
+	from, name, ok := d.older.unharmed(one, f.mode)
+	if !ok {
 		return false
 	}
 	parent, err := d.dirs.get(path.Dir(f.path))

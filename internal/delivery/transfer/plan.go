@@ -1,0 +1,97 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/source/retry"
+)
+
+// Planned is a file as a delivery would get it now.
+type Planned struct {
+	// Path below the item; store.FileName where the item is one file.
+	Path string
+	Size int64
+	// Link is the target where the file is a symbolic link, else "".
+	Link string
+	// Identity is what a manifest would keep of what the source says; "" if that
+	// proves nothing.
+	Identity string
+	// Digest, where it is known without the bytes, else "".
+	Digest string
+	// Here tells that it would be shared with an older snapshot instead of
+	// downloaded.
+	Here bool
+}
+
+// Plan lists what Deliver would deliver, and finds out, as Deliver does, what
+// would have to be downloaded. It moves no bytes of files and changes nothing.
+// What an earlier delivery of the same snapshot left half done is not counted as
+// here. Errors are those of Deliver.
+func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest),
+		source: retry.New(e.options.Limits.Wrap(retry.Watch(r.Source, e.options.Stall)), e.policy)}
+	d.listing = listAhead(ctx, d.source, r.Path)
+	defer d.listing.stop()
+	var err error
+	defer func() { d.older.close() }()
+	if d.older, err = findOlder(e.options.Store, r.Key); err != nil {
+		return nil, err
+	}
+	var plan []Planned
+	err = d.scan(ctx, func(files []*file) error {
+		d.expect(files)
+		for _, f := range files {
+			plan = append(plan, d.foresee(f))
+		}
+		return nil
+	})
+	return plan, err
+}
+
+// foresee is place without doing it.
+func (d *delivery) foresee(f *file) Planned {
+	p := Planned{Path: f.path, Size: f.entry.Size, Link: f.entry.Link}
+	if p.Link != "" {
+		p.Here = true
+		return p
+	}
+	p.Identity = state(f.entry)
+	if f.entry.Size == 0 {
+		return p
+	}
+	for _, one := range d.older.find(f, d.request.Path) {
+		if one.entry.Mode != f.mode {
+			continue
+		}
+		if _, _, ok := d.older.unharmed(one, f.mode); ok {
+			p.Here, p.Digest = true, one.entry.Digest
+			return p
+		}
+	}
+	return p
+}
+
+// Same tells whether a planned file is provably the one that an entry of an
+// older manifest is of. An identity proves it only where the source has both
+// under one key.
+func (p Planned) Same(e store.Entry, oneKey bool) bool {
+	switch {
+	case p.Size != e.Size || p.Link != e.Link:
+		return false
+	case p.Link != "" || p.Size == 0:
+		return true
+	case p.Digest != "" && p.Digest == e.Digest:
+		return true
+	}
+	mine, mySum := splitState(p.Identity)
+	theirs, theirSum := splitState(e.Identity)
+	return oneKey && mine != "" && mine == theirs || mySum != "" && mySum == theirSum
+}
