@@ -478,9 +478,11 @@ func TestANamespaceOfSilentServersDoesNotHoldUpTheOthers(t *testing.T) {
 		if past := time.Since(began); past != timeLimit {
 			t.Errorf("another namespace waited for %s", past-timeLimit)
 		}
+		mu.Lock()
 		if most > maxOfNamespace+1 {
 			t.Errorf("%d connections at once", most)
 		}
+		mu.Unlock()
 		r.stop()
 		synctest.Wait()
 		if len(r.turns.namespaces) != 0 || len(r.turns.all) != 0 {
