@@ -11,8 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/internal/cli/diff"
 	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/get"
 	"github.com/kuda-io/kuda/internal/cli/history"
 	"github.com/kuda-io/kuda/internal/cli/status"
 	"github.com/kuda-io/kuda/internal/cli/steer"
@@ -77,7 +79,7 @@ func New(f *frame.Frame) *cobra.Command {
 	)
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
-	root.AddCommand(doctor.Command(f))
+	root.AddCommand(diff.Command(f), get.Command(f), doctor.Command(f))
 	root.AddCommand(versionCommand(f), optionsCommand(f))
 	for _, c := range root.Commands() {
 		c.SetUsageTemplate(usage(f, c))

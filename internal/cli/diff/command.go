@@ -1,0 +1,165 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/podexec"
+)
+
+const long = `Shows what changes between two revisions of a DataSet: items, sources, hooks; the
+files behind them; and for each node what it has already and how many bytes it
+would have to move.
+
+Without flags it compares the stable revision with the one that is rolled out;
+where those are the same, the revision before with the present one. Revisions are
+named by number or name, as "history" lists them. With -f it compares what the
+cluster has with a file, as the API server would take it (a dry run).
+
+Files and bytes are asked of one pod per node, by exec with your own rights; it
+asks the sources and moves nothing. --no-files leaves that out.
+
+  kubectl kuda diff models
+  kubectl kuda diff models --from 3 --to 5 --no-files
+  kubectl kuda diff -f models.yaml
+
+Exit codes, as those of diff: 0 no difference, 1 differences, 2 an error. With
+--exit-code=false differences are 0, too.`
+
+type options struct {
+	frame    *frame.Frame
+	output   *frame.Output
+	connect  func() (podexec.Runner, error)
+	from, to string
+	file     string
+	nodes    int
+	noFiles  bool
+	exitCode bool
+}
+
+// Command makes the command diff.
+func Command(f *frame.Frame) *cobra.Command {
+	return command(f, func() (podexec.Runner, error) {
+		config, err := f.RESTConfig()
+		if err != nil {
+			return nil, err
+		}
+		return podexec.New(config)
+	})
+}
+
+func command(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {
+	o := &options{frame: f, connect: connect}
+	cmd := &cobra.Command{
+		Use:               "diff NAME | diff -f FILE",
+		Short:             "Show what changes between revisions, or from the cluster to a file, and what would be moved",
+		Long:              long,
+		GroupID:           frame.GroupLook,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: f.CompleteDataSets,
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
+	}
+	o.output = frame.AddOutput(cmd, frame.FormatJSON, frame.FormatYAML)
+	flags := cmd.Flags()
+	flags.StringVar(&o.from, "from", "", "revision to compare, by number or name")
+	flags.StringVar(&o.to, "to", "", "revision to compare it with")
+	flags.StringVarP(&o.file, "filename", "f", "", "file with DataSets to compare the cluster with; - is the standard input")
+	flags.IntVar(&o.nodes, "nodes", 0, "ask at most so many nodes; 0: all")
+	flags.BoolVar(&o.noFiles, "no-files", false, "do not ask the nodes for files and bytes")
+	flags.BoolVar(&o.exitCode, "exit-code", true, "end with 1 where there are differences")
+	return cmd
+}
+
+func (o *options) validate(name string) error {
+	switch {
+	case name == "" && o.file == "":
+		return fmt.Errorf("name a DataSet, or a file by -f")
+	case o.file != "" && (o.from != "" || o.to != ""):
+		return fmt.Errorf("-f compares a file with what the cluster has; leave out --from and --to")
+	case o.nodes < 0:
+		return fmt.Errorf("--nodes: must not be negative")
+	}
+	return nil
+}
+
+func (o *options) run(ctx context.Context, name string) error {
+	if err := o.validate(name); err != nil {
+		return err
+	}
+	pairs, err := o.pairs(ctx, name)
+	if err != nil {
+		return err
+	}
+	results := make([]*Result, 0, len(pairs))
+	differs := false
+	for _, p := range pairs {
+		r, err := o.compare(ctx, p)
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+		differs = differs || r.differs()
+	}
+	if err := o.print(results); err != nil {
+		return err
+	}
+	if differs && o.exitCode {
+		return frame.Negative()
+	}
+	return nil
+}
+
+// compare compares the templates, and asks the nodes where they differ.
+func (o *options) compare(ctx context.Context, p pair) (*Result, error) {
+	r := &Result{Namespace: p.namespace, DataSet: p.name, From: p.fromName, To: p.toName, Spec: p.spec}
+	var err error
+	if r.Template, err = compareTemplates(p.from, p.to); err != nil {
+		return nil, err
+	}
+	if o.noFiles || r.empty() {
+		return r, nil
+	}
+	c, err := o.frame.Client()
+	if err != nil {
+		return nil, err
+	}
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels(p.selector)); err != nil {
+		return nil, fmt.Errorf("listing the pods of DataSet %s, to ask them for files (--no-files leaves that out): %w", p.name, err)
+	}
+	q, err := question(p.name, p.to)
+	if err != nil {
+		return nil, err
+	}
+	runner, err := o.connect()
+	if err != nil {
+		return nil, err
+	}
+	return r, askAll(ctx, runner, r, stations(p.selector, pods.Items), o.nodes, q)
+}
+
+func (o *options) print(results []*Result) error {
+	if o.output.Machine() {
+		if len(results) == 1 {
+			return o.output.Print(o.frame.Out, results[0])
+		}
+		return o.output.Print(o.frame.Out, results)
+	}
+	for i, r := range results {
+		if i > 0 {
+			fmt.Fprintln(o.frame.Out)
+		}
+		if err := render(o.frame.Out, o.frame.Screen(), r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/status"
+	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
+)
+
+var signs = map[string]string{added: "+", removed: "-", changed: "~"}
+
+var tones = map[string]frame.Tone{added: frame.Good, removed: frame.Bad, changed: frame.Warning}
+
+type painter struct {
+	strings.Builder
+	screen frame.Screen
+}
+
+func render(w io.Writer, s frame.Screen, r *Result) error {
+	p := &painter{screen: s}
+	fmt.Fprintf(p, "%s\n", s.Paint(frame.Strong, fmt.Sprintf("DataSet %s/%s: %s → %s", r.Namespace, r.DataSet, r.From, r.To)))
+	if !r.differs() {
+		p.WriteString("no difference\n")
+	}
+	p.changes("spec", r.Spec)
+	p.changes("item", r.Items)
+	p.changes("source", r.Sources)
+	if len(r.Lifecycle) > 0 {
+		p.changes("", []Change{{Name: "lifecycle", Change: changed, Fields: r.Lifecycle}})
+	}
+	p.files(r.Files)
+	if err := p.nodes(r); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+func (p *painter) changes(kind string, changes []Change) {
+	for _, c := range changes {
+		p.WriteString(p.screen.Paint(tones[c.Change], strings.TrimSpace(signs[c.Change]+" "+strings.TrimSpace(kind+" "+c.Name))) + "\n")
+		width := 0
+		for _, f := range c.Fields {
+			width = max(width, len(f.Path))
+		}
+		for _, f := range c.Fields {
+			fmt.Fprintf(p, "    %-*s  %s\n", width+1, f.Path+":", between(c.Change, f))
+		}
+	}
+}
+
+func between(change string, f Field) string {
+	switch {
+	case change == added:
+		return f.To
+	case change == removed:
+		return f.From
+	case f.From == "":
+		return "(none) → " + f.To
+	case f.To == "":
+		return f.From + " → (none)"
+	}
+	return f.From + " → " + f.To
+}
+
+func (p *painter) files(items []answer.PlannedItem) {
+	for i := range items {
+		item := &items[i]
+		if item.Reason != "" {
+			fmt.Fprintf(p, "\nfiles of item %s/%s: %s: %s\n", item.Namespace, item.Name, item.Reason, item.Message)
+			continue
+		}
+		if item.Added.Count+item.Changed.Count+item.Removed.Count == 0 {
+			continue
+		}
+		fmt.Fprintf(p, "\nfiles of item %s/%s: %d added, %d changed, %d removed, %d unchanged; %s in all\n", item.Namespace, item.Name,
+			item.Added.Count, item.Changed.Count, item.Removed.Count, item.Unchanged.Count, status.Bytes(item.TotalBytes))
+		p.named(added, item.Added)
+		p.named(changed, item.Changed)
+		p.named(removed, item.Removed)
+	}
+}
+
+func (p *painter) named(change string, f answer.Files) {
+	for _, name := range f.Names {
+		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + status.Bytes(name.Size) + ")\n")
+	}
+	if more := f.Count - len(f.Names); more > 0 && len(f.Names) > 0 {
+		fmt.Fprintf(p, "  %s and %d more\n", signs[change], more)
+	}
+}
+
+func (p *painter) nodes(r *Result) error {
+	if len(r.Nodes) == 0 {
+		return nil
+	}
+	t := &frame.Table{Header: []string{"NODE", "PODS", "PRESENT", "TO MOVE", "NOTE"}}
+	for _, n := range r.Nodes {
+		present, move := frame.Text(status.Bytes(n.BytesPresent)), frame.Text(status.Bytes(n.BytesToMove))
+		if n.Error != "" && n.TotalBytes == 0 {
+			present, move = frame.Text("?"), frame.Text("?")
+		}
+		t.Add(frame.Text(n.Name), frame.Text(fmt.Sprint(n.Pods)), present, move, frame.Toned(frame.Bad, n.Error))
+	}
+	if r.Total != nil && len(r.Nodes) > 1 {
+		t.Add(frame.Toned(frame.Strong, "total"), frame.Text(fmt.Sprint(r.Total.Pods)),
+			frame.Text(status.Bytes(r.Total.BytesPresent)), frame.Text(status.Bytes(r.Total.BytesToMove)), frame.Cell{})
+	}
+	p.WriteString("\n")
+	if err := t.Write(p, p.screen); err != nil {
+		return err
+	}
+	if r.NotAsked > 0 {
+		fmt.Fprintf(p, "%d more nodes were not asked (--nodes)\n", r.NotAsked)
+	}
+	return nil
+}
