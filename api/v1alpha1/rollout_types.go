@@ -72,7 +72,6 @@ type RolloutStep struct {
 	// a percentage, rounded up. The step ends when the moved ones are updated.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
 	Partition *intstr.IntOrString `json:"partition,omitempty"`
 
