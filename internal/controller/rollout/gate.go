@@ -25,9 +25,10 @@ func (r *run) available(p Pod) bool {
 
 // availableAt answers when a pod that is delivered and Ready is available. The
 // times are cut to the second: counting from the end of that second is never
-// too early.
+// too early. On the way back a pod need not prove itself: it is available as
+// long as it works.
 func (r *run) availableAt(p Pod) time.Time {
-	if p.Baseline == nil || p.Revision != r.Update.Name || r.minReady() == 0 {
+	if p.Baseline == nil || p.Revision != r.Update.Name || r.minReady() == 0 || r.returning() || r.retrying() {
 		return time.Time{}
 	}
 	since := p.ReadySince

@@ -29,15 +29,15 @@ func Decide(in Input) Plan {
 	if !r.Paused {
 		r.measured()
 		r.judge()
-		r.advance()
 	}
-	r.returned()
-	r.finish()
+	r.advance()
 	s := r.survey()
 	r.progress(s)
 	if r.late(s) {
 		r.giveUp()
+		r.advance()
 		s = r.survey()
+		r.progress(s)
 	}
 	r.explain(s)
 	return r.plan(s)

@@ -89,9 +89,13 @@ func (r *run) rolling() bool {
 
 // advance takes all turns that can be taken now.
 func (r *run) advance() {
-	r.retried()
-	r.prefetched()
-	r.step()
+	if !r.Paused {
+		r.retried()
+		r.prefetched()
+		r.step()
+	}
+	r.returned()
+	r.finish()
 }
 
 // explain says in the state why it is in its phase. For one that ended or
