@@ -20,10 +20,12 @@ const defaultDeadline = 600
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// current is the step that is being taken, or nil.
+// current is the step that is being taken, or nil. There are none on the way
+// to the revision that is the stable one already.
 func current(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
 	r := d.Status.Rollout
-	if r == nil || r.Phase != v1alpha1.RolloutProgressing || int(r.Step) >= len(d.Spec.UpdateStrategy.Steps) {
+	if r == nil || r.Phase != v1alpha1.RolloutProgressing || int(r.Step) >= len(d.Spec.UpdateStrategy.Steps) ||
+		d.Status.CurrentRevision == d.Status.UpdateRevision || r.Reason == v1alpha1.ReasonRetrying {
 		return nil
 	}
 	return &d.Spec.UpdateStrategy.Steps[r.Step]

@@ -15,9 +15,10 @@ func running(d *v1alpha1.DataSet) bool {
 	return r != nil && (r.Phase == v1alpha1.RolloutPrefetching || r.Phase == v1alpha1.RolloutProgressing)
 }
 
-// atStep says whether the rollout is at one of its steps.
+// atStep says whether the rollout is at one of its steps. There are none on
+// the way to the revision that is the stable one already.
 func atStep(d *v1alpha1.DataSet) bool {
-	return running(d) && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
+	return running(d) && d.Status.CurrentRevision != d.Status.UpdateRevision && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
 }
 
 // pausable refuses a pause or resume that would change nothing, and says what
@@ -62,21 +63,21 @@ func askable(d *v1alpha1.DataSet, verb, program string) error {
 		return fmt.Errorf("the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
 			"(kubectl -n kuda-system get pods)", d.Name)
 	}
-	hint := func(format string, verbs ...any) error {
-		return fmt.Errorf("DataSet %s: %s", d.Name, fmt.Sprintf(format, verbs...))
+	hint := func(format string, args ...any) error {
+		return fmt.Errorf("DataSet %s: %s", d.Name, fmt.Sprintf(format, args...))
 	}
 	switch verb {
 	case v1alpha1.RequestRetry:
-		return retryable(d, r, hint)
+		return retryable(d, r, hint, program)
 	case v1alpha1.RequestAbort:
 		return abortable(d, r, hint, program)
 	}
-	return promotable(d, r, hint, program)
+	return promotable(d, r, verb, hint, program)
 }
 
 type hinter func(format string, args ...any) error
 
-func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, hint hinter, program string) error {
 	switch r.Phase {
 	case v1alpha1.RolloutCompleted:
 		return hint("its rollout is complete; there is nothing to promote")
@@ -86,6 +87,10 @@ func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, pro
 		return hint("its rollout failed (%s) and is rolled back; try it again by: %s retry %s", r.Reason, program, d.Name)
 	}
 	switch {
+	case r.Phase == v1alpha1.RolloutPrefetching && verb == v1alpha1.RequestPromote:
+		return hint("it is prefetching; its steps begin when the bytes are on the nodes")
+	case r.Reason == v1alpha1.ReasonRetrying:
+		return hint("its failed pods go back before it is tried again; its steps begin after that")
 	case d.Spec.Paused:
 		return hint("it is paused; let it go on by: %s resume %s", program, d.Name)
 	case !atStep(d):
@@ -109,12 +114,13 @@ func abortable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, prog
 	return nil
 }
 
-func retryable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter) error {
+func retryable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
 	switch r.Phase {
-	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack:
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+		if d.Spec.Paused {
+			return hint("it is paused, which holds a retry too; let it go on first by: %s resume %s", program, d.Name)
+		}
 		return nil
-	case v1alpha1.RolloutRollingBack:
-		return hint("its pods are on their way back; retry when that is over (%d of %d are unavailable)", d.Status.UnavailableReplicas, d.Status.Replicas)
 	case v1alpha1.RolloutCompleted:
 		return hint("its rollout is complete; there is nothing to retry")
 	}

@@ -1,0 +1,515 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/controller/revision"
+)
+
+var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// fixture is a cluster and what commands print.
+type fixture struct {
+	client client.WithWatch
+	// frame is made anew for each command.
+	frame func() (*frame.Frame, *bytes.Buffer, *bytes.Buffer)
+}
+
+func cluster(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) *fixture {
+	t.Helper()
+	c := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).WithInterceptorFuncs(hooks).
+		WithStatusSubresource(&v1alpha1.DataSet{}, &v1alpha1.Data{}).
+		WithIndex(&v1alpha1.DataSet{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} }).Build()
+	return &fixture{client: c, frame: func() (*frame.Frame, *bytes.Buffer, *bytes.Buffer) {
+		var out, errOut bytes.Buffer
+		f := frame.New(frame.Streams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
+		f.Now = func() time.Time { return now }
+		f.Connect = func() (client.WithWatch, error) { return c, nil }
+		return f, &out, &errOut
+	}}
+}
+
+// run runs a command in the namespace shop.
+func (x *fixture) run(t *testing.T, args ...string) (out, errOut string, code int) {
+	t.Helper()
+	f, o, e := x.frame()
+	code = cli.Run(t.Context(), f, append([]string{"/usr/local/bin/kubectl-kuda", "-n", "shop"}, args...))
+	return o.String(), e.String(), code
+}
+
+func (x *fixture) dataset(t *testing.T) *v1alpha1.DataSet {
+	t.Helper()
+	var d v1alpha1.DataSet
+	if err := x.client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "models"}, &d); err != nil {
+		t.Fatal(err)
+	}
+	return &d
+}
+
+func template(version string) v1alpha1.DataTemplateSpec {
+	return v1alpha1.DataTemplateSpec{
+		DataItems: []v1alpha1.DataItem{{
+			Name: "weights", Namespace: "default", RemotePath: "w", LocalPath: "w", Version: version, DataSourceType: v1alpha1.DataSourceMinIO,
+		}},
+		DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
+	}
+}
+
+// rollout is a DataSet with three revisions, the last of which is rolled out.
+func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
+	t.Helper()
+	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{
+		Name: "models", Namespace: "shop", UID: "1", Generation: 3, CreationTimestamp: metav1.NewTime(now.Add(-48 * time.Hour)),
+	}}
+	objects := []client.Object{d}
+	var names []string
+	controller := true
+	for i, version := range []string{"v1", "v2", "v3"} {
+		d.Spec.Template = template(version)
+		metav1.SetMetaDataAnnotation(&d.ObjectMeta, v1alpha1.AnnotationChangeCause, "weights "+version)
+		r, err := revision.New(d, int64(i+1), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "DataSet", Name: d.Name, UID: d.UID, Controller: &controller}}
+		r.CreationTimestamp = metav1.NewTime(now.Add(time.Duration(i-3) * time.Hour))
+		objects, names = append(objects, r), append(names, r.Name)
+	}
+	started, ended := metav1.NewTime(now.Add(-2*time.Hour)), metav1.NewTime(now.Add(-2*time.Hour+3*time.Minute))
+	running := metav1.NewTime(now.Add(-time.Minute))
+	d.Spec.UpdateStrategy.Steps = []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}, {Pause: &v1alpha1.PauseStep{}}}
+	d.Status = v1alpha1.DataSetStatus{
+		ObservedGeneration: 3, CurrentRevision: names[1], UpdateRevision: names[2], Replicas: 4, UpdatedReplicas: 1, Ready: "4/4",
+		Rollout: &v1alpha1.RolloutStatus{Revision: names[2], Phase: v1alpha1.RolloutProgressing},
+		History: []v1alpha1.RolloutRecord{
+			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "alice", ChangeCause: "weights v2"},
+			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &running, By: "bob", ChangeCause: "weights v3"},
+		},
+	}
+	for _, c := range change {
+		c(d)
+	}
+	return objects
+}
+
+func phase(p v1alpha1.RolloutPhase) func(*v1alpha1.DataSet) {
+	return func(d *v1alpha1.DataSet) { d.Status.Rollout.Phase = p }
+}
+
+func TestUndoSetsTheTemplateBackAndItsCauseWithIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		args    []string
+		change  []func(*v1alpha1.DataSet)
+		version string
+		says    string
+	}{
+		"to the stable revision": {nil, nil, "v2", "template set back to that of revision 2\n  item default/weights: version v3 → v2\n"},
+		"to a number":            {[]string{"--to-revision", "1"}, nil, "v1", "revision 1\n"},
+		"of a complete rollout to the one before": {nil, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted), func(d *v1alpha1.DataSet) {
+			d.Status.CurrentRevision = d.Status.UpdateRevision
+			d.Status.History[1].Outcome = v1alpha1.OutcomeSucceeded
+		}}, "v2", "revision 2\n"},
+		"while paused": {nil, []func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, "v2", "no pod is moved before kubectl kuda resume models"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := cluster(t, interceptor.Funcs{}, rollout(t, test.change...)...)
+			out, errOut, code := x.run(t, append([]string{"undo", "models"}, test.args...)...)
+			if code != 0 || !strings.Contains(out, test.says) {
+				t.Errorf("exit code %d, printed:\n%s%s", code, out, errOut)
+			}
+			d := x.dataset(t)
+			if diff := cmp.Diff(template(test.version), d.Spec.Template); diff != "" {
+				t.Errorf("template (-want +got):\n%s", diff)
+			}
+			if cause := d.Annotations[v1alpha1.AnnotationChangeCause]; cause != "weights "+test.version {
+				t.Errorf("change cause %q", cause)
+			}
+		})
+	}
+}
+
+func TestUndoThatMakesNoSenseChangesNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		args   []string
+		change func(*v1alpha1.DataSet)
+		want   string
+	}{
+		"a number that is gone":  {[]string{"--to-revision", "9"}, nil, "has no revision 9 (any more); there are 1, 2, 3"},
+		"the present one":        {[]string{"--to-revision", "3"}, nil, "is that of revision 3 already"},
+		"a dry run of some kind": {[]string{"--dry-run=maybe"}, nil, "--dry-run: must be none, client or server"},
+		"nothing that ever worked": {nil, func(d *v1alpha1.DataSet) {
+			d.Status.CurrentRevision, d.Status.History = d.Status.UpdateRevision, nil
+		}, "no earlier revision that ever worked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var change []func(*v1alpha1.DataSet)
+			if test.change != nil {
+				change = append(change, test.change)
+			}
+			x := cluster(t, interceptor.Funcs{}, rollout(t, change...)...)
+			before := x.dataset(t).ResourceVersion
+			_, errOut, code := x.run(t, append([]string{"undo", "models"}, test.args...)...)
+			if code != frame.ExitError || !strings.Contains(errOut, test.want) || strings.Count(errOut, "\n") != 1 {
+				t.Errorf("exit code %d, printed %q", code, errOut)
+			}
+			if x.dataset(t).ResourceVersion != before {
+				t.Error("the DataSet was changed")
+			}
+		})
+	}
+}
+
+func TestDryRunsChangeNothing(t *testing.T) {
+	for _, kind := range []string{"client", "server"} {
+		x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+		out, errOut, code := x.run(t, "undo", "models", "--dry-run="+kind, "-o", "json")
+		var d v1alpha1.DataSet
+		if err := json.Unmarshal([]byte(out), &d); err != nil || code != 0 {
+			t.Fatalf("%s: exit code %d, %v, %s", kind, code, err, errOut)
+		}
+		// The fake server answers nothing to a dry run; the real one is asked by
+		// the integration test.
+		if v := d.Spec.Template.DataItems[0].Version; d.Kind != "DataSet" || kind == "client" && v != "v2" {
+			t.Errorf("%s: prints a %s with version %s", kind, d.Kind, v)
+		}
+		if v := x.dataset(t).Spec.Template.DataItems[0].Version; v != "v3" {
+			t.Errorf("%s: the DataSet has version %s now", kind, v)
+		}
+	}
+}
+
+func TestUndoIsRefusedWhenSomebodyWasFaster(t *testing.T) {
+	faster := interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+		var d v1alpha1.DataSet
+		if err := c.Get(ctx, client.ObjectKeyFromObject(o), &d); err != nil {
+			return err
+		}
+		d.Spec.Template = template("v4")
+		if err := c.Update(ctx, &d); err != nil {
+			return err
+		}
+		return c.Patch(ctx, o, p, opts...)
+	}}
+	x := cluster(t, faster, rollout(t)...)
+	_, errOut, code := x.run(t, "undo", "models")
+	if code != frame.ExitError || !strings.Contains(errOut, "look at it and try again") {
+		t.Errorf("exit code %d, printed %q", code, errOut)
+	}
+	if v := x.dataset(t).Spec.Template.DataItems[0].Version; v != "v4" {
+		t.Errorf("the faster edit was overwritten by %s", v)
+	}
+}
+
+func TestUndoWarnsOfToolsThatKeepTheTemplate(t *testing.T) {
+	kept := func(manager, fields string) func(*v1alpha1.DataSet) {
+		return func(d *v1alpha1.DataSet) {
+			d.ManagedFields = []metav1.ManagedFieldsEntry{{
+				Manager: manager, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1", APIVersion: v1alpha1.GroupVersion.String(),
+				FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+			}}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*v1alpha1.DataSet)
+		want   string
+	}{
+		"Argo CD":            {kept("argocd-controller", `{"f:spec":{"f:template":{"f:dataItems":{}}}}`), "warning: Argo CD keeps this template"},
+		"Flux":               {kept("kustomize-controller", `{"f:spec":{"f:template":{}}}`), "warning: Flux keeps"},
+		"not the template":   {kept("argocd-controller", `{"f:spec":{"f:paused":{}}}`), ""},
+		"a person's kubectl": {kept("kubectl", `{"f:spec":{"f:template":{}}}`), ""},
+	} {
+		x := cluster(t, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			err := c.Get(ctx, key, o, opts...)
+			if d, ok := o.(*v1alpha1.DataSet); ok && err == nil {
+				test.change(d)
+			}
+			return err
+		}}, rollout(t)...)
+		_, errOut, code := x.run(t, "undo", "models", "--dry-run=client")
+		if code != 0 || !strings.HasPrefix(errOut, test.want) || test.want == "" && errOut != "" {
+			t.Errorf("%s: exit code %d, printed %q", name, code, errOut)
+		}
+	}
+}
+
+// manager honours requests as the real one does: it writes down what it read.
+func manager(do func(*v1alpha1.DataSet)) interceptor.Funcs {
+	return interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+		if err := c.Patch(ctx, o, p, opts...); err != nil {
+			return err
+		}
+		d := o.DeepCopyObject().(*v1alpha1.DataSet)
+		do(d)
+		return c.Status().Update(ctx, d)
+	}}
+}
+
+func honour(change ...func(*v1alpha1.DataSet)) interceptor.Funcs {
+	return manager(func(d *v1alpha1.DataSet) {
+		d.Status.Rollout.Request = d.Annotations[v1alpha1.AnnotationRolloutRequest]
+		for _, c := range change {
+			c(d)
+		}
+	})
+}
+
+func TestRequestsAreAskedOnceAboutThePresentRevisionAndAwaited(t *testing.T) {
+	for name, test := range map[string]struct {
+		args   []string
+		before []func(*v1alpha1.DataSet)
+		after  func(*v1alpha1.DataSet)
+		verb   string
+		says   string
+	}{
+		"promote":      {[]string{"promote", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 1 }, v1alpha1.RequestPromote, "dataset/models promoted to step 2 of 2\n"},
+		"promote full": {[]string{"promote", "--full", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 }, v1alpha1.RequestPromoteFull, "dataset/models promoted; no step is left\n"},
+		"abort":        {[]string{"abort", "models"}, nil, phase(v1alpha1.RolloutRollingBack), v1alpha1.RequestAbort, "aborted; its pods go back to revision models-"},
+		"abort stopped": {[]string{"abort", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped)}, phase(v1alpha1.RolloutRolledBack),
+			v1alpha1.RequestAbort, "aborted; its pods are back on revision models-"},
+		"retry on the way back": {[]string{"retry", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack)}, phase(v1alpha1.RolloutProgressing),
+			v1alpha1.RequestRetry, "is tried again with revision models-"},
+		"retry": {[]string{"retry", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack)}, phase(v1alpha1.RolloutProgressing),
+			v1alpha1.RequestRetry, "is tried again with revision models-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := cluster(t, honour(test.after), rollout(t, test.before...)...)
+			out, errOut, code := x.run(t, test.args...)
+			if code != 0 || !strings.Contains(out, test.says) {
+				t.Errorf("exit code %d, printed %q, %q", code, out, errOut)
+			}
+			d := x.dataset(t)
+			words := strings.Fields(d.Annotations[v1alpha1.AnnotationRolloutRequest])
+			if len(words) != 3 || words[0] != test.verb || words[1] != d.Status.UpdateRevision {
+				t.Errorf("asked %q", words)
+			}
+		})
+	}
+}
+
+func TestTheSameRequestTwiceHasTwoTokens(t *testing.T) {
+	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+	seen := map[string]bool{}
+	for range 2 {
+		if _, errOut, code := x.run(t, "promote", "models", "--wait=false"); code != 0 {
+			t.Fatal(errOut)
+		}
+		seen[x.dataset(t).Annotations[v1alpha1.AnnotationRolloutRequest]] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("two promotions look the same: %v", seen)
+	}
+}
+
+func TestRequestsThatNobodyTakesUpEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+		_, errOut, code := x.run(t, "promote", "models")
+		if code != frame.ExitTimeout || !strings.Contains(errOut, "has not taken up the request within 15s") {
+			t.Errorf("exit code %d, printed %q", code, errOut)
+		}
+	})
+}
+
+func TestRequestsAboutARevisionThatIsOverAreNotAwaited(t *testing.T) {
+	x := cluster(t, manager(func(d *v1alpha1.DataSet) {
+		d.Status.UpdateRevision, d.Status.Rollout.Revision = "models-other", "models-other"
+	}), rollout(t)...)
+	_, errOut, code := x.run(t, "promote", "models")
+	if code != frame.ExitError || !strings.Contains(errOut, "another rollout began") {
+		t.Errorf("exit code %d, printed %q", code, errOut)
+	}
+}
+
+func TestRequestsThatMakeNoSenseSayWhichDoes(t *testing.T) {
+	paused := func(d *v1alpha1.DataSet) { d.Spec.Paused = true }
+	for name, test := range map[string]struct {
+		verb   string
+		change func(*v1alpha1.DataSet)
+		want   string
+	}{
+		"promote, complete":       {"promote", phase(v1alpha1.RolloutCompleted), "its rollout is complete; there is nothing to promote"},
+		"promote, stopped":        {"promote", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
+		"promote, rolled back":    {"promote", phase(v1alpha1.RolloutRolledBack), "kubectl kuda retry models"},
+		"promote, paused":         {"promote", paused, "kubectl kuda resume models"},
+		"promote, after all":      {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 }, "at none of its 2 steps"},
+		"promote, no status":      {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }, "has not looked at the present DataSet"},
+		"promote, just edited":    {"promote", func(d *v1alpha1.DataSet) { d.Status.ObservedGeneration = 2 }, "has not looked at the present DataSet"},
+		"abort, complete":         {"abort", phase(v1alpha1.RolloutCompleted), "kubectl kuda undo models"},
+		"abort, on the way":       {"abort", phase(v1alpha1.RolloutRollingBack), "being rolled back already"},
+		"abort, rolled back":      {"abort", phase(v1alpha1.RolloutRolledBack), "rolled back already"},
+		"abort, first revision":   {"abort", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision }, "no other revision to go back to"},
+		"retry, paused":           {"retry", func(d *v1alpha1.DataSet) { paused(d); phase(v1alpha1.RolloutStopped)(d) }, "kubectl kuda resume models"},
+		"promote, retrying":       {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Reason = v1alpha1.ReasonRetrying }, "go back before it is tried again"},
+		"promote, first revision": {"promote", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision }, "at none of its 2 steps"},
+		"promote, prefetching":    {"promote", phase(v1alpha1.RolloutPrefetching), "steps begin when the bytes are on the nodes"},
+		"retry, running":          {"retry", phase(v1alpha1.RolloutProgressing), "its rollout is running"},
+		"retry, complete":         {"retry", phase(v1alpha1.RolloutCompleted), "nothing to retry"},
+		"pause, paused":           {"pause", paused, "is paused already"},
+		"resume, at a step":       {"resume", func(*v1alpha1.DataSet) {}, "kubectl kuda promote models"},
+		"resume, stopped":         {"resume", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
+		"resume, nothing to it":   {"resume", phase(v1alpha1.RolloutCompleted), "is not paused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := cluster(t, interceptor.Funcs{}, rollout(t, test.change)...)
+			before := x.dataset(t).ResourceVersion
+			_, errOut, code := x.run(t, test.verb, "models")
+			if code != frame.ExitError || !strings.Contains(errOut, test.want) {
+				t.Errorf("exit code %d, printed %q", code, errOut)
+			}
+			if x.dataset(t).ResourceVersion != before {
+				t.Error("the DataSet was changed")
+			}
+		})
+	}
+}
+
+func TestPauseAndResume(t *testing.T) {
+	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+	if out, errOut, code := x.run(t, "pause", "models"); code != 0 || !x.dataset(t).Spec.Paused || !strings.Contains(out, "1 of 4 pods have the new revision") {
+		t.Errorf("exit code %d, printed %q, %q", code, out, errOut)
+	}
+	if _, errOut, code := x.run(t, "resume", "models"); code != 0 || x.dataset(t).Spec.Paused {
+		t.Errorf("exit code %d, printed %q", code, errOut)
+	}
+}
+
+func TestHistoryJoinsRecordsAndRevisions(t *testing.T) {
+	objects := rollout(t, func(d *v1alpha1.DataSet) {
+		gone := metav1.NewTime(now.Add(-47 * time.Hour))
+		d.Status.History = append([]v1alpha1.RolloutRecord{{
+			Revision: "models-gone", Number: 0, Outcome: v1alpha1.OutcomeRolledBack, StartTime: &gone, EndTime: &gone, Message: "2 pods failed",
+		}}, d.Status.History...)
+	})
+	x := cluster(t, interceptor.Funcs{}, objects...)
+	for name, args := range map[string][]string{
+		"history.txt": {"history", "models"}, "history-wide.txt": {"history", "models", "-o", "wide"},
+		"history.yaml": {"history", "models", "-o", "yaml"}, "history-revision.yaml": {"history", "models", "--revision", "1"},
+	} {
+		out, errOut, code := x.run(t, args...)
+		if code != 0 {
+			t.Fatalf("%v: %s", args, errOut)
+		}
+		golden.Compare(t, name, out)
+	}
+}
+
+func TestErrorsAreOneLineThatSaysWhatToDo(t *testing.T) {
+	group := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "datasets"}
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"no CRD":    {&meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("DataSet").GroupKind(), SearchedVersions: []string{"v1alpha1"}}, "error: this cluster does not know DataSets: install Kuda"},
+		"no rights": {apierrors.NewForbidden(group, "models", errors.New("no")), "ask for that right"},
+		"no login":  {apierrors.NewUnauthorized("token expired"), "log in again"},
+		"no such":   {apierrors.NewNotFound(group, "models"), "there is no DataSet models in namespace shop"},
+	} {
+		x := cluster(t, interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return test.err
+		}})
+		_, errOut, code := x.run(t, "status", "models")
+		if code != frame.ExitError || !strings.Contains(errOut, test.want) || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%s: exit code %d, printed %q", name, code, errOut)
+		}
+	}
+}
+
+func TestFollowingARolloutEndsWithItsOutcome(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(t *testing.T, c client.Client, d *v1alpha1.DataSet)
+		code int
+		says string
+	}{
+		"completed": {ends(v1alpha1.RolloutCompleted), frame.ExitDone, "models: revision 3: Completed"},
+		"failed":    {ends(v1alpha1.RolloutRolledBack), frame.ExitNegative, "models: revision 3: RolledBack"},
+		"deleted": {func(t *testing.T, c client.Client, d *v1alpha1.DataSet) {
+			if err := c.Delete(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+		}, frame.ExitNegative, "DataSet models was deleted"},
+		"never": {func(*testing.T, client.Client, *v1alpha1.DataSet) {}, frame.ExitTimeout, "has not ended within 1m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+				f, out, errOut := x.frame()
+				done := make(chan int, 1)
+				go func() {
+					done <- cli.Run(t.Context(), f, []string{"kuda", "-n", "shop", "status", "-w", "models", "--timeout", "1m"})
+				}()
+				time.Sleep(5 * time.Second)
+				test.end(t, x.client, x.dataset(t))
+				if code := <-done; code != test.code || !strings.Contains(out.String()+errOut.String(), test.says) {
+					t.Errorf("exit code %d, printed:\n%s%s", code, out, errOut)
+				}
+			})
+		})
+	}
+}
+
+func ends(p v1alpha1.RolloutPhase) func(*testing.T, client.Client, *v1alpha1.DataSet) {
+	return func(t *testing.T, c client.Client, d *v1alpha1.DataSet) {
+		d.Status.Rollout.Phase = p
+		if err := c.Status().Update(t.Context(), d); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheNameItIsCalledByIsTheNameItShows(t *testing.T) {
+	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+	for called, want := range map[string]string{"kubectl-kuda": "kubectl kuda [command]", "/usr/bin/kuda": "kuda [command]", "kubectl-kuda.exe": "kubectl kuda [command]"} {
+		f, out, _ := x.frame()
+		if code := cli.Run(t.Context(), f, []string{called, "--help"}); code != 0 || !strings.Contains(out.String(), "  "+want) {
+			t.Errorf("%s: exit code %d, printed:\n%s", called, code, out)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "mo"}, "models\n:4\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "x"}, ":4\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "undo", "models", "--to-revision", ""}, "3\tweights v3\n2\tweights v2\n1\tweights v1\n:36\n"},
+		{[]string{"kuda", "__complete", "status", "-o", ""}, "json\nyaml\nwide\nname\n:4\n"},
+	} {
+		f, out, _ := x.frame()
+		if code := cli.Run(t.Context(), f, test.args); code != 0 || out.String() != test.want {
+			t.Errorf("%v: exit code %d, printed %q, want %q", test.args, code, out, test.want)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		f, out, _ := x.frame()
+		if code := cli.Run(t.Context(), f, []string{"kuda", "completion", shell}); code != 0 || !strings.Contains(out.String(), "kuda") {
+			t.Errorf("%s: exit code %d", shell, code)
+		}
+	}
+}
