@@ -111,11 +111,12 @@ func (r *run) inTurn(movable []Move, pods map[types.UID]Pod) []Move {
 	})
 }
 
-// budget answers how many available pods may be moved now.
+// budget answers how many available pods may be moved now. Every unavailable pod
+// uses it, but one that was not Ready before it was moved and has not been since.
 func (r *run) budget() int {
 	budget := r.maxUnavailable()
 	for _, p := range r.Pods {
-		if !r.available(p) && !r.excused(p) {
+		if !r.available(p) && (!r.excused(p) || turned(p)) {
 			budget--
 		}
 	}

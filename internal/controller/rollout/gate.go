@@ -67,10 +67,16 @@ func (r *run) failed(p Pod) (string, bool) {
 		return "it is not Ready any more", true
 	case p.Restarts > b.Restarts:
 		return fmt.Sprintf("its containers restarted %d times", p.Restarts-b.Restarts), true
-	case b.ReadyTransitionTime != nil && !p.ReadySince.IsZero() && b.ReadyTransitionTime.Unix() != p.ReadySince.Unix():
+	case turned(p):
 		return "it was not Ready for a time", true
 	}
 	return "", false
+}
+
+// turned says whether a pod became Ready, or unready, since it was moved.
+func turned(p Pod) bool {
+	before := p.Baseline.ReadyTransitionTime
+	return before != nil && !p.ReadySince.IsZero() && before.Unix() != p.ReadySince.Unix()
 }
 
 // done says whether a pod on the update revision keeps nothing else waiting.
