@@ -1,0 +1,62 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manager
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+func TestPodsOfARolloutAreCountedForTheWrongRevision(t *testing.T) {
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := fake.NewClientBuilder().WithScheme(scheme)
+	set := func(name, current, update string, phase v1alpha1.RolloutPhase) {
+		d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+		d.Status.CurrentRevision, d.Status.UpdateRevision = current, update
+		d.Status.Rollout = &v1alpha1.RolloutStatus{Revision: update, Phase: phase}
+		objects = objects.WithObjects(d)
+		for i, revision := range []string{"r0", "r1", "r1", "r2"} {
+			objects = objects.WithObjects(&v1alpha1.Data{
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: "shop", Name: fmt.Sprint(name, i), Labels: map[string]string{v1alpha1.LabelDataSet: name},
+				},
+				Spec: v1alpha1.DataSpec{Revision: revision},
+			})
+		}
+	}
+	set("moving", "r1", "r2", v1alpha1.RolloutStopped)
+	set("done", "r1", "r1", v1alpha1.RolloutCompleted)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(objects.Build()))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		if name := family.GetName(); name == "kuda_rollout_pods" || name == "kuda_rollout_phases" {
+			for _, metric := range family.GetMetric() {
+				got[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
+			}
+		}
+	}
+	want := map[string]float64{
+		"stable": 4, "update": 1, "other": 3,
+		"Prefetching": 0, "Progressing": 0, "Stopped": 1, "RollingBack": 0, "RolledBack": 0, "Completed": 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
