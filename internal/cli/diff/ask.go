@@ -11,14 +11,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
+	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/gateway/wire"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
 // atOnce is how many nodes are asked at the same time: each asks the sources.
@@ -28,23 +28,11 @@ const atOnce = 8
 // would take.
 func question(dataSet string, template *v1alpha1.DataTemplateSpec) ([]byte, error) {
 	items, sources := wire.Contents(template.DataItems, &template.DataSources)
-	q := answer.Question{DataSet: dataSet, Items: []json.RawMessage{}, Sources: []json.RawMessage{}}
-	add := func(list *[]json.RawMessage, message proto.Message) error {
-		raw, err := protojson.Marshal(message)
-		*list = append(*list, raw)
-		return err
+	prefetch, err := protojson.Marshal(&gatewayv1alpha1.Prefetch{Items: items, Sources: sources})
+	if err != nil {
+		return nil, fmt.Errorf("writing the contents: %w", err)
 	}
-	for _, item := range items {
-		if err := add(&q.Items, item); err != nil {
-			return nil, fmt.Errorf("writing item %s: %w", item.GetName(), err)
-		}
-	}
-	for _, source := range sources {
-		if err := add(&q.Sources, source); err != nil {
-			return nil, fmt.Errorf("writing source %s: %w", source.GetName(), err)
-		}
-	}
-	return json.Marshal(q)
+	return json.Marshal([]answer.Question{{DataSet: dataSet, Prefetch: prefetch}})
 }
 
 // errNoRuntime is a node's whose pods' runtimes do not run.
@@ -83,11 +71,14 @@ func ask(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, q
 	if err != nil {
 		return nil, err
 	}
-	plan := &answer.Plan{}
-	if err := json.Unmarshal(raw, plan); err != nil {
+	var plans []answer.Plan
+	if err := json.Unmarshal(raw, &plans); err != nil {
 		return nil, fmt.Errorf("reading the answer of pod %s: %w", pod.Name, err)
 	}
-	return plan, nil
+	if len(plans) != 1 {
+		return nil, fmt.Errorf("pod %s answered one question with %d answers", pod.Name, len(plans))
+	}
+	return &plans[0], nil
 }
 
 // short is what a table has room for.

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/cli/status"
-	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
 )
 
 var signs = map[string]string{added: "+", removed: "-", changed: "~"}
@@ -73,7 +73,7 @@ func (p *painter) files(items []answer.PlannedItem) {
 	for i := range items {
 		item := &items[i]
 		if item.Reason != "" {
-			fmt.Fprintf(p, "\nfiles of item %s/%s: %s: %s\n", item.Namespace, item.Name, item.Reason, item.Message)
+			fmt.Fprintf(p, "\nfiles of item %s/%s: %s: %s\n", item.Namespace, item.Name, item.Reason, item.Error)
 			continue
 		}
 		if item.Added.Count+item.Changed.Count+item.Removed.Count == 0 {
@@ -88,10 +88,10 @@ func (p *painter) files(items []answer.PlannedItem) {
 }
 
 func (p *painter) named(change string, f answer.Files) {
-	for _, name := range f.Names {
+	for _, name := range f.Files {
 		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + status.Bytes(name.Size) + ")\n")
 	}
-	if more := f.Count - len(f.Names); more > 0 && len(f.Names) > 0 {
+	if more := f.Count - len(f.Files); more > 0 && len(f.Files) > 0 {
 		fmt.Fprintf(p, "  %s and %d more\n", signs[change], more)
 	}
 }

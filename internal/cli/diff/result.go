@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -128,7 +128,7 @@ func (r *Result) take(s station, plan *answer.Plan, err error) {
 		item := &plan.Items[i]
 		if item.Reason != "" {
 			if n.Error == "" {
-				n.Error = item.Namespace + "/" + item.Name + ": " + item.Reason + ": " + item.Message
+				n.Error = item.Namespace + "/" + item.Name + ": " + item.Reason + ": " + item.Error
 			}
 			continue
 		}

@@ -18,9 +18,9 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
+	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
 )
 
 const long = `Lists the files that a pod has of its DataSets, or of one of them: size, mode,
@@ -135,7 +135,7 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 	return p, nil
 }
 
-func (o *options) ask(ctx context.Context, key types.NamespacedName) (*answer.Data, error) {
+func (o *options) ask(ctx context.Context, key types.NamespacedName) ([]answer.DataSet, error) {
 	runner, err := o.connect()
 	if err != nil {
 		return nil, err
@@ -144,8 +144,8 @@ func (o *options) ask(ctx context.Context, key types.NamespacedName) (*answer.Da
 	if err != nil {
 		return nil, err
 	}
-	found := &answer.Data{}
-	if err := json.Unmarshal(raw, found); err != nil {
+	var found []answer.DataSet
+	if err := json.Unmarshal(raw, &found); err != nil {
 		return nil, fmt.Errorf("reading the answer of pod %s: %w", key.Name, err)
 	}
 	return found, nil

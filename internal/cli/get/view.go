@@ -11,8 +11,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/cli/status"
-	"github.com/kuda-io/kuda/internal/delivery/inspect/answer"
 )
 
 // Where a view comes from.
@@ -49,9 +49,9 @@ type Item struct {
 
 // ofRuntime is the view that the runtime's answer gives; dataSet, if not empty,
 // is the only one wanted.
-func ofRuntime(v View, a *answer.Data, dataSet string) View {
+func ofRuntime(v View, a []answer.DataSet, dataSet string) View {
 	v.Source = fromRuntime
-	for _, d := range a.DataSets {
+	for _, d := range a {
 		if dataSet != "" && d.Name != dataSet {
 			continue
 		}
