@@ -15,8 +15,8 @@ import (
 func (r *run) continues() bool { return r.FailurePolicy == v1alpha1.FailurePolicyContinue }
 
 // judge adds the pods that failed to those that had before, and applies the
-// policy when they are too many. It goes on adding while the rollout is stopped
-// or taken back: what it broke, it is answerable for.
+// policy when they are too many. It goes on adding while the rollout is stopped,
+// paused, or taken back: what it broke, it is answerable for.
 func (r *run) judge() {
 	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
 		return
@@ -25,7 +25,7 @@ func (r *run) judge() {
 	if len(r.state.FailedPods) > maxFailedPods {
 		r.state.FailedPods = r.state.FailedPods[:maxFailedPods]
 	}
-	if r.rolling() && !r.continues() {
+	if r.rolling() && !r.continues() && !r.Paused {
 		if reason, message := r.broken(); reason != "" {
 			r.fail(reason, message, r.FailurePolicy)
 		}
@@ -35,7 +35,7 @@ func (r *run) judge() {
 // casualties names the pods that failed in this rollout, sorted.
 func (r *run) casualties() []string {
 	names := r.state.FailedPods
-	if r.settled() || r.onDelete() || r.retrying() || r.Paused || r.state.Phase == v1alpha1.RolloutRolledBack {
+	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
 		return slices.Clone(names)
 	}
 	for _, p := range r.Pods {

@@ -26,10 +26,8 @@ func Decide(in Input) Plan {
 	r := &run{Input: in, current: stable(in)}
 	r.recall()
 	r.heed()
-	if !r.Paused {
-		r.measured()
-		r.judge()
-	}
+	r.measured()
+	r.judge()
 	r.advance()
 	s := r.survey()
 	r.progress(s)
