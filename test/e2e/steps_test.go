@@ -6,7 +6,7 @@
 package e2e
 
 import (
-	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,8 +26,8 @@ import (
 
 // prometheusServer is a real Prometheus that scrapes one gauge of the test's.
 type prometheusServer struct {
-	address string
-	errors  atomic.Int64 // per thousand
+	URL    string       `json:"url"`
+	errors atomic.Int64 // per thousand
 }
 
 func startPrometheus(t *testing.T) *prometheusServer {
@@ -43,14 +43,8 @@ func startPrometheus(t *testing.T) *prometheusServer {
 	go func() { _ = server.Serve(exporter) }()
 	t.Cleanup(func() { _ = server.Close() })
 
-	free, err := net.Listen("tcp", bridgeAddress+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = free.Addr().String()
-	_ = free.Close()
 	command := exec.Command(os.Getenv("KUDA_CLUSTER"), "storage", "run", "prometheus",
-		"--address", p.address, "--target", exporter.Addr().String())
+		"--address", bridgeAddress, "--set", "shop="+exporter.Addr().String())
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,15 +61,15 @@ func startPrometheus(t *testing.T) *prometheusServer {
 		_ = stdin.Close()
 		_ = command.Wait()
 	})
-	if !bufio.NewScanner(stdout).Scan() {
-		t.Fatal("Prometheus did not start")
+	if err := json.NewDecoder(stdout).Decode(p); err != nil {
+		t.Fatalf("Prometheus did not start: %v", err)
 	}
 	return p
 }
 
 func (p *prometheusServer) analysis() v1alpha1.RolloutStep {
 	return v1alpha1.RolloutStep{Analysis: &v1alpha1.AnalysisStep{
-		Prometheus:       &v1alpha1.PrometheusQuery{Address: "http://" + p.address, Query: "max(shop_error_ratio)"},
+		Prometheus:       &v1alpha1.PrometheusQuery{Address: p.URL, Query: "max(shop_error_ratio)"},
 		SuccessCondition: "result[0] < 0.05", Interval: &metav1.Duration{Duration: 2 * time.Second}, Count: 3, FailureLimit: 1,
 	}}
 }
@@ -96,14 +90,7 @@ func TestRolloutByStepsFollowsItsMeasurements(t *testing.T) {
 			{Pause: &v1alpha1.PauseStep{Duration: &metav1.Duration{Duration: 2 * time.Second}}},
 		}
 	})
-	at := func(step int32) {
-		f.waitStatus(t, time.Minute, func(s *v1alpha1.DataSetStatus) error {
-			if s.Rollout.Step != step {
-				return fmt.Errorf("at step %d (%s: %s), want %d", s.Rollout.Step, s.Rollout.Reason, s.Rollout.Message, step)
-			}
-			return nil
-		})
-	}
+	at := func(step int32) { f.waitStatus(t, time.Minute, atStep(step)) }
 	f.edit(t, "v2")
 	at(1)
 	f.settle(t)
