@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
+	"github.com/kuda-io/kuda/internal/delivery/inspect"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -64,7 +65,8 @@ answers on its port whether the application may start (` + sidecar.PathReadyz + 
 what is delivered (` + sidecar.PathData + `) and how it goes (` + sidecar.PathMetrics + `).
 Its settings come from the environment; flags are for trying it out.
 
-With "fetch" it delivers once, without Kubernetes; with "store" it looks after
+With "fetch" it delivers once, without Kubernetes; with "inspect" it says what a
+pod has and what another revision would change; with "store" it looks after
 a directory of snapshots.`,
 		Args:          cobra.NoArgs,
 		Version:       version.Version,
@@ -84,7 +86,7 @@ a directory of snapshots.`,
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(run, fetchcmd.New(), storecmd.New(), &cobra.Command{
+	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,

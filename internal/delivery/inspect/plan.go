@@ -1,0 +1,249 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// question is one revision that is asked about: the name of a DataSet, and a
+// Prefetch of the gateway's protocol.
+type question struct {
+	DataSet string          `json:"dataset"`
+	Want    json.RawMessage `json:"prefetch"`
+
+	want *gatewayv1alpha1.Prefetch
+}
+
+// Plan is what a revision would change and cost in this pod, for programs.
+type Plan struct {
+	DataSet string `json:"dataset"`
+	// Revision that was asked about, and the one that the pod has; empty: none.
+	Revision        string     `json:"revision"`
+	CurrentRevision string     `json:"currentRevision"`
+	Items           []ItemPlan `json:"items"`
+}
+
+// ItemPlan is the same of one item.
+type ItemPlan struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	// CurrentVersion that the pod has; empty: none.
+	CurrentVersion string `json:"currentVersion"`
+	Path           string `json:"path"`
+
+	Added     Changes `json:"added"`
+	Changed   Changes `json:"changed"`
+	Removed   Changes `json:"removed"`
+	Unchanged Changes `json:"unchanged"`
+
+	// TotalBytes of the item: BytesToMove are to be downloaded to this node,
+	// BytesPresent are on it already.
+	TotalBytes   int64 `json:"totalBytes"`
+	BytesToMove  int64 `json:"bytesToMove"`
+	BytesPresent int64 `json:"bytesPresent"`
+
+	// Reason is one of the API's for an item that could not be looked at, and
+	// Error the same for people.
+	Reason string `json:"reason,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Changes are files with something in common.
+type Changes struct {
+	Count int   `json:"count"`
+	Bytes int64 `json:"bytes"`
+	// Files are the first of them.
+	Files []ChangedFile `json:"files,omitempty"`
+}
+
+// ChangedFile is one of them.
+type ChangedFile struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+}
+
+// readQuestions reads a list of them.
+func readQuestions(r io.Reader) ([]question, error) {
+	var questions []question
+	if err := json.NewDecoder(r).Decode(&questions); err != nil {
+		return nil, fmt.Errorf("reading what is asked about: %w", err)
+	}
+	for i := range questions {
+		q := &questions[i]
+		q.want = &gatewayv1alpha1.Prefetch{}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(q.Want, q.want); err != nil {
+			return nil, fmt.Errorf("reading what is asked about of DataSet %s: %w", q.DataSet, err)
+		}
+	}
+	return questions, nil
+}
+
+// planner answers questions.
+type planner struct {
+	store  *store.Store
+	engine *transfer.Engine
+	mounts agent.Mounts
+	// names is how many files are named of each kind.
+	names int
+}
+
+func (p *planner) plan(ctx context.Context, q question, delivered []agent.Delivered) Plan {
+	out := Plan{DataSet: q.DataSet, Revision: q.want.GetRevision(), Items: []ItemPlan{}}
+	current := map[string]agent.DeliveredItem{}
+	for _, d := range delivered {
+		if d.DataSet == q.DataSet {
+			out.CurrentRevision = d.Revision
+			for _, i := range d.Items {
+				current[i.Namespace+"/"+i.Name] = i
+			}
+		}
+	}
+	for _, i := range q.want.GetItems() {
+		key := i.GetNamespace() + "/" + i.GetName()
+		var have *agent.DeliveredItem
+		if c, ok := current[key]; ok {
+			have = &c
+			delete(current, key)
+		}
+		out.Items = append(out.Items, p.item(ctx, q.want, i, have))
+	}
+	out.Items = append(out.Items, p.gone(ctx, current)...)
+	return out
+}
+
+// item looks at one item; have is what the pod has of it, or nil.
+func (p *planner) item(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
+	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
+	var old *store.Manifest
+	if have != nil {
+		out.CurrentVersion = have.Version
+		// Without it, everything counts as added.
+		old, _, _ = p.store.Peek(ctx, have.Snapshot)
+	}
+	files, err := p.files(ctx, want, i)
+	if err != nil {
+		out.Reason, out.Error = agent.Reason(err), err.Error()
+		return out
+	}
+	at := ""
+	if have != nil {
+		at = have.Path
+	}
+	p.compare(&out, files, i.GetRemotePath(), old, at)
+	return out
+}
+
+// files are those that a delivery would bring.
+func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item) ([]transfer.Planned, error) {
+	var s *gatewayv1alpha1.Source
+	if n := slices.IndexFunc(want.GetSources(), func(s *gatewayv1alpha1.Source) bool { return s.GetName() == i.GetSource() }); n >= 0 {
+		s = want.GetSources()[n]
+	}
+	src, err := p.mounts.OpenSource(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = src.Close() }()
+	key := agent.SnapshotKey(i, src)
+	m, _, err := p.store.Peek(ctx, key.ID())
+	if err == nil {
+		return whole(m), nil
+	}
+	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
+		return nil, err
+	}
+	return p.engine.Plan(ctx, transfer.NewRequest(src, key, nil))
+}
+
+// whole is a snapshot of which nothing is missing.
+func whole(m *store.Manifest) []transfer.Planned {
+	out := make([]transfer.Planned, 0, len(m.Entries))
+	for _, e := range m.Entries {
+		out = append(out, transfer.Planned{Path: e.Path, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
+	}
+	return out
+}
+
+// compare counts files by their place in the view. old may be nil.
+func (p *planner) compare(out *ItemPlan, files []transfer.Planned, remote string, old *store.Manifest, at string) {
+	before := map[string]store.Entry{}
+	if old != nil {
+		for _, e := range old.Entries {
+			before[place(old.File, at, e.Path)] = e
+		}
+	}
+	single := len(files) == 1 && files[0].Path == store.FileName && files[0].Link == ""
+	for _, f := range files {
+		out.TotalBytes += f.Size
+		if f.Here {
+			out.BytesPresent += f.Size
+		} else {
+			out.BytesToMove += f.Size
+		}
+		name := place(single, out.Path, f.Path)
+		e, ok := before[name]
+		delete(before, name)
+		switch {
+		case !ok:
+			p.count(&out.Added, name, f.Size)
+		case f.Same(e, old.Key.Path == remote):
+			p.count(&out.Unchanged, name, f.Size)
+		default:
+			p.count(&out.Changed, name, f.Size)
+		}
+	}
+	for _, name := range sortedKeys(before) {
+		p.count(&out.Removed, name, before[name].Size)
+	}
+}
+
+// gone are the items that the revision does not have any more.
+func (p *planner) gone(ctx context.Context, items map[string]agent.DeliveredItem) []ItemPlan {
+	var out []ItemPlan
+	for _, key := range sortedKeys(items) {
+		have := items[key]
+		i := ItemPlan{Namespace: have.Namespace, Name: have.Name, CurrentVersion: have.Version, Path: have.Path}
+		m, _, err := p.store.Peek(ctx, have.Snapshot)
+		if err != nil {
+			i.Reason, i.Error = agent.Reason(err), err.Error()
+		} else {
+			p.compare(&i, nil, "", m, have.Path)
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func (p *planner) count(c *Changes, name string, size int64) {
+	c.Count++
+	c.Bytes += size
+	if len(c.Files) < p.names {
+		c.Files = append(c.Files, ChangedFile{Path: path.Clean(name), Size: size})
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
