@@ -196,6 +196,9 @@ func (o *options) filePair(ctx context.Context, wanted *v1alpha1.DataSet) (pair,
 		return pair{}, err
 	}
 	p := pair{namespace: wanted.Namespace, name: wanted.Name, selector: wanted.Spec.WorkloadSelector, toName: o.file}
+	if o.file == "-" {
+		p.toName = "standard input"
+	}
 	var have v1alpha1.DataSet
 	switch err := c.Get(ctx, client.ObjectKeyFromObject(wanted), &have); {
 	case apierrors.IsNotFound(err):

@@ -44,7 +44,13 @@ func render(w io.Writer, s frame.Screen, r *Result) error {
 
 func (p *painter) changes(kind string, changes []Change) {
 	for _, c := range changes {
-		p.WriteString(p.screen.Paint(tones[c.Change], strings.TrimSpace(signs[c.Change]+" "+strings.TrimSpace(kind+" "+c.Name))) + "\n")
+		title := signs[c.Change] + " " + strings.TrimSpace(kind+" "+c.Name)
+		if len(c.Fields) == 1 && c.Fields[0].Path == "" {
+			// A value of its own, without parts.
+			p.WriteString(p.screen.Paint(tones[c.Change], title) + ": " + between(c.Change, c.Fields[0]) + "\n")
+			continue
+		}
+		p.WriteString(p.screen.Paint(tones[c.Change], title) + "\n")
 		width := 0
 		for _, f := range c.Fields {
 			width = max(width, len(f.Path))
