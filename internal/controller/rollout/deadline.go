@@ -188,6 +188,9 @@ func (r *run) wake(s survey) time.Duration {
 			at(r.availableAt(p).Sub(r.Now))
 		}
 	}
+	if r.prefetches() {
+		at(r.forgetting())
+	}
 	if r.Paused {
 		return next
 	}
@@ -196,9 +199,6 @@ func (r *run) wake(s survey) time.Duration {
 	}
 	if wait, ok := r.nextMeasurement(); ok {
 		at(wait)
-	}
-	if r.prefetches() {
-		at(r.forgetting())
 	}
 	return next
 }

@@ -52,7 +52,21 @@ func (w *world) checkPlan(in Input) {
 	if second := Decide(again); !reflect.DeepEqual(second, p) {
 		w.violated("the same state leads to another plan:\n%+v\n%+v", p, second)
 	}
+	w.checkWake(again)
 	w.checkPartition(in)
+}
+
+// checkWake: until the plan asks to be looked at again, time alone changes nothing.
+func (w *world) checkWake(in Input) {
+	p, wait := w.plan, 365*24*time.Hour
+	if p.Wake > 0 {
+		wait = p.Wake - time.Microsecond
+	}
+	in.Now = in.Now.Add(wait)
+	later := Decide(in)
+	if later.Wake = p.Wake; p.Measure < 0 && !reflect.DeepEqual(later, p) {
+		w.violated("nobody looks again, but after %s the plan is another:\n%+v\n%+v", wait, later, p)
+	}
 }
 
 // mayGoOn: without a revision to return to, there is nothing to be held.

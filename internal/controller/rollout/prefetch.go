@@ -54,7 +54,7 @@ func (r *run) prefetchFailed(p Pod) bool {
 
 // forgetting answers how long failures of prefetching are not judged yet.
 func (r *run) forgetting() time.Duration {
-	if !strings.HasPrefix(r.state.Request, v1alpha1.RequestRetry+" ") {
+	if !strings.HasPrefix(r.state.Request, v1alpha1.RequestRetry+" "+r.Update.Name+" ") {
 		return 0
 	}
 	return max(0, forgets-r.since(r.state.StartTime))

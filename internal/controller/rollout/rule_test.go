@@ -141,6 +141,24 @@ func TestPodsThatWereNeverReadyHoldARolloutUp(t *testing.T) {
 	}
 }
 
+func TestAPodThatTheUpdateBrokeIsExcused(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Pod)
+		moves  map[string]int
+	}{
+		"not ready since before":       {func(*Pod) {}, to("B", 1)},
+		"became ready, and is not now": {func(p *Pod) { p.ReadySince = epoch.Add(time.Minute) }, nil},
+		"is not delivered":             {func(p *Pod) { p.Delivered = false }, nil},
+	} {
+		s := newScene(t, "BAA")
+		p := s.moved(0)
+		p.Baseline.Ready, p.Ready = false, false
+		c.change(p)
+		t.Log(name)
+		s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, c.moves)
+	}
+}
+
 func TestAFailureLeadsToSomethingElseThanThePolicySays(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy v1alpha1.FailurePolicy

@@ -227,7 +227,7 @@ func (w *world) ready(a *actor, ready bool) {
 	if a.Ready == ready {
 		return
 	}
-	if a.Delivered && a.Ready && a.Baseline != nil && a.Revision == w.in.Update.Name {
+	if a.Delivered && a.Ready && a.Baseline != nil && a.Baseline.Ready && a.Revision == w.in.Update.Name {
 		a.hurt = true
 	}
 	a.Ready, a.ReadySince = ready, w.second()
