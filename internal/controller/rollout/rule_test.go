@@ -456,6 +456,13 @@ func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
 	s.Now = s.Now.Add(forgets)
 	s.expect(v1alpha1.RolloutStopped, v1alpha1.ReasonPrefetchFailed, nil)
 
+	// One that cannot have it is not waited for, below the threshold.
+	s = fresh("AAA")
+	s.FailureThreshold = ptr(intstr.FromInt32(2))
+	s.plan()
+	s.Pods[0].Prefetched, s.Pods[1].PrefetchFailed, s.Pods[2].Prefetched = true, true, true
+	s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("B", 1))
+
 	// One that is not available is not waited for longer than the deadline.
 	s = fresh("AAA")
 	s.plan()
