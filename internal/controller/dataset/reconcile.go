@@ -68,6 +68,7 @@ type Reconciler struct {
 	again     <-chan event.GenericEvent
 	told      told
 	switching switching
+	written   written
 }
 
 // New makes a reconciler and registers its metrics.
@@ -103,6 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if r.written.after(&d) {
+		return ctrl.Result{RequeueAfter: retryAfterConflict}, nil
+	}
 	after, err := r.reconcile(ctx, &d)
 	if apierrors.IsConflict(err) {
 		// Somebody else was first. That is no failure: the change that they
@@ -124,6 +128,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // forget drops what is remembered of a DataSet that is gone.
 func (r *Reconciler) forget(key types.NamespacedName) {
 	r.switching.forget(key)
+	r.written.forget(key)
 	if r.analyst != nil {
 		r.analyst.Forget(key)
 	}

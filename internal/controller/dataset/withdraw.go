@@ -134,6 +134,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, d, before *v1alpha1.DataSe
 	if err := r.client.Status().Patch(ctx, d, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("updating status: %w", err)
 	}
+	r.written.note(d)
 	return nil
 }
 

@@ -127,7 +127,7 @@ func (r *run) analysisFailed() (reason, message string) {
 		return "", ""
 	}
 	return v1alpha1.ReasonAnalysisFailed, fmt.Sprintf("%d of %d measurements of step %d failed; the last: %s",
-		a.Failed, a.Succeeded+a.Failed, r.state.Step, a.Message)
+		a.Failed, a.Succeeded+a.Failed, r.state.Step+1, a.Message)
 }
 
 // nextMeasurement answers how long it is until one is due; false: none will be.
