@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,11 +30,23 @@ func kudaCommand(t *testing.T, args ...string) string {
 	return out
 }
 
+// kudaJSON runs a verb and reads its answer; the exit code says nothing here.
+func kudaJSON(t *testing.T, into any, args ...string) {
+	t.Helper()
+	out, err := exec.Command(kudaBinary(), append(args, "-o", "json")...).Output()
+	if jsonErr := json.Unmarshal(out, into); jsonErr != nil {
+		t.Fatalf("kubectl kuda %q: %v, %v:\n%s", args, err, jsonErr, out)
+	}
+}
+
+func kudaBinary() string {
+	return filepath.Join(filepath.Dir(os.Getenv("KUDA_CLUSTER")), "kubectl-kuda")
+}
+
 // kudaStatus answers what it printed, and its exit code.
 func kudaStatus(t *testing.T, args ...string) (string, int) {
 	t.Helper()
-	binary := filepath.Join(filepath.Dir(os.Getenv("KUDA_CLUSTER")), "kubectl-kuda")
-	out, err := exec.Command(binary, args...).CombinedOutput()
+	out, err := exec.Command(kudaBinary(), args...).CombinedOutput()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
 		t.Fatal(err)

@@ -163,7 +163,14 @@ func (f *fleet) samples(t *testing.T) map[string]samplesOf {
 	all := map[string]samplesOf{}
 	for _, p := range f.pods(t) {
 		var s samplesOf
-		eventually(t, time.Minute, func(ctx context.Context) error { return getJSON(ctx, p, "/samples", &s) })
+		eventually(t, time.Minute, func(ctx context.Context) error {
+			if p.Status.PodIP == "" { // it is new
+				if err := kube.Get(ctx, client.ObjectKeyFromObject(&p), &p); err != nil {
+					return err
+				}
+			}
+			return getJSON(ctx, p, "/samples", &s)
+		})
 		all[p.Name] = s
 	}
 	return all

@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestPrefetchLeavesOnlyTheSwitch(t *testing.T) {
 	put := func(version string, mark byte) {
 		f.put(t, version)
 		for i := range shards {
-			store.putReader(t, fmt.Sprintf("%s%s/shard-%d.bin", f.prefix, version, i), &marked{mark: mark + byte(i), left: shardSize}, shardSize)
+			store.putReader(t, fmt.Sprintf("%s%s/shard-%d.bin", f.prefix, version, i), io.LimitReader(&marked{mark: mark + byte(i)}, shardSize), shardSize)
 		}
 	}
 	measure := func(version string, prefetch bool) []time.Duration {
@@ -65,19 +66,16 @@ func TestPrefetchLeavesOnlyTheSwitch(t *testing.T) {
 	f.checkSamples(t)
 }
 
-// marked is a stream of cheap bytes that differ by place and by mark.
+// marked is an endless stream of cheap bytes that differ by place and by mark.
 type marked struct {
 	mark byte
 	n    uint32
-	left int64
 }
 
 func (m *marked) Read(p []byte) (int, error) {
-	p = p[:min(int64(len(p)), max(m.left, 1))]
 	for i := 0; i < len(p); i += 512 {
 		p[i], p[min(i+1, len(p)-1)] = byte(m.n), m.mark
 		m.n++
 	}
-	m.left -= int64(len(p))
 	return len(p), nil
 }

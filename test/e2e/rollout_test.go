@@ -64,6 +64,7 @@ func TestRolloutOfTwentyFourPods(t *testing.T) {
 		}, 3, v1alpha1.ReasonPodsFailed},
 		{"AnApplicationThatTurnsUnreadyEverywhere", "unready", func(spec *v1alpha1.DataSetSpec) {
 			spec.UpdateStrategy.RollingUpdate = atMost("100%")
+			spec.UpdateStrategy.RollingUpdate.MinReadySeconds = 10
 		}, rolloutPods, v1alpha1.ReasonPodsFailed},
 	} {
 		t.Run(c.name+"IsRolledBackWithoutADownload", func(t *testing.T) {

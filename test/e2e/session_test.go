@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +61,7 @@ func TestCommandLineSession(t *testing.T) {
 		spec.UpdateStrategy.Steps = []v1alpha1.RolloutStep{share("50%"), {Pause: &v1alpha1.PauseStep{}}}
 	})
 	s := &session{f: f}
+	t.Chdir(t.TempDir())
 	t.Cleanup(func() {
 		file := filepath.Join(filepath.Dir(filepath.Dir(os.Getenv("KUDA_CLUSTER"))), "test", "session.txt")
 		if err := os.WriteFile(file, []byte(s.text.String()), 0o644); err != nil {
@@ -83,10 +83,7 @@ func TestCommandLineSession(t *testing.T) {
 	var predicted struct {
 		Total struct{ BytesToMove int64 }
 	}
-	out, _ := kudaStatus(t, "-n", f.ns, "diff", "-f", file, "-o", "json")
-	if err := json.Unmarshal([]byte(out), &predicted); err != nil {
-		t.Fatalf("%v:\n%s", err, out)
-	}
+	kudaJSON(t, &predicted, "-n", f.ns, "diff", "-f", file)
 	if moved := f.fetched(keys) - before; moved != 0 {
 		t.Errorf("diff itself moved %d bytes", moved)
 	}
@@ -132,7 +129,8 @@ func atStep(step int32) func(*v1alpha1.DataSetStatus) error {
 	}
 }
 
-// edited writes the DataSet with another version to a file, as a user has it.
+// edited writes the DataSet with another version to a file of the working
+// directory, as a user has it.
 func (f *fleet) edited(t *testing.T, version string) string {
 	t.Helper()
 	ds, err := f.get(t.Context())
@@ -149,7 +147,7 @@ func (f *fleet) edited(t *testing.T, version string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "models.yaml")
+	const file = "models.yaml"
 	if err := os.WriteFile(file, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
