@@ -107,7 +107,7 @@ func TestCommandLineSession(t *testing.T) {
 	s.expect(t, nil, "abort", "models")
 	f.waitPhase(t, v1alpha1.RolloutRolledBack, time.Minute)
 	s.expect(t, []string{"RolledBack"}, "status")
-	s.run(t, 1, "doctor", "models")
+	s.expect(t, []string{"RolledBack", "retry"}, "doctor", "models")
 	s.expect(t, nil, "retry", "models")
 	f.waitStatus(t, time.Minute, atStep(1))
 	s.expect(t, []string{"v3 → v2"}, "undo", "models")

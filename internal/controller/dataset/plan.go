@@ -49,7 +49,7 @@ func deadline(spec *v1alpha1.DataSetSpec) time.Duration {
 func (s *session) candidate(x *replica) rollout.Pod {
 	health := pod.Health(x.pod)
 	p := rollout.Pod{
-		UID: x.pod.UID, Name: x.pod.Name, Group: s.groups[x.pod.Spec.NodeName],
+		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
 		Revision: x.revision, Delivered: x.delivered,
 		Ready: health.Ready, Restarts: health.Restarts,
 	}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -131,26 +132,37 @@ func (r *run) byUID() map[types.UID]Pod {
 	return pods
 }
 
-// sorted answers the pods in the order in which they are moved: by group, and
-// within one by a hash that spreads them evenly and for ever the same, because
-// it depends on nothing but the UID.
+// sorted answers the pods in the order in which they are moved: by group, within
+// one those that were there when the rollout began before those that came since,
+// and among these by a hash that spreads them evenly and for ever the same,
+// because it depends on nothing but the UID. What a partition holds back is so
+// the newcomers first: they began with the stable revision, and keep it.
 func (r *run) sorted(pods []Pod) []Pod {
 	type keyed struct {
 		Pod
+		came int
 		hash uint64
 	}
 	all := make([]keyed, 0, len(pods))
 	for _, p := range pods {
-		all = append(all, keyed{p, hash(p.UID)})
+		all = append(all, keyed{p, r.came(p), hash(p.UID)})
 	}
 	slices.SortFunc(all, func(a, b keyed) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.hash, b.hash), cmp.Compare(a.UID, b.UID))
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.came, b.came), cmp.Compare(a.hash, b.hash), cmp.Compare(a.UID, b.UID))
 	})
 	sorted := make([]Pod, 0, len(all))
 	for _, k := range all {
 		sorted = append(sorted, k.Pod)
 	}
 	return sorted
+}
+
+// came answers 0 for a pod that was there when the rollout began, else 1.
+func (r *run) came(p Pod) int {
+	if start := r.state.StartTime; start != nil && !p.Born.Before(start.Truncate(time.Second)) {
+		return 1
+	}
+	return 0
 }
 
 func hash(uid types.UID) uint64 {

@@ -492,3 +492,25 @@ func TestTheStateOutgrowsTheAPI(t *testing.T) {
 		t.Errorf("%d failed in the state, %d in the plan, %d bytes of message", len(p.State.FailedPods), len(p.Failed), len(p.State.Message))
 	}
 }
+
+func TestAPartitionGivesANewPodTheUpdateBeforeAnOldOne(t *testing.T) {
+	s := newScene(t, "BBBBAAAAAAAAAAAA")
+	s.Strategy = rolling("100%", "50%")
+	old := map[types.UID]bool{}
+	for i := range s.Pods {
+		s.Pods[i].Born = epoch.Add(-time.Hour)
+		if i >= 8 {
+			s.Pods[i].Born = epoch.Add(30 * time.Minute)
+		}
+		old[s.Pods[i].UID] = i < 8
+	}
+	p := s.plan()
+	if len(p.Moves) != 4 || p.HeldBack != 8 {
+		t.Fatalf("%d moves and %d held back, want 4 and 8", len(p.Moves), p.HeldBack)
+	}
+	for _, m := range p.Moves {
+		if !old[m.UID] {
+			t.Errorf("pod %s is new and was moved", m.UID)
+		}
+	}
+}

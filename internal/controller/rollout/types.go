@@ -35,6 +35,8 @@ type Revision struct {
 type Pod struct {
 	UID  types.UID
 	Name string
+	// Born is when the pod was created (to the second); zero: long ago.
+	Born time.Time
 	// Group is the value of the node label rollingUpdate.topologyKey.
 	Group string
 	// Revision that the pod was told to have; empty: none yet.

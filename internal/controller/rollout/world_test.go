@@ -153,7 +153,7 @@ func (w *world) bear() {
 	w.born++
 	name := fmt.Sprintf("web-%d", w.born)
 	w.pods = append(w.pods, &actor{
-		Pod:  Pod{UID: types.UID(name), Name: name, Group: pick(w, "", "east", "west"), ReadySince: w.second()},
+		Pod:  Pod{UID: types.UID(name), Name: name, Born: w.second(), Group: pick(w, "", "east", "west"), ReadySince: w.second()},
 		sick: w.IntN(15) == 0,
 	})
 	w.note("born %s", name)
