@@ -14,6 +14,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -31,7 +32,7 @@ func checkDataSet(ds *v1alpha1.DataSet) field.ErrorList {
 		errs = append(errs, checkItem(&ds.Spec.Template.DataItems[i], template.Child("dataItems").Index(i))...)
 	}
 	errs = append(errs, checkLifecycle(ds.Spec.Template.Lifecycle, template.Child("lifecycle"))...)
-	errs = append(errs, checkSteps(ds.Spec.UpdateStrategy.Steps, spec.Child("updateStrategy", "steps"))...)
+	errs = append(errs, checkStrategy(&ds.Spec.UpdateStrategy, spec.Child("updateStrategy"))...)
 	return append(errs, checkSources(&ds.Spec.Template.DataSources, template.Child("dataSources"))...)
 }
 
@@ -146,10 +147,29 @@ func checkHandler(handler *v1alpha1.LifecycleHandler, at *field.Path) field.Erro
 	return errs
 }
 
-// checkSteps refuses an analysis that could only fail the rollout when its turn comes.
+func checkStrategy(strategy *v1alpha1.UpdateStrategy, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if u := strategy.RollingUpdate; u != nil {
+		errs = checkPartition(u.Partition, at.Child("rollingUpdate", "partition"))
+	}
+	return append(errs, checkSteps(strategy.Steps, at.Child("steps"))...)
+}
+
+// checkPartition refuses fewer than no pods, which the schema of a step cannot:
+// its pattern says nothing about numbers.
+func checkPartition(partition *intstr.IntOrString, at *field.Path) field.ErrorList {
+	if partition == nil || partition.Type != intstr.Int || partition.IntVal >= 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(at, partition.IntVal, "must be a number of at least 0, or a percentage from 0% to 100%")}
+}
+
+// checkSteps refuses also an analysis that could only fail the rollout when its
+// turn comes.
 func checkSteps(steps []v1alpha1.RolloutStep, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, step := range steps {
+		errs = append(errs, checkPartition(step.Partition, at.Index(i).Child("partition"))...)
 		if step.Analysis == nil {
 			continue
 		}

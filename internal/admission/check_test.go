@@ -52,6 +52,13 @@ func analyzed(step v1alpha1.AnalysisStep) func(*v1alpha1.DataSetSpec) {
 	}
 }
 
+func kept(rolling, step intstr.IntOrString) func(*v1alpha1.DataSetSpec) {
+	return func(s *v1alpha1.DataSetSpec) {
+		s.UpdateStrategy.RollingUpdate = &v1alpha1.RollingUpdate{Partition: &rolling}
+		s.UpdateStrategy.Steps = []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}, {Partition: &step}}
+	}
+}
+
 func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.DataSetSpec)
@@ -83,6 +90,10 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		"an analysis of the manager itself": {analyzed(v1alpha1.AnalysisStep{
 			HTTP: &v1alpha1.HTTPCheck{URL: "http://127.0.0.1:8080/metrics"},
 		}), "spec.updateStrategy.steps[1].analysis.http.url: Invalid value: \"http://127.0.0.1:8080/metrics\": 127.0.0.1 leads to the manager itself"},
+		"a partition of less than nothing": {kept(intstr.FromInt32(-1), intstr.FromInt32(0)),
+			"spec.updateStrategy.rollingUpdate.partition: Invalid value: -1: must be a number of at least 0"},
+		"a step to less than nothing": {kept(intstr.FromString("0%"), intstr.FromInt32(-2)),
+			"spec.updateStrategy.steps[1].partition: Invalid value: -2: must be a number of at least 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			errs := checkDataSet(dataSet(c.change))
@@ -97,6 +108,14 @@ func TestAGoodDataSetIsAccepted(t *testing.T) {
 	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2", "sorted between": "model/weights-old", "another root": "x"} {
 		if errs := checkDataSet(dataSet(at(local))); len(errs) != 0 {
 			t.Errorf("%s: %v", name, errs)
+		}
+	}
+}
+
+func TestAGoodPartitionIsAccepted(t *testing.T) {
+	for _, p := range []intstr.IntOrString{intstr.FromInt32(0), intstr.FromInt32(7), intstr.FromString("0%"), intstr.FromString("90%")} {
+		if errs := checkDataSet(dataSet(kept(p, p))); len(errs) != 0 {
+			t.Error(errs)
 		}
 	}
 }
