@@ -222,6 +222,8 @@ func TestRolloutOfEightPods(t *testing.T) {
 		f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
 	})
 	t.Run("PartitionHoldsNewPodsOnTheStableVersion", func(t *testing.T) {
+		f.edit(t, "v9", rolled)
+		f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
 		f.edit(t, "v10", func(spec *v1alpha1.DataSetSpec) {
 			spec.UpdateStrategy.RollingUpdate = atMost("2")
 			spec.UpdateStrategy.RollingUpdate.Partition = ptr.To(intstr.FromString("50%"))
