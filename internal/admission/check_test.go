@@ -4,11 +4,14 @@
 package admission
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -108,6 +111,26 @@ func TestAGoodDataSetIsAccepted(t *testing.T) {
 	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2", "sorted between": "model/weights-old", "another root": "x"} {
 		if errs := checkDataSet(dataSet(at(local))); len(errs) != 0 {
 			t.Errorf("%s: %v", name, errs)
+		}
+	}
+}
+
+func TestTheExamplesAreAccepted(t *testing.T) {
+	files, err := filepath.Glob("../../examples/*/dataset.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("found %q (%v)", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ds v1alpha1.DataSet
+		if err := yaml.UnmarshalStrict(text, &ds); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if errs := checkDataSet(&ds); len(errs) != 0 {
+			t.Errorf("%s: %v", file, errs)
 		}
 	}
 }
