@@ -36,7 +36,7 @@ func TestEditReachesAHundredPodsBesideAConfigMap(t *testing.T) {
 		s.Volumes = append(s.Volumes, corev1.Volume{Name: "compared", VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "compared"}}}})
 		s.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "compared", MountPath: "/etc/compared"}}
-		s.Containers[0].Args = []string{"sample", sampled, mountedMap}
+		s.Containers[0].Args = []string{"sample", "--every=200ms", sampled, mountedMap} // their timers would fill the machine
 		s.Containers[0].ReadinessProbe = nil
 		d.Spec.MinReadySeconds = 0
 		d.Spec.RevisionHistoryLimit = ptr.To[int32](1)
