@@ -229,7 +229,7 @@ func TestUndoWarnsOfToolsThatKeepTheTemplate(t *testing.T) {
 		return func(d *v1alpha1.DataSet) {
 			d.ManagedFields = []metav1.ManagedFieldsEntry{{
 				Manager: manager, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1", APIVersion: v1alpha1.GroupVersion.String(),
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+				FieldsV1: metav1.NewFieldsV1(fields),
 			}}
 		}
 	}

@@ -58,7 +58,7 @@ func (w *desires) template(ctx context.Context, d *v1alpha1.Data, name string) (
 	}
 	template, err = revision.Template(&r)
 	if err != nil {
-		return template, err.Error(), nil
+		return template, err.Error(), nil //nolint:nilerr // the problem says it
 	}
 	return template, "", nil
 }

@@ -255,7 +255,6 @@ type observer struct {
 	worst  int
 	moves  []move
 	phases map[v1alpha1.RolloutPhase]time.Time
-	edited time.Time
 	told   map[string]string
 }
 

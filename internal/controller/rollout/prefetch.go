@@ -14,7 +14,7 @@ import (
 // so long may it take until its runtime says that it has begun anew.
 const forgets = 5 * time.Second
 
-func (r *run) wantsPrefetch() bool { return r.Input.Prefetch && !r.onDelete() && !r.settled() }
+func (r *run) wantsPrefetch() bool { return r.Prefetch && !r.onDelete() && !r.settled() }
 
 // prefetches says whether pods are to download the update revision ahead.
 func (r *run) prefetches() bool {

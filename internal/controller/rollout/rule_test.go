@@ -428,7 +428,7 @@ func TestTheDeadlineCountsWrongly(t *testing.T) {
 func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
 	fresh := func(states string) *scene {
 		s := newScene(t, states)
-		s.State, s.Input.Prefetch = nil, true
+		s.State, s.Prefetch = nil, true
 		return s
 	}
 	s := fresh("AAA-")

@@ -132,7 +132,7 @@ func (o *options) answer(cmd *cobra.Command, questions []question) error {
 	if o.mounts.Scratch, err = os.MkdirTemp(scratch, "inspect-"); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
 	}
-	defer os.RemoveAll(o.mounts.Scratch)
+	defer func() { _ = os.RemoveAll(o.mounts.Scratch) }()
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, "limits")})
 	p := &planner{store: s, mounts: o.mounts, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
