@@ -196,7 +196,7 @@ func TestWhatARolloutWaitsForIsSaid(t *testing.T) {
 		"another":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, "another template, or kubectl kuda retry models"},
 		"nothing":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, ""},
 		"held back":      {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "held")}, "nothing more: spec.updateStrategy keeps the other pods where they are"},
-		"pods after all": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonDelivering, "2 of 7 pods")}, "2 of 7 pods"},
+		"pods after all": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonDelivering, "2 of 7 pods")}, "the pods to be updated: 2 of 7 pods"},
 		"timed pause": {[]func(*v1alpha1.DataSet){atIndex(1), func(d *v1alpha1.DataSet) {
 			d.Spec.UpdateStrategy.Steps[1].Pause.Duration = seconds(300)
 			d.Status.Rollout.StepStartTime = at(-time.Minute)

@@ -107,7 +107,7 @@ func waits(in Input, counts map[State]int) string {
 		return "nothing more: spec.updateStrategy keeps the other pods where they are"
 	}
 	if c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
-		return c.Message
+		return "the pods to be updated: " + c.Message
 	}
 	return ""
 }
