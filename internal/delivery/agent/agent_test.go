@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -160,9 +162,9 @@ func TestHooksRunInTheirOrderAndOnlyForWhatChanged(t *testing.T) {
 		}
 		return a
 	}
-	pending := 3
+	var runs atomic.Bool
 	g.OnHook(func(*gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
-		if pending--; pending >= 0 {
+		if !runs.Load() {
 			return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("container app does not run yet"))
 		}
 		return &gatewayv1alpha1.RunHookResponse{}, nil
@@ -172,10 +174,10 @@ func TestHooksRunInTheirOrderAndOnlyForWhatChanged(t *testing.T) {
 	g.Await("a hook waits for its container while the data is in the view", func(r *gatewayv1alpha1.ReportRequest) bool {
 		return r.GetCurrentRevision() == "r1" && r.GetItems()[0].GetReason() == "HookPending"
 	})
+	runs.Store(true)
 	g.Success("ds-pod", "r1")
-	want := []string{"r1 HOOK_POINT_POST_DOWNLOAD a", "r1 HOOK_POINT_POST_DOWNLOAD a", "r1 HOOK_POINT_POST_DOWNLOAD a",
-		"r1 HOOK_POINT_POST_DOWNLOAD a", "r1 HOOK_POINT_POST_DOWNLOAD b", "r1 HOOK_POINT_POST_DOWNLOAD "}
-	if d := cmp.Diff(want, g.HookCalls()); d != "" {
+	want := []string{"r1 HOOK_POINT_POST_DOWNLOAD a", "r1 HOOK_POINT_POST_DOWNLOAD b", "r1 HOOK_POINT_POST_DOWNLOAD "}
+	if d := cmp.Diff(want, slices.Compact(g.HookCalls())); d != "" {
 		t.Errorf("first delivery (-want +got):\n%s", d)
 	}
 	g.Forget()

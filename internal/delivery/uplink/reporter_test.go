@@ -66,12 +66,41 @@ func TestPhaseChangeIsReportedAtOnce(t *testing.T) {
 		r := start(t, l)
 		r.Put(report("a", 1), false)
 		synctest.Wait()
-		r.Put(report("a", 2), true)
-		synctest.Wait()
-		if len(l.heard) != 2 {
-			t.Errorf("%d reports", len(l.heard))
+		for i, phase := range []gatewayv1alpha1.Phase{gatewayv1alpha1.Phase_PHASE_SUCCESS, gatewayv1alpha1.Phase_PHASE_FAILED} {
+			r.Put(phased("a", phase), true)
+			synctest.Wait()
+			if len(l.heard) != i+2 {
+				t.Errorf("%d reports after %s", len(l.heard), phase)
+			}
 		}
 	})
+}
+
+func phased(data string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ReportRequest {
+	return &gatewayv1alpha1.ReportRequest{Data: data, Items: []*gatewayv1alpha1.ItemStatus{{Phase: phase}}}
+}
+
+func TestAQuickDeliveryIsReportedTwice(t *testing.T) {
+	const waiting, downloading, success = gatewayv1alpha1.Phase_PHASE_WAITING, gatewayv1alpha1.Phase_PHASE_DOWNLOADING, gatewayv1alpha1.Phase_PHASE_SUCCESS
+	for name, c := range map[string]struct {
+		step time.Duration
+		want int
+	}{
+		"quick": {40 * time.Millisecond, 1}, "slow": {400 * time.Millisecond, 3},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &listener{}
+			r := start(t, l)
+			for _, phase := range []gatewayv1alpha1.Phase{waiting, downloading, success} {
+				r.Put(phased("a", phase), true)
+				time.Sleep(c.step)
+			}
+			synctest.Wait()
+			if len(l.heard) != c.want || l.heard[len(l.heard)-1].GetItems()[0].GetPhase() != success {
+				t.Errorf("%s: heard %v, want %d reports and success in the last", name, l.heard, c.want)
+			}
+		})
+	}
 }
 
 func TestReportsOutliveAnAbsentGateway(t *testing.T) {
