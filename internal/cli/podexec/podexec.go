@@ -8,19 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
-	"k8s.io/streaming/pkg/httpstream"
 
+	"github.com/kuda-io/kuda/internal/containerexec"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -59,52 +55,25 @@ func (e *ExitError) Error() string {
 }
 
 // Cluster runs commands through the API server.
-type Cluster struct {
-	config *rest.Config
-	client rest.Interface
-}
+type Cluster struct{ containers *containerexec.Executor }
 
 // New makes a runner for a cluster.
 func New(config *rest.Config) (*Cluster, error) {
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &corev1.SchemeGroupVersion
-	config.APIPath = "/api"
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	client, err := rest.RESTClientFor(config)
+	containers, err := containerexec.New(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for exec: %w", err)
+		return nil, err
 	}
-	return &Cluster{config: config, client: client}, nil
+	return &Cluster{containers: containers}, nil
 }
 
-// Run implements Runner: over a websocket, or over SPDY where the API server or
-// something before it does not pass one.
+// Run implements Runner.
 func (c *Cluster) Run(ctx context.Context, pod types.NamespacedName, args []string, stdin []byte) ([]byte, error) {
-	url := c.client.Get().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
-			Container: sidecar.ContainerName, Command: append([]string{binary}, args...),
-			Stdin: stdin != nil, Stdout: true, Stderr: true,
-		}, scheme.ParameterCodec).URL()
-	websocket, err := remotecommand.NewWebSocketExecutor(c.config, http.MethodGet, url.String())
-	if err != nil {
-		return nil, fmt.Errorf("preparing exec: %w", err)
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(c.config, http.MethodPost, url)
-	if err != nil {
-		return nil, fmt.Errorf("preparing exec: %w", err)
-	}
-	stream, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
-		return refusal(err) == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("preparing exec: %w", err)
-	}
 	out, complaint := &bounded{most: maxAnswer}, &bounded{most: maxComplaint, cut: true}
 	options := remotecommand.StreamOptions{Stdout: out, Stderr: complaint}
 	if stdin != nil {
 		options.Stdin = bytes.NewReader(stdin)
 	}
-	if err := stream.StreamWithContext(ctx, options); err != nil {
+	if err := c.containers.Run(ctx, pod, sidecar.ContainerName, append([]string{binary}, args...), options); err != nil {
 		return nil, failure(err, pod, complaint.String())
 	}
 	return out.Bytes(), nil
@@ -116,25 +85,10 @@ func failure(err error, pod types.NamespacedName, complaint string) error {
 		complaint = strings.TrimPrefix(strings.Join(strings.Fields(complaint), " "), "kuda-runtime: ")
 		return fmt.Errorf("asking pod %s: %w", pod.Name, &ExitError{Code: exit.Code, Complaint: complaint})
 	}
-	if status := refusal(err); status != nil {
+	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
 		err = status
 	}
 	return fmt.Errorf("asking pod %s: %w", pod.Name, err)
-}
-
-// refusal answers what the API server itself said instead of switching the
-// protocol, or nil. It would say the same over any other protocol.
-func refusal(err error) *apierrors.StatusError {
-	if upgrade, ok := errors.AsType[*httpstream.UpgradeFailureError](err); ok {
-		// Text with a colon, which is what proxies send, is read as an empty Status.
-		if status, ok := errors.AsType[*apierrors.StatusError](upgrade.Cause); ok && status.ErrStatus.Status == metav1.StatusFailure {
-			return status
-		}
-	}
-	if status, ok := errors.AsType[*apierrors.StatusError](err); ok {
-		return status
-	}
-	return nil
 }
 
 // bounded keeps what is written up to a size; more is an error, or cut off.

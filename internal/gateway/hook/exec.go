@@ -7,19 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
-	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/kuda-io/kuda/internal/containerexec"
 )
 
 // Result is the outcome of a command that ran.
@@ -30,46 +26,23 @@ type Result struct {
 }
 
 // Executor runs commands in containers through the API server.
-type Executor struct {
-	config *rest.Config
-	client rest.Interface
-}
+type Executor struct{ containers *containerexec.Executor }
 
 // NewExecutor makes an executor.
 func NewExecutor(config *rest.Config) (*Executor, error) {
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &corev1.SchemeGroupVersion
-	config.APIPath = "/api"
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	client, err := rest.RESTClientFor(config)
+	containers, err := containerexec.New(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for exec: %w", err)
+		return nil, err
 	}
-	return &Executor{config: config, client: client}, nil
+	return &Executor{containers: containers}, nil
 }
 
 // Run runs the command. An error means that it did not run to its end; a
 // command that failed is a Result. What the API server refuses has its
 // apierrors.StatusError, and a container that does not run ErrNotRunning.
 func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container string, command []string) (Result, error) {
-	url := e.client.Get().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
-	websocket, err := remotecommand.NewWebSocketExecutor(e.config, http.MethodGet, url.String())
-	if err != nil {
-		return Result{}, fmt.Errorf("preparing exec: %w", err)
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(e.config, http.MethodPost, url)
-	if err != nil {
-		return Result{}, fmt.Errorf("preparing exec: %w", err)
-	}
-	stream, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
-		return refusal(err) == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
-	})
-	if err != nil {
-		return Result{}, fmt.Errorf("preparing exec: %w", err)
-	}
 	var output tail
-	err = stream.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &output, Stderr: &output})
+	err := e.containers.Run(ctx, pod, container, command, remotecommand.StreamOptions{Stdout: &output, Stderr: &output})
 	var exit exec.CodeExitError
 	switch {
 	case err == nil:
@@ -77,24 +50,10 @@ func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container 
 	case errors.As(err, &exit):
 		return Result{ExitCode: int32(exit.Code), Output: output.String()}, nil
 	}
-	if status := refusal(err); status != nil {
-		err = status
-	} else if stopped(err) {
+	if stopped(err) {
 		err = fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	return Result{Output: output.String()}, fmt.Errorf("running the hook in container %s of pod %s: %w", container, pod.Name, err)
-}
-
-// refusal answers what the API server itself said instead of switching the
-// protocol, or nil. It would say the same over any other protocol.
-func refusal(err error) *apierrors.StatusError {
-	if upgrade, ok := errors.AsType[*httpstream.UpgradeFailureError](err); ok {
-		// Text with a colon, which is what proxies send, is read as an empty Status.
-		if status, ok := errors.AsType[*apierrors.StatusError](upgrade.Cause); ok && status.ErrStatus.Status == metav1.StatusFailure {
-			return status
-		}
-	}
-	return nil
 }
 
 // notRunning are the words of the kubelet and of container runtimes for a
