@@ -169,7 +169,13 @@ func (f *fleet) samples(t *testing.T) map[string]samplesOf {
 					return err
 				}
 			}
-			return getJSON(ctx, p, "/samples", &s)
+			if err := getJSON(ctx, p, "/samples", &s); err != nil {
+				return err
+			}
+			if len(s.Files[sampled]) == 0 {
+				return fmt.Errorf("the application of pod %s has not looked yet", p.Name)
+			}
+			return nil
 		})
 		all[p.Name] = s
 	}

@@ -57,6 +57,9 @@ func sample(args []string) error {
 		return err
 	}
 	s := &sampler{files: flags.Args(), spoiled: *spoiled, after: *after, last: map[string]fs.FileInfo{}, seen: samples{Files: map[string][]sighting{}}}
+	// The first look comes before the first answer, so that whoever asks a pod
+	// that has just started is told a version.
+	s.lookAtAll(time.Now())
 	go s.run(*every)
 	http.HandleFunc("GET /samples", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
@@ -76,13 +79,19 @@ func (s *sampler) run(every time.Duration) {
 	for range time.Tick(every) {
 		now := time.Now()
 		s.mu.Lock()
-		s.seen.Count++
 		s.seen.Longest = max(s.seen.Longest, now.Sub(last).Milliseconds())
-		for _, file := range s.files {
-			s.look(file, now)
-		}
 		s.mu.Unlock()
+		s.lookAtAll(now)
 		last = now
+	}
+}
+
+func (s *sampler) lookAtAll(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.Count++
+	for _, file := range s.files {
+		s.look(file, now)
 	}
 }
 
