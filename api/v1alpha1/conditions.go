@@ -24,6 +24,10 @@ const (
 	// aborted, and the pods that had it are on the stable revision again, or on
 	// their way there. The spec still asks for the failed revision.
 	ConditionRolledBack = "RolledBack"
+
+	// ConditionPreheated on a DataSet with spec.preheat: every node that is to
+	// have the data has it.
+	ConditionPreheated = "Preheated"
 )
 
 // Reasons of a DataSet's conditions.
@@ -76,6 +80,18 @@ const (
 	// ReasonPodsNotInjected (Injected): pods were created while the webhook was
 	// away, before the DataSet, or in a namespace that is opted out; restart them.
 	ReasonPodsNotInjected = "PodsNotInjected"
+	// ReasonPreheated (Preheated): every node that is to have the data has it.
+	ReasonPreheated = "Preheated"
+	// ReasonPreheating (Preheated): nodes are on their way to it.
+	ReasonPreheating = "Preheating"
+	// ReasonPreheatFailed (Preheated): at least one node failed; it is tried again.
+	ReasonPreheatFailed = "PreheatFailed"
+	// ReasonNoNodes (Preheated): no node has the labels of spec.preheat.nodeSelector.
+	ReasonNoNodes = "NoNodes"
+	// ReasonInvalidSchedule (Preheated): spec.preheat.schedule is no cron expression.
+	ReasonInvalidSchedule = "InvalidSchedule"
+	// ReasonForbidden (Preheated): the manager may not make pods in the namespace.
+	ReasonForbidden = "Forbidden"
 	// ReasonInSync (SourceDrifted, status False): one digest per item and revision.
 	ReasonInSync = "InSync"
 	// ReasonDigestsDiffer (SourceDrifted, status True): more than one digest.
@@ -156,6 +172,10 @@ const (
 	EventRolloutCompleted = "RolloutCompleted"
 	// EventPodFailed (DataSet): a moved pod failed.
 	EventPodFailed = "MovedPodFailed"
+	// EventPreheated (DataSet): every node that is to have the data has it.
+	EventPreheated = "Preheated"
+	// EventPreheatFailed (DataSet): a node failed.
+	EventPreheatFailed = "PreheatFailed"
 	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.

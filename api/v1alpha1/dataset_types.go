@@ -110,6 +110,16 @@ type DataSetSpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// Where new pods run: nodes that hold their data are preferred (Prefer),
+	// required (Require, with kuda-scheduler), or not looked at (Ignore).
+	// +optional
+	// +kubebuilder:default=Prefer
+	Placement PlacementPolicy `json:"placement,omitempty"`
+
+	// Puts the data onto nodes before pods are there.
+	// +optional
+	Preheat *Preheat `json:"preheat,omitempty"`
 }
 
 // DataTemplateSpec is what each pod gets; one revision is one value of it.
@@ -301,7 +311,11 @@ type DataSetStatus struct {
 	// +kubebuilder:validation:MaxItems=20
 	History []RolloutRecord `json:"history,omitempty"`
 
-	// Types: Ready, Progressing, Injected, SourceDrifted, RolledBack.
+	// How far spec.preheat is.
+	// +optional
+	Preheat *PreheatStatus `json:"preheat,omitempty"`
+
+	// Types: Ready, Progressing, Injected, SourceDrifted, RolledBack, Preheated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -20,7 +20,7 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &DataSet{}, &DataSetList{}, &Data{}, &DataList{})
+	scheme.AddKnownTypes(GroupVersion, &DataSet{}, &DataSetList{}, &Data{}, &DataList{}, &NodeStore{}, &NodeStoreList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

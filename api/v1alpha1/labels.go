@@ -38,6 +38,11 @@ const (
 	// StorePod is the store private to one pod (emptyDir).
 	StorePod = "pod"
 
+	// LabelPreheat marks the pods that Kuda makes for spec.preheat, and their
+	// Data; its value is the DataSet's name. Such a pod belongs to that DataSet
+	// whatever its selector says, and is no replica of it.
+	LabelPreheat = "kuda.io/preheat"
+
 	// AnnotationChangeCause is set by the user on a DataSet and copied to the
 	// revision it leads to (the convention of kubectl rollout history).
 	AnnotationChangeCause = "kubernetes.io/change-cause"

@@ -38,6 +38,8 @@ var (
 
 // service answers the calls.
 type service struct {
+	gatewayv1alpha1connect.UnimplementedGatewayServiceHandler
+
 	cached  client.Reader
 	live    client.Reader
 	hub     *hub.Hub

@@ -6,6 +6,7 @@ package agent
 import (
 	"maps"
 
+	"github.com/kuda-io/kuda/internal/content"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -84,7 +85,7 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	var notices []string
 	for _, i := range a.GetItems() {
 		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
-		ip.mark = contentMark(i, ip.source)
+		ip.mark = content.Mark(i, ip.source)
 		ip.have = find(d, ip.key, ip.mark)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice

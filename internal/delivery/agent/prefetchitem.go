@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -53,7 +54,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 		t.sources[s.GetName()] = s
 	}
 	for _, i := range p.GetItems() {
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: contentMark(i, t.sources[i.GetSource()])})
+		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, t.sources[i.GetSource()])})
 	}
 	return t
 }

@@ -253,7 +253,10 @@ type WatchResponse struct {
 	// no longer selects the pod. A start gate does not wait for them.
 	Gone []string `protobuf:"bytes,2,rep,name=gone,proto3" json:"gone,omitempty"`
 	// The certificates (PEM) to trust the gateway by from now on; empty: as before.
-	CaBundle      []byte `protobuf:"bytes,3,opt,name=ca_bundle,json=caBundle,proto3" json:"ca_bundle,omitempty"`
+	CaBundle []byte `protobuf:"bytes,3,opt,name=ca_bundle,json=caBundle,proto3" json:"ca_bundle,omitempty"`
+	// The DataSets of the namespace whose data is to stay on nodes where it was
+	// preheated; absent: the gateway does not say.
+	Preheats      *Preheats `protobuf:"bytes,4,opt,name=preheats,proto3" json:"preheats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -309,6 +312,57 @@ func (x *WatchResponse) GetCaBundle() []byte {
 	return nil
 }
 
+func (x *WatchResponse) GetPreheats() *Preheats {
+	if x != nil {
+		return x.Preheats
+	}
+	return nil
+}
+
+type Preheats struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Datasets      []string               `protobuf:"bytes,1,rep,name=datasets,proto3" json:"datasets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preheats) Reset() {
+	*x = Preheats{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preheats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preheats) ProtoMessage() {}
+
+func (x *Preheats) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preheats.ProtoReflect.Descriptor instead.
+func (*Preheats) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Preheats) GetDatasets() []string {
+	if x != nil {
+		return x.Datasets
+	}
+	return nil
+}
+
 // Assignment is what the pod is to have of one DataSet.
 type Assignment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -327,14 +381,17 @@ type Assignment struct {
 	Withdraw bool `protobuf:"varint,7,opt,name=withdraw,proto3" json:"withdraw,omitempty"`
 	// A revision to have in the store before it is asked for; absent: none, and
 	// one of before is no longer wanted.
-	Prefetch      *Prefetch `protobuf:"bytes,8,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	Prefetch *Prefetch `protobuf:"bytes,8,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	// The items are to stay in the store when the pod is gone, as what is
+	// preheated for the DataSet.
+	Preheat       bool `protobuf:"varint,9,opt,name=preheat,proto3" json:"preheat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[2]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +403,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[2]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +416,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{2}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Assignment) GetData() string {
@@ -418,6 +475,13 @@ func (x *Assignment) GetPrefetch() *Prefetch {
 	return nil
 }
 
+func (x *Assignment) GetPreheat() bool {
+	if x != nil {
+		return x.Preheat
+	}
+	return false
+}
+
 // Prefetch is downloaded and kept, and changes nothing in the view; no hook is run.
 type Prefetch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -430,7 +494,7 @@ type Prefetch struct {
 
 func (x *Prefetch) Reset() {
 	*x = Prefetch{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +506,7 @@ func (x *Prefetch) String() string {
 func (*Prefetch) ProtoMessage() {}
 
 func (x *Prefetch) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[3]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +519,7 @@ func (x *Prefetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prefetch.ProtoReflect.Descriptor instead.
 func (*Prefetch) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Prefetch) GetRevision() string {
@@ -502,7 +566,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +578,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +591,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{4}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Item) GetNamespace() string {
@@ -617,7 +681,7 @@ type Lifecycle struct {
 
 func (x *Lifecycle) Reset() {
 	*x = Lifecycle{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +693,7 @@ func (x *Lifecycle) String() string {
 func (*Lifecycle) ProtoMessage() {}
 
 func (x *Lifecycle) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +706,7 @@ func (x *Lifecycle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lifecycle.ProtoReflect.Descriptor instead.
 func (*Lifecycle) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{5}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Lifecycle) GetPreDownload() *Hook {
@@ -673,7 +737,7 @@ type Hook struct {
 
 func (x *Hook) Reset() {
 	*x = Hook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +749,7 @@ func (x *Hook) String() string {
 func (*Hook) ProtoMessage() {}
 
 func (x *Hook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +762,7 @@ func (x *Hook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hook.ProtoReflect.Descriptor instead.
 func (*Hook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Hook) GetAction() isHook_Action {
@@ -753,7 +817,7 @@ type ExecHook struct {
 
 func (x *ExecHook) Reset() {
 	*x = ExecHook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +829,7 @@ func (x *ExecHook) String() string {
 func (*ExecHook) ProtoMessage() {}
 
 func (x *ExecHook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +842,7 @@ func (x *ExecHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecHook.ProtoReflect.Descriptor instead.
 func (*ExecHook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{8}
 }
 
 type HTTPGetHook struct {
@@ -795,7 +859,7 @@ type HTTPGetHook struct {
 
 func (x *HTTPGetHook) Reset() {
 	*x = HTTPGetHook{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +871,7 @@ func (x *HTTPGetHook) String() string {
 func (*HTTPGetHook) ProtoMessage() {}
 
 func (x *HTTPGetHook) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[8]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +884,7 @@ func (x *HTTPGetHook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPGetHook.ProtoReflect.Descriptor instead.
 func (*HTTPGetHook) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HTTPGetHook) GetPort() int32 {
@@ -861,7 +925,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +937,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[9]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +950,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Header) GetName() string {
@@ -925,7 +989,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1001,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1014,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Source) GetName() string {
@@ -1094,7 +1158,7 @@ type SourceLimits struct {
 
 func (x *SourceLimits) Reset() {
 	*x = SourceLimits{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1170,7 @@ func (x *SourceLimits) String() string {
 func (*SourceLimits) ProtoMessage() {}
 
 func (x *SourceLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1183,7 @@ func (x *SourceLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceLimits.ProtoReflect.Descriptor instead.
 func (*SourceLimits) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SourceLimits) GetConnections() uint32 {
@@ -1154,7 +1218,7 @@ type S3Source struct {
 
 func (x *S3Source) Reset() {
 	*x = S3Source{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1230,7 @@ func (x *S3Source) String() string {
 func (*S3Source) ProtoMessage() {}
 
 func (x *S3Source) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[12]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1243,7 @@ func (x *S3Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use S3Source.ProtoReflect.Descriptor instead.
 func (*S3Source) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *S3Source) GetEndpoint() string {
@@ -1258,7 +1322,7 @@ type WebIdentity struct {
 
 func (x *WebIdentity) Reset() {
 	*x = WebIdentity{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1334,7 @@ func (x *WebIdentity) String() string {
 func (*WebIdentity) ProtoMessage() {}
 
 func (x *WebIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[13]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1347,7 @@ func (x *WebIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebIdentity.ProtoReflect.Descriptor instead.
 func (*WebIdentity) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WebIdentity) GetRoleArn() string {
@@ -1317,7 +1381,7 @@ type InstanceCredentials struct {
 
 func (x *InstanceCredentials) Reset() {
 	*x = InstanceCredentials{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1393,7 @@ func (x *InstanceCredentials) String() string {
 func (*InstanceCredentials) ProtoMessage() {}
 
 func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1406,7 @@ func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceCredentials.ProtoReflect.Descriptor instead.
 func (*InstanceCredentials) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InstanceCredentials) GetEndpoint() string {
@@ -1365,7 +1429,7 @@ type HTTPSource struct {
 
 func (x *HTTPSource) Reset() {
 	*x = HTTPSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1441,7 @@ func (x *HTTPSource) String() string {
 func (*HTTPSource) ProtoMessage() {}
 
 func (x *HTTPSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1454,7 @@ func (x *HTTPSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPSource.ProtoReflect.Descriptor instead.
 func (*HTTPSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HTTPSource) GetUrl() string {
@@ -1434,7 +1498,7 @@ type HDFSSource struct {
 
 func (x *HDFSSource) Reset() {
 	*x = HDFSSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1510,7 @@ func (x *HDFSSource) String() string {
 func (*HDFSSource) ProtoMessage() {}
 
 func (x *HDFSSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1523,7 @@ func (x *HDFSSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDFSSource.ProtoReflect.Descriptor instead.
 func (*HDFSSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HDFSSource) GetAddresses() []string {
@@ -1506,7 +1570,7 @@ type Kerberos struct {
 
 func (x *Kerberos) Reset() {
 	*x = Kerberos{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1582,7 @@ func (x *Kerberos) String() string {
 func (*Kerberos) ProtoMessage() {}
 
 func (x *Kerberos) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1595,7 @@ func (x *Kerberos) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kerberos.ProtoReflect.Descriptor instead.
 func (*Kerberos) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Kerberos) GetPrincipal() string {
@@ -1590,7 +1654,7 @@ type OCISource struct {
 
 func (x *OCISource) Reset() {
 	*x = OCISource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1666,7 @@ func (x *OCISource) String() string {
 func (*OCISource) ProtoMessage() {}
 
 func (x *OCISource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1679,7 @@ func (x *OCISource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCISource.ProtoReflect.Descriptor instead.
 func (*OCISource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OCISource) GetRegistry() string {
@@ -1663,7 +1727,7 @@ type PVCSource struct {
 
 func (x *PVCSource) Reset() {
 	*x = PVCSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1739,7 @@ func (x *PVCSource) String() string {
 func (*PVCSource) ProtoMessage() {}
 
 func (x *PVCSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1752,7 @@ func (x *PVCSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PVCSource.ProtoReflect.Descriptor instead.
 func (*PVCSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PVCSource) GetClaim() string {
@@ -1711,7 +1775,7 @@ type PluginSource struct {
 
 func (x *PluginSource) Reset() {
 	*x = PluginSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1787,7 @@ func (x *PluginSource) String() string {
 func (*PluginSource) ProtoMessage() {}
 
 func (x *PluginSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1800,7 @@ func (x *PluginSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginSource.ProtoReflect.Descriptor instead.
 func (*PluginSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PluginSource) GetName() string {
@@ -1778,7 +1842,7 @@ type AlluxioSource struct {
 
 func (x *AlluxioSource) Reset() {
 	*x = AlluxioSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +1854,7 @@ func (x *AlluxioSource) String() string {
 func (*AlluxioSource) ProtoMessage() {}
 
 func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +1867,7 @@ func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlluxioSource.ProtoReflect.Descriptor instead.
 func (*AlluxioSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AlluxioSource) GetHost() string {
@@ -1838,7 +1902,7 @@ type CertificateAuthority struct {
 
 func (x *CertificateAuthority) Reset() {
 	*x = CertificateAuthority{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1914,7 @@ func (x *CertificateAuthority) String() string {
 func (*CertificateAuthority) ProtoMessage() {}
 
 func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1927,7 @@ func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateAuthority.ProtoReflect.Descriptor instead.
 func (*CertificateAuthority) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CertificateAuthority) GetConfigMap() string {
@@ -1901,7 +1965,7 @@ type ItemStatus struct {
 
 func (x *ItemStatus) Reset() {
 	*x = ItemStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +1977,7 @@ func (x *ItemStatus) String() string {
 func (*ItemStatus) ProtoMessage() {}
 
 func (x *ItemStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +1990,7 @@ func (x *ItemStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemStatus.ProtoReflect.Descriptor instead.
 func (*ItemStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ItemStatus) GetNamespace() string {
@@ -2032,7 +2096,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2108,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2121,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -2118,7 +2182,7 @@ type PrefetchStatus struct {
 
 func (x *PrefetchStatus) Reset() {
 	*x = PrefetchStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2194,7 @@ func (x *PrefetchStatus) String() string {
 func (*PrefetchStatus) ProtoMessage() {}
 
 func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2207,7 @@ func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
 func (*PrefetchStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PrefetchStatus) GetRevision() string {
@@ -2196,7 +2260,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2272,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2285,295 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+}
+
+type ReportStoreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Made with the store; what was said of a store with another ID is void.
+	StoreId string `protobuf:"bytes,1,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	// /proc/sys/kernel/random/boot_id.
+	BootId string `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// Of the file system.
+	CapacityBytes uint64 `protobuf:"varint,3,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	FreeBytes     uint64 `protobuf:"varint,4,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	// 0: none.
+	QuotaBytes uint64 `protobuf:"varint,5,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
+	// Of the complete snapshots, those that are left out among them.
+	UsedBytes uint64 `protobuf:"varint,6,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	// What a download may have once everything is evicted that nobody needs.
+	AvailableBytes uint64 `protobuf:"varint,7,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
+	// At most 256: those that pods need first, then the most recently used.
+	Snapshots        []*StoredSnapshot `protobuf:"bytes,8,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	OmittedSnapshots uint32            `protobuf:"varint,9,opt,name=omitted_snapshots,json=omittedSnapshots,proto3" json:"omitted_snapshots,omitempty"`
+	OmittedBytes     uint64            `protobuf:"varint,10,opt,name=omitted_bytes,json=omittedBytes,proto3" json:"omitted_bytes,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ReportStoreRequest) Reset() {
+	*x = ReportStoreRequest{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportStoreRequest) ProtoMessage() {}
+
+func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportStoreRequest.ProtoReflect.Descriptor instead.
+func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReportStoreRequest) GetStoreId() string {
+	if x != nil {
+		return x.StoreId
+	}
+	return ""
+}
+
+func (x *ReportStoreRequest) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *ReportStoreRequest) GetCapacityBytes() uint64 {
+	if x != nil {
+		return x.CapacityBytes
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetQuotaBytes() uint64 {
+	if x != nil {
+		return x.QuotaBytes
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetUsedBytes() uint64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetAvailableBytes() uint64 {
+	if x != nil {
+		return x.AvailableBytes
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetSnapshots() []*StoredSnapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+func (x *ReportStoreRequest) GetOmittedSnapshots() uint32 {
+	if x != nil {
+		return x.OmittedSnapshots
+	}
+	return 0
+}
+
+func (x *ReportStoreRequest) GetOmittedBytes() uint64 {
+	if x != nil {
+		return x.OmittedBytes
+	}
+	return 0
+}
+
+type StoredSnapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What items call these bytes (package content).
+	Marks []string `protobuf:"bytes,2,rep,name=marks,proto3" json:"marks,omitempty"`
+	// The source's identity, and what of it was asked for.
+	Source  string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	Path    string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	Digest  string `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Of a download those that it is to have, as far as that is known.
+	Bytes uint64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// PHASE_SUCCESS: complete; PHASE_DOWNLOADING: on its way.
+	Phase    Phase                  `protobuf:"varint,8,opt,name=phase,proto3,enum=kuda.gateway.v1alpha1.Phase" json:"phase,omitempty"`
+	LastUsed *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_used,json=lastUsed,proto3" json:"last_used,omitempty"`
+	// Living pods that need it.
+	Pods          uint32 `protobuf:"varint,10,opt,name=pods,proto3" json:"pods,omitempty"`
+	Preheated     bool   `protobuf:"varint,11,opt,name=preheated,proto3" json:"preheated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredSnapshot) Reset() {
+	*x = StoredSnapshot{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredSnapshot) ProtoMessage() {}
+
+func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredSnapshot.ProtoReflect.Descriptor instead.
+func (*StoredSnapshot) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *StoredSnapshot) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StoredSnapshot) GetMarks() []string {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+func (x *StoredSnapshot) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *StoredSnapshot) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *StoredSnapshot) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *StoredSnapshot) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *StoredSnapshot) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *StoredSnapshot) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *StoredSnapshot) GetLastUsed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsed
+	}
+	return nil
+}
+
+func (x *StoredSnapshot) GetPods() uint32 {
+	if x != nil {
+		return x.Pods
+	}
+	return 0
+}
+
+func (x *StoredSnapshot) GetPreheated() bool {
+	if x != nil {
+		return x.Preheated
+	}
+	return false
+}
+
+type ReportStoreResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportStoreResponse) Reset() {
+	*x = ReportStoreResponse{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportStoreResponse) ProtoMessage() {}
+
+func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportStoreResponse.ProtoReflect.Descriptor instead.
+func (*ReportStoreResponse) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 type RunHookRequest struct {
@@ -2240,7 +2592,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2252,7 +2604,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2265,7 +2617,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -2314,7 +2666,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2678,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2691,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -2363,11 +2715,14 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"#kuda/gateway/v1alpha1/gateway.proto\x12\x15kuda.gateway.v1alpha1\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n" +
 	"\fWatchRequest\x12'\n" +
 	"\x0fruntime_version\x18\x01 \x01(\tR\x0eruntimeVersion\x12\x1a\n" +
-	"\bdatasets\x18\x02 \x03(\tR\bdatasets\"\x85\x01\n" +
+	"\bdatasets\x18\x02 \x03(\tR\bdatasets\"\xc2\x01\n" +
 	"\rWatchResponse\x12C\n" +
 	"\vassignments\x18\x01 \x03(\v2!.kuda.gateway.v1alpha1.AssignmentR\vassignments\x12\x12\n" +
 	"\x04gone\x18\x02 \x03(\tR\x04gone\x12\x1b\n" +
-	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\"\xdb\x02\n" +
+	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\x12;\n" +
+	"\bpreheats\x18\x04 \x01(\v2\x1f.kuda.gateway.v1alpha1.PreheatsR\bpreheats\"&\n" +
+	"\bPreheats\x12\x1a\n" +
+	"\bdatasets\x18\x01 \x03(\tR\bdatasets\"\xf5\x02\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x18\n" +
@@ -2377,7 +2732,8 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\asources\x18\x05 \x03(\v2\x1d.kuda.gateway.v1alpha1.SourceR\asources\x12>\n" +
 	"\tlifecycle\x18\x06 \x01(\v2 .kuda.gateway.v1alpha1.LifecycleR\tlifecycle\x12\x1a\n" +
 	"\bwithdraw\x18\a \x01(\bR\bwithdraw\x12;\n" +
-	"\bprefetch\x18\b \x01(\v2\x1f.kuda.gateway.v1alpha1.PrefetchR\bprefetch\"\x92\x01\n" +
+	"\bprefetch\x18\b \x01(\v2\x1f.kuda.gateway.v1alpha1.PrefetchR\bprefetch\x12\x18\n" +
+	"\apreheat\x18\t \x01(\bR\apreheat\"\x92\x01\n" +
 	"\bPrefetch\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x121\n" +
 	"\x05items\x18\x02 \x03(\v2\x1b.kuda.gateway.v1alpha1.ItemR\x05items\x127\n" +
@@ -2523,7 +2879,36 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x1f\n" +
 	"\vtotal_bytes\x18\x06 \x01(\x04R\n" +
 	"totalBytes\"\x10\n" +
-	"\x0eReportResponse\"\xbc\x01\n" +
+	"\x0eReportResponse\"\x8e\x03\n" +
+	"\x12ReportStoreRequest\x12\x19\n" +
+	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12\x17\n" +
+	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12%\n" +
+	"\x0ecapacity_bytes\x18\x03 \x01(\x04R\rcapacityBytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x04 \x01(\x04R\tfreeBytes\x12\x1f\n" +
+	"\vquota_bytes\x18\x05 \x01(\x04R\n" +
+	"quotaBytes\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x06 \x01(\x04R\tusedBytes\x12'\n" +
+	"\x0favailable_bytes\x18\a \x01(\x04R\x0eavailableBytes\x12C\n" +
+	"\tsnapshots\x18\b \x03(\v2%.kuda.gateway.v1alpha1.StoredSnapshotR\tsnapshots\x12+\n" +
+	"\x11omitted_snapshots\x18\t \x01(\rR\x10omittedSnapshots\x12#\n" +
+	"\romitted_bytes\x18\n" +
+	" \x01(\x04R\fomittedBytes\"\xc9\x02\n" +
+	"\x0eStoredSnapshot\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05marks\x18\x02 \x03(\tR\x05marks\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x16\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x04R\x05bytes\x122\n" +
+	"\x05phase\x18\b \x01(\x0e2\x1c.kuda.gateway.v1alpha1.PhaseR\x05phase\x127\n" +
+	"\tlast_used\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\blastUsed\x12\x12\n" +
+	"\x04pods\x18\n" +
+	" \x01(\rR\x04pods\x12\x1c\n" +
+	"\tpreheated\x18\v \x01(\bR\tpreheated\"\x15\n" +
+	"\x13ReportStoreResponse\"\xbc\x01\n" +
 	"\x0eRunHookRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12%\n" +
@@ -2548,11 +2933,12 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\tHookPoint\x12\x1a\n" +
 	"\x16HOOK_POINT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17HOOK_POINT_PRE_DOWNLOAD\x10\x01\x12\x1c\n" +
-	"\x18HOOK_POINT_POST_DOWNLOAD\x10\x022\x97\x02\n" +
+	"\x18HOOK_POINT_POST_DOWNLOAD\x10\x022\xfd\x02\n" +
 	"\x0eGatewayService\x12T\n" +
 	"\x05Watch\x12#.kuda.gateway.v1alpha1.WatchRequest\x1a$.kuda.gateway.v1alpha1.WatchResponse0\x01\x12U\n" +
 	"\x06Report\x12$.kuda.gateway.v1alpha1.ReportRequest\x1a%.kuda.gateway.v1alpha1.ReportResponse\x12X\n" +
-	"\aRunHook\x12%.kuda.gateway.v1alpha1.RunHookRequest\x1a&.kuda.gateway.v1alpha1.RunHookResponseB\xeb\x01\n" +
+	"\aRunHook\x12%.kuda.gateway.v1alpha1.RunHookRequest\x1a&.kuda.gateway.v1alpha1.RunHookResponse\x12d\n" +
+	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponseB\xeb\x01\n" +
 	"\x19com.kuda.gateway.v1alpha1B\fGatewayProtoP\x01ZJgithub.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1;gatewayv1alpha1\xa2\x02\x03KGX\xaa\x02\x15Kuda.Gateway.V1alpha1\xca\x02\x15Kuda\\Gateway\\V1alpha1\xe2\x02!Kuda\\Gateway\\V1alpha1\\GPBMetadata\xea\x02\x17Kuda::Gateway::V1alpha1b\x06proto3"
 
 var (
@@ -2568,92 +2954,102 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                    // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                   // 1: kuda.gateway.v1alpha1.Origin
 	(HookPoint)(0),                // 2: kuda.gateway.v1alpha1.HookPoint
 	(*WatchRequest)(nil),          // 3: kuda.gateway.v1alpha1.WatchRequest
 	(*WatchResponse)(nil),         // 4: kuda.gateway.v1alpha1.WatchResponse
-	(*Assignment)(nil),            // 5: kuda.gateway.v1alpha1.Assignment
-	(*Prefetch)(nil),              // 6: kuda.gateway.v1alpha1.Prefetch
-	(*Item)(nil),                  // 7: kuda.gateway.v1alpha1.Item
-	(*Lifecycle)(nil),             // 8: kuda.gateway.v1alpha1.Lifecycle
-	(*Hook)(nil),                  // 9: kuda.gateway.v1alpha1.Hook
-	(*ExecHook)(nil),              // 10: kuda.gateway.v1alpha1.ExecHook
-	(*HTTPGetHook)(nil),           // 11: kuda.gateway.v1alpha1.HTTPGetHook
-	(*Header)(nil),                // 12: kuda.gateway.v1alpha1.Header
-	(*Source)(nil),                // 13: kuda.gateway.v1alpha1.Source
-	(*SourceLimits)(nil),          // 14: kuda.gateway.v1alpha1.SourceLimits
-	(*S3Source)(nil),              // 15: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),           // 16: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),   // 17: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),            // 18: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),            // 19: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),              // 20: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),             // 21: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),             // 22: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),          // 23: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),         // 24: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),  // 25: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),            // 26: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),         // 27: kuda.gateway.v1alpha1.ReportRequest
-	(*PrefetchStatus)(nil),        // 28: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),        // 29: kuda.gateway.v1alpha1.ReportResponse
-	(*RunHookRequest)(nil),        // 30: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),       // 31: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                           // 32: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*Preheats)(nil),              // 5: kuda.gateway.v1alpha1.Preheats
+	(*Assignment)(nil),            // 6: kuda.gateway.v1alpha1.Assignment
+	(*Prefetch)(nil),              // 7: kuda.gateway.v1alpha1.Prefetch
+	(*Item)(nil),                  // 8: kuda.gateway.v1alpha1.Item
+	(*Lifecycle)(nil),             // 9: kuda.gateway.v1alpha1.Lifecycle
+	(*Hook)(nil),                  // 10: kuda.gateway.v1alpha1.Hook
+	(*ExecHook)(nil),              // 11: kuda.gateway.v1alpha1.ExecHook
+	(*HTTPGetHook)(nil),           // 12: kuda.gateway.v1alpha1.HTTPGetHook
+	(*Header)(nil),                // 13: kuda.gateway.v1alpha1.Header
+	(*Source)(nil),                // 14: kuda.gateway.v1alpha1.Source
+	(*SourceLimits)(nil),          // 15: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),              // 16: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),           // 17: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),   // 18: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),            // 19: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),            // 20: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),              // 21: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),             // 22: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),             // 23: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),          // 24: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),         // 25: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),  // 26: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),            // 27: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),         // 28: kuda.gateway.v1alpha1.ReportRequest
+	(*PrefetchStatus)(nil),        // 29: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),        // 30: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),    // 31: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),        // 32: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),   // 33: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),        // 34: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),       // 35: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                           // 36: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
-	5,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
-	7,  // 1: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
-	13, // 2: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
-	8,  // 3: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	6,  // 4: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
-	7,  // 5: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
-	13, // 6: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
-	8,  // 7: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	9,  // 8: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
-	9,  // 9: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
-	10, // 10: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
-	11, // 11: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
-	12, // 12: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
-	15, // 13: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	18, // 14: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	19, // 15: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	24, // 16: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	21, // 17: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	22, // 18: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	23, // 19: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
-	14, // 20: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	25, // 21: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	16, // 22: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	17, // 23: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	25, // 24: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	20, // 25: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	25, // 26: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	32, // 27: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	25, // 28: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	0,  // 29: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	33, // 30: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	33, // 31: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
-	1,  // 32: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	26, // 33: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	28, // 34: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	0,  // 35: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	2,  // 36: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	3,  // 37: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	27, // 38: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	30, // 39: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	4,  // 40: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	29, // 41: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	31, // 42: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	40, // [40:43] is the sub-list for method output_type
-	37, // [37:40] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	6,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
+	5,  // 1: kuda.gateway.v1alpha1.WatchResponse.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	8,  // 2: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
+	14, // 3: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
+	9,  // 4: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	7,  // 5: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
+	8,  // 6: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
+	14, // 7: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
+	9,  // 8: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	10, // 9: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
+	10, // 10: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
+	11, // 11: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
+	12, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
+	13, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
+	16, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
+	19, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	20, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	25, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	22, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	23, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	24, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	15, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
+	26, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	17, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	18, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	26, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	21, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	26, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	36, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	26, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	0,  // 30: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	37, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	37, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	1,  // 33: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
+	27, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	29, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	0,  // 36: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	32, // 37: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	0,  // 38: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	37, // 39: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	2,  // 40: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	3,  // 41: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	28, // 42: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	34, // 43: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	31, // 44: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	4,  // 45: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	30, // 46: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	35, // 47: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	33, // 48: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	45, // [45:49] is the sub-list for method output_type
+	41, // [41:45] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -2661,12 +3057,12 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 	if File_kuda_gateway_v1alpha1_gateway_proto != nil {
 		return
 	}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[4].OneofWrappers = []any{}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[6].OneofWrappers = []any{
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[5].OneofWrappers = []any{}
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[7].OneofWrappers = []any{
 		(*Hook_Exec)(nil),
 		(*Hook_HttpGet)(nil),
 	}
-	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[10].OneofWrappers = []any{
+	file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[11].OneofWrappers = []any{
 		(*Source_S3)(nil),
 		(*Source_Http)(nil),
 		(*Source_Hdfs)(nil),
@@ -2681,7 +3077,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,6 +49,9 @@ const (
 	GatewayServiceReportProcedure = "/kuda.gateway.v1alpha1.GatewayService/Report"
 	// GatewayServiceRunHookProcedure is the fully-qualified name of the GatewayService's RunHook RPC.
 	GatewayServiceRunHookProcedure = "/kuda.gateway.v1alpha1.GatewayService/RunHook"
+	// GatewayServiceReportStoreProcedure is the fully-qualified name of the GatewayService's
+	// ReportStore RPC.
+	GatewayServiceReportStoreProcedure = "/kuda.gateway.v1alpha1.GatewayService/ReportStore"
 )
 
 // GatewayServiceClient is a client for the kuda.gateway.v1alpha1.GatewayService service.
@@ -63,6 +66,9 @@ type GatewayServiceClient interface {
 	// RunHook runs an exec hook as the assignment declares it and answers with
 	// its outcome. FailedPrecondition: the container does not run yet.
 	RunHook(context.Context, *connect.Request[v1alpha1.RunHookRequest]) (*connect.Response[v1alpha1.RunHookResponse], error)
+	// ReportStore says what the caller's node holds for the caller's namespace. One
+	// runtime of each store does so at a time. The newest report wins.
+	ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error)
 }
 
 // NewGatewayServiceClient constructs a client for the kuda.gateway.v1alpha1.GatewayService service.
@@ -94,14 +100,21 @@ func NewGatewayServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(gatewayServiceMethods.ByName("RunHook")),
 			connect.WithClientOptions(opts...),
 		),
+		reportStore: connect.NewClient[v1alpha1.ReportStoreRequest, v1alpha1.ReportStoreResponse](
+			httpClient,
+			baseURL+GatewayServiceReportStoreProcedure,
+			connect.WithSchema(gatewayServiceMethods.ByName("ReportStore")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // gatewayServiceClient implements GatewayServiceClient.
 type gatewayServiceClient struct {
-	watch   *connect.Client[v1alpha1.WatchRequest, v1alpha1.WatchResponse]
-	report  *connect.Client[v1alpha1.ReportRequest, v1alpha1.ReportResponse]
-	runHook *connect.Client[v1alpha1.RunHookRequest, v1alpha1.RunHookResponse]
+	watch       *connect.Client[v1alpha1.WatchRequest, v1alpha1.WatchResponse]
+	report      *connect.Client[v1alpha1.ReportRequest, v1alpha1.ReportResponse]
+	runHook     *connect.Client[v1alpha1.RunHookRequest, v1alpha1.RunHookResponse]
+	reportStore *connect.Client[v1alpha1.ReportStoreRequest, v1alpha1.ReportStoreResponse]
 }
 
 // Watch calls kuda.gateway.v1alpha1.GatewayService.Watch.
@@ -119,6 +132,11 @@ func (c *gatewayServiceClient) RunHook(ctx context.Context, req *connect.Request
 	return c.runHook.CallUnary(ctx, req)
 }
 
+// ReportStore calls kuda.gateway.v1alpha1.GatewayService.ReportStore.
+func (c *gatewayServiceClient) ReportStore(ctx context.Context, req *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error) {
+	return c.reportStore.CallUnary(ctx, req)
+}
+
 // GatewayServiceHandler is an implementation of the kuda.gateway.v1alpha1.GatewayService service.
 type GatewayServiceHandler interface {
 	// Watch streams the whole desired state of the caller's pod: at once, and
@@ -131,6 +149,9 @@ type GatewayServiceHandler interface {
 	// RunHook runs an exec hook as the assignment declares it and answers with
 	// its outcome. FailedPrecondition: the container does not run yet.
 	RunHook(context.Context, *connect.Request[v1alpha1.RunHookRequest]) (*connect.Response[v1alpha1.RunHookResponse], error)
+	// ReportStore says what the caller's node holds for the caller's namespace. One
+	// runtime of each store does so at a time. The newest report wins.
+	ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error)
 }
 
 // NewGatewayServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -158,6 +179,12 @@ func NewGatewayServiceHandler(svc GatewayServiceHandler, opts ...connect.Handler
 		connect.WithSchema(gatewayServiceMethods.ByName("RunHook")),
 		connect.WithHandlerOptions(opts...),
 	)
+	gatewayServiceReportStoreHandler := connect.NewUnaryHandler(
+		GatewayServiceReportStoreProcedure,
+		svc.ReportStore,
+		connect.WithSchema(gatewayServiceMethods.ByName("ReportStore")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/kuda.gateway.v1alpha1.GatewayService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case GatewayServiceWatchProcedure:
@@ -166,6 +193,8 @@ func NewGatewayServiceHandler(svc GatewayServiceHandler, opts ...connect.Handler
 			gatewayServiceReportHandler.ServeHTTP(w, r)
 		case GatewayServiceRunHookProcedure:
 			gatewayServiceRunHookHandler.ServeHTTP(w, r)
+		case GatewayServiceReportStoreProcedure:
+			gatewayServiceReportStoreHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -185,4 +214,8 @@ func (UnimplementedGatewayServiceHandler) Report(context.Context, *connect.Reque
 
 func (UnimplementedGatewayServiceHandler) RunHook(context.Context, *connect.Request[v1alpha1.RunHookRequest]) (*connect.Response[v1alpha1.RunHookResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("kuda.gateway.v1alpha1.GatewayService.RunHook is not implemented"))
+}
+
+func (UnimplementedGatewayServiceHandler) ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("kuda.gateway.v1alpha1.GatewayService.ReportStore is not implemented"))
 }

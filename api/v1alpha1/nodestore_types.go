@@ -1,0 +1,181 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// NodeStore is what the stores of one node hold; it has the node's name. Kuda
+// makes it when a runtime of the node first reports, and it goes with its node.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=nodestores,scope=Cluster,categories=kuda
+// +kubebuilder:printcolumn:name="Bytes",type=string,JSONPath=`.status.size`
+// +kubebuilder:printcolumn:name="Items",type=integer,JSONPath=`.status.items`
+// +kubebuilder:printcolumn:name="Free",type=string,JSONPath=`.status.free`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type NodeStore struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What the node holds. Written by the gateway from the runtimes' reports;
+	// the NodeStore controller takes out what can no longer be believed.
+	// +optional
+	Status NodeStoreStatus `json:"status,omitzero"`
+}
+
+// NodeStoreStatus is what a node holds.
+type NodeStoreStatus struct {
+	// The complete snapshots of all stores.
+	// +optional
+	Items int32 `json:"items"`
+
+	// Their bytes; files that snapshots share count in each.
+	// +optional
+	Bytes int64 `json:"bytes"`
+
+	// The same for people, such as "12.5 GiB".
+	// +optional
+	Size string `json:"size,omitempty"`
+
+	// The free bytes of the file system for people, such as "80.0 GiB".
+	// +optional
+	Free string `json:"free,omitempty"`
+
+	// The stores, one for each namespace that has or had pods with data there.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	Stores []NamespaceStore `json:"stores,omitempty"`
+}
+
+// NamespaceStore is the store of one namespace on one node. Everything in it was
+// said by runtimes of that namespace, so it must decide about pods of that
+// namespace only.
+type NamespaceStore struct {
+	// The namespace.
+	// +required
+	Namespace string `json:"namespace"`
+
+	// Made together with the store's directory: a store with another ID is
+	// another store, and what was known of the one before is void.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	StoreID string `json:"storeID"`
+
+	// The boot of the machine in which this was said (node.status.nodeInfo.bootID).
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	BootID string `json:"bootID,omitempty"`
+
+	// When this was last written.
+	// +optional
+	ObservedTime metav1.Time `json:"observedTime,omitzero"`
+
+	// Bytes of the file system, and how many of them are free.
+	// +optional
+	CapacityBytes int64 `json:"capacityBytes"`
+	// +optional
+	FreeBytes int64 `json:"freeBytes"`
+
+	// The most that snapshots and downloads may have; 0 for no quota.
+	// +optional
+	QuotaBytes int64 `json:"quotaBytes,omitempty"`
+
+	// Bytes of the complete snapshots, those that are left out below among them.
+	// +optional
+	UsedBytes int64 `json:"usedBytes"`
+
+	// How many bytes a download may have, once everything is evicted that
+	// nobody needs: what the quota and the file system's reserve leave.
+	// +optional
+	AvailableBytes int64 `json:"availableBytes"`
+
+	// The snapshots: those that pods need first, then the most recently used.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Snapshots []StoredSnapshot `json:"snapshots,omitempty"`
+
+	// How many complete snapshots there are beyond those listed, and their bytes.
+	// +optional
+	OmittedSnapshots int32 `json:"omittedSnapshots,omitempty"`
+	// +optional
+	OmittedBytes int64 `json:"omittedBytes,omitempty"`
+}
+
+// SnapshotPhase is how far a snapshot is.
+// +kubebuilder:validation:Enum=Complete;Downloading
+type SnapshotPhase string
+
+// The phases of a snapshot.
+const (
+	SnapshotComplete    SnapshotPhase = "Complete"
+	SnapshotDownloading SnapshotPhase = "Downloading"
+)
+
+// StoredSnapshot is one item at one version, on a node's disk.
+type StoredSnapshot struct {
+	// The snapshot's name in the store.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+
+	// What DataSets call these bytes: a hash of source, path, version and what
+	// else decides them. Several when two sources are one storage system. None
+	// of a snapshot that an older release delivered.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Marks []string `json:"marks,omitempty"`
+
+	// Where it came from, such as s3://minio.storage:9000/models, and the path there.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Source string `json:"source,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+
+	// The version that it was asked for by.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Version string `json:"version,omitempty"`
+
+	// Digest of the whole.
+	// +optional
+	// +kubebuilder:validation:MaxLength=160
+	Digest string `json:"digest,omitempty"`
+
+	// Its bytes; of a download, those that it is to have as far as that is known.
+	// +optional
+	Bytes int64 `json:"bytes"`
+
+	// Complete, or Downloading.
+	// +required
+	Phase SnapshotPhase `json:"phase"`
+
+	// When it was last used; to the minute.
+	// +optional
+	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
+
+	// How many living pods of the node are at it or can go back to it.
+	// +optional
+	Pods int32 `json:"pods,omitempty"`
+
+	// It is kept for spec.preheat of a DataSet.
+	// +optional
+	Preheated bool `json:"preheated,omitempty"`
+}
+
+// NodeStoreList is a list of NodeStores.
+//
+// +kubebuilder:object:root=true
+type NodeStoreList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NodeStore `json:"items"`
+}
