@@ -73,6 +73,10 @@ func (h Host) Start(ctx context.Context, n topology.Node) error {
 		return fmt.Errorf("starting %s: %w", n.Name(), err)
 	}
 	nodeDir := h.State.Node(n)
+	boot, err := newBoot(nodeDir.Etc())
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", n.Name(), err)
+	}
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", n.Name(), err)
@@ -82,6 +86,7 @@ func (h Host) Start(ctx context.Context, n topology.Node) error {
 		Place: process.Place{Cgroups: dirs, Netns: n.NetnsPath(), Mounts: []process.Mount{
 			{Target: "/run", Mkdir: []string{"netns", "lock", strings.TrimPrefix(etcDir, "/run/")}},
 			{Source: nodeDir.Etc(), Target: etcDir},
+			{Source: boot, Target: bootIDFile},
 			{Source: nodeDir.VarLog(), Target: "/var/log"},
 			// Last: the state directory usually lies below it.
 			{Source: nodeDir.VarLib(), Target: "/var/lib"},

@@ -28,7 +28,7 @@ const (
 
 // Mount is one mount of a namespace to be made.
 type Mount struct {
-	// Source is a directory to bind, or empty for a new tmpfs.
+	// Source is a directory, or a file, to bind, or empty for a new tmpfs.
 	Source string `json:"source,omitempty"`
 	Target string `json:"target"`
 	// Mkdir are directories made below Target after it was mounted.
