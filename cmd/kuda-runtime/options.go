@@ -44,6 +44,7 @@ type options struct {
 	mounts                agent.Mounts
 	port                  int
 	connections           int
+	storeMode             string
 	quota, reserve        store.Amount
 	high, low             int
 	memory                int64
@@ -118,6 +119,7 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 
 func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
 	o.reserve = store.Amount{Percent: defaultReserve}
 	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
 		if err := o.quota.Set(text); err != nil {
@@ -138,6 +140,8 @@ func (o *options) validate() error {
 		return o.wrong
 	case o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.':
 		return errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
+	case o.storeMode != "" && o.storeMode != sidecar.StoreNode && o.storeMode != sidecar.StorePod:
+		return errors.New("--store-mode (" + sidecar.EnvStore + "): must be " + sidecar.StoreNode + " or " + sidecar.StorePod)
 	case o.gateway == "":
 		return errors.New("--gateway (" + sidecar.EnvGatewayAddress + "): must be host:port")
 	case o.port < 1 || o.port > 65535:

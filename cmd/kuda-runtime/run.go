@@ -20,11 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
+	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -47,8 +49,8 @@ func emptied(dir string) (string, error) {
 	return dir, nil
 }
 
-// openStore opens the node's or the pod's store.
-func (o *options) openStore() (*store.Store, error) {
+// openStore opens the node's or the pod's store, which has these pods.
+func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
 	if err := os.MkdirAll(o.root, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
@@ -57,7 +59,7 @@ func (o *options) openStore() (*store.Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	return store.Open(store.Options{Root: o.root, Quota: o.quota.Of(int64(st.Blocks) * st.Bsize), Reserve: o.reserve,
-		High: o.high, Low: o.low, Needed: podref.New(o.root).Needed})
+		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
 // run is the sidecar.
@@ -77,7 +79,8 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	st, err := o.openStore()
+	pods := podref.New(o.root)
+	st, err := o.openStore(pods)
 	if err != nil {
 		return err
 	}
@@ -98,10 +101,14 @@ func (o *options) run(ctx context.Context) error {
 	if mounts.Scratch, err = emptied(filepath.Join(dir, scratchDir)); err != nil {
 		return err
 	}
+	inv, err := inventory.New(inventory.Options{Store: st, Pods: pods, Report: gateway.ReportStore, Idle: giveBack, Log: log})
+	if err != nil {
+		return err
+	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
 		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
-		Mounts: mounts, Idle: giveBack, Metrics: metrics, Log: log,
+		Mounts: mounts, Idle: giveBack, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err
@@ -111,32 +118,49 @@ func (o *options) run(ctx context.Context) error {
 	if err := metrics.Register(registry, a); err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           localapi.NewHandler(a, registry),
-		ReadHeaderTimeout: 10 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-	}
 	// All addresses: the kubelet's probes come by the pod's own.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
 	if err != nil {
 		return fmt.Errorf("opening the local API: %w", err)
 	}
-	served := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		served <- server.Serve(listener)
-		cancel()
-	}()
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
-	err = a.Run(ctx)
-	_ = server.Close()
-	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
+	work := []func(context.Context) error{a.Run}
+	if o.storeMode == sidecar.StoreNode {
+		work = append(work, inv.Run)
 	}
+	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
 	log.Info("ended")
+	return err
+}
+
+// serve answers on the local API and does the work, all until the context ends or
+// the API does.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, work ...func(context.Context) error) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		served <- server.Serve(listener)
+		cancel()
+	}()
+	ended := make(chan error, len(work))
+	for _, f := range work {
+		go func() { ended <- f(ctx) }()
+	}
+	var err error
+	for range work {
+		if workErr := <-ended; workErr != nil {
+			err = errors.Join(err, workErr)
+			cancel()
+		}
+	}
+	_ = server.Close()
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
+	}
 	return err
 }

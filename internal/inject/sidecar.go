@@ -58,6 +58,7 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 			{Name: sidecar.EnvGatewayAddress, Value: p.Settings.GatewayAddress},
 			{Name: sidecar.EnvGatewayCA, Value: string(p.Settings.GatewayCA)},
 			{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(p.Settings.ServerPort))},
+			{Name: sidecar.EnvStore, Value: p.store},
 			{Name: sidecar.EnvLogLevel, Value: "0"},
 		},
 		VolumeMounts:             p.sidecarMounts(),

@@ -12,6 +12,12 @@ import (
 const (
 	// ContainerName of the runtime; it is the first init container.
 	ContainerName = "kuda-runtime"
+	// PreheatContainer is the container of the pods that Kuda makes for
+	// spec.preheat: it ends as soon as the runtime lets it start. Whoever makes
+	// the pod does not know the installation's image; the injector puts it in the
+	// place of PreheatImage, a name that no registry can have (RFC 2606).
+	PreheatContainer = "done"
+	PreheatImage     = "set-by-kuda-webhook.invalid/kuda-runtime"
 	// VolumeStore is the volume with snapshots and views.
 	VolumeStore = "kuda-store"
 	// VolumeToken is the projected service-account token for the gateway.
@@ -89,10 +95,20 @@ const (
 	// EnvStoreQuota is how many bytes of snapshots the store keeps at most;
 	// without it as many as fit.
 	EnvStoreQuota = "KUDA_STORE_QUOTA"
+	// EnvStore says whose the store is: StoreNode or StorePod.
+	EnvStore = "KUDA_STORE"
 	// EnvPluginSocket is, in a plugin's container, where it is to listen.
 	EnvPluginSocket = "KUDA_PLUGIN_SOCKET"
 	// EnvLogLevel is the runtime's log verbosity, 0 to 2.
 	EnvLogLevel = "KUDA_LOG_LEVEL"
+)
+
+// Values of EnvStore, which are those of the API's annotation.
+const (
+	// StoreNode is shared by the pods of the namespace on the node.
+	StoreNode = "node"
+	// StorePod ends with the pod.
+	StorePod = "pod"
 )
 
 // Endpoints of the runtime's local API.

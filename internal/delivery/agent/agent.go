@@ -67,9 +67,11 @@ type Options struct {
 	// Retry says how long to wait after that many failures with a reason.
 	Retry func(reason string, failures int) time.Duration
 	// Idle is called when a delivery is complete.
-	Idle    func()
-	Metrics *Metrics
-	Log     logr.Logger
+	Idle func()
+	// Connected is called when the gateway is reached, and when it no longer is.
+	Connected func(bool)
+	Metrics   *Metrics
+	Log       logr.Logger
 }
 
 // Agent keeps a pod's data.
@@ -202,6 +204,9 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 			a.log.Error(err, "desired state was not remembered")
 		}
 	}
+	if err := a.forgetPreheats(m); err != nil {
+		a.log.Error(err, "what is no longer to be preheated was not forgotten")
+	}
 	a.apply(m)
 }
 
@@ -213,6 +218,9 @@ func (a *Agent) Connected(yes bool) {
 	a.metrics.setConnected(yes)
 	if yes {
 		a.reporter.Resend()
+	}
+	if a.options.Connected != nil {
+		a.options.Connected(yes)
 	}
 	a.notify()
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
@@ -63,7 +64,7 @@ func (d *delivery) fetched() (pause time.Duration, ok bool) {
 			pause = wait
 		}
 		w.agent.metrics.failed(reason)
-		starved = starved || reason == reasonInsufficientSpace
+		starved = starved || reason == reasonInsufficientSpace && !d.assignment.GetPreheat()
 		w.log.Info("item failed", "item", ip.key, "version", ip.item.GetVersion(), "reason", reason, "error", r.err.Error())
 	}
 	w.starve(starved)
@@ -118,6 +119,7 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	if ip.have != nil {
 		l, err := w.leases.reuse(ctx, ip.have.Snapshot, passes)
 		if err == nil {
+			w.agent.mark(l.ID(), ip.mark)
 			return result{lease: l}
 		}
 		w.log.V(1).Info("snapshot is delivered again", "snapshot", ip.have.Snapshot, "reason", err.Error())
@@ -130,7 +132,10 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 		return result{err: err}
 	}
 	started := time.Now()
-	res, err := w.agent.deliver(ctx, src, ip.item, func(p transfer.Progress) { w.progress(i, p) })
+	r := transfer.NewRequest(src, snapshotKey(ip.item, src), func(p transfer.Progress) { w.progress(i, p) })
+	// What is preheated does not make room for what is only preheated, too.
+	r.Urgent = !d.assignment.GetPreheat()
+	res, err := w.agent.deliver(ctx, r, ip.mark)
 	if err != nil {
 		return result{err: err}
 	}
@@ -143,19 +148,32 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	return result{lease: w.leases.hold(res.Lease, passes), origin: origin}
 }
 
-// deliver brings an item of an opened source into the store, and counts what
-// comes from the source, also of a try that fails.
-func (a *Agent) deliver(ctx context.Context, src source.Source, item *gatewayv1alpha1.Item, progress func(transfer.Progress)) (*transfer.Result, error) {
+// deliver brings an item into the store, under its mark, and counts what comes
+// from the source, also of a try that fails.
+func (a *Agent) deliver(ctx context.Context, r transfer.Request, mark string) (*transfer.Result, error) {
+	// Before there is a byte: who looks for the mark learns of the download.
+	a.mark(r.Key.ID(), mark)
 	var received int64
-	res, err := a.engine.Deliver(ctx, transfer.NewRequest(src, snapshotKey(item, src), func(p transfer.Progress) {
+	progress := r.Progress
+	r.Progress = func(p transfer.Progress) {
 		received = max(received, p.Received)
 		progress(p)
-	}))
+	}
+	res, err := a.engine.Deliver(ctx, r)
 	if err == nil {
 		received = res.Received
+		a.mark(res.Lease.ID(), mark) // an eviction may have taken it since
 	}
 	a.metrics.received(received)
 	return res, err
+}
+
+// mark says what an item calls a snapshot's bytes. Without it pods are not placed
+// by them, which is no reason not to deliver.
+func (a *Agent) mark(id store.ID, mark string) {
+	if err := a.store.Mark(id, mark); err != nil {
+		a.log.V(1).Info("placement does not know of the data here", "snapshot", id, "reason", err.Error())
+	}
 }
 
 func (w *worker) progress(i int, p transfer.Progress) {

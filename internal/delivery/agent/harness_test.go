@@ -26,6 +26,7 @@ import (
 type pod struct {
 	t       testing.TB
 	root    string
+	uid     string
 	gateway *agenttest.Gateway
 	waitFor []string
 	quota   int64
@@ -37,22 +38,35 @@ type pod struct {
 
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
-	p := &pod{t: t, root: t.TempDir(), gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
-	if err := os.WriteFile(p.tokenFile(), []byte(agenttest.Token+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.start()
-	t.Cleanup(func() { p.stop() })
+	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
+	p.begin()
 	return p
 }
 
+// beside is another pod of the same node, with a gateway of its own.
+func (p *pod) beside(g *agenttest.Gateway, uid string) *pod {
+	p.t.Helper()
+	other := &pod{t: p.t, root: p.root, uid: uid, gateway: g, quota: p.quota, stop: func() {}, failed: make(chan string, 1)}
+	other.begin()
+	return other
+}
+
+func (p *pod) begin() {
+	p.t.Helper()
+	if err := os.WriteFile(p.tokenFile(), []byte(agenttest.Token+"\n"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	p.start()
+	p.t.Cleanup(func() { p.stop() })
+}
+
 func (p *pod) tokenFile() string { return filepath.Join(p.root, "token") }
-func (p *pod) dir() string       { return filepath.Join(p.root, agent.PodsDir, "uid") }
+func (p *pod) dir() string       { return filepath.Join(p.root, agent.PodsDir, p.uid) }
 
 func (p *pod) start() {
 	p.t.Helper()
 	log := funcr.New(func(_, args string) { p.t.Log(args) }, funcr.Options{Verbosity: 1})
-	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podref.New(p.root).Needed})
+	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podref.New(p.root).Needed, Wanted: podref.New(p.root).Wanted})
 	if err != nil {
 		p.t.Fatal(err)
 	}

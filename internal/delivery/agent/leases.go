@@ -46,6 +46,12 @@ func newLeases(s *store.Store) *leases {
 func (l *leases) reuse(ctx context.Context, id store.ID, h holder) (*store.Lease, error) {
 	l.mu.Lock()
 	known := l.held[id]
+	if known != nil && !known.lease.Current() {
+		// Somebody deleted the store.
+		_ = known.lease.Close()
+		delete(l.held, id)
+		known = nil
+	}
 	if known != nil && known.verified {
 		known.holders |= h
 		l.mu.Unlock()

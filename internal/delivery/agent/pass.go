@@ -21,6 +21,7 @@ func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.D
 	if a.GetWithdraw() {
 		return w.withdraw(a)
 	}
+	w.record.Preheat = a.GetPreheat()
 	current, _ := w.agent.view.Current(w.dataset)
 	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
 		w.record.Failed = nil
@@ -284,6 +285,13 @@ func (d *delivery) complete() error {
 	if err := w.record.save(); err != nil {
 		w.log.Error(err, "delivery was not remembered")
 		return fmt.Errorf("completing revision %s: %w", revision, err)
+	}
+	if d.assignment.GetPreheat() {
+		// Before it is reported: the pod may be gone right after that.
+		if err := w.agent.keepPreheated(w.dataset, revision, rec.Items); err != nil {
+			w.log.Error(err, "what is preheated was not remembered")
+			return fmt.Errorf("completing revision %s: %w", revision, err)
+		}
 	}
 	w.keepLeases()
 	clear(w.failures)

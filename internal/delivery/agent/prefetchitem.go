@@ -148,6 +148,7 @@ func (t *fetch) here(ctx context.Context, item *fetchItem) *store.Lease {
 	if err != nil {
 		return nil
 	}
+	w.agent.mark(lease.ID(), item.mark)
 	t.remember(item, lease, have.Origin)
 	return lease
 }
@@ -159,7 +160,8 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 		return nil, err
 	}
 	started := time.Now()
-	res, err := w.agent.deliver(ctx, src, item.item, func(p transfer.Progress) { t.progress(ctx, i, p) })
+	r := transfer.NewRequest(src, snapshotKey(item.item, src), func(p transfer.Progress) { t.progress(ctx, i, p) })
+	res, err := w.agent.deliver(ctx, r, item.mark)
 	if err != nil {
 		return nil, err
 	}

@@ -48,14 +48,20 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// enter finds out whether the machine went down under the store, and marks
-// what is in doubt then.
+// enter makes the layout where it is missing, finds out whether the machine went
+// down under the store, and marks what is in doubt then.
 func (s *Store) enter() error {
+	if err := s.makeLocks(); err != nil {
+		return err
+	}
 	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer unlock(guard)
+	if err := s.lay(); err != nil {
+		return err
+	}
 	path := filepath.Join(s.options.Root, bootName)
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -108,12 +114,21 @@ func (s *Store) signOfLife() error {
 // leaves it in order, so that nothing is in doubt after the machine's next
 // start. Leases and writers stay; a Store must not be used for new ones.
 func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil || !current(s.open, filepath.Join(s.locks, openLock)) {
+		// It was deleted: what has its name now is not what this process used.
+		unlock(s.open)
+		s.open = nil
+		return nil
+	}
 	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer unlock(guard)
 	unlock(s.open)
+	s.open = nil
 	last, err := lock(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, errBusy) {
 		return nil

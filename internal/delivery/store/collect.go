@@ -18,6 +18,9 @@ import (
 // Each process that has the store open calls it now and then; more than one at
 // a time do no harm.
 func (s *Store) Collect() error {
+	if err := s.ensure(); err != nil {
+		return err
+	}
 	if err := s.emptyTrash(); err != nil {
 		return err
 	}
@@ -39,6 +42,9 @@ func (s *Store) Collect() error {
 		return err
 	}
 	if err := s.sweepLocks(); err != nil {
+		return err
+	}
+	if err := s.sweepMarks(); err != nil {
 		return err
 	}
 	return s.drain()
@@ -70,7 +76,7 @@ func (s *Store) drain() error {
 		return nil
 	}
 	for _, c := range candidates {
-		if !r.above(s.options.Low) {
+		if !r.above(s.options.Low) || c.wanted {
 			return nil
 		}
 		evicted, err := s.evict(c)

@@ -14,7 +14,10 @@
 //	locks/<id>.lease                 locked, shared, by everyone who uses the snapshot
 //	locks/<id>.suspect               to be verified before it is served
 //	locks/room                       locked while room is promised
+//	locks/inventory                  locked by the process that reports the store
 //	locks/boot, locks/open, boot     whether the machine went down under the store
+//	marks/<id>.<mark>                empty: what an item calls the snapshot's bytes
+//	id                               the store's ID; one that was made again has another
 //	trash/                           what is being deleted
 //
 // Nobody runs the store. Its rules are held by flock(2), which the kernel
@@ -23,7 +26,11 @@
 // whole. A process may be killed at any instruction; the next one goes on from
 // the journal.
 //
+// Somebody may delete all of it at any time, too: it is made again, empty, by the
+// next process that needs it.
+//
 // The package knows neither Kubernetes nor sources. The transfer package fills
-// it, the agent holds leases and publishes views from it, the storecmd package
-// shows it to people. Why it is as it is stands in docs/design/006-store.md.
+// it, the agent holds leases and publishes views from it, the inventory package
+// reports what is in it, the storecmd package shows it to people. Why it is as
+// it is stands in docs/design/006-store.md.
 package store

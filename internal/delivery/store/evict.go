@@ -21,43 +21,58 @@ type candidate struct {
 	// those of a download that have their place already.
 	bytes, allocated int64
 	used             time.Time
+	// wanted by nobody who lives, but kept for later (Options.Wanted).
+	wanted bool
 }
 
 // candidates lists everything in the store that is not needed, least recently
-// used first, and the bytes of all complete snapshots.
+// used first, what is wanted behind everything else; and the bytes of all
+// complete snapshots.
 func (s *Store) candidates(partials []candidate) (list []candidate, used int64, err error) {
-	snapshots, err := s.Snapshots()
+	snapshots, err := s.complete()
 	if err != nil {
 		return nil, 0, err
 	}
-	needed, err := s.needed()
+	needed, wanted, err := s.kept()
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, snapshot := range snapshots {
 		used += snapshot.Bytes
 		if !needed[snapshot.ID] {
-			list = append(list, candidate{id: snapshot.ID, bytes: snapshot.Bytes, used: snapshot.Used})
+			list = append(list, candidate{id: snapshot.ID, bytes: snapshot.Bytes, used: snapshot.Used, wanted: wanted[snapshot.ID]})
 		}
 	}
 	for _, p := range partials {
 		p.allocated = allocated(s.partialDir(p.id))
 		list = append(list, p)
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return a.used.Compare(b.used) })
+	slices.SortStableFunc(list, func(a, b candidate) int {
+		if a.wanted != b.wanted {
+			if b.wanted {
+				return -1
+			}
+			return 1
+		}
+		return a.used.Compare(b.used)
+	})
 	return list, used, nil
 }
 
-// needed asks which snapshots are needed though perhaps nobody holds a lease.
-func (s *Store) needed() (map[ID]bool, error) {
-	if s.options.Needed == nil {
-		return nil, nil
+// kept asks which snapshots are needed though perhaps nobody holds a lease, and
+// which are wanted.
+func (s *Store) kept() (needed, wanted map[ID]bool, err error) {
+	if s.options.Needed != nil {
+		if needed, err = s.options.Needed(); err != nil {
+			return nil, nil, failf("asking which snapshots are needed: %w", err)
+		}
 	}
-	needed, err := s.options.Needed()
-	if err != nil {
-		return nil, failf("asking which snapshots are needed: %w", err)
+	if s.options.Wanted != nil {
+		if wanted, err = s.options.Wanted(); err != nil {
+			return nil, nil, failf("asking which snapshots are wanted: %w", err)
+		}
 	}
-	return needed, nil
+	return needed, wanted, nil
 }
 
 // partials lists the downloads on their way or left behind.
@@ -113,6 +128,7 @@ func (s *Store) evict(c candidate) (bool, error) {
 	}
 	if !isDir(s.partialDir(c.id)) && !isDir(s.snapshotDir(c.id)) {
 		_ = os.Remove(s.writerLock(c.id))
+		s.unmark(c.id)
 	}
 	// Nobody waits for the deletion: the name is free.
 	l.close()
@@ -150,20 +166,20 @@ func (s *Store) claim(c candidate) (*claim, error) {
 	return &claim{writer: writer, lease: lease}, nil
 }
 
-// Evict deletes a snapshot unless somebody holds a lease of it or needs it, and
-// tells whether it did.
+// Evict deletes a snapshot unless somebody holds a lease of it, needs it or wants
+// it, and tells whether it did.
 func (s *Store) Evict(id ID) (bool, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return false, nil
 	}
-	needed, err := s.needed()
-	if err != nil || needed[id] {
+	needed, wanted, err := s.kept()
+	if err != nil || needed[id] || wanted[id] {
 		return false, err
 	}
 	return s.evict(candidate{id: id})
 }
 
-// Prune evicts the snapshots that nobody needs, least recently used first,
+// Prune evicts the snapshots that nobody needs or wants, least recently used first,
 // while all snapshots together have more than so many bytes. It returns those
 // it evicted; with dry it evicts none, and returns those it would.
 func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
@@ -172,11 +188,11 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 		return nil, err
 	}
 	defer unlock(l)
-	snapshots, err := s.Snapshots()
+	snapshots, err := s.complete()
 	if err != nil {
 		return nil, err
 	}
-	needed, err := s.needed()
+	needed, wanted, err := s.kept()
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +205,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 		if used <= to {
 			break
 		}
-		if needed[snapshot.ID] {
+		if needed[snapshot.ID] || wanted[snapshot.ID] {
 			continue
 		}
 		gone, err := s.prune(snapshot.ID, dry)

@@ -27,6 +27,8 @@ type Snapshot struct {
 	// Used is when the snapshot was last leased or let go; of a download, when
 	// it last went on.
 	Used time.Time
+	// Marks are what items call its bytes, sorted.
+	Marks []string
 }
 
 // names lists the directories in the store: complete snapshots and downloads.
@@ -52,6 +54,26 @@ func (s *Store) names() (complete, partial []ID, err error) {
 
 // Snapshots lists the complete snapshots, least recently used first.
 func (s *Store) Snapshots() ([]Snapshot, error) {
+	list, err := s.complete()
+	return s.withMarks(list, err)
+}
+
+func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
+	if err != nil {
+		return nil, err
+	}
+	marks, err := s.marked()
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Marks = marks[list[i].ID]
+	}
+	return list, nil
+}
+
+// complete is Snapshots without the marks.
+func (s *Store) complete() ([]Snapshot, error) {
 	ids, _, err := s.names()
 	if err != nil {
 		return nil, err
@@ -65,7 +87,11 @@ func (s *Store) Snapshots() ([]Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: modified(s.leaseLock(id))})
+		used := modified(s.leaseLock(id))
+		if used.IsZero() {
+			used = modified(s.snapshotDir(id)) // it has just come, or somebody deleted the locks
+		}
+		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: used})
 	}
 	slices.SortStableFunc(list, func(a, b Snapshot) int { return a.Used.Compare(b.Used) })
 	return list, nil
@@ -82,7 +108,7 @@ func (s *Store) Downloads() ([]Snapshot, error) {
 	for _, p := range partials {
 		list = append(list, Snapshot{ID: p.id, Key: journalKey(filepath.Join(s.partialDir(p.id), journalName)), Bytes: p.bytes, Used: p.used})
 	}
-	return list, nil
+	return s.withMarks(list, nil)
 }
 
 // Unreadable lists what has a snapshot's name but no manifest that can be read.

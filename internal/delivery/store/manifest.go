@@ -76,7 +76,7 @@ type Entry struct {
 // packed. A broken one is ErrDamaged.
 func readManifest(dir string) (*Manifest, *packed, error) {
 	m, entries := &Manifest{}, &packed{}
-	err := openManifest(dir, func(r io.Reader) error { return decodeManifest(r, m, entries) })
+	err := openManifest(dir, 64<<10, func(r io.Reader) error { return decodeManifest(r, m, entries) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,18 +86,18 @@ func readManifest(dir string) (*Manifest, *packed, error) {
 // readHeader is readManifest without the entries.
 func readHeader(dir string) (*Manifest, error) {
 	m := &Manifest{}
-	err := openManifest(dir, func(r io.Reader) error { return decodeManifest(r, m, nil) })
+	err := openManifest(dir, 2<<10, func(r io.Reader) error { return decodeManifest(r, m, nil) })
 	if err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-func openManifest(dir string, decode func(io.Reader) error) error {
+func openManifest(dir string, buffer int, decode func(io.Reader) error) error {
 	f, err := os.OpenFile(filepath.Join(dir, manifestName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err == nil {
 		defer f.Close()
-		err = decode(bufio.NewReaderSize(f, 64<<10))
+		err = decode(bufio.NewReaderSize(f, buffer))
 	}
 	if err != nil {
 		return damagedUnlessIO("reading the manifest", err)

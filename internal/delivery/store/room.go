@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,7 +96,7 @@ func (s *Store) lockRoom() (*os.File, error) {
 // free.
 func (s *Store) fileSystem() (size, free int64, err error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(s.snapshots, &st); err != nil {
+	if err := unix.Statfs(s.options.Root, &st); err != nil {
 		return 0, 0, failf("asking for free space: %w", err)
 	}
 	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
@@ -104,7 +105,8 @@ func (s *Store) fileSystem() (size, free int64, err error) {
 // Reserve makes room: for missing bytes that are still to be written in the
 // file system, and for total bytes of the whole snapshot in the quota. It holds
 // until the writer ends, against all processes, and replaces what was reserved
-// before. What nobody needs is evicted as far as it must. An
+// before. What nobody needs is evicted as far as it must, and what is wanted
+// (Options.Wanted) only for a writer that is Urgent. An
 // *InsufficientSpaceError tells that there is no room even so. Nobody waits for
 // room: a download that gets none ends and gives back what it had, so that two
 // halves of downloads never keep each other from ending.
@@ -120,7 +122,7 @@ func (w *Writer) Reserve(total, missing int64) error {
 		return err
 	}
 	if !r.fits(total, missing) {
-		if r, err = s.makeRoom(r, others, func(r room) bool { return r.fits(total, missing) }); err != nil {
+		if r, err = s.makeRoom(r, others, w.Urgent, func(r room) bool { return r.fits(total, missing) }); err != nil {
 			return err
 		}
 	}
@@ -133,9 +135,21 @@ func (w *Writer) Reserve(total, missing int64) error {
 	return nil
 }
 
-// measure takes stock of the store without the download of one snapshot. What
+// measure says how full the store is without the download of one snapshot. What
 // is missing of the other downloads is taken to be all of them, which is quick.
 func (s *Store) measure(without ID) (room, []candidate, error) {
+	r, others, err := s.promises(without)
+	if err != nil {
+		return r, nil, err
+	}
+	if r.quota > 0 {
+		r.used, err = s.used()
+	}
+	return r, others, err
+}
+
+// promises is measure without what complete snapshots use.
+func (s *Store) promises(without ID) (room, []candidate, error) {
 	r := room{quota: s.options.Quota}
 	partials, err := s.partials()
 	if err != nil {
@@ -150,11 +164,6 @@ func (s *Store) measure(without ID) (room, []candidate, error) {
 		r.promised += p.bytes
 	}
 	r.missing = r.promised
-	if r.quota > 0 {
-		if r.used, err = s.used(); err != nil {
-			return r, nil, err
-		}
-	}
 	r.size, r.free, err = s.fileSystem()
 	r.reserve = s.options.Reserve.Of(r.size)
 	return r, others, err
@@ -162,17 +171,17 @@ func (s *Store) measure(without ID) (room, []candidate, error) {
 
 // used is what the complete snapshots have, in bytes.
 func (s *Store) used() (sum int64, err error) {
-	snapshots, err := s.Snapshots()
+	snapshots, err := s.complete()
 	for _, snapshot := range snapshots {
 		sum += snapshot.Bytes
 	}
 	return sum, err
 }
 
-// makeRoom evicts what nobody needs, least recently used first, until enough
-// says so; it returns the room there is then. It evicts nothing when that would
-// not be enough.
-func (s *Store) makeRoom(r room, partials []candidate, enough func(room) bool) (room, error) {
+// makeRoom evicts what nobody needs, least recently used first, and then, if that
+// is urgent, what is wanted, until enough says so; it returns the room there is
+// then. It evicts nothing when that would not be enough.
+func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(room) bool) (room, error) {
 	// Exact now: what the others have allocated is not free any more.
 	r.missing = s.missing(partials)
 	if enough(r) {
@@ -183,6 +192,9 @@ func (s *Store) makeRoom(r room, partials []candidate, enough func(room) bool) (
 		return r, err
 	}
 	r.used = used
+	if !urgent {
+		candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.wanted })
+	}
 	best := r
 	candidates, err = s.evictable(candidates)
 	if err != nil {

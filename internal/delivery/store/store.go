@@ -38,6 +38,10 @@ type Options struct {
 	// them just now, because the process of their user is being restarted. It
 	// is called each time something is to be evicted. It may be nil.
 	Needed func() (map[ID]bool, error)
+	// Wanted returns snapshots that are to stay as long as there is room: only a
+	// Writer that is Urgent evicts them, after everything else. It is called, and
+	// may be nil, like Needed.
+	Wanted func() (map[ID]bool, error)
 }
 
 // The default watermarks.
@@ -71,7 +75,10 @@ type Store struct {
 	snapshots string
 	locks     string
 	trash     string
-	open      *os.File // locked, shared
+	marks     string
+
+	mu   sync.Mutex
+	open *os.File // locked, shared
 }
 
 // Open makes the layout below the root where it is missing, and returns the store.
@@ -84,11 +91,7 @@ func Open(o Options) (*Store, error) {
 		snapshots: filepath.Join(o.Root, "snapshots"),
 		locks:     filepath.Join(o.Root, "locks"),
 		trash:     filepath.Join(o.Root, "trash"),
-	}
-	for _, dir := range []string{s.snapshots, s.locks, s.trash} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, failf("opening the store: %w", err)
-		}
+		marks:     filepath.Join(o.Root, marksDir),
 	}
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -112,6 +115,7 @@ type Lease struct {
 	id      ID
 	dir     string
 	lock    *os.File
+	path    string // of the lock
 	header  Manifest
 	entries *packed
 
@@ -234,13 +238,16 @@ func (s *Store) hold(id ID) (*Lease, error) {
 		unlock(f)
 		return nil, ErrNotStored
 	}
-	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f}, nil
+	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f, path: s.leaseLock(id)}, nil
 }
 
 // Acquire returns either a lease of the key's snapshot, or the writer that is
 // to make it; one of the two is nil. While another process writes it, Acquire
 // calls waiting once and waits until that one is done or dead.
 func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
+	if err := s.ensure(); err != nil {
+		return nil, nil, err
+	}
 	id := key.ID()
 	var (
 		l      *Lease

@@ -19,6 +19,10 @@ import (
 // Writer makes one snapshot. It holds the writer's lock: no other process
 // writes the same snapshot. Exactly one of Commit, Discard and Close ends it.
 type Writer struct {
+	// Urgent lets Reserve evict what is only wanted (Options.Wanted), because
+	// somebody waits for the snapshot.
+	Urgent bool
+
 	store   *Store
 	key     Key
 	lock    *os.File
@@ -176,6 +180,9 @@ func (w *Writer) Close() error {
 // Discard ends the writing and deletes what is staged.
 func (w *Writer) Discard() error {
 	err := w.store.discard(w.dir)
+	if id := w.key.ID(); !isDir(w.store.snapshotDir(id)) {
+		w.store.unmark(id)
+	}
 	w.release()
 	return err
 }

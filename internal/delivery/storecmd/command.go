@@ -25,8 +25,8 @@ const long = `Store looks after a directory of snapshots: the bytes of items at 
 the pods of a namespace on a node share, or which "fetch --store" keeps.
 
 It may run at any time beside the runtimes that use the store. A snapshot that a
-running runtime holds, or that a living pod is at or can go back to, is never
-pruned.
+running runtime holds, that a living pod is at or can go back to, or that is
+preheated for pods to come, is never pruned.
 
 On a node, the store of a namespace is /var/lib/kuda/<namespace>; in the
 runtime's container it is ` + sidecar.StoreRoot + `, the default of --store.
@@ -73,13 +73,13 @@ func (o *options) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the snapshots and downloads in the store",
-		Long: `List shows what the store has, least recently used first: that is the order in
-which snapshots are evicted when room is needed.
+		Long: `List shows what the store has, least recently used first and what is preheated
+last: that is the order in which snapshots are evicted when room is needed.
 
 LEASES is how many leases of a snapshot running processes hold (a runtime may
 hold several), as far as they can be seen from here: inside a container those of
 other containers are seen as "yes". PODS is how many living pods are at the
-snapshot or can go back to it.`,
+snapshot or can go back to it. PREHEAT names the DataSets that it is kept for.`,
 		Example: `  # what the pods of the namespace "shop" share on this node
   kuda-runtime store list --store /var/lib/kuda/shop
 
@@ -170,8 +170,9 @@ func (o *options) prune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune (--to AMOUNT | --all-unused)",
 		Short: "Evict snapshots that nobody needs",
-		Long: `Prune evicts snapshots that no running runtime holds and no living pod is at or
-can go back to, least recently used first. It prints a line for each.`,
+		Long: `Prune evicts snapshots that no running runtime holds, no living pod is at or can
+go back to and no DataSet preheats, least recently used first. It prints a line
+for each.`,
 		Example: `  # what would go if the store were to have at most 50 GiB
   kuda-runtime store prune --store /var/lib/kuda/shop --to 50Gi --dry-run`,
 		Args: noArgs,
@@ -223,7 +224,8 @@ func (o *options) open() (*store.Store, error) {
 	if err != nil || !info.IsDir() {
 		return nil, usagef("there is no store at %s; name its directory with --store", o.root)
 	}
-	return store.Open(store.Options{Root: o.root, Needed: podref.New(o.root).Needed})
+	pods := podref.New(o.root)
+	return store.Open(store.Options{Root: o.root, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
 // resolve finds the snapshots that are meant, all of them when none is named.

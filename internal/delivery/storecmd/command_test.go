@@ -190,6 +190,42 @@ func TestPruneSparesWhatIsLeased(t *testing.T) {
 	}
 }
 
+func TestPruneTakesWhatIsPreheated(t *testing.T) {
+	s := openStore(t)
+	l := add(t, s, "warm")
+	if err := s.Mark(l.ID(), "0a0b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := add(t, s, "newer").Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(s.Root(), "preheat"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	record := fmt.Sprintf(`{"revisions":{"r":{"items":{"n/i":{"snapshot":%q}}}}}`, l.ID())
+	if err := os.WriteFile(filepath.Join(s.Root(), "preheat", "models.json"), []byte(record), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, code := kuda(t, s, "list", "-o", "json")
+	var entries []entry
+	if err := json.Unmarshal([]byte(text), &entries); err != nil || code != 0 || len(entries) != 2 {
+		t.Fatalf("%v, code %d: %s", err, code, text)
+	}
+	// It was used first, and goes last.
+	if e := entries[1]; e.Version != "warm" || len(e.Preheat) != 1 || e.Preheat[0] != "models" || len(e.Marks) != 1 || e.Marks[0] != "0a0b" {
+		t.Errorf("got %+v", e)
+	}
+	if table, _ := kuda(t, s, "list"); !strings.Contains(table, "PREHEAT") || !strings.Contains(table, " models ") {
+		t.Errorf("table:\n%s", table)
+	}
+	if text, code := kuda(t, s, "prune", "--all-unused"); code != 0 || !strings.Contains(text, "evicted 1 snapshots, 5 B") || !strings.Contains(text, "newer") {
+		t.Errorf("code %d: %s", code, text)
+	}
+}
+
 func TestWrongUsageIsTold(t *testing.T) {
 	s := openStore(t)
 	for args, want := range map[string]string{

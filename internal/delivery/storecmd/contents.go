@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,6 +34,10 @@ type entry struct {
 	Leases int `json:"leases"`
 	// Pods are the UIDs of the living pods that need the snapshot.
 	Pods []string `json:"pods"`
+	// Preheat are the DataSets that the snapshot is kept for.
+	Preheat []string `json:"preheat"`
+	// Marks are what items call its bytes.
+	Marks []string `json:"marks"`
 }
 
 // contents takes stock of a store.
@@ -45,14 +50,23 @@ func contents(s *store.Store) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	users, err := podref.New(s.Root()).Users()
+	pods := podref.New(s.Root())
+	users, err := pods.Users()
 	if err != nil {
 		return nil, err
 	}
+	preheats, err := pods.Preheats()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(snapshots, func(a, b store.Snapshot) int {
+		return min(len(preheats[a.ID]), 1) - min(len(preheats[b.ID]), 1)
+	})
 	entries := make([]entry, 0, len(snapshots)+len(downloads))
 	for i, x := range append(snapshots, downloads...) {
 		e := entry{ID: x.ID, Source: x.Key.Source, Path: x.Key.Path, Version: x.Key.Version, Digest: x.Digest, Bytes: x.Bytes,
-			Files: x.Files, Complete: i < len(snapshots), LastUsed: x.Used, Pods: users[x.ID]}
+			Files: x.Files, Complete: i < len(snapshots), LastUsed: x.Used, Pods: users[x.ID],
+			Preheat: preheats[x.ID], Marks: x.Marks}
 		if e.InUse, err = s.InUse(x.ID); err != nil {
 			return nil, err
 		}
@@ -72,7 +86,7 @@ func print(w io.Writer, entries []entry, format string) error {
 		return e.Encode(entries)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSIZE\tFILES\tSTATE\tLAST USED\tLEASES\tPODS\tVERSION\tSOURCE")
+	fmt.Fprintln(t, "ID\tSIZE\tFILES\tSTATE\tLAST USED\tLEASES\tPODS\tPREHEAT\tVERSION\tSOURCE")
 	for _, e := range entries {
 		state, files := "complete", strconv.Itoa(e.Files)
 		switch {
@@ -85,8 +99,9 @@ func print(w io.Writer, entries []entry, format string) error {
 		if e.Complete && e.InUse && e.Leases == 0 {
 			leases = "yes"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID[:12], size(e.Bytes), files, state,
-			e.LastUsed.UTC().Format(time.RFC3339), leases, len(e.Pods), printable(e.Version), printable(join(e.Source, e.Path)))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.ID[:12], size(e.Bytes), files, state,
+			e.LastUsed.UTC().Format(time.RFC3339), leases, len(e.Pods),
+			printable(strings.Join(e.Preheat, ",")), printable(e.Version), printable(join(e.Source, e.Path)))
 	}
 	return t.Flush()
 }

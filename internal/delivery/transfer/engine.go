@@ -117,6 +117,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	if lease != nil {
 		return &Result{Lease: lease, Origin: OriginNode}, nil
 	}
+	w.Urgent = r.Urgent
 	for _, p := range e.buffers {
 		p.retain()
 		defer p.release()

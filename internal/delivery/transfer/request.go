@@ -27,6 +27,9 @@ type Request struct {
 	Digest string
 	// Mode is given to every file; nil for the source's, or 0644.
 	Mode *fs.FileMode
+	// Urgent: somebody waits for it, and what the store only keeps for later makes
+	// room (store.Writer.Urgent).
+	Urgent bool
 	// Progress is told how it goes: at once when the state changes, else a few
 	// times a second. It is called from one goroutine at a time, never after
 	// Deliver returned, and must return soon. It may be nil.

@@ -107,6 +107,14 @@ func (c *Client) Report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) e
 	return err
 }
 
+// ReportStore says what the node's store has.
+func (c *Client) ReportStore(ctx context.Context, r *gatewayv1alpha1.ReportStoreRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	_, err := c.gateway.ReportStore(ctx, connect.NewRequest(r))
+	return err
+}
+
 // RunHook has the gateway run an exec hook and returns its outcome.
 func (c *Client) RunHook(ctx context.Context, r *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
 	resp, err := c.gateway.RunHook(ctx, connect.NewRequest(r))

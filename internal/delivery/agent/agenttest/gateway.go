@@ -51,8 +51,6 @@ func (s *signal) send() {
 
 // Gateway is a real connect server over TLS whose answers the test decides.
 type Gateway struct {
-	gatewayv1alpha1connect.UnimplementedGatewayServiceHandler
-
 	// Address is its host:port, and CA what its certificate is checked against.
 	Address string
 	CA      []byte
@@ -64,7 +62,9 @@ type Gateway struct {
 	mu      sync.Mutex
 	desired *gatewayv1alpha1.WatchResponse
 	reports []*gatewayv1alpha1.ReportRequest
+	stores  []*gatewayv1alpha1.ReportStoreRequest
 	calls   []string
+	store   func(*gatewayv1alpha1.ReportStoreRequest) error
 	hook    func(*gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error)
 }
 
@@ -208,7 +208,7 @@ func (g *Gateway) HookCalls() []string {
 func (g *Gateway) Forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.reports, g.calls = nil, nil
+	g.reports, g.stores, g.calls = nil, nil, nil
 }
 
 // Await waits for a report that the test is after.

@@ -4,7 +4,6 @@
 package podref
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,14 +20,16 @@ import (
 // waits up to five minutes before it starts a container again that keeps failing.
 const restartPause = 15 * time.Minute
 
-// Pods is the directory of the pods of one store.
+// Pods is what pods need of one store, and what is kept there for pods to come.
 type Pods struct {
-	dir string
-	now func() time.Time
+	dir, preheat string
+	now          func() time.Time
 }
 
 // New returns the pods of the store at root.
-func New(root string) *Pods { return &Pods{dir: filepath.Join(root, "pods"), now: time.Now} }
+func New(root string) *Pods {
+	return &Pods{dir: filepath.Join(root, "pods"), preheat: filepath.Join(root, PreheatDir), now: time.Now}
+}
 
 // Needed returns the snapshots that a living pod is at or can go back to. It is
 // for store.Options.
@@ -102,7 +103,7 @@ func locked(path string) bool {
 func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
 	var files []string
 	for _, dir := range []string{"datasets", "prefetch"} {
-		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*.json"))
+		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*"+suffix))
 		if err != nil {
 			return nil, err
 		}
@@ -110,28 +111,14 @@ func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
 	}
 	ids := map[store.ID]bool{}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		r, err := read(file)
 		if err != nil {
 			return nil, err
 		}
-		var record struct {
-			Revisions map[string]struct {
-				Items map[string]struct {
-					Snapshot store.ID `json:"snapshot"`
-				} `json:"items"`
-			} `json:"revisions"`
+		if r.Preheat && !locked(filepath.Join(p.dir, uid, "lock")) {
+			continue // the pod was there for nothing else, and ends when it is done
 		}
-		if json.Unmarshal(text, &record) != nil {
-			continue // the runtime does not remember it either
-		}
-		for _, revision := range record.Revisions {
-			for _, item := range revision.Items {
-				ids[item.Snapshot] = true
-			}
-		}
+		r.each(func(id store.ID) { ids[id] = true })
 	}
 	return ids, nil
 }

@@ -1,0 +1,83 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inventory
+
+import (
+	"cmp"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+const (
+	// maxSnapshots is how many are listed in one report; the others are counted.
+	maxSnapshots = 256
+	// maxMarks is how many names of the same bytes are listed.
+	maxMarks = 16
+)
+
+// entry is a snapshot with what decides whether it is listed.
+type entry struct {
+	store.Snapshot
+	downloading bool
+	pods        int
+	preheated   bool
+}
+
+// rank is 0 for what is listed first.
+func (e *entry) rank() int {
+	switch {
+	case e.pods > 0:
+		return 0
+	case e.downloading:
+		return 1
+	case e.preheated:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// report says what there is.
+func report(k *store.Stock, users map[store.ID][]string, wanted map[store.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
+	entries := make([]entry, 0, len(k.Snapshots)+len(k.Downloads))
+	for i, s := range slices.Concat(k.Snapshots, k.Downloads) {
+		entries = append(entries, entry{Snapshot: s, downloading: i >= len(k.Snapshots), pods: len(users[s.ID]), preheated: wanted[s.ID]})
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), b.Used.Compare(a.Used), cmp.Compare(a.ID, b.ID))
+	})
+	r := &gatewayv1alpha1.ReportStoreRequest{StoreId: k.ID,
+		CapacityBytes: number(k.Capacity), FreeBytes: number(k.Free), QuotaBytes: number(k.Quota),
+		UsedBytes: number(k.Used), AvailableBytes: number(k.Available)}
+	listed := min(len(entries), maxSnapshots)
+	for _, e := range entries[:listed] {
+		r.Snapshots = append(r.Snapshots, e.message())
+	}
+	for _, e := range entries[listed:] {
+		if !e.downloading {
+			r.OmittedSnapshots++
+			r.OmittedBytes += number(e.Bytes)
+		}
+	}
+	return r
+}
+
+func (e *entry) message() *gatewayv1alpha1.StoredSnapshot {
+	m := &gatewayv1alpha1.StoredSnapshot{Id: string(e.ID), Marks: e.Marks[:min(len(e.Marks), maxMarks)],
+		Source: e.Key.Source, Path: e.Key.Path, Version: e.Key.Version, Digest: e.Digest, Bytes: number(e.Bytes),
+		Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS, Pods: uint32(e.pods), Preheated: e.preheated}
+	if e.downloading {
+		m.Phase = gatewayv1alpha1.Phase_PHASE_DOWNLOADING
+	}
+	if !e.Used.IsZero() {
+		m.LastUsed = timestamppb.New(e.Used)
+	}
+	return m
+}
+
+func number(n int64) uint64 { return uint64(max(n, 0)) }

@@ -1,0 +1,110 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A mark is what items call the bytes of a snapshot (package content), so that
+// who knows an item and no source finds out whether the bytes are here. Several
+// items may call the same bytes differently. A mark is the name of an empty
+// file, because that is written at once and by anyone, and needs no lock.
+const marksDir = "marks"
+
+// markTTL is how long a mark stays without its snapshot: who is about to
+// download marks first.
+const markTTL = time.Hour
+
+// maxMark is the length of the longest mark.
+const maxMark = 64
+
+func validMark(mark string) bool {
+	return mark != "" && len(mark) <= maxMark && strings.Trim(mark, "0123456789abcdef") == ""
+}
+
+func (s *Store) markFile(id ID, mark string) string {
+	return filepath.Join(s.marks, string(id)+"."+mark)
+}
+
+// Mark notes what an item calls a snapshot's bytes: up to 64 hex digits. It may
+// be called before the snapshot is there, and costs next to nothing where the
+// mark is there already. It goes with the snapshot.
+func (s *Store) Mark(id ID, mark string) error {
+	if !id.Valid() || !validMark(mark) {
+		return failf("marking a snapshot: %q is no mark of %q", mark, id)
+	}
+	path := s.markFile(id, mark)
+	if exists(path) {
+		return nil
+	}
+	err := create(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.ensure(); err == nil {
+			err = create(path)
+		}
+	}
+	if err != nil {
+		return s.spaceOr("marking a snapshot", err, 0)
+	}
+	return nil
+}
+
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// marked lists all marks, sorted.
+func (s *Store) marked() (map[ID][]string, error) {
+	names, err := os.ReadDir(s.marks)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, failf("listing marks: %w", err)
+	}
+	marks := make(map[ID][]string, len(names))
+	for _, name := range names {
+		if id, mark, ok := strings.Cut(name.Name(), "."); ok && ID(id).Valid() && validMark(mark) {
+			marks[ID(id)] = append(marks[ID(id)], mark)
+		}
+	}
+	return marks, nil
+}
+
+// unmark removes the marks of a snapshot that is gone. One that stays is swept
+// later.
+func (s *Store) unmark(id ID) {
+	marks, _ := s.marked()
+	for _, mark := range marks[id] {
+		_ = os.Remove(s.markFile(id, mark))
+	}
+}
+
+// sweepMarks removes the marks of what is neither there nor about to be.
+func (s *Store) sweepMarks() error {
+	marks, err := s.marked()
+	if err != nil {
+		return err
+	}
+	for id, list := range marks {
+		if isDir(s.snapshotDir(id)) || isDir(s.partialDir(id)) {
+			continue
+		}
+		for _, mark := range list {
+			if path := s.markFile(id, mark); time.Since(modified(path)) > markTTL {
+				_ = os.Remove(path)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Turn is the right to do what one of the processes of a store does for all. The
+// kernel gives it to another one when this one dies.
+type Turn struct {
+	file *os.File
+	path string
+}
+
+// TakeTurn takes the turn of a name, "<name>" in the directory of locks. It
+// returns nil if another process has it.
+func (s *Store) TakeTurn(name string) (*Turn, error) {
+	if err := s.ensure(); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.locks, name)
+	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, errBusy) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Turn{file: f, path: path}, nil
+}
+
+// Current tells whether the turn still keeps others from taking it. It does not
+// once somebody deleted the store.
+func (t *Turn) Current() bool { return current(t.file, t.path) }
+
+// Close ends the turn.
+func (t *Turn) Close() { unlock(t.file) }
