@@ -59,7 +59,11 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		client.MatchingFields{assignment.FieldPodUID: string(w.caller.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the pod's Data: %w", err)
 	}
-	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle()}
+	preheats, err := w.preheats(ctx, datas.Items)
+	if err != nil {
+		return nil, err
+	}
+	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle(), Preheats: preheats}
 	assigned := make(map[string]bool, len(datas.Items))
 	for i := range datas.Items {
 		d := &datas.Items[i]
@@ -68,7 +72,6 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		}
 		assigned[assignment.DataSet(d)] = true
 		a := wire.Assignment(d)
-		var err error
 		if a.Prefetch, err = w.prefetch(ctx, d); err != nil {
 			return nil, err
 		}
@@ -91,6 +94,28 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		}
 	}
 	return response, nil
+}
+
+// preheats are the DataSets of the namespace that ask for it, and the one that
+// the pod is there for: the cache may show that one's Data before itself.
+func (w *desires) preheats(ctx context.Context, datas []v1alpha1.Data) (*gatewayv1alpha1.Preheats, error) {
+	var sets v1alpha1.DataSetList
+	if err := w.cached.List(ctx, &sets, client.InNamespace(w.caller.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the namespace's DataSets: %w", err)
+	}
+	var names []string
+	for i := range sets.Items {
+		if d := &sets.Items[i]; d.Spec.Preheat != nil && d.DeletionTimestamp == nil {
+			names = append(names, d.Name)
+		}
+	}
+	for i := range datas {
+		if d := &datas[i]; assignment.Preheats(d) && d.DeletionTimestamp == nil {
+			names = append(names, assignment.DataSet(d))
+		}
+	}
+	slices.Sort(names)
+	return &gatewayv1alpha1.Preheats{Datasets: slices.Compact(names)}, nil
 }
 
 // gone says whether a DataSet without a Data for the pod will never have one.
@@ -130,6 +155,8 @@ func (w *desires) never(ctx context.Context, reader client.Reader, name string) 
 		return false, fmt.Errorf("reading pod %s: %w", w.caller.Name, err)
 	case p.UID != w.caller.UID:
 		return false, nil
+	case p.Labels[v1alpha1.LabelPreheat] != "":
+		return set.Spec.Preheat == nil || !pod.Preheats(&set, &p), nil
 	}
 	return !pod.Selects(set.Spec.WorkloadSelector, &p), nil
 }

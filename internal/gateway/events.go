@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
+	"github.com/kuda-io/kuda/internal/locality"
 )
 
 var errNotSynced = errors.New("the cache did not fill before the gateway was stopped")
@@ -28,6 +29,9 @@ func follow(ctx context.Context, c cache.Cache, h *hub.Hub) error {
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
 		&corev1.Pod{}:       onChange(podDiffers, func(p *corev1.Pod) { h.Wake(p.UID) }),
+		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
+		// Nobody waits for these; they are read when a report comes.
+		&v1alpha1.NodeStore{}: toolscache.ResourceEventHandlerFuncs{},
 	}
 	var synced []toolscache.InformerSynced
 	for object, handler := range handlers {
@@ -80,7 +84,14 @@ func dataDiffers(before, after *v1alpha1.Data) bool {
 
 func dataSetDiffers(before, after *v1alpha1.DataSet) bool {
 	return !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector) ||
+		(before.Spec.Preheat == nil) != (after.Spec.Preheat == nil) ||
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil)
+}
+
+// nodeDiffers picks the moments after which what was said of a node is no
+// longer believed.
+func nodeDiffers(before, after *corev1.Node) bool {
+	return locality.CameBack(locality.NodeOf(before), locality.NodeOf(after))
 }
 
 func podDiffers(before, after *corev1.Pod) bool { return !maps.Equal(before.Labels, after.Labels) }

@@ -23,7 +23,7 @@ type limits struct {
 }
 
 type podLimits struct {
-	watches, reports, hooks *rate.Limiter
+	watches, reports, hooks, stores *rate.Limiter
 }
 
 func newLimits() *limits { return &limits{pods: lru.New(maxLimited)} }
@@ -38,6 +38,7 @@ func (l *limits) of(pod types.UID) *podLimits {
 		watches: rate.NewLimiter(1, 10),
 		reports: rate.NewLimiter(20, 100),
 		hooks:   rate.NewLimiter(2, 20),
+		stores:  rate.NewLimiter(2, 20),
 	}
 	l.pods.Add(pod, fresh)
 	return fresh
@@ -46,3 +47,4 @@ func (l *limits) of(pod types.UID) *podLimits {
 func (l *limits) watch(pod types.UID) bool  { return l.of(pod).watches.Allow() }
 func (l *limits) report(pod types.UID) bool { return l.of(pod).reports.Allow() }
 func (l *limits) hook(pod types.UID) bool   { return l.of(pod).hooks.Allow() }
+func (l *limits) store(pod types.UID) bool  { return l.of(pod).stores.Allow() }

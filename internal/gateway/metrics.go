@@ -19,22 +19,29 @@ type metrics struct {
 	writes  *prometheus.CounterVec
 	hooks   *prometheus.CounterVec
 	reviews *prometheus.CounterVec
+	// stores and storeWrites are about what nodes hold.
+	stores      *prometheus.CounterVec
+	storeWrites *prometheus.CounterVec
 }
 
 func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, error) {
-	counter := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{"outcome"})
+	counted := func(subsystem, name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: subsystem, Name: name, Help: help}, []string{"outcome"})
 	}
+	counter := func(name, help string) *prometheus.CounterVec { return counted("gateway", name, help) }
 	m := &metrics{
 		reports: counter("reports_total", "Reports of runtimes, by outcome (ok, or the error's code)."),
 		writes:  counter("status_writes_total", "Ends of reports: written to the API server, unchanged, or failed."),
 		hooks:   counter("hook_runs_total", "Exec hooks, by outcome: succeeded, failed (an exit status other than 0), or the error's code."),
 		reviews: counter("token_reviews_total", "TokenReviews, by outcome: accepted, refused or failed."),
+		stores:  counted("nodestore", "reports_total", "Reports of what a node holds, by outcome (ok, or the error's code)."),
+		storeWrites: counted("nodestore", "writes_total",
+			"Ends of reports of what a node holds: written to the API server, unchanged, or failed."),
 	}
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "kuda", Subsystem: "gateway", Name: "streams", Help: "Open streams of runtimes.",
 	}, func() float64 { return float64(streams.Open()) })
-	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, open} {
+	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, m.stores, m.storeWrites, open} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 		}
@@ -44,14 +51,19 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, err
 
 func (m *metrics) reviewed(o identity.Outcome) { m.reviews.WithLabelValues(string(o)).Inc() }
 
-func (m *metrics) wrote(wrote bool, err error) {
+func (m *metrics) wrote(wrote bool, err error) { m.writes.WithLabelValues(ending(wrote, err)).Inc() }
+func (m *metrics) wroteStore(wrote bool, err error) {
+	m.storeWrites.WithLabelValues(ending(wrote, err)).Inc()
+}
+
+func ending(wrote bool, err error) string {
 	switch {
 	case err != nil:
-		m.writes.WithLabelValues("failed").Inc()
+		return "failed"
 	case wrote:
-		m.writes.WithLabelValues("written").Inc()
+		return "written"
 	default:
-		m.writes.WithLabelValues("unchanged").Inc()
+		return "unchanged"
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/nodestore"
 	"github.com/kuda-io/kuda/internal/gateway/report"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
 )
@@ -59,7 +60,8 @@ type Options struct {
 	// Cache has the indexes of package assignment; Live is not a cache.
 	Cache cache.Cache
 	Live  client.Reader
-	// Client creates TokenReviews and patches the status of Data.
+	// Client creates TokenReviews, patches the status of Data, and makes and
+	// writes NodeStores.
 	Client client.Client
 	// Executor runs hooks; nil switches exec hooks off.
 	Executor Executor
@@ -150,11 +152,13 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) handler() (http.Handler, func()) {
 	o := s.options
 	writer := &report.Writer{Cached: o.Cache, Live: o.Live, Status: o.Client.Status(), Clock: o.Clock}
+	stores := &nodestore.Writer{Cached: o.Cache, Live: o.Live, Client: o.Client, Clock: o.Clock}
 	service := &service{
 		cached:  o.Cache,
 		live:    o.Live,
 		hub:     s.hub,
 		reports: report.NewQueue(writer, o.Clock, o.Log, s.metrics.wrote),
+		stores:  nodestore.NewQueue(stores, o.Clock, o.Log, s.metrics.wroteStore),
 		hooks:   newHookRunner(o.Live, o.Executor),
 		bundle:  o.Certificates.Bundle,
 		limits:  newLimits(),
@@ -176,6 +180,7 @@ func (s *Server) handler() (http.Handler, func()) {
 	return mux, func() {
 		close(service.closing)
 		service.reports.Close()
+		service.stores.Close()
 	}
 }
 

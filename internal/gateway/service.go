@@ -20,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/nodestore"
 	"github.com/kuda-io/kuda/internal/gateway/report"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
@@ -33,6 +34,7 @@ var (
 	errTooMany   = errors.New("too many calls; slow down")
 	errShutdown  = errors.New("the gateway is shutting down; connect again")
 	errReconnect = errors.New("the stream has reached its age; connect again")
+	errCameBack  = errors.New("the node came back; connect again and say what it holds")
 	errReplaced  = errors.New("a newer stream of the pod took this one's place")
 )
 
@@ -44,6 +46,7 @@ type service struct {
 	live    client.Reader
 	hub     *hub.Hub
 	reports *report.Queue
+	stores  *nodestore.Queue
 	hooks   *hookRunner
 	bundle  func() []byte
 	limits  *limits

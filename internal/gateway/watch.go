@@ -61,6 +61,8 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 			sent = nil
 		case <-subscription.Ended():
 			return connect.NewError(connect.CodeAborted, errReplaced)
+		case <-subscription.Again():
+			return connect.NewError(connect.CodeUnavailable, errCameBack)
 		case <-age.C():
 			return connect.NewError(connect.CodeUnavailable, errReconnect)
 		case <-s.closing:

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
@@ -59,6 +60,14 @@ func header(v *View, l Look) *frame.Table {
 	line("Pods", frame.Plain, "%s", countLine(v))
 	if v.Moving.Total > 0 {
 		line("Bytes", frame.Plain, "%s", progressLine(v.Moving))
+	}
+	if p := v.Preheat; p != nil {
+		line("Preheat", preheatTone(p), "%s", preheatLine(p, v, l.Now))
+		for i := range p.Nodes {
+			if n := &p.Nodes[i]; l.Wide {
+				line("", frame.Plain, "%s: %s", n.Node, preheatNode(n))
+			}
+		}
 	}
 	if v.Waits != "" {
 		line("Waits for", frame.Plain, "%s", v.Waits)
@@ -284,18 +293,7 @@ func bar(p Progress, width int) string {
 }
 
 // Bytes writes a number of bytes for people.
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, suffix := float64(n)/unit, 0
-	for value >= unit && suffix < len("KMGTPE")-1 {
-		value /= unit
-		suffix++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[suffix])
-}
+func Bytes(n int64) string { return bytesize.Text(n) }
 
 func phaseTone(p v1alpha1.RolloutPhase) frame.Tone {
 	switch p {

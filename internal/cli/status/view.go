@@ -51,6 +51,8 @@ type View struct {
 	Updated  int32    `json:"updated"`
 	Counts   []Count  `json:"counts,omitempty"`
 	Moving   Progress `json:"moving,omitzero"`
+	// Preheat is how far spec.preheat is.
+	Preheat *v1alpha1.PreheatStatus `json:"preheat,omitempty"`
 	// Alerts are the conditions that need somebody's attention.
 	Alerts []Alert `json:"alerts,omitempty"`
 	// Pods, those that something happens with first.
@@ -107,7 +109,7 @@ func Build(in Input) View {
 		Namespace: d.Namespace, Name: d.Name, Paused: d.Spec.Paused,
 		Update: mark(in, s.UpdateRevision), Stable: mark(in, s.CurrentRevision),
 		Ready: s.Ready, Replicas: s.Replicas, Updated: s.UpdatedReplicas,
-		Alerts: alerts(d), Pods: []Pod{},
+		Preheat: s.Preheat, Alerts: alerts(d), Pods: []Pod{},
 	}
 	if r := s.Rollout; r != nil {
 		v.Phase, v.Reason, v.Message = r.Phase, r.Reason, r.Message
@@ -179,6 +181,8 @@ func alerts(d *v1alpha1.DataSet) []Alert {
 			wrong = c.Status == metav1.ConditionTrue
 		case v1alpha1.ConditionProgressing:
 			wrong = c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonProgressDeadlineExceeded
+		case v1alpha1.ConditionPreheated:
+			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonPreheating
 		}
 		if wrong {
 			found = append(found, Alert{Type: c.Type, Reason: c.Reason, Message: c.Message})

@@ -19,6 +19,8 @@ type Hub struct {
 	pods map[types.UID][]*Subscription
 	// namespaces holds the same subscriptions by namespace.
 	namespaces map[string]map[*Subscription]struct{}
+	// reporters holds those by node whose pods say what the node holds.
+	reporters map[string]map[*Subscription]struct{}
 }
 
 // New makes an empty hub.
@@ -26,6 +28,7 @@ func New() *Hub {
 	return &Hub{
 		pods:       make(map[types.UID][]*Subscription),
 		namespaces: make(map[string]map[*Subscription]struct{}),
+		reporters:  make(map[string]map[*Subscription]struct{}),
 	}
 }
 
@@ -37,11 +40,17 @@ type Subscription struct {
 	woken     chan struct{}
 	ended     chan struct{}
 	once      sync.Once
+	again     chan struct{}
+	// node is where the pod reports for; "" when it does not.
+	node string
 }
 
 // Subscribe opens a stream. The caller closes it.
 func (h *Hub) Subscribe(namespace string, pod types.UID) *Subscription {
-	s := &Subscription{hub: h, namespace: namespace, pod: pod, woken: make(chan struct{}, 1), ended: make(chan struct{})}
+	s := &Subscription{
+		hub: h, namespace: namespace, pod: pod,
+		woken: make(chan struct{}, 1), ended: make(chan struct{}), again: make(chan struct{}),
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	open := append(h.pods[pod], s)
@@ -58,11 +67,41 @@ func (h *Hub) Subscribe(namespace string, pod types.UID) *Subscription {
 	return s
 }
 
+// Reports notes that a pod says what its node holds, until its streams end.
+func (h *Hub) Reports(pod types.UID, node string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.pods[pod] {
+		if s.node != "" {
+			continue
+		}
+		s.node = node
+		if h.reporters[node] == nil {
+			h.reporters[node] = make(map[*Subscription]struct{})
+		}
+		h.reporters[node][s] = struct{}{}
+	}
+}
+
+// Reconnect asks for new streams of the pods that say what a node holds: a
+// runtime that connects says it again.
+func (h *Hub) Reconnect(node string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.reporters[node] {
+		close(s.again)
+	}
+	delete(h.reporters, node)
+}
+
 // Woken receives after something may have changed.
 func (s *Subscription) Woken() <-chan struct{} { return s.woken }
 
 // Ended is closed when newer streams of the pod have taken this one's place.
 func (s *Subscription) Ended() <-chan struct{} { return s.ended }
+
+// Again is closed when the stream is to be opened anew.
+func (s *Subscription) Again() <-chan struct{} { return s.again }
 
 // Close ends the subscription. It may be called more than once.
 func (s *Subscription) Close() {
@@ -86,11 +125,15 @@ func (s *Subscription) Close() {
 
 func (s *Subscription) end() { s.once.Do(func() { close(s.ended) }) }
 
-// forget takes the subscription out of its namespace; the lock is held.
+// forget takes the subscription out of its namespace and node; the lock is held.
 func (h *Hub) forget(s *Subscription) {
 	delete(h.namespaces[s.namespace], s)
 	if len(h.namespaces[s.namespace]) == 0 {
 		delete(h.namespaces, s.namespace)
+	}
+	delete(h.reporters[s.node], s)
+	if len(h.reporters[s.node]) == 0 {
+		delete(h.reporters, s.node)
 	}
 }
 

@@ -90,3 +90,35 @@ func TestClosedStreamsAreKept(t *testing.T) {
 		t.Errorf("left: %v, %v", h.pods, h.namespaces)
 	}
 }
+
+func TestOnlyThoseWhoReportConnectAgain(t *testing.T) {
+	h := New()
+	again := func(s *Subscription) bool {
+		select {
+		case <-s.Again():
+			return true
+		default:
+			return false
+		}
+	}
+	reporter, other, elsewhere := h.Subscribe("shop", "a"), h.Subscribe("shop", "b"), h.Subscribe("shop", "c")
+	gone := h.Subscribe("shop", "d")
+	for range 2 {
+		h.Reports("a", "n1")
+		h.Reports("c", "n2")
+		h.Reports("d", "n1")
+	}
+	h.Reports("unknown", "n1")
+	gone.Close()
+	h.Reconnect("n1")
+	h.Reconnect("n1")
+	if !again(reporter) || again(other) || again(elsewhere) || again(gone) {
+		t.Errorf("asked to connect again: %v %v %v %v", again(reporter), again(other), again(elsewhere), again(gone))
+	}
+	for _, s := range []*Subscription{reporter, other, elsewhere} {
+		s.Close()
+	}
+	if len(h.reporters) != 0 {
+		t.Errorf("kept of streams that ended: %v", h.reporters)
+	}
+}

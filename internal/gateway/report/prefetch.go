@@ -5,6 +5,7 @@ package report
 
 import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/clean"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -17,10 +18,10 @@ func prefetchStatus(d *v1alpha1.Data, r *gatewayv1alpha1.PrefetchStatus) *v1alph
 	s := &v1alpha1.PrefetchStatus{
 		Revision:   d.Spec.PrefetchRevision,
 		Phase:      phase(r.GetPhase()),
-		Reason:     word(r.GetReason()),
-		Message:    text(r.GetMessage(), maxItemMessage),
-		Bytes:      count(r.GetBytes()),
-		TotalBytes: count(r.GetTotalBytes()),
+		Reason:     clean.Word(r.GetReason()),
+		Message:    clean.Text(r.GetMessage(), maxItemMessage),
+		Bytes:      clean.Count(r.GetBytes()),
+		TotalBytes: clean.Count(r.GetTotalBytes()),
 	}
 	if s.TotalBytes > 0 {
 		s.Bytes = min(s.Bytes, s.TotalBytes)

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/gateway/clean"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -23,7 +23,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 		DataItems:        int32(len(d.Spec.DataItems)),
 		NodeName:         node,
 		ObservedRevision: r.GetRevision(),
-		CurrentRevision:  objectName(r.GetCurrentRevision()),
+		CurrentRevision:  clean.ObjectName(r.GetCurrentRevision()),
 		Prefetch:         prefetchStatus(d, r.GetPrefetch()),
 		Conditions:       d.DeepCopy().Status.Conditions,
 	}
@@ -70,16 +70,16 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time
 		Namespace:  spec.Namespace,
 		Version:    spec.Version,
 		Phase:      phase(r.GetPhase()),
-		Reason:     word(r.GetReason()),
-		Message:    text(r.GetMessage(), maxItemMessage),
-		StartTime:  moment(r.GetStartTime(), now),
-		Bytes:      count(r.GetBytes()),
-		TotalBytes: count(r.GetTotalBytes()),
-		Digest:     digest(r.GetDigest()),
+		Reason:     clean.Word(r.GetReason()),
+		Message:    clean.Text(r.GetMessage(), maxItemMessage),
+		StartTime:  clean.Moment(r.GetStartTime(), time.Second, now),
+		Bytes:      clean.Count(r.GetBytes()),
+		TotalBytes: clean.Count(r.GetTotalBytes()),
+		Digest:     clean.Digest(r.GetDigest()),
 		Origin:     origin(r.GetOrigin()),
 	}
 	if s.Phase == v1alpha1.DataSuccess {
-		s.CompletionTime = moment(r.GetCompletionTime(), now)
+		s.CompletionTime = clean.Moment(r.GetCompletionTime(), time.Second, now)
 	}
 	if s.Phase == v1alpha1.DataWaiting && s.Reason == "" {
 		s.Reason = v1alpha1.ReasonWaiting
@@ -90,8 +90,13 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time
 	return s
 }
 
-// maxConditionMessage keeps a condition readable where lists print it.
-const maxConditionMessage = 1 << 10
+const (
+	// maxItemMessage keeps the sum of all items' messages far below what an
+	// object may hold, and has room for the 2 KiB of a hook's output.
+	maxItemMessage = 3 << 10
+	// maxConditionMessage keeps a condition readable where lists print it.
+	maxConditionMessage = 1 << 10
+)
 
 // readyCondition repeats what the item says of itself. That may change with
 // every report on the way, which compare therefore gives no weight.
@@ -117,7 +122,7 @@ func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
 		if item.Phase == v1alpha1.DataFailed {
 			subject = fmt.Sprintf("item %s/%s failed: ", item.Namespace, item.Name)
 		}
-		c.Message = subject + text(item.Message, maxConditionMessage-len(subject))
+		c.Message = subject + clean.Text(item.Message, maxConditionMessage-len(subject))
 	}
 	return c
 }
@@ -191,17 +196,4 @@ func origin(o gatewayv1alpha1.Origin) v1alpha1.DataOrigin {
 	default:
 		return ""
 	}
-}
-
-// moment accepts times that can have been: after Kuda's first day, and not in
-// the future beyond what clocks differ. The API keeps whole seconds.
-func moment(t *timestamppb.Timestamp, now time.Time) *metav1.Time {
-	if t == nil || !t.IsValid() {
-		return nil
-	}
-	at := t.AsTime().Truncate(time.Second)
-	if at.Before(earliest) || at.After(now.Add(clockSkew)) {
-		return nil
-	}
-	return &metav1.Time{Time: at.Local()}
 }

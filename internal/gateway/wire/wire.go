@@ -32,6 +32,7 @@ func Assignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
 		Sources:   sources,
 		Lifecycle: toLifecycle(d.Spec.Lifecycle),
 		Withdraw:  d.Spec.Withdraw,
+		Preheat:   assignment.Preheats(d),
 	}
 }
 

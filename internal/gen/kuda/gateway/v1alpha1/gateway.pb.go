@@ -2292,21 +2292,19 @@ type ReportStoreRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Made with the store; what was said of a store with another ID is void.
 	StoreId string `protobuf:"bytes,1,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
-	// /proc/sys/kernel/random/boot_id.
-	BootId string `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Of the file system.
-	CapacityBytes uint64 `protobuf:"varint,3,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
-	FreeBytes     uint64 `protobuf:"varint,4,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	CapacityBytes uint64 `protobuf:"varint,2,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	FreeBytes     uint64 `protobuf:"varint,3,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
 	// 0: none.
-	QuotaBytes uint64 `protobuf:"varint,5,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
+	QuotaBytes uint64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
 	// Of the complete snapshots, those that are left out among them.
-	UsedBytes uint64 `protobuf:"varint,6,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	UsedBytes uint64 `protobuf:"varint,5,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
 	// What a download may have once everything is evicted that nobody needs.
-	AvailableBytes uint64 `protobuf:"varint,7,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
+	AvailableBytes uint64 `protobuf:"varint,6,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
 	// At most 256: those that pods need first, then the most recently used.
-	Snapshots        []*StoredSnapshot `protobuf:"bytes,8,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
-	OmittedSnapshots uint32            `protobuf:"varint,9,opt,name=omitted_snapshots,json=omittedSnapshots,proto3" json:"omitted_snapshots,omitempty"`
-	OmittedBytes     uint64            `protobuf:"varint,10,opt,name=omitted_bytes,json=omittedBytes,proto3" json:"omitted_bytes,omitempty"`
+	Snapshots        []*StoredSnapshot `protobuf:"bytes,7,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	OmittedSnapshots uint32            `protobuf:"varint,8,opt,name=omitted_snapshots,json=omittedSnapshots,proto3" json:"omitted_snapshots,omitempty"`
+	OmittedBytes     uint64            `protobuf:"varint,9,opt,name=omitted_bytes,json=omittedBytes,proto3" json:"omitted_bytes,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2344,13 +2342,6 @@ func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
 func (x *ReportStoreRequest) GetStoreId() string {
 	if x != nil {
 		return x.StoreId
-	}
-	return ""
-}
-
-func (x *ReportStoreRequest) GetBootId() string {
-	if x != nil {
-		return x.BootId
 	}
 	return ""
 }
@@ -2879,22 +2870,20 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x1f\n" +
 	"\vtotal_bytes\x18\x06 \x01(\x04R\n" +
 	"totalBytes\"\x10\n" +
-	"\x0eReportResponse\"\x8e\x03\n" +
+	"\x0eReportResponse\"\xf5\x02\n" +
 	"\x12ReportStoreRequest\x12\x19\n" +
-	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12\x17\n" +
-	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12%\n" +
-	"\x0ecapacity_bytes\x18\x03 \x01(\x04R\rcapacityBytes\x12\x1d\n" +
+	"\bstore_id\x18\x01 \x01(\tR\astoreId\x12%\n" +
+	"\x0ecapacity_bytes\x18\x02 \x01(\x04R\rcapacityBytes\x12\x1d\n" +
 	"\n" +
-	"free_bytes\x18\x04 \x01(\x04R\tfreeBytes\x12\x1f\n" +
-	"\vquota_bytes\x18\x05 \x01(\x04R\n" +
+	"free_bytes\x18\x03 \x01(\x04R\tfreeBytes\x12\x1f\n" +
+	"\vquota_bytes\x18\x04 \x01(\x04R\n" +
 	"quotaBytes\x12\x1d\n" +
 	"\n" +
-	"used_bytes\x18\x06 \x01(\x04R\tusedBytes\x12'\n" +
-	"\x0favailable_bytes\x18\a \x01(\x04R\x0eavailableBytes\x12C\n" +
-	"\tsnapshots\x18\b \x03(\v2%.kuda.gateway.v1alpha1.StoredSnapshotR\tsnapshots\x12+\n" +
-	"\x11omitted_snapshots\x18\t \x01(\rR\x10omittedSnapshots\x12#\n" +
-	"\romitted_bytes\x18\n" +
-	" \x01(\x04R\fomittedBytes\"\xc9\x02\n" +
+	"used_bytes\x18\x05 \x01(\x04R\tusedBytes\x12'\n" +
+	"\x0favailable_bytes\x18\x06 \x01(\x04R\x0eavailableBytes\x12C\n" +
+	"\tsnapshots\x18\a \x03(\v2%.kuda.gateway.v1alpha1.StoredSnapshotR\tsnapshots\x12+\n" +
+	"\x11omitted_snapshots\x18\b \x01(\rR\x10omittedSnapshots\x12#\n" +
+	"\romitted_bytes\x18\t \x01(\x04R\fomittedBytes\"\xc9\x02\n" +
 	"\x0eStoredSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05marks\x18\x02 \x03(\tR\x05marks\x12\x16\n" +

@@ -1,0 +1,110 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+// store is the NodeStore of the node with UID u1, with an entry of each namespace.
+func store(namespaces ...string) *v1alpha1.NodeStore {
+	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{
+		Name: "n1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u1"}},
+	}}
+	for _, namespace := range namespaces {
+		s.Status.Stores = append(s.Status.Stores, v1alpha1.NamespaceStore{
+			Namespace: namespace, StoreID: "s", BootID: "b1", ObservedTime: metav1.NewTime(now), FreeBytes: 1 << 30,
+			Snapshots: []v1alpha1.StoredSnapshot{
+				{ID: "a", Bytes: 1 << 20, Phase: v1alpha1.SnapshotComplete},
+				{ID: "b", Bytes: 1 << 20, Phase: v1alpha1.SnapshotDownloading},
+			},
+			OmittedSnapshots: 2, OmittedBytes: 2 << 20,
+		})
+	}
+	return s
+}
+
+func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
+	ready := locality.Node{UID: "u1", BootID: "b1", ReadySince: now.Add(-time.Hour)}
+	for name, c := range map[string]struct {
+		node   func(*locality.Node)
+		gone   string
+		change func(*v1alpha1.NodeStore)
+		remove bool
+		drop   string
+	}{
+		"all is well":               {},
+		"a namespace is gone":       {gone: "b", drop: "b"},
+		"the node is another":       {node: func(n *locality.Node) { n.UID = "u2" }, remove: true},
+		"an owner is not known":     {change: func(s *v1alpha1.NodeStore) { s.OwnerReferences = nil }},
+		"the machine started anew":  {node: func(n *locality.Node) { n.BootID = "b2" }, drop: "a b"},
+		"one is of another boot":    {change: func(s *v1alpha1.NodeStore) { s.Status.Stores[1].BootID = "b2" }, drop: "b"},
+		"no boot is told":           {change: func(s *v1alpha1.NodeStore) { s.Status.Stores[1].BootID = "" }},
+		"the node came back":        {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Second) }, drop: "a b"},
+		"reported since":            {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Second) }, change: later, drop: "a"},
+		"in the same second":        {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Millisecond) }},
+		"the node is away":          {node: func(n *locality.Node) { n.ReadySince = time.Time{} }},
+		"away, in another boot":     {node: func(n *locality.Node) { n.ReadySince, n.BootID = time.Time{}, "b2" }},
+		"away, and a namespace too": {node: func(n *locality.Node) { n.ReadySince = time.Time{} }, gone: "a", drop: "a"},
+	} {
+		s, node := store("a", "b"), ready
+		if c.node != nil {
+			c.node(&node)
+		}
+		if c.change != nil {
+			c.change(s)
+		}
+		d := decide(s, &node, func(namespace string) bool { return namespace != c.gone })
+		if got := strings.Join(slices.Sorted(maps.Keys(d.drop)), " "); (d.remove != "") != c.remove || got != c.drop {
+			t.Errorf("%s: remove %q, drop %q; want %v, %q", name, d.remove, got, c.remove, c.drop)
+		}
+	}
+	if d := decide(store(), nil, nil); d.remove == "" {
+		t.Error("the NodeStore of a node that is gone stays")
+	}
+}
+
+func later(s *v1alpha1.NodeStore) {
+	s.Status.Stores[1].ObservedTime = metav1.NewTime(now.Add(time.Minute))
+}
+
+func TestTotalsKeepWhatWasDropped(t *testing.T) {
+	s := store("a", "b", "c")
+	s.Status.Stores[2].ObservedTime, s.Status.Stores[2].FreeBytes = metav1.NewTime(now.Add(time.Minute)), 2<<30
+	Sum(&s.Status)
+	if s.Status.Items != 9 || s.Status.Bytes != 9<<20 || s.Status.Size != "9.0 MiB" || s.Status.Free != "2.0 GiB" {
+		t.Errorf("totals: %+v", s.Status)
+	}
+	after := decision{drop: map[string]string{"a": "x", "c": "y"}}.without(s.Status)
+	if after.Items != 3 || after.Bytes != 3<<20 || after.Free != "1.0 GiB" || len(after.Stores) != 1 || len(s.Status.Stores) != 3 {
+		t.Errorf("totals: %+v", after)
+	}
+	empty := decision{drop: map[string]string{"a": "x", "b": "x", "c": "y"}}.without(s.Status)
+	if empty.Items != 0 || empty.Size != "0 B" || empty.Free != "" {
+		t.Errorf("totals: %+v", empty)
+	}
+}
+
+func TestSizesBeyondAllBoundsTurnNegative(t *testing.T) {
+	s := store("a", "b")
+	for i := range s.Status.Stores {
+		s.Status.Stores[i].OmittedBytes, s.Status.Stores[i].OmittedSnapshots = math.MaxInt64, math.MaxInt32
+	}
+	Sum(&s.Status)
+	if s.Status.Bytes != math.MaxInt64 || s.Status.Items != math.MaxInt32 {
+		t.Errorf("totals: %d items, %d bytes", s.Status.Items, s.Status.Bytes)
+	}
+}

@@ -1,0 +1,107 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// change is how much two entries differ, which decides how long a write may wait.
+type change int
+
+const (
+	// nothing differs that anybody would decide by.
+	nothing change = iota
+	// room, and what is used when and by how many.
+	figures
+	// which snapshots there are.
+	contents
+)
+
+// pause is the time between two writes of the same node.
+func (c change) pause() time.Duration {
+	if c == contents {
+		return time.Second
+	}
+	return 10 * time.Second
+}
+
+// compare answers the gravest difference of two entries of a namespace; the
+// time of observation is none.
+func compare(before, after *v1alpha1.NamespaceStore) change {
+	if before.StoreID != after.StoreID || before.BootID != after.BootID || before.QuotaBytes != after.QuotaBytes ||
+		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
+		return contents
+	}
+	known := make(map[string]*v1alpha1.StoredSnapshot, len(before.Snapshots))
+	for i := range before.Snapshots {
+		known[before.Snapshots[i].ID] = &before.Snapshots[i]
+	}
+	grade := nothing
+	for i := range after.Snapshots {
+		b, a := known[after.Snapshots[i].ID], &after.Snapshots[i]
+		if b == nil {
+			return contents
+		}
+		grade = max(grade, compareSnapshots(b, a))
+	}
+	if before.CapacityBytes != after.CapacityBytes || before.UsedBytes != after.UsedBytes || before.OmittedBytes != after.OmittedBytes ||
+		moved(before.FreeBytes, after.FreeBytes) || moved(before.AvailableBytes, after.AvailableBytes) {
+		grade = max(grade, figures)
+	}
+	return grade
+}
+
+func compareSnapshots(b, a *v1alpha1.StoredSnapshot) change {
+	switch {
+	case b.Phase != a.Phase, b.Digest != a.Digest, b.Preheated != a.Preheated, !slices.Equal(b.Marks, a.Marks),
+		b.Source != a.Source, b.Path != a.Path, b.Version != a.Version,
+		b.Bytes != a.Bytes && a.Phase == v1alpha1.SnapshotComplete:
+		return contents
+	case b.Bytes != a.Bytes, b.Pods != a.Pods, !used(*b).Equal(used(*a)):
+		return figures
+	default:
+		return nothing
+	}
+}
+
+// moved tells whether room differs by more than a twentieth. A node's disk is
+// never still; what changes nobody's decision is not worth a write.
+func moved(before, after int64) bool {
+	difference := max(before, after) - min(before, after)
+	return difference > min(before, after)/20
+}
+
+// find answers a namespace's entry, or nil.
+func find(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.NamespaceStore {
+	for i := range s.Stores {
+		if s.Stores[i].Namespace == namespace {
+			return &s.Stores[i]
+		}
+	}
+	return nil
+}
+
+// weigh answers the gravest difference that entries make to a NodeStore. One
+// that nobody believes any more must be written anew, although it says the same.
+// Of a node that is not Ready nothing is believed anyway.
+func weigh(s *v1alpha1.NodeStore, node *locality.Node, entries ...v1alpha1.NamespaceStore) change {
+	merged := Merge(&s.Status, entries...)
+	grade := nothing
+	for i := range entries {
+		before, after := find(&s.Status, entries[i].Namespace), find(&merged, entries[i].Namespace)
+		switch {
+		case before == nil,
+			node != nil && !node.ReadySince.IsZero() && !locality.Trusted(*node, locality.OwnerOf(s), before.BootID, before.ObservedTime.Time):
+			return contents
+		case after != nil:
+			grade = max(grade, compare(before, after))
+		}
+	}
+	return grade
+}

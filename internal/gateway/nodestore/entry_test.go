@@ -1,0 +1,173 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+const (
+	complete    = gatewayv1alpha1.Phase_PHASE_SUCCESS
+	downloading = gatewayv1alpha1.Phase_PHASE_DOWNLOADING
+	markA       = "0123456789abcdef0123456789abcdef"
+)
+
+var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+// id is the n-th snapshot's.
+func id(n int) string { return fmt.Sprintf("%040x", n) }
+
+func snapshot(n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) *gatewayv1alpha1.StoredSnapshot {
+	s := &gatewayv1alpha1.StoredSnapshot{
+		Id: id(n), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+		Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: complete, LastUsed: timestamppb.New(now.Add(-time.Hour)),
+	}
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func request(snapshots ...*gatewayv1alpha1.StoredSnapshot) *gatewayv1alpha1.ReportStoreRequest {
+	r := &gatewayv1alpha1.ReportStoreRequest{
+		StoreId: "store-1", CapacityBytes: 100 << 30, FreeBytes: 50 << 30, AvailableBytes: 40 << 30, Snapshots: snapshots,
+	}
+	for _, s := range snapshots {
+		r.UsedBytes += s.GetBytes()
+	}
+	return r
+}
+
+func entry(t *testing.T, namespace string, r *gatewayv1alpha1.ReportStoreRequest) v1alpha1.NamespaceStore {
+	t.Helper()
+	e, err := Entry(namespace, r, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.BootID = "boot-1"
+	return e
+}
+
+func TestAReportIsLostOnTheWay(t *testing.T) {
+	used := metav1.NewTime(now.Add(-time.Hour).Local())
+	want := v1alpha1.NamespaceStore{
+		Namespace: "shop", StoreID: "store-1", BootID: "boot-1", ObservedTime: metav1.NewTime(now),
+		CapacityBytes: 100 << 30, FreeBytes: 50 << 30, AvailableBytes: 40 << 30, QuotaBytes: 60 << 30, UsedBytes: 2 << 30,
+		OmittedSnapshots: 3, OmittedBytes: 9,
+		Snapshots: []v1alpha1.StoredSnapshot{
+			{
+				ID: id(2), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+				Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: v1alpha1.SnapshotDownloading, LastUsedTime: &used, Pods: 2,
+			},
+			{
+				ID: id(1), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+				Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: v1alpha1.SnapshotComplete, LastUsedTime: &used, Preheated: true,
+			},
+		},
+	}
+	r := request(snapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Preheated = true }),
+		snapshot(2, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase, s.Pods = downloading, 2 }))
+	r.QuotaBytes, r.OmittedSnapshots, r.OmittedBytes = 60<<30, 3, 9
+	if diff := cmp.Diff(want, entry(t, "shop", r)); diff != "" {
+		t.Errorf("entry (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStoreWithoutANameIsTaken(t *testing.T) {
+	for _, name := range []string{"", "a b", "../x", strings.Repeat("a", 65), "a\n", "é"} {
+		r := request()
+		r.StoreId = name
+		if _, err := Entry("shop", r, now); !errors.Is(err, ErrNoStore) {
+			t.Errorf("store %q: %v", name, err)
+		}
+	}
+}
+
+func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
+	evil := strings.Repeat("\x00\x1b[2J\u202e\xff<a\n", 200)
+	var marks []string
+	for i := range 100 {
+		marks = append(marks, fmt.Sprintf("%032x", i), "not a mark", strings.Repeat("A", 32), markA)
+	}
+	r := request()
+	r.CapacityBytes, r.FreeBytes, r.UsedBytes, r.AvailableBytes = 10, math.MaxUint64, math.MaxUint64, math.MaxUint64
+	r.OmittedSnapshots, r.OmittedBytes = math.MaxUint32, math.MaxUint64
+	for i := range 600 {
+		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+			s.Source, s.Path, s.Version, s.Digest, s.Marks = evil, evil, evil, evil, marks
+			s.Bytes, s.Pods = math.MaxUint64, math.MaxUint32
+			s.LastUsed = timestamppb.New(now.AddDate(100, 0, 0))
+		}))
+	}
+	r.Snapshots = append(r.Snapshots, snapshot(1), nil,
+		snapshot(3000, func(s *gatewayv1alpha1.StoredSnapshot) { s.Id = "../../etc/passwd" }),
+		snapshot(3001, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = 99 }),
+		snapshot(3002, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = gatewayv1alpha1.Phase_PHASE_FAILED }))
+	e := entry(t, "shop", r)
+	if e.FreeBytes != 10 || e.AvailableBytes != 10 || e.UsedBytes != math.MaxInt64 ||
+		e.OmittedSnapshots != math.MaxInt32 || e.OmittedBytes != math.MaxInt64 {
+		t.Errorf("figures: %+v", e)
+	}
+	if len(e.Snapshots) != maxSnapshots {
+		t.Fatalf("%d snapshots", len(e.Snapshots))
+	}
+	ids := map[string]bool{}
+	for _, s := range e.Snapshots {
+		ids[s.ID] = true
+		if len(s.Marks) > maxMarks || len(s.Source) > 1024 || len(s.Path) > 1024 || len(s.Version) > 253 || s.Digest != "" ||
+			s.Bytes < 0 || s.Pods < 0 || s.LastUsedTime != nil || slices.Contains(s.Marks, "not a mark") {
+			t.Fatalf("snapshot: %+v", s)
+		}
+		for _, text := range []string{s.Source, s.Path, s.Version} {
+			if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Fatalf("text: %q", text)
+			}
+		}
+	}
+	if len(ids) != maxSnapshots {
+		t.Error("a snapshot is listed twice")
+	}
+	status := Merge(&v1alpha1.NodeStoreStatus{}, e)
+	if status.Items < 0 || status.Bytes < 0 || status.Size == "" {
+		t.Errorf("totals: %d items, %d bytes, %s", status.Items, status.Bytes, status.Size)
+	}
+}
+
+func TestTheWrongSnapshotsAreLeftOut(t *testing.T) {
+	r := request()
+	for i := range 300 {
+		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+			s.Bytes = 1
+			s.LastUsed = timestamppb.New(now.Add(-time.Duration(i) * time.Minute))
+			if i == 299 {
+				s.Pods = 1
+			}
+			if i == 298 {
+				s.Preheated = true
+			}
+		}))
+	}
+	e := entry(t, "shop", r)
+	if e.Snapshots[0].ID != id(299) || e.Snapshots[1].ID != id(298) || e.Snapshots[2].ID != id(0) || e.Snapshots[255].ID != id(253) {
+		t.Error("not in the order: needed, preheated, last used")
+	}
+	if e.OmittedSnapshots != 44 || e.OmittedBytes != 44 {
+		t.Errorf("omitted: %d of %d bytes, want 44 of 44", e.OmittedSnapshots, e.OmittedBytes)
+	}
+}

@@ -1,0 +1,91 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	controller "github.com/kuda-io/kuda/internal/controller/nodestore"
+)
+
+// What one NodeStore lists at most, so that it stays far below what the API
+// server takes for one object (1.5 MiB), whatever the runtimes say.
+const (
+	maxListed      = 2048
+	maxListedBytes = 900 << 10
+	// maxStores is many times what a node has in pods.
+	maxStores = 512
+)
+
+// Merge answers the status with these entries in place of those of their
+// namespaces. It shares memory with the status and changes nothing of it.
+func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore) v1alpha1.NodeStoreStatus {
+	own := make(map[string]bool, len(entries))
+	for i := range entries {
+		own[entries[i].Namespace] = true
+	}
+	out := v1alpha1.NodeStoreStatus{Stores: slices.Clone(entries)}
+	for i := range status.Stores {
+		if !own[status.Stores[i].Namespace] {
+			out.Stores = append(out.Stores, status.Stores[i])
+		}
+	}
+	if len(out.Stores) > maxStores {
+		slices.SortStableFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int {
+			return cmp.Or(-compareBool(own[a.Namespace], own[b.Namespace]), b.ObservedTime.Compare(a.ObservedTime.Time))
+		})
+		out.Stores = out.Stores[:maxStores]
+	}
+	slices.SortFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
+	trim(out.Stores, own)
+	controller.Sum(&out)
+	return out
+}
+
+// trim shortens the longest lists until all together are within the bounds: by
+// number, then by bytes, so that a namespace whose snapshots have long names takes
+// nothing from the others. Of lists of one length an entry's own, which is being written,
+// gives way first; then a repeated report changes nothing.
+func trim(stores []v1alpha1.NamespaceStore, own map[string]bool) {
+	sizes, listed, total := make([]int, len(stores)), 0, 0
+	for i := range stores {
+		listed += len(stores[i].Snapshots)
+		for j := range stores[i].Snapshots {
+			sizes[i] += size(&stores[i].Snapshots[j])
+		}
+		total += sizes[i]
+	}
+	longest := func(length func(int) int) int {
+		at := 0
+		for i := range stores {
+			if d := length(i) - length(at); d > 0 || d == 0 && own[stores[i].Namespace] && !own[stores[at].Namespace] {
+				at = i
+			}
+		}
+		return at
+	}
+	for listed > maxListed || total > maxListedBytes {
+		at := longest(func(i int) int { return sizes[i] })
+		if listed > maxListed {
+			at = longest(func(i int) int { return len(stores[i].Snapshots) })
+		}
+		last := size(&stores[at].Snapshots[len(stores[at].Snapshots)-1])
+		omitLast(&stores[at])
+		sizes[at] -= last
+		total -= last
+		listed--
+	}
+}
+
+// size is what a snapshot takes in the object.
+func size(s *v1alpha1.StoredSnapshot) int {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return 0 // strings and numbers always marshal
+	}
+	return len(text) + 1
+}

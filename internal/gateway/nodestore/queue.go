@@ -1,0 +1,215 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/utils/clock"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// writeTimeout bounds one write with its retries.
+const writeTimeout = 20 * time.Second
+
+// rest is how long what was last written of a node is remembered: as long as the
+// longest pause between two writes, and far longer than caches are behind.
+const rest = 15 * time.Second
+
+// Queue writes reports, one write at a time per node, the newest report of each
+// namespace only.
+type Queue struct {
+	writer *Writer
+	clock  clock.WithTicker
+	log    logr.Logger
+	// observe is told after each write.
+	observe func(wrote bool, err error)
+
+	mu     sync.Mutex
+	nodes  map[string]*pending
+	closed bool
+	done   sync.WaitGroup
+}
+
+// pending is what waits for one node. While it exists, one goroutine serves it.
+type pending struct {
+	next map[string]v1alpha1.NamespaceStore
+	// due is when next may be written.
+	due time.Time
+	// waiters want to know how the write of next ended.
+	waiters []chan error
+	last    time.Time
+	// wrote is what was written of each namespace, which the cache may not show yet.
+	wrote map[string]v1alpha1.NamespaceStore
+	// poked is sent to when next or due changed.
+	poked chan struct{}
+}
+
+// NewQueue makes a queue; observe is told after each write.
+func NewQueue(w *Writer, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	return &Queue{writer: w, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending)}
+}
+
+// Submit takes an entry of a node's NodeStore. It returns when the entry, or a
+// newer one that took its place, is written, so that a runtime that got its
+// answer need not repeat itself; changes of figures alone are answered at once
+// and may get lost.
+func (q *Queue) Submit(ctx context.Context, node string, e v1alpha1.NamespaceStore) error {
+	if err := q.writer.accept(ctx, node, &e); err != nil {
+		return err
+	}
+	grade, err := q.writer.weigh(ctx, node, e)
+	if err != nil {
+		return err
+	}
+	written, err := q.put(node, e, grade)
+	if written == nil || err != nil {
+		return err
+	}
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// put queues an entry, and answers where to hear of its write; nil: nowhere.
+func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan error, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, context.Canceled
+	}
+	p := q.nodes[node]
+	if p != nil {
+		if wrote, ok := p.wrote[e.Namespace]; ok {
+			grade = max(grade, compare(&wrote, &e))
+		}
+	}
+	if _, waits := p.waiting(e.Namespace); grade == nothing && !waits {
+		return nil, nil
+	}
+	if p == nil {
+		p = &pending{
+			next: make(map[string]v1alpha1.NamespaceStore), wrote: make(map[string]v1alpha1.NamespaceStore),
+			poked: make(chan struct{}, 1),
+		}
+		q.nodes[node] = p
+		q.done.Go(func() { q.serve(node, p) })
+	}
+	due := p.last.Add(grade.pause())
+	if len(p.next) == 0 || due.Before(p.due) {
+		p.due = due
+	}
+	p.next[e.Namespace] = e
+	var written chan error
+	if grade == contents {
+		written = make(chan error, 1)
+		p.waiters = append(p.waiters, written)
+	}
+	p.poke()
+	return written, nil
+}
+
+func (p *pending) waiting(namespace string) (v1alpha1.NamespaceStore, bool) {
+	if p == nil {
+		return v1alpha1.NamespaceStore{}, false
+	}
+	e, ok := p.next[namespace]
+	return e, ok
+}
+
+func (p *pending) poke() {
+	select {
+	case p.poked <- struct{}{}:
+	default:
+	}
+}
+
+// serve writes what is due for one node until nothing has come for a while.
+func (q *Queue) serve(node string, p *pending) {
+	for {
+		q.mu.Lock()
+		now := q.clock.Now()
+		wait := p.last.Add(rest).Sub(now)
+		if len(p.next) > 0 {
+			wait = p.due.Sub(now)
+			if q.closed {
+				wait = 0
+			}
+		}
+		if len(p.next) == 0 && (wait <= 0 || q.closed) {
+			delete(q.nodes, node)
+			q.mu.Unlock()
+			return
+		}
+		if wait > 0 {
+			q.mu.Unlock()
+			timer := q.clock.NewTimer(wait)
+			select {
+			case <-timer.C():
+			case <-p.poked:
+				timer.Stop()
+			}
+			continue
+		}
+		entries, waiters := p.take()
+		q.mu.Unlock()
+
+		err := q.write(node, entries)
+		q.mu.Lock()
+		p.last = q.clock.Now()
+		if err == nil {
+			for i := range entries {
+				p.wrote[entries[i].Namespace] = entries[i]
+			}
+		}
+		q.mu.Unlock()
+		for _, w := range waiters {
+			w <- err
+		}
+	}
+}
+
+// take empties what waits.
+func (p *pending) take() ([]v1alpha1.NamespaceStore, []chan error) {
+	entries := make([]v1alpha1.NamespaceStore, 0, len(p.next))
+	for _, e := range p.next {
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
+	waiters := p.waiters
+	clear(p.next)
+	p.waiters = nil
+	return entries, waiters
+}
+
+func (q *Queue) write(node string, entries []v1alpha1.NamespaceStore) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	wrote, err := q.writer.write(ctx, node, entries)
+	q.observe(wrote, err)
+	if err != nil {
+		q.log.V(1).Info("did not write what a node holds", "node", node, "error", err.Error())
+	}
+	return err
+}
+
+// Close writes what waits and refuses more.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	q.closed = true
+	for _, p := range q.nodes {
+		p.poke()
+	}
+	q.mu.Unlock()
+	q.done.Wait()
+}

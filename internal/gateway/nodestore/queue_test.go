@@ -1,0 +1,286 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+)
+
+// node is Ready since an hour.
+func node(uid types.UID) *corev1.Node {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: uid}}
+	n.Status.NodeInfo.BootID = "boot-1"
+	n.Status.Conditions = []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now.Add(-time.Hour)),
+	}}
+	return n
+}
+
+// bench is a queue over an API server that counts.
+type bench struct {
+	*Queue
+	client client.Client
+	clock  *clocktesting.FakeClock
+	writes chan bool
+}
+
+// newBench makes one; before is called ahead of each patch of a status.
+func newBench(t *testing.T, before func(*bench), objects ...client.Object) *bench {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &bench{clock: clocktesting.NewFakeClock(now), writes: make(chan bool, 100)}
+	b.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.NodeStore{}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+				if before != nil {
+					before(b)
+				}
+				return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			},
+		}).Build()
+	writer := &Writer{Cached: b.client, Live: b.client, Client: b.client, Clock: b.clock}
+	b.Queue = NewQueue(writer, b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *bench) submit(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) {
+	t.Helper()
+	e, err := Entry(namespace, request(snapshots...), b.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Submit(t.Context(), "n1", e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) get(t *testing.T) *v1alpha1.NodeStore {
+	t.Helper()
+	var s v1alpha1.NodeStore
+	if err := b.client.Get(t.Context(), types.NamespacedName{Name: "n1"}, &s); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+// async submits, and answers where to hear of it, when the queue has it.
+func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) <-chan error {
+	t.Helper()
+	e, err := Entry(namespace, request(snapshots...), b.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.BootID = node("").Status.NodeInfo.BootID
+	ended := make(chan error, 1)
+	go func() { ended <- b.Submit(t.Context(), "n1", e) }()
+	for {
+		b.mu.Lock()
+		waits, ok := b.nodes["n1"].waiting(namespace)
+		b.mu.Unlock()
+		if ok && compare(&waits, &e) == nothing {
+			return ended
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("answered before it was written: %v", err)
+		case <-t.Context().Done():
+			t.Fatal("not queued")
+		default:
+		}
+	}
+}
+
+// await lets time go by until something comes: a timer that is set after a step
+// has not seen it.
+func await[T any](b *bench, from <-chan T) T {
+	for {
+		select {
+		case v := <-from:
+			return v
+		default:
+			b.clock.Step(time.Second)
+			goruntime.Gosched()
+		}
+	}
+}
+
+func TestTheFirstReportOfANodeGetsLost(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "shop", snapshot(1), snapshot(2))
+	s := b.get(t)
+	if len(s.OwnerReferences) != 1 || s.OwnerReferences[0].UID != "u1" || s.OwnerReferences[0].Kind != "Node" {
+		t.Errorf("owner: %+v", s.OwnerReferences)
+	}
+	if s.Status.Items != 2 || !s.Status.Stores[0].ObservedTime.Equal(&metav1.Time{Time: now}) {
+		t.Errorf("status: %+v", s.Status)
+	}
+}
+
+func TestWhatComesTogetherIsWrittenOneByOne(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "a", snapshot(1))
+	<-b.writes
+	var ended []<-chan error
+	for i := range 5 {
+		ended = append(ended, b.async(t, fmt.Sprintf("b-%d", i), snapshot(i)))
+	}
+	ended = append(ended, b.async(t, "a", snapshot(1), snapshot(2)), b.async(t, "a", snapshot(3)))
+	if len(b.writes) != 0 {
+		t.Fatal("written within a second of the last write")
+	}
+	for _, e := range ended {
+		if err := await(b, e); err != nil {
+			t.Error(err)
+		}
+	}
+	<-b.writes
+	if s := b.get(t).Status; len(b.writes) != 0 || len(s.Stores) != 6 || s.Stores[0].Snapshots[0].ID != id(3) {
+		t.Errorf("%d writes more; %d stores", len(b.writes), len(s.Stores))
+	}
+}
+
+func TestFiguresAreWrittenWithEveryReport(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "shop", snapshot(1))
+	<-b.writes
+	for i := range 5 {
+		b.submit(t, "shop", snapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Pods = uint32(i + 1) }))
+	}
+	b.clock.Step(contents.pause())
+	if len(b.writes) != 0 {
+		t.Fatal("figures were written at once")
+	}
+	await(b, b.writes)
+	if got := b.get(t).Status.Stores[0].Snapshots[0].Pods; got != 5 {
+		t.Errorf("%d pods, want the newest report's 5", got)
+	}
+}
+
+func TestAnEqualReportIsWritten(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "shop", snapshot(1))
+	before := b.get(t).ResourceVersion
+	for range 10 {
+		b.clock.Step(5 * time.Minute)
+		b.submit(t, "shop", snapshot(1))
+	}
+	b.Close()
+	if after := b.get(t).ResourceVersion; len(b.writes) != 1 || after != before {
+		t.Errorf("%d writes, version %s, want 1 and %s", len(b.writes), after, before)
+	}
+}
+
+func TestAReportThatGoesBackIsTakenForTheOldOne(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "shop", snapshot(1))
+	<-b.writes
+	// The cache stays at the first report.
+	first := b.get(t)
+	b.writer.Cached = fake.NewClientBuilder().WithScheme(b.client.Scheme()).WithObjects(node("u1"), first).Build()
+	b.clock.Step(time.Second)
+	b.submit(t, "shop", snapshot(2))
+	b.clock.Step(time.Second)
+	b.submit(t, "shop", snapshot(1))
+	if got := b.get(t).Status.Stores[0].Snapshots[0].ID; got != id(1) {
+		t.Errorf("the node is said to hold %s, want the newest report's %s", got, id(1))
+	}
+}
+
+func TestAConflictLosesAnEntry(t *testing.T) {
+	conflicts := 2
+	b := newBench(t, func(b *bench) {
+		if conflicts == 0 {
+			return
+		}
+		conflicts--
+		// Another replica, for another namespace.
+		s := b.get(t)
+		s.Status = Merge(&s.Status, entry(t, fmt.Sprint("other-", conflicts), request(snapshot(7))))
+		if err := b.client.Status().Update(t.Context(), s); err != nil {
+			t.Error(err)
+		}
+	}, node("u1"))
+	b.submit(t, "shop", snapshot(1))
+	if s := b.get(t).Status; len(s.Stores) != 3 || s.Items != 3 {
+		t.Errorf("%d stores, %d items", len(s.Stores), s.Items)
+	}
+}
+
+func TestANewNodeInheritsFromAnEarlierOneOfItsName(t *testing.T) {
+	old := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{
+		Name: "n1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u0"}},
+	}}
+	old.Status = Merge(&old.Status, entry(t, "old", request(snapshot(1))), entry(t, "shop", request(snapshot(1))))
+	b := newBench(t, nil, node("u1"), old)
+	b.submit(t, "shop", snapshot(1))
+	if s := b.get(t); s.OwnerReferences[0].UID != "u1" || len(s.Status.Stores) != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestTheBootIsTheRuntimesWord(t *testing.T) {
+	n := node("u1")
+	n.Status.NodeInfo.BootID = "boot-2"
+	b := newBench(t, nil, n)
+	b.submit(t, "shop", snapshot(1))
+	if got := b.get(t).Status.Stores[0].BootID; got != "boot-2" {
+		t.Errorf("the entry is of boot %q, the node of boot-2", got)
+	}
+	if err := b.Submit(t.Context(), "n2", entry(t, "shop", request(snapshot(1)))); !errors.Is(err, ErrNoNode) {
+		t.Errorf("a node that is not there: %v", err)
+	}
+}
+
+func TestANodeWhoseClockIsAheadIsNeverBelieved(t *testing.T) {
+	n := node("u1")
+	since := now.Add(30 * time.Second)
+	n.Status.Conditions[0].LastTransitionTime = metav1.NewTime(since)
+	b := newBench(t, nil, n)
+	b.submit(t, "shop", snapshot(1))
+	if got := b.get(t).Status.Stores[0].ObservedTime; got.Time.Before(since) {
+		t.Errorf("observed at %s, before the node became Ready at %s", got, since)
+	}
+}
+
+func TestQueuesOfIdleNodesStay(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "shop", snapshot(1))
+	for {
+		b.mu.Lock()
+		left := len(b.nodes)
+		b.mu.Unlock()
+		if left == 0 {
+			break
+		}
+		b.clock.Step(rest)
+	}
+	b.Close()
+	if err := b.Submit(t.Context(), "n1", entry(t, "shop", request(snapshot(2)))); err == nil {
+		t.Error("a closed queue takes reports")
+	}
+}

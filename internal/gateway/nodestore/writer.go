@@ -1,0 +1,161 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// maxAttempts bounds the writes that lose against others' writes.
+const maxAttempts = 5
+
+var (
+	// ErrNoNode is of a report from a node that is not, or no longer, in the cluster.
+	ErrNoNode = errors.New("the node is not in the cluster")
+
+	errBusy = errors.New("others kept changing it")
+)
+
+// Writer writes NodeStores. Cached may be behind, live may not.
+type Writer struct {
+	Cached client.Reader
+	Live   client.Reader
+	Client client.Client
+	Clock  clock.PassiveClock
+}
+
+// accept dates a report that has just come, and says in which boot of the
+// machine it came. That is the node's word, not the runtime's: a tenant could
+// say anything, and a sandbox with a kernel of its own knows of another boot. A
+// report that comes before the kubelet has told of a new boot is dated to the one
+// before, taken out with it, and asked for again.
+func (w *Writer) accept(ctx context.Context, name string, e *v1alpha1.NamespaceStore) error {
+	node, err := w.node(ctx, name)
+	if err != nil || node == nil {
+		return err
+	}
+	e.BootID = node.BootID
+	// The node's clock may go before this one. It was Ready when the report came.
+	if since := node.ReadySince.Truncate(time.Second); since.After(e.ObservedTime.Time) {
+		e.ObservedTime = metav1.Time{Time: since}
+	}
+	return nil
+}
+
+// weigh answers how grave the difference is that the entry makes, as far as the
+// cache knows.
+func (w *Writer) weigh(ctx context.Context, name string, e v1alpha1.NamespaceStore) (change, error) {
+	var s v1alpha1.NodeStore
+	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &s); err != nil {
+		if apierrors.IsNotFound(err) {
+			return contents, nil
+		}
+		return nothing, fmt.Errorf("reading NodeStore %s: %w", name, err)
+	}
+	node, err := w.node(ctx, name)
+	if err != nil {
+		return nothing, err
+	}
+	if node == nil || locality.OwnerOf(&s) != node.UID {
+		return contents, nil
+	}
+	return weigh(&s, node, e), nil
+}
+
+// node is the cache's; nil: it knows none of that name.
+func (w *Writer) node(ctx context.Context, name string) (*locality.Node, error) {
+	var n corev1.Node
+	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &n); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading node %s: %w", name, err)
+	}
+	out := locality.NodeOf(&n)
+	return &out, nil
+}
+
+// write puts the entries into the NodeStore. It answers false when they are
+// there already. It never works on what a cache says: an entry of another
+// namespace that the cache does not show yet is not to be lost.
+func (w *Writer) write(ctx context.Context, name string, entries []v1alpha1.NamespaceStore) (bool, error) {
+	node, err := w.node(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	var last error
+	for range maxAttempts {
+		s, err := w.open(ctx, name, node)
+		if err != nil {
+			if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+				last = err
+				continue
+			}
+			return false, err
+		}
+		if weigh(s, node, entries...) == nothing {
+			return false, nil
+		}
+		before := s.DeepCopy()
+		s.Status = Merge(&s.Status, entries...)
+		last = w.Client.Status().Patch(ctx, s, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		switch {
+		case last == nil:
+			return true, nil
+		case !apierrors.IsConflict(last) && !apierrors.IsNotFound(last):
+			return false, fmt.Errorf("writing the status of NodeStore %s: %w", name, last)
+		}
+	}
+	return false, fmt.Errorf("writing the status of NodeStore %s: %w", name, errors.Join(errBusy, last))
+}
+
+// open reads the NodeStore, or makes it. One that belongs to an earlier node of
+// the name is not touched but replaced: what it says is of another machine.
+func (w *Writer) open(ctx context.Context, name string, cached *locality.Node) (*v1alpha1.NodeStore, error) {
+	var s v1alpha1.NodeStore
+	err := w.Live.Get(ctx, types.NamespacedName{Name: name}, &s)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading NodeStore %s: %w", name, err)
+	}
+	if err == nil && cached != nil && locality.OwnerOf(&s) == cached.UID {
+		return &s, nil
+	}
+	node := &metav1.PartialObjectMetadata{}
+	node.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Node"))
+	switch nodeErr := w.Live.Get(ctx, types.NamespacedName{Name: name}, node); {
+	case apierrors.IsNotFound(nodeErr):
+		return nil, ErrNoNode
+	case nodeErr != nil:
+		return nil, fmt.Errorf("reading node %s: %w", name, nodeErr)
+	}
+	if err == nil {
+		if locality.OwnerOf(&s) == node.UID {
+			return &s, nil
+		}
+		if err := w.Client.Delete(ctx, &s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("deleting the NodeStore of an earlier node %s: %w", name, err)
+		}
+	}
+	s = v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{
+		Name:            name,
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: node.UID}},
+	}}
+	if err := w.Client.Create(ctx, &s); err != nil {
+		return nil, fmt.Errorf("making NodeStore %s: %w", name, err)
+	}
+	return &s, nil
+}
