@@ -20,6 +20,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
+	"github.com/kuda-io/kuda/internal/controller/preheat/schedule"
 )
 
 // checkDataSet says what is wrong with a DataSet beyond what its schema checks.
@@ -33,6 +34,7 @@ func checkDataSet(ds *v1alpha1.DataSet) field.ErrorList {
 	}
 	errs = append(errs, checkLifecycle(ds.Spec.Template.Lifecycle, template.Child("lifecycle"))...)
 	errs = append(errs, checkStrategy(&ds.Spec.UpdateStrategy, spec.Child("updateStrategy"))...)
+	errs = append(errs, checkPreheat(ds.Spec.Preheat, spec.Child("preheat"))...)
 	return append(errs, checkSources(&ds.Spec.Template.DataSources, template.Child("dataSources"))...)
 }
 
@@ -176,6 +178,20 @@ func checkSteps(steps []v1alpha1.RolloutStep, at *field.Path) field.ErrorList {
 		for _, p := range analysis.Problems(*step.Analysis) {
 			errs = append(errs, field.Invalid(at.Index(i).Child("analysis", strings.Split(p.Field, ".")...), p.Value, p.Detail))
 		}
+	}
+	return errs
+}
+
+func checkPreheat(preheat *v1alpha1.Preheat, at *field.Path) field.ErrorList {
+	if preheat == nil {
+		return nil
+	}
+	errs := metav1validation.ValidateLabels(preheat.NodeSelector, at.Child("nodeSelector"))
+	if preheat.Schedule == "" {
+		return errs
+	}
+	if _, err := schedule.Parse(preheat.Schedule); err != nil {
+		errs = append(errs, field.Invalid(at.Child("schedule"), preheat.Schedule, err.Error()))
 	}
 	return errs
 }

@@ -95,6 +95,12 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		}), "spec.updateStrategy.steps[1].analysis.http.url: Invalid value: \"http://127.0.0.1:8080/metrics\": 127.0.0.1 leads to the manager itself"},
 		"a partition of less than nothing": {kept(intstr.FromInt32(-1), intstr.FromInt32(0)),
 			"spec.updateStrategy.rollingUpdate.partition: Invalid value: -1: must be a number of at least 0"},
+		"a node label that none can have": {func(s *v1alpha1.DataSetSpec) {
+			s.Preheat = &v1alpha1.Preheat{NodeSelector: map[string]string{"disk": "very fast"}}
+		}, "spec.preheat.nodeSelector: Invalid value"},
+		"a schedule that is none": {func(s *v1alpha1.DataSetSpec) {
+			s.Preheat = &v1alpha1.Preheat{Schedule: "@daily"}
+		}, "spec.preheat.schedule: Invalid value: \"@daily\": is no cron expression: parser does not accept descriptors: @daily; write five fields such as \"0 3 * * *\""},
 		"a step to less than nothing": {kept(intstr.FromString("0%"), intstr.FromInt32(-2)),
 			"spec.updateStrategy.steps[1].partition: Invalid value: -2: must be a number of at least 0"},
 	} {

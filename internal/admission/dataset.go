@@ -14,11 +14,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // DataSets checks DataSets when they are created and changed. It is an
 // admission.Handler.
 type DataSets struct {
+	// Settings are those in force.
+	Settings func() inject.Settings
 	// Log tells of refusals.
 	Log logr.Logger
 }
@@ -46,7 +49,8 @@ func (d *DataSets) Handle(_ context.Context, req admission.Request) admission.Re
 		d.Log.V(1).Info("refused a DataSet", "namespace", req.Namespace, "name", next.Name, "errors", errs.ToAggregate().Error())
 		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &invalid.ErrStatus}}
 	}
-	return admission.Allowed("").WithWarnings(warnDataSet(last, next)...)
+	warnings := append(warnDataSet(last, next), warnRequire(last, next, d.Settings().SchedulerName)...)
+	return admission.Allowed("").WithWarnings(warnings...)
 }
 
 func decode(raw []byte) (*v1alpha1.DataSet, error) {

@@ -3,7 +3,14 @@
 
 package admission
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
 
 // Outcomes of an admission request for a pod.
 const (
@@ -13,23 +20,54 @@ const (
 	unmatched = "unmatched"
 )
 
+// Outcomes for an injected pod of the question which nodes hold its data.
+const (
+	preferred = "preferred"
+	none      = "none"
+	unknown   = "unknown"
+)
+
 // Metrics counts what became of pods.
 type Metrics struct {
-	pods *prometheus.CounterVec
+	pods, placements *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
-	m := &Metrics{pods: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "kuda_admission_pods_total",
-		Help: "Pods by outcome: injected, skipped (of a kind that is left alone), failed, unmatched (no DataSet selects them).",
-	}, []string{"outcome"})}
+	m := &Metrics{
+		pods: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_admission_pods_total",
+			Help: "Pods by outcome: injected, skipped (of a kind that is left alone), failed, unmatched (no DataSet selects them).",
+		}, []string{"outcome"}),
+		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_admission_placements_total",
+			Help: "Injected pods by outcome: preferred (they prefer nodes that hold their data), none (no node does, or it has no say), unknown (it could not be found out).",
+		}, []string{"outcome"}),
+	}
 	for _, outcome := range []string{injected, skipped, failed, unmatched} {
 		m.pods.WithLabelValues(outcome)
 	}
-	return m, registry.Register(m.pods)
+	for _, outcome := range []string{preferred, none, unknown} {
+		m.placements.WithLabelValues(outcome)
+	}
+	return m, errors.Join(registry.Register(m.pods), registry.Register(m.placements))
 }
 
 func (m *Metrics) count(outcome string) {
 	m.pods.WithLabelValues(outcome).Inc()
+}
+
+func (m *Metrics) countPlacement(outcome string) {
+	m.placements.WithLabelValues(outcome).Inc()
+}
+
+// placementOutcome goes by what the pod was given, not by what there was to give.
+func placementOutcome(pod *corev1.Pod, err error) string {
+	switch {
+	case err != nil:
+		return unknown
+	case pod.Annotations[v1alpha1.AnnotationPlacement] != "":
+		return preferred
+	}
+	return none
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/locality"
 )
 
 // Pods injects pods at their creation. It is an admission.Handler.
@@ -28,6 +29,8 @@ type Pods struct {
 	Cache client.Reader
 	// Live answers for DataSets and namespaces that the cache has not heard of yet.
 	Live client.Reader
+	// Places knows the nodes that hold a pod's data; nil gives no pod a preference.
+	Places *Places
 	// Settings are those in force.
 	Settings func() inject.Settings
 	// Required says that the requests come from namespaces where a pod must not
@@ -62,11 +65,14 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 	if err != nil {
 		return p.failed(req, err)
 	}
+	settings := p.Settings()
+	preferences, placeErr := p.prefer(ctx, req, settings, dataSets)
 	injected, skip, err := inject.Inject(inject.Request{
-		Pod:       pod,
-		Namespace: inject.Namespace{Name: req.Namespace, Labels: labels},
-		DataSets:  dataSets,
-		Settings:  p.Settings(),
+		Pod:         pod,
+		Namespace:   inject.Namespace{Name: req.Namespace, Labels: labels},
+		DataSets:    dataSets,
+		Settings:    settings,
+		Preferences: preferences,
 	})
 	switch {
 	case err != nil:
@@ -74,7 +80,21 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 	case skip != "":
 		return p.skipped(skip)
 	}
+	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
 	return p.patched(req, inject.Patch(pod, injected))
+}
+
+// prefer answers the nodes that hold the pod's data. Not to know them is no
+// reason to hold a pod back, so the error is only counted.
+func (p *Pods) prefer(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
+	if p.Places == nil || !settings.Affinity {
+		return nil, nil
+	}
+	preferences, err := p.Places.prefer(ctx, req.Namespace, dataSets, string(req.UID))
+	if err != nil {
+		p.Log.V(1).Info("gave a pod no preference for nodes", "namespace", req.Namespace, "pod", podName(req), "error", err.Error())
+	}
+	return preferences, err
 }
 
 func (p *Pods) selecting(ctx context.Context, namespace string, labels map[string]string) ([]*v1alpha1.DataSet, error) {

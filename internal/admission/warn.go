@@ -20,6 +20,17 @@ func warnDataSet(last, next *v1alpha1.DataSet) []string {
 	return append(warnings, warnSameVersion(&last.Spec.Template, &next.Spec.Template)...)
 }
 
+// warnRequire tells whoever asks for placement Require that nobody here can see
+// to it. Pods may still name such a scheduler themselves.
+func warnRequire(last, next *v1alpha1.DataSet, scheduler string) []string {
+	asked := last != nil && last.Spec.Placement == v1alpha1.PlacementRequire
+	if scheduler != "" || asked || next.Spec.Placement != v1alpha1.PlacementRequire {
+		return nil
+	}
+	return []string{"spec.placement: Require needs kuda-scheduler, and no scheduler is configured: pods are placed as with Prefer. " +
+		"Install kuda-scheduler and set schedulerName in the ConfigMap kuda-config, or spec.schedulerName in the pods"}
+}
+
 func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
 	var warnings []string
 	warn := func(field, url string, secret *v1alpha1.SecretReference) {

@@ -32,9 +32,11 @@ type Config struct {
 	HostPath string `json:"hostPath,omitempty"`
 	// DataPathPrefix is the directory where applications find their data.
 	DataPathPrefix string `json:"dataPathPrefix,omitempty"`
-	// EnableAffinity is accepted, and has no effect yet: pods are not placed by
-	// the data that nodes hold.
-	EnableAffinity bool `json:"enableAffinity,omitempty"`
+	// EnableAffinity gives pods preferences for the nodes that hold their data.
+	EnableAffinity *bool `json:"enableAffinity,omitempty"`
+	// SchedulerName is the scheduler of pods whose DataSets have a say in where
+	// they run; without it pods keep the one that they name.
+	SchedulerName string `json:"schedulerName,omitempty"`
 	// RuntimeServerPort is the port of the runtime's local API in every injected pod.
 	RuntimeServerPort int32 `json:"runtimeServerPort,omitempty"`
 	// RuntimeResources of the runtime. Given, it replaces the default as a whole.
@@ -90,6 +92,9 @@ func (c *Config) setDefaults(image string) {
 	setDefault(&c.RuntimeServerPort, 8888)
 	setDefault(&c.StoreMode, inject.StoreAuto)
 	setDefault(&c.GatewayAddress, "kuda-gateway.kuda-system.svc:8443")
+	if c.EnableAffinity == nil {
+		c.EnableAffinity = new(true)
+	}
 	if c.RuntimeResources == nil {
 		c.RuntimeResources = defaultResources()
 	}
@@ -137,6 +142,11 @@ func (c *Config) validate() error {
 	case inject.StoreAuto, inject.StoreNode, inject.StorePod:
 	default:
 		wrong("storeMode", "must be Auto, Node or Pod, not %q", c.StoreMode)
+	}
+	if c.SchedulerName != "" {
+		for _, problem := range validation.IsDNS1123Subdomain(c.SchedulerName) {
+			wrong("schedulerName", "%s", problem)
+		}
 	}
 	if c.PodStoreSizeLimit != nil && c.PodStoreSizeLimit.Sign() <= 0 {
 		wrong("podStoreSizeLimit", "must be more than 0, such as 20Gi")
@@ -237,6 +247,8 @@ func (c Config) Settings(ca []byte) inject.Settings {
 		PodStoreSizeLimit: c.PodStoreSizeLimit,
 		NodeStoreQuota:    c.NodeStoreQuota,
 		Plugins:           plugins,
+		Affinity:          *c.EnableAffinity,
+		SchedulerName:     c.SchedulerName,
 		GatewayAddress:    c.GatewayAddress,
 		GatewayCA:         ca,
 	}

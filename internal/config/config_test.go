@@ -24,7 +24,7 @@ func TestAnEmptyConfigurationIsComplete(t *testing.T) {
 	}
 	s := c.Settings([]byte("ca"))
 	if s.Image != image || s.HostPath != "/var/lib/kuda" || s.DataPath != "/kuda/data" || s.ServerPort != 8888 ||
-		s.Store != inject.StoreAuto || s.GatewayAddress == "" || s.Resources.Limits.Memory().String() != "256Mi" {
+		s.Store != inject.StoreAuto || !s.Affinity || s.SchedulerName != "" || s.GatewayAddress == "" || s.Resources.Limits.Memory().String() != "256Mi" {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -65,6 +65,8 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 		"dataPathPrefix: /kuda/../etc":            "dataPathPrefix: must",
 		"dataPathPrefix: /kuda/$(X)":              "dataPathPrefix: must",
 		"runtimeServerPort: 70000":                "runtimeServerPort: must",
+		"schedulerName: Kuda_Scheduler":           "schedulerName: a lowercase",
+		"enableAffinity: maybe":                   "enableAffinity",
 		"storeMode: Both":                         "storeMode: must",
 		"podStoreSizeLimit: -1Gi":                 "podStoreSizeLimit: must",
 		"podStoreSizeLimit: much":                 "quantities must match",
@@ -84,6 +86,16 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 		if _, err := Parse([]byte(content), image); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v; want %q", content, err, want)
 		}
+	}
+}
+
+func TestPlacementIsNotWhatIsConfigured(t *testing.T) {
+	c, err := Parse([]byte("enableAffinity: false\nschedulerName: kuda-scheduler"), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Settings(nil); s.Affinity || s.SchedulerName != "kuda-scheduler" {
+		t.Errorf("got affinity %t, scheduler %q", s.Affinity, s.SchedulerName)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Inject returns the pod with the runtime in it. The result is nil when no
@@ -48,12 +49,16 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		if err := p.setApplication(&pod.Spec.Containers[i]); err != nil {
 			return nil, "", err
 		}
+		if p.preheats() {
+			p.setImage(&pod.Spec.Containers[i])
+		}
 	}
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}
 	}
 	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
 	pod.Annotations[v1alpha1.AnnotationStore] = p.store
+	p.place(pod)
 	return pod, "", nil
 }
 
@@ -68,10 +73,22 @@ func (p plan) dataSets() string {
 	return dataSetNames(p.DataSets, func(*v1alpha1.DataSet) bool { return true })
 }
 
+// waitFor are those that the pod's start waits for. A pod that preheats a node
+// ends when it has started.
 func (p plan) waitFor() string {
 	return dataSetNames(p.DataSets, func(ds *v1alpha1.DataSet) bool {
-		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately
+		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately || p.preheats()
 	})
+}
+
+func (p plan) preheats() bool { return p.Pod.Labels[v1alpha1.LabelPreheat] != "" }
+
+// setImage gives the container of a pod that Kuda makes the image that is on the
+// node anyway.
+func (p plan) setImage(c *corev1.Container) {
+	if c.Image == sidecar.PreheatImage {
+		c.Image, c.ImagePullPolicy = p.Settings.Image, p.Settings.PullPolicy
+	}
 }
 
 // checkNames refuses a pod in which something else bears one of Kuda's names. A

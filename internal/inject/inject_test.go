@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -26,7 +28,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func settings() Settings {
 	return Settings{
 		Image: "kuda-io/kuda-runtime:v0.1.0", PullPolicy: corev1.PullIfNotPresent,
-		HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: StoreAuto,
+		HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: StoreAuto, Affinity: true,
 		GatewayAddress: "kuda-gateway.kuda-system.svc:8443", GatewayCA: []byte("PEM\n"),
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
@@ -110,6 +112,12 @@ func TestTheInjectedPodStaysAsDocumented(t *testing.T) {
 			r := request(pod())
 			r.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
 			r.Settings.NodeStoreQuota = new(resource.MustParse("200Gi"))
+			return r
+		}(),
+		"placement": func() Request {
+			r := request(rulesOfItsOwn())
+			r.Settings.SchedulerName = "kuda-scheduler"
+			r.Preferences = []locality.Preference{{Node: "node-a", Weight: 100}, {Node: "node-b", Weight: 60}}
 			return r
 		}(),
 		"pod-store": func() Request {
@@ -278,13 +286,16 @@ func TestTheStoreFollowsTheNamespaceUnlessConfigured(t *testing.T) {
 		enforce, store string
 	}{
 		{StoreAuto, "", "node"}, {StoreAuto, "privileged", "node"}, {StoreAuto, "baseline", "pod"}, {StoreAuto, "restricted", "pod"},
-		{StoreNode, "restricted", "node"}, {StorePod, "", "pod"},
+		{StoreNode, "restricted", sidecar.StoreNode}, {StorePod, "", sidecar.StorePod},
 	} {
 		req := request(pod())
 		req.Settings.Store, req.Namespace.Labels = c.mode, map[string]string{"pod-security.kubernetes.io/enforce": c.enforce}
 		p := mustInject(t, req)
 		if got := p.Annotations[v1alpha1.AnnotationStore]; got != c.store || (p.Spec.Volumes[0].HostPath != nil) != (c.store == "node") {
 			t.Errorf("mode %s, level %q: got %s", c.mode, c.enforce, got)
+		}
+		if want := (corev1.EnvVar{Name: sidecar.EnvStore, Value: c.store}); !slices.Contains(p.Spec.InitContainers[0].Env, want) {
+			t.Errorf("mode %s, level %q: the runtime is not told of %s", c.mode, c.enforce, c.store)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package inject
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,11 +17,11 @@ import (
 type Operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
-	Value any    `json:"value"`
+	Value any    `json:"value,omitempty"`
 }
 
 // Patch says how after, a result of Inject, comes from before. It names only
-// what Inject adds, so fields of the pod that this version of the API does not
+// what Inject adds, and takes away of what it added before, so fields of the pod that this version of the API does not
 // know are left as they are, which a comparison of the two as a whole would lose.
 func Patch(before, after *corev1.Pod) []Operation {
 	ops := diffMap(nil, "/metadata/annotations", before.Annotations, after.Annotations)
@@ -28,6 +29,44 @@ func Patch(before, after *corev1.Pod) []Operation {
 	ops = diffInit(ops, before.Spec.InitContainers, after.Spec.InitContainers)
 	for i := range after.Spec.Containers {
 		ops = diffContainer(ops, "/spec/containers/"+strconv.Itoa(i), &before.Spec.Containers[i], &after.Spec.Containers[i])
+	}
+	if after.Spec.SchedulerName != before.Spec.SchedulerName {
+		ops = append(ops, Operation{Op: "add", Path: "/spec/schedulerName", Value: after.Spec.SchedulerName})
+	}
+	return diffAffinity(ops, before, after)
+}
+
+// diffAffinity compares the preferred terms for nodes, which are all of the
+// affinity that changes: some may be taken out, and others follow at the end.
+func diffAffinity(ops []Operation, before, after *corev1.Pod) []Operation {
+	const affinity, node, list = "/spec/affinity", "/nodeAffinity", "/preferredDuringSchedulingIgnoredDuringExecution"
+	have, want := preferredTerms(before), preferredTerms(after)
+	var gone []int
+	kept := 0
+	for i := range have {
+		if kept < len(want) && equality.Semantic.DeepEqual(have[i], want[kept]) {
+			kept++
+		} else {
+			gone = append(gone, i)
+		}
+	}
+	switch {
+	case len(gone) == 0 && kept == len(want):
+		return ops
+	case len(want) == 0:
+		return append(ops, Operation{Op: "remove", Path: affinity + node + list})
+	case before.Spec.Affinity == nil:
+		return append(ops, Operation{Op: "add", Path: affinity, Value: after.Spec.Affinity})
+	case before.Spec.Affinity.NodeAffinity == nil:
+		return append(ops, Operation{Op: "add", Path: affinity + node, Value: after.Spec.Affinity.NodeAffinity})
+	case kept == 0:
+		return append(ops, Operation{Op: "add", Path: affinity + node + list, Value: want})
+	}
+	for _, i := range slices.Backward(gone) {
+		ops = append(ops, Operation{Op: "remove", Path: affinity + node + list + "/" + strconv.Itoa(i)})
+	}
+	for i := kept; i < len(want); i++ {
+		ops = append(ops, Operation{Op: "add", Path: affinity + node + list + "/" + strconv.Itoa(i), Value: want[i]})
 	}
 	return ops
 }
@@ -53,6 +92,10 @@ func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 }
 
 func diffContainer(ops []Operation, at string, before, after *corev1.Container) []Operation {
+	if before.Image != after.Image {
+		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
+			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
+	}
 	ops = diffList(ops, at+"/env", before.Env, after.Env)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts)
 }
@@ -86,15 +129,15 @@ func diffMap(ops []Operation, at string, before, after map[string]string) []Oper
 		}
 		return append(ops, Operation{Op: "add", Path: at, Value: after})
 	}
-	keys := make([]string, 0, len(after))
-	for key, value := range after {
-		if have, ok := before[key]; !ok || have != value {
-			keys = append(keys, key)
+	for _, key := range slices.Sorted(maps.Keys(after)) {
+		if have, ok := before[key]; !ok || have != after[key] {
+			ops = append(ops, Operation{Op: "add", Path: at + "/" + escape(key), Value: after[key]})
 		}
 	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		ops = append(ops, Operation{Op: "add", Path: at + "/" + escape(key), Value: after[key]})
+	for _, key := range slices.Sorted(maps.Keys(before)) {
+		if _, ok := after[key]; !ok {
+			ops = append(ops, Operation{Op: "remove", Path: at + "/" + escape(key)})
+		}
 	}
 	return ops
 }

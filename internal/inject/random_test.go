@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
 )
 
 // randomPod is any pod that Inject accepts.
@@ -31,7 +32,47 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 	if r.IntN(4) == 0 {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}
 	}
+	p.Spec.Affinity = randomAffinity(r)
+	p.Spec.SchedulerName = []string{"", corev1.DefaultSchedulerName, "other"}[r.IntN(3)]
 	return p
+}
+
+func randomAffinity(r *rand.Rand) *corev1.Affinity {
+	a := &corev1.Affinity{}
+	if r.IntN(2) == 0 {
+		a.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{TopologyKey: corev1.LabelHostname}}}
+	}
+	switch r.IntN(4) {
+	case 0:
+		return nil
+	case 1:
+		return a
+	}
+	a.NodeAffinity = &corev1.NodeAffinity{}
+	if r.IntN(2) == 0 {
+		a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "gpu", Operator: corev1.NodeSelectorOpExists}},
+		}}}
+	}
+	for range r.IntN(3) {
+		a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
+	}
+	return a
+}
+
+// ownTerm is one that is not Kuda's.
+func ownTerm(weight int32) corev1.PreferredSchedulingTerm {
+	return corev1.PreferredSchedulingTerm{Weight: weight, Preference: corev1.NodeSelectorTerm{
+		MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpIn, Values: []string{"ssd"}}},
+	}}
+}
+
+func randomPreferences(r *rand.Rand) []locality.Preference {
+	var list []locality.Preference
+	for i := range r.IntN(5) {
+		list = append(list, locality.Preference{Node: fmt.Sprintf("node-%d", i), Weight: 1 + r.Int32N(100)})
+	}
+	return list
 }
 
 func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
@@ -55,6 +96,8 @@ func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
 func randomRequest(r *rand.Rand) Request {
 	req := request(randomPod(r))
 	req.Settings.Store = []StoreMode{StoreAuto, StoreNode, StorePod}[r.IntN(3)]
+	req.Preferences, req.Settings.Affinity = randomPreferences(r), r.IntN(4) > 0
+	req.Settings.SchedulerName = []string{"", "kuda-scheduler"}[r.IntN(2)]
 	if r.IntN(2) == 0 {
 		req.DataSets = req.DataSets[:1]
 	}
@@ -88,6 +131,10 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 			req.Pod = mustInject(t, req)
 			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "late", 1)...)
 			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
+			if a := req.Pod.Spec.Affinity; a != nil && a.NodeAffinity != nil && r.IntN(2) == 0 {
+				a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
+			}
+			req.Preferences = randomPreferences(r)
 			req.DataSets = []*v1alpha1.DataSet{dataSet("another", everySource)}
 		}
 		after := mustInject(t, req)
@@ -120,6 +167,11 @@ func apply(t *testing.T, p *corev1.Pod, ops []Operation) map[string]any {
 			}
 		}
 	}
+	for _, t := range dig(spec, "affinity", "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution") {
+		if t := t.(map[string]any); t["preference"].(map[string]any)["matchExpressions"] != nil {
+			t["fromTheFuture"] = t["weight"]
+		}
+	}
 	if raw, err = json.Marshal(generic); err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +193,15 @@ func apply(t *testing.T, p *corev1.Pod, ops []Operation) map[string]any {
 		t.Fatal(err)
 	}
 	return result
+}
+
+// dig answers the list at the end of the path, if there is one.
+func dig(at map[string]any, path ...string) []any {
+	for _, key := range path[:len(path)-1] {
+		at, _ = at[key].(map[string]any)
+	}
+	list, _ := at[path[len(path)-1]].([]any)
+	return list
 }
 
 func BenchmarkInject(b *testing.B) {

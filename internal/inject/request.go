@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
 )
 
 // StoreMode says which store pods get.
@@ -49,6 +50,12 @@ type Settings struct {
 	NodeStoreQuota *resource.Quantity
 	// Plugins are the sources that the installation offers, by name.
 	Plugins map[string]Plugin
+	// Affinity says that pods are given preferences for the nodes that hold
+	// their data.
+	Affinity bool
+	// SchedulerName is the scheduler of pods whose data has a say in where they
+	// run; "" leaves pods to the scheduler that they name.
+	SchedulerName string
 	// GatewayAddress is the gateway's host:port.
 	GatewayAddress string
 	// GatewayCA is what the gateway is checked against (PEM).
@@ -78,14 +85,22 @@ type Request struct {
 	// DataSets are those that select the pod (see Selecting).
 	DataSets []*v1alpha1.DataSet
 	Settings Settings
+	// Preferences are the nodes that hold what the pod wants, the best first.
+	Preferences []locality.Preference
 }
 
 // Selecting returns those of a namespace's DataSets that select a pod with these
-// labels, sorted by name. A DataSet that is being deleted selects no new pod.
+// labels, sorted by name. A DataSet that is being deleted selects no new pod. A
+// pod that preheats a node for a DataSet has that one and no other.
 func Selecting(dataSets []*v1alpha1.DataSet, labels map[string]string) []*v1alpha1.DataSet {
+	preheats := labels[v1alpha1.LabelPreheat]
 	var selecting []*v1alpha1.DataSet
 	for _, ds := range dataSets {
-		if ds.DeletionTimestamp == nil && selects(ds.Spec.WorkloadSelector, labels) {
+		selected := ds.Name == preheats
+		if preheats == "" {
+			selected = selects(ds.Spec.WorkloadSelector, labels)
+		}
+		if ds.DeletionTimestamp == nil && selected {
 			selecting = append(selecting, ds)
 		}
 	}

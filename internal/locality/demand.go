@@ -4,7 +4,6 @@
 package locality
 
 import (
-	"cmp"
 	"slices"
 )
 
@@ -33,94 +32,35 @@ type Held struct {
 // Demand is what one pod wants, looked up. It does not change.
 type Demand struct {
 	Wants []Want
-	// Total bytes as far as they are known: some node has, or had, them.
+	// Total bytes as far as they are known: some node has, or had, them. Bytes
+	// that two wants have in common count once, here and in everything below.
 	Total int64
 	// Required counts the wants that are.
 	Required int
 	// Sizes of the wants in bytes, in their order; 0 when nobody knows.
 	Sizes []int64
 
+	// held is what the nodes have that have some of it; their Available is in rooms.
 	held map[string]Held
+	// rooms are all of the namespace, shared by its demands.
+	rooms map[string]room
 	// complete are the nodes that have a want, in the order of wants.
 	complete []map[string]bool
 	zones    map[string]int64
 	racks    map[string]int64
 	holders  []string
-	index    *Index
 }
 
-// answer is called with the lock held.
-func (x *Index) answer(namespace string, wants []Want) *Demand {
-	d := &Demand{Wants: slices.Clone(wants), Sizes: make([]int64, len(wants)), complete: make([]map[string]bool, len(wants)),
-		held: map[string]Held{}, zones: map[string]int64{}, racks: map[string]int64{}, index: x}
-	// A store without any of it has room to tell of, too.
-	for node, entry := range x.stores {
-		if store, ok := entry.stores[namespace]; ok && x.trusted(node, namespace) {
-			d.held[node] = Held{Available: store.available}
-		}
-	}
-	for i, w := range wants {
-		if w.Required {
-			d.Required++
-		}
-		d.add(x, namespace, i)
-		d.Total += d.Sizes[i]
-	}
-	for node, h := range d.held {
-		if h.Bytes > 0 || h.Items > 0 {
-			d.holders = append(d.holders, node)
-		}
-	}
-	slices.SortFunc(d.holders, func(a, b string) int {
-		return cmp.Or(cmp.Compare(d.held[b].Bytes, d.held[a].Bytes), cmp.Compare(d.held[b].Items, d.held[a].Items), cmp.Compare(a, b))
-	})
-	return d
-}
-
-func (d *Demand) add(x *Index, namespace string, i int) {
-	on := x.holders[key{namespace, d.Wants[i].Mark}]
-	d.complete[i] = make(map[string]bool, len(on))
-	zones, racks := map[string]bool{}, map[string]bool{}
-	for node, have := range on {
-		// What is not believed of a node still tells how large it is.
-		d.Sizes[i] = max(d.Sizes[i], have.bytes)
-		if !x.trusted(node, namespace) {
-			continue
-		}
-		h := d.held[node]
-		if have.downloading {
-			h.Downloading += have.bytes
-		} else {
-			h.Bytes += have.bytes
-			h.Items++
-			if d.Wants[i].Required {
-				h.Required++
-			}
-			d.complete[i][node] = true
-			zones[x.nodes[node].Zone], racks[x.nodes[node].Rack] = true, true
-		}
-		d.held[node] = h
-	}
-	share(d.zones, zones, d.Sizes[i])
-	share(d.racks, racks, d.Sizes[i])
-}
-
-func share(sums map[string]int64, places map[string]bool, bytes int64) {
-	for place := range places {
-		if place != "" {
-			sums[place] += bytes
-		}
-	}
-}
-
-// On is what a node has; known is false when nothing has been heard of the
-// namespace's store there.
+// On is what a node has; known is false when nothing that can be believed has
+// been heard of the namespace's store there.
 func (d *Demand) On(node string) (h Held, known bool) {
-	h, known = d.held[node]
+	r, known := d.rooms[node]
+	h = d.held[node]
+	h.Available = r.available
 	return h, known
 }
 
-// Zone is how many bytes nodes of a zone have, each counted once; Rack likewise.
+// Zone is how many bytes nodes of a zone have, each counted once.
 func (d *Demand) Zone(zone string) int64 { return d.zones[zone] }
 
 // Rack is how many bytes nodes of a rack have, each counted once.
@@ -162,12 +102,16 @@ func (d *Demand) HoldersOf(i int) []string {
 	return nodes
 }
 
-// Downloads is how many downloads run on a node, whoever wants them.
-func (d *Demand) Downloads(node string) int {
-	d.index.mu.RLock()
-	defer d.index.mu.RUnlock()
-	if entry := d.index.stores[node]; entry != nil {
-		return entry.downloads
+// Downloads is how many downloads run in the namespace's store of a node,
+// whoever wants them. Those of other namespaces are not counted: what is said
+// about them must not move this namespace's pods.
+func (d *Demand) Downloads(node string) int { return d.rooms[node].downloads }
+
+// Facts are those of a node in this rack and zone, without the pods.
+func (d *Demand) Facts(node, rack, zone string) Facts {
+	h := d.held[node]
+	return Facts{
+		Total: d.Total, Held: h.Bytes, Downloading: h.Downloading,
+		Rack: d.racks[rack], Zone: d.zones[zone], Downloads: d.rooms[node].downloads,
 	}
-	return 0
 }

@@ -8,6 +8,7 @@
 // believed only as long as their node is the same. A Demand is what one pod
 // wants, looked up in it once: how many bytes each node holds, which zones have
 // them, how much room there is. Score turns the facts of one node into points.
+// Applies says which pods it is about.
 //
 // It reads no cluster and no clock, and what it decides is the same for the
 // webhook (preferences in the pod), the scheduler's plugin, the preheat

@@ -6,7 +6,6 @@ package locality
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,20 +13,6 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
-
-// Node is what has to be known of a node.
-type Node struct {
-	// UID of the node object, and the boot of the machine.
-	UID    types.UID
-	BootID string
-	// ReadySince is when the node last became Ready; zero when it is not. What
-	// was observed before may be gone: a node that comes back may come back empty.
-	ReadySince time.Time
-	// Zone is the value of topology.kubernetes.io/zone, or "".
-	Zone string
-	// Rack is the value of the label that names racks, or "".
-	Rack string
-}
 
 // Options of an Index.
 type Options struct {
@@ -45,8 +30,8 @@ type Index struct {
 	stores map[string]*nodeEntry
 	// holders of each mark of a namespace, trusted or not.
 	holders map[key]map[string]holding
-	// demands are the answers to what was asked since the namespace's data changed.
-	demands map[string]map[string]*Demand
+	// answers to what was asked about each namespace since its data changed.
+	answers map[string]*answers
 }
 
 type key struct{ namespace, mark string }
@@ -58,68 +43,72 @@ type holding struct {
 
 // nodeEntry is one NodeStore, as far as it is needed.
 type nodeEntry struct {
-	uid       types.UID
-	stores    map[string]storeEntry
-	keys      []key
-	downloads int
+	uid    types.UID
+	stores map[string]storeEntry
+	keys   []key
 }
 
 type storeEntry struct {
-	observed  time.Time
-	bootID    string
+	observed time.Time
+	bootID   string
+	room     room
+}
+
+// room is what a namespace's store of a node can take.
+type room struct {
 	available int64
+	downloads int
 }
 
 // NewIndex makes an empty index.
 func NewIndex(o Options) *Index {
 	return &Index{
 		options: o, nodes: map[string]Node{}, stores: map[string]*nodeEntry{},
-		holders: map[key]map[string]holding{}, demands: map[string]map[string]*Demand{},
+		holders: map[key]map[string]holding{}, answers: map[string]*answers{},
 	}
 }
 
 // Set takes over a NodeStore in place of what was known of its node.
 func (x *Index) Set(s *v1alpha1.NodeStore) {
-	entry := &nodeEntry{stores: make(map[string]storeEntry, len(s.Status.Stores))}
-	for _, owner := range s.OwnerReferences {
-		if owner.Kind == "Node" && owner.Name == s.Name {
-			entry.uid = owner.UID
-		}
-	}
+	entry := &nodeEntry{uid: OwnerOf(s), stores: make(map[string]storeEntry, len(s.Status.Stores))}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.drop(s.Name)
 	for i := range s.Status.Stores {
 		store := &s.Status.Stores[i]
-		entry.stores[store.Namespace] = storeEntry{observed: store.ObservedTime.Time, bootID: store.BootID, available: store.AvailableBytes}
-		delete(x.demands, store.Namespace)
+		r := room{available: store.AvailableBytes}
 		for j := range store.Snapshots {
 			snapshot := &store.Snapshots[j]
 			have := holding{bytes: snapshot.Bytes, downloading: snapshot.Phase != v1alpha1.SnapshotComplete}
 			if have.downloading {
-				entry.downloads++
+				r.downloads++
 			}
 			for _, mark := range snapshot.Marks {
 				x.hold(entry, key{store.Namespace, mark}, s.Name, have)
 			}
 		}
+		entry.stores[store.Namespace] = storeEntry{observed: store.ObservedTime.Time, bootID: store.BootID, room: r}
 	}
 	x.stores[s.Name] = entry
+	x.forget(entry)
 }
 
 // hold is called with the lock held. Of two snapshots with one mark the complete
-// one counts.
+// one counts, and of two downloads the larger.
 func (x *Index) hold(entry *nodeEntry, k key, node string, have holding) {
 	on := x.holders[k]
 	if on == nil {
 		on = map[string]holding{}
 		x.holders[k] = on
 	}
-	if before, ok := on[node]; ok && !before.downloading {
+	before, ok := on[node]
+	switch {
+	case !ok:
+		entry.keys = append(entry.keys, k)
+	case !before.downloading, have.downloading && have.bytes <= before.bytes:
 		return
 	}
 	on[node] = have
-	entry.keys = append(entry.keys, k)
 }
 
 // Delete forgets what a node holds.
@@ -129,6 +118,7 @@ func (x *Index) Delete(node string) {
 	x.drop(node)
 }
 
+// drop is called with the lock held.
 func (x *Index) drop(node string) {
 	entry := x.stores[node]
 	if entry == nil {
@@ -141,20 +131,18 @@ func (x *Index) drop(node string) {
 			delete(x.holders, k)
 		}
 	}
-	for namespace := range entry.stores {
-		delete(x.demands, namespace)
-	}
+	x.forget(entry)
 }
 
 // SetNode takes over what is known of a node.
 func (x *Index) SetNode(name string, n Node) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.nodes[name] == n {
+	if before, ok := x.nodes[name]; ok && before.equal(n) {
 		return
 	}
 	x.nodes[name] = n
-	x.forget(name)
+	x.forget(x.stores[name])
 }
 
 // DeleteNode forgets a node; what it holds is then believed no longer, with
@@ -163,80 +151,18 @@ func (x *Index) DeleteNode(name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.nodes, name)
-	x.forget(name)
+	x.forget(x.stores[name])
 }
 
-// forget drops the answers that the node has a part in.
-func (x *Index) forget(node string) {
-	if entry := x.stores[node]; entry != nil {
-		for namespace := range entry.stores {
-			delete(x.demands, namespace)
-		}
-	}
-}
-
-// trusted is called with the lock held.
-func (x *Index) trusted(node, namespace string) bool {
-	entry := x.stores[node]
+// forget drops the answers in which the node has a part. It is called with the
+// lock held; the entry may be nil.
+func (x *Index) forget(entry *nodeEntry) {
 	if entry == nil {
-		return false
+		return
 	}
-	store, ok := entry.stores[namespace]
-	if !ok {
-		return false
+	for namespace := range entry.stores {
+		delete(x.answers, namespace)
 	}
-	if !x.options.CheckNodes {
-		return true
-	}
-	n, known := x.nodes[node]
-	return known && Trusted(n, entry.uid, store.bootID, store.observed)
-}
-
-// Trusted tells whether what was observed of a store may still be so: on the
-// same node object, in the same boot, since the node last became Ready. Times
-// of the API have whole seconds, so one that is equal counts as later.
-func Trusted(n Node, uid types.UID, bootID string, observed time.Time) bool {
-	return !n.ReadySince.IsZero() && (uid == "" || uid == n.UID) && (bootID == "" || n.BootID == "" || bootID == n.BootID) &&
-		!observed.Before(n.ReadySince.Truncate(time.Second))
-}
-
-// Demand answers what a pod of the namespace wants. Equal questions get the same
-// answer until something changed; it must not be written to.
-func (x *Index) Demand(namespace string, wants []Want) *Demand {
-	name := question(wants)
-	x.mu.RLock()
-	d := x.demands[namespace][name]
-	x.mu.RUnlock()
-	if d != nil {
-		return d
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	d = x.answer(namespace, wants)
-	if x.demands[namespace] == nil {
-		x.demands[namespace] = map[string]*Demand{}
-	}
-	if len(x.demands[namespace]) >= maxAnswers {
-		clear(x.demands[namespace])
-	}
-	x.demands[namespace][name] = d
-	return d
-}
-
-// maxAnswers bounds what is remembered for one namespace.
-const maxAnswers = 1024
-
-func question(wants []Want) string {
-	var b strings.Builder
-	for i := range wants {
-		b.WriteString(wants[i].Mark)
-		b.WriteByte(' ')
-		b.WriteString(wants[i].DataSet)
-		b.WriteByte(' ')
-		b.WriteString(wants[i].Item)
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
 
 // Nodes lists the nodes of which something is known, sorted.

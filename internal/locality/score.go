@@ -3,10 +3,7 @@
 
 package locality
 
-import (
-	"math/bits"
-	"slices"
-)
+import "math/bits"
 
 // MaxScore is the best that Score gives.
 const MaxScore = 100
@@ -62,53 +59,4 @@ func percent(part, whole int64) int64 {
 	high, low := bits.Mul64(uint64(part), MaxScore)
 	quotient, _ := bits.Div64(high, low, uint64(whole))
 	return int64(quotient)
-}
-
-// Preference is a node that a pod is better on.
-type Preference struct {
-	Node string
-	// Weight from 1 to 100: the share of the pod's bytes that the node holds.
-	Weight int32
-}
-
-// Preferences are the nodes that hold some of the data, at most so many, those
-// with most of it first. Where more nodes hold the same than are listed, seed
-// decides which: pods that are made together are not all sent to the same.
-func Preferences(d *Demand, limit int, seed uint64) []Preference {
-	var list []Preference
-	for _, node := range d.holders {
-		h := d.held[node]
-		weight := percent(h.Bytes, d.Total)
-		if d.Total == 0 {
-			weight = percent(int64(h.Items), int64(len(d.Wants)))
-		}
-		list = append(list, Preference{Node: node, Weight: int32(max(1, weight))})
-	}
-	if len(list) <= limit {
-		return list
-	}
-	slices.SortStableFunc(list, func(a, b Preference) int {
-		if a.Weight != b.Weight {
-			return int(b.Weight - a.Weight)
-		}
-		x, y := mix(a.Node, seed), mix(b.Node, seed)
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
-	return list[:limit]
-}
-
-// mix is FNV-1a of a name, begun with the seed.
-func mix(name string, seed uint64) uint64 {
-	const prime = 1099511628211
-	h := 14695981039346656037 ^ seed
-	for i := range len(name) {
-		h = (h ^ uint64(name[i])) * prime
-	}
-	return h
 }

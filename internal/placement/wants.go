@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,7 +25,9 @@ import (
 func Revision(d *v1alpha1.DataSet) string {
 	s := &d.Status
 	switch {
-	case s.CurrentRevision == "", d.Spec.UpdateStrategy.Type == v1alpha1.OnDeleteStrategyType && !d.Spec.Paused:
+	case s.CurrentRevision == "":
+		return ""
+	case d.Spec.UpdateStrategy.Type == v1alpha1.OnDeleteStrategyType && !d.Spec.Paused && !givenUp(d):
 		return ""
 	case s.ObservedGeneration == d.Generation && s.CurrentRevision == s.UpdateRevision:
 		return ""
@@ -32,22 +35,42 @@ func Revision(d *v1alpha1.DataSet) string {
 	return s.CurrentRevision
 }
 
+// givenUp tells whether the rollout of the template as it is was stopped, or is
+// taken back.
+func givenUp(d *v1alpha1.DataSet) bool {
+	r := d.Status.Rollout
+	if r == nil || d.Status.ObservedGeneration != d.Generation || r.Revision != d.Status.UpdateRevision {
+		return false
+	}
+	switch r.Phase {
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+		return true
+	}
+	return false
+}
+
 // Template is what new pods of a DataSet get. A revision that is gone counts as
 // the template in the spec.
 func Template(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet) (v1alpha1.DataTemplateSpec, error) {
-	name := Revision(d)
+	template, _, err := read(ctx, reader, d, Revision(d))
+	return template, err
+}
+
+// read answers also whether that is the revision; "" is the template in the spec.
+func read(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet, name string) (v1alpha1.DataTemplateSpec, bool, error) {
 	if name == "" {
-		return d.Spec.Template, nil
+		return d.Spec.Template, true, nil
 	}
 	var r appsv1.ControllerRevision
 	err := reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: name}, &r)
-	if client.IgnoreNotFound(err) != nil {
-		return v1alpha1.DataTemplateSpec{}, fmt.Errorf("reading revision %s: %w", name, err)
+	switch {
+	case apierrors.IsNotFound(err):
+		return d.Spec.Template, false, nil
+	case err != nil:
+		return v1alpha1.DataTemplateSpec{}, false, fmt.Errorf("reading revision %s: %w", name, err)
 	}
-	if err != nil {
-		return d.Spec.Template, nil
-	}
-	return revision.Template(&r)
+	template, err := revision.Template(&r)
+	return template, true, err
 }
 
 // Wants are the items of a DataSet's template.
@@ -76,16 +99,26 @@ func Marks(template v1alpha1.DataTemplateSpec) []string {
 // Of is what a pod wants that these DataSets select, but for those whose
 // placement is Ignore.
 func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet) ([]locality.Want, error) {
+	return gather(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) {
+		template, err := Template(ctx, reader, d)
+		if err != nil {
+			return nil, err
+		}
+		return Wants(d, template), nil
+	})
+}
+
+func gather(dataSets []*v1alpha1.DataSet, of func(*v1alpha1.DataSet) ([]locality.Want, error)) ([]locality.Want, error) {
 	var wants []locality.Want
 	for _, d := range dataSets {
 		if d.Spec.Placement == v1alpha1.PlacementIgnore {
 			continue
 		}
-		template, err := Template(ctx, reader, d)
+		w, err := of(d)
 		if err != nil {
 			return nil, err
 		}
-		wants = append(wants, Wants(d, template)...)
+		wants = append(wants, w...)
 	}
 	return wants, nil
 }

@@ -140,8 +140,8 @@ type served struct {
 }
 
 // startWebhook creates the CA as the Job does, mounts it as the kubelet does, and
-// serves; it returns when the API server uses the webhook.
-func startWebhook(t *testing.T) *served {
+// serves with these lines of configuration; it returns when the API server uses the webhook.
+func startWebhook(t *testing.T, configuration ...string) *served {
 	t.Helper()
 	ctx := t.Context()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: caKey.Namespace, Name: caKey.Name}}
@@ -160,7 +160,7 @@ func startWebhook(t *testing.T) *served {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Join(configuration, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := config.Open(file, "kuda-io/kuda-runtime:v0.1.0", logr.Discard())

@@ -36,6 +36,7 @@ import (
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/cabundle"
+	"github.com/kuda-io/kuda/internal/placement"
 )
 
 // Options of the server.
@@ -93,13 +94,20 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the webhook server: %w", err)
 	}
+	inventory, err := newInventory(restConfig, cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{&v1alpha1.NodeStore{}: {Transform: marksOnly}},
+	}, ctrl.Log.WithName("inventory"))
+	if err != nil {
+		return nil, err
+	}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
 	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
-	if err := s.handle(parts, opts.Registry); err != nil {
+	if err := s.handle(parts, inventory, opts.Registry); err != nil {
 		return nil, err
 	}
 	err = errors.Join(
-		mgr.Add(parts.Authority), mgr.Add(parts.Config), mgr.Add(publisher),
+		mgr.Add(parts.Authority), mgr.Add(parts.Config), mgr.Add(publisher), mgr.Add(inventory),
 		mgr.AddHealthzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
 		mgr.AddReadyzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
 		mgr.AddReadyzCheck("ca-bundle", publisher.Ready),
@@ -114,21 +122,29 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) handle(parts Parts, registry prometheus.Registerer) error {
+func (s *Server) handle(parts Parts, inventory *inventory, registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	log := ctrl.Log.WithName("admission")
+	settings := func() inject.Settings {
+		return parts.Config.Current().Settings(parts.Authority.Bundle())
+	}
 	admission.Register(s.manager.GetWebhookServer(), admission.Pods{
 		Cache: s.manager.GetCache(),
 		Live:  s.manager.GetAPIReader(),
-		Settings: func() inject.Settings {
-			return parts.Config.Current().Settings(parts.Authority.Bundle())
+		Places: &admission.Places{
+			Index: inventory.index,
+			Ready: inventory.Ready,
+			// A revision is read once, when its rollout begins: a cache of all of
+			// them would be larger than all else here.
+			Wants: &placement.Memo{Reader: s.manager.GetAPIReader()},
 		},
-		Metrics: counts,
-		Log:     log,
-	}, &admission.DataSets{Log: log})
+		Settings: settings,
+		Metrics:  counts,
+		Log:      log,
+	}, &admission.DataSets{Settings: settings, Log: log})
 	return nil
 }
 
@@ -198,16 +214,24 @@ func cacheOptions(configuration string) cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.DataSet{}: {Transform: withoutStatus},
+			&v1alpha1.DataSet{}: {Transform: revisionsOnly},
 			&admissionregistrationv1.MutatingWebhookConfiguration{}:   byName,
 			&admissionregistrationv1.ValidatingWebhookConfiguration{}: byName,
 		},
 	}
 }
 
-func withoutStatus(object any) (any, error) {
+// revisionsOnly leaves of a DataSet's status what says which revision new pods get.
+func revisionsOnly(object any) (any, error) {
 	if ds, ok := object.(*v1alpha1.DataSet); ok {
-		ds.ManagedFields, ds.Status = nil, v1alpha1.DataSetStatus{}
+		have := &ds.Status
+		kept := v1alpha1.DataSetStatus{
+			ObservedGeneration: have.ObservedGeneration, CurrentRevision: have.CurrentRevision, UpdateRevision: have.UpdateRevision,
+		}
+		if r := have.Rollout; r != nil {
+			kept.Rollout = &v1alpha1.RolloutStatus{Revision: r.Revision, Phase: r.Phase}
+		}
+		ds.ManagedFields, ds.Status = nil, kept
 	}
 	return object, nil
 }
