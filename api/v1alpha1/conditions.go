@@ -77,7 +77,7 @@ const (
 	ReasonWithdrawing = "Withdrawing"
 	// ReasonAllInjected (Injected): every matching pod carries the runtime.
 	ReasonAllInjected = "AllInjected"
-	// ReasonPodsNotInjected (Injected): pods were created while the webhook was
+	// ReasonPodsNotInjected (Injected, Preheated): pods were created while the webhook was
 	// away, before the DataSet, or in a namespace that is opted out; restart them.
 	ReasonPodsNotInjected = "PodsNotInjected"
 	// ReasonPreheated (Preheated): every node that is to have the data has it.
@@ -92,6 +92,11 @@ const (
 	ReasonInvalidSchedule = "InvalidSchedule"
 	// ReasonForbidden (Preheated): the manager may not make pods in the namespace.
 	ReasonForbidden = "Forbidden"
+	// ReasonNoNodeStore (Preheated): pods of the namespace have stores of their
+	// own, which go with them, so nothing can be put onto a node for later.
+	ReasonNoNodeStore = "NoNodeStore"
+	// ReasonPreheatOff (Preheated): the installation does not preheat.
+	ReasonPreheatOff = "PreheatOff"
 	// ReasonInSync (SourceDrifted, status False): one digest per item and revision.
 	ReasonInSync = "InSync"
 	// ReasonDigestsDiffer (SourceDrifted, status True): more than one digest.

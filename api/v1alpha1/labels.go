@@ -38,6 +38,11 @@ const (
 	// StorePod is the store private to one pod (emptyDir).
 	StorePod = "pod"
 
+	// AnnotationPlacement is set on pods that were given preferences for nodes
+	// that hold their data: "node=weight" of each, comma-separated. It tells those
+	// terms of the pod's affinity from the pod's own.
+	AnnotationPlacement = "kuda.io/placement"
+
 	// LabelPreheat marks the pods that Kuda makes for spec.preheat, and their
 	// Data; its value is the DataSet's name. Such a pod belongs to that DataSet
 	// whatever its selector says, and is no replica of it.

@@ -52,6 +52,8 @@ func (o *options) groups() []group {
 	control.StringVar(&o.namespace, "namespace", "kuda-system", "the namespace that the manager runs in: of its Lease and of the Secret")
 	control.IntVar(&o.manager.Concurrency, "concurrency", 8, "how many DataSets, and how many Data, are worked on at once")
 
+	control.BoolVar(&o.manager.Preheat, "preheat", true,
+		"make the pods that put data onto nodes for DataSets with spec.preheat; when this is false the manager does not need the right to create pods")
 	control.BoolVar(&o.analysis, "analysis", true, "take the measurements that analysis steps of rollouts ask for; when this is false each of them fails, with a message that says so")
 	control.StringSliceVar(&o.manager.Analysis.AllowedHosts, "analysis-allowed-hosts", nil,
 		"the only hosts that measurements may call: names, addresses, or patterns such as *.monitoring.svc (default: all but loopback, link-local and metadata addresses)")

@@ -34,8 +34,8 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 // cacheOptions bound the manager's memory: of pods it keeps what package pod
-// needs, of ControllerRevisions only Kuda's own, of nodes, which are watched
-// once a DataSet groups by them, the labels.
+// needs, of ControllerRevisions only Kuda's own, of nodes what placement and
+// grouping look at, of namespaces that they exist.
 func cacheOptions() (cache.Options, error) {
 	own, err := labels.NewRequirement(v1alpha1.LabelDataSet, selection.Exists, nil)
 	if err != nil {
@@ -46,20 +46,42 @@ func cacheOptions() (cache.Options, error) {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                {Transform: pod.Strip},
 			&appsv1.ControllerRevision{}: {Label: labels.NewSelector().Add(*own)},
-			&corev1.Node{}:               {Transform: labelsOnly},
+			&corev1.Node{}:               {Transform: stripNode},
+			&corev1.Namespace{}:          {Transform: stripNamespace},
 		},
 	}, nil
 }
 
-func labelsOnly(object any) (any, error) {
-	node, ok := object.(*metav1.PartialObjectMetadata)
+// stripNode leaves of a node its labels, whether pods can be scheduled to it,
+// whether it is Ready and since when, and which boot it is in. The times at which
+// a kubelet says so again, and the images of the node, are most of the rest.
+func stripNode(object any) (any, error) {
+	n, ok := object.(*corev1.Node)
+	if !ok {
+		return object, nil
+	}
+	stripped := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion, Labels: n.Labels,
+			CreationTimestamp: n.CreationTimestamp, DeletionTimestamp: n.DeletionTimestamp,
+		},
+		Spec:   corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints},
+		Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{BootID: n.Status.NodeInfo.BootID}},
+	}
+	for i := range n.Status.Conditions {
+		if c := &n.Status.Conditions[i]; c.Type == corev1.NodeReady {
+			stripped.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
+		}
+	}
+	return stripped, nil
+}
+
+func stripNamespace(object any) (any, error) {
+	n, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
 	}
 	return &metav1.PartialObjectMetadata{
-		TypeMeta: node.TypeMeta,
-		ObjectMeta: metav1.ObjectMeta{
-			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, Labels: node.Labels,
-		},
+		TypeMeta: n.TypeMeta, ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion},
 	}, nil
 }

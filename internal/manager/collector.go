@@ -5,6 +5,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,11 @@ type collector struct {
 	lacking  *prometheus.Desc
 	phases   *prometheus.Desc
 	pods     *prometheus.Desc
+	preheats *prometheus.Desc
+	// What nodes hold.
+	stores    *prometheus.Desc
+	snapshots *prometheus.Desc
+	bytes     *prometheus.Desc
 }
 
 func newCollector(reader client.Reader) *collector {
@@ -43,6 +49,11 @@ func newCollector(reader client.Reader) *collector {
 			[]string{"phase"}, nil),
 		pods: prometheus.NewDesc("kuda_rollout_pods", "Data (pods of a DataSet), by the revision that they are to have: "+
 			"stable, update (the one that is rolled out) or other.", []string{"role"}, nil),
+		preheats: prometheus.NewDesc("kuda_preheat_nodes", "Nodes that DataSets with spec.preheat want their data on, by how far they are: "+
+			"ready, failed or underway. A node that two DataSets want counts twice.", []string{"phase"}, nil),
+		stores:    prometheus.NewDesc("kuda_nodestores", "NodeStores: nodes that are known to hold data, or to have held some.", nil, nil),
+		snapshots: prometheus.NewDesc("kuda_nodestore_snapshots", "Complete snapshots on all nodes.", nil, nil),
+		bytes:     prometheus.NewDesc("kuda_nodestore_bytes", "Bytes of the complete snapshots on all nodes.", nil, nil),
 	}
 }
 
@@ -53,6 +64,10 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.lacking
 	descriptions <- c.phases
 	descriptions <- c.pods
+	descriptions <- c.preheats
+	descriptions <- c.stores
+	descriptions <- c.snapshots
+	descriptions <- c.bytes
 }
 
 // Collect implements prometheus.Collector. While the cache does not answer,
@@ -72,6 +87,7 @@ func (c *collector) Collect(samples chan<- prometheus.Metric) {
 		uninjected += int(sets.Items[i].Status.UninjectedReplicas)
 	}
 	phases := map[v1alpha1.DataPhase]int{v1alpha1.DataSuccess: 0, v1alpha1.DataFailed: 0, v1alpha1.DataDownloading: 0, v1alpha1.DataWaiting: 0}
+	datas.Items = slices.DeleteFunc(datas.Items, func(d v1alpha1.Data) bool { return assignment.Preheats(&d) })
 	for i := range datas.Items {
 		phases[phase(&datas.Items[i])]++
 	}
@@ -83,6 +99,23 @@ func (c *collector) Collect(samples chan<- prometheus.Metric) {
 	}
 	samples <- prometheus.MustNewConstMetric(c.lacking, prometheus.GaugeValue, float64(uninjected))
 	c.collectRollouts(samples, sets.Items, datas.Items)
+	c.collectPreheats(samples, sets.Items)
+	c.collectStores(ctx, samples)
+}
+
+func (c *collector) collectStores(ctx context.Context, samples chan<- prometheus.Metric) {
+	var stores v1alpha1.NodeStoreList
+	if c.reader.List(ctx, &stores, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	var snapshots, bytes float64
+	for i := range stores.Items {
+		snapshots += float64(stores.Items[i].Status.Items)
+		bytes += float64(stores.Items[i].Status.Bytes)
+	}
+	samples <- prometheus.MustNewConstMetric(c.stores, prometheus.GaugeValue, float64(len(stores.Items)))
+	samples <- prometheus.MustNewConstMetric(c.snapshots, prometheus.GaugeValue, snapshots)
+	samples <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, bytes)
 }
 
 func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1alpha1.DataSet, datas []v1alpha1.Data) {
@@ -110,6 +143,20 @@ func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1a
 	}
 	for r, n := range roles {
 		samples <- prometheus.MustNewConstMetric(c.pods, prometheus.GaugeValue, float64(n), r)
+	}
+}
+
+func (c *collector) collectPreheats(samples chan<- prometheus.Metric, sets []v1alpha1.DataSet) {
+	phases := map[string]int32{"ready": 0, "failed": 0, "underway": 0}
+	for i := range sets {
+		if s := sets[i].Status.Preheat; s != nil {
+			phases["ready"] += s.Ready
+			phases["failed"] += s.Failed
+			phases["underway"] += s.Desired - s.Ready - s.Failed
+		}
+	}
+	for p, n := range phases {
+		samples <- prometheus.MustNewConstMetric(c.preheats, prometheus.GaugeValue, float64(n), p)
 	}
 }
 

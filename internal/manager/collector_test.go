@@ -5,6 +5,7 @@ package manager
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestPodsOfARolloutAreCountedForTheWrongRevision(t *testing.T) {
+func TestWhatIsIsCountedWrong(t *testing.T) {
 	scheme, err := newScheme()
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +39,12 @@ func TestPodsOfARolloutAreCountedForTheWrongRevision(t *testing.T) {
 	set("moving", "r1", "r2", v1alpha1.RolloutStopped)
 	set("done", "r1", "r1", v1alpha1.RolloutCompleted)
 
+	for _, name := range []string{"n1", "n2"} {
+		objects = objects.WithObjects(&v1alpha1.NodeStore{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.NodeStoreStatus{Items: 3, Bytes: 7},
+		})
+	}
+
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCollector(objects.Build()))
 	families, err := registry.Gather()
@@ -51,10 +58,14 @@ func TestPodsOfARolloutAreCountedForTheWrongRevision(t *testing.T) {
 				got[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
 			}
 		}
+		if name := family.GetName(); strings.HasPrefix(name, "kuda_nodestore") {
+			got[name] = family.GetMetric()[0].GetGauge().GetValue()
+		}
 	}
 	want := map[string]float64{
 		"stable": 4, "update": 1, "other": 3,
 		"Prefetching": 0, "Progressing": 0, "Stopped": 1, "RollingBack": 0, "RolledBack": 0, "Completed": 1,
+		"kuda_nodestores": 2, "kuda_nodestore_snapshots": 6, "kuda_nodestore_bytes": 14,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

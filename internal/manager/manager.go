@@ -26,6 +26,8 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/data"
 	"github.com/kuda-io/kuda/internal/controller/dataset"
+	"github.com/kuda-io/kuda/internal/controller/nodestore"
+	"github.com/kuda-io/kuda/internal/controller/preheat"
 	"github.com/kuda-io/kuda/internal/gateway"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 )
@@ -49,6 +51,8 @@ type Options struct {
 
 	// ExecHooks lets the gateway run declared exec hooks.
 	ExecHooks bool
+	// Preheat makes the pods of DataSets with spec.preheat.
+	Preheat bool
 
 	// Concurrency is how many DataSets, and how many Data, are worked on at once.
 	Concurrency int
@@ -116,6 +120,9 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if err := assignment.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
+	if err := preheat.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
 	if err := addControllers(mgr, o); err != nil {
 		return nil, err
 	}
@@ -158,6 +165,15 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	datas := data.New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuda-data-controller"), clock.RealClock{})
 	if err := datas.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the Data controller: %w", err)
+	}
+	preheats := preheat.New(preheat.Options{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("kuda-preheat-controller"), Clock: clock.RealClock{}, Off: !o.Preheat,
+	})
+	if err := preheats.Setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("adding the preheat controller: %w", err)
+	}
+	if err := nodestore.New(mgr.GetClient(), mgr.GetAPIReader()).Setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("adding the NodeStore controller: %w", err)
 	}
 	return nil
 }

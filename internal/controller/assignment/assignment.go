@@ -4,6 +4,7 @@
 package assignment
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -57,15 +58,25 @@ func digest(s string) string {
 // New builds the Data of a DataSet and a pod. It is owned by the pod, so that
 // it goes with it.
 func New(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
+	return build(v1alpha1.LabelDataSet, d, p, spec)
+}
+
+// NewPreheat is New for a pod of the DataSet's preheat. The Data is found by
+// another label, so that what asks for the DataSet's Data does not see it.
+func NewPreheat(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
+	return build(v1alpha1.LabelPreheat, d, p, spec)
+}
+
+func build(label string, d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
 	controller := true
 	return &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      Name(d.Name, p.Name, p.UID),
 			Namespace: d.Namespace,
 			Labels: map[string]string{
-				v1alpha1.LabelDataSet: d.Name,
-				v1alpha1.LabelPod:     LabelValue(p.Name),
-				v1alpha1.LabelPodUID:  string(p.UID),
+				label:                d.Name,
+				v1alpha1.LabelPod:    LabelValue(p.Name),
+				v1alpha1.LabelPodUID: string(p.UID),
 			},
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: "v1", Kind: "Pod", Name: p.Name, UID: p.UID, Controller: &controller,
@@ -95,8 +106,15 @@ func Template(spec v1alpha1.DataSpec) v1alpha1.DataTemplateSpec {
 	}
 }
 
-// DataSet names the DataSet that the Data belongs to.
-func DataSet(d *v1alpha1.Data) string { return d.Labels[v1alpha1.LabelDataSet] }
+// DataSet names the DataSet that the Data belongs to, as a replica's or as its
+// preheat's.
+func DataSet(d *v1alpha1.Data) string {
+	return cmp.Or(d.Labels[v1alpha1.LabelPreheat], d.Labels[v1alpha1.LabelDataSet])
+}
+
+// Preheats tells whether the Data is of a pod that preheats a node, and so of no
+// replica.
+func Preheats(d *v1alpha1.Data) bool { return d.Labels[v1alpha1.LabelPreheat] != "" }
 
 // PodUID is the UID of the pod that the Data belongs to.
 func PodUID(d *v1alpha1.Data) types.UID { return types.UID(d.Labels[v1alpha1.LabelPodUID]) }

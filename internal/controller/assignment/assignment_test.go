@@ -88,3 +88,25 @@ func TestSuccessIsBelievedForAnotherRevision(t *testing.T) {
 		}
 	}
 }
+
+func TestADataOfAPreheatIsFoundAmongTheReplicas(t *testing.T) {
+	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop"}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u"}}
+	replica, preheat := New(d, p, v1alpha1.DataSpec{}), NewPreheat(d, p, v1alpha1.DataSpec{})
+	both := preheat.DeepCopy()
+	both.Labels[v1alpha1.LabelDataSet] = "models"
+	for name, c := range map[string]struct {
+		data              *v1alpha1.Data
+		preheats          bool
+		replicas, preheat int
+	}{
+		"replica": {replica, false, 1, 0}, "preheat": {preheat, true, 0, 1}, "somebody added a label": {both, true, 0, 1},
+	} {
+		if DataSet(c.data) != "models" || Preheats(c.data) != c.preheats {
+			t.Errorf("%s: of %s, preheats %v", name, DataSet(c.data), Preheats(c.data))
+		}
+		if a, b := len(Indexes()[FieldDataSet](c.data)), len(Indexes()[FieldPreheat](c.data)); a != c.replicas || b != c.preheat {
+			t.Errorf("%s: %d among the replicas, %d among the preheat's", name, a, b)
+		}
+	}
+}

@@ -26,16 +26,32 @@ var permanent = map[string]bool{
 // Failure answers why the pod will not have its revision without help: an item
 // failed for a reason that does not pass. It is empty when none did.
 func Failure(d *v1alpha1.Data) string {
-	if !Current(d) {
+	item, forGood := FailedItem(d)
+	if !forGood {
 		return ""
 	}
+	return fmt.Sprintf("item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
+}
+
+// FailedItem is the first item that failed for a reason that does not pass, or
+// else the first that failed; nil when none did.
+func FailedItem(d *v1alpha1.Data) (item *v1alpha1.DataItemStatus, forGood bool) {
+	if !Current(d) {
+		return nil, false
+	}
 	for i := range d.Status.DataItemsStatus {
-		item := &d.Status.DataItemsStatus[i]
-		if item.Phase == v1alpha1.DataFailed && permanent[item.Reason] {
-			return fmt.Sprintf("item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
+		s := &d.Status.DataItemsStatus[i]
+		if s.Phase != v1alpha1.DataFailed {
+			continue
+		}
+		if permanent[s.Reason] {
+			return s, true
+		}
+		if item == nil {
+			item = s
 		}
 	}
-	return ""
+	return item, false
 }
 
 // Prefetched says whether all of a revision is in the store for a later move.

@@ -14,8 +14,10 @@ import (
 
 // Fields by which Data are found in the cache; both within a namespace.
 const (
-	// FieldDataSet is the DataSet's name.
+	// FieldDataSet is the name of the DataSet that the Data's pod is a replica of.
 	FieldDataSet = "kuda.dataset"
+	// FieldPreheat is the name of the DataSet that the Data's pod preheats for.
+	FieldPreheat = "kuda.preheat"
 	// FieldPodUID is the UID of the pod.
 	FieldPodUID = "kuda.podUID"
 )
@@ -23,7 +25,8 @@ const (
 // Indexes are the functions behind the fields.
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
-		FieldDataSet: byLabel(v1alpha1.LabelDataSet),
+		FieldDataSet: replicas,
+		FieldPreheat: byLabel(v1alpha1.LabelPreheat),
 		FieldPodUID:  byLabel(v1alpha1.LabelPodUID),
 	}
 }
@@ -45,4 +48,12 @@ func byLabel(key string) client.IndexerFunc {
 		}
 		return nil
 	}
+}
+
+// replicas leaves out what preheats, whatever other labels it has.
+func replicas(object client.Object) []string {
+	if object.GetLabels()[v1alpha1.LabelPreheat] != "" {
+		return nil
+	}
+	return byLabel(v1alpha1.LabelDataSet)(object)
 }

@@ -141,7 +141,7 @@ func (r *Reconciler) tell() predicate.Predicate {
 			for _, n := range r.memory.transitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
-			return !assignment.Reported(after) || assignment.DataSet(before) != assignment.DataSet(after)
+			return !assignment.Reported(after) || !maps.Equal(before.Labels, after.Labels)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.memory.forget(e.Object.GetUID())
@@ -171,7 +171,8 @@ func (r *Reconciler) ofPod(ctx context.Context, object client.Object) []reconcil
 }
 
 func (r *Reconciler) ofDataSet(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.requests(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName())
+	return append(r.requests(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName()),
+		r.requests(ctx, object.GetNamespace(), assignment.FieldPreheat, object.GetName())...)
 }
 
 func (r *Reconciler) requests(ctx context.Context, namespace, field, value string) []reconcile.Request {

@@ -39,7 +39,9 @@ func decide(d *v1alpha1.Data, set *v1alpha1.DataSet, p *corev1.Pod, now time.Tim
 		return decision{remove: "another pod has its pod's name"}
 	case set == nil:
 		return decision{remove: "its DataSet is gone"}
-	case !pod.Selects(set.Spec.WorkloadSelector, p):
+	case assignment.Preheats(d) && !pod.Preheats(set, p):
+		return decision{remove: "its DataSet did not make the pod"}
+	case !assignment.Preheats(d) && !pod.Selects(set.Spec.WorkloadSelector, p):
 		return decision{remove: "its DataSet no longer selects the pod"}
 	case assignment.Reported(d), !pod.Live(p), set.DeletionTimestamp != nil:
 		return decision{}

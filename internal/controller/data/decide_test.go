@@ -51,6 +51,31 @@ func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
 	}
 }
 
+func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod)
+		remove bool
+	}{
+		"all there":                     {func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {}, false},
+		"a pod that somebody else made": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, true},
+		"a pod of an earlier DataSet":   {func(_ *v1alpha1.Data, s *v1alpha1.DataSet, _ *corev1.Pod) { s.UID = "later" }, true},
+		"a replica's Data for such a pod": {func(d *v1alpha1.Data, _ *v1alpha1.DataSet, _ *corev1.Pod) {
+			d.Labels = map[string]string{v1alpha1.LabelDataSet: "models", v1alpha1.LabelPodUID: "u"}
+		}, true},
+	} {
+		d, set, p := trio()
+		set.Name, set.UID = "models", "s"
+		yes := true
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models", UID: "s", Controller: &yes}}
+		p.Labels[v1alpha1.LabelPreheat] = "models"
+		d.Labels = map[string]string{v1alpha1.LabelPreheat: "models", v1alpha1.LabelPodUID: "u"}
+		c.change(d, set, p)
+		if got := decide(d, set, p, born); (got.remove != "") != c.remove {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestASilentRuntimeIsNotShown(t *testing.T) {
 	d, set, p := trio()
 	if got := decide(d, set, p, born.Add(5*time.Second)); got.ready != nil || got.after != 10*time.Second {

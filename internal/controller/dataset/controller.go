@@ -86,7 +86,7 @@ func (r *Reconciler) selecting(ctx context.Context, object client.Object, wanted
 
 func dataSetOf(_ context.Context, object client.Object) []reconcile.Request {
 	name := object.GetLabels()[v1alpha1.LabelDataSet]
-	if name == "" {
+	if name == "" || object.GetLabels()[v1alpha1.LabelPreheat] != "" {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}

@@ -34,6 +34,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 		UpdateRevision:     update,
 		Rollout:            p.plan.State.DeepCopy(),
 		History:            record(d.Status, p.plan.State, opening, p.now),
+		Preheat:            d.Status.Preheat, // another controller's
 	}
 	for _, r := range counted {
 		if r.delivered {

@@ -5,15 +5,17 @@ package pod
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Selects says whether a DataSet with this selector speaks of the pod: the pod
-// carries every label and has not opted out. An empty selector selects nothing.
+// carries every label and has not opted out. An empty selector selects nothing,
+// and nothing selects the pods that Kuda makes to preheat nodes.
 func Selects(selector map[string]string, p *corev1.Pod) bool {
-	if len(selector) == 0 || p.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
+	if len(selector) == 0 || p.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled || p.Labels[v1alpha1.LabelPreheat] != "" {
 		return false
 	}
 	for key, value := range selector {
@@ -22,6 +24,12 @@ func Selects(selector map[string]string, p *corev1.Pod) bool {
 		}
 	}
 	return true
+}
+
+// Preheats says whether the manager made the pod to preheat a node for the
+// DataSet. The label alone says it to nobody: anyone may write it.
+func Preheats(d *v1alpha1.DataSet, p *corev1.Pod) bool {
+	return p.Labels[v1alpha1.LabelPreheat] == d.Name && metav1.IsControlledBy(p, d)
 }
 
 // Injected says whether the pod carries the runtime. The annotation alone is

@@ -162,3 +162,36 @@ func TestAChangeOfHealthIsOverlooked(t *testing.T) {
 		}
 	}
 }
+
+func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
+	p := whole()
+	if Selects(map[string]string{"app": "web"}, p) != true {
+		t.Fatal("a pod is not selected by its label")
+	}
+	p.Labels[v1alpha1.LabelPreheat] = "models"
+	if Selects(map[string]string{"app": "web"}, p) {
+		t.Error("a pod that preheats a node counts as a replica")
+	}
+	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: "models", UID: "d"}}
+	if Preheats(d, p) {
+		t.Error("the label alone is believed")
+	}
+	yes := true
+	p.OwnerReferences = []metav1.OwnerReference{{Kind: "DataSet", Name: "models", UID: "d", Controller: &yes}}
+	p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes"}
+	for range 2 {
+		stripped, err := Strip(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p = stripped.(*corev1.Pod)
+		if reason, message := Trouble(p); !Preheats(d, p) || reason != "Unschedulable" || message != "0/3 nodes" {
+			t.Errorf("stripped: preheats %v, %s: %s", Preheats(d, p), reason, message)
+		}
+	}
+	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "no disk"
+	stripped, _ := Strip(p)
+	if reason, message := Trouble(stripped.(*corev1.Pod)); reason != "Evicted" || message != "no disk" {
+		t.Errorf("%s: %s", reason, message)
+	}
+}

@@ -50,7 +50,22 @@ func Strip(object any) (any, error) {
 	if c := readyCondition(p); c != nil {
 		stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
 	}
+	if p.Labels[v1alpha1.LabelPreheat] != "" {
+		keepTrouble(stripped, p)
+	}
 	return stripped, nil
+}
+
+// keepTrouble keeps what Kubernetes says of a pod that does not run. Of the few
+// pods that Kuda makes itself somebody has to say it.
+func keepTrouble(stripped, p *corev1.Pod) {
+	stripped.Status.Reason, stripped.Status.Message = p.Status.Reason, p.Status.Message
+	for i := range p.Status.Conditions {
+		if c := &p.Status.Conditions[i]; c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			stripped.Status.Conditions = append(stripped.Status.Conditions,
+				corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message})
+		}
+	}
 }
 
 // sidecars answers the runtime's container and, in a pod that has it, the other
@@ -97,4 +112,18 @@ func Changed(before, after *corev1.Pod) bool {
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
 		!maps.Equal(before.Labels, after.Labels)
+}
+
+// Trouble is what Kubernetes says of a pod that failed or has no node; empty
+// when it says nothing.
+func Trouble(p *corev1.Pod) (reason, message string) {
+	if p.Status.Phase == corev1.PodFailed {
+		return p.Status.Reason, p.Status.Message
+	}
+	for i := range p.Status.Conditions {
+		if c := &p.Status.Conditions[i]; c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return c.Reason, c.Message
+		}
+	}
+	return "", ""
 }

@@ -1,0 +1,65 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package preheat
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Recorder is the part of an events recorder that this controller uses.
+type Recorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
+}
+
+// actionPreheat is what the controller was doing.
+const actionPreheat = "Preheat"
+
+// maxNote is what the events API accepts, less some room.
+const maxNote = 1000
+
+// announce tells of a status that is written: that all nodes have the data, and
+// of each node that failed for a reason that was not told yet.
+func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus) {
+	for _, n := range failures(before.Preheat, d.Status.Preheat) {
+		r.recorder.Eventf(d, nil, corev1.EventTypeWarning, v1alpha1.EventPreheatFailed, actionPreheat, "%s", n)
+	}
+	if done(d.Status) && (!done(before) || before.Preheat == nil || before.Preheat.Revision != d.Status.Preheat.Revision) {
+		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventPreheated, actionPreheat,
+			"%d nodes have revision %s", d.Status.Preheat.Ready, d.Status.Preheat.Revision)
+	}
+}
+
+func done(s v1alpha1.DataSetStatus) bool {
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated)
+	return c != nil && c.Reason == v1alpha1.ReasonPreheated && s.Preheat != nil
+}
+
+// failures are the nodes that failed since. One that is tried again keeps its
+// reason until it has another, so failing as before is not news.
+func failures(before, after *v1alpha1.PreheatStatus) []string {
+	if after == nil {
+		return nil
+	}
+	known := map[string]string{}
+	if before != nil && before.Revision == after.Revision {
+		for _, n := range before.Nodes {
+			known[n.Node] = n.Reason
+		}
+	}
+	var notes []string
+	for _, n := range after.Nodes {
+		if n.Phase == v1alpha1.PreheatFailed && known[n.Node] != n.Reason {
+			note := fmt.Sprintf("node %s did not get revision %s: %s: %s", n.Node, after.Revision, n.Reason, n.Message)
+			notes = append(notes, strings.ToValidUTF8(note[:min(len(note), maxNote)], ""))
+		}
+	}
+	return notes
+}

@@ -1,0 +1,123 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package preheat
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Input is everything that a plan depends on.
+type Input struct {
+	// DataSet and UID are those of the DataSet.
+	DataSet string
+	UID     types.UID
+	// Spec is what is wanted, Revision what the nodes are to have.
+	Spec     v1alpha1.Preheat
+	Revision string
+	// Nodes are all of the cluster, Pods those of this DataSet's preheat.
+	Nodes []Node
+	Pods  []Pod
+	// State is that of the plan before.
+	State State
+	// Held makes no pod before this time: none could be made.
+	Held time.Time
+	Now  time.Time
+}
+
+// Node is a node as the planner sees it.
+type Node struct {
+	Name   string
+	Labels map[string]string
+	Ready  bool
+	// ReadySince is when it last became Ready: what was known before is void.
+	ReadySince time.Time
+	// Cordoned, or with a taint that keeps pods away.
+	Cordoned, Tainted bool
+	// Store is what the namespace's store holds there; nil: nothing that can be
+	// believed is known.
+	Store *Store
+}
+
+// Store is what a node's store holds of the revision.
+type Store struct {
+	// Observed is when that was said.
+	Observed time.Time
+	// Kept: all of it is there, and is kept for a preheat.
+	Kept bool
+	// Bytes of it that are there.
+	Bytes int64
+	// Available is how many bytes a download may have.
+	Available int64
+	// Omitted: the store has more snapshots than were told of, so what was not
+	// told of may be there all the same.
+	Omitted bool
+}
+
+// Pod is one of the preheat's pods.
+type Pod struct {
+	Name     string
+	Created  time.Time
+	Deleting bool
+	Phase    corev1.PodPhase
+	Injected bool
+	// Node is empty as long as it has none.
+	Node string
+	// Reason and Message are what Kubernetes says of it: why it failed, or has no node.
+	Reason, Message string
+	// Data is nil as long as there is none.
+	Data *Delivery
+}
+
+// Delivery is how far a pod's Data is.
+type Delivery struct {
+	Reported, Delivered bool
+	DeliveredAt         time.Time
+	// Permanent: an item failed for a reason that does not pass; Failing: for one that may.
+	Permanent, Failing bool
+	// Reason and Message say what holds it back.
+	Reason, Message string
+}
+
+// Seat is a node that is to have the data.
+type Seat struct {
+	Phase           v1alpha1.PreheatPhase
+	Reason, Message string
+	// Since is when the phase began.
+	Since time.Time
+	// Attempts is how often it failed since it was last ready.
+	Attempts int
+	// Seen: the node's store was reported to hold it.
+	Seen bool
+}
+
+// State is what a plan remembers for the next one.
+type State struct {
+	Revision string
+	// Seats are the nodes that are to have the data.
+	Seats map[string]Seat
+	// Passed are the nodes that failed for a reason of their own and gave their
+	// seat to another.
+	Passed map[string]Seat
+	// Last and Next are when the schedule came, and comes, round; zero: never.
+	Last, Next time.Time
+}
+
+// Plan is what to do now.
+type Plan struct {
+	State State
+	// Create are the nodes to make a pod for, Delete the pods to remove.
+	Create, Delete []string
+	// Wanted is how many nodes are to have the data; Matching how many have the
+	// labels, Fit how many of these take pods.
+	Wanted, Matching, Fit int
+	// Schedule is what is wrong with the schedule.
+	Schedule error
+	// Wake is after which time to plan again without an event; 0: never.
+	Wake time.Duration
+}
