@@ -16,8 +16,10 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/get"
 	"github.com/kuda-io/kuda/internal/cli/history"
+	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/cli/status"
 	"github.com/kuda-io/kuda/internal/cli/steer"
+	"github.com/kuda-io/kuda/internal/cli/why"
 	"github.com/kuda-io/kuda/internal/version"
 )
 
@@ -79,7 +81,7 @@ func New(f *frame.Frame) *cobra.Command {
 	)
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
-	root.AddCommand(diff.Command(f), get.Command(f), doctor.Command(f))
+	root.AddCommand(diff.Command(f), get.Command(f), nodes.Command(f), why.Command(f), doctor.Command(f))
 	root.AddCommand(versionCommand(f), optionsCommand(f))
 	for _, c := range root.Commands() {
 		c.SetUsageTemplate(usage(f, c))

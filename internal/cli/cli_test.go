@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -491,7 +492,7 @@ func TestTheNameItIsCalledByIsTheNameItShows(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
+	x := cluster(t, interceptor.Funcs{}, append(rollout(t), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0"}})...)
 	for _, test := range []struct {
 		args []string
 		want string
@@ -499,6 +500,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "mo"}, "models\n:4\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "x"}, ":4\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "undo", "models", "--to-revision", ""}, "3\tweights v3\n2\tweights v2\n1\tweights v1\n:36\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "nodes", "mo"}, "models\n:4\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "nodes", "models", ""}, ":4\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "why", "w"}, "web-0\n:4\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "why", "web-0", ""}, ":4\n"},
 		{[]string{"kuda", "__complete", "status", "-o", ""}, "json\nyaml\nwide\nname\n:4\n"},
 	} {
 		f, out, _ := x.frame()

@@ -17,10 +17,12 @@ const long = `Looks for what is wrong and says what to do.
 
 Without a name it looks at the installation: CRDs, kuda-manager and kuda-webhook,
 the leader's lease, the gateway's endpoints, the webhook and its CA, labels of
-namespaces, and every DataSet and pod that something holds back; of all
-namespaces, or of the one that -n names. With the name of a DataSet it looks at
-that one in depth: where its rollout is, which pods failed and why, which lack
-the runtime, and whether the Secrets and ConfigMaps that it names are there.
+namespaces, whether nodes tell what they hold and are to be believed, and every
+DataSet and pod that something holds back; of all namespaces, or of the one that
+-n names. With the name of a DataSet it looks at that one in depth: where its
+rollout is, which pods failed and why, which lack the runtime, whether its pods
+are placed as it asks, and whether the Secrets and ConfigMaps that it names are
+there.
 
 Each finding is ok, warning, problem, or unknown for what you may not read. It
 changes nothing; whether the webhook answers is tried by a dry run.
@@ -90,7 +92,7 @@ func (o *options) run(ctx context.Context, name string) error {
 
 func (o *options) find(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
 	if name != "" {
-		s, err := readSubject(ctx, c, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
+		s, err := readSubject(ctx, c, o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
 		if err != nil {
 			return nil, err
 		}

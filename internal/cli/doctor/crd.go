@@ -19,11 +19,12 @@ import (
 
 const checkCRD = "crd"
 
-var crdNames = []string{"datas." + v1alpha1.GroupVersion.Group, "datasets." + v1alpha1.GroupVersion.Group}
+var crdNames = []string{"datas." + v1alpha1.GroupVersion.Group, "datasets." + v1alpha1.GroupVersion.Group, "nodestores." + v1alpha1.GroupVersion.Group}
 
 var crdTypes = map[string]reflect.Type{
 	crdNames[0]: reflect.TypeFor[v1alpha1.Data](),
 	crdNames[1]: reflect.TypeFor[v1alpha1.DataSet](),
+	crdNames[2]: reflect.TypeFor[v1alpha1.NodeStore](),
 }
 
 // What to apply of a release, for the CRDs and for everything else.

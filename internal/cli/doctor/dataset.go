@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,6 +35,9 @@ type subject struct {
 	data       fact[[]v1alpha1.Data]
 	namespace  fact[*corev1.Namespace]
 	references []reference
+	// system is the namespace that Kuda is installed in.
+	system    string
+	scheduler fact[*appsv1.Deployment]
 }
 
 // reference is an object that a source names, with what looking for it led to.
@@ -43,8 +47,8 @@ type reference struct {
 }
 
 // readSubject reads a DataSet, which must be there, and what belongs to it.
-func readSubject(ctx context.Context, c client.Client, key client.ObjectKey, now time.Time) (*subject, error) {
-	s := &subject{now: now, dataSet: &v1alpha1.DataSet{}}
+func readSubject(ctx context.Context, c client.Client, system string, key client.ObjectKey, now time.Time) (*subject, error) {
+	s := &subject{now: now, system: system, dataSet: &v1alpha1.DataSet{}}
 	if err := c.Get(ctx, key, s.dataSet); err != nil {
 		return nil, fmt.Errorf("reading DataSet %s: %w", key.Name, err)
 	}
@@ -55,6 +59,7 @@ func readSubject(ctx context.Context, c client.Client, key client.ObjectKey, now
 	err = c.List(ctx, &data, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: key.Name})
 	s.data = fact[[]v1alpha1.Data]{data.Items, err}
 	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
+	s.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
 		object := &metav1.PartialObjectMetadata{}
@@ -126,6 +131,7 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, judgePods(others, s.now)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)
+	findings = append(findings, checkPlacement(s)...)
 	return append(findings, checkReferences(s)...)
 }
 

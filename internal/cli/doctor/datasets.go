@@ -88,7 +88,7 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 func ordered(conditions []metav1.Condition) []metav1.Condition {
 	rank := []string{
 		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionReady,
-		v1alpha1.ConditionInjected, v1alpha1.ConditionSourceDrifted,
+		v1alpha1.ConditionInjected, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
 	}
 	conditions = slices.Clone(conditions)
 	slices.SortStableFunc(conditions, func(a, b metav1.Condition) int {

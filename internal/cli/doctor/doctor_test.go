@@ -180,7 +180,7 @@ func sound(t *testing.T) []client.Object {
 func crds(t *testing.T) []client.Object {
 	t.Helper()
 	var objects []client.Object
-	for _, name := range []string{"datas", "datasets"} {
+	for _, name := range []string{"datas", "datasets", "nodestores"} {
 		objects = append(objects, readCRD(t, name))
 	}
 	return objects

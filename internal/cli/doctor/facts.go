@@ -52,6 +52,10 @@ type installation struct {
 	narrowed bool
 	dataSets fact[[]v1alpha1.DataSet]
 	data     fact[[]v1alpha1.Data]
+	holdings holdings
+	// scheduler is not part of every installation; config says whether pods get it.
+	scheduler fact[*appsv1.Deployment]
+	config    fact[*corev1.ConfigMap]
 	// probe is what a dry run of a DataSet led to that the webhook has to refuse.
 	probe error
 }
@@ -76,7 +80,10 @@ func readInstallation(ctx context.Context, c client.Client, system, scope, home 
 	in.slices.err = c.List(ctx, in.slices.value, client.InNamespace(system), client.MatchingLabels{discoveryv1.LabelServiceName: gatewayName})
 	in.mutating = get(ctx, c, "", webhookConfigName, &admissionregistrationv1.MutatingWebhookConfiguration{})
 	in.validating = get(ctx, c, "", webhookConfigName, &admissionregistrationv1.ValidatingWebhookConfiguration{})
+	in.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
+	in.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
 	in.readObjects(ctx, c, home)
+	in.readHoldings(ctx, c)
 	in.probe = c.Create(ctx, probe(home), client.DryRunAll)
 	return in
 }

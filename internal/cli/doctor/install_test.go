@@ -117,7 +117,7 @@ func TestAClusterThatDoesNotAnswerIsSound(t *testing.T) {
 }
 
 func TestTheSchemaOfThisVersionLacksSomething(t *testing.T) {
-	for _, name := range []string{"datas", "datasets"} {
+	for _, name := range []string{"datas", "datasets", "nodestores"} {
 		crd := readCRD(t, name)
 		if f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd}); f.Severity != "ok" {
 			t.Errorf("%s: %s", name, f.What)

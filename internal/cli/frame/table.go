@@ -6,6 +6,7 @@ package frame
 import (
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -107,7 +108,7 @@ func row(cells []Cell, widths []int, s Screen) string {
 		if widths[i] < 0 {
 			continue
 		}
-		text := oneLine(cell.Text)
+		text := OneLine(cell.Text)
 		if s.Width > 0 {
 			text = Cut(text, max(s.Width-at-gap, 0))
 		}
@@ -122,11 +123,20 @@ func row(cells []Cell, widths []int, s Screen) string {
 	return b.String()
 }
 
-func oneLine(s string) string {
-	if !strings.ContainsAny(s, "\n\r\t") {
-		return s
+// OneLine makes text fit for a line of a terminal: white space in a row is one
+// space where it is not plain, and what would steer the terminal, or show text in
+// another order than it has, is a sign for what cannot be shown. Much of what is
+// printed was written by somebody else.
+func OneLine(s string) string {
+	if strings.ContainsAny(s, "\n\r\t") {
+		s = strings.Join(strings.Fields(s), " ")
 	}
-	return strings.Join(strings.Fields(s), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // Cut shortens text to width cells, and says so by its last one.

@@ -17,6 +17,8 @@ const (
 	runtimeLog   = "kubectl logs {pod} -n {namespace} -c kuda-runtime"
 	describePod  = "kubectl describe pod {pod} -n {namespace}"
 	listPods     = "kubectl get pods -n {namespace} --show-labels"
+	preheatPods  = "kubectl get pods -n {namespace} -l kuda.io/preheat={dataset} -o wide"
+	showHolders  = "kubectl kuda nodes {dataset} -n {namespace}"
 )
 
 // What a rollout that failed leads to; both ways begin with the cause.
@@ -136,6 +138,47 @@ var table = map[key]Advice{
 	{v1alpha1.ConditionSourceDrifted, v1alpha1.ReasonDigestsDiffer}: {
 		Severity: Problem, Why: "something was written under an item's remotePath while its version stayed, so pods of one revision hold different bytes",
 		Do: []string{"store the wanted data at a path of its own and set the item's version; a digest in the item keeps it from coming again"},
+	},
+
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonPreheated}:  {Severity: OK, Why: "every node that is to have the data has it"},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonPreheating}: {Severity: OK, Why: "nodes are on their way to the data", Do: []string{preheatPods, showHolders}},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonPreheatFailed}: {
+		Severity: Problem, Why: "at least one node that spec.preheat asks for did not get the data; it is tried again by itself",
+		Do: []string{
+			"see which nodes failed and why, and the pods that Kuda made for it:", showRollout, preheatPods,
+			"remove the cause that the message names, make room on the node, or leave the node out by spec.preheat.nodeSelector",
+		},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonNoNodes}: {
+		Severity: Warning, Why: "no node, or fewer than spec.preheat.replicas asks for, has all labels of spec.preheat.nodeSelector and takes pods: Ready, not cordoned, without a taint",
+		Do: []string{"compare the labels of the nodes with the selector:", "kubectl get nodes --show-labels", "kubectl get dataset {dataset} -n {namespace} -o jsonpath='{.spec.preheat}'"},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonInvalidSchedule}: {
+		Severity: Problem, Why: "spec.preheat.schedule is no cron expression of five fields",
+		Do: []string{`write it as "minute hour day-of-month month day-of-week", such as "0 3 * * *", in UTC:`, "kubectl edit dataset {dataset} -n {namespace}"},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonForbidden}: {
+		Severity: Problem, Why: "kuda-manager may not make pods in the namespace: its role for that was taken away, or a quota or a policy of the namespace refuses them",
+		Do: []string{
+			"see the refusal in the message, and whether the manager has the right:",
+			"kubectl auth can-i create pods -n {namespace} --as system:serviceaccount:kuda-system:kuda-manager",
+			"grant it, change the policy, or take spec.preheat out of the DataSet",
+		},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonPodsNotInjected}: {
+		Severity: Problem, Why: "the webhook did not put the runtime into the pods that Kuda made for it: it was away, or their namespace is opted out",
+		Do: []string{"see whether the webhook answers, and the namespace's label kuda.io/injection:", "kubectl kuda doctor", "kubectl get namespace {namespace} --show-labels"},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonNoNodeStore}: {
+		Severity: Warning, Why: "pods of the namespace have stores of their own, which go with them: the namespace enforces the Pod Security level baseline or restricted, or storeMode is Pod",
+		Do: []string{
+			"see the level; a node store needs privileged, or none:", "kubectl get namespace {namespace} --show-labels",
+			"else take spec.preheat out of the DataSet: it has nothing to fill",
+		},
+	},
+	{v1alpha1.ConditionPreheated, v1alpha1.ReasonPreheatOff}: {
+		Severity: Warning, Why: "the installation does not preheat: it is switched off in kuda-manager",
+		Do: []string{"ask who runs the installation to switch it on, or take spec.preheat out of the DataSet"},
 	},
 
 	{v1alpha1.ConditionReady, v1alpha1.ReasonRuntimeNotConnected}: {

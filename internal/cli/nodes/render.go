@@ -1,0 +1,226 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/status"
+)
+
+// columns is how many items are shown beside each other at most.
+const columns = 6
+
+// look is how a view is to be shown.
+type look struct {
+	frame.Screen
+	now              time.Time
+	namespaces, wide bool
+	all              bool
+}
+
+// render makes the lines that show a view with stores.
+func render(v *View, l look) []string {
+	if !l.all && !l.wide && !l.namespaces && len(v.Items) <= columns {
+		lines := matrix(v, l).Lines(frame.Screen{})
+		if l.Width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > l.Width }) {
+			return matrix(v, l).Lines(l.Screen)
+		}
+	}
+	lines := stores(v, l).Lines(l.Screen)
+	below := items(v, l)
+	if l.all {
+		below = snapshots(v, l)
+	}
+	if len(below.Rows) > 0 {
+		lines = append(append(lines, ""), below.Lines(l.Screen)...)
+	}
+	return lines
+}
+
+// matrix has a line per node and a column per item.
+func matrix(v *View, l look) *frame.Table {
+	t := &frame.Table{Header: append(append([]string{"NODE"}, titles(v.Items)...), "OTHER", "SIZE", "FREE", "AVAILABLE", "NOTE")}
+	for i := range v.Stores {
+		s := &v.Stores[i]
+		cells := []frame.Cell{frame.Text(s.Node)}
+		for j := range s.Items {
+			cells = append(cells, held(&s.Items[j], s.Stale != "", l.now))
+		}
+		t.Add(append(cells, frame.Text(other(s.Other)), frame.Text(size(s)), frame.Text(status.Bytes(s.FreeBytes)),
+			frame.Text(status.Bytes(s.AvailableBytes)), note(s))...)
+	}
+	return t
+}
+
+// titles are what items are called above their columns: with the name of the
+// DataSet where the item's own does not tell.
+func titles(items []Item) []string {
+	plain := make(map[string]int, len(items))
+	title := func(i *Item) string { return strings.TrimSpace(i.Name + " " + i.Version) }
+	for i := range items {
+		plain[title(&items[i])]++
+	}
+	var found []string
+	for i := range items {
+		t := title(&items[i])
+		if plain[t] > 1 {
+			t = items[i].DataSet + ": " + t
+		}
+		found = append(found, t)
+	}
+	return found
+}
+
+// held is a cell of the matrix.
+func held(h *Held, stale bool, now time.Time) frame.Cell {
+	switch {
+	case h.State == Absent:
+		return frame.Toned(frame.Faint, "-")
+	case h.State == Downloading && h.Bytes == 0:
+		return frame.Toned(frame.Warning, "downloading")
+	case h.State == Downloading:
+		return frame.Toned(frame.Warning, "downloading "+status.Bytes(h.Bytes))
+	}
+	text, tone := status.Bytes(h.Bytes), frame.Good
+	switch {
+	case h.Pods > 0:
+		text += ", " + count(int(h.Pods), "pod")
+	case h.Preheated:
+		text += ", preheated"
+	case h.LastUsedTime != nil:
+		text += ", " + age(h.LastUsedTime, now) + " ago"
+	}
+	if stale {
+		tone = frame.Faint
+	}
+	return frame.Toned(tone, text)
+}
+
+// stores has a line per store.
+func stores(v *View, l look) *frame.Table {
+	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "OTHER", "SIZE", "FREE", "AVAILABLE", "SEEN", "NOTE"}}
+	for i := range v.Stores {
+		s := &v.Stores[i]
+		seen := ""
+		if !s.ObservedTime.IsZero() {
+			seen = age(&s.ObservedTime, l.now) + " ago"
+		}
+		t.Add(frame.Text(s.Node), l.namespace(s), frame.Text(other(s.Other)), frame.Text(size(s)), frame.Text(status.Bytes(s.FreeBytes)),
+			frame.Text(status.Bytes(s.AvailableBytes)), frame.Text(seen), note(s))
+	}
+	return t
+}
+
+func (l look) namespace(s *Store) frame.Cell {
+	if l.namespaces {
+		return frame.Text(s.Namespace)
+	}
+	return frame.Cell{}
+}
+
+// items has a line per store and item.
+func items(v *View, l look) *frame.Table {
+	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "DATASET", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED"}}
+	for i := range v.Stores {
+		s := &v.Stores[i]
+		for j := range s.Items {
+			h := &s.Items[j]
+			cells := []frame.Cell{frame.Text(s.Node), l.namespace(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version), s.state(h.State)}
+			if h.State != Absent {
+				cells = append(cells, figures(h.Bytes, h.Pods, h.Preheated, h.LastUsedTime, l.now)...)
+			}
+			t.Add(cells...)
+		}
+	}
+	return t
+}
+
+func (s *Store) state(state State) frame.Cell {
+	if s.Stale != "" {
+		return frame.Toned(frame.Faint, string(state)+" (stale)")
+	}
+	return frame.Toned(tones[state], string(state))
+}
+
+var tones = map[State]frame.Tone{Complete: frame.Good, Downloading: frame.Warning, Absent: frame.Faint}
+
+// snapshots has a line per snapshot.
+func snapshots(v *View, l look) *frame.Table {
+	t := &frame.Table{Header: []string{
+		"NODE", "NAMESPACE", "SNAPSHOT", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED", "SOURCE", "PATH",
+	}}
+	for i := range v.Stores {
+		s := &v.Stores[i]
+		for j := range s.Snapshots {
+			snapshot := &s.Snapshots[j]
+			state := Complete
+			if snapshot.Phase != v1alpha1.SnapshotComplete {
+				state = Downloading
+			}
+			cells := []frame.Cell{frame.Text(s.Node), l.namespace(s), frame.Text(l.short(snapshot.ID)), frame.Text(strings.Join(snapshot.Items, ", ")),
+				frame.Text(snapshot.Version), s.state(state)}
+			cells = append(cells, figures(snapshot.Bytes, snapshot.Pods, snapshot.Preheated, snapshot.LastUsedTime, l.now)...)
+			t.Add(append(cells, frame.Text(snapshot.Source), frame.Text(snapshot.Path))...)
+		}
+	}
+	return t
+}
+
+// shortID is how much of a snapshot's name is shown, as kuda-runtime store list does.
+const shortID = 12
+
+func (l look) short(id string) string {
+	if l.wide || len(id) <= shortID {
+		return id
+	}
+	return id[:shortID]
+}
+
+func figures(bytes int64, pods int32, preheated bool, used *metav1.Time, now time.Time) []frame.Cell {
+	yes := ""
+	if preheated {
+		yes = "yes"
+	}
+	last := ""
+	if used != nil {
+		last = age(used, now) + " ago"
+	}
+	return []frame.Cell{frame.Text(status.Bytes(bytes)), frame.Text(strconv.Itoa(int(pods))), frame.Text(yes), frame.Text(last)}
+}
+
+func age(t *metav1.Time, now time.Time) string {
+	return duration.HumanDuration(max(now.Sub(t.Time), 0))
+}
+
+// other sums up what is not shown.
+func other(o Other) string {
+	if o.Snapshots == 0 {
+		return "-"
+	}
+	return strconv.Itoa(o.Snapshots) + ", " + status.Bytes(o.Bytes)
+}
+
+func size(s *Store) string {
+	if s.QuotaBytes == 0 {
+		return status.Bytes(s.UsedBytes)
+	}
+	return status.Bytes(s.UsedBytes) + " of " + status.Bytes(s.QuotaBytes)
+}
+
+func note(s *Store) frame.Cell {
+	if s.Stale == "" {
+		return frame.Cell{}
+	}
+	return frame.Toned(frame.Warning, "stale: "+s.Stale)
+}

@@ -1,0 +1,178 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package why
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/nodes"
+	"github.com/kuda-io/kuda/internal/cli/status"
+	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement"
+)
+
+// build computes the view.
+func build(in *input) View {
+	p := in.pod
+	v := View{
+		Namespace: p.Namespace, Pod: p.Name, Scheduler: cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName), Node: p.Spec.NodeName,
+		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.now), Nodes: []Node{}, Explanation: []string{},
+		Preferences: preferences(p), Weights: points(in.weights, func(locality.Weights) int64 { return 1 }, 1),
+	}
+	v.scheduled(in)
+	var wants []locality.Want
+	for i := range in.sets {
+		if s := &in.sets[i]; !s.ignored() {
+			wants = append(wants, s.wants...)
+		}
+	}
+	demand := in.cluster.Index(in.rack).Demand(p.Namespace, wants)
+	v.TotalBytes = demand.Total
+	next := 0
+	for i := range in.sets {
+		v.DataSets = append(v.DataSets, in.sets[i].view(demand, &next))
+	}
+	switch reason := notPlaced(p); {
+	case reason != "":
+		v.say("%s", reason)
+	case len(wants) > 0:
+		v.judge(in, demand)
+		fallthrough
+	default:
+		v.explain(in, demand)
+	}
+	return v
+}
+
+// scheduled says since when the pod has a node, or why it has none.
+func (v *View) scheduled(in *input) {
+	var c corev1.PodCondition
+	if i := slices.IndexFunc(in.pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }); i >= 0 {
+		c = in.pod.Status.Conditions[i]
+	}
+	if v.Node != "" {
+		if c.Status == corev1.ConditionTrue && !c.LastTransitionTime.IsZero() {
+			v.PlacedTime = &c.LastTransitionTime
+		}
+		return
+	}
+	v.Pending = &Pending{Reason: c.Reason, Message: c.Message}
+	told := map[string]bool{c.Message: true}
+	for i := range in.events {
+		e := &in.events[i]
+		if told[e.Message] || len(v.Pending.Events) == maxEvents {
+			continue
+		}
+		told[e.Message] = true
+		v.Pending.Events = append(v.Pending.Events, Event{
+			Reason: e.Reason, Message: e.Message, From: cmp.Or(e.ReportingController, e.Source.Component), Time: metav1.NewTime(when(e)),
+		})
+	}
+}
+
+// view shows one DataSet; next is the place of its first want in the demand.
+func (s *set) view(demand *locality.Demand, next *int) DataSet {
+	d := DataSet{
+		Name: s.dataSet.Name, Placement: cmp.Or(s.dataSet.Spec.Placement, v1alpha1.PlacementPrefer),
+		Revision: placement.Revision(s.dataSet), Items: []Item{},
+	}
+	for _, w := range s.wants {
+		item := Item{Name: w.Item, Version: w.Version}
+		if !s.ignored() {
+			item.Bytes, item.Holders = demand.Sizes[*next], demand.HoldersOf(*next)
+			*next++
+		}
+		if i := slices.IndexFunc(s.delivered, func(d v1alpha1.DataItemStatus) bool {
+			return d.Namespace+"/"+d.Name == w.Item && d.Version == w.Version
+		}); i >= 0 {
+			item.Origin = s.delivered[i].Origin
+		}
+		d.Items = append(d.Items, item)
+	}
+	return d
+}
+
+// judge gives each node its score.
+func (v *View) judge(in *input, demand *locality.Demand) {
+	stale := map[string]string{}
+	for i := range in.cluster.Stores {
+		store := &in.cluster.Stores[i]
+		for j := range store.Status.Stores {
+			if entry := &store.Status.Stores[j]; entry.Namespace == in.pod.Namespace {
+				stale[store.Name] = nodes.Stale(in.cluster.Nodes[store.Name], store, entry)
+			}
+		}
+	}
+	most := 0
+	for _, holder := range demand.Holders() {
+		most = max(most, in.peers[holder])
+	}
+	for name, node := range in.cluster.Nodes {
+		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name], Against: against(in.pod, node)}
+		held, known := demand.On(name)
+		n.HeldBytes, n.DownloadingBytes = held.Bytes, held.Downloading
+		for _, w := range demand.Missing(name) {
+			n.Missing = append(n.Missing, title(w.Item, w.Version))
+		}
+		if known {
+			n.RoomBytes = &held.Available
+		}
+		facts := nodes.Facts(node, in.rack)
+		f := demand.Facts(name, facts.Rack, facts.Zone)
+		// As the plugin: pods count where the data is, and nothing does that nobody has.
+		if f.Held > 0 {
+			f.Pods, f.MostPods = n.Pods, most
+		}
+		if f.Total > 0 {
+			n.Score = locality.Score(f, in.weights)
+			n.Points = points(in.weights, func(one locality.Weights) int64 { return locality.Score(f, one) }, sum(in.weights))
+		}
+		n.Against = append(n.Against, v.againstData(demand, name, stale[name])...)
+		v.Nodes = append(v.Nodes, n)
+	}
+	slices.SortFunc(v.Nodes, func(a, b Node) int { return cmp.Or(cmp.Compare(b.Score, a.Score), strings.Compare(a.Name, b.Name)) })
+}
+
+// againstData lists what of the data speaks against a node.
+func (v *View) againstData(demand *locality.Demand, node, stale string) []string {
+	var found []string
+	held, known := demand.On(node)
+	if need := demand.MissingBytes(node); known && need > held.Available {
+		found = append(found, "no room for "+status.Bytes(need))
+	}
+	if v.requires() && !demand.Satisfied(node) {
+		found = append(found, fmt.Sprintf("has %d of %d required items", held.Required, demand.Required))
+	}
+	if stale != "" {
+		found = append(found, "what it held is not believed: "+stale)
+	}
+	return found
+}
+
+func sum(w locality.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
+
+// points multiplies each weight with what the dimension alone comes to, in
+// shares of the whole, to a tenth.
+func points(w locality.Weights, alone func(locality.Weights) int64, whole int64) Points {
+	share := func(weight int64, one locality.Weights) float64 {
+		if whole <= 0 {
+			return 0
+		}
+		return math.Round(float64(weight*alone(one))/float64(whole)*10) / 10
+	}
+	return Points{
+		Node: share(w.Node, locality.Weights{Node: 1}), Rack: share(w.Rack, locality.Weights{Rack: 1}), Zone: share(w.Zone, locality.Weights{Zone: 1}),
+		Downloads: share(w.Downloads, locality.Weights{Downloads: 1}), Spread: share(w.Spread, locality.Weights{Spread: 1}),
+	}
+}
+
+func title(item, version string) string { return strings.TrimSpace(item + " " + version) }

@@ -1,0 +1,182 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package why
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/nodes"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement"
+)
+
+// input is what a View is computed from.
+type input struct {
+	pod  *corev1.Pod
+	sets []set
+	// peers is how many other pods of the same DataSets each node has.
+	peers   map[string]int
+	cluster *nodes.Cluster
+	// events of the pod, the newest first.
+	events  []corev1.Event
+	weights locality.Weights
+	// rack is the label that names racks, or empty.
+	rack    string
+	now     time.Time
+	program string
+}
+
+// set is a DataSet that selects the pod, and what a new pod gets of it.
+type set struct {
+	dataSet *v1alpha1.DataSet
+	wants   []locality.Want
+	// delivered is what the pod says of its items.
+	delivered []v1alpha1.DataItemStatus
+}
+
+// ignored says that the DataSet's data has no part in where pods run.
+func (s *set) ignored() bool { return s.dataSet.Spec.Placement == v1alpha1.PlacementIgnore }
+
+// maxEvents is how many events are shown beside the pod's condition.
+const maxEvents = 3
+
+func read(ctx context.Context, c client.Client, key types.NamespacedName) (*input, error) {
+	in := &input{pod: &corev1.Pod{}}
+	switch err := c.Get(ctx, key, in.pod); {
+	case apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("there is no pod %s in namespace %s; choose another namespace by -n", key.Name, key.Namespace)
+	case err != nil:
+		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
+	}
+	if err := in.readSets(ctx, c); err != nil {
+		return nil, err
+	}
+	if len(in.sets) == 0 {
+		return nil, fmt.Errorf("no DataSet of namespace %s selects pod %s, so data has no part in where it runs; kubectl describe pod %s -n %s has the rest",
+			key.Namespace, key.Name, key.Name, key.Namespace)
+	}
+	if err := in.readData(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := in.readPeers(ctx, c); err != nil {
+		return nil, err
+	}
+	if in.pod.Spec.NodeName == "" {
+		if err := in.readEvents(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	in.cluster, err = nodes.ReadCluster(ctx, c)
+	return in, err
+}
+
+// readSets finds the DataSets that the pod gets data of. One that Kuda made for
+// spec.preheat belongs to the DataSet that its label names.
+func (in *input) readSets(ctx context.Context, c client.Client) error {
+	var list v1alpha1.DataSetList
+	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
+		return fmt.Errorf("reading the DataSets: %w", err)
+	}
+	preheat, preheats := in.pod.Labels[v1alpha1.LabelPreheat]
+	for i := range list.Items {
+		d := &list.Items[i]
+		selects := d.DeletionTimestamp == nil && pod.Selects(d.Spec.WorkloadSelector, in.pod)
+		if preheats {
+			selects = d.Name == preheat
+		}
+		if !selects {
+			continue
+		}
+		template, err := placement.Template(ctx, c, d)
+		if err != nil {
+			return err
+		}
+		in.sets = append(in.sets, set{dataSet: d, wants: placement.Wants(d, template)})
+	}
+	slices.SortFunc(in.sets, func(a, b set) int { return strings.Compare(a.dataSet.Name, b.dataSet.Name) })
+	return nil
+}
+
+// readData reads what the pod says of its items.
+func (in *input) readData(ctx context.Context, c client.Client) error {
+	var list v1alpha1.DataList
+	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingLabels{v1alpha1.LabelPodUID: string(in.pod.UID)})
+	if err != nil {
+		return fmt.Errorf("reading the Data of pod %s: %w", in.pod.Name, err)
+	}
+	for i := range in.sets {
+		for j := range list.Items {
+			if assignment.DataSet(&list.Items[j]) == in.sets[i].dataSet.Name {
+				in.sets[i].delivered = list.Items[j].Status.DataItemsStatus
+			}
+		}
+	}
+	return nil
+}
+
+// readPeers counts the other pods of the same DataSets.
+func (in *input) readPeers(ctx context.Context, c client.Client) error {
+	var list corev1.PodList
+	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	in.peers = map[string]int{}
+	for i := range list.Items {
+		p := &list.Items[i]
+		_, preheats := p.Labels[v1alpha1.LabelPreheat]
+		if p.Name == in.pod.Name || p.Spec.NodeName == "" || preheats || !pod.Live(p) {
+			continue
+		}
+		if slices.ContainsFunc(in.sets, func(s set) bool { return pod.Selects(s.dataSet.Spec.WorkloadSelector, p) }) {
+			in.peers[p.Spec.NodeName]++
+		}
+	}
+	return nil
+}
+
+// readEvents reads the pod's events; who may not sees the pod's condition only.
+func (in *input) readEvents(ctx context.Context, c client.Client) error {
+	var list corev1.EventList
+	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingFields{"involvedObject.name": in.pod.Name})
+	if apierrors.IsForbidden(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the events of pod %s: %w", in.pod.Name, err)
+	}
+	in.events = slices.DeleteFunc(list.Items, func(e corev1.Event) bool {
+		return e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != in.pod.UID
+	})
+	slices.SortStableFunc(in.events, func(a, b corev1.Event) int {
+		return cmp.Or(when(&b).Compare(when(&a)), strings.Compare(a.Name, b.Name))
+	})
+	return nil
+}
+
+// when an event was last seen; the schedulers of today write no lastTimestamp.
+func when(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	}
+	return e.CreationTimestamp.Time
+}

@@ -1,0 +1,175 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package why
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/status"
+)
+
+// nameWidth is that of the longest name at the left, and a gap.
+const nameWidth = 12
+
+// look is how a view is to be shown.
+type look struct {
+	frame.Screen
+	now time.Time
+	// nodes is how many are listed at most; 0 is all.
+	nodes int
+	wide  bool
+}
+
+// render makes the text that shows a view.
+func render(v *View, l look) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		b.WriteString(l.Paint(frame.Faint, fmt.Sprintf("%-*s", nameWidth, name)) + frame.OneLine(fmt.Sprintf(format, args...)) + "\n")
+	}
+	line("Pod", "%s in namespace %s", v.Pod, v.Namespace)
+	v.renderPlace(line, l.now)
+	for i := range v.DataSets {
+		v.DataSets[i].render(line)
+	}
+	if len(v.Preferences) > 0 {
+		words := make([]string, 0, len(v.Preferences))
+		for _, p := range v.Preferences {
+			words = append(words, p.String())
+		}
+		line("Preferred", "%s, when it was made", strings.Join(words, ", "))
+	}
+	name := "Why"
+	for _, sentence := range v.Explanation {
+		line(name, "%s", sentence)
+		name = ""
+	}
+	name = "Do"
+	for _, do := range v.Do {
+		line(name, "%s", do)
+		name = ""
+	}
+	if len(v.Nodes) > 0 {
+		b.WriteString("\n" + strings.Join(v.table(l), "\n") + "\n\n")
+		b.WriteString(v.caveat(l.now) + "\n")
+	}
+	return b.String()
+}
+
+func (v *View) renderPlace(line func(name, format string, args ...any), now time.Time) {
+	if v.Pending == nil {
+		text := "on " + v.Node
+		if v.PlacedTime != nil {
+			text += ", " + age(v.PlacedTime.Time, now) + " ago"
+		}
+		line("Placed", "%s, by %s; the pod is %s", text, v.Scheduler, cmp.Or(v.Phase, "of no known phase"))
+		return
+	}
+	line("Placed", "not yet, by %s", v.Scheduler)
+	if reason := strings.Trim(v.Pending.Reason+": "+v.Pending.Message, ": "); reason != "" {
+		line("Waits", "%s", reason)
+	}
+	for _, e := range v.Pending.Events {
+		line("Event", "%s, %s ago, by %s: %s", e.Reason, age(e.Time.Time, now), e.From, e.Message)
+	}
+}
+
+func (d *DataSet) render(line func(name, format string, args ...any)) {
+	revision := ""
+	if d.Revision != "" {
+		revision = ", revision " + d.Revision
+	}
+	line("DataSet", "%s, placement %s%s", d.Name, d.Placement, revision)
+	for _, item := range d.Items {
+		text := title(item.Name, item.Version)
+		if item.Bytes > 0 {
+			text += ", " + status.Bytes(item.Bytes)
+		}
+		if len(item.Holders) > 0 {
+			text += ", on " + some(item.Holders)
+		}
+		line("  Item", "%s", text)
+	}
+}
+
+// table has a line per node. The columns in small letters are what each
+// dimension adds to the score; they have the names that --weights takes.
+func (v *View) table(l look) []string {
+	t := &frame.Table{Header: []string{
+		"", "NODE", "HELD", "MISSING", "DOWNLOADS", "ROOM", "SCORE", "AGAINST", "node", "rack", "zone", "downloads", "spread",
+	}}
+	rest := 0
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		if l.nodes > 0 && len(t.Rows) >= l.nodes && !n.Chosen {
+			rest++
+			continue
+		}
+		mark, tone := "", frame.Plain
+		if n.Chosen {
+			mark, tone = "*", frame.Strong
+		}
+		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), v.held(n), frame.Text(n.missing(l.wide)),
+			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(n.room()), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
+			frame.Toned(frame.Warning, strings.Join(n.Against, "; ")),
+			number(n.Points.Node), number(n.Points.Rack), number(n.Points.Zone), number(n.Points.Downloads), number(n.Points.Spread))
+	}
+	lines := t.Lines(l.Screen)
+	if rest > 0 {
+		lines = append(lines, l.Paint(frame.Faint, fmt.Sprintf("and %d more; --nodes 0 lists all", rest)))
+	}
+	return lines
+}
+
+func (v *View) held(n *Node) frame.Cell {
+	text, tone := status.Bytes(n.HeldBytes), frame.Plain
+	if v.TotalBytes > 0 {
+		text += fmt.Sprintf(" %d%%", int64(float64(n.HeldBytes)/float64(v.TotalBytes)*100))
+	}
+	if n.DownloadingBytes > 0 {
+		text += ", " + status.Bytes(n.DownloadingBytes) + " coming"
+	}
+	if len(n.Missing) == 0 {
+		tone = frame.Good
+	}
+	return frame.Toned(tone, text)
+}
+
+func (n *Node) missing(wide bool) string {
+	switch {
+	case len(n.Missing) == 0:
+		return "-"
+	case wide || len(n.Missing) == 1:
+		return strings.Join(n.Missing, ", ")
+	}
+	return fmt.Sprintf("%d items", len(n.Missing))
+}
+
+func (n *Node) room() string {
+	if n.RoomBytes == nil {
+		return "?"
+	}
+	return status.Bytes(*n.RoomBytes)
+}
+
+func number(points float64) frame.Cell { return frame.Text(strconv.FormatFloat(points, 'g', -1, 64)) }
+
+// caveat says what the scores are not.
+func (v *View) caveat(now time.Time) string {
+	w := v.Weights
+	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,spread=%g",
+		w.Node, w.Rack, w.Zone, w.Downloads, w.Spread)
+	if v.PlacedTime != nil {
+		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339), age(v.PlacedTime.Time, now))
+	}
+	return text + ".\nThey speak of data alone: schedulers also weigh resources, other pods and what the pod prefers."
+}
+
+func age(t, now time.Time) string { return duration.HumanDuration(max(now.Sub(t), 0)) }

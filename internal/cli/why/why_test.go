@@ -1,0 +1,350 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package why
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/placement"
+)
+
+const gib = int64(1) << 30
+
+var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
+
+func template(item, version string) v1alpha1.DataTemplateSpec {
+	return v1alpha1.DataTemplateSpec{
+		DataItems: []v1alpha1.DataItem{{
+			Name: item, Namespace: "default", RemotePath: item, LocalPath: item, Version: version, DataSourceType: v1alpha1.DataSourceMinIO,
+		}},
+		DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
+	}
+}
+
+// models selects the pods of the application web.
+func models(change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
+	d := &v1alpha1.DataSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models"},
+		Spec:       v1alpha1.DataSetSpec{WorkloadSelector: map[string]string{"app": "web"}, Template: template("model", "v3")},
+	}
+	for _, c := range change {
+		c(d)
+	}
+	return d
+}
+
+func policy(p v1alpha1.PlacementPolicy) func(*v1alpha1.DataSet) {
+	return func(d *v1alpha1.DataSet) { d.Spec.Placement = p }
+}
+
+func node(name string, change ...func(*corev1.Node)) *corev1.Node {
+	n := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{corev1.LabelTopologyZone: "east"}},
+		Status: corev1.NodeStatus{
+			NodeInfo:   corev1.NodeSystemInfo{BootID: "boot-" + name},
+			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: ago(24 * time.Hour)}},
+		},
+	}
+	for _, c := range change {
+		c(n)
+	}
+	return n
+}
+
+func cordoned(n *corev1.Node) { n.Spec.Unschedulable = true }
+
+// holding is a NodeStore of a node that has these versions of the item complete.
+func holding(name string, versions ...string) *v1alpha1.NodeStore {
+	e := v1alpha1.NamespaceStore{Namespace: "shop", StoreID: "store", BootID: "boot-" + name, ObservedTime: ago(time.Minute), AvailableBytes: 10 * gib}
+	for _, version := range versions {
+		e.Snapshots = append(e.Snapshots, v1alpha1.StoredSnapshot{
+			ID: version, Marks: placement.Marks(template("model", version)), Version: version, Bytes: gib, Phase: v1alpha1.SnapshotComplete,
+		})
+	}
+	return &v1alpha1.NodeStore{
+		ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
+		Status:     v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}},
+	}
+}
+
+func downloading(s *v1alpha1.NodeStore) *v1alpha1.NodeStore {
+	s.Status.Stores[0].Snapshots[0].Phase = v1alpha1.SnapshotDownloading
+	return s
+}
+
+func aPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"app": "web"}, Annotations: map[string]string{}},
+		Spec:       corev1.PodSpec{SchedulerName: corev1.DefaultSchedulerName},
+		Status:     corev1.PodStatus{Phase: corev1.PodPending},
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+func on(node string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.NodeName, p.Status.Phase = node, corev1.PodRunning
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: ago(2 * time.Hour)}}
+	}
+}
+
+func by(scheduler string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.SchedulerName = scheduler }
+}
+
+func waits(message string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message}}
+	}
+}
+
+// preferring puts preferences into a pod as the webhook does, after one of its own.
+func preferring(p *corev1.Pod) {
+	term := func(node string, weight int32) corev1.PreferredSchedulingTerm {
+		return corev1.PreferredSchedulingTerm{Weight: weight, Preference: corev1.NodeSelectorTerm{
+			MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}},
+		}}
+	}
+	p.Annotations[v1alpha1.AnnotationPlacement] = "n1=40,n2=80"
+	p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{term("n3", 90), term("n1", 40), term("n2", 80)},
+	}}
+}
+
+func event(name, pod, message string, at time.Duration) *corev1.Event {
+	return &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: name},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: pod, UID: types.UID("uid-" + pod)},
+		Reason:         "FailedScheduling", Message: message, EventTime: metav1.NewMicroTime(now.Add(-at)), ReportingController: Scheduler,
+	}
+}
+
+// run runs the command in the namespace shop.
+func run(t *testing.T, objects []client.Object, hooks interceptor.Funcs, args ...string) (string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config")
+	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":"shop"}}],` +
+		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", path)
+	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).WithInterceptorFuncs(hooks).
+		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).Build()
+	var out bytes.Buffer
+	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
+	f.Program = "kubectl kuda"
+	f.Now = func() time.Time { return now }
+	f.Connect = func() (client.WithWatch, error) { return built, nil }
+	cmd := Command(f)
+	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// fleet is three nodes, two of which hold the data.
+func fleet() []client.Object {
+	return []client.Object{
+		node("n1"), node("n2"), node("n3", func(n *corev1.Node) { n.Labels[corev1.LabelTopologyZone] = "west" }),
+		holding("n1", "v3"), holding("n2", "v3", "v2"),
+	}
+}
+
+func TestAPlacementIsExplainedWrong(t *testing.T) {
+	data := &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "d", Labels: map[string]string{v1alpha1.LabelPodUID: "uid-web-0", v1alpha1.LabelDataSet: "models"}},
+		Status: v1alpha1.DataStatus{DataItemsStatus: []v1alpha1.DataItemStatus{{
+			Namespace: "default", Name: "model", Version: "v3", Phase: v1alpha1.DataSuccess, Origin: v1alpha1.OriginNode,
+		}}},
+	}
+	brought := data.DeepCopy()
+	brought.Status.DataItemsStatus[0].Origin = v1alpha1.OriginSource
+	unschedulable := "0/2 nodes are available: 2 node(s) lack default/model v3."
+	for name, c := range map[string]struct {
+		objects []client.Object
+		args    []string
+	}{
+		"running.txt":   {append(fleet(), models(), data, aPod("web-0", on("n2"), preferring), aPod("web-1", on("n1")), aPod("web-2", on("n1"))), nil},
+		"running.yaml":  {append(fleet(), models(), data, aPod("web-0", on("n2"), preferring), aPod("web-1", on("n1"))), []string{"-o", "yaml"}},
+		"elsewhere.txt": {append(fleet(), models(), brought, aPod("web-0", on("n3"), preferring)), nil},
+		"weights.txt":   {append(fleet(), models(), aPod("web-0", on("n3"))), []string{"--weights", "node=10,zone=90", "--nodes", "1"}},
+		"pending.txt":   {append(fleet(), models(), aPod("web-0", waits("0/3 nodes are available: 3 Insufficient cpu."))), nil},
+		"nobody.txt":    {[]client.Object{node("n1"), node("n2"), holding("n1", "v2"), models(), aPod("web-0")}, nil},
+		"require.txt": {[]client.Object{
+			node("n1"), node("n2"), holding("n1", "v2"), downloading(holding("n2", "v3")), models(policy(v1alpha1.PlacementRequire)),
+			aPod("web-0", by(Scheduler), waits(unschedulable)),
+			event("e1", "web-0", unschedulable, time.Minute), event("e2", "web-0", "an earlier one", time.Hour), event("e3", "web-1", "of another pod", 0),
+		}, nil},
+		"require-cordoned.txt": {append(fleet()[2:], node("n1", cordoned), node("n2", cordoned), models(policy(v1alpha1.PlacementRequire)), aPod("web-0", by(Scheduler))), nil},
+	} {
+		out, err := run(t, c.objects, interceptor.Funcs{}, append([]string{"web-0"}, c.args...)...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		golden.Compare(t, name, out)
+	}
+}
+
+func TestAPolicyIsNotSpokenOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		dataSet *v1alpha1.DataSet
+		pod     *corev1.Pod
+		want    string
+		scores  bool
+	}{
+		"ignored":           {models(policy(v1alpha1.PlacementIgnore)), aPod("web-0"), "placement of DataSet models is Ignore, so its data has no part", false},
+		"a third scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", by("batch")), "whether batch does is not known here", true},
+		"another scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", on("n1")), "the pod asks for default-scheduler, for which it is Prefer", true},
+		"a store of its own": {models(), aPod("web-0", on("n1"), func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StorePod }),
+			"the pod has a store of its own", false},
+		"of a DaemonSet": {models(), aPod("web-0", on("n1"), func(p *corev1.Pod) { pinned(p, "n1") }), "the pod names its nodes itself", false},
+		"for preheating": {models(), aPod("web-0", func(p *corev1.Pod) { p.Labels = map[string]string{v1alpha1.LabelPreheat: "models"} }), "Kuda made the pod to preheat a node", false},
+		"preheats already": {models(func(d *v1alpha1.DataSet) {
+			d.Spec.Template, d.Spec.Preheat = template("model", "v9"), &v1alpha1.Preheat{}
+		}), aPod("web-0"), "kubectl kuda status models -n shop", true},
+		"no longer there": {models(), aPod("web-0", on("n9")), "the node n9 is not there any more", true},
+	} {
+		out, err := run(t, append(fleet(), c.dataSet, c.pod), interceptor.Funcs{}, "web-0")
+		if err != nil || !strings.Contains(out, c.want) || strings.Contains(out, "SCORE") != c.scores {
+			t.Errorf("%s: %v, no %q in\n%s", name, err, c.want, out)
+		}
+	}
+}
+
+func pinned(p *corev1.Pod, node string) {
+	p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{
+			Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+		}}}},
+	}}}
+}
+
+func TestWhatKeepsAPodFromANodeGoesUnseen(t *testing.T) {
+	expression := func(key string, operator corev1.NodeSelectorOperator, values ...string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key, Operator: operator, Values: values}}}},
+			}}}
+		}
+	}
+	tainted := func(n *corev1.Node) {
+		n.Spec.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
+	}
+	for name, c := range map[string]struct {
+		pod  *corev1.Pod
+		node *corev1.Node
+		want string
+	}{
+		"nothing":   {aPod("p"), node("n1"), ""},
+		"not Ready": {aPod("p"), node("n1", func(n *corev1.Node) { n.Status.Conditions = nil }), "not Ready"},
+		"cordoned": {aPod("p"), node("n1", cordoned, func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}}
+		}), "cordoned"},
+		"tainted": {aPod("p"), node("n1", tainted), "taint gpu=yes:NoSchedule"},
+		"tolerated": {aPod("p", func(p *corev1.Pod) {
+			p.Spec.Tolerations = []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
+		}), node("n1", tainted), ""},
+		"selector":     {aPod("p", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }), node("n1"), "nodeSelector"},
+		"the zone":     {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpIn, "east")), node("n1"), ""},
+		"another zone": {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpNotIn, "east")), node("n1"), "node affinity"},
+		"not a number": {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpGt, "x")), node("n1"), "node affinity"},
+		"by its name":  {aPod("p", func(p *corev1.Pod) { pinned(p, "n1") }), node("n1"), ""},
+		"another name": {aPod("p", func(p *corev1.Pod) { pinned(p, "n2") }), node("n1"), "node affinity"},
+		"an empty term": {aPod("p", func(p *corev1.Pod) {
+			pinned(p, "")
+			p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields = nil
+		}), node("n1"), "node affinity"},
+	} {
+		if got := strings.Join(against(c.pod, c.node), "; "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestANodeWithoutRoomOrTrustLooksGood(t *testing.T) {
+	full, away := holding("n1"), holding("n2", "v3")
+	full.Status.Stores[0].AvailableBytes = gib / 2
+	away.Status.Stores[0].BootID = "an earlier one"
+	out, err := run(t, []client.Object{node("n1"), node("n2"), full, away, models(), aPod("web-0")}, interceptor.Funcs{}, "web-0", "-o", "json")
+	var v View
+	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || len(v.Nodes) != 2 {
+		t.Fatalf("%v, %v in\n%s", err, jsonErr, out)
+	}
+	for i, want := range []string{"no room for 1.0 GiB", "what it held is not believed: the node was started again since"} {
+		if n := v.Nodes[i]; strings.Join(n.Against, "; ") != want || n.HeldBytes != 0 {
+			t.Errorf("%+v, want %s", n, want)
+		}
+	}
+	if v.Nodes[1].RoomBytes != nil {
+		t.Error("room of a store that is not believed")
+	}
+}
+
+func TestAnErrorDoesNotSayWhatToDo(t *testing.T) {
+	forbid := func(what string) interceptor.Funcs {
+		return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			_, events := list.(*corev1.EventList)
+			_, stores := list.(*v1alpha1.NodeStoreList)
+			if events && what == "events" || stores && what == "nodestores" {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: what}, "", errors.New("no right"))
+			}
+			return c.List(ctx, list, options...)
+		}}
+	}
+	stranger := aPod("web-0", func(p *corev1.Pod) { p.Labels = nil })
+	for name, c := range map[string]struct {
+		pod   *corev1.Pod
+		hooks interceptor.Funcs
+		args  []string
+		want  string
+	}{
+		"no such pod":    {aPod("web-0"), interceptor.Funcs{}, []string{"web-9"}, "there is no pod web-9 in namespace shop; choose another namespace by -n"},
+		"no DataSet":     {stranger, interceptor.Funcs{}, []string{"web-0"}, "no DataSet of namespace shop selects pod web-0"},
+		"no right":       {aPod("web-0"), forbid("nodestores"), []string{"web-0"}, "--clusterrole kuda-nodes-view"},
+		"no events":      {aPod("web-0"), forbid("events"), []string{"web-0"}, ""},
+		"no weight":      {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=0,zone=0,downloads=0,spread=0"}, "at least one must be more than 0"},
+		"a bad weight":   {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=101"}, "node=101 is not from 0 to 100"},
+		"no such weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "moon=1"}, `there is no "moon"; it takes node, rack, zone`},
+		"a bad number":   {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--nodes", "-1"}, "--nodes must not be negative"},
+	} {
+		_, err := run(t, append(fleet(), models(), c.pod), c.hooks, c.args...)
+		if line := frame.Line(err); !strings.Contains(line, c.want) || (c.want == "") != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatOthersWroteSteersTheTerminal(t *testing.T) {
+	hostile := "\x1b[2J\nPlaced on n9\u202e"
+	out, err := run(t, append(fleet(), models(), aPod("web-0", waits(hostile)), event("e", "web-0", "x"+hostile, 0)), interceptor.Funcs{}, "web-0")
+	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || strings.Contains(out, "\nPlaced on") {
+		t.Errorf("%v, printed %q", err, out)
+	}
+}
