@@ -19,11 +19,14 @@ GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/ku
 RESULTS  := $(BUILD)/test
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
 BINARIES := kuda-manager kuda-webhook kuda-runtime kubectl-kuda
+# kuda-scheduler says which kube-scheduler it is; empty, it is not built.
+SCHEDULER := kuda-scheduler
+KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.mod)
 
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/cluster $(PLUGIN) internal/source/plugin/interop
+MODULES := hack/cluster $(PLUGIN) internal/source/plugin/interop scheduler
 
 # The packages with tests that need a real API server or storage server.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
@@ -53,6 +56,7 @@ clean: cluster-down ## Stop the development cluster and remove what was built in
 build: ## Build Kuda's binaries into build/bin
 	@mkdir -p $(BIN)
 	go build $(GO_FLAGS) -o $(BIN)/ $(addprefix ./cmd/,$(BINARIES))
+	$(if $(SCHEDULER),cd scheduler && go build $(subst -s -w,-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)+kuda.$(VERSION),$(GO_FLAGS)) -o $(BIN)/ ./cmd/$(SCHEDULER))
 
 .PHONY: images
 images: build $(CLUSTER) ## Build Kuda's container images into build/images
@@ -70,10 +74,11 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
 
 .PHONY: integration
-integration: storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
+integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER); \
 	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION); \
-	cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...
+	(cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...); \
+	cd scheduler && KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler $(call GOTEST,integration-scheduler) -count=1 -p 1 -tags integration -timeout 20m ./test/...
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
@@ -98,6 +103,17 @@ lint: tools ## Run the linters
 bench: build storage-build ## Measure Kuda beside other clients on this machine; BENCH="-row memory -runs 3" chooses (root)
 	go build -trimpath -o $(BIN)/kuda-bench ./test/bench
 	KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) $(BIN)/kuda-bench $(BENCH)
+
+KWOK := $(KUDA_CACHE)/tools/kwok-$(shell sha256sum < hack/tools/kwok/go.sum | cut -c1-12)/kwok
+
+$(KWOK):
+	@mkdir -p $(@D)
+	cd hack/tools/kwok && go build -trimpath -o $@ sigs.k8s.io/kwok/cmd/kwok
+
+.PHONY: bench-scheduler
+bench-scheduler: build cluster-build $(KWOK) ## Measure pods/s of kuda-scheduler with its plugin and without, on simulated nodes; BENCH="-nodes 200 -pods 1000 -runs 1" is a small one
+	cd scheduler && go build $(GO_FLAGS) -o $(BIN)/kuda-bench-scheduler ./bench
+	KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) $(BIN)/kuda-bench-scheduler -kwok $(KWOK) $(BENCH)
 
 ##@ Development cluster
 

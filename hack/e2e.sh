@@ -11,7 +11,7 @@ env=$("$cluster" env) # on a line of its own, so that its failure ends this
 eval "$env"
 nginx=build/images/nginx.tar
 "$cluster" image nginx -o "$nginx" --ref nginx:1.14.2
-hack/install.sh
+hack/install.sh --scheduler
 # The installation offers the plugin of the examples, as its README says.
 config=$(kubectl -n kuda-system get configmap kuda-config -o jsonpath='{.data.config\.yaml}')
 grep -v '^#' examples/plugin-sftp/kuda-config.yaml | cat <(echo "$config") - |

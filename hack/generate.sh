@@ -9,5 +9,7 @@ cd "$(dirname "$0")/.."
 
 controller-gen object:headerFile=hack/boilerplate/boilerplate.go.txt paths=./api/...
 controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=deploy/base/crd
+(cd scheduler && controller-gen object:headerFile=../hack/boilerplate/boilerplate.go.txt paths=./apis/...)
 (cd proto && buf lint && buf generate)
 kustomize build deploy/default > install/kuda.yaml
+kustomize build deploy/scheduler > install/kuda-scheduler.yaml

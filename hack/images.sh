@@ -14,7 +14,9 @@ bin=$(realpath "$bin")
 pack() { # image binary user
   "$bin/kuda-cluster" image build --ref "kuda-io/$1:$version" --binary "$2" --user "$3" -o "$out/$1.tar"
 }
-for name in kuda-manager kuda-webhook kuda-runtime; do pack "$name" "$bin/$name" 65532:65532; done
+for name in kuda-manager kuda-webhook kuda-runtime kuda-scheduler; do
+  if [ -e "$bin/$name" ]; then pack "$name" "$bin/$name" 65532:65532; fi
+done
 
 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server
 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/e2e-app" ./test/e2e/app

@@ -12,7 +12,7 @@ failed=0
 step() { printf '== %s\n' "$*"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/cluster examples/plugin-sftp internal/source/plugin/interop)
+modules=(hack/cluster examples/plugin-sftp internal/source/plugin/interop scheduler)
 
 step "generated files"
 copy=$(mktemp -d)
@@ -21,7 +21,7 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [ -e "$f" ]; then printf '%s\0' "$f"; fi
 done | tar -c --null -T - | tar -x -C "$copy"
 "$copy/hack/generate.sh"
-for path in api deploy/base/crd internal/gen install; do
+for path in api deploy/base/crd internal/gen scheduler/apis install; do
   diff -ru "$path" "$copy/$path" || fail "$path is not what \"make generate\" makes: run it and commit the result"
 done
 

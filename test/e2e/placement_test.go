@@ -366,9 +366,10 @@ func TestNodeStoreFollowsItsNode(t *testing.T) {
 // any pod is, for each new revision, on as many nodes as asked for.
 func TestPreheatFollowsRevisionsAndNodes(t *testing.T) {
 	ns := newNamespace(t, nil)
-	for _, v := range []string{"v1", "v2"} {
-		store.putLarge(t, "preheat/"+v+".bin", 32<<20)
-	}
+	// Of other lengths: equal bytes are linked, not downloaded.
+	const first, second = 32 << 20, 33 << 20
+	store.putLarge(t, "preheat/v1.bin", first)
+	store.putLarge(t, "preheat/v2.bin", second)
 	ds := dataSet(ns, "preheat", item("model", "preheat/v1.bin", "v1"))
 	ds.Spec.Preheat = &v1alpha1.Preheat{Replicas: ptr.To[int32](2)}
 	create(t, ds)
@@ -398,7 +399,7 @@ func TestPreheatFollowsRevisionsAndNodes(t *testing.T) {
 	}
 	setVersion(t, ds, 0, "v2", "preheat/v2.bin")
 	ready(2)
-	if got := store.served("preheat/v2.bin").bytes; got != 2*(32<<20) {
+	if got := store.served("preheat/v2.bin").bytes; got != 2*second {
 		t.Errorf("%d bytes of the second version were downloaded, want one download for each of 2 nodes", got)
 	}
 	drained := ds.Status.Preheat.Nodes[0].Node

@@ -1,0 +1,34 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/conversion"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/scheduler/apis/config"
+)
+
+// GroupVersion names this version in configuration files.
+var GroupVersion = schema.GroupVersion{Group: config.Group, Version: "v1alpha1"}
+
+// AddToScheme makes a scheme know this version, its defaults, and how it becomes
+// the internal one.
+func AddToScheme(scheme *runtime.Scheme) error {
+	scheme.AddKnownTypes(GroupVersion, &DataLocalityArgs{})
+	scheme.AddTypeDefaultingFunc(&DataLocalityArgs{}, func(o any) { SetDefaults(o.(*DataLocalityArgs)) })
+	return scheme.AddConversionFunc((*DataLocalityArgs)(nil), (*config.DataLocalityArgs)(nil), func(in, out any, _ conversion.Scope) error {
+		convert(in.(*DataLocalityArgs), out.(*config.DataLocalityArgs))
+		return nil
+	})
+}
+
+// convert takes over arguments that have their defaults.
+func convert(in *DataLocalityArgs, out *config.DataLocalityArgs) {
+	w := &in.Weights
+	out.Weights = locality.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads, Spread: *w.Spread}
+	out.RackLabel, out.RoomCheck = *in.RackLabel, *in.RoomCheck
+}

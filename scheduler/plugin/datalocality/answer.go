@@ -1,0 +1,71 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package datalocality
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// maxAnswers bounds how many are remembered.
+const maxAnswers = 1024
+
+// answer is a Demand with what follows from it for every pod that wants the same.
+type answer struct {
+	*locality.Demand
+	// full are the nodes that have all that is required; nil where nothing is.
+	full sets.Set[string]
+	// tight are the nodes that lack room.
+	tight sets.Set[string]
+	// table is made when first scored with; cycles follow one another.
+	table *table
+}
+
+// restricts tells whether some node is not good enough.
+func (a *answer) restricts() bool { return a.full != nil || len(a.tight) > 0 }
+
+// takes tells whether a node is.
+func (a *answer) takes(node string) bool {
+	return (a.full == nil || a.full.Has(node)) && !a.tight.Has(node)
+}
+
+// answers remembers them as long as their Demand is the newest.
+type answers struct {
+	room bool
+
+	mu sync.Mutex
+	of map[*locality.Demand]*answer
+}
+
+func newAnswers(room bool) *answers {
+	return &answers{room: room, of: map[*locality.Demand]*answer{}}
+}
+
+func (a *answers) get(d *locality.Demand) *answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known := a.of[d]; known != nil {
+		return known
+	}
+	made := &answer{Demand: d}
+	if d.Required > 0 {
+		made.full = sets.New[string]()
+		for _, node := range d.Holders() {
+			if d.Satisfied(node) {
+				made.full.Insert(node)
+			}
+		}
+	}
+	if a.room {
+		made.tight = sets.New(d.Tight()...)
+	}
+	if len(a.of) >= maxAnswers {
+		clear(a.of)
+	}
+	a.of[d] = made
+	return made
+}

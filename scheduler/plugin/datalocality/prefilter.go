@@ -1,0 +1,122 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package datalocality
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// stateKey is where a cycle keeps its state.
+const stateKey fwk.StateKey = Name
+
+// state is what one cycle knows of its pod.
+type state struct {
+	*answer
+	dataSets []*v1alpha1.DataSet
+	// group counts the pods of the same DataSets on holders; most is that of the
+	// holder with the most. Set by PreScore.
+	group *group
+	most  int
+	// share divides the scores: 1, or modesty.
+	share int64
+	// noRoom is what is said of a node that lacks it.
+	noRoom string
+}
+
+// Clone is the state itself: no pod that is added or removed changes it.
+func (s *state) Clone() fwk.StateData { return s }
+
+// PreFilter finds what the pod wants and who has it. It skips Filter when every
+// node is good enough, and narrows the nodes to the holders of what is required.
+func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	p.await(ctx)
+	s := p.look(ctx, pod)
+	if s == nil {
+		p.waiting.remove(pod.UID)
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	cycle.Write(stateKey, s)
+	if !s.restricts() {
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	if s.full == nil {
+		return nil, nil
+	}
+	if len(s.full) == 0 {
+		// What preemption takes away brings no data.
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, unmet(s.Demand))
+	}
+	return &fwk.PreFilterResult{NodeNames: s.full}, nil
+}
+
+// PreFilterExtensions are none: other pods do not change what nodes hold.
+func (p *Plugin) PreFilterExtensions() fwk.PreFilterExtensions { return nil }
+
+// await waits until the caches are filled: at the start of the scheduler only,
+// and not for long.
+func (p *Plugin) await(ctx context.Context) {
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+	}
+}
+
+// look answers nil when no data has a bearing on where the pod goes. A pod that
+// some nodes are not good enough for is woken when that changes, from now on.
+func (p *Plugin) look(ctx context.Context, pod *corev1.Pod) *state {
+	late := p.late(ctx, pod)
+	for {
+		s := p.ask(ctx, pod, late...)
+		if s == nil {
+			return nil
+		}
+		if !s.restricts() {
+			p.waiting.remove(pod.UID)
+			return s
+		}
+		p.waiting.put(pod, s.Demand)
+		// What changed before the pod was put there has woken nobody.
+		if again := p.ask(ctx, pod, late...); again != nil && again.Demand == s.Demand {
+			return s
+		}
+	}
+}
+
+// ask looks into the caches alone, and at what is late besides. The scheduler also
+// has it called while its queue is locked (SignPod, hints).
+func (p *Plugin) ask(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) *state {
+	if !locality.Applies(pod) || pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
+		return nil
+	}
+	dataSets, wants, err := p.catalog.of(ctx, pod, late...)
+	if err != nil {
+		// The pod could not be delivered to either; where it waits is all the same.
+		p.log.Error(err, "could not tell what data the pod wants; placed it without", "pod", klog.KObj(pod))
+		return nil
+	}
+	if len(wants) == 0 {
+		return nil
+	}
+	return &state{
+		answer: p.answers.get(p.index.Demand(pod.Namespace, wants)), dataSets: dataSets,
+		share: shareOf(pod), noRoom: "node(s) lacked room for the pod's data in the store of namespace " + pod.Namespace,
+	}
+}
+
+// stateOf is nil where PreFilter found nothing.
+func stateOf(cycle fwk.CycleState) *state {
+	data, err := cycle.Read(stateKey)
+	if err != nil {
+		return nil
+	}
+	s, _ := data.(*state)
+	return s
+}

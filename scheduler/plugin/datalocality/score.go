@@ -1,0 +1,83 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package datalocality
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// PreScore counts the pods of the same DataSets on the nodes that hold the data.
+// It skips Score when nobody has any of it.
+func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
+	s := stateOf(cycle)
+	if s == nil || s.Total == 0 {
+		return fwk.NewStatus(fwk.Skip)
+	}
+	if p.args.Weights.Spread > 0 {
+		s.group, s.most = p.spread.count(p.handle.SnapshotSharedLister().NodeInfos(), pod.Namespace, s)
+	}
+	p.scored.Store(&scored{cycle: cycle, state: s, table: p.places.tableOf(s.answer, p.args.Weights)})
+	return nil
+}
+
+// modesty is how much less the data counts for a pod with preferences of its own:
+// so much less that with the installed weight they win, and the data decides
+// between nodes that they leave equal.
+const modesty = 5
+
+// shareOf looks at the pod's own preferred node affinity; the terms that the webhook
+// added are named by an annotation.
+func shareOf(pod *corev1.Pod) int64 {
+	a := pod.Spec.Affinity
+	if a == nil || a.NodeAffinity == nil ||
+		len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) <= strings.Count(pod.Annotations[v1alpha1.AnnotationPlacement], "=") {
+		return 1
+	}
+	return modesty
+}
+
+// scored is what Score needs of a cycle, found once for all nodes.
+type scored struct {
+	cycle fwk.CycleState
+	*state
+	*table
+}
+
+// Score is the worth of a node, from 0 to 100. It allocates nothing.
+func (p *Plugin) Score(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
+	name := node.Node().Name
+	s := p.scored.Load()
+	if s == nil || s.cycle != cycle {
+		// Some other cycle's nodes are scored, too.
+		return p.score(stateOf(cycle), name), nil
+	}
+	if row, ok := s.rows[name]; ok && (!row.holder || s.most == 0) {
+		return row.score / s.share, nil
+	}
+	return p.score(s.state, name), nil
+}
+
+// score is that of a holder, or of a node that has just come.
+func (p *Plugin) score(s *state, node string) int64 {
+	if s == nil {
+		return 0
+	}
+	at := p.places.get(node)
+	facts := s.Facts(node, at.rack, at.zone)
+	if s.group != nil && facts.Held > 0 {
+		facts.Pods, facts.MostPods = s.group.nodes[node].pods, s.most
+	}
+	return locality.Score(facts, p.args.Weights) / s.share
+}
+
+// ScoreExtensions are none: a score says how much of the data there is, and is
+// not to be stretched where nobody has much of it.
+func (p *Plugin) ScoreExtensions() fwk.ScoreExtensions { return nil }
