@@ -115,6 +115,9 @@ func (x *Index) look(d *Demand, namespace string, i int, countBytes bool) {
 			h.Downloading += bytes
 		} else {
 			h.Bytes += bytes
+			if !have.pinned {
+				h.Loose += bytes
+			}
 			h.Items++
 			if d.Wants[i].Required {
 				h.Required++

@@ -21,6 +21,8 @@ type Want struct {
 type Held struct {
 	// Bytes of complete snapshots, and of such as are on their way.
 	Bytes, Downloading int64
+	// Loose are those of Bytes that no pod needs. Available counts them as room.
+	Loose int64
 	// Items and Required count the wants, and those of them that are required,
 	// that are complete.
 	Items, Required int
@@ -91,6 +93,10 @@ func (d *Demand) MissingBytes(node string) int64 {
 	h := d.held[node]
 	return max(0, d.Total-h.Bytes-h.Downloading)
 }
+
+// RoomNeeded is what of a node's Available a pod would need: the bytes that are
+// missing, and those that must stay though Available counts on their going.
+func (d *Demand) RoomNeeded(node string) int64 { return d.MissingBytes(node) + d.held[node].Loose }
 
 // HoldersOf are the nodes that have the i-th want complete, sorted.
 func (d *Demand) HoldersOf(i int) []string {

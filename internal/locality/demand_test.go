@@ -35,8 +35,8 @@ func TestBytesAreCountedForTheWrongNode(t *testing.T) {
 		missing   int64
 		downloads int
 	}{
-		"all":     {Held{Bytes: 100, Items: 2, Available: 50}, true, 0, 0},
-		"half":    {Held{Bytes: 60, Downloading: 40, Items: 1, Available: 20}, true, 0, 2},
+		"all":     {Held{Bytes: 100, Loose: 100, Items: 2, Available: 50}, true, 0, 0},
+		"half":    {Held{Bytes: 60, Loose: 60, Downloading: 40, Items: 1, Available: 20}, true, 0, 2},
 		"none":    {Held{Available: 90}, true, 100, 0},
 		"foreign": {Held{}, false, 100, 0},
 	} {
@@ -51,6 +51,30 @@ func TestBytesAreCountedForTheWrongNode(t *testing.T) {
 	facts := Facts{Total: 100, Held: 60, Downloading: 40, Rack: 60, Zone: 100, Downloads: 2}
 	if got := d.Facts("half", "r2", "z1"); got != facts {
 		t.Errorf("got facts %+v", got)
+	}
+}
+
+// Room that is there only as long as something goes that the pod wants is none.
+func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
+	pinned := complete(60, "m")
+	pinned.Pods = 1
+	x := index(Options{},
+		nodeStore("cached", store("shop", 100, complete(60, "m"))),
+		nodeStore("used", store("shop", 40, pinned)),
+		nodeStore("roomy", store("shop", 100, complete(60, "m"), complete(40, "n"))),
+		nodeStore("larger", store("shop", 99)),
+		nodeStore("source", store("shop", 0, complete(60, "m"), complete(40, "n"))))
+	got := x.Demand("shop", want("m", "n")).Tight()
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"larger"}, got); diff != "" {
+		t.Errorf("nodes without room (-want +got):\n%s", diff)
+	}
+	x.Set(nodeStore("cached", store("shop", 99, complete(60, "m"))))
+	x.Set(nodeStore("used", store("shop", 39, pinned)))
+	got = x.Demand("shop", want("m", "n")).Tight()
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"cached", "larger", "used"}, got); diff != "" {
+		t.Errorf("nodes without room (-want +got):\n%s", diff)
 	}
 }
 

@@ -39,6 +39,8 @@ type key struct{ namespace, mark string }
 type holding struct {
 	bytes       int64
 	downloading bool
+	// pinned: some pod needs it, so it is not evicted.
+	pinned bool
 }
 
 // nodeEntry is one NodeStore, as far as it is needed.
@@ -79,7 +81,7 @@ func (x *Index) Set(s *v1alpha1.NodeStore) {
 		r := room{available: store.AvailableBytes}
 		for j := range store.Snapshots {
 			snapshot := &store.Snapshots[j]
-			have := holding{bytes: snapshot.Bytes, downloading: snapshot.Phase != v1alpha1.SnapshotComplete}
+			have := holding{bytes: snapshot.Bytes, downloading: snapshot.Phase != v1alpha1.SnapshotComplete, pinned: snapshot.Pods > 0}
 			if have.downloading {
 				r.downloads++
 			}

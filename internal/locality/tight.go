@@ -3,12 +3,12 @@
 
 package locality
 
-// Tight are the nodes whose store is known to lack room for what a pod would have
-// to download there, in no order.
+// Tight are the nodes whose store is known to lack room for a pod's data, in no
+// order. A node that lacks nothing of it has room, however full it is.
 func (d *Demand) Tight() []string {
 	var nodes []string
 	for node, r := range d.rooms {
-		if r.available < d.MissingBytes(node) {
+		if d.MissingBytes(node) > 0 && r.available < d.RoomNeeded(node) {
 			nodes = append(nodes, node)
 		}
 	}

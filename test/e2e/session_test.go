@@ -72,6 +72,8 @@ func TestCommandLineSession(t *testing.T) {
 	s.expect(t, []string{"Succeeded"}, "history", "models")
 	pod := f.pods(t)[0].Name
 	s.expect(t, []string{"payload.bin", "version"}, "get", pod, "-o", "wide")
+	s.expect(t, []string{"NODE", "node1", "node2", "node3", "v1"}, "nodes")
+	s.expect(t, []string{"models", "node1", "node2", "node3", "SCORE"}, "why", pod)
 
 	// What an edit would move is what it moves.
 	f.put(t, "v2")

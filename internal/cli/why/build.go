@@ -146,7 +146,7 @@ func (v *View) judge(in *input, demand *locality.Demand) {
 func (v *View) againstData(demand *locality.Demand, node, stale string) []string {
 	var found []string
 	held, known := demand.On(node)
-	if need := demand.MissingBytes(node); known && need > held.Available {
+	if need := demand.MissingBytes(node); known && need > 0 && demand.RoomNeeded(node) > held.Available {
 		found = append(found, "no room for "+status.Bytes(need))
 	}
 	if v.requires() && !demand.Satisfied(node) {

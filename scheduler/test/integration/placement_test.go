@@ -92,6 +92,14 @@ func TestPreferenceBreaksARuleOfThePod(t *testing.T) {
 	if node := w.placed(selecting); node != "n3" {
 		t.Errorf("a pod that selects n3 is on %s", node)
 	}
+	preferring := w.pod("preferring", func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
+			Weight: 1, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"n1"}}}},
+		}}}}
+	})
+	if node := w.placed(preferring); node != "n1" {
+		t.Errorf("a pod that prefers n1 itself is on %s", node)
+	}
 	tainted := w.nodes["n2"]
 	if err := w.server.Client.Get(t.Context(), keyOf(tainted), tainted); err != nil {
 		t.Fatal(err)
