@@ -37,10 +37,12 @@ type result struct {
 	AlgorithmMicros float64 `json:"algorithmMicroseconds"`
 	CPUSeconds      float64 `json:"schedulerCPUSeconds"`
 	ResidentBytes   float64 `json:"schedulerResidentBytes"`
-	// Costs of the plugin, of the tenth of the pods that the framework samples.
+	// Costs of the plugin, by the framework's own clock, which samples.
 	Costs []cost `json:"costs,omitempty"`
-	// PodMicros is the sum of the plugin's calls for one pod.
-	PodMicros float64 `json:"pluginMicrosecondsPerPod,omitempty"`
+	// PodMicros is the sum of the means of the calls that are made once for a pod,
+	// NodeMicros of those that are made for each node.
+	PodMicros  float64 `json:"pluginMicrosecondsPerPod,omitempty"`
+	NodeMicros float64 `json:"pluginMicrosecondsPerNode,omitempty"`
 }
 
 // read takes over the scheduler's own metrics.
@@ -55,7 +57,6 @@ func (r *result) read(text []byte) error {
 	r.CPUSeconds = value(families["process_cpu_seconds_total"])
 	r.ResidentBytes = value(families["process_resident_memory_bytes"])
 	calls := families["scheduler_plugin_execution_duration_seconds"]
-	total, pods := 0.0, 0.0
 	for _, point := range points(calls) {
 		s := sum(calls, func(m *dto.Metric) bool {
 			return label(m, "plugin") == plugin && label(m, "extension_point") == point
@@ -64,16 +65,11 @@ func (r *result) read(text []byte) error {
 			continue
 		}
 		r.Costs = append(r.Costs, cost{Point: point, Calls: s.count, Micros: s.mean()})
-		if point == "Sign" {
-			continue // Every pod's is measured, when it comes.
+		if point == "Filter" || point == "Score" {
+			r.NodeMicros += s.mean()
+		} else {
+			r.PodMicros += s.mean()
 		}
-		total += s.seconds
-		if point == "PreFilter" {
-			pods = s.count
-		}
-	}
-	if pods > 0 {
-		r.PodMicros = total / pods * 1e6
 	}
 	return nil
 }

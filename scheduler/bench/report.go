@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"text/tabwriter"
 )
@@ -34,44 +33,47 @@ type summary struct {
 	OnHolders       float64 `json:"onHolders"`
 	ResidentBytes   float64 `json:"schedulerResidentBytes"`
 	PodMicros       float64 `json:"pluginMicrosecondsPerPod,omitempty"`
+	NodeMicros      float64 `json:"pluginMicrosecondsPerNode,omitempty"`
 	Costs           []cost  `json:"costs,omitempty"`
 }
 
-func cpus() int { return runtime.NumCPU() }
-
 func (r *report) sum() {
-	r.With, r.Without = r.summary(true), r.summary(false)
+	var with, without []result
+	for _, one := range r.Runs {
+		if one.Plugin {
+			with = append(with, one)
+		} else {
+			without = append(without, one)
+		}
+	}
+	r.With, r.Without = summarize(with, r.Options.Pods), summarize(without, r.Options.Pods)
 	r.Ratio = r.With.PodsPerSecond / r.Without.PodsPerSecond
 }
 
-func (r *report) summary(with bool) summary {
+func summarize(runs []result, pods int) summary {
 	of := func(f func(*result) float64) float64 {
 		var list []float64
-		for i := range r.Runs {
-			if r.Runs[i].Plugin == with {
-				list = append(list, f(&r.Runs[i]))
-			}
+		for i := range runs {
+			list = append(list, f(&runs[i]))
 		}
 		return median(list)
 	}
 	s := summary{
 		PodsPerSecond:   of(func(r *result) float64 { return r.PodsPerSecond }),
 		AlgorithmMicros: of(func(r *result) float64 { return r.AlgorithmMicros }),
-		CPUMicros:       of(func(one *result) float64 { return one.CPUSeconds / float64(r.Options.Pods) * 1e6 }),
+		CPUMicros:       of(func(r *result) float64 { return r.CPUSeconds / float64(pods) * 1e6 }),
 		OnHolders:       of(func(r *result) float64 { return r.OnHolders }),
 		ResidentBytes:   of(func(r *result) float64 { return r.ResidentBytes }),
 		PodMicros:       of(func(r *result) float64 { return r.PodMicros }),
+		NodeMicros:      of(func(r *result) float64 { return r.NodeMicros }),
 	}
-	for i := range r.Runs {
-		for _, c := range r.Runs[i].Costs {
+	for i := range runs {
+		for _, c := range runs[i].Costs {
 			if !slices.ContainsFunc(s.Costs, func(have cost) bool { return have.Point == c.Point }) {
 				s.Costs = append(s.Costs, cost{Point: c.Point, Calls: of(costOf(c.Point, func(c cost) float64 { return c.Calls })),
 					Micros: of(costOf(c.Point, func(c cost) float64 { return c.Micros }))})
 			}
 		}
-	}
-	if !with {
-		s.Costs = nil
 	}
 	return s
 }
@@ -134,7 +136,7 @@ func (r *report) print(out io.Writer) {
 		verdict = "missed"
 	}
 	fmt.Fprintf(out, "\nwith/without: %.3f (target ≥ %.2f: %s)\n", r.Ratio, target, verdict)
-	fmt.Fprintf(out, "the plugin: %.1f µs/pod", r.With.PodMicros)
+	fmt.Fprintf(out, "the plugin: %.1f µs for each pod, %.2f µs for each node", r.With.PodMicros, r.With.NodeMicros)
 	for _, c := range r.With.Costs {
 		fmt.Fprintf(out, "; %s %.2f µs", c.Point, c.Micros)
 	}

@@ -24,7 +24,7 @@ func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.P
 	if p.args.Weights.Spread > 0 {
 		s.group, s.most = p.spread.count(p.handle.SnapshotSharedLister().NodeInfos(), pod.Namespace, s)
 	}
-	p.scored.Store(&scored{cycle: cycle, state: s, table: p.places.tableOf(s.answer, p.args.Weights)})
+	p.scored.Store(p.prepare(cycle, s))
 	return nil
 }
 
@@ -49,23 +49,58 @@ type scored struct {
 	cycle fwk.CycleState
 	*state
 	*table
+	// few are the scores of the nodes in rows, unless there are many. A look into a
+	// small map by an address is what keeps Score cheap: there are thousands of
+	// nodes, and what belongs to each is seldom in the processor's caches.
+	few map[*corev1.Node]int64
+}
+
+func (p *Plugin) prepare(cycle fwk.CycleState, s *state) *scored {
+	prepared := &scored{cycle: cycle, state: s, table: p.places.tableOf(s.answer, p.args.Weights)}
+	if len(prepared.rows) > maxFew {
+		return prepared
+	}
+	nodes := p.handle.SnapshotSharedLister().NodeInfos()
+	prepared.few = make(map[*corev1.Node]int64, len(prepared.rows))
+	for name, r := range prepared.rows {
+		node, err := nodes.Get(name)
+		if err != nil {
+			continue // The scheduler does not know it yet, or no longer.
+		}
+		score := r.score / s.share
+		if r.holder {
+			score = p.score(s, name)
+		}
+		prepared.few[node.Node()] = score
+	}
+	return prepared
 }
 
 // Score is the worth of a node, from 0 to 100. It allocates nothing.
 func (p *Plugin) Score(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
-	name := node.Node().Name
+	n := node.Node()
 	s := p.scored.Load()
 	if s == nil || s.cycle != cycle {
 		// Some other cycle's nodes are scored, too.
-		return p.score(stateOf(cycle), name), nil
+		return p.score(stateOf(cycle), n.Name), nil
 	}
-	if row, ok := s.rows[name]; ok && (!row.holder || s.most == 0) {
+	if s.few != nil {
+		if score, ok := s.few[n]; ok {
+			return score, nil
+		}
+		return s.rest / s.share, nil
+	}
+	switch row, ok := s.rows[n.Name]; {
+	case !ok:
+		return s.rest / s.share, nil
+	case row.holder:
+		return p.score(s.state, n.Name), nil
+	default:
 		return row.score / s.share, nil
 	}
-	return p.score(s.state, name), nil
 }
 
-// score is that of a holder, or of a node that has just come.
+// score is that of a node with its pods.
 func (p *Plugin) score(s *state, node string) int64 {
 	if s == nil {
 		return 0

@@ -120,8 +120,9 @@ func TestPodWithoutDataIsScored(t *testing.T) {
 	}
 }
 
-// crowd is a pod's cycle with so many nodes, of which a tenth hold its data.
-func crowd(tb testing.TB, nodes int) (*harness, fwk.CycleState, *corev1.Pod, []fwk.NodeInfo) {
+// crowd is a pod's cycle with so many nodes, of which one in every so many holds
+// its data.
+func crowd(tb testing.TB, nodes, every int) (*harness, fwk.CycleState, *corev1.Pod, []fwk.NodeInfo) {
 	tb.Helper()
 	h := newHarness(func(a *config.DataLocalityArgs) { a.RackLabel = rackLabel })
 	d := h.dataSet("models", v1alpha1.PlacementPrefer, "model", "index")
@@ -129,7 +130,7 @@ func crowd(tb testing.TB, nodes int) (*harness, fwk.CycleState, *corev1.Pod, []f
 	for i := range infos {
 		name := fmt.Sprintf("node-%04d", i)
 		h.node(name)
-		if i%10 == 0 {
+		if i%every == 0 {
 			h.store(name, 99*gib, d)
 		}
 		infos[i] = h.handle.nodes[name]
@@ -143,18 +144,20 @@ func crowd(tb testing.TB, nodes int) (*harness, fwk.CycleState, *corev1.Pod, []f
 }
 
 func TestScoreAllocates(t *testing.T) {
-	h, cycle, pod, nodes := crowd(t, 100)
-	ctx, i := t.Context(), 0
-	if n := testing.AllocsPerRun(1000, func() {
-		_, _ = h.Score(ctx, cycle, pod, nodes[i%len(nodes)])
-		i++
-	}); n != 0 {
-		t.Errorf("Score allocates %v times", n)
+	for name, every := range map[string]int{"few holders": 50, "many holders": 2} {
+		h, cycle, pod, nodes := crowd(t, 1000, every)
+		ctx, i := t.Context(), 0
+		if n := testing.AllocsPerRun(2000, func() {
+			_, _ = h.Score(ctx, cycle, pod, nodes[i%len(nodes)])
+			i++
+		}); n != 0 {
+			t.Errorf("with %s Score allocates %v times", name, n)
+		}
 	}
 }
 
 func BenchmarkScore(b *testing.B) {
-	h, cycle, pod, nodes := crowd(b, 1000)
+	h, cycle, pod, nodes := crowd(b, 1000, 50)
 	ctx := b.Context()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -164,7 +167,7 @@ func BenchmarkScore(b *testing.B) {
 
 // BenchmarkPod is what a pod costs before its nodes are scored.
 func BenchmarkPod(b *testing.B) {
-	h, _, pod, nodes := crowd(b, 1000)
+	h, _, pod, nodes := crowd(b, 1000, 50)
 	b.ReportAllocs()
 	for b.Loop() {
 		cycle, _, _ := h.preFilter(pod)
@@ -230,5 +233,18 @@ func TestDataOutweighsWhatThePodPrefersItself(t *testing.T) {
 	// other has not is 200 points.
 	if got := h.scores(t, with(own, ours))["a"]; got == 0 || 5*got >= 200 {
 		t.Errorf("with a preference of its own the holder is worth %d to the pod", got)
+	}
+}
+
+func TestManyHoldersAreScoredOtherwiseThanFew(t *testing.T) {
+	for name, every := range map[string]int{"few": 50, "many": 2} {
+		h, cycle, pod, nodes := crowd(t, 1000, every)
+		s := stateOf(cycle)
+		for i, n := range nodes {
+			got, _ := h.Score(t.Context(), cycle, pod, n)
+			if want := h.score(s, n.Node().Name); got != want {
+				t.Fatalf("with %s holders node %d is worth %d, want %d", name, i, got, want)
+			}
+		}
 	}
 }

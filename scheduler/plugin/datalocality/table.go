@@ -43,11 +43,18 @@ func (x *places) get(node string) place {
 	return x.of[node]
 }
 
+// maxFew is how many nodes are scored before a pod's cycle asks for any.
+const maxFew = 64
+
 // table is what the nodes are worth to a pod that wants the same as others did,
-// but for the pods that run there: most nodes are then one look into a map.
+// but for the pods that run there.
 type table struct {
 	version int64
-	rows    map[string]row
+	// rest is the score of all nodes but those in rows, as most are: without the
+	// data, in zones that have it, or that have not. A node that has just come is
+	// taken for one of them.
+	rest int64
+	rows map[string]row
 }
 
 // row is the score of a node without pods. Those of holders are added to it.
@@ -63,10 +70,25 @@ func (x *places) tableOf(a *answer, w locality.Weights) *table {
 	if t := a.table; t != nil && t.version == x.version {
 		return t
 	}
-	t := &table{version: x.version, rows: make(map[string]row, len(x.of))}
+	all, often := make(map[string]row, len(x.of)), map[int64]int{}
 	for node, p := range x.of {
 		facts := a.Facts(node, p.rack, p.zone)
-		t.rows[node] = row{score: locality.Score(facts, w), holder: facts.Held > 0}
+		r := row{score: locality.Score(facts, w), holder: facts.Held > 0}
+		all[node] = r
+		if !r.holder {
+			often[r.score]++
+		}
+	}
+	t := &table{version: x.version, rows: map[string]row{}}
+	for score, n := range often {
+		if n > often[t.rest] || n == often[t.rest] && score > t.rest {
+			t.rest = score
+		}
+	}
+	for node, r := range all {
+		if r.holder || r.score != t.rest {
+			t.rows[node] = r
+		}
 	}
 	a.table = t
 	return t
