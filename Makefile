@@ -75,10 +75,10 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
-	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER); \
+	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
 	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION); \
 	(cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...); \
-	cd scheduler && KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler $(call GOTEST,integration-scheduler) -count=1 -p 1 -tags integration -timeout 20m ./test/...
+	cd scheduler && $(call GOTEST,integration-scheduler) -count=1 -p 1 -tags integration -timeout 20m ./test/...
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
