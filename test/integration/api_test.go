@@ -108,6 +108,7 @@ func TestManifestOfTheContractIsAcceptedAndDefaulted(t *testing.T) {
 		FailureThreshold:        &threshold,
 		RevisionHistoryLimit:    &limit,
 		StartPolicy:             v1alpha1.StartPolicyWaitForData,
+		Placement:               v1alpha1.PlacementPrefer,
 		DeletionPolicy:          v1alpha1.DeletionPolicyRetain,
 	}
 	if diff := cmp.Diff(want, got.Spec); diff != "" {

@@ -82,48 +82,56 @@ func (m *metrics) end(outcome v1alpha1.RolloutOutcome, r *v1alpha1.RolloutStatus
 	}
 }
 
-// switching remembers which moved pods' applications do not see their revision
-// yet, so that each is measured once.
+// switching remembers of which moved pods it is known that their applications
+// see their revision, so that each is measured once. One that is moved and there
+// before the next pass looks counts as well.
 type switching struct {
-	mu   sync.Mutex
-	sets map[types.NamespacedName]awaited
+	mu sync.Mutex
+	// since is when this process made its first pass, as the leader. Which pods of
+	// an older rollout were measured before is not known: those that are there
+	// count as such.
+	since time.Time
+	sets  map[types.NamespacedName]switched
 }
 
-type awaited struct {
+type switched struct {
 	revision string
 	start    time.Time
-	pods     map[types.UID]bool
+	// pods that were there; nil once the rollout is over, when none is measured any more.
+	pods map[types.UID]bool
 }
 
-// arrived answers how many awaited pods have switched since the last pass.
-func (s *switching) arrived(key types.NamespacedName, state v1alpha1.RolloutStatus, live []*replica) int {
+// arrived answers how many moved pods have switched since the last pass.
+func (s *switching) arrived(key types.NamespacedName, state v1alpha1.RolloutStatus, live []*replica, now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if state.StartTime == nil {
 		return 0
 	}
-	before := s.sets[key]
-	if before.revision != state.Revision || !before.start.Equal(state.StartTime.Time) {
-		before = awaited{}
+	if s.sets == nil {
+		s.since = now
+		s.sets = make(map[types.NamespacedName]switched)
 	}
-	now := awaited{revision: state.Revision, start: state.StartTime.Time, pods: map[types.UID]bool{}}
+	known, ok := s.sets[key]
+	if !ok || known.revision != state.Revision || !known.start.Equal(state.StartTime.Time) {
+		known = switched{revision: state.Revision, start: state.StartTime.Time, pods: map[types.UID]bool{}}
+		ok = !state.StartTime.Time.Before(s.since)
+	}
 	n := 0
 	for _, x := range live {
-		if x.data == nil || x.revision != state.Revision || x.data.Spec.Baseline == nil {
+		if known.pods == nil || x.data == nil || x.revision != state.Revision || x.data.Spec.Baseline == nil ||
+			x.data.Status.CurrentRevision != state.Revision || known.pods[x.pod.UID] {
 			continue
 		}
-		if x.data.Status.CurrentRevision != state.Revision {
-			now.pods[x.pod.UID] = true
-		} else if before.pods[x.pod.UID] {
+		known.pods[x.pod.UID] = true
+		if ok {
 			n++
 		}
 	}
-	if s.sets == nil {
-		s.sets = make(map[types.NamespacedName]awaited)
+	if state.Phase == v1alpha1.RolloutCompleted {
+		known.pods = nil
 	}
-	if s.sets[key] = now; len(now.pods) == 0 {
-		delete(s.sets, key)
-	}
+	s.sets[key] = known
 	return n
 }
 

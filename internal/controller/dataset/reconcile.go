@@ -161,7 +161,7 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 		return 0, err
 	}
 	r.measure(d, s.plan.Measure)
-	for range r.switching.arrived(keyOf(d), s.plan.State, s.observed.live) {
+	for range r.switching.arrived(keyOf(d), s.plan.State, s.observed.live, s.now) {
 		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
 	}
 	return s.plan.Wake, r.prune(ctx, d, s.observed, d.Status)

@@ -91,21 +91,28 @@ func TestASwitchIsMeasuredTwiceOrNever(t *testing.T) {
 	}
 	unmoved := moved("c", "r1")
 	unmoved.data.Spec.Baseline = nil
-	for i, c := range []struct {
-		live []*replica
-		want int
-	}{
-		{[]*replica{moved("a", "r1"), moved("b", "r1"), unmoved, moved("old", "r2")}, 0},
-		{[]*replica{moved("a", "r2"), moved("b", "r1")}, 1},
-		{[]*replica{moved("a", "r2"), moved("b", "r1")}, 0},
-		{[]*replica{moved("a", "r2"), moved("b", "r2")}, 1},
-		{[]*replica{moved("a", "r2"), moved("b", "r2")}, 0},
-	} {
-		if got := s.arrived(key, state, c.live); got != c.want {
-			t.Errorf("pass %d: %d pods arrived, want %d", i, got, c.want)
+	pass := func(what string, want int, live ...*replica) {
+		t.Helper()
+		if got := s.arrived(key, state, live, state.StartTime.Add(time.Second)); got != want {
+			t.Errorf("%s: %d pods arrived, want %d", what, got, want)
 		}
 	}
-	if len(s.sets) != 0 {
+	// It began before this process was the leader.
+	pass("after a restart", 0, moved("a", "r1"), moved("b", "r1"), moved("old", "r2"))
+	pass("one arrived", 1, moved("a", "r2"), moved("b", "r1"), moved("old", "r2"), unmoved)
+	pass("still there", 0, moved("a", "r2"), moved("b", "r1"))
+
+	later := metav1.NewMicroTime(s.since.Add(time.Minute))
+	state.StartTime = &later
+	pass("before a pass looked", 2, moved("a", "r2"), moved("b", "r2"), moved("c", "r1"))
+	state.Phase = v1alpha1.RolloutCompleted
+	pass("the last one", 1, moved("a", "r2"), moved("b", "r2"), moved("c", "r2"))
+	pass("after its end", 0, moved("a", "r2"), moved("new", "r2"))
+	if len(s.sets[key].pods) != 0 {
 		t.Errorf("what is over is remembered: %v", s.sets)
+	}
+	s.forget(key)
+	if len(s.sets) != 0 {
+		t.Errorf("a DataSet that is gone is remembered: %v", s.sets)
 	}
 }
