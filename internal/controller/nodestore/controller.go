@@ -76,7 +76,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	log := ctrl.LoggerFrom(ctx)
 	for namespace, why := range d.drop {
-		log.Info("dropped what a node was said to hold", "store", namespace, "because", why)
+		log.V(1).Info("dropped what a node was said to hold", "store", namespace, "because", why)
 	}
 	return ctrl.Result{}, nil
 }
