@@ -46,7 +46,11 @@ func (p *Places) prefer(ctx context.Context, namespace string, dataSets []*v1alp
 	if len(wants) == 0 {
 		return nil, nil
 	}
+	demand := p.Index.Demand(namespace, wants)
+	if demand.Negligible() {
+		return nil, nil
+	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(seed))
-	return locality.Preferences(p.Index.Demand(namespace, wants), locality.MaxPreferences, hash.Sum64()), nil
+	return locality.Preferences(demand, locality.MaxPreferences, hash.Sum64()), nil
 }

@@ -53,6 +53,15 @@ type Demand struct {
 	holders  []string
 }
 
+// LeastBytes is from how many bytes on data speaks for a node: what is smaller is
+// there as soon as a container is, and would only heap pods onto the node that had
+// it first. It is the size up to which the store lets a download have its reserve.
+const LeastBytes = 16 << 20
+
+// Negligible tells whether all of it is so little, or so little known of, that it
+// is no matter where the pod runs. What is required stays required.
+func (d *Demand) Negligible() bool { return d.Total < LeastBytes }
+
 // On is what a node has; known is false when nothing that can be believed has
 // been heard of the namespace's store there.
 func (d *Demand) On(node string) (h Held, known bool) {

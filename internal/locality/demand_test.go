@@ -54,6 +54,19 @@ func TestBytesAreCountedForTheWrongNode(t *testing.T) {
 	}
 }
 
+func TestAFewBytesDecideWhereAPodRuns(t *testing.T) {
+	x := index(Options{}, nodeStore("n", store("shop", 50, complete(LeastBytes-1, "config"), complete(LeastBytes, "model"))))
+	if d := x.Demand("shop", want("config")); !d.Negligible() || len(d.Holders()) != 1 {
+		t.Errorf("%d bytes are a reason for a node", d.Total)
+	}
+	if d := x.Demand("shop", want("model")); d.Negligible() {
+		t.Errorf("%d bytes are none", d.Total)
+	}
+	if d := x.Demand("shop", want("unknown")); !d.Negligible() {
+		t.Error("what nobody has is a reason for a node")
+	}
+}
+
 // Room that is there only as long as something goes that the pod wants is none.
 func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
 	pinned := complete(60, "m")

@@ -176,7 +176,7 @@ func TestPreferenceBreaksNoRuleOfThePod(t *testing.T) {
 	for name, scheduler := range map[string]string{"kuda": kudaScheduler, "default": corev1.DefaultSchedulerName} {
 		t.Run(name, func(t *testing.T) {
 			ns := newNamespace(t, nil)
-			store.put(t, "rules/x", []byte(delivered))
+			store.putLarge(t, "rules/x", 32<<20)
 			ds := dataSet(ns, "rules", item("x", "rules/x", "v1"))
 			create(t, ds)
 			seed(t, ds, "node2")
@@ -277,8 +277,9 @@ func TestSchedulerKilledInTheMiddleLeavesNoPodUnplaced(t *testing.T) {
 			killed += kill(t, "kuda-scheduler", "")
 		}
 	}
-	if killed < 4 {
-		t.Errorf("%d schedulers were killed, want two replicas more than once", killed)
+	// The kubelet lets those that die again and again wait.
+	if killed < 2 {
+		t.Errorf("%d schedulers were killed, want both replicas at least", killed)
 	}
 	eventually(t, 3*time.Minute, func(context.Context) error {
 		for _, p := range pods(t, ns, "killed") {

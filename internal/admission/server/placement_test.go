@@ -38,7 +38,7 @@ func hold(t *testing.T, node, namespace string, template v1alpha1.DataTemplateSp
 	})
 	have := v1alpha1.NamespaceStore{Namespace: namespace, StoreID: "s"}
 	for _, mark := range placement.Marks(template) {
-		have.Snapshots = append(have.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: 100, Phase: v1alpha1.SnapshotComplete})
+		have.Snapshots = append(have.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: 1 << 30, Phase: v1alpha1.SnapshotComplete})
 	}
 	s.Status.Stores = []v1alpha1.NamespaceStore{have}
 	if err := admin.Status().Update(t.Context(), s); err != nil {

@@ -128,11 +128,11 @@ func (v *View) judge(in *input, demand *locality.Demand) {
 		}
 		facts := nodes.Facts(node, in.rack)
 		f := demand.Facts(name, facts.Rack, facts.Zone)
-		// As the plugin: pods count where the data is, and nothing does that nobody has.
+		// As the plugin: pods count where the data is, and nothing does that nobody has or that is too small to matter.
 		if f.Held > 0 {
 			f.Pods, f.MostPods = n.Pods, most
 		}
-		if f.Total > 0 {
+		if !demand.Negligible() {
 			n.Score = locality.Score(f, in.weights)
 			n.Points = points(in.weights, func(one locality.Weights) int64 { return locality.Score(f, one) }, sum(in.weights))
 		}

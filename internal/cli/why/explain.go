@@ -122,6 +122,9 @@ func (v *View) explainChosen(demand *locality.Demand) {
 	default:
 		v.say("%s", text)
 	}
+	if demand.Total > 0 && demand.Negligible() {
+		v.say("data of less than %s is no reason for a node: it has no score", status.Bytes(locality.LeastBytes))
+	}
 	v.explainOrigins()
 	v.explainPreferences(n.Name)
 	if best := v.best(); best != nil && best.Score > n.Score {

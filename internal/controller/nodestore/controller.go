@@ -41,7 +41,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		For(&v1alpha1.NodeStore{}).
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeChanged())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(deletedOnly())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NeedLeaderElection: new(false)}).
 		Complete(r)
 }
 

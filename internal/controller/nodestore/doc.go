@@ -6,7 +6,9 @@
 // name, and entries that were observed in another boot, or before the node last
 // became Ready, or of a namespace that is gone.
 //
-// It runs on the leader only, and adds nothing: what a node holds is written by
-// the gateway, which uses Sum for the totals as it does. The rule for what is
+// It runs on every replica of the manager: the node that goes may be the one that
+// the leader is on. It adds nothing, and of two that take out the same the second
+// finds it gone. What a node holds is written by the gateway, which uses Sum for
+// the totals as it does. The rule for what is
 // believed is package locality's.
 package nodestore

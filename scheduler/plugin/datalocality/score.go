@@ -15,10 +15,10 @@ import (
 )
 
 // PreScore counts the pods of the same DataSets on the nodes that hold the data.
-// It skips Score when nobody has any of it.
+// It skips Score when nobody has any of it, and for data that is too small to matter.
 func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	s := stateOf(cycle)
-	if s == nil || s.Total == 0 {
+	if s == nil || s.Negligible() {
 		return fwk.NewStatus(fwk.Skip)
 	}
 	if p.args.Weights.Spread > 0 {
