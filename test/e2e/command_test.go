@@ -60,13 +60,19 @@ func kudaStatus(t *testing.T, args ...string) (string, int) {
 // managersRun waits until the manager's replicas are back.
 func managersRun(t *testing.T) {
 	t.Helper()
+	componentRuns(t, "kuda-manager")
+}
+
+// componentRuns waits until all replicas of a component are back.
+func componentRuns(t *testing.T, name string) {
+	t.Helper()
 	eventually(t, 2*time.Minute, func(ctx context.Context) error {
 		var d appsv1.Deployment
-		if err := kube.Get(ctx, client.ObjectKey{Namespace: systemNamespace, Name: "kuda-manager"}, &d); err != nil {
+		if err := kube.Get(ctx, client.ObjectKey{Namespace: systemNamespace, Name: name}, &d); err != nil {
 			return err
 		}
-		if d.Status.ReadyReplicas != d.Status.Replicas || len(processesOf("kuda-manager")) == 0 {
-			return fmt.Errorf("%d of %d managers are ready", d.Status.ReadyReplicas, d.Status.Replicas)
+		if d.Status.ReadyReplicas != *d.Spec.Replicas || d.Status.Replicas != *d.Spec.Replicas || len(processesOf(name)) < int(*d.Spec.Replicas) {
+			return fmt.Errorf("%d of %d replicas of %s are ready", d.Status.ReadyReplicas, *d.Spec.Replicas, name)
 		}
 		return nil
 	})

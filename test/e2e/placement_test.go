@@ -361,6 +361,11 @@ func TestNodeStoreFollowsItsNode(t *testing.T) {
 		return nil
 	})
 	t.Logf("the NodeStore of the removed node went after %s", time.Since(gone).Round(time.Millisecond))
+	// What follows is to find a whole installation again.
+	clusterCommand(t, "node", "start", node)
+	for _, name := range []string{"kuda-manager", "kuda-webhook", "kuda-scheduler"} {
+		componentRuns(t, name)
+	}
 }
 
 // TestPreheatFollowsRevisionsAndNodes holds that preheated data is there before
@@ -376,7 +381,7 @@ func TestPreheatFollowsRevisionsAndNodes(t *testing.T) {
 	create(t, ds)
 	ready := func(n int32) {
 		t.Helper()
-		eventually(t, time.Minute, func(ctx context.Context) error {
+		eventually(t, 2*time.Minute, func(ctx context.Context) error {
 			if err := kube.Get(ctx, client.ObjectKeyFromObject(ds), ds); err != nil {
 				return err
 			}

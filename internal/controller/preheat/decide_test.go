@@ -349,3 +349,20 @@ func TestAScheduleIsMissed(t *testing.T) {
 		t.Errorf("a schedule that was taken out: %+v, wake %s", p.State.Last, p.Wake)
 	}
 }
+
+func TestARefusalThatPassesHoldsNodesUpForMinutes(t *testing.T) {
+	now := start
+	var t0 *trouble
+	for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second} {
+		t0 = t0.again(obstacle{}, 1, now)
+		if got := t0.wait(now); got != want {
+			t.Errorf("after refusal %d: %s, want %s", i+1, got, want)
+		}
+	}
+	for range 1000 {
+		t0 = t0.again(obstacle{}, 1, now)
+	}
+	if got := t0.wait(now); got != 30*time.Minute {
+		t.Errorf("after many: %s", got)
+	}
+}

@@ -56,6 +56,8 @@ func (m *memory) forget(name types.NamespacedName) {
 	delete(m.sets, name)
 }
 
+const minObstaclePause = 5 * time.Second
+
 // trouble is an obstacle, and when the way is tried again. Nothing tells when a
 // right is given back or the webhook has returned.
 type trouble struct {
@@ -72,7 +74,13 @@ func (t *trouble) again(o obstacle, generation int64, now time.Time) *trouble {
 	if t != nil {
 		times = t.times + 1
 	}
-	return &trouble{what: o, times: times, next: now.Add(backoff(times)), generation: generation}
+	return &trouble{what: o, times: times, next: now.Add(obstaclePause(times)), generation: generation}
+}
+
+// obstaclePause is how long nothing is tried after so many refusals. The first are
+// short: a webhook that is restarted is back in seconds, and asking is one call.
+func obstaclePause(times int) time.Duration {
+	return min(minObstaclePause<<min(times-1, 10), maxBackoff)
 }
 
 func (t *trouble) until() time.Time {
