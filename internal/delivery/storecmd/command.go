@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -196,12 +197,12 @@ for each.`,
 			var sum int64
 			for _, p := range pruned {
 				sum += p.Bytes
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %s  %s\n", verb, p.ID, size(p.Bytes), name(p.Key))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %s  %s\n", verb, p.ID, bytesize.Text(p.Bytes), name(p.Key))
 			}
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %d snapshots, %s\n", verb, len(pruned), size(sum))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %d snapshots, %s\n", verb, len(pruned), bytesize.Text(sum))
 			return nil
 		},
 	}

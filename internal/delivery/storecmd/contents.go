@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 )
@@ -99,7 +100,7 @@ func print(w io.Writer, entries []entry, format string) error {
 		if e.Complete && e.InUse && e.Leases == 0 {
 			leases = "yes"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.ID[:12], size(e.Bytes), files, state,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.ID[:12], bytesize.Text(e.Bytes), files, state,
 			e.LastUsed.UTC().Format(time.RFC3339), leases, len(e.Pods),
 			printable(strings.Join(e.Preheat, ",")), printable(e.Version), printable(join(e.Source, e.Path)))
 	}
@@ -132,18 +133,4 @@ func printable(s string) string {
 		return s
 	}
 	return quoted
-}
-
-// size is bytes as people read them.
-func size(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n), ""
-	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
-		if value /= 1024; value < 1024 {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", value, unit)
 }
