@@ -85,6 +85,10 @@ type PodHealth struct {
 	// How often its containers had restarted, the runtime's not counted.
 	// +optional
 	Restarts int32 `json:"restarts,omitempty"`
+	// How often the runtime's container had restarted, be it alone or because
+	// the node started the whole pod again.
+	// +optional
+	RuntimeRestarts int32 `json:"runtimeRestarts,omitempty"`
 }
 
 // PrefetchStatus is how far spec.prefetchRevision is.

@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,8 +19,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // kill sends SIGKILL to every process of a program inside the cgroup of one
@@ -120,6 +125,66 @@ func TestComponentKilledAtRandomMomentsHealsWithoutAHand(t *testing.T) {
 				t.Errorf("applications were restarted %d times", n)
 			}
 		})
+	}
+}
+
+// TestRuntimeKilledInAMovedPodFailsNoRollout kills the runtime of a pod that has
+// just been moved, so that the pod turns unready while the rollout watches it.
+func TestRuntimeKilledInAMovedPodFailsNoRollout(t *testing.T) {
+	ns := newNamespace(t, nil)
+	for _, v := range []string{"v1", "v2"} {
+		store.put(t, "moved/"+v+".txt", []byte(v))
+	}
+	ds := dataSet(ns, "moved", item("x", "moved/v1.txt", "v1"))
+	ds.Spec.UpdateStrategy.RollingUpdate = &v1alpha1.RollingUpdate{MaxUnavailable: ptr.To(intstr.FromInt32(1)), MinReadySeconds: 5}
+	create(t, ds)
+	create(t, deployment(ns, "moved", 2, "wait"))
+	waitDelivered(t, ds, 2, time.Minute)
+	// The kubelet starts a container again at once, and may not even say that the
+	// pod was unready. The second time it waits 10 s, so the first is spent here.
+	for _, p := range pods(t, ns, "moved") {
+		kill(t, "kuda-runtime", string(p.UID))
+	}
+	eventually(t, time.Minute, func(context.Context) error {
+		for _, p := range pods(t, ns, "moved") {
+			s := p.Status.InitContainerStatuses[0]
+			if s.Name != sidecar.ContainerName || s.RestartCount != 1 || !s.Ready || !podReady(&p) {
+				return fmt.Errorf("the runtime of %s is not back: %+v", p.Name, s)
+			}
+		}
+		return nil
+	})
+	setVersion(t, ds, 0, "v2", "moved/v2.txt")
+
+	var victim corev1.Pod
+	eventually(t, time.Minute, func(context.Context) error {
+		for _, p := range pods(t, ns, "moved") {
+			if inPod(t, p, "check", "/kuda/data/x") == "v2" {
+				victim = p
+				return nil
+			}
+		}
+		return errors.New("no pod has v2 yet")
+	})
+	if kill(t, "kuda-runtime", string(victim.UID)) == 0 {
+		t.Fatalf("the runtime of %s was not found", victim.Name)
+	}
+	unready := false
+	eventually(t, 2*time.Minute, func(ctx context.Context) error {
+		if err := kube.Get(ctx, client.ObjectKeyFromObject(&victim), &victim); err != nil {
+			return err
+		}
+		unready = unready || !podReady(&victim)
+		if err := kube.Get(ctx, client.ObjectKeyFromObject(ds), ds); err != nil {
+			return err
+		}
+		if r := ds.Status.Rollout; r.Phase != v1alpha1.RolloutCompleted || ds.Status.UpdatedReplicas != 2 {
+			return fmt.Errorf("the rollout is %s (%s): %s", r.Phase, r.Reason, r.Message)
+		}
+		return nil
+	})
+	if !unready {
+		t.Error("the pod was never seen unready: nothing was tried")
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
 func TestNodeThatLosesItsNetworkOrItsPowerHealsWithoutAHand(t *testing.T) {
@@ -21,9 +19,6 @@ func TestNodeThatLosesItsNetworkOrItsPowerHealsWithoutAHand(t *testing.T) {
 		store.put(t, fmt.Sprintf("node/v%d.txt", v), fmt.Appendf(nil, "version %d\n", v))
 	}
 	ds := dataSet(ns, "node", item("x", "node/v0.txt", "v0"))
-	// A pod that is not Ready after its move has failed, whoever's fault that is;
-	// with the default policy the rollout would stop there when the power goes.
-	ds.Spec.FailurePolicy = v1alpha1.FailurePolicyContinue
 	create(t, ds)
 	d := deployment(ns, "node", 2, "wait")
 	d.Spec.Template.Spec.NodeName = node

@@ -47,11 +47,12 @@ func deadline(spec *v1alpha1.DataSetSpec) time.Duration {
 
 // candidate is a pod as the planner sees it.
 func (s *session) candidate(x *replica) rollout.Pod {
-	health := pod.Health(x.pod)
+	health, runtime := pod.Health(x.pod), pod.Runtime(x.pod)
 	p := rollout.Pod{
 		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
 		Revision: x.revision, Delivered: x.delivered,
 		Ready: health.Ready, Restarts: health.Restarts,
+		RuntimeDown: runtime.Down, RuntimeRestarts: health.RuntimeRestarts, RuntimeStarted: runtime.Started,
 	}
 	if health.ReadyTransitionTime != nil {
 		p.ReadySince = health.ReadyTransitionTime.Time

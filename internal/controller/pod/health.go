@@ -4,15 +4,18 @@
 package pod
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Health is what a rollout compares a pod with: whether it is Ready, since
 // when, and how often the containers of the application restarted. Containers
-// that run before it (init containers) and the runtime do not count.
+// that run before it (init containers) do not count, and the runtime for itself.
 func Health(p *corev1.Pod) v1alpha1.PodHealth {
 	var h v1alpha1.PodHealth
 	if c := readyCondition(p); c != nil {
@@ -26,14 +29,44 @@ func Health(p *corev1.Pod) v1alpha1.PodHealth {
 	}
 	_, statuses := sidecars(p)
 	for i := range statuses {
-		h.Restarts += statuses[i].RestartCount
+		if statuses[i].Name == sidecar.ContainerName {
+			h.RuntimeRestarts = statuses[i].RestartCount
+		} else {
+			h.Restarts += statuses[i].RestartCount
+		}
 	}
 	return h
 }
 
+// RuntimeState is what the kubelet says of the runtime's container. The zero
+// value is that of one which runs since the pod began, or of which nothing is known.
+type RuntimeState struct {
+	// Down says that it does not run, or has not answered its startup probe
+	// since it started again. A pod is not Ready in that time, whatever its application does.
+	Down bool
+	// Started is when it last started again (to the second).
+	Started time.Time
+}
+
+// Runtime is the state of the runtime's container.
+func Runtime(p *corev1.Pod) RuntimeState {
+	_, statuses := sidecars(p)
+	for i := range statuses {
+		if s := &statuses[i]; s.Name == sidecar.ContainerName {
+			state := RuntimeState{Down: !s.Ready}
+			if s.State.Running != nil {
+				state.Started = s.State.Running.StartedAt.Time
+			}
+			return state
+		}
+	}
+	return RuntimeState{}
+}
+
 // HealthChanged says whether the health of a pod with the runtime changed.
 func HealthChanged(before, after *corev1.Pod) bool {
-	return Injected(after) && !equality.Semantic.DeepEqual(Health(before), Health(after))
+	return Injected(after) &&
+		(!equality.Semantic.DeepEqual(Health(before), Health(after)) || Runtime(before) != Runtime(after))
 }
 
 func readyCondition(p *corev1.Pod) *corev1.PodCondition {

@@ -15,7 +15,10 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-var readySince = metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+var (
+	readySince     = metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	runtimeStarted = metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 4, 0, time.UTC))
+)
 
 func whole() *corev1.Pod {
 	always := corev1.ContainerRestartPolicyAlways
@@ -39,7 +42,9 @@ func whole() *corev1.Pod {
 			PodIP:      "10.0.0.1",
 			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, {Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: readySince}},
 			InitContainerStatuses: []corev1.ContainerStatus{
-				{Name: "migrate", RestartCount: 16}, {Name: sidecar.ContainerName, RestartCount: 8}, {Name: "proxy", RestartCount: 4}, {Name: "quiet"},
+				{Name: "migrate", RestartCount: 16},
+				{Name: sidecar.ContainerName, RestartCount: 8, Ready: true, ImageID: "x", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}},
+				{Name: "proxy", RestartCount: 4}, {Name: "quiet"},
 			},
 			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", RestartCount: 2, ImageID: "y"}, {Name: "log", RestartCount: 1}, {Name: "steady", ImageID: "z"}},
 		},
@@ -127,12 +132,39 @@ func TestReadinessFlapsCauseReconciles(t *testing.T) {
 }
 
 func TestTheRuntimesRestartsCountAgainstTheApplication(t *testing.T) {
-	want := v1alpha1.PodHealth{Ready: true, ReadyTransitionTime: &readySince, Restarts: 2 + 1 + 4}
+	want := v1alpha1.PodHealth{Ready: true, ReadyTransitionTime: &readySince, Restarts: 2 + 1 + 4, RuntimeRestarts: 8}
 	if diff := cmp.Diff(want, Health(whole())); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
 	}
 	if got := Health(&corev1.Pod{}); got != (v1alpha1.PodHealth{}) {
 		t.Errorf("a pod without a status: %+v", got)
+	}
+}
+
+func TestTheRuntimesStateIsMistaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		status *corev1.ContainerStatus
+		want   RuntimeState
+	}{
+		"started again":      {&corev1.ContainerStatus{RestartCount: 1, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{Started: runtimeStarted.Time}},
+		"probe not answered": {&corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{Down: true, Started: runtimeStarted.Time}},
+		"stopped":            {&corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}, RuntimeState{Down: true}},
+		"never stopped":      {&corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{}},
+		"nothing is known":   {nil, RuntimeState{}},
+	} {
+		p := whole()
+		p.Status.InitContainerStatuses = nil
+		if c.status != nil {
+			c.status.Name = sidecar.ContainerName
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{*c.status}
+		}
+		stripped, err := Strip(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Runtime(p); got != c.want || Runtime(stripped.(*corev1.Pod)) != c.want {
+			t.Errorf("%s: %+v, stripped %+v; want %+v", name, got, Runtime(stripped.(*corev1.Pod)), c.want)
+		}
 	}
 }
 
@@ -147,7 +179,8 @@ func TestAChangeOfHealthIsOverlooked(t *testing.T) {
 		}, true},
 		"a container restarted":         {func(p *corev1.Pod) { p.Status.ContainerStatuses[2].RestartCount++ }, true},
 		"a native sidecar restarted":    {func(p *corev1.Pod) { p.Status.InitContainerStatuses[3].RestartCount++ }, true},
-		"the runtime restarted":         {func(p *corev1.Pod) { p.Status.InitContainerStatuses[1].RestartCount++ }, false},
+		"the runtime restarted":         {func(p *corev1.Pod) { p.Status.InitContainerStatuses[1].RestartCount++ }, true},
+		"the runtime stopped":           {func(p *corev1.Pod) { p.Status.InitContainerStatuses[1].Ready = false }, true},
 		"an init container was retried": {func(p *corev1.Pod) { p.Status.InitContainerStatuses[0].RestartCount++ }, false},
 		"an address":                    {func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.2" }, false},
 		"a pod without the runtime": {func(p *corev1.Pod) {

@@ -61,10 +61,12 @@ func (r *run) failed(p Pod) (string, bool) {
 		return "", false
 	case p.Failed:
 		return p.FailedMessage, true
-	case !b.Ready:
+	case !b.Ready, interrupted(p):
 		return "", false
 	case !p.Ready:
 		return "it is not Ready any more", true
+	case runtimeRestarted(p):
+		return "", false
 	case p.Restarts > b.Restarts:
 		return fmt.Sprintf("its containers restarted %d times", p.Restarts-b.Restarts), true
 	case turned(p):
@@ -72,6 +74,19 @@ func (r *run) failed(p Pod) (string, bool) {
 	}
 	return "", false
 }
+
+// interrupted says whether a pod is not Ready for a reason that cannot be laid
+// to its revision: its runtime is not back, or was started again after the pod
+// had turned unready. That is so when a runtime is killed, and when a node that
+// lost its power starts the whole pod again. A pod that does not become Ready
+// after it is left to the deadline.
+func interrupted(p Pod) bool {
+	return !p.Ready && (p.RuntimeDown || runtimeRestarted(p) && !p.ReadySince.After(p.RuntimeStarted))
+}
+
+// runtimeRestarted says whether a pod was interrupted since it was moved. What
+// else happened to it meanwhile cannot be told from that.
+func runtimeRestarted(p Pod) bool { return p.RuntimeRestarts > p.Baseline.RuntimeRestarts }
 
 // turned says whether a pod became Ready, or unready, since it was moved.
 func turned(p Pod) bool {

@@ -161,7 +161,7 @@ func (w *world) newTry() {
 
 // meddle is what users and the cluster do.
 func (w *world) meddle() {
-	switch w.IntN(12) {
+	switch w.IntN(13) {
 	case 0, 1:
 		w.edit(pick(w, w.in.Current.Name, fmt.Sprintf("r%d", len(w.tempers)), fmt.Sprintf("r%d", len(w.tempers))))
 	case 2:
@@ -180,6 +180,19 @@ func (w *world) meddle() {
 		}
 	case 10:
 		w.in.FailurePolicy = pick(w, v1alpha1.FailurePolicyPause, v1alpha1.FailurePolicyRollback)
+	case 11:
+		// The runtime of a pod is killed, or its node loses power.
+		if len(w.pods) > 0 {
+			a := pick(w, w.pods...)
+			w.note("%s is interrupted", a.Name)
+			w.ready(a, false)
+			a.hurt, a.RuntimeDown = false, true
+			w.after(w.soon(time.Minute), func() {
+				a.RuntimeDown, a.RuntimeStarted = false, w.second()
+				a.RuntimeRestarts++
+				w.after(w.soon(10*time.Second), func() { w.ready(a, a.Delivered) })
+			})
+		}
 	default:
 		// A pod fails by itself, for a time.
 		if len(w.pods) > 0 {

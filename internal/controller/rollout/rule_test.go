@@ -67,6 +67,9 @@ func (s *scene) expect(phase v1alpha1.RolloutPhase, reason string, moves map[str
 
 func to(revision string, n int) map[string]int { return map[string]int{revision: n} }
 
+// interrupt has a pod's runtime started again two minutes after the pod was moved.
+func interrupt(p *Pod) { p.RuntimeRestarts, p.RuntimeStarted = 1, epoch.Add(2*time.Minute) }
+
 func TestAPodIsJudgedWrongly(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Pod)
@@ -85,6 +88,16 @@ func TestAPodIsJudgedWrongly(t *testing.T) {
 		"is on its way":                         {func(p *Pod) { p.Delivered = false }, false},
 		"times of the same second":              {func(p *Pod) { p.ReadySince = epoch.Add(300 * time.Millisecond) }, false},
 		"was restarted before":                  {func(p *Pod) { p.Restarts, p.Baseline.Restarts = 3, 3 }, false},
+		"its runtime was killed":                {func(p *Pod) { p.Ready, p.ReadySince, p.RuntimeDown = false, epoch.Add(time.Minute), true }, false},
+		"its runtime is back, it is not yet":    {func(p *Pod) { interrupt(p); p.Ready, p.ReadySince = false, epoch.Add(time.Minute) }, false},
+		"its runtime is back, and so is it":     {func(p *Pod) { interrupt(p); p.ReadySince = epoch.Add(3 * time.Minute) }, false},
+		"its node started all of it again":      {func(p *Pod) { interrupt(p); p.ReadySince, p.Restarts = epoch.Add(3*time.Minute), 1 }, false},
+		"turned unready after its runtime came": {func(p *Pod) { interrupt(p); p.Ready, p.ReadySince = false, epoch.Add(3*time.Minute) }, true},
+		"an item failed, its runtime is away":   {func(p *Pod) { p.Ready, p.RuntimeDown, p.Delivered, p.Failed = false, true, false, true }, true},
+		"its runtime was killed before it moved": {func(p *Pod) {
+			interrupt(p)
+			p.Baseline.RuntimeRestarts, p.ReadySince = 1, epoch.Add(3*time.Minute)
+		}, true},
 	} {
 		s := newScene(t, "BAA")
 		c.change(s.moved(0))

@@ -55,6 +55,12 @@ type Pod struct {
 	ReadySince time.Time
 	// Restarts of its containers, the runtime's not counted.
 	Restarts int32
+	// RuntimeDown says that the pod cannot be Ready, because its runtime's
+	// container does not run (again) yet. RuntimeRestarts says how often that was
+	// started again, and RuntimeStarted when last (to the second; zero for never).
+	RuntimeDown     bool
+	RuntimeRestarts int32
+	RuntimeStarted  time.Time
 	// Baseline is what the pod was like when it was moved to Revision; nil for
 	// the revision that it started with.
 	Baseline *v1alpha1.PodHealth

@@ -170,7 +170,7 @@ func (w *world) give(a *actor, revision string, move bool) {
 		}
 		a.moves = append(a.moves, revision)
 		since := metav1.NewTime(a.ReadySince)
-		a.Baseline = &v1alpha1.PodHealth{Ready: a.Ready, ReadyTransitionTime: &since, Restarts: a.Restarts}
+		a.Baseline = &v1alpha1.PodHealth{Ready: a.Ready, ReadyTransitionTime: &since, Restarts: a.Restarts, RuntimeRestarts: a.RuntimeRestarts}
 	}
 	a.turn++
 	a.Revision, a.Delivered, a.Failed, a.FailedMessage = revision, false, false, ""
