@@ -23,6 +23,7 @@ type options struct {
 	Runs       int  `json:"runs"`
 	Percentage int  `json:"percentageOfNodesToScore"`
 	Backlog    bool `json:"backlog"`
+	Rules      bool `json:"rules"`
 
 	limit                time.Duration
 	scheduler, kwok, dir string
@@ -44,6 +45,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.Runs, "runs", 3, "runs with the plugin, and as many without")
 	f.IntVar(&o.Percentage, "percentage", 0, "percentageOfNodesToScore, for both; 0: that of the installed configuration")
 	f.BoolVar(&o.Backlog, "backlog", true, "create all pods before the scheduler starts, so that nothing but it decides how fast they are placed")
+	f.BoolVar(&o.Rules, "rules", false, "give each pod a node selector, which all nodes match: pods with rules of their own are placed by looking at all nodes")
 	f.DurationVar(&o.limit, "limit", 10*time.Minute, "time limit of one run")
 	f.StringVar(&o.scheduler, "scheduler", "build/bin/kuda-scheduler", "kuda-scheduler")
 	f.StringVar(&o.kwok, "kwok", os.Getenv("KUDA_BENCH_KWOK"), "kwok (KUDA_BENCH_KWOK)")

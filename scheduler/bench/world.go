@@ -130,10 +130,14 @@ func (w *world) pods(ctx context.Context) error {
 
 func podOf(w *world, i int) *corev1.Pod {
 	requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
-	return &corev1.Pod{
+	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace(i % w.DataSets), Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{labelApp: app(i % w.DataSets)}},
 		Spec:       corev1.PodSpec{SchedulerName: schedulerName, Containers: []corev1.Container{{Name: "app", Image: "app", Resources: corev1.ResourceRequirements{Requests: requests}}}},
 	}
+	if w.Rules {
+		p.Spec.NodeSelector = map[string]string{corev1.LabelOSStable: "linux"}
+	}
+	return p
 }
 
 // each does something so many times, a few at once.

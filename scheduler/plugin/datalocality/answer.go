@@ -21,6 +21,11 @@ type answer struct {
 	full sets.Set[string]
 	// tight are the nodes that lack room.
 	tight sets.Set[string]
+	// whole are the nodes that have everything, required or not.
+	whole []string
+	// near are these, and those that have so much that for few pods or downloads
+	// they can be worth as much as one of these.
+	near sets.Set[string]
 	// table is made when first scored with; cycles follow one another.
 	table *table
 }
@@ -35,14 +40,15 @@ func (a *answer) takes(node string) bool {
 
 // answers remembers them as long as their Demand is the newest.
 type answers struct {
-	room bool
+	room    bool
+	weights locality.Weights
 
 	mu sync.Mutex
 	of map[*locality.Demand]*answer
 }
 
-func newAnswers(room bool) *answers {
-	return &answers{room: room, of: map[*locality.Demand]*answer{}}
+func newAnswers(room bool, weights locality.Weights) *answers {
+	return &answers{room: room, weights: weights, of: map[*locality.Demand]*answer{}}
 }
 
 func (a *answers) get(d *locality.Demand) *answer {
@@ -52,6 +58,7 @@ func (a *answers) get(d *locality.Demand) *answer {
 		return known
 	}
 	made := &answer{Demand: d}
+	made.whole, made.near = around(d, a.weights)
 	if d.Required > 0 {
 		made.full = sets.New[string]()
 		for _, node := range d.Holders() {
@@ -68,4 +75,20 @@ func (a *answers) get(d *locality.Demand) *answer {
 	}
 	a.of[d] = made
 	return made
+}
+
+// around answers the nodes that have everything, and those near them.
+func around(d *locality.Demand, w locality.Weights) (whole []string, near sets.Set[string]) {
+	near = sets.New[string]()
+	least := leastWhole(w)
+	for _, node := range d.Holders() {
+		held, _ := d.On(node)
+		if held.Items == len(d.Wants) {
+			whole = append(whole, node)
+		} else if locality.Score(locality.Facts{Total: d.Total, Held: held.Bytes, Downloading: held.Downloading, Rack: d.Total, Zone: d.Total}, w) < least {
+			continue
+		}
+		near.Insert(node)
+	}
+	return whole, near
 }

@@ -15,7 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/locality"
@@ -31,11 +33,27 @@ const (
 
 var readySince = metav1.NewTime(time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC))
 
-// fakeHandle has a snapshot of nodes, and keeps which pods were activated.
+// fakeHandle has a snapshot of nodes and the installed weights, and keeps which pods
+// were activated.
 type fakeHandle struct {
 	fwk.Handle
 	nodes     map[string]fwk.NodeInfo
+	nominated map[string][]fwk.PodInfo
+	extenders []fwk.Extender
+	weights   map[string]int32
 	activated []string
+}
+
+func (h *fakeHandle) NominatedPodsForNode(node string) []fwk.PodInfo { return h.nominated[node] }
+
+func (h *fakeHandle) Extenders() []fwk.Extender { return h.extenders }
+
+func (h *fakeHandle) ListPlugins() *schedulerconfig.Plugins {
+	list := &schedulerconfig.Plugins{}
+	for name, weight := range h.weights {
+		list.Score.Enabled = append(list.Score.Enabled, schedulerconfig.Plugin{Name: name, Weight: weight})
+	}
+	return list
 }
 
 func (h *fakeHandle) SnapshotSharedLister() fwk.SharedLister { return fakeLister{nodes: h.nodes} }
@@ -72,7 +90,9 @@ func newHarness(change ...func(*config.DataLocalityArgs)) *harness {
 	for _, f := range change {
 		f(&args)
 	}
-	handle := &fakeHandle{nodes: map[string]fwk.NodeInfo{}}
+	handle := &fakeHandle{nodes: map[string]fwk.NodeInfo{}, nominated: map[string][]fwk.PodInfo{}, weights: map[string]int32{
+		Name: 5, names.TaintToleration: 3, names.NodeAffinity: 2, names.PodTopologySpread: 2, names.NodeResourcesFit: 1,
+	}}
 	p := newPlugin(args, handle, klog.Background())
 	ready := make(chan struct{})
 	close(ready)
@@ -80,7 +100,7 @@ func newHarness(change ...func(*config.DataLocalityArgs)) *harness {
 	return &harness{Plugin: p, handle: handle}
 }
 
-// node makes a ready node with these pods.
+// node makes a ready node with these pods. It has no room for more.
 func (h *harness) node(name string, pods ...*corev1.Pod) *corev1.Node {
 	n := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{corev1.LabelTopologyZone: "zone-" + name, rackLabel: "rack-" + name}},

@@ -34,7 +34,7 @@ func registerMetrics() {
 
 // PostBind counts where a pod went.
 func (p *Plugin) PostBind(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, node string) {
-	p.waiting.remove(pod.UID)
+	p.leave(pod)
 	s := stateOf(cycle)
 	if s == nil {
 		return

@@ -6,6 +6,7 @@ package datalocality
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,6 +32,10 @@ type Plugin struct {
 	places  *places
 	spread  *spread
 	waiting *waiting
+	tried   *tried
+	// outweighs tells whether the data wins over any one other score (see weigh);
+	// the profile is not complete before the first pod.
+	outweighs func() bool
 	// readDataSet reads one that the caches do not know yet.
 	readDataSet readDataSet
 	// ready is closed when the caches are filled, or that took too long.
@@ -70,7 +75,8 @@ func newPlugin(args config.DataLocalityArgs, handle fwk.Handle, log klog.Logger)
 	p := &Plugin{
 		args: args, handle: handle, log: log,
 		index: locality.NewIndex(locality.Options{CheckNodes: true}), catalog: newCatalog(),
-		answers: newAnswers(args.RoomCheck), places: newPlaces(), spread: newSpread(),
+		answers: newAnswers(args.RoomCheck, args.Weights), places: newPlaces(), spread: newSpread(), tried: newTried(),
+		outweighs: sync.OnceValue(func() bool { return weigh(handle, args.Weights) }),
 	}
 	p.waiting = newWaiting(p)
 	return p

@@ -29,13 +29,28 @@ type state struct {
 	share int64
 	// noRoom is what is said of a node that lacks it.
 	noRoom string
+	// narrowed: the attempt looks at the near nodes only. supposed: at nodes as they
+	// would be if pods came or went.
+	narrowed, supposed bool
 }
 
-// Clone is the state itself: no pod that is added or removed changes it.
-func (s *state) Clone() fwk.StateData { return s }
+// Clone is the state itself: no pod that is added or removed changes it. But a
+// narrowed attempt knows that it is not about the nodes as they are.
+func (s *state) Clone() fwk.StateData {
+	if !s.narrowed {
+		return s
+	}
+	c := *s
+	c.supposed = true
+	return &c
+}
+
+// named tells whether PreFilter named the nodes that are looked at.
+func (s *state) named() bool { return s.narrowed || s.full != nil }
 
 // PreFilter finds what the pod wants and who has it. It skips Filter when every
-// node is good enough, and narrows the nodes to the holders of what is required.
+// node is good enough, and narrows the nodes to the holders of what is required, or
+// of what is preferred when they will do.
 func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	p.await(ctx)
 	s := p.look(ctx, pod)
@@ -44,6 +59,11 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	cycle.Write(stateKey, s)
+	if p.narrows(cycle, pod, s) {
+		s.narrowed = true
+		p.narrow(pod)
+		return &fwk.PreFilterResult{NodeNames: s.near}, nil
+	}
 	if !s.restricts() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}

@@ -16,6 +16,7 @@ import (
 
 // PreScore counts the pods of the same DataSets on the nodes that hold the data.
 // It skips Score when nobody has any of it, and for data that is too small to matter.
+// The nodes that PreFilter named are few, and scored one by one.
 func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	s := stateOf(cycle)
 	if s == nil || s.Negligible() {
@@ -24,7 +25,9 @@ func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.P
 	if p.args.Weights.Spread > 0 {
 		s.group, s.most = p.spread.count(p.handle.SnapshotSharedLister().NodeInfos(), pod.Namespace, s)
 	}
-	p.scored.Store(p.prepare(cycle, s))
+	if !s.named() {
+		p.scored.Store(p.prepare(cycle, s))
+	}
 	return nil
 }
 
@@ -81,7 +84,7 @@ func (p *Plugin) Score(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, n
 	n := node.Node()
 	s := p.scored.Load()
 	if s == nil || s.cycle != cycle {
-		// Some other cycle's nodes are scored, too.
+		// The nodes are few, or some other cycle's are scored, too.
 		return p.score(stateOf(cycle), n.Name), nil
 	}
 	if s.few != nil {

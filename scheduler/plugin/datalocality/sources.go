@@ -193,8 +193,14 @@ func (p *Plugin) revisionChanged(r *appsv1.ControllerRevision) {
 // podChanged forgets a pod that another scheduler, or a leader before, has placed.
 func (p *Plugin) podChanged(pod *corev1.Pod) {
 	if pod.Spec.NodeName != "" {
-		p.waiting.remove(pod.UID)
+		p.leave(pod)
 	}
 }
 
-func (p *Plugin) podGone(pod *corev1.Pod) { p.waiting.remove(pod.UID) }
+func (p *Plugin) podGone(pod *corev1.Pod) { p.leave(pod) }
+
+// leave forgets a pod that is not to be placed any more.
+func (p *Plugin) leave(pod *corev1.Pod) {
+	p.waiting.remove(pod.UID)
+	p.tried.remove(pod.UID)
+}

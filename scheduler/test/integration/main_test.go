@@ -74,18 +74,25 @@ func run(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// start starts a scheduler as the manifests do, but for a shorter lease, and ends
-// it with the test.
-func start(t *testing.T, name string) *schedulertest.Scheduler {
+// start starts a scheduler as the manifests do, but for a shorter lease and what is
+// changed in its profile, and ends it with the test.
+func start(t *testing.T, name string, change ...func(profile map[string]any)) *schedulertest.Scheduler {
 	t.Helper()
-	return startAt(t, server, kubeconfig, name)
+	return startAt(t, server, kubeconfig, name, change...)
 }
 
-func startAt(t *testing.T, a *schedulertest.APIServer, kubeconfig, name string) *schedulertest.Scheduler {
+func startAt(t *testing.T, a *schedulertest.APIServer, kubeconfig, name string, change ...func(profile map[string]any)) *schedulertest.Scheduler {
 	t.Helper()
 	configuration, err := a.Installed()
 	if err != nil {
 		t.Fatal(err)
+	}
+	profile, err := configuration.Profile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(profile)
 	}
 	election := configuration.Block("leaderElection")
 	election["leaseDuration"], election["renewDeadline"], election["retryPeriod"] = "3s", "2s", "500ms"

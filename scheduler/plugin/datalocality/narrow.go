@@ -1,0 +1,83 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package datalocality
+
+import (
+	"math"
+
+	corev1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+
+	"github.com/kuda-io/kuda/internal/locality"
+)
+
+// narrows tells whether the pod can do with the nodes near its data: one that has
+// all of it surely takes the pod, and nothing but the data and the use of the nodes
+// decides where it goes. The scheduler then filters and scores these alone, which in
+// a large cluster saves nearly all of the work.
+func (p *Plugin) narrows(cycle fwk.CycleState, pod *corev1.Pod, s *state) bool {
+	if s.full != nil || len(s.whole) == 0 || s.Negligible() || !p.outweighs() ||
+		cycle.IsPodGroupSchedulingCycle() || ruled(pod) || judged(cycle) || refused(pod) || p.tried.has(pod.UID) {
+		return false
+	}
+	g := guestOf(pod)
+	if !g.plain() {
+		return false
+	}
+	nodes := p.handle.SnapshotSharedLister().NodeInfos()
+	for _, name := range s.whole {
+		// Room that is kept for a pod is not sure for another.
+		if node, err := nodes.Get(name); err == nil && g.welcome(p.log, node) && len(p.handle.NominatedPodsForNode(name)) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// narrow takes care of a pod whose attempt looks at some nodes only. Should it fail
+// against all expectation, the pod comes back at once, as one that was activated
+// while it was tried, and the next attempt looks at all nodes.
+func (p *Plugin) narrow(pod *corev1.Pod) {
+	p.tried.put(pod.UID)
+	p.handle.Activate(p.log, map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
+}
+
+// profile is what a framework says of its plugins; a handle is a framework.
+type profile interface {
+	ListPlugins() *schedulerconfig.Plugins
+}
+
+// weigh tells whether with these weights all of the data outweighs any one of the
+// other scores, as it does with the installed ones. Where it does not, somebody wants
+// the scores to decide.
+func weigh(h fwk.Handle, w locality.Weights) bool {
+	f, ok := h.(profile)
+	if !ok || len(h.Extenders()) > 0 {
+		return false
+	}
+	var own, other int64
+	for _, plugin := range f.ListPlugins().Score.Enabled {
+		switch plugin.Name {
+		case Name:
+			own = int64(plugin.Weight)
+		case names.TaintToleration:
+			// To it no node is better than one without a taint that matters.
+		default:
+			other = max(other, int64(plugin.Weight))
+		}
+	}
+	return own*(leastWhole(w)-mostWithout(w)) >= other*locality.MaxScore
+}
+
+// leastWhole is what a node with all of the data is worth, however it is otherwise.
+func leastWhole(w locality.Weights) int64 {
+	return locality.Score(locality.Facts{Total: 1, Held: 1, Downloads: math.MaxInt32, Pods: 1, MostPods: 1}, w)
+}
+
+// mostWithout is what the best node without any is worth.
+func mostWithout(w locality.Weights) int64 {
+	return locality.Score(locality.Facts{Total: 1, Rack: 1, Zone: 1}, w)
+}
