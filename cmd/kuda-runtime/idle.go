@@ -9,9 +9,28 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// restAfter is how long after the end of work memory is given back. That takes
+// milliseconds of a processor, and right after a delivery other pods of the node
+// may be about to switch to the same data.
+const restAfter = time.Second
+
+// rest calls a function once there was nothing to do for a while.
+type rest struct{ timer *time.Timer }
+
+// newRest returns one that calls f. No call has been asked for yet.
+func newRest(f func()) *rest {
+	r := &rest{timer: time.AfterFunc(restAfter, f)}
+	r.timer.Stop()
+	return r
+}
+
+// soon asks for a call; one that was asked for before and has not come is put off.
+func (r *rest) soon() { r.timer.Reset(restAfter) }
 
 // giveBack returns the memory that a delivery needed. What the heap has free goes
 // back to the kernel, and pages of the program itself are unmapped: most of a

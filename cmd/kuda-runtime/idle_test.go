@@ -7,7 +7,33 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
+
+func TestMemoryIsGivenBackOnceTheLastWorkIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		r := newRest(func() { calls++ })
+		check := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if calls != want {
+				t.Errorf("called %d times, want %d", calls, want)
+			}
+		}
+		check(time.Hour, 0)
+		r.soon()
+		check(restAfter/2, 0)
+		r.soon()
+		check(restAfter/2, 0)
+		check(restAfter/2, 1)
+		check(time.Hour, 1)
+		r.soon()
+		check(restAfter, 2)
+	})
+}
 
 func TestPagesThatCanBeWrittenAreNeverUnmapped(t *testing.T) {
 	const program = "/kuda-runtime"

@@ -101,14 +101,15 @@ func (o *options) run(ctx context.Context) error {
 	if mounts.Scratch, err = emptied(filepath.Join(dir, scratchDir)); err != nil {
 		return err
 	}
-	inv, err := inventory.New(inventory.Options{Store: st, Pods: pods, Report: gateway.ReportStore, Idle: giveBack, Log: log})
+	idle := newRest(giveBack)
+	inv, err := inventory.New(inventory.Options{Store: st, Pods: pods, Report: gateway.ReportStore, Idle: idle.soon, Log: log})
 	if err != nil {
 		return err
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
 		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
-		Mounts: mounts, Idle: giveBack, Connected: inv.Connected, Metrics: metrics, Log: log,
+		Mounts: mounts, Idle: idle.soon, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err

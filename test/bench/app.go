@@ -53,6 +53,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, r := range rows {
+			if err := r.Clean(env); err != nil {
+				log("files of %s were not removed: %v", r.Name, err)
+			}
+		}
+	}()
 	started := time.Now()
 	for _, r := range rows {
 		fmt.Fprintf(stdout, "%s: %s\n", r.Name, r.Title)

@@ -5,6 +5,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -129,8 +130,10 @@ func Processors() (Ticks, error) {
 
 // TouchMemory takes that much memory, writes to it and gives it back. A virtual
 // machine may have returned free memory to its host: taking it again costs time
-// that would be counted for the program that happens to need it first. It takes
-// half of what is free at most.
+// that would be counted for the program that happens to need it first. What goes
+// back is whole huge pages, and single pages that are freed come after those when
+// the kernel looks for memory again: only huge pages of our own help. It takes half
+// of what is free at most.
 func TouchMemory(bytes int64) error {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -140,11 +143,16 @@ func TouchMemory(bytes int64) error {
 	if bytes <= 0 {
 		return nil
 	}
-	memory, err := unix.Mmap(-1, 0, int(bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	memory, err := unix.Mmap(-1, 0, int(bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return fmt.Errorf("touching %d bytes of memory: %w", bytes, err)
 	}
-	return unix.Munmap(memory)
+	_ = unix.Madvise(memory, unix.MADV_HUGEPAGE) // a kernel without them has none to give back
+	err = unix.Madvise(memory, unix.MADV_POPULATE_WRITE)
+	if err := errors.Join(err, unix.Munmap(memory)); err != nil {
+		return fmt.Errorf("touching %d bytes of memory: %w", bytes, err)
+	}
+	return nil
 }
 
 // Load returns the load average over one minute.

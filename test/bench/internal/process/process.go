@@ -5,14 +5,18 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -136,12 +140,27 @@ func Accepts(addr string) func() error {
 	}
 }
 
+// Ports for servers: below those that the kernel gives to connections, one of
+// which may else have the port before the server does. They are tried in turn
+// from a random one on, so that no two servers get the same.
+const firstPort, lastPort = 12_000, 29_999
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(lastPort - firstPort)) }
+
 // FreeAddr returns an address on loopback that nobody uses now.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
+	for {
+		port := firstPort + nextPort.Add(1)%(lastPort-firstPort+1)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
+		l, err := net.Listen("tcp", addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("finding a free port: %w", err)
+		}
+		return addr, l.Close()
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

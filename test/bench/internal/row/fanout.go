@@ -96,7 +96,7 @@ func (f *shared) once(ctx context.Context, c client.Client) (first float64, s ra
 	if err != nil {
 		return 0, s, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, race.Empty(dir)) }()
 	if c.Kind == client.Ours {
 		return f.together(ctx, dir, f.s3.URL)
 	}
@@ -114,6 +114,9 @@ func (f *shared) together(ctx context.Context, dir, url string) (first float64, 
 		return 0, s, err
 	}
 	if _, err := race.Flush(dir); err != nil {
+		return 0, s, err
+	}
+	if err := measure.TouchMemory(4 * f.Sizes.Fanout); err != nil {
 		return 0, s, err
 	}
 	before, err := cpuOf(n)
@@ -171,6 +174,9 @@ func (f *shared) apart(ctx context.Context, dir string, c client.Client) (first 
 		if err := places[i].Make(); err != nil {
 			return 0, s, err
 		}
+	}
+	if err := measure.TouchMemory(int64(f.Sizes.Pods+2) * f.Sizes.Fanout); err != nil {
+		return 0, s, err
 	}
 	started := time.Now()
 	finished := make([]float64, f.Sizes.Pods)

@@ -59,7 +59,8 @@ func All() []Row {
 	}
 }
 
-// Run runs a row. What goes wrong is part of the result.
+// Run runs a row. What goes wrong is part of the result. Its files are emptied
+// and stay (race.Empty) until Clean.
 func (r Row) Run(ctx context.Context, e *Env) *report.Row {
 	result := &report.Row{Name: r.Name, Title: r.Title}
 	dir := filepath.Join(e.Dir, r.Name)
@@ -74,11 +75,14 @@ func (r Row) Run(ctx context.Context, e *Env) *report.Row {
 		result.Failed = err.Error()
 		e.Log("%s failed: %v", r.Name, err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		result.Notes = append(result.Notes, "the row's files were not removed: "+err.Error())
+	if err := race.Empty(dir); err != nil {
+		result.Notes = append(result.Notes, err.Error())
 	}
 	return result
 }
+
+// Clean removes what the row left.
+func (r Row) Clean(e *Env) error { return os.RemoveAll(filepath.Join(e.Dir, r.Name)) }
 
 // race returns one with the settings that rows share.
 func (e *Env) race(dir string, sums content.Sums, clients []client.Client) *race.Race {
@@ -98,7 +102,7 @@ func (e *Env) with(ctx context.Context, all []client.Client, tool string, of fun
 }
 
 // startS3 starts a server, "minio" or "light", and stores a tree under a prefix.
-// The tree's own files are deleted: they would only take room in the page cache.
+// The tree's own files are emptied: they would only take room in the page cache.
 func (e *Env) startS3(ctx context.Context, kind, dir, prefix string, tree content.Tree) (*server.S3, content.Sums, error) {
 	s, err := e.emptyS3(ctx, kind, dir)
 	if err != nil {
@@ -111,7 +115,7 @@ func (e *Env) startS3(ctx context.Context, kind, dir, prefix string, tree conten
 		err = s.PutTree(ctx, prefix, files)
 	}
 	if err == nil {
-		err = os.RemoveAll(files)
+		err = race.Empty(files)
 	}
 	if err != nil {
 		s.Stop()
