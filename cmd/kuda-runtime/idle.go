@@ -19,7 +19,8 @@ import (
 // may be about to switch to the same data.
 const restAfter = time.Second
 
-// rest calls a function once there was nothing to do for a while.
+// rest calls a function a while after work last ended. It does not know of work
+// that began since.
 type rest struct{ timer *time.Timer }
 
 // newRest returns one that calls f. No call has been asked for yet.

@@ -29,11 +29,10 @@ func Health(p *corev1.Pod) v1alpha1.PodHealth {
 	}
 	_, statuses := sidecars(p)
 	for i := range statuses {
-		if statuses[i].Name == sidecar.ContainerName {
-			h.RuntimeRestarts = statuses[i].RestartCount
-		} else {
-			h.Restarts += statuses[i].RestartCount
-		}
+		h.Restarts += statuses[i].RestartCount
+	}
+	if s := interruptedRuntime(p); s != nil {
+		h.RuntimeRestarts = s.RestartCount
 	}
 	return h
 }
@@ -50,17 +49,26 @@ type RuntimeState struct {
 
 // Runtime is the state of the runtime's container.
 func Runtime(p *corev1.Pod) RuntimeState {
-	_, statuses := sidecars(p)
-	for i := range statuses {
-		if s := &statuses[i]; s.Name == sidecar.ContainerName {
-			state := RuntimeState{Down: !s.Ready}
-			if s.State.Running != nil {
-				state.Started = s.State.Running.StartedAt.Time
-			}
-			return state
+	s := interruptedRuntime(p)
+	if s == nil {
+		return RuntimeState{}
+	}
+	state := RuntimeState{Down: !s.Ready}
+	if s.State.Running != nil {
+		state.Started = s.State.Running.StartedAt.Time
+	}
+	return state
+}
+
+// interruptedRuntime is the status of the runtime's container if it restarted or
+// does not run, else nil: of most pods nothing need be kept.
+func interruptedRuntime(p *corev1.Pod) *corev1.ContainerStatus {
+	for i := range p.Status.InitContainerStatuses {
+		if s := &p.Status.InitContainerStatuses[i]; s.Name == sidecar.ContainerName && (s.RestartCount > 0 || !s.Ready) {
+			return s
 		}
 	}
-	return RuntimeState{}
+	return nil
 }
 
 // HealthChanged says whether the health of a pod with the runtime changed.

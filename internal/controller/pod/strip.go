@@ -44,6 +44,11 @@ func Strip(object any) (any, error) {
 		}
 	}
 	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = sidecars(p)
+	if s := interruptedRuntime(p); s != nil {
+		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, corev1.ContainerStatus{
+			Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready, State: corev1.ContainerState{Running: s.State.Running},
+		})
+	}
 	if len(stripped.Spec.InitContainers) > 0 {
 		stripped.Status.ContainerStatuses = restarted(p.Status.ContainerStatuses, func(string) bool { return true })
 	}
@@ -69,8 +74,7 @@ func keepTrouble(stripped, p *corev1.Pod) {
 }
 
 // sidecars answers the runtime's container and, in a pod that has it, the other
-// native sidecars that restarted, with how often. The runtime's status is there
-// if it restarted, or does not run.
+// native sidecars that restarted, with how often.
 func sidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
 	runtime := slices.IndexFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
 	if runtime < 0 {
@@ -82,13 +86,6 @@ func sidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
 	statuses := restarted(p.Status.InitContainerStatuses, func(name string) bool {
 		return name != sidecar.ContainerName && native(name)
 	})
-	for i := range p.Status.InitContainerStatuses {
-		if s := &p.Status.InitContainerStatuses[i]; s.Name == sidecar.ContainerName && (s.RestartCount > 0 || !s.Ready) {
-			statuses = append(statuses, corev1.ContainerStatus{
-				Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready, State: corev1.ContainerState{Running: s.State.Running},
-			})
-		}
-	}
 	var containers []corev1.Container
 	for i := range p.Spec.InitContainers {
 		c := &p.Spec.InitContainers[i]
