@@ -12,7 +12,6 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Result is the difference of one DataSet.
@@ -90,7 +89,7 @@ func stations(selector map[string]string, pods []corev1.Pod) []station {
 		if p.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StorePod {
 			s.downloads++
 		}
-		if s.ask == "" && runs(p) {
+		if s.ask == "" && pod.Runs(p) {
 			s.ask = p.Name
 		}
 	}
@@ -104,15 +103,6 @@ func stations(selector map[string]string, pods []corev1.Pod) []station {
 	}
 	slices.SortFunc(out, func(a, b station) int { return cmp.Compare(a.node, b.node) })
 	return out
-}
-
-func runs(p *corev1.Pod) bool {
-	for i := range p.Status.InitContainerStatuses {
-		if s := &p.Status.InitContainerStatuses[i]; s.Name == sidecar.ContainerName {
-			return s.State.Running != nil
-		}
-	}
-	return false
 }
 
 // take adds what a node answered to the result.

@@ -4,7 +4,6 @@
 package dataset
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
@@ -14,8 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
 // Recorder is the part of an events recorder that this controller uses.
@@ -63,7 +60,8 @@ func (t *told) first(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev
 }
 
 // announce sends the events of a status that is written.
-func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus, o *observation) {
+func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
+	d, o := s.set, s.observed
 	if d.Status.UpdateRevision != before.UpdateRevision {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
 			"the template is revision %s", d.Status.UpdateRevision)
@@ -71,7 +69,7 @@ func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus
 	for _, n := range transitions(before, d.Status, d.Spec.UpdateStrategy.Steps) {
 		r.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
-	r.announceFailures(d, before, o)
+	r.announceFailures(s, before)
 	if done(d.Status) && (!done(before) || before.UpdateRevision != d.Status.UpdateRevision) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
@@ -85,7 +83,8 @@ func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus
 }
 
 // announceFailures tells the DataSet and the pod of each moved pod that failed.
-func (r *Reconciler) announceFailures(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus, o *observation) {
+func (r *Reconciler) announceFailures(s *session, before v1alpha1.DataSetStatus) {
+	d := s.set
 	if d.Status.Rollout == nil {
 		return
 	}
@@ -93,34 +92,16 @@ func (r *Reconciler) announceFailures(d *v1alpha1.DataSet, before v1alpha1.DataS
 	if before.Rollout != nil && !begins(before.Rollout, *d.Status.Rollout) {
 		known = before.Rollout.FailedPods
 	}
-	for _, x := range o.live {
-		if x.data == nil || !slices.Contains(d.Status.Rollout.FailedPods, x.pod.Name) || slices.Contains(known, x.pod.Name) {
+	for _, x := range s.observed.live {
+		why, fails := s.plan.Failures[x.pod.Name]
+		if !fails || !slices.Contains(d.Status.Rollout.FailedPods, x.pod.Name) || slices.Contains(known, x.pod.Name) {
 			continue
 		}
-		why := failure(x, d.Status.UpdateRevision)
 		r.recorder.Eventf(d, x.pod, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
 			"pod %s failed with revision %s: %s", x.pod.Name, d.Status.UpdateRevision, why)
 		r.recorder.Eventf(x.pod, d, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
 			"the pod failed with revision %s of DataSet %s: %s", d.Status.UpdateRevision, d.Name, why)
 	}
-}
-
-// failure says for people what is wrong with a pod that counts as failed.
-func failure(x *replica, update string) string {
-	if message := assignment.Failure(x.data); message != "" {
-		return message
-	}
-	if message := assignment.PrefetchFailure(x.data, update); message != "" {
-		return "downloading it ahead: " + message
-	}
-	now := pod.Health(x.pod)
-	if b := x.data.Spec.Baseline; b != nil && now.Restarts > b.Restarts {
-		return fmt.Sprintf("its containers restarted %d times since it was moved", now.Restarts-b.Restarts)
-	}
-	if !now.Ready {
-		return "it is not Ready since it was moved"
-	}
-	return "it was not Ready for a time since it was moved"
 }
 
 func done(s v1alpha1.DataSetStatus) bool {

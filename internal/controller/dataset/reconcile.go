@@ -219,7 +219,7 @@ func (r *Reconciler) publish(ctx context.Context, s *session) error {
 	if err := r.patchStatus(ctx, d, before); err != nil {
 		return err
 	}
-	r.announce(d, before.Status, s.observed)
+	r.announce(s, before.Status)
 	r.metrics.count(before.Status, d.Status, s.now)
 	return nil
 }

@@ -60,11 +60,24 @@ func Runtime(p *corev1.Pod) RuntimeState {
 	return state
 }
 
+// Runs says whether the runtime's container runs; it need not be ready.
+func Runs(p *corev1.Pod) bool {
+	s := runtimeStatus(p)
+	return s != nil && s.State.Running != nil
+}
+
 // interruptedRuntime is the status of the runtime's container if it restarted or
 // does not run, else nil: of most pods nothing need be kept.
 func interruptedRuntime(p *corev1.Pod) *corev1.ContainerStatus {
+	if s := runtimeStatus(p); s != nil && (s.RestartCount > 0 || !s.Ready) {
+		return s
+	}
+	return nil
+}
+
+func runtimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
 	for i := range p.Status.InitContainerStatuses {
-		if s := &p.Status.InitContainerStatuses[i]; s.Name == sidecar.ContainerName && (s.RestartCount > 0 || !s.Ready) {
+		if s := &p.Status.InitContainerStatuses[i]; s.Name == sidecar.ContainerName {
 			return s
 		}
 	}

@@ -5,6 +5,7 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -21,6 +22,7 @@ func (r *run) judge() {
 	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
 		return
 	}
+	r.failures = r.failing()
 	r.state.FailedPods = r.casualties()
 	if len(r.state.FailedPods) > maxFailedPods {
 		r.state.FailedPods = r.state.FailedPods[:maxFailedPods]
@@ -38,15 +40,29 @@ func (r *run) casualties() []string {
 	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
 		return slices.Clone(names)
 	}
+	if now := r.failing(); len(names) > 0 || now != nil {
+		return addSorted(names, slices.Collect(maps.Keys(now))...)
+	}
+	return nil
+}
+
+// failing says what is wrong with each pod that fails now, by name; nil for none.
+func (r *run) failing() map[string]string {
+	var found map[string]string
+	tell := func(name, what string) {
+		if found == nil {
+			found = make(map[string]string)
+		}
+		found[name] = what
+	}
 	for _, p := range r.Pods {
-		if _, failed := r.failed(p); failed || r.prefetchFailed(p) {
-			names = append(names[:len(names):len(names)], p.Name)
+		if what, failed := r.failed(p); failed {
+			tell(p.Name, what)
+		} else if r.prefetchFailed(p) {
+			tell(p.Name, "downloading it ahead: "+p.PrefetchMessage)
 		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	return addSorted(names)
+	return found
 }
 
 // broken says why the rollout counts as failed by its pods or measurements; "":

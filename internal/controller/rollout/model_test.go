@@ -47,9 +47,14 @@ func (w *world) checkPlan(in Input) {
 	if len(p.State.Message) > maxMessage || len(p.State.FailedPods) > maxFailedPods || !slices.IsSorted(p.Failed) {
 		w.violated("the state exceeds its limits: %+v", p.State)
 	}
+	for _, name := range p.State.FailedPods {
+		if known := in.State != nil && slices.Contains(in.State.FailedPods, name); !known && p.Failures[name] == "" {
+			w.violated("pod %s failed, and nothing says why", name)
+		}
+	}
 	again := in
 	again.State, again.Current.Name, again.Measurement = &p.State, p.Current, nil
-	if second := Decide(again); !reflect.DeepEqual(second, p) {
+	if second := Decide(again); !same(second, p) {
 		w.violated("the same state leads to another plan:\n%+v\n%+v", p, second)
 	}
 	w.checkWake(again)
@@ -64,9 +69,16 @@ func (w *world) checkWake(in Input) {
 	}
 	in.Now = in.Now.Add(wait)
 	later := Decide(in)
-	if later.Wake = p.Wake; p.Measure < 0 && !reflect.DeepEqual(later, p) {
+	if later.Wake = p.Wake; p.Measure < 0 && !same(later, p) {
 		w.violated("nobody looks again, but after %s the plan is another:\n%+v\n%+v", wait, later, p)
 	}
+}
+
+// same compares what plans do. Failures explain what led to a state: in the one
+// that ends a rollout pods are not judged any more.
+func same(a, b Plan) bool {
+	a.Failures = b.Failures
+	return reflect.DeepEqual(a, b)
 }
 
 // mayGoOn: without a revision to return to, there is nothing to be held.

@@ -16,6 +16,8 @@ type run struct {
 	state v1alpha1.RolloutStatus
 	// current is the stable revision.
 	current string
+	// failures becomes Plan.Failures.
+	failures map[string]string
 }
 
 // Decide makes the plan. Applied to what it answered, with nothing changed, it
@@ -81,6 +83,7 @@ func (r *run) plan(s survey) Plan {
 		Measure:  r.due(),
 		Wake:     r.wake(s),
 		Failed:   r.casualties(),
+		Failures: r.failures,
 		Waits:    s.waits,
 	}
 	for _, pod := range r.Pods {

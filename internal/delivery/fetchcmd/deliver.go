@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
@@ -59,7 +60,7 @@ func (p *progress) tell(now transfer.Progress) {
 	}
 	rate := float64(now.Received) / max(time.Since(p.started).Seconds(), 0.001)
 	fmt.Fprintf(p.out, "\r\x1b[K%s  %d files  %s of %s  %s/s", now.State, now.Files,
-		size(float64(now.Done)), size(float64(now.Total)), size(rate))
+		bytesize.Text(now.Done), bytesize.Text(now.Total), bytesize.Text(int64(rate)))
 	p.shown = true
 }
 
@@ -67,14 +68,4 @@ func (p *progress) end() {
 	if p.shown {
 		fmt.Fprintln(p.out)
 	}
-}
-
-func size(n float64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for n >= 1024 && i < len(units)-1 {
-		n /= 1024
-		i++
-	}
-	return fmt.Sprintf("%.1f %s", n, units[i])
 }

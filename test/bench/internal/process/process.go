@@ -151,7 +151,7 @@ func init() { nextPort.Store(rand.Uint32N(lastPort - firstPort)) }
 
 // FreeAddr returns an address on loopback that nobody uses now.
 func FreeAddr() (string, error) {
-	for {
+	for range lastPort - firstPort + 1 {
 		port := firstPort + nextPort.Add(1)%(lastPort-firstPort+1)
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
 		l, err := net.Listen("tcp", addr)
@@ -163,4 +163,5 @@ func FreeAddr() (string, error) {
 		}
 		return addr, l.Close()
 	}
+	return "", fmt.Errorf("finding a free port: all of %d to %d are taken", firstPort, lastPort)
 }
