@@ -29,6 +29,9 @@ type Writer struct {
 	dir     string
 	root    *os.Root
 	journal *journal
+	// fs is open from before the first byte: a flush of the file system tells
+	// of the errors since its file was opened.
+	fs *os.File
 
 	mu     sync.Mutex
 	staged map[string]*Staged
@@ -41,7 +44,11 @@ func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return nil, s.spaceOr("opening the staging directory", err, 0)
 	}
-	if w.root, err = os.OpenRoot(data); err != nil {
+	if w.fs, err = os.Open(w.dir); err == nil {
+		w.root, err = os.OpenRoot(data)
+	}
+	if err != nil {
+		w.closeFiles()
 		return nil, failf("opening the staging directory: %w", err)
 	}
 	w.journal, w.staged, err = openJournal(filepath.Join(w.dir, journalName))
@@ -107,7 +114,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err := writeManifest(filepath.Join(w.dir, manifestName), m); err != nil {
 		return fail(err)
 	}
-	if err := syncFS(w.dir); err != nil {
+	if err := unix.Syncfs(int(w.fs.Fd())); err != nil {
 		return fail(err)
 	}
 	l, err := w.appear()
@@ -203,7 +210,7 @@ func (w *Writer) Reload(ctx context.Context, discard bool) error {
 	if err != nil {
 		return err
 	}
-	w.root, w.journal, w.staged = next.root, next.journal, next.staged
+	w.fs, w.root, w.journal, w.staged = next.fs, next.root, next.journal, next.staged
 	return nil
 }
 
@@ -214,6 +221,9 @@ func (w *Writer) release() {
 }
 
 func (w *Writer) closeFiles() {
+	if w.fs != nil {
+		w.fs.Close()
+	}
 	if w.root != nil {
 		w.root.Close()
 	}

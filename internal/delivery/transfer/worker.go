@@ -201,6 +201,7 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 func (d *delivery) landed(f *file, index int, sums *blockSums) error {
 	sum := sums.xxh3.Next()
 	f.sums[index] = sum
+	f.flush(index)
 	f.check.block(index, sums.crc)
 	if f.ranges() {
 		if err := d.writer.Block(f.path, index, sum); err != nil {
