@@ -151,12 +151,14 @@ func (f *file) write(out *os.File, p []byte, offset int64) error {
 	return err
 }
 
-// flush has the kernel begin to write a block that is complete to the disk, which
+// flush has the kernel begin to write a range that is complete to the disk, which
 // then works while the network does: the commit, which waits for the disk, finds
 // little left to do. The bytes stay in the page cache. Where a file system
-// cannot, the commit has all to do; it is also what finds the disk's errors.
-func (f *file) flush(index int) {
-	_ = unix.SyncFileRange(int(f.out.Fd()), int64(index)*digest.BlockSize, digest.BlockSize, unix.SYNC_FILE_RANGE_WRITE)
+// cannot, the commit has all to do; it is also what finds the disk's errors. A
+// busy disk lets this wait, so it must come after the range was read: a source
+// is not slow because the disk is.
+func (f *file) flush(offset, length int64) {
+	_ = unix.SyncFileRange(int(f.out.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
 }
 
 // wrote counts bytes that are on the disk, and tells whether they were the last.

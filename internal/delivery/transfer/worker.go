@@ -48,6 +48,7 @@ func (d *delivery) read(ctx context.Context, s *span, buffer []byte) error {
 	if err := s.leave(last, err); err != nil || !last {
 		return err
 	}
+	s.file.flush(s.offset, s.length)
 	if s.file.wrote(s.length) && s.file.follower == nil {
 		return d.complete(ctx, s.file, buffer)
 	}
@@ -201,7 +202,6 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 func (d *delivery) landed(f *file, index int, sums *blockSums) error {
 	sum := sums.xxh3.Next()
 	f.sums[index] = sum
-	f.flush(index)
 	f.check.block(index, sums.crc)
 	if f.ranges() {
 		if err := d.writer.Block(f.path, index, sum); err != nil {
