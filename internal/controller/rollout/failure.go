@@ -19,7 +19,7 @@ func (r *run) continues() bool { return r.FailurePolicy == v1alpha1.FailurePolic
 // policy when they are too many. It goes on adding while the rollout is stopped,
 // paused, or taken back: what it broke, it is answerable for.
 func (r *run) judge() {
-	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
+	if !r.judges() {
 		return
 	}
 	r.failures = r.failing()
@@ -34,32 +34,27 @@ func (r *run) judge() {
 	}
 }
 
-// casualties names the pods that failed in this rollout, sorted.
-func (r *run) casualties() []string {
-	names := r.state.FailedPods
-	if r.settled() || r.onDelete() || r.retrying() || r.state.Phase == v1alpha1.RolloutRolledBack {
-		return slices.Clone(names)
-	}
-	if now := r.failing(); len(names) > 0 || now != nil {
-		return addSorted(names, slices.Collect(maps.Keys(now))...)
-	}
-	return nil
+// judges says whether failures of pods are this rollout's.
+func (r *run) judges() bool {
+	return !r.settled() && !r.onDelete() && !r.retrying() && r.state.Phase != v1alpha1.RolloutRolledBack
 }
 
-// failing says what is wrong with each pod that fails now, by name; nil for none.
-func (r *run) failing() map[string]string {
-	var found map[string]string
-	tell := func(name, what string) {
-		if found == nil {
-			found = make(map[string]string)
-		}
-		found[name] = what
+// casualties names the pods that failed in this rollout, sorted.
+func (r *run) casualties() []string {
+	if !r.judges() {
+		return slices.Clone(r.state.FailedPods)
 	}
+	return addSorted(r.state.FailedPods, slices.Collect(maps.Keys(r.failing()))...)
+}
+
+// failing says what is wrong with each pod that fails now, by name.
+func (r *run) failing() map[string]string {
+	found := make(map[string]string)
 	for _, p := range r.Pods {
 		if what, failed := r.failed(p); failed {
-			tell(p.Name, what)
+			found[p.Name] = what
 		} else if r.prefetchFailed(p) {
-			tell(p.Name, "downloading it ahead: "+p.PrefetchMessage)
+			found[p.Name] = "downloading it ahead: " + p.PrefetchMessage
 		}
 	}
 	return found

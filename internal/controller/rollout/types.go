@@ -138,8 +138,8 @@ type Plan struct {
 	Updated int
 	// Failed names the pods that failed in this rollout, sorted.
 	Failed []string
-	// Failures says what is wrong with those of them that fail now, by name; nil
-	// for none, and where pods are not judged.
+	// Failures says what is wrong with those of them that fail now, by name; none
+	// where pods are not judged.
 	Failures map[string]string
 	// Waits says what keeps the rollout from going further now.
 	Waits Wait

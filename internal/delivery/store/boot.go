@@ -147,6 +147,16 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// syncFS flushes the file system that a directory is on.
+func syncFS(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
+}
+
 // settle verifies a snapshot that is in doubt, once for all processes. One that
 // fails is taken away and reported as ErrDamaged.
 func (s *Store) settle(ctx context.Context, id ID) error {

@@ -232,16 +232,6 @@ func (w *Writer) closeFiles() {
 	}
 }
 
-// syncFS flushes the file system that a directory is on.
-func syncFS(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return unix.Syncfs(int(d.Fd()))
-}
-
 // spaceOr returns an *InsufficientSpaceError where err says that there is no
 // room, and else an error that matches ErrStore.
 func (s *Store) spaceOr(op string, err error, needed int64) error {
