@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/examples/plugin-sftp
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/kuda-io/kuda v0.0.0
 	github.com/pkg/sftp v1.13.12

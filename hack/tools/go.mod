@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/hack/tools
 
 go 1.26.7
 
+toolchain go1.26.11
+
 tool (
 	connectrpc.com/connect/cmd/protoc-gen-connect-go
 	github.com/bufbuild/buf/cmd/buf

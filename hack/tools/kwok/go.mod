@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/hack/tools/kwok
 
 go 1.26.7
 
+toolchain go1.26.11
+
 tool sigs.k8s.io/kwok/cmd/kwok
 
 require (

@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/hack/cluster/build/coredns
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require github.com/coredns/coredns v1.15.0
 
 require (

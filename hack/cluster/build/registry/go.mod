@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/hack/cluster/build/registry
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool github.com/distribution/distribution/v3/cmd/registry
 
 require (

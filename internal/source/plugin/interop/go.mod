@@ -2,6 +2,8 @@ module github.com/kuda-io/kuda/internal/source/plugin/interop
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/kuda-io/kuda v0.0.0
 	google.golang.org/grpc v1.84.0

@@ -3,6 +3,8 @@ module github.com/kuda-io/kuda/test/bench/peers/hdfs
 
 go 1.26
 
+toolchain go1.26.11
+
 tool github.com/colinmarc/hdfs/v2/cmd/hdfs
 
 require (

@@ -3,6 +3,8 @@ module github.com/kuda-io/kuda/test/bench/peers/rclone
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool github.com/rclone/rclone
 
 require (

@@ -3,6 +3,8 @@ module github.com/kuda-io/kuda/test/bench/peers/s5cmd
 
 go 1.26
 
+toolchain go1.26.11
+
 tool github.com/peak/s5cmd/v2
 
 require (

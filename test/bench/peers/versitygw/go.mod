@@ -3,6 +3,8 @@ module github.com/kuda-io/kuda/test/bench/peers/versitygw
 
 go 1.26
 
+toolchain go1.26.11
+
 tool github.com/versity/versitygw/cmd/versitygw
 
 require (
