@@ -86,7 +86,12 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
+	hack/upgrade.sh
 	hack/e2e.sh
+
+.PHONY: upgrade
+upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, and go back (root)
+	hack/upgrade.sh
 
 .PHONY: crash
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
