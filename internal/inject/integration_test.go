@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 )
 
 // TestTheAPIServerAcceptsEveryInjectedPod creates what Inject makes of random pods, once in
@@ -24,12 +25,11 @@ func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
-	env := &envtest.Environment{}
-	defer func() { _ = env.Stop() }() // also what a failed start has left running
-	config, err := env.Start()
+	config, stop, err := apiservertest.Start(&envtest.Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = stop() }()
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/createca"
@@ -67,11 +68,14 @@ func runWithAPIServer(m *testing.M) (int, error) {
 	// The plugin that mounts service-account tokens is part of what injection has
 	// to get on with.
 	env.ControlPlane.GetAPIServer().Configure().Disable("disable-admission-plugins")
-	defer func() { _ = env.Stop() }() // also what a failed start has left running
-	var err error
-	if apiConfig, err = env.Start(); err != nil {
-		return 1, fmt.Errorf("starting an API server: %w", err)
+	var (
+		stop func() error
+		err  error
+	)
+	if apiConfig, stop, err = apiservertest.Start(env); err != nil {
+		return 1, err
 	}
+	defer func() { _ = stop() }()
 	apiConfig.QPS, apiConfig.Burst = -1, 0
 	if admin, err = client.New(apiConfig, client.Options{Scheme: scheme()}); err != nil {
 		return 1, err
