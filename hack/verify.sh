@@ -61,6 +61,11 @@ step "licences"
 "$bin/kuda-check" licences --exceptions hack/check/licences.yaml .=./cmd/... scheduler=./cmd/... examples/plugin-sftp=. ||
   fail "remove the modules above, or review them and write an exception into hack/check/licences.yaml"
 
+step "tests that documents of trust name"
+while IFS= read -r name; do
+  git grep -qE "func $name\(" -- '*_test.go' || fail "docs/threat-model.md names $name, which does not exist"
+done < <(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/threat-model.md SECURITY.md docs/operations.md docs/design/00[0-2]*.md | sort -u)
+
 step "headers"
 while IFS= read -r f; do
   head -n 6 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$f lacks the licence header"
