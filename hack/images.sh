@@ -13,7 +13,10 @@ mkdir -p "$out"
 bin=$(realpath "$bin")
 
 pack() { # image binary user module package
-  "$bin/kuda-check" licences --notices "$out/$1.notices.txt" "$4=$5"
+  if [ ! "$out/$1.notices.txt" -nt "$2" ]; then
+    "$bin/kuda-check" licences --notices "$out/$1.notices.tmp" "$4=$5"
+    mv "$out/$1.notices.tmp" "$out/$1.notices.txt"
+  fi
   "$bin/kuda-cluster" image build --ref "kuda-io/$1:$version" --binary "$2" --user "$3" \
     --file LICENSE=/licenses/LICENSE --file "$out/$1.notices.txt=/licenses/THIRD-PARTY-NOTICES.txt" -o "$out/$1.tar"
 }
