@@ -51,6 +51,8 @@ type Options struct {
 
 	// ExecHooks lets the gateway run declared exec hooks.
 	ExecHooks bool
+	// HookOutput shows in the status of Data what failed hooks printed.
+	HookOutput bool
 	// Preheat makes the pods of DataSets with spec.preheat.
 	Preheat bool
 
@@ -214,6 +216,7 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 		Live:         mgr.GetAPIReader(),
 		Client:       direct,
 		Executor:     executor,
+		HookOutput:   o.HookOutput,
 		Registry:     o.Registry,
 		Clock:        clock.RealClock{},
 		Log:          o.Log.WithName("gateway"),
