@@ -75,7 +75,7 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 }
 
 func TestOnePodUsesUpEverybodysHooks(t *testing.T) {
-	l := newLimits()
+	l := newPaces()
 	allowed := 0
 	for range 1000 {
 		if l.hook("greedy") {

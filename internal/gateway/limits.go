@@ -87,8 +87,9 @@ const (
 	// receiveBuffer is the least that HTTP/2 has for a connection. It bounds what a
 	// caller can leave in memory before anything is read.
 	receiveBuffer = 64 << 10
-	// streamBuffer is the same for one call.
-	streamBuffer = 32 << 10
+	// streamBuffer is the same for one call. It must not be less than HTTP/2's own
+	// default: what a caller sends before it has heard of it would be an error.
+	streamBuffer = 64 << 10
 	// readFrame is the least that HTTP/2 allows.
 	readFrame = 16 << 10
 	// headerTable is HTTP/2's own default, written down because it is memory of
