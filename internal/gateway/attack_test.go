@@ -319,3 +319,83 @@ func TestAPodThatHogsHooksLeavesOthersTheirs(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
+	p := startProcess(t)
+	data := dataOf(t, p, "shop", 0)
+	kept := p.runtime(t, tokenOf("shop", 0, identitytest.Good))
+	report := func(what string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := kept.Report(ctx, connect.NewRequest(&gatewayv1alpha1.ReportRequest{Data: data, Revision: "r1"})); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	report("before")
+	before := p.peak(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	t.Cleanup(func() { cancel(); group.Wait() })
+	header, answered := strings.Repeat("h", 12<<10), make(chan struct{}, 10_000)
+	for n := range 150 {
+		// No byte of an answer fits into the window of such a connection.
+		transport := p.transport()
+		transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 1}
+		t.Cleanup(transport.CloseIdleConnections)
+		token := ""
+		if n%2 == 0 {
+			token = tokenOf("hog", n%12, "bogus")
+		}
+		client := &http.Client{Transport: bearer{token, transport}}
+		for range 32 {
+			group.Go(func() {
+				defer func() { answered <- struct{}{} }()
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", "application/proto")
+				r.Header.Set("X-Long", header)
+				if response, err := client.Do(r); err == nil {
+					<-ctx.Done()
+					_ = response.Body.Close()
+				}
+			})
+		}
+	}
+	// Most of the connections are closed, because they have too many requests.
+	for range 150 * 16 {
+		<-answered
+	}
+	report("during")
+	grown := p.peak(t) - before
+	t.Logf("4800 requests whose answers are not taken took %d KB", grown>>10)
+	if grown > 2*mayGrow {
+		t.Errorf("the process grew by %d MB", grown>>20)
+	}
+}
+
+func TestAConnectionOfAPodTakesLittle(t *testing.T) {
+	p := startProcess(t)
+	before := p.status(t, "VmRSS:")
+	const each = 4
+	open := 0
+	for namespace, count := range knownPods {
+		for n := range count {
+			for range each {
+				c := p.runtime(t, tokenOf(namespace, n, identitytest.Good))
+				if _, err := c.RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "x"})); connect.CodeOf(err) != connect.CodeNotFound {
+					t.Fatal(err)
+				}
+				open++
+			}
+		}
+	}
+	grown := (p.status(t, "VmRSS:") - before) / int64(open)
+	t.Logf("each of %d connections takes %d KB", open, grown>>10)
+	if most := int64(96 << 10); grown > most {
+		t.Errorf("each takes %d bytes, at most %d are planned for", grown, most)
+	}
+}

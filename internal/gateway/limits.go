@@ -104,7 +104,12 @@ const (
 var (
 	// connections: one of a pod takes about 60 KB. A pod has one, and a second one
 	// for a moment.
-	connections = peer.Limits{Strangers: 1024, Patience: patience, Known: 8192, PerPod: 4, PerNamespace: 6144}
+	// A request whose answer is not taken yet holds up to 40 KB, most of it its header.
+	connections = peer.Limits{
+		Strangers: 1024, Patience: patience, Known: 8192, PerPod: 4, PerNamespace: 6144,
+		Visits: share.Limits{Total: 1024, PerPod: streamsPerConnection, PerNamespace: 768},
+		Calls:  share.Limits{Total: 16384, PerPod: 64, PerNamespace: 8192, Reserve: 2048},
+	}
 	// streams: a pod has one; package hub ends older ones when there are more than two.
 	streamSlots = share.Limits{Total: 8192, PerPod: 6, PerNamespace: 6144, Reserve: 1024}
 	// calls: a runtime reports one thing at a time, and runs one hook per DataSet.

@@ -49,7 +49,7 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections fu
 	}
 	m.refusals = reasons("refusals_total", "Requests that were refused before they were read, by reason.")
 	m.drops = reasons("dropped_connections_total", "Connections that the gateway closed: silent (no call was accepted in time), crowded "+
-		"(too many strangers), or pod (the pod is gone, or has newer ones).")
+		"(too many strangers), eager (too many requests at once), or pod (the pod is gone, or has newer ones).")
 	counts := func(of string, n func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "kuda", Subsystem: "gateway", Name: "connections", Help: "Open connections, of pods and of strangers.",

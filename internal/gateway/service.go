@@ -29,6 +29,7 @@ var (
 	errNoCaller  = errors.New("the call carries no identity")
 	errNotYours  = errors.New("this Data is another pod's")
 	errDataGone  = errors.New("the Data is gone")
+	errLookups   = errors.New("too many questions about Data that are not there; slow down")
 	errShutdown  = errors.New("the gateway is shutting down; connect again")
 	errReconnect = errors.New("the stream has reached its age; connect again")
 	errCameBack  = errors.New("the node came back; connect again and say what it holds")
@@ -75,6 +76,9 @@ func (s *service) data(ctx context.Context, caller identity.Pod, name string, fr
 	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	if apierrors.IsNotFound(err) && !fresh {
 		// Another replica may have told the runtime of it first.
+		if !s.paces.lookup(caller.UID) {
+			return nil, connect.NewError(connect.CodeResourceExhausted, errLookups)
+		}
 		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	}
 	switch {

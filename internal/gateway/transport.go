@@ -43,6 +43,7 @@ func (s *Server) door(handler http.Handler, paces *paces) http.Handler {
 		Bounds:       table,
 		Authenticate: s.authenticator.Authenticate,
 		Admit:        s.roster.Admit,
+		Enter:        peer.Enter,
 		Accepted: func(ctx context.Context, p identity.Pod) error {
 			return peer.Prove(ctx, p.Namespace, p.UID)
 		},

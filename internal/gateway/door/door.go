@@ -48,6 +48,9 @@ type Options struct {
 	// completes it, or refuses one that may not call.
 	Authenticate func(ctx context.Context, token, address string) (identity.Pod, error)
 	Admit        func(context.Context, identity.Pod) (identity.Pod, error)
+	// Enter notes that a request is under way until what it returns is called; false:
+	// there are too many, and the connection is closed.
+	Enter func(context.Context) (leave func(), ok bool)
 	// Accepted is told that the caller of this context may call.
 	Accepted func(context.Context, identity.Pod) error
 	// Decoding is the memory for requests, in bytes.
@@ -74,6 +77,14 @@ func New(o Options, next http.Handler) *Door {
 // ServeHTTP lets a request through or refuses it.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
+	leave, ok := d.options.Enter(r.Context())
+	if !ok {
+		d.report(r, nil, reasonEager, nil)
+		return
+	}
+	defer leave()
+	// What the caller does not take holds this request, which is counted until then.
+	defer func() { _ = control.Flush() }()
 	// For refusals. A caller that does not read its answer holds nothing for long.
 	_ = control.SetWriteDeadline(time.Now().Add(admitTimeout + d.options.MessageTimeout))
 	p, ok := d.options.Procedures[r.URL.Path]

@@ -123,6 +123,7 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 			p.NodeStore = p.Name != ownStore
 			return p, nil
 		},
+		Enter:    func(context.Context) (func(), bool) { return func() {}, true },
 		Accepted: func(context.Context, identity.Pod) error { return nil },
 		Decoding: b.decoding, BodyTimeout: 300 * time.Millisecond, MessageTimeout: 300 * time.Millisecond,
 		Refused: func(r door.Refusal) {

@@ -43,6 +43,7 @@ const (
 	reasonShare       = "share"
 	reasonPace        = "pace"
 	reasonFull        = "full"
+	reasonEager       = "eager"
 	reasonTooLarge    = "too_large"
 	reasonTooMuch     = "too_much"
 	reasonMalformed   = "malformed"

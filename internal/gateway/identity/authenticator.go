@@ -47,6 +47,9 @@ var (
 	// Strangers are told apart by address alone, and a whole cluster may come from
 	// one: an address may have most of the slots.
 	strangerSlots = share.Limits{Total: 16, PerPod: 12, PerNamespace: 12, Waiters: 64}
+	// Callers that wait for an answer, also those of the same token.
+	knownCallers    = share.Limits{Total: 4096, PerPod: 16, PerNamespace: 2048, Reserve: 512}
+	strangerCallers = share.Limits{Total: 256, PerPod: 192, PerNamespace: 192}
 )
 
 // Creator is the one right that is needed: to create TokenReviews.
@@ -77,7 +80,7 @@ type Authenticator struct {
 
 	answers          *remembered
 	flights          singleflight.Group
-	known, strangers *share.Pool
+	known, strangers lane
 	strangerRate     *rate.Limiter
 
 	mu      sync.Mutex
@@ -85,12 +88,17 @@ type Authenticator struct {
 	issuers map[string]bool
 }
 
+// lane is what one kind of callers has to itself.
+type lane struct{ slots, callers *share.Pool }
+
+func newLane(slots, callers share.Limits) lane { return lane{share.New(slots), share.New(callers)} }
+
 // NewAuthenticator makes an authenticator; observe is told of every TokenReview.
 func NewAuthenticator(reviews Creator, roster *Roster, passive clock.PassiveClock, observe func(Outcome)) *Authenticator {
 	return &Authenticator{
 		reviews: reviews, roster: roster, clock: passive, observe: observe,
 		answers: newRemembered(passive),
-		known:   share.New(knownSlots), strangers: share.New(strangerSlots),
+		known:   newLane(knownSlots, knownCallers), strangers: newLane(strangerSlots, strangerCallers),
 		strangerRate: rate.NewLimiter(strangersPerSecond, 2*strangersPerSecond),
 		paces:        lru.New(maxPods), issuers: make(map[string]bool),
 	}
@@ -112,10 +120,22 @@ func (a *Authenticator) Authenticate(ctx context.Context, token, address string)
 	if where == notInjected {
 		return Pod{}, ErrNotInjected
 	}
+	// Claims prove nothing: whoever knows the UID of a pod can take what that pod
+	// has from an address, and no more.
+	lane, owner, allowed := a.strangers, share.Owner{Namespace: address, Pod: address}, a.strangerRate
+	if where == injected && a.issued(claims.Issuer) {
+		lane, owner = a.known, share.Owner{Namespace: claims.Namespace, Pod: string(claims.PodUID) + " " + address}
+		allowed = a.pace(owner)
+	}
+	caller, err := lane.callers.Acquire(ctx, owner, 1)
+	if err != nil {
+		return Pod{}, fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	defer caller.Release()
 	result, err, _ := a.flights.Do(string(key[:]), func() (any, error) {
 		// Others may wait for this answer: the first caller's leaving is not theirs.
 		ctx := context.WithoutCancel(ctx)
-		slot, err := a.slot(ctx, claims, where == injected && a.issued(claims.Issuer), address)
+		slot, err := a.slot(ctx, lane.slots, owner, allowed)
 		if err != nil {
 			return Pod{}, err
 		}
@@ -128,21 +148,14 @@ func (a *Authenticator) Authenticate(ctx context.Context, token, address string)
 // Forget drops what is remembered of a pod that is gone.
 func (a *Authenticator) Forget(pod types.UID) { a.answers.forget(pod) }
 
-// slot waits for the right to ask. Claims prove nothing: whoever knows the UID of
-// a pod can take what that pod has from an address, and no more.
-func (a *Authenticator) slot(ctx context.Context, c Claims, known bool, address string) (*share.Held, error) {
-	pool, owner := a.strangers, share.Owner{Namespace: address, Pod: address}
-	allowed := a.strangerRate
-	if known {
-		pool, owner = a.known, share.Owner{Namespace: c.Namespace, Pod: string(c.PodUID) + " " + address}
-		allowed = a.pace(owner)
-	}
+// slot waits for the right to ask.
+func (a *Authenticator) slot(ctx context.Context, slots *share.Pool, owner share.Owner, allowed *rate.Limiter) (*share.Held, error) {
 	if !allowed.AllowN(a.clock.Now(), 1) {
 		return nil, ErrBusy
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	slot, err := pool.Acquire(ctx, owner, 1)
+	slot, err := slots.Acquire(ctx, owner, 1)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	}

@@ -7,12 +7,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 // ErrFull says that the gateway has as many connections of pods as it can keep.
@@ -27,6 +30,10 @@ type Limits struct {
 	// Known is how many connections of pods may be open, PerPod those of one pod,
 	// and PerNamespace those of the pods of one namespace.
 	Known, PerPod, PerNamespace int
+	// Visits bounds the requests that are under way on strangers' connections: of
+	// all, of an address (as a namespace), and of one connection (as a pod). Calls
+	// bounds those on the connections of pods.
+	Visits, Calls share.Limits
 }
 
 // Listener accepts connections within limits. It is safe for concurrent use.
@@ -34,7 +41,8 @@ type Listener struct {
 	net.Listener
 	limits Limits
 	// dropped is told why a connection was closed.
-	dropped func(reason string)
+	dropped       func(reason string)
+	visits, calls *share.Pool
 
 	mu        sync.Mutex
 	strangers map[string][]*Conn
@@ -49,12 +57,13 @@ const (
 	ReasonSilent  = "silent"
 	ReasonCrowded = "crowded"
 	ReasonPod     = "pod"
+	ReasonEager   = "eager"
 )
 
 // Limit wraps a listener.
 func Limit(inner net.Listener, l Limits, dropped func(reason string)) *Listener {
 	return &Listener{
-		Listener: inner, limits: l, dropped: dropped,
+		Listener: inner, limits: l, dropped: dropped, visits: share.New(l.Visits), calls: share.New(l.Calls),
 		strangers: make(map[string][]*Conn), pods: make(map[types.UID][]*Conn), spaces: make(map[string]int),
 	}
 }
@@ -206,6 +215,33 @@ func (l *Listener) prove(c *Conn, namespace string, pod types.UID) error {
 		l.drop(replaced, ReasonPod)
 	}
 	return nil
+}
+
+// Enter notes that a request on the connection of the context is under way, until
+// what it returns is called. It reports false when there are too many such requests,
+// and closes the connection: whoever opens more calls than can be answered gets no
+// answer at all, because that takes memory too.
+func Enter(ctx context.Context) (leave func(), ok bool) {
+	c, ok := ctx.Value(contextKey{}).(*Conn)
+	if !ok {
+		return func() {}, true
+	}
+	l := c.listener
+	l.mu.Lock()
+	pool, owner := l.visits, share.Owner{Namespace: c.address, Pod: fmt.Sprintf("%p", c)}
+	if c.pod != "" {
+		pool, owner = l.calls, share.Owner{Namespace: c.namespace, Pod: string(c.pod)}
+	}
+	l.mu.Unlock()
+	held, err := pool.Acquire(ctx, owner, 1)
+	if err != nil {
+		l.mu.Lock()
+		l.forget(c)
+		l.mu.Unlock()
+		l.drop(c, ReasonEager)
+		return nil, false
+	}
+	return held.Release, true
 }
 
 // DropPod closes the connections of a pod that is gone.

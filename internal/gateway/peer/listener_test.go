@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 // source hands out connections from addresses.
@@ -38,6 +40,8 @@ type bench struct {
 }
 
 func newBench(l Limits) *bench {
+	l.Visits = share.Limits{Total: 6, PerPod: 3, PerNamespace: 5}
+	l.Calls = share.Limits{Total: 20, PerPod: 10, PerNamespace: 20}
 	b := &bench{source: &source{next: make(chan net.Conn, 1)}, drops: make(map[string]int)}
 	b.Listener = Limit(b.source, l, func(reason string) {
 		b.mu.Lock()
@@ -148,6 +152,53 @@ func TestAPodKeepsItsNewestConnections(t *testing.T) {
 	}
 	if known, _ := b.Open(); known != 0 || len(b.pods) != 0 || len(b.spaces) != 0 {
 		t.Errorf("%d connections after all were closed", known)
+	}
+}
+
+func TestAConnectionWithTooManyRequestsIsClosed(t *testing.T) {
+	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 4, PerPod: 2, PerNamespace: 3})
+	enter := func(c *Conn) (func(), bool) { return Enter(Context(context.Background(), c)) }
+	eager, eagerClosed := b.connect(t, 1)
+	var leave []func()
+	for range 3 {
+		l, ok := enter(eager)
+		if !ok {
+			t.Fatal("three requests are too many")
+		}
+		leave = append(leave, l)
+	}
+	if _, ok := enter(eager); ok || !eagerClosed() || b.dropped(ReasonEager) != 1 {
+		t.Error("a fourth request of a stranger is answered")
+	}
+	same, _ := b.connect(t, 1)
+	for range 2 {
+		if _, ok := enter(same); !ok {
+			t.Fatal("another connection is kept out")
+		}
+	}
+	other, _ := b.connect(t, 2)
+	if _, ok := enter(other); !ok {
+		t.Error("another address is kept out")
+	}
+	if _, ok := enter(other); ok {
+		t.Error("strangers may have more than six requests")
+	}
+	pod, _ := b.connect(t, 1)
+	prove(t, pod, "web-0")
+	for range 10 {
+		if _, ok := enter(pod); !ok {
+			t.Fatal("a pod is kept out")
+		}
+	}
+	if _, ok := enter(pod); ok {
+		t.Error("a pod may have more than its share")
+	}
+	for _, l := range leave {
+		l()
+	}
+	again, _ := b.connect(t, 2)
+	if _, ok := enter(again); !ok {
+		t.Error("requests that ended are counted")
 	}
 }
 
