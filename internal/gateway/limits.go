@@ -9,9 +9,11 @@ import (
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 
 	"github.com/kuda-io/kuda/internal/gateway/bounds"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
 	"github.com/kuda-io/kuda/internal/gateway/peer"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
@@ -126,6 +128,14 @@ var (
 	storeSlots = share.Limits{Total: 64, PerPod: 1, PerNamespace: 1, Waiters: 16384}
 )
 
+// What pods may send over time, in bytes a second, and at once. A runtime with 128
+// items sends 30 KB a second while it downloads, and 100 KB of what the node holds
+// every few seconds.
+const (
+	podVolume, podVolumeAtOnce             = 256 << 10, 4 << 20
+	namespaceVolume, namespaceVolumeAtOnce = 8 << 20, 64 << 20
+)
+
 // maxLimited bounds the pods whose calls are counted; those that called
 // longest ago are forgotten first.
 const maxLimited = 16384
@@ -165,3 +175,45 @@ func (l *paces) report(pod types.UID) bool { return l.of(pod).reports.Allow() }
 func (l *paces) hook(pod types.UID) bool   { return l.of(pod).hooks.Allow() }
 func (l *paces) store(pod types.UID) bool  { return l.of(pod).stores.Allow() }
 func (l *paces) lookup(pod types.UID) bool { return l.of(pod).lookups.Allow() }
+
+// volumes bounds what pods and namespaces send over time.
+type volumes struct {
+	clock clock.PassiveClock
+
+	mu               sync.Mutex
+	pods, namespaces *lru.Cache
+}
+
+func newVolumes(passive clock.PassiveClock) *volumes {
+	return &volumes{clock: passive, pods: lru.New(maxLimited), namespaces: lru.New(maxLimited)}
+}
+
+// Left reports whether the pod may send more now.
+func (v *volumes) Left(p identity.Pod) bool {
+	pod, namespace := v.of(p)
+	now := v.clock.Now()
+	return pod.TokensAt(now) > 0 && namespace.TokensAt(now) > 0
+}
+
+// Spend notes bytes that the pod has sent. More than there is left is a debt.
+func (v *volumes) Spend(p identity.Pod, n int) {
+	pod, namespace := v.of(p)
+	now := v.clock.Now()
+	pod.ReserveN(now, min(n, podVolumeAtOnce))
+	namespace.ReserveN(now, min(n, namespaceVolumeAtOnce))
+}
+
+func (v *volumes) of(p identity.Pod) (pod, namespace *rate.Limiter) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return limiter(v.pods, p.UID, podVolume, podVolumeAtOnce), limiter(v.namespaces, p.Namespace, namespaceVolume, namespaceVolumeAtOnce)
+}
+
+func limiter(known *lru.Cache, key any, perSecond rate.Limit, burst int) *rate.Limiter {
+	if l, ok := known.Get(key); ok {
+		return l.(*rate.Limiter)
+	}
+	fresh := rate.NewLimiter(perSecond, burst)
+	known.Add(key, fresh)
+	return fresh
+}

@@ -47,6 +47,7 @@ func (s *Server) door(handler http.Handler, paces *paces) http.Handler {
 		Accepted: func(ctx context.Context, p identity.Pod) error {
 			return peer.Prove(ctx, p.Namespace, p.UID)
 		},
+		Volume:         newVolumes(s.options.Clock),
 		Decoding:       share.New(decoding),
 		BodyTimeout:    bodyTimeout,
 		MessageTimeout: messageTimeout,

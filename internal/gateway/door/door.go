@@ -53,6 +53,8 @@ type Options struct {
 	Enter func(context.Context) (leave func(), ok bool)
 	// Accepted is told that the caller of this context may call.
 	Accepted func(context.Context, identity.Pod) error
+	// Volume is what pods may send over time.
+	Volume Volume
 	// Decoding is the memory for requests, in bytes.
 	Decoding *share.Pool
 	// BodyTimeout bounds how long a body may take to come, MessageTimeout how long
@@ -60,6 +62,15 @@ type Options struct {
 	BodyTimeout, MessageTimeout time.Duration
 	// Refused is told of every refusal.
 	Refused func(Refusal)
+}
+
+// Volume bounds the bytes of messages over time: unpacking and unmarshalling them
+// is work.
+type Volume interface {
+	// Left reports whether the pod may send more now.
+	Left(identity.Pod) bool
+	// Spend notes bytes that the pod has sent.
+	Spend(identity.Pod, int)
 }
 
 // Door is an http.Handler.
@@ -151,7 +162,7 @@ func (d *Door) admit(r *http.Request, p Procedure) (identity.Pod, *share.Held, e
 	if err := d.options.Accepted(r.Context(), caller); err != nil {
 		return caller, nil, err
 	}
-	if !p.Allow(caller.UID) {
+	if !p.Allow(caller.UID) || !d.options.Volume.Left(caller) {
 		return caller, nil, errTooMany
 	}
 	held, err := p.Calls.Acquire(ctx, Owner(caller), 1)
@@ -182,6 +193,7 @@ func (d *Door) read(control *http.ResponseController, r *http.Request, p Procedu
 	}
 	_ = control.SetReadDeadline(time.Now().Add(d.options.BodyTimeout))
 	message, err := f.read(r.Body, packed, p.MaxBytes)
+	d.options.Volume.Spend(caller, spent(len(message), err, p.MaxBytes))
 	if err == nil {
 		err = d.options.Bounds.Check(p.Message, message)
 	}
@@ -192,6 +204,15 @@ func (d *Door) read(control *http.ResponseController, r *http.Request, p Procedu
 	_ = control.SetReadDeadline(time.Time{})
 	room.Shrink(unmarshalled*int64(len(message)) + overhead)
 	return message, room, nil
+}
+
+// spent is what a body costs. One that is no message may have been unpacked up to
+// the limit.
+func spent(length int, err error, most int64) int {
+	if err != nil {
+		return int(most)
+	}
+	return length
 }
 
 const (

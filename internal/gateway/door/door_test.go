@@ -80,9 +80,29 @@ type bench struct {
 	client   *http.Client
 	decoding *share.Pool
 	calls    *share.Pool
+	volume   volume
 
 	refusedMu sync.Mutex
 	refusals  map[string]int
+}
+
+// volume lets everything through until it is empty.
+type volume struct {
+	mu    sync.Mutex
+	empty bool
+	spent int
+}
+
+func (v *volume) Left(identity.Pod) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.empty
+}
+
+func (v *volume) Spend(_ identity.Pod, n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.spent += n
 }
 
 func newBench(t *testing.T, change ...func(*door.Options)) *bench {
@@ -125,6 +145,7 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 		},
 		Enter:    func(context.Context) (func(), bool) { return func() {}, true },
 		Accepted: func(context.Context, identity.Pod) error { return nil },
+		Volume:   &b.volume,
 		Decoding: b.decoding, BodyTimeout: 300 * time.Millisecond, MessageTimeout: 300 * time.Millisecond,
 		Refused: func(r door.Refusal) {
 			b.refusedMu.Lock()
@@ -356,6 +377,30 @@ func TestABodyThatIsNotWhatItSaysIsRefused(t *testing.T) {
 	}
 	if b.decoding.Used() != 0 || b.calls.Used() != 0 {
 		t.Errorf("%d bytes and %d calls are still held", b.decoding.Used(), b.calls.Used())
+	}
+}
+
+func TestAPodThatHasSentTooMuchIsSlowedDown(t *testing.T) {
+	b := newBench(t)
+	text := bytes.Repeat([]byte("m"), 60<<10)
+	message, err := proto.Marshal(&gatewayv1alpha1.ReportRequest{Revision: string(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(body []byte) int {
+		status, _ := b.do(t, call{procedure: report, token: good, contentType: "application/proto", header: gzipped("Content-Encoding"), body: bytes.NewReader(body)})
+		return status
+	}
+	if status := send(packed(message)); status != http.StatusOK || b.volume.spent != len(message) {
+		t.Errorf("%d; %d bytes were noted, want the %d of the unpacked message", status, b.volume.spent, len(message))
+	}
+	b.volume.spent = 0
+	if status := send(packed(make([]byte, 1<<20))); status != http.StatusBadRequest || b.volume.spent != 64<<10 {
+		t.Errorf("%d; %d bytes were noted, want the limit for what is no message", status, b.volume.spent)
+	}
+	b.volume.empty = true
+	if status := send(packed(message)); status != http.StatusTooManyRequests {
+		t.Errorf("%d, want to be told to slow down", status)
 	}
 }
 

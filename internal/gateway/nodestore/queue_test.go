@@ -285,3 +285,31 @@ func TestQueuesOfIdleNodesStay(t *testing.T) {
 		t.Error("a closed queue takes reports")
 	}
 }
+
+func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "first", snapshot(1))
+	due := func() time.Duration {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.nodes["n1"].due.Sub(b.clock.Now())
+	}
+	b.mu.Lock()
+	if !b.pace("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
+		t.Error("the first changes are held up")
+	}
+	b.mu.Unlock()
+	hog := b.async(t, "hog", snapshot(1))
+	if got := due(); got != figures.pause() {
+		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.pause())
+	}
+	other := b.async(t, "shop", snapshot(1))
+	if got := due(); got > contents.pause() {
+		t.Errorf("another namespace of the node waits %s, want %s", got, contents.pause())
+	}
+	for _, ended := range []<-chan error{other, hog} {
+		if err := await(b, ended); err != nil {
+			t.Error(err)
+		}
+	}
+}
