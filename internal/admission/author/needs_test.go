@@ -69,13 +69,15 @@ func TestAChangeNeedsTheRightsOfWhatIsNewInIt(t *testing.T) {
 		change func(*v1alpha1.DataSetSpec)
 		want   []string
 	}{
-		"nothing":               {func(*v1alpha1.DataSetSpec) {}, nil},
-		"paused":                {func(s *v1alpha1.DataSetSpec) { s.Paused = true }, nil},
-		"another version":       {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "2" }, nil},
-		"another local path":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].LocalPath = "c" }, nil},
-		"a digest":              {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Digest = "sha256:1" }, nil},
-		"more at once":          {func(s *v1alpha1.DataSetSpec) { s.UpdateStrategy.RollingUpdate = &v1alpha1.RollingUpdate{} }, nil},
-		"limits":                {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Limits = &v1alpha1.SourceLimits{Connections: 1} }, nil},
+		"nothing":            {func(*v1alpha1.DataSetSpec) {}, nil},
+		"paused":             {func(s *v1alpha1.DataSetSpec) { s.Paused = true }, nil},
+		"another version":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "2" }, nil},
+		"another local path": {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].LocalPath = "c" }, nil},
+		"a digest":           {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Digest = "sha256:1" }, nil},
+		"more at once":       {func(s *v1alpha1.DataSetSpec) { s.UpdateStrategy.RollingUpdate = &v1alpha1.RollingUpdate{} }, nil},
+		"limits": {func(s *v1alpha1.DataSetSpec) {
+			s.Template.DataSources.HTTP.Limits = &v1alpha1.SourceLimits{Connections: 1}
+		}, nil},
 		"the order of items":    {func(s *v1alpha1.DataSetSpec) { slices.Reverse(s.Template.DataItems) }, nil},
 		"no private item":       {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems = s.Template.DataItems[1:] }, nil},
 		"no hook":               {func(s *v1alpha1.DataSetSpec) { s.Template.Lifecycle = nil }, nil},
