@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -60,11 +61,17 @@ func RegisterAuthors(server Server, authors *Authors) {
 // names one object of each kind in each of its nine sources.
 const maxRights = 64
 
+// authorLimit bounds the whole of a request. It is below the timeoutSeconds of the
+// webhook's entry, so that the answer says what was wrong.
+const authorLimit = 4 * time.Second
+
 // Handle answers one request.
 func (a *Authors) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
+	ctx, cancel := context.WithTimeout(ctx, authorLimit)
+	defer cancel()
 	change, err := a.change(ctx, req)
 	if err != nil {
 		return a.failed(req, err)

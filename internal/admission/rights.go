@@ -19,8 +19,7 @@ import (
 )
 
 const (
-	// reviewLimit bounds all questions of one request. It is below the
-	// timeoutSeconds of the webhook's entry, so that the answer says why.
+	// reviewLimit bounds all questions of one request.
 	reviewLimit = 3 * time.Second
 	// reviewsOfRequest are the questions of one request that are asked together,
 	// and reviewsOfAll those of all requests.
