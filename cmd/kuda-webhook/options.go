@@ -61,6 +61,7 @@ func (o *options) addInstallation(flags *pflag.FlagSet) {
 	flags.StringVar(&o.config, "config", "/etc/kuda/config.yaml", "file of the mounted ConfigMap")
 	flags.StringVar(&o.runtimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"), "image of the runtime, unless the configuration names one")
 	flags.StringSliceVar(&o.server.Names, "dns-name", []string{"kuda-webhook.kuda-system.svc"}, "names that the API server calls the webhook by")
+	flags.StringVar(&o.server.TokenFile, "token-file", "/var/run/secrets/kubernetes.io/serviceaccount/token", "the webhook's own token, whose audiences no source may have tokens for")
 	flags.StringVar(&o.server.Configuration, "webhook-configuration", "kuda", "name of the webhook configurations")
 }
 

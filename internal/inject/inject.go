@@ -29,6 +29,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	}
 	pod := req.Pod.DeepCopy()
 	p := plan{Request: req, store: store(req.Settings.Store, req.Namespace.Labels), references: referencesOf(req.DataSets)}
+	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
 
 	for _, volume := range p.volumes() {
 		setVolume(&pod.Spec, volume)

@@ -147,12 +147,18 @@ type served struct {
 // serves with these lines of configuration; it returns when the API server uses the webhook.
 func startWebhook(t *testing.T, configuration ...string) *served {
 	t.Helper()
+	return startWebhookUnder(t, seconds, configuration...)
+}
+
+// startWebhookUnder is startWebhook with a CA of another policy.
+func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string) *served {
+	t.Helper()
 	ctx := t.Context()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: caKey.Namespace, Name: caKey.Name}}
 	if err := client.IgnoreNotFound(admin.Delete(ctx, secret)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := createca.Create(ctx, as(t, "kuda-create-ca"), caKey, seconds, time.Now()); err != nil {
+	if _, err := createca.Create(ctx, as(t, "kuda-create-ca"), caKey, policy, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w := &served{dir: t.TempDir()}
@@ -160,7 +166,7 @@ func startWebhook(t *testing.T, configuration ...string) *served {
 		t.Fatal(err)
 	}
 	var err error
-	if w.authority, err = pki.LoadAuthority(pki.Options{Dir: w.dir, Policy: seconds}); err != nil {
+	if w.authority, err = pki.LoadAuthority(pki.Options{Dir: w.dir, Policy: policy}); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "config.yaml")

@@ -48,6 +48,9 @@ type Options struct {
 	Names []string
 	// Configuration is the name of both webhook configurations.
 	Configuration string
+	// TokenFile holds the token that the webhook shows the API server; its
+	// audiences are those of the API server.
+	TokenFile string
 	// Drain is how long requests are still answered after the process was asked
 	// to end, so that the API server learns to ask another replica.
 	Drain time.Duration
@@ -103,7 +106,15 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
 	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
-	if err := s.handle(parts, inventory, opts.Registry); err != nil {
+	settings := func() inject.Settings {
+		in := parts.Config.Current().Settings(parts.Authority.Bundle())
+		in.Audiences = withAPIAudiences(in.Audiences, opts.TokenFile)
+		return in
+	}
+	if err := s.handle(settings, inventory, opts.Registry); err != nil {
+		return nil, err
+	}
+	if err := s.handleAuthors(restConfig, parts.Config, settings, opts.Registry); err != nil {
 		return nil, err
 	}
 	err = errors.Join(
@@ -122,15 +133,12 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) handle(parts Parts, inventory *inventory, registry prometheus.Registerer) error {
+func (s *Server) handle(settings func() inject.Settings, inventory *inventory, registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	log := ctrl.Log.WithName("admission")
-	settings := func() inject.Settings {
-		return parts.Config.Current().Settings(parts.Authority.Bundle())
-	}
 	admission.Register(s.manager.GetWebhookServer(), admission.Pods{
 		Cache: s.manager.GetCache(),
 		Live:  s.manager.GetAPIReader(),
