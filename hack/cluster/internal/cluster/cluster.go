@@ -131,6 +131,9 @@ func (c *Cluster) readyCheck(nodes []topology.Node, since time.Time) (func(conte
 			case !s.Ready:
 				return fmt.Errorf("%s is not ready: %s", n.Name(), s.Reason)
 			}
+			if err := c.Host().PoliciesInForce(ctx, n); err != nil {
+				return err
+			}
 		}
 		return nil
 	}, nil

@@ -183,6 +183,12 @@ func inside(n topology.Node, f func() error) error {
 	return <-done
 }
 
+// HaveTable returns nil when the network of node n has an nftables table called
+// name, of the family ip.
+func HaveTable(ctx context.Context, n topology.Node, name string) error {
+	return run(ctx, "ip", "netns", "exec", n.Netns(), "nft", "list", "table", "ip", name)
+}
+
 // RemoveNode takes away the namespace and the cable of node n, as far as they
 // are there. The host's route to its pods stays until the bridge goes.
 func RemoveNode(ctx context.Context, n topology.Node) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/cgroup"
 	"github.com/kuda-io/kuda/hack/cluster/internal/network"
+	"github.com/kuda-io/kuda/hack/cluster/internal/policy"
 	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
 	"github.com/kuda-io/kuda/hack/cluster/internal/process"
 	"github.com/kuda-io/kuda/hack/cluster/internal/state"
@@ -141,6 +142,18 @@ func (h Host) startPart(n topology.Node, part string, argv ...string) error {
 		Name: name, Argv: argv, Env: process.Environment(h.Tools.Bin()), Log: h.State.Log(name), Place: place,
 	})
 	return err
+}
+
+// PoliciesInForce returns nil when the node's enforcer has put its rules in force
+// for the first time.
+func (h Host) PoliciesInForce(ctx context.Context, n topology.Node) error {
+	if !h.table().Running(enforcer(n)) {
+		return poll.Fatal{Err: fmt.Errorf("the enforcer of NetworkPolicies of %s ended; %s", n.Name(), process.LogTail(h.State.Log(enforcer(n))))}
+	}
+	if err := network.HaveTable(ctx, n, policy.Table); err != nil {
+		return fmt.Errorf("NetworkPolicies are not yet in force on %s: %w", n.Name(), err)
+	}
+	return nil
 }
 
 // Place is inside the node, beside its own processes.
