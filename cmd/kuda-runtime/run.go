@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/connlimit"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
@@ -120,7 +120,7 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	// All addresses: the kubelet's probes come by the pod's own.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
+	listener, err := connlimit.Listen(ctx, net.JoinHostPort("", strconv.Itoa(o.port)))
 	if err != nil {
 		return fmt.Errorf("opening the local API: %w", err)
 	}
@@ -129,7 +129,7 @@ func (o *options) run(ctx context.Context) error {
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
 	}
-	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
+	err = serve(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
@@ -139,13 +139,12 @@ func (o *options) run(ctx context.Context) error {
 
 // serve answers on the local API and does the work, all until the context ends or
 // the API does.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, work ...func(context.Context) error) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(listener)
+		served <- api.Serve()
 		cancel()
 	}()
 	ended := make(chan error, len(work))
@@ -159,7 +158,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, wor
 			cancel()
 		}
 	}
-	_ = server.Close()
+	_ = api.Close()
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
 	}
