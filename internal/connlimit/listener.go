@@ -85,11 +85,16 @@ func (l *Listener) Admit(c net.Conn) (net.Conn, bool) {
 
 // Touch is for http.Server.ConnState: connections that are in use are closed last.
 func (l *Listener) Touch(c net.Conn, _ http.ConnState) {
-	if wrapper, ok := c.(interface{ NetConn() net.Conn }); ok { // of package tls
+	for c != nil {
+		if limited, ok := c.(*conn); ok {
+			limited.grant.Touch()
+			return
+		}
+		wrapper, ok := c.(interface{ NetConn() net.Conn }) // as those of package tls
+		if !ok {
+			return
+		}
 		c = wrapper.NetConn()
-	}
-	if limited, ok := c.(*conn); ok {
-		limited.grant.Touch()
 	}
 }
 

@@ -5,16 +5,15 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,14 +24,17 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission"
+	"github.com/kuda-io/kuda/internal/admission/endpoint"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/config"
+	"github.com/kuda-io/kuda/internal/exposition"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/cabundle"
@@ -51,6 +53,11 @@ type Options struct {
 	// Drain is how long requests are still answered after the process was asked
 	// to end, so that the API server learns to ask another replica.
 	Drain time.Duration
+	// ClientCAFile has the certificates (PEM) that sign those of callers; empty
+	// admits anyone who can connect. ClientNames are the names that such a
+	// certificate may bear; none is any.
+	ClientCAFile string
+	ClientNames  []string
 	// Registry takes the metrics; nil is the one that MetricsAddress serves.
 	Registry prometheus.Registerer
 }
@@ -65,30 +72,32 @@ type Parts struct {
 type Server struct {
 	manager   manager.Manager
 	publisher *cabundle.Publisher
+	plain     []*endpoint.Plain
 	drain     time.Duration
 	draining  atomic.Bool
 }
 
-// New puts the server together; only the health endpoint is bound before Run.
+// New puts the server together; nothing is bound before Run.
 func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
-	host, port, err := splitAddress(opts.Address)
-	if err != nil {
-		return nil, err
-	}
 	if opts.Registry == nil {
 		opts.Registry = metrics.Registry
 	}
+	var clients *endpoint.Clients
+	if opts.ClientCAFile != "" {
+		var err error
+		if clients, err = endpoint.NewClients(opts.ClientCAFile, opts.ClientNames); err != nil {
+			return nil, err
+		}
+	}
 	leaf := parts.Authority.Leaf(opts.Names...)
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
-		Scheme:                 scheme(),
-		Cache:                  cacheOptions(opts.Configuration),
-		Metrics:                metricsserver.Options{BindAddress: opts.MetricsAddress},
-		HealthProbeBindAddress: opts.HealthAddress,
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: host, Port: port,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-				c.GetCertificate, c.MinVersion = leaf.GetCertificate, tls.VersionTLS13
-			}},
+		Scheme: scheme(),
+		Cache:  cacheOptions(opts.Configuration),
+		// Those of controller-runtime have no limits.
+		Metrics:                metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: "0",
+		WebhookServer: endpoint.New(endpoint.Options{
+			Address: opts.Address, GetCertificate: leaf.GetCertificate, Clients: clients,
 		}),
 	})
 	if err != nil {
@@ -103,16 +112,12 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
 	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
+	s.plain = s.observed(opts)
 	if err := s.handle(parts, inventory, opts.Registry); err != nil {
 		return nil, err
 	}
 	err = errors.Join(
 		mgr.Add(parts.Authority), mgr.Add(parts.Config), mgr.Add(publisher), mgr.Add(inventory),
-		mgr.AddHealthzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
-		mgr.AddReadyzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
-		mgr.AddReadyzCheck("ca-bundle", publisher.Ready),
-		mgr.AddReadyzCheck("caches", s.cachesSynced),
-		mgr.AddReadyzCheck("draining", s.notDraining),
 		opts.Registry.Register(pki.Collector{Authority: parts.Authority, Leaf: leaf}),
 		opts.Registry.Register(parts.Config.Collector()),
 	)
@@ -122,16 +127,36 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
+// observed returns what serves probes and collectors.
+func (s *Server) observed(opts Options) []*endpoint.Plain {
+	serving := s.manager.GetWebhookServer().StartedChecker()
+	live := &healthz.Handler{Checks: map[string]healthz.Checker{"serving": serving}}
+	ready := &healthz.Handler{Checks: map[string]healthz.Checker{
+		"serving": serving, "ca-bundle": s.publisher.Ready, "caches": s.cachesSynced, "draining": s.notDraining,
+	}}
+	probes := http.NewServeMux()
+	probes.Handle("/healthz", http.StripPrefix("/healthz", live))
+	probes.Handle("/readyz", http.StripPrefix("/readyz", ready))
+	collected := http.NewServeMux()
+	collected.Handle("/metrics", exposition.NewHandler(metrics.Registry))
+	all := []*endpoint.Plain{{Address: opts.HealthAddress, Handler: probes}, {Address: opts.MetricsAddress, Handler: collected}}
+	return slices.DeleteFunc(all, func(p *endpoint.Plain) bool { return p.Address == "0" })
+}
+
 func (s *Server) handle(parts Parts, inventory *inventory, registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	gate, err := intake.NewGate(registry)
+	if err != nil {
+		return err
+	}
 	log := ctrl.Log.WithName("admission")
 	settings := func() inject.Settings {
 		return parts.Config.Current().Settings(parts.Authority.Bundle())
 	}
-	admission.Register(s.manager.GetWebhookServer(), admission.Pods{
+	admission.Register(s.manager.GetWebhookServer(), gate, admission.Pods{
 		Cache: s.manager.GetCache(),
 		Live:  s.manager.GetAPIReader(),
 		Places: &admission.Places{
@@ -173,7 +198,13 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		stop()
 	}()
-	if err := s.manager.Start(serving); err != nil {
+	group, working := errgroup.WithContext(serving)
+	for _, p := range s.plain {
+		// Not the manager's: it would start them only when the caches are filled.
+		group.Go(func() error { return p.Start(working) })
+	}
+	group.Go(func() error { return s.manager.Start(working) })
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serving webhooks: %w", err)
 	}
 	return nil
@@ -240,16 +271,4 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return m
-}
-
-func splitAddress(address string) (string, int, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the address %q: %w", address, err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the port of %q: %w", address, err)
-	}
-	return host, n, nil
 }
