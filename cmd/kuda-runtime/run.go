@@ -7,18 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sys/unix"
 
-	"github.com/kuda-io/kuda/internal/connlimit"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
@@ -119,10 +116,9 @@ func (o *options) run(ctx context.Context) error {
 	if err := metrics.Register(registry, a); err != nil {
 		return err
 	}
-	// All addresses: the kubelet's probes come by the pod's own.
-	listener, err := connlimit.Listen(ctx, net.JoinHostPort("", strconv.Itoa(o.port)))
+	listener, err := localapi.Listen(ctx, o.port)
 	if err != nil {
-		return fmt.Errorf("opening the local API: %w", err)
+		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
 	work := []func(context.Context) error{a.Run}

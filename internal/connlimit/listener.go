@@ -15,13 +15,10 @@ import (
 	"github.com/kuda-io/kuda/internal/fairshare"
 )
 
-// receiveBuffer bounds what the kernel keeps of a connection that is not read.
-// It is part of the memory that the container is charged for. Requests of more
-// are read while they come.
-const receiveBuffer = 32 << 10
-
-// Listen listens on a TCP address, host:port.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen listens on a TCP address, host:port. Of a connection that is not read the
+// kernel keeps about as many bytes as the receive buffer has; they are part of the memory
+// that the container is charged for.
+func Listen(ctx context.Context, address string, receiveBuffer int) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		// Before listening, because connections have it from the listener.

@@ -14,7 +14,7 @@ import (
 // serve answers "ok" behind a limit of connections.
 func serve(t *testing.T, connections int) *Listener {
 	t.Helper()
-	inner, err := Listen(t.Context(), "127.0.0.1:0")
+	inner, err := Listen(t.Context(), "127.0.0.1:0", 16<<10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -185,7 +185,8 @@ func (w *world) startRuntime(t *testing.T, bin string, pod *corev1.Pod) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := settings.Settings(nil).Resources.Limits.Memory().Value()
+	resources := settings.Settings(nil).Resources
+	limit := resources.Limits.Memory().Value()
 	w.processes = append(w.processes, run(t, limit, []string{
 		sidecar.EnvPodUID + "=" + string(pod.UID), sidecar.EnvPodName + "=" + pod.Name, sidecar.EnvDataSets + "=model", sidecar.EnvWaitFor + "=model",
 		sidecar.EnvGatewayAddress + "=localhost:" + gatewayPort, sidecar.EnvGatewayCA + "=" + string(w.ca), sidecar.EnvServerPort + "=" + port,

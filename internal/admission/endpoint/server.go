@@ -87,7 +87,7 @@ func (s *Server) StartedChecker() healthz.Checker {
 
 // Start serves until the context ends.
 func (s *Server) Start(ctx context.Context) error {
-	inner, err := connlimit.Listen(ctx, s.options.Address)
+	inner, err := connlimit.Listen(ctx, s.options.Address, connectionBuffer)
 	if err != nil {
 		return err
 	}

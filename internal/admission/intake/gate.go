@@ -24,10 +24,10 @@ import (
 
 // Limits of all reviews of a process together.
 const (
-	// bodyBytes is for bodies, whole or in part.
+	// bodyBytes is for what is under way: bodies and answers, whole or in part.
 	bodyBytes = 32 << 20
-	// requestBytes is what a request takes beside its body.
-	requestBytes = 8 << 10
+	// requestBytes is what a request takes beside them: its header and a goroutine.
+	requestBytes = 16 << 10
 	// A small review is one of nearly every pod.
 	smallBody     = 64 << 10
 	smallElements = 1 << 10
@@ -39,6 +39,9 @@ const (
 	readTimeout   = 2 * time.Second
 	waitTimeout   = 2 * time.Second
 	handleTimeout = 5 * time.Second
+	// How long a caller may take to receive an answer, or a refusal.
+	answerTimeout  = 5 * time.Second
+	refusalTimeout = time.Second
 	// The first room that a body gets; more when it comes.
 	firstBuffer = 4 << 10
 )
@@ -110,18 +113,32 @@ func bad(message string) error {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	response, err := h.serve(w, r)
-	if err == nil {
-		h.gate.requests.WithLabelValues(handled).Inc()
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(response) // a caller that left is no error of ours
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	e := newExchange(w, cancel)
+	defer e.end()
+	// Before anything else: also a caller that does not take a refusal costs something.
+	grant, ok := h.gate.bodies.Acquire(callerOf(r), requestBytes, e.abort)
+	if !ok {
+		e.answering(refusalTimeout)
+		h.refuse(w, busy("too many requests are under way; try again"))
 		return
 	}
-	h.refuse(w, err)
+	defer grant.Release()
+	answer, err := h.serve(ctx, e, r, grant)
+	if err != nil {
+		e.answering(refusalTimeout)
+		h.refuse(w, err)
+		return
+	}
+	h.gate.requests.WithLabelValues(handled).Inc()
+	e.answering(answerTimeout)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(answer) // a caller that left is no error of ours
 }
 
 func (h *handler) refuse(w http.ResponseWriter, err error) {
-	p := &problem{http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error()}
+	p := &problem{http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error()}
 	if known := (*problem)(nil); errors.As(err, &known) {
 		p = known
 	}
@@ -140,25 +157,16 @@ func (h *handler) refuse(w http.ResponseWriter, err error) {
 	})
 }
 
-func (h *handler) serve(w http.ResponseWriter, r *http.Request) (*admissionv1.AdmissionReview, error) {
+// serve returns the answer to a request, as it is sent.
+func (h *handler) serve(ctx context.Context, e *exchange, r *http.Request, grant *fairshare.Grant) ([]byte, error) {
 	if err := h.check(r); err != nil {
 		return nil, err
 	}
-	caller := callerOf(r)
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	reading := newReading(w, cancel)
-	defer reading.end()
-	grant, ok := h.gate.bodies.Acquire(caller, requestBytes, reading.abort)
-	if !ok {
-		return nil, busy("too many requests are being read; try again")
-	}
-	defer grant.Release()
 	body, err := h.read(r.Body, grant)
 	if err != nil {
 		return nil, err
 	}
-	reading.arrived()
+	e.arrived()
 	elements, err := h.bounds.scan(body)
 	switch {
 	case errors.Is(err, errNotJSON):
@@ -172,14 +180,21 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (*admissionv1.Ad
 	}
 	waiting, stop := context.WithTimeout(ctx, waitTimeout)
 	defer stop()
-	if err := places.enter(waiting, caller); err != nil {
+	if err := places.enter(waiting, callerOf(r)); err != nil {
 		return nil, busy("too many reviews are being worked on; try again")
 	}
 	defer places.leave()
-	return h.handle(r.Context(), body)
+	answer, err := h.handle(ctx, body)
+	if err != nil {
+		return nil, err
+	}
+	if !grant.Grow(int64(len(answer))) {
+		return nil, busy("too many answers are under way; try again")
+	}
+	return answer, nil
 }
 
-func (h *handler) handle(ctx context.Context, body []byte) (*admissionv1.AdmissionReview, error) {
+func (h *handler) handle(ctx context.Context, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, handleTimeout)
 	defer cancel()
 	review := &admissionv1.AdmissionReview{}
@@ -189,8 +204,12 @@ func (h *handler) handle(ctx context.Context, body []byte) (*admissionv1.Admissi
 	if review.Request == nil || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
 		return nil, bad("the body is not a review of " + admissionv1.SchemeGroupVersion.String())
 	}
-	answer := h.webhook.Handle(ctx, admission.Request{AdmissionRequest: *review.Request})
-	return &admissionv1.AdmissionReview{TypeMeta: review.TypeMeta, Response: &answer.AdmissionResponse}, nil
+	response := h.webhook.Handle(ctx, admission.Request{AdmissionRequest: *review.Request})
+	answer, err := json.Marshal(&admissionv1.AdmissionReview{TypeMeta: review.TypeMeta, Response: &response.AdmissionResponse})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the answer: %w", err)
+	}
+	return answer, nil
 }
 
 // check refuses what is no review by its headers, before its body is read.

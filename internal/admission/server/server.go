@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +33,8 @@ import (
 	"github.com/kuda-io/kuda/internal/admission/endpoint"
 	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/config"
-	"github.com/kuda-io/kuda/internal/exposition"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/observe"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/cabundle"
 	"github.com/kuda-io/kuda/internal/placement"
@@ -72,8 +71,7 @@ type Parts struct {
 type Server struct {
 	manager   manager.Manager
 	publisher *cabundle.Publisher
-	plain     []*endpoint.Plain
-	drain     time.Duration
+	options   Options
 	draining  atomic.Bool
 }
 
@@ -111,8 +109,7 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
-	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
-	s.plain = s.observed(opts)
+	s := &Server{manager: mgr, publisher: publisher, options: opts}
 	if err := s.handle(parts, inventory, opts.Registry); err != nil {
 		return nil, err
 	}
@@ -125,22 +122,6 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("putting the webhook server together: %w", err)
 	}
 	return s, nil
-}
-
-// observed returns what serves probes and collectors.
-func (s *Server) observed(opts Options) []*endpoint.Plain {
-	serving := s.manager.GetWebhookServer().StartedChecker()
-	live := &healthz.Handler{Checks: map[string]healthz.Checker{"serving": serving}}
-	ready := &healthz.Handler{Checks: map[string]healthz.Checker{
-		"serving": serving, "ca-bundle": s.publisher.Ready, "caches": s.cachesSynced, "draining": s.notDraining,
-	}}
-	probes := http.NewServeMux()
-	probes.Handle("/healthz", http.StripPrefix("/healthz", live))
-	probes.Handle("/readyz", http.StripPrefix("/readyz", ready))
-	collected := http.NewServeMux()
-	collected.Handle("/metrics", exposition.NewHandler(metrics.Registry))
-	all := []*endpoint.Plain{{Address: opts.HealthAddress, Handler: probes}, {Address: opts.MetricsAddress, Handler: collected}}
-	return slices.DeleteFunc(all, func(p *endpoint.Plain) bool { return p.Address == "0" })
 }
 
 func (s *Server) handle(parts Parts, inventory *inventory, registry prometheus.Registerer) error {
@@ -190,7 +171,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 		s.draining.Store(true)
-		timer := time.NewTimer(s.drain)
+		timer := time.NewTimer(s.options.Drain)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -199,15 +180,23 @@ func (s *Server) Run(ctx context.Context) error {
 		stop()
 	}()
 	group, working := errgroup.WithContext(serving)
-	for _, p := range s.plain {
-		// Not the manager's: it would start them only when the caches are filled.
-		group.Go(func() error { return p.Start(working) })
-	}
+	// Not the manager's: it would start them only when the caches are filled.
+	group.Go(func() error { return observe.Serve(working, s.options.HealthAddress, s.probes()) })
+	group.Go(func() error {
+		return observe.Serve(working, s.options.MetricsAddress, observe.Metrics(metrics.Registry))
+	})
 	group.Go(func() error { return s.manager.Start(working) })
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serving webhooks: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) probes() http.Handler {
+	serving := s.manager.GetWebhookServer().StartedChecker()
+	return observe.Probes(map[string]healthz.Checker{"serving": serving}, map[string]healthz.Checker{
+		"serving": serving, "ca-bundle": s.publisher.Ready, "caches": s.cachesSynced, "draining": s.notDraining,
+	})
 }
 
 func (s *Server) notDraining(*http.Request) error {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kuda-io/kuda/internal/connlimit"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -63,7 +62,7 @@ type served struct{ pod, stranger string }
 func newServer(t *testing.T, d *delivery) served {
 	t.Helper()
 	d.changed = make(chan struct{})
-	listener, err := connlimit.Listen(t.Context(), ":0")
+	listener, err := localapi.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,13 @@
 package localapi
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,6 +33,19 @@ const (
 	writeTimeout = 10 * time.Second
 	idleTimeout  = 2 * time.Minute
 )
+
+// receiveBuffer is more than any request here has.
+const receiveBuffer = 16 << 10
+
+// Listen listens on the port of all addresses: containers of the pod come by
+// loopback, the kubelet's probes by the pod's own address.
+func Listen(ctx context.Context, port int) (net.Listener, error) {
+	l, err := connlimit.Listen(ctx, net.JoinHostPort("", strconv.Itoa(port)), receiveBuffer)
+	if err != nil {
+		return nil, fmt.Errorf("opening the local API: %w", err)
+	}
+	return l, nil
+}
 
 // Server is the local API on one port.
 type Server struct {
