@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/admission/server"
 	"github.com/kuda-io/kuda/internal/config"
+	"github.com/kuda-io/kuda/internal/memorylimit"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -82,6 +83,7 @@ func (o *options) run(ctx context.Context) error {
 	level := slog.Level(-o.verbosity)
 	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(log)
+	memorylimit.Set(log)
 	authority, err := pki.LoadAuthority(pki.Options{Dir: o.caDir, Log: log.WithName("pki")})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 // writeTimeout bounds one write with its retries.
@@ -27,8 +28,10 @@ const rest = 15 * time.Second
 // namespace only.
 type Queue struct {
 	writer *Writer
-	clock  clock.WithTicker
-	log    logr.Logger
+	// slots bound the writes that are open together.
+	slots *share.Pool
+	clock clock.WithTicker
+	log   logr.Logger
 	// observe is told after each write.
 	observe func(wrote bool, err error)
 
@@ -53,8 +56,8 @@ type pending struct {
 }
 
 // NewQueue makes a queue; observe is told after each write.
-func NewQueue(w *Writer, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending)}
+func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending)}
 }
 
 // Submit takes an entry of a node's NodeStore. It returns when the entry, or a
@@ -195,7 +198,12 @@ func (p *pending) take() ([]v1alpha1.NamespaceStore, []chan error) {
 func (q *Queue) write(node string, entries []v1alpha1.NamespaceStore) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	wrote, err := q.writer.write(ctx, node, entries)
+	wrote := false
+	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: node, Pod: node}, 1)
+	if err == nil {
+		defer slot.Release()
+		wrote, err = q.writer.write(ctx, node, entries)
+	}
 	q.observe(wrote, err)
 	if err != nil {
 		q.log.V(1).Info("did not write what a node holds", "node", node, "error", err.Error())

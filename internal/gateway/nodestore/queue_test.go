@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -63,7 +64,7 @@ func newBench(t *testing.T, before func(*bench), objects ...client.Object) *benc
 			},
 		}).Build()
 	writer := &Writer{Cached: b.client, Live: b.client, Client: b.client, Clock: b.clock}
-	b.Queue = NewQueue(writer, b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
 	t.Cleanup(b.Close)
 	return b
 }

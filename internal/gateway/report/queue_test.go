@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 var key = types.NamespacedName{Namespace: "shop", Name: "d"}
@@ -46,7 +47,7 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 	fakeClock := clocktesting.NewFakeClock(now)
 	b := &bench{client: c, clock: fakeClock, writes: make(chan bool, 100)}
 	writer := &Writer{Cached: c, Live: c, Status: c.Status(), Clock: fakeClock}
-	b.Queue = NewQueue(writer, fakeClock, logr.Discard(), func(wrote bool, err error) {
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(), func(wrote bool, err error) {
 		if err != nil {
 			t.Errorf("writing: %v", err)
 		}
