@@ -20,13 +20,14 @@ import (
 	"github.com/kuda-io/kuda/internal/connlimit"
 )
 
-// Limits of the webhooks' port. An API server keeps few connections and has many
-// streams on each; a connection takes up to 64 KiB.
+// Limits of the webhooks' port. An API server keeps few connections, and opens
+// another when it has more requests than one takes. A connection takes up to
+// 64 KiB, and a stream 10 KiB before the webhook hears of it.
 const (
-	maxConnections       = 512
-	streamsPerConnection = 100
+	maxConnections       = 256
+	streamsPerConnection = 50
 	// Headers of the API server have a few hundred bytes.
-	maxHeaderBytes = 16 << 10
+	maxHeaderBytes = 4 << 10
 	// What may be under way on a connection, and in one frame, before it is read.
 	connectionBuffer = 64 << 10
 	frameBytes       = 16 << 10

@@ -6,6 +6,7 @@ package intake
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -16,7 +17,8 @@ type exchange struct {
 	mu         sync.Mutex
 	controller *http.ResponseController
 	cancel     context.CancelFunc
-	over       bool
+	// over says that it has ended, aborted that others have ended it.
+	over, aborted bool
 }
 
 func newExchange(w http.ResponseWriter, cancel context.CancelFunc) *exchange {
@@ -33,11 +35,20 @@ func (e *exchange) arrived() {
 	_ = e.controller.SetReadDeadline(time.Time{})
 }
 
-// answering gives the caller that long to take the response.
-func (e *exchange) answering(d time.Duration) {
+// send answers, and returns when the caller has taken the answer or its time is
+// over: until then the caller has room that others may want.
+func (e *exchange) send(w http.ResponseWriter, code int, content []byte, within time.Duration) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	_ = e.controller.SetWriteDeadline(time.Now().Add(d))
+	if !e.aborted {
+		_ = e.controller.SetWriteDeadline(time.Now().Add(within))
+	}
+	e.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(code)
+	// A caller that left is no error of ours.
+	_, _ = w.Write(content)
+	_ = e.controller.Flush()
 }
 
 // abort ends the exchange in whatever state it is.
@@ -47,6 +58,7 @@ func (e *exchange) abort() {
 	if e.over {
 		return
 	}
+	e.aborted = true
 	e.cancel()
 	_ = e.controller.SetReadDeadline(time.Now())
 	_ = e.controller.SetWriteDeadline(time.Now())

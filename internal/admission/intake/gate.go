@@ -26,15 +26,16 @@ import (
 const (
 	// bodyBytes is for what is under way: bodies and answers, whole or in part.
 	bodyBytes = 32 << 20
-	// requestBytes is what a request takes beside them: its header and a goroutine.
-	requestBytes = 16 << 10
+	// requestBytes is what a request takes beside them: its header, and the stack
+	// of what works on it.
+	requestBytes = 48 << 10
 	// A small review is one of nearly every pod.
 	smallBody     = 64 << 10
 	smallElements = 1 << 10
 	// Reviews that are worked on at the same time. Decoded, a small one has up to
 	// 2 MiB, a large one up to 25.
 	smallPlaces = 16
-	largePlaces = 3
+	largePlaces = 2
 	// The API server waits for 3 to 5 seconds. Its body is there at once.
 	readTimeout   = 2 * time.Second
 	waitTimeout   = 2 * time.Second
@@ -120,24 +121,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Before anything else: also a caller that does not take a refusal costs something.
 	grant, ok := h.gate.bodies.Acquire(callerOf(r), requestBytes, e.abort)
 	if !ok {
-		e.answering(refusalTimeout)
-		h.refuse(w, busy("too many requests are under way; try again"))
+		h.refuse(w, e, busy("too many requests are under way; try again"))
 		return
 	}
 	defer grant.Release()
 	answer, err := h.serve(ctx, e, r, grant)
 	if err != nil {
-		e.answering(refusalTimeout)
-		h.refuse(w, err)
+		h.refuse(w, e, err)
 		return
 	}
 	h.gate.requests.WithLabelValues(handled).Inc()
-	e.answering(answerTimeout)
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(answer) // a caller that left is no error of ours
+	e.send(w, http.StatusOK, answer, answerTimeout)
 }
 
-func (h *handler) refuse(w http.ResponseWriter, err error) {
+func (h *handler) refuse(w http.ResponseWriter, e *exchange, err error) {
 	p := &problem{http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error()}
 	if known := (*problem)(nil); errors.As(err, &known) {
 		p = known
@@ -148,13 +145,13 @@ func (h *handler) refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "1")
 	}
 	h.gate.requests.WithLabelValues(outcome).Inc()
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Connection", "close") // of HTTP/1: what is left of the body is not read
-	w.WriteHeader(p.code)
-	_ = json.NewEncoder(w).Encode(metav1.Status{
+	// A status of texts and numbers can be encoded.
+	status, _ := json.Marshal(metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
 		Status:   metav1.StatusFailure, Reason: p.reason, Code: int32(p.code), Message: "kuda-webhook: " + p.message,
 	})
+	e.send(w, p.code, status, refusalTimeout)
 }
 
 // serve returns the answer to a request, as it is sent.

@@ -148,7 +148,7 @@ func TestBodiesThatDoNotEndHoldUpNoOtherCaller(t *testing.T) {
 	for range 20 {
 		started := time.Now()
 		code, body, err := post(known, s, strings.NewReader(review(`{"spec":{"a":"`+strings.Repeat("x", 20<<10)+`"}}`)))
-		if err != nil || code != http.StatusOK || time.Since(started) > 5*time.Second { // the time of the API server
+		if err != nil || code != http.StatusOK || time.Since(started) > 5*time.Second {
 			t.Fatalf("after %s: %d %s, %v", time.Since(started), code, body, err)
 		}
 		if used := gate.bodies.Used(); used > bodyBytes {
