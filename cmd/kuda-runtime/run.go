@@ -7,13 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -119,17 +116,16 @@ func (o *options) run(ctx context.Context) error {
 	if err := metrics.Register(registry, a); err != nil {
 		return err
 	}
-	// All addresses: the kubelet's probes come by the pod's own.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
+	listener, err := localapi.Listen(ctx, o.port)
 	if err != nil {
-		return fmt.Errorf("opening the local API: %w", err)
+		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
 	work := []func(context.Context) error{a.Run}
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
 	}
-	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
+	err = serve(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
@@ -139,13 +135,12 @@ func (o *options) run(ctx context.Context) error {
 
 // serve answers on the local API and does the work, all until the context ends or
 // the API does.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, work ...func(context.Context) error) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(listener)
+		served <- api.Serve()
 		cancel()
 	}()
 	ended := make(chan error, len(work))
@@ -159,7 +154,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, wor
 			cancel()
 		}
 	}
-	_ = server.Close()
+	_ = api.Close()
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
 	}
