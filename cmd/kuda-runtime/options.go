@@ -118,7 +118,7 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 }
 
 func (o *options) addStore(flags *pflag.FlagSet) {
-	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
 	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
 	o.reserve = store.Amount{Percent: defaultReserve}
 	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
