@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,10 +32,15 @@ const maxPods = 10_000
 // lives reports whether a pod of a store may live. One that is missed for the first
 // time is marked, as the runtimes of the store itself mark it.
 func (r *Remains) lives(root *os.Root, p patience) (bool, error) {
-	names, err := directories(root, "pods")
+	pods, err := openDir(root, "pods")
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	if err != nil {
+		return true, fmt.Errorf("looking for living pods: %w", err)
+	}
+	defer pods.Close()
+	names, err := directories(pods, ".")
 	if err != nil {
 		return true, fmt.Errorf("looking for living pods: %w", err)
 	}
@@ -46,38 +50,58 @@ func (r *Remains) lives(root *os.Root, p patience) (bool, error) {
 	}
 	lives := false
 	for _, name := range names[:min(len(names), maxPods)] {
-		alive, err := r.podLives(root, path.Join("pods", name), string(boot), p)
+		pod, err := openDir(pods, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
-			return true, err
+			return true, fmt.Errorf("looking at pod %s: %w", name, err)
+		}
+		alive, err := r.podLives(pod, string(boot), p)
+		_ = pod.Close()
+		if err != nil {
+			return true, fmt.Errorf("looking at pod %s: %w", name, err)
 		}
 		lives = lives || alive
 	}
 	return lives, nil
 }
 
-func (r *Remains) podLives(root *os.Root, dir, boot string, p patience) (bool, error) {
-	held, free, err := take(root, path.Join(dir, "lock"))
+// The marks of a pod's directory.
+const (
+	lockFile   = "lock"
+	orphanFile = "orphaned"
+	endedFile  = "ended"
+)
+
+func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) {
+	held, free, err := take(pod, lockFile)
 	defer held.release()
 	if err != nil || !free {
 		return true, err
 	}
-	mark := path.Join(dir, "orphaned")
-	text, err := root.ReadFile(mark)
-	if err != nil || string(text) != boot {
-		if _, endedErr := root.Lstat(path.Join(dir, "ended")); endedErr == nil && p.ended == 0 {
-			return false, nil
+	_, err = pod.Lstat(endedFile)
+	ended := err == nil
+	if ended && p.ended == 0 {
+		return false, nil
+	}
+	missed, text := time.Time{}, []byte(nil)
+	if info, err := pod.Lstat(orphanFile); err == nil && info.Mode().IsRegular() {
+		missed = info.ModTime()
+		text, _ = pod.ReadFile(orphanFile) // what cannot be read is written anew
+	}
+	if string(text) != boot {
+		// What else bears the name is none of ours.
+		if err := pod.RemoveAll(orphanFile); err != nil {
+			return true, err
 		}
-		if err := root.WriteFile(mark, []byte(boot), 0o600); err != nil {
-			return true, fmt.Errorf("marking a pod as missed: %w", err)
-		}
-		return true, nil
+		return true, pod.WriteFile(orphanFile, []byte(boot), 0o600)
 	}
 	after := p.missed
-	if _, err := root.Lstat(path.Join(dir, "ended")); err == nil {
+	if ended {
 		after = p.ended
 	}
-	info, err := root.Lstat(mark)
-	return err != nil || r.now().Sub(info.ModTime()) < after, nil
+	return r.now().Sub(missed) < after, nil
 }
 
 // locks are files that are held.
@@ -92,11 +116,16 @@ func (l locks) release() {
 // quiet takes the locks of a store that keep processes from opening it, if none has
 // it open.
 func quiet(root *os.Root) (held locks, ok bool, err error) {
-	if info, err := root.Lstat("locks"); err != nil || !info.IsDir() {
-		return nil, errors.Is(err, fs.ErrNotExist), nil
+	dir, err := openDir(root, "locks")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
 	}
-	for _, name := range []string{"locks/boot", "locks/open"} {
-		l, free, err := take(root, name)
+	if err != nil {
+		return nil, false, fmt.Errorf("looking at the locks: %w", err)
+	}
+	defer dir.Close()
+	for _, name := range []string{"boot", "open"} {
+		l, free, err := take(dir, name)
 		held = append(held, l...)
 		if err != nil || !free {
 			return held, false, err
@@ -105,9 +134,12 @@ func quiet(root *os.Root) (held locks, ok bool, err error) {
 	return held, true, nil
 }
 
-// take locks a file, unless somebody holds it.
+// take locks a file, unless somebody holds it. What is no file cannot be held.
 func take(root *os.Root, name string) (locks, bool, error) {
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return nil, true, nil
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("looking at a lock: %w", err)
 	}
@@ -117,13 +149,12 @@ func take(root *os.Root, name string) (locks, bool, error) {
 			break
 		}
 	}
+	if err == nil {
+		return locks{f}, true, nil
+	}
+	_ = f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		_ = f.Close()
 		return nil, false, nil
 	}
-	if err != nil {
-		_ = f.Close()
-		return nil, false, fmt.Errorf("locking %s: %w", name, err)
-	}
-	return locks{f}, true, nil
+	return nil, false, fmt.Errorf("locking %s: %w", name, err)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
@@ -55,10 +56,13 @@ func (r *Remains) Close() error {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return fmt.Errorf("making the store's directory: %w", err)
 	}
-	for _, dir := range []string{root, r.dir} {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return fmt.Errorf("closing the store's directory to other users: %w", err)
-		}
+	if err := os.Chmod(root, 0o700); err != nil {
+		return fmt.Errorf("closing the store's directory to other users: %w", err)
+	}
+	// Where the volume is mounted at the root itself, this is the image's.
+	err := os.Chmod(r.dir, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("closing the store's directory to other users: %w", err)
 	}
 	return nil
 }
@@ -136,15 +140,11 @@ func (r *Remains) Sweep(ctx context.Context, legacy bool) (removed []string, err
 // The namespace is gone, and all that is asked is whether a process of it still
 // runs.
 func (r *Remains) removeEarlier(root *os.Root, name string) (bool, error) {
-	sub, err := root.OpenRoot(name)
+	sub, err := openDir(root, name)
 	if err != nil {
 		return false, fmt.Errorf("looking at the store of an earlier namespace: %w", err)
 	}
 	defer sub.Close()
-	// What was listed as a directory may have become a link.
-	if !same(root, name, sub) {
-		return false, nil
-	}
 	held, locks, err := quiet(sub)
 	defer held.release()
 	if err != nil || !locks {
@@ -192,14 +192,25 @@ func (r *Remains) removeLegacy(root *os.Root) (bool, error) {
 	return true, root.RemoveAll(aside)
 }
 
-// same reports whether a root is the directory of that name, and the name no link.
-func same(parent *os.Root, name string, sub *os.Root) bool {
-	named, err := parent.Lstat(name)
-	if err != nil || !named.IsDir() {
-		return false
+// openDir opens a directory, and not what a link of that name leads to.
+func openDir(parent *os.Root, name string) (*os.Root, error) {
+	sub, err := parent.OpenRoot(name)
+	if err != nil {
+		return nil, err
 	}
-	opened, err := sub.Stat(".")
-	return err == nil && os.SameFile(named, opened)
+	named, err := parent.Lstat(name)
+	if err == nil {
+		var opened fs.FileInfo
+		opened, err = sub.Stat(".")
+		if err == nil && (!named.IsDir() || !os.SameFile(named, opened)) {
+			err = fmt.Errorf("%s is no directory", name)
+		}
+	}
+	if err != nil {
+		_ = sub.Close()
+		return nil, err
+	}
+	return sub, nil
 }
 
 // directories lists the directories in a directory, links not among them.
