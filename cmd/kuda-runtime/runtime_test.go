@@ -28,6 +28,9 @@ import (
 const envMain = "KUDA_RUNTIME_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envConfined) != "" {
+		confine()
+	}
 	if os.Getenv(envMain) != "" {
 		main()
 		return
@@ -59,7 +62,7 @@ func newSidecar(t testing.TB, g *agenttest.Gateway) *sidecarProcess {
 	}
 	for name, value := range map[string]string{
 		envMain: "1", sidecar.EnvPodUID: "uid", sidecar.EnvPodName: "pod", sidecar.EnvDataSets: "ds", sidecar.EnvWaitFor: "ds",
-		sidecar.EnvGatewayAddress: g.Address, sidecar.EnvGatewayCA: string(g.CA), sidecar.EnvServerPort: strconv.Itoa(port),
+		sidecar.EnvStoreRoot: s.path("store"), sidecar.EnvGatewayAddress: g.Address, sidecar.EnvGatewayCA: string(g.CA), sidecar.EnvServerPort: strconv.Itoa(port),
 	} {
 		s.env = append(s.env, name+"="+value)
 	}
@@ -78,7 +81,7 @@ func (s *sidecarProcess) path(p ...string) string {
 
 func (s *sidecarProcess) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0], "--store", s.path("store"), "--token", s.path("token"))
+	s.cmd = exec.Command(os.Args[0], "--token", s.path("token"))
 	s.cmd.Env = s.env
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
