@@ -158,23 +158,15 @@ func awaitText(t *testing.T, f func() string, words ...string) {
 }
 
 func TestAStoreOfANamespaceIsClosedAndKeepsToItself(t *testing.T) {
-	const mine, earlier = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+	const mine, earlier = namespaceUID, "22222222-2222-4222-8222-222222222222"
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")
 	g.Want(f.Assignment("ds", "r1", "a", "/v1"))
 	s := newSidecar(t, g)
-	for i, e := range s.env {
-		if strings.HasPrefix(e, sidecar.EnvStoreRoot+"=") {
-			s.env[i] = sidecar.EnvStoreRoot + "=" + s.path("mount", mine)
-		}
-	}
+	s.store = "mount/" + mine
 	// What the namespace before this one left has the same item.
 	old := newSidecar(t, g)
-	for i, e := range old.env {
-		if strings.HasPrefix(e, sidecar.EnvStoreRoot+"=") {
-			old.env[i] = sidecar.EnvStoreRoot + "=" + s.path("mount", earlier)
-		}
-	}
+	old.root, old.store = s.root, "mount/"+earlier
 	old.start()
 	g.Success("ds-pod", "r1")
 	old.kill(syscall.SIGTERM)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,8 +46,10 @@ type sidecarProcess struct {
 	root string
 	port int
 	env  []string
-	cmd  *exec.Cmd
-	log  bytes.Buffer
+	// store is the directory below root; "" for "store".
+	store string
+	cmd   *exec.Cmd
+	log   bytes.Buffer
 }
 
 func newSidecar(t testing.TB, g *agenttest.Gateway) *sidecarProcess {
@@ -62,7 +66,7 @@ func newSidecar(t testing.TB, g *agenttest.Gateway) *sidecarProcess {
 	}
 	for name, value := range map[string]string{
 		envMain: "1", sidecar.EnvPodUID: "uid", sidecar.EnvPodName: "pod", sidecar.EnvDataSets: "ds", sidecar.EnvWaitFor: "ds",
-		sidecar.EnvStoreRoot: s.path("store"), sidecar.EnvGatewayAddress: g.Address, sidecar.EnvGatewayCA: string(g.CA), sidecar.EnvServerPort: strconv.Itoa(port),
+		sidecar.EnvGatewayAddress: g.Address, sidecar.EnvGatewayCA: string(g.CA), sidecar.EnvServerPort: strconv.Itoa(port),
 	} {
 		s.env = append(s.env, name+"="+value)
 	}
@@ -82,7 +86,7 @@ func (s *sidecarProcess) path(p ...string) string {
 func (s *sidecarProcess) start() {
 	s.t.Helper()
 	s.cmd = exec.Command(os.Args[0], "--token", s.path("token"))
-	s.cmd.Env = s.env
+	s.cmd.Env = append(slices.Clone(s.env), sidecar.EnvStoreRoot+"="+s.path(cmp.Or(s.store, "store")))
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -242,3 +242,48 @@ func TestRotatedCredentialsCostAByte(t *testing.T) {
 		}
 	}
 }
+
+// Who could write to the store changed a file that a running pod has. The next pod
+// gets the bytes of the source.
+func TestAFileThatWasChangedIsNotServedToAnotherPod(t *testing.T) {
+	for name, change := range map[string]func(file string, before os.FileInfo) error{
+		"overwritten": func(file string, _ os.FileInfo) error { return os.WriteFile(file, []byte("forged!"), 0o644) },
+		"overwritten, with its time set back": func(file string, before os.FileInfo) error {
+			if err := os.WriteFile(file, []byte("forged!"), 0o644); err != nil {
+				return err
+			}
+			return os.Chtimes(file, before.ModTime(), before.ModTime())
+		},
+		"replaced, with its time set back": func(file string, before os.FileInfo) error {
+			if err := os.WriteFile(file+".new", []byte("forged!"), 0o644); err != nil {
+				return err
+			}
+			if err := os.Chtimes(file+".new", before.ModTime(), before.ModTime()); err != nil {
+				return err
+			}
+			return os.Rename(file+".new", file)
+		},
+		"made executable": func(file string, _ os.FileInfo) error { return os.Chmod(file, 0o755) },
+	} {
+		v := newVault(t, "genuine")
+		g := agenttest.NewGateway(t)
+		g.Want(v.asks("ds", "r1", plainly))
+		p := newPod(t, g)
+		g.Success("ds-pod", "r1")
+		file := filepath.Join(p.root, "snapshots", string(p.snapshots()[0].ID), "data", store.FileName)
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(file, before); err != nil {
+			t.Fatal(err)
+		}
+		g2 := agenttest.NewGateway(t)
+		g2.Want(v.asks("ds", "r1", plainly))
+		q := p.beside(g2, "other")
+		g2.Success("ds-pod", "r1")
+		if got := q.file("model"); got != "genuine" {
+			t.Errorf("%s: the other pod reads %q", name, got)
+		}
+	}
+}
