@@ -87,6 +87,13 @@ a directory of snapshots.`,
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
+	// But for what a person runs alone: that may be looked into.
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Name() == "fetch" || c.Name() == "version" {
+			return nil
+		}
+		return guard()
+	}
 	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",

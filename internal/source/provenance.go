@@ -79,13 +79,23 @@ func PlainWord(u *url.URL) string {
 	return ""
 }
 
-// PlainHost is the host of a URL that is read without TLS, for Provenance.Host;
-// "" for an address, which needs no resolving.
-func PlainHost(u *url.URL) string {
-	if u.Scheme != "http" || net.ParseIP(u.Hostname()) != nil {
+// PlainHost is the host of a URL that is read without TLS, for Provenance.Host, or
+// else that of the proxy through which it is; "" for addresses, which need no
+// resolving.
+func PlainHost(u *url.URL, proxy string) string {
+	if u.Scheme != "http" {
 		return ""
 	}
-	return u.Hostname()
+	hosts := []string{u.Hostname()}
+	if p, err := url.Parse(proxy); err == nil {
+		hosts = append(hosts, p.Hostname())
+	}
+	for _, host := range hosts {
+		if host != "" && net.ParseIP(host) == nil {
+			return host
+		}
+	}
+	return ""
 }
 
 // MakePrincipal makes a Principal of a kind of credentials and their parts, so
