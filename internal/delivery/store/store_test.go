@@ -453,7 +453,7 @@ func TestAGlanceReadsSmallFiles(t *testing.T) {
 			t.Errorf("%d bytes: got %v", size, err)
 		}
 		if err := s.Verify(t.Context(), l.ID(), true); err == nil {
-			t.Errorf("%d bytes: nobody notices", size)
+			t.Errorf("%d bytes: the change is not found", size)
 		}
 	}
 }

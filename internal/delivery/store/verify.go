@@ -49,9 +49,9 @@ const (
 	glanceFiles = 4096
 )
 
-// Recheck is Verify for who is about to serve the snapshot to somebody: beside the
-// facts of all files it compares the bytes of the small ones. Who may write to a
-// snapshot may also set a time back; in a large file only Verify with deep sees that.
+// Recheck is Verify before a snapshot is served to another pod. Beside the facts of
+// all files it compares the bytes of the small ones: a process that can write to a
+// file can also set its time back. In a large file only a deep Verify sees that.
 func (s *Store) Recheck(ctx context.Context, id ID) error {
 	if err := s.settle(ctx, id); err != nil {
 		return err

@@ -144,9 +144,8 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
 }
 
-// acquire is Store.Acquire that serves nothing unseen: whoever brought a snapshot
-// may be long gone, and somebody else may have got at it since. A damaged one is
-// taken away and made anew.
+// acquire is Store.Acquire that rechecks a snapshot before it is served: it may have
+// been changed since it was brought. A damaged one is taken away and made anew.
 func (e *Engine) acquire(ctx context.Context, key store.Key, waiting func()) (*store.Lease, *store.Writer, error) {
 	for damaged := false; ; damaged = true {
 		lease, w, err := e.options.Store.Acquire(ctx, key, waiting)

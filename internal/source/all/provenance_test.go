@@ -155,7 +155,7 @@ func TestWhatDecidesWhoseBytesArriveIsPartOfTheOrigin(t *testing.T) {
 	}
 }
 
-// Who asks is who can prove it: what anybody may claim is not enough.
+// The principal is what takes the whole credentials: a name can be claimed.
 func TestWhoAsksCannotBeClaimed(t *testing.T) {
 	metadata := func(role string) string {
 		server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
