@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -45,6 +46,7 @@ type options struct {
 	port                  int
 	connections           int
 	storeMode             string
+	created               time.Time
 	quota, reserve        store.Amount
 	high, low             int
 	memory                int64
@@ -87,6 +89,13 @@ a directory of snapshots.`,
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
+	// But for what a person runs alone: that may be looked into.
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Name() == "fetch" || c.Name() == "version" {
+			return nil
+		}
+		return guard()
+	}
 	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
@@ -118,8 +127,15 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 }
 
 func (o *options) addStore(flags *pflag.FlagSet) {
-	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
 	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
+	if text := os.Getenv(sidecar.EnvNamespaceCreated); text != "" {
+		created, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvNamespaceCreated, err)
+		}
+		o.created = created
+	}
 	o.reserve = store.Amount{Percent: defaultReserve}
 	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
 		if err := o.quota.Set(text); err != nil {
