@@ -26,7 +26,7 @@ type Server interface {
 func Register(server Server, pods Pods, dataSets *DataSets) {
 	required := pods
 	pods.Required, required.Required = false, true
-	server.Register(PathPods, &admission.Webhook{Handler: &pods})
-	server.Register(PathPodsRequired, &admission.Webhook{Handler: &required})
+	server.Register(PathPods, &admission.Webhook{Handler: disclaimer{&pods}})
+	server.Register(PathPodsRequired, &admission.Webhook{Handler: disclaimer{&required}})
 	server.Register(PathDataSets, &admission.Webhook{Handler: dataSets})
 }

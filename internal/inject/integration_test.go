@@ -10,6 +10,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,7 +42,7 @@ func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
 		}
 		for seed := range uint64(100) {
 			req := randomRequest(rand.New(rand.NewPCG(seed, 3)))
-			req.Namespace = Namespace{Name: name, Labels: labels}
+			req.Namespace = Namespace{Name: name, UID: "6f0b1c52-4d0f-4c8e-9d55-0f4a2b7f1c11", Labels: labels}
 			req.Pod.Namespace, req.Pod.Spec.ServiceAccountName = name, "default"
 			if labels != nil {
 				req.Settings.Store = StoreAuto
@@ -55,8 +56,8 @@ func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
 			// The stored pod has the API server's defaults in it; injecting it
 			// again must not find anything to do.
 			req.Pod = pod
-			if ops := Patch(pod, mustInject(t, req)); len(ops) != 0 {
-				t.Errorf("namespace %s, seed %d: injecting the stored pod changes it: %v", name, seed, ops)
+			if diff := cmp.Diff(apply(t, pod, nil), apply(t, pod, Patch(pod, mustInject(t, req)))); diff != "" {
+				t.Errorf("namespace %s, seed %d: injecting the stored pod changes it: %s", name, seed, diff)
 			}
 			if labels != nil && pod.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
 				t.Errorf("seed %d: got store %s", seed, pod.Annotations[v1alpha1.AnnotationStore])
