@@ -24,6 +24,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/delivery/store/remains"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -62,9 +63,22 @@ func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
 		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
+// newEngine returns the engine, which takes over what it may of the store of an
+// older release. beside may be nil.
+func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains.Remains) *transfer.Engine {
+	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits}
+	if beside != nil {
+		options.Legacy = beside.Legacy()
+	}
+	return transfer.New(options)
+}
+
 // run is the sidecar.
 func (o *options) run(ctx context.Context) error {
 	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := guard(); err != nil {
 		return err
 	}
 	// The application's user is another one than the runtime's.
@@ -73,6 +87,12 @@ func (o *options) run(ctx context.Context) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
 	log := o.logger()
+	beside := remains.Beside(o.root)
+	if beside != nil {
+		if err := beside.Close(); err != nil {
+			return err
+		}
+	}
 	dir := o.podDir(agent.PodsDir)
 	lock, err := agent.LockPod(ctx, dir)
 	if err != nil {
@@ -108,7 +128,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
+		Engine: newEngine(o, st, limits, beside), Limits: limits,
 		Mounts: mounts, Idle: idle.soon, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
@@ -128,6 +148,9 @@ func (o *options) run(ctx context.Context) error {
 	work := []func(context.Context) error{a.Run}
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
+	}
+	if beside != nil {
+		work = append(work, func(ctx context.Context) error { return beside.Run(ctx, log) })
 	}
 	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
 	if err == nil {

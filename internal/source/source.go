@@ -16,7 +16,9 @@ import (
 type Source interface {
 	// Identity names the storage system and the part of it that paths are
 	// relative to, such as "s3://minio:9000/models". It is the same for every
-	// process that reads the same data, whatever its credentials.
+	// process that reads the same data, whatever its credentials. It proves
+	// nothing: what was stored under it is another's until the Provenance of a
+	// Driver says otherwise.
 	Identity() string
 
 	// List yields the files at path: one entry with the Path "" when path

@@ -61,7 +61,7 @@ type Options struct {
 	// Limits of the sources, which Engine keeps; nil for none.
 	Limits *limit.Group
 	// Open opens a source. Default: all.Open.
-	Open func(context.Context, all.Config) (source.Source, error)
+	Open func(context.Context, all.Config) (source.Driver, error)
 	// Hooks is how patient hooks are.
 	Hooks hook.Policy
 	// Retry says how long to wait after that many failures with a reason.
@@ -81,7 +81,7 @@ type Agent struct {
 	gateway Gateway
 	engine  Engine
 	store   *store.Store
-	open    func(context.Context, all.Config) (source.Source, error)
+	open    func(context.Context, all.Config) (source.Driver, error)
 	mounts  Mounts
 	limits  *limit.Group
 	hooks   hook.Policy
@@ -141,6 +141,10 @@ func New(o Options) (*Agent, error) {
 	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{})
 	if err != nil {
 		return nil, err
+	}
+	// The kubelet makes a missing directory of a mount with the mode of the volume.
+	if err := os.Chmod(filepath.Join(o.Dir, ViewDir), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
+		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
 	a := &Agent{
 		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,

@@ -24,7 +24,7 @@ const parallelItems = 4
 // fetch gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
-	sources := &openSources{agent: d.worker.agent, open: map[string]source.Source{}}
+	sources := &openSources{agent: d.worker.agent, open: map[string]source.Driver{}}
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
@@ -132,7 +132,10 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 		return result{err: err}
 	}
 	started := time.Now()
-	r := transfer.NewRequest(src, snapshotKey(ip.item, src), func(p transfer.Progress) { w.progress(i, p) })
+	r, err := NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.progress(i, p) })
+	if err != nil {
+		return result{err: err}
+	}
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
 	res, err := w.agent.deliver(ctx, r, ip.mark)
@@ -194,10 +197,10 @@ func (w *worker) progress(i int, p transfer.Progress) {
 type openSources struct {
 	agent *Agent
 	mu    sync.Mutex
-	open  map[string]source.Source
+	open  map[string]source.Driver
 }
 
-func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Source, error) {
+func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}

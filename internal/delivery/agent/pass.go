@@ -235,7 +235,7 @@ func (d *delivery) revisionRecord() revisionRecord {
 	for i, ip := range d.plan.items {
 		lease := d.results[i].lease
 		s := status.Items[i]
-		r.Items[ip.key] = itemRecord{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark,
+		r.Items[ip.key] = itemRecord{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark, Way: ip.way,
 			Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: s.Origin,
 			Started: s.Started, Completed: s.Completed}
 	}

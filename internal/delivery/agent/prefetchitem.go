@@ -32,6 +32,7 @@ type fetchItem struct {
 	item  *gatewayv1alpha1.Item
 	key   itemKey
 	mark  string
+	way   string
 	lease *store.Lease
 
 	err      error
@@ -54,7 +55,8 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 		t.sources[s.GetName()] = s
 	}
 	for _, i := range p.GetItems() {
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, t.sources[i.GetSource()])})
+		s := t.sources[i.GetSource()]
+		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, s), way: wayMark(s)})
 	}
 	return t
 }
@@ -62,7 +64,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 // try gets every item into the store, or says how long to wait before the next try.
 func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 	w := t.prefetcher.worker
-	sources := &openSources{agent: w.agent, open: map[string]source.Source{}}
+	sources := &openSources{agent: w.agent, open: map[string]source.Driver{}}
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
@@ -138,10 +140,10 @@ func (t *fetch) fetch(ctx context.Context, i int, sources *openSources) (*store.
 func (t *fetch) here(ctx context.Context, item *fetchItem) *store.Lease {
 	f, w := t.prefetcher, t.prefetcher.worker
 	have, ok := f.items()[item.mark]
-	if !ok {
+	if !ok || !have.came(item.mark, item.way) {
 		have, ok = w.has(item.mark)
 	}
-	if !ok {
+	if !ok || !have.came(item.mark, item.way) {
 		return nil
 	}
 	lease, err := w.leases.reuse(ctx, have.Snapshot, prefetches)
@@ -160,7 +162,10 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 		return nil, err
 	}
 	started := time.Now()
-	r := transfer.NewRequest(src, snapshotKey(item.item, src), func(p transfer.Progress) { t.progress(ctx, i, p) })
+	r, err := NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.progress(ctx, i, p) })
+	if err != nil {
+		return nil, err
+	}
 	res, err := w.agent.deliver(ctx, r, item.mark)
 	if err != nil {
 		return nil, err
@@ -183,7 +188,7 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 }
 
 func (t *fetch) remember(item *fetchItem, lease *store.Lease, origin string) {
-	t.prefetcher.add(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark,
+	t.prefetcher.add(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
 		Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: origin, Started: t.started})
 }
 
@@ -228,5 +233,5 @@ func (t *fetch) show(ctx context.Context, phase, reason, message string) {
 // known tells whether all items were fetched before.
 func (t *fetch) known() bool {
 	have := t.prefetcher.items()
-	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { _, ok := have[i.mark]; return !ok })
+	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.came(i.mark, i.way) })
 }

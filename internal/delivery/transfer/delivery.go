@@ -74,7 +74,7 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 	defer d.listing.stop()
 	var err error
 	defer func() { d.older.close() }()
-	if d.older, err = findOlder(d.engine.options.Store, d.request.Key); err != nil {
+	if d.older, err = findOlder(d.engine.options.Store, d.request.Key, d.legacy()); err != nil {
 		return nil, err
 	}
 	err = d.transfer(ctx)
@@ -90,6 +90,14 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 		return nil, err
 	}
 	return d.manifest()
+}
+
+// legacy is the older release's store, if the request may have files of it.
+func (d *delivery) legacy() *store.Legacy {
+	if !d.request.Direct {
+		return nil
+	}
+	return d.engine.options.Legacy
 }
 
 // transfer lists and downloads at the same time.
@@ -115,7 +123,8 @@ func (d *delivery) transfer(ctx context.Context) error {
 
 // list fills the queue.
 func (d *delivery) list(ctx context.Context) error {
-	if err := d.scan(ctx, d.release); err != nil {
+	release := func(pending []*file) error { return d.release(ctx, pending) }
+	if err := d.scan(ctx, release); err != nil {
 		return err
 	}
 	d.queue.close(false)
@@ -175,9 +184,12 @@ func (d *delivery) mode(e source.Entry) fs.FileMode {
 
 // release makes room for listed files and lets the workers have those that are
 // not here already.
-func (d *delivery) release(pending []*file) error {
+func (d *delivery) release(ctx context.Context, pending []*file) error {
 	if !d.alone {
 		d.expect(pending)
+		if err := d.prove(ctx, pending, foreign); err != nil {
+			return err
+		}
 	}
 	var wanted []*file
 	for _, f := range pending {

@@ -20,6 +20,10 @@ import (
 type Options struct {
 	// Store that snapshots go to. Required.
 	Store *store.Store
+	// Legacy is the store of an older release on the same file system, whose files
+	// are shared as far as their bytes prove to be those that a source lists; nil
+	// for none.
+	Legacy *store.Legacy
 	// Connections is how many ranges and large files are read at the same time
 	// at most, over all deliveries; each has one buffer of BufferBytes. A
 	// delivery begins with 4 and takes more as long as they bring more. 0 means 16.

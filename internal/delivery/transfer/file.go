@@ -52,6 +52,8 @@ type file struct {
 	left     int64 // bytes that are not on the disk yet
 	follower *follower
 
+	// proof allows it to be shared with what is not the own principal's; see prove.
+	proof  *proof
 	result store.Entry
 }
 

@@ -29,7 +29,9 @@ type Planned struct {
 }
 
 // Plan lists what Deliver would deliver, and finds out, as Deliver does, what
-// would have to be downloaded. It moves no bytes of files and changes nothing.
+// would have to be downloaded. It moves no file, a byte at most of each, and
+// changes nothing. Files of snapshots that came by another way are not counted as
+// here, because only reading them would tell.
 // What an earlier delivery of the same snapshot left half done is not counted as
 // here. Errors are those of Deliver.
 func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
@@ -42,12 +44,15 @@ func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
 	defer d.listing.stop()
 	var err error
 	defer func() { d.older.close() }()
-	if d.older, err = findOlder(e.options.Store, r.Key); err != nil {
+	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
 		return nil, err
 	}
 	var plan []Planned
 	err = d.scan(ctx, func(files []*file) error {
 		d.expect(files)
+		if err := d.prove(ctx, files, anothers); err != nil {
+			return err
+		}
 		for _, f := range files {
 			plan = append(plan, d.foresee(f))
 		}
@@ -74,6 +79,12 @@ func (d *delivery) foresee(f *file) Planned {
 		if _, _, ok := d.older.unharmed(one, f.mode); ok {
 			p.Here, p.Digest = true, one.entry.Digest
 			return p
+		}
+	}
+	if f.proof != nil {
+		_, _, p.Here = d.older.unharmed(f.proof.one, f.mode)
+		if p.Here {
+			p.Digest = f.proof.entry.Digest
 		}
 	}
 	return p

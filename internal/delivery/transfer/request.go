@@ -27,6 +27,9 @@ type Request struct {
 	Digest string
 	// Mode is given to every file; nil for the source's, or 0644.
 	Mode *fs.FileMode
+	// Direct: what the source lists was not put there by a proxy of the settings,
+	// so files of an older release's store (Options.Legacy) may be compared with it.
+	Direct bool
 	// Urgent: somebody waits for it, and what the store only keeps for later makes
 	// room (store.Writer.Urgent).
 	Urgent bool

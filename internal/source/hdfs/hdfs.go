@@ -22,6 +22,7 @@ import (
 // Source is one HDFS.
 type Source struct {
 	identity  string
+	host      string
 	user      string
 	kerberos  *Kerberos
 	namenodes *namenodes
@@ -41,6 +42,7 @@ func New(c Config) (*Source, error) {
 	n := &namenodes{addresses: addresses, user: c.UserName, kerberos: c.Kerberos, dial: dial, ctx: ctx, cancel: cancel}
 	return &Source{
 		identity:  "hdfs://" + strings.Join(slices.Sorted(slices.Values(addresses)), ","),
+		host:      hosts(addresses),
 		user:      c.UserName,
 		kerberos:  c.Kerberos,
 		namenodes: n,
@@ -52,11 +54,31 @@ func New(c Config) (*Source, error) {
 // Identity is "hdfs://host:port", with all namenodes of one HDFS.
 func (s *Source) Identity() string { return s.identity }
 
+// Provenance names who asks, and with Kerberos what says which servers are the
+// right ones. Without Kerberos nothing but a namenode's name says that.
+func (s *Source) Provenance(context.Context) (source.Provenance, error) {
+	if s.kerberos != nil {
+		return s.kerberos.provenance()
+	}
+	return source.Provenance{Way: "simple", Host: s.host, Principal: source.MakePrincipal("hdfs user", source.Secret(s.user))}, nil
+}
+
 // Close ends the connections.
 func (s *Source) Close() error {
 	s.namenodes.close()
 	s.datanodes.close()
 	return nil
+}
+
+// hosts are the names of the namenodes, "" if all of them are addresses.
+func hosts(addresses []string) string {
+	var names []string
+	for _, address := range addresses {
+		if host, _, err := net.SplitHostPort(address); err == nil && net.ParseIP(host) == nil {
+			names = append(names, host)
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 func (s *Source) stat(ctx context.Context, path string) (*wire.FileStatus, error) {

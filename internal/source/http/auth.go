@@ -89,6 +89,22 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 	return nil
 }
 
+// principal is who the credentials are of: everything that authenticate sends.
+func principal(m *source.Mount) (source.Secret, error) {
+	if m == nil {
+		return "", nil
+	}
+	var parts []source.Secret
+	for _, key := range []string{fileQuery, fileHeader, fileToken, fileUsername, filePassword} {
+		value, err := m.ReadOptional(key)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, value)
+	}
+	return source.MakePrincipal("http", parts...), nil
+}
+
 func (a *authenticator) bad(err error) error {
 	return &source.Error{Op: "reading the credentials", Class: source.ErrCredentials, Err: err}
 }

@@ -21,6 +21,9 @@ type Source struct {
 	base      *url.URL
 	client    *nethttp.Client
 	transport *nethttp.Transport
+	// way is that of the Provenance.
+	way         string
+	credentials *source.Mount
 }
 
 // New returns the source that c describes. It reads the certificates and does
@@ -39,7 +42,7 @@ func New(c Config) (*Source, error) {
 		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
 			Err: errors.New("the url has a ? or #; a query that lets one in belongs into the Secret of secretRef, key query")}
 	}
-	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +51,9 @@ func New(c Config) (*Source, error) {
 	return &Source{
 		base:      base,
 		transport: transport,
+		way:       way,
+
+		credentials: c.Credentials,
 		client: &nethttp.Client{
 			Transport:     &authenticator{base: base, credentials: c.Credentials, next: transport},
 			CheckRedirect: checkRedirect,
@@ -58,6 +64,13 @@ func New(c Config) (*Source, error) {
 // Identity is the base URL.
 func (s *Source) Identity() string {
 	return s.base.Scheme + "://" + s.base.Host + s.base.EscapedPath()
+}
+
+// Provenance names the proxy, the certificates, and all of the credentials. The
+// scheme is part of the identity.
+func (s *Source) Provenance(context.Context) (source.Provenance, error) {
+	principal, err := principal(s.credentials)
+	return source.Provenance{Way: s.way, Host: source.PlainHost(s.base), Principal: principal}, err
 }
 
 // Close frees idle connections.

@@ -20,6 +20,8 @@ import (
 // Source is one registry.
 type Source struct {
 	identity  string
+	way, host string
+	keeper    keeper
 	platform  platform
 	client    *client
 	transport *http.Transport
@@ -54,12 +56,15 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, misconfigured(err)
 	}
-	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
 	return &Source{
 		identity:  "oci://" + base.Host,
+		way:       source.JoinWay(source.PlainWord(base), way),
+		host:      source.PlainHost(base),
+		keeper:    keeper{host: base.Host, mount: c.Credentials},
 		platform:  p,
 		client:    newClient(base, c.Credentials, transport),
 		transport: transport,
@@ -70,6 +75,13 @@ func New(c Config) (*Source, error) {
 
 // Identity is "oci://host:port".
 func (s *Source) Identity() string { return s.identity }
+
+// Provenance names the scheme, the proxy, the certificates, the platform that is
+// chosen, and all of the credentials.
+func (s *Source) Provenance(ctx context.Context) (source.Provenance, error) {
+	principal, err := s.keeper.principal(ctx)
+	return source.Provenance{Way: source.JoinWay(s.way, "platform="+s.platform.String()), Host: s.host, Principal: principal}, err
+}
 
 // Close frees idle connections and unpacked archives. It must not be called
 // while a body is open.

@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,19 @@ func (s *Source) speaks(info *sourcev1alpha1.InfoResponse) error {
 
 // Identity is "plugin:<name>:" and what the plugin calls the storage system.
 func (s *Source) Identity() string { return s.identity }
+
+// Provenance is made of the settings and of the names of the Secret and of the
+// certificates: their contents are the plugin's alone. Settings may hold
+// credentials, so who asks is never nobody.
+func (s *Source) Provenance(context.Context) (source.Provenance, error) {
+	c := s.config
+	settings, err := json.Marshal([]any{c.GetSettings(), c.GetCaDir(), c.GetCaKey()})
+	if err != nil {
+		return source.Provenance{}, s.breaks("naming its source", err)
+	}
+	return source.Provenance{Way: source.ContentWord("settings", settings),
+		Principal: source.MakePrincipal("plugin", source.Secret(s.name), source.Secret(c.GetSecretDir()), source.Secret(settings))}, nil
+}
 
 // Close frees idle connections.
 func (s *Source) Close() error {

@@ -5,6 +5,7 @@ package s3
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	nethttp "net/http"
 	"net/url"
@@ -35,6 +36,10 @@ type Source struct {
 	denied    string
 	transport *nethttp.Transport
 	signing   atomic.Pointer[signing]
+	// provenance is what is known before it is asked who reads, which principal
+	// says.
+	provenance source.Provenance
+	principal  func(context.Context) (source.Secret, error)
 }
 
 // signing is a client that signs for one region.
@@ -50,7 +55,7 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +70,9 @@ func New(c Config) (*Source, error) {
 		renewable:   c.WebIdentity != nil || c.Instance != nil,
 		denied:      deniedAdvice(c),
 		transport:   transport,
+		provenance: source.Provenance{Way: source.JoinWay(source.PlainWord(endpoint), pathStyleWord(c), way),
+			Host: source.PlainHost(endpoint)},
+		principal: newPrincipal(c, *endpoint, region),
 	}
 	client, err := s.client(region)
 	if err != nil {
@@ -140,6 +148,21 @@ func (s *Source) client(region string) (*minio.Client, error) {
 
 // Identity is "s3://host:port/bucket".
 func (s *Source) Identity() string { return s.identity }
+
+// Provenance names the scheme, the proxy, the certificates and who reads.
+func (s *Source) Provenance(ctx context.Context) (p source.Provenance, err error) {
+	p = s.provenance
+	p.Principal, err = s.principal(ctx)
+	return p, err
+}
+
+// pathStyleWord says whether the bucket is a part of the server's name.
+func pathStyleWord(c Config) string {
+	if c.PathStyle {
+		return "path-style"
+	}
+	return ""
+}
 
 // Close frees idle connections.
 func (s *Source) Close() error {
