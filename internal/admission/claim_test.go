@@ -103,7 +103,7 @@ func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 	return nil
 }
 
-func TestTheStoreOfANamespaceThatEndsIsGivenToNobody(t *testing.T) {
+func TestTheStoreOfANamespaceThatEndsIsNotGivenOut(t *testing.T) {
 	h := handler(t, shop("shop")...)
 	h.Cache = ending{h.Cache}
 	_, after := admit(t, h, PathPods, replica())

@@ -7,14 +7,11 @@ package inject
 
 import (
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -22,28 +19,14 @@ import (
 // TestTheAPIServerAcceptsEveryInjectedPod creates what Inject makes of random pods, once in
 // a namespace without rules and once where the restricted level is enforced.
 func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Fatal("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
-	}
-	env := &envtest.Environment{}
-	defer func() { _ = env.Stop() }() // also what a failed start has left running
-	config, err := env.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(config, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, c := startAPIServer(t)
 	restricted := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
 	for name, labels := range map[string]map[string]string{"plain": nil, "restricted": restricted} {
-		if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
-			t.Fatal(err)
-		}
+		n := newNamespace(t, c, labels)
 		for seed := range uint64(100) {
 			req := randomRequest(rand.New(rand.NewPCG(seed, 3)))
-			req.Namespace = Namespace{Name: name, UID: "6f0b1c52-4d0f-4c8e-9d55-0f4a2b7f1c11", Labels: labels}
-			req.Pod.Namespace, req.Pod.Spec.ServiceAccountName = name, "default"
+			req.Namespace = n
+			req.Pod.Namespace, req.Pod.Spec.ServiceAccountName = n.Name, "default"
 			if labels != nil {
 				req.Settings.Store = StoreAuto
 				restrict(req.Pod)

@@ -133,7 +133,7 @@ func TestADirectoryIsForgottenOnlyOnceItIsRemoved(t *testing.T) {
 		t.Errorf("it works on %s", got)
 	}
 	if wake := b.pass(t); wake == 0 || len(b.pods(t)) != 1 || len(b.directories(t)) != 2 {
-		t.Error("nobody waits for the pod")
+		t.Error("the pod is not waited for")
 	}
 	b.end(t, corev1.PodFailed)
 	b.pass(t)
@@ -176,7 +176,7 @@ func TestANodeThatIsNotReadyIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if wake := b.pass(t); wake != 0 || len(b.pods(t)) != 0 {
-		t.Error("a pod is made that nobody runs")
+		t.Error("a pod is made that does not run")
 	}
 }
 

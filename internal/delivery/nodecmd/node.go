@@ -118,8 +118,10 @@ func (n *node) remove(namespace, uid string, unnamed bool) error {
 	if !unnamed {
 		return nil
 	}
-	// A namespace that was made since has a directory of its own in it.
-	if err := n.root.Remove(namespace); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+	// A namespace that was made since has a directory of its own in it, and an operator
+	// may have mounted a file system there.
+	err = n.root.Remove(namespace)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EBUSY) {
 		return fmt.Errorf("removing %s: %w", namespace, err)
 	}
 	return nil
@@ -144,8 +146,15 @@ func legacyOf(dir *os.Root) ([]string, error) {
 	return legacy, checkUnused(dir)
 }
 
-// checkUnused fails if a pod uses a store: its runtime holds the lock of its directory.
+// checkUnused fails if a pod uses a store: its runtime holds the lock of its directory,
+// and the store's own as long as it has it open.
 func checkUnused(store *os.Root) error {
+	switch open, err := locked(store, "locks/open"); {
+	case err != nil:
+		return err
+	case open:
+		return errInUse
+	}
 	pods, err := enter(store, "pods")
 	if err != nil || pods == nil {
 		return err
@@ -185,7 +194,7 @@ func locked(dir *os.Root, name string) (bool, error) {
 		return false, fmt.Errorf("looking at the lock of a pod: %w", err)
 	}
 	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK), nil
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK), nil
 }
 
 // enter opens a directory by its name; nil if there is none of that name, or something

@@ -20,11 +20,12 @@ var commands = map[string]func(args []string) error{
 	"touch":  touch,  // touch FILE: make or empty it
 	"fail":   fail,   // fail TEXT: print it and fail
 	"list":   list,   // list DIR: every path below it
+	"steal":  steal,  // steal PROGRAM: what can be had of a process that runs it
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list ...")
+		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list|steal ...")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
