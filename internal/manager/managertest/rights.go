@@ -29,7 +29,7 @@ func grant(ctx context.Context, c client.Client, deploy string) error {
 	if err := c.Create(ctx, namespace); err != nil {
 		return fmt.Errorf("creating namespace %s: %w", systemNamespace, err)
 	}
-	for _, file := range []string{"rbac/manager.yaml", "rbac/manager-exec-hooks.yaml", "rbac/manager-preheat.yaml"} {
+	for _, file := range []string{"rbac/manager.yaml", "rbac/manager-exec-hooks.yaml", "rbac/manager-preheat.yaml", "node/namespace.yaml", "node/rbac.yaml"} {
 		content, err := os.ReadFile(filepath.Join(deploy, file))
 		if err != nil {
 			return fmt.Errorf("reading the manager's rights: %w", err)
