@@ -88,6 +88,13 @@ a directory of snapshots, and with "node" after the directory of a node's stores
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
+	// But for what a person runs alone: that may be looked into.
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Name() == "fetch" || c.Name() == "version" {
+			return nil
+		}
+		return guard()
+	}
 	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), nodecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",

@@ -78,9 +78,6 @@ func (o *options) run(ctx context.Context) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if err := guard(); err != nil {
-		return err
-	}
 	// The application's user is another one than the runtime's.
 	unix.Umask(0o022)
 	// A sidecar is idle nearly always: memory is given back rather than kept.

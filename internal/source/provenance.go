@@ -28,27 +28,25 @@ type Driver interface {
 
 // Provenance is what, beside Source.Identity, decides whose bytes arrive and who
 // is given them. Two sources with the same Identity and Way have one origin: they
-// read the same storage system, and nobody on the way of one of them could answer
-// in its place who could not on the way of the other.
+// read the same storage system, and the same servers and proxies could put other
+// bytes in its place.
 type Provenance struct {
 	// Way has what the settings say of the way to the storage system, such as
 	// "http", "proxy=http://proxy:3128" and "ca=sha256:…", separated by spaces; ""
 	// for a server whose certificate the system's authorities vouch for. It holds
 	// no secret.
 	Way string
-	// Host is the server's name where nothing but the name says who answers:
-	// whoever resolves names for this process decides whose bytes arrive. It is ""
-	// where the server proves who it is.
+	// Host is the server's name where the server does not prove who it is: then the
+	// resolver of this process decides whose bytes arrive. It is "" where the server
+	// proves it, by a certificate for example.
 	Host string
-	// Principal is who asks, as a text that only who holds the credentials can
-	// make: all of a user name with its password, not the name alone, which anybody
-	// could claim. "" is who has no credentials. It is used as a secret: in keyed
-	// hashes only.
+	// Principal is who asks, as a text that takes the whole credentials to make: a
+	// user name with its password, not the name alone, which others can claim. It is
+	// "" without credentials. It is a secret: only keyed hashes of it are stored.
 	Principal Secret
 }
 
-// Direct reports whether the settings name no proxy, so that the storage system
-// itself answers.
+// Direct reports whether the settings name no proxy.
 func (p Provenance) Direct() bool { return !strings.Contains(" "+p.Way, " "+proxyWord) }
 
 const proxyWord = "proxy="
@@ -79,13 +77,23 @@ func PlainWord(u *url.URL) string {
 	return ""
 }
 
-// PlainHost is the host of a URL that is read without TLS, for Provenance.Host;
-// "" for an address, which needs no resolving.
-func PlainHost(u *url.URL) string {
-	if u.Scheme != "http" || net.ParseIP(u.Hostname()) != nil {
+// PlainHost is the host of a URL that is read without TLS, for Provenance.Host, or
+// else that of the proxy through which it is; "" for addresses, which need no
+// resolving.
+func PlainHost(u *url.URL, proxy string) string {
+	if u.Scheme != "http" {
 		return ""
 	}
-	return u.Hostname()
+	hosts := []string{u.Hostname()}
+	if p, err := url.Parse(proxy); err == nil {
+		hosts = append(hosts, p.Hostname())
+	}
+	for _, host := range hosts {
+		if host != "" && net.ParseIP(host) == nil {
+			return host
+		}
+	}
+	return ""
 }
 
 // MakePrincipal makes a Principal of a kind of credentials and their parts, so

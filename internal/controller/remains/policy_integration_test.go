@@ -114,9 +114,9 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 		t.Errorf("the controller's other pod is refused: %v", err)
 	}
 	for name, change := range map[string]func(*corev1.Pod){
-		"a tag of the image's":  container(func(c *corev1.Container) { c.Image = image + "-evil" }),
-		"another directory":     func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/" },
-		"a directory beside it": func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/var/lib/kuda/../kubelet" },
+		"a tag of the image's": container(func(c *corev1.Container) { c.Image = image + "-evil" }),
+		"another directory":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/" },
+		"a directory in it":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/var/lib/kuda/shop" },
 		"another volume": func(p *corev1.Pod) {
 			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "x", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
 		},

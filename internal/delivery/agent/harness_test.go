@@ -30,6 +30,7 @@ type pod struct {
 	gateway *agenttest.Gateway
 	waitFor []string
 	quota   int64
+	mounts  agent.Mounts
 	agent   *agent.Agent
 	stop    func()
 	// failed gets a reason after each try that failed, as long as there is room.
@@ -39,6 +40,7 @@ type pod struct {
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
+	p.mounts = agent.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
 	p.begin()
 	return p
 }
@@ -46,7 +48,7 @@ func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 // beside is another pod of the same node, with a gateway of its own.
 func (p *pod) beside(g *agenttest.Gateway, uid string) *pod {
 	p.t.Helper()
-	other := &pod{t: p.t, root: p.root, uid: uid, gateway: g, quota: p.quota, stop: func() {}, failed: make(chan string, 1)}
+	other := &pod{t: p.t, root: p.root, uid: uid, gateway: g, quota: p.quota, mounts: p.mounts, stop: func() {}, failed: make(chan string, 1)}
 	other.begin()
 	return other
 }
@@ -75,7 +77,7 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st,
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts,
 		Engine: transfer.New(transfer.Options{Store: st, Attempts: 1}), Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {

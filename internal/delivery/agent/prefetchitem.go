@@ -173,11 +173,6 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 	origin := originSource
 	if res.Origin == transfer.OriginNode {
 		origin = originNode
-		// It was here already: whoever brought it may be long gone.
-		if err := w.agent.store.Verify(ctx, res.Lease.ID(), false); err != nil {
-			_ = res.Lease.Close()
-			return nil, err
-		}
 	}
 	w.log.V(1).Info("item is in the store for later", "item", item.key, "version", item.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())

@@ -175,7 +175,7 @@ func (s *Store) settle(ctx context.Context, id ID) error {
 	defer unlock(f)
 	// Locking made the mark if another process had just removed it; then the
 	// snapshot is read once more than it need be, which does no harm.
-	if err := s.verify(ctx, id, true); err != nil {
+	if err := s.verify(ctx, id, all); err != nil {
 		return err
 	}
 	return s.clear(id)

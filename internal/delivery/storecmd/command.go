@@ -223,6 +223,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func (o *options) open() (*store.Store, error) {
 	info, err := os.Lstat(filepath.Join(o.root, "snapshots"))
 	if err != nil || !info.IsDir() {
+		inside, _ := filepath.Glob(filepath.Join(o.root, "*-*-*-*-*", "snapshots"))
+		if len(inside) > 0 {
+			return nil, usagef("there is no store at %s; that of its namespace is %s", o.root, filepath.Dir(inside[0]))
+		}
 		return nil, usagef("there is no store at %s; name its directory with --store", o.root)
 	}
 	pods := podref.New(o.root)

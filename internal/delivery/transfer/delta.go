@@ -75,8 +75,8 @@ func splitState(text string) (identity, sum string) {
 }
 
 // sharedState is the state of a file that is shared with an older one. A promise
-// of its SHA-256 is kept only if it is known that the bytes keep it: a later
-// delivery, perhaps of somebody else, relies on that.
+// of its SHA-256 is kept only if the bytes were compared with it: a later delivery,
+// perhaps of another principal, relies on that.
 func sharedState(e source.Entry, old store.Entry) string {
 	promised := contentSum(e)
 	if digest.Algorithm(promised) != digest.SHA256 || old.Digest == promised {

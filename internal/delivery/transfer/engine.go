@@ -114,7 +114,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	}
 	report := newReporter(r.Progress)
 	defer report.stop()
-	lease, w, err := e.options.Store.Acquire(ctx, r.Key, func() { report.state(Waiting) })
+	lease, w, err := e.acquire(ctx, r.Key, func() { report.state(Waiting) })
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +142,25 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 		return nil, err
 	}
 	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
+}
+
+// acquire is Store.Acquire that rechecks a snapshot before it is served: it may have
+// been changed since it was brought. A damaged one is taken away and made anew.
+func (e *Engine) acquire(ctx context.Context, key store.Key, waiting func()) (*store.Lease, *store.Writer, error) {
+	for damaged := false; ; damaged = true {
+		lease, w, err := e.options.Store.Acquire(ctx, key, waiting)
+		if err != nil || lease == nil {
+			return nil, w, err
+		}
+		err = e.options.Store.Recheck(ctx, key.ID())
+		if err == nil {
+			return lease, nil, nil
+		}
+		_ = lease.Close() // the error is what counts
+		if damaged || (!errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrNotStored)) {
+			return nil, nil, err
+		}
+	}
 }
 
 // download stages every file, again from the listing on while the source changes.

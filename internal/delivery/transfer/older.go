@@ -61,9 +61,8 @@ func kin(mine, other store.Key) kinship {
 	case mine.Way == other.Way:
 		return anothers
 	case other.Principal == "" || mine.Principal == other.Principal:
-		// A listing that came by another way may be somebody's who knows the sums
-		// of private files and no more; this one's were read with no credentials
-		// that are not the own ones.
+		// The own way may lead to a server that lists sums of private files without
+		// having them. So only bytes count that the own credentials, or none, read.
 		return foreign
 	}
 	return strange
@@ -132,7 +131,7 @@ func (o *older) close() {
 	}
 }
 
-// remoteKey is where the source has a file of an item; single tells that the item
+// remoteKey is where the source has a file of an item. single is set where the item
 // is that file.
 func remoteKey(item, name string, single bool) string {
 	item = strings.Trim(item, "/")
@@ -144,8 +143,8 @@ func remoteKey(item, name string, single bool) string {
 
 func contentKey(sum string, size int64) string { return sum + "/" + strconv.FormatInt(size, 10) }
 
-// placeIn names a file within an item of a given path: the only one of an item
-// that is a file is none of a tree that stood at the same path.
+// placeIn names a file within an item of a given path. An item that is one file, and
+// a tree that once stood at the same path, have no place in common.
 func placeIn(name string, single bool) string {
 	if single {
 		return ""

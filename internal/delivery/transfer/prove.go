@@ -43,7 +43,10 @@ type proof struct {
 func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(provers)
-	reading := make(chan struct{}, readers)
+	buffers := make(chan []byte, readers)
+	for range readers {
+		buffers <- nil
+	}
 	for _, f := range files {
 		if f.entry.Link != "" || f.entry.Size == 0 || d.staged(f) || d.ownHas(f) {
 			continue
@@ -66,24 +69,25 @@ func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error
 				if !ok || err != nil {
 					return err
 				}
-				reading <- struct{}{}
-				defer func() { <-reading }()
-				// What cannot be proved is downloaded.
-				f.proof, err = d.compareBytes(ctx, f, one)
-				if err != nil {
-					f.proof = nil
+				buffer := <-buffers
+				if buffer == nil {
+					buffer = make([]byte, smallBytes)
 				}
-				return context.Cause(ctx)
+				defer func() { buffers <- buffer }()
+				if p, err := d.compareBytes(ctx, f, one, buffer); err == nil {
+					f.proof = p
+				}
+				return context.Cause(ctx) // what is not proved is downloaded
 			})
 		}
 	}
 	return group.Wait()
 }
 
-// staged tells whether an earlier try left something of a file.
+// staged reports whether an earlier try left something of a file.
 func (d *delivery) staged(f *file) bool { return d.writer != nil && d.writer.Staged(f.path) != nil }
 
-// ownHas tells whether the own snapshots have a file.
+// ownHas reports whether the own snapshots have a file.
 func (d *delivery) ownHas(f *file) bool {
 	for _, one := range d.older.find(f, d.request.Path) {
 		if one.entry.Mode == f.mode {
@@ -93,8 +97,8 @@ func (d *delivery) ownHas(f *file) bool {
 	return false
 }
 
-// readable tells whether the own credentials read the very file that was listed.
-// That they do not is the delivery's failure, because it would need the file.
+// readable reports whether the own credentials read the very file that was listed.
+// If the source refuses, the delivery fails: it needs the file.
 func (d *delivery) readable(ctx context.Context, f *file) (bool, error) {
 	length := int64(1)
 	if !f.ranges() {
@@ -118,7 +122,7 @@ func (d *delivery) readable(ctx context.Context, f *file) (bool, error) {
 
 // compareBytes reads a file of a snapshot and compares it with what the source
 // states of the one that is wanted.
-func (d *delivery) compareBytes(ctx context.Context, f *file, one shared) (*proof, error) {
+func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer []byte) (*proof, error) {
 	root, err := os.OpenRoot(one.dir)
 	if err != nil {
 		return nil, err
@@ -141,7 +145,7 @@ func (d *delivery) compareBytes(ctx context.Context, f *file, one shared) (*proo
 	for _, s := range sums {
 		writers = append(writers, s)
 	}
-	sum, err := digest.Reader(io.TeeReader(&cancellable{ctx, in}, io.MultiWriter(writers...)), d.kind, make([]byte, smallBytes))
+	sum, err := digest.Reader(io.TeeReader(&cancellable{ctx, in}, io.MultiWriter(writers...)), d.kind, buffer)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", one.entry.Path, err)
 	}

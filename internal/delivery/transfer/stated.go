@@ -17,13 +17,12 @@ import (
 )
 
 // statedSum compares bytes with what a source states of them: a SHA-256, an MD5, or
-// an entity tag that is one, perhaps of the MD5s of an object's parts. Nobody can
-// make a second file to a given MD5; that somebody made two of one MD5 beforehand,
-// and put the one on the node and the other on the source, is possible for who may
-// write to both.
+// an entity tag that is made of MD5s. It takes two files that were made to have one
+// MD5, one on the node and one on the source, to be deceived: whoever can do that may
+// write to the source.
 type statedSum interface {
 	io.Writer
-	// holds tells whether the bytes so far are those that are stated.
+	// holds reports whether the bytes so far are those that are stated.
 	holds() bool
 }
 

@@ -22,7 +22,7 @@ type Source struct {
 	client    *nethttp.Client
 	transport *nethttp.Transport
 	// way is that of the Provenance.
-	way         string
+	way, host   string
 	credentials *source.Mount
 }
 
@@ -52,6 +52,7 @@ func New(c Config) (*Source, error) {
 		base:      base,
 		transport: transport,
 		way:       way,
+		host:      source.PlainHost(base, c.Proxy),
 
 		credentials: c.Credentials,
 		client: &nethttp.Client{
@@ -70,7 +71,7 @@ func (s *Source) Identity() string {
 // scheme is part of the identity.
 func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	principal, err := principal(s.credentials)
-	return source.Provenance{Way: s.way, Host: source.PlainHost(s.base), Principal: principal}, err
+	return source.Provenance{Way: s.way, Host: s.host, Principal: principal}, err
 }
 
 // Close frees idle connections.

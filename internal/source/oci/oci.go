@@ -63,7 +63,7 @@ func New(c Config) (*Source, error) {
 	return &Source{
 		identity:  "oci://" + base.Host,
 		way:       source.JoinWay(source.PlainWord(base), way),
-		host:      source.PlainHost(base),
+		host:      source.PlainHost(base, c.Proxy),
 		keeper:    keeper{host: base.Host, mount: c.Credentials},
 		platform:  p,
 		client:    newClient(base, c.Credentials, transport),

@@ -148,15 +148,16 @@ func (s *Source) speaks(info *sourcev1alpha1.InfoResponse) error {
 func (s *Source) Identity() string { return s.identity }
 
 // Provenance is made of the settings and of the names of the Secret and of the
-// certificates: their contents are the plugin's alone. Settings may hold
-// credentials, so who asks is never nobody.
+// certificates, whose contents only the plugin sees. Settings may hold credentials,
+// so there is always a principal. How the plugin finds its servers is not known, so
+// it counts as by name.
 func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	c := s.config
 	settings, err := json.Marshal([]any{c.GetSettings(), c.GetCaDir(), c.GetCaKey()})
 	if err != nil {
 		return source.Provenance{}, s.breaks("naming its source", err)
 	}
-	return source.Provenance{Way: source.ContentWord("settings", settings),
+	return source.Provenance{Way: source.ContentWord("settings", settings), Host: s.name,
 		Principal: source.MakePrincipal("plugin", source.Secret(s.name), source.Secret(c.GetSecretDir()), source.Secret(settings))}, nil
 }
 

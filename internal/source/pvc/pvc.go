@@ -43,10 +43,9 @@ func New(c Config) (*Source, error) {
 // Identity is "pvc://claim".
 func (s *Source) Identity() string { return "pvc://" + s.config.Claim }
 
-// Provenance tells claims of one name from each other, as far as their file
-// systems do: by the root's number and the time at which it was made. A claim
-// that was deleted and made again has another volume. Who may read it is whoever
-// has it mounted.
+// Provenance names the volume behind the claim by its root's number and birth time,
+// as far as the file system has them: a claim that was deleted and made again has
+// another volume. There is no principal: a pod that has the claim mounted may read it.
 func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	var stat unix.Statx_t
 	const op = "looking at the claim"

@@ -12,9 +12,9 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// newPrincipal returns how to find out who reads. An access key alone would be
-// what anybody could write into a Secret of their own, so its secret key is part
-// of it; temporary keys change all the time, so what they are given for is it.
+// newPrincipal returns how to find out who reads. An access key is no secret, and
+// could stand in any Secret, so its secret key is part of the principal. Temporary
+// keys change all the time; their principal is what they are given for.
 func newPrincipal(c Config, endpoint url.URL, region string) func(context.Context) (source.Secret, error) {
 	switch {
 	case c.Credentials != nil:

@@ -71,7 +71,7 @@ func New(c Config) (*Source, error) {
 		denied:      deniedAdvice(c),
 		transport:   transport,
 		provenance: source.Provenance{Way: source.JoinWay(source.PlainWord(endpoint), pathStyleWord(c), way),
-			Host: source.PlainHost(endpoint)},
+			Host: source.PlainHost(endpoint, c.Proxy)},
 		principal: newPrincipal(c, *endpoint, region),
 	}
 	client, err := s.client(region)

@@ -14,7 +14,7 @@
 // v0.1.0 is still in use by the pods that an older release injected; it goes when
 // the last of them has.
 //
-// Everything here may have been put there by somebody hostile: it is reached
-// through os.Root only, no link is followed, and what is no directory of ours is
-// left alone. The runtime is the only user.
+// Everything here may have been put there by an attacker: it is reached through
+// os.Root only, no link is followed, and other files and directories are left
+// alone. The runtime is the only user.
 package remains

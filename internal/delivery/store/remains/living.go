@@ -91,7 +91,7 @@ func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) 
 		text, _ = pod.ReadFile(orphanFile) // what cannot be read is written anew
 	}
 	if string(text) != boot {
-		// What else bears the name is none of ours.
+		// Anything else of that name was not made by a runtime.
 		if err := pod.RemoveAll(orphanFile); err != nil {
 			return true, err
 		}
@@ -134,7 +134,8 @@ func quiet(root *os.Root) (held locks, ok bool, err error) {
 	return held, true, nil
 }
 
-// take locks a file, unless somebody holds it. What is no file cannot be held.
+// take locks a file, unless another process holds it. A directory, a link or a pipe
+// of that name cannot be held.
 func take(root *os.Root, name string) (locks, bool, error) {
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {

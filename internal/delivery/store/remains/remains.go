@@ -37,9 +37,8 @@ type Remains struct {
 	now       func() time.Time
 }
 
-// Beside returns what lies beside the store at root. It is nil unless the store is
-// one of a namespace's UID: a store of another name lies beside things that are
-// none of Kuda's.
+// Beside returns what lies beside the store at root. It is nil unless the root is
+// named by a UID: beside other stores lie files that are not Kuda's.
 func Beside(root string) *Remains {
 	root, err := filepath.Abs(root)
 	if err != nil || !uidForm.MatchString(filepath.Base(root)) {
