@@ -158,6 +158,15 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	if err := manager.Create(t.Context(), other, client.DryRunAll); err == nil {
 		t.Error("the pod may be made elsewhere by these rights alone")
 	}
+	for name, mayGo := range map[string]bool{"kuda-node-abcde": false, podName("n1"): true} {
+		p := made(func(p *corev1.Pod) { p.Name = name })
+		if err := admin.Create(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if err := manager.Delete(t.Context(), p); (err == nil) != mayGo {
+			t.Errorf("deleting pod %s: %v", name, err)
+		}
+	}
 	// An administrator's pods, such as those of a DaemonSet, are none of the policy's business.
 	if err := admin.Create(t.Context(), made(wrongImage), client.DryRunAll); err != nil {
 		t.Errorf("an administrator's pod is refused: %v", err)
