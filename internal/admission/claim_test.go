@@ -6,7 +6,6 @@ package admission
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -21,20 +20,11 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// handlers are those that Register serves.
-type handlers map[string]*admission.Webhook
-
-func (h handlers) Register(path string, handler http.Handler) {
-	h[path] = handler.(*admission.Webhook)
-}
-
 // admit answers a request as the server does, and returns the pod as it is then.
-func admit(t *testing.T, pods *Pods, path string, pod *corev1.Pod) (admission.Response, *corev1.Pod) {
+func admit(t *testing.T, pods *Pods, pod *corev1.Pod) (admission.Response, *corev1.Pod) {
 	t.Helper()
-	served := handlers{}
-	Register(served, *pods, &DataSets{})
 	req := create(t, pod)
-	resp := served[path].Handler.Handle(t.Context(), req)
+	resp := disclaimer{pods}.Handle(t.Context(), req)
 	raw := req.Object.Raw
 	if len(resp.Patch) > 0 {
 		patch, err := jsonpatch.DecodePatch(resp.Patch)
@@ -67,7 +57,7 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 		p.Annotations = map[string]string{"example.com/own": "x", v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: "node", v1alpha1.AnnotationPlacement: "n=1"}
 		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 		change(p)
-		resp, after := admit(t, handler(t, shop("shop")...), PathPods, p)
+		resp, after := admit(t, handler(t, shop("shop")...), p)
 		if !resp.Allowed || len(after.Annotations) != 1 || after.Annotations["example.com/own"] != "x" {
 			t.Errorf("%s: allowed %t, annotations %v", name, resp.Allowed, after.Annotations)
 		}
@@ -75,7 +65,7 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 			t.Errorf("%s: its creator is not told: %q", name, resp.Warnings)
 		}
 	}
-	resp, after := admit(t, handler(t, shop("shop")...), PathPods, replica())
+	resp, after := admit(t, handler(t, shop("shop")...), replica())
 	if !resp.Allowed || after.Annotations[v1alpha1.AnnotationInjected] != "model" || len(resp.Warnings) != 0 {
 		t.Errorf("a pod that is injected: %v, %q", after.Annotations, resp.Warnings)
 	}
@@ -84,7 +74,7 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 func TestAPodThatSharesItsProcessesIsToldOfItsStore(t *testing.T) {
 	p := replica()
 	p.Spec.ShareProcessNamespace = new(true)
-	resp, after := admit(t, handler(t, shop("shop")...), PathPods, p)
+	resp, after := admit(t, handler(t, shop("shop")...), p)
 	if !resp.Allowed || after.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || len(resp.Warnings) != 1 {
 		t.Errorf("annotations %v, warnings %q", after.Annotations, resp.Warnings)
 	}
@@ -106,7 +96,7 @@ func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 func TestTheStoreOfANamespaceThatEndsIsNotGivenOut(t *testing.T) {
 	h := handler(t, shop("shop")...)
 	h.Cache = ending{h.Cache}
-	_, after := admit(t, h, PathPods, replica())
+	_, after := admit(t, h, replica())
 	if got := after.Spec.Containers[0].VolumeMounts; len(got) != 1 || !strings.HasPrefix(got[0].SubPathExpr, uid+"/") {
 		t.Errorf("mounts: %+v", got)
 	}
