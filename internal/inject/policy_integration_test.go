@@ -190,6 +190,51 @@ func namespaceUID(t *testing.T, c client.Client, name string) types.UID {
 	return n.UID
 }
 
+func TestWhatTheWebhookMadeOfAPodStays(t *testing.T) {
+	_, c := startAPIServer(t)
+	n := newNamespace(t, c, nil)
+	plain := pod(func(p *corev1.Pod) {
+		p.Namespace, p.Spec.ServiceAccountName = n.Name, "default"
+		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+	})
+	injected := injectedIn(t, n)
+	for _, p := range []*corev1.Pod{plain, injected} {
+		if err := c.Create(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit := func(ctx context.Context, p *corev1.Pod, change func(*corev1.Pod)) error {
+		p = p.DeepCopy()
+		if p.Annotations == nil {
+			p.Annotations = map[string]string{}
+		}
+		change(p)
+		return c.Update(ctx, p, client.DryRunAll)
+	}
+	image := func(p *corev1.Pod) { p.Spec.InitContainers[0].Image = "evil:1" }
+	waitInForce(t, "kuda-injected-pods", func(ctx context.Context) error { return edit(ctx, injected, image) })
+	for name, c := range map[string]struct {
+		of     *corev1.Pod
+		change func(*corev1.Pod)
+	}{
+		"it says that it is injected": {plain, func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationInjected] = "model" }},
+		"it says so of other data":    {injected, func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationInjected] = "other" }},
+		"it denies it":                {injected, func(p *corev1.Pod) { delete(p.Annotations, v1alpha1.AnnotationInjected) }},
+		"it names another store":      {injected, func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StorePod }},
+		"another image and no claim":  {injected, func(p *corev1.Pod) { image(p); p.Annotations = nil }},
+	} {
+		if err := edit(t.Context(), c.of, c.change); err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	err := edit(t.Context(), injected, func(p *corev1.Pod) {
+		p.Labels["x"], p.Annotations["x"], p.Spec.Containers[0].Image = "y", "y", "search:2"
+	})
+	if err != nil {
+		t.Errorf("an edit of what is the application's is refused: %v", err)
+	}
+}
+
 func TestNoContainerAndNoCommandIsAddedToTheRuntime(t *testing.T) {
 	config, c := startAPIServer(t)
 	n := newNamespace(t, c, nil)

@@ -298,6 +298,10 @@ func TestAForgedRuntimeIsMadeAnew(t *testing.T) {
 			t.Errorf("%s is admitted", name)
 		}
 	}
+	p.Spec.InitContainers[0].Image = appImage
+	if err := kube.Update(t.Context(), p, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
+		t.Errorf("the image of a running runtime is changed: %v", err)
+	}
 	unselected := onBattlefield(ns, "unselected", "none", forge)
 	create(t, unselected)
 	if unselected.Annotations[v1alpha1.AnnotationInjected] != "" {
