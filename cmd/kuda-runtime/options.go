@@ -20,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/inspect"
+	"github.com/kuda-io/kuda/internal/delivery/nodecmd"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -70,7 +71,7 @@ Its settings come from the environment; flags are for trying it out.
 
 With "fetch" it delivers once, without Kubernetes; with "inspect" it says what a
 pod has and what another revision would change; with "store" it looks after
-a directory of snapshots.`,
+a directory of snapshots, and with "node" after the directory of a node's stores.`,
 		Args:          cobra.NoArgs,
 		Version:       version.Version,
 		SilenceUsage:  true,
@@ -96,7 +97,7 @@ a directory of snapshots.`,
 		}
 		return guard()
 	}
-	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), &cobra.Command{
+	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), nodecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,

@@ -86,7 +86,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
 		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
 	}
-	labels, err := p.namespaceLabels(ctx, req.Namespace)
+	namespace, err := p.namespace(ctx, req.Namespace)
 	if err != nil {
 		return p.failed(req, err)
 	}
@@ -94,7 +94,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	preferences, placeErr := p.prefer(ctx, req, settings, dataSets)
 	injected, skip, err := inject.Inject(inject.Request{
 		Pod:         pod,
-		Namespace:   inject.Namespace{Name: req.Namespace, Labels: labels},
+		Namespace:   namespace,
 		DataSets:    dataSets,
 		Settings:    settings,
 		Preferences: preferences,
@@ -106,7 +106,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 		return p.skipped(dataSets, skip)
 	}
 	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
-	return p.patched(req, inject.Patch(pod, injected))
+	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
 }
 
 // prefer answers the nodes that hold the pod's data. Not to know them is no
@@ -122,17 +122,20 @@ func (p *Pods) prefer(ctx context.Context, req admission.Request, settings injec
 	return preferences, err
 }
 
-func (p *Pods) namespaceLabels(ctx context.Context, name string) (map[string]string, error) {
+// namespace reads what has to be known of the pod's namespace. No pod is made in a
+// namespace that is being deleted: if the cache has one of that kind, it has not
+// heard yet of the one that was made after it under the same name.
+func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	err := p.Cache.Get(ctx, types.NamespacedName{Name: name}, namespace)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
 		err = p.Live.Get(ctx, types.NamespacedName{Name: name}, namespace)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the labels of namespace %s: %w", name, err)
+		return inject.Namespace{}, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
-	return namespace.Labels, nil
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels}, nil
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {

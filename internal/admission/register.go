@@ -26,7 +26,7 @@ type Server interface {
 func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	required := pods
 	pods.Required, required.Required = false, true
-	server.Register(PathPods, gate.Handler(intake.PodBounds, &pods))
-	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, &required))
+	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
+	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))
 	server.Register(PathDataSets, gate.Handler(intake.DataSetBounds, dataSets))
 }
