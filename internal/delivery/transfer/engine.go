@@ -12,6 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/contract"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/source/retry"
 )
@@ -94,6 +95,12 @@ func New(o Options) *Engine {
 	}
 }
 
+// reach returns a source as deliveries use it: held to its contract, watched for
+// progress, within its limits, and asked again after what passes.
+func (e *Engine) reach(s source.Source) source.Source {
+	return retry.New(e.options.Limits.Wrap(retry.Watch(contract.Check(s), e.options.Stall)), e.policy)
+}
+
 // maxRestarts is how often a delivery lists again because the source changed.
 const maxRestarts = 3
 
@@ -108,6 +115,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	ctx = source.Observe(ctx, source.Observer{Note: onceEach(r.Note)})
 	report := newReporter(r.Progress)
 	defer report.stop()
 	lease, w, err := e.options.Store.Acquire(ctx, r.Key, func() { report.state(Waiting) })
@@ -140,6 +148,28 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
 }
 
+// onceEach returns note without repetitions.
+func onceEach(note func(string)) func(string) {
+	if note == nil {
+		return nil
+	}
+	var (
+		mu   sync.Mutex
+		said = map[string]bool{}
+	)
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !said[text] && len(said) < maxNotes {
+			said[text] = true
+			note(text)
+		}
+	}
+}
+
+// maxNotes is how many notes a delivery makes at most.
+const maxNotes = 10
+
 // download stages every file, again from the listing on while the source changes.
 func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
 	alone := false
@@ -147,7 +177,7 @@ func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, repor
 		report.restart()
 		d := newDelivery(e, r, w, report)
 		d.alone = alone
-		manifest, err := d.run(ctx)
+		manifest, err := d.runGuarded(ctx)
 		stale := errors.Is(err, errStale)
 		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
 			// What was shared may be what is wrong: download everything.
