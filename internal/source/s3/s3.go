@@ -35,6 +35,8 @@ type Source struct {
 	denied    string
 	transport *nethttp.Transport
 	signing   atomic.Pointer[signing]
+	// whole: the service was asked for a range and sent the whole object.
+	whole atomic.Bool
 }
 
 // signing is a client that signs for one region.
@@ -126,7 +128,7 @@ func (s *Source) client(region string) (*minio.Client, error) {
 	client, err := minio.New(s.endpoint.Host, &minio.Options{
 		Creds:        s.credentials,
 		Secure:       s.endpoint.Scheme == "https",
-		Transport:    &answers{s.transport},
+		Transport:    &answers{next: s.transport, pause: pagePause},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1,
