@@ -102,11 +102,11 @@ func (t *answers) page(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxPage+1))
 	late.Stop()
 	response.Body.Close()
-	if err == nil {
-		err = checkPage(body)
-	}
 	if err != nil {
 		return nil, source.Wrap(r.Context(), "reading a page of the listing", err)
+	}
+	if err := checkPage(body); err != nil {
+		return nil, err
 	}
 	if p, ok := r.Context().Value(pagesKey{}).(*pages); ok {
 		if token := nextToken(body); token != "" && !p.next(token) {

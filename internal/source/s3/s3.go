@@ -8,6 +8,7 @@ import (
 	"fmt"
 	nethttp "net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -86,6 +87,9 @@ func (c Config) check() (*url.URL, error) {
 	if err != nil || !isServer(endpoint) {
 		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
 	}
+	if err := plain("endpoint", endpoint); err != nil {
+		return nil, err
+	}
 	if c.Bucket == "" {
 		return nil, misconfigured("no bucket is given")
 	}
@@ -114,6 +118,19 @@ func (c Config) check() (*url.URL, error) {
 		}
 	}
 	return endpoint, nil
+}
+
+// plain refuses the parts of an address that no request would have.
+func plain(what string, u *url.URL) error {
+	switch {
+	case u.User != nil:
+		return misconfigured("%s carries a user; put the keys into the Secret of secretRef", what)
+	case strings.Trim(u.Path, "/") != "":
+		return misconfigured("%s has the path %q; a service that answers below a path is not supported: name its root", what, u.Path)
+	case u.RawQuery != "" || u.Fragment != "":
+		return misconfigured("%s has a ? or #; name http(s)://host:port only", what)
+	}
+	return nil
 }
 
 func isServer(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
