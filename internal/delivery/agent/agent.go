@@ -138,7 +138,7 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("making the pod's directory: %w", err)
 		}
 	}
-	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{})
+	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{Note: func(text string) { o.Log.Info(text) }})
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +174,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		a.log.Error(err, "waiting for the gateway to say it again")
 	}
+	young, err := countStart(a.dir)
+	if err != nil {
+		a.log.Error(err, "the start was not counted")
+	}
+	if young > youngStarts && remembered != nil {
+		a.log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
+			"starts", young, "within", settledAfter.String())
+		remembered = nil
+	}
 	if remembered != nil {
 		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
 		a.apply(remembered)
@@ -181,6 +190,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.reporter.Run(ctx) })
 	wg.Go(func() { a.collectLoop(ctx) })
+	wg.Go(func() { a.settleStart(ctx) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
 	a.gateway.Watch(ctx, req, a)
 	cancel()
