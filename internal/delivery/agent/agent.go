@@ -101,6 +101,9 @@ type Agent struct {
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
 	changed   chan struct{}
+	// doubtful are the DataSets that are not to be used yet; see doubts. The map is
+	// replaced and never written to.
+	doubtful map[string][]store.ID
 }
 
 // viewer is the part of a view that the agent uses.
@@ -160,6 +163,7 @@ func New(o Options) (*Agent, error) {
 		a.metrics = NewMetrics()
 	}
 	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
+	a.doubtful = a.doubts()
 	return a, nil
 }
 
@@ -191,6 +195,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.reporter.Run(ctx) })
 	wg.Go(func() { a.collectLoop(ctx) })
 	wg.Go(func() { a.settleStart(ctx) })
+	wg.Go(func() { a.settleDoubts(ctx) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
 	a.gateway.Watch(ctx, req, a)
 	cancel()

@@ -179,3 +179,51 @@ func rot(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// The machine went down just after the delivery, and the disk had lost what it
+// said it had. Nobody starts with that, not even while the source is away.
+func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
+	for name, harm := range map[string]func(*testing.T, string){"damaged": rot, "right": func(*testing.T, string) {}} {
+		t.Run(name, func(t *testing.T) {
+			g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
+			f.Put("/v1", "the right bytes")
+			g.Want(f.Assignment("ds", "r1", "a", "/v1"))
+			p := newPod(t, g, "ds")
+			g.Success("ds-pod", "r1")
+			p.stop()
+			harm(t, filepath.Join(p.dir(), agent.ViewDir, "a"))
+			goDown(t, p.root)
+			g.Down()
+			g.Forget()
+			release := f.Block("/v1")
+			p.start()
+			if name == "damaged" {
+				p.wait("another delivery", func(s agent.State) bool {
+					return len(s.DataSets) == 1 && len(s.DataSets[0].Items) == 1 && s.DataSets[0].Items[0].Phase == "downloading"
+				})
+				if ready, _ := p.agent.Ready(); ready {
+					t.Error("the application starts with damaged data")
+				}
+			}
+			release()
+			p.wait("readiness", func(agent.State) bool {
+				ready, _ := p.agent.Ready()
+				return ready
+			})
+			p.wantFile("a", "the right bytes")
+		})
+	}
+}
+
+// goDown makes the store believe that the machine went down under it.
+func goDown(t *testing.T, root string) {
+	t.Helper()
+	boot := filepath.Join(root, "boot")
+	info, err := os.Stat(boot)
+	if err == nil {
+		err = errors.Join(os.WriteFile(boot, []byte("another boot\n"), 0o644), os.Chtimes(boot, info.ModTime(), info.ModTime()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

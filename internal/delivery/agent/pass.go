@@ -45,6 +45,7 @@ func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.D
 	if err := d.publish(); err != nil {
 		return w.stopped(ctx, d.publishFailed(err))
 	}
+	w.agent.settled(w.dataset)
 	if err := d.postHooks(ctx); err != nil {
 		return w.stopped(ctx, d.hookFailed(ctx, err))
 	}

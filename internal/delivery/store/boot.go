@@ -41,6 +41,10 @@ const (
 
 func (s *Store) suspectMark(id ID) string { return filepath.Join(s.locks, string(id)+suspectSuffix) }
 
+// InDoubt reports whether a snapshot was committed so shortly before the machine
+// went down that it is to be read before it is served. Verify does that.
+func (s *Store) InDoubt(id ID) bool { return exists(s.suspectMark(id)) }
+
 // bootID changes when the machine starts.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
