@@ -93,6 +93,10 @@ crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 sma
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
 	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
 
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (10m) each
+	hack/fuzz.sh $(or $(FUZZTIME),10m)
+
 .PHONY: verify
 verify: tools ## Check generated files, formatting, lint and import rules
 	PATH=$(TOOLS):$$PATH hack/verify.sh

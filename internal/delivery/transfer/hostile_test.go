@@ -134,7 +134,7 @@ func TestWhateverADriverDoesIsAFailureOfItsItemOnly(t *testing.T) {
 				t.Errorf("it took %d bytes of memory", took)
 			}
 			// The same engine still serves others.
-			b.server.Put("file", noise(1, 20<<20))
+			b.server.Put("file", noise(1, 1<<20))
 			if _, err := b.deliver(t.Context(), b.key("file", "1")); err != nil {
 				t.Errorf("the next item: %v", err)
 			}

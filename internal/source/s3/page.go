@@ -27,7 +27,7 @@ const (
 	// something else: the listing goes on where it is then, and not from its start.
 	pageTries = 3
 	// pagePause is how long to wait between two tries.
-	pagePause = time.Second
+	pagePause = 300 * time.Millisecond
 )
 
 // pages knows the tokens of one listing, so that one that goes in circles ends.
