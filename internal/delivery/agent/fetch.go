@@ -144,9 +144,9 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	}
 	started := time.Now()
 	r := transfer.NewRequest(src, snapshotKey(ip.item, src), func(p transfer.Progress) { w.progress(i, p) })
-	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
+	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
 	res, err := w.agent.deliver(ctx, r, ip.mark)
 	if err != nil {
 		return result{err: err}

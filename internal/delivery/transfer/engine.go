@@ -148,28 +148,6 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
 }
 
-// onceEach returns note without repetitions.
-func onceEach(note func(string)) func(string) {
-	if note == nil {
-		return nil
-	}
-	var (
-		mu   sync.Mutex
-		said = map[string]bool{}
-	)
-	return func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if !said[text] && len(said) < maxNotes {
-			said[text] = true
-			note(text)
-		}
-	}
-}
-
-// maxNotes is how many notes a delivery makes at most.
-const maxNotes = 10
-
 // download stages every file, again from the listing on while the source changes.
 func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
 	alone := false

@@ -21,11 +21,11 @@ import (
 
 // Source is one HTTP server, or a part of it.
 type Source struct {
+	// whole: the server was asked for a range and sent the whole file.
+	whole     atomic.Bool
 	base      *url.URL
 	client    *nethttp.Client
 	transport *nethttp.Transport
-	// whole: the server was asked for a range and sent the whole file.
-	whole atomic.Bool
 }
 
 // New returns the source that c describes. It reads the certificates and does

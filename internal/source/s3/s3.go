@@ -27,6 +27,8 @@ type Source struct {
 	bucket    string
 	endpoint  url.URL
 	pathStyle bool
+	// whole: the service was asked for a range and sent the whole object.
+	whole atomic.Bool
 	// follow tells that no region was given: the one that the service names is used.
 	follow      bool
 	credentials *credentials.Credentials
@@ -36,8 +38,6 @@ type Source struct {
 	denied    string
 	transport *nethttp.Transport
 	signing   atomic.Pointer[signing]
-	// whole: the service was asked for a range and sent the whole object.
-	whole atomic.Bool
 }
 
 // signing is a client that signs for one region.
