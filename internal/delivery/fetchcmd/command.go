@@ -109,7 +109,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer lock.Close()
-	s, err := store.Open(store.Options{Root: target.store})
+	s, err := store.Open(target.options())
 	if err != nil {
 		return err
 	}

@@ -126,6 +126,28 @@ func plantNotes(t *testing.T, dir, left string, fetchAgain func()) {
 	}
 }
 
+// What was half done under a note that is lost is of no use to anybody.
+func TestWhatAnEarlierFetchLeftHalfDoneGoes(t *testing.T) {
+	server := odd.NewHTTP(t)
+	server.Put("f.bin", make([]byte, 40<<20))
+	server.Fail(odd.Faults{Redirect: "http://127.0.0.1:1/"})
+	dir := filepath.Join(t.TempDir(), "out")
+	if out, code := fetch(t, server.URL+"/f.bin", dir); code != exitUnreachable {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	root := filepath.Join(filepath.Dir(dir), ".out.kuda")
+	notes, err := filepath.Glob(root + "/fetching-*")
+	if err != nil || len(notes) != 1 {
+		t.Fatalf("got %v, %v", notes, err)
+	}
+	must(t, os.WriteFile(notes[0], nil, 0o600))
+	server.Fail(odd.Faults{})
+	mustFetch(t, server.URL+"/f.bin", dir)
+	if left, _ := filepath.Glob(root + "/snapshots/*.partial"); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
 func TestAVersionThatIsMadeUpIsOneThatIsRemembered(t *testing.T) {
 	note := filepath.Join(t.TempDir(), "note")
 	version := rand.Text()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,6 +62,16 @@ func within(dir string) bool {
 		at = real
 	}
 	return at == dir || strings.HasPrefix(at, strings.TrimRight(dir, "/")+"/")
+}
+
+// options are those of the store. In one of our own, what an earlier fetch left
+// half done is of no use once another one has succeeded.
+func (t *target) options() store.Options {
+	o := store.Options{Root: t.store}
+	if !t.kept {
+		o.PartialTTL = time.Nanosecond
+	}
+	return o
 }
 
 // lock keeps a second fetch into the same directory out while this process lives.

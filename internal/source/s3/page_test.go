@@ -4,6 +4,8 @@
 package s3
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	nethttp "net/http"
 	"strings"
@@ -103,6 +105,20 @@ func TestAnEndpointIsAHostAndNothingElse(t *testing.T) {
 		_, err := New(Config{Endpoint: endpoint, Bucket: "b"})
 		if got := err == nil; got != want || err != nil && strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("%s: got %v", endpoint, err)
+		}
+	}
+}
+
+func TestABucketWithDotsIsExplainedWhereNoCertificateCanHold(t *testing.T) {
+	for bucket, want := range map[string]bool{"my.models": true, "models": false} {
+		s, err := New(Config{Endpoint: "https://s3.example.com", Bucket: bucket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cause := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"*.s3.example.com"}}, Host: bucket + ".s3.example.com"}
+		err = s.class(t.Context(), "listing", &tls.CertificateVerificationError{Err: cause})
+		if !errors.Is(err, source.ErrMisconfigured) || strings.Contains(err.Error(), "pathStyle") != want {
+			t.Errorf("%s: got %v", bucket, err)
 		}
 	}
 }
