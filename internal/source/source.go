@@ -61,7 +61,8 @@ type Entry struct {
 	Key string
 	// Size in bytes; 0 for a symbolic link.
 	Size int64
-	// Identity changes whenever the bytes do.
+	// Identity changes whenever the bytes do. A caller that has another proof of the
+	// bytes may open an entry without one: then the file may be in any state.
 	Identity Identity
 	// Modified is when the source says that the file was written last, where its
 	// Identity may outlive the bytes, as an entity tag that a service keeps as an

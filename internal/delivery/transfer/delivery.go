@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,8 +41,11 @@ type delivery struct {
 	older   *older
 	// linked tells that files were shared with older snapshots; alone forbids it.
 	linked, alone bool
-	files         []*file
-	dirs          *dirs
+	// proved: what the source calls a file does not count where its SHA-256 is
+	// known, because that proves the bytes.
+	proved bool
+	files  []*file
+	dirs   *dirs
 
 	// planned bytes are to be written; allocated ones of them have their place.
 	planned   int64
@@ -159,6 +163,10 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 		}
 		if entry.Fault != nil {
 			return entry.Fault
+		}
+		if d.proved && (d.request.Digest != "" || digest.Algorithm(entry.Checksum) == digest.SHA256) {
+			// Without an identity it is read as a whole, from one node.
+			entry.Identity, entry.Modified = "", time.Time{}
 		}
 		if at, again := claimed.find(entry.Path); again {
 			// Pages of a listing may overlap, but not go on for ever.

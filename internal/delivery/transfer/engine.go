@@ -149,12 +149,14 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 }
 
 // download stages every file, again from the listing on while the source changes.
+// The last time, files whose SHA-256 is known are taken under whatever identity
+// they come: the nodes of a content delivery network may each have their own.
 func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
 	alone := false
 	for restarts := 0; ; restarts++ {
 		report.restart()
 		d := newDelivery(e, r, w, report)
-		d.alone = alone
+		d.alone, d.proved = alone, restarts == maxRestarts
 		manifest, err := d.runGuarded(ctx)
 		stale := errors.Is(err, errStale)
 		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {

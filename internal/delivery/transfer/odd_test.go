@@ -288,3 +288,32 @@ func TestAServerThatListsMoreThanItWasAskedForIsNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The nodes of a content delivery network may each have a tag of their own for
+// the same bytes. Who knows the SHA-256 of a file need not care.
+func TestTagsOfManyNodesAreOvercomeByADigest(t *testing.T) {
+	b := newOddBench(t, oddDrivers[1])
+	content := noise(1, 10<<20)
+	b.Put("one.bin", content)
+	b.want[store.FileName] = content
+	b.Fail(odd.Faults{TagPerNode: true})
+	if _, err := b.deliver(t, "one.bin", "1"); !errors.Is(err, source.ErrChanged) {
+		t.Errorf("without a digest: got %v", err)
+	}
+	for digest, right := range map[string]bool{checksum("sha256", content): true, checksum("sha256", nil): false} {
+		key := store.Key{Source: b.source.Identity(), Path: "one.bin", Version: "2", Digest: digest}
+		result, err := b.engine.Deliver(t.Context(), NewRequest(b.source, key, nil))
+		if right {
+			b.right(t, result, err)
+			closeLease(t, result.Lease)
+		} else if _, mismatch := asMismatch(err); !mismatch {
+			t.Errorf("with another digest: got %v", err)
+		}
+	}
+	// An index has the SHA-256 of each file.
+	b.want = map[string][]byte{}
+	b.put("a", content)
+	b.put("b", noise(2, 1000))
+	result, err := b.deliver(t, "tree/", "3")
+	b.right(t, result, err)
+}

@@ -24,6 +24,8 @@ type Faults struct {
 	// IgnoreRanges sends all of a file for a range, and still says that it
 	// understands ranges.
 	IgnoreRanges bool
+	// TagPerNode gives each answer the entity tag of another node.
+	TagPerNode bool
 	// KeepTags leaves a file its entity tag when it is overwritten.
 	KeepTags bool
 	// CutAfter ends each body after so many bytes; 0 does not.
@@ -135,6 +137,11 @@ func (s *Server) find(path string) (file, Faults, bool) {
 
 // sendFile answers a request for a file.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults Faults) {
+	if faults.TagPerNode {
+		s.mu.Lock()
+		f.tag = fmt.Sprintf("%s-node%d", f.tag, len(s.requests)%7)
+		s.mu.Unlock()
+	}
 	w.Header().Set("ETag", strconv.Quote(f.tag))
 	w.Header().Set("Accept-Ranges", "bytes")
 	w.Header().Set("Last-Modified", f.modified.Format(http.TimeFormat))
