@@ -22,7 +22,7 @@ type observerKey struct{}
 // context told before.
 func Observe(ctx context.Context, o Observer) context.Context {
 	if outer, ok := ctx.Value(observerKey{}).(Observer); ok {
-		o = Observer{Alive: both(o.Alive, outer.Alive), Note: both1(o.Note, outer.Note)}
+		o = Observer{Alive: both(o.Alive, outer.Alive), Note: bothNotes(o.Note, outer.Note)}
 	}
 	return context.WithValue(ctx, observerKey{}, o)
 }
@@ -37,7 +37,7 @@ func both(a, b func()) func() {
 	return func() { a(); b() }
 }
 
-func both1(a, b func(string)) func(string) {
+func bothNotes(a, b func(string)) func(string) {
 	if a == nil || b == nil {
 		if a == nil {
 			return b

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
@@ -99,8 +100,12 @@ func (b *watchedBody) Close() error {
 type watchdog struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
 	stall  time.Duration
+
+	// mu keeps a sign of life of one goroutine from starting the timer while
+	// another one rests.
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
 // watch returns a context that ends, with an error of the class ErrUnreachable
@@ -115,21 +120,31 @@ func watch(ctx context.Context, stall time.Duration, op string) (context.Context
 }
 
 // work starts a span in which something must happen.
-func (w *watchdog) work() { w.timer.Reset(w.stall) }
+func (w *watchdog) work() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Reset(w.stall)
+}
 
 // sign is a sign of life within a span.
 func (w *watchdog) sign() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.timer.Stop() {
 		w.timer.Reset(w.stall)
 	}
 }
 
 // rest ends the span.
-func (w *watchdog) rest() { w.timer.Stop() }
+func (w *watchdog) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
 
 // end stops watching and cancels the context.
 func (w *watchdog) end() {
-	w.timer.Stop()
+	w.rest()
 	w.cancel(nil)
 }
 

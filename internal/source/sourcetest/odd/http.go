@@ -26,7 +26,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveIndex(w http.ResponseWriter, dir string) {
-	_, instead, replaced := s.page()
+	instead, replaced := s.page()
 	if replaced {
 		_, _ = w.Write(instead)
 		return

@@ -50,7 +50,7 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/xml")
-	if _, instead, replaced := s.page(); replaced {
+	if instead, replaced := s.page(); replaced {
 		_, _ = w.Write(instead)
 		return
 	}

@@ -203,13 +203,13 @@ func (s *Server) below(prefix string) []string {
 }
 
 // page counts a request for a listing, and returns what replaces its answer.
-func (s *Server) page() (n int, instead []byte, replaced bool) {
+func (s *Server) page() (instead []byte, replaced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pages++
 	if s.faults.Listing == nil {
-		return s.pages, nil, false
+		return nil, false
 	}
 	instead = s.faults.Listing(s.pages)
-	return s.pages, instead, instead != nil
+	return instead, instead != nil
 }
