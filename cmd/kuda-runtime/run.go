@@ -108,7 +108,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
+		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits, MaxFiles: maxFiles(memoryMax)}), Limits: limits,
 		Mounts: mounts, Idle: idle.soon, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {

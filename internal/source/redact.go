@@ -19,6 +19,8 @@ var (
 	// looseQuery is the query of an address without its host, as a Location
 	// header may have one.
 	looseQuery = regexp.MustCompile("\\?[A-Za-z0-9_.~%+-]+=[^\\s\"'<>`]*")
+	// looseSecret is the same where the query is one word.
+	looseSecret = regexp.MustCompile("([\"'\\s(]/[^\\s\"'?<>`]*\\?)[^\\s\"'<>`]+")
 	// secretParameter is a parameter that signs a request, wherever it stands.
 	secretParameter = regexp.MustCompile("(?i)\\b(x-(?:amz|goog|oss|obs|cos)-(?:credential|signature|security-token)|signature|sig|" +
 		"awsaccesskeyid|access_token|auth_token|id_token|refresh_token|api_?key|password|secret|token)=[^&\\s\"'<>;,`]+")
@@ -33,6 +35,7 @@ func Redact(text string) string {
 	}
 	text = webURL.ReplaceAllStringFunc(text, redactURL)
 	text = looseQuery.ReplaceAllString(text, "?"+cut)
+	text = looseSecret.ReplaceAllString(text, "${1}"+cut)
 	return secretParameter.ReplaceAllString(text, "$1="+cut)
 }
 

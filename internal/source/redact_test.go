@@ -23,6 +23,7 @@ func TestSecretsInURLsAreCut(t *testing.T) {
 		"https://h/p#access_token=S3CRET":                                 "https://h/p#…",
 		"https://h?S3CRET":                                                "https://h?…",
 		"to /b/f?sv=1&sig=S3CRET, then":                                   "to /b/f?… then",
+		"Get \"/f?S3CRET\": refused":                                      "Get \"/f?…\": refused",
 		"sent token=S3CRET&x":                                             "sent token=…&x",
 		"two http://a/?S3CRET and http://b/?S3CRET":                       "two http://a/?… and http://b/?…",
 		"http://a/b@sha256:abc":                                           "http://a/b@sha256:abc",

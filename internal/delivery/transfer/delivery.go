@@ -175,6 +175,9 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 			}
 			return d.contradiction(entry)
 		}
+		if most := d.engine.options.MaxFiles; most > 0 && len(d.files) == most {
+			return errTooMany(d.request, most)
+		}
 		name, err := claimed.claim(entry, len(d.files))
 		if err != nil {
 			return err

@@ -45,6 +45,9 @@ type Options struct {
 	// Stall is how long a request may go without a byte before it counts as
 	// failed; 0 means 30 s.
 	Stall time.Duration
+	// MaxFiles is how many files an item may have; each takes memory until the item
+	// is complete. 0 means no limit.
+	MaxFiles int
 	// Attempts is how often a request is made without progress before its error
 	// is returned; 0 means 5.
 	Attempts int

@@ -193,3 +193,20 @@ func TestANoteIsMadeOnce(t *testing.T) {
 		t.Errorf("said %q", said.String())
 	}
 }
+
+// The limit is said before the kernel says it.
+func TestMoreFilesThanThereIsMemoryForAreRefusedInWords(t *testing.T) {
+	b := newBench(t)
+	b.engine.options.MaxFiles = 2
+	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1), entryOf("b", 1), entryOf("out", 1)}}
+	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "more than 2 files") {
+		t.Errorf("got %v", err)
+	}
+	key.Exclude = []string{"out"}
+	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeLease(t, result.Lease)
+}
