@@ -37,6 +37,9 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 		c.Message = fmt.Sprintf("%s; %s", count, state.Message)
 	case updated == live && state.Phase == v1alpha1.RolloutCompleted:
 		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
+		if failure := firstFailure(onUpdate); failure != "" {
+			c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
+		}
 	default:
 		c = waiting(p, c, count, firstFailure(onUpdate), updated == len(onUpdate))
 	}

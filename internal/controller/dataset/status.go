@@ -13,6 +13,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 const (
@@ -108,9 +110,15 @@ func injectedCondition(uninjected []*corev1.Pod) metav1.Condition {
 	}
 }
 
-// firstFailure speaks of the first failed item of the first pod that has one.
+// firstFailure speaks of the first pod whose runtime cannot live, or of the first
+// failed item of the first pod that has one. It leaves out how often a runtime
+// ended, which would change the message each time.
 func firstFailure(replicas []*replica) string {
 	for _, r := range replicas {
+		if pod.Dies(r.pod) {
+			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s --previous says why",
+				r.pod.Name, r.pod.Name, r.pod.Namespace, sidecar.ContainerName)
+		}
 		if r.data == nil || !assignment.Current(r.data) {
 			continue
 		}

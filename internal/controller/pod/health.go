@@ -60,6 +60,28 @@ func Runtime(p *corev1.Pod) RuntimeState {
 	return state
 }
 
+// dyingRestarts is from how many restarts on a runtime that ends by itself is
+// taken for one that cannot live: one may be the node's memory, or an upgrade.
+const dyingRestarts = 3
+
+// Dies says whether the runtime's container ends again and again, so that what it
+// reported last says nothing about the present.
+func Dies(p *corev1.Pod) bool {
+	s := runtimeStatus(p)
+	if s == nil || s.Ready || s.RestartCount < dyingRestarts {
+		return false
+	}
+	if s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" {
+		return true
+	}
+	for _, ended := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+		if ended != nil && ended.ExitCode != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Runs says whether the runtime's container runs; it need not be ready.
 func Runs(p *corev1.Pod) bool {
 	s := runtimeStatus(p)

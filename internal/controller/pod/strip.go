@@ -46,7 +46,9 @@ func Strip(object any) (any, error) {
 	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = sidecars(p)
 	if s := interruptedRuntime(p); s != nil {
 		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, corev1.ContainerStatus{
-			Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready, State: corev1.ContainerState{Running: s.State.Running},
+			Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready,
+			State:                corev1.ContainerState{Running: s.State.Running, Waiting: waits(s), Terminated: exit(s.State.Terminated)},
+			LastTerminationState: corev1.ContainerState{Terminated: exit(s.LastTerminationState.Terminated)},
 		})
 	}
 	if len(stripped.Spec.InitContainers) > 0 {
@@ -59,6 +61,22 @@ func Strip(object any) (any, error) {
 		keepTrouble(stripped, p)
 	}
 	return stripped, nil
+}
+
+// waits keeps why a container waits, without the message.
+func waits(s *corev1.ContainerStatus) *corev1.ContainerStateWaiting {
+	if s.State.Waiting == nil {
+		return nil
+	}
+	return &corev1.ContainerStateWaiting{Reason: s.State.Waiting.Reason}
+}
+
+// exit keeps how a container ended.
+func exit(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
+	if s == nil {
+		return nil
+	}
+	return &corev1.ContainerStateTerminated{ExitCode: s.ExitCode}
 }
 
 // keepTrouble keeps what Kubernetes says of a pod that does not run. Of the few
