@@ -4,22 +4,21 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
+	"testing/fstest"
 )
 
 func TestFilesAreLimitedByTheContainersMemory(t *testing.T) {
-	for text, want := range map[string]int{"max\n": 0, "": 0, "0\n": 0, "268435456\n": 174762} {
-		path := filepath.Join(t.TempDir(), "memory.max")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	for text, want := range map[string]int{"max\n": 0, "268435456\n": 174762} {
+		root := fstest.MapFS{
+			"proc/self/cgroup":         {Data: []byte("0::/\n")},
+			"sys/fs/cgroup/memory.max": {Data: []byte(text)},
 		}
-		if got := maxFiles(path); got != want {
+		if got := maxFiles(root); got != want {
 			t.Errorf("%q: got %d, want %d", text, got, want)
 		}
 	}
-	if got := maxFiles("/no/such/file"); got != 0 {
-		t.Errorf("without a limit: %d", got)
+	if got := maxFiles(fstest.MapFS{}); got != 0 {
+		t.Errorf("without a cgroup: %d", got)
 	}
 }

@@ -46,6 +46,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 			}
 		}
 	}
+	s.NotStartedReplicas = int32(len(o.notStarted()))
 	s.UnavailableReplicas = s.Replicas - s.Success
 	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
 
@@ -79,7 +80,7 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
-		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o.live))
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o))
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
@@ -134,9 +135,9 @@ func firstFailure(replicas []*replica) string {
 
 // firstWait speaks of the first pod that lacks something. It leaves out how
 // far that pod is, which would change the message with every report.
-func firstWait(replicas []*replica) string {
-	for _, r := range replicas {
-		if r.delivered {
+func firstWait(o *observation) string {
+	for _, r := range o.live {
+		if r.delivered || !r.started() {
 			continue
 		}
 		if r.data != nil && (assignment.Current(r.data) || !assignment.Reported(r.data)) {
@@ -146,7 +147,21 @@ func firstWait(replicas []*replica) string {
 		}
 		return fmt.Sprintf("pod %s has not reported on revision %s yet", r.pod.Name, r.revision)
 	}
-	return ""
+	return describeNotStarted(o.notStarted())
+}
+
+// describeNotStarted says how many pods have not started, and what the first lacks.
+func describeNotStarted(replicas []*replica) string {
+	if len(replicas) == 0 {
+		return ""
+	}
+	first := replicas[0].pod
+	lacks := "its volumes, sandbox or image are not there yet"
+	if first.Spec.NodeName == "" {
+		lacks = "it has no node yet"
+	}
+	return fmt.Sprintf("%d not started; pod %s: %s, see kubectl describe pod --namespace %s %s",
+		len(replicas), first.Name, lacks, first.Namespace, first.Name)
 }
 
 func cut(message string) string {

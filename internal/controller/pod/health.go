@@ -88,6 +88,16 @@ func Runs(p *corev1.Pod) bool {
 	return s != nil && s.State.Running != nil
 }
 
+// Started reports whether the runtime's container has ever run. A pod without a
+// node, or whose volumes, sandbox or image fail, has not started: it holds no data.
+func Started(p *corev1.Pod) bool {
+	if p.Status.Phase != corev1.PodPending {
+		return true
+	}
+	s := runtimeStatus(p)
+	return s != nil && (s.RestartCount > 0 || s.State.Running != nil || s.State.Terminated != nil || s.LastTerminationState.Terminated != nil)
+}
+
 // interruptedRuntime is the status of the runtime's container if it restarted or
 // does not run, else nil: of most pods nothing need be kept.
 func interruptedRuntime(p *corev1.Pod) *corev1.ContainerStatus {
