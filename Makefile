@@ -107,6 +107,15 @@ crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 sma
 race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
 	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
 
+.PHONY: soak
+soak: $(CLUSTER) ## Flood manager, webhook and runtime for five minutes beside valid load; SOAK=1m is a short one (root)
+	KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_SOAK=$(or $(SOAK),5m) \
+	  go test -count=1 -tags integration -timeout 30m -v ./test/soak
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (10m) each
+	hack/fuzz.sh $(or $(FUZZTIME),10m)
+
 .PHONY: verify
 verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, vulnerabilities, manifests and licences
 	PATH=$(TOOLS):$(SCANNERS):$$PATH hack/verify.sh $(BIN)

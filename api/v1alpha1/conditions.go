@@ -181,6 +181,10 @@ const (
 	EventPreheated = "Preheated"
 	// EventPreheatFailed (DataSet): a node failed.
 	EventPreheatFailed = "PreheatFailed"
+	// EventStoreRemoved (NodeStore): what a namespace that is gone left on the node is removed.
+	EventStoreRemoved = "StoreRemoved"
+	// EventStoreNotRemoved (NodeStore): it could not be removed, and is tried again.
+	EventStoreNotRemoved = "StoreNotRemoved"
 	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.

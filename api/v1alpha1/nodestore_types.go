@@ -50,6 +50,33 @@ type NodeStoreStatus struct {
 	// +listType=map
 	// +listMapKey=namespace
 	Stores []NamespaceStore `json:"stores,omitempty"`
+
+	// The directories of stores of which nothing is believed any more and that may
+	// still be on the node. An entry goes when a runtime reports the store again, or
+	// when the namespace is gone and its directory is removed.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=uid
+	// +kubebuilder:validation:MaxItems=1024
+	Directories []StoreDirectory `json:"directories,omitempty"`
+
+	// The directory that the stores are in, and those of the namespaces in it, were
+	// closed to all users of the node but the runtimes'.
+	// +optional
+	Closed bool `json:"closed,omitempty"`
+}
+
+// StoreDirectory is a directory that a namespace's pods made on a node.
+type StoreDirectory struct {
+	// The namespace.
+	// +required
+	Namespace string `json:"namespace"`
+
+	// Its UID. Empty for what an older release made, which knew the name only.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid"`
 }
 
 // NamespaceStore is the store of one namespace on one node. Everything in it was
@@ -59,6 +86,11 @@ type NamespaceStore struct {
 	// The namespace.
 	// +required
 	Namespace string `json:"namespace"`
+
+	// The namespace's UID: what was said of an earlier namespace of the name is void.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	NamespaceUID string `json:"namespaceUID,omitempty"`
 
 	// Made together with the store's directory: a store with another ID is
 	// another store, and what was known of the one before is void.

@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/manager"
 	"github.com/kuda-io/kuda/internal/memorylimit"
 	"github.com/kuda-io/kuda/internal/pki"
@@ -100,9 +101,20 @@ func run(ctx context.Context, cfg *rest.Config, o *options) error {
 	if err := metrics.Registry.Register(pki.Collector{Authority: authority, Leaf: served.leaf}); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	settings, err := o.openConfig(log.WithName("config"))
+	if err != nil {
+		// Delivery goes on; only what namespaces left stays until this is right.
+		log.Error(err, "removes no stores of namespaces that are gone; correct the ConfigMap and restart")
+		o.manager.RemoveGoneStores = false
+	}
 	mgr, err := manager.New(cfg, o.manager)
 	if err != nil {
 		return err
+	}
+	if settings != nil {
+		if err := mgr.Add(settings); err != nil {
+			return fmt.Errorf("following the configuration: %w", err)
+		}
 	}
 	if err := mgr.Add(authority); err != nil {
 		return fmt.Errorf("following the certificate authority: %w", err)
@@ -122,6 +134,20 @@ func run(ctx context.Context, cfg *rest.Config, o *options) error {
 		return fmt.Errorf("running: %w", err)
 	}
 	return nil
+}
+
+// openConfig reads the installation's configuration, of which the manager needs where
+// the stores are; nil if it does not need it.
+func (o *options) openConfig(log logr.Logger) (*config.File, error) {
+	if !o.manager.RemoveGoneStores {
+		return nil, nil
+	}
+	file, err := config.Open(o.config, o.manager.RuntimeImage, log)
+	if err != nil {
+		return nil, err
+	}
+	o.manager.HostPath = func() string { return file.Current().HostPath }
+	return file, nil
 }
 
 // certificates are the authority's in the form that the gateway wants.

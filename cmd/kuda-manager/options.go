@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -23,6 +24,7 @@ type options struct {
 	gatewayNames []string
 	rotateCA     bool
 	analysis     bool
+	config       string
 
 	logLevel int
 }
@@ -57,6 +59,10 @@ func (o *options) groups() []group {
 
 	control.BoolVar(&o.manager.Preheat, "preheat", true,
 		"make the pods that put data onto nodes for DataSets with spec.preheat; when this is false the manager does not need the right to create pods")
+	control.BoolVar(&o.manager.RemoveGoneStores, "remove-gone-stores", true,
+		"make the pods, in namespace kuda-node, that remove from nodes what namespaces that are gone left there and close the directory of the stores to other users of the node")
+	control.StringVar(&o.manager.RuntimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"), "image of the runtime of this version, for these pods")
+	control.StringVar(&o.config, "config", "/etc/kuda/config.yaml", "file of the mounted ConfigMap kuda-config, which says where the stores are (hostPath)")
 	control.BoolVar(&o.analysis, "analysis", true, "take the measurements that analysis steps of rollouts ask for; when this is false each of them fails, with a message that says so")
 	control.StringSliceVar(&o.manager.Analysis.AllowedHosts, "analysis-allowed-hosts", nil,
 		"the only hosts that measurements may call: names, addresses, or patterns such as *.monitoring.svc (default: all but loopback, link-local and metadata addresses)")
@@ -79,6 +85,8 @@ func (o *options) complete() error {
 		return fmt.Errorf("--concurrency: must be at least 1, not %d", o.manager.Concurrency)
 	case o.caDir == "":
 		return errors.New("--ca-dir: name the directory with the certificate authority")
+	case o.manager.RemoveGoneStores && o.manager.RuntimeImage == "":
+		return errors.New("--runtime-image: name the runtime's image, or set --remove-gone-stores=false")
 	case o.rotateCA && o.caSecret == "":
 		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/inspect"
+	"github.com/kuda-io/kuda/internal/delivery/nodecmd"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -45,6 +47,7 @@ type options struct {
 	port                  int
 	connections           int
 	storeMode             string
+	created               time.Time
 	quota, reserve        store.Amount
 	high, low             int
 	memory                int64
@@ -68,7 +71,7 @@ Its settings come from the environment; flags are for trying it out.
 
 With "fetch" it delivers once, without Kubernetes; with "inspect" it says what a
 pod has and what another revision would change; with "store" it looks after
-a directory of snapshots.`,
+a directory of snapshots, and with "node" after the directory of a node's stores.`,
 		Args:          cobra.NoArgs,
 		Version:       version.Version,
 		SilenceUsage:  true,
@@ -87,7 +90,14 @@ a directory of snapshots.`,
 		o.addStore(flags)
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), &cobra.Command{
+	// But for what a person runs alone: that may be looked into.
+	cmd.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c.Name() == "fetch" || c.Name() == "version" {
+			return nil
+		}
+		return guard()
+	}
+	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), nodecmd.New(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
@@ -118,8 +128,15 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 }
 
 func (o *options) addStore(flags *pflag.FlagSet) {
-	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
 	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
+	if text := os.Getenv(sidecar.EnvNamespaceCreated); text != "" {
+		created, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvNamespaceCreated, err)
+		}
+		o.created = created
+	}
 	o.reserve = store.Amount{Percent: defaultReserve}
 	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
 		if err := o.quota.Set(text); err != nil {

@@ -7,13 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -24,6 +21,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/delivery/store/remains"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -62,6 +60,16 @@ func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
 		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
+// newEngine returns the engine, which takes over what it may of the store of an
+// older release. beside may be nil.
+func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains.Remains) *transfer.Engine {
+	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits, MaxFiles: maxFiles(os.DirFS("/"))}
+	if beside != nil {
+		options.Legacy = beside.Legacy()
+	}
+	return transfer.New(options)
+}
+
 // run is the sidecar.
 func (o *options) run(ctx context.Context) error {
 	if err := o.validate(); err != nil {
@@ -73,6 +81,12 @@ func (o *options) run(ctx context.Context) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
 	log := o.logger()
+	beside := remains.Beside(o.root, o.created)
+	if beside != nil {
+		if err := beside.Close(); err != nil {
+			return err
+		}
+	}
 	dir := o.podDir(agent.PodsDir)
 	lock, err := agent.LockPod(ctx, dir)
 	if err != nil {
@@ -108,7 +122,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: transfer.New(transfer.Options{Store: st, Connections: o.connections, Limits: limits}), Limits: limits,
+		Engine: newEngine(o, st, limits, beside), Limits: limits,
 		Mounts: mounts, Idle: idle.soon, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
@@ -119,17 +133,19 @@ func (o *options) run(ctx context.Context) error {
 	if err := metrics.Register(registry, a); err != nil {
 		return err
 	}
-	// All addresses: the kubelet's probes come by the pod's own.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
+	listener, err := localapi.Listen(ctx, o.port)
 	if err != nil {
-		return fmt.Errorf("opening the local API: %w", err)
+		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
 	work := []func(context.Context) error{a.Run}
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
 	}
-	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
+	if beside != nil {
+		work = append(work, func(ctx context.Context) error { return beside.Run(ctx, log) })
+	}
+	err = serve(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
@@ -139,13 +155,12 @@ func (o *options) run(ctx context.Context) error {
 
 // serve answers on the local API and does the work, all until the context ends or
 // the API does.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, work ...func(context.Context) error) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(listener)
+		served <- api.Serve()
 		cancel()
 	}()
 	ended := make(chan error, len(work))
@@ -159,7 +174,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, wor
 			cancel()
 		}
 	}
-	_ = server.Close()
+	_ = api.Close()
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,6 +30,9 @@ import (
 const envMain = "KUDA_RUNTIME_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envConfined) != "" {
+		confine()
+	}
 	if os.Getenv(envMain) != "" {
 		main()
 		return
@@ -41,8 +46,10 @@ type sidecarProcess struct {
 	root string
 	port int
 	env  []string
-	cmd  *exec.Cmd
-	log  bytes.Buffer
+	// store is the directory below root; "" for "store".
+	store string
+	cmd   *exec.Cmd
+	log   bytes.Buffer
 }
 
 func newSidecar(t testing.TB, g *agenttest.Gateway) *sidecarProcess {
@@ -78,8 +85,8 @@ func (s *sidecarProcess) path(p ...string) string {
 
 func (s *sidecarProcess) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0], "--store", s.path("store"), "--token", s.path("token"))
-	s.cmd.Env = s.env
+	s.cmd = exec.Command(os.Args[0], "--token", s.path("token"))
+	s.cmd.Env = append(slices.Clone(s.env), sidecar.EnvStoreRoot+"="+s.path(cmp.Or(s.store, "store")))
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -53,6 +53,8 @@ func (o *options) addServing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.server.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.server.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long requests are answered after SIGTERM")
+	flags.StringVar(&o.server.ClientCAFile, "client-ca-file", "", "certificates (PEM) that sign the API server's client certificate; callers without one are refused (default: anyone who can connect is answered)")
+	flags.StringSliceVar(&o.server.ClientNames, "client-names", nil, "names, one of which the API server's client certificate must bear as common name or DNS name (default: any)")
 	flags.IntVarP(&o.verbosity, "verbosity", "v", 0, "0: what an operator acts on, 1: decisions")
 }
 
@@ -68,6 +70,9 @@ func (o *options) addInstallation(flags *pflag.FlagSet) {
 func (o *options) validate() error {
 	if len(o.server.Names) == 0 || o.server.Configuration == "" {
 		return errors.New("--dns-name and --webhook-configuration must not be empty")
+	}
+	if len(o.server.ClientNames) > 0 && o.server.ClientCAFile == "" {
+		return errors.New("--client-names: needs --client-ca-file, which says who signs the certificates")
 	}
 	return nil
 }

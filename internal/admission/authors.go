@@ -20,6 +20,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission/author"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/controller/revision"
 	"github.com/kuda-io/kuda/internal/inject"
 )
@@ -52,9 +53,9 @@ type Rights interface {
 	Missing(ctx context.Context, user authenticationv1.UserInfo, namespace string, needs []author.Need) ([]author.Need, error)
 }
 
-// RegisterAuthors puts the webhook on the server.
-func RegisterAuthors(server Server, authors *Authors) {
-	server.Register(PathAuthors, &admission.Webhook{Handler: authors})
+// RegisterAuthors puts the webhook on the server, behind the gate of the others.
+func RegisterAuthors(server Server, gate *intake.Gate, authors *Authors) {
+	server.Register(PathAuthors, gate.Handler(intake.DataSetBounds, authors))
 }
 
 // maxRights bounds what one request makes Kuda ask the API server. A template

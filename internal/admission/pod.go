@@ -44,24 +44,49 @@ type Pods struct {
 
 // Handle answers one request.
 func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
-	if req.Operation != admissionv1.Create || req.SubResource != "" {
+	switch {
+	case req.SubResource != "":
 		return admission.Allowed("")
+	case req.Operation == admissionv1.Create:
+		return p.create(ctx, req)
+	case req.Operation == admissionv1.Update && p.Required:
+		return p.relabel(ctx, req)
 	}
-	pod := &corev1.Pod{}
-	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
-	}
-	// The request names the namespace: the object of a pod that a controller
-	// creates may leave it out.
-	dataSets, err := p.selecting(ctx, req.Namespace, pod.Labels)
+	return admission.Allowed("")
+}
+
+func (p *Pods) create(ctx context.Context, req admission.Request) admission.Response {
+	meta, err := readMeta(req.Object.Raw)
 	if err != nil {
 		return p.failed(req, err)
 	}
+	// The request names the namespace: the object of a pod that a controller
+	// creates may leave it out.
+	all, err := p.dataSets(ctx, req.Namespace)
+	if err != nil {
+		return p.failed(req, err)
+	}
+	if p.Required {
+		if why := checkEvasion(all, meta.Labels); why != "" {
+			p.Metrics.count(skipped)
+			return denied("Kuda refuses this pod: " + why)
+		}
+	}
+	dataSets := inject.Selecting(all, meta.Labels)
 	if len(dataSets) == 0 {
 		p.Metrics.count(unmatched)
 		return admission.Allowed("")
 	}
-	labels, err := p.namespaceLabels(ctx, req.Namespace)
+	return p.inject(ctx, req, dataSets)
+}
+
+// inject answers for a pod that these DataSets select.
+func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
+		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
+	}
+	namespace, err := p.namespace(ctx, req.Namespace)
 	if err != nil {
 		return p.failed(req, err)
 	}
@@ -69,7 +94,7 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 	preferences, placeErr := p.prefer(ctx, req, settings, dataSets)
 	injected, skip, err := inject.Inject(inject.Request{
 		Pod:         pod,
-		Namespace:   inject.Namespace{Name: req.Namespace, Labels: labels},
+		Namespace:   namespace,
 		DataSets:    dataSets,
 		Settings:    settings,
 		Preferences: preferences,
@@ -78,10 +103,10 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 	case err != nil:
 		return p.failed(req, err)
 	case skip != "":
-		return p.skipped(skip)
+		return p.skipped(dataSets, skip)
 	}
 	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
-	return p.patched(req, inject.Patch(pod, injected))
+	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
 }
 
 // prefer answers the nodes that hold the pod's data. Not to know them is no
@@ -97,25 +122,20 @@ func (p *Pods) prefer(ctx context.Context, req admission.Request, settings injec
 	return preferences, err
 }
 
-func (p *Pods) selecting(ctx context.Context, namespace string, labels map[string]string) ([]*v1alpha1.DataSet, error) {
-	dataSets, err := p.dataSets(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	return inject.Selecting(dataSets, labels), nil
-}
-
-func (p *Pods) namespaceLabels(ctx context.Context, name string) (map[string]string, error) {
+// namespace reads what has to be known of the pod's namespace. No pod is made in a
+// namespace that is being deleted: if the cache has one of that kind, it has not
+// heard yet of the one that was made after it under the same name.
+func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	err := p.Cache.Get(ctx, types.NamespacedName{Name: name}, namespace)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
 		err = p.Live.Get(ctx, types.NamespacedName{Name: name}, namespace)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the labels of namespace %s: %w", name, err)
+		return inject.Namespace{}, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
-	return namespace.Labels, nil
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels}, nil
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {
@@ -135,21 +155,20 @@ func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.
 }
 
 // skipped answers for a pod that Kuda does not inject although a DataSet selects it.
-func (p *Pods) skipped(why inject.Skip) admission.Response {
+func (p *Pods) skipped(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
 	p.Metrics.count(skipped)
-	message := "Kuda delivers no data to this pod: " + string(why)
 	if p.Required {
-		return denied(message)
+		return denied(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the labels that it is selected by",
+			requiring, selectedBy(dataSets), why))
 	}
-	return admission.Allowed("").WithWarnings(message)
+	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
 
 // failed answers for a pod that should have been injected and could not be.
 func (p *Pods) failed(req admission.Request, err error) admission.Response {
 	p.Metrics.count(failed)
 	if p.Required {
-		return denied("Kuda cannot inject this pod, and its namespace requires it (" +
-			v1alpha1.LabelInjection + "=" + v1alpha1.InjectionRequired + "): " + err.Error())
+		return denied("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
 	}
 	p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
@@ -159,16 +178,4 @@ func denied(message string) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message},
 	}}
-}
-
-// podName is the name, or what it will begin with.
-func podName(req admission.Request) string {
-	if req.Name != "" {
-		return req.Name
-	}
-	meta := &metav1.PartialObjectMetadata{}
-	if err := json.Unmarshal(req.Object.Raw, meta); err != nil || meta.Name != "" {
-		return meta.Name
-	}
-	return meta.GenerateName + "*"
 }

@@ -28,6 +28,9 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
+// uid is that of the namespaces.
+const uid = "6f0b1c52-4d0f-4c8e-9d55-0f4a2b7f1c11"
+
 // blind is a cache that has heard of nothing.
 type blind struct{ client.Reader }
 
@@ -78,7 +81,7 @@ func replica() *corev1.Pod {
 func shop(name string) []client.Object {
 	ds := dataSet()
 	ds.Namespace, ds.Name = name, "model"
-	return []client.Object{ds, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}}
+	return []client.Object{ds, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, UID: uid}}}
 }
 
 func counted(t *testing.T, h *Pods, outcome string) float64 {
@@ -97,8 +100,10 @@ func TestTheNamespaceIsTheRequestsNotThePods(t *testing.T) {
 		if !resp.Allowed || (len(resp.Patch) > 0) != (want == injected) || counted(t, h, want) != 1 {
 			t.Errorf("with a DataSet in %s: got %+v", name, resp)
 		}
-		if want == injected && !strings.Contains(string(resp.Patch), `"/var/lib/kuda/shop"`) {
-			t.Errorf("the store is not the namespace's: %s", resp.Patch)
+		for _, part := range []string{`"/var/lib/kuda/shop"`, `"/var/lib/kuda/` + uid + `"`, `"` + uid + `/pods/$(KUDA_POD_UID)/view"`} {
+			if want == injected && !strings.Contains(string(resp.Patch), part) {
+				t.Errorf("the store is not the namespace's: no %s in %s", part, resp.Patch)
+			}
 		}
 	}
 }
@@ -141,7 +146,7 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 func TestANamespaceThatTheCacheHasNotSeenIsAskedFor(t *testing.T) {
 	h := handler(t, shop("shop")[0])
 	h.Live = handler(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "shop", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+		Name: "shop", UID: uid, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}).Cache
 	resp := h.Handle(t.Context(), create(t, replica()))
 	if !resp.Allowed || !strings.Contains(string(resp.Patch), "emptyDir") {
@@ -183,7 +188,8 @@ func (m *memory) List(_ context.Context, list client.ObjectList, _ ...client.Lis
 	return nil
 }
 
-func (m *memory) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+func (m *memory) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	o.SetUID(uid)
 	return nil
 }
 

@@ -108,9 +108,8 @@ var (
 	// for a moment.
 	// A request whose answer is not taken yet holds up to 40 KB, most of it its header.
 	connections = peer.Limits{
-		Strangers: 1024, Patience: patience, Known: 8192, PerPod: 4, PerNamespace: 6144,
-		Visits: share.Limits{Total: 1024, PerPod: streamsPerConnection, PerNamespace: 768},
-		Calls:  share.Limits{Total: 16384, PerPod: 64, PerNamespace: 8192, Reserve: 2048},
+		Strangers: 2048, Patience: patience, Known: 8192, PerPod: 4, PerNamespace: 6144,
+		Visits: 1024, Calls: share.Limits{Total: 16384, PerPod: 64, PerNamespace: 8192, Reserve: 2048},
 	}
 	// streams: a pod has one; package hub ends older ones when there are more than two.
 	streamSlots = share.Limits{Total: 8192, PerPod: 6, PerNamespace: 6144, Reserve: 1024}

@@ -6,7 +6,6 @@ package inject
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,13 +13,41 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// setApplication gives a container of the application the pod's view, read-only,
-// and the variable that the mount's path is made of. Nothing that the container has is
-// changed.
-func (p plan) setApplication(c *corev1.Container) error {
-	if err := p.checkMounts(c); err != nil {
-		return err
+// setApplications gives the containers that start after the runtime, which is at
+// the given place, the pod's view. An init container before it runs before there is a
+// view: other webhooks may put their own there. Such a container gets no mount, and
+// the one that it has from an earlier call is made right.
+func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
+	for i := range spec.InitContainers {
+		c := &spec.InitContainers[i]
+		if isOwnContainer(c.Name) {
+			continue
+		}
+		if err := p.checkMounts(c); err != nil {
+			return err
+		}
+		if i < runtime && viewMount(c) < 0 {
+			continue
+		}
+		if err := p.setView(c); err != nil {
+			return err
+		}
 	}
+	for i := range spec.Containers {
+		c := &spec.Containers[i]
+		if err := p.checkMounts(c); err != nil {
+			return err
+		}
+		if err := p.setView(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setView gives a container the pod's view, read-only, and the variable that the
+// mount's path is made of. Nothing else that the container has is changed.
+func (p plan) setView(c *corev1.Container) error {
 	uid := fieldEnv(sidecar.EnvPodUID, "metadata.uid")
 	have := false
 	for i := range c.Env {
@@ -30,7 +57,7 @@ func (p plan) setApplication(c *corev1.Container) error {
 		if from := c.Env[i].ValueFrom; from == nil || from.FieldRef == nil || from.FieldRef.FieldPath != uid.ValueFrom.FieldRef.FieldPath {
 			return fmt.Errorf("container %s defines %s as something else than the pod's UID; choose another name for it", c.Name, uid.Name)
 		}
-		have = true
+		c.Env[i], have = uid, true
 	}
 	if !have {
 		c.Env = append(c.Env, uid)
@@ -38,55 +65,57 @@ func (p plan) setApplication(c *corev1.Container) error {
 	view := corev1.VolumeMount{
 		Name:        sidecar.VolumeStore,
 		MountPath:   p.Settings.DataPath,
-		SubPathExpr: sidecar.ViewSubPathExpr,
+		SubPathExpr: p.viewSubPathExpr(),
 		ReadOnly:    true,
 	}
-	for i := range c.VolumeMounts {
-		if c.VolumeMounts[i].Name == sidecar.VolumeStore {
-			c.VolumeMounts[i] = view
-			return nil
-		}
+	if at := viewMount(c); at >= 0 {
+		c.VolumeMounts[at] = view
+		return nil
 	}
 	c.VolumeMounts = append(c.VolumeMounts, view)
 	return nil
 }
 
+// viewMount returns the place of the mount of the store among a container's; -1 if
+// there is none.
+func viewMount(c *corev1.Container) int {
+	for i := range c.VolumeMounts {
+		if c.VolumeMounts[i].Name == sidecar.VolumeStore {
+			return i
+		}
+	}
+	return -1
+}
+
 // checkMounts refuses a container that mounts something at the data path, or
 // below it: the view is read-only, so there is no directory to mount on. It
-// also refuses one that mounts Kuda's volumes itself at another place, where
-// it would see more than its view.
+// also refuses one that mounts Kuda's volumes itself at another place, or one of
+// them twice, where it would see more than its view.
 func (p plan) checkMounts(c *corev1.Container) error {
 	data := p.Settings.DataPath
+	views := 0
 	for _, m := range c.VolumeMounts {
 		at := path.Clean(m.MountPath)
 		inside := at == data || strings.HasPrefix(at, data+"/")
-		own := m.Name == sidecar.VolumeStore && at == data && m.SubPathExpr == sidecar.ViewSubPathExpr
 		switch {
-		case own:
-		case inside:
-			return fmt.Errorf("container %s mounts volume %s at %s, where Kuda puts its data (%s); mount it elsewhere", c.Name, m.Name, at, data)
+		case m.Name == sidecar.VolumeStore && at == data:
+			if views++; views > 1 {
+				return fmt.Errorf("container %s mounts Kuda's volume %s at %s more than once; take these mounts out", c.Name, m.Name, at)
+			}
 		case isOwnVolume(m.Name):
 			return fmt.Errorf("container %s mounts Kuda's volume %s at %s; take that mount out", c.Name, m.Name, at)
+		case inside:
+			return fmt.Errorf("container %s mounts volume %s at %s, where Kuda puts its data (%s); mount it elsewhere", c.Name, m.Name, at, data)
 		}
 	}
 	for _, d := range c.VolumeDevices {
-		if at := path.Clean(d.DevicePath); at == data || strings.HasPrefix(at, data+"/") {
+		at := path.Clean(d.DevicePath)
+		switch {
+		case isOwnVolume(d.Name):
+			return fmt.Errorf("container %s has Kuda's volume %s as device %s; take that device out", c.Name, d.Name, at)
+		case at == data || strings.HasPrefix(at, data+"/"):
 			return fmt.Errorf("container %s has device %s at %s, where Kuda puts its data (%s); put it elsewhere", c.Name, d.Name, at, data)
 		}
 	}
 	return nil
-}
-
-func isOwnVolume(name string) bool {
-	if name == sidecar.VolumeStore || name == sidecar.VolumeToken {
-		return true
-	}
-	return slices.ContainsFunc([]string{
-		sidecar.VolumeSecretPrefix, sidecar.VolumeCAPrefix, sidecar.VolumeClaimPrefix, sidecar.VolumeIdentityPrefix, sidecar.PluginPrefix,
-	}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-// isOwnContainer tells the runtime and the plugins from everybody else's.
-func isOwnContainer(name string) bool {
-	return name == sidecar.ContainerName || strings.HasPrefix(name, sidecar.PluginPrefix)
 }

@@ -5,13 +5,14 @@ package inject
 
 import (
 	"errors"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
+
+var errNoIdentity = errors.New("the UID of the pod's namespace is not known, so its data cannot be told from that of an earlier namespace of the name; create the pod again")
 
 // Inject returns the pod with the runtime in it. The result is nil when no
 // DataSet is given or the pod is one to be left alone, with the reason in the
@@ -27,30 +28,27 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	if err := checkNames(req.Pod); err != nil {
 		return nil, "", err
 	}
+	if req.Namespace.UID == "" {
+		return nil, "", errNoIdentity
+	}
 	pod := req.Pod.DeepCopy()
-	p := plan{Request: req, store: store(req.Settings.Store, req.Namespace.Labels), references: referencesOf(req.DataSets)}
+	p := plan{
+		Request:    req,
+		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
+		references: referencesOf(req.DataSets),
+	}
 	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
-
+	p.removeStale(&pod.Spec)
 	for _, volume := range p.volumes() {
 		setVolume(&pod.Spec, volume)
 	}
 	at := p.setSidecar(&pod.Spec)
 	at = p.setPlugins(&pod.Spec, at)
-	// Init containers before the runtime run without it: other webhooks may put
-	// their own there.
-	for i := at + 1; i < len(pod.Spec.InitContainers); i++ {
-		if isOwnContainer(pod.Spec.InitContainers[i].Name) {
-			continue
-		}
-		if err := p.setApplication(&pod.Spec.InitContainers[i]); err != nil {
-			return nil, "", err
-		}
+	if err := p.setApplications(&pod.Spec, at); err != nil {
+		return nil, "", err
 	}
-	for i := range pod.Spec.Containers {
-		if err := p.setApplication(&pod.Spec.Containers[i]); err != nil {
-			return nil, "", err
-		}
-		if p.preheats() {
+	if p.preheats() {
+		for i := range pod.Spec.Containers {
 			p.setImage(&pod.Spec.Containers[i])
 		}
 	}
@@ -90,34 +88,6 @@ func (p plan) setImage(c *corev1.Container) {
 	if c.Image == sidecar.PreheatImage {
 		c.Image, c.ImagePullPolicy = p.Settings.Image, p.Settings.PullPolicy
 	}
-}
-
-// checkNames refuses a pod in which something else bears one of Kuda's names. A
-// pod that has been injected before, in an earlier call or copied from a running
-// one, bears them rightly.
-func checkNames(pod *corev1.Pod) error {
-	for i := range pod.Spec.Containers {
-		if name := pod.Spec.Containers[i].Name; isOwnContainer(name) {
-			return fmt.Errorf("the pod has a container named %s; choose another name for it", name)
-		}
-	}
-	if pod.Annotations[v1alpha1.AnnotationInjected] != "" {
-		return nil
-	}
-	for i := range pod.Spec.InitContainers {
-		if name := pod.Spec.InitContainers[i].Name; isOwnContainer(name) {
-			return fmt.Errorf("the pod has an init container named %s; choose another name for it", name)
-		}
-	}
-	for i := range pod.Spec.Volumes {
-		if name := pod.Spec.Volumes[i].Name; isOwnVolume(name) {
-			return fmt.Errorf("the pod has a volume named %s; choose another name for it", name)
-		}
-	}
-	if len(pod.Spec.Containers) == 0 {
-		return errors.New("the pod has no container")
-	}
-	return nil
 }
 
 // setVolume replaces the volume of that name, or adds it at the end.

@@ -7,42 +7,26 @@ package inject
 
 import (
 	"math/rand/v2"
-	"os"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/apiservertest"
 )
 
 // TestTheAPIServerAcceptsEveryInjectedPod creates what Inject makes of random pods, once in
 // a namespace without rules and once where the restricted level is enforced.
 func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Fatal("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
-	}
-	config, stop, err := apiservertest.Start(&envtest.Environment{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stop() }()
-	c, err := client.New(config, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, c := startAPIServer(t)
 	restricted := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
 	for name, labels := range map[string]map[string]string{"plain": nil, "restricted": restricted} {
-		if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
-			t.Fatal(err)
-		}
+		n := newNamespace(t, c, labels)
 		for seed := range uint64(100) {
 			req := randomRequest(rand.New(rand.NewPCG(seed, 3)))
-			req.Namespace = Namespace{Name: name, Labels: labels}
-			req.Pod.Namespace, req.Pod.Spec.ServiceAccountName = name, "default"
+			req.Namespace = n
+			req.Pod.Namespace, req.Pod.Spec.ServiceAccountName = n.Name, "default"
 			if labels != nil {
 				req.Settings.Store = StoreAuto
 				restrict(req.Pod)
@@ -55,8 +39,8 @@ func TestTheAPIServerAcceptsEveryInjectedPod(t *testing.T) {
 			// The stored pod has the API server's defaults in it; injecting it
 			// again must not find anything to do.
 			req.Pod = pod
-			if ops := Patch(pod, mustInject(t, req)); len(ops) != 0 {
-				t.Errorf("namespace %s, seed %d: injecting the stored pod changes it: %v", name, seed, ops)
+			if diff := cmp.Diff(apply(t, pod, nil), apply(t, pod, Patch(pod, mustInject(t, req)))); diff != "" {
+				t.Errorf("namespace %s, seed %d: injecting the stored pod changes it: %s", name, seed, diff)
 			}
 			if labels != nil && pod.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
 				t.Errorf("seed %d: got store %s", seed, pod.Annotations[v1alpha1.AnnotationStore])

@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Operation is one of a JSON patch (RFC 6902).
@@ -23,9 +25,11 @@ type Operation struct {
 // Patch says how after, a result of Inject, comes from before. It names only
 // what Inject adds, and takes away of what it added before, so fields of the pod that this version of the API does not
 // know are left as they are, which a comparison of the two as a whole would lose.
+// What is Kuda's own is replaced as a whole even if it seems to be right: the pod may
+// have brought it with fields that this version of the API does not know.
 func Patch(before, after *corev1.Pod) []Operation {
 	ops := diffMap(nil, "/metadata/annotations", before.Annotations, after.Annotations)
-	ops = diffList(ops, "/spec/volumes", before.Spec.Volumes, after.Spec.Volumes)
+	ops = diffVolumes(ops, before.Spec.Volumes, after.Spec.Volumes)
 	ops = diffInit(ops, before.Spec.InitContainers, after.Spec.InitContainers)
 	for i := range after.Spec.Containers {
 		ops = diffContainer(ops, "/spec/containers/"+strconv.Itoa(i), &before.Spec.Containers[i], &after.Spec.Containers[i])
@@ -71,10 +75,28 @@ func diffAffinity(ops []Operation, before, after *corev1.Pod) []Operation {
 	return ops
 }
 
-// diffInit compares the init containers, among which the runtime and plugins may be new.
+// diffVolumes compares the volumes, of which Kuda's own may be gone, new or other ones.
+func diffVolumes(ops []Operation, before, after []corev1.Volume) []Operation {
+	const list = "/spec/volumes"
+	name := func(v corev1.Volume) string { return v.Name }
+	ops, current := diffGone(ops, list, before, after, name)
+	for i := range after {
+		switch {
+		case i >= len(current):
+			ops = insert(ops, list, i, i, after[i])
+		case isOwnVolume(after[i].Name):
+			ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(i), Value: after[i]})
+		}
+	}
+	return ops
+}
+
+// diffInit compares the init containers, among which the runtime and plugins may be
+// gone, new or other ones.
 func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 	const list = "/spec/initContainers"
-	current := slices.Clone(before)
+	name := func(c corev1.Container) string { return c.Name }
+	ops, current := diffGone(ops, list, before, after, name)
 	for i := range after {
 		c := &after[i]
 		there := i < len(current) && current[i].Name == c.Name
@@ -84,11 +106,28 @@ func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 		case !there:
 			ops = insert(ops, list, i, len(current), *c)
 			current = slices.Insert(current, i, *c)
-		case !equality.Semantic.DeepEqual(&current[i], c):
+		default:
 			ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(i), Value: *c})
 		}
 	}
 	return ops
+}
+
+// diffGone takes out of a list what after no longer has, from the end, and returns
+// what is left.
+func diffGone[T any](ops []Operation, at string, before, after []T, name func(T) string) ([]Operation, []T) {
+	kept := names{}
+	for _, v := range after {
+		kept.add(name(v))
+	}
+	current := slices.Clone(before)
+	for i := range slices.Backward(before) {
+		if _, ok := kept[name(before[i])]; !ok {
+			ops = append(ops, Operation{Op: "remove", Path: at + "/" + strconv.Itoa(i)})
+			current = slices.Delete(current, i, i+1)
+		}
+	}
+	return ops, current
 }
 
 func diffContainer(ops []Operation, at string, before, after *corev1.Container) []Operation {
@@ -96,14 +135,17 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
-	ops = diffList(ops, at+"/env", before.Env, after.Env)
-	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts)
+	isUID := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID }
+	isView := func(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
+	ops = diffList(ops, at+"/env", before.Env, after.Env, isUID)
+	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 
-// diffList is for lists that only grow at their end and of which single entries change.
-func diffList[T any](ops []Operation, at string, before, after []T) []Operation {
+// diffList is for lists that only grow at their end, and of which Kuda's own entries
+// are replaced.
+func diffList[T any](ops []Operation, at string, before, after []T, own func(T) bool) []Operation {
 	for i := range before {
-		if !equality.Semantic.DeepEqual(before[i], after[i]) {
+		if own(after[i]) {
 			ops = append(ops, Operation{Op: "replace", Path: at + "/" + strconv.Itoa(i), Value: after[i]})
 		}
 	}

@@ -26,7 +26,7 @@ func (p plan) plugins() []pluginReference {
 
 // setPlugins puts the plugins' containers before the runtime, which is at the
 // given place, and returns the runtime's place then. A container that is there
-// stays in its place.
+// stays in its place, and is made anew.
 func (p plan) setPlugins(spec *corev1.PodSpec, runtime int) int {
 	for _, plugin := range p.plugins() {
 		want := p.pluginContainer(plugin, spec)
@@ -36,14 +36,8 @@ func (p plan) setPlugins(spec *corev1.PodSpec, runtime int) int {
 			runtime++
 			continue
 		}
-		have := &spec.InitContainers[at]
-		have.RestartPolicy, have.SecurityContext = want.RestartPolicy, want.SecurityContext
-		for _, e := range want.Env {
-			setEnv(have, e)
-		}
-		for _, m := range want.VolumeMounts {
-			setMount(have, m)
-		}
+		want.Resources = raised(spec.InitContainers[at].Resources, want.Resources)
+		spec.InitContainers[at] = want
 	}
 	return runtime
 }

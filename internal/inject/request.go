@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/locality"
@@ -76,7 +77,10 @@ type Plugin struct {
 // Namespace is what has to be known of the pod's namespace. Its name is the
 // request's, because a pod that a controller creates does not carry one yet.
 type Namespace struct {
-	Name   string
+	Name string
+	// UID tells the namespace from an earlier one of the same name, whose data is
+	// not to be found by this one's pods.
+	UID    types.UID
 	Labels map[string]string
 }
 
@@ -142,8 +146,12 @@ func isWindows(spec *corev1.PodSpec) bool {
 	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
 }
 
-// store picks the pod's store: the value of AnnotationStore.
-func store(mode StoreMode, labels map[string]string) string {
+// store picks the pod's store: the value of AnnotationStore. A pod whose processes
+// see the runtime's gets one of its own, in which there is nothing of other pods.
+func store(mode StoreMode, labels map[string]string, spec *corev1.PodSpec) string {
+	if sharesProcesses(spec) {
+		return v1alpha1.StorePod
+	}
 	switch mode {
 	case StorePod:
 		return v1alpha1.StorePod

@@ -39,6 +39,32 @@ func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) cor
 	return result
 }
 
+// raised returns the resources of a container that is made anew: as wanted, but
+// what others raised (a VerticalPodAutoscaler, a LimitRange) stays raised. A limit
+// that Kuda does not set stays if it is no less than the request; nothing goes
+// below what Kuda asks for.
+func raised(have, want corev1.ResourceRequirements) corev1.ResourceRequirements {
+	result := *want.DeepCopy()
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		if request, ok := have.Requests[name]; ok && request.Cmp(result.Requests[name]) > 0 {
+			if result.Requests == nil {
+				result.Requests = corev1.ResourceList{}
+			}
+			result.Requests[name] = request
+		}
+		floor := result.Requests[name]
+		if limit, ok := want.Limits[name]; ok && limit.Cmp(floor) > 0 {
+			floor = limit
+		}
+		if limit, ok := have.Limits[name]; ok && limit.Cmp(floor) >= 0 {
+			setLimit(&result, name, limit)
+		} else if limit, ok := want.Limits[name]; ok && limit.Cmp(floor) < 0 {
+			setLimit(&result, name, floor)
+		}
+	}
+	return result
+}
+
 func limitCPU(r *corev1.ResourceRequirements) {
 	if _, ok := r.Limits[corev1.ResourceCPU]; ok {
 		return

@@ -19,8 +19,8 @@ import (
 const nonRootUser int64 = 65532
 
 // setSidecar puts the runtime first among the init containers and returns its
-// place. Where it is already, it stays in its place, and what others have made of
-// it stays too, except what it cannot do without.
+// place. Where it is already, it stays in its place, and is made anew: nothing that
+// the pod brings under the runtime's name stays but resources that others raised.
 func (p plan) setSidecar(spec *corev1.PodSpec) int {
 	want := p.container(spec)
 	at := slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == want.Name })
@@ -28,17 +28,8 @@ func (p plan) setSidecar(spec *corev1.PodSpec) int {
 		spec.InitContainers = slices.Insert(spec.InitContainers, 0, want)
 		return 0
 	}
-	have := &spec.InitContainers[at]
-	have.RestartPolicy = want.RestartPolicy
-	have.StartupProbe = want.StartupProbe
-	have.SecurityContext = want.SecurityContext
-	have.Args = want.Args
-	for _, e := range want.Env {
-		setEnv(have, e)
-	}
-	for _, m := range want.VolumeMounts {
-		setMount(have, m)
-	}
+	want.Resources = raised(spec.InitContainers[at].Resources, want.Resources)
+	spec.InitContainers[at] = want
 	return at
 }
 
@@ -59,6 +50,7 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 			{Name: sidecar.EnvGatewayCA, Value: string(p.Settings.GatewayCA)},
 			{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(p.Settings.ServerPort))},
 			{Name: sidecar.EnvStore, Value: p.store},
+			{Name: sidecar.EnvStoreRoot, Value: p.storeRoot()},
 			{Name: sidecar.EnvLogLevel, Value: "0"},
 		},
 		VolumeMounts:             p.sidecarMounts(),
@@ -121,26 +113,4 @@ func fieldEnv(name, field string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: field},
 	}}
-}
-
-// setEnv replaces the variable, or adds it at the end.
-func setEnv(c *corev1.Container, env corev1.EnvVar) {
-	for i := range c.Env {
-		if c.Env[i].Name == env.Name {
-			c.Env[i] = env
-			return
-		}
-	}
-	c.Env = append(c.Env, env)
-}
-
-// setMount replaces the mount at that path, or adds it at the end.
-func setMount(c *corev1.Container, mount corev1.VolumeMount) {
-	for i := range c.VolumeMounts {
-		if c.VolumeMounts[i].MountPath == mount.MountPath {
-			c.VolumeMounts[i] = mount
-			return
-		}
-	}
-	c.VolumeMounts = append(c.VolumeMounts, mount)
 }

@@ -159,6 +159,24 @@ func (p plan) volumes() []corev1.Volume {
 	return volumes
 }
 
+// storeRoot is the directory of the store in the runtime's container. A namespace's
+// node store is in the directory of the namespace's UID, where no other namespace of
+// the same name, earlier or later, looks.
+func (p plan) storeRoot() string {
+	if p.store == v1alpha1.StorePod {
+		return sidecar.StoreRoot
+	}
+	return sidecar.NodeStoreRoot(string(p.Namespace.UID))
+}
+
+// viewSubPathExpr is the place of the pod's view in the store's volume.
+func (p plan) viewSubPathExpr() string {
+	if p.store == v1alpha1.StorePod {
+		return sidecar.ViewSubPathExpr
+	}
+	return sidecar.NodeViewSubPathExpr(string(p.Namespace.UID))
+}
+
 func (p plan) storeVolume() corev1.Volume {
 	volume := corev1.Volume{Name: sidecar.VolumeStore}
 	if p.store == v1alpha1.StorePod {

@@ -27,6 +27,7 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/dataset"
 	"github.com/kuda-io/kuda/internal/controller/nodestore"
 	"github.com/kuda-io/kuda/internal/controller/preheat"
+	"github.com/kuda-io/kuda/internal/controller/remains"
 	"github.com/kuda-io/kuda/internal/gateway"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 )
@@ -54,6 +55,13 @@ type Options struct {
 	HookOutput bool
 	// Preheat makes the pods of DataSets with spec.preheat.
 	Preheat bool
+
+	// RemoveGoneStores makes the pods that remove from nodes what namespaces that
+	// are gone left there.
+	RemoveGoneStores bool
+	// RuntimeImage runs in these pods; HostPath is the directory of the stores.
+	RuntimeImage string
+	HostPath     func() string
 
 	// Concurrency is how many DataSets, and how many Data, are worked on at once.
 	Concurrency int
@@ -176,6 +184,23 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	}
 	if err := nodestore.New(mgr.GetClient(), mgr.GetAPIReader()).Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the NodeStore controller: %w", err)
+	}
+	return addRemains(mgr, o)
+}
+
+func addRemains(mgr ctrl.Manager, o Options) error {
+	if !o.RemoveGoneStores {
+		return nil
+	}
+	r, err := remains.New(remains.Options{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("kuda-remains-controller"),
+		Clock: clock.RealClock{}, Image: o.RuntimeImage, HostPath: o.HostPath,
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.Setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("adding the controller of what namespaces left: %w", err)
 	}
 	return nil
 }

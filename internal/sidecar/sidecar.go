@@ -4,8 +4,11 @@
 package sidecar
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
+	"path"
 )
 
 // Names in the pod.
@@ -41,7 +44,8 @@ const (
 
 // Paths in the runtime's container.
 const (
-	// StoreRoot is where VolumeStore is mounted.
+	// StoreRoot is where VolumeStore is mounted. A store of the pod's own has its
+	// root there; that of a node has it at NodeStoreRoot.
 	StoreRoot = "/var/lib/kuda"
 	// TokenPath is the token's file.
 	TokenDir  = "/var/run/kuda/token"
@@ -74,6 +78,20 @@ func ShortHash(s string) string {
 // container that uses it.
 const ViewSubPathExpr = "pods/$(" + EnvPodUID + ")/view"
 
+// NodeStoreRoot is the root of a node's store: the directory, in VolumeStore, of
+// the namespace's identity. A namespace that is deleted and made again under the
+// same name has another UID, and finds nothing of the first one's.
+func NodeStoreRoot(namespaceUID string) string { return path.Join(StoreRoot, namespaceUID) }
+
+// NodeViewSubPathExpr is ViewSubPathExpr in the VolumeStore of a node's store.
+func NodeViewSubPathExpr(namespaceUID string) string {
+	return path.Join(namespaceUID, ViewSubPathExpr)
+}
+
+// DefaultStoreRoot is the root of the store where no flag names it: what
+// EnvStoreRoot says, or else StoreRoot.
+func DefaultStoreRoot() string { return cmp.Or(os.Getenv(EnvStoreRoot), StoreRoot) }
+
 // Environment variables. EnvPodUID is defined in every container of the pod,
 // the others in the runtime's only.
 const (
@@ -97,6 +115,13 @@ const (
 	EnvStoreQuota = "KUDA_STORE_QUOTA"
 	// EnvStore says whose the store is: StoreNode or StorePod.
 	EnvStore = "KUDA_STORE"
+	// EnvStoreRoot names the directory that is the store's root; without it that
+	// is StoreRoot.
+	EnvStoreRoot = "KUDA_STORE_ROOT"
+	// EnvNamespaceCreated is when the namespace was made (RFC 3339). A store of
+	// v0.1.0 that is older than that is one of an earlier namespace of the name. It
+	// may be missing.
+	EnvNamespaceCreated = "KUDA_NAMESPACE_CREATED"
 	// EnvPluginSocket is, in a plugin's container, where it is to listen.
 	EnvPluginSocket = "KUDA_PLUGIN_SOCKET"
 	// EnvLogLevel is the runtime's log verbosity, 0 to 2.

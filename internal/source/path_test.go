@@ -41,13 +41,13 @@ func TestMissingCredentialsNameTheSecretAndTheKey(t *testing.T) {
 
 func TestCertificatesThatAreNoneAreNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.crt")
-	if _, err := NewTransport(TransportConfig{CAFile: file, CAName: "the ConfigMap"}); !errors.Is(err, ErrCredentials) {
+	if _, _, err := NewTransport(TransportConfig{CAFile: file, CAName: "the ConfigMap"}); !errors.Is(err, ErrCredentials) {
 		t.Errorf("missing: got %v", err)
 	}
 	if err := os.WriteFile(file, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewTransport(TransportConfig{CAFile: file, CAName: "the ConfigMap"}); !errors.Is(err, ErrMisconfigured) {
+	if _, _, err := NewTransport(TransportConfig{CAFile: file, CAName: "the ConfigMap"}); !errors.Is(err, ErrMisconfigured) {
 		t.Errorf("broken: got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ package source
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -31,8 +32,11 @@ type TransportConfig struct {
 // connections: HTTP/1.1 only (one connection of HTTP/2 would be shared by all
 // ranges), large buffers, no transparent decompression. There is no limit on
 // the time a body takes; a watchdog on progress is the retry package's.
-func NewTransport(c TransportConfig) (*http.Transport, error) {
-	t := &http.Transport{
+//
+// It returns the words of the Provenance's Way for the proxy and the
+// certificates too: those of the very bytes that it read.
+func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) {
+	t = &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
@@ -46,25 +50,27 @@ func NewTransport(c TransportConfig) (*http.Transport, error) {
 	if c.Proxy != "" {
 		proxy, err := url.Parse(c.Proxy)
 		if err != nil || proxy.Host == "" {
-			return nil, &Error{Op: "reading the settings", Class: ErrMisconfigured,
-				Err: fmt.Errorf("proxy %q is not a URL such as http://host:port", c.Proxy)}
+			return nil, "", &Error{Op: "reading the settings", Class: ErrMisconfigured,
+				Err: errors.New("proxy is not a URL such as http://host:port")} // it may carry a password
 		}
 		t.Proxy = http.ProxyURL(proxy)
+		way = proxyWord + proxy.Scheme + "://" + proxy.Host
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return nil, &Error{Op: "reading the certificates", Class: ErrCredentials,
+			return nil, "", &Error{Op: "reading the certificates", Class: ErrCredentials,
 				Err: fmt.Errorf("%s is missing, or not mounted; add it: %w", c.CAName, err)}
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, &Error{Op: "reading the certificates", Class: ErrMisconfigured,
+			return nil, "", &Error{Op: "reading the certificates", Class: ErrMisconfigured,
 				Err: fmt.Errorf("%s holds no certificate in PEM", c.CAName)}
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		way = JoinWay(way, ContentWord("ca", pem))
 	}
-	return t, nil
+	return t, way, nil
 }
 
 func inode(info fs.FileInfo) uint64 {

@@ -92,7 +92,9 @@ func fresh(change Change) []use {
 	}
 	var found []use
 	for _, u := range usesOf(&change.New.Spec) {
-		if !known[u.key()] {
+		// Of a source that is new as a whole, the items need no mention.
+		part := u.within != "" && !known[u.within]
+		if !known[u.key()] && !part {
 			found = append(found, u)
 		}
 	}

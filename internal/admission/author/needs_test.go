@@ -248,3 +248,16 @@ func TestARightIsNamedAsARoleHasIt(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestADenialNamesTheFieldThatIsNew(t *testing.T) {
+	for want, change := range map[string]func(*v1alpha1.DataSetSpec){
+		"spec.template.dataSources.http.secretRef": func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.SecretRef.Name = "other" },
+		"spec.template.dataItems[0].remotePath":    func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/x" },
+	} {
+		for _, n := range Needs(Change{Old: changed(), New: changed(change)}) {
+			if n.Right.Resource == "secrets" && !slices.Equal(n.Fields, []string{want}) {
+				t.Errorf("got %q, want %s", n.Fields, want)
+			}
+		}
+	}
+}

@@ -21,6 +21,8 @@ type use struct {
 	block string
 	// audience of a token, where the right is for one.
 	audience string
+	// within is the key of the use that this one is a part of, or empty.
+	within string
 }
 
 func (u use) key() string { return u.right.String() + "\n" + u.block }
@@ -102,14 +104,17 @@ type reach struct {
 func (u *uses) addSource(s source, items []v1alpha1.DataItem, at *field.Path) {
 	block := fingerprint([]any{s.kind, s.block})
 	for _, r := range s.references {
-		u.all = append(u.all, use{right: r.right, field: r.field, block: block, audience: r.audience})
+		whole := use{right: r.right, field: r.field, block: block, audience: r.audience}
+		u.all = append(u.all, whole)
 		if !r.reads {
 			continue
 		}
 		for i := range items {
 			if item := &items[i]; item.DataSourceType == s.kind {
-				u.add(r.right, at.Index(i).Child("remotePath"),
-					reach{Source: block, RemotePath: item.RemotePath, Include: item.Include, Exclude: item.Exclude})
+				read := reach{Source: block, RemotePath: item.RemotePath, Include: item.Include, Exclude: item.Exclude}
+				u.all = append(u.all, use{
+					right: r.right, field: at.Index(i).Child("remotePath"), block: fingerprint(read), within: whole.key(),
+				})
 			}
 		}
 	}

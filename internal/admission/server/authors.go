@@ -17,12 +17,13 @@ import (
 
 	"github.com/kuda-io/kuda/internal/admission"
 	"github.com/kuda-io/kuda/internal/admission/author"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // handleAuthors serves the webhook that holds authors of DataSets to their rights.
-func (s *Server) handleAuthors(restConfig *rest.Config, file *config.File, settings func() inject.Settings, registry prometheus.Registerer) error {
+func (s *Server) handleAuthors(gate *intake.Gate, restConfig *rest.Config, file *config.File, settings func() inject.Settings, registry prometheus.Registerer) error {
 	counts, err := admission.NewAuthorMetrics(registry)
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func (s *Server) handleAuthors(restConfig *rest.Config, file *config.File, setti
 	if err != nil {
 		return err
 	}
-	admission.RegisterAuthors(s.manager.GetWebhookServer(), &admission.Authors{
+	admission.RegisterAuthors(s.manager.GetWebhookServer(), gate, &admission.Authors{
 		Live:      s.manager.GetAPIReader(),
 		Rights:    rights,
 		Mode:      func() author.Mode { return file.Current().AuthorChecks },

@@ -219,6 +219,8 @@ func pointTo(t *testing.T, address string) {
 		if !strings.HasSuffix(object.GetKind(), "WebhookConfiguration") {
 			continue
 		}
+		shipped := object
+		t.Cleanup(func() { replaceWith(t, shipped.DeepCopy()) })
 		object = object.DeepCopy()
 		webhooks, _, err := unstructured.NestedSlice(object.Object, "webhooks")
 		if err != nil {
@@ -232,12 +234,19 @@ func pointTo(t *testing.T, address string) {
 		if err := unstructured.SetNestedSlice(object.Object, webhooks, "webhooks"); err != nil {
 			t.Fatal(err)
 		}
-		if err := client.IgnoreNotFound(admin.Delete(t.Context(), object.DeepCopy())); err != nil {
-			t.Fatal(err)
-		}
-		if err := admin.Create(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
+		replaceWith(t, object)
+	}
+}
+
+// replaceWith puts the object in the place of the one that has its name.
+func replaceWith(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	if err := client.IgnoreNotFound(admin.Delete(ctx, object.DeepCopy())); err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(ctx, []*unstructured.Unstructured{object}); err != nil {
+		t.Fatal(err)
 	}
 }
 

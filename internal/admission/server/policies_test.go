@@ -126,8 +126,11 @@ var forgeries = map[string]func(*corev1.Pod){
 func TestTheManagersAccountCreatesOnlyItsOwnPreheatPods(t *testing.T) {
 	for _, injected := range []bool{true, false} {
 		t.Run(map[bool]string{true: "with the webhook", false: "without it"}[injected], func(t *testing.T) {
-			w := startWebhookUnder(t, pki.DefaultPolicy())
+			w := startWebhookUnder(t, pki.DefaultPolicy(), "plugins: [{name: sftp, image: sftp:1}]")
 			ns := namespace(t, nil)
+			if err := admin.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "admin"}}); err != nil {
+				t.Fatal(err)
+			}
 			d := plain(ns, "model", everyReference)
 			if err := admin.Create(t.Context(), d); err != nil {
 				t.Fatal(err)

@@ -92,20 +92,21 @@ func look(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (dec
 	case !apierrors.IsNotFound(err):
 		return decision{}, fmt.Errorf("reading node %s: %w", s.Name, err)
 	}
-	gone := map[string]bool{}
+	uids := map[string]types.UID{}
 	for i := range s.Status.Stores {
 		name := s.Status.Stores[i].Namespace
-		switch err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace()); {
-		case apierrors.IsNotFound(err):
-			gone[name] = true
-		case err != nil:
+		found := namespace()
+		switch err := reader.Get(ctx, types.NamespacedName{Name: name}, found); {
+		case err == nil:
+			uids[name] = found.UID
+		case !apierrors.IsNotFound(err):
 			return decision{}, fmt.Errorf("reading namespace %s: %w", name, err)
 		}
 	}
-	return decide(s, node, func(name string) bool { return !gone[name] }), nil
+	return decide(s, node, uids), nil
 }
 
-// namespace is what namespaces are read into: their names are enough.
+// namespace is what namespaces are read into: their names and UIDs are enough.
 func namespace() *metav1.PartialObjectMetadata {
 	n := &metav1.PartialObjectMetadata{}
 	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))

@@ -6,6 +6,8 @@ package nodestore
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/locality"
 )
@@ -18,10 +20,10 @@ type decision struct {
 	drop map[string]string
 }
 
-// decide judges a NodeStore by its node (nil: there is none) and by which
-// namespaces exist. Of a node that is not Ready nothing is believed, and nothing
+// decide judges a NodeStore by its node (nil: there is none) and by the UIDs of the
+// namespaces that exist. Of a node that is not Ready nothing is believed, and nothing
 // is known either: its entries are judged when it is Ready again.
-func decide(s *v1alpha1.NodeStore, node *locality.Node, exists func(namespace string) bool) decision {
+func decide(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UID) decision {
 	uid := locality.OwnerOf(s)
 	switch {
 	case node == nil:
@@ -32,9 +34,12 @@ func decide(s *v1alpha1.NodeStore, node *locality.Node, exists func(namespace st
 	d := decision{drop: map[string]string{}}
 	for i := range s.Status.Stores {
 		store := &s.Status.Stores[i]
+		now, there := uids[store.Namespace]
 		switch {
-		case !exists(store.Namespace):
+		case !there:
 			d.drop[store.Namespace] = "the namespace is gone"
+		case store.NamespaceUID != "" && store.NamespaceUID != string(now):
+			d.drop[store.Namespace] = "the namespace is another one of the name"
 		case node.ReadySince.IsZero(), locality.Trusted(*node, uid, store.BootID, store.ObservedTime.Time):
 		case store.BootID != "" && node.BootID != "" && store.BootID != node.BootID:
 			d.drop[store.Namespace] = "the machine has been started anew since"
@@ -47,11 +52,18 @@ func decide(s *v1alpha1.NodeStore, node *locality.Node, exists func(namespace st
 
 func (d decision) nothing() bool { return d.remove == "" && len(d.drop) == 0 }
 
-// without answers the status without the entries that are to be dropped.
+// without returns the status without the entries that are to be dropped. Where
+// their directories are stays known.
 func (d decision) without(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
+	var gone []v1alpha1.NamespaceStore
 	s.Stores = slices.DeleteFunc(slices.Clone(s.Stores), func(store v1alpha1.NamespaceStore) bool {
-		return d.drop[store.Namespace] != ""
+		dropped := d.drop[store.Namespace] != ""
+		if dropped {
+			gone = append(gone, store)
+		}
+		return dropped
 	})
+	Remember(&s, gone...)
 	Sum(&s)
 	return s
 }

@@ -4,6 +4,7 @@
 package nodestore
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/locality"
@@ -26,7 +28,7 @@ func store(namespaces ...string) *v1alpha1.NodeStore {
 	}}
 	for _, namespace := range namespaces {
 		s.Status.Stores = append(s.Status.Stores, v1alpha1.NamespaceStore{
-			Namespace: namespace, StoreID: "s", BootID: "b1", ObservedTime: metav1.NewTime(now), FreeBytes: 1 << 30,
+			Namespace: namespace, NamespaceUID: "uid-" + namespace, StoreID: "s", BootID: "b1", ObservedTime: metav1.NewTime(now), FreeBytes: 1 << 30,
 			Snapshots: []v1alpha1.StoredSnapshot{
 				{ID: "a", Bytes: 1 << 20, Phase: v1alpha1.SnapshotComplete},
 				{ID: "b", Bytes: 1 << 20, Phase: v1alpha1.SnapshotDownloading},
@@ -42,12 +44,15 @@ func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
 	for name, c := range map[string]struct {
 		node   func(*locality.Node)
 		gone   string
+		again  string
 		change func(*v1alpha1.NodeStore)
 		remove bool
 		drop   string
 	}{
 		"all is well":               {},
 		"a namespace is gone":       {gone: "b", drop: "b"},
+		"a namespace is made again": {again: "a", drop: "a"},
+		"a UID is not told":         {again: "a", change: func(s *v1alpha1.NodeStore) { s.Status.Stores[0].NamespaceUID = "" }},
 		"the node is another":       {node: func(n *locality.Node) { n.UID = "u2" }, remove: true},
 		"an owner is not known":     {change: func(s *v1alpha1.NodeStore) { s.OwnerReferences = nil }},
 		"the machine started anew":  {node: func(n *locality.Node) { n.BootID = "b2" }, drop: "a b"},
@@ -67,7 +72,12 @@ func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
 		if c.change != nil {
 			c.change(s)
 		}
-		d := decide(s, &node, func(namespace string) bool { return namespace != c.gone })
+		uids := map[string]types.UID{"a": "uid-a", "b": "uid-b"}
+		delete(uids, c.gone)
+		if c.again != "" {
+			uids[c.again] = "another"
+		}
+		d := decide(s, &node, uids)
 		if got := strings.Join(slices.Sorted(maps.Keys(d.drop)), " "); (d.remove != "") != c.remove || got != c.drop {
 			t.Errorf("%s: remove %q, drop %q; want %v, %q", name, d.remove, got, c.remove, c.drop)
 		}
@@ -95,6 +105,28 @@ func TestTotalsKeepWhatWasDropped(t *testing.T) {
 	empty := decision{drop: map[string]string{"a": "x", "b": "x", "c": "y"}}.without(s.Status)
 	if empty.Items != 0 || empty.Size != "0 B" || empty.Free != "" {
 		t.Errorf("totals: %+v", empty)
+	}
+}
+
+func TestWhereADroppedStoreIsStaysKnown(t *testing.T) {
+	s := store("a", "b")
+	s.Status.Stores[1].NamespaceUID = ""
+	s.Status.Directories = []v1alpha1.StoreDirectory{{Namespace: "a", UID: "earlier"}}
+	after := decision{drop: map[string]string{"a": "x", "b": "y"}}.without(s.Status)
+	want := []v1alpha1.StoreDirectory{{Namespace: "a", UID: "earlier"}, {Namespace: "a", UID: "uid-a"}, {Namespace: "b"}}
+	if !slices.Equal(after.Directories, want) || len(s.Status.Directories) != 1 {
+		t.Errorf("directories: %v", after.Directories)
+	}
+	Recall(&after, s.Status.Stores...)
+	if !slices.Equal(after.Directories, want[:1]) {
+		t.Errorf("of stores that are reported again: %v", after.Directories)
+	}
+	many := v1alpha1.NodeStoreStatus{}
+	for i := range maxDirectories + 1 {
+		Remember(&many, v1alpha1.NamespaceStore{Namespace: "n", NamespaceUID: fmt.Sprint(i)})
+	}
+	if len(many.Directories) != maxDirectories {
+		t.Errorf("%d directories, which is more than the schema takes", len(many.Directories))
 	}
 }
 

@@ -63,7 +63,7 @@ func ReadDelivered(dir string) ([]Delivered, error) {
 }
 
 // OpenSource opens a source of the protocol as a delivery does.
-func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Source, error) {
+func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}
@@ -77,9 +77,6 @@ func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (sour
 	}
 	return src, nil
 }
-
-// SnapshotKey names the snapshot that a delivery makes of an item from an opened source.
-func SnapshotKey(i *gatewayv1alpha1.Item, s source.Source) store.Key { return snapshotKey(i, s) }
 
 // Reason is what the API calls an error of a delivery.
 func Reason(err error) string { return reasonOf(err) }

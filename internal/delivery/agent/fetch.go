@@ -24,7 +24,7 @@ const parallelItems = 4
 // fetch gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
-	sources := &openSources{agent: d.worker.agent, open: map[string]source.Source{}}
+	sources := &openSources{agent: d.worker.agent, open: map[string]source.Driver{}}
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
@@ -37,7 +37,7 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 				return
 			}
 			defer func() { <-tokens }()
-			d.results[i] = d.fetchItem(ctx, i, sources)
+			d.results[i] = d.fetchGuarded(ctx, i, sources)
 		})
 	}
 	wg.Wait()
@@ -113,6 +113,17 @@ func (i *Item) fill(r result) {
 	i.Bytes, i.TotalBytes, i.Digest = r.lease.Bytes(), r.lease.Bytes(), r.lease.Digest()
 }
 
+// fetchGuarded is fetchItem, in which a panic is a failure of that item.
+func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *openSources) (r result) {
+	defer func() {
+		if r.err != nil {
+			d.worker.logPanic(r.err)
+		}
+	}()
+	defer source.Catch("delivering "+string(d.plan.items[i].key), &r.err)
+	return d.fetchItem(ctx, i, sources)
+}
+
 // fetchItem returns a lease of one item's snapshot.
 func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) result {
 	w, ip := d.worker, d.plan.items[i]
@@ -132,9 +143,13 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 		return result{err: err}
 	}
 	started := time.Now()
-	r := transfer.NewRequest(src, snapshotKey(ip.item, src), func(p transfer.Progress) { w.progress(i, p) })
+	r, err := NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.progress(i, p) })
+	if err != nil {
+		return result{err: err}
+	}
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
+	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
 	res, err := w.agent.deliver(ctx, r, ip.mark)
 	if err != nil {
 		return result{err: err}
@@ -194,10 +209,10 @@ func (w *worker) progress(i int, p transfer.Progress) {
 type openSources struct {
 	agent *Agent
 	mu    sync.Mutex
-	open  map[string]source.Source
+	open  map[string]source.Driver
 }
 
-func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Source, error) {
+func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}

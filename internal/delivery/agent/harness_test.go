@@ -30,8 +30,11 @@ type pod struct {
 	gateway *agenttest.Gateway
 	waitFor []string
 	quota   int64
+	mounts  agent.Mounts
 	agent   *agent.Agent
 	stop    func()
+	// engine stands before the pod's own, which it is given; nil for none.
+	engine func(agent.Engine) agent.Engine
 	// failed gets a reason after each try that failed, as long as there is room.
 	failed chan string
 }
@@ -39,6 +42,7 @@ type pod struct {
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
+	p.mounts = agent.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
 	p.begin()
 	return p
 }
@@ -46,7 +50,7 @@ func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 // beside is another pod of the same node, with a gateway of its own.
 func (p *pod) beside(g *agenttest.Gateway, uid string) *pod {
 	p.t.Helper()
-	other := &pod{t: p.t, root: p.root, uid: uid, gateway: g, quota: p.quota, stop: func() {}, failed: make(chan string, 1)}
+	other := &pod{t: p.t, root: p.root, uid: uid, gateway: g, quota: p.quota, mounts: p.mounts, stop: func() {}, failed: make(chan string, 1)}
 	other.begin()
 	return other
 }
@@ -75,8 +79,11 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st,
-		Engine: transfer.New(transfer.Options{Store: st, Attempts: 1}), Log: log,
+	var engine agent.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
+	if p.engine != nil {
+		engine = p.engine(engine)
+	}
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts, Engine: engine, Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {
 			select {

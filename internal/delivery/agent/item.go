@@ -4,12 +4,14 @@
 package agent
 
 import (
+	"context"
 	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -31,13 +33,66 @@ func assignmentMark(notices []string) string {
 	return content.Digest(slices.Sorted(slices.Values(notices)))
 }
 
-// snapshotKey names the snapshot of an item from an opened source.
-func snapshotKey(i *gatewayv1alpha1.Item, s source.Source) store.Key {
-	k := store.Key{Source: s.Identity(), Path: i.GetRemotePath(), Version: i.GetVersion(), Digest: i.GetDigest(),
+// snapshotKey names the snapshot of an item from an opened source in a store.
+func snapshotKey(s *store.Store, i *gatewayv1alpha1.Item, identity string, p source.Provenance) (store.Key, error) {
+	names, err := podResolver.word(p.Host)
+	if err != nil {
+		return store.Key{}, err
+	}
+	principal, err := s.Principal(p.Principal.Reveal())
+	if err != nil {
+		return store.Key{}, err
+	}
+	k := store.Key{Source: identity, Way: source.JoinWay(p.Way, names), Principal: principal,
+		Path: i.GetRemotePath(), Version: i.GetVersion(), Digest: i.GetDigest(),
 		Include: i.GetInclude(), Exclude: i.GetExclude()}
 	if i.Mode != nil {
 		mode := fs.FileMode(i.GetMode()) & fs.ModePerm
 		k.Mode = &mode
 	}
-	return k
+	return k, nil
+}
+
+// NewRequest asks for an item from an opened source, for a delivery into a store.
+func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, src source.Driver, progress func(transfer.Progress)) (transfer.Request, error) {
+	p, err := src.Provenance(ctx)
+	if err != nil {
+		return transfer.Request{}, err
+	}
+	key, err := snapshotKey(s, i, src.Identity(), p)
+	if err != nil {
+		return transfer.Request{}, err
+	}
+	r := transfer.NewRequest(src, key, progress)
+	r.Direct = p.Direct() && !podResolver.aliased()
+	return r, nil
+}
+
+// wayMark names what the settings say of the way to an item's bytes, beside what is
+// part of the mark of the bytes themselves. An item whose mark stays and whose way
+// changes is asked for again: by the old way another server may have answered.
+// Credentials have no part in it: new ones are no reason to deliver again.
+func wayMark(s *gatewayv1alpha1.Source) string {
+	ca := func(c *gatewayv1alpha1.CertificateAuthority) string { return c.GetConfigMap() + "/" + c.GetKey() }
+	switch c := s.GetConfig().(type) {
+	case *gatewayv1alpha1.Source_S3:
+		return content.Digest([]any{"s3", c.S3.GetEndpoint(), c.S3.GetPathStyle(), c.S3.GetProxy(), ca(c.S3.GetCa())})
+	case *gatewayv1alpha1.Source_Http:
+		return content.Digest([]any{"http", c.Http.GetProxy(), ca(c.Http.GetCa())})
+	case *gatewayv1alpha1.Source_Hdfs:
+		k := c.Hdfs.GetKerberos()
+		return content.Digest([]any{"hdfs", k.GetConfigMap(), k.GetKrb5ConfKey(), k.GetServicePrincipalName()})
+	case *gatewayv1alpha1.Source_Oci:
+		return content.Digest([]any{"oci", c.Oci.GetProxy(), ca(c.Oci.GetCa())})
+	case *gatewayv1alpha1.Source_Plugin:
+		return content.Digest([]any{"plugin", ca(c.Plugin.GetCa())})
+	default:
+		return content.Digest([]any{"other"})
+	}
+}
+
+// came reports whether a record is of the bytes of a mark that came by a way. A
+// record of an older release does not say by which.
+func (r itemRecord) came(mark, way string) bool {
+	return r.Mark == mark && (r.Way == "" || r.Way == way)
 }

@@ -58,7 +58,7 @@ func (l *leases) reuse(ctx context.Context, id store.ID, h holder) (*store.Lease
 		return known.lease, nil
 	}
 	l.mu.Unlock()
-	if err := l.store.Verify(ctx, id, false); err != nil {
+	if err := l.store.Recheck(ctx, id); err != nil {
 		l.drop(id)
 		return nil, err
 	}

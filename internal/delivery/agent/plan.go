@@ -49,7 +49,8 @@ type itemPlan struct {
 	item   *gatewayv1alpha1.Item
 	source *gatewayv1alpha1.Source
 	key    itemKey
-	mark   string
+	// mark names the bytes, and way how they come.
+	mark, way string
 	// have is the delivered item with the same bytes, from any revision on disk.
 	have *itemRecord
 	// noticed: the application is to be told of it.
@@ -85,8 +86,8 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	var notices []string
 	for _, i := range a.GetItems() {
 		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
-		ip.mark = content.Mark(i, ip.source)
-		ip.have = find(d, ip.key, ip.mark)
+		ip.mark, ip.way = content.Mark(i, ip.source), wayMark(ip.source)
+		ip.have = find(d, ip.key, ip.mark, ip.way)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice
 		places[ip.key] = notice
@@ -142,18 +143,18 @@ func appendHook(hooks []hookPlan, h hookPlan) []hookPlan {
 
 // find looks for delivered bytes in the current revision first, then in the
 // others, then in what was prefetched.
-func find(d disk, key itemKey, mark string) *itemRecord {
-	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.Mark == mark {
+func find(d disk, key itemKey, mark, way string) *itemRecord {
+	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.came(mark, way) {
 		return &have
 	}
 	for _, rev := range d.record.Revisions {
 		for _, have := range rev.Items {
-			if have.Mark == mark {
+			if have.came(mark, way) {
 				return &have
 			}
 		}
 	}
-	if have, ok := d.prefetched[mark]; ok {
+	if have, ok := d.prefetched[mark]; ok && have.came(mark, way) {
 		return &have
 	}
 	return nil

@@ -32,6 +32,7 @@ type fetchItem struct {
 	item  *gatewayv1alpha1.Item
 	key   itemKey
 	mark  string
+	way   string
 	lease *store.Lease
 
 	err      error
@@ -54,7 +55,8 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 		t.sources[s.GetName()] = s
 	}
 	for _, i := range p.GetItems() {
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, t.sources[i.GetSource()])})
+		s := t.sources[i.GetSource()]
+		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, s), way: wayMark(s)})
 	}
 	return t
 }
@@ -62,7 +64,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 // try gets every item into the store, or says how long to wait before the next try.
 func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 	w := t.prefetcher.worker
-	sources := &openSources{agent: w.agent, open: map[string]source.Source{}}
+	sources := &openSources{agent: w.agent, open: map[string]source.Driver{}}
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
@@ -70,7 +72,7 @@ func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 		wg.Go(func() {
 			tokens <- struct{}{}
 			defer func() { <-tokens }()
-			lease, err := t.fetch(ctx, i, sources)
+			lease, err := t.fetchGuarded(ctx, i, sources)
 			t.ended(ctx, i, lease, err)
 		})
 	}
@@ -113,6 +115,12 @@ func (t *fetch) ended(ctx context.Context, i int, lease *store.Lease, err error)
 	w.log.Info("item was not prefetched", "item", item.key, "revision", t.want.GetRevision(), "reason", reason, "error", err.Error())
 }
 
+// fetchGuarded is fetch, in which a panic is a failure of that item.
+func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *openSources) (lease *store.Lease, err error) {
+	defer source.Catch("prefetching "+string(t.items[i].key), &err)
+	return t.fetch(ctx, i, sources)
+}
+
 // fetch returns a lease of one item's snapshot.
 func (t *fetch) fetch(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
 	item, w := &t.items[i], t.prefetcher.worker
@@ -138,10 +146,10 @@ func (t *fetch) fetch(ctx context.Context, i int, sources *openSources) (*store.
 func (t *fetch) here(ctx context.Context, item *fetchItem) *store.Lease {
 	f, w := t.prefetcher, t.prefetcher.worker
 	have, ok := f.items()[item.mark]
-	if !ok {
+	if !ok || !have.came(item.mark, item.way) {
 		have, ok = w.has(item.mark)
 	}
-	if !ok {
+	if !ok || !have.came(item.mark, item.way) {
 		return nil
 	}
 	lease, err := w.leases.reuse(ctx, have.Snapshot, prefetches)
@@ -160,7 +168,10 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 		return nil, err
 	}
 	started := time.Now()
-	r := transfer.NewRequest(src, snapshotKey(item.item, src), func(p transfer.Progress) { t.progress(ctx, i, p) })
+	r, err := NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.progress(ctx, i, p) })
+	if err != nil {
+		return nil, err
+	}
 	res, err := w.agent.deliver(ctx, r, item.mark)
 	if err != nil {
 		return nil, err
@@ -168,11 +179,6 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 	origin := originSource
 	if res.Origin == transfer.OriginNode {
 		origin = originNode
-		// It was here already: whoever brought it may be long gone.
-		if err := w.agent.store.Verify(ctx, res.Lease.ID(), false); err != nil {
-			_ = res.Lease.Close()
-			return nil, err
-		}
 	}
 	w.log.V(1).Info("item is in the store for later", "item", item.key, "version", item.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
@@ -183,7 +189,7 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 }
 
 func (t *fetch) remember(item *fetchItem, lease *store.Lease, origin string) {
-	t.prefetcher.add(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark,
+	t.prefetcher.add(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
 		Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: origin, Started: t.started})
 }
 
@@ -228,5 +234,5 @@ func (t *fetch) show(ctx context.Context, phase, reason, message string) {
 // known tells whether all items were fetched before.
 func (t *fetch) known() bool {
 	have := t.prefetcher.items()
-	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { _, ok := have[i.mark]; return !ok })
+	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.came(i.mark, i.way) })
 }

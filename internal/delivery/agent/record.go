@@ -45,6 +45,7 @@ type itemRecord struct {
 	LocalPath string    `json:"localPath"`
 	Version   string    `json:"version"`
 	Mark      string    `json:"mark"`
+	Way       string    `json:"way,omitempty"`
 	Snapshot  store.ID  `json:"snapshot"`
 	Digest    string    `json:"digest"`
 	Bytes     int64     `json:"bytes"`

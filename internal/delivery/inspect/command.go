@@ -51,7 +51,7 @@ func New() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&o.root, "store", sidecar.StoreRoot, "directory of snapshots and views")
+	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
 	flags.StringVar(&o.podUID, "pod-uid", os.Getenv(sidecar.EnvPodUID), "UID of the pod")
 	flags.StringVar(&o.mounts.Secrets, "secrets-dir", sidecar.SecretsDir, "directory with one directory per mounted Secret")
 	flags.StringVar(&o.mounts.CAs, "ca-dir", sidecar.CADir, "directory with one directory per mounted ConfigMap of certificates")

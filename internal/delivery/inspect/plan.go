@@ -161,15 +161,18 @@ func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *
 		return nil, err
 	}
 	defer func() { _ = src.Close() }()
-	key := agent.SnapshotKey(i, src)
-	m, _, err := p.store.Peek(ctx, key.ID())
+	request, err := agent.NewRequest(ctx, p.store, i, src, nil)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := p.store.Peek(ctx, request.Key.ID())
 	if err == nil {
 		return whole(m), nil
 	}
 	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
 		return nil, err
 	}
-	return p.engine.Plan(ctx, transfer.NewRequest(src, key, nil))
+	return p.engine.Plan(ctx, request)
 }
 
 // whole is a snapshot of which nothing is missing.

@@ -78,7 +78,7 @@ func (s *Store) whole() bool {
 		}
 	}
 	_, err := s.readID()
-	return err == nil && s.open != nil && current(s.open, filepath.Join(s.locks, openLock))
+	return err == nil && exists(s.saltFile()) && s.open != nil && current(s.open, filepath.Join(s.locks, openLock))
 }
 
 // lay makes the directories and the ID where they are missing. The caller has the
@@ -95,6 +95,9 @@ func (s *Store) lay() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return failf("opening the store: %w", err)
 		}
+	}
+	if err := s.laySalt(); err != nil {
+		return s.spaceOr("opening the store", err, 0)
 	}
 	if exists(s.idFile()) {
 		return nil

@@ -11,11 +11,17 @@ import (
 	"strings"
 )
 
-// Key is everything that decides what a snapshot holds. Equal keys share one
-// snapshot.
+// Key is everything that decides what a snapshot holds, and who may have it.
+// Equal keys share one snapshot.
 type Key struct {
 	// Source is the identity of the storage system (source.Source.Identity).
 	Source string `json:"source"`
+	// Way is what else decides whose bytes arrive from it (source.Provenance). Source
+	// and Way together are the origin.
+	Way string `json:"way,omitempty"`
+	// Principal is who asked: what Store.Principal makes of it, "" for who had no
+	// credentials.
+	Principal string `json:"principal,omitempty"`
 	// Path on the source.
 	Path string `json:"path"`
 	// Version of the data.
@@ -28,6 +34,10 @@ type Key struct {
 	// Mode has the permission bits that every file gets, nil for the source's.
 	Mode *fs.FileMode `json:"mode,omitempty"`
 }
+
+// SameOrigin reports whether two snapshots come from one storage system by ways
+// on which the same servers answer.
+func (k Key) SameOrigin(other Key) bool { return k.Source == other.Source && k.Way == other.Way }
 
 // ID names a snapshot; it is a file name.
 type ID string

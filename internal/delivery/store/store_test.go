@@ -428,3 +428,55 @@ func TestNoRoomIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A large file is not read each time a pod takes it: who sets its time back is found
+// by Verify alone.
+func TestAGlanceReadsSmallFiles(t *testing.T) {
+	for size, seen := range map[int]bool{7: true, glanceFile: true, glanceFile + 1: false} {
+		s := open(t, Options{})
+		l := add(t, s, key("1"), strings.Repeat("x", size))
+		file := filepath.Join(l.Dir(), "dir/file")
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Recheck(t.Context(), l.ID()); err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if err := os.WriteFile(file, []byte(strings.Repeat("y", size)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Recheck(t.Context(), l.ID()); errors.Is(err, ErrDamaged) != seen {
+			t.Errorf("%d bytes: got %v", size, err)
+		}
+		if err := s.Verify(t.Context(), l.ID(), true); err == nil {
+			t.Errorf("%d bytes: the change is not found", size)
+		}
+	}
+}
+
+func TestThePrincipalsNameSaysNothingElsewhere(t *testing.T) {
+	s, other := open(t, Options{}), open(t, Options{})
+	name := func(s *Store, credentials string) string {
+		t.Helper()
+		n, err := s.Principal(credentials)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	a := name(s, "alice")
+	if a == "" || a != name(s, "alice") || a == name(s, "bob") || a == name(other, "alice") || name(s, "") != "" {
+		t.Errorf("alice is %q here and %q there, bob %q", a, name(other, "alice"), name(s, "bob"))
+	}
+	if again := open(t, Options{Root: s.Root()}); name(again, "alice") != a {
+		t.Error("another process calls the principal something else")
+	}
+	info, err := os.Stat(filepath.Join(s.Root(), saltName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the salt: %v, %v", info, err)
+	}
+}

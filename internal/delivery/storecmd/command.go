@@ -29,8 +29,8 @@ It may run at any time beside the runtimes that use the store. A snapshot that a
 running runtime holds, that a living pod is at or can go back to, or that is
 preheated for pods to come, is never pruned.
 
-On a node, the store of a namespace is /var/lib/kuda/<namespace>; in the
-runtime's container it is ` + sidecar.StoreRoot + `, the default of --store.
+On a node, the store of a namespace is /var/lib/kuda/<namespace>/<UID of the
+namespace>; in the runtime's container the default of --store names it.
 
 Exit codes: 0 done, 1 another failure, 2 wrong usage, 3 damaged snapshots were
 found, 4 a snapshot that was named is not in the store.`
@@ -61,7 +61,7 @@ func New() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&o.root, "store", sidecar.StoreRoot, "directory of the store")
+	cmd.PersistentFlags().StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of the store")
 	cmd.AddCommand(o.list(), o.verify(), o.prune())
 	for _, c := range append(cmd.Commands(), cmd) {
 		c.SilenceUsage, c.SilenceErrors = true, true
@@ -82,7 +82,7 @@ hold several), as far as they can be seen from here: inside a container those of
 other containers are seen as "yes". PODS is how many living pods are at the
 snapshot or can go back to it. PREHEAT names the DataSets that it is kept for.`,
 		Example: `  # what the pods of the namespace "shop" share on this node
-  kuda-runtime store list --store /var/lib/kuda/shop
+  kuda-runtime store list --store /var/lib/kuda/shop/<UID>
 
   # bytes of everything that is complete
   kuda-runtime store list -o json | jq '[.[] | select(.complete).bytes] | add'`,
@@ -119,7 +119,7 @@ With --repair the damaged ones are taken out of the store, so that the next
 delivery brings them again. Pods keep the files that their views have until then;
 restart a pod to have its data delivered again at once.`,
 		Example: `  # after a disk reported errors
-  kuda-runtime store verify --store /var/lib/kuda/shop --repair`,
+  kuda-runtime store verify --store /var/lib/kuda/shop/<UID> --repair`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -175,7 +175,7 @@ func (o *options) prune() *cobra.Command {
 go back to and no DataSet preheats, least recently used first. It prints a line
 for each.`,
 		Example: `  # what would go if the store were to have at most 50 GiB
-  kuda-runtime store prune --store /var/lib/kuda/shop --to 50Gi --dry-run`,
+  kuda-runtime store prune --store /var/lib/kuda/shop/<UID> --to 50Gi --dry-run`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := cmd.Flags().Changed("to")
@@ -223,6 +223,10 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func (o *options) open() (*store.Store, error) {
 	info, err := os.Lstat(filepath.Join(o.root, "snapshots"))
 	if err != nil || !info.IsDir() {
+		inside, _ := filepath.Glob(filepath.Join(o.root, "*-*-*-*-*", "snapshots"))
+		if len(inside) > 0 {
+			return nil, usagef("there is no store at %s; that of its namespace is %s", o.root, filepath.Dir(inside[0]))
+		}
 		return nil, usagef("there is no store at %s; name its directory with --store", o.root)
 	}
 	pods := podref.New(o.root)

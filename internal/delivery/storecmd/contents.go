@@ -20,15 +20,18 @@ import (
 
 // entry is a snapshot or a download as the command shows it.
 type entry struct {
-	ID       store.ID  `json:"id"`
-	Source   string    `json:"source"`
-	Path     string    `json:"path"`
-	Version  string    `json:"version"`
-	Digest   string    `json:"digest,omitempty"`
-	Bytes    int64     `json:"bytes"`
-	Files    int       `json:"files"`
-	Complete bool      `json:"complete"`
-	LastUsed time.Time `json:"lastUsed"`
+	ID     store.ID `json:"id"`
+	Source string   `json:"source"`
+	// Way and Principal are those of store.Key.
+	Way       string    `json:"way,omitempty"`
+	Principal string    `json:"principal,omitempty"`
+	Path      string    `json:"path"`
+	Version   string    `json:"version"`
+	Digest    string    `json:"digest,omitempty"`
+	Bytes     int64     `json:"bytes"`
+	Files     int       `json:"files"`
+	Complete  bool      `json:"complete"`
+	LastUsed  time.Time `json:"lastUsed"`
 	// InUse: a running process holds the snapshot, or downloads it.
 	InUse bool `json:"inUse"`
 	// Leases that can be seen from here.
@@ -65,7 +68,7 @@ func contents(s *store.Store) ([]entry, error) {
 	})
 	entries := make([]entry, 0, len(snapshots)+len(downloads))
 	for i, x := range append(snapshots, downloads...) {
-		e := entry{ID: x.ID, Source: x.Key.Source, Path: x.Key.Path, Version: x.Key.Version, Digest: x.Digest, Bytes: x.Bytes,
+		e := entry{ID: x.ID, Source: x.Key.Source, Way: x.Key.Way, Principal: x.Key.Principal, Path: x.Key.Path, Version: x.Key.Version, Digest: x.Digest, Bytes: x.Bytes,
 			Files: x.Files, Complete: i < len(snapshots), LastUsed: x.Used, Pods: users[x.ID],
 			Preheat: preheats[x.ID], Marks: x.Marks}
 		if e.InUse, err = s.InUse(x.ID); err != nil {

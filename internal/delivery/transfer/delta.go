@@ -4,14 +4,8 @@
 package transfer
 
 import (
-	"cmp"
-	"context"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,29 +16,24 @@ import (
 )
 
 // Files that are in the store already, in snapshots of the same source, are
-// shared instead of downloaded. Which ones are the same is decided by what the
-// source says of both, and there are two proofs (docs/design/005-delta.md):
+// shared instead of downloaded. Which ones are the same, and what must be proved
+// before they are, depends on how the snapshots are related (kinship). Between
+// two snapshots of one origin and one principal it is decided by what the source
+// says of both, and there are two proofs (docs/design/005-delta.md):
 //
 //   - the same key on the source with the same strong identity and size, whatever
 //     the path of the item that it belongs to: it is the same object;
 //   - the same size and the same checksum of the content (sha256, md5, or the
-//     md5-tag of an S3 object), under whatever key. SHA-256 proves it. MD5 proves it against accidents, not against somebody who makes
-//     two files of the same sum on purpose; a digest in the DataSet finds that
-//     out, because it is compared with the bytes that are here.
+//     md5-tag of an S3 object), under whatever key. SHA-256 proves it. MD5 proves
+//     it against accidents, not against somebody who makes two files of the same
+//     sum on purpose; a digest in the DataSet finds that out, because it is
+//     compared with the bytes that are here.
+//
+// What another principal fetched, or what came by another way, is shared only
+// with a proof by one's own credentials or of the bytes themselves (prove.go).
 //
 // An equal entity tag under another key proves nothing elsewhere: some servers make it of
 // the time and the length. And a CRC is too short to tell files apart.
-
-const (
-	// maxOlder is how many snapshots are looked through: each one's manifest is
-	// read and held in memory.
-	maxOlder = 4
-	// maxOlderFiles is how many files of them are.
-	maxOlderFiles = 200_000
-	// lookFurther is how many bytes a delivery misses before it looks beyond
-	// snapshots of its own path; below that, downloading is quicker.
-	lookFurther = 1 << 20
-)
 
 // md5Tag is the algorithm of checksums that are S3 ETags.
 const md5Tag digest.Kind = "md5-tag"
@@ -69,9 +58,9 @@ func state(e source.Entry) string {
 	case !e.Identity.Strong():
 		return " " + sum
 	case sum == "":
-		return string(e.Identity)
+		return stateIdentity(e)
 	}
-	return string(e.Identity) + " " + sum
+	return stateIdentity(e) + " " + sum
 }
 
 // splitState returns the parts of a state. An identity may have spaces too, so
@@ -85,131 +74,33 @@ func splitState(text string) (identity, sum string) {
 	return text, ""
 }
 
-// shared is a file of an older snapshot.
-type shared struct {
-	dir   string
-	entry store.Entry
-}
-
-// older has the files of snapshots of the same source.
-type older struct {
-	byKey     map[string]shared // key on the source
-	byContent map[string]shared // checksum and size
-	left      []store.Snapshot  // not looked through yet
-	missed    int64             // bytes
-	// opened is the directory of the file that was shared last: listings go
-	// through a tree in order, so that of the next one is mostly the same.
-	opened     *os.File
-	openedName string
-}
-
-// dir is the descriptor of the directory that a file of an older snapshot is
-// in, as long as it is not asked for another one.
-func (o *older) dir(one shared) (int, error) {
-	name := filepath.Join(one.dir, filepath.FromSlash(path.Dir(one.entry.Path)))
-	if o.opened == nil || o.openedName != name {
-		o.close()
-		opened, err := os.OpenFile(name, unix.O_PATH|unix.O_DIRECTORY, 0)
-		if err != nil {
-			return -1, err
-		}
-		o.opened, o.openedName = opened, name
+// sharedState is the state of a file that is shared with an older one. A promise
+// of its SHA-256 is kept only if the bytes were compared with it: a later delivery,
+// perhaps of another principal, relies on that.
+func sharedState(e source.Entry, old store.Entry) string {
+	promised := contentSum(e)
+	if digest.Algorithm(promised) != digest.SHA256 || old.Digest == promised {
+		return state(e)
 	}
-	return int(o.opened.Fd()), nil
-}
-
-func (o *older) close() {
-	if o != nil && o.opened != nil {
-		o.opened.Close()
-		o.opened = nil
+	if _, known := splitState(old.Identity); known == promised {
+		return state(e)
 	}
-}
-
-// remoteKey is where the source has a file of an item.
-func remoteKey(item, name string) string {
-	item = strings.Trim(item, "/")
-	if name == store.FileName || name == "" {
-		return item
+	if e.Identity.Strong() {
+		return string(e.Identity)
 	}
-	return strings.TrimPrefix(item+"/"+name, "/")
-}
-
-func contentKey(sum string, size int64) string { return sum + "/" + strconv.FormatInt(size, 10) }
-
-// findOlder looks through the last snapshot of the same path, if there is one.
-func findOlder(s *store.Store, key store.Key) (*older, error) {
-	snapshots, err := s.Snapshots()
-	if err != nil {
-		return nil, err
-	}
-	o := &older{byKey: map[string]shared{}, byContent: map[string]shared{}, left: related(snapshots, key)}
-	if len(o.left) > 0 && o.left[0].Key.Path == key.Path {
-		o.look(s)
-	}
-	return o, nil
-}
-
-// related returns the snapshots that may share files with one of the key, the
-// most promising first: those of the same path, then of the nearest ones, and of
-// these the one that was used last.
-func related(snapshots []store.Snapshot, key store.Key) []store.Snapshot {
-	near := func(s store.Snapshot) int {
-		if s.Key.Path == key.Path {
-			return len(key.Path) + 1
-		}
-		n := 0
-		for n < min(len(s.Key.Path), len(key.Path)) && s.Key.Path[n] == key.Path[n] {
-			n++
-		}
-		return strings.Count(key.Path[:n], "/")
-	}
-	var list []store.Snapshot
-	for _, s := range snapshots {
-		if s.Key.Source == key.Source && digest.KindOf(s.Key.Digest) == digest.KindOf(key.Digest) && s.ID != key.ID() {
-			list = append(list, s)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b store.Snapshot) int {
-		return cmp.Or(near(b)-near(a), b.Used.Compare(a.Used))
-	})
-	return list[:min(len(list), maxOlder)]
-}
-
-// look takes over the files of the next snapshot.
-func (o *older) look(s *store.Store) {
-	next := o.left[0]
-	o.left = o.left[1:]
-	m, dir, err := s.Peek(context.Background(), next.ID)
-	if err != nil {
-		return // evicted meanwhile, or damaged: download
-	}
-	for _, e := range m.Entries {
-		if e.Link != "" || len(o.byKey) >= maxOlderFiles {
-			continue
-		}
-		one := shared{dir, e}
-		identity, sum := splitState(e.Identity)
-		if key := remoteKey(next.Key.Path, e.Path); identity != "" {
-			if _, ok := o.byKey[key]; !ok {
-				o.byKey[key] = one
-			}
-		}
-		if sum != "" {
-			o.byContent[contentKey(sum, e.Size)] = one
-		}
-		if digest.Algorithm(e.Digest) == digest.SHA256 {
-			o.byContent[contentKey(e.Digest, e.Size)] = one
-		}
-	}
+	return ""
 }
 
 // find returns the files that are the same, by what the source says.
 func (o *older) find(f *file, item string) []shared {
 	var found []shared
-	name := remoteKey(item, f.path)
+	name := remoteKey(item, f.path, f.entry.Path == "")
 	if one, ok := o.byKey[name]; ok && f.entry.Identity.Strong() && one.entry.Size == f.entry.Size {
-		if identity, _ := splitState(one.entry.Identity); identity == string(f.entry.Identity) {
+		identity, _ := splitState(one.entry.Identity)
+		if identity == stateIdentity(f.entry) {
 			found = append(found, one)
+		} else if rewritten(identity, stateIdentity(f.entry)) {
+			return nil
 		}
 	}
 	if sum := contentSum(f.entry); sum != "" {
@@ -236,7 +127,7 @@ func (d *delivery) expect(files []*file) {
 	for {
 		var missing int64
 		for _, f := range files {
-			if f.entry.Link == "" && len(o.find(f, d.request.Path)) == 0 {
+			if f.entry.Link == "" && len(o.find(f, d.request.Path)) == 0 && !o.provable(f) {
 				missing += f.entry.Size
 			}
 		}
@@ -244,17 +135,19 @@ func (d *delivery) expect(files []*file) {
 			o.missed += missing
 			return
 		}
-		o.look(d.engine.options.Store)
+		o.look()
 	}
 }
 
 func (d *delivery) linkFound(f *file) bool {
 	for _, one := range d.older.find(f, d.request.Path) {
-		if one.entry.Mode == f.mode && d.linkOne(f, one) {
+		e := one.entry
+		e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
+		if one.entry.Mode == f.mode && d.linkOne(f, one, e, 0) {
 			return true
 		}
 	}
-	return false
+	return f.proof != nil && d.linkOne(f, f.proof.one, f.proof.entry, f.proof.inode)
 }
 
 // unharmed finds a file of an older snapshot by its directory and name, and
@@ -271,10 +164,10 @@ func (o *older) unharmed(one shared, mode fs.FileMode) (dir int, name string, ok
 		stat.Size == one.entry.Size && stat.Mtim.Nano() == one.entry.Modified
 }
 
-// linkOne shares one file, if it is unharmed as far as its length and the time
-// of its last write tell; what reads snapshots cannot write to them.
-func (d *delivery) linkOne(f *file, one shared) bool {
-	e := one.entry
+// linkOne shares one file, as the entry e, if it is unharmed as far as its length
+// and the time of its last write tell; what reads snapshots cannot write to them.
+// An inode other than 0 is the only one that is taken.
+func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) bool {
 	from, name, ok := d.older.unharmed(one, f.mode)
 	if !ok {
 		return false
@@ -284,16 +177,25 @@ func (d *delivery) linkOne(f *file, one shared) bool {
 		return false
 	}
 	defer d.dirs.put(parent)
-	if err := unix.Linkat(from, name, int(parent.file.Fd()), path.Base(f.path), 0); err != nil {
+	to, at := int(parent.file.Fd()), path.Base(f.path)
+	if err := unix.Linkat(from, name, to, at, 0); err != nil {
 		return false
 	}
-	e.Path, e.Identity = f.path, state(f.entry)
-	if e.Identity != "" && d.writer.Done(e) != nil {
+	if !isInode(to, at, inode) || (e.Identity != "" && d.writer.Done(e) != nil) {
 		// Nobody may write into what is shared now.
-		_ = unix.Unlinkat(int(parent.file.Fd()), path.Base(f.path), 0)
+		_ = unix.Unlinkat(to, at, 0)
 		return false
 	}
 	f.result = e
 	d.linked = true
 	return true
+}
+
+// isInode reports whether a name is of an inode; 0 is any.
+func isInode(dir int, name string, inode uint64) bool {
+	if inode == 0 {
+		return true
+	}
+	var stat unix.Stat_t
+	return unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil && stat.Ino == inode
 }

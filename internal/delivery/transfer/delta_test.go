@@ -152,14 +152,14 @@ func TestTheNearestSnapshotsAreLookedThroughFirst(t *testing.T) {
 		other, sha, at("y", 1)}, store.Key{Source: "s", Path: "models/bert/v3"})
 	var got []string
 	for _, s := range list {
-		got = append(got, s.Key.Path)
+		got = append(got, s.snapshot.Key.Path)
 	}
 	if diff := cmp.Diff([]string{"models/bert/v2", "models/bert/v1", "models/gpt/v1", "x"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	again := []store.Snapshot{at("v2", 5), at("v1", 1)}
-	if list := related(again, store.Key{Source: "s", Path: "v1", Version: "2"}); list[0].Key.Path != "v1" {
-		t.Errorf("got %s before the path's own", list[0].Key.Path)
+	if list := related(again, store.Key{Source: "s", Path: "v1", Version: "2"}); list[0].snapshot.Key.Path != "v1" {
+		t.Errorf("got %s before the path's own", list[0].snapshot.Key.Path)
 	}
 }
 

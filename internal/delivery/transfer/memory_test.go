@@ -33,6 +33,7 @@ type memory struct {
 type object struct {
 	source.Entry // but for Path, Key and Size
 	content      []byte
+	denied       bool
 }
 
 func (m *memory) Identity() string { return "memory://" }
@@ -55,6 +56,9 @@ func (m *memory) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 }
 
 func (m *memory) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+	if m.objects[e.Key].denied {
+		return nil, &source.Error{Op: "reading " + e.Key, Class: source.ErrDenied}
+	}
 	m.sent.Add(length)
 	body := io.NopCloser(bytes.NewReader(m.objects[e.Key].content[offset : offset+length]))
 	return source.NewReader(ctx, "reading "+e.Key, body, length), nil
@@ -66,7 +70,7 @@ func (m *memory) put(key string, content []byte, kind digest.Kind) {
 		m.objects = map[string]object{}
 	}
 	e := source.Entry{Identity: source.Identity(fmt.Sprintf("%q", key+fmt.Sprint(len(content)))), Checksum: checksum(kind, content)}
-	m.objects[key] = object{e, content}
+	m.objects[key] = object{Entry: e, content: content}
 }
 
 func checksum(kind digest.Kind, content []byte) string {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/source/retry"
 )
 
 // Planned is a file as a delivery would get it now.
@@ -29,7 +28,9 @@ type Planned struct {
 }
 
 // Plan lists what Deliver would deliver, and finds out, as Deliver does, what
-// would have to be downloaded. It moves no bytes of files and changes nothing.
+// would have to be downloaded. It moves no file, a byte at most of each, and
+// changes nothing. Files of snapshots that came by another way are not counted as
+// here, because only reading them would tell.
 // What an earlier delivery of the same snapshot left half done is not counted as
 // here. Errors are those of Deliver.
 func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
@@ -37,17 +38,20 @@ func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
 		return nil, err
 	}
 	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest),
-		source: retry.New(e.options.Limits.Wrap(retry.Watch(r.Source, e.options.Stall)), e.policy)}
+		source: e.reach(r.Source)}
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()
 	var err error
 	defer func() { d.older.close() }()
-	if d.older, err = findOlder(e.options.Store, r.Key); err != nil {
+	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
 		return nil, err
 	}
 	var plan []Planned
 	err = d.scan(ctx, func(files []*file) error {
 		d.expect(files)
+		if err := d.prove(ctx, files, anothers); err != nil {
+			return err
+		}
 		for _, f := range files {
 			plan = append(plan, d.foresee(f))
 		}
@@ -76,6 +80,12 @@ func (d *delivery) foresee(f *file) Planned {
 			return p
 		}
 	}
+	if f.proof != nil {
+		_, _, p.Here = d.older.unharmed(f.proof.one, f.mode)
+		if p.Here {
+			p.Digest = f.proof.entry.Digest
+		}
+	}
 	return p
 }
 
@@ -93,5 +103,8 @@ func (p Planned) Same(e store.Entry, oneKey bool) bool {
 	}
 	mine, mySum := splitState(p.Identity)
 	theirs, theirSum := splitState(e.Identity)
+	if oneKey && rewritten(mine, theirs) {
+		return false
+	}
 	return oneKey && mine != "" && mine == theirs || mySum != "" && mySum == theirSum
 }

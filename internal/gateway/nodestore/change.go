@@ -34,7 +34,7 @@ func (c change) pause() time.Duration {
 // compare answers the gravest difference of two entries of a namespace; the
 // time of observation is none.
 func compare(before, after *v1alpha1.NamespaceStore) change {
-	if before.StoreID != after.StoreID || before.BootID != after.BootID || before.QuotaBytes != after.QuotaBytes ||
+	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID || before.QuotaBytes != after.QuotaBytes ||
 		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
 		return contents
 	}

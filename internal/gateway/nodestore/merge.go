@@ -31,18 +31,24 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 	for i := range entries {
 		own[entries[i].Namespace] = true
 	}
-	out := v1alpha1.NodeStoreStatus{Stores: slices.Clone(entries)}
+	out := v1alpha1.NodeStoreStatus{Stores: slices.Clone(entries), Directories: status.Directories, Closed: status.Closed}
+	var gone []v1alpha1.NamespaceStore
 	for i := range status.Stores {
-		if !own[status.Stores[i].Namespace] {
-			out.Stores = append(out.Stores, status.Stores[i])
+		if before := status.Stores[i]; !own[before.Namespace] {
+			out.Stores = append(out.Stores, before)
+		} else if before.NamespaceUID != "" {
+			gone = append(gone, before) // unless it is the same one, see Recall
 		}
 	}
 	if len(out.Stores) > maxStores {
 		slices.SortStableFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int {
 			return cmp.Or(-compareBool(own[a.Namespace], own[b.Namespace]), b.ObservedTime.Compare(a.ObservedTime.Time))
 		})
+		gone = append(gone, out.Stores[maxStores:]...)
 		out.Stores = out.Stores[:maxStores]
 	}
+	controller.Remember(&out, gone...)
+	controller.Recall(&out, out.Stores...)
 	slices.SortFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	trim(out.Stores, own)
 	controller.Sum(&out)

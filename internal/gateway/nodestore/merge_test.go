@@ -119,3 +119,27 @@ func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
 		t.Errorf("%d writes in the last round, want none", last)
 	}
 }
+
+func TestTheDirectoryOfAReplacedStoreStaysKnown(t *testing.T) {
+	of := func(namespace, uid string) v1alpha1.NamespaceStore {
+		e := full(t, namespace, 1)
+		e.NamespaceUID = uid
+		return e
+	}
+	status := Merge(&v1alpha1.NodeStoreStatus{Closed: true, Directories: []v1alpha1.StoreDirectory{{Namespace: "b", UID: "1"}, {Namespace: "b", UID: "2"}}}, of("a", "1"), of("c", ""))
+	status = Merge(&status, of("a", "2"), of("b", "2"), of("c", "3"))
+	want := []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "b", UID: "1"}}
+	if diff := cmp.Diff(want, status.Directories); diff != "" || !status.Closed {
+		t.Errorf("closed %t, directories (-want +got):\n%s", status.Closed, diff)
+	}
+	again := Merge(&status, of("a", "2"))
+	if diff := cmp.Diff(status, again); diff != "" {
+		t.Errorf("a repeated report changes something (-before +after):\n%s", diff)
+	}
+	for i := range maxStores {
+		again = Merge(&again, of(fmt.Sprintf("n%03d", i), "u"))
+	}
+	if len(again.Stores) != maxStores || len(again.Directories) != len(want)+3 {
+		t.Errorf("%d stores, directories of those that were cut: %v", len(again.Stores), again.Directories)
+	}
+}

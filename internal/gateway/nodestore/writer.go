@@ -49,11 +49,24 @@ func (w *Writer) accept(ctx context.Context, name string, e *v1alpha1.NamespaceS
 		return err
 	}
 	e.BootID = node.BootID
+	if e.NamespaceUID, err = w.namespaceUID(ctx, e.Namespace); err != nil {
+		return err
+	}
 	// The node's clock may go before this one. It was Ready when the report came.
 	if since := node.ReadySince.Truncate(time.Second); since.After(e.ObservedTime.Time) {
 		e.ObservedTime = metav1.Time{Time: since}
 	}
 	return nil
+}
+
+// namespaceUID is the cache's; "": it knows no such namespace yet.
+func (w *Writer) namespaceUID(ctx context.Context, name string) (string, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, namespace); client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	return string(namespace.UID), nil
 }
 
 // weigh answers how grave the difference is that the entry makes, as far as the

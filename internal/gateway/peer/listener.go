@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -30,10 +29,10 @@ type Limits struct {
 	// Known is how many connections of pods may be open, PerPod those of one pod,
 	// and PerNamespace those of the pods of one namespace.
 	Known, PerPod, PerNamespace int
-	// Visits bounds the requests that are under way on strangers' connections: of
-	// all, of an address (as a namespace), and of one connection (as a pod). Calls
-	// bounds those on the connections of pods.
-	Visits, Calls share.Limits
+	// Visits bounds the requests that are under way on strangers' connections, Calls
+	// those on the connections of pods.
+	Visits int
+	Calls  share.Limits
 }
 
 // Listener accepts connections within limits. It is safe for concurrent use.
@@ -41,12 +40,15 @@ type Listener struct {
 	net.Listener
 	limits Limits
 	// dropped is told why a connection was closed.
-	dropped       func(reason string)
-	visits, calls *share.Pool
+	dropped func(reason string)
+	calls   *share.Pool
 
-	mu        sync.Mutex
+	mu sync.Mutex
+	// strangers are by address, the oldest first; waiting counts them, visiting
+	// their requests.
 	strangers map[string][]*Conn
 	waiting   int
+	visiting  int
 	pods      map[types.UID][]*Conn
 	spaces    map[string]int
 	known     int
@@ -63,7 +65,7 @@ const (
 // Limit wraps a listener.
 func Limit(inner net.Listener, l Limits, dropped func(reason string)) *Listener {
 	return &Listener{
-		Listener: inner, limits: l, dropped: dropped, visits: share.New(l.Visits), calls: share.New(l.Calls),
+		Listener: inner, limits: l, dropped: dropped, calls: share.New(l.Calls),
 		strangers: make(map[string][]*Conn), pods: make(map[types.UID][]*Conn), spaces: make(map[string]int),
 	}
 }
@@ -73,7 +75,9 @@ type Conn struct {
 	net.Conn
 	listener  *Listener
 	address   string
+	accepted  time.Time
 	patience  *time.Timer
+	visits    int
 	pod       types.UID
 	namespace string
 	gone      bool
@@ -85,16 +89,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: inner, listener: l, address: host(inner.RemoteAddr())}
+	c := &Conn{Conn: inner, listener: l, address: host(inner.RemoteAddr()), accepted: time.Now()}
 	l.mu.Lock()
-	var crowded *Conn
-	if l.waiting >= l.limits.Strangers {
-		crowded = l.oldest()
-		l.forget(crowded)
-	}
+	c.patience = time.AfterFunc(l.limits.Patience, c.lose)
 	l.strangers[c.address] = append(l.strangers[c.address], c)
 	l.waiting++
-	c.patience = time.AfterFunc(l.limits.Patience, c.lose)
+	var crowded *Conn
+	if l.waiting > l.limits.Strangers {
+		crowded = l.crowded(c)
+		l.forget(crowded)
+	}
 	l.mu.Unlock()
 	if crowded != nil {
 		l.drop(crowded, ReasonCrowded)
@@ -102,15 +106,44 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// oldest is the oldest stranger of the address that has the most; the lock is held.
-func (l *Listener) oldest() *Conn {
+// settled is how long a stranger is left alone that is the only one of its address:
+// long enough to prove itself.
+const settled = 3 * time.Second
+
+// crowded is the stranger that makes room: the oldest of the address that has the
+// most. Where each address has one, as when all runtimes come back at once, those
+// that came first are let finish; the lock is held.
+func (l *Listener) crowded(newest *Conn) *Conn {
 	var most []*Conn
 	for _, open := range l.strangers {
-		if len(open) > len(most) {
+		if len(open) > len(most) || len(open) == len(most) && open[0].accepted.Before(most[0].accepted) {
 			most = open
 		}
 	}
+	if len(most) == 1 && newest.accepted.Sub(most[0].accepted) < settled {
+		return newest
+	}
 	return most[0]
+}
+
+// eager is the connection with the most requests of the address that has the most;
+// the lock is held.
+func (l *Listener) eager() *Conn {
+	var busiest *Conn
+	most := -1
+	for _, open := range l.strangers {
+		sum, own := 0, open[0]
+		for _, c := range open {
+			sum += c.visits
+			if c.visits > own.visits {
+				own = c
+			}
+		}
+		if sum > most {
+			most, busiest = sum, own
+		}
+	}
+	return busiest
 }
 
 // lose ends the patience with a stranger.
@@ -136,6 +169,8 @@ func (l *Listener) forget(c *Conn) {
 	same := func(other *Conn) bool { return other == c }
 	if c.pod == "" {
 		l.waiting--
+		l.visiting -= c.visits
+		c.visits = 0
 		if l.strangers[c.address] = slices.DeleteFunc(l.strangers[c.address], same); len(l.strangers[c.address]) == 0 {
 			delete(l.strangers, c.address)
 		}
@@ -218,9 +253,10 @@ func (l *Listener) prove(c *Conn, namespace string, pod types.UID) error {
 }
 
 // Enter notes that a request on the connection of the context is under way, until
-// what it returns is called. It reports false when there are too many such requests,
-// and closes the connection: whoever opens more calls than can be answered gets no
-// answer at all, because that takes memory too.
+// what it returns is called. When there are too many such requests, the connection
+// that has the most is closed: whoever opens more calls than can be answered gets
+// no answer, because that takes memory too. Enter reports false when the connection
+// of the context is closed.
 func Enter(ctx context.Context) (leave func(), ok bool) {
 	c, ok := ctx.Value(contextKey{}).(*Conn)
 	if !ok {
@@ -228,12 +264,42 @@ func Enter(ctx context.Context) (leave func(), ok bool) {
 	}
 	l := c.listener
 	l.mu.Lock()
-	pool, owner := l.visits, share.Owner{Namespace: c.address, Pod: fmt.Sprintf("%p", c)}
-	if c.pod != "" {
-		pool, owner = l.calls, share.Owner{Namespace: c.namespace, Pod: string(c.pod)}
+	if c.gone {
+		l.mu.Unlock()
+		return nil, false
+	}
+	if owner := (share.Owner{Namespace: c.namespace, Pod: string(c.pod)}); c.pod != "" {
+		l.mu.Unlock()
+		return l.call(ctx, c, owner)
+	}
+	c.visits++
+	l.visiting++
+	var eager *Conn
+	if l.visiting > l.limits.Visits {
+		eager = l.eager()
+		l.forget(eager)
 	}
 	l.mu.Unlock()
-	held, err := pool.Acquire(ctx, owner, 1)
+	if eager != nil {
+		l.drop(eager, ReasonEager)
+	}
+	return c.leave, eager != c
+}
+
+// leave ends one request of a stranger.
+func (c *Conn) leave() {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	// What was counted of a connection that is closed or proven is forgotten.
+	if c.visits > 0 {
+		c.visits--
+		c.listener.visiting--
+	}
+}
+
+// call is Enter for a pod's connection.
+func (l *Listener) call(ctx context.Context, c *Conn, owner share.Owner) (leave func(), ok bool) {
+	held, err := l.calls.Acquire(ctx, owner, 1)
 	if err != nil {
 		l.mu.Lock()
 		l.forget(c)

@@ -40,7 +40,7 @@ type bench struct {
 }
 
 func newBench(l Limits) *bench {
-	l.Visits = share.Limits{Total: 6, PerPod: 3, PerNamespace: 5}
+	l.Visits = 6
 	l.Calls = share.Limits{Total: 20, PerPod: 10, PerNamespace: 20}
 	b := &bench{source: &source{next: make(chan net.Conn, 1)}, drops: make(map[string]int)}
 	b.Listener = Limit(b.source, l, func(reason string) {
@@ -155,50 +155,67 @@ func TestAPodKeepsItsNewestConnections(t *testing.T) {
 	}
 }
 
-func TestAConnectionWithTooManyRequestsIsClosed(t *testing.T) {
+func TestTheConnectionWithTheMostRequestsIsClosed(t *testing.T) {
 	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 4, PerPod: 2, PerNamespace: 3})
 	enter := func(c *Conn) (func(), bool) { return Enter(Context(context.Background(), c)) }
 	eager, eagerClosed := b.connect(t, 1)
+	second, secondClosed := b.connect(t, 1)
 	var leave []func()
-	for range 3 {
-		l, ok := enter(eager)
+	for n := range 6 {
+		c := eager
+		if n > 3 {
+			c = second
+		}
+		l, ok := enter(c)
 		if !ok {
-			t.Fatal("three requests are too many")
+			t.Fatal("six requests are too many")
 		}
 		leave = append(leave, l)
 	}
-	if _, ok := enter(eager); ok || !eagerClosed() || b.dropped(ReasonEager) != 1 {
-		t.Error("a fourth request of a stranger is answered")
+	newcomer, newcomerClosed := b.connect(t, 2)
+	if _, ok := enter(newcomer); !ok || newcomerClosed() || secondClosed() || !eagerClosed() || b.dropped(ReasonEager) != 1 {
+		t.Error("another connection than the one with the most requests made room")
 	}
-	same, _ := b.connect(t, 1)
-	for range 2 {
-		if _, ok := enter(same); !ok {
-			t.Fatal("another connection is kept out")
+	if _, ok := enter(eager); ok {
+		t.Error("a request on a closed connection is taken")
+	}
+	for _, l := range leave {
+		l()
+	}
+	if b.visiting != 1 {
+		t.Errorf("%d requests are counted, want 1", b.visiting)
+	}
+	for range 5 {
+		if _, ok := enter(newcomer); !ok {
+			t.Fatal("requests that ended are counted")
 		}
 	}
-	other, _ := b.connect(t, 2)
-	if _, ok := enter(other); !ok {
-		t.Error("another address is kept out")
+	if _, ok := enter(newcomer); ok || !newcomerClosed() || b.visiting != 0 {
+		t.Error("a stranger may have more than six requests")
 	}
-	if _, ok := enter(other); ok {
-		t.Error("strangers may have more than six requests")
-	}
-	pod, _ := b.connect(t, 1)
+	pod, podClosed := b.connect(t, 1)
 	prove(t, pod, "web-0")
 	for range 10 {
 		if _, ok := enter(pod); !ok {
 			t.Fatal("a pod is kept out")
 		}
 	}
-	if _, ok := enter(pod); ok {
+	if _, ok := enter(pod); ok || !podClosed() {
 		t.Error("a pod may have more than its share")
 	}
-	for _, l := range leave {
-		l()
+}
+
+func TestRuntimesThatComeBackAtOnceAreServedInTurn(t *testing.T) {
+	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 100, PerPod: 2, PerNamespace: 100})
+	var closed []func() bool
+	for n := range 30 {
+		_, c := b.connect(t, byte(n))
+		closed = append(closed, c)
 	}
-	again, _ := b.connect(t, 2)
-	if _, ok := enter(again); !ok {
-		t.Error("requests that ended are counted")
+	for n, is := range closed {
+		if is() != (n >= 20) {
+			t.Errorf("connection %d is closed: %v", n, n < 20)
+		}
 	}
 }
 

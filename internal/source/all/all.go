@@ -34,25 +34,25 @@ type Config struct {
 
 // Open returns the source that a config describes. It reads the certificates
 // and checks the settings, and does not connect yet, but to a plugin.
-func Open(ctx context.Context, c Config) (source.Source, error) {
-	var open []func() (source.Source, error)
+func Open(ctx context.Context, c Config) (source.Driver, error) {
+	var open []func() (source.Driver, error)
 	if c.S3 != nil {
-		open = append(open, func() (source.Source, error) { return s3.New(*c.S3) })
+		open = append(open, func() (source.Driver, error) { return s3.New(*c.S3) })
 	}
 	if c.HTTP != nil {
-		open = append(open, func() (source.Source, error) { return http.New(*c.HTTP) })
+		open = append(open, func() (source.Driver, error) { return http.New(*c.HTTP) })
 	}
 	if c.HDFS != nil {
-		open = append(open, func() (source.Source, error) { return hdfs.New(*c.HDFS) })
+		open = append(open, func() (source.Driver, error) { return hdfs.New(*c.HDFS) })
 	}
 	if c.OCI != nil {
-		open = append(open, func() (source.Source, error) { return oci.New(*c.OCI) })
+		open = append(open, func() (source.Driver, error) { return oci.New(*c.OCI) })
 	}
 	if c.PVC != nil {
-		open = append(open, func() (source.Source, error) { return pvc.New(*c.PVC) })
+		open = append(open, func() (source.Driver, error) { return pvc.New(*c.PVC) })
 	}
 	if c.Plugin != nil {
-		open = append(open, func() (source.Source, error) { return plugin.New(ctx, *c.Plugin) })
+		open = append(open, func() (source.Driver, error) { return plugin.New(ctx, *c.Plugin) })
 	}
 	if len(open) != 1 {
 		return nil, &source.Error{Op: "opening a source", Class: source.ErrMisconfigured,

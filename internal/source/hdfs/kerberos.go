@@ -55,6 +55,24 @@ func (k *Kerberos) login(address string) (*rpc.Kerberos, error) {
 	return &rpc.Kerberos{Client: c, Service: strings.Replace(service, "_HOST", strings.ToLower(host), 1)}, nil
 }
 
+// provenance is the principal with its keys. What krb5.conf and the service's name
+// say decides which namenode is believed.
+func (k *Kerberos) provenance() (source.Provenance, error) {
+	conf, err := k.Krb5Conf.Mount.Read(k.Krb5Conf.Key)
+	if err != nil {
+		return source.Provenance{}, err
+	}
+	keys, err := k.Keytab.Mount.Read(k.Keytab.Key)
+	if err != nil {
+		return source.Provenance{}, err
+	}
+	service := cmp.Or(k.ServicePrincipalName, "nn/_HOST")
+	return source.Provenance{
+		Way:       source.JoinWay(source.ContentWord("krb5.conf", []byte(conf.Reveal())), source.ContentWord("service", []byte(service))),
+		Principal: source.MakePrincipal("hdfs kerberos", source.Secret(k.Principal), keys),
+	}, nil
+}
+
 func (f File) readKeytab() (*keytab.Keytab, error) {
 	if _, err := f.Mount.Read(f.Key); err != nil {
 		return nil, err

@@ -52,7 +52,8 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 	if err != nil {
 		return err
 	}
-	if query != "" {
+	// A redirect leads to an address with a query of its own, or none.
+	if query != "" && r.Response == nil {
 		r.URL.RawQuery = strings.TrimPrefix(query.Reveal(), "?")
 	}
 	header, err := a.credentials.ReadOptional(fileHeader)
@@ -87,6 +88,22 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 	}
 	r.SetBasicAuth(user.Reveal(), password.Reveal())
 	return nil
+}
+
+// principal is who the credentials are of: everything that authenticate sends.
+func principal(m *source.Mount) (source.Secret, error) {
+	if m == nil {
+		return "", nil
+	}
+	var parts []source.Secret
+	for _, key := range []string{fileQuery, fileHeader, fileToken, fileUsername, filePassword} {
+		value, err := m.ReadOptional(key)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, value)
+	}
+	return source.MakePrincipal("http", parts...), nil
 }
 
 func (a *authenticator) bad(err error) error {
@@ -126,6 +143,9 @@ const maxRedirects = 10
 // checkRedirect follows redirects, but not from an encrypted server to one that
 // anybody on the way could play.
 func checkRedirect(r *nethttp.Request, via []*nethttp.Request) error {
+	// It would carry the query of the address that redirects, which may be what
+	// signs the request to that one.
+	r.Header.Del("Referer")
 	refused := func(reason string) error {
 		return &source.Error{Op: "following a redirect", Class: source.ErrMisconfigured, Err: errors.New(reason)}
 	}

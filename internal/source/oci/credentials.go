@@ -56,6 +56,19 @@ func (k keeper) credential(ctx context.Context, host string) (auth.Credential, e
 	return auth.Credential{Username: user.Reveal(), Password: password.Reveal()}, nil
 }
 
+// principal is who the credentials are of, with what proves it.
+func (k keeper) principal(ctx context.Context) (source.Secret, error) {
+	if k.mount == nil {
+		return "", nil
+	}
+	c, err := k.credential(ctx, k.host)
+	if err != nil {
+		return "", err
+	}
+	return source.MakePrincipal("oci", source.Secret(c.Username), source.Secret(c.Password),
+		source.Secret(c.RefreshToken), source.Secret(c.AccessToken)), nil
+}
+
 // fromDockerConfig finds the registry among those of a pull secret.
 func (k keeper) fromDockerConfig(ctx context.Context, config source.Secret) (auth.Credential, error) {
 	store, err := credentials.NewMemoryStoreFromDockerConfig([]byte(config.Reveal()))

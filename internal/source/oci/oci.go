@@ -4,6 +4,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 // Source is one registry.
 type Source struct {
 	identity  string
+	way, host string
+	keeper    keeper
 	platform  platform
 	client    *client
 	transport *http.Transport
@@ -54,12 +57,15 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, misconfigured(err)
 	}
-	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
 	return &Source{
 		identity:  "oci://" + base.Host,
+		way:       source.JoinWay(source.PlainWord(base), way),
+		host:      source.PlainHost(base, c.Proxy),
+		keeper:    keeper{host: base.Host, mount: c.Credentials},
 		platform:  p,
 		client:    newClient(base, c.Credentials, transport),
 		transport: transport,
@@ -70,6 +76,13 @@ func New(c Config) (*Source, error) {
 
 // Identity is "oci://host:port".
 func (s *Source) Identity() string { return s.identity }
+
+// Provenance names the scheme, the proxy, the certificates, the platform that is
+// chosen, and all of the credentials.
+func (s *Source) Provenance(ctx context.Context) (source.Provenance, error) {
+	principal, err := s.keeper.principal(ctx)
+	return source.Provenance{Way: source.JoinWay(s.way, "platform="+s.platform.String()), Host: s.host, Principal: principal}, err
+}
 
 // Close frees idle connections and unpacked archives. It must not be called
 // while a body is open.
@@ -146,6 +159,7 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		return nil, err
 	}
 	t := newTree()
+	titles := map[string]digest.Digest{}
 	for _, layer := range m.Layers {
 		f, name, err := layerForm(layer)
 		if err != nil {
@@ -154,6 +168,12 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		blob := key{repository: r.repository, blob: layer.Digest, size: layer.Size}
 		switch f {
 		case formFile:
+			name = cmp.Or(memberName(name), name)
+			if other, ok := titles[name]; ok && other != layer.Digest {
+				return nil, &source.Error{Op: op, Class: source.ErrMisconfigured,
+					Err: fmt.Errorf("two of its layers, %s and %s, are the file %q; push it with a name for each", other, layer.Digest, name)}
+			}
+			titles[name] = layer.Digest
 			if err := s.probe(ctx, op, blob); err != nil {
 				return nil, err
 			}

@@ -5,6 +5,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,6 +147,20 @@ func (s *Source) speaks(info *sourcev1alpha1.InfoResponse) error {
 // Identity is "plugin:<name>:" and what the plugin calls the storage system.
 func (s *Source) Identity() string { return s.identity }
 
+// Provenance is made of the settings and of the names of the Secret and of the
+// certificates, whose contents only the plugin sees. Settings may hold credentials,
+// so there is always a principal. How the plugin finds its servers is not known, so
+// it counts as by name.
+func (s *Source) Provenance(context.Context) (source.Provenance, error) {
+	c := s.config
+	settings, err := json.Marshal([]any{c.GetSettings(), c.GetCaDir(), c.GetCaKey()})
+	if err != nil {
+		return source.Provenance{}, s.breaks("naming its source", err)
+	}
+	return source.Provenance{Way: source.ContentWord("settings", settings), Host: s.name,
+		Principal: source.MakePrincipal("plugin", source.Secret(s.name), source.Secret(c.GetSecretDir()), source.Secret(settings))}, nil
+}
+
 // Close frees idle connections.
 func (s *Source) Close() error {
 	s.lanes.close()
@@ -171,6 +186,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		}()
 		var seen listing
 		for stream.Receive() {
+			source.Alive(ctx)
 			for _, m := range stream.Msg().GetEntries() {
 				entry, err := wire.ToEntry(m)
 				if err == nil {

@@ -43,6 +43,23 @@ func New(c Config) (*Source, error) {
 // Identity is "pvc://claim".
 func (s *Source) Identity() string { return "pvc://" + s.config.Claim }
 
+// Provenance names the volume behind the claim by its root's number and birth time,
+// as far as the file system has them: a claim that was deleted and made again has
+// another volume. There is no principal: a pod that has the claim mounted may read it.
+func (s *Source) Provenance(context.Context) (source.Provenance, error) {
+	var stat unix.Statx_t
+	const op = "looking at the claim"
+	err := unix.Statx(unix.AT_FDCWD, s.config.Root, unix.AT_STATX_SYNC_AS_STAT, unix.STATX_INO|unix.STATX_BTIME, &stat)
+	if err != nil {
+		return source.Provenance{}, s.class(op, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err))
+	}
+	way := fmt.Sprintf("volume=%x", stat.Ino)
+	if stat.Mask&unix.STATX_BTIME != 0 {
+		way += fmt.Sprintf("-%x.%x", stat.Btime.Sec, stat.Btime.Nsec)
+	}
+	return source.Provenance{Way: way}, nil
+}
+
 // Close does nothing: no file stays open.
 func (s *Source) Close() error { return nil }
 
@@ -65,7 +82,7 @@ func (s *Source) open(name string) (*os.File, error) {
 }
 
 // errKind is the error of files that have no bytes to deliver.
-var errKind = errors.New("it is neither a file nor a directory nor a symbolic link; remove it")
+var errKind = errors.New("it is neither a file nor a directory nor a symbolic link; remove or exclude it")
 
 func checkKind(name string, mode fs.FileMode) error {
 	if mode.IsRegular() || mode.IsDir() {

@@ -88,32 +88,41 @@ func (i *instance) fetchFrom(given string) fetch {
 	}
 }
 
-// machine asks a metadata service: for a token, the role's name, and its keys.
-func (i *instance) machine(ctx context.Context, endpoint string) ([]byte, error) {
-	token, status, err := i.ask(ctx, nethttp.MethodPut, endpoint+metadataToken, headerTokenLife, "21600")
+// role asks a metadata service for a token, and with it for the role's name.
+func (i *instance) role(ctx context.Context, endpoint string) (name, token string, err error) {
+	answer, status, err := i.ask(ctx, nethttp.MethodPut, endpoint+metadataToken, headerTokenLife, "21600")
 	if err != nil {
-		return nil, fmt.Errorf("the metadata service does not answer; check that the node is a cloud instance, "+
+		return "", "", fmt.Errorf("the metadata service does not answer; check that the node is a cloud instance, "+
 			"and that pods may reach the service (a hop limit of at least 2): %w", err)
 	}
 	switch status {
 	case nethttp.StatusOK:
 	case nethttp.StatusNotFound, nethttp.StatusMethodNotAllowed, nethttp.StatusNotImplemented:
-		token = nil // a service without tokens
+		answer = nil // a service without tokens
 	default:
-		return nil, fmt.Errorf("the metadata service refused a token (status %d); check that it is turned on for the instance", status)
+		return "", "", fmt.Errorf("the metadata service refused a token (status %d); check that it is turned on for the instance", status)
 	}
-	role, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys, headerToken, string(token))
+	role, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys, headerToken, string(answer))
+	if err != nil {
+		return "", "", err
+	}
+	name, _, _ = strings.Cut(strings.TrimSpace(string(role)), "\n")
+	if status == nethttp.StatusNotFound || (status == nethttp.StatusOK && name == "") {
+		return "", "", errors.New("the instance has no role; attach one that may read the bucket")
+	}
+	if status != nethttp.StatusOK {
+		return "", "", fmt.Errorf("the metadata service answered with status %d for the role's name", status)
+	}
+	return name, string(answer), nil
+}
+
+// machine asks a metadata service for the keys of its role.
+func (i *instance) machine(ctx context.Context, endpoint string) ([]byte, error) {
+	name, token, err := i.role(ctx, endpoint)
 	if err != nil {
 		return nil, err
 	}
-	name, _, _ := strings.Cut(strings.TrimSpace(string(role)), "\n")
-	if status == nethttp.StatusNotFound || (status == nethttp.StatusOK && name == "") {
-		return nil, errors.New("the instance has no role; attach one that may read the bucket")
-	}
-	if status != nethttp.StatusOK {
-		return nil, fmt.Errorf("the metadata service answered with status %d for the role's name", status)
-	}
-	body, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys+url.PathEscape(name), headerToken, string(token))
+	body, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys+url.PathEscape(name), headerToken, token)
 	if err == nil && status != nethttp.StatusOK {
 		err = fmt.Errorf("the metadata service answered with status %d for the role %s", status, name)
 	}
@@ -122,19 +131,28 @@ func (i *instance) machine(ctx context.Context, endpoint string) ([]byte, error)
 
 // container asks the service that a container platform names.
 func (i *instance) container(ctx context.Context, endpoint string) ([]byte, error) {
-	token := i.getenv(envToken)
-	if file := i.getenv(envTokenFile); file != "" {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("the token that %s names cannot be read; restart the pod: %w", envTokenFile, err)
-		}
-		token = strings.TrimSpace(string(content))
+	token, err := i.authorization()
+	if err != nil {
+		return nil, err
 	}
 	body, status, err := i.ask(ctx, nethttp.MethodGet, endpoint, "Authorization", token)
 	if err == nil && status != nethttp.StatusOK {
 		err = fmt.Errorf("the service answered with status %d; check that the service account is associated with a role", status)
 	}
 	return body, err
+}
+
+// authorization is what a container shows to the service that its platform names.
+func (i *instance) authorization() (string, error) {
+	token := i.getenv(envToken)
+	if file := i.getenv(envTokenFile); file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("the token that %s names cannot be read; restart the pod: %w", envTokenFile, err)
+		}
+		token = strings.TrimSpace(string(content))
+	}
+	return token, nil
 }
 
 // ask sends a request with one header, which is left out when it is empty.

@@ -5,9 +5,11 @@ package s3
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	nethttp "net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -26,6 +28,8 @@ type Source struct {
 	bucket    string
 	endpoint  url.URL
 	pathStyle bool
+	// whole: the service was asked for a range and sent the whole object.
+	whole atomic.Bool
 	// follow tells that no region was given: the one that the service names is used.
 	follow      bool
 	credentials *credentials.Credentials
@@ -35,6 +39,10 @@ type Source struct {
 	denied    string
 	transport *nethttp.Transport
 	signing   atomic.Pointer[signing]
+	// provenance is what is known before it is asked who reads, which principal
+	// says.
+	provenance source.Provenance
+	principal  func(context.Context) (source.Secret, error)
 }
 
 // signing is a client that signs for one region.
@@ -50,7 +58,7 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +73,9 @@ func New(c Config) (*Source, error) {
 		renewable:   c.WebIdentity != nil || c.Instance != nil,
 		denied:      deniedAdvice(c),
 		transport:   transport,
+		provenance: source.Provenance{Way: source.JoinWay(source.PlainWord(endpoint), pathStyleWord(c), way),
+			Host: source.PlainHost(endpoint, c.Proxy)},
+		principal: newPrincipal(c, *endpoint, region),
 	}
 	client, err := s.client(region)
 	if err != nil {
@@ -83,6 +94,9 @@ func (c Config) check() (*url.URL, error) {
 	endpoint, err := url.Parse(c.Endpoint)
 	if err != nil || !isServer(endpoint) {
 		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
+	}
+	if err := plain("endpoint", endpoint); err != nil {
+		return nil, err
 	}
 	if c.Bucket == "" {
 		return nil, misconfigured("no bucket is given")
@@ -114,6 +128,19 @@ func (c Config) check() (*url.URL, error) {
 	return endpoint, nil
 }
 
+// plain refuses the parts of an address that no request would have.
+func plain(what string, u *url.URL) error {
+	switch {
+	case u.User != nil:
+		return misconfigured("%s carries a user; put the keys into the Secret of secretRef", what)
+	case strings.Trim(u.Path, "/") != "":
+		return misconfigured("%s has the path %q; a service that answers below a path is not supported: name its root", what, u.Path)
+	case u.RawQuery != "" || u.Fragment != "":
+		return misconfigured("%s has a ? or #; name http(s)://host:port only", what)
+	}
+	return nil
+}
+
 func isServer(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
 
 // client returns a client that signs for a region; for "" it asks the service
@@ -126,7 +153,7 @@ func (s *Source) client(region string) (*minio.Client, error) {
 	client, err := minio.New(s.endpoint.Host, &minio.Options{
 		Creds:        s.credentials,
 		Secure:       s.endpoint.Scheme == "https",
-		Transport:    &answers{s.transport},
+		Transport:    &answers{next: s.transport, pause: pagePause},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1,
@@ -140,6 +167,21 @@ func (s *Source) client(region string) (*minio.Client, error) {
 
 // Identity is "s3://host:port/bucket".
 func (s *Source) Identity() string { return s.identity }
+
+// Provenance names the scheme, the proxy, the certificates and who reads.
+func (s *Source) Provenance(ctx context.Context) (p source.Provenance, err error) {
+	p = s.provenance
+	p.Principal, err = s.principal(ctx)
+	return p, err
+}
+
+// pathStyleWord says whether the bucket is a part of the server's name.
+func pathStyleWord(c Config) string {
+	if c.PathStyle {
+		return "path-style"
+	}
+	return ""
+}
 
 // Close frees idle connections.
 func (s *Source) Close() error {

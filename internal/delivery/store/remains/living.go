@@ -1,0 +1,161 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remains
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long a pod counts as living when no runtime of it runs; packages podref and
+// agent say why.
+const (
+	restartPause = 15 * time.Minute
+	endedAfter   = 20 * time.Minute
+	deadAfter    = 6 * time.Hour
+)
+
+// patience is how long a pod counts as living that is not seen: one whose runtime
+// was told to end, and one that was missed.
+type patience struct{ ended, missed time.Duration }
+
+// maxPods is how many pods of a store are looked at. One of the runtimes' own has
+// no more: the directories of the dead are removed.
+const maxPods = 10_000
+
+// lives reports whether a pod of a store may live. One that is missed for the first
+// time is marked, as the runtimes of the store itself mark it.
+func (r *Remains) lives(root *os.Root, p patience) (bool, error) {
+	pods, err := openDir(root, "pods")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return true, fmt.Errorf("looking for living pods: %w", err)
+	}
+	defer pods.Close()
+	names, err := directories(pods, ".")
+	if err != nil {
+		return true, fmt.Errorf("looking for living pods: %w", err)
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return true, fmt.Errorf("asking when the machine was started: %w", err)
+	}
+	lives := false
+	for _, name := range names[:min(len(names), maxPods)] {
+		pod, err := openDir(pods, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return true, fmt.Errorf("looking at pod %s: %w", name, err)
+		}
+		alive, err := r.podLives(pod, string(boot), p)
+		_ = pod.Close()
+		if err != nil {
+			return true, fmt.Errorf("looking at pod %s: %w", name, err)
+		}
+		lives = lives || alive
+	}
+	return lives, nil
+}
+
+// The marks of a pod's directory.
+const (
+	lockFile   = "lock"
+	orphanFile = "orphaned"
+	endedFile  = "ended"
+)
+
+func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) {
+	held, free, err := take(pod, lockFile)
+	defer held.release()
+	if err != nil || !free {
+		return true, err
+	}
+	_, err = pod.Lstat(endedFile)
+	ended := err == nil
+	if ended && p.ended == 0 {
+		return false, nil
+	}
+	missed, text := time.Time{}, []byte(nil)
+	if info, err := pod.Lstat(orphanFile); err == nil && info.Mode().IsRegular() {
+		missed = info.ModTime()
+		text, _ = pod.ReadFile(orphanFile) // what cannot be read is written anew
+	}
+	if string(text) != boot {
+		// Anything else of that name was not made by a runtime.
+		if err := pod.RemoveAll(orphanFile); err != nil {
+			return true, err
+		}
+		return true, pod.WriteFile(orphanFile, []byte(boot), 0o600)
+	}
+	after := p.missed
+	if ended {
+		after = p.ended
+	}
+	return r.now().Sub(missed) < after, nil
+}
+
+// locks are files that are held.
+type locks []*os.File
+
+func (l locks) release() {
+	for _, f := range l {
+		_ = f.Close()
+	}
+}
+
+// quiet takes the locks of a store that keep processes from opening it, if none has
+// it open.
+func quiet(root *os.Root) (held locks, ok bool, err error) {
+	dir, err := openDir(root, "locks")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("looking at the locks: %w", err)
+	}
+	defer dir.Close()
+	for _, name := range []string{"boot", "open"} {
+		l, free, err := take(dir, name)
+		held = append(held, l...)
+		if err != nil || !free {
+			return held, false, err
+		}
+	}
+	return held, true, nil
+}
+
+// take locks a file, unless another process holds it. A directory, a link or a pipe
+// of that name cannot be held.
+func take(root *os.Root, name string) (locks, bool, error) {
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("looking at a lock: %w", err)
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err == nil {
+		return locks{f}, true, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, false, nil
+	}
+	return nil, false, fmt.Errorf("locking %s: %w", name, err)
+}

@@ -1,0 +1,307 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+)
+
+const (
+	// maxOlder is how many snapshots are looked through: each one's manifest is
+	// read and held in memory.
+	maxOlder = 4
+	// maxOlderFiles is how many files of them are.
+	maxOlderFiles = 200_000
+	// lookFurther is how many bytes a delivery misses before it looks beyond
+	// snapshots of its own path; below that, downloading is quicker.
+	lookFurther = 1 << 20
+)
+
+// kinship is how a snapshot in the store is related to the one that is delivered:
+// it decides what must be proved before a file of it is shared.
+type kinship int
+
+const (
+	// own: the same origin and the same principal. What the source says is enough.
+	own kinship = iota
+	// another's: the same origin, read by another principal. The same file is
+	// shared if the own credentials read it.
+	anothers
+	// foreign: the bytes came by another way, or an older release brought them,
+	// which did not say by which. They are compared with the own listing.
+	foreign
+	// strange: nothing is shared.
+	strange
+)
+
+// kin says how the snapshot of a key is related to the one of another.
+func kin(mine, other store.Key) kinship {
+	switch {
+	case mine.Source != other.Source:
+		return strange
+	case mine.Way == other.Way && mine.Principal == other.Principal:
+		return own
+	case mine.Path != other.Path:
+		return strange
+	case mine.Way == other.Way:
+		return anothers
+	case other.Principal == "" || mine.Principal == other.Principal:
+		// The own way may lead to a server that lists sums of private files without
+		// having them. So only bytes count that the own credentials, or none, read.
+		return foreign
+	}
+	return strange
+}
+
+// shared is a file of an older snapshot.
+type shared struct {
+	dir   string
+	entry store.Entry
+}
+
+// relative is a snapshot that may share files.
+type relative struct {
+	snapshot store.Snapshot
+	kin      kinship
+	legacy   bool
+}
+
+// older has the files of snapshots of the same source.
+type older struct {
+	store     *store.Store
+	legacy    *store.Legacy
+	byKey     map[string]shared // own, by the key on the source
+	byContent map[string]shared // own, by checksum and size
+	anothers  map[string]shared // by the place in the item, as are foreign ones
+	foreign   map[string]shared
+	files     int
+	left      []relative // not looked through yet
+	missed    int64      // bytes
+	leases    []io.Closer
+	// opened is the directory of the file that was shared last: listings go
+	// through a tree in order, so that of the next one is mostly the same.
+	opened     *os.File
+	openedName string
+}
+
+// dir is the descriptor of the directory that a file of an older snapshot is
+// in, as long as it is not asked for another one.
+func (o *older) dir(one shared) (int, error) {
+	name := filepath.Join(one.dir, filepath.FromSlash(path.Dir(one.entry.Path)))
+	if o.opened == nil || o.openedName != name {
+		o.closeDir()
+		opened, err := os.OpenFile(name, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return -1, err
+		}
+		o.opened, o.openedName = opened, name
+	}
+	return int(o.opened.Fd()), nil
+}
+
+func (o *older) closeDir() {
+	if o.opened != nil {
+		o.opened.Close()
+		o.opened = nil
+	}
+}
+
+func (o *older) close() {
+	if o == nil {
+		return
+	}
+	o.closeDir()
+	for _, l := range o.leases {
+		_ = l.Close()
+	}
+}
+
+// remoteKey is where the source has a file of an item. single is set where the item
+// is that file.
+func remoteKey(item, name string, single bool) string {
+	item = strings.Trim(item, "/")
+	if single {
+		return item
+	}
+	return strings.TrimPrefix(item+"/"+name, "/")
+}
+
+func contentKey(sum string, size int64) string { return sum + "/" + strconv.FormatInt(size, 10) }
+
+// placeIn names a file within an item of a given path. An item that is one file, and
+// a tree that once stood at the same path, have no place in common.
+func placeIn(name string, single bool) string {
+	if single {
+		return ""
+	}
+	return name
+}
+
+// findOlder looks through the last snapshot of the same path, if there is one.
+// legacy may be nil.
+func findOlder(s *store.Store, key store.Key, legacy *store.Legacy) (*older, error) {
+	snapshots, err := s.Snapshots()
+	if err != nil {
+		return nil, err
+	}
+	o := &older{store: s, legacy: legacy, left: related(snapshots, key),
+		byKey: map[string]shared{}, byContent: map[string]shared{}, anothers: map[string]shared{}, foreign: map[string]shared{}}
+	if legacy != nil {
+		// Without it everything is downloaded.
+		snapshots, _ := legacy.Snapshots()
+		o.left = append(o.left, inherited(snapshots, key)...)
+	}
+	if len(o.left) > 0 && o.left[0].snapshot.Key.Path == key.Path {
+		o.look()
+	}
+	return o, nil
+}
+
+// related returns the snapshots that may share files with one of the key, the
+// most promising first: those of the same path, then of the nearest ones, and of
+// these the one that was used last.
+func related(snapshots []store.Snapshot, key store.Key) []relative {
+	near := func(s store.Snapshot) int {
+		if s.Key.Path == key.Path {
+			return len(key.Path) + 1
+		}
+		n := 0
+		for n < min(len(s.Key.Path), len(key.Path)) && s.Key.Path[n] == key.Path[n] {
+			n++
+		}
+		return strings.Count(key.Path[:n], "/")
+	}
+	var list []relative
+	for _, s := range snapshots {
+		r := relative{snapshot: s, kin: kin(key, s.Key)}
+		same := digest.KindOf(s.Key.Digest) == digest.KindOf(key.Digest)
+		if r.kin != strange && (same || r.kin == foreign) && s.ID != key.ID() {
+			list = append(list, r)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b relative) int {
+		return cmp.Or(near(b.snapshot)-near(a.snapshot), cmp.Compare(a.kin, b.kin), b.snapshot.Used.Compare(a.snapshot.Used))
+	})
+	return list[:min(len(list), maxOlder)]
+}
+
+// inherited returns the snapshots of an older release's store of the same path,
+// those of the same version first.
+func inherited(snapshots []store.Snapshot, key store.Key) []relative {
+	var list []relative
+	for _, s := range snapshots {
+		if s.Key.Source == key.Source && s.Key.Path == key.Path {
+			list = append(list, relative{snapshot: s, kin: foreign, legacy: true})
+		}
+	}
+	other := func(r relative) int {
+		if r.snapshot.Key.Version == key.Version {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b relative) int {
+		return cmp.Or(other(a)-other(b), b.snapshot.Used.Compare(a.snapshot.Used))
+	})
+	return list[:min(len(list), maxOlder)]
+}
+
+// look takes over the files of the next snapshot.
+func (o *older) look() {
+	next := o.left[0]
+	o.left = o.left[1:]
+	m, dir, err := o.peek(next)
+	if err != nil {
+		return // evicted meanwhile, or damaged: download
+	}
+	for _, e := range m.Entries {
+		if e.Link != "" || o.files >= maxOlderFiles {
+			continue
+		}
+		o.files++
+		o.take(next, shared{dir, e}, m.File)
+	}
+}
+
+func (o *older) peek(r relative) (*store.Manifest, string, error) {
+	if !r.legacy {
+		return o.store.Peek(context.Background(), r.snapshot.ID)
+	}
+	l, err := o.legacy.Lease(r.snapshot.ID)
+	if err != nil {
+		return nil, "", err
+	}
+	o.leases = append(o.leases, l)
+	return l.Manifest(), l.Dir(), nil
+}
+
+// take notes a file of a snapshot by what it can be found by.
+func (o *older) take(r relative, one shared, single bool) {
+	e := one.entry
+	place := placeIn(e.Path, single)
+	switch r.kin {
+	case anothers:
+		if _, ok := o.anothers[place]; !ok {
+			o.anothers[place] = one
+		}
+		return
+	case foreign:
+		if _, ok := o.foreign[place]; !ok {
+			o.foreign[place] = one
+		}
+		return
+	case own, strange:
+	}
+	identity, sum := splitState(e.Identity)
+	if key := remoteKey(r.snapshot.Key.Path, e.Path, single); identity != "" {
+		if _, ok := o.byKey[key]; !ok {
+			o.byKey[key] = one
+		}
+	}
+	if sum != "" {
+		o.byContent[contentKey(sum, e.Size)] = one
+	}
+	if digest.Algorithm(e.Digest) == digest.SHA256 {
+		o.byContent[contentKey(e.Digest, e.Size)] = one
+	}
+}
+
+// anothersFile returns the file that another principal fetched and that the
+// source says is this one.
+func (o *older) anothersFile(f *file) (shared, bool) {
+	one, ok := o.anothers[placeIn(f.path, f.entry.Path == "")]
+	identity, _ := splitState(one.entry.Identity)
+	return one, ok && f.entry.Identity.Strong() && identity == string(f.entry.Identity) &&
+		one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
+}
+
+// foreignFile returns a file that may turn out to have the bytes of this one.
+func (o *older) foreignFile(f *file) (shared, bool) {
+	one, ok := o.foreign[placeIn(f.path, f.entry.Path == "")]
+	return one, ok && one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
+}
+
+// provable reports whether there is a file that is shared if it is proved to be
+// the same.
+func (o *older) provable(f *file) bool {
+	_, another := o.anothersFile(f)
+	_, foreign := o.foreignFile(f)
+	return another || foreign
+}
+
+var errNotSame = errors.New("the bytes are not those that the source lists")

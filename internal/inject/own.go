@@ -1,0 +1,116 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
+
+// checkNames refuses a pod in which something else bears one of Kuda's names. A
+// pod that has been injected before, in an earlier call or copied from a running
+// one, bears them rightly: what it has under them is made anew, so that nothing
+// depends on whether it was Kuda that put it there.
+func checkNames(pod *corev1.Pod) error {
+	if len(pod.Spec.Containers) == 0 {
+		return errors.New("the pod has no container")
+	}
+	for i := range pod.Spec.Containers {
+		if name := pod.Spec.Containers[i].Name; isOwnContainer(name) {
+			return fmt.Errorf("the pod has a container named %s; choose another name for it", name)
+		}
+	}
+	injected := pod.Annotations[v1alpha1.AnnotationInjected] != "" || hasSidecar(&pod.Spec)
+	seen := names{}
+	for i := range pod.Spec.InitContainers {
+		name := pod.Spec.InitContainers[i].Name
+		if !isOwnContainer(name) {
+			continue
+		}
+		if !injected {
+			return fmt.Errorf("the pod has an init container named %s; choose another name for it", name)
+		}
+		if _, twice := seen["container "+name]; twice {
+			return fmt.Errorf("the pod has two init containers named %s; take both out", name)
+		}
+		seen.add("container " + name)
+	}
+	for i := range pod.Spec.Volumes {
+		name := pod.Spec.Volumes[i].Name
+		if !isOwnVolume(name) {
+			continue
+		}
+		if !injected {
+			return fmt.Errorf("the pod has a volume named %s; choose another name for it", name)
+		}
+		if _, twice := seen["volume "+name]; twice {
+			return fmt.Errorf("the pod has two volumes named %s; take both out", name)
+		}
+		seen.add("volume " + name)
+	}
+	return nil
+}
+
+// hasSidecar reports whether the pod has the runtime in the form that Kuda gives
+// it: a copy of a running pod may have lost the annotation.
+func hasSidecar(spec *corev1.PodSpec) bool {
+	return slices.ContainsFunc(spec.InitContainers, func(c corev1.Container) bool {
+		return c.Name == sidecar.ContainerName && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	})
+}
+
+// removeStale takes out what bears one of Kuda's names and is not part of the plan,
+// such as the volume of a Secret that no DataSet names any more.
+func (p plan) removeStale(spec *corev1.PodSpec) {
+	containers := names{}
+	containers.add(sidecar.ContainerName)
+	for _, plugin := range p.plugins() {
+		containers.add(sidecar.PluginPrefix + plugin.name)
+	}
+	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool {
+		_, wanted := containers[c.Name]
+		return isOwnContainer(c.Name) && !wanted
+	})
+	volumes := names{}
+	for _, v := range p.volumes() {
+		volumes.add(v.Name)
+	}
+	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool {
+		_, wanted := volumes[v.Name]
+		return isOwnVolume(v.Name) && !wanted
+	})
+}
+
+func isOwnVolume(name string) bool {
+	if name == sidecar.VolumeStore || name == sidecar.VolumeToken {
+		return true
+	}
+	return slices.ContainsFunc([]string{
+		sidecar.VolumeSecretPrefix, sidecar.VolumeCAPrefix, sidecar.VolumeClaimPrefix, sidecar.VolumeIdentityPrefix, sidecar.PluginPrefix,
+	}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// isOwnContainer tells the runtime and the plugins from everybody else's.
+func isOwnContainer(name string) bool {
+	return name == sidecar.ContainerName || strings.HasPrefix(name, sidecar.PluginPrefix)
+}
+
+// Disclaim returns the operations that take out of a pod's annotations those by
+// which it says that Kuda injected it.
+func Disclaim(annotations map[string]string) []Operation {
+	var ops []Operation
+	for _, key := range []string{v1alpha1.AnnotationInjected, v1alpha1.AnnotationStore, v1alpha1.AnnotationPlacement} {
+		if _, ok := annotations[key]; ok {
+			ops = append(ops, Operation{Op: "remove", Path: "/metadata/annotations/" + escape(key)})
+		}
+	}
+	return ops
+}
