@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // reach says of each address whether a pod can open a connection to it.
@@ -136,4 +137,37 @@ func TestPoliciesHoldInTheDevelopmentCluster(t *testing.T) {
 		}
 	}
 	expect("open", "open")
+}
+
+// TestHardenedWebhookLetsInTheAPIServerOnly closes the webhook's port to all but
+// the API server's address, as deploy/hardening/webhook-network does, and shows
+// that pods are injected all the same.
+func TestHardenedWebhookLetsInTheAPIServerOnly(t *testing.T) {
+	ns := newNamespace(t, nil)
+	stranger := bystander(t, ns, "stranger", "wait")
+	address := net.JoinHostPort(podsOf(t, "kuda-webhook")[0].Status.PodIP, "9443")
+	become := func(from []networkingv1.NetworkPolicyPeer, state string) {
+		t.Helper()
+		var policy networkingv1.NetworkPolicy
+		if err := kube.Get(t.Context(), client.ObjectKey{Namespace: systemNamespace, Name: "kuda-webhook"}, &policy); err != nil {
+			t.Fatal(err)
+		}
+		policy.Spec.Ingress[0].From = from
+		if err := kube.Update(t.Context(), &policy); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 15*time.Second, func(context.Context) error {
+			states, err := reach(stranger, address)
+			if err == nil && states[address] != state {
+				err = fmt.Errorf("the webhook's port is %s to a tenant's pod, want %s", states[address], state)
+			}
+			return err
+		})
+	}
+	become([]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: bridgeAddress + "/32"}}}, "closed")
+	defer become(nil, "open")
+	store.put(t, "hardened/x.txt", []byte(delivered))
+	create(t, dataSet(ns, "hardened", item("x", "hardened/x.txt", "v1")))
+	create(t, pod(ns, "hardened", "hardened", "wait"))
+	waitDelivered(t, dataSet(ns, "hardened"), 1, time.Minute)
 }
