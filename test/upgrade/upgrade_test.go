@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/minio/minio-go/v7"
 	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,6 +51,7 @@ func releaseFrom(t *testing.T, variable string) Release {
 
 func newKube(t *testing.T) client.Client {
 	t.Helper()
+	ctrl.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
