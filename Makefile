@@ -82,6 +82,10 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 	$(call GOTEST,unit) ./...
 	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
 
+.PHONY: race
+race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
+	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
+
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
