@@ -6,6 +6,7 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -84,7 +85,7 @@ func (p *Pods) create(ctx context.Context, req admission.Request) admission.Resp
 func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
+		return p.failed(req, fmt.Errorf("%w: %w", errUnreadable, err))
 	}
 	labels, err := p.namespaceLabels(ctx, req.Namespace)
 	if err != nil {
@@ -167,7 +168,12 @@ func (p *Pods) failed(req admission.Request, err error) admission.Response {
 	if p.Required {
 		return denied("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
 	}
-	p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
+	if errors.Is(err, errUnreadable) {
+		// Strangers must not be able to fill the log.
+		p.Log.V(1).Info("admitted what is no pod", "error", err.Error())
+	} else {
+		p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
+	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
 }
 
