@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -46,6 +47,7 @@ type options struct {
 	port                  int
 	connections           int
 	storeMode             string
+	created               time.Time
 	quota, reserve        store.Amount
 	high, low             int
 	memory                int64
@@ -128,6 +130,13 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
 	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
+	if text := os.Getenv(sidecar.EnvNamespaceCreated); text != "" {
+		created, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvNamespaceCreated, err)
+		}
+		o.created = created
+	}
 	o.reserve = store.Amount{Percent: defaultReserve}
 	if text := os.Getenv(sidecar.EnvStoreQuota); text != "" {
 		if err := o.quota.Set(text); err != nil {

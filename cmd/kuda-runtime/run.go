@@ -84,7 +84,7 @@ func (o *options) run(ctx context.Context) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
 	log := o.logger()
-	beside := remains.Beside(o.root)
+	beside := remains.Beside(o.root, o.created)
 	if beside != nil {
 		if err := beside.Close(); err != nil {
 			return err

@@ -118,6 +118,10 @@ const (
 	// EnvStoreRoot names the directory that is the store's root; without it that
 	// is StoreRoot.
 	EnvStoreRoot = "KUDA_STORE_ROOT"
+	// EnvNamespaceCreated is when the namespace was made (RFC 3339). A store of
+	// v0.1.0 that is older than that is one of an earlier namespace of the name. It
+	// may be missing.
+	EnvNamespaceCreated = "KUDA_NAMESPACE_CREATED"
 	// EnvPluginSocket is, in a plugin's container, where it is to listen.
 	EnvPluginSocket = "KUDA_PLUGIN_SOCKET"
 	// EnvLogLevel is the runtime's log verbosity, 0 to 2.

@@ -64,7 +64,7 @@ func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, sr
 		return transfer.Request{}, err
 	}
 	r := transfer.NewRequest(src, key, progress)
-	r.Direct = p.Direct()
+	r.Direct = p.Direct() && !podResolver.aliased()
 	return r, nil
 }
 

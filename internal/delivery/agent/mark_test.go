@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
@@ -24,10 +25,31 @@ func sorted(list []string) string {
 	return strings.Join(list, " ")
 }
 
-// wantMarks looks for the names of the items of an assignment in the store.
+// wantMarks waits for the names of the items of an assignment in the store: a
+// restarted runtime reports what it remembers before it has looked at it.
 func (p *pod) wantMarks(a *gatewayv1alpha1.Assignment) {
 	p.t.Helper()
 	st := p.open(store.Options{})
+	changes := st.Changes()
+	defer changes.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		unknown := p.unmarked(st, a)
+		if len(unknown) == 0 {
+			return
+		}
+		select {
+		case <-changes.Told():
+		case <-deadline:
+			p.t.Errorf("it is not known that %v are here", unknown)
+			return
+		}
+	}
+}
+
+// unmarked are the versions of items whose names are not in the store.
+func (p *pod) unmarked(st *store.Store, a *gatewayv1alpha1.Assignment) (unknown []string) {
+	p.t.Helper()
 	snapshots, err := st.Snapshots()
 	if err != nil {
 		p.t.Fatal(err)
@@ -41,9 +63,10 @@ func (p *pod) wantMarks(a *gatewayv1alpha1.Assignment) {
 		if !slices.ContainsFunc(append(snapshots, downloads...), func(s store.Snapshot) bool {
 			return s.Key.Version == item.GetVersion() && slices.Contains(s.Marks, mark)
 		}) {
-			p.t.Errorf("nobody knows that %s is here", item.GetVersion())
+			unknown = append(unknown, item.GetVersion())
 		}
 	}
+	return unknown
 }
 
 func TestNobodyKnowsWhatIsOnTheNode(t *testing.T) {

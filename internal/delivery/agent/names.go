@@ -52,6 +52,12 @@ func (r resolver) word(host string) (string, error) {
 	return source.ContentWord("names", []byte(text.String())), nil
 }
 
+// aliased reports whether the pod's author gave names addresses.
+func (r resolver) aliased() bool {
+	hosts, err := os.ReadFile(r.hosts)
+	return err == nil && bytes.HasPrefix(hosts, []byte(managedHosts)) && bytes.Contains(hosts, []byte(hostAliases))
+}
+
 // writeLines writes the lines that count, without comments and spaces around them.
 func writeLines(out *strings.Builder, text []byte, counts func(fields []string) bool) {
 	for line := range bytes.Lines(text) {

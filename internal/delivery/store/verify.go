@@ -118,8 +118,12 @@ func compare(ctx context.Context, l *Lease, d depth) error {
 	}
 	defer root.Close()
 	var buffer []byte
-	if d != facts {
+	switch d {
+	case all:
 		buffer = make([]byte, 1<<20)
+	case glance:
+		buffer = make([]byte, 64<<10)
+	case facts:
 	}
 	glanced, bytes := 0, int64(0)
 	for e := range l.entries.all() {

@@ -22,6 +22,9 @@ func (h Harness) runAccess(t *testing.T) {
 func (h Harness) denied(t *testing.T) {
 	h.Put(t, "denied/file", []byte("secret"))
 	s := h.OpenDenied(t)
+	if provenance(t, s) != (source.Provenance{}) && provenance(t, s).Principal == provenance(t, h.open(t)).Principal {
+		t.Error("wrong credentials make the same principal as the right ones")
+	}
 	for _, path := range []string{"denied/file", "denied/"} {
 		isOneOf(t, "listing "+path, h.listError(t.Context(), s, path), source.ErrDenied)
 	}
@@ -48,4 +51,19 @@ func (h Harness) unreadable(t *testing.T) {
 			t.Errorf("the file beside it: got %q, %v", got, err)
 		}
 	}
+}
+
+// provenance is what a driver says of itself. A source of a plugin says nothing: its
+// client does.
+func provenance(t *testing.T, s source.Source) source.Provenance {
+	t.Helper()
+	d, ok := s.(source.Driver)
+	if !ok {
+		return source.Provenance{}
+	}
+	p, err := d.Provenance(t.Context())
+	if err != nil {
+		t.Errorf("asking for the provenance: %v", err)
+	}
+	return p
 }

@@ -80,6 +80,9 @@ func (h Harness) tree(t *testing.T) {
 	if a, b := s.Identity(), h.open(t).Identity(); a == "" || a != b {
 		t.Errorf("two sources for the same data have the identities %q and %q", a, b)
 	}
+	if a, b := provenance(t, s), provenance(t, h.open(t)); a != b {
+		t.Errorf("two sources of the same settings have the provenances %+v and %+v", a, b)
+	}
 }
 
 func (h Harness) single(t *testing.T) {

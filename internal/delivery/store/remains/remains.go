@@ -34,17 +34,20 @@ const (
 // Remains is the directory that a store lies in.
 type Remains struct {
 	dir, self string
-	now       func() time.Time
+	// created is when the namespace was made; zero if that is not known.
+	created time.Time
+	now     func() time.Time
 }
 
 // Beside returns what lies beside the store at root. It is nil unless the root is
-// named by a UID: beside other stores lie files that are not Kuda's.
-func Beside(root string) *Remains {
+// named by a UID: beside other stores lie files that are not Kuda's. created is when
+// the namespace was made, zero if that is not known.
+func Beside(root string, created time.Time) *Remains {
 	root, err := filepath.Abs(root)
 	if err != nil || !uidForm.MatchString(filepath.Base(root)) {
 		return nil
 	}
-	return &Remains{dir: filepath.Dir(root), self: filepath.Base(root), now: time.Now}
+	return &Remains{dir: filepath.Dir(root), self: filepath.Base(root), created: created, now: time.Now}
 }
 
 // Close makes the store's directory where it is missing, and closes it and the one
@@ -66,8 +69,20 @@ func (r *Remains) Close() error {
 	return nil
 }
 
-// Legacy returns the store of v0.1.0, nil if there is none.
-func (r *Remains) Legacy() *store.Legacy { return store.OpenLegacy(r.dir) }
+// Legacy returns the store that v0.1.0 made for this namespace, nil if there is none.
+func (r *Remains) Legacy() *store.Legacy {
+	if r.foreign() {
+		return nil
+	}
+	return store.OpenLegacy(r.dir)
+}
+
+// foreign reports whether the store of v0.1.0 is older than the namespace: then it is
+// one of an earlier namespace of the same name.
+func (r *Remains) foreign() bool {
+	info, err := os.Lstat(filepath.Join(r.dir, "id"))
+	return !r.created.IsZero() && err == nil && info.ModTime().Before(r.created)
+}
 
 // The pauses of Run.
 const (
@@ -125,7 +140,7 @@ func (r *Remains) Sweep(ctx context.Context, legacy bool) (removed []string, err
 			}
 		}
 	}
-	if legacy && ctx.Err() == nil {
+	if (legacy || r.foreign()) && ctx.Err() == nil {
 		gone, err := r.removeLegacy(root)
 		errs = append(errs, err)
 		if gone {
@@ -174,7 +189,11 @@ func (r *Remains) removeLegacy(root *os.Root) (bool, error) {
 	if err != nil || !locks {
 		return false, err
 	}
-	lives, err := r.lives(root, patience{ended: endedAfter, missed: deadAfter})
+	p := patience{ended: endedAfter, missed: deadAfter}
+	if r.foreign() {
+		p = patience{ended: 0, missed: restartPause}
+	}
+	lives, err := r.lives(root, p)
 	if err != nil || lives {
 		return false, err
 	}

@@ -30,7 +30,7 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir()}
-	h.Remains = Beside(filepath.Join(h.dir, mine))
+	h.Remains = Beside(filepath.Join(h.dir, mine), time.Time{})
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (h *house) later(d time.Duration) { h.now = func() time.Time { return time.
 
 func TestOnlyAStoreOfAUIDHasAnythingBesideIt(t *testing.T) {
 	for _, root := range []string{"/var/lib/kuda", "/data/store", "/var/lib/kuda/" + mine + "x"} {
-		if Beside(root) != nil {
+		if Beside(root, time.Time{}) != nil {
 			t.Errorf("%s is taken for the store of a namespace", root)
 		}
 	}
@@ -235,5 +235,27 @@ func TestWhatACrashLeftOfADeletionGoes(t *testing.T) {
 	h.sweep(false)
 	if h.has(gonePrefix + earlier) {
 		t.Error("it is still there")
+	}
+}
+
+// The directory bears the name only, so what v0.1.0 left may be another tenant's.
+func TestAStoreOfV010ThatIsOlderThanTheNamespaceIsNotRead(t *testing.T) {
+	h := newHouse(t)
+	for _, name := range []string{"snapshots/y/data/f", "id", "locks/y.lease", "pods/p/lock", "pods/p/ended"} {
+		h.put(name, "")
+	}
+	h.created = time.Now().Add(-time.Hour)
+	if h.Legacy() == nil {
+		t.Error("the namespace's own is not read")
+	}
+	if got := h.sweep(false); len(got) > 0 {
+		t.Errorf("removed %v", got)
+	}
+	h.created = time.Now().Add(time.Minute)
+	if h.Legacy() != nil {
+		t.Error("another's is read")
+	}
+	if got := h.sweep(false); len(got) != 1 || h.has("snapshots") {
+		t.Errorf("removed %v", got)
 	}
 }
