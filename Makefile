@@ -18,7 +18,9 @@ BUILD    := $(CURDIR)/build
 BIN      := $(BUILD)/bin
 IMAGES   := $(BUILD)/images
 CLUSTER  := $(BIN)/kuda-cluster
+CHECK    := $(BIN)/kuda-check
 TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
+SCANNERS := $(KUDA_CACHE)/tools/scan-$(shell sha256sum < hack/tools/scan/go.sum | cut -c1-12)
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
 RESULTS  := $(BUILD)/test
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
@@ -30,10 +32,13 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/cluster $(PLUGIN) internal/source/plugin/interop scheduler
+MODULES := hack/check hack/cluster $(PLUGIN) internal/source/plugin/interop scheduler
 
 # The packages with tests that need a real API server or storage server.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
+# What the race detector looks at in each run of the tests; "make race" takes all.
+RACE_CORE := ./internal/delivery/transfer/... ./internal/delivery/store/... ./internal/gateway/...
 
 export CGO_ENABLED := 0
 export GOFLAGS := -buildvcs=false
@@ -47,7 +52,7 @@ demo: ## Run the main job on a real cluster on this machine: build, start, deliv
 .PHONY: test
 test: ## Pass all tests: unit, checks of the tree, integration, end to end (root)
 	rm -rf $(RESULTS)
-	$(MAKE) unit verify integration e2e
+	$(MAKE) unit race verify integration e2e RACE="$(RACE_CORE)"
 	hack/summary.sh $(RESULTS)
 
 .PHONY: clean
@@ -63,7 +68,7 @@ build: ## Build Kuda's binaries into build/bin
 	$(if $(SCHEDULER),cd scheduler && go build $(subst -s -w,-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)+kuda.$(VERSION),$(GO_FLAGS)) -o $(BIN)/ ./cmd/$(SCHEDULER))
 
 .PHONY: images
-images: build $(CLUSTER) ## Build Kuda's container images into build/images
+images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/images
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
 .PHONY: generate
@@ -86,16 +91,34 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
+	hack/upgrade.sh
 	hack/e2e.sh
+
+.PHONY: upgrade
+upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, and go back (root)
+	hack/upgrade.sh
 
 .PHONY: crash
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
 	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
 
+.PHONY: race
+race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
+	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
+
+.PHONY: soak
+soak: $(CLUSTER) ## Flood manager, webhook and runtime for five minutes beside valid load; SOAK=1m is a short one (root)
+	KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_SOAK=$(or $(SOAK),5m) \
+	  go test -count=1 -tags integration -timeout 30m -v ./test/soak
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (10m) each
+	hack/fuzz.sh $(or $(FUZZTIME),10m)
+
 .PHONY: verify
-verify: tools ## Check generated files, formatting, lint and import rules
-	PATH=$(TOOLS):$$PATH hack/verify.sh
+verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, vulnerabilities, manifests and licences
+	PATH=$(TOOLS):$(SCANNERS):$$PATH hack/verify.sh $(BIN)
 
 .PHONY: lint
 lint: tools ## Run the linters
@@ -160,6 +183,15 @@ $(TOOLS)/.done:
 	cd hack/tools && go build -trimpath -o $(TOOLS)/ tool
 	cd hack/tools/lint && go build -trimpath -o $(TOOLS)/ tool
 	@touch $@
+
+$(SCANNERS)/.done:
+	@mkdir -p $(@D)
+	cd hack/tools/scan && go build -trimpath -o $(@D)/ tool
+	@touch $@
+
+$(CHECK): $(shell find hack/check -name '*.go' -o -name 'go.*')
+	@mkdir -p $(BIN)
+	cd hack/check && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-check
 
 .PHONY: help
 help: ## Show this help

@@ -2,17 +2,20 @@
 # Copyright The Kuda Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks the tree without changing it: what is generated is up to date (it is
-# generated again in a copy and compared), code is formatted, the linters and
-# the import rules hold, go.mod is tidy.
+# verify.sh BIN_DIR: checks the tree without changing it. What is generated is up
+# to date (it is generated again in a copy and compared), code is formatted, the
+# linters and the import rules hold, go.mod is tidy, the programs in BIN_DIR link
+# nothing with a known vulnerability or an unknown licence, and what is installed
+# and injected asks for no more than the reviewed lists in hack/check allow.
 set -euo pipefail
+bin=$(realpath "${1:?usage: verify.sh BIN_DIR}")
 cd "$(dirname "$0")/.."
 root=$PWD
 failed=0
-step() { printf '== %s\n' "$*"; }
+step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/cluster examples/plugin-sftp internal/source/plugin/interop scheduler)
+modules=(hack/check hack/cluster examples/plugin-sftp internal/source/plugin/interop scheduler)
 
 step "generated files"
 copy=$(mktemp -d)
@@ -41,10 +44,32 @@ for m in . "${modules[@]}"; do
   (cd "$m" && golangci-lint run --config "$root/.golangci.yaml" ./...) || fail "see the linter's findings above ($m)"
 done
 
+step "known vulnerabilities"
+(cd examples/plugin-sftp && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$copy/kuda-plugin-sftp" .)
+"$bin/kuda-check" vulnerabilities --exceptions hack/check/vulnerabilities.yaml --database hack/tools/vulndb \
+  "$bin"/{kuda-manager,kuda-webhook,kuda-runtime,kubectl-kuda,kuda-scheduler} "$copy/kuda-plugin-sftp" ||
+  fail "raise the modules above, or review them and write an exception into hack/check/vulnerabilities.yaml"
+
+step "manifests and injected pods"
+scan=()
+for f in install/*.yaml; do scan+=(--install "$f"); done
+for f in internal/inject/testdata/*.yaml; do scan+=(--injected "$f"); done
+"$bin/kuda-check" manifests --exceptions hack/check/manifests.yaml "${scan[@]}" ||
+  fail "mend what is above, or review it and write an exception into hack/check/manifests.yaml"
+
+step "licences"
+"$bin/kuda-check" licences --exceptions hack/check/licences.yaml .=./cmd/... scheduler=./cmd/... examples/plugin-sftp=. ||
+  fail "remove the modules above, or review them and write an exception into hack/check/licences.yaml"
+
+step "tests that documents of trust name"
+while IFS= read -r name; do
+  git grep -qE "func $name\(" -- '*_test.go' || fail "docs/threat-model.md names $name, which does not exist"
+done < <(grep -ohE '\bTest[A-Z][A-Za-z0-9]+' docs/threat-model.md SECURITY.md docs/operations.md docs/design/00[0-2]*.md | sort -u)
+
 step "headers"
 while IFS= read -r f; do
   head -n 6 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$f lacks the licence header"
 done < <(git ls-files '*.go' '*.sh' Makefile | grep -v '^internal/gen/')
 
-[ "$failed" = 0 ] && echo "verify: all checks passed"
+[ "$failed" = 0 ] && echo "verify: all checks passed in ${SECONDS}s"
 exit "$failed"

@@ -283,6 +283,11 @@ type DataSetStatus struct {
 	// +optional
 	UnavailableReplicas int32 `json:"unavailableReplicas"`
 
+	// How many of them have never started: they have no node yet, or their volumes,
+	// sandbox or image fail. They hold no data and keep no other pod waiting.
+	// +optional
+	NotStartedReplicas int32 `json:"notStartedReplicas,omitempty"`
+
 	// The number of matching pods without the runtime: they were created before
 	// the DataSet, or while the webhook was away. Restart them.
 	// +optional

@@ -18,10 +18,12 @@ const (
 	// LabelInjection on a namespace says how Kuda treats the namespace's pods:
 	// InjectionRequired or InjectionDisabled; without it pods that match a
 	// DataSet are injected, and admitted unchanged while the webhook is away.
-	// On a pod only InjectionDisabled has a meaning.
+	// Any other value is read as InjectionRequired. On a pod only
+	// InjectionDisabled has a meaning, and none in a namespace that requires injection.
 	LabelInjection = "kuda.io/injection"
 
-	// InjectionRequired refuses pods while the webhook cannot be reached.
+	// InjectionRequired refuses pods that a DataSet selects and that are not
+	// injected, and all pods while the webhook cannot be reached.
 	InjectionRequired = "required"
 	// InjectionDisabled leaves a namespace, or one pod, alone.
 	InjectionDisabled = "disabled"

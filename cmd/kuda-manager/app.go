@@ -20,6 +20,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/manager"
+	"github.com/kuda-io/kuda/internal/memorylimit"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/createca"
 	"github.com/kuda-io/kuda/internal/pki/rotation"
@@ -88,6 +89,7 @@ func newLogger(level int) logr.Logger {
 // run works until the context ends.
 func run(ctx context.Context, cfg *rest.Config, o *options) error {
 	log := logr.FromContextOrDiscard(ctx)
+	memorylimit.Set(log)
 	authority, err := pki.LoadAuthority(pki.Options{Dir: o.caDir, Log: log.WithName("pki")})
 	if err != nil {
 		return err

@@ -44,6 +44,9 @@ func (o *options) groups() []group {
 	gateway.BoolVar(&o.manager.ExecHooks, "exec-hooks", true,
 		"run the exec hooks that DataSets declare; when this is false the manager does not need the right to create pods/exec")
 
+	gateway.BoolVar(&o.manager.HookOutput, "hook-output", true,
+		"show the last 2 KiB that a failed exec hook printed in the status of its Data, where whoever may read Data can read it")
+
 	trust := pflag.NewFlagSet("trust", pflag.ContinueOnError)
 	trust.StringVar(&o.caDir, "ca-dir", "/var/run/kuda/ca", "where the Secret with the certificate authority is mounted")
 	trust.StringVar(&o.caSecret, "ca-secret", "kuda-ca", "name of that Secret; the leader adds the next authority to it in time")

@@ -7,13 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -66,7 +63,7 @@ func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
 // newEngine returns the engine, which takes over what it may of the store of an
 // older release. beside may be nil.
 func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains.Remains) *transfer.Engine {
-	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits}
+	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits, MaxFiles: maxFiles(os.DirFS("/"))}
 	if beside != nil {
 		options.Legacy = beside.Legacy()
 	}
@@ -136,10 +133,9 @@ func (o *options) run(ctx context.Context) error {
 	if err := metrics.Register(registry, a); err != nil {
 		return err
 	}
-	// All addresses: the kubelet's probes come by the pod's own.
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(o.port)))
+	listener, err := localapi.Listen(ctx, o.port)
 	if err != nil {
-		return fmt.Errorf("opening the local API: %w", err)
+		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
 	work := []func(context.Context) error{a.Run}
@@ -149,7 +145,7 @@ func (o *options) run(ctx context.Context) error {
 	if beside != nil {
 		work = append(work, func(ctx context.Context) error { return beside.Run(ctx, log) })
 	}
-	err = serve(ctx, listener, localapi.NewHandler(a, registry), work...)
+	err = serve(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
@@ -159,13 +155,12 @@ func (o *options) run(ctx context.Context) error {
 
 // serve answers on the local API and does the work, all until the context ends or
 // the API does.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, work ...func(context.Context) error) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(listener)
+		served <- api.Serve()
 		cancel()
 	}()
 	ended := make(chan error, len(work))
@@ -179,7 +174,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, wor
 			cancel()
 		}
 	}
-	_ = server.Close()
+	_ = api.Close()
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("serving the local API: %w", serveErr))
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/admission/server"
 	"github.com/kuda-io/kuda/internal/config"
+	"github.com/kuda-io/kuda/internal/memorylimit"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -52,6 +53,8 @@ func (o *options) addServing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.server.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.server.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long requests are answered after SIGTERM")
+	flags.StringVar(&o.server.ClientCAFile, "client-ca-file", "", "certificates (PEM) that sign the API server's client certificate; callers without one are refused (default: anyone who can connect is answered)")
+	flags.StringSliceVar(&o.server.ClientNames, "client-names", nil, "names, one of which the API server's client certificate must bear as common name or DNS name (default: any)")
 	flags.IntVarP(&o.verbosity, "verbosity", "v", 0, "0: what an operator acts on, 1: decisions")
 }
 
@@ -60,12 +63,16 @@ func (o *options) addInstallation(flags *pflag.FlagSet) {
 	flags.StringVar(&o.config, "config", "/etc/kuda/config.yaml", "file of the mounted ConfigMap")
 	flags.StringVar(&o.runtimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"), "image of the runtime, unless the configuration names one")
 	flags.StringSliceVar(&o.server.Names, "dns-name", []string{"kuda-webhook.kuda-system.svc"}, "names that the API server calls the webhook by")
+	flags.StringVar(&o.server.TokenFile, "token-file", "/var/run/secrets/kubernetes.io/serviceaccount/token", "the webhook's own token, whose audiences no source may have tokens for")
 	flags.StringVar(&o.server.Configuration, "webhook-configuration", "kuda", "name of the webhook configurations")
 }
 
 func (o *options) validate() error {
 	if len(o.server.Names) == 0 || o.server.Configuration == "" {
 		return errors.New("--dns-name and --webhook-configuration must not be empty")
+	}
+	if len(o.server.ClientNames) > 0 && o.server.ClientCAFile == "" {
+		return errors.New("--client-names: needs --client-ca-file, which says who signs the certificates")
 	}
 	return nil
 }
@@ -77,6 +84,7 @@ func (o *options) run(ctx context.Context) error {
 	level := slog.Level(-o.verbosity)
 	log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	ctrl.SetLogger(log)
+	memorylimit.Set(log)
 	authority, err := pki.LoadAuthority(pki.Options{Dir: o.caDir, Log: log.WithName("pki")})
 	if err != nil {
 		return err

@@ -44,22 +44,47 @@ type Pods struct {
 
 // Handle answers one request.
 func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
-	if req.Operation != admissionv1.Create || req.SubResource != "" {
+	switch {
+	case req.SubResource != "":
 		return admission.Allowed("")
+	case req.Operation == admissionv1.Create:
+		return p.create(ctx, req)
+	case req.Operation == admissionv1.Update && p.Required:
+		return p.relabel(ctx, req)
 	}
-	pod := &corev1.Pod{}
-	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
-	}
-	// The request names the namespace: the object of a pod that a controller
-	// creates may leave it out.
-	dataSets, err := p.selecting(ctx, req.Namespace, pod.Labels)
+	return admission.Allowed("")
+}
+
+func (p *Pods) create(ctx context.Context, req admission.Request) admission.Response {
+	meta, err := readMeta(req.Object.Raw)
 	if err != nil {
 		return p.failed(req, err)
 	}
+	// The request names the namespace: the object of a pod that a controller
+	// creates may leave it out.
+	all, err := p.dataSets(ctx, req.Namespace)
+	if err != nil {
+		return p.failed(req, err)
+	}
+	if p.Required {
+		if why := checkEvasion(all, meta.Labels); why != "" {
+			p.Metrics.count(skipped)
+			return denied("Kuda refuses this pod: " + why)
+		}
+	}
+	dataSets := inject.Selecting(all, meta.Labels)
 	if len(dataSets) == 0 {
 		p.Metrics.count(unmatched)
 		return admission.Allowed("")
+	}
+	return p.inject(ctx, req, dataSets)
+}
+
+// inject answers for a pod that these DataSets select.
+func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
+		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
 	}
 	namespace, err := p.namespace(ctx, req.Namespace)
 	if err != nil {
@@ -78,7 +103,7 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 	case err != nil:
 		return p.failed(req, err)
 	case skip != "":
-		return p.skipped(skip)
+		return p.skipped(dataSets, skip)
 	}
 	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
 	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
@@ -95,14 +120,6 @@ func (p *Pods) prefer(ctx context.Context, req admission.Request, settings injec
 		p.Log.V(1).Info("gave a pod no preference for nodes", "namespace", req.Namespace, "pod", podName(req), "error", err.Error())
 	}
 	return preferences, err
-}
-
-func (p *Pods) selecting(ctx context.Context, namespace string, labels map[string]string) ([]*v1alpha1.DataSet, error) {
-	dataSets, err := p.dataSets(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	return inject.Selecting(dataSets, labels), nil
 }
 
 // namespace reads what has to be known of the pod's namespace. No pod is made in a
@@ -138,21 +155,20 @@ func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.
 }
 
 // skipped answers for a pod that Kuda does not inject although a DataSet selects it.
-func (p *Pods) skipped(why inject.Skip) admission.Response {
+func (p *Pods) skipped(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
 	p.Metrics.count(skipped)
-	message := "Kuda delivers no data to this pod: " + string(why)
 	if p.Required {
-		return denied(message)
+		return denied(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the labels that it is selected by",
+			requiring, selectedBy(dataSets), why))
 	}
-	return admission.Allowed("").WithWarnings(message)
+	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
 
 // failed answers for a pod that should have been injected and could not be.
 func (p *Pods) failed(req admission.Request, err error) admission.Response {
 	p.Metrics.count(failed)
 	if p.Required {
-		return denied("Kuda cannot inject this pod, and its namespace requires it (" +
-			v1alpha1.LabelInjection + "=" + v1alpha1.InjectionRequired + "): " + err.Error())
+		return denied("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
 	}
 	p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
@@ -162,16 +178,4 @@ func denied(message string) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message},
 	}}
-}
-
-// podName is the name, or what it will begin with.
-func podName(req admission.Request) string {
-	if req.Name != "" {
-		return req.Name
-	}
-	meta := &metav1.PartialObjectMetadata{}
-	if err := json.Unmarshal(req.Object.Raw, meta); err != nil || meta.Name != "" {
-		return meta.Name
-	}
-	return meta.GenerateName + "*"
 }

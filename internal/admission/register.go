@@ -6,7 +6,7 @@ package admission
 import (
 	"net/http"
 
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 )
 
 // Paths of the webhooks; the configurations in deploy/base/webhook name them.
@@ -21,12 +21,12 @@ type Server interface {
 	Register(path string, handler http.Handler)
 }
 
-// Register puts the webhooks on the server. The pods handler serves both kinds
-// of namespaces; its Required is set per path.
-func Register(server Server, pods Pods, dataSets *DataSets) {
+// Register puts the webhooks on the server, behind a gate that they share. The
+// pods handler serves both kinds of namespaces; its Required is set per path.
+func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	required := pods
 	pods.Required, required.Required = false, true
-	server.Register(PathPods, &admission.Webhook{Handler: disclaimer{&pods}})
-	server.Register(PathPodsRequired, &admission.Webhook{Handler: disclaimer{&required}})
-	server.Register(PathDataSets, &admission.Webhook{Handler: dataSets})
+	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
+	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))
+	server.Register(PathDataSets, gate.Handler(intake.DataSetBounds, dataSets))
 }

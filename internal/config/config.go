@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kuda-io/kuda/internal/admission/author"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
@@ -52,6 +53,14 @@ type Config struct {
 	GatewayAddress string `json:"gatewayAddress,omitempty"`
 	// Plugins are sources beyond those that the runtime has.
 	Plugins []Plugin `json:"plugins,omitempty"`
+	// AuthorChecks is Enforce, Warn or Off: what becomes of a change of a DataSet
+	// whose author may not do what Kuda is to do.
+	AuthorChecks author.Mode `json:"authorChecks,omitempty"`
+	// WebIdentityAudiences are those for which sources may have tokens of pods'
+	// service accounts. Given, they replace the default.
+	WebIdentityAudiences []string `json:"webIdentityAudiences,omitempty"`
+	// ForbiddenAudiences are never admitted, beside those of the API server.
+	ForbiddenAudiences []string `json:"forbiddenAudiences,omitempty"`
 }
 
 // Plugin is a source that runs in a container of its own, beside the runtime of
@@ -92,6 +101,10 @@ func (c *Config) setDefaults(image string) {
 	setDefault(&c.RuntimeServerPort, 8888)
 	setDefault(&c.StoreMode, inject.StoreAuto)
 	setDefault(&c.GatewayAddress, "kuda-gateway.kuda-system.svc:8443")
+	setDefault(&c.AuthorChecks, author.Enforce)
+	if c.WebIdentityAudiences == nil {
+		c.WebIdentityAudiences = []string{"sts.amazonaws.com"}
+	}
 	if c.EnableAffinity == nil {
 		c.EnableAffinity = new(true)
 	}
@@ -159,7 +172,24 @@ func (c *Config) validate() error {
 		wrong("gatewayAddress", "must be host:port, not %q", c.GatewayAddress)
 	}
 	errs = append(errs, checkResources("runtimeResources", c.RuntimeResources)...)
+	errs = append(errs, c.checkAuthors()...)
 	return errors.Join(append(errs, checkPlugins(c.Plugins)...)...)
+}
+
+// checkAuthors checks what concerns authors of DataSets.
+func (c *Config) checkAuthors() []error {
+	var errs []error
+	switch c.AuthorChecks {
+	case author.Enforce, author.Warn, author.Off:
+	default:
+		errs = append(errs, fmt.Errorf("authorChecks: must be Enforce, Warn or Off, not %q", c.AuthorChecks))
+	}
+	for i, audience := range c.WebIdentityAudiences {
+		if inject.ReservedAudience(audience) {
+			errs = append(errs, fmt.Errorf("webIdentityAudiences[%d]: %q stands for the Kubernetes API server or for Kuda itself; take it out", i, audience))
+		}
+	}
+	return errs
 }
 
 func checkImage(field, image string) []error {
@@ -247,6 +277,7 @@ func (c Config) Settings(ca []byte) inject.Settings {
 		PodStoreSizeLimit: c.PodStoreSizeLimit,
 		NodeStoreQuota:    c.NodeStoreQuota,
 		Plugins:           plugins,
+		Audiences:         inject.Audiences{Allowed: c.WebIdentityAudiences, Forbidden: c.ForbiddenAudiences},
 		Affinity:          *c.EnableAffinity,
 		SchedulerName:     c.SchedulerName,
 		GatewayAddress:    c.GatewayAddress,

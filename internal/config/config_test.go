@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/admission/author"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
@@ -75,6 +76,11 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 		"runtimeResources: {limits: {memory: 0}}": "runtimeResources.limits.memory: must",
 		"runtimeResources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}": "runtimeResources.requests.memory: must",
 		"nodeStoreQuota: 0":                                                      "nodeStoreQuota: must",
+		"authorChecks: Sometimes":                                                "authorChecks: must",
+		"authorChecks: On":                                                       "authorChecks",
+		"webIdentityAudiences: [minio, kuda.io]":                                 "webIdentityAudiences[1]",
+		"webIdentityAudiences: [\"\"]":                                           "webIdentityAudiences[0]",
+		"webIdentityAudiences: [https://kubernetes.default.svc]":                 "webIdentityAudiences[0]",
 		"plugins: [{name: A, image: i}]":                                         "plugins[0].name: a lowercase",
 		"plugins: [{name: a}]":                                                   "plugins[0].image: must",
 		"plugins: [{name: a, image: i}, {name: a, image: i}]":                    "plugins[1].name: there is another",
@@ -119,5 +125,30 @@ func TestAWrongChangeLeavesTheLastGoodConfigurationInForce(t *testing.T) {
 	write("runtimeServerPort: 2222")
 	if err := f.reload(); err != nil || f.Current().RuntimeServerPort != 2222 {
 		t.Errorf("got %v, port %d", err, f.Current().RuntimeServerPort)
+	}
+}
+
+func TestAuthorsAreHeldToTheirRightsUnlessTheConfigurationSaysOtherwise(t *testing.T) {
+	for content, want := range map[string]author.Mode{
+		"": author.Enforce, "authorChecks: Enforce": author.Enforce, "authorChecks: Warn": author.Warn,
+		// Without quotes, YAML reads a boolean.
+		"authorChecks: Off": author.Off, `authorChecks: "Off"`: author.Off,
+	} {
+		c, err := Parse([]byte(content), image)
+		if err != nil || c.AuthorChecks != want {
+			t.Errorf("%q: got %q, %v; want %q", content, c.AuthorChecks, err, want)
+		}
+	}
+}
+
+func TestTheAudiencesOfTheConfigurationAreTheOnlyOnes(t *testing.T) {
+	for content, want := range map[string]bool{"": true, "webIdentityAudiences: []": false, "webIdentityAudiences: [minio]": false} {
+		c, err := Parse([]byte(content), image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Settings(nil).Audiences.Check("sts.amazonaws.com") == nil; got != want {
+			t.Errorf("%q: sts.amazonaws.com is admitted: %t", content, got)
+		}
 	}
 }

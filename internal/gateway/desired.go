@@ -23,10 +23,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// maxDataSets bounds what one runtime may ask about; a pod is not matched by more.
-const maxDataSets = 256
-
-// desires answers what one stream is to say.
+// desires finds out what one stream is to say.
 type desires struct {
 	cached client.Reader
 	live   client.Reader
@@ -39,6 +36,8 @@ type desires struct {
 	// cache alone is not believed: it may not know a new DataSet yet, and a
 	// runtime that hears "gone" lets its application start without the data.
 	confirmed map[string]bool
+	// confirm reports whether the API server may be asked now.
+	confirm func() bool
 	// logged is what was last said of a revision that cannot be prefetched.
 	logged map[string]bool
 }
@@ -49,6 +48,7 @@ func newDesires(s *service, caller identity.Pod, datasets []string) *desires {
 	return &desires{
 		cached: s.cached, live: s.live, bundle: s.bundle, log: s.log,
 		caller: caller, datasets: slices.Compact(datasets), confirmed: make(map[string]bool),
+		confirm: func() bool { return s.paces.lookup(caller.UID) },
 	}
 }
 
@@ -127,6 +127,10 @@ func (w *desires) gone(ctx context.Context, name string) (bool, error) {
 		return false, err
 	}
 	if !w.confirmed[name] {
+		if !w.confirm() {
+			// The next repetition of the state says it.
+			return false, nil
+		}
 		if never, err = w.never(ctx, w.live, name); err != nil || !never {
 			return false, err
 		}

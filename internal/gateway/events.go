@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,13 +23,13 @@ import (
 
 var errNotSynced = errors.New("the cache did not fill before the gateway was stopped")
 
-// follow wakes streams when the cache changes in a way that they speak of, and
-// returns when the cache has filled.
-func follow(ctx context.Context, c cache.Cache, h *hub.Hub) error {
+// follow wakes streams when the cache changes in a way that they speak of, calls
+// gone for pods that were deleted, and returns when the cache has filled.
+func follow(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.UID)) error {
 	handlers := map[client.Object]toolscache.ResourceEventHandler{
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
-		&corev1.Pod{}:       onChange(podDiffers, func(p *corev1.Pod) { h.Wake(p.UID) }),
+		&corev1.Pod{}:       onPod(h, gone),
 		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
 		// Nobody waits for these; they are read when a report comes.
 		&v1alpha1.NodeStore{}: toolscache.ResourceEventHandlerFuncs{},
@@ -51,17 +52,38 @@ func follow(ctx context.Context, c cache.Cache, h *hub.Hub) error {
 	return nil
 }
 
+// onPod wakes the streams of pods, and tells of those that were deleted.
+func onPod(h *hub.Hub, gone func(types.UID)) toolscache.ResourceEventHandler {
+	handler := onChange(podDiffers, func(p *corev1.Pod) { h.Wake(p.UID) })
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { handler.OnAdd(object, false) },
+		DeleteFunc: func(object any) { forDeleted(object, func(p *corev1.Pod) { gone(p.UID) }) },
+		UpdateFunc: func(before, after any) {
+			b, okBefore := before.(*corev1.Pod)
+			a, okAfter := after.(*corev1.Pod)
+			if okBefore && okAfter && b.UID != a.UID {
+				gone(b.UID)
+			}
+			handler.OnUpdate(before, after)
+		},
+	}
+}
+
+// forDeleted calls act for a deleted object, also for one of which only the last
+// known state is there.
+func forDeleted[T client.Object](object any, act func(T)) {
+	if tombstone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	if typed, ok := object.(T); ok {
+		act(typed)
+	}
+}
+
 // onChange calls act for every object that comes, goes, or changes so that
 // differs says so.
 func onChange[T client.Object](differs func(before, after T) bool, act func(T)) toolscache.ResourceEventHandler {
-	once := func(object any) {
-		if tombstone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-			object = tombstone.Obj
-		}
-		if typed, ok := object.(T); ok {
-			act(typed)
-		}
-	}
+	once := func(object any) { forDeleted(object, act) }
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    once,
 		DeleteFunc: once,

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"connectrpc.com/connect"
 	corev1 "k8s.io/api/core/v1"
@@ -16,23 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/door"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-)
-
-const (
-	// hookTimeout bounds one run of a hook.
-	hookTimeout = 60 * time.Second
-	// maxHooks bounds the hooks that one replica runs together.
-	maxHooks = 64
 )
 
 var (
 	errHooksOff     = errors.New("exec hooks are switched off in this installation (kuda-manager --exec-hooks=false); use an httpGet hook")
 	errMayNotExec   = errors.New("the manager may not exec")
 	errOtherPlan    = errors.New("the revision is no longer the one to have; the hook declared now may be another")
-	errManyHooks    = errors.New("the gateway runs as many hooks as it may; try again")
 	errPodGone      = errors.New("the pod is gone")
 	errHookTimedOut = fmt.Errorf("the hook did not end within %s", hookTimeout)
 )
@@ -47,11 +40,13 @@ type hookRunner struct {
 	live client.Reader
 	// executor is nil when exec hooks are switched off.
 	executor Executor
-	slots    chan struct{}
+	// output shows what hooks print.
+	output bool
+	slots  *share.Pool
 }
 
-func newHookRunner(live client.Reader, executor Executor) *hookRunner {
-	return &hookRunner{live: live, executor: executor, slots: make(chan struct{}, maxHooks)}
+func newHookRunner(live client.Reader, executor Executor, output bool) *hookRunner {
+	return &hookRunner{live: live, executor: executor, output: output, slots: share.New(hookSlots)}
 }
 
 func (h *hookRunner) run(ctx context.Context, d *v1alpha1.Data, caller identity.Pod, r *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
@@ -65,6 +60,11 @@ func (h *hookRunner) run(ctx context.Context, d *v1alpha1.Data, caller identity.
 	if err != nil {
 		return nil, connect.NewError(connect.CodeNotFound, err)
 	}
+	slot, err := h.slots.Acquire(ctx, door.Owner(caller), 1)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("running a hook: %w", err))
+	}
+	defer slot.Release()
 	key := types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}
 	var p corev1.Pod
 	switch err := h.live.Get(ctx, key, &p); {
@@ -80,12 +80,6 @@ func (h *hookRunner) run(ctx context.Context, d *v1alpha1.Data, caller identity.
 	case err != nil:
 		return nil, connect.NewError(connect.CodeInvalidArgument, err)
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		return nil, connect.NewError(connect.CodeResourceExhausted, errManyHooks)
-	}
 	return h.execute(ctx, key, container, declared.Command)
 }
 
@@ -93,10 +87,16 @@ func (h *hookRunner) execute(ctx context.Context, pod types.NamespacedName, cont
 	ctx, cancel := context.WithTimeoutCause(ctx, hookTimeout, errHookTimedOut)
 	defer cancel()
 	result, err := h.executor.Run(ctx, pod, container, command)
+	if !h.output {
+		result.Output = ""
+	}
 	switch {
 	case err == nil:
 		return &gatewayv1alpha1.RunHookResponse{ExitCode: result.ExitCode, Output: result.Output}, nil
 	case errors.Is(context.Cause(ctx), errHookTimedOut):
+		if result.Output == "" {
+			return nil, connect.NewError(connect.CodeDeadlineExceeded, errHookTimedOut)
+		}
 		return nil, connect.NewError(connect.CodeDeadlineExceeded, fmt.Errorf("%w; its output ended with: %s", errHookTimedOut, result.Output))
 	case apierrors.IsForbidden(err):
 		return nil, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%w: %w; see docs/operations.md", errMayNotExec, err))

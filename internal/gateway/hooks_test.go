@@ -35,7 +35,7 @@ func TestAHookThatMayNotRunIsPendingForEver(t *testing.T) {
 		"container not started": {hook.ErrNotRunning, connect.CodeFailedPrecondition, []string{"does not run"}},
 		"network":               {errors.New("connection reset"), connect.CodeUnavailable, []string{"connection reset"}},
 	} {
-		h := newHookRunner(nil, brokenExecutor{c.err})
+		h := newHookRunner(nil, brokenExecutor{c.err}, true)
 		_, err := h.execute(t.Context(), types.NamespacedName{}, "app", []string{"true"})
 		if connect.CodeOf(err) != c.code {
 			t.Errorf("%s: %v, want code %s", name, err, c.code)

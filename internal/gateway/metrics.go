@@ -22,9 +22,15 @@ type metrics struct {
 	// stores and storeWrites are about what nodes hold.
 	stores      *prometheus.CounterVec
 	storeWrites *prometheus.CounterVec
+	// refusals and drops are about callers that ask for too much, or for what is
+	// not theirs.
+	refusals *prometheus.CounterVec
+	drops    *prometheus.CounterVec
 }
 
-func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, error) {
+// newMetrics registers the metrics; connections returns how many are open, of pods
+// and of strangers.
+func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections func() (known, strangers int)) (*metrics, error) {
 	counted := func(subsystem, name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: subsystem, Name: name, Help: help}, []string{"outcome"})
 	}
@@ -38,10 +44,24 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, err
 		storeWrites: counted("nodestore", "writes_total",
 			"Ends of reports of what a node holds: written to the API server, unchanged, or failed."),
 	}
+	reasons := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{"reason"})
+	}
+	m.refusals = reasons("refusals_total", "Requests that were refused before they were read, by reason.")
+	m.drops = reasons("dropped_connections_total", "Connections that the gateway closed: silent (no call was accepted in time), crowded "+
+		"(too many strangers), eager (too many requests at once), or pod (the pod is gone, or has newer ones).")
+	counts := func(of string, n func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "kuda", Subsystem: "gateway", Name: "connections", Help: "Open connections, of pods and of strangers.",
+			ConstLabels: prometheus.Labels{"of": of},
+		}, func() float64 { return float64(n()) })
+	}
+	ofPods := counts("pods", func() int { known, _ := connections(); return known })
+	ofStrangers := counts("strangers", func() int { _, strangers := connections(); return strangers })
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "kuda", Subsystem: "gateway", Name: "streams", Help: "Open streams of runtimes.",
 	}, func() float64 { return float64(streams.Open()) })
-	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, m.stores, m.storeWrites, open} {
+	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, m.stores, m.storeWrites, m.refusals, m.drops, ofPods, ofStrangers, open} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 		}
@@ -50,6 +70,8 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub) (*metrics, err
 }
 
 func (m *metrics) reviewed(o identity.Outcome) { m.reviews.WithLabelValues(string(o)).Inc() }
+
+func (m *metrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc() }
 
 func (m *metrics) wrote(wrote bool, err error) { m.writes.WithLabelValues(ending(wrote, err)).Inc() }
 func (m *metrics) wroteStore(wrote bool, err error) {

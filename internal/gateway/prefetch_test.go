@@ -68,7 +68,7 @@ func TestARevisionOfSomebodyElseIsPrefetched(t *testing.T) {
 				logs++
 			}, funcr.Options{})
 			cached := append([]client.Object{p.DeepCopy(), assignment.New(own, p, c.spec)}, c.cached...)
-			want := newDesires(&service{cached: reader(t, cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }, log: log},
+			want := newDesires(&service{paces: newPaces(), cached: reader(t, cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }, log: log},
 				identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 			for range 3 {
 				got, err := want.now(t.Context())

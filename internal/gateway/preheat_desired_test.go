@@ -35,7 +35,7 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		}}
 		c.change(set, p)
 		all := reader(t, set, p)
-		want := newDesires(&service{cached: all, live: all, bundle: func() []byte { return nil }},
+		want := newDesires(&service{paces: newPaces(), cached: all, live: all, bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "warm", UID: "u"}, []string{"models"})
 		got, err := want.now(t.Context())
 		if err != nil {

@@ -37,7 +37,7 @@ func TestWhatIsPreheatedIsGivenUpOrKeptForEver(t *testing.T) {
 		assignment.New(set("shop", "words", nil), p, v1alpha1.DataSpec{Revision: "r"}),
 	}
 	c := reader(t, objects...)
-	want := newDesires(&service{cached: c, live: c, bundle: func() []byte { return nil }},
+	want := newDesires(&service{paces: newPaces(), cached: c, live: c, bundle: func() []byte { return nil }},
 		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 	got, err := want.now(t.Context())
 	if err != nil {

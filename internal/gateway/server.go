@@ -12,11 +12,11 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"connectrpc.com/connect"
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,31 +24,21 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 	"github.com/kuda-io/kuda/internal/gateway/nodestore"
+	"github.com/kuda-io/kuda/internal/gateway/peer"
 	"github.com/kuda-io/kuda/internal/gateway/report"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
-)
-
-const (
-	// maxMessageLength is above what a report of 256 items with long messages needs.
-	maxMessageLength = 2 << 20
-	shutdownTimeout  = 10 * time.Second
-	// A connection that says nothing for pingAfter is asked whether it lives.
-	pingAfter   = 30 * time.Second
-	pingTimeout = 15 * time.Second
-	idleTimeout = 5 * time.Minute
-	// streamsPerConnection is many times what one runtime uses at once.
-	streamsPerConnection = 32
 )
 
 var errNotListening = errors.New("the gateway does not listen yet")
 
 // Certificates is how the gateway proves itself to runtimes.
 type Certificates interface {
-	// GetCertificate answers the certificate to serve with.
+	// GetCertificate returns the certificate to serve with.
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Bundle is the certificates (PEM) that runtimes are to trust from now on.
 	Bundle() []byte
-	// Changed receives when Bundle answers another; it may be nil.
+	// Changed receives when Bundle returns another; it may be nil.
 	Changed() <-chan struct{}
 }
 
@@ -65,27 +55,32 @@ type Options struct {
 	Client client.Client
 	// Executor runs hooks; nil switches exec hooks off.
 	Executor Executor
-	Registry prometheus.Registerer
-	Clock    clock.WithTicker
-	Log      logr.Logger
+	// HookOutput shows runtimes, and so the status of Data, what hooks print.
+	HookOutput bool
+	Registry   prometheus.Registerer
+	Clock      clock.WithTicker
+	Log        logr.Logger
 }
 
 // Server is the gateway as a manager's runnable.
 type Server struct {
-	options Options
-	hub     *hub.Hub
-	metrics *metrics
-	address atomic.Pointer[net.TCPAddr]
+	options       Options
+	hub           *hub.Hub
+	metrics       *metrics
+	roster        *identity.Roster
+	authenticator *identity.Authenticator
+	listener      atomic.Pointer[peer.Listener]
 }
 
 // New makes a server. It does not listen before Start.
 func New(o Options) (*Server, error) {
-	h := hub.New()
-	m, err := newMetrics(o.Registry, h)
-	if err != nil {
+	s := &Server{options: o, hub: hub.New(), roster: identity.NewRoster(o.Cache, o.Live)}
+	var err error
+	if s.metrics, err = newMetrics(o.Registry, s.hub, s.connections); err != nil {
 		return nil, err
 	}
-	return &Server{options: o, hub: h, metrics: m}, nil
+	s.authenticator = identity.NewAuthenticator(o.Client, s.roster, o.Clock, s.metrics.reviewed)
+	return s, nil
 }
 
 // NeedLeaderElection says that every replica serves.
@@ -93,7 +88,7 @@ func (s *Server) NeedLeaderElection() bool { return false }
 
 // Ready fails until the caches are filled and the gateway listens.
 func (s *Server) Ready(*http.Request) error {
-	if s.address.Load() == nil {
+	if s.listener.Load() == nil {
 		return errNotListening
 	}
 	return nil
@@ -101,25 +96,40 @@ func (s *Server) Ready(*http.Request) error {
 
 // Address is where the gateway listens; nil before it does.
 func (s *Server) Address() net.Addr {
-	if a := s.address.Load(); a != nil {
-		return a
+	if l := s.listener.Load(); l != nil {
+		return l.Addr()
 	}
 	return nil
+}
+
+// connections returns how many are open, of pods and of strangers.
+func (s *Server) connections() (known, strangers int) {
+	if l := s.listener.Load(); l != nil {
+		return l.Open()
+	}
+	return 0, 0
+}
+
+// gone ends what a pod has here when it is deleted.
+func (s *Server) gone(pod types.UID) {
+	s.authenticator.Forget(pod)
+	if l := s.listener.Load(); l != nil {
+		l.DropPod(pod)
+	}
 }
 
 // Start serves until the context ends; then it ends the streams, so that the
 // runtimes go to another replica, and writes the reports that it has taken.
 func (s *Server) Start(ctx context.Context) error {
-	if err := follow(ctx, s.options.Cache, s.hub); err != nil {
+	if err := follow(ctx, s.options.Cache, s.hub, s.gone); err != nil {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		return fmt.Errorf("listening for runtimes: %w", err)
 	}
-	if address, ok := listener.Addr().(*net.TCPAddr); ok {
-		s.address.Store(address)
-	}
+	limited := peer.Limit(listener, connections, s.metrics.dropped)
+	s.listener.Store(limited)
 	handler, stop := s.handler()
 	server := s.httpServer(handler)
 
@@ -127,7 +137,7 @@ func (s *Server) Start(ctx context.Context) error {
 	background.Go(func() { s.announceBundles(ctx) })
 	background.Go(func() {
 		<-ctx.Done()
-		s.address.Store(nil)
+		s.listener.Store(nil)
 		stop()
 		bounded, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
@@ -139,7 +149,7 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	})
 	s.options.Log.Info("listened for runtimes", "address", listener.Addr().String())
-	err = server.ServeTLS(listener, "", "")
+	err = server.ServeTLS(limited, "", "")
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving runtimes: %w", err)
 	}
@@ -157,54 +167,28 @@ func (s *Server) handler() (http.Handler, func()) {
 		cached:  o.Cache,
 		live:    o.Live,
 		hub:     s.hub,
-		reports: report.NewQueue(writer, o.Clock, o.Log, s.metrics.wrote),
-		stores:  nodestore.NewQueue(stores, o.Clock, o.Log, s.metrics.wroteStore),
-		hooks:   newHookRunner(o.Live, o.Executor),
+		reports: report.NewQueue(writer, share.New(writeSlots), o.Clock, o.Log, s.metrics.wrote),
+		stores:  nodestore.NewQueue(stores, share.New(storeSlots), o.Clock, o.Log, s.metrics.wroteStore),
+		hooks:   newHookRunner(o.Live, o.Executor, o.HookOutput),
 		bundle:  o.Certificates.Bundle,
-		limits:  newLimits(),
+		paces:   newPaces(),
 		metrics: s.metrics,
 		clock:   o.Clock,
 		log:     o.Log,
 		closing: make(chan struct{}),
 	}
-	authenticator := identity.NewAuthenticator(o.Client, o.Clock, s.metrics.reviewed)
-	mux := http.NewServeMux()
-	mux.Handle(gatewayv1alpha1connect.NewGatewayServiceHandler(service,
-		connect.WithInterceptors(identity.NewInterceptor(authenticator)),
-		connect.WithReadMaxBytes(maxMessageLength),
+	_, handler := gatewayv1alpha1connect.NewGatewayServiceHandler(service,
+		connect.WithReadMaxBytes(max(maxReportBytes, maxStoreBytes)),
+		connect.WithSendMaxBytes(maxResponse),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
 			o.Log.Error(fmt.Errorf("panic: %v", cause), "recovered a call", "procedure", spec.Procedure)
 			return connect.NewError(connect.CodeInternal, errors.New("the call failed in the gateway"))
 		}),
-	))
-	return mux, func() {
+	)
+	return s.door(handler, service.paces), func() {
 		close(service.closing)
 		service.reports.Close()
 		service.stores.Close()
-	}
-}
-
-func (s *Server) httpServer(handler http.Handler) *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          quiet(s.options.Log),
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS13,
-			NextProtos:     []string{"h2"},
-			GetCertificate: s.options.Certificates.GetCertificate,
-		},
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: streamsPerConnection,
-			SendPingTimeout:      pingAfter,
-			PingTimeout:          pingTimeout,
-			WriteByteTimeout:     pingAfter,
-		},
 	}
 }
 

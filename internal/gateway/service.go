@@ -10,7 +10,6 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -28,10 +27,9 @@ import (
 
 var (
 	errNoCaller  = errors.New("the call carries no identity")
-	errOtherPod  = errors.New("the token is of an earlier pod of this name")
 	errNotYours  = errors.New("this Data is another pod's")
 	errDataGone  = errors.New("the Data is gone")
-	errTooMany   = errors.New("too many calls; slow down")
+	errLookups   = errors.New("too many questions about Data that are not there; slow down")
 	errShutdown  = errors.New("the gateway is shutting down; connect again")
 	errReconnect = errors.New("the stream has reached its age; connect again")
 	errCameBack  = errors.New("the node came back; connect again and say what it holds")
@@ -49,7 +47,7 @@ type service struct {
 	stores  *nodestore.Queue
 	hooks   *hookRunner
 	bundle  func() []byte
-	limits  *limits
+	paces   *paces
 	metrics *metrics
 	clock   clock.WithTicker
 	log     logr.Logger
@@ -59,23 +57,11 @@ type service struct {
 
 var _ gatewayv1alpha1connect.GatewayServiceHandler = (*service)(nil)
 
-// caller is who calls, unless the pod has been replaced by another of its name.
+// caller is who calls. The door has found it out.
 func (s *service) caller(ctx context.Context) (identity.Pod, error) {
 	caller, ok := identity.From(ctx)
 	if !ok {
 		return caller, connect.NewError(connect.CodeUnauthenticated, errNoCaller)
-	}
-	var p corev1.Pod
-	err := s.cached.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}, &p)
-	if err == nil && p.UID != caller.UID {
-		// The cache may still hold the pod before this one.
-		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}, &p)
-		if err == nil && p.UID != caller.UID {
-			return caller, connect.NewError(connect.CodeUnauthenticated, errOtherPod)
-		}
-	}
-	if client.IgnoreNotFound(err) != nil {
-		return caller, connect.NewError(connect.CodeUnavailable, fmt.Errorf("reading the pod: %w", err))
 	}
 	return caller, nil
 }
@@ -90,6 +76,9 @@ func (s *service) data(ctx context.Context, caller identity.Pod, name string, fr
 	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	if apierrors.IsNotFound(err) && !fresh {
 		// Another replica may have told the runtime of it first.
+		if !s.paces.lookup(caller.UID) {
+			return nil, connect.NewError(connect.CodeResourceExhausted, errLookups)
+		}
 		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	}
 	switch {
@@ -117,9 +106,6 @@ func (s *service) report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if !s.limits.report(caller.UID) {
-		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
-	}
 	d, err := s.data(ctx, caller, r.GetData(), false)
 	if err != nil {
 		return nil, err
@@ -135,9 +121,6 @@ func (s *service) RunHook(ctx context.Context, request *connect.Request[gatewayv
 	caller, err := s.caller(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if !s.limits.hook(caller.UID) {
-		return nil, connect.NewError(connect.CodeResourceExhausted, errTooMany)
 	}
 	// What is run must be what is declared now.
 	d, err := s.data(ctx, caller, request.Msg.GetData(), true)

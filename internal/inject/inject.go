@@ -37,6 +37,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
 		references: referencesOf(req.DataSets),
 	}
+	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
 	p.removeStale(&pod.Spec)
 	for _, volume := range p.volumes() {
 		setVolume(&pod.Spec, volume)

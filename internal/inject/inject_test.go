@@ -30,6 +30,7 @@ func settings() Settings {
 		Image: "kuda-io/kuda-runtime:v0.1.0", PullPolicy: corev1.PullIfNotPresent,
 		HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: StoreAuto, Affinity: true,
 		GatewayAddress: "kuda-gateway.kuda-system.svc:8443", GatewayCA: []byte("PEM\n"),
+		Audiences: Audiences{Allowed: []string{"sts.amazonaws.com"}},
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},

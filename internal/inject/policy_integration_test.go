@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -40,12 +41,11 @@ func startAPIServer(t *testing.T) (*rest.Config, client.Client) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
-	env := &envtest.Environment{}
-	t.Cleanup(func() { _ = env.Stop() }) // also what a failed start has left running
-	config, err := env.Start()
+	config, stop, err := apiservertest.Start(&envtest.Environment{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = stop() })
 	config.QPS = -1
 	c, err := client.New(config, client.Options{})
 	if err != nil {

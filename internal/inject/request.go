@@ -51,6 +51,8 @@ type Settings struct {
 	NodeStoreQuota *resource.Quantity
 	// Plugins are the sources that the installation offers, by name.
 	Plugins map[string]Plugin
+	// Audiences are those for which sources may have tokens.
+	Audiences Audiences
 	// Affinity says that pods are given preferences for the nodes that hold
 	// their data.
 	Affinity bool

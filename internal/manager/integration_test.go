@@ -323,8 +323,35 @@ func TestPromise9ATokenOpensAnotherPodsData(t *testing.T) {
 		t.Errorf("a hook while hooks are off: %v", err)
 	}
 
+	bare := m.GatewayFor(t, cluster, cluster.Pod(t, ns, "bare", "x", managertest.Uninjected))
+	_, report := bare.Report(t.Context(), request())
+	_, hook := bare.RunHook(t.Context(), hookRequest)
+	_, stock := bare.ReportStore(t.Context(), connect.NewRequest(holds(1)))
+	for what, err := range map[string]error{"report": report, "run hooks": hook, "report a store": stock} {
+		if connect.CodeOf(err) != connect.CodePermissionDenied {
+			t.Errorf("a pod without the runtime may %s: %v", what, err)
+		}
+	}
+
 	gone := cluster.Token(t, ns, other, sidecar.TokenAudience)
+	// The gateway believes this one, and has a stream of it.
+	believed := m.Gateway(t, cluster.Token(t, ns, other, sidecar.TokenAudience))
+	stream, err := believed.Watch(t.Context(), connect.NewRequest(&gatewayv1alpha1.WatchRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stream.Close() })
+	if !stream.Receive() {
+		t.Fatal(stream.Err())
+	}
 	cluster.Delete(t, other)
+	for stream.Receive() {
+		// The state changes before the stream ends.
+	}
+	managertest.Eventually(t, "the token of a deleted pod is refused", func(ctx context.Context) (bool, error) {
+		_, err := believed.Report(ctx, request())
+		return connect.CodeOf(err) == connect.CodeUnauthenticated, nil
+	})
 	if _, err := m.Gateway(t, gone).Report(t.Context(), request()); connect.CodeOf(err) != connect.CodeUnauthenticated {
 		t.Errorf("the token of a deleted pod: %v", err)
 	}

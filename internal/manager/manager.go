@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -52,6 +51,8 @@ type Options struct {
 
 	// ExecHooks lets the gateway run declared exec hooks.
 	ExecHooks bool
+	// HookOutput shows in the status of Data what failed hooks printed.
+	HookOutput bool
 	// Preheat makes the pods of DataSets with spec.preheat.
 	Preheat bool
 
@@ -116,11 +117,12 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.LeaderNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		HealthProbeBindAddress:        o.HealthAddress,
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
-		PprofBindAddress:              o.PprofAddress,
-		GracefulShutdownTimeout:       &graceful,
-		Controller:                    config.Controller{SkipNameValidation: &yes},
+		// The probes and the metrics have servers with bounds of their own.
+		HealthProbeBindAddress:  "0",
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		PprofBindAddress:        o.PprofAddress,
+		GracefulShutdownTimeout: &graceful,
+		Controller:              config.Controller{SkipNameValidation: &yes},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
@@ -239,6 +241,7 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 		Live:         mgr.GetAPIReader(),
 		Client:       direct,
 		Executor:     executor,
+		HookOutput:   o.HookOutput,
 		Registry:     o.Registry,
 		Clock:        clock.RealClock{},
 		Log:          o.Log.WithName("gateway"),
@@ -249,12 +252,9 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 	if err := mgr.Add(server); err != nil {
 		return nil, fmt.Errorf("adding the gateway: %w", err)
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, fmt.Errorf("adding the liveness probe: %w", err)
-	}
 	// The gateway listens only after the caches have filled.
-	if err := mgr.AddReadyzCheck("gateway", server.Ready); err != nil {
-		return nil, fmt.Errorf("adding the readiness probe: %w", err)
+	if err := addObservation(mgr, o, server.Ready); err != nil {
+		return nil, err
 	}
 	return server, nil
 }

@@ -8,11 +8,13 @@ package manager_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,7 +50,10 @@ func report(t *testing.T, gateway gatewayv1alpha1connect.GatewayServiceClient, r
 // onNode makes a pod of a new namespace on a node.
 func onNode(t *testing.T, node string) *corev1.Pod {
 	t.Helper()
-	return cluster.Pod(t, cluster.Namespace(t), "p", "web", func(p *corev1.Pod) { p.Spec.NodeName = node })
+	return cluster.Pod(t, cluster.Namespace(t), "p", "web", func(p *corev1.Pod) {
+		p.Spec.NodeName = node
+		p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StoreNode
+	})
 }
 
 // stored waits until a NodeStore is as wanted.
@@ -229,23 +234,50 @@ func TestPromise9AReportReachesAnotherNamespaceOrNode(t *testing.T) {
 	mine, other := onNode(t, node.Name), onNode(t, node.Name)
 	report(t, m.GatewayFor(t, cluster, other), holds(2))
 	evil := holds(0)
-	for range 1000 {
+	for range 256 {
 		evil.Snapshots = append(evil.Snapshots, &gatewayv1alpha1.StoredSnapshot{
 			Id: fmt.Sprintf("%040x", len(evil.GetSnapshots())), Marks: []string{"x", fmt.Sprintf("%032x", 1)}, Source: "\x1b[2J\n",
 			Path: "../../" + string(make([]byte, 1500)), Bytes: 1 << 63, Pods: 1 << 31, Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS,
 		})
 	}
-	report(t, m.GatewayFor(t, cluster, mine), evil)
+	hostile := m.GatewayFor(t, cluster, mine)
+	report(t, hostile, evil)
 	s := stored(t, node.Name, "both are there", func(s *v1alpha1.NodeStore) bool { return items(s, mine.Namespace) == 256 })
 	if got := items(s, other.Namespace); got != 2 {
 		t.Errorf("another namespace's entry has %d snapshots, want its own 2", got)
 	}
-	if s.Status.Items != 1002 || s.Status.Bytes < 0 {
+	if s.Status.Items != 258 || s.Status.Bytes < 0 {
 		t.Errorf("totals: %d items, %d bytes", s.Status.Items, s.Status.Bytes)
 	}
 
+	for what, spoil := range map[string]func(*gatewayv1alpha1.ReportStoreRequest){
+		"too many": func(r *gatewayv1alpha1.ReportStoreRequest) {
+			r.Snapshots = append(r.Snapshots, &gatewayv1alpha1.StoredSnapshot{})
+		},
+		"too long": func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Path = strings.Repeat("p", 5000) },
+		"too large": func(r *gatewayv1alpha1.ReportStoreRequest) {
+			for _, s := range r.GetSnapshots() {
+				s.Path = strings.Repeat("p", 4000)
+			}
+		},
+	} {
+		more := proto.CloneOf(evil)
+		spoil(more)
+		_, err := hostile.ReportStore(t.Context(), connect.NewRequest(more))
+		if connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "256 times") && !strings.Contains(err.Error(), "bytes are allowed") && !strings.Contains(err.Error(), "at most 4096") {
+			t.Errorf("%s: %v, want the limit", what, err)
+		}
+	}
+
+	own := cluster.Pod(t, mine.Namespace, "own", "web", func(p *corev1.Pod) { p.Spec.NodeName = node.Name })
+	if _, err := m.GatewayFor(t, cluster, own).ReportStore(t.Context(), connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodePermissionDenied {
+		t.Errorf("a pod with a store of its own: %v", err)
+	}
 	// A pod without a node has a token that names none.
-	unplaced := cluster.Pod(t, mine.Namespace, "unplaced", "web", func(p *corev1.Pod) { p.Spec.NodeName = "" })
+	unplaced := cluster.Pod(t, mine.Namespace, "unplaced", "web", func(p *corev1.Pod) {
+		p.Spec.NodeName = ""
+		p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StoreNode
+	})
 	if _, err := m.GatewayFor(t, cluster, unplaced).ReportStore(t.Context(), connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodeFailedPrecondition {
 		t.Errorf("a report from no node: %v", err)
 	}

@@ -52,7 +52,7 @@ type wrapped struct {
 	err error
 }
 
-func (w *wrapped) Error() string { return w.op + ": " + w.err.Error() }
+func (w *wrapped) Error() string { return Redact(w.op + ": " + w.err.Error()) }
 func (w *wrapped) Unwrap() error { return w.err }
 
 func netClass(err error) error {

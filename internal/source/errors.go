@@ -43,12 +43,13 @@ type Error struct {
 	Err error
 }
 
-// Error says what was tried and why it failed.
+// Error says what was tried and why it failed, without the secrets that the URLs
+// of the cause may carry (Redact).
 func (e *Error) Error() string {
 	if e.Err == nil {
-		return e.Op + ": " + e.Class.Error()
+		return Redact(e.Op + ": " + e.Class.Error())
 	}
-	return e.Op + ": " + e.Class.Error() + ": " + e.Err.Error()
+	return Redact(e.Op + ": " + e.Class.Error() + ": " + e.Err.Error())
 }
 
 // Is reports whether target is the error's class.

@@ -37,6 +37,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		p = p[:r.left]
 	}
 	n, err := r.body.Read(p)
+	if n > 0 {
+		Alive(r.ctx)
+	}
 	r.left -= int64(n)
 	switch {
 	case err == nil:

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"time"
 )
 
 // Source is one storage system, seen through one driver. It is safe for use by
@@ -62,8 +63,14 @@ type Entry struct {
 	Key string
 	// Size in bytes; 0 for a symbolic link.
 	Size int64
-	// Identity changes whenever the bytes do.
+	// Identity changes whenever the bytes do. A caller that has another proof of the
+	// bytes may open an entry without one: then the file may be in any state.
 	Identity Identity
+	// Modified is when the source says that the file was written last, where its
+	// Identity may outlive the bytes, as an entity tag that a service keeps as an
+	// attribute does; else zero. What is taken over from an earlier delivery must
+	// agree in it too. It is compared for equality, in seconds.
+	Modified time.Time
 	// Mode has the permission bits where the source records them, else 0.
 	Mode fs.FileMode
 	// Checksum is what the source promises about the bytes, "<algorithm>:<hex>"
@@ -78,6 +85,10 @@ type Entry struct {
 	Checksum string
 	// Link is the target where the file is a symbolic link, else "".
 	Link string
+	// Fault is why the file cannot be delivered although it is there, nil if it
+	// can: a caller that wants the file fails with it. It has a class, or is an
+	// *InvalidPathError.
+	Fault error
 	// NoRanges tells that the source can deliver the file only from its start
 	// to its end.
 	NoRanges bool

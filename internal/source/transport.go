@@ -6,6 +6,7 @@ package source
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -50,7 +51,7 @@ func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) 
 		proxy, err := url.Parse(c.Proxy)
 		if err != nil || proxy.Host == "" {
 			return nil, "", &Error{Op: "reading the settings", Class: ErrMisconfigured,
-				Err: fmt.Errorf("proxy %q is not a URL such as http://host:port", c.Proxy)}
+				Err: errors.New("proxy is not a URL such as http://host:port")} // it may carry a password
 		}
 		t.Proxy = http.ProxyURL(proxy)
 		way = proxyWord + proxy.Scheme + "://" + proxy.Host

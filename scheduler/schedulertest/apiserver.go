@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 )
 
 // systemNamespace is where the manifests put the scheduler.
@@ -40,7 +41,7 @@ type APIServer struct {
 	// Client is an administrator's and has no cache.
 	Client client.Client
 
-	environment *envtest.Environment
+	stop        func() error
 	dir, deploy string
 }
 
@@ -55,27 +56,26 @@ func Start(dir, deploy string, flags map[string]string) (*APIServer, error) {
 	for name, value := range flags {
 		environment.ControlPlane.GetAPIServer().Configure().Set(name, value)
 	}
-	cfg, err := environment.Start()
+	cfg, stop, err := apiservertest.Start(environment)
 	if err != nil {
-		// A start that fails late leaves its processes running.
-		return nil, errors.Join(fmt.Errorf("starting an API server: %w", err), environment.Stop())
+		return nil, err
 	}
 	cfg.QPS = -1
 	scheme := apiruntime.NewScheme()
 	for _, add := range []func(*apiruntime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			return nil, errors.Join(fmt.Errorf("building a scheme: %w", err), environment.Stop())
+			return nil, errors.Join(fmt.Errorf("building a scheme: %w", err), stop())
 		}
 	}
 	c, err := client.New(cfg, client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a client: %w", err), environment.Stop())
+		return nil, errors.Join(fmt.Errorf("making a client: %w", err), stop())
 	}
-	return &APIServer{Config: cfg, Client: c, environment: environment, dir: dir, deploy: deploy}, nil
+	return &APIServer{Config: cfg, Client: c, stop: stop, dir: dir, deploy: deploy}, nil
 }
 
 // Stop stops the API server.
-func (a *APIServer) Stop() error { return a.environment.Stop() }
+func (a *APIServer) Stop() error { return a.stop() }
 
 // InstallCRDs installs Kuda's.
 func (a *APIServer) InstallCRDs() error {

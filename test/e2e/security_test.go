@@ -67,12 +67,7 @@ func gatewayOf(t *testing.T, injected corev1.Pod, bearer string) gatewayv1alpha1
 	if err != nil {
 		t.Fatal(err)
 	}
-	var managers corev1.PodList
-	if err := kube.List(t.Context(), &managers, client.InNamespace(systemNamespace),
-		client.MatchingLabels{"app.kubernetes.io/name": "kuda-manager"}); err != nil || len(managers.Items) == 0 {
-		t.Fatalf("finding the manager's pods: %v", err)
-	}
-	target := net.JoinHostPort(managers.Items[0].Status.PodIP, port)
+	target := forward(t, podsOf(t, "kuda-manager")[0], port)
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: pool, ServerName: host},
 		ForceAttemptHTTP2: true,

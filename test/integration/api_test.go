@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 )
 
 var apiServer client.Client
@@ -38,11 +39,11 @@ func runWithAPIServer(m *testing.M) (int, error) {
 		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
 	env := &envtest.Environment{CRDDirectoryPaths: []string{"../../deploy/base/crd"}, ErrorIfCRDPathMissing: true}
-	defer func() { _ = env.Stop() }() // also what a failed start has left running
-	config, err := env.Start()
+	config, stop, err := apiservertest.Start(env)
 	if err != nil {
-		return 1, fmt.Errorf("starting an API server: %w", err)
+		return 1, err
 	}
+	defer func() { _ = stop() }()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return 1, err

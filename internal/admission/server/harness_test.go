@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/createca"
@@ -67,11 +68,14 @@ func runWithAPIServer(m *testing.M) (int, error) {
 	// The plugin that mounts service-account tokens is part of what injection has
 	// to get on with.
 	env.ControlPlane.GetAPIServer().Configure().Disable("disable-admission-plugins")
-	defer func() { _ = env.Stop() }() // also what a failed start has left running
-	var err error
-	if apiConfig, err = env.Start(); err != nil {
-		return 1, fmt.Errorf("starting an API server: %w", err)
+	var (
+		stop func() error
+		err  error
+	)
+	if apiConfig, stop, err = apiservertest.Start(env); err != nil {
+		return 1, err
 	}
+	defer func() { _ = stop() }()
 	apiConfig.QPS, apiConfig.Burst = -1, 0
 	if admin, err = client.New(apiConfig, client.Options{Scheme: scheme()}); err != nil {
 		return 1, err
@@ -143,12 +147,18 @@ type served struct {
 // serves with these lines of configuration; it returns when the API server uses the webhook.
 func startWebhook(t *testing.T, configuration ...string) *served {
 	t.Helper()
+	return startWebhookUnder(t, seconds, configuration...)
+}
+
+// startWebhookUnder is startWebhook with a CA of another policy.
+func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string) *served {
+	t.Helper()
 	ctx := t.Context()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: caKey.Namespace, Name: caKey.Name}}
 	if err := client.IgnoreNotFound(admin.Delete(ctx, secret)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := createca.Create(ctx, as(t, "kuda-create-ca"), caKey, seconds, time.Now()); err != nil {
+	if _, err := createca.Create(ctx, as(t, "kuda-create-ca"), caKey, policy, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w := &served{dir: t.TempDir()}
@@ -156,7 +166,7 @@ func startWebhook(t *testing.T, configuration ...string) *served {
 		t.Fatal(err)
 	}
 	var err error
-	if w.authority, err = pki.LoadAuthority(pki.Options{Dir: w.dir, Policy: seconds}); err != nil {
+	if w.authority, err = pki.LoadAuthority(pki.Options{Dir: w.dir, Policy: policy}); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "config.yaml")
@@ -209,6 +219,8 @@ func pointTo(t *testing.T, address string) {
 		if !strings.HasSuffix(object.GetKind(), "WebhookConfiguration") {
 			continue
 		}
+		shipped := object
+		t.Cleanup(func() { replaceWith(t, shipped.DeepCopy()) })
 		object = object.DeepCopy()
 		webhooks, _, err := unstructured.NestedSlice(object.Object, "webhooks")
 		if err != nil {
@@ -222,12 +234,19 @@ func pointTo(t *testing.T, address string) {
 		if err := unstructured.SetNestedSlice(object.Object, webhooks, "webhooks"); err != nil {
 			t.Fatal(err)
 		}
-		if err := client.IgnoreNotFound(admin.Delete(t.Context(), object.DeepCopy())); err != nil {
-			t.Fatal(err)
-		}
-		if err := admin.Create(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
+		replaceWith(t, object)
+	}
+}
+
+// replaceWith puts the object in the place of the one that has its name.
+func replaceWith(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	if err := client.IgnoreNotFound(admin.Delete(ctx, object.DeepCopy())); err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(ctx, []*unstructured.Unstructured{object}); err != nil {
+		t.Fatal(err)
 	}
 }
 

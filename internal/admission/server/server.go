@@ -5,16 +5,14 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,15 +23,18 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission"
+	"github.com/kuda-io/kuda/internal/admission/endpoint"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/observe"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/cabundle"
 	"github.com/kuda-io/kuda/internal/placement"
@@ -48,9 +49,17 @@ type Options struct {
 	Names []string
 	// Configuration is the name of both webhook configurations.
 	Configuration string
+	// TokenFile holds the token that the webhook shows the API server; its
+	// audiences are those of the API server.
+	TokenFile string
 	// Drain is how long requests are still answered after the process was asked
 	// to end, so that the API server learns to ask another replica.
 	Drain time.Duration
+	// ClientCAFile has the certificates (PEM) that sign those of callers; empty
+	// admits anyone who can connect. ClientNames are the names that such a
+	// certificate may bear; none is any.
+	ClientCAFile string
+	ClientNames  []string
 	// Registry takes the metrics; nil is the one that MetricsAddress serves.
 	Registry prometheus.Registerer
 }
@@ -65,30 +74,31 @@ type Parts struct {
 type Server struct {
 	manager   manager.Manager
 	publisher *cabundle.Publisher
-	drain     time.Duration
+	options   Options
 	draining  atomic.Bool
 }
 
-// New puts the server together; only the health endpoint is bound before Run.
+// New puts the server together; nothing is bound before Run.
 func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
-	host, port, err := splitAddress(opts.Address)
-	if err != nil {
-		return nil, err
-	}
 	if opts.Registry == nil {
 		opts.Registry = metrics.Registry
 	}
+	var clients *endpoint.Clients
+	if opts.ClientCAFile != "" {
+		var err error
+		if clients, err = endpoint.NewClients(opts.ClientCAFile, opts.ClientNames); err != nil {
+			return nil, err
+		}
+	}
 	leaf := parts.Authority.Leaf(opts.Names...)
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
-		Scheme:                 scheme(),
-		Cache:                  cacheOptions(opts.Configuration),
-		Metrics:                metricsserver.Options{BindAddress: opts.MetricsAddress},
-		HealthProbeBindAddress: opts.HealthAddress,
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: host, Port: port,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-				c.GetCertificate, c.MinVersion = leaf.GetCertificate, tls.VersionTLS13
-			}},
+		Scheme: scheme(),
+		Cache:  cacheOptions(opts.Configuration),
+		// Those of controller-runtime have no limits.
+		Metrics:                metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: "0",
+		WebhookServer: endpoint.New(endpoint.Options{
+			Address: opts.Address, GetCertificate: leaf.GetCertificate, Clients: clients,
 		}),
 	})
 	if err != nil {
@@ -102,17 +112,24 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	publisher := cabundle.New(mgr.GetClient(), mgr.GetCache(), parts.Authority, opts.Configuration)
-	s := &Server{manager: mgr, publisher: publisher, drain: opts.Drain}
-	if err := s.handle(parts, inventory, opts.Registry); err != nil {
+	s := &Server{manager: mgr, publisher: publisher, options: opts}
+	settings := func() inject.Settings {
+		in := parts.Config.Current().Settings(parts.Authority.Bundle())
+		in.Audiences = withAPIAudiences(in.Audiences, opts.TokenFile)
+		return in
+	}
+	gate, err := intake.NewGate(opts.Registry)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.handle(gate, settings, inventory, opts.Registry); err != nil {
+		return nil, err
+	}
+	if err := s.handleAuthors(gate, restConfig, parts.Config, settings, opts.Registry); err != nil {
 		return nil, err
 	}
 	err = errors.Join(
 		mgr.Add(parts.Authority), mgr.Add(parts.Config), mgr.Add(publisher), mgr.Add(inventory),
-		mgr.AddHealthzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
-		mgr.AddReadyzCheck("serving", mgr.GetWebhookServer().StartedChecker()),
-		mgr.AddReadyzCheck("ca-bundle", publisher.Ready),
-		mgr.AddReadyzCheck("caches", s.cachesSynced),
-		mgr.AddReadyzCheck("draining", s.notDraining),
 		opts.Registry.Register(pki.Collector{Authority: parts.Authority, Leaf: leaf}),
 		opts.Registry.Register(parts.Config.Collector()),
 	)
@@ -122,16 +139,13 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) handle(parts Parts, inventory *inventory, registry prometheus.Registerer) error {
+func (s *Server) handle(gate *intake.Gate, settings func() inject.Settings, inventory *inventory, registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	log := ctrl.Log.WithName("admission")
-	settings := func() inject.Settings {
-		return parts.Config.Current().Settings(parts.Authority.Bundle())
-	}
-	admission.Register(s.manager.GetWebhookServer(), admission.Pods{
+	admission.Register(s.manager.GetWebhookServer(), gate, admission.Pods{
 		Cache: s.manager.GetCache(),
 		Live:  s.manager.GetAPIReader(),
 		Places: &admission.Places{
@@ -165,7 +179,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 		s.draining.Store(true)
-		timer := time.NewTimer(s.drain)
+		timer := time.NewTimer(s.options.Drain)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -173,10 +187,24 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		stop()
 	}()
-	if err := s.manager.Start(serving); err != nil {
+	group, working := errgroup.WithContext(serving)
+	// Not the manager's: it would start them only when the caches are filled.
+	group.Go(func() error { return observe.Serve(working, s.options.HealthAddress, s.probes()) })
+	group.Go(func() error {
+		return observe.Serve(working, s.options.MetricsAddress, observe.Metrics(metrics.Registry))
+	})
+	group.Go(func() error { return s.manager.Start(working) })
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serving webhooks: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) probes() http.Handler {
+	serving := s.manager.GetWebhookServer().StartedChecker()
+	return observe.Probes(map[string]healthz.Checker{"serving": serving}, map[string]healthz.Checker{
+		"serving": serving, "ca-bundle": s.publisher.Ready, "caches": s.cachesSynced, "draining": s.notDraining,
+	})
 }
 
 func (s *Server) notDraining(*http.Request) error {
@@ -240,16 +268,4 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return m
-}
-
-func splitAddress(address string) (string, int, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the address %q: %w", address, err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the port of %q: %w", address, err)
-	}
-	return host, n, nil
 }

@@ -25,6 +25,7 @@ const (
 	checkInjection = "injection"
 	checkPrefetch  = "prefetch"
 	checkReference = "reference"
+	checkRuntime   = "runtime"
 )
 
 // subject is what is known of one DataSet.
@@ -131,6 +132,7 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, judgePods(others, s.now)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)
+	findings = append(findings, checkRuntimes(s)...)
 	findings = append(findings, checkPlacement(s)...)
 	return append(findings, checkReferences(s)...)
 }

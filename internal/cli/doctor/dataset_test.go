@@ -88,6 +88,20 @@ func TestADataSetWithoutTroubleHasSome(t *testing.T) {
 	}
 }
 
+func TestARuntimeThatCannotLiveIsAProblemWhateverItSaidLast(t *testing.T) {
+	d := dataSet("shop", "models", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data"))
+	dying := podOf("web-1", time.Minute, func(p *corev1.Pod) {
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	})
+	out, err := cluster{objects: []client.Object{
+		d, dying, data("models", "web-1", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "all")),
+	}}.run(t, "models", "-n", "shop")
+	if err == nil || !strings.Contains(out, "1 problem") || !strings.Contains(out, "--previous") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestADataSetThatIsNotThereIsFine(t *testing.T) {
 	_, err := cluster{}.run(t, "models", "-n", "shop")
 	wantExit(t, err, frame.ExitError)

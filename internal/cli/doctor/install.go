@@ -182,7 +182,7 @@ func checkNamespaces(in *installation) []Finding {
 	for i := range in.namespaces.value {
 		n := &in.namespaces.value[i]
 		label := n.Labels[v1alpha1.LabelInjection]
-		if label == v1alpha1.InjectionRequired {
+		if _, labelled := n.Labels[v1alpha1.LabelInjection]; labelled && label != v1alpha1.InjectionDisabled {
 			required = append(required, n.Name)
 		}
 		if f := judgeNamespace(n, label, used[n.Name]); f != nil {
@@ -213,8 +213,8 @@ func judgeNamespace(n *corev1.Namespace, label string, dataSets int) *Finding {
 		}
 	}
 	return &Finding{
-		Severity: advice.Warning, Check: checkNamespace, Object: o, What: fmt.Sprintf("has the label %s=%s, which has no meaning", v1alpha1.LabelInjection, label),
-		Why: "required and disabled are the values that are known; with another one the namespace is treated as without the label",
+		Severity: advice.Warning, Check: checkNamespace, Object: o, What: fmt.Sprintf("has the label %s=%s, which is read as %s", v1alpha1.LabelInjection, label, v1alpha1.InjectionRequired),
+		Why: "required and disabled are the values that are known; with any other one pods are refused where they cannot be injected, and while the webhook is away",
 		Do:  []string{"correct or remove the label:", remove},
 	}
 }

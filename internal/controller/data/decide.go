@@ -59,8 +59,12 @@ func decide(d *v1alpha1.Data, set *v1alpha1.DataSet, p *corev1.Pod, now time.Tim
 func notConnected(d *v1alpha1.Data, p *corev1.Pod) metav1.Condition {
 	message := fmt.Sprintf("the pod's runtime has not reported within %s; see kubectl logs --namespace %s %s --container %s, "+
 		"and whether the pod may reach the gateway", reportTimeout, p.Namespace, p.Name, sidecar.ContainerName)
-	if p.Spec.NodeName == "" {
+	switch {
+	case p.Spec.NodeName == "":
 		message = fmt.Sprintf("the pod has no node yet, so its runtime does not run; see kubectl describe pod --namespace %s %s", p.Namespace, p.Name)
+	case !pod.Started(p):
+		message = fmt.Sprintf("the pod's runtime has not started: its volumes, sandbox or image are not there; see kubectl describe pod --namespace %s %s",
+			p.Namespace, p.Name)
 	}
 	return metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRuntimeNotConnected,

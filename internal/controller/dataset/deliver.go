@@ -63,6 +63,8 @@ func assigned(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefe
 	case x.data == nil:
 	case x.revision == target:
 		spec.Baseline = x.data.Spec.Baseline
+	case !x.started():
+		// It starts with the target revision, as a new pod does.
 	default:
 		health := pod.Health(x.pod)
 		spec.Baseline = &health

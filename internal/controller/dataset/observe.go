@@ -31,6 +31,12 @@ type replica struct {
 	delivered bool
 }
 
+// started reports whether the pod's runtime has ever run. What it reported counts
+// more than the pod's status, which a node that lost its power may write anew.
+func (r *replica) started() bool {
+	return pod.Started(r.pod) || r.data != nil && assignment.Reported(r.data)
+}
+
 func (r *replica) set(d *v1alpha1.Data) {
 	r.data, r.revision, r.delivered = d, d.Spec.Revision, assignment.Delivered(d)
 }
@@ -49,6 +55,17 @@ type observation struct {
 	data []*v1alpha1.Data
 	// history is the DataSet's own revisions.
 	history []*appsv1.ControllerRevision
+}
+
+// notStarted returns the live pods whose runtime has never run.
+func (o *observation) notStarted() []*replica {
+	var pods []*replica
+	for _, x := range o.live {
+		if !x.started() {
+			pods = append(pods, x)
+		}
+	}
+	return pods
 }
 
 func (o *observation) counted() []*replica { return slices.Concat(o.live, o.completed) }

@@ -50,7 +50,7 @@ func (s *session) candidate(x *replica) rollout.Pod {
 	health, runtime := pod.Health(x.pod), pod.Runtime(x.pod)
 	p := rollout.Pod{
 		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
-		Revision: x.revision, Delivered: x.delivered,
+		NotStarted: !x.started(), Revision: x.revision, Delivered: x.delivered,
 		Ready: health.Ready, Restarts: health.Restarts,
 		RuntimeDown: runtime.Down, RuntimeRestarts: health.RuntimeRestarts, RuntimeStarted: runtime.Started,
 	}

@@ -19,10 +19,16 @@ import (
 func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse}
 	onUpdate, updated := p.onUpdate()
-	live := len(p.observed.live)
+	waitingToStart := describeNotStarted(p.observed.notStarted())
+	live := len(p.observed.live) - int(s.NotStartedReplicas)
 	count := fmt.Sprintf("%d of %d running pods have revision %s", updated, live, s.UpdateRevision)
+	if waitingToStart != "" {
+		count += "; " + waitingToStart
+	}
 	state := p.plan.State
 	switch {
+	case live == 0 && waitingToStart != "":
+		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no pod has started: "+waitingToStart
 	case live == 0:
 		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no running pod carries the runtime"
 		if len(p.observed.completed) > 0 {
@@ -37,6 +43,9 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 		c.Message = fmt.Sprintf("%s; %s", count, state.Message)
 	case updated == live && state.Phase == v1alpha1.RolloutCompleted:
 		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
+		if failure := firstFailure(onUpdate); failure != "" {
+			c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
+		}
 	default:
 		c = waiting(p, c, count, firstFailure(onUpdate), updated == len(onUpdate))
 	}
@@ -76,11 +85,11 @@ func waiting(p *session, c metav1.Condition, count, failure string, settled bool
 	return c
 }
 
-// onUpdate answers the live pods that are told to have the update revision, and
+// onUpdate returns the running pods that are told to have the update revision, and
 // how many of them have it.
 func (p *session) onUpdate() (pods []*replica, updated int) {
 	for _, r := range p.observed.live {
-		if r.revision != p.update.Name {
+		if r.revision != p.update.Name || !r.started() {
 			continue
 		}
 		pods = append(pods, r)

@@ -28,6 +28,9 @@ var errNoFreeName = errors.New("no free name for the ControllerRevision")
 // updateRevision answers the revision of the template as it is now, and makes
 // it, or makes it the newest again, where that is needed.
 func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *observation) (*appsv1.ControllerRevision, error) {
+	if err := r.completeSelectors(ctx, d, o); err != nil {
+		return nil, err
+	}
 	newest := revision.Newest(o.history)
 	found := revision.Find(o.history, d.Spec.Template)
 	if found == nil {
@@ -46,6 +49,9 @@ func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o 
 	if revision.SetChangeCause(found, d) {
 		changed = true
 	}
+	if revision.SetSelector(found, d) {
+		changed = true
+	}
 	if !changed {
 		return found, nil
 	}
@@ -53,6 +59,22 @@ func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o 
 		return nil, fmt.Errorf("updating ControllerRevision %s: %w", found.Name, err)
 	}
 	return found, nil
+}
+
+// completeSelectors writes down for the revisions of an older Kuda, which kept no
+// selector with them, what is selected now.
+func (r *Reconciler) completeSelectors(ctx context.Context, d *v1alpha1.DataSet, o *observation) error {
+	for _, old := range o.history {
+		if _, ok := old.Annotations[revision.AnnotationSelector]; ok {
+			continue
+		}
+		before := old.DeepCopy()
+		revision.SetSelector(old, d)
+		if err := r.client.Patch(ctx, old, client.MergeFrom(before)); err != nil {
+			return fmt.Errorf("updating ControllerRevision %s: %w", old.Name, err)
+		}
+	}
+	return nil
 }
 
 func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, number int64) (*appsv1.ControllerRevision, error) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 const (
@@ -44,6 +46,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 			}
 		}
 	}
+	s.NotStartedReplicas = int32(len(o.notStarted()))
 	s.UnavailableReplicas = s.Replicas - s.Success
 	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
 
@@ -77,7 +80,7 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
-		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o.live))
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o))
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
@@ -108,9 +111,15 @@ func injectedCondition(uninjected []*corev1.Pod) metav1.Condition {
 	}
 }
 
-// firstFailure speaks of the first failed item of the first pod that has one.
+// firstFailure speaks of the first pod whose runtime cannot live, or of the first
+// failed item of the first pod that has one. It leaves out how often a runtime
+// ended, which would change the message each time.
 func firstFailure(replicas []*replica) string {
 	for _, r := range replicas {
+		if pod.Dies(r.pod) {
+			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s --previous says why",
+				r.pod.Name, r.pod.Name, r.pod.Namespace, sidecar.ContainerName)
+		}
 		if r.data == nil || !assignment.Current(r.data) {
 			continue
 		}
@@ -126,9 +135,9 @@ func firstFailure(replicas []*replica) string {
 
 // firstWait speaks of the first pod that lacks something. It leaves out how
 // far that pod is, which would change the message with every report.
-func firstWait(replicas []*replica) string {
-	for _, r := range replicas {
-		if r.delivered {
+func firstWait(o *observation) string {
+	for _, r := range o.live {
+		if r.delivered || !r.started() {
 			continue
 		}
 		if r.data != nil && (assignment.Current(r.data) || !assignment.Reported(r.data)) {
@@ -138,7 +147,21 @@ func firstWait(replicas []*replica) string {
 		}
 		return fmt.Sprintf("pod %s has not reported on revision %s yet", r.pod.Name, r.revision)
 	}
-	return ""
+	return describeNotStarted(o.notStarted())
+}
+
+// describeNotStarted says how many pods have not started, and what the first lacks.
+func describeNotStarted(replicas []*replica) string {
+	if len(replicas) == 0 {
+		return ""
+	}
+	first := replicas[0].pod
+	lacks := "its volumes, sandbox or image are not there yet"
+	if first.Spec.NodeName == "" {
+		lacks = "it has no node yet"
+	}
+	return fmt.Sprintf("%d not started; pod %s: %s, see kubectl describe pod --namespace %s %s",
+		len(replicas), first.Name, lacks, first.Namespace, first.Name)
 }
 
 func cut(message string) string {

@@ -39,6 +39,8 @@ func nextStep(d *v1alpha1.Data, p *corev1.Pod) step {
 	switch {
 	case p == nil, p.UID != assignment.PodUID(d), pod.Finished(p), assignment.Withdrawn(d):
 		return stepDelete
+	case !pod.Started(p) && !assignment.Reported(d):
+		return stepDelete
 	case d.Spec.Withdraw:
 		return stepWait
 	default:
@@ -106,6 +108,12 @@ func (r *Reconciler) pod(ctx context.Context, key types.NamespacedName) (*corev1
 	err := r.client.Get(ctx, key, &p)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
+	}
+	if err == nil && !pod.Started(&p) {
+		// The cache may be behind, and what a pod that starts now holds is not lost.
+		if err = r.live.Get(ctx, key, &p); apierrors.IsNotFound(err) {
+			return nil, nil
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)

@@ -60,10 +60,42 @@ func Runtime(p *corev1.Pod) RuntimeState {
 	return state
 }
 
+// dyingRestarts is from how many restarts on a runtime that ends by itself is
+// taken for one that cannot live: one may be the node's memory, or an upgrade.
+const dyingRestarts = 3
+
+// Dies says whether the runtime's container ends again and again, so that what it
+// reported last says nothing about the present.
+func Dies(p *corev1.Pod) bool {
+	s := runtimeStatus(p)
+	if s == nil || s.Ready || s.RestartCount < dyingRestarts {
+		return false
+	}
+	if s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" {
+		return true
+	}
+	for _, ended := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+		if ended != nil && ended.ExitCode != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Runs says whether the runtime's container runs; it need not be ready.
 func Runs(p *corev1.Pod) bool {
 	s := runtimeStatus(p)
 	return s != nil && s.State.Running != nil
+}
+
+// Started reports whether the runtime's container has ever run. A pod without a
+// node, or whose volumes, sandbox or image fail, has not started: it holds no data.
+func Started(p *corev1.Pod) bool {
+	if p.Status.Phase != corev1.PodPending {
+		return true
+	}
+	s := runtimeStatus(p)
+	return s != nil && (s.RestartCount > 0 || s.State.Running != nil || s.State.Terminated != nil || s.LastTerminationState.Terminated != nil)
 }
 
 // interruptedRuntime is the status of the runtime's container if it restarted or

@@ -168,6 +168,37 @@ func TestTheRuntimesStateIsMistaken(t *testing.T) {
 	}
 }
 
+func TestARuntimeThatCannotLiveIsSeen(t *testing.T) {
+	ended := func(code int32) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: "panic"}}
+	}
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 40s"}}
+	for name, c := range map[string]struct {
+		status corev1.ContainerStatus
+		want   bool
+	}{
+		"held back by the kubelet": {corev1.ContainerStatus{RestartCount: 3, State: waiting, LastTerminationState: ended(2)}, true},
+		"just ended":               {corev1.ContainerStatus{RestartCount: 5, State: ended(2)}, true},
+		"just started again":       {corev1.ContainerStatus{RestartCount: 5, State: running, LastTerminationState: ended(137)}, true},
+		"ready again":              {corev1.ContainerStatus{RestartCount: 5, Ready: true, State: running, LastTerminationState: ended(2)}, false},
+		"a few times only":         {corev1.ContainerStatus{RestartCount: 2, State: waiting, LastTerminationState: ended(2)}, false},
+		"ended in order":           {corev1.ContainerStatus{RestartCount: 5, State: running, LastTerminationState: ended(0)}, false},
+		"its first start":          {corev1.ContainerStatus{State: running}, false},
+	} {
+		p := whole()
+		c.status.Name = sidecar.ContainerName
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{c.status}
+		stripped, err := Strip(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Dies(p); got != c.want || Dies(stripped.(*corev1.Pod)) != c.want {
+			t.Errorf("%s: %v, stripped %v", name, got, Dies(stripped.(*corev1.Pod)))
+		}
+	}
+}
+
 func TestAChangeOfHealthIsOverlooked(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*corev1.Pod)

@@ -44,10 +44,8 @@ func Strip(object any) (any, error) {
 		}
 	}
 	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = sidecars(p)
-	if s := interruptedRuntime(p); s != nil {
-		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, corev1.ContainerStatus{
-			Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready, State: corev1.ContainerState{Running: s.State.Running},
-		})
+	if s := keptRuntimeStatus(p); s != nil {
+		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, *s)
 	}
 	if len(stripped.Spec.InitContainers) > 0 {
 		stripped.Status.ContainerStatuses = restarted(p.Status.ContainerStatuses, func(string) bool { return true })
@@ -59,6 +57,22 @@ func Strip(object any) (any, error) {
 		keepTrouble(stripped, p)
 	}
 	return stripped, nil
+}
+
+// waits keeps why a container waits, without the message.
+func waits(s *corev1.ContainerStatus) *corev1.ContainerStateWaiting {
+	if s.State.Waiting == nil {
+		return nil
+	}
+	return &corev1.ContainerStateWaiting{Reason: s.State.Waiting.Reason}
+}
+
+// exit keeps how a container ended.
+func exit(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
+	if s == nil {
+		return nil
+	}
+	return &corev1.ContainerStateTerminated{ExitCode: s.ExitCode}
 }
 
 // keepTrouble keeps what Kubernetes says of a pod that does not run. Of the few
@@ -96,6 +110,20 @@ func sidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
 	return containers, statuses
 }
 
+// keptRuntimeStatus returns what is kept of the runtime's status: nothing in the
+// usual case, a pod that runs with a runtime that was never interrupted.
+func keptRuntimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
+	s := runtimeStatus(p)
+	if s == nil || interruptedRuntime(p) == nil && p.Status.Phase != corev1.PodPending {
+		return nil
+	}
+	return &corev1.ContainerStatus{
+		Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready,
+		State:                corev1.ContainerState{Running: s.State.Running, Waiting: waits(s), Terminated: exit(s.State.Terminated)},
+		LastTerminationState: corev1.ContainerState{Terminated: exit(s.LastTerminationState.Terminated)},
+	}
+}
+
 // restarted keeps of the containers that count those that restarted: few do.
 func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool) []corev1.ContainerStatus {
 	var kept []corev1.ContainerStatus
@@ -116,6 +144,7 @@ func Changed(before, after *corev1.Pod) bool {
 		Live(before) != Live(after) ||
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
+		Injected(after) && Started(before) != Started(after) ||
 		!maps.Equal(before.Labels, after.Labels)
 }
 

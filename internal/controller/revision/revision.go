@@ -31,6 +31,10 @@ const (
 	ReachedDelivered = "Delivered"
 )
 
+// AnnotationSelector on a revision is the DataSet's workloadSelector, as JSON,
+// when the revision was last its template.
+const AnnotationSelector = "kuda.io/selector"
+
 const hashLength = 10
 
 // Template is what the revision holds.
@@ -73,7 +77,31 @@ func New(d *v1alpha1.DataSet, number int64, collision int) (*appsv1.ControllerRe
 		Revision: number,
 	}
 	SetChangeCause(r, d)
+	SetSelector(r, d)
 	return r, nil
+}
+
+// SetSelector writes down which pods the DataSet selects while the revision is
+// its template, and reports whether that changed anything. The author of a DataSet
+// may return to a revision without the rights that its sources and hooks need, but
+// not for other pods.
+func SetSelector(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
+	// A map of strings can always be written as JSON; its keys are sorted.
+	raw, _ := json.Marshal(d.Spec.WorkloadSelector)
+	if r.Annotations[AnnotationSelector] == string(raw) {
+		return false
+	}
+	metav1.SetMetaDataAnnotation(&r.ObjectMeta, AnnotationSelector, string(raw))
+	return true
+}
+
+// Selector returns what SetSelector wrote down; ok is false where it is unknown.
+func Selector(r *appsv1.ControllerRevision) (selector map[string]string, ok bool) {
+	raw, ok := r.Annotations[AnnotationSelector]
+	if !ok || json.Unmarshal([]byte(raw), &selector) != nil {
+		return nil, false
+	}
+	return selector, true
 }
 
 func name(dataset string, raw []byte, collision int) string {

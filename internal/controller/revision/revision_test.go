@@ -103,3 +103,28 @@ func TestChangeCauseIsLost(t *testing.T) {
 		t.Error("a DataSet without a change cause took the revision's away")
 	}
 }
+
+func TestARevisionRemembersThePodsThatItWasFor(t *testing.T) {
+	d := &v1alpha1.DataSet{Spec: v1alpha1.DataSetSpec{WorkloadSelector: map[string]string{"b": "2", "a": "1"}}}
+	r, err := New(d, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := Selector(r); !ok || got["a"] != "1" || got["b"] != "2" || len(got) != 2 {
+		t.Errorf("got %v, %t", got, ok)
+	}
+	if SetSelector(r, d) {
+		t.Error("the same selector is a change")
+	}
+	d.Spec.WorkloadSelector["a"] = "3"
+	if !SetSelector(r, d) {
+		t.Error("another selector is no change")
+	}
+	if got, _ := Selector(r); got["a"] != "3" {
+		t.Errorf("got %v", got)
+	}
+	delete(r.Annotations, AnnotationSelector)
+	if _, ok := Selector(r); ok {
+		t.Error("an unknown selector is known")
+	}
+}

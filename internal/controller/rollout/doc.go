@@ -11,7 +11,8 @@
 // out. The rules, and why they are so, are in docs/design/007-rollout.md.
 //
 // One rule has one file: stable (which revision is the stable one), gate (when a
-// pod counts as available, updated or failed), budget (which pods move, and how
+// pod counts as available, updated or failed), notstarted (pods without a part in
+// it), budget (which pods move, and how
 // many at once), steps, failure (policy and way back), prefetch, request,
 // deadline; state is what they remember, and plan puts them together.
 package rollout

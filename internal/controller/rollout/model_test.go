@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
@@ -59,6 +61,31 @@ func (w *world) checkPlan(in Input) {
 	}
 	w.checkWake(again)
 	w.checkPartition(in)
+	w.checkNotStarted(in)
+}
+
+// checkNotStarted: pods that have not started change nothing for the others.
+func (w *world) checkNotStarted(in Input) {
+	started, notStarted := splitStarted(in.Pods)
+	if len(notStarted) == 0 || len(started) == 0 {
+		return
+	}
+	p := w.plan
+	if p.NotStarted != len(notStarted) {
+		w.violated("%d pods have not started, the plan counts %d", len(notStarted), p.NotStarted)
+	}
+	p.NotStarted = 0
+	p.Moves = slices.DeleteFunc(slices.Clone(p.Moves), func(m Move) bool {
+		return slices.ContainsFunc(notStarted, func(n Pod) bool { return n.UID == m.UID })
+	})
+	in.Pods = started
+	alone := Decide(in)
+	if len(p.Moves) == 0 && len(alone.Moves) == 0 {
+		p.Moves = alone.Moves
+	}
+	if !reflect.DeepEqual(p, alone) {
+		w.violated("pods that have not started change the plan for the others:\n%+v\n%+v", p, alone)
+	}
 }
 
 // checkWake: until the plan asks to be looked at again, time alone changes nothing.
@@ -84,19 +111,28 @@ func same(a, b Plan) bool {
 // mayGoOn: without a revision to return to, there is nothing to be held.
 func (w *world) mayGoOn(s v1alpha1.RolloutStatus) bool { return w.plan.Current == s.Revision }
 
+// maxUnavailableOf returns how many of the pods that have started may be unavailable.
+func maxUnavailableOf(in Input) int {
+	in.Pods, _ = splitStarted(in.Pods)
+	return (&run{Input: in}).maxUnavailable()
+}
+
 func (w *world) checkPartition(in Input) {
 	update := in.Update.Name
 	if w.plan.Current == update || w.plan.State.Phase == v1alpha1.RolloutCompleted {
 		return
 	}
 	moved, left := 0, 0
+	in.Pods, _ = splitStarted(in.Pods)
+	started := map[types.UID]bool{}
 	for _, p := range in.Pods {
+		started[p.UID] = true
 		if p.Revision != update {
 			left++
 		}
 	}
 	for _, m := range w.plan.Moves {
-		if m.Revision == update {
+		if m.Revision == update && started[m.UID] {
 			moved++
 		}
 	}
@@ -141,7 +177,7 @@ func (w *world) checkPods() {
 		}
 	}
 	in := w.observed()
-	most := (&run{Input: in}).maxUnavailable()
+	most := maxUnavailableOf(in)
 	// Pods that fail by themselves after a move, or a fleet that shrank, are not
 	// moves; only a move adds to what the rollout hurts.
 	if hurt > most && slices.ContainsFunc(w.plan.Moves, w.hurts) {
@@ -350,7 +386,7 @@ func (w *world) checkEnd() {
 		return // a pod failed by itself, or a user wanted it so
 	case p.State.Phase == v1alpha1.RolloutCompleted:
 		for _, a := range w.pods {
-			if a.Revision != w.in.Update.Name || !a.Delivered {
+			if a.Revision != w.in.Update.Name || !a.Delivered && !a.NotStarted {
 				w.violated("completed, but %s has %s", a.Name, a.Revision)
 			}
 		}
@@ -377,7 +413,7 @@ func TestABrokenRevisionSpreads(t *testing.T) {
 		w.in.Update = Revision{Name: "bad"}
 		w.newTry()
 		w.live(0)
-		most := int(w.in.FailureThreshold.IntVal) + (&run{Input: w.observed()}).maxUnavailable()
+		most := int(w.in.FailureThreshold.IntVal) + maxUnavailableOf(w.observed())
 		if w.broken == "" && w.touched["bad"] > most {
 			w.violated("%d healthy pods touched, threshold and budget are %d", w.touched["bad"], most)
 		}

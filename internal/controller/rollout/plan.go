@@ -4,6 +4,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -14,6 +15,9 @@ type run struct {
 	Input
 	// state becomes Plan.State.
 	state v1alpha1.RolloutStatus
+	// notStarted are the pods that Input.Pods lacks here, because they have no part
+	// in any decision.
+	notStarted []Pod
 	// current is the stable revision.
 	current string
 	// failures becomes Plan.Failures.
@@ -26,6 +30,7 @@ func Decide(in Input) Plan {
 	// Times are compared with ones that were written with this precision.
 	in.Now = in.Now.Truncate(time.Microsecond)
 	r := &run{Input: in, current: stable(in)}
+	r.Pods, r.notStarted = splitStarted(in.Pods)
 	r.recall()
 	r.heed()
 	r.measured()
@@ -76,7 +81,7 @@ func (r *run) plan(s survey) Plan {
 	p := Plan{
 		Current:  r.current,
 		New:      r.fresh(),
-		Moves:    s.moves,
+		Moves:    slices.Concat(s.moves, r.reassignNotStarted()),
 		HeldBack: s.held,
 		Complete: r.under() && len(s.movable) == 0 && r.everyone(),
 		State:    r.state,
@@ -85,6 +90,8 @@ func (r *run) plan(s survey) Plan {
 		Failed:   r.casualties(),
 		Failures: r.failures,
 		Waits:    s.waits,
+
+		NotStarted: len(r.notStarted),
 	}
 	for _, pod := range r.Pods {
 		if r.updated(pod) {

@@ -49,7 +49,7 @@ func (r *run) finish() {
 		return
 	case int(r.state.Step) < len(r.Strategy.Steps):
 		return
-	case len(r.Pods) == 0 && !r.startsNext():
+	case len(r.Pods) == 0 && (len(r.notStarted) > 0 || !r.startsNext()):
 		return
 	}
 	for _, p := range r.Pods {

@@ -39,6 +39,9 @@ type Pod struct {
 	Born time.Time
 	// Group is the value of the node label rollingUpdate.topologyKey.
 	Group string
+	// NotStarted says that the pod's runtime has never run, as in a pod without a
+	// node, or whose sandbox cannot be made: the pod holds nothing and loses nothing.
+	NotStarted bool
 	// Revision that the pod was told to have; empty: none yet.
 	Revision string
 	// Delivered says that it has every item of that revision, and DeliveredAt
@@ -115,7 +118,7 @@ type Input struct {
 type Plan struct {
 	// Current is the stable revision from now on.
 	Current string
-	// New is what pods get that have no revision yet.
+	// New is what pods get that have no revision yet, and those that have not started.
 	New string
 	// Moves maps pods to the revision they are to be moved to now, in order.
 	Moves []Move
@@ -136,6 +139,9 @@ type Plan struct {
 	Wake time.Duration
 	// Updated counts the pods that count as updated.
 	Updated int
+	// NotStarted counts the pods whose runtime has never run. No other number of
+	// the plan includes them.
+	NotStarted int
 	// Failed names the pods that failed in this rollout, sorted.
 	Failed []string
 	// Failures says what is wrong with those of them that fail now, by name; none
@@ -151,7 +157,7 @@ type Wait string
 // What a rollout can wait for. A rollout that ended, or was stopped, waits for nothing.
 const (
 	WaitsForNothing Wait = ""
-	// WaitsForPods: there are none.
+	// WaitsForPods: there are none that have started.
 	WaitsForPods Wait = "Pods"
 	// WaitsForResume: spec.paused.
 	WaitsForResume Wait = "Resume"

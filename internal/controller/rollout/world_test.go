@@ -43,6 +43,8 @@ type actor struct {
 	turn int
 	// sick pods are not Ready under any revision.
 	sick bool
+	// pending pods have not started; some of them never do.
+	pending bool
 	// hurt pods were available until a rollout moved them, and are not since.
 	hurt bool
 	// moves it made since the template changed or somebody said retry.
@@ -157,6 +159,25 @@ func (w *world) bear() {
 		sick: w.IntN(15) == 0,
 	})
 	w.note("born %s", name)
+	if w.IntN(6) == 0 {
+		w.hold(w.pods[len(w.pods)-1])
+	}
+}
+
+// hold keeps a new pod from starting, for a time or for good.
+func (w *world) hold(a *actor) {
+	a.pending, a.NotStarted, a.Group = true, true, ""
+	w.note("%s does not start", a.Name)
+	if w.IntN(2) == 0 {
+		return
+	}
+	w.after(w.soon(10*time.Minute), func() {
+		a.pending, a.NotStarted, a.Group = false, false, pick(w, "east", "west")
+		w.note("%s starts with %s", a.Name, a.Revision)
+		if a.Revision != "" {
+			w.inTurn(a, w.soon(20*time.Second), func() { w.arrive(a) })
+		}
+	})
 }
 
 func (w *world) second() time.Time { return w.now.Truncate(time.Second) }
@@ -174,6 +195,9 @@ func (w *world) give(a *actor, revision string, move bool) {
 	}
 	a.turn++
 	a.Revision, a.Delivered, a.Failed, a.FailedMessage = revision, false, false, ""
+	if a.pending {
+		return
+	}
 	w.reach[revision] = max(w.reach[revision], Assigned)
 	w.inTurn(a, w.soon(20*time.Second), func() { w.arrive(a) })
 }
@@ -239,7 +263,7 @@ func (w *world) ready(a *actor, ready bool) {
 func (w *world) prefetch() {
 	for _, a := range w.pods {
 		want := w.plan.Prefetch
-		if a.Revision == want || a.Revision == "" {
+		if a.Revision == want || a.Revision == "" || a.pending {
 			want = ""
 		}
 		if a.ahead == want {
@@ -298,7 +322,7 @@ func (w *world) pass() bool {
 		}
 		a := w.pods[slices.IndexFunc(w.pods, func(a *actor) bool { return a.UID == m.UID })]
 		w.note("move %s %s → %s", a.Name, a.Revision, m.Revision)
-		w.give(a, m.Revision, true)
+		w.give(a, m.Revision, !a.pending)
 	}
 	for _, a := range w.pods {
 		if a.Revision == "" {

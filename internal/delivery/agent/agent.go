@@ -101,6 +101,9 @@ type Agent struct {
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
 	changed   chan struct{}
+	// doubtful are the DataSets that are not to be used yet; see doubts. The map is
+	// replaced and never written to.
+	doubtful map[string][]store.ID
 }
 
 // viewer is the part of a view that the agent uses.
@@ -138,7 +141,7 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("making the pod's directory: %w", err)
 		}
 	}
-	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{})
+	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{Note: func(text string) { o.Log.Info(text) }})
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +167,7 @@ func New(o Options) (*Agent, error) {
 		a.metrics = NewMetrics()
 	}
 	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
+	a.doubtful = a.doubts()
 	return a, nil
 }
 
@@ -178,6 +182,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		a.log.Error(err, "waiting for the gateway to say it again")
 	}
+	young, err := countStart(a.dir)
+	if err != nil {
+		a.log.Error(err, "the start was not counted")
+	}
+	if young > youngStarts && remembered != nil {
+		a.log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
+			"starts", young, "within", settledAfter.String())
+		remembered = nil
+	}
 	if remembered != nil {
 		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
 		a.apply(remembered)
@@ -185,6 +198,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.reporter.Run(ctx) })
 	wg.Go(func() { a.collectLoop(ctx) })
+	wg.Go(func() { a.settleStart(ctx) })
+	wg.Go(func() { a.settleDoubts(ctx) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
 	a.gateway.Watch(ctx, req, a)
 	cancel()

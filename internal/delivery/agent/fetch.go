@@ -37,7 +37,7 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 				return
 			}
 			defer func() { <-tokens }()
-			d.results[i] = d.fetchItem(ctx, i, sources)
+			d.results[i] = d.fetchGuarded(ctx, i, sources)
 		})
 	}
 	wg.Wait()
@@ -113,6 +113,17 @@ func (i *Item) fill(r result) {
 	i.Bytes, i.TotalBytes, i.Digest = r.lease.Bytes(), r.lease.Bytes(), r.lease.Digest()
 }
 
+// fetchGuarded is fetchItem, in which a panic is a failure of that item.
+func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *openSources) (r result) {
+	defer func() {
+		if r.err != nil {
+			d.worker.logPanic(r.err)
+		}
+	}()
+	defer source.Catch("delivering "+string(d.plan.items[i].key), &r.err)
+	return d.fetchItem(ctx, i, sources)
+}
+
 // fetchItem returns a lease of one item's snapshot.
 func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) result {
 	w, ip := d.worker, d.plan.items[i]
@@ -138,6 +149,7 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	}
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
+	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
 	res, err := w.agent.deliver(ctx, r, ip.mark)
 	if err != nil {
 		return result{err: err}

@@ -33,6 +33,8 @@ type pod struct {
 	mounts  agent.Mounts
 	agent   *agent.Agent
 	stop    func()
+	// engine stands before the pod's own, which it is given; nil for none.
+	engine func(agent.Engine) agent.Engine
 	// failed gets a reason after each try that failed, as long as there is room.
 	failed chan string
 }
@@ -77,8 +79,11 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts,
-		Engine: transfer.New(transfer.Options{Store: st, Attempts: 1}), Log: log,
+	var engine agent.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
+	if p.engine != nil {
+		engine = p.engine(engine)
+	}
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts, Engine: engine, Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {
 			select {

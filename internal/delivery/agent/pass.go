@@ -45,6 +45,7 @@ func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.D
 	if err := d.publish(); err != nil {
 		return w.stopped(ctx, d.publishFailed(err))
 	}
+	w.agent.settled(w.dataset)
 	if err := d.postHooks(ctx); err != nil {
 		return w.stopped(ctx, d.hookFailed(ctx, err))
 	}
@@ -167,7 +168,7 @@ func (d *delivery) publish() error {
 	w.viewing.Lock()
 	defer w.viewing.Unlock()
 	items := d.viewItems()
-	if !w.checked && !d.plan.switches {
+	if (!w.checked || d.again()) && !d.plan.switches {
 		if err := v.Check(w.dataset, items); err != nil {
 			w.log.Info("view is damaged and is built again", "reason", err.Error())
 			v.Suspect(w.dataset)
@@ -199,6 +200,12 @@ func (d *delivery) publish() error {
 	w.log.Info("view switched", "revision", revision, "items", len(items), "took", time.Since(started).String())
 	w.agent.collectSoon()
 	return nil
+}
+
+// again reports whether an item was delivered that the view has already: its
+// snapshot was damaged, or gone, and the view may have the files of that one.
+func (d *delivery) again() bool {
+	return slices.ContainsFunc(d.results, func(r result) bool { return r.origin != "" })
 }
 
 // replaces reports whether the current revision is none to go back to while

@@ -72,7 +72,7 @@ func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 		wg.Go(func() {
 			tokens <- struct{}{}
 			defer func() { <-tokens }()
-			lease, err := t.fetch(ctx, i, sources)
+			lease, err := t.fetchGuarded(ctx, i, sources)
 			t.ended(ctx, i, lease, err)
 		})
 	}
@@ -113,6 +113,12 @@ func (t *fetch) ended(ctx context.Context, i int, lease *store.Lease, err error)
 	t.show(ctx, phaseFailed, "", "")
 	w.agent.metrics.failed(reason)
 	w.log.Info("item was not prefetched", "item", item.key, "revision", t.want.GetRevision(), "reason", reason, "error", err.Error())
+}
+
+// fetchGuarded is fetch, in which a panic is a failure of that item.
+func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *openSources) (lease *store.Lease, err error) {
+	defer source.Catch("prefetching "+string(t.items[i].key), &err)
+	return t.fetch(ctx, i, sources)
 }
 
 // fetch returns a lease of one item's snapshot.

@@ -9,14 +9,17 @@ import (
 )
 
 // Ready reports whether the application may start: everything that its start
-// waits for has been switched into the view, at whatever revision, or will
-// never come. Missing names what has not.
+// waits for has been switched into the view, at whatever revision, and is beyond
+// doubt after a crash of the machine; or it will never come. Missing names what
+// is not.
 func (a *Agent) Ready() (ready bool, missing []string) {
 	a.mu.Lock()
 	gone := a.desired.GetGone()
+	doubtful := a.doubtful
 	a.mu.Unlock()
 	for _, name := range a.options.WaitFor {
-		if _, ok := a.view.Current(name); !ok && !slices.Contains(gone, name) {
+		_, there := a.view.Current(name)
+		if _, doubted := doubtful[name]; (!there || doubted) && !slices.Contains(gone, name) {
 			missing = append(missing, name)
 		}
 	}

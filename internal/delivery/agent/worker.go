@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source"
 )
 
 // errNewer ends a pass because something else is wanted now.
@@ -139,7 +140,7 @@ func (w *worker) run(ctx context.Context) {
 			clear(w.failures)
 			w.failedHook = ""
 		}
-		pause := w.pass(passCtx, a)
+		pause := w.guardedPass(passCtx, a)
 		cancel(nil)
 		if pause == 0 {
 			pause = forever
@@ -151,6 +152,33 @@ func (w *worker) run(ctx context.Context) {
 		case <-t.C:
 		}
 		t.Stop()
+	}
+}
+
+// guardedPass is pass, in which a panic is a failure of the DataSet's items: the
+// other DataSets of the pod, and the application, go on.
+func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment) (pause time.Duration) {
+	var err error
+	func() {
+		defer source.Catch("delivering", &err)
+		pause = w.pass(ctx, a)
+	}()
+	if err == nil {
+		return pause
+	}
+	w.logPanic(err)
+	w.update(func(s *DataSet) {
+		for i := range s.Items {
+			s.Items[i].set(phaseFailed, reasonOf(err), err.Error())
+		}
+	})
+	return w.stopped(ctx, w.pause("", reasonOf(err)))
+}
+
+// logPanic logs where a panic came from, if an error is one.
+func (w *worker) logPanic(err error) {
+	if fault, ok := errors.AsType[*source.PanicError](err); ok {
+		w.log.Error(err, "a fault was caught; report it with this stack", "stack", fault.Stack)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -87,6 +88,8 @@ func New() *cobra.Command {
 
 // run does one delivery and publishes it.
 func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
+	// What is delivered is for others too.
+	unix.Umask(0o022)
 	config, path, err := o.open()
 	if err != nil {
 		return err
@@ -95,6 +98,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	target.say = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "note: "+text) }
 	src, err := all.Open(ctx, config)
 	if err != nil {
 		return err
@@ -105,7 +109,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer lock.Close()
-	s, err := store.Open(store.Options{Root: target.store})
+	s, err := store.Open(target.options())
 	if err != nil {
 		return err
 	}
@@ -122,6 +126,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
 	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})
 	request := transfer.NewRequest(src, key, bar.tell)
+	request.Note = target.say
 	var staging string
 	request.Flushing = func(dir string, m *store.Manifest) {
 		// A failure comes again where it is tried again, after the delivery.

@@ -12,9 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
@@ -24,23 +26,39 @@ import (
 // store until the delivery is done, so that the next fetch goes on with it.
 func deliver(ctx context.Context, s *store.Store, engine *transfer.Engine, r transfer.Request) (*store.Lease, error) {
 	note := filepath.Join(s.Root(), "fetching-"+string(r.Key.ID()))
-	version, err := os.ReadFile(note)
-	if errors.Is(err, fs.ErrNotExist) {
-		version = []byte(rand.Text())
-		err = os.WriteFile(note, version, 0o600)
+	version, err := remembered(note)
+	if version == "" && err == nil {
+		version = rand.Text()
+		err = atomicfile.Write(note, []byte(version), 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("remembering a fetch: %w", err)
 	}
-	r.Key.Version = string(version)
+	r.Key.Version = version
 	result, err := engine.Deliver(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Should the machine lose power before this is on the disk, the next fetch
+	// would take the snapshot for its own, however old it is by then.
+	if err := atomicfile.Remove(note); err != nil {
 		return nil, fmt.Errorf("forgetting a fetch: %w", errors.Join(err, result.Lease.Close()))
 	}
 	return result.Lease, nil
+}
+
+// versionForm is that of a version that a fetch makes up.
+var versionForm = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+// remembered returns the version of a fetch that was cut off; "" if none is
+// noted, or if the note is not one that a fetch made: the machine may have lost
+// power under a program that did not flush it.
+func remembered(note string) (string, error) {
+	text, err := os.ReadFile(note)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !versionForm.Match(text) {
+		return "", nil
+	}
+	return string(text), err
 }
 
 // progress prints one line that is written over.

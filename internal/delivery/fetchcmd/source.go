@@ -19,35 +19,52 @@ import (
 	"github.com/kuda-io/kuda/internal/source/s3"
 )
 
-// open returns the source's config, and the path on it.
+// open returns the source's config, and the path on it. Only the addresses of web
+// servers are URLs: in the others every character after the host stands for
+// itself.
 func (o *options) open() (all.Config, string, error) {
-	if rest, ok := strings.CutPrefix(o.source, "hdfs://"); ok { // several hosts are no URL
-		return o.openHDFS(rest)
-	}
-	u, err := url.Parse(o.source)
-	if err != nil {
-		return all.Config{}, "", usagef("the source %q is no URL: %w", o.source, err)
-	}
-	switch u.Scheme {
+	scheme, rest, _ := strings.Cut(o.source, "://")
+	switch strings.ToLower(scheme) {
 	case "s3":
-		return o.openS3()
+		return o.openS3(rest)
+	case "hdfs":
+		return o.openHDFS(rest)
 	case "oci", "oci+http":
-		return o.openOCI(u.Scheme)
+		return o.openOCI(strings.ToLower(scheme), rest)
 	case "http", "https":
-		if u.RawQuery != "" || u.User != nil {
-			return all.Config{}, "", usagef("the source must have no query and no password; use --credentials-dir")
-		}
-		c := &http.Config{URL: u.Scheme + "://" + u.Host, Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
-		return all.Config{HTTP: c}, u.Path, nil
+		return o.openHTTP()
 	}
-	return all.Config{}, "", usagef("the source %q must begin with s3://, hdfs://, oci://, http:// or https://", o.source)
+	return all.Config{}, "", usagef("the source %q must begin with s3://, hdfs://, oci://, http:// or https://", source.Redact(o.source))
 }
 
-// openS3 takes the key as it is: it need not be escaped as a URL's path is.
-func (o *options) openS3() (all.Config, string, error) {
-	bucket, key, _ := strings.Cut(strings.TrimPrefix(o.source, "s3://"), "/")
-	if bucket == "" {
+// openHTTP takes a URL.
+func (o *options) openHTTP() (all.Config, string, error) {
+	u, err := url.Parse(o.source)
+	switch {
+	case err != nil:
+		// Its error quotes the URL, which may carry a password.
+		return all.Config{}, "", usagef("the source is no URL: escape a %% in it as %%25, a space as %%20")
+	case u.RawQuery != "" || u.ForceQuery || u.User != nil:
+		return all.Config{}, "", usagef("the source must have no query and no password; use --credentials-dir")
+	case u.Fragment != "" || strings.Contains(o.source, "#"):
+		return all.Config{}, "", usagef("the source has a #, which no server is told; escape it as %%23 if it is part of the name")
+	case u.Host == "":
+		return all.Config{}, "", usagef("the source names no host")
+	}
+	c := &http.Config{URL: u.Scheme + "://" + u.Host, Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
+	return all.Config{HTTP: c}, u.Path, nil
+}
+
+// openS3 takes bucket/key.
+func (o *options) openS3(rest string) (all.Config, string, error) {
+	bucket, key, _ := strings.Cut(rest, "/")
+	switch {
+	case bucket == "":
 		return all.Config{}, "", usagef("the source %q names no bucket", o.source)
+	case strings.Contains(bucket, "@") || strings.Contains(bucket, ":"):
+		return all.Config{}, "", usagef("the bucket has a user or a port; keys go into --credentials-dir, and where the service answers into --endpoint")
+	case strings.HasPrefix(key, "/"):
+		key = "/" + key // the driver takes one slash for the root
 	}
 	c := &s3.Config{Endpoint: o.endpoint, Bucket: bucket, Region: o.region, PathStyle: o.pathStyle,
 		Credentials: o.credentials(), CAFile: o.caFile, CAName: o.caFile, Proxy: o.proxy}
@@ -90,8 +107,8 @@ func file(path string) hdfs.File {
 
 // openOCI takes registry/repository:tag[//path], of a registry with TLS (oci)
 // or without (oci+http).
-func (o *options) openOCI(scheme string) (all.Config, string, error) {
-	registry, reference, _ := strings.Cut(strings.TrimPrefix(o.source, scheme+"://"), "/")
+func (o *options) openOCI(scheme, rest string) (all.Config, string, error) {
+	registry, reference, _ := strings.Cut(rest, "/")
 	if registry == "" || reference == "" {
 		return all.Config{}, "", usagef("the source %q is not oci://registry/repository:tag", o.source)
 	}

@@ -6,18 +6,16 @@ package fetchcmd
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -29,6 +27,8 @@ type target struct {
 	kept bool
 	// note is the file that says which directories of that name are ours.
 	note string
+	// say is told what the user should know; it may be nil.
+	say func(string)
 }
 
 // newTarget finds out where things go, and fails early when dir is not ours.
@@ -41,9 +41,37 @@ func newTarget(dir, store string) (*target, error) {
 	if !t.kept {
 		t.store = filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".kuda")
 	}
+	if within(dir) {
+		return nil, usagef("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from elsewhere, or a directory in it", dir)
+	}
 	t.note = filepath.Join(t.store, fmt.Sprintf("published-%x", sha256.Sum256([]byte(dir))))
 	_, err = t.replaceable()
 	return t, err
+}
+
+// within tells whether the process works in a directory, or below it.
+func within(dir string) bool {
+	at, err := os.Getwd()
+	if err != nil {
+		return false // it was deleted: nothing can be below dir
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	if real, err := filepath.EvalSymlinks(at); err == nil {
+		at = real
+	}
+	return at == dir || strings.HasPrefix(at, strings.TrimRight(dir, "/")+"/")
+}
+
+// options are those of the store. In one of our own, what an earlier fetch left
+// half done is of no use once another one has succeeded.
+func (t *target) options() store.Options {
+	o := store.Options{Root: t.store}
+	if !t.kept {
+		o.PartialTTL = time.Nanosecond
+	}
+	return o
 }
 
 // lock keeps a second fetch into the same directory out while this process lives.
@@ -73,7 +101,11 @@ func (t *target) replaceable() (bool, error) {
 		return false, err
 	}
 	if info.IsDir() {
-		if slices.Contains(t.ours(), inode(info)) {
+		mine, err := t.isOurs()
+		if err != nil {
+			return false, err
+		}
+		if mine {
 			return true, nil
 		}
 		if entries, err := os.ReadDir(t.dir); err == nil && len(entries) == 0 {
@@ -81,26 +113,6 @@ func (t *target) replaceable() (bool, error) {
 		}
 	}
 	return false, usagef("%s exists and was not made by fetch; remove it, or name another directory", t.dir)
-}
-
-func inode(info fs.FileInfo) uint64 { return info.Sys().(*syscall.Stat_t).Ino }
-
-// ours are the inodes that may stand at dir.
-func (t *target) ours() (inodes []uint64) {
-	text, err := os.ReadFile(t.note)
-	if err != nil || json.Unmarshal(text, &inodes) != nil {
-		return nil
-	}
-	return inodes
-}
-
-// claim writes down that directories are ours.
-func (t *target) claim(inodes ...uint64) error {
-	text, err := json.Marshal(inodes)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(t.note, text, 0o600)
 }
 
 // stagingInfix marks the names of trees that are being built.
@@ -133,28 +145,59 @@ func (t *target) publish(staging string) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(staging)
+	one, err := birthOf(staging)
 	if err != nil {
 		return err
 	}
-	if err := t.claim(append(t.ours(), inode(info))...); err != nil {
+	if err := t.claim(append(t.ours(), one)...); err != nil {
 		return err
 	}
-	flags := uint(0)
-	if exists {
-		flags = unix.RENAME_EXCHANGE
-	}
-	if err := unix.Renameat2(unix.AT_FDCWD, staging, unix.AT_FDCWD, t.dir, flags); err != nil {
+	moment, err := place(staging, t.dir, exists)
+	if err != nil {
 		if errors.Is(err, unix.EXDEV) {
 			return usagef("--store %s is on another file system than %s", t.store, t.dir)
 		}
 		return err
 	}
+	if moment && t.say != nil {
+		t.say("the file system of " + t.dir + " cannot exchange two directories: there was none of that name for a moment")
+	}
 	if err := syncDir(filepath.Dir(t.dir)); err != nil {
 		return err
 	}
-	return t.claim(inode(info))
+	if one, err = birthOf(t.dir); err != nil {
+		return err
+	}
+	return t.claim(one)
 }
+
+// place puts a tree at dir, and what is at dir, if something is, in its place. A
+// file system that cannot exchange two names has dir renamed away before: then
+// there is a moment without it, and a crash in it leaves dir to the next fetch.
+func place(staging, dir string, exists bool) (moment bool, err error) {
+	if !exists {
+		return false, os.Rename(staging, dir)
+	}
+	err = unix.Renameat2(unix.AT_FDCWD, staging, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return false, err
+	}
+	return true, placeAside(staging, dir)
+}
+
+func placeAside(staging, dir string) error {
+	aside := staging + asideSuffix
+	if err := os.Rename(dir, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(staging, dir); err != nil {
+		return errors.Join(err, os.Rename(aside, dir))
+	}
+	return os.Rename(aside, staging)
+}
+
+// asideSuffix marks the tree that was at dir while it has no place.
+const asideSuffix = "-aside"
 
 // tidy deletes what older fetches left in a store of our own.
 func (t *target) tidy(s *store.Store, current store.ID) error {

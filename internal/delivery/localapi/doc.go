@@ -1,8 +1,13 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package localapi is what a runtime answers over HTTP: probes, metrics and,
-// for the application, what is delivered. It tells facts of its own pod, never
-// credentials or other pods' data, and changes nothing, so it needs no
-// authentication although the kubelet's probes come by the pod's address.
+// Package localapi is what a runtime answers over HTTP. It tells facts of its
+// own pod, never credentials or other pods' data, and changes nothing, so it needs
+// no authentication.
+//
+// Containers of the pod reach all of it on localhost, because they share the
+// runtime's network. On the pod's own address, which anyone in the cluster may
+// be able to connect to, there are only the probes and the metrics. Both
+// sides have limits of their own: what strangers do takes nothing from the pod,
+// and the memory for all of it is bounded.
 package localapi

@@ -8,22 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/exposition"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
-
-// heartbeat is how often a watch repeats the state when nothing changes, so
-// that both ends notice when the other is gone.
-const heartbeat = 30 * time.Second
-
-// settle is how long a watch waits after a change for more of them, so that a
-// download does not flood it.
-const settle = 100 * time.Millisecond
 
 // Delivery is what the answers are taken from; agent.Agent is one.
 type Delivery interface {
@@ -33,8 +24,8 @@ type Delivery interface {
 	Changed() <-chan struct{}
 }
 
-// NewHandler returns the local API.
-func NewHandler(d Delivery, g prometheus.Gatherer) http.Handler {
+// probes are what the pod's own address has, too.
+func probes(d Delivery, g prometheus.Gatherer) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+sidecar.PathHealthz, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -47,7 +38,14 @@ func NewHandler(d Delivery, g prometheus.Gatherer) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("GET "+sidecar.PathMetrics, promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET "+sidecar.PathMetrics, exposition.NewHandler(g))
+	return mux
+}
+
+// newPodHandler is for callers on localhost.
+func newPodHandler(d Delivery, g prometheus.Gatherer) http.Handler {
+	mux := probes(d, g)
+	watchers := newWatchers(d)
 	mux.HandleFunc("GET "+sidecar.PathData, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		switch r.URL.Query().Get("watch") {
@@ -55,39 +53,30 @@ func NewHandler(d Delivery, g prometheus.Gatherer) http.Handler {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(d.State())
 		default:
-			watch(w, r, d)
+			watchers.serve(w, r)
 		}
 	})
-	return mux
+	return withoutBody(mux)
 }
 
-// watch writes the state, one JSON object a line, at once, after each change
-// and as a heartbeat, until the caller leaves.
-func watch(w http.ResponseWriter, r *http.Request, d Delivery) {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	flush := http.NewResponseController(w)
-	encoder := json.NewEncoder(w)
-	for {
-		changed := d.Changed()
-		if err := encoder.Encode(d.State()); err != nil {
+// newStrangerHandler is for callers on the pod's address.
+func newStrangerHandler(d Delivery, g prometheus.Gatherer) http.Handler {
+	mux := probes(d, g)
+	mux.HandleFunc("GET "+sidecar.PathData, func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, sidecar.PathData+" is for the containers of this pod; ask for it on localhost, from inside the pod", http.StatusForbidden)
+	})
+	return withoutBody(mux)
+}
+
+// withoutBody refuses requests with a body, none of which has a meaning here,
+// before anything of it is read.
+func withoutBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "requests to the local API have no body", http.StatusRequestEntityTooLarge)
 			return
 		}
-		if err := flush.Flush(); err != nil {
-			return
-		}
-		beat := time.NewTimer(heartbeat)
-		select {
-		case <-r.Context().Done():
-			beat.Stop()
-			return
-		case <-changed:
-			beat.Reset(settle)
-			select {
-			case <-r.Context().Done():
-			case <-beat.C:
-			}
-		case <-beat.C:
-		}
-		beat.Stop()
-	}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -32,12 +32,18 @@ const (
 	cleanNote = " clean"
 	// suspectSuffix marks, beside the locks, a snapshot that is to be read.
 	suspectSuffix = ".suspect"
+	// settleSuffix is the lock of who reads it.
+	settleSuffix = ".settle"
 	// doubt is how long before the last sign of life a commit is in doubt:
 	// longer than a disk holds back anything.
 	doubt = 10 * time.Minute
 )
 
 func (s *Store) suspectMark(id ID) string { return filepath.Join(s.locks, string(id)+suspectSuffix) }
+
+// InDoubt reports whether a snapshot was committed so shortly before the machine
+// went down that it is to be read before it is served. Verify does that.
+func (s *Store) InDoubt(id ID) bool { return exists(s.suspectMark(id)) }
 
 // bootID changes when the machine starts.
 func bootID() string {
@@ -96,6 +102,10 @@ func (s *Store) suspect(after time.Time) error {
 		if err := os.WriteFile(s.suspectMark(id), nil, 0o600); err != nil {
 			return failf("marking a snapshot for verification: %w", err)
 		}
+	}
+	// Before the file of the boot says that everything in doubt is marked.
+	if err := syncDir(s.locks); err != nil {
+		return failf("marking snapshots for verification: %w", err)
 	}
 	return nil
 }
@@ -166,15 +176,16 @@ func (s *Store) settle(ctx context.Context, id ID) error {
 	}
 	var f *os.File
 	err := await(ctx, func() (err error) {
-		f, err = lock(mark, unix.LOCK_EX|unix.LOCK_NB)
+		f, err = lock(filepath.Join(s.locks, string(id)+settleSuffix), unix.LOCK_EX|unix.LOCK_NB)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	defer unlock(f)
-	// Locking made the mark if another process had just removed it; then the
-	// snapshot is read once more than it need be, which does no harm.
+	if !exists(mark) {
+		return nil // another process has read it meanwhile, or taken it away
+	}
 	if err := s.verify(ctx, id, all); err != nil {
 		return err
 	}

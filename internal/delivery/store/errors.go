@@ -28,11 +28,21 @@ type InsufficientSpaceError struct {
 	Free int64
 	// Quota tells that the store's quota is the limit, not the file system.
 	Quota bool
+	// Inodes tells that the file system takes no more files, whatever their size.
+	Inodes bool
+	// DiskQuota tells that the file system's quota for the user, the group or the
+	// project is used up; Free says nothing then.
+	DiskQuota bool
 }
 
 // Error names the numbers and the way out.
 func (e *InsufficientSpaceError) Error() string {
-	if e.Quota {
+	switch {
+	case e.Inodes:
+		return "insufficient space: the store's file system has no inodes left and takes no more files, however small; remove files on the node, or items with many files"
+	case e.DiskQuota:
+		return "insufficient space: the disk quota of the store's user, group or project is used up (bytes or files); raise it or remove items"
+	case e.Quota:
 		return fmt.Sprintf("insufficient space: %d bytes needed, %d left of the store's quota; raise the quota or remove items", e.Needed, e.Free)
 	}
 	return fmt.Sprintf("insufficient space: %d bytes needed, %d free in the store's file system; make room on the node or remove items", e.Needed, e.Free)

@@ -102,6 +102,12 @@ func (s *Store) fileSystem() (size, free int64, err error) {
 	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }
 
+// noInodes tells whether the file system takes no more files.
+func (s *Store) noInodes() bool {
+	var st unix.Statfs_t
+	return unix.Statfs(s.options.Root, &st) == nil && st.Files > 0 && st.Ffree == 0
+}
+
 // Reserve makes room: for missing bytes that are still to be written in the
 // file system, and for total bytes of the whole snapshot in the quota. It holds
 // until the writer ends, against all processes, and replaces what was reserved

@@ -237,7 +237,8 @@ func (w *Writer) closeFiles() {
 func (s *Store) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		size, free, _ := s.fileSystem()
-		return &InsufficientSpaceError{Needed: needed, Free: max(free-s.options.Reserve.Of(size), 0)}
+		return &InsufficientSpaceError{Needed: needed, Free: max(free-s.options.Reserve.Of(size), 0),
+			Inodes: errors.Is(err, unix.ENOSPC) && s.noInodes(), DiskQuota: errors.Is(err, unix.EDQUOT)}
 	}
 	if _, ok := errors.AsType[*InsufficientSpaceError](err); ok {
 		return err

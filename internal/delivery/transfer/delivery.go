@@ -14,13 +14,13 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/retry"
 )
 
 // batch is how many files are listed before room is made for them and the first
@@ -41,8 +41,11 @@ type delivery struct {
 	older   *older
 	// linked tells that files were shared with older snapshots; alone forbids it.
 	linked, alone bool
-	files         []*file
-	dirs          *dirs
+	// proved: what the source calls a file does not count where its SHA-256 is
+	// known, because that proves the bytes.
+	proved bool
+	files  []*file
+	dirs   *dirs
 
 	// planned bytes are to be written; allocated ones of them have their place.
 	planned   int64
@@ -56,13 +59,22 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	return &delivery{
 		engine:  e,
 		request: &r,
-		source:  retry.New(e.options.Limits.Wrap(retry.Watch(r.Source, e.options.Stall)), e.policy),
+		source:  e.reach(r.Source),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
 		queue:   newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections)),
 		dirs:    newDirs(w.Root()),
 	}
+}
+
+// runGuarded is run with a panic as an error.
+func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error) {
+	err = d.guard(func() (err error) {
+		m, err = d.run(ctx)
+		return err
+	})
+	return m, err
 }
 
 // run stages every file and returns the manifest.
@@ -106,19 +118,30 @@ func (d *delivery) transfer(ctx context.Context) error {
 	d.group = group
 	stop := context.AfterFunc(ctx, func() { d.queue.close(true) })
 	defer stop()
-	group.Go(func() error { return d.list(ctx) })
+	d.spawn(func() error { return d.list(ctx) })
 	for range d.engine.options.Connections {
-		group.Go(func() error { return d.work(ctx, wide) })
+		d.spawn(func() error { return d.work(ctx, wide) })
 	}
 	for range d.engine.options.SmallConnections {
-		group.Go(func() error { return d.work(ctx, small) })
+		d.spawn(func() error { return d.work(ctx, small) })
 	}
 	quit := make(chan struct{})
 	paced := make(chan error, 1)
-	go func() { paced <- d.pace(quit) }()
+	go func() { paced <- d.guard(func() error { return d.pace(quit) }) }()
 	err := group.Wait()
 	close(quit)
 	return cmp.Or(err, <-paced)
+}
+
+// spawn does a part of the work in a goroutine. A panic there ends the delivery
+// with an error, and nothing else.
+func (d *delivery) spawn(work func() error) {
+	d.group.Go(func() error { return d.guard(work) })
+}
+
+func (d *delivery) guard(work func() error) (err error) {
+	defer source.Catch("delivering "+d.request.Path, &err)
+	return work()
 }
 
 // list fills the queue.
@@ -134,9 +157,10 @@ func (d *delivery) list(ctx context.Context) error {
 // scan hands the listed files over in batches.
 func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 	var (
-		claimed = newNames()
-		pending []*file
-		listed  int
+		claimed  = newNames()
+		pending  []*file
+		listed   int
+		repeated int
 	)
 	for entry, err := range d.listing.entries(ctx) {
 		if err != nil {
@@ -146,7 +170,24 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 		if entry.Path != "" && !d.request.wants(entry.Path) {
 			continue
 		}
-		name, err := claimed.claim(entry)
+		if entry.Fault != nil {
+			return entry.Fault
+		}
+		if d.proved && (d.request.Digest != "" || digest.Algorithm(entry.Checksum) == digest.SHA256) {
+			// Without an identity it is read as a whole, from one node.
+			entry.Identity, entry.Modified = "", time.Time{}
+		}
+		if at, again := claimed.find(entry.Path); again {
+			// Pages of a listing may overlap, but not go on for ever.
+			if repeated++; d.files[at].entry == entry && repeated <= batch+len(d.files) {
+				continue
+			}
+			return d.contradiction(entry)
+		}
+		if most := d.engine.options.MaxFiles; most > 0 && len(d.files) == most {
+			return errTooMany(d.request, most)
+		}
+		name, err := claimed.claim(entry, len(d.files))
 		if err != nil {
 			return err
 		}
@@ -169,6 +210,12 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 		return errNothing(d.request, listed)
 	}
 	return take(pending)
+}
+
+// contradiction is the error of a listing with two files of one name.
+func (d *delivery) contradiction(e source.Entry) error {
+	return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrChanged, Err: fmt.Errorf(
+		"%s lists %q again and again, or twice as different files; if this goes on, the service is at fault", d.source.Identity(), e.Path)}
 }
 
 // mode is the permission bits of a file.
@@ -205,6 +252,9 @@ func (d *delivery) release(ctx context.Context, pending []*file) error {
 	if err := d.writer.Reserve(d.report.total.Load(), d.planned-d.allocated.Load()); err != nil {
 		return err
 	}
+	for _, f := range wanted {
+		f.expect(d.kind, d.engine.options.MD5Bytes)
+	}
 	if len(wanted) > 0 {
 		d.report.state(Downloading)
 		d.queue.add(wanted)
@@ -218,8 +268,6 @@ func (d *delivery) place(f *file) (bool, error) {
 		return true, d.symlink(f)
 	}
 	f.left = f.entry.Size
-	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
-	f.check = newCheck(f.entry, d.kind, !f.ranges(), d.engine.options.MD5Bytes)
 	here, err := d.resume(f)
 	if err != nil {
 		return false, err
@@ -229,10 +277,20 @@ func (d *delivery) place(f *file) (bool, error) {
 		d.report.done.Add(f.entry.Size)
 		return true, nil
 	}
-	if f.have == nil && f.entry.Size > smallBytes {
-		f.have = make([]bool, digest.BlockCount(f.entry.Size))
-	}
 	return false, nil
+}
+
+// expect makes ready for the bytes of a file. It comes after room was made for
+// them: what it takes in memory grows with the size that the source claims.
+func (f *file) expect(kind digest.Kind, md5Bytes int64) {
+	if f.sums != nil {
+		return // resumed
+	}
+	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
+	f.check = newCheck(f.entry, kind, !f.ranges(), md5Bytes)
+	if f.entry.Size > smallBytes {
+		f.have = make([]bool, len(f.sums))
+	}
 }
 
 // resume takes over what an earlier writer staged of the same state of a file,
@@ -256,7 +314,9 @@ func (d *delivery) resume(f *file) (bool, error) {
 		return false, d.writer.Drop(f.path)
 	}
 	f.begun = true
-	f.have = make([]bool, len(f.sums))
+	// The earlier writer gave the file its place on the disk, so that its size is
+	// one that can be.
+	f.expect(d.kind, d.engine.options.MD5Bytes)
 	for index, sum := range staged.Blocks {
 		if index < 0 || index >= len(f.sums) {
 			continue

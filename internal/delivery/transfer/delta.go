@@ -58,9 +58,9 @@ func state(e source.Entry) string {
 	case !e.Identity.Strong():
 		return " " + sum
 	case sum == "":
-		return string(e.Identity)
+		return stateIdentity(e)
 	}
-	return string(e.Identity) + " " + sum
+	return stateIdentity(e) + " " + sum
 }
 
 // splitState returns the parts of a state. An identity may have spaces too, so
@@ -96,8 +96,11 @@ func (o *older) find(f *file, item string) []shared {
 	var found []shared
 	name := remoteKey(item, f.path, f.entry.Path == "")
 	if one, ok := o.byKey[name]; ok && f.entry.Identity.Strong() && one.entry.Size == f.entry.Size {
-		if identity, _ := splitState(one.entry.Identity); identity == string(f.entry.Identity) {
+		identity, _ := splitState(one.entry.Identity)
+		if identity == stateIdentity(f.entry) {
 			found = append(found, one)
+		} else if rewritten(identity, stateIdentity(f.entry)) {
+			return nil
 		}
 	}
 	if sum := contentSum(f.entry); sum != "" {

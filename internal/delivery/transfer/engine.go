@@ -12,6 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/contract"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/source/retry"
 )
@@ -48,6 +49,9 @@ type Options struct {
 	// Stall is how long a request may go without a byte before it counts as
 	// failed; 0 means 30 s.
 	Stall time.Duration
+	// MaxFiles is how many files an item may have; each takes memory until the item
+	// is complete. 0 means no limit.
+	MaxFiles int
 	// Attempts is how often a request is made without progress before its error
 	// is returned; 0 means 5.
 	Attempts int
@@ -98,6 +102,12 @@ func New(o Options) *Engine {
 	}
 }
 
+// reach returns a source as deliveries use it: held to its contract, watched for
+// progress, within its limits, and asked again after what passes.
+func (e *Engine) reach(s source.Source) source.Source {
+	return retry.New(e.options.Limits.Wrap(retry.Watch(contract.Check(s), e.options.Stall)), e.policy)
+}
+
 // maxRestarts is how often a delivery lists again because the source changed.
 const maxRestarts = 3
 
@@ -112,6 +122,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	ctx = source.Observe(ctx, source.Observer{Note: onceEach(r.Note)})
 	report := newReporter(r.Progress)
 	defer report.stop()
 	lease, w, err := e.acquire(ctx, r.Key, func() { report.state(Waiting) })
@@ -164,13 +175,15 @@ func (e *Engine) acquire(ctx context.Context, key store.Key, waiting func()) (*s
 }
 
 // download stages every file, again from the listing on while the source changes.
+// The last time, files whose SHA-256 is known are taken under whatever identity
+// they come: the nodes of a content delivery network may each have their own.
 func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
 	alone := false
 	for restarts := 0; ; restarts++ {
 		report.restart()
 		d := newDelivery(e, r, w, report)
-		d.alone = alone
-		manifest, err := d.run(ctx)
+		d.alone, d.proved = alone, restarts == maxRestarts
+		manifest, err := d.runGuarded(ctx)
 		stale := errors.Is(err, errStale)
 		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
 			// What was shared may be what is wrong: download everything.

@@ -124,7 +124,7 @@ func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
 	f.out = out
 	if f.check.follows() {
 		f.follower = newFollower(f)
-		d.group.Go(func() error { return d.follow(ctx, f) })
+		d.spawn(func() error { return d.follow(ctx, f) })
 	}
 	return out, nil
 }
@@ -158,9 +158,17 @@ func (f *file) write(out *os.File, p []byte, offset int64) error {
 // little left to do. The bytes stay in the page cache. Where a file system
 // cannot, the commit has all to do; it is also what finds the disk's errors. A
 // busy disk lets this wait, so it must come after the range was read: a source
-// is not slow because the disk is.
-func (f *file) flush(offset, length int64) {
-	_ = unix.SyncFileRange(int(f.out.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+// is not slow because the disk is. By then whoever brought the file's last bytes
+// may have closed it, and its number may be another file's: only the file itself
+// is asked for it, and keeps it for as long as it is in use here.
+func flush(out *os.File, offset, length int64) {
+	conn, err := out.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) {
+		_ = unix.SyncFileRange(int(fd), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+	})
 }
 
 // wrote counts bytes that are on the disk, and tells whether they were the last.

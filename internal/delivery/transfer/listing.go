@@ -32,7 +32,13 @@ func listAhead(ctx context.Context, s source.Source, path string) *listing {
 	l := &listing{found: make(chan listed, batch), cancel: cancel}
 	go func() {
 		defer close(l.found)
-		defer func() { l.cut = context.Cause(ctx) }()
+		defer func() {
+			var err error
+			if source.Rescue("listing "+path, recover(), &err); err == nil {
+				err = context.Cause(ctx)
+			}
+			l.cut = err
+		}()
 		for entry, err := range s.List(ctx, path) {
 			select {
 			case l.found <- listed{entry, err}:

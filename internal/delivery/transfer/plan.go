@@ -8,7 +8,6 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/source/retry"
 )
 
 // Planned is a file as a delivery would get it now.
@@ -39,7 +38,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
 		return nil, err
 	}
 	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest),
-		source: retry.New(e.options.Limits.Wrap(retry.Watch(r.Source, e.options.Stall)), e.policy)}
+		source: e.reach(r.Source)}
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()
 	var err error
@@ -104,5 +103,8 @@ func (p Planned) Same(e store.Entry, oneKey bool) bool {
 	}
 	mine, mySum := splitState(p.Identity)
 	theirs, theirSum := splitState(e.Identity)
+	if oneKey && rewritten(mine, theirs) {
+		return false
+	}
 	return oneKey && mine != "" && mine == theirs || mySum != "" && mySum == theirSum
 }

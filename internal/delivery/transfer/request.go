@@ -37,6 +37,9 @@ type Request struct {
 	// times a second. It is called from one goroutine at a time, never after
 	// Deliver returned, and must return soon. It may be nil.
 	Progress func(Progress)
+	// Note is told, once each, what a user should know although the delivery goes
+	// on, such as that a server does not do what it says it can. It may be nil.
+	Note func(text string)
 	// Flushing is told where the files of a snapshot are, and which, when all
 	// of them are there and right, and on their way to the disk: for what takes
 	// time and may be thrown away should the delivery fail all the same. It is

@@ -54,18 +54,27 @@ func (r *Request) wants(name string) bool {
 
 // names are the files and directories that a listing has claimed so far.
 type names struct {
-	files map[string]bool
+	files map[string]int // to their places in the listing
 	dirs  map[string]bool
 	links map[string]string // to their targets
 }
 
 func newNames() names {
-	return names{files: map[string]bool{}, dirs: map[string]bool{}, links: map[string]string{}}
+	return names{files: map[string]int{}, dirs: map[string]bool{}, links: map[string]string{}}
 }
 
-// claim checks the name of a listed file and takes it. It returns the path in
-// the snapshot.
-func (n names) claim(e source.Entry) (string, error) {
+// find returns the place of a path that was claimed before.
+func (n names) find(name string) (at int, found bool) {
+	if name == "" {
+		name = store.FileName
+	}
+	at, found = n.files[name]
+	return at, found
+}
+
+// claim checks the name of a listed file and takes it for the file at a place in
+// the listing. It returns the path in the snapshot.
+func (n names) claim(e source.Entry, at int) (string, error) {
 	if e.Path == "" {
 		if len(n.files) > 0 {
 			return "", clash(e.Key, "it is listed beside other files as the item itself")
@@ -73,25 +82,25 @@ func (n names) claim(e source.Entry) (string, error) {
 		if e.Link != "" {
 			return "", clash(e.Key, "the item itself is a symbolic link; name what it leads to")
 		}
-		n.files[store.FileName] = true
+		n.files[store.FileName] = at
 		return store.FileName, nil
 	}
 	if err := source.CheckPath(e.Path); err != nil {
 		return "", err
 	}
-	if n.files[e.Path] {
+	if _, again := n.files[e.Path]; again {
 		return "", clash(e.Path, "it is listed twice")
 	}
 	if n.dirs[e.Path] {
 		return "", clash(e.Path, "other objects use it as a directory")
 	}
 	for dir := path.Dir(e.Path); dir != "." && !n.dirs[dir]; dir = path.Dir(dir) {
-		if n.files[dir] {
+		if _, file := n.files[dir]; file {
 			return "", clash(e.Path, fmt.Sprintf("%q is a file", dir))
 		}
 		n.dirs[dir] = true
 	}
-	n.files[e.Path] = true
+	n.files[e.Path] = at
 	if e.Link != "" {
 		n.links[e.Path] = e.Link
 	}
@@ -152,6 +161,12 @@ func checkLink(e source.Entry) error {
 		return clash(e.Path, fmt.Sprintf("it is a symbolic link to %q, outside the item", e.Link))
 	}
 	return nil
+}
+
+// errTooMany is the error of an item with more files than there is memory for.
+func errTooMany(r *Request, most int) error {
+	return &source.Error{Op: "listing " + r.Path, Class: source.ErrMisconfigured, Err: fmt.Errorf(
+		"it has more than %d files, which is what the memory limit of Kuda's container is enough for; deliver it as several items, or as archives, or raise the limit", most)}
 }
 
 // errNothing is the error of an item without files.

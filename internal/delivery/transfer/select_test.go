@@ -159,7 +159,7 @@ func FuzzClaimedNamesAreFilesOfOneTree(f *testing.F) {
 		for line := range strings.SplitSeq(text, "\n") {
 			var e source.Entry
 			e.Path, e.Link, _ = strings.Cut(line, " -> ")
-			name, err := claimed.claim(e)
+			name, err := claimed.claim(e, len(taken))
 			if err != nil {
 				return // the delivery ends here
 			}

@@ -22,16 +22,22 @@ func (d *delivery) work(ctx context.Context, class laneClass) error {
 		if !ok {
 			return nil
 		}
-		buffer, err := buffers.get(ctx)
-		if err == nil {
-			err = d.read(ctx, s, buffer)
-			buffers.put(buffer)
-		}
-		d.queue.done(class, s)
-		if err != nil {
+		if err := d.serve(ctx, class, s, buffers); err != nil {
 			return err
 		}
 	}
+}
+
+// serve reads one span, and gives back what it took for that, come what may: the
+// buffers are the engine's.
+func (d *delivery) serve(ctx context.Context, class laneClass, s *span, buffers *pool) error {
+	defer d.queue.done(class, s)
+	buffer, err := buffers.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer buffers.put(buffer)
+	return d.read(ctx, s, buffer)
 }
 
 // read brings a span to the disk, or helps to.
@@ -48,7 +54,7 @@ func (d *delivery) read(ctx context.Context, s *span, buffer []byte) error {
 	if err := s.leave(last, err); err != nil || !last {
 		return err
 	}
-	s.file.flush(s.offset, s.length)
+	flush(out, s.offset, s.length)
 	if s.file.wrote(s.length) && s.file.follower == nil {
 		return d.complete(ctx, s.file, buffer)
 	}

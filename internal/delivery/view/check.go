@@ -90,12 +90,18 @@ func (d *dirPair) check(p string, f File) error {
 	if have.Mode&unix.S_IFMT != unix.S_IFREG || have.Size != f.Size {
 		return fmt.Errorf("%s has %d bytes instead of %d", f.Path, have.Size, f.Size)
 	}
-	// A file with one link is the copy that Prepare makes where hard links are
-	// not to be had.
-	if same := have.Ino == want.Ino && have.Dev == want.Dev; !same && have.Nlink > 1 {
-		return fmt.Errorf("%s is not the snapshot's file", f.Path)
+	if have.Ino == want.Ino && have.Dev == want.Dev || copyOf(&have, &want) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s is not the snapshot's file", f.Path)
+}
+
+// copyOf reports whether a file is the copy that Prepare makes where hard links
+// are not to be had: it has one name and the time of what it was copied from. A
+// file of a snapshot that was taken away has one name too, and the time of that
+// one, while the snapshot that was delivered in its place is younger.
+func copyOf(have, want *unix.Stat_t) bool {
+	return have.Nlink == 1 && have.Mtim == want.Mtim
 }
 
 // Suspect makes sure that no tree of the DataSet that is on disk now is used

@@ -165,7 +165,26 @@ func (v *View) exchange(a, b string) error {
 		return err
 	}
 	defer db.Close()
-	return unix.Renameat2(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b), unix.RENAME_EXCHANGE)
+	err = unix.Renameat2(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b), unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		v.noteOnce.Do(func() {
+			v.note("the file system of the view cannot exchange two names: where items change their kind, a place is missing for a moment")
+		})
+		return aside(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
+	}
+	return err
+}
+
+// aside exchanges two names one after the other.
+func aside(da int, a string, db int, b string) error {
+	moved := a + "-aside"
+	if err := unix.Renameat(db, b, da, moved); err != nil {
+		return err
+	}
+	if err := unix.Renameat(da, a, db, b); err != nil {
+		return errors.Join(err, unix.Renameat(da, moved, db, b))
+	}
+	return unix.Renameat(da, moved, da, a)
 }
 
 // setLink points the link at p to target, in one step.

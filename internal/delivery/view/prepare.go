@@ -329,7 +329,8 @@ func (b *builder) sync() error {
 	return unix.Syncfs(int(d.Fd()))
 }
 
-// copyFile is for file systems, and files, that cannot be linked once more.
+// copyFile is for file systems, and files, that cannot be linked once more. The
+// copy has the time of the original, by which Check knows it.
 func copyFile(from *os.File, src string, to *os.File, dst string) error {
 	in, err := openAt(from, src, unix.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -345,6 +346,10 @@ func copyFile(from *os.File, src string, to *os.File, dst string) error {
 		return err
 	}
 	_, err = io.Copy(out, in)
+	if err == nil {
+		at := unix.NsecToTimespec(info.ModTime().UnixNano())
+		err = unix.UtimesNanoAt(int(to.Fd()), dst, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+	}
 	return errors.Join(err, out.Chmod(info.Mode().Perm()), out.Sync(), out.Close())
 }
 

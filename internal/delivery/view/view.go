@@ -34,6 +34,9 @@ type Options struct {
 	Grace time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
+	// Note is told, once, when the file system cannot do what a switch without a
+	// gap needs. It may be nil.
+	Note func(text string)
 }
 
 // View is the directory of one pod. Its methods may be called concurrently;
@@ -42,6 +45,9 @@ type View struct {
 	root  *os.Root
 	grace time.Duration
 	now   func() time.Time
+
+	note     func(string)
+	noteOnce sync.Once
 
 	mu     sync.Mutex
 	temps  int
@@ -92,7 +98,10 @@ func Open(dir string, o Options) (*View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the view: %w", err)
 	}
-	v := &View{root: root, grace: o.Grace, now: o.Now, sets: map[string]*set{}}
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	v := &View{root: root, grace: o.Grace, now: o.Now, note: o.Note, sets: map[string]*set{}}
 	if err := v.load(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("repairing the view at %s: %w", dir, err)

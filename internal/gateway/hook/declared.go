@@ -7,18 +7,15 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // What keeps a hook from running.
 var (
 	// ErrNotDeclared: the Data has no such exec hook.
 	ErrNotDeclared = errors.New("no such exec hook is declared")
-	// ErrNoContainer: the pod has no such container, or it is the runtime's.
+	// ErrNoContainer: the pod has no such container, or it is not the application's.
 	ErrNoContainer = errors.New("exec hooks cannot run in this container")
 	// ErrNotRunning: the container does not run now. Asking again can help.
 	ErrNotRunning = errors.New("the container does not run")
@@ -62,38 +59,4 @@ func at(l *v1alpha1.Lifecycle, point gatewayv1alpha1.HookPoint) *v1alpha1.Lifecy
 	default:
 		return nil
 	}
-}
-
-// Container answers the container to run the hook in. It must run now.
-func Container(p *corev1.Pod, d Declared) (string, error) {
-	name := d.Container
-	if name == "" && len(p.Spec.Containers) > 0 {
-		name = p.Spec.Containers[0].Name
-	}
-	if name == sidecar.ContainerName {
-		return "", fmt.Errorf("%w: %s is the runtime's own", ErrNoContainer, name)
-	}
-	for _, status := range append(append([]corev1.ContainerStatus(nil), p.Status.ContainerStatuses...), p.Status.InitContainerStatuses...) {
-		if status.Name == name && status.State.Running != nil {
-			return name, nil
-		}
-	}
-	if !exists(p, name) {
-		return "", fmt.Errorf("%w: pod %s has no container %q; correct the item's container", ErrNoContainer, p.Name, name)
-	}
-	return "", fmt.Errorf("%w: %s of pod %s", ErrNotRunning, name, p.Name)
-}
-
-func exists(p *corev1.Pod, name string) bool {
-	for i := range p.Spec.Containers {
-		if p.Spec.Containers[i].Name == name {
-			return true
-		}
-	}
-	for i := range p.Spec.InitContainers {
-		if p.Spec.InitContainers[i].Name == name {
-			return true
-		}
-	}
-	return false
 }

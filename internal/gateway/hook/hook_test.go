@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -60,28 +61,48 @@ func TestPromise9AnUndeclaredCommandRuns(t *testing.T) {
 	}
 }
 
-func TestAHookRunsInTheWrongContainer(t *testing.T) {
+func TestHooksRunInContainersOfTheApplicationOnly(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
-	p := &corev1.Pod{
+	injected := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0", Annotations: map[string]string{v1alpha1.AnnotationInjected: "model"}},
 		Spec: corev1.PodSpec{
-			InitContainers: []corev1.Container{{Name: sidecar.ContainerName}},
-			Containers:     []corev1.Container{{Name: "app"}, {Name: "late"}},
+			InitContainers:      []corev1.Container{{Name: "kuda-plugin-sftp"}, {Name: sidecar.ContainerName}, {Name: "mesh"}},
+			Containers:          []corev1.Container{{Name: "app"}, {Name: "late"}},
+			EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger"}}},
 		},
 		Status: corev1.PodStatus{
-			InitContainerStatuses: []corev1.ContainerStatus{{Name: sidecar.ContainerName, State: running}},
-			ContainerStatuses:     []corev1.ContainerStatus{{Name: "app", State: running}, {Name: "late"}},
+			InitContainerStatuses: []corev1.ContainerStatus{
+				{Name: "kuda-plugin-sftp", State: running}, {Name: sidecar.ContainerName, State: running}, {Name: "mesh", State: running},
+			},
+			ContainerStatuses:          []corev1.ContainerStatus{{Name: "app", State: running}, {Name: "late"}},
+			EphemeralContainerStatuses: []corev1.ContainerStatus{{Name: "debugger", State: running}},
 		},
 	}
 	for name, c := range map[string]struct {
 		container, want string
 		err             error
+		change          func(*corev1.Pod)
 	}{
-		"the first without a name":     {"", "app", nil},
-		"by name":                      {"app", "app", nil},
-		"not started":                  {"late", "", ErrNotRunning},
-		"not there":                    {"x", "", ErrNoContainer},
-		"the runtime with its secrets": {sidecar.ContainerName, "", ErrNoContainer},
+		"the first without a name":       {"", "app", nil, nil},
+		"by name":                        {"app", "app", nil, nil},
+		"not started":                    {"late", "", ErrNotRunning, nil},
+		"not there":                      {"x", "", ErrNoContainer, nil},
+		"the runtime with its secrets":   {sidecar.ContainerName, "", ErrNoContainer, nil},
+		"a plugin with its secrets":      {"kuda-plugin-sftp", "", ErrNoContainer, nil},
+		"an init container":              {"mesh", "", ErrNoContainer, nil},
+		"an ephemeral container":         {"debugger", "", ErrNoContainer, nil},
+		"a pod that says it is injected": {"app", "", ErrNoContainer, func(p *corev1.Pod) { p.Spec.InitContainers = nil }},
+		"a pod with a copied runtime":    {"app", "", ErrNoContainer, func(p *corev1.Pod) { p.Annotations = nil }},
+		"a pod of the cluster's own":     {"app", "", ErrNoContainer, func(p *corev1.Pod) { p.Namespace = "kube-system" }},
+		"a pod of Kuda's own":            {"app", "", ErrNoContainer, func(p *corev1.Pod) { p.Namespace = "kuda-system" }},
+		"a container with a name of Kuda": {"", "", ErrNoContainer, func(p *corev1.Pod) {
+			p.Spec.Containers[0].Name, p.Status.ContainerStatuses[0].Name = "kuda-plugin-x", "kuda-plugin-x"
+		}},
 	} {
+		p := injected.DeepCopy()
+		if c.change != nil {
+			c.change(p)
+		}
 		got, err := Container(p, Declared{Container: c.container})
 		if got != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%s: %q, %v, want %q, %v", name, got, err, c.want, c.err)

@@ -34,9 +34,11 @@ type Pod struct {
 	UID       types.UID
 	// Node may be empty when the API server does not say.
 	Node string
+	// NodeStore says that the pod's store is the node's. Roster.Admit sets it.
+	NodeStore bool
 }
 
-// FromReview reads the answer to a TokenReview.
+// FromReview reads the API server's answer to a TokenReview.
 func FromReview(status authenticationv1.TokenReviewStatus) (Pod, error) {
 	if !status.Authenticated {
 		return Pod{}, fmt.Errorf("%w: it is not valid: %s", ErrRefused, status.Error)

@@ -27,6 +27,11 @@ const (
 	maxVersion   = 253
 )
 
+// maxEntryBytes bounds the list of one namespace, in the form in which it is stored:
+// 256 snapshots with names of the usual length take three quarters of it. The last
+// ones of a longer list are counted instead.
+const maxEntryBytes = 160 << 10
+
 var (
 	storePattern    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	snapshotPattern = regexp.MustCompile(`^[a-f0-9]{8,64}$`)
@@ -63,7 +68,12 @@ func Entry(namespace string, r *gatewayv1alpha1.ReportStoreRequest, now time.Tim
 		e.Snapshots = append(e.Snapshots, snapshot)
 	}
 	slices.SortFunc(e.Snapshots, keepFirst)
-	for len(e.Snapshots) > maxSnapshots {
+	listed := 0
+	for i := range e.Snapshots {
+		listed += size(&e.Snapshots[i])
+	}
+	for len(e.Snapshots) > maxSnapshots || listed > maxEntryBytes {
+		listed -= size(&e.Snapshots[len(e.Snapshots)-1])
 		omitLast(&e)
 	}
 	return e, nil

@@ -4,6 +4,7 @@
 package nodestore
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -99,6 +100,18 @@ func TestAStoreWithoutANameIsTaken(t *testing.T) {
 	}
 }
 
+func TestAListOfUsualNamesIsKeptToItsBound(t *testing.T) {
+	r := request()
+	for i := range 600 {
+		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+			s.Source, s.Path = "s3://"+strings.Repeat("h", 60), strings.Repeat("p", 80)
+		}))
+	}
+	if e := entry(t, "shop", r); len(e.Snapshots) != maxSnapshots || e.OmittedSnapshots != 600-maxSnapshots {
+		t.Errorf("%d snapshots are listed and %d counted", len(e.Snapshots), e.OmittedSnapshots)
+	}
+}
+
 func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 	evil := strings.Repeat("\x00\x1b[2J\u202e\xff<a\n", 200)
 	var marks []string
@@ -124,8 +137,12 @@ func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 		e.OmittedSnapshots != math.MaxInt32 || e.OmittedBytes != math.MaxInt64 {
 		t.Errorf("figures: %+v", e)
 	}
-	if len(e.Snapshots) != maxSnapshots {
-		t.Fatalf("%d snapshots", len(e.Snapshots))
+	text, err := json.Marshal(e.Snapshots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Snapshots) == 0 || len(text) > maxEntryBytes+2 {
+		t.Fatalf("%d snapshots of %d bytes, at most %d are to be stored", len(e.Snapshots), len(text), maxEntryBytes)
 	}
 	ids := map[string]bool{}
 	for _, s := range e.Snapshots {
@@ -140,7 +157,7 @@ func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 			}
 		}
 	}
-	if len(ids) != maxSnapshots {
+	if len(ids) != len(e.Snapshots) {
 		t.Error("a snapshot is listed twice")
 	}
 	status := Merge(&v1alpha1.NodeStoreStatus{}, e)

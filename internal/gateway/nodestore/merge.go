@@ -15,8 +15,11 @@ import (
 // What one NodeStore lists at most, so that it stays far below what the API
 // server takes for one object (1.5 MiB), whatever the runtimes say.
 const (
-	maxListed      = 2048
-	maxListedBytes = 900 << 10
+	maxListed = 2048
+	// maxBytes is for all lists, and for storeBytes of each namespace: what an entry
+	// has beside its list, and what the API server notes of the fields' owners.
+	maxBytes   = 800 << 10
+	storeBytes = 900
 	// maxStores is many times what a node has in pods.
 	maxStores = 512
 )
@@ -74,7 +77,7 @@ func trim(stores []v1alpha1.NamespaceStore, own map[string]bool) {
 		}
 		return at
 	}
-	for listed > maxListed || total > maxListedBytes {
+	for listed > maxListed || total > maxBytes-storeBytes*len(stores) {
 		at := longest(func(i int) int { return sizes[i] })
 		if listed > maxListed {
 			at = longest(func(i int) int { return len(stores[i].Snapshots) })

@@ -84,7 +84,8 @@ func TestANodeStoreOutgrowsItsObject(t *testing.T) {
 	for i := range status.Stores {
 		listed += len(status.Stores[i].Snapshots)
 	}
-	if len(text) > 1200<<10 || listed > maxListed || len(status.Stores) > maxStores {
+	// With what the API server notes of the fields' owners it is below 1 MB.
+	if len(text) > 850<<10 || listed > maxListed || len(status.Stores) > maxStores {
 		t.Errorf("%d bytes, %d snapshots, %d stores", len(text), listed, len(status.Stores))
 	}
 	greedy, modest := status.Stores[0], status.Stores[1]

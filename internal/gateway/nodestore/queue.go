@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 // writeTimeout bounds one write with its retries.
@@ -23,17 +26,29 @@ const writeTimeout = 20 * time.Second
 // longest pause between two writes, and far longer than caches are behind.
 const rest = 15 * time.Second
 
+// A list that changes again and again is written less often: with it the lists of
+// all other namespaces of the node are.
+const (
+	urgentPerSecond = 0.2
+	urgentBurst     = 10
+	maxPaces        = 16384
+)
+
 // Queue writes reports, one write at a time per node, the newest report of each
 // namespace only.
 type Queue struct {
 	writer *Writer
-	clock  clock.WithTicker
-	log    logr.Logger
+	// slots bound the writes that are open together.
+	slots *share.Pool
+	clock clock.WithTicker
+	log   logr.Logger
 	// observe is told after each write.
 	observe func(wrote bool, err error)
 
-	mu     sync.Mutex
-	nodes  map[string]*pending
+	mu    sync.Mutex
+	nodes map[string]*pending
+	// paces bound the writes that hardly wait, of each node and namespace.
+	paces  *lru.Cache
 	closed bool
 	done   sync.WaitGroup
 }
@@ -53,8 +68,8 @@ type pending struct {
 }
 
 // NewQueue makes a queue; observe is told after each write.
-func NewQueue(w *Writer, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending)}
+func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending), paces: lru.New(maxPaces)}
 }
 
 // Submit takes an entry of a node's NodeStore. It returns when the entry, or a
@@ -106,6 +121,9 @@ func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan 
 		q.done.Go(func() { q.serve(node, p) })
 	}
 	due := p.last.Add(grade.pause())
+	if now := q.clock.Now(); grade == contents && !q.pace(node, e.Namespace).AllowN(now, 1) {
+		due = now.Add(figures.pause())
+	}
 	if len(p.next) == 0 || due.Before(p.due) {
 		p.due = due
 	}
@@ -117,6 +135,17 @@ func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan 
 	}
 	p.poke()
 	return written, nil
+}
+
+// pace is the one of a namespace on a node; the lock is held.
+func (q *Queue) pace(node, namespace string) *rate.Limiter {
+	key := [2]string{node, namespace}
+	if known, ok := q.paces.Get(key); ok {
+		return known.(*rate.Limiter)
+	}
+	fresh := rate.NewLimiter(urgentPerSecond, urgentBurst)
+	q.paces.Add(key, fresh)
+	return fresh
 }
 
 func (p *pending) waiting(namespace string) (v1alpha1.NamespaceStore, bool) {
@@ -195,7 +224,12 @@ func (p *pending) take() ([]v1alpha1.NamespaceStore, []chan error) {
 func (q *Queue) write(node string, entries []v1alpha1.NamespaceStore) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	wrote, err := q.writer.write(ctx, node, entries)
+	wrote := false
+	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: node, Pod: node}, 1)
+	if err == nil {
+		defer slot.Release()
+		wrote, err = q.writer.write(ctx, node, entries)
+	}
 	q.observe(wrote, err)
 	if err != nil {
 		q.log.V(1).Info("did not write what a node holds", "node", node, "error", err.Error())

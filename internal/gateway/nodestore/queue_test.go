@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -63,7 +64,7 @@ func newBench(t *testing.T, before func(*bench), objects ...client.Object) *benc
 			},
 		}).Build()
 	writer := &Writer{Cached: b.client, Live: b.client, Client: b.client, Clock: b.clock}
-	b.Queue = NewQueue(writer, b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
 	t.Cleanup(b.Close)
 	return b
 }
@@ -282,5 +283,33 @@ func TestQueuesOfIdleNodesStay(t *testing.T) {
 	b.Close()
 	if err := b.Submit(t.Context(), "n1", entry(t, "shop", request(snapshot(2)))); err == nil {
 		t.Error("a closed queue takes reports")
+	}
+}
+
+func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
+	b := newBench(t, nil, node("u1"))
+	b.submit(t, "first", snapshot(1))
+	due := func() time.Duration {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.nodes["n1"].due.Sub(b.clock.Now())
+	}
+	b.mu.Lock()
+	if !b.pace("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
+		t.Error("the first changes are held up")
+	}
+	b.mu.Unlock()
+	hog := b.async(t, "hog", snapshot(1))
+	if got := due(); got != figures.pause() {
+		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.pause())
+	}
+	other := b.async(t, "shop", snapshot(1))
+	if got := due(); got > contents.pause() {
+		t.Errorf("another namespace of the node waits %s, want %s", got, contents.pause())
+	}
+	for _, ended := range []<-chan error{other, hog} {
+		if err := await(b, ended); err != nil {
+			t.Error(err)
+		}
 	}
 }

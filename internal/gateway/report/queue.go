@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 // writeTimeout bounds one write with its retries.
@@ -19,11 +22,20 @@ const writeTimeout = 20 * time.Second
 // rest is how long the time of a Data's last write is remembered.
 const rest = 10 * time.Second
 
+// What a pod has to say as a whole is written at once, unless it changes its mind
+// all the time.
+const (
+	urgentPerSecond = 1
+	urgentBurst     = 8
+)
+
 // Queue writes reports, one at a time per Data, the newest only.
 type Queue struct {
 	writer *Writer
-	clock  clock.WithTicker
-	log    logr.Logger
+	// slots bound the writes that are open together.
+	slots *share.Pool
+	clock clock.WithTicker
+	log   logr.Logger
 	// observe is told after each write.
 	observe func(wrote bool, err error)
 
@@ -41,13 +53,15 @@ type entry struct {
 	// waiters want to know how the write of next ended.
 	waiters []chan error
 	last    time.Time
+	// pace bounds the writes that do not wait.
+	pace *rate.Limiter
 	// poked is sent to when next or due changed.
 	poked chan struct{}
 }
 
 // NewQueue makes a queue; observe is told after each write.
-func NewQueue(w *Writer, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, clock: passive, log: log, observe: observe, entries: make(map[types.NamespacedName]*entry)}
+func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, entries: make(map[types.NamespacedName]*entry)}
 }
 
 // Submit takes a report. It returns when the report, or a newer one that took
@@ -69,11 +83,14 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 		return nil
 	}
 	if e == nil {
-		e = &entry{poked: make(chan struct{}, 1)}
+		e = &entry{pace: rate.NewLimiter(urgentPerSecond, urgentBurst), poked: make(chan struct{}, 1)}
 		q.entries[key] = e
 		q.done.Go(func() { q.serve(key, e) })
 	}
 	due := e.last.Add(grade.pause())
+	if now := q.clock.Now(); grade == whole && !e.pace.AllowN(now, 1) {
+		due = now.Add(items.pause())
+	}
 	if e.next == nil || due.Before(e.due) {
 		e.due = due
 	}
@@ -143,7 +160,12 @@ func (q *Queue) serve(key types.NamespacedName, e *entry) {
 func (q *Queue) write(key types.NamespacedName, r Report) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	wrote, err := q.writer.write(ctx, key, r)
+	wrote := false
+	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: key.Namespace, Pod: key.Name}, 1)
+	if err == nil {
+		defer slot.Release()
+		wrote, err = q.writer.write(ctx, key, r)
+	}
 	q.observe(wrote, err)
 	if err != nil {
 		q.log.V(1).Info("did not write a report", "data", key, "error", err.Error())

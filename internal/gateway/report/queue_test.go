@@ -5,6 +5,7 @@ package report
 
 import (
 	"context"
+	goruntime "runtime"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
 var key = types.NamespacedName{Namespace: "shop", Name: "d"}
@@ -46,7 +48,7 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 	fakeClock := clocktesting.NewFakeClock(now)
 	b := &bench{client: c, clock: fakeClock, writes: make(chan bool, 100)}
 	writer := &Writer{Cached: c, Live: c, Status: c.Status(), Clock: fakeClock}
-	b.Queue = NewQueue(writer, fakeClock, logr.Discard(), func(wrote bool, err error) {
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(), func(wrote bool, err error) {
 		if err != nil {
 			t.Errorf("writing: %v", err)
 		}
@@ -147,5 +149,41 @@ func TestAConflictLosesAReport(t *testing.T) {
 	b.Close()
 	if err := b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}); err == nil {
 		t.Error("a closed queue takes reports")
+	}
+}
+
+func TestAPodThatChangesItsMindIsWrittenOnceASecond(t *testing.T) {
+	b := newBench(t, data("a"), nil)
+	written := 0
+	for n := range urgentBurst {
+		phase := success
+		if n%2 == 0 {
+			phase = failed
+		}
+		b.submit(t, Report{Request: request(item("a", phase))})
+		written++
+	}
+	late := make(chan error, 1)
+	go func() { late <- b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}) }()
+	for waits := false; !waits; goruntime.Gosched() {
+		b.mu.Lock()
+		waits = b.entries[key] != nil && b.entries[key].next != nil
+		b.mu.Unlock()
+	}
+	if len(b.writes) != written {
+		t.Errorf("%d writes at once, want %d", len(b.writes), written)
+	}
+	b.clock.Step(time.Second)
+	if err := <-late; err != nil || b.status(t).Failed != 1 {
+		t.Errorf("the newest report is not written: %v", err)
+	}
+	b.Close()
+}
+
+func TestMessagesOfManyItemsTogetherAreBounded(t *testing.T) {
+	for items, want := range map[int]int{0: maxItemMessage, 1: maxItemMessage, 32: maxItemMessage, 128: 768, 1000: leastItemMessage} {
+		if got := messageLength(items); got != want {
+			t.Errorf("%d items: %d bytes each, want %d", items, got, want)
+		}
 	}
 }

@@ -30,13 +30,14 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 	if node == "" {
 		s.NodeName = d.Status.NodeName
 	}
+	longest := messageLength(len(d.Spec.DataItems))
 	reported := make(map[[2]string]*gatewayv1alpha1.ItemStatus, len(r.GetItems()))
 	for _, item := range r.GetItems() {
 		reported[[2]string{item.GetNamespace(), item.GetName()}] = item
 	}
 	for i := range d.Spec.DataItems {
 		spec := &d.Spec.DataItems[i]
-		item := itemStatus(spec, reported[[2]string{spec.Namespace, spec.Name}], now)
+		item := itemStatus(spec, reported[[2]string{spec.Namespace, spec.Name}], longest, now)
 		s.DataItemsStatus = append(s.DataItemsStatus, item)
 		switch item.Phase {
 		case v1alpha1.DataSuccess:
@@ -63,15 +64,20 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 	return s
 }
 
+// messageLength is how long the message of an item may be when there are so many.
+func messageLength(items int) int {
+	return max(leastItemMessage, min(maxItemMessage, maxItemMessages/max(items, 1)))
+}
+
 // itemStatus is the state of one item; r is nil when the report leaves it out.
-func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time.Time) v1alpha1.DataItemStatus {
+func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, longest int, now time.Time) v1alpha1.DataItemStatus {
 	s := v1alpha1.DataItemStatus{
 		Name:       spec.Name,
 		Namespace:  spec.Namespace,
 		Version:    spec.Version,
 		Phase:      phase(r.GetPhase()),
 		Reason:     clean.Word(r.GetReason()),
-		Message:    clean.Text(r.GetMessage(), maxItemMessage),
+		Message:    clean.Text(r.GetMessage(), longest),
 		StartTime:  clean.Moment(r.GetStartTime(), time.Second, now),
 		Bytes:      clean.Count(r.GetBytes()),
 		TotalBytes: clean.Count(r.GetTotalBytes()),
@@ -91,9 +97,13 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, now time
 }
 
 const (
-	// maxItemMessage keeps the sum of all items' messages far below what an
-	// object may hold, and has room for the 2 KiB of a hook's output.
+	// maxItemMessage has room for the 2 KiB of a hook's output.
 	maxItemMessage = 3 << 10
+	// maxItemMessages is for the messages of all items together: a runtime that
+	// changes them all the time does not make the API server write more each time.
+	maxItemMessages = 96 << 10
+	// leastItemMessage is what each may have, however many items there are.
+	leastItemMessage = 512
 	// maxConditionMessage keeps a condition readable where lists print it.
 	maxConditionMessage = 1 << 10
 )

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/apiservertest"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -44,6 +45,7 @@ type Cluster struct {
 	Client client.Client
 
 	environment *envtest.Environment
+	stop        func() error
 }
 
 // NewCluster starts an API server. TestMain calls it once, and Stop at the end.
@@ -60,10 +62,9 @@ func NewCluster() (*Cluster, error) {
 	// Clusters that enforce this ask for more rights where an owner reference
 	// holds back a deletion.
 	environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
-	cfg, err := environment.Start()
+	cfg, stop, err := apiservertest.Start(environment)
 	if err != nil {
-		// A start that fails late leaves its processes running.
-		return nil, errors.Join(fmt.Errorf("starting an API server: %w", err), environment.Stop())
+		return nil, err
 	}
 	cfg.QPS = -1
 	scheme := apiruntime.NewScheme()
@@ -79,13 +80,13 @@ func NewCluster() (*Cluster, error) {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	if err := grant(context.Background(), c, deploy); err != nil {
-		return nil, errors.Join(err, environment.Stop())
+		return nil, errors.Join(err, stop())
 	}
-	return &Cluster{Config: cfg, Client: c, environment: environment}, nil
+	return &Cluster{Config: cfg, Client: c, environment: environment, stop: stop}, nil
 }
 
 // Stop stops the API server.
-func (c *Cluster) Stop() error { return c.environment.Stop() }
+func (c *Cluster) Stop() error { return c.stop() }
 
 // Namespace makes a namespace with a service account, as the cluster's own
 // controllers would.

@@ -23,13 +23,18 @@ import (
 // systemNamespace is where the manager's manifests put it.
 const systemNamespace = "kuda-system"
 
-// grant creates what the installation's manifests say of the manager's rights.
+// grant creates what the installation's manifests say of the manager's rights, and
+// the policies that hold its account to what it uses them for.
 func grant(ctx context.Context, c client.Client, deploy string) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}
 	if err := c.Create(ctx, namespace); err != nil {
 		return fmt.Errorf("creating namespace %s: %w", systemNamespace, err)
 	}
-	for _, file := range []string{"rbac/manager.yaml", "rbac/manager-exec-hooks.yaml", "rbac/manager-preheat.yaml", "node/namespace.yaml", "node/rbac.yaml"} {
+	for _, file := range []string{
+		"rbac/manager.yaml", "rbac/manager-exec-hooks.yaml", "rbac/manager-preheat.yaml",
+		"policy/manager-pods.yaml", "policy/manager-exec.yaml", "policy/own-objects.yaml",
+		"node/namespace.yaml", "node/rbac.yaml",
+	} {
 		content, err := os.ReadFile(filepath.Join(deploy, file))
 		if err != nil {
 			return fmt.Errorf("reading the manager's rights: %w", err)

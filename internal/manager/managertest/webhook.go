@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/admission"
+	"github.com/kuda-io/kuda/internal/admission/intake"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/inject"
 )
@@ -34,12 +35,17 @@ func (c *Cluster) StartWebhook(t *testing.T, namespace string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, err := admission.NewMetrics(prometheus.NewRegistry())
+	registry := prometheus.NewRegistry()
+	counts, err := admission.NewMetrics(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, err := intake.NewGate(registry)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	admission.Register(registrar{mux}, admission.Pods{
+	admission.Register(registrar{mux}, gate, admission.Pods{
 		Cache: c.Client, Live: c.Client, Metrics: counts, Log: logr.Discard(),
 		Settings: func() inject.Settings { return settings.Settings(nil) },
 	}, &admission.DataSets{Log: logr.Discard()})

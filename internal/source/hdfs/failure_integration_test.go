@@ -231,6 +231,38 @@ func TestAFileThatIsWrittenIsNotReadHalf(t *testing.T) {
 	}
 }
 
+// The namenode counts complete blocks only, so that this one has a size of zero.
+func TestAFileWhoseFirstBlockIsWrittenIsNotEmpty(t *testing.T) {
+	server := hdfstest.Shared(t, "replication=2")
+	server.Mkdir(t, "begun")
+	server.Put(t, "begun/empty", nil)
+	w, err := server.Client(t).CreateFile("/begun/file", 1, 1<<20, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(random(1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, ownersConfig(server))
+	for _, path := range []string{"begun", "begun/file"} {
+		entries, err := list(t, s, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if open := errors.Is(e.Fault, source.ErrTemporary); e.Size != 0 || open != (e.Key == "/begun/file") {
+				t.Errorf("%s: got %d bytes, %v", e.Key, e.Size, e.Fault)
+			}
+		}
+	}
+	if err := w.Close(); err != nil && !strings.Contains(err.Error(), "replicat") {
+		t.Fatal(err)
+	}
+}
+
 func TestAppendedFilesAreNotTheOnesThatWereListed(t *testing.T) {
 	server := hdfstest.Shared(t, "replication=2")
 	server.Put(t, "appended/file", []byte("one"))

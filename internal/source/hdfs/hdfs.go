@@ -103,7 +103,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		case status == nil || (status.Type != wire.Directory && strings.HasSuffix(path, "/")):
 			yield(source.Entry{}, notFound(op))
 		case status.Type != wire.Directory:
-			yield(entry("", root, status), nil)
+			yield(s.listed(ctx, "", root, status))
 		default:
 			w := &walk{ctx: ctx, source: s, yield: yield}
 			if err := w.directory(root, ""); err != nil {
@@ -136,6 +136,7 @@ func (w *walk) directory(path, relative string) error {
 		if err != nil {
 			return err
 		}
+		source.Alive(w.ctx)
 		page, err := wire.ParseListing(answer)
 		if err != nil {
 			return fmt.Errorf("reading a listing: %w", err)
@@ -155,18 +156,49 @@ func (w *walk) directory(path, relative string) error {
 				}
 			} else {
 				w.found = true
-				w.ended = !w.yield(entry(relative+status.Name, below, status), nil)
+				e, err := w.source.listed(w.ctx, relative+status.Name, below, status)
+				if err != nil {
+					return err
+				}
+				w.ended = !w.yield(e, nil)
 			}
 			if w.ended {
 				return nil
 			}
 		}
-		if page.Remaining == 0 || len(page.Entries) == 0 {
+		if page.Remaining == 0 {
 			return nil
+		}
+		if len(page.Entries) == 0 {
+			return &source.Error{Op: "listing " + path, Class: source.ErrTemporary,
+				Err: fmt.Errorf("the namenode says that %d more are in the directory, and lists none", page.Remaining)}
 		}
 		after = []byte(page.Entries[len(page.Entries)-1].Name)
 	}
 }
+
+// listed returns an entry. The namenode counts the bytes of complete blocks only:
+// a file of none may be one whose first block is still being written, which only
+// its locations tell.
+func (s *Source) listed(ctx context.Context, path, key string, status *wire.FileStatus) (source.Entry, error) {
+	e := entry(path, key, status)
+	if status.Type != wire.File || status.Length > 0 {
+		return e, nil
+	}
+	op := "looking at " + s.identity + key
+	locations, err := s.files.ask(ctx, key, 0)
+	if err != nil {
+		return e, s.class(ctx, op, err)
+	}
+	source.Alive(ctx)
+	if locations != nil && locations.Open {
+		e.Fault = &source.Error{Op: op, Class: source.ErrTemporary, Err: errOpen}
+	}
+	return e, nil
+}
+
+// errOpen is why a file cannot be read yet.
+var errOpen = errors.New("it is still being written; it can be read once its writer closes it")
 
 func entry(path, key string, status *wire.FileStatus) source.Entry {
 	e := source.Entry{Path: path, Key: key, Mode: fs.FileMode(status.Mode & 0o777), Identity: identity(status)}
@@ -253,7 +285,7 @@ func usable(l *wire.Locations, e source.Entry) error {
 	case l == nil:
 		return changed("it is not there any more")
 	case l.Open:
-		return failed(source.ErrTemporary, "it is still being written; it can be read once its writer closes it")
+		return failed(source.ErrTemporary, errOpen.Error())
 	case l.Encrypted:
 		return failed(source.ErrMisconfigured, "it lies in an encryption zone, whose keys Kuda does not ask for; copy it out of the zone")
 	case l.Striped:

@@ -52,7 +52,8 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 	if err != nil {
 		return err
 	}
-	if query != "" {
+	// A redirect leads to an address with a query of its own, or none.
+	if query != "" && r.Response == nil {
 		r.URL.RawQuery = strings.TrimPrefix(query.Reveal(), "?")
 	}
 	header, err := a.credentials.ReadOptional(fileHeader)
@@ -142,6 +143,9 @@ const maxRedirects = 10
 // checkRedirect follows redirects, but not from an encrypted server to one that
 // anybody on the way could play.
 func checkRedirect(r *nethttp.Request, via []*nethttp.Request) error {
+	// It would carry the query of the address that redirects, which may be what
+	// signs the request to that one.
+	r.Header.Del("Referer")
 	refused := func(reason string) error {
 		return &source.Error{Op: "following a redirect", Class: source.ErrMisconfigured, Err: errors.New(reason)}
 	}

@@ -11,13 +11,18 @@ import (
 	"iter"
 	nethttp "net/http"
 	"net/url"
+	"path"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
 
 // Source is one HTTP server, or a part of it.
 type Source struct {
+	// whole: the server was asked for a range and sent the whole file.
+	whole     atomic.Bool
 	base      *url.URL
 	client    *nethttp.Client
 	transport *nethttp.Transport
@@ -80,11 +85,11 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// List yields the file at path. A path that ends with a slash is a tree, which
+// List yields the file at a path. One that ends with a slash is a tree, which
 // the index SHA256SUMS in it describes.
-func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
+func (s *Source) List(ctx context.Context, remote string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
-		key := strings.TrimLeft(path, "/")
+		key := strings.TrimPrefix(remote, "/")
 		if key == "" || strings.HasSuffix(key, "/") {
 			s.listTree(ctx, key, yield)
 			return
@@ -105,9 +110,11 @@ func (s *Source) location(key string) string {
 func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
 	op := "reading the head of " + s.location(key)
 	response, err := s.do(ctx, op, nethttp.MethodHead, key, nil)
-	if err == nil && response.ContentLength >= 0 && response.Header.Get("Accept-Ranges") == "bytes" {
+	// A length of zero is not believed: servers that make their answers give it
+	// to HEAD because they made none.
+	if err == nil && response.ContentLength > 0 && response.Header.Get("Accept-Ranges") == "bytes" {
 		response.Body.Close()
-		return s.entry(op, key, response, response.ContentLength, false)
+		return s.entry(ctx, op, key, response, response.ContentLength, false)
 	}
 	if err == nil {
 		response.Body.Close()
@@ -127,17 +134,46 @@ func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
 		if err != nil {
 			return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 		}
-		return s.entry(op, key, response, r.total, false)
+		if r.total < 1 {
+			return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: fmt.Errorf("the server answers with the range %v", r)}
+		}
+		return s.entry(ctx, op, key, response, r.total, false)
 	}
-	return s.entry(op, key, response, response.ContentLength, true)
+	return s.entry(ctx, op, key, response, response.ContentLength, true)
 }
 
-func (s *Source) entry(op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
+func (s *Source) entry(ctx context.Context, op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
 	if size < 0 {
 		return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
 			Err: errors.New("the server does not say how long the file is; serve it as a static file")}
 	}
-	return source.Entry{Key: key, Size: size, Identity: identity(response.Header), NoRanges: noRanges}, nil
+	if isPage(key, response.Header.Get("Content-Type")) {
+		source.Note(ctx, s.location(key)+" is served as text/html: check that it is the file, and not the page of a login or of an error")
+	}
+	return source.Entry{Key: key, Size: size, Identity: identity(response.Header), Modified: modified(response.Header),
+		NoRanges: noRanges || s.whole.Load()}, nil
+}
+
+// isPage reports whether a type is that of web pages and a name is not.
+func isPage(key, contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "text/html") {
+		return false
+	}
+	switch strings.ToLower(path.Ext(key)) {
+	case ".html", ".htm", ".xhtml":
+		return false
+	}
+	return true
+}
+
+// modified is when the server says that a file was written; zero if it does not.
+func modified(h nethttp.Header) time.Time {
+	at, err := nethttp.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // identity is the entity tag, or else the modification time.
@@ -166,16 +202,23 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAnswer(e, response, offset, length, whole); err != nil {
+	if err := s.checkAnswer(ctx, e, response, offset, length); err != nil {
 		response.Body.Close()
 		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: err}
 	}
 	return source.NewReader(ctx, op, response.Body, length), nil
 }
 
-func checkAnswer(e source.Entry, response *nethttp.Response, offset, length int64, whole bool) error {
-	if got := identity(response.Header); got != e.Identity {
+func (s *Source) checkAnswer(ctx context.Context, e source.Entry, response *nethttp.Response, offset, length int64) error {
+	if got := identity(response.Header); got != e.Identity && e.Identity != "" {
 		return fmt.Errorf("it is %q now, and was %q when it was listed", got, e.Identity)
+	}
+	whole := offset == 0 && length == e.Size
+	if n := response.ContentLength; !whole && response.StatusCode == nethttp.StatusOK && (n == e.Size || n < 0) {
+		if !s.whole.Swap(true) {
+			source.Note(ctx, s.Identity()+" says that it sends parts of files, and sent a whole one; its files are read as a whole from now on")
+		}
+		return errors.New("the server does not send parts of files, so that it is to be read as a whole")
 	}
 	if response.ContentLength >= 0 && response.ContentLength != length {
 		return fmt.Errorf("the server answered with %d bytes instead of %d", response.ContentLength, length)

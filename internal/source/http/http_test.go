@@ -312,9 +312,18 @@ func TestUntrustedCertificatesAreNotRetried(t *testing.T) {
 
 func TestIndexesThatAreNoneAreRefused(t *testing.T) {
 	server := sourcetest.NewServer(t)
-	server.Put("tree/SHA256SUMS", []byte("<html>not an index</html>\n"))
-	if _, err := first(t.Context(), open(t, Config{URL: server.URL}), "tree/"); !errors.Is(err, source.ErrMisconfigured) {
-		t.Errorf("got %v", err)
+	for content, class := range map[string]error{
+		"not an index\n":               source.ErrMisconfigured,
+		"<html>not an index</html>\n":  source.ErrTemporary,
+		`{"message": "try again"}`:     source.ErrTemporary,
+		"":                             source.ErrTemporary,
+		"\n\n":                         source.ErrTemporary,
+		strings.Repeat("0", 64) + "  ": source.ErrMisconfigured,
+	} {
+		server.Put("tree/SHA256SUMS", []byte(content))
+		if _, err := first(t.Context(), open(t, Config{URL: server.URL}), "tree/"); !errors.Is(err, class) {
+			t.Errorf("%q: got %v", content, err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	nethttp "net/http"
+	"strings"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -31,6 +32,11 @@ func (s *Source) listTree(ctx context.Context, dir string, yield func(source.Ent
 		return
 	}
 	defer response.Body.Close()
+	if response.ContentLength < 0 && len(response.TransferEncoding) == 0 {
+		yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrTemporary, Err: fmt.Errorf(
+			"the server does not say where %s ends, so that half of it would look like all of it; make it send a Content-Length", Index)})
+		return
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	files := make(chan chan result, heads)
@@ -58,8 +64,14 @@ type result struct {
 func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader, files chan<- chan result) {
 	lines := bufio.NewScanner(index)
 	lines.Buffer(make([]byte, 0, maxLine), maxLine)
+	first := true
 	for lines.Scan() {
-		if lines.Text() == "" {
+		source.Alive(ctx)
+		line := lines.Text()
+		if first {
+			line = strings.TrimPrefix(line, byteOrderMark)
+		}
+		if line == "" {
 			continue
 		}
 		file := make(chan result, 1)
@@ -68,25 +80,53 @@ func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader,
 		case <-ctx.Done():
 			return
 		}
-		sum, name, err := parseLine(lines.Text())
+		sum, name, err := parseLine(line)
 		if err != nil {
-			file <- result{err: &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}}
+			file <- result{err: badLine(op, line, first, err)}
 			return
 		}
+		first = false
 		go func() {
-			entry, err := s.indexed(ctx, dir, name)
-			entry.Path, entry.Checksum = name, "sha256:"+sum
-			file <- result{entry, err}
+			var r result
+			defer func() { file <- r }()
+			defer source.Catch(op, &r.err)
+			r.entry, r.err = s.indexed(ctx, dir, name)
+			r.entry.Path, r.entry.Checksum = name, "sha256:"+sum
 		}()
 	}
-	if err := lines.Err(); err != nil {
+	err := lines.Err()
+	switch {
+	case err != nil:
+		err = source.Wrap(ctx, op, err)
+	case first:
+		err = unlikeIndex(op, "")
+	}
+	if err != nil {
 		file := make(chan result, 1)
-		file <- result{err: source.Wrap(ctx, op, err)}
+		file <- result{err: err}
 		select {
 		case files <- file:
 		case <-ctx.Done():
 		}
 	}
+}
+
+// byteOrderMark is what some editors write before the first line.
+const byteOrderMark = "\ufeff"
+
+// badLine is the error of a line that is not one of an index. Where it is the
+// first one, and the beginning of a page or a document, a proxy has answered.
+func badLine(op, line string, first bool, err error) error {
+	if first && strings.ContainsRune("<{[", rune(strings.TrimSpace(line + "x")[0])) {
+		return unlikeIndex(op, line)
+	}
+	return &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
+}
+
+// unlikeIndex is the error of an answer that has no line of an index.
+func unlikeIndex(op, begin string) error {
+	return &source.Error{Op: op, Class: source.ErrTemporary,
+		Err: fmt.Errorf("the server answered with %s instead of %s", source.FirstWords([]byte(begin)), Index)}
 }
 
 // indexed returns the entry of a file in a tree. A name that no caller will use

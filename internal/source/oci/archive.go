@@ -14,6 +14,8 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -208,22 +210,21 @@ func newMember(h *tar.Header) (m member, ok bool, err error) {
 	case tar.TypeSymlink:
 		m.size = 0
 	case tar.TypeDir:
-		m.name, m.size = strings.TrimRight(m.name, "/"), 0
+		m.size = 0
 	default:
 		return m, false, nil // a device, a pipe
 	}
 	return m, m.name != "" && m.name != ".", nil
 }
 
-// memberName drops the "./" that many archivers begin names with.
+// memberName cleans a name as tar does when it unpacks one: a slash before it and
+// segments that mean nothing go. A name with ".." stays as it is, for the caller
+// to refuse: what it leads to depends on links.
 func memberName(name string) string {
-	for {
-		rest, found := strings.CutPrefix(name, "./")
-		if !found {
-			return name
-		}
-		name = rest
+	if slices.Contains(strings.Split(name, "/"), "..") {
+		return name
 	}
+	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
 
 // sparse files are not stored as their bytes.

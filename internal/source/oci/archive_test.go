@@ -9,10 +9,41 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/oci/ocitest"
 )
+
+// Names as builders of images write them, and what tar makes of them.
+func TestNamesOfArchivesAreCleanedAsTarDoes(t *testing.T) {
+	for name, want := range map[string]string{
+		"a": "a", "./a": "a", "././a": "a", "/etc/x": "etc/x", "//etc//x": "etc/x", "a/./b": "a/b", "a//b": "a/b", "d/": "d",
+		"/": "", ".": "", "./": "", "": "",
+		// Where these lead depends on links: they are refused later, by name.
+		"../a": "../a", "a/../b": "a/../b", "/..": "/..", "a/..": "a/..",
+	} {
+		if got := memberName(name); got != want {
+			t.Errorf("%q became %q, not %q", name, got, want)
+		}
+	}
+}
+
+func FuzzNamesOfArchivesStayInTheTreeOrAreRefused(f *testing.F) {
+	for _, seed := range []string{"a", "./a", "/a", "//", "../a", "a/../../b", "a\x00b", "/../a"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		clean := memberName(name)
+		if clean == "" || !source.ValidPath(clean) {
+			return
+		}
+		if !filepath.IsLocal(clean) || memberName(clean) != clean {
+			t.Fatalf("%q became %q", name, clean)
+		}
+	})
+}
 
 // Whatever an archive says, a file's range must be one of the archive, with the
 // bytes of the checksum.

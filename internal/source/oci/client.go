@@ -33,13 +33,27 @@ func newClient(base *url.URL, credentials *source.Mount, transport http.RoundTri
 		base:      base,
 		anonymous: credentials == nil,
 		auth: &auth.Client{
-			Client:     &http.Client{Transport: transport},
+			Client:     &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 			Header:     http.Header{"User-Agent": {"kuda"}},
 			Credential: keeper{host: base.Host, mount: credentials}.credential,
 			Cache:      auth.NewCache(),
 			ClientID:   "kuda",
 		},
 	}
+}
+
+// maxRedirects is how often a registry may send a request elsewhere.
+const maxRedirects = 10
+
+// checkRedirect follows redirects without saying where they come from: that would
+// carry the query of the address, which may be what signs the request to it.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	r.Header.Del("Referer")
+	if len(via) >= maxRedirects {
+		return &source.Error{Op: "following a redirect", Class: source.ErrMisconfigured,
+			Err: fmt.Errorf("the registry redirects more than %d times", maxRedirects)}
+	}
+	return nil
 }
 
 // get asks for a manifest or a blob and returns a response of the statuses 200

@@ -104,8 +104,10 @@ func (s *Source) manifest(ctx context.Context, op, repository, version string, w
 		}
 	}
 	m := &manifest{}
-	if err := json.Unmarshal(text, m); err != nil {
-		return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: fmt.Errorf("the manifest is not JSON: %w", err)}
+	if err := json.Unmarshal(text, m); err != nil || (m.Layers == nil && m.Manifests == nil) {
+		// A list that is not there is no empty list: something else has answered.
+		return nil, &source.Error{Op: op, Class: source.ErrTemporary,
+			Err: fmt.Errorf("the registry answered with %s instead of a manifest", source.FirstWords(text))}
 	}
 	if m.MediaType == "" {
 		m.MediaType, _, _ = strings.Cut(response.Header.Get("Content-Type"), ";")

@@ -4,6 +4,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,7 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		return nil, err
 	}
 	t := newTree()
+	titles := map[string]digest.Digest{}
 	for _, layer := range m.Layers {
 		f, name, err := layerForm(layer)
 		if err != nil {
@@ -166,6 +168,12 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		blob := key{repository: r.repository, blob: layer.Digest, size: layer.Size}
 		switch f {
 		case formFile:
+			name = cmp.Or(memberName(name), name)
+			if other, ok := titles[name]; ok && other != layer.Digest {
+				return nil, &source.Error{Op: op, Class: source.ErrMisconfigured,
+					Err: fmt.Errorf("two of its layers, %s and %s, are the file %q; push it with a name for each", other, layer.Digest, name)}
+			}
+			titles[name] = layer.Digest
 			if err := s.probe(ctx, op, blob); err != nil {
 				return nil, err
 			}

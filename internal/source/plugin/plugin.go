@@ -186,6 +186,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		}()
 		var seen listing
 		for stream.Receive() {
+			source.Alive(ctx)
 			for _, m := range stream.Msg().GetEntries() {
 				entry, err := wire.ToEntry(m)
 				if err == nil {

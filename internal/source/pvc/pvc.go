@@ -82,7 +82,7 @@ func (s *Source) open(name string) (*os.File, error) {
 }
 
 // errKind is the error of files that have no bytes to deliver.
-var errKind = errors.New("it is neither a file nor a directory nor a symbolic link; remove it")
+var errKind = errors.New("it is neither a file nor a directory nor a symbolic link; remove or exclude it")
 
 func checkKind(name string, mode fs.FileMode) error {
 	if mode.IsRegular() || mode.IsDir() {

@@ -46,6 +46,7 @@ func (w *walk) fail(name string, err error) bool {
 // dir yields what is in an open directory, whose name in the tree ends with a
 // slash, or is "". It returns false when the walk is over.
 func (w *walk) dir(d *os.File, prefix string) bool {
+	source.Alive(w.ctx)
 	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return w.fail(prefix, err)
@@ -103,7 +104,9 @@ func (w *walk) one(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
 		defer below.Close()
 		return w.dir(below, prefix+name+"/")
 	}
-	return w.fail(prefix+name, errKind)
+	w.listed++
+	return w.yield(source.Entry{Path: prefix + name, Key: path.Join(w.base, prefix) + "/" + name,
+		Fault: w.source.class(w.op, fmt.Errorf("%q: %w", prefix+name, errKind))}, nil)
 }
 
 func readlink(d *os.File, name string, size int64) (string, error) {

@@ -109,7 +109,10 @@ type resuming struct {
 	offset   int64
 	left     int64
 	failures int
-	body     io.ReadCloser
+	// slow is how often a body was too slow: that it brought something is no
+	// progress then.
+	slow int
+	body io.ReadCloser
 }
 
 // open opens what is left, however often the policy allows.
@@ -146,6 +149,11 @@ func (r *resuming) Read(p []byte) (int, error) {
 		}
 		r.closeBody()
 		r.failures++
+		if errors.Is(err, errSlow) {
+			if r.slow++; r.slow >= r.source.policy.Attempts {
+				return n, err
+			}
+		}
 		if !r.source.policy.Again(r.ctx, r.failures, err) {
 			return n, err
 		}

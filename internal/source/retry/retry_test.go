@@ -241,3 +241,53 @@ func TestTwoListingsAreNeverJoined(t *testing.T) {
 		})
 	}
 }
+
+// A body that brings a byte now and then is ended like one that brings none,
+// however often it is asked for again.
+func TestASourceThatTricklesIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Watch(&trickling{}, 0), Policy{Attempts: 3})
+		started := time.Now()
+		_, err := readAll(s, source.Entry{Key: "k", Size: 1 << 20, Identity: `"1"`})
+		if !errors.Is(err, source.ErrUnreachable) || time.Since(started) > 5*time.Minute {
+			t.Errorf("got %v after %v", err, time.Since(started))
+		}
+	})
+}
+
+// trickling brings a byte in ten seconds.
+type trickling struct{ script }
+
+func (trickling) Open(context.Context, source.Entry, int64, int64) (io.ReadCloser, error) {
+	return io.NopCloser(slow{}), nil
+}
+
+type slow struct{}
+
+func (slow) Read(p []byte) (int, error) {
+	time.Sleep(10 * time.Second)
+	return copy(p, "x"), nil
+}
+
+// paging lists nothing for a long time, and shows that it is at work.
+type paging struct{ script }
+
+func (paging) List(ctx context.Context, _ string) iter.Seq2[source.Entry, error] {
+	return func(yield func(source.Entry, error) bool) {
+		for range 100 {
+			time.Sleep(20 * time.Second)
+			source.Alive(ctx)
+		}
+		yield(source.Entry{Path: "last"}, nil)
+	}
+}
+
+func TestAPageWithoutFilesIsASignOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for e, err := range New(Watch(&paging{}, 30*time.Second), Policy{}).List(t.Context(), "") {
+			if err != nil || e.Path != "last" {
+				t.Errorf("got %v, %v", e, err)
+			}
+		}
+	})
+}

@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
 
 // Watch returns a source whose calls fail with ErrUnreachable when no byte comes
-// for the given time; 0 means 30 s. It belongs directly around a driver: what
+// for the given time; 0 means 30 s. A page of a listing counts as one, whatever
+// is on it. A body that brings less than leastBytes in leastTime, which is how
+// long it is waited for, ends in the same way. It belongs directly around a driver: what
 // else delays a call, such as a limit, is no stall.
 func Watch(next source.Source, stall time.Duration) source.Source {
 	if stall == 0 {
@@ -37,6 +40,7 @@ func (s *watching) List(ctx context.Context, path string) iter.Seq2[source.Entry
 	return func(yield func(source.Entry, error) bool) {
 		ctx, dog := watch(ctx, s.stall, "listing "+path)
 		defer dog.end()
+		ctx = source.Observe(ctx, source.Observer{Alive: dog.sign})
 		for entry, err := range s.next.List(ctx, path) {
 			dog.rest()
 			if err != nil {
@@ -54,6 +58,7 @@ func (s *watching) List(ctx context.Context, path string) iter.Seq2[source.Entry
 // Open watches until the answer begins, and each read of it.
 func (s *watching) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	ctx, dog := watch(ctx, s.stall, "reading "+e.Key)
+	ctx = source.Observe(ctx, source.Observer{Alive: dog.sign})
 	body, err := s.next.Open(ctx, e, offset, length)
 	dog.rest()
 	if err != nil {
@@ -61,20 +66,25 @@ func (s *watching) Open(ctx context.Context, e source.Entry, offset, length int6
 		dog.end()
 		return nil, err
 	}
-	return &watchedBody{body: body, dog: dog}, nil
+	return &watchedBody{body: body, dog: dog, speed: speed{op: "reading " + e.Key}}, nil
 }
 
 type watchedBody struct {
-	body io.ReadCloser
-	dog  *watchdog
+	body  io.ReadCloser
+	dog   *watchdog
+	speed speed
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.dog.work()
+	began := time.Now()
 	n, err := b.body.Read(p)
 	b.dog.rest()
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.dog.explain(err)
+	}
+	if err == nil {
+		err = b.speed.add(n, time.Since(began))
 	}
 	return n, err
 }
@@ -90,8 +100,12 @@ func (b *watchedBody) Close() error {
 type watchdog struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
 	stall  time.Duration
+
+	// mu keeps a sign of life of one goroutine from starting the timer while
+	// another one rests.
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
 // watch returns a context that ends, with an error of the class ErrUnreachable
@@ -106,14 +120,31 @@ func watch(ctx context.Context, stall time.Duration, op string) (context.Context
 }
 
 // work starts a span in which something must happen.
-func (w *watchdog) work() { w.timer.Reset(w.stall) }
+func (w *watchdog) work() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Reset(w.stall)
+}
+
+// sign is a sign of life within a span.
+func (w *watchdog) sign() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer.Stop() {
+		w.timer.Reset(w.stall)
+	}
+}
 
 // rest ends the span.
-func (w *watchdog) rest() { w.timer.Stop() }
+func (w *watchdog) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
 
 // end stops watching and cancels the context.
 func (w *watchdog) end() {
-	w.timer.Stop()
+	w.rest()
 	w.cancel(nil)
 }
 

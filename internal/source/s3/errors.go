@@ -5,10 +5,12 @@ package s3
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -21,6 +23,9 @@ func (s *Source) class(ctx context.Context, op string, err error) error {
 	answer, ok := errors.AsType[minio.ErrorResponse](err)
 	if ok && context.Cause(ctx) == nil {
 		return &source.Error{Op: op, Class: codeClass(answer), Err: errors.New(s.advice(answer))}
+	}
+	if _, wrong := errors.AsType[x509.HostnameError](err); wrong && !s.pathStyle && strings.Contains(s.bucket, ".") {
+		err = fmt.Errorf("%w; no certificate holds for a bucket with dots before the service's host name: set pathStyle to true", err)
 	}
 	if _, unknown := errors.AsType[*net.DNSError](err); unknown && !s.pathStyle {
 		err = fmt.Errorf("%w; set pathStyle to true if the service has no host name for each bucket", err)
@@ -85,6 +90,8 @@ func (s *Source) advice(r minio.ErrorResponse) string {
 		return text + "; check the bucket " + s.bucket
 	case r.Code == "RequestTimeTooSkewed":
 		return text + "; correct the clock of the node or of the service"
+	case strings.Contains(r.Message, "Server Side Encryption") && errors.Is(class, source.ErrMisconfigured):
+		return text + "; the object is encrypted with a key that the client brings (SSE-C), which Kuda does not have: store it with SSE-S3 or SSE-KMS"
 	case r.Code == "InvalidObjectState":
 		return text + "; the object is archived: restore it first"
 	case errors.Is(class, source.ErrMisconfigured) && elsewhere(r) && r.Region != "":
@@ -134,10 +141,18 @@ func (h *hint) apply(err error) error {
 
 // answers is a transport that fills the hint of its request, and takes away what
 // the client would stumble over.
-type answers struct{ next *http.Transport }
+type answers struct {
+	next http.RoundTripper
+	// pause is the first one between two tries for a page.
+	pause time.Duration
+}
 
 func (t *answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.next.RoundTrip(r)
+	ask := t.next.RoundTrip
+	if r.Method == http.MethodGet && r.URL.Query().Has("list-type") {
+		ask = t.list
+	}
+	response, err := ask(r)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -21,7 +22,7 @@ import (
 // without a slash at its end, and for a tree a request per thousand objects.
 func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
-		key := strings.TrimLeft(path, "/")
+		key := strings.TrimPrefix(path, "/")
 		op := "listing " + s.identity + "/" + key
 		if key != "" && !strings.HasSuffix(key, "/") {
 			entry, err := s.stat(ctx, key)
@@ -43,7 +44,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(source.Entry, error) bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ctx, hint := withHint(ctx)
+	ctx, hint := withHint(withPages(ctx))
 	options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: new(bool)}
 	found := false
 	for retried := false; ; retried = true {
@@ -59,7 +60,12 @@ func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(sou
 			if strings.HasSuffix(info.Key, "/") && info.Size == 0 {
 				continue
 			}
-			if !yield(entry(strings.TrimPrefix(info.Key, prefix), info), nil) {
+			e, err := s.listed(op, prefix, info)
+			if err != nil {
+				yield(source.Entry{}, err)
+				return
+			}
+			if !yield(e, nil) {
 				return
 			}
 		}
@@ -81,32 +87,64 @@ func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(sou
 	}
 }
 
+// listed returns the entry of a listed object.
+func (s *Source) listed(op, prefix string, info minio.ObjectInfo) (source.Entry, error) {
+	path, below := strings.CutPrefix(info.Key, prefix)
+	if !below {
+		return source.Entry{}, &source.Error{Op: op, Class: source.ErrTemporary,
+			Err: fmt.Errorf("the service lists %q, which is not below %q: it listed something else than it was asked for", info.Key, prefix)}
+	}
+	e := s.entry(path, info)
+	if path == "" {
+		// The object whose name is the directory's. It has bytes, so it is no
+		// marker, and as a file it would have no name.
+		e.Path = "/"
+		e.Fault = &source.InvalidPathError{Name: info.Key, Reason: fmt.Sprintf("it has %d bytes and the name of the directory itself", info.Size)}
+	}
+	return e, nil
+}
+
 // stat asks for one object, and on the way for what is known of its bytes: the
 // service says it for nothing, and listings do not have it.
 func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err error) {
 	var options minio.StatObjectOptions
 	options.Set("X-Amz-Checksum-Mode", "ENABLED")
 	ctx, hint := withHint(ctx)
+	before := s.signing.Load()
 	err = s.call(ctx, func(client minio.Core) error {
 		info, err := client.StatObject(ctx, s.bucket, key, options)
 		if err != nil {
 			return err
 		}
 		info.Key = key
-		e = entry("", info)
+		if info.Size <= 0 {
+			// Some services, and proxies before them, give HEAD no length, or none
+			// that is true.
+			if info.Size, err = s.measure(ctx, client, info); err != nil {
+				return err
+			}
+		}
+		e = s.entry("", info)
 		e.Key = withVersion(key, info.VersionID)
 		e.Checksum = cmp.Or(checksum(info), e.Checksum)
 		return nil
 	})
 	if err != nil {
+		if used := s.signing.Load(); used == before {
+			err = s.reasoned(ctx, used.client, key, err)
+		}
 		return source.Entry{}, hint.apply(s.class(ctx, "reading the head of "+s.identity+"/"+key, err))
 	}
 	return e, nil
 }
 
-func entry(path string, info minio.ObjectInfo) source.Entry {
-	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info), Checksum: tagSum(info)}
+func (s *Source) entry(path string, info minio.ObjectInfo) source.Entry {
+	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info), Checksum: tagSum(info),
+		Modified: modified(info), NoRanges: s.whole.Load()}
 }
+
+// modified is when the object was written, in seconds: a HEAD has no more.
+func modified(info minio.ObjectInfo) time.Time { return info.LastModified.Truncate(time.Second) }
 
 // identity is the ETag. A service that gives none leaves the modification time,
 // whose resolution of a second proves nothing. The version is no part of it:

@@ -10,6 +10,7 @@ import (
 	"io"
 	nethttp "net/http"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -58,7 +59,7 @@ func (s *Source) get(ctx context.Context, e source.Entry, key, version string, r
 		if err != nil {
 			return err
 		}
-		if err := checkAnswer(e, info, header, r); err != nil {
+		if err := s.checkAnswer(ctx, e, info, header, r); err != nil {
 			body.Close()
 			return &source.Error{Op: op, Class: source.ErrChanged, Err: err}
 		}
@@ -84,9 +85,19 @@ func getOptions(e source.Entry, version string, r byteRange) (options minio.GetO
 	return options, nil
 }
 
-func checkAnswer(e source.Entry, info minio.ObjectInfo, header nethttp.Header, r byteRange) error {
-	if got := identity(info); got != e.Identity {
+func (s *Source) checkAnswer(ctx context.Context, e source.Entry, info minio.ObjectInfo, header nethttp.Header, r byteRange) error {
+	if got := identity(info); got != e.Identity && e.Identity != "" {
 		return fmt.Errorf("it is %s now, and was %s when it was listed", got, e.Identity)
+	}
+	// Services round the time, some this way and some that.
+	if now := modified(info); !e.Modified.IsZero() && !info.LastModified.IsZero() && now.Sub(e.Modified).Abs() > time.Second {
+		return fmt.Errorf("it was written at %s, and when it was listed at %s", now.UTC(), e.Modified.UTC())
+	}
+	if !r.wholeOf(e.Size) && header.Get("Content-Range") == "" && (info.Size == e.Size || info.Size < 0) {
+		if !s.whole.Swap(true) {
+			source.Note(ctx, s.identity+" was asked for a part of an object and sent all of it; its objects are read as a whole from now on")
+		}
+		return errors.New("the service does not send parts of objects, so that it is to be read as a whole")
 	}
 	if info.Size >= 0 && info.Size != r.length {
 		return fmt.Errorf("the service answered with %d bytes instead of %d", info.Size, r.length)

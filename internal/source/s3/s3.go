@@ -9,6 +9,7 @@ import (
 	"fmt"
 	nethttp "net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -27,6 +28,8 @@ type Source struct {
 	bucket    string
 	endpoint  url.URL
 	pathStyle bool
+	// whole: the service was asked for a range and sent the whole object.
+	whole atomic.Bool
 	// follow tells that no region was given: the one that the service names is used.
 	follow      bool
 	credentials *credentials.Credentials
@@ -92,6 +95,9 @@ func (c Config) check() (*url.URL, error) {
 	if err != nil || !isServer(endpoint) {
 		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
 	}
+	if err := plain("endpoint", endpoint); err != nil {
+		return nil, err
+	}
 	if c.Bucket == "" {
 		return nil, misconfigured("no bucket is given")
 	}
@@ -122,6 +128,19 @@ func (c Config) check() (*url.URL, error) {
 	return endpoint, nil
 }
 
+// plain refuses the parts of an address that no request would have.
+func plain(what string, u *url.URL) error {
+	switch {
+	case u.User != nil:
+		return misconfigured("%s carries a user; put the keys into the Secret of secretRef", what)
+	case strings.Trim(u.Path, "/") != "":
+		return misconfigured("%s has the path %q; a service that answers below a path is not supported: name its root", what, u.Path)
+	case u.RawQuery != "" || u.Fragment != "":
+		return misconfigured("%s has a ? or #; name http(s)://host:port only", what)
+	}
+	return nil
+}
+
 func isServer(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
 
 // client returns a client that signs for a region; for "" it asks the service
@@ -134,7 +153,7 @@ func (s *Source) client(region string) (*minio.Client, error) {
 	client, err := minio.New(s.endpoint.Host, &minio.Options{
 		Creds:        s.credentials,
 		Secure:       s.endpoint.Scheme == "https",
-		Transport:    &answers{s.transport},
+		Transport:    &answers{next: s.transport, pause: pagePause},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1,

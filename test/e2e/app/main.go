@@ -20,12 +20,13 @@ var commands = map[string]func(args []string) error{
 	"touch":  touch,  // touch FILE: make or empty it
 	"fail":   fail,   // fail TEXT: print it and fail
 	"list":   list,   // list DIR: every path below it
+	"dial":   dial,   // dial HOST:PORT...: say of each whether it is open
 	"steal":  steal,  // steal PROGRAM: what can be had of a process that runs it
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list|steal ...")
+		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list|dial|steal ...")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

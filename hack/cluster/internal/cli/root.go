@@ -38,7 +38,7 @@ running cluster keeps its state (/var/lib/kuda-dev).`,
 	root.AddCommand(
 		newBuild(), newUp(), newDown(), newStatus(),
 		newKubeconfig(), newEnv(), newBinDir(),
-		newNode(), newLink(), newImage(), newMinio(), newStorage(),
+		newNode(), newLink(), newImage(), newMinio(), newStorage(), newPolicy(),
 	)
 	return root
 }

@@ -35,7 +35,11 @@ func Up(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int, log 
 	if err := CheckOwner(dir); err != nil {
 		return err
 	}
-	if c, err := Open(dir); err == nil && c.controlPlaneAnswers(ctx) {
+	c, err := Open(dir)
+	switch {
+	case err == nil && c.Record.Layout != state.Layout:
+		log.Note("the cluster is of another version of kuda-cluster: it is made anew")
+	case err == nil && c.controlPlaneAnswers(ctx):
 		if c.Record.Nodes != nodes {
 			return fmt.Errorf("a cluster of %d nodes is up and %d were asked for: run 'kuda-cluster down' first", c.Record.Nodes, nodes)
 		}
@@ -56,8 +60,7 @@ func Up(ctx context.Context, dir state.Dir, tools build.Toolset, nodes int, log 
 	if err := preflight(); err != nil {
 		return err
 	}
-	c, err := create(dir, tools, nodes)
-	if err != nil {
+	if c, err = create(dir, tools, nodes); err != nil {
 		return err
 	}
 	return c.start(ctx, log)
@@ -69,7 +72,7 @@ func create(dir state.Dir, tools build.Toolset, nodes int) (*Cluster, error) {
 		return nil, err
 	}
 	err := dir.Save(state.Record{
-		Nodes: nodes, BinDir: tools.Bin(), Boot: state.BootID(), Created: time.Now().UTC(),
+		Layout: state.Layout, Nodes: nodes, BinDir: tools.Bin(), Boot: state.BootID(), Created: time.Now().UTC(),
 		NetnsDir: network.HaveNetnsDir(), Sysctls: sysctl.Capture(),
 	})
 	if err != nil {
@@ -122,7 +125,7 @@ func (c *Cluster) start(ctx context.Context, log *step.Log) error {
 	if nodesErr != nil {
 		return nodesErr
 	}
-	if err := log.Do("DNS installed", func() error { return c.controlPlane().ApplyDNS(ctx, c.Record.Nodes) }); err != nil {
+	if err := log.Do("DNS, rights installed", func() error { return c.controlPlane().ApplyAddons(ctx, c.Record.Nodes) }); err != nil {
 		return err
 	}
 	return c.waitReady(ctx, topology.Nodes(c.Record.Nodes), since, log)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/cgroup"
 	"github.com/kuda-io/kuda/hack/cluster/internal/kube"
-	"github.com/kuda-io/kuda/hack/cluster/internal/pki"
 	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
 	"github.com/kuda-io/kuda/hack/cluster/internal/process"
 	"github.com/kuda-io/kuda/hack/cluster/internal/state"
@@ -49,62 +47,6 @@ func (c ControlPlane) Running() bool {
 	return true
 }
 
-// Credentials makes the authority and everything it signs for the host's side.
-func (c ControlPlane) Credentials() (*pki.Authority, error) {
-	dir := c.State.PKI()
-	ca, err := pki.NewAuthority("kuda-dev")
-	if err != nil {
-		return nil, err
-	}
-	frontProxy, err := pki.NewAuthority("kuda-dev front proxy")
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := pki.NewSigningKey()
-	if err != nil {
-		return nil, err
-	}
-	for name, pair := range map[string]pki.Pair{"ca": ca.Pair, "front-proxy-ca": frontProxy.Pair, "service-account": tokens} {
-		if err := pair.Write(dir, name); err != nil {
-			return nil, err
-		}
-	}
-	for _, r := range []struct {
-		name string
-		ca   *pki.Authority
-		pki.Request
-	}{
-		{"kube-apiserver", ca, pki.Request{Name: "kube-apiserver", Hosts: []string{
-			topology.BridgeAddress, topology.APIServiceAddress, "127.0.0.1", "localhost",
-			"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + topology.Domain,
-		}}},
-		{"kubelet-client", ca, pki.Request{Name: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"}}},
-		{"front-proxy-client", frontProxy, pki.Request{Name: "front-proxy-client"}},
-	} {
-		pair, err := r.ca.Issue(r.Request)
-		if err != nil {
-			return nil, err
-		}
-		if err := pair.Write(dir, r.name); err != nil {
-			return nil, err
-		}
-	}
-	for path, r := range map[string]pki.Request{
-		c.State.Kubeconfig():                    {Name: "kuda-dev-admin", Groups: []string{"system:masters"}},
-		c.kubeconfig("kube-controller-manager"): {Name: "system:kube-controller-manager"},
-		c.kubeconfig("kube-scheduler"):          {Name: "system:kube-scheduler"},
-	} {
-		pair, err := ca.Issue(r)
-		if err != nil {
-			return nil, err
-		}
-		if err := pki.WriteKubeconfig(path, Server(), ca.Cert, pair); err != nil {
-			return nil, err
-		}
-	}
-	return ca, nil
-}
-
 func (c ControlPlane) kubeconfig(name string) string {
 	return filepath.Join(c.State.PKI(), name+".kubeconfig")
 }
@@ -135,9 +77,6 @@ func CheckPorts() error {
 // Start starts etcd and the API server and returns when the latter is ready;
 // the others are started then and find their way alone.
 func (c ControlPlane) Start(ctx context.Context) error {
-	if err := os.MkdirAll(c.State.Etcd(), 0o700); err != nil {
-		return fmt.Errorf("starting etcd: %w", err)
-	}
 	for _, name := range Parts[:2] {
 		if err := c.startPart(name); err != nil {
 			return err
@@ -186,64 +125,4 @@ func (c ControlPlane) startPart(name string) error {
 		Place: process.Place{Cgroups: dirs},
 	})
 	return err
-}
-
-func (c ControlPlane) arguments(name string) []string {
-	in := func(file string) string { return filepath.Join(c.State.PKI(), file) }
-	etcdURL := fmt.Sprintf("http://127.0.0.1:%d", topology.EtcdClientPort)
-	peerURL := fmt.Sprintf("http://127.0.0.1:%d", topology.EtcdPeerPort)
-	switch name {
-	case "etcd":
-		return []string{
-			"--name=kuda-dev", "--data-dir=" + c.State.Etcd(),
-			"--listen-client-urls=" + etcdURL, "--advertise-client-urls=" + etcdURL,
-			"--listen-peer-urls=" + peerURL, "--initial-advertise-peer-urls=" + peerURL,
-			"--initial-cluster=kuda-dev=" + peerURL,
-			// A power cut ends this cluster anyway; waiting for the disk on each
-			// write would only measure the disk.
-			"--unsafe-no-fsync=true",
-		}
-	case "kube-apiserver":
-		return []string{
-			"--etcd-servers=" + etcdURL,
-			"--bind-address=" + topology.BridgeAddress, "--advertise-address=" + topology.BridgeAddress,
-			"--secure-port=" + strconv.Itoa(topology.APIPort),
-			"--service-cluster-ip-range=" + topology.ServiceCIDR,
-			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
-			"--client-ca-file=" + in("ca.crt"),
-			"--tls-cert-file=" + in("kube-apiserver.crt"), "--tls-private-key-file=" + in("kube-apiserver.key"),
-			"--kubelet-certificate-authority=" + in("ca.crt"),
-			"--kubelet-client-certificate=" + in("kubelet-client.crt"), "--kubelet-client-key=" + in("kubelet-client.key"),
-			"--kubelet-preferred-address-types=InternalIP",
-			"--service-account-issuer=https://kubernetes.default.svc." + topology.Domain,
-			"--service-account-key-file=" + in("service-account.crt"),
-			"--service-account-signing-key-file=" + in("service-account.key"),
-			"--requestheader-client-ca-file=" + in("front-proxy-ca.crt"),
-			"--requestheader-allowed-names=front-proxy-client",
-			"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-			"--requestheader-group-headers=X-Remote-Group", "--requestheader-username-headers=X-Remote-User",
-			"--proxy-client-cert-file=" + in("front-proxy-client.crt"), "--proxy-client-key-file=" + in("front-proxy-client.key"),
-			// The host has routes to pods but no kube-proxy: webhooks are called at
-			// their pods' addresses.
-			"--enable-aggregator-routing=true",
-		}
-	case "kube-controller-manager":
-		return []string{
-			"--kubeconfig=" + c.kubeconfig(name), "--authentication-kubeconfig=" + c.kubeconfig(name), "--authorization-kubeconfig=" + c.kubeconfig(name),
-			"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(topology.ControllerManagerPort),
-			"--use-service-account-credentials=true",
-			"--service-account-private-key-file=" + in("service-account.key"), "--root-ca-file=" + in("ca.crt"),
-			"--cluster-signing-cert-file=" + in("ca.crt"), "--cluster-signing-key-file=" + in("ca.key"),
-			"--requestheader-client-ca-file=" + in("front-proxy-ca.crt"), "--client-ca-file=" + in("ca.crt"),
-			"--allocate-node-cidrs=false",
-			// One of each runs; an election would only cost a wait at each start.
-			"--leader-elect=false",
-		}
-	case "kube-scheduler":
-		return []string{
-			"--kubeconfig=" + c.kubeconfig(name), "--authentication-kubeconfig=" + c.kubeconfig(name), "--authorization-kubeconfig=" + c.kubeconfig(name),
-			"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(topology.SchedulerPort), "--leader-elect=false",
-		}
-	}
-	return nil
 }

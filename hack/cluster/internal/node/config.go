@@ -73,6 +73,8 @@ func writeCredentials(n topology.Node, etc string, ca *pki.Authority) error {
 	for file, client := range map[string]pki.Request{
 		"kubelet.kubeconfig":    {Name: "system:node:" + n.Name(), Groups: []string{"system:nodes"}},
 		"kube-proxy.kubeconfig": {Name: "system:kube-proxy"},
+		// The name that controlplane/policy.yaml gives rights to.
+		"network-policy.kubeconfig": {Name: "kuda-dev:network-policy"},
 	} {
 		pair, err := ca.Issue(client)
 		if err != nil {
@@ -101,6 +103,7 @@ func kubeletConfig(n topology.Node) ([]byte, error) {
 			"x509":      object{"clientCAFile": etcDir + "/ca.crt"},
 		},
 		"authorization":     object{"mode": "Webhook"},
+		"readOnlyPort":      0,
 		"tlsCertFile":       etcDir + "/kubelet.crt",
 		"tlsPrivateKeyFile": etcDir + "/kubelet.key",
 		"clusterDNS":        []string{topology.DNSServiceAddress},

@@ -40,9 +40,12 @@ func (h Host) table() process.Table { return process.NewTable(h.State.Processes(
 // holder is the process that keeps a node's mount namespace; it does nothing.
 func holder(n topology.Node) string { return n.Name() + "/holder" }
 
+// enforcer is the process that enforces NetworkPolicies.
+func enforcer(n topology.Node) string { return n.Name() + "/network-policy" }
+
 // Parts are the processes a node consists of, in the order they start.
 func Parts(n topology.Node) []string {
-	return []string{holder(n), n.Name() + "/containerd", n.Name() + "/kubelet", n.Name() + "/kube-proxy"}
+	return []string{holder(n), n.Name() + "/containerd", n.Name() + "/kubelet", n.Name() + "/kube-proxy", enforcer(n)}
 }
 
 // Running reports whether all of the node's own processes run.
@@ -110,9 +113,17 @@ func (h Host) Start(ctx context.Context, n topology.Node) error {
 	if err != nil {
 		return err
 	}
+	// This program itself: its file may be where the node does not see it.
+	err = h.startPart(n, "network-policy", "/proc/self/exe", "network-policy",
+		"--kubeconfig="+etcDir+"/network-policy.kubeconfig", "--node="+n.Name())
+	if err != nil {
+		return err
+	}
 	return h.startPart(n, "kube-proxy", "kube-proxy",
 		"--kubeconfig="+etcDir+"/kube-proxy.kubeconfig", "--hostname-override="+n.Name(),
 		"--proxy-mode=nftables", "--cluster-cidr="+topology.PodCIDR,
+		// By default it is on all addresses of the node.
+		"--healthz-bind-address=127.0.0.1:10256",
 		// The conntrack settings are the whole machine's; they are left alone.
 		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
 }
@@ -122,7 +133,9 @@ func (h Host) startPart(n topology.Node, part string, argv ...string) error {
 	if err != nil {
 		return err
 	}
-	argv[0] = filepath.Join(h.Tools.Bin(), argv[0])
+	if !filepath.IsAbs(argv[0]) {
+		argv[0] = filepath.Join(h.Tools.Bin(), argv[0])
+	}
 	name := n.Name() + "/" + part
 	_, err = h.table().Start(process.Spec{
 		Name: name, Argv: argv, Env: process.Environment(h.Tools.Bin()), Log: h.State.Log(name), Place: place,

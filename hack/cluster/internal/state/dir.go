@@ -103,12 +103,14 @@ func (d Dir) Create() error {
 	case len(entries) > 0 && !d.Ours():
 		return fmt.Errorf("%s has files that are not the cluster's: choose another directory with %s", d.root, envRoot)
 	}
-	for _, sub := range []string{"", "pki", "logs", "nodes", "processes"} {
-		mode := os.FileMode(0o755)
-		if sub == "pki" {
-			mode = 0o700
+	for _, sub := range []string{"", "logs", "processes"} {
+		if err := os.MkdirAll(filepath.Join(d.root, sub), 0o755); err != nil {
+			return fmt.Errorf("creating the state directory: %w", err)
 		}
-		if err := os.MkdirAll(filepath.Join(d.root, sub), mode); err != nil {
+	}
+	// Keys, and what is on disks.
+	for _, private := range []string{d.PKI(), d.Etcd(), d.Minio(), filepath.Join(d.root, "nodes")} {
+		if err := os.MkdirAll(private, 0o700); err != nil {
 			return fmt.Errorf("creating the state directory: %w", err)
 		}
 	}

@@ -18,8 +18,14 @@ const recordName = "cluster.json"
 // ErrNoCluster says that the state directory has no record.
 var ErrNoCluster = errors.New("no cluster here: start one with 'kuda-cluster up'")
 
+// Layout counts what later commands take for granted of a cluster: how it was
+// started, and what it was given. A cluster of another count is made anew.
+const Layout = 2
+
 // Record is what later commands have to know of the cluster.
 type Record struct {
+	// Layout is the one the cluster was made by; those before it was counted have 0.
+	Layout int `json:"layout"`
 	// Nodes is how many nodes the cluster has.
 	Nodes int `json:"nodes"`
 	// BinDir holds the programs the cluster was started with.

@@ -228,8 +228,9 @@ type Listing struct {
 }
 
 // ParseListing reads a GetListingResponseProto; nil means that there is no such
-// directory.
+// directory. A page that does not say how many entries follow proves no end.
 func ParseListing(b []byte) (l *Listing, err error) {
+	ends := false
 	err = walk(b, func(f field) error {
 		if f.n != 1 {
 			return nil
@@ -244,11 +245,14 @@ func ParseListing(b []byte) (l *Listing, err error) {
 				}
 				l.Entries = append(l.Entries, s)
 			case 2:
-				l.Remaining = f.u
+				l.Remaining, ends = f.u, true
 			}
 			return nil
 		})
 	})
+	if err == nil && l != nil && !ends {
+		err = errIncomplete
+	}
 	return l, err
 }
 

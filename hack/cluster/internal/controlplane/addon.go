@@ -41,9 +41,14 @@ func DNSManifests(count int) (string, error) {
 	return out.String(), nil
 }
 
-// ApplyDNS puts the cluster's DNS into Kubernetes. It becomes ready when there
-// is a node to run on.
-func (c ControlPlane) ApplyDNS(ctx context.Context, count int) error {
+// policyManifests are the rights of the nodes' enforcers of NetworkPolicies.
+//
+//go:embed policy.yaml
+var policyManifests string
+
+// ApplyAddons puts the cluster's DNS into Kubernetes, which becomes ready when
+// there is a node to run on, and the rights of what nodes run.
+func (c ControlPlane) ApplyAddons(ctx context.Context, count int) error {
 	manifests, err := DNSManifests(count)
 	if err != nil {
 		return err
@@ -52,9 +57,9 @@ func (c ControlPlane) ApplyDNS(ctx context.Context, count int) error {
 		"--kubeconfig="+c.State.Kubeconfig(), "--cache-dir="+c.State.KubectlCache(),
 		"apply", "--server-side", "--field-manager=kuda-cluster", "-f", "-")
 	cmd.Env = process.Environment(c.Tools.Bin())
-	cmd.Stdin = strings.NewReader(manifests)
+	cmd.Stdin = strings.NewReader(policyManifests + "\n---\n" + manifests)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("installing DNS: %w: %s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("installing DNS and rights: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

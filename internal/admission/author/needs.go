@@ -1,0 +1,116 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package author
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Change is what an author makes of a DataSet.
+type Change struct {
+	// Old is the DataSet before the change; nil when it is created.
+	Old *v1alpha1.DataSet
+	// New is the DataSet after it.
+	New *v1alpha1.DataSet
+	// Stored are the revisions of the DataSet: what they use has been checked
+	// before, for the pods that were selected then.
+	Stored []Stored
+}
+
+// Stored is a revision's template, and what selected its pods.
+type Stored struct {
+	Selector map[string]string
+	Template v1alpha1.DataTemplateSpec
+}
+
+// Need is a right that the author of a change must have.
+type Need struct {
+	Right Right
+	// Fields are those that make use of it, in the order of the spec.
+	Fields []string
+}
+
+// Needs returns the rights that a change needs of its author, each once: those of
+// everything that the DataSet before the change and its stored revisions do not
+// use in the same way. It is empty for a change that uses nothing new.
+func Needs(change Change) []Need {
+	var needs []Need
+	for _, u := range fresh(change) {
+		at := slices.IndexFunc(needs, func(n Need) bool { return n.Right == u.right })
+		if at < 0 {
+			needs = append(needs, Need{Right: u.right})
+			at = len(needs) - 1
+		}
+		needs[at].Fields = append(needs[at].Fields, u.field.String())
+	}
+	slices.SortStableFunc(needs, func(a, b Need) int { return strings.Compare(a.Fields[0], b.Fields[0]) })
+	return needs
+}
+
+// Audience is one for which a DataSet wants tokens.
+type Audience struct {
+	Field *field.Path
+	Name  string
+}
+
+// Audiences returns those of tokens that a change uses newly. Whether a token may
+// be made for them is no question of the author's rights.
+func Audiences(change Change) []Audience {
+	var audiences []Audience
+	for _, u := range fresh(change) {
+		if u.right == createTokens && u.audience != "" {
+			audiences = append(audiences, Audience{Field: u.field.Child("audience"), Name: u.audience})
+		}
+	}
+	return audiences
+}
+
+// fresh returns the uses that were not there before. What was there for some pods
+// counts for no others: a selector that may select more makes everything new.
+func fresh(change Change) []use {
+	known := map[string]bool{}
+	selector := change.New.Spec.WorkloadSelector
+	if old := change.Old; old != nil && covers(old.Spec.WorkloadSelector, selector) {
+		for _, u := range usesOf(&old.Spec) {
+			known[u.key()] = true
+		}
+	}
+	for i := range change.Stored {
+		s := &change.Stored[i]
+		if !covers(s.Selector, selector) {
+			continue
+		}
+		for _, u := range usesOfTemplate(&s.Template) {
+			known[u.key()] = true
+		}
+	}
+	var found []use
+	for _, u := range usesOf(&change.New.Spec) {
+		// Of a source that is new as a whole, the items need no mention.
+		part := u.within != "" && !known[u.within]
+		if !known[u.key()] && !part {
+			found = append(found, u)
+		}
+	}
+	return found
+}
+
+// covers reports whether every pod that the second selector selects is selected
+// by the first. An empty selector selects no pod.
+func covers(first, second map[string]string) bool {
+	if len(first) == 0 {
+		return false
+	}
+	for key, value := range first {
+		if have, ok := second[key]; !ok || have != value {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package intake
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// exchange is the time that a caller has to send a request and to take the
+// response. Others, to whom the caller's room is given, may end it.
+type exchange struct {
+	mu         sync.Mutex
+	controller *http.ResponseController
+	cancel     context.CancelFunc
+	// over says that it has ended, aborted that others have ended it.
+	over, aborted bool
+}
+
+func newExchange(w http.ResponseWriter, cancel context.CancelFunc) *exchange {
+	e := &exchange{controller: http.NewResponseController(w), cancel: cancel}
+	// A server that cannot set deadlines has some of its own.
+	_ = e.controller.SetReadDeadline(time.Now().Add(readTimeout))
+	return e
+}
+
+// arrived says that the body is there. Its deadline must not end what follows.
+func (e *exchange) arrived() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_ = e.controller.SetReadDeadline(time.Time{})
+}
+
+// send answers, and returns when the caller has taken the answer or its time is
+// over: until then the caller has room that others may want.
+func (e *exchange) send(w http.ResponseWriter, code int, content []byte, within time.Duration) {
+	e.mu.Lock()
+	if !e.aborted {
+		_ = e.controller.SetWriteDeadline(time.Now().Add(within))
+	}
+	e.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(code)
+	// A caller that left is no error of ours.
+	_, _ = w.Write(content)
+	_ = e.controller.Flush()
+}
+
+// abort ends the exchange in whatever state it is.
+func (e *exchange) abort() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		return
+	}
+	e.aborted = true
+	e.cancel()
+	_ = e.controller.SetReadDeadline(time.Now())
+	_ = e.controller.SetWriteDeadline(time.Now())
+}
+
+// end says that the connection may serve another request.
+func (e *exchange) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.over = true
+}

@@ -1,0 +1,76 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build integration
+
+package server
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/pki"
+)
+
+func TestUndoingNeedsNoRightOnSecrets(t *testing.T) {
+	startWebhookUnder(t, pki.DefaultPolicy())
+	ns := namespace(t, nil)
+	alice := person(t, ns, "alice", right("create", "apps", "controllerrevisions"), right("get", "apps", "controllerrevisions"))
+	first := plain(ns, "model", everyReference)
+	if err := admin.Create(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	stored := revisionOf(t, first)
+	refusedFor(t, alice.Create(t.Context(), stored.DeepCopy()), "written by kuda-manager")
+	if err := as(t, "kuda-manager").Create(t.Context(), stored); err != nil {
+		t.Fatal(err)
+	}
+	template := first.Spec.Template
+	public := plain(ns, "model").Spec.Template
+	public.DataSources = template.DataSources
+	public.DataSources.HTTP = plain(ns, "model").Spec.Template.DataSources.HTTP
+	if err := edit(t, alice, first, func(s *v1alpha1.DataSetSpec) { s.Template = *public.DeepCopy() }); err != nil {
+		t.Fatalf("taking a reference out: %v", err)
+	}
+	undo := func(s *v1alpha1.DataSetSpec) { s.Template = *template.DeepCopy() }
+	if err := edit(t, alice, first, undo); err != nil {
+		t.Errorf("undoing: %v", err)
+	}
+	if err := edit(t, alice, first, func(s *v1alpha1.DataSetSpec) { s.Template = *public.DeepCopy() }); err != nil {
+		t.Fatal(err)
+	}
+	refusedFor(t, edit(t, alice, first, func(s *v1alpha1.DataSetSpec) {
+		undo(s)
+		s.WorkloadSelector = map[string]string{"app": "billing"}
+	}), "you may not")
+	refusedFor(t, edit(t, alice, first, func(s *v1alpha1.DataSetSpec) {
+		undo(s)
+		s.Template.DataSources.HTTP.Proxy = "http://evil.example.com:3128"
+	}), "you may not")
+
+	// Another DataSet of the same name has no past.
+	if err := admin.Delete(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	again := plain(ns, "model")
+	if err := alice.Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	refusedFor(t, edit(t, alice, again, undo), "you may not")
+}
+
+// revisionOf returns the revision as the manager makes it.
+func revisionOf(t *testing.T, d *v1alpha1.DataSet) *appsv1.ControllerRevision {
+	t.Helper()
+	r, err := revision.New(d, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, v1alpha1.GroupVersion.WithKind("DataSet"))}
+	r.OwnerReferences[0].BlockOwnerDeletion = nil
+	return r
+}

@@ -1,0 +1,71 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+
+	"github.com/kuda-io/kuda/internal/delivery/store"
+)
+
+// doubts finds the DataSets whose view has snapshots that the store is in doubt
+// of, because the machine went down shortly after they were written. Their
+// applications do not start before somebody has read them.
+func (a *Agent) doubts() map[string][]store.ID {
+	found := map[string][]store.ID{}
+	for _, name := range a.view.DataSets() {
+		current, ok := a.view.Current(name)
+		if !ok {
+			continue
+		}
+		// The worker that reads the record says why it cannot be read.
+		r, _ := loadRecord(a.recordDir(), name)
+		for _, item := range r.Revisions[current].Items {
+			if a.store.InDoubt(item.Snapshot) {
+				found[name] = append(found[name], item.Snapshot)
+			}
+		}
+	}
+	return found
+}
+
+// settleDoubts has the snapshots in doubt read, by this process or another one
+// of the node. A DataSet whose snapshots are right is beyond doubt; one of a
+// damaged snapshot stays in it until its view is built anew.
+func (a *Agent) settleDoubts(ctx context.Context) {
+	a.mu.Lock()
+	doubtful := a.doubtful
+	a.mu.Unlock()
+	for name, ids := range doubtful {
+		right := true
+		for _, id := range ids {
+			if err := a.store.Verify(ctx, id, false); err != nil {
+				right = false
+				a.log.Info("data that was in doubt after a crash of the machine is delivered again", "dataset", name, "snapshot", id, "reason", err.Error())
+			}
+		}
+		if right {
+			a.settled(name)
+		}
+	}
+}
+
+// settled takes a DataSet out of doubt.
+func (a *Agent) settled(name string) {
+	a.mu.Lock()
+	_, was := a.doubtful[name]
+	if was {
+		rest := make(map[string][]store.ID, len(a.doubtful))
+		for other, ids := range a.doubtful {
+			if other != name {
+				rest[other] = ids
+			}
+		}
+		a.doubtful = rest
+	}
+	a.mu.Unlock()
+	if was {
+		a.notify()
+	}
+}

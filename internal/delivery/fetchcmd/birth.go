@@ -1,0 +1,84 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fetchcmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+)
+
+// birth names one directory for good: the number of an inode, which file systems
+// give to the next one as soon as it is free, with the file system and the
+// moment in which it was made.
+type birth struct {
+	Inode  uint64 `json:"inode"`
+	Device uint64 `json:"device"`
+	// Seconds and Nanoseconds since 1970.
+	Seconds     int64  `json:"seconds"`
+	Nanoseconds uint32 `json:"nanoseconds"`
+}
+
+// birthOf looks at a directory. Where the file system does not say when it was
+// made, the time of the last change of the directory itself stands for that: a
+// directory that somebody has changed since is not known any more then, and is
+// left alone.
+func birthOf(dir string) (birth, error) {
+	var x unix.Statx_t
+	const want = unix.STATX_INO | unix.STATX_BTIME | unix.STATX_MTIME
+	if err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW, want, &x); err != nil {
+		return birth{}, fmt.Errorf("looking at %s: %w", dir, err)
+	}
+	b := birth{Inode: x.Ino, Device: unix.Mkdev(x.Dev_major, x.Dev_minor), Seconds: x.Btime.Sec, Nanoseconds: x.Btime.Nsec}
+	if x.Mask&unix.STATX_BTIME == 0 {
+		b.Seconds, b.Nanoseconds = x.Mtime.Sec, x.Mtime.Nsec
+	}
+	return b, nil
+}
+
+// ours are the directories that may stand at dir.
+func (t *target) ours() (births []birth) {
+	text, err := os.ReadFile(t.note)
+	if err != nil || json.Unmarshal(text, &births) != nil {
+		return nil
+	}
+	return births
+}
+
+// isOurs tells whether the directory at dir was made by fetch.
+func (t *target) isOurs() (bool, error) {
+	one, err := birthOf(t.dir)
+	if err != nil {
+		return false, err
+	}
+	return slices.Contains(t.ours(), one) || t.isOld(one), nil
+}
+
+// isOld tells whether a fetch of version 0.1 made a directory: it wrote down
+// numbers of inodes only, and did so after it had made the directory. One that
+// got the number of another later is younger than the note.
+func (t *target) isOld(one birth) bool {
+	var inodes []uint64
+	text, err := os.ReadFile(t.note)
+	if err != nil || json.Unmarshal(text, &inodes) != nil || !slices.Contains(inodes, one.Inode) {
+		return false
+	}
+	info, err := os.Stat(t.note)
+	return err == nil && time.Unix(one.Seconds, int64(one.Nanoseconds)).Before(info.ModTime())
+}
+
+// claim writes down that directories are ours.
+func (t *target) claim(births ...birth) error {
+	text, err := json.Marshal(births)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(t.note, text, 0o600)
+}

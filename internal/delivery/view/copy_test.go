@@ -1,0 +1,74 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A copy is the snapshot's for as long as the snapshot is the one it was made of.
+func TestACopyIsKnownByTheTimeOfTheOriginal(t *testing.T) {
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.WriteFile(dir+"/original", []byte("content"), 0o644))
+	old := time.Now().Add(-time.Hour)
+	must(os.Chtimes(dir+"/original", old, old))
+	d, err := os.Open(dir)
+	must(err)
+	defer d.Close()
+	must(copyFile(d, "original", d, "copy"))
+	var have, want unix.Stat_t
+	must(unix.Stat(dir+"/original", &want))
+	must(unix.Stat(dir+"/copy", &have))
+	if !copyOf(&have, &want) {
+		t.Error("the copy is not known")
+	}
+	must(os.Chtimes(dir+"/original", old, old.Add(time.Second)))
+	must(unix.Stat(dir+"/original", &want))
+	if copyOf(&have, &want) {
+		t.Error("a copy of another state passes")
+	}
+	must(os.Link(dir+"/copy", dir+"/second"))
+	must(unix.Stat(dir+"/copy", &have))
+	if copyOf(&have, &have) {
+		t.Error("a file of two names passes for a copy")
+	}
+}
+
+func TestNamesAreExchangedWhereTheFileSystemCannot(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := aside(int(d.Fd()), "a", int(d.Fd()), "b"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a": "b", "b": "a"} {
+		if got, err := os.ReadFile(dir + "/" + name); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v", name, got, err)
+		}
+	}
+	if err := aside(int(d.Fd()), "missing", int(d.Fd()), "b"); err == nil {
+		t.Error("what is missing was exchanged")
+	}
+	if got, err := os.ReadFile(dir + "/b"); err != nil || string(got) != "a" {
+		t.Errorf("a failure left %q, %v", got, err)
+	}
+}

@@ -1,0 +1,114 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package share
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func acquire(t *testing.T, p *Pool, namespace, pod string) *Held {
+	t.Helper()
+	h, err := p.Acquire(t.Context(), Owner{namespace, pod}, 1)
+	if err != nil {
+		t.Fatalf("%s/%s: %v", namespace, pod, err)
+	}
+	return h
+}
+
+func refused(t *testing.T, p *Pool, namespace, pod string, want error) {
+	t.Helper()
+	if _, err := p.Acquire(t.Context(), Owner{namespace, pod}, 1); !errors.Is(err, want) {
+		t.Errorf("%s/%s: %v, want %v", namespace, pod, err, want)
+	}
+}
+
+func TestOnePodOrNamespaceGetsItsShareOnly(t *testing.T) {
+	p := New(Limits{Total: 12, PerPod: 2, PerNamespace: 4, Reserve: 4})
+	for _, pod := range []string{"a", "a", "b", "b"} {
+		acquire(t, p, "hog", pod)
+	}
+	refused(t, p, "hog", "a", ErrShare)
+	refused(t, p, "hog", "c", ErrShare)
+	for range 2 {
+		acquire(t, p, "second", "a")
+		acquire(t, p, "second", "b")
+	}
+	// Eight of twelve are in use: the rest is for namespaces that hold nothing.
+	last := acquire(t, p, "third", "a")
+	refused(t, p, "third", "b", ErrBusy)
+	for n := range 3 {
+		acquire(t, p, fmt.Sprintf("new-%d", n), "a")
+	}
+	refused(t, p, "newest", "a", ErrBusy)
+	last.Release()
+	last.Release()
+	acquire(t, p, "newest", "a")
+	if p.Used() != 12 {
+		t.Errorf("%d in use, want 12", p.Used())
+	}
+}
+
+func TestAWaitingCallerDoesNotHoldUpOthers(t *testing.T) {
+	p := New(Limits{Total: 4, PerPod: 1, PerNamespace: 2, Waiters: 32})
+	first := acquire(t, p, "a", "p")
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := p.Acquire(ctx, Owner{"a", "p"}, 1)
+		left <- err
+	}()
+	waits := func(n int) {
+		for {
+			p.mu.Lock()
+			have := len(p.waiting)
+			p.mu.Unlock()
+			if have == n {
+				return
+			}
+		}
+	}
+	waits(1)
+	acquire(t, p, "b", "p").Release()
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Fatalf("a caller that left: %v", err)
+	}
+	got := make(chan *Held, 2)
+	for range 2 {
+		go func() {
+			h, err := p.Acquire(t.Context(), Owner{"a", "p"}, 1)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- h
+		}()
+	}
+	waits(2)
+	refused(t, p, "a", "p", ErrShare)
+	first.Release()
+	(<-got).Release()
+	(<-got).Release()
+	if p.Used() != 0 || len(p.pods) != 0 || len(p.namespaces) != 0 {
+		t.Errorf("%d in use by %d pods", p.Used(), len(p.pods))
+	}
+}
+
+func TestWhatDoesNotFitAtAllIsRefusedAtOnce(t *testing.T) {
+	p := New(Limits{Total: 100, PerPod: 10, PerNamespace: 20, Waiters: 8})
+	if _, err := p.Acquire(t.Context(), Owner{"a", "p"}, 11); !errors.Is(err, ErrShare) {
+		t.Errorf("more than a pod's share: %v", err)
+	}
+	h, err := p.Acquire(t.Context(), Owner{"a", "p"}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Shrink(3)
+	h.Shrink(7)
+	if p.Used() != 3 {
+		t.Errorf("%d in use, want 3", p.Used())
+	}
+}

@@ -1,0 +1,91 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/kuda-io/kuda/internal/connlimit"
+	"github.com/kuda-io/kuda/internal/exposition"
+)
+
+const (
+	// connections is many times what kubelets and collectors open.
+	connections    = 128
+	maxHeaderBytes = 16 << 10
+	requestTimeout = 5 * time.Second
+	drainTimeout   = 5 * time.Second
+)
+
+// Probes serves /healthz and /readyz.
+func Probes(live, ready map[string]healthz.Checker) http.Handler {
+	mux := http.NewServeMux()
+	for path, checks := range map[string]map[string]healthz.Checker{"/healthz": live, "/readyz": ready} {
+		handler := http.StripPrefix(path, &healthz.Handler{Checks: checks})
+		mux.Handle(path, handler)
+		mux.Handle(path+"/", handler)
+	}
+	return mux
+}
+
+// Metrics serves /metrics.
+func Metrics(g prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", exposition.NewHandler(g))
+	return mux
+}
+
+// Serve serves on the address, host:port, until the context ends. "0" serves nothing.
+func Serve(ctx context.Context, address string, handler http.Handler) error {
+	if address == "0" {
+		return nil
+	}
+	inner, err := connlimit.Listen(ctx, address, maxHeaderBytes)
+	if err != nil {
+		return err
+	}
+	limited := connlimit.Limit(inner, connections)
+	server := &http.Server{
+		Handler: withoutBody(handler), ConnState: limited.Touch, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
+		// What strangers send wrong is not worth a line of the log each.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
+	}
+	// A connection that waits for a next request would only be in the way.
+	server.SetKeepAlivesEnabled(false)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(limited) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving on %s: %w", address, err)
+	case <-ctx.Done():
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(bounded); err != nil {
+		// Who has not ended by now is cut off.
+		_ = server.Close()
+	}
+	<-served
+	return nil
+}
+
+// withoutBody takes questions only.
+func withoutBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "ask by GET, without a body", http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,125 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package http
+
+import (
+	nethttp "net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/sourcetest"
+)
+
+func credentials(t *testing.T, name, content string) *source.Mount {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &source.Mount{Dir: dir, Name: "the Secret"}
+}
+
+// A ticket that the server gives by a redirect is not overwritten by the query
+// that lets one in.
+func TestTheQueryOfTheSecretIsForTheConfiguredAddressOnly(t *testing.T) {
+	var mu sync.Mutex
+	var queries []string
+	server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		mu.Lock()
+		queries = append(queries, r.URL.RawQuery)
+		mu.Unlock()
+		if r.URL.RawQuery == "sig=S3CRET" {
+			nethttp.Redirect(w, r, "/f?ticket=1", nethttp.StatusFound)
+			return
+		}
+		w.Header().Set("ETag", "\"1\"")
+		w.Header().Set("Accept-Ranges", "bytes")
+		w.Header().Set("Content-Length", "5")
+	}))
+	t.Cleanup(server.Close)
+	s := open(t, Config{URL: server.URL, Credentials: credentials(t, "query", "sig=S3CRET")})
+	entry, err := first(t.Context(), s, "f")
+	if err != nil || entry.Size != 5 {
+		t.Errorf("got %+v, %v", entry, err)
+	}
+	if len(queries) != 2 || queries[1] != "ticket=1" {
+		t.Errorf("asked with %q", queries)
+	}
+}
+
+func TestNoRequestSaysWhereItComesFrom(t *testing.T) {
+	var mu sync.Mutex
+	var referers []string
+	last := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		mu.Lock()
+		referers = append(referers, r.Referer())
+		mu.Unlock()
+		w.Header().Set("Content-Length", "5")
+	}))
+	t.Cleanup(last.Close)
+	middle := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, last.URL+"/f", nethttp.StatusFound)
+	}))
+	t.Cleanup(middle.Close)
+	begin := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Redirect(w, r, middle.URL+"/f?X-Amz-Signature=S3CRET", nethttp.StatusFound)
+	}))
+	t.Cleanup(begin.Close)
+	if _, err := first(t.Context(), open(t, Config{URL: begin.URL}), "f"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(referers, ""); len(referers) == 0 || got != "" {
+		t.Errorf("%d requests said %q", len(referers), got)
+	}
+}
+
+func TestAPageWhereAFileWasExpectedIsNoted(t *testing.T) {
+	for name, want := range map[string]int{"model.bin": 1, "model": 1, "index.html": 0, "a.HTM": 0} {
+		server := sourcetest.NewServer(t)
+		server.Put(name, []byte("<html>please log in</html>"))
+		server.Misbehave(sourcetest.Manners{}, func(w nethttp.ResponseWriter, r *nethttp.Request) bool {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			return false
+		})
+		var notes []string
+		ctx := source.Observe(t.Context(), source.Observer{Note: func(text string) { notes = append(notes, text) }})
+		if _, err := first(ctx, open(t, Config{URL: server.URL}), name); err != nil || len(notes) != want {
+			t.Errorf("%s: noted %q, %v", name, notes, err)
+		}
+	}
+}
+
+// An answer without a length or chunks ends where the connection does, and half
+// of an index looks like all of one.
+func TestAnIndexThatDoesNotSayWhereItEndsIsNotTaken(t *testing.T) {
+	server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		conn, _, err := nethttp.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + strings.Repeat("0", 64) + "  a\n"))
+	}))
+	t.Cleanup(server.Close)
+	if _, err := first(t.Context(), open(t, Config{URL: server.URL}), "tree/"); !source.Temporary(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzLinesOfAnIndexAreReadOrRefused(f *testing.F) {
+	for _, seed := range []string{strings.Repeat("0", 64) + "  a", "SHA256 (a) = " + strings.Repeat("0", 64), "\\" + strings.Repeat("f", 64) + " *a\\nb", "", "<html>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		sum, name, err := parseLine(line)
+		if err == nil && (len(sum) != sumLength || name == "" || strings.Trim(sum, "0123456789abcdef") != "") {
+			t.Fatalf("%q is read as %q of %q", line, sum, name)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/oci/ocitest"
+)
+
+const typeTar = "application/vnd.oci.image.layer.v1.tar"
+
+func TestAbsoluteNamesInLayersAreBelowTheTree(t *testing.T) {
+	f := newFake(t)
+	layer := f.blob(typeTar, ocitest.Tar(t, ocitest.Dir("/"), ocitest.Dir("/etc"), ocitest.File("/etc/x", "1"),
+		ocitest.Hard("/etc/y", "/etc/x"), ocitest.Hard("etc/w", "./etc/x"), ocitest.Link("/etc/z", "/etc/x")), nil)
+	f.put(t, "v1", manifest{Layers: []descriptor{layer}})
+	got := contents(t, open(t, Config{Registry: f.URL}), "team/model:v1")
+	want := map[string]string{"etc/x": "1", "etc/y": "1", "etc/w": "1", "etc/z": "-> ../etc/x"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTwoLayersOfOneNameAreRefusedByName(t *testing.T) {
+	f := newFake(t)
+	one, two := f.file("x", "1"), f.file("./x", "2")
+	f.put(t, "v1", manifest{Layers: []descriptor{one, two}})
+	f.put(t, "same", manifest{Layers: []descriptor{one, one}})
+	s := open(t, Config{Registry: f.URL})
+	_, err := collect(t, s, "team/model:v1")
+	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), one.Digest.String()) || !strings.Contains(err.Error(), two.Digest.String()) {
+		t.Errorf("got %v", err)
+	}
+	if got := contents(t, s, "team/model:same"); got["x"] != "1" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestOnlyAManifestIsAManifest(t *testing.T) {
+	for _, answer := range []string{"", "<html>log in</html>", "{}", "[]", "null", `{"errors":[]}`, `{"layers":[{"dig`,
+		`{"mediaType":"` + typeManifest + `"}`} {
+		f := newFake(t)
+		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/manifests/") {
+				return false
+			}
+			w.Header().Set("Content-Type", typeManifest)
+			_, _ = w.Write([]byte(answer))
+			return true
+		}
+		if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrTemporary) {
+			t.Errorf("%q: got %v", answer, err)
+		}
+	}
+}
+
+// Where a registry sends a request for a blob elsewhere, the address is signed;
+// neither the message nor the next server is told the signature.
+func TestTheSignatureOfARedirectIsToldToNobodyElse(t *testing.T) {
+	var referers atomic.Int32
+	last := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Referer") != "" {
+			referers.Add(1)
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(last.Close)
+	middle := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, last.URL+"/blob?X-Amz-Signature=S3CRET", http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(middle.Close)
+	for _, to := range []string{middle.URL, "http://127.0.0.1:1"} {
+		f := newFake(t)
+		f.put(t, "v1", manifest{Layers: []descriptor{f.file("x", "1")}})
+		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/blobs/") {
+				return false
+			}
+			http.Redirect(w, r, to+"/blob?X-Amz-Signature=S3CRET", http.StatusTemporaryRedirect)
+			return true
+		}
+		_, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1")
+		if err == nil || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := referers.Load(); n > 0 {
+		t.Errorf("%d requests said where they came from", n)
+	}
+}

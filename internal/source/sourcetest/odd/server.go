@@ -1,0 +1,215 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package odd
+
+import (
+	"bytes"
+	"crypto/md5" //nolint:gosec // what S3 makes entity tags of
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Faults are the ways in which a server differs from a good one.
+type Faults struct {
+	// NoLength leaves the length out of answers to HEAD, ZeroLength says 0.
+	NoLength, ZeroLength bool
+	// IgnoreRanges sends all of a file for a range, and still says that it
+	// understands ranges.
+	IgnoreRanges bool
+	// TagPerNode gives each answer the entity tag of another node.
+	TagPerNode bool
+	// KeepTags leaves a file its entity tag when it is overwritten.
+	KeepTags bool
+	// CutAfter ends each body after so many bytes; 0 does not.
+	CutAfter int
+	// Listing replaces the answer to the request for a page of a listing, counted
+	// from 1, or for an index; nil leaves it as it is.
+	Listing func(page int) []byte
+	// PageSize is how many files a page has at most; 0 means 1000.
+	PageSize int
+	// EmptyPages come before the first file, each after PageTime.
+	EmptyPages int
+	PageTime   time.Duration
+	// SameToken gives every page the same token, for ever.
+	SameToken bool
+	// IgnoreTokens sends the first page whatever was asked for.
+	IgnoreTokens bool
+	// IgnorePrefix lists everything whatever was asked for.
+	IgnorePrefix bool
+	// Twice lists each file twice; Contradict with another size.
+	Twice, Contradict bool
+	// Redirect sends requests for bodies there, "" nowhere.
+	Redirect string
+}
+
+// Server is a server of files in memory.
+type Server struct {
+	URL string
+
+	mu       sync.Mutex
+	faults   Faults
+	files    map[string]file
+	pages    int
+	requests []*http.Request
+	sent     int
+	writings int
+}
+
+type file struct {
+	content  []byte
+	tag      string
+	modified time.Time
+}
+
+// Bucket is the name of the bucket of an S3 server.
+const Bucket = "bucket"
+
+// NewS3 starts a server of S3 with one bucket, which ends with the test.
+func NewS3(t testing.TB) *Server { return start(t, (*Server).serveS3) }
+
+// NewHTTP starts a server of HTTP with an index SHA256SUMS in each directory,
+// which ends with the test.
+func NewHTTP(t testing.TB) *Server { return start(t, (*Server).serveHTTP) }
+
+func start(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)) *Server {
+	t.Helper()
+	s := &Server{files: map[string]file{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.requests = append(s.requests, r)
+		s.mu.Unlock()
+		serve(s, w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	return s
+}
+
+// Fail gives the server its faults from now on.
+func (s *Server) Fail(f Faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.pages = f, 0
+}
+
+// Put stores a file under a path without a leading slash. Each is written a
+// minute after the one before.
+func (s *Server) Put(path string, content []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tag := fmt.Sprintf("%x", md5.Sum(content)) //nolint:gosec // see above
+	if old, ok := s.files[path]; ok && s.faults.KeepTags {
+		tag = old.tag
+	}
+	s.writings++
+	at := time.Date(2026, 1, 1, 0, s.writings, 0, 0, time.UTC)
+	s.files[path] = file{content: bytes.Clone(content), tag: tag, modified: at}
+}
+
+// Requests are those that came so far.
+func (s *Server) Requests() []*http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Sent is how many bytes of files were sent so far.
+func (s *Server) Sent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent
+}
+
+func (s *Server) find(path string) (file, Faults, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.files[path]
+	return f, s.faults, ok
+}
+
+// sendFile answers a request for a file.
+func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults Faults) {
+	if faults.TagPerNode {
+		s.mu.Lock()
+		f.tag = fmt.Sprintf("%s-node%d", f.tag, len(s.requests)%7)
+		s.mu.Unlock()
+	}
+	w.Header().Set("ETag", strconv.Quote(f.tag))
+	w.Header().Set("Accept-Ranges", "bytes")
+	w.Header().Set("Last-Modified", f.modified.Format(http.TimeFormat))
+	content, status := f.content, http.StatusOK
+	if match := r.Header.Get("If-Match"); match != "" && strings.Trim(match, "\"") != f.tag {
+		w.WriteHeader(http.StatusPreconditionFailed)
+		return
+	}
+	if r.Method == http.MethodHead {
+		switch {
+		case faults.ZeroLength:
+			w.Header().Set("Content-Length", "0")
+		case faults.NoLength:
+			w.Header().Set("Transfer-Encoding", "chunked")
+		default:
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		}
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	if faults.Redirect != "" {
+		w.Header().Set("Location", faults.Redirect)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return
+	}
+	var first, last int
+	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); err == nil && !faults.IgnoreRanges {
+		if first >= len(content) {
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return
+		}
+		last = min(last, len(content)-1)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(content)))
+		content, status = content[first:last+1], http.StatusPartialContent
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(status)
+	if faults.CutAfter > 0 && len(content) > faults.CutAfter {
+		content = content[:faults.CutAfter]
+	}
+	n, _ := w.Write(content) // the client may have gone
+	s.mu.Lock()
+	s.sent += n
+	s.mu.Unlock()
+}
+
+// below returns the sorted paths of the files below a prefix.
+func (s *Server) below(prefix string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var paths []string
+	for path := range s.files {
+		if strings.HasPrefix(path, prefix) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// page counts a request for a listing, and returns what replaces its answer.
+func (s *Server) page() (instead []byte, replaced bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pages++
+	if s.faults.Listing == nil {
+		return nil, false
+	}
+	instead = s.faults.Listing(s.pages)
+	return instead, instead != nil
+}

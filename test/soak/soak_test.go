@@ -1,0 +1,74 @@
+//go:build integration
+
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package soak
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/manager/managertest"
+)
+
+var cluster *managertest.Cluster
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(envFlood); spec != "" {
+		if err := attack(spec); err != nil {
+			fmt.Fprintln(os.Stderr, "attacking:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(withCluster(m))
+}
+
+func withCluster(m *testing.M) int {
+	var err error
+	if cluster, err = managertest.NewCluster(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = cluster.Stop() }()
+	return m.Run()
+}
+
+// length is how long the flood lasts.
+func length(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("KUDA_SOAK")
+	if text == "" {
+		return time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 10*time.Second {
+		t.Fatalf("KUDA_SOAK is %q; it must be at least 10s, such as 5m", text)
+	}
+	return d
+}
+
+func TestWhoIsServedNoticesNothingOfAFlood(t *testing.T) {
+	flooded := length(t)
+	w := newWorld(t)
+	calls := w.calls(t)
+	quiet := measure(t, calls, min(flooded/2, time.Minute))
+	var attackers []*exec.Cmd
+	for _, f := range w.floods(flooded + 2*time.Second) {
+		attackers = append(attackers, f.start(t))
+	}
+	beside := measure(t, calls, flooded)
+	for _, a := range attackers {
+		if err := a.Wait(); err != nil {
+			t.Errorf("an attacker: %v", err)
+		}
+	}
+	compare(t, calls, quiet, beside)
+	for _, p := range w.processes {
+		p.check(t)
+	}
+}
