@@ -107,10 +107,6 @@ crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 sma
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
 	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
 
-.PHONY: race
-race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
-	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
-
 .PHONY: soak
 soak: $(CLUSTER) ## Flood manager, webhook and runtime for five minutes beside valid load; SOAK=1m is a short one (root)
 	KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_SOAK=$(or $(SOAK),5m) \
