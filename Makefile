@@ -82,6 +82,10 @@ unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
 	$(call GOTEST,unit) ./...
 	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
 
+.PHONY: race
+race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
+	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
+
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
@@ -102,10 +106,6 @@ upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under run
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
 	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
-
-.PHONY: race
-race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
-	GOTESTSUM=$(TOOLS)/gotestsum RESULTS=$(RESULTS) hack/race.sh $(RACE)
 
 .PHONY: soak
 soak: $(CLUSTER) ## Flood manager, webhook and runtime for five minutes beside valid load; SOAK=1m is a short one (root)

@@ -62,7 +62,7 @@ type NodeStoreStatus struct {
 	Directories []StoreDirectory `json:"directories,omitempty"`
 
 	// The directory that the stores are in, and those of the namespaces in it, were
-	// closed to all users of the node but the runtimes'.
+	// closed to all users of the node but the runtimes', in this boot of the machine.
 	// +optional
 	Closed bool `json:"closed,omitempty"`
 }

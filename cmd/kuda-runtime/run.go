@@ -153,7 +153,7 @@ func (o *options) run(ctx context.Context) error {
 	return err
 }
 
-// serve answers on the local API and does the work, all until the context ends or
+// serve serves the local API and does the work, all until the context ends or
 // the API does.
 func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -5,6 +5,7 @@ package admission
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -19,12 +20,15 @@ type podMeta struct {
 	DeletionTimestamp string            `json:"deletionTimestamp"`
 }
 
+// errUnreadable never comes of what an API server sends.
+var errUnreadable = errors.New("reading the pod")
+
 func readMeta(raw []byte) (podMeta, error) {
 	var pod struct {
 		Metadata podMeta `json:"metadata"`
 	}
 	if err := json.Unmarshal(raw, &pod); err != nil {
-		return podMeta{}, fmt.Errorf("reading the pod: %w", err)
+		return podMeta{}, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return pod.Metadata, nil
 }

@@ -6,6 +6,7 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -27,7 +28,7 @@ import (
 type Pods struct {
 	// Cache holds DataSets and the metadata of namespaces.
 	Cache client.Reader
-	// Live answers for DataSets and namespaces that the cache has not heard of yet.
+	// Live has DataSets and namespaces that the cache has not heard of yet.
 	Live client.Reader
 	// Places knows the nodes that hold a pod's data; nil gives no pod a preference.
 	Places *Places
@@ -42,7 +43,7 @@ type Pods struct {
 	Log logr.Logger
 }
 
-// Handle answers one request.
+// Handle returns the response to one request.
 func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
 	switch {
 	case req.SubResource != "":
@@ -80,11 +81,11 @@ func (p *Pods) create(ctx context.Context, req admission.Request) admission.Resp
 	return p.inject(ctx, req, dataSets)
 }
 
-// inject answers for a pod that these DataSets select.
+// inject returns the response for a pod that these DataSets select.
 func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("reading the pod: %w", err))
+		return p.failed(req, fmt.Errorf("%w: %w", errUnreadable, err))
 	}
 	namespace, err := p.namespace(ctx, req.Namespace)
 	if err != nil {
@@ -109,7 +110,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
 }
 
-// prefer answers the nodes that hold the pod's data. Not to know them is no
+// prefer returns the nodes that hold the pod's data. Not to know them is no
 // reason to hold a pod back, so the error is only counted.
 func (p *Pods) prefer(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
 	if p.Places == nil || !settings.Affinity {
@@ -154,7 +155,7 @@ func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.
 	}}
 }
 
-// skipped answers for a pod that Kuda does not inject although a DataSet selects it.
+// skipped returns the response for a pod that Kuda does not inject although a DataSet selects it.
 func (p *Pods) skipped(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
 	p.Metrics.count(skipped)
 	if p.Required {
@@ -164,13 +165,18 @@ func (p *Pods) skipped(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
 
-// failed answers for a pod that should have been injected and could not be.
+// failed returns the response for a pod that should have been injected and could not be.
 func (p *Pods) failed(req admission.Request, err error) admission.Response {
 	p.Metrics.count(failed)
 	if p.Required {
 		return denied("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
 	}
-	p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
+	if errors.Is(err, errUnreadable) {
+		// Strangers must not be able to fill the log.
+		p.Log.V(1).Info("admitted what is no pod", "error", err.Error())
+	} else {
+		p.Log.Error(err, "admitted a pod without its data", "namespace", req.Namespace, "pod", podName(req))
+	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
 }
 

@@ -35,7 +35,7 @@ func checkEvasion(all []*v1alpha1.DataSet, labels map[string]string) string {
 		requiring, selectedBy(selecting), v1alpha1.LabelPreheat)
 }
 
-// relabel answers for a running pod with other labels. A pod gets its runtime
+// relabel returns the response for a running pod with other labels. A pod gets its runtime
 // when it is created, so it must not come to be selected later, nor opt out.
 func (p *Pods) relabel(ctx context.Context, req admission.Request) admission.Response {
 	next, err := readMeta(req.Object.Raw)

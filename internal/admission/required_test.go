@@ -47,7 +47,7 @@ func TestAPodThatEvadesRequiredInjectionIsRefused(t *testing.T) {
 			if resp.Allowed || !strings.Contains(resp.Result.Message, c.want) || !strings.Contains(resp.Result.Message, "kuda.io/injection=required") {
 				t.Errorf("got %t, %v", resp.Allowed, resp.Result)
 			}
-			// The same pod is none of Kuda's business where no DataSet selects it.
+			// The same pod is left alone where no DataSet selects it.
 			delete(pod.Labels, "app")
 			if resp := h.Handle(t.Context(), create(t, pod)); !resp.Allowed {
 				t.Errorf("not selected: %v", resp.Result)

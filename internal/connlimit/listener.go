@@ -82,17 +82,48 @@ func (l *Listener) Admit(c net.Conn) (net.Conn, bool) {
 
 // Touch is for http.Server.ConnState: connections that are in use are closed last.
 func (l *Listener) Touch(c net.Conn, _ http.ConnState) {
+	if limited := limitedBelow(c); limited != nil {
+		limited.grant.Touch()
+	}
+}
+
+// contextKey is of the connection in a request's context.
+type contextKey struct{}
+
+// Context is for http.Server.ConnContext: with it requests can be asked and told
+// whether their connection is known.
+func (l *Listener) Context(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, contextKey{}, limitedBelow(c))
+}
+
+// MarkKnown says that the request's connection has been of use. From then on it is
+// not counted with others of its address that have not: a flood from the same address,
+// as where a cluster translates addresses, does not close it.
+func MarkKnown(ctx context.Context) {
+	if c, _ := ctx.Value(contextKey{}).(*conn); c != nil && !c.known.Swap(true) {
+		c.grant.Move("known " + Address(c))
+	}
+}
+
+// Known reports whether the request's connection was marked.
+func Known(ctx context.Context) bool {
+	c, _ := ctx.Value(contextKey{}).(*conn)
+	return c != nil && c.known.Load()
+}
+
+// limitedBelow returns what Accept returned, below what others have put around it.
+func limitedBelow(c net.Conn) *conn {
 	for c != nil {
 		if limited, ok := c.(*conn); ok {
-			limited.grant.Touch()
-			return
+			return limited
 		}
 		wrapper, ok := c.(interface{ NetConn() net.Conn }) // as those of package tls
 		if !ok {
-			return
+			return nil
 		}
 		c = wrapper.NetConn()
 	}
+	return nil
 }
 
 // Address returns the caller's IP address as text.
@@ -115,6 +146,7 @@ func abort(c net.Conn) {
 type conn struct {
 	net.Conn
 	grant *fairshare.Grant
+	known atomic.Bool
 }
 
 func (c *conn) Close() error {

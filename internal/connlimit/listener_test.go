@@ -4,6 +4,7 @@
 package connlimit
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// serve answers "ok" behind a limit of connections.
+// serve serves "ok" behind a limit of connections.
 func serve(t *testing.T, connections int) *Listener {
 	t.Helper()
 	inner, err := Listen(t.Context(), "127.0.0.1:0", 16<<10)
@@ -20,8 +21,13 @@ func serve(t *testing.T, connections int) *Listener {
 	}
 	l := Limit(inner, connections)
 	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }),
-		ReadHeaderTimeout: time.Minute, ConnState: l.Touch,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/known" {
+				MarkKnown(r.Context())
+			}
+			_, _ = io.WriteString(w, "ok")
+		}),
+		ReadHeaderTimeout: time.Minute, ConnState: l.Touch, ConnContext: l.Context,
 	}
 	done := make(chan struct{})
 	go func() {
@@ -57,7 +63,12 @@ func client(t *testing.T, from string) *http.Client {
 
 func ask(t *testing.T, c *http.Client, l *Listener) {
 	t.Helper()
-	resp, err := c.Get("http://" + l.Addr().String())
+	askFor(t, c, l, "/")
+}
+
+func askFor(t *testing.T, c *http.Client, l *Listener, path string) {
+	t.Helper()
+	resp, err := c.Get("http://" + l.Addr().String() + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +96,30 @@ func TestSilentConnectionsDisplaceOnlyThemselves(t *testing.T) {
 	ask(t, client(t, "127.0.0.1"), l)
 	if open := l.Open(); open > limit {
 		t.Errorf("%d connections are open, the limit is %d", open, limit)
+	}
+}
+
+func TestAFloodFromTheSameAddressClosesNoKnownConnection(t *testing.T) {
+	l := serve(t, 20)
+	known := client(t, "127.0.0.1")
+	dialed := 0
+	transport, _ := known.Transport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialed++
+		return dial(ctx, network, address)
+	}
+	askFor(t, known, l, "/known")
+	for range 500 {
+		c, err := dial(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	ask(t, known, l)
+	if dialed != 1 {
+		t.Errorf("the known caller connected %d times", dialed)
 	}
 }
 

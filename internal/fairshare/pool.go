@@ -86,6 +86,21 @@ func (g *Grant) Touch() {
 	p.holders[g.key].grants.MoveToBack(g.place)
 }
 
+// Move hands the grant to another holder, such as the callers of an address that
+// have proved to be of use: they are not counted with those that have not.
+func (g *Grant) Move(key string) {
+	p := g.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g.place == nil || g.key == key {
+		return
+	}
+	size := g.size
+	p.remove(g)
+	g.key, g.size = key, 0
+	p.add(g, size)
+}
+
 // Release gives the units back. It may be called more than once.
 func (g *Grant) Release() {
 	g.pool.mu.Lock()

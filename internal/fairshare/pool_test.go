@@ -99,6 +99,24 @@ func TestAGrantThatGrowsIsNotItsOwnVictim(t *testing.T) {
 	}
 }
 
+func TestAGrantThatMovedIsNotCountedWithTheOthers(t *testing.T) {
+	p := NewPool(50)
+	var gone []string
+	known, _ := acquire(p, "x", 1, &gone, "known")
+	known.Move("known x")
+	for range 1000 {
+		acquire(p, "x", 1, &gone, "flood")
+	}
+	if known.place == nil || p.Used() != 50 {
+		t.Errorf("the flood took away what moved; %d are held", p.Used())
+	}
+	known.Release()
+	known.Move("x")
+	if p.Used() != 49 || p.holders["known x"] != nil {
+		t.Errorf("%d are held after the release", p.Used())
+	}
+}
+
 func TestAPoolIsEmptyWhenAllWasReleased(t *testing.T) {
 	p := NewPool(64)
 	var wg sync.WaitGroup

@@ -54,7 +54,7 @@ func Serve(ctx context.Context, address string, handler http.Handler) error {
 	}
 	limited := connlimit.Limit(inner, connections)
 	server := &http.Server{
-		Handler: withoutBody(handler), ConnState: limited.Touch, MaxHeaderBytes: maxHeaderBytes,
+		Handler: withoutBody(handler), ConnState: limited.Touch, ConnContext: limited.Context, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
 		// What strangers send wrong is not worth a line of the log each.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
@@ -86,6 +86,8 @@ func withoutBody(next http.Handler) http.Handler {
 			http.Error(w, "ask by GET, without a body", http.StatusMethodNotAllowed)
 			return
 		}
+		// Who has asked a whole question is not closed in favour of who has not.
+		connlimit.MarkKnown(r.Context())
 		next.ServeHTTP(w, r)
 	})
 }

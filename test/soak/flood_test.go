@@ -29,8 +29,12 @@ import (
 // envFlood makes the test's binary be an attacker, with a flood as JSON.
 const envFlood = "KUDA_SOAK_FLOOD"
 
-// connections are how many an attacker keeps open, as far as it is let.
-const connections = 20_000
+// Attackers keep that many connections open to each target, as far as they are
+// let. A process may have too few descriptors for all of them.
+const (
+	connections = 20_000
+	attackers   = 4
+)
 
 // flood is what one attacker does to one target.
 type flood struct {
@@ -42,14 +46,16 @@ type flood struct {
 	From []string
 	// Paths of garbage requests; without TLS all is sent on plain connections.
 	Paths []string
+	// Connections are how many it keeps.
+	Connections int
 	// For is how long it lasts.
 	For time.Duration
 }
 
 // What it does in a second.
 const (
-	newConnections = 600
-	newRequests    = 60
+	newConnections = 200 / attackers
+	newRequests    = 40 / attackers
 	// One connection of so many shakes hands.
 	handshakes = 8
 )
@@ -96,7 +102,11 @@ func attack(spec string) error {
 	if err := json.Unmarshal([]byte(spec), &f); err != nil {
 		return err
 	}
-	files := unix.Rlimit{Cur: connections + 4096, Max: connections + 4096}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return err
+	}
+	files.Cur = files.Max
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return fmt.Errorf("allowing %d connections: %w", files.Cur, err)
 	}
@@ -108,9 +118,9 @@ func attack(spec string) error {
 		}
 	}
 	opened := f.connect(ctx)
-	fmt.Printf("attacker of %s: %d connections in %s\n", f.Address, opened, f.For)
-	if opened < connections {
-		return fmt.Errorf("only %d connections were tried", opened)
+	fmt.Printf("an attacker of %s: %d connections in %s\n", f.Address, opened, f.For)
+	if opened < f.Connections {
+		return fmt.Errorf("only %d of %d connections were tried", opened, f.Connections)
 	}
 	return nil
 }
@@ -118,26 +128,26 @@ func attack(spec string) error {
 // connect opens connections until the time is over, and closes the oldest when
 // there are as many as it keeps.
 func (f flood) connect(ctx context.Context) int {
-	open := make([]net.Conn, connections)
+	open := make([]net.Conn, f.Connections)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	// A short soak opens them all in its first half.
-	rate := max(newConnections, int(2*connections/f.For.Seconds()))
-	opened := 0
+	// A short soak has to be quicker to try them all.
+	rate := max(newConnections, int(float64(f.Connections)/(f.For.Seconds()*0.9)))
+	opened, due := 0, 0.0
 	for {
 		select {
 		case <-ctx.Done():
 			return opened
 		case <-tick.C:
 		}
-		for range rate / 100 {
+		for due += float64(rate) / 100; due >= 1; due-- {
 			d := net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(f.From[opened%len(f.From)])}}
 			c, err := d.DialContext(ctx, "tcp", f.Address)
 			opened++
 			if err != nil {
 				continue
 			}
-			at := opened % connections
+			at := opened % f.Connections
 			if open[at] != nil {
 				_ = open[at].Close()
 			}

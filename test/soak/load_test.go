@@ -13,11 +13,8 @@ import (
 	"time"
 )
 
-// every is the time between the calls of one kind; patience what a call may take.
-const (
-	every    = 50 * time.Millisecond
-	patience = 5 * time.Second
-)
+// patience is what a call may take.
+const patience = 5 * time.Second
 
 // noise is a 99th percentile that is not told from the machine's own: the
 // processor is shared with the attackers, the API server and its store.
@@ -25,8 +22,9 @@ const noise = 40 * time.Millisecond
 
 // call is something that those do who are served.
 type call struct {
-	name string
-	do   func(context.Context) error
+	name  string
+	every time.Duration
+	do    func(context.Context) error
 }
 
 // measured is what came of a kind of call.
@@ -63,7 +61,7 @@ func measure(t *testing.T, calls []call, length time.Duration) map[string]*measu
 
 // repeat calls until the context ends. A call that has begun is waited for.
 func (m *measured) repeat(ctx context.Context, c call) {
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(c.every)
 	defer tick.Stop()
 	for {
 		select {

@@ -31,7 +31,7 @@ type process struct {
 func binaries(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", dir+"/", "./cmd/kuda-manager", "./cmd/kuda-webhook", "./cmd/kuda-runtime")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", "./cmd/kuda-manager", "./cmd/kuda-webhook", "./cmd/kuda-runtime")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)

@@ -57,12 +57,12 @@ func TestWhoIsServedNoticesNothingOfAFlood(t *testing.T) {
 	w := newWorld(t)
 	calls := w.calls(t)
 	quiet := measure(t, calls, min(flooded/2, time.Minute))
-	var attackers []*exec.Cmd
+	var hostile []*exec.Cmd
 	for _, f := range w.floods(flooded + 2*time.Second) {
-		attackers = append(attackers, f.start(t))
+		hostile = append(hostile, f.start(t))
 	}
 	beside := measure(t, calls, flooded)
-	for _, a := range attackers {
+	for _, a := range hostile {
 		if err := a.Wait(); err != nil {
 			t.Errorf("an attacker: %v", err)
 		}

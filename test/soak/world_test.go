@@ -7,28 +7,17 @@ package soak
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
-	"connectrpc.com/connect"
-	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
@@ -36,9 +25,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission"
 	"github.com/kuda-io/kuda/internal/config"
-	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
-	"github.com/kuda-io/kuda/internal/manager/managertest"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -51,9 +38,13 @@ type world struct {
 	caDir     string
 	// Addresses of the servers. The runtime's is not loopback, as a pod's is not.
 	gateway, webhook, runtime, runtimeLocal string
-	// token is that of a pod that the test plays the runtime of.
-	token string
+	// tokens are those of pods that the test plays the runtimes of.
+	tokens []string
 }
+
+// played is how many pods the test plays the runtimes of. The gateway has a pace
+// for each.
+const played = 10
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -67,8 +58,11 @@ func newWorld(t *testing.T) *world {
 		d.Spec.Template.DataItems[0].DataSourceType = v1alpha1.DataSourceHTTP
 		d.Spec.Template.DataSources = v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{URL: files.URL}}
 	})
-	injected, played := cluster.Pod(t, w.namespace, "search-0", "search"), cluster.Pod(t, w.namespace, "search-1", "search")
-	w.token = cluster.Token(t, w.namespace, played, sidecar.TokenAudience)
+	injected := cluster.Pod(t, w.namespace, "search", "search")
+	for i := range played {
+		pod := cluster.Pod(t, w.namespace, fmt.Sprint("search-", i), "search")
+		w.tokens = append(w.tokens, cluster.Token(t, w.namespace, pod, sidecar.TokenAudience))
+	}
 	bin := binaries(t)
 	w.startManager(t, bin)
 	w.startWebhook(t, bin)
@@ -214,7 +208,7 @@ func machineAddress(t *testing.T) string {
 func (w *world) floods(length time.Duration) []flood {
 	loopback := []string{"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"}
 	host, _, _ := net.SplitHostPort(w.runtime)
-	return []flood{
+	targets := []flood{
 		{Address: w.gateway, TLS: true, From: loopback, For: length, Paths: []string{
 			gatewayv1alpha1connect.GatewayServiceReportProcedure, gatewayv1alpha1connect.GatewayServiceReportStoreProcedure,
 			gatewayv1alpha1connect.GatewayServiceWatchProcedure, gatewayv1alpha1connect.GatewayServiceRunHookProcedure,
@@ -222,154 +216,12 @@ func (w *world) floods(length time.Duration) []flood {
 		{Address: w.webhook, TLS: true, From: loopback, For: length, Paths: []string{admission.PathPods, admission.PathPodsRequired, admission.PathDataSets}},
 		{Address: w.runtime, From: []string{host, "127.0.0.2", "127.0.0.3"}, For: length},
 	}
-}
-
-// calls are what is done by those who are served.
-func (w *world) calls(t *testing.T) []call {
-	t.Helper()
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(w.ca) {
-		t.Fatal("the authority has no certificate")
-	}
-	secure := func() *http.Client {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "localhost"}, ForceAttemptHTTP2: true}
-		t.Cleanup(transport.CloseIdleConnections)
-		return &http.Client{Transport: transport}
-	}
-	// A kubelet's probe has a connection of its own each time.
-	probe := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	review := w.review(t)
-	api := secure()
-	return append(w.gatewayCalls(secure()),
-		call{"the API server's review", func(ctx context.Context) error {
-			var got admissionv1.AdmissionReview
-			if err := fetch(ctx, api, http.MethodPost, "https://"+w.webhook+admission.PathPods, review, &got); err != nil {
-				return err
-			}
-			if got.Response == nil || !got.Response.Allowed || len(got.Response.Patch) == 0 {
-				return fmt.Errorf("the pod was not injected: %+v", got.Response)
-			}
-			return nil
-		}},
-		call{"the kubelet's probe", func(ctx context.Context) error {
-			return fetch(ctx, probe, http.MethodGet, "http://"+w.runtime+sidecar.PathReadyz, nil, nil)
-		}},
-		call{"the application's question", func(ctx context.Context) error {
-			var got struct{ Connected bool }
-			if err := fetch(ctx, http.DefaultClient, http.MethodGet, "http://"+w.runtimeLocal+sidecar.PathData, nil, &got); err != nil {
-				return err
-			}
-			if !got.Connected {
-				return errors.New("the runtime has lost the gateway")
-			}
-			return nil
-		}},
-	)
-}
-
-// bearer shows the token of a pod.
-type bearer struct {
-	token string
-	next  http.RoundTripper
-}
-
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	return b.next.RoundTrip(r)
-}
-
-// gatewayCalls play a runtime: the stream of what the pod is to have begins
-// anew, and what the pod has is reported.
-func (w *world) gatewayCalls(c *http.Client) []call {
-	c.Transport = bearer{w.token, c.Transport}
-	client := gatewayv1alpha1connect.NewGatewayServiceClient(c, "https://"+w.gateway, connect.WithGRPC())
-	watch := func(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		stream, err := client.Watch(ctx, connect.NewRequest(&gatewayv1alpha1.WatchRequest{Datasets: []string{"model"}}))
-		if err != nil {
-			return nil, err
+	var all []flood
+	for _, f := range targets {
+		f.Connections = connections / attackers
+		for range attackers {
+			all = append(all, f)
 		}
-		defer func() { _ = stream.Close() }()
-		if !stream.Receive() {
-			return nil, fmt.Errorf("the stream ended: %w", stream.Err())
-		}
-		if len(stream.Msg().GetAssignments()) == 0 {
-			return nil, errors.New("the pod is to have nothing")
-		}
-		return stream.Msg(), nil
 	}
-	var assignment *gatewayv1alpha1.Assignment
-	return []call{
-		{"the runtime's stream", func(ctx context.Context) error {
-			_, err := watch(ctx)
-			return err
-		}},
-		{"the runtime's report", func(ctx context.Context) error {
-			if assignment == nil {
-				msg, err := watch(ctx)
-				if err != nil {
-					return err
-				}
-				assignment = msg.GetAssignments()[0]
-			}
-			_, err := client.Report(ctx, connect.NewRequest(managertest.Delivery(assignment)))
-			return err
-		}},
-	}
-}
-
-// review is what the API server posts for a new pod that the DataSet selects.
-func (w *world) review(t *testing.T) []byte {
-	t.Helper()
-	pod, err := json.Marshal(&corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "search-", Labels: map[string]string{"app": "search"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "search:1"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := json.Marshal(&admissionv1.AdmissionReview{
-		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
-		Request: &admissionv1.AdmissionRequest{
-			UID: "soak", Operation: admissionv1.Create, Namespace: w.namespace, Object: apiruntime.RawExtension{Raw: pod},
-			Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
-
-// fetch asks, and reads the answer into result if that is given.
-func fetch(ctx context.Context, c *http.Client, method, url string, body []byte, result any) error {
-	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if body == nil {
-		r.Body, r.ContentLength = http.NoBody, 0
-	} else {
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	resp, err := c.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", resp.Status, content)
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(content, result)
+	return all
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 )
 
 func main() {
@@ -23,6 +24,7 @@ func main() {
 		os.Exit(1)
 	}
 	slog.Info("serving", "listen", *listen, "version", s.model.Load().Version)
-	slog.Error("serving ended", "err", http.ListenAndServe(*listen, s.handler()))
+	web := &http.Server{Addr: *listen, Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	slog.Error("serving ended", "err", web.ListenAndServe())
 	os.Exit(1)
 }

@@ -59,7 +59,7 @@ func (c *Clients) authorities() (*x509.CertPool, error) {
 
 var (
 	errNoCertificate = errors.New("a client certificate is needed")
-	errOtherName     = errors.New("the client certificate bears none of the names of --client-names")
+	errOtherName     = errors.New("the client certificate does not bear a name of --client-names")
 )
 
 // verify checks a connection of which the handshake proved that the caller has

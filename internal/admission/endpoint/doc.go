@@ -4,5 +4,5 @@
 // Package endpoint is where the API server reaches the webhooks: TLS, time-outs,
 // and limits that hold against anyone who can connect. It can ask callers for a
 // client certificate. Package server uses it in place of controller-runtime's
-// server, which has none of these limits.
+// server, which does not have these limits.
 package endpoint

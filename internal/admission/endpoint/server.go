@@ -103,6 +103,7 @@ func (s *Server) Start(ctx context.Context) error {
 			MaxReceiveBufferPerConnection: connectionBuffer, MaxReceiveBufferPerStream: connectionBuffer,
 			WriteByteTimeout: writeTimeout,
 		},
+		ConnContext: limited.Context,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			limited.Touch(c, state)
 			if state != http.StateNew {

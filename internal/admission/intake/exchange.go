@@ -35,7 +35,7 @@ func (e *exchange) arrived() {
 	_ = e.controller.SetReadDeadline(time.Time{})
 }
 
-// send answers, and returns when the caller has taken the answer or its time is
+// send writes the response, and returns when the caller has taken it or its time is
 // over: until then the caller has room that others may want.
 func (e *exchange) send(w http.ResponseWriter, code int, content []byte, within time.Duration) {
 	e.mu.Lock()
@@ -46,7 +46,7 @@ func (e *exchange) send(w http.ResponseWriter, code int, content []byte, within 
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(code)
-	// A caller that left is no error of ours.
+	// The caller may have left, which is not an error.
 	_, _ = w.Write(content)
 	_ = e.controller.Flush()
 }

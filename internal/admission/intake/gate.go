@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/kuda-io/kuda/internal/connlimit"
 	"github.com/kuda-io/kuda/internal/fairshare"
 )
 
@@ -131,6 +132,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.gate.requests.WithLabelValues(handled).Inc()
+	connlimit.MarkKnown(r.Context())
 	e.send(w, http.StatusOK, answer, answerTimeout)
 }
 
@@ -252,8 +254,16 @@ func (h *handler) read(r io.Reader, grant *fairshare.Grant) ([]byte, error) {
 	}
 }
 
-// callerOf returns the address that the request came from.
+// callerOf returns the address that the request came from. Connections on which
+// reviews were handled before are counted apart: an address may be shared.
 func callerOf(r *http.Request) string {
+	if connlimit.Known(r.Context()) {
+		return "known " + addressOf(r)
+	}
+	return addressOf(r)
+}
+
+func addressOf(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host
 	}

@@ -18,6 +18,9 @@ type decision struct {
 	remove string
 	// drop the entries of these namespaces, each for a reason.
 	drop map[string]string
+	// started: the machine was started anew. Its disk may be another one, and the
+	// directory of the stores open again.
+	started bool
 }
 
 // decide judges a NodeStore by its node (nil: there is none) and by the UIDs of the
@@ -42,7 +45,7 @@ func decide(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UI
 			d.drop[store.Namespace] = "the namespace is another one of the name"
 		case node.ReadySince.IsZero(), locality.Trusted(*node, uid, store.BootID, store.ObservedTime.Time):
 		case store.BootID != "" && node.BootID != "" && store.BootID != node.BootID:
-			d.drop[store.Namespace] = "the machine has been started anew since"
+			d.drop[store.Namespace], d.started = "the machine has been started anew since", true
 		default:
 			d.drop[store.Namespace] = "the node has become Ready since"
 		}
@@ -64,6 +67,7 @@ func (d decision) without(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
 		return dropped
 	})
 	Remember(&s, gone...)
+	s.Closed = s.Closed && !d.started
 	Sum(&s)
 	return s
 }

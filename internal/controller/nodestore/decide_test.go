@@ -130,6 +130,18 @@ func TestWhereADroppedStoreIsStaysKnown(t *testing.T) {
 	}
 }
 
+func TestADirectoryIsClosedAgainInEachBoot(t *testing.T) {
+	uids := map[string]types.UID{"a": "uid-a"}
+	for boot, closed := range map[string]bool{"b1": true, "b2": false} {
+		s := store("a", "b")
+		s.Status.Closed = true
+		d := decide(s, &locality.Node{UID: "u1", BootID: boot, ReadySince: now}, uids)
+		if after := d.without(s.Status); after.Closed != closed || len(after.Directories) == 0 {
+			t.Errorf("in boot %s: closed %t, %v", boot, after.Closed, after.Directories)
+		}
+	}
+}
+
 func TestSizesBeyondAllBoundsTurnNegative(t *testing.T) {
 	s := store("a", "b")
 	for i := range s.Status.Stores {

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package localapi is what a runtime answers over HTTP. It tells facts of its
+// Package localapi serves the HTTP API of a runtime. It tells facts of its
 // own pod, never credentials or other pods' data, and changes nothing, so it needs
 // no authentication.
 //

@@ -11,12 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kuda-io/kuda/internal/connlimit"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/exposition"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// Delivery is what the answers are taken from; agent.Agent is one.
+// Delivery is what the responses are made from; agent.Agent is one.
 type Delivery interface {
 	Ready() (ready bool, missing []string)
 	State() agent.State
@@ -68,8 +69,8 @@ func newStrangerHandler(d Delivery, g prometheus.Gatherer) http.Handler {
 	return withoutBody(mux)
 }
 
-// withoutBody refuses requests with a body, none of which has a meaning here,
-// before anything of it is read.
+// withoutBody refuses requests with a body before anything of it is read: a body
+// does not have a meaning here.
 func withoutBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
@@ -77,6 +78,8 @@ func withoutBody(next http.Handler) http.Handler {
 			http.Error(w, "requests to the local API have no body", http.StatusRequestEntityTooLarge)
 			return
 		}
+		// Who has asked a whole question is not closed in favour of who has not.
+		connlimit.MarkKnown(r.Context())
 		next.ServeHTTP(w, r)
 	})
 }

@@ -164,11 +164,11 @@ func TestWatchesAreBounded(t *testing.T) {
 			want = http.StatusTooManyRequests
 		}
 		if resp.StatusCode != want {
-			t.Fatalf("watch %d answers %s", i, resp.Status)
+			t.Fatalf("watch %d: %s", i, resp.Status)
 		}
 	}
 	if code, _ := get(t, s.pod+sidecar.PathData); code != http.StatusOK {
-		t.Errorf("with all watches taken a single question answers %d", code)
+		t.Errorf("with all watches taken a single question gets %d", code)
 	}
 }
 

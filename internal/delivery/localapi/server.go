@@ -20,10 +20,10 @@ import (
 )
 
 // Limits of the two sides. With all of them used the connections take less than
-// 12 MiB of memory. A kubelet's probe takes a connection for milliseconds.
+// 16 MiB of memory. A kubelet's probe takes a connection for milliseconds.
 const (
 	maxPodConnections      = 256
-	maxStrangerConnections = 256
+	maxStrangerConnections = 512
 	maxHeaderBytes         = 8 << 10
 
 	// A caller on the pod's address has this long for its request, and to take the answer.
@@ -61,12 +61,12 @@ func NewServer(l net.Listener, d Delivery, g prometheus.Gatherer) *Server {
 	s.pod = &http.Server{
 		Handler:           newPodHandler(d, g),
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.pod.limit.Touch, ErrorLog: quiet,
+		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.pod.limit.Touch, ConnContext: s.listeners.pod.limit.Context, ErrorLog: quiet,
 	}
 	s.stranger = &http.Server{
 		Handler:           newStrangerHandler(d, g),
 		ReadHeaderTimeout: strangerTimeout, ReadTimeout: strangerTimeout, WriteTimeout: strangerTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.stranger.limit.Touch, ErrorLog: quiet,
+		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.stranger.limit.Touch, ConnContext: s.listeners.stranger.limit.Context, ErrorLog: quiet,
 	}
 	// One request is all that a probe or a collector has. A connection that waits
 	// for more would only be in the way.

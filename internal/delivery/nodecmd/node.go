@@ -20,7 +20,9 @@ const (
 	// closed is the mode of a directory that its owner alone may enter.
 	closed fs.FileMode = 0o700
 	// maxListed bounds how much of one directory is read.
-	maxListed = 1 << 16
+	maxListed = 1 << 20
+	// maxDepth bounds how deep directories are opened.
+	maxDepth = 256
 )
 
 var (
@@ -111,7 +113,7 @@ func (n *node) remove(namespace, uid string, unnamed bool) error {
 		doomed = append(doomed, legacy...)
 	}
 	for _, name := range doomed {
-		if err := dir.RemoveAll(name); err != nil {
+		if err := removeAll(dir, name); err != nil {
 			return fmt.Errorf("removing %s: %w", path.Join(namespace, name), err)
 		}
 	}
@@ -123,6 +125,48 @@ func (n *node) remove(namespace, uid string, unnamed bool) error {
 	err = n.root.Remove(namespace)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EBUSY) {
 		return fmt.Errorf("removing %s: %w", namespace, err)
+	}
+	return nil
+}
+
+// removeAll removes a tree. Without the capability to override modes even root cannot
+// take anything out of a directory that is closed to its owner; such ones are opened.
+func removeAll(dir *os.Root, name string) error {
+	err := dir.RemoveAll(name)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if err := unlock(dir, name, maxDepth); err != nil {
+		return err
+	}
+	return dir.RemoveAll(name)
+}
+
+// unlock opens a directory and those below it to their owner.
+func unlock(parent *os.Root, name string, depth int) error {
+	info, err := parent.Lstat(name)
+	if err != nil || !info.IsDir() {
+		return err
+	}
+	if depth == 0 {
+		return errors.New("the directories are too deep to be opened")
+	}
+	if err := parent.Chmod(name, closed); err != nil {
+		return err
+	}
+	dir, err := enter(parent, name)
+	if err != nil || dir == nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := list(dir, ".")
+	if err != nil {
+		return err
+	}
+	for _, below := range names {
+		if err := unlock(dir, below, depth-1); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func Check(m Module, texts []Text) []exception.Finding {
 				granted = true
 				continue
 			}
-			find("licence-refused", "%s of %s is %s, which is none of %s", t.Name, m.Version, id, strings.Join(allowed, ", "))
+			find("licence-refused", "%s of %s is %s; allowed are %s", t.Name, m.Version, id, strings.Join(allowed, ", "))
 		}
 	}
 	if !granted {
