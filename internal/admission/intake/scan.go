@@ -30,9 +30,10 @@ var (
 	// PodBounds are for pods. A pod with 50 containers of 50 variables and 20
 	// mounts each has 4,000 elements.
 	PodBounds = Bounds{Bytes: 1 << 20, Elements: 8 << 10, Values: 64 << 10, Depth: 64}
-	// DataSetBounds are for DataSets, of which the schema allows 128 items, and
+	// DataSetBounds are for DataSets, of which the schema allows 128 items with 128
+	// patterns each, and
 	// of a change hold two.
-	DataSetBounds = Bounds{Bytes: 3 << 20, Elements: 16 << 10, Values: 64 << 10, Depth: 64}
+	DataSetBounds = Bounds{Bytes: 3 << 20, Elements: 40 << 10, Values: 96 << 10, Depth: 64}
 )
 
 var errNotJSON = errors.New("the body is not JSON")
