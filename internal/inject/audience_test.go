@@ -52,7 +52,7 @@ func TestAStoredDataSetYieldsNoTokenOfAForbiddenAudience(t *testing.T) {
 		s := settings()
 		s.Audiences = Audiences{Allowed: []string{"sts.amazonaws.com"}}
 		injected := mustInject(t, Request{
-			Pod: pod(), Namespace: Namespace{Name: "shop"}, Settings: s,
+			Pod: pod(), Namespace: Namespace{Name: "shop", UID: "u"}, Settings: s,
 			DataSets: []*v1alpha1.DataSet{dataSet("a", everySource, func(ds *v1alpha1.DataSet) {
 				ds.Spec.Template.DataSources.S3.WebIdentity.Audience = audience
 			})},

@@ -384,6 +384,8 @@ func (w *world) checkEnd() {
 		return
 	case p.State.Phase == v1alpha1.RolloutStopped, w.plan.State.Phase == v1alpha1.RolloutRolledBack:
 		return // a pod failed by itself, or a user wanted it so
+	case p.Waits == WaitsForPods:
+		return // not one of them started
 	case p.State.Phase == v1alpha1.RolloutCompleted:
 		for _, a := range w.pods {
 			if a.Revision != w.in.Update.Name || !a.Delivered && !a.NotStarted {

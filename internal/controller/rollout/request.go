@@ -91,6 +91,7 @@ func (r *run) again() (moves []Move, held int) {
 		if !r.toReturn(p) {
 			continue
 		}
+		r.recordFailure(p)
 		if r.available(p) {
 			if budget <= 0 {
 				continue
@@ -100,4 +101,18 @@ func (r *run) again() (moves []Move, held int) {
 		moves = append(moves, Move{UID: p.UID, Revision: r.current})
 	}
 	return moves, len(r.others())
+}
+
+// recordFailure remembers a pod that fails while the pods that failed go back. It
+// is not Ready when it is moved, and would pass later for one that never was.
+func (r *run) recordFailure(p Pod) {
+	what, failed := r.failed(p)
+	if !failed || slices.Contains(r.state.FailedPods, p.Name) || len(r.state.FailedPods) >= maxFailedPods {
+		return
+	}
+	r.state.FailedPods = addSorted(r.state.FailedPods, p.Name)
+	if r.failures == nil {
+		r.failures = make(map[string]string)
+	}
+	r.failures[p.Name] = what
 }

@@ -196,6 +196,7 @@ func (w *world) give(a *actor, revision string, move bool) {
 	a.turn++
 	a.Revision, a.Delivered, a.Failed, a.FailedMessage = revision, false, false, ""
 	if a.pending {
+		w.after(w.soon(time.Second), func() {}) // its Data changed
 		return
 	}
 	w.reach[revision] = max(w.reach[revision], Assigned)

@@ -86,7 +86,7 @@ func sharedState(e source.Entry, old store.Entry) string {
 		return state(e)
 	}
 	if e.Identity.Strong() {
-		return string(e.Identity)
+		return stateIdentity(e)
 	}
 	return ""
 }

@@ -286,7 +286,7 @@ func (o *older) take(r relative, one shared, single bool) {
 func (o *older) anothersFile(f *file) (shared, bool) {
 	one, ok := o.anothers[placeIn(f.path, f.entry.Path == "")]
 	identity, _ := splitState(one.entry.Identity)
-	return one, ok && f.entry.Identity.Strong() && identity == string(f.entry.Identity) &&
+	return one, ok && f.entry.Identity.Strong() && identity == stateIdentity(f.entry) &&
 		one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
 }
 
