@@ -74,7 +74,7 @@ func Serve(ctx context.Context, address string, handler http.Handler) error {
 		// Who has not ended by now is cut off.
 		_ = server.Close()
 	}
-	<-served
+	<-served //nolint:errcheck // it says that it was closed
 	return nil
 }
 

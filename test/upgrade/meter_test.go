@@ -23,7 +23,7 @@ func TestMeterCountsObjectsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	for _, r := range []struct{ method, path string }{
 		{http.MethodGet, "/bucket/tree/a"}, {http.MethodGet, "/bucket/tree/b"}, {http.MethodHead, "/bucket/tree/a"},
 		{http.MethodGet, "/bucket/?list-type=2"}, {http.MethodGet, "/bucket/tree/absent"}, {http.MethodGet, "/other/tree/a"},

@@ -142,6 +142,6 @@ func serveUntil(ctx context.Context, server *http.Server, serve func() error) er
 		// Who has not ended by now is cut off.
 		_ = server.Close()
 	}
-	<-served
+	<-served //nolint:errcheck // it says that it was closed
 	return nil
 }

@@ -83,7 +83,7 @@ func (s *Server) Serve() error {
 	err := <-ended
 	_ = s.Close()
 	for range 2 {
-		<-ended
+		<-ended //nolint:errcheck // it says that it was closed
 	}
 	if errors.Is(err, net.ErrClosed) {
 		err = http.ErrServerClosed

@@ -61,7 +61,7 @@ func (n *node) restrict() error {
 	if err := n.root.Chmod(".", closed); err != nil {
 		return fmt.Errorf("closing the directory of the stores: %w", err)
 	}
-	names, err := list(n.root, ".")
+	names, err := listNames(n.root)
 	if err != nil {
 		return fmt.Errorf("looking for the directories of namespaces: %w", err)
 	}
@@ -159,7 +159,7 @@ func unlock(parent *os.Root, name string, depth int) error {
 		return err
 	}
 	defer dir.Close()
-	names, err := list(dir, ".")
+	names, err := listNames(dir)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func unlock(parent *os.Root, name string, depth int) error {
 // legacyOf returns what releases that did not know UIDs put into the directory of a
 // name, once no pod uses it.
 func legacyOf(dir *os.Root) ([]string, error) {
-	names, err := list(dir, ".")
+	names, err := listNames(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func checkUnused(store *os.Root) error {
 		return err
 	}
 	defer pods.Close()
-	names, err := list(pods, ".")
+	names, err := listNames(pods)
 	if err != nil {
 		return err
 	}
@@ -269,16 +269,16 @@ func enter(root *os.Root, name string) (*os.Root, error) {
 	return dir, nil
 }
 
-// list returns the names in a directory.
-func list(root *os.Root, name string) ([]string, error) {
-	f, err := root.Open(name)
+// listNames returns the names in a directory.
+func listNames(dir *os.Root) ([]string, error) {
+	f, err := dir.Open(".")
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", name, err)
+		return nil, fmt.Errorf("opening %s: %w", dir.Name(), err)
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(maxListed)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, fmt.Errorf("reading %s: %w", dir.Name(), err)
 	}
 	return names, nil
 }

@@ -78,7 +78,7 @@ func TestASumAloneDoesNotGetAnothersBytes(t *testing.T) {
 			b.by("private", "1", "proxy=http://own", "bob"), b.by("private", "1", "proxy=http://own", "")} {
 			if key.Path == "private" {
 				// The bytes that the own proxy has, under the sum of the private ones.
-				o.Entry.Identity = m.objects["private/f"].Identity
+				o.Identity = m.objects["private/f"].Identity
 				m.objects["private/f"] = o
 			}
 			result, err := b.deliver(t.Context(), key)

@@ -33,18 +33,19 @@ func rewritten(a, b string) bool {
 	if a == b {
 		return false
 	}
-	first, _, timed1 := cutTime(a)
-	second, _, timed2 := cutTime(b)
+	first, timed1 := cutTime(a)
+	second, timed2 := cutTime(b)
 	return first == second && first != "" && (timed1 || timed2)
 }
 
-func cutTime(identity string) (rest, seconds string, ok bool) {
+// cutTime returns an identity without its time, and reports whether it had one.
+func cutTime(identity string) (rest string, ok bool) {
 	i := strings.LastIndex(identity, timeMark)
 	if i < 0 {
-		return identity, "", false
+		return identity, false
 	}
 	if _, err := strconv.ParseInt(identity[i+len(timeMark):], 10, 64); err != nil {
-		return identity, "", false
+		return identity, false
 	}
-	return identity[:i], identity[i+len(timeMark):], true
+	return identity[:i], true
 }

@@ -99,7 +99,10 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 			t.Error("the consumer's panic was taken for the driver's")
 		}
 	}()
-	for range Check(driver{list: func(yield func(source.Entry, error) bool) { yield(source.Entry{Path: "a"}, nil) }}).List(t.Context(), "") {
+	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) { yield(source.Entry{Path: "a"}, nil) }}).List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		panic("the consumer's")
 	}
 }
@@ -108,10 +111,13 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 // way; nobody is called again then.
 func TestADriverThatGoesOnAfterTheEndIsNotHeard(t *testing.T) {
 	seen := 0
-	for range Check(driver{list: func(yield func(source.Entry, error) bool) {
+	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) {
 		yield(source.Entry{Path: "a"}, nil)
 		yield(source.Entry{Path: "b"}, nil)
 	}}).List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		seen++
 		break
 	}

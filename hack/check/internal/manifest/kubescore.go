@@ -73,7 +73,7 @@ func (k KubeScore) ScoreInjected(ctx context.Context, o Object) ([]exception.Fin
 	if err != nil {
 		return nil, fmt.Errorf("writing an injected pod: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "pod.yaml")
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return nil, fmt.Errorf("writing an injected pod: %w", err)

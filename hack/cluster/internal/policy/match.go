@@ -92,8 +92,7 @@ func blockMatch(d direction, b *networkingv1.IPBlock) (string, error) {
 
 func (c Cluster) addressed() []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(c.Pods), func(p *corev1.Pod) bool {
-		_, ok := address(p)
-		return !ok
+		return !hasAddress(p)
 	})
 }
 

@@ -30,7 +30,7 @@ type Cluster struct {
 func Rules(c Cluster, node string) (string, error) {
 	var local []*corev1.Pod
 	for _, p := range c.Pods {
-		if _, ok := address(p); ok && p.Spec.NodeName == node {
+		if hasAddress(p) && p.Spec.NodeName == node {
 			local = append(local, p)
 		}
 	}
@@ -158,13 +158,13 @@ func (c Cluster) allowance(namespace string, p *corev1.Pod, d direction, a allow
 	return rules, nil
 }
 
-// address returns a pod's own address on the pods' network, and whether it has
-// one: the node's, which pods on the host's network have, is not.
-func address(p *corev1.Pod) (netip.Addr, bool) {
+// hasAddress reports whether a pod has an address of its own on the pods' network:
+// the node's, which pods on the host's network have, is not.
+func hasAddress(p *corev1.Pod) bool {
 	ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 	if p.Spec.HostNetwork || ended {
-		return netip.Addr{}, false
+		return false
 	}
 	a, err := netip.ParseAddr(p.Status.PodIP)
-	return a, err == nil && a.Is4()
+	return err == nil && a.Is4()
 }
