@@ -182,8 +182,13 @@ func TestDeletionWithRemoveLeavesDataInAPod(t *testing.T) {
 	ns := cluster.Namespace(t)
 	d := cluster.DataSet(t, ns, "one", "web", func(d *v1alpha1.DataSet) { d.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove })
 	p, silent := cluster.Pod(t, ns, "p", "web"), cluster.Pod(t, ns, "silent", "web")
+	cluster.Pod(t, ns, "not-started", "web") // holds nothing
+	silent.Status.Phase = corev1.PodRunning
+	if err := cluster.Client.Status().Update(t.Context(), silent); err != nil {
+		t.Fatal(err)
+	}
 	r := m.StartRuntime(t, cluster, p, "one")
-	status(t, d, "one pod has it", ready("1/2"))
+	status(t, d, "one pod has it", ready("1/3"))
 	cluster.Delete(t, d)
 	managertest.Eventually(t, "the other pod is shown as the holder", func(ctx context.Context) (bool, error) {
 		if err := cluster.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {

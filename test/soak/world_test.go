@@ -144,7 +144,7 @@ func (w *world) startManager(t *testing.T, bin string) {
 	w.gateway = free(t, "127.0.0.1")
 	w.processes = append(w.processes, run(t, memoryLimit(t, "manager/deployment.yaml"), []string{"KUBECONFIG=" + kubeconfig(t, "kuda-manager")},
 		filepath.Join(bin, "kuda-manager"), "--gateway-address", w.gateway, "--gateway-names", "localhost", "--ca-dir", w.caDir, "--rotate-ca=false",
-		"--health-address", "0", "--metrics-address", "0"))
+		"--remove-gone-stores=false", "--health-address", "0", "--metrics-address", "0"))
 }
 
 func (w *world) startWebhook(t *testing.T, bin string) {

@@ -288,5 +288,5 @@ func TestNobodyElseWritesWhatKudaBelieves(t *testing.T) {
 }
 
 func refusedByPolicy(err error, policy string) bool {
-	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy)
+	return (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy)
 }

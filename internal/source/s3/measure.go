@@ -19,17 +19,17 @@ import (
 // measure reads from an object whose HEAD said that it has no bytes, or did not
 // say how many it has, and returns how many there are.
 func (s *Source) measure(ctx context.Context, client minio.Core, info minio.ObjectInfo) (int64, error) {
-	var options minio.GetObjectOptions
+	// Options hold a map, so a copy of them is not a second set.
+	var first, whole minio.GetObjectOptions
 	if info.ETag != "" {
-		if err := options.SetMatchETag(info.ETag); err != nil {
+		if err := errors.Join(first.SetMatchETag(info.ETag), whole.SetMatchETag(info.ETag)); err != nil {
 			return 0, err
 		}
 	}
-	whole := options
-	if err := options.SetRange(0, 0); err != nil {
+	if err := first.SetRange(0, 0); err != nil {
 		return 0, err
 	}
-	size, err := s.measureBy(ctx, client, info.Key, options)
+	size, err := s.measureBy(ctx, client, info.Key, first)
 	if answer, ok := errors.AsType[minio.ErrorResponse](err); ok && answer.StatusCode == nethttp.StatusRequestedRangeNotSatisfiable {
 		// So it is, of an object without bytes; a GET of all of it says so.
 		return s.measureBy(ctx, client, info.Key, whole)

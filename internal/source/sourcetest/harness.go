@@ -33,6 +33,10 @@ type Harness struct {
 	// PutHostile stores a file, or an entry of that name, that no caller can use,
 	// and tells whether the server took it. Optional.
 	PutHostile func(t *testing.T, path string, content []byte) bool
+	// Clean returns the name under which an entry of a hostile name is listed, in
+	// formats whose names stand for paths, as those of archives do ("/a", "./a" and
+	// "a" are one file). Optional: names are passed on as they are.
+	Clean func(name string) string
 	// Delete removes a file. Optional.
 	Delete func(t *testing.T, path string)
 	// Mkdir makes an empty directory. Optional: the system has none.
