@@ -6,6 +6,8 @@ package admission
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,10 +34,39 @@ var fromServersCache = &client.ListOptions{Raw: &metav1.ListOptions{ResourceVers
 // has not heard of yet. A manifest with a DataSet and a Job in it makes a pod
 // within milliseconds of the DataSet, sooner than a watch event may get here;
 // that pod would miss its data. So the API server is asked which ones there are
-// (names and generations only, from its memory), and those that differ are read.
-// When it does not answer the cache decides, except where injection is required:
-// there the pod is refused.
+// (names and generations only, from its memory), once for all pods of the
+// namespace that come meanwhile, and those that differ are read. When it does not
+// answer the cache decides, except where injection is required: there the pod is
+// refused. The objects are shared and must not be changed.
 func (p *Pods) dataSets(ctx context.Context, namespace string) ([]*v1alpha1.DataSet, error) {
+	limit := askingLimit
+	if p.Required {
+		limit = requiredAskingLimit
+	}
+	newer, err := p.looks.Do(ctx, namespace, limit, func(ctx context.Context) ([]*v1alpha1.DataSet, error) {
+		return p.newer(ctx, namespace)
+	})
+	if err != nil {
+		err = fmt.Errorf("asking the API server for the DataSets of namespace %s: %w", namespace, err)
+		if p.Required {
+			return nil, err
+		}
+		p.Log.Error(err, "decided by the cache alone", "namespace", namespace)
+	}
+	known, err := p.cached(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range newer {
+		if older(known[d.Name], d) {
+			known[d.Name] = d
+		}
+	}
+	return slices.Collect(maps.Values(known)), nil
+}
+
+// cached returns the DataSets of a namespace that the cache has, by name.
+func (p *Pods) cached(ctx context.Context, namespace string) (map[string]*v1alpha1.DataSet, error) {
 	list := &v1alpha1.DataSetList{}
 	// Nothing here changes a DataSet, so the cache's own objects will do.
 	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -45,46 +76,44 @@ func (p *Pods) dataSets(ctx context.Context, namespace string) ([]*v1alpha1.Data
 	for i := range list.Items {
 		known[list.Items[i].Name] = &list.Items[i]
 	}
-	if err := p.addNewer(ctx, namespace, known); err != nil {
-		if p.Required {
-			return nil, err
-		}
-		p.Log.Error(err, "decided by the cache alone", "namespace", namespace)
-	}
-	dataSets := make([]*v1alpha1.DataSet, 0, len(known))
-	for _, d := range known {
-		dataSets = append(dataSets, d)
-	}
-	return dataSets, nil
+	return known, nil
 }
 
-// addNewer puts the DataSets that the API server has, and we have not or only
-// an older generation of, into known.
-func (p *Pods) addNewer(ctx context.Context, namespace string, known map[string]*v1alpha1.DataSet) error {
-	limit, options := askingLimit, []client.ListOption{client.InNamespace(namespace), fromServersCache}
-	if p.Required {
-		limit, options = requiredAskingLimit, options[:1]
+// newer returns the DataSets that the API server has, and the cache has not or only
+// an older generation of.
+func (p *Pods) newer(ctx context.Context, namespace string) ([]*v1alpha1.DataSet, error) {
+	options := []client.ListOption{client.InNamespace(namespace)}
+	if !p.Required {
+		options = append(options, fromServersCache)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	there := &metav1.PartialObjectMetadataList{}
 	there.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("DataSetList"))
 	if err := p.Live.List(ctx, there, options...); err != nil {
-		return fmt.Errorf("asking the API server for the DataSets of namespace %s: %w", namespace, err)
+		return nil, err
 	}
-	for _, m := range there.Items {
-		have := known[m.Name]
-		if have != nil && have.UID == m.UID && have.Generation >= m.Generation {
+	known, err := p.cached(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var newer []*v1alpha1.DataSet
+	for i := range there.Items {
+		m := &there.Items[i]
+		if !older(known[m.Name], m) {
 			continue
 		}
 		full := &v1alpha1.DataSet{}
 		err := p.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: m.Name}, full)
 		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("reading DataSet %s/%s: %w", namespace, m.Name, err)
+			return nil, err
 		}
 		if err == nil {
-			known[m.Name] = full
+			newer = append(newer, full)
 		}
 	}
-	return nil
+	return newer, nil
+}
+
+// older reports whether a DataSet that may be nil is older than what the API server has.
+func older(have *v1alpha1.DataSet, there metav1.Object) bool {
+	return have == nil || have.UID != there.GetUID() || have.Generation < there.GetGeneration()
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/admission/look"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/locality"
 )
@@ -41,6 +42,9 @@ type Pods struct {
 	Metrics *Metrics
 	// Log tells of failures.
 	Log logr.Logger
+
+	// looks shares what Live is asked among the pods of a namespace.
+	looks *look.Group[[]*v1alpha1.DataSet]
 }
 
 // Handle returns the response to one request.

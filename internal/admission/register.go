@@ -6,7 +6,9 @@ package admission
 import (
 	"net/http"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission/intake"
+	"github.com/kuda-io/kuda/internal/admission/look"
 )
 
 // Paths of the webhooks; the configurations in deploy/base/webhook name them.
@@ -26,6 +28,8 @@ type Server interface {
 func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	required := pods
 	pods.Required, required.Required = false, true
+	// Two groups, since the two ask for answers of different age.
+	pods.looks, required.looks = new(look.Group[[]*v1alpha1.DataSet]), new(look.Group[[]*v1alpha1.DataSet])
 	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
 	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))
 	server.Register(PathDataSets, gate.Handler(intake.DataSetBounds, dataSets))
