@@ -140,7 +140,7 @@ func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, er
 	if err != nil {
 		return inject.Namespace{}, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
-	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels}, nil
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time}, nil
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {

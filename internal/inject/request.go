@@ -6,6 +6,7 @@ package inject
 import (
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -82,6 +83,9 @@ type Namespace struct {
 	// not to be found by this one's pods.
 	UID    types.UID
 	Labels map[string]string
+	// Created tells a node store of v0.1.0, whose directory has no UID, from one of an
+	// earlier namespace of the same name; zero if it is not known.
+	Created time.Time
 }
 
 // Request is one pod to be injected.

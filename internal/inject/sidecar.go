@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -59,6 +60,9 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 		SecurityContext:          p.securityContext(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	if p.store == v1alpha1.StoreNode && !p.Namespace.Created.IsZero() {
+		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvNamespaceCreated, Value: p.Namespace.Created.UTC().Format(time.RFC3339)})
 	}
 	quota := p.Settings.NodeStoreQuota
 	if p.store == v1alpha1.StorePod {
