@@ -170,6 +170,17 @@ func (b *bench) refused(reason string) int {
 	return b.refusals[reason]
 }
 
+// waitUntilNothingIsHeld waits for the handlers, which may return after their answers have
+// arrived, and fails when bytes or calls stay counted.
+func (b *bench) waitUntilNothingIsHeld(t *testing.T) {
+	t.Helper()
+	for late := time.Now().Add(20 * time.Second); b.decoding.Used() != 0 || b.calls.Used() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("%d bytes and %d calls are still held", b.decoding.Used(), b.calls.Used())
+		}
+	}
+}
+
 // call is a request by hand.
 type call struct {
 	procedure, token, contentType string
