@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,10 +21,6 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
 )
-
-// mayGrow is what all attacks of one test together may take, in bytes. One request
-// of the kind took 110 to 275 MB before there was a door.
-const mayGrow = 48 << 20
 
 func zipped(data []byte) []byte {
 	var b bytes.Buffer
@@ -53,99 +48,6 @@ func dataOf(t *testing.T, p *process, namespace string, n int) string {
 		t.Fatalf("nothing is streamed: %v", stream.Err())
 	}
 	return stream.Msg().GetAssignments()[0].GetData()
-}
-
-func TestElementBombsTakeNoMemory(t *testing.T) {
-	p := startProcess(t)
-	data := dataOf(t, p, "shop", 0)
-	good := p.runtime(t, tokenOf("shop", 0, identitytest.Good))
-	report := func() {
-		t.Helper()
-		begun := time.Now()
-		if _, err := good.Report(t.Context(), connect.NewRequest(&gatewayv1alpha1.ReportRequest{Data: data, Revision: "r1"})); err != nil {
-			t.Fatalf("a good caller: %v", err)
-		}
-		if took := time.Since(begun); took > 5*time.Second {
-			t.Errorf("a good caller waited %s", took)
-		}
-	}
-	report()
-	before := p.peak(t)
-
-	const (
-		reports = gatewayv1alpha1connect.GatewayServiceReportProcedure
-		stores  = gatewayv1alpha1connect.GatewayServiceReportStoreProcedure
-		watches = gatewayv1alpha1connect.GatewayServiceWatchProcedure
-		hooks   = gatewayv1alpha1connect.GatewayServiceRunHookProcedure
-	)
-	type bomb struct {
-		procedure, contentType, encoding string
-		body                             []byte
-	}
-	million := func(element ...byte) []byte { return bytes.Repeat(element, 1<<20) }
-	bombs := map[string]bomb{
-		"items":                {reports, "application/proto", "Content-Encoding", zipped(million(0x22, 0))},
-		"snapshots":            {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0))},
-		"names, as a stream":   {watches, "application/connect+proto", "Connect-Content-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"names, gRPC":          {watches, "application/grpc", "Grpc-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"items, gRPC":          {reports, "application/grpc+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
-		"items, not packed":    {reports, "application/proto", "", million(0x22, 0)[:700<<10]},
-		"snapshots of 700 KB":  {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0)[:700<<10])},
-		"marks":                {stores, "application/proto", "Content-Encoding", zipped(framedField(0x3a, million(0x12, 0)[:700<<10]))},
-		"prefetch":             {reports, "application/proto", "Content-Encoding", zipped(million(0x32, 0)[:700<<10])},
-		"unknown fields":       {hooks, "application/proto", "Content-Encoding", zipped(million(0xf8, 0x01, 0))},
-		"groups":               {reports, "application/proto", "Content-Encoding", zipped(million(0x7b))},
-		"much of nothing":      {reports, "application/proto", "Content-Encoding", zipped(make([]byte, 1<<28))},
-		"packed twice":         {reports, "application/proto", "Content-Encoding", zipped(zipped(make([]byte, 1<<26)))},
-		"JSON":                 {reports, "application/json", "Content-Encoding", zipped([]byte(`{"items":[` + strings.Repeat("{},", 1<<20) + `{}]}`))},
-		"gRPC-Web":             {reports, "application/grpc-web+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
-		"an unknown procedure": {"/kuda.gateway.v1alpha1.GatewayService/Nothing", "application/proto", "", make([]byte, 8<<20)},
-	}
-	clients := map[string]*http.Client{
-		"no token": p.http(t, ""), "a bogus token": p.http(t, tokenOf("shop", 1, "bogus")), "a pod's token": p.http(t, tokenOf("hog", 0, identitytest.Good)),
-		"a pod's without runtime": p.http(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour), identitytest.Good, nil)),
-	}
-	var group sync.WaitGroup
-	for name, b := range bombs {
-		for who, client := range clients {
-			for range 3 {
-				group.Go(func() {
-					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+p.address+b.procedure, bytes.NewReader(b.body))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					r.Header.Set("Content-Type", b.contentType)
-					if b.encoding != "" {
-						r.Header.Set(b.encoding, "gzip")
-					}
-					response, err := client.Do(r)
-					if err != nil {
-						t.Errorf("%s with %s: %v", name, who, err)
-						return
-					}
-					defer func() { _ = response.Body.Close() }()
-					text, _ := io.ReadAll(response.Body)
-					if response.StatusCode == http.StatusOK && response.Header.Get("Grpc-Status") == "" && response.Trailer.Get("Grpc-Status") == "" &&
-						!strings.Contains(string(text), `"error"`) {
-						t.Errorf("%s with %s was taken", name, who)
-					}
-				})
-			}
-		}
-	}
-	group.Wait()
-	report()
-	grown := p.peak(t) - before
-	t.Logf("%d requests took %d KB", len(bombs)*len(clients)*3, grown>>10)
-	if grown > mayGrow {
-		t.Errorf("the process grew by %d MB", grown>>20)
-	}
-}
-
-// framedField is a field with a length.
-func framedField(tag byte, value []byte) []byte {
-	return append(binary.AppendUvarint([]byte{tag}, uint64(len(value))), value...)
 }
 
 func TestPodsWithoutTheRuntimeAreRefusedEverywhere(t *testing.T) {
