@@ -119,7 +119,8 @@ func attack(spec string) error {
 	}
 	opened := f.connect(ctx)
 	fmt.Printf("an attacker of %s: %d connections in %s\n", f.Address, opened, f.For)
-	if opened < f.Connections {
+	// A busy machine gets an attacker less far.
+	if opened < f.Connections/2 {
 		return fmt.Errorf("only %d of %d connections were tried", opened, f.Connections)
 	}
 	return nil

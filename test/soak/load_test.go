@@ -82,8 +82,10 @@ func (m *measured) repeat(ctx context.Context, c call) {
 	}
 }
 
-// compare fails the test where calls failed, or took too long beside the flood.
-func compare(t *testing.T, calls []call, quiet, flooded map[string]*measured) {
+// compare fails the test where calls failed. Where timed is set it also fails it where
+// they took too long beside the flood: "make soak" is run on a machine that does
+// nothing else, "make integration" is not.
+func compare(t *testing.T, calls []call, quiet, flooded map[string]*measured, timed bool) {
 	t.Helper()
 	for _, c := range calls {
 		q, f := quiet[c.name], flooded[c.name]
@@ -94,7 +96,7 @@ func compare(t *testing.T, calls []call, quiet, flooded map[string]*measured) {
 		if len(f.failed) > 0 {
 			t.Errorf("%s failed %d times, first by: %v", c.name, len(f.failed), f.failed[0])
 		}
-		if most := max(2*q.p99(), noise); f.p99() > most {
+		if most := max(2*q.p99(), noise); timed && f.p99() > most {
 			t.Errorf("%s took %s (p99), want at most %s", c.name, f.p99(), most)
 		}
 	}

@@ -60,30 +60,49 @@ func StartWith(t testing.TB, o Options) *Server {
 	if binary == "" {
 		t.Fatalf("set %s to the path of a minio binary", EnvBinary)
 	}
-	s := &Server{Addr: freeAddr(t), Dir: t.TempDir()}
+	s := &Server{Dir: t.TempDir()}
 	for _, bucket := range o.Buckets {
 		if err := os.Mkdir(filepath.Join(s.Dir, bucket), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(binary, "server", "--quiet", "--address", s.Addr, "--console-address", freeAddr(t),
-		"--certs-dir", s.certificates(t, o), s.Dir)
-	cmd.Env = slices.Concat(os.Environ(), []string{"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
-		"MINIO_UPDATE=off", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}, o.Env)
+	certificates := s.certificates(t, o)
+	// A port that was free may be taken by the time that the server listens.
+	for range 5 {
+		s.Addr = freeAddr(t)
+		cmd := exec.Command(binary, "server", "--quiet", "--address", s.Addr, "--console-address", freeAddr(t),
+			"--certs-dir", certificates, s.Dir)
+		cmd.Env = slices.Concat(os.Environ(), []string{"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
+			"MINIO_UPDATE=off", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}, o.Env)
+		if s.start(t, cmd) {
+			return s
+		}
+	}
+	t.Fatal("minio ended five times before it was ready")
+	return nil
+}
+
+// start starts the server and reports whether it became ready; false when it ended.
+func (s *Server) start(t testing.TB, cmd *exec.Cmd) bool {
+	t.Helper()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting minio: %v", err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 		if t.Failed() {
 			t.Logf("minio said:\n%s", output.String())
 		}
 	})
-	s.wait(t)
-	return s
+	return s.wait(t, ended)
 }
 
 // certificates makes the directory of the server's certificate, if it has one.
@@ -116,19 +135,24 @@ func (s *Server) transport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 }
 
-// wait returns when the server is ready.
-func (s *Server) wait(t testing.TB) {
+// wait returns when the server is ready, or has ended.
+func (s *Server) wait(t testing.TB, ended <-chan struct{}) (ready bool) {
 	t.Helper()
 	client := &http.Client{Transport: s.transport()}
 	deadline := time.Now().Add(60 * time.Second)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for range ticker.C {
+	for {
+		select {
+		case <-ended:
+			return false
+		case <-ticker.C:
+		}
 		response, err := client.Get(s.URL() + "/minio/health/cluster")
 		if err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return
+				return true
 			}
 		}
 		if time.Now().After(deadline) {
