@@ -186,14 +186,50 @@ func TestReturningToAStoredRevisionNeedsNoRight(t *testing.T) {
 		"undone under another version":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "3" }, []Stored{first}, nil},
 		"for fewer pods":                  {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "x": "y"} }, []Stored{first}, []string(nil)},
 		"without a stored revision":       {func(*v1alpha1.DataSetSpec) {}, nil, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of other pods":        {func(*v1alpha1.DataSetSpec) {}, []Stored{{map[string]string{"app": "web"}, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of pods that narrow":  {func(*v1alpha1.DataSetSpec) {}, []Stored{{map[string]string{"app": "search", "tier": "web"}, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{nil, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of other pods":        {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of pods that narrow":  {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "search", "tier": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
 		"undone with another path":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/x" }, []Stored{first}, []string{secretRight}},
 		"undone with a proxy":             {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://x" }, []Stored{first}, []string{caRight, secretRight}},
 	} {
 		if diff := cmp.Diff(c.want, rights(Needs(Change{Old: old, New: changed(c.change), Stored: c.stored}))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestWhatOtherPodsMayBeGivenOfBeforeIsNew: new pods get the stable revision while a
+// rollout runs or is paused, whatever the template says by then.
+func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
+	harmless := func(s *v1alpha1.DataSetSpec) {
+		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://public.example.com"}
+		s.Template.DataItems[1].Lifecycle, s.Template.Lifecycle, s.Preheat, s.Paused = nil, nil, nil, true
+	}
+	selecting := func(key, value string) func(*v1alpha1.DataSetSpec) {
+		return func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector[key] = value }
+	}
+	stored := func(given bool) []Stored {
+		return []Stored{{Selector: map[string]string{"app": "search"}, Template: changed().Spec.Template, Given: given}}
+	}
+	everything := []string{execRight, proxyRight, caRight, secretRight}
+	for name, c := range map[string]struct {
+		change Change
+		want   []string
+	}{
+		"at once with taking it out":   {Change{Old: changed(), New: changed(harmless, selecting("app", "billing"))}, everything},
+		"after it was taken out":       {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(true)}, everything},
+		"fewer pods":                   {Change{Old: changed(harmless), New: changed(harmless, selecting("tier", "web")), Stored: stored(true)}, nil},
+		"a revision that nobody gets":  {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(false)}, nil},
+		"the same pods, taking it out": {Change{Old: changed(), New: changed(harmless)}, nil},
+	} {
+		needs := Needs(c.change)
+		if diff := cmp.Diff(c.want, rights(needs)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		for _, n := range needs {
+			if !slices.Equal(n.Fields, []string{"spec.workloadSelector"}) {
+				t.Errorf("%s: %s is needed for %q", name, n.Right, n.Fields)
+			}
 		}
 	}
 }
@@ -206,7 +242,7 @@ func TestPiecesOfTwoRevisionsAreNotPutTogether(t *testing.T) {
 		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://evil.example.com"}
 		s.Template.DataItems[0].RemotePath = "/everything"
 	})
-	stored := []Stored{{selector, changed().Spec.Template}, {selector, anonymous.Spec.Template}}
+	stored := []Stored{{Selector: selector, Template: changed().Spec.Template}, {Selector: selector, Template: anonymous.Spec.Template}}
 	for name, change := range map[string]func(*v1alpha1.DataSetSpec){
 		"the server": func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.URL = "https://evil.example.com" },
 		"the path":   func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/everything" },
