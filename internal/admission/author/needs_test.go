@@ -162,6 +162,12 @@ func TestEachSourceNeedsTheRightsOfWhatItRefersTo(t *testing.T) {
 				{usePlugin("sftp"), []string{"spec.template.dataSources.plugin.name"}},
 				{getSecret("s"), []string{"spec.template.dataSources.plugin.secretRef"}},
 			}},
+		"the pod itself": {v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{URL: "http://localhost:8080/admin"}},
+			[]Need{{callPods, []string{"spec.template.dataSources.http.url"}}}},
+		"the pod as a proxy": {v1alpha1.DataSources{OCI: &v1alpha1.OCIDataSource{Registry: "registry", Proxy: "http://[::1]:15000"}},
+			[]Need{{callPods, []string{"spec.template.dataSources.oci.proxy"}}}},
+		"the node's metadata": {v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://169.254.169.254"}},
+			[]Need{{createPods, []string{"spec.template.dataSources.minio.endpoint"}}}},
 		"HDFS without credentials": {v1alpha1.DataSources{HDFS: &v1alpha1.HDFSDataSource{UserName: "root"}}, nil},
 	} {
 		got := Needs(Change{New: &v1alpha1.DataSet{Spec: v1alpha1.DataSetSpec{Template: v1alpha1.DataTemplateSpec{DataSources: c.sources}}}})
