@@ -264,7 +264,15 @@ func TestNobodyElseWritesWhatKudaBelieves(t *testing.T) {
 	if err := admin.Create(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
+	told := d.DeepCopy()
+	told.Status.CurrentRevision = "model-of-others"
+	if err := mallory.Status().Patch(t.Context(), told, client.MergeFrom(d)); !refusedByPolicy(err, "kuda-own-objects") {
+		t.Errorf("saying which revision pods are given: %v", err)
+	}
 	manager := as(t, "kuda-manager")
+	if err := manager.Status().Patch(t.Context(), told, client.MergeFrom(d)); err != nil {
+		t.Errorf("a status of the manager's: %v", err)
+	}
 	data := forged("real")
 	if err := manager.Create(t.Context(), data); err != nil {
 		t.Fatal(err)
