@@ -6,9 +6,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -93,5 +96,46 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 			got.BytesToMove != want.BytesToMove || got.BytesPresent != want.BytesPresent {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
+	}
+}
+
+// TestInspectSendsCredentialsToNobodyElse: whoever may run commands in a pod may ask about
+// any source, but not have the pod's credentials shown to it.
+func TestInspectSendsCredentialsToNobodyElse(t *testing.T) {
+	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
+	f.Put("/a", "one")
+	var sent atomic.Int32
+	evil := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			sent.Add(1)
+		}
+	}))
+	t.Cleanup(evil.Close)
+	private := func(url string) *gatewayv1alpha1.Source {
+		return &gatewayv1alpha1.Source{Name: "private", Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{Url: url, Secret: "billing"}}}
+	}
+	told := f.Assignment("ds", "r1", "a", "/a")
+	told.Sources = append(told.Sources, private(f.Server.URL))
+	g.Want(told)
+	s := newSidecar(t, g)
+	if err := os.MkdirAll(s.path("secrets/billing"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.path("secrets/billing/token"), []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	g.Success("ds-pod", "r1")
+	for url, reason := range map[string]string{f.Server.URL: "", evil.URL: "CredentialsMissing"} {
+		next := f.Assignment("ds", "r2", "a", "/a")
+		next.Sources, next.Items[0].Source = []*gatewayv1alpha1.Source{private(url)}, "private"
+		var plans []inspect.Plan
+		s.inspect(question(t, next), &plans, "plan")
+		if got := plans[0].Items[0].Reason; got != reason {
+			t.Errorf("%s: got reason %q, want %q: %s", url, got, reason, plans[0].Items[0].Error)
+		}
+	}
+	if n := sent.Load(); n > 0 {
+		t.Errorf("the Secret was sent to another server %d times", n)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -119,7 +118,7 @@ func (a *Authors) change(ctx context.Context, req admission.Request) (author.Cha
 	if change.Old, err = decode(req.OldObject.Raw); err != nil {
 		return author.Change{}, err
 	}
-	if len(author.Needs(change)) == 0 {
+	if len(author.Needs(change)) == 0 && !author.SelectsOthers(change) {
 		return change, nil
 	}
 	change.Stored, err = a.stored(ctx, change.Old)
@@ -136,15 +135,17 @@ func (a *Authors) stored(ctx context.Context, d *v1alpha1.DataSet) ([]author.Sto
 	var stored []author.Stored
 	for i := range list.Items {
 		r := &list.Items[i]
-		selector, ok := revision.Selector(r)
-		if !ok || !metav1.IsControlledBy(r, d) {
+		if !revision.IsOf(r, d) {
 			continue
 		}
 		template, err := revision.Template(r)
 		if err != nil {
 			continue // It holds nothing that a DataSet could be set back to.
 		}
-		stored = append(stored, author.Stored{Selector: selector, Template: template})
+		// Without a selector it counts for no pods, but they may be given it.
+		selector, _ := revision.Selector(r)
+		given := r.Name == d.Status.CurrentRevision || r.Name == d.Status.UpdateRevision
+		stored = append(stored, author.Stored{Selector: selector, Template: template, Given: given})
 	}
 	return stored, nil
 }

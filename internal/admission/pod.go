@@ -50,6 +50,8 @@ type Pods struct {
 // Handle returns the response to one request.
 func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
 	switch {
+	case req.SubResource == "status" && req.Operation == admissionv1.Update && p.Required:
+		return p.relabel(ctx, req) // labels can be changed by that, too
 	case req.SubResource != "":
 		return admission.Allowed("")
 	case req.Operation == admissionv1.Create:

@@ -9,7 +9,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -53,7 +52,7 @@ func (w *desires) template(ctx context.Context, d *v1alpha1.Data, name string) (
 			return template, "", fmt.Errorf("reading %s: %w", key, err)
 		}
 	}
-	if !metav1.IsControlledBy(&r, &owner) {
+	if !revision.IsOf(&r, &owner) {
 		return template, "it is not the DataSet's own", nil
 	}
 	template, err = revision.Template(&r)

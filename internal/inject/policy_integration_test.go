@@ -181,6 +181,26 @@ func TestThePolicyHoldsTheStoreToTheNamespacesIdentity(t *testing.T) {
 	}
 }
 
+// TestNobodyMakesARuntimeOfTheirOwn: where a namespace admits hostPath for Kuda's volume
+// alone, a pod that opted out could otherwise write in the store.
+func TestNobodyMakesARuntimeOfTheirOwn(t *testing.T) {
+	_, c := startAPIServer(t)
+	n := newNamespace(t, c, nil)
+	own := func(change ...func(*corev1.Pod)) *corev1.Pod {
+		p := injectedIn(t, n)
+		p.Annotations, p.Spec.InitContainers[0].Image = nil, "evil:1"
+		for _, f := range change {
+			f(p)
+		}
+		return p
+	}
+	waitInForce(t, "kuda-store-identity", func(ctx context.Context) error { return c.Create(ctx, own(), client.DryRunAll) })
+	optOut := func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled }
+	if err := c.Create(t.Context(), own(optOut), client.DryRunAll); err == nil || !strings.Contains(err.Error(), "kuda-store-identity") {
+		t.Errorf("opted out: %v", err)
+	}
+}
+
 func namespaceUID(t *testing.T, c client.Client, name string) types.UID {
 	t.Helper()
 	var n corev1.Namespace
@@ -225,6 +245,15 @@ func TestWhatTheWebhookMadeOfAPodStays(t *testing.T) {
 	} {
 		if err := edit(t.Context(), c.of, c.change); err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Whoever may write the status of a pod may write its annotations by that.
+	for name, p := range map[string]*corev1.Pod{"plain": plain, "injected": injected} {
+		p = p.DeepCopy()
+		p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "other"}
+		options := &client.SubResourceUpdateOptions{UpdateOptions: client.UpdateOptions{DryRun: []string{metav1.DryRunAll}}}
+		if err := c.Status().Update(t.Context(), p, options); err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
+			t.Errorf("a status of the %s pod: %v, %v", name, p.Annotations, err)
 		}
 	}
 	err := edit(t.Context(), injected, func(p *corev1.Pod) {
@@ -275,11 +304,16 @@ func TestNoContainerAndNoCommandIsAddedToTheRuntime(t *testing.T) {
 	}
 	waitInForce(t, "kuda-runtime-exec", func(ctx context.Context) error { return run(ctx, sidecar.ContainerName, "/kuda-runtime", "fetch") })
 	for _, command := range [][]string{
+		{"/kuda-runtime", "inspect", "plan", "--store=/kuda/x"}, {"/kuda-runtime", "inspect", "data", "--pod-uid", "x"},
+		{"/kuda-runtime", "inspect", "--secrets-dir", "/x", "plan"}, {"/kuda-runtime", "store", "verify", "--store", "/x", "--repair"},
 		{"/kuda-runtime"}, {"/kuda-runtime", "run"}, {"/kuda-runtime", "--store=/x"}, {"/proc/self/exe", "store"}, {"sh", "-c", "x"}, {"/kuda-runtime", "node", "close"},
 	} {
 		if err := run(t.Context(), sidecar.ContainerName, command...); err == nil || !strings.Contains(err.Error(), "kuda-runtime-exec") {
 			t.Errorf("%q: %v", command, err)
 		}
+	}
+	if err := run(t.Context(), "kuda-plugin-sftp", "sh"); err == nil || !strings.Contains(err.Error(), "kuda-runtime-exec") {
+		t.Errorf("a plugin: %v", err)
 	}
 	// What is admitted fails for another reason: no kubelet runs the pod.
 	for container, command := range map[string][]string{"app": {"sh"}, sidecar.ContainerName: {"/kuda-runtime", "inspect", "data"}} {

@@ -15,6 +15,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/source/local"
 )
 
 // TransportConfig describes how an HTTP server is reached.
@@ -26,6 +28,9 @@ type TransportConfig struct {
 	CAName string
 	// Proxy is the URL of an HTTP proxy, "" for none.
 	Proxy string
+	// Servers are those that the settings name. Only where one of them, or the proxy, is an
+	// address of the pod itself or of its node is such an address connected to.
+	Servers []string
 }
 
 // NewTransport returns a transport for moving large bodies over several
@@ -36,8 +41,9 @@ type TransportConfig struct {
 // It returns the words of the Provenance's Way for the proxy and the
 // certificates too: those of the very bytes that it read.
 func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: local.Control(append(c.Servers, c.Proxy)...)}
 	t = &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
 		MaxIdleConnsPerHost:   64,

@@ -27,6 +27,9 @@ type Change struct {
 type Stored struct {
 	Selector map[string]string
 	Template v1alpha1.DataTemplateSpec
+	// Given says that pods may be given it whatever the DataSet's template is: new
+	// ones while a rollout runs or is paused, others when it is taken back.
+	Given bool
 }
 
 // Need is a right that the author of a change must have.
@@ -47,7 +50,9 @@ func Needs(change Change) []Need {
 			needs = append(needs, Need{Right: u.right})
 			at = len(needs) - 1
 		}
-		needs[at].Fields = append(needs[at].Fields, u.field.String())
+		if name := u.field.String(); !slices.Contains(needs[at].Fields, name) {
+			needs[at].Fields = append(needs[at].Fields, name)
+		}
 	}
 	slices.SortStableFunc(needs, func(a, b Need) int { return strings.Compare(a.Fields[0], b.Fields[0]) })
 	return needs
@@ -71,8 +76,36 @@ func Audiences(change Change) []Audience {
 	return audiences
 }
 
+// SelectsOthers reports whether the change may have pods selected that were not. They
+// may be given what the template was before.
+func SelectsOthers(change Change) bool {
+	return change.Old != nil && !covers(change.Old.Spec.WorkloadSelector, change.New.Spec.WorkloadSelector)
+}
+
+// usesOfChange are those of the DataSet after the change, and those of earlier
+// templates that pods which come to be selected may be given.
+func usesOfChange(change Change) []use {
+	all := usesOf(&change.New.Spec)
+	if !SelectsOthers(change) {
+		return all
+	}
+	earlier := usesOfTemplate(&change.Old.Spec.Template)
+	for i := range change.Stored {
+		if s := &change.Stored[i]; s.Given {
+			earlier = append(earlier, usesOfTemplate(&s.Template)...)
+		}
+	}
+	for _, u := range earlier {
+		// Tokens are made by the template alone.
+		u.field, u.audience = field.NewPath("spec", "workloadSelector"), ""
+		all = append(all, u)
+	}
+	return all
+}
+
 // fresh returns the uses that were not there before. What was there for some pods
-// counts for no others: a selector that may select more makes everything new.
+// counts for no others: a selector that may select more makes everything new, also
+// what pods may still be given of before.
 func fresh(change Change) []use {
 	known := map[string]bool{}
 	selector := change.New.Spec.WorkloadSelector
@@ -91,7 +124,7 @@ func fresh(change Change) []use {
 		}
 	}
 	var found []use
-	for _, u := range usesOf(&change.New.Spec) {
+	for _, u := range usesOfChange(change) {
 		// Of a source that is new as a whole, the items need no mention.
 		part := u.within != "" && !known[u.within]
 		if !known[u.key()] && !part {

@@ -162,6 +162,12 @@ func TestEachSourceNeedsTheRightsOfWhatItRefersTo(t *testing.T) {
 				{usePlugin("sftp"), []string{"spec.template.dataSources.plugin.name"}},
 				{getSecret("s"), []string{"spec.template.dataSources.plugin.secretRef"}},
 			}},
+		"the pod itself": {v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{URL: "http://localhost:8080/admin"}},
+			[]Need{{callPods, []string{"spec.template.dataSources.http.url"}}}},
+		"the pod as a proxy": {v1alpha1.DataSources{OCI: &v1alpha1.OCIDataSource{Registry: "registry", Proxy: "http://[::1]:15000"}},
+			[]Need{{callPods, []string{"spec.template.dataSources.oci.proxy"}}}},
+		"the node's metadata": {v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://169.254.169.254"}},
+			[]Need{{createPods, []string{"spec.template.dataSources.minio.endpoint"}}}},
 		"HDFS without credentials": {v1alpha1.DataSources{HDFS: &v1alpha1.HDFSDataSource{UserName: "root"}}, nil},
 	} {
 		got := Needs(Change{New: &v1alpha1.DataSet{Spec: v1alpha1.DataSetSpec{Template: v1alpha1.DataTemplateSpec{DataSources: c.sources}}}})
@@ -186,14 +192,50 @@ func TestReturningToAStoredRevisionNeedsNoRight(t *testing.T) {
 		"undone under another version":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "3" }, []Stored{first}, nil},
 		"for fewer pods":                  {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "x": "y"} }, []Stored{first}, []string(nil)},
 		"without a stored revision":       {func(*v1alpha1.DataSetSpec) {}, nil, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of other pods":        {func(*v1alpha1.DataSetSpec) {}, []Stored{{map[string]string{"app": "web"}, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of pods that narrow":  {func(*v1alpha1.DataSetSpec) {}, []Stored{{map[string]string{"app": "search", "tier": "web"}, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{nil, first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of other pods":        {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of pods that narrow":  {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "search", "tier": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
 		"undone with another path":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/x" }, []Stored{first}, []string{secretRight}},
 		"undone with a proxy":             {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://x" }, []Stored{first}, []string{caRight, secretRight}},
 	} {
 		if diff := cmp.Diff(c.want, rights(Needs(Change{Old: old, New: changed(c.change), Stored: c.stored}))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestWhatOtherPodsMayBeGivenOfBeforeIsNew: new pods get the stable revision while a
+// rollout runs or is paused, whatever the template says by then.
+func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
+	harmless := func(s *v1alpha1.DataSetSpec) {
+		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://public.example.com"}
+		s.Template.DataItems[1].Lifecycle, s.Template.Lifecycle, s.Preheat, s.Paused = nil, nil, nil, true
+	}
+	selecting := func(key, value string) func(*v1alpha1.DataSetSpec) {
+		return func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector[key] = value }
+	}
+	stored := func(given bool) []Stored {
+		return []Stored{{Selector: map[string]string{"app": "search"}, Template: changed().Spec.Template, Given: given}}
+	}
+	everything := []string{execRight, proxyRight, caRight, secretRight}
+	for name, c := range map[string]struct {
+		change Change
+		want   []string
+	}{
+		"at once with taking it out":   {Change{Old: changed(), New: changed(harmless, selecting("app", "billing"))}, everything},
+		"after it was taken out":       {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(true)}, everything},
+		"fewer pods":                   {Change{Old: changed(harmless), New: changed(harmless, selecting("tier", "web")), Stored: stored(true)}, nil},
+		"a revision that nobody gets":  {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(false)}, nil},
+		"the same pods, taking it out": {Change{Old: changed(), New: changed(harmless)}, nil},
+	} {
+		needs := Needs(c.change)
+		if diff := cmp.Diff(c.want, rights(needs)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		for _, n := range needs {
+			if !slices.Equal(n.Fields, []string{"spec.workloadSelector"}) {
+				t.Errorf("%s: %s is needed for %q", name, n.Right, n.Fields)
+			}
 		}
 	}
 }
@@ -206,7 +248,7 @@ func TestPiecesOfTwoRevisionsAreNotPutTogether(t *testing.T) {
 		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://evil.example.com"}
 		s.Template.DataItems[0].RemotePath = "/everything"
 	})
-	stored := []Stored{{selector, changed().Spec.Template}, {selector, anonymous.Spec.Template}}
+	stored := []Stored{{Selector: selector, Template: changed().Spec.Template}, {Selector: selector, Template: anonymous.Spec.Template}}
 	for name, change := range map[string]func(*v1alpha1.DataSetSpec){
 		"the server": func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.URL = "https://evil.example.com" },
 		"the path":   func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/everything" },

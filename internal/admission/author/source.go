@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source/local"
 )
 
 // source is a storage system that a DataSet describes, and what it refers to.
@@ -44,12 +45,16 @@ func sourcesOf(sources *v1alpha1.DataSources, at *field.Path) []source {
 	if http := sources.HTTP; http != nil {
 		block, at := *http, at.Child("http")
 		block.Limits = nil
-		given = append(given, source{v1alpha1.DataSourceHTTP, block, append(secret(http.SecretRef, at), ca(http.CARef, at)...)})
+		references := append(secret(http.SecretRef, at), ca(http.CARef, at)...)
+		references = append(references, nearby(at.Child("url"), http.URL)...)
+		given = append(given, source{v1alpha1.DataSourceHTTP, block, append(references, nearby(at.Child("proxy"), http.Proxy)...)})
 	}
 	if oci := sources.OCI; oci != nil {
 		block, at := *oci, at.Child("oci")
 		block.Limits = nil
-		given = append(given, source{v1alpha1.DataSourceOCI, block, append(secret(oci.SecretRef, at), ca(oci.CARef, at)...)})
+		references := append(secret(oci.SecretRef, at), ca(oci.CARef, at)...)
+		references = append(references, nearby(at.Child("registry"), oci.Registry)...)
+		given = append(given, source{v1alpha1.DataSourceOCI, block, append(references, nearby(at.Child("proxy"), oci.Proxy)...)})
 	}
 	if hdfs := sources.HDFS; hdfs != nil {
 		given = append(given, hdfsSource(*hdfs, at.Child("hdfs")))
@@ -66,12 +71,16 @@ func sourcesOf(sources *v1alpha1.DataSources, at *field.Path) []source {
 func s3Source(kind v1alpha1.DataSourceType, s3 v1alpha1.S3DataSource, at *field.Path) source {
 	s3.Limits = nil
 	references := append(secret(s3.SecretRef, at), ca(s3.CARef, at)...)
+	references = append(references, nearby(at.Child("endpoint"), s3.Endpoint)...)
+	references = append(references, nearby(at.Child("proxy"), s3.Proxy)...)
 	if w := s3.WebIdentity; w != nil {
 		references = append(references, reference{right: createTokens, field: at.Child("webIdentity"), reads: true, audience: w.Audience})
+		references = append(references, nearby(at.Child("webIdentity", "stsEndpoint"), w.STSEndpoint)...)
 	}
 	if s3.InstanceCredentials != nil {
 		// Whoever may create a pod reaches the metadata service from it.
 		references = append(references, reference{right: createPods, field: at.Child("instanceCredentials"), reads: true})
+		references = append(references, nearby(at.Child("instanceCredentials", "endpoint"), s3.InstanceCredentials.Endpoint)...)
 	}
 	return source{kind, s3, references}
 }
@@ -119,4 +128,16 @@ func ca(r *v1alpha1.CAReference, at *field.Path) []reference {
 		return nil
 	}
 	return []reference{{right: getConfigMap(r.Name), field: at.Child("caRef")}}
+}
+
+// nearby is for an address that leads to the pod itself, which takes what calling pods
+// takes, or to its node, which whoever may create a pod reaches from it.
+func nearby(at *field.Path, address string) []reference {
+	switch local.Named(address) {
+	case local.Pod:
+		return []reference{{right: callPods, field: at, reads: true}}
+	case local.Node:
+		return []reference{{right: createPods, field: at, reads: true}}
+	}
+	return nil
 }

@@ -90,6 +90,15 @@ func references() map[string]reference {
 		"node-identity": {set(func(s *v1alpha1.DataSources) {
 			s.S3 = s3(func(s *v1alpha1.S3DataSource) { s.InstanceCredentials = &v1alpha1.InstanceCredentials{} })
 		}), sources + "s3.instanceCredentials", pods, "create pods"},
+		"node-metadata": {set(func(s *v1alpha1.DataSources) {
+			s.HTTP = &v1alpha1.HTTPDataSource{URL: "http://169.254.169.254/latest"}
+		}), sources + "http.url", pods, "create pods"},
+		"node-localhost": {set(func(s *v1alpha1.DataSources) {
+			s.HTTP = &v1alpha1.HTTPDataSource{URL: "http://[0:0:0:0:0:0:0:1]:15000"}
+		}), sources + "http.url", proxy, "create pods/proxy"},
+		"node-localhost-as-a-proxy": {set(func(s *v1alpha1.DataSources) {
+			s.OCI = &v1alpha1.OCIDataSource{Registry: "registry.example.com", Proxy: "http://LocalHost:3128"}
+		}), sources + "oci.proxy", proxy, "create pods/proxy"},
 		"claim": {set(func(s *v1alpha1.DataSources) { s.PVC = &v1alpha1.PVCDataSource{ClaimName: "ledger"} }), sources + "pvc.claimName",
 			append(pods, right("get", "", "persistentvolumeclaims", "ledger")), `get persistentvolumeclaims "ledger"`},
 		"plugin": {set(func(s *v1alpha1.DataSources) { s.Plugin = &v1alpha1.PluginDataSource{Name: "sftp"} }), sources + "plugin.name",

@@ -85,6 +85,12 @@ func TestLabelsOfARunningPodEvadeNothing(t *testing.T) {
 			t.Errorf("a running pod that %s: got %v", name, err)
 		}
 	}
+	// Whoever may write the status of a pod may write its labels by that.
+	reported := other.DeepCopy()
+	reported.Labels["app"] = "search"
+	if err := admin.Status().Patch(t.Context(), reported, client.MergeFrom(other)); !apierrors.IsForbidden(err) {
+		t.Errorf("a running pod that comes to be selected by a change of its status: got %v", err)
+	}
 	if err := change(selected, func(m *metav1.ObjectMeta) { m.Labels["tier"] = "front" }); err != nil {
 		t.Errorf("a label that nothing selects by: %v", err)
 	}
@@ -92,6 +98,11 @@ func TestLabelsOfARunningPodEvadeNothing(t *testing.T) {
 	w.stop()
 	if err := change(other, func(m *metav1.ObjectMeta) { m.Annotations = map[string]string{"a": "b"} }); err != nil {
 		t.Errorf("an annotation while the webhook is away: %v", err)
+	}
+	started := other.DeepCopy()
+	started.Status.Phase = corev1.PodRunning
+	if err := admin.Status().Patch(t.Context(), started, client.MergeFrom(other)); err != nil {
+		t.Errorf("a status while the webhook is away: %v", err)
 	}
 	for _, pod := range []*corev1.Pod{other, selected} {
 		if err := admin.Delete(t.Context(), pod); err != nil {

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/revision"
@@ -61,6 +63,66 @@ func TestUndoingNeedsNoRightOnSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusedFor(t, edit(t, alice, again, undo), "you may not")
+}
+
+// TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore: while a rollout is paused, new
+// pods get the stable revision, with hooks that were checked for others.
+func TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore(t *testing.T) {
+	startWebhookUnder(t, pki.DefaultPolicy())
+	ns := namespace(t, nil)
+	alice := person(t, ns, "alice")
+	d := plain(ns, "model", func(s *v1alpha1.DataSetSpec) {
+		s.Template.Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"reload"}}}}
+	})
+	if err := admin.Create(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	stable := revisionOf(t, d)
+	manager := as(t, "kuda-manager")
+	if err := manager.Create(t.Context(), stable); err != nil {
+		t.Fatal(err)
+	}
+	settle := func(revision string) {
+		t.Helper()
+		before := d.DeepCopy()
+		d.Status.CurrentRevision = revision
+		if err := manager.Status().Patch(t.Context(), d, client.MergeFrom(before)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(stable.Name)
+	takeOut := func(s *v1alpha1.DataSetSpec) { s.Template.Lifecycle, s.Paused = nil, true }
+	others := func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "billing"} }
+	refusedFor(t, edit(t, alice, d, func(s *v1alpha1.DataSetSpec) { takeOut(s); others(s) }), "spec.workloadSelector", "run commands in pods")
+	if err := edit(t, alice, d, takeOut); err != nil {
+		t.Fatalf("taking the hook out: %v", err)
+	}
+	refusedFor(t, edit(t, alice, d, others), "spec.workloadSelector", "run commands in pods")
+	settle("another")
+	if err := edit(t, alice, d, others); err != nil {
+		t.Errorf("when the revision is given to nobody: %v", err)
+	}
+}
+
+// TestARevisionBelongsToADataSetOnly: a policy keeps everybody from making a DataSet
+// the owner of a revision, by its kind; Kuda must not go by its UID alone.
+func TestARevisionBelongsToADataSetOnly(t *testing.T) {
+	startWebhookUnder(t, pki.DefaultPolicy())
+	ns := namespace(t, nil)
+	alice := person(t, ns, "alice", right("create", "apps", "controllerrevisions"))
+	first := plain(ns, "model")
+	if err := admin.Create(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	wanted := plain(ns, "model", everyReference)
+	forged := first.DeepCopy()
+	forged.Spec = wanted.Spec
+	stored := revisionOf(t, forged)
+	stored.OwnerReferences[0].APIVersion, stored.OwnerReferences[0].Kind = "v1", "ConfigMap"
+	if err := alice.Create(t.Context(), stored); err != nil {
+		t.Fatal(err)
+	}
+	refusedFor(t, edit(t, alice, first, func(s *v1alpha1.DataSetSpec) { *s = wanted.Spec }), "you may not")
 }
 
 // revisionOf returns the revision as the manager makes it.

@@ -11,13 +11,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/controller/revision"
 )
 
 // replica is a pod that carries the runtime, with its Data.
@@ -97,7 +97,7 @@ func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv
 	}
 	var own []*appsv1.ControllerRevision
 	for i := range revisions.Items {
-		if metav1.IsControlledBy(&revisions.Items[i], d) {
+		if revision.IsOf(&revisions.Items[i], d) {
 			own = append(own, &revisions.Items[i])
 		}
 	}

@@ -98,7 +98,7 @@ func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, nu
 		if err := r.live.Get(ctx, client.ObjectKeyFromObject(created), &taken); err != nil {
 			return nil, fmt.Errorf("reading ControllerRevision %s: %w", created.Name, err)
 		}
-		if metav1.IsControlledBy(&taken, d) && revision.Holds(&taken, d.Spec.Template) {
+		if revision.IsOf(&taken, d) && revision.Holds(&taken, d.Spec.Template) {
 			return &taken, nil
 		}
 	}

@@ -137,6 +137,9 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 		"a hook": container(func(c *corev1.Container) {
 			c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"x"}}}}
 		}),
+		"a probe": container(func(c *corev1.Container) {
+			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime", "fetch", "x"}}}}
+		}),
 		"a second container": func(p *corev1.Pod) {
 			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b", Image: image})
 		},

@@ -46,6 +46,14 @@ func Template(r *appsv1.ControllerRevision) (v1alpha1.DataTemplateSpec, error) {
 	return template, nil
 }
 
+// IsOf says whether a revision is this very DataSet's. The UID alone does not say it:
+// a policy keeps others from making a DataSet the owner, by its kind, of what they write.
+func IsOf(r *appsv1.ControllerRevision, d metav1.Object) bool {
+	owner := metav1.GetControllerOf(r)
+	return owner != nil && owner.UID == d.GetUID() && owner.Kind == "DataSet" &&
+		strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/")
+}
+
 // Holds says whether the revision holds this template. Both are compared in
 // the form that is written now, so a revision that an older version of Kuda
 // wrote with other spacing or key order is still recognised.

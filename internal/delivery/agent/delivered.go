@@ -62,6 +62,19 @@ func ReadDelivered(dir string) ([]Delivered, error) {
 	return out, nil
 }
 
+// ReadSources returns the sources that the gateway has told the pod of.
+func ReadSources(dir string) ([]*gatewayv1alpha1.Source, error) {
+	desired, err := loadDesired(dir)
+	if err != nil {
+		return nil, err
+	}
+	var told []*gatewayv1alpha1.Source
+	for _, a := range desired.GetAssignments() {
+		told = append(append(told, a.GetSources()...), a.GetPrefetch().GetSources()...)
+	}
+	return told, nil
+}
+
 // OpenSource opens a source of the protocol as a delivery does.
 func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
 	if s == nil {

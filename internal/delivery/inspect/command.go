@@ -100,8 +100,8 @@ func (o *options) plan() *cobra.Command {
 in which prefetch is a message of the gateway's protocol, and writes a JSON list
 with an answer for each: the files of each item that would be added, changed and
 removed, and how many bytes would be downloaded to this node, found out as a
-delivery does. It lists the sources with the pod's own credentials and downloads
-no file. An item that cannot be looked at has a reason, as it would when it is
+delivery does. It lists the sources and downloads no file. The pod's own credentials are used for
+sources that its DataSets describe in just this way, and for no other. An item that cannot be looked at has a reason, as it would when it is
 delivered.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -125,6 +125,10 @@ func (o *options) answer(cmd *cobra.Command, questions []question) error {
 	if err != nil {
 		return err
 	}
+	told, err := agent.ReadSources(dir)
+	if err != nil {
+		return err
+	}
 	scratch := filepath.Join(dir, "scratch")
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
@@ -134,7 +138,7 @@ func (o *options) answer(cmd *cobra.Command, questions []question) error {
 	}
 	defer func() { _ = os.RemoveAll(o.mounts.Scratch) }()
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, "limits")})
-	p := &planner{store: s, mounts: o.mounts, names: o.names,
+	p := &planner{store: s, mounts: o.mounts, told: told, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
 	plans := make([]Plan, 0, len(questions))
 	for _, q := range questions {

@@ -100,6 +100,8 @@ type planner struct {
 	store  *store.Store
 	engine *transfer.Engine
 	mounts agent.Mounts
+	// told are the sources that the pod was told of.
+	told []*gatewayv1alpha1.Source
 	// names is how many files are named of each kind.
 	names int
 }
@@ -155,6 +157,9 @@ func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *
 	var s *gatewayv1alpha1.Source
 	if n := slices.IndexFunc(want.GetSources(), func(s *gatewayv1alpha1.Source) bool { return s.GetName() == i.GetSource() }); n >= 0 {
 		s = want.GetSources()[n]
+	}
+	if err := checkTold(p.told, s); err != nil {
+		return nil, err
 	}
 	src, err := p.mounts.OpenSource(ctx, s)
 	if err != nil {

@@ -47,7 +47,7 @@ func New(c Config) (*Source, error) {
 		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
 			Err: errors.New("the url has a ? or #; a query that lets one in belongs into the Secret of secretRef, key query")}
 	}
-	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy, Servers: []string{c.URL}})
 	if err != nil {
 		return nil, err
 	}

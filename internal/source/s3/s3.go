@@ -58,7 +58,11 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy})
+	servers := []string{c.Endpoint}
+	if c.WebIdentity != nil {
+		servers = append(servers, c.WebIdentity.STSEndpoint)
+	}
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy, Servers: servers})
 	if err != nil {
 		return nil, err
 	}

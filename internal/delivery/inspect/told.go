@@ -1,0 +1,51 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inspect
+
+import (
+	"errors"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+var errNotTold = errors.New("the pod's credentials are used only for sources that its DataSets describe in just this way, because whoever asks may not be their author")
+
+// checkTold refuses a source that uses what is mounted into the runtime and that the
+// pod was not told of. Whoever may run commands in the pod says what is asked about, and
+// could otherwise have the credentials sent to a server of their own.
+func checkTold(told []*gatewayv1alpha1.Source, s *gatewayv1alpha1.Source) error {
+	if !usesMounts(s) || slices.ContainsFunc(told, func(t *gatewayv1alpha1.Source) bool { return proto.Equal(plain(t), plain(s)) }) {
+		return nil
+	}
+	return &source.Error{Op: "looking for the source among the pod's", Class: source.ErrCredentials, Err: errNotTold}
+}
+
+// plain is a source without what changes nothing of where credentials go.
+func plain(s *gatewayv1alpha1.Source) *gatewayv1alpha1.Source {
+	s = proto.CloneOf(s)
+	s.Name, s.Limits = "", nil
+	return s
+}
+
+// usesMounts reports whether a source reads data by virtue of what the runtime has.
+func usesMounts(s *gatewayv1alpha1.Source) bool {
+	switch c := s.GetConfig().(type) {
+	case *gatewayv1alpha1.Source_S3:
+		return c.S3.GetSecret() != "" || c.S3.GetWebIdentity() != nil || c.S3.GetInstanceCredentials() != nil
+	case *gatewayv1alpha1.Source_Http:
+		return c.Http.GetSecret() != ""
+	case *gatewayv1alpha1.Source_Oci:
+		return c.Oci.GetSecret() != ""
+	case *gatewayv1alpha1.Source_Hdfs:
+		return c.Hdfs.GetKerberos() != nil
+	case *gatewayv1alpha1.Source_Alluxio, nil:
+		return false
+	default: // claims and plugins, and what is not known here
+		return true
+	}
+}
