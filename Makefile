@@ -32,7 +32,7 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/check hack/cluster $(PLUGIN) internal/source/plugin/interop scheduler
+MODULES := hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler
 
 # The packages with tests that need a real API server or storage server.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
@@ -106,6 +106,12 @@ upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under run
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \
 	  go test -count=1 -tags integration -timeout 90m -v -run Kills ./test/crash
+
+.PHONY: powercut
+powercut: ## Cut the power of a disk 100 times under a delivering process, and go on from what is left; CUTS chooses (root, e2fsprogs, xfsprogs)
+	cd hack/logdisk && go build -trimpath -o $(BIN)/logdisk .
+	KUDA_TEST_LOGDISK=$(BIN)/logdisk KUDA_POWER_CUTS=$(or $(CUTS),100) \
+	  go test -count=1 -tags integration,powercut -timeout 60m -v -run PowerCuts ./test/crash
 
 .PHONY: soak
 soak: $(CLUSTER) ## Flood manager, webhook and runtime for five minutes beside valid load; SOAK=1m is a short one (root)

@@ -28,6 +28,6 @@ if [ $# != 0 ]; then
   exit
 fi
 detect . main ./...
-for module in hack/check hack/cluster examples/plugin-sftp internal/source/plugin/interop scheduler; do
+for module in hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler; do
   detect "$module" "${module//\//-}" ./...
 done

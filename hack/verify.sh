@@ -15,7 +15,7 @@ failed=0
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/check hack/cluster examples/plugin-sftp internal/source/plugin/interop scheduler)
+modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler)
 
 step "generated files"
 copy=$(mktemp -d)

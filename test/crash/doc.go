@@ -6,6 +6,11 @@
 // each phase, and lets its storage server misbehave. After each kill it compares
 // every byte that somebody could be served with what the server would send.
 //
+// With the build tag "powercut" it also cuts the power of a disk: the process works
+// on a file system whose disk logs its writes and flushes, and afterwards the disk is
+// made again as a cut at some point would have left it, without any part of what was
+// not flushed. "make powercut" runs that, as root.
+//
 // It has tests only, with the build tag "integration". They take their size from
 // the environment; "make crash" runs them at full size.
 package crash

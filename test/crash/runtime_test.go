@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -33,6 +34,9 @@ type victim struct {
 	// Version of the large file that the victim delivers alone, and keeps until
 	// its input ends; 0 for one version after the other of all there is.
 	Version int
+	// Publish is the directory that the victim fetches the tree of now into, once;
+	// empty for a victim that keeps a store and a view.
+	Publish string
 }
 
 func TestMain(m *testing.M) {
@@ -42,9 +46,15 @@ func TestMain(m *testing.M) {
 	}
 	var v victim
 	err := json.Unmarshal([]byte(text), &v)
-	if err == nil && v.Version > 0 {
+	switch {
+	case err != nil:
+	case v.Publish != "":
+		if err = v.fetch(); err == nil {
+			return
+		}
+	case v.Version > 0:
 		err = v.deliverOne()
-	} else if err == nil {
+	default:
 		err = v.run()
 	}
 	fmt.Println("failed:", err)
@@ -106,6 +116,13 @@ func (v victim) run() error {
 			return err
 		}
 	}
+}
+
+// fetch does what "kuda-runtime fetch" does.
+func (v victim) fetch() error {
+	cmd := fetchcmd.New()
+	cmd.SetArgs([]string{v.URL + "/now/tree/", v.Publish})
+	return cmd.ExecuteContext(context.Background())
 }
 
 type runtime struct {

@@ -45,12 +45,16 @@ func (d data) treeFile(version, i int) content {
 
 func treeName(i int) string { return fmt.Sprintf("d%02d/f%05d", i%50, i) }
 
-// server serves v<n>/large and v<n>/tree/, with entity tags and ranges.
+// server serves v<n>/large and v<n>/tree/, with entity tags and ranges, and both
+// below now/ at a version that changes.
 type server struct {
 	data
 	url string
 	// fault is asked first; true means that it has answered.
 	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request, c content) bool]
+
+	// now is the version of what is below /now/.
+	now atomic.Int64
 
 	mu      sync.Mutex
 	indexes map[int][]byte
@@ -80,6 +84,9 @@ func (s *server) misbehave(fault func(w http.ResponseWriter, r *http.Request, c 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	version, err := strconv.Atoi(strings.TrimPrefix(first, "v"))
+	if first == "now" {
+		version, err = int(s.now.Load()), nil
+	}
 	if err != nil {
 		http.NotFound(w, r)
 		return

@@ -15,12 +15,12 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
 
-// birth names one directory for good: the number of an inode, which file systems
-// give to the next one as soon as it is free, with the file system and the
-// moment in which it was made.
+// birth names one directory of a file system for good: the number of an inode,
+// which file systems give to the next one as soon as it is free, with the moment in
+// which it was made. The number of the device is no part of it: it may be another
+// one after each mount.
 type birth struct {
-	Inode  uint64 `json:"inode"`
-	Device uint64 `json:"device"`
+	Inode uint64 `json:"inode"`
 	// Seconds and Nanoseconds since 1970.
 	Seconds     int64  `json:"seconds"`
 	Nanoseconds uint32 `json:"nanoseconds"`
@@ -36,7 +36,7 @@ func birthOf(dir string) (birth, error) {
 	if err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW, want, &x); err != nil {
 		return birth{}, fmt.Errorf("looking at %s: %w", dir, err)
 	}
-	b := birth{Inode: x.Ino, Device: unix.Mkdev(x.Dev_major, x.Dev_minor), Seconds: x.Btime.Sec, Nanoseconds: x.Btime.Nsec}
+	b := birth{Inode: x.Ino, Seconds: x.Btime.Sec, Nanoseconds: x.Btime.Nsec}
 	if x.Mask&unix.STATX_BTIME == 0 {
 		b.Seconds, b.Nanoseconds = x.Mtime.Sec, x.Mtime.Nsec
 	}
@@ -58,7 +58,14 @@ func (t *target) isOurs() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.Contains(t.ours(), one) || t.isOld(one), nil
+	return t.isBesideNote() && (slices.Contains(t.ours(), one) || t.isOld(one)), nil
+}
+
+// isBesideNote reports whether the directory is in the file system of the note, of
+// which the note tells.
+func (t *target) isBesideNote() bool {
+	var dir, note unix.Stat_t
+	return unix.Lstat(t.dir, &dir) == nil && unix.Lstat(t.note, &note) == nil && dir.Dev == note.Dev
 }
 
 // isOld tells whether a fetch of version 0.1 made a directory: it wrote down

@@ -27,6 +27,11 @@ import (
 func deliver(ctx context.Context, s *store.Store, engine *transfer.Engine, r transfer.Request) (*store.Lease, error) {
 	note := filepath.Join(s.Root(), "fetching-"+string(r.Key.ID()))
 	version, err := remembered(note)
+	if version != "" && isComplete(s, r.Key, version) {
+		// It was cut off between its last byte and the end of its note. What it brought is
+		// of that time, and the source is not asked for what is there.
+		version = ""
+	}
 	if version == "" && err == nil {
 		version = rand.Text()
 		err = atomicfile.Write(note, []byte(version), 0o600)
@@ -45,6 +50,13 @@ func deliver(ctx context.Context, s *store.Store, engine *transfer.Engine, r tra
 		return nil, fmt.Errorf("forgetting a fetch: %w", errors.Join(err, result.Lease.Close()))
 	}
 	return result.Lease, nil
+}
+
+// isComplete reports whether the store has that version of a key, whole.
+func isComplete(s *store.Store, key store.Key, version string) bool {
+	key.Version = version
+	lease, err := s.Lease(key.ID())
+	return err == nil && lease.Close() == nil
 }
 
 // versionForm is that of a version that a fetch makes up.

@@ -6,6 +6,7 @@ package fetchcmd
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,18 +44,53 @@ func TestADirectoryThatGotTheNumberOfOursIsLeftAlone(t *testing.T) {
 	must(t, err)
 	one, err := birthOf(dir)
 	must(t, err)
-	// The same number and device, and made at another moment.
+	// The same number, and made at another moment.
 	must(t, os.RemoveAll(dir))
 	must(t, os.Mkdir(dir, 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "precious"), nil, 0o600))
 	now, err := birthOf(dir)
 	must(t, err)
-	one.Inode, one.Device = now.Inode, now.Device
+	one.Inode = now.Inode
 	must(t, target.claim(one))
 	if out, code := fetch(t, server.URL+"/f", dir); code != exitUsage {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	read(t, filepath.Join(dir, "precious"))
+}
+
+// After a restart the same disk may have another number.
+func TestADirectoryIsOursWhateverNumberItsDeviceGot(t *testing.T) {
+	server := sourcetest.NewServer(t)
+	server.Put("f", []byte("content"))
+	dir := filepath.Join(t.TempDir(), "out")
+	mustFetch(t, server.URL+"/f", dir)
+	target, err := newTarget(dir, "")
+	must(t, err)
+	one, err := birthOf(dir)
+	must(t, err)
+	must(t, os.WriteFile(target.note, fmt.Appendf(nil, `[{"inode":%d,"device":99999,"seconds":%d,"nanoseconds":%d}]`,
+		one.Inode, one.Seconds, one.Nanoseconds), 0o600))
+	server.Put("f", []byte("changed"))
+	mustFetch(t, server.URL+"/f", dir)
+	if got := read(t, filepath.Join(dir, "f")); got != "changed" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A volume is mounted at another path in another container.
+func TestADirectoryIsOursAtWhateverPathItIsMounted(t *testing.T) {
+	server := sourcetest.NewServer(t)
+	server.Put("f", []byte("content"))
+	parent := filepath.Join(t.TempDir(), "one")
+	must(t, os.Mkdir(parent, 0o755))
+	mustFetch(t, server.URL+"/f", filepath.Join(parent, "out"))
+	moved := filepath.Join(t.TempDir(), "another")
+	must(t, os.Rename(parent, moved))
+	server.Put("f", []byte("changed"))
+	mustFetch(t, server.URL+"/f", filepath.Join(moved, "out"))
+	if got := read(t, filepath.Join(moved, "out", "f")); got != "changed" {
+		t.Errorf("got %q", got)
+	}
 }
 
 // Version 0.1 wrote numbers only.
@@ -102,6 +138,28 @@ func TestANoteThatWasCutOffIsNone(t *testing.T) {
 				t.Errorf("%q: published %q, not %q", left, got, content)
 			}
 		}
+	}
+}
+
+// A fetch that is cut off after its last byte leaves its note and a whole snapshot.
+// The next one asks the source all the same.
+func TestANoteOfWhatIsCompleteIsNone(t *testing.T) {
+	server := sourcetest.NewServer(t)
+	server.Put("f", []byte("one"))
+	dir := filepath.Join(t.TempDir(), "out")
+	mustFetch(t, server.URL+"/f", dir)
+	manifests, err := filepath.Glob(filepath.Join(filepath.Dir(dir), ".out.kuda", "snapshots", "*", "manifest.json"))
+	if err != nil || len(manifests) != 1 {
+		t.Fatalf("%v, %v", manifests, err)
+	}
+	var manifest struct{ Key store.Key }
+	must(t, json.Unmarshal([]byte(read(t, manifests[0])), &manifest))
+	plantNotes(t, dir, manifest.Key.Version, func() {
+		server.Put("f", []byte("two"))
+		mustFetch(t, server.URL+"/f", dir)
+	})
+	if got := read(t, filepath.Join(dir, "f")); got != "two" {
+		t.Errorf("published %q", got)
 	}
 }
 

@@ -44,9 +44,26 @@ func newTarget(dir, store string) (*target, error) {
 	if within(dir) {
 		return nil, usagef("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from elsewhere, or a directory in it", dir)
 	}
-	t.note = filepath.Join(t.store, fmt.Sprintf("published-%x", sha256.Sum256([]byte(dir))))
+	t.note = t.findNote()
 	_, err = t.replaceable()
 	return t, err
+}
+
+// findNote returns the file of the note. A store beside the directory is the store of
+// that directory alone, at whatever path a container has mounted the volume of both;
+// v0.1.0 named its note by the whole path there too.
+func (t *target) findNote() string {
+	named := func(name string) string {
+		return filepath.Join(t.store, fmt.Sprintf("published-%x", sha256.Sum256([]byte(name))))
+	}
+	whole := named(t.dir)
+	if t.kept {
+		return whole
+	}
+	if _, err := os.Lstat(whole); err == nil {
+		return whole
+	}
+	return named(filepath.Base(t.dir))
 }
 
 // within tells whether the process works in a directory, or below it.
