@@ -77,8 +77,8 @@ const (
 	ReasonWithdrawing = "Withdrawing"
 	// ReasonAllInjected (Injected): every matching pod carries the runtime.
 	ReasonAllInjected = "AllInjected"
-	// ReasonPodsNotInjected (Injected, Preheated): pods were created while the webhook was
-	// away, before the DataSet, or in a namespace that is opted out; restart them.
+	// ReasonPodsNotInjected (Injected, Preheated): pods lack the runtime; the message says
+	// why, pod by pod, and what to do.
 	ReasonPodsNotInjected = "PodsNotInjected"
 	// ReasonPreheated (Preheated): every node that is to have the data has it.
 	ReasonPreheated = "Preheated"

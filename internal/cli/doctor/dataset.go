@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
@@ -39,6 +40,8 @@ type subject struct {
 	// system is the namespace that Kuda is installed in.
 	system    string
 	scheduler fact[*appsv1.Deployment]
+	// config is the installation's; where it cannot be read, defaults are assumed.
+	config fact[*corev1.ConfigMap]
 }
 
 // reference is an object that a source names, with what looking for it led to.
@@ -60,6 +63,7 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	err = c.List(ctx, &data, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: key.Name})
 	s.data = fact[[]v1alpha1.Data]{data.Items, err}
 	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
+	s.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
 	s.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
@@ -251,27 +255,33 @@ func checkInjections(s *subject) []Finding {
 		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || pod.Injected(p) {
 			continue
 		}
+		cause := s.whyUninjected(p)
+		do := []string{cause.Do}
+		if cause.Restart {
+			do = restart(p)
+		}
 		findings = append(findings, Finding{
 			Severity: advice.Problem, Check: checkInjection, Object: &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
-			Reason: v1alpha1.ReasonPodsNotInjected, What: "does not carry the runtime, so it gets no data", Why: s.whyNotInjected(p), Do: restart(p),
+			Reason: v1alpha1.ReasonPodsNotInjected, What: "does not carry the runtime, so it gets no data", Why: "it " + cause.Why, Do: do,
 		})
 	}
 	return findings
 }
 
-func (s *subject) whyNotInjected(p *corev1.Pod) string {
-	_, annotated := p.Annotations[v1alpha1.AnnotationInjected]
-	switch {
-	case annotated:
-		return "the runtime's container was there and is gone: another webhook removed it, and must be told to leave it alone"
-	case s.namespace.err == nil && s.namespace.value.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled:
-		return "its namespace is opted out (" + v1alpha1.LabelInjection + "=" + v1alpha1.InjectionDisabled + "); remove that label first"
-	case p.Spec.HostNetwork:
-		return "it is on its node's network; such pods are left alone"
-	case !p.CreationTimestamp.After(s.dataSet.CreationTimestamp.Time):
-		return "it is older than the DataSet"
+// whyUninjected runs the checks of injection on the pod as it is.
+func (s *subject) whyUninjected(p *corev1.Pod) pod.Cause {
+	var labels map[string]string
+	if s.namespace.err == nil && s.namespace.value != nil {
+		labels = s.namespace.value.Labels
 	}
-	return "the webhook could not be reached when it was made, or something in it stood in the way, of which a warning was given then; see kubectl kuda doctor"
+	var config struct {
+		DataPathPrefix string `json:"dataPathPrefix"`
+	}
+	if s.config.err == nil && s.config.value != nil {
+		// A configuration that cannot be read is the concern of another check.
+		_ = yaml.Unmarshal([]byte(s.config.value.Data[configKey]), &config)
+	}
+	return pod.WhyUninjected(p, s.dataSet, labels, config.DataPathPrefix)
 }
 
 // restart is how to have a pod made anew: by its owner, or by hand.

@@ -4,6 +4,7 @@
 package dataset
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -75,10 +76,11 @@ func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
 	}
 	for _, p := range r.told.first(o.uninjected, before) {
+		why := o.cause(d, p)
 		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"pod %s matches but lacks the runtime, so it gets no data; restart it", p.Name)
+			"%s", cut(fmt.Sprintf("pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)))
 		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"the pod matches DataSet %s but lacks the runtime, so it gets no data; restart it", d.Name)
+			"%s", cut(fmt.Sprintf("the pod matches DataSet %s and gets no data, because it lacks the runtime: it %s", d.Name, why)))
 	}
 }
 

@@ -51,6 +51,8 @@ type observation struct {
 	completed []*replica
 	// uninjected pods match, run, and lack the runtime; sorted by name.
 	uninjected []*corev1.Pod
+	// namespaceLabels are read when there are uninjected pods.
+	namespaceLabels map[string]string
 	// data is every Data of the DataSet.
 	data []*v1alpha1.Data
 	// history is the DataSet's own revisions.
@@ -85,7 +87,11 @@ func (r *Reconciler) observe(ctx context.Context, d *v1alpha1.DataSet) (*observa
 	if err != nil {
 		return nil, err
 	}
-	return assemble(d, pods.Items, datas.Items, history), nil
+	o := assemble(d, pods.Items, datas.Items, history)
+	if len(o.uninjected) > 0 {
+		o.namespaceLabels, err = r.namespaceLabels(ctx, d)
+	}
+	return o, err
 }
 
 // history lists the DataSet's own revisions, copied.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,7 +55,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 		readyCondition(s, o, failure),
 		progressingCondition(p, s),
 		rolledBackCondition(p, s),
-		injectedCondition(o.uninjected),
+		injectedCondition(d, o),
 		driftCondition(o.data),
 	} {
 		c.Message = cut(c.Message)
@@ -87,28 +86,6 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
 	}
 	return c
-}
-
-func injectedCondition(uninjected []*corev1.Pod) metav1.Condition {
-	if len(uninjected) == 0 {
-		return metav1.Condition{
-			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionTrue,
-			Reason: v1alpha1.ReasonAllInjected, Message: "every matching pod carries the runtime",
-		}
-	}
-	var names []string
-	for _, p := range uninjected[:min(namesInMessage, len(uninjected))] {
-		names = append(names, p.Name)
-	}
-	list := strings.Join(names, ", ")
-	if more := len(uninjected) - len(names); more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected,
-		Message: fmt.Sprintf("%d matching pods lack the runtime and get no data: %s. They were created before the DataSet or while "+
-			"the webhook was away, or their namespace is opted out; restart them, for example with kubectl rollout restart", len(uninjected), list),
-	}
 }
 
 // firstFailure speaks of the first pod whose runtime cannot live, or of the first

@@ -127,9 +127,9 @@ var table = map[key]Advice{
 
 	{v1alpha1.ConditionInjected, v1alpha1.ReasonAllInjected}: {Severity: OK, Why: "every matching pod carries the runtime"},
 	{v1alpha1.ConditionInjected, v1alpha1.ReasonPodsNotInjected}: {
-		Severity: Problem, Why: "pods were created before the DataSet or while the webhook was away, or their namespace is opted out; they get no data",
+		Severity: Problem, Why: "the pods that the message names lack the runtime and get no data; the message says why, and whether restarting them helps",
 		Do: []string{
-			"restart the workload of the pods that the message names:", "kubectl rollout restart deployment/NAME -n {namespace}",
+			"see the cause of each pod:", "kubectl kuda doctor {dataset} -n {namespace}",
 			"to have such pods refused while the webhook is away:", "kubectl label namespace {namespace} kuda.io/injection=required",
 		},
 	},
