@@ -72,6 +72,10 @@ const (
 	ReasonAborted = "Aborted"
 	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.
 	ReasonNotRolledBack = "NotRolledBack"
+	// ReasonWriteRefused (Ready, Progressing): the API server, a quota, a policy or a
+	// webhook refused a write of the manager; the message names the pod, the object
+	// and who refused it.
+	ReasonWriteRefused = "WriteRefused"
 	// ReasonWithdrawing (Ready): the DataSet is being deleted with
 	// deletionPolicy Remove and pods still hold its items.
 	ReasonWithdrawing = "Withdrawing"
@@ -185,6 +189,8 @@ const (
 	EventStoreRemoved = "StoreRemoved"
 	// EventStoreNotRemoved (NodeStore): it could not be removed, and is tried again.
 	EventStoreNotRemoved = "StoreNotRemoved"
+	// EventWriteRefused (DataSet): a write of the manager was refused.
+	EventWriteRefused = "WriteRefused"
 	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.

@@ -71,6 +71,7 @@ func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
 		r.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
 	r.announceFailures(s, before)
+	r.announceRefusal(s, before)
 	if done(d.Status) && (!done(before) || before.UpdateRevision != d.Status.UpdateRevision) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)

@@ -52,12 +52,15 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	failure := firstFailure(o.live)
 	s.Conditions = d.DeepCopy().Status.Conditions
 	for _, c := range []metav1.Condition{
-		readyCondition(s, o, failure),
-		progressingCondition(p, s),
+		readyCondition(s, o, failure, p.refusal),
+		withRefusal(p, progressingCondition(p, s)),
 		rolledBackCondition(p, s),
 		injectedCondition(d, o),
 		driftCondition(o.data),
 	} {
+		if kept := p.keptRefusal(c.Type); kept != nil {
+			c = *kept
+		}
 		c.Message = cut(c.Message)
 		c.ObservedGeneration = d.Generation
 		meta.SetStatusCondition(&s.Conditions, c)
@@ -65,7 +68,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	return s
 }
 
-func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) metav1.Condition {
+func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure, refusal string) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
 	case s.Replicas == 0 && s.UninjectedReplicas > 0:
@@ -77,6 +80,9 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 	case failure != "":
 		c.Reason = v1alpha1.ReasonDeliveryFailed
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
+	case s.UnavailableReplicas > 0 && refusal != "":
+		c.Reason = v1alpha1.ReasonWriteRefused
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, refusal)
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o))

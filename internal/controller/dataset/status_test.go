@@ -22,12 +22,12 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	r := &replica{pod: p, delivered: true}
 	s := v1alpha1.DataSetStatus{Replicas: 1, Success: 1, Ready: "1/1"}
 	o := &observation{live: []*replica{r}}
-	if c := readyCondition(s, o, firstFailure(o.live)); c.Status != metav1.ConditionTrue {
+	if c := readyCondition(s, o, firstFailure(o.live), ""); c.Status != metav1.ConditionTrue {
 		t.Fatalf("before: %+v", c)
 	}
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
-	c := readyCondition(s, o, firstFailure(o.live))
+	c := readyCondition(s, o, firstFailure(o.live), "")
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
 	}

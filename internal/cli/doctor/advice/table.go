@@ -36,6 +36,15 @@ var (
 	}
 )
 
+// writeRefused is said of both conditions that show it.
+var writeRefused = Advice{
+	Severity: Problem, Why: "the API server, a quota, a policy or a webhook refused what kuda-manager has to write; the pods concerned wait, the others go on",
+	Do: []string{
+		"see in the message what was refused and by whom; a quota is shown by:", "kubectl describe resourcequota -n {namespace}",
+		"raise the quota, change the policy, or select fewer pods; the write is tried again within a minute",
+	},
+}
+
 var table = map[key]Advice{
 	{v1alpha1.ConditionReady, v1alpha1.ReasonDelivered}: {Severity: OK, Why: "all pods have the revision they are to have"},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonDelivering}: {
@@ -57,6 +66,9 @@ var table = map[key]Advice{
 			`kubectl patch dataset {dataset} -n {namespace} --type merge -p '{"spec":{"deletionPolicy":"Retain"}}'`,
 		},
 	},
+
+	{v1alpha1.ConditionReady, v1alpha1.ReasonWriteRefused}:       writeRefused,
+	{v1alpha1.ConditionProgressing, v1alpha1.ReasonWriteRefused}: writeRefused,
 
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonDelivered}:  {Severity: OK, Why: "nothing is under way: all pods have the revision of the spec"},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonDelivering}: {Severity: OK, Why: "pods are on their way to the revision of the spec", Do: []string{watchRollout}},
