@@ -123,8 +123,11 @@ func firstWait(o *observation) string {
 		if r.delivered || !r.started() {
 			continue
 		}
-		if r.data != nil && (assignment.Current(r.data) || !assignment.Reported(r.data)) {
-			if ready := assignment.Ready(r.data); ready != nil && ready.Status != metav1.ConditionTrue {
+		if r.data != nil {
+			// A report on an earlier revision says nothing of this one.
+			ready := assignment.Ready(r.data)
+			owed := !assignment.Reported(r.data) || assignment.Current(r.data) || ready != nil && ready.Status == metav1.ConditionUnknown
+			if owed && ready != nil && ready.Status != metav1.ConditionTrue {
 				return fmt.Sprintf("pod %s: %s: %s", r.pod.Name, ready.Reason, ready.Message)
 			}
 		}

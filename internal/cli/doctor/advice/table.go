@@ -194,7 +194,7 @@ var table = map[key]Advice{
 	},
 
 	{v1alpha1.ConditionReady, v1alpha1.ReasonRuntimeNotConnected}: {
-		Severity: Problem, Why: "the pod's runtime has not reached the gateway: the pod has no node, its image cannot be pulled, a volume cannot be mounted, " +
+		Severity: Problem, Why: "the pod's runtime has not reached the gateway, or no longer does: its container does not run, the pod has no node, its image cannot be pulled, a volume cannot be mounted, " +
 			"or a NetworkPolicy or name resolution stands in the way of kuda-gateway.kuda-system:8443",
 		Do: []string{describePod, runtimeLog, "kubectl kuda doctor"},
 	},
