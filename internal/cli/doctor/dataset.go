@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
@@ -134,6 +135,7 @@ func examineDataSet(s *subject) []Finding {
 		return s.dataSet.Status.Rollout != nil && slices.Contains(s.dataSet.Status.Rollout.FailedPods, d.Spec.PodName)
 	})
 	findings = append(findings, judgePods(others, s.now)...)
+	findings = append(findings, checkLeaving(s)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)
 	findings = append(findings, checkRuntimes(s)...)
@@ -218,6 +220,33 @@ func (s *subject) judgeFailedPod(name string) Finding {
 		}
 	}
 	return f
+}
+
+// checkLeaving speaks of pods that are asked to take the items out of their views
+// and have not answered.
+func checkLeaving(s *subject) []Finding {
+	var findings []Finding
+	for i := range s.data.value {
+		d := &s.data.value[i]
+		if !d.Spec.Withdraw || assignment.Withdrawn(d) {
+			continue
+		}
+		f := Finding{
+			Severity: advice.Warning, Check: checkPods, Object: &Object{Kind: "Data", Namespace: d.Namespace, Name: d.Name}, Reason: v1alpha1.ReasonWithdrawing,
+			What: fmt.Sprintf("pod %s is asked to take the items out of its view, and has not answered", d.Spec.PodName),
+			Why:  "the DataSet has deletionPolicy Remove, and is being deleted or no longer selects the pod",
+		}
+		place := s.place()
+		place.Pod = d.Spec.PodName
+		f.Do = advice.Advice{Do: []string{
+			"see whether its runtime runs:", "kubectl logs {pod} -n {namespace} -c kuda-runtime",
+			"where it cannot answer, delete the pod:", "kubectl delete pod {pod} -n {namespace}",
+			"or leave the items where they are:",
+			`kubectl patch dataset {dataset} -n {namespace} --type merge -p '{"spec":{"deletionPolicy":"Retain"}}'`,
+		}}.In(place)
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // checkPrefetches speaks of nodes to which the next revision could not be brought.

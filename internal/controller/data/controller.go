@@ -65,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil
 	}
 	step, err := r.look(ctx, r.client, &d)
-	if err == nil && step.remove != "" {
+	if err == nil && (step.remove != "" || step.withdraw != "") {
 		// A cache may be behind: what is not in it yet is not gone.
 		step, err = r.look(ctx, r.live, &d)
 	}
@@ -75,6 +75,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	switch {
 	case step.remove != "":
 		return ctrl.Result{}, r.remove(ctx, &d, step.remove)
+	case step.withdraw != "":
+		return ctrl.Result{}, r.withdraw(ctx, &d, step.withdraw)
 	case step.ready != nil:
 		before := d.DeepCopy()
 		show(&d.Status, *step.ready)
@@ -125,6 +127,17 @@ func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) e
 	return nil
 }
 
+// withdraw asks the runtime to take the items out of the pod's view.
+func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.Data, why string) error {
+	before := d.DeepCopy()
+	d.Spec.Withdraw = true
+	if err := r.client.Patch(ctx, d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("updating Data: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("asked a runtime to take the items out", "because", why)
+	return nil
+}
+
 // tell passes every change on and turns it into events on the way. Here is
 // where the state before a change is known; by the time of a pass it is gone.
 func (r *Reconciler) tell() predicate.Predicate {
@@ -144,7 +157,7 @@ func (r *Reconciler) tell() predicate.Predicate {
 			for _, n := range r.memory.transitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
-			return !assignment.Current(after) || !maps.Equal(before.Labels, after.Labels)
+			return !assignment.Current(after) || after.Spec.Withdraw || !maps.Equal(before.Labels, after.Labels)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.memory.forget(e.Object.GetUID())
@@ -166,7 +179,8 @@ func selectorChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*v1alpha1.DataSet)
 		after, okAfter := e.ObjectNew.(*v1alpha1.DataSet)
-		return !okBefore || !okAfter || !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector)
+		return !okBefore || !okAfter || !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector) ||
+			before.Spec.DeletionPolicy != after.Spec.DeletionPolicy
 	}, CreateFunc: func(event.CreateEvent) bool { return false }}
 }
 

@@ -25,6 +25,8 @@ const reportTimeout = 15 * time.Second
 type decision struct {
 	// remove says why the Data is to be removed; empty: it stays.
 	remove string
+	// withdraw says why the items are to be taken out of the pod's view first.
+	withdraw string
 	// ready is the condition to write; nil: none.
 	ready *metav1.Condition
 	// after is when to look again; zero: at the next event.
@@ -57,7 +59,7 @@ func decide(f facts) decision {
 	case assignment.Preheats(d) && !pod.Preheats(set, p):
 		return decision{remove: "its DataSet did not make the pod"}
 	case !assignment.Preheats(d) && !pod.Selects(set.Spec.WorkloadSelector, p):
-		return decision{remove: "its DataSet no longer selects the pod"}
+		return f.leave("its DataSet no longer selects the pod")
 	case !pod.Live(p), set.DeletionTimestamp != nil, d.Spec.Withdraw:
 		return decision{}
 	}
@@ -73,6 +75,18 @@ func decide(f facts) decision {
 		return decision{}
 	}
 	return decision{ready: &wanted}
+}
+
+// leave is for a pod that no longer is its DataSet's. With deletionPolicy Remove
+// its items go first, as they would with the DataSet.
+func (f facts) leave(why string) decision {
+	switch {
+	case f.set.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRemove, !assignment.Holds(f.data, f.pod):
+		return decision{remove: why}
+	case !f.data.Spec.Withdraw:
+		return decision{withdraw: why}
+	}
+	return decision{}
 }
 
 // silence answers since when the runtime owes a report, if it does.

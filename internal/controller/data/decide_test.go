@@ -159,6 +159,53 @@ func TestTimeStartsAnewWithEachRevision(t *testing.T) {
 	}
 }
 
+// With deletionPolicy Remove a pod that leaves the selection loses the items, by
+// whatever way it leaves.
+func TestAPodThatLeavesTakesTheItemsAlong(t *testing.T) {
+	remove := func(s *v1alpha1.DataSet) { s.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove }
+	relabelled := func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) {
+		p.Labels = map[string]string{"app": "other"}
+	}
+	for name, c := range map[string]struct {
+		change           func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod)
+		policy           func(*v1alpha1.DataSet)
+		withdraw, remove bool
+	}{
+		"Retain":     {relabelled, func(*v1alpha1.DataSet) {}, false, true},
+		"relabelled": {relabelled, remove, true, false},
+		"another selector": {func(_ *v1alpha1.Data, s *v1alpha1.DataSet, _ *corev1.Pod) {
+			s.Spec.WorkloadSelector = map[string]string{"app": "web", "tier": "gold"}
+		}, remove, true, false},
+		"opted out": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) {
+			p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
+		}, remove, true, false},
+		"asked": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			d.Spec.Withdraw = true
+		}, remove, false, false},
+		"answered": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			d.Spec.Withdraw = true
+			d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWithdrawn}}
+		}, remove, false, true},
+		"never started": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			p.Status.Phase, d.Status.ObservedRevision = corev1.PodPending, ""
+		}, remove, false, true},
+		"still selected": {func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {}, remove, false, false},
+	} {
+		d, set, p := trio()
+		d.Status.ObservedRevision = "r1"
+		p.Status.Phase = corev1.PodRunning
+		c.policy(set)
+		c.change(d, set, p)
+		got := decide(facts{data: d, set: set, pod: p, now: born})
+		if (got.withdraw != "") != c.withdraw || (got.remove != "") != c.remove {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestEventsRepeatThemselves(t *testing.T) {
 	state := func(phase v1alpha1.DataPhase, reason string, success, failed int32) *v1alpha1.Data {
 		d, _, _ := trio()

@@ -55,6 +55,9 @@ type observation struct {
 	namespaceLabels map[string]string
 	// data is every Data of the DataSet.
 	data []*v1alpha1.Data
+	// leaving are the pods that are no longer selected and are asked to take the
+	// items out of their views; sorted.
+	leaving []string
 	// history is the DataSet's own revisions.
 	history []*appsv1.ControllerRevision
 }
@@ -112,6 +115,7 @@ func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv
 
 func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
 	o := &observation{history: history}
+	selected := make(map[types.UID]bool, len(pods))
 	byUID := make(map[types.UID]*v1alpha1.Data, len(datas))
 	for i := range datas {
 		o.data = append(o.data, &datas[i])
@@ -119,6 +123,7 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 	}
 	for i := range pods {
 		p := &pods[i]
+		selected[p.UID] = pod.Selects(d.Spec.WorkloadSelector, p)
 		switch {
 		case p.DeletionTimestamp != nil || !pod.Selects(d.Spec.WorkloadSelector, p):
 		case pod.Finished(p):
@@ -137,6 +142,12 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 			o.live = append(o.live, running)
 		}
 	}
+	for _, data := range o.data {
+		if data.Spec.Withdraw && !selected[assignment.PodUID(data)] && !assignment.Withdrawn(data) {
+			o.leaving = append(o.leaving, data.Spec.PodName)
+		}
+	}
+	slices.Sort(o.leaving)
 	byName := func(a, b *replica) int { return strings.Compare(a.pod.Name, b.pod.Name) }
 	slices.SortFunc(o.live, byName)
 	slices.SortFunc(o.completed, byName)

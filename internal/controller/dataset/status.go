@@ -91,6 +91,10 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure, refusal s
 		c.Reason = v1alpha1.ReasonDelivered
 		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
 	}
+	if len(o.leaving) > 0 {
+		c.Message += fmt.Sprintf("; %d pods that are no longer selected are asked to take the items out (deletionPolicy Remove), the first is %s; "+
+			"where its runtime cannot answer, delete the pod", len(o.leaving), o.leaving[0])
+	}
 	return c
 }
 
