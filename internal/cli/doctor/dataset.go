@@ -336,9 +336,17 @@ func checkReferences(s *subject) []Finding {
 		case r.err == nil:
 			present++
 		case apierrors.IsNotFound(r.err):
+			if r.kind == "PersistentVolumeClaim" {
+				findings = append(findings, Finding{
+					Severity: advice.Problem, Check: checkReference, Object: o, What: "is not there, and a source of the DataSet names it",
+					Why: "new pods stay Pending, because the claim is one of their volumes",
+					Do:  []string{"create it in namespace " + o.Namespace + "; or correct claimName in the DataSet, and restart the pods: the volumes of a pod are fixed at its creation"},
+				})
+				continue
+			}
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkReference, Object: o, Reason: v1alpha1.ReasonCredentialsMissing, What: "is not there, and a source of the DataSet names it",
-				Why: "items of that source fail with CredentialsMissing, and pods that need it as a volume do not start", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
+				Why: "items of that source fail with CredentialsMissing", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
 			})
 		default:
 			findings = append(findings, unread(checkReference, o, r.err, nil))

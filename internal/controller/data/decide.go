@@ -121,6 +121,9 @@ func (f facts) notConnected() metav1.Condition {
 			d.Spec.Revision, reportTimeout, d.Status.ObservedRevision, look)
 	case p.Spec.NodeName == "":
 		c.Message = "the pod has no node yet, so its runtime does not run; " + describe
+		if _, says := pod.Trouble(p); says != "" {
+			c.Message = fmt.Sprintf("the pod has no node yet, so its runtime does not run: %s; %s", says, describe)
+		}
 	case !pod.Started(p):
 		c.Message = "the pod's runtime has not started: its volumes, sandbox or image are not there; " + describe
 	default:

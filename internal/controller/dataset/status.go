@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -49,10 +50,9 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	s.UnavailableReplicas = s.Replicas - s.Success
 	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
 
-	failure := firstFailure(o.live)
 	s.Conditions = d.DeepCopy().Status.Conditions
 	for _, c := range []metav1.Condition{
-		readyCondition(s, o, failure, p.refusal),
+		readyCondition(d, s, o, p.refusal),
 		withRefusal(p, progressingCondition(p, s)),
 		rolledBackCondition(p, s),
 		injectedCondition(d, o),
@@ -68,7 +68,8 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	return s
 }
 
-func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure, refusal string) metav1.Condition {
+func readyCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observation, refusal string) metav1.Condition {
+	failure := firstFailure(o.live)
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
 	case s.Replicas == 0 && s.UninjectedReplicas > 0:
@@ -85,7 +86,7 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure, refusal s
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, refusal)
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
-		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o))
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(d, o))
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
@@ -122,7 +123,7 @@ func firstFailure(replicas []*replica) string {
 
 // firstWait speaks of the first pod that lacks something. It leaves out how
 // far that pod is, which would change the message with every report.
-func firstWait(o *observation) string {
+func firstWait(d *v1alpha1.DataSet, o *observation) string {
 	for _, r := range o.live {
 		if r.delivered || !r.started() {
 			continue
@@ -137,21 +138,33 @@ func firstWait(o *observation) string {
 		}
 		return fmt.Sprintf("pod %s has not reported on revision %s yet", r.pod.Name, r.revision)
 	}
-	return describeNotStarted(o.notStarted())
+	return describeNotStarted(d, o.notStarted())
 }
 
 // describeNotStarted says how many pods have not started, and what the first lacks.
-func describeNotStarted(replicas []*replica) string {
+func describeNotStarted(d *v1alpha1.DataSet, replicas []*replica) string {
 	if len(replicas) == 0 {
 		return ""
 	}
 	first := replicas[0].pod
-	lacks := "its volumes, sandbox or image are not there yet"
-	if first.Spec.NodeName == "" {
-		lacks = "it has no node yet"
-	}
 	return fmt.Sprintf("%d not started; pod %s: %s, see kubectl describe pod --namespace %s %s",
-		len(replicas), first.Name, lacks, first.Namespace, first.Name)
+		len(replicas), first.Name, lacks(d, first), first.Namespace, first.Name)
+}
+
+// lacks says what a pod that has not started waits for.
+func lacks(d *v1alpha1.DataSet, p *corev1.Pod) string {
+	if p.Spec.NodeName != "" {
+		return "its volumes, sandbox or image are not there yet"
+	}
+	_, says := pod.Trouble(p)
+	if says == "" {
+		return "it has no node yet"
+	}
+	if claim := d.Spec.Template.DataSources.PVC; claim != nil && strings.Contains(says, fmt.Sprintf("persistentvolumeclaim %q not found", claim.ClaimName)) {
+		return fmt.Sprintf("PersistentVolumeClaim %s, which spec.template.dataSources.pvc names, is not there; create it, or correct claimName and restart the pods",
+			claim.ClaimName)
+	}
+	return "it has no node yet: " + says
 }
 
 func cut(message string) string {

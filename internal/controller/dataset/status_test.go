@@ -22,12 +22,12 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	r := &replica{pod: p, delivered: true}
 	s := v1alpha1.DataSetStatus{Replicas: 1, Success: 1, Ready: "1/1"}
 	o := &observation{live: []*replica{r}}
-	if c := readyCondition(s, o, firstFailure(o.live), ""); c.Status != metav1.ConditionTrue {
+	if c := readyCondition(models(), s, o, ""); c.Status != metav1.ConditionTrue {
 		t.Fatalf("before: %+v", c)
 	}
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
-	c := readyCondition(s, o, firstFailure(o.live), "")
+	c := readyCondition(models(), s, o, "")
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
 	}
@@ -82,6 +82,45 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		}
 		if strings.Contains(got.Message, c.without) || got.Status != metav1.ConditionFalse {
 			t.Errorf("%s: %s", name, got.Message)
+		}
+	}
+}
+
+// A pod that cannot be scheduled is told of by what the scheduler says, such as a
+// claim that was mistyped.
+func TestAPodThatHasNotStartedSaysWhatItLacks(t *testing.T) {
+	const says = `persistentvolumeclaim "dsk" not found`
+	pending := func(message string) *replica {
+		p := web("a", true)
+		p.Spec.NodeName = ""
+		p.Spec.Containers = []corev1.Container{{Name: "main"}}
+		p.Status.Phase = corev1.PodPending
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}}
+		stripped, err := pod.Stripper(nil)(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &replica{pod: stripped.(*corev1.Pod)}
+	}
+	of := func(claim string) *v1alpha1.DataSet {
+		d := models()
+		d.Spec.Template.DataSources.PVC = &v1alpha1.PVCDataSource{ClaimName: claim}
+		return d
+	}
+	for name, c := range map[string]struct {
+		set  *v1alpha1.DataSet
+		pods []*replica
+		want string
+	}{
+		"the DataSet's claim": {of("dsk"), []*replica{pending(says)}, `PersistentVolumeClaim dsk, which spec.template.dataSources.pvc names, is not there`},
+		"the pod's own claim": {of("disk"), []*replica{pending(says)}, says},
+		"no room":             {models(), []*replica{pending("0/3 nodes are available")}, "0/3 nodes are available"},
+		"not looked at yet":   {models(), []*replica{pending("")}, "it has no node yet"},
+		"none":                {models(), nil, ""},
+	} {
+		got := describeNotStarted(c.set, c.pods)
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }
