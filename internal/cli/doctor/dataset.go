@@ -135,6 +135,8 @@ func examineDataSet(s *subject) []Finding {
 		return s.dataSet.Status.Rollout != nil && slices.Contains(s.dataSet.Status.Rollout.FailedPods, d.Spec.PodName)
 	})
 	findings = append(findings, judgePods(others, s.now)...)
+	findings = append(findings, checkSize(s)...)
+	findings = append(findings, checkUntold(s)...)
 	findings = append(findings, checkLeaving(s)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)

@@ -261,7 +261,7 @@ var table = map[key]Advice{
 		Do: []string{"rename it on the source, or leave it out with exclude"},
 	},
 	{Item, v1alpha1.ReasonPathConflict}: {
-		Severity: Problem, Why: "two items want the same place in the view; the message names both",
+		Severity: Problem, Why: "two items want the same place in the view; of two DataSets the one that was created first has it in every pod; the message names both",
 		Do: []string{"give one of them another localPath:", "kubectl edit dataset {dataset} -n {namespace}"},
 	},
 	{Item, v1alpha1.ReasonHookFailed}: {
