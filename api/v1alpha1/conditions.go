@@ -72,13 +72,17 @@ const (
 	ReasonAborted = "Aborted"
 	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.
 	ReasonNotRolledBack = "NotRolledBack"
+	// ReasonWriteRefused (Ready, Progressing): the API server, a quota, a policy or a
+	// webhook refused a write of the manager; the message names the pod, the object
+	// and who refused it.
+	ReasonWriteRefused = "WriteRefused"
 	// ReasonWithdrawing (Ready): the DataSet is being deleted with
 	// deletionPolicy Remove and pods still hold its items.
 	ReasonWithdrawing = "Withdrawing"
 	// ReasonAllInjected (Injected): every matching pod carries the runtime.
 	ReasonAllInjected = "AllInjected"
-	// ReasonPodsNotInjected (Injected, Preheated): pods were created while the webhook was
-	// away, before the DataSet, or in a namespace that is opted out; restart them.
+	// ReasonPodsNotInjected (Injected, Preheated): pods lack the runtime; the message says
+	// why, pod by pod, and what to do.
 	ReasonPodsNotInjected = "PodsNotInjected"
 	// ReasonPreheated (Preheated): every node that is to have the data has it.
 	ReasonPreheated = "Preheated"
@@ -185,6 +189,8 @@ const (
 	EventStoreRemoved = "StoreRemoved"
 	// EventStoreNotRemoved (NodeStore): it could not be removed, and is tried again.
 	EventStoreNotRemoved = "StoreNotRemoved"
+	// EventWriteRefused (DataSet): a write of the manager was refused.
+	EventWriteRefused = "WriteRefused"
 	// EventPodNotInjected (DataSet and Pod): a matching pod lacks the runtime.
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.

@@ -139,7 +139,7 @@ type DataStatus struct {
 	// +optional
 	Failed int32 `json:"failed"`
 
-	// Success over dataItems, such as "1/1".
+	// Success over dataItems, such as "1/1"; "?/1" while the condition Ready is Unknown.
 	// +optional
 	Ready string `json:"ready,omitempty"`
 

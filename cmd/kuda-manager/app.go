@@ -147,6 +147,7 @@ func (o *options) openConfig(log logr.Logger) (*config.File, error) {
 		return nil, err
 	}
 	o.manager.HostPath = func() string { return file.Current().HostPath }
+	o.manager.DataPath = func() string { return file.Current().DataPathPrefix }
 	return file, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -22,12 +23,14 @@ import (
 type DataSets struct {
 	// Settings are those in force.
 	Settings func() inject.Settings
+	// Cache holds DataSets; nil: others are not compared with.
+	Cache client.Reader
 	// Log tells of refusals.
 	Log logr.Logger
 }
 
 // Handle answers one request.
-func (d *DataSets) Handle(_ context.Context, req admission.Request) admission.Response {
+func (d *DataSets) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
@@ -44,12 +47,13 @@ func (d *DataSets) Handle(_ context.Context, req admission.Request) admission.Re
 			return denied(err.Error())
 		}
 	}
-	if errs := checkDataSet(next); len(errs) > 0 {
+	if errs := append(checkSize(last, next), checkDataSet(next)...); len(errs) > 0 {
 		invalid := apierrors.NewInvalid(v1alpha1.GroupVersion.WithKind("DataSet").GroupKind(), next.Name, errs)
 		d.Log.V(1).Info("refused a DataSet", "namespace", req.Namespace, "name", next.Name, "errors", errs.ToAggregate().Error())
 		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &invalid.ErrStatus}}
 	}
 	warnings := append(warnDataSet(last, next), warnRequire(last, next, d.Settings().SchedulerName)...)
+	warnings = append(warnings, d.warnShared(ctx, req.Namespace, next)...)
 	return admission.Allowed("").WithWarnings(warnings...)
 }
 

@@ -4,8 +4,10 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -59,10 +61,11 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		client.MatchingFields{assignment.FieldPodUID: string(w.caller.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the pod's Data: %w", err)
 	}
-	preheats, err := w.preheats(ctx, datas.Items)
-	if err != nil {
-		return nil, err
+	var sets v1alpha1.DataSetList
+	if err := w.cached.List(ctx, &sets, client.InNamespace(w.caller.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the namespace's DataSets: %w", err)
 	}
+	preheats := w.preheats(sets.Items, datas.Items)
 	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle(), Preheats: preheats}
 	assigned := make(map[string]bool, len(datas.Items))
 	for i := range datas.Items {
@@ -72,14 +75,13 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		}
 		assigned[assignment.DataSet(d)] = true
 		a := wire.Assignment(d)
+		var err error
 		if a.Prefetch, err = w.prefetch(ctx, d); err != nil {
 			return nil, err
 		}
 		response.Assignments = append(response.Assignments, a)
 	}
-	slices.SortFunc(response.Assignments, func(a, b *gatewayv1alpha1.Assignment) int {
-		return strings.Compare(a.GetDataset(), b.GetDataset())
-	})
+	sortByPrecedence(response.Assignments, sets.Items)
 	for _, name := range w.datasets {
 		if assigned[name] {
 			delete(w.confirmed, name)
@@ -96,16 +98,31 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 	return response, nil
 }
 
+// sortByPrecedence puts the assignments into the order in which they get places in
+// the view: that of the DataSets' creation, then of their names. It is the same for
+// all pods. A DataSet that the cache does not have is a new one, or gone.
+func sortByPrecedence(assignments []*gatewayv1alpha1.Assignment, sets []v1alpha1.DataSet) {
+	created := make(map[string]int64, len(sets))
+	for i := range sets {
+		created[sets[i].Name] = sets[i].CreationTimestamp.Unix()
+	}
+	since := func(a *gatewayv1alpha1.Assignment) int64 {
+		if at, ok := created[a.GetDataset()]; ok {
+			return at
+		}
+		return math.MaxInt64
+	}
+	slices.SortFunc(assignments, func(a, b *gatewayv1alpha1.Assignment) int {
+		return cmp.Or(cmp.Compare(since(a), since(b)), strings.Compare(a.GetDataset(), b.GetDataset()))
+	})
+}
+
 // preheats are the DataSets of the namespace that ask for it, and the one that
 // the pod is there for: the cache may show that one's Data before itself.
-func (w *desires) preheats(ctx context.Context, datas []v1alpha1.Data) (*gatewayv1alpha1.Preheats, error) {
-	var sets v1alpha1.DataSetList
-	if err := w.cached.List(ctx, &sets, client.InNamespace(w.caller.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the namespace's DataSets: %w", err)
-	}
+func (w *desires) preheats(sets []v1alpha1.DataSet, datas []v1alpha1.Data) *gatewayv1alpha1.Preheats {
 	var names []string
-	for i := range sets.Items {
-		if d := &sets.Items[i]; d.Spec.Preheat != nil && d.DeletionTimestamp == nil {
+	for i := range sets {
+		if d := &sets[i]; d.Spec.Preheat != nil && d.DeletionTimestamp == nil {
 			names = append(names, d.Name)
 		}
 	}
@@ -115,7 +132,7 @@ func (w *desires) preheats(ctx context.Context, datas []v1alpha1.Data) (*gateway
 		}
 	}
 	slices.Sort(names)
-	return &gatewayv1alpha1.Preheats{Datasets: slices.Compact(names)}, nil
+	return &gatewayv1alpha1.Preheats{Datasets: slices.Compact(names)}
 }
 
 // gone says whether a DataSet without a Data for the pod will never have one.

@@ -86,3 +86,29 @@ func TestOnePodUsesUpEverybodysHooks(t *testing.T) {
 		t.Errorf("%d hooks of one pod were allowed", allowed)
 	}
 }
+
+// Every pod gets the DataSets in one order, whatever their names are.
+func TestAssignmentsComeInTheOrderOfCreation(t *testing.T) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u"}}
+	objects := []client.Object{p}
+	for name, created := range map[string]int64{"zz": 100, "mm": 200, "bb": 200, "aa": 300, "unknown": 0} {
+		set := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", CreationTimestamp: metav1.Unix(created, 0)}}
+		if created > 0 {
+			objects = append(objects, set)
+		}
+		objects = append(objects, assignment.New(set, p, v1alpha1.DataSpec{Revision: "r"}))
+	}
+	w := newDesires(&service{paces: newPaces(), cached: reader(t, objects...), live: reader(t), bundle: func() []byte { return nil }},
+		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
+	got, err := w.now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, a := range got.GetAssignments() {
+		order = append(order, a.GetDataset())
+	}
+	if want := []string{"zz", "bb", "mm", "aa", "unknown"}; !slices.Equal(order, want) {
+		t.Errorf("%v, want %v", order, want)
+	}
+}

@@ -35,8 +35,8 @@ func newScheme() (*runtime.Scheme, error) {
 
 // cacheOptions bound the manager's memory: of pods it keeps what package pod
 // needs, of ControllerRevisions only Kuda's own, of nodes what placement and
-// grouping look at, of namespaces that they exist.
-func cacheOptions() (cache.Options, error) {
+// grouping look at, of namespaces that they exist and whether they are opted out.
+func cacheOptions(dataPath func() string) (cache.Options, error) {
 	own, err := labels.NewRequirement(v1alpha1.LabelDataSet, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting Kuda's ControllerRevisions: %w", err)
@@ -44,7 +44,7 @@ func cacheOptions() (cache.Options, error) {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:                {Transform: pod.Strip},
+			&corev1.Pod{}:                {Transform: pod.Stripper(dataPath)},
 			&appsv1.ControllerRevision{}: {Label: labels.NewSelector().Add(*own)},
 			&corev1.Node{}:               {Transform: stripNode},
 			&corev1.Namespace{}:          {Transform: stripNamespace},
@@ -81,7 +81,11 @@ func stripNamespace(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	return &metav1.PartialObjectMetadata{
+	stripped := &metav1.PartialObjectMetadata{
 		TypeMeta: n.TypeMeta, ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion},
-	}, nil
+	}
+	if value, ok := n.Labels[v1alpha1.LabelInjection]; ok {
+		stripped.Labels = map[string]string{v1alpha1.LabelInjection: value}
+	}
+	return stripped, nil
 }

@@ -62,6 +62,8 @@ type Options struct {
 	// RuntimeImage runs in these pods; HostPath is the directory of the stores.
 	RuntimeImage string
 	HostPath     func() string
+	// DataPath is where applications find their data; nil: at the default.
+	DataPath func() string
 
 	// Concurrency is how many DataSets, and how many Data, are worked on at once.
 	Concurrency int
@@ -102,7 +104,7 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	cacheOptions, err := cacheOptions()
+	cacheOptions, err := cacheOptions(o.DataPath)
 	if err != nil {
 		return nil, err
 	}

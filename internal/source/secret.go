@@ -44,9 +44,19 @@ func (m Mount) Read(key string) (Secret, error) {
 	value, err := m.ReadOptional(key)
 	if err == nil && value == "" {
 		return "", &Error{Op: "reading the credentials", Class: ErrCredentials,
-			Err: fmt.Errorf("%s has no key %s, or is not mounted; add it", m.Name, key)}
+			Err: m.Lacks("has no key " + key)}
 	}
 	return value, err
+}
+
+// Lacks says that the mount lacks something, as in `has no key accessKey`, and what
+// to do. A mount that is not there at all cannot come by itself.
+func (m Mount) Lacks(what string) error {
+	if _, err := os.Stat(m.Dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is not mounted into this pod: the pod was created before the DataSet named it, and mounts are fixed at creation; "+
+			"restart the pod's workload, or change the DataSet back to the name that it had", m.Name)
+	}
+	return fmt.Errorf("%s is not there or %s; add it in the pod's namespace, it is used within a minute or two", m.Name, what)
 }
 
 // ReadOptional is Read for a key that may be missing; then it returns "".

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -64,9 +65,12 @@ func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) 
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			mount := Mount{Dir: filepath.Dir(c.CAFile), Name: c.CAName}
+			err = mount.Lacks("has no key " + filepath.Base(c.CAFile))
+		}
 		if err != nil {
-			return nil, "", &Error{Op: "reading the certificates", Class: ErrCredentials,
-				Err: fmt.Errorf("%s is missing, or not mounted; add it: %w", c.CAName, err)}
+			return nil, "", &Error{Op: "reading the certificates", Class: ErrCredentials, Err: err}
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {

@@ -158,7 +158,7 @@ func (s *Server) handle(gate *intake.Gate, settings func() inject.Settings, inve
 		Settings: settings,
 		Metrics:  counts,
 		Log:      log,
-	}, &admission.DataSets{Settings: settings, Log: log})
+	}, &admission.DataSets{Settings: settings, Cache: s.manager.GetCache(), Log: log})
 	return nil
 }
 

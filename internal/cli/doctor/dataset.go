@@ -14,9 +14,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
@@ -39,6 +41,8 @@ type subject struct {
 	// system is the namespace that Kuda is installed in.
 	system    string
 	scheduler fact[*appsv1.Deployment]
+	// config is the installation's; where it cannot be read, defaults are assumed.
+	config fact[*corev1.ConfigMap]
 }
 
 // reference is an object that a source names, with what looking for it led to.
@@ -60,6 +64,7 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	err = c.List(ctx, &data, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: key.Name})
 	s.data = fact[[]v1alpha1.Data]{data.Items, err}
 	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
+	s.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
 	s.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
@@ -130,6 +135,9 @@ func examineDataSet(s *subject) []Finding {
 		return s.dataSet.Status.Rollout != nil && slices.Contains(s.dataSet.Status.Rollout.FailedPods, d.Spec.PodName)
 	})
 	findings = append(findings, judgePods(others, s.now)...)
+	findings = append(findings, checkSize(s)...)
+	findings = append(findings, checkUntold(s)...)
+	findings = append(findings, checkLeaving(s)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)
 	findings = append(findings, checkRuntimes(s)...)
@@ -216,6 +224,33 @@ func (s *subject) judgeFailedPod(name string) Finding {
 	return f
 }
 
+// checkLeaving speaks of pods that are asked to take the items out of their views
+// and have not answered.
+func checkLeaving(s *subject) []Finding {
+	var findings []Finding
+	for i := range s.data.value {
+		d := &s.data.value[i]
+		if !d.Spec.Withdraw || assignment.Withdrawn(d) {
+			continue
+		}
+		f := Finding{
+			Severity: advice.Warning, Check: checkPods, Object: &Object{Kind: "Data", Namespace: d.Namespace, Name: d.Name}, Reason: v1alpha1.ReasonWithdrawing,
+			What: fmt.Sprintf("pod %s is asked to take the items out of its view, and has not answered", d.Spec.PodName),
+			Why:  "the DataSet has deletionPolicy Remove, and is being deleted or no longer selects the pod",
+		}
+		place := s.place()
+		place.Pod = d.Spec.PodName
+		f.Do = advice.Advice{Do: []string{
+			"see whether its runtime runs:", "kubectl logs {pod} -n {namespace} -c kuda-runtime",
+			"where it cannot answer, delete the pod:", "kubectl delete pod {pod} -n {namespace}",
+			"or leave the items where they are:",
+			`kubectl patch dataset {dataset} -n {namespace} --type merge -p '{"spec":{"deletionPolicy":"Retain"}}'`,
+		}}.In(place)
+		findings = append(findings, f)
+	}
+	return findings
+}
+
 // checkPrefetches speaks of nodes to which the next revision could not be brought.
 func checkPrefetches(s *subject) []Finding {
 	var findings []Finding
@@ -251,27 +286,33 @@ func checkInjections(s *subject) []Finding {
 		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || pod.Injected(p) {
 			continue
 		}
+		cause := s.whyUninjected(p)
+		do := []string{cause.Do}
+		if cause.Restart {
+			do = restart(p)
+		}
 		findings = append(findings, Finding{
 			Severity: advice.Problem, Check: checkInjection, Object: &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
-			Reason: v1alpha1.ReasonPodsNotInjected, What: "does not carry the runtime, so it gets no data", Why: s.whyNotInjected(p), Do: restart(p),
+			Reason: v1alpha1.ReasonPodsNotInjected, What: "does not carry the runtime, so it gets no data", Why: "it " + cause.Why, Do: do,
 		})
 	}
 	return findings
 }
 
-func (s *subject) whyNotInjected(p *corev1.Pod) string {
-	_, annotated := p.Annotations[v1alpha1.AnnotationInjected]
-	switch {
-	case annotated:
-		return "the runtime's container was there and is gone: another webhook removed it, and must be told to leave it alone"
-	case s.namespace.err == nil && s.namespace.value.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled:
-		return "its namespace is opted out (" + v1alpha1.LabelInjection + "=" + v1alpha1.InjectionDisabled + "); remove that label first"
-	case p.Spec.HostNetwork:
-		return "it is on its node's network; such pods are left alone"
-	case !p.CreationTimestamp.After(s.dataSet.CreationTimestamp.Time):
-		return "it is older than the DataSet"
+// whyUninjected runs the checks of injection on the pod as it is.
+func (s *subject) whyUninjected(p *corev1.Pod) pod.Cause {
+	var labels map[string]string
+	if s.namespace.err == nil && s.namespace.value != nil {
+		labels = s.namespace.value.Labels
 	}
-	return "the webhook could not be reached when it was made, or something in it stood in the way, of which a warning was given then; see kubectl kuda doctor"
+	var config struct {
+		DataPathPrefix string `json:"dataPathPrefix"`
+	}
+	if s.config.err == nil && s.config.value != nil {
+		// A configuration that cannot be read is the concern of another check.
+		_ = yaml.Unmarshal([]byte(s.config.value.Data[configKey]), &config)
+	}
+	return pod.WhyUninjected(p, s.dataSet, labels, config.DataPathPrefix)
 }
 
 // restart is how to have a pod made anew: by its owner, or by hand.
@@ -297,9 +338,17 @@ func checkReferences(s *subject) []Finding {
 		case r.err == nil:
 			present++
 		case apierrors.IsNotFound(r.err):
+			if r.kind == "PersistentVolumeClaim" {
+				findings = append(findings, Finding{
+					Severity: advice.Problem, Check: checkReference, Object: o, What: "is not there, and a source of the DataSet names it",
+					Why: "new pods stay Pending, because the claim is one of their volumes",
+					Do:  []string{"create it in namespace " + o.Namespace + "; or correct claimName in the DataSet, and restart the pods: the volumes of a pod are fixed at its creation"},
+				})
+				continue
+			}
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkReference, Object: o, Reason: v1alpha1.ReasonCredentialsMissing, What: "is not there, and a source of the DataSet names it",
-				Why: "items of that source fail with CredentialsMissing, and pods that need it as a volume do not start", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
+				Why: "items of that source fail with CredentialsMissing", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
 			})
 		default:
 			findings = append(findings, unread(checkReference, o, r.err, nil))

@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -35,6 +34,8 @@ type Reconciler struct {
 	recorder Recorder
 	clock    clock.PassiveClock
 	memory   memory
+	// assignments say since when a report is owed.
+	assignments assignments
 }
 
 // New makes a reconciler. Reads of c may come from a cache that has the
@@ -64,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil
 	}
 	step, err := r.look(ctx, r.client, &d)
-	if err == nil && step.remove != "" {
+	if err == nil && (step.remove != "" || step.withdraw != "") {
 		// A cache may be behind: what is not in it yet is not gone.
 		step, err = r.look(ctx, r.live, &d)
 	}
@@ -74,9 +75,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	switch {
 	case step.remove != "":
 		return ctrl.Result{}, r.remove(ctx, &d, step.remove)
+	case step.withdraw != "":
+		return ctrl.Result{}, r.withdraw(ctx, &d, step.withdraw)
 	case step.ready != nil:
 		before := d.DeepCopy()
-		meta.SetStatusCondition(&d.Status.Conditions, *step.ready)
+		show(&d.Status, *step.ready)
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 		err := r.client.Status().Patch(ctx, &d, patch)
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -100,7 +103,9 @@ func (r *Reconciler) look(ctx context.Context, reader client.Reader, d *v1alpha1
 	if err != nil {
 		return decision{}, fmt.Errorf("reading DataSet %s: %w", assignment.DataSet(d), err)
 	}
-	return decide(d, orNil(&set, haveSet), orNil(&p, havePod), r.clock.Now()), nil
+	f := facts{data: d, set: orNil(&set, haveSet), pod: orNil(&p, havePod), now: r.clock.Now()}
+	f.assigned, f.down = r.assignments.see(d, havePod && pod.Stopped(&p), f.now)
+	return decide(f), nil
 }
 
 func found(err error) (bool, error) {
@@ -119,6 +124,17 @@ func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) e
 		return fmt.Errorf("deleting Data: %w", err)
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("deleted Data", "because", why)
+	return nil
+}
+
+// withdraw asks the runtime to take the items out of the pod's view.
+func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.Data, why string) error {
+	before := d.DeepCopy()
+	d.Spec.Withdraw = true
+	if err := r.client.Patch(ctx, d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("updating Data: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("asked a runtime to take the items out", "because", why)
 	return nil
 }
 
@@ -141,10 +157,11 @@ func (r *Reconciler) tell() predicate.Predicate {
 			for _, n := range r.memory.transitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
-			return !assignment.Reported(after) || !maps.Equal(before.Labels, after.Labels)
+			return !assignment.Current(after) || after.Spec.Withdraw || !maps.Equal(before.Labels, after.Labels)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.memory.forget(e.Object.GetUID())
+			r.assignments.forget(e.Object.GetUID())
 			return true
 		},
 	}
@@ -154,7 +171,7 @@ func podChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Pod)
 		after, okAfter := e.ObjectNew.(*corev1.Pod)
-		return !okBefore || !okAfter || pod.Changed(before, after)
+		return !okBefore || !okAfter || pod.Changed(before, after) || pod.Stopped(before) != pod.Stopped(after)
 	}, CreateFunc: func(event.CreateEvent) bool { return false }}
 }
 
@@ -162,7 +179,8 @@ func selectorChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*v1alpha1.DataSet)
 		after, okAfter := e.ObjectNew.(*v1alpha1.DataSet)
-		return !okBefore || !okAfter || !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector)
+		return !okBefore || !okAfter || !maps.Equal(before.Spec.WorkloadSelector, after.Spec.WorkloadSelector) ||
+			before.Spec.DeletionPolicy != after.Spec.DeletionPolicy
 	}, CreateFunc: func(event.CreateEvent) bool { return false }}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -16,22 +17,38 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// reportTimeout is how long a Data may be without a report before its status says so.
+// reportTimeout is how long a Data may be without a report on the revision that it
+// has, or its runtime may not run, before its status says so.
 const reportTimeout = 15 * time.Second
 
 // decision is what to do with one Data.
 type decision struct {
 	// remove says why the Data is to be removed; empty: it stays.
 	remove string
+	// withdraw says why the items are to be taken out of the pod's view first.
+	withdraw string
 	// ready is the condition to write; nil: none.
 	ready *metav1.Condition
 	// after is when to look again; zero: at the next event.
 	after time.Duration
 }
 
-// decide looks at a Data, its DataSet and its pod; the last two are nil when
-// there is none.
-func decide(d *v1alpha1.Data, set *v1alpha1.DataSet, p *corev1.Pod, now time.Time) decision {
+// facts are what decide looks at.
+type facts struct {
+	data *v1alpha1.Data
+	// set and pod are nil when there is none.
+	set *v1alpha1.DataSet
+	pod *corev1.Pod
+	now time.Time
+	// assigned is since when the Data has its revision.
+	assigned time.Time
+	// down is since when the pod's runtime does not run; zero: it runs.
+	down time.Time
+}
+
+// decide looks at a Data, its DataSet and its pod.
+func decide(f facts) decision {
+	d, set, p := f.data, f.set, f.pod
 	switch {
 	case p == nil:
 		return decision{remove: "its pod is gone"}
@@ -42,32 +59,84 @@ func decide(d *v1alpha1.Data, set *v1alpha1.DataSet, p *corev1.Pod, now time.Tim
 	case assignment.Preheats(d) && !pod.Preheats(set, p):
 		return decision{remove: "its DataSet did not make the pod"}
 	case !assignment.Preheats(d) && !pod.Selects(set.Spec.WorkloadSelector, p):
-		return decision{remove: "its DataSet no longer selects the pod"}
-	case assignment.Reported(d), !pod.Live(p), set.DeletionTimestamp != nil:
+		return f.leave("its DataSet no longer selects the pod")
+	case !pod.Live(p), set.DeletionTimestamp != nil, d.Spec.Withdraw:
 		return decision{}
 	}
-	if wait := reportTimeout - now.Sub(d.CreationTimestamp.Time); wait > 0 {
+	since, silent := f.silence()
+	if !silent {
+		return decision{}
+	}
+	if wait := reportTimeout - f.now.Sub(since); wait > 0 {
 		return decision{after: wait}
 	}
-	wanted := notConnected(d, p)
-	if have := assignment.Ready(d); have != nil && have.Reason == wanted.Reason && have.Message == wanted.Message {
+	wanted := f.notConnected()
+	if have := assignment.Ready(d); have != nil && have.Reason == wanted.Reason && have.Status == wanted.Status && have.Message == wanted.Message {
 		return decision{}
 	}
 	return decision{ready: &wanted}
 }
 
-func notConnected(d *v1alpha1.Data, p *corev1.Pod) metav1.Condition {
-	message := fmt.Sprintf("the pod's runtime has not reported within %s; see kubectl logs --namespace %s %s --container %s, "+
-		"and whether the pod may reach the gateway", reportTimeout, p.Namespace, p.Name, sidecar.ContainerName)
+// leave is for a pod that no longer is its DataSet's. With deletionPolicy Remove
+// its items go first, as they would with the DataSet.
+func (f facts) leave(why string) decision {
 	switch {
-	case p.Spec.NodeName == "":
-		message = fmt.Sprintf("the pod has no node yet, so its runtime does not run; see kubectl describe pod --namespace %s %s", p.Namespace, p.Name)
-	case !pod.Started(p):
-		message = fmt.Sprintf("the pod's runtime has not started: its volumes, sandbox or image are not there; see kubectl describe pod --namespace %s %s",
-			p.Namespace, p.Name)
+	case f.set.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRemove, !assignment.Holds(f.data, f.pod):
+		return decision{remove: why}
+	case !f.data.Spec.Withdraw:
+		return decision{withdraw: why}
 	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRuntimeNotConnected,
-		Message: message, ObservedGeneration: d.Generation,
+	return decision{}
+}
+
+// silence answers since when the runtime owes a report, if it does.
+func (f facts) silence() (time.Time, bool) {
+	switch {
+	case !assignment.Reported(f.data):
+		return f.data.CreationTimestamp.Time, true
+	case !f.down.IsZero():
+		return f.down, true
+	case !assignment.Current(f.data):
+		return f.assigned, true
+	}
+	return time.Time{}, false
+}
+
+// notConnected is False where the pod cannot have its data, and Unknown where what
+// it reported before may be out of date.
+func (f facts) notConnected() metav1.Condition {
+	d, p := f.data, f.pod
+	c := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRuntimeNotConnected, ObservedGeneration: d.Generation,
+	}
+	look := fmt.Sprintf("see kubectl logs --namespace %s %s --container %s, and whether the pod may reach the gateway", p.Namespace, p.Name, sidecar.ContainerName)
+	describe := fmt.Sprintf("see kubectl describe pod --namespace %s %s", p.Namespace, p.Name)
+	switch {
+	case assignment.Reported(d) && !f.down.IsZero():
+		c.Status = metav1.ConditionUnknown
+		c.Message = fmt.Sprintf("the pod's runtime has not run for more than %s; what it reported before may be out of date; %s", reportTimeout, describe)
+	case assignment.Reported(d):
+		c.Status = metav1.ConditionUnknown
+		c.Message = fmt.Sprintf("the pod's runtime has not acknowledged revision %s within %s; its last report is on revision %s; %s",
+			d.Spec.Revision, reportTimeout, d.Status.ObservedRevision, look)
+	case p.Spec.NodeName == "":
+		c.Message = "the pod has no node yet, so its runtime does not run; " + describe
+		if _, says := pod.Trouble(p); says != "" {
+			c.Message = fmt.Sprintf("the pod has no node yet, so its runtime does not run: %s; %s", says, describe)
+		}
+	case !pod.Started(p):
+		c.Message = "the pod's runtime has not started: its volumes, sandbox or image are not there; " + describe
+	default:
+		c.Message = fmt.Sprintf("the pod's runtime has not reported within %s; %s", reportTimeout, look)
+	}
+	return c
+}
+
+// show writes the condition into the status. What is Unknown is not shown by the
+// printed columns as if it were the present.
+func show(s *v1alpha1.DataStatus, c metav1.Condition) {
+	meta.SetStatusCondition(&s.Conditions, c)
+	if c.Status == metav1.ConditionUnknown {
+		s.Ready, s.Progress = fmt.Sprintf("?/%d", s.DataItems), ""
 	}
 }

@@ -45,7 +45,7 @@ func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
 	} {
 		d, set, p := trio()
 		c.change(d, &set, &p)
-		if got := decide(d, set, p, born); (got.remove != "") != c.remove {
+		if got := decide(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -70,7 +70,7 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 		p.Labels[v1alpha1.LabelPreheat] = "models"
 		d.Labels = map[string]string{v1alpha1.LabelPreheat: "models", v1alpha1.LabelPodUID: "u"}
 		c.change(d, set, p)
-		if got := decide(d, set, p, born); (got.remove != "") != c.remove {
+		if got := decide(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -78,24 +78,131 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 
 func TestASilentRuntimeIsNotShown(t *testing.T) {
 	d, set, p := trio()
-	if got := decide(d, set, p, born.Add(5*time.Second)); got.ready != nil || got.after != 10*time.Second {
+	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(5 * time.Second)}); got.ready != nil || got.after != 10*time.Second {
 		t.Errorf("after 5 s: %+v", got)
 	}
-	got := decide(d, set, p, born.Add(reportTimeout))
+	got := decide(facts{data: d, set: set, pod: p, now: born.Add(reportTimeout)})
 	if got.ready == nil || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, "kubectl logs --namespace shop web-0 --container kuda-runtime") {
 		t.Fatalf("after %s: %+v", reportTimeout, got)
 	}
 	d.Status.Conditions = []metav1.Condition{*got.ready}
-	if got := decide(d, set, p, born.Add(time.Hour)); got.ready != nil {
+	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
 		t.Errorf("it is written again: %+v", got.ready)
 	}
 	p.Spec.NodeName = ""
-	if got := decide(d, set, p, born.Add(time.Hour)); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
+	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
 		t.Errorf("an unscheduled pod: %+v", got.ready)
 	}
-	d.Status.ObservedRevision = "r0"
-	if got := decide(d, set, p, born.Add(time.Hour)); got.ready != nil {
+	d.Status.ObservedRevision = "r1"
+	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
 		t.Errorf("it is written over a report: %+v", got.ready)
+	}
+}
+
+// What a runtime said last is the present only while it acknowledges what it is told.
+func TestAnOldReportIsShownAsThePresent(t *testing.T) {
+	later := born.Add(time.Hour)
+	for name, c := range map[string]struct {
+		change func(*facts)
+		want   metav1.ConditionStatus
+		says   string
+		after  time.Duration
+	}{
+		"acknowledged":           {func(*facts) {}, "", "", 0},
+		"told just now":          {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-5*time.Second) }, "", "", 10 * time.Second},
+		"not acknowledged":       {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not acknowledged revision r2", 0},
+		"the runtime just ended": {func(f *facts) { f.down = later.Add(-time.Second) }, "", "", 14 * time.Second},
+		"the runtime is down":    {func(f *facts) { f.down = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not run", 0},
+		"withdrawing":            {func(f *facts) { f.down, f.data.Spec.Withdraw = later.Add(-reportTimeout), true }, "", "", 0},
+		"the pod ended": {func(f *facts) {
+			f.down, f.pod.Status.Phase = later.Add(-reportTimeout), corev1.PodSucceeded
+		}, "", "", 0},
+	} {
+		d, set, p := trio()
+		d.Status = v1alpha1.DataStatus{ObservedRevision: "r1", DataItems: 1, Success: 1, Ready: "1/1", Progress: "100%"}
+		f := facts{data: d, set: set, pod: p, now: later, assigned: born}
+		c.change(&f)
+		got := decide(f)
+		if got.after != c.after || (got.ready == nil) != (c.want == "") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got.ready == nil {
+			continue
+		}
+		if got.ready.Status != c.want || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, c.says) {
+			t.Errorf("%s: %+v", name, got.ready)
+		}
+		show(&d.Status, *got.ready)
+		if d.Status.Ready != "?/1" || d.Status.Progress != "" {
+			t.Errorf("%s: the columns say %q, %q", name, d.Status.Ready, d.Status.Progress)
+		}
+		if again := decide(f); again.ready != nil {
+			t.Errorf("%s: it is written again: %+v", name, again.ready)
+		}
+	}
+}
+
+func TestTimeStartsAnewWithEachRevision(t *testing.T) {
+	d, _, _ := trio()
+	d.UID = "x"
+	var a assignments
+	a.see(d, false, born)
+	if since, down := a.see(d, true, born.Add(time.Minute)); !since.Equal(born) || !down.Equal(born.Add(time.Minute)) {
+		t.Errorf("the same revision: %s, %s", since, down)
+	}
+	d.Spec.Revision = "r2"
+	if since, down := a.see(d, true, born.Add(time.Hour)); !since.Equal(born.Add(time.Hour)) || !down.Equal(born.Add(time.Minute)) {
+		t.Errorf("the next: %s, %s", since, down)
+	}
+	if _, down := a.see(d, false, born.Add(time.Hour)); !down.IsZero() {
+		t.Errorf("a runtime that runs: %s", down)
+	}
+}
+
+// With deletionPolicy Remove a pod that leaves the selection loses the items, by
+// whatever way it leaves.
+func TestAPodThatLeavesTakesTheItemsAlong(t *testing.T) {
+	remove := func(s *v1alpha1.DataSet) { s.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove }
+	relabelled := func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) {
+		p.Labels = map[string]string{"app": "other"}
+	}
+	for name, c := range map[string]struct {
+		change           func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod)
+		policy           func(*v1alpha1.DataSet)
+		withdraw, remove bool
+	}{
+		"Retain":     {relabelled, func(*v1alpha1.DataSet) {}, false, true},
+		"relabelled": {relabelled, remove, true, false},
+		"another selector": {func(_ *v1alpha1.Data, s *v1alpha1.DataSet, _ *corev1.Pod) {
+			s.Spec.WorkloadSelector = map[string]string{"app": "web", "tier": "gold"}
+		}, remove, true, false},
+		"opted out": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) {
+			p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
+		}, remove, true, false},
+		"asked": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			d.Spec.Withdraw = true
+		}, remove, false, false},
+		"answered": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			d.Spec.Withdraw = true
+			d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWithdrawn}}
+		}, remove, false, true},
+		"never started": {func(d *v1alpha1.Data, s *v1alpha1.DataSet, p *corev1.Pod) {
+			relabelled(d, s, p)
+			p.Status.Phase, d.Status.ObservedRevision = corev1.PodPending, ""
+		}, remove, false, true},
+		"still selected": {func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {}, remove, false, false},
+	} {
+		d, set, p := trio()
+		d.Status.ObservedRevision = "r1"
+		p.Status.Phase = corev1.PodRunning
+		c.policy(set)
+		c.change(d, set, p)
+		got := decide(facts{data: d, set: set, pod: p, now: born})
+		if (got.withdraw != "") != c.withdraw || (got.remove != "") != c.remove {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

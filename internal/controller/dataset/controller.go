@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,13 @@ import (
 
 const retryAfterConflict = 20 * time.Millisecond
 
+// firstRetry and lastRetry are the shortest and the longest time after which a pass
+// that failed is repeated. Somebody who raises a quota is not to wait for long.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
 // Setup adds the controller to a manager.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	b := ctrl.NewControllerManagedBy(mgr).
@@ -38,7 +46,10 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOf), builder.WithPredicates(healthChanged())).
 		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(dataChanged())).
 		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletedOnly())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrency,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		})
 	if r.again != nil {
 		b = b.WatchesRawSource(source.Channel(r.again, &handler.EnqueueRequestForObject{}))
 	}

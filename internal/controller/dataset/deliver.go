@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -36,19 +37,19 @@ func (r *Reconciler) deliver(ctx context.Context, s *session) error {
 	var failed failures
 	var group errgroup.Group
 	group.SetLimit(parallelWrites)
-	for _, x := range s.observed.live {
+	for i, x := range s.observed.live {
 		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
 		wanted, ok := templates[target]
 		if !ok {
 			if wanted, ok = template(s.observed, target); !ok {
-				failed.add(fmt.Errorf("%w: %s", errRevisionGone, target))
+				failed.add(i, x, fmt.Errorf("%w: %s", errRevisionGone, target))
 				continue
 			}
 			templates[target] = wanted
 		}
 		spec := assigned(x, target, wanted, s.plan.Prefetch)
 		group.Go(func() error {
-			failed.add(r.write(ctx, s.set, x, spec))
+			failed.add(i, x, r.write(ctx, s.set, x, spec))
 			return nil
 		})
 	}
@@ -114,14 +115,14 @@ func (r *Reconciler) forgive(ctx context.Context, s *session) error {
 	var failed failures
 	var group errgroup.Group
 	group.SetLimit(parallelWrites)
-	for _, x := range s.observed.live {
+	for i, x := range s.observed.live {
 		if x.data == nil || x.revision != s.update.Name || x.data.Spec.Baseline == nil {
 			continue
 		}
 		spec := *x.data.Spec.DeepCopy()
 		spec.Baseline = nil
 		group.Go(func() error {
-			failed.add(r.write(ctx, s.set, x, spec))
+			failed.add(i, x, r.write(ctx, s.set, x, spec))
 			return nil
 		})
 	}
@@ -131,31 +132,38 @@ func (r *Reconciler) forgive(ctx context.Context, s *session) error {
 // failures of writes that are made side by side.
 type failures struct {
 	mu   sync.Mutex
-	errs []error
+	errs []failure
 }
 
-func (f *failures) add(err error) {
+// failure is what became of the write for the pod at this place.
+type failure struct {
+	at  int
+	err error
+}
+
+func (f *failures) add(at int, x *replica, err error) {
 	if err == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.errs = append(f.errs, err)
+	f.errs = append(f.errs, failure{at, fmt.Errorf("pod %s: %w", x.pod.Name, err)})
 }
 
-// wait waits for the writes and answers a failure; one that is more than a
-// conflict, if there is one.
+// wait waits for the writes and answers the failure of the first pod; one that is
+// more than a conflict, if there is one.
 func (f *failures) wait(writes *errgroup.Group) error {
 	if err := writes.Wait(); err != nil {
 		return err
 	}
-	for _, err := range f.errs {
-		if !apierrors.IsConflict(err) {
-			return err
+	if len(f.errs) == 0 {
+		return nil
+	}
+	slices.SortFunc(f.errs, func(a, b failure) int { return cmp.Compare(a.at, b.at) })
+	for _, failed := range f.errs {
+		if !apierrors.IsConflict(failed.err) {
+			return failed.err
 		}
 	}
-	if len(f.errs) > 0 {
-		return f.errs[0]
-	}
-	return nil
+	return f.errs[0].err
 }

@@ -4,6 +4,7 @@
 package dataset
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -70,15 +71,17 @@ func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
 		r.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
 	r.announceFailures(s, before)
+	r.announceRefusal(s, before)
 	if done(d.Status) && (!done(before) || before.UpdateRevision != d.Status.UpdateRevision) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
 	}
 	for _, p := range r.told.first(o.uninjected, before) {
+		why := o.cause(d, p)
 		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"pod %s matches but lacks the runtime, so it gets no data; restart it", p.Name)
+			"%s", cut(fmt.Sprintf("pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)))
 		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"the pod matches DataSet %s but lacks the runtime, so it gets no data; restart it", d.Name)
+			"%s", cut(fmt.Sprintf("the pod matches DataSet %s and gets no data, because it lacks the runtime: it %s", d.Name, why)))
 	}
 }
 

@@ -51,8 +51,13 @@ type observation struct {
 	completed []*replica
 	// uninjected pods match, run, and lack the runtime; sorted by name.
 	uninjected []*corev1.Pod
+	// namespaceLabels are read when there are uninjected pods.
+	namespaceLabels map[string]string
 	// data is every Data of the DataSet.
 	data []*v1alpha1.Data
+	// leaving are the pods that are no longer selected and are asked to take the
+	// items out of their views; sorted.
+	leaving []string
 	// history is the DataSet's own revisions.
 	history []*appsv1.ControllerRevision
 }
@@ -85,7 +90,11 @@ func (r *Reconciler) observe(ctx context.Context, d *v1alpha1.DataSet) (*observa
 	if err != nil {
 		return nil, err
 	}
-	return assemble(d, pods.Items, datas.Items, history), nil
+	o := assemble(d, pods.Items, datas.Items, history)
+	if len(o.uninjected) > 0 {
+		o.namespaceLabels, err = r.namespaceLabels(ctx, d)
+	}
+	return o, err
 }
 
 // history lists the DataSet's own revisions, copied.
@@ -106,6 +115,7 @@ func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv
 
 func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
 	o := &observation{history: history}
+	selected := make(map[types.UID]bool, len(pods))
 	byUID := make(map[types.UID]*v1alpha1.Data, len(datas))
 	for i := range datas {
 		o.data = append(o.data, &datas[i])
@@ -113,6 +123,7 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 	}
 	for i := range pods {
 		p := &pods[i]
+		selected[p.UID] = pod.Selects(d.Spec.WorkloadSelector, p)
 		switch {
 		case p.DeletionTimestamp != nil || !pod.Selects(d.Spec.WorkloadSelector, p):
 		case pod.Finished(p):
@@ -131,6 +142,12 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 			o.live = append(o.live, running)
 		}
 	}
+	for _, data := range o.data {
+		if data.Spec.Withdraw && !selected[assignment.PodUID(data)] && !assignment.Withdrawn(data) {
+			o.leaving = append(o.leaving, data.Spec.PodName)
+		}
+	}
+	slices.Sort(o.leaving)
 	byName := func(a, b *replica) int { return strings.Compare(a.pod.Name, b.pod.Name) }
 	slices.SortFunc(o.live, byName)
 	slices.SortFunc(o.completed, byName)

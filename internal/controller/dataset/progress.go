@@ -19,7 +19,7 @@ import (
 func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse}
 	onUpdate, updated := p.onUpdate()
-	waitingToStart := describeNotStarted(p.observed.notStarted())
+	waitingToStart := describeNotStarted(p.set, p.observed.notStarted())
 	live := len(p.observed.live) - int(s.NotStartedReplicas)
 	count := fmt.Sprintf("%d of %d running pods have revision %s", updated, live, s.UpdateRevision)
 	if waitingToStart != "" {

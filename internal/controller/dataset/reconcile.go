@@ -92,7 +92,13 @@ type session struct {
 	// groups are the values of the topology label, by node.
 	groups map[string]string
 	plan   rollout.Plan
-	now    time.Time
+	// delivering says that the plan is written down and is being carried out.
+	delivering bool
+	// complete says that all of it was carried out.
+	complete bool
+	// refusal is the write that was refused, and why; empty: none was.
+	refusal string
+	now     time.Time
 }
 
 // Reconcile makes one pass over a DataSet.
@@ -149,14 +155,15 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 		return 0, err
 	}
 	if s.update, err = r.updateRevision(ctx, d, s.observed); err != nil {
-		return 0, err
+		return 0, r.showRefusal(ctx, s, err)
 	}
 	if s.groups, err = r.groups(ctx, d, s.observed); err != nil {
 		return 0, err
 	}
 	if err := r.rollOut(ctx, s); err != nil {
-		return 0, err
+		return 0, r.showRefusal(ctx, s, err)
 	}
+	s.complete = true
 	if err := r.publish(ctx, s); err != nil {
 		return 0, err
 	}
@@ -201,6 +208,7 @@ func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	s.delivering = true
 	if err := r.deliver(ctx, s); err != nil {
 		return fmt.Errorf("rolling out revision %s: %w", update, err)
 	}

@@ -352,3 +352,52 @@ func TestRemovalWaitsForAPodThatEnded(t *testing.T) {
 		t.Errorf("the DataSet is still there: %v", err)
 	}
 }
+
+func TestAPodThatLeavesIsShownAndOneThatReturnsIsServed(t *testing.T) {
+	d := models()
+	d.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove
+	b := newBench(t, d, web("a", true), web("b", true))
+	b.pass()
+	b.play(true)
+	relabel := func(app string) {
+		t.Helper()
+		var p corev1.Pod
+		if err := b.client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "b"}, &p); err != nil {
+			t.Fatal(err)
+		}
+		p.Labels["app"] = app
+		if err := b.client.Update(t.Context(), &p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(name string) *v1alpha1.Data {
+		t.Helper()
+		var list v1alpha1.DataList
+		if err := b.client.List(t.Context(), &list); err != nil {
+			t.Fatal(err)
+		}
+		for i := range list.Items {
+			if list.Items[i].Spec.PodName == name {
+				return &list.Items[i]
+			}
+		}
+		t.Fatalf("no Data of pod %s", name)
+		return nil
+	}
+	relabel("other")
+	leaving := of("b")
+	leaving.Spec.Withdraw = true // the Data controller's
+	if err := b.client.Update(t.Context(), leaving); err != nil {
+		t.Fatal(err)
+	}
+	b.pass()
+	ready := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionReady)
+	if b.set().Status.Ready != "1/1" || !strings.Contains(ready.Message, "no longer selected") || !strings.Contains(ready.Message, "the first is b") {
+		t.Errorf("%+v", ready)
+	}
+	relabel("web")
+	b.pass()
+	if of("b").Spec.Withdraw {
+		t.Error("a pod that is selected again is still asked to take the items out")
+	}
+}

@@ -50,15 +50,17 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	s.UnavailableReplicas = s.Replicas - s.Success
 	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
 
-	failure := firstFailure(o.live)
 	s.Conditions = d.DeepCopy().Status.Conditions
 	for _, c := range []metav1.Condition{
-		readyCondition(s, o, failure),
-		progressingCondition(p, s),
+		readyCondition(d, s, o, p.refusal),
+		withRefusal(p, progressingCondition(p, s)),
 		rolledBackCondition(p, s),
-		injectedCondition(o.uninjected),
+		injectedCondition(d, o),
 		driftCondition(o.data),
 	} {
+		if kept := p.keptRefusal(c.Type); kept != nil {
+			c = *kept
+		}
 		c.Message = cut(c.Message)
 		c.ObservedGeneration = d.Generation
 		meta.SetStatusCondition(&s.Conditions, c)
@@ -66,7 +68,8 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	return s
 }
 
-func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) metav1.Condition {
+func readyCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observation, refusal string) metav1.Condition {
+	failure := firstFailure(o.live)
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
 	case s.Replicas == 0 && s.UninjectedReplicas > 0:
@@ -78,37 +81,22 @@ func readyCondition(s v1alpha1.DataSetStatus, o *observation, failure string) me
 	case failure != "":
 		c.Reason = v1alpha1.ReasonDeliveryFailed
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
+	case s.UnavailableReplicas > 0 && refusal != "":
+		c.Reason = v1alpha1.ReasonWriteRefused
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, refusal)
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
-		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(o))
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(d, o))
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
 		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
 	}
+	if len(o.leaving) > 0 {
+		c.Message += fmt.Sprintf("; %d pods that are no longer selected are asked to take the items out (deletionPolicy Remove), the first is %s; "+
+			"where its runtime cannot answer, delete the pod", len(o.leaving), o.leaving[0])
+	}
 	return c
-}
-
-func injectedCondition(uninjected []*corev1.Pod) metav1.Condition {
-	if len(uninjected) == 0 {
-		return metav1.Condition{
-			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionTrue,
-			Reason: v1alpha1.ReasonAllInjected, Message: "every matching pod carries the runtime",
-		}
-	}
-	var names []string
-	for _, p := range uninjected[:min(namesInMessage, len(uninjected))] {
-		names = append(names, p.Name)
-	}
-	list := strings.Join(names, ", ")
-	if more := len(uninjected) - len(names); more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected,
-		Message: fmt.Sprintf("%d matching pods lack the runtime and get no data: %s. They were created before the DataSet or while "+
-			"the webhook was away, or their namespace is opted out; restart them, for example with kubectl rollout restart", len(uninjected), list),
-	}
 }
 
 // firstFailure speaks of the first pod whose runtime cannot live, or of the first
@@ -135,33 +123,48 @@ func firstFailure(replicas []*replica) string {
 
 // firstWait speaks of the first pod that lacks something. It leaves out how
 // far that pod is, which would change the message with every report.
-func firstWait(o *observation) string {
+func firstWait(d *v1alpha1.DataSet, o *observation) string {
 	for _, r := range o.live {
 		if r.delivered || !r.started() {
 			continue
 		}
-		if r.data != nil && (assignment.Current(r.data) || !assignment.Reported(r.data)) {
-			if ready := assignment.Ready(r.data); ready != nil && ready.Status != metav1.ConditionTrue {
+		if r.data != nil {
+			// A report on an earlier revision says nothing of this one.
+			ready := assignment.Ready(r.data)
+			owed := !assignment.Reported(r.data) || assignment.Current(r.data) || ready != nil && ready.Status == metav1.ConditionUnknown
+			if owed && ready != nil && ready.Status != metav1.ConditionTrue {
 				return fmt.Sprintf("pod %s: %s: %s", r.pod.Name, ready.Reason, ready.Message)
 			}
 		}
 		return fmt.Sprintf("pod %s has not reported on revision %s yet", r.pod.Name, r.revision)
 	}
-	return describeNotStarted(o.notStarted())
+	return describeNotStarted(d, o.notStarted())
 }
 
 // describeNotStarted says how many pods have not started, and what the first lacks.
-func describeNotStarted(replicas []*replica) string {
+func describeNotStarted(d *v1alpha1.DataSet, replicas []*replica) string {
 	if len(replicas) == 0 {
 		return ""
 	}
 	first := replicas[0].pod
-	lacks := "its volumes, sandbox or image are not there yet"
-	if first.Spec.NodeName == "" {
-		lacks = "it has no node yet"
-	}
 	return fmt.Sprintf("%d not started; pod %s: %s, see kubectl describe pod --namespace %s %s",
-		len(replicas), first.Name, lacks, first.Namespace, first.Name)
+		len(replicas), first.Name, lacks(d, first), first.Namespace, first.Name)
+}
+
+// lacks says what a pod that has not started waits for.
+func lacks(d *v1alpha1.DataSet, p *corev1.Pod) string {
+	if p.Spec.NodeName != "" {
+		return "its volumes, sandbox or image are not there yet"
+	}
+	_, says := pod.Trouble(p)
+	if says == "" {
+		return "it has no node yet"
+	}
+	if claim := d.Spec.Template.DataSources.PVC; claim != nil && strings.Contains(says, fmt.Sprintf("persistentvolumeclaim %q not found", claim.ClaimName)) {
+		return fmt.Sprintf("PersistentVolumeClaim %s, which spec.template.dataSources.pvc names, is not there; create it, or correct claimName and restart the pods",
+			claim.ClaimName)
+	}
+	return "it has no node yet: " + says
 }
 
 func cut(message string) string {

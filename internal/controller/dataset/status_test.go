@@ -6,11 +6,13 @@ package dataset
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -20,13 +22,105 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	r := &replica{pod: p, delivered: true}
 	s := v1alpha1.DataSetStatus{Replicas: 1, Success: 1, Ready: "1/1"}
 	o := &observation{live: []*replica{r}}
-	if c := readyCondition(s, o, firstFailure(o.live)); c.Status != metav1.ConditionTrue {
+	if c := readyCondition(models(), s, o, ""); c.Status != metav1.ConditionTrue {
 		t.Fatalf("before: %+v", c)
 	}
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
-	c := readyCondition(s, o, firstFailure(o.live))
+	c := readyCondition(models(), s, o, "")
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// Pods that can never be injected are not told to restart.
+func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
+	whole := func(name string, change func(*corev1.Pod)) *corev1.Pod {
+		p := web(name, false)
+		p.CreationTimestamp = metav1.NewTime(start)
+		p.Spec.Containers = []corev1.Container{{Name: "main"}}
+		change(p)
+		stripped, err := pod.Stripper(nil)(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twice, err := pod.Stripper(nil)(stripped)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return twice.(*corev1.Pod)
+	}
+	d := models()
+	d.CreationTimestamp = metav1.NewTime(start.Add(-time.Hour))
+	host := whole("hn", func(p *corev1.Pod) { p.Spec.HostNetwork = true })
+	clash := whole("clash", func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}} })
+	mount := whole("mount", func(p *corev1.Pod) {
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/kuda/data"}}
+	})
+	missed := whole("missed", func(*corev1.Pod) {})
+	early := whole("early", func(p *corev1.Pod) { p.CreationTimestamp = d.CreationTimestamp })
+	for name, c := range map[string]struct {
+		pods    []*corev1.Pod
+		labels  map[string]string
+		want    []string
+		without string
+	}{
+		"hostNetwork": {[]*corev1.Pod{host}, nil, []string{"hn: cannot be injected", "hostNetwork"}, "rollout restart"},
+		"name clash":  {[]*corev1.Pod{clash}, nil, []string{"choose another name"}, "rollout restart"},
+		"own mount":   {[]*corev1.Pod{mount}, nil, []string{"mounts volume v at /kuda/data"}, "rollout restart"},
+		"opted out": {[]*corev1.Pod{missed}, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled},
+			[]string{"kubectl label namespace shop kuda.io/injection-"}, "rollout restart"},
+		"missed":  {[]*corev1.Pod{missed}, nil, []string{"could not be reached", "rollout restart"}, "before the DataSet"},
+		"early":   {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
+		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil, []string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
+	} {
+		got := injectedCondition(d, &observation{uninjected: c.pods, namespaceLabels: c.labels})
+		for _, want := range c.want {
+			if !strings.Contains(got.Message, want) {
+				t.Errorf("%s: no %q in %s", name, want, got.Message)
+			}
+		}
+		if strings.Contains(got.Message, c.without) || got.Status != metav1.ConditionFalse {
+			t.Errorf("%s: %s", name, got.Message)
+		}
+	}
+}
+
+// A pod that cannot be scheduled is told of by what the scheduler says, such as a
+// claim that was mistyped.
+func TestAPodThatHasNotStartedSaysWhatItLacks(t *testing.T) {
+	const says = `persistentvolumeclaim "dsk" not found`
+	pending := func(message string) *replica {
+		p := web("a", true)
+		p.Spec.NodeName = ""
+		p.Spec.Containers = []corev1.Container{{Name: "main"}}
+		p.Status.Phase = corev1.PodPending
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}}
+		stripped, err := pod.Stripper(nil)(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &replica{pod: stripped.(*corev1.Pod)}
+	}
+	of := func(claim string) *v1alpha1.DataSet {
+		d := models()
+		d.Spec.Template.DataSources.PVC = &v1alpha1.PVCDataSource{ClaimName: claim}
+		return d
+	}
+	for name, c := range map[string]struct {
+		set  *v1alpha1.DataSet
+		pods []*replica
+		want string
+	}{
+		"the DataSet's claim": {of("dsk"), []*replica{pending(says)}, `PersistentVolumeClaim dsk, which spec.template.dataSources.pvc names, is not there`},
+		"the pod's own claim": {of("disk"), []*replica{pending(says)}, says},
+		"no room":             {models(), []*replica{pending("0/3 nodes are available")}, "0/3 nodes are available"},
+		"not looked at yet":   {models(), []*replica{pending("")}, "it has no node yet"},
+		"none":                {models(), nil, ""},
+	} {
+		got := describeNotStarted(c.set, c.pods)
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

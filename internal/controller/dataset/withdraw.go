@@ -37,9 +37,7 @@ const (
 // nextStep decides; p is nil when the pod is gone.
 func nextStep(d *v1alpha1.Data, p *corev1.Pod) step {
 	switch {
-	case p == nil, p.UID != assignment.PodUID(d), pod.Finished(p), assignment.Withdrawn(d):
-		return stepDelete
-	case !pod.Started(p) && !assignment.Reported(d):
+	case !assignment.Holds(d, p):
 		return stepDelete
 	case d.Spec.Withdraw:
 		return stepWait

@@ -88,6 +88,12 @@ func Runs(p *corev1.Pod) bool {
 	return s != nil && s.State.Running != nil
 }
 
+// Stopped reports whether the runtime's container has run and does not run now.
+func Stopped(p *corev1.Pod) bool {
+	s := runtimeStatus(p)
+	return s != nil && s.State.Running == nil && Started(p)
+}
+
 // Started reports whether the runtime's container has ever run. A pod without a
 // node, or whose volumes, sandbox or image fail, has not started: it holds no data.
 func Started(p *corev1.Pod) bool {

@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Selects says whether a DataSet with this selector speaks of the pod: the pod
@@ -39,13 +38,7 @@ func Injected(p *corev1.Pod) bool {
 	if _, ok := p.Annotations[v1alpha1.AnnotationInjected]; !ok {
 		return false
 	}
-	for i := range p.Spec.InitContainers {
-		c := &p.Spec.InitContainers[i]
-		if c.Name == sidecar.ContainerName {
-			return restarts(c)
-		}
-	}
-	return false
+	return hasRuntime(p)
 }
 
 // restarts says whether an init container is a native sidecar.

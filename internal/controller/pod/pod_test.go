@@ -259,3 +259,36 @@ func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
 		t.Errorf("%s: %s", reason, message)
 	}
 }
+
+// What the scheduler says of a pod without a node reaches whoever asks for its data.
+func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
+	waiting := func(message string) *corev1.Pod {
+		p := whole()
+		p.Spec.NodeName, p.Status.Phase, p.Status.InitContainerStatuses = "", corev1.PodPending, nil
+		p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}
+		for range 2 {
+			stripped, err := Strip(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p = stripped.(*corev1.Pod)
+		}
+		return p
+	}
+	before, after := waiting("0/3 nodes"), waiting(`persistentvolumeclaim "dsk" not found`)
+	if _, says := Trouble(after); says != `persistentvolumeclaim "dsk" not found` {
+		t.Errorf("kept %q", says)
+	}
+	if !Changed(before, after) || Changed(before, waiting("0/3 nodes")) {
+		t.Error("a change of what the scheduler says is not noticed, or none is")
+	}
+	placed := whole()
+	placed.Status.Conditions[0] = before.Status.Conditions[0]
+	stripped, err := Strip(placed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, says := Trouble(stripped.(*corev1.Pod)); says != "" {
+		t.Errorf("a pod with a node keeps %q", says)
+	}
+}

@@ -53,7 +53,7 @@ func Strip(object any) (any, error) {
 	if c := readyCondition(p); c != nil {
 		stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
 	}
-	if p.Labels[v1alpha1.LabelPreheat] != "" {
+	if p.Labels[v1alpha1.LabelPreheat] != "" || waitsForNode(p) {
 		keepTrouble(stripped, p)
 	}
 	return stripped, nil
@@ -75,8 +75,13 @@ func exit(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
 	return &corev1.ContainerStateTerminated{ExitCode: s.ExitCode}
 }
 
-// keepTrouble keeps what Kubernetes says of a pod that does not run. Of the few
-// pods that Kuda makes itself somebody has to say it.
+// waitsForNode reports whether a pod with the runtime has no node yet. There are
+// few of them, and why is said where their data is asked for.
+func waitsForNode(p *corev1.Pod) bool {
+	return p.Spec.NodeName == "" && p.Status.Phase == corev1.PodPending && Injected(p)
+}
+
+// keepTrouble keeps what Kubernetes says of a pod that does not run.
 func keepTrouble(stripped, p *corev1.Pod) {
 	stripped.Status.Reason, stripped.Status.Message = p.Status.Reason, p.Status.Message
 	for i := range p.Status.Conditions {
@@ -145,7 +150,14 @@ func Changed(before, after *corev1.Pod) bool {
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
 		Injected(after) && Started(before) != Started(after) ||
+		waitsForNode(after) && trouble(before) != trouble(after) ||
 		!maps.Equal(before.Labels, after.Labels)
+}
+
+// trouble is Trouble in a form that can be compared.
+func trouble(p *corev1.Pod) [2]string {
+	reason, message := Trouble(p)
+	return [2]string{reason, message}
 }
 
 // Trouble is what Kubernetes says of a pod that failed or has no node; empty

@@ -62,6 +62,36 @@ func (w *world) checkPlan(in Input) {
 	w.checkWake(again)
 	w.checkPartition(in)
 	w.checkNotStarted(in)
+	w.checkBudget(in)
+}
+
+// checkBudget: a rollout that has available pods to move moves none only while
+// unavailable pods use up its budget. Whatever these are unavailable for (they hang,
+// fail, came back), none of them stands for more than one.
+func (w *world) checkBudget(in Input) {
+	rolling := in.Strategy.RollingUpdate
+	waits := []Wait{WaitsForBudget, WaitsForDelivery, WaitsForReady}
+	if !slices.Contains(waits, w.plan.Waits) || len(w.plan.Moves) > 0 || w.plan.State.Phase != v1alpha1.RolloutProgressing || rolling.TopologyKey != "" {
+		return
+	}
+	started, _ := splitStarted(in.Pods)
+	unavailable, others := 0, 0
+	for _, p := range started {
+		if p.Delivered && p.Ready && p.Revision != in.Update.Name {
+			others++
+		}
+		since := p.ReadySince
+		if p.DeliveredAt.After(since) {
+			since = p.DeliveredAt
+		}
+		proves := p.Revision == in.Update.Name && p.Baseline != nil && in.Now.Before(since.Add(time.Duration(rolling.MinReadySeconds+1)*time.Second))
+		if !p.Delivered || !p.Ready || proves {
+			unavailable++
+		}
+	}
+	if most := maxUnavailableOf(in); others > w.plan.HeldBack && unavailable < most {
+		w.violated("%d pods are to be moved and none is: %d of %d pods are unavailable, %d may be", others-w.plan.HeldBack, unavailable, len(started), most)
+	}
 }
 
 // checkNotStarted: pods that have not started change nothing for the others.
@@ -209,7 +239,7 @@ func (w *world) newTry() {
 
 // meddle is what users and the cluster do.
 func (w *world) meddle() {
-	switch w.IntN(13) {
+	switch w.IntN(17) {
 	case 0, 1:
 		w.edit(pick(w, w.in.Current.Name, fmt.Sprintf("r%d", len(w.tempers)), fmt.Sprintf("r%d", len(w.tempers))))
 	case 2:
@@ -225,6 +255,14 @@ func (w *world) meddle() {
 			w.note("%s dies", w.pods[i].Name)
 			w.pods[i].turn++
 			w.pods = slices.Delete(w.pods, i, i+1)
+		}
+	case 13, 14:
+		if len(w.pods) > 0 {
+			w.hang(pick(w, w.pods...))
+		}
+	case 15, 16:
+		if len(w.pods) > 0 {
+			w.relabel(w.IntN(len(w.pods)))
 		}
 	case 10:
 		w.in.FailurePolicy = pick(w, v1alpha1.FailurePolicyPause, v1alpha1.FailurePolicyRollback)
@@ -386,9 +424,11 @@ func (w *world) checkEnd() {
 		return // a pod failed by itself, or a user wanted it so
 	case p.Waits == WaitsForPods:
 		return // not one of them started
+	case p.Waits == WaitsForDelivery && slices.ContainsFunc(w.pods, func(a *actor) bool { return a.hung }):
+		return // whoever hangs for good is waited for; checkBudget sees to the others
 	case p.State.Phase == v1alpha1.RolloutCompleted:
 		for _, a := range w.pods {
-			if a.Revision != w.in.Update.Name || !a.Delivered && !a.NotStarted {
+			if a.Revision != w.in.Update.Name || !a.Delivered && !a.NotStarted && !a.hung {
 				w.violated("completed, but %s has %s", a.Name, a.Revision)
 			}
 		}

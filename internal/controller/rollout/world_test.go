@@ -45,6 +45,8 @@ type actor struct {
 	sick bool
 	// pending pods have not started; some of them never do.
 	pending bool
+	// hung pods do not act on what they are told, for a time or for good.
+	hung bool
 	// hurt pods were available until a rollout moved them, and are not since.
 	hurt bool
 	// moves it made since the template changed or somebody said retry.
@@ -213,7 +215,48 @@ func (w *world) inTurn(a *actor, d time.Duration, do func()) {
 	})
 }
 
+// hang has a pod's runtime act on nothing, for a time or for good.
+func (w *world) hang(a *actor) {
+	if a.hung {
+		return
+	}
+	a.hung = true
+	w.note("%s hangs", a.Name)
+	if w.IntN(2) == 0 {
+		return
+	}
+	w.after(w.soon(10*time.Minute), func() {
+		a.hung = false
+		w.note("%s goes on", a.Name)
+		if a.Revision != "" && !a.Delivered && !a.pending {
+			w.inTurn(a, w.soon(20*time.Second), func() { w.arrive(a) })
+		}
+	})
+}
+
+// relabel takes a pod out of the selection. It lives on, and may come back: as one
+// that was never told anything, whatever it has.
+func (w *world) relabel(i int) {
+	a := w.pods[i]
+	a.turn++
+	w.pods = slices.Delete(w.pods, i, i+1)
+	w.note("%s is relabelled", a.Name)
+	if w.IntN(2) == 0 {
+		return
+	}
+	w.after(w.soon(10*time.Minute), func() {
+		a.turn++
+		a.Revision, a.Delivered, a.Failed, a.FailedMessage, a.Baseline = "", false, false, "", nil
+		a.hurt, a.moves, a.ahead, a.aheadDone, a.aheadNo = false, nil, "", false, false
+		w.pods = append(w.pods, a)
+		w.note("%s is relabelled back", a.Name)
+	})
+}
+
 func (w *world) arrive(a *actor) {
+	if a.hung {
+		return
+	}
 	switch w.tempers[a.Revision] {
 	case itemFails, prefetchFails:
 		a.Failed, a.FailedMessage = true, "item m: NotFound"

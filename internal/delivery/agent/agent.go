@@ -271,13 +271,14 @@ func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
 		w.log.Info("no longer assigned; the data stays")
 	}
 	a.forgetPrefetches(wanted)
+	conflicts := yields(m.GetAssignments())
 	for name, as := range wanted {
-		a.worker(name, as)
+		a.worker(name, as, conflicts[name])
 	}
 	a.notify()
 }
 
-func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment) {
+func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
 	a.mu.Lock()
 	w := a.workers[name]
 	fresh := w == nil
@@ -289,7 +290,7 @@ func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment) {
 	if old := w.assigned(); !fresh && old.GetData() != as.GetData() {
 		a.reporter.Forget(old.GetData())
 	}
-	w.set(as)
+	w.set(as, conflict)
 	if fresh {
 		go w.run(w.ctx)
 	}

@@ -89,12 +89,12 @@ func TestWhatIsPreheatedGoesWithItsPod(t *testing.T) {
 	next := agenttest.NewGateway(t)
 	app := p.beside(next, "app")
 	first := later(f.Assignment("app", "r1", "a", "/a1"), f.Assignment("app", "r2", "a", "/a2"))
-	next.Want(first, preheat(f.Assignment("cold", "r1", "a", "/other")))
+	next.Want(first, preheat(f.Assignment("cold", "r1", "c", "/other")))
 	next.Success("app-pod", "r1")
 	next.Await("no room to prefetch", func(r *gatewayv1alpha1.ReportRequest) bool {
 		return r.GetPrefetch().GetPhase() == prefetchFailed && r.GetPrefetch().GetReason() == "InsufficientSpace"
 	})
-	next.Failure("a", "InsufficientSpace")
+	next.Failure("c", "InsufficientSpace")
 	if got := p.preheated("ds"); got != "/warm" {
 		t.Errorf("kept: %q", got)
 	}

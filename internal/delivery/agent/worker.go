@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -49,10 +51,12 @@ type worker struct {
 
 	mu sync.Mutex
 	// known are the items of the revisions in the view, by mark.
-	known  map[string]itemRecord
-	want   *gatewayv1alpha1.Assignment
-	cancel context.CancelCauseFunc
-	status DataSet
+	known map[string]itemRecord
+	want  *gatewayv1alpha1.Assignment
+	// conflict is with a DataSet that comes first and wants a place of want; nil: none.
+	conflict *view.PathConflictError
+	cancel   context.CancelCauseFunc
+	status   DataSet
 	// data names the assignment that status speaks of; reported is what was said of it last.
 	data      string
 	withdrawn bool
@@ -95,16 +99,16 @@ func retained(dataset string, v viewer, r *record) DataSet {
 
 // set gives the worker its assignment; a different one cancels what runs. What
 // is to be prefetched has no part in that.
-func (w *worker) set(a *gatewayv1alpha1.Assignment) {
+func (w *worker) set(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
 	w.prefetch.set(w.ctx, a)
 	a = proto.CloneOf(a)
 	a.Prefetch = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.want != nil && proto.Equal(w.want, a) {
+	if w.want != nil && proto.Equal(w.want, a) && reflect.DeepEqual(w.conflict, conflict) {
 		return
 	}
-	w.want = a
+	w.want, w.conflict = a, conflict
 	if w.cancel != nil {
 		w.cancel(errNewer)
 	}
@@ -240,6 +244,17 @@ func (w *worker) pause(key, reason string) time.Duration {
 	d := w.agent.retry(reason, w.failures[key])
 	w.failures[key]++
 	return d
+}
+
+// yields answers the conflict with a DataSet that comes first. What is in the view
+// already is not taken away from a running application.
+func (w *worker) yields(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.want != a || current == a.GetRevision() {
+		return nil
+	}
+	return w.conflict
 }
 
 // assigned returns what the worker was last given.

@@ -42,9 +42,15 @@ type PathConflictError struct {
 	// DataSet and Other say who has it, and where.
 	DataSet string
 	Other   string
+	// First says that the other DataSet comes before this one in every pod.
+	First bool
 }
 
 func (e *PathConflictError) Error() string {
+	if e.First {
+		return fmt.Sprintf("%q conflicts with %q of DataSet %s, which was created first and has the place in every pod; give one of them another localPath",
+			e.Path, e.Other, e.DataSet)
+	}
 	return fmt.Sprintf("%q conflicts with %q of DataSet %s; give one of them another localPath", e.Path, e.Other, e.DataSet)
 }
 

@@ -5,11 +5,13 @@ package report
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -42,7 +44,9 @@ type Queue struct {
 	mu      sync.Mutex
 	entries map[types.NamespacedName]*entry
 	closed  bool
-	done    sync.WaitGroup
+	// oversized are the Data of which it was said that their status does not fit.
+	oversized map[types.NamespacedName]bool
+	done      sync.WaitGroup
 }
 
 // entry is what waits for one Data. While it exists, one goroutine serves it.
@@ -167,10 +171,42 @@ func (q *Queue) write(key types.NamespacedName, r Report) error {
 		wrote, err = q.writer.write(ctx, key, r)
 	}
 	q.observe(wrote, err)
-	if err != nil {
+	q.tell(key, err)
+	return err
+}
+
+// maxOversized bounds the memory of Data whose status does not fit.
+const maxOversized = 1000
+
+// tell logs a write that failed. One that can never succeed is said once per Data,
+// where everybody sees it.
+func (q *Queue) tell(key types.NamespacedName, err error) {
+	tooLarge := isTooLarge(err)
+	q.mu.Lock()
+	said := q.oversized[key]
+	switch {
+	case tooLarge && !said && len(q.oversized) < maxOversized:
+		if q.oversized == nil {
+			q.oversized = make(map[types.NamespacedName]bool)
+		}
+		q.oversized[key] = true
+	case err == nil:
+		delete(q.oversized, key)
+	}
+	q.mu.Unlock()
+	switch {
+	case tooLarge && !said:
+		q.log.Error(err, "a report is too large to be stored with its Data, which stays without it; split the items among several DataSets", "data", key)
+	case err != nil:
 		q.log.V(1).Info("did not write a report", "data", key, "error", err.Error())
 	}
-	return err
+}
+
+// isTooLarge recognizes what the API server says of an object that it, or etcd,
+// does not take for its size.
+func isTooLarge(err error) bool {
+	return err != nil && (apierrors.IsRequestEntityTooLargeError(err) ||
+		strings.Contains(err.Error(), "request is too large") || strings.Contains(err.Error(), "message larger than max"))
 }
 
 // Close writes what waits and refuses more.

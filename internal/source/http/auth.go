@@ -79,8 +79,8 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 		return nil
 	}
 	if user == "" {
-		return a.bad(fmt.Errorf("%s has none of the keys %s, %s, %s and %s, or is not mounted; add one",
-			a.credentials.Name, fileToken, fileUsername, fileHeader, fileQuery))
+		return a.bad(a.credentials.Lacks(fmt.Sprintf("has none of the keys %s, %s, %s and %s",
+			fileToken, fileUsername, fileHeader, fileQuery)))
 	}
 	password, err := a.credentials.Read(filePassword)
 	if err != nil {

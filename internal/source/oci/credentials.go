@@ -46,8 +46,8 @@ func (k keeper) credential(ctx context.Context, host string) (auth.Credential, e
 		return auth.EmptyCredential, err
 	}
 	if user == "" {
-		return auth.EmptyCredential, k.missing(fmt.Errorf("%s has neither the key %s nor %s and %s, or is not mounted; add them",
-			k.mount.Name, fileDockerConfig, fileUsername, filePassword))
+		return auth.EmptyCredential, k.missing(k.mount.Lacks(fmt.Sprintf("has neither the key %s nor %s and %s",
+			fileDockerConfig, fileUsername, filePassword)))
 	}
 	password, err := k.mount.Read(filePassword)
 	if err != nil {

@@ -36,6 +36,15 @@ var (
 	}
 )
 
+// writeRefused is said of both conditions that show it.
+var writeRefused = Advice{
+	Severity: Problem, Why: "the API server, a quota, a policy or a webhook refused what kuda-manager has to write; the pods concerned wait, the others go on",
+	Do: []string{
+		"see in the message what was refused and by whom; a quota is shown by:", "kubectl describe resourcequota -n {namespace}",
+		"raise the quota, change the policy, or select fewer pods; the write is tried again within a minute",
+	},
+}
+
 var table = map[key]Advice{
 	{v1alpha1.ConditionReady, v1alpha1.ReasonDelivered}: {Severity: OK, Why: "all pods have the revision they are to have"},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonDelivering}: {
@@ -57,6 +66,9 @@ var table = map[key]Advice{
 			`kubectl patch dataset {dataset} -n {namespace} --type merge -p '{"spec":{"deletionPolicy":"Retain"}}'`,
 		},
 	},
+
+	{v1alpha1.ConditionReady, v1alpha1.ReasonWriteRefused}:       writeRefused,
+	{v1alpha1.ConditionProgressing, v1alpha1.ReasonWriteRefused}: writeRefused,
 
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonDelivered}:  {Severity: OK, Why: "nothing is under way: all pods have the revision of the spec"},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonDelivering}: {Severity: OK, Why: "pods are on their way to the revision of the spec", Do: []string{watchRollout}},
@@ -127,9 +139,9 @@ var table = map[key]Advice{
 
 	{v1alpha1.ConditionInjected, v1alpha1.ReasonAllInjected}: {Severity: OK, Why: "every matching pod carries the runtime"},
 	{v1alpha1.ConditionInjected, v1alpha1.ReasonPodsNotInjected}: {
-		Severity: Problem, Why: "pods were created before the DataSet or while the webhook was away, or their namespace is opted out; they get no data",
+		Severity: Problem, Why: "the pods that the message names lack the runtime and get no data; the message says why, and whether restarting them helps",
 		Do: []string{
-			"restart the workload of the pods that the message names:", "kubectl rollout restart deployment/NAME -n {namespace}",
+			"see the cause of each pod:", "kubectl kuda doctor {dataset} -n {namespace}",
 			"to have such pods refused while the webhook is away:", "kubectl label namespace {namespace} kuda.io/injection=required",
 		},
 	},
@@ -182,7 +194,7 @@ var table = map[key]Advice{
 	},
 
 	{v1alpha1.ConditionReady, v1alpha1.ReasonRuntimeNotConnected}: {
-		Severity: Problem, Why: "the pod's runtime has not reached the gateway: the pod has no node, its image cannot be pulled, a volume cannot be mounted, " +
+		Severity: Problem, Why: "the pod's runtime has not reached the gateway, or no longer does: its container does not run, the pod has no node, its image cannot be pulled, a volume cannot be mounted, " +
 			"or a NetworkPolicy or name resolution stands in the way of kuda-gateway.kuda-system:8443",
 		Do: []string{describePod, runtimeLog, "kubectl kuda doctor"},
 	},
@@ -249,7 +261,7 @@ var table = map[key]Advice{
 		Do: []string{"rename it on the source, or leave it out with exclude"},
 	},
 	{Item, v1alpha1.ReasonPathConflict}: {
-		Severity: Problem, Why: "two items want the same place in the view; the message names both",
+		Severity: Problem, Why: "two items want the same place in the view; of two DataSets the one that was created first has it in every pod; the message names both",
 		Do: []string{"give one of them another localPath:", "kubectl edit dataset {dataset} -n {namespace}"},
 	},
 	{Item, v1alpha1.ReasonHookFailed}: {

@@ -247,7 +247,8 @@ func (x *WatchRequest) GetDatasets() []string {
 
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the pod is to have, one entry per DataSet, sorted by dataset.
+	// What the pod is to have, one entry per DataSet, in the order in which they get
+	// places in the view: where two want one place, the first has it in every pod.
 	Assignments []*Assignment `protobuf:"bytes,1,rep,name=assignments,proto3" json:"assignments,omitempty"`
 	// Those of WatchRequest.datasets that will never come: the DataSet is gone or
 	// no longer selects the pod. A start gate does not wait for them.

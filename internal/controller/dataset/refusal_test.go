@@ -1,0 +1,172 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+var errQuota = apierrors.NewForbidden(schema.GroupResource{Resource: "datas"}, "models-b", errors.New("exceeded quota: q, limited: count/datas.data.kuda.io=1"))
+
+// attempt is a pass that may fail.
+func (b *bench) attempt() error {
+	b.t.Helper()
+	_, err := b.Reconcile(b.t.Context(), ctrl.Request{NamespacedName: key})
+	return err
+}
+
+func (b *bench) count(event string) int {
+	n := 0
+	for _, e := range b.events {
+		if e == event {
+			n++
+		}
+	}
+	return n
+}
+
+func refuseDataOf(pods ...string) func(client.Object) error {
+	return func(o client.Object) error {
+		d, ok := o.(*v1alpha1.Data)
+		if !ok {
+			return nil
+		}
+		for _, p := range pods {
+			if d.Spec.PodName == p {
+				return errQuota
+			}
+		}
+		return nil
+	}
+}
+
+func TestARefusedDataIsShownAndTheOthersAreCounted(t *testing.T) {
+	b := newBench(t, models(), web("a", true), web("b", true), web("c", true))
+	b.refuse = refuseDataOf("b", "c")
+	if err := b.attempt(); !apierrors.IsForbidden(err) {
+		t.Fatalf("the pass returned %v", err)
+	}
+	b.play(true)
+	for range 3 {
+		if err := b.attempt(); !apierrors.IsForbidden(err) {
+			t.Fatalf("the pass returned %v", err)
+		}
+	}
+	s := b.set().Status
+	if s.Ready != "1/3" {
+		t.Errorf("READY %s, want 1/3", s.Ready)
+	}
+	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionProgressing} {
+		c := meta.FindStatusCondition(s.Conditions, name)
+		if c.Reason != v1alpha1.ReasonWriteRefused {
+			t.Errorf("%s: %+v", name, c)
+		}
+		for _, want := range []string{"pod b", "Data models-b-", "exceeded quota: q"} {
+			if !strings.Contains(c.Message, want) {
+				t.Errorf("%s: no %q in %s", name, want, c.Message)
+			}
+		}
+	}
+	if n := b.count(v1alpha1.EventWriteRefused); n != 1 {
+		t.Errorf("%d events, want 1: %v", n, b.events)
+	}
+	b.writes = nil
+	_ = b.attempt()
+	for _, w := range b.writes {
+		if strings.HasPrefix(w, "status") {
+			t.Errorf("an unchanged refusal is written again: %v", b.writes)
+		}
+	}
+	b.refuse = nil
+	b.pass()
+	b.play(true)
+	b.pass()
+	if s := b.set().Status; s.Ready != "3/3" || meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing).Reason != v1alpha1.ReasonDelivered {
+		t.Errorf("after the quota was raised: %+v", s)
+	}
+}
+
+// A rollout of which one move is refused goes on with the other pods.
+func TestARefusedMoveIsShown(t *testing.T) {
+	b := newBench(t, models(), web("a", true), web("b", true))
+	b.pass()
+	b.play(true)
+	b.pass()
+	b.edit("v2")
+	b.refuse = refuseDataOf("a")
+	if err := b.attempt(); !apierrors.IsForbidden(err) {
+		t.Fatalf("the pass returned %v", err)
+	}
+	c := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionProgressing)
+	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "pod a: updating Data") {
+		t.Errorf("%+v", c)
+	}
+	if r := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionInjected); r.ObservedGeneration != b.set().Generation {
+		t.Errorf("the rest of the status speaks of an earlier spec: %+v", r)
+	}
+}
+
+// What is refused before there is a plan is shown too, and delivered pods stay Ready.
+func TestARefusedRevisionIsShown(t *testing.T) {
+	b := newBench(t, models(), web("a", true))
+	b.pass()
+	b.play(true)
+	b.pass()
+	b.edit("v2")
+	b.refuse = func(o client.Object) error {
+		if _, ok := o.(*appsv1.ControllerRevision); ok {
+			return errQuota
+		}
+		return nil
+	}
+	for range 2 {
+		if err := b.attempt(); !apierrors.IsForbidden(err) {
+			t.Fatalf("the pass returned %v", err)
+		}
+	}
+	s := b.set().Status
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
+	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "ControllerRevision") || s.Ready != "1/1" {
+		t.Errorf("%+v", s)
+	}
+	if r := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); r.Reason != v1alpha1.ReasonDelivered {
+		t.Errorf("%+v", r)
+	}
+	if n := b.count(v1alpha1.EventWriteRefused); n != 1 {
+		t.Errorf("%d events, want 1: %v", n, b.events)
+	}
+}
+
+func TestOnlyLastingAnswersAreRefusals(t *testing.T) {
+	things := schema.GroupResource{Resource: "things"}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"quota":            {errQuota, true},
+		"a broken webhook": {apierrors.NewInternalError(errors.New("failed calling webhook")), true},
+		"too large":        {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), true},
+		"invalid":          {apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "create", things, "x", "", 0, true), true},
+		"conflict":         {apierrors.NewConflict(things, "x", errors.New("changed")), false},
+		"overload":         {apierrors.NewTooManyRequests("later", 1), false},
+		"timeout":          {apierrors.NewServerTimeout(things, "create", 1), false},
+		"no answer":        {errors.New("connection refused"), false},
+	} {
+		if got := refused(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/pod"
+)
+
+// namespaceLabels returns the labels of the DataSet's namespace that the cache
+// keeps; nil when the namespace is not known.
+func (r *Reconciler) namespaceLabels(ctx context.Context, d *v1alpha1.DataSet) (map[string]string, error) {
+	n := &metav1.PartialObjectMetadata{}
+	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.client.Get(ctx, types.NamespacedName{Name: d.Namespace}, n); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading namespace %s: %w", d.Namespace, err)
+	}
+	return n.Labels, nil
+}
+
+// cause says why a matching pod lacks the runtime.
+func (o *observation) cause(d *v1alpha1.DataSet, p *corev1.Pod) pod.Cause {
+	return pod.WhyUninjected(p, d, o.namespaceLabels, "")
+}
+
+func injectedCondition(d *v1alpha1.DataSet, o *observation) metav1.Condition {
+	if len(o.uninjected) == 0 {
+		return metav1.Condition{
+			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionTrue,
+			Reason: v1alpha1.ReasonAllInjected, Message: "every matching pod carries the runtime",
+		}
+	}
+	return metav1.Condition{
+		Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected,
+		Message: fmt.Sprintf("%d matching pods lack the runtime and get no data: %s", len(o.uninjected), describeUninjected(d, o)),
+	}
+}
+
+// maxCauses is how many different causes a message speaks of.
+const maxCauses = 3
+
+// describeUninjected lists the uninjected pods by cause.
+func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
+	var causes []pod.Cause
+	pods := make(map[pod.Cause][]string)
+	for _, p := range o.uninjected {
+		c := o.cause(d, p)
+		if pods[c] == nil {
+			causes = append(causes, c)
+		}
+		pods[c] = append(pods[c], p.Name)
+	}
+	var parts []string
+	others := 0
+	for i, c := range causes {
+		if i >= maxCauses {
+			others += len(pods[c])
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s", listNames(pods[c]), c))
+	}
+	if others > 0 {
+		parts = append(parts, fmt.Sprintf("%d more for other reasons", others))
+	}
+	return strings.Join(parts, ". ")
+}
+
+// listNames joins the first names and counts the others.
+func listNames(names []string) string {
+	list := strings.Join(names[:min(namesInMessage, len(names))], ", ")
+	if more := len(names) - namesInMessage; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}

@@ -1,0 +1,44 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr/funcr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestAReportThatIsTooLargeIsSaidOnce(t *testing.T) {
+	other := types.NamespacedName{Namespace: "shop", Name: "other"}
+	for name, err := range map[string]error{
+		"the API server": apierrors.NewRequestEntityTooLargeError("limit is 3145728"),
+		"etcd":           apierrors.NewInternalError(errors.New("etcdserver: request is too large")),
+		"the connection": apierrors.NewInternalError(errors.New("rpc error: code = ResourceExhausted desc = trying to send message larger than max (2114432 vs. 2097152)")),
+	} {
+		var said []string
+		q := &Queue{log: funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})}
+		wrapped := fmt.Errorf("writing the status of Data %s: %w", key, err)
+		for range 3 {
+			q.tell(key, wrapped)
+		}
+		q.tell(other, wrapped)
+		if len(said) != 2 || !strings.Contains(said[0], "too large") {
+			t.Errorf("%s: said %d times: %v", name, len(said), said)
+		}
+		q.tell(key, nil)
+		q.tell(key, wrapped)
+		if len(said) != 3 {
+			t.Errorf("%s: not said again after a success: %v", name, said)
+		}
+		q.tell(key, errors.New("connection refused"))
+		if len(said) != 3 {
+			t.Errorf("%s: what passes by itself is said: %v", name, said)
+		}
+	}
+}
