@@ -111,7 +111,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 		return p.skipped(dataSets, skip)
 	}
 	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
-	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
+	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected, &settings)...)
 }
 
 // prefer returns the nodes that hold the pod's data. Not to know them is no

@@ -6,6 +6,7 @@ package inject
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,10 +46,12 @@ func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 	return nil
 }
 
-// setView gives a container the pod's view, read-only, and the variable that the
-// mount's path is made of. Nothing else that the container has is changed.
+// setView gives a container the pod's view, read-only, the variable that the
+// mount's path is made of, and the one that tells the port of the local API. Nothing
+// else that the container has is changed.
 func (p plan) setView(c *corev1.Container) error {
 	uid := fieldEnv(sidecar.EnvPodUID, "metadata.uid")
+	c.Env = slices.Grow(c.Env, 2)
 	have := false
 	for i := range c.Env {
 		if c.Env[i].Name != uid.Name {
@@ -62,6 +65,7 @@ func (p plan) setView(c *corev1.Container) error {
 	if !have {
 		c.Env = append(c.Env, uid)
 	}
+	setVariable(c, p.portVariable())
 	view := corev1.VolumeMount{
 		Name:        sidecar.VolumeStore,
 		MountPath:   p.Settings.DataPath,
@@ -74,6 +78,19 @@ func (p plan) setView(c *corev1.Container) error {
 	}
 	c.VolumeMounts = append(c.VolumeMounts, view)
 	return nil
+}
+
+// setVariable gives a container the variable, in the place of the one of that name.
+func setVariable(c *corev1.Container, variable corev1.EnvVar) {
+	have := false
+	for i := range c.Env {
+		if c.Env[i].Name == variable.Name {
+			c.Env[i], have = variable, true
+		}
+	}
+	if !have {
+		c.Env = append(c.Env, variable)
+	}
 }
 
 // viewMount returns the place of the mount of the store among a container's; -1 if

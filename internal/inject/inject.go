@@ -32,6 +32,11 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		return nil, "", errNoIdentity
 	}
 	pod := req.Pod.DeepCopy()
+	port, err := serverPort(req.Settings.ServerPort, &pod.Spec)
+	if err != nil {
+		return nil, "", err
+	}
+	req.Settings.ServerPort = port
 	p := plan{
 		Request:    req,
 		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),

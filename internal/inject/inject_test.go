@@ -194,6 +194,13 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 		"a volume of that name": {func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeStore}}
 		}, "volume named kuda-store"},
+		"every port taken": {func(p *corev1.Pod) {
+			ports := []corev1.ContainerPort{{ContainerPort: 8888}}
+			for port := firstOtherPort; port <= lastOtherPort; port++ {
+				ports = append(ports, corev1.ContainerPort{ContainerPort: port})
+			}
+			p.Spec.Containers[0].Ports = ports
+		}, "container app declares port 8888, where Kuda's runtime listens"},
 		"a reach for the whole store": {mount(sidecar.VolumeStore, "/store"), "mounts Kuda's volume kuda-store at /store"},
 		"a reach for the token":       {mount(sidecar.VolumeToken, "/token"), "mounts Kuda's volume kuda-token at /token"},
 		"a plugin's name":             {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.PluginPrefix + "sftp" }, "container named kuda-plugin-sftp"},
@@ -243,7 +250,7 @@ func TestContainersAddedByOthersLaterGetTheirMount(t *testing.T) {
 		t.Errorf("the runtime's image is %s, which the installation does not name", runtime.Image)
 	}
 	for _, c := range []corev1.Container{late, mesh} {
-		if len(c.VolumeMounts) != 1 || len(c.Env) != 1 {
+		if len(c.VolumeMounts) != 1 || len(c.Env) != 2 {
 			t.Errorf("container %s got %d mounts and %d variables", c.Name, len(c.VolumeMounts), len(c.Env))
 		}
 	}

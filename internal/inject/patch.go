@@ -135,15 +135,18 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
-	isUID := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID }
+	isOwn := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID || e.Name == sidecar.EnvServerPort }
 	isView := func(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
-	ops = diffList(ops, at+"/env", before.Env, after.Env, isUID)
+	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwn)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 
 // diffList is for lists that only grow at their end, and of which Kuda's own entries
 // are replaced.
 func diffList[T any](ops []Operation, at string, before, after []T, own func(T) bool) []Operation {
+	if len(before) == 0 && len(after) > 0 {
+		return append(ops, Operation{Op: "add", Path: at, Value: after})
+	}
 	for i := range before {
 		if own(after[i]) {
 			ops = append(ops, Operation{Op: "replace", Path: at + "/" + strconv.Itoa(i), Value: after[i]})

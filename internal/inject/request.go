@@ -38,7 +38,8 @@ type Settings struct {
 	HostPath string
 	// DataPath is where the application finds its data.
 	DataPath string
-	// ServerPort is the port of the runtime's local API.
+	// ServerPort is the port of the runtime's local API, where no container of the
+	// pod declares it.
 	ServerPort int32
 	// Resources of the runtime.
 	Resources corev1.ResourceRequirements
