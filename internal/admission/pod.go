@@ -27,7 +27,7 @@ import (
 
 // Pods injects pods at their creation. It is an admission.Handler.
 type Pods struct {
-	// Cache holds DataSets and the metadata of namespaces.
+	// Cache holds DataSets, LimitRanges and the metadata of namespaces.
 	Cache client.Reader
 	// Live has DataSets and namespaces that the cache has not heard of yet.
 	Live client.Reader
@@ -140,7 +140,25 @@ func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, er
 	if err != nil {
 		return inject.Namespace{}, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
-	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels}, nil
+	limits, err := p.limitRanges(ctx, name)
+	if err != nil {
+		return inject.Namespace{}, err
+	}
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, LimitRanges: limits}, nil
+}
+
+// limitRanges returns those of a namespace that the cache has. The objects are shared
+// and must not be changed.
+func (p *Pods) limitRanges(ctx context.Context, namespace string) ([]*corev1.LimitRange, error) {
+	list := &corev1.LimitRangeList{}
+	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", namespace, err)
+	}
+	var limits []*corev1.LimitRange
+	for i := range list.Items {
+		limits = append(limits, &list.Items[i])
+	}
+	return limits, nil
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {

@@ -50,7 +50,7 @@ func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 // mount's path is made of, and the one that tells the port of the local API. Nothing
 // else that the container has is changed.
 func (p plan) setView(c *corev1.Container) error {
-	uid := fieldEnv(sidecar.EnvPodUID, "metadata.uid")
+	uid := p.uid
 	c.Env = slices.Grow(c.Env, 2)
 	have := false
 	for i := range c.Env {
@@ -65,7 +65,7 @@ func (p plan) setView(c *corev1.Container) error {
 	if !have {
 		c.Env = append(c.Env, uid)
 	}
-	setVariable(c, p.portVariable())
+	setVariable(c, p.port)
 	view := corev1.VolumeMount{
 		Name:        sidecar.VolumeStore,
 		MountPath:   p.Settings.DataPath,

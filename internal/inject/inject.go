@@ -41,6 +41,8 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		Request:    req,
 		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
 		references: referencesOf(req.DataSets),
+		uid:        fieldEnv(sidecar.EnvPodUID, "metadata.uid"),
+		port:       portVariable(port),
 	}
 	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
 	p.removeStale(&pod.Spec)
@@ -49,6 +51,9 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	}
 	at := p.setSidecar(&pod.Spec)
 	at = p.setPlugins(&pod.Spec, at)
+	if why := p.keepLimitRanges(&pod.Spec); why != "" {
+		return nil, why, nil
+	}
 	if err := p.setApplications(&pod.Spec, at); err != nil {
 		return nil, "", err
 	}
@@ -71,6 +76,8 @@ type plan struct {
 	Request
 	store      string
 	references references
+	// uid and port are variables of every container.
+	uid, port corev1.EnvVar
 }
 
 func (p plan) dataSets() string {

@@ -28,7 +28,9 @@ type Operation struct {
 // What is Kuda's own is replaced as a whole even if it seems to be right: the pod may
 // have brought it with fields that this version of the API does not know.
 func Patch(before, after *corev1.Pod) []Operation {
-	ops := diffMap(nil, "/metadata/annotations", before.Annotations, after.Annotations)
+	// Each container has two changes, and each of Kuda's lists a few.
+	ops := make([]Operation, 0, 2*(len(after.Spec.Containers)+len(after.Spec.InitContainers))+16)
+	ops = diffMap(ops, "/metadata/annotations", before.Annotations, after.Annotations)
 	ops = diffVolumes(ops, before.Spec.Volumes, after.Spec.Volumes)
 	ops = diffInit(ops, before.Spec.InitContainers, after.Spec.InitContainers)
 	for i := range after.Spec.Containers {

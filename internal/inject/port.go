@@ -83,8 +83,8 @@ func addAsked(declared map[int32]string, container string, get *corev1.HTTPGetAc
 }
 
 // portVariable tells a container where the runtime's local API is.
-func (p plan) portVariable() corev1.EnvVar {
-	return corev1.EnvVar{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(p.Settings.ServerPort))}
+func portVariable(port int32) corev1.EnvVar {
+	return corev1.EnvVar{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(port))}
 }
 
 // portWarnings say that the runtime is not where the installation has it.

@@ -83,6 +83,8 @@ type Namespace struct {
 	// not to be found by this one's pods.
 	UID    types.UID
 	Labels map[string]string
+	// LimitRanges are those of the namespace; they are not changed.
+	LimitRanges []*corev1.LimitRange
 }
 
 // Request is one pod to be injected.

@@ -21,7 +21,7 @@ var cpuLimit = resource.MustParse("250m")
 //   - a pod with resources of its own as a whole shares them with the runtime,
 //     because theirs may not exceed the pod's.
 func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
-	if r := spec.Resources; r != nil && (len(r.Requests) > 0 || len(r.Limits) > 0) {
+	if hasResources(spec) {
 		return corev1.ResourceRequirements{}
 	}
 	result := *configured.DeepCopy()
@@ -35,6 +35,11 @@ func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) cor
 		result.Requests = result.Limits.DeepCopy()
 	}
 	return result
+}
+
+// hasResources reports whether the pod has resources of its own as a whole.
+func hasResources(spec *corev1.PodSpec) bool {
+	return spec.Resources != nil && (len(spec.Resources.Requests) > 0 || len(spec.Resources.Limits) > 0)
 }
 
 // raised returns the resources of a container that is made anew: as wanted, but
