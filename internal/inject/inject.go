@@ -67,6 +67,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	}
 	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
 	pod.Annotations[v1alpha1.AnnotationStore] = p.store
+	p.setEvictable(pod)
 	p.place(pod)
 	return pod, "", nil
 }
