@@ -205,7 +205,7 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 		"a device above the data path": {func(p *corev1.Pod) {
 			p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: "/kuda"}}
 		}, "container app has device disk at /kuda"},
-		"a container of that name":    {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "container named kuda-runtime"},
+		"a container of that name": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "container named kuda-runtime"},
 		"an init container of that name": {func(p *corev1.Pod) {
 			p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}}
 		}, "init container named kuda-runtime"},
