@@ -166,13 +166,19 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 		last, next *v1alpha1.DataSet
 		want       string
 	}{
-		"nothing":           {dataSet(), dataSet(), ""},
-		"a new DataSet":     {nil, dataSet(), ""},
-		"plain credentials": {nil, dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }), "minio.endpoint: the credentials"},
-		"another path":      {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })), "dataItems[1]: remotePath changed"},
-		"another bucket":    {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Bucket = "b" }), "dataItems[0]: its data source changed"},
-		"another Secret":    {dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
-		"another version":   {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath, i.Version = "other", "2" })), ""},
+		"nothing":                     {dataSet(), dataSet(), ""},
+		"a new DataSet":               {nil, dataSet(), ""},
+		"plain credentials":           {nil, dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }), "minio.endpoint: the credentials"},
+		"another path":                {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })), "dataItems[1]: remotePath changed"},
+		"another bucket":              {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Bucket = "b" }), "dataItems[0]: its data source changed"},
+		"another Secret":              {dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
+		"a mode that only root reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })), "dataItems[1].mode: with mode 0600 only root, or"},
+		"a mode of a group":           {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o640)) })), "use 0644"},
+		"a mode that nobody reads":    {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o111)) })), "nobody but root"},
+		"a mode that everybody reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o444)) })), ""},
+		"a mode that was said": {dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })),
+			dataSet(item(func(i *v1alpha1.DataItem) { i.Mode, i.Version = new(int32(0o600)), "2" })), ""},
+		"another version": {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath, i.Version = "other", "2" })), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := warnDataSet(c.last, c.next)

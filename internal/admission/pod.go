@@ -27,7 +27,7 @@ import (
 
 // Pods injects pods at their creation. It is an admission.Handler.
 type Pods struct {
-	// Cache holds DataSets and the metadata of namespaces.
+	// Cache holds DataSets, LimitRanges and the metadata of namespaces.
 	Cache client.Reader
 	// Live has DataSets and namespaces that the cache has not heard of yet.
 	Live client.Reader
@@ -113,7 +113,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 		return p.skipped(dataSets, skip)
 	}
 	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
-	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected)...)
+	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected, &settings)...)
 }
 
 // prefer returns the nodes that hold the pod's data. Not to know them is no
@@ -142,7 +142,25 @@ func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, er
 	if err != nil {
 		return inject.Namespace{}, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
-	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time}, nil
+	limits, err := p.limitRanges(ctx, name)
+	if err != nil {
+		return inject.Namespace{}, err
+	}
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time, LimitRanges: limits}, nil
+}
+
+// limitRanges returns those of a namespace that the cache has. The objects are shared
+// and must not be changed.
+func (p *Pods) limitRanges(ctx context.Context, namespace string) ([]*corev1.LimitRange, error) {
+	list := &corev1.LimitRangeList{}
+	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", namespace, err)
+	}
+	var limits []*corev1.LimitRange
+	for i := range list.Items {
+		limits = append(limits, &list.Items[i])
+	}
+	return limits, nil
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {

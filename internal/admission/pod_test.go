@@ -15,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -115,6 +116,11 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 	conflict.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "x", MountPath: "/kuda/data"}}
 	hostNetwork := replica()
 	hostNetwork.Spec.HostNetwork = true
+	small := replica()
+	small.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "tight"}, Spec: corev1.LimitRangeSpec{
+		Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: small.Spec.Containers[0].Resources.Limits}},
+	}}
 	for name, c := range map[string]struct {
 		request admission.Request
 		cache   client.Reader
@@ -124,9 +130,10 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 		"the pod does not parse": {unreadable, nil, "reading the pod"},
 		"the pod is in the way":  {create(t, conflict), nil, "container app mounts volume x"},
 		"the pod is left alone":  {create(t, hostNetwork), nil, "hostNetwork"},
+		"a LimitRange is tight":  {create(t, small), nil, "LimitRange tight"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := handler(t, shop("shop")...)
+			h := handler(t, append(shop("shop"), limits)...)
 			if c.cache != nil {
 				h.Cache = c.cache
 			}

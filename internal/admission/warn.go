@@ -13,7 +13,7 @@ import (
 
 // warnDataSet says what is allowed but hardly meant; last is nil at creation.
 func warnDataSet(last, next *v1alpha1.DataSet) []string {
-	warnings := warnPlainCredentials(&next.Spec.Template.DataSources)
+	warnings := append(warnPlainCredentials(&next.Spec.Template.DataSources), warnMode(last, next)...)
 	if last == nil {
 		return warnings
 	}
@@ -43,6 +43,35 @@ func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
 	}
 	if sources.HTTP != nil {
 		warn("http.url", sources.HTTP.URL, sources.HTTP.SecretRef)
+	}
+	return warnings
+}
+
+// warnMode tells of files that an application whose user is another than the runtime's
+// cannot read. It is said when such a mode is set, not at each change.
+func warnMode(last, next *v1alpha1.DataSet) []string {
+	const read = 0o004
+	var warnings []string
+	for i := range next.Spec.Template.DataItems {
+		item := &next.Spec.Template.DataItems[i]
+		if item.Mode == nil || *item.Mode&read != 0 {
+			continue
+		}
+		said := last != nil && slices.ContainsFunc(last.Spec.Template.DataItems, func(o v1alpha1.DataItem) bool {
+			return o.Name == item.Name && o.Namespace == item.Namespace && o.Mode != nil && *o.Mode == *item.Mode
+		})
+		if said {
+			continue
+		}
+		who := "only root, or where the pod has a store of its own only user 65532, can read these files"
+		switch *item.Mode & 0o440 {
+		case 0:
+			who = "nobody but root can read these files"
+		case 0o040, 0o440:
+			who = "only root and the group of the runtime can read these files: 0, or where the pod has a store of its own its fsGroup"
+		}
+		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d].mode: with mode %04o %s; use %04o for an application that runs as another user",
+			i, *item.Mode, who, *item.Mode|0o444))
 	}
 	return warnings
 }

@@ -38,7 +38,8 @@ type Config struct {
 	// SchedulerName is the scheduler of pods whose DataSets have a say in where
 	// they run; without it pods keep the one that they name.
 	SchedulerName string `json:"schedulerName,omitempty"`
-	// RuntimeServerPort is the port of the runtime's local API in every injected pod.
+	// RuntimeServerPort is the port of the runtime's local API in every injected pod
+	// in which no container declares it.
 	RuntimeServerPort int32 `json:"runtimeServerPort,omitempty"`
 	// RuntimeResources of the runtime. Given, it replaces the default as a whole.
 	RuntimeResources *corev1.ResourceRequirements `json:"runtimeResources,omitempty"`

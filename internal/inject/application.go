@@ -6,6 +6,7 @@ package inject
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,10 +46,12 @@ func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 	return nil
 }
 
-// setView gives a container the pod's view, read-only, and the variable that the
-// mount's path is made of. Nothing else that the container has is changed.
+// setView gives a container the pod's view, read-only, the variable that the
+// mount's path is made of, and the one that tells the port of the local API. Nothing
+// else that the container has is changed.
 func (p plan) setView(c *corev1.Container) error {
-	uid := fieldEnv(sidecar.EnvPodUID, "metadata.uid")
+	uid := p.uid
+	c.Env = slices.Grow(c.Env, 2)
 	have := false
 	for i := range c.Env {
 		if c.Env[i].Name != uid.Name {
@@ -62,6 +65,7 @@ func (p plan) setView(c *corev1.Container) error {
 	if !have {
 		c.Env = append(c.Env, uid)
 	}
+	setVariable(c, p.port)
 	view := corev1.VolumeMount{
 		Name:        sidecar.VolumeStore,
 		MountPath:   p.Settings.DataPath,
@@ -76,6 +80,19 @@ func (p plan) setView(c *corev1.Container) error {
 	return nil
 }
 
+// setVariable gives a container the variable, in the place of the one of that name.
+func setVariable(c *corev1.Container, variable corev1.EnvVar) {
+	have := false
+	for i := range c.Env {
+		if c.Env[i].Name == variable.Name {
+			c.Env[i], have = variable, true
+		}
+	}
+	if !have {
+		c.Env = append(c.Env, variable)
+	}
+}
+
 // viewMount returns the place of the mount of the store among a container's; -1 if
 // there is none.
 func viewMount(c *corev1.Container) int {
@@ -88,7 +105,8 @@ func viewMount(c *corev1.Container) int {
 }
 
 // checkMounts refuses a container that mounts something at the data path, or
-// below it: the view is read-only, so there is no directory to mount on. It
+// below it: the view is read-only, so there is no directory to mount on. Nor is there
+// one for the view where something read-only is mounted above it. It
 // also refuses one that mounts Kuda's volumes itself at another place, or one of
 // them twice, where it would see more than its view.
 func (p plan) checkMounts(c *corev1.Container) error {
@@ -104,6 +122,8 @@ func (p plan) checkMounts(c *corev1.Container) error {
 			}
 		case isOwnVolume(m.Name):
 			return fmt.Errorf("container %s mounts Kuda's volume %s at %s; take that mount out", c.Name, m.Name, at)
+		case above(at, data) && p.offersNoDirectory(&m):
+			return fmt.Errorf("container %s mounts volume %s read-only at %s, above %s where Kuda puts its data, so that no directory can be made there; mount it elsewhere or writable", c.Name, m.Name, at, data)
 		case inside:
 			return fmt.Errorf("container %s mounts volume %s at %s, where Kuda puts its data (%s); mount it elsewhere", c.Name, m.Name, at, data)
 		}
@@ -113,9 +133,33 @@ func (p plan) checkMounts(c *corev1.Container) error {
 		switch {
 		case isOwnVolume(d.Name):
 			return fmt.Errorf("container %s has Kuda's volume %s as device %s; take that device out", c.Name, d.Name, at)
-		case at == data || strings.HasPrefix(at, data+"/"):
+		case at == data || strings.HasPrefix(at, data+"/") || above(at, data):
 			return fmt.Errorf("container %s has device %s at %s, where Kuda puts its data (%s); put it elsewhere", c.Name, d.Name, at, data)
 		}
 	}
 	return nil
+}
+
+// above reports whether a mount at the one path holds the directory of the other.
+func above(at, data string) bool {
+	return at == "/" || strings.HasPrefix(data, at+"/")
+}
+
+// offersNoDirectory reports whether no directory can be made in what is mounted. In
+// ConfigMaps and the like the kubelet itself makes those that other mounts need,
+// but not where a part of one is mounted.
+func (p plan) offersNoDirectory(m *corev1.VolumeMount) bool {
+	readOnly, part := m.ReadOnly, m.SubPath != "" || m.SubPathExpr != ""
+	for i := range p.Pod.Spec.Volumes {
+		v := &p.Pod.Spec.Volumes[i]
+		if v.Name != m.Name {
+			continue
+		}
+		if v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil {
+			return part
+		}
+		return readOnly || v.Image != nil || v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ReadOnly ||
+			v.CSI != nil && v.CSI.ReadOnly != nil && *v.CSI.ReadOnly
+	}
+	return readOnly
 }

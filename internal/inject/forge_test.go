@@ -218,13 +218,13 @@ func TestPodsWhoseProcessesSeeTheRuntimeHaveAStoreOfTheirOwn(t *testing.T) {
 		if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil }) {
 			t.Errorf("%s: the pod has a store that it shares: %v", name, got.Spec.Volumes)
 		}
-		if w := Warnings(got); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
+		if w := Warnings(got, &req.Settings); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
 			t.Errorf("%s: warnings %q", name, w)
 		}
 	}
 	got := mustInject(t, request(pod(func(p *corev1.Pod) { p.Spec.ShareProcessNamespace = new(false) })))
-	if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StoreNode || len(Warnings(got)) != 0 {
-		t.Errorf("a pod that shares nothing: %v, %q", got.Annotations, Warnings(got))
+	if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StoreNode || len(processWarnings(got)) != 0 {
+		t.Errorf("a pod that shares nothing: %v, %q", got.Annotations, processWarnings(got))
 	}
 }
 

@@ -32,10 +32,17 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 		return nil, "", errNoIdentity
 	}
 	pod := req.Pod.DeepCopy()
+	port, err := serverPort(req.Settings.ServerPort, &pod.Spec)
+	if err != nil {
+		return nil, "", err
+	}
+	req.Settings.ServerPort = port
 	p := plan{
 		Request:    req,
 		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
 		references: referencesOf(req.DataSets),
+		uid:        fieldEnv(sidecar.EnvPodUID, "metadata.uid"),
+		port:       portVariable(port),
 	}
 	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
 	p.removeStale(&pod.Spec)
@@ -44,6 +51,9 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	}
 	at := p.setSidecar(&pod.Spec)
 	at = p.setPlugins(&pod.Spec, at)
+	if why := p.keepLimitRanges(&pod.Spec); why != "" {
+		return nil, why, nil
+	}
 	if err := p.setApplications(&pod.Spec, at); err != nil {
 		return nil, "", err
 	}
@@ -57,6 +67,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	}
 	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
 	pod.Annotations[v1alpha1.AnnotationStore] = p.store
+	p.setEvictable(pod)
 	p.place(pod)
 	return pod, "", nil
 }
@@ -66,6 +77,8 @@ type plan struct {
 	Request
 	store      string
 	references references
+	// uid and port are variables of every container.
+	uid, port corev1.EnvVar
 }
 
 func (p plan) dataSets() string {

@@ -187,13 +187,38 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 	}{
 		"a mount at the data path":    {mount("scratch", "/kuda/data/"), "container second mounts volume scratch at /kuda/data"},
 		"a mount below the data path": {mount("scratch", "/kuda/data/tmp"), "container second mounts volume scratch at /kuda/data/tmp"},
-		"a container of that name":    {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "container named kuda-runtime"},
+		"a read-only mount above the data path": {func(p *corev1.Pod) {
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: "/kuda/", ReadOnly: true}}
+		}, "container app mounts volume scratch read-only at /kuda, above /kuda/data"},
+		"a part of a ConfigMap above the data path": {func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "conf", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}}}
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "conf", MountPath: "/kuda", SubPath: "x"}}
+		}, "mounts volume conf read-only at /kuda"},
+		"an image above the data path of an init container": {func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "model", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{}}}}
+			p.Spec.InitContainers = []corev1.Container{{Name: "prepare", VolumeMounts: []corev1.VolumeMount{{Name: "model", MountPath: "/kuda"}}}}
+		}, "container prepare mounts volume model read-only"},
+		"a claim that is mounted read-only above": {func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "files", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ReadOnly: true}}}}
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: "/kuda"}}
+		}, "mounts volume files read-only"},
+		"a device above the data path": {func(p *corev1.Pod) {
+			p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: "/kuda"}}
+		}, "container app has device disk at /kuda"},
+		"a container of that name": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "container named kuda-runtime"},
 		"an init container of that name": {func(p *corev1.Pod) {
 			p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}}
 		}, "init container named kuda-runtime"},
 		"a volume of that name": {func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeStore}}
 		}, "volume named kuda-store"},
+		"every port taken": {func(p *corev1.Pod) {
+			ports := []corev1.ContainerPort{{ContainerPort: 8888}}
+			for port := firstOtherPort; port <= lastOtherPort; port++ {
+				ports = append(ports, corev1.ContainerPort{ContainerPort: port})
+			}
+			p.Spec.Containers[0].Ports = ports
+		}, "container app declares port 8888, where Kuda's runtime listens"},
 		"a reach for the whole store": {mount(sidecar.VolumeStore, "/store"), "mounts Kuda's volume kuda-store at /store"},
 		"a reach for the token":       {mount(sidecar.VolumeToken, "/token"), "mounts Kuda's volume kuda-token at /token"},
 		"a plugin's name":             {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.PluginPrefix + "sftp" }, "container named kuda-plugin-sftp"},
@@ -224,6 +249,17 @@ func TestAMountBesideTheDataPathIsNoConflict(t *testing.T) {
 	}
 }
 
+func TestAConfigMapAboveTheDataPathHasADirectoryForTheView(t *testing.T) {
+	for _, source := range []corev1.VolumeSource{
+		{ConfigMap: &corev1.ConfigMapVolumeSource{}}, {Secret: &corev1.SecretVolumeSource{}}, {Projected: &corev1.ProjectedVolumeSource{}},
+	} {
+		mustInject(t, request(pod(func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "conf", VolumeSource: source}}
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "conf", MountPath: "/kuda", ReadOnly: true}}
+		})))
+	}
+}
+
 func TestContainersAddedByOthersLaterGetTheirMount(t *testing.T) {
 	p := mustInject(t, request(pod()))
 	p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "mesh"})
@@ -243,7 +279,7 @@ func TestContainersAddedByOthersLaterGetTheirMount(t *testing.T) {
 		t.Errorf("the runtime's image is %s, which the installation does not name", runtime.Image)
 	}
 	for _, c := range []corev1.Container{late, mesh} {
-		if len(c.VolumeMounts) != 1 || len(c.Env) != 1 {
+		if len(c.VolumeMounts) != 1 || len(c.Env) != 2 {
 			t.Errorf("container %s got %d mounts and %d variables", c.Name, len(c.VolumeMounts), len(c.Env))
 		}
 	}

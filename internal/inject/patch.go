@@ -28,7 +28,9 @@ type Operation struct {
 // What is Kuda's own is replaced as a whole even if it seems to be right: the pod may
 // have brought it with fields that this version of the API does not know.
 func Patch(before, after *corev1.Pod) []Operation {
-	ops := diffMap(nil, "/metadata/annotations", before.Annotations, after.Annotations)
+	// Each container has two changes, and each of Kuda's lists a few.
+	ops := make([]Operation, 0, 2*(len(after.Spec.Containers)+len(after.Spec.InitContainers))+16)
+	ops = diffMap(ops, "/metadata/annotations", before.Annotations, after.Annotations)
 	ops = diffVolumes(ops, before.Spec.Volumes, after.Spec.Volumes)
 	ops = diffInit(ops, before.Spec.InitContainers, after.Spec.InitContainers)
 	for i := range after.Spec.Containers {
@@ -135,15 +137,18 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
-	isUID := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID }
+	isOwn := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID || e.Name == sidecar.EnvServerPort }
 	isView := func(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
-	ops = diffList(ops, at+"/env", before.Env, after.Env, isUID)
+	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwn)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 
 // diffList is for lists that only grow at their end, and of which Kuda's own entries
 // are replaced.
 func diffList[T any](ops []Operation, at string, before, after []T, own func(T) bool) []Operation {
+	if len(before) == 0 && len(after) > 0 {
+		return append(ops, Operation{Op: "add", Path: at, Value: after})
+	}
 	for i := range before {
 		if own(after[i]) {
 			ops = append(ops, Operation{Op: "replace", Path: at + "/" + strconv.Itoa(i), Value: after[i]})

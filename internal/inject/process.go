@@ -18,8 +18,13 @@ func sharesProcesses(spec *corev1.PodSpec) bool {
 	return spec.HostPID || spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace
 }
 
-// Warnings returns what the creator of an injected pod should know of it.
-func Warnings(pod *corev1.Pod) []string {
+// Warnings returns what the creator of a pod that was injected under these settings
+// should know of it.
+func Warnings(pod *corev1.Pod, settings *Settings) []string {
+	return append(processWarnings(pod), portWarnings(pod, settings.ServerPort)...)
+}
+
+func processWarnings(pod *corev1.Pod) []string {
 	if !sharesProcesses(&pod.Spec) {
 		return nil
 	}

@@ -85,6 +85,9 @@ func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
 		for j := range r.IntN(3) {
 			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: fmt.Sprintf("volume-%d", j), MountPath: fmt.Sprintf("/mnt/%d", j)})
 		}
+		if r.IntN(4) == 0 {
+			c.Ports = []corev1.ContainerPort{{ContainerPort: 8888}}
+		}
 		if r.IntN(2) == 0 {
 			c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 		}

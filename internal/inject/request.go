@@ -39,7 +39,8 @@ type Settings struct {
 	HostPath string
 	// DataPath is where the application finds its data.
 	DataPath string
-	// ServerPort is the port of the runtime's local API.
+	// ServerPort is the port of the runtime's local API, where no container of the
+	// pod declares it.
 	ServerPort int32
 	// Resources of the runtime.
 	Resources corev1.ResourceRequirements
@@ -86,6 +87,8 @@ type Namespace struct {
 	// Created tells a node store of v0.1.0, whose directory has no UID, from one of an
 	// earlier namespace of the same name; zero if it is not known.
 	Created time.Time
+	// LimitRanges are those of the namespace; they are not changed.
+	LimitRanges []*corev1.LimitRange
 }
 
 // Request is one pod to be injected.

@@ -4,7 +4,7 @@
 package inject
 
 import (
-	"slices"
+	"iter"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -21,22 +21,25 @@ var cpuLimit = resource.MustParse("250m")
 //   - a pod with resources of its own as a whole shares them with the runtime,
 //     because theirs may not exceed the pod's.
 func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
-	if r := spec.Resources; r != nil && (len(r.Requests) > 0 || len(r.Limits) > 0) {
+	if hasResources(spec) {
 		return corev1.ResourceRequirements{}
 	}
 	result := *configured.DeepCopy()
-	containers := application(spec)
-	limited := func(c corev1.Container) bool { return !c.Resources.Limits.Cpu().IsZero() }
-	if !slices.ContainsFunc(containers, func(c corev1.Container) bool { return !limited(c) }) {
+	if each(spec, func(c *corev1.Container) bool { return !c.Resources.Limits.Cpu().IsZero() }) {
 		limitCPU(&result)
 	}
-	if !slices.ContainsFunc(containers, func(c corev1.Container) bool { return !isGuaranteed(c) }) {
+	if each(spec, isGuaranteed) {
 		if _, ok := result.Limits[corev1.ResourceMemory]; !ok {
 			setLimit(&result, corev1.ResourceMemory, result.Requests[corev1.ResourceMemory])
 		}
 		result.Requests = result.Limits.DeepCopy()
 	}
 	return result
+}
+
+// hasResources reports whether the pod has resources of its own as a whole.
+func hasResources(spec *corev1.PodSpec) bool {
+	return spec.Resources != nil && (len(spec.Resources.Requests) > 0 || len(spec.Resources.Limits) > 0)
 }
 
 // raised returns the resources of a container that is made anew: as wanted, but
@@ -83,20 +86,35 @@ func setLimit(r *corev1.ResourceRequirements, name corev1.ResourceName, limit re
 	r.Limits[name] = limit
 }
 
-// application are all containers but the runtime.
-func application(spec *corev1.PodSpec) []corev1.Container {
-	var containers []corev1.Container
-	for _, c := range spec.InitContainers {
-		if !isOwnContainer(c.Name) {
-			containers = append(containers, c)
+// application are the pod's own containers: all but the runtime and the plugins.
+func application(spec *corev1.PodSpec) iter.Seq[*corev1.Container] {
+	return func(yield func(*corev1.Container) bool) {
+		for i := range spec.InitContainers {
+			if c := &spec.InitContainers[i]; !isOwnContainer(c.Name) && !yield(c) {
+				return
+			}
+		}
+		for i := range spec.Containers {
+			if !yield(&spec.Containers[i]) {
+				return
+			}
 		}
 	}
-	return append(containers, spec.Containers...)
+}
+
+// each reports whether something holds for all of the pod's own containers.
+func each(spec *corev1.PodSpec, holds func(*corev1.Container) bool) bool {
+	for c := range application(spec) {
+		if !holds(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // isGuaranteed says whether the container's requests equal its limits, for CPU
 // and memory both; requests that are left out equal the limits.
-func isGuaranteed(c corev1.Container) bool {
+func isGuaranteed(c *corev1.Container) bool {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		limit, ok := c.Resources.Limits[name]
 		if !ok || limit.IsZero() {

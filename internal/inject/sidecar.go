@@ -49,7 +49,7 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 			{Name: sidecar.EnvWaitFor, Value: p.waitFor()},
 			{Name: sidecar.EnvGatewayAddress, Value: p.Settings.GatewayAddress},
 			{Name: sidecar.EnvGatewayCA, Value: string(p.Settings.GatewayCA)},
-			{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(p.Settings.ServerPort))},
+			p.port,
 			{Name: sidecar.EnvStore, Value: p.store},
 			{Name: sidecar.EnvStoreRoot, Value: p.storeRoot()},
 			{Name: sidecar.EnvLogLevel, Value: "0"},

@@ -92,8 +92,8 @@ func NodeViewSubPathExpr(namespaceUID string) string {
 // EnvStoreRoot says, or else StoreRoot.
 func DefaultStoreRoot() string { return cmp.Or(os.Getenv(EnvStoreRoot), StoreRoot) }
 
-// Environment variables. EnvPodUID is defined in every container of the pod,
-// the others in the runtime's only.
+// Environment variables. EnvPodUID and EnvServerPort are defined in every container
+// of the pod, the others in the runtime's only.
 const (
 	EnvPodName      = "KUDA_POD_NAME"
 	EnvPodNamespace = "KUDA_POD_NAMESPACE"
@@ -108,7 +108,7 @@ const (
 	// EnvGatewayCA holds the certificates (PEM) that the gateway is checked
 	// against until it announces newer ones.
 	EnvGatewayCA = "KUDA_GATEWAY_CA"
-	// EnvServerPort is the port of the runtime's local API.
+	// EnvServerPort is the port of the runtime's local API in this pod.
 	EnvServerPort = "KUDA_SERVER_PORT"
 	// EnvStoreQuota is how many bytes of snapshots the store keeps at most;
 	// without it as many as fit.

@@ -165,7 +165,7 @@ func (s *Server) handle(gate *intake.Gate, settings func() inject.Settings, inve
 // Run serves until the context ends, and for the time of Options.Drain after that.
 func (s *Server) Run(ctx context.Context) error {
 	// The caches have to be there before the first request, not begin with it.
-	for _, object := range []client.Object{&v1alpha1.DataSet{}, namespaceMetadata()} {
+	for _, object := range cached() {
 		if _, err := s.manager.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("starting the caches: %w", err)
 		}
@@ -215,7 +215,7 @@ func (s *Server) notDraining(*http.Request) error {
 }
 
 func (s *Server) cachesSynced(*http.Request) error {
-	for _, object := range []client.Object{&v1alpha1.DataSet{}, namespaceMetadata()} {
+	for _, object := range cached() {
 		informer, err := s.manager.GetCache().GetInformer(context.Background(), object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("looking at the caches: %w", err)
@@ -262,6 +262,11 @@ func revisionsOnly(object any) (any, error) {
 		ds.ManagedFields, ds.Status = nil, kept
 	}
 	return object, nil
+}
+
+// cached is one object of each kind that injection looks at.
+func cached() []client.Object {
+	return []client.Object{&v1alpha1.DataSet{}, &corev1.LimitRange{}, namespaceMetadata()}
 }
 
 func namespaceMetadata() *metav1.PartialObjectMetadata {

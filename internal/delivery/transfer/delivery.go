@@ -224,9 +224,22 @@ func (d *delivery) mode(e source.Entry) fs.FileMode {
 	case d.request.Mode != nil:
 		return d.request.Mode.Perm()
 	case e.Mode.Perm() != 0:
-		return e.Mode.Perm()
+		return readable(e.Mode.Perm())
 	}
 	return 0o644
+}
+
+// readable gives everybody the right to read, and to execute, that somebody has on the
+// source. The owner and the group of a file stay there: here it belongs to the
+// runtime, and whoever may look into the view is to have it. What nobody may read
+// stays so.
+func readable(mode fs.FileMode) fs.FileMode {
+	for _, right := range []fs.FileMode{0o111, 0o444} {
+		if mode&right != 0 {
+			mode |= right
+		}
+	}
+	return mode
 }
 
 // release makes room for listed files and lets the workers have those that are

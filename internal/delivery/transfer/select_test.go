@@ -128,7 +128,7 @@ func TestNamesThatDifferOnlyInCaseAreTwoFiles(t *testing.T) {
 
 func TestExecutablesStayExecutable(t *testing.T) {
 	b, m := newMemory(t)
-	for name, mode := range map[string]fs.FileMode{"tool": 0o755, "data": 0o640, "none": 0} {
+	for name, mode := range map[string]fs.FileMode{"tool": 0o755, "own": 0o700, "data": 0o640, "key": 0o600, "none": 0} {
 		for size, suffix := range map[int]string{100: "", smallBytes + 1: ".large"} {
 			m.put("tree/"+name+suffix, noise(1, size), "")
 			o := m.objects["tree/"+name+suffix]
@@ -137,7 +137,7 @@ func TestExecutablesStayExecutable(t *testing.T) {
 		}
 	}
 	lease := b.mustDeliver(t, b.key("tree", "1")).Lease
-	for name, want := range map[string]fs.FileMode{"tool": 0o755, "data": 0o640, "none": 0o644} {
+	for name, want := range map[string]fs.FileMode{"tool": 0o755, "own": 0o755, "data": 0o644, "key": 0o644, "none": 0o644} {
 		for _, suffix := range []string{"", ".large"} {
 			info, err := os.Stat(filepath.Join(lease.Dir(), name+suffix))
 			if err != nil || info.Mode().Perm() != want {
@@ -180,4 +180,14 @@ func FuzzClaimedNamesAreFilesOfOneTree(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatSomebodyMayReadEverybodyMayAndNothingElse(t *testing.T) {
+	for mode, want := range map[fs.FileMode]fs.FileMode{
+		0o644: 0o644, 0o600: 0o644, 0o640: 0o644, 0o440: 0o444, 0o040: 0o444, 0o750: 0o755, 0o500: 0o555, 0o200: 0o200, 0o111: 0o111,
+	} {
+		if got := readable(mode); got != want {
+			t.Errorf("%04o: got %04o, want %04o", mode, got, want)
+		}
+	}
 }
