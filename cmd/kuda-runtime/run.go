@@ -63,7 +63,8 @@ func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
 // newEngine returns the engine, which takes over what it may of the store of an
 // older release. beside may be nil.
 func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains.Remains) *transfer.Engine {
-	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits, MaxFiles: maxFiles(os.DirFS("/"))}
+	options := transfer.Options{Store: st, Connections: o.connections, Limits: limits}
+	options.MaxFiles, options.Memory = maxFiles(os.DirFS("/"))
 	if beside != nil {
 		options.Legacy = beside.Legacy()
 	}

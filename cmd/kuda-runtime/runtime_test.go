@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envConfined) != "" {
 		confine()
 	}
+	if socket := os.Getenv(envPlugin); socket != "" {
+		servePlugin(socket)
+		return
+	}
 	if os.Getenv(envMain) != "" {
 		main()
 		return
@@ -46,6 +50,7 @@ type sidecarProcess struct {
 	root string
 	port int
 	env  []string
+	args []string
 	// store is the directory below root; "" for "store".
 	store string
 	cmd   *exec.Cmd
@@ -85,7 +90,7 @@ func (s *sidecarProcess) path(p ...string) string {
 
 func (s *sidecarProcess) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0], "--token", s.path("token"))
+	s.cmd = exec.Command(os.Args[0], append([]string{"--token", s.path("token")}, s.args...)...)
 	s.cmd.Env = append(slices.Clone(s.env), sidecar.EnvStoreRoot+"="+s.path(cmp.Or(s.store, "store")))
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {

@@ -230,10 +230,10 @@ func (d *delivery) viewItems() []view.Item {
 
 // viewItem is a snapshot at its place in the view.
 func viewItem(localPath string, lease *store.Lease) view.Item {
-	m := lease.Manifest()
+	m := lease.Contents()
 	item := view.Item{LocalPath: localPath, Mark: string(lease.ID()) + " " + m.Digest, Dir: lease.Dir(), Single: m.File}
-	item.Files = make([]view.File, 0, len(m.Entries))
-	for _, e := range m.Entries {
+	item.Files = make([]view.File, 0, m.Packed.Len())
+	for e := range m.All() {
 		item.Files = append(item.Files, view.File{Path: e.Path, Link: e.Link, Size: e.Size})
 	}
 	return item

@@ -147,7 +147,7 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 // finish puts a delivered snapshot at its place. What older fetches left is
 // deleted meanwhile: nothing needs it once the snapshot is complete.
 func (o *options) finish(cmd *cobra.Command, t *target, s *store.Store, lease *store.Lease, staging, path string) (err error) {
-	m := lease.Manifest()
+	m := lease.Contents()
 	if staging == "" {
 		if staging, err = t.build(lease.Dir(), m, path); err != nil {
 			return fmt.Errorf("publishing %s: %w", o.dir, err)
@@ -161,6 +161,6 @@ func (o *options) finish(cmd *cobra.Command, t *target, s *store.Store, lease *s
 	if err != nil {
 		return fmt.Errorf("publishing %s: %w", o.dir, err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s  %d files  %d bytes  %s\n", m.Digest, len(m.Entries), m.Bytes, o.dir)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s  %d files  %d bytes  %s\n", m.Digest, m.Packed.Len(), m.Bytes, o.dir)
 	return tidyErr
 }

@@ -39,7 +39,7 @@ func linkTree(staging, from string, m *store.Manifest, remotePath string) error 
 	defer source.Close()
 	l := &linker{source: source, target: target, made: map[string]bool{".": true}}
 	defer l.close()
-	for _, e := range m.Entries {
+	for e := range m.All() {
 		name := e.Path
 		if m.File {
 			name = path.Base(remotePath)

@@ -67,8 +67,8 @@ func data(ctx context.Context, s *store.Store, dir string) ([]DataSet, error) {
 
 // files are those of a snapshot at their place in the view.
 func files(m *store.Manifest, at string) []File {
-	out := make([]File, 0, len(m.Entries))
-	for _, e := range m.Entries {
+	out := make([]File, 0, m.Packed.Len())
+	for e := range m.All() {
 		f := File{Path: place(m.File, at, e.Path), Size: e.Size, Digest: e.Digest, Link: e.Link}
 		if e.Link == "" {
 			f.Mode = mode(e.Mode)

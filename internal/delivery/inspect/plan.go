@@ -182,8 +182,8 @@ func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *
 
 // whole is a snapshot of which nothing is missing.
 func whole(m *store.Manifest) []transfer.Planned {
-	out := make([]transfer.Planned, 0, len(m.Entries))
-	for _, e := range m.Entries {
+	out := make([]transfer.Planned, 0, m.Packed.Len())
+	for e := range m.All() {
 		out = append(out, transfer.Planned{Path: e.Path, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
 	}
 	return out
@@ -193,7 +193,7 @@ func whole(m *store.Manifest) []transfer.Planned {
 func (p *planner) compare(out *ItemPlan, files []transfer.Planned, remote string, old *store.Manifest, at string) {
 	before := map[string]store.Entry{}
 	if old != nil {
-		for _, e := range old.Entries {
+		for e := range old.All() {
 			before[place(old.File, at, e.Path)] = e
 		}
 	}

@@ -39,7 +39,7 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 	f.Add([]byte(`{"format":1,"entries":[{"path":"../x"}]}`))
 	f.Add([]byte(`{"format":1,"later":{"a":[1]},"bytes":9223372036854775807,"entries":[{"path":"a","size":9223372036854775807},{"path":"b","size":1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, entries := &Manifest{}, &packed{}
+		m, entries := &Manifest{}, &Packed{}
 		if decodeManifest(bytes.NewReader(text), m, entries) != nil {
 			return
 		}
@@ -63,7 +63,7 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 		if err := b.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		read, packedAgain := &Manifest{}, &packed{}
+		read, packedAgain := &Manifest{}, &Packed{}
 		if err := decodeManifest(&again, read, packedAgain); err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}

@@ -18,29 +18,6 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
 
-// Staged is one file that an earlier writer began or completed.
-type Staged struct {
-	Path     string
-	Size     int64
-	Identity string
-	// Blocks are the sums of the blocks that are on the disk, by index; nil once
-	// the file is complete.
-	Blocks map[int]digest.Sum
-	// Prefixes are how far other blocks are, by index. What is recorded of them
-	// may be less than what is on the disk, and is to be checked against it.
-	Prefixes map[int]Prefix
-	// Entry of the complete file, else nil.
-	Entry *Entry
-}
-
-// Prefix is the beginning of a block that is on the disk.
-type Prefix struct {
-	// Bytes of the block, less than all of them.
-	Bytes int64
-	// Sum of those bytes.
-	Sum digest.Sum
-}
-
 // journal is an append-only file of what is on the disk already: a line per
 // block of a large file, lines on the way there, and one per complete file. A line is written after the
 // bytes it speaks of, so after a crash of the process it is true; after a crash
@@ -83,10 +60,10 @@ type record struct {
 
 // openJournal reads what is in a journal, cuts off a torn last line, and opens
 // it for appending.
-func openJournal(path string) (*journal, map[string]*Staged, error) {
+func openJournal(path string) (*journal, staged, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, nil, err
+		return nil, staged{}, err
 	}
 	replay := newReplay()
 	end, err := replay.read(f)
@@ -98,7 +75,7 @@ func openJournal(path string) (*journal, map[string]*Staged, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, staged{}, err
 	}
 	boot := bootID()
 	j := &journal{
@@ -115,14 +92,14 @@ func openJournal(path string) (*journal, map[string]*Staged, error) {
 // replay is the state that a journal's lines lead to.
 type replay struct {
 	boot   string
-	staged map[string]*Staged
+	staged staged
 	names  map[string]int
 	paths  map[int]string
 	last   int
 }
 
 func newReplay() *replay {
-	return &replay{staged: map[string]*Staged{}, names: map[string]int{}, paths: map[int]string{}}
+	return &replay{staged: newStaged(), names: map[string]int{}, paths: map[int]string{}}
 }
 
 // read applies the lines of f, and returns the offset behind the last good one.
@@ -158,9 +135,9 @@ func (r *replay) apply(rec record) bool {
 		if !usable(rec.Done.Path) || rec.Done.Size < 0 {
 			return false
 		}
-		r.staged[rec.Done.Path] = &Staged{Path: rec.Done.Path, Size: rec.Done.Size, Identity: rec.Done.Identity, Entry: rec.Done}
+		r.staged.done(*rec.Done)
 	case rec.Drop != "":
-		delete(r.staged, rec.Drop)
+		r.staged.forget(rec.Drop)
 		delete(r.names, rec.Drop)
 	case rec.Path != "":
 		if !usable(rec.Path) || rec.Size < 0 {
@@ -168,10 +145,10 @@ func (r *replay) apply(rec record) bool {
 		}
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
 		r.last = max(r.last, rec.N)
-		r.staged[rec.Path] = &Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
-			Blocks: map[int]digest.Sum{}, Prefixes: map[int]Prefix{}}
+		r.staged.begin(&Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
+			Blocks: map[int]digest.Sum{}, Prefixes: map[int]Prefix{}})
 	case rec.Prefix != "":
-		staged := r.staged[r.paths[rec.N]]
+		staged := r.staged.get(r.paths[rec.N])
 		sum, err := digest.ParseSum(rec.Prefix)
 		if staged == nil || err != nil || rec.Bytes <= 0 || rec.Bytes >= digest.BlockSize ||
 			rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) || int64(rec.Block)*digest.BlockSize+rec.Bytes > staged.Size {
@@ -181,7 +158,7 @@ func (r *replay) apply(rec record) bool {
 			staged.Prefixes[rec.Block] = Prefix{Bytes: rec.Bytes, Sum: sum}
 		}
 	case rec.Sum != "":
-		staged := r.staged[r.paths[rec.N]]
+		staged := r.staged.get(r.paths[rec.N])
 		sum, err := digest.ParseSum(rec.Sum)
 		if staged == nil || err != nil || rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) {
 			return false

@@ -4,16 +4,16 @@
 package store
 
 import (
-	"encoding/binary"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
 	"slices"
-	"strings"
+
+	"github.com/kuda-io/kuda/internal/delivery/compact"
 )
 
-// packed holds the entries of a manifest in little memory. A pod's leases live
+// Packed holds the entries of a manifest in little memory. A pod's leases live
 // as long as the pod, and their entries, a hundred thousand perhaps, are looked
 // at only when something changes. Each entry is
 //
@@ -21,36 +21,46 @@ import (
 //	size, mode, difference of its time to that of the one before,
 //	digest, identity, link
 //
-// with numbers as varints, and texts as their length and their bytes. Hex digits,
-// which digests and entity tags are made of, take half of their length.
-type packed struct {
-	bytes []byte
-	count int
-	last  Entry // what the next entry is written against
+// in the form of package compact. Every entry that begins a group shares nothing
+// with the one before, so that one entry can be had without all before it.
+type Packed struct {
+	out    compact.Writer
+	groups []int // where each begins
+	count  int
+	last   Entry // what the next entry is written against
 }
 
-// The forms of a text.
-const (
-	plainText = iota // as it is
-	hexText          // lower-case hex digits behind a prefix that ends with : or "
-)
+// groupSize is how many entries are read at most to have one.
+const groupSize = 32
 
-func (p *packed) add(e Entry) {
+// Len is how many entries there are.
+func (p *Packed) Len() int { return p.count }
+
+// Add adds the next entry. Entries come sorted by their paths, no two with the
+// same one; one that could not be read again is refused.
+func (p *Packed) Add(e Entry) error {
+	if err := p.follows(e); err != nil {
+		return err
+	}
+	p.add(e)
+	return nil
+}
+
+func (p *Packed) add(e Entry) {
+	if p.count%groupSize == 0 {
+		p.groups = append(p.groups, len(p.out.Bytes))
+		p.last = Entry{}
+	}
 	shared := commonPrefix(p.last.Path, e.Path)
-	p.number(uint64(shared))
-	p.text(e.Path[shared:])
-	p.number(uint64(e.Size))
-	p.number(uint64(e.Mode))
-	p.bytes = binary.AppendVarint(p.bytes, e.Modified-p.last.Modified)
-	p.digits(e.Digest)
-	p.digits(e.Identity)
-	p.text(e.Link)
+	p.out.Number(uint64(shared))
+	p.out.Text(e.Path[shared:])
+	writeFacts(&p.out, e, p.last.Modified)
 	p.last = e
 	p.count++
 }
 
 // follows tells what keeps an entry from being the next one.
-func (p *packed) follows(e Entry) error {
+func (p *Packed) follows(e Entry) error {
 	switch {
 	case !usable(e.Path):
 		return fmt.Errorf("it has the path %q", e.Path)
@@ -62,99 +72,94 @@ func (p *packed) follows(e Entry) error {
 	return nil
 }
 
-func (p *packed) number(n uint64) { p.bytes = binary.AppendUvarint(p.bytes, n) }
-
-func (p *packed) text(s string) {
-	p.number(uint64(len(s)))
-	p.bytes = append(p.bytes, s...)
-}
-
-// digits adds a text that may be mostly hex digits: xxh3:0011…, "0011…".
-func (p *packed) digits(s string) {
-	start := strings.LastIndexAny(strings.TrimSuffix(s, `"`), `:"`) + 1
-	prefix, rest := s[:start], s[start:]
-	end := ""
-	if strings.HasSuffix(rest, `"`) {
-		rest, end = rest[:len(rest)-1], `"`
-	}
-	raw, err := hex.DecodeString(rest)
-	if err != nil || len(raw) == 0 || strings.ContainsAny(rest, "ABCDEF") {
-		p.number(plainText)
-		p.text(s)
-		return
-	}
-	p.number(hexText)
-	p.text(prefix)
-	p.text(string(raw))
-	p.text(end)
-}
-
 // entries returns all of them anew.
-func (p *packed) entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.all()) }
+func (p *Packed) entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
 
-// all yields the entries one by one.
-func (p *packed) all() iter.Seq[Entry] {
+// All yields the entries one by one.
+func (p *Packed) All() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		r := unpacker{rest: p.bytes}
+		r := compact.Reader{Rest: p.out.Bytes}
 		var last Entry
-		for range p.count {
-			var e Entry
-			shared := r.number()
-			e.Path = r.join(last.Path[:shared], r.field())
-			e.Size = int64(r.number())
-			e.Mode = fs.FileMode(r.number())
-			e.Modified = last.Modified + r.signed()
-			e.Digest = r.digits()
-			e.Identity = r.digits()
-			e.Link = r.text()
-			if !yield(e) {
+		for i := range p.count {
+			if i%groupSize == 0 {
+				last = Entry{}
+			}
+			if last = unpack(&r, last); !yield(last) {
 				return
 			}
-			last = e
 		}
 	}
 }
 
-// unpacker reads what add wrote, in this process: it need not expect errors.
-type unpacker struct {
-	rest   []byte
-	buffer []byte // a text that is put together
-}
-
-func (r *unpacker) number() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *unpacker) signed() int64 {
-	n, size := binary.Varint(r.rest)
-	r.rest = r.rest[size:]
-	return n
-}
-
-// field is the next text, as long as the bytes are not read again.
-func (r *unpacker) field() []byte {
-	n := r.number()
-	field := r.rest[:n]
-	r.rest = r.rest[n:]
-	return field
-}
-
-func (r *unpacker) text() string { return string(r.field()) }
-
-func (r *unpacker) digits() string {
-	if r.number() == plainText {
-		return r.text()
+// At returns the entry of a number from 0 to Len()-1.
+func (p *Packed) At(i int) Entry {
+	r := compact.Reader{Rest: p.out.Bytes[p.groups[i/groupSize]:]}
+	var before Entry
+	for range i % groupSize {
+		before.Path = r.Join(before.Path[:r.Number()])
+		r.Number()
+		r.Number()
+		before.Modified += r.Signed()
+		r.SkipDigits()
+		r.SkipDigits()
+		r.Field()
 	}
-	prefix, raw, end := r.field(), r.field(), r.field()
-	r.buffer = append(hex.AppendEncode(append(r.buffer[:0], prefix...), raw), end...)
-	return string(r.buffer)
+	return unpack(&r, before)
 }
 
-func (r *unpacker) join(prefix string, rest []byte) string {
-	r.buffer = append(append(r.buffer[:0], prefix...), rest...)
-	return string(r.buffer)
+// unpack reads the entry behind another one.
+func unpack(r *compact.Reader, before Entry) Entry {
+	return readFacts(r, r.Join(before.Path[:r.Number()]), before.Modified)
+}
+
+// writeFacts writes what an entry has beside its path.
+func writeFacts(w *compact.Writer, e Entry, since int64) {
+	w.Number(uint64(e.Size))
+	w.Number(uint64(e.Mode))
+	w.Signed(e.Modified - since)
+	w.Digits(e.Digest)
+	w.Digits(e.Identity)
+	w.Text(e.Link)
+}
+
+func readFacts(r *compact.Reader, path string, since int64) Entry {
+	return Entry{Path: path, Size: int64(r.Number()), Mode: fs.FileMode(r.Number()), Modified: since + r.Signed(),
+		Digest: r.Digits(), Identity: r.Digits(), Link: r.Text()}
+}
+
+// Pack returns the entry without its path in few bytes, for Unpack in the same process.
+func (e Entry) Pack() string {
+	var w compact.Writer
+	writeFacts(&w, e, 0)
+	return string(w.Bytes)
+}
+
+// Unpack returns the entry that was packed, at its path.
+func Unpack(path, packed string) Entry {
+	return readFacts(&compact.Reader{Rest: []byte(packed)}, path, 0)
+}
+
+// pack takes over what a manifest lists, and refuses what could not be read again.
+func pack(m *Manifest) (*Packed, error) {
+	entries := m.Packed
+	if entries == nil {
+		entries = &Packed{}
+		for _, e := range m.Entries {
+			if err := entries.Add(e); err != nil {
+				return nil, fmt.Errorf("writing the manifest: %w", err)
+			}
+		}
+	} else if m.Entries != nil {
+		return nil, errors.New("writing the manifest: it has entries of two kinds")
+	}
+	var bytes int64
+	for e := range entries.All() {
+		bytes += e.Size
+	}
+	if bytes != m.Bytes {
+		return nil, fmt.Errorf("writing the manifest: its files have %d bytes, not %d", bytes, m.Bytes)
+	}
+	return entries, nil
 }
 
 func commonPrefix(a, b string) int {

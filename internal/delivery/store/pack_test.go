@@ -30,34 +30,39 @@ func TestPackedEntriesAreThoseThatWerePacked(t *testing.T) {
 		{Path: "c", Digest: "00", Identity: `v1:00"`, Modified: 1 << 62},
 		{Path: "d", Identity: `"0011-7"`, Modified: -1 << 62},
 	}, entriesOf(300)...)
-	p := &packed{}
+	p := &Packed{}
 	for _, e := range list {
 		p.add(e)
 	}
 	if diff := cmp.Diff(list, p.entries()); diff != "" {
 		t.Errorf("(-in +out):\n%s", diff)
 	}
-	for range p.all() {
+	for i, want := range list {
+		if diff := cmp.Diff(want, p.At(i)); diff != "" {
+			t.Errorf("entry %d (-in +out):\n%s", i, diff)
+		}
+	}
+	for range p.All() {
 		break // an iterator may be left
 	}
 }
 
 func TestALeaseTakesLittleMemoryPerFile(t *testing.T) {
 	const count, most = 10_000, 64
-	p := &packed{}
+	p := &Packed{}
 	for _, e := range entriesOf(count) {
 		p.add(e)
 	}
-	if per := cap(p.bytes) / count; per > most+most/4 {
+	if per := cap(p.out.Bytes) / count; per > most+most/4 {
 		t.Errorf("%d bytes per file", per)
 	}
-	if per := len(p.bytes) / count; per > most {
+	if per := len(p.out.Bytes) / count; per > most {
 		t.Errorf("%d bytes per file", per)
 	}
 }
 
 func BenchmarkUnpack100kEntries(b *testing.B) {
-	p := &packed{}
+	p := &Packed{}
 	for _, e := range entriesOf(100_000) {
 		p.add(e)
 	}
@@ -67,5 +72,5 @@ func BenchmarkUnpack100kEntries(b *testing.B) {
 			b.Fatal(len(got))
 		}
 	}
-	b.ReportMetric(float64(len(p.bytes))/100_000, "B/file")
+	b.ReportMetric(float64(len(p.out.Bytes))/100_000, "B/file")
 }

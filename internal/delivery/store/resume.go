@@ -20,17 +20,14 @@ import (
 // sweep deletes files that the journal does not know: a writer died before it
 // had recorded them. Records without their file are forgotten.
 func (w *Writer) sweep() error {
-	found := map[string]bool{}
+	found := 0
 	var strays []string
-	err := fs.WalkDir(w.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if w.staged[name] == nil {
+	err := w.walk(".", func(name string) {
+		if w.staged.has(name) {
+			found++
+		} else {
 			strays = append(strays, name)
 		}
-		found[name] = true
-		return nil
 	})
 	if err != nil {
 		return err
@@ -40,20 +37,53 @@ func (w *Writer) sweep() error {
 			return err
 		}
 	}
-	for name := range w.staged {
-		if !found[name] {
-			if err := w.Drop(name); err != nil {
-				return err
-			}
+	if found == w.staged.count() {
+		return nil
+	}
+	for name := range w.staged.paths() {
+		if info, err := w.root.Lstat(name); err == nil && !info.IsDir() {
+			continue
+		}
+		if err := w.Drop(name); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// walkEntries is how many names of a directory are read at once.
+const walkEntries = 1024
+
+// walk calls see with each file below a directory.
+func (w *Writer) walk(dir string, see func(name string)) error {
+	f, err := w.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(walkEntries)
+		for _, e := range entries {
+			name := path.Join(dir, e.Name())
+			if !e.IsDir() {
+				see(name)
+			} else if err := w.walk(name, see); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // Drop deletes a staged file, and the directories that are empty without it.
 func (w *Writer) Drop(name string) error {
 	w.mu.Lock()
-	delete(w.staged, name)
+	w.staged.forget(name)
 	w.mu.Unlock()
 	w.journal.mu.Lock()
 	delete(w.journal.names, name)
@@ -84,11 +114,11 @@ func (w *Writer) remove(name string) error {
 // is not: the machine went down since it was written.
 func (w *Writer) distrust(ctx context.Context) error {
 	buffer := make([]byte, 1<<20)
-	for name, staged := range w.staged {
+	for name := range w.staged.paths() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		ok, err := w.check(staged, buffer)
+		ok, err := w.check(w.staged.get(name), buffer)
 		if err != nil {
 			return err
 		}

@@ -112,12 +112,11 @@ func (s *Store) writerLock(id ID) string  { return filepath.Join(s.locks, string
 // Lease keeps a complete snapshot from being evicted. The kernel ends it when
 // the process dies.
 type Lease struct {
-	id      ID
-	dir     string
-	lock    *os.File
-	path    string // of the lock
-	header  Manifest
-	entries *packed
+	id     ID
+	dir    string
+	lock   *os.File
+	path   string   // of the lock
+	header Manifest // with the entries packed
 
 	mu       sync.Mutex
 	used     bool // counts as a use
@@ -141,18 +140,24 @@ func (l *Lease) Manifest() *Manifest {
 		return m
 	}
 	m := l.header
-	m.Entries = l.entries.entries()
+	m.Entries, m.Packed = m.Packed.entries(), nil
 	l.unpacked = weak.Make(&m)
+	return &m
+}
+
+// Contents is Manifest with the entries Packed, as the lease holds them.
+func (l *Lease) Contents() *Manifest {
+	m := l.header
 	return &m
 }
 
 // read fills the lease from the manifest below dir.
 func (l *Lease) read(dir string) error {
-	header, entries, err := readManifest(dir)
+	header, err := readManifest(dir)
 	if err != nil {
 		return err
 	}
-	l.header, l.entries = *header, entries
+	l.header = *header
 	return nil
 }
 
@@ -178,7 +183,7 @@ func (l *Lease) Close() error {
 // crash of the machine is verified first, once for all processes.
 func (s *Store) Lease(id ID) (*Lease, error) { return s.lease(context.Background(), id) }
 
-// Peek returns the manifest of a complete snapshot, and the directory of its
+// Peek returns the manifest of a complete snapshot, Packed, and the directory of its
 // files, without a lease and without counting as a use: for who can do without
 // it when it is evicted meanwhile. Errors are those of Lease.
 func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
@@ -193,7 +198,7 @@ func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
 	if err := l.read(s.snapshotDir(id)); err != nil {
 		return nil, "", err
 	}
-	return l.Manifest(), l.dir, nil
+	return l.Contents(), l.dir, nil
 }
 
 func (s *Store) lease(ctx context.Context, id ID) (*Lease, error) {

@@ -240,10 +240,10 @@ func TestPeekingNeitherKeepsASnapshotNorMakesItYounger(t *testing.T) {
 	used(t, s, key("1"), time.Hour)
 	before := modified(s.leaseLock(key("1").ID()))
 	m, dir, err := s.Peek(t.Context(), key("1").ID())
-	if err != nil || len(m.Entries) != 1 {
+	if err != nil || m.Packed.Len() != 1 {
 		t.Fatalf("got %+v, %v", m, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, m.Entries[0].Path)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, m.Packed.At(0).Path)); err != nil {
 		t.Error(err)
 	}
 	if after := modified(s.leaseLock(key("1").ID())); !after.Equal(before) {

@@ -126,7 +126,7 @@ func compare(ctx context.Context, l *Lease, d depth) error {
 	case facts:
 	}
 	glanced, bytes := 0, int64(0)
-	for e := range l.entries.all() {
+	for e := range l.header.Packed.All() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}

@@ -6,8 +6,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +32,7 @@ type Writer struct {
 	fs *os.File
 
 	mu     sync.Mutex
-	staged map[string]*Staged
+	staged staged
 }
 
 // newWriter opens the staging directory, with what an earlier writer left in it.
@@ -78,14 +76,22 @@ func (w *Writer) Root() *os.Root { return w.root }
 func (w *Writer) Staged(path string) *Staged {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.staged[path]
+	return w.staged.get(path)
 }
 
 // StagedPaths lists the files of which an earlier writer left something.
 func (w *Writer) StagedPaths() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Collect(maps.Keys(w.staged))
+	return slices.Collect(w.staged.paths())
+}
+
+// Use tells that what is staged of a file is a part of the snapshot that is made:
+// neither Staged nor StagedPaths has it any more.
+func (w *Writer) Use(path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.staged.forget(path)
 }
 
 // Fail gives an error of writing below Root its type: no room is an
@@ -96,9 +102,10 @@ func (w *Writer) Fail(op string, err error, needed int64) error {
 }
 
 // Commit makes the snapshot complete and returns a lease of it. Everything is
-// flushed to the disk once, before the snapshot appears.
+// flushed to the disk once, before the snapshot appears. The lease keeps what
+// m.Packed has.
 func (w *Writer) Commit(m *Manifest) (*Lease, error) {
-	m.Format, m.Key, m.Files = Format, w.key, len(m.Entries)
+	m.Format, m.Key = Format, w.key
 	fail := func(err error) (*Lease, error) {
 		err = w.store.spaceOr("committing a snapshot", err, 0)
 		_ = w.Close() // what it could say is said already
@@ -108,6 +115,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err != nil {
 		return fail(err)
 	}
+	m.Files = entries.Len()
 	if err := w.journal.flush(); err != nil {
 		return fail(err)
 	}
@@ -121,28 +129,11 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err != nil {
 		return fail(err)
 	}
-	l.header, l.entries = *m, entries
-	l.header.Entries = nil
+	l.header = *m
+	l.header.Entries, l.header.Packed = nil, entries
 	w.store.removeLeftovers(l.id)
 	w.release()
 	return l, nil
-}
-
-// pack takes over what a manifest lists, and refuses what could not be read again.
-func pack(m *Manifest) (*packed, error) {
-	entries := &packed{}
-	var bytes int64
-	for _, e := range m.Entries {
-		if err := entries.follows(e); err != nil {
-			return nil, fmt.Errorf("writing the manifest: %w", err)
-		}
-		bytes += e.Size
-		entries.add(e)
-	}
-	if bytes != m.Bytes {
-		return nil, fmt.Errorf("writing the manifest: its files have %d bytes, not %d", bytes, m.Bytes)
-	}
-	return entries, nil
 }
 
 // appear gives the staged snapshot its name, and leases it before anybody can

@@ -33,7 +33,11 @@ const (
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(envChildRoot); root != "" {
-		if err := child(root, os.Getenv(envChildURL)); err != nil {
+		run := func() error { return child(root, os.Getenv(envChildURL)) }
+		if crowd := os.Getenv(envChildCrowd); crowd != "" {
+			run = func() error { return crowdChild(root, crowd) }
+		}
+		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

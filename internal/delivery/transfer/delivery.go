@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,7 +43,11 @@ type delivery struct {
 	// proved: what the source calls a file does not count where its SHA-256 is
 	// known, because that proves the bytes.
 	proved bool
-	files  []*file
+	// single tells that the item is one file.
+	single bool
+	roll   *roll
+	weight int64 // of the files, see crowding
+	opened opened
 	dirs   *dirs
 
 	// planned bytes are to be written; allocated ones of them have their place.
@@ -56,16 +59,28 @@ type delivery struct {
 }
 
 func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *delivery {
-	return &delivery{
+	d := &delivery{
 		engine:  e,
 		request: &r,
 		source:  e.reach(r.Source),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
-		queue:   newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections)),
+		roll:    newRoll(),
 		dirs:    newDirs(w.Root()),
 	}
+	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections))
+	d.queue.open = d.open
+	return d
+}
+
+// open makes a file that waited ready for work. It is called after room was made
+// for the file: what it takes in memory grows with the size that the source claims.
+func (d *delivery) open(at int) *file {
+	f := d.roll.open(at)
+	f.mode, f.left = d.mode(f.entry), f.entry.Size
+	f.expect(d.kind, d.engine.options.MD5Bytes)
+	return f
 }
 
 // runGuarded is run with a panic as an error.
@@ -94,7 +109,7 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 		err = fmt.Errorf("delivering %s: %w", d.request.Path, cause)
 	}
 	if err != nil {
-		d.closeFiles()
+		d.opened.close()
 		return nil, err
 	}
 	d.report.state(Verifying)
@@ -179,20 +194,23 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 		}
 		if at, again := claimed.find(entry.Path); again {
 			// Pages of a listing may overlap, but not go on for ever.
-			if repeated++; d.files[at].entry == entry && repeated <= batch+len(d.files) {
+			if repeated++; d.roll.same(at, entry) && repeated <= batch+d.roll.count() {
 				continue
 			}
 			return d.contradiction(entry)
 		}
-		if most := d.engine.options.MaxFiles; most > 0 && len(d.files) == most {
-			return errTooMany(d.request, most)
+		if err := d.engine.crowd.enter(d, entry); err != nil {
+			return err
 		}
-		name, err := claimed.claim(entry, len(d.files))
+		// What the driver gave may be a part of a page that it read.
+		entry.Path = strings.Clone(entry.Path)
+		name, err := claimed.claim(entry, d.roll.count())
 		if err != nil {
 			return err
 		}
 		f := &file{entry: entry, path: name, mode: d.mode(entry)}
-		d.files = append(d.files, f)
+		d.single = entry.Path == ""
+		d.roll.add(f)
 		pending = append(pending, f)
 		d.report.total.Add(entry.Size)
 		d.report.files.Add(1)
@@ -206,7 +224,7 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 	if err := claimed.checkLinks(); err != nil {
 		return err
 	}
-	if len(d.files) == 0 {
+	if d.roll.count() == 0 {
 		return errNothing(d.request, listed)
 	}
 	return take(pending)
@@ -257,16 +275,15 @@ func (d *delivery) release(ctx context.Context, pending []*file) error {
 		if err != nil {
 			return err
 		}
-		if !here {
-			wanted = append(wanted, f)
-			d.planned += f.left
+		if here {
+			d.roll.done(f)
+			continue
 		}
+		wanted = append(wanted, f)
+		d.planned += f.left
 	}
 	if err := d.writer.Reserve(d.report.total.Load(), d.planned-d.allocated.Load()); err != nil {
 		return err
-	}
-	for _, f := range wanted {
-		f.expect(d.kind, d.engine.options.MD5Bytes)
 	}
 	if len(wanted) > 0 {
 		d.report.state(Downloading)
@@ -293,12 +310,8 @@ func (d *delivery) place(f *file) (bool, error) {
 	return false, nil
 }
 
-// expect makes ready for the bytes of a file. It comes after room was made for
-// them: what it takes in memory grows with the size that the source claims.
+// expect makes ready for the bytes of a file.
 func (f *file) expect(kind digest.Kind, md5Bytes int64) {
-	if f.sums != nil {
-		return // resumed
-	}
 	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
 	f.check = newCheck(f.entry, kind, !f.ranges(), md5Bytes)
 	if f.entry.Size > smallBytes {
@@ -321,12 +334,14 @@ func (d *delivery) resume(f *file) (bool, error) {
 			return false, d.writer.Drop(f.path)
 		}
 		f.result = *e
+		d.writer.Use(f.path)
 		return true, nil
 	}
 	if f.entry.Size <= smallBytes || !f.ranges() {
 		return false, d.writer.Drop(f.path)
 	}
 	f.begun = true
+	d.writer.Use(f.path)
 	// The earlier writer gave the file its place on the disk, so that its size is
 	// one that can be.
 	f.expect(d.kind, d.engine.options.MD5Bytes)
@@ -407,52 +422,31 @@ func (d *delivery) symlink(f *file) error {
 
 // dropStale deletes staged files that the source does not have any more.
 func (d *delivery) dropStale() error {
-	staged := d.writer.StagedPaths()
-	if len(staged) == 0 {
-		return nil
-	}
-	wanted := make(map[string]bool, len(d.files))
-	for _, f := range d.files {
-		wanted[f.path] = true
-	}
-	for _, name := range staged {
-		if !wanted[name] {
-			if err := d.writer.Drop(name); err != nil {
-				return err
-			}
+	for _, name := range d.writer.StagedPaths() {
+		if err := d.writer.Drop(name); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// closeFiles closes what workers left open when they gave up.
-func (d *delivery) closeFiles() {
-	for _, f := range d.files {
-		if f.out != nil {
-			f.out.Close()
-		}
-	}
-}
-
 // manifest describes the files, and checks the item's digest.
 func (d *delivery) manifest() (*store.Manifest, error) {
-	m := &store.Manifest{Entries: make([]store.Entry, 0, len(d.files))}
-	for _, f := range d.files {
-		m.Entries = append(m.Entries, f.result)
-		m.Bytes += f.result.Size
-	}
-	slices.SortFunc(m.Entries, func(a, b store.Entry) int { return strings.Compare(a.Path, b.Path) })
-	m.File = len(d.files) == 1 && d.files[0].entry.Path == ""
-	if m.File {
-		m.Digest = m.Entries[0].Digest
-	} else {
-		listing := digest.NewListing(d.kind)
-		for _, e := range m.Entries {
-			if e.Link == "" {
-				listing.Add(e.Path, e.Digest)
-			}
+	m := &store.Manifest{Packed: &store.Packed{}}
+	listing := digest.NewListing(d.kind)
+	err := d.roll.each(func(e store.Entry) error {
+		m.Bytes += e.Size
+		if e.Link == "" {
+			listing.Add(e.Path, e.Digest)
 		}
-		m.Digest = listing.Digest()
+		return m.Packed.Add(e)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describing %s: %w", d.request.Path, err)
+	}
+	m.Digest = listing.Digest()
+	if m.File = d.single && m.Packed.Len() == 1; m.File {
+		m.Digest = m.Packed.At(0).Digest
 	}
 	if want := d.request.Digest; want != "" && want != m.Digest {
 		return nil, &DigestMismatchError{Want: want, Got: m.Digest}

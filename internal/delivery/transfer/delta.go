@@ -95,7 +95,7 @@ func sharedState(e source.Entry, old store.Entry) string {
 func (o *older) find(f *file, item string) []shared {
 	var found []shared
 	name := remoteKey(item, f.path, f.entry.Path == "")
-	if one, ok := o.byKey[name]; ok && f.entry.Identity.Strong() && one.entry.Size == f.entry.Size {
+	if one, ok := o.ofKey(name); ok && f.entry.Identity.Strong() && one.entry.Size == f.entry.Size {
 		identity, _ := splitState(one.entry.Identity)
 		if identity == stateIdentity(f.entry) {
 			found = append(found, one)
@@ -104,7 +104,7 @@ func (o *older) find(f *file, item string) []shared {
 		}
 	}
 	if sum := contentSum(f.entry); sum != "" {
-		if one, ok := o.byContent[contentKey(sum, f.entry.Size)]; ok {
+		if one, ok := o.ofContent(sum, f.entry.Size); ok {
 			found = append(found, one)
 		}
 	}

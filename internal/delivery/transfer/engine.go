@@ -49,9 +49,13 @@ type Options struct {
 	// Stall is how long a request may go without a byte before it counts as
 	// failed; 0 means 30 s.
 	Stall time.Duration
-	// MaxFiles is how many files an item may have; each takes memory until the item
-	// is complete. 0 means no limit.
+	// MaxFiles is how many files the items may have that are delivered at the same
+	// time; each takes memory until its item is complete. One with long names counts
+	// as several. 0 means no limit.
 	MaxFiles int
+	// Memory is the limit of the container in bytes that MaxFiles follows from, which
+	// errors name; 0 if it is not known.
+	Memory int64
 	// Attempts is how often a request is made without progress before its error
 	// is returned; 0 means 5.
 	Attempts int
@@ -90,6 +94,7 @@ type Engine struct {
 	options Options
 	policy  retry.Policy
 	buffers [laneClasses]*pool
+	crowd   crowding
 }
 
 // New returns an engine.
@@ -98,6 +103,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		options: o,
 		policy:  retry.Policy{Attempts: o.Attempts},
+		crowd:   crowding{most: int64(o.MaxFiles), memory: o.Memory},
 		buffers: [...]*pool{wide: newPool(o.Connections, o.BufferBytes), small: newPool(o.SmallConnections, smallBytes)},
 	}
 }
@@ -184,6 +190,7 @@ func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, repor
 		d := newDelivery(e, r, w, report)
 		d.alone, d.proved = alone, restarts == maxRestarts
 		manifest, err := d.runGuarded(ctx)
+		e.crowd.leave(d.weight)
 		stale := errors.Is(err, errStale)
 		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
 			// What was shared may be what is wrong: download everything.

@@ -26,8 +26,40 @@ const smallBytes = 128 << 10
 // errStale: what an earlier writer staged is in the way of the new listing.
 var errStale = errors.New("staged files are in the way")
 
-// file is one file on its way.
+// opened are the large files that bytes go into.
+type opened struct {
+	mu    sync.Mutex
+	files map[*file]struct{}
+}
+
+func (o *opened) add(f *file) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.files == nil {
+		o.files = map[*file]struct{}{}
+	}
+	o.files[f] = struct{}{}
+}
+
+func (o *opened) drop(f *file) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.files, f)
+}
+
+// close closes what workers left open when they gave up.
+func (o *opened) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for f := range o.files {
+		f.out.Close()
+	}
+}
+
+// file is one file on its way. It is made when its turn comes, and not kept
+// longer than needed: the roll keeps what it was.
 type file struct {
+	at    int // in the roll
 	entry source.Entry
 	path  string // in the snapshot
 	mode  fs.FileMode
@@ -68,10 +100,10 @@ func (d *delivery) create(f *file) (*os.File, error) {
 	if !f.begun {
 		flags |= os.O_CREATE | os.O_EXCL
 	}
-	out, err := d.open(f.path, flags)
+	out, err := d.openFile(f.path, flags)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.dirs.forget(path.Dir(f.path))
-		out, err = d.open(f.path, flags)
+		out, err = d.openFile(f.path, flags)
 	}
 	if err != nil {
 		return nil, d.writeError("creating", err, f)
@@ -80,7 +112,7 @@ func (d *delivery) create(f *file) (*os.File, error) {
 	return out, nil
 }
 
-func (d *delivery) open(name string, flags int) (*os.File, error) {
+func (d *delivery) openFile(name string, flags int) (*os.File, error) {
 	if err := d.dirs.make(path.Dir(name)); err != nil {
 		return nil, err
 	}
@@ -122,6 +154,7 @@ func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
 		}
 	}
 	f.out = out
+	d.opened.add(f)
 	if f.check.follows() {
 		f.follower = newFollower(f)
 		d.spawn(func() error { return d.follow(ctx, f) })
@@ -204,6 +237,7 @@ func (d *delivery) finish(f *file, out *os.File) error {
 	if err != nil {
 		return d.writeError("looking at", err, f)
 	}
+	d.opened.drop(f)
 	if err := out.Close(); err != nil {
 		return d.writeError("closing", err, f)
 	}
@@ -218,6 +252,7 @@ func (d *delivery) record(f *file, modified int64) error {
 	if d.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
 	}
+	d.roll.done(f)
 	if f.result.Identity == "" {
 		return nil
 	}

@@ -197,13 +197,42 @@ func TestANoteIsMadeOnce(t *testing.T) {
 // The limit is said before the kernel says it.
 func TestMoreFilesThanThereIsMemoryForAreRefusedInWords(t *testing.T) {
 	b := newBench(t)
-	b.engine.options.MaxFiles = 2
+	b.engine.crowd.most, b.engine.crowd.memory = 2, 256<<20
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1), entryOf("b", 1), entryOf("out", 1)}}
 	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
-	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "more than 2 files") {
+	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "more than 2 files") ||
+		!strings.Contains(err.Error(), "256.0 MiB") {
 		t.Errorf("got %v", err)
 	}
 	key.Exclude = []string{"out"}
+	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeLease(t, result.Lease)
+	if left := b.engine.crowd.now.Load(); left != 0 {
+		t.Errorf("%d files are counted after all deliveries", left)
+	}
+	long := entryOf("a", 1)
+	long.Key = strings.Repeat("k", 2*textOfOne)
+	driver.entries = []source.Entry{long}
+	key.Version = "2"
+	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) {
+		t.Errorf("a file with long texts: got %v", err)
+	}
+}
+
+// Items that are each small enough, but not together, come one after the other.
+func TestItemsThatAreTooManyFilesTogetherComeAgainLater(t *testing.T) {
+	b := newBench(t)
+	b.engine.crowd.most = 3
+	b.engine.crowd.now.Store(2) // of another delivery
+	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1)}}
+	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrTemporary) {
+		t.Errorf("got %v", err)
+	}
+	b.engine.crowd.leave(2)
 	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil))
 	if err != nil {
 		t.Fatal(err)

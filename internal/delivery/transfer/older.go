@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"os"
 	"path"
@@ -81,14 +82,30 @@ type relative struct {
 	legacy   bool
 }
 
+// chapter is a snapshot that was looked through.
+type chapter struct {
+	dir      string
+	path     string // of the item on the source
+	manifest *store.Manifest
+}
+
+// place is where a file of an older snapshot is: the chapter, and the number there.
+type place struct{ chapter, number int32 }
+
+// places finds files by a text, in little memory: it has hashes of the texts. Who
+// looks compares what was found with what was looked for.
+type places map[uint64]place
+
 // older has the files of snapshots of the same source.
 type older struct {
 	store     *store.Store
 	legacy    *store.Legacy
-	byKey     map[string]shared // own, by the key on the source
-	byContent map[string]shared // own, by checksum and size
-	anothers  map[string]shared // by the place in the item, as are foreign ones
-	foreign   map[string]shared
+	seed      maphash.Seed
+	chapters  []chapter
+	byKey     places // own, by the key on the source
+	byContent places // own, by checksum and size
+	anothers  places // by the place in the item, as are foreign ones
+	foreign   places
 	files     int
 	left      []relative // not looked through yet
 	missed    int64      // bytes
@@ -159,8 +176,8 @@ func findOlder(s *store.Store, key store.Key, legacy *store.Legacy) (*older, err
 	if err != nil {
 		return nil, err
 	}
-	o := &older{store: s, legacy: legacy, left: related(snapshots, key),
-		byKey: map[string]shared{}, byContent: map[string]shared{}, anothers: map[string]shared{}, foreign: map[string]shared{}}
+	o := &older{store: s, legacy: legacy, left: related(snapshots, key), seed: maphash.MakeSeed(),
+		byKey: places{}, byContent: places{}, anothers: places{}, foreign: places{}}
 	if legacy != nil {
 		// Without it everything is downloaded.
 		snapshots, _ := legacy.Snapshots()
@@ -229,12 +246,14 @@ func (o *older) look() {
 	if err != nil {
 		return // evicted meanwhile, or damaged: download
 	}
-	for _, e := range m.Entries {
-		if e.Link != "" || o.files >= maxOlderFiles {
-			continue
+	o.chapters = append(o.chapters, chapter{dir, next.snapshot.Key.Path, m})
+	number := int32(0)
+	for e := range m.All() {
+		if e.Link == "" && o.files < maxOlderFiles {
+			o.files++
+			o.take(next.kin, e, place{int32(len(o.chapters) - 1), number})
 		}
-		o.files++
-		o.take(next, shared{dir, e}, m.File)
+		number++
 	}
 }
 
@@ -247,44 +266,80 @@ func (o *older) peek(r relative) (*store.Manifest, string, error) {
 		return nil, "", err
 	}
 	o.leases = append(o.leases, l)
-	return l.Manifest(), l.Dir(), nil
+	return l.Contents(), l.Dir(), nil
 }
 
-// take notes a file of a snapshot by what it can be found by.
-func (o *older) take(r relative, one shared, single bool) {
-	e := one.entry
-	place := placeIn(e.Path, single)
-	switch r.kin {
+// take notes a file of the last chapter by what it can be found by.
+func (o *older) take(k kinship, e store.Entry, at place) {
+	c := o.chapters[at.chapter]
+	switch k {
 	case anothers:
-		if _, ok := o.anothers[place]; !ok {
-			o.anothers[place] = one
-		}
+		o.note(o.anothers, placeIn(e.Path, c.manifest.File), at)
 		return
 	case foreign:
-		if _, ok := o.foreign[place]; !ok {
-			o.foreign[place] = one
-		}
+		o.note(o.foreign, placeIn(e.Path, c.manifest.File), at)
 		return
 	case own, strange:
 	}
 	identity, sum := splitState(e.Identity)
-	if key := remoteKey(r.snapshot.Key.Path, e.Path, single); identity != "" {
-		if _, ok := o.byKey[key]; !ok {
-			o.byKey[key] = one
-		}
+	if identity != "" {
+		o.note(o.byKey, remoteKey(c.path, e.Path, c.manifest.File), at)
 	}
 	if sum != "" {
-		o.byContent[contentKey(sum, e.Size)] = one
+		o.note(o.byContent, contentKey(sum, e.Size), at)
 	}
 	if digest.Algorithm(e.Digest) == digest.SHA256 {
-		o.byContent[contentKey(e.Digest, e.Size)] = one
+		o.note(o.byContent, contentKey(e.Digest, e.Size), at)
 	}
+}
+
+// note lets a file be found by a text. The first one of a text stays.
+func (o *older) note(in places, text string, at place) {
+	sum := maphash.String(o.seed, text)
+	if _, ok := in[sum]; !ok {
+		in[sum] = at
+	}
+}
+
+// get returns the file that was noted under a text. is tells whether the file is
+// one of that text.
+func (o *older) get(in places, text string, is func(chapter, store.Entry) bool) (shared, bool) {
+	at, ok := in[maphash.String(o.seed, text)]
+	if !ok {
+		return shared{}, false
+	}
+	c := o.chapters[at.chapter]
+	e := c.manifest.Packed.At(int(at.number))
+	return shared{c.dir, e}, is(c, e)
+}
+
+// ofKey returns the own file that came from a key of the source.
+func (o *older) ofKey(key string) (shared, bool) {
+	return o.get(o.byKey, key, func(c chapter, e store.Entry) bool {
+		return remoteKey(c.path, e.Path, c.manifest.File) == key
+	})
+}
+
+// ofContent returns the own file with a checksum and a size.
+func (o *older) ofContent(sum string, size int64) (shared, bool) {
+	return o.get(o.byContent, contentKey(sum, size), func(_ chapter, e store.Entry) bool {
+		_, known := splitState(e.Identity)
+		return e.Size == size && (known == sum || e.Digest == sum)
+	})
+}
+
+// atPlace returns the file at the same place in the item.
+func (o *older) atPlace(in places, f *file) (shared, bool) {
+	name := placeIn(f.path, f.entry.Path == "")
+	return o.get(in, name, func(c chapter, e store.Entry) bool {
+		return placeIn(e.Path, c.manifest.File) == name
+	})
 }
 
 // anothersFile returns the file that another principal fetched and that the
 // source says is this one.
 func (o *older) anothersFile(f *file) (shared, bool) {
-	one, ok := o.anothers[placeIn(f.path, f.entry.Path == "")]
+	one, ok := o.atPlace(o.anothers, f)
 	identity, _ := splitState(one.entry.Identity)
 	return one, ok && f.entry.Identity.Strong() && identity == stateIdentity(f.entry) &&
 		one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
@@ -292,7 +347,7 @@ func (o *older) anothersFile(f *file) (shared, bool) {
 
 // foreignFile returns a file that may turn out to have the bytes of this one.
 func (o *older) foreignFile(f *file) (shared, bool) {
-	one, ok := o.foreign[placeIn(f.path, f.entry.Path == "")]
+	one, ok := o.atPlace(o.foreign, f)
 	return one, ok && one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
 }
 

@@ -37,10 +37,11 @@ func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest),
+	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll(),
 		source: e.reach(r.Source)}
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()
+	defer func() { e.crowd.leave(d.weight) }()
 	var err error
 	defer func() { d.older.close() }()
 	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {

@@ -27,16 +27,26 @@ type lane struct {
 	starved bool // somebody found nothing to do since the last look
 }
 
-// queue hands out spans in the order of the listing. It holds files, which the
-// manifest needs anyway, and cuts their ranges when they are asked for.
+// waiting is a file that waits for its turn: its place in the roll, or the file
+// itself where an earlier writer left a part of it.
+type waiting struct {
+	at    int
+	begun *file
+}
+
+// queue hands out spans in the order of the listing. It holds the places of files
+// in the roll, makes the files when their turn comes, and cuts their ranges when
+// they are asked for.
 type queue struct {
 	rangeBytes int64
 
 	mu      sync.Mutex
 	change  sync.Cond
-	small   []*file
-	large   []*file
-	block   int // of large[0]
+	open    func(at int) *file
+	small   []waiting
+	large   []waiting
+	first   *file // large[0], once its turn came
+	block   int   // of first
 	closed  bool
 	dropped bool
 
@@ -61,10 +71,14 @@ func (q *queue) add(files []*file) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, f := range files {
+		next := waiting{at: f.at}
+		if f.begun {
+			next.begun = f
+		}
 		if f.entry.Size <= smallBytes {
-			q.small = append(q.small, f)
+			q.small = append(q.small, next)
 		} else {
-			q.large = append(q.large, f)
+			q.large = append(q.large, next)
 		}
 	}
 	q.change.Broadcast()
@@ -116,8 +130,8 @@ func (q *queue) take(class laneClass) *span {
 		s = q.nextRange()
 	}
 	if s == nil && len(q.small) > 0 {
-		f := q.small[0]
-		q.small[0], q.small = nil, q.small[1:]
+		f := q.open(q.small[0].at)
+		q.small = q.small[1:]
 		s = &span{file: f, length: f.entry.Size}
 	}
 	if s != nil {
@@ -135,7 +149,12 @@ func (q *queue) take(class laneClass) *span {
 // nextRange cuts the next run of missing blocks off the first large file.
 func (q *queue) nextRange() *span {
 	for len(q.large) > 0 {
-		f := q.large[0]
+		if q.first == nil {
+			if q.first = q.large[0].begun; q.first == nil {
+				q.first = q.open(q.large[0].at)
+			}
+		}
+		f := q.first
 		if !f.ranges() {
 			q.pop()
 			return &span{file: f, length: f.entry.Size}
@@ -166,7 +185,7 @@ func (q *queue) nextRange() *span {
 }
 
 func (q *queue) pop() {
-	q.large[0], q.large, q.block = nil, q.large[1:], 0
+	q.large[0].begun, q.large, q.first, q.block = nil, q.large[1:], nil, 0
 }
 
 // done gives a span back.

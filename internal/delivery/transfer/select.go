@@ -163,12 +163,6 @@ func checkLink(e source.Entry) error {
 	return nil
 }
 
-// errTooMany is the error of an item with more files than there is memory for.
-func errTooMany(r *Request, most int) error {
-	return &source.Error{Op: "listing " + r.Path, Class: source.ErrMisconfigured, Err: fmt.Errorf(
-		"it has more than %d files, which is what the memory limit of Kuda's container is enough for; deliver it as several items, or as archives, or raise the limit", most)}
-}
-
 // errNothing is the error of an item without files.
 func errNothing(r *Request, listed int) error {
 	reason := errors.New("nothing is stored there")
