@@ -3,7 +3,11 @@
 
 package inject
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuda-io/kuda/internal/sidecar"
+)
 
 // defaultDataPath is the configuration's default of dataPathPrefix.
 const defaultDataPath = "/kuda/data"
@@ -22,7 +26,7 @@ func Obstacle(pod *corev1.Pod, dataPath string) string {
 	if dataPath == "" {
 		dataPath = defaultDataPath
 	}
-	p := plan{Request: Request{Settings: Settings{DataPath: dataPath}}}
+	p := plan{Request: Request{Pod: pod, Settings: Settings{DataPath: dataPath}}, uid: fieldEnv(sidecar.EnvPodUID, "metadata.uid")}
 	// The runtime would be the first init container.
 	if err := p.setApplications(pod.Spec.DeepCopy(), 0); err != nil {
 		return err.Error()

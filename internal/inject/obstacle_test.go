@@ -27,16 +27,19 @@ func TestTheObstacleOfALivePodIsTheReasonOfInjection(t *testing.T) {
 		dataPath string
 		want     string
 	}{
-		"nothing":            {func(*corev1.Pod) {}, "", ""},
-		"hostNetwork":        {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "", "hostNetwork"},
-		"static":             {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }, "", "static pods"},
-		"Windows":            {func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "", "Windows"},
-		"opted out":          {func(p *corev1.Pod) { p.Labels = map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled} }, "", "labelled"},
-		"init container":     {func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}} }, "", "choose another name"},
-		"container":          {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "", "choose another name"},
-		"volume":             {func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeStore}} }, "", "choose another name"},
-		"mount at the data":  {mount("own", "/kuda/data/x"), "", "mount it elsewhere"},
-		"mount elsewhere":    {mount("own", "/data"), "", ""},
+		"nothing":           {func(*corev1.Pod) {}, "", ""},
+		"hostNetwork":       {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "", "hostNetwork"},
+		"static":            {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }, "", "static pods"},
+		"Windows":           {func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "", "Windows"},
+		"opted out":         {func(p *corev1.Pod) { p.Labels = map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled} }, "", "labelled"},
+		"init container":    {func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}} }, "", "choose another name"},
+		"container":         {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }, "", "choose another name"},
+		"volume":            {func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeStore}} }, "", "choose another name"},
+		"mount at the data": {mount("own", "/kuda/data/x"), "", "mount it elsewhere"},
+		"mount elsewhere":   {mount("own", "/data"), "", ""},
+		"read-only above": {func(p *corev1.Pod) {
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "own", MountPath: "/kuda", ReadOnly: true}}
+		}, "", "read-only"},
 		"configured path":    {mount("own", "/data"), "/data", "mount it elsewhere"},
 		"the pod's variable": {func(p *corev1.Pod) { p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvPodUID, Value: "x"}} }, "", "choose another name"},
 	} {
