@@ -131,6 +131,27 @@ func TestReadinessFlapsCauseReconciles(t *testing.T) {
 	}
 }
 
+// A status that says that a runtime ends again and again is written anew when it lives
+// again, and the other way round, also where no rollout looks at the pod.
+func TestTheBeginAndTheEndOfACrashLoopCauseReconciles(t *testing.T) {
+	runtime := func(s corev1.ContainerStatus) *corev1.Pod {
+		p := whole()
+		s.Name, s.RestartCount = sidecar.ContainerName, 4
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 2}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{s}
+		return p
+	}
+	loops := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}})
+	starts := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+	lives := runtime(corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+	if !Changed(lives, loops) || !Changed(loops, lives) || !Changed(starts, lives) {
+		t.Error("the begin or the end of a crash loop is not noticed")
+	}
+	if Changed(loops, starts) {
+		t.Error("each start of a runtime that ends again counts as a change")
+	}
+}
+
 func TestTheRuntimesRestartsCountAgainstTheApplication(t *testing.T) {
 	want := v1alpha1.PodHealth{Ready: true, ReadyTransitionTime: &readySince, Restarts: 2 + 1 + 4, RuntimeRestarts: 8}
 	if diff := cmp.Diff(want, Health(whole())); diff != "" {

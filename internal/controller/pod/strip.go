@@ -141,7 +141,7 @@ func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool)
 }
 
 // Changed says whether two states of a pod differ in anything that Selects,
-// Injected, Finished and Live look at, or in the node. Most updates of a pod
+// Injected, Finished, Live, Started and Dies look at, or in the node. Most updates of a pod
 // (its containers' states, its addresses) do not.
 func Changed(before, after *corev1.Pod) bool {
 	return before.UID != after.UID ||
@@ -149,7 +149,7 @@ func Changed(before, after *corev1.Pod) bool {
 		Live(before) != Live(after) ||
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
-		Injected(after) && Started(before) != Started(after) ||
+		Injected(after) && (Started(before) != Started(after) || Dies(before) != Dies(after)) ||
 		waitsForNode(after) && trouble(before) != trouble(after) ||
 		!maps.Equal(before.Labels, after.Labels)
 }
