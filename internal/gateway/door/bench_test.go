@@ -103,6 +103,18 @@ func (v *volume) Spend(_ identity.Pod, n int) {
 	v.spent += n
 }
 
+// impatient is for tests of the limits of time. Others must not run into them on a busy
+// machine.
+func impatient(o *door.Options) {
+	o.BodyTimeout, o.MessageTimeout = 300*time.Millisecond, 300*time.Millisecond
+	for name, p := range o.Procedures {
+		if p.Timeout > 0 {
+			p.Timeout = time.Second
+		}
+		o.Procedures[name] = p
+	}
+}
+
 func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 	t.Helper()
 	b := &bench{
@@ -115,8 +127,8 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 	o := door.Options{
 		Procedures: map[string]door.Procedure{
 			watch:  {Message: messages.ByName("WatchRequest"), MaxBytes: 4 << 10, Stream: true, Allow: always, Calls: b.calls},
-			report: {Message: messages.ByName("ReportRequest"), MaxBytes: 64 << 10, Timeout: time.Second, Allow: always, Calls: b.calls},
-			store:  {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: time.Second, Allow: always, Calls: b.calls, NodeStore: true},
+			report: {Message: messages.ByName("ReportRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls},
+			store:  {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls, NodeStore: true},
 		},
 		Bounds: bounds.Table{
 			"kuda.gateway.v1alpha1.WatchRequest.datasets":  {Count: 16},
@@ -144,7 +156,7 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 		Enter:    func(context.Context) (func(), bool) { return func() {}, true },
 		Accepted: func(context.Context, identity.Pod) error { return nil },
 		Volume:   &b.volume,
-		Decoding: b.decoding, BodyTimeout: 300 * time.Millisecond, MessageTimeout: 300 * time.Millisecond,
+		Decoding: b.decoding, BodyTimeout: 20 * time.Second, MessageTimeout: 20 * time.Second,
 		Refused: func(r door.Refusal) {
 			b.refusedMu.Lock()
 			defer b.refusedMu.Unlock()

@@ -183,7 +183,7 @@ func TestAPodThatHasSentTooMuchIsSlowedDown(t *testing.T) {
 }
 
 func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, impatient)
 	for name, c := range map[string]call{
 		"connect":  {procedure: report, token: good, contentType: "application/proto"},
 		"gRPC":     {procedure: report, token: good, contentType: "application/grpc"},
@@ -204,7 +204,7 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 }
 
 func TestAStreamThatIsNotReadEnds(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, impatient)
 	request, err := proto.Marshal(&gatewayv1alpha1.WatchRequest{Datasets: []string{"a", "b", "c", "d", "e", "f", "g", "h"}})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 }
 
 func TestACallThatDoesNotEndIsEnded(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, impatient)
 	wait, err := proto.Marshal(&gatewayv1alpha1.ReportRequest{Data: "wait"})
 	if err != nil {
 		t.Fatal(err)
