@@ -23,4 +23,4 @@ mkdir -p build/test
 export KUDA_CLUSTER=$cluster KUDA_CACHE=${KUDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kuda}
 tools=$(make -s print-tools)
 exec "$tools/gotestsum" --format testname --jsonfile build/test/e2e.json -- \
-  -count=1 -tags e2e -timeout 40m ./test/e2e/... "$@"
+  -count=1 -tags e2e -timeout 60m ./test/e2e/... "$@"
