@@ -7,6 +7,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/md5" //nolint:gosec // ETags of S3 are MD5
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -16,8 +18,9 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// newForger starts an HTTP proxy that says of an object what MinIO says of it, size,
-// ETag and time, and serves other bytes. Pods reach it at the address that it returns.
+// newForger starts an HTTP proxy that says of an object what MinIO says of it, size
+// and time, and serves other bytes, with their own ETag: with the object's, which is the MD5 of
+// its bytes, they would be refused. Pods reach it at the address that it returns.
 func newForger(t *testing.T, key string, forged []byte) string {
 	t.Helper()
 	real, err := store.client.StatObject(t.Context(), bucket, key, minio.StatObjectOptions{})
@@ -36,7 +39,7 @@ func newForger(t *testing.T, key string, forged []byte) string {
 			http.NotFound(w, r)
 			return
 		}
-		w.Header().Set("ETag", `"`+real.ETag+`"`)
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(forged))) //nolint:gosec // ETags of S3 are MD5
 		w.Header().Set("Content-Type", "application/octet-stream")
 		http.ServeContent(w, r, "", real.LastModified, bytes.NewReader(forged))
 	})}

@@ -298,10 +298,18 @@ func TestAForgedRuntimeIsMadeAnew(t *testing.T) {
 			t.Errorf("%s is admitted", name)
 		}
 	}
-	p.Spec.InitContainers[0].Image = appImage
-	if err := kube.Update(t.Context(), p, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
-		t.Errorf("the image of a running runtime is changed: %v", err)
-	}
+	eventually(t, time.Minute, func(ctx context.Context) error {
+		if err := kube.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		p.Spec.InitContainers[0].Image = appImage
+		// The kubelet may have written the pod's status meanwhile, which is a conflict.
+		err := kube.Update(ctx, p, client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), "kuda-injected-pods") {
+			return fmt.Errorf("the image of a running runtime is changed: %w", err)
+		}
+		return nil
+	})
 	unselected := onBattlefield(ns, "unselected", "none", forge)
 	create(t, unselected)
 	if unselected.Annotations[v1alpha1.AnnotationInjected] != "" {
