@@ -63,6 +63,7 @@ func TestRuntimeThatAnItemKillsAgainAndAgainHealsBySettingTheDataSetBack(t *test
 	create(t, pod(ns, "deadly", "deadly", "wait"))
 	waitDelivered(t, ds, 1, 2*time.Minute)
 	live := pods(t, ns, "deadly")[0]
+	inPod(t, live, "check", "/kuda/data/x") // once its application runs
 	victim.Store(string(live.UID))
 
 	setVersion(t, ds, 0, "v2", "deadly")
