@@ -28,7 +28,7 @@ type Server interface {
 func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	required := pods
 	pods.Required, required.Required = false, true
-	// Two groups, since the two ask for answers of different age.
+	// Two groups, since the required one asks past the API server's cache.
 	pods.looks, required.looks = new(look.Group[[]*v1alpha1.DataSet]), new(look.Group[[]*v1alpha1.DataSet])
 	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
 	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))

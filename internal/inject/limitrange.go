@@ -265,7 +265,7 @@ func (f *fit) find() Skip {
 		}
 	}
 	// Where the pod's own containers do not keep it, Kuda's cannot mend that.
-	if b, ok := f.ranges.pod.ratio[f.name]; ok && times(f.sum.requests, b.value) >= f.sum.limits {
+	if b, ok := f.ranges.pod.ratio[f.name]; ok && multiply(f.sum.requests, b.value) >= f.sum.limits {
 		return f.keepRatio(b, f.sum, high.value)
 	}
 	return ""
@@ -290,22 +290,22 @@ func (f *fit) keepRatio(ratio bound, others amounts, room int64) Skip {
 	limits := others.limits + f.have.limits
 	requests := int64(math.Ceil(float64(limits) * 1000 / float64(ratio.value)))
 	f.have.requests = min(max(f.have.requests, requests-others.requests), f.have.limits, room)
-	f.have.limits = min(f.have.limits, times(others.requests+f.have.requests, ratio.value)-others.limits)
+	f.have.limits = min(f.have.limits, multiply(others.requests+f.have.requests, ratio.value)-others.limits)
 	if need := max(f.least, f.ranges.container.min[f.name].value); f.have.limits < need {
 		return Skip(fmt.Sprintf("LimitRange %s allows limits of %s at most %s times the requests, which leaves %s less than the %s that it needs",
-			ratio.of, f.name, resource.NewMilliQuantity(ratio.value, resource.DecimalSI), f.container, written(f.name, need)))
+			ratio.of, f.name, resource.NewMilliQuantity(ratio.value, resource.DecimalSI), f.container, format(f.name, need)))
 	}
 	return ""
 }
 
-func times(value, thousandths int64) int64 {
+func multiply(value, thousandths int64) int64 {
 	return int64(math.Floor(float64(value) * float64(thousandths) / 1000))
 }
 
 // skip says what is not enough.
 func (f *fit) skip(b bound, of string, need int64) Skip {
 	return Skip(fmt.Sprintf("of the %s that LimitRange %s allows %s, %s is left for the container %s, which needs %s",
-		f.name, b.of, of, written(f.name, max(0, b.value)), f.container, written(f.name, max(1, need))))
+		f.name, b.of, of, format(f.name, max(0, b.value)), f.container, format(f.name, max(1, need))))
 }
 
 // write sets what has been found, where it is another amount than before.
@@ -337,7 +337,7 @@ func quantity(name corev1.ResourceName, value int64) resource.Quantity {
 	return *resource.NewQuantity(value, resource.BinarySI)
 }
 
-func written(name corev1.ResourceName, value int64) string {
+func format(name corev1.ResourceName, value int64) string {
 	q := quantity(name, value)
 	return q.String()
 }

@@ -15,19 +15,16 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
-// maxSpecBytes is the bound of a DataSet's spec as JSON, as kuda-webhook has it. A
-// larger one was stored by an earlier release, or while the webhook was away.
-const maxSpecBytes = 1 << 20
-
-// checkSize speaks of a DataSet that leaves no room for its status.
+// checkSize speaks of a DataSet that leaves no room for its status. It was stored by an
+// earlier release, or while kuda-webhook was away.
 func checkSize(s *subject) []Finding {
 	encoded, err := json.Marshal(&s.dataSet.Spec)
-	if err != nil || len(encoded) <= maxSpecBytes {
+	if err != nil || len(encoded) <= v1alpha1.MaxSpecBytes {
 		return nil
 	}
 	return []Finding{{
 		Severity: advice.Problem, Check: checkDataSet, Object: s.object(),
-		What: fmt.Sprintf("its spec has %d bytes as JSON, more than %d", len(encoded), maxSpecBytes),
+		What: fmt.Sprintf("its spec has %d bytes as JSON, more than %d", len(encoded), v1alpha1.MaxSpecBytes),
 		Why:  "that leaves no room for status and history in an object of the API server, so what runtimes report may not be stored",
 		Do:   []string{"shorten include and exclude, or split the items among several DataSets:", "kubectl edit dataset " + s.dataSet.Name + " -n " + s.dataSet.Namespace},
 	}}
@@ -39,7 +36,7 @@ type podKey struct {
 	name string
 }
 
-// checkUntold speaks of pods with the runtime that nobody told what to have.
+// checkUntold speaks of pods with the runtime that have no Data of the DataSet.
 func checkUntold(s *subject) []Finding {
 	if s.pods.err != nil || s.data.err != nil {
 		return nil // said elsewhere

@@ -89,7 +89,7 @@ func (f facts) leave(why string) decision {
 	return decision{}
 }
 
-// silence answers since when the runtime owes a report, if it does.
+// silence returns since when the runtime owes a report, if it does.
 func (f facts) silence() (time.Time, bool) {
 	switch {
 	case !assignment.Reported(f.data):

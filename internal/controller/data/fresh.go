@@ -27,7 +27,7 @@ type assigned struct {
 	down time.Time
 }
 
-// see answers since when the Data has its revision, and since when its runtime is down.
+// see returns since when the Data has its revision, and since when its runtime is down.
 func (a *assignments) see(d *v1alpha1.Data, down bool, now time.Time) (since, downSince time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -150,7 +150,7 @@ func (f *failures) add(at int, x *replica, err error) {
 	f.errs = append(f.errs, failure{at, fmt.Errorf("pod %s: %w", x.pod.Name, err)})
 }
 
-// wait waits for the writes and answers the failure of the first pod; one that is
+// wait waits for the writes and returns the failure of the first pod; one that is
 // more than a conflict, if there is one.
 func (f *failures) wait(writes *errgroup.Group) error {
 	if err := writes.Wait(); err != nil {

@@ -17,16 +17,16 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// refusedCodes are the answers by which the API server, a quota, a policy or a
+// refusedCodes are the status codes by which the API server, a quota, a policy or a
 // webhook refuses a write that it would refuse again. Others pass by themselves.
 var refusedCodes = map[int32]bool{
 	http.StatusBadRequest: true, http.StatusForbidden: true, http.StatusRequestEntityTooLarge: true,
 	http.StatusUnprocessableEntity: true, http.StatusInternalServerError: true,
 }
 
-// refused reports whether the error is a refusal. That of a namespace which is
+// isRefusal reports whether the error is a refusal. That of a namespace which is
 // being deleted is none: there is nothing left to tell.
-func refused(err error) bool {
+func isRefusal(err error) bool {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) || apierrors.IsServerTimeout(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return false
@@ -37,7 +37,7 @@ func refused(err error) bool {
 // showRefusal publishes what is known when a write was refused, the refusal with
 // it, and returns the error.
 func (r *Reconciler) showRefusal(ctx context.Context, s *session, err error) error {
-	if !refused(err) {
+	if !isRefusal(err) {
 		return err
 	}
 	s.refusal = err.Error()

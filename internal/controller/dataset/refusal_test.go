@@ -165,7 +165,7 @@ func TestOnlyLastingAnswersAreRefusals(t *testing.T) {
 		"timeout":          {apierrors.NewServerTimeout(things, "create", 1), false},
 		"no answer":        {errors.New("connection refused"), false},
 	} {
-		if got := refused(c.err); got != c.want {
+		if got := isRefusal(c.err); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

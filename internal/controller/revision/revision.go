@@ -46,7 +46,7 @@ func Template(r *appsv1.ControllerRevision) (v1alpha1.DataTemplateSpec, error) {
 	return template, nil
 }
 
-// IsOf says whether a revision is this very DataSet's. The UID alone does not say it:
+// IsOf reports whether a revision is this very DataSet's. The UID alone does not say it:
 // a policy keeps others from making a DataSet the owner, by its kind, of what they write.
 func IsOf(r *appsv1.ControllerRevision, d metav1.Object) bool {
 	owner := metav1.GetControllerOf(r)

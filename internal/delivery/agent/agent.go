@@ -271,7 +271,7 @@ func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
 		w.log.Info("no longer assigned; the data stays")
 	}
 	a.forgetPrefetches(wanted)
-	conflicts := yields(m.GetAssignments())
+	conflicts := findConflicts(m.GetAssignments())
 	for name, as := range wanted {
 		a.worker(name, as, conflicts[name])
 	}

@@ -36,7 +36,7 @@ func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.D
 		return 0
 	}
 	d := &delivery{worker: w, assignment: a, plan: p, results: make([]result, len(p.items)), first: w.record.Hooks[idPost] == ""}
-	if c := w.yields(current, a); c != nil {
+	if c := w.findConflicts(current, a); c != nil {
 		return w.stopped(ctx, d.publishFailed(c))
 	}
 	if err := d.preHooks(ctx); err != nil {

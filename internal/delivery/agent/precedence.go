@@ -8,10 +8,10 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// yields answers of each DataSet whose place one that comes before it also wants,
+// findConflicts returns, of each DataSet whose place one that comes before it also wants,
 // which one. The assignments come in the order of precedence, which is the same
 // for all pods: who downloads faster has no say.
-func yields(assignments []*gatewayv1alpha1.Assignment) map[string]*view.PathConflictError {
+func findConflicts(assignments []*gatewayv1alpha1.Assignment) map[string]*view.PathConflictError {
 	conflicts := make(map[string]*view.PathConflictError)
 	var before []view.Claim
 	for _, a := range assignments {

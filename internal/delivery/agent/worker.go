@@ -248,7 +248,7 @@ func (w *worker) pause(key, reason string) time.Duration {
 
 // yields answers the conflict with a DataSet that comes first. What is in the view
 // already is not taken away from a running application.
-func (w *worker) yields(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
+func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.want != a || current == a.GetRevision() {
