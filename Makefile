@@ -23,7 +23,9 @@ TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go
 SCANNERS := $(KUDA_CACHE)/tools/scan-$(shell sha256sum < hack/tools/scan/go.sum | cut -c1-12)
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
 RESULTS  := $(BUILD)/test
-GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json --
+# A test that fails is run once more, by itself, when few fail; hack/summary.sh names each that then passed.
+RERUN     = --rerun-fails=1 --rerun-fails-max-failures=5
+GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json $(RERUN) --packages="$(2)" --
 BINARIES := kuda-manager kuda-webhook kuda-runtime kubectl-kuda
 # kuda-scheduler says which kube-scheduler it is; empty, it is not built.
 SCHEDULER := kuda-scheduler
@@ -79,8 +81,8 @@ generate: tools ## Generate deep copies, CRDs, protocol code and install/kuda.ya
 
 .PHONY: unit
 unit: $(TOOLS)/gotestsum ## Run the tests that need neither root nor a server
-	$(call GOTEST,unit) ./...
-	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m))) ./... && cd $(CURDIR) &&) true
+	$(call GOTEST,unit,./...)
+	$(foreach m,$(MODULES),cd $(m) && $(call GOTEST,unit-$(subst /,-,$(m)),./...) && cd $(CURDIR) &&) true
 
 .PHONY: race
 race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./internal/gateway/..." chooses (gcc, which it installs as root)
@@ -89,9 +91,9 @@ race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./i
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
-	$(call GOTEST,integration) -count=1 -p 1 -tags integration -timeout 20m $(INTEGRATION); \
-	(cd $(PLUGIN) && $(call GOTEST,integration-plugin) -count=1 -p 1 -tags integration -timeout 20m ./...); \
-	cd scheduler && $(call GOTEST,integration-scheduler) -count=1 -p 1 -tags integration -timeout 20m ./test/...
+	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 1 -tags integration -timeout 20m; \
+	(cd $(PLUGIN) && $(call GOTEST,integration-plugin,./...) -count=1 -p 1 -tags integration -timeout 20m); \
+	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)

@@ -22,5 +22,6 @@ kubectl -n kuda-system rollout status deployment/kuda-webhook --timeout 120s
 mkdir -p build/test
 export KUDA_CLUSTER=$cluster KUDA_CACHE=${KUDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kuda}
 tools=$(make -s print-tools)
-exec "$tools/gotestsum" --format testname --jsonfile build/test/e2e.json -- \
-  -count=1 -tags e2e -timeout 60m ./test/e2e/... "$@"
+exec "$tools/gotestsum" --format testname --jsonfile build/test/e2e.json \
+  --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./test/e2e/... -- \
+  -count=1 -tags e2e -timeout 60m "$@"

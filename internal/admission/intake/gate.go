@@ -26,7 +26,7 @@ import (
 // Limits of all reviews of a process together.
 const (
 	// bodyBytes is for what is under way: bodies and answers, whole or in part.
-	bodyBytes = 32 << 20
+	bodyBytes = 24 << 20
 	// requestBytes is what a request takes beside them: its header, and the stack
 	// of what works on it.
 	requestBytes = 48 << 10
@@ -34,9 +34,10 @@ const (
 	smallBody     = 64 << 10
 	smallElements = 1 << 10
 	// Reviews that are worked on at the same time. Decoded, a small one has up to
-	// 2 MiB, a large one up to 25.
+	// 2 MiB, a large one up to 25: together with as much that is not collected yet,
+	// and what a webhook keeps of the cluster, they fit into its limit of 256 MiB.
 	smallPlaces = 16
-	largePlaces = 2
+	largePlaces = 1
 	// The API server waits for 3 to 5 seconds. Its body is there at once.
 	readTimeout   = 2 * time.Second
 	waitTimeout   = 2 * time.Second

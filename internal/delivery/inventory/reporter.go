@@ -158,9 +158,9 @@ func (r *reporter) send(ctx context.Context, req *gatewayv1alpha1.ReportStoreReq
 	err := r.report(ctx, req)
 	r.sent = time.Now()
 	switch code := connect.CodeOf(err); {
+	case err == nil:
 	case ctx.Err() != nil:
 		return 0
-	case err == nil:
 	case code == connect.CodeUnimplemented:
 		r.refused = true
 		r.log.V(1).Info("the gateway takes no reports of stores")
