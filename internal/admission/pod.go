@@ -89,6 +89,13 @@ func (p *Pods) create(ctx context.Context, req admission.Request) admission.Resp
 
 // inject returns the response for a pod that these DataSets select.
 func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
+	containers, err := countContainers(req.Object.Raw)
+	if err != nil {
+		return p.failed(req, err)
+	}
+	if why := inject.SkipCrowded(containers); why != "" {
+		return p.skipped(dataSets, why)
+	}
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
 		return p.failed(req, fmt.Errorf("%w: %w", errUnreadable, err))

@@ -116,6 +116,8 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 	conflict.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "x", MountPath: "/kuda/data"}}
 	hostNetwork := replica()
 	hostNetwork.Spec.HostNetwork = true
+	crowded := replica()
+	crowded.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, inject.MaxContainers)
 	small := replica()
 	small.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 	limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "tight"}, Spec: corev1.LimitRangeSpec{
@@ -130,6 +132,7 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 		"the pod does not parse": {unreadable, nil, "reading the pod"},
 		"the pod is in the way":  {create(t, conflict), nil, "container app mounts volume x"},
 		"the pod is left alone":  {create(t, hostNetwork), nil, "hostNetwork"},
+		"the pod is crowded":     {create(t, crowded), nil, "257 containers"},
 		"a LimitRange is tight":  {create(t, small), nil, "LimitRange tight"},
 	} {
 		t.Run(name, func(t *testing.T) {

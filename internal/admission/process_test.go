@@ -184,8 +184,9 @@ func TestHostileReviewsTakeNoMemoryAndHoldUpNoOtherCaller(t *testing.T) {
 	answered("nothing")
 	for name, body := range map[string]string{
 		"20,000 containers":      reviewOf(selected + strings.Repeat("{},", 20_000) + `{}]}}`),
-		"as many as are decoded": reviewOf(selected + strings.Repeat("{},", 8_000) + `{}]}}`),
-		"with a large text":      reviewOf(selected + strings.Repeat("{},", 8_000) + `{"name":"` + strings.Repeat("x", 900<<10) + `"}]}}`),
+		"as many as are counted": reviewOf(selected + strings.Repeat("{},", 8_000) + `{}]}}`),
+		"as many as are decoded": reviewOf(selected + `{"name":"app"}],"volumes":[` + strings.Repeat("{},", 8_000) + `{}]}}`),
+		"with a large text":      reviewOf(selected + `{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{"name":"` + strings.Repeat("x", 900<<10) + `"}]}}`),
 		"many small ones":        reviewOf(selected + strings.Repeat("{},", 1_000) + `{}]}}`),
 		"many labels":            reviewOf(`{"metadata":{"labels":{` + strings.Repeat(`"k":"v",`, 25_000) + `"app":"search"}}}`),
 	} {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 func TestAPodThatEvadesRequiredInjectionIsRefused(t *testing.T) {
@@ -33,6 +34,9 @@ func TestAPodThatEvadesRequiredInjectionIsRefused(t *testing.T) {
 		"selecting another system": {func(p *corev1.Pod) {
 			p.Spec.NodeSelector = map[string]string{corev1.LabelOSStable: string(corev1.Windows)}
 		}, "Windows"},
+		"with too many containers": {func(p *corev1.Pod) {
+			p.Spec.InitContainers = make([]corev1.Container, inject.MaxContainers)
+		}, "257 containers"},
 		"without a container": {func(p *corev1.Pod) { p.Spec.Containers = nil }, "no container"},
 		"with a mount in the way": {func(p *corev1.Pod) {
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "x", MountPath: "/kuda/data"}}

@@ -163,6 +163,9 @@ func TestPodsThatCannotTakeTheRuntimeAreLeftAloneWithAReason(t *testing.T) {
 		"static": {func(p *corev1.Pod) {
 			p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
 		}, "static"},
+		"crowded": {func(p *corev1.Pod) {
+			p.Spec.InitContainers = make([]corev1.Container, MaxContainers)
+		}, "257 containers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, skip, err := Inject(request(pod(c.change)))

@@ -28,6 +28,7 @@ func TestTheObstacleOfALivePodIsTheReasonOfInjection(t *testing.T) {
 		want     string
 	}{
 		"nothing":           {func(*corev1.Pod) {}, "", ""},
+		"crowded":           {func(p *corev1.Pod) { p.Spec.InitContainers = make([]corev1.Container, MaxContainers) }, "", "257 containers"},
 		"hostNetwork":       {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "", "hostNetwork"},
 		"static":            {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }, "", "static pods"},
 		"Windows":           {func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "", "Windows"},

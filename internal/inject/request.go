@@ -4,6 +4,7 @@
 package inject
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -134,6 +135,19 @@ func selects(selector, labels map[string]string) bool {
 // shown to the pod's creator.
 type Skip string
 
+// MaxContainers is how many containers of all kinds a pod may have that is injected.
+// A kubelet starts at most 110 pods by default; a pod with more containers than that
+// is rare, and one with thousands costs the webhook 100 ms and 40 MB.
+const MaxContainers = 256
+
+// SkipCrowded returns why a pod with so many containers is not injected, or nothing.
+func SkipCrowded(containers int) Skip {
+	if containers <= MaxContainers {
+		return ""
+	}
+	return Skip(fmt.Sprintf("it has %d containers, and pods with more than %d are not injected", containers, MaxContainers))
+}
+
 // skip says whether the pod is one that Kuda does not inject.
 func skip(pod *corev1.Pod) Skip {
 	switch {
@@ -146,7 +160,7 @@ func skip(pod *corev1.Pod) Skip {
 	case isWindows(&pod.Spec):
 		return "Windows pods are not injected"
 	}
-	return ""
+	return SkipCrowded(len(pod.Spec.InitContainers) + len(pod.Spec.Containers) + len(pod.Spec.EphemeralContainers))
 }
 
 func isWindows(spec *corev1.PodSpec) bool {

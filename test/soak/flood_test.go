@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -60,8 +59,8 @@ const (
 	handshakes = 8
 )
 
-// start runs the attacker on the last processor.
-func (f flood) start(t *testing.T) *exec.Cmd {
+// start runs the attacker on the attackers' processor.
+func (f flood) start(t *testing.T, processor unix.CPUSet) *exec.Cmd {
 	t.Helper()
 	spec, err := json.Marshal(f)
 	if err != nil {
@@ -70,27 +69,7 @@ func (f flood) start(t *testing.T) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), envFlood+"="+string(spec), "GOMAXPROCS=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// A process has the processors of the thread that starts it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		t.Fatal(err)
-	}
-	for cpu := range len(before) * 64 {
-		if before.IsSet(cpu) {
-			one.Zero()
-			one.Set(cpu)
-		}
-	}
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		t.Fatal(err)
-	}
-	err = cmd.Start()
-	if restoreErr := unix.SchedSetaffinity(0, &before); err == nil {
-		err = restoreErr
-	}
-	if err != nil {
+	if err := startOn(cmd, processor); err != nil {
 		t.Fatal(err)
 	}
 	return cmd
@@ -259,6 +238,7 @@ func garbage() []garbageBody {
 	return []garbageBody{
 		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` + strings.Repeat("{},", 20_000) + `{}]}}`)},
 		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` + strings.Repeat("{},", 8_000) + `{}]}}`)},
+		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{}]}}`)},
 		{header: jsonType, body: review(strings.Repeat(`{"a":`, 60_000) + "1" + strings.Repeat("}", 60_000))},
 		{header: jsonType, body: random},
 		{header: jsonType, body: review(`"` + strings.Repeat("x", 900_000) + `"`)},

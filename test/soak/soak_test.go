@@ -12,10 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kuda-io/kuda/internal/manager/managertest"
 )
 
-var cluster *managertest.Cluster
+var (
+	cluster *managertest.Cluster
+	// hostile is the processor of the attackers.
+	hostile unix.CPUSet
+)
 
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(envFlood); spec != "" {
@@ -30,6 +36,10 @@ func TestMain(m *testing.M) {
 
 func withCluster(m *testing.M) int {
 	var err error
+	if hostile, err = divideProcessors(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if cluster, err = managertest.NewCluster(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -57,12 +67,12 @@ func TestWhoIsServedNoticesNothingOfAFlood(t *testing.T) {
 	w := newWorld(t)
 	calls := w.calls(t)
 	quiet := measure(t, calls, min(flooded/2, time.Minute))
-	var hostile []*exec.Cmd
+	var attacking []*exec.Cmd
 	for _, f := range w.floods(flooded + 2*time.Second) {
-		hostile = append(hostile, f.start(t))
+		attacking = append(attacking, f.start(t, hostile))
 	}
 	beside := measure(t, calls, flooded)
-	for _, a := range hostile {
+	for _, a := range attacking {
 		if err := a.Wait(); err != nil {
 			t.Errorf("an attacker: %v", err)
 		}

@@ -34,7 +34,7 @@ const (
 	smallBody     = 64 << 10
 	smallElements = 1 << 10
 	// Reviews that are worked on at the same time. Decoded, a small one has up to
-	// 2 MiB, a large one up to 25: together with as much that is not collected yet,
+	// 2 MiB, a large one up to 17: together with as much that is not collected yet,
 	// and what a webhook keeps of the cluster, they fit into its limit of 256 MiB.
 	smallPlaces = 16
 	largePlaces = 1
