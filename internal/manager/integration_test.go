@@ -182,11 +182,8 @@ func TestDeletionWithRemoveLeavesDataInAPod(t *testing.T) {
 	ns := cluster.Namespace(t)
 	d := cluster.DataSet(t, ns, "one", "web", func(d *v1alpha1.DataSet) { d.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove })
 	p, silent := cluster.Pod(t, ns, "p", "web"), cluster.Pod(t, ns, "silent", "web")
-	cluster.Pod(t, ns, "not-started", "web") // holds nothing
-	silent.Status.Phase = corev1.PodRunning
-	if err := cluster.Client.Status().Update(t.Context(), silent); err != nil {
-		t.Fatal(err)
-	}
+	notStarted := cluster.Pod(t, ns, "not-started", "web") // holds nothing
+	cluster.EditPodStatus(t, notStarted, func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} })
 	r := m.StartRuntime(t, cluster, p, "one")
 	status(t, d, "one pod has it", ready("1/3"))
 	cluster.Delete(t, d)

@@ -25,6 +25,7 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/data"
 	"github.com/kuda-io/kuda/internal/controller/dataset"
+	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/controller/nodestore"
 	"github.com/kuda-io/kuda/internal/controller/preheat"
 	"github.com/kuda-io/kuda/internal/controller/remains"
@@ -162,7 +163,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	sets, err := dataset.New(dataset.Options{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
-		Recorder: mgr.GetEventRecorder("kuda-dataset-controller"),
+		Recorder: events.Bounded(mgr.GetEventRecorder("kuda-dataset-controller")),
 		Clock:    clock.RealClock{},
 		Registry: o.Registry,
 		Analyst:  analyst,
@@ -174,12 +175,12 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	if err := sets.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the DataSet controller: %w", err)
 	}
-	datas := data.New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuda-data-controller"), clock.RealClock{})
+	datas := data.New(mgr.GetClient(), mgr.GetAPIReader(), events.Bounded(mgr.GetEventRecorder("kuda-data-controller")), clock.RealClock{})
 	if err := datas.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the Data controller: %w", err)
 	}
 	preheats := preheat.New(preheat.Options{
-		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("kuda-preheat-controller"), Clock: clock.RealClock{}, Off: !o.Preheat,
+		Client: mgr.GetClient(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-preheat-controller")), Clock: clock.RealClock{}, Off: !o.Preheat,
 	})
 	if err := preheats.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the preheat controller: %w", err)
@@ -195,7 +196,7 @@ func addRemains(mgr ctrl.Manager, o Options) error {
 		return nil
 	}
 	r, err := remains.New(remains.Options{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("kuda-remains-controller"),
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-remains-controller")),
 		Clock: clock.RealClock{}, Image: o.RuntimeImage, HostPath: o.HostPath,
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
@@ -31,7 +32,7 @@ type Reconciler struct {
 	client client.Client
 	// live reads past the cache.
 	live     client.Reader
-	recorder Recorder
+	recorder events.Recorder
 	clock    clock.PassiveClock
 	memory   memory
 	// assignments say since when a report is owed.
@@ -40,7 +41,7 @@ type Reconciler struct {
 
 // New makes a reconciler. Reads of c may come from a cache that has the
 // indexes of package assignment; reads of live must not come from a cache.
-func New(c client.Client, live client.Reader, recorder Recorder, passive clock.PassiveClock) *Reconciler {
+func New(c client.Client, live client.Reader, recorder events.Recorder, passive clock.PassiveClock) *Reconciler {
 	return &Reconciler{client: c, live: live, recorder: recorder, clock: passive}
 }
 

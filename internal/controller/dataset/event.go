@@ -4,22 +4,15 @@
 package dataset
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
-
-// Recorder is the part of an events recorder that this controller uses.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
-}
 
 // Actions of events: what the controller was doing.
 const (
@@ -79,9 +72,9 @@ func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
 	for _, p := range r.told.first(o.uninjected, before) {
 		why := o.cause(d, p)
 		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"%s", cut(fmt.Sprintf("pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)))
+			"pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)
 		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
-			"%s", cut(fmt.Sprintf("the pod matches DataSet %s and gets no data, because it lacks the runtime: it %s", d.Name, why)))
+			"the pod matches DataSet %s and gets no data, because it lacks the runtime: it %s", d.Name, why)
 	}
 }
 

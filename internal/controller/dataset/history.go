@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // maxHistory is how many rollouts a status remembers.
@@ -51,7 +52,7 @@ func record(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening 
 	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning && ended(next.Phase) {
 		last := &history[n-1]
 		last.EndTime = wholeSecond(next.EndTime, now)
-		last.Message = cut(next.Message)
+		last.Message = shorten.Text(next.Message, maxMessageLength)
 		last.Outcome = v1alpha1.OutcomeSucceeded
 		if next.Phase == v1alpha1.RolloutRolledBack {
 			last.Outcome = v1alpha1.OutcomeRolledBack
@@ -66,7 +67,7 @@ func supersede(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, now tim
 	r.EndTime = &metav1.Time{Time: now.Truncate(time.Second)}
 	r.Message = "the template changed before it ended"
 	if state != nil && state.Phase != v1alpha1.RolloutProgressing && state.Message != "" {
-		r.Message = cut(r.Message + "; until then: " + state.Message)
+		r.Message = shorten.Text(r.Message+"; until then: "+state.Message, maxMessageLength)
 	}
 }
 

@@ -22,8 +22,10 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
+	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/controller/revision"
 	"github.com/kuda-io/kuda/internal/controller/rollout"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // What the schema's defaults say, for objects that did not see it.
@@ -47,7 +49,7 @@ type Options struct {
 	Client client.Client
 	// Live reads past the cache.
 	Live     client.Reader
-	Recorder Recorder
+	Recorder events.Recorder
 	Clock    clock.PassiveClock
 	Registry prometheus.Registerer
 	// Analyst is nil where no measurements are taken; rollouts then wait in
@@ -61,7 +63,7 @@ type Options struct {
 type Reconciler struct {
 	client    client.Client
 	live      client.Reader
-	recorder  Recorder
+	recorder  events.Recorder
 	clock     clock.PassiveClock
 	metrics   *metrics
 	analyst   Analyst
@@ -245,7 +247,7 @@ func (r *Reconciler) opening(ctx context.Context, s *session) (*v1alpha1.Rollout
 	}
 	return &v1alpha1.RolloutRecord{
 		Number:      s.update.Revision,
-		ChangeCause: cut(revision.ChangeCause(s.update)),
+		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
 		By:          author(whole.ManagedFields),
 	}, nil
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // refusedCodes are the status codes by which the API server, a quota, a policy or a
@@ -66,7 +67,7 @@ func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 func refusedCondition(refusal string) metav1.Condition {
 	return metav1.Condition{
 		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse,
-		Reason: v1alpha1.ReasonWriteRefused, Message: cut("the API server refused a write, which is tried again: " + refusal),
+		Reason: v1alpha1.ReasonWriteRefused, Message: shorten.Text("the API server refused a write, which is tried again: "+refusal, maxMessageLength),
 	}
 }
 
@@ -104,5 +105,5 @@ func (r *Reconciler) announceRefusal(s *session, before v1alpha1.DataSetStatus) 
 		return
 	}
 	r.recorder.Eventf(s.set, nil, corev1.EventTypeWarning, v1alpha1.EventWriteRefused, actionRollOut,
-		"%s", cut("the API server refused a write: "+s.refusal))
+		"the API server refused a write: %s", s.refusal)
 }

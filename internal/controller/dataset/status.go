@@ -14,6 +14,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -61,7 +62,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 		if kept := p.keptRefusal(c.Type); kept != nil {
 			c = *kept
 		}
-		c.Message = cut(c.Message)
+		c.Message = shorten.Text(c.Message, maxMessageLength)
 		c.ObservedGeneration = d.Generation
 		meta.SetStatusCondition(&s.Conditions, c)
 	}
@@ -165,11 +166,4 @@ func lacks(d *v1alpha1.DataSet, p *corev1.Pod) string {
 			claim.ClaimName)
 	}
 	return "it has no node yet: " + says
-}
-
-func cut(message string) string {
-	if len(message) <= maxMessageLength {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessageLength-len("…")], "") + "…"
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // step is what a deletion does next with one Data.
@@ -124,8 +125,8 @@ func (r *Reconciler) showWithdrawing(ctx context.Context, d *v1alpha1.DataSet, h
 	d.Status.ObservedGeneration = d.Generation
 	meta.SetStatusCondition(&d.Status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawing, ObservedGeneration: d.Generation,
-		Message: cut(fmt.Sprintf("%d pods still hold the items, the first is %s; where its runtime cannot answer, delete the pod, "+
-			"or set spec.deletionPolicy to Retain to delete the DataSet without waiting", len(holders), holders[0])),
+		Message: shorten.Text(fmt.Sprintf("%d pods still hold the items, the first is %s; where its runtime cannot answer, delete the pod, "+
+			"or set spec.deletionPolicy to Retain to delete the DataSet without waiting", len(holders), holders[0]), maxMessageLength),
 	})
 	return r.patchStatus(ctx, d, before)
 }

@@ -5,25 +5,15 @@ package preheat
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// Recorder is the part of an events recorder that this controller uses.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
-}
-
 // actionPreheat is what the controller was doing.
 const actionPreheat = "Preheat"
-
-// maxNote is what the events API accepts, less some room.
-const maxNote = 1000
 
 // announce tells of a status that is written: that all nodes have the data, and
 // of each node that failed for a reason that was not told yet.
@@ -57,8 +47,7 @@ func failures(before, after *v1alpha1.PreheatStatus) []string {
 	var notes []string
 	for _, n := range after.Nodes {
 		if n.Phase == v1alpha1.PreheatFailed && known[n.Node] != n.Reason {
-			note := fmt.Sprintf("node %s did not get revision %s: %s: %s", n.Node, after.Revision, n.Reason, n.Message)
-			notes = append(notes, strings.ToValidUTF8(note[:min(len(note), maxNote)], ""))
+			notes = append(notes, fmt.Sprintf("node %s did not get revision %s: %s: %s", n.Node, after.Revision, n.Reason, n.Message))
 		}
 	}
 	return notes

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/placement"
 )
@@ -30,7 +31,7 @@ type Options struct {
 	// Client may read from a cache that has the indexes of package assignment and
 	// of this one.
 	Client   client.Client
-	Recorder Recorder
+	Recorder events.Recorder
 	Clock    clock.PassiveClock
 	// Off: the installation does not preheat. DataSets that ask for it are told.
 	Off bool
@@ -39,7 +40,7 @@ type Options struct {
 // Reconciler carries out what Decide says.
 type Reconciler struct {
 	client   client.Client
-	recorder Recorder
+	recorder events.Recorder
 	clock    clock.PassiveClock
 	off      bool
 	memory   memory

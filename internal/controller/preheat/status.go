@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 const (
@@ -64,7 +64,7 @@ func statusOf(p Plan) *v1alpha1.PreheatStatus {
 			s.Failed++
 		}
 		s.Nodes = append(s.Nodes, v1alpha1.PreheatNodeStatus{
-			Node: name, Phase: seat.Phase, Reason: seat.Reason, Message: cut(seat.Message), Time: wholeSecond(seat.Since),
+			Node: name, Phase: seat.Phase, Reason: seat.Reason, Message: shorten.Text(seat.Message, maxMessage), Time: wholeSecond(seat.Since),
 		})
 	}
 	order := []v1alpha1.PreheatPhase{v1alpha1.PreheatFailed, v1alpha1.PreheatDownloading, v1alpha1.PreheatPending, v1alpha1.PreheatReady}
@@ -112,7 +112,7 @@ func conditionOf(spec v1alpha1.Preheat, p Plan, s *v1alpha1.PreheatStatus, o *ob
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonPreheated, count
 	}
-	c.Message = cut(c.Message)
+	c.Message = shorten.Text(c.Message, maxMessage)
 	return c
 }
 
@@ -125,11 +125,4 @@ func noNodes(spec v1alpha1.Preheat, p Plan) string {
 	}
 	return fmt.Sprintf("%d nodes have the labels of spec.preheat.nodeSelector, and %d of them are Ready, not cordoned and without a taint that keeps pods away",
 		p.Matching, p.Fit)
-}
-
-func cut(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessage-len("…")], "") + "…"
 }

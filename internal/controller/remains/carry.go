@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +24,6 @@ const (
 	pause   = 5 * time.Second
 
 	actionRemove = "Remove"
-	// maxNote is what the events API accepts, less some room.
-	maxNote = 1000
 )
 
 // begin makes the pod of a task. It returns after which time to look again.
@@ -120,9 +117,8 @@ func (r *Reconciler) succeed(ctx context.Context, s *v1alpha1.NodeStore, t task)
 func (r *Reconciler) fail(ctx context.Context, s *v1alpha1.NodeStore, t task, why string) {
 	wait := r.failures.failed(s.Name, t, r.clock.Now())
 	ctrl.LoggerFrom(ctx).Info("could not look after a node's stores", "node", s.Name, "task", t.String(), "because", why, "again", wait.String())
-	note := fmt.Sprintf("%q failed on the node and is tried again in %s: %s", "kuda-runtime node "+t.String(), wait, why)
-	r.recorder.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.EventStoreNotRemoved, actionRemove, "%s",
-		strings.ToValidUTF8(note[:min(len(note), maxNote)], ""))
+	r.recorder.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.EventStoreNotRemoved, actionRemove,
+		"%q failed on the node and is tried again in %s: %s", "kuda-runtime node "+t.String(), wait, why)
 }
 
 // failures are those of each node's tasks since they last succeeded. Its zero value

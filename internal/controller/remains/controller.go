@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,13 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/locality"
 )
-
-// Recorder is the part of an events recorder that this controller uses.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
-}
 
 // Options of a reconciler. All are needed.
 type Options struct {
@@ -39,7 +34,7 @@ type Options struct {
 	Client client.Client
 	// Live reads past the cache: nothing is removed by what a cache says.
 	Live     client.Reader
-	Recorder Recorder
+	Recorder events.Recorder
 	Clock    clock.PassiveClock
 	// Image is the runtime's.
 	Image string
@@ -51,7 +46,7 @@ type Options struct {
 type Reconciler struct {
 	client   client.Client
 	live     client.Reader
-	recorder Recorder
+	recorder events.Recorder
 	clock    clock.PassiveClock
 	image    string
 	hostPath func() string

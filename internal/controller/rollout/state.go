@@ -5,12 +5,12 @@ package rollout
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // The limits of the API.
@@ -62,7 +62,7 @@ func (r *run) begin(request string) {
 
 // enter changes the phase.
 func (r *run) enter(phase v1alpha1.RolloutPhase, reason, message string) {
-	r.state.Phase, r.state.Reason, r.state.Message = phase, reason, cut(message, maxMessage)
+	r.state.Phase, r.state.Reason, r.state.Message = phase, reason, shorten.Text(message, maxMessage)
 	r.state.ProgressTime, r.state.EndTime = r.now(), nil
 }
 
@@ -105,7 +105,7 @@ func (r *run) explain(s survey) {
 		return
 	}
 	if reason, message := r.trouble(s); reason != "" && !stands(reasonOf(s.waits)) {
-		r.state.Reason, r.state.Message = reason, cut(message, maxMessage)
+		r.state.Reason, r.state.Message = reason, shorten.Text(message, maxMessage)
 		return
 	}
 	r.state.Reason, r.state.Message = reasonOf(s.waits), ""
@@ -122,13 +122,6 @@ func (r *run) since(t *metav1.MicroTime) time.Duration {
 		return 0
 	}
 	return r.Now.Sub(t.Time)
-}
-
-func cut(message string, limit int) string {
-	if len(message) <= limit {
-		return message
-	}
-	return strings.ToValidUTF8(message[:limit-len("…")], "") + "…"
 }
 
 // addSorted answers the sorted union.

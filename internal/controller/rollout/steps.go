@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 const defaultInterval = 30 * time.Second
@@ -118,7 +119,7 @@ func (r *run) measured() {
 	} else {
 		a.Failed++
 	}
-	a.LastTime, a.Message = &taken, cut(m.Message, maxMeasurementMessage)
+	a.LastTime, a.Message = &taken, shorten.Text(m.Message, maxMeasurementMessage)
 }
 
 func (r *run) analysisFailed() (reason, message string) {

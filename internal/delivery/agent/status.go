@@ -11,6 +11,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // State is what the pod has, for the local API.
@@ -130,20 +131,18 @@ func (d *DataSet) report(data string, withdrawn bool) *gatewayv1alpha1.ReportReq
 	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
 	if p := d.Prefetch; p != nil {
 		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
-			Message: shortened(p.Message), Bytes: uint64(max(p.Bytes, 0)), TotalBytes: uint64(max(p.TotalBytes, 0))}
+			Message: shorten.Text(p.Message, maxMessage), Bytes: uint64(max(p.Bytes, 0)), TotalBytes: uint64(max(p.TotalBytes, 0))}
 	}
 	for _, i := range d.Items {
 		r.Items = append(r.Items, &gatewayv1alpha1.ItemStatus{
 			Namespace: i.Namespace, Name: i.Name, Version: i.Version,
-			Phase: phases[i.Phase], Reason: i.Reason, Message: shortened(i.Message),
+			Phase: phases[i.Phase], Reason: i.Reason, Message: shorten.Text(i.Message, maxMessage),
 			StartTime: timestamp(i.Started), CompletionTime: timestamp(i.Completed),
 			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
 		})
 	}
 	return r
 }
-
-func shortened(message string) string { return validUTF8(message[:min(len(message), maxMessage)]) }
 
 // onlyBytesDiffer reports whether b says nothing new but how far items are.
 func onlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {

@@ -150,7 +150,7 @@ func (c *Cluster) Pod(t *testing.T, namespace, name, app string, change ...func(
 	}
 	c.create(t, p)
 	Unready(p)
-	p.Status.Conditions[0].Status = corev1.ConditionTrue
+	p.Status.Phase, p.Status.Conditions[0].Status = corev1.PodRunning, corev1.ConditionTrue
 	if err := c.Client.Status().Update(t.Context(), p); err != nil {
 		t.Fatalf("making pod %s ready: %v", name, err)
 	}
