@@ -25,10 +25,7 @@ const (
 
 var codes = map[Tone]string{Good: "32", Warning: "33", Bad: "31", Faint: "2", Strong: "1"}
 
-const (
-	columnGap = 3
-	ellipsis  = "…"
-)
+const columnGap = 3
 
 // Paint colours text, where the screen shows colours.
 func (s Screen) Paint(t Tone, text string) string {
@@ -85,7 +82,7 @@ func (t *Table) Lines(s Screen) []string {
 	return lines
 }
 
-// widths answers each column's width; -1 for one that is left out.
+// widths returns each column's width; -1 for one that is left out.
 func (t *Table) widths() []int {
 	widths := make([]int, len(t.Header))
 	for i := range widths {
@@ -94,7 +91,7 @@ func (t *Table) widths() []int {
 	for _, cells := range t.Rows {
 		for i, cell := range cells {
 			if cell.Text != "" {
-				widths[i] = max(widths[i], utf8.RuneCountInString(cell.Text), utf8.RuneCountInString(t.Header[i]))
+				widths[i] = max(widths[i], Width(cell.Text), Width(t.Header[i]))
 			}
 		}
 	}
@@ -115,10 +112,10 @@ func row(cells []Cell, widths []int, s Screen) string {
 		if text != "" {
 			b.WriteString(strings.Repeat(" ", gap))
 			b.WriteString(s.Paint(cell.Tone, text))
-			at += gap + utf8.RuneCountInString(text)
+			at += gap + Width(text)
 			gap = 0
 		}
-		gap += widths[i] - utf8.RuneCountInString(text) + columnGap
+		gap += widths[i] - Width(text) + columnGap
 	}
 	return b.String()
 }
@@ -137,15 +134,4 @@ func OneLine(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// Cut shortens text to width cells, and says so by its last one.
-func Cut(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	if width < 1 {
-		return ""
-	}
-	return string([]rune(text)[:width-1]) + ellipsis
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -33,7 +32,7 @@ type look struct {
 func render(v *View, l look) []string {
 	if !l.all && !l.wide && !l.namespaces && len(v.Items) <= columns {
 		lines := matrix(v, l).Lines(frame.Screen{})
-		if l.Width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > l.Width }) {
+		if l.Width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return frame.PaintedWidth(line) > l.Width }) {
 			return matrix(v, l).Lines(l.Screen)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
 // Escape sequences that every terminal of today knows.
@@ -37,7 +38,7 @@ func (c *canvas) draw(lines []string, width int) {
 	c.drawn = c.drawn[:0]
 	for _, line := range lines {
 		b.WriteString(lineClear + line + "\n")
-		c.drawn = append(c.drawn, visible(line))
+		c.drawn = append(c.drawn, frame.PaintedWidth(line))
 	}
 	b.WriteString(belowClear)
 	fmt.Fprint(c.out, b.String())
@@ -54,21 +55,4 @@ func (c *canvas) rows(width int) int {
 		}
 	}
 	return rows
-}
-
-// visible counts the cells of a line without its colours.
-func visible(line string) int {
-	n := 0
-	for {
-		start := strings.Index(line, "\x1b[")
-		if start < 0 {
-			return n + utf8.RuneCountInString(line)
-		}
-		n += utf8.RuneCountInString(line[:start])
-		end := strings.IndexByte(line[start:], 'm')
-		if end < 0 {
-			return n
-		}
-		line = line[start+end+1:]
-	}
 }

@@ -285,6 +285,7 @@ func TestPicturesOfARollout(t *testing.T) {
 		d.Status.Conditions = append(d.Status.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected, Message: "2 matching pods lack the runtime"})
 	})
+	chinese := models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "词典/模型一.bin: 文件不存在，请检查路径"))
 	for name, test := range map[string]struct {
 		d    *v1alpha1.DataSet
 		look Look
@@ -296,13 +297,15 @@ func TestPicturesOfARollout(t *testing.T) {
 		"narrow":  {models(), Look{Bars: true, Screen: frame.Screen{Live: true, Width: 60, Height: 14}}},
 		"color":   {stopped, Look{Bars: true, Screen: frame.Screen{Live: true, Color: true, Width: 120, Height: 30}}},
 		"stopped": {stopped, Look{}},
+		"chinese": {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 80, Height: 30}}},
+		"tiny":    {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 24, Height: 30}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := measured(test.d)
 			test.look.Now = start
 			lines := Render(&v, test.look)
 			for _, line := range lines {
-				if w := visible(line); test.look.Screen.Width > 0 && w > test.look.Screen.Width {
+				if w := frame.PaintedWidth(line); test.look.Screen.Width > 0 && w > test.look.Screen.Width {
 					t.Errorf("line of %d cells on a screen of %d: %q", w, test.look.Screen.Width, line)
 				}
 			}
