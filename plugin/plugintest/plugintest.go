@@ -42,6 +42,7 @@ func Run(t *testing.T, o plugin.Options, h Harness) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = s.Close() })
 			return s
 		})
 	})
@@ -55,10 +56,16 @@ func Run(t *testing.T, o plugin.Options, h Harness) {
 }
 
 func (h Harness) run(t *testing.T, open func(*testing.T, plugin.Config) plugin.Source) {
+	m := mounts{t.TempDir()}
+	mounted := func(t *testing.T, c plugin.Config) plugin.Source {
+		t.Helper()
+		c.Secret, c.CA = m.place(t, c.Secret), m.place(t, c.CA)
+		return open(t, c)
+	}
 	s := h.Storage
-	s.Open = func(t *testing.T, addr string) plugin.Source { return open(t, h.Config(t, addr)) }
+	s.Open = func(t *testing.T, addr string) plugin.Source { return mounted(t, h.Config(t, addr)) }
 	if h.ConfigDenied != nil {
-		s.OpenDenied = func(t *testing.T) plugin.Source { return open(t, h.ConfigDenied(t)) }
+		s.OpenDenied = func(t *testing.T) plugin.Source { return mounted(t, h.ConfigDenied(t)) }
 	}
 	sourcetest.Run(t, s)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path"
 	"time"
@@ -101,7 +102,9 @@ func begin[T any](ctx context.Context, s *Source, f func(*connection) (T, error)
 		if err == nil {
 			return value, c, free, nil
 		}
-		lost := errors.Is(err, sftp.ErrSSHFxConnectionLost) || errors.Is(err, io.EOF) || c.ended()
+		// What broke shows in the next request before it shows in the connection.
+		_, reset := errors.AsType[net.Error](err)
+		lost := reset || errors.Is(err, sftp.ErrSSHFxConnectionLost) || errors.Is(err, io.EOF) || c.ended()
 		if lost {
 			c.close()
 			<-c.gone
