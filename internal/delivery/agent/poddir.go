@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // PodsDir has one directory per pod, below the store's root.
@@ -48,11 +49,11 @@ func LockPod(ctx context.Context, dir string) (*os.File, error) {
 	retry := time.NewTicker(50 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, filelock.ErrHeld) {
 			_ = f.Close()
 			return nil, fmt.Errorf("locking the pod's directory: %w", err)
 		}
@@ -125,7 +126,7 @@ func reapPod(pods, uid, boot string, now time.Time) error {
 		return fmt.Errorf("looking at pod %s: %w", uid, err)
 	}
 	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil //nolint:nilerr // its runtime runs
 	}
 	mark := filepath.Join(dir, orphanFile)

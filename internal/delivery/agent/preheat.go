@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/filelock"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -139,12 +140,7 @@ func (a *Agent) lockPreheats() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking what is preheated: %w", err)
 	}
-	for {
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
+	if err := filelock.Lock(f, unix.LOCK_EX); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("locking what is preheated: %w", err)
 	}

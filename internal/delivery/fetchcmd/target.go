@@ -16,7 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // target is the directory that a fetch makes or replaces.
@@ -100,9 +102,12 @@ func (t *target) lock() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("another fetch into %s is running", t.dir)
+		if errors.Is(err, filelock.ErrHeld) {
+			return nil, fmt.Errorf("another fetch into %s is running", t.dir)
+		}
+		return nil, err
 	}
 	return f, nil
 }
@@ -179,7 +184,7 @@ func (t *target) publish(staging string) error {
 	if moment && t.say != nil {
 		t.say("the file system of " + t.dir + " cannot exchange two directories: there was none of that name for a moment")
 	}
-	if err := syncDir(filepath.Dir(t.dir)); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(t.dir)); err != nil {
 		return err
 	}
 	if one, err = birthOf(t.dir); err != nil {
@@ -232,13 +237,4 @@ func (t *target) tidy(s *store.Store, current store.ID) error {
 		}
 	}
 	return s.Collect()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 const (
@@ -238,7 +240,7 @@ func locked(dir *os.Root, name string) (bool, error) {
 		return false, fmt.Errorf("looking at the lock of a pod: %w", err)
 	}
 	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK), nil
+	return errors.Is(filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB), filelock.ErrHeld), nil
 }
 
 // enter opens a directory by its name; nil if there is none of that name, or something

@@ -7,6 +7,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // The pause of this test's waiter never ends: only the kernel can wake it.
@@ -25,7 +27,7 @@ func TestWhoWaitsIsToldWhenTheSnapshotComes(t *testing.T) {
 			default:
 			}
 			if !isDir(s.snapshotDir(w.Key().ID())) {
-				return errBusy
+				return filelock.ErrHeld
 			}
 			return nil
 		})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // A snapshot's bytes are flushed before it appears, so a crash of the machine
@@ -104,7 +105,7 @@ func (s *Store) suspect(after time.Time) error {
 		}
 	}
 	// Before the file of the boot says that everything in doubt is marked.
-	if err := syncDir(s.locks); err != nil {
+	if err := atomicfile.SyncDir(s.locks); err != nil {
 		return failf("marking snapshots for verification: %w", err)
 	}
 	return nil
@@ -140,7 +141,7 @@ func (s *Store) Close() error {
 	unlock(s.open)
 	s.open = nil
 	last, err := lock(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
 	if err != nil {

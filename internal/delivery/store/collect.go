@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Collect deletes what dead processes left behind, and the least recently used
@@ -127,7 +129,7 @@ func (s *Store) sweepLocks() error {
 		}
 		path := filepath.Join(s.locks, name.Name())
 		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, errBusy) {
+		if errors.Is(err, filelock.ErrHeld) {
 			continue
 		}
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // candidate is a snapshot, or the leftovers of one, that may be evicted.
@@ -146,7 +148,7 @@ func (c *claim) close() {
 // claim returns nil if somebody uses the candidate.
 func (s *Store) claim(c candidate) (*claim, error) {
 	writer, err := lock(s.writerLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil
 	}
 	if err != nil {
@@ -158,7 +160,7 @@ func (s *Store) claim(c candidate) (*claim, error) {
 	lease, err := lock(s.leaseLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
 		unlock(writer)
-		if errors.Is(err, errBusy) {
+		if errors.Is(err, filelock.ErrHeld) {
 			return nil, nil
 		}
 		return nil, err

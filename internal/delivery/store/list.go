@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Snapshot is one snapshot as Snapshots and Downloads list it.
@@ -130,7 +132,7 @@ func (s *Store) InUse(id ID) (bool, error) {
 			continue
 		}
 		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, errBusy) {
+		if errors.Is(err, filelock.ErrHeld) {
 			return true, nil
 		}
 		if err != nil {

@@ -12,10 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// errBusy: somebody else has the lock.
-var errBusy = errors.New("locked")
+	"github.com/kuda-io/kuda/internal/filelock"
+)
 
 // lock opens a file and locks it with flock(2). Lock files come and go, so a
 // lock counts only if the file is still the one of that name.
@@ -25,9 +24,12 @@ func lock(path string, how int) (*os.File, error) {
 		if err != nil {
 			return nil, failf("opening a lock: %w", err)
 		}
-		if err := flock(f, how); err != nil {
+		if err := filelock.Lock(f, how); err != nil {
 			f.Close()
-			return nil, err
+			if errors.Is(err, filelock.ErrHeld) {
+				return nil, err
+			}
+			return nil, failf("%w", err)
 		}
 		if current(f, path) {
 			return f, nil
@@ -40,21 +42,6 @@ func lock(path string, how int) (*os.File, error) {
 func unlock(f *os.File) {
 	if f != nil {
 		f.Close()
-	}
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := unix.Flock(int(f.Fd()), how)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return errBusy
-		case err != nil:
-			return failf("locking %s: %w", f.Name(), err)
-		default:
-			return nil
-		}
 	}
 }
 
@@ -79,7 +66,7 @@ func pause(waited time.Duration) time.Duration {
 	return min(max(waited/50, firstPause), lastPause)
 }
 
-// await calls try until it succeeds, fails with another error than errBusy, or
+// await calls try until it succeeds, fails with another error than filelock.ErrHeld, or
 // the context ends. It tries again and again because flock(2) cannot be
 // interrupted: who waits inside of it cannot be called back, and gets the lock
 // long after nobody wants it any more.
@@ -99,23 +86,13 @@ func (a *arrivals) await(ctx context.Context, try func() error) error {
 		case <-timer.C:
 		case <-a.came:
 		}
-		if err := try(); !errors.Is(err, errBusy) {
+		if err := try(); !errors.Is(err, filelock.ErrHeld) {
 			return err
 		}
 		// Waiters that began together must not stay in step.
 		p := a.pause(time.Since(started))
 		timer.Reset(p/2 + rand.N(p))
 	}
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func exists(path string) bool {

@@ -14,6 +14,8 @@ import (
 	"weak"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Options of a Store.
@@ -267,14 +269,14 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 			return err
 		}
 		f, err = lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, errBusy) && !waited {
+		if errors.Is(err, filelock.ErrHeld) && !waited {
 			waited = true
 			waiting()
 		}
 		return err
 	}
 	err := try()
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, filelock.ErrHeld) {
 		arrivals := s.arrivals()
 		defer arrivals.stop()
 		err = arrivals.await(ctx, try)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Turn is the right to do what one of the processes of a store does for all. The
@@ -26,7 +28,7 @@ func (s *Store) TakeTurn(name string) (*Turn, error) {
 	}
 	path := filepath.Join(s.locks, name)
 	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil
 	}
 	if err != nil {

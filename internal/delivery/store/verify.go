@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Verify compares a snapshot with its manifest: sizes, modes and modification
@@ -98,7 +100,7 @@ func (s *Store) examine(ctx context.Context, id ID, d depth) error {
 // discardDamaged takes a snapshot away unless somebody is replacing it already.
 func (s *Store) discardDamaged(id ID) error {
 	f, err := lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
 
 // Writer makes one snapshot. It holds the writer's lock: no other process
@@ -152,7 +154,7 @@ func (w *Writer) appear() (*Lease, error) {
 	if err := os.Rename(w.dir, s.snapshotDir(id)); err != nil {
 		return nil, err
 	}
-	if err := syncDir(s.snapshots); err != nil {
+	if err := atomicfile.SyncDir(s.snapshots); err != nil {
 		return nil, err
 	}
 	l, err := s.hold(id)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/filelock"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -37,7 +38,7 @@ func (n *node) take(ctx context.Context, count int) (*os.File, error) {
 	first := rand.IntN(count)
 	for i := range count {
 		f, err := n.lock((first+i)%count, unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, filelock.ErrHeld) {
 			return f, err
 		}
 	}
@@ -70,17 +71,11 @@ func (n *node) lock(index, how int) (*os.File, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	for {
-		err := unix.Flock(int(f.Fd()), how)
-		switch {
-		case err == nil:
-			return f, nil
-		case errors.Is(err, unix.EINTR):
-		default:
-			f.Close()
-			return nil, failed(err)
-		}
+	if err := filelock.Lock(f, how); err != nil {
+		f.Close()
+		return nil, failed(err)
 	}
+	return f, nil
 }
 
 func failed(err error) error {

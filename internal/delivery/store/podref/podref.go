@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // restartPause is how long a pod without a runtime counts as living. The kubelet
@@ -95,7 +96,7 @@ func locked(path string) bool {
 		return false
 	}
 	defer f.Close()
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+	return errors.Is(filelock.Lock(f, unix.LOCK_SH|unix.LOCK_NB), filelock.ErrHeld)
 }
 
 // snapshots reads what a pod's runtime remembers: what it has delivered, and

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // How long a pod counts as living when no runtime of it runs; packages podref and
@@ -144,18 +146,13 @@ func take(root *os.Root, name string) (locks, bool, error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("looking at a lock: %w", err)
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	err = filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		return locks{f}, true, nil
 	}
 	_ = f.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, false, nil
 	}
-	return nil, false, fmt.Errorf("locking %s: %w", name, err)
+	return nil, false, err
 }
