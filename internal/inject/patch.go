@@ -36,6 +36,8 @@ func Patch(before, after *corev1.Pod) []Operation {
 	for i := range after.Spec.Containers {
 		ops = diffContainer(ops, "/spec/containers/"+strconv.Itoa(i), &before.Spec.Containers[i], &after.Spec.Containers[i])
 	}
+	ops = diffList(ops, "/spec/imagePullSecrets", before.Spec.ImagePullSecrets, after.Spec.ImagePullSecrets,
+		func(corev1.LocalObjectReference) bool { return false })
 	if after.Spec.SchedulerName != before.Spec.SchedulerName {
 		ops = append(ops, Operation{Op: "add", Path: "/spec/schedulerName", Value: after.Spec.SchedulerName})
 	}

@@ -32,6 +32,9 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 	if r.IntN(4) == 0 {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}
 	}
+	if r.IntN(2) == 0 {
+		p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "own"}}
+	}
 	p.Spec.Affinity = randomAffinity(r)
 	p.Spec.SchedulerName = []string{"", corev1.DefaultSchedulerName, "other"}[r.IntN(3)]
 	return p
@@ -101,6 +104,7 @@ func randomRequest(r *rand.Rand) Request {
 	req.Settings.Store = []StoreMode{StoreAuto, StoreNode, StorePod}[r.IntN(3)]
 	req.Preferences, req.Settings.Affinity = randomPreferences(r), r.IntN(4) > 0
 	req.Settings.SchedulerName = []string{"", "kuda-scheduler"}[r.IntN(2)]
+	req.Settings.PullSecrets = [][]corev1.LocalObjectReference{nil, {{Name: "own"}, {Name: "kuda"}}}[r.IntN(2)]
 	if r.IntN(2) == 0 {
 		req.DataSets = req.DataSets[:1]
 	}

@@ -7,6 +7,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,26 @@ func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
 	if err := admin.Create(t.Context(), inTheWay(required)); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "container app mounts volume scratch") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// The API server gives a pod without pull secrets those of its service account, before
+// it asks webhooks.
+func TestPullSecretsOfTheServiceAccountGiveWayToKudas(t *testing.T) {
+	startWebhook(t, "runtimeImagePullSecrets: [{name: kuda-key}, {name: account-key}]")
+	ns := prepare(t, nil)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "account-key"}}}
+	if err := admin.Create(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod has both", func(ctx context.Context) (bool, error) {
+		pod := replica(ns)
+		pod.Spec.ServiceAccountName = account.Name
+		if err := admin.Create(ctx, pod, client.DryRunAll); err != nil {
+			return false, err
+		}
+		want := []corev1.LocalObjectReference{{Name: "account-key"}, {Name: "kuda-key"}}
+		return injected(pod) && slices.Equal(pod.Spec.ImagePullSecrets, want), nil
+	})
 }
 
 func TestAnAbsentWebhookStopsOnlyPodsThatRequireIt(t *testing.T) {
