@@ -194,15 +194,18 @@ func TestNoNameOfKudasIsBorneTwiceOrByAnother(t *testing.T) {
 	}
 }
 
-func TestTheViewOfAnEarlierContainerIsMadeRight(t *testing.T) {
+func TestTheMountOfAnEarlierContainerIsTakenOut(t *testing.T) {
 	p := injectedThen(t, func(p *corev1.Pod) {
 		p.Spec.InitContainers = slices.Insert(p.Spec.InitContainers, 0, corev1.Container{
 			Name: "early", VolumeMounts: []corev1.VolumeMount{{Name: "kuda-store", MountPath: "/kuda/data", SubPath: "snapshots"}},
 		})
 	})
 	got := mustInject(t, request(p))
-	if diff := cmp.Diff(got.Spec.Containers[0].VolumeMounts, got.Spec.InitContainers[0].VolumeMounts); diff != "" {
-		t.Errorf("(-application's +early's):\n%s", diff)
+	if early := got.Spec.InitContainers[0]; early.Name != "early" || len(early.VolumeMounts) != 0 {
+		t.Errorf("the container before the runtime: %+v", early)
+	}
+	if diff := cmp.Diff(apply(t, got, nil), apply(t, p, Patch(p, got))); diff != "" {
+		t.Errorf("the patch (-want +got):\n%s", diff)
 	}
 }
 

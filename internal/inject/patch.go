@@ -96,11 +96,15 @@ func diffVolumes(ops []Operation, before, after []corev1.Volume) []Operation {
 }
 
 // diffInit compares the init containers, among which the runtime and plugins may be
-// gone, new or other ones.
+// gone, new, other ones or elsewhere. Those that have moved are taken out and put in.
 func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 	const list = "/spec/initContainers"
 	name := func(c corev1.Container) string { return c.Name }
-	ops, current := diffGone(ops, list, before, after, name)
+	kept := after
+	if !inOrder(before, after) {
+		kept = slices.DeleteFunc(slices.Clone(after), func(c corev1.Container) bool { return isOwnContainer(c.Name) })
+	}
+	ops, current := diffGone(ops, list, before, kept, name)
 	for i := range after {
 		c := &after[i]
 		there := i < len(current) && current[i].Name == c.Name
@@ -115,6 +119,19 @@ func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 		}
 	}
 	return ops
+}
+
+// inOrder reports whether the containers that are in both lists have one order.
+func inOrder(before, after []corev1.Container) bool {
+	last := -1
+	for i := range after {
+		at := slices.IndexFunc(before, func(c corev1.Container) bool { return c.Name == after[i].Name })
+		if at >= 0 && at < last {
+			return false
+		}
+		last = max(last, at)
+	}
+	return true
 }
 
 // diffGone takes out of a list what after no longer has, from the end, and returns
@@ -140,14 +157,16 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
 	isOwn := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID || e.Name == sidecar.EnvServerPort }
-	isView := func(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
 	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwn)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 
 // diffList is for lists that only grow at their end, and of which Kuda's own entries
-// are replaced.
+// are replaced, or are all gone.
 func diffList[T any](ops []Operation, at string, before, after []T, own func(T) bool) []Operation {
+	if len(before) > 0 && !slices.ContainsFunc(after, own) {
+		ops, before = diffDisowned(ops, at, before, own)
+	}
 	if len(before) == 0 && len(after) > 0 {
 		return append(ops, Operation{Op: "add", Path: at, Value: after})
 	}
@@ -160,6 +179,21 @@ func diffList[T any](ops []Operation, at string, before, after []T, own func(T) 
 		ops = insert(ops, at, i, i, after[i])
 	}
 	return ops
+}
+
+// diffDisowned takes Kuda's own entries out of a list, from the end, and returns what
+// is left. A list of nothing goes as a whole.
+func diffDisowned[T any](ops []Operation, at string, before []T, own func(T) bool) ([]Operation, []T) {
+	left := slices.DeleteFunc(slices.Clone(before), own)
+	if len(left) == 0 {
+		return append(ops, Operation{Op: "remove", Path: at}), nil
+	}
+	for i := range slices.Backward(before) {
+		if own(before[i]) {
+			ops = append(ops, Operation{Op: "remove", Path: at + "/" + strconv.Itoa(i)})
+		}
+	}
+	return ops, left
 }
 
 // insert adds a value at place i of a list that has the given length by then. An empty list

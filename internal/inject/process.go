@@ -21,7 +21,7 @@ func sharesProcesses(spec *corev1.PodSpec) bool {
 // Warnings returns what the creator of a pod that was injected under these settings
 // should know of it.
 func Warnings(pod *corev1.Pod, settings *Settings) []string {
-	return append(processWarnings(pod), portWarnings(pod, settings.ServerPort)...)
+	return slices.Concat(processWarnings(pod), portWarnings(pod, settings.ServerPort), orderWarnings(pod))
 }
 
 func processWarnings(pod *corev1.Pod) []string {

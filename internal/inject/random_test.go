@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -28,6 +29,9 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 	}
 	if r.IntN(2) == 0 {
 		p.Annotations = map[string]string{"example.com/b": "d"}
+	}
+	if r.IntN(2) == 0 {
+		p.Annotations = map[string]string{v1alpha1.AnnotationStartAfter: "init-0, early-0, late-0"}
 	}
 	if r.IntN(4) == 0 {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}
@@ -94,6 +98,9 @@ func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
 		if r.IntN(2) == 0 {
 			c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 		}
+		if !strings.HasPrefix(name, "app") && r.IntN(2) == 0 {
+			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+		}
 		containers = append(containers, c)
 	}
 	return containers
@@ -136,7 +143,8 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 		req := randomRequest(r)
 		if r.IntN(2) == 0 { // a reinvocation, after others have changed the pod
 			req.Pod = mustInject(t, req)
-			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "late", 1)...)
+			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "app-late", 1)...)
+			req.Pod.Spec.InitContainers = append(req.Pod.Spec.InitContainers, randomContainers(r, "late", r.IntN(2))...)
 			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
 			if a := req.Pod.Spec.Affinity; a != nil && a.NodeAffinity != nil && r.IntN(2) == 0 {
 				a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
