@@ -11,8 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Operation is one of a JSON patch (RFC 6902).
@@ -22,7 +20,7 @@ type Operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// Patch says how after, a result of Inject, comes from before. It names only
+// Patch says how after, a result of Inject or Disown, comes from before. It names only
 // what Inject adds, and takes away of what it added before, so fields of the pod that this version of the API does not
 // know are left as they are, which a comparison of the two as a whole would lose.
 // What is Kuda's own is replaced as a whole even if it seems to be right: the pod may
@@ -156,8 +154,7 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
-	isOwn := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID || e.Name == sidecar.EnvServerPort }
-	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwn)
+	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwnVariable)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 

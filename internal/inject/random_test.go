@@ -235,3 +235,28 @@ func BenchmarkInject(b *testing.B) {
 		}
 	}
 }
+
+// patched returns the pod after the operations.
+func patched(t *testing.T, p *corev1.Pod, ops []Operation) *corev1.Pod {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := json.Marshal(ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = decoded.Apply(raw); err != nil {
+		t.Fatalf("applying %s: %v", patch, err)
+	}
+	result := &corev1.Pod{}
+	if err := json.Unmarshal(raw, result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}

@@ -123,6 +123,43 @@ func TestPullSecretsOfTheServiceAccountGiveWayToKudas(t *testing.T) {
 	})
 }
 
+// The policies for stores see a copy as the webhook leaves it.
+func TestACopyOfAnInjectedPodIsCreatedWithDataOrWithout(t *testing.T) {
+	startWebhook(t)
+	for store, labels := range map[string]map[string]string{
+		v1alpha1.StoreNode: nil,
+		v1alpha1.StorePod:  {"pod-security.kubernetes.io/enforce": "baseline"},
+	} {
+		ns := prepare(t, labels)
+		original := replica(ns)
+		if err := admin.Create(t.Context(), original); err != nil {
+			t.Fatal(err)
+		}
+		debug := func(name string, change func(*corev1.Pod)) *corev1.Pod {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: original.Labels}, Spec: *original.Spec.DeepCopy()}
+			p.Spec.ShareProcessNamespace = new(true)
+			change(p)
+			return p
+		}
+		for name, change := range map[string]func(*corev1.Pod){
+			"plain": func(p *corev1.Pod) { p.Labels = nil }, "no-init": func(p *corev1.Pod) { p.Labels, p.Spec.InitContainers = nil, nil },
+		} {
+			p := debug(name, change)
+			if err := admin.Create(t.Context(), p); err != nil || len(p.Spec.InitContainers) != 0 || slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, "kuda-") }) {
+				t.Errorf("%s store, %s: %v, %v", store, name, err, p.Spec.Volumes)
+			}
+		}
+		for name, change := range map[string]func(*corev1.Pod){
+			"labels": func(*corev1.Pod) {}, "labels-no-init": func(p *corev1.Pod) { p.Spec.InitContainers = nil },
+		} {
+			p := debug(name, change)
+			if err := admin.Create(t.Context(), p); err != nil || !injected(p) || p.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
+				t.Errorf("%s store, %s: %v, %v", store, name, err, p.Annotations)
+			}
+		}
+	}
+}
+
 func TestAnAbsentWebhookStopsOnlyPodsThatRequireIt(t *testing.T) {
 	w := startWebhook(t)
 	open := prepare(t, nil)
