@@ -114,7 +114,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	}
 	p.Metrics.count(injected)
 	p.Metrics.countPlacement(placementOutcome(after, placeErr))
-	return p.patched(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings)...)
+	return p.patched(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
 }
 
 // prefer returns the nodes that hold the pod's data. Not to know them is no

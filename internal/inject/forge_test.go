@@ -221,7 +221,7 @@ func TestPodsWhoseProcessesSeeTheRuntimeHaveAStoreOfTheirOwn(t *testing.T) {
 		if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil }) {
 			t.Errorf("%s: the pod has a store that it shares: %v", name, got.Spec.Volumes)
 		}
-		if w := Warnings(got, &req.Settings); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
+		if w := Warnings(got, &req.Settings, req.DataSets); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
 			t.Errorf("%s: warnings %q", name, w)
 		}
 	}

@@ -68,7 +68,7 @@ func TestTheRuntimeStartsBeforeASidecarThatItNeeds(t *testing.T) {
 		if namesOf(got) != c.want {
 			t.Errorf("%s: %s, want %s", name, namesOf(got), c.want)
 		}
-		warnings := strings.Join(Warnings(got, &req.Settings), "\n")
+		warnings := strings.Join(Warnings(got, &req.Settings, req.DataSets), "\n")
 		if (c.absent == "") != (warnings == "") || !strings.Contains(warnings, c.absent) {
 			t.Errorf("%s: warned %q", name, warnings)
 		}
@@ -113,7 +113,7 @@ func TestASidecarThatComesLaterStaysBehindTheRuntime(t *testing.T) {
 		if namesOf(got) != c.want {
 			t.Errorf("%s: %s, want %s", name, namesOf(got), c.want)
 		}
-		if warnings := Warnings(got, &req.Settings); len(warnings) != 0 {
+		if warnings := Warnings(got, &req.Settings, req.DataSets); len(warnings) != 0 {
 			t.Errorf("%s: warned %q", name, warnings)
 		}
 		if diff := cmp.Diff(apply(t, got, nil), apply(t, again, Patch(again, got))); diff != "" {
