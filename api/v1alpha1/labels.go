@@ -45,6 +45,11 @@ const (
 	// terms of the pod's affinity from the pod's own.
 	AnnotationPlacement = "kuda.io/placement"
 
+	// AnnotationStartAfter is set by the user on a pod (template): the sidecars,
+	// comma-separated, that are to run before Kuda's runtime starts, such as one through
+	// which the sources are reached. Without it the runtime is the first init container.
+	AnnotationStartAfter = "kuda.io/start-after"
+
 	// LabelPreheat marks the pods that Kuda makes for spec.preheat, and their
 	// Data; its value is the DataSet's name. Such a pod belongs to that DataSet
 	// whatever its selector says, and is no replica of it.

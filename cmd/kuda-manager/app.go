@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -146,6 +147,7 @@ func (o *options) openConfig(log logr.Logger) (*config.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.manager.PullSecrets = func() []corev1.LocalObjectReference { return file.Current().RuntimeImagePullSecrets }
 	o.manager.HostPath = func() string { return file.Current().HostPath }
 	o.manager.DataPath = func() string { return file.Current().DataPathPrefix }
 	return file, nil

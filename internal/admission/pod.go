@@ -82,7 +82,7 @@ func (p *Pods) create(ctx context.Context, req admission.Request) admission.Resp
 	dataSets := inject.Selecting(all, meta.Labels)
 	if len(dataSets) == 0 {
 		p.Metrics.count(unmatched)
-		return admission.Allowed("")
+		return p.leave(req)
 	}
 	return p.inject(ctx, req, dataSets)
 }
@@ -106,7 +106,7 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	}
 	settings := p.Settings()
 	preferences, placeErr := p.prefer(ctx, req, settings, dataSets)
-	injected, skip, err := inject.Inject(inject.Request{
+	after, skip, err := inject.Inject(inject.Request{
 		Pod:         pod,
 		Namespace:   namespace,
 		DataSets:    dataSets,
@@ -119,8 +119,9 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	case skip != "":
 		return p.skipped(dataSets, skip)
 	}
-	p.Metrics.countPlacement(placementOutcome(injected, placeErr))
-	return p.patched(req, inject.Patch(pod, injected)).WithWarnings(inject.Warnings(injected, &settings)...)
+	p.Metrics.count(injected)
+	p.Metrics.countPlacement(placementOutcome(after, placeErr))
+	return p.patched(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
 }
 
 // prefer returns the nodes that hold the pod's data. Not to know them is no
@@ -171,7 +172,6 @@ func (p *Pods) limitRanges(ctx context.Context, namespace string) ([]*corev1.Lim
 }
 
 func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {
-	p.Metrics.count(injected)
 	if len(ops) == 0 {
 		return admission.Allowed("")
 	}

@@ -29,6 +29,9 @@ type Config struct {
 	RuntimeImage string `json:"runtimeImage,omitempty"`
 	// RuntimeImagePullPolicy is Always, IfNotPresent or Never.
 	RuntimeImagePullPolicy corev1.PullPolicy `json:"runtimeImagePullPolicy,omitempty"`
+	// RuntimeImagePullSecrets are added to the pull secrets of the pods that run the
+	// runtime's image or a plugin's, and are looked up in the pods' namespaces.
+	RuntimeImagePullSecrets []corev1.LocalObjectReference `json:"runtimeImagePullSecrets,omitempty"`
 	// HostPath is the directory of the node store.
 	HostPath string `json:"hostPath,omitempty"`
 	// DataPathPrefix is the directory where applications find their data.
@@ -144,6 +147,7 @@ func (c *Config) validate() error {
 	}
 	errs = append(errs, checkImage("runtimeImage", c.RuntimeImage)...)
 	errs = append(errs, checkPullPolicy("runtimeImagePullPolicy", c.RuntimeImagePullPolicy)...)
+	errs = append(errs, checkPullSecrets("runtimeImagePullSecrets", c.RuntimeImagePullSecrets)...)
 	for field, dir := range map[string]string{"hostPath": c.HostPath, "dataPathPrefix": c.DataPathPrefix} {
 		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" || strings.ContainsAny(dir, ":$") {
 			wrong(field, "must be an absolute path below /, without . or .. or a slash at the end, not %q", dir)
@@ -208,6 +212,22 @@ func checkPullPolicy(field string, policy corev1.PullPolicy) []error {
 	return []error{fmt.Errorf("%s: must be Always, IfNotPresent or Never, not %q", field, policy)}
 }
 
+func checkPullSecrets(field string, secrets []corev1.LocalObjectReference) []error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, s := range secrets {
+		at := fmt.Sprintf("%s[%d].name", field, i)
+		for _, problem := range validation.IsDNS1123Subdomain(s.Name) {
+			errs = append(errs, fmt.Errorf("%s: %s", at, problem))
+		}
+		if seen[s.Name] {
+			errs = append(errs, fmt.Errorf("%s: %s is listed twice; take one out", at, s.Name))
+		}
+		seen[s.Name] = true
+	}
+	return errs
+}
+
 // maxPluginName leaves room for what names of containers and volumes begin with.
 const maxPluginName = 40
 
@@ -270,6 +290,7 @@ func (c Config) Settings(ca []byte) inject.Settings {
 	return inject.Settings{
 		Image:             c.RuntimeImage,
 		PullPolicy:        c.RuntimeImagePullPolicy,
+		PullSecrets:       c.RuntimeImagePullSecrets,
 		HostPath:          c.HostPath,
 		DataPath:          c.DataPathPrefix,
 		ServerPort:        c.RuntimeServerPort,

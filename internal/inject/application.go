@@ -16,8 +16,9 @@ import (
 
 // setApplications gives the containers that start after the runtime, which is at
 // the given place, the pod's view. An init container before it runs before there is a
-// view: other webhooks may put their own there. Such a container gets no mount, and
-// the one that it has from an earlier call is made right.
+// view: other webhooks may put their own there, and the pod may want it so. Such a
+// container gets no mount, and the one that it has from an earlier call is taken out:
+// with it the kubelet would make the view's directory, in which the runtime may not write.
 func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 	for i := range spec.InitContainers {
 		c := &spec.InitContainers[i]
@@ -27,7 +28,8 @@ func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 		if err := p.checkMounts(c); err != nil {
 			return err
 		}
-		if i < runtime && viewMount(c) < 0 {
+		if i < runtime {
+			c.VolumeMounts = slices.DeleteFunc(c.VolumeMounts, isView)
 			continue
 		}
 		if err := p.setView(c); err != nil {
@@ -96,13 +98,10 @@ func setVariable(c *corev1.Container, variable corev1.EnvVar) {
 // viewMount returns the place of the mount of the store among a container's; -1 if
 // there is none.
 func viewMount(c *corev1.Container) int {
-	for i := range c.VolumeMounts {
-		if c.VolumeMounts[i].Name == sidecar.VolumeStore {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(c.VolumeMounts, isView)
 }
+
+func isView(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
 
 // checkMounts refuses a container that mounts something at the data path, or
 // below it: the view is read-only, so there is no directory to mount on. Nor is there

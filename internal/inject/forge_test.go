@@ -194,15 +194,18 @@ func TestNoNameOfKudasIsBorneTwiceOrByAnother(t *testing.T) {
 	}
 }
 
-func TestTheViewOfAnEarlierContainerIsMadeRight(t *testing.T) {
+func TestTheMountOfAnEarlierContainerIsTakenOut(t *testing.T) {
 	p := injectedThen(t, func(p *corev1.Pod) {
 		p.Spec.InitContainers = slices.Insert(p.Spec.InitContainers, 0, corev1.Container{
 			Name: "early", VolumeMounts: []corev1.VolumeMount{{Name: "kuda-store", MountPath: "/kuda/data", SubPath: "snapshots"}},
 		})
 	})
 	got := mustInject(t, request(p))
-	if diff := cmp.Diff(got.Spec.Containers[0].VolumeMounts, got.Spec.InitContainers[0].VolumeMounts); diff != "" {
-		t.Errorf("(-application's +early's):\n%s", diff)
+	if early := got.Spec.InitContainers[0]; early.Name != "early" || len(early.VolumeMounts) != 0 {
+		t.Errorf("the container before the runtime: %+v", early)
+	}
+	if diff := cmp.Diff(apply(t, got, nil), apply(t, p, Patch(p, got))); diff != "" {
+		t.Errorf("the patch (-want +got):\n%s", diff)
 	}
 }
 
@@ -218,7 +221,7 @@ func TestPodsWhoseProcessesSeeTheRuntimeHaveAStoreOfTheirOwn(t *testing.T) {
 		if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil }) {
 			t.Errorf("%s: the pod has a store that it shares: %v", name, got.Spec.Volumes)
 		}
-		if w := Warnings(got, &req.Settings); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
+		if w := Warnings(got, &req.Settings, req.DataSets); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
 			t.Errorf("%s: warnings %q", name, w)
 		}
 	}

@@ -5,6 +5,7 @@ package inject
 
 import (
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -62,6 +63,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 			p.setImage(&pod.Spec.Containers[i])
 		}
 	}
+	p.setPullSecrets(&pod.Spec)
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}
 	}
@@ -100,6 +102,16 @@ func (p plan) preheats() bool { return p.Pod.Labels[v1alpha1.LabelPreheat] != ""
 func (p plan) setImage(c *corev1.Container) {
 	if c.Image == sidecar.PreheatImage {
 		c.Image, c.ImagePullPolicy = p.Settings.Image, p.Settings.PullPolicy
+	}
+}
+
+// setPullSecrets adds the installation's pull secrets after those of the pod, which
+// the API server has filled in from its service account.
+func (p plan) setPullSecrets(spec *corev1.PodSpec) {
+	for _, secret := range p.Settings.PullSecrets {
+		if !slices.Contains(spec.ImagePullSecrets, secret) {
+			spec.ImagePullSecrets = append(spec.ImagePullSecrets, secret)
+		}
 	}
 }
 

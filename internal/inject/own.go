@@ -28,7 +28,7 @@ func checkNames(pod *corev1.Pod) error {
 			return fmt.Errorf("the pod has a container named %s; choose another name for it", name)
 		}
 	}
-	injected := pod.Annotations[v1alpha1.AnnotationInjected] != "" || hasSidecar(&pod.Spec)
+	injected := pod.Annotations[v1alpha1.AnnotationInjected] != "" || hasSidecar(&pod.Spec) || isCopy(&pod.Spec)
 	seen := names{}
 	for i := range pod.Spec.InitContainers {
 		name := pod.Spec.InitContainers[i].Name

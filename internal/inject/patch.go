@@ -11,8 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-
-	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Operation is one of a JSON patch (RFC 6902).
@@ -22,7 +20,7 @@ type Operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// Patch says how after, a result of Inject, comes from before. It names only
+// Patch says how after, a result of Inject or Disown, comes from before. It names only
 // what Inject adds, and takes away of what it added before, so fields of the pod that this version of the API does not
 // know are left as they are, which a comparison of the two as a whole would lose.
 // What is Kuda's own is replaced as a whole even if it seems to be right: the pod may
@@ -36,6 +34,8 @@ func Patch(before, after *corev1.Pod) []Operation {
 	for i := range after.Spec.Containers {
 		ops = diffContainer(ops, "/spec/containers/"+strconv.Itoa(i), &before.Spec.Containers[i], &after.Spec.Containers[i])
 	}
+	ops = diffList(ops, "/spec/imagePullSecrets", before.Spec.ImagePullSecrets, after.Spec.ImagePullSecrets,
+		func(corev1.LocalObjectReference) bool { return false })
 	if after.Spec.SchedulerName != before.Spec.SchedulerName {
 		ops = append(ops, Operation{Op: "add", Path: "/spec/schedulerName", Value: after.Spec.SchedulerName})
 	}
@@ -94,11 +94,15 @@ func diffVolumes(ops []Operation, before, after []corev1.Volume) []Operation {
 }
 
 // diffInit compares the init containers, among which the runtime and plugins may be
-// gone, new or other ones.
+// gone, new, other ones or elsewhere. Those that have moved are taken out and put in.
 func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 	const list = "/spec/initContainers"
 	name := func(c corev1.Container) string { return c.Name }
-	ops, current := diffGone(ops, list, before, after, name)
+	kept := after
+	if !inOrder(before, after) {
+		kept = slices.DeleteFunc(slices.Clone(after), func(c corev1.Container) bool { return isOwnContainer(c.Name) })
+	}
+	ops, current := diffGone(ops, list, before, kept, name)
 	for i := range after {
 		c := &after[i]
 		there := i < len(current) && current[i].Name == c.Name
@@ -113,6 +117,19 @@ func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 		}
 	}
 	return ops
+}
+
+// inOrder reports whether the containers that are in both lists have one order.
+func inOrder(before, after []corev1.Container) bool {
+	last := -1
+	for i := range after {
+		at := slices.IndexFunc(before, func(c corev1.Container) bool { return c.Name == after[i].Name })
+		if at >= 0 && at < last {
+			return false
+		}
+		last = max(last, at)
+	}
+	return true
 }
 
 // diffGone takes out of a list what after no longer has, from the end, and returns
@@ -137,15 +154,16 @@ func diffContainer(ops []Operation, at string, before, after *corev1.Container) 
 		ops = append(ops, Operation{Op: "add", Path: at + "/image", Value: after.Image},
 			Operation{Op: "add", Path: at + "/imagePullPolicy", Value: after.ImagePullPolicy})
 	}
-	isOwn := func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvPodUID || e.Name == sidecar.EnvServerPort }
-	isView := func(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
-	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwn)
+	ops = diffList(ops, at+"/env", before.Env, after.Env, isOwnVariable)
 	return diffList(ops, at+"/volumeMounts", before.VolumeMounts, after.VolumeMounts, isView)
 }
 
 // diffList is for lists that only grow at their end, and of which Kuda's own entries
-// are replaced.
+// are replaced, or are all gone.
 func diffList[T any](ops []Operation, at string, before, after []T, own func(T) bool) []Operation {
+	if len(before) > 0 && !slices.ContainsFunc(after, own) {
+		ops, before = diffDisowned(ops, at, before, own)
+	}
 	if len(before) == 0 && len(after) > 0 {
 		return append(ops, Operation{Op: "add", Path: at, Value: after})
 	}
@@ -158,6 +176,21 @@ func diffList[T any](ops []Operation, at string, before, after []T, own func(T) 
 		ops = insert(ops, at, i, i, after[i])
 	}
 	return ops
+}
+
+// diffDisowned takes Kuda's own entries out of a list, from the end, and returns what
+// is left. A list of nothing goes as a whole.
+func diffDisowned[T any](ops []Operation, at string, before []T, own func(T) bool) ([]Operation, []T) {
+	left := slices.DeleteFunc(slices.Clone(before), own)
+	if len(left) == 0 {
+		return append(ops, Operation{Op: "remove", Path: at}), nil
+	}
+	for i := range slices.Backward(before) {
+		if own(before[i]) {
+			ops = append(ops, Operation{Op: "remove", Path: at + "/" + strconv.Itoa(i)})
+		}
+	}
+	return ops, left
 }
 
 // insert adds a value at place i of a list that has the given length by then. An empty list

@@ -26,18 +26,12 @@ func (p plan) plugins() []pluginReference {
 
 // setPlugins puts the plugins' containers before the runtime, which is at the
 // given place, and returns the runtime's place then. A container that is there
-// stays in its place, and is made anew.
+// stays in its place if it can, and is made anew.
 func (p plan) setPlugins(spec *corev1.PodSpec, runtime int) int {
 	for _, plugin := range p.plugins() {
-		want := p.pluginContainer(plugin, spec)
-		at := slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == want.Name })
-		if at < 0 {
-			spec.InitContainers = slices.Insert(spec.InitContainers, runtime, want)
-			runtime++
-			continue
+		if at, there := p.settle(spec, p.pluginContainer(plugin, spec), runtime); !there {
+			runtime = at + 1
 		}
-		want.Resources = raised(spec.InitContainers[at].Resources, want.Resources)
-		spec.InitContainers[at] = want
 	}
 	return runtime
 }

@@ -76,7 +76,7 @@ func TestTheRuntimeLeavesThePortThatAContainerDeclares(t *testing.T) {
 				t.Errorf("the application is told %v; want %v", p.Spec.Containers[0].Env, variable)
 			}
 			in := settings()
-			if moved := len(Warnings(p, &in)) > 0; moved != (c.want != 8888) {
+			if moved := len(Warnings(p, &in, nil)) > 0; moved != (c.want != 8888) {
 				t.Errorf("warned: %t", moved)
 			}
 		})
@@ -94,7 +94,7 @@ func TestAPortThatIsDeclaredLaterMovesTheRuntimeEverywhere(t *testing.T) {
 		}
 	}
 	in := settings()
-	if got := strings.Join(Warnings(p, &in), "\n"); !strings.Contains(got, "container notebook declares it") {
+	if got := strings.Join(Warnings(p, &in, nil), "\n"); !strings.Contains(got, "container notebook declares it") {
 		t.Errorf("got %q", got)
 	}
 }

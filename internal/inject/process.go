@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -18,10 +19,10 @@ func sharesProcesses(spec *corev1.PodSpec) bool {
 	return spec.HostPID || spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace
 }
 
-// Warnings returns what the creator of a pod that was injected under these settings
-// should know of it.
-func Warnings(pod *corev1.Pod, settings *Settings) []string {
-	return append(processWarnings(pod), portWarnings(pod, settings.ServerPort)...)
+// Warnings returns what the creator of a pod that was injected for these DataSets,
+// under these settings, should know of it.
+func Warnings(pod *corev1.Pod, settings *Settings, dataSets []*v1alpha1.DataSet) []string {
+	return slices.Concat(processWarnings(pod), portWarnings(pod, settings.ServerPort), orderWarnings(pod), modeWarnings(pod, dataSets))
 }
 
 func processWarnings(pod *corev1.Pod) []string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -29,8 +30,14 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 	if r.IntN(2) == 0 {
 		p.Annotations = map[string]string{"example.com/b": "d"}
 	}
+	if r.IntN(2) == 0 {
+		p.Annotations = map[string]string{v1alpha1.AnnotationStartAfter: "init-0, early-0, late-0"}
+	}
 	if r.IntN(4) == 0 {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), FSGroup: new(int64(2000))}
+	}
+	if r.IntN(2) == 0 {
+		p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "own"}}
 	}
 	p.Spec.Affinity = randomAffinity(r)
 	p.Spec.SchedulerName = []string{"", corev1.DefaultSchedulerName, "other"}[r.IntN(3)]
@@ -91,6 +98,9 @@ func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
 		if r.IntN(2) == 0 {
 			c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 		}
+		if !strings.HasPrefix(name, "app") && r.IntN(2) == 0 {
+			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+		}
 		containers = append(containers, c)
 	}
 	return containers
@@ -101,6 +111,7 @@ func randomRequest(r *rand.Rand) Request {
 	req.Settings.Store = []StoreMode{StoreAuto, StoreNode, StorePod}[r.IntN(3)]
 	req.Preferences, req.Settings.Affinity = randomPreferences(r), r.IntN(4) > 0
 	req.Settings.SchedulerName = []string{"", "kuda-scheduler"}[r.IntN(2)]
+	req.Settings.PullSecrets = [][]corev1.LocalObjectReference{nil, {{Name: "own"}, {Name: "kuda"}}}[r.IntN(2)]
 	if r.IntN(2) == 0 {
 		req.DataSets = req.DataSets[:1]
 	}
@@ -132,7 +143,8 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 		req := randomRequest(r)
 		if r.IntN(2) == 0 { // a reinvocation, after others have changed the pod
 			req.Pod = mustInject(t, req)
-			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "late", 1)...)
+			req.Pod.Spec.Containers = append(req.Pod.Spec.Containers, randomContainers(r, "app-late", 1)...)
+			req.Pod.Spec.InitContainers = append(req.Pod.Spec.InitContainers, randomContainers(r, "late", r.IntN(2))...)
 			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
 			if a := req.Pod.Spec.Affinity; a != nil && a.NodeAffinity != nil && r.IntN(2) == 0 {
 				a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
@@ -222,4 +234,29 @@ func BenchmarkInject(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// patched returns the pod after the operations.
+func patched(t *testing.T, p *corev1.Pod, ops []Operation) *corev1.Pod {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := json.Marshal(ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = decoded.Apply(raw); err != nil {
+		t.Fatalf("applying %s: %v", patch, err)
+	}
+	result := &corev1.Pod{}
+	if err := json.Unmarshal(raw, result); err != nil {
+		t.Fatal(err)
+	}
+	return result
 }

@@ -36,6 +36,8 @@ type Settings struct {
 	// Image and PullPolicy of the runtime.
 	Image      string
 	PullPolicy corev1.PullPolicy
+	// PullSecrets are those by which the images of the runtime and of plugins are pulled.
+	PullSecrets []corev1.LocalObjectReference
 	// HostPath is the directory of the node store.
 	HostPath string
 	// DataPath is where the application finds its data.

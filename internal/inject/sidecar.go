@@ -5,7 +5,6 @@ package inject
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -19,18 +18,12 @@ import (
 // nonRootUser is the user of the images.
 const nonRootUser int64 = 65532
 
-// setSidecar puts the runtime first among the init containers and returns its
-// place. Where it is already, it stays in its place, and is made anew: nothing that
-// the pod brings under the runtime's name stays but resources that others raised.
+// setSidecar puts the runtime first among the init containers, or after the sidecars
+// that the pod names, and returns its place. Where it is already, it stays in its place
+// if it can, and is made anew: nothing that the pod brings under the runtime's name
+// stays but resources that others raised.
 func (p plan) setSidecar(spec *corev1.PodSpec) int {
-	want := p.container(spec)
-	at := slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == want.Name })
-	if at < 0 {
-		spec.InitContainers = slices.Insert(spec.InitContainers, 0, want)
-		return 0
-	}
-	want.Resources = raised(spec.InitContainers[at].Resources, want.Resources)
-	spec.InitContainers[at] = want
+	at, _ := p.settle(spec, p.container(spec), 0)
 	return at
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -60,8 +61,10 @@ type Options struct {
 	// RemoveGoneStores makes the pods that remove from nodes what namespaces that
 	// are gone left there.
 	RemoveGoneStores bool
-	// RuntimeImage runs in these pods; HostPath is the directory of the stores.
+	// RuntimeImage runs in these pods and is pulled by PullSecrets (nil: none);
+	// HostPath is the directory of the stores.
 	RuntimeImage string
+	PullSecrets  func() []corev1.LocalObjectReference
 	HostPath     func() string
 	// DataPath is where applications find their data; nil: at the default.
 	DataPath func() string
@@ -197,7 +200,7 @@ func addRemains(mgr ctrl.Manager, o Options) error {
 	}
 	r, err := remains.New(remains.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-remains-controller")),
-		Clock: clock.RealClock{}, Image: o.RuntimeImage, HostPath: o.HostPath,
+		Clock: clock.RealClock{}, Image: o.RuntimeImage, HostPath: o.HostPath, PullSecrets: o.PullSecrets,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,63 @@ func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
 	required := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
 	if err := admin.Create(t.Context(), inTheWay(required)); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "container app mounts volume scratch") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The API server gives a pod without pull secrets those of its service account, before
+// it asks webhooks.
+func TestPullSecretsOfTheServiceAccountGiveWayToKudas(t *testing.T) {
+	startWebhook(t, "runtimeImagePullSecrets: [{name: kuda-key}, {name: account-key}]")
+	ns := prepare(t, nil)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "account-key"}}}
+	if err := admin.Create(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod has both", func(ctx context.Context) (bool, error) {
+		pod := replica(ns)
+		pod.Spec.ServiceAccountName = account.Name
+		if err := admin.Create(ctx, pod, client.DryRunAll); err != nil {
+			return false, err
+		}
+		want := []corev1.LocalObjectReference{{Name: "account-key"}, {Name: "kuda-key"}}
+		return injected(pod) && slices.Equal(pod.Spec.ImagePullSecrets, want), nil
+	})
+}
+
+// The policies for stores see a copy as the webhook leaves it.
+func TestACopyOfAnInjectedPodIsCreatedWithDataOrWithout(t *testing.T) {
+	startWebhook(t)
+	for store, labels := range map[string]map[string]string{
+		v1alpha1.StoreNode: nil,
+		v1alpha1.StorePod:  {"pod-security.kubernetes.io/enforce": "baseline"},
+	} {
+		ns := prepare(t, labels)
+		original := replica(ns)
+		if err := admin.Create(t.Context(), original); err != nil {
+			t.Fatal(err)
+		}
+		debug := func(name string, change func(*corev1.Pod)) *corev1.Pod {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: original.Labels}, Spec: *original.Spec.DeepCopy()}
+			p.Spec.ShareProcessNamespace = new(true)
+			change(p)
+			return p
+		}
+		for name, change := range map[string]func(*corev1.Pod){
+			"plain": func(p *corev1.Pod) { p.Labels = nil }, "no-init": func(p *corev1.Pod) { p.Labels, p.Spec.InitContainers = nil, nil },
+		} {
+			p := debug(name, change)
+			if err := admin.Create(t.Context(), p); err != nil || len(p.Spec.InitContainers) != 0 || slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, "kuda-") }) {
+				t.Errorf("%s store, %s: %v, %v", store, name, err, p.Spec.Volumes)
+			}
+		}
+		for name, change := range map[string]func(*corev1.Pod){
+			"labels": func(*corev1.Pod) {}, "labels-no-init": func(p *corev1.Pod) { p.Spec.InitContainers = nil },
+		} {
+			p := debug(name, change)
+			if err := admin.Create(t.Context(), p); err != nil || !injected(p) || p.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
+				t.Errorf("%s store, %s: %v, %v", store, name, err, p.Annotations)
+			}
+		}
 	}
 }
 

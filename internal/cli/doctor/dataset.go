@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
@@ -38,6 +37,8 @@ type subject struct {
 	data       fact[[]v1alpha1.Data]
 	namespace  fact[*corev1.Namespace]
 	references []reference
+	// pullSecrets are those that its pods name.
+	pullSecrets []pullSecret
 	// system is the namespace that Kuda is installed in.
 	system    string
 	scheduler fact[*appsv1.Deployment]
@@ -66,6 +67,7 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
 	s.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
 	s.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
+	s.readPullSecrets(ctx, c)
 	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
 		object := &metav1.PartialObjectMetadata{}
@@ -142,7 +144,8 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, checkInjections(s)...)
 	findings = append(findings, checkRuntimes(s)...)
 	findings = append(findings, checkPlacement(s)...)
-	return append(findings, checkReferences(s)...)
+	findings = append(findings, checkReferences(s)...)
+	return append(findings, judgePullSecrets(s.pullSecrets)...)
 }
 
 func (s *subject) object() *Object {
@@ -305,14 +308,7 @@ func (s *subject) whyUninjected(p *corev1.Pod) pod.Cause {
 	if s.namespace.err == nil && s.namespace.value != nil {
 		labels = s.namespace.value.Labels
 	}
-	var config struct {
-		DataPathPrefix string `json:"dataPathPrefix"`
-	}
-	if s.config.err == nil && s.config.value != nil {
-		// A configuration that cannot be read is the concern of another check.
-		_ = yaml.Unmarshal([]byte(s.config.value.Data[configKey]), &config)
-	}
-	return pod.WhyUninjected(p, s.dataSet, labels, config.DataPathPrefix)
+	return pod.WhyUninjected(p, s.dataSet, labels, readSettings(s.config).DataPathPrefix)
 }
 
 // restart is how to have a pod made anew: by its owner, or by hand.

@@ -66,7 +66,9 @@ func (c cluster) run(t *testing.T, args ...string) (string, error) {
 		}
 		return c.refuse(kindOf(object), namespace)
 	}
-	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(c.objects...).WithInterceptorFuncs(interceptor.Funcs{
+	builder := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(c.objects...)
+	builder.WithIndex(&corev1.Secret{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} })
+	built := builder.WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			if err := refused(object, key.Namespace); err != nil {
 				return err
@@ -120,7 +122,7 @@ func kubeconfig(t *testing.T) {
 func kindOf(object any) string {
 	if o, ok := object.(runtime.Object); ok {
 		if kind := o.GetObjectKind().GroupVersionKind().Kind; kind != "" {
-			return kind
+			return strings.TrimSuffix(kind, "List")
 		}
 	}
 	return strings.TrimSuffix(reflect.TypeOf(object).Elem().Name(), "List")

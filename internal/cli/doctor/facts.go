@@ -56,6 +56,8 @@ type installation struct {
 	// scheduler is not part of every installation; config says whether pods get it.
 	scheduler fact[*appsv1.Deployment]
 	config    fact[*corev1.ConfigMap]
+	// pullSecrets are those that the configuration gives to pods with the runtime.
+	pullSecrets []pullSecret
 	// probe is what a dry run of a DataSet led to that the webhook has to refuse.
 	probe error
 }
@@ -84,6 +86,7 @@ func readInstallation(ctx context.Context, c client.Client, system, scope, home 
 	in.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
 	in.readObjects(ctx, c, home)
 	in.readHoldings(ctx, c)
+	in.readPullSecrets(ctx, c)
 	in.probe = c.Create(ctx, probe(home), client.DryRunAll)
 	return in
 }

@@ -37,7 +37,7 @@ func examine(in *installation) []Finding {
 	var findings []Finding
 	for _, check := range []func(*installation) []Finding{
 		checkCRDs, checkDeployments, checkVersions, checkLease, checkEndpoints, checkWebhooks, checkProbe,
-		checkNamespaces, checkHoldings, checkSchedulers, checkDataSets, checkData,
+		checkNamespaces, checkHoldings, checkSchedulers, checkPullSecrets, checkDataSets, checkData,
 	} {
 		findings = append(findings, check(in)...)
 	}

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
@@ -192,12 +191,6 @@ func (in *installation) judgeStale() []Finding {
 // schedulerName is the Deployment of the scheduler, and what pods ask for it by.
 const schedulerName = "kuda-scheduler"
 
-// configName is the ConfigMap of the installation, and configKey its content.
-const (
-	configName = "kuda-config"
-	configKey  = "config.yaml"
-)
-
 // checkSchedulers speaks of the scheduler where DataSets or the configuration
 // ask for it. A configuration that cannot be read asks for nothing.
 func checkSchedulers(in *installation) []Finding {
@@ -210,10 +203,7 @@ func checkSchedulers(in *installation) []Finding {
 	if len(names) > 0 {
 		asks = append(asks, "placement is Require in "+some(names))
 	}
-	var config struct {
-		SchedulerName string `json:"schedulerName"`
-	}
-	if in.config.err == nil && yaml.Unmarshal([]byte(in.config.value.Data[configKey]), &config) == nil && config.SchedulerName == schedulerName {
+	if readSettings(in.config).SchedulerName == schedulerName {
 		asks = append(asks, "the ConfigMap "+configName+" gives it to the pods that DataSets select")
 	}
 	if len(asks) == 0 {

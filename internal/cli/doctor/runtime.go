@@ -15,7 +15,7 @@ func checkRuntimes(s *subject) []Finding {
 	var findings []Finding
 	for i := range s.pods.value {
 		p := &s.pods.value[i]
-		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || !pod.Injected(p) || !pod.Dies(p) {
+		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || !pod.Injected(p) || !pod.Dies(p, s.now) {
 			continue
 		}
 		findings = append(findings, Finding{

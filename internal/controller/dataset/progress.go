@@ -43,11 +43,11 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 		c.Message = fmt.Sprintf("%s; %s", count, state.Message)
 	case updated == live && state.Phase == v1alpha1.RolloutCompleted:
 		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
-		if failure := firstFailure(onUpdate); failure != "" {
+		if failure := firstFailure(onUpdate, p.now); failure != "" {
 			c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
 		}
 	default:
-		c = waiting(p, c, count, firstFailure(onUpdate), updated == len(onUpdate))
+		c = waiting(p, c, count, firstFailure(onUpdate, p.now), updated == len(onUpdate))
 	}
 	return c
 }

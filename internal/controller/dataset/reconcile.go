@@ -23,6 +23,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/controller/events"
+	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/controller/revision"
 	"github.com/kuda-io/kuda/internal/controller/rollout"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -173,7 +174,7 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 	for range r.switching.arrived(keyOf(d), s.plan.State, s.observed.live, s.now) {
 		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
 	}
-	return s.plan.Wake, r.prune(ctx, d, s.observed, d.Status)
+	return s.wake(), r.prune(ctx, d, s.observed, d.Status)
 }
 
 // rollOut plans and carries out. What a move depends on is written before it:
@@ -250,6 +251,18 @@ func (r *Reconciler) opening(ctx context.Context, s *session) (*v1alpha1.Rollout
 		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
 		By:          author(whole.ManagedFields),
 	}, nil
+}
+
+// wake is after which time to look again; 0: at the next event. That a runtime which
+// died has lived long enough is no event.
+func (s *session) wake() time.Duration {
+	wake := s.plan.Wake
+	for _, x := range s.observed.live {
+		if after := pod.Settles(x.pod).Sub(s.now); after > 0 && (wake == 0 || after < wake) {
+			wake = after
+		}
+	}
+	return wake
 }
 
 func keyOf(d *v1alpha1.DataSet) types.NamespacedName {

@@ -6,6 +6,7 @@ package dataset
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -53,7 +54,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 
 	s.Conditions = d.DeepCopy().Status.Conditions
 	for _, c := range []metav1.Condition{
-		readyCondition(d, s, o, p.refusal),
+		readyCondition(p, s),
 		withRefusal(p, progressingCondition(p, s)),
 		rolledBackCondition(p, s),
 		injectedCondition(d, o),
@@ -69,8 +70,9 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 	return s
 }
 
-func readyCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observation, refusal string) metav1.Condition {
-	failure := firstFailure(o.live)
+func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
+	d, o, refusal := p.set, p.observed, p.refusal
+	failure := firstFailure(o.live, p.now)
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
 	case s.Replicas == 0 && s.UninjectedReplicas > 0:
@@ -103,9 +105,9 @@ func readyCondition(d *v1alpha1.DataSet, s v1alpha1.DataSetStatus, o *observatio
 // firstFailure speaks of the first pod whose runtime cannot live, or of the first
 // failed item of the first pod that has one. It leaves out how often a runtime
 // ended, which would change the message each time.
-func firstFailure(replicas []*replica) string {
+func firstFailure(replicas []*replica, now time.Time) string {
 	for _, r := range replicas {
-		if pod.Dies(r.pod) {
+		if pod.Dies(r.pod, now) {
 			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s --previous says why",
 				r.pod.Name, r.pod.Name, r.pod.Namespace, sidecar.ContainerName)
 		}

@@ -21,15 +21,33 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop"}}
 	r := &replica{pod: p, delivered: true}
 	s := v1alpha1.DataSetStatus{Replicas: 1, Success: 1, Ready: "1/1"}
-	o := &observation{live: []*replica{r}}
-	if c := readyCondition(models(), s, o, ""); c.Status != metav1.ConditionTrue {
+	now := start.Add(time.Hour)
+	x := &session{set: models(), observed: &observation{live: []*replica{r}}, now: now}
+	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue {
 		t.Fatalf("before: %+v", c)
 	}
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
-	c := readyCondition(models(), s, o, "")
+	c := readyCondition(x, s)
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
+	}
+	if wake := x.wake(); wake != 0 {
+		t.Errorf("waits %s for a runtime that does not run", wake)
+	}
+	// It is up, and Ready at once; whether it lives is seen in time.
+	p.Status.InitContainerStatuses[0] = corev1.ContainerStatus{Name: sidecar.ContainerName, RestartCount: 4, Ready: true,
+		State:                corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-10 * time.Second))}},
+		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}
+	if again := readyCondition(x, s); again != c {
+		t.Errorf("a start changes it to %+v", again)
+	}
+	if wake := x.wake(); wake != 50*time.Second {
+		t.Errorf("looks again after %s", wake)
+	}
+	x.now = now.Add(50 * time.Second)
+	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue || x.wake() != 0 {
+		t.Errorf("a runtime that lives: %+v, again after %s", c, x.wake())
 	}
 }
 

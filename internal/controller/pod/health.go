@@ -64,22 +64,53 @@ func Runtime(p *corev1.Pod) RuntimeState {
 // taken for one that cannot live: one may be the node's memory, or an upgrade.
 const dyingRestarts = 3
 
+// A runtime that died is taken for one that lives when it has run for twice as long as
+// the last time, within these bounds. In the meantime it may be Ready, and die
+// the next moment: a status that went by that would change to and fro. The kubelet
+// forgets that a container died after the upper one.
+const (
+	leastLife = time.Minute
+	mostLife  = 10 * time.Minute
+)
+
 // Dies says whether the runtime's container ends again and again, so that what it
 // reported last says nothing about the present.
-func Dies(p *corev1.Pod) bool {
+func Dies(p *corev1.Pod, now time.Time) bool {
 	s := runtimeStatus(p)
-	if s == nil || s.Ready || s.RestartCount < dyingRestarts {
+	if s == nil || s.RestartCount < dyingRestarts {
 		return false
 	}
 	if s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" {
 		return true
 	}
-	for _, ended := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
-		if ended != nil && ended.ExitCode != 0 {
-			return true
-		}
+	ended := lastEnd(s)
+	return ended != nil && ended.ExitCode != 0 && (s.State.Running == nil || now.Before(Settles(p)))
+}
+
+// Settles is when a runtime that died again and again, and runs now, counts as living
+// if it goes on running. It is zero for one that does not run, or died seldom.
+func Settles(p *corev1.Pod) time.Time {
+	s := runtimeStatus(p)
+	if s == nil || s.RestartCount < dyingRestarts || s.State.Running == nil {
+		return time.Time{}
 	}
-	return false
+	ended := lastEnd(s)
+	if ended == nil || ended.ExitCode == 0 {
+		return time.Time{}
+	}
+	life := leastLife
+	if !ended.StartedAt.IsZero() {
+		life = min(max(leastLife, 2*ended.FinishedAt.Sub(ended.StartedAt.Time)), mostLife)
+	}
+	return s.State.Running.StartedAt.Add(life)
+}
+
+// lastEnd is how the container ended last; nil if it never did.
+func lastEnd(s *corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	if s.State.Terminated != nil {
+		return s.State.Terminated
+	}
+	return s.LastTerminationState.Terminated
 }
 
 // Runs says whether the runtime's container runs; it need not be ready.

@@ -142,13 +142,15 @@ func TestTheBeginAndTheEndOfACrashLoopCauseReconciles(t *testing.T) {
 		return p
 	}
 	loops := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}})
-	starts := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-	lives := runtime(corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-	if !Changed(lives, loops) || !Changed(loops, lives) || !Changed(starts, lives) {
-		t.Error("the begin or the end of a crash loop is not noticed")
+	starts := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
+	ready := runtime(corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
+	ends := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}})
+	// When it has started, somebody has to look again later.
+	if !Changed(loops, starts) || !Changed(ready, ends) {
+		t.Error("the begin of a crash loop, or what may be its end, is not noticed")
 	}
-	if Changed(loops, starts) {
-		t.Error("each start of a runtime that ends again counts as a change")
+	if Changed(starts, ready) || Changed(ends, loops) {
+		t.Error("each step of a runtime that ends again counts as a change")
 	}
 }
 
@@ -202,7 +204,7 @@ func TestARuntimeThatCannotLiveIsSeen(t *testing.T) {
 		"held back by the kubelet": {corev1.ContainerStatus{RestartCount: 3, State: waiting, LastTerminationState: ended(2)}, true},
 		"just ended":               {corev1.ContainerStatus{RestartCount: 5, State: ended(2)}, true},
 		"just started again":       {corev1.ContainerStatus{RestartCount: 5, State: running, LastTerminationState: ended(137)}, true},
-		"ready again":              {corev1.ContainerStatus{RestartCount: 5, Ready: true, State: running, LastTerminationState: ended(2)}, false},
+		"ready again":              {corev1.ContainerStatus{RestartCount: 5, Ready: true, State: running, LastTerminationState: ended(2)}, true},
 		"a few times only":         {corev1.ContainerStatus{RestartCount: 2, State: waiting, LastTerminationState: ended(2)}, false},
 		"ended in order":           {corev1.ContainerStatus{RestartCount: 5, State: running, LastTerminationState: ended(0)}, false},
 		"its first start":          {corev1.ContainerStatus{State: running}, false},
@@ -214,9 +216,68 @@ func TestARuntimeThatCannotLiveIsSeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Dies(p); got != c.want || Dies(stripped.(*corev1.Pod)) != c.want {
-			t.Errorf("%s: %v, stripped %v", name, got, Dies(stripped.(*corev1.Pod)))
+		now := runtimeStarted.Add(59 * time.Second)
+		if got := Dies(p, now); got != c.want || Dies(stripped.(*corev1.Pod), now) != c.want {
+			t.Errorf("%s: %v, stripped %v", name, got, Dies(stripped.(*corev1.Pod), now))
 		}
+	}
+}
+
+// The status of a DataSet goes by Dies: it must not change with each start.
+func TestARuntimeThatDiedLivesAgainOnlyAfterAWhile(t *testing.T) {
+	for life, want := range map[time.Duration]time.Duration{
+		0: time.Minute, 2 * time.Second: time.Minute, 45 * time.Second: 90 * time.Second, time.Hour: 10 * time.Minute,
+	} {
+		p := whole()
+		ended := corev1.ContainerStateTerminated{ExitCode: 2, FinishedAt: metav1.NewTime(runtimeStarted.Add(-time.Minute))}
+		if life > 0 {
+			ended.StartedAt = metav1.NewTime(ended.FinishedAt.Add(-life))
+		}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 7, Ready: true,
+			State:                corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}},
+			LastTerminationState: corev1.ContainerState{Terminated: &ended}}}
+		stripped, err := Strip(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p = stripped.(*corev1.Pod)
+		if got := Settles(p).Sub(runtimeStarted.Time); got != want {
+			t.Errorf("it lived for %s: counts as living after %s, want %s", life, got, want)
+		}
+		if !Dies(p, runtimeStarted.Add(want-time.Second)) || Dies(p, runtimeStarted.Add(want)) {
+			t.Errorf("it lived for %s: dies %t just before, %t then", life, Dies(p, runtimeStarted.Add(want-time.Second)), Dies(p, runtimeStarted.Add(want)))
+		}
+	}
+}
+
+// A day of a runtime that dies after 5 to 25 s, as the kubelet starts it: the answer
+// changes once.
+func TestACrashLoopIsOneState(t *testing.T) {
+	p, now, changes, last := whole(), readySince.Time, 0, false
+	look := func(s corev1.ContainerStatus) {
+		s.Name = sidecar.ContainerName
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{s}
+		if dies := Dies(p, now); dies != last {
+			changes, last = changes+1, dies
+		}
+	}
+	var previous corev1.ContainerState
+	for n := range int32(300) {
+		started := metav1.NewTime(now)
+		running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}
+		life := time.Duration(5+n*7%20) * time.Second
+		look(corev1.ContainerStatus{RestartCount: n, State: running, LastTerminationState: previous})
+		look(corev1.ContainerStatus{RestartCount: n, State: running, Ready: true, LastTerminationState: previous})
+		now = now.Add(life)
+		look(corev1.ContainerStatus{RestartCount: n, State: running, Ready: true, LastTerminationState: previous})
+		ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, StartedAt: started, FinishedAt: metav1.NewTime(now)}}
+		look(corev1.ContainerStatus{RestartCount: n, State: ended, LastTerminationState: previous})
+		waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+		look(corev1.ContainerStatus{RestartCount: n, State: waiting, LastTerminationState: ended})
+		previous, now = ended, now.Add(5*time.Minute)
+	}
+	if changes != 1 || !last {
+		t.Errorf("it changed %d times; in the end it dies: %t", changes, last)
 	}
 }
 

@@ -6,6 +6,7 @@ package pod
 import (
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -67,12 +68,12 @@ func waits(s *corev1.ContainerStatus) *corev1.ContainerStateWaiting {
 	return &corev1.ContainerStateWaiting{Reason: s.State.Waiting.Reason}
 }
 
-// exit keeps how a container ended.
+// exit keeps how and when a container ended.
 func exit(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
 	if s == nil {
 		return nil
 	}
-	return &corev1.ContainerStateTerminated{ExitCode: s.ExitCode}
+	return &corev1.ContainerStateTerminated{ExitCode: s.ExitCode, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt}
 }
 
 // waitsForNode reports whether a pod with the runtime has no node yet. There are
@@ -141,17 +142,24 @@ func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool)
 }
 
 // Changed says whether two states of a pod differ in anything that Selects,
-// Injected, Finished, Live, Started and Dies look at, or in the node. Most updates of a pod
-// (its containers' states, its addresses) do not.
+// Injected, Finished, Live, Started and, at one time, Dies look at, or in the node. Most
+// updates of a pod (its containers' states, its addresses) do not.
 func Changed(before, after *corev1.Pod) bool {
 	return before.UID != after.UID ||
 		before.Spec.NodeName != after.Spec.NodeName ||
 		Live(before) != Live(after) ||
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
-		Injected(after) && (Started(before) != Started(after) || Dies(before) != Dies(after)) ||
+		Injected(after) && (Started(before) != Started(after) || diesDiffers(before, after)) ||
 		waitsForNode(after) && trouble(before) != trouble(after) ||
 		!maps.Equal(before.Labels, after.Labels)
+}
+
+// diesDiffers says whether Dies may differ between two states of a pod. Time alone
+// changes it too, at Settles.
+func diesDiffers(before, after *corev1.Pod) bool {
+	var early time.Time // before any Settles
+	return Settles(before) != Settles(after) || Dies(before, early) != Dies(after, early)
 }
 
 // trouble is Trouble in a form that can be compared.

@@ -28,7 +28,7 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// Options of a reconciler. All are needed.
+// Options of a reconciler. All but PullSecrets are needed.
 type Options struct {
 	// Client may read from a cache.
 	Client client.Client
@@ -40,6 +40,8 @@ type Options struct {
 	Image string
 	// HostPath is the directory of the stores on each node.
 	HostPath func() string
+	// PullSecrets are those by which the image is pulled; nil: none.
+	PullSecrets func() []corev1.LocalObjectReference
 }
 
 // Reconciler does what tasks says, one task at a time on each node.
@@ -50,6 +52,7 @@ type Reconciler struct {
 	clock    clock.PassiveClock
 	image    string
 	hostPath func() string
+	secrets  func() []corev1.LocalObjectReference
 	failures failures
 }
 
@@ -58,8 +61,11 @@ func New(o Options) (*Reconciler, error) {
 	if o.Client == nil || o.Live == nil || o.Recorder == nil || o.Clock == nil || o.HostPath == nil || o.Image == "" {
 		return nil, errors.New("remains: an option is missing")
 	}
+	if o.PullSecrets == nil {
+		o.PullSecrets = func() []corev1.LocalObjectReference { return nil }
+	}
 	return &Reconciler{
-		client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, image: o.Image, hostPath: o.HostPath,
+		client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, image: o.Image, hostPath: o.HostPath, secrets: o.PullSecrets,
 	}, nil
 }
 

@@ -202,6 +202,14 @@ func TestNotAllNodesAreWorkedOnAtOnce(t *testing.T) {
 	}
 }
 
+func TestThePodPullsItsImageWithoutTheInstallationsSecrets(t *testing.T) {
+	want := []corev1.LocalObjectReference{{Name: "registry-key"}}
+	r := &Reconciler{hostPath: func() string { return "/" }, secrets: func() []corev1.LocalObjectReference { return want }}
+	if got := r.newPod(&v1alpha1.NodeStore{}, task{}).Spec.ImagePullSecrets; !slices.Equal(got, want) {
+		t.Errorf("pull secrets: %v", got)
+	}
+}
+
 func TestAPodOfAForgottenTaskProvesNothing(t *testing.T) {
 	b := newBench(t, interceptor.Funcs{})
 	var s v1alpha1.NodeStore

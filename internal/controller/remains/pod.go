@@ -6,6 +6,7 @@ package remains
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,10 +58,12 @@ func (r *Reconciler) newPod(s *v1alpha1.NodeStore, t task) *corev1.Pod {
 		Spec: corev1.PodSpec{
 			Affinity: &corev1.Affinity{NodeAffinity: onNode(s.Name)},
 			// What is left on a node is left on one that is cordoned or tainted too.
-			Tolerations:                   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
-			RestartPolicy:                 corev1.RestartPolicyNever,
-			ActiveDeadlineSeconds:         new(int64(deadline / time.Second)),
-			ServiceAccountName:            account,
+			Tolerations:           []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
+			RestartPolicy:         corev1.RestartPolicyNever,
+			ActiveDeadlineSeconds: new(int64(deadline / time.Second)),
+			ServiceAccountName:    account,
+			// Where there are none, the API server takes the account's.
+			ImagePullSecrets:              slices.Clone(r.secrets()),
 			AutomountServiceAccountToken:  new(false),
 			EnableServiceLinks:            new(false),
 			TerminationGracePeriodSeconds: new(int64(1)),

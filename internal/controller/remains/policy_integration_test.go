@@ -83,7 +83,10 @@ func apply(t *testing.T, c client.Client, file string) {
 
 // made is a pod as the controller makes it.
 func made(change ...func(*corev1.Pod)) *corev1.Pod {
-	r := &Reconciler{image: image, hostPath: func() string { return sidecar.StoreRoot }}
+	r := &Reconciler{
+		image: image, hostPath: func() string { return sidecar.StoreRoot },
+		secrets: func() []corev1.LocalObjectReference { return []corev1.LocalObjectReference{{Name: "registry-key"}} },
+	}
 	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "s1"}}
 	p := r.newPod(s, task{namespace: "gone", uid: "0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9", nameIsGone: true})
 	for _, f := range change {

@@ -21,12 +21,13 @@ var commands = map[string]func(args []string) error{
 	"fail":   fail,   // fail TEXT: print it and fail
 	"list":   list,   // list DIR: every path below it
 	"dial":   dial,   // dial HOST:PORT...: say of each whether it is open
+	"proxy":  proxy,  // proxy HOST:PORT HOST:PORT: lead connections to the first one to the second
 	"steal":  steal,  // steal PROGRAM: what can be had of a process that runs it
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list|dial|steal ...")
+		fmt.Fprintln(os.Stderr, "usage: app serve|sample|wait|check|touch|fail|list|dial|proxy|steal ...")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
