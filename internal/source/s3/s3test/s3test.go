@@ -46,7 +46,7 @@ func Start(t testing.TB, kind string) *Server {
 	if binary == "" {
 		t.Fatalf("set %s to the path of a kuda-cluster binary", EnvCluster)
 	}
-	cmd := exec.Command(binary, "storage", "run", kind, "--dir", t.TempDir()) //nolint:gosec // the program that the test was given
+	cmd := exec.Command(binary, "storage", "run", kind, "--dir", t.TempDir())
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	in, err := cmd.StdinPipe() // its end ends the server
