@@ -46,6 +46,16 @@ func TestAFileIsEmptyOnlyWhereItsBlocksAre(t *testing.T) {
 	}
 }
 
+func TestAnEmptyFileThatIsRemovedWhileItIsListedHasChanged(t *testing.T) {
+	server := odd.NewHDFS(t)
+	server.Put("tree/file", []byte("content"))
+	server.Fail(odd.Faults{Ghost: true})
+	entries, err := entriesOf(t, server, "tree/")
+	if err != nil || len(entries) != 2 || entries[0].Fault != nil || !errors.Is(entries[1].Fault, source.ErrChanged) {
+		t.Errorf("got %+v, %v", entries, err)
+	}
+}
+
 func TestAListingThatBeginsAgainIsNamed(t *testing.T) {
 	server := odd.NewHDFS(t)
 	for _, name := range []string{"a", "b", "c"} {

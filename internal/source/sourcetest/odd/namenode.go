@@ -59,6 +59,7 @@ func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 // answer answers one call.
 func (s *Server) answer(conn net.Conn, call uint64, method string, request fields) error {
 	var body []byte
+	header, status := message{}.uint(1, call), uint64(0)
 	path := strings.Trim(string(request.bodies[1]), "/")
 	switch method {
 	case "getFileInfo":
@@ -68,14 +69,19 @@ func (s *Server) answer(conn net.Conn, call uint64, method string, request field
 	case "getListing":
 		body = s.listing(path, string(request.bodies[2]))
 	case "getBlockLocations":
-		body = s.locations(path)
+		if body = s.locations(path); body == nil {
+			header = header.text(4, "java.io.FileNotFoundException").text(5, "File does not exist: /"+path)
+			status = 1
+		}
 	case "getServerDefaults":
 		body = message{}.bytes(1, nil)
 	default:
 		return fmt.Errorf("nobody knows %s here", method)
 	}
-	b := wire.Delimited(make([]byte, 4), message{}.uint(1, call).uint(2, 0))
-	b = wire.Delimited(b, body)
+	b := wire.Delimited(make([]byte, 4), header.uint(2, status))
+	if status == 0 {
+		b = wire.Delimited(b, body)
+	}
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
 	_, err := conn.Write(b)
 	return err
@@ -144,6 +150,9 @@ func (s *Server) listing(path, after string) []byte {
 		if faults.Contradict {
 			m = m.bytes(1, s.longer(entry, name))
 		}
+	}
+	if faults.Ghost {
+		m = m.bytes(1, message{}.uint(1, uint64(wire.File)).text(2, "ghost").uint(3, 0).uint(7, 1).uint(13, 2))
 	}
 	return message{}.bytes(1, m.uint(2, uint64(max(len(names)-size, 0))))
 }

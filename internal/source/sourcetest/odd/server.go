@@ -49,6 +49,8 @@ type Faults struct {
 	IgnorePrefix bool
 	// Twice lists each file twice; Contradict with another size.
 	Twice, Contradict bool
+	// Ghost makes a namenode list a file of no bytes that is not there any more.
+	Ghost bool
 	// Redirect sends requests for bodies there, "" nowhere.
 	Redirect string
 }
