@@ -5,25 +5,50 @@ package transfer
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
+	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
 
-// Each shape of a delivery from each odd server, with a distance between.
+// far are the distances of the table below. Few requests are made in it, so that
+// a larger part of them is lost.
+func far() map[string]sourcetest.Profile {
+	lossy := sourcetest.Lossy
+	lossy.CutEvery, lossy.StallEvery, lossy.Stall = 3, 5, 500*time.Millisecond
+	return map[string]sourcetest.Profile{"near": sourcetest.Near, "region": sourcetest.Region, "far": sourcetest.Far, "lossy": lossy}
+}
+
+// Each shape of a delivery from each server, with each distance between.
 func TestAServerThatIsFarAwayGivesTheRightBytes(t *testing.T) {
+	for name, profile := range far() {
+		for _, d := range oddDrivers {
+			for shape, deliver := range oddShapes {
+				t.Run(name+"/"+d.name+"/"+shape, func(t *testing.T) {
+					t.Parallel()
+					b := newOddBench(t, d)
+					distance := b.far(t, profile)
+					b.attempts = 10
+					b.engine.policy.Attempts = b.attempts
+					result, err := deliver(t, b, odd.Faults{})
+					b.right(t, result, err)
+					if profile.CutEvery > 0 && distance.Cuts() == 0 {
+						t.Errorf("none of %d answers was cut", distance.Requests())
+					}
+				})
+			}
+		}
+	}
+}
+
+// A version of which little is new is not asked for as a whole.
+func TestAServerThatIsFarAwayIsAskedForWhatIsNew(t *testing.T) {
 	for _, d := range oddDrivers {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			b := newOddBench(t, d)
-			distance := sourcetest.NewDistance(sourcetest.Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6})
-			var err error
-			if b.source, err = d.open("http://" + distance.Front(t, strings.TrimPrefix(b.URL, "http://"))); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = b.source.Close() })
+			distance := b.far(t, sourcetest.Region)
 			b.put("a/large", noise(1, 10<<20))
 			for i := range 50 {
 				b.put(fmt.Sprint("small/", i), noise(uint32(i), 1000))

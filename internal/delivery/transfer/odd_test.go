@@ -7,134 +7,23 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
-	sourcehttp "github.com/kuda-io/kuda/internal/source/http"
-	"github.com/kuda-io/kuda/internal/source/s3"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
-
-// oddDriver is a driver with its server.
-type oddDriver struct {
-	name  string
-	serve func(testing.TB) *odd.Server
-	open  func(url string) (source.Source, error)
-}
-
-var oddDrivers = []oddDriver{
-	{"s3", odd.NewS3, func(url string) (source.Source, error) {
-		return s3.New(s3.Config{Endpoint: url, Bucket: odd.Bucket, PathStyle: true, Region: "us-east-1"})
-	}},
-	{"http", odd.NewHTTP, func(url string) (source.Source, error) {
-		return sourcehttp.New(sourcehttp.Config{URL: url})
-	}},
-}
-
-// oddBench is an engine that reads from an odd server.
-type oddBench struct {
-	*odd.Server
-	source source.Source
-	store  *store.Store
-	engine *Engine
-	want   map[string][]byte
-}
-
-func newOddBench(t *testing.T, d oddDriver) *oddBench {
-	t.Helper()
-	b := &oddBench{Server: d.serve(t), want: map[string][]byte{}}
-	var err error
-	if b.source, err = d.open(b.URL); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.source.Close() })
-	b.store, b.engine = openEngine(t, t.TempDir())
-	b.engine.options.RangeBytes = 8 << 20
-	return b
-}
-
-// put stores a file of the tree.
-func (b *oddBench) put(name string, content []byte) {
-	b.Put("tree/"+name, content)
-	b.want[name] = content
-}
-
-func (b *oddBench) deliver(t *testing.T, path, version string) (*Result, error) {
-	key := store.Key{Source: b.source.Identity(), Path: path, Version: version}
-	result, err := b.engine.Deliver(t.Context(), NewRequest(b.source, key, nil))
-	if err == nil {
-		t.Cleanup(func() { closeLease(t, result.Lease) })
-	}
-	return result, err
-}
-
-// right checks that what was delivered is what is stored.
-func (b *oddBench) right(t *testing.T, result *Result, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{}
-	for name, content := range b.want {
-		want[name] = string(content)
-	}
-	if got := files(t, result.Lease); !maps.Equal(got, want) {
-		t.Errorf("got %d files that are not the %d that are stored", len(got), len(want))
-	}
-}
-
-// The shapes of a delivery.
-var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error){
-	"file": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		content := noise(1, 10<<20)
-		b.Put("one.bin", content)
-		b.want[store.FileName] = content
-		b.Fail(f)
-		return b.deliver(t, "one.bin", "1")
-	},
-	"tree": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		b.put("a/large", noise(1, 10<<20))
-		b.put("b", noise(2, 100))
-		b.put("c", nil)
-		b.Fail(f)
-		return b.deliver(t, "tree/", "1")
-	},
-	// A file whose delivery was cut off before, by a server without faults.
-	"resume": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		content := noise(1, 10<<20)
-		b.Put("one.bin", content)
-		b.want[store.FileName] = content
-		b.Fail(odd.Faults{CutAfter: 6 << 20})
-		b.engine.policy.Attempts = 1
-		if _, err := b.deliver(t, "one.bin", "1"); !errors.Is(err, source.ErrTemporary) {
-			t.Fatalf("the first delivery: got %v", err)
-		}
-		b.engine.policy.Attempts = 3
-		b.Fail(f)
-		return b.deliver(t, "one.bin", "1")
-	},
-	// A tree of which an older version is in the store.
-	"delta": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		b.put("a/large", noise(1, 10<<20))
-		b.put("b", noise(2, 1000))
-		if _, err := b.deliver(t, "tree/", "1"); err != nil {
-			t.Fatal(err)
-		}
-		b.Fail(f)
-		b.put("b", noise(3, 1000))
-		return b.deliver(t, "tree/", "2")
-	},
-}
 
 // cell says what comes of a fault: the right bytes if class is nil, else an error
 // of the class. except says why a cell is empty.
 type cell struct {
 	fault  string
 	faults odd.Faults
+	// class and except, the reason of an empty cell, are by driver and shape.
 	class  map[string]error
-	// except has the reasons of cells that say nothing, by driver and shape.
 	except map[string]string
 }
 
@@ -142,80 +31,107 @@ var html = []byte("<html><body>Gateway is busy, please try again</body></html>")
 
 func always(answer []byte) func(int) []byte { return func(int) []byte { return answer } }
 
-// noneOf gives cells their reason to be empty.
+// noneOf gives cells ("driver shape shape…") their reason to be empty.
 func noneOf(reason string, cells ...string) map[string]string {
 	except := map[string]string{}
 	for _, c := range cells {
-		except[c] = reason
+		for _, name := range cellNames(c) {
+			except[name] = reason
+		}
 	}
 	return except
 }
 
-const (
-	noListing = "one file is not listed"
-	noPages   = "an index has no pages"
+// classes gives cells ("driver shape shape…") their errors.
+func classes(cellsAndErrors ...any) map[string]error {
+	all := map[string]error{}
+	for i := 0; i < len(cellsAndErrors); i += 2 {
+		for _, name := range cellNames(cellsAndErrors[i].(string)) {
+			all[name] = cellsAndErrors[i+1].(error)
+		}
+	}
+	return all
+}
+
+// cellNames are "driver shape" each.
+func cellNames(cells string) (all []string) {
+	driver, shapes, _ := strings.Cut(cells, " ")
+	for shape := range strings.FieldsSeq(shapes) {
+		all = append(all, driver+" "+shape)
+	}
+	return all
+}
+
+// either is all of both; what both have is that of b.
+func either[V any](a, b map[string]V) map[string]V {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+var (
+	noListing = noneOf("one file is not listed", "s3 file resume", "http file resume", "hdfs file resume")
+	noPages   = either(noListing, noneOf("an index and a manifest have no pages", "http tree delta", "oci file tree resume delta"))
+	noTags    = noneOf("a file whose digest stays has the bytes that it had", "oci delta")
 )
 
 var oddCells = []cell{
-	{fault: "HEAD says no length", faults: odd.Faults{NoLength: true}},
-	{fault: "HEAD says a length of zero", faults: odd.Faults{ZeroLength: true}},
+	{fault: "no length is said", faults: odd.Faults{NoLength: true},
+		class: classes("hdfs file tree resume delta", source.ErrTemporary, "oci file tree resume delta", source.ErrMisconfigured)},
+	{fault: "a length of zero is said", faults: odd.Faults{ZeroLength: true},
+		class: classes("hdfs file tree resume delta", source.ErrChanged, "oci file tree resume delta", source.ErrMisconfigured)},
 	{fault: "ranges are ignored", faults: odd.Faults{IgnoreRanges: true}},
-	{fault: "tags outlive the bytes", faults: odd.Faults{KeepTags: true}},
-	{fault: "the listing is a page of HTML", faults: odd.Faults{Listing: always(html)},
-		class:  map[string]error{"tree": source.ErrTemporary, "delta": source.ErrTemporary},
-		except: noneOf(noListing, "s3 file", "s3 resume", "http file", "http resume")},
+	{fault: "tags outlive the bytes", faults: odd.Faults{KeepTags: true}, except: noTags},
+	{fault: "the listing is a page of HTML", faults: odd.Faults{Listing: always(html)}, class: listingFails, except: noListing},
+	// What is empty is how a namenode says that there is no such directory.
 	{fault: "the listing is empty", faults: odd.Faults{Listing: always([]byte{})},
-		class:  map[string]error{"tree": source.ErrTemporary, "delta": source.ErrTemporary},
-		except: noneOf(noListing, "s3 file", "s3 resume", "http file", "http resume")},
+		class: either(listingFails, classes("hdfs tree delta", source.ErrChanged)), except: noListing},
 	{fault: "the second page is a page of HTML", faults: odd.Faults{PageSize: 1, Listing: func(page int) []byte {
 		if page == 1 {
 			return nil
 		}
 		return html
-	}},
-		class:  map[string]error{"s3 tree": source.ErrTemporary, "s3 delta": source.ErrTemporary},
-		except: noneOf(noListing+"; "+noPages, "s3 file", "s3 resume", "http file", "http resume")},
+	}}, class: listingFails, except: noPages},
 	{fault: "the second page fails once", faults: odd.Faults{PageSize: 1, Listing: func(page int) []byte {
 		if page == 2 {
 			return html
 		}
 		return nil
-	}}, except: noneOf(noListing, "s3 file", "s3 resume", "http file", "http resume")},
+	}}, except: noListing},
+	// Pages of HDFS have no tokens: it only says again and again that more follow.
 	{fault: "the listing goes in circles", faults: odd.Faults{SameToken: true},
-		class:  map[string]error{"s3 tree": source.ErrMisconfigured, "s3 delta": source.ErrMisconfigured},
-		except: noneOf(noPages, "s3 file", "s3 resume", "http file", "http resume", "http tree", "http delta")},
+		class: classes("s3 tree delta", source.ErrMisconfigured, "hdfs tree delta", source.ErrTemporary), except: noPages},
 	{fault: "each page is the first", faults: odd.Faults{PageSize: 1, IgnoreTokens: true},
-		class:  map[string]error{"s3 tree": source.ErrMisconfigured, "s3 delta": source.ErrMisconfigured},
-		except: noneOf(noPages, "s3 file", "s3 resume", "http file", "http resume", "http tree", "http delta")},
-	{fault: "everything is listed twice", faults: odd.Faults{Twice: true},
-		except: noneOf(noListing, "s3 file", "s3 resume", "http file", "http resume")},
+		class: classes("s3 tree delta", source.ErrMisconfigured, "hdfs tree delta", source.ErrMisconfigured), except: noPages},
+	{fault: "everything is listed twice", faults: odd.Faults{Twice: true}, except: noListing},
 	{fault: "everything is listed twice with two sizes", faults: odd.Faults{Contradict: true},
-		class:  map[string]error{"tree": source.ErrChanged, "delta": source.ErrChanged},
-		except: noneOf(noListing, "s3 file", "s3 resume", "http file", "http resume")},
+		class: classes("s3 tree delta", source.ErrChanged, "http tree delta", source.ErrChanged, "hdfs tree delta", source.ErrChanged,
+			"oci file tree resume delta", source.ErrMisconfigured), except: noListing},
+	// By the number of those that follow a page of HDFS tells its end.
 	{fault: "the first pages have no files", faults: odd.Faults{EmptyPages: 3},
-		except: noneOf(noPages, "s3 file", "s3 resume", "http file", "http resume", "http tree", "http delta")},
+		class: classes("hdfs tree delta", source.ErrTemporary), except: noPages},
 }
 
-// errorOf is what a cell ends with.
-func (c cell) errorOf(driver, shape string) error {
-	if class, ok := c.class[driver+" "+shape]; ok {
-		return class
-	}
-	return c.class[shape]
-}
+// listingFails is what comes of a listing that is none. A registry lists a file by
+// itself too.
+var listingFails = classes("s3 tree delta", source.ErrTemporary, "http tree delta", source.ErrTemporary,
+	"hdfs tree delta", source.ErrTemporary, "oci file tree resume delta", source.ErrTemporary)
 
 func TestAFaultOfAServerGivesTheRightBytesOrAnErrorThatNamesIt(t *testing.T) {
 	for _, c := range oddCells {
+		known := map[string]bool{}
 		for _, d := range oddDrivers {
 			for shape, deliver := range oddShapes {
-				if c.except[d.name+" "+shape] != "" {
+				name := d.name + " " + shape
+				known[name] = true
+				if c.except[name] != "" {
 					continue
 				}
 				t.Run(c.fault+"/"+d.name+"/"+shape, func(t *testing.T) {
 					t.Parallel()
 					b := newOddBench(t, d)
 					result, err := deliver(t, b, c.faults)
-					if class := c.errorOf(d.name, shape); class != nil {
+					if class := c.class[name]; class != nil {
 						if !errors.Is(err, class) {
 							t.Fatalf("got %v", err)
 						}
@@ -225,12 +141,21 @@ func TestAFaultOfAServerGivesTheRightBytesOrAnErrorThatNamesIt(t *testing.T) {
 				})
 			}
 		}
+		for _, name := range slices.Concat(slices.Collect(maps.Keys(c.class)), slices.Collect(maps.Keys(c.except))) {
+			if !known[name] {
+				t.Errorf("%s: there is no cell %q", c.fault, name)
+			}
+		}
 	}
 }
 
+// tagged are the drivers whose files can have other bytes under the tag, or the
+// inode, that they had. A digest cannot.
+var tagged = []oddDriver{oddS3, oddHTTP, oddHDFS}
+
 // Listed files that are overwritten in place under the tag that they had.
 func TestAnOverwrittenFileWhoseTagStaysIsDownloadedAgain(t *testing.T) {
-	for _, d := range oddDrivers {
+	for _, d := range tagged {
 		t.Run(d.name, func(t *testing.T) {
 			b := newOddBench(t, d)
 			b.Fail(odd.Faults{KeepTags: true})
@@ -249,7 +174,7 @@ func TestAnOverwrittenFileWhoseTagStaysIsDownloadedAgain(t *testing.T) {
 
 // The same, between two halves of one file.
 func TestAFileThatIsOverwrittenUnderItsTagWhileItsDeliveryIsCutOffIsNotMixed(t *testing.T) {
-	for _, d := range oddDrivers {
+	for _, d := range tagged {
 		t.Run(d.name, func(t *testing.T) {
 			b := newOddBench(t, d)
 			b.Fail(odd.Faults{KeepTags: true, CutAfter: 6 << 20})
@@ -271,7 +196,7 @@ func TestAFileThatIsOverwrittenUnderItsTagWhileItsDeliveryIsCutOffIsNotMixed(t *
 
 // A page without files is a sign of life: what takes long is not silent.
 func TestPagesWithoutFilesAreNoSilence(t *testing.T) {
-	b := newOddBench(t, oddDrivers[0])
+	b := newOddBench(t, oddS3)
 	b.engine.options.Stall = 300 * time.Millisecond
 	b.put("a", []byte("a"))
 	b.Fail(odd.Faults{EmptyPages: 8, PageTime: 100 * time.Millisecond})
@@ -280,7 +205,7 @@ func TestPagesWithoutFilesAreNoSilence(t *testing.T) {
 }
 
 func TestAServerThatListsMoreThanItWasAskedForIsNamed(t *testing.T) {
-	b := newOddBench(t, oddDrivers[0])
+	b := newOddBench(t, oddS3)
 	b.put("a", []byte("a"))
 	b.Put("another/secret", []byte("b"))
 	b.Fail(odd.Faults{IgnorePrefix: true})
@@ -292,7 +217,7 @@ func TestAServerThatListsMoreThanItWasAskedForIsNamed(t *testing.T) {
 // The nodes of a content delivery network may each have a tag of their own for
 // the same bytes. Who knows the SHA-256 of a file need not care.
 func TestTagsOfManyNodesAreOvercomeByADigest(t *testing.T) {
-	b := newOddBench(t, oddDrivers[1])
+	b := newOddBench(t, oddHTTP)
 	content := noise(1, 10<<20)
 	b.Put("one.bin", content)
 	b.want[store.FileName] = content

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/hdfs/rpc"
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
@@ -149,6 +150,10 @@ func (w *walk) directory(path, relative string) error {
 			if err := w.ctx.Err(); err != nil {
 				return err
 			}
+			if len(after) > 0 && status.Name == string(after) {
+				return &source.Error{Op: "listing " + path, Class: source.ErrMisconfigured,
+					Err: fmt.Errorf("asked for what comes after %q, the namenode lists it again; its listing has no end", after)}
+			}
 			below := strings.TrimSuffix(path, "/") + "/" + status.Name
 			if status.Type == wire.Directory {
 				if err := w.directory(below, relative+status.Name+"/"); err != nil {
@@ -178,8 +183,9 @@ func (w *walk) directory(path, relative string) error {
 }
 
 // listed returns an entry. The namenode counts the bytes of complete blocks only:
-// a file of none may be one whose first block is still being written, which only
-// its locations tell.
+// a file of none may be one whose first block is still being written, or one of
+// which the namenode says something else than of its blocks. Only its locations
+// tell.
 func (s *Source) listed(ctx context.Context, path, key string, status *wire.FileStatus) (source.Entry, error) {
 	e := entry(path, key, status)
 	if status.Type != wire.File || status.Length > 0 {
@@ -187,12 +193,16 @@ func (s *Source) listed(ctx context.Context, path, key string, status *wire.File
 	}
 	op := "looking at " + s.identity + key
 	locations, err := s.files.ask(ctx, key, 0)
+	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok && errors.Is(remoteClass(remote), source.ErrNotFound) {
+		locations, err = nil, nil // it is not there any more
+	}
 	if err != nil {
 		return e, s.class(ctx, op, err)
 	}
 	source.Alive(ctx)
-	if locations != nil && locations.Open {
-		e.Fault = &source.Error{Op: op, Class: source.ErrTemporary, Err: errOpen}
+	// Whether it lies in an encryption zone, say, does not matter without bytes.
+	if locations == nil || locations.Open || locations.Length > 0 {
+		e.Fault = source.Wrap(ctx, op, usable(locations, e))
 	}
 	return e, nil
 }

@@ -4,12 +4,16 @@
 package http
 
 import (
+	"errors"
+	"fmt"
 	nethttp "net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kuda-io/kuda/internal/source"
@@ -122,4 +126,74 @@ func FuzzLinesOfAnIndexAreReadOrRefused(f *testing.F) {
 			t.Fatalf("%q is read as %q of %q", line, sum, name)
 		}
 	})
+}
+
+// Half a name may be another file's, and half a line says nothing of the index.
+func TestAnIndexThatIsCutOffIsReadUpToThereAndNoFurther(t *testing.T) {
+	sum := strings.Repeat("a", sumLength)
+	index := sum + "  file-1\n" + sum + "  file-10\n"
+	for cut := range index {
+		server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			w.Header().Set("ETag", "\"1\"")
+			if strings.HasSuffix(r.URL.Path, "/file-1") || strings.HasSuffix(r.URL.Path, "/file-10") {
+				w.Header().Set("Content-Length", "5")
+				return
+			}
+			if !strings.HasSuffix(r.URL.Path, Index) {
+				w.WriteHeader(nethttp.StatusNotFound)
+				return
+			}
+			w.Header().Set("Content-Length", strconv.Itoa(len(index)))
+			_, _ = w.Write([]byte(index[:cut]))
+			_ = nethttp.NewResponseController(w).Flush()
+			panic(nethttp.ErrAbortHandler)
+		}))
+		names := map[string]int{}
+		var last error
+		for entry, err := range open(t, Config{URL: server.URL}).List(t.Context(), "tree/") {
+			if last = err; err == nil {
+				names[entry.Path]++
+			}
+		}
+		server.Close()
+		if whole := strings.Count(index[:cut], "\n"); !errors.Is(last, source.ErrTemporary) || len(names) != whole || names["file-1"] != whole {
+			t.Errorf("after %d bytes: got %v and %v", cut, names, last)
+		}
+	}
+}
+
+// A network that loses one request of a hundred would end each listing of a
+// thousand files.
+func TestAListingOutlivesAHeadThatIsLost(t *testing.T) {
+	for lost, want := range map[int32]error{1: nil, headTries - 1: nil, headTries: source.ErrTemporary} {
+		server := sourcetest.NewServer(t)
+		for i := range 20 {
+			server.Put(fmt.Sprintf("tree/%d", i), []byte("x"))
+		}
+		var tries atomic.Int32
+		server.Misbehave(sourcetest.Manners{}, func(w nethttp.ResponseWriter, r *nethttp.Request) bool {
+			if r.Method != nethttp.MethodHead || !strings.HasSuffix(r.URL.Path, "/7") || tries.Add(1) > lost {
+				return false
+			}
+			conn, out, err := nethttp.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return false
+			}
+			// Without a byte of it, the request would be sent again below the driver.
+			_, _ = out.WriteString("HTTP/1.1 200 OK\r\nContent-Le")
+			_ = out.Flush()
+			conn.Close()
+			return true
+		})
+		count, last := 0, error(nil)
+		for _, err := range open(t, Config{URL: server.URL}).List(t.Context(), "tree/") {
+			if last = err; err == nil {
+				count++
+			}
+		}
+		if !errors.Is(last, want) || (want == nil && count != 20) || tries.Load() > headTries {
+			t.Errorf("%d heads were lost: %d files are listed, %v", lost, count, last)
+		}
+	}
 }

@@ -5,12 +5,14 @@ package http
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	nethttp "net/http"
 	"strings"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -62,8 +64,7 @@ type result struct {
 
 // readIndex sends one channel per line, in order, on which the result follows.
 func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader, files chan<- chan result) {
-	lines := bufio.NewScanner(index)
-	lines.Buffer(make([]byte, 0, maxLine), maxLine)
+	lines := newLines(index)
 	first := true
 	for lines.Scan() {
 		source.Alive(ctx)
@@ -111,6 +112,29 @@ func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader,
 	}
 }
 
+// newLines splits an index into its lines. What an index that is cut off ends with
+// is no line: it may look like one, of another name.
+func newLines(index io.Reader) *bufio.Scanner {
+	cut := false
+	lines := bufio.NewScanner(readerFunc(func(p []byte) (int, error) {
+		n, err := index.Read(p)
+		cut = err != nil && !errors.Is(err, io.EOF)
+		return n, err
+	}))
+	lines.Buffer(make([]byte, 0, maxLine), maxLine)
+	lines.Split(func(data []byte, atEnd bool) (int, []byte, error) {
+		if cut && !bytes.ContainsRune(data, '\n') {
+			return len(data), nil, nil
+		}
+		return bufio.ScanLines(data, atEnd)
+	})
+	return lines
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // byteOrderMark is what some editors write before the first line.
 const byteOrderMark = "\ufeff"
 
@@ -135,10 +159,37 @@ func (s *Source) indexed(ctx context.Context, dir, name string) (source.Entry, e
 	if !source.ValidPath(name) {
 		return source.Entry{Key: dir + name}, nil
 	}
-	entry, err := s.stat(ctx, dir+name)
+	entry, err := s.look(ctx, dir+name)
 	if errors.Is(err, source.ErrNotFound) {
 		err = &source.Error{Op: "listing " + s.location(dir), Class: source.ErrNotFound,
 			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
 	}
 	return entry, err
+}
+
+const (
+	// headTries is how often a file of a tree is asked for, where that fails: of
+	// thousands one may, and a listing that began anew for it would never end.
+	headTries = 3
+	// headPause is how long to wait before the second try; before the third it is
+	// twice as long.
+	headPause = 300 * time.Millisecond
+)
+
+// look is stat with some patience. A server that asks to wait, or that cannot be
+// reached, is a matter of the whole listing.
+func (s *Source) look(ctx context.Context, key string) (source.Entry, error) {
+	for try := 1; ; try++ {
+		entry, err := s.stat(ctx, key)
+		if try == headTries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {
+			return entry, err
+		}
+		timer := time.NewTimer(time.Duration(try) * headPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return entry, err
+		}
+	}
 }

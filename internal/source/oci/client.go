@@ -150,8 +150,15 @@ func (c *client) blob(ctx context.Context, op, repository string, blob digest.Di
 	return source.NewReader(ctx, op, response.Body, length), nil
 }
 
+// errWhole is why a range cannot be had that the registry sent all of the blob for.
+var errWhole = errors.New("the registry does not send parts of blobs, so that they are to be read as a whole")
+
 // checkRange tells whether a response has the bytes that were asked for.
 func checkRange(response *http.Response, size, offset, length int64, whole bool) error {
+	if !whole && response.StatusCode == http.StatusOK && response.Header.Get("Content-Range") == "" &&
+		(response.ContentLength == size || response.ContentLength < 0) {
+		return errWhole
+	}
 	if n := response.ContentLength; n >= 0 && n != length {
 		return fmt.Errorf("the registry answered with %d bytes instead of %d", n, length)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -57,6 +58,15 @@ func (d descriptor) check() error {
 	}
 	if d.Size < 0 {
 		return fmt.Errorf("the manifest has a layer of %d bytes", d.Size)
+	}
+	return nil
+}
+
+// checkLayer finds descriptors of layers whose size is missing, or not that of
+// what they name.
+func (d descriptor) checkLayer() error {
+	if d.Size == 0 && d.Digest.Algorithm().FromBytes(nil) != d.Digest {
+		return fmt.Errorf("the manifest has no size for the layer %s, or says that it is empty, which its digest is not; push it again", d.Digest)
 	}
 	return nil
 }
@@ -135,8 +145,12 @@ func (m *manifest) check(op string) error {
 		return &source.Error{Op: op, Class: source.ErrMisconfigured,
 			Err: fmt.Errorf("its manifest has the type %q, which this source does not read; push it as an OCI artifact or image", m.MediaType)}
 	}
-	for _, d := range append(append([]descriptor{}, m.Layers...), m.Manifests...) {
-		if err := d.check(); err != nil {
+	for i, d := range slices.Concat(m.Layers, m.Manifests) {
+		err := d.check()
+		if err == nil && i < len(m.Layers) {
+			err = d.checkLayer()
+		}
+		if err != nil {
 			return &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 		}
 	}

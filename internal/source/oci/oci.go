@@ -159,7 +159,7 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		return nil, err
 	}
 	t := newTree()
-	titles := map[string]digest.Digest{}
+	titles := map[string]descriptor{}
 	for _, layer := range m.Layers {
 		f, name, err := layerForm(layer)
 		if err != nil {
@@ -169,11 +169,12 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 		switch f {
 		case formFile:
 			name = cmp.Or(memberName(name), name)
-			if other, ok := titles[name]; ok && other != layer.Digest {
+			if other, ok := titles[name]; ok && (other.Digest != layer.Digest || other.Size != layer.Size) {
 				return nil, &source.Error{Op: op, Class: source.ErrMisconfigured,
-					Err: fmt.Errorf("two of its layers, %s and %s, are the file %q; push it with a name for each", other, layer.Digest, name)}
+					Err: fmt.Errorf("two of its layers, %s of %d bytes and %s of %d bytes, are the file %q; push it with a name for each",
+						other.Digest, other.Size, layer.Digest, layer.Size, name)}
 			}
-			titles[name] = layer.Digest
+			titles[name] = layer
 			if err := s.probe(ctx, op, blob); err != nil {
 				return nil, err
 			}
@@ -203,8 +204,23 @@ func (s *Source) probe(ctx context.Context, op string, k key) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ranges = &ok
+	if s.ranges == nil { // nobody has found out otherwise meanwhile
+		s.ranges = &ok
+	}
 	return nil
+}
+
+// readWhole makes later listings say that blobs are to be read as a whole: a
+// registry of many servers may have one that understands no ranges.
+func (s *Source) readWhole(ctx context.Context) {
+	s.mu.Lock()
+	no := false
+	known := s.ranges != nil && !*s.ranges
+	s.ranges = &no
+	s.mu.Unlock()
+	if !known {
+		source.Note(ctx, s.identity+" was asked for a part of a blob and sent all of it; its blobs are read as a whole from now on")
+	}
 }
 
 func (s *Source) understandsRanges() *bool {
@@ -226,13 +242,14 @@ func (s *Source) archive(ctx context.Context, k key) (*archive, error) {
 		return nil, source.Wrap(ctx, op, ctx.Err())
 	}
 	defer func() { <-slot.lock }()
-	if slot.archive != nil {
+	ranges := s.understandsRanges()
+	if slot.archive != nil && (slot.archive.unpacked != nil || ranges == nil || *ranges) {
 		return slot.archive, nil
 	}
 	if err := s.probe(ctx, op, k); err != nil {
 		return nil, err
 	}
-	ranges := s.understandsRanges()
+	ranges = s.understandsRanges()
 	a, err := s.readArchive(ctx, op, k, ranges == nil || !*ranges)
 	if err != nil {
 		return nil, err
@@ -305,6 +322,9 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 		return s.openUnpacked(ctx, op, k, offset, length)
 	}
 	body, err := s.client.blob(ctx, op, k.repository, k.blob, k.size, k.offset+offset, length)
+	if errors.Is(err, errWhole) {
+		s.readWhole(ctx)
+	}
 	if err != nil || k.blob.Algorithm() == digest.SHA256 || length != k.size {
 		return body, err
 	}

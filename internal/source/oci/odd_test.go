@@ -46,6 +46,71 @@ func TestTwoLayersOfOneNameAreRefusedByName(t *testing.T) {
 	}
 }
 
+func TestALayerThatIsThereTwiceWithTwoSizesIsRefused(t *testing.T) {
+	f := newFake(t)
+	one := f.file("x", "1")
+	two := one
+	two.Size++
+	f.put(t, "v1", manifest{Layers: []descriptor{one, two}})
+	if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "2 bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALayerWithoutASizeIsNotAnEmptyFile(t *testing.T) {
+	f := newFake(t)
+	empty, sized := f.file("empty", ""), f.file("x", "1")
+	f.put(t, "v1", manifest{Layers: []descriptor{empty, sized}})
+	unsized := sized
+	unsized.Size = 0
+	f.put(t, "v2", manifest{Layers: []descriptor{empty, unsized}})
+	s := open(t, Config{Registry: f.URL})
+	if diff := cmp.Diff(map[string]string{"empty": "", "x": "1"}, contents(t, s, "team/model:v1")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := collect(t, s, "team/model:v2"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), sized.Digest.String()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Behind one name there may be servers of which some understand no ranges.
+func TestAnAnswerWithTheWholeBlobIsBelievedMoreThanAnEarlierOne(t *testing.T) {
+	f := newFake(t)
+	f.put(t, "v1", manifest{Layers: []descriptor{f.file("x", "12345"),
+		f.blob(typeTar, ocitest.Tar(t, ocitest.File("dir/y", "67890")), nil)}})
+	s := open(t, Config{Registry: f.URL})
+	entries, err := collect(t, s, "team/model:v1")
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("got %+v, %v", entries, err)
+	}
+	f.hook = func(_ http.ResponseWriter, r *http.Request) bool {
+		r.Header.Del("Range")
+		return false
+	}
+	var files []source.Entry
+	for _, e := range entries {
+		if e.NoRanges {
+			t.Errorf("%s is to be read as a whole before anybody knows", e.Path)
+		}
+		if _, err := s.Open(t.Context(), e, 1, 2); !errors.Is(err, source.ErrChanged) {
+			t.Errorf("%s: got %v", e.Path, err)
+		}
+		files = append(files, e)
+	}
+	if got := contents(t, s, "team/model:v1"); got["x"] != "12345" || got["dir/y"] != "67890" {
+		t.Errorf("listed again: got %v", got)
+	}
+	again, err := collect(t, s, "team/model:v1")
+	if err != nil || again[1].NoRanges == again[0].NoRanges {
+		t.Errorf("listed again: got %+v, %v", again, err) // the layer's file is unpacked here, and has ranges
+	}
+	for i, e := range again {
+		if e.Identity != files[i].Identity {
+			t.Errorf("%s is %s now, and was %s", e.Path, e.Identity, files[i].Identity)
+		}
+	}
+}
+
 func TestOnlyAManifestIsAManifest(t *testing.T) {
 	for _, answer := range []string{"", "<html>log in</html>", "{}", "[]", "null", `{"errors":[]}`, `{"layers":[{"dig`,
 		`{"mediaType":"` + typeManifest + `"}`} {

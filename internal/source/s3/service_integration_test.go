@@ -16,7 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/s3/cephtest"
+	"github.com/kuda-io/kuda/internal/source/s3/s3test"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/miniotest"
 )
@@ -48,9 +48,11 @@ func keys(secret string) *Keys {
 	return &Keys{AccessKey: miniotest.AccessKey, SecretKey: source.Secret(secret)}
 }
 
-func startCeph(t *testing.T) service {
+func startCeph(t *testing.T) service { return startOther(t, s3test.Ceph) }
+
+func startOther(t *testing.T, kind string) service {
 	t.Helper()
-	server := cephtest.Start(t)
+	server := s3test.Start(t, kind)
 	c := Config{Endpoint: server.Endpoint, Bucket: server.Bucket, PathStyle: true,
 		Keys: &Keys{AccessKey: server.AccessKey, SecretKey: source.Secret(server.SecretKey)}}
 	return service{addr: server.Addr(), config: c, admin: open(t, c).signing.Load().client.Client}

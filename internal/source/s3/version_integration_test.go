@@ -25,12 +25,15 @@ import (
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/s3/s3test"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/miniotest"
 )
 
 func TestVersionsOnMinIO(t *testing.T) { versions(t, startMinIO(t)) }
 
 func TestVersionsOnCeph(t *testing.T) { versions(t, startCeph(t)) }
+
+func TestVersionsOnMoto(t *testing.T) { versions(t, startOther(t, s3test.Moto)) }
 
 func versions(t *testing.T, s service) {
 	if err := s.admin.EnableVersioning(t.Context(), s.config.Bucket); err != nil {
@@ -123,10 +126,23 @@ func stored(algorithm string, sum []byte) minio.PutObjectOptions {
 // This Ceph keeps no checksums but the ETag.
 func TestChecksumsOnCeph(t *testing.T) { checksums(t, startCeph(t), random(t, 100_000), nil) }
 
+func TestChecksumsOnMoto(t *testing.T) {
+	checksums(t, startOther(t, s3test.Moto), random(t, 100_000), nil)
+}
+
+// The ETag of an object in parts is that of the whole.
+func TestChecksumsOnS3Proxy(t *testing.T) {
+	s := startOther(t, s3test.S3Proxy)
+	checksums(t, s, random(t, 100_000), map[string]string{"parts": fmt.Sprintf("md5:%x", md5.Sum(parts))})
+}
+
+// parts are stored in two.
+var parts = bytes.Repeat([]byte("parts!"), 1<<20)
+
 func checksums(t *testing.T, s service, content []byte, want map[string]string) {
 	s.put(t, "plain", content)
 	// What is made of the parts' checksums is none of the object.
-	s.put(t, "parts", random(t, 6<<20), minio.PutObjectOptions{PartSize: 5 << 20})
+	s.put(t, "parts", parts, minio.PutObjectOptions{PartSize: 5 << 20})
 	all := map[string]string{"plain": fmt.Sprintf("md5:%x", md5.Sum(content)), "parts": "md5-tag:"}
 	maps.Copy(all, want)
 	for name, want := range all {

@@ -4,6 +4,8 @@
 package sourcetest
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,10 @@ type Profile struct {
 	// PerConnection and Total are bytes per second of answers: of each connection,
 	// and of all together; 0 for no limit.
 	PerConnection, Total int64
+	// Every CutEvery-th answer ends in its middle, with its connection, and every
+	// StallEvery-th pauses there for Stall; 0 for none.
+	CutEvery, StallEvery int64
+	Stall                time.Duration
 }
 
 // The distances that storage is used over.
@@ -25,6 +31,8 @@ var (
 	Near   = Profile{FirstByte: time.Millisecond}
 	Region = Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6, Total: 1200e6}
 	Far    = Profile{FirstByte: 100 * time.Millisecond, PerConnection: 40e6, Total: 500e6}
+	// Lossy is Region over a network that loses connections.
+	Lossy = Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6, Total: 1200e6, CutEvery: 100, StallEvery: 100, Stall: 10 * time.Second}
 )
 
 // Distance is a proxy in front of servers that makes them far away. It knows no
@@ -34,6 +42,7 @@ type Distance struct {
 	all         *pace
 	connections atomic.Int64
 	requests    atomic.Int64
+	cuts        atomic.Int64
 }
 
 // NewDistance returns a distance that begins with no server.
@@ -44,6 +53,9 @@ func (d *Distance) Connections() int64 { return d.connections.Load() }
 
 // Requests is how many requests there were so far.
 func (d *Distance) Requests() int64 { return d.requests.Load() }
+
+// Cuts is how many answers were cut so far.
+func (d *Distance) Cuts() int64 { return d.cuts.Load() }
 
 // Front listens in front of the server at target until the test ends, and returns
 // the address. Servers behind one distance share its total.
@@ -77,21 +89,18 @@ func (d *Distance) serve(client net.Conn, target string) {
 	c := &distant{distance: d, own: pace{rate: d.profile.PerConnection}, answered: true}
 	go func() {
 		defer server.Close()
-		forward(server, client, c.asks)
+		forward(server, client, c.ask)
 	}()
-	forward(client, server, c.answers)
+	forward(client, server, c.answer)
 }
 
-// forward copies until one end is closed, and calls before with each piece.
-func forward(to, from net.Conn, before func(n int)) {
+// forward passes on what comes until one end is closed, or pass fails.
+func forward(to io.Writer, from io.Reader, pass func(to io.Writer, piece []byte) error) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 {
-			before(n)
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
+		if n > 0 && pass(to, buffer[:n]) != nil {
+			return
 		}
 		if err != nil {
 			return
@@ -107,27 +116,52 @@ type distant struct {
 	mu       sync.Mutex
 	asked    time.Time
 	answered bool // since it was asked
+	// request is the number of the last one, counted over all connections.
+	request int64
 }
 
-func (c *distant) asks(int) {
+func (c *distant) ask(to io.Writer, piece []byte) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.answered {
-		c.distance.requests.Add(1)
+		c.request = c.distance.requests.Add(1)
 		c.asked, c.answered = time.Now(), false
 	}
+	c.mu.Unlock()
+	_, err := to.Write(piece)
+	return err
 }
 
-func (c *distant) answers(n int) {
+// errLost is the end of an answer that is cut.
+var errLost = errors.New("the connection is lost")
+
+func (c *distant) answer(to io.Writer, piece []byte) error {
+	p := c.distance.profile
 	c.mu.Lock()
-	wait := time.Duration(0)
-	if !c.answered {
+	wait, begins := time.Duration(0), !c.answered
+	if begins {
 		c.answered = true
-		wait = time.Until(c.asked.Add(c.distance.profile.FirstByte))
+		wait = time.Until(c.asked.Add(p.FirstByte))
 	}
+	request := c.request
 	c.mu.Unlock()
 	pause(wait)
-	pause(max(c.own.take(n), c.distance.all.take(n)))
+	pause(max(c.own.take(len(piece)), c.distance.all.take(len(piece))))
+	half := piece[:len(piece)/2]
+	switch {
+	// Not at the same requests, should they be as frequent.
+	case begins && p.CutEvery > 0 && request%p.CutEvery == p.CutEvery/2:
+		c.distance.cuts.Add(1)
+		_, err := to.Write(half)
+		return errors.Join(errLost, err)
+	case begins && p.StallEvery > 0 && request%p.StallEvery == 0:
+		if _, err := to.Write(half); err != nil {
+			return err
+		}
+		pause(p.Stall)
+		piece = piece[len(half):]
+	}
+	_, err := to.Write(piece)
+	return err
 }
 
 // pause is what makes the distance; it waits for nothing else.

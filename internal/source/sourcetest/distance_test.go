@@ -60,3 +60,30 @@ func TestADistanceDelaysEachAnswerAndPacesAllConnections(t *testing.T) {
 		t.Errorf("four answers at once took %s", took)
 	}
 }
+
+func TestALossyDistanceCutsSomeAnswersAndHoldsUpOthers(t *testing.T) {
+	content := bytes.Repeat([]byte("x"), 4<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
+	t.Cleanup(server.Close)
+	const stall = 50 * time.Millisecond
+	d := NewDistance(Profile{CutEvery: 4, StallEvery: 4, Stall: stall})
+	url := "http://" + d.Front(t, strings.TrimPrefix(server.URL, "http://"))
+	for i := 1; i <= 8; i++ {
+		began := time.Now()
+		answer, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if cut := i%4 == 2; cut != (err != nil) || cut != (len(got) < len(content)) {
+			t.Errorf("request %d: %d bytes, %v", i, len(got), err)
+		}
+		if took := time.Since(began); i%4 == 0 && took < stall {
+			t.Errorf("request %d took %s", i, took)
+		}
+	}
+	if d.Cuts() != 2 {
+		t.Errorf("%d answers were cut", d.Cuts())
+	}
+}

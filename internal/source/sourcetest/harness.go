@@ -30,6 +30,10 @@ type Harness struct {
 	PutAll func(t *testing.T, files map[string][]byte)
 	// Refuses tells names that the server does not store. Optional: it stores all.
 	Refuses func(path string) bool
+	// FailsBelowFiles tells that the server fails when it is asked for what would be
+	// below a file, so that nobody can know that there is nothing. Optional: it says
+	// that there is nothing.
+	FailsBelowFiles bool
 	// PutHostile stores a file, or an entry of that name, that no caller can use,
 	// and tells whether the server took it. Optional.
 	PutHostile func(t *testing.T, path string, content []byte) bool

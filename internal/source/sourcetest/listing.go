@@ -100,7 +100,11 @@ func (h Harness) single(t *testing.T) {
 func (h Harness) missing(t *testing.T) {
 	h.Put(t, "missing/there", []byte("x"))
 	s := h.open(t)
-	for _, path := range []string{"nothing", "nothing/", "missing/file", "missing/dir/", "missing/there/below"} {
+	paths := []string{"nothing", "nothing/", "missing/file", "missing/dir/"}
+	if !h.FailsBelowFiles {
+		paths = append(paths, "missing/there/below")
+	}
+	for _, path := range paths {
 		isOneOf(t, "listing "+path, h.listError(t.Context(), s, path), source.ErrNotFound)
 	}
 }

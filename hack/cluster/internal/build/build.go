@@ -35,8 +35,9 @@ type Options struct {
 	Storage bool
 }
 
-// Run makes everything: packages, programs, images. Packages, the nginx root
-// filesystem and jars come over the network while the programs compile.
+// Run makes everything: packages, programs, images. Packages of all
+// kinds, and the nginx root filesystem, come over the network while the programs
+// compile.
 func Run(ctx context.Context, cache Cache, o Options, log *step.Log) (Toolset, error) {
 	unlock, err := cache.lock()
 	if err != nil {
@@ -53,6 +54,9 @@ func Run(ctx context.Context, cache Cache, o Options, log *step.Log) (Toolset, e
 		err := debianParts(ctx, cache, o, log)
 		if err == nil && o.Storage {
 			err = mavenParts(ctx, cache, o.Source, log)
+		}
+		if err == nil && o.Storage {
+			err = pythonParts(ctx, cache, o.Source, log)
 		}
 		if err != nil {
 			cancel() // no use in compiling on

@@ -41,6 +41,8 @@ var neededToBuild = []requirement{{"mmdebstrap", "mmdebstrap"}}
 var neededForStorage = []requirement{
 	{"mvn", "maven"},
 	{"javac", "default-jdk-headless"},
+	{Python, "python3"},
+	{"/usr/bin/pip3", "python3-pip"},
 	{"ceph", "ceph-common"},
 	{"ceph-mon", "ceph-mon"},
 	{"ceph-osd", "ceph-osd"},

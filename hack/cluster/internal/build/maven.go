@@ -18,8 +18,8 @@ import (
 )
 
 // mavenProjects are directories of the clone's test directory: servers in Java
-// whose jars, with all they need, Maven brings and compiles.
-var mavenProjects = []string{"hdfs"}
+// whose jars, with all they need, Maven brings, and compiles where they are ours.
+var mavenProjects = []string{"hdfs", "s3proxy"}
 
 // MavenJars returns the directory with the jars of a project of the clone that
 // this program belongs to.
@@ -38,16 +38,11 @@ func MavenJars(cache Cache, project string) (string, error) {
 	return cache.Path(name), nil
 }
 
-// mavenDir is where a project lies, seen from the build modules.
-func mavenDir(source, project string) string {
-	return filepath.Join(source, "..", "..", "..", "test", project)
-}
-
 // mavenName is the name of a project's jars in the cache. It changes with any
 // file of the project; the versions in its pom are pinned.
 func mavenName(source, project string) (string, error) {
 	h := sha256.New()
-	dir := mavenDir(source, project)
+	dir := testDir(source, project)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -76,7 +71,7 @@ func mavenParts(ctx context.Context, cache Cache, source string, log *step.Log) 
 			continue
 		}
 		err = log.Do("jars of test/"+project, func() error {
-			_, err := cache.Produce(name, func(tmp string) error { return runMaven(ctx, mavenDir(source, project), tmp) })
+			_, err := cache.Produce(name, func(tmp string) error { return runMaven(ctx, testDir(source, project), tmp) })
 			return err
 		})
 		if err != nil {

@@ -34,3 +34,9 @@ func FindSource() (string, error) {
 	}
 	return "", errors.New("the build modules were not found: run this inside a clone of Kuda, or give --source CLONE/hack/cluster/build")
 }
+
+// testDir is where a project of the clone's test directory lies, seen from the
+// build modules.
+func testDir(source, project string) string {
+	return filepath.Join(source, "..", "..", "..", "test", project)
+}

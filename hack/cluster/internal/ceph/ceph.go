@@ -17,32 +17,20 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
 // startLimit is how long a start may take; some seconds is usual.
 const startLimit = 3 * time.Minute
 
-// Endpoints is what a client needs to know.
-type Endpoints struct {
-	// Endpoint is http://host:port. Buckets are in the path.
-	Endpoint  string `json:"endpoint"`
-	AccessKey string `json:"accessKey"`
-	SecretKey string `json:"secretKey"`
-	Region    string `json:"region"`
-	Bucket    string `json:"bucket"`
-}
-
-// region is what clients sign with; RGW takes any.
-const region = "us-east-1"
-
 // Run is a storage.Run. Its settings are accessKey, secretKey and bucket.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
-	user, err := parseSettings(o.Settings)
+	l, err := newLayout(o)
 	if err != nil {
 		return err
 	}
-	l, err := newLayout(o)
+	e, err := bucket.Parse(o.Settings, l.s3)
 	if err != nil {
 		return err
 	}
@@ -51,38 +39,12 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	}
 	processes := storage.NewProcesses(o.Dir)
 	defer processes.Stop()
-	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-processes.Ended():
-			cancel(err)
-		case <-running.Done():
+	return processes.Serve(ctx, func(ctx context.Context) error {
+		if err := l.start(ctx, processes, e, o.Content); err != nil {
+			return fmt.Errorf("starting Ceph: %w", err)
 		}
-	}()
-	if err := l.start(running, processes, user, o.Content); err != nil {
-		return fmt.Errorf("starting Ceph: %w", reason(ctx, running, err))
-	}
-	err = ready(Endpoints{
-		Endpoint: "http://" + l.s3, AccessKey: user.accessKey, SecretKey: user.secretKey, Region: region, Bucket: user.bucket,
+		return ready(e)
 	})
-	if err != nil {
-		return err
-	}
-	<-running.Done()
-	return reason(ctx, running, nil)
-}
-
-// reason says why it is over: the caller's wish, else the program that ended,
-// else err.
-func reason(outer, running context.Context, err error) error {
-	switch {
-	case outer.Err() != nil:
-		return outer.Err()
-	case running.Err() != nil:
-		return context.Cause(running)
-	}
-	return err
 }
 
 func newLayout(o storage.Options) (layout, error) {
@@ -111,7 +73,7 @@ func freePort(address string) (hostPort string, port int, err error) {
 }
 
 // start starts the programs in the order in which they need each other.
-func (l layout) start(ctx context.Context, processes *storage.Processes, user userSettings, content string) error {
+func (l layout) start(ctx context.Context, processes *storage.Processes, e bucket.Endpoints, content string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	osd := newUUID()
@@ -132,10 +94,10 @@ func (l layout) start(ctx context.Context, processes *storage.Processes, user us
 		// It waits for the OSD, and makes the gateway's pools.
 		func() error {
 			return l.run(ctx, "radosgw-admin", "-n", rgwName, "user", "create", "--uid=kuda", "--display-name=Kuda",
-				"--access-key="+user.accessKey, "--secret-key="+user.secretKey)
+				"--access-key="+e.AccessKey, "--secret-key="+e.SecretKey)
 		},
 		func() error { return processes.Start("radosgw", l.command("radosgw", "-n", rgwName, "-f")) },
-		func() error { return fill(ctx, l.s3, user, content) },
+		func() error { return e.Make(ctx, content, startLimit) },
 	} {
 		if err := step(); err != nil {
 			return err

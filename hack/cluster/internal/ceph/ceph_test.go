@@ -11,18 +11,6 @@ import (
 	"time"
 )
 
-func TestMisspeltSettingsAreNotIgnored(t *testing.T) {
-	for _, given := range []map[string]string{{"buckets": "x"}, {"bucket": ""}, {"secretKey": " "}, {"bucket": "b1"}, {"bucket": "Models"}} {
-		if _, err := parseSettings(given); err == nil {
-			t.Errorf("%v was accepted", given)
-		}
-	}
-	got, err := parseSettings(map[string]string{"bucket": "models"})
-	if err != nil || got.bucket != "models" || got.accessKey == "" || got.secretKey == "" {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
 // A path that is not set has a default in /var or /etc, which a test must not touch.
 func TestNothingIsKeptOutsideOfTheDirectory(t *testing.T) {
 	l := layout{dir: "/below", fsid: "f", monPort: 1, s3: "127.0.0.1:2"}

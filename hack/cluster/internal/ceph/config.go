@@ -10,9 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-
-	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // layout is where everything of one server is.
@@ -127,26 +124,4 @@ func newUUID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// userSettings are what --set may change.
-type userSettings struct{ accessKey, secretKey, bucket string }
-
-func parseSettings(given map[string]string) (userSettings, error) {
-	s := userSettings{accessKey: "kuda-test", secretKey: "kuda-test-secret", bucket: "kuda"}
-	known := map[string]*string{"accessKey": &s.accessKey, "secretKey": &s.secretKey, "bucket": &s.bucket}
-	for name, value := range given {
-		field, ok := known[name]
-		if !ok {
-			return s, fmt.Errorf("ceph has no setting %q; it has accessKey, secretKey and bucket", name)
-		}
-		if strings.TrimSpace(value) == "" {
-			return s, fmt.Errorf("the setting %s is empty", name)
-		}
-		*field = value
-	}
-	if err := s3utils.CheckValidBucketNameStrict(s.bucket); err != nil {
-		return s, fmt.Errorf("the bucket %q cannot be made: %w", s.bucket, err)
-	}
-	return s, nil
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
 	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
+	"github.com/kuda-io/kuda/hack/cluster/internal/moto"
 	"github.com/kuda-io/kuda/hack/cluster/internal/prometheus"
 	"github.com/kuda-io/kuda/hack/cluster/internal/registry"
+	"github.com/kuda-io/kuda/hack/cluster/internal/s3proxy"
 	"github.com/kuda-io/kuda/hack/cluster/internal/sftp"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 	"github.com/kuda-io/kuda/hack/cluster/internal/topology"
@@ -30,8 +32,10 @@ import (
 var storages = map[string]storage.Run{
 	"ceph":       ceph.Run,
 	"hdfs":       hdfs.Run,
+	"moto":       moto.Run,
 	"prometheus": prometheus.Run,
 	"registry":   registry.Run,
+	"s3proxy":    s3proxy.Run,
 	"sftp":       sftp.Run,
 }
 

@@ -63,25 +63,12 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err := processes.Start("prometheus", s.command()); err != nil {
 		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
 	}
-	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-processes.Ended():
-			cancel(err)
-		case <-running.Done():
+	return processes.Serve(ctx, func(ctx context.Context) error {
+		if err := poll.Until(ctx, startLimit, s.answers); err != nil {
+			return err
 		}
-	}()
-	if err = poll.Until(running, startLimit, s.answers); err == nil {
-		err = ready(Endpoints{Address: s.address, URL: "http://" + s.address})
-	}
-	if err == nil {
-		<-running.Done()
-	}
-	if cause := context.Cause(running); cause != nil && ctx.Err() == nil {
-		return cause
-	}
-	return errors.Join(ctx.Err(), err)
+		return ready(Endpoints{Address: s.address, URL: "http://" + s.address})
+	})
 }
 
 // jobName is what a label's value and a file of YAML take without ado.
@@ -123,12 +110,11 @@ func newServer(o storage.Options) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(o.Address, "0"))
+	address, err := o.FreeAddress()
 	if err != nil {
-		return server{}, fmt.Errorf("%w; give an --address of this machine", err)
+		return server{}, err
 	}
-	defer l.Close()
-	return server{dir: dir, address: l.Addr().String()}, nil
+	return server{dir: dir, address: address}, nil
 }
 
 func (s server) file(name string) string { return filepath.Join(s.dir, name) }

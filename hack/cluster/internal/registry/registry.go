@@ -6,7 +6,6 @@ package registry
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,9 +39,9 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err != nil {
 		return err
 	}
-	address, err := freeAddress(o.Address)
+	address, err := o.FreeAddress()
 	if err != nil {
-		return fmt.Errorf("starting the registry: %w; give an --address of this machine", err)
+		return fmt.Errorf("starting the registry: %w", err)
 	}
 	endpoints := Endpoints{Address: address}
 	if s.basic {
@@ -53,28 +52,18 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	}
 	processes := storage.NewProcesses(o.Dir)
 	defer processes.Stop()
-	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-processes.Ended():
-			cancel(err)
-		case <-running.Done():
+	return processes.Serve(ctx, func(ctx context.Context) error {
+		if err := start(ctx, processes, o, address); err != nil {
+			return err
 		}
-	}()
-	if err := start(running, processes, o, address); err != nil {
-		return reason(ctx, running, err)
-	}
-	if o.Content != "" {
-		if endpoints.Content, err = fill(running, endpoints, o.Content); err != nil {
-			return reason(ctx, running, err)
+		if o.Content != "" {
+			var err error
+			if endpoints.Content, err = fill(ctx, endpoints, o.Content); err != nil {
+				return err
+			}
 		}
-	}
-	if err := ready(endpoints); err != nil {
-		return err
-	}
-	<-running.Done()
-	return reason(ctx, running, nil)
+		return ready(endpoints)
+	})
 }
 
 // start starts the registry and returns when it answers.
@@ -103,25 +92,4 @@ func start(ctx context.Context, processes *storage.Processes, o storage.Options,
 		return fmt.Errorf("waiting for the registry: %w", err)
 	}
 	return nil
-}
-
-// reason says why it is over: the caller's wish, else the program that ended,
-// else err.
-func reason(outer, running context.Context, err error) error {
-	switch {
-	case outer.Err() != nil:
-		return outer.Err()
-	case running.Err() != nil:
-		return context.Cause(running)
-	}
-	return err
-}
-
-func freeAddress(ip string) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

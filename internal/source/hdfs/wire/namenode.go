@@ -190,6 +190,7 @@ func ParseFileStatus(b []byte) (status *FileStatus, err error) {
 }
 
 func parseFileStatus(b []byte) (s FileStatus, err error) {
+	measured := false
 	err = walk(b, func(f field) (err error) {
 		switch f.n {
 		case 1:
@@ -198,6 +199,7 @@ func parseFileStatus(b []byte) (s FileStatus, err error) {
 			s.Name = string(f.b)
 		case 3:
 			s.Length, err = f.size()
+			measured = true
 		case 4:
 			err = walk(f.b, func(f field) error {
 				if f.n == 1 {
@@ -214,7 +216,8 @@ func parseFileStatus(b []byte) (s FileStatus, err error) {
 		}
 		return err
 	})
-	if err == nil && s.Type == 0 {
+	// A file whose length is not said is not an empty one.
+	if err == nil && (s.Type == 0 || (s.Type == File && !measured)) {
 		err = errIncomplete
 	}
 	return s, err

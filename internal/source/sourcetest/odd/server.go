@@ -15,23 +15,26 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Faults are the ways in which a server differs from a good one.
 type Faults struct {
-	// NoLength leaves the length out of answers to HEAD, ZeroLength says 0.
+	// NoLength leaves the length out of answers to HEAD, of a namenode's status of
+	// a file and of a layer's descriptor; ZeroLength says 0.
 	NoLength, ZeroLength bool
 	// IgnoreRanges sends all of a file for a range, and still says that it
 	// understands ranges.
 	IgnoreRanges bool
 	// TagPerNode gives each answer the entity tag of another node.
 	TagPerNode bool
-	// KeepTags leaves a file its entity tag when it is overwritten.
+	// KeepTags leaves a file its entity tag, inode and digest when it is overwritten.
 	KeepTags bool
-	// CutAfter ends each body after so many bytes; 0 does not.
+	// CutAfter ends each body, or block, after so many bytes; 0 does not.
 	CutAfter int
 	// Listing replaces the answer to the request for a page of a listing, counted
-	// from 1, or for an index; nil leaves it as it is.
+	// from 1, for an index or a manifest; nil leaves it as it is.
 	Listing func(page int) []byte
 	// PageSize is how many files a page has at most; 0 means 1000.
 	PageSize int
@@ -46,13 +49,19 @@ type Faults struct {
 	IgnorePrefix bool
 	// Twice lists each file twice; Contradict with another size.
 	Twice, Contradict bool
+	// Ghost makes a namenode list a file of no bytes that is not there any more.
+	Ghost bool
 	// Redirect sends requests for bodies there, "" nowhere.
 	Redirect string
 }
 
 // Server is a server of files in memory.
 type Server struct {
+	// URL is where it is, in the form that its driver takes: host:port for HDFS.
 	URL string
+
+	// datanode is the address that a namenode sends readers to.
+	datanode string
 
 	mu       sync.Mutex
 	faults   Faults
@@ -67,6 +76,10 @@ type file struct {
 	content  []byte
 	tag      string
 	modified time.Time
+	// inode and block number the file for HDFS, digest is the name of its bytes in
+	// a registry. What keeps its tag keeps inode and digest.
+	inode, block uint64
+	digest       digest.Digest
 }
 
 // Bucket is the name of the bucket of an S3 server.
@@ -78,6 +91,10 @@ func NewS3(t testing.TB) *Server { return start(t, (*Server).serveS3) }
 // NewHTTP starts a server of HTTP with an index SHA256SUMS in each directory,
 // which ends with the test.
 func NewHTTP(t testing.TB) *Server { return start(t, (*Server).serveHTTP) }
+
+// NewOCI starts a registry of OCI whose only manifest, Artifact, has each file as
+// a layer; it ends with the test.
+func NewOCI(t testing.TB) *Server { return start(t, (*Server).serveOCI) }
 
 func start(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)) *Server {
 	t.Helper()
@@ -93,6 +110,18 @@ func start(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)
 	return s
 }
 
+// Front puts something in front of each address of the server: front gets
+// host:port and returns the one to use instead. It returns the server's URL then.
+func (s *Server) Front(front func(address string) string) string {
+	if s.datanode != "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.datanode = front(s.datanode)
+		return front(s.URL)
+	}
+	return "http://" + front(strings.TrimPrefix(s.URL, "http://"))
+}
+
 // Fail gives the server its faults from now on.
 func (s *Server) Fail(f Faults) {
 	s.mu.Lock()
@@ -105,13 +134,18 @@ func (s *Server) Fail(f Faults) {
 func (s *Server) Put(path string, content []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tag := fmt.Sprintf("%x", md5.Sum(content)) //nolint:gosec // see above
-	if old, ok := s.files[path]; ok && s.faults.KeepTags {
-		tag = old.tag
-	}
 	s.writings++
-	at := time.Date(2026, 1, 1, 0, s.writings, 0, 0, time.UTC)
-	s.files[path] = file{content: bytes.Clone(content), tag: tag, modified: at}
+	f := file{
+		content:  bytes.Clone(content),
+		tag:      fmt.Sprintf("%x", md5.Sum(content)), //nolint:gosec // see above
+		modified: time.Date(2026, 1, 1, 0, s.writings, 0, 0, time.UTC),
+		inode:    firstInode + uint64(s.writings), block: uint64(s.writings),
+		digest: digest.FromBytes(content),
+	}
+	if old, ok := s.files[path]; ok && s.faults.KeepTags {
+		f.tag, f.inode, f.digest = old.tag, old.inode, old.digest
+	}
+	s.files[path] = f
 }
 
 // Requests are those that came so far.

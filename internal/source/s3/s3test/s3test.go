@@ -1,9 +1,9 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cephtest starts a real Ceph with its S3 service for integration tests.
+// Package s3test starts real servers of S3 other than MinIO for integration tests.
 // Only tests import it.
-package cephtest
+package s3test
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 // EnvCluster names the variable with the path of the kuda-cluster binary.
 const EnvCluster = "KUDA_TEST_CLUSTER"
 
-// Server is a running Ceph with one bucket.
+// Server is a running server with one bucket.
 type Server struct {
 	// Endpoint is http://host:port.
 	Endpoint  string
@@ -31,15 +31,22 @@ type Server struct {
 // Addr is host:port.
 func (s *Server) Addr() string { return strings.TrimPrefix(s.Endpoint, "http://") }
 
+// The servers that there are.
+const (
+	Ceph    = "ceph"
+	Moto    = "moto"
+	S3Proxy = "s3proxy"
+)
+
 // Start starts a server; it ends with the test. Without the binary the test
 // fails.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB, kind string) *Server {
 	t.Helper()
 	binary := os.Getenv(EnvCluster)
 	if binary == "" {
 		t.Fatalf("set %s to the path of a kuda-cluster binary", EnvCluster)
 	}
-	cmd := exec.Command(binary, "storage", "run", "ceph", "--dir", t.TempDir())
+	cmd := exec.Command(binary, "storage", "run", kind, "--dir", t.TempDir())
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	in, err := cmd.StdinPipe() // its end ends the server
@@ -61,7 +68,7 @@ func Start(t testing.TB) *Server {
 	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("Ceph did not start: %s", problems.String())
+		t.Fatalf("%s did not start: %s", kind, problems.String())
 	}
 	s := &Server{}
 	if err := json.Unmarshal(line, s); err != nil {

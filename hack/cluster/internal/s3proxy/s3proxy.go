@@ -1,0 +1,104 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package s3proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
+	"github.com/kuda-io/kuda/hack/cluster/internal/build"
+	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
+)
+
+// startLimit is how long a start may take; some seconds is usual.
+const startLimit = 3 * time.Minute
+
+// Run is a storage.Run. Its settings are accessKey, secretKey and bucket.
+func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
+	address, err := o.FreeAddress()
+	if err != nil {
+		return fmt.Errorf("starting S3Proxy: %w", err)
+	}
+	e, err := bucket.Parse(o.Settings, address)
+	if err != nil {
+		return err
+	}
+	cache, err := build.OpenCache()
+	if err != nil {
+		return err
+	}
+	jars, err := build.MavenJars(cache, "s3proxy")
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(filepath.Join(o.Dir, "s3proxy"))
+	if err != nil {
+		return err
+	}
+	if err := write(dir, e); err != nil {
+		return fmt.Errorf("preparing S3Proxy: %w", err)
+	}
+	processes := storage.NewProcesses(o.Dir)
+	defer processes.Stop()
+	return processes.Serve(ctx, func(ctx context.Context) error {
+		if err := processes.Start("s3proxy", command(jars, dir)); err != nil {
+			return err
+		}
+		if err := e.Make(ctx, o.Content, startLimit); err != nil {
+			return err
+		}
+		return ready(e)
+	})
+}
+
+func command(jars, dir string) *exec.Cmd {
+	return exec.Command("java", "-Xmx512m", "-Duser.home="+dir, "-Dlogback.configurationFile="+logging(dir),
+		"-cp", filepath.Join(jars, "*"), "org.gaul.s3proxy.Main", "--properties", properties(dir))
+}
+
+func properties(dir string) string { return filepath.Join(dir, "s3proxy.properties") }
+func logging(dir string) string    { return filepath.Join(dir, "logback.xml") }
+
+// quiet is how S3Proxy logs: without it, each byte of a header.
+const quiet = `<configuration>
+  <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d %-5level %logger{20}: %msg%n</pattern></encoder>
+  </appender>
+  <root level="warn"><appender-ref ref="out"/></root>
+</configuration>
+`
+
+// write makes the directories and files that the program starts from.
+func write(dir string, e bucket.Endpoints) error {
+	data := filepath.Join(dir, "data")
+	var text strings.Builder
+	p := map[string]string{
+		"s3proxy.endpoint":           e.Endpoint,
+		"s3proxy.authorization":      "aws-v2-or-v4",
+		"s3proxy.identity":           e.AccessKey,
+		"s3proxy.credential":         e.SecretKey,
+		"jclouds.provider":           "filesystem-nio2",
+		"jclouds.identity":           e.AccessKey,
+		"jclouds.credential":         e.SecretKey,
+		"jclouds.filesystem.basedir": data,
+	}
+	escape := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		fmt.Fprintf(&text, "%s=%s\n", name, escape.Replace(p[name]))
+	}
+	return errors.Join(
+		os.MkdirAll(data, 0o755),
+		os.WriteFile(properties(dir), []byte(text.String()), 0o600),
+		os.WriteFile(logging(dir), []byte(quiet), 0o644),
+	)
+}
