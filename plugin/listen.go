@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 )
 
-// listen listens at a path. The socket appears there ready for use, in place of
+// listenUnix listens at a path. The socket appears there ready for use, in place of
 // one that an earlier process left. Everybody who sees its directory may
 // connect: only the plugin's container and the runtime's do, perhaps as
 // different users.
-func listen(path string) (net.Listener, error) {
+func listenUnix(path string) (net.Listener, error) {
 	staged := filepath.Join(filepath.Dir(path), ".s") // short: a socket's path has at most 107 bytes
 	if err := os.Remove(staged); err != nil && !os.IsNotExist(err) {
 		return nil, err

@@ -94,7 +94,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(o.Socket)
+	l, err := listenUnix(o.Socket)
 	if err != nil {
 		return fmt.Errorf("starting the plugin: %w", err)
 	}
@@ -123,7 +123,7 @@ func newServer(s *service) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle(sourcev1alpha1connect.NewSourceServiceHandler(s,
 		connect.WithCodec(wire.Codec{}), connect.WithReadMaxBytes(wire.MaxRequest), connect.WithCompression("gzip", nil, nil),
-		connect.WithRecover(s.recovered)))
+		connect.WithRecover(s.handlePanic)))
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,

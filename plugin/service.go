@@ -27,7 +27,7 @@ const trickleTime = time.Second
 // unless it is the last one.
 const batchBytes = 64 << 10
 
-// service answers the calls of the protocol.
+// service returns the calls of the protocol.
 type service struct {
 	options Options
 	log     *slog.Logger
@@ -53,9 +53,9 @@ func (s *service) Info(context.Context, *connect.Request[sourcev1alpha1.InfoRequ
 
 // Open names the storage system of a config.
 func (s *service) Open(ctx context.Context, r *connect.Request[sourcev1alpha1.OpenRequest]) (*connect.Response[sourcev1alpha1.OpenResponse], error) {
-	src, release, err := s.sources.get(ctx, r.Msg.GetConfig())
+	src, release, err := s.sources.acquireSource(ctx, r.Msg.GetConfig())
 	if err != nil {
-		return nil, s.failed(ctx, "opening a source", err)
+		return nil, s.logError(ctx, "opening a source", err)
 	}
 	defer release()
 	return connect.NewResponse(&sourcev1alpha1.OpenResponse{Identity: src.Identity()}), nil
@@ -63,9 +63,9 @@ func (s *service) Open(ctx context.Context, r *connect.Request[sourcev1alpha1.Op
 
 // List sends the entries at a path in batches.
 func (s *service) List(ctx context.Context, r *connect.Request[sourcev1alpha1.ListRequest], out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
-	src, release, err := s.sources.get(ctx, r.Msg.GetConfig())
+	src, release, err := s.sources.acquireSource(ctx, r.Msg.GetConfig())
 	if err != nil {
-		return s.failed(ctx, "opening a source", err)
+		return s.logError(ctx, "opening a source", err)
 	}
 	defer release()
 	var batch sourcev1alpha1.ListResponse
@@ -75,11 +75,11 @@ func (s *service) List(ctx context.Context, r *connect.Request[sourcev1alpha1.Li
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return s.failed(ctx, "listing", err)
+			return s.logError(ctx, "listing", err)
 		}
 		m, err := wire.FromEntry(entry)
 		if err != nil {
-			return s.failed(ctx, "listing", &Error{Op: "listing", Class: ErrMisconfigured, Err: err})
+			return s.logError(ctx, "listing", &Error{Op: "listing", Class: ErrMisconfigured, Err: err})
 		}
 		batch.Entries = append(batch.Entries, m)
 		// 64 bytes stand for what is not text.
@@ -105,38 +105,38 @@ func (s *service) Read(ctx context.Context, r *connect.Request[sourcev1alpha1.Re
 		err = fmt.Errorf("the range %d+%d is not one of a file of %d bytes", offset, length, entry.Size)
 	}
 	if err != nil {
-		return s.failed(ctx, "reading", &Error{Op: "reading", Class: ErrMisconfigured, Err: err})
+		return s.logError(ctx, "reading", &Error{Op: "reading", Class: ErrMisconfigured, Err: err})
 	}
 	select {
 	case s.reads <- struct{}{}:
 		defer func() { <-s.reads }()
 	case <-ctx.Done():
-		return s.failed(ctx, "reading", context.Cause(ctx))
+		return s.logError(ctx, "reading", context.Cause(ctx))
 	}
-	src, release, err := s.sources.get(ctx, r.Msg.GetConfig())
+	src, release, err := s.sources.acquireSource(ctx, r.Msg.GetConfig())
 	if err != nil {
-		return s.failed(ctx, "opening a source", err)
+		return s.logError(ctx, "opening a source", err)
 	}
 	defer release()
 	body, err := src.Open(ctx, entry, offset, length)
 	if err != nil {
-		return s.failed(ctx, "reading", err)
+		return s.logError(ctx, "reading", err)
 	}
 	defer body.Close()
 	// A message without content says that the file is open.
 	if err := out.Conn().Send(&wire.Chunk{}); err != nil {
 		return err
 	}
-	return s.send(ctx, body, offset, out.Conn())
+	return s.sendBody(ctx, body, offset, out.Conn())
 }
 
-// send sends a body to its end.
-func (s *service) send(ctx context.Context, body io.Reader, offset int64, out connect.StreamingHandlerConn) error {
+// sendBody sends a body to its end.
+func (s *service) sendBody(ctx context.Context, body io.Reader, offset int64, out connect.StreamingHandlerConn) error {
 	buffer := s.buffers.Get().(*[wire.ChunkBytes]byte)
 	defer s.buffers.Put(buffer)
 	var chunk wire.Chunk
 	for {
-		n, readErr := fill(body, buffer[:])
+		n, readErr := fillBuffer(body, buffer[:])
 		if n > 0 {
 			chunk.Offset, chunk.Data = offset, buffer[:n]
 			if err := out.Send(&chunk); err != nil {
@@ -149,14 +149,14 @@ func (s *service) send(ctx context.Context, body io.Reader, offset int64, out co
 		case errors.Is(readErr, io.EOF):
 			return nil
 		default:
-			return s.failed(ctx, "reading", readErr)
+			return s.logError(ctx, "reading", readErr)
 		}
 	}
 }
 
-// fill reads until a buffer is full, or a while has passed: a body that
+// fillBuffer reads until a buffer is full, or a while has passed: a body that
 // trickles is to be seen to move.
-func fill(body io.Reader, buffer []byte) (n int, err error) {
+func fillBuffer(body io.Reader, buffer []byte) (n int, err error) {
 	for started := time.Now(); n < len(buffer) && err == nil; {
 		var more int
 		more, err = body.Read(buffer[n:])
@@ -168,16 +168,16 @@ func fill(body io.Reader, buffer []byte) (n int, err error) {
 	return n, err
 }
 
-// failed logs an error and returns the answer that tells it.
-func (s *service) failed(ctx context.Context, op string, err error) error {
+// logError logs an error and returns the answer that tells it.
+func (s *service) logError(ctx context.Context, op string, err error) error {
 	if ctx.Err() == nil {
 		s.log.Warn(op+" failed", "error", err.Error())
 	}
 	return wire.EncodeError(err)
 }
 
-// recovered is the error of a call whose code panicked.
-func (s *service) recovered(_ context.Context, spec connect.Spec, _ http.Header, value any) error {
+// handlePanic is the error of a call whose code panicked.
+func (s *service) handlePanic(_ context.Context, spec connect.Spec, _ http.Header, value any) error {
 	s.log.Error("the source panicked", "call", spec.Procedure, "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
 	return wire.EncodeError(&Error{Op: "calling " + spec.Procedure, Class: ErrTemporary,
 		Err: errors.New("the plugin's code panicked; its log has the stack, for its author")})

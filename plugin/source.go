@@ -61,7 +61,7 @@ var (
 	Wrap = source.Wrap
 	// StatusClass returns the class of an HTTP status that is not a success.
 	StatusClass = source.StatusClass
-	// CheckPath tells whether a listed path can be a file's. Kuda does it with
+	// CheckPath reports whether a listed path can be a file's. Kuda does it with
 	// every path: a Source need not.
 	CheckPath = source.CheckPath
 )
@@ -80,7 +80,7 @@ type Config struct {
 	CAKey string
 }
 
-func mount(kind, dir string) *Mount {
+func newMount(kind, dir string) *Mount {
 	if dir == "" {
 		return nil
 	}

@@ -45,9 +45,9 @@ func newSources(opener func(context.Context, Config) (Source, error), idle time.
 	return &sources{opener: opener, idle: idle, open: map[string]*shared{}}
 }
 
-// get returns the source of a config, and what to call after its use. Calls
+// acquireSource returns the source of a config, and what to call after its use. Calls
 // that come while it is opened wait for that; a failure is not kept.
-func (s *sources) get(ctx context.Context, c *sourcev1alpha1.Config) (Source, func(), error) {
+func (s *sources) acquireSource(ctx context.Context, c *sourcev1alpha1.Config) (Source, func(), error) {
 	key := keyOf(c)
 	s.mu.Lock()
 	one := s.open[key]
@@ -60,14 +60,14 @@ func (s *sources) get(ctx context.Context, c *sourcev1alpha1.Config) (Source, fu
 		one = &shared{ready: make(chan struct{})}
 		s.open[key] = one
 		// The first caller's end must not end it for the others.
-		go s.fill(context.WithoutCancel(ctx), key, one, c)
+		go s.openShared(context.WithoutCancel(ctx), key, one, c)
 	}
 	one.users++
 	if one.timer != nil {
 		one.timer.Stop()
 	}
 	s.mu.Unlock()
-	release := func() { s.release(key, one) }
+	release := func() { s.releaseSource(key, one) }
 	select {
 	case <-one.ready:
 	case <-ctx.Done():
@@ -81,7 +81,7 @@ func (s *sources) get(ctx context.Context, c *sourcev1alpha1.Config) (Source, fu
 	return one.source, release, nil
 }
 
-func (s *sources) fill(ctx context.Context, key string, one *shared, c *sourcev1alpha1.Config) {
+func (s *sources) openShared(ctx context.Context, key string, one *shared, c *sourcev1alpha1.Config) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTime, &Error{Op: "opening a source", Class: ErrUnreachable,
 		Err: fmt.Errorf("it took longer than %v", openTime)})
 	defer cancel()
@@ -99,8 +99,8 @@ func (s *sources) fill(ctx context.Context, key string, one *shared, c *sourcev1
 	}()
 	one.source, one.err = s.opener(ctx, Config{
 		Settings: maps.Clone(c.GetSettings()),
-		Secret:   mount("Secret", c.GetSecretDir()),
-		CA:       mount("ConfigMap", c.GetCaDir()),
+		Secret:   newMount("Secret", c.GetSecretDir()),
+		CA:       newMount("ConfigMap", c.GetCaDir()),
 		CAKey:    c.GetCaKey(),
 	})
 	if one.err == nil && one.source == nil {
@@ -108,8 +108,8 @@ func (s *sources) fill(ctx context.Context, key string, one *shared, c *sourcev1
 	}
 }
 
-// release ends one use. A source without users is closed after a while.
-func (s *sources) release(key string, one *shared) {
+// releaseSource ends one use. A source without users is closed after a while.
+func (s *sources) releaseSource(key string, one *shared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one.users--

@@ -65,10 +65,10 @@ const (
 	// ReasonProgressDeadlineExceeded (Progressing, RolledBack): no pod came
 	// further for spec.progressDeadlineSeconds.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
-	// ReasonRetrying (Progressing): somebody said retry; the pods that failed go
+	// ReasonRetrying (Progressing): retry was requested; the pods that failed go
 	// back to the stable revision before the revision is tried again.
 	ReasonRetrying = "Retrying"
-	// ReasonAborted (Progressing, RolledBack): somebody said abort.
+	// ReasonAborted (Progressing, RolledBack): abort was requested.
 	ReasonAborted = "Aborted"
 	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.
 	ReasonNotRolledBack = "NotRolledBack"

@@ -75,7 +75,7 @@ type RolloutStep struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
 	Partition *intstr.IntOrString `json:"partition,omitempty"`
 
-	// Waits: for a time, or without one until somebody says promote.
+	// Waits: for a time, or without one until promote is requested.
 	// +optional
 	Pause *PauseStep `json:"pause,omitempty"`
 
@@ -208,7 +208,7 @@ const (
 	// RolloutRollingBack: it failed or was aborted; touched pods return.
 	RolloutRollingBack RolloutPhase = "RollingBack"
 	// RolloutRolledBack: every touched pod is back. The revision is not tried
-	// again until the template changes or somebody says retry.
+	// again until the template changes or retry is requested.
 	RolloutRolledBack RolloutPhase = "RolledBack"
 	// RolloutCompleted: every pod has the revision, and it is the stable one.
 	RolloutCompleted RolloutPhase = "Completed"

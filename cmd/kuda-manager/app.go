@@ -38,7 +38,7 @@ once, at installation.`
 
 func newCommand() *cobra.Command {
 	o := &options{}
-	groups := o.groups()
+	groups := o.bindFlags()
 	command := &cobra.Command{
 		Use:          "kuda-manager",
 		Short:        "Run Kuda's controllers and gateway",
@@ -50,7 +50,7 @@ func newCommand() *cobra.Command {
 			command.SetContext(logr.NewContext(command.Context(), log))
 		},
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := o.complete(); err != nil {
+			if err := o.completeAndValidate(); err != nil {
 				return err
 			}
 			cfg, err := ctrl.GetConfig()
@@ -64,18 +64,18 @@ func newCommand() *cobra.Command {
 		command.Flags().AddFlagSet(g.flags)
 	}
 	command.AddCommand(createca.Command())
-	command.SetHelpFunc(help(command, command.HelpFunc(), groups))
+	command.SetHelpFunc(newHelpFunc(command, command.HelpFunc(), groups))
 	return command
 }
 
-// help shows the root's flags in groups, and other commands' as cobra does.
-func help(root *cobra.Command, standard func(*cobra.Command, []string), groups []group) func(*cobra.Command, []string) {
+// newHelpFunc shows the root's flags in groups, and other commands' as cobra does.
+func newHelpFunc(root *cobra.Command, standard func(*cobra.Command, []string), groups []group) func(*cobra.Command, []string) {
 	return func(command *cobra.Command, args []string) {
 		if command != root {
 			standard(command, args)
 			return
 		}
-		fmt.Fprintf(command.OutOrStdout(), "%s\n\n%s", command.Long, usage(groups))
+		fmt.Fprintf(command.OutOrStdout(), "%s\n\n%s", command.Long, usageText(groups))
 	}
 }
 

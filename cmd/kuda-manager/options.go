@@ -35,8 +35,8 @@ type group struct {
 	flags *pflag.FlagSet
 }
 
-// groups binds the flags to the options.
-func (o *options) groups() []group {
+// bindFlags binds the flags to the options.
+func (o *options) bindFlags() []group {
 	gateway := pflag.NewFlagSet("gateway", pflag.ContinueOnError)
 	gateway.StringVar(&o.manager.GatewayAddress, "gateway-address", ":8443", "where runtimes connect (TLS 1.3, HTTP/2)")
 	gateway.StringSliceVar(&o.gatewayNames, "gateway-names", nil,
@@ -76,8 +76,8 @@ func (o *options) groups() []group {
 	return []group{{"Gateway", gateway}, {"Trust", trust}, {"Controllers", control}, {"Observation", watch}}
 }
 
-// complete fills in what depends on other flags, and refuses what makes no sense.
-func (o *options) complete() error {
+// completeAndValidate fills in what depends on other flags, and refuses what makes no sense.
+func (o *options) completeAndValidate() error {
 	switch {
 	case o.namespace == "":
 		return errors.New("--namespace: name the namespace that the manager runs in")
@@ -99,8 +99,8 @@ func (o *options) complete() error {
 	return nil
 }
 
-// usage is the text of --help.
-func usage(groups []group) string {
+// usageText is the text of --help.
+func usageText(groups []group) string {
 	var b strings.Builder
 	b.WriteString("Usage:\n  kuda-manager [flags]\n  kuda-manager create-ca [flags]\n")
 	for _, g := range groups {

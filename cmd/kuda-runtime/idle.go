@@ -30,8 +30,8 @@ func newRest(f func()) *rest {
 	return r
 }
 
-// soon asks for a call; one that was asked for before and has not come is put off.
-func (r *rest) soon() { r.timer.Reset(restAfter) }
+// scheduleCall asks for a call; one that was asked for before and has not come is put off.
+func (r *rest) scheduleCall() { r.timer.Reset(restAfter) }
 
 // giveBack returns the memory that a delivery needed. What the heap has free goes
 // back to the kernel, and pages of the program itself are unmapped: most of a
@@ -56,7 +56,7 @@ func giveBack() {
 	}
 }
 
-// programPages reads a line of /proc/self/maps. It tells whether the pages are
+// programPages reads a line of /proc/self/maps. It reports whether the pages are
 // the program's and can only be read, so that the file has all of them.
 func programPages(line, program string) (from, to uintptr, ok bool) {
 	fields := strings.Fields(line)

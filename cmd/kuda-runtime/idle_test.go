@@ -24,13 +24,13 @@ func TestMemoryIsGivenBackOnceTheLastWorkIsOver(t *testing.T) {
 			}
 		}
 		check(time.Hour, 0)
-		r.soon()
+		r.scheduleCall()
 		check(restAfter/2, 0)
-		r.soon()
+		r.scheduleCall()
 		check(restAfter/2, 0)
 		check(restAfter/2, 1)
 		check(time.Hour, 1)
-		r.soon()
+		r.scheduleCall()
 		check(restAfter, 2)
 	})
 }

@@ -95,7 +95,7 @@ a directory of snapshots, and with "node" after the directory of a node's stores
 		if c.Name() == "fetch" || c.Name() == "version" {
 			return nil
 		}
-		return guard()
+		return denyProcessAccess()
 	}
 	cmd.AddCommand(run, fetchcmd.New(), inspect.New(), storecmd.New(), nodecmd.New(), &cobra.Command{
 		Use:   "version",
@@ -145,7 +145,7 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 	}
 	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
 	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads of more than 16 MiB leave free: bytes, 100Gi, or a share such as 10%; 0: none")
-	flags.IntVar(&o.high, "store-high", defaultHigh, "percent of the quota, or of the file system if there is a reserve, from which on snapshots that nobody needs are evicted")
+	flags.IntVar(&o.high, "store-high", defaultHigh, "percent of the quota, or of the file system if there is a reserve, from which on unused snapshots are evicted")
 	flags.IntVar(&o.low, "store-low", defaultLow, "percent down to which they are evicted")
 	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
 	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")
@@ -171,13 +171,13 @@ func (o *options) validate() error {
 
 func (o *options) podDir(pods string) string { return filepath.Join(o.root, pods, o.podUID) }
 
-func (o *options) logger() logr.Logger {
+func (o *options) newLogger() logr.Logger {
 	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)})
 	return logr.FromSlogHandler(handler).WithValues("pod", o.podName)
 }
 
-// list splits a comma-separated list.
-func list(s string) []string {
+// splitList splits a comma-separated list.
+func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 

@@ -30,7 +30,7 @@ func (s *sidecarProcess) ofNode() *sidecarProcess {
 	return s
 }
 
-// holding tells whether a report has the item of the version complete, under the
+// holding reports whether a report has the item of the version complete, under the
 // name that the control plane gives it.
 func holding(a *gatewayv1alpha1.Assignment, version string) func(*gatewayv1alpha1.ReportStoreRequest) bool {
 	mark := ""

@@ -36,8 +36,8 @@ const (
 	scratchDir = "scratch"
 )
 
-// emptied makes a directory without what an earlier run left in it.
-func emptied(dir string) (string, error) {
+// recreateDirectory makes a directory without what an earlier run left in it.
+func recreateDirectory(dir string) (string, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return "", fmt.Errorf("emptying the scratch directory: %w", err)
 	}
@@ -81,7 +81,7 @@ func (o *options) run(ctx context.Context) error {
 	// A sidecar is idle nearly always: memory is given back rather than kept.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
-	log := o.logger()
+	log := o.newLogger()
 	beside := remains.Beside(o.root, o.created)
 	if beside != nil {
 		if err := beside.Close(); err != nil {
@@ -113,18 +113,18 @@ func (o *options) run(ctx context.Context) error {
 	metrics := agent.NewMetrics()
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, limitsDir)})
 	mounts := o.mounts
-	if mounts.Scratch, err = emptied(filepath.Join(dir, scratchDir)); err != nil {
+	if mounts.Scratch, err = recreateDirectory(filepath.Join(dir, scratchDir)); err != nil {
 		return err
 	}
 	idle := newRest(giveBack)
-	inv, err := inventory.New(inventory.Options{Store: st, Pods: pods, Report: gateway.ReportStore, Idle: idle.soon, Log: log})
+	inv, err := inventory.New(inventory.Options{Store: st, Pods: pods, Report: gateway.ReportStore, Idle: idle.scheduleCall, Log: log})
 	if err != nil {
 		return err
 	}
 	a, err := agent.New(agent.Options{
-		Dir: dir, DataSets: list(o.dataSets), WaitFor: list(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
+		Dir: dir, DataSets: splitList(o.dataSets), WaitFor: splitList(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
 		Engine: newEngine(o, st, limits, beside), Limits: limits,
-		Mounts: mounts, Idle: idle.soon, Connected: inv.Connected, Metrics: metrics, Log: log,
+		Mounts: mounts, Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (o *options) run(ctx context.Context) error {
 	if beside != nil {
 		work = append(work, func(ctx context.Context) error { return beside.Run(ctx, log) })
 	}
-	err = serve(ctx, localapi.NewServer(listener, a, registry), work...)
+	err = serveAPI(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
 		err = agent.EndPod(dir)
 	}
@@ -154,9 +154,9 @@ func (o *options) run(ctx context.Context) error {
 	return err
 }
 
-// serve serves the local API and does the work, all until the context ends or
+// serveAPI serves the local API and does the work, all until the context ends or
 // the API does.
-func serve(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
+func serveAPI(ctx context.Context, api *localapi.Server, work ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)

@@ -36,4 +36,4 @@ func NewAuthorMetrics(registry prometheus.Registerer) (*AuthorMetrics, error) {
 	return m, nil
 }
 
-func (m *AuthorMetrics) count(outcome string) { m.checks.WithLabelValues(outcome).Inc() }
+func (m *AuthorMetrics) countOutcome(outcome string) { m.checks.WithLabelValues(outcome).Inc() }

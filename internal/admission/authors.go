@@ -32,7 +32,7 @@ const PathAuthors = "/dataset-authors"
 //
 // Its entry in the webhook configuration fails closed, so it does nothing but this.
 type Authors struct {
-	// Live answers for the revisions of a DataSet.
+	// Live reads the revisions of a DataSet.
 	Live client.Reader
 	// Rights says which rights a user has.
 	Rights Rights
@@ -65,49 +65,49 @@ const maxRights = 64
 // webhook's entry, so that the answer says what was wrong.
 const authorLimit = 4 * time.Second
 
-// Handle answers one request.
+// Handle returns the response to one request.
 func (a *Authors) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
 	ctx, cancel := context.WithTimeout(ctx, authorLimit)
 	defer cancel()
-	change, err := a.change(ctx, req)
+	change, err := a.readChange(ctx, req)
 	if err != nil {
-		return a.failed(req, err)
+		return a.failedResponse(req, err)
 	}
 	if refused := forbiddenAudiences(change, a.Audiences()); len(refused) > 0 {
-		return a.refused(req, refused)
+		return a.refusedResponse(req, refused)
 	}
 	needs := author.Needs(change)
 	mode := a.Mode()
 	switch {
 	case mode == author.Off, len(needs) == 0:
-		a.Metrics.count(authorUnneeded)
+		a.Metrics.countOutcome(authorUnneeded)
 		return admission.Allowed("")
 	case len(needs) > maxRights:
-		return a.refused(req, []string{fmt.Sprintf("the DataSet refers to %d objects, at most %d can be checked; divide it into several DataSets", len(needs), maxRights)})
+		return a.refusedResponse(req, []string{fmt.Sprintf("the DataSet refers to %d objects, at most %d can be checked; divide it into several DataSets", len(needs), maxRights)})
 	}
 	missing, err := a.Rights.Missing(ctx, req.UserInfo, req.Namespace, needs)
 	if len(missing) == 0 && err != nil {
-		return a.failed(req, err)
+		return a.failedResponse(req, err)
 	}
 	if len(missing) == 0 {
-		a.Metrics.count(authorAllowed)
+		a.Metrics.countOutcome(authorAllowed)
 		return admission.Allowed("")
 	}
 	words := missingRights(missing, req.Namespace)
 	if mode == author.Warn {
-		a.Metrics.count(authorWarned)
+		a.Metrics.countOutcome(authorWarned)
 		return admission.Allowed("").WithWarnings(words...)
 	}
-	return a.refused(req, words)
+	return a.refusedResponse(req, words)
 }
 
-// change reads the request. The revisions are read only where the DataSet before
+// readChange reads the request. The revisions are read only where the DataSet before
 // the change does not answer for everything.
-func (a *Authors) change(ctx context.Context, req admission.Request) (author.Change, error) {
-	next, err := decode(req.Object.Raw)
+func (a *Authors) readChange(ctx context.Context, req admission.Request) (author.Change, error) {
+	next, err := decodeDataSet(req.Object.Raw)
 	if err != nil {
 		return author.Change{}, err
 	}
@@ -115,19 +115,19 @@ func (a *Authors) change(ctx context.Context, req admission.Request) (author.Cha
 	if req.Operation == admissionv1.Create {
 		return change, nil
 	}
-	if change.Old, err = decode(req.OldObject.Raw); err != nil {
+	if change.Old, err = decodeDataSet(req.OldObject.Raw); err != nil {
 		return author.Change{}, err
 	}
 	if len(author.Needs(change)) == 0 && !author.SelectsOthers(change) {
 		return change, nil
 	}
-	change.Stored, err = a.stored(ctx, change.Old)
+	change.Stored, err = a.storedRevisions(ctx, change.Old)
 	return change, err
 }
 
-// stored returns the revisions of this very DataSet: one that was made anew under
+// storedRevisions returns the revisions of this very DataSet: one that was made anew under
 // an old name has none of its predecessor's.
-func (a *Authors) stored(ctx context.Context, d *v1alpha1.DataSet) ([]author.Stored, error) {
+func (a *Authors) storedRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]author.Stored, error) {
 	list := &appsv1.ControllerRevisionList{}
 	if err := a.Live.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
 		return nil, fmt.Errorf("reading the revisions of DataSet %s/%s: %w", d.Namespace, d.Name, err)
@@ -160,17 +160,17 @@ func forbiddenAudiences(change author.Change, audiences inject.Audiences) []stri
 	return words
 }
 
-func (a *Authors) refused(req admission.Request, words []string) admission.Response {
-	a.Metrics.count(authorRefused)
-	message := refusal(words)
+func (a *Authors) refusedResponse(req admission.Request, words []string) admission.Response {
+	a.Metrics.countOutcome(authorRefused)
+	message := refusalMessage(words)
 	a.Log.V(1).Info("refused a DataSet for its author", "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username, "why", message)
-	return denied(message)
+	return deniedResponse(message)
 }
 
-// failed answers where nothing could be found out. It stays closed unless nobody
+// failedResponse returns where nothing could be found out. It stays closed unless nobody
 // wants it closed.
-func (a *Authors) failed(req admission.Request, err error) admission.Response {
-	a.Metrics.count(authorFailed)
+func (a *Authors) failedResponse(req admission.Request, err error) admission.Response {
+	a.Metrics.countOutcome(authorFailed)
 	a.Log.Error(err, "could not check the rights of a DataSet's author", "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
 	if mode := a.Mode(); mode == author.Warn || mode == author.Off {
 		return admission.Allowed("").WithWarnings("Kuda could not check the rights of the DataSet's author: " + err.Error())

@@ -31,7 +31,7 @@ func (d disclaimer) Handle(ctx context.Context, req admission.Request) admission
 		req.Operation != admissionv1.Create || req.SubResource != "" || !bytes.Contains(req.Object.Raw, []byte(`"kuda.io`)) {
 		return response
 	}
-	patch := disclaim(req.Object.Raw)
+	patch := disclaimPatch(req.Object.Raw)
 	if patch == nil {
 		return response
 	}
@@ -39,8 +39,8 @@ func (d disclaimer) Handle(ctx context.Context, req admission.Request) admission
 	return response.WithWarnings(claimWarning)
 }
 
-// disclaim returns the patch that takes the annotations out of a pod; nil if it has none.
-func disclaim(raw []byte) []byte {
+// disclaimPatch returns the patch that takes the annotations out of a pod; nil if it has none.
+func disclaimPatch(raw []byte) []byte {
 	pod := &metav1.PartialObjectMetadata{}
 	if err := json.Unmarshal(raw, pod); err != nil {
 		return nil // the API server refuses it too

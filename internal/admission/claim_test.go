@@ -20,7 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// admit answers a request as the server does, and returns the pod as it is then.
+// admit handles a request as the server does, and returns the pod as it is then.
 func admit(t *testing.T, pods *Pods, pod *corev1.Pod) (admission.Response, *corev1.Pod) {
 	t.Helper()
 	req := create(t, pod)

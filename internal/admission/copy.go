@@ -28,11 +28,11 @@ func (p *Pods) leave(req admission.Request) admission.Response {
 	}
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("%w: %w", errUnreadable, err))
+		return p.failedResponse(req, fmt.Errorf("%w: %w", errUnreadable, err))
 	}
 	bare := inject.Disown(pod)
 	if bare == nil {
 		return admission.Allowed("")
 	}
-	return p.patched(req, inject.Patch(pod, bare)).WithWarnings(copyWarning)
+	return p.patchedResponse(req, inject.Patch(pod, bare)).WithWarnings(copyWarning)
 }

@@ -29,22 +29,22 @@ type DataSets struct {
 	Log logr.Logger
 }
 
-// Handle answers one request.
+// Handle returns the response to one request.
 func (d *DataSets) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
-	next, err := decode(req.Object.Raw)
+	next, err := decodeDataSet(req.Object.Raw)
 	if err != nil {
-		return denied(err.Error())
+		return deniedResponse(err.Error())
 	}
 	if next.DeletionTimestamp != nil {
 		return admission.Allowed("")
 	}
 	var last *v1alpha1.DataSet
 	if req.Operation == admissionv1.Update {
-		if last, err = decode(req.OldObject.Raw); err != nil {
-			return denied(err.Error())
+		if last, err = decodeDataSet(req.OldObject.Raw); err != nil {
+			return deniedResponse(err.Error())
 		}
 	}
 	if errs := append(checkSize(last, next), checkDataSet(next)...); len(errs) > 0 {
@@ -57,7 +57,7 @@ func (d *DataSets) Handle(ctx context.Context, req admission.Request) admission.
 	return admission.Allowed("").WithWarnings(warnings...)
 }
 
-func decode(raw []byte) (*v1alpha1.DataSet, error) {
+func decodeDataSet(raw []byte) (*v1alpha1.DataSet, error) {
 	dataSet := &v1alpha1.DataSet{}
 	if err := json.Unmarshal(raw, dataSet); err != nil {
 		return nil, fmt.Errorf("reading the DataSet: %w", err)

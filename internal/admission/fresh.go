@@ -44,7 +44,7 @@ func (p *Pods) dataSets(ctx context.Context, namespace string) ([]*v1alpha1.Data
 		limit = requiredAskingLimit
 	}
 	newer, err := p.looks.Do(ctx, namespace, limit, func(ctx context.Context) ([]*v1alpha1.DataSet, error) {
-		return p.newer(ctx, namespace)
+		return p.newerDataSets(ctx, namespace)
 	})
 	if err != nil {
 		err = fmt.Errorf("asking the API server for the DataSets of namespace %s: %w", namespace, err)
@@ -53,20 +53,20 @@ func (p *Pods) dataSets(ctx context.Context, namespace string) ([]*v1alpha1.Data
 		}
 		p.Log.Error(err, "decided by the cache alone", "namespace", namespace)
 	}
-	known, err := p.cached(ctx, namespace)
+	known, err := p.cachedDataSets(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range newer {
-		if older(known[d.Name], d) {
+		if isOlder(known[d.Name], d) {
 			known[d.Name] = d
 		}
 	}
 	return slices.Collect(maps.Values(known)), nil
 }
 
-// cached returns the DataSets of a namespace that the cache has, by name.
-func (p *Pods) cached(ctx context.Context, namespace string) (map[string]*v1alpha1.DataSet, error) {
+// cachedDataSets returns the DataSets of a namespace that the cache has, by name.
+func (p *Pods) cachedDataSets(ctx context.Context, namespace string) (map[string]*v1alpha1.DataSet, error) {
 	list := &v1alpha1.DataSetList{}
 	// Nothing here changes a DataSet, so the cache's own objects will do.
 	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -79,9 +79,9 @@ func (p *Pods) cached(ctx context.Context, namespace string) (map[string]*v1alph
 	return known, nil
 }
 
-// newer returns the DataSets that the API server has, and the cache has not or only
+// newerDataSets returns the DataSets that the API server has, and the cache has not or only
 // an older generation of.
-func (p *Pods) newer(ctx context.Context, namespace string) ([]*v1alpha1.DataSet, error) {
+func (p *Pods) newerDataSets(ctx context.Context, namespace string) ([]*v1alpha1.DataSet, error) {
 	options := []client.ListOption{client.InNamespace(namespace)}
 	if !p.Required {
 		options = append(options, fromServersCache)
@@ -91,14 +91,14 @@ func (p *Pods) newer(ctx context.Context, namespace string) ([]*v1alpha1.DataSet
 	if err := p.Live.List(ctx, there, options...); err != nil {
 		return nil, err
 	}
-	known, err := p.cached(ctx, namespace)
+	known, err := p.cachedDataSets(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	var newer []*v1alpha1.DataSet
 	for i := range there.Items {
 		m := &there.Items[i]
-		if !older(known[m.Name], m) {
+		if !isOlder(known[m.Name], m) {
 			continue
 		}
 		full := &v1alpha1.DataSet{}
@@ -113,7 +113,7 @@ func (p *Pods) newer(ctx context.Context, namespace string) ([]*v1alpha1.DataSet
 	return newer, nil
 }
 
-// older reports whether a DataSet that may be nil is older than what the API server has.
-func older(have *v1alpha1.DataSet, there metav1.Object) bool {
+// isOlder reports whether a DataSet that may be nil is older than what the API server has.
+func isOlder(have *v1alpha1.DataSet, there metav1.Object) bool {
 	return have == nil || have.UID != there.GetUID() || have.Generation < there.GetGeneration()
 }

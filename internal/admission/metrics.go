@@ -53,7 +53,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	return m, errors.Join(registry.Register(m.pods), registry.Register(m.placements))
 }
 
-func (m *Metrics) count(outcome string) {
+func (m *Metrics) countOutcome(outcome string) {
 	m.pods.WithLabelValues(outcome).Inc()
 }
 

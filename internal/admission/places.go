@@ -19,7 +19,7 @@ import (
 type Places struct {
 	// Index is what nodes hold.
 	Index *locality.Index
-	// Ready tells whether the index is filled.
+	// Ready reports whether the index is filled.
 	Ready func() bool
 	// Wants says what new pods are to have.
 	Wants *placement.Memo
@@ -31,9 +31,9 @@ var errNotFilled = errors.New("what the nodes hold is not known yet")
 // waited for: a revision is read once.
 const placingLimit = 200 * time.Millisecond
 
-// prefer answers the nodes that hold what a pod wants that these DataSets select.
+// preferredNodes returns the nodes that hold what a pod wants that these DataSets select.
 // The seed is another one for each pod.
-func (p *Places) prefer(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet, seed string) ([]locality.Preference, error) {
+func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet, seed string) ([]locality.Preference, error) {
 	if !p.Ready() {
 		return nil, errNotFilled
 	}

@@ -53,7 +53,7 @@ func placed(t *testing.T, h *Pods, outcome string) float64 {
 	return m.GetCounter().GetValue()
 }
 
-// prefers answers the annotation that the patch of a pod of shop sets.
+// prefers returns the annotation that the patch of a pod of shop sets.
 func prefers(t *testing.T, h *Pods) string {
 	t.Helper()
 	resp := h.Handle(t.Context(), create(t, replica()))
@@ -204,7 +204,7 @@ func manyHolders(template v1alpha1.DataTemplateSpec) []*v1alpha1.NodeStore {
 	return stores
 }
 
-// BenchmarkHandlePlaced answers for pods of one of a hundred DataSets, with a thousand nodes of
+// BenchmarkHandlePlaced handles pods of one of a hundred DataSets, with a thousand nodes of
 // which each reports now and then: every tenth pod comes after a report.
 func BenchmarkHandlePlaced(b *testing.B) {
 	for name, reports := range map[string]bool{"quiet": false, "reports": true} {

@@ -51,61 +51,61 @@ type Pods struct {
 func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Response {
 	switch {
 	case req.SubResource == "status" && req.Operation == admissionv1.Update && p.Required:
-		return p.relabel(ctx, req) // labels can be changed by that, too
+		return p.handleRelabel(ctx, req) // labels can be changed by that, too
 	case req.SubResource != "":
 		return admission.Allowed("")
 	case req.Operation == admissionv1.Create:
-		return p.create(ctx, req)
+		return p.handleCreate(ctx, req)
 	case req.Operation == admissionv1.Update && p.Required:
-		return p.relabel(ctx, req)
+		return p.handleRelabel(ctx, req)
 	}
 	return admission.Allowed("")
 }
 
-func (p *Pods) create(ctx context.Context, req admission.Request) admission.Response {
+func (p *Pods) handleCreate(ctx context.Context, req admission.Request) admission.Response {
 	meta, err := readMeta(req.Object.Raw)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	// The request names the namespace: the object of a pod that a controller
 	// creates may leave it out.
 	all, err := p.dataSets(ctx, req.Namespace)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	if p.Required {
 		if why := checkEvasion(all, meta.Labels); why != "" {
-			p.Metrics.count(skipped)
-			return denied("Kuda refuses this pod: " + why)
+			p.Metrics.countOutcome(skipped)
+			return deniedResponse("Kuda refuses this pod: " + why)
 		}
 	}
 	dataSets := inject.Selecting(all, meta.Labels)
 	if len(dataSets) == 0 {
-		p.Metrics.count(unmatched)
+		p.Metrics.countOutcome(unmatched)
 		return p.leave(req)
 	}
-	return p.inject(ctx, req, dataSets)
+	return p.injectPod(ctx, req, dataSets)
 }
 
-// inject returns the response for a pod that these DataSets select.
-func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
+// injectPod returns the response for a pod that these DataSets select.
+func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
 	containers, err := countContainers(req.Object.Raw)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	if why := inject.SkipCrowded(containers); why != "" {
-		return p.skipped(dataSets, why)
+		return p.skippedResponse(dataSets, why)
 	}
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failed(req, fmt.Errorf("%w: %w", errUnreadable, err))
+		return p.failedResponse(req, fmt.Errorf("%w: %w", errUnreadable, err))
 	}
-	namespace, err := p.namespace(ctx, req.Namespace)
+	namespace, err := p.readNamespace(ctx, req.Namespace)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	settings := p.Settings()
-	preferences, placeErr := p.prefer(ctx, req, settings, dataSets)
+	preferences, placeErr := p.preferredNodes(ctx, req, settings, dataSets)
 	after, skip, err := inject.Inject(inject.Request{
 		Pod:         pod,
 		Namespace:   namespace,
@@ -115,32 +115,32 @@ func (p *Pods) inject(ctx context.Context, req admission.Request, dataSets []*v1
 	})
 	switch {
 	case err != nil:
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	case skip != "":
-		return p.skipped(dataSets, skip)
+		return p.skippedResponse(dataSets, skip)
 	}
-	p.Metrics.count(injected)
+	p.Metrics.countOutcome(injected)
 	p.Metrics.countPlacement(placementOutcome(after, placeErr))
-	return p.patched(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
+	return p.patchedResponse(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
 }
 
-// prefer returns the nodes that hold the pod's data. Not to know them is no
+// preferredNodes returns the nodes that hold the pod's data. Not to know them is no
 // reason to hold a pod back, so the error is only counted.
-func (p *Pods) prefer(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
+func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
 	if p.Places == nil || !settings.Affinity {
 		return nil, nil
 	}
-	preferences, err := p.Places.prefer(ctx, req.Namespace, dataSets, string(req.UID))
+	preferences, err := p.Places.preferredNodes(ctx, req.Namespace, dataSets, string(req.UID))
 	if err != nil {
 		p.Log.V(1).Info("gave a pod no preference for nodes", "namespace", req.Namespace, "pod", podName(req), "error", err.Error())
 	}
 	return preferences, err
 }
 
-// namespace reads what has to be known of the pod's namespace. No pod is made in a
+// readNamespace reads what has to be known of the pod's namespace. No pod is made in a
 // namespace that is being deleted: if the cache has one of that kind, it has not
 // heard yet of the one that was made after it under the same name.
-func (p *Pods) namespace(ctx context.Context, name string) (inject.Namespace, error) {
+func (p *Pods) readNamespace(ctx context.Context, name string) (inject.Namespace, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	err := p.Cache.Get(ctx, types.NamespacedName{Name: name}, namespace)
@@ -171,13 +171,13 @@ func (p *Pods) limitRanges(ctx context.Context, namespace string) ([]*corev1.Lim
 	return limits, nil
 }
 
-func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.Response {
+func (p *Pods) patchedResponse(req admission.Request, ops []inject.Operation) admission.Response {
 	if len(ops) == 0 {
 		return admission.Allowed("")
 	}
 	patch, err := json.Marshal(ops)
 	if err != nil {
-		return p.failed(req, fmt.Errorf("encoding the change of the pod: %w", err))
+		return p.failedResponse(req, fmt.Errorf("encoding the change of the pod: %w", err))
 	}
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed:   true,
@@ -186,21 +186,21 @@ func (p *Pods) patched(req admission.Request, ops []inject.Operation) admission.
 	}}
 }
 
-// skipped returns the response for a pod that Kuda does not inject although a DataSet selects it.
-func (p *Pods) skipped(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
-	p.Metrics.count(skipped)
+// skippedResponse returns the response for a pod that Kuda does not inject although a DataSet selects it.
+func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
+	p.Metrics.countOutcome(skipped)
 	if p.Required {
-		return denied(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the labels that it is selected by",
+		return deniedResponse(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the labels that it is selected by",
 			requiring, selectedBy(dataSets), why))
 	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
 
-// failed returns the response for a pod that should have been injected and could not be.
-func (p *Pods) failed(req admission.Request, err error) admission.Response {
-	p.Metrics.count(failed)
+// failedResponse returns the response for a pod that should have been injected and could not be.
+func (p *Pods) failedResponse(req admission.Request, err error) admission.Response {
+	p.Metrics.countOutcome(failed)
 	if p.Required {
-		return denied("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
+		return deniedResponse("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
 	}
 	if errors.Is(err, errUnreadable) {
 		// Strangers must not be able to fill the log.
@@ -211,7 +211,7 @@ func (p *Pods) failed(req admission.Request, err error) admission.Response {
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + err.Error())
 }
 
-func denied(message string) admission.Response {
+func deniedResponse(message string) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message},
 	}}

@@ -203,7 +203,7 @@ func (m *memory) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ .
 	return nil
 }
 
-// BenchmarkHandle answers for a pod that one of a hundred DataSets of its namespace selects.
+// BenchmarkHandle handles a pod that one of a hundred DataSets of its namespace selects.
 func BenchmarkHandle(b *testing.B) {
 	h := handler(b)
 	m := &memory{}

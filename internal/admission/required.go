@@ -35,27 +35,27 @@ func checkEvasion(all []*v1alpha1.DataSet, labels map[string]string) string {
 		requiring, selectedBy(selecting), v1alpha1.LabelPreheat)
 }
 
-// relabel returns the response for a running pod with other labels. A pod gets its runtime
+// handleRelabel returns the response for a running pod with other labels. A pod gets its runtime
 // when it is created, so it must not come to be selected later, nor opt out.
-func (p *Pods) relabel(ctx context.Context, req admission.Request) admission.Response {
+func (p *Pods) handleRelabel(ctx context.Context, req admission.Request) admission.Response {
 	next, err := readMeta(req.Object.Raw)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	last, err := readMeta(req.OldObject.Raw)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	if next.DeletionTimestamp != "" || maps.Equal(next.Labels, last.Labels) {
 		return admission.Allowed("")
 	}
 	all, err := p.dataSets(ctx, req.Namespace)
 	if err != nil {
-		return p.failed(req, err)
+		return p.failedResponse(req, err)
 	}
 	if why := checkRelabelled(all, last.Labels, next.Labels); why != "" {
-		p.Metrics.count(skipped)
-		return denied("Kuda refuses the new labels of this pod: " + why)
+		p.Metrics.countOutcome(skipped)
+		return deniedResponse("Kuda refuses the new labels of this pod: " + why)
 	}
 	return admission.Allowed("")
 }

@@ -60,7 +60,7 @@ func (r *Reviews) Missing(ctx context.Context, user authenticationv1.UserInfo, n
 	group.SetLimit(reviewsOfRequest)
 	for i := range needs {
 		group.Go(func() error {
-			allowed, err := r.ask(ctx, user, namespace, needs[i].Right)
+			allowed, err := r.reviewAccess(ctx, user, namespace, needs[i].Right)
 			denied[i] = err == nil && !allowed
 			return err
 		})
@@ -75,7 +75,7 @@ func (r *Reviews) Missing(ctx context.Context, user authenticationv1.UserInfo, n
 	return missing, err
 }
 
-func (r *Reviews) ask(ctx context.Context, user authenticationv1.UserInfo, namespace string, right author.Right) (bool, error) {
+func (r *Reviews) reviewAccess(ctx context.Context, user authenticationv1.UserInfo, namespace string, right author.Right) (bool, error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()

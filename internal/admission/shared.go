@@ -35,7 +35,7 @@ func (d *DataSets) warnShared(ctx context.Context, namespace string, next *v1alp
 	for i := range all.Items {
 		other := &all.Items[i]
 		if other.Name == next.Name || other.DeletionTimestamp != nil || len(warnings) == maxSharedWarnings ||
-			!compatible(other.Spec.WorkloadSelector, next.Spec.WorkloadSelector) {
+			!selectorsOverlap(other.Spec.WorkloadSelector, next.Spec.WorkloadSelector) {
 			continue
 		}
 		if mine, theirs, ok := samePlace(next.Spec.Template.DataItems, other.Spec.Template.DataItems); ok {
@@ -47,8 +47,8 @@ func (d *DataSets) warnShared(ctx context.Context, namespace string, next *v1alp
 	return warnings
 }
 
-// compatible reports whether a pod can have the labels of both selectors.
-func compatible(a, b map[string]string) bool {
+// selectorsOverlap reports whether a pod can have the labels of both selectors.
+func selectorsOverlap(a, b map[string]string) bool {
 	for key, value := range a {
 		if other, ok := b[key]; ok && other != value {
 			return false
@@ -64,7 +64,7 @@ func samePlace(a, b []v1alpha1.DataItem) (i, j int, found bool) {
 	for j := range b {
 		p := cleanLocal(b[j].LocalPath)
 		places[p] = j
-		for at := parent(p); at != ""; at = parent(at) {
+		for at := parentPath(p); at != ""; at = parentPath(at) {
 			above[at] = j
 		}
 	}
@@ -73,7 +73,7 @@ func samePlace(a, b []v1alpha1.DataItem) (i, j int, found bool) {
 		if j, ok := above[p]; ok {
 			return i, j, true
 		}
-		for at := p; at != ""; at = parent(at) {
+		for at := p; at != ""; at = parentPath(at) {
 			if j, ok := places[at]; ok {
 				return i, j, true
 			}
@@ -82,7 +82,7 @@ func samePlace(a, b []v1alpha1.DataItem) (i, j int, found bool) {
 	return 0, 0, false
 }
 
-func parent(p string) string {
+func parentPath(p string) string {
 	at := strings.LastIndexByte(p, '/')
 	if at < 0 {
 		return ""

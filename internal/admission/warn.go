@@ -66,7 +66,7 @@ func warnMode(last, next *v1alpha1.DataSet) []string {
 		who := "only root, or where the pod has a store of its own only user 65532, can read these files"
 		switch *item.Mode & 0o440 {
 		case 0:
-			who = "nobody but root can read these files"
+			who = "only root can read these files"
 		case 0o040, 0o440:
 			who = "only root and the group of the runtime can read these files: 0, or where the pod has a store of its own its fsGroup"
 		}
@@ -95,7 +95,7 @@ func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
 			changed = "remotePath"
 		case before.DataSourceType != item.DataSourceType:
 			changed = "dataSourceType"
-		case origin(&last.DataSources, item.DataSourceType) != origin(&next.DataSources, item.DataSourceType):
+		case sourceOrigin(&last.DataSources, item.DataSourceType) != sourceOrigin(&next.DataSources, item.DataSourceType):
 			changed = "its data source"
 		default:
 			continue
@@ -105,29 +105,29 @@ func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
 	return warnings
 }
 
-// origin tells where a source's bytes come from, credentials and the like apart.
-func origin(sources *v1alpha1.DataSources, kind v1alpha1.DataSourceType) string {
+// sourceOrigin tells where a source's bytes come from, credentials and the like apart.
+func sourceOrigin(sources *v1alpha1.DataSources, kind v1alpha1.DataSourceType) string {
 	var parts any
 	switch kind {
 	case v1alpha1.DataSourceHDFS:
-		parts = fields(sources.HDFS, func(s *v1alpha1.HDFSDataSource) any { return s.Addresses })
+		parts = fieldsOf(sources.HDFS, func(s *v1alpha1.HDFSDataSource) any { return s.Addresses })
 	case v1alpha1.DataSourceAlluxio:
-		parts = fields(sources.Alluxio, func(s *v1alpha1.AlluxioDataSource) any { return []any{s.Host, s.Port} })
+		parts = fieldsOf(sources.Alluxio, func(s *v1alpha1.AlluxioDataSource) any { return []any{s.Host, s.Port} })
 	case v1alpha1.DataSourceMinIO:
-		parts = fields(sources.MinIO, s3Origin)
+		parts = fieldsOf(sources.MinIO, s3Origin)
 	case v1alpha1.DataSourceCeph:
-		parts = fields(sources.Ceph, s3Origin)
+		parts = fieldsOf(sources.Ceph, s3Origin)
 	case v1alpha1.DataSourceS3:
-		parts = fields(sources.S3, s3Origin)
+		parts = fieldsOf(sources.S3, s3Origin)
 	case v1alpha1.DataSourceHTTP:
-		parts = fields(sources.HTTP, func(s *v1alpha1.HTTPDataSource) any { return s.URL })
+		parts = fieldsOf(sources.HTTP, func(s *v1alpha1.HTTPDataSource) any { return s.URL })
 	}
 	return fmt.Sprintf("%q", parts)
 }
 
 func s3Origin(s *v1alpha1.S3DataSource) any { return []string{s.Endpoint, s.Bucket} }
 
-func fields[T any](source *T, of func(*T) any) any {
+func fieldsOf[T any](source *T, of func(*T) any) any {
 	if source == nil {
 		return nil
 	}

@@ -22,13 +22,13 @@ func missingRights(missing []author.Need, namespace string) []string {
 	for _, n := range missing {
 		words = append(words, fmt.Sprintf(
 			"%s: you may not %s in namespace %s; ask for the right to %s there, or have someone who has it make this change (see: %s)",
-			limited(n.Fields, ", ", maxFields), what(n.Right), namespace, n.Right, n.Right.Command(namespace)))
+			joinFirst(n.Fields, ", ", maxFields), describeRight(n.Right), namespace, n.Right, n.Right.Command(namespace)))
 	}
 	return words
 }
 
-// what a right lets its holder do, for people.
-func what(r author.Right) string {
+// describeRight a right lets its holder do, for people.
+func describeRight(r author.Right) string {
 	switch r.Resource + "/" + r.Subresource {
 	case "secrets/":
 		return fmt.Sprintf("get Secret %q", r.Name)
@@ -48,12 +48,12 @@ func what(r author.Right) string {
 	return r.Verb + " " + r.Resource
 }
 
-func refusal(words []string) string {
-	return "Kuda does for a DataSet only what its author may do: " + limited(words, "; ", maxWords)
+func refusalMessage(words []string) string {
+	return "Kuda does for a DataSet only what its author may do: " + joinFirst(words, "; ", maxWords)
 }
 
-// limited joins the first of the words, and counts the others.
-func limited(words []string, separator string, limit int) string {
+// joinFirst joins the first of the words, and counts the others.
+func joinFirst(words []string, separator string, limit int) string {
 	if len(words) <= limit {
 		return strings.Join(words, separator)
 	}

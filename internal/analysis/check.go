@@ -25,7 +25,7 @@ type Problem struct {
 	Detail string
 }
 
-// Check says whether a step can be taken: its address can be called, and its
+// Check reports whether a step can be taken: its address can be called, and its
 // conditions compile. The error names every field that is wrong.
 func Check(step v1alpha1.AnalysisStep) error {
 	var errs []error
@@ -49,7 +49,7 @@ func Problems(step v1alpha1.AnalysisStep) []Problem {
 	case step.HTTP != nil:
 		add("http.url", step.HTTP.URL, checkAddress(step.HTTP.URL))
 	}
-	env, err := environment(step)
+	env, err := stepEnvironment(step)
 	if err != nil {
 		return append(problems, Problem{Field: "successCondition", Value: step.SuccessCondition, Detail: err.Error()})
 	}
@@ -57,14 +57,14 @@ func Problems(step v1alpha1.AnalysisStep) []Problem {
 		{"successCondition", step.SuccessCondition}, {"failureCondition", step.FailureCondition},
 	} {
 		if c.text != "" {
-			_, err := compile(env, c.text)
+			_, err := compileCondition(env, c.text)
 			add(c.field, c.text, err)
 		}
 	}
 	return problems
 }
 
-func environment(step v1alpha1.AnalysisStep) (*cel.Env, error) {
+func stepEnvironment(step v1alpha1.AnalysisStep) (*cel.Env, error) {
 	if step.Prometheus != nil {
 		return queryEnvironment()
 	}
@@ -89,7 +89,7 @@ func checkAddress(address string) error {
 		return err
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return refuse(ip)
+		return checkIP(ip)
 	}
 	return nil
 }

@@ -65,8 +65,8 @@ type condition struct {
 	program cel.Program
 }
 
-// compile makes a condition of its text; the error is for whoever wrote it.
-func compile(env *cel.Env, text string) (*condition, error) {
+// compileCondition makes a condition of its text; the error is for whoever wrote it.
+func compileCondition(env *cel.Env, text string) (*condition, error) {
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
 		var problems []string
@@ -89,14 +89,14 @@ func compile(env *cel.Env, text string) (*condition, error) {
 	return &condition{text: text, program: program}, nil
 }
 
-// holds evaluates the condition. The error says no more of the variables than the
+// isMet evaluates the condition. The error says no more of the variables than the
 // expression itself does.
-func (c *condition) holds(ctx context.Context, variables map[string]any) (bool, error) {
+func (c *condition) isMet(ctx context.Context, variables map[string]any) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, evaluationLimit)
 	defer cancel()
 	value, _, err := c.program.ContextEval(limited, variables)
 	if err != nil {
-		return false, c.explain(limited, err)
+		return false, c.explainError(limited, err)
 	}
 	b, ok := value.(types.Bool)
 	if !ok {
@@ -128,9 +128,9 @@ func (textCost) CallCost(_, _ string, args []ref.Val, result ref.Val) *uint64 {
 	return &cost
 }
 
-// explain tells an evaluation's error without what was read: messages end in the
+// explainError tells an evaluation's error without what was read: messages end in the
 // status of a DataSet, and an answer must not get there by way of int(result.secret).
-func (c *condition) explain(ctx context.Context, err error) error {
+func (c *condition) explainError(ctx context.Context, err error) error {
 	text := err.Error()
 	switch {
 	case ctx.Err() != nil, strings.Contains(text, "cost limit exceeded"):

@@ -106,7 +106,7 @@ func TestDocumentedConditionsCompile(t *testing.T) {
 
 func holds(t *testing.T, step v1alpha1.AnalysisStep, variables map[string]any) (bool, error) {
 	t.Helper()
-	return evaluate(t.Context(), &step, step.SuccessCondition, reading{variables: variables})
+	return evaluateCondition(t.Context(), &step, step.SuccessCondition, reading{variables: variables})
 }
 
 func TestConditionsSeeWhatWasRead(t *testing.T) {
@@ -181,7 +181,7 @@ func TestAnEvaluationEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	step := query("result.all(r, r < 1)", "")
-	_, err := evaluate(ctx, &step, step.SuccessCondition, reading{variables: map[string]any{resultVariable: []float64{1, 2}}})
+	_, err := evaluateCondition(ctx, &step, step.SuccessCondition, reading{variables: map[string]any{resultVariable: []float64{1, 2}}})
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

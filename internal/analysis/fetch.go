@@ -34,7 +34,7 @@ type answer struct {
 
 // newClient returns a client that goes only where the guard lets it.
 func newClient(g guard) *http.Client {
-	dialer := &net.Dialer{Timeout: timeLimit, Control: g.control}
+	dialer := &net.Dialer{Timeout: timeLimit, Control: g.checkDial}
 	transport := &http.Transport{
 		// No proxy: it would connect to what the guard refuses.
 		DialContext:            dialer.DialContext,
@@ -64,22 +64,22 @@ func sameHost(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// fetch sends a request and reads its answer.
-func (r *Runner) fetch(req *http.Request) (answer, error) {
+// sendRequest sends a request and reads its answer.
+func (r *Runner) sendRequest(req *http.Request) (answer, error) {
 	host := req.URL.Host
-	if err := r.guard.host(req.URL.Hostname()); err != nil {
+	if err := r.guard.checkHost(req.URL.Hostname()); err != nil {
 		return answer{}, err
 	}
 	req.Header.Set("User-Agent", "kuda-manager/"+version.Version)
 	req.Header.Set("Accept", "application/json, */*;q=0.5")
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return answer{}, fmt.Errorf("calling %s: %w", host, plain(req.Context(), err))
+		return answer{}, fmt.Errorf("calling %s: %w", host, plainError(req.Context(), err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("reading the answer of %s: %w", host, plain(req.Context(), err))
+		return answer{}, fmt.Errorf("reading the answer of %s: %w", host, plainError(req.Context(), err))
 	}
 	if len(body) > maxBody {
 		return answer{}, fmt.Errorf("reading the answer of %s: it is larger than 1 MiB; ask for less", host)
@@ -87,8 +87,8 @@ func (r *Runner) fetch(req *http.Request) (answer, error) {
 	return answer{host: host, status: resp.StatusCode, body: body}, nil
 }
 
-// plain leaves out what the client wraps around a cause, and says what a time limit means.
-func plain(ctx context.Context, err error) error {
+// plainError leaves out what the client wraps around a cause, and says what a time limit means.
+func plainError(ctx context.Context, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err

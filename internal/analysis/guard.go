@@ -49,8 +49,8 @@ func cleanPattern(pattern string) (string, error) {
 	return "", fmt.Errorf("allowed host %q: must be a host's name, an address, or a pattern such as *.monitoring.svc, without a scheme or a port", pattern)
 }
 
-// host says whether a host may be called at all.
-func (g guard) host(host string) error {
+// checkHost reports whether a host may be called at all.
+func (g guard) checkHost(host string) error {
 	if len(g.allowed) == 0 {
 		return nil
 	}
@@ -68,8 +68,8 @@ func (g guard) host(host string) error {
 		host, strings.Join(g.allowed, ", "))
 }
 
-// control is a net.Dialer's: the address is the one that is about to be connected to.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+// checkDial is a net.Dialer's: the address is the one that is about to be connected to.
+func (g guard) checkDial(_, address string, _ syscall.RawConn) error {
 	if g.loopback {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("reading the address %s: %w", address, err)
 	}
-	if err := refuse(to.Addr()); err != nil {
+	if err := checkIP(to.Addr()); err != nil {
 		return err
 	}
 	return g.refuseOwn(to.Addr().Unmap().WithZone(""))
@@ -92,7 +92,7 @@ func (g guard) refuseOwn(ip netip.Addr) error {
 	}
 	for _, a := range addresses {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Unmap().WithZone("") == ip {
-			return refusal(ip, "the manager itself")
+			return refusedError(ip, "the manager itself")
 		}
 	}
 	return nil
@@ -117,25 +117,25 @@ var (
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
 
-// refuse says why the manager never connects to an address.
-func refuse(ip netip.Addr) error {
+// checkIP says why the manager never connects to an address.
+func checkIP(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
 	switch {
 	case ip.IsUnspecified() || thisNetwork.Contains(ip), ip.IsLoopback():
-		return refusal(ip, "the manager itself")
+		return refusedError(ip, "the manager itself")
 	case ip.IsLinkLocalUnicast(), metadata[ip]:
-		return refusal(ip, "a metadata service or a node's own network")
+		return refusedError(ip, "a metadata service or a node's own network")
 	case ip.IsMulticast(), ip == broadcast:
-		return refusal(ip, "many machines at once")
+		return refusedError(ip, "many machines at once")
 	}
-	if inner, ok := embedded(ip); ok {
-		return refuse(inner)
+	if inner, ok := embeddedIPv4(ip); ok {
+		return checkIP(inner)
 	}
 	return nil
 }
 
-// embedded is the IPv4 address inside of an IPv6 address.
-func embedded(ip netip.Addr) (netip.Addr, bool) {
+// embeddedIPv4 is the IPv4 address inside of an IPv6 address.
+func embeddedIPv4(ip netip.Addr) (netip.Addr, bool) {
 	b := ip.As16()
 	switch {
 	case !ip.Is6():
@@ -151,6 +151,6 @@ func embedded(ip netip.Addr) (netip.Addr, bool) {
 // errRefused marks what the guard does not allow.
 var errRefused = errors.New("the manager does not connect there")
 
-func refusal(ip netip.Addr, what string) error {
+func refusedError(ip netip.Addr, what string) error {
 	return fmt.Errorf("%s leads to %s: %w; name a Service of the cluster or another host", ip, what, errRefused)
 }

@@ -26,12 +26,12 @@ func TestTheManagerIsNotLedToItselfOrToMetadata(t *testing.T) {
 		"100.100.100.200", "168.63.129.16", "fd00:ec2::254",
 		"10.244.4.7", "::ffff:10.244.4.7", "fd00::7",
 	} {
-		if err := g.control("tcp", net.JoinHostPort(address, "80"), nil); !errors.Is(err, errRefused) {
+		if err := g.checkDial("tcp", net.JoinHostPort(address, "80"), nil); !errors.Is(err, errRefused) {
 			t.Errorf("%s: got %v", address, err)
 		}
 	}
 	for _, address := range []string{"10.96.0.10", "10.244.4.8", "192.168.1.1", "8.8.8.8", "fd00::8", "2001:db8::1", "64:ff9b::808:808"} {
-		if err := g.control("tcp", net.JoinHostPort(address, "80"), nil); err != nil {
+		if err := g.checkDial("tcp", net.JoinHostPort(address, "80"), nil); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestTheManagerIsNotLedToItselfOrToMetadata(t *testing.T) {
 func TestAnAddressThatCannotBeCheckedIsNotConnectedTo(t *testing.T) {
 	g := guard{own: func() ([]net.Addr, error) { return nil, errors.New("no") }}
 	for _, address := range []string{"10.0.0.1:80", "10.0.0.1", "nowhere:80", ""} {
-		if err := g.control("tcp", address, nil); err == nil {
+		if err := g.checkDial("tcp", address, nil); err == nil {
 			t.Errorf("%q was allowed", address)
 		}
 	}
@@ -57,7 +57,7 @@ func TestOnlyAllowedHostsAreCalled(t *testing.T) {
 		"checks.shop": true, "x.checks.shop": false, "checks.shop.evil": false,
 		"10.0.0.1": true, "10.0.0.2": false, "2001:db8::1": true, "2001:db8:0::1": true, "": false,
 	} {
-		if err := g.host(host); (err == nil) != want {
+		if err := g.checkHost(host); (err == nil) != want {
 			t.Errorf("%q: got %v", host, err)
 		} else if err != nil && !strings.Contains(err.Error(), "--analysis-allowed-hosts") {
 			t.Errorf("%q: %v does not say what to do", host, err)
@@ -85,12 +85,12 @@ func FuzzRefusedAddressesStayRefusedInEveryForm(f *testing.F) {
 			return
 		}
 		plain := netip.AddrFrom4([4]byte(b))
-		want := refuse(plain) != nil
+		want := checkIP(plain) != nil
 		mapped := netip.AddrFrom16(plain.As16())
 		translated := netip.AddrFrom16([16]byte{0, 0x64, 0xff, 0x9b, 12: b[0], 13: b[1], 14: b[2], 15: b[3]})
 		sixToFour := netip.AddrFrom16([16]byte{0x20, 0x02, b[0], b[1], b[2], b[3]})
 		for _, form := range []netip.Addr{mapped, translated, sixToFour} {
-			if got := refuse(form) != nil; got != want {
+			if got := checkIP(form) != nil; got != want {
 				t.Errorf("%s: refused %v; %s: refused %v", plain, want, form, got)
 			}
 		}

@@ -27,9 +27,9 @@ type reading struct {
 	variables map[string]any
 }
 
-// judge says whether a reading is good, and why.
-func judge(ctx context.Context, step *v1alpha1.AnalysisStep, r reading) (ok bool, message string) {
-	failed, err := evaluate(ctx, step, step.FailureCondition, r)
+// judgeReading reports whether a reading is good, and why.
+func judgeReading(ctx context.Context, step *v1alpha1.AnalysisStep, r reading) (ok bool, message string) {
+	failed, err := evaluateCondition(ctx, step, step.FailureCondition, r)
 	switch {
 	case err != nil:
 		return false, fmt.Sprintf("failureCondition %s: %s", err, r.found)
@@ -38,7 +38,7 @@ func judge(ctx context.Context, step *v1alpha1.AnalysisStep, r reading) (ok bool
 	case step.SuccessCondition == "":
 		return step.HTTP == nil || r.succeeded, r.found
 	}
-	succeeded, err := evaluate(ctx, step, step.SuccessCondition, r)
+	succeeded, err := evaluateCondition(ctx, step, step.SuccessCondition, r)
 	switch {
 	case err != nil:
 		return false, fmt.Sprintf("successCondition %s: %s", err, r.found)
@@ -48,24 +48,24 @@ func judge(ctx context.Context, step *v1alpha1.AnalysisStep, r reading) (ok bool
 	return true, r.found
 }
 
-// evaluate evaluates one of a step's conditions; one that is not there does not hold.
-func evaluate(ctx context.Context, step *v1alpha1.AnalysisStep, text string, r reading) (bool, error) {
+// evaluateCondition evaluates one of a step's conditions; one that is not there does not hold.
+func evaluateCondition(ctx context.Context, step *v1alpha1.AnalysisStep, text string, r reading) (bool, error) {
 	if text == "" {
 		return false, nil
 	}
-	env, err := environment(*step)
+	env, err := stepEnvironment(*step)
 	if err != nil {
 		return false, err
 	}
-	c, err := compile(env, text)
+	c, err := compileCondition(env, text)
 	if err != nil {
 		return false, err
 	}
-	return c.holds(ctx, r.variables)
+	return c.isMet(ctx, r.variables)
 }
 
-// shorten cuts a text to a number of characters.
-func shorten(text string, limit int) string {
+// truncateText cuts a text to a number of characters.
+func truncateText(text string, limit int) string {
 	if utf8.RuneCountInString(text) <= limit {
 		return text
 	}

@@ -77,9 +77,9 @@ func readQueried(a answer) (reading, error) {
 	if err != nil {
 		return reading{}, fmt.Errorf("asking %s: %w", a.host, err)
 	}
-	found := "result " + list(values)
+	found := "result " + formatValues(values)
 	if len(warnings) > 0 {
-		found += "; the server warns: " + shorten(strings.Join(warnings, "; "), maxQuoted)
+		found += "; the server warns: " + truncateText(strings.Join(warnings, "; "), maxQuoted)
 	}
 	return reading{found: found, variables: map[string]any{resultVariable: values}}, nil
 }
@@ -91,7 +91,7 @@ func parseQueried(a answer) (values []float64, warnings []string, err error) {
 		return nil, nil, fmt.Errorf("the answer (status %d) is not that of a Prometheus server; give the address below which it has /api/v1/query", a.status)
 	}
 	if q.Status != "success" {
-		return nil, nil, fmt.Errorf("the server refused the query (status %d): %s", a.status, shorten(q.Error, maxQuoted))
+		return nil, nil, fmt.Errorf("the server refused the query (status %d): %s", a.status, truncateText(q.Error, maxQuoted))
 	}
 	switch q.Data.ResultType {
 	case "scalar":
@@ -101,7 +101,7 @@ func parseQueried(a answer) (values []float64, warnings []string, err error) {
 	case "vector":
 		values, err = parseVector(q.Data.Result)
 	default:
-		return nil, nil, fmt.Errorf("the query gives a %s; an instant vector or a scalar is needed, as by rate(…), sum(…) or avg_over_time(…)", shorten(q.Data.ResultType, maxQuoted))
+		return nil, nil, fmt.Errorf("the query gives a %s; an instant vector or a scalar is needed, as by rate(…), sum(…) or avg_over_time(…)", truncateText(q.Data.ResultType, maxQuoted))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -126,7 +126,7 @@ func parseVector(text json.RawMessage) ([]float64, error) {
 	for _, s := range vector {
 		switch {
 		case s.Value != nil:
-			values = append(values, s.value())
+			values = append(values, s.sampleValue())
 		case len(s.Histogram) > 0:
 			return nil, errors.New("the query gives a histogram; make a number of it, as by histogram_quantile(…)")
 		default:
@@ -136,13 +136,13 @@ func parseVector(text json.RawMessage) ([]float64, error) {
 	return values, nil
 }
 
-func (s series) value() float64 { return s.Value.value }
+func (s series) sampleValue() float64 { return s.Value.value }
 
 // maxListed is how many values a message shows.
 const maxListed = 8
 
-// list writes values for people.
-func list(values []float64) string {
+// formatValues writes values for people.
+func formatValues(values []float64) string {
 	texts := make([]string, 0, maxListed)
 	for _, v := range values[:min(len(values), maxListed)] {
 		texts = append(texts, strconv.FormatFloat(v, 'g', 6, 64))

@@ -124,10 +124,10 @@ func (r *Runner) Measure(key Key, step v1alpha1.AnalysisStep) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	t := &taking{key: key, cancel: cancel}
 	r.last[key.DataSet] = t
-	go r.take(ctx, t, step.DeepCopy())
+	go r.takeMeasurement(ctx, t, step.DeepCopy())
 }
 
-// Result answers a measurement once it is complete, again and again until another
+// Result returns a measurement once it is complete, again and again until another
 // one of the DataSet begins or the DataSet is forgotten.
 func (r *Runner) Result(key Key) (Measurement, bool) {
 	r.mu.Lock()
@@ -149,19 +149,19 @@ func (r *Runner) Forget(dataSet types.NamespacedName) {
 	}
 }
 
-// take takes a measurement, and tells of it unless it was given up.
-func (r *Runner) take(ctx context.Context, t *taking, step *v1alpha1.AnalysisStep) {
+// takeMeasurement takes a measurement, and tells of it unless it was given up.
+func (r *Runner) takeMeasurement(ctx context.Context, t *taking, step *v1alpha1.AnalysisStep) {
 	defer t.cancel()
-	done, err := r.turns.take(ctx, t.key.DataSet.Namespace)
+	done, err := r.turns.waitTurn(ctx, t.key.DataSet.Namespace)
 	if err != nil {
 		return
 	}
-	ok, message := r.measure(ctx, step)
+	ok, message := r.measureStep(ctx, step)
 	done()
 	r.mu.Lock()
 	wanted := ctx.Err() == nil
 	if wanted {
-		t.found = &Measurement{OK: ok, Time: time.Now(), Message: shorten(message, maxMessage)}
+		t.found = &Measurement{OK: ok, Time: time.Now(), Message: truncateText(message, maxMessage)}
 	}
 	r.mu.Unlock()
 	if wanted && r.options.Changed != nil {
@@ -169,12 +169,12 @@ func (r *Runner) take(ctx context.Context, t *taking, step *v1alpha1.AnalysisSte
 	}
 }
 
-// measure asks, reads and judges.
-func (r *Runner) measure(ctx context.Context, step *v1alpha1.AnalysisStep) (ok bool, message string) {
+// measureStep asks, reads and judges.
+func (r *Runner) measureStep(ctx context.Context, step *v1alpha1.AnalysisStep) (ok bool, message string) {
 	if r.options.Disabled {
 		return false, "this installation takes no measurements (kuda-manager runs with --analysis=false); take the analysis step out"
 	}
-	a, err := r.ask(ctx, step)
+	a, err := r.requestAnswer(ctx, step)
 	if err != nil {
 		return false, err.Error()
 	}
@@ -184,25 +184,25 @@ func (r *Runner) measure(ctx context.Context, step *v1alpha1.AnalysisStep) (ok b
 	case <-ctx.Done():
 		return false, ctx.Err().Error()
 	}
-	found, err := read(step, a)
+	found, err := readAnswer(step, a)
 	if err != nil {
 		return false, err.Error()
 	}
-	return judge(ctx, step, found)
+	return judgeReading(ctx, step, found)
 }
 
-// ask gets an answer within the time limit.
-func (r *Runner) ask(ctx context.Context, step *v1alpha1.AnalysisStep) (answer, error) {
+// requestAnswer gets an answer within the time limit.
+func (r *Runner) requestAnswer(ctx context.Context, step *v1alpha1.AnalysisStep) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
-	req, err := request(ctx, step)
+	req, err := newRequest(ctx, step)
 	if err != nil {
 		return answer{}, err
 	}
-	return r.fetch(req)
+	return r.sendRequest(req)
 }
 
-func request(ctx context.Context, step *v1alpha1.AnalysisStep) (*http.Request, error) {
+func newRequest(ctx context.Context, step *v1alpha1.AnalysisStep) (*http.Request, error) {
 	switch {
 	case step.Prometheus != nil:
 		return queryRequest(ctx, step.Prometheus)
@@ -212,7 +212,7 @@ func request(ctx context.Context, step *v1alpha1.AnalysisStep) (*http.Request, e
 	return nil, errors.New("the step has neither prometheus nor http; set one of them")
 }
 
-func read(step *v1alpha1.AnalysisStep, a answer) (reading, error) {
+func readAnswer(step *v1alpha1.AnalysisStep, a answer) (reading, error) {
 	if step.Prometheus != nil {
 		return readQueried(a)
 	}

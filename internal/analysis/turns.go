@@ -37,30 +37,30 @@ func newTurns() *turns {
 	return &turns{all: make(chan struct{}, maxAtOnce), namespaces: map[string]*share{}}
 }
 
-// take waits for a turn; the context's end calls it off. The turn is given back by done.
-func (t *turns) take(ctx context.Context, namespace string) (done func(), err error) {
-	s := t.enter(namespace)
+// waitTurn waits for a turn; the context's end calls it off. The turn is given back by done.
+func (t *turns) waitTurn(ctx context.Context, namespace string) (done func(), err error) {
+	s := t.acquireShare(namespace)
 	select {
 	case s.turns <- struct{}{}:
 	case <-ctx.Done():
-		t.leave(namespace, s)
+		t.releaseShare(namespace, s)
 		return nil, ctx.Err()
 	}
 	select {
 	case t.all <- struct{}{}:
 	case <-ctx.Done():
 		<-s.turns
-		t.leave(namespace, s)
+		t.releaseShare(namespace, s)
 		return nil, ctx.Err()
 	}
 	return func() {
 		<-t.all
 		<-s.turns
-		t.leave(namespace, s)
+		t.releaseShare(namespace, s)
 	}, nil
 }
 
-func (t *turns) enter(namespace string) *share {
+func (t *turns) acquireShare(namespace string) *share {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, ok := t.namespaces[namespace]
@@ -72,7 +72,7 @@ func (t *turns) enter(namespace string) *share {
 	return s
 }
 
-func (t *turns) leave(namespace string, s *share) {
+func (t *turns) releaseShare(namespace string, s *share) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.users--; s.users == 0 {

@@ -24,7 +24,7 @@ func Start(env *envtest.Environment) (*rest.Config, func() error, error) {
 	}
 	stop := func() error { return errors.Join(env.Stop(), os.RemoveAll(dir)) }
 	var config *rest.Config
-	if err = secure(env, dir); err == nil {
+	if err = setUpTLS(env, dir); err == nil {
 		config, err = env.Start()
 	}
 	if err != nil {
@@ -34,8 +34,8 @@ func Start(env *envtest.Environment) (*rest.Config, func() error, error) {
 	return config, stop, nil
 }
 
-// secure gives etcd and its only client certificates of an authority in dir.
-func secure(env *envtest.Environment, dir string) error {
+// setUpTLS gives etcd and its only client certificates of an authority in dir.
+func setUpTLS(env *envtest.Environment, dir string) error {
 	if err := writeCertificates(dir); err != nil {
 		return err
 	}

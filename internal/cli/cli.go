@@ -84,15 +84,15 @@ func New(f *frame.Frame) *cobra.Command {
 	root.AddCommand(diff.Command(f), get.Command(f), nodes.Command(f), why.Command(f), doctor.Command(f))
 	root.AddCommand(versionCommand(f), optionsCommand(f))
 	for _, c := range root.Commands() {
-		c.SetUsageTemplate(usage(f, c))
+		c.SetUsageTemplate(usageTemplate(f, c))
 	}
-	root.SetUsageTemplate(usage(f, root))
+	root.SetUsageTemplate(usageTemplate(f, root))
 	return root
 }
 
-// usage leaves the two dozen flags that choose a cluster to one place, as
+// usageTemplate leaves the two dozen flags that choose a cluster to one place, as
 // kubectl does.
-func usage(f *frame.Frame, c *cobra.Command) string {
+func usageTemplate(f *frame.Frame, c *cobra.Command) string {
 	own, global, found := strings.Cut(c.UsageTemplate(), "{{if .HasAvailableInheritedFlags}}")
 	if !found {
 		return own

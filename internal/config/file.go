@@ -48,7 +48,7 @@ func (f *File) Current() Config {
 	return f.current
 }
 
-// Collector tells whether the mounted configuration is in force.
+// Collector reports whether the mounted configuration is in force.
 func (f *File) Collector() prometheus.Collector { return f.valid }
 
 // Start follows the file until the context ends. It is a manager.Runnable.

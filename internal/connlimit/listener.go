@@ -70,11 +70,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) Admit(c net.Conn) (net.Conn, bool) {
 	grant, ok := l.open.Acquire(Address(c), 1, func() {
 		l.evicted.Add(1)
-		abort(c)
+		abortConn(c)
 	})
 	if !ok {
 		l.evicted.Add(1)
-		abort(c)
+		abortConn(c)
 		return nil, false
 	}
 	return &conn{Conn: c, grant: grant}, true
@@ -134,8 +134,8 @@ func Address(c net.Conn) string {
 	return c.RemoteAddr().String()
 }
 
-// abort closes a connection without the kernel keeping what was not sent.
-func abort(c net.Conn) {
+// abortConn closes a connection without the kernel keeping what was not sent.
+func abortConn(c net.Conn) {
 	if t, ok := c.(*net.TCPConn); ok {
 		// The connection may be closed already.
 		_ = t.SetLinger(0)

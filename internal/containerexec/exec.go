@@ -56,21 +56,21 @@ func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container 
 		return fmt.Errorf("preparing exec: %w", err)
 	}
 	stream, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
-		return refusal(err) == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
+		return serverRefusal(err) == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
 	})
 	if err != nil {
 		return fmt.Errorf("preparing exec: %w", err)
 	}
 	err = stream.StreamWithContext(ctx, streams)
-	if status := refusal(err); status != nil {
+	if status := serverRefusal(err); status != nil {
 		return status
 	}
 	return err
 }
 
-// refusal answers what the API server itself said instead of switching the
+// serverRefusal returns what the API server itself said instead of switching the
 // protocol, or nil. It would say the same over any other protocol.
-func refusal(err error) *apierrors.StatusError {
+func serverRefusal(err error) *apierrors.StatusError {
 	if upgrade, ok := errors.AsType[*httpstream.UpgradeFailureError](err); ok {
 		// Text with a colon, which is what proxies send, is read as an empty Status.
 		if status, ok := errors.AsType[*apierrors.StatusError](upgrade.Cause); ok && status.ErrStatus.Status == metav1.StatusFailure {

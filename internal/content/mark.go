@@ -26,7 +26,7 @@ func Mark(i *gatewayv1alpha1.Item, s *gatewayv1alpha1.Source) string {
 	}{sourceIdentity(s), i.GetRemotePath(), i.GetVersion(), i.GetDigest(), i.GetInclude(), i.GetExclude(), i.Mode})
 }
 
-// Valid tells whether a string has the form of a mark.
+// Valid reports whether a string has the form of a mark.
 func Valid(mark string) bool {
 	return len(mark) == Length && strings.Trim(mark, "0123456789abcdef") == ""
 }

@@ -34,7 +34,7 @@ func NewHandler(g prometheus.Gatherer) http.Handler {
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	content, err := p.current()
+	content, err := p.currentContent()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -44,7 +44,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(content)
 }
 
-func (p *page) current() ([]byte, error) {
+func (p *page) currentContent() ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()

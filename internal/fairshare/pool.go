@@ -55,7 +55,7 @@ func (p *Pool) Used() int64 {
 // size is more than the pool has.
 func (p *Pool) Acquire(key string, size int64, evict func()) (*Grant, bool) {
 	g := &Grant{pool: p, key: key, evict: evict}
-	evicted, ok := p.grow(g, size)
+	evicted, ok := p.growGrant(g, size)
 	for _, e := range evicted {
 		e.evict()
 	}
@@ -66,7 +66,7 @@ func (p *Pool) Acquire(key string, size int64, evict func()) (*Grant, bool) {
 // false, and leaves the grant as it is, when there is no room or the grant was
 // taken away.
 func (g *Grant) Grow(size int64) bool {
-	evicted, ok := g.pool.grow(g, size)
+	evicted, ok := g.pool.growGrant(g, size)
 	for _, e := range evicted {
 		e.evict()
 	}
@@ -96,9 +96,9 @@ func (g *Grant) Move(key string) {
 		return
 	}
 	size := g.size
-	p.remove(g)
+	p.removeGrant(g)
 	g.key, g.size = key, 0
-	p.add(g, size)
+	p.addSize(g, size)
 }
 
 // Release gives the units back. It may be called more than once.
@@ -106,12 +106,12 @@ func (g *Grant) Release() {
 	g.pool.mu.Lock()
 	defer g.pool.mu.Unlock()
 	if g.place != nil {
-		g.pool.remove(g)
+		g.pool.removeGrant(g)
 	}
 }
 
-// grow returns the grants that have to be told that they were taken away.
-func (p *Pool) grow(g *Grant, size int64) ([]*Grant, bool) {
+// growGrant returns the grants that have to be told that they were taken away.
+func (p *Pool) growGrant(g *Grant, size int64) ([]*Grant, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if g.size > 0 && g.place == nil {
@@ -119,21 +119,21 @@ func (p *Pool) grow(g *Grant, size int64) ([]*Grant, bool) {
 	}
 	var evicted []*Grant
 	for p.used+size > p.capacity {
-		victim := p.victim(g, size)
+		victim := p.findVictim(g, size)
 		if victim == nil {
 			return evicted, false
 		}
-		p.remove(victim)
+		p.removeGrant(victim)
 		evicted = append(evicted, victim)
 	}
-	p.add(g, size)
+	p.addSize(g, size)
 	return evicted, true
 }
 
-// victim returns the grant to take away in favour of g, or nil: of the caller
+// findVictim returns the grant to take away in favour of g, or nil: of the caller
 // that holds most the one that it has used least recently. Between callers that
 // hold the same, the one that was silent for longer gives way.
-func (p *Pool) victim(g *Grant, size int64) *Grant {
+func (p *Pool) findVictim(g *Grant, size int64) *Grant {
 	own := size
 	if h := p.holders[g.key]; h != nil {
 		own += h.used
@@ -144,7 +144,7 @@ func (p *Pool) victim(g *Grant, size int64) *Grant {
 		if key != g.key && h.used < own {
 			continue
 		}
-		candidate := oldest(h, g)
+		candidate := oldestGrant(h, g)
 		if candidate == nil || h.used < most {
 			continue
 		}
@@ -155,8 +155,8 @@ func (p *Pool) victim(g *Grant, size int64) *Grant {
 	return victim
 }
 
-// oldest returns the least recently used grant that is not g.
-func oldest(h *holder, g *Grant) *Grant {
+// oldestGrant returns the least recently used grant that is not g.
+func oldestGrant(h *holder, g *Grant) *Grant {
 	for e := h.grants.Front(); e != nil; e = e.Next() {
 		if candidate, ok := e.Value.(*Grant); ok && candidate != g {
 			return candidate
@@ -165,7 +165,7 @@ func oldest(h *holder, g *Grant) *Grant {
 	return nil
 }
 
-func (p *Pool) add(g *Grant, size int64) {
+func (p *Pool) addSize(g *Grant, size int64) {
 	h := p.holders[g.key]
 	if h == nil {
 		h = &holder{}
@@ -183,7 +183,7 @@ func (p *Pool) add(g *Grant, size int64) {
 	p.used += size
 }
 
-func (p *Pool) remove(g *Grant) {
+func (p *Pool) removeGrant(g *Grant) {
 	h := p.holders[g.key]
 	h.grants.Remove(g.place)
 	g.place = nil

@@ -50,12 +50,12 @@ func newDesires(s *service, caller identity.Pod, datasets []string) *desires {
 	return &desires{
 		cached: s.cached, live: s.live, bundle: s.bundle, log: s.log,
 		caller: caller, datasets: slices.Compact(datasets), confirmed: make(map[string]bool),
-		confirm: func() bool { return s.paces.lookup(caller.UID) },
+		confirm: func() bool { return s.paces.allowLookup(caller.UID) },
 	}
 }
 
-// now reads what the pod is to have now.
-func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
+// readDesired reads what the pod is to have now.
+func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
 	var datas v1alpha1.DataList
 	if err := w.cached.List(ctx, &datas, client.InNamespace(w.caller.Namespace),
 		client.MatchingFields{assignment.FieldPodUID: string(w.caller.UID)}); err != nil {
@@ -65,7 +65,7 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 	if err := w.cached.List(ctx, &sets, client.InNamespace(w.caller.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the namespace's DataSets: %w", err)
 	}
-	preheats := w.preheats(sets.Items, datas.Items)
+	preheats := w.preheatingDataSets(sets.Items, datas.Items)
 	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle(), Preheats: preheats}
 	assigned := make(map[string]bool, len(datas.Items))
 	for i := range datas.Items {
@@ -76,7 +76,7 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 		assigned[assignment.DataSet(d)] = true
 		a := wire.Assignment(d)
 		var err error
-		if a.Prefetch, err = w.prefetch(ctx, d); err != nil {
+		if a.Prefetch, err = w.desiredPrefetch(ctx, d); err != nil {
 			return nil, err
 		}
 		response.Assignments = append(response.Assignments, a)
@@ -87,7 +87,7 @@ func (w *desires) now(ctx context.Context) (*gatewayv1alpha1.WatchResponse, erro
 			delete(w.confirmed, name)
 			continue
 		}
-		gone, err := w.gone(ctx, name)
+		gone, err := w.isGone(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -117,9 +117,9 @@ func sortByPrecedence(assignments []*gatewayv1alpha1.Assignment, sets []v1alpha1
 	})
 }
 
-// preheats are the DataSets of the namespace that ask for it, and the one that
+// preheatingDataSets are the DataSets of the namespace that ask for it, and the one that
 // the pod is there for: the cache may show that one's Data before itself.
-func (w *desires) preheats(sets []v1alpha1.DataSet, datas []v1alpha1.Data) *gatewayv1alpha1.Preheats {
+func (w *desires) preheatingDataSets(sets []v1alpha1.DataSet, datas []v1alpha1.Data) *gatewayv1alpha1.Preheats {
 	var names []string
 	for i := range sets {
 		if d := &sets[i]; d.Spec.Preheat != nil && d.DeletionTimestamp == nil {
@@ -135,10 +135,10 @@ func (w *desires) preheats(sets []v1alpha1.DataSet, datas []v1alpha1.Data) *gate
 	return &gatewayv1alpha1.Preheats{Datasets: slices.Compact(names)}
 }
 
-// gone says whether a DataSet without a Data for the pod will never have one.
+// isGone reports whether a DataSet without a Data for the pod will never have one.
 // One that exists and selects the pod is only late.
-func (w *desires) gone(ctx context.Context, name string) (bool, error) {
-	never, err := w.never(ctx, w.cached, name)
+func (w *desires) isGone(ctx context.Context, name string) (bool, error) {
+	never, err := w.checkGone(ctx, w.cached, name)
 	if err != nil || !never {
 		delete(w.confirmed, name)
 		return false, err
@@ -148,7 +148,7 @@ func (w *desires) gone(ctx context.Context, name string) (bool, error) {
 			// The next repetition of the state says it.
 			return false, nil
 		}
-		if never, err = w.never(ctx, w.live, name); err != nil || !never {
+		if never, err = w.checkGone(ctx, w.live, name); err != nil || !never {
 			return false, err
 		}
 		w.confirmed[name] = true
@@ -156,7 +156,7 @@ func (w *desires) gone(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
-func (w *desires) never(ctx context.Context, reader client.Reader, name string) (bool, error) {
+func (w *desires) checkGone(ctx context.Context, reader client.Reader, name string) (bool, error) {
 	var set v1alpha1.DataSet
 	err := reader.Get(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: name}, &set)
 	switch {

@@ -60,7 +60,7 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 		want := newDesires(&service{paces: newPaces(), cached: reader(t, c.cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, []string{"models", "models"})
 		for range 2 {
-			got, err := want.now(t.Context())
+			got, err := want.readDesired(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,11 +78,11 @@ func TestOnePodUsesUpEverybodysHooks(t *testing.T) {
 	l := newPaces()
 	allowed := 0
 	for range 1000 {
-		if l.hook("greedy") {
+		if l.allowHook("greedy") {
 			allowed++
 		}
 	}
-	if allowed > 30 || !l.hook("modest") || !l.report("greedy") {
+	if allowed > 30 || !l.allowHook("modest") || !l.allowReport("greedy") {
 		t.Errorf("%d hooks of one pod were allowed", allowed)
 	}
 }
@@ -100,7 +100,7 @@ func TestAssignmentsComeInTheOrderOfCreation(t *testing.T) {
 	}
 	w := newDesires(&service{paces: newPaces(), cached: reader(t, objects...), live: reader(t), bundle: func() []byte { return nil }},
 		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
-	got, err := w.now(t.Context())
+	got, err := w.readDesired(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,9 @@ import (
 
 var errNotSynced = errors.New("the cache did not fill before the gateway was stopped")
 
-// follow wakes streams when the cache changes in a way that they speak of, calls
+// watchCache wakes streams when the cache changes in a way that they speak of, calls
 // gone for pods that were deleted, and returns when the cache has filled.
-func follow(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.UID)) error {
+func watchCache(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.UID)) error {
 	handlers := map[client.Object]toolscache.ResourceEventHandler{
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),

@@ -36,7 +36,7 @@ func TestAHookThatMayNotRunIsPendingForEver(t *testing.T) {
 		"network":               {errors.New("connection reset"), connect.CodeUnavailable, []string{"connection reset"}},
 	} {
 		h := newHookRunner(nil, brokenExecutor{c.err}, true)
-		_, err := h.execute(t.Context(), types.NamespacedName{}, "app", []string{"true"})
+		_, err := h.executeCommand(t.Context(), types.NamespacedName{}, "app", []string{"true"})
 		if connect.CodeOf(err) != c.code {
 			t.Errorf("%s: %v, want code %s", name, err, c.code)
 			continue

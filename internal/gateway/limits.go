@@ -151,7 +151,7 @@ type podPaces struct {
 
 func newPaces() *paces { return &paces{pods: lru.New(maxLimited)} }
 
-func (l *paces) of(pod types.UID) *podPaces {
+func (l *paces) limitersFor(pod types.UID) *podPaces {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known, ok := l.pods.Get(pod); ok {
@@ -169,11 +169,11 @@ func (l *paces) of(pod types.UID) *podPaces {
 	return fresh
 }
 
-func (l *paces) watch(pod types.UID) bool  { return l.of(pod).watches.Allow() }
-func (l *paces) report(pod types.UID) bool { return l.of(pod).reports.Allow() }
-func (l *paces) hook(pod types.UID) bool   { return l.of(pod).hooks.Allow() }
-func (l *paces) store(pod types.UID) bool  { return l.of(pod).stores.Allow() }
-func (l *paces) lookup(pod types.UID) bool { return l.of(pod).lookups.Allow() }
+func (l *paces) allowWatch(pod types.UID) bool  { return l.limitersFor(pod).watches.Allow() }
+func (l *paces) allowReport(pod types.UID) bool { return l.limitersFor(pod).reports.Allow() }
+func (l *paces) allowHook(pod types.UID) bool   { return l.limitersFor(pod).hooks.Allow() }
+func (l *paces) allowStore(pod types.UID) bool  { return l.limitersFor(pod).stores.Allow() }
+func (l *paces) allowLookup(pod types.UID) bool { return l.limitersFor(pod).lookups.Allow() }
 
 // volumes bounds what pods and namespaces send over time.
 type volumes struct {
@@ -189,26 +189,26 @@ func newVolumes(passive clock.PassiveClock) *volumes {
 
 // Left reports whether the pod may send more now.
 func (v *volumes) Left(p identity.Pod) bool {
-	pod, namespace := v.of(p)
+	pod, namespace := v.limitersFor(p)
 	now := v.clock.Now()
 	return pod.TokensAt(now) > 0 && namespace.TokensAt(now) > 0
 }
 
 // Spend notes bytes that the pod has sent. More than there is left is a debt.
 func (v *volumes) Spend(p identity.Pod, n int) {
-	pod, namespace := v.of(p)
+	pod, namespace := v.limitersFor(p)
 	now := v.clock.Now()
 	pod.ReserveN(now, min(n, podVolumeAtOnce))
 	namespace.ReserveN(now, min(n, namespaceVolumeAtOnce))
 }
 
-func (v *volumes) of(p identity.Pod) (pod, namespace *rate.Limiter) {
+func (v *volumes) limitersFor(p identity.Pod) (pod, namespace *rate.Limiter) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return limiter(v.pods, p.UID, podVolume, podVolumeAtOnce), limiter(v.namespaces, p.Namespace, namespaceVolume, namespaceVolumeAtOnce)
+	return getLimiter(v.pods, p.UID, podVolume, podVolumeAtOnce), getLimiter(v.namespaces, p.Namespace, namespaceVolume, namespaceVolumeAtOnce)
 }
 
-func limiter(known *lru.Cache, key any, perSecond rate.Limit, burst int) *rate.Limiter {
+func getLimiter(known *lru.Cache, key any, perSecond rate.Limit, burst int) *rate.Limiter {
 	if l, ok := known.Get(key); ok {
 		return l.(*rate.Limiter)
 	}

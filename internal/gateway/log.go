@@ -15,9 +15,9 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/door"
 )
 
-// quiet passes what net/http says about single connections on at a verbosity
+// newHTTPLogger passes what net/http says about single connections on at a verbosity
 // at which it does not drown the rest: anyone who can reach the port can cause it.
-func quiet(l logr.Logger) *log.Logger { return log.New(lines{l}, "", 0) }
+func newHTTPLogger(l logr.Logger) *log.Logger { return log.New(lines{l}, "", 0) }
 
 type lines struct{ log logr.Logger }
 
@@ -47,7 +47,7 @@ func newSparing(passive clock.PassiveClock, log logr.Logger) *sparing {
 	return &sparing{clock: passive, log: log, reasons: make(map[string]*spared)}
 }
 
-func (s *sparing) refused(r door.Refusal) {
+func (s *sparing) logRefusal(r door.Refusal) {
 	s.mu.Lock()
 	now, known := s.clock.Now(), s.reasons[r.Reason]
 	if known == nil {

@@ -17,11 +17,11 @@ func TestAFloodOfRefusalsIsLoggedOnceAMinute(t *testing.T) {
 	lines, now := 0, clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
 	s := newSparing(now, funcr.New(func(_, _ string) { lines++ }, funcr.Options{}))
 	for range 1000 {
-		s.refused(door.Refusal{Reason: "token"})
-		s.refused(door.Refusal{Reason: "busy"})
+		s.logRefusal(door.Refusal{Reason: "token"})
+		s.logRefusal(door.Refusal{Reason: "busy"})
 	}
 	now.SetTime(now.Now().Add(refusalInterval))
-	s.refused(door.Refusal{Reason: "token"})
+	s.logRefusal(door.Refusal{Reason: "token"})
 	if lines != 3 {
 		t.Errorf("%d lines, want one of each reason and one a minute later", lines)
 	}

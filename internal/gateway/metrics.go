@@ -69,16 +69,18 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections fu
 	return m, nil
 }
 
-func (m *metrics) reviewed(o identity.Outcome) { m.reviews.WithLabelValues(string(o)).Inc() }
+func (m *metrics) countReview(o identity.Outcome) { m.reviews.WithLabelValues(string(o)).Inc() }
 
-func (m *metrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc() }
+func (m *metrics) countDrop(reason string) { m.drops.WithLabelValues(reason).Inc() }
 
-func (m *metrics) wrote(wrote bool, err error) { m.writes.WithLabelValues(ending(wrote, err)).Inc() }
+func (m *metrics) countWrite(wrote bool, err error) {
+	m.writes.WithLabelValues(writeOutcome(wrote, err)).Inc()
+}
 func (m *metrics) wroteStore(wrote bool, err error) {
-	m.storeWrites.WithLabelValues(ending(wrote, err)).Inc()
+	m.storeWrites.WithLabelValues(writeOutcome(wrote, err)).Inc()
 }
 
-func ending(wrote bool, err error) string {
+func writeOutcome(wrote bool, err error) string {
 	switch {
 	case err != nil:
 		return "failed"
@@ -89,7 +91,7 @@ func ending(wrote bool, err error) string {
 	}
 }
 
-func outcome(err error) string {
+func callOutcome(err error) string {
 	if err == nil {
 		return "ok"
 	}

@@ -19,15 +19,15 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// prefetch answers what a Data's pod is to have in its store beside what it is
+// desiredPrefetch returns what a Data's pod is to have in its store beside what it is
 // to have; nil: nothing. A revision that cannot be told is nothing too, which
 // only means that a later move has to download it.
-func (w *desires) prefetch(ctx context.Context, d *v1alpha1.Data) (*gatewayv1alpha1.Prefetch, error) {
+func (w *desires) desiredPrefetch(ctx context.Context, d *v1alpha1.Data) (*gatewayv1alpha1.Prefetch, error) {
 	name := d.Spec.PrefetchRevision
 	if name == "" || name == d.Spec.Revision || d.Spec.Withdraw {
 		return nil, nil
 	}
-	template, problem, err := w.template(ctx, d, name)
+	template, problem, err := w.revisionTemplate(ctx, d, name)
 	if err != nil {
 		return nil, err
 	}
@@ -39,13 +39,13 @@ func (w *desires) prefetch(ctx context.Context, d *v1alpha1.Data) (*gatewayv1alp
 	return &gatewayv1alpha1.Prefetch{Revision: name, Items: items, Sources: sources}, nil
 }
 
-// template reads what a revision of the Data's own DataSet holds, or answers
+// revisionTemplate reads what a revision of the Data's own DataSet holds, or answers
 // what is the matter with it.
-func (w *desires) template(ctx context.Context, d *v1alpha1.Data, name string) (template v1alpha1.DataTemplateSpec, problem string, err error) {
+func (w *desires) revisionTemplate(ctx context.Context, d *v1alpha1.Data, name string) (template v1alpha1.DataTemplateSpec, problem string, err error) {
 	var owner v1alpha1.DataSet
 	var r appsv1.ControllerRevision
 	for key, object := range map[string]client.Object{assignment.DataSet(d): &owner, name: &r} {
-		switch err := w.freshest(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: key}, object); {
+		switch err := w.cachedOrLive(ctx, types.NamespacedName{Namespace: w.caller.Namespace, Name: key}, object); {
 		case apierrors.IsNotFound(err):
 			return template, fmt.Sprintf("%s is gone", key), nil
 		case err != nil:
@@ -62,8 +62,8 @@ func (w *desires) template(ctx context.Context, d *v1alpha1.Data, name string) (
 	return template, "", nil
 }
 
-// freshest reads from the cache, and live what the cache does not know yet.
-func (w *desires) freshest(ctx context.Context, key types.NamespacedName, object client.Object) error {
+// cachedOrLive reads from the cache, and live what the cache does not know yet.
+func (w *desires) cachedOrLive(ctx context.Context, key types.NamespacedName, object client.Object) error {
 	err := w.cached.Get(ctx, key, object)
 	if apierrors.IsNotFound(err) {
 		err = w.live.Get(ctx, key, object)

@@ -71,7 +71,7 @@ func TestARevisionOfSomebodyElseIsPrefetched(t *testing.T) {
 			want := newDesires(&service{paces: newPaces(), cached: reader(t, cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }, log: log},
 				identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 			for range 3 {
-				got, err := want.now(t.Context())
+				got, err := want.readDesired(t.Context())
 				if err != nil || len(got.GetAssignments()) != 1 {
 					t.Fatalf("%v, %v", got, err)
 				}

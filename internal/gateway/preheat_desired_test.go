@@ -37,7 +37,7 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		all := reader(t, set, p)
 		want := newDesires(&service{paces: newPaces(), cached: all, live: all, bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "warm", UID: "u"}, []string{"models"})
-		got, err := want.now(t.Context())
+		got, err := want.readDesired(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestWhatIsPreheatedIsGivenUpOrKeptForEver(t *testing.T) {
 	c := reader(t, objects...)
 	want := newDesires(&service{paces: newPaces(), cached: c, live: c, bundle: func() []byte { return nil }},
 		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
-	got, err := want.now(t.Context())
+	got, err := want.readDesired(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

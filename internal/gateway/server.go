@@ -76,10 +76,10 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{options: o, hub: hub.New(), roster: identity.NewRoster(o.Cache, o.Live)}
 	var err error
-	if s.metrics, err = newMetrics(o.Registry, s.hub, s.connections); err != nil {
+	if s.metrics, err = newMetrics(o.Registry, s.hub, s.openConnections); err != nil {
 		return nil, err
 	}
-	s.authenticator = identity.NewAuthenticator(o.Client, s.roster, o.Clock, s.metrics.reviewed)
+	s.authenticator = identity.NewAuthenticator(o.Client, s.roster, o.Clock, s.metrics.countReview)
 	return s, nil
 }
 
@@ -102,16 +102,16 @@ func (s *Server) Address() net.Addr {
 	return nil
 }
 
-// connections returns how many are open, of pods and of strangers.
-func (s *Server) connections() (known, strangers int) {
+// openConnections returns how many are open, of pods and of strangers.
+func (s *Server) openConnections() (known, strangers int) {
 	if l := s.listener.Load(); l != nil {
 		return l.Open()
 	}
 	return 0, 0
 }
 
-// gone ends what a pod has here when it is deleted.
-func (s *Server) gone(pod types.UID) {
+// forgetPod ends what a pod has here when it is deleted.
+func (s *Server) forgetPod(pod types.UID) {
 	s.authenticator.Forget(pod)
 	if l := s.listener.Load(); l != nil {
 		l.DropPod(pod)
@@ -121,16 +121,16 @@ func (s *Server) gone(pod types.UID) {
 // Start serves until the context ends; then it ends the streams, so that the
 // runtimes go to another replica, and writes the reports that it has taken.
 func (s *Server) Start(ctx context.Context) error {
-	if err := follow(ctx, s.options.Cache, s.hub, s.gone); err != nil {
+	if err := watchCache(ctx, s.options.Cache, s.hub, s.forgetPod); err != nil {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		return fmt.Errorf("listening for runtimes: %w", err)
 	}
-	limited := peer.Limit(listener, connections, s.metrics.dropped)
+	limited := peer.Limit(listener, connections, s.metrics.countDrop)
 	s.listener.Store(limited)
-	handler, stop := s.handler()
+	handler, stop := s.newHandler()
 	server := s.httpServer(handler)
 
 	var background sync.WaitGroup
@@ -157,9 +157,9 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// handler builds the service; the function it returns ends the streams and
+// newHandler builds the service; the function it returns ends the streams and
 // flushes the reports.
-func (s *Server) handler() (http.Handler, func()) {
+func (s *Server) newHandler() (http.Handler, func()) {
 	o := s.options
 	writer := &report.Writer{Cached: o.Cache, Live: o.Live, Status: o.Client.Status(), Clock: o.Clock}
 	stores := &nodestore.Writer{Cached: o.Cache, Live: o.Live, Client: o.Client, Clock: o.Clock}
@@ -167,7 +167,7 @@ func (s *Server) handler() (http.Handler, func()) {
 		cached:  o.Cache,
 		live:    o.Live,
 		hub:     s.hub,
-		reports: report.NewQueue(writer, share.New(writeSlots), o.Clock, o.Log, s.metrics.wrote),
+		reports: report.NewQueue(writer, share.New(writeSlots), o.Clock, o.Log, s.metrics.countWrite),
 		stores:  nodestore.NewQueue(stores, share.New(storeSlots), o.Clock, o.Log, s.metrics.wroteStore),
 		hooks:   newHookRunner(o.Live, o.Executor, o.HookOutput),
 		bundle:  o.Certificates.Bundle,
@@ -185,7 +185,7 @@ func (s *Server) handler() (http.Handler, func()) {
 			return connect.NewError(connect.CodeInternal, errors.New("the call failed in the gateway"))
 		}),
 	)
-	return s.door(handler, service.paces), func() {
+	return s.newDoor(handler, service.paces), func() {
 		close(service.closing)
 		service.reports.Close()
 		service.stores.Close()

@@ -36,7 +36,7 @@ var (
 	errReplaced  = errors.New("a newer stream of the pod took this one's place")
 )
 
-// service answers the calls.
+// service returns the calls.
 type service struct {
 	gatewayv1alpha1connect.UnimplementedGatewayServiceHandler
 
@@ -57,8 +57,8 @@ type service struct {
 
 var _ gatewayv1alpha1connect.GatewayServiceHandler = (*service)(nil)
 
-// caller is who calls. The door has found it out.
-func (s *service) caller(ctx context.Context) (identity.Pod, error) {
+// callerOf is who calls. The door has found it out.
+func (s *service) callerOf(ctx context.Context) (identity.Pod, error) {
 	caller, ok := identity.From(ctx)
 	if !ok {
 		return caller, connect.NewError(connect.CodeUnauthenticated, errNoCaller)
@@ -66,8 +66,8 @@ func (s *service) caller(ctx context.Context) (identity.Pod, error) {
 	return caller, nil
 }
 
-// data reads a Data of the caller's by name, fresh or perhaps from the cache.
-func (s *service) data(ctx context.Context, caller identity.Pod, name string, fresh bool) (*v1alpha1.Data, error) {
+// readData reads a Data of the caller's by name, fresh or perhaps from the cache.
+func (s *service) readData(ctx context.Context, caller identity.Pod, name string, fresh bool) (*v1alpha1.Data, error) {
 	var d v1alpha1.Data
 	reader := s.cached
 	if fresh {
@@ -76,7 +76,7 @@ func (s *service) data(ctx context.Context, caller identity.Pod, name string, fr
 	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	if apierrors.IsNotFound(err) && !fresh {
 		// Another replica may have told the runtime of it first.
-		if !s.paces.lookup(caller.UID) {
+		if !s.paces.allowLookup(caller.UID) {
 			return nil, connect.NewError(connect.CodeResourceExhausted, errLookups)
 		}
 		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
@@ -96,17 +96,17 @@ func (s *service) data(ctx context.Context, caller identity.Pod, name string, fr
 
 // Report takes a report.
 func (s *service) Report(ctx context.Context, request *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
-	response, err := s.report(ctx, request.Msg)
-	s.metrics.reports.WithLabelValues(outcome(err)).Inc()
+	response, err := s.submitReport(ctx, request.Msg)
+	s.metrics.reports.WithLabelValues(callOutcome(err)).Inc()
 	return response, err
 }
 
-func (s *service) report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
-	caller, err := s.caller(ctx)
+func (s *service) submitReport(ctx context.Context, r *gatewayv1alpha1.ReportRequest) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.data(ctx, caller, r.GetData(), false)
+	d, err := s.readData(ctx, caller, r.GetData(), false)
 	if err != nil {
 		return nil, err
 	}
@@ -118,16 +118,16 @@ func (s *service) report(ctx context.Context, r *gatewayv1alpha1.ReportRequest) 
 
 // RunHook runs a declared exec hook.
 func (s *service) RunHook(ctx context.Context, request *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
-	caller, err := s.caller(ctx)
+	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// What is run must be what is declared now.
-	d, err := s.data(ctx, caller, request.Msg.GetData(), true)
+	d, err := s.readData(ctx, caller, request.Msg.GetData(), true)
 	if err != nil {
 		return nil, err
 	}
-	response, err := s.hooks.run(ctx, d, caller, request.Msg)
+	response, err := s.hooks.runHook(ctx, d, caller, request.Msg)
 	s.metrics.hooks.WithLabelValues(hookOutcome(response, err)).Inc()
 	if err != nil {
 		return nil, err

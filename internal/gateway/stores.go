@@ -19,7 +19,7 @@ var errNoNode = errors.New("the token does not say which node the pod is on, so 
 // namespace.
 func (s *service) ReportStore(ctx context.Context, request *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
 	err := s.reportStore(ctx, request.Msg)
-	s.metrics.stores.WithLabelValues(outcome(err)).Inc()
+	s.metrics.stores.WithLabelValues(callOutcome(err)).Inc()
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (s *service) ReportStore(ctx context.Context, request *connect.Request[gate
 }
 
 func (s *service) reportStore(ctx context.Context, r *gatewayv1alpha1.ReportStoreRequest) error {
-	caller, err := s.caller(ctx)
+	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
 )
 
-// door puts the checks of every request in front of the service.
-func (s *Server) door(handler http.Handler, paces *paces) http.Handler {
+// newDoor puts the checks of every request in front of the service.
+func (s *Server) newDoor(handler http.Handler, paces *paces) http.Handler {
 	calls, streams := share.New(callSlots), share.New(streamSlots)
 	messages := gatewayv1alpha1.File_kuda_gateway_v1alpha1_gateway_proto.Messages()
 	log := newSparing(s.options.Clock, s.options.Log)
@@ -25,19 +25,19 @@ func (s *Server) door(handler http.Handler, paces *paces) http.Handler {
 		Procedures: map[string]door.Procedure{
 			gatewayv1alpha1connect.GatewayServiceWatchProcedure: {
 				Message: messages.ByName("WatchRequest"), MaxBytes: maxWatchBytes, Stream: true,
-				Allow: paces.watch, Calls: streams,
+				Allow: paces.allowWatch, Calls: streams,
 			},
 			gatewayv1alpha1connect.GatewayServiceReportProcedure: {
 				Message: messages.ByName("ReportRequest"), MaxBytes: maxReportBytes, Timeout: reportTimeout,
-				Allow: paces.report, Calls: calls,
+				Allow: paces.allowReport, Calls: calls,
 			},
 			gatewayv1alpha1connect.GatewayServiceRunHookProcedure: {
 				Message: messages.ByName("RunHookRequest"), MaxBytes: maxHookBytes, Timeout: hookCallTimeout,
-				Allow: paces.hook, Calls: calls,
+				Allow: paces.allowHook, Calls: calls,
 			},
 			gatewayv1alpha1connect.GatewayServiceReportStoreProcedure: {
 				Message: messages.ByName("ReportStoreRequest"), MaxBytes: maxStoreBytes, Timeout: reportTimeout,
-				Allow: paces.store, Calls: calls, NodeStore: true,
+				Allow: paces.allowStore, Calls: calls, NodeStore: true,
 			},
 		},
 		Bounds:       table,
@@ -53,7 +53,7 @@ func (s *Server) door(handler http.Handler, paces *paces) http.Handler {
 		MessageTimeout: messageTimeout,
 		Refused: func(r door.Refusal) {
 			s.metrics.refusals.WithLabelValues(r.Reason).Inc()
-			log.refused(r)
+			log.logRefusal(r)
 		},
 	}, handler)
 }
@@ -68,7 +68,7 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          quiet(s.options.Log),
+		ErrorLog:          newHTTPLogger(s.options.Log),
 		TLSConfig: &tls.Config{
 			MinVersion:     tls.VersionTLS13,
 			NextProtos:     []string{"h2"},

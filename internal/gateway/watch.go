@@ -27,7 +27,7 @@ const (
 
 // Watch streams the caller's desired state until one of both ends goes away.
 func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
-	caller, err := s.caller(ctx)
+	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 		"node", caller.Node, "version", request.Msg.GetRuntimeVersion())
 
 	want := newDesires(s, caller, request.Msg.GetDatasets())
-	repeat := s.clock.NewTicker(spread(repeatAfter))
+	repeat := s.clock.NewTicker(addJitter(repeatAfter))
 	defer repeat.Stop()
-	age := s.clock.NewTimer(spread(maxStreamAge))
+	age := s.clock.NewTimer(addJitter(maxStreamAge))
 	defer age.Stop()
 	var sent *digest
 	for {
-		now, err := want.now(ctx)
+		now, err := want.readDesired(ctx)
 		if err != nil {
 			return connect.NewError(connect.CodeUnavailable, err)
 		}
@@ -88,7 +88,7 @@ func digestOf(m *gatewayv1alpha1.WatchResponse) (digest, error) {
 	return sha256.Sum256(data), nil
 }
 
-// spread keeps thousands of streams that opened together from acting together.
-func spread(d time.Duration) time.Duration {
+// addJitter keeps thousands of streams that opened together from acting together.
+func addJitter(d time.Duration) time.Duration {
 	return d*3/4 + rand.N(d/2)
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// place says where the pod is better off, and who places it. What the pod says
+// setPlacement says where the pod is better off, and who places it. What the pod says
 // itself stays as it is and comes first. The pod has its annotations by now.
-func (p plan) place(pod *corev1.Pod) {
+func (p plan) setPlacement(pod *corev1.Pod) {
 	applies := locality.Applies(pod)
 	var ours []locality.Preference
 	if applies && p.Settings.Affinity {
@@ -29,7 +29,7 @@ func (p plan) place(pod *corev1.Pod) {
 	}
 }
 
-// hasSay tells whether the data has a say in where the pod runs.
+// hasSay reports whether the data has a say in where the pod runs.
 func (p plan) hasSay() bool {
 	return slices.ContainsFunc(p.DataSets, func(ds *v1alpha1.DataSet) bool { return ds.Spec.Placement != v1alpha1.PlacementIgnore })
 }
@@ -41,11 +41,11 @@ func isDefaultScheduler(name string) bool {
 // setPreferences puts ours in the place of those that an earlier call added.
 func setPreferences(pod *corev1.Pod, ours []locality.Preference) {
 	own := ownTerms(pod)
-	ours = below(own, ours)
+	ours = scaleBelow(own, ours)
 	var terms []corev1.PreferredSchedulingTerm
 	terms = append(terms, own...)
 	for _, o := range ours {
-		terms = append(terms, term(o))
+		terms = append(terms, termOf(o))
 	}
 	if len(terms) > 0 || len(preferredTerms(pod)) > 0 {
 		if pod.Spec.Affinity == nil {
@@ -60,12 +60,12 @@ func setPreferences(pod *corev1.Pod, ours []locality.Preference) {
 		delete(pod.Annotations, v1alpha1.AnnotationPlacement)
 		return
 	}
-	pod.Annotations[v1alpha1.AnnotationPlacement] = record(ours)
+	pod.Annotations[v1alpha1.AnnotationPlacement] = formatPlacement(ours)
 }
 
-// below scales ours so that none weighs as much as one of the pod's own. Where
+// scaleBelow scales ours so that none weighs as much as one of the pod's own. Where
 // there is no room below those, none is left.
-func below(own []corev1.PreferredSchedulingTerm, ours []locality.Preference) []locality.Preference {
+func scaleBelow(own []corev1.PreferredSchedulingTerm, ours []locality.Preference) []locality.Preference {
 	limit, largest := int32(100), int32(0)
 	for i := range own {
 		limit = min(limit, own[i].Weight-1)
@@ -86,7 +86,7 @@ func below(own []corev1.PreferredSchedulingTerm, ours []locality.Preference) []l
 	return scaled
 }
 
-func term(o locality.Preference) corev1.PreferredSchedulingTerm {
+func termOf(o locality.Preference) corev1.PreferredSchedulingTerm {
 	return corev1.PreferredSchedulingTerm{
 		Weight: o.Weight,
 		Preference: corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{
@@ -95,8 +95,8 @@ func term(o locality.Preference) corev1.PreferredSchedulingTerm {
 	}
 }
 
-// preferred answers the node and weight of a term that has the form of ours.
-func preferred(t *corev1.PreferredSchedulingTerm) (locality.Preference, bool) {
+// preferenceOf returns the node and weight of a term that has the form of ours.
+func preferenceOf(t *corev1.PreferredSchedulingTerm) (locality.Preference, bool) {
 	if len(t.Preference.MatchExpressions) > 0 || len(t.Preference.MatchFields) != 1 {
 		return locality.Preference{}, false
 	}
@@ -119,9 +119,9 @@ func preferredTerms(pod *corev1.Pod) []corev1.PreferredSchedulingTerm {
 // term of the pod's that looks the same is not taken for one.
 func ownTerms(pod *corev1.Pod) []corev1.PreferredSchedulingTerm {
 	terms := slices.Clone(preferredTerms(pod))
-	for _, o := range recorded(pod.Annotations[v1alpha1.AnnotationPlacement]) {
+	for _, o := range parsePlacement(pod.Annotations[v1alpha1.AnnotationPlacement]) {
 		for i := len(terms) - 1; i >= 0; i-- {
-			if have, ok := preferred(&terms[i]); ok && have == o {
+			if have, ok := preferenceOf(&terms[i]); ok && have == o {
 				terms = slices.Delete(terms, i, i+1)
 				break
 			}
@@ -130,8 +130,8 @@ func ownTerms(pod *corev1.Pod) []corev1.PreferredSchedulingTerm {
 	return terms
 }
 
-// record is the value of AnnotationPlacement.
-func record(ours []locality.Preference) string {
+// formatPlacement is the value of AnnotationPlacement.
+func formatPlacement(ours []locality.Preference) string {
 	parts := make([]string, len(ours))
 	for i, o := range ours {
 		parts[i] = o.Node + "=" + strconv.Itoa(int(o.Weight))
@@ -139,8 +139,8 @@ func record(ours []locality.Preference) string {
 	return strings.Join(parts, ",")
 }
 
-// recorded reads it; what does not parse was not written here.
-func recorded(value string) []locality.Preference {
+// parsePlacement reads it; what does not parse was not written here.
+func parsePlacement(value string) []locality.Preference {
 	var ours []locality.Preference
 	for part := range strings.SplitSeq(value, ",") {
 		node, weight, ok := strings.Cut(part, "=")

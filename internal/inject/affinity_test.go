@@ -113,13 +113,13 @@ func TestASecondPassDoublesOurTerms(t *testing.T) {
 	once := mustInject(t, first)
 	// Another webhook adds a rule, one that looks like ours, before it.
 	list := &once.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
-	own := append([]corev1.PreferredSchedulingTerm{term(locality.Preference{Node: "a", Weight: 49})}, ownTerm(50))
+	own := append([]corev1.PreferredSchedulingTerm{termOf(locality.Preference{Node: "a", Weight: 49})}, ownTerm(50))
 	*list = append(append(own[:1:1], *list...), ownTerm(30))
 
 	second := request(once)
 	second.Preferences = []locality.Preference{{Node: "c", Weight: 100}}
 	twice := mustInject(t, second)
-	want := append(own, ownTerm(30), term(locality.Preference{Node: "c", Weight: 29}))
+	want := append(own, ownTerm(30), termOf(locality.Preference{Node: "c", Weight: 29}))
 	if diff := cmp.Diff(want, preferredTerms(twice)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -139,7 +139,7 @@ func TestASecondPassDoublesOurTerms(t *testing.T) {
 
 func TestAnAnnotationThatWasMadeUpTakesRulesOfThePod(t *testing.T) {
 	for _, value := range []string{"a", "a=", "=", "a=x", ",,", "a=99999999999", "b=7", "a=6"} {
-		own := term(locality.Preference{Node: "a", Weight: 7})
+		own := termOf(locality.Preference{Node: "a", Weight: 7})
 		req := request(pod(func(p *corev1.Pod) {
 			prefers()(p)
 			p.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = []corev1.PreferredSchedulingTerm{own}
@@ -175,7 +175,7 @@ func TestAPodIsPlacedThatHasItsPlace(t *testing.T) {
 		"a DaemonSet's": {func(r *Request) {
 			r.Pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
-					term(locality.Preference{Node: "n"}).Preference,
+					termOf(locality.Preference{Node: "n"}).Preference,
 				}},
 			}}
 		}, false, ""},

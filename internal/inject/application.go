@@ -121,7 +121,7 @@ func (p plan) checkMounts(c *corev1.Container) error {
 			}
 		case isOwnVolume(m.Name):
 			return fmt.Errorf("container %s mounts Kuda's volume %s at %s; take that mount out", c.Name, m.Name, at)
-		case above(at, data) && p.offersNoDirectory(&m):
+		case mountCovers(at, data) && p.offersNoDirectory(&m):
 			return fmt.Errorf("container %s mounts volume %s read-only at %s, above %s where Kuda puts its data, so that no directory can be made there; mount it elsewhere or writable", c.Name, m.Name, at, data)
 		case inside:
 			return fmt.Errorf("container %s mounts volume %s at %s, where Kuda puts its data (%s); mount it elsewhere", c.Name, m.Name, at, data)
@@ -132,15 +132,15 @@ func (p plan) checkMounts(c *corev1.Container) error {
 		switch {
 		case isOwnVolume(d.Name):
 			return fmt.Errorf("container %s has Kuda's volume %s as device %s; take that device out", c.Name, d.Name, at)
-		case at == data || strings.HasPrefix(at, data+"/") || above(at, data):
+		case at == data || strings.HasPrefix(at, data+"/") || mountCovers(at, data):
 			return fmt.Errorf("container %s has device %s at %s, where Kuda puts its data (%s); put it elsewhere", c.Name, d.Name, at, data)
 		}
 	}
 	return nil
 }
 
-// above reports whether a mount at the one path holds the directory of the other.
-func above(at, data string) bool {
+// mountCovers reports whether a mount at the one path holds the directory of the other.
+func mountCovers(at, data string) bool {
 	return at == "/" || strings.HasPrefix(data, at+"/")
 }
 

@@ -39,8 +39,8 @@ func (a Audiences) Check(audience string) error {
 	return nil
 }
 
-// admitted returns those of the audiences for which tokens may be made.
-func (a Audiences) admitted(audiences []string) []string {
+// allowedAudiences returns those of the audiences for which tokens may be made.
+func (a Audiences) allowedAudiences(audiences []string) []string {
 	return slices.DeleteFunc(audiences, func(audience string) bool { return a.Check(audience) != nil })
 }
 

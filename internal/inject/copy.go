@@ -35,7 +35,7 @@ func Disown(pod *corev1.Pod) *corev1.Pod {
 	spec := &bare.Spec
 	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool { return isOwnContainer(c.Name) })
 	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool { return isOwnVolume(v.Name) })
-	for c := range application(spec) {
+	for c := range appContainers(spec) {
 		c.VolumeMounts = slices.DeleteFunc(c.VolumeMounts, isView)
 		c.Env = slices.DeleteFunc(c.Env, isOwnVariable)
 		if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return isOwnVolume(m.Name) }) ||

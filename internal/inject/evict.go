@@ -23,7 +23,7 @@ func (p plan) setEvictable(pod *corev1.Pod) {
 			names = append(names, name)
 		}
 	}
-	for _, v := range p.volumes() {
+	for _, v := range p.kudaVolumes() {
 		if (v.EmptyDir != nil || v.HostPath != nil) && !slices.Contains(names, v.Name) {
 			names = append(names, v.Name)
 		}

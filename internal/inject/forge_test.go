@@ -252,7 +252,7 @@ func TestResourcesStayRaisedButNeverLowered(t *testing.T) {
 			Limits: corev1.ResourceList{"example.com/gpu": resource.MustParse("8")}, Claims: []corev1.ResourceClaim{{Name: "gpu"}},
 		}, want},
 	} {
-		if diff := cmp.Diff(c.want, raised(c.have, want)); diff != "" {
+		if diff := cmp.Diff(c.want, mergeResources(c.have, want)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

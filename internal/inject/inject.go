@@ -23,7 +23,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	if len(req.DataSets) == 0 {
 		return nil, "", nil
 	}
-	if why := skip(req.Pod); why != "" {
+	if why := skipReason(req.Pod); why != "" {
 		return nil, why, nil
 	}
 	if err := checkNames(req.Pod); err != nil {
@@ -40,14 +40,14 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	req.Settings.ServerPort = port
 	p := plan{
 		Request:    req,
-		store:      store(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
+		store:      chooseStore(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
 		references: referencesOf(req.DataSets),
 		uid:        fieldEnv(sidecar.EnvPodUID, "metadata.uid"),
 		port:       portVariable(port),
 	}
-	p.references.audiences = req.Settings.Audiences.admitted(p.references.audiences)
+	p.references.audiences = req.Settings.Audiences.allowedAudiences(p.references.audiences)
 	p.removeStale(&pod.Spec)
-	for _, volume := range p.volumes() {
+	for _, volume := range p.kudaVolumes() {
 		setVolume(&pod.Spec, volume)
 	}
 	at := p.setSidecar(&pod.Spec)
@@ -58,7 +58,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	if err := p.setApplications(&pod.Spec, at); err != nil {
 		return nil, "", err
 	}
-	if p.preheats() {
+	if p.isPreheat() {
 		for i := range pod.Spec.Containers {
 			p.setImage(&pod.Spec.Containers[i])
 		}
@@ -70,7 +70,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
 	pod.Annotations[v1alpha1.AnnotationStore] = p.store
 	p.setEvictable(pod)
-	p.place(pod)
+	p.setPlacement(pod)
 	return pod, "", nil
 }
 
@@ -91,11 +91,11 @@ func (p plan) dataSets() string {
 // ends when it has started.
 func (p plan) waitFor() string {
 	return dataSetNames(p.DataSets, func(ds *v1alpha1.DataSet) bool {
-		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately || p.preheats()
+		return ds.Spec.StartPolicy != v1alpha1.StartPolicyImmediately || p.isPreheat()
 	})
 }
 
-func (p plan) preheats() bool { return p.Pod.Labels[v1alpha1.LabelPreheat] != "" }
+func (p plan) isPreheat() bool { return p.Pod.Labels[v1alpha1.LabelPreheat] != "" }
 
 // setImage gives the container of a pod that Kuda makes the image that is on the
 // node anyway.

@@ -50,8 +50,8 @@ func readLimitRanges(list []*corev1.LimitRange) limitRanges {
 	}
 	least := func(to map[corev1.ResourceName]int64, from corev1.ResourceList) {
 		for name, q := range from {
-			if have, ok := to[name]; !ok || units(name, q) < have {
-				to[name] = units(name, q)
+			if have, ok := to[name]; !ok || toUnits(name, q) < have {
+				to[name] = toUnits(name, q)
 			}
 		}
 	}
@@ -68,8 +68,8 @@ func readLimitRanges(list []*corev1.LimitRange) limitRanges {
 			default:
 				continue
 			}
-			narrow(of.min, item.Min, r.Name, units, 1)
-			narrow(of.max, item.Max, r.Name, units, -1)
+			narrow(of.min, item.Min, r.Name, toUnits, 1)
+			narrow(of.max, item.Max, r.Name, toUnits, -1)
 			narrow(of.ratio, item.MaxLimitRequestRatio, r.Name, thousandths, -1)
 		}
 	}
@@ -107,12 +107,12 @@ func (p plan) keepLimitRanges(spec *corev1.PodSpec) Skip {
 				configured = p.Settings.Plugins[c.Name[len(sidecar.PluginPrefix):]].Resources
 			}
 			f := fit{name: name, least: leastOf(name, configured), sum: sum, ranges: &l, container: c.Name}
-			f.read(&c.Resources)
+			f.readAmounts(&c.Resources)
 			f.reserved = int64(left) * f.least
-			if why := f.find(); why != "" {
+			if why := f.findAmounts(); why != "" {
 				return why
 			}
-			f.write(&c.Resources)
+			f.writeAmounts(&c.Resources)
 			sum.add(f.have)
 		}
 	}
@@ -125,7 +125,7 @@ func leastOf(name corev1.ResourceName, configured corev1.ResourceRequirements) i
 		return 0
 	}
 	if limit, ok := configured.Limits[name]; ok {
-		return min(leastMemory, units(name, limit))
+		return min(leastMemory, toUnits(name, limit))
 	}
 	return leastMemory
 }
@@ -141,7 +141,7 @@ func (a *amounts) add(b amounts) {
 	a.hasRequests, a.hasLimits = a.hasRequests || b.hasRequests, a.hasLimits || b.hasLimits
 }
 
-func (a *amounts) max(b amounts) {
+func (a *amounts) raiseTo(b amounts) {
 	a.requests, a.limits = max(a.requests, b.requests), max(a.limits, b.limits)
 	a.hasRequests, a.hasLimits = a.hasRequests || b.hasRequests, a.hasLimits || b.hasLimits
 }
@@ -149,7 +149,7 @@ func (a *amounts) max(b amounts) {
 func amountsOf(name corev1.ResourceName, r *corev1.ResourceRequirements) amounts {
 	request, hasRequest := r.Requests[name]
 	limit, hasLimit := r.Limits[name]
-	return amounts{units(name, request), units(name, limit), hasRequest, hasLimit}
+	return amounts{toUnits(name, request), toUnits(name, limit), hasRequest, hasLimit}
 }
 
 // sumOf is what the pod's own containers have together, as Kubernetes counts it:
@@ -166,16 +166,16 @@ func sumOf(spec *corev1.PodSpec, name corev1.ResourceName) amounts {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
 			sum.add(own)
 			sidecars.add(own)
-			peak.max(sidecars)
+			peak.raiseTo(sidecars)
 		} else {
 			own.add(sidecars)
-			peak.max(own)
+			peak.raiseTo(own)
 		}
 	}
 	for i := range spec.Containers {
 		sum.add(amountsOf(name, &spec.Containers[i].Resources))
 	}
-	sum.max(peak)
+	sum.raiseTo(peak)
 	return sum
 }
 
@@ -192,14 +192,14 @@ type fit struct {
 	have     amounts
 }
 
-func (f *fit) read(r *corev1.ResourceRequirements) {
+func (f *fit) readAmounts(r *corev1.ResourceRequirements) {
 	f.have = amountsOf(f.name, r)
-	f.fill()
+	f.fillDefaults()
 }
 
-// fill sets what the container has not and a bound demands: the namespace's default,
+// fillDefaults sets what the container has not and a bound demands: the namespace's default,
 // as Kubernetes would, or something that serves.
-func (f *fit) fill() {
+func (f *fit) fillDefaults() {
 	hadLimit := f.have.hasLimits
 	most, hasMost := f.ranges.container.max[f.name]
 	_, hasRatio := f.ranges.container.ratio[f.name]
@@ -232,13 +232,13 @@ func (f *fit) fill() {
 	}
 }
 
-// find changes the amounts to such that keep all bounds.
-func (f *fit) find() Skip {
+// findAmounts changes the amounts to such that keep all bounds.
+func (f *fit) findAmounts() Skip {
 	low := f.ranges.container.min[f.name].value
 	if f.have.hasLimits {
-		high, of := f.highest(f.sum.limits + f.reserved)
+		high, of := f.upperBound(f.sum.limits + f.reserved)
 		if need := max(f.least, low); high.value < need || high.value <= 0 {
-			return f.skip(high, of, need)
+			return f.skipReason(high, of, need)
 		}
 		f.have.limits = max(low, min(f.have.limits, high.value))
 		// A pod without any limit has none that is too low, until it gets this one.
@@ -246,14 +246,14 @@ func (f *fit) find() Skip {
 			f.have.limits = min(b.value, high.value)
 		}
 	}
-	high, of := f.highest(f.sum.requests)
+	high, of := f.upperBound(f.sum.requests)
 	if f.have.hasRequests {
 		f.have.requests = max(f.have.requests, low)
 		if f.have.hasLimits {
 			f.have.requests = min(f.have.requests, f.have.limits)
 		}
 		if f.have.requests = min(f.have.requests, high.value); f.have.requests < low {
-			return f.skip(high, of, low)
+			return f.skipReason(high, of, low)
 		}
 	}
 	if !f.have.hasRequests || !f.have.hasLimits {
@@ -265,15 +265,15 @@ func (f *fit) find() Skip {
 		}
 	}
 	// Where the pod's own containers do not keep it, Kuda's cannot mend that.
-	if b, ok := f.ranges.pod.ratio[f.name]; ok && multiply(f.sum.requests, b.value) >= f.sum.limits {
+	if b, ok := f.ranges.pod.ratio[f.name]; ok && scaleThousandths(f.sum.requests, b.value) >= f.sum.limits {
 		return f.keepRatio(b, f.sum, high.value)
 	}
 	return ""
 }
 
-// highest is the most that the container may have beside what others have, and who
+// upperBound is the most that the container may have beside what others have, and who
 // may have it.
-func (f *fit) highest(others int64) (bound, string) {
+func (f *fit) upperBound(others int64) (bound, string) {
 	high, of := bound{value: math.MaxInt64}, "a container"
 	if b, ok := f.ranges.container.max[f.name]; ok {
 		high = b
@@ -290,54 +290,54 @@ func (f *fit) keepRatio(ratio bound, others amounts, room int64) Skip {
 	limits := others.limits + f.have.limits
 	requests := int64(math.Ceil(float64(limits) * 1000 / float64(ratio.value)))
 	f.have.requests = min(max(f.have.requests, requests-others.requests), f.have.limits, room)
-	f.have.limits = min(f.have.limits, multiply(others.requests+f.have.requests, ratio.value)-others.limits)
+	f.have.limits = min(f.have.limits, scaleThousandths(others.requests+f.have.requests, ratio.value)-others.limits)
 	if need := max(f.least, f.ranges.container.min[f.name].value); f.have.limits < need {
 		return Skip(fmt.Sprintf("LimitRange %s allows limits of %s at most %s times the requests, which leaves %s less than the %s that it needs",
-			ratio.of, f.name, resource.NewMilliQuantity(ratio.value, resource.DecimalSI), f.container, format(f.name, need)))
+			ratio.of, f.name, resource.NewMilliQuantity(ratio.value, resource.DecimalSI), f.container, formatAmount(f.name, need)))
 	}
 	return ""
 }
 
-func multiply(value, thousandths int64) int64 {
+func scaleThousandths(value, thousandths int64) int64 {
 	return int64(math.Floor(float64(value) * float64(thousandths) / 1000))
 }
 
-// skip says what is not enough.
-func (f *fit) skip(b bound, of string, need int64) Skip {
+// skipReason says what is not enough.
+func (f *fit) skipReason(b bound, of string, need int64) Skip {
 	return Skip(fmt.Sprintf("of the %s that LimitRange %s allows %s, %s is left for the container %s, which needs %s",
-		f.name, b.of, of, format(f.name, max(0, b.value)), f.container, format(f.name, max(1, need))))
+		f.name, b.of, of, formatAmount(f.name, max(0, b.value)), f.container, formatAmount(f.name, max(1, need))))
 }
 
-// write sets what has been found, where it is another amount than before.
-func (f *fit) write(r *corev1.ResourceRequirements) {
+// writeAmounts sets what has been found, where it is another amount than before.
+func (f *fit) writeAmounts(r *corev1.ResourceRequirements) {
 	before := amountsOf(f.name, r)
 	if f.have.hasLimits && (!before.hasLimits || before.limits != f.have.limits) {
-		setLimit(r, f.name, quantity(f.name, f.have.limits))
+		setLimit(r, f.name, toQuantity(f.name, f.have.limits))
 	}
 	if f.have.hasRequests && (!before.hasRequests || before.requests != f.have.requests) {
 		if r.Requests == nil {
 			r.Requests = corev1.ResourceList{}
 		}
-		r.Requests[f.name] = quantity(f.name, f.have.requests)
+		r.Requests[f.name] = toQuantity(f.name, f.have.requests)
 	}
 }
 
-// units of CPU are thousandths, those of all else are whole.
-func units(name corev1.ResourceName, q resource.Quantity) int64 {
+// toUnits of CPU are thousandths, those of all else are whole.
+func toUnits(name corev1.ResourceName, q resource.Quantity) int64 {
 	if name == corev1.ResourceCPU {
 		return q.MilliValue()
 	}
 	return q.Value()
 }
 
-func quantity(name corev1.ResourceName, value int64) resource.Quantity {
+func toQuantity(name corev1.ResourceName, value int64) resource.Quantity {
 	if name == corev1.ResourceCPU {
 		return *resource.NewMilliQuantity(value, resource.DecimalSI)
 	}
 	return *resource.NewQuantity(value, resource.BinarySI)
 }
 
-func format(name corev1.ResourceName, value int64) string {
-	q := quantity(name, value)
+func formatAmount(name corev1.ResourceName, value int64) string {
+	q := toQuantity(name, value)
 	return q.String()
 }

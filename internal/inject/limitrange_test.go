@@ -266,15 +266,15 @@ func randomRange(r *rand.Rand, name string) *corev1.LimitRange {
 		for name, unit := range map[corev1.ResourceName]int64{corev1.ResourceCPU: 10, corev1.ResourceMemory: 16 << 20, corev1.ResourceEphemeralStorage: 1 << 20} {
 			low, high := 1+r.Int64N(20), 40+r.Int64N(100)
 			if r.IntN(3) == 0 {
-				item.Min[name] = quantity(name, low*unit)
+				item.Min[name] = toQuantity(name, low*unit)
 				item.DefaultRequest[name] = item.Min[name]
 			}
 			if r.IntN(3) == 0 {
-				item.Max[name] = quantity(name, high*unit)
+				item.Max[name] = toQuantity(name, high*unit)
 				item.Default[name] = item.Max[name]
 			}
 			if r.IntN(4) == 0 {
-				item.Default[name] = quantity(name, (low+r.Int64N(high-low))*unit)
+				item.Default[name] = toQuantity(name, (low+r.Int64N(high-low))*unit)
 			}
 			if q, ok := item.Default[name]; ok && r.IntN(2) == 0 || ok && len(item.Min) == 0 {
 				item.DefaultRequest[name] = q

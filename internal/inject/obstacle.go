@@ -17,7 +17,7 @@ const defaultDataPath = "/kuda/data"
 // nothing but the pod. dataPath is where applications find their data; empty: the
 // default.
 func Obstacle(pod *corev1.Pod, dataPath string) string {
-	if why := skip(pod); why != "" {
+	if why := skipReason(pod); why != "" {
 		return string(why)
 	}
 	if err := checkNames(pod); err != nil {

@@ -55,7 +55,7 @@ func (p plan) earliest(spec *corev1.PodSpec) int {
 func (p plan) settle(spec *corev1.PodSpec, want corev1.Container, place int) (at int, there bool) {
 	at = slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == want.Name })
 	if at >= 0 {
-		want.Resources = raised(spec.InitContainers[at].Resources, want.Resources)
+		want.Resources = mergeResources(spec.InitContainers[at].Resources, want.Resources)
 		if at >= p.earliest(spec) {
 			spec.InitContainers[at] = want
 			return at, true

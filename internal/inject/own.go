@@ -72,7 +72,7 @@ func hasSidecar(spec *corev1.PodSpec) bool {
 func (p plan) removeStale(spec *corev1.PodSpec) {
 	containers := names{}
 	containers.add(sidecar.ContainerName)
-	for _, plugin := range p.plugins() {
+	for _, plugin := range p.offeredPlugins() {
 		containers.add(sidecar.PluginPrefix + plugin.name)
 	}
 	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool {
@@ -80,7 +80,7 @@ func (p plan) removeStale(spec *corev1.PodSpec) {
 		return isOwnContainer(c.Name) && !wanted
 	})
 	volumes := names{}
-	for _, v := range p.volumes() {
+	for _, v := range p.kudaVolumes() {
 		volumes.add(v.Name)
 	}
 	spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool {
@@ -109,7 +109,7 @@ func Disclaim(annotations map[string]string) []Operation {
 	var ops []Operation
 	for _, key := range []string{v1alpha1.AnnotationInjected, v1alpha1.AnnotationStore, v1alpha1.AnnotationPlacement} {
 		if _, ok := annotations[key]; ok {
-			ops = append(ops, Operation{Op: "remove", Path: "/metadata/annotations/" + escape(key)})
+			ops = append(ops, Operation{Op: "remove", Path: "/metadata/annotations/" + escapePointer(key)})
 		}
 	}
 	return ops

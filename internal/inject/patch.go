@@ -85,7 +85,7 @@ func diffVolumes(ops []Operation, before, after []corev1.Volume) []Operation {
 	for i := range after {
 		switch {
 		case i >= len(current):
-			ops = insert(ops, list, i, i, after[i])
+			ops = insertValue(ops, list, i, i, after[i])
 		case isOwnVolume(after[i].Name):
 			ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(i), Value: after[i]})
 		}
@@ -110,7 +110,7 @@ func diffInit(ops []Operation, before, after []corev1.Container) []Operation {
 		case !isOwnContainer(c.Name):
 			ops = diffContainer(ops, list+"/"+strconv.Itoa(i), &current[i], c)
 		case !there:
-			ops = insert(ops, list, i, len(current), *c)
+			ops = insertValue(ops, list, i, len(current), *c)
 			current = slices.Insert(current, i, *c)
 		default:
 			ops = append(ops, Operation{Op: "replace", Path: list + "/" + strconv.Itoa(i), Value: *c})
@@ -173,7 +173,7 @@ func diffList[T any](ops []Operation, at string, before, after []T, own func(T) 
 		}
 	}
 	for i := len(before); i < len(after); i++ {
-		ops = insert(ops, at, i, i, after[i])
+		ops = insertValue(ops, at, i, i, after[i])
 	}
 	return ops
 }
@@ -193,9 +193,9 @@ func diffDisowned[T any](ops []Operation, at string, before []T, own func(T) boo
 	return ops, left
 }
 
-// insert adds a value at place i of a list that has the given length by then. An empty list
+// insertValue adds a value at place i of a list that has the given length by then. An empty list
 // may be missing altogether, so the first value comes as a list.
-func insert[T any](ops []Operation, at string, i, length int, value T) []Operation {
+func insertValue[T any](ops []Operation, at string, i, length int, value T) []Operation {
 	if length == 0 {
 		return append(ops, Operation{Op: "add", Path: at, Value: []T{value}})
 	}
@@ -211,18 +211,18 @@ func diffMap(ops []Operation, at string, before, after map[string]string) []Oper
 	}
 	for _, key := range slices.Sorted(maps.Keys(after)) {
 		if have, ok := before[key]; !ok || have != after[key] {
-			ops = append(ops, Operation{Op: "add", Path: at + "/" + escape(key), Value: after[key]})
+			ops = append(ops, Operation{Op: "add", Path: at + "/" + escapePointer(key), Value: after[key]})
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		if _, ok := after[key]; !ok {
-			ops = append(ops, Operation{Op: "remove", Path: at + "/" + escape(key)})
+			ops = append(ops, Operation{Op: "remove", Path: at + "/" + escapePointer(key)})
 		}
 	}
 	return ops
 }
 
-// escape makes a key a segment of a JSON pointer (RFC 6901).
-func escape(key string) string {
+// escapePointer makes a key a segment of a JSON pointer (RFC 6901).
+func escapePointer(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }

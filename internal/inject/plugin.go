@@ -12,9 +12,9 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// plugins are those of the pod's sources that the installation offers. One that
+// offeredPlugins are those of the pod's sources that the installation offers. One that
 // it does not offer is left out: the runtime says so, in the item's condition.
-func (p plan) plugins() []pluginReference {
+func (p plan) offeredPlugins() []pluginReference {
 	var offered []pluginReference
 	for _, plugin := range p.references.plugins {
 		if _, ok := p.Settings.Plugins[plugin.name]; ok {
@@ -28,7 +28,7 @@ func (p plan) plugins() []pluginReference {
 // given place, and returns the runtime's place then. A container that is there
 // stays in its place if it can, and is made anew.
 func (p plan) setPlugins(spec *corev1.PodSpec, runtime int) int {
-	for _, plugin := range p.plugins() {
+	for _, plugin := range p.offeredPlugins() {
 		if at, there := p.settle(spec, p.pluginContainer(plugin, spec), runtime); !there {
 			runtime = at + 1
 		}
@@ -54,8 +54,8 @@ func (p plan) pluginContainer(r pluginReference, spec *corev1.PodSpec) corev1.Co
 		RestartPolicy:            new(corev1.ContainerRestartPolicyAlways),
 		Env:                      env,
 		VolumeMounts:             mounts,
-		Resources:                resources(plugin.Resources, spec),
-		SecurityContext:          confined(nonRootUser),
+		Resources:                runtimeResources(plugin.Resources, spec),
+		SecurityContext:          unprivilegedContext(nonRootUser),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}

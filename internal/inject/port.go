@@ -44,7 +44,7 @@ func serverPort(configured int32, spec *corev1.PodSpec) (int32, error) {
 // the pod itself tells of a port as well as a containerPort does, which is optional.
 func declaredPorts(spec *corev1.PodSpec) map[int32]string {
 	declared := map[int32]string{}
-	for c := range application(spec) {
+	for c := range appContainers(spec) {
 		for _, p := range c.Ports {
 			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
 				declared[p.ContainerPort] = c.Name

@@ -214,7 +214,7 @@ func apply(t *testing.T, p *corev1.Pod, ops []Operation) map[string]any {
 	return result
 }
 
-// dig answers the list at the end of the path, if there is one.
+// dig returns the list at the end of the path, if there is one.
 func dig(at map[string]any, path ...string) []any {
 	for _, key := range path[:len(path)-1] {
 		at, _ = at[key].(map[string]any)

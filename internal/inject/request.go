@@ -114,7 +114,7 @@ func Selecting(dataSets []*v1alpha1.DataSet, labels map[string]string) []*v1alph
 	for _, ds := range dataSets {
 		selected := ds.Name == preheats
 		if preheats == "" {
-			selected = selects(ds.Spec.WorkloadSelector, labels)
+			selected = selectorMatches(ds.Spec.WorkloadSelector, labels)
 		}
 		if ds.DeletionTimestamp == nil && selected {
 			selecting = append(selecting, ds)
@@ -124,7 +124,7 @@ func Selecting(dataSets []*v1alpha1.DataSet, labels map[string]string) []*v1alph
 	return selecting
 }
 
-func selects(selector, labels map[string]string) bool {
+func selectorMatches(selector, labels map[string]string) bool {
 	for key, want := range selector {
 		if have, ok := labels[key]; !ok || have != want {
 			return false
@@ -150,8 +150,8 @@ func SkipCrowded(containers int) Skip {
 	return Skip(fmt.Sprintf("it has %d containers, and pods with more than %d are not injected", containers, MaxContainers))
 }
 
-// skip says whether the pod is one that Kuda does not inject.
-func skip(pod *corev1.Pod) Skip {
+// skipReason reports whether the pod is one that Kuda does not inject.
+func skipReason(pod *corev1.Pod) Skip {
 	switch {
 	case pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled:
 		return "the pod is labelled " + v1alpha1.LabelInjection + "=" + v1alpha1.InjectionDisabled
@@ -169,9 +169,9 @@ func isWindows(spec *corev1.PodSpec) bool {
 	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
 }
 
-// store picks the pod's store: the value of AnnotationStore. A pod whose processes
+// chooseStore picks the pod's store: the value of AnnotationStore. A pod whose processes
 // see the runtime's gets one of its own, in which there is nothing of other pods.
-func store(mode StoreMode, labels map[string]string, spec *corev1.PodSpec) string {
+func chooseStore(mode StoreMode, labels map[string]string, spec *corev1.PodSpec) string {
 	if sharesProcesses(spec) {
 		return v1alpha1.StorePod
 	}
@@ -196,5 +196,5 @@ func dataSetNames(dataSets []*v1alpha1.DataSet, keep func(*v1alpha1.DataSet) boo
 			set.add(ds.Name)
 		}
 	}
-	return strings.Join(set.sorted(), ",")
+	return strings.Join(set.sortedNames(), ",")
 }

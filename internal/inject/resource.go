@@ -14,21 +14,21 @@ import (
 // none: enough to download at some 100 MB/s.
 var cpuLimit = resource.MustParse("250m")
 
-// resources are the runtime's in this pod: as configured, but
+// runtimeResources are the runtime's in this pod: as configured, but
 //   - a pod whose containers all limit their CPU, as quotas demand, gets a
 //     runtime that does;
 //   - a pod of QoS class Guaranteed stays one;
 //   - a pod with resources of its own as a whole shares them with the runtime,
 //     because theirs may not exceed the pod's.
-func resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
+func runtimeResources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
 	if hasResources(spec) {
 		return corev1.ResourceRequirements{}
 	}
 	result := *configured.DeepCopy()
-	if each(spec, func(c *corev1.Container) bool { return !c.Resources.Limits.Cpu().IsZero() }) {
+	if allAppContainers(spec, func(c *corev1.Container) bool { return !c.Resources.Limits.Cpu().IsZero() }) {
 		limitCPU(&result)
 	}
-	if each(spec, isGuaranteed) {
+	if allAppContainers(spec, isGuaranteed) {
 		if _, ok := result.Limits[corev1.ResourceMemory]; !ok {
 			setLimit(&result, corev1.ResourceMemory, result.Requests[corev1.ResourceMemory])
 		}
@@ -42,11 +42,11 @@ func hasResources(spec *corev1.PodSpec) bool {
 	return spec.Resources != nil && (len(spec.Resources.Requests) > 0 || len(spec.Resources.Limits) > 0)
 }
 
-// raised returns the resources of a container that is made anew: as wanted, but
+// mergeResources returns the resources of a container that is made anew: as wanted, but
 // what others raised (a VerticalPodAutoscaler, a LimitRange) stays raised. A limit
 // that Kuda does not set stays if it is no less than the request; nothing goes
 // below what Kuda asks for.
-func raised(have, want corev1.ResourceRequirements) corev1.ResourceRequirements {
+func mergeResources(have, want corev1.ResourceRequirements) corev1.ResourceRequirements {
 	result := *want.DeepCopy()
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if request, ok := have.Requests[name]; ok && request.Cmp(result.Requests[name]) > 0 {
@@ -86,8 +86,8 @@ func setLimit(r *corev1.ResourceRequirements, name corev1.ResourceName, limit re
 	r.Limits[name] = limit
 }
 
-// application are the pod's own containers: all but the runtime and the plugins.
-func application(spec *corev1.PodSpec) iter.Seq[*corev1.Container] {
+// appContainers are the pod's own containers: all but the runtime and the plugins.
+func appContainers(spec *corev1.PodSpec) iter.Seq[*corev1.Container] {
 	return func(yield func(*corev1.Container) bool) {
 		for i := range spec.InitContainers {
 			if c := &spec.InitContainers[i]; !isOwnContainer(c.Name) && !yield(c) {
@@ -102,9 +102,9 @@ func application(spec *corev1.PodSpec) iter.Seq[*corev1.Container] {
 	}
 }
 
-// each reports whether something holds for all of the pod's own containers.
-func each(spec *corev1.PodSpec, holds func(*corev1.Container) bool) bool {
-	for c := range application(spec) {
+// allAppContainers reports whether something holds for all of the pod's own containers.
+func allAppContainers(spec *corev1.PodSpec, holds func(*corev1.Container) bool) bool {
+	for c := range appContainers(spec) {
 		if !holds(c) {
 			return false
 		}
@@ -112,7 +112,7 @@ func each(spec *corev1.PodSpec, holds func(*corev1.Container) bool) bool {
 	return true
 }
 
-// isGuaranteed says whether the container's requests equal its limits, for CPU
+// isGuaranteed reports whether the container's requests equal its limits, for CPU
 // and memory both; requests that are left out equal the limits.
 func isGuaranteed(c *corev1.Container) bool {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {

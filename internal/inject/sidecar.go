@@ -23,11 +23,11 @@ const nonRootUser int64 = 65532
 // if it can, and is made anew: nothing that the pod brings under the runtime's name
 // stays but resources that others raised.
 func (p plan) setSidecar(spec *corev1.PodSpec) int {
-	at, _ := p.settle(spec, p.container(spec), 0)
+	at, _ := p.settle(spec, p.runtimeContainer(spec), 0)
 	return at
 }
 
-func (p plan) container(spec *corev1.PodSpec) corev1.Container {
+func (p plan) runtimeContainer(spec *corev1.PodSpec) corev1.Container {
 	c := corev1.Container{
 		Name:            sidecar.ContainerName,
 		Image:           p.Settings.Image,
@@ -49,7 +49,7 @@ func (p plan) container(spec *corev1.PodSpec) corev1.Container {
 		},
 		VolumeMounts:             p.sidecarMounts(),
 		StartupProbe:             p.startupProbe(),
-		Resources:                resources(p.Settings.Resources, spec),
+		Resources:                runtimeResources(p.Settings.Resources, spec),
 		SecurityContext:          p.securityContext(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
@@ -87,13 +87,13 @@ func (p plan) startupProbe() *corev1.Probe {
 // hostPath are root's. Everything that a pod-level context might set otherwise is set.
 func (p plan) securityContext() *corev1.SecurityContext {
 	if p.store == v1alpha1.StoreNode {
-		return confined(0)
+		return unprivilegedContext(0)
 	}
-	return confined(nonRootUser)
+	return unprivilegedContext(nonRootUser)
 }
 
-// confined is a user without any right but to read and write what is its own.
-func confined(user int64) *corev1.SecurityContext {
+// unprivilegedContext is a user without any right but to read and write what is its own.
+func unprivilegedContext(user int64) *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		RunAsUser:                new(user),
 		RunAsGroup:               new(user),

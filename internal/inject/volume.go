@@ -76,10 +76,10 @@ func referencesOf(dataSets []*v1alpha1.DataSet) references {
 			pluginConfigMaps[plugin.Name].addCA(plugin.CARef)
 		}
 	}
-	r := references{secrets: secrets.sorted(), configMaps: configMaps.sorted(), claims: claims.sorted(), audiences: audiences.sorted()}
+	r := references{secrets: secrets.sortedNames(), configMaps: configMaps.sortedNames(), claims: claims.sortedNames(), audiences: audiences.sortedNames()}
 	for _, name := range slices.Sorted(maps.Keys(pluginSecrets)) {
 		r.plugins = append(r.plugins, pluginReference{
-			name: name, secrets: pluginSecrets[name].sorted(), configMaps: pluginConfigMaps[name].sorted(),
+			name: name, secrets: pluginSecrets[name].sortedNames(), configMaps: pluginConfigMaps[name].sortedNames(),
 		})
 	}
 	return r
@@ -102,11 +102,11 @@ func (n names) addCA(r *v1alpha1.CAReference) {
 	}
 }
 
-func (n names) sorted() []string { return slices.Sorted(maps.Keys(n)) }
+func (n names) sortedNames() []string { return slices.Sorted(maps.Keys(n)) }
 
-// volumes are all of Kuda's. What the API server would fill in is filled in
+// kudaVolumes are all of Kuda's. What the API server would fill in is filled in
 // here already, so that a second call finds what it would have made.
-func (p plan) volumes() []corev1.Volume {
+func (p plan) kudaVolumes() []corev1.Volume {
 	volumes := []corev1.Volume{p.storeVolume(), tokenVolume(sidecar.VolumeToken, sidecar.TokenAudience, path.Base(sidecar.TokenPath))}
 	secrets, configMaps := names{}, names{}
 	for _, name := range p.references.secrets {
@@ -115,7 +115,7 @@ func (p plan) volumes() []corev1.Volume {
 	for _, name := range p.references.configMaps {
 		configMaps.add(name)
 	}
-	for _, plugin := range p.plugins() {
+	for _, plugin := range p.offeredPlugins() {
 		for _, name := range plugin.secrets {
 			secrets.add(name)
 		}
@@ -123,7 +123,7 @@ func (p plan) volumes() []corev1.Volume {
 			configMaps.add(name)
 		}
 	}
-	for _, name := range secrets.sorted() {
+	for _, name := range secrets.sortedNames() {
 		volumes = append(volumes, corev1.Volume{
 			Name: volumeName(sidecar.VolumeSecretPrefix, name),
 			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
@@ -131,7 +131,7 @@ func (p plan) volumes() []corev1.Volume {
 			}},
 		})
 	}
-	for _, name := range configMaps.sorted() {
+	for _, name := range configMaps.sortedNames() {
 		volumes = append(volumes, corev1.Volume{
 			Name: volumeName(sidecar.VolumeCAPrefix, name),
 			VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
@@ -151,7 +151,7 @@ func (p plan) volumes() []corev1.Volume {
 	for _, audience := range p.references.audiences {
 		volumes = append(volumes, tokenVolume(volumeName(sidecar.VolumeIdentityPrefix, audience), audience, sidecar.IdentityFile))
 	}
-	for _, plugin := range p.plugins() {
+	for _, plugin := range p.offeredPlugins() {
 		volumes = append(volumes, corev1.Volume{
 			Name: sidecar.PluginPrefix + plugin.name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
 		})
@@ -226,7 +226,7 @@ func (p plan) sidecarMounts() []corev1.VolumeMount {
 			MountPath: path.Join(sidecar.IdentityDir, sidecar.ShortHash(audience)), ReadOnly: true,
 		})
 	}
-	for _, plugin := range p.plugins() {
+	for _, plugin := range p.offeredPlugins() {
 		mounts = append(mounts, socketMount(plugin.name))
 	}
 	return mounts

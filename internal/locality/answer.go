@@ -19,12 +19,12 @@ type answers struct {
 // maxAnswers bounds what is remembered for one namespace, and for how many.
 const maxAnswers = 1024
 
-// Demand answers what a pod of the namespace wants. Equal questions get the same
+// Demand returns what a pod of the namespace wants. Equal questions get the same
 // answer until something changed; it must not be written to.
 func (x *Index) Demand(namespace string, wants []Want) *Demand {
-	name := question(wants)
+	name := wantsKey(wants)
 	x.mu.RLock()
-	d := x.remembered(namespace, name)
+	d := x.cachedDemand(namespace, name)
 	x.mu.RUnlock()
 	if d != nil {
 		return d
@@ -32,12 +32,12 @@ func (x *Index) Demand(namespace string, wants []Want) *Demand {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	// Of many that ask at once the first one answers.
-	if d := x.remembered(namespace, name); d != nil {
+	if d := x.cachedDemand(namespace, name); d != nil {
 		return d
 	}
 	a := x.answers[namespace]
 	if a == nil {
-		a = &answers{rooms: x.rooms(namespace), demands: map[string]*Demand{}}
+		a = &answers{rooms: x.nodeRooms(namespace), demands: map[string]*Demand{}}
 		if len(x.answers) >= maxAnswers {
 			clear(x.answers)
 		}
@@ -46,32 +46,32 @@ func (x *Index) Demand(namespace string, wants []Want) *Demand {
 	if len(a.demands) >= maxAnswers {
 		clear(a.demands)
 	}
-	d = x.answer(namespace, wants, a.rooms)
+	d = x.computeDemand(namespace, wants, a.rooms)
 	a.demands[name] = d
 	return d
 }
 
-// remembered is called with the lock held for reading.
-func (x *Index) remembered(namespace, name string) *Demand {
+// cachedDemand is called with the lock held for reading.
+func (x *Index) cachedDemand(namespace, name string) *Demand {
 	if a := x.answers[namespace]; a != nil {
 		return a.demands[name]
 	}
 	return nil
 }
 
-// rooms is called with the lock held.
-func (x *Index) rooms(namespace string) map[string]room {
+// nodeRooms is called with the lock held.
+func (x *Index) nodeRooms(namespace string) map[string]room {
 	rooms := map[string]room{}
 	for node, entry := range x.stores {
-		if x.trusted(node, namespace) {
+		if x.isTrusted(node, namespace) {
 			rooms[node] = entry.stores[namespace].room
 		}
 	}
 	return rooms
 }
 
-// answer is called with the lock held.
-func (x *Index) answer(namespace string, wants []Want, rooms map[string]room) *Demand {
+// computeDemand is called with the lock held.
+func (x *Index) computeDemand(namespace string, wants []Want, rooms map[string]room) *Demand {
 	d := &Demand{
 		Wants: slices.Clone(wants), Sizes: make([]int64, len(wants)), complete: make([]map[string]bool, len(wants)),
 		held: map[string]Held{}, zones: map[string]int64{}, racks: map[string]int64{}, rooms: rooms,
@@ -82,7 +82,7 @@ func (x *Index) answer(namespace string, wants []Want, rooms map[string]room) *D
 			d.Required++
 		}
 		// What is wanted twice is one snapshot: it is downloaded once.
-		x.look(d, namespace, i, !seen[w.Mark])
+		x.countHolders(d, namespace, i, !seen[w.Mark])
 		seen[w.Mark] = true
 	}
 	for node, h := range d.held {
@@ -96,15 +96,15 @@ func (x *Index) answer(namespace string, wants []Want, rooms map[string]room) *D
 	return d
 }
 
-// look adds up who has the i-th want.
-func (x *Index) look(d *Demand, namespace string, i int, countBytes bool) {
+// countHolders adds up who has the i-th want.
+func (x *Index) countHolders(d *Demand, namespace string, i int, countBytes bool) {
 	on := x.holders[key{namespace, d.Wants[i].Mark}]
 	d.complete[i] = make(map[string]bool, len(on))
 	zones, racks := map[string]bool{}, map[string]bool{}
 	for node, have := range on {
 		// What is not believed of a node still tells how large it is.
 		d.Sizes[i] = max(d.Sizes[i], have.bytes)
-		if !x.trusted(node, namespace) {
+		if !x.isTrusted(node, namespace) {
 			continue
 		}
 		h, bytes := d.held[node], have.bytes
@@ -129,12 +129,12 @@ func (x *Index) look(d *Demand, namespace string, i int, countBytes bool) {
 	}
 	if countBytes {
 		d.Total += d.Sizes[i]
-		share(d.zones, zones, d.Sizes[i])
-		share(d.racks, racks, d.Sizes[i])
+		addBytes(d.zones, zones, d.Sizes[i])
+		addBytes(d.racks, racks, d.Sizes[i])
 	}
 }
 
-func share(sums map[string]int64, places map[string]bool, bytes int64) {
+func addBytes(sums map[string]int64, places map[string]bool, bytes int64) {
 	for place := range places {
 		if place != "" {
 			sums[place] += bytes
@@ -142,8 +142,8 @@ func share(sums map[string]int64, places map[string]bool, bytes int64) {
 	}
 }
 
-// question is the same for equal wants. The version has its part in the mark.
-func question(wants []Want) string {
+// wantsKey is the same for equal wants. The version has its part in the mark.
+func wantsKey(wants []Want) string {
 	var b strings.Builder
 	for i := range wants {
 		w := &wants[i]

@@ -58,7 +58,7 @@ type Demand struct {
 // it first. It is the size up to which the store lets a download have its reserve.
 const LeastBytes = 16 << 20
 
-// Negligible tells whether all of it is so little, or so little known of, that it
+// Negligible reports whether all of it is so little, or so little known of, that it
 // is no matter where the pod runs. What is required stays required.
 func (d *Demand) Negligible() bool { return d.Total < LeastBytes }
 
@@ -80,7 +80,7 @@ func (d *Demand) Rack(rack string) int64 { return d.racks[rack] }
 // Holders are the nodes that have some of it complete, most bytes first.
 func (d *Demand) Holders() []string { return d.holders }
 
-// Satisfied tells whether a node has everything that is required.
+// Satisfied reports whether a node has everything that is required.
 func (d *Demand) Satisfied(node string) bool {
 	return d.Required == 0 || d.held[node].Required == d.Required
 }

@@ -75,7 +75,7 @@ func (x *Index) Set(s *v1alpha1.NodeStore) {
 	entry := &nodeEntry{uid: OwnerOf(s), stores: make(map[string]storeEntry, len(s.Status.Stores))}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.drop(s.Name)
+	x.dropNode(s.Name)
 	for i := range s.Status.Stores {
 		store := &s.Status.Stores[i]
 		r := room{available: store.AvailableBytes}
@@ -86,18 +86,18 @@ func (x *Index) Set(s *v1alpha1.NodeStore) {
 				r.downloads++
 			}
 			for _, mark := range snapshot.Marks {
-				x.hold(entry, key{store.Namespace, mark}, s.Name, have)
+				x.addHolding(entry, key{store.Namespace, mark}, s.Name, have)
 			}
 		}
 		entry.stores[store.Namespace] = storeEntry{observed: store.ObservedTime.Time, bootID: store.BootID, room: r}
 	}
 	x.stores[s.Name] = entry
-	x.forget(entry)
+	x.invalidateAnswers(entry)
 }
 
-// hold is called with the lock held. Of two snapshots with one mark the complete
+// addHolding is called with the lock held. Of two snapshots with one mark the complete
 // one counts, and of two downloads the larger.
-func (x *Index) hold(entry *nodeEntry, k key, node string, have holding) {
+func (x *Index) addHolding(entry *nodeEntry, k key, node string, have holding) {
 	on := x.holders[k]
 	if on == nil {
 		on = map[string]holding{}
@@ -117,11 +117,11 @@ func (x *Index) hold(entry *nodeEntry, k key, node string, have holding) {
 func (x *Index) Delete(node string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.drop(node)
+	x.dropNode(node)
 }
 
-// drop is called with the lock held.
-func (x *Index) drop(node string) {
+// dropNode is called with the lock held.
+func (x *Index) dropNode(node string) {
 	entry := x.stores[node]
 	if entry == nil {
 		return
@@ -133,7 +133,7 @@ func (x *Index) drop(node string) {
 			delete(x.holders, k)
 		}
 	}
-	x.forget(entry)
+	x.invalidateAnswers(entry)
 }
 
 // SetNode takes over what is known of a node.
@@ -144,7 +144,7 @@ func (x *Index) SetNode(name string, n Node) {
 		return
 	}
 	x.nodes[name] = n
-	x.forget(x.stores[name])
+	x.invalidateAnswers(x.stores[name])
 }
 
 // DeleteNode forgets a node; what it holds is then believed no longer, with
@@ -153,12 +153,12 @@ func (x *Index) DeleteNode(name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.nodes, name)
-	x.forget(x.stores[name])
+	x.invalidateAnswers(x.stores[name])
 }
 
-// forget drops the answers in which the node has a part. It is called with the
+// invalidateAnswers drops the answers in which the node has a part. It is called with the
 // lock held; the entry may be nil.
-func (x *Index) forget(entry *nodeEntry) {
+func (x *Index) invalidateAnswers(entry *nodeEntry) {
 	if entry == nil {
 		return
 	}

@@ -33,7 +33,7 @@ func OwnerOf(s *v1alpha1.NodeStore) types.UID {
 	return ""
 }
 
-// CameBack tells whether between two states of a node something happened after
+// CameBack reports whether between two states of a node something happened after
 // which what was observed before is no longer Trusted.
 func CameBack(before, after Node) bool {
 	return before.UID != after.UID || before.BootID != after.BootID ||

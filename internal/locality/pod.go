@@ -10,16 +10,16 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// Applies tells whether what nodes hold has any bearing on where a pod goes. It
+// Applies reports whether what nodes hold has any bearing on where a pod goes. It
 // has none on one that has its node already, as those of DaemonSets do, on the pods
 // that Kuda makes for preheating, and on one with a store of its own, which
 // downloads wherever it runs.
 func Applies(pod *corev1.Pod) bool {
-	return pod.Labels[v1alpha1.LabelPreheat] == "" && pod.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod && !pinned(&pod.Spec)
+	return pod.Labels[v1alpha1.LabelPreheat] == "" && pod.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod && !isPinned(&pod.Spec)
 }
 
-// pinned tells whether the pod can run on nodes only that it names.
-func pinned(spec *corev1.PodSpec) bool {
+// isPinned reports whether the pod can run on nodes only that it names.
+func isPinned(spec *corev1.PodSpec) bool {
 	if spec.NodeName != "" {
 		return true
 	}

@@ -26,9 +26,9 @@ func Preferences(d *Demand, limit int, seed uint64) []Preference {
 	list := make([]Preference, 0, len(d.holders))
 	for _, node := range d.holders {
 		h := d.held[node]
-		weight := percent(h.Bytes, d.Total)
+		weight := percentOf(h.Bytes, d.Total)
 		if d.Total == 0 {
-			weight = percent(int64(h.Items), int64(len(d.Wants)))
+			weight = percentOf(int64(h.Items), int64(len(d.Wants)))
 		}
 		list = append(list, Preference{Node: node, Weight: int32(max(1, weight))})
 	}
@@ -36,15 +36,15 @@ func Preferences(d *Demand, limit int, seed uint64) []Preference {
 		return list
 	}
 	slices.SortFunc(list, func(a, b Preference) int {
-		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(mix(a.Node, seed), mix(b.Node, seed)), cmp.Compare(a.Node, b.Node))
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(hashName(a.Node, seed), hashName(b.Node, seed)), cmp.Compare(a.Node, b.Node))
 	})
 	return list[:limit]
 }
 
-// mix is a hash of a name that is another one for each seed: FNV-1a, and then
+// hashName is a hash of a name that is another one for each seed: FNV-1a, and then
 // the finalizer of MurmurHash3, without which names that differ in their last
 // character alone would keep their order under most seeds.
-func mix(name string, seed uint64) uint64 {
+func hashName(name string, seed uint64) uint64 {
 	const prime = 1099511628211
 	h := 14695981039346656037 ^ seed
 	for i := range len(name) {

@@ -43,13 +43,13 @@ func Score(f Facts, w Weights) int64 {
 	if sum <= 0 {
 		return 0
 	}
-	points := w.Node*percent(f.Held+f.Downloading/2, f.Total) + w.Rack*percent(f.Rack, f.Total) + w.Zone*percent(f.Zone, f.Total) +
-		w.Downloads*(MaxScore/int64(1+max(0, f.Downloads))) + w.Spread*(MaxScore-percent(int64(f.Pods), int64(f.MostPods)))
+	points := w.Node*percentOf(f.Held+f.Downloading/2, f.Total) + w.Rack*percentOf(f.Rack, f.Total) + w.Zone*percentOf(f.Zone, f.Total) +
+		w.Downloads*(MaxScore/int64(1+max(0, f.Downloads))) + w.Spread*(MaxScore-percentOf(int64(f.Pods), int64(f.MostPods)))
 	return points / sum
 }
 
-// percent of the whole, from 0 to 100; 0 of nothing.
-func percent(part, whole int64) int64 {
+// percentOf of the whole, from 0 to 100; 0 of nothing.
+func percentOf(part, whole int64) int64 {
 	if whole <= 0 || part <= 0 {
 		return 0
 	}

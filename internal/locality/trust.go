@@ -29,7 +29,7 @@ func (n Node) equal(o Node) bool {
 	return same && n == o
 }
 
-// Trusted tells whether what was observed of a store may still be so: on the
+// Trusted reports whether what was observed of a store may still be so: on the
 // same node object, in the same boot, since the node last became Ready. Times
 // of the API have whole seconds, so one that is equal counts as later.
 func Trusted(n Node, uid types.UID, bootID string, observed time.Time) bool {
@@ -37,8 +37,8 @@ func Trusted(n Node, uid types.UID, bootID string, observed time.Time) bool {
 		!observed.Before(n.ReadySince.Truncate(time.Second))
 }
 
-// trusted is called with the lock held.
-func (x *Index) trusted(node, namespace string) bool {
+// isTrusted is called with the lock held.
+func (x *Index) isTrusted(node, namespace string) bool {
 	entry := x.stores[node]
 	if entry == nil {
 		return false

@@ -89,7 +89,7 @@ func (c *collector) Collect(samples chan<- prometheus.Metric) {
 	phases := map[v1alpha1.DataPhase]int{v1alpha1.DataSuccess: 0, v1alpha1.DataFailed: 0, v1alpha1.DataDownloading: 0, v1alpha1.DataWaiting: 0}
 	datas.Items = slices.DeleteFunc(datas.Items, func(d v1alpha1.Data) bool { return assignment.Preheats(&d) })
 	for i := range datas.Items {
-		phases[phase(&datas.Items[i])]++
+		phases[phaseOf(&datas.Items[i])]++
 	}
 	for reason, n := range reasons {
 		samples <- prometheus.MustNewConstMetric(c.dataSets, prometheus.GaugeValue, float64(n), reason)
@@ -135,7 +135,7 @@ func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1a
 	for i := range datas {
 		d := &datas[i]
 		if s := byName[types.NamespacedName{Namespace: d.Namespace, Name: assignment.DataSet(d)}]; s != nil {
-			roles[role(s, d.Spec.Revision)]++
+			roles[revisionRole(s, d.Spec.Revision)]++
 		}
 	}
 	for p, n := range phases {
@@ -160,8 +160,8 @@ func (c *collector) collectPreheats(samples chan<- prometheus.Metric, sets []v1a
 	}
 }
 
-// role is what a revision is to its DataSet.
-func role(s *v1alpha1.DataSetStatus, revision string) string {
+// revisionRole is what a revision is to its DataSet.
+func revisionRole(s *v1alpha1.DataSetStatus, revision string) string {
 	switch revision {
 	case s.CurrentRevision:
 		return "stable"
@@ -179,8 +179,8 @@ func readyReason(conditions []metav1.Condition) string {
 	return "Unknown"
 }
 
-// phase is the phase of a pod's Data as a whole.
-func phase(d *v1alpha1.Data) v1alpha1.DataPhase {
+// phaseOf is the phase of a pod's Data as a whole.
+func phaseOf(d *v1alpha1.Data) v1alpha1.DataPhase {
 	switch {
 	case assignment.Delivered(d):
 		return v1alpha1.DataSuccess

@@ -76,7 +76,7 @@ func version(v string) func(*v1alpha1.DataSet) {
 	return func(d *v1alpha1.DataSet) { d.Spec.Template.DataItems[0].Version = v }
 }
 
-// resourceVersions answers those of all objects of Kuda in the namespace.
+// resourceVersions returns those of all objects of Kuda in the namespace.
 func resourceVersions(t *testing.T, namespace string) map[string]string {
 	t.Helper()
 	versions := map[string]string{}

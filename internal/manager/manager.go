@@ -103,7 +103,7 @@ func (m *Manager) GatewayAddress() string {
 // New puts a manager together. It reads the API server's list of resources,
 // and starts nothing.
 func New(cfg *rest.Config, o Options) (*Manager, error) {
-	cfg = unthrottled(cfg)
+	cfg = withoutRateLimit(cfg)
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func addRemains(mgr ctrl.Manager, o Options) error {
 // measuredAhead is how many complete measurements may wait for the controller.
 const measuredAhead = 1024
 
-// addAnalyst answers what takes the measurements of rollouts, and a channel of
+// addAnalyst returns what takes the measurements of rollouts, and a channel of
 // the DataSets of which one is complete.
 func addAnalyst(mgr ctrl.Manager, o Options) (*analysis.Runner, <-chan event.GenericEvent, error) {
 	measured := make(chan event.GenericEvent, measuredAhead)
@@ -265,9 +265,9 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 	return server, nil
 }
 
-// unthrottled leaves pacing to the API server's priority and fairness, which
+// withoutRateLimit leaves pacing to the API server's priority and fairness, which
 // knows the load; a client's own limit only makes a large rollout slow.
-func unthrottled(cfg *rest.Config) *rest.Config {
+func withoutRateLimit(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS, cfg.Burst, cfg.RateLimiter = -1, 0, nil
 	if cfg.UserAgent == "" {

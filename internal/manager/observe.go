@@ -41,8 +41,8 @@ const (
 // addObservation serves the probes and the metrics.
 func addObservation(mgr ctrl.Manager, o Options, ready healthz.Checker) error {
 	probes := http.NewServeMux()
-	serve(probes, "/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
-	serve(probes, "/readyz", &healthz.Handler{Checks: map[string]healthz.Checker{"gateway": ready}})
+	handlePath(probes, "/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
+	handlePath(probes, "/readyz", &healthz.Handler{Checks: map[string]healthz.Checker{"gateway": ready}})
 	measured := http.NewServeMux()
 	measured.Handle("/metrics", promhttp.HandlerFor(&gatherer{from: metrics.Registry, clock: clock.RealClock{}}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: scrapes, Timeout: observeTimeout,
@@ -58,21 +58,21 @@ func addObservation(mgr ctrl.Manager, o Options, ready healthz.Checker) error {
 		if err != nil {
 			return fmt.Errorf("listening for %s: %w", s.name, err)
 		}
-		if err := mgr.Add(observer(s.name, listener, s.handler)); err != nil {
+		if err := mgr.Add(newObserver(s.name, listener, s.handler)); err != nil {
 			return fmt.Errorf("serving %s: %w", s.name, err)
 		}
 	}
 	return nil
 }
 
-// serve hands a path and what is below it to a handler of checks.
-func serve(mux *http.ServeMux, path string, handler http.Handler) {
+// handlePath hands a path and what is below it to a handler of checks.
+func handlePath(mux *http.ServeMux, path string, handler http.Handler) {
 	stripped := http.StripPrefix(path, handler)
 	mux.Handle(path, stripped)
 	mux.Handle(path+"/", stripped)
 }
 
-func observer(name string, listener net.Listener, handler http.Handler) *ctrlmanager.Server {
+func newObserver(name string, listener net.Listener, handler http.Handler) *ctrlmanager.Server {
 	shutdown := time.Second
 	return &ctrlmanager.Server{
 		Name:     name,

@@ -48,8 +48,8 @@ func TestAProbeGetsThroughAFloodOfConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	serve(mux, "/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
-	server := observer("probes", listener, mux)
+	handlePath(mux, "/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
+	server := newObserver("probes", listener, mux)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Start(ctx) }()

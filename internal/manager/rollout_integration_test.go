@@ -75,7 +75,7 @@ func (f *fleet) request(verb string) {
 	})
 }
 
-// on answers the Data of the pods that are to have a revision, by the pod's name.
+// on returns the Data of the pods that are to have a revision, by the pod's name.
 func (f *fleet) on(revision string) map[string]*v1alpha1.Data {
 	f.t.Helper()
 	datas, err := cluster.Datas(f.t.Context(), f.set.Namespace)
@@ -173,7 +173,7 @@ func TestAFailedRevisionStaysInPods(t *testing.T) {
 	}
 }
 
-// value answers a metric of a manager.
+// value returns a metric of a manager.
 func value(t *testing.T, m *managertest.Manager, name, label, want string) float64 {
 	t.Helper()
 	families, err := m.Registry.Gather()

@@ -61,10 +61,10 @@ func Find(root fs.FS) (int64, error) {
 			continue
 		}
 		switch {
-		case contains(parts[1], "memory"):
-			return smallest(root, "sys/fs/cgroup/memory", parts[2], "memory.limit_in_bytes")
+		case hasController(parts[1], "memory"):
+			return smallestLimit(root, "sys/fs/cgroup/memory", parts[2], "memory.limit_in_bytes")
 		case parts[0] == "0" && parts[1] == "" && !hierarchyOfMemory(string(text)):
-			return smallest(root, "sys/fs/cgroup", parts[2], "memory.max")
+			return smallestLimit(root, "sys/fs/cgroup", parts[2], "memory.max")
 		}
 	}
 	return 0, fmt.Errorf("finding the cgroup of this process: %w", fs.ErrNotExist)
@@ -74,14 +74,14 @@ func Find(root fs.FS) (int64, error) {
 // that has both versions mounted.
 func hierarchyOfMemory(text string) bool {
 	for line := range strings.Lines(text) {
-		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && contains(parts[1], "memory") {
+		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 && hasController(parts[1], "memory") {
 			return true
 		}
 	}
 	return false
 }
 
-func contains(controllers, name string) bool {
+func hasController(controllers, name string) bool {
 	for c := range strings.SplitSeq(controllers, ",") {
 		if c == name {
 			return true
@@ -90,15 +90,15 @@ func contains(controllers, name string) bool {
 	return false
 }
 
-// smallest reads a limit from the cgroup's directory and each above it. In a
+// smallestLimit reads a limit from the cgroup's directory and each above it. In a
 // container the path may be the host's, which is not mounted: what is mounted at
 // the top is the container's own cgroup then.
-func smallest(root fs.FS, mount, cgroup, file string) (int64, error) {
+func smallestLimit(root fs.FS, mount, cgroup, file string) (int64, error) {
 	least, found := int64(math.MaxInt64), false
 	for dir := path.Join(mount, cgroup); ; dir = path.Dir(dir) {
 		text, err := fs.ReadFile(root, path.Join(dir, file))
 		if err == nil {
-			n, err := parse(strings.TrimSpace(string(text)))
+			n, err := parseLimit(strings.TrimSpace(string(text)))
 			if err != nil {
 				return 0, fmt.Errorf("reading %s: %w", path.Join(dir, file), err)
 			}
@@ -120,7 +120,7 @@ func smallest(root fs.FS, mount, cgroup, file string) (int64, error) {
 	return least, nil
 }
 
-func parse(text string) (int64, error) {
+func parseLimit(text string) (int64, error) {
 	if text == "max" {
 		return math.MaxInt64, nil
 	}

@@ -84,7 +84,7 @@ func (a *Authority) Reload() error {
 		return nil
 	}
 	a.generations = generations
-	a.log.Info("loaded the CA", "generations", names(generations))
+	a.log.Info("loaded the CA", "generations", generationNames(generations))
 	for _, c := range a.changed {
 		select {
 		case c <- struct{}{}:
@@ -228,10 +228,10 @@ func readDir(dir string) (map[string][]byte, error) {
 }
 
 func sameNames(a, b []Generation) bool {
-	return strings.Join(names(a), ",") == strings.Join(names(b), ",")
+	return strings.Join(generationNames(a), ",") == strings.Join(generationNames(b), ",")
 }
 
-func names(generations []Generation) []string {
+func generationNames(generations []Generation) []string {
 	out := make([]string, 0, len(generations))
 	for _, g := range generations {
 		out = append(out, g.name)

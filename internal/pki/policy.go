@@ -62,7 +62,7 @@ func (p Policy) nextFrom(g Generation) time.Time {
 // published for the overlap, or, where there is none, the oldest, which clients
 // are the most likely to know. It returns ErrNoGeneration when all have expired.
 func (p Policy) Signer(generations []Generation, now time.Time) (Generation, error) {
-	alive := unexpired(generations, now)
+	alive := unexpiredGenerations(generations, now)
 	if len(alive) == 0 {
 		return Generation{}, ErrNoGeneration
 	}
@@ -79,7 +79,7 @@ func (p Policy) Signer(generations []Generation, now time.Time) (Generation, err
 // generations, oldest first. It is empty when there is none.
 func Bundle(generations []Generation, now time.Time) []byte {
 	var bundle []byte
-	for _, g := range unexpired(generations, now) {
+	for _, g := range unexpiredGenerations(generations, now) {
 		bundle = append(bundle, g.CertificatePEM()...)
 	}
 	return bundle
@@ -98,7 +98,7 @@ type Plan struct {
 // Plan says what has to be done to the generations now.
 func (p Policy) Plan(generations []Generation, now time.Time) Plan {
 	var plan Plan
-	alive := unexpired(generations, now)
+	alive := unexpiredGenerations(generations, now)
 	for _, g := range generations {
 		if !slices.ContainsFunc(alive, func(a Generation) bool { return a.name == g.name }) {
 			plan.Drop = append(plan.Drop, g)
@@ -119,8 +119,8 @@ func (p Policy) Plan(generations []Generation, now time.Time) Plan {
 	return plan
 }
 
-// unexpired returns those that are valid at now, oldest first.
-func unexpired(generations []Generation, now time.Time) []Generation {
+// unexpiredGenerations returns those that are valid at now, oldest first.
+func unexpiredGenerations(generations []Generation, now time.Time) []Generation {
 	var alive []Generation
 	for _, g := range generations {
 		if now.Before(g.NotAfter()) {

@@ -14,11 +14,11 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// Memo answers as Of does, and remembers what new pods of each DataSet want
+// Memo decides as Of does, and remembers what new pods of each DataSet want
 // until its spec or its stable revision is another: revisions never change, so
 // each is read and hashed once. It is safe for concurrent use.
 type Memo struct {
-	// Reader answers for ControllerRevisions.
+	// Reader reads ControllerRevisions.
 	Reader client.Reader
 
 	mu     sync.RWMutex
@@ -39,10 +39,10 @@ const maxRemembered = 4096
 // Of is what a pod wants that these DataSets select, but for those whose
 // placement is Ignore.
 func (m *Memo) Of(ctx context.Context, dataSets []*v1alpha1.DataSet) ([]locality.Want, error) {
-	return gather(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) { return m.of(ctx, d) })
+	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) { return m.wantsOf(ctx, d) })
 }
 
-func (m *Memo) of(ctx context.Context, d *v1alpha1.DataSet) ([]locality.Want, error) {
+func (m *Memo) wantsOf(ctx context.Context, d *v1alpha1.DataSet) ([]locality.Want, error) {
 	name := types.NamespacedName{Namespace: d.Namespace, Name: d.Name}
 	revision := Revision(d)
 	m.mu.RLock()
@@ -51,7 +51,7 @@ func (m *Memo) of(ctx context.Context, d *v1alpha1.DataSet) ([]locality.Want, er
 	if ok && have.uid == d.UID && have.generation == d.Generation && have.revision == revision {
 		return have.wants, nil
 	}
-	template, final, err := read(ctx, m.Reader, d, revision)
+	template, final, err := readTemplate(ctx, m.Reader, d, revision)
 	if err != nil {
 		return nil, err
 	}

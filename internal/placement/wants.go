@@ -35,7 +35,7 @@ func Revision(d *v1alpha1.DataSet) string {
 	return s.CurrentRevision
 }
 
-// givenUp tells whether the rollout of the template as it is was stopped, or is
+// givenUp reports whether the rollout of the template as it is was stopped, or is
 // taken back.
 func givenUp(d *v1alpha1.DataSet) bool {
 	r := d.Status.Rollout
@@ -52,12 +52,12 @@ func givenUp(d *v1alpha1.DataSet) bool {
 // Template is what new pods of a DataSet get. A revision that is gone counts as
 // the template in the spec.
 func Template(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet) (v1alpha1.DataTemplateSpec, error) {
-	template, _, err := read(ctx, reader, d, Revision(d))
+	template, _, err := readTemplate(ctx, reader, d, Revision(d))
 	return template, err
 }
 
-// read answers also whether that is the revision; "" is the template in the spec.
-func read(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet, name string) (v1alpha1.DataTemplateSpec, bool, error) {
+// readTemplate returns also whether that is the revision; "" is the template in the spec.
+func readTemplate(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet, name string) (v1alpha1.DataTemplateSpec, bool, error) {
 	if name == "" {
 		return d.Spec.Template, true, nil
 	}
@@ -99,7 +99,7 @@ func Marks(template v1alpha1.DataTemplateSpec) []string {
 // Of is what a pod wants that these DataSets select, but for those whose
 // placement is Ignore.
 func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet) ([]locality.Want, error) {
-	return gather(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) {
+	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) {
 		template, err := Template(ctx, reader, d)
 		if err != nil {
 			return nil, err
@@ -108,7 +108,7 @@ func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet)
 	})
 }
 
-func gather(dataSets []*v1alpha1.DataSet, of func(*v1alpha1.DataSet) ([]locality.Want, error)) ([]locality.Want, error) {
+func gatherWants(dataSets []*v1alpha1.DataSet, of func(*v1alpha1.DataSet) ([]locality.Want, error)) ([]locality.Want, error) {
 	var wants []locality.Want
 	for _, d := range dataSets {
 		if d.Spec.Placement == v1alpha1.PlacementIgnore {

@@ -139,10 +139,10 @@ const (
 // Endpoints of the runtime's local API.
 const (
 	PathHealthz = "/healthz"
-	// PathReadyz answers 200 once everything in EnvWaitFor is in place, or will
+	// PathReadyz returns 200 once everything in EnvWaitFor is in place, or will
 	// never come; it is the startup probe that gates the application.
 	PathReadyz  = "/readyz"
 	PathMetrics = "/metrics"
-	// PathData answers what is delivered; with ?watch=true it streams changes.
+	// PathData returns what is delivered; with ?watch=true it streams changes.
 	PathData = "/v1/data"
 )

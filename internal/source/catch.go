@@ -20,11 +20,11 @@ type PanicError struct {
 
 // Error names the value and the first place of the project in the stack.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("a fault in Kuda or in a driver: %v (%s); report it", e.Value, e.place())
+	return fmt.Sprintf("a fault in Kuda or in a driver: %v (%s); report it", e.Value, e.sourceLine())
 }
 
-// place is where the panic came from.
-func (e *PanicError) place() string {
+// sourceLine is where the panic came from.
+func (e *PanicError) sourceLine() string {
 	_, after, found := strings.Cut(e.Stack, "\npanic(")
 	if !found {
 		after = e.Stack

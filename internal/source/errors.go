@@ -58,7 +58,7 @@ func (e *Error) Is(target error) bool { return target == e.Class }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Temporary tells whether the same call may succeed a little later.
+// Temporary reports whether the same call may succeed a little later.
 func Temporary(err error) bool {
 	return errors.Is(err, ErrThrottled) || errors.Is(err, ErrTemporary) || errors.Is(err, ErrUnreachable)
 }

@@ -22,12 +22,12 @@ type observerKey struct{}
 // context told before.
 func Observe(ctx context.Context, o Observer) context.Context {
 	if outer, ok := ctx.Value(observerKey{}).(Observer); ok {
-		o = Observer{Alive: both(o.Alive, outer.Alive), Note: bothNotes(o.Note, outer.Note)}
+		o = Observer{Alive: joinFuncs(o.Alive, outer.Alive), Note: bothNotes(o.Note, outer.Note)}
 	}
 	return context.WithValue(ctx, observerKey{}, o)
 }
 
-func both(a, b func()) func() {
+func joinFuncs(a, b func()) func() {
 	if a == nil || b == nil {
 		if a == nil {
 			return b

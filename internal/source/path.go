@@ -33,16 +33,16 @@ func (e *InvalidPathError) Error() string {
 // cannot be used below a directory: when it is empty, absolute or too long, has
 // empty, "." or ".." segments or control characters, or is not UTF-8.
 func CheckPath(path string) error {
-	if reason := invalid(path); reason != "" {
+	if reason := pathProblem(path); reason != "" {
 		return &InvalidPathError{Name: path, Reason: reason}
 	}
 	return nil
 }
 
-// ValidPath tells whether CheckPath accepts a path.
-func ValidPath(path string) bool { return invalid(path) == "" }
+// ValidPath reports whether CheckPath accepts a path.
+func ValidPath(path string) bool { return pathProblem(path) == "" }
 
-func invalid(path string) string {
+func pathProblem(path string) string {
 	switch {
 	case path == "":
 		return "it is empty"

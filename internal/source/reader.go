@@ -30,7 +30,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	if r.left == 0 {
-		r.err = r.end()
+		r.err = r.expectEOF()
 		return 0, r.err
 	}
 	if int64(len(p)) > r.left {
@@ -55,8 +55,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// end looks at what follows the last byte: it must be the end.
-func (r *reader) end() error {
+// expectEOF looks at what follows the last byte: it must be the end.
+func (r *reader) expectEOF() error {
 	var more [1]byte
 	n, err := r.body.Read(more[:])
 	if n > 0 {

@@ -81,7 +81,7 @@ func (m Mount) Stamp(keys ...string) string {
 			b.WriteString("-;")
 			continue
 		}
-		fmt.Fprintf(&b, "%d,%d,%d;", info.ModTime().UnixNano(), info.Size(), inode(info))
+		fmt.Fprintf(&b, "%d,%d,%d;", info.ModTime().UnixNano(), info.Size(), inodeOf(info))
 	}
 	return b.String()
 }

@@ -100,7 +100,7 @@ type Entry struct {
 // bytes, so ranges read under it are never joined.
 type Identity string
 
-// Strong tells whether equal identities prove equal bytes.
+// Strong reports whether equal identities prove equal bytes.
 func (i Identity) Strong() bool {
 	return i != "" && !strings.HasPrefix(string(i), "W/")
 }

@@ -83,7 +83,7 @@ func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) 
 	return t, way, nil
 }
 
-func inode(info fs.FileInfo) uint64 {
+func inodeOf(info fs.FileInfo) uint64 {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return stat.Ino
 	}

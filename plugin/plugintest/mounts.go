@@ -22,8 +22,8 @@ import (
 // time that it is asked for a configuration.
 type mounts struct{ dir string }
 
-// place returns the mount with the path that its files have here; nil stays nil.
-func (m mounts) place(t *testing.T, mount *plugin.Mount) *plugin.Mount {
+// localMount returns the mount with the path that its files have here; nil stays nil.
+func (m mounts) localMount(t *testing.T, mount *plugin.Mount) *plugin.Mount {
 	t.Helper()
 	if mount == nil {
 		return nil

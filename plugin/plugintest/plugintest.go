@@ -59,7 +59,7 @@ func (h Harness) run(t *testing.T, open func(*testing.T, plugin.Config) plugin.S
 	m := mounts{t.TempDir()}
 	mounted := func(t *testing.T, c plugin.Config) plugin.Source {
 		t.Helper()
-		c.Secret, c.CA = m.place(t, c.Secret), m.place(t, c.CA)
+		c.Secret, c.CA = m.localMount(t, c.Secret), m.localMount(t, c.CA)
 		return open(t, c)
 	}
 	s := h.Storage

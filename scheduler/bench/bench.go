@@ -12,9 +12,9 @@ import (
 	"runtime"
 )
 
-// bench makes all runs, with the plugin and without it by turns, and reports.
-func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
+// runAll makes all runs, with the plugin and without it by turns, and reports.
+func runAll(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
@@ -28,23 +28,23 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for i := range 2 * o.Runs {
 		// A B, B A, A B: whatever changes with time hits both alike.
 		with := (i%2 == 0) == (i/2%2 == 0)
-		fmt.Fprintf(stderr, "run %d of %d, %s the plugin\n", i+1, 2*o.Runs, arm(with))
-		one, err := run(ctx, o, with, fmt.Sprintf("%d-%s", i, arm(with)), stderr)
+		fmt.Fprintf(stderr, "run %d of %d, %s the plugin\n", i+1, 2*o.Runs, armName(with))
+		one, err := runOnce(ctx, o, with, fmt.Sprintf("%d-%s", i, armName(with)), stderr)
 		if err != nil {
-			return fmt.Errorf("run %d, %s the plugin: %w", i+1, arm(with), err)
+			return fmt.Errorf("run %d, %s the plugin: %w", i+1, armName(with), err)
 		}
 		r.Runs = append(r.Runs, *one)
 		fmt.Fprintf(stderr, "  %.1f pods/s, %.0f %% on holders\n", one.PodsPerSecond, 100*one.OnHolders)
 	}
-	r.sum()
-	if err := r.save(o.out); err != nil {
+	r.fillSummaries()
+	if err := r.saveJSON(o.out); err != nil {
 		return err
 	}
-	r.print(stdout)
+	r.printTable(stdout)
 	return nil
 }
 
-func arm(with bool) string {
+func armName(with bool) string {
 	if with {
 		return "with"
 	}

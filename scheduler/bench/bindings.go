@@ -23,9 +23,9 @@ type bindings struct {
 	pods, onHolders int
 }
 
-// follow watches the pods that have a node; what it returns waits until all have
+// watchBindings watches the pods that have a node; what it returns waits until all have
 // one. It sees what happens after it was called.
-func (w *world) follow(ctx context.Context) (func() (*bindings, error), error) {
+func (w *world) watchBindings(ctx context.Context) (func() (*bindings, error), error) {
 	config := rest.CopyConfig(w.server.Config)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	clients, err := kubernetes.NewForConfig(config)

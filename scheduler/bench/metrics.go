@@ -45,30 +45,30 @@ type result struct {
 	NodeMicros float64 `json:"pluginMicrosecondsPerNode,omitempty"`
 }
 
-// read takes over the scheduler's own metrics.
-func (r *result) read(text []byte) error {
+// readMetrics takes over the scheduler's own metrics.
+func (r *result) readMetrics(text []byte) error {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("reading the scheduler's metrics: %w", err)
 	}
-	algorithm := sum(families["scheduler_scheduling_algorithm_duration_seconds"], func(*dto.Metric) bool { return true })
-	r.AlgorithmMicros = algorithm.mean()
-	r.CPUSeconds = value(families["process_cpu_seconds_total"])
-	r.ResidentBytes = value(families["process_resident_memory_bytes"])
+	algorithm := sumHistograms(families["scheduler_scheduling_algorithm_duration_seconds"], func(*dto.Metric) bool { return true })
+	r.AlgorithmMicros = algorithm.meanMicros()
+	r.CPUSeconds = metricValue(families["process_cpu_seconds_total"])
+	r.ResidentBytes = metricValue(families["process_resident_memory_bytes"])
 	calls := families["scheduler_plugin_execution_duration_seconds"]
-	for _, point := range points(calls) {
-		s := sum(calls, func(m *dto.Metric) bool {
-			return label(m, "plugin") == plugin && label(m, "extension_point") == point
+	for _, point := range extensionPoints(calls) {
+		s := sumHistograms(calls, func(m *dto.Metric) bool {
+			return labelValue(m, "plugin") == plugin && labelValue(m, "extension_point") == point
 		})
 		if s.count == 0 {
 			continue
 		}
-		r.Costs = append(r.Costs, cost{Point: point, Calls: s.count, Micros: s.mean()})
+		r.Costs = append(r.Costs, cost{Point: point, Calls: s.count, Micros: s.meanMicros()})
 		if point == "Filter" || point == "Score" {
-			r.NodeMicros += s.mean()
+			r.NodeMicros += s.meanMicros()
 		} else {
-			r.PodMicros += s.mean()
+			r.PodMicros += s.meanMicros()
 		}
 	}
 	return nil
@@ -76,14 +76,14 @@ func (r *result) read(text []byte) error {
 
 type summed struct{ count, seconds float64 }
 
-func (s summed) mean() float64 {
+func (s summed) meanMicros() float64 {
 	if s.count == 0 {
 		return 0
 	}
 	return s.seconds / s.count * 1e6
 }
 
-func sum(family *dto.MetricFamily, take func(*dto.Metric) bool) summed {
+func sumHistograms(family *dto.MetricFamily, take func(*dto.Metric) bool) summed {
 	var s summed
 	for _, m := range family.GetMetric() {
 		if take(m) {
@@ -94,10 +94,10 @@ func sum(family *dto.MetricFamily, take func(*dto.Metric) bool) summed {
 	return s
 }
 
-func points(family *dto.MetricFamily) []string {
+func extensionPoints(family *dto.MetricFamily) []string {
 	var list []string
 	for _, m := range family.GetMetric() {
-		if point := label(m, "extension_point"); !slices.Contains(list, point) {
+		if point := labelValue(m, "extension_point"); !slices.Contains(list, point) {
 			list = append(list, point)
 		}
 	}
@@ -105,7 +105,7 @@ func points(family *dto.MetricFamily) []string {
 	return list
 }
 
-func label(m *dto.Metric, name string) string {
+func labelValue(m *dto.Metric, name string) string {
 	for _, l := range m.GetLabel() {
 		if l.GetName() == name {
 			return l.GetValue()
@@ -114,7 +114,7 @@ func label(m *dto.Metric, name string) string {
 	return ""
 }
 
-func value(family *dto.MetricFamily) float64 {
+func metricValue(family *dto.MetricFamily) float64 {
 	for _, m := range family.GetMetric() {
 		return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 	}

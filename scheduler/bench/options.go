@@ -32,7 +32,7 @@ type options struct {
 
 var errSizes = errors.New("the numbers must be positive, holders at most nodes, dataSets at least namespaces")
 
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)

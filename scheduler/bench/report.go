@@ -37,7 +37,7 @@ type summary struct {
 	Costs           []cost  `json:"costs,omitempty"`
 }
 
-func (r *report) sum() {
+func (r *report) fillSummaries() {
 	var with, without []result
 	for _, one := range r.Runs {
 		if one.Plugin {
@@ -46,17 +46,17 @@ func (r *report) sum() {
 			without = append(without, one)
 		}
 	}
-	r.With, r.Without = summarize(with, r.Options.Pods), summarize(without, r.Options.Pods)
+	r.With, r.Without = summarizeRuns(with, r.Options.Pods), summarizeRuns(without, r.Options.Pods)
 	r.Ratio = r.With.PodsPerSecond / r.Without.PodsPerSecond
 }
 
-func summarize(runs []result, pods int) summary {
+func summarizeRuns(runs []result, pods int) summary {
 	of := func(f func(*result) float64) float64 {
 		var list []float64
 		for i := range runs {
 			list = append(list, f(&runs[i]))
 		}
-		return median(list)
+		return medianOf(list)
 	}
 	s := summary{
 		PodsPerSecond:   of(func(r *result) float64 { return r.PodsPerSecond }),
@@ -89,7 +89,7 @@ func costOf(point string, f func(cost) float64) func(*result) float64 {
 	}
 }
 
-func median(list []float64) float64 {
+func medianOf(list []float64) float64 {
 	slices.Sort(list)
 	switch n := len(list); {
 	case n == 0:
@@ -101,7 +101,7 @@ func median(list []float64) float64 {
 	}
 }
 
-func (r *report) save(file string) error {
+func (r *report) saveJSON(file string) error {
 	content, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
@@ -112,7 +112,7 @@ func (r *report) save(file string) error {
 	return nil
 }
 
-func (r *report) print(out io.Writer) {
+func (r *report) printTable(out io.Writer) {
 	o := r.Options
 	fmt.Fprintf(out, "%d pods of %d DataSets, each on %d of %d nodes; %d runs with and %d without the plugin; %d CPUs\n\n",
 		o.Pods, o.DataSets, o.Holders, o.Nodes, o.Runs, o.Runs, r.CPUs)

@@ -24,8 +24,8 @@ import (
 //go:embed kwok.yaml
 var kwokStages []byte
 
-// run starts everything anew, places the pods, and ends it.
-func run(ctx context.Context, o *options, with bool, name string, stderr io.Writer) (_ *result, err error) {
+// runOnce starts everything anew, places the pods, and ends it.
+func runOnce(ctx context.Context, o *options, with bool, name string, stderr io.Writer) (_ *result, err error) {
 	dir := filepath.Join(o.dir, name)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
@@ -44,12 +44,12 @@ func run(ctx context.Context, o *options, with bool, name string, stderr io.Writ
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	w := &world{options: o, server: server}
-	stop, err := w.prepare(ctx, dir)
+	stop, err := w.prepareCluster(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	bound, err := w.follow(ctx)
+	bound, err := w.watchBindings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func run(ctx context.Context, o *options, with bool, name string, stderr io.Writ
 	create := func() error {
 		began := time.Now()
 		defer func() { r.CreateSeconds = time.Since(began).Seconds() }()
-		return w.pods(ctx)
+		return w.createPods(ctx)
 	}
 	if o.Backlog {
 		if err := create(); err != nil {
@@ -65,7 +65,7 @@ func run(ctx context.Context, o *options, with bool, name string, stderr io.Writ
 		}
 		fmt.Fprintf(stderr, "  %d pods created in %.1f s\n", o.Pods, r.CreateSeconds)
 	}
-	s, err := w.start(ctx, with)
+	s, err := w.startScheduler(ctx, with)
 	if err != nil {
 		return nil, err
 	}
@@ -86,11 +86,11 @@ func run(ctx context.Context, o *options, with bool, name string, stderr io.Writ
 	if err != nil {
 		return nil, err
 	}
-	return r, r.read(text)
+	return r, r.readMetrics(text)
 }
 
-// prepare starts kwok, and creates the nodes and the DataSets.
-func (w *world) prepare(ctx context.Context, dir string) (stop func(), err error) {
+// prepareCluster starts kwok, and creates the nodes and the DataSets.
+func (w *world) prepareCluster(ctx context.Context, dir string) (stop func(), err error) {
 	if err := w.server.InstallCRDs(); err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (w *world) prepare(ctx context.Context, dir string) (stop func(), err error
 		_ = kwok.Process.Kill() // It may have ended by itself.
 		<-ended
 	}
-	for _, step := range []func(context.Context) error{w.nodes, w.awaitNodes, w.dataSets} {
+	for _, step := range []func(context.Context) error{w.createNodes, w.awaitNodes, w.dataSets} {
 		if err := step(ctx); err != nil {
 			stop()
 			return nil, fmt.Errorf("preparing the cluster: %w (%v); kwok's log is %s", err, context.Cause(ctx), log.Name())
@@ -151,9 +151,9 @@ func (w *world) awaitNodes(ctx context.Context) error {
 	})
 }
 
-// start starts the scheduler with the installed configuration, or without the
+// startScheduler starts the scheduler with the installed configuration, or without the
 // plugin in it.
-func (w *world) start(ctx context.Context, with bool) (*schedulertest.Scheduler, error) {
+func (w *world) startScheduler(ctx context.Context, with bool) (*schedulertest.Scheduler, error) {
 	c, err := w.server.Installed()
 	if err != nil {
 		return nil, err

@@ -33,17 +33,17 @@ type world struct {
 	holders map[string]map[string]bool
 }
 
-func (o *options) namespace(dataSet int) string {
+func (o *options) namespaceName(dataSet int) string {
 	return fmt.Sprintf("team-%02d", dataSet%o.Namespaces)
 }
 
-func app(dataSet int) string { return fmt.Sprintf("app-%03d", dataSet) }
+func appName(dataSet int) string { return fmt.Sprintf("app-%03d", dataSet) }
 
 func nodeName(i int) string { return fmt.Sprintf("node-%04d", i) }
 
-// nodes creates what kwok keeps alive: it makes them ready.
-func (w *world) nodes(ctx context.Context) error {
-	return w.each(ctx, w.Nodes, func(ctx context.Context, i int) error {
+// createNodes creates what kwok keeps alive: it makes them ready.
+func (w *world) createNodes(ctx context.Context) error {
+	return w.runParallel(ctx, w.Nodes, func(ctx context.Context, i int) error {
 		n := schedulertest.Node(nodeName(i))
 		n.Labels[corev1.LabelTopologyZone] = fmt.Sprintf("zone-%d", i%3)
 		n.Status.Conditions = nil
@@ -55,7 +55,7 @@ func (w *world) nodes(ctx context.Context) error {
 // each on its own nodes as far as there are enough.
 func (w *world) dataSets(ctx context.Context) error {
 	for i := range w.Namespaces {
-		if err := w.server.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace(i)}}); err != nil {
+		if err := w.server.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespaceName(i)}}); err != nil {
 			return fmt.Errorf("creating a namespace: %w", err)
 		}
 	}
@@ -63,11 +63,11 @@ func (w *world) dataSets(ctx context.Context) error {
 	stores := make([]map[string]*v1alpha1.NamespaceStore, w.Nodes)
 	for i := range w.DataSets {
 		d := &v1alpha1.DataSet{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace(i), Name: app(i)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespaceName(i), Name: appName(i)},
 			Spec: v1alpha1.DataSetSpec{
-				WorkloadSelector: map[string]string{labelApp: app(i)},
+				WorkloadSelector: map[string]string{labelApp: appName(i)},
 				Template: v1alpha1.DataTemplateSpec{
-					DataItems:   []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + app(i), LocalPath: "/model", Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO}},
+					DataItems:   []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + appName(i), LocalPath: "/model", Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO}},
 					DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
 				},
 			},
@@ -76,10 +76,10 @@ func (w *world) dataSets(ctx context.Context) error {
 			return fmt.Errorf("creating DataSet %s: %w", d.Name, err)
 		}
 		mark := placement.Marks(d.Spec.Template)[0]
-		w.holders[app(i)] = map[string]bool{}
+		w.holders[appName(i)] = map[string]bool{}
 		for j := range w.Holders {
 			at := (i*w.Holders + j) % w.Nodes
-			w.holders[app(i)][nodeName(at)] = true
+			w.holders[appName(i)][nodeName(at)] = true
 			if stores[at] == nil {
 				stores[at] = map[string]*v1alpha1.NamespaceStore{}
 			}
@@ -91,7 +91,7 @@ func (w *world) dataSets(ctx context.Context) error {
 			s.Snapshots = append(s.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: gib, Phase: v1alpha1.SnapshotComplete})
 		}
 	}
-	return w.each(ctx, w.Nodes, func(ctx context.Context, i int) error {
+	return w.runParallel(ctx, w.Nodes, func(ctx context.Context, i int) error {
 		if stores[i] == nil {
 			return nil
 		}
@@ -108,8 +108,8 @@ func (w *world) dataSets(ctx context.Context) error {
 	})
 }
 
-// pods creates the pods, by clients each of which goes through the DataSets.
-func (w *world) pods(ctx context.Context) error {
+// createPods creates the pods, by clients each of which goes through the DataSets.
+func (w *world) createPods(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for c := range w.Clients {
 		clients, err := kubernetes.NewForConfig(w.server.Config)
@@ -118,7 +118,7 @@ func (w *world) pods(ctx context.Context) error {
 		}
 		group.Go(func() error {
 			for i := c; i < w.Pods; i += w.Clients {
-				if _, err := clients.CoreV1().Pods(w.namespace(i%w.DataSets)).Create(ctx, podOf(w, i), metav1.CreateOptions{}); err != nil {
+				if _, err := clients.CoreV1().Pods(w.namespaceName(i%w.DataSets)).Create(ctx, podOf(w, i), metav1.CreateOptions{}); err != nil {
 					return fmt.Errorf("creating a pod: %w", err)
 				}
 			}
@@ -131,7 +131,7 @@ func (w *world) pods(ctx context.Context) error {
 func podOf(w *world, i int) *corev1.Pod {
 	requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace(i % w.DataSets), Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{labelApp: app(i % w.DataSets)}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespaceName(i % w.DataSets), Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{labelApp: appName(i % w.DataSets)}},
 		Spec:       corev1.PodSpec{SchedulerName: schedulerName, Containers: []corev1.Container{{Name: "app", Image: "app", Resources: corev1.ResourceRequirements{Requests: requests}}}},
 	}
 	if w.Rules {
@@ -140,8 +140,8 @@ func podOf(w *world, i int) *corev1.Pod {
 	return p
 }
 
-// each does something so many times, a few at once.
-func (w *world) each(ctx context.Context, n int, do func(context.Context, int) error) error {
+// runParallel does something so many times, a few at once.
+func (w *world) runParallel(ctx context.Context, n int, do func(context.Context, int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(w.Clients)
 	for i := range n {

@@ -23,7 +23,7 @@ func Node(name string) *corev1.Node {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}},
 		Status: corev1.NodeStatus{
 			NodeInfo: corev1.NodeSystemInfo{BootID: "boot-" + name, OperatingSystem: "linux", Architecture: "amd64", KubeletVersion: "v1.37.2"},
-			Capacity: room(), Allocatable: room(),
+			Capacity: nodeResources(), Allocatable: nodeResources(),
 			Conditions: []corev1.NodeCondition{{
 				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",
 				LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour)), LastHeartbeatTime: metav1.Now(),
@@ -32,7 +32,7 @@ func Node(name string) *corev1.Node {
 	}
 }
 
-func room() corev1.ResourceList {
+func nodeResources() corev1.ResourceList {
 	return corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("32"), corev1.ResourceMemory: resource.MustParse("256Gi"),
 		corev1.ResourcePods: resource.MustParse("110"), corev1.ResourceEphemeralStorage: resource.MustParse("1Ti"),

@@ -140,12 +140,12 @@ func (s *Scheduler) get(ctx context.Context, path string) ([]byte, error) {
 func (s *Scheduler) PID() int { return s.command.Process.Pid }
 
 // Kill ends it without a warning, and returns when it has ended.
-func (s *Scheduler) Kill() { s.end(syscall.SIGKILL) }
+func (s *Scheduler) Kill() { s.stopProcess(syscall.SIGKILL) }
 
 // Stop asks it to end, and returns when it has.
-func (s *Scheduler) Stop() { s.end(syscall.SIGTERM) }
+func (s *Scheduler) Stop() { s.stopProcess(syscall.SIGTERM) }
 
-func (s *Scheduler) end(signal syscall.Signal) {
+func (s *Scheduler) stopProcess(signal syscall.Signal) {
 	if err := s.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return
 	}

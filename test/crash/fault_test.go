@@ -65,7 +65,7 @@ func truncate(w http.ResponseWriter, r *http.Request, c content) bool {
 	return true
 }
 
-// serveHalf answers a range with a part of it, under a length that fits.
+// serveHalf returns a range with a part of it, under a length that fits.
 func serveHalf(w http.ResponseWriter, r *http.Request, half content) {
 	w.Header().Set("Content-Length", strconv.FormatInt(half.size/16, 10))
 	if r.Header.Get("Range") != "" {

@@ -111,7 +111,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, c)
 }
 
-// serve answers as a good server does.
+// serve replies as a good server does.
 func serve(w http.ResponseWriter, r *http.Request, c content) {
 	w.Header().Set("ETag", c.tag())
 	http.ServeContent(w, r, "", time.Time{}, c.reader())

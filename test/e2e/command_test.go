@@ -43,7 +43,7 @@ func kudaBinary() string {
 	return filepath.Join(filepath.Dir(os.Getenv("KUDA_CLUSTER")), "kubectl-kuda")
 }
 
-// kudaStatus answers what it printed, and its exit code.
+// kudaStatus returns what it printed, and its exit code.
 func kudaStatus(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	out, err := exec.Command(kudaBinary(), args...).CombinedOutput()

@@ -374,7 +374,7 @@ func (o *observer) mostAway() int {
 	return o.worst
 }
 
-// since answers when a phase was first seen since the account began.
+// since returns when a phase was first seen since the account began.
 func (o *observer) since(phase v1alpha1.RolloutPhase) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -19,12 +19,12 @@ func main() {
 	listen := flag.String("listen", ":8080", "address to serve on")
 	flag.Parse()
 	s := &server{dir: *dir}
-	if err := s.reload(); err != nil {
+	if err := s.reloadModel(); err != nil {
 		slog.Error("loading the model", "dir", *dir, "err", err)
 		os.Exit(1)
 	}
 	slog.Info("serving", "listen", *listen, "version", s.model.Load().Version)
-	web := &http.Server{Addr: *listen, Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Addr: *listen, Handler: s.newHandler(), ReadHeaderTimeout: 10 * time.Second}
 	slog.Error("serving ended", "err", web.ListenAndServe())
 	os.Exit(1)
 }

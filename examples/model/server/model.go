@@ -24,7 +24,7 @@ type shard struct {
 	data   []byte
 }
 
-func (m *model) bytes() int {
+func (m *model) totalBytes() int {
 	n := 0
 	for _, s := range m.Shards {
 		n += len(s.data)
@@ -32,16 +32,16 @@ func (m *model) bytes() int {
 	return n
 }
 
-// load reads a model and checks every shard against the index. The directory
+// loadModel reads a model and checks every shard against the index. The directory
 // is opened once and everything is read through it: should a new version be
 // switched in meanwhile, this still reads one version, not a mixture.
-func load(dir string) (*model, error) {
+func loadModel(dir string) (*model, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the model's directory: %w", err)
 	}
 	defer root.Close()
-	index, err := read(root, "index.json")
+	index, err := readFile(root, "index.json")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func load(dir string) (*model, error) {
 	}
 	for i := range m.Shards {
 		s := &m.Shards[i]
-		if s.data, err = read(root, s.Path); err != nil {
+		if s.data, err = readFile(root, s.Path); err != nil {
 			return nil, err
 		}
 		sum := sha256.Sum256(s.data)
@@ -62,7 +62,7 @@ func load(dir string) (*model, error) {
 	return m, nil
 }
 
-func read(root *os.Root, name string) ([]byte, error) {
+func readFile(root *os.Root, name string) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", name, err)

@@ -33,7 +33,7 @@ func writeModel(t *testing.T, dir, version, sum string) {
 func get(t *testing.T, s *server, path string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	s.newHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
 }
 
@@ -41,7 +41,7 @@ func TestReloadServesTheNewVersion(t *testing.T) {
 	dir := t.TempDir()
 	writeModel(t, dir, "v1", "")
 	s := &server{dir: dir}
-	if err := s.reload(); err != nil {
+	if err := s.reloadModel(); err != nil {
 		t.Fatal(err)
 	}
 	writeModel(t, dir, "v2", "")
@@ -57,7 +57,7 @@ func TestDamagedShardLeavesTheOldVersionServing(t *testing.T) {
 	dir := t.TempDir()
 	writeModel(t, dir, "v1", "")
 	s := &server{dir: dir}
-	if err := s.reload(); err != nil {
+	if err := s.reloadModel(); err != nil {
 		t.Fatal(err)
 	}
 	writeModel(t, dir, "v2", strings.Repeat("0", 64))

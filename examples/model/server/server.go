@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// server answers with the model it holds; a reload replaces it at once or,
+// server replies with the model it holds; a reload replaces it at once or,
 // when the new one cannot be read, not at all.
 type server struct {
 	dir       string
@@ -19,27 +19,27 @@ type server struct {
 	model     atomic.Pointer[model]
 }
 
-func (s *server) reload() error {
+func (s *server) reloadModel() error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	m, err := load(s.dir)
+	m, err := loadModel(s.dir)
 	if err != nil {
 		return err
 	}
 	s.model.Store(m)
-	slog.Info("loaded a model", "version", m.Version, "shards", len(m.Shards), "bytes", m.bytes())
+	slog.Info("loaded a model", "version", m.Version, "shards", len(m.Shards), "bytes", m.totalBytes())
 	return nil
 }
 
-func (s *server) handler() http.Handler {
+func (s *server) newHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		m := s.model.Load()
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"version": m.Version, "shards": len(m.Shards), "bytes": m.bytes()})
+		_ = json.NewEncoder(w).Encode(map[string]any{"version": m.Version, "shards": len(m.Shards), "bytes": m.totalBytes()})
 	})
 	mux.HandleFunc("GET /reload", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.reload(); err != nil {
+		if err := s.reloadModel(); err != nil {
 			slog.Error("the model was not replaced", "err", err)
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return

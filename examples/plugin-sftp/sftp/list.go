@@ -70,7 +70,7 @@ type lister struct {
 	count  int
 }
 
-// directory yields what is below a directory, and tells whether to go on.
+// directory yields what is below a directory, and reports whether to go on.
 func (l *lister) directory(dir string) bool {
 	key := path.Join(l.top, dir)
 	infos, err := await(l.ctx, func() ([]fs.FileInfo, error) { return l.conn.sftp.ReadDirContext(l.ctx, key) })

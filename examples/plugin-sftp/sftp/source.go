@@ -66,7 +66,7 @@ func stamp(info fs.FileInfo) plugin.Identity {
 	return plugin.Identity(fmt.Sprintf("%d-%d", info.ModTime().Unix(), info.Size()))
 }
 
-// same tells whether a file is still the one that was listed.
+// same reports whether a file is still the one that was listed.
 func same(e plugin.Entry, info fs.FileInfo) bool {
 	want := stamp(info)
 	return e.Size == info.Size() && (e.Identity == want || e.Identity == "W/"+want)

@@ -44,7 +44,7 @@ type Need struct {
 // use in the same way. It is empty for a change that uses nothing new.
 func Needs(change Change) []Need {
 	var needs []Need
-	for _, u := range fresh(change) {
+	for _, u := range newUses(change) {
 		at := slices.IndexFunc(needs, func(n Need) bool { return n.Right == u.right })
 		if at < 0 {
 			needs = append(needs, Need{Right: u.right})
@@ -68,7 +68,7 @@ type Audience struct {
 // be made for them is no question of the author's rights.
 func Audiences(change Change) []Audience {
 	var audiences []Audience
-	for _, u := range fresh(change) {
+	for _, u := range newUses(change) {
 		if u.right == createTokens && u.audience != "" {
 			audiences = append(audiences, Audience{Field: u.field.Child("audience"), Name: u.audience})
 		}
@@ -79,7 +79,7 @@ func Audiences(change Change) []Audience {
 // SelectsOthers reports whether the change may have pods selected that were not. They
 // may be given what the template was before.
 func SelectsOthers(change Change) bool {
-	return change.Old != nil && !covers(change.Old.Spec.WorkloadSelector, change.New.Spec.WorkloadSelector)
+	return change.Old != nil && !selectorCovers(change.Old.Spec.WorkloadSelector, change.New.Spec.WorkloadSelector)
 }
 
 // usesOfChange are those of the DataSet after the change, and those of earlier
@@ -103,40 +103,40 @@ func usesOfChange(change Change) []use {
 	return all
 }
 
-// fresh returns the uses that were not there before. What was there for some pods
+// newUses returns the uses that were not there before. What was there for some pods
 // counts for no others: a selector that may select more makes everything new, also
 // what pods may still be given of before.
-func fresh(change Change) []use {
+func newUses(change Change) []use {
 	known := map[string]bool{}
 	selector := change.New.Spec.WorkloadSelector
-	if old := change.Old; old != nil && covers(old.Spec.WorkloadSelector, selector) {
+	if old := change.Old; old != nil && selectorCovers(old.Spec.WorkloadSelector, selector) {
 		for _, u := range usesOf(&old.Spec) {
-			known[u.key()] = true
+			known[u.mapKey()] = true
 		}
 	}
 	for i := range change.Stored {
 		s := &change.Stored[i]
-		if !covers(s.Selector, selector) {
+		if !selectorCovers(s.Selector, selector) {
 			continue
 		}
 		for _, u := range usesOfTemplate(&s.Template) {
-			known[u.key()] = true
+			known[u.mapKey()] = true
 		}
 	}
 	var found []use
 	for _, u := range usesOfChange(change) {
 		// Of a source that is new as a whole, the items need no mention.
 		part := u.within != "" && !known[u.within]
-		if !known[u.key()] && !part {
+		if !known[u.mapKey()] && !part {
 			found = append(found, u)
 		}
 	}
 	return found
 }
 
-// covers reports whether every pod that the second selector selects is selected
+// selectorCovers reports whether every pod that the second selector selects is selected
 // by the first. An empty selector selects no pod.
-func covers(first, second map[string]string) bool {
+func selectorCovers(first, second map[string]string) bool {
 	if len(first) == 0 {
 		return false
 	}

@@ -45,16 +45,16 @@ func sourcesOf(sources *v1alpha1.DataSources, at *field.Path) []source {
 	if http := sources.HTTP; http != nil {
 		block, at := *http, at.Child("http")
 		block.Limits = nil
-		references := append(secret(http.SecretRef, at), ca(http.CARef, at)...)
-		references = append(references, nearby(at.Child("url"), http.URL)...)
-		given = append(given, source{v1alpha1.DataSourceHTTP, block, append(references, nearby(at.Child("proxy"), http.Proxy)...)})
+		references := append(secretReferences(http.SecretRef, at), caReferences(http.CARef, at)...)
+		references = append(references, localReferences(at.Child("url"), http.URL)...)
+		given = append(given, source{v1alpha1.DataSourceHTTP, block, append(references, localReferences(at.Child("proxy"), http.Proxy)...)})
 	}
 	if oci := sources.OCI; oci != nil {
 		block, at := *oci, at.Child("oci")
 		block.Limits = nil
-		references := append(secret(oci.SecretRef, at), ca(oci.CARef, at)...)
-		references = append(references, nearby(at.Child("registry"), oci.Registry)...)
-		given = append(given, source{v1alpha1.DataSourceOCI, block, append(references, nearby(at.Child("proxy"), oci.Proxy)...)})
+		references := append(secretReferences(oci.SecretRef, at), caReferences(oci.CARef, at)...)
+		references = append(references, localReferences(at.Child("registry"), oci.Registry)...)
+		given = append(given, source{v1alpha1.DataSourceOCI, block, append(references, localReferences(at.Child("proxy"), oci.Proxy)...)})
 	}
 	if hdfs := sources.HDFS; hdfs != nil {
 		given = append(given, hdfsSource(*hdfs, at.Child("hdfs")))
@@ -70,17 +70,17 @@ func sourcesOf(sources *v1alpha1.DataSources, at *field.Path) []source {
 
 func s3Source(kind v1alpha1.DataSourceType, s3 v1alpha1.S3DataSource, at *field.Path) source {
 	s3.Limits = nil
-	references := append(secret(s3.SecretRef, at), ca(s3.CARef, at)...)
-	references = append(references, nearby(at.Child("endpoint"), s3.Endpoint)...)
-	references = append(references, nearby(at.Child("proxy"), s3.Proxy)...)
+	references := append(secretReferences(s3.SecretRef, at), caReferences(s3.CARef, at)...)
+	references = append(references, localReferences(at.Child("endpoint"), s3.Endpoint)...)
+	references = append(references, localReferences(at.Child("proxy"), s3.Proxy)...)
 	if w := s3.WebIdentity; w != nil {
 		references = append(references, reference{right: createTokens, field: at.Child("webIdentity"), reads: true, audience: w.Audience})
-		references = append(references, nearby(at.Child("webIdentity", "stsEndpoint"), w.STSEndpoint)...)
+		references = append(references, localReferences(at.Child("webIdentity", "stsEndpoint"), w.STSEndpoint)...)
 	}
 	if s3.InstanceCredentials != nil {
 		// Whoever may create a pod reaches the metadata service from it.
 		references = append(references, reference{right: createPods, field: at.Child("instanceCredentials"), reads: true})
-		references = append(references, nearby(at.Child("instanceCredentials", "endpoint"), s3.InstanceCredentials.Endpoint)...)
+		references = append(references, localReferences(at.Child("instanceCredentials", "endpoint"), s3.InstanceCredentials.Endpoint)...)
 	}
 	return source{kind, s3, references}
 }
@@ -112,27 +112,27 @@ func pvcSource(pvc v1alpha1.PVCDataSource, at *field.Path) source {
 func pluginSource(plugin v1alpha1.PluginDataSource, at *field.Path) source {
 	plugin.Limits = nil
 	references := []reference{{right: usePlugin(plugin.Name), field: at.Child("name"), reads: true}}
-	references = append(references, secret(plugin.SecretRef, at)...)
-	return source{v1alpha1.DataSourcePlugin, plugin, append(references, ca(plugin.CARef, at)...)}
+	references = append(references, secretReferences(plugin.SecretRef, at)...)
+	return source{v1alpha1.DataSourcePlugin, plugin, append(references, caReferences(plugin.CARef, at)...)}
 }
 
-func secret(r *v1alpha1.SecretReference, at *field.Path) []reference {
+func secretReferences(r *v1alpha1.SecretReference, at *field.Path) []reference {
 	if r == nil {
 		return nil
 	}
 	return []reference{{right: getSecret(r.Name), field: at.Child("secretRef"), reads: true}}
 }
 
-func ca(r *v1alpha1.CAReference, at *field.Path) []reference {
+func caReferences(r *v1alpha1.CAReference, at *field.Path) []reference {
 	if r == nil {
 		return nil
 	}
 	return []reference{{right: getConfigMap(r.Name), field: at.Child("caRef")}}
 }
 
-// nearby is for an address that leads to the pod itself, which takes what calling pods
+// localReferences is for an address that leads to the pod itself, which takes what calling pods
 // takes, or to its node, which whoever may create a pod reaches from it.
-func nearby(at *field.Path, address string) []reference {
+func localReferences(at *field.Path, address string) []reference {
 	switch local.Named(address) {
 	case local.Pod:
 		return []reference{{right: callPods, field: at, reads: true}}

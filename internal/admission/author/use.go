@@ -25,17 +25,17 @@ type use struct {
 	within string
 }
 
-func (u use) key() string { return u.right.String() + "\n" + u.block }
+func (u use) mapKey() string { return u.right.String() + "\n" + u.block }
 
 // uses collects them.
 type uses struct{ all []use }
 
 func (u *uses) add(right Right, at *field.Path, block any) {
-	u.all = append(u.all, use{right: right, field: at, block: fingerprint(block)})
+	u.all = append(u.all, use{right: right, field: at, block: jsonFingerprint(block)})
 }
 
-// fingerprint is the value as JSON. Values of the API's types can always be written so.
-func fingerprint(block any) string {
+// jsonFingerprint is the value as JSON. Values of the API's types can always be written so.
+func jsonFingerprint(block any) string {
 	raw, err := json.Marshal(block)
 	if err != nil {
 		return fmt.Sprintf("%#v", block)
@@ -102,7 +102,7 @@ type reach struct {
 // addSource adds the uses of a source, and those of each item that comes from it:
 // another path is another use of the credentials.
 func (u *uses) addSource(s source, items []v1alpha1.DataItem, at *field.Path) {
-	block := fingerprint([]any{s.kind, s.block})
+	block := jsonFingerprint([]any{s.kind, s.block})
 	for _, r := range s.references {
 		whole := use{right: r.right, field: r.field, block: block, audience: r.audience}
 		u.all = append(u.all, whole)
@@ -113,7 +113,7 @@ func (u *uses) addSource(s source, items []v1alpha1.DataItem, at *field.Path) {
 			if item := &items[i]; item.DataSourceType == s.kind {
 				read := reach{Source: block, RemotePath: item.RemotePath, Include: item.Include, Exclude: item.Exclude}
 				u.all = append(u.all, use{
-					right: r.right, field: at.Index(i).Child("remotePath"), block: fingerprint(read), within: whole.key(),
+					right: r.right, field: at.Index(i).Child("remotePath"), block: jsonFingerprint(read), within: whole.mapKey(),
 				})
 			}
 		}

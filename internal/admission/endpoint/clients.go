@@ -29,13 +29,13 @@ type Clients struct {
 // any. The file is read again when it changes.
 func NewClients(file string, names []string) (*Clients, error) {
 	c := &Clients{file: file, names: names}
-	if _, err := c.authorities(); err != nil {
+	if _, err := c.clientCAs(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Clients) authorities() (*x509.CertPool, error) {
+func (c *Clients) clientCAs() (*x509.CertPool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	info, err := os.Stat(c.file)
@@ -62,13 +62,13 @@ var (
 	errOtherName     = errors.New("the client certificate does not bear a name of --client-names")
 )
 
-// verify checks a connection of which the handshake proved that the caller has
+// verifyConnection checks a connection of which the handshake proved that the caller has
 // the key of its certificate.
-func (c *Clients) verify(state tls.ConnectionState) error {
+func (c *Clients) verifyConnection(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return errNoCertificate
 	}
-	pool, err := c.authorities()
+	pool, err := c.clientCAs()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type pacer struct {
 	places chan struct{}
 }
 
-func pace(l net.Listener) *pacer {
+func newPacer(l net.Listener) *pacer {
 	return &pacer{Listener: l, places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
@@ -30,14 +30,14 @@ func (p *pacer) Accept() (net.Conn, error) {
 	return &pacedConn{Conn: c, places: p.places}, nil
 }
 
-// established says that the connection's handshake is over.
-func (p *pacer) established(c net.Conn) {
+// endHandshake says that the connection's handshake is over.
+func (p *pacer) endHandshake(c net.Conn) {
 	if wrapper, ok := c.(interface{ NetConn() net.Conn }); ok { // of package tls
 		c = wrapper.NetConn()
 	}
 	if paced, ok := c.(*pacedConn); ok {
 		paced.ready.Store(true)
-		paced.leave()
+		paced.releasePlace()
 	}
 }
 
@@ -57,7 +57,7 @@ func (c *pacedConn) Read(b []byte) (int, error) {
 	if c.ready.Load() {
 		return c.Conn.Read(b)
 	}
-	c.leave()
+	c.releasePlace()
 	n, err := c.Conn.Read(b)
 	if n > 0 && !c.ready.Load() {
 		c.places <- struct{}{}
@@ -67,16 +67,16 @@ func (c *pacedConn) Read(b []byte) (int, error) {
 }
 
 func (c *pacedConn) Write(b []byte) (int, error) {
-	c.leave()
+	c.releasePlace()
 	return c.Conn.Write(b)
 }
 
 func (c *pacedConn) Close() error {
-	c.leave()
+	c.releasePlace()
 	return c.Conn.Close()
 }
 
-func (c *pacedConn) leave() {
+func (c *pacedConn) releasePlace() {
 	if c.inside.CompareAndSwap(true, false) {
 		<-c.places
 	}

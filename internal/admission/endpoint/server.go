@@ -93,7 +93,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	limited := connlimit.Limit(inner, maxConnections)
-	paced := pace(limited)
+	paced := newPacer(limited)
 	server := &http.Server{
 		Addr: s.options.Address, Handler: s.mux, TLSConfig: s.tlsConfig(),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
@@ -107,7 +107,7 @@ func (s *Server) Start(ctx context.Context) error {
 		ConnState: func(c net.Conn, state http.ConnState) {
 			limited.Touch(c, state)
 			if state != http.StateNew {
-				paced.established(c)
+				paced.endHandshake(c)
 			}
 		},
 		// What strangers send wrong is not worth a line of the log each.
@@ -122,7 +122,7 @@ func (s *Server) tlsConfig() *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.options.GetCertificate}
 	if s.options.Clients != nil {
 		config.ClientAuth = tls.RequireAnyClientCert
-		config.VerifyConnection = s.options.Clients.verify
+		config.VerifyConnection = s.options.Clients.verifyConnection
 	}
 	return config
 }

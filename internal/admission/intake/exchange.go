@@ -28,16 +28,16 @@ func newExchange(w http.ResponseWriter, cancel context.CancelFunc) *exchange {
 	return e
 }
 
-// arrived says that the body is there. Its deadline must not end what follows.
-func (e *exchange) arrived() {
+// clearReadDeadline says that the body is there. Its deadline must not end what follows.
+func (e *exchange) clearReadDeadline() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_ = e.controller.SetReadDeadline(time.Time{})
 }
 
-// send writes the response, and returns when the caller has taken it or its time is
+// sendResponse writes the response, and returns when the caller has taken it or its time is
 // over: until then the caller has room that others may want.
-func (e *exchange) send(w http.ResponseWriter, code int, content []byte, within time.Duration) {
+func (e *exchange) sendResponse(w http.ResponseWriter, code int, content []byte, within time.Duration) {
 	e.mu.Lock()
 	if !e.aborted {
 		_ = e.controller.SetWriteDeadline(time.Now().Add(within))
@@ -64,8 +64,8 @@ func (e *exchange) abort() {
 	_ = e.controller.SetWriteDeadline(time.Now())
 }
 
-// end says that the connection may serve another request.
-func (e *exchange) end() {
+// markDone says that the connection may serve another request.
+func (e *exchange) markDone() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.over = true

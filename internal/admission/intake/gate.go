@@ -101,9 +101,9 @@ type problem struct {
 
 func (p *problem) Error() string { return p.message }
 
-// busy asks to come again; the API server does so after a second, within the
+// tooManyRequests asks to come again; the API server does so after a second, within the
 // webhook's time.
-func busy(message string) error {
+func tooManyRequests(message string) error {
 	return &problem{http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, message}
 }
 
@@ -111,7 +111,7 @@ func tooLarge(message string) error {
 	return &problem{http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, message}
 }
 
-func bad(message string) error {
+func badRequest(message string) error {
 	return &problem{http.StatusBadRequest, metav1.StatusReasonBadRequest, message}
 }
 
@@ -119,25 +119,25 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	e := newExchange(w, cancel)
-	defer e.end()
+	defer e.markDone()
 	// Before anything else: also a caller that does not take a refusal costs something.
 	grant, ok := h.gate.bodies.Acquire(callerOf(r), requestBytes, e.abort)
 	if !ok {
-		h.refuse(w, e, busy("too many requests are under way; try again"))
+		h.refuseRequest(w, e, tooManyRequests("too many requests are under way; try again"))
 		return
 	}
 	defer grant.Release()
-	answer, err := h.serve(ctx, e, r, grant)
+	answer, err := h.processRequest(ctx, e, r, grant)
 	if err != nil {
-		h.refuse(w, e, err)
+		h.refuseRequest(w, e, err)
 		return
 	}
 	h.gate.requests.WithLabelValues(handled).Inc()
 	connlimit.MarkKnown(r.Context())
-	e.send(w, http.StatusOK, answer, answerTimeout)
+	e.sendResponse(w, http.StatusOK, answer, answerTimeout)
 }
 
-func (h *handler) refuse(w http.ResponseWriter, e *exchange, err error) {
+func (h *handler) refuseRequest(w http.ResponseWriter, e *exchange, err error) {
 	p := &problem{http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error()}
 	if known := (*problem)(nil); errors.As(err, &known) {
 		p = known
@@ -154,23 +154,23 @@ func (h *handler) refuse(w http.ResponseWriter, e *exchange, err error) {
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
 		Status:   metav1.StatusFailure, Reason: p.reason, Code: int32(p.code), Message: "kuda-webhook: " + p.message,
 	})
-	e.send(w, p.code, status, refusalTimeout)
+	e.sendResponse(w, p.code, status, refusalTimeout)
 }
 
-// serve returns the answer to a request, as it is sent.
-func (h *handler) serve(ctx context.Context, e *exchange, r *http.Request, grant *fairshare.Grant) ([]byte, error) {
-	if err := h.check(r); err != nil {
+// processRequest returns the answer to a request, as it is sent.
+func (h *handler) processRequest(ctx context.Context, e *exchange, r *http.Request, grant *fairshare.Grant) ([]byte, error) {
+	if err := h.checkHeaders(r); err != nil {
 		return nil, err
 	}
-	body, err := h.read(r.Body, grant)
+	body, err := h.readBody(r.Body, grant)
 	if err != nil {
 		return nil, err
 	}
-	e.arrived()
-	elements, err := h.bounds.scan(body)
+	e.clearReadDeadline()
+	elements, err := h.bounds.scanText(body)
 	switch {
 	case errors.Is(err, errNotJSON):
-		return nil, bad(err.Error())
+		return nil, badRequest(err.Error())
 	case err != nil:
 		return nil, tooLarge(err.Error())
 	}
@@ -180,29 +180,29 @@ func (h *handler) serve(ctx context.Context, e *exchange, r *http.Request, grant
 	}
 	waiting, stop := context.WithTimeout(ctx, waitTimeout)
 	defer stop()
-	if err := places.enter(waiting, callerOf(r)); err != nil {
-		return nil, busy("too many reviews are being worked on; try again")
+	if err := places.waitTurn(waiting, callerOf(r)); err != nil {
+		return nil, tooManyRequests("too many reviews are being worked on; try again")
 	}
-	defer places.leave()
-	answer, err := h.handle(ctx, body)
+	defer places.releaseTurn()
+	answer, err := h.handleReview(ctx, body)
 	if err != nil {
 		return nil, err
 	}
 	if !grant.Grow(int64(len(answer))) {
-		return nil, busy("too many answers are under way; try again")
+		return nil, tooManyRequests("too many answers are under way; try again")
 	}
 	return answer, nil
 }
 
-func (h *handler) handle(ctx context.Context, body []byte) ([]byte, error) {
+func (h *handler) handleReview(ctx context.Context, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, handleTimeout)
 	defer cancel()
 	review := &admissionv1.AdmissionReview{}
 	if err := json.Unmarshal(body, review); err != nil {
-		return nil, bad("reading the review: " + err.Error())
+		return nil, badRequest("reading the review: " + err.Error())
 	}
 	if review.Request == nil || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
-		return nil, bad("the body is not a review of " + admissionv1.SchemeGroupVersion.String())
+		return nil, badRequest("the body is not a review of " + admissionv1.SchemeGroupVersion.String())
 	}
 	response := h.webhook.Handle(ctx, admission.Request{AdmissionRequest: *review.Request})
 	answer, err := json.Marshal(&admissionv1.AdmissionReview{TypeMeta: review.TypeMeta, Response: &response.AdmissionResponse})
@@ -212,8 +212,8 @@ func (h *handler) handle(ctx context.Context, body []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// check refuses what is no review by its headers, before its body is read.
-func (h *handler) check(r *http.Request) error {
+// checkHeaders refuses what is no review by its headers, before its body is read.
+func (h *handler) checkHeaders(r *http.Request) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case r.Method != http.MethodPost:
@@ -230,15 +230,15 @@ func (b Bounds) overBytes() string {
 	return fmt.Sprintf("the object and what comes with it have more than %d KiB", b.Bytes>>10)
 }
 
-// read reads the body. Room for it is taken while it comes, so that a caller
+// readBody reads the body. Room for it is taken while it comes, so that a caller
 // that promises much and sends little holds little.
-func (h *handler) read(r io.Reader, grant *fairshare.Grant) ([]byte, error) {
+func (h *handler) readBody(r io.Reader, grant *fairshare.Grant) ([]byte, error) {
 	var body []byte
 	for {
 		if len(body) == cap(body) {
 			size := min(max(2*cap(body), firstBuffer), h.bounds.Bytes+1)
 			if !grant.Grow(int64(size - cap(body))) {
-				return nil, busy("too many bytes are being read; try again")
+				return nil, tooManyRequests("too many bytes are being read; try again")
 			}
 			body = append(make([]byte, 0, size), body...)
 		}

@@ -38,10 +38,10 @@ var (
 
 var errNotJSON = errors.New("the body is not JSON")
 
-// scan counts what is in the text, without memory of its own, and returns how
+// scanText counts what is in the text, without memory of its own, and returns how
 // many elements its lists have, or an error that names the bound that is passed. It
 // does not check the text: decoding does that.
-func (b Bounds) scan(text []byte) (elements int, err error) {
+func (b Bounds) scanText(text []byte) (elements int, err error) {
 	var s scanner
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; c {

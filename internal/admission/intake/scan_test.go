@@ -36,7 +36,7 @@ func largePod(t testing.TB) []byte {
 
 func TestALargePodIsWithinTheBounds(t *testing.T) {
 	raw := largePod(t)
-	if _, err := PodBounds.scan(raw); err != nil || len(raw) > PodBounds.Bytes {
+	if _, err := PodBounds.scanText(raw); err != nil || len(raw) > PodBounds.Bytes {
 		t.Errorf("%d bytes: %v", len(raw), err)
 	}
 }
@@ -61,7 +61,7 @@ func TestWhatDecodingMakesLargeIsRefused(t *testing.T) {
 		"a string without end":       `{"a":"` + many("{}", 20_000),
 		"closed more than opened":    `]]]]` + many("{}", 20_000),
 	} {
-		if _, err := PodBounds.scan([]byte(text)); err == nil {
+		if _, err := PodBounds.scanText([]byte(text)); err == nil {
 			t.Errorf("%s: not refused", name)
 		}
 	}
@@ -81,7 +81,7 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		b := Bounds{Elements: elements - 1, Values: 1 << 30, Depth: 64}
-		if _, err := b.scan(text); err == nil {
+		if _, err := b.scanText(text); err == nil {
 			t.Errorf("%d elements are not counted in %q", elements, text)
 		}
 	})

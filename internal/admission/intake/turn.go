@@ -22,8 +22,8 @@ func newTurns(places int) *turns {
 	return &turns{free: places, waiting: make(map[string][]chan struct{})}
 }
 
-// enter waits for the caller's turn. After nil, leave must be called.
-func (t *turns) enter(ctx context.Context, caller string) error {
+// waitTurn waits for the caller's turn. After nil, leave must be called.
+func (t *turns) waitTurn(ctx context.Context, caller string) error {
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
@@ -41,14 +41,14 @@ func (t *turns) enter(ctx context.Context, caller string) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if !t.forget(caller, called) {
-		t.leave() // its turn came at the same moment; the next one has it
+	if !t.removeWaiter(caller, called) {
+		t.releaseTurn() // its turn came at the same moment; the next one has it
 	}
 	return ctx.Err()
 }
 
-// leave gives the place to who is next.
-func (t *turns) leave() {
+// releaseTurn gives the place to who is next.
+func (t *turns) releaseTurn() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.order) == 0 {
@@ -67,8 +67,8 @@ func (t *turns) leave() {
 	close(next)
 }
 
-// forget takes a request out that waits, and reports whether it still waited.
-func (t *turns) forget(caller string, called chan struct{}) bool {
+// removeWaiter takes a request out that waits, and reports whether it still waited.
+func (t *turns) removeWaiter(caller string, called chan struct{}) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, c := range t.waiting[caller] {

@@ -34,7 +34,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, ask 
 	if g == nil {
 		return ask(ctx)
 	}
-	q := g.join(context.WithoutCancel(ctx), key, limit, ask)
+	q := g.joinNext(context.WithoutCancel(ctx), key, limit, ask)
 	select {
 	case <-q.done:
 		return q.answer, q.err
@@ -44,8 +44,8 @@ func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, ask 
 	}
 }
 
-// join returns the question that will be put next.
-func (g *Group[T]) join(ctx context.Context, key string, limit time.Duration, ask func(context.Context) (T, error)) *question[T] {
+// joinNext returns the question that will be put next.
+func (g *Group[T]) joinNext(ctx context.Context, key string, limit time.Duration, ask func(context.Context) (T, error)) *question[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if q := g.next[key]; q != nil {

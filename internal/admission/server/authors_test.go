@@ -159,7 +159,7 @@ func person(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) cl
 	}
 	c := rest.CopyConfig(apiConfig)
 	c.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
-	user, err := client.New(c, client.Options{Scheme: scheme()})
+	user, err := client.New(c, client.Options{Scheme: newScheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

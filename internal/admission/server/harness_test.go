@@ -77,7 +77,7 @@ func runWithAPIServer(m *testing.M) (int, error) {
 	}
 	defer func() { _ = stop() }()
 	apiConfig.QPS, apiConfig.Burst = -1, 0
-	if admin, err = client.New(apiConfig, client.Options{Scheme: scheme()}); err != nil {
+	if admin, err = client.New(apiConfig, client.Options{Scheme: newScheme()}); err != nil {
 		return 1, err
 	}
 	content, err := os.ReadFile("../../../install/kuda.yaml")
@@ -120,7 +120,7 @@ func apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 // as returns a client with the rights of one of Kuda's service accounts.
 func as(t *testing.T, account string) client.Client {
 	t.Helper()
-	c, err := client.New(configAs(account), client.Options{Scheme: scheme()})
+	c, err := client.New(configAs(account), client.Options{Scheme: newScheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (i *inventory) Start(ctx context.Context) error {
 	}()
 	// An error here is the end of the context's: the condition has none.
 	_ = wait.PollUntilContextCancel(ctx, retryEvery, true, func(ctx context.Context) (bool, error) {
-		if err := i.follow(ctx); err != nil {
+		if err := i.watchNodeStores(ctx); err != nil {
 			i.log.Error(err, "left pods without preferences for nodes; trying again")
 			return false, nil
 		}
@@ -65,21 +65,21 @@ func (i *inventory) Start(ctx context.Context) error {
 // NeedLeaderElection says that every replica has an index.
 func (i *inventory) NeedLeaderElection() bool { return false }
 
-// Ready tells whether the index has what there was at the start.
+// Ready reports whether the index has what there was at the start.
 func (i *inventory) Ready() bool {
 	synced := i.synced.Load()
 	return synced != nil && (*synced)()
 }
 
-func (i *inventory) follow(ctx context.Context) error {
+func (i *inventory) watchNodeStores(ctx context.Context) error {
 	informer, err := i.cache.GetInformer(ctx, &v1alpha1.NodeStore{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("following the NodeStores: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    i.set,
-		UpdateFunc: func(_, object any) { i.set(object) },
-		DeleteFunc: i.remove,
+		AddFunc:    i.setStore,
+		UpdateFunc: func(_, object any) { i.setStore(object) },
+		DeleteFunc: i.removeStore,
 	})
 	if err != nil {
 		return fmt.Errorf("following the NodeStores: %w", err)
@@ -89,13 +89,13 @@ func (i *inventory) follow(ctx context.Context) error {
 	return nil
 }
 
-func (i *inventory) set(object any) {
+func (i *inventory) setStore(object any) {
 	if s, ok := object.(*v1alpha1.NodeStore); ok {
 		i.index.Set(s)
 	}
 }
 
-func (i *inventory) remove(object any) {
+func (i *inventory) removeStore(object any) {
 	if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 		object = last.Obj
 	}

@@ -41,7 +41,7 @@ func TestTheModeSaysWhatAMissingRightLeadsTo(t *testing.T) {
 			c := rest.CopyConfig(apiConfig)
 			c.Impersonate = rest.ImpersonationConfig{UserName: "alice", Groups: []string{"system:authenticated"}}
 			c.WarningHandler = said
-			alice, err := client.New(c, client.Options{Scheme: scheme()})
+			alice, err := client.New(c, client.Options{Scheme: newScheme()})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -181,7 +181,7 @@ func TestRequireWithoutASchedulerIsNotWarnedOf(t *testing.T) {
 	heard := &warnings{}
 	c := rest.CopyConfig(apiConfig)
 	c.WarningHandler = heard
-	warned, err := client.New(c, client.Options{Scheme: scheme()})
+	warned, err := client.New(c, client.Options{Scheme: newScheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	}
 	leaf := parts.Authority.Leaf(opts.Names...)
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
-		Scheme: scheme(),
+		Scheme: newScheme(),
 		Cache:  cacheOptions(opts.Configuration),
 		// Those of controller-runtime have no limits.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
@@ -122,7 +122,7 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.handle(gate, settings, inventory, opts.Registry); err != nil {
+	if err := s.registerHandlers(gate, settings, inventory, opts.Registry); err != nil {
 		return nil, err
 	}
 	if err := s.handleAuthors(gate, restConfig, parts.Config, settings, opts.Registry); err != nil {
@@ -139,7 +139,7 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) handle(gate *intake.Gate, settings func() inject.Settings, inventory *inventory, registry prometheus.Registerer) error {
+func (s *Server) registerHandlers(gate *intake.Gate, settings func() inject.Settings, inventory *inventory, registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
@@ -165,7 +165,7 @@ func (s *Server) handle(gate *intake.Gate, settings func() inject.Settings, inve
 // Run serves until the context ends, and for the time of Options.Drain after that.
 func (s *Server) Run(ctx context.Context) error {
 	// The caches have to be there before the first request, not begin with it.
-	for _, object := range cached() {
+	for _, object := range cachedObjects() {
 		if _, err := s.manager.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("starting the caches: %w", err)
 		}
@@ -189,7 +189,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	group, working := errgroup.WithContext(serving)
 	// Not the manager's: it would start them only when the caches are filled.
-	group.Go(func() error { return observe.Serve(working, s.options.HealthAddress, s.probes()) })
+	group.Go(func() error { return observe.Serve(working, s.options.HealthAddress, s.probesHandler()) })
 	group.Go(func() error {
 		return observe.Serve(working, s.options.MetricsAddress, observe.Metrics(metrics.Registry))
 	})
@@ -200,7 +200,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) probes() http.Handler {
+func (s *Server) probesHandler() http.Handler {
 	serving := s.manager.GetWebhookServer().StartedChecker()
 	return observe.Probes(map[string]healthz.Checker{"serving": serving}, map[string]healthz.Checker{
 		"serving": serving, "ca-bundle": s.publisher.Ready, "caches": s.cachesSynced, "draining": s.notDraining,
@@ -215,7 +215,7 @@ func (s *Server) notDraining(*http.Request) error {
 }
 
 func (s *Server) cachesSynced(*http.Request) error {
-	for _, object := range cached() {
+	for _, object := range cachedObjects() {
 		informer, err := s.manager.GetCache().GetInformer(context.Background(), object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("looking at the caches: %w", err)
@@ -227,7 +227,7 @@ func (s *Server) cachesSynced(*http.Request) error {
 	return nil
 }
 
-func scheme() *runtime.Scheme {
+func newScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	// Neither can fail on a new scheme: they only add types.
 	_ = clientgoscheme.AddToScheme(s)
@@ -264,8 +264,8 @@ func revisionsOnly(object any) (any, error) {
 	return object, nil
 }
 
-// cached is one object of each kind that injection looks at.
-func cached() []client.Object {
+// cachedObjects is one object of each kind that injection looks at.
+func cachedObjects() []client.Object {
 	return []client.Object{&v1alpha1.DataSet{}, &corev1.LimitRange{}, namespaceMetadata()}
 }
 

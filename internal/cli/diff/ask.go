@@ -24,9 +24,9 @@ import (
 // atOnce is how many nodes are asked at the same time: each asks the sources.
 const atOnce = 8
 
-// question is what the runtimes are asked: what giving a pod these contents
+// planQuestion is what the runtimes are asked: what giving a pod these contents
 // would take.
-func question(dataSet string, template *v1alpha1.DataTemplateSpec) ([]byte, error) {
+func planQuestion(dataSet string, template *v1alpha1.DataTemplateSpec) ([]byte, error) {
 	items, sources := wire.Contents(template.DataItems, &template.DataSources)
 	prefetch, err := protojson.Marshal(&gatewayv1alpha1.Prefetch{Items: items, Sources: sources})
 	if err != nil {
@@ -49,7 +49,7 @@ func askAll(ctx context.Context, runner podexec.Runner, r *Result, at []station,
 	group.SetLimit(atOnce)
 	for i, s := range at {
 		group.Go(func() error {
-			plans[i], errs[i] = ask(ctx, runner, types.NamespacedName{Namespace: r.Namespace, Name: s.ask}, question)
+			plans[i], errs[i] = inspectPlan(ctx, runner, types.NamespacedName{Namespace: r.Namespace, Name: s.ask}, question)
 			return nil
 		})
 	}
@@ -58,12 +58,12 @@ func askAll(ctx context.Context, runner podexec.Runner, r *Result, at []station,
 		return err
 	}
 	for i, s := range at {
-		r.take(s, plans[i], short(errs[i]))
+		r.addNode(s, plans[i], shortError(errs[i]))
 	}
 	return nil
 }
 
-func ask(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, question []byte) (*answer.Plan, error) {
+func inspectPlan(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, question []byte) (*answer.Plan, error) {
 	if pod.Name == "" {
 		return nil, errNoRuntime
 	}
@@ -81,8 +81,8 @@ func ask(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, q
 	return &plans[0], nil
 }
 
-// short is what a table has room for.
-func short(err error) error {
+// shortError is what a table has room for.
+func shortError(err error) error {
 	if exit, ok := errors.AsType[*podexec.ExitError](err); ok {
 		return exit
 	}

@@ -47,7 +47,7 @@ type options struct {
 
 // Command makes the command diff.
 func Command(f *frame.Frame) *cobra.Command {
-	return command(f, func() (podexec.Runner, error) {
+	return newCommand(f, func() (podexec.Runner, error) {
 		config, err := f.RESTConfig()
 		if err != nil {
 			return nil, err
@@ -56,7 +56,7 @@ func Command(f *frame.Frame) *cobra.Command {
 	})
 }
 
-func command(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {
+func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {
 	o := &options{frame: f, connect: connect}
 	cmd := &cobra.Command{
 		Use:               "diff NAME | diff -f FILE",
@@ -94,21 +94,21 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err := o.validate(name); err != nil {
 		return err
 	}
-	pairs, err := o.pairs(ctx, name)
+	pairs, err := o.readPairs(ctx, name)
 	if err != nil {
 		return err
 	}
 	results := make([]*Result, 0, len(pairs))
 	differs := false
 	for _, p := range pairs {
-		r, err := o.compare(ctx, p)
+		r, err := o.comparePair(ctx, p)
 		if err != nil {
 			return err
 		}
 		results = append(results, r)
-		differs = differs || r.differs()
+		differs = differs || r.hasChanges()
 	}
-	if err := o.print(results); err != nil {
+	if err := o.printResults(results); err != nil {
 		return err
 	}
 	if differs && o.exitCode {
@@ -117,14 +117,14 @@ func (o *options) run(ctx context.Context, name string) error {
 	return nil
 }
 
-// compare compares the templates, and asks the nodes where they differ.
-func (o *options) compare(ctx context.Context, p pair) (*Result, error) {
+// comparePair compares the templates, and asks the nodes where they differ.
+func (o *options) comparePair(ctx context.Context, p pair) (*Result, error) {
 	r := &Result{Namespace: p.namespace, DataSet: p.name, From: p.fromName, To: p.toName, Spec: p.spec}
 	var err error
 	if r.Template, err = compareTemplates(p.from, p.to); err != nil {
 		return nil, err
 	}
-	if o.noFiles || r.empty() {
+	if o.noFiles || r.isEmpty() {
 		return r, nil
 	}
 	c, err := o.frame.Client()
@@ -135,7 +135,7 @@ func (o *options) compare(ctx context.Context, p pair) (*Result, error) {
 	if err := c.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels(p.selector)); err != nil {
 		return nil, fmt.Errorf("listing the pods of DataSet %s, to ask them for files (--no-files leaves that out): %w", p.name, err)
 	}
-	q, err := question(p.name, p.to)
+	q, err := planQuestion(p.name, p.to)
 	if err != nil {
 		return nil, err
 	}
@@ -143,10 +143,10 @@ func (o *options) compare(ctx context.Context, p pair) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, askAll(ctx, runner, r, stations(p.selector, pods.Items), o.nodes, q)
+	return r, askAll(ctx, runner, r, groupByNode(p.selector, pods.Items), o.nodes, q)
 }
 
-func (o *options) print(results []*Result) error {
+func (o *options) printResults(results []*Result) error {
 	if o.output.Machine() {
 		if len(results) == 1 {
 			return o.output.Print(o.frame.Out, results[0])
@@ -157,7 +157,7 @@ func (o *options) print(results []*Result) error {
 		if i > 0 {
 			fmt.Fprintln(o.frame.Out)
 		}
-		if err := render(o.frame.Out, o.frame.Screen(), r); err != nil {
+		if err := renderResult(o.frame.Out, o.frame.Screen(), r); err != nil {
 			return err
 		}
 	}

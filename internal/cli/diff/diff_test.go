@@ -99,7 +99,7 @@ func podOn(node, name string, change func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
-// runner answers for pods.
+// runner plays pods.
 type runner struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -148,7 +148,7 @@ func run(t *testing.T, objects []client.Object, asker podexec.Runner, in string,
 	var out bytes.Buffer
 	f := frame.New(frame.Streams{In: strings.NewReader(in), Out: &out, ErrOut: &out})
 	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := command(f, func() (podexec.Runner, error) {
+	cmd := newCommand(f, func() (podexec.Runner, error) {
 		if asker == nil {
 			t.Error("the runtimes are asked")
 		}
@@ -242,15 +242,15 @@ func TestRevisionsAreChosenWrong(t *testing.T) {
 		"by name":         {d, "r2", "", "r2", "r3"},
 		"before that one": {d, "", "r2", "r1", "r2"},
 	} {
-		from, to, err := choose(c.d, all, c.from, c.to)
+		from, to, err := chooseRevisions(c.d, all, c.from, c.to)
 		if err != nil || from.Name != c.wantFrom || to.Name != c.want {
 			t.Errorf("%s: %v → %v, %v; want %s → %s", name, from, to, err, c.wantFrom, c.want)
 		}
 	}
-	if _, _, err := choose(d, all, "9", ""); err == nil {
+	if _, _, err := chooseRevisions(d, all, "9", ""); err == nil {
 		t.Error("a revision that is not there is found")
 	}
-	if _, _, err := choose(d, nil, "", ""); err == nil {
+	if _, _, err := chooseRevisions(d, nil, "", ""); err == nil {
 		t.Error("no revision at all is found")
 	}
 }

@@ -34,7 +34,7 @@ type pair struct {
 	spec []Change
 }
 
-func (o *options) pairs(ctx context.Context, name string) ([]pair, error) {
+func (o *options) readPairs(ctx context.Context, name string) ([]pair, error) {
 	if o.file != "" {
 		return o.filePairs(ctx, name)
 	}
@@ -46,23 +46,23 @@ func (o *options) pairs(ctx context.Context, name string) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := choose(d, history, o.from, o.to)
+	from, to, err := chooseRevisions(d, history, o.from, o.to)
 	if err != nil {
 		return nil, err
 	}
-	p := pair{namespace: d.Namespace, name: d.Name, selector: d.Spec.WorkloadSelector, fromName: title(from), toName: title(to)}
-	if p.from, err = template(from); err != nil {
+	p := pair{namespace: d.Namespace, name: d.Name, selector: d.Spec.WorkloadSelector, fromName: revisionTitle(from), toName: revisionTitle(to)}
+	if p.from, err = revisionTemplate(from); err != nil {
 		return nil, err
 	}
-	p.to, err = template(to)
+	p.to, err = revisionTemplate(to)
 	return []pair{p}, err
 }
 
-func title(r *appsv1.ControllerRevision) string {
+func revisionTitle(r *appsv1.ControllerRevision) string {
 	return fmt.Sprintf("%s (revision %d)", r.Name, r.Revision)
 }
 
-func template(r *appsv1.ControllerRevision) (*v1alpha1.DataTemplateSpec, error) {
+func revisionTemplate(r *appsv1.ControllerRevision) (*v1alpha1.DataTemplateSpec, error) {
 	t, err := revision.Template(r)
 	if err != nil {
 		return nil, err
@@ -70,24 +70,24 @@ func template(r *appsv1.ControllerRevision) (*v1alpha1.DataTemplateSpec, error) 
 	return &t, nil
 }
 
-// choose answers the revisions to compare. Without names they are the stable one
+// chooseRevisions returns the revisions to compare. Without names they are the stable one
 // and the one that is rolled out; where these are one, or only the second is
 // named, the first is the one before the second.
-func choose(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision, fromName, toName string) (from, to *appsv1.ControllerRevision, err error) {
+func chooseRevisions(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision, fromName, toName string) (from, to *appsv1.ControllerRevision, err error) {
 	if len(history) == 0 {
 		return nil, nil, fmt.Errorf("DataSet %s has no revision yet; is kuda-manager running? See: kubectl kuda doctor", d.Name)
 	}
 	if toName == "" {
 		toName = d.Status.UpdateRevision
 	}
-	if to, err = find(history, toName); err != nil {
+	if to, err = findRevision(history, toName); err != nil {
 		return nil, nil, err
 	}
 	if fromName == "" && toName == d.Status.UpdateRevision && d.Status.CurrentRevision != toName {
 		fromName = d.Status.CurrentRevision
 	}
 	if fromName != "" {
-		from, err = find(history, fromName)
+		from, err = findRevision(history, fromName)
 		return from, to, err
 	}
 	for _, r := range history {
@@ -101,8 +101,8 @@ func choose(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision, fromName,
 	return from, to, nil
 }
 
-// find answers the revision of a number or a name.
-func find(history []*appsv1.ControllerRevision, name string) (*appsv1.ControllerRevision, error) {
+// findRevision returns the revision of a number or a name.
+func findRevision(history []*appsv1.ControllerRevision, name string) (*appsv1.ControllerRevision, error) {
 	number, err := strconv.ParseInt(name, 10, 64)
 	byNumber := err == nil
 	i := slices.IndexFunc(history, func(r *appsv1.ControllerRevision) bool {
@@ -155,12 +155,12 @@ func (o *options) readFile() ([]v1alpha1.DataSet, error) {
 		defer file.Close()
 		in = file
 	}
-	return parse(in, o.file)
+	return parseDataSets(in, o.file)
 }
 
-// parse reads the DataSets of a file of YAML or JSON documents. What is of
+// parseDataSets reads the DataSets of a file of YAML or JSON documents. What is of
 // another kind is left out; a field that DataSets have not is an error.
-func parse(in io.Reader, name string) ([]v1alpha1.DataSet, error) {
+func parseDataSets(in io.Reader, name string) ([]v1alpha1.DataSet, error) {
 	var sets []v1alpha1.DataSet
 	documents := yaml.NewYAMLReader(bufio.NewReader(in))
 	for {

@@ -22,32 +22,32 @@ type painter struct {
 	screen frame.Screen
 }
 
-func render(w io.Writer, s frame.Screen, r *Result) error {
+func renderResult(w io.Writer, s frame.Screen, r *Result) error {
 	p := &painter{screen: s}
 	fmt.Fprintf(p, "%s\n", s.Paint(frame.Strong, fmt.Sprintf("DataSet %s/%s: %s → %s", r.Namespace, r.DataSet, r.From, r.To)))
-	if !r.differs() {
+	if !r.hasChanges() {
 		p.WriteString("no difference\n")
 	}
-	p.changes("spec", r.Spec)
-	p.changes("item", r.Items)
-	p.changes("source", r.Sources)
+	p.writeChanges("spec", r.Spec)
+	p.writeChanges("item", r.Items)
+	p.writeChanges("source", r.Sources)
 	if len(r.Lifecycle) > 0 {
-		p.changes("", []Change{{Name: "lifecycle", Change: changed, Fields: r.Lifecycle}})
+		p.writeChanges("", []Change{{Name: "lifecycle", Change: changed, Fields: r.Lifecycle}})
 	}
-	p.files(r.Files)
-	if err := p.nodes(r); err != nil {
+	p.writeFiles(r.Files)
+	if err := p.writeNodes(r); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
-func (p *painter) changes(kind string, changes []Change) {
+func (p *painter) writeChanges(kind string, changes []Change) {
 	for _, c := range changes {
 		title := signs[c.Change] + " " + strings.TrimSpace(kind+" "+c.Name)
 		if len(c.Fields) == 1 && c.Fields[0].Path == "" {
 			// A value of its own, without parts.
-			p.WriteString(p.screen.Paint(tones[c.Change], title) + ": " + between(c.Change, c.Fields[0]) + "\n")
+			p.WriteString(p.screen.Paint(tones[c.Change], title) + ": " + fieldChange(c.Change, c.Fields[0]) + "\n")
 			continue
 		}
 		p.WriteString(p.screen.Paint(tones[c.Change], title) + "\n")
@@ -56,12 +56,12 @@ func (p *painter) changes(kind string, changes []Change) {
 			width = max(width, len(f.Path))
 		}
 		for _, f := range c.Fields {
-			fmt.Fprintf(p, "    %-*s  %s\n", width+1, f.Path+":", between(c.Change, f))
+			fmt.Fprintf(p, "    %-*s  %s\n", width+1, f.Path+":", fieldChange(c.Change, f))
 		}
 	}
 }
 
-func between(change string, f Field) string {
+func fieldChange(change string, f Field) string {
 	switch {
 	case change == added:
 		return f.To
@@ -75,7 +75,7 @@ func between(change string, f Field) string {
 	return f.From + " → " + f.To
 }
 
-func (p *painter) files(items []answer.PlannedItem) {
+func (p *painter) writeFiles(items []answer.PlannedItem) {
 	for i := range items {
 		item := &items[i]
 		if item.Reason != "" {
@@ -87,13 +87,13 @@ func (p *painter) files(items []answer.PlannedItem) {
 		}
 		fmt.Fprintf(p, "\nfiles of item %s/%s: %d added, %d changed, %d removed, %d unchanged; %s in all\n", item.Namespace, item.Name,
 			item.Added.Count, item.Changed.Count, item.Removed.Count, item.Unchanged.Count, status.Bytes(item.TotalBytes))
-		p.named(added, item.Added)
-		p.named(changed, item.Changed)
-		p.named(removed, item.Removed)
+		p.writeFileNames(added, item.Added)
+		p.writeFileNames(changed, item.Changed)
+		p.writeFileNames(removed, item.Removed)
 	}
 }
 
-func (p *painter) named(change string, f answer.Files) {
+func (p *painter) writeFileNames(change string, f answer.Files) {
 	for _, name := range f.Files {
 		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + status.Bytes(name.Size) + ")\n")
 	}
@@ -102,7 +102,7 @@ func (p *painter) named(change string, f answer.Files) {
 	}
 }
 
-func (p *painter) nodes(r *Result) error {
+func (p *painter) writeNodes(r *Result) error {
 	if len(r.Nodes) == 0 {
 		return nil
 	}

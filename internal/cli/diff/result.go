@@ -34,7 +34,7 @@ type Result struct {
 	NotAsked int `json:"notAsked,omitempty"`
 }
 
-func (r *Result) differs() bool { return !r.empty() || len(r.Spec) > 0 }
+func (r *Result) hasChanges() bool { return !r.isEmpty() || len(r.Spec) > 0 }
 
 // Node is what giving its pods the contents would take.
 type Node struct {
@@ -68,9 +68,9 @@ type station struct {
 	downloads int
 }
 
-// stations groups the DataSet's pods by node. The first pod by name whose
+// groupByNode groups the DataSet's pods by node. The first pod by name whose
 // runtime runs speaks for its node.
-func stations(selector map[string]string, pods []corev1.Pod) []station {
+func groupByNode(selector map[string]string, pods []corev1.Pod) []station {
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	byNode := make(map[string]*station)
@@ -105,8 +105,8 @@ func stations(selector map[string]string, pods []corev1.Pod) []station {
 	return out
 }
 
-// take adds what a node answered to the result.
-func (r *Result) take(s station, plan *answer.Plan, err error) {
+// addNode adds what a node answered to the result.
+func (r *Result) addNode(s station, plan *answer.Plan, err error) {
 	n := Node{Name: s.node, Pods: s.pods, Asked: s.ask}
 	if err != nil {
 		n.Error = err.Error()

@@ -45,7 +45,7 @@ type Template struct {
 	Lifecycle []Field `json:"lifecycle,omitempty"`
 }
 
-func (t Template) empty() bool {
+func (t Template) isEmpty() bool {
 	return len(t.Items) == 0 && len(t.Sources) == 0 && len(t.Lifecycle) == 0
 }
 
@@ -82,18 +82,18 @@ func itemsByName(t *v1alpha1.DataTemplateSpec) map[string]any {
 
 // compareParts compares two values of a struct, part by part.
 func compareParts(from, to any) ([]Change, error) {
-	a, err := parts(from)
+	a, err := fieldMap(from)
 	if err != nil {
 		return nil, err
 	}
-	b, err := parts(to)
+	b, err := fieldMap(to)
 	if err != nil {
 		return nil, err
 	}
 	return compareThings(a, b)
 }
 
-func parts(value any) (map[string]any, error) {
+func fieldMap(value any) (map[string]any, error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
 		return nil, fmt.Errorf("writing JSON: %w", err)
@@ -130,11 +130,11 @@ func compareThings(from, to map[string]any) ([]Change, error) {
 // compareFields compares two values field by field, at any depth. Lists are
 // compared as a whole.
 func compareFields(from, to any) ([]Field, error) {
-	a, err := flatten(from)
+	a, err := flattenFields(from)
 	if err != nil {
 		return nil, err
 	}
-	b, err := flatten(to)
+	b, err := flattenFields(to)
 	if err != nil {
 		return nil, err
 	}
@@ -149,8 +149,8 @@ func compareFields(from, to any) ([]Field, error) {
 	return fields, nil
 }
 
-// flatten answers the values of all fields, by their path.
-func flatten(value any) (map[string]string, error) {
+// flattenFields returns the values of all fields, by their path.
+func flattenFields(value any) (map[string]string, error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
 		return nil, fmt.Errorf("writing JSON: %w", err)
@@ -179,15 +179,15 @@ func flattenInto(flat map[string]string, at string, value any) {
 			flat[at] = v
 		}
 	case float64:
-		flat[at] = number(at, v)
+		flat[at] = formatNumber(at, v)
 	default:
 		raw, _ := json.Marshal(v)
 		flat[at] = string(raw)
 	}
 }
 
-// number writes permission bits as people do.
-func number(at string, v float64) string {
+// formatNumber writes permission bits as people do.
+func formatNumber(at string, v float64) string {
 	if at == "mode" {
 		return fmt.Sprintf("%04o", int64(v))
 	}

@@ -71,7 +71,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	findings, err := o.find(ctx, c, namespace, name)
+	findings, err := o.collectFindings(ctx, c, namespace, name)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	if o.output.Machine() {
 		err = o.output.Print(o.frame.Out, report)
 	} else {
-		err = render(o.frame.Out, o.frame.Screen(), report)
+		err = renderReport(o.frame.Out, o.frame.Screen(), report)
 	}
 	if err == nil && report.Summary.Problems > 0 {
 		err = frame.Negative()
@@ -90,7 +90,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	return err
 }
 
-func (o *options) find(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
+func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
 	if name != "" {
 		s, err := readSubject(ctx, c, o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
 		if err != nil {
@@ -104,14 +104,14 @@ func (o *options) find(ctx context.Context, c client.Client, namespace, name str
 	}
 	in := readInstallation(ctx, c, o.system, scope, namespace, o.frame.Now())
 	// Without a cluster nothing was looked at, which is not a finding.
-	if err := in.unreachable(); err != nil {
+	if err := in.unreachableError(); err != nil {
 		return nil, err
 	}
-	return examine(in), nil
+	return examineInstallation(in), nil
 }
 
-// unreachable answers the error of a cluster that did not answer at all.
-func (in *installation) unreachable() error {
+// unreachableError returns the error of a cluster that did not answer at all.
+func (in *installation) unreachableError() error {
 	for _, err := range []error{in.lease.err, in.slices.err, in.mutating.err} {
 		if err == nil || apiStatus(err) || meta.IsNoMatchError(err) {
 			return nil

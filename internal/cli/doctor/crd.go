@@ -41,7 +41,7 @@ func checkCRDs(in *installation) []Finding {
 func judgeCRD(name string, crd fact[*unstructured.Unstructured]) Finding {
 	o := &Object{Kind: "CustomResourceDefinition", Name: name}
 	if crd.err != nil {
-		return unread(checkCRD, o, crd.err, &Finding{
+		return unreadFinding(checkCRD, o, crd.err, &Finding{
 			Severity: advice.Problem, Check: checkCRD, Object: o, What: "is not installed",
 			Why: "Kuda is not installed in this cluster, or only in part", Do: []string{"install the release that you want:", install},
 		})
@@ -57,19 +57,19 @@ func judgeCRD(name string, crd fact[*unstructured.Unstructured]) Finding {
 	switch {
 	case len(lacks) > 0:
 		return Finding{
-			Severity: advice.Problem, Check: checkCRD, Object: o, What: fmt.Sprintf("lacks %s", some(lacks)),
+			Severity: advice.Problem, Check: checkCRD, Object: o, What: fmt.Sprintf("lacks %s", joinFirst(lacks)),
 			Why: "it is older than this program; the API server drops fields that it does not know", Do: []string{"apply the CRDs of the newer release:", install},
 		}
 	case len(has) > 0:
 		return Finding{
-			Severity: advice.Warning, Check: checkCRD, Object: o, What: fmt.Sprintf("has %s, which this program does not know", some(has)),
+			Severity: advice.Warning, Check: checkCRD, Object: o, What: fmt.Sprintf("has %s, which this program does not know", joinFirst(has)),
 			Why: "this program is older than the installation", Do: []string{"use the kubectl-kuda of the installed release"},
 		}
 	}
-	return fine(checkCRD, o, "is installed, with the fields of this version")
+	return okFinding(checkCRD, o, "is installed, with the fields of this version")
 }
 
-// openAPI answers the schema of the version that this program speaks, if it is
+// openAPI returns the schema of the version that this program speaks, if it is
 // served.
 func openAPI(crd *unstructured.Unstructured) (map[string]any, bool) {
 	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
@@ -143,8 +143,8 @@ func compareStruct(t reflect.Type, schema map[string]any, at string) (lacks, has
 
 const shown = 5
 
-// some lists the first few names.
-func some(names []string) string {
+// joinFirst lists the first few names.
+func joinFirst(names []string) string {
 	if more := len(names) - shown; more > 0 {
 		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", more)
 	}

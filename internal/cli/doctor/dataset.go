@@ -64,11 +64,11 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	var data v1alpha1.DataList
 	err = c.List(ctx, &data, client.InNamespace(key.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: key.Name})
 	s.data = fact[[]v1alpha1.Data]{data.Items, err}
-	s.namespace = get(ctx, c, "", key.Namespace, &corev1.Namespace{})
-	s.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
-	s.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
+	s.namespace = readFact(ctx, c, "", key.Namespace, &corev1.Namespace{})
+	s.config = readFact(ctx, c, system, configName, &corev1.ConfigMap{})
+	s.scheduler = readFact(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	s.readPullSecrets(ctx, c)
-	for _, r := range references(&s.dataSet.Spec.Template.DataSources) {
+	for _, r := range sourceReferences(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
 		object := &metav1.PartialObjectMetadata{}
 		object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(r.kind))
@@ -78,8 +78,8 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	return s, nil
 }
 
-// references lists the objects that the sources name.
-func references(s *v1alpha1.DataSources) []reference {
+// sourceReferences lists the objects that the sources name.
+func sourceReferences(s *v1alpha1.DataSources) []reference {
 	var found []reference
 	add := func(kind, name string) {
 		if r := (reference{kind: kind, name: name}); name != "" && !slices.Contains(found, r) {
@@ -120,7 +120,7 @@ func references(s *v1alpha1.DataSources) []reference {
 
 // examineDataSet judges one DataSet in depth.
 func examineDataSet(s *subject) []Finding {
-	findings := append(idle(s), checkPhase(s)...)
+	findings := append(checkNoStatus(s), checkPhase(s)...)
 	already := ""
 	for i := range findings {
 		if findings[i].Severity != advice.OK {
@@ -130,7 +130,7 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, judgeDataSet(s.dataSet, already)...)
 	findings = append(findings, checkFailedPods(s)...)
 	if s.data.err != nil {
-		findings = append(findings, unread(checkPods, &Object{Kind: "Data", Namespace: s.dataSet.Namespace, Name: "*"}, s.data.err, nil))
+		findings = append(findings, unreadFinding(checkPods, &Object{Kind: "Data", Namespace: s.dataSet.Namespace, Name: "*"}, s.data.err, nil))
 	}
 	// What became of the pods that failed has been said.
 	others := slices.DeleteFunc(slices.Clone(s.data.value), func(d v1alpha1.Data) bool {
@@ -148,11 +148,11 @@ func examineDataSet(s *subject) []Finding {
 	return append(findings, judgePullSecrets(s.pullSecrets)...)
 }
 
-func (s *subject) object() *Object {
+func (s *subject) dataSetObject() *Object {
 	return &Object{Kind: "DataSet", Namespace: s.dataSet.Namespace, Name: s.dataSet.Name}
 }
 
-func (s *subject) place() advice.Place {
+func (s *subject) advicePlace() advice.Place {
 	return advice.Place{Namespace: s.dataSet.Namespace, DataSet: s.dataSet.Name, Revision: s.dataSet.Status.UpdateRevision}
 }
 
@@ -162,7 +162,7 @@ func checkPhase(s *subject) []Finding {
 	if r == nil {
 		return nil
 	}
-	f := fine(checkRollout, s.object(), "the rollout of %s is %s", r.Revision, r.Phase)
+	f := okFinding(checkRollout, s.dataSetObject(), "the rollout of %s is %s", r.Revision, r.Phase)
 	f.Reason = r.Reason
 	if steps := len(s.dataSet.Spec.UpdateStrategy.Steps); steps > 0 && int(r.Step) < steps {
 		f.What += fmt.Sprintf(", at step %d of %d", r.Step+1, steps)
@@ -178,7 +178,7 @@ func checkPhase(s *subject) []Finding {
 			condition = v1alpha1.ConditionRolledBack
 		}
 		if a, ok := advice.For(condition, r.Reason); ok {
-			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(s.place())
+			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(s.advicePlace())
 		}
 	}
 	return []Finding{f}
@@ -217,7 +217,7 @@ func (s *subject) judgeFailedPod(name string) Finding {
 			f.What += fmt.Sprintf(": item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
 			f.Reason = item.Reason
 			if a, ok := advice.For(advice.Item, item.Reason); ok {
-				p := s.place()
+				p := s.advicePlace()
 				p.Pod, p.Container = name, hookContainer(d)
 				f.Why, f.Do = a.Why, a.In(p)
 			}
@@ -241,7 +241,7 @@ func checkLeaving(s *subject) []Finding {
 			What: fmt.Sprintf("pod %s is asked to take the items out of its view, and has not answered", d.Spec.PodName),
 			Why:  "the DataSet has deletionPolicy Remove, and is being deleted or no longer selects the pod",
 		}
-		place := s.place()
+		place := s.advicePlace()
 		place.Pod = d.Spec.PodName
 		f.Do = advice.Advice{Do: []string{
 			"see whether its runtime runs:", "kubectl logs {pod} -n {namespace} -c kuda-runtime",
@@ -269,7 +269,7 @@ func checkPrefetches(s *subject) []Finding {
 			What:   fmt.Sprintf("prefetching %s for pod %s on node %s: %s: %s", p.Revision, d.Spec.PodName, d.Status.NodeName, p.Reason, p.Message),
 		}
 		if a, ok := advice.For(advice.Item, p.Reason); ok {
-			place := s.place()
+			place := s.advicePlace()
 			place.Pod = d.Spec.PodName
 			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(place)
 		}
@@ -281,7 +281,7 @@ func checkPrefetches(s *subject) []Finding {
 // checkInjections says of each matching pod without the runtime why it has none.
 func checkInjections(s *subject) []Finding {
 	if s.pods.err != nil {
-		return []Finding{unread(checkInjection, &Object{Kind: "Pod", Namespace: s.dataSet.Namespace, Name: "*"}, s.pods.err, nil)}
+		return []Finding{unreadFinding(checkInjection, &Object{Kind: "Pod", Namespace: s.dataSet.Namespace, Name: "*"}, s.pods.err, nil)}
 	}
 	var findings []Finding
 	for i := range s.pods.value {
@@ -292,7 +292,7 @@ func checkInjections(s *subject) []Finding {
 		cause := s.whyUninjected(p)
 		do := []string{cause.Do}
 		if cause.Restart {
-			do = restart(p)
+			do = restartCommands(p)
 		}
 		findings = append(findings, Finding{
 			Severity: advice.Problem, Check: checkInjection, Object: &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
@@ -311,8 +311,8 @@ func (s *subject) whyUninjected(p *corev1.Pod) pod.Cause {
 	return pod.WhyUninjected(p, s.dataSet, labels, readSettings(s.config).DataPathPrefix)
 }
 
-// restart is how to have a pod made anew: by its owner, or by hand.
-func restart(p *corev1.Pod) []string {
+// restartCommands is how to have a pod made anew: by its owner, or by hand.
+func restartCommands(p *corev1.Pod) []string {
 	owner := metav1.GetControllerOf(p)
 	if owner == nil {
 		return []string{"delete it and create it again; nothing else would"}
@@ -347,22 +347,22 @@ func checkReferences(s *subject) []Finding {
 				Why: "items of that source fail with CredentialsMissing", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
 			})
 		default:
-			findings = append(findings, unread(checkReference, o, r.err, nil))
+			findings = append(findings, unreadFinding(checkReference, o, r.err, nil))
 		}
 	}
 	if present > 0 {
-		findings = append(findings, fine(checkReference, s.object(), "%s that its sources name: there", count(present, "object")))
+		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there", formatCount(present, "object")))
 	}
 	return findings
 }
 
-// idle answers a word where there was nothing else to say.
-func idle(s *subject) []Finding {
+// checkNoStatus returns a word where there was nothing else to say.
+func checkNoStatus(s *subject) []Finding {
 	if len(s.dataSet.Status.Conditions) > 0 {
 		return nil
 	}
 	return []Finding{{
-		Severity: advice.Problem, Check: checkDataSet, Object: s.object(), What: "has no status",
+		Severity: advice.Problem, Check: checkDataSet, Object: s.dataSetObject(), What: "has no status",
 		Why: fmt.Sprintf("kuda-manager has never looked at it; it is %s old", s.now.Sub(s.dataSet.CreationTimestamp.Time).Round(time.Second)),
 		Do:  []string{managerLog},
 	}}

@@ -33,7 +33,7 @@ const managerLog = "kubectl logs -n " + systemNamespace + " deployment/" + manag
 // finding together.
 func checkDataSets(in *installation) []Finding {
 	if in.dataSets.err != nil {
-		return []Finding{unread(checkDataSet, &Object{Kind: "DataSet", Namespace: in.scope, Name: "*"}, in.dataSets.err, nil)}
+		return []Finding{unreadFinding(checkDataSet, &Object{Kind: "DataSet", Namespace: in.scope, Name: "*"}, in.dataSets.err, nil)}
 	}
 	var findings []Finding
 	if in.narrowed {
@@ -51,7 +51,7 @@ func checkDataSets(in *installation) []Finding {
 		findings = append(findings, notable...)
 	}
 	if total := len(in.dataSets.value); good > 0 || total == 0 {
-		findings = append(findings, fine(checkDataSet, nil, "%d of %d DataSets have nothing wrong", good, total))
+		findings = append(findings, okFinding(checkDataSet, nil, "%d of %d DataSets have nothing wrong", good, total))
 	}
 	return findings
 }
@@ -68,7 +68,7 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 		})
 	}
 	told := map[string]bool{already: true}
-	for _, c := range ordered(d.Status.Conditions) {
+	for _, c := range sortConditions(d.Status.Conditions) {
 		f := judgeCondition(o, c, advice.Place{Namespace: d.Namespace, DataSet: d.Name})
 		// Two conditions of one reason have one cause; the first says it.
 		if f.Severity != advice.OK && told[c.Reason] {
@@ -83,9 +83,9 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 	return findings
 }
 
-// ordered puts the conditions in the order in which to read them: what was
+// sortConditions puts the conditions in the order in which to read them: what was
 // rolled back explains what does not progress, and that what is not ready.
-func ordered(conditions []metav1.Condition) []metav1.Condition {
+func sortConditions(conditions []metav1.Condition) []metav1.Condition {
 	rank := []string{
 		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionReady,
 		v1alpha1.ConditionInjected, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
@@ -113,7 +113,7 @@ func judgeCondition(o *Object, c metav1.Condition, p advice.Place) Finding {
 // already, by DataSet and reason.
 func checkData(in *installation) []Finding {
 	if in.data.err != nil {
-		return []Finding{unread(checkPods, &Object{Kind: "Data", Namespace: in.scope, Name: "*"}, in.data.err, nil)}
+		return []Finding{unreadFinding(checkPods, &Object{Kind: "Data", Namespace: in.scope, Name: "*"}, in.data.err, nil)}
 	}
 	findings := judgePods(in.data.value, in.now)
 	return slices.DeleteFunc(findings, func(f Finding) bool { return f.Severity == advice.OK })
@@ -124,7 +124,7 @@ type group struct {
 	namespace, dataSet, reason string
 }
 
-// judgePods answers one finding for each DataSet and reason that holds pods
+// judgePods returns one finding for each DataSet and reason that holds pods
 // back, with the number of pods and the first as an example.
 func judgePods(data []v1alpha1.Data, now time.Time) []Finding {
 	pods := make(map[group][]*v1alpha1.Data)
@@ -150,7 +150,7 @@ func judgePods(data []v1alpha1.Data, now time.Time) []Finding {
 // noReport stands for a Data of which nobody says anything.
 const noReport = "NoReport"
 
-// heldBy answers the reason that holds a pod back; empty: none.
+// heldBy returns the reason that holds a pod back; empty: none.
 func heldBy(d *v1alpha1.Data, now time.Time) string {
 	ready := assignment.Ready(d)
 	switch {
@@ -190,7 +190,7 @@ func judgeGroup(g group, data []*v1alpha1.Data) Finding {
 	return f
 }
 
-// hookContainer answers the container of the first item whose hook failed.
+// hookContainer returns the container of the first item whose hook failed.
 func hookContainer(d *v1alpha1.Data) string {
 	for i := range d.Status.DataItemsStatus {
 		s := &d.Status.DataItemsStatus[i]

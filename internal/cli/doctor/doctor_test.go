@@ -52,7 +52,7 @@ var errRefused = errors.New(`admission webhook "datasets.kuda.io" denied the req
 // cluster is a cluster for one look at it.
 type cluster struct {
 	objects []client.Object
-	// refuse answers an error for what may not be read; nil: everything may.
+	// refuse returns an error for what may not be read; nil: everything may.
 	refuse func(kind, namespace string) error
 	// probe is the answer to the dry run.
 	probe error
@@ -118,7 +118,7 @@ func kubeconfig(t *testing.T) {
 	t.Setenv("KUBECONFIG", path)
 }
 
-// kindOf answers the kind of an object, or of the objects of a list.
+// kindOf returns the kind of an object, or of the objects of a list.
 func kindOf(object any) string {
 	if o, ok := object.(runtime.Object); ok {
 		if kind := o.GetObjectKind().GroupVersionKind().Kind; kind != "" {

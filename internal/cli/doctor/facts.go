@@ -71,23 +71,23 @@ func readInstallation(ctx context.Context, c client.Client, system, scope, home 
 	for _, name := range crdNames {
 		crd := &unstructured.Unstructured{}
 		crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
-		in.crds[name] = get(ctx, c, "", name, crd)
+		in.crds[name] = readFact(ctx, c, "", name, crd)
 	}
 	in.deployments = map[string]fact[*appsv1.Deployment]{
-		managerName: get(ctx, c, system, managerName, &appsv1.Deployment{}),
-		webhookName: get(ctx, c, system, webhookName, &appsv1.Deployment{}),
+		managerName: readFact(ctx, c, system, managerName, &appsv1.Deployment{}),
+		webhookName: readFact(ctx, c, system, webhookName, &appsv1.Deployment{}),
 	}
-	in.lease = get(ctx, c, system, leaseName, &coordinationv1.Lease{})
+	in.lease = readFact(ctx, c, system, leaseName, &coordinationv1.Lease{})
 	in.slices.value = &discoveryv1.EndpointSliceList{}
 	in.slices.err = c.List(ctx, in.slices.value, client.InNamespace(system), client.MatchingLabels{discoveryv1.LabelServiceName: gatewayName})
-	in.mutating = get(ctx, c, "", webhookConfigName, &admissionregistrationv1.MutatingWebhookConfiguration{})
-	in.validating = get(ctx, c, "", webhookConfigName, &admissionregistrationv1.ValidatingWebhookConfiguration{})
-	in.scheduler = get(ctx, c, system, schedulerName, &appsv1.Deployment{})
-	in.config = get(ctx, c, system, configName, &corev1.ConfigMap{})
+	in.mutating = readFact(ctx, c, "", webhookConfigName, &admissionregistrationv1.MutatingWebhookConfiguration{})
+	in.validating = readFact(ctx, c, "", webhookConfigName, &admissionregistrationv1.ValidatingWebhookConfiguration{})
+	in.scheduler = readFact(ctx, c, system, schedulerName, &appsv1.Deployment{})
+	in.config = readFact(ctx, c, system, configName, &corev1.ConfigMap{})
 	in.readObjects(ctx, c, home)
 	in.readHoldings(ctx, c)
 	in.readPullSecrets(ctx, c)
-	in.probe = c.Create(ctx, probe(home), client.DryRunAll)
+	in.probe = c.Create(ctx, probeDataSet(home), client.DryRunAll)
 	return in
 }
 
@@ -105,7 +105,7 @@ func (in *installation) readObjects(ctx context.Context, c client.Client, home s
 	err = c.List(ctx, &data, client.InNamespace(in.scope))
 	in.data = fact[[]v1alpha1.Data]{data.Items, err}
 	if in.scope != "" {
-		namespace := get(ctx, c, "", in.scope, &corev1.Namespace{})
+		namespace := readFact(ctx, c, "", in.scope, &corev1.Namespace{})
 		in.namespaces.err = namespace.err
 		if namespace.err == nil {
 			in.namespaces.value = []corev1.Namespace{*namespace.value}
@@ -117,14 +117,14 @@ func (in *installation) readObjects(ctx context.Context, c client.Client, home s
 	in.namespaces = fact[[]corev1.Namespace]{namespaces.Items, err}
 }
 
-func get[T client.Object](ctx context.Context, c client.Client, namespace, name string, into T) fact[T] {
+func readFact[T client.Object](ctx context.Context, c client.Client, namespace, name string, into T) fact[T] {
 	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
 	return fact[T]{into, err}
 }
 
-// probe is a DataSet that passes the schema and that the webhook has to refuse:
+// probeDataSet is a DataSet that passes the schema and that the webhook has to refuse:
 // its two items are in each other's place.
-func probe(namespace string) *v1alpha1.DataSet {
+func probeDataSet(namespace string) *v1alpha1.DataSet {
 	item := func(name string) v1alpha1.DataItem {
 		return v1alpha1.DataItem{
 			Namespace: "default", Name: name, RemotePath: "probe", LocalPath: "probe", Version: "1", DataSourceType: v1alpha1.DataSourceHTTP,

@@ -82,13 +82,13 @@ type fact[T any] struct {
 	err   error
 }
 
-func fine(check string, o *Object, format string, args ...any) Finding {
+func okFinding(check string, o *Object, format string, args ...any) Finding {
 	return Finding{Severity: advice.OK, Check: check, Object: o, What: fmt.Sprintf(format, args...)}
 }
 
-// unread is the finding of what could not be read: missing, when its absence
+// unreadFinding is the finding of what could not be read: missing, when its absence
 // is itself the finding, for a thing that is not there.
-func unread(check string, o *Object, err error, missing *Finding) Finding {
+func unreadFinding(check string, o *Object, err error, missing *Finding) Finding {
 	if apierrors.IsNotFound(err) && missing != nil {
 		return *missing
 	}
@@ -99,7 +99,7 @@ func unread(check string, o *Object, err error, missing *Finding) Finding {
 	return f
 }
 
-// apiStatus says whether the API server itself answered with the error.
+// apiStatus reports whether the API server itself answered with the error.
 func apiStatus(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status)

@@ -32,8 +32,8 @@ const (
 // before a fresh lease looks like an old one.
 const leaseSlack = time.Minute
 
-// examine judges an installation.
-func examine(in *installation) []Finding {
+// examineInstallation judges an installation.
+func examineInstallation(in *installation) []Finding {
 	var findings []Finding
 	for _, check := range []func(*installation) []Finding{
 		checkCRDs, checkDeployments, checkVersions, checkLease, checkEndpoints, checkWebhooks, checkProbe,
@@ -44,7 +44,7 @@ func examine(in *installation) []Finding {
 	return findings
 }
 
-func (in *installation) object(kind, name string) *Object {
+func (in *installation) newObject(kind, name string) *Object {
 	return &Object{Kind: kind, Namespace: in.namespace, Name: name}
 }
 
@@ -55,9 +55,9 @@ func checkDeployments(in *installation) []Finding {
 	}
 	var findings []Finding
 	for _, name := range []string{managerName, webhookName} {
-		o, d := in.object("Deployment", name), in.deployments[name]
+		o, d := in.newObject("Deployment", name), in.deployments[name]
 		if d.err != nil {
-			findings = append(findings, unread(checkDeployment, o, d.err, &Finding{
+			findings = append(findings, unreadFinding(checkDeployment, o, d.err, &Finding{
 				Severity: advice.Problem, Check: checkDeployment, Object: o, What: "is not there", Why: consequence[name],
 				Do: []string{"where Kuda is installed in another namespace, name it by --system-namespace; else install it:", install},
 			}))
@@ -73,7 +73,7 @@ func judgeDeployment(o *Object, d *appsv1.Deployment, consequence string) Findin
 	if d.Spec.Replicas != nil {
 		wanted = *d.Spec.Replicas
 	}
-	f := fine(checkDeployment, o, "%d of %d replicas are available", d.Status.AvailableReplicas, wanted)
+	f := okFinding(checkDeployment, o, "%d of %d replicas are available", d.Status.AvailableReplicas, wanted)
 	if d.Status.AvailableReplicas >= wanted && wanted > 0 {
 		return f
 	}
@@ -92,7 +92,7 @@ func judgeDeployment(o *Object, d *appsv1.Deployment, consequence string) Findin
 // checkVersions compares the versions that the images' tags name, and this
 // program's.
 func checkVersions(in *installation) []Finding {
-	manager, webhook := in.tag(managerName), in.tag(webhookName)
+	manager, webhook := in.imageTag(managerName), in.imageTag(webhookName)
 	switch {
 	case manager == "" || webhook == "":
 		return nil
@@ -107,11 +107,11 @@ func checkVersions(in *installation) []Finding {
 			Why: "either may know fields and phases that the other does not", Do: []string{"use the kubectl-kuda of the installed release"},
 		}}
 	}
-	return []Finding{fine(checkVersion, nil, "the installation is %s", manager)}
+	return []Finding{okFinding(checkVersion, nil, "the installation is %s", manager)}
 }
 
-// tag of a deployment's image; empty where it is not known or is a digest.
-func (in *installation) tag(name string) string {
+// imageTag of a deployment's image; empty where it is not known or is a digest.
+func (in *installation) imageTag(name string) string {
 	d := in.deployments[name]
 	if d.err != nil || len(d.value.Spec.Template.Spec.Containers) == 0 {
 		return ""
@@ -122,14 +122,14 @@ func (in *installation) tag(name string) string {
 }
 
 func checkLease(in *installation) []Finding {
-	o := in.object("Lease", leaseName)
+	o := in.newObject("Lease", leaseName)
 	none := Finding{
 		Severity: advice.Problem, Check: checkLeader, Object: o, What: "no replica of kuda-manager leads",
 		Why: "the controllers run on the replica that holds the lease; without one no rollout goes on and no status is written",
 		Do:  []string{fmt.Sprintf("kubectl logs -n %s deployment/%s --all-pods --tail 50", in.namespace, managerName)},
 	}
 	if in.lease.err != nil {
-		return []Finding{unread(checkLeader, o, in.lease.err, &none)}
+		return []Finding{unreadFinding(checkLeader, o, in.lease.err, &none)}
 	}
 	spec := in.lease.value.Spec
 	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil || spec.LeaseDurationSeconds == nil {
@@ -141,13 +141,13 @@ func checkLease(in *installation) []Finding {
 		none.Do = append(none.Do, "where this machine's clock is ahead of the cluster's by as much, nothing is wrong")
 		return []Finding{none}
 	}
-	return []Finding{fine(checkLeader, o, "%s leads", *spec.HolderIdentity)}
+	return []Finding{okFinding(checkLeader, o, "%s leads", *spec.HolderIdentity)}
 }
 
 func checkEndpoints(in *installation) []Finding {
-	o := in.object("Service", gatewayName)
+	o := in.newObject("Service", gatewayName)
 	if in.slices.err != nil {
-		return []Finding{unread(checkGateway, o, in.slices.err, nil)}
+		return []Finding{unreadFinding(checkGateway, o, in.slices.err, nil)}
 	}
 	ready := 0
 	for i := range in.slices.value.Items {
@@ -164,14 +164,14 @@ func checkEndpoints(in *installation) []Finding {
 			Do:  []string{fmt.Sprintf("kubectl get pods,services,endpointslices -n %s", in.namespace)},
 		}}
 	}
-	return []Finding{fine(checkGateway, o, "has %s", count(ready, "ready endpoint"))}
+	return []Finding{okFinding(checkGateway, o, "has %s", formatCount(ready, "ready endpoint"))}
 }
 
 // checkNamespaces speaks of the namespaces with DataSets whose pods are left
 // alone or must be injected.
 func checkNamespaces(in *installation) []Finding {
 	if in.namespaces.err != nil {
-		return []Finding{unread(checkNamespace, &Object{Kind: "Namespace", Name: cmp.Or(in.scope, "*")}, in.namespaces.err, nil)}
+		return []Finding{unreadFinding(checkNamespace, &Object{Kind: "Namespace", Name: cmp.Or(in.scope, "*")}, in.namespaces.err, nil)}
 	}
 	used := make(map[string]int)
 	for i := range in.dataSets.value {
@@ -191,7 +191,7 @@ func checkNamespaces(in *installation) []Finding {
 	}
 	slices.Sort(required)
 	if len(required) > 0 {
-		findings = append(findings, fine(checkNamespace, nil, "pods are refused while the webhook is away (kuda.io/injection=required) in: %s", some(required)))
+		findings = append(findings, okFinding(checkNamespace, nil, "pods are refused while the webhook is away (kuda.io/injection=required) in: %s", joinFirst(required)))
 	}
 	return findings
 }
@@ -208,7 +208,7 @@ func judgeNamespace(n *corev1.Namespace, label string, dataSets int) *Finding {
 		}
 		return &Finding{
 			Severity: advice.Warning, Check: checkNamespace, Object: o,
-			What: fmt.Sprintf("has %s, but its pods are left alone (%s=%s)", count(dataSets, "DataSet"), v1alpha1.LabelInjection, label),
+			What: fmt.Sprintf("has %s, but its pods are left alone (%s=%s)", formatCount(dataSets, "DataSet"), v1alpha1.LabelInjection, label),
 			Why:  "new pods of it do not get the runtime, and so no data", Do: []string{"to change that, remove the label and restart the pods:", remove},
 		}
 	}
@@ -219,8 +219,8 @@ func judgeNamespace(n *corev1.Namespace, label string, dataSets int) *Finding {
 	}
 }
 
-// forbidden says whether the API server refused by its rules of access, which
+// isForbidden reports whether the API server refused by its rules of access, which
 // is not what a webhook says.
-func forbidden(err error) bool {
+func isForbidden(err error) bool {
 	return apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "admission webhook")
 }

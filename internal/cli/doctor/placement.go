@@ -57,16 +57,16 @@ func (in *installation) readHoldings(ctx context.Context, c client.Client) {
 	err = c.List(ctx, &list)
 	in.holdings.nodes = fact[[]corev1.Node]{list.Items, err}
 	if in.holdings.stores.err == nil {
-		in.holdings.silent = in.withNodeStores(ctx, c, in.unreported())
+		in.holdings.silent = in.withNodeStores(ctx, c, in.unreportedData())
 	}
 }
 
 // place is the store of a namespace on a node.
 type place struct{ namespace, node string }
 
-// unreported answers one Data for each namespace and node where pods have had
+// unreportedData returns one Data for each namespace and node where pods have had
 // data for a while and nothing is reported, sorted.
-func (in *installation) unreported() []*v1alpha1.Data {
+func (in *installation) unreportedData() []*v1alpha1.Data {
 	reported := map[place]bool{}
 	for i := range in.holdings.stores.value {
 		s := &in.holdings.stores.value[i]
@@ -115,20 +115,20 @@ func checkHoldings(in *installation) []Finding {
 		return nil // the CRD's own finding says it
 	}
 	if h.stores.err != nil {
-		return []Finding{unread(checkStores, &Object{Kind: "NodeStore", Name: "*"}, h.stores.err, nil)}
+		return []Finding{unreadFinding(checkStores, &Object{Kind: "NodeStore", Name: "*"}, h.stores.err, nil)}
 	}
 	findings := judgeSilence(h.silent)
 	if h.nodes.err != nil {
-		findings = append(findings, unread(checkStores, &Object{Kind: "Node", Name: "*"}, h.nodes.err, nil))
+		findings = append(findings, unreadFinding(checkStores, &Object{Kind: "Node", Name: "*"}, h.nodes.err, nil))
 	} else {
 		findings = append(findings, in.judgeStale()...)
 	}
 	switch known := len(h.stores.value); {
 	case len(findings) > 0:
 	case known == 0:
-		findings = append(findings, fine(checkStores, nil, "no node has a store yet"))
+		findings = append(findings, okFinding(checkStores, nil, "no node has a store yet"))
 	default:
-		findings = append(findings, fine(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale", count(known, "NodeStore")))
+		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale", formatCount(known, "NodeStore")))
 	}
 	return findings
 }
@@ -141,7 +141,7 @@ func judgeSilence(silent []*v1alpha1.Data) []Finding {
 	first := silent[0]
 	what := fmt.Sprintf("nothing is known of what node %s holds for namespace %s", first.Status.NodeName, first.Namespace)
 	if more := len(silent) - 1; more > 0 {
-		what += fmt.Sprintf(", nor of %s of a namespace on a node", count(more, "more store"))
+		what += fmt.Sprintf(", nor of %s of a namespace on a node", formatCount(more, "more store"))
 	}
 	return []Finding{{
 		Severity: advice.Warning, Check: checkStores, What: what + fmt.Sprintf(", where pods have had data for more than %d minutes", int(storePatience.Minutes())),
@@ -180,8 +180,8 @@ func (in *installation) judgeStale() []Finding {
 		}
 		findings = append(findings, Finding{
 			Severity: advice.Warning, Check: checkStores, Object: &Object{Kind: "NodeStore", Name: s.Name},
-			What: fmt.Sprintf("what it says of %s is not believed: %s", some(namespaces), why),
-			Why:  "nobody places pods by it; kuda-manager takes such entries out, and runtimes that live report again within five minutes",
+			What: fmt.Sprintf("what it says of %s is not believed: %s", joinFirst(namespaces), why),
+			Why:  "pods are not placed by it; kuda-manager takes such entries out, and runtimes that live report again within five minutes",
 			Do:   []string{"see whether the node is well, and what kuda-manager says:", "kubectl describe node " + s.Name, managerLog},
 		})
 	}
@@ -201,7 +201,7 @@ func checkSchedulers(in *installation) []Finding {
 		}
 	}
 	if len(names) > 0 {
-		asks = append(asks, "placement is Require in "+some(names))
+		asks = append(asks, "placement is Require in "+joinFirst(names))
 	}
 	if readSettings(in.config).SchedulerName == schedulerName {
 		asks = append(asks, "the ConfigMap "+configName+" gives it to the pods that DataSets select")
@@ -209,10 +209,10 @@ func checkSchedulers(in *installation) []Finding {
 	if len(asks) == 0 {
 		return nil
 	}
-	return judgeScheduler(in.object("Deployment", schedulerName), in.scheduler, strings.Join(asks, ", and "))
+	return judgeScheduler(in.newObject("Deployment", schedulerName), in.scheduler, strings.Join(asks, ", and "))
 }
 
-// judgeScheduler says whether the scheduler runs that somebody asks for.
+// judgeScheduler reports whether the scheduler runs that somebody asks for.
 func judgeScheduler(o *Object, d fact[*appsv1.Deployment], asks string) []Finding {
 	const consequence = "only it waits for nodes with the data: with another scheduler Require is Prefer, and pods that ask for " + schedulerName + " stay pending"
 	missing := Finding{
@@ -223,7 +223,7 @@ func judgeScheduler(o *Object, d fact[*appsv1.Deployment], asks string) []Findin
 		},
 	}
 	if d.err != nil {
-		return []Finding{unread(checkScheduler, o, d.err, &missing)}
+		return []Finding{unreadFinding(checkScheduler, o, d.err, &missing)}
 	}
 	f := judgeDeployment(o, d.value, consequence)
 	f.Check = checkScheduler
@@ -252,7 +252,7 @@ func checkPlacement(s *subject) []Finding {
 	}
 	slices.Sort(others)
 	return append(findings, Finding{
-		Severity: advice.Warning, Check: checkScheduler, Object: s.object(), What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, some(others)),
+		Severity: advice.Warning, Check: checkScheduler, Object: s.dataSetObject(), What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, joinFirst(others)),
 		Why: "for that scheduler Require is Prefer",
 		Do: []string{"set spec.schedulerName: " + schedulerName + " in the pod template, or schedulerName: " + schedulerName +
 			" in the ConfigMap kuda-config for all, and restart the workload"},

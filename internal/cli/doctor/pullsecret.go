@@ -122,7 +122,7 @@ func judgePullSecrets(secrets []pullSecret) []Finding {
 		o := &Object{Kind: "Secret", Namespace: s.namespaces[0], Name: s.name}
 		switch {
 		case s.err != nil:
-			f := unread(checkPullSecret, o, s.err, nil)
+			f := unreadFinding(checkPullSecret, o, s.err, nil)
 			f.What = "whether this pull secret of pods with the runtime is there: " + f.What
 			findings = append(findings, f)
 		case len(s.missing) > 0:
@@ -137,7 +137,7 @@ func judgePullSecrets(secrets []pullSecret) []Finding {
 				},
 			}
 			if len(s.missing) > 1 {
-				f.What = "is not there, nor in " + some(s.missing[1:]) + "; pods with the runtime name it as a pull secret"
+				f.What = "is not there, nor in " + joinFirst(s.missing[1:]) + "; pods with the runtime name it as a pull secret"
 			}
 			findings = append(findings, f)
 		}

@@ -19,9 +19,9 @@ var tones = map[advice.Severity]frame.Tone{
 	advice.OK: frame.Good, advice.Warning: frame.Warning, advice.Problem: frame.Bad, unknown: frame.Faint,
 }
 
-// render writes the findings for people: a line each, and below it why and what
+// renderReport writes the findings for people: a line each, and below it why and what
 // to do. Commands have lines of their own, to be copied.
-func render(w io.Writer, s frame.Screen, r Report) error {
+func renderReport(w io.Writer, s frame.Screen, r Report) error {
 	var b strings.Builder
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -31,17 +31,17 @@ func render(w io.Writer, s frame.Screen, r Report) error {
 		}
 		b.WriteString(strings.Join(strings.Fields(f.What), " ") + "\n")
 		if f.Why != "" {
-			line(&b, "why: "+f.Why)
+			writeLine(&b, "why: "+f.Why)
 		}
 		for j, do := range f.Do {
 			lead := "     "
 			if j == 0 {
 				lead = "do:  "
 			}
-			line(&b, lead+do)
+			writeLine(&b, lead+do)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s, %s, %d fine", count(r.Summary.Problems, "problem"), count(r.Summary.Warnings, "warning"), r.Summary.OK)
+	fmt.Fprintf(&b, "\n%s, %s, %d fine", formatCount(r.Summary.Problems, "problem"), formatCount(r.Summary.Warnings, "warning"), r.Summary.OK)
 	if r.Summary.Unknown > 0 {
 		fmt.Fprintf(&b, ", %d could not be looked at (with the rights of an administrator they can)", r.Summary.Unknown)
 	}
@@ -50,11 +50,11 @@ func render(w io.Writer, s frame.Screen, r Report) error {
 	return err
 }
 
-func line(b *strings.Builder, text string) {
+func writeLine(b *strings.Builder, text string) {
 	b.WriteString(strings.Repeat(" ", severityWidth) + text + "\n")
 }
 
-func count(n int, noun string) string {
+func formatCount(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

@@ -23,7 +23,7 @@ func checkSize(s *subject) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Severity: advice.Problem, Check: checkDataSet, Object: s.object(),
+		Severity: advice.Problem, Check: checkDataSet, Object: s.dataSetObject(),
 		What: fmt.Sprintf("its spec has %d bytes as JSON, more than %d", len(encoded), v1alpha1.MaxSpecBytes),
 		Why:  "that leaves no room for status and history in an object of the API server, so what runtimes report may not be stored",
 		Do:   []string{"shorten include and exclude, or split the items among several DataSets:", "kubectl edit dataset " + s.dataSet.Name + " -n " + s.dataSet.Namespace},

@@ -36,7 +36,7 @@ func checkWebhooks(in *installation) []Finding {
 	var findings []Finding
 	pods := &Object{Kind: "MutatingWebhookConfiguration", Name: webhookConfigName}
 	if in.mutating.err != nil {
-		findings = append(findings, unread(checkWebhook, pods, in.mutating.err, missingWebhook(pods)))
+		findings = append(findings, unreadFinding(checkWebhook, pods, in.mutating.err, missingWebhook(pods)))
 	} else {
 		for i := range in.mutating.value.Webhooks {
 			w := &in.mutating.value.Webhooks[i]
@@ -46,7 +46,7 @@ func checkWebhooks(in *installation) []Finding {
 	}
 	sets := &Object{Kind: "ValidatingWebhookConfiguration", Name: webhookConfigName}
 	if in.validating.err != nil {
-		return append(findings, unread(checkWebhook, sets, in.validating.err, missingWebhook(sets)))
+		return append(findings, unreadFinding(checkWebhook, sets, in.validating.err, missingWebhook(sets)))
 	}
 	// The bundle of the other configuration is the one to match.
 	var own []hook
@@ -56,7 +56,7 @@ func checkWebhooks(in *installation) []Finding {
 	}
 	f := in.judgeHooks(sets, own)
 	if f.Severity == advice.OK && len(hooks) > 0 && !bytes.Equal(hooks[0].ca, own[0].ca) {
-		f = in.differing(sets, hooks[0].name, own[0].name)
+		f = in.differingCAs(sets, hooks[0].name, own[0].name)
 	}
 	return append(findings, f)
 }
@@ -64,7 +64,7 @@ func checkWebhooks(in *installation) []Finding {
 func missingWebhook(o *Object) *Finding {
 	return &Finding{
 		Severity: advice.Problem, Check: checkWebhook, Object: o, What: "is not there",
-		Why: "the API server asks nobody about new pods and DataSets, so no pod gets the runtime", Do: []string{"install it again:", install},
+		Why: "the API server calls no webhook for new pods and DataSets, so no pod gets the runtime", Do: []string{"install it again:", install},
 	}
 }
 
@@ -76,7 +76,7 @@ func (in *installation) restoreCA() []string {
 	}
 }
 
-func (in *installation) differing(o *Object, one, other string) Finding {
+func (in *installation) differingCAs(o *Object, one, other string) Finding {
 	return Finding{
 		Severity: advice.Problem, Check: checkWebhook, Object: o, What: fmt.Sprintf("%s and %s trust different CAs", one, other),
 		Why: "one of them does not match the CA of the installation, so calls of it fail", Do: in.restoreCA(),
@@ -86,7 +86,7 @@ func (in *installation) differing(o *Object, one, other string) Finding {
 func (in *installation) judgeHooks(o *Object, hooks []hook) Finding {
 	f := Finding{Severity: advice.Problem, Check: checkWebhook, Object: o, Do: in.restoreCA()}
 	if len(hooks) == 0 {
-		f.What, f.Why = "has no webhook", "somebody emptied it"
+		f.What, f.Why = "has no webhook", "it was emptied"
 		f.Do = []string{"install it again:", install}
 		return f
 	}
@@ -100,7 +100,7 @@ func (in *installation) judgeHooks(o *Object, hooks []hook) Finding {
 			f.What, f.Why = fmt.Sprintf("%s: the CA expired at %s", h.name, last.UTC().Format(time.DateTime)), "the API server refuses the webhook's certificate"
 			return f
 		case !bytes.Equal(h.ca, hooks[0].ca):
-			return in.differing(o, hooks[0].name, h.name)
+			return in.differingCAs(o, hooks[0].name, h.name)
 		}
 	}
 	last, _ := lastExpiry(hooks[0].ca)
@@ -110,10 +110,10 @@ func (in *installation) judgeHooks(o *Object, hooks []hook) Finding {
 		f.Do = []string{"kubectl logs -n " + in.namespace + " deployment/" + managerName + " --all-pods --tail 200"}
 		return f
 	}
-	return fine(checkWebhook, o, "trusts one CA, which is valid until %s", last.UTC().Format(time.DateOnly))
+	return okFinding(checkWebhook, o, "trusts one CA, which is valid until %s", last.UTC().Format(time.DateOnly))
 }
 
-// lastExpiry answers when the last certificate of a bundle expires.
+// lastExpiry returns when the last certificate of a bundle expires.
 func lastExpiry(bundle []byte) (time.Time, error) {
 	var last time.Time
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
@@ -148,10 +148,10 @@ func checkProbe(in *installation) []Finding {
 			}, in.restoreCA()...),
 		}}
 	case strings.Contains(in.probe.Error(), refusedBy):
-		return []Finding{fine(checkProbing, nil, "the API server reaches kuda-webhook and trusts its certificate (dry run)")}
+		return []Finding{okFinding(checkProbing, nil, "the API server reaches kuda-webhook and trusts its certificate (dry run)")}
 	case meta.IsNoMatchError(in.probe):
 		return nil // the CRD's own finding says it
-	case forbidden(in.probe):
+	case isForbidden(in.probe):
 		return []Finding{{
 			Severity: unknown, Check: checkProbing, What: "you may not create DataSets, so whether the webhook answers was not tried (dry run)",
 			Do: []string{"name a namespace by -n in which you may"},

@@ -51,7 +51,7 @@ func (e *Exit) Unwrap() error { return e.Cause }
 // Negative is the end of a command whose answer is not the good one.
 func Negative() error { return &Exit{Code: ExitNegative} }
 
-// Code answers the exit code that an error stands for.
+// Code returns the exit code that an error stands for.
 func Code(err error) int {
 	var exit *Exit
 	switch {
@@ -78,11 +78,11 @@ func Line(err error) string {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return ""
 	}
-	return strings.Join(strings.Fields(explain(err)), " ")
+	return strings.Join(strings.Fields(explainError(err)), " ")
 }
 
-// explain adds the mend where the error is one that users meet.
-func explain(err error) string {
+// explainError adds the mend where the error is one that users meet.
+func explainError(err error) string {
 	var network net.Error
 	switch {
 	case emptyConfig(err):
@@ -94,14 +94,14 @@ func explain(err error) string {
 	case apierrors.IsForbidden(err):
 		return err.Error() + "; ask for that right"
 	case apierrors.IsConflict(err):
-		return err.Error() + "; somebody else changed it meanwhile: look at it and try again"
+		return err.Error() + "; it was changed meanwhile: look at it and try again"
 	case errors.As(err, &network):
 		return err.Error() + "; is the cluster reachable, and is it the right one (kubectl config current-context)?"
 	}
 	return err.Error()
 }
 
-// emptyConfig says whether there is no kubeconfig file, or none that says
+// emptyConfig reports whether there is no kubeconfig file, or none that says
 // anything; the loader's own test does not look behind a wrapped error.
 func emptyConfig(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {

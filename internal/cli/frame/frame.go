@@ -65,7 +65,7 @@ func New(s Streams) *Frame {
 		rules:     clientcmd.NewDefaultClientConfigLoadingRules(),
 	}
 	f.config = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(f.rules, f.overrides)
-	f.Connect = f.connect
+	f.Connect = f.newClient
 	return f
 }
 
@@ -85,7 +85,7 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// Client answers the client; it is made once.
+// Client returns the client; it is made once.
 func (f *Frame) Client() (client.WithWatch, error) {
 	if f.connected == nil {
 		c, err := f.Connect()
@@ -109,7 +109,7 @@ func (f *Frame) RESTConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-func (f *Frame) connect() (client.WithWatch, error) {
+func (f *Frame) newClient() (client.WithWatch, error) {
 	// What libraries log is not for the person at the terminal.
 	log.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())

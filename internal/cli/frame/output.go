@@ -52,10 +52,10 @@ func (o *Output) Set(format string) error {
 // Type is shown in the help.
 func (o *Output) Type() string { return "format" }
 
-// Wide says whether more columns are wanted.
+// Wide reports whether more columns are wanted.
 func (o *Output) Wide() bool { return o.Format == FormatWide }
 
-// Machine says whether a program reads the output.
+// Machine reports whether a program reads the output.
 func (o *Output) Machine() bool { return o.Format == FormatJSON || o.Format == FormatYAML }
 
 // Print writes a value as JSON or YAML, by its JSON field names.

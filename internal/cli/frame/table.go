@@ -67,23 +67,23 @@ func (t *Table) Write(w io.Writer, s Screen) error {
 // Lines renders the table; no line is wider than the screen. A header of empty
 // names only tells the number of columns.
 func (t *Table) Lines(s Screen) []string {
-	widths := t.widths()
+	widths := t.columnWidths()
 	var lines []string
 	if strings.Join(t.Header, "") != "" {
 		header := make([]Cell, len(t.Header))
 		for i, name := range t.Header {
 			header[i] = Toned(Faint, name)
 		}
-		lines = append(lines, row(header, widths, s))
+		lines = append(lines, renderRow(header, widths, s))
 	}
 	for _, cells := range t.Rows {
-		lines = append(lines, row(cells, widths, s))
+		lines = append(lines, renderRow(cells, widths, s))
 	}
 	return lines
 }
 
-// widths returns each column's width; -1 for one that is left out.
-func (t *Table) widths() []int {
+// columnWidths returns each column's width; -1 for one that is left out.
+func (t *Table) columnWidths() []int {
 	widths := make([]int, len(t.Header))
 	for i := range widths {
 		widths[i] = -1
@@ -98,7 +98,7 @@ func (t *Table) widths() []int {
 	return widths
 }
 
-func row(cells []Cell, widths []int, s Screen) string {
+func renderRow(cells []Cell, widths []int, s Screen) string {
 	var b strings.Builder
 	at, gap := 0, 0
 	for i, cell := range cells {

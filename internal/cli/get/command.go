@@ -45,7 +45,7 @@ type options struct {
 
 // Command makes the command get.
 func Command(f *frame.Frame) *cobra.Command {
-	return command(f, func() (podexec.Runner, error) {
+	return newCommand(f, func() (podexec.Runner, error) {
 		config, err := f.RESTConfig()
 		if err != nil {
 			return nil, err
@@ -54,7 +54,7 @@ func Command(f *frame.Frame) *cobra.Command {
 	})
 }
 
-func command(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {
+func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {
 	o := &options{frame: f, connect: connect}
 	cmd := &cobra.Command{
 		Use:               "get POD [DATASET]",
@@ -85,7 +85,7 @@ func (o *options) run(ctx context.Context, name, dataSet string) error {
 		return err
 	}
 	v := View{Namespace: namespace, Pod: name}
-	found, err := o.ask(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+	found, err := o.inspectData(ctx, types.NamespacedName{Namespace: namespace, Name: name})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -96,19 +96,19 @@ func (o *options) run(ctx context.Context, name, dataSet string) error {
 		if statusErr != nil {
 			return statusErr
 		}
-		v = ofStatus(v, data, note(err))
+		v = ofStatus(v, data, errorNote(err))
 	}
 	if dataSet != "" && len(v.DataSets) == 0 {
 		return fmt.Errorf("pod %s has nothing of a DataSet %s", name, dataSet)
 	}
-	return o.print(v)
+	return o.printView(v)
 }
 
-func (o *options) print(v View) error {
+func (o *options) printView(v View) error {
 	if o.output.Machine() {
 		return o.output.Print(o.frame.Out, v)
 	}
-	if err := render(o.frame.Out, o.frame.Screen(), v, o.output.Wide()); err != nil {
+	if err := renderView(o.frame.Out, o.frame.Screen(), v, o.output.Wide()); err != nil {
 		return err
 	}
 	if v.Note != "" {
@@ -135,7 +135,7 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 	return p, nil
 }
 
-func (o *options) ask(ctx context.Context, key types.NamespacedName) ([]answer.DataSet, error) {
+func (o *options) inspectData(ctx context.Context, key types.NamespacedName) ([]answer.DataSet, error) {
 	runner, err := o.connect()
 	if err != nil {
 		return nil, err
@@ -171,8 +171,8 @@ func readData(ctx context.Context, c client.Client, namespace, name string, p *c
 	return own, nil
 }
 
-// note says why there are no files.
-func note(err error) string {
+// errorNote says why there are no files.
+func errorNote(err error) string {
 	const instead = "; this is what the pod reported"
 	if exit, ok := errors.AsType[*podexec.ExitError](err); ok {
 		return exit.Error() + instead

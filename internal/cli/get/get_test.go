@@ -83,7 +83,7 @@ func run(t *testing.T, r podexec.Runner, args ...string) (string, error) {
 	var out bytes.Buffer
 	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
 	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := command(f, func() (podexec.Runner, error) { return r, nil })
+	cmd := newCommand(f, func() (podexec.Runner, error) { return r, nil })
 	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(t.Context())

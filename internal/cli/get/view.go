@@ -60,9 +60,9 @@ func ofRuntime(v View, a []answer.DataSet, dataSet string) View {
 			slices.SortFunc(item.Files, func(a, b answer.File) int { return cmp.Compare(a.Path, b.Path) })
 			out.Items = append(out.Items, Item{Item: item})
 		}
-		v.DataSets = append(v.DataSets, sorted(out))
+		v.DataSets = append(v.DataSets, sortItems(out))
 	}
-	return arranged(v)
+	return sortDataSets(v)
 }
 
 // ofStatus is the view that the pod's Data give.
@@ -83,19 +83,19 @@ func ofStatus(v View, data []v1alpha1.Data, note string) View {
 			item.Path, item.Digest, item.Bytes = places[s.Namespace+"/"+s.Name], s.Digest, s.Bytes
 			out.Items = append(out.Items, item)
 		}
-		v.DataSets = append(v.DataSets, sorted(out))
+		v.DataSets = append(v.DataSets, sortItems(out))
 	}
-	return arranged(v)
+	return sortDataSets(v)
 }
 
-func sorted(d DataSet) DataSet {
+func sortItems(d DataSet) DataSet {
 	slices.SortFunc(d.Items, func(a, b Item) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return d
 }
 
-func arranged(v View) View {
+func sortDataSets(v View) View {
 	if v.DataSets == nil {
 		v.DataSets = []DataSet{}
 	}
@@ -106,7 +106,7 @@ func arranged(v View) View {
 // shortDigest is how many digits of a digest the narrow table shows.
 const shortDigest = 12
 
-func render(w io.Writer, s frame.Screen, v View, wide bool) error {
+func renderView(w io.Writer, s frame.Screen, v View, wide bool) error {
 	t := &frame.Table{Header: []string{"DATASET", "REVISION", "ITEM", "VERSION", "STATE", "SIZE", "MODE", "DIGEST", "FILE"}}
 	for _, d := range v.DataSets {
 		for i := range d.Items {
@@ -123,10 +123,10 @@ func render(w io.Writer, s frame.Screen, v View, wide bool) error {
 func addItem(t *frame.Table, d *DataSet, item *Item, wide bool) {
 	row := func(state frame.Cell, size int64, mode, digest, file string) {
 		t.Add(frame.Text(d.Name), frame.Text(d.Revision), frame.Text(item.Namespace+"/"+item.Name), frame.Text(item.Version),
-			state, frame.Text(status.Bytes(size)), frame.Text(mode), frame.Text(shorten(digest, wide)), frame.Text(file))
+			state, frame.Text(status.Bytes(size)), frame.Text(mode), frame.Text(shortenDigest(digest, wide)), frame.Text(file))
 	}
 	if item.Phase != "" {
-		row(state(item), item.Bytes, "", item.Digest, item.Path)
+		row(stateCell(item), item.Bytes, "", item.Digest, item.Path)
 		return
 	}
 	for _, f := range item.Files {
@@ -134,7 +134,7 @@ func addItem(t *frame.Table, d *DataSet, item *Item, wide bool) {
 	}
 }
 
-func state(item *Item) frame.Cell {
+func stateCell(item *Item) frame.Cell {
 	switch v1alpha1.DataPhase(item.Phase) {
 	case v1alpha1.DataSuccess:
 		return frame.Toned(frame.Good, item.Phase)
@@ -144,8 +144,8 @@ func state(item *Item) frame.Cell {
 	return frame.Text(item.Phase)
 }
 
-// shorten cuts a digest to its kind and first digits, unless all are wanted.
-func shorten(digest string, wide bool) string {
+// shortenDigest cuts a digest to its kind and first digits, unless all are wanted.
+func shortenDigest(digest string, wide bool) string {
 	if i := slices.Index([]byte(digest), ':'); !wide && i >= 0 && len(digest) > i+1+shortDigest {
 		return digest[:i+1+shortDigest] + "…"
 	}

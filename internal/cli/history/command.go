@@ -55,9 +55,9 @@ func (h *command) run(ctx context.Context, name string) error {
 		return err
 	}
 	if h.number != 0 {
-		return h.template(d, revisions)
+		return h.printTemplate(d, revisions)
 	}
-	list := entries(d, revisions)
+	list := historyEntries(d, revisions)
 	switch {
 	case h.output.Machine():
 		return h.output.Print(h.Out, list)
@@ -65,11 +65,11 @@ func (h *command) run(ctx context.Context, name string) error {
 		fmt.Fprintf(h.ErrOut, "DataSet %s has no revisions yet\n", name)
 		return nil
 	}
-	return table(list, h.Now(), h.output.Wide()).Write(h.Out, h.Screen())
+	return entryTable(list, h.Now(), h.output.Wide()).Write(h.Out, h.Screen())
 }
 
-// template prints what one revision holds.
-func (h *command) template(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) error {
+// printTemplate prints what one revision holds.
+func (h *command) printTemplate(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) error {
 	r := revision.Numbered(revisions, d, h.number)
 	if r == nil {
 		return fmt.Errorf("DataSet %s has no revision %d (any more); see %s history %s", d.Name, h.number, h.Program, d.Name)

@@ -33,8 +33,8 @@ type Entry struct {
 	Message   string                  `json:"message,omitempty"`
 }
 
-// entries joins the records with the revisions, the oldest first.
-func entries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entry {
+// historyEntries joins the records with the revisions, the oldest first.
+func historyEntries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entry {
 	kept := make(map[string]*appsv1.ControllerRevision, len(revisions))
 	for _, r := range revisions {
 		kept[r.Name] = r
@@ -50,7 +50,7 @@ func entries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entr
 		if !recorded[r.Name] {
 			created := r.CreationTimestamp
 			list = append(list, Entry{
-				Number: r.Revision, Revision: r.Name, Role: role(d, r.Name), Kept: true,
+				Number: r.Revision, Revision: r.Name, Role: revisionRole(d, r.Name), Kept: true,
 				StartTime: &created, Cause: r.Annotations[v1alpha1.AnnotationChangeCause],
 			})
 		}
@@ -61,7 +61,7 @@ func entries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entr
 			StartTime: record.StartTime, EndTime: record.EndTime, By: record.By, Cause: record.ChangeCause, Message: record.Message,
 		}
 		if last[record.Revision] == i {
-			e.Role = role(d, record.Revision)
+			e.Role = revisionRole(d, record.Revision)
 		}
 		list = append(list, e)
 	}
@@ -69,7 +69,7 @@ func entries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entr
 	return list
 }
 
-func role(d *v1alpha1.DataSet, name string) string {
+func revisionRole(d *v1alpha1.DataSet, name string) string {
 	update, stable := name == d.Status.UpdateRevision, name == d.Status.CurrentRevision
 	switch {
 	case update && stable:
@@ -82,8 +82,8 @@ func role(d *v1alpha1.DataSet, name string) string {
 	return ""
 }
 
-// table shows the entries; wide adds names and why each ended so.
-func table(list []Entry, now time.Time, wide bool) *frame.Table {
+// entryTable shows the entries; wide adds names and why each ended so.
+func entryTable(list []Entry, now time.Time, wide bool) *frame.Table {
 	t := &frame.Table{Header: []string{"REVISION", "NAME", "ROLE", "OUTCOME", "STARTED", "TOOK", "BY", "CAUSE", "MESSAGE"}}
 	for _, e := range list {
 		name, message := "", ""
@@ -99,19 +99,19 @@ func table(list []Entry, now time.Time, wide bool) *frame.Table {
 			outcome += " (not kept)"
 		}
 		t.Add(frame.Text(number), frame.Text(name), frame.Toned(frame.Strong, e.Role), frame.Toned(outcomeTone(e.Outcome), outcome),
-			frame.Text(started(e, now)), frame.Text(took(e, now)), frame.Text(e.By), frame.Text(e.Cause), frame.Text(message))
+			frame.Text(startText(e, now)), frame.Text(durationText(e, now)), frame.Text(e.By), frame.Text(e.Cause), frame.Text(message))
 	}
 	return t
 }
 
-func started(e Entry, now time.Time) string {
+func startText(e Entry, now time.Time) string {
 	if e.StartTime.IsZero() {
 		return ""
 	}
 	return duration.HumanDuration(now.Sub(e.StartTime.Time)) + " ago"
 }
 
-func took(e Entry, now time.Time) string {
+func durationText(e Entry, now time.Time) string {
 	switch {
 	case e.StartTime.IsZero() || e.Outcome == "":
 		return ""

@@ -33,11 +33,11 @@ type Cluster struct {
 func ReadCluster(ctx context.Context, c client.Reader) (*Cluster, error) {
 	var stores v1alpha1.NodeStoreList
 	if err := c.List(ctx, &stores); err != nil {
-		return nil, unreadable("nodestores", err)
+		return nil, listError("nodestores", err)
 	}
 	var nodes corev1.NodeList
 	if err := c.List(ctx, &nodes); err != nil {
-		return nil, unreadable("nodes", err)
+		return nil, listError("nodes", err)
 	}
 	return NewCluster(nodes.Items, stores.Items), nil
 }
@@ -52,9 +52,9 @@ func NewCluster(nodes []corev1.Node, stores []v1alpha1.NodeStore) *Cluster {
 	return cluster
 }
 
-// unreadable says what to do about it. Both kinds are of the whole cluster, so
+// listError says what to do about it. Both kinds are of the whole cluster, so
 // the rights that users have in their namespaces do not reach them.
-func unreadable(resource string, err error) error {
+func listError(resource string, err error) error {
 	switch {
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("you may not list %s, which are of the whole cluster; ask an administrator for the ClusterRole %s: "+

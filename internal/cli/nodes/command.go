@@ -49,7 +49,7 @@ said of a node that is not Ready, is marked as stale: nobody decides by it.`,
 		Example: `  kubectl kuda nodes
   kubectl kuda nodes models -o wide
   kubectl kuda nodes --all`,
-		ValidArgsFunction: n.complete,
+		ValidArgsFunction: n.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return n.run(cmd.Context(), args)
 		},
@@ -60,8 +60,8 @@ said of a node that is not Ready, is marked as stale: nobody decides by it.`,
 	return c
 }
 
-// complete completes names of DataSets that are not there yet.
-func (n *command) complete(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+// completeNames completes names of DataSets that are not there yet.
+func (n *command) completeNames(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	names, directive := n.CompleteDataSets(c, nil, typed)
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
 }
@@ -88,19 +88,19 @@ func (n *command) run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	sets, err := n.read(ctx, c, namespace, names)
+	sets, err := n.readWanted(ctx, c, namespace, names)
 	if err != nil {
 		return err
 	}
-	v := build(cluster, namespace, sets, n.all)
+	v := buildView(cluster, namespace, sets, n.all)
 	if n.output.Machine() {
 		return n.output.Print(n.Out, v)
 	}
-	return n.print(&v, namespace, len(sets))
+	return n.printView(&v, namespace, len(sets))
 }
 
-// read answers what new pods get of these DataSets, or of all.
-func (n *command) read(ctx context.Context, c client.Client, namespace string, names []string) ([]wanted, error) {
+// readWanted returns what new pods get of these DataSets, or of all.
+func (n *command) readWanted(ctx context.Context, c client.Client, namespace string, names []string) ([]wanted, error) {
 	var list v1alpha1.DataSetList
 	if len(names) == 0 {
 		if err := c.List(ctx, &list, client.InNamespace(namespace)); err != nil {
@@ -129,10 +129,10 @@ func (n *command) read(ctx context.Context, c client.Client, namespace string, n
 	return sets, nil
 }
 
-func (n *command) print(v *View, namespace string, sets int) error {
+func (n *command) printView(v *View, namespace string, sets int) error {
 	if len(v.Stores) > 0 {
 		look := look{Screen: n.Screen(), now: n.Now(), namespaces: n.everywhere, wide: n.output.Wide(), all: n.all}
-		if _, err := fmt.Fprintln(n.Out, strings.Join(render(v, look), "\n")); err != nil {
+		if _, err := fmt.Fprintln(n.Out, strings.Join(renderView(v, look), "\n")); err != nil {
 			return err
 		}
 	}
@@ -145,7 +145,7 @@ func (n *command) print(v *View, namespace string, sets int) error {
 		fmt.Fprintf(n.ErrOut, "no node has a store of %s yet: a store comes with the first pod that gets data there, or with spec.preheat; "+
 			"where pods have data, see %s doctor\n", where, n.Program)
 	case v.OtherNodes > 0:
-		fmt.Fprintf(n.ErrOut, "%s without a store of %s\n", count(v.OtherNodes, "more node"), where)
+		fmt.Fprintf(n.ErrOut, "%s without a store of %s\n", formatCount(v.OtherNodes, "more node"), where)
 	}
 	if sets == 0 {
 		fmt.Fprintf(n.ErrOut, "there are no DataSets in %s\n", where)
@@ -153,7 +153,7 @@ func (n *command) print(v *View, namespace string, sets int) error {
 	return nil
 }
 
-func count(n int, noun string) string {
+func formatCount(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

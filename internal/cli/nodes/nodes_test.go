@@ -186,11 +186,11 @@ func TestManyItemsStandBesideEachOther(t *testing.T) {
 	if err != nil || strings.Count(out, "absent") != 7 {
 		t.Errorf("%v, got\n%s", err, out)
 	}
-	v := build(NewCluster(nil, nil), "shop", nil, false)
+	v := buildView(NewCluster(nil, nil), "shop", nil, false)
 	v.Items = []Item{{DataSet: "models", Name: "default/weights", Version: "v2"}}
 	v.Stores = []Store{{Node: "n1", Namespace: "shop", Items: []Held{{DataSet: "models", Name: "default/weights", Version: "v2", State: Absent}}}}
 	for width, want := range map[int]string{80: "default/weights v2", 55: "absent"} {
-		if got := strings.Join(render(&v, look{Screen: frame.Screen{Width: width}}), "\n"); !strings.Contains(got, want) {
+		if got := strings.Join(renderView(&v, look{Screen: frame.Screen{Width: width}}), "\n"); !strings.Contains(got, want) {
 			t.Errorf("width %d: no %q in\n%s", width, want, got)
 		}
 	}

@@ -28,18 +28,18 @@ type look struct {
 	all              bool
 }
 
-// render makes the lines that show a view with stores.
-func render(v *View, l look) []string {
+// renderView makes the lines that show a view with stores.
+func renderView(v *View, l look) []string {
 	if !l.all && !l.wide && !l.namespaces && len(v.Items) <= columns {
-		lines := matrix(v, l).Lines(frame.Screen{})
+		lines := matrixTable(v, l).Lines(frame.Screen{})
 		if l.Width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return frame.PaintedWidth(line) > l.Width }) {
-			return matrix(v, l).Lines(l.Screen)
+			return matrixTable(v, l).Lines(l.Screen)
 		}
 	}
-	lines := stores(v, l).Lines(l.Screen)
-	below := items(v, l)
+	lines := storeTable(v, l).Lines(l.Screen)
+	below := itemTable(v, l)
 	if l.all {
-		below = snapshots(v, l)
+		below = snapshotTable(v, l)
 	}
 	if len(below.Rows) > 0 {
 		lines = append(append(lines, ""), below.Lines(l.Screen)...)
@@ -47,24 +47,24 @@ func render(v *View, l look) []string {
 	return lines
 }
 
-// matrix has a line per node and a column per item.
-func matrix(v *View, l look) *frame.Table {
-	t := &frame.Table{Header: append(append([]string{"NODE"}, titles(v.Items)...), "OTHER", "SIZE", "FREE", "AVAILABLE", "NOTE")}
+// matrixTable has a line per node and a column per item.
+func matrixTable(v *View, l look) *frame.Table {
+	t := &frame.Table{Header: append(append([]string{"NODE"}, columnTitles(v.Items)...), "OTHER", "SIZE", "FREE", "AVAILABLE", "NOTE")}
 	for i := range v.Stores {
 		s := &v.Stores[i]
 		cells := []frame.Cell{frame.Text(s.Node)}
 		for j := range s.Items {
-			cells = append(cells, held(&s.Items[j], s.Stale != "", l.now))
+			cells = append(cells, heldCell(&s.Items[j], s.Stale != "", l.now))
 		}
-		t.Add(append(cells, frame.Text(other(s.Other)), frame.Text(size(s)), frame.Text(status.Bytes(s.FreeBytes)),
-			frame.Text(status.Bytes(s.AvailableBytes)), note(s))...)
+		t.Add(append(cells, frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(status.Bytes(s.FreeBytes)),
+			frame.Text(status.Bytes(s.AvailableBytes)), noteCell(s))...)
 	}
 	return t
 }
 
-// titles are what items are called above their columns: with the name of the
+// columnTitles are what items are called above their columns: with the name of the
 // DataSet where the item's own does not tell.
-func titles(items []Item) []string {
+func columnTitles(items []Item) []string {
 	plain := make(map[string]int, len(items))
 	title := func(i *Item) string { return strings.TrimSpace(i.Name + " " + i.Version) }
 	for i := range items {
@@ -81,8 +81,8 @@ func titles(items []Item) []string {
 	return found
 }
 
-// held is a cell of the matrix.
-func held(h *Held, stale bool, now time.Time) frame.Cell {
+// heldCell is a cell of the matrix.
+func heldCell(h *Held, stale bool, now time.Time) frame.Cell {
 	switch {
 	case h.State == Absent:
 		return frame.Toned(frame.Faint, "-")
@@ -94,11 +94,11 @@ func held(h *Held, stale bool, now time.Time) frame.Cell {
 	text, tone := status.Bytes(h.Bytes), frame.Good
 	switch {
 	case h.Pods > 0:
-		text += ", " + count(int(h.Pods), "pod")
+		text += ", " + formatCount(int(h.Pods), "pod")
 	case h.Preheated:
 		text += ", preheated"
 	case h.LastUsedTime != nil:
-		text += ", " + age(h.LastUsedTime, now) + " ago"
+		text += ", " + formatAge(h.LastUsedTime, now) + " ago"
 	}
 	if stale {
 		tone = frame.Faint
@@ -106,38 +106,38 @@ func held(h *Held, stale bool, now time.Time) frame.Cell {
 	return frame.Toned(tone, text)
 }
 
-// stores has a line per store.
-func stores(v *View, l look) *frame.Table {
+// storeTable has a line per store.
+func storeTable(v *View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "OTHER", "SIZE", "FREE", "AVAILABLE", "SEEN", "NOTE"}}
 	for i := range v.Stores {
 		s := &v.Stores[i]
 		seen := ""
 		if !s.ObservedTime.IsZero() {
-			seen = age(&s.ObservedTime, l.now) + " ago"
+			seen = formatAge(&s.ObservedTime, l.now) + " ago"
 		}
-		t.Add(frame.Text(s.Node), l.namespace(s), frame.Text(other(s.Other)), frame.Text(size(s)), frame.Text(status.Bytes(s.FreeBytes)),
-			frame.Text(status.Bytes(s.AvailableBytes)), frame.Text(seen), note(s))
+		t.Add(frame.Text(s.Node), l.namespaceCell(s), frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(status.Bytes(s.FreeBytes)),
+			frame.Text(status.Bytes(s.AvailableBytes)), frame.Text(seen), noteCell(s))
 	}
 	return t
 }
 
-func (l look) namespace(s *Store) frame.Cell {
+func (l look) namespaceCell(s *Store) frame.Cell {
 	if l.namespaces {
 		return frame.Text(s.Namespace)
 	}
 	return frame.Cell{}
 }
 
-// items has a line per store and item.
-func items(v *View, l look) *frame.Table {
+// itemTable has a line per store and item.
+func itemTable(v *View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "DATASET", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED"}}
 	for i := range v.Stores {
 		s := &v.Stores[i]
 		for j := range s.Items {
 			h := &s.Items[j]
-			cells := []frame.Cell{frame.Text(s.Node), l.namespace(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version), s.state(h.State)}
+			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version), s.stateCell(h.State)}
 			if h.State != Absent {
-				cells = append(cells, figures(h.Bytes, h.Pods, h.Preheated, h.LastUsedTime, l.now)...)
+				cells = append(cells, usageCells(h.Bytes, h.Pods, h.Preheated, h.LastUsedTime, l.now)...)
 			}
 			t.Add(cells...)
 		}
@@ -145,7 +145,7 @@ func items(v *View, l look) *frame.Table {
 	return t
 }
 
-func (s *Store) state(state State) frame.Cell {
+func (s *Store) stateCell(state State) frame.Cell {
 	if s.Stale != "" {
 		return frame.Toned(frame.Faint, string(state)+" (stale)")
 	}
@@ -154,8 +154,8 @@ func (s *Store) state(state State) frame.Cell {
 
 var tones = map[State]frame.Tone{Complete: frame.Good, Downloading: frame.Warning, Absent: frame.Faint}
 
-// snapshots has a line per snapshot.
-func snapshots(v *View, l look) *frame.Table {
+// snapshotTable has a line per snapshot.
+func snapshotTable(v *View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{
 		"NODE", "NAMESPACE", "SNAPSHOT", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED", "SOURCE", "PATH",
 	}}
@@ -167,9 +167,9 @@ func snapshots(v *View, l look) *frame.Table {
 			if snapshot.Phase != v1alpha1.SnapshotComplete {
 				state = Downloading
 			}
-			cells := []frame.Cell{frame.Text(s.Node), l.namespace(s), frame.Text(l.short(snapshot.ID)), frame.Text(strings.Join(snapshot.Items, ", ")),
-				frame.Text(snapshot.Version), s.state(state)}
-			cells = append(cells, figures(snapshot.Bytes, snapshot.Pods, snapshot.Preheated, snapshot.LastUsedTime, l.now)...)
+			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(l.shortenID(snapshot.ID)), frame.Text(strings.Join(snapshot.Items, ", ")),
+				frame.Text(snapshot.Version), s.stateCell(state)}
+			cells = append(cells, usageCells(snapshot.Bytes, snapshot.Pods, snapshot.Preheated, snapshot.LastUsedTime, l.now)...)
 			t.Add(append(cells, frame.Text(snapshot.Source), frame.Text(snapshot.Path))...)
 		}
 	}
@@ -179,45 +179,45 @@ func snapshots(v *View, l look) *frame.Table {
 // shortID is how much of a snapshot's name is shown, as kuda-runtime store list does.
 const shortID = 12
 
-func (l look) short(id string) string {
+func (l look) shortenID(id string) string {
 	if l.wide || len(id) <= shortID {
 		return id
 	}
 	return id[:shortID]
 }
 
-func figures(bytes int64, pods int32, preheated bool, used *metav1.Time, now time.Time) []frame.Cell {
+func usageCells(bytes int64, pods int32, preheated bool, used *metav1.Time, now time.Time) []frame.Cell {
 	yes := ""
 	if preheated {
 		yes = "yes"
 	}
 	last := ""
 	if used != nil {
-		last = age(used, now) + " ago"
+		last = formatAge(used, now) + " ago"
 	}
 	return []frame.Cell{frame.Text(status.Bytes(bytes)), frame.Text(strconv.Itoa(int(pods))), frame.Text(yes), frame.Text(last)}
 }
 
-func age(t *metav1.Time, now time.Time) string {
+func formatAge(t *metav1.Time, now time.Time) string {
 	return duration.HumanDuration(max(now.Sub(t.Time), 0))
 }
 
-// other sums up what is not shown.
-func other(o Other) string {
+// otherText sums up what is not shown.
+func otherText(o Other) string {
 	if o.Snapshots == 0 {
 		return "-"
 	}
 	return strconv.Itoa(o.Snapshots) + ", " + status.Bytes(o.Bytes)
 }
 
-func size(s *Store) string {
+func sizeText(s *Store) string {
 	if s.QuotaBytes == 0 {
 		return status.Bytes(s.UsedBytes)
 	}
 	return status.Bytes(s.UsedBytes) + " of " + status.Bytes(s.QuotaBytes)
 }
 
-func note(s *Store) frame.Cell {
+func noteCell(s *Store) frame.Cell {
 	if s.Stale == "" {
 		return frame.Cell{}
 	}

@@ -103,9 +103,9 @@ type wanted struct {
 	items     []locality.Want
 }
 
-// build computes the view of the stores of a namespace, or of all where that is
+// buildView computes the view of the stores of a namespace, or of all where that is
 // empty.
-func build(c *Cluster, namespace string, sets []wanted, all bool) View {
+func buildView(c *Cluster, namespace string, sets []wanted, all bool) View {
 	v := View{Items: []Item{}, Stores: []Store{}}
 	for _, set := range sets {
 		for _, w := range set.items {
@@ -122,7 +122,7 @@ func build(c *Cluster, namespace string, sets []wanted, all bool) View {
 			}
 			with[store.Name] = true
 			stale := Stale(c.Nodes[store.Name], store, entry)
-			v.Stores = append(v.Stores, v.store(store.Name, entry, stale, all))
+			v.Stores = append(v.Stores, v.buildStore(store.Name, entry, stale, all))
 		}
 	}
 	slices.SortStableFunc(v.Stores, func(a, b Store) int {
@@ -136,7 +136,7 @@ func build(c *Cluster, namespace string, sets []wanted, all bool) View {
 	return v
 }
 
-func (v *View) store(node string, entry *v1alpha1.NamespaceStore, stale string, all bool) Store {
+func (v *View) buildStore(node string, entry *v1alpha1.NamespaceStore, stale string, all bool) Store {
 	s := Store{
 		Node: node, Namespace: entry.Namespace, Stale: stale, StoreID: entry.StoreID, ObservedTime: entry.ObservedTime,
 		UsedBytes: entry.UsedBytes, QuotaBytes: entry.QuotaBytes, CapacityBytes: entry.CapacityBytes,

@@ -32,7 +32,7 @@ const binary = "/kuda-runtime"
 
 // Runner runs kuda-runtime in a pod's runtime container.
 type Runner interface {
-	// Run answers what the command printed. An *ExitError says that it ran and
+	// Run returns what the command printed. An *ExitError says that it ran and
 	// failed; what the API server refuses is an apierrors.StatusError.
 	Run(ctx context.Context, pod types.NamespacedName, args []string, stdin []byte) ([]byte, error)
 }
@@ -74,12 +74,12 @@ func (c *Cluster) Run(ctx context.Context, pod types.NamespacedName, args []stri
 		options.Stdin = bytes.NewReader(stdin)
 	}
 	if err := c.containers.Run(ctx, pod, sidecar.ContainerName, append([]string{binary}, args...), options); err != nil {
-		return nil, failure(err, pod, complaint.String())
+		return nil, execError(err, pod, complaint.String())
 	}
 	return out.Bytes(), nil
 }
 
-func failure(err error, pod types.NamespacedName, complaint string) error {
+func execError(err error, pod types.NamespacedName, complaint string) error {
 	var exit exec.CodeExitError
 	if errors.As(err, &exit) {
 		complaint = strings.TrimPrefix(strings.Join(strings.Fields(complaint), " "), "kuda-runtime: ")

@@ -9,10 +9,10 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// changes says in lines what became different from one view to the next, for
+// describeChanges says in lines what became different from one view to the next, for
 // outputs on which nothing can be drawn again. The first view has no
 // predecessor.
-func changes(before, after *View) []string {
+func describeChanges(before, after *View) []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if before == nil {
@@ -83,7 +83,7 @@ func podChanges(before, after *View) []string {
 		if known && was.State == p.State && was.Revision == p.Revision {
 			continue
 		}
-		if !known && before.Name == "" && !p.State.moving() && p.State != Failed {
+		if !known && before.Name == "" && !p.State.isMoving() && p.State != Failed {
 			continue
 		}
 		line := fmt.Sprintf("pod %s: %s, revision %s", p.Name, p.State, p.Revision)

@@ -72,11 +72,11 @@ func (s *command) run(ctx context.Context, args []string) error {
 	}
 	switch {
 	case len(args) == 0:
-		return s.list(ctx)
+		return s.listDataSets(ctx)
 	case s.watch:
-		return s.follow(ctx, args[0])
+		return s.followRollout(ctx, args[0])
 	}
-	in, err := s.read(ctx, args[0])
+	in, err := s.readInput(ctx, args[0])
 	if err != nil {
 		return err
 	}
@@ -85,9 +85,9 @@ func (s *command) run(ctx context.Context, args []string) error {
 	case s.output.Machine():
 		return s.output.Print(s.Out, view)
 	case s.output.Format == frame.FormatName:
-		return s.names([]View{view})
+		return s.printNames([]View{view})
 	}
-	return s.print(&view, s.Screen())
+	return s.printView(&view, s.Screen())
 }
 
 func (s *command) validate(args []string) error {
@@ -106,8 +106,8 @@ func (s *command) validate(args []string) error {
 	return nil
 }
 
-// read answers what a view of one DataSet is computed from.
-func (s *command) read(ctx context.Context, name string) (*Input, error) {
+// readInput returns what a view of one DataSet is computed from.
+func (s *command) readInput(ctx context.Context, name string) (*Input, error) {
 	d, err := s.DataSet(ctx, name)
 	if err != nil {
 		return nil, err
@@ -120,16 +120,16 @@ func (s *command) read(ctx context.Context, name string) (*Input, error) {
 	if err := c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
 		return nil, fmt.Errorf("reading the Data of DataSet %s: %w", name, err)
 	}
-	in := &Input{DataSet: d, Numbers: s.numbers(ctx, d), Now: s.Now(), Program: s.Program}
+	in := &Input{DataSet: d, Numbers: s.revisionNumbers(ctx, d), Now: s.Now(), Program: s.Program}
 	for i := range list.Items {
 		in.Data = append(in.Data, &list.Items[i])
 	}
 	return in, nil
 }
 
-// numbers of the revisions. Whoever may not read revisions sees those that the
+// revisionNumbers of the revisions. Whoever may not read revisions sees those that the
 // history knows.
-func (s *command) numbers(ctx context.Context, d *v1alpha1.DataSet) map[string]int64 {
+func (s *command) revisionNumbers(ctx context.Context, d *v1alpha1.DataSet) map[string]int64 {
 	revisions, err := s.Revisions(ctx, d)
 	if err != nil {
 		return nil
@@ -141,7 +141,7 @@ func (s *command) numbers(ctx context.Context, d *v1alpha1.DataSet) map[string]i
 	return numbers
 }
 
-func (s *command) print(v *View, screen frame.Screen) error {
+func (s *command) printView(v *View, screen frame.Screen) error {
 	for _, line := range Render(v, Look{Screen: screen, Now: s.Now(), Pods: s.pods, Wide: s.output.Wide()}) {
 		if _, err := fmt.Fprintln(s.Out, line); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (s *command) print(v *View, screen frame.Screen) error {
 	return nil
 }
 
-func (s *command) list(ctx context.Context) error {
+func (s *command) listDataSets(ctx context.Context) error {
 	c, err := s.Client()
 	if err != nil {
 		return err
@@ -170,14 +170,14 @@ func (s *command) list(ctx context.Context) error {
 	if err := c.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return fmt.Errorf("reading the DataSets: %w", err)
 	}
-	views := summaries(list.Items, s.Now(), s.Program)
+	views := buildSummaries(list.Items, s.Now(), s.Program)
 	switch {
 	case s.output.Machine():
 		return s.output.Print(s.Out, views)
 	case s.output.Format == frame.FormatName:
-		return s.names(views)
+		return s.printNames(views)
 	case len(views) == 0:
-		fmt.Fprintln(s.ErrOut, nothing(namespace))
+		fmt.Fprintln(s.ErrOut, noDataSets(namespace))
 		return nil
 	}
 	ages := make(map[string]time.Duration, len(list.Items))
@@ -185,10 +185,10 @@ func (s *command) list(ctx context.Context) error {
 		d := &list.Items[i]
 		ages[d.Namespace+"/"+d.Name] = s.Now().Sub(d.CreationTimestamp.Time)
 	}
-	return table(views, ages, s.all, s.output.Wide()).Write(s.Out, s.Screen())
+	return summaryTable(views, ages, s.all, s.output.Wide()).Write(s.Out, s.Screen())
 }
 
-func (s *command) names(views []View) error {
+func (s *command) printNames(views []View) error {
 	for i := range views {
 		if _, err := fmt.Fprintf(s.Out, "dataset.%s/%s\n", v1alpha1.GroupVersion.Group, views[i].Name); err != nil {
 			return err
@@ -197,7 +197,7 @@ func (s *command) names(views []View) error {
 	return nil
 }
 
-func nothing(namespace string) string {
+func noDataSets(namespace string) string {
 	if namespace == "" {
 		return "there are no DataSets"
 	}

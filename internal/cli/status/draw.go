@@ -25,14 +25,14 @@ type canvas struct {
 	drawn []int // the widths of the lines that are on the screen
 }
 
-func (c *canvas) begin() { fmt.Fprint(c.out, cursorHide) }
+func (c *canvas) hideCursor() { fmt.Fprint(c.out, cursorHide) }
 
-func (c *canvas) end() { fmt.Fprint(c.out, cursorShow) }
+func (c *canvas) showCursor() { fmt.Fprint(c.out, cursorShow) }
 
-// draw writes all of a picture at once, so that none is seen half drawn.
-func (c *canvas) draw(lines []string, width int) {
+// drawLines writes all of a picture at once, so that none is seen half drawn.
+func (c *canvas) drawLines(lines []string, width int) {
 	var b strings.Builder
-	if up := c.rows(width); up > 0 {
+	if up := c.countRows(width); up > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\r", up)
 	}
 	c.drawn = c.drawn[:0]
@@ -44,9 +44,9 @@ func (c *canvas) draw(lines []string, width int) {
 	fmt.Fprint(c.out, b.String())
 }
 
-// rows is how many rows the last picture takes now: a window that became
+// countRows is how many rows the last picture takes now: a window that became
 // narrower wraps its lines.
-func (c *canvas) rows(width int) int {
+func (c *canvas) countRows(width int) int {
 	rows := 0
 	for _, w := range c.drawn {
 		rows++

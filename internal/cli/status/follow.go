@@ -32,26 +32,26 @@ type follower struct {
 	trouble atomic.Pointer[error]
 }
 
-// follow starts to follow a DataSet, until the context ends.
-func follow(ctx context.Context, c client.WithWatch, key types.NamespacedName) *follower {
+// newFollower starts to follow a DataSet, until the context ends.
+func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedName) *follower {
 	f := &follower{key: key, changed: make(chan struct{}, 1)}
-	f.datasets = f.informer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
+	f.datasets = f.startInformer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
 		Namespace: key.Namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name),
 	})
-	f.data = f.informer(ctx, c, &v1alpha1.Data{}, func() client.ObjectList { return &v1alpha1.DataList{} }, client.ListOptions{
+	f.data = f.startInformer(ctx, c, &v1alpha1.Data{}, func() client.ObjectList { return &v1alpha1.DataList{} }, client.ListOptions{
 		Namespace: key.Namespace, LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.LabelDataSet: key.Name}),
 	})
 	return f
 }
 
-func (f *follower) informer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList, options client.ListOptions) cache.Store {
+func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList, options client.ListOptions) cache.Store {
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
 		ObjectType:    of,
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { f.signal() },
-			UpdateFunc: func(any, any) { f.signal() },
-			DeleteFunc: func(any) { f.signal() },
+			AddFunc:    func(any) { f.signalChange() },
+			UpdateFunc: func(any, any) { f.signalChange() },
+			DeleteFunc: func(any) { f.signalChange() },
 		},
 	})
 	f.synced = append(f.synced, informer.HasSynced)
@@ -59,15 +59,15 @@ func (f *follower) informer(ctx context.Context, c client.WithWatch, of client.O
 	return store
 }
 
-func (f *follower) signal() {
+func (f *follower) signalChange() {
 	select {
 	case f.changed <- struct{}{}:
 	default:
 	}
 }
 
-// ready says whether everything was read once.
-func (f *follower) ready() bool {
+// hasSynced reports whether everything was read once.
+func (f *follower) hasSynced() bool {
 	for _, synced := range f.synced {
 		if !synced() {
 			return false
@@ -76,8 +76,8 @@ func (f *follower) ready() bool {
 	return true
 }
 
-// now answers what there is; no DataSet when it was deleted.
-func (f *follower) now() (*v1alpha1.DataSet, []*v1alpha1.Data) {
+// currentObjects returns what there is; no DataSet when it was deleted.
+func (f *follower) currentObjects() (*v1alpha1.DataSet, []*v1alpha1.Data) {
 	object, exists, err := f.datasets.GetByKey(f.key.String())
 	if err != nil || !exists {
 		return nil, nil
@@ -97,7 +97,7 @@ type source struct {
 	trouble *atomic.Pointer[error]
 }
 
-func (s *source) with(raw metav1.ListOptions) *client.ListOptions {
+func (s *source) listOptions(raw metav1.ListOptions) *client.ListOptions {
 	options := s.options
 	options.Raw = &raw
 	options.Limit, options.Continue = raw.Limit, raw.Continue
@@ -106,16 +106,16 @@ func (s *source) with(raw metav1.ListOptions) *client.ListOptions {
 
 func (s *source) ListWithContext(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 	list := s.list()
-	err := s.client.List(ctx, list, s.with(raw))
-	return list, s.note(err)
+	err := s.client.List(ctx, list, s.listOptions(raw))
+	return list, s.recordError(err)
 }
 
 func (s *source) WatchWithContext(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
-	w, err := s.client.Watch(ctx, s.list(), s.with(raw))
-	return w, s.note(err)
+	w, err := s.client.Watch(ctx, s.list(), s.listOptions(raw))
+	return w, s.recordError(err)
 }
 
-func (s *source) note(err error) error {
+func (s *source) recordError(err error) error {
 	if err == nil {
 		s.trouble.Store(nil)
 		return nil

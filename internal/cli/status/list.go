@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
-// summaries computes a view of each DataSet without its pods.
-func summaries(items []v1alpha1.DataSet, now time.Time, program string) []View {
+// buildSummaries computes a view of each DataSet without its pods.
+func buildSummaries(items []v1alpha1.DataSet, now time.Time, program string) []View {
 	views := make([]View, 0, len(items))
 	for i := range items {
 		views = append(views, Build(Input{DataSet: &items[i], Now: now, Program: program}))
@@ -28,8 +28,8 @@ func summaries(items []v1alpha1.DataSet, now time.Time, program string) []View {
 	return views
 }
 
-// table shows DataSets, one in a line. Ages are by name of namespace and DataSet.
-func table(views []View, ages map[string]time.Duration, namespaces, wide bool) *frame.Table {
+// summaryTable shows DataSets, one in a line. Ages are by name of namespace and DataSet.
+func summaryTable(views []View, ages map[string]time.Duration, namespaces, wide bool) *frame.Table {
 	t := &frame.Table{Header: []string{"NAMESPACE", "NAME", "READY", "UPDATED", "REVISION", "STABLE", "ROLLOUT", "STEP", "AGE", "MESSAGE"}}
 	for i := range views {
 		v := &views[i]
@@ -48,7 +48,7 @@ func table(views []View, ages map[string]time.Duration, namespaces, wide bool) *
 		if v.Step != nil {
 			step = fmt.Sprintf("%d/%d", v.Step.Index, v.Step.Of)
 		}
-		message, tone := headline(v)
+		message, tone := mainMessage(v)
 		t.Add(frame.Text(namespace), frame.Text(v.Name), frame.Text(v.Ready), frame.Text(fmt.Sprintf("%d/%d", v.Updated, v.Replicas)),
 			frame.Text(revision), frame.Text(stable), frame.Toned(phaseTone(v.Phase), phaseWord(v)), frame.Text(step),
 			frame.Text(duration.HumanDuration(ages[v.Namespace+"/"+v.Name])), frame.Toned(tone, message))
@@ -63,9 +63,9 @@ func phaseWord(v *View) string {
 	return string(v.Phase)
 }
 
-// headline is the one thing to say of a DataSet: why it failed, what is wrong,
+// mainMessage is the one thing to say of a DataSet: why it failed, what is wrong,
 // or what it waits for.
-func headline(v *View) (string, frame.Tone) {
+func mainMessage(v *View) (string, frame.Tone) {
 	switch {
 	case v.failed:
 		return cmp.Or(v.Message, v.Reason), frame.Bad

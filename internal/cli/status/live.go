@@ -22,14 +22,14 @@ const (
 
 // display shows one view after the other.
 type display interface {
-	show(v *View, trouble string)
+	showView(v *View, trouble string)
 	close()
 }
 
-// follow shows the rollout until it ends.
-func (s *command) follow(parent context.Context, name string) error {
+// followRollout shows the rollout until it ends.
+func (s *command) followRollout(parent context.Context, name string) error {
 	// What is wrong with the name, the rights or the cluster is said at once.
-	first, err := s.read(parent, name)
+	first, err := s.readInput(parent, name)
 	if err != nil {
 		return err
 	}
@@ -45,20 +45,20 @@ func (s *command) follow(parent context.Context, name string) error {
 		defer timer.Stop()
 		over = timer.C
 	}
-	show := s.display()
+	show := s.newDisplay()
 	defer show.close()
-	f := follow(ctx, c, types.NamespacedName{Namespace: first.DataSet.Namespace, Name: name})
-	return s.loop(ctx, f, *first, show, over)
+	f := newFollower(ctx, c, types.NamespacedName{Namespace: first.DataSet.Namespace, Name: name})
+	return s.runDisplay(ctx, f, *first, show, over)
 }
 
-func (s *command) loop(ctx context.Context, f *follower, in Input, show display, over <-chan time.Time) error {
+func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show display, over <-chan time.Time) error {
 	var meter Meter
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	fresh := s.Now()
 	for {
-		if f.ready() {
-			if in.DataSet, in.Data = f.now(); in.DataSet == nil {
+		if f.hasSynced() {
+			if in.DataSet, in.Data = f.currentObjects(); in.DataSet == nil {
 				return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
 			}
 		}
@@ -69,18 +69,18 @@ func (s *command) loop(ctx context.Context, f *follower, in Input, show display,
 		}
 		view := Build(in)
 		meter.Measure(&view, in.Now)
-		show.show(&view, trouble)
+		show.showView(&view, trouble)
 		if view.ended && !s.keep {
-			return verdict(&view)
+			return rolloutError(&view)
 		}
-		if err := s.rest(ctx, f, ticker, over, &view); err != nil {
+		if err := s.waitForChange(ctx, f, ticker, over, &view); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits until there may be something new to show.
-func (s *command) rest(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
+// waitForChange waits until there may be something new to show.
+func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
 	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("the rollout of DataSet %s has not ended within %s (%s)", v.Name, s.timeout, rolloutWord(v))}
 	pause := time.NewTimer(breath)
 	defer pause.Stop()
@@ -102,17 +102,17 @@ func (s *command) rest(ctx context.Context, f *follower, ticker *time.Ticker, ov
 	return nil
 }
 
-func verdict(v *View) error {
+func rolloutError(v *View) error {
 	if v.failed {
 		return frame.Negative()
 	}
 	return nil
 }
 
-func (s *command) display() display {
+func (s *command) newDisplay() display {
 	if s.Screen().Live {
 		p := &pictures{command: s, canvas: canvas{out: s.Out}}
-		p.canvas.begin()
+		p.canvas.hideCursor()
 		return p
 	}
 	return &protocol{command: s}
@@ -124,17 +124,17 @@ type pictures struct {
 	canvas canvas
 }
 
-func (p *pictures) show(v *View, trouble string) {
+func (p *pictures) showView(v *View, trouble string) {
 	screen := p.Screen()
 	lines := Render(v, Look{Screen: screen, Now: p.Now(), Pods: p.livePods(), Wide: p.output.Wide(), Bars: true})
 	if trouble != "" {
-		lines = append(lines, screen.Paint(frame.Warning, fit(trouble, screen.Width)))
+		lines = append(lines, screen.Paint(frame.Warning, fitWidth(trouble, screen.Width)))
 	}
 	// The cursor's own line is the last.
 	if limit := screen.Height - 1; len(lines) > limit {
 		lines = lines[:limit]
 	}
-	p.canvas.draw(lines, screen.Width)
+	p.canvas.drawLines(lines, screen.Width)
 }
 
 // livePods is the limit beside that of the screen.
@@ -145,7 +145,7 @@ func (p *pictures) livePods() int {
 	return p.pods
 }
 
-func (p *pictures) close() { p.canvas.end() }
+func (p *pictures) close() { p.canvas.showCursor() }
 
 // protocol prints what changed, a line each.
 type protocol struct {
@@ -154,9 +154,9 @@ type protocol struct {
 	trouble string
 }
 
-func (p *protocol) show(v *View, trouble string) {
+func (p *protocol) showView(v *View, trouble string) {
 	at := p.Now().Format(time.TimeOnly)
-	for _, line := range changes(p.last, v) {
+	for _, line := range describeChanges(p.last, v) {
 		fmt.Fprintf(p.Out, "%s %s: %s\n", at, v.Name, line)
 	}
 	if trouble != "" && p.trouble == "" {

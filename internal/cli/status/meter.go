@@ -26,14 +26,14 @@ type Meter struct {
 func (m *Meter) Measure(v *View, now time.Time) {
 	seen := map[string][]sample{}
 	observe := func(key string, p *Progress) {
-		seen[key] = note(m.samples[key], sample{at: now, bytes: p.Bytes})
-		p.Rate = rate(seen[key])
-		p.Left = left(*p)
+		seen[key] = addSample(m.samples[key], sample{at: now, bytes: p.Bytes})
+		p.Rate = transferRate(seen[key])
+		p.Left = secondsLeft(*p)
 	}
 	v.Moving.Rate = 0
 	for i := range v.Pods {
 		p := &v.Pods[i]
-		if !p.State.moving() {
+		if !p.State.isMoving() {
 			continue
 		}
 		key := p.Name + "\n" + p.Revision + "\n" + string(p.State)
@@ -45,13 +45,13 @@ func (m *Meter) Measure(v *View, now time.Time) {
 			}
 		}
 	}
-	v.Moving.Left = left(v.Moving)
+	v.Moving.Left = secondsLeft(v.Moving)
 	m.samples = seen
 }
 
-// note adds a sample. Those that left the window go, but for one as the base
+// addSample adds a sample. Those that left the window go, but for one as the base
 // to count from; bytes that become fewer mean another download.
-func note(samples []sample, s sample) []sample {
+func addSample(samples []sample, s sample) []sample {
 	if n := len(samples); n > 0 && s.bytes < samples[n-1].bytes {
 		samples = nil
 	}
@@ -60,7 +60,7 @@ func note(samples []sample, s sample) []sample {
 	return slices.Delete(samples, 0, max(first-1, 0))
 }
 
-func rate(samples []sample) int64 {
+func transferRate(samples []sample) int64 {
 	first, last := samples[0], samples[len(samples)-1]
 	seconds := last.at.Sub(first.at).Seconds()
 	if seconds < 1 {
@@ -69,8 +69,8 @@ func rate(samples []sample) int64 {
 	return int64(float64(last.bytes-first.bytes) / seconds)
 }
 
-// left is how many seconds the rest takes at this rate, rounded up.
-func left(p Progress) int64 {
+// secondsLeft is how many seconds the rest takes at this rate, rounded up.
+func secondsLeft(p Progress) int64 {
 	if p.Rate <= 0 || p.Bytes >= p.Total {
 		return 0
 	}

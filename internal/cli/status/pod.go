@@ -45,7 +45,7 @@ const (
 // order is how pods are sorted: those that need a look, those that move, the rest.
 var order = []State{Failed, Returning, Updating, Delivering, Prefetching, Connecting, Prefetched, Stable, Updated, Withdrawn}
 
-func (s State) moving() bool {
+func (s State) isMoving() bool {
 	return s == Returning || s == Updating || s == Delivering || s == Prefetching
 }
 
@@ -74,12 +74,12 @@ type Item struct {
 	Progress Progress            `json:"progress,omitzero"`
 }
 
-func pod(d *v1alpha1.DataSet, data *v1alpha1.Data, number func(string) string) Pod {
+func buildPod(d *v1alpha1.DataSet, data *v1alpha1.Data, number func(string) string) Pod {
 	p := Pod{
 		Name: cmp.Or(data.Spec.PodName, data.Labels[v1alpha1.LabelPod]), Node: data.Status.NodeName,
 		Revision: number(data.Spec.Revision),
 	}
-	p.State = state(d, data)
+	p.State = podState(d, data)
 	if sees := data.Status.CurrentRevision; sees != "" && sees != data.Spec.Revision {
 		p.Sees = number(sees)
 	}
@@ -107,7 +107,7 @@ func itemOf(s *v1alpha1.DataItemStatus) Item {
 	}
 }
 
-func state(d *v1alpha1.DataSet, data *v1alpha1.Data) State {
+func podState(d *v1alpha1.DataSet, data *v1alpha1.Data) State {
 	onUpdate := data.Spec.Revision == d.Status.UpdateRevision
 	switch {
 	case data.Spec.Withdraw && assignment.Withdrawn(data):
@@ -143,7 +143,7 @@ func prefetchState(data *v1alpha1.Data) State {
 	return Prefetching
 }
 
-// hasFailed says whether something of the pod failed. The rollout's own list
+// hasFailed reports whether something of the pod failed. The rollout's own list
 // counts for pods that still have the revision that it speaks of.
 func hasFailed(d *v1alpha1.DataSet, data *v1alpha1.Data) bool {
 	if assignment.Current(data) && data.Status.Failed > 0 {

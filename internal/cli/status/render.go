@@ -38,15 +38,15 @@ const (
 
 // Render makes the lines that show a view.
 func Render(v *View, l Look) []string {
-	head := header(v, l)
+	head := headerTable(v, l)
 	lines := head.Lines(l.Screen)
 	if len(v.Pods) == 0 {
 		return lines
 	}
-	return append(append(lines, ""), pods(v, l, len(lines))...)
+	return append(append(lines, ""), podLines(v, l, len(lines))...)
 }
 
-func header(v *View, l Look) *frame.Table {
+func headerTable(v *View, l Look) *frame.Table {
 	t := &frame.Table{Header: []string{"", ""}}
 	line := func(name string, tone frame.Tone, format string, args ...any) {
 		t.Add(frame.Toned(frame.Faint, name), frame.Toned(tone, fmt.Sprintf(format, args...)))
@@ -135,8 +135,8 @@ func countLine(v *View) string {
 	return fmt.Sprintf("%d: %s", len(v.Pods), strings.Join(words, ", "))
 }
 
-// pods lists pods, and says what those that have no room are.
-func pods(v *View, l Look, above int) []string {
+// podLines lists pods, and says what those that have no room are.
+func podLines(v *View, l Look, above int) []string {
 	room := l.Pods
 	if l.Bars && l.Screen.Height > 0 {
 		room = max(l.Screen.Height-above-livePadding, 1)
@@ -155,7 +155,7 @@ func pods(v *View, l Look, above int) []string {
 		}
 		t.Add(podRow(p, l)...)
 		shown++
-		if itemized && (l.Wide || (p.State.moving() || p.State == Failed) && len(p.Items) > 1) {
+		if itemized && (l.Wide || (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1) {
 			for j := range p.Items {
 				t.Add(itemRow(&p.Items[j], l)...)
 			}
@@ -163,7 +163,7 @@ func pods(v *View, l Look, above int) []string {
 	}
 	lines := t.Lines(l.Screen)
 	if rest := v.Pods[shown:]; len(rest) > 0 {
-		lines = append(lines, l.Screen.Paint(frame.Faint, fit(restLine(rest), l.Screen.Width)))
+		lines = append(lines, l.Screen.Paint(frame.Faint, fitWidth(restLine(rest), l.Screen.Width)))
 	}
 	return lines
 }
@@ -174,7 +174,7 @@ func itemsFit(v *View, room int) bool {
 	}
 	need := 0
 	for i := range v.Pods {
-		if p := &v.Pods[i]; p.State.moving() || p.State == Failed {
+		if p := &v.Pods[i]; p.State.isMoving() || p.State == Failed {
 			need += 1 + len(p.Items)
 		}
 	}
@@ -195,18 +195,18 @@ func restLine(rest []Pod) string {
 	return fmt.Sprintf("and %d more: %s", len(rest), strings.Join(words, ", "))
 }
 
-func fit(text string, width int) string {
+func fitWidth(text string, width int) string {
 	if width == 0 {
 		return text
 	}
 	return frame.Cut(text, width)
 }
 
-// narrow terminals have no room for the node.
-func (l Look) narrow() bool { return l.Screen.Width > 0 && l.Screen.Width < narrowTerm }
+// isNarrow terminals have no room for the node.
+func (l Look) isNarrow() bool { return l.Screen.Width > 0 && l.Screen.Width < narrowTerm }
 
 func podHeader(l Look) []string {
-	if l.narrow() {
+	if l.isNarrow() {
 		return []string{"POD", "REVISION", "STATE", "PROGRESS", "MESSAGE"}
 	}
 	return []string{"POD", "NODE", "REVISION", "STATE", "PROGRESS", "MESSAGE"}
@@ -218,8 +218,8 @@ func podRow(p *Pod, l Look) []frame.Cell {
 		revision = p.Sees + " → " + revision
 	}
 	cells := []frame.Cell{frame.Text(p.Name), frame.Text(p.Node), frame.Text(revision),
-		frame.Toned(stateTone(p.State), string(p.State)), frame.Text(progressCell(p.Progress, p.State.moving(), l)), frame.Text(p.Message)}
-	return narrowed(cells, l)
+		frame.Toned(stateTone(p.State), string(p.State)), frame.Text(progressCell(p.Progress, p.State.isMoving(), l)), frame.Text(p.Message)}
+	return narrowCells(cells, l)
 }
 
 func itemRow(i *Item, l Look) []frame.Cell {
@@ -232,11 +232,11 @@ func itemRow(i *Item, l Look) []frame.Cell {
 	}
 	cells := []frame.Cell{frame.Text("  " + i.Name), frame.Text(""), frame.Text(i.Version),
 		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)), frame.Text(message)}
-	return narrowed(cells, l)
+	return narrowCells(cells, l)
 }
 
-func narrowed(cells []frame.Cell, l Look) []frame.Cell {
-	if l.narrow() {
+func narrowCells(cells []frame.Cell, l Look) []frame.Cell {
+	if l.isNarrow() {
 		return append(cells[:1:1], cells[2:]...)
 	}
 	return cells
@@ -251,13 +251,13 @@ func progressCell(p Progress, moving bool, l Look) string {
 	if !moving {
 		return Bytes(p.Bytes)
 	}
-	text := fmt.Sprintf("%3d%% of %s", share(p), Bytes(p.Total))
+	text := fmt.Sprintf("%3d%% of %s", percentDone(p), Bytes(p.Total))
 	if l.Bars {
 		width := barNarrow
 		if l.Screen.Width >= wideTerm {
 			width = barWide
 		}
-		text = bar(p, width) + " " + text
+		text = progressBar(p, width) + " " + text
 	}
 	if p.Rate > 0 {
 		text += " " + Bytes(p.Rate) + "/s"
@@ -279,16 +279,16 @@ func progressLine(p Progress) string {
 	return text
 }
 
-// share in percent; 100 only when all is there.
-func share(p Progress) int64 {
+// percentDone in percent; 100 only when all is there.
+func percentDone(p Progress) int64 {
 	if p.Bytes >= p.Total {
 		return 100
 	}
 	return int64(float64(p.Bytes) / float64(p.Total) * 100)
 }
 
-func bar(p Progress, width int) string {
-	full := int(share(p)) * width / 100
+func progressBar(p Progress, width int) string {
+	full := int(percentDone(p)) * width / 100
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
@@ -311,7 +311,7 @@ func stateTone(s State) frame.Tone {
 		return frame.Bad
 	case s == Updated:
 		return frame.Good
-	case s.moving() || s == Connecting:
+	case s.isMoving() || s == Connecting:
 		return frame.Warning
 	}
 	return frame.Plain

@@ -173,7 +173,7 @@ func TestEveryStateOfAPodIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := models(func(d *v1alpha1.DataSet) { d.Status.Rollout.FailedPods = []string{"worse"} })
-			if got := state(d, test.data); got != test.want {
+			if got := podState(d, test.data); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
@@ -363,7 +363,7 @@ func TestWithoutATerminalEachChangeIsOneLine(t *testing.T) {
 	p := &protocol{command: &command{Frame: &frame.Frame{Streams: frame.Streams{Out: &out}, Now: func() time.Time { return now }}}}
 	show := func(d *v1alpha1.DataSet, f []*v1alpha1.Data, trouble string) {
 		v := build(d, f)
-		p.show(&v, trouble)
+		p.showView(&v, trouble)
 		now = now.Add(time.Second)
 	}
 	show(models(), fleet(), "")
@@ -387,7 +387,7 @@ func TestTableOfDataSets(t *testing.T) {
 	ages := map[string]time.Duration{"shop/models": time.Hour, "bank/models": 48 * time.Hour}
 	for name, wide := range map[string]bool{"table.txt": false, "table-wide.txt": true} {
 		var out bytes.Buffer
-		if err := table(summaries(items, start, "kubectl kuda"), ages, true, wide).Write(&out, frame.Screen{}); err != nil {
+		if err := summaryTable(buildSummaries(items, start, "kubectl kuda"), ages, true, wide).Write(&out, frame.Screen{}); err != nil {
 			t.Fatal(err)
 		}
 		golden.Compare(t, name, out.String())
@@ -397,14 +397,14 @@ func TestTableOfDataSets(t *testing.T) {
 func TestPicturesAreDrawnOverEachOther(t *testing.T) {
 	var out bytes.Buffer
 	c := canvas{out: &out}
-	c.draw([]string{"12345678", "b"}, 10)
+	c.drawLines([]string{"12345678", "b"}, 10)
 	out.Reset()
-	c.draw([]string{"c"}, 10)
+	c.drawLines([]string{"c"}, 10)
 	if !strings.HasPrefix(out.String(), "\x1b[2A\r") || !strings.HasSuffix(out.String(), "\x1b[J") {
 		t.Errorf("got %q; want it to begin two rows higher and to clear what is below", out.String())
 	}
-	c.draw([]string{"\x1b[31m12345678\x1b[0m"}, 10)
-	if rows := c.rows(4); rows != 2 {
+	c.drawLines([]string{"\x1b[31m12345678\x1b[0m"}, 10)
+	if rows := c.countRows(4); rows != 2 {
 		t.Errorf("a line of 8 cells takes %d rows of 4", rows)
 	}
 }

@@ -107,21 +107,21 @@ func Build(in Input) View {
 	s := &d.Status
 	v := View{
 		Namespace: d.Namespace, Name: d.Name, Paused: d.Spec.Paused,
-		Update: mark(in, s.UpdateRevision), Stable: mark(in, s.CurrentRevision),
+		Update: revisionMark(in, s.UpdateRevision), Stable: revisionMark(in, s.CurrentRevision),
 		Ready: s.Ready, Replicas: s.Replicas, Updated: s.UpdatedReplicas,
-		Preheat: s.Preheat, Alerts: alerts(d), Pods: []Pod{},
+		Preheat: s.Preheat, Alerts: conditionAlerts(d), Pods: []Pod{},
 	}
 	if r := s.Rollout; r != nil {
 		v.Phase, v.Reason, v.Message = r.Phase, r.Reason, r.Message
 		v.StartTime, v.EndTime = r.StartTime, r.EndTime
-		v.Step = step(d)
-		v.Deadline = deadline(d)
+		v.Step = buildStep(d)
+		v.Deadline = deadlineTime(d)
 	}
 	counts := map[State]int{}
 	for _, data := range in.Data {
-		p := pod(d, data, v.number(in))
+		p := buildPod(d, data, v.revisionLabels(in))
 		counts[p.State]++
-		if p.State.moving() {
+		if p.State.isMoving() {
 			v.Moving.Bytes += p.Progress.Bytes
 			v.Moving.Total += p.Progress.Total
 		}
@@ -135,18 +135,18 @@ func Build(in Input) View {
 			v.Counts = append(v.Counts, Count{State: state, Pods: counts[state]})
 		}
 	}
-	v.Waits = waits(in, counts)
-	v.ended, v.failed = ended(d)
+	v.Waits = describeWait(in, counts)
+	v.ended, v.failed = rolloutEnded(d)
 	return v
 }
 
-// number answers what a revision is called in a line.
-func (v *View) number(in Input) func(name string) string {
-	return func(name string) string { return mark(in, name).Label(in.DataSet.Name) }
+// revisionLabels returns what a revision is called in a line.
+func (v *View) revisionLabels(in Input) func(name string) string {
+	return func(name string) string { return revisionMark(in, name).Label(in.DataSet.Name) }
 }
 
-// mark gathers what is known of a revision; the latest record counts.
-func mark(in Input, name string) Mark {
+// revisionMark gathers what is known of a revision; the latest record counts.
+func revisionMark(in Input, name string) Mark {
 	m := Mark{Name: name, Number: in.Numbers[name]}
 	for _, record := range slices.Backward(in.DataSet.Status.History) {
 		if record.Revision == name {
@@ -161,14 +161,14 @@ func mark(in Input, name string) Mark {
 // Label is the number, or the hash in the name where no number is known.
 func (m Mark) Label(dataset string) string {
 	if m.Number > 0 {
-		return itoa(m.Number)
+		return formatInt(m.Number)
 	}
 	return strings.TrimPrefix(m.Name, dataset+"-")
 }
 
-// alerts are the conditions that need attention, but for what the rollout's
+// conditionAlerts are the conditions that need attention, but for what the rollout's
 // own message says.
-func alerts(d *v1alpha1.DataSet) []Alert {
+func conditionAlerts(d *v1alpha1.DataSet) []Alert {
 	var found []Alert
 	for _, c := range d.Status.Conditions {
 		wrong := false
@@ -191,9 +191,9 @@ func alerts(d *v1alpha1.DataSet) []Alert {
 	return found
 }
 
-// ended says whether the rollout is over, or went as far as it may, and
+// rolloutEnded reports whether the rollout is over, or went as far as it may, and
 // whether that is a failure.
-func ended(d *v1alpha1.DataSet) (over, failed bool) {
+func rolloutEnded(d *v1alpha1.DataSet) (over, failed bool) {
 	s := &d.Status
 	if s.ObservedGeneration < d.Generation || s.Rollout == nil || s.Rollout.Revision != s.UpdateRevision {
 		return false, false

@@ -18,11 +18,11 @@ import (
 // defaultDeadline is the API's.
 const defaultDeadline = 600
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
 
-// current is the step that is being taken, or nil. There are none on the way
+// currentStep is the step that is being taken, or nil. There are none on the way
 // to the revision that is the stable one already.
-func current(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
+func currentStep(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
 	r := d.Status.Rollout
 	if r == nil || r.Phase != v1alpha1.RolloutProgressing || int(r.Step) >= len(d.Spec.UpdateStrategy.Steps) ||
 		d.Status.CurrentRevision == d.Status.UpdateRevision || r.Reason == v1alpha1.ReasonRetrying {
@@ -31,8 +31,8 @@ func current(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
 	return &d.Spec.UpdateStrategy.Steps[r.Step]
 }
 
-func step(d *v1alpha1.DataSet) *Step {
-	s := current(d)
+func buildStep(d *v1alpha1.DataSet) *Step {
+	s := currentStep(d)
 	if s == nil {
 		return nil
 	}
@@ -48,15 +48,15 @@ func step(d *v1alpha1.DataSet) *Step {
 	return at
 }
 
-// heldBack says whether the rollout went as far as it may.
+// heldBack reports whether the rollout went as far as it may.
 func heldBack(d *v1alpha1.DataSet) bool {
 	c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing)
-	return c != nil && c.Reason == v1alpha1.ReasonHeldBack && c.ObservedGeneration >= d.Generation && current(d) == nil
+	return c != nil && c.Reason == v1alpha1.ReasonHeldBack && c.ObservedGeneration >= d.Generation && currentStep(d) == nil
 }
 
-// deadline is when the rollout fails unless a pod comes further; nil while the
+// deadlineTime is when the rollout fails unless a pod comes further; nil while the
 // clock stands.
-func deadline(d *v1alpha1.DataSet) *metav1.Time {
+func deadlineTime(d *v1alpha1.DataSet) *metav1.Time {
 	r := d.Status.Rollout
 	if r.ProgressTime == nil || d.Spec.Paused || heldBack(d) {
 		return nil
@@ -64,7 +64,7 @@ func deadline(d *v1alpha1.DataSet) *metav1.Time {
 	if r.Phase != v1alpha1.RolloutPrefetching && r.Phase != v1alpha1.RolloutProgressing {
 		return nil
 	}
-	if s := current(d); s != nil && s.Partition == nil {
+	if s := currentStep(d); s != nil && s.Partition == nil {
 		return nil
 	}
 	seconds := int32(defaultDeadline)
@@ -75,8 +75,8 @@ func deadline(d *v1alpha1.DataSet) *metav1.Time {
 	return &at
 }
 
-// waits says what the rollout waits for, and how to end that.
-func waits(in Input, counts map[State]int) string {
+// describeWait says what the rollout waits for, and how to end that.
+func describeWait(in Input, counts map[State]int) string {
 	d := in.DataSet
 	r := d.Status.Rollout
 	say := func(verb string) string { return in.Program + " " + verb + " " + d.Name }
@@ -101,7 +101,7 @@ func waits(in Input, counts map[State]int) string {
 		return say("resume")
 	case r.Phase == v1alpha1.RolloutPrefetching:
 		return fmt.Sprintf("the bytes of the revision on the nodes (%d of %d pods have them)", counts[Prefetched]+counts[Updated], len(in.Data))
-	case current(d) != nil:
+	case currentStep(d) != nil:
 		return stepWaits(in, say)
 	case heldBack(d):
 		return "nothing more: spec.updateStrategy keeps the other pods where they are"
@@ -114,7 +114,7 @@ func waits(in Input, counts map[State]int) string {
 
 func stepWaits(in Input, say func(string) string) string {
 	d := in.DataSet
-	r, s := d.Status.Rollout, current(d)
+	r, s := d.Status.Rollout, currentStep(d)
 	switch {
 	case s.Pause != nil && s.Pause.Duration == nil:
 		return say("promote")

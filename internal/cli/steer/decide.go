@@ -9,27 +9,27 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// running says whether a rollout is under way.
-func running(d *v1alpha1.DataSet) bool {
+// rolloutRunning reports whether a rollout is under way.
+func rolloutRunning(d *v1alpha1.DataSet) bool {
 	r := d.Status.Rollout
 	return r != nil && (r.Phase == v1alpha1.RolloutPrefetching || r.Phase == v1alpha1.RolloutProgressing)
 }
 
-// atStep says whether the rollout is at one of its steps. There are none on
+// atStep reports whether the rollout is at one of its steps. There are none on
 // the way to the revision that is the stable one already.
 func atStep(d *v1alpha1.DataSet) bool {
-	return running(d) && d.Status.CurrentRevision != d.Status.UpdateRevision && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
+	return rolloutRunning(d) && d.Status.CurrentRevision != d.Status.UpdateRevision && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
 }
 
-// pausable refuses a pause or resume that would change nothing, and says what
+// checkPause refuses a pause or resume that would change nothing, and says what
 // was probably meant.
-func pausable(d *v1alpha1.DataSet, paused bool, program string) error {
+func checkPause(d *v1alpha1.DataSet, paused bool, program string) error {
 	switch {
 	case paused && d.Spec.Paused:
 		return fmt.Errorf("DataSet %s is paused already; let it go on by: %s resume %s", d.Name, program, d.Name)
 	case paused || d.Spec.Paused:
 		return nil
-	case failed(d):
+	case rolloutFailed(d):
 		return fmt.Errorf("DataSet %s is not paused; its rollout failed, try it again by: %s retry %s", d.Name, program, d.Name)
 	case atStep(d):
 		return fmt.Errorf("DataSet %s is not paused; it is at step %d of %d, end that by: %s promote %s",
@@ -38,16 +38,16 @@ func pausable(d *v1alpha1.DataSet, paused bool, program string) error {
 	return fmt.Errorf("DataSet %s is not paused", d.Name)
 }
 
-// failed says whether the rollout failed and stays so until somebody decides.
-func failed(d *v1alpha1.DataSet) bool {
+// rolloutFailed reports whether the rollout failed and stays so until somebody decides.
+func rolloutFailed(d *v1alpha1.DataSet) bool {
 	r := d.Status.Rollout
 	return r != nil && (r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack)
 }
 
-// afterwards says what a pause or resume leads to where that is not plain.
-func afterwards(d *v1alpha1.DataSet, paused bool) string {
+// pauseEffect says what a pause or resume leads to where that is not plain.
+func pauseEffect(d *v1alpha1.DataSet, paused bool) string {
 	switch {
-	case paused && !running(d):
+	case paused && !rolloutRunning(d):
 		return "; no rollout is running, the next one waits for resume"
 	case paused:
 		return fmt.Sprintf("; %d of %d pods have the new revision", d.Status.UpdatedReplicas, d.Status.Replicas)
@@ -55,9 +55,9 @@ func afterwards(d *v1alpha1.DataSet, paused bool) string {
 	return ""
 }
 
-// askable refuses a request that makes no sense in the phase that the rollout
+// checkRequest refuses a request that makes no sense in the phase that the rollout
 // is in, and says which one does.
-func askable(d *v1alpha1.DataSet, verb, program string) error {
+func checkRequest(d *v1alpha1.DataSet, verb, program string) error {
 	r := d.Status.Rollout
 	if d.Status.ObservedGeneration < d.Generation || r == nil || r.Revision != d.Status.UpdateRevision {
 		return fmt.Errorf("the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
@@ -68,16 +68,16 @@ func askable(d *v1alpha1.DataSet, verb, program string) error {
 	}
 	switch verb {
 	case v1alpha1.RequestRetry:
-		return retryable(d, r, hint, program)
+		return checkRetry(d, r, hint, program)
 	case v1alpha1.RequestAbort:
-		return abortable(d, r, hint, program)
+		return checkAbort(d, r, hint, program)
 	}
-	return promotable(d, r, verb, hint, program)
+	return checkPromote(d, r, verb, hint, program)
 }
 
 type hinter func(format string, args ...any) error
 
-func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, hint hinter, program string) error {
+func checkPromote(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, hint hinter, program string) error {
 	switch r.Phase {
 	case v1alpha1.RolloutCompleted:
 		return hint("its rollout is complete; there is nothing to promote")
@@ -94,12 +94,12 @@ func promotable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, hin
 	case d.Spec.Paused:
 		return hint("it is paused; let it go on by: %s resume %s", program, d.Name)
 	case !atStep(d):
-		return hint("its rollout is at none of its %d steps; it goes on by itself", len(d.Spec.UpdateStrategy.Steps))
+		return hint("its rollout waits at no step (it has %d); it goes on by itself", len(d.Spec.UpdateStrategy.Steps))
 	}
 	return nil
 }
 
-func abortable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+func checkAbort(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
 	switch r.Phase {
 	case v1alpha1.RolloutCompleted:
 		return hint("its rollout is complete; go back to the revision before by: %s undo %s", program, d.Name)
@@ -114,7 +114,7 @@ func abortable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, prog
 	return nil
 }
 
-func retryable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+func checkRetry(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
 	switch r.Phase {
 	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
 		if d.Spec.Paused {
@@ -127,8 +127,8 @@ func retryable(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, prog
 	return hint("its rollout is running; there is nothing to retry")
 }
 
-// phrase says what was asked for.
-func phrase(verb string) string {
+// describeRequest says what was asked for.
+func describeRequest(verb string) string {
 	switch verb {
 	case v1alpha1.RequestPromote:
 		return "end the present step"
@@ -140,8 +140,8 @@ func phrase(verb string) string {
 	return "try the rollout again"
 }
 
-// answer says what became of it.
-func answer(verb string, d *v1alpha1.DataSet) string {
+// describeOutcome says what became of it.
+func describeOutcome(verb string, d *v1alpha1.DataSet) string {
 	r, steps := d.Status.Rollout, len(d.Spec.UpdateStrategy.Steps)
 	switch {
 	case verb == v1alpha1.RequestAbort && r.Phase == v1alpha1.RolloutRolledBack:

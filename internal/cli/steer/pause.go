@@ -48,7 +48,7 @@ func setPaused(ctx context.Context, f *frame.Frame, name string, paused bool) er
 	if err != nil {
 		return err
 	}
-	if err := pausable(d, paused, f.Program); err != nil {
+	if err := checkPause(d, paused, f.Program); err != nil {
 		return err
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"paused":%t}}`, paused))
@@ -59,6 +59,6 @@ func setPaused(ctx context.Context, f *frame.Frame, name string, paused bool) er
 	if paused {
 		word = "paused"
 	}
-	_, err = fmt.Fprintf(f.Out, "dataset/%s %s%s\n", name, word, afterwards(d, paused))
+	_, err = fmt.Fprintf(f.Out, "dataset/%s %s%s\n", name, word, pauseEffect(d, paused))
 	return err
 }

@@ -54,7 +54,7 @@ func abortCommand(f *frame.Frame) *cobra.Command {
 		Long: `Fails the rollout, whatever failurePolicy says: the pods that it moved go back to
 the stable revision, from what is on their disks. The spec is not changed: it
 still asks for the new revision, which is not tried again until the template
-changes or somebody says retry. Use undo to change the template back.`,
+changes or retry is requested. Use undo to change the template back.`,
 	}, func() string { return v1alpha1.RequestAbort })
 }
 
@@ -70,18 +70,18 @@ func retryCommand(f *frame.Frame) *cobra.Command {
 func withWait(f *frame.Frame, command *cobra.Command, verb func() string) *cobra.Command {
 	waits := command.Flags().Bool("wait", true, "wait until the manager has taken it up")
 	command.RunE = func(command *cobra.Command, args []string) error {
-		return ask(command.Context(), f, args[0], verb(), *waits)
+		return sendRequest(command.Context(), f, args[0], verb(), *waits)
 	}
 	return command
 }
 
-// ask puts the request down and waits until status.rollout.request repeats it.
-func ask(ctx context.Context, f *frame.Frame, name, verb string, waits bool) error {
+// sendRequest puts the request down and waits until status.rollout.request repeats it.
+func sendRequest(ctx context.Context, f *frame.Frame, name, verb string, waits bool) error {
 	d, err := f.DataSet(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := askable(d, verb, f.Program); err != nil {
+	if err := checkRequest(d, verb, f.Program); err != nil {
 		return err
 	}
 	c, err := f.Client()
@@ -100,18 +100,18 @@ func ask(ctx context.Context, f *frame.Frame, name, verb string, waits bool) err
 		return fmt.Errorf("changing DataSet %s: %w", name, err)
 	}
 	if !waits {
-		_, err := fmt.Fprintf(f.Out, "dataset/%s: asked to %s\n", name, phrase(verb))
+		_, err := fmt.Fprintf(f.Out, "dataset/%s: asked to %s\n", name, describeRequest(verb))
 		return err
 	}
-	if err := honoured(ctx, c, d, request); err != nil {
+	if err := waitForResponse(ctx, c, d, request); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f.Out, "dataset/%s %s\n", name, answer(verb, d))
+	_, err = fmt.Fprintf(f.Out, "dataset/%s %s\n", name, describeOutcome(verb, d))
 	return err
 }
 
-// honoured waits for the manager's answer, and leaves it in d.
-func honoured(ctx context.Context, c client.Client, d *v1alpha1.DataSet, request string) error {
+// waitForResponse waits for the manager's answer, and leaves it in d.
+func waitForResponse(ctx context.Context, c client.Client, d *v1alpha1.DataSet, request string) error {
 	revision := d.Status.Rollout.Revision
 	replaced := false
 	err := wait.PollUntilContextTimeout(ctx, honourGlance, honourPatience, true, func(ctx context.Context) (bool, error) {

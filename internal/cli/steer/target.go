@@ -15,10 +15,10 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/revision"
 )
 
-// previous answers the revision that undo goes back to: the stable one where
+// previousRevision returns the revision that undo goes back to: the stable one where
 // the present template is another, else the last one before it whose rollout
 // succeeded, else, of a history that is gone, the last that any pod had.
-func previous(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *appsv1.ControllerRevision {
+func previousRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *appsv1.ControllerRevision {
 	present := ""
 	if r := revision.Find(revisions, d.Spec.Template); r != nil {
 		present = r.Name
@@ -42,10 +42,10 @@ func previous(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *apps
 	return nil
 }
 
-// target is the revision to go back to; number 0 is the one before.
-func target(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64, program string) (*appsv1.ControllerRevision, error) {
+// targetRevision is the revision to go back to; number 0 is the one before.
+func targetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64, program string) (*appsv1.ControllerRevision, error) {
 	if number == 0 {
-		if r := previous(d, revisions); r != nil {
+		if r := previousRevision(d, revisions); r != nil {
 			return r, nil
 		}
 		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)
@@ -56,14 +56,14 @@ func target(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number 
 		return nil, fmt.Errorf("DataSet %s has no revisions yet", d.Name)
 	case r == nil:
 		return nil, fmt.Errorf("DataSet %s has no revision %d (any more); there are %s: see %s history %s",
-			d.Name, number, numbers(revisions), program, d.Name)
+			d.Name, number, listNumbers(revisions), program, d.Name)
 	case revision.Holds(r, d.Spec.Template):
 		return nil, fmt.Errorf("the template of DataSet %s is that of revision %d already", d.Name, number)
 	}
 	return r, nil
 }
 
-func numbers(revisions []*appsv1.ControllerRevision) string {
+func listNumbers(revisions []*appsv1.ControllerRevision) string {
 	words := make([]string, 0, len(revisions))
 	for _, r := range revisions {
 		words = append(words, fmt.Sprint(r.Revision))
@@ -71,11 +71,11 @@ func numbers(revisions []*appsv1.ControllerRevision) string {
 	return strings.Join(words, ", ")
 }
 
-// changes says in lines what a new template changes, items first.
-func changes(from, to v1alpha1.DataTemplateSpec) []string {
+// describeChanges says in lines what a new template changes, items first.
+func describeChanges(from, to v1alpha1.DataTemplateSpec) []string {
 	var lines []string
 	for _, b := range to.DataItems {
-		a := item(from.DataItems, b)
+		a := findItem(from.DataItems, b)
 		switch {
 		case a == nil:
 			lines = append(lines, fmt.Sprintf("item %s is added (version %s)", itemName(b), b.Version))
@@ -86,7 +86,7 @@ func changes(from, to v1alpha1.DataTemplateSpec) []string {
 		}
 	}
 	for _, a := range from.DataItems {
-		if item(to.DataItems, a) == nil {
+		if findItem(to.DataItems, a) == nil {
 			lines = append(lines, fmt.Sprintf("item %s is removed", itemName(a)))
 		}
 	}
@@ -99,7 +99,7 @@ func changes(from, to v1alpha1.DataTemplateSpec) []string {
 	return lines
 }
 
-func item(items []v1alpha1.DataItem, like v1alpha1.DataItem) *v1alpha1.DataItem {
+func findItem(items []v1alpha1.DataItem, like v1alpha1.DataItem) *v1alpha1.DataItem {
 	for i := range items {
 		if items[i].Namespace == like.Namespace && items[i].Name == like.Name {
 			return &items[i]

@@ -80,7 +80,7 @@ func (u *undo) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	back, err := target(d, revisions, u.number, u.Program)
+	back, err := targetRevision(d, revisions, u.number, u.Program)
 	if err != nil {
 		return err
 	}
@@ -88,18 +88,18 @@ func (u *undo) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	changed := changes(d.Spec.Template, template)
-	if tool := keeper(d); tool != "" {
+	changed := describeChanges(d.Spec.Template, template)
+	if tool := managingTool(d); tool != "" {
 		fmt.Fprintf(u.ErrOut, "warning: %s keeps this template and may set it forward again; change it at its source too, or suspend %s for this DataSet\n", tool, tool)
 	}
-	if err := u.apply(ctx, d, back, template, options); err != nil {
+	if err := u.applyTemplate(ctx, d, back, template, options); err != nil {
 		return err
 	}
-	return u.say(d, back, changed)
+	return u.printResult(d, back, changed)
 }
 
-// apply changes the template, or in d alone with --dry-run=client.
-func (u *undo) apply(ctx context.Context, d *v1alpha1.DataSet, back *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec, options []client.PatchOption) error {
+// applyTemplate changes the template, or in d alone with --dry-run=client.
+func (u *undo) applyTemplate(ctx context.Context, d *v1alpha1.DataSet, back *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec, options []client.PatchOption) error {
 	cause := u.cause
 	if cause == "" {
 		cause = back.Annotations[v1alpha1.AnnotationChangeCause]
@@ -160,7 +160,7 @@ func undoPatch(d *v1alpha1.DataSet, template json.RawMessage, cause string) ([]b
 	return patch, nil
 }
 
-func (u *undo) say(d *v1alpha1.DataSet, back *appsv1.ControllerRevision, changed []string) error {
+func (u *undo) printResult(d *v1alpha1.DataSet, back *appsv1.ControllerRevision, changed []string) error {
 	switch {
 	case u.output.Machine():
 		d.ManagedFields = nil

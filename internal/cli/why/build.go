@@ -20,18 +20,18 @@ import (
 	"github.com/kuda-io/kuda/internal/placement"
 )
 
-// build computes the view.
-func build(in *input) View {
+// buildView computes the view.
+func buildView(in *input) View {
 	p := in.pod
 	v := View{
 		Namespace: p.Namespace, Pod: p.Name, Scheduler: cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName), Node: p.Spec.NodeName,
 		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.now), Nodes: []Node{}, Explanation: []string{},
-		Preferences: preferences(p), Weights: points(in.weights, func(locality.Weights) int64 { return 1 }, 1),
+		Preferences: nodePreferences(p), Weights: weightedPoints(in.weights, func(locality.Weights) int64 { return 1 }, 1),
 	}
-	v.scheduled(in)
+	v.setScheduled(in)
 	var wants []locality.Want
 	for i := range in.sets {
-		if s := &in.sets[i]; !s.ignored() {
+		if s := &in.sets[i]; !s.isIgnored() {
 			wants = append(wants, s.wants...)
 		}
 	}
@@ -39,22 +39,22 @@ func build(in *input) View {
 	v.TotalBytes = demand.Total
 	next := 0
 	for i := range in.sets {
-		v.DataSets = append(v.DataSets, in.sets[i].view(demand, &next))
+		v.DataSets = append(v.DataSets, in.sets[i].buildDataSet(demand, &next))
 	}
 	switch reason := notPlaced(p); {
 	case reason != "":
-		v.say("%s", reason)
+		v.addExplanation("%s", reason)
 	case len(wants) > 0:
-		v.judge(in, demand)
+		v.scoreNodes(in, demand)
 		fallthrough
 	default:
-		v.explain(in, demand)
+		v.explainPlacement(in, demand)
 	}
 	return v
 }
 
-// scheduled says since when the pod has a node, or why it has none.
-func (v *View) scheduled(in *input) {
+// setScheduled says since when the pod has a node, or why it has none.
+func (v *View) setScheduled(in *input) {
 	var c corev1.PodCondition
 	if i := slices.IndexFunc(in.pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }); i >= 0 {
 		c = in.pod.Status.Conditions[i]
@@ -74,20 +74,20 @@ func (v *View) scheduled(in *input) {
 		}
 		told[e.Message] = true
 		v.Pending.Events = append(v.Pending.Events, Event{
-			Reason: e.Reason, Message: e.Message, From: cmp.Or(e.ReportingController, e.Source.Component), Time: metav1.NewTime(when(e)),
+			Reason: e.Reason, Message: e.Message, From: cmp.Or(e.ReportingController, e.Source.Component), Time: metav1.NewTime(lastSeen(e)),
 		})
 	}
 }
 
-// view shows one DataSet; next is the place of its first want in the demand.
-func (s *set) view(demand *locality.Demand, next *int) DataSet {
+// buildDataSet shows one DataSet; next is the place of its first want in the demand.
+func (s *set) buildDataSet(demand *locality.Demand, next *int) DataSet {
 	d := DataSet{
 		Name: s.dataSet.Name, Placement: cmp.Or(s.dataSet.Spec.Placement, v1alpha1.PlacementPrefer),
 		Revision: placement.Revision(s.dataSet), Items: []Item{},
 	}
 	for _, w := range s.wants {
 		item := Item{Name: w.Item, Version: w.Version}
-		if !s.ignored() {
+		if !s.isIgnored() {
 			item.Bytes, item.Holders = demand.Sizes[*next], demand.HoldersOf(*next)
 			*next++
 		}
@@ -101,8 +101,8 @@ func (s *set) view(demand *locality.Demand, next *int) DataSet {
 	return d
 }
 
-// judge gives each node its score.
-func (v *View) judge(in *input, demand *locality.Demand) {
+// scoreNodes gives each node its score.
+func (v *View) scoreNodes(in *input, demand *locality.Demand) {
 	stale := map[string]string{}
 	for i := range in.cluster.Stores {
 		store := &in.cluster.Stores[i]
@@ -117,11 +117,11 @@ func (v *View) judge(in *input, demand *locality.Demand) {
 		most = max(most, in.peers[holder])
 	}
 	for name, node := range in.cluster.Nodes {
-		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name], Against: against(in.pod, node)}
+		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name], Against: nodeObstacles(in.pod, node)}
 		held, known := demand.On(name)
 		n.HeldBytes, n.DownloadingBytes = held.Bytes, held.Downloading
 		for _, w := range demand.Missing(name) {
-			n.Missing = append(n.Missing, title(w.Item, w.Version))
+			n.Missing = append(n.Missing, itemTitle(w.Item, w.Version))
 		}
 		if known {
 			n.RoomBytes = &held.Available
@@ -134,7 +134,7 @@ func (v *View) judge(in *input, demand *locality.Demand) {
 		}
 		if !demand.Negligible() {
 			n.Score = locality.Score(f, in.weights)
-			n.Points = points(in.weights, func(one locality.Weights) int64 { return locality.Score(f, one) }, sum(in.weights))
+			n.Points = weightedPoints(in.weights, func(one locality.Weights) int64 { return locality.Score(f, one) }, sumWeights(in.weights))
 		}
 		n.Against = append(n.Against, v.againstData(demand, name, stale[name])...)
 		v.Nodes = append(v.Nodes, n)
@@ -149,7 +149,7 @@ func (v *View) againstData(demand *locality.Demand, node, stale string) []string
 	if need := demand.MissingBytes(node); known && need > 0 && demand.RoomNeeded(node) > held.Available {
 		found = append(found, "no room for "+status.Bytes(need))
 	}
-	if v.requires() && !demand.Satisfied(node) {
+	if v.supportsRequire() && !demand.Satisfied(node) {
 		found = append(found, fmt.Sprintf("has %d of %d required items", held.Required, demand.Required))
 	}
 	if stale != "" {
@@ -158,11 +158,11 @@ func (v *View) againstData(demand *locality.Demand, node, stale string) []string
 	return found
 }
 
-func sum(w locality.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
+func sumWeights(w locality.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
 
-// points multiplies each weight with what the dimension alone comes to, in
+// weightedPoints multiplies each weight with what the dimension alone comes to, in
 // shares of the whole, to a tenth.
-func points(w locality.Weights, alone func(locality.Weights) int64, whole int64) Points {
+func weightedPoints(w locality.Weights, alone func(locality.Weights) int64, whole int64) Points {
 	share := func(weight int64, one locality.Weights) float64 {
 		if whole <= 0 {
 			return 0
@@ -175,4 +175,4 @@ func points(w locality.Weights, alone func(locality.Weights) int64, whole int64)
 	}
 }
 
-func title(item, version string) string { return strings.TrimSpace(item + " " + version) }
+func itemTitle(item, version string) string { return strings.TrimSpace(item + " " + version) }

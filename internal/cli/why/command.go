@@ -67,7 +67,7 @@ func (w *command) run(ctx context.Context, name string) error {
 	if w.nodes < 0 {
 		return errors.New("--nodes must not be negative")
 	}
-	weights, err := weigh(w.weights, w.rack)
+	weights, err := parseWeights(w.weights, w.rack)
 	if err != nil {
 		return err
 	}
@@ -79,22 +79,22 @@ func (w *command) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	in, err := read(ctx, c, types.NamespacedName{Namespace: namespace, Name: name})
+	in, err := readInput(ctx, c, types.NamespacedName{Namespace: namespace, Name: name})
 	if err != nil {
 		return err
 	}
 	in.weights, in.rack, in.now, in.program = weights, w.rack, w.Now(), w.Program
-	v := build(in)
+	v := buildView(in)
 	if w.output.Machine() {
 		return w.output.Print(w.Out, v)
 	}
-	_, err = fmt.Fprint(w.Out, render(&v, look{Screen: w.Screen(), now: w.Now(), nodes: w.nodes, wide: w.output.Wide()}))
+	_, err = fmt.Fprint(w.Out, renderView(&v, look{Screen: w.Screen(), now: w.Now(), nodes: w.nodes, wide: w.output.Wide()}))
 	return err
 }
 
-// weigh puts what the flag names in the place of the scheduler's defaults:
+// parseWeights puts what the flag names in the place of the scheduler's defaults:
 // without a label that names racks, these have no part.
-func weigh(named map[string]int64, rack string) (locality.Weights, error) {
+func parseWeights(named map[string]int64, rack string) (locality.Weights, error) {
 	w := locality.DefaultWeights()
 	if rack == "" {
 		w.Rack = 0
@@ -110,7 +110,7 @@ func weigh(named map[string]int64, rack string) (locality.Weights, error) {
 		}
 		*place = weight
 	}
-	if sum(w) == 0 {
+	if sumWeights(w) == 0 {
 		return w, errors.New("--weights: at least one must be more than 0")
 	}
 	return w, nil

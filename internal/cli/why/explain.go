@@ -18,12 +18,12 @@ import (
 // Scheduler is the name that kuda-scheduler is known by to pods.
 const Scheduler = "kuda-scheduler"
 
-func (v *View) say(format string, args ...any) {
+func (v *View) addExplanation(format string, args ...any) {
 	v.Explanation = append(v.Explanation, fmt.Sprintf(format, args...))
 }
 
-// explain puts into words what the figures say.
-func (v *View) explain(in *input, demand *locality.Demand) {
+// explainPlacement puts into words what the figures say.
+func (v *View) explainPlacement(in *input, demand *locality.Demand) {
 	v.explainPolicies(in)
 	if len(demand.Wants) == 0 {
 		return
@@ -33,7 +33,7 @@ func (v *View) explain(in *input, demand *locality.Demand) {
 	case v.Node != "":
 		v.explainChosen(demand)
 		return
-	case demand.Required == 0 || !v.requires():
+	case demand.Required == 0 || !v.supportsRequire():
 		v.explainBest()
 	case !v.explainRequired(demand):
 		absent = append(absent, requiredSets(demand)...)
@@ -47,20 +47,20 @@ func (v *View) explainPolicies(in *input) {
 	for i := range in.sets {
 		d := in.sets[i].dataSet
 		switch {
-		case in.sets[i].ignored():
-			v.say("placement of DataSet %s is Ignore, so its data has no part in where the pod runs", d.Name)
+		case in.sets[i].isIgnored():
+			v.addExplanation("placement of DataSet %s is Ignore, so its data has no part in where the pod runs", d.Name)
 		case d.Spec.Placement != v1alpha1.PlacementRequire || v.Scheduler == Scheduler:
-		case v.requires():
-			v.say("placement of DataSet %s is Require, which %s holds to; whether %s does is not known here", d.Name, Scheduler, v.Scheduler)
+		case v.supportsRequire():
+			v.addExplanation("placement of DataSet %s is Require, which %s holds to; whether %s does is not known here", d.Name, Scheduler, v.Scheduler)
 		default:
-			v.say("placement of DataSet %s is Require, which %s holds to; the pod asks for %s, for which it is Prefer", d.Name, Scheduler, v.Scheduler)
+			v.addExplanation("placement of DataSet %s is Require, which %s holds to; the pod asks for %s, for which it is Prefer", d.Name, Scheduler, v.Scheduler)
 		}
 	}
 }
 
-// requires says whether the pod's scheduler may hold to placement Require: that
+// supportsRequire reports whether the pod's scheduler may hold to placement Require: that
 // of Kubernetes does not.
-func (v *View) requires() bool { return v.Scheduler != corev1.DefaultSchedulerName }
+func (v *View) supportsRequire() bool { return v.Scheduler != corev1.DefaultSchedulerName }
 
 // explainHolders speaks of what no node has, and answers the DataSets of it.
 func (v *View) explainHolders(demand *locality.Demand) (dataSets []string) {
@@ -68,7 +68,7 @@ func (v *View) explainHolders(demand *locality.Demand) (dataSets []string) {
 		if len(demand.HoldersOf(i)) > 0 {
 			continue
 		}
-		v.say("no node holds %s", title(w.Item, w.Version))
+		v.addExplanation("no node holds %s", itemTitle(w.Item, w.Version))
 		dataSets = append(dataSets, w.DataSet)
 	}
 	var coming []string
@@ -78,7 +78,7 @@ func (v *View) explainHolders(demand *locality.Demand) (dataSets []string) {
 		}
 	}
 	if len(dataSets) > 0 && len(coming) > 0 {
-		v.say("data that the pod wants is on its way to %s", some(coming))
+		v.addExplanation("data that the pod wants is on its way to %s", joinFirst(coming))
 	}
 	return dataSets
 }
@@ -96,7 +96,7 @@ func (v *View) adviseHeating(in *input, dataSets []string) {
 		} else {
 			v.Do = append(v.Do, "see how far the preheating of DataSet "+d.Name+" is:", fmt.Sprintf("%s status %s -n %s", in.program, d.Name, d.Namespace))
 		}
-		if d.Spec.Placement == v1alpha1.PlacementRequire && v.requires() {
+		if d.Spec.Placement == v1alpha1.PlacementRequire && v.supportsRequire() {
 			v.Do = append(v.Do, "or let its pods run where it has to be downloaded:", fmt.Sprintf(patch, d.Name, d.Namespace, `{"placement":"Prefer"}`))
 		}
 	}
@@ -106,7 +106,7 @@ func (v *View) adviseHeating(in *input, dataSets []string) {
 func (v *View) explainChosen(demand *locality.Demand) {
 	i := slices.IndexFunc(v.Nodes, func(n Node) bool { return n.Chosen })
 	if i < 0 {
-		v.say("the node %s is not there any more", v.Node)
+		v.addExplanation("the node %s is not there any more", v.Node)
 		return
 	}
 	n := &v.Nodes[i]
@@ -116,23 +116,23 @@ func (v *View) explainChosen(demand *locality.Demand) {
 	})
 	switch {
 	case len(n.Missing) == 0:
-		v.say("%s; %s", text, hold(len(others), "it"))
+		v.addExplanation("%s; %s", text, describeHolders(len(others), "it"))
 	case len(others) > 0:
-		v.say("%s; %s: %s", text, hold(len(others), "all of it"), some(others))
+		v.addExplanation("%s; %s: %s", text, describeHolders(len(others), "all of it"), joinFirst(others))
 	default:
-		v.say("%s", text)
+		v.addExplanation("%s", text)
 	}
 	if demand.Total > 0 && demand.Negligible() {
-		v.say("data of less than %s is no reason for a node: it has no score", status.Bytes(locality.LeastBytes))
+		v.addExplanation("data of less than %s is no reason for a node: it has no score", status.Bytes(locality.LeastBytes))
 	}
 	v.explainOrigins()
 	v.explainPreferences(n.Name)
-	if best := v.best(); best != nil && best.Score > n.Score {
-		v.say("now %s has the better score; what the scheduler knew then, and what else it weighed, is not recorded", best.Name)
+	if best := v.bestNode(); best != nil && best.Score > n.Score {
+		v.addExplanation("now %s has the better score; what the scheduler knew then, and what else it weighed, is not recorded", best.Name)
 	}
 }
 
-func hold(n int, what string) string {
+func describeHolders(n int, what string) string {
 	switch n {
 	case 0:
 		return "no other node holds " + what
@@ -150,17 +150,17 @@ func (v *View) explainOrigins() {
 		for _, item := range d.Items {
 			switch item.Origin {
 			case v1alpha1.OriginNode, v1alpha1.OriginCache:
-				there = append(there, title(item.Name, item.Version))
+				there = append(there, itemTitle(item.Name, item.Version))
 			case v1alpha1.OriginSource, v1alpha1.OriginPeer:
-				brought = append(brought, title(item.Name, item.Version))
+				brought = append(brought, itemTitle(item.Name, item.Version))
 			}
 		}
 	}
 	if len(there) > 0 {
-		v.say("the pod found %s on the node", some(there))
+		v.addExplanation("the pod found %s on the node", joinFirst(there))
 	}
 	if len(brought) > 0 {
-		v.say("the pod itself brought %s there", some(brought))
+		v.addExplanation("the pod itself brought %s there", joinFirst(brought))
 	}
 }
 
@@ -170,21 +170,21 @@ func (v *View) explainPreferences(chosen string) {
 	switch {
 	case len(v.Preferences) == 0:
 	case i >= 0:
-		v.say("when the pod was made, %s was preferred with weight %d of 100", chosen, v.Preferences[i].Weight)
+		v.addExplanation("when the pod was made, %s was preferred with weight %d of 100", chosen, v.Preferences[i].Weight)
 	default:
 		names := make([]string, 0, len(v.Preferences))
 		for _, p := range v.Preferences {
 			names = append(names, p.Node)
 		}
-		v.say("when the pod was made, %s preferred, and not %s: something else counted more", are(names), chosen)
+		v.addExplanation("when the pod was made, %s preferred, and not %s: something else counted more", joinWithVerb(names), chosen)
 	}
 }
 
-func are(names []string) string {
+func joinWithVerb(names []string) string {
 	if len(names) == 1 {
 		return names[0] + " was"
 	}
-	return some(names) + " were"
+	return joinFirst(names) + " were"
 }
 
 // explainRequired speaks of a pod that waits for a node with its data, and
@@ -203,11 +203,11 @@ func (v *View) explainRequired(demand *locality.Demand) bool {
 	}
 	switch {
 	case len(with) == 0:
-		v.say("no node has all that is required, and the pod waits until one has")
+		v.addExplanation("no node has all that is required, and the pod waits until one has")
 	case len(free) == 0:
-		v.say("what is required is on %s, but the pod may not run there: see AGAINST", some(with))
+		v.addExplanation("what is required is on %s, but the pod may not run there: see AGAINST", joinFirst(with))
 	default:
-		v.say("what is required is on %s; data does not keep the pod from there", some(free))
+		v.addExplanation("what is required is on %s; data does not keep the pod from there", joinFirst(free))
 	}
 	return len(with) > 0
 }
@@ -223,8 +223,8 @@ func requiredSets(demand *locality.Demand) []string {
 	return names
 }
 
-// best is the node with the best score of those that nothing here speaks against.
-func (v *View) best() *Node {
+// bestNode is the node with the best score of those that nothing here speaks against.
+func (v *View) bestNode() *Node {
 	i := slices.IndexFunc(v.Nodes, func(n Node) bool { return len(n.Against) == 0 })
 	if i < 0 {
 		return nil
@@ -234,21 +234,21 @@ func (v *View) best() *Node {
 
 // explainBest speaks of where a pod without a node would do best.
 func (v *View) explainBest() {
-	n := v.best()
+	n := v.bestNode()
 	switch {
 	case n == nil:
-		v.say("something speaks against each node: see AGAINST")
+		v.addExplanation("something speaks against each node: see AGAINST")
 	case n.HeldBytes > 0:
-		v.say("%s would do best: it holds %s of %s", n.Name, status.Bytes(n.HeldBytes), status.Bytes(v.TotalBytes))
+		v.addExplanation("%s would do best: it holds %s of %s", n.Name, status.Bytes(n.HeldBytes), status.Bytes(v.TotalBytes))
 	default:
-		v.say("none of the nodes that the pod can run on holds any of it, so it is downloaded wherever the pod goes")
+		v.addExplanation("no node that the pod can run on holds any of it, so it is downloaded wherever the pod goes")
 	}
 }
 
 // listed is how many names a sentence has at most.
 const listed = 3
 
-func some(names []string) string {
+func joinFirst(names []string) string {
 	if more := len(names) - listed; more > 0 {
 		return strings.Join(names[:listed], ", ") + fmt.Sprintf(" and %d more", more)
 	}

@@ -20,9 +20,9 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// against lists what keeps the pod from a node, of what can be seen in the two
+// nodeObstacles lists what keeps the pod from a node, of what can be seen in the two
 // of them alone: the scheduler also counts resources and looks at other pods.
-func against(p *corev1.Pod, node *corev1.Node) []string {
+func nodeObstacles(p *corev1.Pod, node *corev1.Node) []string {
 	var found []string
 	if ready := nodes.Ready(node); ready == nil || ready.Status != corev1.ConditionTrue {
 		found = append(found, "not Ready")
@@ -31,42 +31,42 @@ func against(p *corev1.Pod, node *corev1.Node) []string {
 		found = append(found, "cordoned")
 	}
 	for i := range node.Spec.Taints {
-		if taint := &node.Spec.Taints[i]; !told(taint) && !tolerated(p, taint) {
+		if taint := &node.Spec.Taints[i]; !isStandardTaint(taint) && !isTolerated(p, taint) {
 			found = append(found, "taint "+taint.ToString())
 		}
 	}
 	if !labels.SelectorFromSet(p.Spec.NodeSelector).Matches(labels.Set(node.Labels)) {
 		found = append(found, "nodeSelector")
 	}
-	if !required(p, node) {
+	if !matchesAffinity(p, node) {
 		found = append(found, "node affinity")
 	}
 	return found
 }
 
-// told says that one of the taints that Kubernetes itself sets was put into
+// isStandardTaint says that one of the taints that Kubernetes itself sets was put into
 // words above.
-func told(t *corev1.Taint) bool {
+func isStandardTaint(t *corev1.Taint) bool {
 	return slices.Contains([]string{corev1.TaintNodeUnschedulable, corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable}, t.Key)
 }
 
-func tolerated(p *corev1.Pod, taint *corev1.Taint) bool {
+func isTolerated(p *corev1.Pod, taint *corev1.Taint) bool {
 	return taint.Effect == corev1.TaintEffectPreferNoSchedule || slices.ContainsFunc(p.Spec.Tolerations, func(t corev1.Toleration) bool {
 		return t.ToleratesTaint(logr.Discard(), taint, true)
 	})
 }
 
-// required says whether the node is one that the pod's required node affinity
+// matchesAffinity reports whether the node is one that the pod's required node affinity
 // lets it run on: one term has to hold, and of that everything.
-func required(p *corev1.Pod, node *corev1.Node) bool {
+func matchesAffinity(p *corev1.Pod, node *corev1.Node) bool {
 	a := p.Spec.Affinity
 	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return true
 	}
 	terms := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 	return slices.ContainsFunc(terms, func(t corev1.NodeSelectorTerm) bool {
-		return len(t.MatchExpressions)+len(t.MatchFields) > 0 && holds(t.MatchExpressions, node.Labels) &&
-			holds(t.MatchFields, labels.Set{metav1.ObjectNameField: node.Name})
+		return len(t.MatchExpressions)+len(t.MatchFields) > 0 && matchesAll(t.MatchExpressions, node.Labels) &&
+			matchesAll(t.MatchFields, labels.Set{metav1.ObjectNameField: node.Name})
 	})
 }
 
@@ -75,16 +75,16 @@ var operators = map[corev1.NodeSelectorOperator]selection.Operator{
 	corev1.NodeSelectorOpDoesNotExist: selection.DoesNotExist, corev1.NodeSelectorOpGt: selection.GreaterThan, corev1.NodeSelectorOpLt: selection.LessThan,
 }
 
-func holds(requirements []corev1.NodeSelectorRequirement, set labels.Set) bool {
+func matchesAll(requirements []corev1.NodeSelectorRequirement, set labels.Set) bool {
 	return !slices.ContainsFunc(requirements, func(r corev1.NodeSelectorRequirement) bool {
 		requirement, err := labels.NewRequirement(r.Key, operators[r.Operator], r.Values)
 		return err != nil || !requirement.Matches(set)
 	})
 }
 
-// preferences are those that the webhook put into the pod: terms of their form
+// nodePreferences are those that the webhook put into the pod: terms of their form
 // that the annotation names, too.
-func preferences(p *corev1.Pod) []Preference {
+func nodePreferences(p *corev1.Pod) []Preference {
 	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil {
 		return nil
 	}

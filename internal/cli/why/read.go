@@ -48,13 +48,13 @@ type set struct {
 	delivered []v1alpha1.DataItemStatus
 }
 
-// ignored says that the DataSet's data has no part in where pods run.
-func (s *set) ignored() bool { return s.dataSet.Spec.Placement == v1alpha1.PlacementIgnore }
+// isIgnored says that the DataSet's data has no part in where pods run.
+func (s *set) isIgnored() bool { return s.dataSet.Spec.Placement == v1alpha1.PlacementIgnore }
 
 // maxEvents is how many events are shown beside the pod's condition.
 const maxEvents = 3
 
-func read(ctx context.Context, c client.Client, key types.NamespacedName) (*input, error) {
+func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (*input, error) {
 	in := &input{pod: &corev1.Pod{}}
 	switch err := c.Get(ctx, key, in.pod); {
 	case apierrors.IsNotFound(err):
@@ -163,13 +163,13 @@ func (in *input) readEvents(ctx context.Context, c client.Client) error {
 		return e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != in.pod.UID
 	})
 	slices.SortStableFunc(in.events, func(a, b corev1.Event) int {
-		return cmp.Or(when(&b).Compare(when(&a)), strings.Compare(a.Name, b.Name))
+		return cmp.Or(lastSeen(&b).Compare(lastSeen(&a)), strings.Compare(a.Name, b.Name))
 	})
 	return nil
 }
 
-// when an event was last seen; the schedulers of today write no lastTimestamp.
-func when(e *corev1.Event) time.Time {
+// lastSeen an event was last seen; the schedulers of today write no lastTimestamp.
+func lastSeen(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
 		return e.Series.LastObservedTime.Time

@@ -28,8 +28,8 @@ type look struct {
 	wide  bool
 }
 
-// render makes the text that shows a view.
-func render(v *View, l look) string {
+// renderView makes the text that shows a view.
+func renderView(v *View, l look) string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		b.WriteString(l.Paint(frame.Faint, fmt.Sprintf("%-*s", nameWidth, name)) + frame.OneLine(fmt.Sprintf(format, args...)) + "\n")
@@ -37,7 +37,7 @@ func render(v *View, l look) string {
 	line("Pod", "%s in namespace %s", v.Pod, v.Namespace)
 	v.renderPlace(line, l.now)
 	for i := range v.DataSets {
-		v.DataSets[i].render(line)
+		v.DataSets[i].renderLines(line)
 	}
 	if len(v.Preferences) > 0 {
 		words := make([]string, 0, len(v.Preferences))
@@ -57,8 +57,8 @@ func render(v *View, l look) string {
 		name = ""
 	}
 	if len(v.Nodes) > 0 {
-		b.WriteString("\n" + strings.Join(v.table(l), "\n") + "\n\n")
-		b.WriteString(v.caveat(l.now) + "\n")
+		b.WriteString("\n" + strings.Join(v.tableLines(l), "\n") + "\n\n")
+		b.WriteString(v.scoreCaveat(l.now) + "\n")
 	}
 	return b.String()
 }
@@ -67,7 +67,7 @@ func (v *View) renderPlace(line func(name, format string, args ...any), now time
 	if v.Pending == nil {
 		text := "on " + v.Node
 		if v.PlacedTime != nil {
-			text += ", " + age(v.PlacedTime.Time, now) + " ago"
+			text += ", " + formatAge(v.PlacedTime.Time, now) + " ago"
 		}
 		line("Placed", "%s, by %s; the pod is %s", text, v.Scheduler, cmp.Or(v.Phase, "of no known phase"))
 		return
@@ -77,31 +77,31 @@ func (v *View) renderPlace(line func(name, format string, args ...any), now time
 		line("Waits", "%s", reason)
 	}
 	for _, e := range v.Pending.Events {
-		line("Event", "%s, %s ago, by %s: %s", e.Reason, age(e.Time.Time, now), e.From, e.Message)
+		line("Event", "%s, %s ago, by %s: %s", e.Reason, formatAge(e.Time.Time, now), e.From, e.Message)
 	}
 }
 
-func (d *DataSet) render(line func(name, format string, args ...any)) {
+func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
 	revision := ""
 	if d.Revision != "" {
 		revision = ", revision " + d.Revision
 	}
 	line("DataSet", "%s, placement %s%s", d.Name, d.Placement, revision)
 	for _, item := range d.Items {
-		text := title(item.Name, item.Version)
+		text := itemTitle(item.Name, item.Version)
 		if item.Bytes > 0 {
 			text += ", " + status.Bytes(item.Bytes)
 		}
 		if len(item.Holders) > 0 {
-			text += ", on " + some(item.Holders)
+			text += ", on " + joinFirst(item.Holders)
 		}
 		line("  Item", "%s", text)
 	}
 }
 
-// table has a line per node. The columns in small letters are what each
+// tableLines has a line per node. The columns in small letters are what each
 // dimension adds to the score; they have the names that --weights takes.
-func (v *View) table(l look) []string {
+func (v *View) tableLines(l look) []string {
 	t := &frame.Table{Header: []string{
 		"", "NODE", "HELD", "MISSING", "DOWNLOADS", "ROOM", "SCORE", "AGAINST", "node", "rack", "zone", "downloads", "spread",
 	}}
@@ -116,10 +116,10 @@ func (v *View) table(l look) []string {
 		if n.Chosen {
 			mark, tone = "*", frame.Strong
 		}
-		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), v.held(n), frame.Text(n.missing(l.wide)),
-			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(n.room()), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
+		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), v.heldCell(n), frame.Text(n.missingText(l.wide)),
+			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(n.roomText()), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
 			frame.Toned(frame.Warning, strings.Join(n.Against, "; ")),
-			number(n.Points.Node), number(n.Points.Rack), number(n.Points.Zone), number(n.Points.Downloads), number(n.Points.Spread))
+			pointsCell(n.Points.Node), pointsCell(n.Points.Rack), pointsCell(n.Points.Zone), pointsCell(n.Points.Downloads), pointsCell(n.Points.Spread))
 	}
 	lines := t.Lines(l.Screen)
 	if rest > 0 {
@@ -128,7 +128,7 @@ func (v *View) table(l look) []string {
 	return lines
 }
 
-func (v *View) held(n *Node) frame.Cell {
+func (v *View) heldCell(n *Node) frame.Cell {
 	text, tone := status.Bytes(n.HeldBytes), frame.Plain
 	if v.TotalBytes > 0 {
 		text += fmt.Sprintf(" %d%%", int64(float64(n.HeldBytes)/float64(v.TotalBytes)*100))
@@ -142,7 +142,7 @@ func (v *View) held(n *Node) frame.Cell {
 	return frame.Toned(tone, text)
 }
 
-func (n *Node) missing(wide bool) string {
+func (n *Node) missingText(wide bool) string {
 	switch {
 	case len(n.Missing) == 0:
 		return "-"
@@ -152,24 +152,26 @@ func (n *Node) missing(wide bool) string {
 	return fmt.Sprintf("%d items", len(n.Missing))
 }
 
-func (n *Node) room() string {
+func (n *Node) roomText() string {
 	if n.RoomBytes == nil {
 		return "?"
 	}
 	return status.Bytes(*n.RoomBytes)
 }
 
-func number(points float64) frame.Cell { return frame.Text(strconv.FormatFloat(points, 'g', -1, 64)) }
+func pointsCell(points float64) frame.Cell {
+	return frame.Text(strconv.FormatFloat(points, 'g', -1, 64))
+}
 
-// caveat says what the scores are not.
-func (v *View) caveat(now time.Time) string {
+// scoreCaveat says what the scores are not.
+func (v *View) scoreCaveat(now time.Time) string {
 	w := v.Weights
 	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,spread=%g",
 		w.Node, w.Rack, w.Zone, w.Downloads, w.Spread)
 	if v.PlacedTime != nil {
-		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339), age(v.PlacedTime.Time, now))
+		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339), formatAge(v.PlacedTime.Time, now))
 	}
 	return text + ".\nThey speak of data alone: schedulers also weigh resources, other pods and what the pod prefers."
 }
 
-func age(t, now time.Time) string { return duration.HumanDuration(max(now.Sub(t), 0)) }
+func formatAge(t, now time.Time) string { return duration.HumanDuration(max(now.Sub(t), 0)) }

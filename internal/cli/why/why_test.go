@@ -282,7 +282,7 @@ func TestWhatKeepsAPodFromANodeGoesUnseen(t *testing.T) {
 			p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields = nil
 		}), node("n1"), "node affinity"},
 	} {
-		if got := strings.Join(against(c.pod, c.node), "; "); got != c.want {
+		if got := strings.Join(nodeObstacles(c.pod, c.node), "; "); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

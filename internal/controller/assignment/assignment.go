@@ -28,9 +28,9 @@ const (
 // makes it unique, the DataSet and the pod's UID; the readable part before it
 // is cut to what fits and never parsed.
 func Name(dataset, podName string, podUID types.UID) string {
-	hash := digest(dataset + "\n" + string(podUID))[:nameHashLength]
+	hash := hexDigest(dataset + "\n" + string(podUID))[:nameHashLength]
 	room := validation.DNS1123SubdomainMaxLength - len(dataset) - len("-") - len("-") - len(hash)
-	return dataset + "-" + cut(podName, room) + "-" + hash
+	return dataset + "-" + truncateName(podName, room) + "-" + hash
 }
 
 // LabelValue is the pod's name as the value of a label.
@@ -38,19 +38,19 @@ func LabelValue(podName string) string {
 	if len(podName) <= validation.LabelValueMaxLength {
 		return podName
 	}
-	hash := digest(podName)[:labelHashLength]
-	return cut(podName, validation.LabelValueMaxLength-len("-")-len(hash)) + "-" + hash
+	hash := hexDigest(podName)[:labelHashLength]
+	return truncateName(podName, validation.LabelValueMaxLength-len("-")-len(hash)) + "-" + hash
 }
 
-// cut shortens a name so that it still ends in a letter or digit.
-func cut(name string, length int) string {
+// truncateName shortens a name so that it still ends in a letter or digit.
+func truncateName(name string, length int) string {
 	if len(name) <= length {
 		return name
 	}
 	return strings.TrimRight(name[:length], "-.")
 }
 
-func digest(s string) string {
+func hexDigest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
@@ -58,16 +58,16 @@ func digest(s string) string {
 // New builds the Data of a DataSet and a pod. It is owned by the pod, so that
 // it goes with it.
 func New(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
-	return build(v1alpha1.LabelDataSet, d, p, spec)
+	return newData(v1alpha1.LabelDataSet, d, p, spec)
 }
 
 // NewPreheat is New for a pod of the DataSet's preheat. The Data is found by
 // another label, so that what asks for the DataSet's Data does not see it.
 func NewPreheat(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
-	return build(v1alpha1.LabelPreheat, d, p, spec)
+	return newData(v1alpha1.LabelPreheat, d, p, spec)
 }
 
-func build(label string, d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
+func newData(label string, d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
 	controller := true
 	return &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{
@@ -112,20 +112,20 @@ func DataSet(d *v1alpha1.Data) string {
 	return cmp.Or(d.Labels[v1alpha1.LabelPreheat], d.Labels[v1alpha1.LabelDataSet])
 }
 
-// Preheats tells whether the Data is of a pod that preheats a node, and so of no
+// Preheats reports whether the Data is of a pod that preheats a node, and so of no
 // replica.
 func Preheats(d *v1alpha1.Data) bool { return d.Labels[v1alpha1.LabelPreheat] != "" }
 
 // PodUID is the UID of the pod that the Data belongs to.
 func PodUID(d *v1alpha1.Data) types.UID { return types.UID(d.Labels[v1alpha1.LabelPodUID]) }
 
-// Reported says whether a runtime has reported on the Data at all.
+// Reported reports whether a runtime has reported on the Data at all.
 func Reported(d *v1alpha1.Data) bool { return d.Status.ObservedRevision != "" }
 
-// Current says whether the status speaks of the revision that the spec names.
+// Current reports whether the status speaks of the revision that the spec names.
 func Current(d *v1alpha1.Data) bool { return d.Status.ObservedRevision == d.Spec.Revision }
 
-// Delivered says whether the pod has every item of the revision it is told to have.
+// Delivered reports whether the pod has every item of the revision it is told to have.
 func Delivered(d *v1alpha1.Data) bool {
 	return Current(d) && !d.Spec.Withdraw &&
 		int(d.Status.DataItems) == len(d.Spec.DataItems) && d.Status.Success == d.Status.DataItems
@@ -139,7 +139,7 @@ func DeliveredMessage(items int32, revision string) string {
 	return fmt.Sprintf("the pod has all %d items of revision %s", items, revision)
 }
 
-// Withdrawn says whether the items are out of the pod's view, as was asked.
+// Withdrawn reports whether the items are out of the pod's view, as was asked.
 func Withdrawn(d *v1alpha1.Data) bool {
 	ready := Ready(d)
 	return d.Spec.Withdraw && ready != nil && ready.Reason == v1alpha1.ReasonWithdrawn

@@ -23,7 +23,7 @@ var permanent = map[string]bool{
 	v1alpha1.ReasonPathConflict:        true,
 }
 
-// Failure answers why the pod will not have its revision without help: an item
+// Failure returns why the pod will not have its revision without help: an item
 // failed for a reason that does not pass. It is empty when none did.
 func Failure(d *v1alpha1.Data) string {
 	item, forGood := FailedItem(d)
@@ -54,7 +54,7 @@ func FailedItem(d *v1alpha1.Data) (item *v1alpha1.DataItemStatus, forGood bool) 
 	return item, false
 }
 
-// Prefetched says whether all of a revision is in the store for a later move.
+// Prefetched reports whether all of a revision is in the store for a later move.
 func Prefetched(d *v1alpha1.Data, revision string) bool {
 	p := d.Status.Prefetch
 	return p != nil && p.Revision == revision && p.Phase == v1alpha1.DataSuccess

@@ -25,7 +25,7 @@ const (
 // Indexes are the functions behind the fields.
 func Indexes() map[string]client.IndexerFunc {
 	return map[string]client.IndexerFunc{
-		FieldDataSet: replicas,
+		FieldDataSet: replicaIndex,
 		FieldPreheat: byLabel(v1alpha1.LabelPreheat),
 		FieldPodUID:  byLabel(v1alpha1.LabelPodUID),
 	}
@@ -50,8 +50,8 @@ func byLabel(key string) client.IndexerFunc {
 	}
 }
 
-// replicas leaves out what preheats, whatever other labels it has.
-func replicas(object client.Object) []string {
+// replicaIndex leaves out what preheats, whatever other labels it has.
+func replicaIndex(object client.Object) []string {
 	if object.GetLabels()[v1alpha1.LabelPreheat] != "" {
 		return nil
 	}

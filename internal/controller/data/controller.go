@@ -49,7 +49,7 @@ func New(c client.Client, live client.Reader, recorder events.Recorder, passive 
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("data").
-		For(&v1alpha1.Data{}, builder.WithPredicates(r.tell())).
+		For(&v1alpha1.Data{}, builder.WithPredicates(r.eventPredicate())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.ofPod), builder.WithPredicates(podChanged())).
 		Watches(&v1alpha1.DataSet{}, handler.EnqueueRequestsFromMapFunc(r.ofDataSet), builder.WithPredicates(selectorChanged())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
@@ -65,22 +65,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if d.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
-	step, err := r.look(ctx, r.client, &d)
+	step, err := r.readAndDecide(ctx, r.client, &d)
 	if err == nil && (step.remove != "" || step.withdraw != "") {
 		// A cache may be behind: what is not in it yet is not gone.
-		step, err = r.look(ctx, r.live, &d)
+		step, err = r.readAndDecide(ctx, r.live, &d)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	switch {
 	case step.remove != "":
-		return ctrl.Result{}, r.remove(ctx, &d, step.remove)
+		return ctrl.Result{}, r.deleteData(ctx, &d, step.remove)
 	case step.withdraw != "":
-		return ctrl.Result{}, r.withdraw(ctx, &d, step.withdraw)
+		return ctrl.Result{}, r.requestWithdrawal(ctx, &d, step.withdraw)
 	case step.ready != nil:
 		before := d.DeepCopy()
-		show(&d.Status, *step.ready)
+		setCondition(&d.Status, *step.ready)
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 		err := r.client.Status().Patch(ctx, &d, patch)
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -93,23 +93,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: step.after}, nil
 }
 
-func (r *Reconciler) look(ctx context.Context, reader client.Reader, d *v1alpha1.Data) (decision, error) {
+func (r *Reconciler) readAndDecide(ctx context.Context, reader client.Reader, d *v1alpha1.Data) (decision, error) {
 	var p corev1.Pod
 	var set v1alpha1.DataSet
-	havePod, err := found(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.PodName}, &p))
+	havePod, err := isFound(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: d.Spec.PodName}, &p))
 	if err != nil {
 		return decision{}, fmt.Errorf("reading pod %s: %w", d.Spec.PodName, err)
 	}
-	haveSet, err := found(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: assignment.DataSet(d)}, &set))
+	haveSet, err := isFound(reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: assignment.DataSet(d)}, &set))
 	if err != nil {
 		return decision{}, fmt.Errorf("reading DataSet %s: %w", assignment.DataSet(d), err)
 	}
 	f := facts{data: d, set: orNil(&set, haveSet), pod: orNil(&p, havePod), now: r.clock.Now()}
-	f.assigned, f.down = r.assignments.see(d, havePod && pod.Stopped(&p), f.now)
-	return decide(f), nil
+	f.assigned, f.down = r.assignments.trackAssignment(d, havePod && pod.Stopped(&p), f.now)
+	return decideAction(f), nil
 }
 
-func found(err error) (bool, error) {
+func isFound(err error) (bool, error) {
 	return err == nil, client.IgnoreNotFound(err)
 }
 
@@ -120,7 +120,7 @@ func orNil[T any](object *T, exists bool) *T {
 	return nil
 }
 
-func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) error {
+func (r *Reconciler) deleteData(ctx context.Context, d *v1alpha1.Data, why string) error {
 	if err := r.client.Delete(ctx, d, client.Preconditions{UID: &d.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting Data: %w", err)
 	}
@@ -128,8 +128,8 @@ func (r *Reconciler) remove(ctx context.Context, d *v1alpha1.Data, why string) e
 	return nil
 }
 
-// withdraw asks the runtime to take the items out of the pod's view.
-func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.Data, why string) error {
+// requestWithdrawal asks the runtime to take the items out of the pod's view.
+func (r *Reconciler) requestWithdrawal(ctx context.Context, d *v1alpha1.Data, why string) error {
 	before := d.DeepCopy()
 	d.Spec.Withdraw = true
 	if err := r.client.Patch(ctx, d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
@@ -139,13 +139,13 @@ func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.Data, why string)
 	return nil
 }
 
-// tell passes every change on and turns it into events on the way. Here is
+// eventPredicate passes every change on and turns it into events on the way. Here is
 // where the state before a change is known; by the time of a pass it is gone.
-func (r *Reconciler) tell() predicate.Predicate {
+func (r *Reconciler) eventPredicate() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool {
 			if d, ok := e.Object.(*v1alpha1.Data); ok {
-				r.memory.learn(d)
+				r.memory.recordState(d)
 			}
 			return true
 		},
@@ -155,14 +155,14 @@ func (r *Reconciler) tell() predicate.Predicate {
 			if !okBefore || !okAfter {
 				return true
 			}
-			for _, n := range r.memory.transitions(before, after) {
+			for _, n := range r.memory.itemTransitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
 			return !assignment.Current(after) || after.Spec.Withdraw || !maps.Equal(before.Labels, after.Labels)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
-			r.memory.forget(e.Object.GetUID())
-			r.assignments.forget(e.Object.GetUID())
+			r.memory.forgetData(e.Object.GetUID())
+			r.assignments.forgetData(e.Object.GetUID())
 			return true
 		},
 	}
@@ -186,15 +186,15 @@ func selectorChanged() predicate.Predicate {
 }
 
 func (r *Reconciler) ofPod(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.requests(ctx, object.GetNamespace(), assignment.FieldPodUID, string(object.GetUID()))
+	return r.requestsByField(ctx, object.GetNamespace(), assignment.FieldPodUID, string(object.GetUID()))
 }
 
 func (r *Reconciler) ofDataSet(ctx context.Context, object client.Object) []reconcile.Request {
-	return append(r.requests(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName()),
-		r.requests(ctx, object.GetNamespace(), assignment.FieldPreheat, object.GetName())...)
+	return append(r.requestsByField(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName()),
+		r.requestsByField(ctx, object.GetNamespace(), assignment.FieldPreheat, object.GetName())...)
 }
 
-func (r *Reconciler) requests(ctx context.Context, namespace, field, value string) []reconcile.Request {
+func (r *Reconciler) requestsByField(ctx context.Context, namespace, field, value string) []reconcile.Request {
 	var datas v1alpha1.DataList
 	if err := r.client.List(ctx, &datas, client.InNamespace(namespace), client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listed no Data", "field", field, "value", value)

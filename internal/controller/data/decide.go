@@ -46,8 +46,8 @@ type facts struct {
 	down time.Time
 }
 
-// decide looks at a Data, its DataSet and its pod.
-func decide(f facts) decision {
+// decideAction looks at a Data, its DataSet and its pod.
+func decideAction(f facts) decision {
 	d, set, p := f.data, f.set, f.pod
 	switch {
 	case p == nil:
@@ -59,11 +59,11 @@ func decide(f facts) decision {
 	case assignment.Preheats(d) && !pod.Preheats(set, p):
 		return decision{remove: "its DataSet did not make the pod"}
 	case !assignment.Preheats(d) && !pod.Selects(set.Spec.WorkloadSelector, p):
-		return f.leave("its DataSet no longer selects the pod")
+		return f.decideRemoval("its DataSet no longer selects the pod")
 	case !pod.Live(p), set.DeletionTimestamp != nil, d.Spec.Withdraw:
 		return decision{}
 	}
-	since, silent := f.silence()
+	since, silent := f.silentSince()
 	if !silent {
 		return decision{}
 	}
@@ -77,9 +77,9 @@ func decide(f facts) decision {
 	return decision{ready: &wanted}
 }
 
-// leave is for a pod that no longer is its DataSet's. With deletionPolicy Remove
+// decideRemoval is for a pod that no longer is its DataSet's. With deletionPolicy Remove
 // its items go first, as they would with the DataSet.
-func (f facts) leave(why string) decision {
+func (f facts) decideRemoval(why string) decision {
 	switch {
 	case f.set.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRemove, !assignment.Holds(f.data, f.pod):
 		return decision{remove: why}
@@ -89,8 +89,8 @@ func (f facts) leave(why string) decision {
 	return decision{}
 }
 
-// silence returns since when the runtime owes a report, if it does.
-func (f facts) silence() (time.Time, bool) {
+// silentSince returns since when the runtime owes a report, if it does.
+func (f facts) silentSince() (time.Time, bool) {
 	switch {
 	case !assignment.Reported(f.data):
 		return f.data.CreationTimestamp.Time, true
@@ -132,9 +132,9 @@ func (f facts) notConnected() metav1.Condition {
 	return c
 }
 
-// show writes the condition into the status. What is Unknown is not shown by the
+// setCondition writes the condition into the status. What is Unknown is not shown by the
 // printed columns as if it were the present.
-func show(s *v1alpha1.DataStatus, c metav1.Condition) {
+func setCondition(s *v1alpha1.DataStatus, c metav1.Condition) {
 	meta.SetStatusCondition(&s.Conditions, c)
 	if c.Status == metav1.ConditionUnknown {
 		s.Ready, s.Progress = fmt.Sprintf("?/%d", s.DataItems), ""

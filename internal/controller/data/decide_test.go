@@ -45,7 +45,7 @@ func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
 	} {
 		d, set, p := trio()
 		c.change(d, &set, &p)
-		if got := decide(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
+		if got := decideAction(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -70,7 +70,7 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 		p.Labels[v1alpha1.LabelPreheat] = "models"
 		d.Labels = map[string]string{v1alpha1.LabelPreheat: "models", v1alpha1.LabelPodUID: "u"}
 		c.change(d, set, p)
-		if got := decide(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
+		if got := decideAction(facts{data: d, set: set, pod: p, now: born}); (got.remove != "") != c.remove {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -78,23 +78,23 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 
 func TestASilentRuntimeIsNotShown(t *testing.T) {
 	d, set, p := trio()
-	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(5 * time.Second)}); got.ready != nil || got.after != 10*time.Second {
+	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(5 * time.Second)}); got.ready != nil || got.after != 10*time.Second {
 		t.Errorf("after 5 s: %+v", got)
 	}
-	got := decide(facts{data: d, set: set, pod: p, now: born.Add(reportTimeout)})
+	got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(reportTimeout)})
 	if got.ready == nil || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, "kubectl logs --namespace shop web-0 --container kuda-runtime") {
 		t.Fatalf("after %s: %+v", reportTimeout, got)
 	}
 	d.Status.Conditions = []metav1.Condition{*got.ready}
-	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
+	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
 		t.Errorf("it is written again: %+v", got.ready)
 	}
 	p.Spec.NodeName = ""
-	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
+	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
 		t.Errorf("an unscheduled pod: %+v", got.ready)
 	}
 	d.Status.ObservedRevision = "r1"
-	if got := decide(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
+	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready != nil {
 		t.Errorf("it is written over a report: %+v", got.ready)
 	}
 }
@@ -122,7 +122,7 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 		d.Status = v1alpha1.DataStatus{ObservedRevision: "r1", DataItems: 1, Success: 1, Ready: "1/1", Progress: "100%"}
 		f := facts{data: d, set: set, pod: p, now: later, assigned: born}
 		c.change(&f)
-		got := decide(f)
+		got := decideAction(f)
 		if got.after != c.after || (got.ready == nil) != (c.want == "") {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -132,11 +132,11 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 		if got.ready.Status != c.want || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, c.says) {
 			t.Errorf("%s: %+v", name, got.ready)
 		}
-		show(&d.Status, *got.ready)
+		setCondition(&d.Status, *got.ready)
 		if d.Status.Ready != "?/1" || d.Status.Progress != "" {
 			t.Errorf("%s: the columns say %q, %q", name, d.Status.Ready, d.Status.Progress)
 		}
-		if again := decide(f); again.ready != nil {
+		if again := decideAction(f); again.ready != nil {
 			t.Errorf("%s: it is written again: %+v", name, again.ready)
 		}
 	}
@@ -146,15 +146,15 @@ func TestTimeStartsAnewWithEachRevision(t *testing.T) {
 	d, _, _ := trio()
 	d.UID = "x"
 	var a assignments
-	a.see(d, false, born)
-	if since, down := a.see(d, true, born.Add(time.Minute)); !since.Equal(born) || !down.Equal(born.Add(time.Minute)) {
+	a.trackAssignment(d, false, born)
+	if since, down := a.trackAssignment(d, true, born.Add(time.Minute)); !since.Equal(born) || !down.Equal(born.Add(time.Minute)) {
 		t.Errorf("the same revision: %s, %s", since, down)
 	}
 	d.Spec.Revision = "r2"
-	if since, down := a.see(d, true, born.Add(time.Hour)); !since.Equal(born.Add(time.Hour)) || !down.Equal(born.Add(time.Minute)) {
+	if since, down := a.trackAssignment(d, true, born.Add(time.Hour)); !since.Equal(born.Add(time.Hour)) || !down.Equal(born.Add(time.Minute)) {
 		t.Errorf("the next: %s, %s", since, down)
 	}
-	if _, down := a.see(d, false, born.Add(time.Hour)); !down.IsZero() {
+	if _, down := a.trackAssignment(d, false, born.Add(time.Hour)); !down.IsZero() {
 		t.Errorf("a runtime that runs: %s", down)
 	}
 }
@@ -199,7 +199,7 @@ func TestAPodThatLeavesTakesTheItemsAlong(t *testing.T) {
 		p.Status.Phase = corev1.PodRunning
 		c.policy(set)
 		c.change(d, set, p)
-		got := decide(facts{data: d, set: set, pod: p, now: born})
+		got := decideAction(facts{data: d, set: set, pod: p, now: born})
 		if (got.withdraw != "") != c.withdraw || (got.remove != "") != c.remove {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -240,7 +240,7 @@ func TestEventsRepeatThemselves(t *testing.T) {
 		var got string
 		var m memory
 		for i, after := range c.states[1:] {
-			for _, n := range m.transitions(c.states[i], after) {
+			for _, n := range m.itemTransitions(c.states[i], after) {
 				got += n.reason
 			}
 		}
@@ -256,7 +256,7 @@ func TestADataThatIsGoneIsRemembered(t *testing.T) {
 	d.Status.ObservedRevision = "r1"
 	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound"}}
 	r := New(nil, nil, nil, nil)
-	p := r.tell()
+	p := r.eventPredicate()
 	p.Create(event.CreateEvent{Object: d})
 	if len(r.memory.datas) != 1 {
 		t.Error("a failure that was there is news after a restart")

@@ -20,8 +20,8 @@ type news struct {
 	kind, reason, note string
 }
 
-// transitions answers what became of the items between two states of a Data.
-func (m *memory) transitions(before, after *v1alpha1.Data) []news {
+// itemTransitions returns what became of the items between two states of a Data.
+func (m *memory) itemTransitions(before, after *v1alpha1.Data) []news {
 	var out []news
 	for _, item := range m.newFailures(before, after) {
 		out = append(out, news{corev1.EventTypeWarning, v1alpha1.EventItemFailed, fmt.Sprintf(

@@ -27,8 +27,8 @@ type assigned struct {
 	down time.Time
 }
 
-// see returns since when the Data has its revision, and since when its runtime is down.
-func (a *assignments) see(d *v1alpha1.Data, down bool, now time.Time) (since, downSince time.Time) {
+// trackAssignment returns since when the Data has its revision, and since when its runtime is down.
+func (a *assignments) trackAssignment(d *v1alpha1.Data, down bool, now time.Time) (since, downSince time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	have, ok := a.known[d.UID]
@@ -48,7 +48,7 @@ func (a *assignments) see(d *v1alpha1.Data, down bool, now time.Time) (since, do
 	return have.since, have.down
 }
 
-func (a *assignments) forget(uid types.UID) {
+func (a *assignments) forgetData(uid types.UID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.known, uid)

@@ -25,33 +25,33 @@ type itemName struct{ namespace, name string }
 // failure is what makes two failures of an item the same.
 type failure struct{ version, reason string }
 
-// learn takes in a state that nothing is said about.
-func (m *memory) learn(d *v1alpha1.Data) {
+// recordState takes in a state that nothing is said about.
+func (m *memory) recordState(d *v1alpha1.Data) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.take(d)
+	m.recordFailures(d)
 }
 
-// forget drops a Data that is gone.
-func (m *memory) forget(uid types.UID) {
+// forgetData drops a Data that is gone.
+func (m *memory) forgetData(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.datas, uid)
 }
 
-// newFailures answers the items whose failure was not known before.
+// newFailures returns the items whose failure was not known before.
 func (m *memory) newFailures(before, after *v1alpha1.Data) []*v1alpha1.DataItemStatus {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.datas[after.UID] == nil {
-		m.take(before)
+		m.recordFailures(before)
 	}
-	return m.take(after)
+	return m.recordFailures(after)
 }
 
-// take makes the failures of a state known and answers the new ones. A failure
+// recordFailures makes the failures of a state known and answers the new ones. A failure
 // is over when its item is delivered, not when it is tried again.
-func (m *memory) take(d *v1alpha1.Data) []*v1alpha1.DataItemStatus {
+func (m *memory) recordFailures(d *v1alpha1.Data) []*v1alpha1.DataItemStatus {
 	if !assignment.Current(d) {
 		return nil
 	}

@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// author answers the field manager that last wrote something of the template,
+// templateAuthor returns the field manager that last wrote something of the template,
 // which is as near as the API comes to who changed it; empty: nobody says.
-func author(fields []metav1.ManagedFieldsEntry) string {
+func templateAuthor(fields []metav1.ManagedFieldsEntry) string {
 	name := ""
 	var last time.Time
 	for i := range fields {

@@ -56,27 +56,27 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	return b.Complete(r)
 }
 
-// dataSetsOf answers the DataSets that select a pod. An update is asked about
+// dataSetsOf returns the DataSets that select a pod. An update is asked about
 // with both its states, so a pod that leaves a DataSet is noticed too.
 func (r *Reconciler) dataSetsOf(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.selecting(ctx, object, func(*v1alpha1.DataSet) bool { return true })
+	return r.requestsForPod(ctx, object, func(*v1alpha1.DataSet) bool { return true })
 }
 
-// rolloutsOf answers those of them whose plan looks at how the pod is.
+// rolloutsOf returns those of them whose plan looks at how the pod is.
 func (r *Reconciler) rolloutsOf(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.selecting(ctx, object, minds)
+	return r.requestsForPod(ctx, object, watchesHealth)
 }
 
-// minds says whether the health of pods means something to a DataSet. It does
+// watchesHealth reports whether the health of pods means something to a DataSet. It does
 // not once all pods have the newest template, which is nearly always; an edit
 // that no pass has seen yet counts as if it had been seen, so that no change of
 // a pod falls between.
-func minds(d *v1alpha1.DataSet) bool {
+func watchesHealth(d *v1alpha1.DataSet) bool {
 	state := d.Status.Rollout
 	return state == nil || state.Phase != v1alpha1.RolloutCompleted || d.Status.ObservedGeneration != d.Generation
 }
 
-func (r *Reconciler) selecting(ctx context.Context, object client.Object, wanted func(*v1alpha1.DataSet) bool) []reconcile.Request {
+func (r *Reconciler) requestsForPod(ctx context.Context, object client.Object, wanted func(*v1alpha1.DataSet) bool) []reconcile.Request {
 	p, ok := object.(*corev1.Pod)
 	if !ok {
 		return nil
@@ -138,11 +138,11 @@ func dataChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*v1alpha1.Data)
 		after, okAfter := e.ObjectNew.(*v1alpha1.Data)
-		return !okBefore || !okAfter || matters(before, after)
+		return !okBefore || !okAfter || isRelevantChange(before, after)
 	}}
 }
 
-func matters(before, after *v1alpha1.Data) bool {
+func isRelevantChange(before, after *v1alpha1.Data) bool {
 	a, b := &before.Status, &after.Status
 	return before.Generation != after.Generation ||
 		!equality.Semantic.DeepEqual(before.Spec, after.Spec) ||

@@ -24,11 +24,11 @@ import (
 // parallelWrites bounds the writes of one pass that are under way together.
 const parallelWrites = 16
 
-// deliver makes the Data be what the plan says. The moves are written under
+// applyPlan makes the Data be what the plan says. The moves are written under
 // the version of the Data that the plan was made from: if that is no longer
 // the newest, the pass fails and the next one plans again. One that fails does
 // not hold up the others.
-func (r *Reconciler) deliver(ctx context.Context, s *session) error {
+func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 	targets := make(map[types.UID]string, len(s.plan.Moves))
 	for _, m := range s.plan.Moves {
 		targets[m.UID] = m.Revision
@@ -41,30 +41,30 @@ func (r *Reconciler) deliver(ctx context.Context, s *session) error {
 		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
 		wanted, ok := templates[target]
 		if !ok {
-			if wanted, ok = template(s.observed, target); !ok {
+			if wanted, ok = revisionTemplate(s.observed, target); !ok {
 				failed.add(i, x, fmt.Errorf("%w: %s", errRevisionGone, target))
 				continue
 			}
 			templates[target] = wanted
 		}
-		spec := assigned(x, target, wanted, s.plan.Prefetch)
+		spec := assignedSpec(x, target, wanted, s.plan.Prefetch)
 		group.Go(func() error {
-			failed.add(i, x, r.write(ctx, s.set, x, spec))
+			failed.add(i, x, r.writeData(ctx, s.set, x, spec))
 			return nil
 		})
 	}
-	return failed.wait(&group)
+	return failed.waitForWrites(&group)
 }
 
-// assigned is what a pod is told to have. What a pod was like before a move is
+// assignedSpec is what a pod is told to have. What a pod was like before a move is
 // kept for as long as it has the revision that it was moved to.
-func assigned(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
+func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
 	spec := assignment.Spec(target, x.pod.Name, wanted)
 	switch {
 	case x.data == nil:
 	case x.revision == target:
 		spec.Baseline = x.data.Spec.Baseline
-	case !x.started():
+	case !x.hasStarted():
 		// It starts with the target revision, as a new pod does.
 	default:
 		health := pod.Health(x.pod)
@@ -76,13 +76,13 @@ func assigned(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefe
 	return spec
 }
 
-func (r *Reconciler) write(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
+func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
 	if x.data == nil {
 		created := assignment.New(d, x.pod, *spec.DeepCopy())
 		if err := r.client.Create(ctx, created); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating Data %s: %w", created.Name, err)
 		}
-		x.set(created)
+		x.setData(created)
 		return nil
 	}
 	if equality.Semantic.DeepEqual(x.data.Spec, spec) {
@@ -90,17 +90,17 @@ func (r *Reconciler) write(ctx context.Context, d *v1alpha1.DataSet, x *replica,
 	}
 	changed := x.data.DeepCopy()
 	changed.Spec = *spec.DeepCopy()
-	if err := r.client.Patch(ctx, changed, patch(x.data, spec)); err != nil {
+	if err := r.client.Patch(ctx, changed, specPatch(x.data, spec)); err != nil {
 		return fmt.Errorf("updating Data %s: %w", changed.Name, err)
 	}
-	x.set(changed)
+	x.setData(changed)
 	return nil
 }
 
-// patch holds for the version that was planned from, except where only what is
+// specPatch holds for the version that was planned from, except where only what is
 // to be downloaded ahead changes: that moves no pod, and a runtime's reports on
 // its downloads are not to be in its way.
-func patch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
+func specPatch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
 	spec.PrefetchRevision = before.Spec.PrefetchRevision
 	if equality.Semantic.DeepEqual(before.Spec, spec) {
 		return client.MergeFrom(before)
@@ -108,10 +108,10 @@ func patch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
-// forgive drops what pods were like before an earlier move to the revision whose
+// clearBaselines drops what pods were like before an earlier move to the revision whose
 // rollout begins now: it is nothing to judge them by in this one. It goes before
 // the status which says that the rollout began.
-func (r *Reconciler) forgive(ctx context.Context, s *session) error {
+func (r *Reconciler) clearBaselines(ctx context.Context, s *session) error {
 	var failed failures
 	var group errgroup.Group
 	group.SetLimit(parallelWrites)
@@ -122,11 +122,11 @@ func (r *Reconciler) forgive(ctx context.Context, s *session) error {
 		spec := *x.data.Spec.DeepCopy()
 		spec.Baseline = nil
 		group.Go(func() error {
-			failed.add(i, x, r.write(ctx, s.set, x, spec))
+			failed.add(i, x, r.writeData(ctx, s.set, x, spec))
 			return nil
 		})
 	}
-	return failed.wait(&group)
+	return failed.waitForWrites(&group)
 }
 
 // failures of writes that are made side by side.
@@ -150,9 +150,9 @@ func (f *failures) add(at int, x *replica, err error) {
 	f.errs = append(f.errs, failure{at, fmt.Errorf("pod %s: %w", x.pod.Name, err)})
 }
 
-// wait waits for the writes and returns the failure of the first pod; one that is
+// waitForWrites waits for the writes and returns the failure of the first pod; one that is
 // more than a conflict, if there is one.
-func (f *failures) wait(writes *errgroup.Group) error {
+func (f *failures) waitForWrites(writes *errgroup.Group) error {
 	if err := writes.Wait(); err != nil {
 		return err
 	}

@@ -29,9 +29,9 @@ type told struct {
 	pods map[types.UID]bool
 }
 
-// first answers those pods that were not told yet. When a restarted manager
+// unreportedPods returns those pods that were not told yet. When a restarted manager
 // finds a condition that already speaks of as many pods, they were told before.
-func (t *told) first(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev1.Pod {
+func (t *told) unreportedPods(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev1.Pod {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.pods == nil || len(t.pods) > maxPodsTold {
@@ -53,24 +53,24 @@ func (t *told) first(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev
 	return fresh
 }
 
-// announce sends the events of a status that is written.
-func (r *Reconciler) announce(s *session, before v1alpha1.DataSetStatus) {
+// recordEvents sends the events of a status that is written.
+func (r *Reconciler) recordEvents(s *session, before v1alpha1.DataSetStatus) {
 	d, o := s.set, s.observed
 	if d.Status.UpdateRevision != before.UpdateRevision {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
 			"the template is revision %s", d.Status.UpdateRevision)
 	}
-	for _, n := range transitions(before, d.Status, d.Spec.UpdateStrategy.Steps) {
+	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps) {
 		r.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
 	r.announceFailures(s, before)
 	r.announceRefusal(s, before)
-	if done(d.Status) && (!done(before) || before.UpdateRevision != d.Status.UpdateRevision) {
+	if isDelivered(d.Status) && (!isDelivered(before) || before.UpdateRevision != d.Status.UpdateRevision) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
 	}
-	for _, p := range r.told.first(o.uninjected, before) {
-		why := o.cause(d, p)
+	for _, p := range r.told.unreportedPods(o.uninjected, before) {
+		why := o.uninjectedCause(d, p)
 		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
 			"pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)
 		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
@@ -85,7 +85,7 @@ func (r *Reconciler) announceFailures(s *session, before v1alpha1.DataSetStatus)
 		return
 	}
 	var known []string
-	if before.Rollout != nil && !begins(before.Rollout, *d.Status.Rollout) {
+	if before.Rollout != nil && !beginsRollout(before.Rollout, *d.Status.Rollout) {
 		known = before.Rollout.FailedPods
 	}
 	for _, x := range s.observed.live {
@@ -100,7 +100,7 @@ func (r *Reconciler) announceFailures(s *session, before v1alpha1.DataSetStatus)
 	}
 }
 
-func done(s v1alpha1.DataSetStatus) bool {
+func isDelivered(s v1alpha1.DataSetStatus) bool {
 	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
 	return c != nil && c.Reason == v1alpha1.ReasonDelivered
 }

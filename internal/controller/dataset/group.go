@@ -14,9 +14,9 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// groups answers the label's value of each node that a live pod runs on, for
+// nodeGroups returns the label's value of each node that a live pod runs on, for
 // DataSets that group by it.
-func (r *Reconciler) groups(ctx context.Context, d *v1alpha1.DataSet, o *observation) (map[string]string, error) {
+func (r *Reconciler) nodeGroups(ctx context.Context, d *v1alpha1.DataSet, o *observation) (map[string]string, error) {
 	rolling := d.Spec.UpdateStrategy.RollingUpdate
 	if rolling == nil || rolling.TopologyKey == "" {
 		return nil, nil

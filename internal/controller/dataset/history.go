@@ -15,16 +15,16 @@ import (
 // maxHistory is how many rollouts a status remembers.
 const maxHistory = 20
 
-// begins says whether the rollout in next is another one than that in before:
+// beginsRollout reports whether the rollout in next is another one than that in before:
 // of another revision, or the same one tried again after it had ended.
-func begins(before *v1alpha1.RolloutStatus, next v1alpha1.RolloutStatus) bool {
+func beginsRollout(before *v1alpha1.RolloutStatus, next v1alpha1.RolloutStatus) bool {
 	return before == nil || before.Revision != next.Revision ||
-		!sameTime(before.StartTime, next.StartTime) || ended(before.Phase) && !ended(next.Phase)
+		!sameTime(before.StartTime, next.StartTime) || hasEnded(before.Phase) && !hasEnded(next.Phase)
 }
 
-// ended says whether nothing more comes of a rollout by itself. A stopped one
+// hasEnded reports whether nothing more comes of a rollout by itself. A stopped one
 // can still go on.
-func ended(p v1alpha1.RolloutPhase) bool {
+func hasEnded(p v1alpha1.RolloutPhase) bool {
 	return p == v1alpha1.RolloutCompleted || p == v1alpha1.RolloutRolledBack
 }
 
@@ -32,13 +32,13 @@ func sameTime(a, b *metav1.MicroTime) bool {
 	return a == nil && b == nil || a != nil && b != nil && a.Time.Equal(b.Time)
 }
 
-// record answers the history after a pass. opening says of a rollout that
+// nextHistory returns the history after a pass. opening says of a rollout that
 // begins who wants it, and why; nil when none begins.
-func record(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord, now time.Time) []v1alpha1.RolloutRecord {
+func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord, now time.Time) []v1alpha1.RolloutRecord {
 	history := append([]v1alpha1.RolloutRecord(nil), before.History...)
 	if opening != nil {
 		if n := len(history); n > 0 && history[n-1].Outcome == v1alpha1.OutcomeRunning {
-			supersede(&history[n-1], before.Rollout, now)
+			supersedeRecord(&history[n-1], before.Rollout, now)
 		}
 		opened := *opening
 		opened.Revision, opened.Outcome = next.Revision, v1alpha1.OutcomeRunning
@@ -49,7 +49,7 @@ func record(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening 
 		}
 		history = append(history, opened)
 	}
-	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning && ended(next.Phase) {
+	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning && hasEnded(next.Phase) {
 		last := &history[n-1]
 		last.EndTime = wholeSecond(next.EndTime, now)
 		last.Message = shorten.Text(next.Message, maxMessageLength)
@@ -61,8 +61,8 @@ func record(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening 
 	return history[max(0, len(history)-maxHistory):]
 }
 
-// supersede ends the record of a rollout that another one follows.
-func supersede(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, now time.Time) {
+// supersedeRecord ends the record of a rollout that another one follows.
+func supersedeRecord(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, now time.Time) {
 	r.Outcome = v1alpha1.OutcomeSuperseded
 	r.EndTime = &metav1.Time{Time: now.Truncate(time.Second)}
 	r.Message = "the template changed before it ended"

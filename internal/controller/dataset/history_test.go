@@ -27,10 +27,10 @@ func second(after time.Duration) *metav1.Time {
 // write plays what a pass writes of a rollout.
 func write(s *v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, at time.Duration) {
 	var opening *v1alpha1.RolloutRecord
-	if begins(s.Rollout, next) {
+	if beginsRollout(s.Rollout, next) {
 		opening = &v1alpha1.RolloutRecord{By: "kubectl", Number: int64(len(s.History) + 1)}
 	}
-	s.History = record(*s, next, opening, start.Add(at))
+	s.History = nextHistory(*s, next, opening, start.Add(at))
 	s.Rollout = &next
 }
 
@@ -138,7 +138,7 @@ func TestSomebodyElseIsBlamed(t *testing.T) {
 		}, "flux"},
 		"unreadable fields": {[]metav1.ManagedFieldsEntry{entry("flux", "", template, 0), entry("x", "", "{", time.Hour), {Manager: "y", Time: second(0)}}, "flux"},
 	} {
-		if got := author(c.fields); got != c.want {
+		if got := templateAuthor(c.fields); got != c.want {
 			t.Errorf("%s: author = %q, want %q", name, got, c.want)
 		}
 	}

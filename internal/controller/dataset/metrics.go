@@ -47,19 +47,19 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// count takes in what a written status changed.
-func (m *metrics) count(before, after v1alpha1.DataSetStatus, now time.Time) {
+// countChange takes in what a written status changed.
+func (m *metrics) countChange(before, after v1alpha1.DataSetStatus, now time.Time) {
 	if after.Rollout == nil || before.Rollout == nil {
 		return
 	}
-	if begins(before.Rollout, *after.Rollout) {
-		if !ended(before.Rollout.Phase) && len(before.History) > 1 {
-			m.end(v1alpha1.OutcomeSuperseded, before.Rollout, now)
+	if beginsRollout(before.Rollout, *after.Rollout) {
+		if !hasEnded(before.Rollout.Phase) && len(before.History) > 1 {
+			m.countEnd(v1alpha1.OutcomeSuperseded, before.Rollout, now)
 		}
-		if !ended(after.Rollout.Phase) {
+		if !hasEnded(after.Rollout.Phase) {
 			return
 		}
-	} else if ended(before.Rollout.Phase) || !ended(after.Rollout.Phase) {
+	} else if hasEnded(before.Rollout.Phase) || !hasEnded(after.Rollout.Phase) {
 		return
 	}
 	if len(after.History) < 2 {
@@ -72,10 +72,10 @@ func (m *metrics) count(before, after v1alpha1.DataSetStatus, now time.Time) {
 	if at := after.Rollout.EndTime; at != nil {
 		now = at.Time
 	}
-	m.end(outcome, after.Rollout, now)
+	m.countEnd(outcome, after.Rollout, now)
 }
 
-func (m *metrics) end(outcome v1alpha1.RolloutOutcome, r *v1alpha1.RolloutStatus, at time.Time) {
+func (m *metrics) countEnd(outcome v1alpha1.RolloutOutcome, r *v1alpha1.RolloutStatus, at time.Time) {
 	m.rollouts.WithLabelValues(string(outcome)).Inc()
 	if r.StartTime != nil {
 		m.durations.WithLabelValues(string(outcome)).Observe(max(0, at.Sub(r.StartTime.Time).Seconds()))
@@ -101,8 +101,8 @@ type switched struct {
 	pods map[types.UID]bool
 }
 
-// arrived answers how many moved pods have switched since the last pass.
-func (s *switching) arrived(key types.NamespacedName, state v1alpha1.RolloutStatus, live []*replica, now time.Time) int {
+// countSwitched returns how many moved pods have switched since the last pass.
+func (s *switching) countSwitched(key types.NamespacedName, state v1alpha1.RolloutStatus, live []*replica, now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if state.StartTime == nil {
@@ -135,8 +135,8 @@ func (s *switching) arrived(key types.NamespacedName, state v1alpha1.RolloutStat
 	return n
 }
 
-// forget drops a DataSet that is gone.
-func (s *switching) forget(key types.NamespacedName) {
+// forgetDataSet drops a DataSet that is gone.
+func (s *switching) forgetDataSet(key types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sets, key)

@@ -31,13 +31,13 @@ type replica struct {
 	delivered bool
 }
 
-// started reports whether the pod's runtime has ever run. What it reported counts
+// hasStarted reports whether the pod's runtime has ever run. What it reported counts
 // more than the pod's status, which a node that lost its power may write anew.
-func (r *replica) started() bool {
+func (r *replica) hasStarted() bool {
 	return pod.Started(r.pod) || r.data != nil && assignment.Reported(r.data)
 }
 
-func (r *replica) set(d *v1alpha1.Data) {
+func (r *replica) setData(d *v1alpha1.Data) {
 	r.data, r.revision, r.delivered = d, d.Spec.Revision, assignment.Delivered(d)
 }
 
@@ -66,16 +66,16 @@ type observation struct {
 func (o *observation) notStarted() []*replica {
 	var pods []*replica
 	for _, x := range o.live {
-		if !x.started() {
+		if !x.hasStarted() {
 			pods = append(pods, x)
 		}
 	}
 	return pods
 }
 
-func (o *observation) counted() []*replica { return slices.Concat(o.live, o.completed) }
+func (o *observation) countedReplicas() []*replica { return slices.Concat(o.live, o.completed) }
 
-func (r *Reconciler) observe(ctx context.Context, d *v1alpha1.DataSet) (*observation, error) {
+func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*observation, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(d.Namespace),
 		client.MatchingLabels(d.Spec.WorkloadSelector), client.UnsafeDisableDeepCopy); err != nil {
@@ -86,19 +86,19 @@ func (r *Reconciler) observe(ctx context.Context, d *v1alpha1.DataSet) (*observa
 		client.MatchingFields{assignment.FieldDataSet: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Data: %w", err)
 	}
-	history, err := r.history(ctx, d)
+	history, err := r.listRevisions(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	o := assemble(d, pods.Items, datas.Items, history)
+	o := newObservation(d, pods.Items, datas.Items, history)
 	if len(o.uninjected) > 0 {
 		o.namespaceLabels, err = r.namespaceLabels(ctx, d)
 	}
 	return o, err
 }
 
-// history lists the DataSet's own revisions, copied.
-func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
+// listRevisions lists the DataSet's own revisions, copied.
+func (r *Reconciler) listRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
 	var revisions appsv1.ControllerRevisionList
 	if err := r.client.List(ctx, &revisions, client.InNamespace(d.Namespace),
 		client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
@@ -113,7 +113,7 @@ func (r *Reconciler) history(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv
 	return own, nil
 }
 
-func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
+func newObservation(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
 	o := &observation{history: history}
 	selected := make(map[types.UID]bool, len(pods))
 	byUID := make(map[types.UID]*v1alpha1.Data, len(datas))
@@ -129,7 +129,7 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 		case pod.Finished(p):
 			if data := byUID[p.UID]; data != nil && p.Status.Phase == corev1.PodSucceeded && assignment.Delivered(data) {
 				done := &replica{pod: p}
-				done.set(data)
+				done.setData(data)
 				o.completed = append(o.completed, done)
 			}
 		case !pod.Injected(p):
@@ -137,7 +137,7 @@ func assemble(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, his
 		default:
 			running := &replica{pod: p}
 			if data := byUID[p.UID]; data != nil {
-				running.set(data)
+				running.setData(data)
 			}
 			o.live = append(o.live, running)
 		}

@@ -15,9 +15,9 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/rollout"
 )
 
-// input is what the plan depends on: what is wanted, what was planned before,
+// rolloutInput is what the plan depends on: what is wanted, what was planned before,
 // and the pods that are observed.
-func (s *session) input(current string) rollout.Input {
+func (s *session) rolloutInput(current string) rollout.Input {
 	spec := &s.set.Spec
 	update := s.update.Name
 	in := rollout.Input{
@@ -25,32 +25,32 @@ func (s *session) input(current string) rollout.Input {
 		Paused:           spec.Paused,
 		FailurePolicy:    spec.FailurePolicy,
 		FailureThreshold: spec.FailureThreshold,
-		ProgressDeadline: deadline(spec),
+		ProgressDeadline: progressDeadline(spec),
 		Prefetch:         spec.Prefetch,
-		Update:           rollout.Revision{Name: update, Reach: reach(s.observed, update)},
+		Update:           rollout.Revision{Name: update, Reach: revisionReach(s.observed, update)},
 		State:            s.set.Status.Rollout,
 		Request:          s.set.Annotations[v1alpha1.AnnotationRolloutRequest],
 		Now:              s.now,
 	}
 	if current != "" {
-		in.Current = rollout.Revision{Name: current, Reach: reach(s.observed, current)}
+		in.Current = rollout.Revision{Name: current, Reach: revisionReach(s.observed, current)}
 	}
 	for _, x := range s.observed.live {
-		in.Pods = append(in.Pods, s.candidate(x))
+		in.Pods = append(in.Pods, s.rolloutPod(x))
 	}
 	return in
 }
 
-func deadline(spec *v1alpha1.DataSetSpec) time.Duration {
+func progressDeadline(spec *v1alpha1.DataSetSpec) time.Duration {
 	return time.Duration(ptr.Deref(spec.ProgressDeadlineSeconds, defaultProgressDeadline)) * time.Second
 }
 
-// candidate is a pod as the planner sees it.
-func (s *session) candidate(x *replica) rollout.Pod {
+// rolloutPod is a pod as the planner sees it.
+func (s *session) rolloutPod(x *replica) rollout.Pod {
 	health, runtime := pod.Health(x.pod), pod.Runtime(x.pod)
 	p := rollout.Pod{
 		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
-		NotStarted: !x.started(), Revision: x.revision, Delivered: x.delivered,
+		NotStarted: !x.hasStarted(), Revision: x.revision, Delivered: x.delivered,
 		Ready: health.Ready, Restarts: health.Restarts,
 		RuntimeDown: runtime.Down, RuntimeRestarts: health.RuntimeRestarts, RuntimeStarted: runtime.Started,
 	}
@@ -72,8 +72,8 @@ func (s *session) candidate(x *replica) rollout.Pod {
 	return p
 }
 
-// measured answers the measurement that the rollout waits for, if it is complete.
-func (r *Reconciler) measured(d *v1alpha1.DataSet) *rollout.Measurement {
+// finishedMeasurement returns the measurement that the rollout waits for, if it is complete.
+func (r *Reconciler) finishedMeasurement(d *v1alpha1.DataSet) *rollout.Measurement {
 	step, ok := analysisStep(d, d.Status.Rollout)
 	if !ok || step == nil || r.analyst == nil {
 		return nil
@@ -85,8 +85,8 @@ func (r *Reconciler) measured(d *v1alpha1.DataSet) *rollout.Measurement {
 	return &rollout.Measurement{Step: int(d.Status.Rollout.Step), OK: found.OK, Time: found.Time, Message: found.Message}
 }
 
-// measure asks for the measurement that a written status waits for.
-func (r *Reconciler) measure(d *v1alpha1.DataSet, index int) {
+// requestMeasurement asks for the measurement that a written status waits for.
+func (r *Reconciler) requestMeasurement(d *v1alpha1.DataSet, index int) {
 	if r.analyst == nil {
 		return
 	}
@@ -98,7 +98,7 @@ func (r *Reconciler) measure(d *v1alpha1.DataSet, index int) {
 	r.analyst.Measure(analysis.NewKey(keyOf(d), d.Status.Rollout), *step)
 }
 
-// analysisStep answers the analysis step that a rollout takes.
+// analysisStep returns the analysis step that a rollout takes.
 func analysisStep(d *v1alpha1.DataSet, state *v1alpha1.RolloutStatus) (*v1alpha1.AnalysisStep, bool) {
 	steps := d.Spec.UpdateStrategy.Steps
 	if state == nil || state.Phase != v1alpha1.RolloutProgressing || state.Step < 0 || int(state.Step) >= len(steps) {

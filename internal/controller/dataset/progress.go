@@ -47,13 +47,13 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 			c.Reason, c.Message = v1alpha1.ReasonDeliveryFailed, count+"; "+failure
 		}
 	default:
-		c = waiting(p, c, count, firstFailure(onUpdate, p.now), updated == len(onUpdate))
+		c = waitingCondition(p, c, count, firstFailure(onUpdate, p.now), updated == len(onUpdate))
 	}
 	return c
 }
 
-// waiting says what a rollout that goes on waits for.
-func waiting(p *session, c metav1.Condition, count, failure string, settled bool) metav1.Condition {
+// waitingCondition says what a rollout that goes on waits for.
+func waitingCondition(p *session, c metav1.Condition, count, failure string, settled bool) metav1.Condition {
 	state := p.plan.State
 	switch {
 	case p.set.Spec.Paused && p.plan.HeldBack > 0:
@@ -75,7 +75,7 @@ func waiting(p *session, c metav1.Condition, count, failure string, settled bool
 		c.Message = fmt.Sprintf("%s; %s. kubectl kuda promote %s ends the step", count, stepText(p), p.set.Name)
 	case p.plan.Waits == rollout.WaitsForAnalysis:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonAnalyzing
-		c.Message = fmt.Sprintf("%s; %s%s", count, stepText(p), measurements(state.Analysis))
+		c.Message = fmt.Sprintf("%s; %s%s", count, stepText(p), describeMeasurements(state.Analysis))
 	case p.plan.HeldBack > 0 && settled && p.plan.Complete:
 		c.Reason = v1alpha1.ReasonHeldBack
 		c.Message = fmt.Sprintf("%s; spec.updateStrategy keeps %d where they are", count, p.plan.HeldBack)
@@ -89,7 +89,7 @@ func waiting(p *session, c metav1.Condition, count, failure string, settled bool
 // how many of them have it.
 func (p *session) onUpdate() (pods []*replica, updated int) {
 	for _, r := range p.observed.live {
-		if r.revision != p.update.Name || !r.started() {
+		if r.revision != p.update.Name || !r.hasStarted() {
 			continue
 		}
 		pods = append(pods, r)
@@ -106,17 +106,17 @@ func stepText(p *session) string {
 	if i < 0 || i >= len(steps) {
 		return "all steps are done"
 	}
-	return fmt.Sprintf("step %d of %d: %s", i+1, len(steps), describe(steps[i]))
+	return fmt.Sprintf("step %d of %d: %s", i+1, len(steps), describeStep(steps[i]))
 }
 
-func measurements(a *v1alpha1.AnalysisStatus) string {
+func describeMeasurements(a *v1alpha1.AnalysisStatus) string {
 	if a == nil || a.Succeeded+a.Failed == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; so far %d good, %d bad, the last: %s", a.Succeeded, a.Failed, a.Message)
 }
 
-// rolledBackCondition says whether the spec asks for a revision that was given up.
+// rolledBackCondition reports whether the spec asks for a revision that was given up.
 func rolledBackCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	state := p.plan.State
 	c := metav1.Condition{Type: v1alpha1.ConditionRolledBack, Status: metav1.ConditionTrue, Reason: cmp.Or(state.Reason, v1alpha1.ReasonPodsFailed)}

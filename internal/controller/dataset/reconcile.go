@@ -109,14 +109,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	var d v1alpha1.DataSet
 	if err := r.client.Get(ctx, request.NamespacedName, &d); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.forget(request.NamespacedName)
+			r.forgetDataSet(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.written.after(&d) {
+	if r.written.hasNewer(&d) {
 		return ctrl.Result{RequeueAfter: retryAfterConflict}, nil
 	}
-	after, err := r.reconcile(ctx, &d)
+	after, err := r.reconcileDataSet(ctx, &d)
 	if apierrors.IsConflict(err) {
 		// Somebody else was first. That is no failure: the change that they
 		// made is on its way to the cache, and the next pass sees it.
@@ -134,19 +134,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// forget drops what is remembered of a DataSet that is gone.
-func (r *Reconciler) forget(key types.NamespacedName) {
-	r.switching.forget(key)
-	r.written.forget(key)
+// forgetDataSet drops what is remembered of a DataSet that is gone.
+func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
+	r.switching.forgetDataSet(key)
+	r.written.forgetDataSet(key)
 	if r.analyst != nil {
 		r.analyst.Forget(key)
 	}
 }
 
-// reconcile answers after which time to look again; 0: at the next event.
-func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.Duration, error) {
+// reconcileDataSet returns after which time to look again; 0: at the next event.
+func (r *Reconciler) reconcileDataSet(ctx context.Context, d *v1alpha1.DataSet) (time.Duration, error) {
 	if d.DeletionTimestamp != nil {
-		return 0, r.finish(ctx, d)
+		return 0, r.finalizeDataSet(ctx, d)
 	}
 	if err := r.setFinalizer(ctx, d, d.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRemove); err != nil {
 		return 0, err
@@ -154,27 +154,27 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 	// Times are kept as the API keeps them, so that they are the same when read.
 	s := &session{set: d, now: r.clock.Now().Truncate(time.Microsecond)}
 	var err error
-	if s.observed, err = r.observe(ctx, d); err != nil {
+	if s.observed, err = r.observeCluster(ctx, d); err != nil {
 		return 0, err
 	}
 	if s.update, err = r.updateRevision(ctx, d, s.observed); err != nil {
 		return 0, r.showRefusal(ctx, s, err)
 	}
-	if s.groups, err = r.groups(ctx, d, s.observed); err != nil {
+	if s.groups, err = r.nodeGroups(ctx, d, s.observed); err != nil {
 		return 0, err
 	}
 	if err := r.rollOut(ctx, s); err != nil {
 		return 0, r.showRefusal(ctx, s, err)
 	}
 	s.complete = true
-	if err := r.publish(ctx, s); err != nil {
+	if err := r.publishStatus(ctx, s); err != nil {
 		return 0, err
 	}
-	r.measure(d, s.plan.Measure)
-	for range r.switching.arrived(keyOf(d), s.plan.State, s.observed.live, s.now) {
+	r.requestMeasurement(d, s.plan.Measure)
+	for range r.switching.countSwitched(keyOf(d), s.plan.State, s.observed.live, s.now) {
 		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
 	}
-	return s.wake(), r.prune(ctx, d, s.observed, d.Status)
+	return s.wake(), r.pruneRevisions(ctx, d, s.observed, d.Status)
 }
 
 // rollOut plans and carries out. What a move depends on is written before it:
@@ -183,63 +183,63 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
 	d, o, update := s.set, s.observed, s.update.Name
 	current := d.Status.CurrentRevision
-	if _, ok := template(o, current); !ok && current != "" {
+	if _, ok := revisionTemplate(o, current); !ok && current != "" {
 		// Nothing is left of the stable revision, so there is nothing to
 		// return to: the update revision takes its place, and this says so.
 		ctrl.LoggerFrom(ctx).Info("lost the stable revision, taking the update revision instead", "revision", current, "update", update)
 		current = ""
 	}
 	if state := d.Status.Rollout; state == nil || state.Revision != update {
-		if err := r.forgive(ctx, s); err != nil {
+		if err := r.clearBaselines(ctx, s); err != nil {
 			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
 		}
 	}
-	in := s.input(current)
-	in.Measurement = r.measured(d)
+	in := s.rolloutInput(current)
+	in.Measurement = r.finishedMeasurement(d)
 	s.plan = rollout.Decide(in)
 	for _, name := range []string{s.plan.Current, update} {
-		reached := reach(o, name)
-		if assigns(o, s.plan, name) {
+		reached := revisionReach(o, name)
+		if assignsRevision(o, s.plan, name) {
 			reached = max(reached, rollout.Assigned)
 		}
-		if err := r.remember(ctx, o, name, reached); err != nil {
+		if err := r.recordReach(ctx, o, name, reached); err != nil {
 			return err
 		}
 	}
 	if !equality.Semantic.DeepEqual(d.Status.Rollout, &s.plan.State) {
-		if err := r.publish(ctx, s); err != nil {
+		if err := r.publishStatus(ctx, s); err != nil {
 			return err
 		}
 	}
 	s.delivering = true
-	if err := r.deliver(ctx, s); err != nil {
+	if err := r.applyPlan(ctx, s); err != nil {
 		return fmt.Errorf("rolling out revision %s: %w", update, err)
 	}
 	return nil
 }
 
-// publish writes the status, and tells of what changed once it is written.
-func (r *Reconciler) publish(ctx context.Context, s *session) error {
+// publishStatus writes the status, and tells of what changed once it is written.
+func (r *Reconciler) publishStatus(ctx context.Context, s *session) error {
 	d := s.set
-	opening, err := r.opening(ctx, s)
+	opening, err := r.openingRecord(ctx, s)
 	if err != nil {
 		return err
 	}
 	before := d.DeepCopy()
-	d.Status = status(s, opening)
+	d.Status = computeStatus(s, opening)
 	if err := r.patchStatus(ctx, d, before); err != nil {
 		return err
 	}
-	r.announce(s, before.Status)
-	r.metrics.count(before.Status, d.Status, s.now)
+	r.recordEvents(s, before.Status)
+	r.metrics.countChange(before.Status, d.Status, s.now)
 	return nil
 }
 
-// opening answers the record of the rollout that begins with this pass, or nil.
+// openingRecord returns the record of the rollout that begins with this pass, or nil.
 // Who wants it is read past the cache, which keeps no managed fields.
-func (r *Reconciler) opening(ctx context.Context, s *session) (*v1alpha1.RolloutRecord, error) {
+func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.RolloutRecord, error) {
 	d := s.set
-	if !begins(d.Status.Rollout, s.plan.State) && len(d.Status.History) > 0 {
+	if !beginsRollout(d.Status.Rollout, s.plan.State) && len(d.Status.History) > 0 {
 		return nil, nil
 	}
 	var whole v1alpha1.DataSet
@@ -249,7 +249,7 @@ func (r *Reconciler) opening(ctx context.Context, s *session) (*v1alpha1.Rollout
 	return &v1alpha1.RolloutRecord{
 		Number:      s.update.Revision,
 		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
-		By:          author(whole.ManagedFields),
+		By:          templateAuthor(whole.ManagedFields),
 	}, nil
 }
 
@@ -269,8 +269,8 @@ func keyOf(d *v1alpha1.DataSet) types.NamespacedName {
 	return client.ObjectKeyFromObject(d)
 }
 
-// assigns says whether the plan gives the revision to anyone.
-func assigns(o *observation, p rollout.Plan, name string) bool {
+// assignsRevision reports whether the plan gives the revision to anyone.
+func assignsRevision(o *observation, p rollout.Plan, name string) bool {
 	for _, m := range p.Moves {
 		if m.Revision == name {
 			return true

@@ -42,7 +42,7 @@ type bench struct {
 	analyst analyst
 	writes  []string
 	events  []string
-	// refuse answers writes, when it is set and says something.
+	// refuse refuses writes, when it is set and says something.
 	refuse func(client.Object) error
 }
 

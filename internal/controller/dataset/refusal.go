@@ -44,7 +44,7 @@ func (r *Reconciler) showRefusal(ctx context.Context, s *session, err error) err
 	s.refusal = err.Error()
 	show := r.publishRefusal
 	if s.delivering {
-		show = r.publish
+		show = r.publishStatus
 	}
 	return errors.Join(err, show(ctx, s))
 }

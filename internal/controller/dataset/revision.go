@@ -25,7 +25,7 @@ const maxCollisions = 16
 
 var errNoFreeName = errors.New("no free name for the ControllerRevision")
 
-// updateRevision answers the revision of the template as it is now, and makes
+// updateRevision returns the revision of the template as it is now, and makes
 // it, or makes it the newest again, where that is needed.
 func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *observation) (*appsv1.ControllerRevision, error) {
 	if err := r.completeSelectors(ctx, d, o); err != nil {
@@ -105,9 +105,9 @@ func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, nu
 	return nil, fmt.Errorf("%w of DataSet %s after %d tries", errNoFreeName, d.Name, maxCollisions)
 }
 
-// reach answers how far a revision ever came: what it remembers, or more where
+// revisionReach returns how far a revision ever came: what it remembers, or more where
 // the Data show more.
-func reach(o *observation, name string) rollout.Reach {
+func revisionReach(o *observation, name string) rollout.Reach {
 	reached := rollout.Untried
 	for _, r := range o.history {
 		if r.Name == name {
@@ -130,9 +130,9 @@ func reach(o *observation, name string) rollout.Reach {
 	return reached
 }
 
-// remember writes down how far a revision came, so that it is still known when
+// recordReach writes down how far a revision came, so that it is still known when
 // its pods are gone. It goes before the Data that it speaks of.
-func (r *Reconciler) remember(ctx context.Context, o *observation, name string, reached rollout.Reach) error {
+func (r *Reconciler) recordReach(ctx context.Context, o *observation, name string, reached rollout.Reach) error {
 	if reached == rollout.Untried {
 		return nil
 	}
@@ -153,9 +153,9 @@ func (r *Reconciler) remember(ctx context.Context, o *observation, name string, 
 	return nil
 }
 
-// template answers what a revision holds. When somebody deleted it, a Data
+// revisionTemplate returns what a revision holds. When somebody deleted it, a Data
 // that has it still knows.
-func template(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
+func revisionTemplate(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
 	for _, r := range o.history {
 		if r.Name == name {
 			if t, err := revision.Template(r); err == nil {
@@ -171,8 +171,8 @@ func template(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
 	return v1alpha1.DataTemplateSpec{}, false
 }
 
-// prune deletes the revisions that the history has no room for.
-func (r *Reconciler) prune(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
+// pruneRevisions deletes the revisions that the history has no room for.
+func (r *Reconciler) pruneRevisions(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
 	used := map[string]bool{status.CurrentRevision: true, status.UpdateRevision: true}
 	if status.Rollout != nil {
 		used[status.Rollout.Revision] = true

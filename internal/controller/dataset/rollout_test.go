@@ -53,7 +53,7 @@ func (a *analyst) answer(ok bool, at time.Time) {
 	a.result[a.asked[len(a.asked)-1]] = analysis.Measurement{OK: ok, Time: at, Message: fmt.Sprint("it is ", ok)}
 }
 
-// datas answers all Data by the pod's name.
+// datas returns all Data by the pod's name.
 func (b *bench) datas() map[string]*v1alpha1.Data {
 	b.t.Helper()
 	var list v1alpha1.DataList

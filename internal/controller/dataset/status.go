@@ -24,11 +24,11 @@ const (
 	maxMessageLength = 1024
 )
 
-// status computes the whole status. Conditions keep the time of their last
+// computeStatus computes the whole status. Conditions keep the time of their last
 // transition from the status that is there. opening is of a rollout that begins.
-func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus {
+func computeStatus(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus {
 	d, o, update := p.set, p.observed, p.update.Name
-	counted := o.counted()
+	counted := o.countedReplicas()
 	s := v1alpha1.DataSetStatus{
 		DataItems:          int32(len(d.Spec.Template.DataItems)),
 		Replicas:           int32(len(counted)),
@@ -37,7 +37,7 @@ func status(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSetStatus 
 		CurrentRevision:    p.plan.Current,
 		UpdateRevision:     update,
 		Rollout:            p.plan.State.DeepCopy(),
-		History:            record(d.Status, p.plan.State, opening, p.now),
+		History:            nextHistory(d.Status, p.plan.State, opening, p.now),
 		Preheat:            d.Status.Preheat, // another controller's
 	}
 	for _, r := range counted {
@@ -77,7 +77,7 @@ func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	switch {
 	case s.Replicas == 0 && s.UninjectedReplicas > 0:
 		c.Reason = v1alpha1.ReasonNoPods
-		c.Message = "none of the matching pods carries the runtime; see the condition Injected"
+		c.Message = "no matching pod carries the runtime; see the condition Injected"
 	case s.Replicas == 0:
 		c.Reason = v1alpha1.ReasonNoPods
 		c.Message = "no running pod of this namespace carries all labels of spec.workloadSelector"
@@ -128,7 +128,7 @@ func firstFailure(replicas []*replica, now time.Time) string {
 // far that pod is, which would change the message with every report.
 func firstWait(d *v1alpha1.DataSet, o *observation) string {
 	for _, r := range o.live {
-		if r.delivered || !r.started() {
+		if r.delivered || !r.hasStarted() {
 			continue
 		}
 		if r.data != nil {
@@ -151,11 +151,11 @@ func describeNotStarted(d *v1alpha1.DataSet, replicas []*replica) string {
 	}
 	first := replicas[0].pod
 	return fmt.Sprintf("%d not started; pod %s: %s, see kubectl describe pod --namespace %s %s",
-		len(replicas), first.Name, lacks(d, first), first.Namespace, first.Name)
+		len(replicas), first.Name, whyNotStarted(d, first), first.Namespace, first.Name)
 }
 
-// lacks says what a pod that has not started waits for.
-func lacks(d *v1alpha1.DataSet, p *corev1.Pod) string {
+// whyNotStarted says what a pod that has not started waits for.
+func whyNotStarted(d *v1alpha1.DataSet, p *corev1.Pod) string {
 	if p.Spec.NodeName != "" {
 		return "its volumes, sandbox or image are not there yet"
 	}

@@ -45,7 +45,7 @@ func TestATransitionIsNotTold(t *testing.T) {
 		"begins with a download": {done, state(prefetching, 0), []string{started}},
 		"downloaded":             {state(prefetching, 0), state(progressing, 0), []string{"RolloutStep: step 1 of 4: move pods until 50% are left"}},
 		"nothing":                {state(progressing, 1), state(progressing, 1), nil},
-		"a pause":                {state(progressing, 0), state(progressing, 1), []string{"RolloutStep: step 2 of 4: pause until somebody says promote"}},
+		"a pause":                {state(progressing, 0), state(progressing, 1), []string{"RolloutStep: step 2 of 4: pause until promote is requested"}},
 		"a timed pause":          {state(progressing, 1), state(progressing, 2), []string{"RolloutStep: step 3 of 4: pause for 1m0s"}},
 		"an analysis":            {state(progressing, 2), state(progressing, 3), []string{"RolloutStep: step 4 of 4: take 3 measurements"}},
 		"the last step is done":  {state(progressing, 3), state(progressing, 4), nil},
@@ -53,10 +53,10 @@ func TestATransitionIsNotTold(t *testing.T) {
 		"goes on":                {state(stopped, 4), state(progressing, 4), nil},
 		"rolls back":             {state(stopped, 4), state(rollingBack, 4), []string{"Warning RollingBack: moving pods back to revision r1: why"}},
 		"is back": {state(rollingBack, 4), state(rolledBack, 4), []string{
-			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or somebody says retry"}},
+			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or retry is requested"}},
 		"had moved nobody": {state(progressing, 0), state(rolledBack, 0), []string{
 			"Warning RollingBack: giving up revision r2: why",
-			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or somebody says retry"}},
+			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or retry is requested"}},
 		"is tried again": {state(rolledBack, 4), state(progressing, 4), []string{started}},
 		"completes":      {state(progressing, 4), state(completed, 4), []string{"RolloutCompleted: every pod has revision r2"}},
 		"the first one":  {nil, state(completed, 0), nil},
@@ -66,7 +66,7 @@ func TestATransitionIsNotTold(t *testing.T) {
 			before.CurrentRevision = "r1"
 		}
 		var got []string
-		for _, n := range transitions(before, v1alpha1.DataSetStatus{CurrentRevision: "r1", Rollout: c.after}, steps) {
+		for _, n := range rolloutTransitions(before, v1alpha1.DataSetStatus{CurrentRevision: "r1", Rollout: c.after}, steps) {
 			kind := ""
 			if n.kind == corev1.EventTypeWarning {
 				kind = "Warning "
@@ -93,7 +93,7 @@ func TestASwitchIsMeasuredTwiceOrNever(t *testing.T) {
 	unmoved.data.Spec.Baseline = nil
 	pass := func(what string, want int, live ...*replica) {
 		t.Helper()
-		if got := s.arrived(key, state, live, state.StartTime.Add(time.Second)); got != want {
+		if got := s.countSwitched(key, state, live, state.StartTime.Add(time.Second)); got != want {
 			t.Errorf("%s: %d pods arrived, want %d", what, got, want)
 		}
 	}
@@ -111,7 +111,7 @@ func TestASwitchIsMeasuredTwiceOrNever(t *testing.T) {
 	if len(s.sets[key].pods) != 0 {
 		t.Errorf("what is over is remembered: %v", s.sets)
 	}
-	s.forget(key)
+	s.forgetDataSet(key)
 	if len(s.sets) != 0 {
 		t.Errorf("a DataSet that is gone is remembered: %v", s.sets)
 	}

@@ -28,8 +28,8 @@ func (r *Reconciler) namespaceLabels(ctx context.Context, d *v1alpha1.DataSet) (
 	return n.Labels, nil
 }
 
-// cause says why a matching pod lacks the runtime.
-func (o *observation) cause(d *v1alpha1.DataSet, p *corev1.Pod) pod.Cause {
+// uninjectedCause says why a matching pod lacks the runtime.
+func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) pod.Cause {
 	return pod.WhyUninjected(p, d, o.namespaceLabels, "")
 }
 
@@ -54,7 +54,7 @@ func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
 	var causes []pod.Cause
 	pods := make(map[pod.Cause][]string)
 	for _, p := range o.uninjected {
-		c := o.cause(d, p)
+		c := o.uninjectedCause(d, p)
 		if pods[c] == nil {
 			causes = append(causes, c)
 		}

@@ -47,16 +47,16 @@ func nextStep(d *v1alpha1.Data, p *corev1.Pod) step {
 	}
 }
 
-// finish handles a DataSet that is being deleted. With Retain nothing holds
+// finalizeDataSet handles a DataSet that is being deleted. With Retain nothing holds
 // the DataSet, and the Data controller removes its Data afterwards.
-func (r *Reconciler) finish(ctx context.Context, d *v1alpha1.DataSet) error {
+func (r *Reconciler) finalizeDataSet(ctx context.Context, d *v1alpha1.DataSet) error {
 	if !controllerutil.ContainsFinalizer(d, v1alpha1.FinalizerWithdraw) {
 		return nil
 	}
 	var holders []string
 	if d.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRemove {
 		var err error
-		if holders, err = r.withdraw(ctx, d); err != nil {
+		if holders, err = r.withdrawItems(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -66,9 +66,9 @@ func (r *Reconciler) finish(ctx context.Context, d *v1alpha1.DataSet) error {
 	return r.setFinalizer(ctx, d, false)
 }
 
-// withdraw takes the next step with every Data and answers the pods that still
+// withdrawItems takes the next step with every Data and answers the pods that still
 // hold items, sorted.
-func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.DataSet) ([]string, error) {
+func (r *Reconciler) withdrawItems(ctx context.Context, d *v1alpha1.DataSet) ([]string, error) {
 	var datas v1alpha1.DataList
 	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
 		client.MatchingFields{assignment.FieldDataSet: d.Name}); err != nil {
@@ -77,7 +77,7 @@ func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.DataSet) ([]strin
 	var holders []string
 	for i := range datas.Items {
 		data := &datas.Items[i]
-		p, err := r.pod(ctx, types.NamespacedName{Namespace: data.Namespace, Name: data.Spec.PodName})
+		p, err := r.readPod(ctx, types.NamespacedName{Namespace: data.Namespace, Name: data.Spec.PodName})
 		if err != nil {
 			return nil, err
 		}
@@ -101,8 +101,8 @@ func (r *Reconciler) withdraw(ctx context.Context, d *v1alpha1.DataSet) ([]strin
 	return holders, nil
 }
 
-// pod answers nil when there is none.
-func (r *Reconciler) pod(ctx context.Context, key types.NamespacedName) (*corev1.Pod, error) {
+// readPod returns nil when there is none.
+func (r *Reconciler) readPod(ctx context.Context, key types.NamespacedName) (*corev1.Pod, error) {
 	var p corev1.Pod
 	err := r.client.Get(ctx, key, &p)
 	if apierrors.IsNotFound(err) {
@@ -141,7 +141,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, d, before *v1alpha1.DataSe
 	if err := r.client.Status().Patch(ctx, d, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("updating status: %w", err)
 	}
-	r.written.note(d)
+	r.written.recordWrite(d)
 	return nil
 }
 

@@ -23,7 +23,7 @@ type written struct {
 	versions map[types.NamespacedName]string
 }
 
-func (w *written) note(d *v1alpha1.DataSet) {
+func (w *written) recordWrite(d *v1alpha1.DataSet) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.versions == nil {
@@ -32,15 +32,15 @@ func (w *written) note(d *v1alpha1.DataSet) {
 	w.versions[client.ObjectKeyFromObject(d)] = d.ResourceVersion
 }
 
-func (w *written) forget(name types.NamespacedName) {
+func (w *written) forgetDataSet(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.versions, name)
 }
 
-// after says whether the manager wrote a later state than this one. Versions
+// hasNewer reports whether the manager wrote a later state than this one. Versions
 // that cannot be compared are taken as they come.
-func (w *written) after(d *v1alpha1.DataSet) bool {
+func (w *written) hasNewer(d *v1alpha1.DataSet) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last, ok := w.versions[client.ObjectKeyFromObject(d)]

@@ -17,28 +17,28 @@ func TestAPassPlansOnAStateBeforeTheLastWrite(t *testing.T) {
 		return &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models", ResourceVersion: version}}
 	}
 	var w written
-	if w.after(at("5")) {
+	if w.hasNewer(at("5")) {
 		t.Error("nothing was written")
 	}
-	w.note(at("9"))
+	w.recordWrite(at("9"))
 	for _, stale := range []string{"5", "8"} {
-		if !w.after(at(stale)) {
+		if !w.hasNewer(at(stale)) {
 			t.Errorf("version %s is before what was written", stale)
 		}
 	}
-	if w.after(at("10")) || w.after(at("9")) {
+	if w.hasNewer(at("10")) || w.hasNewer(at("9")) {
 		t.Error("a state that is as new was taken for an old one")
 	}
-	w.note(at("100"))
-	if !w.after(at("99")) {
+	w.recordWrite(at("100"))
+	if !w.hasNewer(at("99")) {
 		t.Error("versions are compared as text")
 	}
-	if w.after(at("not a number")) {
+	if w.hasNewer(at("not a number")) {
 		t.Error("what cannot be compared must not hold a DataSet for ever")
 	}
-	w.note(at("100"))
-	w.forget(client.ObjectKeyFromObject(at("")))
-	if w.after(at("1")) {
+	w.recordWrite(at("100"))
+	w.forgetDataSet(client.ObjectKeyFromObject(at("")))
+	if w.hasNewer(at("1")) {
 		t.Error("a DataSet that is gone was not forgotten")
 	}
 }

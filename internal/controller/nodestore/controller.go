@@ -54,19 +54,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
-	d, err := look(ctx, r.client, &s)
-	if err == nil && !d.nothing() {
+	d, err := readAndDecide(ctx, r.client, &s)
+	if err == nil && !d.isEmpty() {
 		// A cache may be behind: what is not in it yet is not gone.
-		d, err = look(ctx, r.live, &s)
+		d, err = readAndDecide(ctx, r.live, &s)
 	}
-	if err != nil || d.nothing() {
+	if err != nil || d.isEmpty() {
 		return ctrl.Result{}, err
 	}
 	if d.remove != "" {
-		return ctrl.Result{}, r.remove(ctx, &s, d.remove)
+		return ctrl.Result{}, r.deleteNodeStore(ctx, &s, d.remove)
 	}
 	before := s.DeepCopy()
-	s.Status = d.without(s.Status)
+	s.Status = d.remainingStatus(s.Status)
 	err = r.client.Status().Patch(ctx, &s, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ctrl.Result{}, nil // a report came first, and with it another event
@@ -81,8 +81,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// look reads what a NodeStore is judged by.
-func look(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (decision, error) {
+// readAndDecide reads what a NodeStore is judged by.
+func readAndDecide(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (decision, error) {
 	var node *locality.Node
 	var n corev1.Node
 	switch err := reader.Get(ctx, types.NamespacedName{Name: s.Name}, &n); {
@@ -95,7 +95,7 @@ func look(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (dec
 	uids := map[string]types.UID{}
 	for i := range s.Status.Stores {
 		name := s.Status.Stores[i].Namespace
-		found := namespace()
+		found := namespaceMetadata()
 		switch err := reader.Get(ctx, types.NamespacedName{Name: name}, found); {
 		case err == nil:
 			uids[name] = found.UID
@@ -103,17 +103,17 @@ func look(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (dec
 			return decision{}, fmt.Errorf("reading namespace %s: %w", name, err)
 		}
 	}
-	return decide(s, node, uids), nil
+	return decideAction(s, node, uids), nil
 }
 
-// namespace is what namespaces are read into: their names and UIDs are enough.
-func namespace() *metav1.PartialObjectMetadata {
+// namespaceMetadata is what namespaces are read into: their names and UIDs are enough.
+func namespaceMetadata() *metav1.PartialObjectMetadata {
 	n := &metav1.PartialObjectMetadata{}
 	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return n
 }
 
-func (r *Reconciler) remove(ctx context.Context, s *v1alpha1.NodeStore, why string) error {
+func (r *Reconciler) deleteNodeStore(ctx context.Context, s *v1alpha1.NodeStore, why string) error {
 	if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); err != nil {
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 			return nil // it has been replaced, and with it comes another event
@@ -140,7 +140,7 @@ func deletedOnly() predicate.Predicate {
 	}
 }
 
-// ofNamespace answers the NodeStores that have an entry of a namespace.
+// ofNamespace returns the NodeStores that have an entry of a namespace.
 func (r *Reconciler) ofNamespace(ctx context.Context, object client.Object) []reconcile.Request {
 	var stores v1alpha1.NodeStoreList
 	if err := r.client.List(ctx, &stores, client.UnsafeDisableDeepCopy); err != nil {

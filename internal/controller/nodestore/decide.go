@@ -23,10 +23,10 @@ type decision struct {
 	started bool
 }
 
-// decide judges a NodeStore by its node (nil: there is none) and by the UIDs of the
+// decideAction judges a NodeStore by its node (nil: there is none) and by the UIDs of the
 // namespaces that exist. Of a node that is not Ready nothing is believed, and nothing
 // is known either: its entries are judged when it is Ready again.
-func decide(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UID) decision {
+func decideAction(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UID) decision {
 	uid := locality.OwnerOf(s)
 	switch {
 	case node == nil:
@@ -53,11 +53,11 @@ func decide(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UI
 	return d
 }
 
-func (d decision) nothing() bool { return d.remove == "" && len(d.drop) == 0 }
+func (d decision) isEmpty() bool { return d.remove == "" && len(d.drop) == 0 }
 
-// without returns the status without the entries that are to be dropped. Where
+// remainingStatus returns the status without the entries that are to be dropped. Where
 // their directories are stays known.
-func (d decision) without(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
+func (d decision) remainingStatus(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
 	var gone []v1alpha1.NamespaceStore
 	s.Stores = slices.DeleteFunc(slices.Clone(s.Stores), func(store v1alpha1.NamespaceStore) bool {
 		dropped := d.drop[store.Namespace] != ""

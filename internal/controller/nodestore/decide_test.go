@@ -77,12 +77,12 @@ func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
 		if c.again != "" {
 			uids[c.again] = "another"
 		}
-		d := decide(s, &node, uids)
+		d := decideAction(s, &node, uids)
 		if got := strings.Join(slices.Sorted(maps.Keys(d.drop)), " "); (d.remove != "") != c.remove || got != c.drop {
 			t.Errorf("%s: remove %q, drop %q; want %v, %q", name, d.remove, got, c.remove, c.drop)
 		}
 	}
-	if d := decide(store(), nil, nil); d.remove == "" {
+	if d := decideAction(store(), nil, nil); d.remove == "" {
 		t.Error("the NodeStore of a node that is gone stays")
 	}
 }
@@ -98,11 +98,11 @@ func TestTotalsKeepWhatWasDropped(t *testing.T) {
 	if s.Status.Items != 9 || s.Status.Bytes != 9<<20 || s.Status.Size != "9.0 MiB" || s.Status.Free != "2.0 GiB" {
 		t.Errorf("totals: %+v", s.Status)
 	}
-	after := decision{drop: map[string]string{"a": "x", "c": "y"}}.without(s.Status)
+	after := decision{drop: map[string]string{"a": "x", "c": "y"}}.remainingStatus(s.Status)
 	if after.Items != 3 || after.Bytes != 3<<20 || after.Free != "1.0 GiB" || len(after.Stores) != 1 || len(s.Status.Stores) != 3 {
 		t.Errorf("totals: %+v", after)
 	}
-	empty := decision{drop: map[string]string{"a": "x", "b": "x", "c": "y"}}.without(s.Status)
+	empty := decision{drop: map[string]string{"a": "x", "b": "x", "c": "y"}}.remainingStatus(s.Status)
 	if empty.Items != 0 || empty.Size != "0 B" || empty.Free != "" {
 		t.Errorf("totals: %+v", empty)
 	}
@@ -112,7 +112,7 @@ func TestWhereADroppedStoreIsStaysKnown(t *testing.T) {
 	s := store("a", "b")
 	s.Status.Stores[1].NamespaceUID = ""
 	s.Status.Directories = []v1alpha1.StoreDirectory{{Namespace: "a", UID: "earlier"}}
-	after := decision{drop: map[string]string{"a": "x", "b": "y"}}.without(s.Status)
+	after := decision{drop: map[string]string{"a": "x", "b": "y"}}.remainingStatus(s.Status)
 	want := []v1alpha1.StoreDirectory{{Namespace: "a", UID: "earlier"}, {Namespace: "a", UID: "uid-a"}, {Namespace: "b"}}
 	if !slices.Equal(after.Directories, want) || len(s.Status.Directories) != 1 {
 		t.Errorf("directories: %v", after.Directories)
@@ -135,8 +135,8 @@ func TestADirectoryIsClosedAgainInEachBoot(t *testing.T) {
 	for boot, closed := range map[string]bool{"b1": true, "b2": false} {
 		s := store("a", "b")
 		s.Status.Closed = true
-		d := decide(s, &locality.Node{UID: "u1", BootID: boot, ReadySince: now}, uids)
-		if after := d.without(s.Status); after.Closed != closed || len(after.Directories) == 0 {
+		d := decideAction(s, &locality.Node{UID: "u1", BootID: boot, ReadySince: now}, uids)
+		if after := d.remainingStatus(s.Status); after.Closed != closed || len(after.Directories) == 0 {
 			t.Errorf("in boot %s: closed %t, %v", boot, after.Closed, after.Directories)
 		}
 	}

@@ -17,11 +17,11 @@ func Sum(s *v1alpha1.NodeStoreStatus) {
 	for i := range s.Stores {
 		store := &s.Stores[i]
 		items += int64(store.OmittedSnapshots)
-		bytes = add(bytes, store.OmittedBytes)
+		bytes = saturatingAdd(bytes, store.OmittedBytes)
 		for j := range store.Snapshots {
 			if store.Snapshots[j].Phase == v1alpha1.SnapshotComplete {
 				items++
-				bytes = add(bytes, store.Snapshots[j].Bytes)
+				bytes = saturatingAdd(bytes, store.Snapshots[j].Bytes)
 			}
 		}
 		if newest == nil || store.ObservedTime.After(newest.ObservedTime.Time) {
@@ -36,6 +36,6 @@ func Sum(s *v1alpha1.NodeStoreStatus) {
 	}
 }
 
-// add stays at the largest number where the sum is larger: runtimes may say
+// saturatingAdd stays at the largest number where the sum is larger: runtimes may say
 // any size.
-func add(a, b int64) int64 { return a + min(max(b, 0), math.MaxInt64-a) }
+func saturatingAdd(a, b int64) int64 { return a + min(max(b, 0), math.MaxInt64-a) }

@@ -27,7 +27,7 @@ func Health(p *corev1.Pod) v1alpha1.PodHealth {
 	for i := range p.Status.ContainerStatuses {
 		h.Restarts += p.Status.ContainerStatuses[i].RestartCount
 	}
-	_, statuses := sidecars(p)
+	_, statuses := nativeSidecars(p)
 	for i := range statuses {
 		h.Restarts += statuses[i].RestartCount
 	}
@@ -73,7 +73,7 @@ const (
 	mostLife  = 10 * time.Minute
 )
 
-// Dies says whether the runtime's container ends again and again, so that what it
+// Dies reports whether the runtime's container ends again and again, so that what it
 // reported last says nothing about the present.
 func Dies(p *corev1.Pod, now time.Time) bool {
 	s := runtimeStatus(p)
@@ -113,7 +113,7 @@ func lastEnd(s *corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 	return s.LastTerminationState.Terminated
 }
 
-// Runs says whether the runtime's container runs; it need not be ready.
+// Runs reports whether the runtime's container runs; it need not be ready.
 func Runs(p *corev1.Pod) bool {
 	s := runtimeStatus(p)
 	return s != nil && s.State.Running != nil
@@ -153,7 +153,7 @@ func runtimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
 	return nil
 }
 
-// HealthChanged says whether the health of a pod with the runtime changed.
+// HealthChanged reports whether the health of a pod with the runtime changed.
 func HealthChanged(before, after *corev1.Pod) bool {
 	return Injected(after) &&
 		(!equality.Semantic.DeepEqual(Health(before), Health(after)) || Runtime(before) != Runtime(after))

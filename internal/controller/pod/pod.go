@@ -10,7 +10,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// Selects says whether a DataSet with this selector speaks of the pod: the pod
+// Selects reports whether a DataSet with this selector speaks of the pod: the pod
 // carries every label and has not opted out. An empty selector selects nothing,
 // and nothing selects the pods that Kuda makes to preheat nodes.
 func Selects(selector map[string]string, p *corev1.Pod) bool {
@@ -25,13 +25,13 @@ func Selects(selector map[string]string, p *corev1.Pod) bool {
 	return true
 }
 
-// Preheats says whether the manager made the pod to preheat a node for the
+// Preheats reports whether the manager made the pod to preheat a node for the
 // DataSet. The label alone says it to nobody: anyone may write it.
 func Preheats(d *v1alpha1.DataSet, p *corev1.Pod) bool {
 	return p.Labels[v1alpha1.LabelPreheat] == d.Name && metav1.IsControlledBy(p, d)
 }
 
-// Injected says whether the pod carries the runtime. The annotation alone is
+// Injected reports whether the pod carries the runtime. The annotation alone is
 // not believed: anyone may write it, and another webhook may have dropped the
 // container again.
 func Injected(p *corev1.Pod) bool {
@@ -41,17 +41,17 @@ func Injected(p *corev1.Pod) bool {
 	return hasRuntime(p)
 }
 
-// restarts says whether an init container is a native sidecar.
-func restarts(c *corev1.Container) bool {
+// isNativeSidecar reports whether an init container is a native sidecar.
+func isNativeSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// Finished says whether all containers of the pod have ended for good.
+// Finished reports whether all containers of the pod have ended for good.
 func Finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
-// Live says whether the pod runs, or is going to: it neither ended nor is ending.
+// Live reports whether the pod runs, or is going to: it neither ended nor is ending.
 func Live(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && !Finished(p)
 }

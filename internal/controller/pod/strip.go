@@ -44,12 +44,12 @@ func Strip(object any) (any, error) {
 			stripped.Annotations[key] = value
 		}
 	}
-	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = sidecars(p)
+	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = nativeSidecars(p)
 	if s := keptRuntimeStatus(p); s != nil {
 		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, *s)
 	}
 	if len(stripped.Spec.InitContainers) > 0 {
-		stripped.Status.ContainerStatuses = restarted(p.Status.ContainerStatuses, func(string) bool { return true })
+		stripped.Status.ContainerStatuses = restartedStatuses(p.Status.ContainerStatuses, func(string) bool { return true })
 	}
 	if c := readyCondition(p); c != nil {
 		stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
@@ -60,16 +60,16 @@ func Strip(object any) (any, error) {
 	return stripped, nil
 }
 
-// waits keeps why a container waits, without the message.
-func waits(s *corev1.ContainerStatus) *corev1.ContainerStateWaiting {
+// waitingState keeps why a container waits, without the message.
+func waitingState(s *corev1.ContainerStatus) *corev1.ContainerStateWaiting {
 	if s.State.Waiting == nil {
 		return nil
 	}
 	return &corev1.ContainerStateWaiting{Reason: s.State.Waiting.Reason}
 }
 
-// exit keeps how and when a container ended.
-func exit(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
+// exitState keeps how and when a container ended.
+func exitState(s *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
 	if s == nil {
 		return nil
 	}
@@ -93,17 +93,17 @@ func keepTrouble(stripped, p *corev1.Pod) {
 	}
 }
 
-// sidecars answers the runtime's container and, in a pod that has it, the other
+// nativeSidecars returns the runtime's container and, in a pod that has it, the other
 // native sidecars that restarted, with how often.
-func sidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
+func nativeSidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus) {
 	runtime := slices.IndexFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
 	if runtime < 0 {
 		return nil, nil
 	}
 	native := func(name string) bool {
-		return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && restarts(&c) })
+		return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && isNativeSidecar(&c) })
 	}
-	statuses := restarted(p.Status.InitContainerStatuses, func(name string) bool {
+	statuses := restartedStatuses(p.Status.InitContainerStatuses, func(name string) bool {
 		return name != sidecar.ContainerName && native(name)
 	})
 	var containers []corev1.Container
@@ -125,13 +125,13 @@ func keptRuntimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
 	}
 	return &corev1.ContainerStatus{
 		Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready,
-		State:                corev1.ContainerState{Running: s.State.Running, Waiting: waits(s), Terminated: exit(s.State.Terminated)},
-		LastTerminationState: corev1.ContainerState{Terminated: exit(s.LastTerminationState.Terminated)},
+		State:                corev1.ContainerState{Running: s.State.Running, Waiting: waitingState(s), Terminated: exitState(s.State.Terminated)},
+		LastTerminationState: corev1.ContainerState{Terminated: exitState(s.LastTerminationState.Terminated)},
 	}
 }
 
-// restarted keeps of the containers that count those that restarted: few do.
-func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool) []corev1.ContainerStatus {
+// restartedStatuses keeps of the containers that count those that restarted: few do.
+func restartedStatuses(statuses []corev1.ContainerStatus, counts func(name string) bool) []corev1.ContainerStatus {
 	var kept []corev1.ContainerStatus
 	for i := range statuses {
 		if s := &statuses[i]; s.RestartCount > 0 && counts(s.Name) {
@@ -141,7 +141,7 @@ func restarted(statuses []corev1.ContainerStatus, counts func(name string) bool)
 	return kept
 }
 
-// Changed says whether two states of a pod differ in anything that Selects,
+// Changed reports whether two states of a pod differ in anything that Selects,
 // Injected, Finished, Live, Started and, at one time, Dies look at, or in the node. Most
 // updates of a pod (its containers' states, its addresses) do not.
 func Changed(before, after *corev1.Pod) bool {
@@ -151,19 +151,19 @@ func Changed(before, after *corev1.Pod) bool {
 		Finished(before) != Finished(after) ||
 		Injected(before) != Injected(after) ||
 		Injected(after) && (Started(before) != Started(after) || diesDiffers(before, after)) ||
-		waitsForNode(after) && trouble(before) != trouble(after) ||
+		waitsForNode(after) && reasonAndMessage(before) != reasonAndMessage(after) ||
 		!maps.Equal(before.Labels, after.Labels)
 }
 
-// diesDiffers says whether Dies may differ between two states of a pod. Time alone
+// diesDiffers reports whether Dies may differ between two states of a pod. Time alone
 // changes it too, at Settles.
 func diesDiffers(before, after *corev1.Pod) bool {
 	var early time.Time // before any Settles
 	return Settles(before) != Settles(after) || Dies(before, early) != Dies(after, early)
 }
 
-// trouble is Trouble in a form that can be compared.
-func trouble(p *corev1.Pod) [2]string {
+// reasonAndMessage is Trouble in a form that can be compared.
+func reasonAndMessage(p *corev1.Pod) [2]string {
 	reason, message := Trouble(p)
 	return [2]string{reason, message}
 }

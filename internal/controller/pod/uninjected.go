@@ -47,7 +47,7 @@ func Stripper(dataPath func() string) func(any) (any, error) {
 		if dataPath != nil {
 			at = dataPath()
 		}
-		if why := obstacle(p, at); why != "" {
+		if why := podObstacle(p, at); why != "" {
 			if stripped.Annotations == nil {
 				stripped.Annotations = make(map[string]string, 1)
 			}
@@ -57,8 +57,8 @@ func Stripper(dataPath func() string) func(any) (any, error) {
 	}
 }
 
-// obstacle returns that of a whole pod, and what a stripped one kept.
-func obstacle(p *corev1.Pod, dataPath string) string {
+// podObstacle returns that of a whole pod, and what a stripped one kept.
+func podObstacle(p *corev1.Pod, dataPath string) string {
 	if len(p.Spec.Containers) == 0 {
 		return p.Annotations[obstacleKey]
 	}
@@ -81,7 +81,7 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 			Do:  fmt.Sprintf("remove the label (kubectl label namespace %s %s-), then restart the pod", p.Namespace, v1alpha1.LabelInjection),
 		}
 	}
-	if why := obstacle(p, dataPath); why != "" {
+	if why := podObstacle(p, dataPath); why != "" {
 		return Cause{Why: "cannot be injected: " + why, Do: "restarting it does not help; change its workload, or the labels that it is selected by"}
 	}
 	switch {
@@ -110,7 +110,7 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 func hasRuntime(p *corev1.Pod) bool {
 	for i := range p.Spec.InitContainers {
 		if c := &p.Spec.InitContainers[i]; c.Name == sidecar.ContainerName {
-			return restarts(c)
+			return isNativeSidecar(c)
 		}
 	}
 	return false

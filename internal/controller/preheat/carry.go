@@ -22,11 +22,11 @@ func (r *Reconciler) carryOut(ctx context.Context, s *session, plan Plan) error 
 	for _, name := range plan.Delete {
 		p := s.pods[name]
 		delete(s.pods, name)
-		if err := r.remove(ctx, p); err != nil {
+		if err := r.deletePod(ctx, p); err != nil {
 			return err
 		}
 	}
-	if err := r.create(ctx, s, plan); err != nil {
+	if err := r.createPods(ctx, s, plan); err != nil {
 		return err
 	}
 	for _, p := range s.pods {
@@ -41,18 +41,18 @@ func (r *Reconciler) carryOut(ctx context.Context, s *session, plan Plan) error 
 	return nil
 }
 
-// create makes pods. Whether the webhook does to them what is needed is asked
+// createPods makes pods. Whether the webhook does to them what is needed is asked
 // with a pod that is not kept, so that no pod is made in vain.
-func (r *Reconciler) create(ctx context.Context, s *session, plan Plan) error {
+func (r *Reconciler) createPods(ctx context.Context, s *session, plan Plan) error {
 	for i, node := range plan.Create {
 		if i == 0 {
-			stop, err := r.try(ctx, s, newPod(s.set, node, plan.State.Revision), client.DryRunAll, client.DisableReadYourWritesConsistency)
+			stop, err := r.createPod(ctx, s, newPod(s.set, node, plan.State.Revision), client.DryRunAll, client.DisableReadYourWritesConsistency)
 			if stop || err != nil {
 				return err
 			}
 		}
 		p := newPod(s.set, node, plan.State.Revision)
-		stop, err := r.try(ctx, s, p)
+		stop, err := r.createPod(ctx, s, p)
 		if stop || err != nil {
 			return err
 		}
@@ -66,8 +66,8 @@ func (r *Reconciler) create(ctx context.Context, s *session, plan Plan) error {
 	return nil
 }
 
-// try makes a pod, and stops where none can be made to any purpose.
-func (r *Reconciler) try(ctx context.Context, s *session, p *corev1.Pod, options ...client.CreateOption) (stop bool, err error) {
+// createPod makes a pod, and stops where none can be made to any purpose.
+func (r *Reconciler) createPod(ctx context.Context, s *session, p *corev1.Pod, options ...client.CreateOption) (stop bool, err error) {
 	err = r.client.Create(ctx, p, options...)
 	var o *obstacle
 	switch {
@@ -79,9 +79,9 @@ func (r *Reconciler) try(ctx context.Context, s *session, p *corev1.Pod, options
 	case err != nil:
 		return true, fmt.Errorf("creating pod %s: %w", p.Name, err)
 	default:
-		o = unfit(p)
+		o = findObstacle(p)
 		if o != nil && len(options) == 0 {
-			if err := r.remove(ctx, p); err != nil {
+			if err := r.deletePod(ctx, p); err != nil {
 				return true, err
 			}
 		}
@@ -90,13 +90,13 @@ func (r *Reconciler) try(ctx context.Context, s *session, p *corev1.Pod, options
 		return false, nil
 	}
 	state, _ := r.memory.get(s.set)
-	s.trouble = s.trouble.again(*o, s.set.Generation, s.input.Now)
+	s.trouble = s.trouble.afterRetry(*o, s.set.Generation, s.input.Now)
 	r.memory.put(s.set, state, s.trouble)
 	return true, nil
 }
 
-// unfit says why a pod, as the webhook left it, would preheat nothing.
-func unfit(p *corev1.Pod) *obstacle {
+// findObstacle says why a pod, as the webhook left it, would preheat nothing.
+func findObstacle(p *corev1.Pod) *obstacle {
 	switch {
 	case !pod.Injected(p):
 		return &obstacle{v1alpha1.ReasonPodsNotInjected,
@@ -109,7 +109,7 @@ func unfit(p *corev1.Pod) *obstacle {
 	return nil
 }
 
-func (r *Reconciler) remove(ctx context.Context, p *corev1.Pod) error {
+func (r *Reconciler) deletePod(ctx context.Context, p *corev1.Pod) error {
 	if p.DeletionTimestamp != nil {
 		return nil
 	}

@@ -20,18 +20,18 @@ var ofSource = map[string]bool{
 	v1alpha1.ReasonInvalidPath: true, v1alpha1.ReasonPathConflict: true, v1alpha1.ReasonPodsNotInjected: true,
 }
 
-// failing tells whether a node did not get the data for a reason of its own.
-func (s Seat) failing() bool {
+// hasNodeFailure reports whether a node did not get the data for a reason of its own.
+func (s Seat) hasNodeFailure() bool {
 	return s.Phase == v1alpha1.PreheatFailed && !ofSource[s.Reason]
 }
 
-// seat chooses the nodes that are to have the data: all that take pods, or as
+// chooseNodes chooses the nodes that are to have the data: all that take pods, or as
 // many as are asked for.
-func (p *planner) seat() {
+func (p *planner) chooseNodes() {
 	s := &p.plan.State
 	order := slices.Clone(p.fit)
 	if p.plan.Wanted < len(order) {
-		slices.SortStableFunc(order, p.better)
+		slices.SortStableFunc(order, p.compareNodes)
 		order = order[:p.plan.Wanted]
 	}
 	seats := make(map[string]Seat, len(order))
@@ -46,27 +46,27 @@ func (p *planner) seat() {
 			continue
 		}
 		seat := Seat{Phase: v1alpha1.PreheatPending, Since: p.Now}
-		if n.has() {
+		if n.hasData() {
 			seat.Phase, seat.Seen = v1alpha1.PreheatReady, true
 		}
 		seats[n.Name] = seat
 	}
 	for name, seat := range s.Seats {
-		if _, kept := seats[name]; !kept && seat.failing() {
+		if _, kept := seats[name]; !kept && seat.hasNodeFailure() {
 			s.Passed[name] = seat
 		}
 	}
 	s.Seats = seats
 }
 
-// better orders nodes: those chosen before, unless they fail for a reason of
+// compareNodes orders nodes: those chosen before, unless they fail for a reason of
 // their own; then those that never failed, with most of the data first, then
 // with most room; then those that failed least often.
-func (p *planner) better(a, b *Node) int {
-	x, y := p.standing(a), p.standing(b)
+func (p *planner) compareNodes(a, b *Node) int {
+	x, y := p.nodeStanding(a), p.nodeStanding(b)
 	return cmp.Or(
 		cmp.Compare(x.class, y.class), cmp.Compare(x.attempts, y.attempts), cmp.Compare(x.phase, y.phase),
-		-cmp.Compare(held(a), held(b)), -cmp.Compare(available(a), available(b)), cmp.Compare(p.hash(a), p.hash(b)),
+		-cmp.Compare(heldBytes(a), heldBytes(b)), -cmp.Compare(availableBytes(a), availableBytes(b)), cmp.Compare(p.hashNode(a), p.hashNode(b)),
 		cmp.Compare(a.Name, b.Name),
 	)
 }
@@ -74,8 +74,8 @@ func (p *planner) better(a, b *Node) int {
 // standing is a node's place in the order, the lower the better.
 type standing struct{ class, attempts, phase int }
 
-func (p *planner) standing(n *Node) standing {
-	if seat, ok := p.plan.State.Seats[n.Name]; ok && !seat.failing() {
+func (p *planner) nodeStanding(n *Node) standing {
+	if seat, ok := p.plan.State.Seats[n.Name]; ok && !seat.hasNodeFailure() {
 		phases := []v1alpha1.PreheatPhase{v1alpha1.PreheatReady, v1alpha1.PreheatDownloading, v1alpha1.PreheatPending, v1alpha1.PreheatFailed}
 		return standing{class: 0, phase: slices.Index(phases, seat.Phase)}
 	} else if ok {
@@ -87,23 +87,23 @@ func (p *planner) standing(n *Node) standing {
 	return standing{class: 1}
 }
 
-// held are the bytes that the node has of the data.
-func held(n *Node) int64 {
+// heldBytes are the bytes that the node has of the data.
+func heldBytes(n *Node) int64 {
 	if n.Store == nil {
 		return 0
 	}
 	return n.Store.Bytes
 }
 
-func available(n *Node) int64 {
+func availableBytes(n *Node) int64 {
 	if n.Store == nil {
 		return 0
 	}
 	return n.Store.Available
 }
 
-// hash spreads the choices of different DataSets over nodes that are alike.
-func (p *planner) hash(n *Node) uint64 {
+// hashNode spreads the choices of different DataSets over nodes that are alike.
+func (p *planner) hashNode(n *Node) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(p.UID))
 	_, _ = h.Write([]byte{0})

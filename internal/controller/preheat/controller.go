@@ -48,11 +48,11 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("preheat").
 		For(&v1alpha1.DataSet{}, builder.WithPredicates(dataSetChanged())).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofLabel), builder.WithPredicates(labelled())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofLabel), builder.WithPredicates(labelPredicate())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	if !r.off {
-		b = b.Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(ofLabel), builder.WithPredicates(labelled(), dataChanged())).
-			Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.everywhere), builder.WithPredicates(nodeChanged())).
+		b = b.Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(ofLabel), builder.WithPredicates(labelPredicate(), dataChanged())).
+			Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.requestsForAll), builder.WithPredicates(nodeChanged())).
 			Watches(&v1alpha1.NodeStore{}, handler.EnqueueRequestsFromMapFunc(r.ofStores))
 	}
 	return b.Complete(r)
@@ -66,12 +66,12 @@ func ofLabel(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
 }
 
-// everywhere answers the DataSets that preheat.
-func (r *Reconciler) everywhere(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.preheating(ctx, func(string) bool { return true })
+// requestsForAll returns the DataSets that preheat.
+func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.requestsWhere(ctx, func(string) bool { return true })
 }
 
-// ofStores answers those whose namespaces have a store on the node. An update is
+// ofStores returns those whose namespaces have a store on the node. An update is
 // asked about with both its states.
 func (r *Reconciler) ofStores(ctx context.Context, object client.Object) []reconcile.Request {
 	s, ok := object.(*v1alpha1.NodeStore)
@@ -82,10 +82,10 @@ func (r *Reconciler) ofStores(ctx context.Context, object client.Object) []recon
 	for i := range s.Status.Stores {
 		namespaces[s.Status.Stores[i].Namespace] = true
 	}
-	return r.preheating(ctx, func(namespace string) bool { return namespaces[namespace] })
+	return r.requestsWhere(ctx, func(namespace string) bool { return namespaces[namespace] })
 }
 
-func (r *Reconciler) preheating(ctx context.Context, in func(namespace string) bool) []reconcile.Request {
+func (r *Reconciler) requestsWhere(ctx context.Context, in func(namespace string) bool) []reconcile.Request {
 	var all v1alpha1.DataSetList
 	if err := r.client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listed no DataSets")
@@ -123,8 +123,8 @@ func phaseOf(r *v1alpha1.RolloutStatus) v1alpha1.RolloutPhase {
 	return r.Phase
 }
 
-// labelled lets pass what has the label, or had it.
-func labelled() predicate.Predicate {
+// labelPredicate lets pass what has the label, or had it.
+func labelPredicate() predicate.Predicate {
 	has := func(object client.Object) bool { return object.GetLabels()[v1alpha1.LabelPreheat] != "" }
 	p := predicate.NewPredicateFuncs(has)
 	p.UpdateFunc = func(e event.UpdateEvent) bool { return has(e.ObjectOld) || has(e.ObjectNew) }
@@ -147,6 +147,6 @@ func nodeChanged() predicate.Predicate {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
 		after, okAfter := e.ObjectNew.(*corev1.Node)
 		return !okBefore || !okAfter || before.UID != after.UID || before.Status.NodeInfo.BootID != after.Status.NodeInfo.BootID ||
-			!nodeOf(before, nil, "", nil).alike(nodeOf(after, nil, "", nil))
+			!nodeOf(before, nil, "", nil).equalExceptStore(nodeOf(after, nil, "", nil))
 	}}
 }

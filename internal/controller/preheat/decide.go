@@ -38,18 +38,18 @@ func Decide(in Input) Plan {
 	for i := range in.Pods {
 		p.pods[in.Pods[i].Name] = &in.Pods[i]
 	}
-	p.begin()
-	p.timetable()
+	p.restoreState()
+	p.applySchedule()
 	p.findNodes()
-	p.judge()
-	p.seat()
-	p.act()
+	p.judgeSeats()
+	p.chooseNodes()
+	p.planPods()
 	return p.plan
 }
 
-// begin takes over the state. With another revision everything is anew, on the
+// restoreState takes over the state. With another revision everything is anew, on the
 // same nodes as far as they still qualify.
-func (p *planner) begin() {
+func (p *planner) restoreState() {
 	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed), Last: p.State.Last, Next: p.State.Next}
 	if s.Seats == nil {
 		s.Seats = map[string]Seat{}
@@ -66,8 +66,8 @@ func (p *planner) begin() {
 	p.plan.State = s
 }
 
-// timetable says whether the schedule came round.
-func (p *planner) timetable() {
+// applySchedule reports whether the schedule came round.
+func (p *planner) applySchedule() {
 	s := &p.plan.State
 	if p.Spec.Schedule == "" {
 		s.Last, s.Next = time.Time{}, time.Time{}
@@ -84,14 +84,14 @@ func (p *planner) timetable() {
 	case !p.Now.Before(s.Next):
 		p.due, s.Last, s.Next = true, s.Next, times.After(p.Now)
 	}
-	p.wake(s.Next)
+	p.wakeAt(s.Next)
 }
 
 // findNodes finds the nodes that take pods.
 func (p *planner) findNodes() {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		if !n.matches(p.Spec.NodeSelector) {
+		if !n.matchesSelector(p.Spec.NodeSelector) {
 			continue
 		}
 		p.plan.Matching++
@@ -107,7 +107,7 @@ func (p *planner) findNodes() {
 	}
 }
 
-func (n *Node) matches(selector map[string]string) bool {
+func (n *Node) matchesSelector(selector map[string]string) bool {
 	if n.Labels[corev1.LabelOSStable] == string(corev1.Windows) {
 		return false // the runtime does not run there
 	}
@@ -119,25 +119,25 @@ func (n *Node) matches(selector map[string]string) bool {
 	return true
 }
 
-// judge says anew of each node how far it is. What is no node any more, or takes
+// judgeSeats says anew of each node how far it is. What is no node any more, or takes
 // no pods, is forgotten.
-func (p *planner) judge() {
+func (p *planner) judgeSeats() {
 	s := &p.plan.State
 	before, passed := s.Seats, s.Passed
 	s.Seats, s.Passed = map[string]Seat{}, map[string]Seat{}
 	for _, n := range p.fit {
 		if seat, ok := before[n.Name]; ok {
 			s.Seats[n.Name] = p.judgeSeat(n, seat)
-		} else if seat, ok := passed[n.Name]; ok && !n.has() {
+		} else if seat, ok := passed[n.Name]; ok && !n.hasData() {
 			s.Passed[n.Name] = seat
 		}
 	}
 }
 
-// act decides which pods are made and removed.
-func (p *planner) act() {
+// planPods decides which pods are made and removed.
+func (p *planner) planPods() {
 	s := &p.plan.State
-	busy := p.busy()
+	busy := p.countDownloading()
 	needed := map[string]bool{}
 	var ready []*Node
 	for _, n := range p.fit {
@@ -148,27 +148,27 @@ func (p *planner) act() {
 		name := PodName(p.DataSet, p.UID, n.Name, p.Revision)
 		underway := seat.Phase == v1alpha1.PreheatPending || seat.Phase == v1alpha1.PreheatDownloading
 		needed[name] = underway
-		retry := seat.Phase == v1alpha1.PreheatFailed && p.retried(seat)
+		retry := seat.Phase == v1alpha1.PreheatFailed && p.retryDue(seat)
 		if p.pods[name] == nil && (underway || retry) {
 			ready = append(ready, n)
 		}
 	}
 	slices.SortStableFunc(ready, func(a, b *Node) int {
 		x, y := s.Seats[a.Name], s.Seats[b.Name]
-		return cmp.Or(cmp.Compare(x.Attempts, y.Attempts), x.Since.Compare(y.Since), cmp.Compare(p.hash(a), p.hash(b)))
+		return cmp.Or(cmp.Compare(x.Attempts, y.Attempts), x.Since.Compare(y.Since), cmp.Compare(p.hashNode(a), p.hashNode(b)))
 	})
 	for i := range p.Pods {
 		if pod := &p.Pods[i]; !needed[pod.Name] && !pod.Deleting {
 			p.plan.Delete = append(p.plan.Delete, pod.Name)
 		}
 	}
-	p.create(ready, max(0, p.limit()-busy))
+	p.planCreation(ready, max(0, p.podLimit()-busy))
 }
 
-// busy counts the pods that may be downloading. One that is to go and is on a
+// countDownloading counts the pods that may be downloading. One that is to go and is on a
 // node that does not answer may stay for as long as that lasts, and is not to
 // keep others waiting.
-func (p *planner) busy() int {
+func (p *planner) countDownloading() int {
 	answers := make(map[string]bool, len(p.Nodes))
 	for i := range p.Nodes {
 		answers[p.Nodes[i].Name] = p.Nodes[i].Ready
@@ -184,7 +184,7 @@ func (p *planner) busy() int {
 	return n
 }
 
-func (p *planner) create(ready []*Node, room int) {
+func (p *planner) planCreation(ready []*Node, room int) {
 	s := &p.plan.State
 	held := p.Now.Before(p.Held)
 	for i, n := range ready {
@@ -195,7 +195,7 @@ func (p *planner) create(ready []*Node, room int) {
 				seat.Reason, seat.Message = "", ""
 			}
 			if seat.Phase != v1alpha1.PreheatPending {
-				seat = p.become(seat, v1alpha1.PreheatPending, "", "")
+				seat = p.setPhase(seat, v1alpha1.PreheatPending, "", "")
 			}
 			s.Seats[n.Name] = seat
 			p.plan.Create = append(p.plan.Create, n.Name)
@@ -205,20 +205,20 @@ func (p *planner) create(ready []*Node, room int) {
 			if held {
 				why = "no pod can be made; the condition Preheated says why"
 			}
-			s.Seats[n.Name] = p.become(seat, v1alpha1.PreheatPending, v1alpha1.ReasonWaiting, why)
+			s.Seats[n.Name] = p.setPhase(seat, v1alpha1.PreheatPending, v1alpha1.ReasonWaiting, why)
 		}
 	}
 	if held && len(ready) > 0 {
-		p.wake(p.Held)
+		p.wakeAt(p.Held)
 	}
 }
 
-func (p *planner) limit() int {
+func (p *planner) podLimit() int {
 	return max(minPods, (len(p.plan.State.Seats)+podShare-1)/podShare)
 }
 
-// wake asks for the next plan at a time, unless an earlier one is asked for.
-func (p *planner) wake(at time.Time) {
+// wakeAt asks for the next plan at a time, unless an earlier one is asked for.
+func (p *planner) wakeAt(at time.Time) {
 	wait := at.Sub(p.Now)
 	if at.IsZero() || wait <= 0 {
 		return

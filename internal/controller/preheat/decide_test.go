@@ -229,7 +229,7 @@ func deleting(p *Pod) { p.Deleting = true }
 
 func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
 	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 3: 4 * time.Minute, 5: 16 * time.Minute, 6: 30 * time.Minute, 1000: 30 * time.Minute} {
-		if got := backoff(attempts); got != want {
+		if got := backoffAfter(attempts); got != want {
 			t.Errorf("%d attempts: %s", attempts, got)
 		}
 	}
@@ -241,7 +241,7 @@ func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
 		// Nobody has removed the pod yet: that is the same failure.
 		in.State = p.State
 		p = Decide(in)
-		if seat := p.State.Seats["n"]; seat.Attempts != attempt || p.Wake != backoff(attempt) {
+		if seat := p.State.Seats["n"]; seat.Attempts != attempt || p.Wake != backoffAfter(attempt) {
 			t.Fatalf("after failure %d: %+v, wake %s", attempt, seat, p.Wake)
 		}
 		in.Pods, in.State, in.Now = nil, p.State, in.Now.Add(p.Wake)
@@ -354,15 +354,15 @@ func TestARefusalThatPassesHoldsNodesUpForMinutes(t *testing.T) {
 	now := start
 	var t0 *trouble
 	for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second} {
-		t0 = t0.again(obstacle{}, 1, now)
-		if got := t0.wait(now); got != want {
+		t0 = t0.afterRetry(obstacle{}, 1, now)
+		if got := t0.remainingWait(now); got != want {
 			t.Errorf("after refusal %d: %s, want %s", i+1, got, want)
 		}
 	}
 	for range 1000 {
-		t0 = t0.again(obstacle{}, 1, now)
+		t0 = t0.afterRetry(obstacle{}, 1, now)
 	}
-	if got := t0.wait(now); got != 30*time.Minute {
+	if got := t0.remainingWait(now); got != 30*time.Minute {
 		t.Errorf("after many: %s", got)
 	}
 }

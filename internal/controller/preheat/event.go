@@ -15,26 +15,26 @@ import (
 // actionPreheat is what the controller was doing.
 const actionPreheat = "Preheat"
 
-// announce tells of a status that is written: that all nodes have the data, and
+// recordEvents tells of a status that is written: that all nodes have the data, and
 // of each node that failed for a reason that was not told yet.
-func (r *Reconciler) announce(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus) {
-	for _, n := range failures(before.Preheat, d.Status.Preheat) {
+func (r *Reconciler) recordEvents(d *v1alpha1.DataSet, before v1alpha1.DataSetStatus) {
+	for _, n := range newFailures(before.Preheat, d.Status.Preheat) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeWarning, v1alpha1.EventPreheatFailed, actionPreheat, "%s", n)
 	}
-	if done(d.Status) && (!done(before) || before.Preheat == nil || before.Preheat.Revision != d.Status.Preheat.Revision) {
+	if isPreheated(d.Status) && (!isPreheated(before) || before.Preheat == nil || before.Preheat.Revision != d.Status.Preheat.Revision) {
 		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventPreheated, actionPreheat,
 			"%d nodes have revision %s", d.Status.Preheat.Ready, d.Status.Preheat.Revision)
 	}
 }
 
-func done(s v1alpha1.DataSetStatus) bool {
+func isPreheated(s v1alpha1.DataSetStatus) bool {
 	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated)
 	return c != nil && c.Reason == v1alpha1.ReasonPreheated && s.Preheat != nil
 }
 
-// failures are the nodes that failed since. One that is tried again keeps its
+// newFailures are the nodes that failed since. One that is tried again keeps its
 // reason until it has another, so failing as before is not news.
-func failures(before, after *v1alpha1.PreheatStatus) []string {
+func newFailures(before, after *v1alpha1.PreheatStatus) []string {
 	if after == nil {
 		return nil
 	}

@@ -32,8 +32,8 @@ func nodeOf(n *corev1.Node, s *v1alpha1.NodeStore, namespace string, marks []str
 	return node
 }
 
-// alike leaves the stores out.
-func (n Node) alike(o Node) bool {
+// equalExceptStore leaves the stores out.
+func (n Node) equalExceptStore(o Node) bool {
 	return n.Name == o.Name && maps.Equal(n.Labels, o.Labels) && n.Ready == o.Ready && n.ReadySince.Equal(o.ReadySince) &&
 		n.Cordoned == o.Cordoned && n.Tainted == o.Tainted
 }

@@ -27,13 +27,13 @@ type entry struct {
 	trouble *trouble
 }
 
-// get answers the state before this pass, and what kept pods from being made.
+// get returns the state before this pass, and what kept pods from being made.
 func (m *memory) get(d *v1alpha1.DataSet) (State, *trouble) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.sets[client.ObjectKeyFromObject(d)]
 	if !ok || e.uid != d.UID {
-		return remembered(d.Status.Preheat), nil
+		return stateOf(d.Status.Preheat), nil
 	}
 	if e.trouble != nil && e.trouble.generation != d.Generation {
 		e.trouble = nil // somebody did something
@@ -50,7 +50,7 @@ func (m *memory) put(d *v1alpha1.DataSet, state State, t *trouble) {
 	m.sets[client.ObjectKeyFromObject(d)] = entry{d.UID, state, t}
 }
 
-func (m *memory) forget(name types.NamespacedName) {
+func (m *memory) forgetDataSet(name types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.sets, name)
@@ -68,8 +68,8 @@ type trouble struct {
 	generation int64
 }
 
-// again is the trouble after one more try.
-func (t *trouble) again(o obstacle, generation int64, now time.Time) *trouble {
+// afterRetry is the trouble after one more try.
+func (t *trouble) afterRetry(o obstacle, generation int64, now time.Time) *trouble {
 	times := 1
 	if t != nil {
 		times = t.times + 1
@@ -83,21 +83,21 @@ func obstaclePause(times int) time.Duration {
 	return min(minObstaclePause<<min(times-1, 10), maxBackoff)
 }
 
-func (t *trouble) until() time.Time {
+func (t *trouble) nextTry() time.Time {
 	if t == nil {
 		return time.Time{}
 	}
 	return t.next
 }
 
-func (t *trouble) wait(now time.Time) time.Duration {
+func (t *trouble) remainingWait(now time.Time) time.Duration {
 	if t == nil {
 		return 0
 	}
 	return max(0, t.next.Sub(now))
 }
 
-func (t *trouble) obstacle() *obstacle {
+func (t *trouble) currentObstacle() *obstacle {
 	if t == nil {
 		return nil
 	}

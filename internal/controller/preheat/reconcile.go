@@ -68,11 +68,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	var d v1alpha1.DataSet
 	if err := r.client.Get(ctx, request.NamespacedName, &d); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.memory.forget(request.NamespacedName) // its pods go with it
+			r.memory.forgetDataSet(request.NamespacedName) // its pods go with it
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	after, err := r.reconcile(ctx, &d)
+	after, err := r.reconcilePreheat(ctx, &d)
 	switch {
 	case apierrors.IsConflict(err):
 		// The DataSet controller was first; the next pass sees what it wrote.
@@ -86,21 +86,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// reconcile answers after which time to look again; 0: at the next event.
-func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.Duration, error) {
-	pods, err := r.pods(ctx, d)
+// reconcilePreheat returns after which time to look again; 0: at the next event.
+func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) (time.Duration, error) {
+	pods, err := r.listPods(ctx, d)
 	if err != nil {
 		return 0, err
 	}
 	if r.off || d.Spec.Preheat == nil || d.DeletionTimestamp != nil {
-		return 0, r.end(ctx, d, pods)
+		return 0, r.cleanUp(ctx, d, pods)
 	}
 	s := &session{set: d, pods: pods}
-	revision, err := r.revision(ctx, s)
+	revision, err := r.findRevision(ctx, s)
 	if err != nil || revision == "" {
 		return 0, err
 	}
-	if err := r.observe(ctx, s, revision); err != nil {
+	if err := r.observeCluster(ctx, s, revision); err != nil {
 		return 0, err
 	}
 	plan := Decide(s.input)
@@ -108,14 +108,14 @@ func (r *Reconciler) reconcile(ctx context.Context, d *v1alpha1.DataSet) (time.D
 	if err := r.carryOut(ctx, s, plan); err != nil {
 		return 0, err
 	}
-	if wake := s.trouble.wait(s.input.Now); wake > 0 && len(plan.Create) > 0 && (plan.Wake == 0 || wake < plan.Wake) {
+	if wake := s.trouble.remainingWait(s.input.Now); wake > 0 && len(plan.Create) > 0 && (plan.Wake == 0 || wake < plan.Wake) {
 		plan.Wake = wake
 	}
-	return plan.Wake, r.publish(ctx, s, plan)
+	return plan.Wake, r.publishStatus(ctx, s, plan)
 }
 
-// revision finds what new pods get; "" while nobody has said yet.
-func (r *Reconciler) revision(ctx context.Context, s *session) (string, error) {
+// findRevision finds what new pods get; "" while nobody has said yet.
+func (r *Reconciler) findRevision(ctx context.Context, s *session) (string, error) {
 	name := placement.Revision(s.set)
 	if name == "" {
 		s.template = s.set.Spec.Template
@@ -129,9 +129,9 @@ func (r *Reconciler) revision(ctx context.Context, s *session) (string, error) {
 	return name, err
 }
 
-// observe reads what the plan depends on. What comes from the cache is uncopied:
+// observeCluster reads what the plan depends on. What comes from the cache is uncopied:
 // nothing may change it.
-func (r *Reconciler) observe(ctx context.Context, s *session, revision string) error {
+func (r *Reconciler) observeCluster(ctx context.Context, s *session, revision string) error {
 	d := s.set
 	var nodes corev1.NodeList
 	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
@@ -154,7 +154,7 @@ func (r *Reconciler) observe(ctx context.Context, s *session, revision string) e
 	s.trouble = before
 	s.input = Input{
 		DataSet: d.Name, UID: d.UID, Spec: *d.Spec.Preheat, Revision: revision, State: state,
-		Held: before.until(), Now: r.clock.Now(),
+		Held: before.nextTry(), Now: r.clock.Now(),
 	}
 	byName := make(map[string]*v1alpha1.NodeStore, len(stores.Items))
 	for i := range stores.Items {
@@ -171,8 +171,8 @@ func (r *Reconciler) observe(ctx context.Context, s *session, revision string) e
 	return nil
 }
 
-// pods are those that were made for the DataSet, by name.
-func (r *Reconciler) pods(ctx context.Context, d *v1alpha1.DataSet) (map[string]*corev1.Pod, error) {
+// listPods are those that were made for the DataSet, by name.
+func (r *Reconciler) listPods(ctx context.Context, d *v1alpha1.DataSet) (map[string]*corev1.Pod, error) {
 	var list corev1.PodList
 	if err := r.client.List(ctx, &list, client.InNamespace(d.Namespace),
 		client.MatchingFields{FieldPreheatPods: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
@@ -187,12 +187,12 @@ func (r *Reconciler) pods(ctx context.Context, d *v1alpha1.DataSet) (map[string]
 	return own, nil
 }
 
-// end takes away what a preheat that is no longer wanted left.
-func (r *Reconciler) end(ctx context.Context, d *v1alpha1.DataSet, pods map[string]*corev1.Pod) error {
-	r.memory.forget(client.ObjectKeyFromObject(d))
+// cleanUp takes away what a preheat that is no longer wanted left.
+func (r *Reconciler) cleanUp(ctx context.Context, d *v1alpha1.DataSet, pods map[string]*corev1.Pod) error {
+	r.memory.forgetDataSet(client.ObjectKeyFromObject(d))
 	for _, p := range pods {
 		// Without the right to, they end by themselves.
-		if err := r.remove(ctx, p); err != nil && !apierrors.IsForbidden(err) {
+		if err := r.deletePod(ctx, p); err != nil && !apierrors.IsForbidden(err) {
 			return err
 		}
 	}
@@ -212,18 +212,18 @@ func (r *Reconciler) end(ctx context.Context, d *v1alpha1.DataSet, pods map[stri
 	return r.patchStatus(ctx, d, before)
 }
 
-// publish writes the status, and tells of what changed once it is written.
-func (r *Reconciler) publish(ctx context.Context, s *session, plan Plan) error {
+// publishStatus writes the status, and tells of what changed once it is written.
+func (r *Reconciler) publishStatus(ctx context.Context, s *session, plan Plan) error {
 	d := s.set
 	before := d.DeepCopy()
 	d.Status.Preheat = statusOf(plan)
-	c := conditionOf(*d.Spec.Preheat, plan, d.Status.Preheat, s.trouble.obstacle())
+	c := conditionOf(*d.Spec.Preheat, plan, d.Status.Preheat, s.trouble.currentObstacle())
 	c.ObservedGeneration = d.Generation
 	meta.SetStatusCondition(&d.Status.Conditions, c)
 	if err := r.patchStatus(ctx, d, before); err != nil {
 		return err
 	}
-	r.announce(d, before.Status)
+	r.recordEvents(d, before.Status)
 	return nil
 }
 

@@ -41,27 +41,27 @@ const (
 	reasonNotSure       = "NodeCameBack"
 )
 
-// has tells whether the node's store holds all of the data for a preheat.
-func (n *Node) has() bool { return n.Store != nil && n.Store.Kept }
+// hasData reports whether the node's store holds all of the data for a preheat.
+func (n *Node) hasData() bool { return n.Store != nil && n.Store.Kept }
 
 // judgeSeat says how far a node is that was chosen before.
 func (p *planner) judgeSeat(n *Node, s Seat) Seat {
 	pod := p.pods[PodName(p.DataSet, p.UID, n.Name, p.Revision)]
 	switch {
-	case n.has():
-		s = p.ready(s)
+	case n.hasData():
+		s = p.readySeat(s)
 		s.Seen = true
 		return s
 	case pod != nil:
 		return p.judgePod(pod, s)
 	case p.due && s.Phase == v1alpha1.PreheatFailed:
-		return p.become(Seat{Reason: s.Reason, Message: s.Message, Attempts: 1}, v1alpha1.PreheatPending, "", "")
+		return p.setPhase(Seat{Reason: s.Reason, Message: s.Message, Attempts: 1}, v1alpha1.PreheatPending, "", "")
 	case s.Phase != v1alpha1.PreheatReady:
 		return s
 	case n.Store != nil && !n.Store.Omitted && (s.Seen || n.Store.Observed.After(s.Since.Add(reportLag))):
-		return p.become(s, v1alpha1.PreheatPending, reasonNotKept, "the node's store no longer holds all of it")
+		return p.setPhase(s, v1alpha1.PreheatPending, reasonNotKept, "the node's store no longer holds all of it")
 	case n.ReadySince.After(s.Since), p.due:
-		return p.become(s, v1alpha1.PreheatPending, reasonNotSure, "whether the node still has it is looked at again")
+		return p.setPhase(s, v1alpha1.PreheatPending, reasonNotSure, "whether the node still has it is looked at again")
 	}
 	return s
 }
@@ -74,20 +74,20 @@ func (p *planner) judgePod(pod *Pod, s Seat) Seat {
 	case s.Phase == v1alpha1.PreheatReady, s.Phase == v1alpha1.PreheatFailed && !pod.Created.After(s.Since):
 		return s // what came of this pod is known; it is on its way out
 	case pod.Phase == corev1.PodSucceeded, d.Delivered && !p.Now.Before(settled):
-		return p.ready(s)
+		return p.readySeat(s)
 	case pod.Deleting && d.Delivered:
-		return p.ready(s)
+		return p.readySeat(s)
 	case pod.Deleting:
-		return p.fail(s, reasonPodDeleted, "somebody deleted the pod "+pod.Name+" before the data was there")
+		return p.failedSeat(s, reasonPodDeleted, "the pod "+pod.Name+" was deleted before the data was there")
 	case pod.Phase == corev1.PodFailed:
-		return p.fail(s, cmp.Or(pod.Reason, reasonPodFailed), cmp.Or(pod.Message, "the pod "+pod.Name+" failed"))
+		return p.failedSeat(s, cmp.Or(pod.Reason, reasonPodFailed), cmp.Or(pod.Message, "the pod "+pod.Name+" failed"))
 	case !pod.Injected:
-		return p.fail(s, v1alpha1.ReasonPodsNotInjected, "the webhook did not put the runtime into the pod "+pod.Name)
+		return p.failedSeat(s, v1alpha1.ReasonPodsNotInjected, "the webhook did not put the runtime into the pod "+pod.Name)
 	case d.Permanent:
-		return p.fail(s, d.Reason, d.Message)
+		return p.failedSeat(s, d.Reason, d.Message)
 	case d.Delivered:
-		p.wake(settled)
-		return p.become(s, v1alpha1.PreheatDownloading, v1alpha1.ReasonDelivered, "the data is there; the node's report is to come")
+		p.wakeAt(settled)
+		return p.setPhase(s, v1alpha1.PreheatDownloading, v1alpha1.ReasonDelivered, "the data is there; the node's report is to come")
 	}
 	return p.judgeWaiting(pod, d, s)
 }
@@ -98,38 +98,38 @@ func (p *planner) judgeWaiting(pod *Pod, d *Delivery, s Seat) Seat {
 	switch {
 	case pod.Node == "":
 		if age >= nodePatience {
-			return p.fail(s, reasonUnschedulable, cmp.Or(pod.Message, "the scheduler did not give the pod a node"))
+			return p.failedSeat(s, reasonUnschedulable, cmp.Or(pod.Message, "the scheduler did not give the pod a node"))
 		}
-		p.wake(pod.Created.Add(nodePatience))
-		return p.become(s, v1alpha1.PreheatPending, pod.Reason, pod.Message)
+		p.wakeAt(pod.Created.Add(nodePatience))
+		return p.setPhase(s, v1alpha1.PreheatPending, pod.Reason, pod.Message)
 	case !d.Reported:
 		if age >= reportPatience {
-			return p.fail(s, v1alpha1.ReasonRuntimeNotConnected, cmp.Or(d.Message,
+			return p.failedSeat(s, v1alpha1.ReasonRuntimeNotConnected, cmp.Or(d.Message,
 				fmt.Sprintf("the runtime of pod %s did not report within %s", pod.Name, reportPatience)))
 		}
-		p.wake(pod.Created.Add(reportPatience))
-		return p.become(s, v1alpha1.PreheatPending, d.Reason, d.Message)
+		p.wakeAt(pod.Created.Add(reportPatience))
+		return p.setPhase(s, v1alpha1.PreheatPending, d.Reason, d.Message)
 	case d.Failing:
 		if age >= itemPatience {
-			return p.fail(s, d.Reason, d.Message)
+			return p.failedSeat(s, d.Reason, d.Message)
 		}
-		p.wake(pod.Created.Add(itemPatience))
+		p.wakeAt(pod.Created.Add(itemPatience))
 	}
-	return p.become(s, v1alpha1.PreheatDownloading, d.Reason, d.Message)
+	return p.setPhase(s, v1alpha1.PreheatDownloading, d.Reason, d.Message)
 }
 
-func (p *planner) ready(s Seat) Seat {
+func (p *planner) readySeat(s Seat) Seat {
 	s.Attempts, s.Reason, s.Message = 0, "", ""
-	return p.become(s, v1alpha1.PreheatReady, "", "")
+	return p.setPhase(s, v1alpha1.PreheatReady, "", "")
 }
 
-func (p *planner) fail(s Seat, reason, message string) Seat {
+func (p *planner) failedSeat(s Seat, reason, message string) Seat {
 	return Seat{Phase: v1alpha1.PreheatFailed, Reason: reason, Message: message, Since: p.Now, Attempts: s.Attempts + 1}
 }
 
-// become changes the phase. A node that is tried again says what it failed of
+// setPhase changes the phase. A node that is tried again says what it failed of
 // until there is something else to say.
-func (p *planner) become(s Seat, phase v1alpha1.PreheatPhase, reason, message string) Seat {
+func (p *planner) setPhase(s Seat, phase v1alpha1.PreheatPhase, reason, message string) Seat {
 	s.Seen = s.Seen && phase == v1alpha1.PreheatReady
 	if s.Phase != phase {
 		s.Phase, s.Since = phase, p.Now
@@ -140,15 +140,15 @@ func (p *planner) become(s Seat, phase v1alpha1.PreheatPhase, reason, message st
 	return s
 }
 
-// retried says whether a failed node's time has come, and asks to be woken for it.
-func (p *planner) retried(s Seat) bool {
-	at := s.Since.Add(backoff(s.Attempts))
-	p.wake(at)
+// retryDue reports whether a failed node's time has come, and asks to be woken for it.
+func (p *planner) retryDue(s Seat) bool {
+	at := s.Since.Add(backoffAfter(s.Attempts))
+	p.wakeAt(at)
 	return !p.Now.Before(at)
 }
 
-// backoff after so many failures.
-func backoff(attempts int) time.Duration {
+// backoffAfter after so many failures.
+func backoffAfter(attempts int) time.Duration {
 	wait := minBackoff
 	for range attempts - 1 {
 		if wait *= 2; wait >= maxBackoff {

@@ -22,9 +22,9 @@ const (
 	maxMessage = 1024
 )
 
-// remembered is the state that a status tells of: what a manager that has just
+// stateOf is the state that a status tells of: what a manager that has just
 // become the leader knows.
-func remembered(s *v1alpha1.PreheatStatus) State {
+func stateOf(s *v1alpha1.PreheatStatus) State {
 	state := State{Seats: map[string]Seat{}}
 	if s == nil {
 		return state

@@ -74,7 +74,7 @@ func TestAStatusOutgrowsItsLimits(t *testing.T) {
 func TestTheNextLeaderForgetsWhatItsStatusSays(t *testing.T) {
 	plan := planOf(v1alpha1.PreheatReady, v1alpha1.PreheatFailed, v1alpha1.PreheatPending)
 	plan.State.Last, plan.State.Next = start, start.Add(time.Hour)
-	got := remembered(statusOf(plan))
+	got := stateOf(statusOf(plan))
 	want := plan.State
 	for name, seat := range want.Seats {
 		seat.Since, seat.Message = start, shorten.Text(seat.Message, maxMessage)
@@ -84,7 +84,7 @@ func TestTheNextLeaderForgetsWhatItsStatusSays(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if s := remembered(nil); s.Revision != "" || len(s.Seats) != 0 {
+	if s := stateOf(nil); s.Revision != "" || len(s.Seats) != 0 {
 		t.Errorf("of no status: %+v", s)
 	}
 }
@@ -107,7 +107,7 @@ func TestAFailureIsToldAgainAndAgain(t *testing.T) {
 		"another revision": {statusOf(failed), statusOf(other), 1},
 		"gone":             {statusOf(failed), nil, 0},
 	} {
-		got := failures(c.before, c.after)
+		got := newFailures(c.before, c.after)
 		if len(got) != c.want {
 			t.Errorf("%s: %v", name, got)
 		}

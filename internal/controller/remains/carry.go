@@ -26,8 +26,8 @@ const (
 	actionRemove = "Remove"
 )
 
-// begin makes the pod of a task. It returns after which time to look again.
-func (r *Reconciler) begin(ctx context.Context, s *v1alpha1.NodeStore, t task) (time.Duration, error) {
+// startTask makes the pod of a task. It returns after which time to look again.
+func (r *Reconciler) startTask(ctx context.Context, s *v1alpha1.NodeStore, t task) (time.Duration, error) {
 	var others corev1.PodList
 	if err := r.client.List(ctx, &others, client.InNamespace(Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("listing the pods of namespace %s: %w", Namespace, err)
@@ -42,8 +42,8 @@ func (r *Reconciler) begin(ctx context.Context, s *v1alpha1.NodeStore, t task) (
 		return 0, nil // and with it comes an event
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsNotFound(err):
 		// The right or the namespace is missing, or a policy refuses the pod.
-		r.fail(ctx, s, t, "no pod can be made: "+err.Error())
-		return r.failures.wait(s.Name, t, r.clock.Now()), nil
+		r.recordFailure(ctx, s, t, "no pod can be made: "+err.Error())
+		return r.failures.remainingWait(s.Name, t, r.clock.Now()), nil
 	case err != nil:
 		return 0, fmt.Errorf("creating pod %s: %w", p.Name, err)
 	}
@@ -51,23 +51,23 @@ func (r *Reconciler) begin(ctx context.Context, s *v1alpha1.NodeStore, t task) (
 	return 0, nil
 }
 
-// follow looks how far the pod of a node is.
-func (r *Reconciler) follow(ctx context.Context, s *v1alpha1.NodeStore, p *corev1.Pod) (time.Duration, error) {
+// followPod looks how far the pod of a node is.
+func (r *Reconciler) followPod(ctx context.Context, s *v1alpha1.NodeStore, p *corev1.Pod) (time.Duration, error) {
 	if p.DeletionTimestamp != nil {
 		return 0, nil // its end is an event
 	}
 	now := r.clock.Now()
 	t, known := r.taskOf(s, p)
-	how, why := judge(p, now)
+	how, why := podVerdict(p, now)
 	switch {
 	case !known, how == failed:
 		if known {
-			r.fail(ctx, s, t, why)
+			r.recordFailure(ctx, s, t, why)
 		}
 	case how == working:
 		return patience - now.Sub(p.CreationTimestamp.Time) + time.Second, nil
 	default:
-		if err := r.succeed(ctx, s, t); err != nil {
+		if err := r.recordSuccess(ctx, s, t); err != nil {
 			return 0, err
 		}
 	}
@@ -93,15 +93,15 @@ func (r *Reconciler) taskOf(s *v1alpha1.NodeStore, p *corev1.Pod) (task, bool) {
 	return task{}, false
 }
 
-// succeed writes down that a task is done, and tells of it.
-func (r *Reconciler) succeed(ctx context.Context, s *v1alpha1.NodeStore, t task) error {
+// recordSuccess writes down that a task is done, and tells of it.
+func (r *Reconciler) recordSuccess(ctx context.Context, s *v1alpha1.NodeStore, t task) error {
 	before := s.DeepCopy()
-	s.Status = t.done(s.Status)
+	s.Status = t.statusAfter(s.Status)
 	err := r.client.Status().Patch(ctx, s, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err != nil {
 		return fmt.Errorf("updating status: %w", err)
 	}
-	r.failures.succeeded(s.Name, t)
+	r.failures.clearFailure(s.Name, t)
 	log := ctrl.LoggerFrom(ctx)
 	if t.namespace == "" {
 		log.V(1).Info("closed the directory of a node's stores", "node", s.Name)
@@ -113,9 +113,9 @@ func (r *Reconciler) succeed(ctx context.Context, s *v1alpha1.NodeStore, t task)
 	return nil
 }
 
-// fail remembers that a task failed, and tells of it.
-func (r *Reconciler) fail(ctx context.Context, s *v1alpha1.NodeStore, t task, why string) {
-	wait := r.failures.failed(s.Name, t, r.clock.Now())
+// recordFailure remembers that a task failed, and tells of it.
+func (r *Reconciler) recordFailure(ctx context.Context, s *v1alpha1.NodeStore, t task, why string) {
+	wait := r.failures.recordFailure(s.Name, t, r.clock.Now())
 	ctrl.LoggerFrom(ctx).Info("could not look after a node's stores", "node", s.Name, "task", t.String(), "because", why, "again", wait.String())
 	r.recorder.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.EventStoreNotRemoved, actionRemove,
 		"%q failed on the node and is tried again in %s: %s", "kuda-runtime node "+t.String(), wait, why)
@@ -133,7 +133,7 @@ type failure struct {
 	until time.Time
 }
 
-func (f *failures) failed(node string, t task, now time.Time) time.Duration {
+func (f *failures) recordFailure(node string, t task, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.nodes == nil {
@@ -143,24 +143,24 @@ func (f *failures) failed(node string, t task, now time.Time) time.Duration {
 		f.nodes[node] = map[task]failure{}
 	}
 	times := f.nodes[node][t].times + 1
-	f.nodes[node][t] = failure{times, now.Add(backoff(times))}
-	return backoff(times)
+	f.nodes[node][t] = failure{times, now.Add(backoffAfter(times))}
+	return backoffAfter(times)
 }
 
-func (f *failures) succeeded(node string, t task) {
+func (f *failures) clearFailure(node string, t task) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.nodes[node], t)
 }
 
-func (f *failures) forget(node string) {
+func (f *failures) forgetNode(node string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.nodes, node)
 }
 
-// wait is how long a task has to wait still.
-func (f *failures) wait(node string, t task, now time.Time) time.Duration {
+// remainingWait is how long a task has to wait still.
+func (f *failures) remainingWait(node string, t task, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return max(0, f.nodes[node][t].until.Sub(now))

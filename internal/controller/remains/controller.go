@@ -132,40 +132,40 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	var s v1alpha1.NodeStore
 	if err := r.client.Get(ctx, request.NamespacedName, &s); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.failures.forget(request.Name)
+			r.failures.forgetNode(request.Name)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if s.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
-	after, err := r.reconcile(ctx, &s)
+	after, err := r.reconcileNode(ctx, &s)
 	return ctrl.Result{RequeueAfter: after}, err
 }
 
-// reconcile returns after which time to look again; 0: at the next event.
-func (r *Reconciler) reconcile(ctx context.Context, s *v1alpha1.NodeStore) (time.Duration, error) {
+// reconcileNode returns after which time to look again; 0: at the next event.
+func (r *Reconciler) reconcileNode(ctx context.Context, s *v1alpha1.NodeStore) (time.Duration, error) {
 	p := &corev1.Pod{}
 	err := r.live.Get(ctx, types.NamespacedName{Namespace: Namespace, Name: podName(s.Name)}, p)
 	if client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("reading the pod of node %s: %w", s.Name, err)
 	}
 	if err == nil {
-		return r.follow(ctx, s, p)
+		return r.followPod(ctx, s, p)
 	}
-	todo, err := r.look(ctx, r.client, s)
+	todo, err := r.readTasks(ctx, r.client, s)
 	if err != nil || len(todo) == 0 {
 		return 0, err
 	}
 	// A cache may be behind: what is not in it yet is not gone.
-	if todo, err = r.look(ctx, r.live, s); err != nil {
+	if todo, err = r.readTasks(ctx, r.live, s); err != nil {
 		return 0, err
 	}
 	wake := time.Duration(0)
 	for _, t := range todo {
-		wait := r.failures.wait(s.Name, t, r.clock.Now())
+		wait := r.failures.remainingWait(s.Name, t, r.clock.Now())
 		if wait == 0 {
-			return r.begin(ctx, s, t)
+			return r.startTask(ctx, s, t)
 		}
 		if wake == 0 || wait < wake {
 			wake = wait
@@ -174,8 +174,8 @@ func (r *Reconciler) reconcile(ctx context.Context, s *v1alpha1.NodeStore) (time
 	return wake, nil
 }
 
-// look reads what is to be done on a node that is there and Ready.
-func (r *Reconciler) look(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) ([]task, error) {
+// readTasks reads what is to be done on a node that is there and Ready.
+func (r *Reconciler) readTasks(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) ([]task, error) {
 	var n corev1.Node
 	if err := reader.Get(ctx, types.NamespacedName{Name: s.Name}, &n); err != nil {
 		return nil, client.IgnoreNotFound(err)
@@ -194,7 +194,7 @@ func (r *Reconciler) look(ctx context.Context, reader client.Reader, s *v1alpha1
 			return nil, fmt.Errorf("reading namespace %s: %w", d.Namespace, err)
 		}
 	}
-	return tasks(&s.Status, uids), nil
+	return pendingTasks(&s.Status, uids), nil
 }
 
 func namespaceMetadata() *metav1.PartialObjectMetadata {

@@ -70,7 +70,7 @@ func (r *Reconciler) newPod(s *v1alpha1.NodeStore, t task) *corev1.Pod {
 			Containers: []corev1.Container{{
 				Name:    "node",
 				Image:   r.image,
-				Command: append([]string{"/kuda-runtime", "node"}, t.arguments()...),
+				Command: append([]string{"/kuda-runtime", "node"}, t.commandArgs()...),
 				Resources: corev1.ResourceRequirements{
 					Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
 					Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")},

@@ -22,8 +22,8 @@ type task struct {
 	nameIsGone bool
 }
 
-// arguments are those of the command "node".
-func (t task) arguments() []string {
+// commandArgs are those of the command "node".
+func (t task) commandArgs() []string {
 	if t.namespace == "" {
 		return []string{"close"}
 	}
@@ -38,11 +38,11 @@ func (t task) arguments() []string {
 }
 
 // String is the task for people, and tells it from others.
-func (t task) String() string { return strings.Join(t.arguments(), " ") }
+func (t task) String() string { return strings.Join(t.commandArgs(), " ") }
 
-// tasks are what is to be done on a NodeStore's node, the most urgent first. The UIDs
+// pendingTasks are what is to be done on a NodeStore's node, the most urgent first. The UIDs
 // are those of the namespaces that exist.
-func tasks(s *v1alpha1.NodeStoreStatus, uids map[string]types.UID) []task {
+func pendingTasks(s *v1alpha1.NodeStoreStatus, uids map[string]types.UID) []task {
 	var todo []task
 	if !s.Closed && len(s.Stores)+len(s.Directories) > 0 {
 		todo = append(todo, task{})
@@ -59,8 +59,8 @@ func tasks(s *v1alpha1.NodeStoreStatus, uids map[string]types.UID) []task {
 	return todo
 }
 
-// done returns the status once a task is done.
-func (t task) done(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
+// statusAfter returns the status once a task is done.
+func (t task) statusAfter(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStoreStatus {
 	s.Closed = true // which comes first in every task
 	s.Directories = slices.DeleteFunc(slices.Clone(s.Directories), func(d v1alpha1.StoreDirectory) bool {
 		return t.namespace != "" && d.Namespace == t.namespace && d.UID == t.uid
@@ -74,7 +74,7 @@ const (
 	maxBackoff = 30 * time.Minute
 )
 
-func backoff(failures int) time.Duration {
+func backoffAfter(failures int) time.Duration {
 	wait := minBackoff
 	for range failures - 1 {
 		if wait *= 2; wait >= maxBackoff {
@@ -97,8 +97,8 @@ const (
 // deadline, which begins when the kubelet sees it.
 const patience = deadline + 5*time.Minute
 
-// judge says how far a pod is, and why it failed.
-func judge(p *corev1.Pod, now time.Time) (verdict, string) {
+// podVerdict says how far a pod is, and why it failed.
+func podVerdict(p *corev1.Pod, now time.Time) (verdict, string) {
 	switch {
 	case p.Status.Phase == corev1.PodSucceeded:
 		return succeeded, ""
@@ -110,13 +110,13 @@ func judge(p *corev1.Pod, now time.Time) (verdict, string) {
 		}
 		return failed, strings.TrimSpace(p.Status.Reason + " " + p.Status.Message)
 	case now.Sub(p.CreationTimestamp.Time) > patience:
-		return failed, "the pod did not end within " + patience.String() + waiting(p)
+		return failed, "the pod did not end within " + patience.String() + waitingReason(p)
 	}
 	return working, ""
 }
 
-// waiting is what a pod that does not run waits for.
-func waiting(p *corev1.Pod) string {
+// waitingReason is what a pod that does not run waits for.
+func waitingReason(p *corev1.Pod) string {
 	for _, c := range p.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil && w.Reason != "" {
 			return ": " + w.Reason + " " + w.Message

@@ -30,7 +30,7 @@ func TestOnlyWhatIsGoneIsRemoved(t *testing.T) {
 	}
 	uids := map[string]types.UID{"alive": "1", "made-again": "5"}
 	var got []string
-	for _, t := range tasks(&here, uids) {
+	for _, t := range pendingTasks(&here, uids) {
 		got = append(got, t.String())
 	}
 	want := []string{"remove gone --name-is-gone", "remove gone --uid=3 --name-is-gone", "remove made-again --uid=4"}
@@ -38,21 +38,21 @@ func TestOnlyWhatIsGoneIsRemoved(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	here.Closed = false
-	if first := tasks(&here, uids)[0]; first.String() != "close" {
+	if first := pendingTasks(&here, uids)[0]; first.String() != "close" {
 		t.Errorf("a node that is open: first %q", first)
 	}
-	if todo := tasks(&v1alpha1.NodeStoreStatus{}, nil); len(todo) != 0 {
+	if todo := pendingTasks(&v1alpha1.NodeStoreStatus{}, nil); len(todo) != 0 {
 		t.Errorf("a node without stores: %v", todo)
 	}
 }
 
 func TestATaskThatIsDoneIsForgottenAndNoOther(t *testing.T) {
 	before := v1alpha1.NodeStoreStatus{Directories: []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "a", UID: "2"}, {Namespace: "b", UID: "1"}}}
-	after := task{namespace: "a", uid: "1", nameIsGone: true}.done(before)
+	after := task{namespace: "a", uid: "1", nameIsGone: true}.statusAfter(before)
 	if !after.Closed || !slices.Equal(after.Directories, before.Directories[1:]) {
 		t.Errorf("after removing: %+v", after)
 	}
-	if after = (task{}).done(before); !after.Closed || len(after.Directories) != 3 {
+	if after = (task{}).statusAfter(before); !after.Closed || len(after.Directories) != 3 {
 		t.Errorf("after closing: %+v", after)
 	}
 }
@@ -78,7 +78,7 @@ func TestAPodIsJudgedByItsEnd(t *testing.T) {
 		}}}, patience + time.Second, failed, "ImagePullBackOff"},
 	} {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-c.age))}, Status: c.status}
-		if got, why := judge(p, now); got != c.want || !strings.Contains(why, c.why) {
+		if got, why := podVerdict(p, now); got != c.want || !strings.Contains(why, c.why) {
 			t.Errorf("%s: %d, %q", name, got, why)
 		}
 	}
@@ -88,17 +88,17 @@ func TestAFailureIsTriedAgainLaterAndLater(t *testing.T) {
 	var f failures
 	a, b := task{namespace: "a"}, task{namespace: "b"}
 	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
-		if got := f.failed("n", a, now); got != want || f.wait("n", a, now.Add(want-time.Second)) != time.Second || f.wait("n", a, now.Add(want)) != 0 {
+		if got := f.recordFailure("n", a, now); got != want || f.remainingWait("n", a, now.Add(want-time.Second)) != time.Second || f.remainingWait("n", a, now.Add(want)) != 0 {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if f.wait("n", b, now) != 0 || f.wait("m", a, now) != 0 {
+	if f.remainingWait("n", b, now) != 0 || f.remainingWait("m", a, now) != 0 {
 		t.Error("another task waits too")
 	}
-	if f.succeeded("n", a); f.failed("n", a, now) != time.Minute {
+	if f.clearFailure("n", a); f.recordFailure("n", a, now) != time.Minute {
 		t.Error("a success is not remembered")
 	}
-	if f.forget("n"); f.wait("n", a, now) != 0 || backoff(100) != maxBackoff {
+	if f.forgetNode("n"); f.remainingWait("n", a, now) != 0 || backoffAfter(100) != maxBackoff {
 		t.Error("a node that is gone is remembered, or the pause has no end")
 	}
 }

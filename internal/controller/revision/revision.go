@@ -54,7 +54,7 @@ func IsOf(r *appsv1.ControllerRevision, d metav1.Object) bool {
 		strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/")
 }
 
-// Holds says whether the revision holds this template. Both are compared in
+// Holds reports whether the revision holds this template. Both are compared in
 // the form that is written now, so a revision that an older version of Kuda
 // wrote with other spacing or key order is still recognised.
 func Holds(r *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec) bool {
@@ -77,7 +77,7 @@ func New(d *v1alpha1.DataSet, number int64, collision int) (*appsv1.ControllerRe
 	}
 	r := &appsv1.ControllerRevision{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      name(d.Name, raw, collision),
+			Name:      hashedName(d.Name, raw, collision),
 			Namespace: d.Namespace,
 			Labels:    map[string]string{v1alpha1.LabelDataSet: d.Name},
 		},
@@ -112,7 +112,7 @@ func Selector(r *appsv1.ControllerRevision) (selector map[string]string, ok bool
 	return selector, true
 }
 
-func name(dataset string, raw []byte, collision int) string {
+func hashedName(dataset string, raw []byte, collision int) string {
 	h := sha256.New()
 	h.Write(raw)
 	if collision > 0 {
@@ -135,12 +135,12 @@ func SetChangeCause(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
 	return true
 }
 
-// ChangeCause answers why the revision was made, as far as somebody said so.
+// ChangeCause returns why the revision was made, as far as somebody said so.
 func ChangeCause(r *appsv1.ControllerRevision) string {
 	return r.Annotations[v1alpha1.AnnotationChangeCause]
 }
 
-// Find answers the revision among history that holds the DataSet's template,
+// Find returns the revision among history that holds the DataSet's template,
 // or nil. Of several, which only a foreign hand can make, it takes the newest.
 func Find(history []*appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec) *appsv1.ControllerRevision {
 	var found *appsv1.ControllerRevision
@@ -152,7 +152,7 @@ func Find(history []*appsv1.ControllerRevision, template v1alpha1.DataTemplateSp
 	return found
 }
 
-// Newest answers the highest number in history; 0 when it is empty.
+// Newest returns the highest number in history; 0 when it is empty.
 func Newest(history []*appsv1.ControllerRevision) int64 {
 	var newest int64
 	for _, r := range history {
@@ -161,7 +161,7 @@ func Newest(history []*appsv1.ControllerRevision) int64 {
 	return newest
 }
 
-// Superfluous answers which revisions to delete, oldest first, so that at most
+// Superfluous returns which revisions to delete, oldest first, so that at most
 // limit remain beside those that are in use.
 func Superfluous(history []*appsv1.ControllerRevision, inUse func(name string) bool, limit int) []*appsv1.ControllerRevision {
 	var unused []*appsv1.ControllerRevision
@@ -190,7 +190,7 @@ func Reached(r *appsv1.ControllerRevision) string {
 	return r.Annotations[AnnotationReached]
 }
 
-// Named answers the revision of that name, or nil.
+// Named returns the revision of that name, or nil.
 func Named(history []*appsv1.ControllerRevision, name string) *appsv1.ControllerRevision {
 	for _, r := range history {
 		if r.Name == name {
@@ -200,7 +200,7 @@ func Named(history []*appsv1.ControllerRevision, name string) *appsv1.Controller
 	return nil
 }
 
-// Numbered answers the revision of that number, or nil. A revision that became
+// Numbered returns the revision of that number, or nil. A revision that became
 // the newest again has a new number; the DataSet's history still knows its old one.
 func Numbered(history []*appsv1.ControllerRevision, d *v1alpha1.DataSet, number int64) *appsv1.ControllerRevision {
 	for _, r := range history {

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// others answers the pods that are not on the update revision.
-func (r *run) others() []Pod {
+// outdatedPods returns the pods that are not on the update revision.
+func (r *run) outdatedPods() []Pod {
 	var others []Pod
 	for _, p := range r.Pods {
 		if p.Revision != r.Update.Name {
@@ -24,17 +24,17 @@ func (r *run) others() []Pod {
 	return others
 }
 
-// candidates answers the pods that are to be moved at some time, in a stable
+// candidateMoves returns the pods that are to be moved at some time, in a stable
 // order, and how many are kept from the update revision.
-func (r *run) candidates() (movable []Move, held int) {
+func (r *run) candidateMoves() (movable []Move, held int) {
 	// One without a revision gets Plan.New now; the partition counts it.
-	others := r.sorted(r.others())
+	others := r.sortPods(r.outdatedPods())
 	if r.Paused || r.onDelete() {
 		return nil, len(others)
 	}
 	quota := len(others)
-	if !r.settled() {
-		quota = max(0, quota-r.partition())
+	if !r.updateIsStable() {
+		quota = max(0, quota-r.currentPartition())
 	}
 	for i, p := range others {
 		target := r.Update.Name
@@ -49,17 +49,17 @@ func (r *run) candidates() (movable []Move, held int) {
 	return movable, held
 }
 
-// afford answers the moves that may be made now.
+// withinBudget returns the moves that may be made now.
 //
 // An available pod takes from the budget, which the unavailable ones have used
 // up first. An unavailable pod loses nothing by being moved, and that may be
 // what helps it; only one that may yet come right by itself is not thrown after
 // others onto an update that has not proved itself.
-func (r *run) afford(movable []Move) []Move {
+func (r *run) withinBudget(movable []Move) []Move {
 	pods := r.byUID()
-	budget, trial := r.budget(), r.maxUnavailable()
+	budget, trial := r.remainingBudget(), r.maxUnavailable()
 	for _, p := range r.Pods {
-		if p.Revision == r.Update.Name && !r.updated(p) {
+		if p.Revision == r.Update.Name && !r.isUpdated(p) {
 			trial--
 		}
 	}
@@ -74,9 +74,9 @@ func (r *run) afford(movable []Move) []Move {
 	for _, m := range movable {
 		switch p := pods[m.UID]; {
 		case hopeless(p):
-		case !r.available(p) && trial > 0:
+		case !r.isAvailable(p) && trial > 0:
 			trial--
-		case r.available(p) && budget > 0:
+		case r.isAvailable(p) && budget > 0:
 			budget--
 		default:
 			continue
@@ -94,7 +94,7 @@ func (r *run) inTurn(movable []Move, pods map[types.UID]Pod) []Move {
 	}
 	var open []string
 	for _, p := range r.Pods {
-		if p.Revision == r.Update.Name && !r.done(p) {
+		if p.Revision == r.Update.Name && !r.isDone(p) {
 			open = append(open, p.Group)
 		}
 	}
@@ -112,12 +112,12 @@ func (r *run) inTurn(movable []Move, pods map[types.UID]Pod) []Move {
 	})
 }
 
-// budget answers how many available pods may be moved now. Every unavailable pod
+// remainingBudget returns how many available pods may be moved now. Every unavailable pod
 // uses it, but one that was not Ready before it was moved and has not been since.
-func (r *run) budget() int {
+func (r *run) remainingBudget() int {
 	budget := r.maxUnavailable()
 	for _, p := range r.Pods {
-		if !r.available(p) && (!r.excused(p) || turned(p)) {
+		if !r.isAvailable(p) && (!r.unreadyBeforeMove(p) || readinessChanged(p)) {
 			budget--
 		}
 	}
@@ -132,12 +132,12 @@ func (r *run) byUID() map[types.UID]Pod {
 	return pods
 }
 
-// sorted answers the pods in the order in which they are moved: by group, within
+// sortPods returns the pods in the order in which they are moved: by group, within
 // one those that were there when the rollout began before those that came since,
 // and among these by a hash that spreads them evenly and for ever the same,
 // because it depends on nothing but the UID. What a partition holds back is so
 // the newcomers first: they began with the stable revision, and keep it.
-func (r *run) sorted(pods []Pod) []Pod {
+func (r *run) sortPods(pods []Pod) []Pod {
 	type keyed struct {
 		Pod
 		came int
@@ -145,7 +145,7 @@ func (r *run) sorted(pods []Pod) []Pod {
 	}
 	all := make([]keyed, 0, len(pods))
 	for _, p := range pods {
-		all = append(all, keyed{p, r.came(p), hash(p.UID)})
+		all = append(all, keyed{p, r.creationRank(p), hashUID(p.UID)})
 	}
 	slices.SortFunc(all, func(a, b keyed) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.came, b.came), cmp.Compare(a.hash, b.hash), cmp.Compare(a.UID, b.UID))
@@ -157,15 +157,15 @@ func (r *run) sorted(pods []Pod) []Pod {
 	return sorted
 }
 
-// came answers 0 for a pod that was there when the rollout began, else 1.
-func (r *run) came(p Pod) int {
+// creationRank returns 0 for a pod that was there when the rollout began, else 1.
+func (r *run) creationRank(p Pod) int {
 	if start := r.state.StartTime; start != nil && !p.Born.Before(start.Truncate(time.Second)) {
 		return 1
 	}
 	return 0
 }
 
-func hash(uid types.UID) uint64 {
+func hashUID(uid types.UID) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(uid))
 	return h.Sum64()
@@ -176,12 +176,12 @@ func (r *run) maxUnavailable() int {
 	if u := r.Strategy.RollingUpdate; u != nil && u.MaxUnavailable != nil {
 		value = *u.MaxUnavailable
 	}
-	return max(1, scaled(value, len(r.Pods)))
+	return max(1, scaledValue(value, len(r.Pods)))
 }
 
-// scaled rounds up. The API server has checked the form; what it would refuse
+// scaledValue rounds up. The API server has checked the form; what it would refuse
 // counts as 0, the careful value in all uses.
-func scaled(value intstr.IntOrString, total int) int {
+func scaledValue(value intstr.IntOrString, total int) int {
 	n, err := intstr.GetScaledValueFromIntOrPercent(&value, total, true)
 	if err != nil {
 		return 0

@@ -10,16 +10,16 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// waits answers what the rollout waits for.
-func (r *run) waits(s survey) Wait {
+// currentWait returns what the rollout waits for.
+func (r *run) currentWait(s survey) Wait {
 	switch r.state.Phase {
 	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack, v1alpha1.RolloutCompleted:
 		return WaitsForNothing
 	case v1alpha1.RolloutRollingBack:
 		return WaitsForDelivery
 	}
-	switch step := r.station(); {
-	case r.Paused && (s.held > 0 || !r.settled()):
+	switch step := r.currentStep(); {
+	case r.Paused && (s.held > 0 || !r.updateIsStable()):
 		return WaitsForResume
 	case len(r.Pods) == 0:
 		return WaitsForPods
@@ -40,7 +40,7 @@ func (r *run) waitsForPods(s survey) Wait {
 	ready := false
 	for _, p := range r.Pods {
 		switch {
-		case p.Revision != r.Update.Name || r.done(p):
+		case p.Revision != r.Update.Name || r.isDone(p):
 		case !p.Delivered:
 			return WaitsForDelivery
 		default:
@@ -76,8 +76,8 @@ func reasonOf(w Wait) string {
 	return v1alpha1.ReasonDelivering
 }
 
-// stands says whether the clock of the deadline stands for a reason.
-func stands(reason string) bool {
+// stopsDeadline reports whether the clock of the deadline stands for a reason.
+func stopsDeadline(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonPaused, v1alpha1.ReasonNoPods, v1alpha1.ReasonStepPaused,
 		v1alpha1.ReasonAnalyzing, v1alpha1.ReasonHeldBack:
@@ -86,34 +86,34 @@ func stands(reason string) bool {
 	return false
 }
 
-// runs says whether the clock of the deadline runs.
-func (r *run) runs(s survey) bool {
-	return r.ProgressDeadline > 0 && !stands(reasonOf(s.waits)) &&
+// deadlineRuns reports whether the clock of the deadline runs.
+func (r *run) deadlineRuns(s survey) bool {
+	return r.ProgressDeadline > 0 && !stopsDeadline(reasonOf(s.waits)) &&
 		(r.state.Phase == v1alpha1.RolloutPrefetching || r.state.Phase == v1alpha1.RolloutProgressing)
 }
 
-// progress notes when a pod came further than any before. A clock that stood
+// recordProgress notes when a pod came further than any before. A clock that stood
 // starts anew: the reason that was written last tells.
-func (r *run) progress(s survey) {
+func (r *run) recordProgress(s survey) {
 	if r.state.Phase != v1alpha1.RolloutPrefetching && r.state.Phase != v1alpha1.RolloutProgressing {
 		return
 	}
-	come, may := r.count()
+	come, may := r.countProgress()
 	// The highest count, as far as its pods are still there: one that
 	// flickers is no progress, and one that is replaced is again.
 	r.state.Updated = min(r.state.Updated, may)
 	if come > r.state.Updated {
 		r.state.Updated = come
-		r.state.ProgressTime = r.now()
+		r.state.ProgressTime = r.currentTime()
 	}
-	if stands(r.state.Reason) && !stands(reasonOf(s.waits)) {
-		r.state.ProgressTime = r.now()
+	if stopsDeadline(r.state.Reason) && !stopsDeadline(reasonOf(s.waits)) {
+		r.state.ProgressTime = r.currentTime()
 	}
 }
 
-// count answers how many pods came as far as the phase wants, and how many are
+// countProgress returns how many pods came as far as the phase wants, and how many are
 // on their way there or arrived.
-func (r *run) count() (come, may int32) {
+func (r *run) countProgress() (come, may int32) {
 	for _, p := range r.Pods {
 		if r.state.Phase == v1alpha1.RolloutPrefetching {
 			may++
@@ -124,7 +124,7 @@ func (r *run) count() (come, may int32) {
 		}
 		if p.Revision == r.Update.Name {
 			may++
-			if r.updated(p) {
+			if r.isUpdated(p) {
 				come++
 			}
 		}
@@ -132,70 +132,70 @@ func (r *run) count() (come, may int32) {
 	return come, may
 }
 
-func (r *run) late(s survey) bool {
-	return r.runs(s) && r.since(r.state.ProgressTime) >= r.ProgressDeadline
+func (r *run) deadlineExceeded(s survey) bool {
+	return r.deadlineRuns(s) && r.timeSince(r.state.ProgressTime) >= r.ProgressDeadline
 }
 
 // giveUp applies the policy to a rollout that is late. A prefetch that only
 // waits for pods that are unavailable has waited long enough for them.
 func (r *run) giveUp() {
-	if r.state.Phase == v1alpha1.RolloutPrefetching && (r.continues() || !r.awaitsAvailable()) {
-		r.move()
+	if r.state.Phase == v1alpha1.RolloutPrefetching && (r.continuesOnFailure() || !r.awaitsAvailable()) {
+		r.startMoves()
 		return
 	}
-	reason, message := r.overdue()
-	r.fail(reason, message, r.FailurePolicy)
+	reason, message := r.deadlineFailure()
+	r.applyFailurePolicy(reason, message, r.FailurePolicy)
 }
 
 func (r *run) awaitsAvailable() bool {
 	for _, p := range r.Pods {
-		if r.awaited(p) && r.available(p) {
+		if r.awaitsPrefetch(p) && r.isAvailable(p) {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *run) overdue() (reason, message string) {
+func (r *run) deadlineFailure() (reason, message string) {
 	return v1alpha1.ReasonProgressDeadlineExceeded, fmt.Sprintf("no pod came further for %s", r.ProgressDeadline)
 }
 
-// trouble says what a rollout goes on in spite of: because failurePolicy is
+// toleratedFailure says what a rollout goes on in spite of: because failurePolicy is
 // Continue, or because there is nothing to go back to.
-func (r *run) trouble(s survey) (reason, message string) {
-	if r.continues() && r.rolling() && !r.Paused {
-		reason, message = r.broken()
+func (r *run) toleratedFailure(s survey) (reason, message string) {
+	if r.continuesOnFailure() && r.isRollingOut() && !r.Paused {
+		reason, message = r.rolloutFailure()
 	}
-	if reason == "" && r.late(s) {
-		return r.overdue()
+	if reason == "" && r.deadlineExceeded(s) {
+		return r.deadlineFailure()
 	}
 	return reason, message
 }
 
-// wake answers after which time the plan changes by itself; 0: never.
-func (r *run) wake(s survey) time.Duration {
+// nextWake returns after which time the plan changes by itself; 0: never.
+func (r *run) nextWake(s survey) time.Duration {
 	var next time.Duration
 	at := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
 			next = d
 		}
 	}
-	if r.runs(s) {
-		at(r.ProgressDeadline - r.since(r.state.ProgressTime))
+	if r.deadlineRuns(s) {
+		at(r.ProgressDeadline - r.timeSince(r.state.ProgressTime))
 	}
 	for _, p := range r.Pods {
 		if p.Delivered && p.Ready {
 			at(r.availableAt(p).Sub(r.Now))
 		}
 	}
-	if r.prefetches() {
-		at(r.forgetting())
+	if r.shouldPrefetch() {
+		at(r.retryGracePeriod())
 	}
 	if r.Paused {
 		return next
 	}
-	if step := r.station(); step != nil && step.Pause != nil && step.Pause.Duration != nil {
-		at(step.Pause.Duration.Duration - r.since(r.state.StepStartTime))
+	if step := r.currentStep(); step != nil && step.Pause != nil && step.Pause.Duration != nil {
+		at(step.Pause.Duration.Duration - r.timeSince(r.state.StepStartTime))
 	}
 	if wait, ok := r.nextMeasurement(); ok {
 		at(wait)

@@ -13,45 +13,45 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func (r *run) continues() bool { return r.FailurePolicy == v1alpha1.FailurePolicyContinue }
+func (r *run) continuesOnFailure() bool { return r.FailurePolicy == v1alpha1.FailurePolicyContinue }
 
-// judge adds the pods that failed to those that had before, and applies the
+// handleFailures adds the pods that failed to those that had before, and applies the
 // policy when they are too many. It goes on adding while the rollout is stopped,
 // paused, or taken back: what it broke, it is answerable for.
-func (r *run) judge() {
-	if !r.judges() {
+func (r *run) handleFailures() {
+	if !r.countsFailures() {
 		return
 	}
-	r.failures = r.failing()
-	r.state.FailedPods = r.casualties()
+	r.failures = r.podFailures()
+	r.state.FailedPods = r.failedPods()
 	if len(r.state.FailedPods) > maxFailedPods {
 		r.state.FailedPods = r.state.FailedPods[:maxFailedPods]
 	}
-	if r.rolling() && !r.continues() && !r.Paused {
-		if reason, message := r.broken(); reason != "" {
-			r.fail(reason, message, r.FailurePolicy)
+	if r.isRollingOut() && !r.continuesOnFailure() && !r.Paused {
+		if reason, message := r.rolloutFailure(); reason != "" {
+			r.applyFailurePolicy(reason, message, r.FailurePolicy)
 		}
 	}
 }
 
-// judges says whether failures of pods are this rollout's.
-func (r *run) judges() bool {
-	return !r.settled() && !r.onDelete() && !r.retrying() && r.state.Phase != v1alpha1.RolloutRolledBack
+// countsFailures reports whether failures of pods are this rollout's.
+func (r *run) countsFailures() bool {
+	return !r.updateIsStable() && !r.onDelete() && !r.isRetrying() && r.state.Phase != v1alpha1.RolloutRolledBack
 }
 
-// casualties names the pods that failed in this rollout, sorted.
-func (r *run) casualties() []string {
-	if !r.judges() {
+// failedPods names the pods that failed in this rollout, sorted.
+func (r *run) failedPods() []string {
+	if !r.countsFailures() {
 		return slices.Clone(r.state.FailedPods)
 	}
-	return addSorted(r.state.FailedPods, slices.Collect(maps.Keys(r.failing()))...)
+	return addSorted(r.state.FailedPods, slices.Collect(maps.Keys(r.podFailures()))...)
 }
 
-// failing says what is wrong with each pod that fails now, by name.
-func (r *run) failing() map[string]string {
+// podFailures says what is wrong with each pod that fails now, by name.
+func (r *run) podFailures() map[string]string {
 	found := make(map[string]string)
 	for _, p := range r.Pods {
-		if what, failed := r.failed(p); failed {
+		if what, failed := r.podFailure(p); failed {
 			found[p.Name] = what
 		} else if r.prefetchFailed(p) {
 			found[p.Name] = "downloading it ahead: " + p.PrefetchMessage
@@ -60,21 +60,21 @@ func (r *run) failing() map[string]string {
 	return found
 }
 
-// broken says why the rollout counts as failed by its pods or measurements; "":
+// rolloutFailure says why the rollout counts as failed by its pods or measurements; "":
 // it does not.
-func (r *run) broken() (reason, message string) {
-	if failed := r.casualties(); len(failed) >= r.threshold() {
-		return r.blame(failed)
+func (r *run) rolloutFailure() (reason, message string) {
+	if failed := r.failedPods(); len(failed) >= r.failureThreshold() {
+		return r.describeFailure(failed)
 	}
 	return r.analysisFailed()
 }
 
-// blame words the failure of pods, with what is wrong with the first of them.
-func (r *run) blame(names []string) (reason, message string) {
+// describeFailure words the failure of pods, with what is wrong with the first of them.
+func (r *run) describeFailure(names []string) (reason, message string) {
 	reason = v1alpha1.ReasonPrefetchFailed
 	var first string
-	for _, p := range r.sorted(r.Pods) {
-		what, failed := r.failed(p)
+	for _, p := range r.sortPods(r.Pods) {
+		what, failed := r.podFailure(p)
 		switch {
 		case failed && reason != v1alpha1.ReasonPodsFailed:
 			reason, first = v1alpha1.ReasonPodsFailed, "pod "+p.Name+": "+what
@@ -91,35 +91,35 @@ func (r *run) blame(names []string) (reason, message string) {
 	return reason, first
 }
 
-// fail does what the policy says. Without a stable revision to go back to
+// applyFailurePolicy does what the policy says. Without a stable revision to go back to
 // a rollout is stopped instead.
-func (r *run) fail(reason, message string, policy v1alpha1.FailurePolicy) {
+func (r *run) applyFailurePolicy(reason, message string, policy v1alpha1.FailurePolicy) {
 	switch {
-	case policy == v1alpha1.FailurePolicyContinue || r.settled():
+	case policy == v1alpha1.FailurePolicyContinue || r.updateIsStable():
 	case policy != v1alpha1.FailurePolicyRollback:
-		r.enter(v1alpha1.RolloutStopped, reason, message)
+		r.enterPhase(v1alpha1.RolloutStopped, reason, message)
 	case !r.canReturn():
-		r.enter(v1alpha1.RolloutStopped, reason, message+"; there is no revision to go back to that a pod ever had all of")
+		r.enterPhase(v1alpha1.RolloutStopped, reason, message+"; there is no revision to go back to that a pod ever had all of")
 	default:
-		r.enter(v1alpha1.RolloutRollingBack, reason, message)
+		r.enterPhase(v1alpha1.RolloutRollingBack, reason, message)
 	}
 }
 
 func (r *run) canReturn() bool {
-	return !r.settled() && r.Current.Name == r.current && r.Current.Reach == Delivered
+	return !r.updateIsStable() && r.Current.Name == r.current && r.Current.Reach == Delivered
 }
 
-func (r *run) threshold() int {
+func (r *run) failureThreshold() int {
 	value := intstr.FromInt32(1)
 	if r.FailureThreshold != nil {
 		value = *r.FailureThreshold
 	}
-	return max(1, scaled(value, len(r.Pods)))
+	return max(1, scaledValue(value, len(r.Pods)))
 }
 
-// returned ends the way back: no pod is off the stable revision, and those that
+// finishRollback ends the way back: no pod is off the stable revision, and those that
 // were moved have all of it. With OnDelete nobody is moved.
-func (r *run) returned() {
+func (r *run) finishRollback() {
 	if r.state.Phase != v1alpha1.RolloutRollingBack {
 		return
 	}
@@ -128,23 +128,23 @@ func (r *run) returned() {
 			return
 		}
 	}
-	r.enter(v1alpha1.RolloutRolledBack, r.state.Reason, r.state.Message)
-	r.state.EndTime = r.now()
+	r.enterPhase(v1alpha1.RolloutRolledBack, r.state.Reason, r.state.Message)
+	r.state.EndTime = r.currentTime()
 }
 
-// back answers the moves to the stable revision that can be made now. It is
+// rollbackMoves returns the moves to the stable revision that can be made now. It is
 // known to work, so unavailable pods go at once, whatever their number.
-func (r *run) back() (moves []Move, held int) {
-	held = len(r.others())
+func (r *run) rollbackMoves() (moves []Move, held int) {
+	held = len(r.outdatedPods())
 	if r.onDelete() {
 		return nil, held
 	}
-	budget := r.budget()
-	for _, p := range r.sorted(r.Pods) {
+	budget := r.remainingBudget()
+	for _, p := range r.sortPods(r.Pods) {
 		if p.Revision == "" || p.Revision == r.current {
 			continue
 		}
-		if r.available(p) {
+		if r.isAvailable(p) {
 			if budget <= 0 {
 				continue
 			}

@@ -168,13 +168,13 @@ func (w *world) checkPartition(in Input) {
 	}
 	kept := 0
 	if v := in.Strategy.RollingUpdate.Partition; v != nil {
-		kept = scaled(*v, len(in.Pods))
+		kept = scaledValue(*v, len(in.Pods))
 	}
 	if i := int(w.plan.State.Step); i < len(in.Strategy.Steps) {
 		now := len(in.Pods)
 		for _, s := range in.Strategy.Steps[:i+1] {
 			if s.Partition != nil {
-				now = scaled(*s.Partition, len(in.Pods))
+				now = scaledValue(*s.Partition, len(in.Pods))
 			}
 		}
 		kept = max(kept, now)
@@ -215,7 +215,7 @@ func (w *world) checkPods() {
 	}
 }
 
-// hurts says whether the last plan took a pod that was available.
+// hurts reports whether the last plan took a pod that was available.
 func (w *world) hurts(m Move) bool {
 	for _, a := range w.pods {
 		if a.UID == m.UID {
@@ -229,7 +229,7 @@ func (w *world) wasAvailable(a *actor) bool {
 	return !slices.ContainsFunc(w.before, func(p Pod) bool { return p.UID == a.UID && (!p.Delivered || !p.Ready) })
 }
 
-// newTry starts a new account: the template changed, or somebody said retry.
+// newTry starts a new account: the template changed, or retry was requested.
 func (w *world) newTry() {
 	w.final = ""
 	for _, a := range w.pods {
@@ -315,7 +315,7 @@ func (w *world) request(verb string) {
 	w.note("request %s", w.in.Request)
 }
 
-// live lets time pass until nothing is left to happen, and says whether that came to be.
+// live lets time pass until nothing is left to happen, and reports whether that came to be.
 func (w *world) live(meddling int) bool {
 	at := epoch
 	for range meddling {
@@ -339,7 +339,7 @@ func (w *world) live(meddling int) bool {
 	return false
 }
 
-// next answers when something happens, or a plan wants to be looked at again.
+// next returns when something happens, or a plan wants to be looked at again.
 func (w *world) next() (at time.Time, ok bool) {
 	for _, e := range w.events {
 		if !ok || e.at.Before(at) {

@@ -22,7 +22,7 @@ func splitStarted(pods []Pod) (started, notStarted []Pod) {
 func (r *run) reassignNotStarted() []Move {
 	var moves []Move
 	for _, p := range r.notStarted {
-		if revision := r.fresh(); p.Revision != "" && p.Revision != revision {
+		if revision := r.newPodRevision(); p.Revision != "" && p.Revision != revision {
 			moves = append(moves, Move{UID: p.UID, Revision: revision})
 		}
 	}

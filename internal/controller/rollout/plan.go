@@ -29,23 +29,23 @@ type run struct {
 func Decide(in Input) Plan {
 	// Times are compared with ones that were written with this precision.
 	in.Now = in.Now.Truncate(time.Microsecond)
-	r := &run{Input: in, current: stable(in)}
+	r := &run{Input: in, current: stableRevision(in)}
 	r.Pods, r.notStarted = splitStarted(in.Pods)
-	r.recall()
-	r.heed()
-	r.measured()
-	r.judge()
-	r.advance()
-	s := r.survey()
-	r.progress(s)
-	if r.late(s) {
+	r.restoreState()
+	r.applyRequest()
+	r.recordMeasurement()
+	r.handleFailures()
+	r.advancePhase()
+	s := r.surveyPods()
+	r.recordProgress(s)
+	if r.deadlineExceeded(s) {
 		r.giveUp()
-		r.advance()
-		s = r.survey()
-		r.progress(s)
+		r.advancePhase()
+		s = r.surveyPods()
+		r.recordProgress(s)
 	}
-	r.explain(s)
-	return r.plan(s)
+	r.setStateReason(s)
+	return r.buildPlan(s)
 }
 
 // survey is what the pods are to do in the phase that the rollout is in now.
@@ -56,59 +56,59 @@ type survey struct {
 	waits          Wait
 }
 
-func (r *run) survey() survey {
+func (r *run) surveyPods() survey {
 	var s survey
 	switch {
-	case r.returning():
-		s.moves, s.held = r.back()
+	case r.isReturning():
+		s.moves, s.held = r.rollbackMoves()
 		s.movable = s.moves
-	case r.retrying():
-		s.moves, s.held = r.again()
+	case r.isRetrying():
+		s.moves, s.held = r.retryMoves()
 		s.movable = s.moves
 	case r.state.Phase == v1alpha1.RolloutStopped:
-		s.held = len(r.others())
+		s.held = len(r.outdatedPods())
 	default:
-		s.movable, s.held = r.candidates()
+		s.movable, s.held = r.candidateMoves()
 		if r.state.Phase != v1alpha1.RolloutPrefetching {
-			s.moves = r.afford(s.movable)
+			s.moves = r.withinBudget(s.movable)
 		}
 	}
-	s.waits = r.waits(s)
+	s.waits = r.currentWait(s)
 	return s
 }
 
-func (r *run) plan(s survey) Plan {
+func (r *run) buildPlan(s survey) Plan {
 	p := Plan{
 		Current:  r.current,
-		New:      r.fresh(),
+		New:      r.newPodRevision(),
 		Moves:    slices.Concat(s.moves, r.reassignNotStarted()),
 		HeldBack: s.held,
-		Complete: r.under() && len(s.movable) == 0 && r.everyone(),
+		Complete: r.updateActive() && len(s.movable) == 0 && r.allPodsDone(),
 		State:    r.state,
-		Measure:  r.due(),
-		Wake:     r.wake(s),
-		Failed:   r.casualties(),
+		Measure:  r.dueMeasurement(),
+		Wake:     r.nextWake(s),
+		Failed:   r.failedPods(),
 		Failures: r.failures,
 		Waits:    s.waits,
 
 		NotStarted: len(r.notStarted),
 	}
 	for _, pod := range r.Pods {
-		if r.updated(pod) {
+		if r.isUpdated(pod) {
 			p.Updated++
 		}
 	}
-	if r.prefetches() {
+	if r.shouldPrefetch() {
 		p.Prefetch = r.Update.Name
 	}
 	return p
 }
 
-// everyone says whether all pods have what they were told to have, and those on
+// allPodsDone reports whether all pods have what they were told to have, and those on
 // the update revision passed the gate.
-func (r *run) everyone() bool {
+func (r *run) allPodsDone() bool {
 	for _, p := range r.Pods {
-		if p.Revision == "" || p.Revision == r.Update.Name && !r.updated(p) {
+		if p.Revision == "" || p.Revision == r.Update.Name && !r.isUpdated(p) {
 			return false
 		}
 	}

@@ -20,24 +20,24 @@ const (
 	maxMeasurementMessage = 512
 )
 
-// recall takes up the rollout where the last plan left it, or begins one.
-func (r *run) recall() {
+// restoreState takes up the rollout where the last plan left it, or begins one.
+func (r *run) restoreState() {
 	if r.State == nil || r.State.Revision != r.Update.Name || r.State.Phase == "" {
 		// What was asked before this rollout began is not about it.
-		r.begin(r.Request)
+		r.startRollout(r.Request)
 	} else {
 		r.state = *r.State.DeepCopy()
 	}
-	if r.settled() {
+	if r.updateIsStable() {
 		r.state.Step = int32(len(r.Strategy.Steps))
 		switch r.state.Phase {
 		case v1alpha1.RolloutCompleted, v1alpha1.RolloutProgressing:
 		default:
 			// There is nothing to go back to, to be held, or to prefetch.
-			r.enter(v1alpha1.RolloutProgressing, "", "")
+			r.enterPhase(v1alpha1.RolloutProgressing, "", "")
 		}
 	} else if r.state.Phase == v1alpha1.RolloutCompleted {
-		r.begin(r.state.Request)
+		r.startRollout(r.state.Request)
 	}
 	if r.onDelete() {
 		r.state.Step = int32(len(r.Strategy.Steps))
@@ -45,14 +45,14 @@ func (r *run) recall() {
 	r.state.Step = min(max(0, r.state.Step), int32(len(r.Strategy.Steps)))
 }
 
-// begin starts the rollout of the update revision.
-func (r *run) begin(request string) {
+// startRollout starts the rollout of the update revision.
+func (r *run) startRollout(request string) {
 	r.state = v1alpha1.RolloutStatus{
 		Revision:      r.Update.Name,
 		Phase:         v1alpha1.RolloutProgressing,
-		StartTime:     r.now(),
-		ProgressTime:  r.now(),
-		StepStartTime: r.now(),
+		StartTime:     r.currentTime(),
+		ProgressTime:  r.currentTime(),
+		StepStartTime: r.currentTime(),
 		Request:       request,
 	}
 	if r.wantsPrefetch() {
@@ -60,14 +60,14 @@ func (r *run) begin(request string) {
 	}
 }
 
-// enter changes the phase.
-func (r *run) enter(phase v1alpha1.RolloutPhase, reason, message string) {
+// enterPhase changes the phase.
+func (r *run) enterPhase(phase v1alpha1.RolloutPhase, reason, message string) {
 	r.state.Phase, r.state.Reason, r.state.Message = phase, reason, shorten.Text(message, maxMessage)
-	r.state.ProgressTime, r.state.EndTime = r.now(), nil
+	r.state.ProgressTime, r.state.EndTime = r.currentTime(), nil
 }
 
-// under says whether the update revision is being rolled out, or has been.
-func (r *run) under() bool {
+// updateActive reports whether the update revision is being rolled out, or has been.
+func (r *run) updateActive() bool {
 	switch r.state.Phase {
 	case v1alpha1.RolloutPrefetching, v1alpha1.RolloutProgressing, v1alpha1.RolloutCompleted:
 		return true
@@ -75,56 +75,56 @@ func (r *run) under() bool {
 	return false
 }
 
-// returning says whether pods are to be on the stable revision.
-func (r *run) returning() bool {
+// isReturning reports whether pods are to be on the stable revision.
+func (r *run) isReturning() bool {
 	return r.state.Phase == v1alpha1.RolloutRollingBack || r.state.Phase == v1alpha1.RolloutRolledBack
 }
 
-// rolling says whether the rollout of another revision than the stable one is
+// isRollingOut reports whether the rollout of another revision than the stable one is
 // under way: only then there are steps to take and pods to judge.
-func (r *run) rolling() bool {
-	return !r.settled() && !r.retrying() &&
+func (r *run) isRollingOut() bool {
+	return !r.updateIsStable() && !r.isRetrying() &&
 		(r.state.Phase == v1alpha1.RolloutPrefetching || r.state.Phase == v1alpha1.RolloutProgressing)
 }
 
-// advance takes all turns that can be taken now.
-func (r *run) advance() {
+// advancePhase takes all turns that can be taken now.
+func (r *run) advancePhase() {
 	if !r.Paused {
-		r.retried()
-		r.prefetched()
-		r.step()
+		r.finishRetry()
+		r.finishPrefetch()
+		r.advanceSteps()
 	}
-	r.returned()
-	r.finish()
+	r.finishRollback()
+	r.finishRollout()
 }
 
-// explain says in the state why it is in its phase. For one that ended or
+// setStateReason says in the state why it is in its phase. For one that ended or
 // failed that was said when it did.
-func (r *run) explain(s survey) {
-	if r.state.Phase != v1alpha1.RolloutPrefetching && r.state.Phase != v1alpha1.RolloutProgressing || r.retrying() {
+func (r *run) setStateReason(s survey) {
+	if r.state.Phase != v1alpha1.RolloutPrefetching && r.state.Phase != v1alpha1.RolloutProgressing || r.isRetrying() {
 		return
 	}
-	if reason, message := r.trouble(s); reason != "" && !stands(reasonOf(s.waits)) {
+	if reason, message := r.toleratedFailure(s); reason != "" && !stopsDeadline(reasonOf(s.waits)) {
 		r.state.Reason, r.state.Message = reason, shorten.Text(message, maxMessage)
 		return
 	}
 	r.state.Reason, r.state.Message = reasonOf(s.waits), ""
 }
 
-func (r *run) now() *metav1.MicroTime {
+func (r *run) currentTime() *metav1.MicroTime {
 	t := metav1.NewMicroTime(r.Now)
 	return &t
 }
 
-// since answers the time since a time in the state; 0 where there is none.
-func (r *run) since(t *metav1.MicroTime) time.Duration {
+// timeSince returns the time since a time in the state; 0 where there is none.
+func (r *run) timeSince(t *metav1.MicroTime) time.Duration {
 	if t == nil {
 		return 0
 	}
 	return r.Now.Sub(t.Time)
 }
 
-// addSorted answers the sorted union.
+// addSorted returns the sorted union.
 func addSorted(names []string, more ...string) []string {
 	all := slices.Concat(names, more)
 	slices.Sort(all)

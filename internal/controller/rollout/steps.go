@@ -16,13 +16,13 @@ import (
 
 const defaultInterval = 30 * time.Second
 
-// partition answers how many pods are kept on the stable revision now: what the
+// currentPartition returns how many pods are kept on the stable revision now: what the
 // last partition step says, all before the first, and never less than
 // rollingUpdate.partition.
-func (r *run) partition() int {
+func (r *run) currentPartition() int {
 	least := 0
 	if u := r.Strategy.RollingUpdate; u != nil && u.Partition != nil {
-		least = r.share(*u.Partition)
+		least = r.scalePartition(*u.Partition)
 	}
 	if int(r.state.Step) >= len(r.Strategy.Steps) {
 		return least
@@ -30,76 +30,76 @@ func (r *run) partition() int {
 	kept := len(r.Pods)
 	for _, step := range r.Strategy.Steps[:r.state.Step+1] {
 		if step.Partition != nil {
-			kept = r.share(*step.Partition)
+			kept = r.scalePartition(*step.Partition)
 		}
 	}
 	return max(kept, least)
 }
 
-// share scales a partition. Without pods it answers 1 for every partition that
+// scalePartition scales a partition. Without pods it answers 1 for every partition that
 // could hold the next one back.
-func (r *run) share(value intstr.IntOrString) int {
+func (r *run) scalePartition(value intstr.IntOrString) int {
 	if s := value.String(); len(r.Pods) == 0 && s != "0" && s != "0%" {
 		return 1
 	}
-	return max(0, scaled(value, len(r.Pods)))
+	return max(0, scaledValue(value, len(r.Pods)))
 }
 
 // current step, or nil: there is none to take now.
-func (r *run) station() *v1alpha1.RolloutStep {
-	if !r.rolling() || r.state.Phase != v1alpha1.RolloutProgressing || int(r.state.Step) >= len(r.Strategy.Steps) {
+func (r *run) currentStep() *v1alpha1.RolloutStep {
+	if !r.isRollingOut() || r.state.Phase != v1alpha1.RolloutProgressing || int(r.state.Step) >= len(r.Strategy.Steps) {
 		return nil
 	}
 	return &r.Strategy.Steps[r.state.Step]
 }
 
-// step takes the steps that are done. Without pods there is nothing that a step
+// advanceSteps takes the steps that are done. Without pods there is nothing that a step
 // could show, so none is taken.
-func (r *run) step() {
+func (r *run) advanceSteps() {
 	if len(r.Pods) == 0 {
 		return
 	}
-	for s := r.station(); s != nil && r.passed(s); s = r.station() {
+	for s := r.currentStep(); s != nil && r.stepDone(s); s = r.currentStep() {
 		r.goTo(r.state.Step + 1)
 	}
 }
 
 func (r *run) goTo(step int32) {
 	r.state.Step = step
-	r.state.StepStartTime, r.state.ProgressTime, r.state.Analysis = r.now(), r.now(), nil
+	r.state.StepStartTime, r.state.ProgressTime, r.state.Analysis = r.currentTime(), r.currentTime(), nil
 }
 
-func (r *run) passed(s *v1alpha1.RolloutStep) bool {
+func (r *run) stepDone(s *v1alpha1.RolloutStep) bool {
 	switch {
 	case s.Pause != nil:
-		return s.Pause.Duration != nil && r.since(r.state.StepStartTime) >= s.Pause.Duration.Duration
+		return s.Pause.Duration != nil && r.timeSince(r.state.StepStartTime) >= s.Pause.Duration.Duration
 	case s.Analysis != nil:
 		a := r.state.Analysis
 		return a != nil && a.Succeeded+a.Failed >= max(1, s.Analysis.Count)
 	}
-	return r.reached()
+	return r.partitionReached()
 }
 
-// reached says whether all pods that the partition lets through are updated.
-func (r *run) reached() bool {
-	movable, _ := r.candidates()
+// partitionReached reports whether all pods that the partition lets through are updated.
+func (r *run) partitionReached() bool {
+	movable, _ := r.candidateMoves()
 	for _, m := range movable {
 		if m.Revision == r.Update.Name {
 			return false
 		}
 	}
 	for _, p := range r.Pods {
-		if p.Revision == r.Update.Name && !r.done(p) {
+		if p.Revision == r.Update.Name && !r.isDone(p) {
 			return false
 		}
 	}
 	return true
 }
 
-// measured counts a measurement, unless it was counted before or belongs to
+// recordMeasurement counts a measurement, unless it was counted before or belongs to
 // another step.
-func (r *run) measured() {
-	s, m := r.station(), r.Measurement
+func (r *run) recordMeasurement() {
+	s, m := r.currentStep(), r.Measurement
 	if s == nil || s.Analysis == nil || m == nil || m.Step != int(r.state.Step) {
 		return
 	}
@@ -123,7 +123,7 @@ func (r *run) measured() {
 }
 
 func (r *run) analysisFailed() (reason, message string) {
-	s, a := r.station(), r.state.Analysis
+	s, a := r.currentStep(), r.state.Analysis
 	if s == nil || s.Analysis == nil || a == nil || a.Failed <= s.Analysis.FailureLimit {
 		return "", ""
 	}
@@ -131,9 +131,9 @@ func (r *run) analysisFailed() (reason, message string) {
 		a.Failed, a.Succeeded+a.Failed, r.state.Step+1, a.Message)
 }
 
-// nextMeasurement answers how long it is until one is due; false: none will be.
+// nextMeasurement returns how long it is until one is due; false: none will be.
 func (r *run) nextMeasurement() (time.Duration, bool) {
-	s := r.station()
+	s := r.currentStep()
 	if s == nil || s.Analysis == nil || r.Paused || len(r.Pods) == 0 {
 		return 0, false
 	}
@@ -145,11 +145,11 @@ func (r *run) nextMeasurement() (time.Duration, bool) {
 	if a := r.state.Analysis; a != nil && a.LastTime != nil {
 		last = a.LastTime
 	}
-	return interval - r.since(last), true
+	return interval - r.timeSince(last), true
 }
 
-// due answers the step of which a measurement is due, or -1.
-func (r *run) due() int {
+// dueMeasurement returns the step of which a measurement is due, or -1.
+func (r *run) dueMeasurement() int {
 	if wait, ok := r.nextMeasurement(); ok && wait <= 0 {
 		return int(r.state.Step)
 	}

@@ -49,7 +49,7 @@ type actor struct {
 	hung bool
 	// hurt pods were available until a rollout moved them, and are not since.
 	hurt bool
-	// moves it made since the template changed or somebody said retry.
+	// moves it made since the template changed or retry was requested.
 	moves []string
 	// ahead is the revision that it prefetches, and what came of it.
 	ahead              string
@@ -343,7 +343,7 @@ func (w *world) observed() Input {
 	return in
 }
 
-// pass plans and carries the plan out, or a part of it. It says whether the
+// pass plans and carries the plan out, or a part of it. It reports whether the
 // manager lived to the end of it.
 func (w *world) pass() bool {
 	in := w.observed()

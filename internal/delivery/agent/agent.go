@@ -167,7 +167,7 @@ func New(o Options) (*Agent, error) {
 		a.metrics = NewMetrics()
 	}
 	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
-	a.doubtful = a.doubts()
+	a.doubtful = a.doubtfulSnapshots()
 	return a, nil
 }
 
@@ -193,7 +193,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	if remembered != nil {
 		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
-		a.apply(remembered)
+		a.applyAssignments(remembered)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { a.reporter.Run(ctx) })
@@ -226,7 +226,7 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 	if err := a.forgetPreheats(m); err != nil {
 		a.log.Error(err, "what is no longer to be preheated was not forgotten")
 	}
-	a.apply(m)
+	a.applyAssignments(m)
 }
 
 // Connected implements uplink.Handler.
@@ -241,12 +241,12 @@ func (a *Agent) Connected(yes bool) {
 	if a.options.Connected != nil {
 		a.options.Connected(yes)
 	}
-	a.notify()
+	a.notifyChanged()
 }
 
-// apply hands each assignment to its worker, and ends the workers of those
+// applyAssignments hands each assignment to its worker, and ends the workers of those
 // that nobody asks for any more; what they have put into the view stays.
-func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
+func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	wanted := map[string]*gatewayv1alpha1.Assignment{}
 	for _, as := range m.GetAssignments() {
 		if !fileName(as.GetDataset()) {
@@ -266,19 +266,19 @@ func (a *Agent) apply(m *gatewayv1alpha1.WatchResponse) {
 	}
 	a.mu.Unlock()
 	for _, w := range ended {
-		w.end()
+		w.stopAndWait()
 		a.reporter.Forget(w.data)
 		w.log.Info("no longer assigned; the data stays")
 	}
 	a.forgetPrefetches(wanted)
 	conflicts := findConflicts(m.GetAssignments())
 	for name, as := range wanted {
-		a.worker(name, as, conflicts[name])
+		a.assignWorker(name, as, conflicts[name])
 	}
-	a.notify()
+	a.notifyChanged()
 }
 
-func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
+func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
 	a.mu.Lock()
 	w := a.workers[name]
 	fresh := w == nil
@@ -287,10 +287,10 @@ func (a *Agent) worker(name string, as *gatewayv1alpha1.Assignment, conflict *vi
 		a.workers[name] = w
 	}
 	a.mu.Unlock()
-	if old := w.assigned(); !fresh && old.GetData() != as.GetData() {
+	if old := w.currentAssignment(); !fresh && old.GetData() != as.GetData() {
 		a.reporter.Forget(old.GetData())
 	}
-	w.set(as, conflict)
+	w.setAssignment(as, conflict)
 	if fresh {
 		go w.run(w.ctx)
 	}
@@ -320,8 +320,8 @@ func (a *Agent) giveWay() {
 	}
 }
 
-// delivered is called by workers when a revision is complete.
-func (a *Agent) delivered() {
+// handleDelivered is called by workers when a revision is complete.
+func (a *Agent) handleDelivered() {
 	a.collectSoon()
 	if a.options.Idle != nil {
 		a.options.Idle()
@@ -350,7 +350,7 @@ func (a *Agent) collectLoop(ctx context.Context) {
 			return
 		case <-a.collect:
 		case <-t.C:
-			a.tidy()
+			a.collectGarbage()
 		}
 		t.Stop()
 		next, err := a.view.Collect()
@@ -364,10 +364,10 @@ func (a *Agent) collectLoop(ctx context.Context) {
 	}
 }
 
-// tidy removes what nobody uses, and what pods left that are gone.
-func (a *Agent) tidy() {
+// collectGarbage removes what nobody uses, and what pods left that are gone.
+func (a *Agent) collectGarbage() {
 	pods, self := filepath.Split(filepath.Clean(a.dir))
-	if err := reap(pods, self, time.Now()); err != nil {
+	if err := reapPods(pods, self, time.Now()); err != nil {
 		a.log.Error(err, "pods that are gone were not removed")
 	}
 	if err := a.store.Collect(); err != nil {

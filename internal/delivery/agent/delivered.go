@@ -80,7 +80,7 @@ func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (sour
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}
-	c, err := m.config(s)
+	c, err := m.sourceConfig(s)
 	if err != nil {
 		return nil, err
 	}

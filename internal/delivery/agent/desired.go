@@ -46,7 +46,7 @@ func saveDesired(dir string, m *gatewayv1alpha1.WatchResponse) error {
 	return atomicfile.Write(filepath.Join(dir, desiredFile), text, 0o600)
 }
 
-// fileName tells whether a DataSet's name can name a file.
+// fileName reports whether a DataSet's name can name a file.
 func fileName(name string) bool {
 	return name != "" && name[0] != '.' && len(name) < 200 && !strings.ContainsAny(name, "/\x00")
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
-// doubts finds the DataSets whose view has snapshots that the store is in doubt
+// doubtfulSnapshots finds the DataSets whose view has snapshots that the store is in doubt
 // of, because the machine went down shortly after they were written. Their
 // applications do not start before somebody has read them.
-func (a *Agent) doubts() map[string][]store.ID {
+func (a *Agent) doubtfulSnapshots() map[string][]store.ID {
 	found := map[string][]store.ID{}
 	for _, name := range a.view.DataSets() {
 		current, ok := a.view.Current(name)
@@ -46,13 +46,13 @@ func (a *Agent) settleDoubts(ctx context.Context) {
 			}
 		}
 		if right {
-			a.settled(name)
+			a.clearDoubt(name)
 		}
 	}
 }
 
-// settled takes a DataSet out of doubt.
-func (a *Agent) settled(name string) {
+// clearDoubt takes a DataSet out of doubt.
+func (a *Agent) clearDoubt(name string) {
 	a.mu.Lock()
 	_, was := a.doubtful[name]
 	if was {
@@ -66,6 +66,6 @@ func (a *Agent) settled(name string) {
 	}
 	a.mu.Unlock()
 	if was {
-		a.notify()
+		a.notifyChanged()
 	}
 }

@@ -43,24 +43,24 @@ func reasonOf(err error) string {
 		}
 	}
 	switch {
-	case is[*unsupportedError](err):
+	case hasErrorType[*unsupportedError](err):
 		return reasonSourceUnsupported
-	case is[*transfer.DigestMismatchError](err):
+	case hasErrorType[*transfer.DigestMismatchError](err):
 		return reasonDigestMismatch
-	case is[*store.InsufficientSpaceError](err):
+	case hasErrorType[*store.InsufficientSpaceError](err):
 		return reasonInsufficientSpace
-	case is[*source.InvalidPathError](err), is[*view.InvalidPathError](err):
+	case hasErrorType[*source.InvalidPathError](err), hasErrorType[*view.InvalidPathError](err):
 		return reasonInvalidPath
-	case is[*view.PathConflictError](err):
+	case hasErrorType[*view.PathConflictError](err):
 		return reasonPathConflict
-	case is[*hook.FailedError](err):
+	case hasErrorType[*hook.FailedError](err):
 		return reasonHookFailed
 	default:
 		return reasonStoreFailed
 	}
 }
 
-func is[T error](err error) bool {
+func hasErrorType[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
 }

@@ -21,9 +21,9 @@ import (
 // connections that makes is the engine's matter.
 const parallelItems = 4
 
-// fetch gets every item into the store and leases it. It is not ok as long as
+// fetchItems gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
-func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
+func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool) {
 	sources := &openSources{agent: d.worker.agent, open: map[string]source.Driver{}}
 	defer sources.close()
 	tokens := make(chan struct{}, parallelItems)
@@ -44,11 +44,11 @@ func (d *delivery) fetch(ctx context.Context) (pause time.Duration, ok bool) {
 	if ctx.Err() != nil {
 		return 0, false
 	}
-	return d.fetched()
+	return d.handleResults()
 }
 
-// fetched shows what came of it.
-func (d *delivery) fetched() (pause time.Duration, ok bool) {
+// handleResults shows what came of it.
+func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 	w := d.worker
 	var missing []string
 	starved := false
@@ -59,54 +59,54 @@ func (d *delivery) fetched() (pause time.Duration, ok bool) {
 		ip := d.plan.items[i]
 		missing = append(missing, string(ip.key))
 		reason := reasonOf(r.err)
-		wait := max(w.pause(string(ip.key), reason), source.RetryAfter(r.err))
+		wait := max(w.recordFailure(string(ip.key), reason), source.RetryAfter(r.err))
 		if pause == 0 || wait < pause {
 			pause = wait
 		}
-		w.agent.metrics.failed(reason)
+		w.agent.metrics.countFailure(reason)
 		starved = starved || reason == reasonInsufficientSpace && !d.assignment.GetPreheat()
 		w.log.Info("item failed", "item", ip.key, "version", ip.item.GetVersion(), "reason", reason, "error", r.err.Error())
 	}
-	w.starve(starved)
+	w.setStarving(starved)
 	if len(missing) == 0 {
 		// What comes next says it; a restart that finds everything in place says nothing new.
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for i, r := range d.results {
-			w.status.Items[i].fill(r)
+			w.status.Items[i].setResult(r)
 		}
 		return 0, true
 	}
-	w.update(func(s *DataSet) {
+	w.updateStatus(func(s *DataSet) {
 		for i, r := range d.results {
 			item := &s.Items[i]
 			if r.err != nil {
-				item.set(phaseFailed, reasonOf(r.err), r.err.Error())
+				item.setPhase(phaseFailed, reasonOf(r.err), r.err.Error())
 				continue
 			}
-			item.fill(r)
-			item.set(phaseWaiting, reasonWaiting, "downloaded; waits for "+strings.Join(missing[:min(3, len(missing))], ", ")+
+			item.setResult(r)
+			item.setPhase(phaseWaiting, reasonWaiting, "downloaded; waits for "+strings.Join(missing[:min(3, len(missing))], ", ")+
 				", because all items switch together")
 		}
 	})
 	return pause, false
 }
 
-// starve lets go of what is prefetched when the present has no room, and keeps
+// setStarving lets go of what is prefetched when the present has no room, and keeps
 // prefetches from taking it again before the present has what it needs.
-func (w *worker) starve(yes bool) {
+func (w *worker) setStarving(yes bool) {
 	before := w.starving
 	w.starving = func() {}
 	if yes {
-		w.starving = w.agent.gate.begin()
+		w.starving = w.agent.gate.interruptPrefetches()
 		w.agent.giveWay()
 	}
 	before()
 }
 
-// fill takes over what is known once an item is in the store. A later try finds
+// setResult takes over what is known once an item is in the store. A later try finds
 // it there, which is not where it came from.
-func (i *Item) fill(r result) {
+func (i *Item) setResult(r result) {
 	if r.origin != "" && i.Digest == "" {
 		i.Origin = r.origin
 	}
@@ -128,29 +128,29 @@ func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *openSources
 func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) result {
 	w, ip := d.worker, d.plan.items[i]
 	if ip.have != nil {
-		l, err := w.leases.reuse(ctx, ip.have.Snapshot, passes)
+		l, err := w.leases.reuseLease(ctx, ip.have.Snapshot, passes)
 		if err == nil {
-			w.agent.mark(l.ID(), ip.mark)
+			w.agent.markSnapshot(l.ID(), ip.mark)
 			return result{lease: l}
 		}
 		w.log.V(1).Info("snapshot is delivered again", "snapshot", ip.have.Snapshot, "reason", err.Error())
-		w.item(i, func(s *Item) { s.Digest = "" })
+		w.updateItem(i, func(s *Item) { s.Digest = "" })
 	}
-	w.item(i, (*Item).begin)
-	defer w.agent.gate.begin()()
-	src, err := sources.get(ctx, ip.source)
+	w.updateItem(i, (*Item).beginDownload)
+	defer w.agent.gate.interruptPrefetches()()
+	src, err := sources.openSource(ctx, ip.source)
 	if err != nil {
 		return result{err: err}
 	}
 	started := time.Now()
-	r, err := NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.progress(i, p) })
+	r, err := NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.updateProgress(i, p) })
 	if err != nil {
 		return result{err: err}
 	}
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
 	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
-	res, err := w.agent.deliver(ctx, r, ip.mark)
+	res, err := w.agent.deliverItem(ctx, r, ip.mark)
 	if err != nil {
 		return result{err: err}
 	}
@@ -160,14 +160,14 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	}
 	w.log.V(1).Info("item is in the store", "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	return result{lease: w.leases.hold(res.Lease, passes), origin: origin}
+	return result{lease: w.leases.holdLease(res.Lease, passes), origin: origin}
 }
 
-// deliver brings an item into the store, under its mark, and counts what comes
+// deliverItem brings an item into the store, under its mark, and counts what comes
 // from the source, also of a try that fails.
-func (a *Agent) deliver(ctx context.Context, r transfer.Request, mark string) (*transfer.Result, error) {
+func (a *Agent) deliverItem(ctx context.Context, r transfer.Request, mark string) (*transfer.Result, error) {
 	// Before there is a byte: who looks for the mark learns of the download.
-	a.mark(r.Key.ID(), mark)
+	a.markSnapshot(r.Key.ID(), mark)
 	var received int64
 	progress := r.Progress
 	r.Progress = func(p transfer.Progress) {
@@ -177,31 +177,31 @@ func (a *Agent) deliver(ctx context.Context, r transfer.Request, mark string) (*
 	res, err := a.engine.Deliver(ctx, r)
 	if err == nil {
 		received = res.Received
-		a.mark(res.Lease.ID(), mark) // an eviction may have taken it since
+		a.markSnapshot(res.Lease.ID(), mark) // an eviction may have taken it since
 	}
-	a.metrics.received(received)
+	a.metrics.countReceived(received)
 	return res, err
 }
 
-// mark says what an item calls a snapshot's bytes. Without it pods are not placed
+// markSnapshot says what an item calls a snapshot's bytes. Without it pods are not placed
 // by them, which is no reason not to deliver.
-func (a *Agent) mark(id store.ID, mark string) {
+func (a *Agent) markSnapshot(id store.ID, mark string) {
 	if err := a.store.Mark(id, mark); err != nil {
 		a.log.V(1).Info("placement does not know of the data here", "snapshot", id, "reason", err.Error())
 	}
 }
 
-func (w *worker) progress(i int, p transfer.Progress) {
-	w.item(i, func(s *Item) {
-		if s.outlasts() && !s.further(p) {
+func (w *worker) updateProgress(i int, p transfer.Progress) {
+	w.updateItem(i, func(s *Item) {
+		if s.keepsPhase() && !s.hasAdvanced(p) {
 			return
 		}
 		s.Bytes, s.TotalBytes = p.Done, p.Total
 		if p.State == transfer.Waiting {
-			s.set(phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
+			s.setPhase(phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
 			return
 		}
-		s.set(phaseDownloading, reasonDownloading, "")
+		s.setPhase(phaseDownloading, reasonDownloading, "")
 	})
 }
 
@@ -212,7 +212,7 @@ type openSources struct {
 	open  map[string]source.Driver
 }
 
-func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+func (o *openSources) openSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}
@@ -221,7 +221,7 @@ func (o *openSources) get(ctx context.Context, s *gatewayv1alpha1.Source) (sourc
 	if src := o.open[s.GetName()]; src != nil {
 		return src, nil
 	}
-	c, err := o.agent.mounts.config(s)
+	c, err := o.agent.mounts.sourceConfig(s)
 	if err != nil {
 		return nil, err
 	}

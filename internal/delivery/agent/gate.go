@@ -26,8 +26,8 @@ func newGate() *gate {
 	return &gate{freed: make(chan struct{}), running: map[int]context.CancelCauseFunc{}}
 }
 
-// begin interrupts the prefetches until end is called; more than once is once.
-func (g *gate) begin() (end func()) {
+// interruptPrefetches interrupts the prefetches until end is called; more than once is once.
+func (g *gate) interruptPrefetches() (end func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy++
@@ -44,9 +44,9 @@ func (g *gate) begin() (end func()) {
 	})
 }
 
-// enter waits until there is nothing else to do. The context that it returns
+// enterWhenIdle waits until there is nothing else to do. The context that it returns
 // ends, with errYield, when there is again; leave must be called.
-func (g *gate) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+func (g *gate) enterWhenIdle(ctx context.Context) (_ context.Context, leave func(), err error) {
 	for {
 		g.mu.Lock()
 		if g.busy == 0 {
@@ -55,7 +55,7 @@ func (g *gate) enter(ctx context.Context) (_ context.Context, leave func(), err 
 			n := g.next
 			g.running[n] = cancel
 			g.mu.Unlock()
-			return ctx, func() { g.leave(n) }, nil
+			return ctx, func() { g.endPrefetch(n) }, nil
 		}
 		freed := g.freed
 		g.mu.Unlock()
@@ -67,14 +67,14 @@ func (g *gate) enter(ctx context.Context) (_ context.Context, leave func(), err 
 	}
 }
 
-func (g *gate) leave(n int) {
+func (g *gate) endPrefetch(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.running[n](nil)
 	delete(g.running, n)
 }
 
-// yielded tells whether work was interrupted by the gate alone.
-func yielded(inner, outer context.Context) bool {
+// wasInterrupted reports whether work was interrupted by the gate alone.
+func wasInterrupted(inner, outer context.Context) bool {
 	return outer.Err() == nil && errors.Is(context.Cause(inner), errYield)
 }

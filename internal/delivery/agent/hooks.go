@@ -55,15 +55,15 @@ func (d *delivery) showPending() {
 			w.failedHook = ""
 		}
 	}
-	w.update(func(s *DataSet) {
+	w.updateStatus(func(s *DataSet) {
 		for i, ip := range d.plan.items {
 			item := &s.Items[i]
 			switch {
 			case !waits[ip.key] && (!whole || !ip.noticed):
-				item.set(phaseSuccess, "", "")
+				item.setPhase(phaseSuccess, "", "")
 			case item.Reason == reasonHookFailed && w.failedHook != "":
 			case item.Reason != reasonHookPending:
-				item.set(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
+				item.setPhase(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
 			}
 		}
 	})
@@ -88,7 +88,7 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) 
 	w := d.worker
 	steps := make([]hook.Step, 0, len(hooks))
 	for _, h := range hooks {
-		steps = append(steps, hook.Step{ID: h.id, Mark: h.mark, Action: d.action(h)})
+		steps = append(steps, hook.Step{ID: h.id, Mark: h.mark, Action: d.hookAction(h)})
 	}
 	policy := w.agent.hooks
 	if !d.first && policy.StartGrace == 0 {
@@ -96,20 +96,20 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) 
 	}
 	return hook.Run(ctx, policy, journal{w.record, done}, steps, func(id string, err error) {
 		w.log.V(1).Info("hook has not been done yet", "hook", id, "reason", err.Error())
-		w.update(func(s *DataSet) {
-			for _, i := range d.items(id, hooks) {
+		w.updateStatus(func(s *DataSet) {
+			for _, i := range d.hookItems(id, hooks) {
 				item := &s.Items[i]
 				if item.Phase != phaseSuccess && item.Reason != reasonHookFailed {
-					item.set(item.Phase, reasonHookPending, "hook "+id+": "+err.Error())
+					item.setPhase(item.Phase, reasonHookPending, "hook "+id+": "+err.Error())
 				}
 			}
 		})
 	})
 }
 
-// items returns the indexes of the items that a hook speaks of; those that
+// hookItems returns the indexes of the items that a hook speaks of; those that
 // have changed when it is the assignment's own.
-func (d *delivery) items(id string, hooks []hookPlan) []int {
+func (d *delivery) hookItems(id string, hooks []hookPlan) []int {
 	var key itemKey
 	for _, h := range hooks {
 		if h.id == id {
@@ -130,7 +130,7 @@ func (d *delivery) items(id string, hooks []hookPlan) []int {
 	return out
 }
 
-func (d *delivery) action(h hookPlan) hook.Action {
+func (d *delivery) hookAction(h hookPlan) hook.Action {
 	if get := h.hook.GetHttpGet(); get != nil {
 		headers := http.Header{}
 		for _, header := range get.GetHeaders() {
@@ -177,14 +177,14 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 		if !errors.Is(err, errNewer) && !errors.Is(err, context.Canceled) {
 			w.log.Error(err, "hooks were not run")
 		}
-		return w.pause("", reasonStoreFailed)
+		return w.recordFailure("", reasonStoreFailed)
 	}
 	hooks := slices.Concat(d.plan.pre, d.plan.post)
 	f := &failedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
-	for _, i := range d.items(failed.ID, hooks) {
+	for _, i := range d.hookItems(failed.ID, hooks) {
 		f.Items = append(f.Items, d.plan.items[i].key)
 	}
-	w.agent.metrics.failed(reasonHookFailed)
+	w.agent.metrics.countFailure(reasonHookFailed)
 	current, _ := w.agent.view.Current(w.dataset)
 	var again []hookPlan
 	if current == revision {
@@ -198,17 +198,17 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 			w.log.Info("hook failed; the data stays, the hook is tried again", "hook", failed.ID, "error", failed.Error())
 			w.failedHook = failed.ID
 			w.showFailed(f)
-			return w.pause(failed.ID, reasonHookFailed)
+			return w.recordFailure(failed.ID, reasonHookFailed)
 		}
 		current = reverted
 		again = d.forgetNotices(current, failed.ID)
 		w.log.Info("hook failed; the view went back", "hook", failed.ID, "error", failed.Error(), "failed", revision, "revision", reverted)
 	}
 	w.record.Failed = f
-	if err := w.record.save(); err != nil {
+	if err := w.record.writeFile(); err != nil {
 		w.log.Error(err, "failed revision was not remembered")
 	}
-	w.update(func(s *DataSet) { s.Revision = current })
+	w.updateStatus(func(s *DataSet) { s.Revision = current })
 	w.showHeld(f)
 	w.agent.collectSoon()
 	d.notifyAgain(ctx, again, current)
@@ -240,7 +240,7 @@ func (d *delivery) seenAt(revision string) func(hookPlan) string {
 		if h.key == "" {
 			return whole
 		}
-		return items[h.key].notice()
+		return items[h.key].noticeText()
 	}
 }
 
@@ -251,7 +251,7 @@ func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current st
 	sees := d.seenAt(current)
 	for _, h := range hooks {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		output, err := d.action(h).Run(ctx)
+		output, err := d.hookAction(h).Run(ctx)
 		cancel()
 		if err != nil {
 			w.log.Info("hook failed after going back", "hook", h.id, "error", err.Error(), "output", output)

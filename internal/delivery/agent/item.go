@@ -35,7 +35,7 @@ func assignmentMark(notices []string) string {
 
 // snapshotKey names the snapshot of an item from an opened source in a store.
 func snapshotKey(s *store.Store, i *gatewayv1alpha1.Item, identity string, p source.Provenance) (store.Key, error) {
-	names, err := podResolver.word(p.Host)
+	names, err := podResolver.hostWord(p.Host)
 	if err != nil {
 		return store.Key{}, err
 	}
@@ -64,7 +64,7 @@ func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, sr
 		return transfer.Request{}, err
 	}
 	r := transfer.NewRequest(src, key, progress)
-	r.Direct = p.Direct() && !podResolver.aliased()
+	r.Direct = p.Direct() && !podResolver.hasHostAliases()
 	return r, nil
 }
 
@@ -91,8 +91,8 @@ func wayMark(s *gatewayv1alpha1.Source) string {
 	}
 }
 
-// came reports whether a record is of the bytes of a mark that came by a way. A
+// matchesMark reports whether a record is of the bytes of a mark that came by a way. A
 // record of an older release does not say by which.
-func (r itemRecord) came(mark, way string) bool {
+func (r itemRecord) matchesMark(mark, way string) bool {
 	return r.Mark == mark && (r.Way == "" || r.Way == way)
 }

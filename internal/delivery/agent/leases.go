@@ -41,9 +41,9 @@ func newLeases(s *store.Store) *leases {
 	return &leases{store: s, held: map[store.ID]*held{}}
 }
 
-// reuse returns a lease of a snapshot that is on disk and whole, or an error.
+// reuseLease returns a lease of a snapshot that is on disk and whole, or an error.
 // Each process checks a snapshot once before it relies on it.
-func (l *leases) reuse(ctx context.Context, id store.ID, h holder) (*store.Lease, error) {
+func (l *leases) reuseLease(ctx context.Context, id store.ID, h holder) (*store.Lease, error) {
 	l.mu.Lock()
 	known := l.held[id]
 	if known != nil && !known.lease.Current() {
@@ -59,22 +59,22 @@ func (l *leases) reuse(ctx context.Context, id store.ID, h holder) (*store.Lease
 	}
 	l.mu.Unlock()
 	if err := l.store.Recheck(ctx, id); err != nil {
-		l.drop(id)
+		l.dropLease(id)
 		return nil, err
 	}
 	if known != nil {
-		return l.hold(known.lease, h), nil
+		return l.holdLease(known.lease, h), nil
 	}
 	lease, err := l.store.Lease(id)
 	if err != nil {
 		return nil, err
 	}
-	return l.hold(lease, h), nil
+	return l.holdLease(lease, h), nil
 }
 
-// hold keeps a lease of a snapshot that is known to be whole; of two leases of
+// holdLease keeps a lease of a snapshot that is known to be whole; of two leases of
 // the same one the older is kept.
-func (l *leases) hold(lease *store.Lease, h holder) *store.Lease {
+func (l *leases) holdLease(lease *store.Lease, h holder) *store.Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.held[lease.ID()]
@@ -89,9 +89,9 @@ func (l *leases) hold(lease *store.Lease, h holder) *store.Lease {
 	return known.lease
 }
 
-// keep makes a holder hold the snapshots with these names and no others. One
+// keepOnly makes a holder hold the snapshots with these names and no others. One
 // that was only remembered is leased if it is still there.
-func (l *leases) keep(h holder, ids map[store.ID]bool) {
+func (l *leases) keepOnly(h holder, ids map[store.ID]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, known := range l.held {
@@ -115,8 +115,8 @@ func (l *leases) keep(h holder, ids map[store.ID]bool) {
 	}
 }
 
-// drop ends a lease of what turned out to be damaged.
-func (l *leases) drop(id store.ID) {
+// dropLease ends a lease of what turned out to be damaged.
+func (l *leases) dropLease(id store.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.held[id]; known != nil {

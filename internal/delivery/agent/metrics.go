@@ -49,9 +49,9 @@ func (m *Metrics) setConnected(yes bool) {
 	}
 }
 
-func (m *Metrics) received(n int64)         { m.bytes.Add(float64(max(n, 0))) }
-func (m *Metrics) failed(reason string)     { m.failures.WithLabelValues(reason).Inc() }
-func (m *Metrics) switched(d time.Duration) { m.switches.Observe(d.Seconds()) }
+func (m *Metrics) countReceived(n int64)         { m.bytes.Add(float64(max(n, 0))) }
+func (m *Metrics) countFailure(reason string)    { m.failures.WithLabelValues(reason).Inc() }
+func (m *Metrics) observeSwitch(d time.Duration) { m.switches.Observe(d.Seconds()) }
 
 var (
 	itemsDesc = prometheus.NewDesc("kuda_runtime_items", "Items of a DataSet in a phase.", []string{"dataset", "phase"}, nil)

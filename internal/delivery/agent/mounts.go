@@ -32,22 +32,22 @@ type Mounts struct {
 // defaultUser is who reads from an HDFS that is told no user.
 const defaultUser = "kuda"
 
-// config turns a source of the protocol into a driver's configuration.
-func (m Mounts) config(s *gatewayv1alpha1.Source) (all.Config, error) {
+// sourceConfig turns a source of the protocol into a driver's configuration.
+func (m Mounts) sourceConfig(s *gatewayv1alpha1.Source) (all.Config, error) {
 	switch c := s.GetConfig().(type) {
 	case *gatewayv1alpha1.Source_S3:
-		return all.Config{S3: m.s3(c.S3)}, nil
+		return all.Config{S3: m.s3Config(c.S3)}, nil
 	case *gatewayv1alpha1.Source_Http:
-		file, name := m.ca(c.Http.GetCa())
+		file, name := m.caFile(c.Http.GetCa())
 		return all.Config{HTTP: &http.Config{
-			URL: c.Http.GetUrl(), Credentials: m.secret(c.Http.GetSecret()), CAFile: file, CAName: name, Proxy: c.Http.GetProxy(),
+			URL: c.Http.GetUrl(), Credentials: m.credentialsMount(c.Http.GetSecret()), CAFile: file, CAName: name, Proxy: c.Http.GetProxy(),
 		}}, nil
 	case *gatewayv1alpha1.Source_Hdfs:
-		return all.Config{HDFS: m.hdfs(c.Hdfs)}, nil
+		return all.Config{HDFS: m.hdfsConfig(c.Hdfs)}, nil
 	case *gatewayv1alpha1.Source_Oci:
-		file, name := m.ca(c.Oci.GetCa())
+		file, name := m.caFile(c.Oci.GetCa())
 		return all.Config{OCI: &oci.Config{
-			Registry: c.Oci.GetRegistry(), Credentials: m.secret(c.Oci.GetSecret()), CAFile: file, CAName: name,
+			Registry: c.Oci.GetRegistry(), Credentials: m.credentialsMount(c.Oci.GetSecret()), CAFile: file, CAName: name,
 			Proxy: c.Oci.GetProxy(), Platform: c.Oci.GetPlatform(), ScratchDir: m.Scratch,
 		}}, nil
 	case *gatewayv1alpha1.Source_Pvc:
@@ -55,17 +55,17 @@ func (m Mounts) config(s *gatewayv1alpha1.Source) (all.Config, error) {
 			Root: filepath.Join(m.Claims, filepath.Base(c.Pvc.GetClaim())), Claim: c.Pvc.GetClaim(),
 		}}, nil
 	case *gatewayv1alpha1.Source_Plugin:
-		return all.Config{Plugin: m.plugin(c.Plugin)}, nil
+		return all.Config{Plugin: m.pluginConfig(c.Plugin)}, nil
 	default:
 		return all.Config{}, &unsupportedError{source: s.GetName()}
 	}
 }
 
-func (m Mounts) s3(c *gatewayv1alpha1.S3Source) *s3.Config {
-	file, name := m.ca(c.GetCa())
+func (m Mounts) s3Config(c *gatewayv1alpha1.S3Source) *s3.Config {
+	file, name := m.caFile(c.GetCa())
 	config := &s3.Config{
 		Endpoint: c.GetEndpoint(), Bucket: c.GetBucket(), Region: c.GetRegion(), PathStyle: c.GetPathStyle(),
-		Credentials: m.secret(c.GetSecret()), CAFile: file, CAName: name, Proxy: c.GetProxy(),
+		Credentials: m.credentialsMount(c.GetSecret()), CAFile: file, CAName: name, Proxy: c.GetProxy(),
 	}
 	if w := c.GetWebIdentity(); w != nil {
 		config.WebIdentity = &s3.WebIdentity{
@@ -79,7 +79,7 @@ func (m Mounts) s3(c *gatewayv1alpha1.S3Source) *s3.Config {
 	return config
 }
 
-func (m Mounts) hdfs(c *gatewayv1alpha1.HDFSSource) *hdfs.Config {
+func (m Mounts) hdfsConfig(c *gatewayv1alpha1.HDFSSource) *hdfs.Config {
 	config := &hdfs.Config{Addresses: c.GetAddresses(), DataTransferProtection: c.GetDataTransferProtection()}
 	k := c.GetKerberos()
 	if k == nil {
@@ -94,9 +94,9 @@ func (m Mounts) hdfs(c *gatewayv1alpha1.HDFSSource) *hdfs.Config {
 	return config
 }
 
-// plugin names the directories of the plugin's container, which are mounted at
+// pluginConfig names the directories of the plugin's container, which are mounted at
 // the same places as the runtime's.
-func (m Mounts) plugin(c *gatewayv1alpha1.PluginSource) *plugin.Config {
+func (m Mounts) pluginConfig(c *gatewayv1alpha1.PluginSource) *plugin.Config {
 	config := &plugin.Config{
 		Name: c.GetName(), Settings: c.GetConfig(),
 		Socket: filepath.Join(m.Plugins, filepath.Base(c.GetName()), sidecar.PluginSocket),
@@ -110,8 +110,8 @@ func (m Mounts) plugin(c *gatewayv1alpha1.PluginSource) *plugin.Config {
 	return config
 }
 
-// secret is nil for no name.
-func (m Mounts) secret(name string) *source.Mount {
+// credentialsMount is nil for no name.
+func (m Mounts) credentialsMount(name string) *source.Mount {
 	if name == "" {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (m Mounts) configMap(name string) source.Mount {
 	return source.Mount{Dir: filepath.Join(m.CAs, filepath.Base(name)), Name: `ConfigMap "` + name + `"`}
 }
 
-func (m Mounts) ca(ca *gatewayv1alpha1.CertificateAuthority) (file, name string) {
+func (m Mounts) caFile(ca *gatewayv1alpha1.CertificateAuthority) (file, name string) {
 	if ca.GetConfigMap() == "" {
 		return "", ""
 	}

@@ -27,8 +27,8 @@ const (
 	hostAliases  = "# Entries added by HostAliases."
 )
 
-// word is the word of a Provenance's Way for a name, "" for none.
-func (r resolver) word(host string) (string, error) {
+// hostWord is the word of a Provenance's Way for a name, "" for none.
+func (r resolver) hostWord(host string) (string, error) {
 	if host == "" {
 		return "", nil
 	}
@@ -52,8 +52,8 @@ func (r resolver) word(host string) (string, error) {
 	return source.ContentWord("names", []byte(text.String())), nil
 }
 
-// aliased reports whether the pod's author gave names addresses.
-func (r resolver) aliased() bool {
+// hasHostAliases reports whether the pod's author gave names addresses.
+func (r resolver) hasHostAliases() bool {
 	hosts, err := os.ReadFile(r.hosts)
 	return err == nil && bytes.HasPrefix(hosts, []byte(managedHosts)) && bytes.Contains(hosts, []byte(hostAliases))
 }

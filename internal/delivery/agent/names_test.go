@@ -18,10 +18,10 @@ func resolving(t *testing.T, hosts, conf string) string {
 			t.Fatal(err)
 		}
 	}
-	if word, err := r.word(""); word != "" || err != nil {
+	if word, err := r.hostWord(""); word != "" || err != nil {
 		t.Errorf("without a name: %q, %v", word, err)
 	}
-	word, err := r.word("minio")
+	word, err := r.hostWord("minio")
 	if err != nil || word == "" {
 		t.Fatalf("got %q, %v", word, err)
 	}

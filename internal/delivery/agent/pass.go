@@ -15,60 +15,60 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// pass brings the view one assignment further. It returns how long to wait
+// runPass brings the view one assignment further. It returns how long to wait
 // before it is tried again, 0 for until something changes.
-func (w *worker) pass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.Duration {
+func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.Duration {
 	if a.GetWithdraw() {
-		return w.withdraw(a)
+		return w.withdrawItems(a)
 	}
 	w.record.Preheat = a.GetPreheat()
 	current, _ := w.agent.view.Current(w.dataset)
 	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
 		w.record.Failed = nil
-		if err := w.record.save(); err != nil {
+		if err := w.record.writeFile(); err != nil {
 			w.log.Error(err, "state was not remembered")
 		}
 	}
-	p := makePlan(a, disk{current: current, record: w.record, prefetched: w.prefetch.items()})
-	w.begin(a, p, current)
+	p := makePlan(a, disk{current: current, record: w.record, prefetched: w.prefetch.fetchedItems()})
+	w.initStatus(a, p, current)
 	if p.held != nil {
 		w.showHeld(p.held)
 		return 0
 	}
 	d := &delivery{worker: w, assignment: a, plan: p, results: make([]result, len(p.items)), first: w.record.Hooks[idPost] == ""}
 	if c := w.findConflicts(current, a); c != nil {
-		return w.stopped(ctx, d.publishFailed(c))
+		return w.pauseUnlessCancelled(ctx, d.publishFailed(c))
 	}
 	if err := d.preHooks(ctx); err != nil {
-		return w.stopped(ctx, d.hookFailed(ctx, err))
+		return w.pauseUnlessCancelled(ctx, d.hookFailed(ctx, err))
 	}
-	if pause, ok := d.fetch(ctx); !ok {
-		return w.stopped(ctx, pause)
+	if pause, ok := d.fetchItems(ctx); !ok {
+		return w.pauseUnlessCancelled(ctx, pause)
 	}
-	if err := d.publish(); err != nil {
-		return w.stopped(ctx, d.publishFailed(err))
+	if err := d.publishView(); err != nil {
+		return w.pauseUnlessCancelled(ctx, d.publishFailed(err))
 	}
-	w.agent.settled(w.dataset)
+	w.agent.clearDoubt(w.dataset)
 	if err := d.postHooks(ctx); err != nil {
-		return w.stopped(ctx, d.hookFailed(ctx, err))
+		return w.pauseUnlessCancelled(ctx, d.hookFailed(ctx, err))
 	}
-	if err := d.complete(); err != nil {
-		return w.pause("", reasonStoreFailed)
+	if err := d.completeRevision(); err != nil {
+		return w.recordFailure("", reasonStoreFailed)
 	}
 	return 0
 }
 
-// stopped is what a pass ends with that did not get to its end: a pass that was
+// pauseUnlessCancelled is what a pass ends with that did not get to its end: a pass that was
 // cancelled does not wait, because the change it was cancelled for is there.
-func (w *worker) stopped(ctx context.Context, pause time.Duration) time.Duration {
+func (w *worker) pauseUnlessCancelled(ctx context.Context, pause time.Duration) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
 	return pause
 }
 
-// begin makes the status speak of the assignment.
-func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
+// initStatus makes the status speak of the assignment.
+func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current string) {
 	w.mu.Lock()
 	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.items)
 	old := w.status.Items
@@ -78,12 +78,12 @@ func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
 	for i, ip := range p.items {
 		item := Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
 			Path: ip.item.GetLocalPath(), Started: now}
-		item.set(phaseWaiting, reasonWaiting, "its turn has not come")
+		item.setPhase(phaseWaiting, reasonWaiting, "its turn has not come")
 		if have := ip.have; have != nil {
 			item.Bytes, item.TotalBytes, item.Digest, item.Origin = have.Bytes, have.Bytes, have.Digest, have.Origin
 			item.Started = have.Started
-			if p.idle() {
-				item.set(phaseSuccess, "", "")
+			if p.isUpToDate() {
+				item.setPhase(phaseSuccess, "", "")
 				item.Completed = have.Completed
 			}
 		}
@@ -94,38 +94,38 @@ func (w *worker) begin(a *gatewayv1alpha1.Assignment, p plan, current string) {
 		w.status.Items = append(w.status.Items, item)
 	}
 	w.mu.Unlock()
-	w.agent.notify()
+	w.agent.notifyChanged()
 }
 
 // showHeld shows a revision that is not tried again.
 func (w *worker) showHeld(f *failedRevision) {
-	w.update(func(d *DataSet) {
+	w.updateStatus(func(d *DataSet) {
 		for i := range d.Items {
-			d.Items[i].set(phaseWaiting, reasonWaiting, "the revision is held back because a hook failed")
+			d.Items[i].setPhase(phaseWaiting, reasonWaiting, "the revision is held back because a hook failed")
 		}
-		f.show(d)
+		f.showFailure(d)
 	})
 }
 
 // showFailed shows a failure that leaves the other items as they are.
-func (w *worker) showFailed(f *failedRevision) { w.update(f.show) }
+func (w *worker) showFailed(f *failedRevision) { w.updateStatus(f.showFailure) }
 
-func (f *failedRevision) show(d *DataSet) {
+func (f *failedRevision) showFailure(d *DataSet) {
 	for i := range d.Items {
 		item := &d.Items[i]
 		if slices.Contains(f.Items, itemKey(item.Namespace+"/"+item.Name)) {
-			item.set(phaseFailed, reasonHookFailed, f.Message)
+			item.setPhase(phaseFailed, reasonHookFailed, f.Message)
 		}
 	}
 }
 
-// withdraw takes the items out of the view.
-func (w *worker) withdraw(a *gatewayv1alpha1.Assignment) time.Duration {
+// withdrawItems takes the items out of the view.
+func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 	w.viewing.Lock()
 	err := w.agent.view.Remove(w.dataset)
 	w.viewing.Unlock()
 	if err == nil {
-		err = w.record.remove()
+		err = w.record.removeFile()
 	}
 	w.leases.close()
 	w.mu.Lock()
@@ -135,9 +135,9 @@ func (w *worker) withdraw(a *gatewayv1alpha1.Assignment) time.Duration {
 	w.mu.Unlock()
 	if err != nil {
 		w.log.Error(err, "items were not withdrawn; trying again")
-		return w.pause("", reasonStoreFailed)
+		return w.recordFailure("", reasonStoreFailed)
 	}
-	w.update(func(*DataSet) {})
+	w.updateStatus(func(*DataSet) {})
 	w.log.Info("items withdrawn")
 	w.agent.collectSoon()
 	return 0
@@ -162,16 +162,16 @@ type result struct {
 	err    error
 }
 
-// publish switches the view to the items, which all are in the store.
-func (d *delivery) publish() error {
+// publishView switches the view to the items, which all are in the store.
+func (d *delivery) publishView() error {
 	w, v := d.worker, d.worker.agent.view
 	if d.plan.switches {
-		defer w.agent.gate.begin()()
+		defer w.agent.gate.interruptPrefetches()()
 	}
 	w.viewing.Lock()
 	defer w.viewing.Unlock()
 	items := d.viewItems()
-	if (!w.checked || d.again()) && !d.plan.switches {
+	if (!w.checked || d.hasRedelivered()) && !d.plan.switches {
 		if err := v.Check(w.dataset, items); err != nil {
 			w.log.Info("view is damaged and is built again", "reason", err.Error())
 			v.Suspect(w.dataset)
@@ -188,32 +188,32 @@ func (d *delivery) publish() error {
 		return err
 	}
 	move := v.Switch
-	if d.replaces(revision) {
+	if d.replacesUnconfirmed(revision) {
 		move = v.Replace
 	}
 	w.record.Revisions[revision] = d.revisionRecord()
-	if err := w.record.save(); err != nil {
+	if err := w.record.writeFile(); err != nil {
 		return err
 	}
 	if err := move(w.dataset, revision); err != nil {
 		return err
 	}
-	w.agent.metrics.switched(time.Since(started))
-	w.update(func(s *DataSet) { s.Revision = revision })
+	w.agent.metrics.observeSwitch(time.Since(started))
+	w.updateStatus(func(s *DataSet) { s.Revision = revision })
 	w.log.Info("view switched", "revision", revision, "items", len(items), "took", time.Since(started).String())
 	w.agent.collectSoon()
 	return nil
 }
 
-// again reports whether an item was delivered that the view has already: its
+// hasRedelivered reports whether an item was delivered that the view has already: its
 // snapshot was damaged, or gone, and the view may have the files of that one.
-func (d *delivery) again() bool {
+func (d *delivery) hasRedelivered() bool {
 	return slices.ContainsFunc(d.results, func(r result) bool { return r.origin != "" })
 }
 
-// replaces reports whether the current revision is none to go back to while
+// replacesUnconfirmed reports whether the current revision is none to go back to while
 // there is another: its hooks were never done, or it is damaged.
-func (d *delivery) replaces(revision string) bool {
+func (d *delivery) replacesUnconfirmed(revision string) bool {
 	w := d.worker
 	current, _ := w.agent.view.Current(w.dataset)
 	previous, ok := w.agent.view.Previous(w.dataset)
@@ -240,7 +240,7 @@ func viewItem(localPath string, lease *store.Lease) view.Item {
 }
 
 func (d *delivery) revisionRecord() revisionRecord {
-	status := d.worker.snapshot()
+	status := d.worker.copyStatus()
 	r := revisionRecord{Items: map[itemKey]itemRecord{}}
 	for i, ip := range d.plan.items {
 		lease := d.results[i].lease
@@ -259,23 +259,23 @@ func (d *delivery) publishFailed(err error) time.Duration {
 	reason := reasonOf(err)
 	blamed := func(string) bool { return true }
 	if c, ok := errors.AsType[*view.PathConflictError](err); ok {
-		blamed = d.owner(c.Path)
+		blamed = d.pathMatcher(c.Path)
 	}
 	w.log.Info("view was not switched", "revision", d.assignment.GetRevision(), "reason", err.Error())
-	w.update(func(s *DataSet) {
+	w.updateStatus(func(s *DataSet) {
 		for i := range s.Items {
 			if blamed(s.Items[i].Path) {
-				s.Items[i].set(phaseFailed, reason, err.Error())
+				s.Items[i].setPhase(phaseFailed, reason, err.Error())
 			} else {
-				s.Items[i].set(phaseWaiting, reasonWaiting, "waits for the other items, because all switch together")
+				s.Items[i].setPhase(phaseWaiting, reasonWaiting, "waits for the other items, because all switch together")
 			}
 		}
 	})
-	return w.pause("", reason)
+	return w.recordFailure("", reason)
 }
 
-// complete is the end of a delivery: verified, switched, hooks done.
-func (d *delivery) complete() error {
+// completeRevision is the end of a delivery: verified, switched, hooks done.
+func (d *delivery) completeRevision() error {
 	w, revision := d.worker, d.assignment.GetRevision()
 	now := time.Now()
 	previous, _ := w.agent.view.Previous(w.dataset)
@@ -290,9 +290,9 @@ func (d *delivery) complete() error {
 	}
 	rec.Confirmed = true
 	w.record.Revisions[revision] = rec
-	w.record.keep(revision, previous)
+	w.record.keepRevisions(revision, previous)
 	w.record.Hooks = d.plan.notices
-	if err := w.record.save(); err != nil {
+	if err := w.record.writeFile(); err != nil {
 		w.log.Error(err, "delivery was not remembered")
 		return fmt.Errorf("completing revision %s: %w", revision, err)
 	}
@@ -305,17 +305,17 @@ func (d *delivery) complete() error {
 	}
 	w.keepLeases()
 	clear(w.failures)
-	w.update(func(s *DataSet) {
+	w.updateStatus(func(s *DataSet) {
 		for i, ip := range d.plan.items {
 			have := rec.Items[ip.key]
-			s.Items[i].set(phaseSuccess, "", "")
+			s.Items[i].setPhase(phaseSuccess, "", "")
 			s.Items[i].Bytes, s.Items[i].TotalBytes, s.Items[i].Digest = have.Bytes, have.Bytes, have.Digest
 			s.Items[i].Completed = have.Completed
 		}
 	})
 	w.log.Info("delivered", "revision", revision, "items", len(d.plan.items))
-	w.prefetch.completed(revision)
-	w.agent.delivered()
+	w.prefetch.markDelivered(revision)
+	w.agent.handleDelivered()
 	return nil
 }
 
@@ -328,7 +328,7 @@ func (w *worker) keepLeases() {
 			used[item.Snapshot] = true
 		}
 	}
-	w.leases.keep(passes, used)
+	w.leases.keepOnly(passes, used)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.known = w.record.byMark()

@@ -34,8 +34,8 @@ type plan struct {
 	notices map[string]string
 }
 
-// idle reports whether everything is as it is to be, if it is still on disk.
-func (p *plan) idle() bool {
+// isUpToDate reports whether everything is as it is to be, if it is still on disk.
+func (p *plan) isUpToDate() bool {
 	for _, ip := range p.items {
 		if ip.have == nil {
 			return false
@@ -87,7 +87,7 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	for _, i := range a.GetItems() {
 		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
 		ip.mark, ip.way = content.Mark(i, ip.source), wayMark(ip.source)
-		ip.have = find(d, ip.key, ip.mark, ip.way)
+		ip.have = findRecord(d, ip.key, ip.mark, ip.way)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice
 		places[ip.key] = notice
@@ -120,14 +120,14 @@ func (p *plan) planHooks(a *gatewayv1alpha1.Assignment, d disk, whole string) {
 	}
 	for _, ip := range p.items {
 		id := idPost + "/" + string(ip.key)
-		p.tell(ip.noticed, hookPlan{id: id, mark: p.notices[id], key: ip.key, item: ip.item,
+		p.addHook(ip.noticed, hookPlan{id: id, mark: p.notices[id], key: ip.key, item: ip.item,
 			hook: ip.item.GetLifecycle().GetPostDownload(), point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
 	}
-	p.tell(d.record.Hooks[idPost] != whole, hookPlan{id: idPost, mark: whole, hook: a.GetLifecycle().GetPostDownload(),
+	p.addHook(d.record.Hooks[idPost] != whole, hookPlan{id: idPost, mark: whole, hook: a.GetLifecycle().GetPostDownload(),
 		point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD})
 }
 
-func (p *plan) tell(due bool, h hookPlan) {
+func (p *plan) addHook(due bool, h hookPlan) {
 	p.told = appendHook(p.told, h)
 	if due {
 		p.post = appendHook(p.post, h)
@@ -141,20 +141,20 @@ func appendHook(hooks []hookPlan, h hookPlan) []hookPlan {
 	return append(hooks, h)
 }
 
-// find looks for delivered bytes in the current revision first, then in the
+// findRecord looks for delivered bytes in the current revision first, then in the
 // others, then in what was prefetched.
-func find(d disk, key itemKey, mark, way string) *itemRecord {
-	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.came(mark, way) {
+func findRecord(d disk, key itemKey, mark, way string) *itemRecord {
+	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.matchesMark(mark, way) {
 		return &have
 	}
 	for _, rev := range d.record.Revisions {
 		for _, have := range rev.Items {
-			if have.came(mark, way) {
+			if have.matchesMark(mark, way) {
 				return &have
 			}
 		}
 	}
-	if have, ok := d.prefetched[mark]; ok && have.came(mark, way) {
+	if have, ok := d.prefetched[mark]; ok && have.matchesMark(mark, way) {
 		return &have
 	}
 	return nil
@@ -163,7 +163,7 @@ func find(d disk, key itemKey, mark, way string) *itemRecord {
 func placesOf(items map[itemKey]itemRecord) map[itemKey]string {
 	out := make(map[itemKey]string, len(items))
 	for key, have := range items {
-		out[key] = have.notice()
+		out[key] = have.noticeText()
 	}
 	return out
 }

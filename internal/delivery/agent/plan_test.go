@@ -104,8 +104,8 @@ func TestPlan(t *testing.T) {
 			if p.switches != tt.switches || (p.held != nil) != tt.held {
 				t.Errorf("switches %t, held %v", p.switches, p.held)
 			}
-			if p.idle() != (tt.fetch == nil && !tt.switches && tt.hooks == nil) {
-				t.Errorf("idle %t", p.idle())
+			if p.isUpToDate() != (tt.fetch == nil && !tt.switches && tt.hooks == nil) {
+				t.Errorf("idle %t", p.isUpToDate())
 			}
 		})
 	}

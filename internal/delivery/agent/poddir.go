@@ -93,11 +93,11 @@ func bootID() ([]byte, error) {
 	return boot, nil
 }
 
-// reap removes the directories of pods that are gone. Nobody tells the runtime
+// reapPods removes the directories of pods that are gone. Nobody tells the runtime
 // which pods a node has, so a directory without a running runtime is marked,
 // and removed when it is still so after deadAfter (or endedAfter) without a
 // reboot.
-func reap(pods, self string, now time.Time) error {
+func reapPods(pods, self string, now time.Time) error {
 	entries, err := os.ReadDir(pods)
 	if err != nil {
 		return fmt.Errorf("looking for pods that are gone: %w", err)

@@ -30,7 +30,7 @@ func TestOnlyPodsThatAreGoneForLongAreRemoved(t *testing.T) {
 	}
 	now := time.Now()
 	for _, at := range []time.Time{now, now.Add(time.Hour)} {
-		if err := reap(pods, "self", at); err != nil {
+		if err := reapPods(pods, "self", at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestOnlyPodsThatAreGoneForLongAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = restarted.Close()
-	if err := reap(pods, "self", now.Add(deadAfter+time.Minute)); err != nil {
+	if err := reapPods(pods, "self", now.Add(deadAfter+time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	for uid, want := range map[string]bool{"self": true, "alive": true, "restarting": true, "gone": false} {
@@ -65,7 +65,7 @@ func TestAPodWhoseRuntimeEndedInOrderGoesSooner(t *testing.T) {
 	_ = lock.Close()
 	now := time.Now()
 	for after, want := range map[time.Duration]bool{6 * time.Minute: true, endedAfter - time.Minute: true} {
-		if err := reap(pods, "self", now.Add(after)); err != nil {
+		if err := reapPods(pods, "self", now.Add(after)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(dir); (err == nil) != want {
@@ -77,13 +77,13 @@ func TestAPodWhoseRuntimeEndedInOrderGoesSooner(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = again.Close()
-	if err := errors.Join(reap(pods, "self", now), reap(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
+	if err := errors.Join(reapPods(pods, "self", now), reapPods(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); err != nil {
 		t.Errorf("a runtime that came back is forgotten: %v", err)
 	}
-	if err := errors.Join(EndPod(dir), reap(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
+	if err := errors.Join(EndPod(dir), reapPods(pods, "self", now.Add(endedAfter+time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); err == nil {
@@ -100,7 +100,7 @@ func TestRebootStartsTheGraceAnew(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, orphanFile), []byte("another boot"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := reap(pods, "self", time.Now().Add(deadAfter+time.Hour)); err != nil {
+	if err := reapPods(pods, "self", time.Now().Add(deadAfter+time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); err != nil {

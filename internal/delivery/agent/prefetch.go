@@ -49,8 +49,8 @@ func newPrefetcher(w *worker) *prefetcher {
 	return &prefetcher{worker: w, record: r, stop: func() {}, done: done}
 }
 
-// set takes what an assignment says of prefetching, until ctx ends.
-func (f *prefetcher) set(ctx context.Context, a *gatewayv1alpha1.Assignment) {
+// setAssignment takes what an assignment says of prefetching, until ctx ends.
+func (f *prefetcher) setAssignment(ctx context.Context, a *gatewayv1alpha1.Assignment) {
 	want := a.GetPrefetch()
 	if a.GetWithdraw() || want.GetRevision() == a.GetRevision() {
 		want = nil
@@ -61,21 +61,21 @@ func (f *prefetcher) set(ctx context.Context, a *gatewayv1alpha1.Assignment) {
 		f.delivered = f.assigned
 	}
 	if want == nil && f.want == nil || proto.Equal(want, f.want) {
-		f.prune()
+		f.pruneRevisions()
 		f.mu.Unlock()
 		return
 	}
 	f.want = proto.CloneOf(want)
-	f.prune()
-	f.start(ctx)
+	f.pruneRevisions()
+	f.startFetch(ctx)
 	f.mu.Unlock()
 	if want == nil {
-		f.worker.update(func(s *DataSet) { s.Prefetch = nil })
+		f.worker.updateStatus(func(s *DataSet) { s.Prefetch = nil })
 	}
 }
 
-// start makes what is wanted now run instead of what runs. The caller has the lock.
-func (f *prefetcher) start(ctx context.Context) {
+// startFetch makes what is wanted now run instead of what runs. The caller has the lock.
+func (f *prefetcher) startFetch(ctx context.Context) {
 	f.stop()
 	f.stop = func() {}
 	if f.want == nil {
@@ -92,21 +92,21 @@ func (f *prefetcher) start(ctx context.Context) {
 	}()
 }
 
-// wait returns when nothing runs any more; the context must have ended.
-func (f *prefetcher) wait() {
+// waitUntilDone returns when nothing runs any more; the context must have ended.
+func (f *prefetcher) waitUntilDone() {
 	f.mu.Lock()
 	done := f.done
 	f.mu.Unlock()
 	<-done
 }
 
-// completed says that the pod has all of a revision, whose leases the worker
+// markDelivered says that the pod has all of a revision, whose leases the worker
 // holds by now.
-func (f *prefetcher) completed(revision string) {
+func (f *prefetcher) markDelivered(revision string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.delivered = revision
-	f.prune()
+	f.pruneRevisions()
 }
 
 // giveWay lets go of everything because the present needs the room, and begins
@@ -118,34 +118,34 @@ func (f *prefetcher) giveWay(ctx context.Context) {
 		return
 	}
 	delete(f.record.Revisions, f.want.GetRevision())
-	f.changed()
-	f.start(ctx)
+	f.saveRecord()
+	f.startFetch(ctx)
 }
 
-// prune forgets the revisions that are neither wanted nor about to be delivered.
+// pruneRevisions forgets the revisions that are neither wanted nor about to be delivered.
 // The caller has the lock.
-func (f *prefetcher) prune() {
+func (f *prefetcher) pruneRevisions() {
 	before := len(f.record.Revisions)
 	keep := []string{f.want.GetRevision()}
 	if f.assigned != f.delivered {
 		keep = append(keep, f.assigned)
 	}
-	f.record.keep(keep...)
+	f.record.keepRevisions(keep...)
 	if len(f.record.Revisions) != before {
-		f.changed()
+		f.saveRecord()
 	}
 }
 
-// changed remembers the record and holds the leases of what is in it, and no others.
-func (f *prefetcher) changed() {
+// saveRecord remembers the record and holds the leases of what is in it, and no others.
+func (f *prefetcher) saveRecord() {
 	w := f.worker
 	var err error
 	if len(f.record.Revisions) > 0 {
-		err = f.record.save()
+		err = f.record.writeFile()
 	} else {
 		w.agent.view.Unkeep(w.dataset)
 		w.agent.collectSoon()
-		err = f.record.remove()
+		err = f.record.removeFile()
 	}
 	if err != nil {
 		w.log.Error(err, "what is prefetched was not remembered")
@@ -156,22 +156,22 @@ func (f *prefetcher) changed() {
 			ids[item.Snapshot] = true
 		}
 	}
-	w.leases.keep(prefetches, ids)
+	w.leases.keepOnly(prefetches, ids)
 }
 
-// items returns what was fetched, by mark.
-func (f *prefetcher) items() map[string]itemRecord {
+// fetchedItems returns what was fetched, by mark.
+func (f *prefetcher) fetchedItems() map[string]itemRecord {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.record.byMark()
 }
 
-// add remembers an item that is in the store and leased, unless it is no longer wanted.
-func (f *prefetcher) add(p *gatewayv1alpha1.Prefetch, key itemKey, item itemRecord) {
+// addItem remembers an item that is in the store and leased, unless it is no longer wanted.
+func (f *prefetcher) addItem(p *gatewayv1alpha1.Prefetch, key itemKey, item itemRecord) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.want != p {
-		f.changed() // ends the lease
+		f.saveRecord() // ends the lease
 		return
 	}
 	rev := f.record.Revisions[p.GetRevision()]
@@ -183,19 +183,19 @@ func (f *prefetcher) add(p *gatewayv1alpha1.Prefetch, key itemKey, item itemReco
 	}
 	rev.Items[key] = item
 	f.record.Revisions[p.GetRevision()] = rev
-	f.changed()
+	f.saveRecord()
 }
 
 // run fetches until everything is there, or the context ends.
 func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	w := f.worker
 	t := newFetch(f, p)
-	if !t.known() {
-		t.show(ctx, phaseWaiting, reasonWaiting, "its turn has not come")
+	if !t.allFetched() {
+		t.showStatus(ctx, phaseWaiting, reasonWaiting, "its turn has not come")
 	}
 	for ctx.Err() == nil {
-		pause, ok := t.try(ctx)
-		if ok && t.keep(ctx) {
+		pause, ok := t.tryItems(ctx)
+		if ok && t.keepTree(ctx) {
 			break
 		}
 		timer := time.NewTimer(pause)
@@ -209,34 +209,34 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	if ctx.Err() != nil {
 		return
 	}
-	t.show(ctx, phaseSuccess, "", "")
+	t.showStatus(ctx, phaseSuccess, "", "")
 	w.log.Info("prefetched", "revision", p.GetRevision(), "items", len(p.GetItems()))
 	if w.agent.options.Idle != nil {
 		w.agent.options.Idle()
 	}
 }
 
-// keep builds the revision's tree beside the view. That it cannot be built is
+// keepTree builds the revision's tree beside the view. That it cannot be built is
 // for the switch to say, which may find another view. It is not ok when the
 // context ended.
-func (t *fetch) keep(ctx context.Context) bool {
+func (t *fetch) keepTree(ctx context.Context) bool {
 	w := t.prefetcher.worker
 	items := make([]view.Item, 0, len(t.items))
 	for i := range t.items {
 		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.items[i].lease))
 	}
 	for {
-		inner, leave, err := w.agent.gate.enter(ctx)
+		inner, leave, err := w.agent.gate.enterWhenIdle(ctx)
 		if err != nil {
 			return false
 		}
 		w.viewing.Lock()
 		err = w.agent.view.Keep(inner, w.dataset, t.want.GetRevision(), items)
 		w.viewing.Unlock()
-		again := yielded(inner, ctx)
+		again := wasInterrupted(inner, ctx)
 		leave()
 		if err == nil {
-			t.prefetcher.tidy()
+			t.prefetcher.dropUnusedTree()
 			return true
 		}
 		if !again {
@@ -246,8 +246,8 @@ func (t *fetch) keep(ctx context.Context) bool {
 	}
 }
 
-// tidy lets go of a tree that was finished when nobody wanted it any more.
-func (f *prefetcher) tidy() {
+// dropUnusedTree lets go of a tree that was finished when nobody wanted it any more.
+func (f *prefetcher) dropUnusedTree() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.record.Revisions) == 0 {

@@ -61,8 +61,8 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 	return t
 }
 
-// try gets every item into the store, or says how long to wait before the next try.
-func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
+// tryItems gets every item into the store, or says how long to wait before the next try.
+func (t *fetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) {
 	w := t.prefetcher.worker
 	sources := &openSources{agent: w.agent, open: map[string]source.Driver{}}
 	defer sources.close()
@@ -73,7 +73,7 @@ func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 			tokens <- struct{}{}
 			defer func() { <-tokens }()
 			lease, err := t.fetchGuarded(ctx, i, sources)
-			t.ended(ctx, i, lease, err)
+			t.recordResult(ctx, i, lease, err)
 		})
 	}
 	wg.Wait()
@@ -94,8 +94,8 @@ func (t *fetch) try(ctx context.Context) (pause time.Duration, ok bool) {
 	return pause, pause == 0
 }
 
-// ended takes what came of trying an item.
-func (t *fetch) ended(ctx context.Context, i int, lease *store.Lease, err error) {
+// recordResult takes what came of trying an item.
+func (t *fetch) recordResult(ctx context.Context, i int, lease *store.Lease, err error) {
 	w, item := t.prefetcher.worker, &t.items[i]
 	if ctx.Err() != nil {
 		return
@@ -110,69 +110,69 @@ func (t *fetch) ended(ctx context.Context, i int, lease *store.Lease, err error)
 	reason := reasonOf(err)
 	item.problem = &problem{reason: reason, message: "item " + string(item.key) + ": " + err.Error(), bytes: item.bytes}
 	t.mu.Unlock()
-	t.show(ctx, phaseFailed, "", "")
-	w.agent.metrics.failed(reason)
+	t.showStatus(ctx, phaseFailed, "", "")
+	w.agent.metrics.countFailure(reason)
 	w.log.Info("item was not prefetched", "item", item.key, "revision", t.want.GetRevision(), "reason", reason, "error", err.Error())
 }
 
 // fetchGuarded is fetch, in which a panic is a failure of that item.
 func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *openSources) (lease *store.Lease, err error) {
 	defer source.Catch("prefetching "+string(t.items[i].key), &err)
-	return t.fetch(ctx, i, sources)
+	return t.fetchLease(ctx, i, sources)
 }
 
-// fetch returns a lease of one item's snapshot.
-func (t *fetch) fetch(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
+// fetchLease returns a lease of one item's snapshot.
+func (t *fetch) fetchLease(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
 	item, w := &t.items[i], t.prefetcher.worker
-	if lease := t.here(ctx, item); lease != nil {
+	if lease := t.leaseExisting(ctx, item); lease != nil {
 		return lease, nil
 	}
 	for {
-		inner, leave, err := w.agent.gate.enter(ctx)
+		inner, leave, err := w.agent.gate.enterWhenIdle(ctx)
 		if err != nil {
 			return nil, err
 		}
-		lease, err := t.download(inner, i, sources)
-		again := err != nil && yielded(inner, ctx)
+		lease, err := t.downloadItem(inner, i, sources)
+		again := err != nil && wasInterrupted(inner, ctx)
 		leave()
 		if !again {
 			return lease, err
 		}
-		t.show(ctx, phaseWaiting, reasonWaiting, "waits for what the pod is to have now")
+		t.showStatus(ctx, phaseWaiting, reasonWaiting, "waits for what the pod is to have now")
 	}
 }
 
-// here returns a lease of an item that some revision of the DataSet had or has.
-func (t *fetch) here(ctx context.Context, item *fetchItem) *store.Lease {
+// leaseExisting returns a lease of an item that some revision of the DataSet had or has.
+func (t *fetch) leaseExisting(ctx context.Context, item *fetchItem) *store.Lease {
 	f, w := t.prefetcher, t.prefetcher.worker
-	have, ok := f.items()[item.mark]
-	if !ok || !have.came(item.mark, item.way) {
-		have, ok = w.has(item.mark)
+	have, ok := f.fetchedItems()[item.mark]
+	if !ok || !have.matchesMark(item.mark, item.way) {
+		have, ok = w.findItem(item.mark)
 	}
-	if !ok || !have.came(item.mark, item.way) {
+	if !ok || !have.matchesMark(item.mark, item.way) {
 		return nil
 	}
-	lease, err := w.leases.reuse(ctx, have.Snapshot, prefetches)
+	lease, err := w.leases.reuseLease(ctx, have.Snapshot, prefetches)
 	if err != nil {
 		return nil
 	}
-	w.agent.mark(lease.ID(), item.mark)
-	t.remember(item, lease, have.Origin)
+	w.agent.markSnapshot(lease.ID(), item.mark)
+	t.recordItem(item, lease, have.Origin)
 	return lease
 }
 
-func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
+func (t *fetch) downloadItem(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
 	item, w := &t.items[i], t.prefetcher.worker
-	src, err := sources.get(ctx, t.sources[item.item.GetSource()])
+	src, err := sources.openSource(ctx, t.sources[item.item.GetSource()])
 	if err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	r, err := NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.progress(ctx, i, p) })
+	r, err := NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.updateProgress(ctx, i, p) })
 	if err != nil {
 		return nil, err
 	}
-	res, err := w.agent.deliver(ctx, r, item.mark)
+	res, err := w.agent.deliverItem(ctx, r, item.mark)
 	if err != nil {
 		return nil, err
 	}
@@ -182,37 +182,37 @@ func (t *fetch) download(ctx context.Context, i int, sources *openSources) (*sto
 	}
 	w.log.V(1).Info("item is in the store for later", "item", item.key, "version", item.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	lease := w.leases.hold(res.Lease, prefetches)
-	t.remember(item, lease, origin)
-	t.progress(ctx, i, transfer.Progress{Done: lease.Bytes(), Total: lease.Bytes(), Received: res.Received})
+	lease := w.leases.holdLease(res.Lease, prefetches)
+	t.recordItem(item, lease, origin)
+	t.updateProgress(ctx, i, transfer.Progress{Done: lease.Bytes(), Total: lease.Bytes(), Received: res.Received})
 	return lease, nil
 }
 
-func (t *fetch) remember(item *fetchItem, lease *store.Lease, origin string) {
-	t.prefetcher.add(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
+func (t *fetch) recordItem(item *fetchItem, lease *store.Lease, origin string) {
+	t.prefetcher.addItem(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
 		Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: origin, Started: t.started})
 }
 
-// progress takes how far an item is.
-func (t *fetch) progress(ctx context.Context, i int, p transfer.Progress) {
+// updateProgress takes how far an item is.
+func (t *fetch) updateProgress(ctx context.Context, i int, p transfer.Progress) {
 	t.mu.Lock()
 	item := &t.items[i]
 	item.bytes, item.size, item.waiting = p.Done, p.Total, p.State == transfer.Waiting
-	if f := item.problem; f != nil && p.Received > 0 && p.Done > f.bytes && !lasting(f.reason) {
+	if f := item.problem; f != nil && p.Received > 0 && p.Done > f.bytes && !outlastsDownload(f.reason) {
 		item.problem = nil
 	}
 	waiting := slices.ContainsFunc(t.items, func(i fetchItem) bool { return i.waiting })
 	t.mu.Unlock()
 	if waiting {
-		t.show(ctx, phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
+		t.showStatus(ctx, phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
 		return
 	}
-	t.show(ctx, phaseDownloading, reasonDownloading, "")
+	t.showStatus(ctx, phaseDownloading, reasonDownloading, "")
 }
 
-// show says how it goes, unless something else is wanted by now. A problem of
+// showStatus says how it goes, unless something else is wanted by now. A problem of
 // an item comes before everything else.
-func (t *fetch) show(ctx context.Context, phase, reason, message string) {
+func (t *fetch) showStatus(ctx context.Context, phase, reason, message string) {
 	s := &Prefetch{Revision: t.want.GetRevision(), Phase: phase, Reason: reason, Message: message}
 	t.mu.Lock()
 	for i := len(t.items) - 1; i >= 0; i-- {
@@ -224,15 +224,15 @@ func (t *fetch) show(ctx context.Context, phase, reason, message string) {
 		}
 	}
 	t.mu.Unlock()
-	t.prefetcher.worker.update(func(d *DataSet) {
+	t.prefetcher.worker.updateStatus(func(d *DataSet) {
 		if ctx.Err() == nil {
 			d.Prefetch = s
 		}
 	})
 }
 
-// known tells whether all items were fetched before.
-func (t *fetch) known() bool {
-	have := t.prefetcher.items()
-	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.came(i.mark, i.way) })
+// allFetched reports whether all items were fetched before.
+func (t *fetch) allFetched() bool {
+	have := t.prefetcher.fetchedItems()
+	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.matchesMark(i.mark, i.way) })
 }

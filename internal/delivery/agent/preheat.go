@@ -46,9 +46,9 @@ type preheatItem struct {
 	Snapshot store.ID `json:"snapshot"`
 }
 
-// add makes a revision the one that was preheated last, and tells whether that
+// addRevision makes a revision the one that was preheated last, and reports whether that
 // changed anything.
-func (r *preheatRecord) add(revision string, rev preheatRevision) bool {
+func (r *preheatRecord) addRevision(revision string, rev preheatRevision) bool {
 	if r.Revision == revision && maps.Equal(r.Revisions[revision].Items, rev.Items) {
 		return false
 	}
@@ -89,7 +89,7 @@ func (a *Agent) keepPreheated(dataset, revision string, items map[itemKey]itemRe
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading what is preheated: %w", err)
 	}
-	if !r.add(revision, rev) {
+	if !r.addRevision(revision, rev) {
 		return nil
 	}
 	if text, err = json.Marshal(r); err != nil {

@@ -54,7 +54,7 @@ type itemRecord struct {
 	Completed time.Time `json:"completed,omitzero"`
 }
 
-func (r itemRecord) notice() string { return noticeMark(r.Mark, r.LocalPath) }
+func (r itemRecord) noticeText() string { return noticeMark(r.Mark, r.LocalPath) }
 
 type failedRevision struct {
 	Revision string `json:"revision"`
@@ -83,7 +83,7 @@ func loadRecord(dir, dataset string) (*record, error) {
 	return r, nil
 }
 
-func (r *record) save() error {
+func (r *record) writeFile() error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("writing the record: %w", err)
@@ -91,13 +91,13 @@ func (r *record) save() error {
 	return atomicfile.Write(r.path, text, 0o600)
 }
 
-func (r *record) remove() error {
+func (r *record) removeFile() error {
 	r.Revisions, r.Hooks, r.Failed = map[string]revisionRecord{}, map[string]string{}, nil
 	return atomicfile.Remove(r.path)
 }
 
-// keep drops the revisions that are neither of those named.
-func (r *record) keep(revisions ...string) {
+// keepRevisions drops the revisions that are neither of those named.
+func (r *record) keepRevisions(revisions ...string) {
 	kept := map[string]revisionRecord{}
 	for _, name := range revisions {
 		if rev, ok := r.Revisions[name]; ok {
@@ -113,5 +113,5 @@ func (r *record) Done(id, mark string) bool { return r.Hooks[id] == mark }
 // Record implements hook.Journal.
 func (r *record) Record(id, mark string) error {
 	r.Hooks[id] = mark
-	return r.save()
+	return r.writeFile()
 }

@@ -36,7 +36,7 @@ func (a *Agent) State() State {
 	}
 	a.mu.Unlock()
 	for _, w := range workers {
-		s.DataSets = append(s.DataSets, w.snapshot())
+		s.DataSets = append(s.DataSets, w.copyStatus())
 	}
 	for _, name := range a.view.DataSets() {
 		if workers[name] != nil {
@@ -44,7 +44,7 @@ func (a *Agent) State() State {
 		}
 		// An unreadable record leaves the items out; the worker that reads it logs why.
 		r, _ := loadRecord(a.recordDir(), name)
-		s.DataSets = append(s.DataSets, retained(name, a.view, r))
+		s.DataSets = append(s.DataSets, retainedDataSet(name, a.view, r))
 	}
 	slices.SortFunc(s.DataSets, func(x, y DataSet) int { return strings.Compare(x.Name, y.Name) })
 	return s
@@ -57,7 +57,7 @@ func (a *Agent) Changed() <-chan struct{} {
 	return a.changed
 }
 
-func (a *Agent) notify() {
+func (a *Agent) notifyChanged() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(a.changed)

@@ -70,33 +70,33 @@ type Item struct {
 	Completed  time.Time `json:"completionTime,omitzero"`
 }
 
-// set changes the phase.
-func (i *Item) set(phase, reason, message string) {
+// setPhase changes the phase.
+func (i *Item) setPhase(phase, reason, message string) {
 	i.Phase, i.Reason, i.Message = phase, reason, message
 }
 
-// begin says that the item is downloaded now, unless it says something that
+// beginDownload says that the item is downloaded now, unless it says something that
 // outlasts another try.
-func (i *Item) begin() {
-	if !i.outlasts() {
-		i.set(phaseDownloading, reasonDownloading, "")
+func (i *Item) beginDownload() {
+	if !i.keepsPhase() {
+		i.setPhase(phaseDownloading, reasonDownloading, "")
 	}
 }
 
-// outlasts reports whether what the item says holds until a try has got
+// keepsPhase reports whether what the item says holds until a try has got
 // further: why the last one failed, or that it is in the store and waits.
-func (i *Item) outlasts() bool {
+func (i *Item) keepsPhase() bool {
 	return i.Phase == phaseFailed || i.Phase == phaseWaiting && i.Digest != ""
 }
 
-// further reports whether a try got beyond the point at which the last one
+// hasAdvanced reports whether a try got beyond the point at which the last one
 // failed. Bytes say nothing where not the way to them was the failure.
-func (i *Item) further(p transfer.Progress) bool {
-	return !lasting(i.Reason) && i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
+func (i *Item) hasAdvanced(p transfer.Progress) bool {
+	return !outlastsDownload(i.Reason) && i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
 }
 
-// lasting tells the failures that bytes on their way say nothing about.
-func lasting(reason string) bool {
+// outlastsDownload tells the failures that bytes on their way say nothing about.
+func outlastsDownload(reason string) bool {
 	switch reason {
 	case reasonDigestMismatch, reasonInvalidPath, reasonPathConflict, reasonHookFailed:
 		return true
@@ -126,8 +126,8 @@ var origins = map[string]gatewayv1alpha1.Origin{
 	originNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
 }
 
-// report says the same to the gateway.
-func (d *DataSet) report(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
+// newReport says the same to the gateway.
+func (d *DataSet) newReport(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
 	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
 	if p := d.Prefetch; p != nil {
 		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
@@ -137,7 +137,7 @@ func (d *DataSet) report(data string, withdrawn bool) *gatewayv1alpha1.ReportReq
 		r.Items = append(r.Items, &gatewayv1alpha1.ItemStatus{
 			Namespace: i.Namespace, Name: i.Name, Version: i.Version,
 			Phase: phases[i.Phase], Reason: i.Reason, Message: shorten.Text(i.Message, maxMessage),
-			StartTime: timestamp(i.Started), CompletionTime: timestamp(i.Completed),
+			StartTime: protoTimestamp(i.Started), CompletionTime: protoTimestamp(i.Completed),
 			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
 		})
 	}
@@ -160,7 +160,7 @@ func withoutBytes(r *gatewayv1alpha1.ReportRequest) *gatewayv1alpha1.ReportReque
 	return c
 }
 
-func timestamp(t time.Time) *timestamppb.Timestamp {
+func protoTimestamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
 	}

@@ -21,7 +21,7 @@ func TestATryThatGotNoFurtherHidesAFailure(t *testing.T) {
 		"bytes that may be wrong as ever": {reasonDigestMismatch, transfer.Progress{Done: 6, Received: 6}, false},
 	} {
 		i := Item{Phase: phaseFailed, Reason: c.reason, Bytes: 5, TotalBytes: 10}
-		if got := i.further(c.progress); got != c.want {
+		if got := i.hasAdvanced(c.progress); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -75,14 +75,14 @@ func newWorker(ctx context.Context, a *Agent, dataset string) *worker {
 		w.log.Error(err, "remembered state was not read; everything is checked again")
 	}
 	w.record = r
-	w.status = retained(dataset, a.view, r)
+	w.status = retainedDataSet(dataset, a.view, r)
 	w.known = r.byMark()
 	w.prefetch = newPrefetcher(w)
 	return w
 }
 
-// retained describes what is in the view without anyone asking for it.
-func retained(dataset string, v viewer, r *record) DataSet {
+// retainedDataSet describes what is in the view without anyone asking for it.
+func retainedDataSet(dataset string, v viewer, r *record) DataSet {
 	current, _ := v.Current(dataset)
 	d := DataSet{Name: dataset, Revision: current, Retained: true}
 	for key, have := range r.Revisions[current].Items {
@@ -97,10 +97,10 @@ func retained(dataset string, v viewer, r *record) DataSet {
 	return d
 }
 
-// set gives the worker its assignment; a different one cancels what runs. What
+// setAssignment gives the worker its assignment; a different one cancels what runs. What
 // is to be prefetched has no part in that.
-func (w *worker) set(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
-	w.prefetch.set(w.ctx, a)
+func (w *worker) setAssignment(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
+	w.prefetch.setAssignment(w.ctx, a)
 	a = proto.CloneOf(a)
 	a.Prefetch = nil
 	w.mu.Lock()
@@ -112,10 +112,10 @@ func (w *worker) set(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictE
 	if w.cancel != nil {
 		w.cancel(errNewer)
 	}
-	w.poke()
+	w.signalChange()
 }
 
-func (w *worker) poke() {
+func (w *worker) signalChange() {
 	select {
 	case w.changed <- struct{}{}:
 	default:
@@ -126,7 +126,7 @@ func (w *worker) poke() {
 func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.leases.close()
-	defer w.prefetch.wait()
+	defer w.prefetch.waitUntilDone()
 	defer func() { w.starving() }()
 	var last *gatewayv1alpha1.Assignment
 	for ctx.Err() == nil {
@@ -165,18 +165,18 @@ func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment)
 	var err error
 	func() {
 		defer source.Catch("delivering", &err)
-		pause = w.pass(ctx, a)
+		pause = w.runPass(ctx, a)
 	}()
 	if err == nil {
 		return pause
 	}
 	w.logPanic(err)
-	w.update(func(s *DataSet) {
+	w.updateStatus(func(s *DataSet) {
 		for i := range s.Items {
-			s.Items[i].set(phaseFailed, reasonOf(err), err.Error())
+			s.Items[i].setPhase(phaseFailed, reasonOf(err), err.Error())
 		}
 	})
-	return w.stopped(ctx, w.pause("", reasonOf(err)))
+	return w.pauseUnlessCancelled(ctx, w.recordFailure("", reasonOf(err)))
 }
 
 // logPanic logs where a panic came from, if an error is one.
@@ -189,31 +189,31 @@ func (w *worker) logPanic(err error) {
 // forever is how long a worker sleeps that has nothing to do until something changes.
 const forever = 24 * time.Hour
 
-// end stops the worker and waits for it.
-func (w *worker) end() {
+// stopAndWait stops the worker and waits for it.
+func (w *worker) stopAndWait() {
 	w.stop()
 	<-w.done
 }
 
-// has returns an item of a revision in the view.
-func (w *worker) has(mark string) (itemRecord, bool) {
+// findItem returns an item of a revision in the view.
+func (w *worker) findItem(mark string) (itemRecord, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	have, ok := w.known[mark]
 	return have, ok
 }
 
-// update changes the status and tells whoever wants to know.
-func (w *worker) update(change func(*DataSet)) {
+// updateStatus changes the status and tells whoever wants to know.
+func (w *worker) updateStatus(change func(*DataSet)) {
 	w.mu.Lock()
 	change(&w.status)
 	if w.data == "" {
 		// Nothing was begun yet that a report could speak of.
 		w.mu.Unlock()
-		w.agent.notify()
+		w.agent.notifyChanged()
 		return
 	}
-	r := w.status.report(w.data, w.withdrawn)
+	r := w.status.newReport(w.data, w.withdrawn)
 	urgent := !onlyBytesDiffer(w.reported, r)
 	same := !urgent && proto.Equal(w.reported, r)
 	w.reported = r
@@ -222,16 +222,16 @@ func (w *worker) update(change func(*DataSet)) {
 		return
 	}
 	w.agent.reporter.Put(r, urgent)
-	w.agent.notify()
+	w.agent.notifyChanged()
 }
 
-// item changes one item's status.
-func (w *worker) item(index int, change func(*Item)) {
-	w.update(func(d *DataSet) { change(&d.Items[index]) })
+// updateItem changes one item's status.
+func (w *worker) updateItem(index int, change func(*Item)) {
+	w.updateStatus(func(d *DataSet) { change(&d.Items[index]) })
 }
 
-// snapshot copies the status.
-func (w *worker) snapshot() DataSet {
+// copyStatus copies the status.
+func (w *worker) copyStatus() DataSet {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.status
@@ -239,14 +239,14 @@ func (w *worker) snapshot() DataSet {
 	return d
 }
 
-// pause notes a failure and returns how long to wait before the next try.
-func (w *worker) pause(key, reason string) time.Duration {
+// recordFailure notes a failure and returns how long to wait before the next try.
+func (w *worker) recordFailure(key, reason string) time.Duration {
 	d := w.agent.retry(reason, w.failures[key])
 	w.failures[key]++
 	return d
 }
 
-// yields answers the conflict with a DataSet that comes first. What is in the view
+// yields returns the conflict with a DataSet that comes first. What is in the view
 // already is not taken away from a running application.
 func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
 	w.mu.Lock()
@@ -257,15 +257,15 @@ func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *v
 	return w.conflict
 }
 
-// assigned returns what the worker was last given.
-func (w *worker) assigned() *gatewayv1alpha1.Assignment {
+// currentAssignment returns what the worker was last given.
+func (w *worker) currentAssignment() *gatewayv1alpha1.Assignment {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.want
 }
 
-// owner tells whether an item's place is, or is above, a path of the view.
-func (d *delivery) owner(p string) func(local string) bool {
+// pathMatcher reports whether an item's place is, or is above, a path of the view.
+func (d *delivery) pathMatcher(p string) func(local string) bool {
 	return func(local string) bool {
 		local = path.Clean(strings.Trim(local, "/"))
 		return p == local || strings.HasPrefix(p, local+"/") || strings.HasPrefix(local, p+"/")

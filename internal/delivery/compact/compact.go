@@ -48,7 +48,7 @@ func (w *Writer) Digits(s string) {
 		w.Text(before)
 		w.Number(uint64(len(run) / 2))
 		for i := 0; i < len(run); i += 2 {
-			w.Bytes = append(w.Bytes, value(run[i])<<4|value(run[i+1]))
+			w.Bytes = append(w.Bytes, hexValue(run[i])<<4|hexValue(run[i+1]))
 		}
 		s = after
 	}
@@ -72,7 +72,7 @@ func cutRun(s string) (before, run, after string) {
 	return s, "", ""
 }
 
-func value(digit byte) byte {
+func hexValue(digit byte) byte {
 	if digit >= 'a' {
 		return digit - 'a' + 10
 	}

@@ -80,15 +80,15 @@ func (c *CRC) Combine(first, second uint64, length int64) uint64 {
 	shift, square := one, one>>8 // x^0, x^8
 	for ; length > 0; length >>= 1 {
 		if length&1 != 0 {
-			shift = c.multiply(shift, square)
+			shift = c.multiplyModulo(shift, square)
 		}
-		square = c.multiply(square, square)
+		square = c.multiplyModulo(square, square)
 	}
-	return c.multiply(shift, first) ^ second
+	return c.multiplyModulo(shift, first) ^ second
 }
 
-// multiply multiplies two polynomials modulo the CRC's.
-func (c *CRC) multiply(a, b uint64) uint64 {
+// multiplyModulo multiplies two polynomials modulo the CRC's.
+func (c *CRC) multiplyModulo(a, b uint64) uint64 {
 	var product uint64
 	for bit := uint64(1) << (c.bits - 1); bit != 0; bit >>= 1 {
 		if a&bit != 0 {

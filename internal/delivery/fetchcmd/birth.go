@@ -43,8 +43,8 @@ func birthOf(dir string) (birth, error) {
 	return b, nil
 }
 
-// ours are the directories that may stand at dir.
-func (t *target) ours() (births []birth) {
+// readBirths are the directories that may stand at dir.
+func (t *target) readBirths() (births []birth) {
 	text, err := os.ReadFile(t.note)
 	if err != nil || json.Unmarshal(text, &births) != nil {
 		return nil
@@ -52,13 +52,13 @@ func (t *target) ours() (births []birth) {
 	return births
 }
 
-// isOurs tells whether the directory at dir was made by fetch.
+// isOurs reports whether the directory at dir was made by fetch.
 func (t *target) isOurs() (bool, error) {
 	one, err := birthOf(t.dir)
 	if err != nil {
 		return false, err
 	}
-	return t.isBesideNote() && (slices.Contains(t.ours(), one) || t.isOld(one)), nil
+	return t.isBesideNote() && (slices.Contains(t.readBirths(), one) || t.isOld(one)), nil
 }
 
 // isBesideNote reports whether the directory is in the file system of the note, of
@@ -68,7 +68,7 @@ func (t *target) isBesideNote() bool {
 	return unix.Lstat(t.dir, &dir) == nil && unix.Lstat(t.note, &note) == nil && dir.Dev == note.Dev
 }
 
-// isOld tells whether a fetch of version 0.1 made a directory: it wrote down
+// isOld reports whether a fetch of version 0.1 made a directory: it wrote down
 // numbers of inodes only, and did so after it had made the directory. One that
 // got the number of another later is younger than the note.
 func (t *target) isOld(one birth) bool {
@@ -81,8 +81,8 @@ func (t *target) isOld(one birth) bool {
 	return err == nil && time.Unix(one.Seconds, int64(one.Nanoseconds)).Before(info.ModTime())
 }
 
-// claim writes down that directories are ours.
-func (t *target) claim(births ...birth) error {
+// recordBirths writes down that directories are ours.
+func (t *target) recordBirths(births ...birth) error {
 	text, err := json.Marshal(births)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func New() *cobra.Command {
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usagef("fetch takes a source and a directory; see fetch --help")
+				return usageErrorf("fetch takes a source and a directory; see fetch --help")
 			}
 			return nil
 		},
@@ -81,7 +81,7 @@ func New() *cobra.Command {
 			return o.run(ctx, cmd)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageErrorf("%w", err) })
 	o.addFlags(cmd.Flags())
 	return cmd
 }
@@ -90,7 +90,7 @@ func New() *cobra.Command {
 func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	// What is delivered is for others too.
 	unix.Umask(0o022)
-	config, path, err := o.open()
+	config, path, err := o.sourceConfig()
 	if err != nil {
 		return err
 	}
@@ -104,12 +104,12 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer func() { _ = src.Close() }()
-	lock, err := target.lock()
+	lock, err := target.lockDirectory()
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	s, err := store.Open(target.options())
+	s, err := store.Open(target.storeOptions())
 	if err != nil {
 		return err
 	}
@@ -125,15 +125,15 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
 	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
 	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})
-	request := transfer.NewRequest(src, key, bar.tell)
+	request := transfer.NewRequest(src, key, bar.printProgress)
 	request.Note = target.say
 	var staging string
 	request.Flushing = func(dir string, m *store.Manifest) {
 		// A failure comes again where it is tried again, after the delivery.
-		staging, _ = target.build(dir, m, path)
+		staging, _ = target.buildTree(dir, m, path)
 	}
-	lease, err := deliver(ctx, s, engine, request)
-	bar.end()
+	lease, err := deliverSnapshot(ctx, s, engine, request)
+	bar.endLine()
 	if err != nil {
 		if staging != "" {
 			_ = os.RemoveAll(staging) // the next fetch would
@@ -141,21 +141,21 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	defer func() { _ = lease.Close() }()
-	return o.finish(cmd, target, s, lease, staging, path)
+	return o.publishSnapshot(cmd, target, s, lease, staging, path)
 }
 
-// finish puts a delivered snapshot at its place. What older fetches left is
+// publishSnapshot puts a delivered snapshot at its place. What older fetches left is
 // deleted meanwhile: nothing needs it once the snapshot is complete.
-func (o *options) finish(cmd *cobra.Command, t *target, s *store.Store, lease *store.Lease, staging, path string) (err error) {
+func (o *options) publishSnapshot(cmd *cobra.Command, t *target, s *store.Store, lease *store.Lease, staging, path string) (err error) {
 	m := lease.Contents()
 	if staging == "" {
-		if staging, err = t.build(lease.Dir(), m, path); err != nil {
+		if staging, err = t.buildTree(lease.Dir(), m, path); err != nil {
 			return fmt.Errorf("publishing %s: %w", o.dir, err)
 		}
 	}
 	tidied := make(chan error, 1)
-	go func() { tidied <- t.tidy(s, lease.ID()) }()
-	err = t.publish(staging)
+	go func() { tidied <- t.deleteOldSnapshots(s, lease.ID()) }()
+	err = t.publishTree(staging)
 	_ = os.RemoveAll(staging) // the tree that was at dir; the next fetch would
 	tidyErr := <-tidied
 	if err != nil {

@@ -21,12 +21,12 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 
-// deliver asks the source anew each time, since a fetch has no version that
+// deliverSnapshot asks the source anew each time, since a fetch has no version that
 // says whether something changed: it makes one up, and remembers it beside the
 // store until the delivery is done, so that the next fetch goes on with it.
-func deliver(ctx context.Context, s *store.Store, engine *transfer.Engine, r transfer.Request) (*store.Lease, error) {
+func deliverSnapshot(ctx context.Context, s *store.Store, engine *transfer.Engine, r transfer.Request) (*store.Lease, error) {
 	note := filepath.Join(s.Root(), "fetching-"+string(r.Key.ID()))
-	version, err := remembered(note)
+	version, err := readNotedVersion(note)
 	if version != "" && isComplete(s, r.Key, version) {
 		// It was cut off between its last byte and the end of its note. What it brought is
 		// of that time, and the source is not asked for what is there.
@@ -62,10 +62,10 @@ func isComplete(s *store.Store, key store.Key, version string) bool {
 // versionForm is that of a version that a fetch makes up.
 var versionForm = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
-// remembered returns the version of a fetch that was cut off; "" if none is
+// readNotedVersion returns the version of a fetch that was cut off; "" if none is
 // noted, or if the note is not one that a fetch made: the machine may have lost
 // power under a program that did not flush it.
-func remembered(note string) (string, error) {
+func readNotedVersion(note string) (string, error) {
 	text, err := os.ReadFile(note)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !versionForm.Match(text) {
 		return "", nil
@@ -81,7 +81,7 @@ type progress struct {
 	shown   bool
 }
 
-func (p *progress) tell(now transfer.Progress) {
+func (p *progress) printProgress(now transfer.Progress) {
 	if !p.on {
 		return
 	}
@@ -94,7 +94,7 @@ func (p *progress) tell(now transfer.Progress) {
 	p.shown = true
 }
 
-func (p *progress) end() {
+func (p *progress) endLine() {
 	if p.shown {
 		fmt.Fprintln(p.out)
 	}

@@ -51,7 +51,7 @@ func TestADirectoryThatGotTheNumberOfOursIsLeftAlone(t *testing.T) {
 	now, err := birthOf(dir)
 	must(t, err)
 	one.Inode = now.Inode
-	must(t, target.claim(one))
+	must(t, target.recordBirths(one))
 	if out, code := fetch(t, server.URL+"/f", dir); code != exitUsage {
 		t.Errorf("exit %d: %s", code, out)
 	}
@@ -210,10 +210,10 @@ func TestAVersionThatIsMadeUpIsOneThatIsRemembered(t *testing.T) {
 	note := filepath.Join(t.TempDir(), "note")
 	version := rand.Text()
 	must(t, os.WriteFile(note, []byte(version), 0o600))
-	if got, err := remembered(note); got != version || err != nil {
+	if got, err := readNotedVersion(note); got != version || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if got, err := remembered(note + "-missing"); got != "" || err != nil {
+	if got, err := readNotedVersion(note + "-missing"); got != "" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

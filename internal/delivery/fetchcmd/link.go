@@ -44,15 +44,15 @@ func linkTree(staging, from string, m *store.Manifest, remotePath string) error 
 		if m.File {
 			name = path.Base(remotePath)
 		}
-		if err := l.link(e, name); err != nil {
+		if err := l.linkEntry(e, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *linker) link(e store.Entry, name string) error {
-	if err := l.enter(path.Dir(e.Path), path.Dir(name)); err != nil {
+func (l *linker) linkEntry(e store.Entry, name string) error {
+	if err := l.openDirectories(path.Dir(e.Path), path.Dir(name)); err != nil {
 		return err
 	}
 	var err error
@@ -67,9 +67,9 @@ func (l *linker) link(e store.Entry, name string) error {
 	return nil
 }
 
-// enter opens the directories of the next file, where they are others than
+// openDirectories opens the directories of the next file, where they are others than
 // those of the last one.
-func (l *linker) enter(fromName, targetName string) error {
+func (l *linker) openDirectories(fromName, targetName string) error {
 	if l.to != nil && l.fromName == fromName && l.targetName == targetName {
 		return nil
 	}

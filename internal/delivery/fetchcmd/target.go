@@ -43,11 +43,11 @@ func newTarget(dir, store string) (*target, error) {
 	if !t.kept {
 		t.store = filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".kuda")
 	}
-	if within(dir) {
-		return nil, usagef("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from elsewhere, or a directory in it", dir)
+	if workingDirWithin(dir) {
+		return nil, usageErrorf("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from elsewhere, or a directory in it", dir)
 	}
 	t.note = t.findNote()
-	_, err = t.replaceable()
+	_, err = t.canReplace()
 	return t, err
 }
 
@@ -68,8 +68,8 @@ func (t *target) findNote() string {
 	return named(filepath.Base(t.dir))
 }
 
-// within tells whether the process works in a directory, or below it.
-func within(dir string) bool {
+// workingDirWithin reports whether the process works in a directory, or below it.
+func workingDirWithin(dir string) bool {
 	at, err := os.Getwd()
 	if err != nil {
 		return false // it was deleted: nothing can be below dir
@@ -83,9 +83,9 @@ func within(dir string) bool {
 	return at == dir || strings.HasPrefix(at, strings.TrimRight(dir, "/")+"/")
 }
 
-// options are those of the store. In one of our own, what an earlier fetch left
+// storeOptions are those of the store. In one of our own, what an earlier fetch left
 // half done is of no use once another one has succeeded.
-func (t *target) options() store.Options {
+func (t *target) storeOptions() store.Options {
 	o := store.Options{Root: t.store}
 	if !t.kept {
 		o.PartialTTL = time.Nanosecond
@@ -93,8 +93,8 @@ func (t *target) options() store.Options {
 	return o
 }
 
-// lock keeps a second fetch into the same directory out while this process lives.
-func (t *target) lock() (*os.File, error) {
+// lockDirectory keeps a second fetch into the same directory out while this process lives.
+func (t *target) lockDirectory() (*os.File, error) {
 	if err := os.MkdirAll(t.store, 0o700); err != nil {
 		return nil, err
 	}
@@ -112,9 +112,9 @@ func (t *target) lock() (*os.File, error) {
 	return f, nil
 }
 
-// replaceable tells whether there is a directory to replace; an error if there
+// canReplace reports whether there is a directory to replace; an error if there
 // is something else.
-func (t *target) replaceable() (bool, error) {
+func (t *target) canReplace() (bool, error) {
 	info, err := os.Lstat(t.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -134,15 +134,15 @@ func (t *target) replaceable() (bool, error) {
 			return true, nil
 		}
 	}
-	return false, usagef("%s exists and was not made by fetch; remove it, or name another directory", t.dir)
+	return false, usageErrorf("%s exists and was not made by fetch; remove it, or name another directory", t.dir)
 }
 
 // stagingInfix marks the names of trees that are being built.
 const stagingInfix = "-building-"
 
-// build makes a new tree of hard links to the files of a snapshot, which may
+// buildTree makes a new tree of hard links to the files of a snapshot, which may
 // still be on their way to the disk; what earlier fetches left of theirs goes.
-func (t *target) build(from string, m *store.Manifest, remotePath string) (staging string, err error) {
+func (t *target) buildTree(from string, m *store.Manifest, remotePath string) (staging string, err error) {
 	prefix := t.note + stagingInfix
 	left, err := filepath.Glob(prefix + "*")
 	if err != nil {
@@ -160,10 +160,10 @@ func (t *target) build(from string, m *store.Manifest, remotePath string) (stagi
 	return staging, nil
 }
 
-// publish puts a tree that was built at dir in one step. A crash leaves the old
+// publishTree puts a tree that was built at dir in one step. A crash leaves the old
 // tree or the new one. What was at dir is at staging then.
-func (t *target) publish(staging string) error {
-	exists, err := t.replaceable()
+func (t *target) publishTree(staging string) error {
+	exists, err := t.canReplace()
 	if err != nil {
 		return err
 	}
@@ -171,18 +171,18 @@ func (t *target) publish(staging string) error {
 	if err != nil {
 		return err
 	}
-	if err := t.claim(append(t.ours(), one)...); err != nil {
+	if err := t.recordBirths(append(t.readBirths(), one)...); err != nil {
 		return err
 	}
-	moment, err := place(staging, t.dir, exists)
+	moment, err := placeTree(staging, t.dir, exists)
 	if err != nil {
 		if errors.Is(err, unix.EXDEV) {
-			return usagef("--store %s is on another file system than %s", t.store, t.dir)
+			return usageErrorf("--store %s is on another file system than %s", t.store, t.dir)
 		}
 		return err
 	}
 	if moment && t.say != nil {
-		t.say("the file system of " + t.dir + " cannot exchange two directories: there was none of that name for a moment")
+		t.say("the file system of " + t.dir + " cannot exchange two directories: for a moment there was no directory of that name")
 	}
 	if err := atomicfile.SyncDir(filepath.Dir(t.dir)); err != nil {
 		return err
@@ -190,13 +190,13 @@ func (t *target) publish(staging string) error {
 	if one, err = birthOf(t.dir); err != nil {
 		return err
 	}
-	return t.claim(one)
+	return t.recordBirths(one)
 }
 
-// place puts a tree at dir, and what is at dir, if something is, in its place. A
+// placeTree puts a tree at dir, and what is at dir, if something is, in its place. A
 // file system that cannot exchange two names has dir renamed away before: then
 // there is a moment without it, and a crash in it leaves dir to the next fetch.
-func place(staging, dir string, exists bool) (moment bool, err error) {
+func placeTree(staging, dir string, exists bool) (moment bool, err error) {
 	if !exists {
 		return false, os.Rename(staging, dir)
 	}
@@ -221,8 +221,8 @@ func placeAside(staging, dir string) error {
 // asideSuffix marks the tree that was at dir while it has no place.
 const asideSuffix = "-aside"
 
-// tidy deletes what older fetches left in a store of our own.
-func (t *target) tidy(s *store.Store, current store.ID) error {
+// deleteOldSnapshots deletes what older fetches left in a store of our own.
+func (t *target) deleteOldSnapshots(s *store.Store, current store.ID) error {
 	if !t.kept {
 		snapshots, err := s.Snapshots()
 		if err != nil {

@@ -135,7 +135,7 @@ func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
 	failures, pending, pendingPause := 0, time.Duration(0), p.PendingBackoff
 	pause := p.Backoff
 	for {
-		output, err := try(ctx, p.Timeout, s.Action)
+		output, err := runAction(ctx, p.Timeout, s.Action)
 		if err == nil {
 			return nil
 		}
@@ -146,7 +146,7 @@ func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
 			waiting(s.ID, err)
 		}
 		if errors.Is(err, ErrPending) || errors.Is(err, ErrNotListening) && pending < p.StartGrace {
-			if err := sleep(ctx, pendingPause); err != nil {
+			if err := sleepContext(ctx, pendingPause); err != nil {
 				return err
 			}
 			pending += pendingPause
@@ -158,14 +158,14 @@ func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
 			return &FailedError{ID: s.ID, Attempts: failures, Output: output, Err: err}
 		}
 		// Half of the pause is random, so that pods do not call together.
-		if err := sleep(ctx, pause/2+rand.N(pause/2+1)); err != nil {
+		if err := sleepContext(ctx, pause/2+rand.N(pause/2+1)); err != nil {
 			return err
 		}
 		pause = min(2*pause, p.MaxBackoff)
 	}
 }
 
-func try(ctx context.Context, timeout time.Duration, a Action) (string, error) {
+func runAction(ctx context.Context, timeout time.Duration, a Action) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	output, err := a.Run(ctx)
@@ -175,7 +175,7 @@ func try(ctx context.Context, timeout time.Duration, a Action) (string, error) {
 	return output, err
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -25,7 +25,7 @@ func fails(err error, out string) hook.ActionFunc {
 	return func(context.Context) (string, error) { return out, err }
 }
 
-// script answers with one error after the other, then succeeds.
+// script replies with one error after the other, then succeeds.
 func script(calls *[]string, id string, errs ...error) hook.Step {
 	n := 0
 	return hook.Step{ID: id, Mark: "m", Action: hook.ActionFunc(func(context.Context) (string, error) {

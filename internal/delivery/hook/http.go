@@ -33,7 +33,7 @@ type HTTPGet struct {
 
 // Run calls once.
 func (g *HTTPGet) Run(ctx context.Context) (string, error) {
-	req, err := g.request(ctx)
+	req, err := g.newRequest(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -65,7 +65,7 @@ func (g *HTTPGet) Run(ctx context.Context) (string, error) {
 	return output, nil
 }
 
-func (g *HTTPGet) request(ctx context.Context) (*http.Request, error) {
+func (g *HTTPGet) newRequest(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse("/" + strings.TrimLeft(g.Path, "/"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the hook's path: %w", err)

@@ -58,11 +58,11 @@ func New() *cobra.Command {
 	flags.StringVar(&o.mounts.Claims, "claims-dir", sidecar.ClaimsDir, "directory with one directory per mounted claim")
 	flags.StringVar(&o.mounts.Identities, "identities-dir", sidecar.IdentityDir, "directory with one directory per audience of a token")
 	flags.StringVar(&o.mounts.Plugins, "plugins-dir", sidecar.PluginsDir, "directory with one directory per plugin, with its socket")
-	cmd.AddCommand(o.data(), o.plan())
+	cmd.AddCommand(o.newDataCommand(), o.newPlanCommand())
 	return cmd
 }
 
-func (o *options) data() *cobra.Command {
+func (o *options) newDataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "List the files that the application sees, with their digests",
@@ -71,11 +71,11 @@ func (o *options) data() *cobra.Command {
 			if o.output != "table" && o.output != "json" {
 				return fmt.Errorf("--output must be table or json, not %q", o.output)
 			}
-			s, dir, err := o.open()
+			s, dir, err := o.openStore()
 			if err != nil {
 				return err
 			}
-			sets, err := data(cmd.Context(), s, dir)
+			sets, err := readDataSets(cmd.Context(), s, dir)
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (o *options) data() *cobra.Command {
 	return cmd
 }
 
-func (o *options) plan() *cobra.Command {
+func (o *options) newPlanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what revisions would change and cost in this pod",
@@ -109,15 +109,15 @@ delivered.`,
 			if err != nil {
 				return err
 			}
-			return o.answer(cmd, questions)
+			return o.planQuestions(cmd, questions)
 		},
 	}
 	cmd.Flags().IntVar(&o.names, "names", 20, "how many files are named of each kind")
 	return cmd
 }
 
-func (o *options) answer(cmd *cobra.Command, questions []question) error {
-	s, dir, err := o.open()
+func (o *options) planQuestions(cmd *cobra.Command, questions []question) error {
+	s, dir, err := o.openStore()
 	if err != nil {
 		return err
 	}
@@ -142,13 +142,13 @@ func (o *options) answer(cmd *cobra.Command, questions []question) error {
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
 	plans := make([]Plan, 0, len(questions))
 	for _, q := range questions {
-		plans = append(plans, p.plan(cmd.Context(), q, delivered))
+		plans = append(plans, p.planRevision(cmd.Context(), q, delivered))
 	}
 	return printJSON(cmd.OutOrStdout(), plans)
 }
 
-// open opens the store of a pod that is there.
-func (o *options) open() (*store.Store, string, error) {
+// openStore opens the store of a pod that is there.
+func (o *options) openStore() (*store.Store, string, error) {
 	debug.SetMemoryLimit(memory)
 	if o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.' {
 		return nil, "", errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")

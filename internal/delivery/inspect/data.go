@@ -43,8 +43,8 @@ type File struct {
 	Link string `json:"link,omitempty"`
 }
 
-// data reads what is in the view of the pod whose directory this is.
-func data(ctx context.Context, s *store.Store, dir string) ([]DataSet, error) {
+// readDataSets reads what is in the view of the pod whose directory this is.
+func readDataSets(ctx context.Context, s *store.Store, dir string) ([]DataSet, error) {
 	delivered, err := agent.ReadDelivered(dir)
 	if err != nil {
 		return nil, err
@@ -58,30 +58,30 @@ func data(ctx context.Context, s *store.Store, dir string) ([]DataSet, error) {
 				return nil, fmt.Errorf("reading item %s/%s of DataSet %s: %w", have.Namespace, have.Name, d.DataSet, err)
 			}
 			set.Items = append(set.Items, Item{Namespace: have.Namespace, Name: have.Name, Version: have.Version,
-				Path: have.Path, Digest: have.Digest, Bytes: have.Bytes, Files: files(m, have.Path)})
+				Path: have.Path, Digest: have.Digest, Bytes: have.Bytes, Files: viewFiles(m, have.Path)})
 		}
 		out = append(out, set)
 	}
 	return out, nil
 }
 
-// files are those of a snapshot at their place in the view.
-func files(m *store.Manifest, at string) []File {
+// viewFiles are those of a snapshot at their place in the view.
+func viewFiles(m *store.Manifest, at string) []File {
 	out := make([]File, 0, m.Packed.Len())
 	for e := range m.All() {
-		f := File{Path: place(m.File, at, e.Path), Size: e.Size, Digest: e.Digest, Link: e.Link}
+		f := File{Path: viewPath(m.File, at, e.Path), Size: e.Size, Digest: e.Digest, Link: e.Link}
 		if e.Link == "" {
-			f.Mode = mode(e.Mode)
+			f.Mode = formatMode(e.Mode)
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-func mode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
+func formatMode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
 
-// place is where a file of an item is in the view.
-func place(single bool, at, name string) string {
+// viewPath is where a file of an item is in the view.
+func viewPath(single bool, at, name string) string {
 	if single {
 		return at
 	}

@@ -106,7 +106,7 @@ type planner struct {
 	names int
 }
 
-func (p *planner) plan(ctx context.Context, q question, delivered []agent.Delivered) Plan {
+func (p *planner) planRevision(ctx context.Context, q question, delivered []agent.Delivered) Plan {
 	out := Plan{DataSet: q.DataSet, Revision: q.want.GetRevision(), Items: []ItemPlan{}}
 	current := map[string]agent.DeliveredItem{}
 	for _, d := range delivered {
@@ -124,14 +124,14 @@ func (p *planner) plan(ctx context.Context, q question, delivered []agent.Delive
 			have = &c
 			delete(current, key)
 		}
-		out.Items = append(out.Items, p.item(ctx, q.want, i, have))
+		out.Items = append(out.Items, p.planItem(ctx, q.want, i, have))
 	}
-	out.Items = append(out.Items, p.gone(ctx, current)...)
+	out.Items = append(out.Items, p.removedItems(ctx, current)...)
 	return out
 }
 
-// item looks at one item; have is what the pod has of it, or nil.
-func (p *planner) item(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
+// planItem looks at one item; have is what the pod has of it, or nil.
+func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
 	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
 	var old *store.Manifest
 	if have != nil {
@@ -139,7 +139,7 @@ func (p *planner) item(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *g
 		// Without it, everything counts as added.
 		old, _, _ = p.store.Peek(ctx, have.Snapshot)
 	}
-	files, err := p.files(ctx, want, i)
+	files, err := p.plannedFiles(ctx, want, i)
 	if err != nil {
 		out.Reason, out.Error = agent.Reason(err), err.Error()
 		return out
@@ -148,12 +148,12 @@ func (p *planner) item(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *g
 	if have != nil {
 		at = have.Path
 	}
-	p.compare(&out, files, i.GetRemotePath(), old, at)
+	p.compareFiles(&out, files, i.GetRemotePath(), old, at)
 	return out
 }
 
-// files are those that a delivery would bring.
-func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item) ([]transfer.Planned, error) {
+// plannedFiles are those that a delivery would bring.
+func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item) ([]transfer.Planned, error) {
 	var s *gatewayv1alpha1.Source
 	if n := slices.IndexFunc(want.GetSources(), func(s *gatewayv1alpha1.Source) bool { return s.GetName() == i.GetSource() }); n >= 0 {
 		s = want.GetSources()[n]
@@ -172,7 +172,7 @@ func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *
 	}
 	m, _, err := p.store.Peek(ctx, request.Key.ID())
 	if err == nil {
-		return whole(m), nil
+		return presentFiles(m), nil
 	}
 	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
 		return nil, err
@@ -180,8 +180,8 @@ func (p *planner) files(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *
 	return p.engine.Plan(ctx, request)
 }
 
-// whole is a snapshot of which nothing is missing.
-func whole(m *store.Manifest) []transfer.Planned {
+// presentFiles is a snapshot of which nothing is missing.
+func presentFiles(m *store.Manifest) []transfer.Planned {
 	out := make([]transfer.Planned, 0, m.Packed.Len())
 	for e := range m.All() {
 		out = append(out, transfer.Planned{Path: e.Path, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
@@ -189,12 +189,12 @@ func whole(m *store.Manifest) []transfer.Planned {
 	return out
 }
 
-// compare counts files by their place in the view. old may be nil.
-func (p *planner) compare(out *ItemPlan, files []transfer.Planned, remote string, old *store.Manifest, at string) {
+// compareFiles counts files by their place in the view. old may be nil.
+func (p *planner) compareFiles(out *ItemPlan, files []transfer.Planned, remote string, old *store.Manifest, at string) {
 	before := map[string]store.Entry{}
 	if old != nil {
 		for e := range old.All() {
-			before[place(old.File, at, e.Path)] = e
+			before[viewPath(old.File, at, e.Path)] = e
 		}
 	}
 	single := len(files) == 1 && files[0].Path == store.FileName && files[0].Link == ""
@@ -205,25 +205,25 @@ func (p *planner) compare(out *ItemPlan, files []transfer.Planned, remote string
 		} else {
 			out.BytesToMove += f.Size
 		}
-		name := place(single, out.Path, f.Path)
+		name := viewPath(single, out.Path, f.Path)
 		e, ok := before[name]
 		delete(before, name)
 		switch {
 		case !ok:
-			p.count(&out.Added, name, f.Size)
+			p.countChange(&out.Added, name, f.Size)
 		case f.Same(e, old.Key.Path == remote):
-			p.count(&out.Unchanged, name, f.Size)
+			p.countChange(&out.Unchanged, name, f.Size)
 		default:
-			p.count(&out.Changed, name, f.Size)
+			p.countChange(&out.Changed, name, f.Size)
 		}
 	}
 	for _, name := range sortedKeys(before) {
-		p.count(&out.Removed, name, before[name].Size)
+		p.countChange(&out.Removed, name, before[name].Size)
 	}
 }
 
-// gone are the items that the revision does not have any more.
-func (p *planner) gone(ctx context.Context, items map[string]agent.DeliveredItem) []ItemPlan {
+// removedItems are the items that the revision does not have any more.
+func (p *planner) removedItems(ctx context.Context, items map[string]agent.DeliveredItem) []ItemPlan {
 	var out []ItemPlan
 	for _, key := range sortedKeys(items) {
 		have := items[key]
@@ -232,14 +232,14 @@ func (p *planner) gone(ctx context.Context, items map[string]agent.DeliveredItem
 		if err != nil {
 			i.Reason, i.Error = agent.Reason(err), err.Error()
 		} else {
-			p.compare(&i, nil, "", m, have.Path)
+			p.compareFiles(&i, nil, "", m, have.Path)
 		}
 		out = append(out, i)
 	}
 	return out
 }
 
-func (p *planner) count(c *Changes, name string, size int64) {
+func (p *planner) countChange(c *Changes, name string, size int64) {
 	c.Count++
 	c.Bytes += size
 	if len(c.Files) < p.names {

@@ -19,14 +19,14 @@ var errNotTold = errors.New("the pod's credentials are used only for sources tha
 // pod was not told of. Whoever may run commands in the pod says what is asked about, and
 // could otherwise have the credentials sent to a server of their own.
 func checkTold(told []*gatewayv1alpha1.Source, s *gatewayv1alpha1.Source) error {
-	if !usesMounts(s) || slices.ContainsFunc(told, func(t *gatewayv1alpha1.Source) bool { return proto.Equal(plain(t), plain(s)) }) {
+	if !usesMounts(s) || slices.ContainsFunc(told, func(t *gatewayv1alpha1.Source) bool { return proto.Equal(comparableSource(t), comparableSource(s)) }) {
 		return nil
 	}
 	return &source.Error{Op: "looking for the source among the pod's", Class: source.ErrCredentials, Err: errNotTold}
 }
 
-// plain is a source without what changes nothing of where credentials go.
-func plain(s *gatewayv1alpha1.Source) *gatewayv1alpha1.Source {
+// comparableSource is a source without what changes nothing of where credentials go.
+func comparableSource(s *gatewayv1alpha1.Source) *gatewayv1alpha1.Source {
 	s = proto.CloneOf(s)
 	s.Name, s.Limits = "", nil
 	return s

@@ -93,7 +93,7 @@ func (r *runtime) await(what string, match func(*gatewayv1alpha1.ReportStoreRequ
 	}
 }
 
-// holds tells whether exactly these versions are complete.
+// holds reports whether exactly these versions are complete.
 func holds(versions ...string) func(*gatewayv1alpha1.ReportStoreRequest) bool {
 	return func(r *gatewayv1alpha1.ReportStoreRequest) bool {
 		var got []string

@@ -116,7 +116,7 @@ func (i *Inventory) Connected(yes bool) {
 	}
 }
 
-func (i *Inventory) link() (connected bool, connects int) {
+func (i *Inventory) connectionState() (connected bool, connects int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.connected, i.connects
@@ -135,7 +135,7 @@ func (i *Inventory) Run(ctx context.Context) error {
 			}
 			return nil
 		case err != nil:
-			i.log.V(1).Info("whether somebody reports the store is not known", "reason", err.Error())
+			i.log.V(1).Info("whether another runtime reports the store is not known", "reason", err.Error())
 		case turn != nil:
 			mine = true
 			newReporter(i, turn).run(ctx)
@@ -159,8 +159,8 @@ func (i *Inventory) Run(ctx context.Context) error {
 // said once or not at all: the next pod of the namespace gets a store of its own,
 // and reports that.
 func (i *Inventory) sayGone(ctx context.Context) {
-	connected, _ := i.link()
+	connected, _ := i.connectionState()
 	if stock, err := i.store.Stock(); connected && errors.Is(err, store.ErrGone) {
-		_ = i.report(ctx, report(stock, nil, nil))
+		_ = i.report(ctx, newReport(stock, nil, nil))
 	}
 }

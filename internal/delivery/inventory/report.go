@@ -28,8 +28,8 @@ type entry struct {
 	preheated   bool
 }
 
-// rank is 0 for what is listed first.
-func (e *entry) rank() int {
+// listRank is 0 for what is listed first.
+func (e *entry) listRank() int {
 	switch {
 	case e.pods > 0:
 		return 0
@@ -42,34 +42,34 @@ func (e *entry) rank() int {
 	}
 }
 
-// report says what there is.
-func report(k *store.Stock, users map[store.ID][]string, wanted map[store.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
+// newReport says what there is.
+func newReport(k *store.Stock, users map[store.ID][]string, wanted map[store.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
 	entries := make([]entry, 0, len(k.Snapshots)+len(k.Downloads))
 	for i, s := range slices.Concat(k.Snapshots, k.Downloads) {
 		entries = append(entries, entry{Snapshot: s, downloading: i >= len(k.Snapshots), pods: len(users[s.ID]), preheated: wanted[s.ID]})
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.rank(), b.rank()), b.Used.Compare(a.Used), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.listRank(), b.listRank()), b.Used.Compare(a.Used), cmp.Compare(a.ID, b.ID))
 	})
 	r := &gatewayv1alpha1.ReportStoreRequest{StoreId: k.ID,
-		CapacityBytes: number(k.Capacity), FreeBytes: number(k.Free), QuotaBytes: number(k.Quota),
-		UsedBytes: number(k.Used), AvailableBytes: number(k.Available)}
+		CapacityBytes: toUint64(k.Capacity), FreeBytes: toUint64(k.Free), QuotaBytes: toUint64(k.Quota),
+		UsedBytes: toUint64(k.Used), AvailableBytes: toUint64(k.Available)}
 	listed := min(len(entries), maxSnapshots)
 	for _, e := range entries[:listed] {
-		r.Snapshots = append(r.Snapshots, e.message())
+		r.Snapshots = append(r.Snapshots, e.toMessage())
 	}
 	for _, e := range entries[listed:] {
 		if !e.downloading {
 			r.OmittedSnapshots++
-			r.OmittedBytes += number(e.Bytes)
+			r.OmittedBytes += toUint64(e.Bytes)
 		}
 	}
 	return r
 }
 
-func (e *entry) message() *gatewayv1alpha1.StoredSnapshot {
+func (e *entry) toMessage() *gatewayv1alpha1.StoredSnapshot {
 	m := &gatewayv1alpha1.StoredSnapshot{Id: string(e.ID), Marks: e.Marks[:min(len(e.Marks), maxMarks)],
-		Source: e.Key.Source, Path: e.Key.Path, Version: e.Key.Version, Digest: e.Digest, Bytes: number(e.Bytes),
+		Source: e.Key.Source, Path: e.Key.Path, Version: e.Key.Version, Digest: e.Digest, Bytes: toUint64(e.Bytes),
 		Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS, Pods: uint32(e.pods), Preheated: e.preheated}
 	if e.downloading {
 		m.Phase = gatewayv1alpha1.Phase_PHASE_DOWNLOADING
@@ -80,4 +80,4 @@ func (e *entry) message() *gatewayv1alpha1.StoredSnapshot {
 	return m
 }
 
-func number(n int64) uint64 { return uint64(max(n, 0)) }
+func toUint64(n int64) uint64 { return uint64(max(n, 0)) }

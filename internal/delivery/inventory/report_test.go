@@ -33,7 +33,7 @@ func TestALargeStoreLeavesOutWhatIsNeeded(t *testing.T) {
 	k.Downloads = []store.Snapshot{download}
 	users := map[store.ID][]string{snapshot(3).ID: {"a", "b"}, snapshot(1).ID: {"a"}}
 	wanted := map[store.ID]bool{snapshot(2).ID: true, snapshot(3).ID: true}
-	r := report(k, users, wanted)
+	r := newReport(k, users, wanted)
 	var versions []string
 	for _, s := range r.GetSnapshots() {
 		versions = append(versions, s.GetVersion())
@@ -57,7 +57,7 @@ func TestASnapshotWithManyNamesIsRefused(t *testing.T) {
 	for n := range 2 * maxMarks {
 		s.Marks = append(s.Marks, fmt.Sprintf("%032d", n))
 	}
-	r := report(&store.Stock{Snapshots: []store.Snapshot{s}}, nil, nil)
+	r := newReport(&store.Stock{Snapshots: []store.Snapshot{s}}, nil, nil)
 	if n := len(r.GetSnapshots()[0].GetMarks()); n != maxMarks {
 		t.Errorf("%d marks", n)
 	}
@@ -67,9 +67,9 @@ func TestTheGatewayHearsOfTrifles(t *testing.T) {
 	base := func() *gatewayv1alpha1.ReportStoreRequest {
 		k := &store.Stock{ID: "id", Snapshots: []store.Snapshot{snapshot(1), snapshot(2)},
 			Capacity: 1000, Free: 500, Available: 400, Quota: 900, Used: 20}
-		return report(k, nil, nil)
+		return newReport(k, nil, nil)
 	}
-	s := say(base(), noon, time.Hour)
+	s := rememberReport(base(), noon, time.Hour)
 	for name, c := range map[string]struct {
 		change func(*gatewayv1alpha1.ReportStoreRequest)
 		want   bool
@@ -96,14 +96,14 @@ func TestTheGatewayHearsOfTrifles(t *testing.T) {
 	} {
 		r := proto.CloneOf(base())
 		c.change(r)
-		if got := s.differs(r, noon.Add(time.Second)); got != c.want {
+		if got := s.isDue(r, noon.Add(time.Second)); got != c.want {
 			t.Errorf("%s: sent %t", name, got)
 		}
 	}
-	if s.differs(base(), noon.Add(54*time.Minute-time.Second)) || !s.differs(base(), noon.Add(66*time.Minute+time.Second)) {
+	if s.isDue(base(), noon.Add(54*time.Minute-time.Second)) || !s.isDue(base(), noon.Add(66*time.Minute+time.Second)) {
 		t.Errorf("said again at %s", s.until)
 	}
-	if unsaid := (said{}); !unsaid.changed(base()) {
+	if unsaid := (said{}); !unsaid.hasChanged(base()) {
 		t.Error("the first report is not sent")
 	}
 }

@@ -52,7 +52,7 @@ func newReporter(i *Inventory, turn *store.Turn) *reporter {
 func (r *reporter) run(ctx context.Context) {
 	r.log.V(1).Info("reports the store")
 	// Where the directories cannot be made, the looks that follow say why.
-	_ = r.prepare()
+	_ = r.makeWatchedDirs()
 	changes := r.store.Changes(r.preheatDir())
 	defer changes.Stop()
 	due := time.Now()
@@ -62,7 +62,7 @@ func (r *reporter) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			r.last(ctx)
+			r.reportLast(ctx)
 			return
 		case <-changes.Told():
 			if soon := time.Now().Add(max(r.pace.Settle, leisure*r.took)); soon.Before(due) {
@@ -73,11 +73,11 @@ func (r *reporter) run(ctx context.Context) {
 		case <-rest.C:
 			r.idle()
 		case <-timer.C:
-			if err := r.prepare(); errors.Is(err, store.ErrGone) || !r.turn.Current() {
+			if err := r.makeWatchedDirs(); errors.Is(err, store.ErrGone) || !r.turn.Current() {
 				return // somebody deleted the store
 			}
 			changes.Renew() // before the look: what changes after it is told
-			wait := r.look(ctx)
+			wait := r.reportChanges(ctx)
 			if r.downloading {
 				// Of how large it is, and that its writer died, the kernel tells nothing.
 				wait = min(wait, max(r.pace.Elect, leisure*r.took))
@@ -93,22 +93,22 @@ func (r *reporter) run(ctx context.Context) {
 
 func (r *reporter) preheatDir() string { return filepath.Join(r.store.Root(), podref.PreheatDir) }
 
-// prepare makes the directories that are watched where they are missing.
-func (r *reporter) prepare() error {
+// makeWatchedDirs makes the directories that are watched where they are missing.
+func (r *reporter) makeWatchedDirs() error {
 	if _, err := r.store.ID(); err != nil {
 		return err
 	}
 	return os.MkdirAll(r.preheatDir(), 0o755)
 }
 
-// look takes stock, reports what matters, and returns how long to wait before the
+// reportChanges takes stock, reports what matters, and returns how long to wait before the
 // next look.
-func (r *reporter) look(ctx context.Context) time.Duration {
-	if !r.listened() {
+func (r *reporter) reportChanges(ctx context.Context) time.Duration {
+	if !r.canReport() {
 		return r.pace.Look
 	}
 	started := time.Now()
-	req, err := r.take()
+	req, err := r.currentReport()
 	r.took = time.Since(started)
 	if err != nil {
 		r.log.V(1).Info("the store was not looked at", "reason", err.Error())
@@ -118,26 +118,26 @@ func (r *reporter) look(ctx context.Context) time.Duration {
 		return s.GetPhase() == gatewayv1alpha1.Phase_PHASE_DOWNLOADING
 	})
 	now := time.Now()
-	if !r.said.differs(req, now) {
+	if !r.said.isDue(req, now) {
 		return min(r.pace.Look, r.said.until.Sub(now))
 	}
 	if wait := r.sent.Add(r.pace.Apart).Sub(now); wait > 0 {
 		return wait
 	}
-	return r.send(ctx, req)
+	return r.sendReport(ctx, req)
 }
 
-// listened tells whether the gateway is there and takes reports.
-func (r *reporter) listened() bool {
-	connected, connects := r.link()
+// canReport reports whether the gateway is there and takes reports.
+func (r *reporter) canReport() bool {
+	connected, connects := r.connectionState()
 	if connects != r.connects {
 		r.connects, r.said, r.refused, r.failures = connects, said{}, false, 0
 	}
 	return connected && !r.refused
 }
 
-// take makes the report of what there is now.
-func (r *reporter) take() (*gatewayv1alpha1.ReportStoreRequest, error) {
+// currentReport makes the report of what there is now.
+func (r *reporter) currentReport() (*gatewayv1alpha1.ReportStoreRequest, error) {
 	stock, err := r.store.Stock()
 	if err != nil {
 		return nil, err
@@ -150,11 +150,11 @@ func (r *reporter) take() (*gatewayv1alpha1.ReportStoreRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return report(stock, users, wanted), nil
+	return newReport(stock, users, wanted), nil
 }
 
-// send returns how long to wait before the next look.
-func (r *reporter) send(ctx context.Context, req *gatewayv1alpha1.ReportStoreRequest) time.Duration {
+// sendReport returns how long to wait before the next look.
+func (r *reporter) sendReport(ctx context.Context, req *gatewayv1alpha1.ReportStoreRequest) time.Duration {
 	err := r.report(ctx, req)
 	r.sent = time.Now()
 	switch code := connect.CodeOf(err); {
@@ -175,21 +175,21 @@ func (r *reporter) send(ctx context.Context, req *gatewayv1alpha1.ReportStoreReq
 		return wait
 	}
 	r.failures = 0
-	r.said = say(req, r.sent, r.pace.Repeat)
+	r.said = rememberReport(req, r.sent, r.pace.Repeat)
 	return min(r.pace.Look, r.said.until.Sub(r.sent))
 }
 
-// last reports what was not reported yet when the process ends, because nobody may
+// reportLast reports what was not reported yet when the process ends, because nobody may
 // be there to do it: the pod that brought the data to the node goes when it is done.
-func (r *reporter) last(ctx context.Context) {
+func (r *reporter) reportLast(ctx context.Context) {
 	// The stream of the desired state ends at the same time, so whether the gateway
 	// is there is not known.
-	r.listened()
+	r.canReport()
 	if r.connects == 0 || r.refused || !r.turn.Current() {
 		return
 	}
-	req, err := r.take()
-	if err != nil || !r.said.changed(req) {
+	req, err := r.currentReport()
+	if err != nil || !r.said.hasChanged(req) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)

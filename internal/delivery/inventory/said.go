@@ -24,32 +24,32 @@ type said struct {
 	until time.Time
 }
 
-// say remembers a report that was just taken; about repeat later, not at the same
+// rememberReport remembers a report that was just taken; about repeat later, not at the same
 // time as those of other nodes, it is due again.
-func say(r *gatewayv1alpha1.ReportStoreRequest, now time.Time, repeat time.Duration) said {
+func rememberReport(r *gatewayv1alpha1.ReportStoreRequest, now time.Time, repeat time.Duration) said {
 	until := now.Add(repeat - repeat/10 + rand.N(repeat/5+1))
-	return said{contents: contents(r), free: r.GetFreeBytes(), available: r.GetAvailableBytes(), until: until}
+	return said{contents: hashContents(r), free: r.GetFreeBytes(), available: r.GetAvailableBytes(), until: until}
 }
 
-// differs tells whether a report is to be sent: it says something new, or its time
+// isDue reports whether a report is to be sent: it says something new, or its time
 // has come.
-func (s *said) differs(r *gatewayv1alpha1.ReportStoreRequest, now time.Time) bool {
-	return !now.Before(s.until) || s.changed(r)
+func (s *said) isDue(r *gatewayv1alpha1.ReportStoreRequest, now time.Time) bool {
+	return !now.Before(s.until) || s.hasChanged(r)
 }
 
-// changed tells whether a report says what matters and was not said. Room matters
+// hasChanged reports whether a report says what matters and was not said. Room matters
 // from a hundredth of the file system on.
-func (s *said) changed(r *gatewayv1alpha1.ReportStoreRequest) bool {
-	return s.until.IsZero() || s.contents != contents(r) ||
-		distance(s.free, r.GetFreeBytes()) > r.GetCapacityBytes()/100 ||
-		distance(s.available, r.GetAvailableBytes()) > r.GetCapacityBytes()/100
+func (s *said) hasChanged(r *gatewayv1alpha1.ReportStoreRequest) bool {
+	return s.until.IsZero() || s.contents != hashContents(r) ||
+		absDifference(s.free, r.GetFreeBytes()) > r.GetCapacityBytes()/100 ||
+		absDifference(s.available, r.GetAvailableBytes()) > r.GetCapacityBytes()/100
 }
 
-func distance(a, b uint64) uint64 { return max(a, b) - min(a, b) }
+func absDifference(a, b uint64) uint64 { return max(a, b) - min(a, b) }
 
-// contents is the same for reports that differ in nothing but room, in the order
+// hashContents is the same for reports that differ in nothing but room, in the order
 // of snapshots, or in uses of them within an hour.
-func contents(r *gatewayv1alpha1.ReportStoreRequest) [sha256.Size]byte {
+func hashContents(r *gatewayv1alpha1.ReportStoreRequest) [sha256.Size]byte {
 	lines := make([]string, 0, len(r.GetSnapshots()))
 	for _, s := range r.GetSnapshots() {
 		lines = append(lines, fmt.Sprintln(s.GetId(), s.GetVersion(), s.GetPhase(), s.GetBytes(), s.GetPods(), s.GetPreheated(),

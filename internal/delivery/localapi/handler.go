@@ -25,8 +25,8 @@ type Delivery interface {
 	Changed() <-chan struct{}
 }
 
-// probes are what the pod's own address has, too.
-func probes(d Delivery, g prometheus.Gatherer) *http.ServeMux {
+// newProbeMux are what the pod's own address has, too.
+func newProbeMux(d Delivery, g prometheus.Gatherer) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+sidecar.PathHealthz, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -45,7 +45,7 @@ func probes(d Delivery, g prometheus.Gatherer) *http.ServeMux {
 
 // newPodHandler is for callers on localhost.
 func newPodHandler(d Delivery, g prometheus.Gatherer) http.Handler {
-	mux := probes(d, g)
+	mux := newProbeMux(d, g)
 	watchers := newWatchers(d)
 	mux.HandleFunc("GET "+sidecar.PathData, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -54,7 +54,7 @@ func newPodHandler(d Delivery, g prometheus.Gatherer) http.Handler {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(d.State())
 		default:
-			watchers.serve(w, r)
+			watchers.serveWatch(w, r)
 		}
 	})
 	return withoutBody(mux)
@@ -62,7 +62,7 @@ func newPodHandler(d Delivery, g prometheus.Gatherer) http.Handler {
 
 // newStrangerHandler is for callers on the pod's address.
 func newStrangerHandler(d Delivery, g prometheus.Gatherer) http.Handler {
-	mux := probes(d, g)
+	mux := newProbeMux(d, g)
 	mux.HandleFunc("GET "+sidecar.PathData, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, sidecar.PathData+" is for the containers of this pod; ask for it on localhost, from inside the pod", http.StatusForbidden)
 	})

@@ -55,7 +55,7 @@ type Server struct {
 
 // NewServer returns the local API on the listener, which it closes at the end.
 func NewServer(l net.Listener, d Delivery, g prometheus.Gatherer) *Server {
-	s := &Server{listeners: split(l)}
+	s := &Server{listeners: splitListener(l)}
 	// What strangers send wrong is not worth a line of the log each.
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	s.pod = &http.Server{
@@ -74,10 +74,10 @@ func NewServer(l net.Listener, d Delivery, g prometheus.Gatherer) *Server {
 	return s
 }
 
-// Serve answers until Close is called; it then returns http.ErrServerClosed.
+// Serve replies until Close is called; it then returns http.ErrServerClosed.
 func (s *Server) Serve() error {
 	ended := make(chan error, 3)
-	go func() { ended <- s.listeners.accept() }()
+	go func() { ended <- s.listeners.acceptConnections() }()
 	go func() { ended <- s.pod.Serve(s.listeners.pod) }()
 	go func() { ended <- s.stranger.Serve(s.listeners.stranger) }()
 	err := <-ended
@@ -114,12 +114,12 @@ type listeners struct {
 	pod, stranger *side
 }
 
-func split(l net.Listener) *listeners {
+func splitListener(l net.Listener) *listeners {
 	return &listeners{inner: l, pod: newSide(l, maxPodConnections), stranger: newSide(l, maxStrangerConnections)}
 }
 
-// accept hands connections to their sides until the listener is closed.
-func (l *listeners) accept() error {
+// acceptConnections hands connections to their sides until the listener is closed.
+func (l *listeners) acceptConnections() error {
 	for {
 		c, err := l.inner.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -135,7 +135,7 @@ func (l *listeners) accept() error {
 		if isLocal(c) {
 			side = l.pod
 		}
-		side.hand(c)
+		side.handOver(c)
 	}
 }
 
@@ -143,8 +143,8 @@ func (l *listeners) accept() error {
 const acceptPause = 5 * time.Millisecond
 
 func (l *listeners) close() error {
-	l.pod.end()
-	l.stranger.end()
+	l.pod.markEnded()
+	l.stranger.markEnded()
 	if err := l.inner.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
@@ -164,8 +164,8 @@ func newSide(l net.Listener, connections int) *side {
 	return &side{inner: l, limit: connlimit.Limit(l, connections), handed: make(chan net.Conn), ended: make(chan struct{})}
 }
 
-// hand gives the side a connection; one that it has no room for is closed.
-func (s *side) hand(c net.Conn) {
+// handOver gives the side a connection; one that it has no room for is closed.
+func (s *side) handOver(c net.Conn) {
 	limited, ok := s.limit.Admit(c)
 	if !ok {
 		return
@@ -193,4 +193,4 @@ func (s *side) Addr() net.Addr { return s.inner.Addr() }
 // Close implements net.Listener. A side ends with its listeners.
 func (s *side) Close() error { return nil }
 
-func (s *side) end() { s.once.Do(func() { close(s.ended) }) }
+func (s *side) markEnded() { s.once.Do(func() { close(s.ended) }) }

@@ -31,9 +31,9 @@ func newWatchers(d Delivery) *watchers {
 	return &watchers{delivery: d, places: make(chan struct{}, maxWatchers)}
 }
 
-// serve writes the state, one JSON object a line, at once, after each change
+// serveWatch writes the state, one JSON object a line, at once, after each change
 // and as a heartbeat, until the caller leaves.
-func (s *watchers) serve(w http.ResponseWriter, r *http.Request) {
+func (s *watchers) serveWatch(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.places <- struct{}{}:
 		defer func() { <-s.places }()
@@ -61,14 +61,14 @@ func (s *watchers) serve(w http.ResponseWriter, r *http.Request) {
 		if err := controller.Flush(); err != nil {
 			return
 		}
-		if !wait(r.Context().Done(), changed) {
+		if !waitForChange(r.Context().Done(), changed) {
 			return
 		}
 	}
 }
 
-// wait returns when the next line is due, and reports whether the caller is still there.
-func wait(gone, changed <-chan struct{}) bool {
+// waitForChange returns when the next line is due, and reports whether the caller is still there.
+func waitForChange(gone, changed <-chan struct{}) bool {
 	beat := time.NewTimer(heartbeat)
 	defer beat.Stop()
 	select {

@@ -44,12 +44,12 @@ func closeCommand(base *string) *cobra.Command {
 mode 0700. Pods do not notice: what applications see is mounted from below them.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			n, err := open(*base)
+			n, err := openNode(*base)
 			if err != nil {
 				return err
 			}
 			defer n.close()
-			return n.restrict()
+			return n.restrictAccess()
 		},
 	}
 }
@@ -75,15 +75,15 @@ still uses is left, and the command fails; run it again later.`,
 			if err := checkArguments(args[0], uid); err != nil {
 				return err
 			}
-			n, err := open(*base)
+			n, err := openNode(*base)
 			if err != nil {
 				return err
 			}
 			defer n.close()
-			if err := n.restrict(); err != nil {
+			if err := n.restrictAccess(); err != nil {
 				return err
 			}
-			if err := n.remove(args[0], uid, unnamed); err != nil {
+			if err := n.removeStore(args[0], uid, unnamed); err != nil {
 				return fmt.Errorf("removing what namespace %s left: %w", args[0], err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "removed what namespace %s left\n", args[0])

@@ -48,7 +48,7 @@ func checkArguments(namespace, uid string) error {
 // node is the directory of a node's stores.
 type node struct{ root *os.Root }
 
-func open(base string) (*node, error) {
+func openNode(base string) (*node, error) {
 	root, err := os.OpenRoot(base)
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory of the stores: %w", err)
@@ -58,8 +58,8 @@ func open(base string) (*node, error) {
 
 func (n *node) close() { _ = n.root.Close() }
 
-// restrict closes the directory and those of the namespaces in it.
-func (n *node) restrict() error {
+// restrictAccess closes the directory and those of the namespaces in it.
+func (n *node) restrictAccess() error {
 	if err := n.root.Chmod(".", closed); err != nil {
 		return fmt.Errorf("closing the directory of the stores: %w", err)
 	}
@@ -68,7 +68,7 @@ func (n *node) restrict() error {
 		return fmt.Errorf("looking for the directories of namespaces: %w", err)
 	}
 	for _, name := range names {
-		dir, err := enter(n.root, name)
+		dir, err := openDirectory(n.root, name)
 		if err != nil || dir == nil {
 			continue // a file, a link, or gone meanwhile: not a namespace's
 		}
@@ -81,10 +81,10 @@ func (n *node) restrict() error {
 	return nil
 }
 
-// remove removes a namespace's store, and with unnamed also what has no UID and the
+// removeStore removes a namespace's store, and with unnamed also what has no UID and the
 // directory itself. What is not there is removed.
-func (n *node) remove(namespace, uid string, unnamed bool) error {
-	dir, err := enter(n.root, namespace)
+func (n *node) removeStore(namespace, uid string, unnamed bool) error {
+	dir, err := openDirectory(n.root, namespace)
 	switch {
 	case err != nil:
 		return err
@@ -95,7 +95,7 @@ func (n *node) remove(namespace, uid string, unnamed bool) error {
 	var doomed []string
 	if uid != "" {
 		doomed = append(doomed, uid)
-		store, err := enter(dir, uid)
+		store, err := openDirectory(dir, uid)
 		if err != nil {
 			return err
 		}
@@ -138,14 +138,14 @@ func removeAll(dir *os.Root, name string) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	if err := unlock(dir, name, maxDepth); err != nil {
+	if err := grantOwnerAccess(dir, name, maxDepth); err != nil {
 		return err
 	}
 	return dir.RemoveAll(name)
 }
 
-// unlock opens a directory and those below it to their owner.
-func unlock(parent *os.Root, name string, depth int) error {
+// grantOwnerAccess opens a directory and those below it to their owner.
+func grantOwnerAccess(parent *os.Root, name string, depth int) error {
 	info, err := parent.Lstat(name)
 	if err != nil || !info.IsDir() {
 		return err
@@ -156,7 +156,7 @@ func unlock(parent *os.Root, name string, depth int) error {
 	if err := parent.Chmod(name, closed); err != nil {
 		return err
 	}
-	dir, err := enter(parent, name)
+	dir, err := openDirectory(parent, name)
 	if err != nil || dir == nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func unlock(parent *os.Root, name string, depth int) error {
 		return err
 	}
 	for _, below := range names {
-		if err := unlock(dir, below, depth-1); err != nil {
+		if err := grantOwnerAccess(dir, below, depth-1); err != nil {
 			return err
 		}
 	}
@@ -195,13 +195,13 @@ func legacyOf(dir *os.Root) ([]string, error) {
 // checkUnused fails if a pod uses a store: its runtime holds the lock of its directory,
 // and the store's own as long as it has it open.
 func checkUnused(store *os.Root) error {
-	switch open, err := locked(store, "locks/open"); {
+	switch open, err := isLocked(store, "locks/open"); {
 	case err != nil:
 		return err
 	case open:
 		return errInUse
 	}
-	pods, err := enter(store, "pods")
+	pods, err := openDirectory(store, "pods")
 	if err != nil || pods == nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func checkUnused(store *os.Root) error {
 		return err
 	}
 	for _, name := range names {
-		used, err := locked(pods, path.Join(name, "lock"))
+		used, err := isLocked(pods, path.Join(name, "lock"))
 		if err != nil {
 			return err
 		}
@@ -222,9 +222,9 @@ func checkUnused(store *os.Root) error {
 	return nil
 }
 
-// locked reports whether a process holds the lock file. A file that is not there is
+// isLocked reports whether a process holds the lock file. A file that is not there is
 // not locked, and a link is not a lock file.
-func locked(dir *os.Root, name string) (bool, error) {
+func isLocked(dir *os.Root, name string) (bool, error) {
 	info, err := dir.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, nil
@@ -243,9 +243,9 @@ func locked(dir *os.Root, name string) (bool, error) {
 	return errors.Is(filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB), filelock.ErrHeld), nil
 }
 
-// enter opens a directory by its name; nil if there is none of that name, or something
+// openDirectory opens a directory by its name; nil if there is none of that name, or something
 // else, such as a link to another namespace's.
-func enter(root *os.Root, name string) (*os.Root, error) {
+func openDirectory(root *os.Root, name string) (*os.Root, error) {
 	before, err := root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -56,7 +56,7 @@ func ParseAmount(text string) (Amount, error) {
 // Of returns the amount in bytes in a file system of that size.
 func (a Amount) Of(size int64) int64 {
 	if a.Percent > 0 {
-		return share(size, a.Percent)
+		return percentOf(size, a.Percent)
 	}
 	return a.Bytes
 }
@@ -78,7 +78,7 @@ func (a *Amount) Set(text string) (err error) {
 // Type is what a flag's help calls the value.
 func (a *Amount) Type() string { return "amount" }
 
-// share returns percent of n; it does not overflow.
-func share(n int64, percent int) int64 {
+// percentOf returns percent of n; it does not overflow.
+func percentOf(n int64, percent int) int64 {
 	return n/100*int64(percent) + n%100*int64(percent)/100
 }

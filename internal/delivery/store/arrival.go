@@ -23,16 +23,16 @@ type arrivals struct {
 // what remains to be found by looking is a writer that ended without a snapshot.
 const watchedPause = 100 * time.Millisecond
 
-// arrivals begins to watch. Where the kernel does not let it, because too many
+// watchSnapshots begins to watch. Where the kernel does not let it, because too many
 // do already, nothing is told, and who waits looks more often.
-func (s *Store) arrivals() *arrivals {
+func (s *Store) watchSnapshots() *arrivals {
 	w := newWatch(unix.IN_MOVED_TO, s.snapshots)
 	if w.file == nil {
-		return &arrivals{pause: pause, stop: func() {}}
+		return &arrivals{pause: nextPause, stop: func() {}}
 	}
 	return &arrivals{
 		came:  w.told,
-		pause: func(waited time.Duration) time.Duration { return max(pause(waited), watchedPause) },
-		stop:  w.stop,
+		pause: func(waited time.Duration) time.Duration { return max(nextPause(waited), watchedPause) },
+		stop:  w.stopWatching,
 	}
 }

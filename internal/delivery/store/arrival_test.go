@@ -15,13 +15,13 @@ import (
 func TestWhoWaitsIsToldWhenTheSnapshotComes(t *testing.T) {
 	s := open(t, Options{})
 	w := writer(t, s, key("v1"))
-	a := s.arrivals()
+	a := s.watchSnapshots()
 	defer a.stop()
 	a.pause = func(time.Duration) time.Duration { return time.Hour }
 	looked := make(chan struct{}, 1)
 	found := make(chan error, 1)
 	go func() {
-		found <- a.await(context.Background(), func() error {
+		found <- a.awaitLock(context.Background(), func() error {
 			select {
 			case looked <- struct{}{}:
 			default:

@@ -44,7 +44,7 @@ func (s *Store) suspectMark(id ID) string { return filepath.Join(s.locks, string
 
 // InDoubt reports whether a snapshot was committed so shortly before the machine
 // went down that it is to be read before it is served. Verify does that.
-func (s *Store) InDoubt(id ID) bool { return exists(s.suspectMark(id)) }
+func (s *Store) InDoubt(id ID) bool { return pathExists(s.suspectMark(id)) }
 
 // bootID changes when the machine starts.
 func bootID() string {
@@ -55,29 +55,29 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// enter makes the layout where it is missing, finds out whether the machine went
+// initStore makes the layout where it is missing, finds out whether the machine went
 // down under the store, and marks what is in doubt then.
-func (s *Store) enter() error {
+func (s *Store) initStore() error {
 	if err := s.makeLocks(); err != nil {
 		return err
 	}
-	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	guard, err := lockFile(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
-	defer unlock(guard)
-	if err := s.lay(); err != nil {
+	defer unlockFile(guard)
+	if err := s.createLayout(); err != nil {
 		return err
 	}
 	path := filepath.Join(s.options.Root, bootName)
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failf("opening the store: %w", err)
+		return storeErrorf("opening the store: %w", err)
 	}
 	was, clean := strings.CutSuffix(strings.TrimSpace(string(text)), cleanNote)
 	now := bootID()
 	if was != "" && was != now && !clean {
-		if err := s.suspect(modified(path).Add(-doubt)); err != nil {
+		if err := s.markInDoubt(modTime(path).Add(-doubt)); err != nil {
 			return err
 		}
 	}
@@ -86,27 +86,27 @@ func (s *Store) enter() error {
 			return s.spaceOr("opening the store", err, 0)
 		}
 	}
-	s.open, err = lock(filepath.Join(s.locks, openLock), unix.LOCK_SH)
+	s.open, err = lockFile(filepath.Join(s.locks, openLock), unix.LOCK_SH)
 	return err
 }
 
-// suspect marks the snapshots that were committed after a time.
-func (s *Store) suspect(after time.Time) error {
-	ids, _, err := s.names()
+// markInDoubt marks the snapshots that were committed after a time.
+func (s *Store) markInDoubt(after time.Time) error {
+	ids, _, err := s.listIDs()
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if !modified(filepath.Join(s.snapshotDir(id), manifestName)).After(after) {
+		if !modTime(filepath.Join(s.snapshotDir(id), manifestName)).After(after) {
 			continue
 		}
 		if err := os.WriteFile(s.suspectMark(id), nil, 0o600); err != nil {
-			return failf("marking a snapshot for verification: %w", err)
+			return storeErrorf("marking a snapshot for verification: %w", err)
 		}
 	}
 	// Before the file of the boot says that everything in doubt is marked.
 	if err := atomicfile.SyncDir(s.locks); err != nil {
-		return failf("marking snapshots for verification: %w", err)
+		return storeErrorf("marking snapshots for verification: %w", err)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (s *Store) signOfLife() error {
 	now := time.Now()
 	err := os.Chtimes(filepath.Join(s.options.Root, bootName), now, now)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failf("marking the store as used: %w", err)
+		return storeErrorf("marking the store as used: %w", err)
 	}
 	return nil
 }
@@ -127,29 +127,29 @@ func (s *Store) signOfLife() error {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open == nil || !current(s.open, filepath.Join(s.locks, openLock)) {
+	if s.open == nil || !isCurrentLock(s.open, filepath.Join(s.locks, openLock)) {
 		// It was deleted: what has its name now is not what this process used.
-		unlock(s.open)
+		unlockFile(s.open)
 		s.open = nil
 		return nil
 	}
-	guard, err := lock(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	guard, err := lockFile(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
-	defer unlock(guard)
-	unlock(s.open)
+	defer unlockFile(guard)
+	unlockFile(s.open)
 	s.open = nil
-	last, err := lock(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
+	last, err := lockFile(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer unlock(last)
+	defer unlockFile(last)
 	if err := syncFS(s.options.Root); err != nil {
-		return failf("closing the store: %w", err)
+		return storeErrorf("closing the store: %w", err)
 	}
 	path := filepath.Join(s.options.Root, bootName)
 	if err := atomicfile.Write(path, []byte(bootID()+cleanNote+"\n"), 0o644); err != nil {
@@ -168,35 +168,35 @@ func syncFS(dir string) error {
 	return unix.Syncfs(int(d.Fd()))
 }
 
-// settle verifies a snapshot that is in doubt, once for all processes. One that
+// resolveDoubt verifies a snapshot that is in doubt, once for all processes. One that
 // fails is taken away and reported as ErrDamaged.
-func (s *Store) settle(ctx context.Context, id ID) error {
+func (s *Store) resolveDoubt(ctx context.Context, id ID) error {
 	mark := s.suspectMark(id)
-	if !exists(mark) {
+	if !pathExists(mark) {
 		return nil
 	}
 	var f *os.File
-	err := await(ctx, func() (err error) {
-		f, err = lock(filepath.Join(s.locks, string(id)+settleSuffix), unix.LOCK_EX|unix.LOCK_NB)
+	err := awaitLock(ctx, func() (err error) {
+		f, err = lockFile(filepath.Join(s.locks, string(id)+settleSuffix), unix.LOCK_EX|unix.LOCK_NB)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer unlock(f)
-	if !exists(mark) {
+	defer unlockFile(f)
+	if !pathExists(mark) {
 		return nil // another process has read it meanwhile, or taken it away
 	}
-	if err := s.verify(ctx, id, all); err != nil {
+	if err := s.verifySnapshot(ctx, id, all); err != nil {
 		return err
 	}
-	return s.clear(id)
+	return s.clearDoubt(id)
 }
 
-// clear says that a snapshot is beyond doubt.
-func (s *Store) clear(id ID) error {
+// clearDoubt says that a snapshot is beyond doubt.
+func (s *Store) clearDoubt(id ID) error {
 	if err := os.Remove(s.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failf("marking a snapshot as verified: %w", err)
+		return storeErrorf("marking a snapshot as verified: %w", err)
 	}
 	return nil
 }

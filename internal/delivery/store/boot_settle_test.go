@@ -19,25 +19,25 @@ func TestWhatAnotherProcessSettledIsNotReadAgain(t *testing.T) {
 	l := add(t, s, key("1"), "content")
 	crash(t, s, l, false)
 	s = open(t, Options{Root: s.Root()})
-	held, err := lock(filepath.Join(s.locks, string(l.ID())+settleSuffix), unix.LOCK_EX)
+	held, err := lockFile(filepath.Join(s.locks, string(l.ID())+settleSuffix), unix.LOCK_EX)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const waiters = 6
 	settled := make(chan error, waiters)
 	for range waiters {
-		go func() { settled <- s.settle(t.Context(), l.ID()) }()
+		go func() { settled <- s.resolveDoubt(t.Context(), l.ID()) }()
 	}
-	if err := s.clear(l.ID()); err != nil {
+	if err := s.clearDoubt(l.ID()); err != nil {
 		t.Fatal(err)
 	}
-	unlock(held)
+	unlockFile(held)
 	for range waiters {
 		if err := <-settled; err != nil {
 			t.Errorf("it was read again: %v", err)
 		}
 	}
-	if exists(s.suspectMark(l.ID())) {
+	if pathExists(s.suspectMark(l.ID())) {
 		t.Error("waiting made the mark again")
 	}
 }

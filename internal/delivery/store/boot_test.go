@@ -31,7 +31,7 @@ func crash(t *testing.T, s *Store, l *Lease, clean bool) {
 		text += cleanNote
 	}
 	boot := filepath.Join(s.Root(), bootName)
-	last := modified(boot)
+	last := modTime(boot)
 	if err := os.WriteFile(boot, []byte(text+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestWhatWasCommittedShortlyBeforeACrashIsReadBeforeItIsServed(t *testing.T)
 	if _, err := s.Lease(l.ID()); !errors.Is(err, ErrNotStored) {
 		t.Errorf("after that got %v", err)
 	}
-	if !exists(s.suspectMark(good.ID())) {
+	if !pathExists(s.suspectMark(good.ID())) {
 		t.Fatal("the other snapshot is not in doubt")
 	}
 	again, err := s.Lease(good.ID())
@@ -60,7 +60,7 @@ func TestWhatWasCommittedShortlyBeforeACrashIsReadBeforeItIsServed(t *testing.T)
 		t.Fatal(err)
 	}
 	closeLease(t, again)
-	if exists(s.suspectMark(good.ID())) {
+	if pathExists(s.suspectMark(good.ID())) {
 		t.Error("it is still in doubt")
 	}
 	add(t, s, key("1"), "content")
@@ -71,7 +71,7 @@ func TestWhatIsInDoubtIsDeliveredAgainIfItIsDamaged(t *testing.T) {
 	crash(t, s, add(t, s, key("1"), "content"), false)
 	s = open(t, Options{Root: s.Root()})
 	add(t, s, key("1"), "content")
-	if exists(s.suspectMark(key("1").ID())) {
+	if pathExists(s.suspectMark(key("1").ID())) {
 		t.Error("what was just written is in doubt")
 	}
 }
@@ -98,7 +98,7 @@ func TestAStoreThatWasClosedOrLongIdleIsNotDoubted(t *testing.T) {
 			}
 			crash(t, s, l, name == "closed")
 			s = open(t, Options{Root: s.Root()})
-			if exists(s.suspectMark(l.ID())) {
+			if pathExists(s.suspectMark(l.ID())) {
 				t.Error("it is in doubt")
 			}
 		})

@@ -20,7 +20,7 @@ import (
 // Each process that has the store open calls it now and then; more than one at
 // a time do no harm.
 func (s *Store) Collect() error {
-	if err := s.ensure(); err != nil {
+	if err := s.ensureExists(); err != nil {
 		return err
 	}
 	if err := s.emptyTrash(); err != nil {
@@ -29,13 +29,13 @@ func (s *Store) Collect() error {
 	if err := s.signOfLife(); err != nil {
 		return err
 	}
-	partials, err := s.partials()
+	partials, err := s.listPartials()
 	if err != nil {
 		return err
 	}
 	for _, p := range partials {
 		if time.Since(p.used) > s.options.PartialTTL {
-			if _, err := s.evict(p); err != nil {
+			if _, err := s.evictCandidate(p); err != nil {
 				return err
 			}
 		}
@@ -49,13 +49,13 @@ func (s *Store) Collect() error {
 	if err := s.sweepMarks(); err != nil {
 		return err
 	}
-	return s.drain()
+	return s.evictToLowWatermark()
 }
 
-// drain evicts down to the low watermark once the store is above the high one.
+// evictToLowWatermark evicts down to the low watermark once the store is above the high one.
 // A store without a quota and a reserve keeps what it has until a download
 // needs the room.
-func (s *Store) drain() error {
+func (s *Store) evictToLowWatermark() error {
 	if s.options.Quota == 0 && s.options.Reserve == (Amount{}) {
 		return nil
 	}
@@ -63,30 +63,30 @@ func (s *Store) drain() error {
 	if err != nil {
 		return err
 	}
-	defer unlock(l)
-	r, partials, err := s.measure("")
+	defer unlockFile(l)
+	r, partials, err := s.measureRoom("")
 	if err != nil {
 		return err
 	}
-	r.missing = s.missing(partials)
-	candidates, used, err := s.candidates(nil)
+	r.missing = s.missingBytes(partials)
+	candidates, used, err := s.evictionCandidates(nil)
 	if err != nil {
 		return err
 	}
 	r.used = used
-	if !r.above(s.options.High) {
+	if !r.isAbove(s.options.High) {
 		return nil
 	}
 	for _, c := range candidates {
-		if !r.above(s.options.Low) || c.wanted {
+		if !r.isAbove(s.options.Low) || c.wanted {
 			return nil
 		}
-		evicted, err := s.evict(c)
+		evicted, err := s.evictCandidate(c)
 		if err != nil {
 			return err
 		}
 		if evicted {
-			r = r.without(c)
+			r = r.withoutCandidate(c)
 		}
 		if _, r.free, err = s.fileSystem(); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (s *Store) drain() error {
 // sweepLeftovers deletes what a writer that died right after its commit left in
 // the snapshot.
 func (s *Store) sweepLeftovers() error {
-	ids, _, err := s.names()
+	ids, _, err := s.listIDs()
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *Store) removeLeftovers(id ID) {
 func (s *Store) sweepLocks() error {
 	names, err := os.ReadDir(s.locks)
 	if err != nil {
-		return failf("listing locks: %w", err)
+		return storeErrorf("listing locks: %w", err)
 	}
 	for _, name := range names {
 		id := ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
@@ -128,7 +128,7 @@ func (s *Store) sweepLocks() error {
 			continue
 		}
 		path := filepath.Join(s.locks, name.Name())
-		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+		f, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, filelock.ErrHeld) {
 			continue
 		}
@@ -138,7 +138,7 @@ func (s *Store) sweepLocks() error {
 		if !isDir(s.snapshotDir(id)) {
 			_ = os.Remove(path)
 		}
-		unlock(f)
+		unlockFile(f)
 	}
 	return nil
 }
@@ -148,23 +148,23 @@ func (s *Store) sweepLocks() error {
 func (s *Store) emptyTrash() error {
 	names, err := os.ReadDir(s.trash)
 	if err != nil {
-		return failf("emptying the trash: %w", err)
+		return storeErrorf("emptying the trash: %w", err)
 	}
 	for _, name := range names {
-		if err := s.delete(filepath.Join(s.trash, name.Name())); err != nil {
+		if err := s.deleteTrash(filepath.Join(s.trash, name.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// discard takes a directory away as a whole, and then deletes it.
-func (s *Store) discard(dir string) error {
+// discardDirectory takes a directory away as a whole, and then deletes it.
+func (s *Store) discardDirectory(dir string) error {
 	aside, err := s.takeAway(dir)
 	if err != nil {
 		return err
 	}
-	return s.delete(aside)
+	return s.deleteTrash(aside)
 }
 
 // takeAway moves a directory into the trash, where it is nobody's.
@@ -172,30 +172,30 @@ func (s *Store) takeAway(dir string) (string, error) {
 	for {
 		aside, err := os.MkdirTemp(s.trash, "")
 		if err != nil {
-			return "", failf("deleting %s: %w", dir, err)
+			return "", storeErrorf("deleting %s: %w", dir, err)
 		}
 		err = os.Rename(dir, filepath.Join(aside, "d"))
 		// Another process may have emptied the trash in between.
-		if errors.Is(err, unix.ENOENT) && exists(dir) {
+		if errors.Is(err, unix.ENOENT) && pathExists(dir) {
 			continue
 		}
 		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return "", failf("deleting %s: %w", dir, err)
+			return "", storeErrorf("deleting %s: %w", dir, err)
 		}
 		return aside, nil
 	}
 }
 
-// delete removes a directory in the trash, perhaps together with others who do
+// deleteTrash removes a directory in the trash, perhaps together with others who do
 // the same.
-func (s *Store) delete(aside string) error {
+func (s *Store) deleteTrash(aside string) error {
 	for {
 		err := os.RemoveAll(aside)
-		if err == nil || !exists(aside) {
+		if err == nil || !pathExists(aside) {
 			return nil
 		}
 		if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) {
-			return failf("deleting %s: %w", aside, err)
+			return storeErrorf("deleting %s: %w", aside, err)
 		}
 	}
 }

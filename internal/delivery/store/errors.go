@@ -55,7 +55,7 @@ func (e *storeError) Error() string        { return e.err.Error() }
 func (e *storeError) Unwrap() error        { return e.err }
 func (e *storeError) Is(target error) bool { return target == ErrStore }
 
-// failf formats an error that matches ErrStore.
-func failf(format string, args ...any) error {
+// storeErrorf formats an error that matches ErrStore.
+func storeErrorf(format string, args ...any) error {
 	return &storeError{fmt.Errorf(format, args...)}
 }

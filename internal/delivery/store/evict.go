@@ -27,15 +27,15 @@ type candidate struct {
 	wanted bool
 }
 
-// candidates lists everything in the store that is not needed, least recently
+// evictionCandidates lists everything in the store that is not needed, least recently
 // used first, what is wanted behind everything else; and the bytes of all
 // complete snapshots.
-func (s *Store) candidates(partials []candidate) (list []candidate, used int64, err error) {
-	snapshots, err := s.complete()
+func (s *Store) evictionCandidates(partials []candidate) (list []candidate, used int64, err error) {
+	snapshots, err := s.completeSnapshots()
 	if err != nil {
 		return nil, 0, err
 	}
-	needed, wanted, err := s.kept()
+	needed, wanted, err := s.neededAndWanted()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -46,7 +46,7 @@ func (s *Store) candidates(partials []candidate) (list []candidate, used int64, 
 		}
 	}
 	for _, p := range partials {
-		p.allocated = allocated(s.partialDir(p.id))
+		p.allocated = allocatedBytes(s.partialDir(p.id))
 		list = append(list, p)
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int {
@@ -61,37 +61,37 @@ func (s *Store) candidates(partials []candidate) (list []candidate, used int64, 
 	return list, used, nil
 }
 
-// kept asks which snapshots are needed though perhaps nobody holds a lease, and
+// neededAndWanted asks which snapshots are needed though perhaps nobody holds a lease, and
 // which are wanted.
-func (s *Store) kept() (needed, wanted map[ID]bool, err error) {
+func (s *Store) neededAndWanted() (needed, wanted map[ID]bool, err error) {
 	if s.options.Needed != nil {
 		if needed, err = s.options.Needed(); err != nil {
-			return nil, nil, failf("asking which snapshots are needed: %w", err)
+			return nil, nil, storeErrorf("asking which snapshots are needed: %w", err)
 		}
 	}
 	if s.options.Wanted != nil {
 		if wanted, err = s.options.Wanted(); err != nil {
-			return nil, nil, failf("asking which snapshots are wanted: %w", err)
+			return nil, nil, storeErrorf("asking which snapshots are wanted: %w", err)
 		}
 	}
 	return needed, wanted, nil
 }
 
-// partials lists the downloads on their way or left behind.
-func (s *Store) partials() (list []candidate, err error) {
-	_, ids, err := s.names()
+// listPartials lists the downloads on their way or left behind.
+func (s *Store) listPartials() (list []candidate, err error) {
+	_, ids, err := s.listIDs()
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
 		dir := s.partialDir(id)
-		list = append(list, candidate{id: id, partial: true, bytes: promised(dir), used: latest(
-			modified(dir), modified(filepath.Join(dir, journalName)))})
+		list = append(list, candidate{id: id, partial: true, bytes: readReservation(dir), used: laterTime(
+			modTime(dir), modTime(filepath.Join(dir, journalName)))})
 	}
 	return list, nil
 }
 
-func modified(path string) time.Time {
+func modTime(path string) time.Time {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return time.Time{}
@@ -99,17 +99,17 @@ func modified(path string) time.Time {
 	return info.ModTime()
 }
 
-func latest(a, b time.Time) time.Time {
+func laterTime(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-// evict deletes a candidate unless somebody uses it. What nobody uses is known
+// evictCandidate deletes a candidate unless somebody uses it. What nobody uses is known
 // by its locks, which are not waited for.
-func (s *Store) evict(c candidate) (bool, error) {
-	l, err := s.claim(c)
+func (s *Store) evictCandidate(c candidate) (bool, error) {
+	l, err := s.claimCandidate(c)
 	if err != nil || l == nil {
 		return false, err
 	}
@@ -130,24 +130,24 @@ func (s *Store) evict(c candidate) (bool, error) {
 	}
 	if !isDir(s.partialDir(c.id)) && !isDir(s.snapshotDir(c.id)) {
 		_ = os.Remove(s.writerLock(c.id))
-		s.unmark(c.id)
+		s.removeMarks(c.id)
 	}
 	// Nobody waits for the deletion: the name is free.
 	l.close()
-	return true, s.delete(aside)
+	return true, s.deleteTrash(aside)
 }
 
 // claim is the right to evict a candidate.
 type claim struct{ writer, lease *os.File }
 
 func (c *claim) close() {
-	unlock(c.lease)
-	unlock(c.writer)
+	unlockFile(c.lease)
+	unlockFile(c.writer)
 }
 
-// claim returns nil if somebody uses the candidate.
-func (s *Store) claim(c candidate) (*claim, error) {
-	writer, err := lock(s.writerLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
+// claimCandidate returns nil if somebody uses the candidate.
+func (s *Store) claimCandidate(c candidate) (*claim, error) {
+	writer, err := lockFile(s.writerLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil
 	}
@@ -157,9 +157,9 @@ func (s *Store) claim(c candidate) (*claim, error) {
 	if c.partial {
 		return &claim{writer: writer}, nil
 	}
-	lease, err := lock(s.leaseLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
+	lease, err := lockFile(s.leaseLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
-		unlock(writer)
+		unlockFile(writer)
 		if errors.Is(err, filelock.ErrHeld) {
 			return nil, nil
 		}
@@ -169,16 +169,16 @@ func (s *Store) claim(c candidate) (*claim, error) {
 }
 
 // Evict deletes a snapshot unless somebody holds a lease of it, needs it or wants
-// it, and tells whether it did.
+// it, and reports whether it did.
 func (s *Store) Evict(id ID) (bool, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return false, nil
 	}
-	needed, wanted, err := s.kept()
+	needed, wanted, err := s.neededAndWanted()
 	if err != nil || needed[id] || wanted[id] {
 		return false, err
 	}
-	return s.evict(candidate{id: id})
+	return s.evictCandidate(candidate{id: id})
 }
 
 // Prune evicts the snapshots that nobody needs or wants, least recently used first,
@@ -189,12 +189,12 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unlock(l)
-	snapshots, err := s.complete()
+	defer unlockFile(l)
+	snapshots, err := s.completeSnapshots()
 	if err != nil {
 		return nil, err
 	}
-	needed, wanted, err := s.kept()
+	needed, wanted, err := s.neededAndWanted()
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 		if needed[snapshot.ID] || wanted[snapshot.ID] {
 			continue
 		}
-		gone, err := s.prune(snapshot.ID, dry)
+		gone, err := s.pruneSnapshot(snapshot.ID, dry)
 		if err != nil {
 			return pruned, err
 		}
@@ -222,11 +222,11 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	return pruned, nil
 }
 
-func (s *Store) prune(id ID, dry bool) (bool, error) {
+func (s *Store) pruneSnapshot(id ID, dry bool) (bool, error) {
 	if !dry {
-		return s.evict(candidate{id: id})
+		return s.evictCandidate(candidate{id: id})
 	}
-	l, err := s.claim(candidate{id: id})
+	l, err := s.claimCandidate(candidate{id: id})
 	if err != nil || l == nil {
 		return false, err
 	}

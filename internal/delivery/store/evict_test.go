@@ -96,10 +96,10 @@ func TestLeftoversOfTheDeadAreCollectedAndThoseOfTheLivingAreNot(t *testing.T) {
 	if err := s.Collect(); err != nil {
 		t.Fatal(err)
 	}
-	if exists(s.partialDir(key("dead").ID())) {
+	if pathExists(s.partialDir(key("dead").ID())) {
 		t.Error("the dead one is left")
 	}
-	if !exists(s.partialDir(key("living").ID())) {
+	if !pathExists(s.partialDir(key("living").ID())) {
 		t.Error("the living one is gone")
 	}
 	if names, _ := os.ReadDir(s.trash); len(names) > 0 {

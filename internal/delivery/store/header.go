@@ -9,10 +9,10 @@ func (l *Lease) Digest() string { return l.header.Digest }
 // Bytes of all files, likewise.
 func (l *Lease) Bytes() int64 { return l.header.Bytes }
 
-// Current tells whether the lease still keeps the snapshot. It does not when
+// Current reports whether the lease still keeps the snapshot. It does not when
 // somebody deleted the store, or parts of it, by hand.
 func (l *Lease) Current() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return current(l.lock, l.path) && isDir(l.dir)
+	return isCurrentLock(l.lock, l.path) && isDir(l.dir)
 }

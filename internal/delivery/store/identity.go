@@ -34,12 +34,12 @@ var ErrGone = errors.New("the store's directory was deleted")
 // ID names the store. It is another one once somebody deleted the store and it
 // was made again.
 func (s *Store) ID() (string, error) {
-	if err := s.ensure(); err != nil {
+	if err := s.ensureExists(); err != nil {
 		return "", err
 	}
 	id, err := s.readID()
 	if err != nil {
-		return "", failf("reading the store's ID: %w", err)
+		return "", storeErrorf("reading the store's ID: %w", err)
 	}
 	return id, nil
 }
@@ -58,48 +58,48 @@ func (s *Store) readID() (string, error) {
 
 func (s *Store) idFile() string { return filepath.Join(s.options.Root, idName) }
 
-// ensure makes the store again where it was deleted under this process.
-func (s *Store) ensure() error {
+// ensureExists makes the store again where it was deleted under this process.
+func (s *Store) ensureExists() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.whole() {
+	if s.hasLayout() {
 		return nil
 	}
-	unlock(s.open)
+	unlockFile(s.open)
 	s.open = nil
-	return s.enter()
+	return s.initStore()
 }
 
-// whole tells whether everything is there that Open made.
-func (s *Store) whole() bool {
+// hasLayout reports whether everything is there that Open made.
+func (s *Store) hasLayout() bool {
 	for _, dir := range []string{s.snapshots, s.marks, s.trash} {
 		if !isDir(dir) {
 			return false
 		}
 	}
 	_, err := s.readID()
-	return err == nil && exists(s.saltFile()) && s.open != nil && current(s.open, filepath.Join(s.locks, openLock))
+	return err == nil && pathExists(s.saltFile()) && s.open != nil && isCurrentLock(s.open, filepath.Join(s.locks, openLock))
 }
 
-// lay makes the directories and the ID where they are missing. The caller has the
+// createLayout makes the directories and the ID where they are missing. The caller has the
 // lock of enter, so that processes do not make two stores of one.
-func (s *Store) lay() error {
+func (s *Store) createLayout() error {
 	_, err := s.readID()
 	if err != nil || !isDir(s.snapshots) {
 		// Without the ID first: what it was the name of is gone.
 		if err := os.Remove(s.idFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return failf("opening the store: %w", err)
+			return storeErrorf("opening the store: %w", err)
 		}
 	}
 	for _, dir := range []string{s.snapshots, s.marks, s.trash} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return failf("opening the store: %w", err)
+			return storeErrorf("opening the store: %w", err)
 		}
 	}
 	if err := s.laySalt(); err != nil {
 		return s.spaceOr("opening the store", err, 0)
 	}
-	if exists(s.idFile()) {
+	if pathExists(s.idFile()) {
 		return nil
 	}
 	if err := atomicfile.Write(s.idFile(), []byte(newID()+"\n"), 0o644); err != nil {
@@ -120,10 +120,10 @@ func (s *Store) makeLocks() error {
 	if errors.Is(err, fs.ErrNotExist) && isDir(s.options.Root+"/.") {
 		// There is a directory in which nothing can be made: the kernel keeps it
 		// for those who have it mounted or open.
-		return failf("opening the store: %w: start the pod again", ErrGone)
+		return storeErrorf("opening the store: %w: start the pod again", ErrGone)
 	}
 	if err != nil {
-		return failf("opening the store: %w", err)
+		return storeErrorf("opening the store: %w", err)
 	}
 	return nil
 }

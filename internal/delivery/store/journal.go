@@ -66,7 +66,7 @@ func openJournal(path string) (*journal, staged, error) {
 		return nil, staged{}, err
 	}
 	replay := newReplay()
-	end, err := replay.read(f)
+	end, err := replay.readRecords(f)
 	if err == nil {
 		err = f.Truncate(end)
 	}
@@ -102,8 +102,8 @@ func newReplay() *replay {
 	return &replay{staged: newStaged(), names: map[string]int{}, paths: map[int]string{}}
 }
 
-// read applies the lines of f, and returns the offset behind the last good one.
-func (r *replay) read(f io.Reader) (end int64, err error) {
+// readRecords applies the lines of f, and returns the offset behind the last good one.
+func (r *replay) readRecords(f io.Reader) (end int64, err error) {
 	lines := bufio.NewReaderSize(f, 64<<10)
 	for first := true; ; first = false {
 		line, err := lines.ReadBytes('\n')
@@ -113,39 +113,39 @@ func (r *replay) read(f io.Reader) (end int64, err error) {
 		if err != nil {
 			return end, err
 		}
-		if rec, ok := parse(line); !ok || (first && rec.Format != Format) || !r.apply(rec) {
+		if rec, ok := parseRecord(line); !ok || (first && rec.Format != Format) || !r.applyRecord(rec) {
 			return end, nil
 		}
 		end += int64(len(line))
 	}
 }
 
-// parse tells whether a line is a record.
-func parse(line []byte) (rec record, ok bool) {
+// parseRecord reports whether a line is a record.
+func parseRecord(line []byte) (rec record, ok bool) {
 	ok = json.Unmarshal(bytes.TrimSpace(line), &rec) == nil
 	return rec, ok
 }
 
-// apply tells whether a record made sense.
-func (r *replay) apply(rec record) bool {
+// applyRecord reports whether a record made sense.
+func (r *replay) applyRecord(rec record) bool {
 	switch {
 	case rec.Format != 0:
 		r.boot = rec.Boot
 	case rec.Done != nil:
-		if !usable(rec.Done.Path) || rec.Done.Size < 0 {
+		if !isValidPath(rec.Done.Path) || rec.Done.Size < 0 {
 			return false
 		}
-		r.staged.done(*rec.Done)
+		r.staged.completeFile(*rec.Done)
 	case rec.Drop != "":
-		r.staged.forget(rec.Drop)
+		r.staged.forgetFile(rec.Drop)
 		delete(r.names, rec.Drop)
 	case rec.Path != "":
-		if !usable(rec.Path) || rec.Size < 0 {
+		if !isValidPath(rec.Path) || rec.Size < 0 {
 			return false
 		}
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
 		r.last = max(r.last, rec.N)
-		r.staged.begin(&Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
+		r.staged.beginFile(&Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
 			Blocks: map[int]digest.Sum{}, Prefixes: map[int]Prefix{}})
 	case rec.Prefix != "":
 		staged := r.staged.get(r.paths[rec.N])
@@ -173,12 +173,12 @@ func (r *replay) apply(rec record) bool {
 	return true
 }
 
-// usable tells whether a path can be one of a staged file.
-func usable(path string) bool { return fs.ValidPath(path) && path != "." }
+// isValidPath reports whether a path can be one of a staged file.
+func isValidPath(path string) bool { return fs.ValidPath(path) && path != "." }
 
-// begin names the boot that the following lines are of.
-func (j *journal) begin(key Key) error {
-	if err := j.write(record{Format: Format, Boot: j.boot, Key: &key}); err != nil {
+// writeHeader names the boot that the following lines are of.
+func (j *journal) writeHeader(key Key) error {
+	if err := j.writeRecord(record{Format: Format, Boot: j.boot, Key: &key}); err != nil {
 		return err
 	}
 	return j.flush()
@@ -192,13 +192,13 @@ func journalKey(path string) Key {
 	}
 	defer f.Close()
 	line, _ := bufio.NewReader(io.LimitReader(f, 1<<20)).ReadBytes('\n')
-	if rec, ok := parse(line); ok && rec.Key != nil {
+	if rec, ok := parseRecord(line); ok && rec.Key != nil {
 		return *rec.Key
 	}
 	return Key{}
 }
 
-func (j *journal) write(r record) error {
+func (j *journal) writeRecord(r record) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -229,39 +229,41 @@ func (w *Writer) Begin(path string, size int64, identity string) error {
 	n := j.last
 	j.names[path] = n
 	j.mu.Unlock()
-	return w.recorded(j.write(record{N: n, Path: path, Size: size, Identity: identity}))
+	return w.wrapRecordError(j.writeRecord(record{N: n, Path: path, Size: size, Identity: identity}))
 }
 
 // Block records that a block of a file that began is on the disk.
 func (w *Writer) Block(path string, index int, sum digest.Sum) error {
-	return w.recorded(w.journal.progress(path, record{Block: index, Sum: sum.String()}))
+	return w.wrapRecordError(w.journal.recordProgress(path, record{Block: index, Sum: sum.String()}))
 }
 
 // Prefix records how far a block of a file that began is on the disk.
 func (w *Writer) Prefix(path string, index int, p Prefix) error {
-	return w.recorded(w.journal.progress(path, record{Block: index, Bytes: p.Bytes, Prefix: p.Sum.String()}))
+	return w.wrapRecordError(w.journal.recordProgress(path, record{Block: index, Bytes: p.Bytes, Prefix: p.Sum.String()}))
 }
 
-// progress records something of a file that began, and hands it to the kernel
+// recordProgress records something of a file that began, and hands it to the kernel
 // at once.
-func (j *journal) progress(path string, r record) error {
+func (j *journal) recordProgress(path string, r record) error {
 	j.mu.Lock()
 	r.N = j.names[path]
 	j.mu.Unlock()
-	if err := j.write(r); err != nil {
+	if err := j.writeRecord(r); err != nil {
 		return err
 	}
 	return j.flush()
 }
 
 // Done records that a file is complete and right.
-func (w *Writer) Done(e Entry) error { return w.recorded(w.journal.write(record{Done: &e})) }
+func (w *Writer) Done(e Entry) error {
+	return w.wrapRecordError(w.journal.writeRecord(record{Done: &e}))
+}
 
 // Flush hands what was recorded to the kernel, so that it survives a crash of
 // the process.
-func (w *Writer) Flush() error { return w.recorded(w.journal.flush()) }
+func (w *Writer) Flush() error { return w.wrapRecordError(w.journal.flush()) }
 
-func (w *Writer) recorded(err error) error {
+func (w *Writer) wrapRecordError(err error) error {
 	if err == nil {
 		return nil
 	}

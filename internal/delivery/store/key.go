@@ -52,7 +52,7 @@ func (k Key) ID() ID {
 	return ID(hex.EncodeToString(sum[:20]))
 }
 
-// Valid tells whether an ID has the form that Key.ID gives.
+// Valid reports whether an ID has the form that Key.ID gives.
 func (id ID) Valid() bool {
 	return len(id) == 40 && strings.Trim(string(id), "0123456789abcdef") == ""
 }

@@ -29,16 +29,16 @@ func OpenLegacy(root string) *Legacy {
 }
 
 // Snapshots lists the complete snapshots, least recently used first.
-func (l *Legacy) Snapshots() ([]Snapshot, error) { return l.store.complete() }
+func (l *Legacy) Snapshots() ([]Snapshot, error) { return l.store.completeSnapshots() }
 
 // Lease keeps a snapshot from being evicted by the older release's processes. It
 // does not count as a use. Nothing is known of the files but their names.
 func (l *Legacy) Lease(id ID) (*Lease, error) {
-	lease, err := l.store.hold(id)
+	lease, err := l.store.openLease(id)
 	if err != nil {
 		return nil, err
 	}
-	if err := lease.read(l.store.snapshotDir(id)); err != nil {
+	if err := lease.loadHeader(l.store.snapshotDir(id)); err != nil {
 		_ = lease.Close()
 		return nil, err
 	}

@@ -33,13 +33,13 @@ type Snapshot struct {
 	Marks []string
 }
 
-// names lists the directories in the store: complete snapshots and downloads.
+// listIDs lists the directories in the store: complete snapshots and downloads.
 // What is no directory is none of them: a link that somebody put there leads
 // out of the store.
-func (s *Store) names() (complete, partial []ID, err error) {
+func (s *Store) listIDs() (complete, partial []ID, err error) {
 	names, err := os.ReadDir(s.snapshots)
 	if err != nil {
-		return nil, nil, failf("listing snapshots: %w", err)
+		return nil, nil, storeErrorf("listing snapshots: %w", err)
 	}
 	for _, name := range names {
 		id, isPartial := strings.CutSuffix(name.Name(), partialSuffix)
@@ -56,7 +56,7 @@ func (s *Store) names() (complete, partial []ID, err error) {
 
 // Snapshots lists the complete snapshots, least recently used first.
 func (s *Store) Snapshots() ([]Snapshot, error) {
-	list, err := s.complete()
+	list, err := s.completeSnapshots()
 	return s.withMarks(list, err)
 }
 
@@ -64,7 +64,7 @@ func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	marks, err := s.marked()
+	marks, err := s.listMarks()
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +74,9 @@ func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 	return list, nil
 }
 
-// complete is Snapshots without the marks.
-func (s *Store) complete() ([]Snapshot, error) {
-	ids, _, err := s.names()
+// completeSnapshots is Snapshots without the marks.
+func (s *Store) completeSnapshots() ([]Snapshot, error) {
+	ids, _, err := s.listIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +89,9 @@ func (s *Store) complete() ([]Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		used := modified(s.leaseLock(id))
+		used := modTime(s.leaseLock(id))
 		if used.IsZero() {
-			used = modified(s.snapshotDir(id)) // it has just come, or somebody deleted the locks
+			used = modTime(s.snapshotDir(id)) // it has just come, or somebody deleted the locks
 		}
 		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: used})
 	}
@@ -102,7 +102,7 @@ func (s *Store) complete() ([]Snapshot, error) {
 // Downloads lists the snapshots that are on their way or were left behind. Of a
 // download by an older release the Key is empty.
 func (s *Store) Downloads() ([]Snapshot, error) {
-	partials, err := s.partials()
+	partials, err := s.listPartials()
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (s *Store) Downloads() ([]Snapshot, error) {
 
 // Unreadable lists what has a snapshot's name but no manifest that can be read.
 func (s *Store) Unreadable() ([]ID, error) {
-	ids, _, err := s.names()
+	ids, _, err := s.listIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -125,20 +125,20 @@ func (s *Store) Unreadable() ([]ID, error) {
 	}), nil
 }
 
-// InUse tells whether somebody holds a lease of a snapshot, or writes it.
+// InUse reports whether somebody holds a lease of a snapshot, or writes it.
 func (s *Store) InUse(id ID) (bool, error) {
 	for _, path := range []string{s.leaseLock(id), s.writerLock(id)} {
-		if !exists(path) {
+		if !pathExists(path) {
 			continue
 		}
-		f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+		f, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, filelock.ErrHeld) {
 			return true, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		unlock(f)
+		unlockFile(f)
 	}
 	return false, nil
 }
@@ -153,7 +153,7 @@ func (s *Store) Leases(id ID) (int, error) {
 	}
 	text, err := os.ReadFile("/proc/locks")
 	if err != nil {
-		return 0, failf("counting leases: %w", err)
+		return 0, storeErrorf("counting leases: %w", err)
 	}
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	n := 0

@@ -16,36 +16,36 @@ import (
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
-// lock opens a file and locks it with flock(2). Lock files come and go, so a
+// lockFile opens a file and locks it with flock(2). Lock files come and go, so a
 // lock counts only if the file is still the one of that name.
-func lock(path string, how int) (*os.File, error) {
+func lockFile(path string, how int) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
-			return nil, failf("opening a lock: %w", err)
+			return nil, storeErrorf("opening a lock: %w", err)
 		}
 		if err := filelock.Lock(f, how); err != nil {
 			f.Close()
 			if errors.Is(err, filelock.ErrHeld) {
 				return nil, err
 			}
-			return nil, failf("%w", err)
+			return nil, storeErrorf("%w", err)
 		}
-		if current(f, path) {
+		if isCurrentLock(f, path) {
 			return f, nil
 		}
 		f.Close()
 	}
 }
 
-// unlock closes a lock's file; nil is none.
-func unlock(f *os.File) {
+// unlockFile closes a lock's file; nil is none.
+func unlockFile(f *os.File) {
 	if f != nil {
 		f.Close()
 	}
 }
 
-func current(f *os.File, path string) bool {
+func isCurrentLock(f *os.File, path string) bool {
 	held, err := f.Stat()
 	if err != nil {
 		return false
@@ -60,22 +60,22 @@ const (
 	lastPause  = 250 * time.Millisecond
 )
 
-// pause is how long to wait after having waited for so long: a fiftieth of it,
+// nextPause is how long to wait after having waited for so long: a fiftieth of it,
 // so that a short wait ends quickly and a long one costs next to nothing.
-func pause(waited time.Duration) time.Duration {
+func nextPause(waited time.Duration) time.Duration {
 	return min(max(waited/50, firstPause), lastPause)
 }
 
-// await calls try until it succeeds, fails with another error than filelock.ErrHeld, or
+// awaitLock calls try until it succeeds, fails with another error than filelock.ErrHeld, or
 // the context ends. It tries again and again because flock(2) cannot be
 // interrupted: who waits inside of it cannot be called back, and gets the lock
 // long after nobody wants it any more.
-func await(ctx context.Context, try func() error) error {
-	return (&arrivals{pause: pause}).await(ctx, try)
+func awaitLock(ctx context.Context, try func() error) error {
+	return (&arrivals{pause: nextPause}).awaitLock(ctx, try)
 }
 
-// await is the function of that name that tries at once when something came.
-func (a *arrivals) await(ctx context.Context, try func() error) error {
+// awaitLock is the function of that name that tries at once when something came.
+func (a *arrivals) awaitLock(ctx context.Context, try func() error) error {
 	started := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -95,12 +95,12 @@ func (a *arrivals) await(ctx context.Context, try func() error) error {
 	}
 }
 
-func exists(path string) bool {
+func pathExists(path string) bool {
 	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// isDir tells whether there is a directory, not a link to one.
+// isDir reports whether there is a directory, not a link to one.
 func isDir(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.IsDir()

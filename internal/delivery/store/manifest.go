@@ -122,7 +122,7 @@ func openManifest(dir string, buffer int, decode func(io.Reader) error) error {
 // wanted: a list of a hundred thousand of them would not fit the runtime.
 func decodeManifest(r io.Reader, m *Manifest, entries *Packed) error {
 	d := json.NewDecoder(r)
-	if err := expect(d, json.Delim('{')); err != nil {
+	if err := expectDelim(d, json.Delim('{')); err != nil {
 		return err
 	}
 	fields := map[string]any{"format": &m.Format, "key": &m.Key, "digest": &m.Digest, "bytes": &m.Bytes,
@@ -154,7 +154,7 @@ func decodeManifest(r io.Reader, m *Manifest, entries *Packed) error {
 }
 
 func decodeEntries(d *json.Decoder, m *Manifest, entries *Packed) error {
-	if err := expect(d, json.Delim('[')); err != nil {
+	if err := expectDelim(d, json.Delim('[')); err != nil {
 		return err
 	}
 	var bytes int64
@@ -171,11 +171,11 @@ func decodeEntries(d *json.Decoder, m *Manifest, entries *Packed) error {
 		}
 		bytes += e.Size
 	}
-	if err := expect(d, json.Delim(']')); err != nil {
+	if err := expectDelim(d, json.Delim(']')); err != nil {
 		return err
 	}
 	// Nothing is behind the entries; without the end the file was cut.
-	if err := expect(d, json.Delim('}')); err != nil {
+	if err := expectDelim(d, json.Delim('}')); err != nil {
 		return err
 	}
 	if bytes != m.Bytes || (m.Files != 0 && m.Files != entries.count) {
@@ -184,7 +184,7 @@ func decodeEntries(d *json.Decoder, m *Manifest, entries *Packed) error {
 	return nil
 }
 
-func expect(d *json.Decoder, want json.Delim) error {
+func expectDelim(d *json.Decoder, want json.Delim) error {
 	got, err := d.Token()
 	if err == nil && got != want {
 		err = fmt.Errorf("it has %v instead of %v", got, want)
@@ -195,7 +195,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 // damagedUnlessIO tells a manifest that is wrong from a disk that is.
 func damagedUnlessIO(op string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(e, fs.ErrNotExist) {
-		return failf("%s: %w", op, err)
+		return storeErrorf("%s: %w", op, err)
 	}
 	return fmt.Errorf("%s: %w: %w", op, ErrDamaged, err)
 }

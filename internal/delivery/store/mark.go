@@ -40,16 +40,16 @@ func (s *Store) markFile(id ID, mark string) string {
 // mark is there already. It goes with the snapshot.
 func (s *Store) Mark(id ID, mark string) error {
 	if !id.Valid() || !validMark(mark) {
-		return failf("marking a snapshot: %q is no mark of %q", mark, id)
+		return storeErrorf("marking a snapshot: %q is no mark of %q", mark, id)
 	}
 	path := s.markFile(id, mark)
-	if exists(path) {
+	if pathExists(path) {
 		return nil
 	}
-	err := create(path)
+	err := createFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = s.ensure(); err == nil {
-			err = create(path)
+		if err = s.ensureExists(); err == nil {
+			err = createFile(path)
 		}
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Store) Mark(id ID, mark string) error {
 	return nil
 }
 
-func create(path string) error {
+func createFile(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
@@ -66,11 +66,11 @@ func create(path string) error {
 	return f.Close()
 }
 
-// marked lists all marks, sorted.
-func (s *Store) marked() (map[ID][]string, error) {
+// listMarks lists all marks, sorted.
+func (s *Store) listMarks() (map[ID][]string, error) {
 	names, err := os.ReadDir(s.marks)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, failf("listing marks: %w", err)
+		return nil, storeErrorf("listing marks: %w", err)
 	}
 	marks := make(map[ID][]string, len(names))
 	for _, name := range names {
@@ -81,10 +81,10 @@ func (s *Store) marked() (map[ID][]string, error) {
 	return marks, nil
 }
 
-// unmark removes the marks of a snapshot that is gone. One that stays is swept
+// removeMarks removes the marks of a snapshot that is gone. One that stays is swept
 // later.
-func (s *Store) unmark(id ID) {
-	marks, _ := s.marked()
+func (s *Store) removeMarks(id ID) {
+	marks, _ := s.listMarks()
 	for _, mark := range marks[id] {
 		_ = os.Remove(s.markFile(id, mark))
 	}
@@ -92,7 +92,7 @@ func (s *Store) unmark(id ID) {
 
 // sweepMarks removes the marks of what is neither there nor about to be.
 func (s *Store) sweepMarks() error {
-	marks, err := s.marked()
+	marks, err := s.listMarks()
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Store) sweepMarks() error {
 			continue
 		}
 		for _, mark := range list {
-			if path := s.markFile(id, mark); time.Since(modified(path)) > markTTL {
+			if path := s.markFile(id, mark); time.Since(modTime(path)) > markTTL {
 				_ = os.Remove(path)
 			}
 		}

@@ -94,7 +94,7 @@ func TestMarksOutliveTheirSnapshot(t *testing.T) {
 			mark(t, s, id, markA)
 			mark(t, s, key("other").ID(), markA)
 			gone(t, s, id)
-			left, err := s.marked()
+			left, err := s.listMarks()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestTidyingTakesTheMarkOfWhatIsAboutToBeDownloaded(t *testing.T) {
 	if err := s.Collect(); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := s.marked(); err != nil || len(left) != 2 {
+	if left, err := s.listMarks(); err != nil || len(left) != 2 {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -39,14 +39,14 @@ func (p *Packed) Len() int { return p.count }
 // Add adds the next entry. Entries come sorted by their paths, no two with the
 // same one; one that could not be read again is refused.
 func (p *Packed) Add(e Entry) error {
-	if err := p.follows(e); err != nil {
+	if err := p.checkNext(e); err != nil {
 		return err
 	}
-	p.add(e)
+	p.appendEntry(e)
 	return nil
 }
 
-func (p *Packed) add(e Entry) {
+func (p *Packed) appendEntry(e Entry) {
 	if p.count%groupSize == 0 {
 		p.groups = append(p.groups, len(p.out.Bytes))
 		p.last = Entry{}
@@ -59,10 +59,10 @@ func (p *Packed) add(e Entry) {
 	p.count++
 }
 
-// follows tells what keeps an entry from being the next one.
-func (p *Packed) follows(e Entry) error {
+// checkNext tells what keeps an entry from being the next one.
+func (p *Packed) checkNext(e Entry) error {
 	switch {
-	case !usable(e.Path):
+	case !isValidPath(e.Path):
 		return fmt.Errorf("it has the path %q", e.Path)
 	case p.count > 0 && e.Path <= p.last.Path:
 		return fmt.Errorf("it has %q behind %q", e.Path, p.last.Path)
@@ -72,8 +72,8 @@ func (p *Packed) follows(e Entry) error {
 	return nil
 }
 
-// entries returns all of them anew.
-func (p *Packed) entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
+// allEntries returns all of them anew.
+func (p *Packed) allEntries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
 
 // All yields the entries one by one.
 func (p *Packed) All() iter.Seq[Entry] {
@@ -84,7 +84,7 @@ func (p *Packed) All() iter.Seq[Entry] {
 			if i%groupSize == 0 {
 				last = Entry{}
 			}
-			if last = unpack(&r, last); !yield(last) {
+			if last = unpackEntry(&r, last); !yield(last) {
 				return
 			}
 		}
@@ -104,11 +104,11 @@ func (p *Packed) At(i int) Entry {
 		r.SkipDigits()
 		r.Field()
 	}
-	return unpack(&r, before)
+	return unpackEntry(&r, before)
 }
 
-// unpack reads the entry behind another one.
-func unpack(r *compact.Reader, before Entry) Entry {
+// unpackEntry reads the entry behind another one.
+func unpackEntry(r *compact.Reader, before Entry) Entry {
 	return readFacts(r, r.Join(before.Path[:r.Number()]), before.Modified)
 }
 
@@ -139,8 +139,8 @@ func Unpack(path, packed string) Entry {
 	return readFacts(&compact.Reader{Rest: []byte(packed)}, path, 0)
 }
 
-// pack takes over what a manifest lists, and refuses what could not be read again.
-func pack(m *Manifest) (*Packed, error) {
+// packManifest takes over what a manifest lists, and refuses what could not be read again.
+func packManifest(m *Manifest) (*Packed, error) {
 	entries := m.Packed
 	if entries == nil {
 		entries = &Packed{}

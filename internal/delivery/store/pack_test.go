@@ -32,9 +32,9 @@ func TestPackedEntriesAreThoseThatWerePacked(t *testing.T) {
 	}, entriesOf(300)...)
 	p := &Packed{}
 	for _, e := range list {
-		p.add(e)
+		p.appendEntry(e)
 	}
-	if diff := cmp.Diff(list, p.entries()); diff != "" {
+	if diff := cmp.Diff(list, p.allEntries()); diff != "" {
 		t.Errorf("(-in +out):\n%s", diff)
 	}
 	for i, want := range list {
@@ -51,7 +51,7 @@ func TestALeaseTakesLittleMemoryPerFile(t *testing.T) {
 	const count, most = 10_000, 64
 	p := &Packed{}
 	for _, e := range entriesOf(count) {
-		p.add(e)
+		p.appendEntry(e)
 	}
 	if per := cap(p.out.Bytes) / count; per > most+most/4 {
 		t.Errorf("%d bytes per file", per)
@@ -64,11 +64,11 @@ func TestALeaseTakesLittleMemoryPerFile(t *testing.T) {
 func BenchmarkUnpack100kEntries(b *testing.B) {
 	p := &Packed{}
 	for _, e := range entriesOf(100_000) {
-		p.add(e)
+		p.appendEntry(e)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if got := p.entries(); len(got) != 100_000 {
+		if got := p.allEntries(); len(got) != 100_000 {
 			b.Fatal(len(got))
 		}
 	}

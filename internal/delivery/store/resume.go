@@ -17,13 +17,13 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/digest"
 )
 
-// sweep deletes files that the journal does not know: a writer died before it
+// removeUnrecorded deletes files that the journal does not know: a writer died before it
 // had recorded them. Records without their file are forgotten.
-func (w *Writer) sweep() error {
+func (w *Writer) removeUnrecorded() error {
 	found := 0
 	var strays []string
-	err := w.walk(".", func(name string) {
-		if w.staged.has(name) {
+	err := w.walkFiles(".", func(name string) {
+		if w.staged.hasFile(name) {
 			found++
 		} else {
 			strays = append(strays, name)
@@ -33,14 +33,14 @@ func (w *Writer) sweep() error {
 		return err
 	}
 	for _, name := range strays {
-		if err := w.remove(name); err != nil {
+		if err := w.removeStaged(name); err != nil {
 			return err
 		}
 	}
-	if found == w.staged.count() {
+	if found == w.staged.countFiles() {
 		return nil
 	}
-	for name := range w.staged.paths() {
+	for name := range w.staged.allPaths() {
 		if info, err := w.root.Lstat(name); err == nil && !info.IsDir() {
 			continue
 		}
@@ -54,8 +54,8 @@ func (w *Writer) sweep() error {
 // walkEntries is how many names of a directory are read at once.
 const walkEntries = 1024
 
-// walk calls see with each file below a directory.
-func (w *Writer) walk(dir string, see func(name string)) error {
+// walkFiles calls see with each file below a directory.
+func (w *Writer) walkFiles(dir string, see func(name string)) error {
 	f, err := w.root.Open(dir)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (w *Writer) walk(dir string, see func(name string)) error {
 			name := path.Join(dir, e.Name())
 			if !e.IsDir() {
 				see(name)
-			} else if err := w.walk(name, see); err != nil {
+			} else if err := w.walkFiles(name, see); err != nil {
 				return err
 			}
 		}
@@ -83,25 +83,25 @@ func (w *Writer) walk(dir string, see func(name string)) error {
 // Drop deletes a staged file, and the directories that are empty without it.
 func (w *Writer) Drop(name string) error {
 	w.mu.Lock()
-	w.staged.forget(name)
+	w.staged.forgetFile(name)
 	w.mu.Unlock()
 	w.journal.mu.Lock()
 	delete(w.journal.names, name)
 	w.journal.mu.Unlock()
-	if err := w.journal.write(record{Drop: name}); err != nil {
-		return w.recorded(err)
+	if err := w.journal.writeRecord(record{Drop: name}); err != nil {
+		return w.wrapRecordError(err)
 	}
 	if err := w.journal.flush(); err != nil {
-		return w.recorded(err)
+		return w.wrapRecordError(err)
 	}
-	return w.remove(name)
+	return w.removeStaged(name)
 }
 
-func (w *Writer) remove(name string) error {
+func (w *Writer) removeStaged(name string) error {
 	err := w.root.Remove(name)
 	// A journal that was not written by this code may call a directory a file.
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOTDIR) {
-		return failf("deleting a staged file: %w", err)
+		return storeErrorf("deleting a staged file: %w", err)
 	}
 	dir := path.Dir(name)
 	for dir != "." && w.root.Remove(dir) == nil { // until one is not empty
@@ -110,15 +110,15 @@ func (w *Writer) remove(name string) error {
 	return nil
 }
 
-// distrust reads again what the journal says is on the disk, and forgets what
+// recheckJournal reads again what the journal says is on the disk, and forgets what
 // is not: the machine went down since it was written.
-func (w *Writer) distrust(ctx context.Context) error {
+func (w *Writer) recheckJournal(ctx context.Context) error {
 	buffer := make([]byte, 1<<20)
-	for name := range w.staged.paths() {
+	for name := range w.staged.allPaths() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		ok, err := w.check(w.staged.get(name), buffer)
+		ok, err := w.checkStaged(w.staged.get(name), buffer)
 		if err != nil {
 			return err
 		}
@@ -131,8 +131,8 @@ func (w *Writer) distrust(ctx context.Context) error {
 	return w.journal.flush()
 }
 
-// check tells whether a staged file is what the journal says, as far as it goes.
-func (w *Writer) check(staged *Staged, buffer []byte) (bool, error) {
+// checkStaged reports whether a staged file is what the journal says, as far as it goes.
+func (w *Writer) checkStaged(staged *Staged, buffer []byte) (bool, error) {
 	if staged.Entry != nil && staged.Entry.Link != "" {
 		return false, nil
 	}

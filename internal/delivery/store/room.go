@@ -37,13 +37,13 @@ type room struct {
 	missing int64
 }
 
-// overQuota tells whether another snapshot of total bytes breaks the quota.
+// overQuota reports whether another snapshot of total bytes breaks the quota.
 func (r room) overQuota(total int64) bool {
 	return r.quota > 0 && r.used+r.promised+total > r.quota
 }
 
-// writable is how much of the file system a snapshot of total bytes may have.
-func (r room) writable(total int64) int64 {
+// writableBytes is how much of the file system a snapshot of total bytes may have.
+func (r room) writableBytes(total int64) int64 {
 	free := r.free - r.missing
 	if total > smallDownload {
 		free -= r.reserve
@@ -51,30 +51,30 @@ func (r room) writable(total int64) int64 {
 	return max(free, 0)
 }
 
-// fits tells whether there is room for another snapshot of total bytes, of
+// hasRoom reports whether there is room for another snapshot of total bytes, of
 // which missing are not on the disk.
-func (r room) fits(total, missing int64) bool {
-	return !r.overQuota(total) && r.writable(total) >= missing
+func (r room) hasRoom(total, missing int64) bool {
+	return !r.overQuota(total) && r.writableBytes(total) >= missing
 }
 
-// lacks is the error for a snapshot that does not fit.
-func (r room) lacks(total, missing int64) error {
+// spaceError is the error for a snapshot that does not fit.
+func (r room) spaceError(total, missing int64) error {
 	if r.overQuota(total) {
 		return &InsufficientSpaceError{Needed: total, Free: max(r.quota-r.used-r.promised, 0), Quota: true}
 	}
-	return &InsufficientSpaceError{Needed: missing, Free: r.writable(total)}
+	return &InsufficientSpaceError{Needed: missing, Free: r.writableBytes(total)}
 }
 
-// above tells whether more than percent of the quota is in use or, where the
+// isAbove reports whether more than percent of the quota is in use or, where the
 // store is to leave a reserve, of the file system, whoever uses it.
-func (r room) above(percent int) bool {
-	return r.quota > 0 && r.used+r.promised > share(r.quota, percent) ||
-		r.reserve > 0 && r.size-r.free > share(r.size, percent)
+func (r room) isAbove(percent int) bool {
+	return r.quota > 0 && r.used+r.promised > percentOf(r.quota, percent) ||
+		r.reserve > 0 && r.size-r.free > percentOf(r.size, percent)
 }
 
-// without is the room once a candidate is evicted, as far as it is known without
+// withoutCandidate is the room once a candidate is evicted, as far as it is known without
 // asking the file system.
-func (r room) without(c candidate) room {
+func (r room) withoutCandidate(c candidate) room {
 	if c.partial {
 		r.promised -= c.bytes
 		r.missing -= max(c.bytes-c.allocated, 0)
@@ -89,7 +89,7 @@ func (r room) without(c candidate) room {
 const roomLock = "room"
 
 func (s *Store) lockRoom() (*os.File, error) {
-	return lock(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
+	return lockFile(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
 }
 
 // fileSystem returns the size of the store's file system, and how much of it is
@@ -97,12 +97,12 @@ func (s *Store) lockRoom() (*os.File, error) {
 func (s *Store) fileSystem() (size, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.options.Root, &st); err != nil {
-		return 0, 0, failf("asking for free space: %w", err)
+		return 0, 0, storeErrorf("asking for free space: %w", err)
 	}
 	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }
 
-// noInodes tells whether the file system takes no more files.
+// noInodes reports whether the file system takes no more files.
 func (s *Store) noInodes() bool {
 	var st unix.Statfs_t
 	return unix.Statfs(s.options.Root, &st) == nil && st.Files > 0 && st.Ffree == 0
@@ -122,42 +122,42 @@ func (w *Writer) Reserve(total, missing int64) error {
 	if err != nil {
 		return err
 	}
-	defer unlock(l)
-	r, others, err := s.measure(w.key.ID())
+	defer unlockFile(l)
+	r, others, err := s.measureRoom(w.key.ID())
 	if err != nil {
 		return err
 	}
-	if !r.fits(total, missing) {
-		if r, err = s.makeRoom(r, others, w.Urgent, func(r room) bool { return r.fits(total, missing) }); err != nil {
+	if !r.hasRoom(total, missing) {
+		if r, err = s.makeRoom(r, others, w.Urgent, func(r room) bool { return r.hasRoom(total, missing) }); err != nil {
 			return err
 		}
 	}
-	if !r.fits(total, missing) {
-		return r.lacks(total, missing)
+	if !r.hasRoom(total, missing) {
+		return r.spaceError(total, missing)
 	}
-	if err := w.promise(total); err != nil {
+	if err := w.recordReservation(total); err != nil {
 		return s.spaceOr("reserving room", err, missing)
 	}
 	return nil
 }
 
-// measure says how full the store is without the download of one snapshot. What
+// measureRoom says how full the store is without the download of one snapshot. What
 // is missing of the other downloads is taken to be all of them, which is quick.
-func (s *Store) measure(without ID) (room, []candidate, error) {
-	r, others, err := s.promises(without)
+func (s *Store) measureRoom(without ID) (room, []candidate, error) {
+	r, others, err := s.measureReserved(without)
 	if err != nil {
 		return r, nil, err
 	}
 	if r.quota > 0 {
-		r.used, err = s.used()
+		r.used, err = s.usedBytes()
 	}
 	return r, others, err
 }
 
-// promises is measure without what complete snapshots use.
-func (s *Store) promises(without ID) (room, []candidate, error) {
+// measureReserved is measure without what complete snapshots use.
+func (s *Store) measureReserved(without ID) (room, []candidate, error) {
 	r := room{quota: s.options.Quota}
-	partials, err := s.partials()
+	partials, err := s.listPartials()
 	if err != nil {
 		return r, nil, err
 	}
@@ -175,9 +175,9 @@ func (s *Store) promises(without ID) (room, []candidate, error) {
 	return r, others, err
 }
 
-// used is what the complete snapshots have, in bytes.
-func (s *Store) used() (sum int64, err error) {
-	snapshots, err := s.complete()
+// usedBytes is what the complete snapshots have, in bytes.
+func (s *Store) usedBytes() (sum int64, err error) {
+	snapshots, err := s.completeSnapshots()
 	for _, snapshot := range snapshots {
 		sum += snapshot.Bytes
 	}
@@ -189,11 +189,11 @@ func (s *Store) used() (sum int64, err error) {
 // then. It evicts nothing when that would not be enough.
 func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(room) bool) (room, error) {
 	// Exact now: what the others have allocated is not free any more.
-	r.missing = s.missing(partials)
+	r.missing = s.missingBytes(partials)
 	if enough(r) {
 		return r, nil
 	}
-	candidates, used, err := s.candidates(partials)
+	candidates, used, err := s.evictionCandidates(partials)
 	if err != nil {
 		return r, err
 	}
@@ -202,12 +202,12 @@ func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(
 		candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.wanted })
 	}
 	best := r
-	candidates, err = s.evictable(candidates)
+	candidates, err = s.filterEvictable(candidates)
 	if err != nil {
 		return r, err
 	}
 	for _, c := range candidates {
-		best = best.without(c)
+		best = best.withoutCandidate(c)
 		best.free += c.bytes
 	}
 	if !enough(best) {
@@ -217,12 +217,12 @@ func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(
 		if enough(r) {
 			break
 		}
-		evicted, err := s.evict(c)
+		evicted, err := s.evictCandidate(c)
 		if err != nil {
 			return r, err
 		}
 		if evicted {
-			r = r.without(c)
+			r = r.withoutCandidate(c)
 		}
 		if _, r.free, err = s.fileSystem(); err != nil {
 			return r, err
@@ -231,18 +231,18 @@ func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(
 	return r, nil
 }
 
-// missing is what the downloads have been promised and have not allocated.
-func (s *Store) missing(partials []candidate) (sum int64) {
+// missingBytes is what the downloads have been promised and have not allocated.
+func (s *Store) missingBytes(partials []candidate) (sum int64) {
 	for _, p := range partials {
-		sum += max(p.bytes-allocated(s.partialDir(p.id)), 0)
+		sum += max(p.bytes-allocatedBytes(s.partialDir(p.id)), 0)
 	}
 	return sum
 }
 
-// evictable leaves out the candidates that somebody uses.
-func (s *Store) evictable(candidates []candidate) (list []candidate, err error) {
+// filterEvictable leaves out the candidates that somebody uses.
+func (s *Store) filterEvictable(candidates []candidate) (list []candidate, err error) {
 	for _, c := range candidates {
-		l, err := s.claim(c)
+		l, err := s.claimCandidate(c)
 		if err != nil {
 			return nil, err
 		}
@@ -258,9 +258,9 @@ func (s *Store) evictable(candidates []candidate) (list []candidate, err error) 
 // promised to it.
 const reservedName = "reserved"
 
-// promise writes down what was reserved. One write of a fixed length is never
+// recordReservation writes down what was reserved. One write of a fixed length is never
 // seen by halves; readers hold the room's lock.
-func (w *Writer) promise(total int64) error {
+func (w *Writer) recordReservation(total int64) error {
 	f, err := os.OpenFile(filepath.Join(w.dir, reservedName), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -269,8 +269,8 @@ func (w *Writer) promise(total int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// promised reads what was reserved for a download, 0 where nothing is yet.
-func promised(dir string) int64 {
+// readReservation reads what was reserved for a download, 0 where nothing is yet.
+func readReservation(dir string) int64 {
 	text, err := os.ReadFile(filepath.Join(dir, reservedName))
 	if err != nil {
 		return 0
@@ -282,9 +282,9 @@ func promised(dir string) int64 {
 	return max(n, 0)
 }
 
-// allocated is what the files below a directory have on the disk, in bytes.
+// allocatedBytes is what the files below a directory have on the disk, in bytes.
 // What cannot be read counts as nothing: that errs on the side of room.
-func allocated(dir string) (sum int64) {
+func allocatedBytes(dir string) (sum int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil //nolint:nilerr // it may just have gone

@@ -33,10 +33,10 @@ func TestRoomIsPromisedOnce(t *testing.T) {
 		"over the quota":          {room{quota: 100, used: 50, promised: 21, free: 1000}, 30, 30, false, InsufficientSpaceError{Needed: 30, Free: 29, Quota: true}},
 		"over the quota, resumed": {room{quota: 100, used: 90, free: 1000}, 30, 0, false, InsufficientSpaceError{Needed: 30, Free: 10, Quota: true}},
 	} {
-		if got := c.room.fits(c.total, c.missing); got != c.fits {
+		if got := c.room.hasRoom(c.total, c.missing); got != c.fits {
 			t.Errorf("%s: fits is %t", name, got)
 		}
-		if e, ok := errors.AsType[*InsufficientSpaceError](c.room.lacks(c.total, c.missing)); !c.fits && (!ok || *e != c.lacks) {
+		if e, ok := errors.AsType[*InsufficientSpaceError](c.room.spaceError(c.total, c.missing)); !c.fits && (!ok || *e != c.lacks) {
 			t.Errorf("%s: got %+v", name, e)
 		}
 	}
@@ -55,7 +55,7 @@ func TestWatermarksAreOfTheQuotaAndOfTheFileSystem(t *testing.T) {
 		"without a reserve":                {room{size: 1000, free: 0}, false},
 		"below the quota's, a full system": {room{quota: 1000, size: 1000, free: 199, reserve: 1}, true},
 	} {
-		if got := c.room.above(80); got != c.want {
+		if got := c.room.isAbove(80); got != c.want {
 			t.Errorf("%s: got %t", name, got)
 		}
 	}

@@ -32,12 +32,12 @@ func (s *Store) Principal(credentials string) (string, error) {
 	if credentials == "" {
 		return "", nil
 	}
-	if err := s.ensure(); err != nil {
+	if err := s.ensureExists(); err != nil {
 		return "", err
 	}
 	salt, err := s.readSalt()
 	if err != nil {
-		return "", failf("naming who asks: %w", err)
+		return "", storeErrorf("naming who asks: %w", err)
 	}
 	mac := hmac.New(sha256.New, salt)
 	mac.Write([]byte(credentials))

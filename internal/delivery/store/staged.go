@@ -43,9 +43,9 @@ func newStaged() staged {
 	return staged{begun: map[string]*Staged{}, complete: map[string]string{}}
 }
 
-func (s staged) count() int { return len(s.begun) + len(s.complete) }
+func (s staged) countFiles() int { return len(s.begun) + len(s.complete) }
 
-func (s staged) has(path string) bool {
+func (s staged) hasFile(path string) bool {
 	_, complete := s.complete[path]
 	return complete || s.begun[path] != nil
 }
@@ -60,23 +60,23 @@ func (s staged) get(path string) *Staged {
 	return &Staged{Path: path, Size: e.Size, Identity: e.Identity, Entry: &e}
 }
 
-func (s staged) begin(f *Staged) {
+func (s staged) beginFile(f *Staged) {
 	delete(s.complete, f.Path)
 	s.begun[f.Path] = f
 }
 
-func (s staged) done(e Entry) {
+func (s staged) completeFile(e Entry) {
 	delete(s.begun, e.Path)
 	s.complete[e.Path] = e.Pack()
 }
 
-func (s staged) forget(path string) {
+func (s staged) forgetFile(path string) {
 	delete(s.begun, path)
 	delete(s.complete, path)
 }
 
-// paths yields the paths of all files, which may be forgotten meanwhile.
-func (s staged) paths() iter.Seq[string] {
+// allPaths yields the paths of all files, which may be forgotten meanwhile.
+func (s staged) allPaths() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for path := range s.begun {
 			if !yield(path) {

@@ -37,18 +37,18 @@ func (s *Store) Stock() (*Stock, error) {
 	var err error
 	k.ID, err = s.ID()
 	if errors.Is(err, ErrGone) {
-		return s.nothing(k), err
+		return s.emptyStock(k), err
 	}
 	if err != nil {
 		return nil, err
 	}
-	needed, _, err := s.kept()
+	needed, _, err := s.neededAndWanted()
 	if err != nil {
 		return nil, err
 	}
 	// Downloads first: one that gets its name meanwhile counts twice rather than
 	// not at all.
-	r, partials, err := s.promises("")
+	r, partials, err := s.measureReserved("")
 	if err != nil {
 		return nil, err
 	}
@@ -65,51 +65,51 @@ func (s *Store) Stock() (*Stock, error) {
 	k.Capacity, k.Free = r.size, r.free
 	left := r
 	for _, snapshot := range k.Snapshots {
-		if !needed[snapshot.ID] && !busy(s.leaseLock(snapshot.ID)) {
-			left = left.without(candidate{bytes: snapshot.Bytes})
+		if !needed[snapshot.ID] && !isLocked(s.leaseLock(snapshot.ID)) {
+			left = left.withoutCandidate(candidate{bytes: snapshot.Bytes})
 			left.free += snapshot.Bytes
 		}
 	}
 	for _, p := range partials {
-		p.allocated = allocated(s.partialDir(p.id))
+		p.allocated = allocatedBytes(s.partialDir(p.id))
 		left.missing -= min(p.bytes, p.allocated)
-		if !busy(s.writerLock(p.id)) {
-			left = left.without(p)
+		if !isLocked(s.writerLock(p.id)) {
+			left = left.withoutCandidate(p)
 			left.free += p.allocated
 		}
 	}
-	k.Available = left.most()
-	k.Downloads = slices.DeleteFunc(k.Downloads, func(d Snapshot) bool { return !busy(s.writerLock(d.ID)) })
+	k.Available = left.maxDownload()
+	k.Downloads = slices.DeleteFunc(k.Downloads, func(d Snapshot) bool { return !isLocked(s.writerLock(d.ID)) })
 	return k, nil
 }
 
-// nothing is the stock of a store that was deleted. What is made in its place
+// emptyStock is the stock of a store that was deleted. What is made in its place
 // will have the same room.
-func (s *Store) nothing(k *Stock) *Stock {
+func (s *Store) emptyStock(k *Stock) *Stock {
 	k.ID = newID()
 	// What cannot be asked is no room.
 	k.Capacity, k.Free, _ = s.fileSystem()
-	k.Available = room{quota: k.Quota, free: k.Free, reserve: s.options.Reserve.Of(k.Capacity)}.most()
+	k.Available = room{quota: k.Quota, free: k.Free, reserve: s.options.Reserve.Of(k.Capacity)}.maxDownload()
 	return k
 }
 
-// most is how many bytes a large download may have.
-func (r room) most() int64 {
-	n := r.writable(smallDownload + 1)
+// maxDownload is how many bytes a large download may have.
+func (r room) maxDownload() int64 {
+	n := r.writableBytes(smallDownload + 1)
 	if r.quota > 0 {
 		n = min(n, max(r.quota-r.used-r.promised, 0))
 	}
 	return n
 }
 
-// busy tells whether a process holds a lock. What cannot be asked is left alone.
+// isLocked reports whether a process holds a lock. What cannot be asked is left alone.
 // It looks at no more locks than it must: who just wants to have one without
 // waiting takes the look for a holder.
-func busy(path string) bool {
-	if !exists(path) {
+func isLocked(path string) bool {
+	if !pathExists(path) {
 		return false
 	}
-	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-	unlock(f)
+	f, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
+	unlockFile(f)
 	return err != nil
 }

@@ -52,10 +52,10 @@ const (
 	defaultLow  = 70
 )
 
-func (o *Options) complete() error {
+func (o *Options) completeAndValidate() error {
 	root, err := filepath.Abs(o.Root)
 	if err != nil {
-		return failf("opening the store: %w", err)
+		return storeErrorf("opening the store: %w", err)
 	}
 	o.Root = root
 	if o.PartialTTL == 0 {
@@ -65,7 +65,7 @@ func (o *Options) complete() error {
 		o.High, o.Low = defaultHigh, defaultLow
 	}
 	if o.Low < 0 || o.Low > o.High || o.High > 100 {
-		return failf("opening the store: the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100", o.High, o.Low)
+		return storeErrorf("opening the store: the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100", o.High, o.Low)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ type Store struct {
 
 // Open makes the layout below the root where it is missing, and returns the store.
 func Open(o Options) (*Store, error) {
-	if err := o.complete(); err != nil {
+	if err := o.completeAndValidate(); err != nil {
 		return nil, err
 	}
 	s := &Store{
@@ -95,7 +95,7 @@ func Open(o Options) (*Store, error) {
 		trash:     filepath.Join(o.Root, "trash"),
 		marks:     filepath.Join(o.Root, marksDir),
 	}
-	if err := s.enter(); err != nil {
+	if err := s.initStore(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -142,7 +142,7 @@ func (l *Lease) Manifest() *Manifest {
 		return m
 	}
 	m := l.header
-	m.Entries, m.Packed = m.Packed.entries(), nil
+	m.Entries, m.Packed = m.Packed.allEntries(), nil
 	l.unpacked = weak.Make(&m)
 	return &m
 }
@@ -153,8 +153,8 @@ func (l *Lease) Contents() *Manifest {
 	return &m
 }
 
-// read fills the lease from the manifest below dir.
-func (l *Lease) read(dir string) error {
+// loadHeader fills the lease from the manifest below dir.
+func (l *Lease) loadHeader(dir string) error {
 	header, err := readManifest(dir)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (l *Lease) Close() error {
 		l.used = false
 	}
 	if err := l.lock.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		return failf("closing a lease: %w", err)
+		return storeErrorf("closing a lease: %w", err)
 	}
 	return nil
 }
@@ -183,66 +183,66 @@ func (l *Lease) Close() error {
 // Lease returns a lease of a complete snapshot, or ErrNotStored; ErrDamaged if
 // its manifest cannot be read. A snapshot that was committed shortly before a
 // crash of the machine is verified first, once for all processes.
-func (s *Store) Lease(id ID) (*Lease, error) { return s.lease(context.Background(), id) }
+func (s *Store) Lease(id ID) (*Lease, error) { return s.acquireLease(context.Background(), id) }
 
 // Peek returns the manifest of a complete snapshot, Packed, and the directory of its
 // files, without a lease and without counting as a use: for who can do without
 // it when it is evicted meanwhile. Errors are those of Lease.
 func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
-	if err := s.settle(ctx, id); err != nil {
+	if err := s.resolveDoubt(ctx, id); err != nil {
 		return nil, "", err
 	}
-	l, err := s.hold(id)
+	l, err := s.openLease(id)
 	if err != nil {
 		return nil, "", err
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.read(s.snapshotDir(id)); err != nil {
+	if err := l.loadHeader(s.snapshotDir(id)); err != nil {
 		return nil, "", err
 	}
 	return l.Contents(), l.dir, nil
 }
 
-func (s *Store) lease(ctx context.Context, id ID) (*Lease, error) {
-	if err := s.settle(ctx, id); err != nil {
+func (s *Store) acquireLease(ctx context.Context, id ID) (*Lease, error) {
+	if err := s.resolveDoubt(ctx, id); err != nil {
 		return nil, err
 	}
-	l, err := s.hold(id)
+	l, err := s.openLease(id)
 	if err != nil {
 		return nil, err
 	}
-	if err = l.read(s.snapshotDir(id)); err != nil {
+	if err = l.loadHeader(s.snapshotDir(id)); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
-	if err := s.use(l); err != nil {
+	if err := s.markUsed(l); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// use counts a lease as a use from now on.
-func (s *Store) use(l *Lease) error {
+// markUsed counts a lease as a use from now on.
+func (s *Store) markUsed(l *Lease) error {
 	now := time.Now()
 	if err := os.Chtimes(s.leaseLock(l.id), now, now); err != nil {
-		return failf("marking a snapshot as used: %w", err)
+		return storeErrorf("marking a snapshot as used: %w", err)
 	}
 	l.used = true
 	return nil
 }
 
-// hold is Lease without reading the manifest and without counting as a use.
-func (s *Store) hold(id ID) (*Lease, error) {
+// openLease is Lease without reading the manifest and without counting as a use.
+func (s *Store) openLease(id ID) (*Lease, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return nil, ErrNotStored
 	}
-	f, err := lock(s.leaseLock(id), unix.LOCK_SH)
+	f, err := lockFile(s.leaseLock(id), unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
 	if !isDir(s.snapshotDir(id)) {
-		unlock(f)
+		unlockFile(f)
 		return nil, ErrNotStored
 	}
 	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f, path: s.leaseLock(id)}, nil
@@ -252,7 +252,7 @@ func (s *Store) hold(id ID) (*Lease, error) {
 // to make it; one of the two is nil. While another process writes it, Acquire
 // calls waiting once and waits until that one is done or dead.
 func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
-	if err := s.ensure(); err != nil {
+	if err := s.ensureExists(); err != nil {
 		return nil, nil, err
 	}
 	id := key.ID()
@@ -264,11 +264,11 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 	try := func() (err error) {
 		// Those who wait for the same snapshot all get it at once: only a
 		// snapshot that is not there needs the lock.
-		l, err = s.lease(ctx, id)
+		l, err = s.acquireLease(ctx, id)
 		if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		f, err = lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+		f, err = lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, filelock.ErrHeld) && !waited {
 			waited = true
 			waiting()
@@ -277,32 +277,32 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 	}
 	err := try()
 	if errors.Is(err, filelock.ErrHeld) {
-		arrivals := s.arrivals()
+		arrivals := s.watchSnapshots()
 		defer arrivals.stop()
-		err = arrivals.await(ctx, try)
+		err = arrivals.awaitLock(ctx, try)
 	}
 	if err != nil || l != nil {
 		return l, nil, err
 	}
-	return s.write(ctx, key, f)
+	return s.startWriter(ctx, key, f)
 }
 
-// write returns the writer that holds the lock f, unless another was quicker.
-func (s *Store) write(ctx context.Context, key Key, f *os.File) (*Lease, *Writer, error) {
+// startWriter returns the writer that holds the lock f, unless another was quicker.
+func (s *Store) startWriter(ctx context.Context, key Key, f *os.File) (*Lease, *Writer, error) {
 	id := key.ID()
-	l, err := s.lease(ctx, id)
+	l, err := s.acquireLease(ctx, id)
 	if errors.Is(err, ErrDamaged) {
-		if err = s.discard(s.snapshotDir(id)); err == nil {
+		if err = s.discardDirectory(s.snapshotDir(id)); err == nil {
 			err = ErrNotStored
 		}
 	}
 	if !errors.Is(err, ErrNotStored) {
-		unlock(f)
+		unlockFile(f)
 		return l, nil, err
 	}
 	w, err := newWriter(ctx, s, key, f)
 	if err != nil {
-		unlock(f)
+		unlockFile(f)
 		return nil, nil, err
 	}
 	return nil, w, nil

@@ -202,7 +202,7 @@ func TestWaitersGetTheSnapshotTogether(t *testing.T) {
 
 func TestPausesGrowWithTheWait(t *testing.T) {
 	for waited, want := range map[time.Duration]time.Duration{0: time.Millisecond, time.Second: 20 * time.Millisecond, time.Hour: 250 * time.Millisecond} {
-		if got := pause(waited); got != want {
+		if got := nextPause(waited); got != want {
 			t.Errorf("after %s: %s", waited, got)
 		}
 	}
@@ -238,7 +238,7 @@ func TestPeekingNeitherKeepsASnapshotNorMakesItYounger(t *testing.T) {
 	s := open(t, Options{})
 	closeLease(t, add(t, s, key("1"), "content"))
 	used(t, s, key("1"), time.Hour)
-	before := modified(s.leaseLock(key("1").ID()))
+	before := modTime(s.leaseLock(key("1").ID()))
 	m, dir, err := s.Peek(t.Context(), key("1").ID())
 	if err != nil || m.Packed.Len() != 1 {
 		t.Fatalf("got %+v, %v", m, err)
@@ -246,7 +246,7 @@ func TestPeekingNeitherKeepsASnapshotNorMakesItYounger(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, m.Packed.At(0).Path)); err != nil {
 		t.Error(err)
 	}
-	if after := modified(s.leaseLock(key("1").ID())); !after.Equal(before) {
+	if after := modTime(s.leaseLock(key("1").ID())); !after.Equal(before) {
 		t.Errorf("it was used at %s, now at %s", before, after)
 	}
 	if evicted, err := s.Evict(key("1").ID()); !evicted || err != nil {

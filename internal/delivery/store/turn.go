@@ -23,11 +23,11 @@ type Turn struct {
 // TakeTurn takes the turn of a name, "<name>" in the directory of locks. It
 // returns nil if another process has it.
 func (s *Store) TakeTurn(name string) (*Turn, error) {
-	if err := s.ensure(); err != nil {
+	if err := s.ensureExists(); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(s.locks, name)
-	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
+	f, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil
 	}
@@ -37,9 +37,9 @@ func (s *Store) TakeTurn(name string) (*Turn, error) {
 	return &Turn{file: f, path: path}, nil
 }
 
-// Current tells whether the turn still keeps others from taking it. It does not
+// Current reports whether the turn still keeps others from taking it. It does not
 // once somebody deleted the store.
-func (t *Turn) Current() bool { return current(t.file, t.path) }
+func (t *Turn) Current() bool { return isCurrentLock(t.file, t.path) }
 
 // Close ends the turn.
-func (t *Turn) Close() { unlock(t.file) }
+func (t *Turn) Close() { unlockFile(t.file) }

@@ -25,10 +25,10 @@ import (
 // view notices, when it is checked, that its files are not those of the
 // snapshot, and is built again.
 func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
-	if err := s.settle(ctx, id); err != nil {
+	if err := s.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verify(ctx, id, depthOf(deep))
+	return s.verifySnapshot(ctx, id, depthOf(deep))
 }
 
 // depth is how much of a snapshot is looked at.
@@ -55,10 +55,10 @@ const (
 // all files it compares the bytes of the small ones: a process that can write to a
 // file can also set its time back. In a large file only a deep Verify sees that.
 func (s *Store) Recheck(ctx context.Context, id ID) error {
-	if err := s.settle(ctx, id); err != nil {
+	if err := s.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verify(ctx, id, glance)
+	return s.verifySnapshot(ctx, id, glance)
 }
 
 func depthOf(deep bool) depth {
@@ -68,9 +68,9 @@ func depthOf(deep bool) depth {
 	return facts
 }
 
-// verify is Verify of what is beyond doubt.
-func (s *Store) verify(ctx context.Context, id ID, d depth) error {
-	err := s.examine(ctx, id, d)
+// verifySnapshot is Verify of what is beyond doubt.
+func (s *Store) verifySnapshot(ctx context.Context, id ID, d depth) error {
+	err := s.examineSnapshot(ctx, id, d)
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
@@ -82,38 +82,38 @@ func (s *Store) verify(ctx context.Context, id ID, d depth) error {
 
 // Examine is Verify that leaves a damaged snapshot where it is.
 func (s *Store) Examine(ctx context.Context, id ID, deep bool) error {
-	return s.examine(ctx, id, depthOf(deep))
+	return s.examineSnapshot(ctx, id, depthOf(deep))
 }
 
-func (s *Store) examine(ctx context.Context, id ID, d depth) error {
-	l, err := s.hold(id)
+func (s *Store) examineSnapshot(ctx context.Context, id ID, d depth) error {
+	l, err := s.openLease(id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.read(s.snapshotDir(id)); err != nil {
+	if err := l.loadHeader(s.snapshotDir(id)); err != nil {
 		return err
 	}
-	return compare(ctx, l, d)
+	return compareFiles(ctx, l, d)
 }
 
 // discardDamaged takes a snapshot away unless somebody is replacing it already.
 func (s *Store) discardDamaged(id ID) error {
-	f, err := lock(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+	f, err := lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer unlock(f)
-	if err := s.discard(s.snapshotDir(id)); err != nil {
+	defer unlockFile(f)
+	if err := s.discardDirectory(s.snapshotDir(id)); err != nil {
 		return err
 	}
-	return s.clear(id)
+	return s.clearDoubt(id)
 }
 
-func compare(ctx context.Context, l *Lease, d depth) error {
+func compareFiles(ctx context.Context, l *Lease, d depth) error {
 	root, err := os.OpenRoot(l.dir)
 	if err != nil {
 		return fmt.Errorf("verifying a snapshot: %w: %w", ErrDamaged, err)
@@ -138,7 +138,7 @@ func compare(ctx context.Context, l *Lease, d depth) error {
 		}
 		ok, err := verifyEntry(root, e, buffer, read)
 		if err != nil {
-			return failf("verifying %s: %w", e.Path, err)
+			return storeErrorf("verifying %s: %w", e.Path, err)
 		}
 		if !ok {
 			return fmt.Errorf("verifying a snapshot: %w: the file %q is not what was delivered", ErrDamaged, e.Path)

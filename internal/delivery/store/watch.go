@@ -20,27 +20,27 @@ type watch struct {
 
 func newWatch(mask uint32, dirs ...string) *watch {
 	w := &watch{told: make(chan struct{}, 1), mask: mask | unix.IN_ONLYDIR, dirs: dirs}
-	w.start()
+	w.startWatching()
 	return w
 }
 
-// start begins to watch, all directories or none.
-func (w *watch) start() {
+// startWatching begins to watch, all directories or none.
+func (w *watch) startWatching() {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return
 	}
 	w.file = os.NewFile(uintptr(fd), "inotify")
-	if !w.add() {
-		w.stop()
+	if !w.addWatches() {
+		w.stopWatching()
 		return
 	}
-	go w.listen(w.file)
+	go w.forwardEvents(w.file)
 }
 
-// add watches what has the directories' names now, and tells whether it can watch
+// addWatches watches what has the directories' names now, and reports whether it can watch
 // all of them. Those that it watches already stay watched.
-func (w *watch) add() bool {
+func (w *watch) addWatches() bool {
 	// Not by Fd, which would make reads block and keep stop from ending them.
 	raw, err := w.file.SyscallConn()
 	if err != nil {
@@ -57,8 +57,8 @@ func (w *watch) add() bool {
 	return err == nil && all
 }
 
-// listen ends when the file is closed.
-func (w *watch) listen(file *os.File) {
+// forwardEvents ends when the file is closed.
+func (w *watch) forwardEvents(file *os.File) {
 	var events [4096]byte
 	for {
 		if _, err := file.Read(events[:]); err != nil {
@@ -71,9 +71,9 @@ func (w *watch) listen(file *os.File) {
 	}
 }
 
-// stop ends the watch, but does not wait for that: the kernel takes some ten
+// stopWatching ends the watch, but does not wait for that: the kernel takes some ten
 // milliseconds to close it.
-func (w *watch) stop() {
+func (w *watch) stopWatching() {
 	if w.file != nil {
 		go w.file.Close() //nolint:errcheck // nothing was written
 		w.file = nil
@@ -99,11 +99,11 @@ func (c *Changes) Told() <-chan struct{} { return c.watch.told }
 // them, and another one made them again. It is for the goroutine that calls Stop.
 func (c *Changes) Renew() {
 	if c.watch.file == nil {
-		c.watch.start()
+		c.watch.startWatching()
 		return
 	}
-	c.watch.add()
+	c.watch.addWatches()
 }
 
 // Stop ends the watch.
-func (c *Changes) Stop() { c.watch.stop() }
+func (c *Changes) Stop() { c.watch.stopWatching() }

@@ -49,15 +49,15 @@ func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer
 	}
 	if err != nil {
 		w.closeFiles()
-		return nil, failf("opening the staging directory: %w", err)
+		return nil, storeErrorf("opening the staging directory: %w", err)
 	}
 	w.journal, w.staged, err = openJournal(filepath.Join(w.dir, journalName))
 	if err == nil {
-		err = w.sweep()
+		err = w.removeUnrecorded()
 	}
 	if err == nil && !w.journal.sameBoot {
-		if err = w.distrust(ctx); err == nil {
-			err = w.journal.begin(w.key)
+		if err = w.recheckJournal(ctx); err == nil {
+			err = w.journal.writeHeader(w.key)
 		}
 	}
 	if err != nil {
@@ -85,7 +85,7 @@ func (w *Writer) Staged(path string) *Staged {
 func (w *Writer) StagedPaths() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Collect(w.staged.paths())
+	return slices.Collect(w.staged.allPaths())
 }
 
 // Use tells that what is staged of a file is a part of the snapshot that is made:
@@ -93,7 +93,7 @@ func (w *Writer) StagedPaths() []string {
 func (w *Writer) Use(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.staged.forget(path)
+	w.staged.forgetFile(path)
 }
 
 // Fail gives an error of writing below Root its type: no room is an
@@ -113,7 +113,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 		_ = w.Close() // what it could say is said already
 		return nil, err
 	}
-	entries, err := pack(m)
+	entries, err := packManifest(m)
 	if err != nil {
 		return fail(err)
 	}
@@ -127,28 +127,28 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err := unix.Syncfs(int(w.fs.Fd())); err != nil {
 		return fail(err)
 	}
-	l, err := w.appear()
+	l, err := w.publishSnapshot()
 	if err != nil {
 		return fail(err)
 	}
 	l.header = *m
 	l.header.Entries, l.header.Packed = nil, entries
 	w.store.removeLeftovers(l.id)
-	w.release()
+	w.closeAll()
 	return l, nil
 }
 
-// appear gives the staged snapshot its name, and leases it before anybody can
+// publishSnapshot gives the staged snapshot its name, and leases it before anybody can
 // evict it. What was reserved for it is used from then on: both change in one
 // step for those who hold the room's lock.
-func (w *Writer) appear() (*Lease, error) {
+func (w *Writer) publishSnapshot() (*Lease, error) {
 	s, id := w.store, w.key.ID()
 	guard, err := s.lockRoom()
 	if err != nil {
 		return nil, err
 	}
-	defer unlock(guard)
-	if err := s.clear(id); err != nil {
+	defer unlockFile(guard)
+	if err := s.clearDoubt(id); err != nil {
 		return nil, err
 	}
 	if err := os.Rename(w.dir, s.snapshotDir(id)); err != nil {
@@ -157,11 +157,11 @@ func (w *Writer) appear() (*Lease, error) {
 	if err := atomicfile.SyncDir(s.snapshots); err != nil {
 		return nil, err
 	}
-	l, err := s.hold(id)
+	l, err := s.openLease(id)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.use(l); err != nil {
+	if err := s.markUsed(l); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -170,7 +170,7 @@ func (w *Writer) appear() (*Lease, error) {
 // Close ends the writing and keeps what is staged for the next writer.
 func (w *Writer) Close() error {
 	err := w.journal.flush()
-	w.release()
+	w.closeAll()
 	if err != nil {
 		return w.store.spaceOr("recording a download", err, 0)
 	}
@@ -179,11 +179,11 @@ func (w *Writer) Close() error {
 
 // Discard ends the writing and deletes what is staged.
 func (w *Writer) Discard() error {
-	err := w.store.discard(w.dir)
+	err := w.store.discardDirectory(w.dir)
 	if id := w.key.ID(); !isDir(w.store.snapshotDir(id)) {
-		w.store.unmark(id)
+		w.store.removeMarks(id)
 	}
-	w.release()
+	w.closeAll()
 	return err
 }
 
@@ -195,7 +195,7 @@ func (w *Writer) Reload(ctx context.Context, discard bool) error {
 	}
 	w.closeFiles()
 	if discard {
-		if err := w.store.discard(w.dir); err != nil {
+		if err := w.store.discardDirectory(w.dir); err != nil {
 			return err
 		}
 	}
@@ -207,8 +207,8 @@ func (w *Writer) Reload(ctx context.Context, discard bool) error {
 	return nil
 }
 
-// release frees everything, the lock last.
-func (w *Writer) release() {
+// closeAll frees everything, the lock last.
+func (w *Writer) closeAll() {
 	w.closeFiles()
 	w.lock.Close()
 }
@@ -239,5 +239,5 @@ func (s *Store) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrStore) {
 		return err
 	}
-	return failf("%s: %w", op, err)
+	return storeErrorf("%s: %w", op, err)
 }

@@ -55,22 +55,22 @@ func New() *cobra.Command {
 		Long:  long,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("%q is no subcommand of store; see store --help", args[0])
+				return usageErrorf("%q is no subcommand of store; see store --help", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of the store")
-	cmd.AddCommand(o.list(), o.verify(), o.prune())
+	cmd.AddCommand(o.newListCommand(), o.newVerifyCommand(), o.newPruneCommand())
 	for _, c := range append(cmd.Commands(), cmd) {
 		c.SilenceUsage, c.SilenceErrors = true, true
-		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageErrorf("%w", err) })
 	}
 	return cmd
 }
 
-func (o *options) list() *cobra.Command {
+func (o *options) newListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the snapshots and downloads in the store",
@@ -89,24 +89,24 @@ snapshot or can go back to it. PREHEAT names the DataSets that it is kept for.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.output != "table" && o.output != "json" {
-				return usagef("--output must be table or json, not %q", o.output)
+				return usageErrorf("--output must be table or json, not %q", o.output)
 			}
-			s, err := o.open()
+			s, err := o.openStore()
 			if err != nil {
 				return err
 			}
-			entries, err := contents(s)
+			entries, err := listEntries(s)
 			if err != nil {
 				return err
 			}
-			return print(cmd.OutOrStdout(), entries, o.output)
+			return printEntries(cmd.OutOrStdout(), entries, o.output)
 		},
 	}
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
 	return cmd
 }
 
-func (o *options) verify() *cobra.Command {
+func (o *options) newVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [ID...]",
 		Short: "Read snapshots again and compare them with their digests",
@@ -123,7 +123,7 @@ restart a pod to have its data delivered again at once.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			s, err := o.open()
+			s, err := o.openStore()
 			if err != nil {
 				return err
 			}
@@ -135,7 +135,7 @@ restart a pod to have its data delivered again at once.`,
 }
 
 func (o *options) verifyAll(ctx context.Context, cmd *cobra.Command, s *store.Store, args []string) error {
-	ids, err := resolve(s, args)
+	ids, err := resolveIDs(s, args)
 	if err != nil {
 		return err
 	}
@@ -167,10 +167,10 @@ func (o *options) verifyAll(ctx context.Context, cmd *cobra.Command, s *store.St
 	return nil
 }
 
-func (o *options) prune() *cobra.Command {
+func (o *options) newPruneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune (--to AMOUNT | --all-unused)",
-		Short: "Evict snapshots that nobody needs",
+		Short: "Evict unused snapshots",
 		Long: `Prune evicts snapshots that no running runtime holds, no living pod is at or can
 go back to and no DataSet preheats, least recently used first. It prints a line
 for each.`,
@@ -180,12 +180,12 @@ for each.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := cmd.Flags().Changed("to")
 			if given == o.all {
-				return usagef("prune takes either --to or --all-unused")
+				return usageErrorf("prune takes either --to or --all-unused")
 			}
 			if o.to.Percent > 0 {
-				return usagef("--to takes bytes, such as 50Gi, not a share")
+				return usageErrorf("--to takes bytes, such as 50Gi, not a share")
 			}
-			s, err := o.open()
+			s, err := o.openStore()
 			if err != nil {
 				return err
 			}
@@ -197,7 +197,7 @@ for each.`,
 			var sum int64
 			for _, p := range pruned {
 				sum += p.Bytes
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %s  %s\n", verb, p.ID, bytesize.Text(p.Bytes), name(p.Key))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s  %s  %s\n", verb, p.ID, bytesize.Text(p.Bytes), displayName(p.Key))
 			}
 			if err != nil {
 				return err
@@ -207,34 +207,34 @@ for each.`,
 		},
 	}
 	cmd.Flags().Var(&o.to, "to", "evict until all snapshots together have at most this: bytes, 500Mi, 50Gi")
-	cmd.Flags().BoolVar(&o.all, "all-unused", false, "evict everything that nobody needs")
+	cmd.Flags().BoolVar(&o.all, "all-unused", false, "evict every unused snapshot")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be evicted, and evict nothing")
 	return cmd
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("store %s takes no arguments; see store %s --help", cmd.Name(), cmd.Name())
+		return usageErrorf("store %s takes no arguments; see store %s --help", cmd.Name(), cmd.Name())
 	}
 	return nil
 }
 
-// open opens a store that is there; a misspelt name must not make one.
-func (o *options) open() (*store.Store, error) {
+// openStore opens a store that is there; a misspelt name must not make one.
+func (o *options) openStore() (*store.Store, error) {
 	info, err := os.Lstat(filepath.Join(o.root, "snapshots"))
 	if err != nil || !info.IsDir() {
 		inside, _ := filepath.Glob(filepath.Join(o.root, "*-*-*-*-*", "snapshots"))
 		if len(inside) > 0 {
-			return nil, usagef("there is no store at %s; that of its namespace is %s", o.root, filepath.Dir(inside[0]))
+			return nil, usageErrorf("there is no store at %s; that of its namespace is %s", o.root, filepath.Dir(inside[0]))
 		}
-		return nil, usagef("there is no store at %s; name its directory with --store", o.root)
+		return nil, usageErrorf("there is no store at %s; name its directory with --store", o.root)
 	}
 	pods := podref.New(o.root)
 	return store.Open(store.Options{Root: o.root, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
-// resolve finds the snapshots that are meant, all of them when none is named.
-func resolve(s *store.Store, names []string) ([]store.ID, error) {
+// resolveIDs finds the snapshots that are meant, all of them when none is named.
+func resolveIDs(s *store.Store, names []string) ([]store.ID, error) {
 	snapshots, err := s.Snapshots()
 	if err != nil {
 		return nil, err
@@ -264,7 +264,7 @@ func resolve(s *store.Store, names []string) ([]store.ID, error) {
 		case 1:
 			meant = append(meant, found[0])
 		default:
-			return nil, usagef("%q is the start of %d IDs; write more of it", name, len(found))
+			return nil, usageErrorf("%q is the start of %d IDs; write more of it", name, len(found))
 		}
 	}
 	return meant, nil

@@ -44,8 +44,8 @@ type entry struct {
 	Marks []string `json:"marks"`
 }
 
-// contents takes stock of a store.
-func contents(s *store.Store) ([]entry, error) {
+// listEntries takes stock of a store.
+func listEntries(s *store.Store) ([]entry, error) {
 	snapshots, err := s.Snapshots()
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func contents(s *store.Store) ([]entry, error) {
 	return entries, nil
 }
 
-// print writes the entries as a table for people or as JSON for programs.
-func print(w io.Writer, entries []entry, format string) error {
+// printEntries writes the entries as a table for people or as JSON for programs.
+func printEntries(w io.Writer, entries []entry, format string) error {
 	if format == "json" {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -105,29 +105,29 @@ func print(w io.Writer, entries []entry, format string) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.ID[:12], bytesize.Text(e.Bytes), files, state,
 			e.LastUsed.UTC().Format(time.RFC3339), leases, len(e.Pods),
-			printable(strings.Join(e.Preheat, ",")), printable(e.Version), printable(join(e.Source, e.Path)))
+			quoteUnprintable(strings.Join(e.Preheat, ",")), quoteUnprintable(e.Version), quoteUnprintable(joinPath(e.Source, e.Path)))
 	}
 	return t.Flush()
 }
 
-// name says which snapshot a key is of.
-func name(k store.Key) string {
-	text := printable(join(k.Source, k.Path))
+// displayName says which snapshot a key is of.
+func displayName(k store.Key) string {
+	text := quoteUnprintable(joinPath(k.Source, k.Path))
 	if k.Version != "" {
-		text += " " + printable(k.Version)
+		text += " " + quoteUnprintable(k.Version)
 	}
 	return text
 }
 
-func join(source, path string) string {
+func joinPath(source, path string) string {
 	if source == "" || path == "" {
 		return source + path
 	}
 	return strings.TrimSuffix(source, "/") + "/" + strings.TrimPrefix(path, "/")
 }
 
-// printable keeps names that others chose from writing to the terminal.
-func printable(s string) string {
+// quoteUnprintable keeps names that others chose from writing to the terminal.
+func quoteUnprintable(s string) string {
 	if s == "" {
 		return "-"
 	}

@@ -57,13 +57,13 @@ func newCheck(e source.Entry, wanted digest.Kind, inOrder bool, md5Bytes int64) 
 	return c
 }
 
-// follows tells whether the bytes must be read back in order.
-func (c *check) follows() bool { return c.ordered != "" && c.inline == nil }
+// needsReadBack reports whether the bytes must be read back in order.
+func (c *check) needsReadBack() bool { return c.ordered != "" && c.inline == nil }
 
-// whole takes a file that is there at once.
-func (c *check) whole(content []byte) {
+// hashWhole takes a file that is there at once.
+func (c *check) hashWhole(content []byte) {
 	if c.crc != nil && len(content) > 0 {
-		c.block(0, c.crc.Update(0, content))
+		c.setBlockSum(0, c.crc.Update(0, content))
 	}
 	if c.ordered != "" {
 		h := digest.NewHash(c.ordered)
@@ -72,8 +72,8 @@ func (c *check) whole(content []byte) {
 	}
 }
 
-// add takes the next bytes of a block and returns its sum so far.
-func (c *check) add(sum uint64, p []byte) uint64 {
+// addBytes takes the next bytes of a block and returns its sum so far.
+func (c *check) addBytes(sum uint64, p []byte) uint64 {
 	if c.inline != nil {
 		c.inline.Write(p)
 	}
@@ -83,15 +83,15 @@ func (c *check) add(sum uint64, p []byte) uint64 {
 	return sum
 }
 
-// block takes the sum of a complete block. Blocks differ from call to call.
-func (c *check) block(index int, sum uint64) {
+// setBlockSum takes the sum of a complete block. Blocks differ from call to call.
+func (c *check) setBlockSum(index int, sum uint64) {
 	if c.crc != nil {
 		c.sums[index], c.known[index] = sum, true
 	}
 }
 
-// restart forgets the bytes of a file that is read from its start again.
-func (c *check) restart() {
+// resetSum forgets the bytes of a file that is read from its start again.
+func (c *check) resetSum() {
 	if c.inline != nil {
 		c.inline.Reset()
 	}
@@ -119,21 +119,21 @@ func (c *check) readBack(ctx context.Context, in *os.File, size int64, buffer []
 			sum = c.crc.Update(sum, buffer[:n])
 			offset += int64(n)
 		}
-		c.block(index, sum)
+		c.setBlockSum(index, sum)
 	}
 	return nil
 }
 
-// compare returns a *DigestMismatchError where the promise was not kept. A
+// compareDigest returns a *DigestMismatchError where the promise was not kept. A
 // promise that was not to be checked counts as kept.
-func (c *check) compare(path string, size int64) error {
+func (c *check) compareDigest(path string, size int64) error {
 	if c.inline != nil {
 		c.sum = digest.HashText(c.ordered, c.inline)
 	}
 	got := c.promised
 	switch {
 	case c.crc != nil:
-		got = c.crc.Text(c.combined(size))
+		got = c.crc.Text(c.combineSums(size))
 	case c.ordered != "" && c.ordered == digest.Algorithm(c.promised):
 		got = c.sum
 	}
@@ -143,7 +143,7 @@ func (c *check) compare(path string, size int64) error {
 	return nil
 }
 
-func (c *check) combined(size int64) uint64 {
+func (c *check) combineSums(size int64) uint64 {
 	var sum uint64
 	for index, next := range c.sums {
 		sum = c.crc.Combine(sum, next, min(digest.BlockSize, size-int64(index)*digest.BlockSize))

@@ -44,9 +44,9 @@ func newClimber(start, most int) *climber {
 	return &climber{least: start, most: most, width: start, settle: settleLooks, pause: firstRest}
 }
 
-// observe takes the rate since the last call, through connections that were all
+// observeRate takes the rate since the last call, through connections that were all
 // busy, in any unit. It returns how many there are to be from now on.
-func (c *climber) observe(rate float64) int {
+func (c *climber) observeRate(rate float64) int {
 	if c.settle > 0 {
 		c.settle--
 		return c.width
@@ -59,29 +59,29 @@ func (c *climber) observe(rate float64) int {
 	c.sum, c.looks = 0, 0
 	switch {
 	case c.before != 0:
-		c.judge(mean)
+		c.endTry(mean)
 	case c.rest > 0:
 		c.rest -= windowLooks
 	default:
-		c.try(mean)
+		c.tryNextWidth(mean)
 	}
 	return c.width
 }
 
-// forget drops what was measured since the last step; connections were idle.
-func (c *climber) forget() {
+// resetMeasurement drops what was measured since the last step; connections were idle.
+func (c *climber) resetMeasurement() {
 	c.sum, c.looks = 0, 0
 	c.settle = max(c.settle, settleLooks)
 }
 
-// judge ends a try. One that helped is followed by the next at once.
-func (c *climber) judge(mean float64) {
+// endTry ends a try. One that helped is followed by the next at once.
+func (c *climber) endTry(mean float64) {
 	more := c.width > c.before
-	keep := more && mean >= c.base*c.enough() || !more && mean >= c.base*keepLoss
+	keep := more && mean >= c.base*c.requiredGain() || !more && mean >= c.base*keepLoss
 	if keep {
 		c.before, c.pause = 0, firstRest
-		if c.step(more) != c.width {
-			c.begin(mean, c.step(more))
+		if c.nextWidth(more) != c.width {
+			c.beginTry(mean, c.nextWidth(more))
 			return
 		}
 	} else {
@@ -91,29 +91,29 @@ func (c *climber) judge(mean float64) {
 	c.rest, c.pause = c.pause, min(2*c.pause, longestRest)
 }
 
-// enough is the factor by which the sum must grow in a try of more connections.
-func (c *climber) enough() float64 {
+// requiredGain is the factor by which the sum must grow in a try of more connections.
+func (c *climber) requiredGain() float64 {
 	return 1 + keepShare*(float64(c.width)/float64(c.before)-1)
 }
 
-// try begins one, in the direction whose turn it is if there is way to go.
-func (c *climber) try(mean float64) {
-	next := c.step(!c.down)
+// tryNextWidth begins one, in the direction whose turn it is if there is way to go.
+func (c *climber) tryNextWidth(mean float64) {
+	next := c.nextWidth(!c.down)
 	if next == c.width {
 		c.down = !c.down
-		next = c.step(!c.down)
+		next = c.nextWidth(!c.down)
 	}
 	if next != c.width {
-		c.begin(mean, next)
+		c.beginTry(mean, next)
 	}
 }
 
-func (c *climber) begin(mean float64, width int) {
+func (c *climber) beginTry(mean float64, width int) {
 	c.before, c.base, c.width, c.settle = c.width, mean, width, settleLooks
 }
 
-// step is the next width in a direction.
-func (c *climber) step(more bool) int {
+// nextWidth is the next width in a direction.
+func (c *climber) nextWidth(more bool) int {
 	if more {
 		return min(c.width+max(c.width/2, 1), c.most)
 	}

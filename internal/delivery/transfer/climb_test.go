@@ -11,7 +11,7 @@ import (
 // climb lets a climber look at a source whose rate depends on the connections.
 func climb(c *climber, looks int, rate func(width int) float64) (widest int) {
 	for range looks {
-		widest = max(widest, c.observe(rate(c.width)))
+		widest = max(widest, c.observeRate(rate(c.width)))
 	}
 	return widest
 }
@@ -32,7 +32,7 @@ func TestConnectionsAreAddedWhileTheSumGrows(t *testing.T) {
 			climb(c, 60, test.rate)
 			climb(c, 2*longestRest, test.rate) // it tries, and comes back
 			for c.before != 0 || c.settle != 0 {
-				c.observe(test.rate(c.width))
+				c.observeRate(test.rate(c.width))
 			}
 			if c.width != test.want {
 				t.Errorf("%d connections, want %d", c.width, test.want)
@@ -44,7 +44,7 @@ func TestConnectionsAreAddedWhileTheSumGrows(t *testing.T) {
 func TestASlowSourceGetsManyConnectionsSoon(t *testing.T) {
 	c := newClimber(4, 16)
 	looks := 0
-	for c.observe(float64(c.width)) < 16 {
+	for c.observeRate(float64(c.width)) < 16 {
 		looks++
 	}
 	if looks > 4*(settleLooks+windowLooks)+1 {
@@ -58,7 +58,7 @@ func TestNoiseAddsNoConnectionsThatBringNothing(t *testing.T) {
 	many := 0
 	const looks = 5000
 	for range looks {
-		if c.observe(0.85+0.3*random.Float64()) > 6 {
+		if c.observeRate(0.85+0.3*random.Float64()) > 6 {
 			many++
 		}
 	}
@@ -84,7 +84,7 @@ func TestTriesGetRareWhereTheyChangeNothing(t *testing.T) {
 	wide := 0
 	const looks = 2000
 	for range looks {
-		if c.observe(1e9) > 4 {
+		if c.observeRate(1e9) > 4 {
 			wide++
 		}
 	}
@@ -99,9 +99,9 @@ func TestNoiseDoesNotDriveTheConnectionsOutOfTheirBounds(t *testing.T) {
 		c := newClimber(4, most)
 		for i := range 5000 {
 			if i%37 == 0 {
-				c.forget()
+				c.resetMeasurement()
 			}
-			if width := c.observe(random.Float64()); width < 1 || width > most {
+			if width := c.observeRate(random.Float64()); width < 1 || width > most {
 				t.Fatalf("%d of %d connections", width, most)
 			}
 		}

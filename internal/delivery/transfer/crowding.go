@@ -24,9 +24,9 @@ type crowding struct {
 	now    atomic.Int64
 }
 
-// enter counts a listed file of a delivery. An item that is too large for itself
+// countEntry counts a listed file of a delivery. An item that is too large for itself
 // fails for good; one that only finds no room beside others is tried again later.
-func (c *crowding) enter(d *delivery, e source.Entry) error {
+func (c *crowding) countEntry(d *delivery, e source.Entry) error {
 	if c.most == 0 {
 		return nil
 	}
@@ -34,23 +34,23 @@ func (c *crowding) enter(d *delivery, e source.Entry) error {
 	if d.weight+weight > c.most {
 		return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrMisconfigured, Err: fmt.Errorf(
 			"it has more than %d files, which is what the memory limit of Kuda's container%s is enough for; deliver it as several items, or as archives, or raise the limit",
-			d.roll.count(), c.limit())}
+			d.roll.countFiles(), c.limitText())}
 	}
 	d.weight += weight
 	if now := c.now.Add(weight); now > c.most {
 		return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrTemporary, Err: fmt.Errorf(
 			"the items that are delivered at this moment have more than %d files together, which is what the memory limit of Kuda's container%s is enough for; it is tried again later",
-			c.most, c.limit())}
+			c.most, c.limitText())}
 	}
 	return nil
 }
 
-// leave frees what a delivery that has ended had entered.
-func (c *crowding) leave(weight int64) {
+// releaseWeight frees what a delivery that has ended had entered.
+func (c *crowding) releaseWeight(weight int64) {
 	c.now.Add(-weight)
 }
 
-func (c *crowding) limit() string {
+func (c *crowding) limitText() string {
 	if c.memory == 0 {
 		return ""
 	}

@@ -62,7 +62,7 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	d := &delivery{
 		engine:  e,
 		request: &r,
-		source:  e.reach(r.Source),
+		source:  e.wrapSource(r.Source),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
@@ -70,22 +70,22 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 		dirs:    newDirs(w.Root()),
 	}
 	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections))
-	d.queue.open = d.open
+	d.queue.open = d.prepareFile
 	return d
 }
 
-// open makes a file that waited ready for work. It is called after room was made
+// prepareFile makes a file that waited ready for work. It is called after room was made
 // for the file: what it takes in memory grows with the size that the source claims.
-func (d *delivery) open(at int) *file {
-	f := d.roll.open(at)
-	f.mode, f.left = d.mode(f.entry), f.entry.Size
-	f.expect(d.kind, d.engine.options.MD5Bytes)
+func (d *delivery) prepareFile(at int) *file {
+	f := d.roll.prepareFile(at)
+	f.mode, f.left = d.fileMode(f.entry), f.entry.Size
+	f.initSums(d.kind, d.engine.options.MD5Bytes)
 	return f
 }
 
 // runGuarded is run with a panic as an error.
 func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error) {
-	err = d.guard(func() (err error) {
+	err = d.catchPanic(func() (err error) {
 		m, err = d.run(ctx)
 		return err
 	})
@@ -94,17 +94,17 @@ func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error
 
 // run stages every file and returns the manifest.
 func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
-	d.report.state(Listing)
+	d.report.setState(Listing)
 	defer d.dirs.close()
 	// What is in older snapshots is read while the source answers.
 	d.listing = listAhead(ctx, d.source, d.request.Path)
 	defer d.listing.stop()
 	var err error
 	defer func() { d.older.close() }()
-	if d.older, err = findOlder(d.engine.options.Store, d.request.Key, d.legacy()); err != nil {
+	if d.older, err = findOlder(d.engine.options.Store, d.request.Key, d.legacyStore()); err != nil {
 		return nil, err
 	}
-	err = d.transfer(ctx)
+	err = d.transferFiles(ctx)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = fmt.Errorf("delivering %s: %w", d.request.Path, cause)
 	}
@@ -112,77 +112,77 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 		d.opened.close()
 		return nil, err
 	}
-	d.report.state(Verifying)
+	d.report.setState(Verifying)
 	if err := d.dropStale(); err != nil {
 		return nil, err
 	}
-	return d.manifest()
+	return d.buildManifest()
 }
 
-// legacy is the older release's store, if the request may have files of it.
-func (d *delivery) legacy() *store.Legacy {
+// legacyStore is the older release's store, if the request may have files of it.
+func (d *delivery) legacyStore() *store.Legacy {
 	if !d.request.Direct {
 		return nil
 	}
 	return d.engine.options.Legacy
 }
 
-// transfer lists and downloads at the same time.
-func (d *delivery) transfer(ctx context.Context) error {
+// transferFiles lists and downloads at the same time.
+func (d *delivery) transferFiles(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	d.group = group
 	stop := context.AfterFunc(ctx, func() { d.queue.close(true) })
 	defer stop()
-	d.spawn(func() error { return d.list(ctx) })
+	d.startWorker(func() error { return d.listFiles(ctx) })
 	for range d.engine.options.Connections {
-		d.spawn(func() error { return d.work(ctx, wide) })
+		d.startWorker(func() error { return d.readSpans(ctx, wide) })
 	}
 	for range d.engine.options.SmallConnections {
-		d.spawn(func() error { return d.work(ctx, small) })
+		d.startWorker(func() error { return d.readSpans(ctx, small) })
 	}
 	quit := make(chan struct{})
 	paced := make(chan error, 1)
-	go func() { paced <- d.guard(func() error { return d.pace(quit) }) }()
+	go func() { paced <- d.catchPanic(func() error { return d.superviseTransfer(quit) }) }()
 	err := group.Wait()
 	close(quit)
 	return cmp.Or(err, <-paced)
 }
 
-// spawn does a part of the work in a goroutine. A panic there ends the delivery
+// startWorker does a part of the work in a goroutine. A panic there ends the delivery
 // with an error, and nothing else.
-func (d *delivery) spawn(work func() error) {
-	d.group.Go(func() error { return d.guard(work) })
+func (d *delivery) startWorker(work func() error) {
+	d.group.Go(func() error { return d.catchPanic(work) })
 }
 
-func (d *delivery) guard(work func() error) (err error) {
+func (d *delivery) catchPanic(work func() error) (err error) {
 	defer source.Catch("delivering "+d.request.Path, &err)
 	return work()
 }
 
-// list fills the queue.
-func (d *delivery) list(ctx context.Context) error {
-	release := func(pending []*file) error { return d.release(ctx, pending) }
-	if err := d.scan(ctx, release); err != nil {
+// listFiles fills the queue.
+func (d *delivery) listFiles(ctx context.Context) error {
+	release := func(pending []*file) error { return d.enqueueMissing(ctx, pending) }
+	if err := d.scanListing(ctx, release); err != nil {
 		return err
 	}
 	d.queue.close(false)
 	return nil
 }
 
-// scan hands the listed files over in batches.
-func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
+// scanListing hands the listed files over in batches.
+func (d *delivery) scanListing(ctx context.Context, take func([]*file) error) error {
 	var (
 		claimed  = newNames()
 		pending  []*file
 		listed   int
 		repeated int
 	)
-	for entry, err := range d.listing.entries(ctx) {
+	for entry, err := range d.listing.allEntries(ctx) {
 		if err != nil {
 			return err
 		}
 		listed++
-		if entry.Path != "" && !d.request.wants(entry.Path) {
+		if entry.Path != "" && !d.request.isSelected(entry.Path) {
 			continue
 		}
 		if entry.Fault != nil {
@@ -192,25 +192,25 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 			// Without an identity it is read as a whole, from one node.
 			entry.Identity, entry.Modified = "", time.Time{}
 		}
-		if at, again := claimed.find(entry.Path); again {
+		if at, again := claimed.findPath(entry.Path); again {
 			// Pages of a listing may overlap, but not go on for ever.
-			if repeated++; d.roll.same(at, entry) && repeated <= batch+d.roll.count() {
+			if repeated++; d.roll.matchesEntry(at, entry) && repeated <= batch+d.roll.countFiles() {
 				continue
 			}
-			return d.contradiction(entry)
+			return d.contradictionError(entry)
 		}
-		if err := d.engine.crowd.enter(d, entry); err != nil {
+		if err := d.engine.crowd.countEntry(d, entry); err != nil {
 			return err
 		}
 		// What the driver gave may be a part of a page that it read.
 		entry.Path = strings.Clone(entry.Path)
-		name, err := claimed.claim(entry, d.roll.count())
+		name, err := claimed.claimName(entry, d.roll.countFiles())
 		if err != nil {
 			return err
 		}
-		f := &file{entry: entry, path: name, mode: d.mode(entry)}
+		f := &file{entry: entry, path: name, mode: d.fileMode(entry)}
 		d.single = entry.Path == ""
-		d.roll.add(f)
+		d.roll.addFile(f)
 		pending = append(pending, f)
 		d.report.total.Add(entry.Size)
 		d.report.files.Add(1)
@@ -224,34 +224,34 @@ func (d *delivery) scan(ctx context.Context, take func([]*file) error) error {
 	if err := claimed.checkLinks(); err != nil {
 		return err
 	}
-	if d.roll.count() == 0 {
+	if d.roll.countFiles() == 0 {
 		return errNothing(d.request, listed)
 	}
 	return take(pending)
 }
 
-// contradiction is the error of a listing with two files of one name.
-func (d *delivery) contradiction(e source.Entry) error {
+// contradictionError is the error of a listing with two files of one name.
+func (d *delivery) contradictionError(e source.Entry) error {
 	return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrChanged, Err: fmt.Errorf(
 		"%s lists %q again and again, or twice as different files; if this goes on, the service is at fault", d.source.Identity(), e.Path)}
 }
 
-// mode is the permission bits of a file.
-func (d *delivery) mode(e source.Entry) fs.FileMode {
+// fileMode is the permission bits of a file.
+func (d *delivery) fileMode(e source.Entry) fs.FileMode {
 	switch {
 	case d.request.Mode != nil:
 		return d.request.Mode.Perm()
 	case e.Mode.Perm() != 0:
-		return readable(e.Mode.Perm())
+		return grantReadAccess(e.Mode.Perm())
 	}
 	return 0o644
 }
 
-// readable gives everybody the right to read, and to execute, that somebody has on the
+// grantReadAccess gives everybody the right to read, and to execute, that somebody has on the
 // source. The owner and the group of a file stay there: here it belongs to the
 // runtime, and whoever may look into the view is to have it. What nobody may read
 // stays so.
-func readable(mode fs.FileMode) fs.FileMode {
+func grantReadAccess(mode fs.FileMode) fs.FileMode {
 	for _, right := range []fs.FileMode{0o111, 0o444} {
 		if mode&right != 0 {
 			mode |= right
@@ -260,23 +260,23 @@ func readable(mode fs.FileMode) fs.FileMode {
 	return mode
 }
 
-// release makes room for listed files and lets the workers have those that are
+// enqueueMissing makes room for listed files and lets the workers have those that are
 // not here already.
-func (d *delivery) release(ctx context.Context, pending []*file) error {
+func (d *delivery) enqueueMissing(ctx context.Context, pending []*file) error {
 	if !d.alone {
-		d.expect(pending)
-		if err := d.prove(ctx, pending, foreign); err != nil {
+		d.loadOlderSnapshots(pending)
+		if err := d.proveShared(ctx, pending, foreign); err != nil {
 			return err
 		}
 	}
 	var wanted []*file
 	for _, f := range pending {
-		here, err := d.place(f)
+		here, err := d.placeFile(f)
 		if err != nil {
 			return err
 		}
 		if here {
-			d.roll.done(f)
+			d.roll.recordResult(f)
 			continue
 		}
 		wanted = append(wanted, f)
@@ -286,23 +286,23 @@ func (d *delivery) release(ctx context.Context, pending []*file) error {
 		return err
 	}
 	if len(wanted) > 0 {
-		d.report.state(Downloading)
-		d.queue.add(wanted)
+		d.report.setState(Downloading)
+		d.queue.addFiles(wanted)
 	}
 	return nil
 }
 
-// place finds out what of a file is here already; true if all of it is.
-func (d *delivery) place(f *file) (bool, error) {
+// placeFile finds out what of a file is here already; true if all of it is.
+func (d *delivery) placeFile(f *file) (bool, error) {
 	if f.entry.Link != "" {
-		return true, d.symlink(f)
+		return true, d.createSymlink(f)
 	}
 	f.left = f.entry.Size
-	here, err := d.resume(f)
+	here, err := d.resumeFile(f)
 	if err != nil {
 		return false, err
 	}
-	if here || !d.alone && d.link(f) {
+	if here || !d.alone && d.linkOlderFile(f) {
 		d.report.reused.Add(f.entry.Size)
 		d.report.done.Add(f.entry.Size)
 		return true, nil
@@ -310,23 +310,23 @@ func (d *delivery) place(f *file) (bool, error) {
 	return false, nil
 }
 
-// expect makes ready for the bytes of a file.
-func (f *file) expect(kind digest.Kind, md5Bytes int64) {
+// initSums makes ready for the bytes of a file.
+func (f *file) initSums(kind digest.Kind, md5Bytes int64) {
 	f.sums = make([]digest.Sum, digest.BlockCount(f.entry.Size))
-	f.check = newCheck(f.entry, kind, !f.ranges(), md5Bytes)
+	f.check = newCheck(f.entry, kind, !f.supportsRanges(), md5Bytes)
 	if f.entry.Size > smallBytes {
 		f.have = make([]bool, len(f.sums))
 	}
 }
 
-// resume takes over what an earlier writer staged of the same state of a file,
+// resumeFile takes over what an earlier writer staged of the same state of a file,
 // and drops what it staged of another.
-func (d *delivery) resume(f *file) (bool, error) {
+func (d *delivery) resumeFile(f *file) (bool, error) {
 	staged := d.writer.Staged(f.path)
 	if staged == nil {
 		return false, nil
 	}
-	if staged.Identity == "" || staged.Identity != state(f.entry) || staged.Size != f.entry.Size {
+	if staged.Identity == "" || staged.Identity != entryState(f.entry) || staged.Size != f.entry.Size {
 		return false, d.writer.Drop(f.path)
 	}
 	if e := staged.Entry; e != nil {
@@ -337,14 +337,14 @@ func (d *delivery) resume(f *file) (bool, error) {
 		d.writer.Use(f.path)
 		return true, nil
 	}
-	if f.entry.Size <= smallBytes || !f.ranges() {
+	if f.entry.Size <= smallBytes || !f.supportsRanges() {
 		return false, d.writer.Drop(f.path)
 	}
 	f.begun = true
 	d.writer.Use(f.path)
 	// The earlier writer gave the file its place on the disk, so that its size is
 	// one that can be.
-	f.expect(d.kind, d.engine.options.MD5Bytes)
+	f.initSums(d.kind, d.engine.options.MD5Bytes)
 	for index, sum := range staged.Blocks {
 		if index < 0 || index >= len(f.sums) {
 			continue
@@ -386,7 +386,7 @@ func (d *delivery) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
 		for {
 			n, err := part.Read(buffer)
 			begin.sums.xxh3.Write(buffer[:n])
-			begin.sums.crc = f.check.add(begin.sums.crc, buffer[:n])
+			begin.sums.crc = f.check.addBytes(begin.sums.crc, buffer[:n])
 			if errors.Is(err, io.EOF) {
 				break
 			}
@@ -404,13 +404,13 @@ func (d *delivery) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
 	return nil
 }
 
-func (d *delivery) symlink(f *file) error {
+func (d *delivery) createSymlink(f *file) error {
 	if d.writer.Staged(f.path) != nil {
 		if err := d.writer.Drop(f.path); err != nil {
 			return err
 		}
 	}
-	if err := d.dirs.make(path.Dir(f.path)); err != nil {
+	if err := d.dirs.makeDir(path.Dir(f.path)); err != nil {
 		return d.writeError("creating a directory", err, f)
 	}
 	if err := d.writer.Root().Symlink(f.entry.Link, f.path); err != nil {
@@ -430,11 +430,11 @@ func (d *delivery) dropStale() error {
 	return nil
 }
 
-// manifest describes the files, and checks the item's digest.
-func (d *delivery) manifest() (*store.Manifest, error) {
+// buildManifest describes the files, and checks the item's digest.
+func (d *delivery) buildManifest() (*store.Manifest, error) {
 	m := &store.Manifest{Packed: &store.Packed{}}
 	listing := digest.NewListing(d.kind)
-	err := d.roll.each(func(e store.Entry) error {
+	err := d.roll.eachEntry(func(e store.Entry) error {
 		m.Bytes += e.Size
 		if e.Link == "" {
 			listing.Add(e.Path, e.Digest)

@@ -47,10 +47,10 @@ func contentSum(e source.Entry) string {
 	return ""
 }
 
-// state is what the manifest and the journal keep of what the source says of a
+// entryState is what the manifest and the journal keep of what the source says of a
 // file: its identity, and behind a space its content's checksum. A weak identity
 // proves nothing and is left out; "" if nothing is left.
-func state(e source.Entry) string {
+func entryState(e source.Entry) string {
 	sum := contentSum(e)
 	switch {
 	case !e.Identity.Strong() && digest.Algorithm(sum) != digest.SHA256:
@@ -80,10 +80,10 @@ func splitState(text string) (identity, sum string) {
 func sharedState(e source.Entry, old store.Entry) string {
 	promised := contentSum(e)
 	if digest.Algorithm(promised) != digest.SHA256 || old.Digest == promised {
-		return state(e)
+		return entryState(e)
 	}
 	if _, known := splitState(old.Identity); known == promised {
-		return state(e)
+		return entryState(e)
 	}
 	if e.Identity.Strong() {
 		return stateIdentity(e)
@@ -91,15 +91,15 @@ func sharedState(e source.Entry, old store.Entry) string {
 	return ""
 }
 
-// find returns the files that are the same, by what the source says.
-func (o *older) find(f *file, item string) []shared {
+// findSame returns the files that are the same, by what the source says.
+func (o *older) findSame(f *file, item string) []shared {
 	var found []shared
 	name := remoteKey(item, f.path, f.entry.Path == "")
 	if one, ok := o.ofKey(name); ok && f.entry.Identity.Strong() && one.entry.Size == f.entry.Size {
 		identity, _ := splitState(one.entry.Identity)
 		if identity == stateIdentity(f.entry) {
 			found = append(found, one)
-		} else if rewritten(identity, stateIdentity(f.entry)) {
+		} else if isRewritten(identity, stateIdentity(f.entry)) {
 			return nil
 		}
 	}
@@ -111,23 +111,23 @@ func (o *older) find(f *file, item string) []shared {
 	return found
 }
 
-// link shares the file of an older snapshot, if there is one that is the same. A
+// linkOlderFile shares the file of an older snapshot, if there is one that is the same. A
 // failure to link is no failure: the file is downloaded then.
-func (d *delivery) link(f *file) bool {
+func (d *delivery) linkOlderFile(f *file) bool {
 	if f.entry.Size == 0 {
 		return false
 	}
 	return d.linkFound(f)
 }
 
-// expect looks through further snapshots when more is missing of the files than
+// loadOlderSnapshots looks through further snapshots when more is missing of the files than
 // is quickly downloaded.
-func (d *delivery) expect(files []*file) {
+func (d *delivery) loadOlderSnapshots(files []*file) {
 	o := d.older
 	for {
 		var missing int64
 		for _, f := range files {
-			if f.entry.Link == "" && len(o.find(f, d.request.Path)) == 0 && !o.provable(f) {
+			if f.entry.Link == "" && len(o.findSame(f, d.request.Path)) == 0 && !o.hasProvable(f) {
 				missing += f.entry.Size
 			}
 		}
@@ -135,12 +135,12 @@ func (d *delivery) expect(files []*file) {
 			o.missed += missing
 			return
 		}
-		o.look()
+		o.loadSnapshot()
 	}
 }
 
 func (d *delivery) linkFound(f *file) bool {
-	for _, one := range d.older.find(f, d.request.Path) {
+	for _, one := range d.older.findSame(f, d.request.Path) {
 		e := one.entry
 		e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
 		if one.entry.Mode == f.mode && d.linkOne(f, one, e, 0) {
@@ -150,10 +150,10 @@ func (d *delivery) linkFound(f *file) bool {
 	return f.proof != nil && d.linkOne(f, f.proof.one, f.proof.entry, f.proof.inode)
 }
 
-// unharmed finds a file of an older snapshot by its directory and name, and
+// findIntact finds a file of an older snapshot by its directory and name, and
 // tells whether it is what was delivered, with a mode.
-func (o *older) unharmed(one shared, mode fs.FileMode) (dir int, name string, ok bool) {
-	dir, err := o.dir(one)
+func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, ok bool) {
+	dir, err := o.openDir(one)
 	if err != nil {
 		return -1, "", false
 	}
@@ -168,15 +168,15 @@ func (o *older) unharmed(one shared, mode fs.FileMode) (dir int, name string, ok
 // and the time of its last write tell; what reads snapshots cannot write to them.
 // An inode other than 0 is the only one that is taken.
 func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) bool {
-	from, name, ok := d.older.unharmed(one, f.mode)
+	from, name, ok := d.older.findIntact(one, f.mode)
 	if !ok {
 		return false
 	}
-	parent, err := d.dirs.get(path.Dir(f.path))
+	parent, err := d.dirs.acquireDir(path.Dir(f.path))
 	if err != nil {
 		return false
 	}
-	defer d.dirs.put(parent)
+	defer d.dirs.releaseDir(parent)
 	to, at := int(parent.file.Fd()), path.Base(f.path)
 	if err := unix.Linkat(from, name, to, at, 0); err != nil {
 		return false

@@ -148,7 +148,7 @@ func TestTheNearestSnapshotsAreLookedThroughFirst(t *testing.T) {
 	other.Key.Source = "t"
 	sha := at("models/bert/v3", 9)
 	sha.Key.Digest = "sha256:0"
-	list := related([]store.Snapshot{at("x", 8), at("models/gpt/v1", 7), at("models/bert/v1", 1), at("models/bert/v2", 2),
+	list := relatedSnapshots([]store.Snapshot{at("x", 8), at("models/gpt/v1", 7), at("models/bert/v1", 1), at("models/bert/v2", 2),
 		other, sha, at("y", 1)}, store.Key{Source: "s", Path: "models/bert/v3"})
 	var got []string
 	for _, s := range list {
@@ -158,7 +158,7 @@ func TestTheNearestSnapshotsAreLookedThroughFirst(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	again := []store.Snapshot{at("v2", 5), at("v1", 1)}
-	if list := related(again, store.Key{Source: "s", Path: "v1", Version: "2"}); list[0].snapshot.Key.Path != "v1" {
+	if list := relatedSnapshots(again, store.Key{Source: "s", Path: "v1", Version: "2"}); list[0].snapshot.Key.Path != "v1" {
 		t.Errorf("got %s before the path's own", list[0].snapshot.Key.Path)
 	}
 }
@@ -185,7 +185,7 @@ func TestStatesAreReadAsTheyWereWritten(t *testing.T) {
 		`"t" ` + sum:   {Identity: `"t"`, Checksum: sum},
 		`"t" sha256:0`: {Identity: `"t"`, Checksum: "sha256:0"},
 	} {
-		if got := state(e); got != want {
+		if got := entryState(e); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -44,8 +44,8 @@ func newDirs(root *os.Root) *dirs {
 	return &dirs{root: root, made: map[string]bool{}, open: map[string]*dir{}}
 }
 
-// make makes a directory and its parents once.
-func (d *dirs) make(name string) error {
+// makeDir makes a directory and its parents once.
+func (d *dirs) makeDir(name string) error {
 	if name == "." {
 		return nil
 	}
@@ -64,9 +64,9 @@ func (d *dirs) make(name string) error {
 	return nil
 }
 
-// get returns an open directory, which it makes where it is missing; put gives
+// acquireDir returns an open directory, which it makes where it is missing; put gives
 // it back.
-func (d *dirs) get(name string) (*dir, error) {
+func (d *dirs) acquireDir(name string) (*dir, error) {
 	d.mu.Lock()
 	if found := d.open[name]; found != nil {
 		found.users++
@@ -74,7 +74,7 @@ func (d *dirs) get(name string) (*dir, error) {
 		return found, nil
 	}
 	d.mu.Unlock()
-	if err := d.make(name); err != nil {
+	if err := d.makeDir(name); err != nil {
 		return nil, err
 	}
 	f, err := d.root.Open(name)
@@ -90,16 +90,16 @@ func (d *dirs) get(name string) (*dir, error) {
 	opened.users++
 	d.open[name] = opened
 	if d.order = append(d.order, opened); len(d.order) > maxDirs {
-		d.drop(d.order[0])
+		d.dropDir(d.order[0])
 		d.order = d.order[1:]
 	}
 	return opened, nil
 }
 
-func (d *dirs) put(used *dir) {
+func (d *dirs) releaseDir(used *dir) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.release(used)
+	d.releaseLocked(used)
 }
 
 // close closes the directories that are kept.
@@ -107,43 +107,43 @@ func (d *dirs) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, kept := range d.order {
-		d.drop(kept)
+		d.dropDir(kept)
 	}
 	d.order = nil
 }
 
-func (d *dirs) drop(kept *dir) {
+func (d *dirs) dropDir(kept *dir) {
 	delete(d.open, kept.name)
-	d.release(kept)
+	d.releaseLocked(kept)
 }
 
-func (d *dirs) release(used *dir) {
+func (d *dirs) releaseLocked(used *dir) {
 	if used.users--; used.users == 0 {
 		used.file.Close()
 	}
 }
 
-// write makes the file of a path, where there must be none, with its content and its mode, and returns its
+// writeFile makes the file of a path, where there must be none, with its content and its mode, and returns its
 // modification time in nanoseconds since 1970. It does by hand what os.File
 // does, but for what that does for files that can block.
-func (d *dirs) write(name string, content []byte, mode fs.FileMode) (modified int64, err error) {
+func (d *dirs) writeFile(name string, content []byte, mode fs.FileMode) (modified int64, err error) {
 	modified, err = d.writeOnce(name, content, mode)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.forget(path.Dir(name))
+		d.forgetDir(path.Dir(name))
 		modified, err = d.writeOnce(name, content, mode)
 	}
 	return modified, err
 }
 
-// forget lets a directory be made again: dropping a stale file deletes the
+// forgetDir lets a directory be made again: dropping a stale file deletes the
 // directories that are empty without it.
-func (d *dirs) forget(name string) {
+func (d *dirs) forgetDir(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.made, name)
 	for i, kept := range d.order {
 		if kept.name == name {
-			d.drop(kept)
+			d.dropDir(kept)
 			d.order = slices.Delete(d.order, i, i+1)
 			return
 		}
@@ -151,39 +151,39 @@ func (d *dirs) forget(name string) {
 }
 
 func (d *dirs) writeOnce(name string, content []byte, mode fs.FileMode) (modified int64, err error) {
-	parent, err := d.get(path.Dir(name))
+	parent, err := d.acquireDir(path.Dir(name))
 	if err != nil {
 		return 0, err
 	}
-	defer d.put(parent)
-	fd, err := parent.create(path.Base(name), mode)
+	defer d.releaseDir(parent)
+	fd, err := parent.createFile(path.Base(name), mode)
 	if err != nil {
 		return 0, err
 	}
-	stat, err := fill(fd, content, mode)
+	stat, err := writeContent(fd, content, mode)
 	if closeErr := unix.Close(fd); err == nil && !errors.Is(closeErr, unix.EINTR) {
 		err = closeErr
 	}
 	return stat.Mtim.Nano(), err
 }
 
-// create makes a file in the directory, where there must be none.
-func (d *dir) create(name string, mode fs.FileMode) (fd int, err error) {
+// createFile makes a file in the directory, where there must be none.
+func (d *dir) createFile(name string, mode fs.FileMode) (fd int, err error) {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	d.making.Lock()
 	defer d.making.Unlock()
-	err = retried(func() error {
+	err = retryInterrupted(func() error {
 		fd, err = unix.Openat(int(d.file.Fd()), name, flags, uint32(mode.Perm()))
 		return err
 	})
 	return fd, err
 }
 
-// fill writes content, and sets the mode where the process's mask was in the way.
-func fill(fd int, content []byte, mode fs.FileMode) (stat unix.Stat_t, err error) {
+// writeContent writes content, and sets the mode where the process's mask was in the way.
+func writeContent(fd int, content []byte, mode fs.FileMode) (stat unix.Stat_t, err error) {
 	for len(content) > 0 {
 		var n int
-		err := retried(func() error {
+		err := retryInterrupted(func() error {
 			n, err = unix.Write(fd, content)
 			return err
 		})
@@ -192,17 +192,17 @@ func fill(fd int, content []byte, mode fs.FileMode) (stat unix.Stat_t, err error
 		}
 		content = content[n:]
 	}
-	if err := retried(func() error { return unix.Fstat(fd, &stat) }); err != nil {
+	if err := retryInterrupted(func() error { return unix.Fstat(fd, &stat) }); err != nil {
 		return stat, err
 	}
 	if stat.Mode&uint32(fs.ModePerm) == uint32(mode.Perm()) {
 		return stat, nil
 	}
-	return stat, retried(func() error { return unix.Fchmod(fd, uint32(mode.Perm())) })
+	return stat, retryInterrupted(func() error { return unix.Fchmod(fd, uint32(mode.Perm())) })
 }
 
-// retried makes a system call again that a signal interrupted.
-func retried(call func() error) error {
+// retryInterrupted makes a system call again that a signal interrupted.
+func retryInterrupted(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err

@@ -34,7 +34,7 @@ func TestFilesGetTheirModeWhateverTheProcessMasks(t *testing.T) {
 	d, root := openDirs(t)
 	for _, mode := range []fs.FileMode{0o644, 0o755, 0o600, 0o444, 0o777} {
 		name := fmt.Sprintf("dir/%o", mode)
-		modified, err := d.write(name, []byte("content"), mode)
+		modified, err := d.writeFile(name, []byte("content"), mode)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestDirectoriesAreNotLeftOpen(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 500 {
-				if _, err := d.write(fmt.Sprintf("d%d/e%d/f%d", j%100, j%3, i*1000+j), []byte("x"), 0o644); err != nil {
+				if _, err := d.writeFile(fmt.Sprintf("d%d/e%d/f%d", j%100, j%3, i*1000+j), []byte("x"), 0o644); err != nil {
 					t.Error(err)
 				}
 			}
@@ -76,7 +76,7 @@ func TestDirectoriesAreNotLeftOpen(t *testing.T) {
 func TestADirectoryThatIsDeletedMeanwhileIsMadeAgain(t *testing.T) {
 	d, root := openDirs(t)
 	for range 3 {
-		if _, err := d.write("a/b/c", []byte("x"), 0o644); err != nil {
+		if _, err := d.writeFile("a/b/c", []byte("x"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.RemoveAll(filepath.Join(root, "a")); err != nil {
@@ -95,7 +95,7 @@ func TestASymbolicLinkIsNeverWrittenThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"link", "dir/outside"} {
-		if _, err := d.write(name, []byte("x"), 0o644); err == nil {
+		if _, err := d.writeFile(name, []byte("x"), 0o644); err == nil {
 			t.Errorf("%s was written", name)
 		}
 	}

@@ -108,9 +108,9 @@ func New(o Options) *Engine {
 	}
 }
 
-// reach returns a source as deliveries use it: held to its contract, watched for
+// wrapSource returns a source as deliveries use it: held to its contract, watched for
 // progress, within its limits, and asked again after what passes.
-func (e *Engine) reach(s source.Source) source.Source {
+func (e *Engine) wrapSource(s source.Source) source.Source {
 	return retry.New(e.options.Limits.Wrap(retry.Watch(contract.Check(s), e.options.Stall)), e.policy)
 }
 
@@ -125,13 +125,13 @@ const maxRestarts = 3
 // returned; what had been downloaded is kept for the next call, but for bytes
 // whose digest was wrong or that had no room.
 func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
-	if err := r.check(); err != nil {
+	if err := r.checkFields(); err != nil {
 		return nil, err
 	}
 	ctx = source.Observe(ctx, source.Observer{Note: onceEach(r.Note)})
 	report := newReporter(r.Progress)
 	defer report.stop()
-	lease, w, err := e.acquire(ctx, r.Key, func() { report.state(Waiting) })
+	lease, w, err := e.acquireVerified(ctx, r.Key, func() { report.setState(Waiting) })
 	if err != nil {
 		return nil, err
 	}
@@ -140,15 +140,15 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	}
 	w.Urgent = r.Urgent
 	for _, p := range e.buffers {
-		p.retain()
-		defer p.release()
+		p.addUser()
+		defer p.removeUser()
 	}
-	manifest, err := e.download(ctx, r, w, report)
+	manifest, err := e.downloadFiles(ctx, r, w, report)
 	if err != nil {
 		// A failure to abandon comes again with the next call; err came first.
-		return nil, cmp.Or(err, abandon(w, err))
+		return nil, cmp.Or(err, closeOrDiscard(w, err))
 	}
-	report.state(Verifying)
+	report.setState(Verifying)
 	if r.Flushing != nil {
 		var flushing sync.WaitGroup
 		dir := w.Root().Name()
@@ -161,9 +161,9 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
 }
 
-// acquire is Store.Acquire that rechecks a snapshot before it is served: it may have
+// acquireVerified is Store.Acquire that rechecks a snapshot before it is served: it may have
 // been changed since it was brought. A damaged one is taken away and made anew.
-func (e *Engine) acquire(ctx context.Context, key store.Key, waiting func()) (*store.Lease, *store.Writer, error) {
+func (e *Engine) acquireVerified(ctx context.Context, key store.Key, waiting func()) (*store.Lease, *store.Writer, error) {
 	for damaged := false; ; damaged = true {
 		lease, w, err := e.options.Store.Acquire(ctx, key, waiting)
 		if err != nil || lease == nil {
@@ -180,17 +180,17 @@ func (e *Engine) acquire(ctx context.Context, key store.Key, waiting func()) (*s
 	}
 }
 
-// download stages every file, again from the listing on while the source changes.
+// downloadFiles stages every file, again from the listing on while the source changes.
 // The last time, files whose SHA-256 is known are taken under whatever identity
 // they come: the nodes of a content delivery network may each have their own.
-func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
+func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
 	alone := false
 	for restarts := 0; ; restarts++ {
-		report.restart()
+		report.resetProgress()
 		d := newDelivery(e, r, w, report)
 		d.alone, d.proved = alone, restarts == maxRestarts
 		manifest, err := d.runGuarded(ctx)
-		e.crowd.leave(d.weight)
+		e.crowd.releaseWeight(d.weight)
 		stale := errors.Is(err, errStale)
 		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
 			// What was shared may be what is wrong: download everything.
@@ -206,8 +206,8 @@ func (e *Engine) download(ctx context.Context, r Request, w *store.Writer, repor
 	}
 }
 
-// abandon ends a writer after err: it keeps what the next call can use.
-func abandon(w *store.Writer, err error) error {
+// closeOrDiscard ends a writer after err: it keeps what the next call can use.
+func closeOrDiscard(w *store.Writer, err error) error {
 	_, noRoom := errors.AsType[*store.InsufficientSpaceError](err)
 	mismatch, ok := errors.AsType[*DigestMismatchError](err)
 	if noRoom || (ok && mismatch.Path == "") {

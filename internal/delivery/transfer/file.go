@@ -32,7 +32,7 @@ type opened struct {
 	files map[*file]struct{}
 }
 
-func (o *opened) add(f *file) {
+func (o *opened) addFile(f *file) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.files == nil {
@@ -41,7 +41,7 @@ func (o *opened) add(f *file) {
 	o.files[f] = struct{}{}
 }
 
-func (o *opened) drop(f *file) {
+func (o *opened) removeFile(f *file) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.files, f)
@@ -89,20 +89,20 @@ type file struct {
 	result store.Entry
 }
 
-// ranges tells whether the file can be put together of ranges.
-func (f *file) ranges() bool { return f.entry.Identity.Strong() && !f.entry.NoRanges }
+// supportsRanges reports whether the file can be put together of ranges.
+func (f *file) supportsRanges() bool { return f.entry.Identity.Strong() && !f.entry.NoRanges }
 
-// create opens a large file for writing in the staging directory. One that was
+// createFile opens a large file for writing in the staging directory. One that was
 // not begun before must be new: what has its name could be shared with an older
 // snapshot.
-func (d *delivery) create(f *file) (*os.File, error) {
+func (d *delivery) createFile(f *file) (*os.File, error) {
 	flags := os.O_RDWR
 	if !f.begun {
 		flags |= os.O_CREATE | os.O_EXCL
 	}
 	out, err := d.openFile(f.path, flags)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.dirs.forget(path.Dir(f.path))
+		d.dirs.forgetDir(path.Dir(f.path))
 		out, err = d.openFile(f.path, flags)
 	}
 	if err != nil {
@@ -113,7 +113,7 @@ func (d *delivery) create(f *file) (*os.File, error) {
 }
 
 func (d *delivery) openFile(name string, flags int) (*os.File, error) {
-	if err := d.dirs.make(path.Dir(name)); err != nil {
+	if err := d.dirs.makeDir(path.Dir(name)); err != nil {
 		return nil, err
 	}
 	return d.writer.Root().OpenFile(name, flags, 0o644)
@@ -132,38 +132,38 @@ func (d *delivery) writeError(op string, err error, f *file) error {
 	return d.writer.Fail(op+" "+f.path, err, max(missing, f.entry.Size))
 }
 
-// begin opens and preallocates a large file when its first range comes.
-func (d *delivery) begin(ctx context.Context, f *file) (*os.File, error) {
+// beginFile opens and preallocates a large file when its first range comes.
+func (d *delivery) beginFile(ctx context.Context, f *file) (*os.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.out != nil {
 		return f.out, nil
 	}
-	out, err := d.create(f)
+	out, err := d.createFile(f)
 	if err != nil {
 		return nil, err
 	}
-	if err := preallocate(out, f.entry.Size); err != nil {
+	if err := preallocateFile(out, f.entry.Size); err != nil {
 		out.Close()
 		return nil, d.writeError("allocating", err, f)
 	}
-	if f.ranges() {
-		if err := d.writer.Begin(f.path, f.entry.Size, state(f.entry)); err != nil {
+	if f.supportsRanges() {
+		if err := d.writer.Begin(f.path, f.entry.Size, entryState(f.entry)); err != nil {
 			out.Close()
 			return nil, err
 		}
 	}
 	f.out = out
-	d.opened.add(f)
-	if f.check.follows() {
+	d.opened.addFile(f)
+	if f.check.needsReadBack() {
 		f.follower = newFollower(f)
-		d.spawn(func() error { return d.follow(ctx, f) })
+		d.startWorker(func() error { return d.hashWhileGrowing(ctx, f) })
 	}
 	return out, nil
 }
 
-// preallocate gives a file all its blocks, where the file system can.
-func preallocate(out *os.File, size int64) error {
+// preallocateFile gives a file all its blocks, where the file system can.
+func preallocateFile(out *os.File, size int64) error {
 	for {
 		err := unix.Fallocate(int(out.Fd()), 0, 0, size)
 		switch {
@@ -176,17 +176,17 @@ func preallocate(out *os.File, size int64) error {
 	}
 }
 
-// write writes p. The kernel lets one writer at a time into a file, and those
+// writeRange writes p. The kernel lets one writer at a time into a file, and those
 // who wait for it there spin: with several connections of one file that takes
 // more processor time than all the rest, so they wait here.
-func (f *file) write(out *os.File, p []byte, offset int64) error {
+func (f *file) writeRange(out *os.File, p []byte, offset int64) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	_, err := out.WriteAt(p, offset)
 	return err
 }
 
-// flush has the kernel begin to write a range that is complete to the disk, which
+// startWriteback has the kernel begin to write a range that is complete to the disk, which
 // then works while the network does: the commit, which waits for the disk, finds
 // little left to do. The bytes stay in the page cache. Where a file system
 // cannot, the commit has all to do; it is also what finds the disk's errors. A
@@ -194,7 +194,7 @@ func (f *file) write(out *os.File, p []byte, offset int64) error {
 // is not slow because the disk is. By then whoever brought the file's last bytes
 // may have closed it, and its number may be another file's: only the file itself
 // is asked for it, and keeps it for as long as it is in use here.
-func flush(out *os.File, offset, length int64) {
+func startWriteback(out *os.File, offset, length int64) {
 	conn, err := out.SyscallConn()
 	if err != nil {
 		return
@@ -204,32 +204,32 @@ func flush(out *os.File, offset, length int64) {
 	})
 }
 
-// wrote counts bytes that are on the disk, and tells whether they were the last.
-func (f *file) wrote(n int64) bool {
+// countWritten counts bytes that are on the disk, and reports whether they were the last.
+func (f *file) countWritten(n int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.left -= n
 	return f.left == 0
 }
 
-// complete checks a large file, all of which is on the disk, against what the
+// completeFile checks a large file, all of which is on the disk, against what the
 // source promised, and finishes it.
-func (d *delivery) complete(ctx context.Context, f *file, buffer []byte) error {
+func (d *delivery) completeFile(ctx context.Context, f *file, buffer []byte) error {
 	if err := f.check.readBack(ctx, f.out, f.entry.Size, buffer); err != nil {
 		if context.Cause(ctx) != nil {
 			return err
 		}
 		return d.writeError("reading back", err, f)
 	}
-	if err := f.check.compare(f.entry.Path, f.entry.Size); err != nil {
+	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
 		f.out.Close()
 		return cmp.Or(d.writer.Drop(f.path), err)
 	}
-	return d.finish(f, f.out)
+	return d.finishFile(f, f.out)
 }
 
-// finish closes a file that is complete and right, and records it.
-func (d *delivery) finish(f *file, out *os.File) error {
+// finishFile closes a file that is complete and right, and records it.
+func (d *delivery) finishFile(f *file, out *os.File) error {
 	if err := out.Chmod(f.mode); err != nil {
 		return d.writeError("setting the mode of", err, f)
 	}
@@ -237,22 +237,22 @@ func (d *delivery) finish(f *file, out *os.File) error {
 	if err != nil {
 		return d.writeError("looking at", err, f)
 	}
-	d.opened.drop(f)
+	d.opened.removeFile(f)
 	if err := out.Close(); err != nil {
 		return d.writeError("closing", err, f)
 	}
-	return d.record(f, info.ModTime().UnixNano())
+	return d.recordFile(f, info.ModTime().UnixNano())
 }
 
-// record tells the manifest, and the journal where the next writer could use it,
+// recordFile tells the manifest, and the journal where the next writer could use it,
 // what a file is.
-func (d *delivery) record(f *file, modified int64) error {
+func (d *delivery) recordFile(f *file, modified int64) error {
 	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
-		Identity: state(f.entry), Modified: modified}
+		Identity: entryState(f.entry), Modified: modified}
 	if d.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
 	}
-	d.roll.done(f)
+	d.roll.recordResult(f)
 	if f.result.Identity == "" {
 		return nil
 	}

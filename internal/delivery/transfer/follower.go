@@ -32,24 +32,24 @@ func newFollower(f *file) *follower {
 	return w
 }
 
-// add tells that a block is on the disk.
-func (w *follower) add(block int) {
+// addBlock tells that a block is on the disk.
+func (w *follower) addBlock(block int) {
 	w.mu.Lock()
 	w.have[block] = true
 	w.change.Signal()
 	w.mu.Unlock()
 }
 
-// end lets a waiting follower go.
-func (w *follower) end() {
+// endWaiting lets a waiting follower go.
+func (w *follower) endWaiting() {
 	w.mu.Lock()
 	w.ended = true
 	w.change.Signal()
 	w.mu.Unlock()
 }
 
-// wait returns the first block that was not hashed yet, once it is on the disk.
-func (w *follower) wait() (int, bool) {
+// nextBlock returns the first block that was not hashed yet, once it is on the disk.
+func (w *follower) nextBlock() (int, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for !w.ended && !w.have[w.next] {
@@ -60,9 +60,9 @@ func (w *follower) wait() (int, bool) {
 	return block, !w.ended
 }
 
-// follow hashes a file as it grows, and finishes it.
-func (d *delivery) follow(ctx context.Context, f *file) error {
-	stop := context.AfterFunc(ctx, f.follower.end)
+// hashWhileGrowing hashes a file as it grows, and finishes it.
+func (d *delivery) hashWhileGrowing(ctx context.Context, f *file) error {
+	stop := context.AfterFunc(ctx, f.follower.endWaiting)
 	defer stop()
 	h := digest.NewHash(f.check.ordered)
 	buffer, err := d.engine.buffers[small].get(ctx)
@@ -72,7 +72,7 @@ func (d *delivery) follow(ctx context.Context, f *file) error {
 	}
 	defer d.engine.buffers[small].put(buffer)
 	for range f.follower.have {
-		block, ok := f.follower.wait()
+		block, ok := f.follower.nextBlock()
 		if !ok {
 			f.out.Close()
 			return context.Cause(ctx)
@@ -89,5 +89,5 @@ func (d *delivery) follow(ctx context.Context, f *file) error {
 		}
 	}
 	f.check.sum = digest.HashText(f.check.ordered, h)
-	return d.complete(ctx, f, buffer)
+	return d.completeFile(ctx, f, buffer)
 }

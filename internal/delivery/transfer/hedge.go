@@ -21,13 +21,13 @@ type usual struct {
 	count int
 }
 
-func (u *usual) add(took time.Duration) {
+func (u *usual) addDuration(took time.Duration) {
 	u.last[u.count%len(u.last)] = took
 	u.count++
 }
 
-// median is 0 as long as nothing is known.
-func (u *usual) median() time.Duration {
+// medianDuration is 0 as long as nothing is known.
+func (u *usual) medianDuration() time.Duration {
 	known := slices.Clone(u.last[:min(u.count, len(u.last))])
 	if len(known) == 0 {
 		return 0
@@ -36,9 +36,9 @@ func (u *usual) median() time.Duration {
 	return known[len(known)/2]
 }
 
-// lags tells whether a request of that age, of which so much is left, is to be
+// isLagging reports whether a request of that age, of which so much is left, is to be
 // made a second time. A request that is nearly done at its own pace is not.
-func lags(age, median time.Duration, moved, left int64) bool {
+func isLagging(age, median time.Duration, moved, left int64) bool {
 	if median == 0 || left == 0 || age < lagFactor*median+lagGrace {
 		return false
 	}

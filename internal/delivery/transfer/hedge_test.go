@@ -32,7 +32,7 @@ func TestOnlyWhatLagsIsAskedForAgain(t *testing.T) {
 		"a slow source, all alike":   {age: 90 * time.Second, median: time.Minute, moved: 5, left: 5},
 		"a slow source, one stalled": {age: 4 * time.Minute, median: time.Minute, moved: 5, left: 5, want: true},
 	} {
-		if got := lags(test.age, test.median, test.moved, test.left); got != test.want {
+		if got := isLagging(test.age, test.median, test.moved, test.left); got != test.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
@@ -40,16 +40,16 @@ func TestOnlyWhatLagsIsAskedForAgain(t *testing.T) {
 
 func TestTheMedianIsOfTheLastOnes(t *testing.T) {
 	var u usual
-	if u.median() != 0 {
+	if u.medianDuration() != 0 {
 		t.Error("there is one of nothing")
 	}
 	for range 100 {
-		u.add(time.Hour)
+		u.addDuration(time.Hour)
 	}
 	for i := range len(u.last) {
-		u.add(time.Duration(i) * time.Second)
+		u.addDuration(time.Duration(i) * time.Second)
 	}
-	if got := u.median(); got != 16*time.Second {
+	if got := u.medianDuration(); got != 16*time.Second {
 		t.Errorf("got %v", got)
 	}
 }

@@ -232,7 +232,7 @@ func TestItemsThatAreTooManyFilesTogetherComeAgainLater(t *testing.T) {
 	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrTemporary) {
 		t.Errorf("got %v", err)
 	}
-	b.engine.crowd.leave(2)
+	b.engine.crowd.releaseWeight(2)
 	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil))
 	if err != nil {
 		t.Fatal(err)

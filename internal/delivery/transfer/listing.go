@@ -50,8 +50,8 @@ func listAhead(ctx context.Context, s source.Source, path string) *listing {
 	return l
 }
 
-// entries yields what the source does, until the context ends. It is called once.
-func (l *listing) entries(ctx context.Context) iter.Seq2[source.Entry, error] {
+// allEntries yields what the source does, until the context ends. It is called once.
+func (l *listing) allEntries(ctx context.Context) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
 		for {
 			select {

@@ -49,7 +49,7 @@ func TestAListingThatWasCutOffIsNotTakenForWhole(t *testing.T) {
 		cancel(cause)
 		synctest.Wait()
 		var last error
-		for _, err := range l.entries(context.Background()) { // its own context ends later
+		for _, err := range l.allEntries(context.Background()) { // its own context ends later
 			last = err
 		}
 		if !errors.Is(last, cause) {
@@ -65,7 +65,7 @@ func TestAListingIsLeftWhenItsReaderIsToEnd(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
 		l := listAhead(t.Context(), &silent{}, "")
-		for _, err := range l.entries(ctx) {
+		for _, err := range l.allEntries(ctx) {
 			if !errors.Is(err, cause) {
 				t.Errorf("it ended with %v", err)
 			}
@@ -74,7 +74,7 @@ func TestAListingIsLeftWhenItsReaderIsToEnd(t *testing.T) {
 	})
 }
 
-// silent answers nothing until its context ends.
+// silent says nothing until its context ends.
 type silent struct{ source.Source }
 
 func (*silent) List(ctx context.Context, _ string) iter.Seq2[source.Entry, error] {

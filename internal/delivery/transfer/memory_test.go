@@ -182,7 +182,7 @@ func TestACRCIsRightForAFileThatGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Begin(store.FileName, int64(len(content)), state(m.objects["f"].Entry)); err != nil {
+	if err := w.Begin(store.FileName, int64(len(content)), entryState(m.objects["f"].Entry)); err != nil {
 		t.Fatal(err)
 	}
 	for _, index := range []int{0, 3} {

@@ -50,8 +50,8 @@ const (
 	strange
 )
 
-// kin says how the snapshot of a key is related to the one of another.
-func kin(mine, other store.Key) kinship {
+// kinshipOf says how the snapshot of a key is related to the one of another.
+func kinshipOf(mine, other store.Key) kinship {
 	switch {
 	case mine.Source != other.Source:
 		return strange
@@ -116,9 +116,9 @@ type older struct {
 	openedName string
 }
 
-// dir is the descriptor of the directory that a file of an older snapshot is
+// openDir is the descriptor of the directory that a file of an older snapshot is
 // in, as long as it is not asked for another one.
-func (o *older) dir(one shared) (int, error) {
+func (o *older) openDir(one shared) (int, error) {
 	name := filepath.Join(one.dir, filepath.FromSlash(path.Dir(one.entry.Path)))
 	if o.opened == nil || o.openedName != name {
 		o.closeDir()
@@ -176,23 +176,23 @@ func findOlder(s *store.Store, key store.Key, legacy *store.Legacy) (*older, err
 	if err != nil {
 		return nil, err
 	}
-	o := &older{store: s, legacy: legacy, left: related(snapshots, key), seed: maphash.MakeSeed(),
+	o := &older{store: s, legacy: legacy, left: relatedSnapshots(snapshots, key), seed: maphash.MakeSeed(),
 		byKey: places{}, byContent: places{}, anothers: places{}, foreign: places{}}
 	if legacy != nil {
 		// Without it everything is downloaded.
 		snapshots, _ := legacy.Snapshots()
-		o.left = append(o.left, inherited(snapshots, key)...)
+		o.left = append(o.left, legacySnapshots(snapshots, key)...)
 	}
 	if len(o.left) > 0 && o.left[0].snapshot.Key.Path == key.Path {
-		o.look()
+		o.loadSnapshot()
 	}
 	return o, nil
 }
 
-// related returns the snapshots that may share files with one of the key, the
+// relatedSnapshots returns the snapshots that may share files with one of the key, the
 // most promising first: those of the same path, then of the nearest ones, and of
 // these the one that was used last.
-func related(snapshots []store.Snapshot, key store.Key) []relative {
+func relatedSnapshots(snapshots []store.Snapshot, key store.Key) []relative {
 	near := func(s store.Snapshot) int {
 		if s.Key.Path == key.Path {
 			return len(key.Path) + 1
@@ -205,7 +205,7 @@ func related(snapshots []store.Snapshot, key store.Key) []relative {
 	}
 	var list []relative
 	for _, s := range snapshots {
-		r := relative{snapshot: s, kin: kin(key, s.Key)}
+		r := relative{snapshot: s, kin: kinshipOf(key, s.Key)}
 		same := digest.KindOf(s.Key.Digest) == digest.KindOf(key.Digest)
 		if r.kin != strange && (same || r.kin == foreign) && s.ID != key.ID() {
 			list = append(list, r)
@@ -217,9 +217,9 @@ func related(snapshots []store.Snapshot, key store.Key) []relative {
 	return list[:min(len(list), maxOlder)]
 }
 
-// inherited returns the snapshots of an older release's store of the same path,
+// legacySnapshots returns the snapshots of an older release's store of the same path,
 // those of the same version first.
-func inherited(snapshots []store.Snapshot, key store.Key) []relative {
+func legacySnapshots(snapshots []store.Snapshot, key store.Key) []relative {
 	var list []relative
 	for _, s := range snapshots {
 		if s.Key.Source == key.Source && s.Key.Path == key.Path {
@@ -238,11 +238,11 @@ func inherited(snapshots []store.Snapshot, key store.Key) []relative {
 	return list[:min(len(list), maxOlder)]
 }
 
-// look takes over the files of the next snapshot.
-func (o *older) look() {
+// loadSnapshot takes over the files of the next snapshot.
+func (o *older) loadSnapshot() {
 	next := o.left[0]
 	o.left = o.left[1:]
-	m, dir, err := o.peek(next)
+	m, dir, err := o.readManifest(next)
 	if err != nil {
 		return // evicted meanwhile, or damaged: download
 	}
@@ -251,13 +251,13 @@ func (o *older) look() {
 	for e := range m.All() {
 		if e.Link == "" && o.files < maxOlderFiles {
 			o.files++
-			o.take(next.kin, e, place{int32(len(o.chapters) - 1), number})
+			o.indexEntry(next.kin, e, place{int32(len(o.chapters) - 1), number})
 		}
 		number++
 	}
 }
 
-func (o *older) peek(r relative) (*store.Manifest, string, error) {
+func (o *older) readManifest(r relative) (*store.Manifest, string, error) {
 	if !r.legacy {
 		return o.store.Peek(context.Background(), r.snapshot.ID)
 	}
@@ -269,41 +269,41 @@ func (o *older) peek(r relative) (*store.Manifest, string, error) {
 	return l.Contents(), l.Dir(), nil
 }
 
-// take notes a file of the last chapter by what it can be found by.
-func (o *older) take(k kinship, e store.Entry, at place) {
+// indexEntry notes a file of the last chapter by what it can be found by.
+func (o *older) indexEntry(k kinship, e store.Entry, at place) {
 	c := o.chapters[at.chapter]
 	switch k {
 	case anothers:
-		o.note(o.anothers, placeIn(e.Path, c.manifest.File), at)
+		o.indexText(o.anothers, placeIn(e.Path, c.manifest.File), at)
 		return
 	case foreign:
-		o.note(o.foreign, placeIn(e.Path, c.manifest.File), at)
+		o.indexText(o.foreign, placeIn(e.Path, c.manifest.File), at)
 		return
 	case own, strange:
 	}
 	identity, sum := splitState(e.Identity)
 	if identity != "" {
-		o.note(o.byKey, remoteKey(c.path, e.Path, c.manifest.File), at)
+		o.indexText(o.byKey, remoteKey(c.path, e.Path, c.manifest.File), at)
 	}
 	if sum != "" {
-		o.note(o.byContent, contentKey(sum, e.Size), at)
+		o.indexText(o.byContent, contentKey(sum, e.Size), at)
 	}
 	if digest.Algorithm(e.Digest) == digest.SHA256 {
-		o.note(o.byContent, contentKey(e.Digest, e.Size), at)
+		o.indexText(o.byContent, contentKey(e.Digest, e.Size), at)
 	}
 }
 
-// note lets a file be found by a text. The first one of a text stays.
-func (o *older) note(in places, text string, at place) {
+// indexText lets a file be found by a text. The first one of a text stays.
+func (o *older) indexText(in places, text string, at place) {
 	sum := maphash.String(o.seed, text)
 	if _, ok := in[sum]; !ok {
 		in[sum] = at
 	}
 }
 
-// get returns the file that was noted under a text. is tells whether the file is
+// findByText returns the file that was noted under a text. is tells whether the file is
 // one of that text.
-func (o *older) get(in places, text string, is func(chapter, store.Entry) bool) (shared, bool) {
+func (o *older) findByText(in places, text string, is func(chapter, store.Entry) bool) (shared, bool) {
 	at, ok := in[maphash.String(o.seed, text)]
 	if !ok {
 		return shared{}, false
@@ -315,14 +315,14 @@ func (o *older) get(in places, text string, is func(chapter, store.Entry) bool) 
 
 // ofKey returns the own file that came from a key of the source.
 func (o *older) ofKey(key string) (shared, bool) {
-	return o.get(o.byKey, key, func(c chapter, e store.Entry) bool {
+	return o.findByText(o.byKey, key, func(c chapter, e store.Entry) bool {
 		return remoteKey(c.path, e.Path, c.manifest.File) == key
 	})
 }
 
 // ofContent returns the own file with a checksum and a size.
 func (o *older) ofContent(sum string, size int64) (shared, bool) {
-	return o.get(o.byContent, contentKey(sum, size), func(_ chapter, e store.Entry) bool {
+	return o.findByText(o.byContent, contentKey(sum, size), func(_ chapter, e store.Entry) bool {
 		_, known := splitState(e.Identity)
 		return e.Size == size && (known == sum || e.Digest == sum)
 	})
@@ -331,7 +331,7 @@ func (o *older) ofContent(sum string, size int64) (shared, bool) {
 // atPlace returns the file at the same place in the item.
 func (o *older) atPlace(in places, f *file) (shared, bool) {
 	name := placeIn(f.path, f.entry.Path == "")
-	return o.get(in, name, func(c chapter, e store.Entry) bool {
+	return o.findByText(in, name, func(c chapter, e store.Entry) bool {
 		return placeIn(e.Path, c.manifest.File) == name
 	})
 }
@@ -351,9 +351,9 @@ func (o *older) foreignFile(f *file) (shared, bool) {
 	return one, ok && one.entry.Size == f.entry.Size && one.entry.Mode == f.mode
 }
 
-// provable reports whether there is a file that is shared if it is proved to be
+// hasProvable reports whether there is a file that is shared if it is proved to be
 // the same.
-func (o *older) provable(f *file) bool {
+func (o *older) hasProvable(f *file) bool {
 	_, another := o.anothersFile(f)
 	_, foreign := o.foreignFile(f)
 	return another || foreign

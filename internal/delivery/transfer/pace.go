@@ -8,10 +8,10 @@ import "time"
 // lookEvery is how often a delivery looks after itself.
 const lookEvery = 250 * time.Millisecond
 
-// pace looks after a delivery while it runs: the journal is handed to the
+// superviseTransfer looks after a delivery while it runs: the journal is handed to the
 // kernel, connections are added or given back, and what lags behind is asked
 // for a second time.
-func (d *delivery) pace(quit <-chan struct{}) error {
+func (d *delivery) superviseTransfer(quit <-chan struct{}) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	climbers := [...]*climber{
@@ -33,13 +33,13 @@ func (d *delivery) pace(quit <-chan struct{}) error {
 			total := d.moved[class].Load()
 			rate := float64(total-moved[class]) / now.Sub(last).Seconds()
 			moved[class] = total
-			if !d.queue.saturated(laneClass(class)) {
-				climber.forget()
+			if !d.queue.isSaturated(laneClass(class)) {
+				climber.resetMeasurement()
 				continue
 			}
-			d.queue.widen(laneClass(class), climber.observe(rate))
+			d.queue.setWidth(laneClass(class), climber.observeRate(rate))
 		}
 		last = now
-		d.queue.hurry(now, d.report.total.Load())
+		d.queue.hedgeLagging(now, d.report.total.Load())
 	}
 }

@@ -34,55 +34,55 @@ type Planned struct {
 // What an earlier delivery of the same snapshot left half done is not counted as
 // here. Errors are those of Deliver.
 func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
-	if err := r.check(); err != nil {
+	if err := r.checkFields(); err != nil {
 		return nil, err
 	}
 	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll(),
-		source: e.reach(r.Source)}
+		source: e.wrapSource(r.Source)}
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()
-	defer func() { e.crowd.leave(d.weight) }()
+	defer func() { e.crowd.releaseWeight(d.weight) }()
 	var err error
 	defer func() { d.older.close() }()
 	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
 		return nil, err
 	}
 	var plan []Planned
-	err = d.scan(ctx, func(files []*file) error {
-		d.expect(files)
-		if err := d.prove(ctx, files, anothers); err != nil {
+	err = d.scanListing(ctx, func(files []*file) error {
+		d.loadOlderSnapshots(files)
+		if err := d.proveShared(ctx, files, anothers); err != nil {
 			return err
 		}
 		for _, f := range files {
-			plan = append(plan, d.foresee(f))
+			plan = append(plan, d.planFile(f))
 		}
 		return nil
 	})
 	return plan, err
 }
 
-// foresee is place without doing it.
-func (d *delivery) foresee(f *file) Planned {
+// planFile is place without doing it.
+func (d *delivery) planFile(f *file) Planned {
 	p := Planned{Path: f.path, Size: f.entry.Size, Link: f.entry.Link}
 	if p.Link != "" {
 		p.Here = true
 		return p
 	}
-	p.Identity = state(f.entry)
+	p.Identity = entryState(f.entry)
 	if f.entry.Size == 0 {
 		return p
 	}
-	for _, one := range d.older.find(f, d.request.Path) {
+	for _, one := range d.older.findSame(f, d.request.Path) {
 		if one.entry.Mode != f.mode {
 			continue
 		}
-		if _, _, ok := d.older.unharmed(one, f.mode); ok {
+		if _, _, ok := d.older.findIntact(one, f.mode); ok {
 			p.Here, p.Digest = true, one.entry.Digest
 			return p
 		}
 	}
 	if f.proof != nil {
-		_, _, p.Here = d.older.unharmed(f.proof.one, f.mode)
+		_, _, p.Here = d.older.findIntact(f.proof.one, f.mode)
 		if p.Here {
 			p.Digest = f.proof.entry.Digest
 		}
@@ -90,7 +90,7 @@ func (d *delivery) foresee(f *file) Planned {
 	return p
 }
 
-// Same tells whether a planned file is provably the one that an entry of an
+// Same reports whether a planned file is provably the one that an entry of an
 // older manifest is of. An identity proves it only where the source has both
 // under one key.
 func (p Planned) Same(e store.Entry, oneKey bool) bool {
@@ -104,7 +104,7 @@ func (p Planned) Same(e store.Entry, oneKey bool) bool {
 	}
 	mine, mySum := splitState(p.Identity)
 	theirs, theirSum := splitState(e.Identity)
-	if oneKey && rewritten(mine, theirs) {
+	if oneKey && isRewritten(mine, theirs) {
 		return false
 	}
 	return oneKey && mine != "" && mine == theirs || mySum != "" && mySum == theirSum

@@ -55,15 +55,15 @@ func (p *pool) put(b []byte) {
 	<-p.slots
 }
 
-// retain announces a delivery.
-func (p *pool) retain() {
+// addUser announces a delivery.
+func (p *pool) addUser() {
 	p.mu.Lock()
 	p.users++
 	p.mu.Unlock()
 }
 
-// release ends one; every buffer it had must be back.
-func (p *pool) release() {
+// removeUser ends one; every buffer it had must be back.
+func (p *pool) removeUser() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users--; p.users > 0 {

@@ -36,7 +36,7 @@ func newReporter(tell func(Progress)) *reporter {
 		for {
 			select {
 			case <-ticker.C:
-				r.report()
+				r.reportProgress()
 			case <-r.quit:
 				return
 			}
@@ -45,15 +45,15 @@ func newReporter(tell func(Progress)) *reporter {
 	return r
 }
 
-// state tells a new state at once.
-func (r *reporter) state(s State) {
+// setState tells a new state at once.
+func (r *reporter) setState(s State) {
 	r.mu.Lock()
 	r.current = s
 	r.mu.Unlock()
-	r.report()
+	r.reportProgress()
 }
 
-func (r *reporter) report() {
+func (r *reporter) reportProgress() {
 	if r.tell == nil {
 		return
 	}
@@ -67,8 +67,8 @@ func (r *reporter) report() {
 	}
 }
 
-// restart forgets what belongs to one pass over the source.
-func (r *reporter) restart() {
+// resetProgress forgets what belongs to one pass over the source.
+func (r *reporter) resetProgress() {
 	r.done.Store(0)
 	r.total.Store(0)
 	r.files.Store(0)

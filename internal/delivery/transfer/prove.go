@@ -36,11 +36,11 @@ type proof struct {
 	inode uint64
 }
 
-// prove finds out which of the files may be shared that the own snapshots do not
+// proveShared finds out which of the files may be shared that the own snapshots do not
 // have, and notes it. The own credentials read a byte of each; what came another
 // way is read and compared with what they list, unless only is another's files. A
 // failure of the source is the delivery's.
-func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error {
+func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(provers)
 	buffers := make(chan []byte, readers)
@@ -48,12 +48,12 @@ func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error
 		buffers <- nil
 	}
 	for _, f := range files {
-		if f.entry.Link != "" || f.entry.Size == 0 || d.staged(f) || d.ownHas(f) {
+		if f.entry.Link != "" || f.entry.Size == 0 || d.isStaged(f) || d.ownHas(f) {
 			continue
 		}
 		if one, ok := d.older.anothersFile(f); ok {
 			group.Go(func() error {
-				ok, err := d.readable(ctx, f)
+				ok, err := d.canRead(ctx, f)
 				if ok {
 					e := one.entry
 					e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
@@ -63,9 +63,9 @@ func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error
 			})
 			continue
 		}
-		if one, ok := d.older.foreignFile(f); ok && only != anothers && len(stated(f.entry)) > 0 {
+		if one, ok := d.older.foreignFile(f); ok && only != anothers && len(statedSums(f.entry)) > 0 {
 			group.Go(func() error {
-				ok, err := d.readable(ctx, f)
+				ok, err := d.canRead(ctx, f)
 				if !ok || err != nil {
 					return err
 				}
@@ -84,12 +84,12 @@ func (d *delivery) prove(ctx context.Context, files []*file, only kinship) error
 	return group.Wait()
 }
 
-// staged reports whether an earlier try left something of a file.
-func (d *delivery) staged(f *file) bool { return d.writer != nil && d.writer.Staged(f.path) != nil }
+// isStaged reports whether an earlier try left something of a file.
+func (d *delivery) isStaged(f *file) bool { return d.writer != nil && d.writer.Staged(f.path) != nil }
 
 // ownHas reports whether the own snapshots have a file.
 func (d *delivery) ownHas(f *file) bool {
-	for _, one := range d.older.find(f, d.request.Path) {
+	for _, one := range d.older.findSame(f, d.request.Path) {
 		if one.entry.Mode == f.mode {
 			return true
 		}
@@ -97,11 +97,11 @@ func (d *delivery) ownHas(f *file) bool {
 	return false
 }
 
-// readable reports whether the own credentials read the very file that was listed.
+// canRead reports whether the own credentials read the very file that was listed.
 // If the source refuses, the delivery fails: it needs the file.
-func (d *delivery) readable(ctx context.Context, f *file) (bool, error) {
+func (d *delivery) canRead(ctx context.Context, f *file) (bool, error) {
 	length := int64(1)
-	if !f.ranges() {
+	if !f.supportsRanges() {
 		length = f.entry.Size
 	}
 	body, err := d.source.Open(ctx, f.entry, 0, length)
@@ -140,7 +140,7 @@ func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer
 	if stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size != f.entry.Size || fs.FileMode(stat.Mode).Perm() != f.mode {
 		return nil, errNotSame
 	}
-	sums := stated(f.entry)
+	sums := statedSums(f.entry)
 	writers := make([]io.Writer, 0, len(sums))
 	for _, s := range sums {
 		writers = append(writers, s)
@@ -150,10 +150,10 @@ func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer
 		return nil, fmt.Errorf("reading %s: %w", one.entry.Path, err)
 	}
 	for _, s := range sums {
-		if s.holds() {
+		if s.matchesStated() {
 			one.entry.Modified = stat.Mtim.Nano()
 			return &proof{one: one, inode: stat.Ino, entry: store.Entry{Path: f.path, Size: stat.Size, Mode: f.mode, Digest: sum,
-				Identity: state(f.entry), Modified: stat.Mtim.Nano()}}, nil
+				Identity: entryState(f.entry), Modified: stat.Mtim.Nano()}}, nil
 		}
 	}
 	return nil, errNotSame

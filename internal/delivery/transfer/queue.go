@@ -67,7 +67,7 @@ func newQueue(rangeBytes int64, wideWidth, smallWidth int) *queue {
 	return q
 }
 
-func (q *queue) add(files []*file) {
+func (q *queue) addFiles(files []*file) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, f := range files {
@@ -93,10 +93,10 @@ func (q *queue) close(drop bool) {
 	q.change.Broadcast()
 }
 
-// next waits for a span to read. A small worker gets small files only; a wide
+// nextSpan waits for a span to read. A small worker gets small files only; a wide
 // one gets them when there is nothing larger. With nothing left to begin, a
 // worker may get what lags behind on another connection.
-func (q *queue) next(class laneClass) (*span, bool) {
+func (q *queue) nextSpan(class laneClass) (*span, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := &q.lanes[class]
@@ -105,26 +105,26 @@ func (q *queue) next(class laneClass) (*span, bool) {
 			return nil, false
 		}
 		if l.active < l.width {
-			if s := q.take(class); s != nil {
+			if s := q.takeSpan(class); s != nil {
 				s.holders++
 				l.active++
 				return s, true
 			}
 			l.starved = true
 		}
-		if q.finished() {
+		if q.isFinished() {
 			return nil, false
 		}
 		q.change.Wait()
 	}
 }
 
-// finished tells that nothing is left to do, nor to help with.
-func (q *queue) finished() bool {
+// isFinished tells that nothing is left to do, nor to help with.
+func (q *queue) isFinished() bool {
 	return q.closed && len(q.small) == 0 && len(q.large) == 0 && len(q.running) == 0
 }
 
-func (q *queue) take(class laneClass) *span {
+func (q *queue) takeSpan(class laneClass) *span {
 	var s *span
 	if class == wide {
 		s = q.nextRange()
@@ -139,7 +139,7 @@ func (q *queue) take(class laneClass) *span {
 		q.running[s] = struct{}{}
 		return s
 	}
-	if s = q.lagging; s != nil && (class == wide || s.class() == small) {
+	if s = q.lagging; s != nil && (class == wide || s.sizeClass() == small) {
 		q.lagging, q.hedge, s.hedged = nil, s, true
 		return s
 	}
@@ -155,7 +155,7 @@ func (q *queue) nextRange() *span {
 			}
 		}
 		f := q.first
-		if !f.ranges() {
+		if !f.supportsRanges() {
 			q.pop()
 			return &span{file: f, length: f.entry.Size}
 		}
@@ -188,8 +188,8 @@ func (q *queue) pop() {
 	q.large[0].begun, q.large, q.first, q.block = nil, q.large[1:], nil, 0
 }
 
-// done gives a span back.
-func (q *queue) done(class laneClass, s *span) {
+// releaseSpan gives a span back.
+func (q *queue) releaseSpan(class laneClass, s *span) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lanes[class].active--
@@ -203,16 +203,16 @@ func (q *queue) done(class laneClass, s *span) {
 	if q.hedge == s {
 		q.hedge = nil
 	} else {
-		q.usual[s.class()].add(time.Since(s.began))
+		q.usual[s.sizeClass()].addDuration(time.Since(s.began))
 	}
-	if q.finished() {
+	if q.isFinished() {
 		q.change.Broadcast()
 	}
 }
 
-// saturated tells whether all connections of a lane were busy since the last
+// isSaturated reports whether all connections of a lane were busy since the last
 // call, as far as the queue could give them something.
-func (q *queue) saturated(class laneClass) bool {
+func (q *queue) isSaturated(class laneClass) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := &q.lanes[class]
@@ -221,8 +221,8 @@ func (q *queue) saturated(class laneClass) bool {
 	return !starved && l.active == l.width
 }
 
-// widen sets how many connections of a lane may be busy.
-func (q *queue) widen(class laneClass, width int) {
+// setWidth sets how many connections of a lane may be busy.
+func (q *queue) setWidth(class laneClass, width int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := &q.lanes[class]
@@ -232,25 +232,25 @@ func (q *queue) widen(class laneClass, width int) {
 	l.width = width
 }
 
-// hurry offers the span that lags most to whoever is idle, if there is one that
+// hedgeLagging offers the span that lags most to whoever is idle, if there is one that
 // may be asked for again. total is how large the delivery is.
-func (q *queue) hurry(now time.Time, total int64) {
+func (q *queue) hedgeLagging(now time.Time, total int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lagging != nil || q.hedge != nil || !q.closed || len(q.small) > 0 || len(q.large) > 0 {
 		return
 	}
 	budget := hedgeBudget(total, q.rangeBytes) - q.hedgedBytes
-	medians := [...]time.Duration{wide: q.usual[wide].median(), small: q.usual[small].median()}
+	medians := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
 	var (
 		worst  *span
 		oldest time.Duration
 		again  int64
 	)
 	for s := range q.running {
-		moved := s.at()
+		moved := s.currentPosition()
 		left, age := s.length-moved, now.Sub(s.began)
-		if s.hedged || !s.file.ranges() || left > budget || age <= oldest || !lags(age, medians[s.class()], moved, left) {
+		if s.hedged || !s.file.supportsRanges() || left > budget || age <= oldest || !isLagging(age, medians[s.sizeClass()], moved, left) {
 			continue
 		}
 		worst, oldest, again = s, age, left

@@ -25,11 +25,11 @@ func stateIdentity(e source.Entry) string {
 	return string(e.Identity) + timeMark + strconv.FormatInt(e.Modified.Unix(), 10)
 }
 
-// rewritten reports whether two states of one file differ in the time and in
+// isRewritten reports whether two states of one file differ in the time and in
 // nothing else. Then it was stored again, with the same bytes, or it was changed
 // under an identity that does not tell: neither the identity nor a checksum that
 // the source keeps beside the file proves anything about it.
-func rewritten(a, b string) bool {
+func isRewritten(a, b string) bool {
 	if a == b {
 		return false
 	}

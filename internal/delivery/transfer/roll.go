@@ -39,14 +39,14 @@ type enrolled struct {
 
 func newRoll() *roll { return &roll{seed: maphash.MakeSeed()} }
 
-func (r *roll) count() int {
+func (r *roll) countFiles() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.files)
 }
 
-// add takes a listed file, and notes its place in the roll.
-func (r *roll) add(f *file) {
+// addFile takes a listed file, and notes its place in the roll.
+func (r *roll) addFile(f *file) {
 	text := packEntry(f.entry)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,33 +54,33 @@ func (r *roll) add(f *file) {
 	r.files = append(r.files, enrolled{path: f.path, sum: maphash.String(r.seed, text), text: text})
 }
 
-// same tells whether the file at a place was listed as this entry.
-func (r *roll) same(at int, e source.Entry) bool {
+// matchesEntry reports whether the file at a place was listed as this entry.
+func (r *roll) matchesEntry(at int, e source.Entry) bool {
 	sum := maphash.String(r.seed, packEntry(e))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.files[at].sum == sum
 }
 
-// open makes a file that waits ready for work.
-func (r *roll) open(at int) *file {
+// prepareFile makes a file that waits ready for work.
+func (r *roll) prepareFile(at int) *file {
 	r.mu.Lock()
 	kept := r.files[at]
 	r.mu.Unlock()
 	return &file{at: at, path: kept.path, entry: unpackEntry(kept.path, kept.text)}
 }
 
-// done notes what the snapshot has of a file.
-func (r *roll) done(f *file) {
+// recordResult notes what the snapshot has of a file.
+func (r *roll) recordResult(f *file) {
 	text := f.result.Pack()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.files[f.at].text = text
 }
 
-// each calls take with what the snapshot has of each file, in the order of the
+// eachEntry calls take with what the snapshot has of each file, in the order of the
 // paths, until there is an error. Nothing can be added afterwards: places change.
-func (r *roll) each(take func(store.Entry) error) error {
+func (r *roll) eachEntry(take func(store.Entry) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.SortFunc(r.files, func(a, b enrolled) int { return cmp.Compare(a.path, b.path) })

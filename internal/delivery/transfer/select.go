@@ -18,8 +18,8 @@ import (
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// check finds requests that can never be served.
-func (r *Request) check() error {
+// checkFields finds requests that can never be served.
+func (r *Request) checkFields() error {
 	misconfigured := func(format string, args ...any) error {
 		return &source.Error{Op: "reading the request", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
 	}
@@ -34,8 +34,8 @@ func (r *Request) check() error {
 	return nil
 }
 
-// wants tells whether a file of a tree is to be delivered.
-func (r *Request) wants(name string) bool {
+// isSelected reports whether a file of a tree is to be delivered.
+func (r *Request) isSelected(name string) bool {
 	for _, pattern := range r.Exclude {
 		if doublestar.MatchUnvalidated(pattern, name) {
 			return false
@@ -63,8 +63,8 @@ func newNames() names {
 	return names{files: map[string]int{}, dirs: map[string]bool{}, links: map[string]string{}}
 }
 
-// find returns the place of a path that was claimed before.
-func (n names) find(name string) (at int, found bool) {
+// findPath returns the place of a path that was claimed before.
+func (n names) findPath(name string) (at int, found bool) {
 	if name == "" {
 		name = store.FileName
 	}
@@ -72,15 +72,15 @@ func (n names) find(name string) (at int, found bool) {
 	return at, found
 }
 
-// claim checks the name of a listed file and takes it for the file at a place in
+// claimName checks the name of a listed file and takes it for the file at a place in
 // the listing. It returns the path in the snapshot.
-func (n names) claim(e source.Entry, at int) (string, error) {
+func (n names) claimName(e source.Entry, at int) (string, error) {
 	if e.Path == "" {
 		if len(n.files) > 0 {
-			return "", clash(e.Key, "it is listed beside other files as the item itself")
+			return "", invalidPathError(e.Key, "it is listed beside other files as the item itself")
 		}
 		if e.Link != "" {
-			return "", clash(e.Key, "the item itself is a symbolic link; name what it leads to")
+			return "", invalidPathError(e.Key, "the item itself is a symbolic link; name what it leads to")
 		}
 		n.files[store.FileName] = at
 		return store.FileName, nil
@@ -89,14 +89,14 @@ func (n names) claim(e source.Entry, at int) (string, error) {
 		return "", err
 	}
 	if _, again := n.files[e.Path]; again {
-		return "", clash(e.Path, "it is listed twice")
+		return "", invalidPathError(e.Path, "it is listed twice")
 	}
 	if n.dirs[e.Path] {
-		return "", clash(e.Path, "other objects use it as a directory")
+		return "", invalidPathError(e.Path, "other objects use it as a directory")
 	}
 	for dir := path.Dir(e.Path); dir != "." && !n.dirs[dir]; dir = path.Dir(dir) {
 		if _, file := n.files[dir]; file {
-			return "", clash(e.Path, fmt.Sprintf("%q is a file", dir))
+			return "", invalidPathError(e.Path, fmt.Sprintf("%q is a file", dir))
 		}
 		n.dirs[dir] = true
 	}
@@ -115,15 +115,15 @@ const maxHops = 40
 // where the text says. It is for the end of a listing, when all are known.
 func (n names) checkLinks() error {
 	for link := range n.links {
-		if n.leaves(link) {
-			return clash(link, fmt.Sprintf("it is a symbolic link to %q, outside the item by way of other links", n.links[link]))
+		if n.leavesTree(link) {
+			return invalidPathError(link, fmt.Sprintf("it is a symbolic link to %q, outside the item by way of other links", n.links[link]))
 		}
 	}
 	return nil
 }
 
-// leaves walks from a link to its target as the kernel does.
-func (n names) leaves(link string) bool {
+// leavesTree walks from a link to its target as the kernel does.
+func (n names) leavesTree(link string) bool {
 	at, rest := path.Dir(link), strings.Split(n.links[link], "/")
 	for hops := 0; len(rest) > 0 && hops < maxHops; {
 		segment := rest[0]
@@ -149,7 +149,9 @@ func (n names) leaves(link string) bool {
 	return false
 }
 
-func clash(name, reason string) error { return &source.InvalidPathError{Name: name, Reason: reason} }
+func invalidPathError(name, reason string) error {
+	return &source.InvalidPathError{Name: name, Reason: reason}
+}
 
 // checkLink refuses symbolic links that leave the item.
 func checkLink(e source.Entry) error {
@@ -158,7 +160,7 @@ func checkLink(e source.Entry) error {
 	}
 	target := path.Join(path.Dir(e.Path), e.Link)
 	if path.IsAbs(e.Link) || target == ".." || strings.HasPrefix(target, "../") || strings.ContainsRune(e.Link, 0) {
-		return clash(e.Path, fmt.Sprintf("it is a symbolic link to %q, outside the item", e.Link))
+		return invalidPathError(e.Path, fmt.Sprintf("it is a symbolic link to %q, outside the item", e.Link))
 	}
 	return nil
 }
@@ -167,7 +169,7 @@ func checkLink(e source.Entry) error {
 func errNothing(r *Request, listed int) error {
 	reason := errors.New("nothing is stored there")
 	if listed > 0 {
-		reason = fmt.Errorf("none of its %d files matches include and exclude", listed)
+		reason = fmt.Errorf("include and exclude leave no file of %d", listed)
 	}
 	return &source.Error{Op: "listing " + r.Path, Class: source.ErrNotFound, Err: reason}
 }

@@ -159,7 +159,7 @@ func FuzzClaimedNamesAreFilesOfOneTree(f *testing.F) {
 		for line := range strings.SplitSeq(text, "\n") {
 			var e source.Entry
 			e.Path, e.Link, _ = strings.Cut(line, " -> ")
-			name, err := claimed.claim(e, len(taken))
+			name, err := claimed.claimName(e, len(taken))
 			if err != nil {
 				return // the delivery ends here
 			}
@@ -186,7 +186,7 @@ func TestWhatSomebodyMayReadEverybodyMayAndNothingElse(t *testing.T) {
 	for mode, want := range map[fs.FileMode]fs.FileMode{
 		0o644: 0o644, 0o600: 0o644, 0o640: 0o644, 0o440: 0o444, 0o040: 0o444, 0o750: 0o755, 0o500: 0o555, 0o200: 0o200, 0o111: 0o111,
 	} {
-		if got := readable(mode); got != want {
+		if got := grantReadAccess(mode); got != want {
 			t.Errorf("%04o: got %04o, want %04o", mode, got, want)
 		}
 	}

@@ -47,16 +47,16 @@ type blockBegin struct {
 	sums  blockSums // of them
 }
 
-// class is small where the span is read into one buffer and written at once.
-func (s *span) class() laneClass {
+// sizeClass is small where the span is read into one buffer and written at once.
+func (s *span) sizeClass() laneClass {
 	if s.file.entry.Size <= smallBytes {
 		return small
 	}
 	return wide
 }
 
-// enter lets a reader in. Its context ends as soon as the span needs it no more.
-func (s *span) enter(ctx context.Context) context.Context {
+// addReader lets a reader in. Its context ends as soon as the span needs it no more.
+func (s *span) addReader(ctx context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
@@ -66,11 +66,11 @@ func (s *span) enter(ctx context.Context) context.Context {
 	return s.ctx
 }
 
-// leave ends a reader that failed with err, and returns what of it counts. last
+// removeReader ends a reader that failed with err, and returns what of it counts. last
 // tells that the reader brought the span to its end; the other one is cancelled
 // then, and fails because of it. While the other one still reads, a failure is
 // of no consequence.
-func (s *span) leave(last bool, err error) error {
+func (s *span) removeReader(last bool, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readers--
@@ -84,8 +84,8 @@ func (s *span) leave(last bool, err error) error {
 	return nil
 }
 
-// claim takes all of a span that is read as a whole, true for the first.
-func (s *span) claim() bool {
+// claimWhole takes all of a span that is read as a whole, true for the first.
+func (s *span) claimWhole() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.position == s.length && s.length > 0 {
@@ -95,18 +95,18 @@ func (s *span) claim() bool {
 	return true
 }
 
-// restart forgets what was read, and returns how much that was.
-func (s *span) restart() int64 {
+// resetPosition forgets what was read, and returns how much that was.
+func (s *span) resetPosition() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved := s.position
 	s.position, s.block = 0, nil
-	s.file.check.restart()
+	s.file.check.resetSum()
 	return moved
 }
 
-// at is how far the span is, in bytes from its offset on.
-func (s *span) at() int64 {
+// currentPosition is how far the span is, in bytes from its offset on.
+func (s *span) currentPosition() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.position

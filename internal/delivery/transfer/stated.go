@@ -23,7 +23,7 @@ import (
 type statedSum interface {
 	io.Writer
 	// holds reports whether the bytes so far are those that are stated.
-	holds() bool
+	matchesStated() bool
 }
 
 // tagForm is an entity tag of S3: of an object, or of one of so many parts.
@@ -32,9 +32,9 @@ var tagForm = regexp.MustCompile(`^"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?$`)
 // partSizes are those that programs cut objects into, in MiB.
 var partSizes = []int64{5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512}
 
-// stated returns what can be compared of a file; none if the source states nothing
+// statedSums returns what can be compared of a file; none if the source states nothing
 // that proves bytes.
-func stated(e source.Entry) []statedSum {
+func statedSums(e source.Entry) []statedSum {
 	var sums []statedSum
 	kind, sum, _ := strings.Cut(e.Checksum, ":")
 	switch digest.Kind(kind) {
@@ -73,7 +73,7 @@ type wholeSum struct {
 	want string
 }
 
-func (s *wholeSum) holds() bool { return hex.EncodeToString(s.Sum(nil)) == s.want }
+func (s *wholeSum) matchesStated() bool { return hex.EncodeToString(s.Sum(nil)) == s.want }
 
 // partSum is the MD5 of the MD5s of parts.
 type partSum struct {
@@ -90,21 +90,21 @@ func (s *partSum) Write(p []byte) (int, error) {
 		s.part.Write(p[:n]) //nolint:errcheck // a hash never fails
 		p, s.left = p[n:], s.left-n
 		if s.left == 0 {
-			s.next()
+			s.endPart()
 		}
 	}
 	return written, nil
 }
 
-func (s *partSum) next() {
+func (s *partSum) endPart() {
 	s.sums = s.part.Sum(s.sums)
 	s.part.Reset()
 	s.left = s.size
 }
 
-func (s *partSum) holds() bool {
+func (s *partSum) matchesStated() bool {
 	if s.left < s.size {
-		s.next()
+		s.endPart()
 	}
 	sum := md5.Sum(s.sums) //nolint:gosec // see above
 	return hex.EncodeToString(sum[:]) == s.want

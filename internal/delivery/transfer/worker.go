@@ -14,72 +14,72 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// work reads spans until there are none.
-func (d *delivery) work(ctx context.Context, class laneClass) error {
+// readSpans reads spans until there are none.
+func (d *delivery) readSpans(ctx context.Context, class laneClass) error {
 	buffers := d.engine.buffers[class]
 	for {
-		s, ok := d.queue.next(class)
+		s, ok := d.queue.nextSpan(class)
 		if !ok {
 			return nil
 		}
-		if err := d.serve(ctx, class, s, buffers); err != nil {
+		if err := d.readWithBuffer(ctx, class, s, buffers); err != nil {
 			return err
 		}
 	}
 }
 
-// serve reads one span, and gives back what it took for that, come what may: the
+// readWithBuffer reads one span, and gives back what it took for that, come what may: the
 // buffers are the engine's.
-func (d *delivery) serve(ctx context.Context, class laneClass, s *span, buffers *pool) error {
-	defer d.queue.done(class, s)
+func (d *delivery) readWithBuffer(ctx context.Context, class laneClass, s *span, buffers *pool) error {
+	defer d.queue.releaseSpan(class, s)
 	buffer, err := buffers.get(ctx)
 	if err != nil {
 		return err
 	}
 	defer buffers.put(buffer)
-	return d.read(ctx, s, buffer)
+	return d.readSpan(ctx, s, buffer)
 }
 
-// read brings a span to the disk, or helps to.
-func (d *delivery) read(ctx context.Context, s *span, buffer []byte) error {
-	if s.class() == small {
+// readSpan brings a span to the disk, or helps to.
+func (d *delivery) readSpan(ctx context.Context, s *span, buffer []byte) error {
+	if s.sizeClass() == small {
 		return d.readSmall(ctx, s, buffer[:s.length])
 	}
-	out, err := d.begin(ctx, s.file)
+	out, err := d.beginFile(ctx, s.file)
 	if err != nil {
 		return err
 	}
-	inner := s.enter(ctx)
-	last, err := d.again(inner, s, func() (bool, error) { return d.readRange(inner, s, out, buffer) })
-	if err := s.leave(last, err); err != nil || !last {
+	inner := s.addReader(ctx)
+	last, err := d.retryFromStart(inner, s, func() (bool, error) { return d.readRange(inner, s, out, buffer) })
+	if err := s.removeReader(last, err); err != nil || !last {
 		return err
 	}
-	flush(out, s.offset, s.length)
-	if s.file.wrote(s.length) && s.file.follower == nil {
-		return d.complete(ctx, s.file, buffer)
+	startWriteback(out, s.offset, s.length)
+	if s.file.countWritten(s.length) && s.file.follower == nil {
+		return d.completeFile(ctx, s.file, buffer)
 	}
 	return nil
 }
 
-// again reads a file once more from its start where the source cannot go on in
+// retryFromStart reads a file once more from its start where the source cannot go on in
 // the middle of it.
-func (d *delivery) again(ctx context.Context, s *span, read func() (bool, error)) (bool, error) {
+func (d *delivery) retryFromStart(ctx context.Context, s *span, read func() (bool, error)) (bool, error) {
 	for failures := 1; ; failures++ {
 		last, err := read()
-		if err == nil || s.file.ranges() || !d.engine.policy.Again(ctx, failures, err) {
+		if err == nil || s.file.supportsRanges() || !d.engine.policy.Again(ctx, failures, err) {
 			return last, err
 		}
-		d.report.done.Add(-s.restart())
+		d.report.done.Add(-s.resetPosition())
 	}
 }
 
 // readSmall reads a file into the buffer and writes it with one call.
 func (d *delivery) readSmall(ctx context.Context, s *span, content []byte) error {
 	if len(content) > 0 {
-		inner := s.enter(ctx)
-		_, err := d.again(inner, s, func() (bool, error) { return false, d.readAll(inner, s.file.entry, content) })
-		last := err == nil && s.claim()
-		if err := s.leave(last, err); err != nil || !last {
+		inner := s.addReader(ctx)
+		_, err := d.retryFromStart(inner, s, func() (bool, error) { return false, d.readAll(inner, s.file.entry, content) })
+		last := err == nil && s.claimWhole()
+		if err := s.removeReader(last, err); err != nil || !last {
 			return err
 		}
 	}
@@ -116,11 +116,11 @@ func atEnd(body io.Reader) error {
 // writeSmall writes a file of which everything is there. What is not what the
 // source promised is not written at all.
 func (d *delivery) writeSmall(f *file, content []byte) error {
-	f.check.whole(content)
-	if err := f.check.compare(f.entry.Path, f.entry.Size); err != nil {
+	f.check.hashWhole(content)
+	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
 		return err
 	}
-	modified, err := d.dirs.write(f.path, content, f.mode)
+	modified, err := d.dirs.writeFile(f.path, content, f.mode)
 	if err != nil {
 		return d.writeError("writing", err, f)
 	}
@@ -130,13 +130,13 @@ func (d *delivery) writeSmall(f *file, content []byte) error {
 	if len(content) > 0 {
 		f.sums = []digest.Sum{digest.BlockSum(content)}
 	}
-	return d.record(f, modified)
+	return d.recordFile(f, modified)
 }
 
-// readRange reads what is left of a span. It tells whether it was this reader
+// readRange reads what is left of a span. It reports whether it was this reader
 // that brought it to its end.
 func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer []byte) (last bool, err error) {
-	at := s.at()
+	at := s.currentPosition()
 	if at == s.length {
 		return false, nil // the other reader was first
 	}
@@ -153,7 +153,7 @@ func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer 
 		if err != nil {
 			return false, err
 		}
-		if last, err = d.put(s, out, buffer[:n], at); err != nil {
+		if last, err = d.writeChunk(s, out, buffer[:n], at); err != nil {
 			return false, err
 		}
 		at += n
@@ -168,10 +168,10 @@ func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer 
 // it: what a writer that dies has to have read again, of each connection.
 const recordEvery = 1 << 20
 
-// put takes what of p, which a reader found at a position of the span, is not
-// on the disk yet, and tells whether that was the last of it. p does not cross
+// writeChunk takes what of p, which a reader found at a position of the span, is not
+// on the disk yet, and reports whether that was the last of it. p does not cross
 // the bounds of a block.
-func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
+func (d *delivery) writeChunk(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at+int64(len(p)) <= s.position {
@@ -179,21 +179,21 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 	}
 	p = p[s.position-at:]
 	offset := s.offset + s.position
-	if err := s.file.write(out, p, offset); err != nil {
+	if err := s.file.writeRange(out, p, offset); err != nil {
 		return false, d.writeError("writing", err, s.file)
 	}
 	if s.block == nil {
 		s.block = &blockSums{}
 	}
 	s.block.xxh3.Write(p)
-	s.block.crc = s.file.check.add(s.block.crc, p)
+	s.block.crc = s.file.check.addBytes(s.block.crc, p)
 	end := offset + int64(len(p))
 	if end%digest.BlockSize == 0 || end == s.file.entry.Size {
-		if err := d.landed(s.file, int(offset/digest.BlockSize), s.block); err != nil {
+		if err := d.recordBlock(s.file, int(offset/digest.BlockSize), s.block); err != nil {
 			return false, err
 		}
 		s.block.crc = 0
-	} else if end%recordEvery == 0 && s.file.ranges() {
+	} else if end%recordEvery == 0 && s.file.supportsRanges() {
 		sum := store.Prefix{Bytes: end % digest.BlockSize, Sum: s.block.xxh3.Sum()}
 		if err := d.writer.Prefix(s.file.path, int(offset/digest.BlockSize), sum); err != nil {
 			return false, err
@@ -204,18 +204,18 @@ func (d *delivery) put(s *span, out *os.File, p []byte, at int64) (last bool, er
 	return s.position == s.length, nil
 }
 
-// landed records a block that is on the disk.
-func (d *delivery) landed(f *file, index int, sums *blockSums) error {
+// recordBlock records a block that is on the disk.
+func (d *delivery) recordBlock(f *file, index int, sums *blockSums) error {
 	sum := sums.xxh3.Next()
 	f.sums[index] = sum
-	f.check.block(index, sums.crc)
-	if f.ranges() {
+	f.check.setBlockSum(index, sums.crc)
+	if f.supportsRanges() {
 		if err := d.writer.Block(f.path, index, sum); err != nil {
 			return err
 		}
 	}
 	if f.follower != nil {
-		f.follower.add(index)
+		f.follower.addBlock(index)
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func New(o Options) (*Client, error) {
 			// The pool may change while the client lives, so VerifyConnection
 			// does what crypto/tls would do with a fixed one.
 			InsecureSkipVerify: true, //nolint:gosec // verified in VerifyConnection
-			VerifyConnection:   func(cs tls.ConnectionState) error { return t.verify(host, cs) },
+			VerifyConnection:   func(cs tls.ConnectionState) error { return t.verifyConnection(host, cs) },
 		},
 		Protocols: new(http.Protocols),
 		HTTP2:     &http.HTTP2Config{SendPingTimeout: o.PingAfter, PingTimeout: o.PingTimeout},

@@ -66,7 +66,7 @@ func options(t *testing.T, g *agenttest.Gateway) uplink.Options {
 	return o
 }
 
-// reaches tells whether a report gets through.
+// reaches reports whether a report gets through.
 func reaches(t *testing.T, o uplink.Options) error {
 	t.Helper()
 	c, err := uplink.New(o)

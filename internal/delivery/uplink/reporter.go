@@ -67,10 +67,10 @@ func (r *Reporter) Put(req *gatewayv1alpha1.ReportRequest, urgent bool) {
 		s.begun = time.Now()
 	}
 	s.newest, s.dirty, s.urgent = req, true, s.urgent || urgent
-	r.signal()
+	r.signalChange()
 }
 
-// underWay says whether a report is about work that may soon be done, and nothing
+// underWay reports whether a report is about work that may soon be done, and nothing
 // in it has come to an end.
 func underWay(req *gatewayv1alpha1.ReportRequest) bool {
 	if req.GetWithdrawn() || req.GetPrefetch() != nil {
@@ -103,10 +103,10 @@ func (r *Reporter) Resend() {
 	for _, s := range r.slot {
 		s.dirty, s.urgent, s.failures, s.notBefore = true, true, 0, time.Time{}
 	}
-	r.signal()
+	r.signalChange()
 }
 
-func (r *Reporter) signal() {
+func (r *Reporter) signalChange() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -125,12 +125,12 @@ func (r *Reporter) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		for {
-			req, wait := r.next(time.Now())
+			req, wait := r.nextReport(time.Now())
 			if req == nil {
 				timer.Reset(wait)
 				break
 			}
-			r.done(req, r.send(ctx, req))
+			r.recordSent(req, r.send(ctx, req))
 			if ctx.Err() != nil {
 				return
 			}
@@ -141,8 +141,8 @@ func (r *Reporter) Run(ctx context.Context) {
 // idle is how long Run sleeps when nothing is to be said; Put wakes it.
 const idle = time.Hour
 
-// next returns a report whose time has come, or how long until there is one.
-func (r *Reporter) next(now time.Time) (*gatewayv1alpha1.ReportRequest, time.Duration) {
+// nextReport returns a report whose time has come, or how long until there is one.
+func (r *Reporter) nextReport(now time.Time) (*gatewayv1alpha1.ReportRequest, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wait := idle
@@ -165,8 +165,8 @@ func (r *Reporter) next(now time.Time) (*gatewayv1alpha1.ReportRequest, time.Dur
 	return nil, wait
 }
 
-// done notes how sending went. What was put meanwhile stays to be sent.
-func (r *Reporter) done(req *gatewayv1alpha1.ReportRequest, err error) {
+// recordSent notes how sending went. What was put meanwhile stays to be sent.
+func (r *Reporter) recordSent(req *gatewayv1alpha1.ReportRequest, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.slot[req.GetData()]
@@ -174,7 +174,7 @@ func (r *Reporter) done(req *gatewayv1alpha1.ReportRequest, err error) {
 		return
 	}
 	s.sent = time.Now()
-	if err != nil && !final(err) {
+	if err != nil && !isFinal(err) {
 		s.notBefore = s.sent.Add(Pause(s.failures))
 		s.failures++
 		r.log.V(1).Info("report was not taken", "data", req.GetData(), "reason", err.Error())
@@ -189,8 +189,8 @@ func (r *Reporter) done(req *gatewayv1alpha1.ReportRequest, err error) {
 	}
 }
 
-// final tells the refusals that the same report would meet again.
-func final(err error) bool {
+// isFinal tells the refusals that the same report would meet again.
+func isFinal(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeNotFound, connect.CodePermissionDenied, connect.CodeInvalidArgument, connect.CodeAborted:
 		return true

@@ -36,12 +36,12 @@ func newTrust(initial []byte, file string) (*trust, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("reading the announced certificates: %w", err)
 		}
-		if pool, err := parse(announced, time.Now()); err == nil {
+		if pool, err := parseBundle(announced, time.Now()); err == nil {
 			t.pem, t.pool = announced, pool
 			return t, nil
 		}
 	}
-	pool, err := parse(initial, time.Now())
+	pool, err := parseBundle(initial, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("reading the gateway's certificates: %w", err)
 	}
@@ -49,14 +49,14 @@ func newTrust(initial []byte, file string) (*trust, error) {
 	return t, nil
 }
 
-// announce takes newer certificates; ones that cannot be used change nothing.
-func (t *trust) announce(bundle []byte) error {
+// updateBundle takes newer certificates; ones that cannot be used change nothing.
+func (t *trust) updateBundle(bundle []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(bundle) == 0 || bytes.Equal(bundle, t.pem) {
 		return nil
 	}
-	pool, err := parse(bundle, time.Now())
+	pool, err := parseBundle(bundle, time.Now())
 	if err != nil {
 		return fmt.Errorf("reading the announced certificates: %w", err)
 	}
@@ -67,15 +67,15 @@ func (t *trust) announce(bundle []byte) error {
 	return atomicfile.Write(t.file, bundle, 0o600)
 }
 
-func (t *trust) verify(host string, cs tls.ConnectionState) error {
+func (t *trust) verifyConnection(host string, cs tls.ConnectionState) error {
 	t.mu.Lock()
 	pool := t.pool
 	t.mu.Unlock()
 	return verifyWith(pool, host, cs)
 }
 
-// parse makes a pool; at least one certificate must not have expired.
-func parse(bundle []byte, now time.Time) (*x509.CertPool, error) {
+// parseBundle makes a pool; at least one certificate must not have expired.
+func parseBundle(bundle []byte, now time.Time) (*x509.CertPool, error) {
 	pool, valid := x509.NewCertPool(), 0
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {

@@ -81,7 +81,7 @@ func (c *Client) watchOnce(ctx context.Context, req *gatewayv1alpha1.WatchReques
 	}()
 	for stream.Receive() {
 		m := stream.Msg()
-		if err := c.trust.announce(m.GetCaBundle()); err != nil {
+		if err := c.trust.updateBundle(m.GetCaBundle()); err != nil {
 			c.log.Error(err, "announced certificates were not kept")
 		}
 		h.Desired(m)

@@ -47,7 +47,7 @@ func (v *View) checkItem(base string, item Item) error {
 		if !item.Single {
 			p = path.Join(p, f.Path)
 		}
-		if err := dirs.check(p, f); err != nil {
+		if err := dirs.checkFile(p, f); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ type dirPair struct {
 
 func (d *dirPair) close() { closeBoth(d.haveFD, d.wantFD) }
 
-func (d *dirPair) check(p string, f File) error {
+func (d *dirPair) checkFile(p string, f File) error {
 	if d.haveFD == nil || path.Dir(p) != d.haveDir || path.Dir(f.Path) != d.wantDir {
 		d.close()
 		d.haveDir, d.wantDir = path.Dir(p), path.Dir(f.Path)

@@ -57,7 +57,7 @@ func TestNamesAreExchangedWhereTheFileSystemCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := aside(int(d.Fd()), "a", int(d.Fd()), "b"); err != nil {
+	if err := exchangeByRename(int(d.Fd()), "a", int(d.Fd()), "b"); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"a": "b", "b": "a"} {
@@ -65,7 +65,7 @@ func TestNamesAreExchangedWhereTheFileSystemCannot(t *testing.T) {
 			t.Errorf("%s holds %q, %v", name, got, err)
 		}
 	}
-	if err := aside(int(d.Fd()), "missing", int(d.Fd()), "b"); err == nil {
+	if err := exchangeByRename(int(d.Fd()), "missing", int(d.Fd()), "b"); err == nil {
 		t.Error("what is missing was exchanged")
 	}
 	if got, err := os.ReadFile(dir + "/b"); err != nil || string(got) != "a" {

@@ -96,7 +96,7 @@ func escapes(t *testing.T, base, p string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !within(real, view) {
+	if !isWithin(real, view) {
 		t.Fatalf("%q leads to %q", p, real)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // no file that cannot be linked. What is kept stays until another revision of
 // the DataSet is kept, or until Unkeep.
 func (v *View) Keep(ctx context.Context, dataset, revision string, items []Item) error {
-	if err := v.prepare(ctx, dataset, revision, items, true); err != nil {
+	if err := v.prepareTree(ctx, dataset, revision, items, true); err != nil {
 		return fmt.Errorf("building DataSet %s, revision %s, for later: %w", dataset, revision, err)
 	}
 	return nil
@@ -24,6 +24,6 @@ func (v *View) Unkeep(dataset string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.sets[dataset]; s != nil {
-		v.mark(s, 0, true)
+		v.markTree(s, 0, true)
 	}
 }

@@ -24,9 +24,9 @@ type node struct {
 	children map[string]*node
 }
 
-// layout makes a trie of the links that the DataSets want. Conflicts have been
+// newLayout makes a trie of the links that the DataSets want. Conflicts have been
 // refused before.
-func layout(links map[string][]string) *node {
+func newLayout(links map[string][]string) *node {
 	root := &node{children: map[string]*node{}}
 	for ds, paths := range links {
 		for _, p := range paths {
@@ -49,10 +49,10 @@ func layout(links map[string][]string) *node {
 	return root
 }
 
-// apply makes the real directory dir look like want. Every path that the old
+// applyLayout makes the real directory dir look like want. Every path that the old
 // and the new layout share resolves at every moment: what changes its kind is
 // exchanged with its replacement in one step.
-func (v *View) apply(dir string, want *node) error {
+func (v *View) applyLayout(dir string, want *node) error {
 	have, err := v.readDir(dir)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (v *View) apply(dir string, want *node) error {
 	slices.Sort(names)
 	for _, name := range names {
 		kind, exists := kinds[name]
-		if err := v.place(path.Join(dir, name), want.children[name], kind, exists); err != nil {
+		if err := v.placeNode(path.Join(dir, name), want.children[name], kind, exists); err != nil {
 			return err
 		}
 	}
@@ -82,7 +82,7 @@ func (v *View) apply(dir string, want *node) error {
 	return nil
 }
 
-func (v *View) place(p string, n *node, kind fs.FileMode, exists bool) error {
+func (v *View) placeNode(p string, n *node, kind fs.FileMode, exists bool) error {
 	switch {
 	case !exists && n.children == nil:
 		return v.root.Symlink(n.target, p)
@@ -90,34 +90,34 @@ func (v *View) place(p string, n *node, kind fs.FileMode, exists bool) error {
 		if err := v.root.Mkdir(p, 0o755); err != nil {
 			return err
 		}
-		return v.apply(p, n)
+		return v.applyLayout(p, n)
 	case n.children != nil && kind.IsDir():
-		return v.apply(p, n)
+		return v.applyLayout(p, n)
 	case n.children == nil && kind == fs.ModeSymlink:
 		if target, err := v.root.Readlink(p); err == nil && target == n.target {
 			return nil
 		}
 	}
-	return v.replace(p, n)
+	return v.replacePath(p, n)
 }
 
-// replace exchanges whatever is at p with what is wanted there. What was there
+// replacePath exchanges whatever is at p with what is wanted there. What was there
 // is kept for the grace period, because an application may be on its way
 // through it.
-func (v *View) replace(p string, n *node) error {
-	tmp, err := v.park(strings.Count(p, "/"))
+func (v *View) replacePath(p string, n *node) error {
+	tmp, err := v.newParkPath(strings.Count(p, "/"))
 	if err != nil {
 		return fmt.Errorf("building %s beside the view: %w", p, err)
 	}
 	if n.children == nil {
 		err = v.root.Symlink(n.target, tmp)
 	} else if err = v.root.Mkdir(tmp, 0o755); err == nil {
-		err = v.apply(tmp, n)
+		err = v.applyLayout(tmp, n)
 	}
 	if err != nil {
 		return fmt.Errorf("building %s beside the view: %w", p, err)
 	}
-	if err := v.exchange(tmp, p); err != nil {
+	if err := v.exchangePaths(tmp, p); err != nil {
 		return fmt.Errorf("exchanging %s: %w", p, err)
 	}
 	return nil
@@ -129,10 +129,10 @@ type parked struct {
 	since time.Time
 }
 
-// park names a new place for what is exchanged with something depth directories
+// newParkPath names a new place for what is exchanged with something depth directories
 // below the view. The place is as deep below a link to .kuda, so that the
 // relative links in what is parked there still lead to where they led.
-func (v *View) park(depth int) (string, error) {
+func (v *View) newParkPath(depth int) (string, error) {
 	v.temps++
 	slot := path.Join(parkDir, strconv.Itoa(v.temps))
 	v.parked = append(v.parked, parked{path: slot, since: v.now()})
@@ -154,7 +154,7 @@ func (v *View) makePark() error {
 	return v.root.Symlink("..", path.Join(parkDir, controlDir))
 }
 
-func (v *View) exchange(a, b string) error {
+func (v *View) exchangePaths(a, b string) error {
 	da, err := v.root.Open(path.Dir(a))
 	if err != nil {
 		return err
@@ -170,13 +170,13 @@ func (v *View) exchange(a, b string) error {
 		v.noteOnce.Do(func() {
 			v.note("the file system of the view cannot exchange two names: where items change their kind, a place is missing for a moment")
 		})
-		return aside(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
+		return exchangeByRename(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
 	}
 	return err
 }
 
-// aside exchanges two names one after the other.
-func aside(da int, a string, db int, b string) error {
+// exchangeByRename exchanges two names one after the other.
+func exchangeByRename(da int, a string, db int, b string) error {
 	moved := a + "-aside"
 	if err := unix.Renameat(db, b, da, moved); err != nil {
 		return err
@@ -189,7 +189,7 @@ func aside(da int, a string, db int, b string) error {
 
 // setLink points the link at p to target, in one step.
 func (v *View) setLink(p, target string) error {
-	tmp := v.temp()
+	tmp := v.newTempPath()
 	if err := v.root.Symlink(target, tmp); err != nil {
 		return err
 	}
@@ -217,8 +217,8 @@ func (v *View) syncDir(dir string) error {
 	return d.Sync()
 }
 
-// temp names a new place for what is to be renamed; Open removes leftovers.
-func (v *View) temp() string {
+// newTempPath names a new place for what is to be renamed; Open removes leftovers.
+func (v *View) newTempPath() string {
 	v.temps++
 	return fmt.Sprintf("%s/%s%d", controlDir, tempPrefix, v.temps)
 }

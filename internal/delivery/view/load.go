@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-func (v *View) load() error {
+func (v *View) loadTrees() error {
 	if err := v.root.MkdirAll(treesDir, 0o755); err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (v *View) load() error {
 			return fmt.Errorf("DataSet %s: %w", e.Name(), err)
 		}
 	}
-	return v.relink(nil)
+	return v.updateLinks(nil)
 }
 
 func (v *View) loadSet(name string) error {
@@ -60,8 +60,8 @@ func (v *View) loadSet(name string) error {
 			}
 		}
 	}
-	s.current = v.linked(path.Join(controlDir, name), s)
-	s.previous = v.linked(path.Join(dir, previousLink), s)
+	s.current = v.linkedTree(path.Join(controlDir, name), s)
+	s.previous = v.linkedTree(path.Join(dir, previousLink), s)
 	if s.previous == s.current || s.current == 0 {
 		s.previous = 0
 	}
@@ -86,8 +86,8 @@ func (v *View) loadSet(name string) error {
 	return nil
 }
 
-// linked resolves a link of ours to the number of a complete tree, or 0.
-func (v *View) linked(p string, s *set) uint64 {
+// linkedTree resolves a link of ours to the number of a complete tree, or 0.
+func (v *View) linkedTree(p string, s *set) uint64 {
 	target, err := v.root.Readlink(p)
 	if err != nil {
 		return 0

@@ -105,28 +105,28 @@ func checkDataSet(name string) error {
 	return nil
 }
 
-// within reports whether p is dir or below it.
-func within(p, dir string) bool {
+// isWithin reports whether p is dir or below it.
+func isWithin(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, dir+"/")
 }
 
-// outermost returns the paths that are not below another one of them, sorted.
-func outermost(paths []string) []string {
+// outermostPaths returns the paths that are not below another one of them, sorted.
+func outermostPaths(paths []string) []string {
 	sorted := slices.Clone(paths)
 	slices.SortFunc(sorted, func(a, b string) int {
 		return strings.Compare(a+"/", b+"/")
 	})
 	var out []string
 	for _, p := range sorted {
-		if len(out) == 0 || !within(p, out[len(out)-1]) {
+		if len(out) == 0 || !isWithin(p, out[len(out)-1]) {
 			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// conflict finds the first of paths that collides with one of taken.
-func conflict(paths []string, taken map[string][]string) *PathConflictError {
+// findConflict finds the first of paths that collides with one of taken.
+func findConflict(paths []string, taken map[string][]string) *PathConflictError {
 	names := make([]string, 0, len(taken))
 	for ds := range taken {
 		names = append(names, ds)
@@ -135,7 +135,7 @@ func conflict(paths []string, taken map[string][]string) *PathConflictError {
 	for _, p := range paths {
 		for _, ds := range names {
 			for _, t := range taken[ds] {
-				if within(p, t) || within(t, p) {
+				if isWithin(p, t) || isWithin(t, p) {
 					return &PathConflictError{Path: p, DataSet: ds, Other: t}
 				}
 			}

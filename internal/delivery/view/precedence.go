@@ -17,7 +17,7 @@ func Precedes(before []Claim, c Claim) *PathConflictError {
 	for _, b := range before {
 		taken[b.DataSet] = cleanAll(b.LocalPaths)
 	}
-	found := conflict(cleanAll(c.LocalPaths), taken)
+	found := findConflict(cleanAll(c.LocalPaths), taken)
 	if found != nil {
 		found.First = true
 	}

@@ -51,19 +51,19 @@ type File struct {
 // Nothing that the application sees changes. Places that another DataSet holds,
 // or that two items want, are refused with a *PathConflictError.
 func (v *View) Prepare(dataset, revision string, items []Item) error {
-	if err := v.prepare(context.Background(), dataset, revision, items, false); err != nil {
+	if err := v.prepareTree(context.Background(), dataset, revision, items, false); err != nil {
 		return fmt.Errorf("preparing DataSet %s, revision %s: %w", dataset, revision, err)
 	}
 	return nil
 }
 
-// prepare finds or builds a tree. One that is kept only takes no place.
-func (v *View) prepare(ctx context.Context, dataset, revision string, items []Item, keep bool) error {
-	want, items, err := describe(dataset, revision, items)
+// prepareTree finds or builds a tree. One that is kept only takes no place.
+func (v *View) prepareTree(ctx context.Context, dataset, revision string, items []Item, keep bool) error {
+	want, items, err := describeTree(dataset, revision, items)
 	if err != nil {
 		return err
 	}
-	n, found, err := v.claim(dataset, want, keep)
+	n, found, err := v.claimTree(dataset, want, keep)
 	if err != nil {
 		return err
 	}
@@ -72,32 +72,32 @@ func (v *View) prepare(ctx context.Context, dataset, revision string, items []It
 			return nil
 		}
 		v.Suspect(dataset)
-		if n, _, err = v.claim(dataset, want, keep); err != nil {
+		if n, _, err = v.claimTree(dataset, want, keep); err != nil {
 			return err
 		}
 	}
 	b := &builder{ctx: ctx, view: v, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset, linksOnly: keep}
-	if err := b.build(items); err != nil {
-		return errors.Join(err, v.discard(dataset, n))
+	if err := b.buildTree(items); err != nil {
+		return errors.Join(err, v.removeTree(dataset, n))
 	}
-	if err := v.complete(dataset, n, want, b); err != nil {
-		return errors.Join(err, v.discard(dataset, n))
+	if err := v.completeTree(dataset, n, want, b); err != nil {
+		return errors.Join(err, v.removeTree(dataset, n))
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if c := conflict(want.paths(), v.taken(dataset)); c != nil {
-		return errors.Join(c, v.discard(dataset, n))
+	if c := findConflict(want.itemPaths(), v.takenPaths(dataset)); c != nil {
+		return errors.Join(c, v.removeTree(dataset, n))
 	}
 	want.retired = v.now()
 	s := v.sets[dataset]
 	s.trees[n] = want
-	v.mark(s, n, keep)
+	v.markTree(s, n, keep)
 	return nil
 }
 
-// describe checks what is asked for and puts it into order: parents come
+// describeTree checks what is asked for and puts it into order: parents come
 // before what is nested in them.
-func describe(dataset, revision string, items []Item) (*tree, []Item, error) {
+func describeTree(dataset, revision string, items []Item) (*tree, []Item, error) {
 	if err := checkDataSet(dataset); err != nil {
 		return nil, nil, err
 	}
@@ -133,11 +133,11 @@ func describe(dataset, revision string, items []Item) (*tree, []Item, error) {
 	return t, items, nil
 }
 
-// claim finds a tree on disk that is what is wanted, or a number for a new one.
-func (v *View) claim(dataset string, want *tree, keep bool) (n uint64, found bool, err error) {
+// claimTree finds a tree on disk that is what is wanted, or a number for a new one.
+func (v *View) claimTree(dataset string, want *tree, keep bool) (n uint64, found bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if c := conflict(want.paths(), v.taken(dataset)); c != nil {
+	if c := findConflict(want.itemPaths(), v.takenPaths(dataset)); c != nil {
 		return 0, false, c
 	}
 	s := v.sets[dataset]
@@ -153,7 +153,7 @@ func (v *View) claim(dataset string, want *tree, keep bool) (n uint64, found boo
 			n, found = at, true
 		}
 	}
-	v.mark(s, n, keep)
+	v.markTree(s, n, keep)
 	if found {
 		return n, true, nil
 	}
@@ -161,8 +161,8 @@ func (v *View) claim(dataset string, want *tree, keep bool) (n uint64, found boo
 	return s.last, false, nil
 }
 
-// mark makes a tree the prepared one, or the one that is kept; 0 for none.
-func (v *View) mark(s *set, n uint64, keep bool) {
+// markTree makes a tree the prepared one, or the one that is kept; 0 for none.
+func (v *View) markTree(s *set, n uint64, keep bool) {
 	mark := &s.prepared
 	if keep {
 		mark = &s.kept
@@ -173,9 +173,9 @@ func (v *View) mark(s *set, n uint64, keep bool) {
 	*mark = n
 }
 
-// complete writes the tree's file once everything below it is on disk.
-func (v *View) complete(dataset string, n uint64, t *tree, b *builder) error {
-	if err := b.sync(); err != nil {
+// completeTree writes the tree's file once everything below it is on disk.
+func (v *View) completeTree(dataset string, n uint64, t *tree, b *builder) error {
+	if err := b.syncDirs(); err != nil {
 		return fmt.Errorf("writing the tree to disk: %w", err)
 	}
 	body, err := json.Marshal(t)
@@ -210,36 +210,36 @@ type builder struct {
 	linksOnly bool
 }
 
-func (b *builder) build(items []Item) error {
-	if err := b.mkdir("."); err != nil {
+func (b *builder) buildTree(items []Item) error {
+	if err := b.makeDir("."); err != nil {
 		return err
 	}
 	for _, item := range items {
-		if err := b.add(item); err != nil {
+		if err := b.addItem(item); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *builder) add(item Item) error {
+func (b *builder) addItem(item Item) error {
 	src, err := os.OpenRoot(item.Dir)
 	if err != nil {
 		return fmt.Errorf("opening the snapshot of %s: %w", item.LocalPath, err)
 	}
 	defer src.Close()
 	if item.Single {
-		return b.files(src, item.Files, func(string) string { return item.LocalPath })
+		return b.linkFiles(src, item.Files, func(string) string { return item.LocalPath })
 	}
-	if err := b.mkdir(item.LocalPath); err != nil {
+	if err := b.makeDir(item.LocalPath); err != nil {
 		return err
 	}
-	return b.files(src, item.Files, func(p string) string { return path.Join(item.LocalPath, p) })
+	return b.linkFiles(src, item.Files, func(p string) string { return path.Join(item.LocalPath, p) })
 }
 
-// files links files one directory after the other, so that each directory is
+// linkFiles links files one directory after the other, so that each directory is
 // opened once.
-func (b *builder) files(src *os.Root, files []File, place func(string) string) error {
+func (b *builder) linkFiles(src *os.Root, files []File, place func(string) string) error {
 	var from, to *os.File
 	var fromDir, toDir string
 	defer func() { closeBoth(from, to) }()
@@ -252,7 +252,7 @@ func (b *builder) files(src *os.Root, files []File, place func(string) string) e
 			closeBoth(from, to)
 			from, to = nil, nil
 			fromDir, toDir = path.Dir(f.Path), path.Dir(dst)
-			err := b.mkdir(toDir)
+			err := b.makeDir(toDir)
 			if err == nil {
 				from, err = src.Open(fromDir)
 			}
@@ -263,14 +263,14 @@ func (b *builder) files(src *os.Root, files []File, place func(string) string) e
 				return fmt.Errorf("linking %s: %w", dst, err)
 			}
 		}
-		if err := b.link(from, to, f, dst); err != nil {
+		if err := b.linkFile(from, to, f, dst); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *builder) link(from, to *os.File, f File, dst string) error {
+func (b *builder) linkFile(from, to *os.File, f File, dst string) error {
 	name := path.Base(dst)
 	var err error
 	if f.Link != "" {
@@ -290,13 +290,13 @@ func (b *builder) link(from, to *os.File, f File, dst string) error {
 	return nil
 }
 
-// mkdir makes a directory of the tree and its parents.
-func (b *builder) mkdir(dir string) error {
+// makeDir makes a directory of the tree and its parents.
+func (b *builder) makeDir(dir string) error {
 	if b.dirs[dir] {
 		return nil
 	}
 	if dir != "." {
-		if err := b.mkdir(path.Dir(dir)); err != nil {
+		if err := b.makeDir(path.Dir(dir)); err != nil {
 			return err
 		}
 	}
@@ -311,8 +311,8 @@ func (b *builder) mkdir(dir string) error {
 	return nil
 }
 
-// sync brings the tree's directories to disk; the files are there already.
-func (b *builder) sync() error {
+// syncDirs brings the tree's directories to disk; the files are there already.
+func (b *builder) syncDirs() error {
 	if len(b.dirs) < manyDirs {
 		for dir := range b.dirs {
 			if err := b.view.syncDir(path.Join(b.base, dir)); err != nil {

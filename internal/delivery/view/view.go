@@ -74,7 +74,7 @@ type treeItem struct {
 	Mark string `json:"mark"`
 }
 
-func (t *tree) paths() []string {
+func (t *tree) itemPaths() []string {
 	out := make([]string, 0, len(t.Items))
 	for _, i := range t.Items {
 		out = append(out, i.Path)
@@ -102,7 +102,7 @@ func Open(dir string, o Options) (*View, error) {
 		o.Note = func(string) {}
 	}
 	v := &View{root: root, grace: o.Grace, now: o.Now, note: o.Note, sets: map[string]*set{}}
-	if err := v.load(); err != nil {
+	if err := v.loadTrees(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("repairing the view at %s: %w", dir, err)
 	}
@@ -112,27 +112,27 @@ func Open(dir string, o Options) (*View, error) {
 // Close lets go of the directory; the view itself stays as it is.
 func (v *View) Close() error { return v.root.Close() }
 
-// relink makes the links outside of .kuda those of all current trees, with
+// updateLinks makes the links outside of .kuda those of all current trees, with
 // extra paths added to some DataSets.
-func (v *View) relink(extra map[string][]string) error {
+func (v *View) updateLinks(extra map[string][]string) error {
 	links := map[string][]string{}
 	for name, s := range v.sets {
 		if t := s.trees[s.current]; t != nil {
-			links[name] = t.paths()
+			links[name] = t.itemPaths()
 		}
 	}
 	for name, paths := range extra {
 		links[name] = append(links[name], paths...)
 	}
 	for name, paths := range links {
-		links[name] = outermost(paths)
+		links[name] = outermostPaths(paths)
 	}
-	return v.apply(".", layout(links))
+	return v.applyLayout(".", newLayout(links))
 }
 
-// taken returns the places that DataSets other than the named one hold, or
+// takenPaths returns the places that DataSets other than the named one hold, or
 // will hold once what they prepared is switched.
-func (v *View) taken(dataset string) map[string][]string {
+func (v *View) takenPaths(dataset string) map[string][]string {
 	out := map[string][]string{}
 	for name, s := range v.sets {
 		if name == dataset {
@@ -140,7 +140,7 @@ func (v *View) taken(dataset string) map[string][]string {
 		}
 		for _, n := range []uint64{s.current, s.prepared} {
 			if t := s.trees[n]; t != nil {
-				out[name] = append(out[name], t.paths()...)
+				out[name] = append(out[name], t.itemPaths()...)
 			}
 		}
 	}
@@ -150,13 +150,17 @@ func (v *View) taken(dataset string) map[string][]string {
 // Switch makes a prepared revision the one that the application sees, all its
 // items at once, and the one it replaces the one that Revert goes back to.
 // Switching to the current revision repairs its links only.
-func (v *View) Switch(dataset, revision string) error { return v.show(dataset, revision, false) }
+func (v *View) Switch(dataset, revision string) error {
+	return v.switchRevision(dataset, revision, false)
+}
 
 // Replace is Switch for when nobody wants to go back to the current revision:
 // what Revert goes back to stays as it is, if there is anything.
-func (v *View) Replace(dataset, revision string) error { return v.show(dataset, revision, true) }
+func (v *View) Replace(dataset, revision string) error {
+	return v.switchRevision(dataset, revision, true)
+}
 
-func (v *View) show(dataset, revision string, keep bool) error {
+func (v *View) switchRevision(dataset, revision string, keep bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.sets[dataset]
@@ -168,12 +172,12 @@ func (v *View) show(dataset, revision string, keep bool) error {
 		previous = s.previous
 	}
 	if s.prepared != s.current {
-		if err := v.point(dataset, s, s.prepared, previous); err != nil {
+		if err := v.setCurrent(dataset, s, s.prepared, previous); err != nil {
 			return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, err)
 		}
 	}
 	s.prepared = 0
-	if err := v.relink(nil); err != nil {
+	if err := v.updateLinks(nil); err != nil {
 		return fmt.Errorf("switching DataSet %s to %s: %w", dataset, revision, err)
 	}
 	return nil
@@ -189,23 +193,23 @@ func (v *View) Revert(dataset string) (string, error) {
 		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, ErrNoPrevious)
 	}
 	t := s.trees[s.previous]
-	if c := conflict(t.paths(), v.taken(dataset)); c != nil {
+	if c := findConflict(t.itemPaths(), v.takenPaths(dataset)); c != nil {
 		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, c)
 	}
-	if err := v.point(dataset, s, s.previous, 0); err != nil {
+	if err := v.setCurrent(dataset, s, s.previous, 0); err != nil {
 		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, err)
 	}
-	if err := v.relink(nil); err != nil {
+	if err := v.updateLinks(nil); err != nil {
 		return "", fmt.Errorf("reverting DataSet %s: %w", dataset, err)
 	}
 	return t.Revision, nil
 }
 
-// point makes tree n the current one, and previous the one to go back to. A
+// setCurrent makes tree n the current one, and previous the one to go back to. A
 // crash at any line leaves a view in which every item of the old or of the new
 // tree resolves, and which Open brings in order.
-func (v *View) point(dataset string, s *set, n, previous uint64) error {
-	if err := v.relink(map[string][]string{dataset: s.trees[n].paths()}); err != nil {
+func (v *View) setCurrent(dataset string, s *set, n, previous uint64) error {
+	if err := v.updateLinks(map[string][]string{dataset: s.trees[n].itemPaths()}); err != nil {
 		return err
 	}
 	link := path.Join(treesDir, dataset, previousLink)
@@ -240,7 +244,7 @@ func (v *View) Remove(dataset string) error {
 	}
 	before := *s
 	s.current, s.previous, s.prepared, s.kept = 0, 0, 0, 0
-	err := v.relink(nil)
+	err := v.updateLinks(nil)
 	if err == nil {
 		err = removeIfExists(v.root, path.Join(controlDir, dataset))
 	}
@@ -309,7 +313,7 @@ func (v *View) Collect() (time.Duration, error) {
 				continue
 			}
 			delete(s.trees, n)
-			errs = append(errs, v.discard(name, n))
+			errs = append(errs, v.removeTree(name, n))
 		}
 	}
 	v.parked = slices.DeleteFunc(v.parked, func(p parked) bool {
@@ -324,9 +328,9 @@ func (v *View) Collect() (time.Duration, error) {
 	return next, errors.Join(errs...)
 }
 
-// discard removes a tree, its file first, so that half of one is never taken
+// removeTree removes a tree, its file first, so that half of one is never taken
 // for complete.
-func (v *View) discard(dataset string, n uint64) error {
+func (v *View) removeTree(dataset string, n uint64) error {
 	p := treePath(dataset, n)
 	if err := v.root.Remove(p + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing an old tree: %w", err)

@@ -51,16 +51,16 @@ func (t Table) Check(message protoreflect.MessageDescriptor, data []byte) error 
 	for len(data) > 0 {
 		number, kind, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return malformed(message, protowire.ParseError(n))
+			return malformedError(message, protowire.ParseError(n))
 		}
 		data = data[n:]
 		field := fields.ByNumber(number)
-		if field == nil || int(number) >= len(counts) || !matches(field, kind) {
+		if field == nil || int(number) >= len(counts) || !matchesKind(field, kind) {
 			if unknown++; unknown > maxUnknown {
 				return fmt.Errorf("%w: %s has more than %d unknown fields", ErrTooMuch, message.Name(), maxUnknown)
 			}
-			if n, data = skip(number, kind, data); n < 0 {
-				return malformed(message, protowire.ParseError(n))
+			if n, data = skipValue(number, kind, data); n < 0 {
+				return malformedError(message, protowire.ParseError(n))
 			}
 			if n > maxUnknownLength {
 				return fmt.Errorf("%w: field %d of %s is longer than %d bytes", ErrTooMuch, number, message.Name(), maxUnknownLength)
@@ -68,29 +68,29 @@ func (t Table) Check(message protoreflect.MessageDescriptor, data []byte) error 
 			continue
 		}
 		counts[number]++
-		if most := t.most(field); counts[number] > most {
+		if most := t.maxCount(field); counts[number] > most {
 			return fmt.Errorf("%w: %s.%s occurs more than %d times", ErrTooMuch, message.Name(), field.Name(), most)
 		}
 		if kind != protowire.BytesType {
-			if n, data = skip(number, kind, data); n < 0 {
-				return malformed(message, protowire.ParseError(n))
+			if n, data = skipValue(number, kind, data); n < 0 {
+				return malformedError(message, protowire.ParseError(n))
 			}
 			continue
 		}
 		value, n := protowire.ConsumeBytes(data)
 		if n < 0 {
-			return malformed(message, protowire.ParseError(n))
+			return malformedError(message, protowire.ParseError(n))
 		}
 		data = data[n:]
-		if err := t.value(field, value); err != nil {
+		if err := t.checkValue(field, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// value checks what has a length: a text or a message.
-func (t Table) value(field protoreflect.FieldDescriptor, value []byte) error {
+// checkValue checks what has a length: a text or a message.
+func (t Table) checkValue(field protoreflect.FieldDescriptor, value []byte) error {
 	if nested := field.Message(); nested != nil {
 		return t.Check(nested, value)
 	}
@@ -104,17 +104,17 @@ func (t Table) value(field protoreflect.FieldDescriptor, value []byte) error {
 	return nil
 }
 
-func (t Table) most(field protoreflect.FieldDescriptor) int {
+func (t Table) maxCount(field protoreflect.FieldDescriptor) int {
 	if field.Cardinality() == protoreflect.Repeated {
 		return t[field.FullName()].Count
 	}
 	return 1
 }
 
-// matches reports whether the kind on the wire is the field's. Fields of another
+// matchesKind reports whether the kind on the wire is the field's. Fields of another
 // kind are unknown ones to the decoder too; a packed list, which the protocol does
 // not have, is counted as one.
-func matches(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
+func matchesKind(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
 		return kind == protowire.BytesType
@@ -125,9 +125,9 @@ func matches(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
 	}
 }
 
-// skip passes over a value and returns its length, negative when it is malformed.
+// skipValue passes over a value and returns its length, negative when it is malformed.
 // Groups are refused: proto3 has none, and they nest without a length.
-func skip(number protowire.Number, kind protowire.Type, data []byte) (int, []byte) {
+func skipValue(number protowire.Number, kind protowire.Type, data []byte) (int, []byte) {
 	if kind == protowire.StartGroupType || kind == protowire.EndGroupType {
 		return errGroup, data
 	}
@@ -141,6 +141,6 @@ func skip(number protowire.Number, kind protowire.Type, data []byte) (int, []byt
 // errGroup is protowire's code for a reserved wire type.
 const errGroup = -4
 
-func malformed(message protoreflect.MessageDescriptor, err error) error {
+func malformedError(message protoreflect.MessageDescriptor, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrMalformed, message.Name(), err)
 }

@@ -52,16 +52,16 @@ func ObjectName(s string) string {
 // than line ends and tabs, and not longer than limit bytes. The end is kept,
 // where the output of a hook is.
 func Text(s string, limit int) string {
-	return shorten(without(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }), limit)
+	return truncateMiddle(removeRunes(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }), limit)
 }
 
 // Line is Text of one line: no control characters at all, nor others that
 // print nothing and change how the rest looks.
 func Line(s string, limit int) string {
-	return shorten(without(s, func(r rune) bool { return !unicode.IsPrint(r) }), limit)
+	return truncateMiddle(removeRunes(s, func(r rune) bool { return !unicode.IsPrint(r) }), limit)
 }
 
-func without(s string, bad func(rune) bool) string {
+func removeRunes(s string, bad func(rune) bool) string {
 	return strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || bad(r) {
 			return -1
@@ -70,7 +70,7 @@ func without(s string, bad func(rune) bool) string {
 	}, strings.ToValidUTF8(s, ""))
 }
 
-func shorten(s string, limit int) string {
+func truncateMiddle(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}

@@ -90,7 +90,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	leave, ok := d.options.Enter(r.Context())
 	if !ok {
-		d.report(r, nil, reasonEager, nil)
+		d.reportRefusal(r, nil, reasonEager, nil)
 		return
 	}
 	defer leave()
@@ -100,13 +100,13 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = control.SetWriteDeadline(time.Now().Add(admitTimeout + d.options.MessageTimeout))
 	p, ok := d.options.Procedures[r.URL.Path]
 	if !ok {
-		d.report(r, nil, reasonProcedure, nil)
+		d.reportRefusal(r, nil, reasonProcedure, nil)
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
 	f := framingOf(r, p.Stream)
 	if f == nil {
-		d.report(r, nil, reasonProtocol, nil)
+		d.reportRefusal(r, nil, reasonProtocol, nil)
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			w.WriteHeader(http.StatusMethodNotAllowed)
@@ -116,15 +116,15 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnsupportedMediaType)
 		return
 	}
-	caller, held, err := d.admit(r, p)
+	caller, held, err := d.admitCaller(r, p)
 	if err != nil {
-		d.refuse(w, r, caller, err)
+		d.refuseRequest(w, r, caller, err)
 		return
 	}
 	defer held.Release()
-	message, room, err := d.read(control, r, p, f, caller)
+	message, room, err := d.readMessage(control, r, p, f, caller)
 	if err != nil {
-		d.refuse(w, r, caller, err)
+		d.refuseRequest(w, r, caller, err)
 		return
 	}
 	defer room.Release()
@@ -139,17 +139,17 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithTimeout(ctx, p.Timeout)
 		defer cancel()
 	}
-	d.next.ServeHTTP(w, plain(r.WithContext(ctx), f, message))
+	d.next.ServeHTTP(w, decompressedRequest(r.WithContext(ctx), f, message))
 }
 
 // admitTimeout is above what authenticating takes at most.
 const admitTimeout = 30 * time.Second
 
-// admit takes the steps that need the header only.
-func (d *Door) admit(r *http.Request, p Procedure) (identity.Pod, *share.Held, error) {
+// admitCaller takes the steps that need the header only.
+func (d *Door) admitCaller(r *http.Request, p Procedure) (identity.Pod, *share.Held, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), admitTimeout)
 	defer cancel()
-	caller, err := d.options.Authenticate(ctx, identity.Token(r.Header), address(r))
+	caller, err := d.options.Authenticate(ctx, identity.Token(r.Header), remoteHost(r))
 	if err != nil {
 		return caller, nil, err
 	}
@@ -169,10 +169,10 @@ func (d *Door) admit(r *http.Request, p Procedure) (identity.Pod, *share.Held, e
 	return caller, held, err
 }
 
-// read takes the message from the body. What it returns beside that is the memory
+// readMessage takes the message from the body. What it returns beside that is the memory
 // that the message may take, which is the caller's to release.
-func (d *Door) read(control *http.ResponseController, r *http.Request, p Procedure, f *framing, caller identity.Pod) ([]byte, *share.Held, error) {
-	packed, err := f.packed(r.Header)
+func (d *Door) readMessage(control *http.ResponseController, r *http.Request, p Procedure, f *framing, caller identity.Pod) ([]byte, *share.Held, error) {
+	packed, err := f.isCompressed(r.Header)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -192,8 +192,8 @@ func (d *Door) read(control *http.ResponseController, r *http.Request, p Procedu
 		return nil, nil, err
 	}
 	_ = control.SetReadDeadline(time.Now().Add(d.options.BodyTimeout))
-	message, err := f.read(r.Body, packed, p.MaxBytes)
-	d.options.Volume.Spend(caller, spent(len(message), err, p.MaxBytes))
+	message, err := f.readBody(r.Body, packed, p.MaxBytes)
+	d.options.Volume.Spend(caller, bodyCost(len(message), err, p.MaxBytes))
 	if err == nil {
 		err = d.options.Bounds.Check(p.Message, message)
 	}
@@ -206,9 +206,9 @@ func (d *Door) read(control *http.ResponseController, r *http.Request, p Procedu
 	return message, room, nil
 }
 
-// spent is what a body costs. One that is no message may have been unpacked up to
+// bodyCost is what a body costs. One that is no message may have been unpacked up to
 // the limit.
-func spent(length int, err error, most int64) int {
+func bodyCost(length int, err error, most int64) int {
 	if err != nil {
 		return int(most)
 	}
@@ -228,7 +228,7 @@ func Owner(p identity.Pod) share.Owner {
 	return share.Owner{Namespace: p.Namespace, Pod: string(p.UID)}
 }
 
-func address(r *http.Request) string {
+func remoteHost(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
@@ -236,14 +236,14 @@ func address(r *http.Request) string {
 	return host
 }
 
-// plain is the request with its message unpacked.
-func plain(r *http.Request, f *framing, message []byte) *http.Request {
+// decompressedRequest is the request with its message unpacked.
+func decompressedRequest(r *http.Request, f *framing, message []byte) *http.Request {
 	r.Header = r.Header.Clone()
 	r.Header.Del(f.encoding)
 	body := io.Reader(bytes.NewReader(message))
 	r.ContentLength = int64(len(message))
 	if f.enveloped {
-		body = io.MultiReader(bytes.NewReader(envelope(len(message))), body)
+		body = io.MultiReader(bytes.NewReader(envelopePrefix(len(message))), body)
 		r.ContentLength += prefixLength
 	}
 	r.Body = io.NopCloser(body)

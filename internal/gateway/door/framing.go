@@ -35,8 +35,8 @@ var (
 	grpc      = &framing{contentTypes: []string{"application/grpc", "application/grpc+proto"}, encoding: "Grpc-Encoding", enveloped: true}
 )
 
-// framings are those that a procedure may be called in.
-func framings(stream bool) []*framing {
+// allowedFramings are those that a procedure may be called in.
+func allowedFramings(stream bool) []*framing {
 	if stream {
 		return []*framing{streaming, grpc}
 	}
@@ -52,7 +52,7 @@ func framingOf(r *http.Request, stream bool) *framing {
 	if err != nil {
 		return nil
 	}
-	for _, f := range framings(stream) {
+	for _, f := range allowedFramings(stream) {
 		for _, known := range f.contentTypes {
 			if kind == known {
 				return f
@@ -64,7 +64,7 @@ func framingOf(r *http.Request, stream bool) *framing {
 
 func acceptPost(stream bool) string {
 	var all []string
-	for _, f := range framings(stream) {
+	for _, f := range allowedFramings(stream) {
 		all = append(all, f.contentTypes...)
 	}
 	return strings.Join(all, ", ")
@@ -80,8 +80,8 @@ func tooLarge(most int64) error {
 	return fmt.Errorf("%w: at most %d bytes are allowed", errTooLarge, most)
 }
 
-// packed reports whether the message may be packed.
-func (f *framing) packed(header http.Header) (bool, error) {
+// isCompressed reports whether the message may be packed.
+func (f *framing) isCompressed(header http.Header) (bool, error) {
 	switch values := header[f.encoding]; {
 	case len(values) == 0, len(values) == 1 && (values[0] == "" || values[0] == "identity"):
 		return false, nil
@@ -92,14 +92,14 @@ func (f *framing) packed(header http.Header) (bool, error) {
 	}
 }
 
-// read returns the message of a body. It reads no more than one byte above the
+// readBody returns the message of a body. It reads no more than one byte above the
 // limit, of what is sent and of what is unpacked.
-func (f *framing) read(body io.Reader, packed bool, most int64) ([]byte, error) {
+func (f *framing) readBody(body io.Reader, packed bool, most int64) ([]byte, error) {
 	length := most
 	if f.enveloped {
 		var prefix [prefixLength]byte
 		if _, err := io.ReadFull(body, prefix[:]); err != nil {
-			return nil, broken(err)
+			return nil, bodyError(err)
 		}
 		if prefix[0]&^1 != 0 || prefix[0] == 1 && !packed {
 			return nil, fmt.Errorf("%w: its envelope has the flags %#x", errBody, prefix[0])
@@ -112,7 +112,7 @@ func (f *framing) read(body io.Reader, packed bool, most int64) ([]byte, error) 
 	sent, err := io.ReadAll(io.LimitReader(body, length+1))
 	switch {
 	case err != nil:
-		return nil, broken(err)
+		return nil, bodyError(err)
 	case f.enveloped && int64(len(sent)) != length:
 		return nil, fmt.Errorf("%w: its envelope has another length", errBody)
 	case int64(len(sent)) > most:
@@ -120,32 +120,32 @@ func (f *framing) read(body io.Reader, packed bool, most int64) ([]byte, error) 
 	case !packed || len(sent) == 0:
 		return sent, nil
 	}
-	return unpack(sent, most)
+	return decompressMessage(sent, most)
 }
 
-// broken wraps what went wrong with the body; a deadline stays one.
-func broken(err error) error { return fmt.Errorf("%w: %w", errBody, err) }
+// bodyError wraps what went wrong with the body; a deadline stays one.
+func bodyError(err error) error { return fmt.Errorf("%w: %w", errBody, err) }
 
 // readers are kept, because each has 40 KB.
 var readers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-func unpack(sent []byte, most int64) ([]byte, error) {
+func decompressMessage(sent []byte, most int64) ([]byte, error) {
 	reader := readers.Get().(*gzip.Reader)
 	defer readers.Put(reader)
 	if err := reader.Reset(bytes.NewReader(sent)); err != nil {
-		return nil, broken(err)
+		return nil, bodyError(err)
 	}
 	message, err := io.ReadAll(io.LimitReader(reader, most+1))
 	switch {
 	case err != nil:
-		return nil, broken(err)
+		return nil, bodyError(err)
 	case int64(len(message)) > most:
 		return nil, tooLarge(most)
 	}
 	return message, nil
 }
 
-// envelope is the prefix of a message that is not packed.
-func envelope(length int) []byte {
+// envelopePrefix is the prefix of a message that is not packed.
+func envelopePrefix(length int) []byte {
 	return binary.BigEndian.AppendUint32([]byte{0}, uint32(length))
 }

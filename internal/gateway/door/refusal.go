@@ -85,9 +85,9 @@ var refusals = []struct {
 	{errBody, reasonMalformed, connect.CodeInvalidArgument},
 }
 
-// classify returns the reason and the code of an error; what is none of the list
+// classifyError returns the reason and the code of an error; what is none of the list
 // is a question to the API server that failed.
-func classify(err error) (string, connect.Code) {
+func classifyError(err error) (string, connect.Code) {
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
 			return r.reason, r.code
@@ -96,10 +96,10 @@ func classify(err error) (string, connect.Code) {
 	return reasonUnavailable, connect.CodeUnavailable
 }
 
-// refuse answers in the caller's protocol, without reading the body.
-func (d *Door) refuse(w http.ResponseWriter, r *http.Request, caller identity.Pod, err error) {
-	reason, code := classify(err)
-	d.report(r, &caller, reason, err)
+// refuseRequest replies in the caller's protocol, without reading the body.
+func (d *Door) refuseRequest(w http.ResponseWriter, r *http.Request, caller identity.Pod, err error) {
+	reason, code := classifyError(err)
+	d.reportRefusal(r, &caller, reason, err)
 	refusal := connect.NewError(code, err)
 	if reason == reasonBusy {
 		if detail, err := connect.NewErrorDetail(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}); err == nil {
@@ -109,7 +109,7 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, caller identity.Po
 	_ = d.errors.Write(w, r, refusal)
 }
 
-func (d *Door) report(r *http.Request, caller *identity.Pod, reason string, err error) {
+func (d *Door) reportRefusal(r *http.Request, caller *identity.Pod, reason string, err error) {
 	refusal := Refusal{Reason: reason, Err: err}
 	if _, ok := d.options.Procedures[r.URL.Path]; ok {
 		refusal.Procedure = r.URL.Path

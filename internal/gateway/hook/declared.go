@@ -40,14 +40,14 @@ func Find(spec v1alpha1.DataSpec, r *gatewayv1alpha1.RunHookRequest) (Declared, 
 			}
 		}
 	}
-	handler := at(lifecycle, r.GetPoint())
+	handler := handlerAt(lifecycle, r.GetPoint())
 	if handler == nil || handler.Exec == nil || len(handler.Exec.Command) == 0 {
 		return Declared{}, fmt.Errorf("%w for %s at %s", ErrNotDeclared, what, r.GetPoint())
 	}
 	return Declared{Command: handler.Exec.Command, Container: container}, nil
 }
 
-func at(l *v1alpha1.Lifecycle, point gatewayv1alpha1.HookPoint) *v1alpha1.LifecycleHandler {
+func handlerAt(l *v1alpha1.Lifecycle, point gatewayv1alpha1.HookPoint) *v1alpha1.LifecycleHandler {
 	if l == nil {
 		return nil
 	}

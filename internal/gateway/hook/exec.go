@@ -50,7 +50,7 @@ func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container 
 	case errors.As(err, &exit):
 		return Result{ExitCode: int32(exit.Code), Output: output.String()}, nil
 	}
-	if stopped(err) {
+	if isNotRunning(err) {
 		err = fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	return Result{Output: output.String()}, fmt.Errorf("running the hook in container %s of pod %s: %w", container, pod.Name, err)
@@ -69,6 +69,6 @@ var notRunning = []string{
 	"cannot exec in a deleted",
 }
 
-func stopped(err error) bool {
+func isNotRunning(err error) bool {
 	return slices.ContainsFunc(notRunning, func(words string) bool { return strings.Contains(err.Error(), words) })
 }

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// refuse answers every exec with a status, or with text when there is none.
+// refuse replies to every exec with a status, or with text when there is none.
 func refuse(t *testing.T, status *apierrors.StatusError, text string) (*Executor, *int) {
 	t.Helper()
 	asked := 0

@@ -46,7 +46,7 @@ func checkTarget(p *corev1.Pod, container string) error {
 		return fmt.Errorf("%w: hooks do not run in namespace %s", ErrNoContainer, p.Namespace)
 	case container == sidecar.ContainerName, strings.HasPrefix(container, sidecar.PluginPrefix):
 		return fmt.Errorf("%w: %s is Kuda's own", ErrNoContainer, container)
-	case !injected(p):
+	case !isInjected(p):
 		return fmt.Errorf("%w: pod %s does not carry the runtime", ErrNoContainer, p.Name)
 	case slices.ContainsFunc(p.Spec.Containers, named):
 		return nil
@@ -56,7 +56,7 @@ func checkTarget(p *corev1.Pod, container string) error {
 	return fmt.Errorf("%w: pod %s has no container %q; correct the item's container", ErrNoContainer, p.Name, container)
 }
 
-func injected(p *corev1.Pod) bool {
+func isInjected(p *corev1.Pod) bool {
 	return p.Annotations[v1alpha1.AnnotationInjected] != "" &&
 		slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
 }

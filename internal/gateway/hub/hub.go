@@ -55,8 +55,8 @@ func (h *Hub) Subscribe(namespace string, pod types.UID) *Subscription {
 	defer h.mu.Unlock()
 	open := append(h.pods[pod], s)
 	if len(open) > maxPerPod {
-		open[0].end()
-		h.forget(open[0])
+		open[0].signalEnd()
+		h.removeSubscription(open[0])
 		open = open[1:]
 	}
 	h.pods[pod] = open
@@ -107,7 +107,7 @@ func (s *Subscription) Again() <-chan struct{} { return s.again }
 func (s *Subscription) Close() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
-	s.end()
+	s.signalEnd()
 	open := s.hub.pods[s.pod]
 	for i, other := range open {
 		if other == s {
@@ -120,13 +120,13 @@ func (s *Subscription) Close() {
 	} else {
 		s.hub.pods[s.pod] = open
 	}
-	s.hub.forget(s)
+	s.hub.removeSubscription(s)
 }
 
-func (s *Subscription) end() { s.once.Do(func() { close(s.ended) }) }
+func (s *Subscription) signalEnd() { s.once.Do(func() { close(s.ended) }) }
 
-// forget takes the subscription out of its namespace and node; the lock is held.
-func (h *Hub) forget(s *Subscription) {
+// removeSubscription takes the subscription out of its namespace and node; the lock is held.
+func (h *Hub) removeSubscription(s *Subscription) {
 	delete(h.namespaces[s.namespace], s)
 	if len(h.namespaces[s.namespace]) == 0 {
 		delete(h.namespaces, s.namespace)
@@ -142,7 +142,7 @@ func (h *Hub) Wake(pod types.UID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.pods[pod] {
-		s.wake()
+		s.signalWake()
 	}
 }
 
@@ -151,7 +151,7 @@ func (h *Hub) WakeNamespace(namespace string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.namespaces[namespace] {
-		s.wake()
+		s.signalWake()
 	}
 }
 
@@ -161,12 +161,12 @@ func (h *Hub) WakeAll() {
 	defer h.mu.Unlock()
 	for _, open := range h.pods {
 		for _, s := range open {
-			s.wake()
+			s.signalWake()
 		}
 	}
 }
 
-func (s *Subscription) wake() {
+func (s *Subscription) signalWake() {
 	select {
 	case s.woken <- struct{}{}:
 	default:

@@ -113,19 +113,19 @@ func (a *Authenticator) Authenticate(ctx context.Context, token, address string)
 		return Pod{}, err
 	}
 	key := tokenKey(sha256.Sum256([]byte(token)))
-	if known, ok := a.answers.find(claims.PodUID, key); ok {
+	if known, ok := a.answers.findAnswer(claims.PodUID, key); ok {
 		return known.pod, known.err
 	}
-	where := a.roster.look(ctx, claims)
+	where := a.roster.lookUpCached(ctx, claims)
 	if where == notInjected {
 		return Pod{}, ErrNotInjected
 	}
 	// Claims prove nothing: whoever knows the UID of a pod can take what that pod
 	// has from an address, and no more.
 	lane, owner, allowed := a.strangers, share.Owner{Namespace: address, Pod: address}, a.strangerRate
-	if where == injected && a.issued(claims.Issuer) {
+	if where == injected && a.isKnownIssuer(claims.Issuer) {
 		lane, owner = a.known, share.Owner{Namespace: claims.Namespace, Pod: string(claims.PodUID) + " " + address}
-		allowed = a.pace(owner)
+		allowed = a.getLimiter(owner)
 	}
 	caller, err := lane.callers.Acquire(ctx, owner, 1)
 	if err != nil {
@@ -135,21 +135,21 @@ func (a *Authenticator) Authenticate(ctx context.Context, token, address string)
 	result, err, _ := a.flights.Do(string(key[:]), func() (any, error) {
 		// Others may wait for this answer: the first caller's leaving is not theirs.
 		ctx := context.WithoutCancel(ctx)
-		slot, err := a.slot(ctx, lane.slots, owner, allowed)
+		slot, err := a.acquireSlot(ctx, lane.slots, owner, allowed)
 		if err != nil {
 			return Pod{}, err
 		}
 		defer slot.Release()
-		return a.ask(ctx, token, key, claims)
+		return a.reviewToken(ctx, token, key, claims)
 	})
 	return result.(Pod), err
 }
 
 // Forget drops what is remembered of a pod that is gone.
-func (a *Authenticator) Forget(pod types.UID) { a.answers.forget(pod) }
+func (a *Authenticator) Forget(pod types.UID) { a.answers.forgetPod(pod) }
 
-// slot waits for the right to ask.
-func (a *Authenticator) slot(ctx context.Context, slots *share.Pool, owner share.Owner, allowed *rate.Limiter) (*share.Held, error) {
+// acquireSlot waits for the right to ask.
+func (a *Authenticator) acquireSlot(ctx context.Context, slots *share.Pool, owner share.Owner, allowed *rate.Limiter) (*share.Held, error) {
 	if !allowed.AllowN(a.clock.Now(), 1) {
 		return nil, ErrBusy
 	}
@@ -162,7 +162,7 @@ func (a *Authenticator) slot(ctx context.Context, slots *share.Pool, owner share
 	return slot, nil
 }
 
-func (a *Authenticator) pace(owner share.Owner) *rate.Limiter {
+func (a *Authenticator) getLimiter(owner share.Owner) *rate.Limiter {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if known, ok := a.paces.Get(owner); ok {
@@ -173,16 +173,16 @@ func (a *Authenticator) pace(owner share.Owner) *rate.Limiter {
 	return fresh
 }
 
-// issued reports whether the API server accepted a token of this issuer, or none
+// isKnownIssuer reports whether the API server accepted a token of this issuer, or none
 // yet. An issuer that is new, as after a change of the cluster's, is not refused:
 // its tokens are a stranger's until the first is accepted.
-func (a *Authenticator) issued(issuer string) bool {
+func (a *Authenticator) isKnownIssuer(issuer string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.issuers) == 0 || a.issuers[issuer]
 }
 
-func (a *Authenticator) learn(issuer string) {
+func (a *Authenticator) addIssuer(issuer string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.issuers) >= maxIssuers && !a.issuers[issuer] {
@@ -191,27 +191,27 @@ func (a *Authenticator) learn(issuer string) {
 	a.issuers[issuer] = true
 }
 
-// ask has the API server check the token. The time for it begins now, whatever
+// reviewToken has the API server check the token. The time for it begins now, whatever
 // the wait for a slot took.
-func (a *Authenticator) ask(ctx context.Context, token string, key tokenKey, claims Claims) (Pod, error) {
+func (a *Authenticator) reviewToken(ctx context.Context, token string, key tokenKey, claims Claims) (Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
-	p, err := a.review(ctx, token)
+	p, err := a.createReview(ctx, token)
 	switch {
 	case err == nil:
 		a.observe(Accepted)
-		a.learn(claims.Issuer)
-		a.answers.accept(key, p, claims.Expires)
+		a.addIssuer(claims.Issuer)
+		a.answers.recordAccepted(key, p, claims.Expires)
 	case errors.Is(err, ErrRefused):
 		a.observe(Refused)
-		a.answers.refuse(key, err)
+		a.answers.recordRefused(key, err)
 	default:
 		a.observe(Failed)
 	}
 	return p, err
 }
 
-func (a *Authenticator) review(ctx context.Context, token string) (Pod, error) {
+func (a *Authenticator) createReview(ctx context.Context, token string) (Pod, error) {
 	review := &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{sidecar.TokenAudience}},
 	}

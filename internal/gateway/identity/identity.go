@@ -54,9 +54,9 @@ func FromReview(status authenticationv1.TokenReviewStatus) (Pod, error) {
 	}
 	p := Pod{
 		Namespace: namespace,
-		Name:      single(status.User.Extra[extraPodName]),
-		UID:       types.UID(single(status.User.Extra[extraPodUID])),
-		Node:      single(status.User.Extra[extraNodeName]),
+		Name:      singleValue(status.User.Extra[extraPodName]),
+		UID:       types.UID(singleValue(status.User.Extra[extraPodUID])),
+		Node:      singleValue(status.User.Extra[extraNodeName]),
 	}
 	if p.Name == "" || p.UID == "" {
 		return Pod{}, fmt.Errorf("%w: it is not bound to a pod", ErrRefused)
@@ -64,7 +64,7 @@ func FromReview(status authenticationv1.TokenReviewStatus) (Pod, error) {
 	return p, nil
 }
 
-func single(values authenticationv1.ExtraValue) string {
+func singleValue(values authenticationv1.ExtraValue) string {
 	if len(values) != 1 {
 		return ""
 	}

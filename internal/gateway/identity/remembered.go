@@ -70,8 +70,8 @@ type answer struct {
 	err error
 }
 
-// find returns what is remembered of a token; false when nothing is.
-func (r *remembered) find(uid types.UID, token tokenKey) (answer, bool) {
+// findAnswer returns what is remembered of a token; false when nothing is.
+func (r *remembered) findAnswer(uid types.UID, token tokenKey) (answer, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock.Now()
@@ -91,7 +91,7 @@ func (r *remembered) find(uid types.UID, token tokenKey) (answer, bool) {
 	return answer{}, false
 }
 
-func (r *remembered) accept(token tokenKey, p Pod, expires time.Time) {
+func (r *remembered) recordAccepted(token tokenKey, p Pod, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, gone := r.gone.Get(p.UID); gone {
@@ -112,13 +112,13 @@ func (r *remembered) accept(token tokenKey, p Pod, expires time.Time) {
 	r.good.Add(p.UID, answers)
 }
 
-func (r *remembered) refuse(token tokenKey, err error) {
+func (r *remembered) recordRefused(token tokenKey, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bad.Add(token, badAnswer{err, r.clock.Now().Add(rememberBad)})
 }
 
-func (r *remembered) forget(uid types.UID) {
+func (r *remembered) forgetPod(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.good.Remove(uid)

@@ -54,8 +54,8 @@ const (
 	notInjected
 )
 
-// look asks the cache alone.
-func (r *Roster) look(ctx context.Context, c Claims) standing {
+// lookUpCached asks the cache alone.
+func (r *Roster) lookUpCached(ctx context.Context, c Claims) standing {
 	var p corev1.Pod
 	err := r.cached.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: c.PodName}, &p)
 	switch {
@@ -76,7 +76,7 @@ func (r *Roster) Admit(ctx context.Context, caller Pod) (Pod, error) {
 	err := r.cached.Get(ctx, key, &p)
 	if err != nil || p.UID != caller.UID {
 		// The cache does not know the pod yet, or holds the one before it.
-		if err := r.read(ctx, key, &p); err != nil {
+		if err := r.readLive(ctx, key, &p); err != nil {
 			return caller, err
 		}
 	}
@@ -90,8 +90,8 @@ func (r *Roster) Admit(ctx context.Context, caller Pod) (Pod, error) {
 	return caller, nil
 }
 
-// read asks the API server, once and not for long.
-func (r *Roster) read(ctx context.Context, key types.NamespacedName, p *corev1.Pod) error {
+// readLive asks the API server, once and not for long.
+func (r *Roster) readLive(ctx context.Context, key types.NamespacedName, p *corev1.Pod) error {
 	select {
 	case r.looks <- struct{}{}:
 		defer func() { <-r.looks }()

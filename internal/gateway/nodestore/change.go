@@ -23,17 +23,17 @@ const (
 	contents
 )
 
-// pause is the time between two writes of the same node.
-func (c change) pause() time.Duration {
+// writeInterval is the time between two writes of the same node.
+func (c change) writeInterval() time.Duration {
 	if c == contents {
 		return time.Second
 	}
 	return 10 * time.Second
 }
 
-// compare answers the gravest difference of two entries of a namespace; the
+// compareEntries returns the gravest difference of two entries of a namespace; the
 // time of observation is none.
-func compare(before, after *v1alpha1.NamespaceStore) change {
+func compareEntries(before, after *v1alpha1.NamespaceStore) change {
 	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID || before.QuotaBytes != after.QuotaBytes ||
 		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
 		return contents
@@ -51,7 +51,7 @@ func compare(before, after *v1alpha1.NamespaceStore) change {
 		grade = max(grade, compareSnapshots(b, a))
 	}
 	if before.CapacityBytes != after.CapacityBytes || before.UsedBytes != after.UsedBytes || before.OmittedBytes != after.OmittedBytes ||
-		moved(before.FreeBytes, after.FreeBytes) || moved(before.AvailableBytes, after.AvailableBytes) {
+		roomChanged(before.FreeBytes, after.FreeBytes) || roomChanged(before.AvailableBytes, after.AvailableBytes) {
 		grade = max(grade, figures)
 	}
 	return grade
@@ -63,22 +63,22 @@ func compareSnapshots(b, a *v1alpha1.StoredSnapshot) change {
 		b.Source != a.Source, b.Path != a.Path, b.Version != a.Version,
 		b.Bytes != a.Bytes && a.Phase == v1alpha1.SnapshotComplete:
 		return contents
-	case b.Bytes != a.Bytes, b.Pods != a.Pods, !used(*b).Equal(used(*a)):
+	case b.Bytes != a.Bytes, b.Pods != a.Pods, !lastUsed(*b).Equal(lastUsed(*a)):
 		return figures
 	default:
 		return nothing
 	}
 }
 
-// moved tells whether room differs by more than a twentieth. A node's disk is
+// roomChanged reports whether room differs by more than a twentieth. A node's disk is
 // never still; what changes nobody's decision is not worth a write.
-func moved(before, after int64) bool {
+func roomChanged(before, after int64) bool {
 	difference := max(before, after) - min(before, after)
 	return difference > min(before, after)/20
 }
 
-// find answers a namespace's entry, or nil.
-func find(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.NamespaceStore {
+// findEntry returns a namespace's entry, or nil.
+func findEntry(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.NamespaceStore {
 	for i := range s.Stores {
 		if s.Stores[i].Namespace == namespace {
 			return &s.Stores[i]
@@ -87,20 +87,20 @@ func find(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.NamespaceStor
 	return nil
 }
 
-// weigh answers the gravest difference that entries make to a NodeStore. One
+// gradeEntries returns the gravest difference that entries make to a NodeStore. One
 // that nobody believes any more must be written anew, although it says the same.
 // Of a node that is not Ready nothing is believed anyway.
-func weigh(s *v1alpha1.NodeStore, node *locality.Node, entries ...v1alpha1.NamespaceStore) change {
+func gradeEntries(s *v1alpha1.NodeStore, node *locality.Node, entries ...v1alpha1.NamespaceStore) change {
 	merged := Merge(&s.Status, entries...)
 	grade := nothing
 	for i := range entries {
-		before, after := find(&s.Status, entries[i].Namespace), find(&merged, entries[i].Namespace)
+		before, after := findEntry(&s.Status, entries[i].Namespace), findEntry(&merged, entries[i].Namespace)
 		switch {
 		case before == nil,
 			node != nil && !node.ReadySince.IsZero() && !locality.Trusted(*node, locality.OwnerOf(s), before.BootID, before.ObservedTime.Time):
 			return contents
 		case after != nil:
-			grade = max(grade, compare(before, after))
+			grade = max(grade, compareEntries(before, after))
 		}
 	}
 	return grade

@@ -47,7 +47,7 @@ func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
 		c.change(after)
 		a, b := entry(t, "shop", report()), entry(t, "shop", after)
 		b.ObservedTime = metav1.NewTime(now.Add(time.Hour))
-		if got := compare(&a, &b); got != c.want {
+		if got := compareEntries(&a, &b); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -72,7 +72,7 @@ func TestAnEntryThatNobodyBelievesIsNotRenewed(t *testing.T) {
 		if c.stored {
 			s.Status = Merge(&s.Status, e)
 		}
-		if got := weigh(s, &c.node, e); got != c.want {
+		if got := gradeEntries(s, &c.node, e); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

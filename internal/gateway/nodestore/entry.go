@@ -55,12 +55,12 @@ func Entry(namespace string, r *gatewayv1alpha1.ReportStoreRequest, now time.Tim
 		QuotaBytes:       clean.Count(r.GetQuotaBytes()),
 		UsedBytes:        clean.Count(r.GetUsedBytes()),
 		AvailableBytes:   clean.Count(min(r.GetAvailableBytes(), r.GetCapacityBytes())),
-		OmittedSnapshots: small(r.GetOmittedSnapshots()),
+		OmittedSnapshots: clampInt32(r.GetOmittedSnapshots()),
 		OmittedBytes:     clean.Count(r.GetOmittedBytes()),
 	}
 	seen := make(map[string]bool, len(r.GetSnapshots()))
 	for _, s := range r.GetSnapshots() {
-		snapshot, ok := stored(s, now)
+		snapshot, ok := storedSnapshot(s, now)
 		if !ok || seen[snapshot.ID] {
 			continue
 		}
@@ -70,18 +70,18 @@ func Entry(namespace string, r *gatewayv1alpha1.ReportStoreRequest, now time.Tim
 	slices.SortFunc(e.Snapshots, keepFirst)
 	listed := 0
 	for i := range e.Snapshots {
-		listed += size(&e.Snapshots[i])
+		listed += encodedSize(&e.Snapshots[i])
 	}
 	for len(e.Snapshots) > maxSnapshots || listed > maxEntryBytes {
-		listed -= size(&e.Snapshots[len(e.Snapshots)-1])
+		listed -= encodedSize(&e.Snapshots[len(e.Snapshots)-1])
 		omitLast(&e)
 	}
 	return e, nil
 }
 
-// stored answers false for what is not a snapshot of the form that the store
+// storedSnapshot returns false for what is not a snapshot of the form that the store
 // gives, and for phases that say nothing about a disk.
-func stored(s *gatewayv1alpha1.StoredSnapshot, now time.Time) (v1alpha1.StoredSnapshot, bool) {
+func storedSnapshot(s *gatewayv1alpha1.StoredSnapshot, now time.Time) (v1alpha1.StoredSnapshot, bool) {
 	out := v1alpha1.StoredSnapshot{
 		ID:           s.GetId(),
 		Source:       clean.Line(s.GetSource(), maxPlace),
@@ -90,7 +90,7 @@ func stored(s *gatewayv1alpha1.StoredSnapshot, now time.Time) (v1alpha1.StoredSn
 		Digest:       clean.Digest(s.GetDigest()),
 		Bytes:        clean.Count(s.GetBytes()),
 		LastUsedTime: clean.Moment(s.GetLastUsed(), time.Minute, now),
-		Pods:         small(s.GetPods()),
+		Pods:         clampInt32(s.GetPods()),
 		Preheated:    s.GetPreheated(),
 	}
 	switch s.GetPhase() {
@@ -120,7 +120,7 @@ func keepFirst(a, b v1alpha1.StoredSnapshot) int {
 		-cmp.Compare(min(a.Pods, 1), min(b.Pods, 1)),
 		-compareBool(a.Phase == v1alpha1.SnapshotDownloading, b.Phase == v1alpha1.SnapshotDownloading),
 		-compareBool(a.Preheated, b.Preheated),
-		-used(a).Compare(used(b)),
+		-lastUsed(a).Compare(lastUsed(b)),
 		cmp.Compare(a.ID, b.ID),
 	)
 }
@@ -136,7 +136,7 @@ func compareBool(a, b bool) int {
 	}
 }
 
-func used(s v1alpha1.StoredSnapshot) time.Time {
+func lastUsed(s v1alpha1.StoredSnapshot) time.Time {
 	if s.LastUsedTime == nil {
 		return time.Time{}
 	}
@@ -153,4 +153,4 @@ func omitLast(e *v1alpha1.NamespaceStore) {
 	}
 }
 
-func small(n uint32) int32 { return int32(min(n, math.MaxInt32)) }
+func clampInt32(n uint32) int32 { return int32(min(n, math.MaxInt32)) }

@@ -24,7 +24,7 @@ const (
 	maxStores = 512
 )
 
-// Merge answers the status with these entries in place of those of their
+// Merge returns the status with these entries in place of those of their
 // namespaces. It shares memory with the status and changes nothing of it.
 func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore) v1alpha1.NodeStoreStatus {
 	own := make(map[string]bool, len(entries))
@@ -50,21 +50,21 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 	controller.Remember(&out, gone...)
 	controller.Recall(&out, out.Stores...)
 	slices.SortFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
-	trim(out.Stores, own)
+	trimSnapshots(out.Stores, own)
 	controller.Sum(&out)
 	return out
 }
 
-// trim shortens the longest lists until all together are within the bounds: by
+// trimSnapshots shortens the longest lists until all together are within the bounds: by
 // number, then by bytes, so that a namespace whose snapshots have long names takes
 // nothing from the others. Of lists of one length an entry's own, which is being written,
 // gives way first; then a repeated report changes nothing.
-func trim(stores []v1alpha1.NamespaceStore, own map[string]bool) {
+func trimSnapshots(stores []v1alpha1.NamespaceStore, own map[string]bool) {
 	sizes, listed, total := make([]int, len(stores)), 0, 0
 	for i := range stores {
 		listed += len(stores[i].Snapshots)
 		for j := range stores[i].Snapshots {
-			sizes[i] += size(&stores[i].Snapshots[j])
+			sizes[i] += encodedSize(&stores[i].Snapshots[j])
 		}
 		total += sizes[i]
 	}
@@ -82,7 +82,7 @@ func trim(stores []v1alpha1.NamespaceStore, own map[string]bool) {
 		if listed > maxListed {
 			at = longest(func(i int) int { return len(stores[i].Snapshots) })
 		}
-		last := size(&stores[at].Snapshots[len(stores[at].Snapshots)-1])
+		last := encodedSize(&stores[at].Snapshots[len(stores[at].Snapshots)-1])
 		omitLast(&stores[at])
 		sizes[at] -= last
 		total -= last
@@ -90,8 +90,8 @@ func trim(stores []v1alpha1.NamespaceStore, own map[string]bool) {
 	}
 }
 
-// size is what a snapshot takes in the object.
-func size(s *v1alpha1.StoredSnapshot) int {
+// encodedSize is what a snapshot takes in the object.
+func encodedSize(s *v1alpha1.StoredSnapshot) int {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return 0 // strings and numbers always marshal

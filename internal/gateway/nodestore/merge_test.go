@@ -35,7 +35,7 @@ func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
 	if diff := cmp.Diff(before, &status); diff != "" {
 		t.Errorf("the former status was changed:\n%s", diff)
 	}
-	if diff := cmp.Diff(find(before, "b"), find(&after, "b")); diff != "" {
+	if diff := cmp.Diff(findEntry(before, "b"), findEntry(&after, "b")); diff != "" {
 		t.Errorf("another namespace's entry:\n%s", diff)
 	}
 	var names []string
@@ -108,7 +108,7 @@ func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
 	for round := range 6 {
 		last = 0
 		for _, e := range entries {
-			if weigh(s, node, e) != nothing {
+			if gradeEntries(s, node, e) != nothing {
 				s.Status = Merge(&s.Status, e)
 				last++
 			}

@@ -77,14 +77,14 @@ func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.L
 // answer need not repeat itself; changes of figures alone are answered at once
 // and may get lost.
 func (q *Queue) Submit(ctx context.Context, node string, e v1alpha1.NamespaceStore) error {
-	if err := q.writer.accept(ctx, node, &e); err != nil {
+	if err := q.writer.stampEntry(ctx, node, &e); err != nil {
 		return err
 	}
-	grade, err := q.writer.weigh(ctx, node, e)
+	grade, err := q.writer.gradeEntry(ctx, node, e)
 	if err != nil {
 		return err
 	}
-	written, err := q.put(node, e, grade)
+	written, err := q.queueEntry(node, e, grade)
 	if written == nil || err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (q *Queue) Submit(ctx context.Context, node string, e v1alpha1.NamespaceSto
 	}
 }
 
-// put queues an entry, and answers where to hear of its write; nil: nowhere.
-func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan error, error) {
+// queueEntry queues an entry, and answers where to hear of its write; nil: nowhere.
+func (q *Queue) queueEntry(node string, e v1alpha1.NamespaceStore, grade change) (chan error, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -106,10 +106,10 @@ func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan 
 	p := q.nodes[node]
 	if p != nil {
 		if wrote, ok := p.wrote[e.Namespace]; ok {
-			grade = max(grade, compare(&wrote, &e))
+			grade = max(grade, compareEntries(&wrote, &e))
 		}
 	}
-	if _, waits := p.waiting(e.Namespace); grade == nothing && !waits {
+	if _, waits := p.pendingEntry(e.Namespace); grade == nothing && !waits {
 		return nil, nil
 	}
 	if p == nil {
@@ -118,11 +118,11 @@ func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan 
 			poked: make(chan struct{}, 1),
 		}
 		q.nodes[node] = p
-		q.done.Go(func() { q.serve(node, p) })
+		q.done.Go(func() { q.runWriter(node, p) })
 	}
-	due := p.last.Add(grade.pause())
-	if now := q.clock.Now(); grade == contents && !q.pace(node, e.Namespace).AllowN(now, 1) {
-		due = now.Add(figures.pause())
+	due := p.last.Add(grade.writeInterval())
+	if now := q.clock.Now(); grade == contents && !q.getLimiter(node, e.Namespace).AllowN(now, 1) {
+		due = now.Add(figures.writeInterval())
 	}
 	if len(p.next) == 0 || due.Before(p.due) {
 		p.due = due
@@ -133,12 +133,12 @@ func (q *Queue) put(node string, e v1alpha1.NamespaceStore, grade change) (chan 
 		written = make(chan error, 1)
 		p.waiters = append(p.waiters, written)
 	}
-	p.poke()
+	p.signalWriter()
 	return written, nil
 }
 
-// pace is the one of a namespace on a node; the lock is held.
-func (q *Queue) pace(node, namespace string) *rate.Limiter {
+// getLimiter is the one of a namespace on a node; the lock is held.
+func (q *Queue) getLimiter(node, namespace string) *rate.Limiter {
 	key := [2]string{node, namespace}
 	if known, ok := q.paces.Get(key); ok {
 		return known.(*rate.Limiter)
@@ -148,7 +148,7 @@ func (q *Queue) pace(node, namespace string) *rate.Limiter {
 	return fresh
 }
 
-func (p *pending) waiting(namespace string) (v1alpha1.NamespaceStore, bool) {
+func (p *pending) pendingEntry(namespace string) (v1alpha1.NamespaceStore, bool) {
 	if p == nil {
 		return v1alpha1.NamespaceStore{}, false
 	}
@@ -156,15 +156,15 @@ func (p *pending) waiting(namespace string) (v1alpha1.NamespaceStore, bool) {
 	return e, ok
 }
 
-func (p *pending) poke() {
+func (p *pending) signalWriter() {
 	select {
 	case p.poked <- struct{}{}:
 	default:
 	}
 }
 
-// serve writes what is due for one node until nothing has come for a while.
-func (q *Queue) serve(node string, p *pending) {
+// runWriter writes what is due for one node until nothing has come for a while.
+func (q *Queue) runWriter(node string, p *pending) {
 	for {
 		q.mu.Lock()
 		now := q.clock.Now()
@@ -190,10 +190,10 @@ func (q *Queue) serve(node string, p *pending) {
 			}
 			continue
 		}
-		entries, waiters := p.take()
+		entries, waiters := p.takeEntries()
 		q.mu.Unlock()
 
-		err := q.write(node, entries)
+		err := q.writeEntries(node, entries)
 		q.mu.Lock()
 		p.last = q.clock.Now()
 		if err == nil {
@@ -208,8 +208,8 @@ func (q *Queue) serve(node string, p *pending) {
 	}
 }
 
-// take empties what waits.
-func (p *pending) take() ([]v1alpha1.NamespaceStore, []chan error) {
+// takeEntries empties what waits.
+func (p *pending) takeEntries() ([]v1alpha1.NamespaceStore, []chan error) {
 	entries := make([]v1alpha1.NamespaceStore, 0, len(p.next))
 	for _, e := range p.next {
 		entries = append(entries, e)
@@ -221,14 +221,14 @@ func (p *pending) take() ([]v1alpha1.NamespaceStore, []chan error) {
 	return entries, waiters
 }
 
-func (q *Queue) write(node string, entries []v1alpha1.NamespaceStore) error {
+func (q *Queue) writeEntries(node string, entries []v1alpha1.NamespaceStore) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	wrote := false
 	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: node, Pod: node}, 1)
 	if err == nil {
 		defer slot.Release()
-		wrote, err = q.writer.write(ctx, node, entries)
+		wrote, err = q.writer.updateStatus(ctx, node, entries)
 	}
 	q.observe(wrote, err)
 	if err != nil {
@@ -242,7 +242,7 @@ func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
 	for _, p := range q.nodes {
-		p.poke()
+		p.signalWriter()
 	}
 	q.mu.Unlock()
 	q.done.Wait()

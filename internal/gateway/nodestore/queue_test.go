@@ -101,9 +101,9 @@ func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alp
 	go func() { ended <- b.Submit(t.Context(), "n1", e) }()
 	for {
 		b.mu.Lock()
-		waits, ok := b.nodes["n1"].waiting(namespace)
+		waits, ok := b.nodes["n1"].pendingEntry(namespace)
 		b.mu.Unlock()
-		if ok && compare(&waits, &e) == nothing {
+		if ok && compareEntries(&waits, &e) == nothing {
 			return ended
 		}
 		select {
@@ -172,7 +172,7 @@ func TestFiguresAreWrittenWithEveryReport(t *testing.T) {
 	for i := range 5 {
 		b.submit(t, "shop", snapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Pods = uint32(i + 1) }))
 	}
-	b.clock.Step(contents.pause())
+	b.clock.Step(contents.writeInterval())
 	if len(b.writes) != 0 {
 		t.Fatal("figures were written at once")
 	}
@@ -295,17 +295,17 @@ func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
 		return b.nodes["n1"].due.Sub(b.clock.Now())
 	}
 	b.mu.Lock()
-	if !b.pace("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
+	if !b.getLimiter("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
 		t.Error("the first changes are held up")
 	}
 	b.mu.Unlock()
 	hog := b.async(t, "hog", snapshot(1))
-	if got := due(); got != figures.pause() {
-		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.pause())
+	if got := due(); got != figures.writeInterval() {
+		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.writeInterval())
 	}
 	other := b.async(t, "shop", snapshot(1))
-	if got := due(); got > contents.pause() {
-		t.Errorf("another namespace of the node waits %s, want %s", got, contents.pause())
+	if got := due(); got > contents.writeInterval() {
+		t.Errorf("another namespace of the node waits %s, want %s", got, contents.writeInterval())
 	}
 	for _, ended := range []<-chan error{other, hog} {
 		if err := await(b, ended); err != nil {

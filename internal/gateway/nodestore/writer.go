@@ -38,13 +38,13 @@ type Writer struct {
 	Clock  clock.PassiveClock
 }
 
-// accept dates a report that has just come, and says in which boot of the
+// stampEntry dates a report that has just come, and says in which boot of the
 // machine it came. That is the node's word, not the runtime's: a tenant could
 // say anything, and a sandbox with a kernel of its own knows of another boot. A
 // report that comes before the kubelet has told of a new boot is dated to the one
 // before, taken out with it, and asked for again.
-func (w *Writer) accept(ctx context.Context, name string, e *v1alpha1.NamespaceStore) error {
-	node, err := w.node(ctx, name)
+func (w *Writer) stampEntry(ctx context.Context, name string, e *v1alpha1.NamespaceStore) error {
+	node, err := w.cachedNode(ctx, name)
 	if err != nil || node == nil {
 		return err
 	}
@@ -69,9 +69,9 @@ func (w *Writer) namespaceUID(ctx context.Context, name string) (string, error) 
 	return string(namespace.UID), nil
 }
 
-// weigh answers how grave the difference is that the entry makes, as far as the
+// gradeEntry returns how grave the difference is that the entry makes, as far as the
 // cache knows.
-func (w *Writer) weigh(ctx context.Context, name string, e v1alpha1.NamespaceStore) (change, error) {
+func (w *Writer) gradeEntry(ctx context.Context, name string, e v1alpha1.NamespaceStore) (change, error) {
 	var s v1alpha1.NodeStore
 	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &s); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -79,18 +79,18 @@ func (w *Writer) weigh(ctx context.Context, name string, e v1alpha1.NamespaceSto
 		}
 		return nothing, fmt.Errorf("reading NodeStore %s: %w", name, err)
 	}
-	node, err := w.node(ctx, name)
+	node, err := w.cachedNode(ctx, name)
 	if err != nil {
 		return nothing, err
 	}
 	if node == nil || locality.OwnerOf(&s) != node.UID {
 		return contents, nil
 	}
-	return weigh(&s, node, e), nil
+	return gradeEntries(&s, node, e), nil
 }
 
-// node is the cache's; nil: it knows none of that name.
-func (w *Writer) node(ctx context.Context, name string) (*locality.Node, error) {
+// cachedNode is the cache's; nil: it knows none of that name.
+func (w *Writer) cachedNode(ctx context.Context, name string) (*locality.Node, error) {
 	var n corev1.Node
 	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &n); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -102,17 +102,17 @@ func (w *Writer) node(ctx context.Context, name string) (*locality.Node, error) 
 	return &out, nil
 }
 
-// write puts the entries into the NodeStore. It answers false when they are
+// updateStatus puts the entries into the NodeStore. It answers false when they are
 // there already. It never works on what a cache says: an entry of another
 // namespace that the cache does not show yet is not to be lost.
-func (w *Writer) write(ctx context.Context, name string, entries []v1alpha1.NamespaceStore) (bool, error) {
-	node, err := w.node(ctx, name)
+func (w *Writer) updateStatus(ctx context.Context, name string, entries []v1alpha1.NamespaceStore) (bool, error) {
+	node, err := w.cachedNode(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	var last error
 	for range maxAttempts {
-		s, err := w.open(ctx, name, node)
+		s, err := w.readOrCreate(ctx, name, node)
 		if err != nil {
 			if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 				last = err
@@ -120,7 +120,7 @@ func (w *Writer) write(ctx context.Context, name string, entries []v1alpha1.Name
 			}
 			return false, err
 		}
-		if weigh(s, node, entries...) == nothing {
+		if gradeEntries(s, node, entries...) == nothing {
 			return false, nil
 		}
 		before := s.DeepCopy()
@@ -136,9 +136,9 @@ func (w *Writer) write(ctx context.Context, name string, entries []v1alpha1.Name
 	return false, fmt.Errorf("writing the status of NodeStore %s: %w", name, errors.Join(errBusy, last))
 }
 
-// open reads the NodeStore, or makes it. One that belongs to an earlier node of
+// readOrCreate reads the NodeStore, or makes it. One that belongs to an earlier node of
 // the name is not touched but replaced: what it says is of another machine.
-func (w *Writer) open(ctx context.Context, name string, cached *locality.Node) (*v1alpha1.NodeStore, error) {
+func (w *Writer) readOrCreate(ctx context.Context, name string, cached *locality.Node) (*v1alpha1.NodeStore, error) {
 	var s v1alpha1.NodeStore
 	err := w.Live.Get(ctx, types.NamespacedName{Name: name}, &s)
 	if client.IgnoreNotFound(err) != nil {

@@ -89,19 +89,19 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: inner, listener: l, address: host(inner.RemoteAddr()), accepted: time.Now()}
+	c := &Conn{Conn: inner, listener: l, address: remoteHost(inner.RemoteAddr()), accepted: time.Now()}
 	l.mu.Lock()
-	c.patience = time.AfterFunc(l.limits.Patience, c.lose)
+	c.patience = time.AfterFunc(l.limits.Patience, c.dropStranger)
 	l.strangers[c.address] = append(l.strangers[c.address], c)
 	l.waiting++
 	var crowded *Conn
 	if l.waiting > l.limits.Strangers {
-		crowded = l.crowded(c)
-		l.forget(crowded)
+		crowded = l.connToEvict(c)
+		l.forgetConn(crowded)
 	}
 	l.mu.Unlock()
 	if crowded != nil {
-		l.drop(crowded, ReasonCrowded)
+		l.dropConn(crowded, ReasonCrowded)
 	}
 	return c, nil
 }
@@ -110,10 +110,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 // long enough to prove itself.
 const settled = 3 * time.Second
 
-// crowded is the stranger that makes room: the oldest of the address that has the
+// connToEvict is the stranger that makes room: the oldest of the address that has the
 // most. Where each address has one, as when all runtimes come back at once, those
 // that came first are let finish; the lock is held.
-func (l *Listener) crowded(newest *Conn) *Conn {
+func (l *Listener) connToEvict(newest *Conn) *Conn {
 	var most []*Conn
 	for _, open := range l.strangers {
 		if len(open) > len(most) || len(open) == len(most) && open[0].accepted.Before(most[0].accepted) {
@@ -126,9 +126,9 @@ func (l *Listener) crowded(newest *Conn) *Conn {
 	return most[0]
 }
 
-// eager is the connection with the most requests of the address that has the most;
+// busiestConn is the connection with the most requests of the address that has the most;
 // the lock is held.
-func (l *Listener) eager() *Conn {
+func (l *Listener) busiestConn() *Conn {
 	var busiest *Conn
 	most := -1
 	for _, open := range l.strangers {
@@ -146,21 +146,21 @@ func (l *Listener) eager() *Conn {
 	return busiest
 }
 
-// lose ends the patience with a stranger.
-func (c *Conn) lose() {
+// dropStranger ends the patience with a stranger.
+func (c *Conn) dropStranger() {
 	c.listener.mu.Lock()
 	lost := !c.gone && c.pod == ""
 	if lost {
-		c.listener.forget(c)
+		c.listener.forgetConn(c)
 	}
 	c.listener.mu.Unlock()
 	if lost {
-		c.listener.drop(c, ReasonSilent)
+		c.listener.dropConn(c, ReasonSilent)
 	}
 }
 
-// forget takes a connection out of the books; the lock is held.
-func (l *Listener) forget(c *Conn) {
+// forgetConn takes a connection out of the books; the lock is held.
+func (l *Listener) forgetConn(c *Conn) {
 	if c.gone {
 		return
 	}
@@ -185,8 +185,8 @@ func (l *Listener) forget(c *Conn) {
 	}
 }
 
-// drop closes a connection without waiting for the other side.
-func (l *Listener) drop(c *Conn, reason string) {
+// dropConn closes a connection without waiting for the other side.
+func (l *Listener) dropConn(c *Conn, reason string) {
 	l.dropped(reason)
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		// What is still to be sent is not worth the memory.
@@ -198,7 +198,7 @@ func (l *Listener) drop(c *Conn, reason string) {
 // Close closes the connection.
 func (c *Conn) Close() error {
 	c.listener.mu.Lock()
-	c.listener.forget(c)
+	c.listener.forgetConn(c)
 	c.listener.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -221,10 +221,10 @@ func Prove(ctx context.Context, namespace string, pod types.UID) error {
 	if !ok {
 		return nil
 	}
-	return c.listener.prove(c, namespace, pod)
+	return c.listener.markProven(c, namespace, pod)
 }
 
-func (l *Listener) prove(c *Conn, namespace string, pod types.UID) error {
+func (l *Listener) markProven(c *Conn, namespace string, pod types.UID) error {
 	l.mu.Lock()
 	if c.gone || c.pod != "" {
 		l.mu.Unlock()
@@ -233,21 +233,21 @@ func (l *Listener) prove(c *Conn, namespace string, pod types.UID) error {
 	var replaced *Conn
 	if len(l.pods[pod]) >= l.limits.PerPod {
 		replaced = l.pods[pod][0]
-		l.forget(replaced)
+		l.forgetConn(replaced)
 	}
 	if l.known >= l.limits.Known || l.spaces[namespace] >= l.limits.PerNamespace {
 		l.mu.Unlock()
 		return ErrFull
 	}
 	// Out of the strangers' books, into the pod's.
-	l.forget(c)
+	l.forgetConn(c)
 	c.gone, c.pod, c.namespace = false, pod, namespace
 	l.pods[pod] = append(l.pods[pod], c)
 	l.spaces[namespace]++
 	l.known++
 	l.mu.Unlock()
 	if replaced != nil {
-		l.drop(replaced, ReasonPod)
+		l.dropConn(replaced, ReasonPod)
 	}
 	return nil
 }
@@ -270,24 +270,24 @@ func Enter(ctx context.Context) (leave func(), ok bool) {
 	}
 	if owner := (share.Owner{Namespace: c.namespace, Pod: string(c.pod)}); c.pod != "" {
 		l.mu.Unlock()
-		return l.call(ctx, c, owner)
+		return l.enterPod(ctx, c, owner)
 	}
 	c.visits++
 	l.visiting++
 	var eager *Conn
 	if l.visiting > l.limits.Visits {
-		eager = l.eager()
-		l.forget(eager)
+		eager = l.busiestConn()
+		l.forgetConn(eager)
 	}
 	l.mu.Unlock()
 	if eager != nil {
-		l.drop(eager, ReasonEager)
+		l.dropConn(eager, ReasonEager)
 	}
-	return c.leave, eager != c
+	return c.endRequest, eager != c
 }
 
-// leave ends one request of a stranger.
-func (c *Conn) leave() {
+// endRequest ends one request of a stranger.
+func (c *Conn) endRequest() {
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	// What was counted of a connection that is closed or proven is forgotten.
@@ -297,14 +297,14 @@ func (c *Conn) leave() {
 	}
 }
 
-// call is Enter for a pod's connection.
-func (l *Listener) call(ctx context.Context, c *Conn, owner share.Owner) (leave func(), ok bool) {
+// enterPod is Enter for a pod's connection.
+func (l *Listener) enterPod(ctx context.Context, c *Conn, owner share.Owner) (leave func(), ok bool) {
 	held, err := l.calls.Acquire(ctx, owner, 1)
 	if err != nil {
 		l.mu.Lock()
-		l.forget(c)
+		l.forgetConn(c)
 		l.mu.Unlock()
-		l.drop(c, ReasonEager)
+		l.dropConn(c, ReasonEager)
 		return nil, false
 	}
 	return held.Release, true
@@ -315,11 +315,11 @@ func (l *Listener) DropPod(pod types.UID) {
 	l.mu.Lock()
 	open := slices.Clone(l.pods[pod])
 	for _, c := range open {
-		l.forget(c)
+		l.forgetConn(c)
 	}
 	l.mu.Unlock()
 	for _, c := range open {
-		l.drop(c, ReasonPod)
+		l.dropConn(c, ReasonPod)
 	}
 }
 
@@ -330,7 +330,7 @@ func (l *Listener) Open() (known, strangers int) {
 	return l.known, l.waiting
 }
 
-func host(address net.Addr) string {
+func remoteHost(address net.Addr) string {
 	if tcp, ok := address.(*net.TCPAddr); ok {
 		return tcp.IP.String()
 	}

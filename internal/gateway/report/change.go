@@ -28,15 +28,15 @@ const (
 	whole
 )
 
-// compare answers the gravest difference.
-func compare(before, after *v1alpha1.DataStatus) change {
+// compareStatus returns the gravest difference.
+func compareStatus(before, after *v1alpha1.DataStatus) change {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nothing
 	}
 	if before.DataItems != after.DataItems || before.Failed != after.Failed ||
 		before.NodeName != after.NodeName ||
 		before.ObservedRevision != after.ObservedRevision || before.CurrentRevision != after.CurrentRevision ||
-		advanced(before.Prefetch, after.Prefetch) || !equality.Semantic.DeepEqual(weighty(before), weighty(after)) {
+		prefetchChanged(before.Prefetch, after.Prefetch) || !equality.Semantic.DeepEqual(relevantConditions(before), relevantConditions(after)) {
 		return whole
 	}
 	a, b := before.DeepCopy(), after.DeepCopy()
@@ -56,9 +56,9 @@ func compare(before, after *v1alpha1.DataStatus) change {
 	return items
 }
 
-// weighty answers the conditions as far as they matter for the pod as a whole:
+// relevantConditions returns the conditions as far as they matter for the pod as a whole:
 // what an item says on its way, and not of a failure, does not.
-func weighty(s *v1alpha1.DataStatus) []metav1.Condition {
+func relevantConditions(s *v1alpha1.DataStatus) []metav1.Condition {
 	conditions := slices.Clone(s.Conditions)
 	for i := range conditions {
 		if s.Failed == 0 && conditions[i].Status == metav1.ConditionFalse {
@@ -68,8 +68,8 @@ func weighty(s *v1alpha1.DataStatus) []metav1.Condition {
 	return conditions
 }
 
-// pause is the time between two writes of the same Data.
-func (c change) pause() time.Duration {
+// writeInterval is the time between two writes of the same Data.
+func (c change) writeInterval() time.Duration {
 	switch c {
 	case whole:
 		return 0

@@ -25,18 +25,18 @@ func TestAReportThatIsTooLargeIsSaidOnce(t *testing.T) {
 		q := &Queue{log: funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})}
 		wrapped := fmt.Errorf("writing the status of Data %s: %w", key, err)
 		for range 3 {
-			q.tell(key, wrapped)
+			q.logFailure(key, wrapped)
 		}
-		q.tell(other, wrapped)
+		q.logFailure(other, wrapped)
 		if len(said) != 2 || !strings.Contains(said[0], "too large") {
 			t.Errorf("%s: said %d times: %v", name, len(said), said)
 		}
-		q.tell(key, nil)
-		q.tell(key, wrapped)
+		q.logFailure(key, nil)
+		q.logFailure(key, wrapped)
 		if len(said) != 3 {
 			t.Errorf("%s: not said again after a success: %v", name, said)
 		}
-		q.tell(key, errors.New("connection refused"))
+		q.logFailure(key, errors.New("connection refused"))
 		if len(said) != 3 {
 			t.Errorf("%s: what passes by itself is said: %v", name, said)
 		}

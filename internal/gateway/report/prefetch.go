@@ -17,7 +17,7 @@ func prefetchStatus(d *v1alpha1.Data, r *gatewayv1alpha1.PrefetchStatus) *v1alph
 	}
 	s := &v1alpha1.PrefetchStatus{
 		Revision:   d.Spec.PrefetchRevision,
-		Phase:      phase(r.GetPhase()),
+		Phase:      phaseOf(r.GetPhase()),
 		Reason:     clean.Word(r.GetReason()),
 		Message:    clean.Text(r.GetMessage(), maxItemMessage),
 		Bytes:      clean.Count(r.GetBytes()),
@@ -29,14 +29,14 @@ func prefetchStatus(d *v1alpha1.Data, r *gatewayv1alpha1.PrefetchStatus) *v1alph
 	return s
 }
 
-// ahead says whether a report speaks of a prefetch that the Data, as it was
+// prefetchDiffers reports whether a report speaks of a prefetch that the Data, as it was
 // read, does not ask for: whoever told the runtime may know a newer one.
-func ahead(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest) bool {
+func prefetchDiffers(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest) bool {
 	return r.GetPrefetch() != nil && r.GetPrefetch().GetRevision() != d.Spec.PrefetchRevision
 }
 
-// advanced says whether a prefetch began, ended or went to another revision.
-func advanced(before, after *v1alpha1.PrefetchStatus) bool {
+// prefetchChanged reports whether a prefetch began, ended or went to another revision.
+func prefetchChanged(before, after *v1alpha1.PrefetchStatus) bool {
 	if before == nil || after == nil {
 		return before != after
 	}

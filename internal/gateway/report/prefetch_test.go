@@ -72,7 +72,7 @@ func TestTheEndOfAPrefetchWaitsLikeItsBytes(t *testing.T) {
 		"no more":  {status(success, 10), none, whole},
 		"reverted": {status(success, 10), status(waiting, 0), whole},
 	} {
-		if got := compare(c.before, c.after); got != c.want {
+		if got := compareStatus(c.before, c.after); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

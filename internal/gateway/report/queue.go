@@ -72,7 +72,7 @@ func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.L
 // its place, is written, so that a runtime that got its answer need not repeat
 // itself; a report of progress alone is answered at once and may get lost.
 func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) error {
-	grade, err := q.writer.weigh(ctx, key, r)
+	grade, err := q.writer.gradeReport(ctx, key, r)
 	if err != nil {
 		return err
 	}
@@ -89,11 +89,11 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 	if e == nil {
 		e = &entry{pace: rate.NewLimiter(urgentPerSecond, urgentBurst), poked: make(chan struct{}, 1)}
 		q.entries[key] = e
-		q.done.Go(func() { q.serve(key, e) })
+		q.done.Go(func() { q.runWriter(key, e) })
 	}
-	due := e.last.Add(grade.pause())
+	due := e.last.Add(grade.writeInterval())
 	if now := q.clock.Now(); grade == whole && !e.pace.AllowN(now, 1) {
-		due = now.Add(items.pause())
+		due = now.Add(items.writeInterval())
 	}
 	if e.next == nil || due.Before(e.due) {
 		e.due = due
@@ -120,8 +120,8 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 	}
 }
 
-// serve writes what is due for one Data until nothing has come for a while.
-func (q *Queue) serve(key types.NamespacedName, e *entry) {
+// runWriter writes what is due for one Data until nothing has come for a while.
+func (q *Queue) runWriter(key types.NamespacedName, e *entry) {
 	for {
 		q.mu.Lock()
 		now := q.clock.Now()
@@ -151,7 +151,7 @@ func (q *Queue) serve(key types.NamespacedName, e *entry) {
 		e.next, e.waiters = nil, nil
 		q.mu.Unlock()
 
-		err := q.write(key, r)
+		err := q.writeReport(key, r)
 		q.mu.Lock()
 		e.last = q.clock.Now()
 		q.mu.Unlock()
@@ -161,26 +161,26 @@ func (q *Queue) serve(key types.NamespacedName, e *entry) {
 	}
 }
 
-func (q *Queue) write(key types.NamespacedName, r Report) error {
+func (q *Queue) writeReport(key types.NamespacedName, r Report) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	wrote := false
 	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: key.Namespace, Pod: key.Name}, 1)
 	if err == nil {
 		defer slot.Release()
-		wrote, err = q.writer.write(ctx, key, r)
+		wrote, err = q.writer.updateStatus(ctx, key, r)
 	}
 	q.observe(wrote, err)
-	q.tell(key, err)
+	q.logFailure(key, err)
 	return err
 }
 
 // maxOversized bounds the memory of Data whose status does not fit.
 const maxOversized = 1000
 
-// tell logs a write that failed. One that can never succeed is said once per Data,
+// logFailure logs a write that failed. One that can never succeed is said once per Data,
 // where everybody sees it.
-func (q *Queue) tell(key types.NamespacedName, err error) {
+func (q *Queue) logFailure(key types.NamespacedName, err error) {
 	tooLarge := isTooLarge(err)
 	q.mu.Lock()
 	said := q.oversized[key]

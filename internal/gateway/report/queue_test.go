@@ -87,7 +87,7 @@ func TestProgressIsWrittenWithEveryReport(t *testing.T) {
 	if len(b.writes) != 0 {
 		t.Fatal("progress was written at once")
 	}
-	b.clock.Step(bytes.pause())
+	b.clock.Step(bytes.writeInterval())
 	<-b.writes
 	if got := b.status(t).DataItemsStatus[0].Bytes; got != 9 {
 		t.Errorf("%d bytes, want the newest report's 9", got)

@@ -139,7 +139,7 @@ func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
 		"all are done":     {request(item("a", success), item("b", success), item("c", success)), whole},
 	} {
 		after := Status(d, c.request, "n1", now.Add(time.Second))
-		if got := compare(&d.Status, &after); got != c.want {
+		if got := compareStatus(&d.Status, &after); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -51,7 +51,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 		}
 	}
 	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.DataItems)
-	s.Progress = progress(s)
+	s.Progress = progressText(s)
 	ready := readyCondition(&s, d.Spec.Withdraw && r.GetWithdrawn())
 	ready.ObservedGeneration = d.Generation
 	if d.Status.ObservedRevision != r.GetRevision() {
@@ -75,14 +75,14 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, longest 
 		Name:       spec.Name,
 		Namespace:  spec.Namespace,
 		Version:    spec.Version,
-		Phase:      phase(r.GetPhase()),
+		Phase:      phaseOf(r.GetPhase()),
 		Reason:     clean.Word(r.GetReason()),
 		Message:    clean.Text(r.GetMessage(), longest),
 		StartTime:  clean.Moment(r.GetStartTime(), time.Second, now),
 		Bytes:      clean.Count(r.GetBytes()),
 		TotalBytes: clean.Count(r.GetTotalBytes()),
 		Digest:     clean.Digest(r.GetDigest()),
-		Origin:     origin(r.GetOrigin()),
+		Origin:     originOf(r.GetOrigin()),
 	}
 	if s.Phase == v1alpha1.DataSuccess {
 		s.CompletionTime = clean.Moment(r.GetCompletionTime(), time.Second, now)
@@ -137,7 +137,7 @@ func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
 	return c
 }
 
-// holdsBack answers the item that is to be shown: a failed one before others.
+// holdsBack returns the item that is to be shown: a failed one before others.
 func holdsBack(items []v1alpha1.DataItemStatus) v1alpha1.DataItemStatus {
 	var first *v1alpha1.DataItemStatus
 	for i := range items {
@@ -165,7 +165,7 @@ func fallbackReason(p v1alpha1.DataPhase) string {
 	}
 }
 
-func progress(s v1alpha1.DataStatus) string {
+func progressText(s v1alpha1.DataStatus) string {
 	if s.Success == s.DataItems {
 		return "100%"
 	}
@@ -180,7 +180,7 @@ func progress(s v1alpha1.DataStatus) string {
 	return fmt.Sprintf("%d%%", min(99, int(have*100/total)))
 }
 
-func phase(p gatewayv1alpha1.Phase) v1alpha1.DataPhase {
+func phaseOf(p gatewayv1alpha1.Phase) v1alpha1.DataPhase {
 	switch p {
 	case gatewayv1alpha1.Phase_PHASE_DOWNLOADING:
 		return v1alpha1.DataDownloading
@@ -193,7 +193,7 @@ func phase(p gatewayv1alpha1.Phase) v1alpha1.DataPhase {
 	}
 }
 
-func origin(o gatewayv1alpha1.Origin) v1alpha1.DataOrigin {
+func originOf(o gatewayv1alpha1.Origin) v1alpha1.DataOrigin {
 	switch o {
 	case gatewayv1alpha1.Origin_ORIGIN_SOURCE:
 		return v1alpha1.OriginSource

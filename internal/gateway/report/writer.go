@@ -34,8 +34,8 @@ type Writer struct {
 	Clock  clock.PassiveClock
 }
 
-// weigh answers how grave the difference is that the report makes.
-func (w *Writer) weigh(ctx context.Context, key types.NamespacedName, r Report) (change, error) {
+// gradeReport returns how grave the difference is that the report makes.
+func (w *Writer) gradeReport(ctx context.Context, key types.NamespacedName, r Report) (change, error) {
 	var d v1alpha1.Data
 	if err := w.Cached.Get(ctx, key, &d); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -43,17 +43,17 @@ func (w *Writer) weigh(ctx context.Context, key types.NamespacedName, r Report) 
 		}
 		return nothing, fmt.Errorf("reading Data %s: %w", key, err)
 	}
-	if d.Spec.Revision != r.Request.GetRevision() || ahead(&d, r.Request) {
+	if d.Spec.Revision != r.Request.GetRevision() || prefetchDiffers(&d, r.Request) {
 		return whole, nil
 	}
 	after := Status(&d, r.Request, r.Node, w.Clock.Now())
-	return compare(&d.Status, &after), nil
+	return compareStatus(&d.Status, &after), nil
 }
 
-// write makes the status be what the report says. It answers false when there
+// updateStatus makes the status be what the report says. It answers false when there
 // was nothing to write: the status says so already, or the report is about
 // another revision or an object that is gone.
-func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
+func (w *Writer) updateStatus(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
 	// The first look is at the cache; when that is too old, the rest is live.
 	reader, live := w.Cached, false
 	var last error
@@ -69,12 +69,12 @@ func (w *Writer) write(ctx context.Context, key types.NamespacedName, r Report) 
 			reader, live = w.Live, true
 			continue
 		}
-		if !live && ahead(&d, r.Request) {
+		if !live && prefetchDiffers(&d, r.Request) {
 			reader, live = w.Live, true
 			continue
 		}
 		after := Status(&d, r.Request, r.Node, w.Clock.Now())
-		if compare(&d.Status, &after) == nothing {
+		if compareStatus(&d.Status, &after) == nothing {
 			return false, nil
 		}
 		before := d.DeepCopy()

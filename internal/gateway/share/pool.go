@@ -63,9 +63,9 @@ func New(l Limits) *Pool {
 // that. Errors wrap ErrBusy or ErrShare, or are the context's.
 func (p *Pool) Acquire(ctx context.Context, owner Owner, amount int64) (*Held, error) {
 	p.mu.Lock()
-	err := p.fits(owner, amount)
+	err := p.checkLimits(owner, amount)
 	if err == nil && len(p.waiting) == 0 {
-		p.take(owner, amount)
+		p.takeAmount(owner, amount)
 		p.mu.Unlock()
 		return &Held{pool: p, owner: owner, amount: amount}, nil
 	}
@@ -79,20 +79,20 @@ func (p *Pool) Acquire(ctx context.Context, owner Owner, amount int64) (*Held, e
 	w := &waiter{owner: owner, amount: amount, got: make(chan struct{})}
 	p.waiting = append(p.waiting, w)
 	// The ones before it may wait for their own share only.
-	p.grant()
+	p.grantWaiting()
 	p.mu.Unlock()
 	select {
 	case <-w.got:
 	case <-ctx.Done():
-		if !p.leave(w) {
+		if !p.cancelWait(w) {
 			return nil, ctx.Err()
 		}
 	}
 	return &Held{pool: p, owner: owner, amount: amount}, nil
 }
 
-// fits reports why the amount cannot be taken now; the lock is held.
-func (p *Pool) fits(owner Owner, amount int64) error {
+// checkLimits reports why the amount cannot be taken now; the lock is held.
+func (p *Pool) checkLimits(owner Owner, amount int64) error {
 	held := p.namespaces[owner.Namespace]
 	switch {
 	case p.pods[owner]+amount > p.limits.PerPod, held+amount > p.limits.PerNamespace:
@@ -122,28 +122,28 @@ func (p *Pool) mayWait(owner Owner) bool {
 	return pod < max(1, p.limits.Waiters/16) && namespace < max(1, p.limits.Waiters/4)
 }
 
-func (p *Pool) take(owner Owner, amount int64) {
+func (p *Pool) takeAmount(owner Owner, amount int64) {
 	p.used += amount
 	p.pods[owner] += amount
 	p.namespaces[owner.Namespace] += amount
 }
 
-// grant gives to those who wait, in the order in which they came, what fits now;
+// grantWaiting gives to those who wait, in the order in which they came, what fits now;
 // the lock is held.
-func (p *Pool) grant() {
+func (p *Pool) grantWaiting() {
 	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
-		if p.fits(w.owner, w.amount) != nil {
+		if p.checkLimits(w.owner, w.amount) != nil {
 			return false
 		}
-		p.take(w.owner, w.amount)
+		p.takeAmount(w.owner, w.amount)
 		w.granted = true
 		close(w.got)
 		return true
 	})
 }
 
-// leave ends the waiting; it reports whether the waiter has the amount already.
-func (p *Pool) leave(w *waiter) bool {
+// cancelWait ends the waiting; it reports whether the waiter has the amount already.
+func (p *Pool) cancelWait(w *waiter) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.granted {
@@ -153,7 +153,7 @@ func (p *Pool) leave(w *waiter) bool {
 	return false
 }
 
-func (p *Pool) give(owner Owner, amount int64) {
+func (p *Pool) releaseAmount(owner Owner, amount int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used -= amount
@@ -163,7 +163,7 @@ func (p *Pool) give(owner Owner, amount int64) {
 	if p.namespaces[owner.Namespace] -= amount; p.namespaces[owner.Namespace] == 0 {
 		delete(p.namespaces, owner.Namespace)
 	}
-	p.grant()
+	p.grantWaiting()
 }
 
 // Used returns how much is handed out.
@@ -191,7 +191,7 @@ func (h *Held) Shrink(to int64) {
 	}
 	h.amount -= back
 	h.mu.Unlock()
-	h.pool.give(h.owner, back)
+	h.pool.releaseAmount(h.owner, back)
 }
 
 // Release gives all back. It may be called more than once.

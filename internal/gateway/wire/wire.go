@@ -105,7 +105,7 @@ func toHTTPGet(a *corev1.HTTPGetAction) *gatewayv1alpha1.HTTPGetHook {
 	return h
 }
 
-// toSource answers nil for a source that the Data does not describe; the
+// toSource returns nil for a source that the Data does not describe; the
 // runtime reports items of it as misconfigured.
 func toSource(kind v1alpha1.DataSourceType, s *v1alpha1.DataSources) *gatewayv1alpha1.Source {
 	source := &gatewayv1alpha1.Source{Name: string(kind)}

@@ -79,7 +79,7 @@ func NewCluster() (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	if err := grant(context.Background(), c, deploy); err != nil {
+	if err := grantRights(context.Background(), c, deploy); err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	return &Cluster{Config: cfg, Client: c, environment: environment, stop: stop}, nil
@@ -93,12 +93,12 @@ func (c *Cluster) Stop() error { return c.stop() }
 func (c *Cluster) Namespace(t *testing.T) string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	c.create(t, namespace)
-	c.create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace.Name}})
+	c.createObject(t, namespace)
+	c.createObject(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace.Name}})
 	return namespace.Name
 }
 
-func (c *Cluster) create(t *testing.T, object client.Object) {
+func (c *Cluster) createObject(t *testing.T, object client.Object) {
 	t.Helper()
 	if err := c.Client.Create(t.Context(), object); err != nil {
 		t.Fatalf("creating %T: %v", object, err)
@@ -124,7 +124,7 @@ func (c *Cluster) DataSet(t *testing.T, namespace, name, app string, change ...f
 	for _, f := range change {
 		f(d)
 	}
-	c.create(t, d)
+	c.createObject(t, d)
 	return d
 }
 
@@ -148,7 +148,7 @@ func (c *Cluster) Pod(t *testing.T, namespace, name, app string, change ...func(
 	for _, f := range change {
 		f(p)
 	}
-	c.create(t, p)
+	c.createObject(t, p)
 	Unready(p)
 	p.Status.Phase, p.Status.Conditions[0].Status = corev1.PodRunning, corev1.ConditionTrue
 	if err := c.Client.Status().Update(t.Context(), p); err != nil {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Expired answers the token as it would be if its time had ended a minute ago:
+// Expired returns the token as it would be if its time had ended a minute ago:
 // the same claims but the times, signed anew with the API server's own key.
 // The API server issues no token that lives for less than ten minutes.
 func (c *Cluster) Expired(t *testing.T, token string) string {
@@ -42,18 +42,18 @@ func (c *Cluster) Expired(t *testing.T, token string) string {
 	if raw, err = json.Marshal(claims); err != nil {
 		t.Fatal(err)
 	}
-	return c.sign(t, parts[0]+"."+base64.RawURLEncoding.EncodeToString(raw))
+	return c.signToken(t, parts[0]+"."+base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// Resigned answers the token with nothing changed but its signature, made anew:
+// Resigned returns the token with nothing changed but its signature, made anew:
 // what shows that Expired fails for its times and not for how it was signed.
 func (c *Cluster) Resigned(t *testing.T, token string) string {
 	t.Helper()
-	return c.sign(t, token[:strings.LastIndex(token, ".")])
+	return c.signToken(t, token[:strings.LastIndex(token, ".")])
 }
 
-// sign adds the signature (ES256, RFC 7518 section 3.4) of the API server's key.
-func (c *Cluster) sign(t *testing.T, signed string) string {
+// signToken adds the signature (ES256, RFC 7518 section 3.4) of the API server's key.
+func (c *Cluster) signToken(t *testing.T, signed string) string {
 	t.Helper()
 	key, err := signingKey(filepath.Join(c.environment.ControlPlane.GetAPIServer().CertDir, "sa-signer.key"))
 	if err != nil {

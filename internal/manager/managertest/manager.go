@@ -52,7 +52,7 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 		Concurrency: 4, ExecHooks: true, HookOutput: true, Preheat: true, LeaderElection: true, LeaderNamespace: systemNamespace,
 		Certificates: &certificates{authority: authority, leaf: authority.Leaf(gatewayName)},
 		Registry:     registry,
-		Log:          logger(t),
+		Log:          testLogger(t),
 	}
 	for _, f := range change {
 		f(&o)
@@ -84,8 +84,8 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 // Stop stops the manager and waits until it has ended.
 func (m *Manager) Stop() { m.stop() }
 
-// logger is silent unless KUDA_TEST_LOG is set: a manager says much.
-func logger(t *testing.T) logr.Logger {
+// testLogger is silent unless KUDA_TEST_LOG is set: a manager says much.
+func testLogger(t *testing.T) logr.Logger {
 	if os.Getenv("KUDA_TEST_LOG") == "" {
 		return logr.Discard()
 	}

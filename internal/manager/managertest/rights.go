@@ -23,9 +23,9 @@ import (
 // systemNamespace is where the manager's manifests put it.
 const systemNamespace = "kuda-system"
 
-// grant creates what the installation's manifests say of the manager's rights, and
+// grantRights creates what the installation's manifests say of the manager's rights, and
 // the policies that hold its account to what it uses them for.
-func grant(ctx context.Context, c client.Client, deploy string) error {
+func grantRights(ctx context.Context, c client.Client, deploy string) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}
 	if err := c.Create(ctx, namespace); err != nil {
 		return fmt.Errorf("creating namespace %s: %w", systemNamespace, err)

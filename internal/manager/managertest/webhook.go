@@ -70,7 +70,7 @@ func (c *Cluster) StartWebhook(t *testing.T, namespace string) (stop func()) {
 			}},
 		}},
 	}
-	c.create(t, hook)
+	c.createObject(t, hook)
 	stopped := false
 	stop = func() {
 		if stopped {

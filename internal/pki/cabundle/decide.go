@@ -18,20 +18,20 @@ type verdict struct {
 	trusted bool
 }
 
-// judge compares the caBundle of a webhook with the replica's own. The newer
+// compareBundles compares the caBundle of a webhook with the replica's own. The newer
 // one, by its newest certificate, is right.
-func judge(current, own, signer []byte) verdict {
-	trusted := contains(current, signer)
+func compareBundles(current, own, signer []byte) verdict {
+	trusted := containsSigner(current, signer)
 	if bytes.Equal(bytes.TrimSpace(current), bytes.TrimSpace(own)) {
 		return verdict{trusted: trusted}
 	}
-	return verdict{write: !trusted || !newest(current).After(newest(own)), trusted: trusted}
+	return verdict{write: !trusted || !newestNotBefore(current).After(newestNotBefore(own)), trusted: trusted}
 }
 
-// newest is when the newest certificate of a bundle begins to be valid; zero for none.
-func newest(bundle []byte) time.Time {
+// newestNotBefore is when the newest certificate of a bundle begins to be valid; zero for none.
+func newestNotBefore(bundle []byte) time.Time {
 	var last time.Time
-	for _, cert := range certificates(bundle) {
+	for _, cert := range parseCertificates(bundle) {
 		if cert.NotBefore.After(last) {
 			last = cert.NotBefore
 		}
@@ -39,9 +39,9 @@ func newest(bundle []byte) time.Time {
 	return last
 }
 
-func contains(bundle, signer []byte) bool {
-	want := certificates(signer)
-	for _, cert := range certificates(bundle) {
+func containsSigner(bundle, signer []byte) bool {
+	want := parseCertificates(signer)
+	for _, cert := range parseCertificates(bundle) {
 		if len(want) == 1 && cert.Equal(want[0]) {
 			return true
 		}
@@ -49,7 +49,7 @@ func contains(bundle, signer []byte) bool {
 	return false
 }
 
-func certificates(bundle []byte) []*x509.Certificate {
+func parseCertificates(bundle []byte) []*x509.Certificate {
 	var certs []*x509.Certificate
 	for {
 		var block *pem.Block

@@ -42,7 +42,7 @@ func TestReplicasDoNotUndoEachOthersBundle(t *testing.T) {
 		{"a newer CA without this replica's", next, old, old, verdict{write: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := judge(c.current, c.own, c.signer); got != c.want {
+			if got := compareBundles(c.current, c.own, c.signer); got != c.want {
 				t.Errorf("got %+v; want %+v", got, c.want)
 			}
 		})

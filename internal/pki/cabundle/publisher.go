@@ -86,7 +86,7 @@ func (p *Publisher) Start(ctx context.Context) error {
 	}
 	for {
 		var retry <-chan time.Time
-		if err := errors.Join(p.publish(ctx, mutating), p.publish(ctx, validating)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(p.publishBundle(ctx, mutating), p.publishBundle(ctx, validating)); err != nil && ctx.Err() == nil {
 			p.log.Error(err, "did not publish the CA bundle; trying again", "after", retryAfter)
 			retry = time.After(retryAfter)
 		}
@@ -118,9 +118,9 @@ type entry struct {
 	caBundle []byte
 }
 
-// publish brings one configuration up to date.
-func (p *Publisher) publish(ctx context.Context, kind string) error {
-	object, entries, err := p.read(ctx, kind)
+// publishBundle brings one configuration up to date.
+func (p *Publisher) publishBundle(ctx context.Context, kind string) error {
+	object, entries, err := p.readConfiguration(ctx, kind)
 	if err != nil {
 		p.setTrusted(kind, false)
 		return client.IgnoreNotFound(err)
@@ -134,7 +134,7 @@ func (p *Publisher) publish(ctx context.Context, kind string) error {
 	var ops []map[string]any
 	trusted := true
 	for i, e := range entries {
-		v := judge(e.caBundle, own, signer.CertificatePEM())
+		v := compareBundles(e.caBundle, own, signer.CertificatePEM())
 		if !v.write {
 			trusted = trusted && v.trusted
 			continue
@@ -160,7 +160,7 @@ func (p *Publisher) publish(ctx context.Context, kind string) error {
 	return nil
 }
 
-func (p *Publisher) read(ctx context.Context, kind string) (client.Object, []entry, error) {
+func (p *Publisher) readConfiguration(ctx context.Context, kind string) (client.Object, []entry, error) {
 	key := types.NamespacedName{Name: p.name}
 	var entries []entry
 	switch kind {

@@ -62,7 +62,7 @@ type Creator interface {
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
 }
 
-// Create makes the Secret with one generation and says whether it did; a Secret
+// Create makes the Secret with one generation and reports whether it did; a Secret
 // that is already there is left as it is.
 func Create(ctx context.Context, c Creator, key types.NamespacedName, policy pki.Policy, now time.Time) (bool, error) {
 	generation, err := pki.NewGeneration(policy, now)

@@ -79,7 +79,7 @@ func (r *Rotator) Start(ctx context.Context) error {
 // Step does what is due now and returns when to do the next step.
 func (r *Rotator) Step(ctx context.Context) (time.Time, error) {
 	now := r.Authority.Now()
-	plan := r.Authority.Policy().Plan(r.known(), now)
+	plan := r.Authority.Policy().Plan(r.knownGenerations(), now)
 	if !plan.Add && len(plan.Drop) == 0 {
 		return plan.Next, nil
 	}
@@ -118,8 +118,8 @@ func (r *Rotator) Step(ctx context.Context) (time.Time, error) {
 	return plan.Next, nil
 }
 
-// known are the mounted generations and those that are on their way there.
-func (r *Rotator) known() []pki.Generation {
+// knownGenerations are the mounted generations and those that are on their way there.
+func (r *Rotator) knownGenerations() []pki.Generation {
 	known := r.Authority.Generations()
 	mounted := map[string]bool{}
 	for _, g := range known {

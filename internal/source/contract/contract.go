@@ -39,7 +39,7 @@ func (s *checked) List(ctx context.Context, path string) iter.Seq2[source.Entry,
 					source.Rescue(op, recover(), &err)
 				}
 			}()
-			err = s.list(ctx, op, path, func(e source.Entry) bool {
+			err = s.listChecked(ctx, op, path, func(e source.Entry) bool {
 				consuming = true
 				more := yield(e, nil)
 				consuming, stopped = false, !more
@@ -52,16 +52,16 @@ func (s *checked) List(ctx context.Context, path string) iter.Seq2[source.Entry,
 	}
 }
 
-// list hands over entries, and returns the error that ends the listing; nil when
+// listChecked hands over entries, and returns the error that ends the listing; nil when
 // the consumer ended it.
-func (s *checked) list(ctx context.Context, op, path string, take func(source.Entry) bool) error {
+func (s *checked) listChecked(ctx context.Context, op, path string, take func(source.Entry) bool) error {
 	var seen listing
 	for entry, err := range s.next.List(ctx, path) {
 		if err != nil {
-			return classed(ctx, op, err)
+			return classifyError(ctx, op, err)
 		}
-		if reason := seen.add(&entry); reason != "" {
-			return broken(op, fmt.Errorf("it lists %.200q, but %s; the storage system or its driver is at fault", name(entry), reason))
+		if reason := seen.addEntry(&entry); reason != "" {
+			return contractError(op, fmt.Errorf("it lists %.200q, but %s; the storage system or its driver is at fault", entryName(entry), reason))
 		}
 		if !take(entry) {
 			return nil
@@ -70,7 +70,7 @@ func (s *checked) list(ctx context.Context, op, path string, take func(source.En
 	return nil
 }
 
-func name(e source.Entry) string {
+func entryName(e source.Entry) string {
 	if e.Path == "" {
 		return e.Key
 	}
@@ -88,15 +88,15 @@ func (s *checked) Open(ctx context.Context, e source.Entry, offset, length int64
 	body, err = s.next.Open(ctx, e, offset, length)
 	switch {
 	case err != nil:
-		return nil, classed(ctx, op, err)
+		return nil, classifyError(ctx, op, err)
 	case body == nil:
-		return nil, broken(op, errors.New("the driver opened nothing"))
+		return nil, contractError(op, errors.New("the driver opened nothing"))
 	}
 	return &reader{ctx: ctx, op: op, body: body, left: length}, nil
 }
 
-// classed gives an error a class where a driver forgot to.
-func classed(ctx context.Context, op string, err error) error {
+// classifyError gives an error a class where a driver forgot to.
+func classifyError(ctx context.Context, op string, err error) error {
 	if _, ok := errors.AsType[*source.Error](err); ok {
 		return err
 	}
@@ -106,6 +106,6 @@ func classed(ctx context.Context, op string, err error) error {
 	return source.Wrap(ctx, op, err)
 }
 
-func broken(op string, err error) error {
+func contractError(op string, err error) error {
 	return &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 }

@@ -35,8 +35,8 @@ type listing struct {
 	alone bool
 }
 
-// add returns what is wrong with the next entry, or "".
-func (l *listing) add(e *source.Entry) string {
+// addEntry returns what is wrong with the next entry, or "".
+func (l *listing) addEntry(e *source.Entry) string {
 	if reason := checkEntry(e); reason != "" {
 		return reason
 	}

@@ -39,7 +39,7 @@ func (r *reader) Read(p []byte) (n int, err error) {
 	n, err = r.body.Read(p)
 	switch {
 	case n < 0 || n > len(p):
-		return 0, broken(r.op, fmt.Errorf("the driver read %d bytes into %d", n, len(p)))
+		return 0, contractError(r.op, fmt.Errorf("the driver read %d bytes into %d", n, len(p)))
 	case int64(n) > r.left:
 		return 0, &source.Error{Op: r.op, Class: source.ErrChanged, Err: errors.New("the body goes on after its end")}
 	}
@@ -57,7 +57,7 @@ func (r *reader) Read(p []byte) (n int, err error) {
 	case errors.Is(err, io.EOF):
 		return n, io.EOF
 	}
-	return n, classed(r.ctx, r.op, err)
+	return n, classifyError(r.ctx, r.op, err)
 }
 
 func (r *reader) Close() (err error) {

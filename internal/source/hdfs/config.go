@@ -53,7 +53,7 @@ type File struct {
 
 const defaultPort = "8020"
 
-func (c Config) check() (addresses []string, protection block.Protection, err error) {
+func (c Config) checkSettings() (addresses []string, protection block.Protection, err error) {
 	misconfigured := func(format string, args ...any) ([]string, block.Protection, error) {
 		return nil, 0, &source.Error{Op: "opening an HDFS source", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
 	}

@@ -63,10 +63,10 @@ type openError struct {
 func (e *openError) Error() string { return e.err.Error() }
 func (e *openError) Unwrap() error { return e.err }
 
-// open opens a range of a block at the first of the datanodes that sends its
+// openReplica opens a range of a block at the first of the datanodes that sends its
 // first byte. The next one is asked when one fails, or is slower than others
 // were; then the two race.
-func (d *datanodes) open(ctx context.Context, b *wire.Block, addresses []string, offset, length int64) (*replica, error) {
+func (d *datanodes) openReplica(ctx context.Context, b *wire.Block, addresses []string, offset, length int64) (*replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel() // closes the connections of those who lost
 	type result struct {
@@ -75,7 +75,7 @@ func (d *datanodes) open(ctx context.Context, b *wire.Block, addresses []string,
 		err     error
 	}
 	results := make(chan result, len(addresses))
-	patience := time.NewTimer(d.health.patience())
+	patience := time.NewTimer(d.health.hedgeDelay())
 	defer patience.Stop()
 	started, pending := 0, 0
 	start := func() {
@@ -108,7 +108,7 @@ func (d *datanodes) open(ctx context.Context, b *wire.Block, addresses []string,
 			failure.failed = append(failure.failed, r.address)
 			failure.err = fmt.Errorf("datanode %s: %w", r.address, r.err)
 			if ctx.Err() == nil {
-				d.health.fail(r.address)
+				d.health.recordFailure(r.address)
 				if started < len(addresses) {
 					start()
 				}
@@ -116,7 +116,7 @@ func (d *datanodes) open(ctx context.Context, b *wire.Block, addresses []string,
 		case <-patience.C:
 			if started < len(addresses) {
 				start()
-				patience.Reset(d.health.patience())
+				patience.Reset(d.health.hedgeDelay())
 			}
 		}
 	}
@@ -128,11 +128,11 @@ func (d *datanodes) open(ctx context.Context, b *wire.Block, addresses []string,
 func (d *datanodes) openAt(ctx context.Context, address string, b *wire.Block, offset, length int64) (*replica, error) {
 	begun := time.Now()
 	for {
-		conn := d.take(address)
+		conn := d.takeIdle(address)
 		kept := conn != nil
 		if !kept {
 			var err error
-			if conn, err = d.connect(ctx, address, b); err != nil {
+			if conn, err = d.connectDatanode(ctx, address, b); err != nil {
 				return nil, err
 			}
 		}
@@ -143,13 +143,13 @@ func (d *datanodes) openAt(ctx context.Context, address string, b *wire.Block, o
 			return nil, context.Cause(ctx)
 		}
 		if err == nil {
-			d.health.answered(address, time.Since(begun))
+			d.health.recordLatency(address, time.Since(begun))
 			return &replica{address: address, conn: conn, stream: stream}, nil
 		}
 		conn.Close()
 		refused, ok := errors.AsType[*block.RefusedError](err)
 		if ok && refused.Expired() {
-			d.protect.forget()
+			d.protect.forgetKey()
 		}
 		if ok || !kept || errors.Is(err, block.ErrChecksum) {
 			return nil, err
@@ -157,8 +157,8 @@ func (d *datanodes) openAt(ctx context.Context, address string, b *wire.Block, o
 	}
 }
 
-func (d *datanodes) connect(ctx context.Context, address string, b *wire.Block) (*block.Conn, error) {
-	security, err := d.protect.security(ctx, address)
+func (d *datanodes) connectDatanode(ctx context.Context, address string, b *wire.Block) (*block.Conn, error) {
+	security, err := d.protect.securityFor(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -168,13 +168,13 @@ func (d *datanodes) connect(ctx context.Context, address string, b *wire.Block) 
 	}
 	c, err := block.NewConn(ctx, conn, security, b)
 	if refused, ok := errors.AsType[*block.RefusedError](err); ok && refused.Expired() {
-		d.protect.forget()
+		d.protect.forgetKey()
 	}
 	return c, err
 }
 
-// take returns a connection that was kept, or nil.
-func (d *datanodes) take(address string) *block.Conn {
+// takeIdle returns a connection that was kept, or nil.
+func (d *datanodes) takeIdle(address string) *block.Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	kept := d.idle[address]
@@ -191,8 +191,8 @@ func (d *datanodes) take(address string) *block.Conn {
 	return nil
 }
 
-// keep keeps a connection for the next range.
-func (d *datanodes) keep(address string, conn *block.Conn) {
+// keepIdle keeps a connection for the next range.
+func (d *datanodes) keepIdle(address string, conn *block.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	kept := d.idle[address]

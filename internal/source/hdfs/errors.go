@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/rpc"
 )
 
-// class gives an error its class, and says what to do about it.
-func (s *Source) class(ctx context.Context, op string, err error) error {
+// classifyError gives an error its class, and says what to do about it.
+func (s *Source) classifyError(ctx context.Context, op string, err error) error {
 	if context.Cause(ctx) != nil {
 		return source.Wrap(ctx, op, err)
 	}
@@ -26,7 +26,7 @@ func (s *Source) class(ctx context.Context, op string, err error) error {
 	}
 	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok {
 		class := remoteClass(remote)
-		return &source.Error{Op: op, Class: class, Err: errors.New(s.advice(class, remote))}
+		return &source.Error{Op: op, Class: class, Err: errors.New(s.messageWithAdvice(class, remote))}
 	}
 	if ticket, ok := errors.AsType[*rpc.TicketError](err); ok {
 		return &source.Error{Op: op, Class: ticketClass(ticket.Err), Err: fmt.Errorf("%w; check the servicePrincipalName, and the principal %s",
@@ -67,7 +67,7 @@ func exceptionClass(exception string) error {
 	return source.ErrTemporary
 }
 
-func (s *Source) advice(class error, e *rpc.RemoteError) string {
+func (s *Source) messageWithAdvice(class error, e *rpc.RemoteError) string {
 	text, _, _ := strings.Cut(e.Message, "\n")
 	if text == "" {
 		text = e.Exception
@@ -85,7 +85,7 @@ func (s *Source) advice(class error, e *rpc.RemoteError) string {
 	return text
 }
 
-// isStandby tells whether another namenode may know better.
+// isStandby reports whether another namenode may know better.
 func isStandby(err error) bool {
 	e, ok := errors.AsType[*rpc.RemoteError](err)
 	return ok && (strings.HasSuffix(e.Exception, ".StandbyException") || strings.HasSuffix(e.Exception, ".ObserverRetryOnActiveException"))

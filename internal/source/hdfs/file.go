@@ -42,7 +42,7 @@ type file struct {
 
 func newFiles(n *namenodes) *files { return &files{namenodes: n, known: map[fileKey]*file{}} }
 
-func (f *files) of(e source.Entry) *file {
+func (f *files) cachedFile(e source.Entry) *file {
 	key := fileKey{e.Key, e.Identity}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,10 +58,10 @@ func (f *files) of(e source.Entry) *file {
 	return f.known[key]
 }
 
-// locate returns the locations of the inode that was listed, other ones than
+// locateBlocks returns the locations of the inode that was listed, other ones than
 // stale. They are nil when the namenode finds none.
-func (f *files) locate(ctx context.Context, e source.Entry, stale *wire.Locations) (*wire.Locations, error) {
-	file := f.of(e)
+func (f *files) locateBlocks(ctx context.Context, e source.Entry, stale *wire.Locations) (*wire.Locations, error) {
+	file := f.cachedFile(e)
 	select {
 	case file.semaphore <- struct{}{}:
 	case <-ctx.Done():
@@ -71,7 +71,7 @@ func (f *files) locate(ctx context.Context, e source.Entry, stale *wire.Location
 	if file.locations != nil && file.locations != stale {
 		return file.locations, nil
 	}
-	locations, err := f.ask(ctx, inodePath(e), e.Size)
+	locations, err := f.fetchLocations(ctx, inodePath(e), e.Size)
 	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok && errors.Is(remoteClass(remote), source.ErrNotFound) {
 		locations, err = nil, nil
 	}
@@ -85,12 +85,12 @@ func (f *files) locate(ctx context.Context, e source.Entry, stale *wire.Location
 // locatePath asks for the locations of whatever file is at the path, and does
 // not remember them.
 func (f *files) locatePath(ctx context.Context, e source.Entry) (*wire.Locations, error) {
-	return f.ask(ctx, e.Key, e.Size)
+	return f.fetchLocations(ctx, e.Key, e.Size)
 }
 
-func (f *files) ask(ctx context.Context, path string, size int64) (*wire.Locations, error) {
+func (f *files) fetchLocations(ctx context.Context, path string, size int64) (*wire.Locations, error) {
 	// One byte more than is known, so that a file that grew shows it.
-	answer, err := f.namenodes.call(ctx, "getBlockLocations", wire.LocationsRequest(path, size+1))
+	answer, err := f.namenodes.callActive(ctx, "getBlockLocations", wire.LocationsRequest(path, size+1))
 	if err != nil {
 		return nil, err
 	}

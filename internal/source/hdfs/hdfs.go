@@ -34,7 +34,7 @@ type Source struct {
 // New returns the source that c describes. It checks the settings and does not
 // connect yet.
 func New(c Config) (*Source, error) {
-	addresses, protection, err := c.check()
+	addresses, protection, err := c.checkSettings()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func New(c Config) (*Source, error) {
 	n := &namenodes{addresses: addresses, user: c.UserName, kerberos: c.Kerberos, dial: dial, ctx: ctx, cancel: cancel}
 	return &Source{
 		identity:  "hdfs://" + strings.Join(slices.Sorted(slices.Values(addresses)), ","),
-		host:      hosts(addresses),
+		host:      hostNames(addresses),
 		user:      c.UserName,
 		kerberos:  c.Kerberos,
 		namenodes: n,
@@ -59,7 +59,7 @@ func (s *Source) Identity() string { return s.identity }
 // right ones. Without Kerberos nothing but a namenode's name says that.
 func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	if s.kerberos != nil {
-		return s.kerberos.provenance()
+		return s.kerberos.readProvenance()
 	}
 	return source.Provenance{Way: "simple", Host: s.host, Principal: source.MakePrincipal("hdfs user", source.Secret(s.user))}, nil
 }
@@ -71,8 +71,8 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// hosts are the names of the namenodes, "" if all of them are addresses.
-func hosts(addresses []string) string {
+// hostNames are the names of the namenodes, "" if all of them are addresses.
+func hostNames(addresses []string) string {
 	var names []string
 	for _, address := range addresses {
 		if host, _, err := net.SplitHostPort(address); err == nil && net.ParseIP(host) == nil {
@@ -82,8 +82,8 @@ func hosts(addresses []string) string {
 	return strings.Join(names, ",")
 }
 
-func (s *Source) stat(ctx context.Context, path string) (*wire.FileStatus, error) {
-	answer, err := s.namenodes.call(ctx, "getFileInfo", wire.PathRequest(path))
+func (s *Source) statFile(ctx context.Context, path string) (*wire.FileStatus, error) {
+	answer, err := s.namenodes.callActive(ctx, "getFileInfo", wire.PathRequest(path))
 	if err != nil {
 		return nil, err
 	}
@@ -97,18 +97,18 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 	return func(yield func(source.Entry, error) bool) {
 		root := "/" + strings.Trim(path, "/")
 		op := "listing " + s.identity + root
-		status, err := s.stat(ctx, root)
+		status, err := s.statFile(ctx, root)
 		switch {
 		case err != nil:
-			yield(source.Entry{}, s.class(ctx, op, err))
+			yield(source.Entry{}, s.classifyError(ctx, op, err))
 		case status == nil || (status.Type != wire.Directory && strings.HasSuffix(path, "/")):
 			yield(source.Entry{}, notFound(op))
 		case status.Type != wire.Directory:
-			yield(s.listed(ctx, "", root, status))
+			yield(s.listedEntry(ctx, "", root, status))
 		default:
 			w := &walk{ctx: ctx, source: s, yield: yield}
-			if err := w.directory(root, ""); err != nil {
-				yield(source.Entry{}, s.class(ctx, op, err))
+			if err := w.listDirectory(root, ""); err != nil {
+				yield(source.Entry{}, s.classifyError(ctx, op, err))
 			} else if !w.found {
 				yield(source.Entry{}, notFound(op))
 			}
@@ -129,11 +129,11 @@ type walk struct {
 	ended  bool
 }
 
-// directory yields what is below the directory at path; relative is where the
+// listDirectory yields what is below the directory at path; relative is where the
 // caller sees it, "" or with a slash at its end.
-func (w *walk) directory(path, relative string) error {
+func (w *walk) listDirectory(path, relative string) error {
 	for after := []byte{}; ; {
-		answer, err := w.source.namenodes.call(w.ctx, "getListing", wire.ListingRequest(path, after))
+		answer, err := w.source.namenodes.callActive(w.ctx, "getListing", wire.ListingRequest(path, after))
 		if err != nil {
 			return err
 		}
@@ -156,12 +156,12 @@ func (w *walk) directory(path, relative string) error {
 			}
 			below := strings.TrimSuffix(path, "/") + "/" + status.Name
 			if status.Type == wire.Directory {
-				if err := w.directory(below, relative+status.Name+"/"); err != nil {
+				if err := w.listDirectory(below, relative+status.Name+"/"); err != nil {
 					return err
 				}
 			} else {
 				w.found = true
-				e, err := w.source.listed(w.ctx, relative+status.Name, below, status)
+				e, err := w.source.listedEntry(w.ctx, relative+status.Name, below, status)
 				if err != nil {
 					return err
 				}
@@ -182,27 +182,27 @@ func (w *walk) directory(path, relative string) error {
 	}
 }
 
-// listed returns an entry. The namenode counts the bytes of complete blocks only:
+// listedEntry returns an entry. The namenode counts the bytes of complete blocks only:
 // a file of none may be one whose first block is still being written, or one of
 // which the namenode says something else than of its blocks. Only its locations
 // tell.
-func (s *Source) listed(ctx context.Context, path, key string, status *wire.FileStatus) (source.Entry, error) {
-	e := entry(path, key, status)
+func (s *Source) listedEntry(ctx context.Context, path, key string, status *wire.FileStatus) (source.Entry, error) {
+	e := newEntry(path, key, status)
 	if status.Type != wire.File || status.Length > 0 {
 		return e, nil
 	}
 	op := "looking at " + s.identity + key
-	locations, err := s.files.ask(ctx, key, 0)
+	locations, err := s.files.fetchLocations(ctx, key, 0)
 	if remote, ok := errors.AsType[*rpc.RemoteError](err); ok && errors.Is(remoteClass(remote), source.ErrNotFound) {
 		locations, err = nil, nil // it is not there any more
 	}
 	if err != nil {
-		return e, s.class(ctx, op, err)
+		return e, s.classifyError(ctx, op, err)
 	}
 	source.Alive(ctx)
 	// Whether it lies in an encryption zone, say, does not matter without bytes.
 	if locations == nil || locations.Open || locations.Length > 0 {
-		e.Fault = source.Wrap(ctx, op, usable(locations, e))
+		e.Fault = source.Wrap(ctx, op, checkLocations(locations, e))
 	}
 	return e, nil
 }
@@ -210,8 +210,8 @@ func (s *Source) listed(ctx context.Context, path, key string, status *wire.File
 // errOpen is why a file cannot be read yet.
 var errOpen = errors.New("it is still being written; it can be read once its writer closes it")
 
-func entry(path, key string, status *wire.FileStatus) source.Entry {
-	e := source.Entry{Path: path, Key: key, Mode: fs.FileMode(status.Mode & 0o777), Identity: identity(status)}
+func newEntry(path, key string, status *wire.FileStatus) source.Entry {
+	e := source.Entry{Path: path, Key: key, Mode: fs.FileMode(status.Mode & 0o777), Identity: entryIdentity(status)}
 	if status.Type == wire.Symlink {
 		e.Link = status.Target
 	} else {
@@ -220,12 +220,12 @@ func entry(path, key string, status *wire.FileStatus) source.Entry {
 	return e
 }
 
-// identity is made of the number of the inode, the time at which its content
+// entryIdentity is made of the number of the inode, the time at which its content
 // changed last, and its length. A file that is replaced has another inode, whose
 // number is never used again; one that is appended to or truncated has another
 // time and, except for a truncation to the same length within the millisecond,
 // another length. A namenode that gives no numbers leaves a weak identity.
-func identity(status *wire.FileStatus) source.Identity {
+func entryIdentity(status *wire.FileStatus) source.Identity {
 	weak := ""
 	if status.ID == 0 {
 		weak = "W/"
@@ -241,36 +241,36 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 	if offset < 0 || length < 0 || length > e.Size-offset {
 		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: fmt.Errorf("the range %d+%d is beyond its %d bytes", offset, length, e.Size)}
 	}
-	locations, err := s.locate(ctx, e, nil)
+	locations, err := s.locateBlocks(ctx, e, nil)
 	if err != nil {
-		return nil, s.class(ctx, op, err)
+		return nil, s.classifyError(ctx, op, err)
 	}
 	r := &reader{ctx: ctx, op: op, source: s, entry: e, locations: locations, position: offset, end: offset + length}
 	if length > 0 {
-		if err := r.open(); err != nil {
+		if err := r.openAtPosition(); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
-// locate returns where a file lies, as long as it is the one that was listed.
+// locateBlocks returns where a file lies, as long as it is the one that was listed.
 // Locations that turned out to be stale are asked for again.
-func (s *Source) locate(ctx context.Context, e source.Entry, stale *wire.Locations) (*wire.Locations, error) {
-	locations, err := s.files.locate(ctx, e, stale)
+func (s *Source) locateBlocks(ctx context.Context, e source.Entry, stale *wire.Locations) (*wire.Locations, error) {
+	locations, err := s.files.locateBlocks(ctx, e, stale)
 	if err != nil {
 		return nil, err
 	}
 	// This comes after the locations, so that they are of the file that it sees.
-	status, err := s.stat(ctx, e.Key)
+	status, err := s.statFile(ctx, e.Key)
 	if err != nil {
 		return nil, err
 	}
 	if status == nil {
-		return nil, changed("it is not there any more")
+		return nil, changedError("it is not there any more")
 	}
-	if now := identity(status); now != e.Identity {
-		return nil, changed(fmt.Sprintf("it is %s now, and was %s when it was listed", now, e.Identity))
+	if now := entryIdentity(status); now != e.Identity {
+		return nil, changedError(fmt.Sprintf("it is %s now, and was %s when it was listed", now, e.Identity))
 	}
 	if locations == nil {
 		// Some namenodes, such as routers, find nothing by a number.
@@ -278,22 +278,22 @@ func (s *Source) locate(ctx context.Context, e source.Entry, stale *wire.Locatio
 			return nil, err
 		}
 	}
-	return locations, usable(locations, e)
+	return locations, checkLocations(locations, e)
 }
 
-func changed(text string) error {
+func changedError(text string) error {
 	return &source.Error{Op: "checking the file", Class: source.ErrChanged, Err: errors.New(text)}
 }
 
-// usable returns an error unless the blocks are those of a plain file of the
+// checkLocations returns an error unless the blocks are those of a plain file of the
 // size that was listed.
-func usable(l *wire.Locations, e source.Entry) error {
+func checkLocations(l *wire.Locations, e source.Entry) error {
 	failed := func(class error, text string) error {
 		return &source.Error{Op: "finding its blocks", Class: class, Err: errors.New(text)}
 	}
 	switch {
 	case l == nil:
-		return changed("it is not there any more")
+		return changedError("it is not there any more")
 	case l.Open:
 		return failed(source.ErrTemporary, errOpen.Error())
 	case l.Encrypted:
@@ -301,7 +301,7 @@ func usable(l *wire.Locations, e source.Entry) error {
 	case l.Striped:
 		return failed(source.ErrMisconfigured, "it is erasure coded, which Kuda does not read; copy it to a directory whose policy is replication")
 	case l.Length != e.Size:
-		return changed(fmt.Sprintf("it has %d bytes now, and had %d when it was listed", l.Length, e.Size))
+		return changedError(fmt.Sprintf("it has %d bytes now, and had %d when it was listed", l.Length, e.Size))
 	}
 	return nil
 }

@@ -55,11 +55,11 @@ func TestPatienceIsLearntAndBounded(t *testing.T) {
 func TestADatanodeThatFailedIsAvoidedForAWhileOnly(t *testing.T) {
 	var h health
 	nodes := []wire.Datanode{{Address: "203.0.113.1:1", Rack: "/r"}, {Address: "203.0.113.2:1", Rack: "/r"}}
-	h.fail(nodes[0].Address)
-	if got := h.order(nodes, time.Now()); got[0] != nodes[1].Address {
+	h.recordFailure(nodes[0].Address)
+	if got := h.orderReplicas(nodes, time.Now()); got[0] != nodes[1].Address {
 		t.Errorf("at once: %v", got)
 	}
-	if got := h.order(nodes, time.Now().Add(avoid+time.Second)); got[0] != nodes[0].Address {
+	if got := h.orderReplicas(nodes, time.Now().Add(avoid+time.Second)); got[0] != nodes[0].Address {
 		t.Errorf("later: %v", got)
 	}
 }
@@ -88,7 +88,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 
 func TestIdentitiesDifferWhereFilesMayDo(t *testing.T) {
 	base := wire.FileStatus{ID: 1, Modified: 2, Length: 3}
-	first := identity(&base)
+	first := entryIdentity(&base)
 	if !first.Strong() {
 		t.Errorf("%s is weak", first)
 	}
@@ -97,12 +97,12 @@ func TestIdentitiesDifferWhereFilesMayDo(t *testing.T) {
 	} {
 		other := base
 		change(&other)
-		if identity(&other) == first {
+		if entryIdentity(&other) == first {
 			t.Errorf("%s: the same identity", name)
 		}
 	}
 	base.ID = 0
-	if identity(&base).Strong() {
+	if entryIdentity(&base).Strong() {
 		t.Error("without an inode it is strong")
 	}
 }
@@ -131,7 +131,7 @@ func TestFilesThatCannotBeReadAreNotReadWrong(t *testing.T) {
 		"longer":          {&wire.Locations{Length: 11}, source.ErrChanged},
 		"the same":        {&wire.Locations{Length: 10}, nil},
 	} {
-		if err := usable(c.locations, e); !errors.Is(err, c.want) {
+		if err := checkLocations(c.locations, e); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestExceptionsHaveTheirClass(t *testing.T) {
 		"":                                                            source.ErrTemporary,
 	} {
 		s := &Source{}
-		err := s.class(t.Context(), "testing", &rpc.RemoteError{Exception: exception, Message: "text\nat java"})
+		err := s.classifyError(t.Context(), "testing", &rpc.RemoteError{Exception: exception, Message: "text\nat java"})
 		if !errors.Is(err, want) {
 			t.Errorf("%s: got %v", exception, err)
 		}
@@ -169,7 +169,7 @@ func TestPrivilegedPortsNeedNoHandshakeUnlessItIsAskedFor(t *testing.T) {
 		{&protector{known: true, kerberos: true}, "dn:1004", false},
 		{&protector{known: true, kerberos: true, explicit: true, protection: block.Integrity}, "dn:1004", true},
 	} {
-		security, err := c.protector.security(t.Context(), c.address)
+		security, err := c.protector.securityFor(t.Context(), c.address)
 		if err != nil || (security != nil) != c.want || (security != nil && security.Protection != c.protector.protection) {
 			t.Errorf("%s: got %+v, %v", c.address, security, err)
 		}

@@ -39,7 +39,7 @@ type nodeHealth struct {
 
 const keptTimes = 128
 
-func (h *health) of(address string) *nodeHealth {
+func (h *health) nodeState(address string) *nodeHealth {
 	if h.nodes == nil {
 		h.nodes = map[string]*nodeHealth{}
 	}
@@ -51,28 +51,28 @@ func (h *health) of(address string) *nodeHealth {
 	return n
 }
 
-// begin and end bracket the reading of a range.
-func (h *health) begin(address string) { h.add(address, 1) }
-func (h *health) end(address string)   { h.add(address, -1) }
+// beginRead and end bracket the reading of a range.
+func (h *health) beginRead(address string) { h.addReads(address, 1) }
+func (h *health) endRead(address string)   { h.addReads(address, -1) }
 
-func (h *health) add(address string, n int) {
+func (h *health) addReads(address string, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.of(address).busy += n
+	h.nodeState(address).busy += n
 }
 
-// fail notes that a datanode failed.
-func (h *health) fail(address string) {
+// recordFailure notes that a datanode failed.
+func (h *health) recordFailure(address string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.of(address).failed = time.Now()
+	h.nodeState(address).failed = time.Now()
 }
 
-// answered notes how long a datanode took to its first byte.
-func (h *health) answered(address string, took time.Duration) {
+// recordLatency notes how long a datanode took to its first byte.
+func (h *health) recordLatency(address string, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.of(address).failed = time.Time{}
+	h.nodeState(address).failed = time.Time{}
 	if len(h.first) < keptTimes {
 		h.first = append(h.first, took)
 		return
@@ -81,8 +81,8 @@ func (h *health) answered(address string, took time.Duration) {
 	h.at = (h.at + 1) % keptTimes
 }
 
-// patience is how long to wait for a first byte before another replica is asked.
-func (h *health) patience() time.Duration {
+// hedgeDelay is how long to wait for a first byte before another replica is asked.
+func (h *health) hedgeDelay() time.Duration {
 	h.mu.Lock()
 	times := slices.Clone(h.first)
 	h.mu.Unlock()
@@ -98,14 +98,14 @@ func patienceOf(times []time.Duration) time.Duration {
 	return min(max(patience95*times[len(times)*95/100], leastPatience), mostPatience)
 }
 
-// order returns the replicas in the order in which to try them.
-func (h *health) order(nodes []wire.Datanode, now time.Time) []string {
+// orderReplicas returns the replicas in the order in which to try them.
+func (h *health) orderReplicas(nodes []wire.Datanode, now time.Time) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	candidates := make([]candidate, len(nodes))
 	for i, n := range nodes {
-		known := h.of(n.Address)
-		candidates[i] = candidate{address: n.Address, local: local(n.Address), near: n.Rack == nodes[0].Rack,
+		known := h.nodeState(n.Address)
+		candidates[i] = candidate{address: n.Address, local: isLocal(n.Address), near: n.Rack == nodes[0].Rack,
 			failed: now.Sub(known.failed) < avoid, busy: known.busy}
 	}
 	return orderOf(candidates)
@@ -151,7 +151,7 @@ var ownAddresses = sync.OnceValue(func() map[string]bool {
 	return own
 })
 
-func local(address string) bool {
+func isLocal(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	return ownAddresses()[host]
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/rpc"
 )
 
-// login asks for a ticket that grants tickets for the service at an address. The
+// requestTicket asks for a ticket that grants tickets for the service at an address. The
 // caller destroys the client.
-func (k *Kerberos) login(address string) (*rpc.Kerberos, error) {
+func (k *Kerberos) requestTicket(address string) (*rpc.Kerberos, error) {
 	const op = "logging in with Kerberos"
 	text, err := k.Krb5Conf.Mount.Read(k.Krb5Conf.Key)
 	if err != nil {
@@ -55,9 +55,9 @@ func (k *Kerberos) login(address string) (*rpc.Kerberos, error) {
 	return &rpc.Kerberos{Client: c, Service: strings.Replace(service, "_HOST", strings.ToLower(host), 1)}, nil
 }
 
-// provenance is the principal with its keys. What krb5.conf and the service's name
+// readProvenance is the principal with its keys. What krb5.conf and the service's name
 // say decides which namenode is believed.
-func (k *Kerberos) provenance() (source.Provenance, error) {
+func (k *Kerberos) readProvenance() (source.Provenance, error) {
 	conf, err := k.Krb5Conf.Mount.Read(k.Krb5Conf.Key)
 	if err != nil {
 		return source.Provenance{}, err

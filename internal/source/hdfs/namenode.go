@@ -49,22 +49,22 @@ type connecting struct {
 	stop func() bool
 }
 
-// release closes the connection, if there is one.
-func (c *connecting) release() {
+// closeConnection closes the connection, if there is one.
+func (c *connecting) closeConnection() {
 	if c.conn != nil {
 		c.stop()
 		c.conn.Close()
 	}
 }
 
-// call calls a method of the active namenode. All calls only read, so one whose
+// callActive calls a method of the active namenode. All calls only read, so one whose
 // connection breaks is made again on another.
-func (n *namenodes) call(ctx context.Context, method string, request []byte) ([]byte, error) {
+func (n *namenodes) callActive(ctx context.Context, method string, request []byte) ([]byte, error) {
 	var first error
 	// Each namenode gets two chances: a connection that was idle for long is found
 	// broken only when it is used.
 	for i := range 2 * len(n.addresses) {
-		c, err := n.connect(ctx)
+		c, err := n.currentConnection(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -82,11 +82,11 @@ func (n *namenodes) call(ctx context.Context, method string, request []byte) ([]
 		if _, ok := errors.AsType[*rpc.RemoteError](err); ok && !isStandby(err) && (c.conn == nil || !c.conn.Broken()) {
 			return nil, err
 		}
-		if refused(err) {
+		if isLoginRefused(err) {
 			return nil, err // and so would the others
 		}
 		// A connection that broke may only have been idle for too long.
-		n.leave(c, isStandby(err) || c.conn == nil || i > 0)
+		n.dropConnection(c, isStandby(err) || c.conn == nil || i > 0)
 		// That one is on standby is no news when another cannot be reached.
 		if first == nil || isStandby(first) {
 			first = err
@@ -98,8 +98,8 @@ func (n *namenodes) call(ctx context.Context, method string, request []byte) ([]
 	return nil, first
 }
 
-// refused tells whether the login failed for good.
-func refused(err error) bool {
+// isLoginRefused reports whether the login failed for good.
+func isLoginRefused(err error) bool {
 	if _, ok := errors.AsType[*rpc.TicketError](err); ok {
 		return !errors.Is(ticketClass(err), source.ErrUnreachable)
 	}
@@ -107,16 +107,16 @@ func refused(err error) bool {
 	return ok && !source.Temporary(err)
 }
 
-// connect returns the connection, once it is there.
-func (n *namenodes) connect(ctx context.Context) (*connecting, error) {
+// currentConnection returns the connection, once it is there.
+func (n *namenodes) currentConnection(ctx context.Context) (*connecting, error) {
 	n.mu.Lock()
-	if n.current != nil && n.current.over() {
-		n.current.release()
+	if n.current != nil && n.current.isBroken() {
+		n.current.closeConnection()
 		n.current = nil
 	}
 	if n.current == nil {
 		n.current = &connecting{done: make(chan struct{})}
-		go n.open(n.current, n.addresses[n.at])
+		go n.openConnection(n.current, n.addresses[n.at])
 	}
 	c := n.current
 	n.mu.Unlock()
@@ -128,8 +128,8 @@ func (n *namenodes) connect(ctx context.Context) (*connecting, error) {
 	}
 }
 
-// over tells whether a connection was there and is broken.
-func (c *connecting) over() bool {
+// isBroken reports whether a connection was there and is broken.
+func (c *connecting) isBroken() bool {
 	select {
 	case <-c.done:
 		return c.err != nil || c.conn.Broken()
@@ -138,7 +138,7 @@ func (c *connecting) over() bool {
 	}
 }
 
-func (n *namenodes) open(c *connecting, address string) {
+func (n *namenodes) openConnection(c *connecting, address string) {
 	defer close(c.done)
 	ctx, cancel := context.WithTimeout(n.ctx, connectLimit)
 	defer cancel()
@@ -155,7 +155,7 @@ func (n *namenodes) openOne(ctx context.Context, address string) (*rpc.Conn, err
 	}
 	o := rpc.Options{Protocol: namenodeProtocol, User: n.user}
 	if n.kerberos != nil {
-		if o.Kerberos, err = n.kerberos.login(address); err != nil {
+		if o.Kerberos, err = n.kerberos.requestTicket(address); err != nil {
 			conn.Close()
 			return nil, err
 		}
@@ -164,9 +164,9 @@ func (n *namenodes) openOne(ctx context.Context, address string) (*rpc.Conn, err
 	return rpc.New(ctx, conn, o)
 }
 
-// leave gives up a connection. The next call goes to the next namenode, or to
+// dropConnection gives up a connection. The next call goes to the next namenode, or to
 // the same one when only the connection is to blame.
-func (n *namenodes) leave(c *connecting, next bool) {
+func (n *namenodes) dropConnection(c *connecting, next bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.current != c {
@@ -176,7 +176,7 @@ func (n *namenodes) leave(c *connecting, next bool) {
 	if next {
 		n.at = (n.at + 1) % len(n.addresses)
 	}
-	c.release()
+	c.closeConnection()
 }
 
 func (n *namenodes) close() { n.cancel(errClosed) }

@@ -33,36 +33,36 @@ func newProtector(n *namenodes, c Config, protection block.Protection) *protecto
 	return &protector{namenodes: n, kerberos: c.Kerberos != nil, explicit: c.DataTransferProtection != "", protection: protection}
 }
 
-// security returns what to do at a datanode, nil for nothing. Like Hadoop's own
+// securityFor returns what to do at a datanode, nil for nothing. Like Hadoop's own
 // client it does nothing at a privileged port, which only root could open,
 // unless the settings or the cluster demand it.
-func (p *protector) security(ctx context.Context, address string) (*block.Security, error) {
-	key, encrypt, err := p.encryption(ctx)
+func (p *protector) securityFor(ctx context.Context, address string) (*block.Security, error) {
+	key, encrypt, err := p.encryptionKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if encrypt {
 		return &block.Security{Protection: block.Privacy, Key: key}, nil
 	}
-	if !p.kerberos || (!p.explicit && privileged(address)) {
+	if !p.kerberos || (!p.explicit && isPrivilegedPort(address)) {
 		return nil, nil
 	}
 	return &block.Security{Protection: p.protection}, nil
 }
 
-func privileged(address string) bool {
+func isPrivilegedPort(address string) bool {
 	_, port, _ := net.SplitHostPort(address)
 	n, err := strconv.Atoi(port)
 	return err == nil && n < 1024
 }
 
-// encryption returns the cluster's key where it encrypts all transfers.
-func (p *protector) encryption(ctx context.Context) (*wire.EncryptionKey, bool, error) {
+// encryptionKey returns the cluster's key where it encrypts all transfers.
+func (p *protector) encryptionKey(ctx context.Context) (*wire.EncryptionKey, bool, error) {
 	p.mu.Lock()
 	known, encrypt, key := p.known, p.encrypt, p.key
 	p.mu.Unlock()
 	if !known {
-		answer, err := p.namenodes.call(ctx, "getServerDefaults", nil)
+		answer, err := p.namenodes.callActive(ctx, "getServerDefaults", nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -72,7 +72,7 @@ func (p *protector) encryption(ctx context.Context) (*wire.EncryptionKey, bool, 
 	}
 	// A key is changed for another one well before datanodes forget it.
 	if encrypt && (key == nil || time.Until(time.UnixMilli(int64(key.Expires))) < time.Minute) {
-		answer, err := p.namenodes.call(ctx, "getDataEncryptionKey", nil)
+		answer, err := p.namenodes.callActive(ctx, "getDataEncryptionKey", nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -86,8 +86,8 @@ func (p *protector) encryption(ctx context.Context) (*wire.EncryptionKey, bool, 
 	return key, encrypt, nil
 }
 
-// forget drops a key that a datanode did not accept.
-func (p *protector) forget() {
+// forgetKey drops a key that a datanode did not accept.
+func (p *protector) forgetKey() {
 	p.mu.Lock()
 	p.key = nil
 	p.mu.Unlock()

@@ -55,14 +55,14 @@ type reader struct {
 func (r *reader) Read(p []byte) (int, error) {
 	for r.err == nil && !r.closed {
 		if r.position == r.end {
-			r.finish()
+			r.finishReplica()
 			return 0, io.EOF
 		}
 		if len(p) == 0 {
 			return 0, nil
 		}
 		if r.replica == nil {
-			if r.err = r.open(); r.err != nil {
+			if r.err = r.openAtPosition(); r.err != nil {
 				break
 			}
 		}
@@ -71,9 +71,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.position += int64(n)
 		r.part -= int64(n)
 		if r.part == 0 {
-			r.finish()
+			r.finishReplica()
 		} else if err != nil {
-			r.fail(err)
+			r.failReplica(err)
 		}
 		if n > 0 {
 			return n, nil
@@ -85,10 +85,10 @@ func (r *reader) Read(p []byte) (int, error) {
 	return 0, r.err
 }
 
-// fail gives up a replica in the middle of its range.
-func (r *reader) fail(err error) {
+// failReplica gives up a replica in the middle of its range.
+func (r *reader) failReplica(err error) {
 	address := r.replica.address
-	interrupted := r.drop()
+	interrupted := r.dropReplica()
 	if interrupted || context.Cause(r.ctx) != nil {
 		r.err = source.Wrap(r.ctx, r.op, err)
 		return
@@ -96,20 +96,20 @@ func (r *reader) fail(err error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	r.source.datanodes.health.fail(address)
+	r.source.datanodes.health.recordFailure(address)
 	r.failed = append(r.failed, address)
-	if len(r.untried()) == 0 {
-		r.err = r.exhausted(fmt.Errorf("datanode %s: %w", address, err))
+	if len(r.untriedReplicas()) == 0 {
+		r.err = r.exhaustedError(fmt.Errorf("datanode %s: %w", address, err))
 	}
 }
 
-// untried are the replicas of the current block that did not fail yet.
-func (r *reader) untried() []wire.Datanode {
+// untriedReplicas are the replicas of the current block that did not fail yet.
+func (r *reader) untriedReplicas() []wire.Datanode {
 	return slices.DeleteFunc(slices.Clone(r.block.Nodes), func(n wire.Datanode) bool { return slices.Contains(r.failed, n.Address) })
 }
 
-// open opens a replica of the block at the reader's position.
-func (r *reader) open() error {
+// openAtPosition opens a replica of the block at the reader's position.
+func (r *reader) openAtPosition() error {
 	for {
 		if b := blockAt(r.locations, r.position); b != r.block {
 			r.block, r.failed, r.renewed = b, nil, false
@@ -120,40 +120,40 @@ func (r *reader) open() error {
 		offset := r.position - r.block.Offset
 		length := min(r.end-r.position, r.block.Length-offset)
 		datanodes := r.source.datanodes
-		replica, err := datanodes.open(r.ctx, r.block, datanodes.health.order(r.untried(), time.Now()), offset, length)
+		replica, err := datanodes.openReplica(r.ctx, r.block, datanodes.health.orderReplicas(r.untriedReplicas(), time.Now()), offset, length)
 		if err == nil {
 			r.replica, r.part = replica, length
 			r.stop = context.AfterFunc(r.ctx, func() { replica.conn.Close() })
-			datanodes.health.begin(replica.address)
+			datanodes.health.beginRead(replica.address)
 			return nil
 		}
 		if context.Cause(r.ctx) != nil {
 			return source.Wrap(r.ctx, r.op, err)
 		}
 		if r.renewed || errors.Is(err, block.ErrChecksum) || errors.Is(err, block.ErrProtection) {
-			return r.exhausted(err)
+			return r.exhaustedError(err)
 		}
 		// The block may have moved, or its token expired.
-		if err := r.renew(); err != nil {
+		if err := r.renewLocations(); err != nil {
 			return err
 		}
 	}
 }
 
-// renew asks for the locations again, and makes sure that they are of the same
+// renewLocations asks for the locations again, and makes sure that they are of the same
 // file.
-func (r *reader) renew() error {
-	locations, err := r.source.locate(r.ctx, r.entry, r.locations)
+func (r *reader) renewLocations() error {
+	locations, err := r.source.locateBlocks(r.ctx, r.entry, r.locations)
 	if err != nil {
-		return r.source.class(r.ctx, r.op, err)
+		return r.source.classifyError(r.ctx, r.op, err)
 	}
 	r.locations = locations
 	r.block, r.failed, r.renewed = blockAt(locations, r.position), nil, true
 	return nil
 }
 
-// exhausted is the error when every replica failed, the last one with err.
-func (r *reader) exhausted(err error) error {
+// exhaustedError is the error when every replica failed, the last one with err.
+func (r *reader) exhaustedError(err error) error {
 	class := source.ErrTemporary
 	text := "every replica failed, the last one"
 	switch {
@@ -174,8 +174,8 @@ func blockAt(l *wire.Locations, offset int64) *wire.Block {
 	return &l.Blocks[i]
 }
 
-// finish gives the connection back for the next range.
-func (r *reader) finish() {
+// finishReplica gives the connection back for the next range.
+func (r *reader) finishReplica() {
 	replica := r.replica
 	if replica == nil {
 		return
@@ -183,25 +183,25 @@ func (r *reader) finish() {
 	_ = replica.conn.SetReadDeadline(time.Now().Add(finishLimit))
 	err := replica.stream.Finish()
 	_ = replica.conn.SetReadDeadline(time.Time{})
-	interrupted := r.release()
+	interrupted := r.releaseReplica()
 	if err != nil || interrupted {
 		replica.conn.Close()
 		return
 	}
-	r.source.datanodes.keep(replica.address, replica.conn)
+	r.source.datanodes.keepIdle(replica.address, replica.conn)
 }
 
-// drop closes the connection, and tells whether it was the context that did.
-func (r *reader) drop() (interrupted bool) {
+// dropReplica closes the connection, and reports whether it was the context that did.
+func (r *reader) dropReplica() (interrupted bool) {
 	conn := r.replica.conn
-	interrupted = r.release()
+	interrupted = r.releaseReplica()
 	conn.Close()
 	return interrupted
 }
 
-func (r *reader) release() (interrupted bool) {
+func (r *reader) releaseReplica() (interrupted bool) {
 	interrupted = !r.stop()
-	r.source.datanodes.health.end(r.replica.address)
+	r.source.datanodes.health.endRead(r.replica.address)
 	r.replica = nil
 	return interrupted
 }
@@ -211,7 +211,7 @@ func (r *reader) release() (interrupted bool) {
 func (r *reader) Close() error {
 	r.closed = true
 	if r.replica != nil {
-		r.drop()
+		r.dropReplica()
 	}
 	return nil
 }

@@ -39,15 +39,15 @@ func (a *authenticator) RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
 		return a.next.RoundTrip(r)
 	}
 	r = r.Clone(r.Context())
-	if err := a.authenticate(r); err != nil {
+	if err := a.addCredentials(r); err != nil {
 		return nil, err
 	}
 	return a.next.RoundTrip(r)
 }
 
-// authenticate adds the credentials that there are: a query, and one of header,
+// addCredentials adds the credentials that there are: a query, and one of header,
 // token, and user name with password.
-func (a *authenticator) authenticate(r *nethttp.Request) error {
+func (a *authenticator) addCredentials(r *nethttp.Request) error {
 	query, err := a.credentials.ReadOptional(fileQuery)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 		return nil
 	}
 	if user == "" {
-		return a.bad(a.credentials.Lacks(fmt.Sprintf("has none of the keys %s, %s, %s and %s",
+		return a.credentialsError(a.credentials.Lacks(fmt.Sprintf("has no key %s, %s, %s or %s",
 			fileToken, fileUsername, fileHeader, fileQuery)))
 	}
 	password, err := a.credentials.Read(filePassword)
@@ -90,8 +90,8 @@ func (a *authenticator) authenticate(r *nethttp.Request) error {
 	return nil
 }
 
-// principal is who the credentials are of: everything that authenticate sends.
-func principal(m *source.Mount) (source.Secret, error) {
+// readPrincipal is who the credentials are of: everything that authenticate sends.
+func readPrincipal(m *source.Mount) (source.Secret, error) {
 	if m == nil {
 		return "", nil
 	}
@@ -106,7 +106,7 @@ func principal(m *source.Mount) (source.Secret, error) {
 	return source.MakePrincipal("http", parts...), nil
 }
 
-func (a *authenticator) bad(err error) error {
+func (a *authenticator) credentialsError(err error) error {
 	return &source.Error{Op: "reading the credentials", Class: source.ErrCredentials, Err: err}
 }
 
@@ -119,15 +119,15 @@ func (a *authenticator) setHeader(r *nethttp.Request, line source.Secret) error 
 	name, value = textproto.CanonicalMIMEHeaderKey(name), strings.TrimSpace(value)
 	switch {
 	case !ok || !isToken(name) || value == "" || strings.ContainsAny(value, "\r\n\x00"):
-		return a.bad(fmt.Errorf("key %s of %s is not one line of the form 'Name: value'; correct it", fileHeader, a.credentials.Name))
+		return a.credentialsError(fmt.Errorf("key %s of %s is not one line of the form 'Name: value'; correct it", fileHeader, a.credentials.Name))
 	case slices.Contains(ownHeaders, name):
-		return a.bad(fmt.Errorf("key %s of %s sets %s, which belongs to the request itself; use another header", fileHeader, a.credentials.Name, name))
+		return a.credentialsError(fmt.Errorf("key %s of %s sets %s, which belongs to the request itself; use another header", fileHeader, a.credentials.Name, name))
 	}
 	r.Header.Set(name, value)
 	return nil
 }
 
-// isToken tells whether a text can be the name of a header.
+// isToken reports whether a text can be the name of a header.
 func isToken(name string) bool {
 	for _, c := range []byte(name) {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {

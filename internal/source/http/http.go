@@ -75,7 +75,7 @@ func (s *Source) Identity() string {
 // Provenance names the proxy, the certificates, and all of the credentials. The
 // scheme is part of the identity.
 func (s *Source) Provenance(context.Context) (source.Provenance, error) {
-	principal, err := principal(s.credentials)
+	principal, err := readPrincipal(s.credentials)
 	return source.Provenance{Way: s.way, Host: s.host, Principal: principal}, err
 }
 
@@ -94,36 +94,36 @@ func (s *Source) List(ctx context.Context, remote string) iter.Seq2[source.Entry
 			s.listTree(ctx, key, yield)
 			return
 		}
-		yield(s.stat(ctx, key))
+		yield(s.statFile(ctx, key))
 	}
 }
 
-// location is the URL of a key, each segment of it escaped.
-func (s *Source) location(key string) string {
+// keyURL is the URL of a key, each segment of it escaped.
+func (s *Source) keyURL(key string) string {
 	u := *s.base
 	u.Path, u.RawPath = u.Path+"/"+key, u.EscapedPath()+"/"+(&url.URL{Path: key}).EscapedPath()
 	return u.String()
 }
 
-// stat asks for the head of a file; a server that refuses HEAD is asked for its
+// statFile asks for the head of a file; a server that refuses HEAD is asked for its
 // first byte.
-func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
-	op := "reading the head of " + s.location(key)
-	response, err := s.do(ctx, op, nethttp.MethodHead, key, nil)
+func (s *Source) statFile(ctx context.Context, key string) (source.Entry, error) {
+	op := "reading the head of " + s.keyURL(key)
+	response, err := s.doRequest(ctx, op, nethttp.MethodHead, key, nil)
 	// A length of zero is not believed: servers that make their answers give it
 	// to HEAD because they made none.
 	if err == nil && response.ContentLength > 0 && response.Header.Get("Accept-Ranges") == "bytes" {
 		response.Body.Close()
-		return s.entry(ctx, op, key, response, response.ContentLength, false)
+		return s.newEntry(ctx, op, key, response, response.ContentLength, false)
 	}
 	if err == nil {
 		response.Body.Close()
 	} else if errors.Is(err, source.ErrNotFound) || source.Temporary(err) || ctx.Err() != nil {
 		return source.Entry{}, err
 	}
-	response, err = s.do(ctx, op, nethttp.MethodGet, key, nethttp.Header{"Range": {"bytes=0-0"}})
+	response, err = s.doRequest(ctx, op, nethttp.MethodGet, key, nethttp.Header{"Range": {"bytes=0-0"}})
 	if errors.Is(err, source.ErrChanged) { // an empty file satisfies no range
-		response, err = s.do(ctx, op, nethttp.MethodGet, key, nil)
+		response, err = s.doRequest(ctx, op, nethttp.MethodGet, key, nil)
 	}
 	if err != nil {
 		return source.Entry{}, err
@@ -137,20 +137,20 @@ func (s *Source) stat(ctx context.Context, key string) (source.Entry, error) {
 		if r.total < 1 {
 			return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: fmt.Errorf("the server answers with the range %v", r)}
 		}
-		return s.entry(ctx, op, key, response, r.total, false)
+		return s.newEntry(ctx, op, key, response, r.total, false)
 	}
-	return s.entry(ctx, op, key, response, response.ContentLength, true)
+	return s.newEntry(ctx, op, key, response, response.ContentLength, true)
 }
 
-func (s *Source) entry(ctx context.Context, op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
+func (s *Source) newEntry(ctx context.Context, op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
 	if size < 0 {
 		return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
 			Err: errors.New("the server does not say how long the file is; serve it as a static file")}
 	}
 	if isPage(key, response.Header.Get("Content-Type")) {
-		source.Note(ctx, s.location(key)+" is served as text/html: check that it is the file, and not the page of a login or of an error")
+		source.Note(ctx, s.keyURL(key)+" is served as text/html: check that it is the file, and not the page of a login or of an error")
 	}
-	return source.Entry{Key: key, Size: size, Identity: identity(response.Header), Modified: modified(response.Header),
+	return source.Entry{Key: key, Size: size, Identity: entryIdentity(response.Header), Modified: lastModified(response.Header),
 		NoRanges: noRanges || s.whole.Load()}, nil
 }
 
@@ -167,8 +167,8 @@ func isPage(key, contentType string) bool {
 	return true
 }
 
-// modified is when the server says that a file was written; zero if it does not.
-func modified(h nethttp.Header) time.Time {
+// lastModified is when the server says that a file was written; zero if it does not.
+func lastModified(h nethttp.Header) time.Time {
 	at, err := nethttp.ParseTime(h.Get("Last-Modified"))
 	if err != nil {
 		return time.Time{}
@@ -176,8 +176,8 @@ func modified(h nethttp.Header) time.Time {
 	return at
 }
 
-// identity is the entity tag, or else the modification time.
-func identity(h nethttp.Header) source.Identity {
+// entryIdentity is the entity tag, or else the modification time.
+func entryIdentity(h nethttp.Header) source.Identity {
 	if tag := h.Get("ETag"); tag != "" {
 		return source.Identity(tag)
 	}
@@ -189,7 +189,7 @@ func identity(h nethttp.Header) source.Identity {
 
 // Open opens a range, and checks that it is one of the file that was listed.
 func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	op := "reading " + s.location(e.Key)
+	op := "reading " + s.keyURL(e.Key)
 	header := nethttp.Header{}
 	if e.Identity.Strong() {
 		header.Set("If-Match", string(e.Identity))
@@ -198,7 +198,7 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 	if !whole {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
 	}
-	response, err := s.do(ctx, op, nethttp.MethodGet, e.Key, header)
+	response, err := s.doRequest(ctx, op, nethttp.MethodGet, e.Key, header)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 }
 
 func (s *Source) checkAnswer(ctx context.Context, e source.Entry, response *nethttp.Response, offset, length int64) error {
-	if got := identity(response.Header); got != e.Identity && e.Identity != "" {
+	if got := entryIdentity(response.Header); got != e.Identity && e.Identity != "" {
 		return fmt.Errorf("it is %q now, and was %q when it was listed", got, e.Identity)
 	}
 	whole := offset == 0 && length == e.Size
@@ -249,10 +249,10 @@ func parseContentRange(h nethttp.Header) (r contentRange, err error) {
 	return r, nil
 }
 
-// do makes a request and returns a response of the statuses 200 and 206, with
+// doRequest makes a request and returns a response of the statuses 200 and 206, with
 // its body as it is stored.
-func (s *Source) do(ctx context.Context, op, method, key string, header nethttp.Header) (*nethttp.Response, error) {
-	request, err := nethttp.NewRequestWithContext(ctx, method, s.location(key), nil)
+func (s *Source) doRequest(ctx context.Context, op, method, key string, header nethttp.Header) (*nethttp.Response, error) {
+	request, err := nethttp.NewRequestWithContext(ctx, method, s.keyURL(key), nil)
 	if err != nil {
 		return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 	}

@@ -23,8 +23,8 @@ const heads = 16
 // listTree yields the files of an index in its order. Their heads are fetched
 // ahead, heads at a time, because an index has no sizes.
 func (s *Source) listTree(ctx context.Context, dir string, yield func(source.Entry, error) bool) {
-	op := "listing " + s.location(dir)
-	response, err := s.do(ctx, op, nethttp.MethodGet, dir+Index, nil) //nolint:bodyclose // closed below, unless there is none
+	op := "listing " + s.keyURL(dir)
+	response, err := s.doRequest(ctx, op, nethttp.MethodGet, dir+Index, nil) //nolint:bodyclose // closed below, unless there is none
 	if err != nil {
 		if errors.Is(err, source.ErrNotFound) {
 			err = &source.Error{Op: op, Class: source.ErrNotFound, Err: fmt.Errorf(
@@ -91,7 +91,7 @@ func (s *Source) readIndex(ctx context.Context, op, dir string, index io.Reader,
 			var r result
 			defer func() { file <- r }()
 			defer source.Catch(op, &r.err)
-			r.entry, r.err = s.indexed(ctx, dir, name)
+			r.entry, r.err = s.indexedEntry(ctx, dir, name)
 			r.entry.Path, r.entry.Checksum = name, "sha256:"+sum
 		}()
 	}
@@ -153,15 +153,15 @@ func unlikeIndex(op, begin string) error {
 		Err: fmt.Errorf("the server answered with %s instead of %s", source.FirstWords([]byte(begin)), Index)}
 }
 
-// indexed returns the entry of a file in a tree. A name that no caller will use
+// indexedEntry returns the entry of a file in a tree. A name that no caller will use
 // is passed on without asking the server for it.
-func (s *Source) indexed(ctx context.Context, dir, name string) (source.Entry, error) {
+func (s *Source) indexedEntry(ctx context.Context, dir, name string) (source.Entry, error) {
 	if !source.ValidPath(name) {
 		return source.Entry{Key: dir + name}, nil
 	}
 	entry, err := s.look(ctx, dir+name)
 	if errors.Is(err, source.ErrNotFound) {
-		err = &source.Error{Op: "listing " + s.location(dir), Class: source.ErrNotFound,
+		err = &source.Error{Op: "listing " + s.keyURL(dir), Class: source.ErrNotFound,
 			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
 	}
 	return entry, err
@@ -180,7 +180,7 @@ const (
 // reached, is a matter of the whole listing.
 func (s *Source) look(ctx context.Context, key string) (source.Entry, error) {
 	for try := 1; ; try++ {
-		entry, err := s.stat(ctx, key)
+		entry, err := s.statFile(ctx, key)
 		if try == headTries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {
 			return entry, err
 		}

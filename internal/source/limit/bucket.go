@@ -27,36 +27,36 @@ type bucket struct {
 	timer   *time.Timer
 }
 
-// piece is how many bytes are granted at once.
-func (b *bucket) piece() int {
+// pieceSize is how many bytes are granted at once.
+func (b *bucket) pieceSize() int {
 	return int(min(max(b.rate*int64(pieceTime)/int64(time.Second), minPiece), maxPiece))
 }
 
-func (b *bucket) set(rate int64, now time.Time) {
-	b.fill(now)
+func (b *bucket) setRate(rate int64, now time.Time) {
+	b.refillTokens(now)
 	b.rate = rate
-	b.level = min(b.level, float64(burstPieces*b.piece()))
+	b.level = min(b.level, float64(burstPieces*b.pieceSize()))
 }
 
-func (b *bucket) fill(now time.Time) {
+func (b *bucket) refillTokens(now time.Time) {
 	if b.at.IsZero() {
-		b.at, b.level = now, float64(b.piece())
+		b.at, b.level = now, float64(b.pieceSize())
 	}
-	b.level = min(b.level+now.Sub(b.at).Seconds()*float64(b.rate), float64(burstPieces*b.piece()))
+	b.level = min(b.level+now.Sub(b.at).Seconds()*float64(b.rate), float64(burstPieces*b.pieceSize()))
 	b.at = now
 }
 
-// await waits until some of the next n bytes may be read, and returns how many.
-func (g *gate) await(ctx context.Context, u *user, n int) (int, error) {
+// awaitBytes waits until some of the next n bytes may be read, and returns how many.
+func (g *gate) awaitBytes(ctx context.Context, u *user, n int) (int, error) {
 	g.mu.Lock()
 	if g.bucket.rate == 0 || n == 0 {
 		g.mu.Unlock()
 		return n, nil
 	}
-	n = min(n, g.bucket.piece())
+	n = min(n, g.bucket.pieceSize())
 	w := newWaiter(u, n)
 	g.bucket.waiting.push(w)
-	g.pour()
+	g.grantBytes()
 	g.mu.Unlock()
 	select {
 	case <-w.ready:
@@ -65,15 +65,15 @@ func (g *gate) await(ctx context.Context, u *user, n int) (int, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.bucket.waiting.remove(w) {
+	if !g.bucket.waiting.removeWaiter(w) {
 		g.bucket.level += float64(n)
 	}
-	g.pour()
+	g.grantBytes()
 	return 0, context.Cause(ctx)
 }
 
-// refund takes back what was granted and not read.
-func (g *gate) refund(n int) {
+// refundBytes takes back what was granted and not read.
+func (g *gate) refundBytes(n int) {
 	if n == 0 {
 		return
 	}
@@ -81,18 +81,18 @@ func (g *gate) refund(n int) {
 	defer g.mu.Unlock()
 	if g.bucket.rate > 0 {
 		g.bucket.level += float64(n)
-		g.pour()
+		g.grantBytes()
 	}
 }
 
-// pour serves whom there are bytes for, and comes back for the next one.
-func (g *gate) pour() {
+// grantBytes serves whom there are bytes for, and comes back for the next one.
+func (g *gate) grantBytes() {
 	b := &g.bucket
-	b.fill(time.Now())
-	for w := b.waiting.first(); w != nil; w = b.waiting.first() {
-		units := min(float64(w.units), float64(b.piece())) // the rate may be a lower one than when it came
+	b.refillTokens(time.Now())
+	for w := b.waiting.firstWaiter(); w != nil; w = b.waiting.firstWaiter() {
+		units := min(float64(w.units), float64(b.pieceSize())) // the rate may be a lower one than when it came
 		if missing := units - b.level; b.rate > 0 && missing > 0 {
-			b.later(time.Duration(missing/float64(b.rate)*float64(time.Second))+time.Microsecond, g)
+			b.scheduleGrant(time.Duration(missing/float64(b.rate)*float64(time.Second))+time.Microsecond, g)
 			return
 		}
 		b.waiting.pop()
@@ -101,13 +101,13 @@ func (g *gate) pour() {
 	}
 }
 
-func (b *bucket) later(wait time.Duration, g *gate) {
+func (b *bucket) scheduleGrant(wait time.Duration, g *gate) {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
 	b.timer = time.AfterFunc(wait, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.pour()
+		g.grantBytes()
 	})
 }

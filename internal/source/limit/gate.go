@@ -43,46 +43,46 @@ func newGate(identity string, o Options) *gate {
 	return g
 }
 
-func (g *gate) set(l Limits) {
+func (g *gate) setLimits(l Limits) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limits = l
-	g.bucket.set(l.BytesPerSecond, time.Now())
-	g.serve()
-	g.pour()
+	g.bucket.setRate(l.BytesPerSecond, time.Now())
+	g.grantConnections()
+	g.grantBytes()
 }
 
-// enter waits for a connection, and returns what gives it back: ok tells
+// acquireConnection waits for a connection, and returns what gives it back: ok tells
 // whether all that was asked for came.
-func (g *gate) enter(ctx context.Context, u *user) (free func(ok bool), err error) {
-	if err := g.wait(ctx, u); err != nil {
+func (g *gate) acquireConnection(ctx context.Context, u *user) (free func(ok bool), err error) {
+	if err := g.awaitConnection(ctx, u); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
 	shared := g.limits.NodeConnections
 	g.mu.Unlock()
 	if shared == 0 || g.node == nil {
-		return g.leave, nil
+		return g.releaseConnection, nil
 	}
-	token, err := g.node.take(ctx, shared)
+	token, err := g.node.acquireSlot(ctx, shared)
 	if err != nil {
-		g.leave(false)
+		g.releaseConnection(false)
 		return nil, err
 	}
 	return func(ok bool) {
 		token.Close()
-		g.leave(ok)
+		g.releaseConnection(ok)
 	}, nil
 }
 
-func (g *gate) wait(ctx context.Context, u *user) error {
+func (g *gate) awaitConnection(ctx context.Context, u *user) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	w := newWaiter(u, 1)
 	g.mu.Lock()
 	g.waiting.push(w)
-	g.serve()
+	g.grantConnections()
 	g.mu.Unlock()
 	select {
 	case <-w.ready:
@@ -90,43 +90,43 @@ func (g *gate) wait(ctx context.Context, u *user) error {
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
-	waiting := g.waiting.remove(w)
+	waiting := g.waiting.removeWaiter(w)
 	g.mu.Unlock()
 	if !waiting {
-		g.leave(false)
+		g.releaseConnection(false)
 	}
 	return context.Cause(ctx)
 }
 
-func (g *gate) leave(ok bool) {
+func (g *gate) releaseConnection(ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open--
 	if ok {
-		g.window.grow()
+		g.window.increaseSize()
 	}
-	g.serve()
+	g.grantConnections()
 }
 
-// serve lets in whom there is room for.
-func (g *gate) serve() {
+// grantConnections lets in whom there is room for.
+func (g *gate) grantConnections() {
 	if time.Now().Before(g.until) {
 		return // the timer calls it
 	}
-	for w := g.waiting.first(); w != nil && g.room(); w = g.waiting.first() {
+	for w := g.waiting.firstWaiter(); w != nil && g.hasRoom(); w = g.waiting.firstWaiter() {
 		g.waiting.pop()
 		g.open++
 		close(w.ready)
 	}
 }
 
-func (g *gate) room() bool {
-	return (g.limits.Connections == 0 || g.open < g.limits.Connections) && g.window.room(g.open)
+func (g *gate) hasRoom() bool {
+	return (g.limits.Connections == 0 || g.open < g.limits.Connections) && g.window.hasRoom(g.open)
 }
 
-// heard takes the outcome of a request. A source that asks to slow down is left
+// handleOutcome takes the outcome of a request. A source that asks to slow down is left
 // alone by everybody for a while, and then asked by half as many.
-func (g *gate) heard(err error) {
+func (g *gate) handleOutcome(err error) {
 	if err == nil || !errors.Is(err, source.ErrThrottled) {
 		return
 	}
@@ -141,7 +141,7 @@ func (g *gate) heard(err error) {
 	now := time.Now()
 	if !now.Before(g.until) {
 		// Once for all requests that were under way.
-		g.window.halve(g.open)
+		g.window.halveSize(g.open)
 	}
 	if until := now.Add(pause); until.After(g.until) {
 		g.until = until
@@ -151,7 +151,7 @@ func (g *gate) heard(err error) {
 		g.timer = time.AfterFunc(pause, func() {
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			g.serve()
+			g.grantConnections()
 		})
 	}
 }
@@ -163,16 +163,16 @@ type window struct {
 	size, peak float64 // size is 0 where there is no bound
 }
 
-func (w *window) room(open int) bool { return w.size == 0 || open < int(w.size) }
+func (w *window) hasRoom(open int) bool { return w.size == 0 || open < int(w.size) }
 
-func (w *window) halve(open int) {
+func (w *window) halveSize(open int) {
 	if w.size == 0 || w.peak < float64(open) {
 		w.peak = float64(open)
 	}
 	w.size = max(float64(open)/2, 1)
 }
 
-func (w *window) grow() {
+func (w *window) increaseSize() {
 	if w.size == 0 {
 		return
 	}

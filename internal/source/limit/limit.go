@@ -49,9 +49,9 @@ func NewGroup(o Options) *Group {
 }
 
 // Set gives the source of an identity its limits, from now on.
-func (g *Group) Set(identity string, l Limits) { g.gate(identity).set(l) }
+func (g *Group) Set(identity string, l Limits) { g.gateFor(identity).setLimits(l) }
 
-func (g *Group) gate(identity string) *gate {
+func (g *Group) gateFor(identity string) *gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.gates[identity] == nil {
@@ -63,7 +63,7 @@ func (g *Group) gate(identity string) *gate {
 // Wrap returns next within the limits of its identity, for one user of it: those
 // whom Wrap was called for take turns.
 func (g *Group) Wrap(next source.Source) source.Source {
-	return &limited{next: next, gate: g.gate(next.Identity()), user: &user{}}
+	return &limited{next: next, gate: g.gateFor(next.Identity()), user: &user{}}
 }
 
 type limited struct {
@@ -78,7 +78,7 @@ func (s *limited) Close() error     { return s.next.Close() }
 // List counts as one connection for as long as it goes on.
 func (s *limited) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
-		free, err := s.gate.enter(ctx, s.user)
+		free, err := s.gate.acquireConnection(ctx, s.user)
 		if err != nil {
 			yield(source.Entry{}, err)
 			return
@@ -86,7 +86,7 @@ func (s *limited) List(ctx context.Context, path string) iter.Seq2[source.Entry,
 		ok := false
 		defer func() { free(ok) }()
 		for entry, err := range s.next.List(ctx, path) {
-			s.gate.heard(err)
+			s.gate.handleOutcome(err)
 			if !yield(entry, err) || err != nil {
 				return
 			}
@@ -97,13 +97,13 @@ func (s *limited) List(ctx context.Context, path string) iter.Seq2[source.Entry,
 
 // Open counts as one connection until the body is closed.
 func (s *limited) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	free, err := s.gate.enter(ctx, s.user)
+	free, err := s.gate.acquireConnection(ctx, s.user)
 	if err != nil {
 		return nil, err
 	}
 	body, err := s.next.Open(ctx, e, offset, length)
 	if err != nil {
-		s.gate.heard(err)
+		s.gate.handleOutcome(err)
 		free(false)
 		return nil, err
 	}
@@ -119,16 +119,16 @@ type limitedBody struct {
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
-	granted, err := b.source.gate.await(b.ctx, b.source.user, len(p))
+	granted, err := b.source.gate.awaitBytes(b.ctx, b.source.user, len(p))
 	if err != nil {
 		return 0, err
 	}
 	n, err := b.body.Read(p[:granted])
-	b.source.gate.refund(granted - n)
+	b.source.gate.refundBytes(granted - n)
 	if errors.Is(err, io.EOF) {
 		b.ended = true
 	} else if err != nil {
-		b.source.gate.heard(err)
+		b.source.gate.handleOutcome(err)
 	}
 	return n, err
 }

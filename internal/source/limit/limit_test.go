@@ -256,8 +256,8 @@ func TestWhoeverGivesUpTakesNoPlace(t *testing.T) {
 		if err := read(ctx, limited, 1<<20); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		gate := g.gate(s.Identity())
-		if gate.open != 0 || gate.waiting.first() != nil || gate.bucket.waiting.first() != nil {
+		gate := g.gateFor(s.Identity())
+		if gate.open != 0 || gate.waiting.firstWaiter() != nil || gate.bucket.waiting.firstWaiter() != nil {
 			t.Errorf("%d connections are open, and somebody waits", gate.open)
 		}
 		if err := read(t.Context(), limited, 10); err != nil {

@@ -29,15 +29,15 @@ func newNode(dir, identity string) *node {
 	return &node{dir: filepath.Join(dir, hex.EncodeToString(sum[:12]))}
 }
 
-// take returns a file that holds a connection until it is closed. When all are
+// acquireSlot returns a file that holds a connection until it is closed. When all are
 // taken it waits for any one of them, so that the waiters spread.
-func (n *node) take(ctx context.Context, count int) (*os.File, error) {
+func (n *node) acquireSlot(ctx context.Context, count int) (*os.File, error) {
 	if err := os.MkdirAll(n.dir, 0o755); err != nil {
-		return nil, failed(err)
+		return nil, slotError(err)
 	}
 	first := rand.IntN(count)
 	for i := range count {
-		f, err := n.lock((first+i)%count, unix.LOCK_EX|unix.LOCK_NB)
+		f, err := n.lockSlot((first+i)%count, unix.LOCK_EX|unix.LOCK_NB)
 		if !errors.Is(err, filelock.ErrHeld) {
 			return f, err
 		}
@@ -48,7 +48,7 @@ func (n *node) take(ctx context.Context, count int) (*os.File, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		f, err := n.lock(first, unix.LOCK_EX)
+		f, err := n.lockSlot(first, unix.LOCK_EX)
 		done <- result{f, err}
 	}()
 	select {
@@ -66,18 +66,18 @@ func (n *node) take(ctx context.Context, count int) (*os.File, error) {
 	}
 }
 
-func (n *node) lock(index, how int) (*os.File, error) {
+func (n *node) lockSlot(index, how int) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(n.dir, strconv.Itoa(index)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, failed(err)
+		return nil, slotError(err)
 	}
 	if err := filelock.Lock(f, how); err != nil {
 		f.Close()
-		return nil, failed(err)
+		return nil, slotError(err)
 	}
 	return f, nil
 }
 
-func failed(err error) error {
+func slotError(err error) error {
 	return &source.Error{Op: "sharing connections with the node", Class: source.ErrTemporary, Err: err}
 }

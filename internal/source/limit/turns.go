@@ -36,8 +36,8 @@ func (t *turns) push(w *waiter) {
 	t.queue[w.user] = append(t.queue[w.user], w)
 }
 
-// first returns whose turn it is, nil if nobody waits.
-func (t *turns) first() *waiter {
+// firstWaiter returns whose turn it is, nil if nobody waits.
+func (t *turns) firstWaiter() *waiter {
 	if len(t.users) == 0 {
 		return nil
 	}
@@ -55,8 +55,8 @@ func (t *turns) pop() {
 	}
 }
 
-// remove takes one out that waits no more; false if it has had its turn.
-func (t *turns) remove(w *waiter) bool {
+// removeWaiter takes one out that waits no more; false if it has had its turn.
+func (t *turns) removeWaiter(w *waiter) bool {
 	i := slices.Index(t.queue[w.user], w)
 	if i < 0 {
 		return false

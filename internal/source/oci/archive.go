@@ -54,7 +54,7 @@ type member struct {
 // readArchive reads a layer once from its start to its end. What it learns holds
 // only if the layer's digest is right, so nothing is returned before that.
 func (s *Source) readArchive(ctx context.Context, op string, k key, keep bool) (*archive, error) {
-	body, err := s.client.blob(ctx, op, k.repository, k.blob, k.size, 0, k.size)
+	body, err := s.client.openBlob(ctx, op, k.repository, k.blob, k.size, 0, k.size)
 	if err != nil {
 		return nil, err
 	}
@@ -90,21 +90,21 @@ func (s *Source) readArchive(ctx context.Context, op string, k key, keep bool) (
 // the unpacked archive in a scratch file. It may return an archive beside an
 // error.
 func (s *Source) indexArchive(op string, raw *bufio.Reader, keep bool) (*archive, error) {
-	content, compressed, err := decompress(raw)
+	content, compressed, err := newDecompressor(raw)
 	if err != nil {
-		return nil, broken(op, err)
+		return nil, archiveError(op, err)
 	}
 	a := &archive{}
 	if compressed || keep {
-		file, err := s.scratch.create()
+		file, err := s.scratch.createFile()
 		if err != nil {
 			return nil, err
 		}
 		a.unpacked = file
 		content = io.TeeReader(content, file)
 	}
-	if err := a.index(&counter{r: content}); err != nil {
-		return a, broken(op, err)
+	if err := a.indexMembers(&counter{r: content}); err != nil {
+		return a, archiveError(op, err)
 	}
 	if a.unpacked != nil {
 		return a, a.unpacked.flush()
@@ -112,8 +112,8 @@ func (s *Source) indexArchive(op string, raw *bufio.Reader, keep bool) (*archive
 	return a, nil
 }
 
-// broken is the error of an archive that cannot be read, unless it has a class.
-func broken(op string, err error) error {
+// archiveError is the error of an archive that cannot be read, unless it has a class.
+func archiveError(op string, err error) error {
 	if _, ok := errors.AsType[*source.Error](err); ok {
 		return err
 	}
@@ -123,8 +123,8 @@ func broken(op string, err error) error {
 // errArchive is why a layer cannot be read whose bytes are the right ones.
 var errArchive = errors.New("the layer is not a tar archive that can be read here")
 
-// decompress finds out by its first bytes how a stream is packed.
-func decompress(raw *bufio.Reader) (content io.Reader, compressed bool, err error) {
+// newDecompressor finds out by its first bytes how a stream is packed.
+func newDecompressor(raw *bufio.Reader) (content io.Reader, compressed bool, err error) {
 	start, err := raw.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err
@@ -153,9 +153,9 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// index reads the headers and, where files are to be read from the blob itself,
+// indexMembers reads the headers and, where files are to be read from the blob itself,
 // hashes each.
-func (a *archive) index(in *counter) error {
+func (a *archive) indexMembers(in *counter) error {
 	members := tar.NewReader(in)
 	sum, buffer := sha256.New(), make([]byte, 256<<10)
 	for {
@@ -176,7 +176,7 @@ func (a *archive) index(in *counter) error {
 		if m.kind == tar.TypeReg {
 			m.offset = in.n
 			if a.unpacked == nil {
-				if m.checksum, err = checksum(sum, members, buffer); err != nil {
+				if m.checksum, err = contentDigest(sum, members, buffer); err != nil {
 					return err
 				}
 			}
@@ -187,7 +187,7 @@ func (a *archive) index(in *counter) error {
 	}
 }
 
-func checksum(sum hash.Hash, content io.Reader, buffer []byte) (string, error) {
+func contentDigest(sum hash.Hash, content io.Reader, buffer []byte) (string, error) {
 	sum.Reset()
 	// Only Read: WriteTo would go around the buffer.
 	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{content}, buffer); err != nil {
@@ -201,7 +201,7 @@ func newMember(h *tar.Header) (m member, ok bool, err error) {
 	m = member{name: memberName(h.Name), kind: h.Typeflag, mode: fs.FileMode(h.Mode).Perm(), size: h.Size, target: h.Linkname}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-		if m.kind = tar.TypeReg; sparse(h) {
+		if m.kind = tar.TypeReg; isSparse(h) {
 			return m, false, fmt.Errorf("%q is stored as a sparse file; archive it without --sparse", h.Name)
 		}
 	case tar.TypeLink:
@@ -227,8 +227,8 @@ func memberName(name string) string {
 	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
 
-// sparse files are not stored as their bytes.
-func sparse(h *tar.Header) bool {
+// isSparse files are not stored as their bytes.
+func isSparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {
 		return true
 	}

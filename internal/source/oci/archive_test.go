@@ -55,12 +55,12 @@ func FuzzArchivesNameOnlyRangesThatTheyHave(f *testing.F) {
 	f.Add(ocitest.Zstd(f, plain))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		content, compressed, err := decompress(bufio.NewReader(bytes.NewReader(blob)))
+		content, compressed, err := newDecompressor(bufio.NewReader(bytes.NewReader(blob)))
 		if err != nil {
 			return
 		}
 		a := &archive{}
-		if err := a.index(&counter{r: content}); err != nil || compressed {
+		if err := a.indexMembers(&counter{r: content}); err != nil || compressed {
 			return
 		}
 		for _, m := range a.members {

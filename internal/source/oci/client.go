@@ -35,7 +35,7 @@ func newClient(base *url.URL, credentials *source.Mount, transport http.RoundTri
 		auth: &auth.Client{
 			Client:     &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 			Header:     http.Header{"User-Agent": {"kuda"}},
-			Credential: keeper{host: base.Host, mount: credentials}.credential,
+			Credential: keeper{host: base.Host, mount: credentials}.credentialFor,
 			Cache:      auth.NewCache(),
 			ClientID:   "kuda",
 		},
@@ -56,9 +56,9 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// get asks for a manifest or a blob and returns a response of the statuses 200
+// requestContent asks for a manifest or a blob and returns a response of the statuses 200
 // and 206.
-func (c *client) get(ctx context.Context, op, repository, kind, name string, header http.Header) (*http.Response, error) {
+func (c *client) requestContent(ctx context.Context, op, repository, kind, name string, header http.Header) (*http.Response, error) {
 	ctx = auth.AppendRepositoryScope(ctx, registry.Reference{Registry: c.base.Host, Repository: repository}, auth.ActionPull)
 	u := *c.base
 	u.Path = "/v2/" + repository + "/" + kind + "/" + name
@@ -73,7 +73,7 @@ func (c *client) get(ctx context.Context, op, repository, kind, name string, hea
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := c.auth.Do(request)
 	if err != nil {
-		return nil, c.class(ctx, op, err)
+		return nil, c.classifyError(ctx, op, err)
 	}
 	if err := c.checkStatus(op, response); err != nil {
 		response.Body.Close()
@@ -82,16 +82,16 @@ func (c *client) get(ctx context.Context, op, repository, kind, name string, hea
 	return response, nil
 }
 
-// class gives an error of the client its class: one that is no answer of the
+// classifyError gives an error of the client its class: one that is no answer of the
 // registry, or one of the server that gives out tokens.
-func (c *client) class(ctx context.Context, op string, err error) error {
+func (c *client) classifyError(ctx context.Context, op string, err error) error {
 	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
 		return &source.Error{Op: op, Class: source.ErrDenied, Err: errAnonymous}
 	}
 	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok && context.Cause(ctx) == nil {
 		class := source.StatusClass(answer.StatusCode)
 		if errors.Is(class, source.ErrDenied) {
-			return c.denied(op, fmt.Sprintf("the registry gave no token: %v", answer))
+			return c.deniedError(op, fmt.Sprintf("the registry gave no token: %v", answer))
 		}
 		if errors.Is(class, source.ErrNotFound) {
 			class = source.ErrMisconfigured // the server of tokens, not the artifact
@@ -101,7 +101,7 @@ func (c *client) class(ctx context.Context, op string, err error) error {
 	return source.Wrap(ctx, op, err)
 }
 
-func (c *client) denied(op, text string) error {
+func (c *client) deniedError(op, text string) error {
 	if c.anonymous {
 		return &source.Error{Op: op, Class: source.ErrDenied, Err: fmt.Errorf("%s; %w", text, errAnonymous)}
 	}
@@ -120,7 +120,7 @@ func (c *client) checkStatus(op string, response *http.Response) error {
 	}
 	class := source.StatusClass(status)
 	if errors.Is(class, source.ErrDenied) {
-		return c.denied(op, "the registry answered "+response.Status)
+		return c.deniedError(op, "the registry answered "+response.Status)
 	}
 	e := &source.Error{Op: op, Class: class, Err: errors.New("the registry answered " + response.Status)}
 	if errors.Is(class, source.ErrNotFound) {
@@ -132,14 +132,14 @@ func (c *client) checkStatus(op string, response *http.Response) error {
 	return e
 }
 
-// blob opens length bytes of a blob of size bytes from offset on.
-func (c *client) blob(ctx context.Context, op, repository string, blob digest.Digest, size, offset, length int64) (io.ReadCloser, error) {
+// openBlob opens length bytes of a blob of size bytes from offset on.
+func (c *client) openBlob(ctx context.Context, op, repository string, blob digest.Digest, size, offset, length int64) (io.ReadCloser, error) {
 	header := http.Header{}
 	whole := offset == 0 && length == size
 	if !whole {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
 	}
-	response, err := c.get(ctx, op, repository, "blobs", blob.String(), header)
+	response, err := c.requestContent(ctx, op, repository, "blobs", blob.String(), header)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (c *client) blob(ctx context.Context, op, repository string, blob digest.Di
 // errWhole is why a range cannot be had that the registry sent all of the blob for.
 var errWhole = errors.New("the registry does not send parts of blobs, so that they are to be read as a whole")
 
-// checkRange tells whether a response has the bytes that were asked for.
+// checkRange reports whether a response has the bytes that were asked for.
 func checkRange(response *http.Response, size, offset, length int64, whole bool) error {
 	if !whole && response.StatusCode == http.StatusOK && response.Header.Get("Content-Range") == "" &&
 		(response.ContentLength == size || response.ContentLength < 0) {
@@ -172,10 +172,10 @@ func checkRange(response *http.Response, size, offset, length int64, whole bool)
 	return nil
 }
 
-// ranges asks for the first byte of a blob to find out whether the registry
+// supportsRanges asks for the first byte of a blob to find out whether the registry
 // understands ranges.
-func (c *client) ranges(ctx context.Context, op, repository string, blob digest.Digest) (bool, error) {
-	response, err := c.get(ctx, op, repository, "blobs", blob.String(), http.Header{"Range": {"bytes=0-0"}})
+func (c *client) supportsRanges(ctx context.Context, op, repository string, blob digest.Digest) (bool, error) {
+	response, err := c.requestContent(ctx, op, repository, "blobs", blob.String(), http.Header{"Range": {"bytes=0-0"}})
 	if err != nil {
 		return false, err
 	}

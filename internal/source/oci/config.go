@@ -36,8 +36,8 @@ type Config struct {
 	ScratchBytes int64
 }
 
-// base returns the URL of the registry.
-func (c Config) base() (*url.URL, error) {
+// registryURL returns the URL of the registry.
+func (c Config) registryURL() (*url.URL, error) {
 	text := c.Registry
 	if !strings.Contains(text, "://") {
 		text = "https://" + text
@@ -85,7 +85,7 @@ func parsePlatform(text string) (platform, error) {
 	return platform{}, fmt.Errorf("platform %q is not one such as linux/amd64", text)
 }
 
-// accepts tells whether p, which is wanted, is satisfied by other.
-func (p platform) accepts(other platform) bool {
+// isSatisfiedBy reports whether p, which is wanted, is satisfied by other.
+func (p platform) isSatisfiedBy(other platform) bool {
 	return p.OS == other.OS && p.Architecture == other.Architecture && (p.Variant == "" || p.Variant == other.Variant)
 }

@@ -29,8 +29,8 @@ type keeper struct {
 	mount *source.Mount
 }
 
-// credential returns those for host, and none for any other than the registry.
-func (k keeper) credential(ctx context.Context, host string) (auth.Credential, error) {
+// credentialFor returns those for host, and none for any other than the registry.
+func (k keeper) credentialFor(ctx context.Context, host string) (auth.Credential, error) {
 	if k.mount == nil || host != k.host {
 		return auth.EmptyCredential, nil
 	}
@@ -46,7 +46,7 @@ func (k keeper) credential(ctx context.Context, host string) (auth.Credential, e
 		return auth.EmptyCredential, err
 	}
 	if user == "" {
-		return auth.EmptyCredential, k.missing(k.mount.Lacks(fmt.Sprintf("has neither the key %s nor %s and %s",
+		return auth.EmptyCredential, k.credentialsError(k.mount.Lacks(fmt.Sprintf("has neither the key %s nor %s and %s",
 			fileDockerConfig, fileUsername, filePassword)))
 	}
 	password, err := k.mount.Read(filePassword)
@@ -56,12 +56,12 @@ func (k keeper) credential(ctx context.Context, host string) (auth.Credential, e
 	return auth.Credential{Username: user.Reveal(), Password: password.Reveal()}, nil
 }
 
-// principal is who the credentials are of, with what proves it.
-func (k keeper) principal(ctx context.Context) (source.Secret, error) {
+// readPrincipal is who the credentials are of, with what proves it.
+func (k keeper) readPrincipal(ctx context.Context) (source.Secret, error) {
 	if k.mount == nil {
 		return "", nil
 	}
-	c, err := k.credential(ctx, k.host)
+	c, err := k.credentialFor(ctx, k.host)
 	if err != nil {
 		return "", err
 	}
@@ -74,27 +74,27 @@ func (k keeper) fromDockerConfig(ctx context.Context, config source.Secret) (aut
 	store, err := credentials.NewMemoryStoreFromDockerConfig([]byte(config.Reveal()))
 	if err != nil {
 		// The cause may quote the Secret.
-		return auth.EmptyCredential, k.missing(fmt.Errorf("key %s of %s is not the JSON that 'kubectl create secret docker-registry' makes; make it anew",
+		return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s is not the JSON that 'kubectl create secret docker-registry' makes; make it anew",
 			fileDockerConfig, k.mount.Name))
 	}
-	for _, name := range aliases(k.host) {
+	for _, name := range registryAliases(k.host) {
 		credential, err := store.Get(ctx, name)
 		if err != nil {
-			return auth.EmptyCredential, k.missing(err)
+			return auth.EmptyCredential, k.credentialsError(err)
 		}
 		if credential != auth.EmptyCredential {
 			return credential, nil
 		}
 	}
-	return auth.EmptyCredential, k.missing(fmt.Errorf("key %s of %s has no entry for %s; add one", fileDockerConfig, k.mount.Name, k.host))
+	return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s has no entry for %s; add one", fileDockerConfig, k.mount.Name, k.host))
 }
 
-func (k keeper) missing(err error) error {
+func (k keeper) credentialsError(err error) error {
 	return &source.Error{Op: "reading the credentials", Class: source.ErrCredentials, Err: err}
 }
 
-// aliases are the names under which a pull secret may have a registry.
-func aliases(host string) []string {
+// registryAliases are the names under which a pull secret may have a registry.
+func registryAliases(host string) []string {
 	names := []string{host}
 	if host == "registry-1.docker.io" {
 		names = append(names, "index.docker.io", "docker.io")

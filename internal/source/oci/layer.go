@@ -60,7 +60,7 @@ func layerForm(d descriptor) (f form, name string, err error) {
 		"a layer of the type %q has no file name; push it with the annotation %s, as ORAS does", d.MediaType, annotationTitle)
 }
 
-// isArchive tells whether a type is one of tar archives. How they are packed
+// isArchive reports whether a type is one of tar archives. How they are packed
 // their first bytes tell: what types say about it is not always so.
 func isArchive(mediaType string) bool {
 	for _, suffix := range []string{"tar", "tar+gzip", "tar.gzip", "tar+gz", "tar.gz", "tar+zstd", "tar.zstd"} {

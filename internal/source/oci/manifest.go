@@ -51,8 +51,8 @@ type descriptor struct {
 	Platform    *platform         `json:"platform"`
 }
 
-// check finds descriptors that nothing can be read by.
-func (d descriptor) check() error {
+// checkFields finds descriptors that nothing can be read by.
+func (d descriptor) checkFields() error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("the manifest has the digest %q: %w", d.Digest, err)
 	}
@@ -71,18 +71,18 @@ func (d descriptor) checkLayer() error {
 	return nil
 }
 
-// resolve returns the manifest that a reference names, for the platform.
-func (s *Source) resolve(ctx context.Context, op string, r reference) (*manifest, error) {
-	m, err := s.manifest(ctx, op, r.repository, r.version, r.digest())
+// resolveReference returns the manifest that a reference names, for the platform.
+func (s *Source) resolveReference(ctx context.Context, op string, r reference) (*manifest, error) {
+	m, err := s.fetchManifest(ctx, op, r.repository, r.version, r.manifestDigest())
 	for range maxNesting {
 		if err != nil || !m.isIndex() {
 			return m, err
 		}
 		var d descriptor
-		if d, err = m.choose(s.platform); err != nil {
+		if d, err = m.choosePlatform(s.platform); err != nil {
 			return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 		}
-		m, err = s.manifest(ctx, op, r.repository, d.Digest.String(), d.Digest)
+		m, err = s.fetchManifest(ctx, op, r.repository, d.Digest.String(), d.Digest)
 	}
 	if err != nil || !m.isIndex() {
 		return m, err
@@ -90,10 +90,10 @@ func (s *Source) resolve(ctx context.Context, op string, r reference) (*manifest
 	return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: errors.New("its indexes lead to ever more indexes")}
 }
 
-// manifest fetches one manifest and checks its digest: want, or else the one
+// fetchManifest fetches one manifest and checks its digest: want, or else the one
 // that the registry says.
-func (s *Source) manifest(ctx context.Context, op, repository, version string, want digest.Digest) (*manifest, error) {
-	response, err := s.client.get(ctx, op, repository, "manifests", version, acceptManifests)
+func (s *Source) fetchManifest(ctx context.Context, op, repository, version string, want digest.Digest) (*manifest, error) {
+	response, err := s.client.requestContent(ctx, op, repository, "manifests", version, acceptManifests)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *Source) manifest(ctx context.Context, op, repository, version string, w
 		want = digest.Digest(response.Header.Get("Docker-Content-Digest"))
 	}
 	if want != "" {
-		if err := verify(text, want); err != nil {
+		if err := verifyDigest(text, want); err != nil {
 			return nil, &source.Error{Op: op, Class: source.ErrTemporary, Err: err}
 		}
 	}
@@ -122,10 +122,10 @@ func (s *Source) manifest(ctx context.Context, op, repository, version string, w
 	if m.MediaType == "" {
 		m.MediaType, _, _ = strings.Cut(response.Header.Get("Content-Type"), ";")
 	}
-	return m, m.check(op)
+	return m, m.checkFields(op)
 }
 
-func verify(content []byte, want digest.Digest) error {
+func verifyDigest(content []byte, want digest.Digest) error {
 	if err := want.Validate(); err != nil {
 		return fmt.Errorf("the registry gave the digest %q: %w", want, err)
 	}
@@ -137,8 +137,8 @@ func verify(content []byte, want digest.Digest) error {
 
 func (m *manifest) isIndex() bool { return m.MediaType == typeIndex || m.MediaType == typeDockerList }
 
-// check finds manifests that cannot be read.
-func (m *manifest) check(op string) error {
+// checkFields finds manifests that cannot be read.
+func (m *manifest) checkFields(op string) error {
 	switch m.MediaType {
 	case typeManifest, typeDockerManifest, typeIndex, typeDockerList:
 	default:
@@ -146,7 +146,7 @@ func (m *manifest) check(op string) error {
 			Err: fmt.Errorf("its manifest has the type %q, which this source does not read; push it as an OCI artifact or image", m.MediaType)}
 	}
 	for i, d := range slices.Concat(m.Layers, m.Manifests) {
-		err := d.check()
+		err := d.checkFields()
 		if err == nil && i < len(m.Layers) {
 			err = d.checkLayer()
 		}
@@ -157,15 +157,15 @@ func (m *manifest) check(op string) error {
 	return nil
 }
 
-// choose returns the manifest for a platform. An index of a single manifest
+// choosePlatform returns the manifest for a platform. An index of a single manifest
 // without one has no choice to offer.
-func (m *manifest) choose(want platform) (descriptor, error) {
+func (m *manifest) choosePlatform(want platform) (descriptor, error) {
 	var has []string
 	for _, d := range m.Manifests {
 		if d.Platform == nil {
 			continue
 		}
-		if want.accepts(*d.Platform) {
+		if want.isSatisfiedBy(*d.Platform) {
 			return d, nil
 		}
 		has = append(has, d.Platform.String())

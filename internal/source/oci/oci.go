@@ -31,7 +31,7 @@ type Source struct {
 	mu       sync.Mutex
 	archives map[digest.Digest]*slot
 	closed   bool
-	// ranges tells whether the registry understands ranges, nil while nobody has
+	// ranges reports whether the registry understands ranges, nil while nobody has
 	// asked it.
 	ranges *bool
 }
@@ -49,7 +49,7 @@ func New(c Config) (*Source, error) {
 	misconfigured := func(err error) error {
 		return &source.Error{Op: "opening an OCI source", Class: source.ErrMisconfigured, Err: err}
 	}
-	base, err := c.base()
+	base, err := c.registryURL()
 	if err != nil {
 		return nil, misconfigured(err)
 	}
@@ -80,7 +80,7 @@ func (s *Source) Identity() string { return s.identity }
 // Provenance names the scheme, the proxy, the certificates, the platform that is
 // chosen, and all of the credentials.
 func (s *Source) Provenance(ctx context.Context) (source.Provenance, error) {
-	principal, err := s.keeper.principal(ctx)
+	principal, err := s.keeper.readPrincipal(ctx)
 	return source.Provenance{Way: source.JoinWay(s.way, "platform="+s.platform.String()), Host: s.host, Principal: principal}, err
 }
 
@@ -109,27 +109,27 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			yield(source.Entry{}, &source.Error{Op: "reading the path", Class: source.ErrMisconfigured, Err: err})
 			return
 		}
-		op := "listing " + s.identity + "/" + r.name()
-		t, err := s.tree(ctx, op, r)
+		op := "listing " + s.identity + "/" + r.displayName()
+		t, err := s.loadTree(ctx, op, r)
 		if err == nil {
-			t, err = part(op, t, r)
+			t, err = selectPart(op, t, r)
 		}
 		if err != nil {
 			yield(source.Entry{}, err)
 			return
 		}
 		if t.file != nil {
-			yield(s.entry("", t), nil)
+			yield(s.newEntry("", t), nil)
 			return
 		}
 		listed := 0
-		for name, node := range t.files("") {
+		for name, node := range t.allFiles("") {
 			if err := context.Cause(ctx); err != nil {
 				yield(source.Entry{}, source.Wrap(ctx, op, err))
 				return
 			}
 			listed++
-			if !yield(s.entry(name, node), nil) {
+			if !yield(s.newEntry(name, node), nil) {
 				return
 			}
 		}
@@ -139,12 +139,12 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 	}
 }
 
-// part returns the part of the files that a reference asks for.
-func part(op string, t *tree, r reference) (*tree, error) {
+// selectPart returns the part of the files that a reference asks for.
+func selectPart(op string, t *tree, r reference) (*tree, error) {
 	if r.inside == "" {
 		return t, nil
 	}
-	found := t.find(r.inside, maxLinks).follow(maxLinks)
+	found := t.findNode(r.inside, maxLinks).followLink(maxLinks)
 	if found == nil || (r.dir && found.children == nil) {
 		return nil, &source.Error{Op: op, Class: source.ErrNotFound,
 			Err: fmt.Errorf("it has no %q; check what follows the // in remotePath", r.inside)}
@@ -152,9 +152,9 @@ func part(op string, t *tree, r reference) (*tree, error) {
 	return found, nil
 }
 
-// tree reads the manifest and its layers.
-func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error) {
-	m, err := s.resolve(ctx, op, r)
+// loadTree reads the manifest and its layers.
+func (s *Source) loadTree(ctx context.Context, op string, r reference) (*tree, error) {
+	m, err := s.resolveReference(ctx, op, r)
 	if err != nil {
 		return nil, err
 	}
@@ -175,16 +175,16 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 						other.Digest, other.Size, layer.Digest, layer.Size, name)}
 			}
 			titles[name] = layer
-			if err := s.probe(ctx, op, blob); err != nil {
+			if err := s.probeRanges(ctx, op, blob); err != nil {
 				return nil, err
 			}
-			t.put(name, &tree{file: &file{key: blob, size: layer.Size, checksum: layer.Digest.String()}})
+			t.putNode(name, &tree{file: &file{key: blob, size: layer.Size, checksum: layer.Digest.String()}})
 		case formTar, formImage:
-			a, err := s.archive(ctx, blob)
+			a, err := s.loadArchive(ctx, blob)
 			if err != nil {
 				return nil, err
 			}
-			if err := t.add(a, blob, f == formImage); err != nil {
+			if err := t.addArchive(a, blob, f == formImage); err != nil {
 				return nil, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err}
 			}
 		case formNone:
@@ -193,12 +193,12 @@ func (s *Source) tree(ctx context.Context, op string, r reference) (*tree, error
 	return t, nil
 }
 
-// probe finds out once whether the registry understands ranges.
-func (s *Source) probe(ctx context.Context, op string, k key) error {
+// probeRanges finds out once whether the registry understands ranges.
+func (s *Source) probeRanges(ctx context.Context, op string, k key) error {
 	if s.understandsRanges() != nil || k.size == 0 {
 		return nil
 	}
-	ok, err := s.client.ranges(ctx, op, k.repository, k.blob)
+	ok, err := s.client.supportsRanges(ctx, op, k.repository, k.blob)
 	if err != nil {
 		return err
 	}
@@ -229,10 +229,10 @@ func (s *Source) understandsRanges() *bool {
 	return s.ranges
 }
 
-// archive returns what is known of a layer, reading it when nobody has yet.
-func (s *Source) archive(ctx context.Context, k key) (*archive, error) {
+// loadArchive returns what is known of a layer, reading it when nobody has yet.
+func (s *Source) loadArchive(ctx context.Context, k key) (*archive, error) {
 	op := "reading layer " + s.identity + "/" + k.repository + "@" + k.blob.String()
-	slot, err := s.slot(op, k.blob)
+	slot, err := s.archiveSlot(op, k.blob)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (s *Source) archive(ctx context.Context, k key) (*archive, error) {
 	if slot.archive != nil && (slot.archive.unpacked != nil || ranges == nil || *ranges) {
 		return slot.archive, nil
 	}
-	if err := s.probe(ctx, op, k); err != nil {
+	if err := s.probeRanges(ctx, op, k); err != nil {
 		return nil, err
 	}
 	ranges = s.understandsRanges()
@@ -264,7 +264,7 @@ func (s *Source) archive(ctx context.Context, k key) (*archive, error) {
 	return a, nil
 }
 
-func (s *Source) slot(op string, blob digest.Digest) (*slot, error) {
+func (s *Source) archiveSlot(op string, blob digest.Digest) (*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -282,8 +282,8 @@ func errClosed(op string) error {
 	return &source.Error{Op: op, Class: source.ErrTemporary, Err: errors.New("the source was closed meanwhile")}
 }
 
-// entry is what a listing says of a node.
-func (s *Source) entry(name string, t *tree) source.Entry {
+// newEntry is what a listing says of a node.
+func (s *Source) newEntry(name string, t *tree) source.Entry {
 	if t.file == nil {
 		return source.Entry{Path: name, Link: t.link, Identity: source.Identity("link " + t.link)}
 	}
@@ -321,7 +321,7 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 	if k.unpacked {
 		return s.openUnpacked(ctx, op, k, offset, length)
 	}
-	body, err := s.client.blob(ctx, op, k.repository, k.blob, k.size, k.offset+offset, length)
+	body, err := s.client.openBlob(ctx, op, k.repository, k.blob, k.size, k.offset+offset, length)
 	if errors.Is(err, errWhole) {
 		s.readWhole(ctx)
 	}
@@ -337,7 +337,7 @@ func (s *Source) openUnpacked(ctx context.Context, op string, k key, offset, len
 	if err := context.Cause(ctx); err != nil {
 		return nil, source.Wrap(ctx, op, err)
 	}
-	a, err := s.archive(ctx, key{repository: k.repository, blob: k.blob, size: k.size})
+	a, err := s.loadArchive(ctx, key{repository: k.repository, blob: k.blob, size: k.size})
 	if err != nil {
 		return nil, err
 	}

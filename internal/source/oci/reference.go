@@ -49,17 +49,17 @@ func parseReference(path string) (reference, error) {
 	}, nil
 }
 
-// digest is the digest that the manifest must have, "" for a tag.
-func (r reference) digest() digest.Digest {
+// manifestDigest is the digest that the manifest must have, "" for a tag.
+func (r reference) manifestDigest() digest.Digest {
 	if strings.Contains(r.version, ":") {
 		return digest.Digest(r.version)
 	}
 	return ""
 }
 
-// name is what messages call the manifest.
-func (r reference) name() string {
-	if r.digest() != "" {
+// displayName is what messages call the manifest.
+func (r reference) displayName() string {
+	if r.manifestDigest() != "" {
 		return r.repository + "@" + r.version
 	}
 	return r.repository + ":" + r.version

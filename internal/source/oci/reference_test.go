@@ -57,12 +57,12 @@ func TestRegistriesAreHosts(t *testing.T) {
 		"registry.example.com": "https://registry.example.com", "http://10.0.0.1:5000/": "http://10.0.0.1:5000",
 		"localhost:5000": "https://localhost:5000", "https://[::1]:5000": "https://[::1]:5000", "docker.io": "https://registry-1.docker.io",
 	} {
-		if u, err := (Config{Registry: text}).base(); err != nil || u.String() != want {
+		if u, err := (Config{Registry: text}).registryURL(); err != nil || u.String() != want {
 			t.Errorf("%q: got %v, %v", text, u, err)
 		}
 	}
 	for _, text := range []string{"", "http://", "ftp://host", "host/team", "http://u:p@host", "host?x", "a b"} {
-		if u, err := (Config{Registry: text}).base(); err == nil {
+		if u, err := (Config{Registry: text}).registryURL(); err == nil {
 			t.Errorf("%q: got %v", text, u)
 		}
 	}

@@ -32,22 +32,22 @@ type scratchFile struct {
 	size    int64
 }
 
-func (s *scratch) create() (*scratchFile, error) {
+func (s *scratch) createFile() (*scratchFile, error) {
 	file, err := os.CreateTemp(s.dir, "kuda-oci-")
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.explainError(err)
 	}
 	if err := os.Remove(file.Name()); err != nil {
 		file.Close()
-		return nil, s.fail(err)
+		return nil, s.explainError(err)
 	}
 	f := &scratchFile{scratch: s, file: file}
 	f.buffer = bufio.NewWriterSize(charged{f}, 1<<20)
 	return f, nil
 }
 
-// fail says what to do about an error of the directory.
-func (s *scratch) fail(err error) error {
+// explainError says what to do about an error of the directory.
+func (s *scratch) explainError(err error) error {
 	dir := s.dir
 	if dir == "" {
 		dir = os.TempDir()
@@ -67,11 +67,11 @@ func (c charged) Write(p []byte) (int, error) {
 	s := c.f.scratch
 	c.f.size += int64(len(p))
 	if used := s.used.Add(int64(len(p))); s.limit > 0 && used > s.limit {
-		return 0, s.fail(fmt.Errorf("they may take %d bytes: %w", s.limit, unix.ENOSPC))
+		return 0, s.explainError(fmt.Errorf("they may take %d bytes: %w", s.limit, unix.ENOSPC))
 	}
 	n, err := c.f.file.Write(p)
 	if err != nil {
-		return n, s.fail(err)
+		return n, s.explainError(err)
 	}
 	return n, nil
 }

@@ -43,22 +43,22 @@ type file struct {
 
 func newTree() *tree { return &tree{children: map[string]*tree{}} }
 
-func (t *tree) root() *tree {
+func (t *tree) rootNode() *tree {
 	for t.parent != nil {
 		t = t.parent
 	}
 	return t
 }
 
-// put puts a node at a place, in place of what is there. The directories above
+// putNode puts a node at a place, in place of what is there. The directories above
 // are made; one that is a symbolic link is followed.
-func (t *tree) put(name string, node *tree) {
+func (t *tree) putNode(name string, node *tree) {
 	segments := strings.Split(name, "/")
 	dir := t
 	for _, segment := range segments[:len(segments)-1] {
 		next := dir.children[segment]
 		if next != nil && next.link != "" {
-			if target := next.follow(maxLinks); target != nil {
+			if target := next.followLink(maxLinks); target != nil {
 				next = target
 			}
 		}
@@ -77,12 +77,12 @@ func (t *tree) put(name string, node *tree) {
 	dir.children[last] = node
 }
 
-// find returns what is at a place, following symbolic links on the way to it;
+// findNode returns what is at a place, following symbolic links on the way to it;
 // nil for nothing.
-func (t *tree) find(name string, links int) *tree {
+func (t *tree) findNode(name string, links int) *tree {
 	node := t
 	for segment := range strings.SplitSeq(name, "/") {
-		if node = node.follow(links); node == nil || node.children == nil {
+		if node = node.followLink(links); node == nil || node.children == nil {
 			return nil
 		}
 		if node = node.children[segment]; node == nil {
@@ -92,9 +92,9 @@ func (t *tree) find(name string, links int) *tree {
 	return node
 }
 
-// follow returns what a symbolic link stands for, and anything else as it is;
+// followLink returns what a symbolic link stands for, and anything else as it is;
 // nil for what leads nowhere, or out of the tree.
-func (t *tree) follow(links int) *tree {
+func (t *tree) followLink(links int) *tree {
 	for t != nil && t.link != "" {
 		if links--; links < 0 {
 			return nil
@@ -102,18 +102,18 @@ func (t *tree) follow(links int) *tree {
 		target := t.link
 		from := t.parent
 		if path.IsAbs(target) {
-			from = t.root()
+			from = t.rootNode()
 		}
-		t = from.walk(target, links)
+		t = from.walkTarget(target, links)
 	}
 	return t
 }
 
-// walk goes along a link's target.
-func (t *tree) walk(target string, links int) *tree {
+// walkTarget goes along a link's target.
+func (t *tree) walkTarget(target string, links int) *tree {
 	node := t
 	for segment := range strings.SplitSeq(target, "/") {
-		if node = node.follow(links); node == nil || node.children == nil {
+		if node = node.followLink(links); node == nil || node.children == nil {
 			return nil
 		}
 		switch segment {
@@ -131,12 +131,12 @@ func (t *tree) walk(target string, links int) *tree {
 	return node
 }
 
-// add lays the members of an archive over the tree. Whiteouts speak of the
+// addArchive lays the members of an archive over the tree. Whiteouts speak of the
 // layers before, wherever they stand in the archive, so they come first.
-func (t *tree) add(a *archive, blob key, image bool) error {
+func (t *tree) addArchive(a *archive, blob key, image bool) error {
 	if image {
 		for i := range a.members {
-			t.whiteout(a.members[i].name)
+			t.applyWhiteout(a.members[i].name)
 		}
 	}
 	for i := range a.members {
@@ -144,17 +144,17 @@ func (t *tree) add(a *archive, blob key, image bool) error {
 		if image && strings.HasPrefix(path.Base(m.name), whiteoutPrefix) {
 			continue
 		}
-		node, err := t.node(m, a, blob, image)
+		node, err := t.newNode(m, a, blob, image)
 		if err != nil {
 			return err
 		}
-		t.put(m.name, node)
+		t.putNode(m.name, node)
 	}
 	return nil
 }
 
-// whiteout removes what a name speaks of, if it is the name of a whiteout.
-func (t *tree) whiteout(name string) {
+// applyWhiteout removes what a name speaks of, if it is the name of a whiteout.
+func (t *tree) applyWhiteout(name string) {
 	dir, base := "", name
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
 		dir, base = name[:i], name[i+1:]
@@ -165,7 +165,7 @@ func (t *tree) whiteout(name string) {
 	}
 	node := t
 	if dir != "" {
-		node = t.find(dir, maxLinks).follow(maxLinks)
+		node = t.findNode(dir, maxLinks).followLink(maxLinks)
 	}
 	switch {
 	case node == nil || node.children == nil:
@@ -176,18 +176,18 @@ func (t *tree) whiteout(name string) {
 	}
 }
 
-// node is what a member becomes.
-func (t *tree) node(m *member, a *archive, blob key, image bool) (*tree, error) {
+// newNode is what a member becomes.
+func (t *tree) newNode(m *member, a *archive, blob key, image bool) (*tree, error) {
 	switch m.kind {
 	case tar.TypeDir:
 		return newTree(), nil
 	case tar.TypeSymlink:
 		if image {
-			return &tree{link: relative(m.name, m.target)}, nil
+			return &tree{link: relativeLink(m.name, m.target)}, nil
 		}
 		return &tree{link: m.target}, nil
 	case tar.TypeLink:
-		target := t.find(m.target, maxLinks)
+		target := t.findNode(m.target, maxLinks)
 		if target == nil || target.children != nil {
 			return nil, fmt.Errorf("%q is a hard link to %q, which no layer has", m.name, m.target)
 		}
@@ -198,9 +198,9 @@ func (t *tree) node(m *member, a *archive, blob key, image bool) (*tree, error) 
 	return &tree{file: &file{key: place, size: m.size, checksum: m.checksum, member: m}}, nil
 }
 
-// relative makes a link of an image that begins at the image's root one that
+// relativeLink makes a link of an image that begins at the image's root one that
 // holds wherever the image's files are.
-func relative(name, target string) string {
+func relativeLink(name, target string) string {
 	if !path.IsAbs(target) {
 		return target
 	}
@@ -211,8 +211,8 @@ func relative(name, target string) string {
 	return up + target
 }
 
-// files yields the files and links below a directory, sorted in each.
-func (t *tree) files(prefix string) iter.Seq2[string, *tree] {
+// allFiles yields the files and links below a directory, sorted in each.
+func (t *tree) allFiles(prefix string) iter.Seq2[string, *tree] {
 	return func(yield func(string, *tree) bool) { t.walkFiles(prefix, yield) }
 }
 

@@ -31,7 +31,7 @@ func layer(lines ...string) *archive {
 
 // flat writes a tree as layer's lines; a file of another layer is "name (layer)".
 func flat(t *tree) (lines []string) {
-	for name, node := range t.files("") {
+	for name, node := range t.allFiles("") {
 		switch {
 		case node.link != "":
 			lines = append(lines, name+" -> "+node.link)
@@ -78,7 +78,7 @@ func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
 			var err error
 			for _, a := range c.layers {
 				if err == nil {
-					err = tree.add(a, key{}, true)
+					err = tree.addArchive(a, key{}, true)
 				}
 			}
 			if c.want == nil {
@@ -97,7 +97,7 @@ func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
 func TestWhiteoutsAreFilesInArchivesThatAreNoImages(t *testing.T) {
 	tree := newTree()
 	for _, a := range []*archive{layer("a"), layer(".wh.a", "b -> /etc")} {
-		if err := tree.add(a, key{}, false); err != nil {
+		if err := tree.addArchive(a, key{}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestWhiteoutsAreFilesInArchivesThatAreNoImages(t *testing.T) {
 func TestHostileNamesStayWhatTheyAre(t *testing.T) {
 	names := []string{"../up", "/absolute", "a/../../b", "a//c", "d/./e", "f/.."}
 	tree := newTree()
-	if err := tree.add(layer(names...), key{}, true); err != nil {
+	if err := tree.addArchive(layer(names...), key{}, true); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
@@ -125,14 +125,14 @@ func TestHostileNamesStayWhatTheyAre(t *testing.T) {
 
 func TestAPartIsFoundThroughLinks(t *testing.T) {
 	tree := newTree()
-	if err := tree.add(layer("v1/a/b", "current -> v1", "abs -> /v1/a", "up -> ../..", "loop -> loop"), key{}, false); err != nil {
+	if err := tree.addArchive(layer("v1/a/b", "current -> v1", "abs -> /v1/a", "up -> ../..", "loop -> loop"), key{}, false); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
 		"v1": true, "v1/a/b": true, "current/a/b": true, "abs/b": true, "abs": true,
 		"up": false, "loop": false, "loop/x": false, "v1/a/b/c": false, "missing": false, "v1/..": false,
 	} {
-		if _, err := part("", tree, reference{inside: path}); (err == nil) != want {
+		if _, err := selectPart("", tree, reference{inside: path}); (err == nil) != want {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 // errAway: nobody listens at the socket.
 var errAway = errors.New("the plugin does not listen")
 
-// failed gives the error of a call its class: what the plugin answered, or what
+// classifyError gives the error of a call its class: what the plugin answered, or what
 // became of the connection.
-func (s *Source) failed(ctx context.Context, op string, err error) error {
+func (s *Source) classifyError(ctx context.Context, op string, err error) error {
 	prefix := "plugin " + s.name + ": " + op
 	if context.Cause(ctx) != nil {
 		return source.Wrap(ctx, prefix, err)
@@ -43,15 +43,15 @@ func (s *Source) failed(ctx context.Context, op string, err error) error {
 	}
 	switch answer.Code() {
 	case connect.CodeResourceExhausted, connect.CodeInvalidArgument: // too large, or no message
-		return s.breaks(op, answer)
+		return s.protocolError(op, answer)
 	}
 	return &source.Error{Op: prefix, Class: source.ErrTemporary,
 		Err: fmt.Errorf("the connection to it broke (%v); when it was restarted, the log of its container says why", answer)}
 }
 
-// breaks is the error of a plugin that does not keep to the protocol. Trying
+// protocolError is the error of a plugin that does not keep to the protocol. Trying
 // again does not help.
-func (s *Source) breaks(op string, err error) error {
+func (s *Source) protocolError(op string, err error) error {
 	return &source.Error{Op: "plugin " + s.name + ": " + op, Class: source.ErrMisconfigured,
 		Err: fmt.Errorf("it breaks the plugin protocol: %w; tell its author", err)}
 }

@@ -66,7 +66,7 @@ type Source struct {
 // that speaks another protocol is ErrMisconfigured, as is one that refuses the
 // settings.
 func New(ctx context.Context, c Config) (*Source, error) {
-	if err := c.check(); err != nil {
+	if err := c.checkSettings(); err != nil {
 		return nil, &source.Error{Op: "opening a plugin's source", Class: source.ErrMisconfigured, Err: err}
 	}
 	s := &Source{
@@ -76,7 +76,7 @@ func New(ctx context.Context, c Config) (*Source, error) {
 		lanes: newLanes(c.Socket),
 	}
 	for failures := 1; ; failures++ {
-		err := s.open(ctx)
+		err := s.queryInfo(ctx)
 		if err == nil {
 			return s, nil
 		}
@@ -87,7 +87,7 @@ func New(ctx context.Context, c Config) (*Source, error) {
 	}
 }
 
-func (c *Config) check() error {
+func (c *Config) checkSettings() error {
 	if !nameForm.MatchString(c.Name) {
 		return fmt.Errorf("the plugin's name %q is no DNS label", c.Name)
 	}
@@ -104,8 +104,8 @@ func (c *Config) check() error {
 	return nil
 }
 
-// open asks the plugin who it is, and what it calls the storage system.
-func (s *Source) open(ctx context.Context) error {
+// queryInfo asks the plugin who it is, and what it calls the storage system.
+func (s *Source) queryInfo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, &source.Error{Op: "plugin " + s.name, Class: source.ErrUnreachable,
 		Err: fmt.Errorf("it did not answer within %v; see the log of its container", answerTime)})
 	defer cancel()
@@ -113,28 +113,28 @@ func (s *Source) open(ctx context.Context) error {
 	defer s.lanes.put(l)
 	info, err := l.client.Info(ctx, connect.NewRequest(&sourcev1alpha1.InfoRequest{Revision: wire.Revision}))
 	if err != nil {
-		return s.failed(ctx, "asking for its version", err)
+		return s.classifyError(ctx, "asking for its version", err)
 	}
-	if err := s.speaks(info.Msg); err != nil {
+	if err := s.checkRevision(info.Msg); err != nil {
 		return err
 	}
 	answer, err := l.client.Open(ctx, connect.NewRequest(&sourcev1alpha1.OpenRequest{Config: s.config}))
 	if err != nil {
-		return s.failed(ctx, "opening the source", err)
+		return s.classifyError(ctx, "opening the source", err)
 	}
 	id := answer.Msg.GetIdentity()
 	if id == "" || len(id) > wire.MaxIdentity {
-		return s.breaks("opening the source", fmt.Errorf("the source's identity has %d bytes, not 1 to %d", len(id), wire.MaxIdentity))
+		return s.protocolError("opening the source", fmt.Errorf("the source's identity has %d bytes, not 1 to %d", len(id), wire.MaxIdentity))
 	}
 	s.identity = "plugin:" + s.name + ":" + id
 	return nil
 }
 
-// speaks tells whether the plugin and this program understand each other.
-func (s *Source) speaks(info *sourcev1alpha1.InfoResponse) error {
+// checkRevision reports whether the plugin and this program understand each other.
+func (s *Source) checkRevision(info *sourcev1alpha1.InfoResponse) error {
 	switch {
 	case info.GetRevision() == 0:
-		return s.breaks("asking for its version", errors.New("it does not name its revision of the protocol"))
+		return s.protocolError("asking for its version", errors.New("it does not name its revision of the protocol"))
 	case info.GetMinRuntimeRevision() > wire.Revision:
 		return &source.Error{Op: "plugin " + s.name, Class: source.ErrMisconfigured,
 			Err: fmt.Errorf("version %.100q of it needs revision %d of the plugin protocol, and this runtime has %d; "+
@@ -155,7 +155,7 @@ func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	c := s.config
 	settings, err := json.Marshal([]any{c.GetSettings(), c.GetCaDir(), c.GetCaKey()})
 	if err != nil {
-		return source.Provenance{}, s.breaks("naming its source", err)
+		return source.Provenance{}, s.protocolError("naming its source", err)
 	}
 	return source.Provenance{Way: source.ContentWord("settings", settings), Host: s.name,
 		Principal: source.MakePrincipal("plugin", source.Secret(s.name), source.Secret(c.GetSecretDir()), source.Secret(settings))}, nil
@@ -177,7 +177,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		stream, err := l.client.List(ctx, connect.NewRequest(&sourcev1alpha1.ListRequest{Config: s.config, Path: []byte(path)}))
 		if err != nil {
 			cancel()
-			yield(source.Entry{}, s.failed(ctx, op, err))
+			yield(source.Entry{}, s.classifyError(ctx, op, err))
 			return
 		}
 		defer func() {
@@ -190,10 +190,10 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			for _, m := range stream.Msg().GetEntries() {
 				entry, err := wire.ToEntry(m)
 				if err == nil {
-					err = seen.add(entry)
+					err = seen.addEntry(entry)
 				}
 				if err != nil {
-					yield(source.Entry{}, s.breaks(op, err))
+					yield(source.Entry{}, s.protocolError(op, err))
 					return
 				}
 				if seen.entries > maxEntries {
@@ -207,7 +207,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			}
 		}
 		if err := stream.Err(); err != nil {
-			yield(source.Entry{}, s.failed(ctx, op, err))
+			yield(source.Entry{}, s.classifyError(ctx, op, err))
 		}
 	}
 }
@@ -215,7 +215,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 // listing counts what a plugin lists.
 type listing struct{ entries, bytes int64 }
 
-func (l *listing) add(e source.Entry) error {
+func (l *listing) addEntry(e source.Entry) error {
 	l.entries++
 	l.bytes += e.Size
 	if l.bytes > maxBytes {
@@ -226,5 +226,5 @@ func (l *listing) add(e source.Entry) error {
 
 // Open opens a range of a file.
 func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	return s.read(ctx, e, offset, length)
+	return s.startRead(ctx, e, offset, length)
 }

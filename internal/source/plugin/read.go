@@ -16,9 +16,9 @@ import (
 	"github.com/kuda-io/kuda/internal/source/plugin/wire"
 )
 
-// read starts reading a range. It returns once the plugin has sent a message,
+// startRead starts reading a range. It returns once the plugin has sent a message,
 // so that an error of opening is one of Open.
-func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
+func (s *Source) startRead(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	op := fmt.Sprintf("reading %q", e.Key)
 	if offset < 0 || length < 0 || offset > e.Size-length {
 		return nil, &source.Error{Op: "plugin " + s.name + ": " + op, Class: source.ErrMisconfigured,
@@ -26,7 +26,7 @@ func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64)
 	}
 	entry, err := wire.FromEntry(e)
 	if err != nil {
-		return nil, s.breaks(op, err)
+		return nil, s.protocolError(op, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	l := s.lanes.get()
@@ -39,9 +39,9 @@ func (s *Source) read(ctx context.Context, e source.Entry, offset, length int64)
 	if err != nil {
 		cancel()
 		s.lanes.put(l)
-		return nil, s.failed(ctx, op, err)
+		return nil, s.classifyError(ctx, op, err)
 	}
-	if err := r.receive(nil); err != nil && !errors.Is(err, io.EOF) {
+	if err := r.receiveMessage(nil); err != nil && !errors.Is(err, io.EOF) {
 		_ = r.Close()
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for len(r.rest) == 0 && r.err == nil {
-		if err := r.receive(p); err != nil {
+		if err := r.receiveMessage(p); err != nil {
 			break
 		}
 		if r.chunk.Len > 0 {
@@ -87,20 +87,20 @@ func (r *reader) Read(p []byte) (int, error) {
 	return 0, r.err
 }
 
-// receive receives one message: what has room in p, and r.rest. After the
+// receiveMessage receives one message: what has room in p, and r.rest. After the
 // range's last byte it receives the call's outcome. Its error is kept.
-func (r *reader) receive(p []byte) error {
+func (r *reader) receiveMessage(p []byte) error {
 	r.chunk = wire.Chunk{Into: p, Rest: r.chunk.Rest[:0]}
 	err := r.stream.Receive(&r.chunk)
 	r.rest = r.chunk.Rest
 	n := int64(r.chunk.Len + len(r.rest))
 	switch {
 	case err != nil:
-		r.err = r.ended(err)
+		r.err = r.endError(err)
 	case n > r.left:
-		r.err = r.source.breaks(r.op, errors.New("it sent more bytes than were asked for"))
+		r.err = r.source.protocolError(r.op, errors.New("it sent more bytes than were asked for"))
 	case r.chunk.Offset != r.next && n > 0:
-		r.err = r.source.breaks(r.op, fmt.Errorf("it sent the bytes from %d on instead of those from %d on", r.chunk.Offset, r.next))
+		r.err = r.source.protocolError(r.op, fmt.Errorf("it sent the bytes from %d on instead of those from %d on", r.chunk.Offset, r.next))
 	default:
 		r.next += n
 		r.left -= n
@@ -110,11 +110,11 @@ func (r *reader) receive(p []byte) error {
 	return r.err
 }
 
-// ended says what the end of the stream means.
-func (r *reader) ended(err error) error {
+// endError says what the end of the stream means.
+func (r *reader) endError(err error) error {
 	switch {
 	case !errors.Is(err, io.EOF):
-		return r.source.failed(r.ctx, r.op, err)
+		return r.source.classifyError(r.ctx, r.op, err)
 	case r.left > 0:
 		return &source.Error{Op: "plugin " + r.source.name + ": " + r.op, Class: source.ErrTemporary,
 			Err: fmt.Errorf("the content ended %d bytes early", r.left)}

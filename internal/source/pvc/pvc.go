@@ -51,7 +51,7 @@ func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	const op = "looking at the claim"
 	err := unix.Statx(unix.AT_FDCWD, s.config.Root, unix.AT_STATX_SYNC_AS_STAT, unix.STATX_INO|unix.STATX_BTIME, &stat)
 	if err != nil {
-		return source.Provenance{}, s.class(op, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err))
+		return source.Provenance{}, s.classifyError(op, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err))
 	}
 	way := fmt.Sprintf("volume=%x", stat.Ino)
 	if stat.Mask&unix.STATX_BTIME != 0 {
@@ -63,8 +63,8 @@ func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 // Close does nothing: no file stays open.
 func (s *Source) Close() error { return nil }
 
-// open opens what is at a path below the root, following links that stay there.
-func (s *Source) open(name string) (*os.File, error) {
+// openPath opens what is at a path below the root, following links that stay there.
+func (s *Source) openPath(name string) (*os.File, error) {
 	root, err := os.OpenRoot(s.config.Root)
 	if err != nil {
 		return nil, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err)
@@ -96,7 +96,7 @@ func checkKind(name string, mode fs.FileMode) error {
 func (s *Source) List(ctx context.Context, remote string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
 		op := "listing " + s.Identity() + "/" + strings.TrimLeft(remote, "/")
-		name, mustBeDir, err := parse(remote)
+		name, mustBeDir, err := parseRemotePath(remote)
 		if err != nil {
 			yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured, Err: err})
 			return
@@ -105,39 +105,39 @@ func (s *Source) List(ctx context.Context, remote string) iter.Seq2[source.Entry
 			yield(source.Entry{}, source.Wrap(ctx, op, err))
 			return
 		}
-		f, err := s.open(name)
+		f, err := s.openPath(name)
 		if err != nil {
-			yield(source.Entry{}, s.class(op, err))
+			yield(source.Entry{}, s.classifyError(op, err))
 			return
 		}
 		defer f.Close()
 		var stat unix.Stat_t
 		if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
-			yield(source.Entry{}, s.class(op, err))
+			yield(source.Entry{}, s.classifyError(op, err))
 			return
 		}
 		if stat.Mode&unix.S_IFMT != unix.S_IFDIR {
 			if mustBeDir {
-				yield(source.Entry{}, s.class(op, unix.ENOTDIR))
+				yield(source.Entry{}, s.classifyError(op, unix.ENOTDIR))
 				return
 			}
 			again := func(stat *unix.Stat_t) error { return unix.Fstat(int(f.Fd()), stat) }
-			if err := settle(ctx, settleTime(f), &stat, again); err != nil {
-				yield(source.Entry{}, s.class(op, err))
+			if err := waitSettled(ctx, settleTime(f), &stat, again); err != nil {
+				yield(source.Entry{}, s.classifyError(op, err))
 				return
 			}
-			yield(entry("", name, &stat), nil)
+			yield(newEntry("", name, &stat), nil)
 			return
 		}
 		w := walk{ctx: ctx, source: s, op: op, base: name, settle: settleTime(f), yield: yield}
-		if w.dir(f, "") && w.listed == 0 {
+		if w.listDirectory(f, "") && w.listed == 0 {
 			yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrNotFound, Err: errors.New("there are no files in it")})
 		}
 	}
 }
 
-// parse turns a remote path into one for os.Root.
-func parse(remote string) (name string, mustBeDir bool, err error) {
+// parseRemotePath turns a remote path into one for os.Root.
+func parseRemotePath(remote string) (name string, mustBeDir bool, err error) {
 	if slices.Contains(strings.Split(remote, "/"), "..") {
 		return "", false, errors.New(`remotePath has the segment ".."; name the path from the claim's root`)
 	}
@@ -148,17 +148,17 @@ func parse(remote string) (name string, mustBeDir bool, err error) {
 	return name, strings.HasSuffix(remote, "/"), nil
 }
 
-// entry is what a listing says of a file.
-func entry(name, key string, stat *unix.Stat_t) source.Entry {
-	return source.Entry{Path: name, Key: key, Size: stat.Size, Identity: identity(stat), Mode: fs.FileMode(stat.Mode).Perm()}
+// newEntry is what a listing says of a file.
+func newEntry(name, key string, stat *unix.Stat_t) source.Entry {
+	return source.Entry{Path: name, Key: key, Size: stat.Size, Identity: entryIdentity(stat), Mode: fs.FileMode(stat.Mode).Perm()}
 }
 
-func identity(stat *unix.Stat_t) source.Identity {
+func entryIdentity(stat *unix.Stat_t) source.Identity {
 	return source.Identity(fmt.Sprintf("%x-%x-%x-%x", stat.Ino, stat.Size, stat.Mtim.Nano(), stat.Ctim.Nano()))
 }
 
-// class gives an error of the file system its class.
-func (s *Source) class(op string, err error) error {
+// classifyError gives an error of the file system its class.
+func (s *Source) classifyError(op string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", op, err)
 	}
@@ -173,14 +173,14 @@ func (s *Source) class(op string, err error) error {
 		e.Err = fmt.Errorf("%w; let the user %d or one of its groups read the claim %s, for example with the pod's fsGroup", err, os.Geteuid(), s.config.Claim)
 	case errors.Is(err, unix.ESTALE):
 		e.Class = source.ErrChanged
-	case errors.Is(err, errKind) || errors.Is(err, unix.ELOOP) || escapes(err):
+	case errors.Is(err, errKind) || errors.Is(err, unix.ELOOP) || isEscape(err):
 		e.Class = source.ErrMisconfigured
 	}
 	return e
 }
 
-// escapes tells whether os.Root refused a link. Its error has no name.
-func escapes(err error) bool {
+// isEscape reports whether os.Root refused a link. Its error has no name.
+func isEscape(err error) bool {
 	e, ok := errors.AsType[*fs.PathError](err)
 	_, isErrno := errors.AsType[unix.Errno](err)
 	return ok && !isErrno && e.Err != nil
@@ -196,12 +196,12 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 		return nil, &source.Error{Op: op, Class: source.ErrChanged,
 			Err: fmt.Errorf("the file has %d bytes, and %d from %d on are wanted", e.Size, length, offset)}
 	}
-	f, err := s.open(e.Key)
+	f, err := s.openPath(e.Key)
 	if err != nil {
-		return nil, s.class(op, err)
+		return nil, s.classifyError(op, err)
 	}
 	r := &reader{ctx: ctx, source: s, op: op, file: f, identity: e.Identity, offset: offset, left: length}
-	if err := r.check(); err != nil {
+	if err := r.checkUnchanged(); err != nil {
 		f.Close()
 		return nil, err
 	}

@@ -171,12 +171,12 @@ func TestAFileThatNeverRestsIsNotWaitedForForever(t *testing.T) {
 		return nil
 	}
 	stat := unix.Stat_t{Ctim: unix.NsecToTimespec(now.UnixNano())}
-	if err := settle(t.Context(), time.Millisecond, &stat, again); !errors.Is(err, errRestless) || calls != maxWaits {
+	if err := waitSettled(t.Context(), time.Millisecond, &stat, again); !errors.Is(err, errRestless) || calls != maxWaits {
 		t.Errorf("got %v after %d looks", err, calls)
 	}
 	// A server's clock may be ahead; its files are not out of reach.
 	stat.Ctim = unix.NsecToTimespec(now.Add(time.Hour).UnixNano())
-	if err := settle(t.Context(), time.Millisecond, &stat, func(*unix.Stat_t) error { return nil }); err != nil {
+	if err := waitSettled(t.Context(), time.Millisecond, &stat, func(*unix.Stat_t) error { return nil }); err != nil {
 		t.Errorf("a stamp of the future: %v", err)
 	}
 }

@@ -27,19 +27,19 @@ type reader struct {
 	end      error
 }
 
-// check fails when the file is not the one any more that was listed.
-func (r *reader) check() error {
+// checkUnchanged fails when the file is not the one any more that was listed.
+func (r *reader) checkUnchanged() error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(r.file.Fd()), &stat); err != nil {
-		return r.source.class(r.op, err)
+		return r.source.classifyError(r.op, err)
 	}
-	if got := identity(&stat); got != r.identity {
-		return r.changed(fmt.Errorf("it is %s now, and was %s when it was listed", got, r.identity))
+	if got := entryIdentity(&stat); got != r.identity {
+		return r.changedError(fmt.Errorf("it is %s now, and was %s when it was listed", got, r.identity))
 	}
 	return nil
 }
 
-func (r *reader) changed(err error) error {
+func (r *reader) changedError(err error) error {
 	return &source.Error{Op: r.op, Class: source.ErrChanged, Err: err}
 }
 
@@ -52,20 +52,20 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, r.end
 	}
 	if r.left == 0 {
-		return 0, r.finish()
+		return 0, r.finishRead()
 	}
 	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.left)], r.offset)
 	r.offset += int64(n)
 	r.left -= int64(n)
 	switch {
 	case r.left == 0 && (err == nil || errors.Is(err, io.EOF)):
-		if err := r.finish(); !errors.Is(err, io.EOF) {
+		if err := r.finishRead(); !errors.Is(err, io.EOF) {
 			return n, err
 		}
 	case errors.Is(err, io.EOF):
-		r.end = r.changed(fmt.Errorf("it ends %d bytes early", r.left))
+		r.end = r.changedError(fmt.Errorf("it ends %d bytes early", r.left))
 	case err != nil:
-		r.end = r.source.class(r.op, err)
+		r.end = r.source.classifyError(r.op, err)
 	}
 	if r.left > 0 {
 		return n, r.end
@@ -73,9 +73,9 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// finish looks, after the last byte, whether all were of the same state.
-func (r *reader) finish() error {
-	if r.end = r.check(); r.end == nil {
+// finishRead looks, after the last byte, whether all were of the same state.
+func (r *reader) finishRead() error {
+	if r.end = r.checkUnchanged(); r.end == nil {
 		r.end = io.EOF
 	}
 	return r.end

@@ -38,9 +38,9 @@ const maxWaits = 3
 // errRestless is the error of a file that does not stop changing.
 var errRestless = errors.New("it is being written; write new versions beside it and rename them when they are complete")
 
-// settle returns when every later change of a file will show in its stat, which
+// waitSettled returns when every later change of a file will show in its stat, which
 // again brings up to date.
-func settle(ctx context.Context, limit time.Duration, stat *unix.Stat_t, again func(*unix.Stat_t) error) error {
+func waitSettled(ctx context.Context, limit time.Duration, stat *unix.Stat_t, again func(*unix.Stat_t) error) error {
 	for range maxWaits {
 		wait := limit - time.Since(time.Unix(stat.Ctim.Unix()))
 		if wait <= 0 {
@@ -48,21 +48,21 @@ func settle(ctx context.Context, limit time.Duration, stat *unix.Stat_t, again f
 		}
 		// A stamp of the future is one of another clock. Who does not change for the
 		// whole time has settled, whatever that clock says.
-		if err := pause(ctx, min(wait, limit)); err != nil {
+		if err := sleepContext(ctx, min(wait, limit)); err != nil {
 			return err
 		}
-		before := identity(stat)
+		before := entryIdentity(stat)
 		if err := again(stat); err != nil {
 			return err
 		}
-		if identity(stat) == before {
+		if entryIdentity(stat) == before {
 			return nil
 		}
 	}
 	return errRestless
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

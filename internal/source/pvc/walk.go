@@ -34,27 +34,27 @@ type walk struct {
 	listed int
 }
 
-// fail ends the walk with an error.
-func (w *walk) fail(name string, err error) bool {
+// yieldError ends the walk with an error.
+func (w *walk) yieldError(name string, err error) bool {
 	if _, ok := errors.AsType[*source.Error](err); !ok {
-		err = w.source.class(w.op, fmt.Errorf("%q: %w", name, err))
+		err = w.source.classifyError(w.op, fmt.Errorf("%q: %w", name, err))
 	}
 	w.yield(source.Entry{}, err)
 	return false
 }
 
-// dir yields what is in an open directory, whose name in the tree ends with a
+// listDirectory yields what is in an open directory, whose name in the tree ends with a
 // slash, or is "". It returns false when the walk is over.
-func (w *walk) dir(d *os.File, prefix string) bool {
+func (w *walk) listDirectory(d *os.File, prefix string) bool {
 	source.Alive(w.ctx)
 	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return w.fail(prefix, err)
+		return w.yieldError(prefix, err)
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		if err := context.Cause(w.ctx); err != nil {
-			return w.fail(prefix+name, source.Wrap(w.ctx, w.op, err))
+			return w.yieldError(prefix+name, source.Wrap(w.ctx, w.op, err))
 		}
 		var stat unix.Stat_t
 		err := unix.Fstatat(int(d.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW)
@@ -62,34 +62,34 @@ func (w *walk) dir(d *os.File, prefix string) bool {
 			continue // deleted since
 		}
 		if err != nil {
-			return w.fail(prefix+name, err)
+			return w.yieldError(prefix+name, err)
 		}
-		if !w.one(d, prefix, name, &stat) {
+		if !w.yieldEntry(d, prefix, name, &stat) {
 			return false
 		}
 	}
 	return true
 }
 
-// one yields a file or a link, or what is in a directory.
-func (w *walk) one(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
+// yieldEntry yields a file or a link, or what is in a directory.
+func (w *walk) yieldEntry(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		again := func(stat *unix.Stat_t) error {
 			return unix.Fstatat(int(d.Fd()), name, stat, unix.AT_SYMLINK_NOFOLLOW)
 		}
-		if err := settle(w.ctx, w.settle, stat, again); err != nil {
-			return w.fail(prefix+name, err)
+		if err := waitSettled(w.ctx, w.settle, stat, again); err != nil {
+			return w.yieldError(prefix+name, err)
 		}
 		w.listed++
-		return w.yield(entry(prefix+name, path.Join(w.base, prefix)+"/"+name, stat), nil)
+		return w.yield(newEntry(prefix+name, path.Join(w.base, prefix)+"/"+name, stat), nil)
 	case unix.S_IFLNK:
-		target, err := readlink(d, name, stat.Size)
+		target, err := readLink(d, name, stat.Size)
 		if err != nil {
-			return w.fail(prefix+name, err)
+			return w.yieldError(prefix+name, err)
 		}
 		w.listed++
-		return w.yield(source.Entry{Path: prefix + name, Link: target, Identity: identity(stat)}, nil)
+		return w.yield(source.Entry{Path: prefix + name, Link: target, Identity: entryIdentity(stat)}, nil)
 	case unix.S_IFDIR:
 		fd, err := unix.Openat(int(d.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		switch {
@@ -98,18 +98,18 @@ func (w *walk) one(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
 		case errors.Is(err, unix.ENOENT):
 			return true // deleted since
 		case err != nil:
-			return w.fail(prefix+name, err)
+			return w.yieldError(prefix+name, err)
 		}
 		below := os.NewFile(uintptr(fd), name)
 		defer below.Close()
-		return w.dir(below, prefix+name+"/")
+		return w.listDirectory(below, prefix+name+"/")
 	}
 	w.listed++
 	return w.yield(source.Entry{Path: prefix + name, Key: path.Join(w.base, prefix) + "/" + name,
-		Fault: w.source.class(w.op, fmt.Errorf("%q: %w", prefix+name, errKind))}, nil)
+		Fault: w.source.classifyError(w.op, fmt.Errorf("%q: %w", prefix+name, errKind))}, nil)
 }
 
-func readlink(d *os.File, name string, size int64) (string, error) {
+func readLink(d *os.File, name string, size int64) (string, error) {
 	// Some file systems say that links have no bytes.
 	buffer := make([]byte, max(size+1, 4096))
 	n, err := unix.Readlinkat(int(d.Fd()), name, buffer)

@@ -38,10 +38,10 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// pause returns how long to wait after the given number of failures: what the
+// backoffAfter returns how long to wait after the given number of failures: what the
 // source asked for, else exponential with the whole of it random but its first
 // tenth, so that the pods of a cluster do not come back together.
-func (p Policy) pause(failures int, err error) time.Duration {
+func (p Policy) backoffAfter(failures int, err error) time.Duration {
 	wait := p.Base << min(failures-1, 20)
 	if wait > p.Cap || wait <= 0 {
 		wait = p.Cap
@@ -53,13 +53,13 @@ func (p Policy) pause(failures int, err error) time.Duration {
 	return wait
 }
 
-// Again tells whether a call is to be made again after err, and waits until then.
+// Again reports whether a call is to be made again after err, and waits until then.
 func (p Policy) Again(ctx context.Context, failures int, err error) bool {
 	p = p.withDefaults()
 	if failures >= p.Attempts || !source.Temporary(err) || source.RetryAfter(err) > maxRetryAfter {
 		return false
 	}
-	timer := time.NewTimer(p.pause(failures, err))
+	timer := time.NewTimer(p.backoffAfter(failures, err))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

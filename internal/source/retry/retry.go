@@ -59,7 +59,7 @@ func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint,
 		if err != nil {
 			return false, err
 		}
-		if seen.add(entry); seen.count > done.count {
+		if seen.addEntry(entry); seen.count > done.count {
 			*done = seen
 			if !yield(entry, nil) {
 				return true, nil
@@ -82,7 +82,7 @@ type fingerprint struct {
 	hash  uint64
 }
 
-func (f *fingerprint) add(e source.Entry) {
+func (f *fingerprint) addEntry(e source.Entry) {
 	var text []byte
 	text = binary.LittleEndian.AppendUint64(text, f.hash)
 	text = binary.LittleEndian.AppendUint64(text, uint64(e.Size))
@@ -95,7 +95,7 @@ func (f *fingerprint) add(e source.Entry) {
 // object, a reader whose connection breaks opens the rest of the range.
 func (s *retrying) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	r := &resuming{ctx: ctx, source: s, entry: e, offset: offset, left: length}
-	if err := r.open(); err != nil {
+	if err := r.openRemaining(); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -115,8 +115,8 @@ type resuming struct {
 	body io.ReadCloser
 }
 
-// open opens what is left, however often the policy allows.
-func (r *resuming) open() error {
+// openRemaining opens what is left, however often the policy allows.
+func (r *resuming) openRemaining() error {
 	for {
 		body, err := r.source.next.Open(r.ctx, r.entry, r.offset, r.left)
 		if err == nil {
@@ -144,7 +144,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		if err == nil || errors.Is(err, io.EOF) {
 			return n, err
 		}
-		if !r.resumable(err) {
+		if !r.canResume(err) {
 			return n, err
 		}
 		r.closeBody()
@@ -157,7 +157,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		if !r.source.policy.Again(r.ctx, r.failures, err) {
 			return n, err
 		}
-		if err := r.open(); err != nil {
+		if err := r.openRemaining(); err != nil {
 			return n, err
 		}
 		if n > 0 {
@@ -166,7 +166,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 	}
 }
 
-func (r *resuming) resumable(err error) bool {
+func (r *resuming) canResume(err error) bool {
 	return r.left > 0 && r.entry.Identity.Strong() && !r.entry.NoRanges && source.Temporary(err)
 }
 

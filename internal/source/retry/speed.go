@@ -28,8 +28,8 @@ type speed struct {
 	waited time.Duration
 }
 
-// add takes what a call of Read brought, and how long it took.
-func (s *speed) add(n int, took time.Duration) error {
+// addRead takes what a call of Read brought, and how long it took.
+func (s *speed) addRead(n int, took time.Duration) error {
 	s.bytes += n
 	if s.waited += took; s.waited < leastTime {
 		return nil

@@ -38,32 +38,32 @@ func (s *watching) Close() error     { return s.next.Close() }
 // List watches the time between two entries, but for what the consumer takes.
 func (s *watching) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
-		ctx, dog := watch(ctx, s.stall, "listing "+path)
-		defer dog.end()
-		ctx = source.Observe(ctx, source.Observer{Alive: dog.sign})
+		ctx, dog := newWatchdog(ctx, s.stall, "listing "+path)
+		defer dog.stopAndCancel()
+		ctx = source.Observe(ctx, source.Observer{Alive: dog.resetTimer})
 		for entry, err := range s.next.List(ctx, path) {
-			dog.rest()
+			dog.stopTimer()
 			if err != nil {
-				yield(source.Entry{}, dog.explain(err))
+				yield(source.Entry{}, dog.explainError(err))
 				return
 			}
 			if !yield(entry, nil) {
 				return
 			}
-			dog.work()
+			dog.startTimer()
 		}
 	}
 }
 
 // Open watches until the answer begins, and each read of it.
 func (s *watching) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	ctx, dog := watch(ctx, s.stall, "reading "+e.Key)
-	ctx = source.Observe(ctx, source.Observer{Alive: dog.sign})
+	ctx, dog := newWatchdog(ctx, s.stall, "reading "+e.Key)
+	ctx = source.Observe(ctx, source.Observer{Alive: dog.resetTimer})
 	body, err := s.next.Open(ctx, e, offset, length)
-	dog.rest()
+	dog.stopTimer()
 	if err != nil {
-		err = dog.explain(err)
-		dog.end()
+		err = dog.explainError(err)
+		dog.stopAndCancel()
 		return nil, err
 	}
 	return &watchedBody{body: body, dog: dog, speed: speed{op: "reading " + e.Key}}, nil
@@ -76,22 +76,22 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.dog.work()
+	b.dog.startTimer()
 	began := time.Now()
 	n, err := b.body.Read(p)
-	b.dog.rest()
+	b.dog.stopTimer()
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.dog.explain(err)
+		err = b.dog.explainError(err)
 	}
 	if err == nil {
-		err = b.speed.add(n, time.Since(began))
+		err = b.speed.addRead(n, time.Since(began))
 	}
 	return n, err
 }
 
 func (b *watchedBody) Close() error {
 	err := b.body.Close()
-	b.dog.end()
+	b.dog.stopAndCancel()
 	return err
 }
 
@@ -108,9 +108,9 @@ type watchdog struct {
 	timer *time.Timer
 }
 
-// watch returns a context that ends, with an error of the class ErrUnreachable
+// newWatchdog returns a context that ends, with an error of the class ErrUnreachable
 // as its cause, when nothing happens for the given time.
-func watch(ctx context.Context, stall time.Duration, op string) (context.Context, *watchdog) {
+func newWatchdog(ctx context.Context, stall time.Duration, op string) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watchdog{ctx: ctx, cancel: cancel, stall: stall}
 	w.timer = time.AfterFunc(stall, func() {
@@ -119,15 +119,15 @@ func watch(ctx context.Context, stall time.Duration, op string) (context.Context
 	return ctx, w
 }
 
-// work starts a span in which something must happen.
-func (w *watchdog) work() {
+// startTimer starts a span in which something must happen.
+func (w *watchdog) startTimer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Reset(w.stall)
 }
 
-// sign is a sign of life within a span.
-func (w *watchdog) sign() {
+// resetTimer is a sign of life within a span.
+func (w *watchdog) resetTimer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.timer.Stop() {
@@ -135,21 +135,21 @@ func (w *watchdog) sign() {
 	}
 }
 
-// rest ends the span.
-func (w *watchdog) rest() {
+// stopTimer ends the span.
+func (w *watchdog) stopTimer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 }
 
-// end stops watching and cancels the context.
-func (w *watchdog) end() {
-	w.rest()
+// stopAndCancel stops watching and cancels the context.
+func (w *watchdog) stopAndCancel() {
+	w.stopTimer()
 	w.cancel(nil)
 }
 
-// explain returns the watchdog's error where err is a consequence of it.
-func (w *watchdog) explain(err error) error {
+// explainError returns the watchdog's error where err is a consequence of it.
+func (w *watchdog) explainError(err error) error {
 	cause, ok := errors.AsType[*source.Error](context.Cause(w.ctx))
 	if ok && !errors.Is(err, cause) {
 		return cause

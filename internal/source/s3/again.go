@@ -13,29 +13,29 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// call makes a request, and makes it once again when the service's answer to
+// callWithRetry makes a request, and makes it once again when the service's answer to
 // the first one says how: with another region, or with newer credentials.
-func (s *Source) call(ctx context.Context, f func(minio.Core) error) error {
+func (s *Source) callWithRetry(ctx context.Context, f func(minio.Core) error) error {
 	used := s.signing.Load()
 	err := f(used.client)
-	if err == nil || !s.again(ctx, used, err) {
+	if err == nil || !s.prepareRetry(ctx, used, err) {
 		return err
 	}
 	return f(s.signing.Load().client)
 }
 
-// again tells whether a request that failed is worth another try at once, and
+// prepareRetry reports whether a request that failed is worth another try at once, and
 // makes ready for it.
-func (s *Source) again(ctx context.Context, used *signing, err error) bool {
+func (s *Source) prepareRetry(ctx context.Context, used *signing, err error) bool {
 	answer, ok := errors.AsType[minio.ErrorResponse](err)
 	if !ok || ctx.Err() != nil {
 		return false
 	}
-	if s.renewable && expired(answer.Code) {
+	if s.renewable && isExpired(answer.Code) {
 		s.credentials.Expire()
 		return true
 	}
-	if !s.follow || !elsewhere(answer) {
+	if !s.follow || !isWrongRegion(answer) {
 		return false
 	}
 	region := answer.Region
@@ -46,7 +46,7 @@ func (s *Source) again(ctx context.Context, used *signing, err error) bool {
 		// Another request may have found the region meanwhile.
 		return s.signing.Load() != used
 	}
-	client, err := s.client(region)
+	client, err := s.newClient(region)
 	if err != nil {
 		return false
 	}
@@ -57,7 +57,7 @@ func (s *Source) again(ctx context.Context, used *signing, err error) bool {
 // askRegion asks for the bucket's region, for services that say only that it is
 // another one.
 func (s *Source) askRegion(ctx context.Context) string {
-	client, err := s.client("")
+	client, err := s.newClient("")
 	if err != nil {
 		return ""
 	}
@@ -68,8 +68,8 @@ func (s *Source) askRegion(ctx context.Context) string {
 	return region
 }
 
-// elsewhere tells an answer that is due to the region.
-func elsewhere(answer minio.ErrorResponse) bool {
+// isWrongRegion tells an answer that is due to the region.
+func isWrongRegion(answer minio.ErrorResponse) bool {
 	switch answer.Code {
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "IllegalLocationConstraintException":
 		return true

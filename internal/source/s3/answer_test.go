@@ -138,7 +138,7 @@ func TestOnlyPromisesAboutTheWholeObjectAreChecksums(t *testing.T) {
 		"client's key":     {minio.ObjectInfo{ETag: tag, Headers: header("X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256")}, ""},
 		"another tag":      {minio.ObjectInfo{ETag: "abc"}, ""},
 	} {
-		if got := checksum(c.info); got != c.want {
+		if got := objectChecksum(c.info); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// checksum returns what the answer to a HEAD promises about the whole object,
+// objectChecksum returns what the answer to a HEAD promises about the whole object,
 // "<algorithm>:<hex>", the strongest first; "" when that is nothing.
-func checksum(info minio.ObjectInfo) string {
+func objectChecksum(info minio.ObjectInfo) string {
 	if info.ChecksumMode == "" || info.ChecksumMode == minio.ChecksumFullObjectMode.String() {
 		for _, c := range []struct {
 			algorithm, value string

@@ -62,11 +62,11 @@ func TestRenewalComesBeforeTheEnd(t *testing.T) {
 	for life, want := range map[time.Duration]time.Duration{
 		time.Hour: 55 * time.Minute, 12 * time.Hour: 12*time.Hour - 5*time.Minute, 10 * time.Minute: 8 * time.Minute, 10 * time.Second: 8 * time.Second,
 	} {
-		if got := renewal(now, now.Add(life)).Sub(now); got != want {
+		if got := renewalTime(now, now.Add(life)).Sub(now); got != want {
 			t.Errorf("a life of %s: renewed after %s, want %s", life, got, want)
 		}
 	}
-	if got := renewal(now, time.Time{}).Sub(now); got != unlimited {
+	if got := renewalTime(now, time.Time{}).Sub(now); got != unlimited {
 		t.Errorf("without an end: renewed after %s", got)
 	}
 }
@@ -232,7 +232,7 @@ func TestAContainersCredentialsAreAskedForWithItsToken(t *testing.T) {
 		metadataEndpoint: {}, containerEndpoint + "/v2/x": {envRelativeURI: "/v2/x"},
 	} {
 		i.getenv = func(name string) string { return env[name] }
-		if got := i.endpoint(""); got != want {
+		if got := i.credentialsEndpoint(""); got != want {
 			t.Errorf("%v: got %s", env, got)
 		}
 	}

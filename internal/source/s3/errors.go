@@ -18,11 +18,11 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// class gives an error of the client its class.
-func (s *Source) class(ctx context.Context, op string, err error) error {
+// classifyError gives an error of the client its class.
+func (s *Source) classifyError(ctx context.Context, op string, err error) error {
 	answer, ok := errors.AsType[minio.ErrorResponse](err)
 	if ok && context.Cause(ctx) == nil {
-		return &source.Error{Op: op, Class: codeClass(answer), Err: errors.New(s.advice(answer))}
+		return &source.Error{Op: op, Class: codeClass(answer), Err: errors.New(s.messageWithAdvice(answer))}
 	}
 	if _, wrong := errors.AsType[x509.HostnameError](err); wrong && !s.pathStyle && strings.Contains(s.bucket, ".") {
 		err = fmt.Errorf("%w; no certificate holds for a bucket with dots before the service's host name: set pathStyle to true", err)
@@ -35,9 +35,9 @@ func (s *Source) class(ctx context.Context, op string, err error) error {
 
 func codeClass(r minio.ErrorResponse) error {
 	switch {
-	case expired(r.Code):
+	case isExpired(r.Code):
 		return source.ErrDenied
-	case throttled(r.Code):
+	case isThrottling(r.Code):
 		return source.ErrThrottled
 	}
 	switch r.Code {
@@ -54,9 +54,9 @@ func codeClass(r minio.ErrorResponse) error {
 	return source.StatusClass(r.StatusCode)
 }
 
-// throttled tells the codes by which services ask to slow down, whatever their
+// isThrottling tells the codes by which services ask to slow down, whatever their
 // status.
-func throttled(code string) bool {
+func isThrottling(code string) bool {
 	switch code {
 	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled", "TooManyRequests":
 		return true
@@ -64,9 +64,9 @@ func throttled(code string) bool {
 	return false
 }
 
-// expired tells the codes of credentials that the service does not know, or
+// isExpired tells the codes of credentials that the service does not know, or
 // does not know any more: newer ones may do.
-func expired(code string) bool {
+func isExpired(code string) bool {
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidAccessKeyId", "InvalidToken",
 		"InvalidTokenId":
@@ -75,8 +75,8 @@ func expired(code string) bool {
 	return false
 }
 
-// advice is the service's message and what to do about it.
-func (s *Source) advice(r minio.ErrorResponse) string {
+// messageWithAdvice is the service's message and what to do about it.
+func (s *Source) messageWithAdvice(r minio.ErrorResponse) string {
 	text := r.Message
 	if text == "" {
 		text = http.StatusText(r.StatusCode)
@@ -94,7 +94,7 @@ func (s *Source) advice(r minio.ErrorResponse) string {
 		return text + "; the object is encrypted with a key that the client brings (SSE-C), which Kuda does not have: store it with SSE-S3 or SSE-KMS"
 	case r.Code == "InvalidObjectState":
 		return text + "; the object is archived: restore it first"
-	case errors.Is(class, source.ErrMisconfigured) && elsewhere(r) && r.Region != "":
+	case errors.Is(class, source.ErrMisconfigured) && isWrongRegion(r) && r.Region != "":
 		return text + "; the bucket is in the region " + r.Region + ": set region to it, or leave it out"
 	case errors.Is(class, source.ErrDenied):
 		return text + "; " + s.denied
@@ -129,9 +129,9 @@ func withHint(ctx context.Context) (context.Context, *hint) {
 	return context.WithValue(ctx, hintKey{}, h), h
 }
 
-// apply adds the header to an error. A server's error that came with one is a
+// applyRetryAfter adds the header to an error. A server's error that came with one is a
 // request to slow down.
-func (h *hint) apply(err error) error {
+func (h *hint) applyRetryAfter(err error) error {
 	e, ok := errors.AsType[*source.Error](err)
 	if ok && h.after > 0 && source.Temporary(err) {
 		e.Class, e.RetryAfter = source.ErrThrottled, h.after
@@ -150,7 +150,7 @@ type answers struct {
 func (t *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	ask := t.next.RoundTrip
 	if r.Method == http.MethodGet && r.URL.Query().Has("list-type") {
-		ask = t.list
+		ask = t.listPage
 	}
 	response, err := ask(r)
 	if err != nil {

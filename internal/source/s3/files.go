@@ -54,7 +54,7 @@ func (f *files) RetrieveWithCredContext(*credentials.CredContext) (credentials.V
 	return f.Retrieve()
 }
 
-// IsExpired tells whether the files changed.
+// IsExpired reports whether the files changed.
 func (f *files) IsExpired() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -52,9 +52,9 @@ func newInstance() *instance {
 	}}
 }
 
-// endpoint returns where the credentials are: a URL with a path has them, one
+// credentialsEndpoint returns where the credentials are: a URL with a path has them, one
 // without is a machine's metadata service.
-func (i *instance) endpoint(given string) string {
+func (i *instance) credentialsEndpoint(given string) string {
 	relative := i.getenv(envRelativeURI)
 	if relative != "" {
 		relative = containerEndpoint + relative
@@ -64,7 +64,7 @@ func (i *instance) endpoint(given string) string {
 
 // fetchFrom gets the credentials from the platform.
 func (i *instance) fetchFrom(given string) fetch {
-	endpoint := i.endpoint(given)
+	endpoint := i.credentialsEndpoint(given)
 	op := "getting the instance's credentials from " + endpoint
 	return func(ctx context.Context) (credentials.Value, error) {
 		u, err := url.Parse(endpoint)
@@ -73,9 +73,9 @@ func (i *instance) fetchFrom(given string) fetch {
 		}
 		var body []byte
 		if strings.Trim(u.Path, "/") == "" {
-			body, err = i.machine(ctx, strings.TrimRight(endpoint, "/"))
+			body, err = i.fetchInstanceKeys(ctx, strings.TrimRight(endpoint, "/"))
 		} else {
-			body, err = i.container(ctx, endpoint)
+			body, err = i.fetchContainerKeys(ctx, endpoint)
 		}
 		var value credentials.Value
 		if err == nil {
@@ -88,9 +88,9 @@ func (i *instance) fetchFrom(given string) fetch {
 	}
 }
 
-// role asks a metadata service for a token, and with it for the role's name.
-func (i *instance) role(ctx context.Context, endpoint string) (name, token string, err error) {
-	answer, status, err := i.ask(ctx, nethttp.MethodPut, endpoint+metadataToken, headerTokenLife, "21600")
+// fetchRole asks a metadata service for a token, and with it for the role's name.
+func (i *instance) fetchRole(ctx context.Context, endpoint string) (name, token string, err error) {
+	answer, status, err := i.sendRequest(ctx, nethttp.MethodPut, endpoint+metadataToken, headerTokenLife, "21600")
 	if err != nil {
 		return "", "", fmt.Errorf("the metadata service does not answer; check that the node is a cloud instance, "+
 			"and that pods may reach the service (a hop limit of at least 2): %w", err)
@@ -102,7 +102,7 @@ func (i *instance) role(ctx context.Context, endpoint string) (name, token strin
 	default:
 		return "", "", fmt.Errorf("the metadata service refused a token (status %d); check that it is turned on for the instance", status)
 	}
-	role, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys, headerToken, string(answer))
+	role, status, err := i.sendRequest(ctx, nethttp.MethodGet, endpoint+metadataKeys, headerToken, string(answer))
 	if err != nil {
 		return "", "", err
 	}
@@ -116,34 +116,34 @@ func (i *instance) role(ctx context.Context, endpoint string) (name, token strin
 	return name, string(answer), nil
 }
 
-// machine asks a metadata service for the keys of its role.
-func (i *instance) machine(ctx context.Context, endpoint string) ([]byte, error) {
-	name, token, err := i.role(ctx, endpoint)
+// fetchInstanceKeys asks a metadata service for the keys of its role.
+func (i *instance) fetchInstanceKeys(ctx context.Context, endpoint string) ([]byte, error) {
+	name, token, err := i.fetchRole(ctx, endpoint)
 	if err != nil {
 		return nil, err
 	}
-	body, status, err := i.ask(ctx, nethttp.MethodGet, endpoint+metadataKeys+url.PathEscape(name), headerToken, token)
+	body, status, err := i.sendRequest(ctx, nethttp.MethodGet, endpoint+metadataKeys+url.PathEscape(name), headerToken, token)
 	if err == nil && status != nethttp.StatusOK {
 		err = fmt.Errorf("the metadata service answered with status %d for the role %s", status, name)
 	}
 	return body, err
 }
 
-// container asks the service that a container platform names.
-func (i *instance) container(ctx context.Context, endpoint string) ([]byte, error) {
-	token, err := i.authorization()
+// fetchContainerKeys asks the service that a container platform names.
+func (i *instance) fetchContainerKeys(ctx context.Context, endpoint string) ([]byte, error) {
+	token, err := i.authorizationToken()
 	if err != nil {
 		return nil, err
 	}
-	body, status, err := i.ask(ctx, nethttp.MethodGet, endpoint, "Authorization", token)
+	body, status, err := i.sendRequest(ctx, nethttp.MethodGet, endpoint, "Authorization", token)
 	if err == nil && status != nethttp.StatusOK {
 		err = fmt.Errorf("the service answered with status %d; check that the service account is associated with a role", status)
 	}
 	return body, err
 }
 
-// authorization is what a container shows to the service that its platform names.
-func (i *instance) authorization() (string, error) {
+// authorizationToken is what a container shows to the service that its platform names.
+func (i *instance) authorizationToken() (string, error) {
 	token := i.getenv(envToken)
 	if file := i.getenv(envTokenFile); file != "" {
 		content, err := os.ReadFile(file)
@@ -155,8 +155,8 @@ func (i *instance) authorization() (string, error) {
 	return token, nil
 }
 
-// ask sends a request with one header, which is left out when it is empty.
-func (i *instance) ask(ctx context.Context, method, address, header, value string) (body []byte, status int, err error) {
+// sendRequest sends a request with one header, which is left out when it is empty.
+func (i *instance) sendRequest(ctx context.Context, method, address, header, value string) (body []byte, status int, err error) {
 	request, err := nethttp.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, 0, err

@@ -25,7 +25,7 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		key := strings.TrimPrefix(path, "/")
 		op := "listing " + s.identity + "/" + key
 		if key != "" && !strings.HasSuffix(key, "/") {
-			entry, err := s.stat(ctx, key)
+			entry, err := s.statObject(ctx, key)
 			if err == nil {
 				yield(entry, nil)
 				return
@@ -60,7 +60,7 @@ func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(sou
 			if strings.HasSuffix(info.Key, "/") && info.Size == 0 {
 				continue
 			}
-			e, err := s.listed(op, prefix, info)
+			e, err := s.listedEntry(op, prefix, info)
 			if err != nil {
 				yield(source.Entry{}, err)
 				return
@@ -72,8 +72,8 @@ func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(sou
 		if failed == nil {
 			break
 		}
-		if retried || !s.again(ctx, used, failed) {
-			yield(source.Entry{}, hint.apply(s.class(ctx, op, failed)))
+		if retried || !s.prepareRetry(ctx, used, failed) {
+			yield(source.Entry{}, hint.applyRetryAfter(s.classifyError(ctx, op, failed)))
 			return
 		}
 	}
@@ -87,14 +87,14 @@ func (s *Source) listTree(ctx context.Context, op, prefix string, yield func(sou
 	}
 }
 
-// listed returns the entry of a listed object.
-func (s *Source) listed(op, prefix string, info minio.ObjectInfo) (source.Entry, error) {
+// listedEntry returns the entry of a listed object.
+func (s *Source) listedEntry(op, prefix string, info minio.ObjectInfo) (source.Entry, error) {
 	path, below := strings.CutPrefix(info.Key, prefix)
 	if !below {
 		return source.Entry{}, &source.Error{Op: op, Class: source.ErrTemporary,
 			Err: fmt.Errorf("the service lists %q, which is not below %q: it listed something else than it was asked for", info.Key, prefix)}
 	}
-	e := s.entry(path, info)
+	e := s.newEntry(path, info)
 	if path == "" {
 		// The object whose name is the directory's. It has bytes, so it is no
 		// marker, and as a file it would have no name.
@@ -104,14 +104,14 @@ func (s *Source) listed(op, prefix string, info minio.ObjectInfo) (source.Entry,
 	return e, nil
 }
 
-// stat asks for one object, and on the way for what is known of its bytes: the
+// statObject asks for one object, and on the way for what is known of its bytes: the
 // service says it for nothing, and listings do not have it.
-func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err error) {
+func (s *Source) statObject(ctx context.Context, key string) (e source.Entry, err error) {
 	var options minio.StatObjectOptions
 	options.Set("X-Amz-Checksum-Mode", "ENABLED")
 	ctx, hint := withHint(ctx)
 	before := s.signing.Load()
-	err = s.call(ctx, func(client minio.Core) error {
+	err = s.callWithRetry(ctx, func(client minio.Core) error {
 		info, err := client.StatObject(ctx, s.bucket, key, options)
 		if err != nil {
 			return err
@@ -120,36 +120,36 @@ func (s *Source) stat(ctx context.Context, key string) (e source.Entry, err erro
 		if info.Size <= 0 {
 			// Some services, and proxies before them, give HEAD no length, or none
 			// that is true.
-			if info.Size, err = s.measure(ctx, client, info); err != nil {
+			if info.Size, err = s.measureSize(ctx, client, info); err != nil {
 				return err
 			}
 		}
-		e = s.entry("", info)
+		e = s.newEntry("", info)
 		e.Key = withVersion(key, info.VersionID)
-		e.Checksum = cmp.Or(checksum(info), e.Checksum)
+		e.Checksum = cmp.Or(objectChecksum(info), e.Checksum)
 		return nil
 	})
 	if err != nil {
 		if used := s.signing.Load(); used == before {
-			err = s.reasoned(ctx, used.client, key, err)
+			err = s.withReason(ctx, used.client, key, err)
 		}
-		return source.Entry{}, hint.apply(s.class(ctx, "reading the head of "+s.identity+"/"+key, err))
+		return source.Entry{}, hint.applyRetryAfter(s.classifyError(ctx, "reading the head of "+s.identity+"/"+key, err))
 	}
 	return e, nil
 }
 
-func (s *Source) entry(path string, info minio.ObjectInfo) source.Entry {
-	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: identity(info), Checksum: tagSum(info),
-		Modified: modified(info), NoRanges: s.whole.Load()}
+func (s *Source) newEntry(path string, info minio.ObjectInfo) source.Entry {
+	return source.Entry{Path: path, Key: info.Key, Size: info.Size, Identity: entryIdentity(info), Checksum: tagSum(info),
+		Modified: lastModified(info), NoRanges: s.whole.Load()}
 }
 
-// modified is when the object was written, in seconds: a HEAD has no more.
-func modified(info minio.ObjectInfo) time.Time { return info.LastModified.Truncate(time.Second) }
+// lastModified is when the object was written, in seconds: a HEAD has no more.
+func lastModified(info minio.ObjectInfo) time.Time { return info.LastModified.Truncate(time.Second) }
 
-// identity is the ETag. A service that gives none leaves the modification time,
+// entryIdentity is the ETag. A service that gives none leaves the modification time,
 // whose resolution of a second proves nothing. The version is no part of it:
 // the same bytes stored again are to be known as the same.
-func identity(info minio.ObjectInfo) source.Identity {
+func entryIdentity(info minio.ObjectInfo) source.Identity {
 	if info.ETag != "" {
 		return source.Identity(strconv.Quote(info.ETag))
 	}

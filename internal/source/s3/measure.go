@@ -16,9 +16,9 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// measure reads from an object whose HEAD said that it has no bytes, or did not
+// measureSize reads from an object whose HEAD said that it has no bytes, or did not
 // say how many it has, and returns how many there are.
-func (s *Source) measure(ctx context.Context, client minio.Core, info minio.ObjectInfo) (int64, error) {
+func (s *Source) measureSize(ctx context.Context, client minio.Core, info minio.ObjectInfo) (int64, error) {
 	// Options hold a map, so a copy of them is not a second set.
 	var first, whole minio.GetObjectOptions
 	if info.ETag != "" {
@@ -68,9 +68,9 @@ func (s *Source) measureBy(ctx context.Context, client minio.Core, key string, o
 	return 0, err
 }
 
-// reasoned returns the error of a HEAD with the service's reason, which an answer
+// withReason returns the error of a HEAD with the service's reason, which an answer
 // to HEAD has no room for: it asks for the first byte, to be refused in words.
-func (s *Source) reasoned(ctx context.Context, client minio.Core, key string, err error) error {
+func (s *Source) withReason(ctx context.Context, client minio.Core, key string, err error) error {
 	answer, ok := errors.AsType[minio.ErrorResponse](err)
 	if !ok || (answer.StatusCode != nethttp.StatusBadRequest && answer.StatusCode != nethttp.StatusForbidden) || answer.Region != "" {
 		return err

@@ -27,12 +27,12 @@ import (
 func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	key, version := splitVersion(e.Key)
 	r := byteRange{offset: offset, length: length}
-	body, err := s.get(ctx, e, key, "", r)
+	body, err := s.openObject(ctx, e, key, "", r)
 	gone := errors.Is(err, source.ErrChanged) || isNotFound(err)
 	if !gone || version == "" {
 		return body, err
 	}
-	old, oldErr := s.get(ctx, e, key, version, r)
+	old, oldErr := s.openObject(ctx, e, key, version, r)
 	if oldErr == nil || source.Temporary(oldErr) || ctx.Err() != nil {
 		return old, oldErr
 	}
@@ -42,11 +42,11 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 // byteRange is a part of an object.
 type byteRange struct{ offset, length int64 }
 
-// wholeOf tells whether it is the whole of an object.
+// wholeOf reports whether it is the whole of an object.
 func (r byteRange) wholeOf(size int64) bool { return r.offset == 0 && r.length == size }
 
-// get opens a range of an object, or of one version of it.
-func (s *Source) get(ctx context.Context, e source.Entry, key, version string, r byteRange) (io.ReadCloser, error) {
+// openObject opens a range of an object, or of one version of it.
+func (s *Source) openObject(ctx context.Context, e source.Entry, key, version string, r byteRange) (io.ReadCloser, error) {
 	op := "reading " + s.identity + "/" + key
 	options, err := getOptions(e, version, r)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Source) get(ctx context.Context, e source.Entry, key, version string, r
 	}
 	ctx, hint := withHint(ctx)
 	var opened io.ReadCloser
-	err = s.call(ctx, func(client minio.Core) error {
+	err = s.callWithRetry(ctx, func(client minio.Core) error {
 		body, info, header, err := client.GetObject(ctx, s.bucket, key, options)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (s *Source) get(ctx context.Context, e source.Entry, key, version string, r
 		return nil
 	})
 	if err != nil {
-		return nil, hint.apply(s.class(ctx, op, err))
+		return nil, hint.applyRetryAfter(s.classifyError(ctx, op, err))
 	}
 	return opened, nil
 }
@@ -86,11 +86,11 @@ func getOptions(e source.Entry, version string, r byteRange) (options minio.GetO
 }
 
 func (s *Source) checkAnswer(ctx context.Context, e source.Entry, info minio.ObjectInfo, header nethttp.Header, r byteRange) error {
-	if got := identity(info); got != e.Identity && e.Identity != "" {
+	if got := entryIdentity(info); got != e.Identity && e.Identity != "" {
 		return fmt.Errorf("it is %s now, and was %s when it was listed", got, e.Identity)
 	}
 	// Services round the time, some this way and some that.
-	if now := modified(info); !e.Modified.IsZero() && !info.LastModified.IsZero() && now.Sub(e.Modified).Abs() > time.Second {
+	if now := lastModified(info); !e.Modified.IsZero() && !info.LastModified.IsZero() && now.Sub(e.Modified).Abs() > time.Second {
 		return fmt.Errorf("it was written at %s, and when it was listed at %s", now.UTC(), e.Modified.UTC())
 	}
 	if !r.wholeOf(e.Size) && header.Get("Content-Range") == "" && (info.Size == e.Size || info.Size < 0) {

@@ -42,8 +42,8 @@ func withPages(ctx context.Context) context.Context {
 	return context.WithValue(ctx, pagesKey{}, &pages{seen: map[string]bool{}})
 }
 
-// next takes the token of the page that follows; false if it was taken before.
-func (p *pages) next(token string) bool {
+// markSeen takes the token of the page that follows; false if it was taken before.
+func (p *pages) markSeen(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen[token] {
@@ -53,11 +53,11 @@ func (p *pages) next(token string) bool {
 	return true
 }
 
-// list asks for a page of a listing until it gets one.
-func (t *answers) list(r *http.Request) (*http.Response, error) {
+// listPage asks for a page of a listing until it gets one.
+func (t *answers) listPage(r *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
-		response, err := t.page(r)
-		if try == pageTries || !passes(r.Context(), response, err) {
+		response, err := t.fetchPage(r)
+		if try == pageTries || !canRetry(r.Context(), response, err) {
 			return response, err
 		}
 		if response != nil {
@@ -73,8 +73,8 @@ func (t *answers) list(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// passes reports whether the same page may come when it is asked for again.
-func passes(ctx context.Context, response *http.Response, err error) bool {
+// canRetry reports whether the same page may come when it is asked for again.
+func canRetry(ctx context.Context, response *http.Response, err error) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
@@ -88,8 +88,8 @@ func passes(ctx context.Context, response *http.Response, err error) bool {
 	return false
 }
 
-// page asks for a page once, and returns it once it is sure to be one.
-func (t *answers) page(r *http.Request) (*http.Response, error) {
+// fetchPage asks for a page once, and returns it once it is sure to be one.
+func (t *answers) fetchPage(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (t *answers) page(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if p, ok := r.Context().Value(pagesKey{}).(*pages); ok {
-		if token := nextToken(body); token != "" && !p.next(token) {
+		if token := nextToken(body); token != "" && !p.markSeen(token) {
 			return nil, &source.Error{Op: "reading a page of the listing", Class: source.ErrMisconfigured,
 				Err: errors.New("the listing goes in circles: the service gives the same token for two pages")}
 		}
@@ -120,7 +120,7 @@ func (t *answers) page(r *http.Request) (*http.Response, error) {
 }
 
 // checkPage returns an error unless an answer is a page of a listing, all of it,
-// that says whether another one follows. Whatever else a service, or a proxy
+// that reports whether another one follows. Whatever else a service, or a proxy
 // before it, sends with the status of a success is no listing without objects.
 func checkPage(body []byte) error {
 	unlike := func(what string) error {
@@ -137,7 +137,7 @@ func checkPage(body []byte) error {
 	if i := bytes.LastIndex(end, []byte("</")); i < 0 || !bytes.HasSuffix(end, []byte("ListBucketResult>")) || bytes.IndexByte(end[i:], '>') != len(end)-i-1 {
 		return unlike("the listing does not end")
 	}
-	switch text(body, "IsTruncated") {
+	switch elementText(body, "IsTruncated") {
 	case "false":
 	case "true":
 		if nextToken(body) == "" {
@@ -169,11 +169,11 @@ func rootOf(body []byte) string {
 	}
 }
 
-func nextToken(body []byte) string { return text(body, "NextContinuationToken") }
+func nextToken(body []byte) string { return elementText(body, "NextContinuationToken") }
 
-// text returns what is in the first element of a name that a listing has once.
+// elementText returns what is in the first element of a name that a listing has once.
 // Keys cannot hold one: in them a < is escaped.
-func text(body []byte, name string) string {
+func elementText(body []byte, name string) string {
 	for rest := body; ; {
 		i := bytes.Index(rest, []byte(name+">"))
 		if i < 0 {

@@ -88,12 +88,12 @@ func TestTheReasonOfARefusedHEADIsAskedFor(t *testing.T) {
 
 func TestTheDirectorysOwnObjectIsNoFile(t *testing.T) {
 	s := fake(t, nil)
-	e, err := s.listed("listing", "t/", minio.ObjectInfo{Key: "t/", Size: 6, ETag: "1"})
+	e, err := s.listedEntry("listing", "t/", minio.ObjectInfo{Key: "t/", Size: 6, ETag: "1"})
 	var invalid *source.InvalidPathError
 	if err != nil || !errors.As(e.Fault, &invalid) || invalid.Name != "t/" {
 		t.Errorf("got %+v, %v", e, err)
 	}
-	if _, err := s.listed("listing", "t/", minio.ObjectInfo{Key: "u/a"}); !errors.Is(err, source.ErrTemporary) {
+	if _, err := s.listedEntry("listing", "t/", minio.ObjectInfo{Key: "u/a"}); !errors.Is(err, source.ErrTemporary) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestABucketWithDotsIsExplainedWhereNoCertificateCanHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		cause := x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"*.s3.example.com"}}, Host: bucket + ".s3.example.com"}
-		err = s.class(t.Context(), "listing", &tls.CertificateVerificationError{Err: cause})
+		err = s.classifyError(t.Context(), "listing", &tls.CertificateVerificationError{Err: cause})
 		if !errors.Is(err, source.ErrMisconfigured) || strings.Contains(err.Error(), "pathStyle") != want {
 			t.Errorf("%s: got %v", bucket, err)
 		}

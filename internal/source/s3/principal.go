@@ -28,7 +28,7 @@ func newPrincipal(c Config, endpoint url.URL, region string) func(context.Contex
 		return func(context.Context) (source.Secret, error) { return webPrincipal(*c.WebIdentity, sts) }
 	case c.Instance != nil:
 		i := newInstance()
-		return func(ctx context.Context) (source.Secret, error) { return i.principal(ctx, c.Instance.Endpoint) }
+		return func(ctx context.Context) (source.Secret, error) { return i.readPrincipal(ctx, c.Instance.Endpoint) }
 	default:
 		return func(context.Context) (source.Secret, error) { return "", nil }
 	}
@@ -53,12 +53,12 @@ func webPrincipal(w WebIdentity, sts string) (source.Secret, error) {
 	if err != nil {
 		return "", &source.Error{Op: "reading the service account's token", Class: source.ErrCredentials, Err: err}
 	}
-	return source.MakePrincipal("s3 web identity", source.Secret(w.RoleARN), source.Secret(sts), bearer(token)), nil
+	return source.MakePrincipal("s3 web identity", source.Secret(w.RoleARN), source.Secret(sts), tokenPrincipal(token)), nil
 }
 
-// bearer is who a token was issued to; of one that does not say so it is the
+// tokenPrincipal is who a token was issued to; of one that does not say so it is the
 // token itself.
-func bearer(token []byte) source.Secret {
+func tokenPrincipal(token []byte) source.Secret {
 	text := strings.TrimSpace(string(token))
 	if who, ok := source.TokenSubject(text); ok {
 		return source.Secret(who)
@@ -66,10 +66,10 @@ func bearer(token []byte) source.Secret {
 	return source.Secret(text)
 }
 
-// principal is the role of the machine, or whom the container's platform gives
+// readPrincipal is the role of the machine, or whom the container's platform gives
 // its credentials to.
-func (i *instance) principal(ctx context.Context, given string) (source.Secret, error) {
-	endpoint := i.endpoint(given)
+func (i *instance) readPrincipal(ctx context.Context, given string) (source.Secret, error) {
+	endpoint := i.credentialsEndpoint(given)
 	fail := func(err error) (source.Secret, error) {
 		return "", &source.Error{Op: "asking who the instance is at " + endpoint, Class: source.ErrCredentials, Err: err}
 	}
@@ -78,13 +78,13 @@ func (i *instance) principal(ctx context.Context, given string) (source.Secret, 
 		return fail(err)
 	}
 	if strings.Trim(u.Path, "/") != "" {
-		token, err := i.authorization()
+		token, err := i.authorizationToken()
 		if err != nil {
 			return fail(err)
 		}
-		return source.MakePrincipal("s3 container", source.Secret(endpoint), bearer([]byte(token))), nil
+		return source.MakePrincipal("s3 container", source.Secret(endpoint), tokenPrincipal([]byte(token))), nil
 	}
-	role, _, err := i.role(ctx, strings.TrimRight(endpoint, "/"))
+	role, _, err := i.fetchRole(ctx, strings.TrimRight(endpoint, "/"))
 	if err != nil {
 		return fail(err)
 	}

@@ -54,7 +54,7 @@ type signing struct {
 // New returns the source that c describes. It reads the certificates and does
 // not connect yet.
 func New(c Config) (*Source, error) {
-	endpoint, err := c.check()
+	endpoint, err := c.checkSettings()
 	if err != nil {
 		return nil, err
 	}
@@ -81,29 +81,29 @@ func New(c Config) (*Source, error) {
 			Host: source.PlainHost(endpoint, c.Proxy)},
 		principal: newPrincipal(c, *endpoint, region),
 	}
-	client, err := s.client(region)
+	client, err := s.newClient(region)
 	if err != nil {
-		return nil, misconfigured("%w", err)
+		return nil, configErrorf("%w", err)
 	}
 	s.signing.Store(&signing{region: region, client: minio.Core{Client: client}})
 	return s, nil
 }
 
-func misconfigured(format string, args ...any) error {
+func configErrorf(format string, args ...any) error {
 	return &source.Error{Op: "opening an S3 source", Class: source.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
 }
 
-// check returns the parsed endpoint of valid settings.
-func (c Config) check() (*url.URL, error) {
+// checkSettings returns the parsed endpoint of valid settings.
+func (c Config) checkSettings() (*url.URL, error) {
 	endpoint, err := url.Parse(c.Endpoint)
 	if err != nil || !isServer(endpoint) {
-		return nil, misconfigured("endpoint %q is not a URL such as https://host:port", c.Endpoint)
+		return nil, configErrorf("endpoint %q is not a URL such as https://host:port", c.Endpoint)
 	}
-	if err := plain("endpoint", endpoint); err != nil {
+	if err := checkPlainURL("endpoint", endpoint); err != nil {
 		return nil, err
 	}
 	if c.Bucket == "" {
-		return nil, misconfigured("no bucket is given")
+		return nil, configErrorf("no bucket is given")
 	}
 	ways := 0
 	for _, given := range []bool{c.Credentials != nil, c.Keys != nil, c.WebIdentity != nil, c.Instance != nil} {
@@ -112,44 +112,44 @@ func (c Config) check() (*url.URL, error) {
 		}
 	}
 	if ways > 1 {
-		return nil, misconfigured("give only one of a Secret, keys, a web identity and instance credentials")
+		return nil, configErrorf("give only one of a Secret, keys, a web identity and instance credentials")
 	}
 	if c.WebIdentity != nil {
 		if c.WebIdentity.TokenFile == "" {
-			return nil, misconfigured("a web identity needs a file with its token")
+			return nil, configErrorf("a web identity needs a file with its token")
 		}
 		if sts := c.WebIdentity.STSEndpoint; sts != "" {
 			if u, err := url.Parse(sts); err != nil || !isServer(u) {
-				return nil, misconfigured("stsEndpoint %q is not a URL such as https://host:port", sts)
+				return nil, configErrorf("stsEndpoint %q is not a URL such as https://host:port", sts)
 			}
 		}
 	}
 	if c.Instance != nil && c.Instance.Endpoint != "" {
 		if u, err := url.Parse(c.Instance.Endpoint); err != nil || !isServer(u) {
-			return nil, misconfigured("the endpoint of the instance's credentials %q is not a URL such as http://host", c.Instance.Endpoint)
+			return nil, configErrorf("the endpoint of the instance's credentials %q is not a URL such as http://host", c.Instance.Endpoint)
 		}
 	}
 	return endpoint, nil
 }
 
-// plain refuses the parts of an address that no request would have.
-func plain(what string, u *url.URL) error {
+// checkPlainURL refuses the parts of an address that no request would have.
+func checkPlainURL(what string, u *url.URL) error {
 	switch {
 	case u.User != nil:
-		return misconfigured("%s carries a user; put the keys into the Secret of secretRef", what)
+		return configErrorf("%s carries a user; put the keys into the Secret of secretRef", what)
 	case strings.Trim(u.Path, "/") != "":
-		return misconfigured("%s has the path %q; a service that answers below a path is not supported: name its root", what, u.Path)
+		return configErrorf("%s has the path %q; a service that answers below a path is not supported: name its root", what, u.Path)
 	case u.RawQuery != "" || u.Fragment != "":
-		return misconfigured("%s has a ? or #; name http(s)://host:port only", what)
+		return configErrorf("%s has a ? or #; name http(s)://host:port only", what)
 	}
 	return nil
 }
 
 func isServer(u *url.URL) bool { return u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") }
 
-// client returns a client that signs for a region; for "" it asks the service
+// newClient returns a client that signs for a region; for "" it asks the service
 // for the bucket's.
-func (s *Source) client(region string) (*minio.Client, error) {
+func (s *Source) newClient(region string) (*minio.Client, error) {
 	lookup := minio.BucketLookupDNS
 	if s.pathStyle {
 		lookup = minio.BucketLookupPath
@@ -179,7 +179,7 @@ func (s *Source) Provenance(ctx context.Context) (p source.Provenance, err error
 	return p, err
 }
 
-// pathStyleWord says whether the bucket is a part of the server's name.
+// pathStyleWord reports whether the bucket is a part of the server's name.
 func pathStyleWord(c Config) string {
 	if c.PathStyle {
 		return "path-style"

@@ -61,22 +61,22 @@ func (p *temporary) RetrieveWithCredContext(cc *credentials.CredContext) (creden
 		return p.value, nil
 	}
 	value.SignerType = credentials.SignatureV4
-	p.value, p.renew = value, renewal(now, value.Expiration)
+	p.value, p.renew = value, renewalTime(now, value.Expiration)
 	return value, nil
 }
 
 // Retrieve is RetrieveWithCredContext without a context.
 func (p *temporary) Retrieve() (credentials.Value, error) { return p.RetrieveWithCredContext(nil) }
 
-// IsExpired tells whether it is time for new credentials.
+// IsExpired reports whether it is time for new credentials.
 func (p *temporary) IsExpired() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.now().Before(p.renew)
 }
 
-// renewal returns when to renew credentials that were fetched now.
-func renewal(now, end time.Time) time.Time {
+// renewalTime returns when to renew credentials that were fetched now.
+func renewalTime(now, end time.Time) time.Time {
 	if end.IsZero() {
 		return now.Add(unlimited)
 	}

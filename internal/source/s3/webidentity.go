@@ -97,7 +97,7 @@ func parseSTS(op string, body []byte) (credentials.Value, error) {
 	}
 	if err != nil {
 		return credentials.Value{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
-			Err: fmt.Errorf("the answer is none of a security token service; check stsEndpoint (%w)", err)}
+			Err: fmt.Errorf("the answer is not that of a security token service; check stsEndpoint (%w)", err)}
 	}
 	return credentials.Value{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 		Expiration: c.Expiration}, nil
@@ -115,7 +115,7 @@ func stsError(op string, response *nethttp.Response, body []byte) error {
 	switch {
 	case answer.Code == "IDPCommunicationError" || errors.Is(class, source.ErrTemporary):
 		class = source.ErrTemporary
-	case throttled(answer.Code) || errors.Is(class, source.ErrThrottled):
+	case isThrottling(answer.Code) || errors.Is(class, source.ErrThrottled):
 		class = source.ErrThrottled
 	default:
 		class = source.ErrCredentials

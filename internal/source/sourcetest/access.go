@@ -12,17 +12,17 @@ import (
 
 func (h Harness) runAccess(t *testing.T) {
 	if h.OpenDenied != nil {
-		t.Run("wrong credentials are denied", h.denied)
+		t.Run("wrong credentials are denied", h.testWrongCredentials)
 	}
 	if h.PutUnreadable != nil {
-		t.Run("one unreadable file is denied, and only that", h.unreadable)
+		t.Run("one unreadable file is denied, and only that", h.testUnreadableFile)
 	}
 }
 
-func (h Harness) denied(t *testing.T) {
+func (h Harness) testWrongCredentials(t *testing.T) {
 	h.Put(t, "denied/file", []byte("secret"))
 	s := h.OpenDenied(t)
-	if provenance(t, s) != (source.Provenance{}) && provenance(t, s).Principal == provenance(t, h.open(t)).Principal {
+	if readProvenance(t, s) != (source.Provenance{}) && readProvenance(t, s).Principal == readProvenance(t, h.openDirect(t)).Principal {
 		t.Error("wrong credentials make the same principal as the right ones")
 	}
 	for _, path := range []string{"denied/file", "denied/"} {
@@ -30,12 +30,12 @@ func (h Harness) denied(t *testing.T) {
 	}
 }
 
-func (h Harness) unreadable(t *testing.T) {
+func (h Harness) testUnreadableFile(t *testing.T) {
 	secret := []byte("secret")
 	h.Put(t, "unreadable/file", []byte("public"))
 	h.PutUnreadable(t, "unreadable/secret", secret)
-	s := h.open(t)
-	for entry, err := range s.List(t.Context(), h.path("unreadable/")) {
+	s := h.openDirect(t)
+	for entry, err := range s.List(t.Context(), h.remotePath("unreadable/")) {
 		if err != nil {
 			isOneOf(t, "listing", err, source.ErrDenied)
 			return
@@ -53,9 +53,9 @@ func (h Harness) unreadable(t *testing.T) {
 	}
 }
 
-// provenance is what a driver says of itself. A source of a plugin says nothing: its
+// readProvenance is what a driver says of itself. A source of a plugin says nothing: its
 // client does.
-func provenance(t *testing.T, s source.Source) source.Provenance {
+func readProvenance(t *testing.T, s source.Source) source.Provenance {
 	t.Helper()
 	d, ok := s.(source.Driver)
 	if !ok {

@@ -17,10 +17,10 @@ import (
 // patience is how long a call may take that ought to end at once.
 const patience = 30 * time.Second
 
-// list lists what h calls path.
-func (h Harness) list(t *testing.T, s source.Source, path string) (entries []source.Entry) {
+// listEntries lists what h calls path.
+func (h Harness) listEntries(t *testing.T, s source.Source, path string) (entries []source.Entry) {
 	t.Helper()
-	for entry, err := range s.List(t.Context(), h.path(path)) {
+	for entry, err := range s.List(t.Context(), h.remotePath(path)) {
 		if err != nil {
 			t.Fatalf("listing %q: %v", path, err)
 		}
@@ -29,27 +29,27 @@ func (h Harness) list(t *testing.T, s source.Source, path string) (entries []sou
 	return entries
 }
 
-// one lists a single file.
-func (h Harness) one(t *testing.T, s source.Source, path string) source.Entry {
+// listOneFile lists a single file.
+func (h Harness) listOneFile(t *testing.T, s source.Source, path string) source.Entry {
 	t.Helper()
-	entries := h.list(t, s, path)
+	entries := h.listEntries(t, s, path)
 	if len(entries) != 1 {
 		t.Fatalf("listing %q: got %+v instead of one file", path, entries)
 	}
 	return entries[0]
 }
 
-// contents lists a tree and reads its files.
-func (h Harness) contents(t *testing.T, s source.Source, path string) map[string][]byte {
+// readTree lists a tree and reads its files.
+func (h Harness) readTree(t *testing.T, s source.Source, path string) map[string][]byte {
 	t.Helper()
 	got := map[string][]byte{}
-	for _, entry := range h.list(t, s, path) {
+	for _, entry := range h.listEntries(t, s, path) {
 		if _, twice := got[entry.Path]; twice {
 			t.Errorf("%q is listed twice", entry.Path)
 		}
 		got[entry.Path] = []byte{}
 		if entry.Size > 0 {
-			got[entry.Path] = read(t, s, entry, 0, entry.Size)
+			got[entry.Path] = readRange(t, s, entry, 0, entry.Size)
 		}
 	}
 	return got
@@ -57,7 +57,7 @@ func (h Harness) contents(t *testing.T, s source.Source, path string) map[string
 
 // listError returns the error that a listing ends with.
 func (h Harness) listError(ctx context.Context, s source.Source, path string) error {
-	for _, err := range s.List(ctx, h.path(path)) {
+	for _, err := range s.List(ctx, h.remotePath(path)) {
 		if err != nil {
 			return err
 		}
@@ -65,8 +65,8 @@ func (h Harness) listError(ctx context.Context, s source.Source, path string) er
 	return nil
 }
 
-// read reads a range.
-func read(t *testing.T, s source.Source, e source.Entry, offset, length int64) []byte {
+// readRange reads a range.
+func readRange(t *testing.T, s source.Source, e source.Entry, offset, length int64) []byte {
 	t.Helper()
 	content, err := tryRead(t.Context(), s, e, offset, length)
 	if err != nil {
@@ -85,8 +85,8 @@ func tryRead(ctx context.Context, s source.Source, e source.Entry, offset, lengt
 	return content, errors.Join(err, body.Close())
 }
 
-// promptly fails the test when f takes too long.
-func promptly(t *testing.T, f func() error) error {
+// runPromptly fails the test when f takes too long.
+func runPromptly(t *testing.T, f func() error) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -123,9 +123,9 @@ func isOneOf(t *testing.T, what string, err error, want ...error) {
 	}
 }
 
-// pattern is content of which no two parts are alike; another seed gives other
+// randomContent is content of which no two parts are alike; another seed gives other
 // bytes nearly everywhere.
-func pattern(n int, seed byte) []byte {
+func randomContent(n int, seed byte) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
 	return b

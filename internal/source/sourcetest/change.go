@@ -14,10 +14,10 @@ import (
 )
 
 func (h Harness) runChange(t *testing.T) {
-	t.Run("a changed file is never read as the old one", h.changed)
-	t.Run("a file that changes while it is read is never a mixture", h.changing)
+	t.Run("a changed file is never read as the old one", h.testChangedFile)
+	t.Run("a file that changes while it is read is never a mixture", h.testChangeDuringRead)
 	if h.Delete != nil {
-		t.Run("a deleted file is never read as another one", h.deleted)
+		t.Run("a deleted file is never read as another one", h.testDeletedFile)
 	}
 }
 
@@ -38,15 +38,15 @@ func oldOr(t *testing.T, what string, want, got []byte, err error, classes ...er
 	}
 }
 
-func (h Harness) changed(t *testing.T) {
+func (h Harness) testChangedFile(t *testing.T) {
 	const size = 300_000
-	old := pattern(size, 1)
+	old := randomContent(size, 1)
 	for name, changed := range map[string][]byte{
-		"other bytes": pattern(size, 2), "longer": append(bytes.Clone(old), 'x'), "shorter": old[:size-1], "empty": {},
+		"other bytes": randomContent(size, 2), "longer": append(bytes.Clone(old), 'x'), "shorter": old[:size-1], "empty": {},
 	} {
 		h.Put(t, "changed/file", old)
-		s := h.open(t)
-		entry := h.one(t, s, "changed/file")
+		s := h.openDirect(t)
+		entry := h.listOneFile(t, s, "changed/file")
 		h.Put(t, "changed/file", changed)
 		got, err := tryRead(t.Context(), s, entry, 0, size)
 		oldOr(t, name, old, got, err, source.ErrChanged)
@@ -54,7 +54,7 @@ func (h Harness) changed(t *testing.T) {
 			got, err = tryRead(t.Context(), s, entry, size/2, 1000)
 			oldOr(t, name+", a range", old[size/2:size/2+1000], got, err, source.ErrChanged)
 		}
-		if again := h.one(t, s, "changed/file"); again.Identity == entry.Identity {
+		if again := h.listOneFile(t, s, "changed/file"); again.Identity == entry.Identity {
 			t.Errorf("%s: the changed file has the same identity", name)
 		}
 	}
@@ -64,13 +64,13 @@ func (h Harness) changed(t *testing.T) {
 // servers make the writer wait for the reader.
 const writerWaits = time.Second
 
-func (h Harness) changing(t *testing.T) {
+func (h Harness) testChangeDuringRead(t *testing.T) {
 	const size = 24 << 20 // more than buffers hold on the way
-	old := pattern(size, 1)
-	for name, changed := range map[string][]byte{"other bytes": pattern(size, 2), "shorter": pattern(size/2, 3), "longer": pattern(size+1000, 4)} {
+	old := randomContent(size, 1)
+	for name, changed := range map[string][]byte{"other bytes": randomContent(size, 2), "shorter": randomContent(size/2, 3), "longer": randomContent(size+1000, 4)} {
 		h.Put(t, "changing/file", old)
-		s := h.open(t)
-		entry := h.one(t, s, "changing/file")
+		s := h.openDirect(t)
+		entry := h.listOneFile(t, s, "changing/file")
 		body, err := s.Open(t.Context(), entry, 0, size)
 		if err != nil {
 			t.Fatal(err)
@@ -98,13 +98,13 @@ func (h Harness) changing(t *testing.T) {
 	}
 }
 
-func (h Harness) deleted(t *testing.T) {
+func (h Harness) testDeletedFile(t *testing.T) {
 	const size = 200_000
-	content := pattern(size, 1)
+	content := randomContent(size, 1)
 	h.Put(t, "deleted/file", content)
 	h.Put(t, "deleted/other", content)
-	s := h.open(t)
-	entry := h.one(t, s, "deleted/file")
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "deleted/file")
 	h.Delete(t, "deleted/file")
 	got, err := tryRead(t.Context(), s, entry, 0, size)
 	oldOr(t, "deleted before it was opened", content, got, err, source.ErrNotFound, source.ErrChanged)

@@ -107,13 +107,13 @@ func (c *Cutter) serve(client net.Conn, target string) {
 	}()
 	switch {
 	case piece > 0:
-		trickle(client, server, piece)
+		copySlowly(client, server, piece)
 	case after < 0:
 		_, _ = io.Copy(client, server)
 	default:
 		n, _ := io.CopyN(client, server, after)
 		if stall && n == after {
-			c.tell(stalled)
+			c.closeStalled(stalled)
 			return // both ends stay open until the test cuts them
 		}
 	}
@@ -121,8 +121,8 @@ func (c *Cutter) serve(client net.Conn, target string) {
 	server.Close()
 }
 
-// tell closes stalled once.
-func (c *Cutter) tell(stalled chan struct{}) {
+// closeStalled closes stalled once.
+func (c *Cutter) closeStalled(stalled chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
@@ -132,7 +132,7 @@ func (c *Cutter) tell(stalled chan struct{}) {
 	}
 }
 
-func trickle(to io.Writer, from io.Reader, piece int64) {
+func copySlowly(to io.Writer, from io.Reader, piece int64) {
 	pace := time.NewTicker(trickleEvery)
 	defer pace.Stop()
 	for {

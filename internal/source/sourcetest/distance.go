@@ -89,13 +89,13 @@ func (d *Distance) serve(client net.Conn, target string) {
 	c := &distant{distance: d, own: pace{rate: d.profile.PerConnection}, answered: true}
 	go func() {
 		defer server.Close()
-		forward(server, client, c.ask)
+		forwardPieces(server, client, c.ask)
 	}()
-	forward(client, server, c.answer)
+	forwardPieces(client, server, c.answer)
 }
 
-// forward passes on what comes until one end is closed, or pass fails.
-func forward(to io.Writer, from io.Reader, pass func(to io.Writer, piece []byte) error) {
+// forwardPieces passes on what comes until one end is closed, or pass fails.
+func forwardPieces(to io.Writer, from io.Reader, pass func(to io.Writer, piece []byte) error) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -144,8 +144,8 @@ func (c *distant) answer(to io.Writer, piece []byte) error {
 	}
 	request := c.request
 	c.mu.Unlock()
-	pause(wait)
-	pause(max(c.own.take(len(piece)), c.distance.all.take(len(piece))))
+	sleepFor(wait)
+	sleepFor(max(c.own.reserveBytes(len(piece)), c.distance.all.reserveBytes(len(piece))))
 	half := piece[:len(piece)/2]
 	switch {
 	// Not at the same requests, should they be as frequent.
@@ -157,15 +157,15 @@ func (c *distant) answer(to io.Writer, piece []byte) error {
 		if _, err := to.Write(half); err != nil {
 			return err
 		}
-		pause(p.Stall)
+		sleepFor(p.Stall)
 		piece = piece[len(half):]
 	}
 	_, err := to.Write(piece)
 	return err
 }
 
-// pause is what makes the distance; it waits for nothing else.
-func pause(d time.Duration) {
+// sleepFor is what makes the distance; it waits for nothing else.
+func sleepFor(d time.Duration) {
 	if d > 0 {
 		<-time.After(d)
 	}
@@ -179,8 +179,8 @@ type pace struct {
 	next time.Time
 }
 
-// take returns how long to wait before n bytes go on.
-func (p *pace) take(n int) time.Duration {
+// reserveBytes returns how long to wait before n bytes go on.
+func (p *pace) reserveBytes(n int) time.Duration {
 	if p.rate == 0 {
 		return 0
 	}

@@ -35,7 +35,7 @@ type Harness struct {
 	// that there is nothing.
 	FailsBelowFiles bool
 	// PutHostile stores a file, or an entry of that name, that no caller can use,
-	// and tells whether the server took it. Optional.
+	// and reports whether the server took it. Optional.
 	PutHostile func(t *testing.T, path string, content []byte) bool
 	// Clean returns the name under which an entry of a hostile name is listed, in
 	// formats whose names stand for paths, as those of archives do ("/a", "./a" and
@@ -84,8 +84,8 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// open opens a source without any proxy.
-func (h Harness) open(t *testing.T) source.Source {
+// openDirect opens a source without any proxy.
+func (h Harness) openDirect(t *testing.T) source.Source {
 	t.Helper()
 	if h.OpenVia != nil {
 		via := map[string]string{h.Addr: h.Addr}
@@ -111,8 +111,8 @@ func (h Harness) openCut(t *testing.T) (source.Source, *Cutter) {
 	return h.OpenVia(t, via), cutter
 }
 
-// path is what List is given.
-func (h Harness) path(path string) string {
+// remotePath is what List is given.
+func (h Harness) remotePath(path string) string {
 	if h.Path != nil {
 		return h.Path(path)
 	}
@@ -130,4 +130,4 @@ func (h Harness) putAll(t *testing.T, files map[string][]byte) {
 	}
 }
 
-func (h Harness) refuses(path string) bool { return h.Refuses != nil && h.Refuses(path) }
+func (h Harness) refusesPath(path string) bool { return h.Refuses != nil && h.Refuses(path) }

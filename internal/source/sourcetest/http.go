@@ -16,18 +16,18 @@ import (
 )
 
 func (h Harness) runHTTP(t *testing.T) {
-	t.Run("throttling carries its pause", h.throttled)
-	t.Run("a server's error may pass", h.failing)
-	t.Run("answers that lie are never believed", h.lies)
+	t.Run("throttling carries its pause", h.testThrottling)
+	t.Run("a server's error may pass", h.testServerErrors)
+	t.Run("answers that lie are never believed", h.testLyingServer)
 }
 
-func (h Harness) throttled(t *testing.T) {
-	h.Put(t, "throttled/file", pattern(100_000, 1))
+func (h Harness) testThrottling(t *testing.T) {
+	h.Put(t, "throttled/file", randomContent(100_000, 1))
 	proxy := NewProxy(t, h.Addr)
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
-		entry := h.one(t, s, "throttled/file")
+		entry := h.listOneFile(t, s, "throttled/file")
 		proxy.Answer(func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(status)
@@ -56,13 +56,13 @@ func (h Harness) throttled(t *testing.T) {
 	}
 }
 
-func (h Harness) failing(t *testing.T) {
-	h.Put(t, "failing/file", pattern(100_000, 1))
+func (h Harness) testServerErrors(t *testing.T) {
+	h.Put(t, "failing/file", randomContent(100_000, 1))
 	proxy := NewProxy(t, h.Addr)
 	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
-		entry := h.one(t, s, "failing/file")
+		entry := h.listOneFile(t, s, "failing/file")
 		proxy.Answer(func(w http.ResponseWriter, r *http.Request) bool {
 			w.WriteHeader(status)
 			return true
@@ -76,37 +76,37 @@ func (h Harness) failing(t *testing.T) {
 // lies are what becomes of the answer to a request for the bytes of content from
 // first to last. The request stays as it is: a signature may cover it.
 var lies = map[string]func(r *http.Response, content []byte, first, last int64){
-	"a length that is too long":  func(r *http.Response, _ []byte, _, _ int64) { stretch(r, 7) },
-	"a length that is too short": func(r *http.Response, _ []byte, _, _ int64) { stretch(r, -7) },
+	"a length that is too long":  func(r *http.Response, _ []byte, _, _ int64) { changeLength(r, 7) },
+	"a length that is too short": func(r *http.Response, _ []byte, _, _ int64) { changeLength(r, -7) },
 	"the range ignored": func(r *http.Response, content []byte, _, _ int64) {
 		r.StatusCode = http.StatusOK
 		r.Header.Del("Content-Range")
-		replace(r, content)
+		replaceBody(r, content)
 	},
 	"another range": func(r *http.Response, content []byte, first, last int64) {
 		if last+1 < int64(len(content)) {
 			r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first+1, last+1, len(content)))
-			replace(r, content[first+1:last+2])
+			replaceBody(r, content[first+1:last+2])
 		}
 	},
 	"a shorter range": func(r *http.Response, content []byte, first, last int64) {
 		r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last-1, len(content)))
-		replace(r, content[first:last])
+		replaceBody(r, content[first:last])
 	},
 	"a range of another file": func(r *http.Response, content []byte, first, last int64) {
 		r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(content)+1))
 	},
 }
 
-// stretch makes an answer claim a longer body, or a shorter one.
-func stretch(r *http.Response, by int64) {
+// changeLength makes an answer claim a longer body, or a shorter one.
+func changeLength(r *http.Response, by int64) {
 	if r.ContentLength > 100 {
 		r.Header.Set("Content-Length", strconv.FormatInt(r.ContentLength+by, 10))
 	}
 }
 
-// replace puts another body into an answer.
-func replace(r *http.Response, body []byte) {
+// replaceBody puts another body into an answer.
+func replaceBody(r *http.Response, body []byte) {
 	r.Body.Close()
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
@@ -124,15 +124,15 @@ func requestedRange(r *http.Response, size int64) (first, last int64, ok bool) {
 	return first, last, err == nil && first >= 0 && last < size && r.StatusCode == http.StatusPartialContent
 }
 
-func (h Harness) lies(t *testing.T) {
+func (h Harness) testLyingServer(t *testing.T) {
 	const size = 300_000
-	content := pattern(size, 1)
+	content := randomContent(size, 1)
 	h.Put(t, "lies/file", content)
 	proxy := NewProxy(t, h.Addr)
 	for name, lie := range lies {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
-		entry := h.one(t, s, "lies/file")
+		entry := h.listOneFile(t, s, "lies/file")
 		told := 0
 		proxy.Change(func(r *http.Response) {
 			if first, last, ok := requestedRange(r, size); ok {

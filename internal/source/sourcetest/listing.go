@@ -19,21 +19,21 @@ import (
 )
 
 func (h Harness) runListing(t *testing.T) {
-	t.Run("a tree is listed as a whole, and each file can be read", h.tree)
-	t.Run("a single file has no path", h.single)
-	t.Run("a missing path is not found", h.missing)
-	t.Run("a prefix of a name is not the name", h.prefix)
-	t.Run("a consumer may stop listing", h.stops)
-	t.Run("ten thousand files are all listed, always in the same order", h.many)
+	t.Run("a tree is listed as a whole, and each file can be read", h.testTree)
+	t.Run("a single file has no path", h.testSingleFile)
+	t.Run("a missing path is not found", h.testMissingPaths)
+	t.Run("a prefix of a name is not the name", h.testNamePrefix)
+	t.Run("a consumer may stop listing", h.testListingStops)
+	t.Run("ten thousand files are all listed, always in the same order", h.testManyFiles)
 	if h.Mkdir != nil {
-		t.Run("directories without files are not listed", h.directories)
+		t.Run("directories without files are not listed", h.testEmptyDirectories)
 	}
 	if h.PutLink != nil {
-		t.Run("symbolic links are listed and not followed", h.links)
+		t.Run("symbolic links are listed and not followed", h.testSymlinks)
 		t.Run("a path that is a symbolic link is what it points to", h.linkedPath)
 	}
 	if h.PutHostile != nil {
-		t.Run("hostile names are passed on as they are", h.hostile)
+		t.Run("hostile names are passed on as they are", h.testHostileNames)
 	}
 }
 
@@ -45,10 +45,10 @@ var oddNames = []string{
 	"a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p", "sha256:0", "%2e%2e%2fx", strings.Repeat("n", 255), strings.Repeat("日", 85),
 }
 
-func (h Harness) tree(t *testing.T) {
+func (h Harness) testTree(t *testing.T) {
 	files, want := map[string][]byte{}, map[string][]byte{}
 	for i, name := range oddNames {
-		if h.refuses("tree/" + name) {
+		if h.refusesPath("tree/" + name) {
 			continue
 		}
 		content := fmt.Appendf(nil, "%d: %s", i, name)
@@ -59,13 +59,13 @@ func (h Harness) tree(t *testing.T) {
 		files["tree/"+name] = content
 	}
 	h.putAll(t, files)
-	s := h.open(t)
+	s := h.openDirect(t)
 	for _, path := range []string{"tree/", "/tree/"} {
-		if diff := cmp.Diff(want, h.contents(t, s, path)); diff != "" {
+		if diff := cmp.Diff(want, h.readTree(t, s, path)); diff != "" {
 			t.Errorf("listing %q (-want +got):\n%s", path, diff)
 		}
 	}
-	for _, entry := range h.list(t, s, "tree/") {
+	for _, entry := range h.listEntries(t, s, "tree/") {
 		if entry.Size != int64(len(want[entry.Path])) {
 			t.Errorf("%q has %d bytes in the listing, not %d", entry.Path, entry.Size, len(want[entry.Path]))
 		}
@@ -73,33 +73,33 @@ func (h Harness) tree(t *testing.T) {
 			t.Errorf("%q has another checksum than its bytes", entry.Path)
 		}
 	}
-	first, again, other := h.list(t, s, "tree/"), h.list(t, s, "tree/"), h.list(t, h.open(t), "tree/")
+	first, again, other := h.listEntries(t, s, "tree/"), h.listEntries(t, s, "tree/"), h.listEntries(t, h.openDirect(t), "tree/")
 	if !slices.Equal(first, again) || !slices.Equal(first, other) {
 		t.Error("listings of the same tree differ")
 	}
-	if a, b := s.Identity(), h.open(t).Identity(); a == "" || a != b {
+	if a, b := s.Identity(), h.openDirect(t).Identity(); a == "" || a != b {
 		t.Errorf("two sources for the same data have the identities %q and %q", a, b)
 	}
-	if a, b := provenance(t, s), provenance(t, h.open(t)); a != b {
+	if a, b := readProvenance(t, s), readProvenance(t, h.openDirect(t)); a != b {
 		t.Errorf("two sources of the same settings have the provenances %+v and %+v", a, b)
 	}
 }
 
-func (h Harness) single(t *testing.T) {
+func (h Harness) testSingleFile(t *testing.T) {
 	h.Put(t, "single/file", []byte("content"))
-	s := h.open(t)
-	entry := h.one(t, s, "single/file")
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "single/file")
 	if entry.Path != "" || entry.Size != 7 || entry.Link != "" {
 		t.Fatalf("got %+v", entry)
 	}
-	if got := read(t, s, entry, 0, 7); string(got) != "content" {
+	if got := readRange(t, s, entry, 0, 7); string(got) != "content" {
 		t.Errorf("read %q", got)
 	}
 }
 
-func (h Harness) missing(t *testing.T) {
+func (h Harness) testMissingPaths(t *testing.T) {
 	h.Put(t, "missing/there", []byte("x"))
-	s := h.open(t)
+	s := h.openDirect(t)
 	paths := []string{"nothing", "nothing/", "missing/file", "missing/dir/"}
 	if !h.FailsBelowFiles {
 		paths = append(paths, "missing/there/below")
@@ -109,24 +109,24 @@ func (h Harness) missing(t *testing.T) {
 	}
 }
 
-func (h Harness) prefix(t *testing.T) {
+func (h Harness) testNamePrefix(t *testing.T) {
 	h.Put(t, "prefix/file-2", []byte("2"))
 	h.Put(t, "prefix/dir-2/file", []byte("2"))
-	s := h.open(t)
+	s := h.openDirect(t)
 	for _, path := range []string{"prefix/file", "prefix/dir/"} {
 		isOneOf(t, "listing "+path, h.listError(t.Context(), s, path), source.ErrNotFound)
 	}
 }
 
-func (h Harness) stops(t *testing.T) {
+func (h Harness) testListingStops(t *testing.T) {
 	files := map[string][]byte{}
 	for i := range 20 {
 		files[fmt.Sprintf("stops/%02d", i)] = []byte("x")
 	}
 	h.putAll(t, files)
-	s := h.open(t)
+	s := h.openDirect(t)
 	count := 0
-	for _, err := range s.List(t.Context(), h.path("stops/")) {
+	for _, err := range s.List(t.Context(), h.remotePath("stops/")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ const (
 	manyBytes = 24 << 20
 )
 
-func (h Harness) many(t *testing.T) {
+func (h Harness) testManyFiles(t *testing.T) {
 	files, want := make(map[string][]byte, manyFiles), make(map[string]int64, manyFiles)
 	for i := range manyFiles {
 		name := fmt.Sprintf("d%02d/f%05d", i%100, i)
@@ -151,16 +151,16 @@ func (h Harness) many(t *testing.T) {
 		want[name] = int64(len(files["many/"+name]))
 	}
 	h.putAll(t, files)
-	s := h.open(t)
-	before, grown := heap(), uint64(0)
+	s := h.openDirect(t)
+	before, grown := heapBytes(), uint64(0)
 	got, order := make(map[string]int64, manyFiles), make([]source.Entry, 0, manyFiles)
-	for entry, err := range s.List(t.Context(), h.path("many/")) {
+	for entry, err := range s.List(t.Context(), h.remotePath("many/")) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		got[entry.Path] = entry.Size
 		if order = append(order, entry); len(order) == manyFiles/2 {
-			grown = heap() - min(before, heap())
+			grown = heapBytes() - min(before, heapBytes())
 		}
 	}
 	if len(order) != manyFiles {
@@ -172,13 +172,13 @@ func (h Harness) many(t *testing.T) {
 	if grown > manyBytes {
 		t.Errorf("halfway through the listing %d MiB more are in use", grown>>20)
 	}
-	if again := h.list(t, s, "many/"); !slices.Equal(order, again) {
+	if again := h.listEntries(t, s, "many/"); !slices.Equal(order, again) {
 		t.Error("two listings of the same tree differ")
 	}
 	h.cancelListing(t, s)
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -192,7 +192,7 @@ func (h Harness) cancelListing(t *testing.T, s source.Source) {
 	defer cancel()
 	count := 0
 	var last error
-	for _, err := range s.List(ctx, h.path("many/")) {
+	for _, err := range s.List(ctx, h.remotePath("many/")) {
 		if last = err; err != nil {
 			break
 		}
@@ -205,13 +205,13 @@ func (h Harness) cancelListing(t *testing.T, s source.Source) {
 	}
 }
 
-func (h Harness) directories(t *testing.T) {
+func (h Harness) testEmptyDirectories(t *testing.T) {
 	h.Put(t, "directories/full/file", []byte("x"))
 	h.Mkdir(t, "directories/hollow")
 	h.Mkdir(t, "directories/full/hollow/deep")
 	h.Mkdir(t, "barren/deep/er")
-	s := h.open(t)
-	if diff := cmp.Diff(map[string][]byte{"full/file": []byte("x")}, h.contents(t, s, "directories/")); diff != "" {
+	s := h.openDirect(t)
+	if diff := cmp.Diff(map[string][]byte{"full/file": []byte("x")}, h.readTree(t, s, "directories/")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, path := range []string{"barren/", "barren/deep", "directories/hollow/"} {
@@ -219,7 +219,7 @@ func (h Harness) directories(t *testing.T) {
 	}
 }
 
-func (h Harness) links(t *testing.T) {
+func (h Harness) testSymlinks(t *testing.T) {
 	h.Put(t, "links/dir/file", []byte("content"))
 	want := map[string]string{
 		"dir/file":   "",
@@ -237,7 +237,7 @@ func (h Harness) links(t *testing.T) {
 		}
 	}
 	got := map[string]string{}
-	for _, entry := range h.list(t, h.open(t), "links/") {
+	for _, entry := range h.listEntries(t, h.openDirect(t), "links/") {
 		got[entry.Path] = entry.Link
 		if entry.Link != "" && entry.Size != 0 {
 			t.Errorf("the link %q has %d bytes", entry.Path, entry.Size)
@@ -253,12 +253,12 @@ func (h Harness) linkedPath(t *testing.T) {
 	h.PutLink(t, "linked/current", "v1")
 	h.PutLink(t, "linked/file", "v1/file")
 	h.PutLink(t, "linked/dangling", "v0")
-	s := h.open(t)
-	entry := h.one(t, s, "linked/file")
-	if entry.Path != "" || entry.Link != "" || string(read(t, s, entry, 0, entry.Size)) != "content" {
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "linked/file")
+	if entry.Path != "" || entry.Link != "" || string(readRange(t, s, entry, 0, entry.Size)) != "content" {
 		t.Errorf("a link to a file: got %+v", entry)
 	}
-	if diff := cmp.Diff(map[string][]byte{"file": []byte("content")}, h.contents(t, s, "linked/current/")); diff != "" {
+	if diff := cmp.Diff(map[string][]byte{"file": []byte("content")}, h.readTree(t, s, "linked/current/")); diff != "" {
 		t.Errorf("a link to a tree (-want +got):\n%s", diff)
 	}
 	isOneOf(t, "a link to nothing", h.listError(t.Context(), s, "linked/dangling"), source.ErrNotFound)
@@ -270,8 +270,8 @@ var hostileNames = []string{
 	"escape\x1b[31m", "bad\xff", strings.Repeat("x", 256), strings.Repeat("x/", 1600) + "x",
 }
 
-func (h Harness) hostile(t *testing.T) {
-	s := h.open(t)
+func (h Harness) testHostileNames(t *testing.T) {
+	s := h.openDirect(t)
 	for i, name := range hostileNames {
 		if source.ValidPath(name) {
 			t.Fatalf("%q is not hostile", name)
@@ -282,7 +282,7 @@ func (h Harness) hostile(t *testing.T) {
 			continue
 		}
 		var got []string
-		for _, entry := range h.list(t, s, tree) {
+		for _, entry := range h.listEntries(t, s, tree) {
 			got = append(got, entry.Path)
 		}
 		slices.Sort(got)

@@ -14,18 +14,18 @@ import (
 )
 
 func (h Harness) runNetwork(t *testing.T) {
-	t.Run("a cut connection is not an end", h.cut)
+	t.Run("a cut connection is not an end", h.testCutConnection)
 	t.Run("a cut connection does not stay broken", h.afterCut)
-	t.Run("a stalled server can be cancelled", h.stalled)
-	t.Run("bytes that trickle arrive right", h.trickle)
-	t.Run("nobody at the address is unreachable", h.unreachable)
+	t.Run("a stalled server can be cancelled", h.testStalledServer)
+	t.Run("bytes that trickle arrive right", h.testSlowServer)
+	t.Run("an address without a server is unreachable", h.testUnreachableServer)
 }
 
-func (h Harness) cut(t *testing.T) {
-	content := pattern(4<<20, 1)
+func (h Harness) testCutConnection(t *testing.T) {
+	content := randomContent(4<<20, 1)
 	h.Put(t, "cut/file", content)
 	s, cutter := h.openCut(t)
-	entry := h.one(t, s, "cut/file")
+	entry := h.listOneFile(t, s, "cut/file")
 	cutter.After(1<<20, false)
 	got, err := tryRead(t.Context(), s, entry, 0, entry.Size)
 	isOneOf(t, "reading", err, source.ErrTemporary)
@@ -36,10 +36,10 @@ func (h Harness) cut(t *testing.T) {
 
 // afterCut: a pool must not hand out connections that broke while they were idle.
 func (h Harness) afterCut(t *testing.T) {
-	content := pattern(100_000, 1)
+	content := randomContent(100_000, 1)
 	h.Put(t, "after-cut/file", content)
 	s, cutter := h.openCut(t)
-	entry := h.one(t, s, "after-cut/file")
+	entry := h.listOneFile(t, s, "after-cut/file")
 	for range 3 {
 		cutter.Cut()
 		got, err := tryRead(t.Context(), s, entry, 0, entry.Size)
@@ -52,10 +52,10 @@ func (h Harness) afterCut(t *testing.T) {
 	}
 }
 
-func (h Harness) stalled(t *testing.T) {
-	h.Put(t, "stalled/file", pattern(24<<20, 1))
+func (h Harness) testStalledServer(t *testing.T) {
+	h.Put(t, "stalled/file", randomContent(24<<20, 1))
 	s, cutter := h.openCut(t)
-	entry := h.one(t, s, "stalled/file")
+	entry := h.listOneFile(t, s, "stalled/file")
 	cutter.After(1<<20, true)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -66,7 +66,7 @@ func (h Harness) stalled(t *testing.T) {
 		}
 		cancel()
 	}()
-	err := promptly(t, func() error {
+	err := runPromptly(t, func() error {
 		body, err := s.Open(ctx, entry, 0, entry.Size)
 		if err != nil {
 			return err
@@ -80,18 +80,18 @@ func (h Harness) stalled(t *testing.T) {
 	}
 }
 
-func (h Harness) trickle(t *testing.T) {
-	content := pattern(200_000, 1)
+func (h Harness) testSlowServer(t *testing.T) {
+	content := randomContent(200_000, 1)
 	h.Put(t, "trickle/file", content)
 	s, cutter := h.openCut(t)
 	cutter.Trickle(1777)
-	entry := h.one(t, s, "trickle/file")
-	if got := read(t, s, entry, 0, entry.Size); !bytes.Equal(got, content) {
+	entry := h.listOneFile(t, s, "trickle/file")
+	if got := readRange(t, s, entry, 0, entry.Size); !bytes.Equal(got, content) {
 		t.Error("the bytes are others")
 	}
 }
 
-func (h Harness) unreachable(t *testing.T) {
+func (h Harness) testUnreachableServer(t *testing.T) {
 	const nobody = "127.0.0.1:1"
 	var s source.Source
 	if h.OpenVia != nil {

@@ -17,23 +17,23 @@ import (
 )
 
 func (h Harness) runReading(t *testing.T) {
-	t.Run("a range is exactly that range", h.ranges)
-	t.Run("a range beyond the end is an error", h.beyond)
-	t.Run("several goroutines read without mixing bytes", h.concurrent)
-	t.Run("a cancelled read ends", h.cancelled)
-	t.Run("closing leaves nothing running", h.closing)
+	t.Run("a range is exactly that range", h.testRanges)
+	t.Run("a range beyond the end is an error", h.testRangeBeyondEnd)
+	t.Run("several goroutines read without mixing bytes", h.testConcurrentReads)
+	t.Run("a cancelled read ends", h.testCancelledRead)
+	t.Run("closing leaves nothing running", h.testCloseEndsGoroutines)
 }
 
-func (h Harness) ranges(t *testing.T) {
+func (h Harness) testRanges(t *testing.T) {
 	bounds := append([]int64{4 << 10, 64 << 10, 128 << 10, 1 << 20}, h.Boundaries...)
 	size := int64(0)
 	for _, b := range bounds {
 		size = max(size, 2*b+12_345)
 	}
-	content := pattern(int(size), 1)
+	content := randomContent(int(size), 1)
 	h.Put(t, "ranges/file", content)
-	s := h.open(t)
-	entry := h.one(t, s, "ranges/file")
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "ranges/file")
 	wanted := [][2]int64{{0, size}}
 	if !entry.NoRanges {
 		wanted = append(wanted, [2]int64{0, 1}, [2]int64{1, size - 1}, [2]int64{size - 1, 1}, [2]int64{size / 2, 1})
@@ -43,16 +43,16 @@ func (h Harness) ranges(t *testing.T) {
 		}
 	}
 	for _, r := range wanted {
-		if got := read(t, s, entry, r[0], r[1]); !bytes.Equal(got, content[r[0]:r[0]+r[1]]) {
+		if got := readRange(t, s, entry, r[0], r[1]); !bytes.Equal(got, content[r[0]:r[0]+r[1]]) {
 			t.Errorf("range %v has other bytes", r)
 		}
 	}
 }
 
-func (h Harness) beyond(t *testing.T) {
-	h.Put(t, "beyond/file", pattern(10_000, 1))
-	s := h.open(t)
-	entry := h.one(t, s, "beyond/file")
+func (h Harness) testRangeBeyondEnd(t *testing.T) {
+	h.Put(t, "beyond/file", randomContent(10_000, 1))
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "beyond/file")
 	if entry.NoRanges {
 		return
 	}
@@ -65,17 +65,17 @@ func (h Harness) beyond(t *testing.T) {
 // readers is how many goroutines read at the same time.
 const readers = 16
 
-func (h Harness) concurrent(t *testing.T) {
+func (h Harness) testConcurrentReads(t *testing.T) {
 	const size = 700_001
 	files := map[string][]byte{}
 	for i := range 4 {
-		files[fmt.Sprintf("f%d", i)] = pattern(size, byte(i))
+		files[fmt.Sprintf("f%d", i)] = randomContent(size, byte(i))
 	}
 	for name, content := range files {
 		h.Put(t, "concurrent/"+name, content)
 	}
-	s := h.open(t)
-	entries := h.list(t, s, "concurrent/")
+	s := h.openDirect(t)
+	entries := h.listEntries(t, s, "concurrent/")
 	var all sync.WaitGroup
 	for i := range readers {
 		all.Go(func() {
@@ -102,13 +102,13 @@ func (h Harness) concurrent(t *testing.T) {
 	all.Wait()
 }
 
-func (h Harness) cancelled(t *testing.T) {
-	h.Put(t, "cancelled/file", pattern(8<<20, 1))
-	s := h.open(t)
-	entry := h.one(t, s, "cancelled/file")
+func (h Harness) testCancelledRead(t *testing.T) {
+	h.Put(t, "cancelled/file", randomContent(8<<20, 1))
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "cancelled/file")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := promptly(t, func() error {
+	err := runPromptly(t, func() error {
 		body, err := s.Open(ctx, entry, 0, entry.Size)
 		if err != nil {
 			return err
@@ -132,12 +132,12 @@ func (h Harness) cancelled(t *testing.T) {
 	}
 }
 
-// closing compares the number of goroutines, as far as nothing else runs.
-func (h Harness) closing(t *testing.T) {
-	h.Put(t, "closing/file", pattern(1<<20, 1))
+// testCloseEndsGoroutines compares the number of goroutines, as far as nothing else runs.
+func (h Harness) testCloseEndsGoroutines(t *testing.T) {
+	h.Put(t, "closing/file", randomContent(1<<20, 1))
 	before := runtime.NumGoroutine()
-	s := h.open(t)
-	entry := h.one(t, s, "closing/file")
+	s := h.openDirect(t)
+	entry := h.listOneFile(t, s, "closing/file")
 	body, err := s.Open(t.Context(), entry, 0, entry.Size)
 	if err != nil {
 		t.Fatal(err)

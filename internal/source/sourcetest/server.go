@@ -34,7 +34,7 @@ type Server struct {
 type Manners struct {
 	// NoTags leaves out the entity tags, NoRanges ignores ranges.
 	NoTags, NoRanges bool
-	// IgnoreConditions answers whatever If-Match says.
+	// IgnoreConditions returns whatever If-Match says.
 	IgnoreConditions bool
 }
 
@@ -94,7 +94,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	dir, isIndex := strings.CutSuffix(path, "SHA256SUMS")
 	if isIndex && !ok {
-		content = s.index(dir)
+		content = s.buildIndex(dir)
 		ok = len(content) > 0
 	}
 	if !ok {
@@ -127,14 +127,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// index is what sha256sum prints of the files below dir.
-func (s *Server) index(dir string) []byte {
+// buildIndex is what sha256sum prints of the files below dir.
+func (s *Server) buildIndex(dir string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b bytes.Buffer
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		if name, ok := strings.CutPrefix(path, dir); ok {
-			mark, name := escape(name)
+			mark, name := escapeName(name)
 			fmt.Fprintf(&b, "%s%x  %s\n", mark, sha256.Sum256(s.files[path]), name)
 		}
 	}
@@ -143,8 +143,8 @@ func (s *Server) index(dir string) []byte {
 
 var escapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
 
-// escape writes a name as sha256sum does; mark begins the line.
-func escape(name string) (mark, escaped string) {
+// escapeName writes a name as sha256sum does; mark begins the line.
+func escapeName(name string) (mark, escaped string) {
 	if escaped = escapes.Replace(name); escaped != name {
 		return `\`, escaped
 	}

@@ -30,11 +30,11 @@ type answer struct {
 	table *table
 }
 
-// restricts tells whether some node is not good enough.
-func (a *answer) restricts() bool { return a.full != nil || len(a.tight) > 0 }
+// restrictsNodes reports whether some node is not good enough.
+func (a *answer) restrictsNodes() bool { return a.full != nil || len(a.tight) > 0 }
 
-// takes tells whether a node is.
-func (a *answer) takes(node string) bool {
+// allowsNode reports whether a node is.
+func (a *answer) allowsNode(node string) bool {
 	return (a.full == nil || a.full.Has(node)) && !a.tight.Has(node)
 }
 
@@ -58,7 +58,7 @@ func (a *answers) get(d *locality.Demand) *answer {
 		return known
 	}
 	made := &answer{Demand: d}
-	made.whole, made.near = around(d, a.weights)
+	made.whole, made.near = nodesNearData(d, a.weights)
 	if d.Required > 0 {
 		made.full = sets.New[string]()
 		for _, node := range d.Holders() {
@@ -77,8 +77,8 @@ func (a *answers) get(d *locality.Demand) *answer {
 	return made
 }
 
-// around answers the nodes that have everything, and those near them.
-func around(d *locality.Demand, w locality.Weights) (whole []string, near sets.Set[string]) {
+// nodesNearData returns the nodes that have everything, and those near them.
+func nodesNearData(d *locality.Demand, w locality.Weights) (whole []string, near sets.Set[string]) {
 	near = sets.New[string]()
 	least := leastWhole(w)
 	for _, node := range d.Holders() {

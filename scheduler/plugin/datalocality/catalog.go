@@ -41,8 +41,8 @@ func newShelf() *shelf {
 	return &shelf{dataSets: map[string]*v1alpha1.DataSet{}, wants: map[string][]locality.Want{}}
 }
 
-// with is the list with those that are not in it.
-func (s *shelf) with(late []*v1alpha1.DataSet) []*v1alpha1.DataSet {
+// listWith is the list with those that are not in it.
+func (s *shelf) listWith(late []*v1alpha1.DataSet) []*v1alpha1.DataSet {
 	if len(late) == 0 {
 		return s.list
 	}
@@ -55,8 +55,8 @@ func (s *shelf) with(late []*v1alpha1.DataSet) []*v1alpha1.DataSet {
 	return list
 }
 
-// knows tells whether an event has told of a DataSet.
-func (c *catalog) knows(namespace, name string) bool {
+// hasDataSet reports whether an event has told of a DataSet.
+func (c *catalog) hasDataSet(namespace, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.namespaces[namespace]
@@ -74,7 +74,7 @@ func (c *catalog) set(d *v1alpha1.DataSet) {
 		c.namespaces[d.Namespace] = s
 	}
 	s.dataSets[d.Name] = d
-	s.changed(d.Name)
+	s.rebuildList(d.Name)
 }
 
 func (c *catalog) delete(namespace, name string) {
@@ -85,14 +85,14 @@ func (c *catalog) delete(namespace, name string) {
 		return
 	}
 	delete(s.dataSets, name)
-	s.changed(name)
+	s.rebuildList(name)
 	if len(s.dataSets) == 0 {
 		delete(c.namespaces, namespace)
 	}
 }
 
-// revised takes note that a revision of a DataSet came or went.
-func (c *catalog) revised(namespace, dataSet string) {
+// invalidateWants takes note that a revision of a DataSet came or went.
+func (c *catalog) invalidateWants(namespace, dataSet string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.namespaces[namespace]; s != nil {
@@ -100,7 +100,7 @@ func (c *catalog) revised(namespace, dataSet string) {
 	}
 }
 
-func (s *shelf) changed(name string) {
+func (s *shelf) rebuildList(name string) {
 	delete(s.wants, name)
 	s.list = s.list[:0:0]
 	for _, d := range s.dataSets {
@@ -108,10 +108,10 @@ func (s *shelf) changed(name string) {
 	}
 }
 
-// of answers which DataSets select a pod, but for those that leave it alone
+// wantsOf returns which DataSets select a pod, but for those that leave it alone
 // (placement Ignore), and what it wants of them. Those that are late are
 // looked at besides those that are known.
-func (c *catalog) of(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []locality.Want, error) {
+func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []locality.Want, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.namespaces[pod.Namespace]
@@ -119,7 +119,7 @@ func (c *catalog) of(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.Dat
 		s = newShelf()
 	}
 	var wants []locality.Want
-	selecting := inject.Selecting(s.with(late), pod.Labels)
+	selecting := inject.Selecting(s.listWith(late), pod.Labels)
 	for _, d := range selecting {
 		known, ok := s.wants[d.Name]
 		if !ok {

@@ -32,8 +32,8 @@ func (p *Plugin) afterNode(_ klog.Logger, pod *corev1.Pod, _, object any) (fwk.Q
 	if !ok {
 		return fwk.Queue, fmt.Errorf("looking at a node that came: it is a %T", object)
 	}
-	s := p.ask(context.Background(), pod)
-	if s == nil || s.takes(node.Name) {
+	s := p.computeState(context.Background(), pod)
+	if s == nil || s.allowsNode(node.Name) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

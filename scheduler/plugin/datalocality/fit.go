@@ -25,25 +25,25 @@ func guestOf(pod *corev1.Pod) guest {
 	return guest{requests: framework.NewResource(resource.PodRequests(pod, resource.PodResourcesOptions{})), tolerations: pod.Spec.Tolerations}
 }
 
-// plain tells whether the pod asks for nothing but what every node has.
-func (g guest) plain() bool { return len(g.requests.ScalarResources) == 0 }
+// usesStandardOnly reports whether the pod asks for nothing but what every node has.
+func (g guest) usesStandardOnly() bool { return len(g.requests.ScalarResources) == 0 }
 
-// welcome tells whether the node surely takes the pod, and has nothing against it
+// surelyFits reports whether the node surely takes the pod, and has nothing against it
 // that the scheduler would count. False may mean that it is not sure.
-func (g guest) welcome(log klog.Logger, node fwk.NodeInfo) bool {
+func (g guest) surelyFits(log klog.Logger, node fwk.NodeInfo) bool {
 	spec := &node.Node().Spec
-	return !spec.Unschedulable && g.fits(node) && !slices.ContainsFunc(spec.Taints, func(t corev1.Taint) bool {
+	return !spec.Unschedulable && g.fitsNode(node) && !slices.ContainsFunc(spec.Taints, func(t corev1.Taint) bool {
 		return !corev1helpers.TolerationsTolerateTaint(log, g.tolerations, &t, true)
 	})
 }
 
-func (g guest) fits(node fwk.NodeInfo) bool {
+func (g guest) fitsNode(node fwk.NodeInfo) bool {
 	all, used := node.GetAllocatable(), node.GetRequested()
 	return len(node.GetPods()) < all.GetAllowedPodNumber() &&
-		holds(g.requests.MilliCPU, all.GetMilliCPU(), used.GetMilliCPU()) &&
-		holds(g.requests.Memory, all.GetMemory(), used.GetMemory()) &&
-		holds(g.requests.EphemeralStorage, all.GetEphemeralStorage(), used.GetEphemeralStorage())
+		hasRoom(g.requests.MilliCPU, all.GetMilliCPU(), used.GetMilliCPU()) &&
+		hasRoom(g.requests.Memory, all.GetMemory(), used.GetMemory()) &&
+		hasRoom(g.requests.EphemeralStorage, all.GetEphemeralStorage(), used.GetEphemeralStorage())
 }
 
-// holds: what is not requested may be used up, and more.
-func holds(requested, all, used int64) bool { return requested == 0 || requested <= all-used }
+// hasRoom: what is not requested may be used up, and more.
+func hasRoom(requested, all, used int64) bool { return requested == 0 || requested <= all-used }

@@ -67,7 +67,7 @@ func TestRoomIsCountedOtherwiseThanByTheScheduler(t *testing.T) {
 			info := framework.NewNodeInfo(tc.running...)
 			info.SetNode(&corev1.Node{Status: corev1.NodeStatus{Allocatable: tc.node}})
 			p := newPod("p", tc.pod)
-			if got := guestOf(p).welcome(klog.Background(), info); got != tc.want {
+			if got := guestOf(p).surelyFits(klog.Background(), info); got != tc.want {
 				t.Errorf("the node takes the pod: %v, want %v", got, tc.want)
 			}
 			lacks := noderesources.Fits(p, info, nil, noderesources.ResourceRequestsOptions{EnablePodLevelResources: true})

@@ -30,14 +30,14 @@ func readLive(c rest.Interface) readDataSet {
 	}
 }
 
-// late answers the DataSets that the webhook found for a pod and that no event
+// unseenDataSets returns the DataSets that the webhook found for a pod and that no event
 // has told of yet. A manifest with a DataSet and a Pod in it makes the pod within
 // milliseconds of the DataSet, and a pod that requires its data must not slip
 // through. What is read here is for this pod alone: the event is to come.
-func (p *Plugin) late(ctx context.Context, pod *corev1.Pod) []*v1alpha1.DataSet {
+func (p *Plugin) unseenDataSets(ctx context.Context, pod *corev1.Pod) []*v1alpha1.DataSet {
 	var late []*v1alpha1.DataSet
 	for name := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationInjected], ",") {
-		if name == "" || p.readDataSet == nil || p.catalog.knows(pod.Namespace, name) {
+		if name == "" || p.readDataSet == nil || p.catalog.hasDataSet(pod.Namespace, name) {
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, askingLimit)

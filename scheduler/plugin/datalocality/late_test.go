@@ -32,7 +32,7 @@ func TestPodSlipsThroughBeforeItsDataSetIsHeardOf(t *testing.T) {
 	if _, _, status := h.preFilter(p); status.Code() != fwk.UnschedulableAndUnresolvable {
 		t.Errorf("a pod that requires data of a DataSet that is new: %v", status)
 	}
-	if h.catalog.knows(models.Namespace, models.Name) {
+	if h.catalog.hasDataSet(models.Namespace, models.Name) {
 		t.Error("what no event has told of is kept, and no event may ever take it away")
 	}
 	h.dataSetChanged(models)

@@ -14,9 +14,9 @@ import (
 // maxListed bounds how many items a message names.
 const maxListed = 5
 
-// unmet says what of the required data is missing where, and what to do, when no
+// describeMissing says what of the required data is missing where, and what to do, when no
 // node has all of it.
-func unmet(d *locality.Demand) string {
+func describeMissing(d *locality.Demand) string {
 	var dataSets, nowhere, somewhere []string
 	for i, w := range d.Wants {
 		if !w.Required {
@@ -38,16 +38,16 @@ func unmet(d *locality.Demand) string {
 	}
 	if len(nowhere) == 0 {
 		return fmt.Sprintf("no node holds all that %s: %s are on different nodes; preheat them onto the same (spec.preheat) or set spec.placement to Prefer",
-			set, list(somewhere))
+			set, joinFirst(somewhere))
 	}
 	is, them := "is", "it"
 	if len(nowhere) > 1 {
 		is, them = "are", "them"
 	}
-	return fmt.Sprintf("no node holds what %s: %s %s on no node; preheat %s (spec.preheat) or set spec.placement to Prefer", set, list(nowhere), is, them)
+	return fmt.Sprintf("no node holds what %s: %s %s on no node; preheat %s (spec.preheat) or set spec.placement to Prefer", set, joinFirst(nowhere), is, them)
 }
 
-func list(items []string) string {
+func joinFirst(items []string) string {
 	if more := len(items) - maxListed; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(items[:maxListed], ", "), more)
 	}

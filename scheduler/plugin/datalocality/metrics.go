@@ -34,17 +34,17 @@ func registerMetrics() {
 
 // PostBind counts where a pod went.
 func (p *Plugin) PostBind(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, node string) {
-	p.leave(pod)
+	p.forgetPod(pod)
 	s := stateOf(cycle)
 	if s == nil {
 		return
 	}
-	placements.WithLabelValues(s.holder(node)).Inc()
+	placements.WithLabelValues(s.holdingLabel(node)).Inc()
 	missingBytes.Add(float64(s.MissingBytes(node)))
 }
 
-// holder says how much a node has.
-func (s *state) holder(node string) string {
+// holdingLabel says how much a node has.
+func (s *state) holdingLabel(node string) string {
 	held, _ := s.On(node)
 	switch {
 	case held.Items == len(s.Wants):

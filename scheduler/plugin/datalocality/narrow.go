@@ -14,33 +14,33 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// narrows tells whether the pod can do with the nodes near its data: one that has
+// canLimitNodes reports whether the pod can do with the nodes near its data: one that has
 // all of it surely takes the pod, and nothing but the data and the use of the nodes
 // decides where it goes. The scheduler then filters and scores these alone, which in
 // a large cluster saves nearly all of the work.
-func (p *Plugin) narrows(cycle fwk.CycleState, pod *corev1.Pod, s *state) bool {
+func (p *Plugin) canLimitNodes(cycle fwk.CycleState, pod *corev1.Pod, s *state) bool {
 	if s.full != nil || len(s.whole) == 0 || s.Negligible() || !p.outweighs() ||
-		cycle.IsPodGroupSchedulingCycle() || ruled(pod) || judged(cycle) || refused(pod) || p.tried.has(pod.UID) {
+		cycle.IsPodGroupSchedulingCycle() || constrainsNodes(pod) || otherPluginsRestrict(cycle) || attemptFailed(pod) || p.tried.has(pod.UID) {
 		return false
 	}
 	g := guestOf(pod)
-	if !g.plain() {
+	if !g.usesStandardOnly() {
 		return false
 	}
 	nodes := p.handle.SnapshotSharedLister().NodeInfos()
 	for _, name := range s.whole {
 		// Room that is kept for a pod is not sure for another.
-		if node, err := nodes.Get(name); err == nil && g.welcome(p.log, node) && len(p.handle.NominatedPodsForNode(name)) == 0 {
+		if node, err := nodes.Get(name); err == nil && g.surelyFits(p.log, node) && len(p.handle.NominatedPodsForNode(name)) == 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// narrow takes care of a pod whose attempt looks at some nodes only. Should it fail
+// recordAttempt takes care of a pod whose attempt looks at some nodes only. Should it fail
 // against all expectation, the pod comes back at once, as one that was activated
 // while it was tried, and the next attempt looks at all nodes.
-func (p *Plugin) narrow(pod *corev1.Pod) {
+func (p *Plugin) recordAttempt(pod *corev1.Pod) {
 	p.tried.put(pod.UID)
 	p.handle.Activate(p.log, map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
 }
@@ -50,10 +50,10 @@ type profile interface {
 	ListPlugins() *schedulerconfig.Plugins
 }
 
-// weigh tells whether with these weights all of the data outweighs any one of the
+// dataOutweighs reports whether with these weights all of the data outweighs any one of the
 // other scores, as it does with the installed ones. Where it does not, somebody wants
 // the scores to decide.
-func weigh(h fwk.Handle, w locality.Weights) bool {
+func dataOutweighs(h fwk.Handle, w locality.Weights) bool {
 	f, ok := h.(profile)
 	if !ok || len(h.Extenders()) > 0 {
 		return false

@@ -33,7 +33,7 @@ type Plugin struct {
 	spread  *spread
 	waiting *waiting
 	tried   *tried
-	// outweighs tells whether the data wins over any one other score (see weigh);
+	// outweighs reports whether the data wins over any one other score (see weigh);
 	// the profile is not complete before the first pod.
 	outweighs func() bool
 	// readDataSet reads one that the caches do not know yet.
@@ -67,7 +67,7 @@ func New(ctx context.Context, arguments runtime.Object, handle fwk.Handle) (fwk.
 		return nil, fmt.Errorf("making the watches of %s: %w", Name, err)
 	}
 	registerMetrics()
-	p.ready = s.start(ctx)
+	p.ready = s.startCaches(ctx)
 	return p, nil
 }
 
@@ -76,7 +76,7 @@ func newPlugin(args config.DataLocalityArgs, handle fwk.Handle, log klog.Logger)
 		args: args, handle: handle, log: log,
 		index: locality.NewIndex(locality.Options{CheckNodes: true}), catalog: newCatalog(),
 		answers: newAnswers(args.RoomCheck, args.Weights), places: newPlaces(), spread: newSpread(), tried: newTried(),
-		outweighs: sync.OnceValue(func() bool { return weigh(handle, args.Weights) }),
+		outweighs: sync.OnceValue(func() bool { return dataOutweighs(handle, args.Weights) }),
 	}
 	p.waiting = newWaiting(p)
 	return p

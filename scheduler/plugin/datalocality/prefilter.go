@@ -45,26 +45,26 @@ func (s *state) Clone() fwk.StateData {
 	return &c
 }
 
-// named tells whether PreFilter named the nodes that are looked at.
-func (s *state) named() bool { return s.narrowed || s.full != nil }
+// namesNodes reports whether PreFilter named the nodes that are looked at.
+func (s *state) namesNodes() bool { return s.narrowed || s.full != nil }
 
 // PreFilter finds what the pod wants and who has it. It skips Filter when every
 // node is good enough, and narrows the nodes to the holders of what is required, or
 // of what is preferred when they will do.
 func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	p.await(ctx)
-	s := p.look(ctx, pod)
+	p.waitForCaches(ctx)
+	s := p.evaluatePod(ctx, pod)
 	if s == nil {
-		p.waiting.remove(pod.UID)
+		p.waiting.removePod(pod.UID)
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	cycle.Write(stateKey, s)
-	if p.narrows(cycle, pod, s) {
+	if p.canLimitNodes(cycle, pod, s) {
 		s.narrowed = true
-		p.narrow(pod)
+		p.recordAttempt(pod)
 		return &fwk.PreFilterResult{NodeNames: s.near}, nil
 	}
-	if !s.restricts() {
+	if !s.restrictsNodes() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	if s.full == nil {
@@ -72,7 +72,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev
 	}
 	if len(s.full) == 0 {
 		// What preemption takes away brings no data.
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, unmet(s.Demand))
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, describeMissing(s.Demand))
 	}
 	return &fwk.PreFilterResult{NodeNames: s.full}, nil
 }
@@ -80,43 +80,43 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev
 // PreFilterExtensions are none: other pods do not change what nodes hold.
 func (p *Plugin) PreFilterExtensions() fwk.PreFilterExtensions { return nil }
 
-// await waits until the caches are filled: at the start of the scheduler only,
+// waitForCaches waits until the caches are filled: at the start of the scheduler only,
 // and not for long.
-func (p *Plugin) await(ctx context.Context) {
+func (p *Plugin) waitForCaches(ctx context.Context) {
 	select {
 	case <-p.ready:
 	case <-ctx.Done():
 	}
 }
 
-// look answers nil when no data has a bearing on where the pod goes. A pod that
+// evaluatePod returns nil when no data has a bearing on where the pod goes. A pod that
 // some nodes are not good enough for is woken when that changes, from now on.
-func (p *Plugin) look(ctx context.Context, pod *corev1.Pod) *state {
-	late := p.late(ctx, pod)
+func (p *Plugin) evaluatePod(ctx context.Context, pod *corev1.Pod) *state {
+	late := p.unseenDataSets(ctx, pod)
 	for {
-		s := p.ask(ctx, pod, late...)
+		s := p.computeState(ctx, pod, late...)
 		if s == nil {
 			return nil
 		}
-		if !s.restricts() {
-			p.waiting.remove(pod.UID)
+		if !s.restrictsNodes() {
+			p.waiting.removePod(pod.UID)
 			return s
 		}
-		p.waiting.put(pod, s.Demand)
+		p.waiting.putPod(pod, s.Demand)
 		// What changed before the pod was put there has woken nobody.
-		if again := p.ask(ctx, pod, late...); again != nil && again.Demand == s.Demand {
+		if again := p.computeState(ctx, pod, late...); again != nil && again.Demand == s.Demand {
 			return s
 		}
 	}
 }
 
-// ask looks into the caches alone, and at what is late besides. The scheduler also
+// computeState looks into the caches alone, and at what is late besides. The scheduler also
 // has it called while its queue is locked (SignPod, hints).
-func (p *Plugin) ask(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) *state {
+func (p *Plugin) computeState(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) *state {
 	if !locality.Applies(pod) || pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
 		return nil
 	}
-	dataSets, wants, err := p.catalog.of(ctx, pod, late...)
+	dataSets, wants, err := p.catalog.wantsOf(ctx, pod, late...)
 	if err != nil {
 		// The pod could not be delivered to either; where it waits is all the same.
 		p.log.Error(err, "could not tell what data the pod wants; placed it without", "pod", klog.KObj(pod))

@@ -12,10 +12,10 @@ import (
 	schedutil "k8s.io/kubernetes/pkg/scheduler/util"
 )
 
-// ruled tells whether the pod says itself where it may run or would rather run, in
+// constrainsNodes reports whether the pod says itself where it may run or would rather run, in
 // any way but by what it requests and tolerates. What the webhook added is not the
 // pod's.
-func ruled(pod *corev1.Pod) bool {
+func constrainsNodes(pod *corev1.Pod) bool {
 	spec := &pod.Spec
 	if len(spec.NodeSelector) > 0 || len(spec.TopologySpreadConstraints) > 0 || len(spec.ResourceClaims) > 0 ||
 		spec.SchedulingGroup != nil || pod.Status.NominatedNodeName != "" {
@@ -27,12 +27,12 @@ func ruled(pod *corev1.Pod) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(spec.Volumes, tied) || len(schedutil.GetHostPorts(pod)) > 0
+	return slices.ContainsFunc(spec.Volumes, isNodeBound) || len(schedutil.GetHostPorts(pod)) > 0
 }
 
-// tied tells whether not every node can have the volume, or not for every pod. A
+// isNodeBound reports whether not every node can have the volume, or not for every pod. A
 // kind that is not known here may be such a one.
-func tied(v corev1.Volume) bool {
+func isNodeBound(v corev1.Volume) bool {
 	return v.EmptyDir == nil && v.HostPath == nil && v.ConfigMap == nil && v.Secret == nil && v.DownwardAPI == nil && v.Projected == nil
 }
 
@@ -44,16 +44,16 @@ var judges = []fwk.StateKey{
 	"PreFilter" + names.InterPodAffinity, "PreFilter" + names.PodTopologySpread, "PreFilter" + names.NodeAffinity, "PreFilter" + names.NodeDeclaredFeatures,
 }
 
-func judged(cycle fwk.CycleState) bool {
+func otherPluginsRestrict(cycle fwk.CycleState) bool {
 	return slices.ContainsFunc(judges, func(key fwk.StateKey) bool {
 		_, err := cycle.Read(key)
 		return err == nil
 	})
 }
 
-// refused tells whether an attempt to place the pod has failed. One that had gates
+// attemptFailed reports whether an attempt to place the pod has failed. One that had gates
 // was not attempted.
-func refused(pod *corev1.Pod) bool {
+func attemptFailed(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason != corev1.PodReasonSchedulingGated
 	})

@@ -23,10 +23,10 @@ func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.P
 		return fwk.NewStatus(fwk.Skip)
 	}
 	if p.args.Weights.Spread > 0 {
-		s.group, s.most = p.spread.count(p.handle.SnapshotSharedLister().NodeInfos(), pod.Namespace, s)
+		s.group, s.most = p.spread.countPods(p.handle.SnapshotSharedLister().NodeInfos(), pod.Namespace, s)
 	}
-	if !s.named() {
-		p.scored.Store(p.prepare(cycle, s))
+	if !s.namesNodes() {
+		p.scored.Store(p.prepareScores(cycle, s))
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ type scored struct {
 	few map[*corev1.Node]int64
 }
 
-func (p *Plugin) prepare(cycle fwk.CycleState, s *state) *scored {
+func (p *Plugin) prepareScores(cycle fwk.CycleState, s *state) *scored {
 	prepared := &scored{cycle: cycle, state: s, table: p.places.tableOf(s.answer, p.args.Weights)}
 	if len(prepared.rows) > maxFew {
 		return prepared
@@ -72,7 +72,7 @@ func (p *Plugin) prepare(cycle fwk.CycleState, s *state) *scored {
 		}
 		score := r.score / s.share
 		if r.holder {
-			score = p.score(s, name)
+			score = p.scoreNode(s, name)
 		}
 		prepared.few[node.Node()] = score
 	}
@@ -85,7 +85,7 @@ func (p *Plugin) Score(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, n
 	s := p.scored.Load()
 	if s == nil || s.cycle != cycle {
 		// The nodes are few, or some other cycle's are scored, too.
-		return p.score(stateOf(cycle), n.Name), nil
+		return p.scoreNode(stateOf(cycle), n.Name), nil
 	}
 	if s.few != nil {
 		if score, ok := s.few[n]; ok {
@@ -97,14 +97,14 @@ func (p *Plugin) Score(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, n
 	case !ok:
 		return s.rest / s.share, nil
 	case row.holder:
-		return p.score(s.state, n.Name), nil
+		return p.scoreNode(s.state, n.Name), nil
 	default:
 		return row.score / s.share, nil
 	}
 }
 
-// score is that of a node with its pods.
-func (p *Plugin) score(s *state, node string) int64 {
+// scoreNode is that of a node with its pods.
+func (p *Plugin) scoreNode(s *state, node string) int64 {
 	if s == nil {
 		return 0
 	}

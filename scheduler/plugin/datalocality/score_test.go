@@ -242,7 +242,7 @@ func TestManyHoldersAreScoredOtherwiseThanFew(t *testing.T) {
 		s := stateOf(cycle)
 		for i, n := range nodes {
 			got, _ := h.Score(t.Context(), cycle, pod, n)
-			if want := h.score(s, n.Node().Name); got != want {
+			if want := h.scoreNode(s, n.Node().Name); got != want {
 				t.Fatalf("with %s holders node %d is worth %d, want %d", name, i, got, want)
 			}
 		}

@@ -16,7 +16,7 @@ const signer = "kuda.io/" + Name
 // SignPod lets the scheduler use what it found out for one pod for the next that
 // wants the same data. Without it, it would do so for no pod at all.
 func (p *Plugin) SignPod(ctx context.Context, pod *corev1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	s := p.ask(ctx, pod)
+	s := p.computeState(ctx, pod)
 	if s == nil {
 		return nil, nil
 	}

@@ -45,8 +45,8 @@ func newSources(p *Plugin) (*sources, error) {
 		return nil, err
 	}
 	p.readDataSet = readLive(kuda)
-	stores := s.informer(kuda, "nodestores", &v1alpha1.NodeStore{}, trimNodeStore)
-	dataSets := s.informer(kuda, "datasets", &v1alpha1.DataSet{}, trimManagedFields)
+	stores := s.newInformer(kuda, "nodestores", &v1alpha1.NodeStore{}, trimNodeStore)
+	dataSets := s.newInformer(kuda, "datasets", &v1alpha1.DataSet{}, trimManagedFields)
 	s.own = []cache.SharedIndexInformer{stores, dataSets}
 	s.revisions = informers.NewSharedInformerFactoryWithOptions(p.handle.ClientSet(), 0, informers.WithTransform(trimManagedFields),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = v1alpha1.LabelDataSet }))
@@ -95,7 +95,7 @@ func kudaClient(config *rest.Config) (*rest.RESTClient, error) {
 	return client, nil
 }
 
-func (s *sources) informer(client cache.Getter, resource string, example runtime.Object, trim cache.TransformFunc) cache.SharedIndexInformer {
+func (s *sources) newInformer(client cache.Getter, resource string, example runtime.Object, trim cache.TransformFunc) cache.SharedIndexInformer {
 	watch := cache.NewListWatchFromClient(client, resource, metav1.NamespaceAll, fields.Everything())
 	informer := cache.NewSharedIndexInformer(watch, example, 0, cache.Indexers{})
 	// Neither fails on an informer that has not been started.
@@ -112,9 +112,9 @@ func (s *sources) informer(client cache.Getter, resource string, example runtime
 	return informer
 }
 
-// start fills the caches, until the context ends. The channel is closed when they
+// startCaches fills the caches, until the context ends. The channel is closed when they
 // are filled, or after a while.
-func (s *sources) start(ctx context.Context) <-chan struct{} {
+func (s *sources) startCaches(ctx context.Context) <-chan struct{} {
 	for _, informer := range s.own {
 		go informer.RunWithContext(ctx)
 	}
@@ -186,21 +186,21 @@ func (p *Plugin) dataSetGone(d *v1alpha1.DataSet) {
 }
 
 func (p *Plugin) revisionChanged(r *appsv1.ControllerRevision) {
-	p.catalog.revised(r.Namespace, r.Labels[v1alpha1.LabelDataSet])
+	p.catalog.invalidateWants(r.Namespace, r.Labels[v1alpha1.LabelDataSet])
 	p.waiting.namespaceChanged(context.Background(), r.Namespace)
 }
 
 // podChanged forgets a pod that another scheduler, or a leader before, has placed.
 func (p *Plugin) podChanged(pod *corev1.Pod) {
 	if pod.Spec.NodeName != "" {
-		p.leave(pod)
+		p.forgetPod(pod)
 	}
 }
 
-func (p *Plugin) podGone(pod *corev1.Pod) { p.leave(pod) }
+func (p *Plugin) podGone(pod *corev1.Pod) { p.forgetPod(pod) }
 
-// leave forgets a pod that is not to be placed any more.
-func (p *Plugin) leave(pod *corev1.Pod) {
-	p.waiting.remove(pod.UID)
+// forgetPod forgets a pod that is not to be placed any more.
+func (p *Plugin) forgetPod(pod *corev1.Pod) {
+	p.waiting.removePod(pod.UID)
 	p.tried.remove(pod.UID)
 }

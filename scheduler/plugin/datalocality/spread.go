@@ -37,7 +37,7 @@ type count struct {
 
 func newSpread() *spread { return &spread{groups: map[string]*group{}} }
 
-func (x *spread) count(nodes fwk.NodeInfoLister, namespace string, s *state) (*group, int) {
+func (x *spread) countPods(nodes fwk.NodeInfoLister, namespace string, s *state) (*group, int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	name := groupName(namespace, s.dataSets)

@@ -39,25 +39,25 @@ func newWaiting(p *Plugin) *waiting {
 	return &waiting{p: p, groups: map[*locality.Demand]*waiters{}, of: map[types.UID]*waiters{}}
 }
 
-func (w *waiting) put(pod *corev1.Pod, d *locality.Demand) {
+func (w *waiting) putPod(pod *corev1.Pod, d *locality.Demand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.of[pod.UID] != w.groups[d] || w.groups[d] == nil {
-		w.take(pod.UID)
-		w.join(pod, pod.Namespace, d)
+		w.leaveGroup(pod.UID)
+		w.joinGroup(pod, pod.Namespace, d)
 		return
 	}
 	w.groups[d].pods[pod.UID] = pod
 }
 
-func (w *waiting) remove(uid types.UID) {
+func (w *waiting) removePod(uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.take(uid)
+	w.leaveGroup(uid)
 }
 
-// take is called with the lock held.
-func (w *waiting) take(uid types.UID) {
+// leaveGroup is called with the lock held.
+func (w *waiting) leaveGroup(uid types.UID) {
 	g := w.of[uid]
 	if g == nil {
 		return
@@ -69,8 +69,8 @@ func (w *waiting) take(uid types.UID) {
 	}
 }
 
-// join is called with the lock held.
-func (w *waiting) join(pod *corev1.Pod, namespace string, d *locality.Demand) {
+// joinGroup is called with the lock held.
+func (w *waiting) joinGroup(pod *corev1.Pod, namespace string, d *locality.Demand) {
 	g := w.groups[d]
 	if g == nil {
 		g = &waiters{namespace: namespace, demand: d, pods: map[types.UID]*corev1.Pod{}}
@@ -91,18 +91,18 @@ func (w *waiting) nodeChanged(node string) {
 			continue
 		}
 		before, after := w.p.answers.get(g.demand), w.p.answers.get(now)
-		wake := after.takes(node) && !before.takes(node) || !after.restricts()
+		wake := after.allowsNode(node) && !before.allowsNode(node) || !after.restrictsNodes()
 		for uid, pod := range g.pods {
-			w.take(uid)
+			w.leaveGroup(uid)
 			if wake {
 				woken[pod.Namespace+"/"+pod.Name] = pod
 			} else {
-				w.join(pod, g.namespace, now)
+				w.joinGroup(pod, g.namespace, now)
 			}
 		}
 	}
 	w.mu.Unlock()
-	w.activate(woken)
+	w.activatePods(woken)
 }
 
 // namespaceChanged wakes the pods that want something else now.
@@ -114,16 +114,16 @@ func (w *waiting) namespaceChanged(ctx context.Context, namespace string) {
 			continue
 		}
 		for uid, pod := range g.pods {
-			_, wants, err := w.p.catalog.of(ctx, pod)
+			_, wants, err := w.p.catalog.wantsOf(ctx, pod)
 			if err == nil && slices.Equal(wants, g.demand.Wants) {
 				continue
 			}
-			w.take(uid)
+			w.leaveGroup(uid)
 			woken[pod.Namespace+"/"+pod.Name] = pod
 		}
 	}
 	w.mu.Unlock()
-	w.activate(woken)
+	w.activatePods(woken)
 }
 
 // groupsOf is a copy: the map changes while it is gone through.
@@ -135,7 +135,7 @@ func groupsOf(groups map[*locality.Demand]*waiters) []*waiters {
 	return list
 }
 
-func (w *waiting) activate(pods map[string]*corev1.Pod) {
+func (w *waiting) activatePods(pods map[string]*corev1.Pod) {
 	if len(pods) == 0 {
 		return
 	}

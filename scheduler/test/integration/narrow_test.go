@@ -21,7 +21,7 @@ import (
 	"github.com/kuda-io/kuda/scheduler/schedulertest"
 )
 
-// failed tells whether some attempt of the scheduler to place a pod has failed.
+// failed reports whether some attempt of the scheduler to place a pod has failed.
 func (w *world) failed(s *schedulertest.Scheduler) bool {
 	w.Helper()
 	text, err := s.Metrics(w.Context())

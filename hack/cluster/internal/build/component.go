@@ -72,7 +72,7 @@ func goEnvironment() []string {
 	return env
 }
 
-// roomy says whether the machine has memory for two compilers or linkers that
+// roomy reports whether the machine has memory for two compilers or linkers that
 // let their garbage grow to 4 GiB each.
 func roomy() bool {
 	var info unix.Sysinfo_t

@@ -162,7 +162,7 @@ func (s server) command() *exec.Cmd {
 	return exec.Command(sshd, "-D", "-e", "-f", s.file("sshd_config"))
 }
 
-// greets tells whether the server answers.
+// greets reports whether the server answers.
 func (s server) greets(ctx context.Context) error {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.address)
 	if err != nil {

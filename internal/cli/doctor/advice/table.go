@@ -55,7 +55,7 @@ var table = map[key]Advice{
 		Do: []string{showRollout, "remove the cause that the message names, or take the change back:", goBack},
 	},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonNoPods}: {
-		Severity: Warning, Why: "no running pod of the namespace carries all labels of spec.workloadSelector, or none of those that do carries the runtime; " +
+		Severity: Warning, Why: "no running pod of the namespace carries all labels of spec.workloadSelector, or those that do lack the runtime; " +
 			"the selector is compared with the labels of pods, not of the Deployment",
 		Do: []string{"kubectl get dataset {dataset} -n {namespace} -o jsonpath='{.spec.workloadSelector}'", listPods},
 	},
@@ -93,7 +93,7 @@ var table = map[key]Advice{
 		Severity: OK, Why: "the revision is downloaded to the nodes of all pods before the first of them is moved", Do: []string{watchRollout},
 	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonStepPaused}: {
-		Severity: OK, Why: "the rollout takes a pause that its steps ask for; without a duration it lasts until somebody says promote",
+		Severity: OK, Why: "the rollout takes a pause that its steps ask for; without a duration it lasts until promote",
 		Do: []string{"look at the moved pods, then go on:", goOn, "or go back:", giveUp},
 	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonAnalyzing}: {
@@ -101,7 +101,7 @@ var table = map[key]Advice{
 		Do: []string{watchRollout, "to go on without them:", goOn},
 	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonRetrying}: {
-		Severity: OK, Why: "somebody said retry; the pods that failed go back to the stable revision before the revision is tried again",
+		Severity: OK, Why: "retry was requested; the pods that failed go back to the stable revision before the revision is tried again",
 		Do: []string{watchRollout},
 	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonPodsFailed}: {
@@ -117,7 +117,7 @@ var table = map[key]Advice{
 		Severity: Problem, Why: "no pod came further for progressDeadlineSeconds: a slow or unreachable source, a node without room, or pods that do not get Ready", Do: whenStopped,
 	},
 	{v1alpha1.ConditionProgressing, v1alpha1.ReasonAborted}: {
-		Severity: Warning, Why: "somebody said abort; the revision is not tried again until the template changes or somebody says retry", Do: whenRolledBack,
+		Severity: Warning, Why: "abort was requested; the revision is not tried again until the template changes or retry is requested", Do: whenRolledBack,
 	},
 
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonNotRolledBack}: {Severity: OK, Why: "the update revision did not fail"},
@@ -134,7 +134,7 @@ var table = map[key]Advice{
 		Severity: Problem, Why: "no pod came further for progressDeadlineSeconds, and failurePolicy Rollback moved the pods back", Do: whenRolledBack,
 	},
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonAborted}: {
-		Severity: Warning, Why: "somebody said abort, and the touched pods went back", Do: whenRolledBack,
+		Severity: Warning, Why: "abort was requested, and the pods that had moved went back", Do: whenRolledBack,
 	},
 
 	{v1alpha1.ConditionInjected, v1alpha1.ReasonAllInjected}: {Severity: OK, Why: "every matching pod carries the runtime"},
@@ -250,7 +250,7 @@ var table = map[key]Advice{
 		Do: []string{"store the right data again, or correct the item's digest; the message has both digests", "kubectl edit dataset {dataset} -n {namespace}"},
 	},
 	{Item, v1alpha1.ReasonInsufficientSpace}: {
-		Severity: Problem, Why: "the store has no room on the pod's node, also after what nobody uses was deleted",
+		Severity: Problem, Why: "the store has no room on the pod's node, also after unused data was deleted",
 		Do: []string{
 			"see what takes the room:", "kubectl exec {pod} -n {namespace} -c kuda-runtime -- /kuda-runtime store list",
 			"make room on the node's file system, raise the quota in the ConfigMap kuda-config, or move the pod to another node",

@@ -45,5 +45,5 @@ func Parse(expression string) (Schedule, error) {
 // After is the first time of the schedule after another.
 func (s Schedule) After(t time.Time) time.Time { return s.times.Next(t.UTC()) }
 
-// Has tells whether a time is one of the schedule's.
+// Has reports whether a time is one of the schedule's.
 func (s Schedule) Has(t time.Time) bool { return s.After(t.Add(-time.Second)).Equal(t) }

@@ -31,7 +31,7 @@ type signal struct {
 	ch chan struct{}
 }
 
-func (s *signal) wait() <-chan struct{} {
+func (s *signal) nextSignal() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ch == nil {
@@ -40,7 +40,7 @@ func (s *signal) wait() <-chan struct{} {
 	return s.ch
 }
 
-func (s *signal) send() {
+func (s *signal) wakeWaiters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ch != nil {
@@ -107,7 +107,7 @@ func (g *Gateway) Down() {
 	}
 }
 
-func (g *Gateway) authenticate(h http.Header) error {
+func (g *Gateway) checkToken(h http.Header) error {
 	if h.Get("Authorization") != "Bearer "+Token {
 		return connect.NewError(connect.CodeUnauthenticated, fmt.Errorf("token %q", h.Get("Authorization")))
 	}
@@ -116,11 +116,11 @@ func (g *Gateway) authenticate(h http.Header) error {
 
 // Watch implements the service.
 func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha1.WatchRequest], s *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
-	if err := g.authenticate(req.Header()); err != nil {
+	if err := g.checkToken(req.Header()); err != nil {
 		return err
 	}
 	for {
-		next := g.changed.wait()
+		next := g.changed.nextSignal()
 		g.mu.Lock()
 		m := proto.CloneOf(g.desired)
 		g.mu.Unlock()
@@ -130,7 +130,7 @@ func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha
 		for stale := true; stale; {
 			select {
 			case <-next:
-				next = g.changed.wait()
+				next = g.changed.nextSignal()
 			case <-ctx.Done():
 				return nil
 			}
@@ -143,26 +143,26 @@ func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha
 
 // Report implements the service.
 func (g *Gateway) Report(_ context.Context, req *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
-	if err := g.authenticate(req.Header()); err != nil {
+	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
 	g.reports = append(g.reports, req.Msg)
 	g.mu.Unlock()
-	g.changed.send()
+	g.changed.wakeWaiters()
 	return connect.NewResponse(&gatewayv1alpha1.ReportResponse{}), nil
 }
 
 // RunHook implements the service.
 func (g *Gateway) RunHook(_ context.Context, req *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
-	if err := g.authenticate(req.Header()); err != nil {
+	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
 	g.calls = append(g.calls, fmt.Sprintf("%s %s %s", req.Msg.GetRevision(), req.Msg.GetPoint(), req.Msg.GetItemName()))
 	answer := g.hook
 	g.mu.Unlock()
-	g.changed.send()
+	g.changed.wakeWaiters()
 	resp, err := answer(req.Msg)
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (g *Gateway) WantMessage(m *gatewayv1alpha1.WatchResponse) {
 	g.mu.Lock()
 	g.desired = m
 	g.mu.Unlock()
-	g.changed.send()
+	g.changed.wakeWaiters()
 }
 
 // Reports returns all reports since Forget.
@@ -216,7 +216,7 @@ func (g *Gateway) Await(what string, match func(*gatewayv1alpha1.ReportRequest) 
 	g.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
-		next := g.changed.wait()
+		next := g.changed.nextSignal()
 		g.mu.Lock()
 		reports := g.reports
 		g.mu.Unlock()

@@ -14,14 +14,14 @@ import (
 
 // ReportStore implements the service.
 func (g *Gateway) ReportStore(_ context.Context, req *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
-	if err := g.authenticate(req.Header()); err != nil {
+	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
 	g.stores = append(g.stores, req.Msg)
 	answer := g.store
 	g.mu.Unlock()
-	g.changed.send()
+	g.changed.wakeWaiters()
 	if answer != nil {
 		if err := answer(req.Msg); err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func (g *Gateway) AwaitStore(what string, match func(*gatewayv1alpha1.ReportStor
 	g.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
-		next := g.changed.wait()
+		next := g.changed.nextSignal()
 		reports := g.Stores()
 		for _, r := range reports {
 			if match(r) {

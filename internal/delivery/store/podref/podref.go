@@ -57,10 +57,10 @@ func (p *Pods) Users() (map[store.ID][]string, error) {
 	}
 	users := map[store.ID][]string{}
 	for _, e := range entries {
-		if !e.IsDir() || e.Name()[0] == '.' || !p.lives(e.Name()) {
+		if !e.IsDir() || e.Name()[0] == '.' || !p.mayLive(e.Name()) {
 			continue
 		}
-		ids, err := p.snapshots(e.Name())
+		ids, err := p.podSnapshots(e.Name())
 		if err != nil {
 			return nil, fmt.Errorf("reading what pod %s needs: %w", e.Name(), err)
 		}
@@ -71,10 +71,10 @@ func (p *Pods) Users() (map[store.ID][]string, error) {
 	return users, nil
 }
 
-// lives tells whether a pod may live. In doubt it does.
-func (p *Pods) lives(uid string) bool {
+// mayLive reports whether a pod may live. In doubt it does.
+func (p *Pods) mayLive(uid string) bool {
 	dir := filepath.Join(p.dir, uid)
-	if locked(filepath.Join(dir, "lock")) {
+	if isLocked(filepath.Join(dir, "lock")) {
 		return true
 	}
 	mark := filepath.Join(dir, "orphaned")
@@ -90,7 +90,7 @@ func (p *Pods) lives(uid string) bool {
 	return err != nil || p.now().Sub(info.ModTime()) < restartPause
 }
 
-func locked(path string) bool {
+func isLocked(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
@@ -99,9 +99,9 @@ func locked(path string) bool {
 	return errors.Is(filelock.Lock(f, unix.LOCK_SH|unix.LOCK_NB), filelock.ErrHeld)
 }
 
-// snapshots reads what a pod's runtime remembers: what it has delivered, and
+// podSnapshots reads what a pod's runtime remembers: what it has delivered, and
 // what it fetched for later.
-func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
+func (p *Pods) podSnapshots(uid string) (map[store.ID]bool, error) {
 	var files []string
 	for _, dir := range []string{"datasets", "prefetch"} {
 		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*"+suffix))
@@ -112,14 +112,14 @@ func (p *Pods) snapshots(uid string) (map[store.ID]bool, error) {
 	}
 	ids := map[store.ID]bool{}
 	for _, file := range files {
-		r, err := read(file)
+		r, err := readRecord(file)
 		if err != nil {
 			return nil, err
 		}
-		if r.Preheat && !locked(filepath.Join(p.dir, uid, "lock")) {
+		if r.Preheat && !isLocked(filepath.Join(p.dir, uid, "lock")) {
 			continue // the pod was there for nothing else, and ends when it is done
 		}
-		r.each(func(id store.ID) { ids[id] = true })
+		r.eachSnapshot(func(id store.ID) { ids[id] = true })
 	}
 	return ids, nil
 }

@@ -38,11 +38,11 @@ func (p *Pods) Preheats() (map[store.ID][]string, error) {
 	preheats := map[store.ID][]string{}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), suffix)
-		r, err := read(file)
+		r, err := readRecord(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading what is preheated for %s: %w", name, err)
 		}
-		r.each(func(id store.ID) {
+		r.eachSnapshot(func(id store.ID) {
 			if !slices.Contains(preheats[id], name) {
 				preheats[id] = append(preheats[id], name)
 			}

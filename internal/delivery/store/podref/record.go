@@ -25,9 +25,9 @@ type record struct {
 	} `json:"revisions"`
 }
 
-// read reads a record. One that is gone or torn names nothing: the runtime does
+// readRecord reads a record. One that is gone or torn names nothing: the runtime does
 // not remember it either.
-func read(file string) (record, error) {
+func readRecord(file string) (record, error) {
 	var r record
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func read(file string) (record, error) {
 	return r, nil
 }
 
-func (r record) each(yield func(store.ID)) {
+func (r record) eachSnapshot(yield func(store.ID)) {
 	for _, revision := range r.Revisions {
 		for _, item := range revision.Items {
 			yield(item.Snapshot)

@@ -31,9 +31,9 @@ type patience struct{ ended, missed time.Duration }
 // no more: the directories of the dead are removed.
 const maxPods = 10_000
 
-// lives reports whether a pod of a store may live. One that is missed for the first
+// hasLivePods reports whether a pod of a store may live. One that is missed for the first
 // time is marked, as the runtimes of the store itself mark it.
-func (r *Remains) lives(root *os.Root, p patience) (bool, error) {
+func (r *Remains) hasLivePods(root *os.Root, p patience) (bool, error) {
 	pods, err := openDir(root, "pods")
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -42,7 +42,7 @@ func (r *Remains) lives(root *os.Root, p patience) (bool, error) {
 		return true, fmt.Errorf("looking for living pods: %w", err)
 	}
 	defer pods.Close()
-	names, err := directories(pods, ".")
+	names, err := listDirectories(pods, ".")
 	if err != nil {
 		return true, fmt.Errorf("looking for living pods: %w", err)
 	}
@@ -77,8 +77,8 @@ const (
 )
 
 func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) {
-	held, free, err := take(pod, lockFile)
-	defer held.release()
+	held, free, err := tryLockFile(pod, lockFile)
+	defer held.releaseAll()
 	if err != nil || !free {
 		return true, err
 	}
@@ -109,15 +109,15 @@ func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) 
 // locks are files that are held.
 type locks []*os.File
 
-func (l locks) release() {
+func (l locks) releaseAll() {
 	for _, f := range l {
 		_ = f.Close()
 	}
 }
 
-// quiet takes the locks of a store that keep processes from opening it, if none has
+// lockStore takes the locks of a store that keep processes from opening it, if none has
 // it open.
-func quiet(root *os.Root) (held locks, ok bool, err error) {
+func lockStore(root *os.Root) (held locks, ok bool, err error) {
 	dir, err := openDir(root, "locks")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, true, nil
@@ -127,7 +127,7 @@ func quiet(root *os.Root) (held locks, ok bool, err error) {
 	}
 	defer dir.Close()
 	for _, name := range []string{"boot", "open"} {
-		l, free, err := take(dir, name)
+		l, free, err := tryLockFile(dir, name)
 		held = append(held, l...)
 		if err != nil || !free {
 			return held, false, err
@@ -136,9 +136,9 @@ func quiet(root *os.Root) (held locks, ok bool, err error) {
 	return held, true, nil
 }
 
-// take locks a file, unless another process holds it. A directory, a link or a pipe
+// tryLockFile locks a file, unless another process holds it. A directory, a link or a pipe
 // of that name cannot be held.
-func take(root *os.Root, name string) (locks, bool, error) {
+func tryLockFile(root *os.Root, name string) (locks, bool, error) {
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
 		return nil, true, nil

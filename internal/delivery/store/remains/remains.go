@@ -71,15 +71,15 @@ func (r *Remains) Close() error {
 
 // Legacy returns the store that v0.1.0 made for this namespace, nil if there is none.
 func (r *Remains) Legacy() *store.Legacy {
-	if r.foreign() {
+	if r.isForeign() {
 		return nil
 	}
 	return store.OpenLegacy(r.dir)
 }
 
-// foreign reports whether the store of v0.1.0 is older than the namespace: then it is
+// isForeign reports whether the store of v0.1.0 is older than the namespace: then it is
 // one of an earlier namespace of the same name.
-func (r *Remains) foreign() bool {
+func (r *Remains) isForeign() bool {
 	info, err := os.Lstat(filepath.Join(r.dir, "id"))
 	return !r.created.IsZero() && err == nil && info.ModTime().Before(r.created)
 }
@@ -120,7 +120,7 @@ func (r *Remains) Sweep(ctx context.Context, legacy bool) (removed []string, err
 		return nil, fmt.Errorf("looking beside the store: %w", err)
 	}
 	defer root.Close()
-	names, err := directories(root, ".")
+	names, err := listDirectories(root, ".")
 	if err != nil {
 		return nil, fmt.Errorf("looking beside the store: %w", err)
 	}
@@ -140,7 +140,7 @@ func (r *Remains) Sweep(ctx context.Context, legacy bool) (removed []string, err
 			}
 		}
 	}
-	if (legacy || r.foreign()) && ctx.Err() == nil {
+	if (legacy || r.isForeign()) && ctx.Err() == nil {
 		gone, err := r.removeLegacy(root)
 		errs = append(errs, err)
 		if gone {
@@ -159,12 +159,12 @@ func (r *Remains) removeEarlier(root *os.Root, name string) (bool, error) {
 		return false, fmt.Errorf("looking at the store of an earlier namespace: %w", err)
 	}
 	defer sub.Close()
-	held, locks, err := quiet(sub)
-	defer held.release()
+	held, locks, err := lockStore(sub)
+	defer held.releaseAll()
 	if err != nil || !locks {
 		return false, err
 	}
-	lives, err := r.lives(sub, patience{ended: 0, missed: restartPause})
+	lives, err := r.hasLivePods(sub, patience{ended: 0, missed: restartPause})
 	if err != nil || lives {
 		return false, err
 	}
@@ -184,16 +184,16 @@ func (r *Remains) removeLegacy(root *os.Root) (bool, error) {
 	if info, err := root.Lstat("snapshots"); err != nil || !info.IsDir() {
 		return false, nil
 	}
-	held, locks, err := quiet(root)
-	defer held.release()
+	held, locks, err := lockStore(root)
+	defer held.releaseAll()
 	if err != nil || !locks {
 		return false, err
 	}
 	p := patience{ended: endedAfter, missed: deadAfter}
-	if r.foreign() {
+	if r.isForeign() {
 		p = patience{ended: 0, missed: restartPause}
 	}
-	lives, err := r.lives(root, p)
+	lives, err := r.hasLivePods(root, p)
 	if err != nil || lives {
 		return false, err
 	}
@@ -231,8 +231,8 @@ func openDir(parent *os.Root, name string) (*os.Root, error) {
 	return sub, nil
 }
 
-// directories lists the directories in a directory, links not among them.
-func directories(root *os.Root, dir string) ([]string, error) {
+// listDirectories lists the directories in a directory, links not among them.
+func listDirectories(root *os.Root, dir string) ([]string, error) {
 	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (r *Reviewer) Create(ctx context.Context, object client.Object, _ ...client
 	if err := r.Err.Load(); err != nil {
 		return *err
 	}
-	if r.Slow != "" && strings.HasSuffix(token(object), "."+base64.RawURLEncoding.EncodeToString([]byte(r.Slow))) {
+	if r.Slow != "" && strings.HasSuffix(tokenOf(object), "."+base64.RawURLEncoding.EncodeToString([]byte(r.Slow))) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -81,18 +81,18 @@ func (r *Reviewer) Create(ctx context.Context, object client.Object, _ ...client
 	if !ok {
 		return fmt.Errorf("creating a %T: only TokenReviews can be created", object)
 	}
-	review.Status = r.status(review.Spec.Token)
+	review.Status = r.reviewStatus(review.Spec.Token)
 	return nil
 }
 
-func token(object client.Object) string {
+func tokenOf(object client.Object) string {
 	if review, ok := object.(*authenticationv1.TokenReview); ok {
 		return review.Spec.Token
 	}
 	return ""
 }
 
-func (r *Reviewer) status(token string) authenticationv1.TokenReviewStatus {
+func (r *Reviewer) reviewStatus(token string) authenticationv1.TokenReviewStatus {
 	parts := strings.SplitN(token, ".", 3)
 	if len(parts) != 3 {
 		return authenticationv1.TokenReviewStatus{Error: "it is no token"}

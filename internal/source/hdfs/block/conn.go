@@ -51,7 +51,7 @@ func NewConn(ctx context.Context, conn net.Conn, s *Security, b *wire.Block) (*C
 		return c, nil
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err := c.authenticate(*s, b)
+	err := c.negotiateSASL(*s, b)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -74,7 +74,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the datanode refused (status %d): %s", e.Status, e.Message)
 }
 
-// Expired tells whether the block's token is not accepted any more.
+// Expired reports whether the block's token is not accepted any more.
 func (e *RefusedError) Expired() bool { return e.Status == wire.StatusAccessToken }
 
 // Open asks for length bytes of a block from offset on, and waits until the
@@ -86,7 +86,7 @@ func (c *Conn) Open(b *wire.Block, client string, offset, length int64) (*Stream
 	if _, err := c.out.Write(request); err != nil {
 		return nil, err
 	}
-	body, err := c.message()
+	body, err := c.readMessage()
 	if err != nil {
 		return nil, err
 	}
@@ -101,24 +101,24 @@ func (c *Conn) Open(b *wire.Block, client string, offset, length int64) (*Stream
 	if err != nil {
 		return nil, err
 	}
-	return s, s.next()
+	return s, s.readChunks()
 }
 
-// message reads a message with its length in front.
-func (c *Conn) message() ([]byte, error) {
+// readMessage reads a message with its length in front.
+func (c *Conn) readMessage() ([]byte, error) {
 	n, err := binary.ReadUvarint(c.in)
 	if err != nil {
-		return nil, unexpected(err)
+		return nil, unexpectedEOF(err)
 	}
 	if n > maxMessage {
 		return nil, fmt.Errorf("the datanode sends a message of %d bytes; is it the port of data transfers?", n)
 	}
 	body := make([]byte, n)
 	_, err = io.ReadFull(c.in, body)
-	return body, unexpected(err)
+	return body, unexpectedEOF(err)
 }
 
-func unexpected(err error) error {
+func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

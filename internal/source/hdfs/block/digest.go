@@ -48,7 +48,7 @@ const digestURI = "hdfs/0"
 // newDigest reads a challenge, and takes the least protection of those offered
 // that is enough: more costs time, and the datanode's owner decides what it offers.
 func newDigest(user, password string, challenge []byte, least Protection) (*digest, error) {
-	values, err := directives(string(challenge))
+	values, err := parseDirectives(string(challenge))
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,8 @@ func newDigest(user, password string, challenge []byte, least Protection) (*dige
 // ErrProtection tells that a datanode does not protect as the settings demand.
 var ErrProtection = errors.New("the datanode does not offer the protection that is asked for")
 
-// directives splits 'name="value",name=value'.
-func directives(s string) (map[string]string, error) {
+// parseDirectives splits 'name="value",name=value'.
+func parseDirectives(s string) (map[string]string, error) {
 	values := map[string]string{}
 	for s = strings.TrimLeft(s, ", "); s != ""; s = strings.TrimLeft(s, ", ") {
 		name, rest, ok := strings.Cut(s, "=")
@@ -100,47 +100,47 @@ func directives(s string) (map[string]string, error) {
 	return values, nil
 }
 
-func (d *digest) response() []byte {
+func (d *digest) responseMessage() []byte {
 	s := fmt.Sprintf(`charset=utf-8,username="%s",realm="%s",nonce="%s",nc=00000001,cnonce="%s",digest-uri="%s",maxbuf=65536,response=%s,qop=%s`,
-		d.user, d.realm, d.nonce, d.cnonce, digestURI, d.compute("AUTHENTICATE"), qops[d.protection])
+		d.user, d.realm, d.nonce, d.cnonce, digestURI, d.computeResponse("AUTHENTICATE"), qops[d.protection])
 	if d.cipher != "" {
 		s += `,cipher="` + d.cipher + `"`
 	}
 	return []byte(s)
 }
 
-// check tells whether the datanode knows the password too.
-func (d *digest) check(final []byte) error {
-	values, err := directives(string(final))
+// checkResponse reports whether the datanode knows the password too.
+func (d *digest) checkResponse(final []byte) error {
+	values, err := parseDirectives(string(final))
 	if err != nil {
 		return err
 	}
-	if !hmac.Equal([]byte(values["rspauth"]), []byte(d.compute(""))) {
+	if !hmac.Equal([]byte(values["rspauth"]), []byte(d.computeResponse(""))) {
 		return errors.New("the datanode does not know the block's token")
 	}
 	return nil
 }
 
-func (d *digest) a1() []byte {
+func (d *digest) computeA1() []byte {
 	secret := md5.Sum([]byte(d.user + ":" + d.realm + ":" + d.password))
 	return append(secret[:], ":"+d.nonce+":"+d.cnonce...)
 }
 
-func (d *digest) compute(method string) string {
+func (d *digest) computeResponse(method string) string {
 	a2 := method + ":" + digestURI
 	if d.protection > Authentication {
 		a2 += ":00000000000000000000000000000000"
 	}
-	return hash(hash(string(d.a1())) + ":" + d.nonce + ":00000001:" + d.cnonce + ":" + qops[d.protection] + ":" + hash(a2))
+	return md5Hex(md5Hex(string(d.computeA1())) + ":" + d.nonce + ":00000001:" + d.cnonce + ":" + qops[d.protection] + ":" + md5Hex(a2))
 }
 
-func hash(s string) string {
+func md5Hex(s string) string {
 	sum := md5.Sum([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 
-func (d *digest) key(magic string) []byte {
-	a1 := md5.Sum(d.a1())
+func (d *digest) deriveKey(magic string) []byte {
+	a1 := md5.Sum(d.computeA1())
 	sum := md5.Sum(append(a1[:], magic...))
 	return sum[:]
 }
@@ -152,14 +152,14 @@ type layer struct {
 	seq  uint32
 }
 
-func (d *digest) layers() (out, in *layer, err error) {
-	out = &layer{sign: d.key("Digest session key to client-to-server signing key magic constant")}
-	in = &layer{sign: d.key("Digest session key to server-to-client signing key magic constant")}
+func (d *digest) newLayers() (out, in *layer, err error) {
+	out = &layer{sign: d.deriveKey("Digest session key to client-to-server signing key magic constant")}
+	in = &layer{sign: d.deriveKey("Digest session key to server-to-client signing key magic constant")}
 	if d.protection == Privacy {
-		if out.seal, err = rc4.NewCipher(d.key("Digest H(A1) to client-to-server sealing key magic constant")); err != nil {
+		if out.seal, err = rc4.NewCipher(d.deriveKey("Digest H(A1) to client-to-server sealing key magic constant")); err != nil {
 			return nil, nil, err
 		}
-		if in.seal, err = rc4.NewCipher(d.key("Digest H(A1) to server-to-client sealing key magic constant")); err != nil {
+		if in.seal, err = rc4.NewCipher(d.deriveKey("Digest H(A1) to server-to-client sealing key magic constant")); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -176,15 +176,15 @@ const (
 
 var errLayer = errors.New("the datanode sent bytes that are not protected as agreed on")
 
-func (l *layer) mac(message []byte) []byte {
+func (l *layer) computeMAC(message []byte) []byte {
 	h := hmac.New(md5.New, l.sign)
 	h.Write(binary.BigEndian.AppendUint32(nil, l.seq))
 	h.Write(message)
 	return h.Sum(nil)[:macBytes]
 }
 
-func (l *layer) wrap(message []byte) []byte {
-	b := append(slices.Clone(message), l.mac(message)...)
+func (l *layer) wrapMessage(message []byte) []byte {
+	b := append(slices.Clone(message), l.computeMAC(message)...)
 	if l.seal != nil {
 		l.seal.XORKeyStream(b, b)
 	}
@@ -194,8 +194,8 @@ func (l *layer) wrap(message []byte) []byte {
 	return b
 }
 
-// open returns the message, which takes the place of b.
-func (l *layer) open(b []byte) ([]byte, error) {
+// unwrapMessage returns the message, which takes the place of b.
+func (l *layer) unwrapMessage(b []byte) ([]byte, error) {
 	if len(b) < macBytes+trailerBytes {
 		return nil, errLayer
 	}
@@ -204,7 +204,7 @@ func (l *layer) open(b []byte) ([]byte, error) {
 		l.seal.XORKeyStream(body, body)
 	}
 	message, mac := body[:len(body)-macBytes], body[len(body)-macBytes:]
-	if binary.BigEndian.Uint16(trailer) != messageType || binary.BigEndian.Uint32(trailer[2:]) != l.seq || !hmac.Equal(mac, l.mac(message)) {
+	if binary.BigEndian.Uint16(trailer) != messageType || binary.BigEndian.Uint32(trailer[2:]) != l.seq || !hmac.Equal(mac, l.computeMAC(message)) {
 		return nil, errLayer
 	}
 	l.seq++
@@ -220,7 +220,7 @@ type layered struct {
 }
 
 func (l *layered) Write(p []byte) (int, error) {
-	b := l.out.wrap(p)
+	b := l.out.wrapMessage(p)
 	if _, err := l.conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)); err != nil {
 		return 0, err
 	}
@@ -242,9 +242,9 @@ func (l *layered) Read(p []byte) (int, error) {
 		}
 		_, err := io.ReadFull(l.conn, l.buffer[:n])
 		if err != nil {
-			return 0, unexpected(err)
+			return 0, unexpectedEOF(err)
 		}
-		if l.message, err = l.in.open(l.buffer[:n]); err != nil {
+		if l.message, err = l.in.unwrapMessage(l.buffer[:n]); err != nil {
 			return 0, err
 		}
 	}

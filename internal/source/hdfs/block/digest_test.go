@@ -43,10 +43,10 @@ func TestADatanodeThatDoesNotKnowTheTokenIsRefused(t *testing.T) {
 	}
 	other := *d
 	other.password = "another"
-	if d.check([]byte("rspauth="+other.compute(""))) == nil || d.check(nil) == nil {
+	if d.checkResponse([]byte("rspauth="+other.computeResponse(""))) == nil || d.checkResponse(nil) == nil {
 		t.Error("it was accepted")
 	}
-	if err := d.check([]byte("rspauth=" + d.compute(""))); err != nil {
+	if err := d.checkResponse([]byte("rspauth=" + d.computeResponse(""))); err != nil {
 		t.Error(err)
 	}
 }
@@ -58,10 +58,10 @@ func TestProtectedMessagesCannotBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		pair := func() (out, in *layer) {
-			if out, _, err = d.layers(); err != nil {
+			if out, _, err = d.newLayers(); err != nil {
 				t.Fatal(err)
 			}
-			if in, _, err = d.layers(); err != nil { // what opens what out wraps
+			if in, _, err = d.newLayers(); err != nil { // what opens what out wraps
 				t.Fatal(err)
 			}
 			return out, in
@@ -69,22 +69,22 @@ func TestProtectedMessagesCannotBeChanged(t *testing.T) {
 		message := []byte("a message that is long enough")
 		out, in := pair()
 		for range 3 {
-			if got, err := in.open(out.wrap(message)); err != nil || !bytes.Equal(got, message) {
+			if got, err := in.unwrapMessage(out.wrapMessage(message)); err != nil || !bytes.Equal(got, message) {
 				t.Fatalf("%s: got %q, %v", qop, got, err)
 			}
 		}
 		for i := range len(message) + macBytes + trailerBytes {
 			out, in := pair()
-			b := out.wrap(message)
+			b := out.wrapMessage(message)
 			b[i] ^= 1
-			if _, err := in.open(b); err == nil {
+			if _, err := in.unwrapMessage(b); err == nil {
 				t.Errorf("%s: a change of byte %d was not noticed", qop, i)
 			}
 		}
 		// Neither can one be left out.
 		out, in = pair()
-		out.wrap(message)
-		if _, err := in.open(out.wrap(message)); err == nil {
+		out.wrapMessage(message)
+		if _, err := in.unwrapMessage(out.wrapMessage(message)); err == nil {
 			t.Errorf("%s: a missing message was not noticed", qop)
 		}
 	}
@@ -93,7 +93,7 @@ func TestProtectedMessagesCannotBeChanged(t *testing.T) {
 func FuzzDirectives(f *testing.F) {
 	f.Add(string(challenge("auth")))
 	f.Add(`a="`)
-	f.Fuzz(func(t *testing.T, s string) { _, _ = directives(s) })
+	f.Fuzz(func(t *testing.T, s string) { _, _ = parseDirectives(s) })
 }
 
 func FuzzLayeredReader(f *testing.F) {
@@ -103,7 +103,7 @@ func FuzzLayeredReader(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, in, err := d.layers()
+		out, in, err := d.newLayers()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,17 +17,17 @@ import (
 // saslMagic announces a handshake.
 var saslMagic = []byte{0xde, 0xad, 0xbe, 0xef}
 
-// authenticate proves that the client has the block's token, or the cluster's
+// negotiateSASL proves that the client has the block's token, or the cluster's
 // key, and switches to the protection that was agreed on.
-func (c *Conn) authenticate(s Security, b *wire.Block) error {
+func (c *Conn) negotiateSASL(s Security, b *wire.Block) error {
 	if _, err := c.out.Write(wire.Delimited(saslMagic[:4:4], wire.Handshake{Payload: []byte{}}.Marshal())); err != nil {
 		return err
 	}
-	challenge, err := c.handshake()
+	challenge, err := c.readHandshake()
 	if err != nil {
 		return err
 	}
-	user, password := credentials(s.Key, b)
+	user, password := handshakeCredentials(s.Key, b)
 	least := s.Protection
 	if s.Key != nil {
 		least = Privacy
@@ -36,26 +36,26 @@ func (c *Conn) authenticate(s Security, b *wire.Block) error {
 	if err != nil {
 		return err
 	}
-	answer := wire.Handshake{Payload: d.response(), OfferAES: d.protection == Privacy}
+	answer := wire.Handshake{Payload: d.responseMessage(), OfferAES: d.protection == Privacy}
 	if _, err := c.out.Write(wire.Delimited(nil, answer.Marshal())); err != nil {
 		return err
 	}
-	final, err := c.handshake()
+	final, err := c.readHandshake()
 	if err != nil {
 		return err
 	}
-	if err := d.check(final.Payload); err != nil {
+	if err := d.checkResponse(final.Payload); err != nil {
 		return err
 	}
 	if d.protection == Authentication {
 		return nil
 	}
-	out, in, err := d.layers()
+	out, in, err := d.newLayers()
 	if err != nil {
 		return err
 	}
 	if d.protection == Privacy && final.Cipher != nil {
-		return c.encrypt(final.Cipher, in)
+		return c.enableEncryption(final.Cipher, in)
 	}
 	// What is in the buffer already came through the layer too.
 	l := &layered{conn: struct {
@@ -66,8 +66,8 @@ func (c *Conn) authenticate(s Security, b *wire.Block) error {
 	return nil
 }
 
-// credentials are the name and the password of the handshake.
-func credentials(key *wire.EncryptionKey, b *wire.Block) (user, password string) {
+// handshakeCredentials are the name and the password of the handshake.
+func handshakeCredentials(key *wire.EncryptionKey, b *wire.Block) (user, password string) {
 	encode := base64.StdEncoding.EncodeToString
 	if key != nil {
 		return fmt.Sprintf("%d %s %s", key.ID, key.Pool, encode(key.Nonce)), encode(key.Key)
@@ -75,8 +75,8 @@ func credentials(key *wire.EncryptionKey, b *wire.Block) (user, password string)
 	return encode(b.TokenID), encode(b.TokenPassword)
 }
 
-func (c *Conn) handshake() (wire.Handshake, error) {
-	body, err := c.message()
+func (c *Conn) readHandshake() (wire.Handshake, error) {
+	body, err := c.readMessage()
 	if err != nil {
 		return wire.Handshake{}, err
 	}
@@ -91,13 +91,13 @@ func (c *Conn) handshake() (wire.Handshake, error) {
 	return h, nil
 }
 
-// encrypt goes over to AES in counter mode, with keys that the layer protected.
-func (c *Conn) encrypt(o *wire.Cipher, in *layer) error {
-	inKey, err := in.open(o.InKey)
+// enableEncryption goes over to AES in counter mode, with keys that the layer protected.
+func (c *Conn) enableEncryption(o *wire.Cipher, in *layer) error {
+	inKey, err := in.unwrapMessage(o.InKey)
 	if err != nil {
 		return err
 	}
-	outKey, err := in.open(o.OutKey)
+	outKey, err := in.unwrapMessage(o.OutKey)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 		if s.position >= s.end {
 			return 0, io.EOF
 		}
-		if err := s.next(); err != nil {
+		if err := s.readChunks(); err != nil {
 			return 0, err
 		}
 	}
@@ -86,33 +86,33 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// discard drops what data was of the connection's buffer.
-func (s *Stream) discard() {
+// discardBuffered drops what data was of the connection's buffer.
+func (s *Stream) discardBuffered() {
 	if s.buffered > 0 {
 		_, _ = s.conn.in.Discard(s.buffered) // they are there
 		s.buffered = 0
 	}
 }
 
-// next makes the next chunks available.
-func (s *Stream) next() error {
-	s.discard()
+// readChunks makes the next chunks available.
+func (s *Stream) readChunks() error {
+	s.discardBuffered()
 	if more := s.end-s.position-int64(s.conn.in.Buffered()) > wakeMargin; more != s.patient && s.seq > 0 {
 		s.patient = more
 		wakeAt(s.conn.Conn, map[bool]int{true: wakeBytes, false: 1}[more])
 	}
 	for s.left == 0 {
-		if err := s.header(); err != nil {
+		if err := s.readHeader(); err != nil {
 			return err
 		}
 	}
 	// As many whole chunks as one read of the kernel brought, at least one.
 	want := min(s.left, s.chunk)
 	if want > s.conn.in.Size() {
-		return s.verify(s.large(want))
+		return s.verifyChunks(s.readLargeChunk(want))
 	}
 	if _, err := s.conn.in.Peek(want); err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	if there := s.conn.in.Buffered(); there >= s.left {
 		want = s.left
@@ -121,11 +121,11 @@ func (s *Stream) next() error {
 	}
 	b, err := s.conn.in.Peek(want)
 	s.buffered = len(b)
-	return s.verify(b, err)
+	return s.verifyChunks(b, err)
 }
 
-// large reads a chunk that does not fit into the connection's buffer.
-func (s *Stream) large(n int) ([]byte, error) {
+// readLargeChunk reads a chunk that does not fit into the connection's buffer.
+func (s *Stream) readLargeChunk(n int) ([]byte, error) {
 	if cap(s.scratch) < n {
 		s.scratch = make([]byte, n)
 	}
@@ -133,10 +133,10 @@ func (s *Stream) large(n int) ([]byte, error) {
 	return s.scratch[:n], err
 }
 
-// verify checks whole chunks, and leaves in data what the range has of them.
-func (s *Stream) verify(b []byte, err error) error {
+// verifyChunks checks whole chunks, and leaves in data what the range has of them.
+func (s *Stream) verifyChunks(b []byte, err error) error {
 	if err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	if s.table != nil {
 		rest := b
@@ -156,20 +156,20 @@ func (s *Stream) verify(b []byte, err error) error {
 	return nil
 }
 
-// header reads the head of a packet and its checksums.
+// readHeader reads the head of a packet and its checksums.
 //
 //	4 bytes  length of this, the checksums and the data
 //	2 bytes  length of the header
 //	         header, checksums, data
-func (s *Stream) header() error {
+func (s *Stream) readHeader() error {
 	fixed, err := s.conn.in.Peek(6)
 	if err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	length, headerLength := int64(binary.BigEndian.Uint32(fixed)), int(binary.BigEndian.Uint16(fixed[4:]))
 	head, err := s.conn.in.Peek(6 + headerLength)
 	if err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	h, err := wire.ParsePacketHeader(head[6:])
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *Stream) header() error {
 	}
 	s.sums = s.sumBuffer[:sums]
 	if _, err := io.ReadFull(s.conn.in, s.sums); err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	s.left = int(h.Length)
 	return nil
@@ -202,15 +202,15 @@ func (s *Stream) Finish() error {
 	if len(s.data) > 0 || s.position < s.end || s.left > 0 {
 		return errors.New("the range was not read to its end")
 	}
-	s.discard()
+	s.discardBuffered()
 	// The last packet is empty.
 	fixed, err := s.conn.in.Peek(6)
 	if err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	head, err := s.conn.in.Peek(6 + int(binary.BigEndian.Uint16(fixed[4:])))
 	if err != nil {
-		return unexpected(err)
+		return unexpectedEOF(err)
 	}
 	h, err := wire.ParsePacketHeader(head[6:])
 	if err != nil || !h.Last || h.Length != 0 {

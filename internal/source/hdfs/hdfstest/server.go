@@ -68,7 +68,7 @@ func Shared(t testing.TB, settings ...string) *Server {
 	mu.Lock()
 	defer mu.Unlock()
 	if servers[key] == nil {
-		s, input, err := start(settings)
+		s, input, err := startServer(settings)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func Shared(t testing.TB, settings ...string) *Server {
 // Start is Shared for a test that breaks the server; it ends with the test.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s, input, err := start(settings)
+	s, input, err := startServer(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func Start(t testing.TB, settings ...string) *Server {
 	return s
 }
 
-func start(settings []string) (*Server, io.Closer, error) {
+func startServer(settings []string) (*Server, io.Closer, error) {
 	program := os.Getenv("KUDA_TEST_CLUSTER")
 	if program == "" {
 		return nil, nil, fmt.Errorf("KUDA_TEST_CLUSTER does not name the program kuda-cluster; run 'make integration'")
@@ -183,10 +183,10 @@ func (s *Server) Client(t testing.TB) *hdfs.Client {
 // Put stores a file that nobody but its owner may read, in place of what was there.
 func (s *Server) Put(t testing.TB, name string, content []byte) {
 	t.Helper()
-	put(t, s.Client(t), name, content)
+	putFile(t, s.Client(t), name, content)
 }
 
-func put(t testing.TB, c *hdfs.Client, name string, content []byte) {
+func putFile(t testing.TB, c *hdfs.Client, name string, content []byte) {
 	t.Helper()
 	name = "/" + name
 	if err := c.MkdirAll(path.Dir(name), 0o750); err != nil {
@@ -195,7 +195,7 @@ func put(t testing.TB, c *hdfs.Client, name string, content []byte) {
 	// Renamed into its place, as careful writers do.
 	tmp := fmt.Sprintf("/tmp-%p", t)
 	_ = c.Remove(tmp)
-	if err := create(c, tmp, content); err != nil {
+	if err := createFile(c, tmp, content); err != nil {
 		t.Fatalf("putting %s: %v", name, err)
 	}
 	_ = c.Remove(name)
@@ -204,7 +204,7 @@ func put(t testing.TB, c *hdfs.Client, name string, content []byte) {
 	}
 }
 
-func create(c *hdfs.Client, name string, content []byte) error {
+func createFile(c *hdfs.Client, name string, content []byte) error {
 	w, err := c.CreateFile(name, 1, 128<<20, 0o640)
 	if err != nil {
 		return err
@@ -214,12 +214,12 @@ func create(c *hdfs.Client, name string, content []byte) error {
 			return err
 		}
 	}
-	return finish(w)
+	return closeFile(w)
 }
 
-// finish closes a file. The namenode counts one as complete once a datanode
+// closeFile closes a file. The namenode counts one as complete once a datanode
 // reported its last block.
-func finish(w *hdfs.FileWriter) error {
+func closeFile(w *hdfs.FileWriter) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		if err := w.Close(); !hdfs.IsErrReplicating(err) {
 			return err
@@ -242,7 +242,7 @@ func (s *Server) PutAll(t testing.TB, files map[string][]byte) {
 					t.Error(err)
 				}
 				_ = c.Remove("/" + name)
-				if err := create(c, "/"+name, files[name]); err != nil {
+				if err := createFile(c, "/"+name, files[name]); err != nil {
 					t.Errorf("putting %s: %v", name, err)
 				}
 			}
@@ -289,7 +289,7 @@ func (s *Server) PutReplicated(t testing.TB, name string, content []byte, replic
 		_, err = w.Write(content)
 	}
 	if err == nil {
-		err = finish(w)
+		err = closeFile(w)
 	}
 	if err != nil {
 		t.Fatalf("putting %s: %v", name, err)
@@ -304,7 +304,7 @@ func (s *Server) Append(t testing.TB, name string, content []byte) {
 		_, err = w.Write(content)
 	}
 	if err == nil {
-		err = finish(w)
+		err = closeFile(w)
 	}
 	if err != nil {
 		t.Fatalf("appending to %s: %v", name, err)

@@ -79,7 +79,7 @@ func New(ctx context.Context, conn net.Conn, o Options) (*Conn, error) {
 		clientID: make([]byte, 16), waiting: map[int32]chan<- result{}}
 	_, _ = rand.Read(c.clientID)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err := c.greet(o)
+	err := c.greetServer(o)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -87,11 +87,11 @@ func New(ctx context.Context, conn net.Conn, o Options) (*Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	go c.receive()
+	go c.receiveResponses()
 	return c, nil
 }
 
-func (c *Conn) greet(o Options) error {
+func (c *Conn) greetServer(o Options) error {
 	auth := byte(authSimple)
 	if o.Kerberos != nil {
 		auth = authSASL
@@ -100,31 +100,31 @@ func (c *Conn) greet(o Options) error {
 		return err
 	}
 	if o.Kerberos != nil {
-		if err := c.authenticate(o.Kerberos); err != nil {
+		if err := c.negotiateSASL(o.Kerberos); err != nil {
 			return err
 		}
 		o.User = ""
 	}
-	return c.send(wire.CallConnectionContext, wire.ConnectionContext(o.Protocol, o.User))
+	return c.sendMessage(wire.CallConnectionContext, wire.ConnectionContext(o.Protocol, o.User))
 }
 
-// send writes one message: a header and what follows it.
-func (c *Conn) send(call int32, parts ...[]byte) error {
-	message := frame(c.clientID, call, parts...)
+// sendMessage writes one message: a header and what follows it.
+func (c *Conn) sendMessage(call int32, parts ...[]byte) error {
+	message := frameMessage(c.clientID, call, parts...)
 	c.write.Lock()
 	defer c.write.Unlock()
 	if c.security != nil {
-		token, err := c.security.wrap(message)
+		token, err := c.security.wrapMessage(message)
 		if err != nil {
 			return err
 		}
-		message = frame(c.clientID, wire.CallSASL, wire.SASL{State: wire.SASLWrap, Token: token}.Marshal())
+		message = frameMessage(c.clientID, wire.CallSASL, wire.SASL{State: wire.SASLWrap, Token: token}.Marshal())
 	}
 	_, err := c.conn.Write(message)
 	return err
 }
 
-func frame(clientID []byte, call int32, parts ...[]byte) []byte {
+func frameMessage(clientID []byte, call int32, parts ...[]byte) []byte {
 	b := make([]byte, 4, 256)
 	b = wire.Delimited(b, wire.RequestHeader(call, clientID))
 	for _, part := range parts {
@@ -134,8 +134,8 @@ func frame(clientID []byte, call int32, parts ...[]byte) []byte {
 	return b
 }
 
-// read returns the next message and what follows its header.
-func read(in io.Reader) (wire.ResponseHeader, []byte, error) {
+// readMessage returns the next message and what follows its header.
+func readMessage(in io.Reader) (wire.ResponseHeader, []byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(in, length[:]); err != nil {
 		return wire.ResponseHeader{}, nil, err
@@ -146,12 +146,12 @@ func read(in io.Reader) (wire.ResponseHeader, []byte, error) {
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(in, body); err != nil {
-		return wire.ResponseHeader{}, nil, unexpected(err)
+		return wire.ResponseHeader{}, nil, unexpectedEOF(err)
 	}
-	return parse(body)
+	return parseResponse(body)
 }
 
-func parse(message []byte) (wire.ResponseHeader, []byte, error) {
+func parseResponse(message []byte) (wire.ResponseHeader, []byte, error) {
 	head, rest, err := wire.CutDelimited(message)
 	if err != nil {
 		return wire.ResponseHeader{}, nil, fmt.Errorf("reading an answer: %w", err)
@@ -163,19 +163,19 @@ func parse(message []byte) (wire.ResponseHeader, []byte, error) {
 	return h, rest, nil
 }
 
-func unexpected(err error) error {
+func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// receive hands answers to those who wait for them, until the connection ends.
-func (c *Conn) receive() {
+// receiveResponses hands answers to those who wait for them, until the connection ends.
+func (c *Conn) receiveResponses() {
 	for {
 		h, body, err := c.receiveOne()
 		if err != nil {
-			c.fail(err)
+			c.closeWithError(err)
 			return
 		}
 		c.mu.Lock()
@@ -186,7 +186,7 @@ func (c *Conn) receive() {
 			continue // the caller did not wait any longer
 		}
 		if h.Status != 0 {
-			waiting <- result{err: remote(h)}
+			waiting <- result{err: remoteError(h)}
 			continue
 		}
 		message, _, err := wire.CutDelimited(body)
@@ -195,29 +195,29 @@ func (c *Conn) receive() {
 }
 
 func (c *Conn) receiveOne() (wire.ResponseHeader, []byte, error) {
-	h, body, err := read(c.in)
+	h, body, err := readMessage(c.in)
 	if err == nil && c.security != nil && h.Call == wire.CallSASL {
 		var message []byte
-		if message, err = c.security.open(body); err != nil {
+		if message, err = c.security.unwrapMessage(body); err != nil {
 			return h, nil, err
 		}
 		if len(message) < 4 {
 			return h, nil, io.ErrUnexpectedEOF
 		}
-		h, body, err = parse(message[4:])
+		h, body, err = parseResponse(message[4:])
 	}
 	if err == nil && h.Status > 1 {
-		err = remote(h) // the server ends the connection
+		err = remoteError(h) // the server ends the connection
 	}
 	return h, body, err
 }
 
-func remote(h wire.ResponseHeader) error {
+func remoteError(h wire.ResponseHeader) error {
 	return &RemoteError{Exception: h.Exception, Message: h.Message}
 }
 
-// fail ends the connection and every call on it.
-func (c *Conn) fail(err error) {
+// closeWithError ends the connection and every call on it.
+func (c *Conn) closeWithError(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken == nil {
@@ -237,9 +237,9 @@ var ErrSilent = fmt.Errorf("the server did not answer for %v", silence)
 var errClosed = errors.New("the connection is closed")
 
 // Close ends the connection.
-func (c *Conn) Close() { c.fail(errClosed) }
+func (c *Conn) Close() { c.closeWithError(errClosed) }
 
-// Broken tells whether the connection is of no use any more.
+// Broken reports whether the connection is of no use any more.
 func (c *Conn) Broken() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -260,8 +260,8 @@ func (c *Conn) Call(ctx context.Context, method string, request []byte) ([]byte,
 	c.waiting[call] = answer
 	c.mu.Unlock()
 
-	if err := c.send(call, wire.MethodHeader(c.protocol, method), request); err != nil {
-		c.fail(err)
+	if err := c.sendMessage(call, wire.MethodHeader(c.protocol, method), request); err != nil {
+		c.closeWithError(err)
 	}
 	timeout := time.NewTimer(silence)
 	defer timeout.Stop()
@@ -274,7 +274,7 @@ func (c *Conn) Call(ctx context.Context, method string, request []byte) ([]byte,
 		c.mu.Unlock()
 		return nil, context.Cause(ctx)
 	case <-timeout.C:
-		c.fail(ErrSilent)
+		c.closeWithError(ErrSilent)
 		return nil, ErrSilent
 	}
 }

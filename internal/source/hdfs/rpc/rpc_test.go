@@ -189,7 +189,7 @@ func TestSealedTokensCannotBeChanged(t *testing.T) {
 	sealed := token4121{key: k, sealed: true}
 	for _, rotate := range []int{0, 12, 28} {
 		token := fromServer(t, k, message, rotate)
-		if got, err := sealed.open(token); err != nil || !bytes.Equal(got, message) {
+		if got, err := sealed.unwrapMessage(token); err != nil || !bytes.Equal(got, message) {
 			t.Fatalf("rotated by %d: got %q, %v", rotate, got, err)
 		}
 		for i := range token {
@@ -198,7 +198,7 @@ func TestSealedTokensCannotBeChanged(t *testing.T) {
 			}
 			changed := bytes.Clone(token)
 			changed[i] ^= 1
-			if got, err := sealed.open(changed); err == nil && !bytes.Equal(got, message) {
+			if got, err := sealed.unwrapMessage(changed); err == nil && !bytes.Equal(got, message) {
 				t.Errorf("a change of byte %d gave %q", i, got)
 			}
 		}
@@ -207,13 +207,13 @@ func TestSealedTokensCannotBeChanged(t *testing.T) {
 
 func TestATokenThatIsOnlySignedIsRefusedWhereSealedOnesWereAgreedOn(t *testing.T) {
 	signed := token4121{key: key(t)}
-	token, err := signed.wrap([]byte("x"))
+	token, err := signed.wrapMessage([]byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	token[2] |= flagAcceptor
 	sealed := token4121{key: key(t), sealed: true}
-	if _, err := sealed.open(token); err == nil {
+	if _, err := sealed.unwrapMessage(token); err == nil {
 		t.Error("it was accepted")
 	}
 }
@@ -222,7 +222,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{5, 4, 3, 0xff, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, token []byte) {
 		open := token4121{key: key(t)}
-		if got, err := open.open(token); err == nil {
+		if got, err := open.unwrapMessage(token); err == nil {
 			t.Errorf("a token of nobody gave %q", got)
 		}
 	})

@@ -44,8 +44,8 @@ const (
 	layerPrivacy   = 4
 )
 
-// authenticate does the SASL handshake with the mechanism GSSAPI.
-func (c *Conn) authenticate(k *Kerberos) error {
+// negotiateSASL does the SASL handshake with the mechanism GSSAPI.
+func (c *Conn) negotiateSASL(k *Kerberos) error {
 	ticket, key, err := k.Client.GetServiceTicket(k.Service)
 	if err != nil {
 		return &TicketError{Service: k.Service, Err: err}
@@ -59,7 +59,7 @@ func (c *Conn) authenticate(k *Kerberos) error {
 	if err != nil {
 		return &TicketError{Service: k.Service, Err: err}
 	}
-	offer, err := c.exchange(wire.SASL{State: wire.SASLNegotiate}, wire.SASLNegotiate)
+	offer, err := c.exchangeSASL(wire.SASL{State: wire.SASLNegotiate}, wire.SASLNegotiate)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (c *Conn) authenticate(k *Kerberos) error {
 	if err != nil {
 		return err
 	}
-	challenge, err := c.exchange(wire.SASL{State: wire.SASLInitiate, Token: token, Auths: []wire.SASLAuth{auth}}, wire.SASLChallenge)
+	challenge, err := c.exchangeSASL(wire.SASL{State: wire.SASLInitiate, Token: token, Auths: []wire.SASLAuth{auth}}, wire.SASLChallenge)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *Conn) authenticate(k *Kerberos) error {
 	if err != nil {
 		return fmt.Errorf("agreeing on the protection of calls: %w", err)
 	}
-	if _, err := c.exchange(wire.SASL{State: wire.SASLResponse, Token: answer}, wire.SASLSuccess); err != nil {
+	if _, err := c.exchangeSASL(wire.SASL{State: wire.SASLResponse, Token: answer}, wire.SASLSuccess); err != nil {
 		return err
 	}
 	if layer != layerNone {
@@ -84,17 +84,17 @@ func (c *Conn) authenticate(k *Kerberos) error {
 	return nil
 }
 
-// exchange sends one message of the handshake and returns the answer.
-func (c *Conn) exchange(message wire.SASL, want uint64) (wire.SASL, error) {
-	if _, err := c.conn.Write(frame(c.clientID, wire.CallSASL, message.Marshal())); err != nil {
+// exchangeSASL sends one message of the handshake and returns the answer.
+func (c *Conn) exchangeSASL(message wire.SASL, want uint64) (wire.SASL, error) {
+	if _, err := c.conn.Write(frameMessage(c.clientID, wire.CallSASL, message.Marshal())); err != nil {
 		return wire.SASL{}, err
 	}
-	h, body, err := read(c.in)
+	h, body, err := readMessage(c.in)
 	if err != nil {
-		return wire.SASL{}, unexpected(err)
+		return wire.SASL{}, unexpectedEOF(err)
 	}
 	if h.Status != 0 {
-		return wire.SASL{}, remote(h)
+		return wire.SASL{}, remoteError(h)
 	}
 	return parseSASL(body, want)
 }
@@ -126,11 +126,11 @@ func kerberosOf(offer wire.SASL) (wire.SASLAuth, error) {
 	return wire.SASLAuth{}, ErrNoKerberos
 }
 
-// chooseLayer answers the server's last challenge, which proves that the server
+// chooseLayer returns the server's last challenge, which proves that the server
 // has the key too, with the strongest protection it offers (RFC 4752, 3.1).
 func chooseLayer(key types.EncryptionKey, challenge []byte) (answer []byte, layer byte, err error) {
 	plain := token4121{key: key}
-	offer, err := plain.open(challenge)
+	offer, err := plain.unwrapMessage(challenge)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -146,7 +146,7 @@ func chooseLayer(key types.EncryptionKey, challenge []byte) (answer []byte, laye
 			choice = 0
 		}
 		choice |= uint32(layer) << 24
-		answer, err = plain.wrap(binary.BigEndian.AppendUint32(nil, choice))
+		answer, err = plain.wrapMessage(binary.BigEndian.AppendUint32(nil, choice))
 		return answer, layer, err
 	}
 	return nil, 0, errors.New("the server offers no layer")
@@ -156,12 +156,12 @@ func chooseLayer(key types.EncryptionKey, challenge []byte) (answer []byte, laye
 // by several goroutines.
 type security struct{ token token4121 }
 
-func (s *security) wrap(message []byte) ([]byte, error) { return s.token.wrap(message) }
+func (s *security) wrapMessage(message []byte) ([]byte, error) { return s.token.wrapMessage(message) }
 
-func (s *security) open(body []byte) ([]byte, error) {
+func (s *security) unwrapMessage(body []byte) ([]byte, error) {
 	m, err := parseSASL(body, wire.SASLWrap)
 	if err != nil {
 		return nil, err
 	}
-	return s.token.open(m.Token)
+	return s.token.unwrapMessage(m.Token)
 }

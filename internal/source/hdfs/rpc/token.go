@@ -30,7 +30,7 @@ const (
 
 var errToken = errors.New("a Kerberos token of the server is not valid")
 
-func (t *token4121) wrap(message []byte) ([]byte, error) {
+func (t *token4121) wrapMessage(message []byte) ([]byte, error) {
 	etype, err := crypto.GetEtype(t.key.KeyType)
 	if err != nil {
 		return nil, err
@@ -53,9 +53,9 @@ func (t *token4121) wrap(message []byte) ([]byte, error) {
 	return append(append(header, message...), sum...), nil
 }
 
-// open returns the message of a token. Where sealed tokens were agreed on, it
+// unwrapMessage returns the message of a token. Where sealed tokens were agreed on, it
 // accepts no other.
-func (t *token4121) open(token []byte) ([]byte, error) {
+func (t *token4121) unwrapMessage(token []byte) ([]byte, error) {
 	if len(token) < tokenHeader || token[0] != 5 || token[1] != 4 || token[2]&flagAcceptor == 0 {
 		return nil, errToken
 	}

@@ -48,25 +48,25 @@ type ReadResponse struct {
 
 // ParseReadResponse reads a BlockOpResponseProto.
 func ParseReadResponse(b []byte) (r ReadResponse, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 1:
 			r.Status = f.u
 		case 4:
-			return walk(f.b, func(f field) (err error) {
+			return walkFields(f.b, func(f field) (err error) {
 				switch f.n {
 				case 1:
-					return walk(f.b, func(f field) (err error) {
+					return walkFields(f.b, func(f field) (err error) {
 						switch f.n {
 						case 1:
 							r.Checksum = f.u
 						case 2:
-							r.Chunk, err = f.size()
+							r.Chunk, err = f.sizeValue()
 						}
 						return err
 					})
 				case 2:
-					r.Offset, err = f.size()
+					r.Offset, err = f.sizeValue()
 				}
 				return err
 			})
@@ -88,7 +88,7 @@ type PacketHeader struct {
 
 // ParsePacketHeader reads a PacketHeaderProto.
 func ParsePacketHeader(b []byte) (h PacketHeader, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 1:
 			h.Offset = int64(f.u)
@@ -137,7 +137,7 @@ func (h Handshake) Marshal() []byte {
 
 // ParseHandshake reads a DataTransferEncryptorMessageProto.
 func ParseHandshake(b []byte) (h Handshake, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 1:
 			h.Status = f.u
@@ -147,7 +147,7 @@ func ParseHandshake(b []byte) (h Handshake, err error) {
 			h.Message = string(f.b)
 		case 4:
 			c, suite := &Cipher{}, uint64(0)
-			err := walk(f.b, func(f field) error {
+			err := walkFields(f.b, func(f field) error {
 				switch f.n {
 				case 1:
 					suite = f.u

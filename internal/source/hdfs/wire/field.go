@@ -19,8 +19,8 @@ type field struct {
 	b []byte
 }
 
-// walk calls visit for each field of a message.
-func walk(message []byte, visit func(field) error) error {
+// walkFields calls visit for each field of a message.
+func walkFields(message []byte, visit func(field) error) error {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
@@ -53,8 +53,8 @@ func walk(message []byte, visit func(field) error) error {
 	return nil
 }
 
-// size is a length or an offset, which no file system has beyond an int64.
-func (f field) size() (int64, error) {
+// sizeValue is a length or an offset, which no file system has beyond an int64.
+func (f field) sizeValue() (int64, error) {
 	if f.u > 1<<62 {
 		return 0, fmt.Errorf("%d is no length", f.u)
 	}

@@ -51,12 +51,12 @@ type Datanode struct {
 // ParseLocations reads a GetBlockLocationsResponseProto; nil means that there is
 // no such file.
 func ParseLocations(b []byte) (l *Locations, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		if f.n != 1 {
 			return nil
 		}
 		l = &Locations{}
-		return walk(f.b, l.field)
+		return walkFields(f.b, l.parseField)
 	})
 	if err != nil || l == nil {
 		return nil, err
@@ -72,13 +72,13 @@ func ParseLocations(b []byte) (l *Locations, err error) {
 	return l, nil
 }
 
-func (l *Locations) field(f field) (err error) {
+func (l *Locations) parseField(f field) (err error) {
 	switch f.n {
 	case 1:
-		l.Length, err = f.size()
+		l.Length, err = f.sizeValue()
 	case 2:
 		var block Block
-		if err = walk(f.b, block.field); err != nil {
+		if err = walkFields(f.b, block.parseField); err != nil {
 			return err
 		}
 		if block.ID == nil {
@@ -95,18 +95,18 @@ func (l *Locations) field(f field) (err error) {
 	return err
 }
 
-func (b *Block) field(f field) (err error) {
+func (b *Block) parseField(f field) (err error) {
 	switch f.n {
 	case 1:
 		b.ID = f.b
-		return walk(f.b, func(f field) (err error) {
+		return walkFields(f.b, func(f field) (err error) {
 			if f.n == 4 {
-				b.Length, err = f.size()
+				b.Length, err = f.sizeValue()
 			}
 			return err
 		})
 	case 2:
-		b.Offset, err = f.size()
+		b.Offset, err = f.sizeValue()
 	case 3:
 		var d Datanode
 		if d, err = parseDatanode(f.b); err == nil {
@@ -116,7 +116,7 @@ func (b *Block) field(f field) (err error) {
 		b.Corrupt = protowire.DecodeBool(f.u)
 	case 5:
 		b.Token = f.b
-		return walk(f.b, func(f field) error {
+		return walkFields(f.b, func(f field) error {
 			switch f.n {
 			case 1:
 				b.TokenID = f.b
@@ -130,12 +130,12 @@ func (b *Block) field(f field) (err error) {
 }
 
 func parseDatanode(b []byte) (d Datanode, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 1:
 			var ip string
 			var port uint64
-			err := walk(f.b, func(f field) error {
+			err := walkFields(f.b, func(f field) error {
 				switch f.n {
 				case 1:
 					ip = string(f.b)

@@ -48,7 +48,7 @@ type ResponseHeader struct {
 
 // ParseResponseHeader reads an RpcResponseHeaderProto.
 func ParseResponseHeader(b []byte) (h ResponseHeader, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 1:
 			h.Call = int32(uint32(f.u))
@@ -104,7 +104,7 @@ func (s SASL) Marshal() []byte {
 
 // ParseSASL reads an RpcSaslProto.
 func ParseSASL(b []byte) (s SASL, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		switch f.n {
 		case 2:
 			s.State = f.u
@@ -112,7 +112,7 @@ func ParseSASL(b []byte) (s SASL, err error) {
 			s.Token = f.b
 		case 4:
 			var a SASLAuth
-			if err := walk(f.b, func(f field) error {
+			if err := walkFields(f.b, func(f field) error {
 				switch f.n {
 				case 1:
 					a.Method = string(f.b)
@@ -178,7 +178,7 @@ type FileStatus struct {
 // ParseFileStatus reads a message with a FileStatus as its field 1. Without one
 // it returns nil: nothing is there.
 func ParseFileStatus(b []byte) (status *FileStatus, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		if f.n != 1 {
 			return nil
 		}
@@ -191,17 +191,17 @@ func ParseFileStatus(b []byte) (status *FileStatus, err error) {
 
 func parseFileStatus(b []byte) (s FileStatus, err error) {
 	measured := false
-	err = walk(b, func(f field) (err error) {
+	err = walkFields(b, func(f field) (err error) {
 		switch f.n {
 		case 1:
 			s.Type = FileType(f.u)
 		case 2:
 			s.Name = string(f.b)
 		case 3:
-			s.Length, err = f.size()
+			s.Length, err = f.sizeValue()
 			measured = true
 		case 4:
-			err = walk(f.b, func(f field) error {
+			err = walkFields(f.b, func(f field) error {
 				if f.n == 1 {
 					s.Mode = uint32(f.u)
 				}
@@ -234,12 +234,12 @@ type Listing struct {
 // directory. A page that does not say how many entries follow proves no end.
 func ParseListing(b []byte) (l *Listing, err error) {
 	ends := false
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		if f.n != 1 {
 			return nil
 		}
 		l = &Listing{}
-		return walk(f.b, func(f field) error {
+		return walkFields(f.b, func(f field) error {
 			switch f.n {
 			case 1:
 				s, err := parseFileStatus(f.b)
@@ -271,12 +271,12 @@ type EncryptionKey struct {
 // ParseEncryptionKey reads a GetDataEncryptionKeyResponseProto; nil means that
 // transfers are not encrypted.
 func ParseEncryptionKey(b []byte) (k *EncryptionKey, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		if f.n != 1 {
 			return nil
 		}
 		k = &EncryptionKey{}
-		return walk(f.b, func(f field) error {
+		return walkFields(f.b, func(f field) error {
 			switch f.n {
 			case 1:
 				k.ID = int32(uint32(f.u))
@@ -298,11 +298,11 @@ func ParseEncryptionKey(b []byte) (k *EncryptionKey, err error) {
 // ParseEncryptTransfers reads a GetServerDefaultsResponseProto and returns
 // whether all transfers of data are encrypted.
 func ParseEncryptTransfers(b []byte) (encrypted bool, err error) {
-	err = walk(b, func(f field) error {
+	err = walkFields(b, func(f field) error {
 		if f.n != 1 {
 			return nil
 		}
-		return walk(f.b, func(f field) error {
+		return walkFields(f.b, func(f field) error {
 			if f.n == 6 {
 				encrypted = protowire.DecodeBool(f.u)
 			}

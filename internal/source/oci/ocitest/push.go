@@ -48,7 +48,7 @@ func PushBlob(t testing.TB, repository *remote.Repository, mediaType string, blo
 func PushManifest(t testing.TB, repository *remote.Repository, tag string, layers ...ocispec.Descriptor) ocispec.Descriptor {
 	t.Helper()
 	config := PushBlob(t, repository, ocispec.MediaTypeEmptyJSON, ocispec.DescriptorEmptyJSON.Data, nil)
-	return push(t, repository, tag, ocispec.MediaTypeImageManifest, ocispec.Manifest{
+	return pushJSON(t, repository, tag, ocispec.MediaTypeImageManifest, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		ArtifactType: "application/vnd.kuda.test", Config: config, Layers: append([]ocispec.Descriptor{}, layers...),
 	})
@@ -57,12 +57,12 @@ func PushManifest(t testing.TB, repository *remote.Repository, tag string, layer
 // PushIndex stores an index under a tag.
 func PushIndex(t testing.TB, repository *remote.Repository, tag string, manifests ...ocispec.Descriptor) ocispec.Descriptor {
 	t.Helper()
-	return push(t, repository, tag, ocispec.MediaTypeImageIndex, ocispec.Index{
+	return pushJSON(t, repository, tag, ocispec.MediaTypeImageIndex, ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: manifests,
 	})
 }
 
-func push(t testing.TB, repository *remote.Repository, tag, mediaType string, what any) ocispec.Descriptor {
+func pushJSON(t testing.TB, repository *remote.Repository, tag, mediaType string, what any) ocispec.Descriptor {
 	t.Helper()
 	text, err := json.Marshal(what)
 	if err != nil {

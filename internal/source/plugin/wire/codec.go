@@ -63,14 +63,14 @@ func (Codec) MarshalAppend(dst []byte, message any) ([]byte, error) {
 func (Codec) Unmarshal(data []byte, message any) error {
 	switch m := message.(type) {
 	case *Chunk:
-		return m.decode(data)
+		return m.decodeMessage(data)
 	case proto.Message:
 		return proto.Unmarshal(data, m)
 	}
 	return fmt.Errorf("decoding a %T, which is no message", message)
 }
 
-func (c *Chunk) decode(data []byte) error {
+func (c *Chunk) decodeMessage(data []byte) error {
 	var content []byte
 	for len(data) > 0 {
 		number, kind, n := protowire.ConsumeTag(data)

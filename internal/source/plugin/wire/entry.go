@@ -26,13 +26,13 @@ func FromEntry(e source.Entry) (*sourcev1alpha1.Entry, error) {
 	if !utf8.ValidString(e.Checksum) {
 		return nil, fmt.Errorf("the checksum of %.100q is not sha256:<hex>", e.Path)
 	}
-	return m, check(m)
+	return m, checkEntry(m)
 }
 
 // ToEntry returns the entry of a message. It fails when the message breaks the
 // protocol's limits; names are passed on as they are.
 func ToEntry(m *sourcev1alpha1.Entry) (source.Entry, error) {
-	if err := check(m); err != nil {
+	if err := checkEntry(m); err != nil {
 		return source.Entry{}, err
 	}
 	return source.Entry{
@@ -41,7 +41,7 @@ func ToEntry(m *sourcev1alpha1.Entry) (source.Entry, error) {
 	}, nil
 }
 
-func check(m *sourcev1alpha1.Entry) error {
+func checkEntry(m *sourcev1alpha1.Entry) error {
 	if n := TextBytes(m); n > MaxEntry {
 		return fmt.Errorf("the entry %.100q has %d bytes of text; %d are the most", m.GetPath(), n, MaxEntry)
 	}

@@ -58,13 +58,13 @@ func EncodeError(err error) error {
 			detail.RetryAfter = durationpb.New(e.RetryAfter)
 		}
 		if before, ok := strings.CutSuffix(cause, e.Error()); ok {
-			detail.Operation, cause = text(before+e.Op), ""
+			detail.Operation, cause = sanitizeText(before+e.Op), ""
 			if e.Err != nil {
 				cause = e.Err.Error()
 			}
 		}
 	}
-	answer := connect.NewError(code, errors.New(text(cause)))
+	answer := connect.NewError(code, errors.New(sanitizeText(cause)))
 	if d, err := connect.NewErrorDetail(detail); err == nil {
 		answer.AddDetail(d)
 	}
@@ -91,12 +91,12 @@ func DecodeError(plugin, op string, answer *connect.Error) error {
 			e.RetryAfter = min(max(after.AsDuration(), 0), maxRetryAfter)
 		}
 		if detail.GetOperation() != "" {
-			op = text(detail.GetOperation())
+			op = sanitizeText(detail.GetOperation())
 		}
 		break
 	}
 	e.Op = "plugin " + plugin + ": " + op
-	if cause := text(answer.Message()); cause != "" {
+	if cause := sanitizeText(answer.Message()); cause != "" {
 		e.Err = errors.New(cause)
 	}
 	return e
@@ -119,8 +119,8 @@ func codeClass(code connect.Code) error {
 	return source.ErrTemporary
 }
 
-// text makes a text short and printable on one line.
-func text(s string) string {
+// sanitizeText makes a text short and printable on one line.
+func sanitizeText(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText] + "…"
 	}

@@ -66,7 +66,7 @@ func StartWith(t testing.TB, o Options) *Server {
 			t.Fatal(err)
 		}
 	}
-	certificates := s.certificates(t, o)
+	certificates := s.writeCertificates(t, o)
 	// A port that was free may be taken by the time that the server listens.
 	for range 5 {
 		s.Addr = freeAddr(t)
@@ -74,7 +74,7 @@ func StartWith(t testing.TB, o Options) *Server {
 			"--certs-dir", certificates, s.Dir)
 		cmd.Env = slices.Concat(os.Environ(), []string{"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
 			"MINIO_UPDATE=off", "MINIO_BROWSER=off", "HOME=" + t.TempDir()}, o.Env)
-		if s.start(t, cmd) {
+		if s.startProcess(t, cmd) {
 			return s
 		}
 	}
@@ -82,8 +82,8 @@ func StartWith(t testing.TB, o Options) *Server {
 	return nil
 }
 
-// start starts the server and reports whether it became ready; false when it ended.
-func (s *Server) start(t testing.TB, cmd *exec.Cmd) bool {
+// startProcess starts the server and reports whether it became ready; false when it ended.
+func (s *Server) startProcess(t testing.TB, cmd *exec.Cmd) bool {
 	t.Helper()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -102,11 +102,11 @@ func (s *Server) start(t testing.TB, cmd *exec.Cmd) bool {
 			t.Logf("minio said:\n%s", output.String())
 		}
 	})
-	return s.wait(t, ended)
+	return s.waitReady(t, ended)
 }
 
-// certificates makes the directory of the server's certificate, if it has one.
-func (s *Server) certificates(t testing.TB, o Options) string {
+// writeCertificates makes the directory of the server's certificate, if it has one.
+func (s *Server) writeCertificates(t testing.TB, o Options) string {
 	t.Helper()
 	dir := t.TempDir()
 	if o.Certificate == nil {
@@ -130,15 +130,15 @@ func (s *Server) URL() string {
 	return "http://" + s.Addr
 }
 
-// transport trusts the server's certificate.
-func (s *Server) transport() *http.Transport {
+// newTransport trusts the server's certificate.
+func (s *Server) newTransport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 }
 
-// wait returns when the server is ready, or has ended.
-func (s *Server) wait(t testing.TB, ended <-chan struct{}) (ready bool) {
+// waitReady returns when the server is ready, or has ended.
+func (s *Server) waitReady(t testing.TB, ended <-chan struct{}) (ready bool) {
 	t.Helper()
-	client := &http.Client{Transport: s.transport()}
+	client := &http.Client{Transport: s.newTransport()}
 	deadline := time.Now().Add(60 * time.Second)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

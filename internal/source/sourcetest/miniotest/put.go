@@ -18,7 +18,7 @@ import (
 func (s *Server) Client(t testing.TB) *minio.Client {
 	t.Helper()
 	client, err := minio.New(s.Addr, &minio.Options{
-		Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Secure: s.Roots != nil, Transport: s.transport(),
+		Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Secure: s.Roots != nil, Transport: s.newTransport(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ const (
 // errCut tells that a connection is to end in the middle of a block.
 var errCut = errors.New("the connection is cut")
 
-// serveBlocks answers the requests of one connection to the datanode.
+// serveBlocks returns the requests of one connection to the datanode.
 func (s *Server) serveBlocks(conn net.Conn, in *bufio.Reader) error {
 	for {
 		// The version and the kind of the request, which is always to read.
@@ -68,8 +68,8 @@ func readDelimited(in *bufio.Reader) ([]byte, error) {
 }
 
 func (s *Server) blockOf(id uint64) (file, Faults, bool) {
-	for _, path := range s.below("") {
-		if f, faults, _ := s.find(path); f.block == id {
+	for _, path := range s.pathsBelow("") {
+		if f, faults, _ := s.findFile(path); f.block == id {
 			return f, faults, true
 		}
 	}

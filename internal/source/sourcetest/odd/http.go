@@ -17,7 +17,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveIndex(w, dir)
 		return
 	}
-	f, faults, ok := s.find(path)
+	f, faults, ok := s.findFile(path)
 	if !ok {
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -26,7 +26,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveIndex(w http.ResponseWriter, dir string) {
-	instead, replaced := s.page()
+	instead, replaced := s.countListing()
 	if replaced {
 		_, _ = w.Write(instead)
 		return
@@ -35,8 +35,8 @@ func (s *Server) serveIndex(w http.ResponseWriter, dir string) {
 	faults := s.faults
 	s.mu.Unlock()
 	var index strings.Builder
-	for _, path := range s.below(dir) {
-		f, _, _ := s.find(path)
+	for _, path := range s.pathsBelow(dir) {
+		f, _, _ := s.findFile(path)
 		line := fmt.Sprintf("%x  %s\n", sha256.Sum256(f.content), strings.TrimPrefix(path, dir))
 		index.WriteString(line)
 		if faults.Twice {

@@ -20,7 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
-// serveCalls answers the calls of one connection to the namenode.
+// serveCalls returns the calls of one connection to the namenode.
 func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 	if _, err := in.Discard(len("hrpc") + 3); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 	}
 }
 
-// answer answers one call.
+// answer returns one call.
 func (s *Server) answer(conn net.Conn, call uint64, method string, request fields) error {
 	var body []byte
 	header, status := message{}.uint(1, call), uint64(0)
@@ -89,9 +89,9 @@ func (s *Server) answer(conn net.Conn, call uint64, method string, request field
 
 // status returns what is at a path, called name; nil for nothing.
 func (s *Server) status(path, name string) message {
-	f, faults, ok := s.find(path)
+	f, faults, ok := s.findFile(path)
 	if !ok {
-		if len(s.below(path+"/")) == 0 {
+		if len(s.pathsBelow(path+"/")) == 0 {
 			return nil
 		}
 		return message{}.uint(1, uint64(wire.Directory)).text(2, name).uint(3, 0).bytes(4, message{}.uint(1, 0o755)).uint(7, 1).uint(13, 1)
@@ -108,7 +108,7 @@ func (s *Server) status(path, name string) message {
 
 // longer is a status whose length is another one.
 func (s *Server) longer(path, name string) message {
-	f, _, ok := s.find(path)
+	f, _, ok := s.findFile(path)
 	if !ok {
 		return s.status(path, name)
 	}
@@ -118,7 +118,7 @@ func (s *Server) longer(path, name string) message {
 
 // listing returns a page of a directory.
 func (s *Server) listing(path, after string) []byte {
-	instead, replaced := s.page()
+	instead, replaced := s.countListing()
 	if replaced {
 		return instead
 	}
@@ -161,7 +161,7 @@ func (s *Server) listing(path, after string) []byte {
 func (s *Server) children(dir string) []string {
 	prefix := strings.TrimPrefix(dir+"/", "/")
 	names := map[string]bool{}
-	for _, path := range s.below(prefix) {
+	for _, path := range s.pathsBelow(prefix) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(path, prefix), "/")
 		names[name] = true
 	}
@@ -174,7 +174,7 @@ func (s *Server) locations(path string) []byte {
 	if number, ok := strings.CutPrefix(path, ".reserved/.inodes/"); ok {
 		path = s.pathOf(number)
 	}
-	f, _, ok := s.find(path)
+	f, _, ok := s.findFile(path)
 	if !ok {
 		return nil
 	}
@@ -193,8 +193,8 @@ func (s *Server) locations(path string) []byte {
 
 // pathOf returns the path of an inode, "" for none.
 func (s *Server) pathOf(inode string) string {
-	for _, path := range s.below("") {
-		if f, _, _ := s.find(path); strconv.FormatUint(f.inode, 10) == inode {
+	for _, path := range s.pathsBelow("") {
+		if f, _, _ := s.findFile(path); strconv.FormatUint(f.inode, 10) == inode {
 			return path
 		}
 	}

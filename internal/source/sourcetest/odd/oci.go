@@ -35,8 +35,8 @@ func (s *Server) serveOCI(w http.ResponseWriter, r *http.Request) {
 		s.serveManifest(w)
 		return
 	}
-	for _, path := range s.below("") {
-		f, faults, ok := s.find(path)
+	for _, path := range s.pathsBelow("") {
+		f, faults, ok := s.findFile(path)
 		if ok && name == "blobs/"+f.digest.String() {
 			s.sendFile(w, r, f, faults)
 			return
@@ -47,13 +47,13 @@ func (s *Server) serveOCI(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveManifest(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
-	if instead, replaced := s.page(); replaced {
+	if instead, replaced := s.countListing(); replaced {
 		_, _ = w.Write(instead)
 		return
 	}
 	layers := []layer{}
-	for _, path := range s.below("") {
-		f, faults, _ := s.find(path)
+	for _, path := range s.pathsBelow("") {
+		f, faults, _ := s.findFile(path)
 		size := len(f.content)
 		if faults.ZeroLength {
 			size = 0

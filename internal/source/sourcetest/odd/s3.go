@@ -35,7 +35,7 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Has("list-type"):
 		s.serveListing(w, r)
 	default:
-		f, faults, ok := s.find(key)
+		f, faults, ok := s.findFile(key)
 		if !ok {
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(http.StatusNotFound)
@@ -50,7 +50,7 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/xml")
-	if instead, replaced := s.page(); replaced {
+	if instead, replaced := s.countListing(); replaced {
 		_, _ = w.Write(instead)
 		return
 	}
@@ -66,7 +66,7 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	if faults.IgnoreTokens {
 		at = 0
 	}
-	result := s.list(prefix, query.Get("start-after"), at, faults)
+	result := s.listPage(prefix, query.Get("start-after"), at, faults)
 	if at < faults.EmptyPages {
 		time.Sleep(faults.PageTime)
 	}
@@ -78,8 +78,8 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(append([]byte(xml.Header), body...))
 }
 
-// list makes a page: the first ones are empty, then come the files.
-func (s *Server) list(prefix, after string, at int, faults Faults) listResult {
+// listPage makes a page: the first ones are empty, then come the files.
+func (s *Server) listPage(prefix, after string, at int, faults Faults) listResult {
 	result := listResult{Name: Bucket, Prefix: prefix}
 	next := func() {
 		result.IsTruncated, result.Token = true, strconv.Itoa(at+1)
@@ -96,7 +96,7 @@ func (s *Server) list(prefix, after string, at int, faults Faults) listResult {
 		size = 1000
 	}
 	var paths []string
-	for _, path := range s.below(prefix) {
+	for _, path := range s.pathsBelow(prefix) {
 		if path > after {
 			paths = append(paths, path)
 		}
@@ -104,7 +104,7 @@ func (s *Server) list(prefix, after string, at int, faults Faults) listResult {
 	begin := min((at-faults.EmptyPages)*size, len(paths))
 	end := min(begin+size, len(paths))
 	for _, path := range paths[begin:end] {
-		f, _, _ := s.find(path)
+		f, _, _ := s.findFile(path)
 		entry := listed{Key: path, LastModified: f.modified.Format("2006-01-02T15:04:05.000Z"), ETag: strconv.Quote(f.tag), Size: len(f.content)}
 		result.Contents = append(result.Contents, entry)
 		if faults.Twice || faults.Contradict {

@@ -86,17 +86,17 @@ type file struct {
 const Bucket = "bucket"
 
 // NewS3 starts a server of S3 with one bucket, which ends with the test.
-func NewS3(t testing.TB) *Server { return start(t, (*Server).serveS3) }
+func NewS3(t testing.TB) *Server { return startServer(t, (*Server).serveS3) }
 
 // NewHTTP starts a server of HTTP with an index SHA256SUMS in each directory,
 // which ends with the test.
-func NewHTTP(t testing.TB) *Server { return start(t, (*Server).serveHTTP) }
+func NewHTTP(t testing.TB) *Server { return startServer(t, (*Server).serveHTTP) }
 
 // NewOCI starts a registry of OCI whose only manifest, Artifact, has each file as
 // a layer; it ends with the test.
-func NewOCI(t testing.TB) *Server { return start(t, (*Server).serveOCI) }
+func NewOCI(t testing.TB) *Server { return startServer(t, (*Server).serveOCI) }
 
-func start(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)) *Server {
+func startServer(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)) *Server {
 	t.Helper()
 	s := &Server{files: map[string]file{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,14 +162,14 @@ func (s *Server) Sent() int {
 	return s.sent
 }
 
-func (s *Server) find(path string) (file, Faults, bool) {
+func (s *Server) findFile(path string) (file, Faults, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.files[path]
 	return f, s.faults, ok
 }
 
-// sendFile answers a request for a file.
+// sendFile returns a request for a file.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults Faults) {
 	if faults.TagPerNode {
 		s.mu.Lock()
@@ -222,8 +222,8 @@ func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults
 	s.mu.Unlock()
 }
 
-// below returns the sorted paths of the files below a prefix.
-func (s *Server) below(prefix string) []string {
+// pathsBelow returns the sorted paths of the files below a prefix.
+func (s *Server) pathsBelow(prefix string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var paths []string
@@ -236,8 +236,8 @@ func (s *Server) below(prefix string) []string {
 	return paths
 }
 
-// page counts a request for a listing, and returns what replaces its answer.
-func (s *Server) page() (instead []byte, replaced bool) {
+// countListing counts a request for a listing, and returns what replaces its answer.
+func (s *Server) countListing() (instead []byte, replaced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pages++

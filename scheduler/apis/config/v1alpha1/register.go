@@ -21,13 +21,13 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion, &DataLocalityArgs{})
 	scheme.AddTypeDefaultingFunc(&DataLocalityArgs{}, func(o any) { SetDefaults(o.(*DataLocalityArgs)) })
 	return scheme.AddConversionFunc((*DataLocalityArgs)(nil), (*config.DataLocalityArgs)(nil), func(in, out any, _ conversion.Scope) error {
-		convert(in.(*DataLocalityArgs), out.(*config.DataLocalityArgs))
+		convertArgs(in.(*DataLocalityArgs), out.(*config.DataLocalityArgs))
 		return nil
 	})
 }
 
-// convert takes over arguments that have their defaults.
-func convert(in *DataLocalityArgs, out *config.DataLocalityArgs) {
+// convertArgs takes over arguments that have their defaults.
+func convertArgs(in *DataLocalityArgs, out *config.DataLocalityArgs) {
 	w := &in.Weights
 	out.Weights = locality.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads, Spread: *w.Spread}
 	out.RackLabel, out.RoomCheck = *in.RackLabel, *in.RoomCheck
