@@ -174,7 +174,7 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 		"another Secret":              {dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
 		"a mode that only root reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })), "dataItems[1].mode: with mode 0600 only root, or"},
 		"a mode of a group":           {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o640)) })), "use 0644"},
-		"a mode that nobody reads":    {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o111)) })), "nobody but root"},
+		"a mode that nobody reads":    {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o111)) })), "only root"},
 		"a mode that everybody reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o444)) })), ""},
 		"a mode that was said": {dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })),
 			dataSet(item(func(i *v1alpha1.DataItem) { i.Mode, i.Version = new(int32(0o600)), "2" })), ""},
