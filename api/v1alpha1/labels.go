@@ -32,6 +32,11 @@ const (
 	// comma-separated, sorted list of the DataSets that matched at admission.
 	AnnotationInjected = "kuda.io/injected"
 
+	// AnnotationNotInjected is set on pods that a DataSet selects and that were not
+	// injected for a reason that the pod itself does not show, such as a LimitRange of
+	// its namespace; its value is the reason.
+	AnnotationNotInjected = "kuda.io/not-injected"
+
 	// AnnotationStore is set on injected pods: StoreNode or StorePod.
 	AnnotationStore = "kuda.io/store"
 

@@ -12,6 +12,7 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -65,6 +66,12 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 			t.Errorf("%s: its creator is not told: %q", name, resp.Warnings)
 		}
 	}
+	// A pod that bears the reason of an earlier try is injected like any other.
+	again := replica()
+	again.Annotations = map[string]string{v1alpha1.AnnotationNotInjected: "too tight"}
+	if _, after := admit(t, handler(t, shop("shop")...), again); after.Annotations[v1alpha1.AnnotationNotInjected] != "" || after.Annotations[v1alpha1.AnnotationInjected] != "model" {
+		t.Errorf("a pod that was not injected before: %v", after.Annotations)
+	}
 	resp, after := admit(t, handler(t, shop("shop")...), replica())
 	if !resp.Allowed || after.Annotations[v1alpha1.AnnotationInjected] != "model" || len(resp.Warnings) != 0 {
 		t.Errorf("a pod that is injected: %v, %q", after.Annotations, resp.Warnings)
@@ -76,6 +83,19 @@ func TestAPodThatSharesItsProcessesIsToldOfItsStore(t *testing.T) {
 	p.Spec.ShareProcessNamespace = new(true)
 	resp, after := admit(t, handler(t, shop("shop")...), p)
 	if !resp.Allowed || after.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || len(resp.Warnings) != 1 {
+		t.Errorf("annotations %v, warnings %q", after.Annotations, resp.Warnings)
+	}
+}
+
+func TestAPodThatIsMarkedAsNotInjectedDoesNotSayTheContrary(t *testing.T) {
+	p := replica()
+	p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: v1alpha1.StoreNode}
+	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "tight"}, Spec: corev1.LimitRangeSpec{
+		Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: p.Spec.Containers[0].Resources.Limits}},
+	}}
+	resp, after := admit(t, handler(t, append(shop("shop"), limits)...), p)
+	if !resp.Allowed || len(after.Annotations) != 1 || !strings.Contains(after.Annotations[v1alpha1.AnnotationNotInjected], "LimitRange tight") || len(resp.Warnings) != 2 {
 		t.Errorf("annotations %v, warnings %q", after.Annotations, resp.Warnings)
 	}
 }

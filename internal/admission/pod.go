@@ -100,11 +100,11 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
 		return p.failedResponse(req, fmt.Errorf("%w: %w", errUnreadable, err))
 	}
+	settings := p.Settings()
 	namespace, err := p.readNamespace(ctx, req.Namespace)
 	if err != nil {
-		return p.failedResponse(req, err)
+		return p.marked(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
 	}
-	settings := p.Settings()
 	preferences, placeErr := p.preferredNodes(ctx, req, settings, dataSets)
 	after, skip, err := inject.Inject(inject.Request{
 		Pod:         pod,
@@ -115,9 +115,9 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 	})
 	switch {
 	case err != nil:
-		return p.failedResponse(req, err)
+		return p.marked(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
 	case skip != "":
-		return p.skippedResponse(dataSets, skip)
+		return p.marked(p.skippedResponse(dataSets, skip), pod, settings.DataPath, string(skip))
 	}
 	p.Metrics.countOutcome(injected)
 	p.Metrics.countPlacement(placementOutcome(after, placeErr))
@@ -194,6 +194,24 @@ func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) ad
 			requiring, selectedBy(dataSets), why))
 	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
+}
+
+// marked returns the response with the reason written into the pod, where it is
+// admitted and does not show the reason itself: who creates it, mostly a controller,
+// tells nobody of warnings.
+func (p *Pods) marked(response admission.Response, pod *corev1.Pod, dataPath, why string) admission.Response {
+	if !response.Allowed || inject.Obstacle(pod, dataPath) != "" {
+		return response
+	}
+	patch, err := json.Marshal(inject.Mark(pod.Annotations, why))
+	if err != nil {
+		return response // strings always marshal
+	}
+	if len(inject.Disclaim(pod.Annotations)) > 0 {
+		response = response.WithWarnings(claimWarning)
+	}
+	response.Patch, response.PatchType = patch, new(admissionv1.PatchTypeJSONPatch)
+	return response
 }
 
 // failedResponse returns the response for a pod that should have been injected and could not be.

@@ -141,7 +141,19 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 				h.Cache = c.cache
 			}
 			resp := h.Handle(t.Context(), c.request)
-			if !resp.Allowed || len(resp.Patch) != 0 || len(resp.Warnings) != 1 || !strings.Contains(resp.Warnings[0], c.want) {
+			// What the pod does not show itself is written into it.
+			var ops []inject.Operation
+			if len(resp.Patch) > 0 {
+				if err := json.Unmarshal(resp.Patch, &ops); err != nil {
+					t.Fatal(err)
+				}
+			}
+			marked := len(ops) == 1 && ops[0].Path == "/metadata/annotations" && strings.Contains(string(resp.Patch), v1alpha1.AnnotationNotInjected) &&
+				strings.Contains(string(resp.Patch), c.want)
+			if marked != (name == "a LimitRange is tight") || len(ops) > 0 && !marked {
+				t.Errorf("failing open: patch %s", resp.Patch)
+			}
+			if !resp.Allowed || len(resp.Warnings) != 1 || !strings.Contains(resp.Warnings[0], c.want) {
 				t.Errorf("failing open: got %+v", resp)
 			}
 			h.Required = true

@@ -43,9 +43,10 @@ func Disown(pod *corev1.Pod) *corev1.Pod {
 			return nil
 		}
 	}
-	for _, key := range []string{v1alpha1.AnnotationInjected, v1alpha1.AnnotationStore, v1alpha1.AnnotationPlacement} {
+	for _, key := range claims {
 		delete(bare.Annotations, key)
 	}
+	delete(bare.Annotations, v1alpha1.AnnotationNotInjected)
 	return bare
 }
 

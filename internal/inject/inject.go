@@ -67,6 +67,7 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}
 	}
+	delete(pod.Annotations, v1alpha1.AnnotationNotInjected)
 	pod.Annotations[v1alpha1.AnnotationInjected] = p.dataSets()
 	pod.Annotations[v1alpha1.AnnotationStore] = p.store
 	p.setEvictable(pod)

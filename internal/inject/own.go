@@ -6,6 +6,7 @@ package inject
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -103,14 +104,34 @@ func isOwnContainer(name string) bool {
 	return name == sidecar.ContainerName || strings.HasPrefix(name, sidecar.PluginPrefix)
 }
 
-// Disclaim returns the operations that take out of a pod's annotations those by
-// which it says that Kuda injected it.
+// claims are the annotations by which a pod says that Kuda injected it.
+var claims = []string{v1alpha1.AnnotationInjected, v1alpha1.AnnotationStore, v1alpha1.AnnotationPlacement}
+
+// Disclaim returns the operations that take these out of a pod's annotations.
 func Disclaim(annotations map[string]string) []Operation {
-	var ops []Operation
-	for _, key := range []string{v1alpha1.AnnotationInjected, v1alpha1.AnnotationStore, v1alpha1.AnnotationPlacement} {
-		if _, ok := annotations[key]; ok {
-			ops = append(ops, Operation{Op: "remove", Path: "/metadata/annotations/" + escapePointer(key)})
-		}
+	after := maps.Clone(annotations)
+	for _, key := range claims {
+		delete(after, key)
 	}
-	return ops
+	return diffMap(nil, "/metadata/annotations", annotations, after)
+}
+
+// maxReason bounds what an annotation says; who reads it sees the beginning.
+const maxReason = 512
+
+// Mark returns the operations that Disclaim does, and that write into a pod's
+// annotations why it was not injected.
+func Mark(annotations map[string]string, why string) []Operation {
+	after := maps.Clone(annotations)
+	if after == nil {
+		after = make(map[string]string, 1)
+	}
+	for _, key := range claims {
+		delete(after, key)
+	}
+	if len(why) > maxReason {
+		why = strings.ToValidUTF8(why[:maxReason], "") + "…"
+	}
+	after[v1alpha1.AnnotationNotInjected] = why
+	return diffMap(nil, "/metadata/annotations", annotations, after)
 }

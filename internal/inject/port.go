@@ -82,6 +82,27 @@ func addAsked(declared map[int32]string, container string, get *corev1.HTTPGetAc
 	}
 }
 
+// ServerPort returns the port of the runtime's local API in an injected pod; 0 where
+// the pod does not say.
+func ServerPort(pod *corev1.Pod) int32 {
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if c.Name != sidecar.ContainerName {
+			continue
+		}
+		for _, e := range c.Env {
+			if port, err := strconv.ParseInt(e.Value, 10, 32); e.Name == sidecar.EnvServerPort && err == nil {
+				return int32(port)
+			}
+		}
+	}
+	return 0
+}
+
+// PortRival returns the container that declares the port on which the runtime of an
+// injected pod listens; empty if none does.
+func PortRival(pod *corev1.Pod) string { return declaredPorts(&pod.Spec)[ServerPort(pod)] }
+
 // portVariable tells a container where the runtime's local API is.
 func portVariable(port int32) corev1.EnvVar {
 	return corev1.EnvVar{Name: sidecar.EnvServerPort, Value: strconv.Itoa(int(port))}

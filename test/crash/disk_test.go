@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,7 +63,7 @@ type loggedDisk struct {
 }
 
 // mountLogged mounts a copy of the image.
-func mountLogged(t *testing.T, image, dir string) *loggedDisk {
+func mountLogged(t *testing.T, image, dir string, options ...string) *loggedDisk {
 	t.Helper()
 	d := &loggedDisk{log: filepath.Join(dir, "log"), mount: filepath.Join(dir, "mount"), fuse: filepath.Join(dir, "fuse")}
 	for _, path := range []string{d.mount, d.fuse} {
@@ -86,7 +87,7 @@ func mountLogged(t *testing.T, image, dir string) *loggedDisk {
 		t.Fatalf("the logging disk does not start: %q, %v", line, err)
 	}
 	d.loop = command(t, "losetup", "--find", "--show", filepath.Join(d.fuse, "disk"))
-	command(t, "mount", d.loop, d.mount)
+	command(t, "mount", slices.Concat(options, []string{d.loop, d.mount})...)
 	return d
 }
 

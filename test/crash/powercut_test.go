@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -74,9 +76,52 @@ func cutOnce(t *testing.T, s *server, kind string, link int, image string, cuts 
 	t.Helper()
 	dir := t.TempDir()
 	disk := mountLogged(t, image, dir)
-	marks := work(t, s, disk)
+	marks := work(t, s, disk, victim{}, func(versions int) bool { return versions == 5 })
 	disk.unmount(t)
 	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits}, choose(readLog(t, disk.log), marks, phases, cuts))
+}
+
+// wrongs are what the judge says of a disk on which something is wrong that an
+// application could be served with.
+var wrongs = []string{"the complete snapshot", "snapshots without a manifest", "the view at version", "the current tree"}
+
+// The harness itself: what a process leaves that forgets flushes is found to be
+// wrong, in the words of the judge and not because the file system is broken.
+func TestPowerCutsFindThatFlushesAreMissing(t *testing.T) {
+	for name, calls := range map[string][]int{"each flush": flushes, "the flush of a snapshot's files": {unix.SYS_SYNCFS}} {
+		t.Run(name, func(t *testing.T) { findMissing(t, calls) })
+	}
+}
+
+func findMissing(t *testing.T, calls []int) {
+	s := newServer(t, data{large: 6 << 20, files: 60})
+	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
+	newImage(t, image, "ext4")
+	// What nobody flushes the file system writes by itself, its own part first; here
+	// it need not be waited for.
+	disk := mountLogged(t, image, dir, "-o", "commit=1")
+	marks := work(t, s, disk, victim{Forgets: calls}, func(versions int) bool {
+		flushed := slices.DeleteFunc(readLog(t, disk.log), func(r record) bool { return !r.flush })
+		return versions >= 5 && len(flushed) >= 6
+	})
+	disk.unmount(t)
+	found, others := map[string]int{}, 0
+	h := hindsight{kind: "ext4", image: image, dir: dir, log: disk.log, hits: map[string]int{}, wrong: func(name, what string) {
+		for _, text := range wrongs {
+			if strings.Contains(what, text) {
+				found[text]++
+				return
+			}
+		}
+		others++
+		t.Logf("%s: %s", name, what)
+	}}
+	cuts := max(int(setting(envCuts, 100))/5, 10)
+	cutInHindsight(t, s, h, choose(readLog(t, disk.log), marks, phases, cuts))
+	t.Logf("wrong: %v, and %d for another reason, of %v cuts", found, others, h.hits)
+	if len(found) == 0 {
+		t.Error("flushes were missing, and nothing was found to be wrong")
+	}
 }
 
 // fetching is the one phase of a fetch.
@@ -130,6 +175,8 @@ type hindsight struct {
 	hits            map[string]int
 	// publish is the directory that the processes fetched into, if that is what they did.
 	publish string
+	// wrong is told what is wrong with a disk that was left; nil for an error of the test.
+	wrong func(name, what string)
 }
 
 // cutInHindsight cuts the power at each of those records, looks at what is left,
@@ -155,7 +202,9 @@ func cutInHindsight(t *testing.T, s *server, h hindsight, cuts []cutAt) string {
 			s.now.Add(rand.Int64N(2)) // the source may have changed meanwhile
 		}
 		a := after{Image: left, Dir: h.dir, URL: s.url, Reboot: reboot, Publish: h.publish, Now: int(s.now.Load())}
-		if out, err := a.check(); err != nil {
+		if out, err := a.check(); err != nil && h.wrong != nil {
+			h.wrong(name, out)
+		} else if err != nil {
 			kept := filepath.Join(os.TempDir(), fmt.Sprintf("kuda-powercut-%s-%d-%d.img", h.kind, h.link, i))
 			copyImage(t, left, kept)
 			t.Errorf("%s: %v; the disk is kept as %s\n%s", name, err, kept, out)
@@ -169,12 +218,13 @@ func cutInHindsight(t *testing.T, s *server, h hindsight, cuts []cutAt) string {
 	return next
 }
 
-// work lets a victim bring some versions, and returns when which phase began.
-func work(t *testing.T, s *server, disk *loggedDisk) (marks []mark) {
+// work lets a victim bring versions until they are enough, and returns when which
+// phase began.
+func work(t *testing.T, s *server, disk *loggedDisk, v victim, enough func(versions int) bool) (marks []mark) {
 	t.Helper()
-	v := victim{Root: filepath.Join(disk.mount, "store"), URL: s.url, Quota: 64 << 20}
+	v.Root, v.URL, v.Quota = filepath.Join(disk.mount, "store"), s.url, 64<<20
 	l, _ := start(t, v)
-	for rounds := 0; rounds < 5 && disk.logged(t) < mostLogged; {
+	for versions := 0; !enough(versions) && disk.logged(t) < mostLogged; {
 		line, ok := <-l.phases
 		if !ok || strings.HasPrefix(line, "failed") {
 			t.Fatalf("the victim ended by itself in %q: %s", l.last, line)
@@ -182,7 +232,7 @@ func work(t *testing.T, s *server, disk *loggedDisk) (marks []mark) {
 		l.last = line
 		marks = append(marks, mark{line, disk.logged(t)})
 		if line == evicting {
-			rounds++
+			versions++
 		}
 	}
 	l.kill(t)

@@ -37,6 +37,8 @@ type victim struct {
 	// Publish is the directory that the victim fetches the tree of now into, once;
 	// empty for a victim that keeps a store and a view.
 	Publish string
+	// Forgets are the calls of the kernel that the victim forgets to make.
+	Forgets []int
 }
 
 func TestMain(m *testing.M) {
@@ -46,6 +48,9 @@ func TestMain(m *testing.M) {
 	}
 	var v victim
 	err := json.Unmarshal([]byte(text), &v)
+	if err == nil && len(v.Forgets) > 0 {
+		err = forget(v.Forgets)
+	}
 	switch {
 	case err != nil:
 	case v.Publish != "":

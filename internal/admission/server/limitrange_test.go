@@ -68,7 +68,8 @@ func TestALimitRangeThatLeavesTheRuntimeNoRoomIsNamed(t *testing.T) {
 	eventually(t, "the pod is created without the runtime", func(ctx context.Context) (bool, error) {
 		pod := replica(ns)
 		err := admin.Create(ctx, pod)
-		return err == nil && len(pod.Spec.InitContainers) == 0, nil
+		return err == nil && len(pod.Spec.InitContainers) == 0 &&
+			strings.Contains(pod.Annotations[v1alpha1.AnnotationNotInjected], "LimitRange limits allows a container"), nil
 	})
 	ns = prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
 	limit(t, ns, tight)

@@ -92,7 +92,7 @@ func (o *options) run(ctx context.Context, name string) error {
 
 func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
 	if name != "" {
-		s, err := readSubject(ctx, c, o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
+		s, err := readSubject(ctx, c, o.logs(), o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -108,6 +108,19 @@ func (o *options) collectFindings(ctx context.Context, c client.Client, namespac
 		return nil, err
 	}
 	return examineInstallation(in), nil
+}
+
+// logs reads logs where that can be done; without them findings say less.
+func (o *options) logs() lastWords {
+	config, err := o.frame.RESTConfig()
+	if err != nil {
+		return nil
+	}
+	logs, err := readLogs(config)
+	if err != nil {
+		return nil
+	}
+	return logs
 }
 
 // unreachableError returns the error of a cluster that did not answer at all.

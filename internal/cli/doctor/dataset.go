@@ -39,6 +39,10 @@ type subject struct {
 	references []reference
 	// pullSecrets are those that its pods name.
 	pullSecrets []pullSecret
+	// endings are its applications' containers that end again and again.
+	endings []ending
+	// refusals are its workloads that cannot create pods.
+	refusals []refusal
 	// system is the namespace that Kuda is installed in.
 	system    string
 	scheduler fact[*appsv1.Deployment]
@@ -53,7 +57,7 @@ type reference struct {
 }
 
 // readSubject reads a DataSet, which must be there, and what belongs to it.
-func readSubject(ctx context.Context, c client.Client, system string, key client.ObjectKey, now time.Time) (*subject, error) {
+func readSubject(ctx context.Context, c client.Client, logs lastWords, system string, key client.ObjectKey, now time.Time) (*subject, error) {
 	s := &subject{now: now, system: system, dataSet: &v1alpha1.DataSet{}}
 	if err := c.Get(ctx, key, s.dataSet); err != nil {
 		return nil, fmt.Errorf("reading DataSet %s: %w", key.Name, err)
@@ -68,6 +72,8 @@ func readSubject(ctx context.Context, c client.Client, system string, key client
 	s.config = readFact(ctx, c, system, configName, &corev1.ConfigMap{})
 	s.scheduler = readFact(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	s.readPullSecrets(ctx, c)
+	s.readEndings(ctx, logs)
+	s.readRefusals(ctx, c)
 	for _, r := range sourceReferences(&s.dataSet.Spec.Template.DataSources) {
 		// Of a Secret only the metadata is asked for, never what it holds.
 		object := &metav1.PartialObjectMetadata{}
@@ -142,7 +148,11 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, checkLeaving(s)...)
 	findings = append(findings, checkPrefetches(s)...)
 	findings = append(findings, checkInjections(s)...)
+	findings = append(findings, checkRefusals(s)...)
 	findings = append(findings, checkRuntimes(s)...)
+	findings = append(findings, checkPorts(s)...)
+	findings = append(findings, checkOrders(s)...)
+	findings = append(findings, checkModes(s)...)
 	findings = append(findings, checkPlacement(s)...)
 	findings = append(findings, checkReferences(s)...)
 	return append(findings, judgePullSecrets(s.pullSecrets)...)

@@ -68,6 +68,7 @@ func (c cluster) run(t *testing.T, args ...string) (string, error) {
 	}
 	builder := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(c.objects...)
 	builder.WithIndex(&corev1.Secret{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} })
+	builder.WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} })
 	built := builder.WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			if err := refused(object, key.Namespace); err != nil {

@@ -4,6 +4,10 @@
 package doctor
 
 import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -13,17 +17,43 @@ import (
 // reported last may be a success.
 func checkRuntimes(s *subject) []Finding {
 	var findings []Finding
-	for i := range s.pods.value {
-		p := &s.pods.value[i]
-		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || !pod.Injected(p) || !pod.Dies(p, s.now) {
-			continue
+	for _, p := range s.injected() {
+		if why := unpulled(p); why != "" {
+			findings = append(findings, Finding{
+				Severity: advice.Problem, Check: checkRuntime, Object: podObject(p), What: "the image of Kuda's container cannot be pulled: " + why,
+				Why: "the pod does not start without it; the image, and the Secrets to pull it by, are those of the installation (runtimeImage, runtimeImagePullSecrets)",
+				Do:  []string{describePod(p), "kubectl get configmap " + configName + " -n " + s.system + " -o yaml"},
+			})
+		}
+		if !pod.Dies(p, s.now) || runtimeLacksPort(p) {
+			continue // another check knows why
 		}
 		findings = append(findings, Finding{
-			Severity: advice.Problem, Check: checkRuntime, Object: &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
+			Severity: advice.Problem, Check: checkRuntime, Object: podObject(p),
 			What: "Kuda's container ends again and again",
 			Why:  "it keeps what the pod has and gets nothing new; if it began with a change of the DataSet, applying the earlier template heals it",
 			Do:   []string{"kubectl logs " + p.Name + " -n " + p.Namespace + " -c " + sidecar.ContainerName + " --previous"},
 		})
 	}
 	return findings
+}
+
+func describePod(p *corev1.Pod) string {
+	return "kubectl describe pod " + p.Name + " -n " + p.Namespace
+}
+
+// unpulled says why the image of one of Kuda's containers cannot be had; empty: it can.
+func unpulled(p *corev1.Pod) string {
+	for i := range p.Status.InitContainerStatuses {
+		c := &p.Status.InitContainerStatuses[i]
+		waits := c.State.Waiting
+		if waits == nil || c.Name != sidecar.ContainerName && !strings.HasPrefix(c.Name, sidecar.PluginPrefix) {
+			continue
+		}
+		switch waits.Reason {
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+			return strings.TrimSpace(c.Image + ": " + waits.Reason + ": " + waits.Message)
+		}
+	}
+	return ""
 }

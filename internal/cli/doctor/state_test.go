@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +39,32 @@ func TestDoctorFindsEachState(t *testing.T) {
 		d := dataSet("shop", "models", delivered)
 		change(d)
 		return []client.Object{d, podOf("web-1", time.Hour, nil), data("models", "web-1", delivered)}
+	}
+	// live is a pod that has its data, with something in or about it.
+	live := func(change func(*corev1.Pod), others ...client.Object) []client.Object {
+		return append([]client.Object{dataSet("shop", "models", delivered), data("models", "web-1", delivered), podOf("web-1", time.Hour, func(p *corev1.Pod) {
+			p.Spec.Containers = []corev1.Container{{Name: "main"}}
+			p.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvServerPort, Value: "8888"}}
+			change(p)
+		})}, others...)
+	}
+	runtime := func(s corev1.ContainerStatus) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			s.Name = sidecar.ContainerName
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{s}
+		}
+	}
+	ends := func(says string) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: "main", RestartCount: 4,
+			State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: says}}}
+	}
+	refusedBy := func(kind, message string, age time.Duration) *corev1.Event {
+		return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: kind}, Reason: failedCreate, Message: message,
+			InvolvedObject: corev1.ObjectReference{Kind: kind, Namespace: "shop", Name: "web"}, LastTimestamp: metav1.NewTime(now.Add(-age))}
+	}
+	of := func(app string) corev1.PodTemplateSpec {
+		return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": app}}}
 	}
 	leaving := data("models", "gone", delivered)
 	leaving.Spec.Withdraw = true
@@ -77,6 +105,56 @@ func TestDoctorFindsEachState(t *testing.T) {
 		"a mistyped claim": {set(func(d *v1alpha1.DataSet) {
 			d.Spec.Template.DataSources.PVC = &v1alpha1.PVCDataSource{ClaimName: "dsk"}
 		}), []string{"PersistentVolumeClaim shop/dsk: is not there", "correct claimName"}, "CredentialsMissing", frame.ExitNegative},
+		"a mount above": {changedPod(func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/kuda", ReadOnly: true}}
+		}), []string{"no directory can be made there", "does not help"}, "delete it and create it again", frame.ExitNegative},
+		"a copy": {live(func(p *corev1.Pod) { p.Annotations = nil }),
+			[]string{"as copies of injected pods do", "delete the copy"}, "could not be reached", frame.ExitNegative},
+		"a LimitRange": {changedPod(func(p *corev1.Pod) {
+			p.Annotations = map[string]string{v1alpha1.AnnotationNotInjected: "LimitRange small allows a container 32Mi of memory"}
+		}), []string{"not injected when it was created: LimitRange small", "remove that cause"}, "could not be reached", frame.ExitNegative},
+		"pods that a quota refuses": {live(func(*corev1.Pod) {}, refusedBy("ReplicaSet", "exceeded quota: memory", time.Minute),
+			&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.ReplicaSetSpec{Template: of("models")}}),
+			[]string{"ReplicaSet shop/web: cannot create its pods (1m0s ago): exceeded quota: memory", "runtimeResources"}, "", frame.ExitNegative},
+		"pods that were refused": {live(func(*corev1.Pod) {}, refusedBy("ReplicaSet", "exceeded quota: memory", time.Minute),
+			&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.ReplicaSetSpec{Template: of("models")}, Status: appsv1.ReplicaSetStatus{Replicas: 1}}),
+			[]string{"0 problems, 0 warnings"}, "exceeded", frame.ExitDone},
+		"other pods that are refused": {live(func(*corev1.Pod) {}, refusedBy("Job", "exceeded quota: memory", time.Minute),
+			&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: batchv1.JobSpec{Template: of("other")}}),
+			[]string{"0 problems, 0 warnings"}, "exceeded", frame.ExitDone},
+		"an image that is not there": {live(runtime(corev1.ContainerStatus{Image: "kuda-runtime:v9", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}}})),
+			[]string{"kuda-runtime:v9: ImagePullBackOff: not found", "runtimeImagePullSecrets", "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
+		"a pull secret that is not there": {live(func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "key"}} }),
+			[]string{"Secret shop/key: is not there", "kubectl create secret docker-registry key -n shop"}, "", frame.ExitDone},
+		"a sandbox that fails": {pods("False", v1alpha1.ReasonRuntimeNotConnected, "the pod's runtime has not started: its volumes, sandbox or image are not there"),
+			[]string{"sandbox", "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
+		"a runtime that dies": {live(runtime(ends("panic: index out of range"))),
+			[]string{"ends again and again", "kubectl logs web-1 -n shop -c kuda-runtime --previous"}, "cannot listen", frame.ExitNegative},
+		"a port that another container has": {live(runtime(ends("opening the local API: listen tcp :8888: bind: address already in use"))),
+			[]string{"cannot listen on port 8888", "declare port 8888 as a containerPort"}, "ends again and again", frame.ExitNegative},
+		"a port that the runtime has": {live(func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:8888 failed (98: Address already in use)")}
+		}), []string{"container main ends again and again, with exit code 1: port 8888 is in use", "declare port 8888"}, "its own log explains", frame.ExitNegative},
+		"a port that somebody else has": {live(func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:80 failed (98: Address already in use)")}
+		}), []string{"container main ends again and again, with exit code 1", "kubectl logs web-1 -n shop -c main --previous"}, "port 8888 is in use\n", frame.ExitDone},
+		"a port that is declared": {live(func(p *corev1.Pod) { p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8888}} }),
+			[]string{"container main declares port 8888, on which Kuda's runtime listens", "create the pod again"}, "", frame.ExitNegative},
+		"a mode that is not the application's": {append(live(func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000))} })[1:],
+			set(func(d *v1alpha1.DataSet) {
+				d.Spec.Template.DataItems = []v1alpha1.DataItem{{Namespace: "conf", Name: "key", Mode: new(int32(0o600))}}
+			})[0]),
+			[]string{"container main (user 1000) cannot read item conf/key", "such as 0644"}, "", frame.ExitDone},
+		"a sidecar that is not there": {live(func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStartAfter] = "istio-proxy" }),
+			[]string{"kuda.io/start-after names istio-proxy", "correct the name"}, "", frame.ExitDone},
+		"a source behind a later sidecar": {append(live(func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodPending
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)})
+		})[1:], set(func(d *v1alpha1.DataSet) {
+			d.Spec.Template.DataSources.S3 = &v1alpha1.S3DataSource{Endpoint: "http://127.0.0.1:19000"}
+		})[0]), []string{"its source is http://127.0.0.1:19000 in the pod itself, and proxy starts after the runtime", "kuda.io/start-after: proxy"}, "", frame.ExitNegative},
 		"nothing": {set(func(*v1alpha1.DataSet) {}), []string{"0 problems, 0 warnings"}, "", frame.ExitDone},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -76,6 +76,9 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/kuda/data"}}
 	})
 	missed := whole("missed", func(*corev1.Pod) {})
+	tight := whole("tight", func(p *corev1.Pod) {
+		p.Annotations = map[string]string{v1alpha1.AnnotationNotInjected: "LimitRange small allows a container 32Mi"}
+	})
 	early := whole("early", func(p *corev1.Pod) { p.CreationTimestamp = d.CreationTimestamp })
 	for name, c := range map[string]struct {
 		pods    []*corev1.Pod
@@ -89,6 +92,7 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		"opted out": {[]*corev1.Pod{missed}, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled},
 			[]string{"kubectl label namespace shop kuda.io/injection-"}, "rollout restart"},
 		"missed":  {[]*corev1.Pod{missed}, nil, []string{"could not be reached", "rollout restart"}, "before the DataSet"},
+		"tight":   {[]*corev1.Pod{tight}, nil, []string{"tight: was not injected when it was created: LimitRange small allows"}, "could not be reached"},
 		"early":   {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
 		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil, []string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
 	} {

@@ -48,13 +48,20 @@ func Stripper(dataPath func() string) func(any) (any, error) {
 			at = dataPath()
 		}
 		if why := podObstacle(p, at); why != "" {
-			if stripped.Annotations == nil {
-				stripped.Annotations = make(map[string]string, 1)
-			}
-			stripped.Annotations[obstacleKey] = why
+			annotate(stripped, obstacleKey, why)
+		}
+		if why, ok := p.Annotations[v1alpha1.AnnotationNotInjected]; ok {
+			annotate(stripped, v1alpha1.AnnotationNotInjected, why)
 		}
 		return stripped, nil
 	}
+}
+
+func annotate(p *corev1.Pod, key, value string) {
+	if p.Annotations == nil {
+		p.Annotations = make(map[string]string, 1)
+	}
+	p.Annotations[key] = value
 }
 
 // podObstacle returns that of a whole pod, and what a stripped one kept.
@@ -96,6 +103,11 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 			Why: fmt.Sprintf("has the container %s and not the annotation %s, as copies of injected pods do (kubectl debug --copy-to)",
 				sidecar.ContainerName, v1alpha1.AnnotationInjected),
 			Do: "delete the copy when it is of no use any more; create it while kuda-webhook runs to have it injected",
+		}
+	case p.Annotations[v1alpha1.AnnotationNotInjected] != "":
+		return Cause{
+			Why: "was not injected when it was created: " + p.Annotations[v1alpha1.AnnotationNotInjected],
+			Do:  "remove that cause, then restart the pod",
 		}
 	case !p.CreationTimestamp.IsZero() && !p.CreationTimestamp.After(d.CreationTimestamp.Time):
 		return Cause{Why: "was created before the DataSet", Do: "restart it, for example with kubectl rollout restart", Restart: true}

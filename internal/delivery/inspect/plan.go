@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -139,86 +138,54 @@ func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, 
 		// Without it, everything counts as added.
 		old, _, _ = p.store.Peek(ctx, have.Snapshot)
 	}
-	files, err := p.plannedFiles(ctx, want, i)
-	if err != nil {
-		out.Reason, out.Error = agent.Reason(err), err.Error()
-		return out
-	}
+	failed := out
 	at := ""
 	if have != nil {
 		at = have.Path
 	}
-	p.compareFiles(&out, files, i.GetRemotePath(), old, at)
+	c := newComparison(&out, p.names, old, at)
+	err := p.plannedFiles(ctx, want, i, func(f transfer.Planned) { c.add(f, i.GetRemotePath()) })
+	if err != nil {
+		failed.Reason, failed.Error = agent.Reason(err), err.Error()
+		return failed
+	}
+	c.end()
 	return out
 }
 
-// plannedFiles are those that a delivery would bring.
-func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item) ([]transfer.Planned, error) {
+// plannedFiles calls each for those that a delivery would bring.
+func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, each func(transfer.Planned)) error {
 	var s *gatewayv1alpha1.Source
 	if n := slices.IndexFunc(want.GetSources(), func(s *gatewayv1alpha1.Source) bool { return s.GetName() == i.GetSource() }); n >= 0 {
 		s = want.GetSources()[n]
 	}
 	if err := checkTold(p.told, s); err != nil {
-		return nil, err
+		return err
 	}
 	src, err := p.mounts.OpenSource(ctx, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = src.Close() }()
 	request, err := agent.NewRequest(ctx, p.store, i, src, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m, _, err := p.store.Peek(ctx, request.Key.ID())
 	if err == nil {
-		return presentFiles(m), nil
+		presentFiles(m, each)
+		return nil
 	}
 	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
-		return nil, err
+		return err
 	}
-	return p.engine.Plan(ctx, request)
+	return p.engine.Plan(ctx, request, each)
 }
 
-// presentFiles is a snapshot of which nothing is missing.
-func presentFiles(m *store.Manifest) []transfer.Planned {
-	out := make([]transfer.Planned, 0, m.Packed.Len())
-	for e := range m.All() {
-		out = append(out, transfer.Planned{Path: e.Path, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
-	}
-	return out
-}
-
-// compareFiles counts files by their place in the view. old may be nil.
-func (p *planner) compareFiles(out *ItemPlan, files []transfer.Planned, remote string, old *store.Manifest, at string) {
-	before := map[string]store.Entry{}
-	if old != nil {
-		for e := range old.All() {
-			before[viewPath(old.File, at, e.Path)] = e
-		}
-	}
-	single := len(files) == 1 && files[0].Path == store.FileName && files[0].Link == ""
-	for _, f := range files {
-		out.TotalBytes += f.Size
-		if f.Here {
-			out.BytesPresent += f.Size
-		} else {
-			out.BytesToMove += f.Size
-		}
-		name := viewPath(single, out.Path, f.Path)
-		e, ok := before[name]
-		delete(before, name)
-		switch {
-		case !ok:
-			p.countChange(&out.Added, name, f.Size)
-		case f.Same(e, old.Key.Path == remote):
-			p.countChange(&out.Unchanged, name, f.Size)
-		default:
-			p.countChange(&out.Changed, name, f.Size)
-		}
-	}
-	for _, name := range sortedKeys(before) {
-		p.countChange(&out.Removed, name, before[name].Size)
+// presentFiles plans a snapshot of which nothing is missing.
+func presentFiles(m *store.Manifest, each func(transfer.Planned)) {
+	for e := range m.Packed.All() {
+		each(transfer.Planned{Path: e.Path, Single: m.File, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
 	}
 }
 
@@ -232,19 +199,11 @@ func (p *planner) removedItems(ctx context.Context, items map[string]agent.Deliv
 		if err != nil {
 			i.Reason, i.Error = agent.Reason(err), err.Error()
 		} else {
-			p.compareFiles(&i, nil, "", m, have.Path)
+			newComparison(&i, p.names, m, have.Path).end()
 		}
 		out = append(out, i)
 	}
 	return out
-}
-
-func (p *planner) countChange(c *Changes, name string, size int64) {
-	c.Count++
-	c.Bytes += size
-	if len(c.Files) < p.names {
-		c.Files = append(c.Files, ChangedFile{Path: path.Clean(name), Size: size})
-	}
 }
 
 func sortedKeys[V any](m map[string]V) []string {

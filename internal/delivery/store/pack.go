@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"sort"
 
 	"github.com/kuda-io/kuda/internal/delivery/compact"
 )
@@ -105,6 +106,22 @@ func (p *Packed) At(i int) Entry {
 		r.Field()
 	}
 	return unpackEntry(&r, before)
+}
+
+// Find returns the entry of a path and its number; false if there is none.
+func (p *Packed) Find(path string) (Entry, int, bool) {
+	after := sort.Search(len(p.groups), func(group int) bool { return p.At(group*groupSize).Path > path })
+	if after == 0 {
+		return Entry{}, 0, false
+	}
+	r := compact.Reader{Rest: p.out.Bytes[p.groups[after-1]:]}
+	var e Entry
+	for i := (after - 1) * groupSize; i < min(after*groupSize, p.count); i++ {
+		if e = unpackEntry(&r, e); e.Path == path {
+			return e, i, true
+		}
+	}
+	return Entry{}, 0, false
 }
 
 // unpackEntry reads the entry behind another one.

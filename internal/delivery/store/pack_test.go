@@ -47,6 +47,28 @@ func TestPackedEntriesAreThoseThatWerePacked(t *testing.T) {
 	}
 }
 
+func TestPackedEntriesAreFoundByTheirPaths(t *testing.T) {
+	for _, count := range []int{0, 1, groupSize, groupSize + 1, 300} {
+		p := &Packed{}
+		for i := range count {
+			if err := p.Add(Entry{Path: fmt.Sprintf("f%03d", 2*i), Size: int64(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := -1; i <= 2*count; i++ {
+			e, number, ok := p.Find(fmt.Sprintf("f%03d", i))
+			if want := i >= 0 && i%2 == 0 && i/2 < count; ok != want || (want && (number != i/2 || e.Size != int64(i/2))) {
+				t.Errorf("number %d of %d: got %+v, %d, %t", i, count, e, number, ok)
+			}
+		}
+		for _, other := range []string{"", "f", "g", "f0000"} {
+			if e, _, ok := p.Find(other); ok {
+				t.Errorf("%q of %d: got %+v", other, count, e)
+			}
+		}
+	}
+}
+
 func TestALeaseTakesLittleMemoryPerFile(t *testing.T) {
 	const count, most = 10_000, 64
 	p := &Packed{}

@@ -23,7 +23,8 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// envChildCrowd makes the child of the tests deliver a crowd: "<files> <version>".
+// envChildCrowd makes the child of the tests deliver, or only plan, a crowd:
+// "<files> <version> deliver" or "… plan".
 const envChildCrowd = "KUDA_TEST_CHILD_CROWD"
 
 // crowd is a source of many small files. It holds nothing in memory: what it lists
@@ -68,14 +69,14 @@ func (c *crowd) Open(ctx context.Context, e source.Entry, offset, length int64) 
 	return source.NewReader(ctx, "reading "+e.Key, body, length), nil
 }
 
-// crowdChild delivers a crowd as the runtime does, within the memory that the
-// runtime tries to stay in, and tells the digest, the bytes that came, and how much
-// memory the process had at most.
+// crowdChild delivers or plans a crowd as the runtime does, within the memory that
+// the runtime tries to stay in, and tells the digest, the bytes that came or would,
+// and how much memory the process had at most.
 func crowdChild(root, what string) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
-	c := &crowd{}
-	if _, err := fmt.Sscan(what, &c.files, &c.version); err != nil {
+	c, job := &crowd{}, ""
+	if _, err := fmt.Sscan(what, &c.files, &c.version, &job); err != nil {
 		return err
 	}
 	s, err := store.Open(store.Options{Root: root})
@@ -84,14 +85,36 @@ func crowdChild(root, what string) error {
 	}
 	key := store.Key{Source: c.Identity(), Path: "data", Version: c.version}
 	r := NewRequest(c, key, func(p Progress) { fmt.Println("progress", p.Done) })
-	result, err := New(Options{Store: s}).Deliver(context.Background(), r)
+	engine := New(Options{Store: s})
+	var did crowdResult
+	if job == "plan" {
+		did, err = planCrowd(engine, r)
+	} else {
+		var result *Result
+		if result, err = engine.Deliver(context.Background(), r); err == nil {
+			did = crowdResult{digest: result.Lease.Digest(), received: result.Received, reused: result.Reused}
+		}
+	}
 	if err != nil {
 		return err
 	}
-	peak, err := peakOf(os.Getpid())
-	fmt.Println("delivered", result.Lease.Digest(), result.Received, result.Reused, peak)
+	did.peak, err = peakOf(os.Getpid())
+	fmt.Println("delivered", did.digest, did.received, did.reused, did.peak)
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // until the parent closes it
 	return err
+}
+
+// planCrowd plans a delivery, of which there is no digest.
+func planCrowd(engine *Engine, r Request) (did crowdResult, err error) {
+	did.digest = "none"
+	err = engine.Plan(context.Background(), r, func(p Planned) {
+		if p.Here {
+			did.reused += p.Size
+		} else {
+			did.received += p.Size
+		}
+	})
+	return did, err
 }
 
 // peakOf is the most memory that a process ever had, in bytes.
@@ -113,16 +136,21 @@ type crowdResult struct {
 	peak             int64
 }
 
-func startCrowd(t *testing.T, root string, files int, version string) (*exec.Cmd, *bufio.Reader) {
+func startCrowd(t *testing.T, root string, files int, version, job string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
-	t.Setenv(envChildCrowd, fmt.Sprintf("%d %s", files, version))
+	t.Setenv(envChildCrowd, fmt.Sprintf("%d %s %s", files, version, job))
 	return startChild(t, root, "")
 }
 
 // deliverCrowd runs a child to its end.
 func deliverCrowd(t *testing.T, root string, files int, version string) crowdResult {
 	t.Helper()
-	cmd, out := startCrowd(t, root, files, version)
+	return runCrowd(t, root, files, version, "deliver")
+}
+
+func runCrowd(t *testing.T, root string, files int, version, job string) crowdResult {
+	t.Helper()
+	cmd, out := startCrowd(t, root, files, version, job)
 	var r crowdResult
 	for {
 		line, err := out.ReadString('\n')
@@ -149,7 +177,7 @@ func killCrowd(t *testing.T, root string, files int, version string) {
 	for i := range files / 2 {
 		half += int64(len(c.content(i)))
 	}
-	cmd, out := startCrowd(t, root, files, version)
+	cmd, out := startCrowd(t, root, files, version, "deliver")
 	for {
 		line, err := out.ReadString('\n')
 		if err != nil {

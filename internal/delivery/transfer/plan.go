@@ -14,7 +14,9 @@ import (
 type Planned struct {
 	// Path below the item; store.FileName where the item is one file.
 	Path string
-	Size int64
+	// Single tells that the item is one file.
+	Single bool
+	Size   int64
 	// Link is the target where the file is a symbolic link, else "".
 	Link string
 	// Identity is what a manifest would keep of what the source says; "" if that
@@ -27,15 +29,16 @@ type Planned struct {
 	Here bool
 }
 
-// Plan lists what Deliver would deliver, and finds out, as Deliver does, what
-// would have to be downloaded. It moves no file, a byte at most of each, and
+// Plan calls each for every file that Deliver would deliver, and finds out, as
+// Deliver does, what would have to be downloaded. It moves no file, a byte at most of each, and
 // changes nothing. Files of snapshots that came by another way are not counted as
 // here, because only reading them would tell.
 // What an earlier delivery of the same snapshot left half done is not counted as
-// here. Errors are those of Deliver.
-func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
+// here. Errors are those of Deliver; some files may have been planned before one.
+// The memory that it takes is that of Deliver.
+func (e *Engine) Plan(ctx context.Context, r Request, each func(Planned)) error {
 	if err := r.checkFields(); err != nil {
-		return nil, err
+		return err
 	}
 	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll(),
 		source: e.wrapSource(r.Source)}
@@ -45,25 +48,23 @@ func (e *Engine) Plan(ctx context.Context, r Request) ([]Planned, error) {
 	var err error
 	defer func() { d.older.close() }()
 	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
-		return nil, err
+		return err
 	}
-	var plan []Planned
-	err = d.scanListing(ctx, func(files []*file) error {
+	return d.scanListing(ctx, func(files []*file) error {
 		d.loadOlderSnapshots(files)
 		if err := d.proveShared(ctx, files, anothers); err != nil {
 			return err
 		}
 		for _, f := range files {
-			plan = append(plan, d.planFile(f))
+			each(d.planFile(f))
 		}
 		return nil
 	})
-	return plan, err
 }
 
 // planFile is place without doing it.
 func (d *delivery) planFile(f *file) Planned {
-	p := Planned{Path: f.path, Size: f.entry.Size, Link: f.entry.Link}
+	p := Planned{Path: f.path, Single: d.single, Size: f.entry.Size, Link: f.entry.Link}
 	if p.Link != "" {
 		p.Here = true
 		return p

@@ -55,7 +55,8 @@ func TestWhoMayNotReadAFileDoesNotGetAnothers(t *testing.T) {
 		if _, err := b.deliver(t.Context(), key); !errors.Is(err, source.ErrDenied) {
 			t.Errorf("principal %q: got %v", principal, err)
 		}
-		plan, err := b.engine.Plan(t.Context(), NewRequest(b.source, key, nil))
+		var plan []Planned
+		err := b.engine.Plan(t.Context(), NewRequest(b.source, key, nil), func(p Planned) { plan = append(plan, p) })
 		if !errors.Is(err, source.ErrDenied) {
 			t.Errorf("principal %q: the plan is %+v, %v", principal, plan, err)
 		}
