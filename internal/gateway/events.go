@@ -31,7 +31,7 @@ func watchCache(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
 		&corev1.Pod{}:       onPod(h, gone),
 		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
-		// Nobody waits for these; they are read when a report comes.
+		// No stream waits for these; they are read when a report comes.
 		&v1alpha1.NodeStore{}: toolscache.ResourceEventHandlerFuncs{},
 	}
 	var synced []toolscache.InformerSynced

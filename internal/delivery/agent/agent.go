@@ -245,7 +245,7 @@ func (a *Agent) Connected(yes bool) {
 }
 
 // applyAssignments hands each assignment to its worker, and ends the workers of those
-// that nobody asks for any more; what they have put into the view stays.
+// that are no longer assigned; what they have put into the view stays.
 func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	wanted := map[string]*gatewayv1alpha1.Assignment{}
 	for _, as := range m.GetAssignments() {
@@ -296,8 +296,8 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 	}
 }
 
-// forgetPrefetches forgets what was prefetched of DataSets that nobody assigns
-// any more.
+// forgetPrefetches forgets what was prefetched of DataSets that are no longer
+// assigned.
 func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) {
 	entries, err := os.ReadDir(a.prefetchDir())
 	for _, e := range entries {
@@ -338,8 +338,8 @@ func (a *Agent) collectSoon() {
 // collectInterval is how often the store is tidied when nothing happens.
 const collectInterval = time.Hour
 
-// collectLoop removes old trees when their grace has passed, and what nobody
-// uses from the store.
+// collectLoop removes trees whose grace period has passed, and unused content
+// of the store.
 func (a *Agent) collectLoop(ctx context.Context) {
 	wait := time.Minute
 	for {
@@ -364,7 +364,7 @@ func (a *Agent) collectLoop(ctx context.Context) {
 	}
 }
 
-// collectGarbage removes what nobody uses, and what pods left that are gone.
+// collectGarbage removes unused content, and what deleted pods left behind.
 func (a *Agent) collectGarbage() {
 	pods, self := filepath.Split(filepath.Clean(a.dir))
 	if err := reapPods(pods, self, time.Now()); err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // doubtfulSnapshots finds the DataSets whose view has snapshots that the store is in doubt
-// of, because the machine went down shortly after they were written. Their
-// applications do not start before somebody has read them.
+// of, because the machine went down shortly after they were written. Their applications
+// start once the snapshots have been verified.
 func (a *Agent) doubtfulSnapshots() map[string][]store.ID {
 	found := map[string][]store.ID{}
 	for _, name := range a.view.DataSets() {

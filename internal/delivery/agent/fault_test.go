@@ -64,7 +64,7 @@ func (p *pod) dieYoung(starts string) {
 }
 
 // What is remembered may be what kills the runtime: then only the gateway knows
-// whether somebody has set it right.
+// whether it has been corrected.
 func TestARuntimeThatKeepsDyingAsksTheGatewayBeforeItWorks(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v0", "zero")
@@ -181,7 +181,8 @@ func rot(t *testing.T, path string) {
 }
 
 // The machine went down just after the delivery, and the disk had lost what it
-// said it had. Nobody starts with that, not even while the source is away.
+// said it had. No application starts with that, even while the source is
+// unavailable.
 func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 	for name, harm := range map[string]func(*testing.T, string){"damaged": rot, "right": func(*testing.T, string) {}} {
 		t.Run(name, func(t *testing.T) {

@@ -156,8 +156,8 @@ func (d *delivery) hookAction(h hookPlan) hook.Action {
 	})
 }
 
-// canWait tells the answers that say nothing about the hook: its container does
-// not run yet, the gateway is away, or something newer is on its way here.
+// canWait reports whether an answer says nothing about the hook: its container
+// does not run yet, the gateway is away, or something newer is on its way here.
 func canWait(code connect.Code) bool {
 	switch code {
 	case connect.CodeFailedPrecondition, connect.CodeUnavailable, connect.CodeAborted, connect.CodeNotFound,

@@ -47,7 +47,7 @@ func (l *leases) reuseLease(ctx context.Context, id store.ID, h holder) (*store.
 	l.mu.Lock()
 	known := l.held[id]
 	if known != nil && !known.lease.Current() {
-		// Somebody deleted the store.
+		// The store was deleted.
 		_ = known.lease.Close()
 		delete(l.held, id)
 		known = nil

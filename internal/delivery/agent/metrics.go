@@ -17,7 +17,7 @@ type Metrics struct {
 	switches  prometheus.Histogram
 }
 
-// NewMetrics returns metrics that nobody gathers yet.
+// NewMetrics returns metrics that are not registered yet.
 func NewMetrics() *Metrics {
 	return &Metrics{
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{

@@ -93,10 +93,9 @@ func bootID() ([]byte, error) {
 	return boot, nil
 }
 
-// reapPods removes the directories of pods that are gone. Nobody tells the runtime
-// which pods a node has, so a directory without a running runtime is marked,
-// and removed when it is still so after deadAfter (or endedAfter) without a
-// reboot.
+// reapPods removes the directories of deleted pods. The runtime is not told which
+// pods a node has, so a directory without a running runtime is marked, and removed
+// when it is still so after deadAfter (or endedAfter) without a reboot.
 func reapPods(pods, self string, now time.Time) error {
 	entries, err := os.ReadDir(pods)
 	if err != nil {

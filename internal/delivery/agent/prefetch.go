@@ -246,7 +246,7 @@ func (t *fetch) keepTree(ctx context.Context) bool {
 	}
 }
 
-// dropUnusedTree lets go of a tree that was finished when nobody wanted it any more.
+// dropUnusedTree releases a tree that was finished after it was no longer wanted.
 func (f *prefetcher) dropUnusedTree() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -28,8 +28,8 @@ type record struct {
 	Hooks map[string]string `json:"hooks,omitempty"`
 	// Failed is the revision that a failing hook stopped; it is not tried again.
 	Failed *failedRevision `json:"failed,omitempty"`
-	// Preheat: the pod is there to bring the data to the node, and needs none of it
-	// once its runtime has ended; package podref reads this.
+	// Preheat: the pod is there to bring the data to the node, and no longer needs
+	// it once its runtime has ended; package podref reads this.
 	Preheat bool `json:"preheat,omitempty"`
 }
 

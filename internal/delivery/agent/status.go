@@ -29,7 +29,7 @@ type DataSet struct {
 	Revision string `json:"revision"`
 	// DesiredRevision is what it is on its way to, or at.
 	DesiredRevision string `json:"desiredRevision,omitempty"`
-	// Retained: nobody asks for the DataSet any more; the data stays.
+	// Retained: the DataSet is no longer assigned; the data stays.
 	Retained bool `json:"retained,omitempty"`
 	// Items of the desired revision.
 	Items []Item `json:"items"`

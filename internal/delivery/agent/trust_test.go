@@ -29,7 +29,7 @@ type vault struct {
 	sent    atomic.Int64
 
 	mu     sync.Mutex
-	tokens []string // none: to everybody
+	tokens []string // none: to every caller
 }
 
 func newVault(t *testing.T, content string, tokens ...string) *vault {

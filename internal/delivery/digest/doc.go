@@ -6,8 +6,8 @@
 // A digest of the kind sha256 is what a user writes into a DataSet: of a file
 // the SHA-256 of its bytes, of a tree the SHA-256 of its listing.
 //
-// A digest of the kind xxh3 tells equal bytes from different ones where nobody
-// gave a digest, and can be computed of ranges that arrive in any order. Of a
+// A digest of the kind xxh3 tells equal bytes from different ones where no
+// digest is given, and can be computed of ranges that arrive in any order. Of a
 // file it is the XXH3-128 of a list: the XXH3-128 of each block of 8 MiB (the
 // last may be shorter), 16 bytes each in big-endian order, followed by the
 // file's size, 8 bytes. Of a tree it is the XXH3-128 of its listing.

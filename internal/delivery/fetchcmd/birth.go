@@ -28,8 +28,8 @@ type birth struct {
 
 // birthOf looks at a directory. Where the file system does not say when it was
 // made, the time of the last change of the directory itself stands for that: a
-// directory that somebody has changed since is not known any more then, and is
-// left alone.
+// directory that was changed since is then no longer recognized, and is left
+// alone.
 func birthOf(dir string) (birth, error) {
 	var x unix.Statx_t
 	const want = unix.STATX_INO | unix.STATX_BTIME | unix.STATX_MTIME

@@ -22,8 +22,8 @@ import (
 )
 
 // deliverSnapshot asks the source anew each time, since a fetch has no version that
-// says whether something changed: it makes one up, and remembers it beside the
-// store until the delivery is done, so that the next fetch goes on with it.
+// shows a change: it makes one up, and remembers it beside the store until the
+// delivery is done, so that the next fetch goes on with it.
 func deliverSnapshot(ctx context.Context, s *store.Store, engine *transfer.Engine, r transfer.Request) (*store.Lease, error) {
 	note := filepath.Join(s.Root(), "fetching-"+string(r.Key.ID()))
 	version, err := readNotedVersion(note)

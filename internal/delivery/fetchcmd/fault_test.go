@@ -184,7 +184,7 @@ func plantNotes(t *testing.T, dir, left string, fetchAgain func()) {
 	}
 }
 
-// What was half done under a note that is lost is of no use to anybody.
+// A partial download whose note is lost cannot be resumed.
 func TestWhatAnEarlierFetchLeftHalfDoneGoes(t *testing.T) {
 	server := odd.NewHTTP(t)
 	server.Put("f.bin", make([]byte, 40<<20))

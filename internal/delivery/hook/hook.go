@@ -15,8 +15,8 @@ var (
 	// ErrPending says that the action cannot run yet, for no fault of its own. It is
 	// tried again for as long as that takes.
 	ErrPending = errors.New("the hook cannot run yet")
-	// ErrNotListening says that nobody answers at the hook's port. It is ErrPending for
-	// as long as Policy.StartGrace, then a failure.
+	// ErrNotListening says that no process listens on the hook's port. It is ErrPending
+	// for as long as Policy.StartGrace, then a failure.
 	ErrNotListening = errors.New("nothing listens on the hook's port")
 )
 

@@ -94,7 +94,7 @@ func readQuestions(r io.Reader) ([]question, error) {
 	return questions, nil
 }
 
-// planner answers questions.
+// planner computes the plans.
 type planner struct {
 	store  *store.Store
 	engine *transfer.Engine

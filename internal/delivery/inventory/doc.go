@@ -13,5 +13,5 @@
 //
 // It changes nothing in the store and deletes nothing. What a report means is for
 // the control plane to decide. Package main of the runtime runs it for stores of
-// nodes; a store of one pod is nobody else's concern.
+// nodes; a store of one pod is not reported.
 package inventory

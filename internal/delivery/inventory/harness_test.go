@@ -168,8 +168,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// remove deletes as somebody does who does not know that it is in use: the store
-// may be made again in the middle of it.
+// remove deletes a path as an administrator does who does not know that it is in
+// use: the store may be made again in the middle of it.
 func remove(t *testing.T, path string) {
 	t.Helper()
 	var err error

@@ -38,8 +38,8 @@ type Options struct {
 
 // Pace is how often an Inventory does what.
 type Pace struct {
-	// Elect is how often who does not report looks whether nobody does, and who does
-	// looks at downloads. Default: 5 s.
+	// Elect is how often a process that does not report checks whether another one
+	// does, and how often the reporting process looks at downloads. Default: 5 s.
 	Elect time.Duration
 	// Settle is how long after a change it is looked, so that changes in a row are
 	// one. Default: 200 ms.

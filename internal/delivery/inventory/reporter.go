@@ -74,7 +74,7 @@ func (r *reporter) run(ctx context.Context) {
 			r.idle()
 		case <-timer.C:
 			if err := r.makeWatchedDirs(); errors.Is(err, store.ErrGone) || !r.turn.Current() {
-				return // somebody deleted the store
+				return // the store was deleted
 			}
 			changes.Renew() // before the look: what changes after it is told
 			wait := r.reportChanges(ctx)
@@ -179,8 +179,9 @@ func (r *reporter) sendReport(ctx context.Context, req *gatewayv1alpha1.ReportSt
 	return min(r.pace.Look, r.said.until.Sub(r.sent))
 }
 
-// reportLast reports what was not reported yet when the process ends, because nobody may
-// be there to do it: the pod that brought the data to the node goes when it is done.
+// reportLast reports what was not reported yet when the process ends, because no other
+// process may be left to do it: the pod that brought the data to the node goes when it
+// is done.
 func (r *reporter) reportLast(ctx context.Context) {
 	// The stream of the desired state ends at the same time, so whether the gateway
 	// is there is not known.

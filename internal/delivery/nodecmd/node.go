@@ -243,8 +243,8 @@ func isLocked(dir *os.Root, name string) (bool, error) {
 	return errors.Is(filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB), filelock.ErrHeld), nil
 }
 
-// openDirectory opens a directory by its name; nil if there is none of that name, or something
-// else, such as a link to another namespace's.
+// openDirectory opens a directory by its name; nil if that name does not exist, or is
+// something else, such as a link to another namespace's.
 func openDirectory(root *os.Root, name string) (*os.Root, error) {
 	before, err := root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

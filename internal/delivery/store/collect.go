@@ -16,7 +16,7 @@ import (
 )
 
 // Collect deletes what dead processes left behind, and the least recently used
-// snapshots that nobody needs while the store is fuller than its watermarks.
+// snapshots that are not needed, while the store is fuller than its watermarks.
 // Each process that has the store open calls it now and then; more than one at
 // a time do no harm.
 func (s *Store) Collect() error {
@@ -115,8 +115,8 @@ func (s *Store) removeLeftovers(id ID) {
 	_ = os.Remove(filepath.Join(s.snapshotDir(id), reservedName))
 }
 
-// sweepLocks deletes lock files and marks whose snapshot is gone and that
-// nobody holds.
+// sweepLocks deletes lock files and marks whose snapshot is gone and that no
+// process holds.
 func (s *Store) sweepLocks() error {
 	names, err := os.ReadDir(s.locks)
 	if err != nil {
@@ -167,7 +167,7 @@ func (s *Store) discardDirectory(dir string) error {
 	return s.deleteTrash(aside)
 }
 
-// takeAway moves a directory into the trash, where it is nobody's.
+// takeAway moves a directory into the trash, where no process uses it.
 func (s *Store) takeAway(dir string) (string, error) {
 	for {
 		aside, err := os.MkdirTemp(s.trash, "")

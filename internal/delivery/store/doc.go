@@ -11,7 +11,7 @@
 //	snapshots/<id>.partial/journal   what of data/ is on the disk
 //	snapshots/<id>.partial/reserved  the bytes that were promised to it
 //	locks/<id>.writer                locked by the process that downloads
-//	locks/<id>.lease                 locked, shared, by everyone who uses the snapshot
+//	locks/<id>.lease                 locked, shared, by every user of the snapshot
 //	locks/<id>.suspect               to be verified before it is served
 //	locks/room                       locked while room is promised
 //	locks/inventory                  locked by the process that reports the store
@@ -20,14 +20,14 @@
 //	id                               the store's ID; one that was made again has another
 //	trash/                           what is being deleted
 //
-// Nobody runs the store. Its rules are held by flock(2), which the kernel
+// No process runs the store. Its rules are held by flock(2), which the kernel
 // releases when a holder dies, and by rename(2): a snapshot appears as a whole
 // after everything in it was flushed to the disk once, and disappears as a
 // whole. A process may be killed at any instruction; the next one goes on from
 // the journal.
 //
-// Somebody may delete all of it at any time, too: it is made again, empty, by the
-// next process that needs it.
+// All of it may be deleted at any time, too: it is made again, empty, by the next
+// process that needs it.
 //
 // The package knows neither Kubernetes nor sources. The transfer package fills
 // it, the agent holds leases and publishes views from it, the inventory package

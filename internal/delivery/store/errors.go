@@ -20,7 +20,7 @@ var (
 )
 
 // InsufficientSpaceError tells that the store has no room, even after
-// everything that nobody uses was evicted.
+// everything unused was evicted.
 type InsufficientSpaceError struct {
 	// Needed is how many bytes are to be written.
 	Needed int64

@@ -23,7 +23,7 @@ type candidate struct {
 	// those of a download that have their place already.
 	bytes, allocated int64
 	used             time.Time
-	// wanted by nobody who lives, but kept for later (Options.Wanted).
+	// wanted: not used by a running process, but kept for later (Options.Wanted).
 	wanted bool
 }
 
@@ -61,8 +61,8 @@ func (s *Store) evictionCandidates(partials []candidate) (list []candidate, used
 	return list, used, nil
 }
 
-// neededAndWanted asks which snapshots are needed though perhaps nobody holds a lease, and
-// which are wanted.
+// neededAndWanted returns which snapshots are needed, even without a lease, and which are
+// wanted.
 func (s *Store) neededAndWanted() (needed, wanted map[ID]bool, err error) {
 	if s.options.Needed != nil {
 		if needed, err = s.options.Needed(); err != nil {
@@ -106,8 +106,8 @@ func laterTime(a, b time.Time) time.Time {
 	return b
 }
 
-// evictCandidate deletes a candidate unless somebody uses it. What nobody uses is known
-// by its locks, which are not waited for.
+// evictCandidate deletes a candidate unless it is in use. Its locks show whether it is;
+// they are tried once, without waiting.
 func (s *Store) evictCandidate(c candidate) (bool, error) {
 	l, err := s.claimCandidate(c)
 	if err != nil || l == nil {
@@ -132,7 +132,7 @@ func (s *Store) evictCandidate(c candidate) (bool, error) {
 		_ = os.Remove(s.writerLock(c.id))
 		s.removeMarks(c.id)
 	}
-	// Nobody waits for the deletion: the name is free.
+	// No caller waits for the deletion: the name is free.
 	l.close()
 	return true, s.deleteTrash(aside)
 }
@@ -145,7 +145,7 @@ func (c *claim) close() {
 	unlockFile(c.writer)
 }
 
-// claimCandidate returns nil if somebody uses the candidate.
+// claimCandidate returns nil if the candidate is in use.
 func (s *Store) claimCandidate(c candidate) (*claim, error) {
 	writer, err := lockFile(s.writerLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
@@ -168,8 +168,8 @@ func (s *Store) claimCandidate(c candidate) (*claim, error) {
 	return &claim{writer: writer, lease: lease}, nil
 }
 
-// Evict deletes a snapshot unless somebody holds a lease of it, needs it or wants
-// it, and reports whether it did.
+// Evict deletes a snapshot unless it is leased, needed or wanted, and reports
+// whether it did.
 func (s *Store) Evict(id ID) (bool, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return false, nil
@@ -181,9 +181,9 @@ func (s *Store) Evict(id ID) (bool, error) {
 	return s.evictCandidate(candidate{id: id})
 }
 
-// Prune evicts the snapshots that nobody needs or wants, least recently used first,
-// while all snapshots together have more than so many bytes. It returns those
-// it evicted; with dry it evicts none, and returns those it would.
+// Prune evicts the snapshots that are neither needed nor wanted, least recently
+// used first, while all snapshots together have more than so many bytes. It returns
+// those it evicted; with dry it evicts none, and returns those it would.
 func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	l, err := s.lockRoom()
 	if err != nil {

@@ -9,8 +9,8 @@ func (l *Lease) Digest() string { return l.header.Digest }
 // Bytes of all files, likewise.
 func (l *Lease) Bytes() int64 { return l.header.Bytes }
 
-// Current reports whether the lease still keeps the snapshot. It does not when
-// somebody deleted the store, or parts of it, by hand.
+// Current reports whether the lease still keeps the snapshot. It does not after
+// the store, or a part of it, was deleted by hand.
 func (l *Lease) Current() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

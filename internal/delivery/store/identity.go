@@ -17,9 +17,9 @@ import (
 )
 
 // A store has an ID of its own, made with its directories: what was known of a
-// store with another ID says nothing of this one. Somebody may delete the store
-// under the processes that have it open. Then they make it anew, empty, with
-// another ID, when they next download, tidy or take stock.
+// store with another ID says nothing of this one. The store may be deleted
+// while processes have it open. Then they make it anew, empty, with another ID,
+// when they next download, tidy or take stock.
 
 // idName is the file with the store's ID.
 const idName = "id"
@@ -31,8 +31,7 @@ const idBytes = 16
 // from here: what is mounted has no name any more.
 var ErrGone = errors.New("the store's directory was deleted")
 
-// ID names the store. It is another one once somebody deleted the store and it
-// was made again.
+// ID names the store. It changes when the store is deleted and made again.
 func (s *Store) ID() (string, error) {
 	if err := s.ensureExists(); err != nil {
 		return "", err

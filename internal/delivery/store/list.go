@@ -34,8 +34,7 @@ type Snapshot struct {
 }
 
 // listIDs lists the directories in the store: complete snapshots and downloads.
-// What is no directory is none of them: a link that somebody put there leads
-// out of the store.
+// Only directories count: a link that was put there leads out of the store.
 func (s *Store) listIDs() (complete, partial []ID, err error) {
 	names, err := os.ReadDir(s.snapshots)
 	if err != nil {
@@ -91,7 +90,7 @@ func (s *Store) completeSnapshots() ([]Snapshot, error) {
 		}
 		used := modTime(s.leaseLock(id))
 		if used.IsZero() {
-			used = modTime(s.snapshotDir(id)) // it has just come, or somebody deleted the locks
+			used = modTime(s.snapshotDir(id)) // it has just come, or the locks were deleted
 		}
 		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: used})
 	}
@@ -125,7 +124,7 @@ func (s *Store) Unreadable() ([]ID, error) {
 	}), nil
 }
 
-// InUse reports whether somebody holds a lease of a snapshot, or writes it.
+// InUse reports whether a process holds a lease of a snapshot, or writes it.
 func (s *Store) InUse(id ID) (bool, error) {
 	for _, path := range []string{s.leaseLock(id), s.writerLock(id)} {
 		if !pathExists(path) {

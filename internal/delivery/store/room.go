@@ -111,11 +111,11 @@ func (s *Store) noInodes() bool {
 // Reserve makes room: for missing bytes that are still to be written in the
 // file system, and for total bytes of the whole snapshot in the quota. It holds
 // until the writer ends, against all processes, and replaces what was reserved
-// before. What nobody needs is evicted as far as it must, and what is wanted
-// (Options.Wanted) only for a writer that is Urgent. An
-// *InsufficientSpaceError tells that there is no room even so. Nobody waits for
-// room: a download that gets none ends and gives back what it had, so that two
-// halves of downloads never keep each other from ending.
+// before. What is not needed is evicted as far as necessary, and what is wanted
+// (Options.Wanted) only for a writer that is Urgent. An *InsufficientSpaceError
+// tells that there is no room even so. A writer does not wait for room: a
+// download that gets none ends and gives back what it had, so that two halves
+// of downloads never keep each other from ending.
 func (w *Writer) Reserve(total, missing int64) error {
 	s := w.store
 	l, err := s.lockRoom()
@@ -154,7 +154,7 @@ func (s *Store) measureRoom(without ID) (room, []candidate, error) {
 	return r, others, err
 }
 
-// measureReserved is measure without what complete snapshots use.
+// measureReserved is measureRoom without what complete snapshots use.
 func (s *Store) measureReserved(without ID) (room, []candidate, error) {
 	r := room{quota: s.options.Quota}
 	partials, err := s.listPartials()
@@ -184,9 +184,9 @@ func (s *Store) usedBytes() (sum int64, err error) {
 	return sum, err
 }
 
-// makeRoom evicts what nobody needs, least recently used first, and then, if that
-// is urgent, what is wanted, until enough says so; it returns the room there is
-// then. It evicts nothing when that would not be enough.
+// makeRoom evicts what is not needed, least recently used first, and then, if
+// that is urgent, what is wanted, until enough says so; it returns the room there
+// is then. It evicts nothing when that would not be enough.
 func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(room) bool) (room, error) {
 	// Exact now: what the others have allocated is not free any more.
 	r.missing = s.missingBytes(partials)
@@ -239,7 +239,7 @@ func (s *Store) missingBytes(partials []candidate) (sum int64) {
 	return sum
 }
 
-// filterEvictable leaves out the candidates that somebody uses.
+// filterEvictable leaves out the candidates that are in use.
 func (s *Store) filterEvictable(candidates []candidate) (list []candidate, err error) {
 	for _, c := range candidates {
 		l, err := s.claimCandidate(c)

@@ -25,13 +25,13 @@ type Stock struct {
 	Quota int64
 	// Used by complete snapshots.
 	Used int64
-	// Available is what a download may have that is urgent, once everything is
-	// evicted that nobody needs: what the quota and the file system's reserve leave.
+	// Available is what an urgent download may have once everything that is not
+	// needed is evicted: what the quota and the file system's reserve leave.
 	Available int64
 }
 
-// Stock takes stock. It waits for no lock and holds up nobody. With ErrGone it
-// returns an empty store that is no longer there.
+// Stock takes stock. It neither waits for a lock nor blocks other processes.
+// With ErrGone it returns an empty store that is no longer there.
 func (s *Store) Stock() (*Stock, error) {
 	k := &Stock{Quota: s.options.Quota}
 	var err error

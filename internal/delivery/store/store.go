@@ -33,12 +33,12 @@ type Options struct {
 	// of the file system as all its users fill it. Once one of the two is fuller
 	// than High, Collect evicts down to Low. 0 means 80 and 70.
 	High, Low int
-	// PartialTTL is how long the leftovers of a download that nobody resumes
-	// are kept; 0 for a day.
+	// PartialTTL is how long the leftovers of a download that is not resumed are
+	// kept; 0 for a day.
 	PartialTTL time.Duration
-	// Needed returns snapshots that must stay though nobody may hold a lease of
-	// them just now, because the process of their user is being restarted. It
-	// is called each time something is to be evicted. It may be nil.
+	// Needed returns snapshots that must stay even if they are not leased just
+	// now, because the process of their user is being restarted. It is called each
+	// time something is to be evicted. It may be nil.
 	Needed func() (map[ID]bool, error)
 	// Wanted returns snapshots that are to stay as long as there is room: only a
 	// Writer that is Urgent evicts them, after everything else. It is called, and

@@ -38,7 +38,7 @@ func (s *Store) TakeTurn(name string) (*Turn, error) {
 }
 
 // Current reports whether the turn still keeps others from taking it. It does not
-// once somebody deleted the store.
+// once the store was deleted.
 func (t *Turn) Current() bool { return isCurrentLock(t.file, t.path) }
 
 // Close ends the turn.

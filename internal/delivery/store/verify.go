@@ -19,11 +19,11 @@ import (
 // before a crash of the machine is read in any case, once. A damaged one is
 // taken away and reported as ErrDamaged; a missing one is ErrNotStored.
 //
-// It is taken away whether it is leased or not, because nobody must be served
-// from it again. Views of living pods keep the files that they link. The next
-// delivery makes the snapshot anew, protected by the leases that there are; a
-// view notices, when it is checked, that its files are not those of the
-// snapshot, and is built again.
+// It is taken away whether it is leased or not, because no further delivery may
+// use it. Views of living pods keep the files that they link. The next delivery
+// makes the snapshot anew, protected by the leases that there are; a view
+// notices, when it is checked, that its files are not those of the snapshot,
+// and is built again.
 func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
 	if err := s.resolveDoubt(ctx, id); err != nil {
 		return err
@@ -68,7 +68,7 @@ func depthOf(deep bool) depth {
 	return facts
 }
 
-// verifySnapshot is Verify of what is beyond doubt.
+// verifySnapshot is Verify for a snapshot that is not in doubt.
 func (s *Store) verifySnapshot(ctx context.Context, id ID, d depth) error {
 	err := s.examineSnapshot(ctx, id, d)
 	if !errors.Is(err, ErrDamaged) {
@@ -97,7 +97,7 @@ func (s *Store) examineSnapshot(ctx context.Context, id ID, d depth) error {
 	return compareFiles(ctx, l, d)
 }
 
-// discardDamaged takes a snapshot away unless somebody is replacing it already.
+// discardDamaged takes a snapshot away unless a process is replacing it already.
 func (s *Store) discardDamaged(id ID) error {
 	f, err := lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {

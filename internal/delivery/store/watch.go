@@ -95,8 +95,8 @@ func (s *Store) Changes(dirs ...string) *Changes {
 // Told gets something after each change; changes in a row may be told once.
 func (c *Changes) Told() <-chan struct{} { return c.watch.told }
 
-// Renew watches what has the directories' names now: somebody may have deleted
-// them, and another one made them again. It is for the goroutine that calls Stop.
+// Renew watches what has the directories' names now: they may have been deleted
+// and made again. It is for the goroutine that calls Stop.
 func (c *Changes) Renew() {
 	if c.watch.file == nil {
 		c.watch.startWatching()

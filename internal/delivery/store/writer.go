@@ -19,8 +19,8 @@ import (
 // Writer makes one snapshot. It holds the writer's lock: no other process
 // writes the same snapshot. Exactly one of Commit, Discard and Close ends it.
 type Writer struct {
-	// Urgent lets Reserve evict what is only wanted (Options.Wanted), because
-	// somebody waits for the snapshot.
+	// Urgent lets Reserve evict what is only wanted (Options.Wanted), because a
+	// pod waits for the snapshot.
 	Urgent bool
 
 	store   *Store
@@ -138,9 +138,9 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	return l, nil
 }
 
-// publishSnapshot gives the staged snapshot its name, and leases it before anybody can
-// evict it. What was reserved for it is used from then on: both change in one
-// step for those who hold the room's lock.
+// publishSnapshot gives the staged snapshot its name, and leases it before another
+// process can evict it. What was reserved for it is used from then on: both change in
+// one step for those who hold the room's lock.
 func (w *Writer) publishSnapshot() (*Lease, error) {
 	s, id := w.store, w.key.ID()
 	guard, err := s.lockRoom()

@@ -29,7 +29,7 @@ func usageErrorf(format string, args ...any) error {
 }
 
 // ExitCode returns the exit code of an error of the command; false if the error
-// has none of its own.
+// has no exit code of its own.
 func ExitCode(err error) (int, bool) {
 	e, ok := errors.AsType[*exitError](err)
 	if !ok {

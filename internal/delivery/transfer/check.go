@@ -19,7 +19,7 @@ import (
 //   - crc32c and crc64nvme are always compared: they cost less than a tenth of
 //     receiving and writing, and are put together of the sums of blocks, so
 //     ranges may come in any order;
-//   - sha256 is always compared: it is a promise somebody made on purpose. It
+//   - sha256 is always compared: it is a promise that was made on purpose. It
 //     doubles the cost, and more;
 //   - md5 is compared where the file is small (Options.MD5Bytes): S3 services
 //     give it of every object that was stored at once, and it costs several

@@ -235,7 +235,7 @@ func newStalledServer(t *testing.T, b *bench) string {
 	return "http://" + c.Addr
 }
 
-// awaitPartial returns once somebody began to download.
+// awaitPartial returns once a download has begun.
 func awaitPartial(t *testing.T, s *store.Store, key store.Key) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)

@@ -247,10 +247,9 @@ func (d *delivery) fileMode(e source.Entry) fs.FileMode {
 	return 0o644
 }
 
-// grantReadAccess gives everybody the right to read, and to execute, that somebody has on the
-// source. The owner and the group of a file stay there: here it belongs to the
-// runtime, and whoever may look into the view is to have it. What nobody may read
-// stays so.
+// grantReadAccess gives all users the right to read, and to execute, that any user has on the
+// source. The owner and the group of a file stay there: here it belongs to the runtime, and
+// every reader of the view is to have it. A file without any read right keeps none.
 func grantReadAccess(mode fs.FileMode) fs.FileMode {
 	for _, right := range []fs.FileMode{0o111, 0o444} {
 		if mode&right != 0 {

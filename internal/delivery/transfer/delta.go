@@ -25,7 +25,7 @@ import (
 //     the path of the item that it belongs to: it is the same object;
 //   - the same size and the same checksum of the content (sha256, md5, or the
 //     md5-tag of an S3 object), under whatever key. SHA-256 proves it. MD5 proves
-//     it against accidents, not against somebody who makes two files of the same
+//     it against accidents, not against two files that were made with the same
 //     sum on purpose; a digest in the DataSet finds that out, because it is
 //     compared with the bytes that are here.
 //
@@ -151,7 +151,7 @@ func (d *delivery) linkFound(f *file) bool {
 }
 
 // findIntact finds a file of an older snapshot by its directory and name, and
-// tells whether it is what was delivered, with a mode.
+// reports whether it is what was delivered, with a mode.
 func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, ok bool) {
 	dir, err := o.openDir(one)
 	if err != nil {
@@ -182,7 +182,7 @@ func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) boo
 		return false
 	}
 	if !isInode(to, at, inode) || (e.Identity != "" && d.writer.Done(e) != nil) {
-		// Nobody may write into what is shared now.
+		// What is shared now must not be written to.
 		_ = unix.Unlinkat(to, at, 0)
 		return false
 	}

@@ -111,8 +111,8 @@ func TestAHarmedFileIsNotShared(t *testing.T) {
 	}
 }
 
-// Somebody may make two files of one MD5. A digest is compared with the bytes
-// that are here, so it finds out, and the right ones are downloaded.
+// An attacker may make two files with one MD5. A digest is compared with the
+// bytes that are here, so it detects that, and the right ones are downloaded.
 func TestADigestIsNotFooledByAForgedMD5(t *testing.T) {
 	b, m := newMemory(t)
 	good := noise(1, 5<<20)

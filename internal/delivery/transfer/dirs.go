@@ -85,7 +85,7 @@ func (d *dirs) acquireDir(name string) (*dir, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open[name] != nil {
-		return opened, nil // somebody else was as quick; this one is not kept
+		return opened, nil // another goroutine was as quick; this one is not kept
 	}
 	opened.users++
 	d.open[name] = opened

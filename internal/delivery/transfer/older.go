@@ -301,8 +301,8 @@ func (o *older) indexText(in places, text string, at place) {
 	}
 }
 
-// findByText returns the file that was noted under a text. is tells whether the file is
-// one of that text.
+// findByText returns the file that was noted under a text. is reports whether the file
+// is one of that text.
 func (o *older) findByText(in places, text string, is func(chapter, store.Entry) bool) (shared, bool) {
 	at, ok := in[maphash.String(o.seed, text)]
 	if !ok {

@@ -62,7 +62,7 @@ func (e *Engine) Plan(ctx context.Context, r Request, each func(Planned)) error 
 	})
 }
 
-// planFile is place without doing it.
+// planFile is placeFile without doing it.
 func (d *delivery) planFile(f *file) Planned {
 	p := Planned{Path: f.path, Single: d.single, Size: f.entry.Size, Link: f.entry.Link}
 	if p.Link != "" {

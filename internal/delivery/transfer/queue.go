@@ -24,7 +24,7 @@ const (
 type lane struct {
 	width   int  // how many may be busy
 	active  int  // how many are
-	starved bool // somebody found nothing to do since the last look
+	starved bool // a worker found nothing to do since the last look
 }
 
 // waiting is a file that waits for its turn: its place in the roll, or the file

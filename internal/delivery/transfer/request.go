@@ -30,7 +30,7 @@ type Request struct {
 	// Direct: what the source lists was not put there by a proxy of the settings,
 	// so files of an older release's store (Options.Legacy) may be compared with it.
 	Direct bool
-	// Urgent: somebody waits for it, and what the store only keeps for later makes
+	// Urgent: a pod waits for it, and what the store only keeps for later makes
 	// room (store.Writer.Urgent).
 	Urgent bool
 	// Progress is told how it goes: at once when the state changes, else a few

@@ -43,7 +43,7 @@ func openAs(t *testing.T, server *miniotest.Server, s *store.Store, keys *s3.Key
 	return src, store.Key{Source: src.Identity(), Way: p.Way, Principal: principal, Path: "tree/", Version: "1"}
 }
 
-// Everybody may list the bucket, and read it with keys only.
+// listingOnly lets every caller list the bucket, and only callers with keys read it.
 const listingOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::models"]}]}`
 
 func TestPrivateObjectsGetToThoseWhoMayReadThem(t *testing.T) {

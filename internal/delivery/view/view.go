@@ -24,7 +24,8 @@ const (
 	metaSuffix   = ".json"
 )
 
-// DefaultGrace is how long a tree that nobody goes back to stays on disk.
+// DefaultGrace is how long a tree stays on disk that is neither current nor the one to go
+// back to.
 const DefaultGrace = 30 * time.Second
 
 // Options of Open; the zero value is good.
@@ -154,7 +155,7 @@ func (v *View) Switch(dataset, revision string) error {
 	return v.switchRevision(dataset, revision, false)
 }
 
-// Replace is Switch for when nobody wants to go back to the current revision:
+// Replace is Switch for when the current revision is not one to go back to:
 // what Revert goes back to stays as it is, if there is anything.
 func (v *View) Replace(dataset, revision string) error {
 	return v.switchRevision(dataset, revision, true)

@@ -28,7 +28,7 @@ type framing struct {
 }
 
 // The protocols that runtimes and tools speak. Kuda's runtimes speak connect's;
-// none of them sends JSON, which the bounds cannot count.
+// they never send JSON, which the bounds cannot count.
 var (
 	unary     = &framing{contentTypes: []string{"application/proto"}, encoding: "Content-Encoding"}
 	streaming = &framing{contentTypes: []string{"application/connect+proto"}, encoding: "Connect-Content-Encoding", enveloped: true}
@@ -43,7 +43,7 @@ func allowedFramings(stream bool) []*framing {
 	return []*framing{unary, grpc}
 }
 
-// framingOf returns how a request is framed; nil when it is none of the protocols.
+// framingOf returns how a request is framed; nil for any other protocol.
 func framingOf(r *http.Request, stream bool) *framing {
 	if r.Method != http.MethodPost || len(r.Header["Content-Type"]) != 1 {
 		return nil

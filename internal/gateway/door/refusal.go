@@ -24,7 +24,7 @@ import (
 type Refusal struct {
 	// Reason is one word, for metrics.
 	Reason string
-	// Procedure is empty when there is none of that name.
+	// Procedure is empty when the named one does not exist.
 	Procedure string
 	// Caller is the zero value when it is not known.
 	Caller identity.Pod
@@ -85,8 +85,8 @@ var refusals = []struct {
 	{errBody, reasonMalformed, connect.CodeInvalidArgument},
 }
 
-// classifyError returns the reason and the code of an error; what is none of the list
-// is a question to the API server that failed.
+// classifyError returns the reason and the code of an error; any error that is not
+// listed is a failed question to the API server.
 func classifyError(err error) (string, connect.Code) {
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {

@@ -40,8 +40,8 @@ const (
 )
 
 // Slots for questions to the API server. Callers whose pod the cache knows have
-// their own, so that strangers, of whom there may be any number, make none of
-// them wait.
+// their own, so that they never wait for unknown callers, of whom there may be
+// any number.
 var (
 	knownSlots = share.Limits{Total: 48, PerPod: 2, PerNamespace: 24, Reserve: 12, Waiters: 2048}
 	// Strangers are told apart by address alone, and a whole cluster may come from

@@ -15,7 +15,7 @@ import (
 type change int
 
 const (
-	// nothing differs that anybody would decide by.
+	// nothing differs that a decision depends on.
 	nothing change = iota
 	// room, and what is used when and by how many.
 	figures
@@ -71,7 +71,7 @@ func compareSnapshots(b, a *v1alpha1.StoredSnapshot) change {
 }
 
 // roomChanged reports whether room differs by more than a twentieth. A node's disk is
-// never still; what changes nobody's decision is not worth a write.
+// never still; a change that affects no decision is not worth a write.
 func roomChanged(before, after int64) bool {
 	difference := max(before, after) - min(before, after)
 	return difference > min(before, after)/20
@@ -88,8 +88,8 @@ func findEntry(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.Namespac
 }
 
 // gradeEntries returns the gravest difference that entries make to a NodeStore. One
-// that nobody believes any more must be written anew, although it says the same.
-// Of a node that is not Ready nothing is believed anyway.
+// that is no longer trusted must be written again, although it says the same.
+// Nothing of a node that is not Ready is trusted anyway.
 func gradeEntries(s *v1alpha1.NodeStore, node *locality.Node, entries ...v1alpha1.NamespaceStore) change {
 	merged := Merge(&s.Status, entries...)
 	grade := nothing

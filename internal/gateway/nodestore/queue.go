@@ -96,7 +96,8 @@ func (q *Queue) Submit(ctx context.Context, node string, e v1alpha1.NamespaceSto
 	}
 }
 
-// queueEntry queues an entry, and answers where to hear of its write; nil: nowhere.
+// queueEntry queues an entry, and returns the channel that receives the result of its
+// write; nil: there is none.
 func (q *Queue) queueEntry(node string, e v1alpha1.NamespaceStore, grade change) (chan error, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

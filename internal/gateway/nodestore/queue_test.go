@@ -89,7 +89,7 @@ func (b *bench) get(t *testing.T) *v1alpha1.NodeStore {
 	return &s
 }
 
-// async submits, and answers where to hear of it, when the queue has it.
+// async submits, and returns the channel of the result once the queue has the report.
 func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) <-chan error {
 	t.Helper()
 	e, err := Entry(namespace, request(snapshots...), b.clock.Now())

@@ -89,7 +89,7 @@ func (w *Writer) gradeEntry(ctx context.Context, name string, e v1alpha1.Namespa
 	return gradeEntries(&s, node, e), nil
 }
 
-// cachedNode is the cache's; nil: it knows none of that name.
+// cachedNode returns the cache's node; nil: the cache has no node of that name.
 func (w *Writer) cachedNode(ctx context.Context, name string) (*locality.Node, error) {
 	var n corev1.Node
 	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &n); err != nil {
@@ -102,7 +102,7 @@ func (w *Writer) cachedNode(ctx context.Context, name string) (*locality.Node, e
 	return &out, nil
 }
 
-// updateStatus puts the entries into the NodeStore. It answers false when they are
+// updateStatus puts the entries into the NodeStore. It returns false when they are
 // there already. It never works on what a cache says: an entry of another
 // namespace that the cache does not show yet is not to be lost.
 func (w *Writer) updateStatus(ctx context.Context, name string, entries []v1alpha1.NamespaceStore) (bool, error) {

@@ -178,8 +178,8 @@ func (q *Queue) writeReport(key types.NamespacedName, r Report) error {
 // maxOversized bounds the memory of Data whose status does not fit.
 const maxOversized = 1000
 
-// logFailure logs a write that failed. One that can never succeed is said once per Data,
-// where everybody sees it.
+// logFailure logs a write that failed. One that can never succeed is logged once per
+// Data, at the default verbosity.
 func (q *Queue) logFailure(key types.NamespacedName, err error) {
 	tooLarge := isTooLarge(err)
 	q.mu.Lock()

@@ -50,9 +50,9 @@ func (w *Writer) gradeReport(ctx context.Context, key types.NamespacedName, r Re
 	return compareStatus(&d.Status, &after), nil
 }
 
-// updateStatus makes the status be what the report says. It answers false when there
-// was nothing to write: the status says so already, or the report is about
-// another revision or an object that is gone.
+// updateStatus makes the status be what the report says. It returns false when there
+// was nothing to write: the status says so already, or the report is about another
+// revision or an object that is gone.
 func (w *Writer) updateStatus(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
 	// The first look is at the cache; when that is too old, the rest is live.
 	reader, live := w.Cached, false

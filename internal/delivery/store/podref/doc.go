@@ -6,7 +6,7 @@
 // pods to come:
 //
 //	pods/<uid>/lock              locked while the pod's runtime runs
-//	pods/<uid>/orphaned          since when nobody has locked it, in this boot
+//	pods/<uid>/orphaned          since when it has not been locked, in this boot
 //	pods/<uid>/datasets/*.json   the revisions that the pod can be at, with their snapshots
 //	preheat/<dataset>.json       the revisions that are preheated, likewise
 //

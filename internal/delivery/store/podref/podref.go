@@ -80,7 +80,7 @@ func (p *Pods) mayLive(uid string) bool {
 	mark := filepath.Join(dir, "orphaned")
 	text, err := os.ReadFile(mark)
 	if err != nil {
-		return true // nobody has missed its runtime yet
+		return true // its runtime has not been missed yet
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil || string(boot) != string(text) {

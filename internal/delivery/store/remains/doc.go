@@ -9,10 +9,10 @@
 //	<namespace>/snapshots/ …   one of v0.1.0, which knew no UID
 //	<namespace>/.gone-…        what is being deleted
 //
-// The directories are closed to everybody but the runtimes. What an earlier
-// namespace left is never read, and goes once no process of it lives. The store of
-// v0.1.0 is still in use by the pods that an older release injected; it goes when
-// the last of them has.
+// The directories are accessible only to the runtimes. What an earlier namespace
+// left is never read, and goes once no process of it lives. The store of v0.1.0 is
+// still in use by the pods that an older release injected; it goes when the last
+// of them has.
 //
 // Everything here may have been put there by an attacker: it is reached through
 // os.Root only, no link is followed, and other files and directories are left

@@ -51,7 +51,7 @@ type Reviewer struct {
 	// Slow is a signature whose review does not end before the caller gives it up;
 	// empty: there is none.
 	Slow string
-	// Opened receives when a review begins; nil: no one waits for that.
+	// Opened receives when a review begins; nil: no test waits for that.
 	Opened chan struct{}
 	// Asked counts the reviews.
 	Asked atomic.Int64
