@@ -11,9 +11,9 @@ import (
 )
 
 // listenUnix listens at a path. The socket appears there ready for use, in place of
-// one that an earlier process left. Everybody who sees its directory may
-// connect: only the plugin's container and the runtime's do, perhaps as
-// different users.
+// one that an earlier process left. Every process that sees its directory may
+// connect: only the plugin's container and the runtime's do, perhaps as different
+// users.
 func listenUnix(path string) (net.Listener, error) {
 	staged := filepath.Join(filepath.Dir(path), ".s") // short: a socket's path has at most 107 bytes
 	if err := os.Remove(staged); err != nil && !os.IsNotExist(err) {

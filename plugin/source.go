@@ -22,8 +22,8 @@ type (
 	Error = source.Error
 	// Secret is a value that is never printed.
 	Secret = source.Secret
-	// Mount is a directory of small files that somebody else keeps up to date:
-	// a mounted Secret or ConfigMap.
+	// Mount is a directory of small files that another process keeps up to date: a
+	// mounted Secret or ConfigMap.
 	Mount = source.Mount
 	// InvalidPathError tells that a remote name cannot be used as a file name.
 	InvalidPathError = source.InvalidPathError

@@ -196,7 +196,7 @@ func TestWhateverAPluginDoesIsAFailureOfItsItemOnly(t *testing.T) {
 			}
 			g.Want(pluginAssignment("ds", "hostile", "r3", "good again"))
 			g.Success("ds-pod", "r3")
-			// Nobody starts the runtime again: it is the process of the beginning.
+			// The runtime is not restarted: it is still the first process.
 			if code, _ := s.get(sidecar.PathHealthz); code != http.StatusOK {
 				t.Errorf("the runtime's health is %d", code)
 			}

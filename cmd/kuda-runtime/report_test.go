@@ -74,8 +74,8 @@ func TestANodeIsNotHeardOfAfterItsReporterWasKilled(t *testing.T) {
 	g.AwaitStore("the third item", holding(r3, "/v3"))
 }
 
-// The manager ends a pod that preheats when its data is delivered. Nobody may be
-// left there to say so.
+// The manager ends a pod that preheats when its data is delivered. No runtime
+// may be left there to report it.
 func TestThePodThatPreheatedEndsBeforeItIsKnown(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")

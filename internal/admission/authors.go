@@ -125,8 +125,8 @@ func (a *Authors) readChange(ctx context.Context, req admission.Request) (author
 	return change, err
 }
 
-// storedRevisions returns the revisions of this very DataSet: one that was made anew under
-// an old name has none of its predecessor's.
+// storedRevisions returns the revisions of this very DataSet: a DataSet that was made
+// again under an old name does not have its predecessor's revisions.
 func (a *Authors) storedRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]author.Stored, error) {
 	list := &appsv1.ControllerRevisionList{}
 	if err := a.Live.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
@@ -167,8 +167,8 @@ func (a *Authors) refusedResponse(req admission.Request, words []string) admissi
 	return deniedResponse(message)
 }
 
-// failedResponse returns where nothing could be found out. It stays closed unless nobody
-// wants it closed.
+// failedResponse returns the response when the caller's rights could not be determined.
+// The request is admitted in the modes Warn and Off only.
 func (a *Authors) failedResponse(req admission.Request, err error) admission.Response {
 	a.Metrics.countOutcome(authorFailed)
 	a.Log.Error(err, "could not check the rights of a DataSet's author", "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)

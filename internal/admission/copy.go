@@ -18,9 +18,9 @@ import (
 const copyWarning = "This pod is a copy of one that Kuda injected (as kubectl debug --copy-to makes it), and no DataSet selects the copy: " +
 	"Kuda takes its runtime out, and delivers no data to this pod. Keep the labels of the pod to have its data in the copy (--keep-labels)."
 
-// leave returns the response for a pod that no DataSet selects. It is none of
-// Kuda's business, but for a copy of an injected pod, which would wait for its data
-// for ever.
+// leave returns the response for a pod that no DataSet selects. Kuda does not
+// change such a pod, except a copy of an injected pod, which would wait for its
+// data for ever.
 func (p *Pods) leave(req admission.Request) admission.Response {
 	// Most pods are not decoded for this.
 	if !bytes.Contains(req.Object.Raw, []byte(`"`+sidecar.VolumeToken+`"`)) {

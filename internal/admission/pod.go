@@ -197,8 +197,8 @@ func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) ad
 }
 
 // marked returns the response with the reason written into the pod, where it is
-// admitted and does not show the reason itself: who creates it, mostly a controller,
-// tells nobody of warnings.
+// admitted and does not show the reason itself: the creator of a pod, mostly a
+// controller, does not pass warnings on.
 func (p *Pods) marked(response admission.Response, pod *corev1.Pod, dataPath, why string) admission.Response {
 	if !response.Allowed || inject.Obstacle(pod, dataPath) != "" {
 		return response

@@ -20,8 +20,8 @@ func warnDataSet(last, next *v1alpha1.DataSet) []string {
 	return append(warnings, warnSameVersion(&last.Spec.Template, &next.Spec.Template)...)
 }
 
-// warnRequire tells whoever asks for placement Require that nobody here can see
-// to it. Pods may still name such a scheduler themselves.
+// warnRequire warns a DataSet with placement Require that no scheduler of the
+// installation supports it. Pods may still name such a scheduler themselves.
 func warnRequire(last, next *v1alpha1.DataSet, scheduler string) []string {
 	asked := last != nil && last.Spec.Placement == v1alpha1.PlacementRequire
 	if scheduler != "" || asked || next.Spec.Placement != v1alpha1.PlacementRequire {

@@ -14,7 +14,7 @@ import (
 const (
 	// maxMessage is what status.rollout.analysis.message holds.
 	maxMessage = 512
-	// maxQuoted is how much of what somebody else wrote a message quotes.
+	// maxQuoted is how much of an answer a message quotes.
 	maxQuoted = 200
 )
 

@@ -27,7 +27,7 @@ type turns struct {
 	namespaces map[string]*share
 }
 
-// share is a namespace's part; it is there as long as somebody uses it.
+// share is a namespace's part; it exists as long as it is used.
 type share struct {
 	turns chan struct{}
 	users int

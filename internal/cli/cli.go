@@ -38,7 +38,7 @@ const (
 	completionName = "kubectl_complete-kuda"
 )
 
-// Run runs the command line and answers the exit code. The first argument is
+// Run runs the command line and returns the exit code. The first argument is
 // the name by which it was called, and decides what it shows itself as.
 func Run(ctx context.Context, f *frame.Frame, args []string) int {
 	called := strings.TrimSuffix(filepath.Base(args[0]), ".exe")

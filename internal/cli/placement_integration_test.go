@@ -114,7 +114,7 @@ func discard(t *testing.T, object client.Object) {
 	}
 }
 
-// TestTheRolesOfUsersDoNotLetThemSeeWhatNodesHold runs the commands as somebody
+// TestTheRolesOfUsersDoNotLetThemSeeWhatNodesHold runs the commands as a user
 // who may view a namespace, without and with the role that an error names.
 func TestTheRolesOfUsersDoNotLetThemSeeWhatNodesHold(t *testing.T) {
 	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()

@@ -60,7 +60,7 @@ func ReservedAudience(audience string) bool {
 	return strings.HasPrefix(host, "kubernetes.default.")
 }
 
-// normalAudience takes off what may differ without naming somebody else.
+// normalAudience removes what may differ between spellings of one audience.
 func normalAudience(audience string) string {
 	name := strings.ToLower(strings.TrimSpace(audience))
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "https://"), "http://")

@@ -14,8 +14,8 @@ import (
 
 // isCopy reports whether the pod has parts that Kuda made, whatever it says of itself:
 // a copy of an injected pod (kubectl debug --copy-to) may have lost the annotation, the
-// labels and the runtime. It is told by the runtime's token, which nobody else has
-// a use for.
+// labels and the runtime. It is recognized by the runtime's token, which only the
+// runtime uses.
 func isCopy(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.Volumes, func(v corev1.Volume) bool {
 		return v.Name == sidecar.VolumeToken && v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {

@@ -31,7 +31,7 @@ func AbsentSidecars(pod *corev1.Pod) []string {
 }
 
 // sidecarAt returns the place of one of the pod's own sidecars among the init
-// containers; -1 if there is none of that name.
+// containers; -1 if no sidecar has that name.
 func sidecarAt(spec *corev1.PodSpec, name string) int {
 	return slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool {
 		return c.Name == name && !isOwnContainer(name) && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
@@ -71,8 +71,8 @@ func (p plan) settle(spec *corev1.PodSpec, want corev1.Container, place int) (at
 }
 
 // orderWarnings tell of sidecars that the runtime does not start after, because the pod
-// has none of the name. A webhook that is called later may still add one; this one is
-// then called again.
+// has no sidecar of that name. A webhook that is called later may still add one; this
+// one is then called again.
 func orderWarnings(pod *corev1.Pod) []string {
 	absent := AbsentSidecars(pod)
 	if len(absent) == 0 {

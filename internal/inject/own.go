@@ -99,7 +99,7 @@ func isOwnVolume(name string) bool {
 	}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// isOwnContainer tells the runtime and the plugins from everybody else's.
+// isOwnContainer reports whether a container is the runtime or a plugin.
 func isOwnContainer(name string) bool {
 	return name == sidecar.ContainerName || strings.HasPrefix(name, sidecar.PluginPrefix)
 }

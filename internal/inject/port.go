@@ -71,8 +71,8 @@ func declaredPorts(spec *corev1.PodSpec) map[int32]string {
 	return declared
 }
 
-// addAsked adds the ports that a probe or a hook asks the pod itself on. What names
-// a host asks somebody else.
+// addAsked adds the ports that a probe or a hook asks the pod itself on. A probe or
+// hook that names a host asks another server.
 func addAsked(declared map[int32]string, container string, get *corev1.HTTPGetAction, socket *corev1.TCPSocketAction) {
 	if get != nil && get.Host == "" && get.Port.Type == intstr.Int {
 		declared[get.Port.IntVal] = container

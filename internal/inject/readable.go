@@ -162,7 +162,7 @@ func remedy(pod *corev1.Pod, mode int32, o owner) string {
 // modeWarnings tell the creator of a pod of files that it will not be able to read.
 func modeWarnings(pod *corev1.Pod, dataSets []*v1alpha1.DataSet) []string {
 	if pod.Labels[v1alpha1.LabelPreheat] != "" {
-		return nil // nobody reads there
+		return nil // no container reads there
 	}
 	warnings := Unreadable(pod, dataSets)
 	for i := range warnings {

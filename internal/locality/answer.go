@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// answers are what was asked about one namespace.
+// answers are the Demands that were computed for one namespace.
 type answers struct {
 	// rooms of the nodes whose store of the namespace is trusted.
 	rooms   map[string]room
@@ -31,7 +31,7 @@ func (x *Index) Demand(namespace string, wants []Want) *Demand {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	// Of many that ask at once the first one answers.
+	// Of many concurrent callers, only the first computes the Demand.
 	if d := x.cachedDemand(namespace, name); d != nil {
 		return d
 	}

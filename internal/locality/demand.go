@@ -39,7 +39,7 @@ type Demand struct {
 	Total int64
 	// Required counts the wants that are.
 	Required int
-	// Sizes of the wants in bytes, in their order; 0 when nobody knows.
+	// Sizes of the wants in bytes, in their order; 0 when unknown.
 	Sizes []int64
 
 	// held is what the nodes have that have some of it; their Available is in rooms.

@@ -29,8 +29,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Reveal returns the value, to be sent to the source it belongs to.
 func (s Secret) Reveal() string { return string(s) }
 
-// Mount is a directory of small files that somebody else keeps up to date, such
-// as a Secret that the kubelet mounts.
+// Mount is a directory of small files that another process keeps up to date,
+// such as a Secret that the kubelet mounts.
 type Mount struct {
 	// Dir has one file per key.
 	Dir string

@@ -80,8 +80,8 @@ type Entry struct {
 	// of the object, or of the MD5s of its parts, or something of its own where it
 	// is encrypted. All but the last can be checked against the bytes; that one,
 	// md5 and sha256 tell equal files under different paths. A driver gives the
-	// first it has in this order: sha256, a CRC, md5, md5-tag. An algorithm that
-	// nobody knows is ignored.
+	// first it has in this order: sha256, a CRC, md5, md5-tag. An unknown algorithm
+	// is ignored.
 	Checksum string
 	// Link is the target where the file is a symbolic link, else "".
 	Link string

@@ -33,7 +33,7 @@ func runOnce(ctx context.Context, o *options, with bool, name string, stderr io.
 	server, err := schedulertest.Start(dir, o.deploy, map[string]string{
 		// There is no controller that takes away the taint that nodes are born with.
 		"disable-admission-plugins": "ServiceAccount,TaintNodesByCondition",
-		// Nobody is to wait but for the scheduler.
+		// Clients are to wait for the scheduler only.
 		"enable-priority-and-fairness": "false", "max-requests-inflight": "0", "max-mutating-requests-inflight": "0",
 	})
 	if err != nil {

@@ -51,7 +51,7 @@ func (s *Source) open(ctx context.Context, op string, e plugin.Entry) (*sftp.Fil
 	file, _, release, err := begin(ctx, s, func(c *connection) (*sftp.File, error) {
 		file, err := c.sftp.Open(e.Key)
 		if err == nil && ctx.Err() != nil {
-			leave(file) // nobody waits any more
+			leave(file) // no caller waits any more
 		}
 		return file, err
 	})

@@ -68,8 +68,8 @@ var judged = map[string]string{
 	"PluginDataSource.secretRef": refers, "PluginDataSource.caRef": refers,
 }
 
-// TestEveryFieldOfADataSetIsJudged fails when the API grows a field that nobody
-// has thought about, and holds for each field what has been thought of it.
+// TestEveryFieldOfADataSetIsJudged fails when the API gains a field without a
+// decision, and holds the decision for each field.
 func TestEveryFieldOfADataSetIsJudged(t *testing.T) {
 	seen := map[string]bool{}
 	walk(t, reflect.TypeFor[v1alpha1.DataSetSpec](), nil, func(name, verdict string, path []int) {

@@ -90,8 +90,8 @@ func TestGitOpsControllersPassByTheirOwnRights(t *testing.T) {
 	refusedFor(t, applier.Create(t.Context(), plain(ns, "hooked", references()["exec-of-an-item"].set)), "create pods/exec")
 }
 
-// TestWithoutTheWebhookNothingNewIsUsed: what needs a right is refused while
-// nobody can be asked, and nothing else is.
+// TestWithoutTheWebhookNothingNewIsUsed: a change that needs a right is refused
+// while rights cannot be checked, and no other change is.
 func TestWithoutTheWebhookNothingNewIsUsed(t *testing.T) {
 	w := startWebhookUnder(t, pki.DefaultPolicy())
 	ns := namespace(t, nil)

@@ -47,7 +47,7 @@ func hold(t *testing.T, node, namespace string, template v1alpha1.DataTemplateSp
 	return s
 }
 
-// placed waits until new pods of the namespace prefer these nodes, and answers one.
+// placed waits until new pods of the namespace prefer these nodes, and returns one.
 func placed(t *testing.T, ns, want string, change ...func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
@@ -208,8 +208,8 @@ func TestPodsWaitForNodeStoresThatCannotBeRead(t *testing.T) {
 	placed(t, ns, "node-a=100")
 }
 
-// withoutRule takes the rule for a resource out of a ClusterRole; what it answers
-// puts it back.
+// withoutRule takes the rule for a resource out of a ClusterRole, and returns
+// what puts it back.
 func withoutRule(t *testing.T, name, resource string) func() {
 	t.Helper()
 	role := clusterRole(t, name)

@@ -104,8 +104,8 @@ func TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore(t *testing.T) {
 	}
 }
 
-// TestARevisionBelongsToADataSetOnly: a policy keeps everybody from making a DataSet
-// the owner of a revision, by its kind; Kuda must not go by its UID alone.
+// TestARevisionBelongsToADataSetOnly: a policy keeps users from making a DataSet the
+// owner of a revision, by its kind; Kuda must not go by its UID alone.
 func TestARevisionBelongsToADataSetOnly(t *testing.T) {
 	startWebhookUnder(t, pki.DefaultPolicy())
 	ns := namespace(t, nil)

@@ -86,7 +86,7 @@ func openAPI(crd *unstructured.Unstructured) (map[string]any, bool) {
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
 
-// compareFields walks a Go type and a schema side by side. It answers the
+// compareFields walks a Go type and a schema side by side. It returns the
 // fields that only the type has, and those that only the schema has.
 func compareFields(t reflect.Type, schema map[string]any, at string) (lacks, has []string) {
 	for t.Kind() == reflect.Pointer {

@@ -147,7 +147,7 @@ func judgePods(data []v1alpha1.Data, now time.Time) []Finding {
 	return findings
 }
 
-// noReport stands for a Data of which nobody says anything.
+// noReport stands for a Data without a report.
 const noReport = "NoReport"
 
 // heldBy returns the reason that holds a pod back; empty: none.

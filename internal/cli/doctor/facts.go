@@ -53,7 +53,7 @@ type installation struct {
 	dataSets fact[[]v1alpha1.DataSet]
 	data     fact[[]v1alpha1.Data]
 	holdings holdings
-	// scheduler is not part of every installation; config says whether pods get it.
+	// scheduler is not part of every installation; config shows if pods use it.
 	scheduler fact[*appsv1.Deployment]
 	config    fact[*corev1.ConfigMap]
 	// pullSecrets are those that the configuration gives to pods with the runtime.
@@ -92,7 +92,7 @@ func readInstallation(ctx context.Context, c client.Client, system, scope, home 
 }
 
 // readObjects reads DataSets and what belongs to them: of all namespaces, or,
-// where that is forbidden and nobody asked for it, of home.
+// where that is forbidden and was not asked for, of home.
 func (in *installation) readObjects(ctx context.Context, c client.Client, home string) {
 	var sets v1alpha1.DataSetList
 	err := c.List(ctx, &sets, client.InNamespace(in.scope))

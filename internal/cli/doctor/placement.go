@@ -212,7 +212,8 @@ func checkSchedulers(in *installation) []Finding {
 	return judgeScheduler(in.newObject("Deployment", schedulerName), in.scheduler, strings.Join(asks, ", and "))
 }
 
-// judgeScheduler reports whether the scheduler runs that somebody asks for.
+// judgeScheduler returns the findings about the scheduler: whether it runs when something
+// asks for it.
 func judgeScheduler(o *Object, d fact[*appsv1.Deployment], asks string) []Finding {
 	const consequence = "only it waits for nodes with the data: with another scheduler Require is Prefer, and pods that ask for " + schedulerName + " stay pending"
 	missing := Finding{

@@ -40,7 +40,7 @@ type refusal struct {
 
 // readRefusals looks for workloads that the DataSet selects and that cannot create
 // pods, by what their controllers tell of it. What may not be read is left out:
-// somebody who looks after a DataSet need not see all workloads.
+// the owner of a DataSet may lack the right to read all workloads.
 func (s *subject) readRefusals(ctx context.Context, c client.Client) {
 	namespace := client.InNamespace(s.dataSet.Namespace)
 	var events corev1.EventList

@@ -28,7 +28,7 @@ const (
 	ExitError = 2
 	// ExitTimeout: the time that --timeout gives was over.
 	ExitTimeout = 3
-	// ExitInterrupted: somebody interrupted it.
+	// ExitInterrupted: it was interrupted.
 	ExitInterrupted = 130
 )
 

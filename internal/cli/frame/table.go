@@ -123,7 +123,7 @@ func renderRow(cells []Cell, widths []int, s Screen) string {
 // OneLine makes text fit for a line of a terminal: white space in a row is one
 // space where it is not plain, and what would steer the terminal, or show text in
 // another order than it has, is a sign for what cannot be shown. Much of what is
-// printed was written by somebody else.
+// printed was written by others.
 func OneLine(s string) string {
 	if strings.ContainsAny(s, "\n\r\t") {
 		s = strings.Join(strings.Fields(s), " ")

@@ -18,7 +18,7 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// ViewRole is the ClusterRole that lets somebody read what nodes hold.
+// ViewRole is the ClusterRole that lets a user read what nodes hold.
 const ViewRole = "kuda-nodes-view"
 
 // Cluster is what is known of the nodes of a cluster and of what they hold.

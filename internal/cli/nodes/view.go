@@ -30,7 +30,7 @@ type View struct {
 	Items []Item `json:"items"`
 	// Stores of the nodes, by node and namespace.
 	Stores []Store `json:"stores"`
-	// OtherNodes is how many nodes of the cluster have none of these stores.
+	// OtherNodes is how many nodes of the cluster have no such store.
 	OtherNodes int `json:"otherNodes"`
 }
 
@@ -41,7 +41,7 @@ type Item struct {
 	// Name is the item's namespace/name.
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	// Bytes as some node has, or had, them; 0 when nobody knows.
+	// Bytes as some node has, or had, them; 0 when unknown.
 	Bytes int64 `json:"bytes"`
 	// Nodes that have it complete, and are believed.
 	Nodes int `json:"nodes"`

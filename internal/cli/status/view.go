@@ -53,7 +53,7 @@ type View struct {
 	Moving   Progress `json:"moving,omitzero"`
 	// Preheat is how far spec.preheat is.
 	Preheat *v1alpha1.PreheatStatus `json:"preheat,omitempty"`
-	// Alerts are the conditions that need somebody's attention.
+	// Alerts are the conditions that need attention.
 	Alerts []Alert `json:"alerts,omitempty"`
 	// Pods, those that something happens with first.
 	Pods []Pod `json:"pods,omitempty"`

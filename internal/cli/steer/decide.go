@@ -38,7 +38,7 @@ func checkPause(d *v1alpha1.DataSet, paused bool, program string) error {
 	return fmt.Errorf("DataSet %s is not paused", d.Name)
 }
 
-// rolloutFailed reports whether the rollout failed and stays so until somebody decides.
+// rolloutFailed reports whether the rollout failed and waits for a decision.
 func rolloutFailed(d *v1alpha1.DataSet) bool {
 	r := d.Status.Rollout
 	return r != nil && (r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack)

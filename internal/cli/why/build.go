@@ -128,7 +128,8 @@ func (v *View) scoreNodes(in *input, demand *locality.Demand) {
 		}
 		facts := nodes.Facts(node, in.rack)
 		f := demand.Facts(name, facts.Rack, facts.Zone)
-		// As the plugin: pods count where the data is, and nothing does that nobody has or that is too small to matter.
+		// As in the plugin: pods count where the data is; data that no node has, or that is too small to matter,
+		// does not count.
 		if f.Held > 0 {
 			f.Pods, f.MostPods = n.Pods, most
 		}

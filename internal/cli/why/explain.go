@@ -62,7 +62,7 @@ func (v *View) explainPolicies(in *input) {
 // of Kubernetes does not.
 func (v *View) supportsRequire() bool { return v.Scheduler != corev1.DefaultSchedulerName }
 
-// explainHolders speaks of what no node has, and answers the DataSets of it.
+// explainHolders describes the data that no node has, and returns its DataSets.
 func (v *View) explainHolders(demand *locality.Demand) (dataSets []string) {
 	for i, w := range demand.Wants {
 		if len(demand.HoldersOf(i)) > 0 {
@@ -187,8 +187,8 @@ func joinWithVerb(names []string) string {
 	return joinFirst(names) + " were"
 }
 
-// explainRequired speaks of a pod that waits for a node with its data, and
-// answers whether there is one.
+// explainRequired describes a pod that waits for a node with its data, and
+// reports whether there is one.
 func (v *View) explainRequired(demand *locality.Demand) bool {
 	var with, free []string
 	for i := range v.Nodes {

@@ -98,7 +98,7 @@ type Node struct {
 	Downloads int `json:"downloads"`
 	// Pods of the same DataSets that are there, without this one.
 	Pods int `json:"pods"`
-	// RoomBytes that a download may have; without a report nobody knows.
+	// RoomBytes that a download may have; nil without a report.
 	RoomBytes *int64 `json:"roomBytes,omitempty"`
 	// Score is what all of Points come to, from 0 to 100.
 	Score  int64  `json:"score"`

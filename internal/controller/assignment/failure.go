@@ -9,8 +9,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// permanent reasons are those that trying again does not help: somebody must
-// change the revision, the source, or the pod. The others may pass by themselves.
+// permanent reasons are those that another try does not resolve: the revision,
+// the source or the pod must be changed. The others may pass by themselves.
 var permanent = map[string]bool{
 	v1alpha1.ReasonHookFailed:          true,
 	v1alpha1.ReasonDigestMismatch:      true,

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package data is the controller that looks after each Data object: it removes
-// those that nobody needs any more, shows when a pod's runtime does not come to
+// those that are no longer needed, shows when a pod's runtime does not come to
 // the gateway, and turns changes of items into events on the pod.
 //
 // It runs on the leader only. The one thing it writes into a status is that no

@@ -49,8 +49,8 @@ func (m *memory) newFailures(before, after *v1alpha1.Data) []*v1alpha1.DataItemS
 	return m.recordFailures(after)
 }
 
-// recordFailures makes the failures of a state known and answers the new ones. A failure
-// is over when its item is delivered, not when it is tried again.
+// recordFailures records the failures of a state and returns the new ones. A failure is
+// over when its item is delivered, not when it is tried again.
 func (m *memory) recordFailures(d *v1alpha1.Data) []*v1alpha1.DataItemStatus {
 	if !assignment.Current(d) {
 		return nil

@@ -11,7 +11,7 @@ import (
 )
 
 // templateAuthor returns the field manager that last wrote something of the template,
-// which is as near as the API comes to who changed it; empty: nobody says.
+// which is as near as the API comes to who changed it; empty: unknown.
 func templateAuthor(fields []metav1.ManagedFieldsEntry) string {
 	name := ""
 	var last time.Time

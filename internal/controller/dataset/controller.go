@@ -31,7 +31,7 @@ import (
 const retryAfterConflict = 20 * time.Millisecond
 
 // firstRetry and lastRetry are the shortest and the longest time after which a pass
-// that failed is repeated. Somebody who raises a quota is not to wait for long.
+// that failed is repeated. A raised quota takes effect soon.
 const (
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = time.Minute

@@ -15,7 +15,7 @@ import (
 
 // progressingCondition is True while pods are on their way to the update
 // revision, and False when nothing is under way: with the reason, and with what
-// somebody can do about it.
+// the user can do about it.
 func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse}
 	onUpdate, updated := p.onUpdate()

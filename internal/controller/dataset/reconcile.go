@@ -118,8 +118,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after, err := r.reconcileDataSet(ctx, &d)
 	if apierrors.IsConflict(err) {
-		// Somebody else was first. That is no failure: the change that they
-		// made is on its way to the cache, and the next pass sees it.
+		// Another writer was first. That is no failure: the change that they made is
+		// on its way to the cache, and the next pass sees it.
 		ctrl.LoggerFrom(ctx).V(1).Info("planned on an outdated object, planning again", "error", err.Error())
 		return ctrl.Result{RequeueAfter: retryAfterConflict}, nil
 	}

@@ -117,7 +117,7 @@ func (b *bench) restart() {
 
 var key = types.NamespacedName{Namespace: "shop", Name: "models"}
 
-// pass reconciles and answers how many writes that took.
+// pass reconciles and returns how many writes that took.
 func (b *bench) pass() int {
 	b.t.Helper()
 	b.writes = nil

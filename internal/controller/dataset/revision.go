@@ -93,7 +93,7 @@ func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, nu
 		if !apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("creating ControllerRevision %s: %w", created.Name, err)
 		}
-		// The cache did not show it: it is ours and new, or somebody else's.
+		// The cache did not show it: it is ours and new, or has another owner.
 		var taken appsv1.ControllerRevision
 		if err := r.live.Get(ctx, client.ObjectKeyFromObject(created), &taken); err != nil {
 			return nil, fmt.Errorf("reading ControllerRevision %s: %w", created.Name, err)
@@ -153,8 +153,8 @@ func (r *Reconciler) recordReach(ctx context.Context, o *observation, name strin
 	return nil
 }
 
-// revisionTemplate returns what a revision holds. When somebody deleted it, a Data
-// that has it still knows.
+// revisionTemplate returns what a revision holds. When it was deleted, a Data that
+// has it still knows.
 func revisionTemplate(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
 	for _, r := range o.history {
 		if r.Name == name {

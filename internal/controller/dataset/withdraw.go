@@ -31,7 +31,7 @@ const (
 	stepAsk step = iota
 	// stepWait: it was told.
 	stepWait
-	// stepDelete: nobody holds the items any more.
+	// stepDelete: no pod holds the items any more.
 	stepDelete
 )
 
@@ -66,7 +66,7 @@ func (r *Reconciler) finalizeDataSet(ctx context.Context, d *v1alpha1.DataSet) e
 	return r.setFinalizer(ctx, d, false)
 }
 
-// withdrawItems takes the next step with every Data and answers the pods that still
+// withdrawItems takes the next step with every Data and returns the pods that still
 // hold items, sorted.
 func (r *Reconciler) withdrawItems(ctx context.Context, d *v1alpha1.DataSet) ([]string, error) {
 	var datas v1alpha1.DataList

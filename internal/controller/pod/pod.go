@@ -26,7 +26,7 @@ func Selects(selector map[string]string, p *corev1.Pod) bool {
 }
 
 // Preheats reports whether the manager made the pod to preheat a node for the
-// DataSet. The label alone says it to nobody: anyone may write it.
+// DataSet. The label alone does not prove it: any user may write it.
 func Preheats(d *v1alpha1.DataSet, p *corev1.Pod) bool {
 	return p.Labels[v1alpha1.LabelPreheat] == d.Name && metav1.IsControlledBy(p, d)
 }

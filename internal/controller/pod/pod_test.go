@@ -145,7 +145,7 @@ func TestTheBeginAndTheEndOfACrashLoopCauseReconciles(t *testing.T) {
 	starts := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
 	ready := runtime(corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
 	ends := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}})
-	// When it has started, somebody has to look again later.
+	// When it has started, it has to be looked at again later.
 	if !Changed(loops, starts) || !Changed(ready, ends) {
 		t.Error("the begin of a crash loop, or what may be its end, is not noticed")
 	}

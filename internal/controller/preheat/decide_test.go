@@ -238,7 +238,7 @@ func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
 		in.Pods = []Pod{podOn("n", phase(corev1.PodFailed), func(p *Pod) { p.Created = in.Now })}
 		in.Now = in.Now.Add(time.Second)
 		p := Decide(in)
-		// Nobody has removed the pod yet: that is the same failure.
+		// The pod has not been removed yet: that is the same failure.
 		in.State = p.State
 		p = Decide(in)
 		if seat := p.State.Seats["n"]; seat.Attempts != attempt || p.Wake != backoffAfter(attempt) {

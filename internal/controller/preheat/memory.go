@@ -36,7 +36,7 @@ func (m *memory) get(d *v1alpha1.DataSet) (State, *trouble) {
 		return stateOf(d.Status.Preheat), nil
 	}
 	if e.trouble != nil && e.trouble.generation != d.Generation {
-		e.trouble = nil // somebody did something
+		e.trouble = nil // the cause was acted on
 	}
 	return e.state, e.trouble
 }

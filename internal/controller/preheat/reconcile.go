@@ -114,7 +114,7 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 	return plan.Wake, r.publishStatus(ctx, s, plan)
 }
 
-// findRevision finds what new pods get; "" while nobody has said yet.
+// findRevision finds what new pods get; "" while that is not decided yet.
 func (r *Reconciler) findRevision(ctx context.Context, s *session) (string, error) {
 	name := placement.Revision(s.set)
 	if name == "" {

@@ -173,7 +173,7 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 			t.Errorf("deleting pod %s: %v", name, err)
 		}
 	}
-	// An administrator's pods, such as those of a DaemonSet, are none of the policy's business.
+	// An administrator's pods, such as those of a DaemonSet, are outside the policy.
 	if err := admin.Create(t.Context(), made(wrongImage), client.DryRunAll); err != nil {
 		t.Errorf("an administrator's pod is refused: %v", err)
 	}

@@ -135,7 +135,7 @@ func SetChangeCause(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
 	return true
 }
 
-// ChangeCause returns why the revision was made, as far as somebody said so.
+// ChangeCause returns the recorded reason of the revision, if there is one.
 func ChangeCause(r *appsv1.ControllerRevision) string {
 	return r.Annotations[v1alpha1.AnnotationChangeCause]
 }

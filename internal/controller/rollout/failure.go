@@ -118,7 +118,7 @@ func (r *run) failureThreshold() int {
 }
 
 // finishRollback ends the way back: no pod is off the stable revision, and those that
-// were moved have all of it. With OnDelete nobody is moved.
+// were moved have all of it. With OnDelete no pod is moved.
 func (r *run) finishRollback() {
 	if r.state.Phase != v1alpha1.RolloutRollingBack {
 		return

@@ -67,7 +67,7 @@ func (w *world) checkPlan(in Input) {
 
 // checkBudget: a rollout that has available pods to move moves none only while
 // unavailable pods use up its budget. Whatever these are unavailable for (they hang,
-// fail, came back), none of them stands for more than one.
+// fail, came back), each of them counts once.
 func (w *world) checkBudget(in Input) {
 	rolling := in.Strategy.RollingUpdate
 	waits := []Wait{WaitsForBudget, WaitsForDelivery, WaitsForReady}

@@ -24,8 +24,8 @@ type run struct {
 	failures map[string]string
 }
 
-// Decide makes the plan. Applied to what it answered, with nothing changed, it
-// answers the same again.
+// Decide makes the plan. Applied to what it returned, with nothing changed, it
+// returns the same again.
 func Decide(in Input) Plan {
 	// Times are compared with ones that were written with this precision.
 	in.Now = in.Now.Truncate(time.Microsecond)

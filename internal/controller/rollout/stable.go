@@ -14,8 +14,8 @@ func stableRevision(in Input) string {
 	case in.Current.Name == in.Update.Name, in.Paused:
 		return in.Current.Name
 	case in.Current.Reach < Delivered:
-		// Nobody ever had it complete: giving it to new pods would only
-		// repeat the failure that the edit was made to end.
+		// No pod ever had it complete: giving it to new pods would only repeat the
+		// failure that the edit was made to end.
 		return in.Update.Name
 	}
 	return in.Current.Name

@@ -36,7 +36,7 @@ func (r *run) currentPartition() int {
 	return max(kept, least)
 }
 
-// scalePartition scales a partition. Without pods it answers 1 for every partition that
+// scalePartition scales a partition. Without pods it returns 1 for every partition that
 // could hold the next one back.
 func (r *run) scalePartition(value intstr.IntOrString) int {
 	if s := value.String(); len(r.Pods) == 0 && s != "0" && s != "0%" {

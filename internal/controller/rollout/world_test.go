@@ -29,7 +29,7 @@ const (
 	blips
 	// restarts: the application crashes once.
 	restarts
-	// stuck: it is never delivered, and nobody knows why.
+	// stuck: it is never delivered, for no known reason.
 	stuck
 	// prefetchFails: it cannot even be downloaded ahead.
 	prefetchFails
@@ -81,7 +81,7 @@ type world struct {
 	broken string
 	// measuring is the step of which a measurement is under way, or -1.
 	measuring int
-	// final is a phase that nobody but a user may end.
+	// final is a phase that only a user may end.
 	final v1alpha1.RolloutPhase
 }
 

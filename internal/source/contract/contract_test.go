@@ -108,7 +108,7 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 }
 
 // A driver that goes on after its consumer stopped panics in the language's own
-// way; nobody is called again then.
+// way; the consumer is not called again then.
 func TestADriverThatGoesOnAfterTheEndIsNotHeard(t *testing.T) {
 	seen := 0
 	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) {

@@ -44,7 +44,7 @@ func (s *Source) classifyError(ctx context.Context, op string, err error) error 
 }
 
 // remoteClass is the class of an answer of the namenode. It denies access to what
-// is below a file, as if that were a directory that nobody may enter.
+// is below a file, as if that were a directory without the right to enter it.
 func remoteClass(e *rpc.RemoteError) error {
 	if strings.Contains(e.Message, "(is not a directory)") {
 		return source.ErrNotFound

@@ -170,7 +170,7 @@ func (n *namenodes) dropConnection(c *connecting, next bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.current != c {
-		return // somebody else did
+		return // another goroutine did
 	}
 	n.current = nil
 	if next {

@@ -141,7 +141,7 @@ func isToken(name string) bool {
 const maxRedirects = 10
 
 // checkRedirect follows redirects, but not from an encrypted server to one that
-// anybody on the way could play.
+// is not, which an attacker on the way could impersonate.
 func checkRedirect(r *nethttp.Request, via []*nethttp.Request) error {
 	// It would carry the query of the address that redirects, which may be what
 	// signs the request to that one.

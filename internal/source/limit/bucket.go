@@ -9,8 +9,7 @@ import (
 )
 
 // Bytes are granted in pieces of pieceTime at the rate, within these bounds, so
-// that several users take turns quickly; a bucket that nobody drew from holds
-// burstPieces.
+// that several users take turns quickly; an unused bucket holds burstPieces.
 const (
 	pieceTime   = 50 * time.Millisecond
 	minPiece    = 4 << 10

@@ -14,7 +14,8 @@ import (
 )
 
 // A source that asks to slow down, and does not say for how long, is left alone
-// for shortPause. Nobody obeys for more than longPause: then it is asked again.
+// for shortPause. A longer pause than longPause is cut to it: then the source
+// is asked again.
 const (
 	shortPause = time.Second
 	longPause  = time.Minute
@@ -124,8 +125,8 @@ func (g *gate) hasRoom() bool {
 	return (g.limits.Connections == 0 || g.open < g.limits.Connections) && g.window.hasRoom(g.open)
 }
 
-// handleOutcome takes the outcome of a request. A source that asks to slow down is left
-// alone by everybody for a while, and then asked by half as many.
+// handleOutcome takes the outcome of a request. A source that asks to slow down gets no
+// requests for a while, and then half as many at a time.
 func (g *gate) handleOutcome(err error) {
 	if err == nil || !errors.Is(err, source.ErrThrottled) {
 		return

@@ -55,8 +55,7 @@ func (n *node) acquireSlot(ctx context.Context, count int) (*os.File, error) {
 	case r := <-done:
 		return r.f, r.err
 	case <-ctx.Done():
-		// A lock cannot be told that nobody waits any more; it is let go of when
-		// it comes.
+		// Waiting for a lock cannot be cancelled; the lock is released when it comes.
 		go func() {
 			if r := <-done; r.f != nil {
 				r.f.Close()

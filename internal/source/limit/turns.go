@@ -36,7 +36,7 @@ func (t *turns) push(w *waiter) {
 	t.queue[w.user] = append(t.queue[w.user], w)
 }
 
-// firstWaiter returns whose turn it is, nil if nobody waits.
+// firstWaiter returns the waiter whose turn it is, nil if there is none.
 func (t *turns) firstWaiter() *waiter {
 	if len(t.users) == 0 {
 		return nil

@@ -20,7 +20,7 @@
 // digest is another one; what is read by ranges carries its checksum in the
 // listing. Devices, pipes and sockets in archives are left out.
 //
-// The package keeps what it knows of archives until Close. It asks nobody but
-// the registry, and whom the registry names for tokens and blobs; only the
-// former two get credentials.
+// The package keeps what it knows of archives until Close. It asks only the
+// registry, and the servers that the registry names for tokens and blobs; only
+// the former two get credentials.
 package oci

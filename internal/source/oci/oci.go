@@ -31,13 +31,13 @@ type Source struct {
 	mu       sync.Mutex
 	archives map[digest.Digest]*slot
 	closed   bool
-	// ranges reports whether the registry understands ranges, nil while nobody has
-	// asked it.
+	// ranges reports whether the registry understands ranges, nil until it has
+	// been asked.
 	ranges *bool
 }
 
-// slot holds an archive. Its lock is a channel, so that waiting for somebody else
-// who reads the layer can be cancelled.
+// slot holds an archive. Its lock is a channel, so that waiting for another
+// reader of the layer can be cancelled.
 type slot struct {
 	lock    chan struct{}
 	archive *archive
@@ -204,7 +204,7 @@ func (s *Source) probeRanges(ctx context.Context, op string, k key) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ranges == nil { // nobody has found out otherwise meanwhile
+	if s.ranges == nil { // no other call has found out otherwise meanwhile
 		s.ranges = &ok
 	}
 	return nil
@@ -229,7 +229,8 @@ func (s *Source) understandsRanges() *bool {
 	return s.ranges
 }
 
-// loadArchive returns what is known of a layer, reading it when nobody has yet.
+// loadArchive returns what is known of a layer, and reads it when it has not been read
+// yet.
 func (s *Source) loadArchive(ctx context.Context, k key) (*archive, error) {
 	op := "reading layer " + s.identity + "/" + k.repository + "@" + k.blob.String()
 	slot, err := s.archiveSlot(op, k.blob)
@@ -301,7 +302,7 @@ func (s *Source) newEntry(name string, t *tree) source.Entry {
 		return e
 	}
 	// Without ranges a file has to be read as a whole, and with another digest
-	// than SHA-256 too: nobody but Open checks that.
+	// than SHA-256 too: only Open checks that.
 	ranges := s.understandsRanges()
 	e.NoRanges = (ranges != nil && !*ranges) || e.Checksum == ""
 	return e

@@ -15,7 +15,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/plugin/wire"
 )
 
-// errAway: nobody listens at the socket.
+// errAway: no process listens at the socket.
 var errAway = errors.New("the plugin does not listen")
 
 // classifyError gives the error of a call its class: what the plugin answered, or what

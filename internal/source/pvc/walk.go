@@ -19,7 +19,7 @@ import (
 )
 
 // lostAndFound is where repairs of a file system leave what they found. Most
-// users may not look into it, and nobody stores data there.
+// users may not look into it, and it holds no data of applications.
 const lostAndFound = "lost+found"
 
 // walk lists a tree. It opens every directory relative to the one above, and

@@ -69,7 +69,7 @@ func TestFailuresOfMinIOHaveTheirClass(t *testing.T) { failures(t, startMinIO(t)
 
 func TestFailuresOfCephHaveTheirClass(t *testing.T) { failures(t, startCeph(t), "") }
 
-// moto 5.2.5 answers 500 to a listing that nobody signed.
+// moto 5.2.5 answers 500 to an unsigned listing.
 func TestFailuresOfMotoHaveTheirClass(t *testing.T) {
 	failures(t, startOther(t, s3test.Moto), "anonymous")
 }

@@ -141,7 +141,7 @@ var parts = bytes.Repeat([]byte("parts!"), 1<<20)
 
 func checksums(t *testing.T, s service, content []byte, want map[string]string) {
 	s.put(t, "plain", content)
-	// What is made of the parts' checksums is none of the object.
+	// A checksum of the parts' checksums is not one of the object.
 	s.put(t, "parts", parts, minio.PutObjectOptions{PartSize: 5 << 20})
 	all := map[string]string{"plain": fmt.Sprintf("md5:%x", md5.Sum(content)), "parts": "md5-tag:"}
 	maps.Copy(all, want)

@@ -104,7 +104,7 @@ var classes = []error{
 	source.ErrUnreachable, source.ErrMisconfigured, source.ErrCredentials,
 }
 
-// isOneOf fails the test when err has none of the classes, or several.
+// isOneOf fails the test unless err has exactly one of the classes.
 func isOneOf(t *testing.T, what string, err error, want ...error) {
 	t.Helper()
 	has, wanted := 0, false

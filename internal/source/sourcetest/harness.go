@@ -31,8 +31,8 @@ type Harness struct {
 	// Refuses tells names that the server does not store. Optional: it stores all.
 	Refuses func(path string) bool
 	// FailsBelowFiles tells that the server fails when it is asked for what would be
-	// below a file, so that nobody can know that there is nothing. Optional: it says
-	// that there is nothing.
+	// below a file, so that a driver cannot know that there is nothing. Optional: it
+	// says that there is nothing.
 	FailsBelowFiles bool
 	// PutHostile stores a file, or an entry of that name, that no caller can use,
 	// and reports whether the server took it. Optional.

@@ -38,7 +38,7 @@ func (a *answer) allowsNode(node string) bool {
 	return (a.full == nil || a.full.Has(node)) && !a.tight.Has(node)
 }
 
-// answers remembers them as long as their Demand is the newest.
+// answers keeps the answers as long as their Demand is the newest.
 type answers struct {
 	room    bool
 	weights locality.Weights

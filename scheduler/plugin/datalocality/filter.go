@@ -19,8 +19,8 @@ const (
 
 // Filter rejects a node that lacks what is required, or room for what is missing.
 // The scheduler asks it also of nodes beyond those that PreFilter named: one that
-// a preemption or an equal pod led to. A narrowed attempt evicts nobody: that is for
-// one that has looked at all nodes.
+// a preemption or an equal pod led to. A narrowed attempt evicts no pods: only an
+// attempt that has looked at all nodes does.
 func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
 	s := stateOf(cycle)
 	if s == nil {

@@ -51,8 +51,8 @@ type profile interface {
 }
 
 // dataOutweighs reports whether with these weights all of the data outweighs any one of the
-// other scores, as it does with the installed ones. Where it does not, somebody wants
-// the scores to decide.
+// other scores, as it does with the installed ones. Where it does not, the scores are
+// configured to decide.
 func dataOutweighs(h fwk.Handle, w locality.Weights) bool {
 	f, ok := h.(profile)
 	if !ok || len(h.Extenders()) > 0 {

@@ -103,7 +103,7 @@ func (p *Plugin) evaluatePod(ctx context.Context, pod *corev1.Pod) *state {
 			return s
 		}
 		p.waiting.putPod(pod, s.Demand)
-		// What changed before the pod was put there has woken nobody.
+		// A change before the pod was put there has not woken the pod.
 		if again := p.computeState(ctx, pod, late...); again != nil && again.Demand == s.Demand {
 			return s
 		}

@@ -15,8 +15,8 @@ import (
 )
 
 // PreScore counts the pods of the same DataSets on the nodes that hold the data.
-// It skips Score when nobody has any of it, and for data that is too small to matter.
-// The nodes that PreFilter named are few, and scored one by one.
+// It skips Score when no node has any of it, and for data that is too small to
+// matter. The nodes that PreFilter named are few, and scored one by one.
 func (p *Plugin) PreScore(_ context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	s := stateOf(cycle)
 	if s == nil || s.Negligible() {
@@ -117,5 +117,5 @@ func (p *Plugin) scoreNode(s *state, node string) int64 {
 }
 
 // ScoreExtensions are none: a score says how much of the data there is, and is
-// not to be stretched where nobody has much of it.
+// not to be stretched where no node has much of it.
 func (p *Plugin) ScoreExtensions() fwk.ScoreExtensions { return nil }

@@ -25,7 +25,7 @@ type spread struct {
 }
 
 // group is the pods of the same DataSets. Cycles follow one another, so Score
-// reads it without a lock while nobody counts.
+// reads it without a lock while no pod is counted.
 type group struct {
 	nodes map[string]count
 }

@@ -118,7 +118,7 @@ func (c Cache) Produce(name string, f func(tmp string) error) (made bool, err er
 		return false, err
 	}
 	if err := os.Rename(tmp, final); err != nil {
-		// Somebody else may have made the same thing meanwhile; it is as good.
+		// Another process may have made the same thing meanwhile; it is as good.
 		if _, statErr := os.Lstat(final); statErr == nil {
 			return false, nil
 		}

@@ -82,7 +82,7 @@ func mavenParts(ctx context.Context, cache Cache, source string, log *step.Log) 
 }
 
 // runMaven calls the goals one by one: those of a whole life cycle would bring
-// plugins that nobody needs.
+// unneeded plugins.
 func runMaven(ctx context.Context, dir, out string) error {
 	var output strings.Builder
 	cmd := process.Helper(ctx, "mvn", "-q", "-B", "-Dout="+out, "compiler:compile", "jar:jar", "dependency:copy-dependencies")

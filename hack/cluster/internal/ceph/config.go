@@ -102,7 +102,7 @@ rgw_run_sync_thread = false
 const capacity = 8 << 30
 
 // write makes the directories and files that the programs start from. A server
-// that was killed may have left its own; none of it is of use.
+// that was killed may have left its own; they are of no use.
 func (l layout) write() error {
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err

@@ -18,8 +18,8 @@ const (
 	rgwName   = "client.rgw"
 )
 
-// newKeyring is the text of a keyring with new keys for everybody. The monitor
-// takes it over when its data is made.
+// newKeyring returns the text of a keyring with new keys for all users. The
+// monitor takes it over when its data is made.
 func newKeyring() string {
 	var b strings.Builder
 	for _, entity := range []struct{ name, caps string }{

@@ -77,7 +77,7 @@ Pods of the development cluster reach a server whose --address is ` + topology.B
 	return cmd
 }
 
-// errInputEnded is why a server that nobody wants any more ends.
+// errInputEnded is why a server ends that is no longer wanted.
 var errInputEnded = errors.New("standard input ended")
 
 func runStorage(cmd *cobra.Command, run storage.Run, o storage.Options) error {

@@ -37,7 +37,7 @@ const (
 type Endpoints struct {
 	// Addresses of the namenodes, host:port.
 	Addresses []string `json:"addresses"`
-	// User owns "/" and all below it. Stranger is somebody else.
+	// User owns "/" and all below it. Stranger is another user.
 	User     string `json:"user"`
 	Stranger string `json:"stranger"`
 	// Datanodes with the directories of their blocks.
@@ -191,7 +191,7 @@ func writeProperties(o storage.Options, s settings) error {
 	return os.WriteFile(filepath.Join(o.Dir, "server.properties"), []byte(b.String()), 0o644)
 }
 
-// freePort returns a port of address that nobody uses now.
+// freePort returns a port of address that is free now.
 func freePort(address string) (int, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {

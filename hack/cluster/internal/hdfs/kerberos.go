@@ -136,7 +136,7 @@ func secure(o storage.Options, s settings) map[string]string {
 		"dfs.web.authentication.kerberos.principal":       web,
 		"dfs.web.authentication.kerberos.keytab":          keytab,
 		"dfs.data.transfer.protection":                    s.protection,
-		// The web pages stay plain HTTP; nobody uses them here.
+		// The web pages stay plain HTTP; they are not used here.
 		"ignore.secure.ports.for.testing": "true",
 	}
 	if !s.legacyCipher {

@@ -76,7 +76,7 @@ func (s Server) Start(ctx context.Context, a Access) error {
 		},
 		Env: process.Environment(s.Tools.Bin(), append(passedOn(),
 			"MINIO_ROOT_USER="+a.User, "MINIO_ROOT_PASSWORD="+a.Password,
-			// It is to talk to nobody but its clients.
+			// It is to talk to its clients only.
 			"MINIO_UPDATE=off", "MINIO_BROWSER=off", "MINIO_CALLHOME_ENABLE=off")...),
 		Log:   s.State.Log(name),
 		Place: process.Place{Cgroups: dirs},

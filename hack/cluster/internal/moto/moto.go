@@ -77,7 +77,7 @@ func command(packages, address string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(build.Python, "-s", "-m", "moto.server", "-H", host, "-p", port)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+packages,
-		"PYTHONDONTWRITEBYTECODE=1", // nobody writes into the cache but its builder
+		"PYTHONDONTWRITEBYTECODE=1", // only the builder writes into the cache
 		// Without the number it never looks at a signature.
 		"INITIAL_NO_AUTH_ACTION_COUNT="+strconv.Itoa(len(userRequests)))
 	return cmd, nil

@@ -18,7 +18,7 @@ import (
 func AllowForwarding(ctx context.Context) (changed bool, err error) {
 	rules, err := forwardRules(ctx)
 	if err != nil || !refuses(rules) {
-		// No iptables rules to read means that none of them refuse.
+		// Without readable iptables rules no rule refuses.
 		return false, nil //nolint:nilerr
 	}
 	for _, direction := range []string{"-i", "-o"} {

@@ -30,7 +30,8 @@ func HaveNetnsDir() bool {
 }
 
 // RemoveNetnsDir takes away the directory ip-netns made for the cluster's
-// namespaces, unless somebody else has one there now. It reports whether it did.
+// namespaces, unless another process has one there now. It reports whether it
+// did.
 func RemoveNetnsDir() (bool, error) {
 	entries, err := os.ReadDir(netnsDir)
 	if errors.Is(err, os.ErrNotExist) || (err == nil && len(entries) > 0) {

@@ -3,5 +3,5 @@
 
 // Package poll waits for what gives no notice: a server that is to answer, a
 // node that is to be ready. It keeps the reason of the last failure, because
-// "timed out" alone helps nobody.
+// "timed out" alone names no cause.
 package poll

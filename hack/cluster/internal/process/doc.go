@@ -4,9 +4,9 @@
 // Package process starts the cluster's processes, remembers which ones they
 // are, and signals those and no others.
 //
-// A process id alone names nobody: ids are used again, and after a reboot all
-// of them are. An Identity therefore has the start time and the boot as well,
-// and a signal goes through a pidfd that was checked against them.
+// A process id alone identifies no process: ids are used again, and after a
+// reboot all of them are. An Identity therefore has the start time and the boot
+// as well, and a signal goes through a pidfd that was checked against them.
 //
 // Processes are started by way of this same program (see Main): the child
 // first joins its cgroups, and its namespaces, and only then becomes the

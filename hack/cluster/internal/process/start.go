@@ -98,8 +98,8 @@ func start(s Spec) (Identity, error) {
 		placeWrite.Close()
 		return Identity{}, err
 	}
-	// The process is this program's child until this program ends; nobody else
-	// would take its exit status.
+	// The process is this program's child until this program ends; no other
+	// process would collect its exit status.
 	go cmd.Wait() //nolint:errcheck // how it ended is in its log
 	_, err = placeWrite.Write(body)
 	placeWrite.Close()

@@ -136,7 +136,7 @@ func (s server) command() *exec.Cmd {
 	)
 }
 
-// answers reports whether the server is ready for queries.
+// answers returns an error unless the server is ready for queries.
 func (s server) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -49,8 +49,8 @@ type server struct {
 // login is who signs in.
 const login = "nobody"
 
-// Run is a storage.Run. It has no settings, and needs root. The user who signs
-// in is nobody, who reads what anybody may read and nothing more.
+// Run is a storage.Run. It has no settings, and needs root. Clients sign in as
+// the user "nobody", who can read only files that every user can read.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	for name := range o.Settings {
 		return fmt.Errorf("sftp has no setting %s", name)
@@ -162,7 +162,7 @@ func (s server) command() *exec.Cmd {
 	return exec.Command(sshd, "-D", "-e", "-f", s.file("sshd_config"))
 }
 
-// greets reports whether the server answers.
+// greets returns an error unless the server answers.
 func (s server) greets(ctx context.Context) error {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.address)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
-// The server runs as root on somebody's machine: whoever signs in must be able to
-// read, with the one key, and to do nothing else.
+// The server runs as root on a developer's machine: a client that signs in must
+// be able to read, with the one key, and to do nothing else.
 func TestWhoSignsInMayOnlyRead(t *testing.T) {
 	s, err := newServer(storage.Options{Dir: t.TempDir(), Address: "127.0.0.1"})
 	if err != nil {

@@ -31,7 +31,7 @@ type Record struct {
 	// BinDir holds the programs the cluster was started with.
 	BinDir string `json:"binDir"`
 	// Boot is the boot of the machine the cluster was started in. After another
-	// one none of its processes, links and cgroups can exist.
+	// boot its processes, links and cgroups no longer exist.
 	Boot string `json:"boot"`
 	// Created is when `up` began.
 	Created time.Time `json:"created"`

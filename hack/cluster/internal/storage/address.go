@@ -8,7 +8,7 @@ import (
 	"net"
 )
 
-// FreeAddress returns host:port of a port of the address that nobody uses now.
+// FreeAddress returns host:port of a port of the address that is free now.
 func (o Options) FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(o.Address, "0"))
 	if err != nil {

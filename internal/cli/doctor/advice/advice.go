@@ -12,9 +12,9 @@ type Severity string
 const (
 	// OK: as it should be, or on its way there.
 	OK Severity = "ok"
-	// Warning: somebody should know; nothing is broken.
+	// Warning: worth knowing; nothing is broken.
 	Warning Severity = "warning"
-	// Problem: somebody has to do something.
+	// Problem: needs an action.
 	Problem Severity = "problem"
 )
 

@@ -9,7 +9,7 @@ package answer
 
 import "encoding/json"
 
-// DataSet is what a pod's view has of one DataSet; "inspect data" answers a list.
+// DataSet is what a pod's view has of one DataSet; "inspect data" prints a list.
 type DataSet struct {
 	Name string `json:"name"`
 	// Revision that the application sees.
@@ -48,7 +48,7 @@ type Question struct {
 }
 
 // Plan is what giving the pod the revision would change and move; "inspect plan"
-// answers a list.
+// prints a list.
 type Plan struct {
 	DataSet         string        `json:"dataset"`
 	Revision        string        `json:"revision"`

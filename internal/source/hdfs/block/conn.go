@@ -44,7 +44,7 @@ type Security struct {
 }
 
 // NewConn makes a connection to a datanode of conn, which it closes when that
-// fails. Without security nobody authenticates.
+// fails. Without security there is no authentication.
 func NewConn(ctx context.Context, conn net.Conn, s *Security, b *wire.Block) (*Conn, error) {
 	c := &Conn{Conn: conn, in: bufio.NewReaderSize(conn, bufferBytes), out: conn}
 	if s == nil {

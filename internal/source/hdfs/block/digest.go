@@ -25,9 +25,9 @@ type Protection int
 const (
 	// Authentication: the datanode knows who reads.
 	Authentication Protection = iota
-	// Integrity: nobody on the way can change a byte.
+	// Integrity: no byte can be changed on the way.
 	Integrity
-	// Privacy: nobody on the way can read one.
+	// Privacy: no byte can be read on the way.
 	Privacy
 )
 

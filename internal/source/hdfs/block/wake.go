@@ -12,8 +12,8 @@ const (
 	// wakeBytes is how much has to arrive before the reader is woken: waking it for
 	// every packet costs as much processor time as checking the packet does.
 	wakeBytes = 128 << 10
-	// wakeMargin is how much must be left to come for it, so that nobody waits for
-	// bytes that will never be sent.
+	// wakeMargin is how much must be left to come for it, so that no reader waits
+	// for bytes that will never be sent.
 	wakeMargin = 2 * wakeBytes
 )
 

@@ -28,7 +28,7 @@ import (
 // Server is a running HDFS. All that is stored belongs to User.
 type Server struct {
 	Addresses []string
-	// User owns "/"; Stranger is somebody else.
+	// User owns "/"; Stranger is another user.
 	User, Stranger string
 	Datanodes      []Datanode
 	// Control takes the commands of Do.
@@ -180,7 +180,7 @@ func (s *Server) Client(t testing.TB) *hdfs.Client {
 	return s.client
 }
 
-// Put stores a file that nobody but its owner may read, in place of what was there.
+// Put stores a file that only its owner may read, in place of what was there.
 func (s *Server) Put(t testing.TB, name string, content []byte) {
 	t.Helper()
 	putFile(t, s.Client(t), name, content)

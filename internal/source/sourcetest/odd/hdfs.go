@@ -12,8 +12,8 @@ import (
 // firstInode is a number below which a namenode numbers no file.
 const firstInode = 16385
 
-// NewHDFS starts a namenode and a datanode, which end with the test. They ask
-// nobody who they are, and each file is one block.
+// NewHDFS starts a namenode and a datanode, which end with the test. They do
+// not authenticate their clients, and each file is one block.
 func NewHDFS(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{files: map[string]file{}}
