@@ -121,8 +121,8 @@ type NamespaceStore struct {
 	// +optional
 	UsedBytes int64 `json:"usedBytes"`
 
-	// How many bytes a download may have, once everything is evicted that
-	// nobody needs: what the quota and the file system's reserve leave.
+	// How many bytes a download may have, once everything that is not needed
+	// is evicted: what the quota and the file system's reserve leave.
 	// +optional
 	AvailableBytes int64 `json:"availableBytes"`
 

@@ -25,7 +25,7 @@ type UpdateStrategy struct {
 
 	// Stations of a rollout, taken in order: a share of the pods, a pause, a
 	// look at measurements. After the last one the rollout goes on to the end.
-	// The first revision of a DataSet takes none of them.
+	// The first revision of a DataSet takes no steps.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -185,7 +185,7 @@ type FailurePolicy string
 
 // The failure policies.
 const (
-	// FailurePolicyPause moves no further pod until somebody decides.
+	// FailurePolicyPause moves no further pod until retry, abort or an edit.
 	FailurePolicyPause FailurePolicy = "Pause"
 	// FailurePolicyRollback moves the touched pods back to the stable revision.
 	FailurePolicyRollback FailurePolicy = "Rollback"

@@ -27,7 +27,7 @@ func missingRights(missing []author.Need, namespace string) []string {
 	return words
 }
 
-// describeRight a right lets its holder do, for people.
+// describeRight returns what a right lets its holder do, in words.
 func describeRight(r author.Right) string {
 	switch r.Resource + "/" + r.Subresource {
 	case "secrets/":
@@ -52,7 +52,7 @@ func refusalMessage(words []string) string {
 	return "Kuda does for a DataSet only what its author may do: " + joinFirst(words, "; ", maxWords)
 }
 
-// joinFirst joins the first of the words, and counts the others.
+// joinFirst joins the first words, and counts the others.
 func joinFirst(words []string, separator string, limit int) string {
 	if len(words) <= limit {
 		return strings.Join(words, separator)

@@ -89,8 +89,8 @@ func compileCondition(env *cel.Env, text string) (*condition, error) {
 	return &condition{text: text, program: program}, nil
 }
 
-// isMet evaluates the condition. The error says no more of the variables than the
-// expression itself does.
+// isMet reports whether the condition holds. The error says no more of the
+// variables than the expression itself does.
 func (c *condition) isMet(ctx context.Context, variables map[string]any) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, evaluationLimit)
 	defer cancel()
@@ -128,8 +128,9 @@ func (textCost) CallCost(_, _ string, args []ref.Val, result ref.Val) *uint64 {
 	return &cost
 }
 
-// explainError tells an evaluation's error without what was read: messages end in the
-// status of a DataSet, and an answer must not get there by way of int(result.secret).
+// explainError returns an evaluation's error without what was read: messages end in
+// the status of a DataSet, and an answer must not get there by way of
+// int(result.secret).
 func (c *condition) explainError(ctx context.Context, err error) error {
 	text := err.Error()
 	switch {

@@ -117,7 +117,7 @@ var (
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
 
-// checkIP says why the manager never connects to an address.
+// checkIP returns an error for an address that the manager never connects to.
 func checkIP(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
 	switch {

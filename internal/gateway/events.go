@@ -97,7 +97,8 @@ func onChange[T client.Object](differs func(before, after T) bool, act func(T)) 
 	}
 }
 
-// dataDiffers leaves the status out, which is what runtimes report themselves.
+// dataDiffers reports whether two states of a Data differ, but for the status, which
+// runtimes report themselves.
 func dataDiffers(before, after *v1alpha1.Data) bool {
 	return before.Generation != after.Generation || before.UID != after.UID ||
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
@@ -110,8 +111,8 @@ func dataSetDiffers(before, after *v1alpha1.DataSet) bool {
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil)
 }
 
-// nodeDiffers picks the moments after which what was said of a node is no
-// longer believed.
+// nodeDiffers reports whether a node changed such that reports about it are no
+// longer trusted.
 func nodeDiffers(before, after *corev1.Node) bool {
 	return locality.CameBack(locality.NodeOf(before), locality.NodeOf(after))
 }

@@ -29,7 +29,7 @@ func (p plan) setPlacement(pod *corev1.Pod) {
 	}
 }
 
-// hasSay reports whether the data has a say in where the pod runs.
+// hasSay reports whether the data influences where the pod runs.
 func (p plan) hasSay() bool {
 	return slices.ContainsFunc(p.DataSets, func(ds *v1alpha1.DataSet) bool { return ds.Spec.Placement != v1alpha1.PlacementIgnore })
 }

@@ -197,7 +197,7 @@ func (f *fit) readAmounts(r *corev1.ResourceRequirements) {
 	f.fillDefaults()
 }
 
-// fillDefaults sets what the container has not and a bound demands: the namespace's default,
+// fillDefaults sets what the container lacks and a bound requires: the namespace's default,
 // as Kubernetes would, or something that serves.
 func (f *fit) fillDefaults() {
 	hadLimit := f.have.hasLimits
@@ -322,7 +322,8 @@ func (f *fit) writeAmounts(r *corev1.ResourceRequirements) {
 	}
 }
 
-// toUnits of CPU are thousandths, those of all else are whole.
+// toUnits returns a quantity in units: thousandths for CPU, whole ones for all other
+// resources.
 func toUnits(name corev1.ResourceName, q resource.Quantity) int64 {
 	if name == corev1.ResourceCPU {
 		return q.MilliValue()

@@ -48,7 +48,7 @@ func Score(f Facts, w Weights) int64 {
 	return points / sum
 }
 
-// percentOf of the whole, from 0 to 100; 0 of nothing.
+// percentOf returns the part in percent of the whole, from 0 to 100; 0 of nothing.
 func percentOf(part, whole int64) int64 {
 	if whole <= 0 || part <= 0 {
 		return 0

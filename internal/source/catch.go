@@ -23,7 +23,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("a fault in Kuda or in a driver: %v (%s); report it", e.Value, e.sourceLine())
 }
 
-// sourceLine is where the panic came from.
+// sourceLine returns where the panic came from.
 func (e *PanicError) sourceLine() string {
 	_, after, found := strings.Cut(e.Stack, "\npanic(")
 	if !found {

@@ -83,7 +83,7 @@ func (s *slot) fill(ctx context.Context, dial func(context.Context) (*connection
 	close(s.ready)
 }
 
-// over tells that a slot is of no more use.
+// over reports whether a slot can no longer be used.
 func (s *slot) over() bool {
 	select {
 	case <-s.ready:

@@ -143,7 +143,7 @@ func compareStruct(t reflect.Type, schema map[string]any, at string) (lacks, has
 
 const shown = 5
 
-// joinFirst lists the first few names.
+// joinFirst returns a list of the first few names.
 func joinFirst(names []string) string {
 	if more := len(names) - shown; more > 0 {
 		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", more)

@@ -110,7 +110,8 @@ func checkVersions(in *installation) []Finding {
 	return []Finding{okFinding(checkVersion, nil, "the installation is %s", manager)}
 }
 
-// imageTag of a deployment's image; empty where it is not known or is a digest.
+// imageTag returns the tag of a deployment's image; empty where it is not known or is a
+// digest.
 func (in *installation) imageTag(name string) string {
 	d := in.deployments[name]
 	if d.err != nil || len(d.value.Spec.Template.Spec.Containers) == 0 {

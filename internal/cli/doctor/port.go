@@ -122,7 +122,7 @@ func runtimeLacksPort(p *corev1.Pod) bool {
 	return false
 }
 
-// saysInUse recognises what programs say when they cannot listen.
+// saysInUse reports whether a program's words mean that its port is in use.
 func saysInUse(words string) bool {
 	words = strings.ToLower(words)
 	for _, says := range []string{"address already in use", "address in use", "eaddrinuse", "port already in use", "port is already in use"} {

@@ -81,7 +81,7 @@ func Line(err error) string {
 	return strings.Join(strings.Fields(explainError(err)), " ")
 }
 
-// explainError adds the mend where the error is one that users meet.
+// explainError returns the error's text, with what to do where the error is a common one.
 func explainError(err error) string {
 	var network net.Error
 	switch {

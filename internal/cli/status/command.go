@@ -127,8 +127,8 @@ func (s *command) readInput(ctx context.Context, name string) (*Input, error) {
 	return in, nil
 }
 
-// revisionNumbers of the revisions. Whoever may not read revisions sees those that the
-// history knows.
+// revisionNumbers returns the numbers of the revisions. Without the right to read
+// revisions, they are those that the history knows.
 func (s *command) revisionNumbers(ctx context.Context, d *v1alpha1.DataSet) map[string]int64 {
 	revisions, err := s.Revisions(ctx, d)
 	if err != nil {

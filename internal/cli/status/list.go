@@ -63,8 +63,8 @@ func phaseWord(v *View) string {
 	return string(v.Phase)
 }
 
-// mainMessage is the one thing to say of a DataSet: why it failed, what is wrong,
-// or what it waits for.
+// mainMessage returns the most important message about a DataSet: why it failed,
+// what is wrong, or what it waits for.
 func mainMessage(v *View) (string, frame.Tone) {
 	switch {
 	case v.failed:

@@ -202,7 +202,7 @@ func fitWidth(text string, width int) string {
 	return frame.Cut(text, width)
 }
 
-// isNarrow terminals have no room for the node.
+// isNarrow reports whether the terminal has no room for the node.
 func (l Look) isNarrow() bool { return l.Screen.Width > 0 && l.Screen.Width < narrowTerm }
 
 func podHeader(l Look) []string {
@@ -279,7 +279,7 @@ func progressLine(p Progress) string {
 	return text
 }
 
-// percentDone in percent; 100 only when all is there.
+// percentDone returns the progress in percent; 100 only when all is there.
 func percentDone(p Progress) int64 {
 	if p.Bytes >= p.Total {
 		return 100

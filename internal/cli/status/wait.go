@@ -54,8 +54,8 @@ func heldBack(d *v1alpha1.DataSet) bool {
 	return c != nil && c.Reason == v1alpha1.ReasonHeldBack && c.ObservedGeneration >= d.Generation && currentStep(d) == nil
 }
 
-// deadlineTime is when the rollout fails unless a pod comes further; nil while the
-// clock stands.
+// deadlineTime returns when the rollout fails unless a pod comes further; nil
+// while the clock stands.
 func deadlineTime(d *v1alpha1.DataSet) *metav1.Time {
 	r := d.Status.Rollout
 	if r.ProgressTime == nil || d.Spec.Paused || heldBack(d) {

@@ -44,8 +44,8 @@ func nodeObstacles(p *corev1.Pod, node *corev1.Node) []string {
 	return found
 }
 
-// isStandardTaint says that one of the taints that Kubernetes itself sets was put into
-// words above.
+// isStandardTaint reports whether Kubernetes itself sets the taint; nodeObstacles has
+// described it.
 func isStandardTaint(t *corev1.Taint) bool {
 	return slices.Contains([]string{corev1.TaintNodeUnschedulable, corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable}, t.Key)
 }

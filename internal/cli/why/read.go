@@ -48,7 +48,7 @@ type set struct {
 	delivered []v1alpha1.DataItemStatus
 }
 
-// isIgnored says that the DataSet's data has no part in where pods run.
+// isIgnored reports whether the DataSet's data has no part in where pods run.
 func (s *set) isIgnored() bool { return s.dataSet.Spec.Placement == v1alpha1.PlacementIgnore }
 
 // maxEvents is how many events are shown beside the pod's condition.
@@ -168,7 +168,8 @@ func (in *input) readEvents(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// lastSeen an event was last seen; the schedulers of today write no lastTimestamp.
+// lastSeen returns when an event was last seen; current schedulers write no
+// lastTimestamp.
 func lastSeen(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil && !e.Series.LastObservedTime.IsZero():

@@ -33,7 +33,7 @@ type decision struct {
 	after time.Duration
 }
 
-// facts are what decide looks at.
+// facts are what decideAction looks at.
 type facts struct {
 	data *v1alpha1.Data
 	// set and pod are nil when there is none.

@@ -25,7 +25,7 @@ type itemName struct{ namespace, name string }
 // failure is what makes two failures of an item the same.
 type failure struct{ version, reason string }
 
-// recordState takes in a state that nothing is said about.
+// recordState records a state without an event.
 func (m *memory) recordState(d *v1alpha1.Data) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -155,7 +155,7 @@ func isRelevantChange(before, after *v1alpha1.Data) bool {
 		!sameDigests(a.DataItemsStatus, b.DataItemsStatus)
 }
 
-// samePrefetch leaves bytes out.
+// samePrefetch reports whether two statuses are equal but for the bytes.
 func samePrefetch(a, b *v1alpha1.PrefetchStatus) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -24,7 +24,7 @@ import (
 	"github.com/kuda-io/kuda/internal/locality"
 )
 
-// Reconciler carries out what decide says.
+// Reconciler carries out what decideAction returns.
 type Reconciler struct {
 	client client.Client
 	// live reads past the cache.

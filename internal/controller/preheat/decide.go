@@ -47,8 +47,8 @@ func Decide(in Input) Plan {
 	return p.plan
 }
 
-// restoreState takes over the state. With another revision everything is anew, on the
-// same nodes as far as they still qualify.
+// restoreState takes over the stored state. With another revision everything is anew,
+// on the same nodes as far as they still qualify.
 func (p *planner) restoreState() {
 	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed), Last: p.State.Last, Next: p.State.Next}
 	if s.Seats == nil {

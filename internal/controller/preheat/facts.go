@@ -32,7 +32,7 @@ func nodeOf(n *corev1.Node, s *v1alpha1.NodeStore, namespace string, marks []str
 	return node
 }
 
-// equalExceptStore leaves the stores out.
+// equalExceptStore reports whether two nodes are equal but for their stores.
 func (n Node) equalExceptStore(o Node) bool {
 	return n.Name == o.Name && maps.Equal(n.Labels, o.Labels) && n.Ready == o.Ready && n.ReadySince.Equal(o.ReadySince) &&
 		n.Cordoned == o.Cordoned && n.Tainted == o.Tainted

@@ -147,7 +147,7 @@ func (p *planner) retryDue(s Seat) bool {
 	return !p.Now.Before(at)
 }
 
-// backoffAfter after so many failures.
+// backoffAfter returns the pause after so many failures.
 func backoffAfter(attempts int) time.Duration {
 	wait := minBackoff
 	for range attempts - 1 {

@@ -26,7 +26,7 @@ const (
 	actionRemove = "Remove"
 )
 
-// startTask makes the pod of a task. It returns after which time to look again.
+// startTask makes the pod of a task. It returns the time after which to look again.
 func (r *Reconciler) startTask(ctx context.Context, s *v1alpha1.NodeStore, t task) (time.Duration, error) {
 	var others corev1.PodList
 	if err := r.client.List(ctx, &others, client.InNamespace(Namespace), client.UnsafeDisableDeepCopy); err != nil {

@@ -44,7 +44,7 @@ type Options struct {
 	PullSecrets func() []corev1.LocalObjectReference
 }
 
-// Reconciler does what tasks says, one task at a time on each node.
+// Reconciler does the pendingTasks, one task at a time on each node.
 type Reconciler struct {
 	client   client.Client
 	live     client.Reader

@@ -97,7 +97,7 @@ const (
 // deadline, which begins when the kubelet sees it.
 const patience = deadline + 5*time.Minute
 
-// podVerdict says how far a pod is, and why it failed.
+// podVerdict returns how far a pod is, and why it failed.
 func podVerdict(p *corev1.Pod, now time.Time) (verdict, string) {
 	switch {
 	case p.Status.Phase == corev1.PodSucceeded:

@@ -121,8 +121,8 @@ func hashedName(dataset string, raw []byte, collision int) string {
 	return dataset + "-" + hex.EncodeToString(h.Sum(nil))[:hashLength]
 }
 
-// SetChangeCause copies the DataSet's change cause to the revision and says
-// whether that changed anything. A DataSet without one leaves the revision's.
+// SetChangeCause copies the DataSet's change cause to the revision and reports
+// whether that changed it. A DataSet without one leaves the revision's.
 func SetChangeCause(r *appsv1.ControllerRevision, d *v1alpha1.DataSet) bool {
 	cause, ok := d.Annotations[v1alpha1.AnnotationChangeCause]
 	if !ok || r.Annotations[v1alpha1.AnnotationChangeCause] == cause {

@@ -132,11 +132,11 @@ func (r *run) byUID() map[types.UID]Pod {
 	return pods
 }
 
-// sortPods returns the pods in the order in which they are moved: by group, within
-// one those that were there when the rollout began before those that came since,
-// and among these by a hash that spreads them evenly and for ever the same,
-// because it depends on nothing but the UID. What a partition holds back is so
-// the newcomers first: they began with the stable revision, and keep it.
+// sortPods returns the pods in the order in which they are moved: by group; within
+// a group, pods that existed when the rollout began before pods that were created
+// since; and among these by a hash that spreads them evenly and never changes,
+// because it depends on the UID only. A partition so holds the newest pods back
+// first: they began with the stable revision, and keep it.
 func (r *run) sortPods(pods []Pod) []Pod {
 	type keyed struct {
 		Pod

@@ -17,7 +17,7 @@ func (r *run) continuesOnFailure() bool { return r.FailurePolicy == v1alpha1.Fai
 
 // handleFailures adds the pods that failed to those that had before, and applies the
 // policy when they are too many. It goes on adding while the rollout is stopped,
-// paused, or taken back: what it broke, it is answerable for.
+// paused, or rolled back: those failures belong to the rollout, too.
 func (r *run) handleFailures() {
 	if !r.countsFailures() {
 		return
@@ -39,7 +39,7 @@ func (r *run) countsFailures() bool {
 	return !r.updateIsStable() && !r.onDelete() && !r.isRetrying() && r.state.Phase != v1alpha1.RolloutRolledBack
 }
 
-// failedPods names the pods that failed in this rollout, sorted.
+// failedPods returns the names of the pods that failed in this rollout, sorted.
 func (r *run) failedPods() []string {
 	if !r.countsFailures() {
 		return slices.Clone(r.state.FailedPods)
@@ -47,7 +47,7 @@ func (r *run) failedPods() []string {
 	return addSorted(r.state.FailedPods, slices.Collect(maps.Keys(r.podFailures()))...)
 }
 
-// podFailures says what is wrong with each pod that fails now, by name.
+// podFailures returns what is wrong with each pod that fails now, by name.
 func (r *run) podFailures() map[string]string {
 	found := make(map[string]string)
 	for _, p := range r.Pods {
@@ -60,8 +60,8 @@ func (r *run) podFailures() map[string]string {
 	return found
 }
 
-// rolloutFailure says why the rollout counts as failed by its pods or measurements; "":
-// it does not.
+// rolloutFailure returns why the rollout counts as failed by its pods or measurements;
+// "": it does not.
 func (r *run) rolloutFailure() (reason, message string) {
 	if failed := r.failedPods(); len(failed) >= r.failureThreshold() {
 		return r.describeFailure(failed)
@@ -69,7 +69,8 @@ func (r *run) rolloutFailure() (reason, message string) {
 	return r.analysisFailed()
 }
 
-// describeFailure words the failure of pods, with what is wrong with the first of them.
+// describeFailure describes the failure of pods, with what is wrong with the first of
+// them.
 func (r *run) describeFailure(names []string) (reason, message string) {
 	reason = v1alpha1.ReasonPrefetchFailed
 	var first string
@@ -91,8 +92,8 @@ func (r *run) describeFailure(names []string) (reason, message string) {
 	return reason, first
 }
 
-// applyFailurePolicy does what the policy says. Without a stable revision to go back to
-// a rollout is stopped instead.
+// applyFailurePolicy applies the failure policy. Without a stable revision to go back
+// to a rollout is stopped instead.
 func (r *run) applyFailurePolicy(reason, message string, policy v1alpha1.FailurePolicy) {
 	switch {
 	case policy == v1alpha1.FailurePolicyContinue || r.updateIsStable():
@@ -117,8 +118,8 @@ func (r *run) failureThreshold() int {
 	return max(1, scaledValue(value, len(r.Pods)))
 }
 
-// finishRollback ends the way back: no pod is off the stable revision, and those that
-// were moved have all of it. With OnDelete no pod is moved.
+// finishRollback ends the rollback when it is complete: no pod is off the stable
+// revision, and those that were moved have all of it. With OnDelete no pod is moved.
 func (r *run) finishRollback() {
 	if r.state.Phase != v1alpha1.RolloutRollingBack {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// applyRequest honours a request that is new and about the update revision.
+// applyRequest carries out a request that is new and about the update revision.
 func (r *run) applyRequest() {
 	words := strings.Fields(r.Request)
 	if r.Request == r.state.Request || len(words) < 2 || words[1] != r.Update.Name {
@@ -62,7 +62,7 @@ func (r *run) isRetrying() bool {
 	return r.state.Phase == v1alpha1.RolloutProgressing && r.state.Reason == v1alpha1.ReasonRetrying
 }
 
-// finishRetry goes on when no pod is left that failed in an earlier try.
+// finishRetry continues the rollout once no pod is left that failed in an earlier try.
 func (r *run) finishRetry() {
 	if !r.isRetrying() {
 		return
@@ -75,7 +75,7 @@ func (r *run) finishRetry() {
 	r.state.StartTime = start
 }
 
-// toReturn reports whether a pod failed in an earlier try and is still as that left it.
+// toReturn reports whether a pod failed in an earlier try and was not moved back since.
 func (r *run) toReturn(p Pod) bool {
 	_, failed := r.podFailure(p)
 	return p.Revision == r.Update.Name && (failed || slices.Contains(r.state.FailedPods, p.Name))

@@ -20,7 +20,7 @@ const (
 	maxMeasurementMessage = 512
 )
 
-// restoreState takes up the rollout where the last plan left it, or begins one.
+// restoreState continues the rollout where the last plan left it, or begins one.
 func (r *run) restoreState() {
 	if r.State == nil || r.State.Revision != r.Update.Name || r.State.Phase == "" {
 		// What was asked before this rollout began is not about it.
@@ -87,7 +87,7 @@ func (r *run) isRollingOut() bool {
 		(r.state.Phase == v1alpha1.RolloutPrefetching || r.state.Phase == v1alpha1.RolloutProgressing)
 }
 
-// advancePhase takes all turns that can be taken now.
+// advancePhase makes all changes of the phase that can be made now.
 func (r *run) advancePhase() {
 	if !r.Paused {
 		r.finishRetry()
@@ -98,7 +98,7 @@ func (r *run) advancePhase() {
 	r.finishRollout()
 }
 
-// setStateReason says in the state why it is in its phase. For one that ended or
+// setStateReason sets the state's reason for its phase. For one that ended or
 // failed that was said when it did.
 func (r *run) setStateReason(s survey) {
 	if r.state.Phase != v1alpha1.RolloutPrefetching && r.state.Phase != v1alpha1.RolloutProgressing || r.isRetrying() {

@@ -45,7 +45,7 @@ func (r *run) scalePartition(value intstr.IntOrString) int {
 	return max(0, scaledValue(value, len(r.Pods)))
 }
 
-// current step, or nil: there is none to take now.
+// currentStep returns the step to take now, or nil if there is none.
 func (r *run) currentStep() *v1alpha1.RolloutStep {
 	if !r.isRollingOut() || r.state.Phase != v1alpha1.RolloutProgressing || int(r.state.Step) >= len(r.Strategy.Steps) {
 		return nil
@@ -131,7 +131,7 @@ func (r *run) analysisFailed() (reason, message string) {
 		a.Failed, a.Succeeded+a.Failed, r.state.Step+1, a.Message)
 }
 
-// nextMeasurement returns how long it is until one is due; false: none will be.
+// nextMeasurement returns the time until a measurement is due; false: none will be.
 func (r *run) nextMeasurement() (time.Duration, bool) {
 	s := r.currentStep()
 	if s == nil || s.Analysis == nil || r.Paused || len(r.Pods) == 0 {

@@ -303,7 +303,7 @@ func (w *world) ready(a *actor, ready bool) {
 	w.heal(a)
 }
 
-// ahead has the pods prefetch what the plan says.
+// prefetch has the pods prefetch what the plan says.
 func (w *world) prefetch() {
 	for _, a := range w.pods {
 		want := w.plan.Prefetch

@@ -101,8 +101,8 @@ type Agent struct {
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
 	changed   chan struct{}
-	// doubtful are the DataSets that are not to be used yet; see doubts. The map is
-	// replaced and never written to.
+	// doubtful are the DataSets that are not to be used yet; see doubtfulSnapshots.
+	// The map is replaced and never written to.
 	doubtful map[string][]store.ID
 }
 

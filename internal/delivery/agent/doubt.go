@@ -51,7 +51,7 @@ func (a *Agent) settleDoubts(ctx context.Context) {
 	}
 }
 
-// clearDoubt takes a DataSet out of doubt.
+// clearDoubt marks a DataSet as verified.
 func (a *Agent) clearDoubt(name string) {
 	a.mu.Lock()
 	_, was := a.doubtful[name]

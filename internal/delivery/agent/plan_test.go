@@ -33,7 +33,7 @@ func testAssignment(revision string, items ...string) *gatewayv1alpha1.Assignmen
 	return a
 }
 
-// delivered is the disk after an assignment was delivered to the end.
+// deliveredDisk returns the disk after an assignment was delivered to the end.
 func deliveredDisk(a *gatewayv1alpha1.Assignment) disk {
 	d := disk{current: a.GetRevision(), record: &record{Revisions: map[string]revisionRecord{}, Hooks: map[string]string{}}}
 	items := map[itemKey]itemRecord{}

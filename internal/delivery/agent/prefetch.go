@@ -216,8 +216,8 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	}
 }
 
-// keepTree builds the revision's tree beside the view. That it cannot be built is
-// for the switch to say, which may find another view. It is not ok when the
+// keepTree builds the revision's tree beside the view. The switch, which may find
+// another view, reports that it cannot be built. It returns false when the
 // context ended.
 func (t *fetch) keepTree(ctx context.Context) bool {
 	w := t.prefetcher.worker

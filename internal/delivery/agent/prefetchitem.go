@@ -115,7 +115,7 @@ func (t *fetch) recordResult(ctx context.Context, i int, lease *store.Lease, err
 	w.log.Info("item was not prefetched", "item", item.key, "revision", t.want.GetRevision(), "reason", reason, "error", err.Error())
 }
 
-// fetchGuarded is fetch, in which a panic is a failure of that item.
+// fetchGuarded is fetchLease, in which a panic is a failure of that item.
 func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *openSources) (lease *store.Lease, err error) {
 	defer source.Catch("prefetching "+string(t.items[i].key), &err)
 	return t.fetchLease(ctx, i, sources)

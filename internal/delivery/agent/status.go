@@ -95,7 +95,7 @@ func (i *Item) hasAdvanced(p transfer.Progress) bool {
 	return !outlastsDownload(i.Reason) && i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
 }
 
-// outlastsDownload tells the failures that bytes on their way say nothing about.
+// outlastsDownload reports whether a failure for the reason persists while bytes arrive.
 func outlastsDownload(reason string) bool {
 	switch reason {
 	case reasonDigestMismatch, reasonInvalidPath, reasonPathConflict, reasonHookFailed:

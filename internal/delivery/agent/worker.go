@@ -159,8 +159,8 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// guardedPass is pass, in which a panic is a failure of the DataSet's items: the
-// other DataSets of the pod, and the application, go on.
+// guardedPass is runPass, in which a panic is a failure of the DataSet's items:
+// the other DataSets of the pod, and the application, go on.
 func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment) (pause time.Duration) {
 	var err error
 	func() {
@@ -246,8 +246,8 @@ func (w *worker) recordFailure(key, reason string) time.Duration {
 	return d
 }
 
-// yields returns the conflict with a DataSet that comes first. What is in the view
-// already is not taken away from a running application.
+// findConflicts returns the conflict with a DataSet that comes first. What is in
+// the view already is not taken away from a running application.
 func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
 	w.mu.Lock()
 	defer w.mu.Unlock()

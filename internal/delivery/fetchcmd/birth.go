@@ -43,7 +43,7 @@ func birthOf(dir string) (birth, error) {
 	return b, nil
 }
 
-// readBirths are the directories that may stand at dir.
+// readBirths returns the directories that may be at dir.
 func (t *target) readBirths() (births []birth) {
 	text, err := os.ReadFile(t.note)
 	if err != nil || json.Unmarshal(text, &births) != nil {

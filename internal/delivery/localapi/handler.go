@@ -25,7 +25,7 @@ type Delivery interface {
 	Changed() <-chan struct{}
 }
 
-// newProbeMux are what the pod's own address has, too.
+// newProbeMux returns the handlers that the pod's own address serves, too.
 func newProbeMux(d Delivery, g prometheus.Gatherer) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+sidecar.PathHealthz, func(w http.ResponseWriter, _ *http.Request) {

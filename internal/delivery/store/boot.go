@@ -193,7 +193,7 @@ func (s *Store) resolveDoubt(ctx context.Context, id ID) error {
 	return s.clearDoubt(id)
 }
 
-// clearDoubt says that a snapshot is beyond doubt.
+// clearDoubt marks a snapshot as verified.
 func (s *Store) clearDoubt(id ID) error {
 	if err := os.Remove(s.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeErrorf("marking a snapshot as verified: %w", err)

@@ -81,7 +81,7 @@ func (s *Store) hasLayout() bool {
 }
 
 // createLayout makes the directories and the ID where they are missing. The caller has the
-// lock of enter, so that processes do not make two stores of one.
+// lock of initStore, so that processes do not make two stores of one.
 func (s *Store) createLayout() error {
 	_, err := s.readID()
 	if err != nil || !isDir(s.snapshots) {

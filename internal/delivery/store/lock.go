@@ -74,7 +74,7 @@ func awaitLock(ctx context.Context, try func() error) error {
 	return (&arrivals{pause: nextPause}).awaitLock(ctx, try)
 }
 
-// awaitLock is the function of that name that tries at once when something came.
+// awaitLock is the function awaitLock that also tries at once when a snapshot arrives.
 func (a *arrivals) awaitLock(ctx context.Context, try func() error) error {
 	started := time.Now()
 	timer := time.NewTimer(0)

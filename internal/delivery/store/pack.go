@@ -60,7 +60,7 @@ func (p *Packed) appendEntry(e Entry) {
 	p.count++
 }
 
-// checkNext tells what keeps an entry from being the next one.
+// checkNext returns an error unless an entry can be the next one.
 func (p *Packed) checkNext(e Entry) error {
 	switch {
 	case !isValidPath(e.Path):

@@ -192,7 +192,7 @@ func checkEntry(f *os.File, e Entry, buffer []byte, deep bool) (bool, error) {
 	return got == e.Digest, err
 }
 
-// sameFacts compares what can be known without reading.
+// sameFacts reports whether a file matches an entry in what is known without reading it.
 func sameFacts(info fs.FileInfo, e Entry) bool {
 	return info.Mode().IsRegular() && info.Size() == e.Size && info.Mode().Perm() == e.Mode.Perm() &&
 		info.ModTime().UnixNano() == e.Modified

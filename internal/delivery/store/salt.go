@@ -64,7 +64,7 @@ func (s *Store) readSalt() ([]byte, error) {
 	return salt, nil
 }
 
-// laySalt makes the salt where there is none. The caller has the lock of enter.
+// laySalt makes the salt where there is none. The caller has the lock of initStore.
 func (s *Store) laySalt() error {
 	_, err := os.Lstat(s.saltFile())
 	if !errors.Is(err, fs.ErrNotExist) {

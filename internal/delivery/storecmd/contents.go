@@ -126,7 +126,7 @@ func joinPath(source, path string) string {
 	return strings.TrimSuffix(source, "/") + "/" + strings.TrimPrefix(path, "/")
 }
 
-// quoteUnprintable keeps names that others chose from writing to the terminal.
+// quoteUnprintable returns a name without characters that control a terminal.
 func quoteUnprintable(s string) string {
 	if s == "" {
 		return "-"

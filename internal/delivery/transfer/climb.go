@@ -3,7 +3,7 @@
 
 package transfer
 
-// How a climber judges. A look is one call of observe.
+// How a climber judges. A look is one call of observeRate.
 const (
 	// settleLooks are not counted after a step: new connections are slow at first.
 	settleLooks = 1
@@ -91,12 +91,14 @@ func (c *climber) endTry(mean float64) {
 	c.rest, c.pause = c.pause, min(2*c.pause, longestRest)
 }
 
-// requiredGain is the factor by which the sum must grow in a try of more connections.
+// requiredGain returns the factor by which the sum must grow in a try of more
+// connections.
 func (c *climber) requiredGain() float64 {
 	return 1 + keepShare*(float64(c.width)/float64(c.before)-1)
 }
 
-// tryNextWidth begins one, in the direction whose turn it is if there is way to go.
+// tryNextWidth begins a try, in the direction whose turn it is if the width can change
+// that way.
 func (c *climber) tryNextWidth(mean float64) {
 	next := c.nextWidth(!c.down)
 	if next == c.width {
@@ -112,7 +114,7 @@ func (c *climber) beginTry(mean float64, width int) {
 	c.before, c.base, c.width, c.settle = c.width, mean, width, settleLooks
 }
 
-// nextWidth is the next width in a direction.
+// nextWidth returns the next width in a direction.
 func (c *climber) nextWidth(more bool) int {
 	if more {
 		return min(c.width+max(c.width/2, 1), c.most)

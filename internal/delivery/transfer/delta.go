@@ -111,8 +111,9 @@ func (o *older) findSame(f *file, item string) []shared {
 	return found
 }
 
-// linkOlderFile shares the file of an older snapshot, if there is one that is the same. A
-// failure to link is no failure: the file is downloaded then.
+// linkOlderFile shares the file of an older snapshot, if there is one that is the same,
+// and reports whether it did. A failure to link is no failure: the file is downloaded
+// then.
 func (d *delivery) linkOlderFile(f *file) bool {
 	if f.entry.Size == 0 {
 		return false

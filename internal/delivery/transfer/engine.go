@@ -145,7 +145,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	}
 	manifest, err := e.downloadFiles(ctx, r, w, report)
 	if err != nil {
-		// A failure to abandon comes again with the next call; err came first.
+		// A failure to close or discard comes again with the next call; err came first.
 		return nil, cmp.Or(err, closeOrDiscard(w, err))
 	}
 	report.setState(Verifying)

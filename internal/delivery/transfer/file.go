@@ -76,7 +76,7 @@ type file struct {
 	// check is written to under the lock of the span that has the block.
 	check check
 
-	// writing is held while bytes go into the file; see write.
+	// writing is held while bytes go into the file; see writeRange.
 	writing sync.Mutex
 
 	mu       sync.Mutex
@@ -84,7 +84,7 @@ type file struct {
 	left     int64 // bytes that are not on the disk yet
 	follower *follower
 
-	// proof allows it to be shared with what is not the own principal's; see prove.
+	// proof allows it to be shared with what is not the own principal's; see proveShared.
 	proof  *proof
 	result store.Entry
 }

@@ -119,7 +119,7 @@ func (q *queue) nextSpan(class laneClass) (*span, bool) {
 	}
 }
 
-// isFinished tells that nothing is left to do, nor to help with.
+// isFinished reports whether nothing is left to do or to help with.
 func (q *queue) isFinished() bool {
 	return q.closed && len(q.small) == 0 && len(q.large) == 0 && len(q.running) == 0
 }

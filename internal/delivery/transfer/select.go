@@ -122,7 +122,8 @@ func (n names) checkLinks() error {
 	return nil
 }
 
-// leavesTree walks from a link to its target as the kernel does.
+// leavesTree reports whether a link leads out of the tree. It walks to the target as the
+// kernel does.
 func (n names) leavesTree(link string) bool {
 	at, rest := path.Dir(link), strings.Split(n.links[link], "/")
 	for hops := 0; len(rest) > 0 && hops < maxHops; {

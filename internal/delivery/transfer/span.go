@@ -84,7 +84,8 @@ func (s *span) removeReader(last bool, err error) error {
 	return nil
 }
 
-// claimWhole takes all of a span that is read as a whole, true for the first.
+// claimWhole claims all of a span that is read as a whole, and reports whether the caller
+// is the first.
 func (s *span) claimWhole() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

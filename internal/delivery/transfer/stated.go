@@ -22,7 +22,7 @@ import (
 // write to the source.
 type statedSum interface {
 	io.Writer
-	// holds reports whether the bytes so far are those that are stated.
+	// matchesStated reports whether the bytes so far are those that are stated.
 	matchesStated() bool
 }
 

@@ -189,7 +189,7 @@ func (r *Reporter) recordSent(req *gatewayv1alpha1.ReportRequest, err error) {
 	}
 }
 
-// isFinal tells the refusals that the same report would meet again.
+// isFinal reports whether the same report would be refused again.
 func isFinal(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeNotFound, connect.CodePermissionDenied, connect.CodeInvalidArgument, connect.CodeAborted:

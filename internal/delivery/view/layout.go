@@ -143,7 +143,7 @@ func (v *View) newParkPath(depth int) (string, error) {
 	return p, nil
 }
 
-// makePark makes an empty place for park.
+// makePark makes an empty directory for newParkPath.
 func (v *View) makePark() error {
 	if err := v.root.RemoveAll(parkDir); err != nil {
 		return err

@@ -54,7 +54,7 @@ const (
 	notInjected
 )
 
-// lookUpCached asks the cache alone.
+// lookUpCached looks into the cache only.
 func (r *Roster) lookUpCached(ctx context.Context, c Claims) standing {
 	var p corev1.Pod
 	err := r.cached.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: c.PodName}, &p)

@@ -138,7 +138,7 @@ func (q *Queue) queueEntry(node string, e v1alpha1.NamespaceStore, grade change)
 	return written, nil
 }
 
-// getLimiter is the one of a namespace on a node; the lock is held.
+// getLimiter returns the limiter of a namespace on a node; the lock is held.
 func (q *Queue) getLimiter(node, namespace string) *rate.Limiter {
 	key := [2]string{node, namespace}
 	if known, ok := q.paces.Get(key); ok {
@@ -209,7 +209,7 @@ func (q *Queue) runWriter(node string, p *pending) {
 	}
 }
 
-// takeEntries empties what waits.
+// takeEntries takes all waiting entries.
 func (p *pending) takeEntries() ([]v1alpha1.NamespaceStore, []chan error) {
 	entries := make([]v1alpha1.NamespaceStore, 0, len(p.next))
 	for _, e := range p.next {

@@ -38,11 +38,11 @@ type Writer struct {
 	Clock  clock.PassiveClock
 }
 
-// stampEntry dates a report that has just come, and says in which boot of the
-// machine it came. That is the node's word, not the runtime's: a tenant could
-// say anything, and a sandbox with a kernel of its own knows of another boot. A
-// report that comes before the kubelet has told of a new boot is dated to the one
-// before, taken out with it, and asked for again.
+// stampEntry dates a report that has just come, and records the boot of the
+// machine in which it came. The boot is the node's statement, not the runtime's:
+// a tenant could state anything, and a sandbox with a kernel of its own has
+// another boot. A report that comes before the kubelet has told of a new boot is
+// dated to the one before, taken out with it, and asked for again.
 func (w *Writer) stampEntry(ctx context.Context, name string, e *v1alpha1.NamespaceStore) error {
 	node, err := w.cachedNode(ctx, name)
 	if err != nil || node == nil {

@@ -202,8 +202,8 @@ func (q *Queue) logFailure(key types.NamespacedName, err error) {
 	}
 }
 
-// isTooLarge recognizes what the API server says of an object that it, or etcd,
-// does not take for its size.
+// isTooLarge reports whether the API server, or etcd, refused an object for its
+// size.
 func isTooLarge(err error) bool {
 	return err != nil && (apierrors.IsRequestEntityTooLargeError(err) ||
 		strings.Contains(err.Error(), "request is too large") || strings.Contains(err.Error(), "message larger than max"))

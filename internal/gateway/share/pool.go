@@ -91,7 +91,7 @@ func (p *Pool) Acquire(ctx context.Context, owner Owner, amount int64) (*Held, e
 	return &Held{pool: p, owner: owner, amount: amount}, nil
 }
 
-// checkLimits reports why the amount cannot be taken now; the lock is held.
+// checkLimits returns an error if the amount cannot be taken now; the lock is held.
 func (p *Pool) checkLimits(owner Owner, amount int64) error {
 	held := p.namespaces[owner.Namespace]
 	switch {

@@ -51,7 +51,7 @@ func (h *health) nodeState(address string) *nodeHealth {
 	return n
 }
 
-// beginRead and end bracket the reading of a range.
+// beginRead and endRead bracket the reading of a range.
 func (h *health) beginRead(address string) { h.addReads(address, 1) }
 func (h *health) endRead(address string)   { h.addReads(address, -1) }
 
@@ -81,7 +81,7 @@ func (h *health) recordLatency(address string, took time.Duration) {
 	h.at = (h.at + 1) % keptTimes
 }
 
-// hedgeDelay is how long to wait for a first byte before another replica is asked.
+// hedgeDelay returns how long to wait for a first byte before another replica is asked.
 func (h *health) hedgeDelay() time.Duration {
 	h.mu.Lock()
 	times := slices.Clone(h.first)

@@ -90,7 +90,7 @@ func (a *authenticator) addCredentials(r *nethttp.Request) error {
 	return nil
 }
 
-// readPrincipal is who the credentials are of: everything that authenticate sends.
+// readPrincipal is who the credentials are of: everything that addCredentials sends.
 func readPrincipal(m *source.Mount) (source.Secret, error) {
 	if m == nil {
 		return "", nil

@@ -176,7 +176,7 @@ const (
 	headPause = 300 * time.Millisecond
 )
 
-// look is stat with some patience. A server that asks to wait, or that cannot be
+// look is statFile with retries. A server that asks to wait, or that cannot be
 // reached, is a matter of the whole listing.
 func (s *Source) look(ctx context.Context, key string) (source.Entry, error) {
 	for try := 1; ; try++ {

@@ -55,7 +55,7 @@ func (t *turns) pop() {
 	}
 }
 
-// removeWaiter takes one out that waits no more; false if it has had its turn.
+// removeWaiter removes a waiter; it returns false if the waiter has had its turn.
 func (t *turns) removeWaiter(w *waiter) bool {
 	i := slices.Index(t.queue[w.user], w)
 	if i < 0 {

@@ -25,8 +25,8 @@ const (
 	Node
 )
 
-// Named returns where a setting, a URL or a host with or without a port, leads by what
-// it says. A name leads elsewhere, whatever it resolves to.
+// Named returns where a setting leads by its name: a URL, or a host with or without a
+// port. A name leads elsewhere, whatever it resolves to.
 func Named(setting string) Kind {
 	if !strings.Contains(setting, "://") {
 		setting = "//" + setting

@@ -227,7 +227,7 @@ func memberName(name string) string {
 	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
 
-// isSparse files are not stored as their bytes.
+// isSparse reports whether a file is stored sparse, not as its bytes.
 func isSparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {
 		return true

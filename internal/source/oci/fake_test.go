@@ -147,7 +147,7 @@ func read(t *testing.T, s *Source, e source.Entry) string {
 	return string(content[:n])
 }
 
-// files makes a directory with credentials.
+// secret makes a directory with credentials.
 func secret(t *testing.T, files map[string]string) *source.Mount {
 	t.Helper()
 	dir := t.TempDir()

@@ -34,7 +34,7 @@ type walk struct {
 	listed int
 }
 
-// yieldError ends the walk with an error.
+// yieldError ends the walk with an error, and returns false.
 func (w *walk) yieldError(name string, err error) bool {
 	if _, ok := errors.AsType[*source.Error](err); !ok {
 		err = w.source.classifyError(w.op, fmt.Errorf("%q: %w", name, err))
@@ -71,7 +71,8 @@ func (w *walk) listDirectory(d *os.File, prefix string) bool {
 	return true
 }
 
-// yieldEntry yields a file or a link, or what is in a directory.
+// yieldEntry yields a file or a link, or what is in a directory. It returns false when
+// the walk is over.
 func (w *walk) yieldEntry(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFREG:

@@ -96,7 +96,7 @@ func (b *watchedBody) Close() error {
 }
 
 // watchdog cancels a context when the work it watches makes no progress. It
-// watches from its start, and between work and rest.
+// watches from its start, and between startTimer and stopTimer.
 type watchdog struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc

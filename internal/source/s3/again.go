@@ -68,7 +68,7 @@ func (s *Source) askRegion(ctx context.Context) string {
 	return region
 }
 
-// isWrongRegion tells an answer that is due to the region.
+// isWrongRegion reports whether an answer is due to the region.
 func isWrongRegion(answer minio.ErrorResponse) bool {
 	switch answer.Code {
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "IllegalLocationConstraintException":

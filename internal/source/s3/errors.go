@@ -54,7 +54,7 @@ func codeClass(r minio.ErrorResponse) error {
 	return source.StatusClass(r.StatusCode)
 }
 
-// isThrottling tells the codes by which services ask to slow down, whatever their
+// isThrottling reports whether services ask to slow down by a code, whatever the
 // status.
 func isThrottling(code string) bool {
 	switch code {
@@ -64,8 +64,8 @@ func isThrottling(code string) bool {
 	return false
 }
 
-// isExpired tells the codes of credentials that the service does not know, or
-// does not know any more: newer ones may do.
+// isExpired reports whether a code means that the service does not know the
+// credentials, or no longer does: newer ones may work.
 func isExpired(code string) bool {
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidAccessKeyId", "InvalidToken",

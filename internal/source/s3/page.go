@@ -42,7 +42,8 @@ func withPages(ctx context.Context) context.Context {
 	return context.WithValue(ctx, pagesKey{}, &pages{seen: map[string]bool{}})
 }
 
-// markSeen takes the token of the page that follows; false if it was taken before.
+// markSeen records the token of the page that follows; it returns false if the token was
+// seen before.
 func (p *pages) markSeen(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,9 +120,9 @@ func (t *answers) fetchPage(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// checkPage returns an error unless an answer is a page of a listing, all of it,
-// that reports whether another one follows. Whatever else a service, or a proxy
-// before it, sends with the status of a success is no listing without objects.
+// checkPage returns an error unless an answer is a complete page of a listing,
+// with whether another page follows. Whatever else a service, or a proxy before
+// it, sends with the status of a success is not an empty listing.
 func checkPage(body []byte) error {
 	unlike := func(what string) error {
 		return &source.Error{Op: "reading a page of the listing", Class: source.ErrTemporary,

@@ -30,10 +30,10 @@ type answer struct {
 	table *table
 }
 
-// restrictsNodes reports whether some node is not good enough.
+// restrictsNodes reports whether some node is excluded.
 func (a *answer) restrictsNodes() bool { return a.full != nil || len(a.tight) > 0 }
 
-// allowsNode reports whether a node is.
+// allowsNode reports whether a node is not excluded.
 func (a *answer) allowsNode(node string) bool {
 	return (a.full == nil || a.full.Has(node)) && !a.tight.Has(node)
 }

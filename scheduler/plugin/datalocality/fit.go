@@ -45,5 +45,6 @@ func (g guest) fitsNode(node fwk.NodeInfo) bool {
 		hasRoom(g.requests.EphemeralStorage, all.GetEphemeralStorage(), used.GetEphemeralStorage())
 }
 
-// hasRoom: what is not requested may be used up, and more.
+// hasRoom reports whether a request fits. A resource that is not requested may be used
+// up, or overused.
 func hasRoom(requested, all, used int64) bool { return requested == 0 || requested <= all-used }

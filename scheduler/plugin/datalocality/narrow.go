@@ -37,9 +37,9 @@ func (p *Plugin) canLimitNodes(cycle fwk.CycleState, pod *corev1.Pod, s *state) 
 	return false
 }
 
-// recordAttempt takes care of a pod whose attempt looks at some nodes only. Should it fail
-// against all expectation, the pod comes back at once, as one that was activated
-// while it was tried, and the next attempt looks at all nodes.
+// recordAttempt records a pod whose attempt looks at some nodes only. If the attempt
+// fails, the pod comes back at once, as one that was activated while it was tried, and the
+// next attempt looks at all nodes.
 func (p *Plugin) recordAttempt(pod *corev1.Pod) {
 	p.tried.put(pod.UID)
 	p.handle.Activate(p.log, map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})

@@ -33,8 +33,8 @@ type Plugin struct {
 	spread  *spread
 	waiting *waiting
 	tried   *tried
-	// outweighs reports whether the data wins over any one other score (see weigh);
-	// the profile is not complete before the first pod.
+	// outweighs reports whether the data wins over any one other score (see
+	// dataOutweighs); the profile is not complete before the first pod.
 	outweighs func() bool
 	// readDataSet reads one that the caches do not know yet.
 	readDataSet readDataSet

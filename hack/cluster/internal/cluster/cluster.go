@@ -108,7 +108,8 @@ func preflight() error {
 	return nil
 }
 
-// waitReady waits until the named nodes are ready and have said so after since.
+// readyCheck returns a check that the named nodes are ready and have reported it after
+// since.
 func (c *Cluster) readyCheck(nodes []topology.Node, since time.Time) (func(context.Context) error, error) {
 	client, err := c.client()
 	if err != nil {

@@ -131,7 +131,7 @@ func (c *Cluster) start(ctx context.Context, log *step.Log) error {
 	return c.waitReady(ctx, topology.Nodes(c.Record.Nodes), since, log)
 }
 
-// WaitReady waits until the nodes are ready, and DNS with them.
+// waitReady waits until the nodes are ready, and DNS with them.
 func (c *Cluster) waitReady(ctx context.Context, nodes []topology.Node, since time.Time, log *step.Log) error {
 	check, err := c.readyCheck(nodes, since)
 	if err != nil {

@@ -172,7 +172,8 @@ func clean(in io.Reader, out io.Writer) error {
 	return buffered.Flush()
 }
 
-// skipped keeps unwanted directories themselves and leaves out what is in them.
+// skipped reports whether a name is left out: what is in unwanted directories, not the
+// directories themselves.
 func skipped(name string) bool {
 	for _, u := range unwanted {
 		directory := strings.HasSuffix(u, "/")

@@ -60,11 +60,11 @@ var (
 	ownLink   = regexp.MustCompile(`^kuda(0|-ve[1-9][0-9]*)$`)
 )
 
-// IsOwnNetns tells a network namespace of the cluster from others whose name
-// also starts with "kuda".
+// IsOwnNetns reports whether a network namespace is the cluster's, not another
+// one whose name also starts with "kuda".
 func IsOwnNetns(name string) bool { return ownNetns.MatchString(name) }
 
-// IsOwnCgroup does so for the top cgroups.
+// IsOwnCgroup does so for the top-level cgroups.
 func IsOwnCgroup(name string) bool { return ownCgroup.MatchString(name) }
 
 // IsOwnLink does so for the host's links.

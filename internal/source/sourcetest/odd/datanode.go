@@ -24,7 +24,7 @@ const (
 // errCut tells that a connection is to end in the middle of a block.
 var errCut = errors.New("the connection is cut")
 
-// serveBlocks returns the requests of one connection to the datanode.
+// serveBlocks answers the requests of one connection to the datanode.
 func (s *Server) serveBlocks(conn net.Conn, in *bufio.Reader) error {
 	for {
 		// The version and the kind of the request, which is always to read.

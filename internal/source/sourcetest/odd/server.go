@@ -169,7 +169,7 @@ func (s *Server) findFile(path string) (file, Faults, bool) {
 	return f, s.faults, ok
 }
 
-// sendFile returns a request for a file.
+// sendFile answers a request for a file.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults Faults) {
 	if faults.TagPerNode {
 		s.mu.Lock()
