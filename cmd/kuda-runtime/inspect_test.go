@@ -99,8 +99,8 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 	}
 }
 
-// TestInspectSendsCredentialsToNobodyElse: whoever may run commands in a pod may ask about
-// any source, but not have the pod's credentials shown to it.
+// TestInspectSendsCredentialsToNobodyElse: a user who may run commands in a pod may ask
+// about any source, but not have the pod's credentials shown to it.
 func TestInspectSendsCredentialsToNobodyElse(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a", "one")

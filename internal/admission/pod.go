@@ -124,8 +124,8 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 	return p.patchedResponse(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
 }
 
-// preferredNodes returns the nodes that hold the pod's data. Not to know them is no
-// reason to hold a pod back, so the error is only counted.
+// preferredNodes returns the nodes that hold the pod's data. Unknown nodes do not
+// delay the pod, so the error is only counted.
 func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
 	if p.Places == nil || !settings.Affinity {
 		return nil, nil

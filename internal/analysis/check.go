@@ -35,7 +35,7 @@ func Check(step v1alpha1.AnalysisStep) error {
 	return errors.Join(errs...)
 }
 
-// Problems are Check's in parts, for whoever knows the field's whole path.
+// Problems are Check's in parts, for a caller that knows the field's whole path.
 func Problems(step v1alpha1.AnalysisStep) []Problem {
 	var problems []Problem
 	add := func(field, value string, err error) {

@@ -65,7 +65,7 @@ type condition struct {
 	program cel.Program
 }
 
-// compileCondition makes a condition of its text; the error is for whoever wrote it.
+// compileCondition makes a condition of its text; the error is for its author.
 func compileCondition(env *cel.Env, text string) (*condition, error) {
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {

@@ -151,7 +151,8 @@ func TestWhatCannotBeEvaluatedSaysWhyAndQuotesNoAnswer(t *testing.T) {
 	}
 }
 
-// Whoever writes a condition and serves what it reads must not keep the manager busy.
+// An author who writes a condition and serves what it reads must not keep the manager
+// busy.
 func TestHostileConditionsAreCutShort(t *testing.T) {
 	many := make([]any, 100_000)
 	for i := range many {

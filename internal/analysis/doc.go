@@ -6,7 +6,7 @@
 // expressions. The manager runs it for the DataSet controller; the webhook uses its
 // Check before a DataSet is accepted.
 //
-// Whoever may write a DataSet chooses an address that the manager then calls. So the
+// The author of a DataSet chooses an address that the manager then calls. So the
 // manager sends no credentials, uses no proxy, follows no redirect to another host,
 // reads no more than 1 MiB for no longer than ten seconds, never connects to itself,
 // to its node's or its cloud's metadata services, and tells nothing of an answer but

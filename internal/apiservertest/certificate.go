@@ -27,7 +27,7 @@ const (
 )
 
 // writeCertificates writes a new authority's certificate, and one signed by it for
-// etcd and whoever may talk to it. The authority's key is kept nowhere.
+// etcd and its client. The authority's key is kept nowhere.
 func writeCertificates(dir string) error {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connlimit bounds what a server pays for connections, whoever opens
-// them and however many. A full listener does not turn new connections away:
-// it closes an old one of the address that holds most. So a stranger that opens
+// Package connlimit bounds the cost of a server's connections, whatever their
+// number and origin. A full listener does not turn new connections away: it
+// closes an old one of the address that holds most. So a stranger that opens
 // connections without end displaces its own, and a caller that connects and
 // asks at once, as the kubelet and the API server do, is always served.
 //

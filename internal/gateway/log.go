@@ -16,7 +16,8 @@ import (
 )
 
 // newHTTPLogger passes what net/http says about single connections on at a verbosity
-// at which it does not drown the rest: anyone who can reach the port can cause it.
+// at which it does not drown the rest: any client that can reach the port can cause
+// it.
 func newHTTPLogger(l logr.Logger) *log.Logger { return log.New(lines{l}, "", 0) }
 
 type lines struct{ log logr.Logger }
@@ -26,7 +27,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sparing logs refusals, of each reason one line a minute: anyone can cause them.
+// sparing logs refusals, of each reason one line a minute: any client can cause them.
 type sparing struct {
 	clock clock.PassiveClock
 	log   logr.Logger

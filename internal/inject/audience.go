@@ -12,8 +12,8 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// Audiences says for whom tokens of pods' service accounts may be made. Whoever
-// receives such a token is the pod's service account to its audience.
+// Audiences says for whom tokens of pods' service accounts may be made. The
+// receiver of such a token is the pod's service account to its audience.
 type Audiences struct {
 	// Allowed are the audiences that the installation admits.
 	Allowed []string

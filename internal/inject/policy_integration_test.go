@@ -247,7 +247,7 @@ func TestWhatTheWebhookMadeOfAPodStays(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Whoever may write the status of a pod may write its annotations by that.
+	// A user who may write the status of a pod may write its annotations by that.
 	for name, p := range map[string]*corev1.Pod{"plain": plain, "injected": injected} {
 		p = p.DeepCopy()
 		p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "other"}

@@ -117,9 +117,9 @@ func (d *Demand) HoldersOf(i int) []string {
 	return nodes
 }
 
-// Downloads is how many downloads run in the namespace's store of a node,
-// whoever wants them. Those of other namespaces are not counted: what is said
-// about them must not move this namespace's pods.
+// Downloads is how many downloads run in the namespace's store of a node, for
+// any pod. Those of other namespaces are not counted: what is said about them
+// must not move this namespace's pods.
 func (d *Demand) Downloads(node string) int { return d.rooms[node].downloads }
 
 // Facts are those of a node in this rack and zone, without the pods.

@@ -23,9 +23,9 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/peer"
 )
 
-// Bounds of the two servers that anyone may reach who reaches the pod. When there
-// are too many connections, the oldest of the address that has the most of them is
-// closed, so that the kubelet's probes get through a flood.
+// Bounds of the two servers that every client of the pod's address may reach. When
+// there are too many connections, the oldest of the address that has the most of
+// them is closed, so that the kubelet's probes get through a flood.
 const (
 	observers        = 256
 	observerPatience = time.Minute
@@ -33,8 +33,8 @@ const (
 	observeHeader    = 8 << 10
 	// scrapes is how many requests for metrics are worked on together.
 	scrapes = 4
-	// gatherEvery is how old the metrics may be that are shown. Whoever asks more
-	// often is shown the same again.
+	// gatherEvery is how old the metrics may be that are shown. A client that asks
+	// more often gets the same again.
 	gatherEvery = 2 * time.Second
 )
 

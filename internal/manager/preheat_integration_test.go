@@ -375,7 +375,7 @@ func TestAPreheatThatIsForbiddenSaysNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Whoever has the right comes as far as the policy, which refuses this pod.
+	// A user with the right gets as far as the policy, which refuses this pod.
 	may := func(ctx context.Context) bool {
 		err := m.Direct.Create(ctx, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "probe", Namespace: r.namespace},

@@ -16,9 +16,10 @@ const (
 	// ContainerName of the runtime; it is the first init container.
 	ContainerName = "kuda-runtime"
 	// PreheatContainer is the container of the pods that Kuda makes for
-	// spec.preheat: it ends as soon as the runtime lets it start. Whoever makes
-	// the pod does not know the installation's image; the injector puts it in the
-	// place of PreheatImage, a name that no registry can have (RFC 2606).
+	// spec.preheat: it ends as soon as the runtime lets it start. The manager,
+	// which makes the pod, does not know the installation's image; the injector
+	// puts it in the place of PreheatImage, a name that no registry can have (RFC
+	// 2606).
 	PreheatContainer = "done"
 	PreheatImage     = "set-by-kuda-webhook.invalid/kuda-runtime"
 	// VolumeStore is the volume with snapshots and views.

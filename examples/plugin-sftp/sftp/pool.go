@@ -67,7 +67,7 @@ func (p *pool) choose() *slot {
 	clear(p.slots[len(alive):])
 	p.slots = alive
 	if best == nil || (best.users > 0 && len(p.slots) < p.max) {
-		// The attempt serves whoever comes: it must not end with its first caller.
+		// The attempt serves all callers: it must not end with its first one.
 		ctx, cancel := context.WithTimeout(context.Background(), dialTime)
 		best = &slot{ready: make(chan struct{}), end: cancel}
 		p.slots = append(p.slots, best)

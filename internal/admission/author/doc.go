@@ -1,9 +1,9 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package author decides which rights a change of a DataSet needs of whoever
-// makes it: Kuda reads Secrets, takes tokens, runs commands and creates pods
-// because a DataSet says so, and its author is to get no more than the author has.
+// Package author decides which rights a change of a DataSet requires of its
+// author: Kuda reads Secrets, takes tokens, runs commands and creates pods because
+// a DataSet says so, and the author must not gain rights by that.
 //
 // It is pure: it knows the DataSet before and after the change and the revisions
 // that are stored. Package admission asks the API server whether the author has

@@ -78,7 +78,7 @@ func s3Source(kind v1alpha1.DataSourceType, s3 v1alpha1.S3DataSource, at *field.
 		references = append(references, localReferences(at.Child("webIdentity", "stsEndpoint"), w.STSEndpoint)...)
 	}
 	if s3.InstanceCredentials != nil {
-		// Whoever may create a pod reaches the metadata service from it.
+		// A user who may create a pod reaches the metadata service from it.
 		references = append(references, reference{right: createPods, field: at.Child("instanceCredentials"), reads: true})
 		references = append(references, localReferences(at.Child("instanceCredentials", "endpoint"), s3.InstanceCredentials.Endpoint)...)
 	}
@@ -131,7 +131,7 @@ func caReferences(r *v1alpha1.CAReference, at *field.Path) []reference {
 }
 
 // localReferences is for an address that leads to the pod itself, which takes what calling pods
-// takes, or to its node, which whoever may create a pod reaches from it.
+// takes, or to its node, which a user who may create a pod reaches from it.
 func localReferences(at *field.Path, address string) []reference {
 	switch local.Named(address) {
 	case local.Pod:

@@ -91,8 +91,8 @@ func (u *uses) addHandler(point string, handler *v1alpha1.LifecycleHandler, cont
 	}
 }
 
-// reach is what is read of a source. Whoever changes it reads something else with
-// the same credentials.
+// reach is what is read of a source. A user who changes it reads something else
+// with the same credentials.
 type reach struct {
 	Source           string
 	RemotePath       string

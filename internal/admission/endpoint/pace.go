@@ -10,7 +10,7 @@ import (
 )
 
 // pacer leaves processors to established connections: a handshake takes hundreds
-// of microseconds, and anyone may ask for any number of them. Only what is
+// of microseconds, and any client may ask for any number of them. Only what is
 // computed counts. A caller that is waited for holds up no other.
 type pacer struct {
 	net.Listener

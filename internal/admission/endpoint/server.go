@@ -48,7 +48,7 @@ type Options struct {
 	Address string
 	// GetCertificate returns what to serve with.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Clients are who may call; nil is anyone.
+	// Clients are who may call; nil allows every client.
 	Clients *Clients
 }
 

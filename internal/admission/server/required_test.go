@@ -85,7 +85,7 @@ func TestLabelsOfARunningPodEvadeNothing(t *testing.T) {
 			t.Errorf("a running pod that %s: got %v", name, err)
 		}
 	}
-	// Whoever may write the status of a pod may write its labels by that.
+	// A user who may write the status of a pod may write its labels by that.
 	reported := other.DeepCopy()
 	reported.Labels["app"] = "search"
 	if err := admin.Status().Patch(t.Context(), reported, client.MergeFrom(other)); !apierrors.IsForbidden(err) {

@@ -56,7 +56,7 @@ type Options struct {
 	// to end, so that the API server learns to ask another replica.
 	Drain time.Duration
 	// ClientCAFile has the certificates (PEM) that sign those of callers; empty
-	// admits anyone who can connect. ClientNames are the names that such a
+	// admits every client that can connect. ClientNames are the names that such a
 	// certificate may bear; none is any.
 	ClientCAFile string
 	ClientNames  []string

@@ -107,7 +107,8 @@ func nodePreferences(p *corev1.Pod) []Preference {
 func (p Preference) String() string { return fmt.Sprintf("%s (%d)", p.Node, p.Weight) }
 
 // notPlaced says why data has no part in where this pod goes, whatever its
-// DataSets ask for; empty: it has. That the pod has its node by now is no reason.
+// DataSets ask for; empty: it has. Whether the pod has its node by now does not
+// count.
 func notPlaced(p *corev1.Pod) string {
 	before := p.DeepCopy()
 	before.Spec.NodeName = ""

@@ -94,7 +94,7 @@ type Node struct {
 	DownloadingBytes int64 `json:"downloadingBytes,omitempty"`
 	// Missing items.
 	Missing []string `json:"missing,omitempty"`
-	// Downloads that run in the namespace's store there, whoever wants them.
+	// Downloads that run in the namespace's store there, for any pod.
 	Downloads int `json:"downloads"`
 	// Pods of the same DataSets that are there, without this one.
 	Pods int `json:"pods"`

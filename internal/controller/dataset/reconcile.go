@@ -118,8 +118,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after, err := r.reconcileDataSet(ctx, &d)
 	if apierrors.IsConflict(err) {
-		// Another writer was first. That is no failure: the change that they made is
-		// on its way to the cache, and the next pass sees it.
+		// Another writer was first. That is expected: the change is on its way to the
+		// cache, and the next pass sees it.
 		ctrl.LoggerFrom(ctx).V(1).Info("planned on an outdated object, planning again", "error", err.Error())
 		return ctrl.Result{RequeueAfter: retryAfterConflict}, nil
 	}
@@ -269,7 +269,7 @@ func keyOf(d *v1alpha1.DataSet) types.NamespacedName {
 	return client.ObjectKeyFromObject(d)
 }
 
-// assignsRevision reports whether the plan gives the revision to anyone.
+// assignsRevision reports whether the plan gives the revision to a pod.
 func assignsRevision(o *observation, p rollout.Plan, name string) bool {
 	for _, m := range p.Moves {
 		if m.Revision == name {

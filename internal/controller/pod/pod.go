@@ -32,7 +32,7 @@ func Preheats(d *v1alpha1.DataSet, p *corev1.Pod) bool {
 }
 
 // Injected reports whether the pod carries the runtime. The annotation alone is
-// not believed: anyone may write it, and another webhook may have dropped the
+// not trusted: any user may write it, and another webhook may have dropped the
 // container again.
 func Injected(p *corev1.Pod) bool {
 	if _, ok := p.Annotations[v1alpha1.AnnotationInjected]; !ok {

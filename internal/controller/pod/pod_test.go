@@ -342,7 +342,7 @@ func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
 	}
 }
 
-// What the scheduler says of a pod without a node reaches whoever asks for its data.
+// What the scheduler says of a pod without a node reaches the readers of its Data.
 func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 	waiting := func(message string) *corev1.Pod {
 		p := whole()

@@ -425,7 +425,7 @@ func (w *world) checkEnd() {
 	case p.Waits == WaitsForPods:
 		return // not one of them started
 	case p.Waits == WaitsForDelivery && slices.ContainsFunc(w.pods, func(a *actor) bool { return a.hung }):
-		return // whoever hangs for good is waited for; checkBudget sees to the others
+		return // a pod that hangs for good is waited for; checkBudget checks the others
 	case p.State.Phase == v1alpha1.RolloutCompleted:
 		for _, a := range w.pods {
 			if a.Revision != w.in.Update.Name || !a.Delivered && !a.NotStarted && !a.hung {

@@ -19,7 +19,7 @@
 //	prefetch/<name>.json   what was fetched for a later revision
 //
 // so a restarted runtime serves, checks and finishes what it knows before it
-// has heard from anyone.
+// has reached the gateway.
 //
 // A revision that is to be asked for later is fetched beside that, by a
 // prefetcher per DataSet, only while there is nothing else to do, and changes

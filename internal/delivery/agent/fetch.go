@@ -184,7 +184,7 @@ func (a *Agent) deliverItem(ctx context.Context, r transfer.Request, mark string
 }
 
 // markSnapshot says what an item calls a snapshot's bytes. Without it pods are not placed
-// by them, which is no reason not to deliver.
+// by them, but the delivery goes on.
 func (a *Agent) markSnapshot(id store.ID, mark string) {
 	if err := a.store.Mark(id, mark); err != nil {
 		a.log.V(1).Info("placement does not know of the data here", "snapshot", id, "reason", err.Error())

@@ -71,7 +71,7 @@ func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, sr
 // wayMark names what the settings say of the way to an item's bytes, beside what is
 // part of the mark of the bytes themselves. An item whose mark stays and whose way
 // changes is asked for again: by the old way another server may have answered.
-// Credentials have no part in it: new ones are no reason to deliver again.
+// Credentials are not part of it: new ones do not cause another delivery.
 func wayMark(s *gatewayv1alpha1.Source) string {
 	ca := func(c *gatewayv1alpha1.CertificateAuthority) string { return c.GetConfigMap() + "/" + c.GetKey() }
 	switch c := s.GetConfig().(type) {

@@ -194,7 +194,7 @@ func TestWhoHasNoCredentialsGetsNoPrivateBytes(t *testing.T) {
 	q.wantFile("model", "private lies!")
 }
 
-// New credentials are no reason to download, to switch or to tell the application.
+// New credentials cause no download, no switch and no hook.
 func TestRotatedCredentialsCostAByte(t *testing.T) {
 	v := newVault(t, strings.Repeat("private bytes ", 1000), "old")
 	with := func(s *gatewayv1alpha1.HTTPSource) { s.Secret = "key" }

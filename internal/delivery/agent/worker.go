@@ -81,7 +81,7 @@ func newWorker(ctx context.Context, a *Agent, dataset string) *worker {
 	return w
 }
 
-// retainedDataSet describes what is in the view without anyone asking for it.
+// retainedDataSet describes what is in the view without an assignment.
 func retainedDataSet(dataset string, v viewer, r *record) DataSet {
 	current, _ := v.Current(dataset)
 	d := DataSet{Name: dataset, Revision: current, Retained: true}
@@ -203,7 +203,7 @@ func (w *worker) findItem(mark string) (itemRecord, bool) {
 	return have, ok
 }
 
-// updateStatus changes the status and tells whoever wants to know.
+// updateStatus changes the status and notifies its listeners.
 func (w *worker) updateStatus(change func(*DataSet)) {
 	w.mu.Lock()
 	change(&w.status)

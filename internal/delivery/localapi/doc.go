@@ -6,8 +6,8 @@
 // no authentication.
 //
 // Containers of the pod reach all of it on localhost, because they share the
-// runtime's network. On the pod's own address, which anyone in the cluster may
-// be able to connect to, there are only the probes and the metrics. Both
+// runtime's network. On the pod's own address, which any client in the cluster
+// may be able to connect to, there are only the probes and the metrics. Both
 // sides have limits of their own: what strangers do takes nothing from the pod,
 // and the memory for all of it is bounded.
 package localapi

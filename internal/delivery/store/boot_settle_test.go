@@ -12,8 +12,8 @@ import (
 )
 
 // Several processes wait for the one that reads a snapshot in doubt. What it has
-// settled they do not read again: the bytes here are wrong, and whoever read them
-// would say so.
+// settled they do not read again: the bytes here are wrong, and a process that
+// read them would report that.
 func TestWhatAnotherProcessSettledIsNotReadAgain(t *testing.T) {
 	s := open(t, Options{})
 	l := add(t, s, key("1"), "content")

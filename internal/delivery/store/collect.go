@@ -144,7 +144,7 @@ func (s *Store) sweepLocks() error {
 }
 
 // emptyTrash finishes deletions that were cut off. Another process may be at
-// the same, so what is gone already is no failure.
+// the same, so what is gone already is ignored.
 func (s *Store) emptyTrash() error {
 	names, err := os.ReadDir(s.trash)
 	if err != nil {

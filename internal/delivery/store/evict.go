@@ -122,8 +122,8 @@ func (s *Store) evictCandidate(c candidate) (bool, error) {
 		l.close()
 		return false, err
 	}
-	// The locks are held, so whoever opens these files meanwhile finds out that
-	// they have lost their names.
+	// The locks are held, so a process that opens these files meanwhile finds out
+	// that they have lost their names.
 	if l.lease != nil {
 		_ = os.Remove(s.leaseLock(c.id))
 		_ = os.Remove(s.suspectMark(c.id))

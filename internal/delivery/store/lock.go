@@ -68,8 +68,7 @@ func nextPause(waited time.Duration) time.Duration {
 
 // awaitLock calls try until it succeeds, fails with another error than filelock.ErrHeld, or
 // the context ends. It tries again and again because flock(2) cannot be
-// interrupted: a caller that waits inside of it cannot be cancelled, and would get the lock
-// long after its context ended.
+// interrupted: a caller inside of it would get the lock long after its context ended.
 func awaitLock(ctx context.Context, try func() error) error {
 	return (&arrivals{pause: nextPause}).awaitLock(ctx, try)
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // marksDir holds the marks. A mark is what items call the bytes of a snapshot
-// (package content), so that who knows an item and no source finds out whether
-// the bytes are here. Several items may call the same bytes differently. A mark
-// is the name of an empty file, because that is written at once and by anyone,
-// and needs no lock.
+// (package content), so that a component that knows an item, but no source, can
+// find out whether the bytes are here. Several items may call the same bytes
+// differently. A mark is the name of an empty file, because any process can
+// write it at once, without a lock.
 const marksDir = "marks"
 
 // markTTL is how long a mark stays without its snapshot: who is about to

@@ -66,7 +66,7 @@ func (r room) spaceError(total, missing int64) error {
 }
 
 // isAbove reports whether more than percent of the quota is in use or, where the
-// store is to leave a reserve, of the file system, whoever uses it.
+// store is to leave a reserve, of the file system, including other users of it.
 func (r room) isAbove(percent int) bool {
 	return r.quota > 0 && r.used+r.promised > percentOf(r.quota, percent) ||
 		r.reserve > 0 && r.size-r.free > percentOf(r.size, percent)
@@ -85,7 +85,7 @@ func (r room) withoutCandidate(c candidate) room {
 }
 
 // roomLock is held while room is promised, so that processes do not promise the
-// same bytes twice. Whoever holds it waits for no other lock.
+// same bytes twice. Its holder waits for no other lock.
 const roomLock = "room"
 
 func (s *Store) lockRoom() (*os.File, error) {

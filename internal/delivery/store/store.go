@@ -168,8 +168,8 @@ func (l *Lease) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.used {
-		// In use until now, not only when it was taken. A file that cannot be
-		// touched makes the snapshot look older, which is no failure.
+		// In use until now, not only when it was taken. A file that cannot be touched
+		// only makes the snapshot look older.
 		now := unix.NsecToTimeval(time.Now().UnixNano())
 		_ = unix.Futimes(int(l.lock.Fd()), []unix.Timeval{now, now})
 		l.used = false

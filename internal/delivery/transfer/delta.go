@@ -112,8 +112,7 @@ func (o *older) findSame(f *file, item string) []shared {
 }
 
 // linkOlderFile shares the file of an older snapshot, if there is one that is the same,
-// and reports whether it did. A failure to link is no failure: the file is downloaded
-// then.
+// and reports whether it did. A file that cannot be linked is downloaded.
 func (d *delivery) linkOlderFile(f *file) bool {
 	if f.entry.Size == 0 {
 		return false

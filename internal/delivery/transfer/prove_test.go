@@ -106,7 +106,7 @@ func TestBytesOfAnotherWayAreNotTakenForTheOwn(t *testing.T) {
 		right, forged := noise(1, 2<<20), noise(2, 2<<20)
 		m.put("tree/f", right, kind)
 		honest := m.objects["tree/f"]
-		// Whoever plays the server on the other way says whatever it likes.
+		// A server on the other way may say anything.
 		lie := honest
 		lie.content = forged
 		if kind == digest.SHA256 {

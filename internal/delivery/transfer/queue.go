@@ -54,7 +54,7 @@ type queue struct {
 	usual   [laneClasses]usual // of spans
 	running map[*span]struct{}
 
-	lagging     *span // to be asked for again by whoever is idle
+	lagging     *span // to be asked for again by an idle worker
 	hedge       *span // the one that was
 	hedgedBytes int64
 }
@@ -232,7 +232,7 @@ func (q *queue) setWidth(class laneClass, width int) {
 	l.width = width
 }
 
-// hedgeLagging offers the span that lags most to whoever is idle, if there is one that
+// hedgeLagging offers the span that lags most to an idle worker, if there is one that
 // may be asked for again. total is how large the delivery is.
 func (q *queue) hedgeLagging(now time.Time, total int64) {
 	q.mu.Lock()

@@ -18,8 +18,8 @@ import (
 
 // statedSum compares bytes with what a source states of them: a SHA-256, an MD5, or
 // an entity tag that is made of MD5s. It takes two files that were made to have one
-// MD5, one on the node and one on the source, to be deceived: whoever can do that may
-// write to the source.
+// MD5, one on the node and one on the source, to be deceived: an attacker who can do
+// that may write to the source.
 type statedSum interface {
 	io.Writer
 	// matchesStated reports whether the bytes so far are those that are stated.

@@ -96,7 +96,8 @@ func (r *Reporter) Forget(data string) {
 	delete(r.slot, data)
 }
 
-// Resend says everything again, because whoever listens now may not have heard it.
+// Resend reports everything again, because the gateway that listens now may not have
+// received it.
 func (r *Reporter) Resend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -37,8 +37,8 @@ func Container(p *corev1.Pod, d Declared) (string, error) {
 }
 
 // checkTarget returns why no hook may run in a container, or nil. Tokens and
-// credentials are in the containers of Kuda; init containers and ephemeral ones are
-// of whoever put them there, and not of the application that the data is for.
+// credentials are in the containers of Kuda; init containers and ephemeral ones may
+// belong to others than the application that the data is for.
 func checkTarget(p *corev1.Pod, container string) error {
 	named := func(c corev1.Container) bool { return c.Name == container }
 	switch {

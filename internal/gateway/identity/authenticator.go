@@ -120,8 +120,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, token, address string)
 	if where == notInjected {
 		return Pod{}, ErrNotInjected
 	}
-	// Claims prove nothing: whoever knows the UID of a pod can take what that pod
-	// has from an address, and no more.
+	// Claims prove nothing: a caller that knows the UID of a pod can take what
+	// that pod has from an address, and no more.
 	lane, owner, allowed := a.strangers, share.Owner{Namespace: address, Pod: address}, a.strangerRate
 	if where == injected && a.isKnownIssuer(claims.Issuer) {
 		lane, owner = a.known, share.Owner{Namespace: claims.Namespace, Pod: string(claims.PodUID) + " " + address}

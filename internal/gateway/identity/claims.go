@@ -24,7 +24,7 @@ const (
 	clockLeeway = time.Minute
 )
 
-// Claims is what a token says of itself. It is not verified: whoever made the
+// Claims is what a token says of itself. It is not verified: the maker of the
 // token may have written anything. A token is never accepted for its claims.
 type Claims struct {
 	Namespace string

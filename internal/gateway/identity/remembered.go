@@ -32,7 +32,7 @@ const (
 	maxBad = 8192
 )
 
-// tokenKey stands for a token. The token itself is not kept: whoever reads this
+// tokenKey stands for a token. The token itself is not kept: a reader of this
 // memory learns nothing.
 type tokenKey [sha256.Size]byte
 

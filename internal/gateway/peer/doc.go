@@ -6,6 +6,6 @@
 // A connection is a stranger's until a call on it was accepted. Strangers have a
 // small part of the connections and little time; when their part is full, the
 // oldest connection of the address that has the most of them makes room for a new
-// one. So a flood drives out itself, and whoever has proven to be a pod keeps the
-// connection. A pod keeps a few connections only, the newest ones.
+// one. So a flood displaces only itself, and a caller that has proven to be a pod
+// keeps its connection. A pod keeps a few connections only, the newest ones.
 package peer

@@ -254,9 +254,9 @@ func (l *Listener) markProven(c *Conn, namespace string, pod types.UID) error {
 
 // Enter notes that a request on the connection of the context is under way, until
 // what it returns is called. When there are too many such requests, the connection
-// that has the most is closed: whoever opens more calls than can be answered gets
-// no answer, because that takes memory too. Enter reports false when the connection
-// of the context is closed.
+// that has the most is closed: a caller that opens more calls than can be answered
+// gets no answer, because that takes memory too. Enter reports false when the
+// connection of the context is closed.
 func Enter(ctx context.Context) (leave func(), ok bool) {
 	c, ok := ctx.Value(contextKey{}).(*Conn)
 	if !ok {

@@ -30,7 +30,7 @@ func prefetchStatus(d *v1alpha1.Data, r *gatewayv1alpha1.PrefetchStatus) *v1alph
 }
 
 // prefetchDiffers reports whether a report speaks of a prefetch that the Data, as it was
-// read, does not ask for: whoever told the runtime may know a newer one.
+// read, does not ask for: the gateway that told the runtime may know a newer one.
 func prefetchDiffers(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest) bool {
 	return r.GetPrefetch() != nil && r.GetPrefetch().GetRevision() != d.Spec.PrefetchRevision
 }

@@ -46,8 +46,8 @@ type WebIdentity struct {
 	RoleARN string
 	// RoleSessionName is what the service's logs call the reader; "" for "kuda".
 	RoleSessionName string
-	// TokenFile has the token. It is read for each exchange, so that whoever
-	// renews the token has nothing else to do.
+	// TokenFile has the token. It is read for each exchange, so that renewing the
+	// token takes nothing else.
 	TokenFile string
 	// STSEndpoint is the security token service, http://host:port or
 	// https://host:port; "" for Amazon's of the region when Endpoint is Amazon's,

@@ -161,8 +161,8 @@ func (t *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 			h.after = source.ParseRetryAfter(response.Header)
 		}
 	}
-	// Whoever stored the object may have written anything here, often "0", and
-	// the client fails when it is no time.
+	// The writer of the object may have put anything here, often "0", and the
+	// client fails when it is no time.
 	response.Header.Del("Expires")
 	return response, nil
 }

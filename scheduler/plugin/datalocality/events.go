@@ -26,7 +26,7 @@ func (p *Plugin) afterLabels(klog.Logger, *corev1.Pod, any, any) (fwk.QueueingHi
 	return fwk.Queue, nil
 }
 
-// afterNode: a node that comes has room as far as anyone knows, and no data.
+// afterNode: a new node counts as having room, and no data.
 func (p *Plugin) afterNode(_ klog.Logger, pod *corev1.Pod, _, object any) (fwk.QueueingHint, error) {
 	node, ok := object.(*corev1.Node)
 	if !ok {

@@ -59,7 +59,7 @@ func TestKilledSchedulerLeavesAPodUnplaced(t *testing.T) {
 		for i := range 40 {
 			all = append(all, w.pod(fmt.Sprintf("p%d-%d", round, i)))
 			if i == 20 {
-				// Whoever leads, all that run are killed, and one starts anew.
+				// All that run are killed, the leader included, and one starts anew.
 				for _, s := range running {
 					s.Kill()
 				}

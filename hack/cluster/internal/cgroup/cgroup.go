@@ -103,7 +103,7 @@ func (s System) prepare(mount, name string) error {
 				}
 			}
 		case !s.v2:
-			// A v1 cpuset starts empty, and nothing can run in it until it is not.
+			// A v1 cpuset starts empty, and processes can run in it only once it has processors.
 			for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 				if err := inherit(filepath.Join(parent, file), filepath.Join(dir, file)); err != nil {
 					return err

@@ -110,8 +110,8 @@ func kubeletConfig(n topology.Node) ([]byte, error) {
 		"clusterDomain":     topology.Domain,
 		"resolvConf":        etcDir + "/resolv.conf",
 		"volumePluginDir":   "/var/lib/kubelet/volume-plugins",
-		// Images cannot be pulled again, and the disk is the whole machine's: a
-		// full one is no reason to throw them away.
+		// Images cannot be pulled again, and the disk is the whole machine's: they
+		// are kept even when it is full.
 		"imageGCHighThresholdPercent": 100,
 		"imageGCLowThresholdPercent":  99,
 		"evictionHard":                object{"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

@@ -25,7 +25,7 @@ type Schedule struct {
 	times cron.Schedule
 }
 
-// Parse reads an expression. The error is for whoever wrote it.
+// Parse reads an expression. The error is for its author.
 func Parse(expression string) (Schedule, error) {
 	// The library takes a time zone before the fields; here all is UTC.
 	if strings.Contains(expression, "=") {
