@@ -179,8 +179,8 @@ func (s *Source) Provenance(ctx context.Context) (p source.Provenance, err error
 	return p, err
 }
 
-// pathStyleWord returns the word of the provenance's way that says whether the bucket is
-// a part of the server's name.
+// pathStyleWord returns the word of the provenance's way for buckets that are a part of
+// the path, "" where they are a part of the server's name.
 func pathStyleWord(c Config) string {
 	if c.PathStyle {
 		return "path-style"

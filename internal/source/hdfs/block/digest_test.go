@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The exchange of RFC 2831, section 4, with this protocol's service.
+// challenge is of the exchange of RFC 2831, section 4, with this protocol's service.
 func challenge(qop string) []byte {
 	return []byte(`realm="0",nonce="OA6MG9tEQGm2hh",qop="` + qop + `",charset=utf-8,cipher="3des,rc4,des,rc4-56,rc4-40",algorithm=md5-sess`)
 }
