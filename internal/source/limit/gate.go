@@ -53,7 +53,7 @@ func (g *gate) setLimits(l Limits) {
 	g.grantBytes()
 }
 
-// acquireConnection waits for a connection, and returns what gives it back: ok tells
+// acquireConnection waits for a connection, and returns what gives it back: ok reports
 // whether all that was asked for came.
 func (g *gate) acquireConnection(ctx context.Context, u *user) (free func(ok bool), err error) {
 	if err := g.awaitConnection(ctx, u); err != nil {
