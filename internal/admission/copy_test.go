@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -42,5 +43,15 @@ func TestACopyOfAnInjectedPodWaitsForEver(t *testing.T) {
 				t.Errorf("warnings: %q", resp.Warnings)
 			}
 		})
+	}
+}
+
+func TestACrowdedPodIsNotTakenForACopy(t *testing.T) {
+	h := handler(t, shop("shop")...)
+	_, pod := admit(t, h, replica())
+	pod.Labels = nil
+	pod.Spec.InitContainers = make([]corev1.Container, inject.MaxContainers)
+	if resp := h.Handle(t.Context(), create(t, pod)); !resp.Allowed || len(resp.Patch) != 0 {
+		t.Errorf("allowed %t, patch %.200s", resp.Allowed, resp.Patch)
 	}
 }

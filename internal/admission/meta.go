@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // podMeta is what decides whether a pod is any of Kuda's business. Most pods are
@@ -47,6 +50,23 @@ func countContainers(raw []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return len(pod.Spec.InitContainers) + len(pod.Spec.Containers) + len(pod.Spec.EphemeralContainers), nil
+}
+
+// readPod decodes a pod, unless it has more containers than an injected pod may have:
+// those are counted first, and the reason is returned in place of the pod.
+func readPod(raw []byte) (*corev1.Pod, inject.Skip, error) {
+	containers, err := countContainers(raw)
+	if err != nil {
+		return nil, "", err
+	}
+	if why := inject.SkipCrowded(containers); why != "" {
+		return nil, why, nil
+	}
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(raw, pod); err != nil {
+		return nil, "", fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return pod, "", nil
 }
 
 // podName is the name, or what it will begin with.

@@ -82,28 +82,24 @@ func (p *Pods) handleCreate(ctx context.Context, req admission.Request) admissio
 	dataSets := inject.Selecting(all, meta.Labels)
 	if len(dataSets) == 0 {
 		p.Metrics.countOutcome(unmatched)
-		return p.leave(req)
+		return p.leaveUnselected(req)
 	}
 	return p.injectPod(ctx, req, dataSets)
 }
 
 // injectPod returns the response for a pod that these DataSets select.
 func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
-	containers, err := countContainers(req.Object.Raw)
-	if err != nil {
+	pod, crowded, err := readPod(req.Object.Raw)
+	switch {
+	case err != nil:
 		return p.failedResponse(req, err)
-	}
-	if why := inject.SkipCrowded(containers); why != "" {
-		return p.skippedResponse(dataSets, why)
-	}
-	pod := &corev1.Pod{}
-	if err := json.Unmarshal(req.Object.Raw, pod); err != nil {
-		return p.failedResponse(req, fmt.Errorf("%w: %w", errUnreadable, err))
+	case crowded != "":
+		return p.skippedResponse(dataSets, crowded)
 	}
 	settings := p.Settings()
 	namespace, err := p.readNamespace(ctx, req.Namespace)
 	if err != nil {
-		return p.marked(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
+		return p.withReason(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
 	}
 	preferences, placeErr := p.preferredNodes(ctx, req, settings, dataSets)
 	after, skip, err := inject.Inject(inject.Request{
@@ -115,9 +111,9 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 	})
 	switch {
 	case err != nil:
-		return p.marked(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
+		return p.withReason(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
 	case skip != "":
-		return p.marked(p.skippedResponse(dataSets, skip), pod, settings.DataPath, string(skip))
+		return p.withReason(p.skippedResponse(dataSets, skip), pod, settings.DataPath, string(skip))
 	}
 	p.Metrics.countOutcome(injected)
 	p.Metrics.countPlacement(placementOutcome(after, placeErr))
@@ -196,10 +192,10 @@ func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) ad
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
 
-// marked returns the response with the reason written into the pod, where it is
+// withReason returns the response with the reason written into the pod, where it is
 // admitted and does not show the reason itself: the creator of a pod, mostly a
 // controller, does not pass warnings on.
-func (p *Pods) marked(response admission.Response, pod *corev1.Pod, dataPath, why string) admission.Response {
+func (p *Pods) withReason(response admission.Response, pod *corev1.Pod, dataPath, why string) admission.Response {
 	if !response.Allowed || inject.Obstacle(pod, dataPath) != "" {
 		return response
 	}

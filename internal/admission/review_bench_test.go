@@ -46,6 +46,7 @@ func BenchmarkReview(b *testing.B) {
 		"with a large text":                 reviewOf(selected + `{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{"name":"` + strings.Repeat("x", 900<<10) + `"}]}}`),
 		"many small ones":                   reviewOf(selected + strings.Repeat("{},", 1_000) + `{}]}}`),
 		"many labels":                       reviewOf(`{"metadata":{"labels":{` + strings.Repeat(`"k":"v",`, 25_000) + `"app":"search"}}}`),
+		"unselected, like a copy":           reviewOf(strings.Replace(selected, "search", "x", 1) + strings.Repeat("{},", 8_000) + `{}],"volumes":[{"name":"kuda-token"}]}}`),
 		"volumes":                           reviewOf(selected + `{"name":"app"}],"volumes":[` + strings.Repeat("{},", 8_000) + `{}]}}`),
 		"tolerations":                       reviewOf(selected + `{"name":"app"}],"tolerations":[` + strings.Repeat("{},", 8_000) + `{}]}}`),
 		"spread":                            reviewOf(selected + `{"name":"app"}],"topologySpreadConstraints":[` + strings.Repeat("{},", 8_000) + `{}]}}`),

@@ -14,8 +14,8 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// copied is what kubectl debug --copy-to makes of an injected pod of this namespace.
-func copied(t *testing.T, change ...func(*corev1.Pod)) *corev1.Pod {
+// copiedPod is what kubectl debug --copy-to makes of an injected pod of this namespace.
+func copiedPod(t *testing.T, change ...func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	req := request(pod(func(p *corev1.Pod) {
 		p.Spec.InitContainers = initContainers("migrate")
@@ -46,7 +46,7 @@ func TestACopyOfAnInjectedPodIsInjectedAnew(t *testing.T) {
 		},
 		"with another image": func(p *corev1.Pod) { p.Spec.Containers[0].Image = "tools:1" },
 	} {
-		p := copied(t, change)
+		p := copiedPod(t, change)
 		got := mustInject(t, request(p))
 		if got.Annotations[v1alpha1.AnnotationInjected] != "conf,model" || got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod ||
 			got.Spec.InitContainers[0].Name != sidecar.ContainerName {
@@ -83,7 +83,7 @@ func TestACopyThatIsNotSelectedKeepsNothingOfKudas(t *testing.T) {
 			p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: v1alpha1.StoreNode}
 		},
 	} {
-		p := copied(t, change)
+		p := copiedPod(t, change)
 		got := Disown(p)
 		if got == nil {
 			t.Errorf("%s: not recognised", name)
@@ -97,7 +97,7 @@ func TestACopyThatIsNotSelectedKeepsNothingOfKudas(t *testing.T) {
 				t.Errorf("%s: init container %+v", name, c)
 			}
 		}
-		if diff := cmp.Diff(got, patched(t, p, Patch(p, got)), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(got, applyPatch(t, p, Patch(p, got)), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: the patch (-want +got):\n%s", name, diff)
 		}
 	}
@@ -112,7 +112,7 @@ func TestAPodThatIsNoCopyIsLeftAlone(t *testing.T) {
 		"a token for another service": pod(func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{tokenVolume(sidecar.VolumeToken, "sts.amazonaws.com", "token")}
 		}),
-		"the store elsewhere": copied(t, func(p *corev1.Pod) {
+		"the store elsewhere": copiedPod(t, func(p *corev1.Pod) {
 			p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: sidecar.VolumeToken, MountPath: "/token"})
 		}),
 	} {

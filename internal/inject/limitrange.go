@@ -163,7 +163,7 @@ func sumOf(spec *corev1.PodSpec, name corev1.ResourceName) amounts {
 			continue
 		}
 		own := amountsOf(name, &c.Resources)
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if IsNativeSidecar(c) {
 			sum.add(own)
 			sidecars.add(own)
 			peak.raiseTo(sidecars)

@@ -34,13 +34,13 @@ func AbsentSidecars(pod *corev1.Pod) []string {
 // containers; -1 if no sidecar has that name.
 func sidecarAt(spec *corev1.PodSpec, name string) int {
 	return slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool {
-		return c.Name == name && !isOwnContainer(name) && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		return c.Name == name && !isOwnContainer(name) && IsNativeSidecar(&c)
 	})
 }
 
-// earliest is the first place among the init containers at which the runtime starts
+// earliestPlace is the first place among the init containers at which the runtime starts
 // after the sidecars that the pod names: the first of all if it names none.
-func (p plan) earliest(spec *corev1.PodSpec) int {
+func (p plan) earliestPlace(spec *corev1.PodSpec) int {
 	place := 0
 	for _, name := range startAfter(p.Pod) {
 		place = max(place, sidecarAt(spec, name)+1)
@@ -48,15 +48,15 @@ func (p plan) earliest(spec *corev1.PodSpec) int {
 	return place
 }
 
-// settle puts one of Kuda's containers among the init containers: where it is, if
+// placeContainer puts one of Kuda's containers among the init containers: where it is, if
 // that is not too early, else at the given place or the earliest one. It returns the
 // place, and whether the container was there already. What is made of it goes by
 // want alone, but for resources that others raised.
-func (p plan) settle(spec *corev1.PodSpec, want corev1.Container, place int) (at int, there bool) {
+func (p plan) placeContainer(spec *corev1.PodSpec, want corev1.Container, place int) (at int, there bool) {
 	at = slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool { return c.Name == want.Name })
 	if at >= 0 {
 		want.Resources = mergeResources(spec.InitContainers[at].Resources, want.Resources)
-		if at >= p.earliest(spec) {
+		if at >= p.earliestPlace(spec) {
 			spec.InitContainers[at] = want
 			return at, true
 		}
@@ -65,7 +65,7 @@ func (p plan) settle(spec *corev1.PodSpec, want corev1.Container, place int) (at
 			place--
 		}
 	}
-	place = max(place, p.earliest(spec))
+	place = max(place, p.earliestPlace(spec))
 	spec.InitContainers = slices.Insert(spec.InitContainers, place, want)
 	return place, false
 }

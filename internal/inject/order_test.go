@@ -28,8 +28,8 @@ func initContainers(names ...string) []corev1.Container {
 	return list
 }
 
-// ordered is a pod that wants its runtime after the named sidecars.
-func ordered(after string, names ...string) *corev1.Pod {
+// orderedPod is a pod that wants its runtime after the named sidecars.
+func orderedPod(after string, names ...string) *corev1.Pod {
 	return pod(func(p *corev1.Pod) {
 		p.Annotations = map[string]string{v1alpha1.AnnotationStartAfter: after}
 		p.Spec.InitContainers = initContainers(names...)
@@ -63,7 +63,7 @@ func TestTheRuntimeStartsBeforeASidecarThatItNeeds(t *testing.T) {
 		"the application itself": {"app", []string{"+proxy"}, "kuda-runtime proxy", "wait for app,"},
 		"Kuda's own":             {"kuda-runtime", []string{"+proxy"}, "kuda-runtime proxy", "wait for kuda-runtime,"},
 	} {
-		req := request(ordered(c.after, c.have...))
+		req := request(orderedPod(c.after, c.have...))
 		got := mustInject(t, req)
 		if namesOf(got) != c.want {
 			t.Errorf("%s: %s, want %s", name, namesOf(got), c.want)
@@ -101,7 +101,7 @@ func TestASidecarThatComesLaterStaysBehindTheRuntime(t *testing.T) {
 			return slices.Insert(list, 1, initContainers("+proxy")...)
 		}, "proxy kuda-plugin-sftp kuda-runtime"},
 	} {
-		req := request(ordered("proxy", c.before...))
+		req := request(orderedPod("proxy", c.before...))
 		req.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
 		again := mustInject(t, req)
 		if !strings.HasPrefix(namesOf(again), "kuda-plugin-sftp kuda-runtime") {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -60,11 +61,17 @@ func checkNames(pod *corev1.Pod) error {
 	return nil
 }
 
+// IsNativeSidecar reports whether an init container is a native sidecar, which goes
+// on running beside the containers of the application.
+func IsNativeSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
 // hasSidecar reports whether the pod has the runtime in the form that Kuda gives
 // it: a copy of a running pod may have lost the annotation.
 func hasSidecar(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.InitContainers, func(c corev1.Container) bool {
-		return c.Name == sidecar.ContainerName && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		return c.Name == sidecar.ContainerName && IsNativeSidecar(&c)
 	})
 }
 
@@ -116,7 +123,7 @@ func Disclaim(annotations map[string]string) []Operation {
 	return diffMap(nil, "/metadata/annotations", annotations, after)
 }
 
-// maxReason bounds what an annotation says; who reads it sees the beginning.
+// maxReason bounds what an annotation says, in bytes.
 const maxReason = 512
 
 // Mark returns the operations that Disclaim does, and that write into a pod's
@@ -129,9 +136,6 @@ func Mark(annotations map[string]string, why string) []Operation {
 	for _, key := range claims {
 		delete(after, key)
 	}
-	if len(why) > maxReason {
-		why = strings.ToValidUTF8(why[:maxReason], "") + "…"
-	}
-	after[v1alpha1.AnnotationNotInjected] = why
+	after[v1alpha1.AnnotationNotInjected] = shorten.Text(why, maxReason)
 	return diffMap(nil, "/metadata/annotations", annotations, after)
 }

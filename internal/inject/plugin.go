@@ -29,7 +29,7 @@ func (p plan) offeredPlugins() []pluginReference {
 // stays in its place if it can, and is made anew.
 func (p plan) setPlugins(spec *corev1.PodSpec, runtime int) int {
 	for _, plugin := range p.offeredPlugins() {
-		if at, there := p.settle(spec, p.pluginContainer(plugin, spec), runtime); !there {
+		if at, there := p.placeContainer(spec, p.pluginContainer(plugin, spec), runtime); !there {
 			runtime = at + 1
 		}
 	}

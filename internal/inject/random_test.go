@@ -236,8 +236,8 @@ func BenchmarkInject(b *testing.B) {
 	}
 }
 
-// patched returns the pod after the operations.
-func patched(t *testing.T, p *corev1.Pod, ops []Operation) *corev1.Pod {
+// applyPatch returns the pod after the operations.
+func applyPatch(t *testing.T, p *corev1.Pod, ops []Operation) *corev1.Pod {
 	t.Helper()
 	raw, err := json.Marshal(p)
 	if err != nil {

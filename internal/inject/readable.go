@@ -71,12 +71,12 @@ func readerOf(pod *corev1.PodSpec, c *corev1.Container) reader {
 	if s.RunAsNonRoot != nil {
 		r.nonRoot = *s.RunAsNonRoot
 	}
-	r.overrides = s.Privileged != nil && *s.Privileged || s.Capabilities == nil || overrides(s.Capabilities)
+	r.overrides = s.Privileged != nil && *s.Privileged || s.Capabilities == nil || overridesModes(s.Capabilities)
 	return r
 }
 
-// overrides reports whether capabilities let root pass over the modes of files.
-func overrides(c *corev1.Capabilities) bool {
+// overridesModes reports whether capabilities let root pass over the modes of files.
+func overridesModes(c *corev1.Capabilities) bool {
 	has := func(list []corev1.Capability, name corev1.Capability) bool {
 		return slices.Contains(list, name) || slices.Contains(list, "CAP_"+name)
 	}
@@ -86,9 +86,9 @@ func overrides(c *corev1.Capabilities) bool {
 	return !has(c.Drop, "ALL") && !has(c.Drop, "DAC_OVERRIDE")
 }
 
-// fails reports whether the container cannot read a file of the mode, for all that
+// cannotRead reports whether the container cannot read a file of the mode, for all that
 // is known of it.
-func (r reader) fails(mode int32, o owner) bool {
+func (r reader) cannotRead(mode int32, o owner) bool {
 	switch {
 	case mode&otherReads != 0:
 		return false
@@ -127,7 +127,7 @@ func Unreadable(pod *corev1.Pod, dataSets []*v1alpha1.DataSet) []string {
 		for _, ds := range dataSets {
 			for j := range ds.Spec.Template.DataItems {
 				item := &ds.Spec.Template.DataItems[j]
-				if item.Mode == nil || !r.fails(*item.Mode, o) {
+				if item.Mode == nil || !r.cannotRead(*item.Mode, o) {
 					continue
 				}
 				if n++; n == 1 {
@@ -142,13 +142,13 @@ func Unreadable(pod *corev1.Pod, dataSets []*v1alpha1.DataSet) []string {
 			first += fmt.Sprintf(" and %d more", n-1)
 		}
 		says = append(says, fmt.Sprintf("container %s (%s) cannot read %s: files of mode %04o that belong to user %d and group %d in this pod; %s",
-			c.Name, r, first, mode, o.user, o.group, remedy(pod, mode, o)))
+			c.Name, r, first, mode, o.user, o.group, adviseMode(pod, mode, o)))
 	}
 	return says
 }
 
-// remedy says what makes such files readable.
-func remedy(pod *corev1.Pod, mode int32, o owner) string {
+// adviseMode says what makes such files readable.
+func adviseMode(pod *corev1.Pod, mode int32, o owner) string {
 	wider := fmt.Sprintf("give it a mode that others may read, such as %04o", mode|ownerReads|groupReads|otherReads)
 	switch ownStore := pod.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StorePod; {
 	case ownStore && o.group == nonRootUser && mode&groupReads != 0:

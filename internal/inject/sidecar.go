@@ -23,7 +23,7 @@ const nonRootUser int64 = 65532
 // if it can, and is made anew: nothing that the pod brings under the runtime's name
 // stays but resources that others raised.
 func (p plan) setSidecar(spec *corev1.PodSpec) int {
-	at, _ := p.settle(spec, p.runtimeContainer(spec), 0)
+	at, _ := p.placeContainer(spec, p.runtimeContainer(spec), 0)
 	return at
 }
 

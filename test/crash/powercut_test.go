@@ -76,7 +76,7 @@ func cutOnce(t *testing.T, s *server, kind string, link int, image string, cuts 
 	t.Helper()
 	dir := t.TempDir()
 	disk := mountLogged(t, image, dir)
-	marks := work(t, s, disk, victim{}, func(versions int) bool { return versions == 5 })
+	marks := runVictim(t, s, disk, victim{}, func(versions int) bool { return versions == 5 })
 	disk.unmount(t)
 	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits}, choose(readLog(t, disk.log), marks, phases, cuts))
 }
@@ -100,7 +100,7 @@ func findMissing(t *testing.T, calls []int) {
 	// What nobody flushes the file system writes by itself, its own part first; here
 	// it need not be waited for.
 	disk := mountLogged(t, image, dir, "-o", "commit=1")
-	marks := work(t, s, disk, victim{Forgets: calls}, func(versions int) bool {
+	marks := runVictim(t, s, disk, victim{Forgets: calls}, func(versions int) bool {
 		flushed := slices.DeleteFunc(readLog(t, disk.log), func(r record) bool { return !r.flush })
 		return versions >= 5 && len(flushed) >= 6
 	})
@@ -218,9 +218,9 @@ func cutInHindsight(t *testing.T, s *server, h hindsight, cuts []cutAt) string {
 	return next
 }
 
-// work lets a victim bring versions until they are enough, and returns when which
+// runVictim lets a victim bring versions until they are enough, and returns when which
 // phase began.
-func work(t *testing.T, s *server, disk *loggedDisk, v victim, enough func(versions int) bool) (marks []mark) {
+func runVictim(t *testing.T, s *server, disk *loggedDisk, v victim, enough func(versions int) bool) (marks []mark) {
 	t.Helper()
 	v.Root, v.URL, v.Quota = filepath.Join(disk.mount, "store"), s.url, 64<<20
 	l, _ := start(t, v)

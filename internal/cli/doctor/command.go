@@ -92,7 +92,7 @@ func (o *options) run(ctx context.Context, name string) error {
 
 func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
 	if name != "" {
-		s, err := readSubject(ctx, c, o.logs(), o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
+		s, err := readSubject(ctx, c, o.logReader(), o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -110,8 +110,8 @@ func (o *options) collectFindings(ctx context.Context, c client.Client, namespac
 	return examineInstallation(in), nil
 }
 
-// logs reads logs where that can be done; without them findings say less.
-func (o *options) logs() lastWords {
+// logReader reads logs where that can be done; without them findings say less.
+func (o *options) logReader() lastWords {
 	config, err := o.frame.RESTConfig()
 	if err != nil {
 		return nil

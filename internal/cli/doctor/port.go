@@ -32,7 +32,7 @@ type ending struct {
 
 // readEndings finds the containers of the application that end again and again.
 func (s *subject) readEndings(ctx context.Context, logs lastWords) {
-	for _, p := range s.injected() {
+	for _, p := range s.injectedPods() {
 		for i := range p.Status.ContainerStatuses {
 			c := &p.Status.ContainerStatuses[i]
 			ended := c.LastTerminationState.Terminated
@@ -55,7 +55,7 @@ func (s *subject) readEndings(ctx context.Context, logs lastWords) {
 // checkPorts speaks of pods in which two containers want one port.
 func checkPorts(s *subject) []Finding {
 	var findings []Finding
-	for _, p := range s.injected() {
+	for _, p := range s.injectedPods() {
 		if rival := inject.PortRival(p); rival != "" {
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkPort, Object: podObject(p),
@@ -68,7 +68,7 @@ func checkPorts(s *subject) []Finding {
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkPort, Object: podObject(p),
 				What: fmt.Sprintf("Kuda's runtime cannot listen on port %d: another container of the pod does", inject.ServerPort(p)),
-				Why:  "that container does not declare the port, so that the runtime was not given another one", Do: declare(p),
+				Why:  "that container does not declare the port, so that the runtime was not given another one", Do: advisePort(p),
 			})
 		}
 	}
@@ -93,13 +93,13 @@ func judgeEnding(e ending) Finding {
 		f.Severity = advice.Problem
 		f.What += fmt.Sprintf(": port %d is in use", port)
 		f.Why = "Kuda's runtime listens on it in this pod; the container does not declare it, so that the runtime was not given another one"
-		f.Do = declare(e.pod)
+		f.Do = advisePort(e.pod)
 	}
 	return f
 }
 
-// declare is what to do about a port that two want.
-func declare(p *corev1.Pod) []string {
+// advisePort is what to do about a port that two want.
+func advisePort(p *corev1.Pod) []string {
 	return []string{
 		fmt.Sprintf("declare port %d as a containerPort of the application in the pod template: the runtime then takes another one in new pods; or set runtimeServerPort in the ConfigMap %s for all pods",
 			inject.ServerPort(p), configName),

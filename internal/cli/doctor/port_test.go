@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
+
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -77,8 +79,9 @@ func TestASourceInThePodIsMissed(t *testing.T) {
 		"": false, "http://minio.storage:9000": false, "http://127.0.0.1:19000": true, "localhost:5000": true, "http://LOCALHOST/x": true,
 		"[::1]:8020": true, "127.0.0.2": true, "http://[::ffff:127.0.0.1]": true, "10.0.0.1:9000": false, "://": false,
 	} {
-		if got := isLoopback(setting); got != want {
-			t.Errorf("%q: %t", setting, got)
+		got := loopbackSource(&v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{URL: setting}})
+		if (got != "") != want {
+			t.Errorf("%q: %q", setting, got)
 		}
 	}
 }

@@ -16,24 +16,24 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
-func pulling(names string) *corev1.ConfigMap {
+func configWithPullSecrets(names string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configName},
 		Data:       map[string]string{configKey: "runtimeImagePullSecrets: [" + names + "]\n"},
 	}
 }
 
-func secret(namespace, name string) *corev1.Secret {
+func newSecret(namespace, name string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
 func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 	delivered := condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data")
-	objects := append(sound(t), pulling("{name: here}, {name: key}"),
+	objects := append(sound(t), configWithPullSecrets("{name: here}, {name: key}"),
 		dataSet("lab", "models", delivered), dataSet("closed", "models", delivered),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nodeNamespace}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "lab"}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "closed", Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
-		secret("lab", "here"), secret("shop", "here"), secret(nodeNamespace, "here"), secret("default", "key"), secret("lab", "key"))
+		newSecret("lab", "here"), newSecret("shop", "here"), newSecret(nodeNamespace, "here"), newSecret("default", "key"), newSecret("lab", "key"))
 	for name, c := range map[string]struct {
 		args    []string
 		refuse  func(kind, namespace string) error
@@ -64,7 +64,7 @@ func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
 	delivered := condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data")
 	p := podOf("web-1", time.Minute, func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "older"}} })
-	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered), pulling("{name: newer}"), secret("other", "newer")}
+	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered), configWithPullSecrets("{name: newer}"), newSecret("other", "newer")}
 	out, err := cluster{objects: objects}.run(t, "models", "-n", "shop")
 	wantExit(t, err, frame.ExitDone)
 	for _, want := range []string{"Secret shop/older: is not there", "Secret shop/newer: is not there", "2 warnings"} {

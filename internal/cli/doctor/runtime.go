@@ -17,8 +17,8 @@ import (
 // reported last may be a success.
 func checkRuntimes(s *subject) []Finding {
 	var findings []Finding
-	for _, p := range s.injected() {
-		if why := unpulled(p); why != "" {
+	for _, p := range s.injectedPods() {
+		if why := imagePullFailure(p); why != "" {
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkRuntime, Object: podObject(p), What: "the image of Kuda's container cannot be pulled: " + why,
 				Why: "the pod does not start without it; the image, and the Secrets to pull it by, are those of the installation (runtimeImage, runtimeImagePullSecrets)",
@@ -42,8 +42,8 @@ func describePod(p *corev1.Pod) string {
 	return "kubectl describe pod " + p.Name + " -n " + p.Namespace
 }
 
-// unpulled says why the image of one of Kuda's containers cannot be had; empty: it can.
-func unpulled(p *corev1.Pod) string {
+// imagePullFailure says why the image of one of Kuda's containers cannot be had; empty: it can.
+func imagePullFailure(p *corev1.Pod) string {
 	for i := range p.Status.InitContainerStatuses {
 		c := &p.Status.InitContainerStatuses[i]
 		waits := c.State.Waiting

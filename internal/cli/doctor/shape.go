@@ -5,8 +5,6 @@ package doctor
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/pod"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
+	"github.com/kuda-io/kuda/internal/source/local"
 )
 
 const (
@@ -28,8 +27,8 @@ func podObject(p *corev1.Pod) *Object {
 	return &Object{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}
 }
 
-// injected are the DataSet's pods that carry the runtime and live.
-func (s *subject) injected() []*corev1.Pod {
+// injectedPods are the DataSet's pods that carry the runtime and live.
+func (s *subject) injectedPods() []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range s.pods.value {
 		if p := &s.pods.value[i]; pod.Selects(s.dataSet.Spec.WorkloadSelector, p) && pod.Live(p) && pod.Injected(p) {
@@ -44,7 +43,7 @@ func (s *subject) injected() []*corev1.Pod {
 func checkModes(s *subject) []Finding {
 	var findings []Finding
 	said := map[string]bool{}
-	for _, p := range s.injected() {
+	for _, p := range s.injectedPods() {
 		for _, what := range inject.Unreadable(p, []*v1alpha1.DataSet{s.dataSet}) {
 			if said[what] {
 				continue
@@ -65,7 +64,7 @@ func checkOrders(s *subject) []Finding {
 	var findings []Finding
 	said := map[string]bool{}
 	nearby := loopbackSource(&s.dataSet.Spec.Template.DataSources)
-	for _, p := range s.injected() {
+	for _, p := range s.injectedPods() {
 		f := Finding{Severity: advice.Warning, Check: checkOrder, Object: podObject(p)}
 		absent, later := inject.AbsentSidecars(p), laterSidecars(p)
 		switch {
@@ -95,7 +94,7 @@ func laterSidecars(p *corev1.Pod) []string {
 	var names []string
 	for i := range p.Spec.InitContainers {
 		c := &p.Spec.InitContainers[i]
-		if i > at && !strings.HasPrefix(c.Name, sidecar.PluginPrefix) && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if i > at && !strings.HasPrefix(c.Name, sidecar.PluginPrefix) && inject.IsNativeSidecar(c) {
 			names = append(names, c.Name)
 		}
 	}
@@ -123,21 +122,9 @@ func loopbackSource(s *v1alpha1.DataSources) string {
 	if s.Alluxio != nil {
 		settings = append(settings, s.Alluxio.Host)
 	}
-	at := slices.IndexFunc(settings, isLoopback)
+	at := slices.IndexFunc(settings, func(setting string) bool { return local.Named(setting) == local.Pod })
 	if at < 0 {
 		return ""
 	}
 	return settings[at]
-}
-
-func isLoopback(setting string) bool {
-	if !strings.Contains(setting, "://") {
-		setting = "//" + setting
-	}
-	u, err := url.Parse(setting)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

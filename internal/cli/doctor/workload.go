@@ -50,22 +50,22 @@ func (s *subject) readRefusals(ctx context.Context, c client.Client) {
 	latest := map[Object]refusal{}
 	for i := range events.Items {
 		e := &events.Items[i]
-		r := refusal{Object{e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name}, e.Message, at(e)}
+		r := refusal{Object{e.InvolvedObject.Kind, e.InvolvedObject.Namespace, e.InvolvedObject.Name}, e.Message, lastSeen(e)}
 		if s.now.Sub(r.at) < refusalAge && r.at.After(latest[r.object].at) {
 			latest[r.object] = r
 		}
 	}
 	all := slices.SortedFunc(maps.Values(latest), func(a, b refusal) int { return b.at.Compare(a.at) })
 	for _, r := range all[:min(len(all), maxRefusals)] {
-		labels, short := template(ctx, c, r.object)
+		labels, short := readTemplate(ctx, c, r.object)
 		if short && pod.Selects(s.dataSet.Spec.WorkloadSelector, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: labels}}) {
 			s.refusals = append(s.refusals, r)
 		}
 	}
 }
 
-// at is when an event was last seen.
-func at(e *corev1.Event) time.Time {
+// lastSeen is when an event was last seen.
+func lastSeen(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil:
 		return e.Series.LastObservedTime.Time
@@ -75,9 +75,9 @@ func at(e *corev1.Event) time.Time {
 	return e.EventTime.Time
 }
 
-// template returns the labels of a workload's pods, and whether it has fewer pods than
+// readTemplate returns the labels of a workload's pods, and whether it has fewer pods than
 // it is to have: one that has its pods by now was refused for a while.
-func template(ctx context.Context, c client.Client, o Object) (labels map[string]string, short bool) {
+func readTemplate(ctx context.Context, c client.Client, o Object) (labels map[string]string, short bool) {
 	kinds := map[string]client.Object{
 		"ReplicaSet": &appsv1.ReplicaSet{}, "StatefulSet": &appsv1.StatefulSet{}, "DaemonSet": &appsv1.DaemonSet{}, "Job": &batchv1.Job{},
 	}
@@ -87,9 +87,9 @@ func template(ctx context.Context, c client.Client, o Object) (labels map[string
 	}
 	switch w := workload.(type) {
 	case *appsv1.ReplicaSet:
-		return w.Spec.Template.Labels, w.Status.Replicas < wanted(w.Spec.Replicas)
+		return w.Spec.Template.Labels, w.Status.Replicas < wantedReplicas(w.Spec.Replicas)
 	case *appsv1.StatefulSet:
-		return w.Spec.Template.Labels, w.Status.Replicas < wanted(w.Spec.Replicas)
+		return w.Spec.Template.Labels, w.Status.Replicas < wantedReplicas(w.Spec.Replicas)
 	case *appsv1.DaemonSet:
 		return w.Spec.Template.Labels, w.Status.CurrentNumberScheduled < w.Status.DesiredNumberScheduled
 	case *batchv1.Job:
@@ -98,7 +98,7 @@ func template(ctx context.Context, c client.Client, o Object) (labels map[string
 	return nil, false
 }
 
-func wanted(replicas *int32) int32 {
+func wantedReplicas(replicas *int32) int32 {
 	if replicas == nil {
 		return 1
 	}

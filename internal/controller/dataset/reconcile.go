@@ -174,7 +174,7 @@ func (r *Reconciler) reconcileDataSet(ctx context.Context, d *v1alpha1.DataSet) 
 	for range r.switching.countSwitched(keyOf(d), s.plan.State, s.observed.live, s.now) {
 		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
 	}
-	return s.wake(), r.pruneRevisions(ctx, d, s.observed, d.Status)
+	return s.wakeAfter(), r.pruneRevisions(ctx, d, s.observed, d.Status)
 }
 
 // rollOut plans and carries out. What a move depends on is written before it:
@@ -253,9 +253,9 @@ func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.R
 	}, nil
 }
 
-// wake is after which time to look again; 0: at the next event. That a runtime which
+// wakeAfter is after which time to look again; 0: at the next event. That a runtime which
 // died has lived long enough is no event.
-func (s *session) wake() time.Duration {
+func (s *session) wakeAfter() time.Duration {
 	wake := s.plan.Wake
 	for _, x := range s.observed.live {
 		if after := pod.Settles(x.pod).Sub(s.now); after > 0 && (wake == 0 || after < wake) {

@@ -32,7 +32,7 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
 	}
-	if wake := x.wake(); wake != 0 {
+	if wake := x.wakeAfter(); wake != 0 {
 		t.Errorf("waits %s for a runtime that does not run", wake)
 	}
 	// It is up, and Ready at once; whether it lives is seen in time.
@@ -42,12 +42,12 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	if again := readyCondition(x, s); again != c {
 		t.Errorf("a start changes it to %+v", again)
 	}
-	if wake := x.wake(); wake != 50*time.Second {
+	if wake := x.wakeAfter(); wake != 50*time.Second {
 		t.Errorf("looks again after %s", wake)
 	}
 	x.now = now.Add(50 * time.Second)
-	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue || x.wake() != 0 {
-		t.Errorf("a runtime that lives: %+v, again after %s", c, x.wake())
+	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue || x.wakeAfter() != 0 {
+		t.Errorf("a runtime that lives: %+v, again after %s", c, x.wakeAfter())
 	}
 }
 

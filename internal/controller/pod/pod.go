@@ -41,11 +41,6 @@ func Injected(p *corev1.Pod) bool {
 	return hasRuntime(p)
 }
 
-// isNativeSidecar reports whether an init container is a native sidecar.
-func isNativeSidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
 // Finished reports whether all containers of the pod have ended for good.
 func Finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -101,7 +102,7 @@ func nativeSidecars(p *corev1.Pod) ([]corev1.Container, []corev1.ContainerStatus
 		return nil, nil
 	}
 	native := func(name string) bool {
-		return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && isNativeSidecar(&c) })
+		return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && inject.IsNativeSidecar(&c) })
 	}
 	statuses := restartedStatuses(p.Status.InitContainerStatuses, func(name string) bool {
 		return name != sidecar.ContainerName && native(name)

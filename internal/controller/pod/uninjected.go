@@ -48,16 +48,16 @@ func Stripper(dataPath func() string) func(any) (any, error) {
 			at = dataPath()
 		}
 		if why := podObstacle(p, at); why != "" {
-			annotate(stripped, obstacleKey, why)
+			setAnnotation(stripped, obstacleKey, why)
 		}
 		if why, ok := p.Annotations[v1alpha1.AnnotationNotInjected]; ok {
-			annotate(stripped, v1alpha1.AnnotationNotInjected, why)
+			setAnnotation(stripped, v1alpha1.AnnotationNotInjected, why)
 		}
 		return stripped, nil
 	}
 }
 
-func annotate(p *corev1.Pod, key, value string) {
+func setAnnotation(p *corev1.Pod, key, value string) {
 	if p.Annotations == nil {
 		p.Annotations = make(map[string]string, 1)
 	}
@@ -122,7 +122,7 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 func hasRuntime(p *corev1.Pod) bool {
 	for i := range p.Spec.InitContainers {
 		if c := &p.Spec.InitContainers[i]; c.Name == sidecar.ContainerName {
-			return isNativeSidecar(c)
+			return inject.IsNativeSidecar(c)
 		}
 	}
 	return false

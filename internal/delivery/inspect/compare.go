@@ -40,23 +40,23 @@ func (c *comparison) add(f transfer.Planned, remote string) {
 		out.BytesToMove += f.Size
 	}
 	name := viewPath(f.Single, out.Path, f.Path)
-	e, number, ok := c.before(name)
+	e, number, ok := c.findBefore(name)
 	if ok {
 		ok = !c.seen[number]
 		c.seen[number] = true
 	}
 	switch {
 	case !ok:
-		c.count(&out.Added, name, f.Size)
+		c.countFile(&out.Added, name, f.Size)
 	case f.Same(e, c.old.Key.Path == remote):
-		c.count(&out.Unchanged, name, f.Size)
+		c.countFile(&out.Unchanged, name, f.Size)
 	default:
-		c.count(&out.Changed, name, f.Size)
+		c.countFile(&out.Changed, name, f.Size)
 	}
 }
 
-// before returns what the pod has at a place in its view.
-func (c *comparison) before(name string) (store.Entry, int, bool) {
+// findBefore returns what the pod has at a place in its view.
+func (c *comparison) findBefore(name string) (store.Entry, int, bool) {
 	if c.old == nil {
 		return store.Entry{}, 0, false
 	}
@@ -73,21 +73,21 @@ func (c *comparison) before(name string) (store.Entry, int, bool) {
 	return c.old.Packed.Find(name)
 }
 
-// end counts what the item does not have any more.
-func (c *comparison) end() {
+// countRemoved counts what the item does not have any more.
+func (c *comparison) countRemoved() {
 	if c.old == nil {
 		return
 	}
 	number := 0
 	for e := range c.old.Packed.All() {
 		if !c.seen[number] {
-			c.count(&c.out.Removed, viewPath(c.old.File, c.at, e.Path), e.Size)
+			c.countFile(&c.out.Removed, viewPath(c.old.File, c.at, e.Path), e.Size)
 		}
 		number++
 	}
 }
 
-func (c *comparison) count(changes *Changes, name string, size int64) {
+func (c *comparison) countFile(changes *Changes, name string, size int64) {
 	changes.Count++
 	changes.Bytes += size
 	if len(changes.Files) < c.names {

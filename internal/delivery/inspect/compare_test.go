@@ -60,7 +60,7 @@ func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
 		for _, f := range c.files {
 			comparison.add(f, "")
 		}
-		comparison.end()
+		comparison.countRemoved()
 		for _, kind := range []*Changes{&got.Added, &got.Changed, &got.Removed, &got.Unchanged} {
 			for i := range kind.Files {
 				kind.Files[i].Size = 0

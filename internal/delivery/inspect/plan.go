@@ -133,23 +133,20 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
 	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
 	var old *store.Manifest
+	at := ""
 	if have != nil {
-		out.CurrentVersion = have.Version
+		out.CurrentVersion, at = have.Version, have.Path
 		// Without it, everything counts as added.
 		old, _, _ = p.store.Peek(ctx, have.Snapshot)
 	}
 	failed := out
-	at := ""
-	if have != nil {
-		at = have.Path
-	}
 	c := newComparison(&out, p.names, old, at)
 	err := p.plannedFiles(ctx, want, i, func(f transfer.Planned) { c.add(f, i.GetRemotePath()) })
 	if err != nil {
 		failed.Reason, failed.Error = agent.Reason(err), err.Error()
 		return failed
 	}
-	c.end()
+	c.countRemoved()
 	return out
 }
 
@@ -199,7 +196,7 @@ func (p *planner) removedItems(ctx context.Context, items map[string]agent.Deliv
 		if err != nil {
 			i.Reason, i.Error = agent.Reason(err), err.Error()
 		} else {
-			newComparison(&i, p.names, m, have.Path).end()
+			newComparison(&i, p.names, m, have.Path).countRemoved()
 		}
 		out = append(out, i)
 	}

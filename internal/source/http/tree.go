@@ -159,7 +159,7 @@ func (s *Source) indexedEntry(ctx context.Context, dir, name string) (source.Ent
 	if !source.ValidPath(name) {
 		return source.Entry{Key: dir + name}, nil
 	}
-	entry, err := s.look(ctx, dir+name)
+	entry, err := s.headFile(ctx, dir+name)
 	if errors.Is(err, source.ErrNotFound) {
 		err = &source.Error{Op: "listing " + s.keyURL(dir), Class: source.ErrNotFound,
 			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
@@ -176,9 +176,9 @@ const (
 	headPause = 300 * time.Millisecond
 )
 
-// look is statFile with retries. A server that asks to wait, or that cannot be
+// headFile is statFile with retries. A server that asks to wait, or that cannot be
 // reached, is a matter of the whole listing.
-func (s *Source) look(ctx context.Context, key string) (source.Entry, error) {
+func (s *Source) headFile(ctx context.Context, key string) (source.Entry, error) {
 	for try := 1; ; try++ {
 		entry, err := s.statFile(ctx, key)
 		if try == headTries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {

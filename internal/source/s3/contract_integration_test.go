@@ -30,7 +30,7 @@ func TestContractOnS3Proxy(t *testing.T) { contract(t, startOther(t, s3test.S3Pr
 func onDirectory(h *sourcetest.Harness) {
 	// It writes to a name that is longer by a UUID first, and file systems end at 255.
 	h.Refuses = func(key string) bool { return len(path.Base(key)) > 255-len("-00000000-0000-0000-0000-000000000000") }
-	// S3Proxy 3.1.0 answers 500: the file system says that it is no directory.
+	// S3Proxy 3.1.0 returns 500: the file system says that it is no directory.
 	h.FailsBelowFiles = true
 	put := h.PutHostile
 	h.PutHostile = func(t *testing.T, key string, content []byte) bool {
@@ -69,7 +69,7 @@ func TestFailuresOfMinIOHaveTheirClass(t *testing.T) { failures(t, startMinIO(t)
 
 func TestFailuresOfCephHaveTheirClass(t *testing.T) { failures(t, startCeph(t), "") }
 
-// moto 5.2.5 answers 500 to an unsigned listing.
+// moto 5.2.5 returns 500 to an unsigned listing.
 func TestFailuresOfMotoHaveTheirClass(t *testing.T) {
 	failures(t, startOther(t, s3test.Moto), "anonymous")
 }

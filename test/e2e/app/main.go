@@ -13,16 +13,16 @@ import (
 )
 
 var commands = map[string]func(args []string) error{
-	"serve":  serve,  // serve [--watch DIR]: read DIR in a tight loop, say over HTTP what was seen
-	"sample": sample, // sample FILE...: say over HTTP when their first lines changed
-	"wait":   wait,   // wait: until a signal comes
-	"check":  check,  // check FILE...: succeed if each is there, print its content
-	"touch":  touch,  // touch FILE: make or empty it
-	"fail":   fail,   // fail TEXT: print it and fail
-	"list":   list,   // list DIR: every path below it
-	"dial":   dial,   // dial HOST:PORT...: say of each whether it is open
-	"proxy":  proxy,  // proxy HOST:PORT HOST:PORT: lead connections to the first one to the second
-	"steal":  steal,  // steal PROGRAM: what can be had of a process that runs it
+	"serve":  serve,      // serve [--watch DIR]: read DIR in a tight loop, say over HTTP what was seen
+	"sample": sample,     // sample FILE...: say over HTTP when their first lines changed
+	"wait":   wait,       // wait: until a signal comes
+	"check":  check,      // check FILE...: succeed if each is there, print its content
+	"touch":  touch,      // touch FILE: make or empty it
+	"fail":   fail,       // fail TEXT: print it and fail
+	"list":   list,       // list DIR: every path below it
+	"dial":   dial,       // dial HOST:PORT...: say of each whether it is open
+	"proxy":  serveProxy, // proxy HOST:PORT HOST:PORT: lead connections to the first one to the second
+	"steal":  steal,      // steal PROGRAM: what can be had of a process that runs it
 }
 
 func main() {

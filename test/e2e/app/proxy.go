@@ -9,8 +9,8 @@ import (
 	"net"
 )
 
-// proxy leads connections to another address, as the sidecar of a mesh does.
-func proxy(addresses []string) error {
+// serveProxy leads connections to another address, as the sidecar of a mesh does.
+func serveProxy(addresses []string) error {
 	if len(addresses) != 2 {
 		return errors.New("usage: proxy HOST:PORT HOST:PORT")
 	}

@@ -53,7 +53,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	processes := storage.NewProcesses(o.Dir)
 	defer processes.Stop()
 	return processes.Serve(ctx, func(ctx context.Context) error {
-		cmd, err := command(packages, address)
+		cmd, err := serverCommand(packages, address)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	})
 }
 
-func command(packages, address string) (*exec.Cmd, error) {
+func serverCommand(packages, address string) (*exec.Cmd, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err

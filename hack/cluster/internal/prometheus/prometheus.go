@@ -64,7 +64,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
 	}
 	return processes.Serve(ctx, func(ctx context.Context) error {
-		if err := poll.Until(ctx, startLimit, s.answers); err != nil {
+		if err := poll.Until(ctx, startLimit, s.checkReady); err != nil {
 			return err
 		}
 		return ready(Endpoints{Address: s.address, URL: "http://" + s.address})
@@ -136,8 +136,8 @@ func (s server) command() *exec.Cmd {
 	)
 }
 
-// answers returns an error unless the server is ready for queries.
-func (s server) answers(ctx context.Context) error {
+// checkReady returns an error unless the server is ready for queries.
+func (s server) checkReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/-/ready", nil)

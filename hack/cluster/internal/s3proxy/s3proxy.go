@@ -45,13 +45,13 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err != nil {
 		return err
 	}
-	if err := write(dir, e); err != nil {
+	if err := writeConfiguration(dir, e); err != nil {
 		return fmt.Errorf("preparing S3Proxy: %w", err)
 	}
 	processes := storage.NewProcesses(o.Dir)
 	defer processes.Stop()
 	return processes.Serve(ctx, func(ctx context.Context) error {
-		if err := processes.Start("s3proxy", command(jars, dir)); err != nil {
+		if err := processes.Start("s3proxy", serverCommand(jars, dir)); err != nil {
 			return err
 		}
 		if err := e.Make(ctx, o.Content, startLimit); err != nil {
@@ -61,13 +61,13 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	})
 }
 
-func command(jars, dir string) *exec.Cmd {
-	return exec.Command("java", "-Xmx512m", "-Duser.home="+dir, "-Dlogback.configurationFile="+logging(dir),
-		"-cp", filepath.Join(jars, "*"), "org.gaul.s3proxy.Main", "--properties", properties(dir))
+func serverCommand(jars, dir string) *exec.Cmd {
+	return exec.Command("java", "-Xmx512m", "-Duser.home="+dir, "-Dlogback.configurationFile="+loggingFile(dir),
+		"-cp", filepath.Join(jars, "*"), "org.gaul.s3proxy.Main", "--properties", propertiesFile(dir))
 }
 
-func properties(dir string) string { return filepath.Join(dir, "s3proxy.properties") }
-func logging(dir string) string    { return filepath.Join(dir, "logback.xml") }
+func propertiesFile(dir string) string { return filepath.Join(dir, "s3proxy.properties") }
+func loggingFile(dir string) string    { return filepath.Join(dir, "logback.xml") }
 
 // quiet is how S3Proxy logs: without it, each byte of a header.
 const quiet = `<configuration>
@@ -78,8 +78,8 @@ const quiet = `<configuration>
 </configuration>
 `
 
-// write makes the directories and files that the program starts from.
-func write(dir string, e bucket.Endpoints) error {
+// writeConfiguration makes the directories and files that the program starts from.
+func writeConfiguration(dir string, e bucket.Endpoints) error {
 	data := filepath.Join(dir, "data")
 	var text strings.Builder
 	p := map[string]string{
@@ -98,7 +98,7 @@ func write(dir string, e bucket.Endpoints) error {
 	}
 	return errors.Join(
 		os.MkdirAll(data, 0o755),
-		os.WriteFile(properties(dir), []byte(text.String()), 0o600),
-		os.WriteFile(logging(dir), []byte(quiet), 0o644),
+		os.WriteFile(propertiesFile(dir), []byte(text.String()), 0o600),
+		os.WriteFile(loggingFile(dir), []byte(quiet), 0o644),
 	)
 }

@@ -72,7 +72,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
 	}
 	return processes.Serve(ctx, func(ctx context.Context) error {
-		if err := poll.Until(ctx, startLimit, s.greets); err != nil {
+		if err := poll.Until(ctx, startLimit, s.checkGreeting); err != nil {
 			return err
 		}
 		return ready(endpoints)
@@ -162,8 +162,8 @@ func (s server) command() *exec.Cmd {
 	return exec.Command(sshd, "-D", "-e", "-f", s.file("sshd_config"))
 }
 
-// greets returns an error unless the server answers.
-func (s server) greets(ctx context.Context) error {
+// checkGreeting returns an error unless the server answers.
+func (s server) checkGreeting(ctx context.Context) error {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return err

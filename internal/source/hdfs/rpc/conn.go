@@ -170,7 +170,7 @@ func unexpectedEOF(err error) error {
 	return err
 }
 
-// receiveResponses hands answers to those who wait for them, until the connection ends.
+// receiveResponses hands responses to the calls that wait for them, until the connection ends.
 func (c *Conn) receiveResponses() {
 	for {
 		h, body, err := c.receiveOne()

@@ -35,8 +35,8 @@ func (s *Server) serveBlocks(conn net.Conn, in *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		header, ranged := parse(parse(request).bodies[1]), parse(request).numbers
-		id := parse(parse(header.bodies[1]).bodies[1]).numbers[2]
+		header, ranged := parseFields(parseFields(request).bodies[1]), parseFields(request).numbers
+		id := parseFields(parseFields(header.bodies[1]).bodies[1]).numbers[2]
 		f, faults, ok := s.blockOf(id)
 		if !ok {
 			if _, err := conn.Write(wire.Delimited(nil, message{}.uint(1, statusError).text(5, "no such replica"))); err != nil {
@@ -91,7 +91,7 @@ func (s *Server) sendBlock(conn net.Conn, content []byte, begin, end, cutAfter i
 	}()
 	for sequence := uint64(0); ; sequence++ {
 		data := content[at:min(at+packetBytes, end)]
-		_, _ = out.Write(packet(uint64(at), sequence, data))
+		_, _ = out.Write(dataPacket(uint64(at), sequence, data))
 		if len(data) == 0 { // the last one
 			return out.Flush()
 		}
@@ -103,7 +103,7 @@ func (s *Server) sendBlock(conn net.Conn, content []byte, begin, end, cutAfter i
 	}
 }
 
-func packet(offset, sequence uint64, data []byte) []byte {
+func dataPacket(offset, sequence uint64, data []byte) []byte {
 	header := message{}.fixed64(1, offset).fixed64(2, sequence).bool(3, len(data) == 0).fixed32(4, uint32(len(data)))
 	var sums []byte
 	for rest := data; len(rest) > 0; {

@@ -17,13 +17,13 @@ const firstInode = 16385
 func NewHDFS(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{files: map[string]file{}}
-	s.datanode = listen(t, s.serveBlocks)
-	s.URL = listen(t, s.serveCalls)
+	s.datanode = serveConnections(t, s.serveBlocks)
+	s.URL = serveConnections(t, s.serveCalls)
 	return s
 }
 
-// listen serves connections until the test ends, and returns the address.
-func listen(t testing.TB, serve func(conn net.Conn, in *bufio.Reader) error) string {
+// serveConnections serves connections until the test ends, and returns the address.
+func serveConnections(t testing.TB, serve func(conn net.Conn, in *bufio.Reader) error) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

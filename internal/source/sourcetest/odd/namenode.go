@@ -38,7 +38,7 @@ func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		call := protowire.DecodeZigZag(parse(header).numbers[3])
+		call := protowire.DecodeZigZag(parseFields(header).numbers[3])
 		if call < 0 {
 			continue // who calls, and which protocol
 		}
@@ -50,26 +50,26 @@ func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		if err := s.answer(conn, uint64(call), string(parse(method).bodies[1]), parse(body)); err != nil {
+		if err := s.respondToCall(conn, uint64(call), string(parseFields(method).bodies[1]), parseFields(body)); err != nil {
 			return err
 		}
 	}
 }
 
-// answer answers one call.
-func (s *Server) answer(conn net.Conn, call uint64, method string, request fields) error {
+// respondToCall answers one call.
+func (s *Server) respondToCall(conn net.Conn, call uint64, method string, request fields) error {
 	var body []byte
 	header, status := message{}.uint(1, call), uint64(0)
 	path := strings.Trim(string(request.bodies[1]), "/")
 	switch method {
 	case "getFileInfo":
-		if status := s.status(path, path); status != nil {
+		if status := s.statusMessage(path, path); status != nil {
 			body = message{}.bytes(1, status)
 		}
 	case "getListing":
-		body = s.listing(path, string(request.bodies[2]))
+		body = s.listingResponse(path, string(request.bodies[2]))
 	case "getBlockLocations":
-		if body = s.locations(path); body == nil {
+		if body = s.locationsResponse(path); body == nil {
 			header = header.text(4, "java.io.FileNotFoundException").text(5, "File does not exist: /"+path)
 			status = 1
 		}
@@ -87,8 +87,8 @@ func (s *Server) answer(conn net.Conn, call uint64, method string, request field
 	return err
 }
 
-// status returns what is at a path, called name; nil for nothing.
-func (s *Server) status(path, name string) message {
+// statusMessage returns what is at a path, called name; nil for nothing.
+func (s *Server) statusMessage(path, name string) message {
 	f, faults, ok := s.findFile(path)
 	if !ok {
 		if len(s.pathsBelow(path+"/")) == 0 {
@@ -106,18 +106,18 @@ func (s *Server) status(path, name string) message {
 	return m.bytes(4, message{}.uint(1, 0o644)).uint(7, uint64(f.modified.UnixMilli())).uint(13, f.inode)
 }
 
-// longer is a status whose length is another one.
-func (s *Server) longer(path, name string) message {
+// longerStatus is a status whose length is another one.
+func (s *Server) longerStatus(path, name string) message {
 	f, _, ok := s.findFile(path)
 	if !ok {
-		return s.status(path, name)
+		return s.statusMessage(path, name)
 	}
 	// Of a field that is there twice, the last one counts.
-	return s.status(path, name).uint(3, uint64(len(f.content)+1))
+	return s.statusMessage(path, name).uint(3, uint64(len(f.content)+1))
 }
 
-// listing returns a page of a directory.
-func (s *Server) listing(path, after string) []byte {
+// listingResponse returns a page of a directory.
+func (s *Server) listingResponse(path, after string) []byte {
 	instead, replaced := s.countListing()
 	if replaced {
 		return instead
@@ -125,12 +125,12 @@ func (s *Server) listing(path, after string) []byte {
 	s.mu.Lock()
 	faults, page := s.faults, s.pages
 	s.mu.Unlock()
-	names := s.children(path)
+	names := s.childNames(path)
 	if len(names) == 0 {
 		return nil
 	}
 	if page <= faults.EmptyPages || faults.SameToken {
-		time.Sleep(faults.PageTime)
+		time.Sleep(faults.PageTime) // the fault: a slow page
 		return message{}.bytes(1, message{}.uint(2, uint64(len(names))))
 	}
 	if !faults.IgnoreTokens {
@@ -143,12 +143,12 @@ func (s *Server) listing(path, after string) []byte {
 	var m message
 	for _, name := range names[:min(size, len(names))] {
 		entry := strings.TrimPrefix(path+"/"+name, "/")
-		m = m.bytes(1, s.status(entry, name))
+		m = m.bytes(1, s.statusMessage(entry, name))
 		if faults.Twice {
-			m = m.bytes(1, s.status(entry, name))
+			m = m.bytes(1, s.statusMessage(entry, name))
 		}
 		if faults.Contradict {
-			m = m.bytes(1, s.longer(entry, name))
+			m = m.bytes(1, s.longerStatus(entry, name))
 		}
 	}
 	if faults.Ghost {
@@ -157,8 +157,8 @@ func (s *Server) listing(path, after string) []byte {
 	return message{}.bytes(1, m.uint(2, uint64(max(len(names)-size, 0))))
 }
 
-// children returns the sorted names in a directory.
-func (s *Server) children(dir string) []string {
+// childNames returns the sorted names in a directory.
+func (s *Server) childNames(dir string) []string {
 	prefix := strings.TrimPrefix(dir+"/", "/")
 	names := map[string]bool{}
 	for _, path := range s.pathsBelow(prefix) {
@@ -168,9 +168,9 @@ func (s *Server) children(dir string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// locations returns where the block of a file is, which may be asked for by its
+// locationsResponse returns where the block of a file is, which may be asked for by its
 // inode.
-func (s *Server) locations(path string) []byte {
+func (s *Server) locationsResponse(path string) []byte {
 	if number, ok := strings.CutPrefix(path, ".reserved/.inodes/"); ok {
 		path = s.pathOf(number)
 	}

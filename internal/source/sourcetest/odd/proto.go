@@ -37,7 +37,7 @@ type fields struct {
 	bodies  map[protowire.Number][]byte
 }
 
-func parse(b []byte) fields {
+func parseFields(b []byte) fields {
 	f := fields{map[protowire.Number]uint64{}, map[protowire.Number][]byte{}}
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)

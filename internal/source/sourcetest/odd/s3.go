@@ -68,7 +68,7 @@ func (s *Server) serveListing(w http.ResponseWriter, r *http.Request) {
 	}
 	result := s.listPage(prefix, query.Get("start-after"), at, faults)
 	if at < faults.EmptyPages {
-		time.Sleep(faults.PageTime)
+		time.Sleep(faults.PageTime) // the fault: a slow page
 	}
 	body, err := xml.Marshal(result)
 	if err != nil {
