@@ -24,4 +24,4 @@ export KUDA_CLUSTER=$cluster KUDA_CACHE=${KUDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.c
 tools=$(make -s print-tools)
 exec "$tools/gotestsum" --format testname --jsonfile build/test/e2e.json \
   --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./test/e2e/... -- \
-  -count=1 -tags e2e -timeout 60m "$@"
+  -count=1 -tags e2e -timeout 60m -parallel 8 "$@"

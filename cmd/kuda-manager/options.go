@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -91,12 +92,23 @@ func (o *options) completeAndValidate() error {
 		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
 	}
 	o.manager.LeaderNamespace = o.namespace
+	o.manager.Namespace, o.manager.Replica = o.namespace, replica()
 	o.manager.Analysis.Disabled = !o.analysis
 	if len(o.gatewayNames) == 0 {
 		service := "kuda-gateway." + o.namespace
 		o.gatewayNames = []string{service + ".svc", service + ".svc.cluster.local", service, "kuda-gateway"}
 	}
 	return nil
+}
+
+// replica is the name of the manager's pod, which is its host name where nothing names
+// it.
+func replica() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	return strings.ToLower(cmp.Or(os.Getenv("POD_NAME"), host))
 }
 
 // usageText is the text of --help.

@@ -72,9 +72,11 @@ const (
 	// hookTimeout bounds one run of a hook, hookCallTimeout the call for it.
 	hookTimeout     = 60 * time.Second
 	hookCallTimeout = hookTimeout + 20*time.Second
-	// A connection that says nothing for pingAfter is asked whether it lives.
-	pingAfter   = 30 * time.Second
-	pingTimeout = 15 * time.Second
+	// A connection that says nothing for pingAfter is asked whether it lives, so that
+	// its silence is noticed within attendance.Hold. It is given up much later: a runtime
+	// that is short of CPU is not to lose its connection.
+	pingAfter   = 4 * time.Second
+	pingTimeout = 40 * time.Second
 	idleTimeout = 5 * time.Minute
 	// shutdownTimeout bounds how long calls may go on when the manager ends.
 	shutdownTimeout = 10 * time.Second

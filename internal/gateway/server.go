@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kuda-io/kuda/internal/attendance"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 	"github.com/kuda-io/kuda/internal/gateway/nodestore"
@@ -42,7 +43,7 @@ type Certificates interface {
 	Changed() <-chan struct{}
 }
 
-// Options of a Server; all fields but Executor are required.
+// Options of a Server; all fields but Attendance and Executor are required.
 type Options struct {
 	// Address to listen on, host:port.
 	Address      string
@@ -53,6 +54,8 @@ type Options struct {
 	// Client creates TokenReviews, patches the status of Data, and makes and
 	// writes NodeStores.
 	Client client.Client
+	// Attendance takes whose streams are open, and when they were heard; nil: it is not asked.
+	Attendance *attendance.Book
 	// Executor runs hooks; nil switches exec hooks off.
 	Executor Executor
 	// HookOutput shows runtimes, and so the status of Data, what hooks print.
@@ -74,6 +77,9 @@ type Server struct {
 
 // New makes a server. It does not listen before Start.
 func New(o Options) (*Server, error) {
+	if o.Attendance == nil {
+		o.Attendance = new(attendance.Book)
+	}
 	s := &Server{options: o, hub: hub.New(), roster: identity.NewRoster(o.Cache, o.Live)}
 	var err error
 	if s.metrics, err = newMetrics(o.Registry, s.hub, s.openConnections); err != nil {
@@ -167,6 +173,7 @@ func (s *Server) newHandler() (http.Handler, func()) {
 		cached:  o.Cache,
 		live:    o.Live,
 		hub:     s.hub,
+		book:    o.Attendance,
 		reports: report.NewQueue(writer, share.New(writeSlots), o.Clock, o.Log, s.metrics.countWrite),
 		stores:  nodestore.NewQueue(stores, share.New(storeSlots), o.Clock, o.Log, s.metrics.wroteStore),
 		hooks:   newHookRunner(o.Live, o.Executor, o.HookOutput),

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/attendance"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
@@ -43,6 +44,7 @@ type service struct {
 	cached  client.Reader
 	live    client.Reader
 	hub     *hub.Hub
+	book    *attendance.Book
 	reports *report.Queue
 	stores  *nodestore.Queue
 	hooks   *hookRunner

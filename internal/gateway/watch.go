@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/gateway/peer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -34,6 +35,7 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 	// Before the first read: a change between the two must wake the stream.
 	subscription := s.hub.Subscribe(caller.Namespace, caller.UID)
 	defer subscription.Close()
+	defer s.book.Enter(caller.UID, peer.Heard(ctx))()
 	s.log.V(1).Info("opened a stream", "namespace", caller.Namespace, "pod", caller.Name,
 		"node", caller.Node, "version", request.Msg.GetRuntimeVersion())
 

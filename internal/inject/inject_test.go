@@ -307,6 +307,14 @@ func TestThePodsQualityOfServiceIsKept(t *testing.T) {
 			with(corev1.ResourceRequirements{Limits: list("1", "1Gi")})(p)
 			p.Spec.InitContainers = []corev1.Container{{Name: "prepare"}}
 		}, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
+		"storage, as a quota demands": {func(p *corev1.Pod) {
+			storage := corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
+			with(corev1.ResourceRequirements{Limits: storage})(p)
+		}, `{"limits":{"ephemeral-storage":"128Mi","memory":"256Mi"},"requests":{"cpu":"10m","ephemeral-storage":"16Mi","memory":"32Mi"}}`},
+		"storage is requested only": {func(p *corev1.Pod) {
+			storage := corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
+			with(corev1.ResourceRequirements{Requests: storage})(p)
+		}, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","ephemeral-storage":"16Mi","memory":"32Mi"}}`},
 		"resources of the pod as a whole": {func(p *corev1.Pod) {
 			p.Spec.Resources = &corev1.ResourceRequirements{Limits: list("1", "1Gi")}
 		}, `{}`},

@@ -113,7 +113,7 @@ func (p plan) keepLimitRanges(spec *corev1.PodSpec) Skip {
 				return why
 			}
 			f.writeAmounts(&c.Resources)
-			sum.add(f.have)
+			sum.addAmounts(f.have)
 		}
 	}
 	return ""
@@ -136,7 +136,7 @@ type amounts struct {
 	hasRequests, hasLimits bool
 }
 
-func (a *amounts) add(b amounts) {
+func (a *amounts) addAmounts(b amounts) {
 	a.requests, a.limits = a.requests+b.requests, a.limits+b.limits
 	a.hasRequests, a.hasLimits = a.hasRequests || b.hasRequests, a.hasLimits || b.hasLimits
 }
@@ -164,16 +164,16 @@ func sumOf(spec *corev1.PodSpec, name corev1.ResourceName) amounts {
 		}
 		own := amountsOf(name, &c.Resources)
 		if IsNativeSidecar(c) {
-			sum.add(own)
-			sidecars.add(own)
+			sum.addAmounts(own)
+			sidecars.addAmounts(own)
 			peak.raiseTo(sidecars)
 		} else {
-			own.add(sidecars)
+			own.addAmounts(sidecars)
 			peak.raiseTo(own)
 		}
 	}
 	for i := range spec.Containers {
-		sum.add(amountsOf(name, &spec.Containers[i].Resources))
+		sum.addAmounts(amountsOf(name, &spec.Containers[i].Resources))
 	}
 	sum.raiseTo(peak)
 	return sum

@@ -54,7 +54,7 @@ func (p plan) pluginContainer(r pluginReference, spec *corev1.PodSpec) corev1.Co
 		RestartPolicy:            new(corev1.ContainerRestartPolicyAlways),
 		Env:                      env,
 		VolumeMounts:             mounts,
-		Resources:                runtimeResources(plugin.Resources, spec),
+		Resources:                p.resources(plugin.Resources, spec),
 		SecurityContext:          unprivilegedContext(nonRootUser),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,

@@ -5,6 +5,7 @@ package inject
 
 import (
 	"iter"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -13,6 +14,13 @@ import (
 // cpuLimit is the runtime's where it has to have one and the installation names
 // none: enough to download at some 100 MB/s.
 var cpuLimit = resource.MustParse("250m")
+
+// What the runtime asks for of the node's disk where it has to ask, and the installation
+// names nothing: enough for its log. What it downloads is in volumes.
+var (
+	storageRequest = resource.MustParse("16Mi")
+	storageLimit   = resource.MustParse("128Mi")
+)
 
 // runtimeResources are the runtime's in this pod: as configured, but
 //   - a pod whose containers all limit their CPU, as quotas demand, gets a
@@ -77,6 +85,54 @@ func limitCPU(r *corev1.ResourceRequirements) {
 		limit = request.DeepCopy()
 	}
 	setLimit(r, corev1.ResourceCPU, limit)
+}
+
+// resources are those of a container of Kuda's, as resources says; and where all of the
+// pod's own containers have a request, or a limit, of ephemeral storage, as quotas
+// demand, so has Kuda's, if the namespace has no default for it.
+func (p plan) resources(configured corev1.ResourceRequirements, spec *corev1.PodSpec) corev1.ResourceRequirements {
+	result := runtimeResources(configured, spec)
+	if !hasResources(spec) && !p.defaultsStorage() {
+		takeStorage(&result, spec)
+	}
+	return result
+}
+
+// defaultsStorage reports whether containers of the namespace that say nothing of
+// ephemeral storage are given some.
+func (p plan) defaultsStorage() bool {
+	has := func(l corev1.ResourceList) bool { return !l.StorageEphemeral().IsZero() }
+	return slices.ContainsFunc(p.Namespace.LimitRanges, func(r *corev1.LimitRange) bool {
+		return slices.ContainsFunc(r.Spec.Limits, func(i corev1.LimitRangeItem) bool {
+			return i.Type == corev1.LimitTypeContainer && (has(i.Default) || has(i.DefaultRequest))
+		})
+	})
+}
+
+func takeStorage(r *corev1.ResourceRequirements, spec *corev1.PodSpec) {
+	const storage = corev1.ResourceEphemeralStorage
+	limits := allAppContainers(spec, func(c *corev1.Container) bool { return !c.Resources.Limits.StorageEphemeral().IsZero() })
+	// What has a limit and no request requests as much.
+	requests := allAppContainers(spec, func(c *corev1.Container) bool {
+		return !c.Resources.Requests.StorageEphemeral().IsZero() || !c.Resources.Limits.StorageEphemeral().IsZero()
+	})
+	if _, ok := r.Requests[storage]; requests && !ok {
+		if r.Requests == nil {
+			r.Requests = corev1.ResourceList{}
+		}
+		request := storageRequest.DeepCopy()
+		if limit, ok := r.Limits[storage]; ok && limit.Cmp(request) < 0 {
+			request = limit.DeepCopy()
+		}
+		r.Requests[storage] = request
+	}
+	if _, ok := r.Limits[storage]; limits && !ok {
+		limit := storageLimit.DeepCopy()
+		if request := r.Requests.StorageEphemeral(); request.Cmp(limit) > 0 {
+			limit = request.DeepCopy()
+		}
+		setLimit(r, storage, limit)
+	}
 }
 
 func setLimit(r *corev1.ResourceRequirements, name corev1.ResourceName, limit resource.Quantity) {

@@ -49,7 +49,7 @@ func (p plan) runtimeContainer(spec *corev1.PodSpec) corev1.Container {
 		},
 		VolumeMounts:             p.sidecarMounts(),
 		StartupProbe:             p.startupProbe(),
-		Resources:                runtimeResources(p.Settings.Resources, spec),
+		Resources:                p.resources(p.Settings.Resources, spec),
 		SecurityContext:          p.securityContext(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,

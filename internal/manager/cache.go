@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/attendance"
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
@@ -24,7 +26,7 @@ import (
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme, authenticationv1.AddToScheme,
+		v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme, authenticationv1.AddToScheme, coordinationv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("building the scheme: %w", err)
@@ -35,13 +37,14 @@ func newScheme() (*runtime.Scheme, error) {
 
 // cacheOptions bound the manager's memory: of pods it keeps what package pod
 // needs, of ControllerRevisions only Kuda's own, of nodes what placement and
-// grouping look at, of namespaces that they exist and whether they are opted out.
-func cacheOptions(dataPath func() string) (cache.Options, error) {
+// grouping look at, of namespaces that they exist and whether they are opted out, of
+// Leases those of the gateway in its namespace.
+func cacheOptions(dataPath func() string, namespace string) (cache.Options, error) {
 	own, err := labels.NewRequirement(v1alpha1.LabelDataSet, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting Kuda's ControllerRevisions: %w", err)
 	}
-	return cache.Options{
+	o := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                {Transform: pod.Stripper(dataPath)},
@@ -49,7 +52,11 @@ func cacheOptions(dataPath func() string) (cache.Options, error) {
 			&corev1.Node{}:               {Transform: stripNode},
 			&corev1.Namespace{}:          {Transform: stripNamespace},
 		},
-	}, nil
+	}
+	if namespace != "" {
+		o.ByObject[&coordinationv1.Lease{}] = cache.ByObject{Namespaces: map[string]cache.Config{namespace: {LabelSelector: attendance.Selector()}}}
+	}
+	return o, nil
 }
 
 // stripNode leaves of a node its labels, whether pods can be scheduled to it,

@@ -23,6 +23,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
+	"github.com/kuda-io/kuda/internal/attendance"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/data"
 	"github.com/kuda-io/kuda/internal/controller/dataset"
@@ -45,6 +46,11 @@ type Options struct {
 	HealthAddress  string
 	MetricsAddress string
 	PprofAddress   string
+
+	// Namespace is where the replicas run, and Replica is this one's pod: in a Lease of
+	// the name they say which runtimes they hear. Empty: silence is not noticed.
+	Namespace string
+	Replica   string
 
 	// LeaderElection lets several replicas run; LeaderNamespace is where their
 	// Lease is, empty: the own namespace.
@@ -108,7 +114,7 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	cacheOptions, err := cacheOptions(o.DataPath)
+	cacheOptions, err := cacheOptions(o.DataPath, o.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -139,23 +145,27 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if err := preheat.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	if err := addControllers(mgr, o); err != nil {
-		return nil, err
-	}
 	// The gateway has it too: the controllers' reads wait until the cache shows
 	// what they wrote, and are not to wait for every report.
 	direct, err := client.New(cfg, client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
 	if err != nil {
 		return nil, fmt.Errorf("making the gateway's client: %w", err)
 	}
-	server, err := addGateway(mgr, cfg, direct, o)
+	heard, err := addAttendance(mgr, direct, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := addControllers(mgr, o, heard); err != nil {
+		return nil, err
+	}
+	server, err := addGateway(mgr, cfg, direct, o, heard.book)
 	if err != nil {
 		return nil, err
 	}
 	return &Manager{Manager: mgr, Direct: direct, gateway: server}, nil
 }
 
-func addControllers(mgr ctrl.Manager, o Options) error {
+func addControllers(mgr ctrl.Manager, o Options, heard attendanceParts) error {
 	if err := o.Registry.Register(newCollector(mgr.GetCache())); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -178,7 +188,10 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	if err := sets.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the DataSet controller: %w", err)
 	}
-	datas := data.New(mgr.GetClient(), mgr.GetAPIReader(), events.Bounded(mgr.GetEventRecorder("kuda-data-controller")), clock.RealClock{})
+	datas := data.New(data.Options{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-data-controller")), Clock: clock.RealClock{},
+		Attendance: heard.roll, Changed: heard.changed,
+	})
 	if err := datas.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the Data controller: %w", err)
 	}
@@ -232,7 +245,7 @@ func addAnalyst(mgr ctrl.Manager, o Options) (*analysis.Runner, <-chan event.Gen
 	return analyst, measured, nil
 }
 
-func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Options) (*gateway.Server, error) {
+func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Options, book *attendance.Book) (*gateway.Server, error) {
 	var executor gateway.Executor
 	if o.ExecHooks {
 		var err error
@@ -246,6 +259,7 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 		Cache:        mgr.GetCache(),
 		Live:         mgr.GetAPIReader(),
 		Client:       direct,
+		Attendance:   book,
 		Executor:     executor,
 		HookOutput:   o.HookOutput,
 		Registry:     o.Registry,

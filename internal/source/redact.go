@@ -20,7 +20,13 @@ var (
 	// header may have one.
 	looseQuery = regexp.MustCompile("\\?[A-Za-z0-9_.~%+-]+=[^\\s\"'<>`]*")
 	// looseSecret is the same where the query is one word.
-	looseSecret = regexp.MustCompile("([\"'\\s(]/[^\\s\"'?<>`]*\\?)[^\\s\"'<>`]+")
+	looseSecret = regexp.MustCompile("([\"'\\s(<>`]/[^\\s\"'?<>`]*\\?)[^\\s\"'<>`]+")
+	// badLocation is what net/http says of a Location header that is no address: all
+	// of it, so that it is unknown what in it is a query.
+	badLocation = regexp.MustCompile(`(failed to parse Location header )"(?:[^"\\]|\\.)*"(?:: parse "(?:[^"\\]|\\.)*")?`)
+	// asked is how net/http quotes the address of a request, whatever form a redirect
+	// gave it.
+	asked = regexp.MustCompile(`\b((?:Get|Head|Post|Put) "(?:[^"\\?#]|\\.)*[?#])(?:[^"\\]|\\.)*"`)
 	// secretParameter is a parameter that signs a request, wherever it stands.
 	secretParameter = regexp.MustCompile("(?i)\\b(x-(?:amz|goog|oss|obs|cos)-(?:credential|signature|security-token)|signature|sig|" +
 		"awsaccesskeyid|access_token|auth_token|id_token|refresh_token|api_?key|password|secret|token)=[^&\\s\"'<>;,`]+")
@@ -33,6 +39,8 @@ func Redact(text string) string {
 	if !strings.ContainsAny(text, "?=@#") {
 		return text
 	}
+	text = badLocation.ReplaceAllString(text, "${1}"+cut)
+	text = asked.ReplaceAllString(text, "${1}"+cut+`"`)
 	text = webURL.ReplaceAllStringFunc(text, redactURL)
 	text = looseQuery.ReplaceAllString(text, "?"+cut)
 	text = looseSecret.ReplaceAllString(text, "${1}"+cut)

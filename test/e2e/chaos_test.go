@@ -31,16 +31,22 @@ import (
 // pod (by its UID), or of any pod where uid is empty, and says how many.
 func kill(t *testing.T, program, uid string) int {
 	t.Helper()
-	killed := 0
+	return signal(t, syscall.SIGKILL, program, uid)
+}
+
+// signal is kill with another signal.
+func signal(t *testing.T, s syscall.Signal, program, uid string) int {
+	t.Helper()
+	sent := 0
 	for pid, cgroup := range processesOf(program) {
 		if !strings.Contains(cgroup, "kubepods") || !strings.Contains(cgroup, uid) {
 			continue
 		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-			killed++
+		if err := syscall.Kill(pid, s); err == nil {
+			sent++
 		}
 	}
-	return killed
+	return sent
 }
 
 // processesOf finds the processes whose executable has a name, with their cgroups.

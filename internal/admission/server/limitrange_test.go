@@ -103,3 +103,49 @@ func limit(t *testing.T, ns string, items ...corev1.LimitRangeItem) {
 		return ok, err
 	})
 }
+
+// TestAPodIsCreatedUnderAQuotaOfEachResource has quotas that demand of each container what
+// they count. Without a controller manager somebody has to say that they are in force.
+func TestAPodIsCreatedUnderAQuotaOfEachResource(t *testing.T) {
+	startWebhook(t)
+	one := func(names ...corev1.ResourceName) corev1.ResourceList {
+		list := corev1.ResourceList{}
+		for _, name := range names {
+			list[name] = resource.MustParse("2Gi")
+		}
+		return list
+	}
+	for name, hard := range map[string]corev1.ResourceList{
+		"requests": one(corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory, corev1.ResourceRequestsEphemeralStorage),
+		"limits":   one(corev1.ResourceLimitsCPU, corev1.ResourceLimitsMemory, corev1.ResourceLimitsEphemeralStorage),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ns := prepare(t, nil)
+			q := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "all"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
+			if err := admin.Create(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+			q.Status = corev1.ResourceQuotaStatus{Hard: hard, Used: corev1.ResourceList{}}
+			for name := range hard {
+				q.Status.Used[name] = resource.MustParse("0")
+			}
+			if err := admin.Status().Update(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the quota is in force", func(ctx context.Context) (bool, error) {
+				return admin.Create(ctx, replica(ns)) != nil, nil
+			})
+			eventually(t, "a pod with resources is created with the runtime", func(ctx context.Context) (bool, error) {
+				pod := replica(ns)
+				pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
+					corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi"), corev1.ResourceEphemeralStorage: resource.MustParse("1Gi"),
+				}
+				err := admin.Create(ctx, pod)
+				if err != nil {
+					t.Log(err)
+				}
+				return err == nil && injected(pod), nil
+			})
+		})
+	}
+}

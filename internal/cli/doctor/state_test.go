@@ -91,6 +91,8 @@ func TestDoctorFindsEachState(t *testing.T) {
 			[]string{"exceeded quota: q", "kubectl describe resourcequota -n shop", "Pod shop/web-2: has the runtime and no Data"}, "", frame.ExitNegative},
 		"a silent runtime": {pods("Unknown", v1alpha1.ReasonRuntimeNotConnected, "the pod's runtime has not acknowledged revision models-2"),
 			[]string{"has not acknowledged", "no longer does", "kubectl logs web-1 -n shop -c kuda-runtime"}, "", frame.ExitNegative},
+		"a runtime that hangs": {pods("Unknown", v1alpha1.ReasonRuntimeNotConnected, "the gateway has not heard the pod's runtime for more than 15s: it hangs, or is cut off"),
+			[]string{"it hangs, or is cut off", "kubectl logs web-1 -n shop -c kuda-runtime"}, "", frame.ExitNegative},
 		"a pod without a node": {pods("False", v1alpha1.ReasonRuntimeNotConnected, `the pod has no node yet, so its runtime does not run: persistentvolumeclaim "dsk" not found`),
 			[]string{`persistentvolumeclaim "dsk" not found`, "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
 		"a pod that leaves": {[]client.Object{dataSet("shop", "models", delivered), leaving},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/assignment"
@@ -27,33 +29,58 @@ import (
 	"github.com/kuda-io/kuda/internal/controller/pod"
 )
 
+// Attendance reports whether the gateway hears the runtime of a pod, and if it is known
+// that it does not, since when. A zero time with heard false: it is not known.
+type Attendance interface {
+	Look(pod types.UID) (heard bool, since time.Time)
+}
+
+// Options of a reconciler. All are needed but Attendance and Changed.
+type Options struct {
+	// Client may read from a cache that has the indexes of package assignment.
+	Client client.Client
+	// Live reads past the cache.
+	Live     client.Reader
+	Recorder events.Recorder
+	Clock    clock.PassiveClock
+	// Attendance is nil where it is unknown which pods are heard: a runtime is then taken for
+	// one that is.
+	Attendance Attendance
+	// Changed brings Data of which Attendance says another thing than before.
+	Changed <-chan event.GenericEvent
+}
+
 // Reconciler carries out what decideAction returns.
 type Reconciler struct {
 	client client.Client
 	// live reads past the cache.
-	live     client.Reader
-	recorder events.Recorder
-	clock    clock.PassiveClock
-	memory   memory
+	live       client.Reader
+	recorder   events.Recorder
+	clock      clock.PassiveClock
+	attendance Attendance
+	changed    <-chan event.GenericEvent
+	memory     memory
 	// assignments say since when a report is owed.
 	assignments assignments
 }
 
-// New makes a reconciler. Reads of c may come from a cache that has the
-// indexes of package assignment; reads of live must not come from a cache.
-func New(c client.Client, live client.Reader, recorder events.Recorder, passive clock.PassiveClock) *Reconciler {
-	return &Reconciler{client: c, live: live, recorder: recorder, clock: passive}
+// New makes a reconciler.
+func New(o Options) *Reconciler {
+	return &Reconciler{client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, attendance: o.Attendance, changed: o.Changed}
 }
 
 // Setup adds the controller to a manager.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("data").
 		For(&v1alpha1.Data{}, builder.WithPredicates(r.eventPredicate())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.ofPod), builder.WithPredicates(podChanged())).
 		Watches(&v1alpha1.DataSet{}, handler.EnqueueRequestsFromMapFunc(r.ofDataSet), builder.WithPredicates(selectorChanged())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	if r.changed != nil {
+		b = b.WatchesRawSource(source.Channel(r.changed, &handler.EnqueueRequestForObject{}))
+	}
+	return b.Complete(r)
 }
 
 // Reconcile looks at one Data.
@@ -106,6 +133,10 @@ func (r *Reconciler) readAndDecide(ctx context.Context, reader client.Reader, d 
 	}
 	f := facts{data: d, set: orNil(&set, haveSet), pod: orNil(&p, havePod), now: r.clock.Now()}
 	f.assigned, f.down = r.assignments.trackAssignment(d, havePod && pod.Stopped(&p), f.now)
+	f.heard = true
+	if r.attendance != nil {
+		f.heard, f.unheard = r.attendance.Look(assignment.PodUID(d))
+	}
 	return decideAction(f), nil
 }
 

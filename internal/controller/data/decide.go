@@ -18,7 +18,7 @@ import (
 )
 
 // reportTimeout is how long a Data may be without a report on the revision that it
-// has, or its runtime may not run, before its status says so.
+// has, or its runtime may not run or not be heard, before its status says so.
 const reportTimeout = 15 * time.Second
 
 // decision is what to do with one Data.
@@ -44,6 +44,10 @@ type facts struct {
 	assigned time.Time
 	// down is since when the pod's runtime does not run; zero: it runs.
 	down time.Time
+	// heard says that the gateway hears the runtime; unheard is since when it is known
+	// not to. It may be neither.
+	heard   bool
+	unheard time.Time
 }
 
 // decideAction looks at a Data, its DataSet and its pod.
@@ -65,7 +69,7 @@ func decideAction(f facts) decision {
 	}
 	since, silent := f.silentSince()
 	if !silent {
-		return decision{}
+		return f.restoreReport()
 	}
 	if wait := reportTimeout - f.now.Sub(since); wait > 0 {
 		return decision{after: wait}
@@ -96,10 +100,24 @@ func (f facts) silentSince() (time.Time, bool) {
 		return f.data.CreationTimestamp.Time, true
 	case !f.down.IsZero():
 		return f.down, true
+	case !f.unheard.IsZero():
+		return f.unheard, true
 	case !assignment.Current(f.data):
 		return f.assigned, true
 	}
 	return time.Time{}, false
+}
+
+// restoreReport shows again what the runtime reported last, when it is heard again and owes
+// no report: what has changed since, it says itself.
+func (f facts) restoreReport() decision {
+	have := assignment.Ready(f.data)
+	if !f.heard || have == nil || have.Status != metav1.ConditionUnknown || have.Reason != v1alpha1.ReasonRuntimeNotConnected {
+		return decision{}
+	}
+	c := assignment.ReadyOf(&f.data.Status)
+	c.ObservedGeneration = f.data.Generation
+	return decision{ready: &c}
 }
 
 // notConnected is False where the pod cannot have its data, and Unknown where what
@@ -115,6 +133,9 @@ func (f facts) notConnected() metav1.Condition {
 	case assignment.Reported(d) && !f.down.IsZero():
 		c.Status = metav1.ConditionUnknown
 		c.Message = fmt.Sprintf("the pod's runtime has not run for more than %s; what it reported before may be out of date; %s", reportTimeout, describe)
+	case assignment.Reported(d) && !f.unheard.IsZero():
+		c.Status = metav1.ConditionUnknown
+		c.Message = fmt.Sprintf("the gateway has not heard the pod's runtime for more than %s: it hangs, or is cut off; what it reported before may be out of date; %s", reportTimeout, look)
 	case assignment.Reported(d):
 		c.Status = metav1.ConditionUnknown
 		c.Message = fmt.Sprintf("the pod's runtime has not acknowledged revision %s within %s; its last report is on revision %s; %s",
@@ -136,7 +157,10 @@ func (f facts) notConnected() metav1.Condition {
 // printed columns as if it were the present.
 func setCondition(s *v1alpha1.DataStatus, c metav1.Condition) {
 	meta.SetStatusCondition(&s.Conditions, c)
-	if c.Status == metav1.ConditionUnknown {
+	switch {
+	case c.Status == metav1.ConditionUnknown:
 		s.Ready, s.Progress = fmt.Sprintf("?/%d", s.DataItems), ""
+	case s.ObservedRevision != "":
+		s.Ready, s.Progress = assignment.Counted(s), assignment.Progress(s)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/assignment"
 )
 
 var born = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -108,19 +109,26 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 		says   string
 		after  time.Duration
 	}{
-		"acknowledged":           {func(*facts) {}, "", "", 0},
-		"told just now":          {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-5*time.Second) }, "", "", 10 * time.Second},
-		"not acknowledged":       {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not acknowledged revision r2", 0},
-		"the runtime just ended": {func(f *facts) { f.down = later.Add(-time.Second) }, "", "", 14 * time.Second},
-		"the runtime is down":    {func(f *facts) { f.down = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not run", 0},
-		"withdrawing":            {func(f *facts) { f.down, f.data.Spec.Withdraw = later.Add(-reportTimeout), true }, "", "", 0},
+		"acknowledged":                     {func(*facts) {}, "", "", 0},
+		"told just now":                    {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-5*time.Second) }, "", "", 10 * time.Second},
+		"not acknowledged":                 {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not acknowledged revision r2", 0},
+		"the runtime just ended":           {func(f *facts) { f.down = later.Add(-time.Second) }, "", "", 14 * time.Second},
+		"the runtime is down":              {func(f *facts) { f.down = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not run", 0},
+		"not heard for a while":            {func(f *facts) { f.unheard = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not heard", 0},
+		"not heard just now":               {func(f *facts) { f.unheard = later.Add(-13 * time.Second) }, "", "", 2 * time.Second},
+		"not heard since the leader began": {func(f *facts) { f.unheard = later.Add(2 * time.Minute) }, "", "", 2*time.Minute + reportTimeout},
+		"not heard, as it is down": {func(f *facts) {
+			f.unheard, f.down = later.Add(-time.Minute), later.Add(-reportTimeout)
+		}, metav1.ConditionUnknown, "has not run", 0},
+		"not heard, and it is not known": {func(f *facts) { f.heard = false }, "", "", 0},
+		"withdrawing":                    {func(f *facts) { f.down, f.data.Spec.Withdraw = later.Add(-reportTimeout), true }, "", "", 0},
 		"the pod ended": {func(f *facts) {
 			f.down, f.pod.Status.Phase = later.Add(-reportTimeout), corev1.PodSucceeded
 		}, "", "", 0},
 	} {
 		d, set, p := trio()
 		d.Status = v1alpha1.DataStatus{ObservedRevision: "r1", DataItems: 1, Success: 1, Ready: "1/1", Progress: "100%"}
-		f := facts{data: d, set: set, pod: p, now: later, assigned: born}
+		f := facts{data: d, set: set, pod: p, now: later, assigned: born, heard: true}
 		c.change(&f)
 		got := decideAction(f)
 		if got.after != c.after || (got.ready == nil) != (c.want == "") {
@@ -135,6 +143,52 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 		setCondition(&d.Status, *got.ready)
 		if d.Status.Ready != "?/1" || d.Status.Progress != "" {
 			t.Errorf("%s: the columns say %q, %q", name, d.Status.Ready, d.Status.Progress)
+		}
+		if again := decideAction(f); again.ready != nil {
+			t.Errorf("%s: it is written again: %+v", name, again.ready)
+		}
+	}
+}
+
+// What was reported last is the present again when the runtime is heard, and only then.
+func TestARuntimeThatIsHeardAgainStaysUnknown(t *testing.T) {
+	later := born.Add(time.Hour)
+	failed := v1alpha1.DataItemStatus{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound", Message: "404"}
+	loading := v1alpha1.DataItemStatus{Namespace: "default", Name: "m", Phase: v1alpha1.DataDownloading, Bytes: 1, TotalBytes: 4}
+	for name, c := range map[string]struct {
+		status   v1alpha1.DataStatus
+		change   func(*facts)
+		want     metav1.ConditionStatus
+		reason   string
+		progress string
+	}{
+		"delivered": {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(*facts) {}, metav1.ConditionTrue, v1alpha1.ReasonDelivered, "100%"},
+		"failed": {v1alpha1.DataStatus{DataItems: 1, Failed: 1, DataItemsStatus: []v1alpha1.DataItemStatus{failed}}, func(*facts) {},
+			metav1.ConditionFalse, "NotFound", ""},
+		"on its way": {v1alpha1.DataStatus{DataItems: 1, Downloading: 1, DataItemsStatus: []v1alpha1.DataItemStatus{loading}}, func(*facts) {},
+			metav1.ConditionFalse, v1alpha1.ReasonDownloading, "25%"},
+		"still down":          {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.down = later.Add(-time.Minute) }, "", "", ""},
+		"another revision":    {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.data.Spec.Revision = "r2" }, "", "", ""},
+		"nobody knows":        {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.heard = false }, "", "", ""},
+		"a status of no item": {v1alpha1.DataStatus{DataItems: 1}, func(*facts) {}, metav1.ConditionFalse, v1alpha1.ReasonWaiting, ""},
+	} {
+		d, set, p := trio()
+		d.Status = c.status
+		d.Status.ObservedRevision, d.Status.Ready = "r1", "?/1"
+		f := facts{data: d, set: set, pod: p, now: later, assigned: born, unheard: later.Add(-time.Minute)}
+		setCondition(&d.Status, *decideAction(f).ready)
+		f.heard, f.unheard = true, time.Time{}
+		c.change(&f)
+		got := decideAction(f)
+		if known := got.ready != nil && got.ready.Status != metav1.ConditionUnknown; known != (c.want != "") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if c.want == "" || got.ready == nil {
+			continue
+		}
+		setCondition(&d.Status, *got.ready)
+		if got.ready.Status != c.want || got.ready.Reason != c.reason || d.Status.Ready != assignment.Counted(&d.Status) || d.Status.Progress != c.progress {
+			t.Errorf("%s: %+v, columns %q, %q", name, got.ready, d.Status.Ready, d.Status.Progress)
 		}
 		if again := decideAction(f); again.ready != nil {
 			t.Errorf("%s: it is written again: %+v", name, again.ready)
@@ -255,7 +309,7 @@ func TestADataThatIsGoneIsRemembered(t *testing.T) {
 	d.UID = "d"
 	d.Status.ObservedRevision = "r1"
 	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound"}}
-	r := New(nil, nil, nil, nil)
+	r := New(Options{})
 	p := r.eventPredicate()
 	p.Create(event.CreateEvent{Object: d})
 	if len(r.memory.datas) != 1 {

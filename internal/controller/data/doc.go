@@ -5,6 +5,7 @@
 // those that are no longer needed, shows when a pod's runtime does not come to
 // the gateway, and turns changes of items into events on the pod.
 //
-// It runs on the leader only. The one thing it writes into a status is that no
-// runtime has reported, and it never writes it over a report.
+// It runs on the leader only. What it writes into a status is that no runtime has
+// reported, or that what was reported may be out of date, and, when the runtime is heard
+// again, what it reported last.
 package data

@@ -93,13 +93,33 @@ func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered
-		c.Message = fmt.Sprintf("%s pods have their data", s.Ready)
+		c.Message = fmt.Sprintf("%s pods have their data", s.Ready) + describeUnheard(o.countedReplicas())
 	}
 	if len(o.leaving) > 0 {
 		c.Message += fmt.Sprintf("; %d pods that are no longer selected are asked to take the items out (deletionPolicy Remove), the first is %s; "+
 			"where its runtime cannot answer, delete the pod", len(o.leaving), o.leaving[0])
 	}
 	return c
+}
+
+// describeUnheard speaks of pods of which it is not known whether they still have what they
+// reported.
+func describeUnheard(replicas []*replica) string {
+	first, n := "", 0
+	for _, r := range replicas {
+		if r.data == nil {
+			continue
+		}
+		if ready := assignment.Ready(r.data); ready != nil && ready.Status == metav1.ConditionUnknown {
+			if n++; n == 1 {
+				first = fmt.Sprintf("pod %s: %s", r.pod.Name, ready.Message)
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; of %d it is not known whether they still have it, %s", n, first)
 }
 
 // firstFailure speaks of the first pod whose runtime cannot live, or of the first

@@ -51,6 +51,21 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	}
 }
 
+// A pod of which nobody knows any more counts as one that has its data, and is named.
+func TestAPodThatFellSilentIsNotNamed(t *testing.T) {
+	silent := func(name string) *replica {
+		d := &v1alpha1.Data{}
+		d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown,
+			Reason: v1alpha1.ReasonRuntimeNotConnected, Message: "the gateway has not heard the pod's runtime"}}
+		return &replica{pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop"}}, data: d, delivered: true}
+	}
+	x := &session{set: models(), observed: &observation{live: []*replica{silent("web-1"), silent("web-2")}}, now: start}
+	c := readyCondition(x, v1alpha1.DataSetStatus{Replicas: 2, Success: 2, Ready: "2/2"})
+	if c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "2/2 pods have their data; of 2 it is not known whether they still have it, pod web-1: the gateway has not heard") {
+		t.Errorf("%+v", c)
+	}
+}
+
 // Pods that can never be injected are not told to restart.
 func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 	whole := func(name string, change func(*corev1.Pod)) *corev1.Pod {

@@ -6,6 +6,7 @@ package transfer
 import (
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -113,17 +114,20 @@ func (b *oddBench) right(t *testing.T, result *Result, err error) {
 	}
 }
 
+// oddLarge is the content of a file of more than one range. Nobody writes to it.
+var oddLarge = sync.OnceValue(func() []byte { return noise(1, 10<<20) })
+
 // The shapes of a delivery.
 var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error){
 	"file": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		content := noise(1, 10<<20)
+		content := oddLarge()
 		b.Put("one.bin", content)
 		b.want[store.FileName] = content
 		b.Fail(f)
 		return b.deliver(t, "one.bin", "1")
 	},
 	"tree": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		b.put("a/large", noise(1, 10<<20))
+		b.put("a/large", oddLarge())
 		b.put("b", noise(2, 100))
 		b.put("c", nil)
 		b.Fail(f)
@@ -131,7 +135,7 @@ var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Resul
 	},
 	// A file whose delivery was cut off before, by a server without faults.
 	"resume": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		content := noise(1, 10<<20)
+		content := oddLarge()
 		b.Put("one.bin", content)
 		b.want[store.FileName] = content
 		b.Fail(odd.Faults{CutAfter: 6 << 20})
@@ -145,7 +149,7 @@ var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Resul
 	},
 	// A tree of which an older version is in the store.
 	"delta": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
-		b.put("a/large", noise(1, 10<<20))
+		b.put("a/large", oddLarge())
 		b.put("b", noise(2, 1000))
 		if _, err := b.deliver(t, "tree/", "1"); err != nil {
 			t.Fatal(err)

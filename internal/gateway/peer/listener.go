@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -81,6 +82,28 @@ type Conn struct {
 	pod       types.UID
 	namespace string
 	gone      bool
+	// heard is when something came last, in nanoseconds since 1970.
+	heard atomic.Int64
+}
+
+// Read reads, and notes that something came.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Heard returns a function that tells when something came last on the connection of
+// the context: it answers pings, so a peer that lives is heard again and again. Without
+// a connection that is always now.
+func Heard(ctx context.Context) func() time.Time {
+	c, ok := ctx.Value(contextKey{}).(*Conn)
+	if !ok {
+		return time.Now
+	}
+	return func() time.Time { return time.Unix(0, c.heard.Load()) }
 }
 
 // Accept waits for the next connection, and makes room for it.

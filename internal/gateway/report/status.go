@@ -4,7 +4,6 @@
 package report
 
 import (
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -50,9 +49,12 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 			s.Waiting++
 		}
 	}
-	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.DataItems)
-	s.Progress = progressText(s)
-	ready := readyCondition(&s, d.Spec.Withdraw && r.GetWithdrawn())
+	s.Ready = assignment.Counted(&s)
+	s.Progress = assignment.Progress(&s)
+	ready := assignment.ReadyOf(&s)
+	if d.Spec.Withdraw && r.GetWithdrawn() {
+		ready = withdrawn()
+	}
 	ready.ObservedGeneration = d.Generation
 	if d.Status.ObservedRevision != r.GetRevision() {
 		// A switch may be over before anything but success is reported. The
@@ -104,80 +106,12 @@ const (
 	maxItemMessages = 96 << 10
 	// leastItemMessage is what each may have, however many items there are.
 	leastItemMessage = 512
-	// maxConditionMessage keeps a condition readable where lists print it.
-	maxConditionMessage = 1 << 10
 )
 
-// readyCondition repeats what the item says of itself. That may change with
-// every report on the way, which compare therefore gives no weight.
-func readyCondition(s *v1alpha1.DataStatus, withdrawn bool) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
-	if withdrawn {
-		c.Reason, c.Message = v1alpha1.ReasonWithdrawn, "the items are out of the pod's view"
-		return c
+func withdrawn() metav1.Condition {
+	return metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawn, Message: "the items are out of the pod's view",
 	}
-	if s.Success == s.DataItems {
-		c.Status = metav1.ConditionTrue
-		c.Reason, c.Message = v1alpha1.ReasonDelivered, assignment.DeliveredMessage(s.DataItems, s.ObservedRevision)
-		return c
-	}
-	item := holdsBack(s.DataItemsStatus)
-	c.Reason = item.Reason
-	if c.Reason == "" {
-		c.Reason = fallbackReason(item.Phase)
-	}
-	c.Message = fmt.Sprintf("item %s/%s is %s", item.Namespace, item.Name, item.Phase)
-	if item.Message != "" {
-		subject := fmt.Sprintf("item %s/%s: ", item.Namespace, item.Name)
-		if item.Phase == v1alpha1.DataFailed {
-			subject = fmt.Sprintf("item %s/%s failed: ", item.Namespace, item.Name)
-		}
-		c.Message = subject + clean.Text(item.Message, maxConditionMessage-len(subject))
-	}
-	return c
-}
-
-// holdsBack returns the item that is to be shown: a failed one before others.
-func holdsBack(items []v1alpha1.DataItemStatus) v1alpha1.DataItemStatus {
-	var first *v1alpha1.DataItemStatus
-	for i := range items {
-		switch items[i].Phase {
-		case v1alpha1.DataFailed:
-			return items[i]
-		case v1alpha1.DataSuccess:
-		default:
-			if first == nil || first.Phase == v1alpha1.DataWaiting && items[i].Phase == v1alpha1.DataDownloading {
-				first = &items[i]
-			}
-		}
-	}
-	return *first
-}
-
-func fallbackReason(p v1alpha1.DataPhase) string {
-	switch p {
-	case v1alpha1.DataFailed:
-		return v1alpha1.ReasonDeliveryFailed
-	case v1alpha1.DataDownloading:
-		return v1alpha1.ReasonDownloading
-	default:
-		return v1alpha1.ReasonWaiting
-	}
-}
-
-func progressText(s v1alpha1.DataStatus) string {
-	if s.Success == s.DataItems {
-		return "100%"
-	}
-	var have, total float64
-	for i := range s.DataItemsStatus {
-		have += float64(s.DataItemsStatus[i].Bytes)
-		total += float64(s.DataItemsStatus[i].TotalBytes)
-	}
-	if total == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d%%", min(99, int(have*100/total)))
 }
 
 func phaseOf(p gatewayv1alpha1.Phase) v1alpha1.DataPhase {

@@ -4,6 +4,7 @@
 package managertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -37,6 +38,15 @@ type Manager struct {
 
 	bundle []byte
 	stop   func()
+	// address leads to the gateway; empty: its own.
+	address string
+}
+
+// Through is the manager as those see it who reach its gateway by another address.
+func (m *Manager) Through(address string) *Manager {
+	other := *m
+	other.address = address
+	return &other
 }
 
 // StartManager runs a manager until Stop, or until the test ends. It has the
@@ -121,7 +131,7 @@ func (m *Manager) Gateway(t *testing.T, token string) gatewayv1alpha1connect.Gat
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	bearer := bearer{token: token, next: transport}
-	return gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer}, "https://"+m.GatewayAddress(), connect.WithGRPC())
+	return gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer}, "https://"+cmp.Or(m.address, m.GatewayAddress()), connect.WithGRPC())
 }
 
 // GatewayFor is a client with the token of a pod's runtime.

@@ -20,11 +20,14 @@ import (
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )
 
-func credentials(t *testing.T, name, content string) *source.Mount {
+// credentials makes a Secret of keys and values.
+func credentials(t testing.TB, keysAndValues ...string) *source.Mount {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+	for i := 0; i < len(keysAndValues); i += 2 {
+		if err := os.WriteFile(filepath.Join(dir, keysAndValues[i]), []byte(keysAndValues[i+1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return &source.Mount{Dir: dir, Name: "the Secret"}
 }
@@ -114,18 +117,6 @@ func TestAnIndexThatDoesNotSayWhereItEndsIsNotTaken(t *testing.T) {
 	if _, err := first(t.Context(), open(t, Config{URL: server.URL}), "tree/"); !source.Temporary(err) {
 		t.Errorf("got %v", err)
 	}
-}
-
-func FuzzLinesOfAnIndexAreReadOrRefused(f *testing.F) {
-	for _, seed := range []string{strings.Repeat("0", 64) + "  a", "SHA256 (a) = " + strings.Repeat("0", 64), "\\" + strings.Repeat("f", 64) + " *a\\nb", "", "<html>"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		sum, name, err := parseLine(line)
-		if err == nil && (len(sum) != sumLength || name == "" || strings.Trim(sum, "0123456789abcdef") != "") {
-			t.Fatalf("%q is read as %q of %q", line, sum, name)
-		}
-	})
 }
 
 // Half a name may be another file's, and half a line says nothing of the index.

@@ -113,6 +113,11 @@ func (s *Source) fetchManifest(ctx context.Context, op, repository, version stri
 			return nil, &source.Error{Op: op, Class: source.ErrTemporary, Err: err}
 		}
 	}
+	return parseManifest(op, text, response.Header.Get("Content-Type"))
+}
+
+// parseManifest reads a manifest, which may say its own type.
+func parseManifest(op string, text []byte, contentType string) (*manifest, error) {
 	m := &manifest{}
 	if err := json.Unmarshal(text, m); err != nil || (m.Layers == nil && m.Manifests == nil) {
 		// A list that is not there is no empty list: something else has answered.
@@ -120,7 +125,7 @@ func (s *Source) fetchManifest(ctx context.Context, op, repository, version stri
 			Err: fmt.Errorf("the registry answered with %s instead of a manifest", source.FirstWords(text))}
 	}
 	if m.MediaType == "" {
-		m.MediaType, _, _ = strings.Cut(response.Header.Get("Content-Type"), ";")
+		m.MediaType, _, _ = strings.Cut(contentType, ";")
 	}
 	return m, m.checkFields(op)
 }

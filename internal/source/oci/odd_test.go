@@ -129,6 +129,47 @@ func TestOnlyAManifestIsAManifest(t *testing.T) {
 	}
 }
 
+// Whatever stands in a manifest that is read, its layers can be asked for and have
+// the size of what they name.
+func FuzzManifestsAreReadOrRefused(f *testing.F) {
+	for _, seed := range []string{
+		`{"mediaType":"` + typeManifest + `","layers":[{"mediaType":"application/octet-stream","digest":"sha256:` + strings.Repeat("0", 64) +
+			`","size":1,"annotations":{"` + annotationTitle + `":"dir/file"}},{"mediaType":"` + typeTar + `","digest":"sha256:` + strings.Repeat("a", 64) + `","size":1}]}`,
+		`{"mediaType":"` + typeIndex + `","manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`,
+		`{"layers":[]}`, `{"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`, `{"layers":null}`, "[]", "<html>",
+		`{"layers":[{"size":-1,"digest":"x:y"}]}`, `{"layers":[{"size":1e99}]}`,
+	} {
+		f.Add([]byte(seed), typeManifest)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, contentType string) {
+		m, err := parseManifest("reading", text, contentType)
+		if err != nil {
+			if !errors.Is(err, source.ErrTemporary) && !errors.Is(err, source.ErrMisconfigured) {
+				t.Fatalf("%q: got %v", text, err)
+			}
+			return
+		}
+		for _, layer := range m.Layers {
+			if layer.Size < 0 || layer.Digest.Validate() != nil || (layer.Size == 0 && layer.Digest.Algorithm().FromBytes(nil) != layer.Digest) {
+				t.Fatalf("%q has the layer %+v", text, layer)
+			}
+			form, name, err := layerForm(layer)
+			if err == nil && form == formFile && name == "" {
+				t.Fatalf("%q has a file without a name: %+v", text, layer)
+			}
+			k := key{repository: "a/b", blob: layer.Digest, size: layer.Size}
+			if again, err := parseKey(k.String()); err != nil || again != k {
+				t.Fatalf("%q has a layer that cannot be asked for: %v, %v", text, k, err)
+			}
+		}
+		if m.isIndex() {
+			if d, err := m.choosePlatform(platform{OS: "linux", Architecture: "amd64"}); err == nil && d.Digest.Validate() != nil {
+				t.Fatalf("%q leads to %+v", text, d)
+			}
+		}
+	})
+}
+
 // Where a registry sends a request for a blob elsewhere, the address is signed;
 // neither the message nor the next server is told the signature.
 func TestTheSignatureOfARedirectIsToldToNobodyElse(t *testing.T) {

@@ -35,9 +35,8 @@ type Options struct {
 	Storage bool
 }
 
-// Run makes everything: packages, programs, images. Packages of all
-// kinds, and the nginx root filesystem, come over the network while the programs
-// compile.
+// Run makes everything: packages, programs, images. Packages of all kinds, and the
+// nginx root filesystem, come over the network while the programs compile.
 func Run(ctx context.Context, cache Cache, o Options, log *step.Log) (Toolset, error) {
 	unlock, err := cache.lock()
 	if err != nil {

@@ -98,7 +98,13 @@ func FuzzParse(f *testing.F) {
 		if s, err := ParseFileStatus(message); err == nil && s != nil && (s.Length < 0 || s.Type == 0) {
 			t.Fatalf("got %+v", s)
 		}
-		_, _ = ParseListing(message)
+		if l, err := ParseListing(message); err == nil && l != nil {
+			for _, s := range l.Entries {
+				if s.Length < 0 || s.Type == 0 {
+					t.Fatalf("got %+v", s)
+				}
+			}
+		}
 		_, _ = ParseReadResponse(message)
 		_, _ = ParsePacketHeader(message)
 		_, _ = ParseHandshake(message)

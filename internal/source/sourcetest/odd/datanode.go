@@ -24,7 +24,7 @@ const (
 // errCut tells that a connection is to end in the middle of a block.
 var errCut = errors.New("the connection is cut")
 
-// serveBlocks answers the requests of one connection to the datanode.
+// serveBlocks returns the requests of one connection to the datanode.
 func (s *Server) serveBlocks(conn net.Conn, in *bufio.Reader) error {
 	for {
 		// The version and the kind of the request, which is always to read.
@@ -48,7 +48,7 @@ func (s *Server) serveBlocks(conn net.Conn, in *bufio.Reader) error {
 		if faults.IgnoreRanges {
 			begin, end = 0, len(f.content)
 		}
-		if err := s.sendBlock(conn, f.content, begin, end, faults.CutAfter); err != nil {
+		if err := s.sendBlock(conn, f.content, begin, end); err != nil {
 			return err
 		}
 		if _, err := readDelimited(in); err != nil { // whether the sums were right
@@ -77,29 +77,23 @@ func (s *Server) blockOf(id uint64) (file, Faults, bool) {
 }
 
 // sendBlock sends whole chunks with their sums: those that have the range.
-func (s *Server) sendBlock(conn net.Conn, content []byte, begin, end, cutAfter int) error {
+func (s *Server) sendBlock(conn net.Conn, content []byte, begin, end int) error {
 	out := bufio.NewWriterSize(conn, packetBytes)
 	at := begin / chunkBytes * chunkBytes
 	end = min((end+chunkBytes-1)/chunkBytes*chunkBytes, len(content))
 	checksum := message{}.uint(1, wire.ChecksumCRC32C).uint(2, chunkBytes)
 	_, _ = out.Write(wire.Delimited(nil, message{}.uint(1, wire.StatusSuccess).bytes(4, message{}.bytes(1, checksum).uint(2, uint64(at)))))
-	sent := 0
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.sent += sent
-	}()
+	last := at + s.take(end-at)
 	for sequence := uint64(0); ; sequence++ {
-		data := content[at:min(at+packetBytes, end)]
+		data := content[at:min(at+packetBytes, last)]
+		if len(data) == 0 && last < end {
+			return errors.Join(out.Flush(), errCut)
+		}
 		_, _ = out.Write(dataPacket(uint64(at), sequence, data))
 		if len(data) == 0 { // the last one
 			return out.Flush()
 		}
 		at += len(data)
-		sent += len(data)
-		if cutAfter > 0 && sent >= cutAfter {
-			return errors.Join(out.Flush(), errCut)
-		}
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
-// serveCalls answers the calls of one connection to the namenode.
+// serveCalls returns the calls of one connection to the namenode.
 func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 	if _, err := in.Discard(len("hrpc") + 3); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (s *Server) serveCalls(conn net.Conn, in *bufio.Reader) error {
 	}
 }
 
-// respondToCall answers one call.
+// respondToCall returns one call.
 func (s *Server) respondToCall(conn net.Conn, call uint64, method string, request fields) error {
 	var body []byte
 	header, status := message{}.uint(1, call), uint64(0)

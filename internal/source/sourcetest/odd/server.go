@@ -31,7 +31,8 @@ type Faults struct {
 	TagPerNode bool
 	// KeepTags leaves a file its entity tag, inode and digest when it is overwritten.
 	KeepTags bool
-	// CutAfter ends each body, or block, after so many bytes; 0 does not.
+	// CutAfter ends every body, or block, once so many bytes of them were sent in all;
+	// 0 does not.
 	CutAfter int
 	// Listing replaces the answer to the request for a page of a listing, counted
 	// from 1, for an index or a manifest; nil leaves it as it is.
@@ -62,14 +63,17 @@ type Server struct {
 
 	// datanode is the address that a namenode sends readers to.
 	datanode string
+	// digests tells that files are asked for by them.
+	digests bool
 
 	mu       sync.Mutex
 	faults   Faults
 	files    map[string]file
 	pages    int
 	requests []*http.Request
-	sent     int
-	writings int
+	// sent counts bytes of files, and failing is what it was when the faults came.
+	sent, failing int
+	writings      int
 }
 
 type file struct {
@@ -94,7 +98,11 @@ func NewHTTP(t testing.TB) *Server { return startServer(t, (*Server).serveHTTP) 
 
 // NewOCI starts a registry of OCI whose only manifest, Artifact, has each file as
 // a layer; it ends with the test.
-func NewOCI(t testing.TB) *Server { return startServer(t, (*Server).serveOCI) }
+func NewOCI(t testing.TB) *Server {
+	s := startServer(t, (*Server).serveOCI)
+	s.digests = true
+	return s
+}
 
 func startServer(t testing.TB, serve func(*Server, http.ResponseWriter, *http.Request)) *Server {
 	t.Helper()
@@ -126,7 +134,7 @@ func (s *Server) Front(front func(address string) string) string {
 func (s *Server) Fail(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults, s.pages = f, 0
+	s.faults, s.pages, s.failing = f, 0, s.sent
 }
 
 // Put stores a file under a path without a leading slash. Each is written a
@@ -140,7 +148,9 @@ func (s *Server) Put(path string, content []byte) {
 		tag:      fmt.Sprintf("%x", md5.Sum(content)), //nolint:gosec // see above
 		modified: time.Date(2026, 1, 1, 0, s.writings, 0, 0, time.UTC),
 		inode:    firstInode + uint64(s.writings), block: uint64(s.writings),
-		digest: digest.FromBytes(content),
+	}
+	if s.digests {
+		f.digest = digest.FromBytes(content)
 	}
 	if old, ok := s.files[path]; ok && s.faults.KeepTags {
 		f.tag, f.inode, f.digest = old.tag, old.inode, old.digest
@@ -169,7 +179,7 @@ func (s *Server) findFile(path string) (file, Faults, bool) {
 	return f, s.faults, ok
 }
 
-// sendFile answers a request for a file.
+// sendFile returns a request for a file.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults Faults) {
 	if faults.TagPerNode {
 		s.mu.Lock()
@@ -213,13 +223,18 @@ func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f file, faults
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)
-	if faults.CutAfter > 0 && len(content) > faults.CutAfter {
-		content = content[:faults.CutAfter]
-	}
-	n, _ := w.Write(content) // the client may have gone
+	_, _ = w.Write(content[:s.take(len(content))]) // the client may have gone
+}
+
+// take returns how many of the next bytes of a body are sent.
+func (s *Server) take(n int) int {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if most := s.faults.CutAfter; most > 0 {
+		n = min(n, max(most-(s.sent-s.failing), 0))
+	}
 	s.sent += n
-	s.mu.Unlock()
+	return n
 }
 
 // pathsBelow returns the sorted paths of the files below a prefix.
