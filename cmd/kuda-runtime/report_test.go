@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -34,9 +34,9 @@ func (s *sidecarProcess) ofNode() *sidecarProcess {
 // name that the control plane gives it.
 func holding(a *gatewayv1alpha1.Assignment, version string) func(*gatewayv1alpha1.ReportStoreRequest) bool {
 	mark := ""
-	for _, item := range a.GetItems() {
-		if item.GetVersion() == version {
-			mark = content.Mark(item, a.GetSources()[0])
+	for _, i := range a.GetItems() {
+		if i.GetVersion() == version {
+			mark = item.Mark(i, a.GetSources()[0])
 		}
 	}
 	return func(r *gatewayv1alpha1.ReportStoreRequest) bool {

@@ -20,7 +20,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
-	"github.com/kuda-io/kuda/internal/controller/preheat/schedule"
+	"github.com/kuda-io/kuda/internal/domain/schedule"
 )
 
 // checkDataSet says what is wrong with a DataSet beyond what its schema checks.

@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Places knows which nodes hold the data of a pod.
 type Places struct {
 	// Index is what nodes hold.
-	Index *locality.Index
+	Index *index.Index
 	// Ready reports whether the index is filled.
 	Ready func() bool
 	// Wants says what new pods are to have.
@@ -33,7 +33,7 @@ const placingLimit = 200 * time.Millisecond
 
 // preferredNodes returns the nodes that hold what a pod wants that these DataSets select.
 // The seed is another one for each pod.
-func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet, seed string) ([]locality.Preference, error) {
+func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet, seed string) ([]index.Preference, error) {
 	if !p.Ready() {
 		return nil, errNotFilled
 	}
@@ -52,5 +52,5 @@ func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets 
 	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(seed))
-	return locality.Preferences(demand, locality.MaxPreferences, hash.Sum64()), nil
+	return index.Preferences(demand, index.MaxPreferences, hash.Sum64()), nil
 }

@@ -21,8 +21,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
-	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // holding is a NodeStore with what a namespace has of a template.
@@ -37,7 +37,7 @@ func holding(node, namespace string, template v1alpha1.DataTemplateSpec) *v1alph
 }
 
 func places(reader client.Reader, stores ...*v1alpha1.NodeStore) *Places {
-	x := locality.NewIndex(locality.Options{})
+	x := index.NewIndex(index.Options{})
 	for _, s := range stores {
 		x.Set(s)
 	}

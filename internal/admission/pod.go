@@ -22,7 +22,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission/look"
 	"github.com/kuda-io/kuda/internal/inject"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Pods injects pods at their creation. It is an admission.Handler.
@@ -122,7 +122,7 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 
 // preferredNodes returns the nodes that hold the pod's data. Unknown nodes do not
 // delay the pod, so the error is only counted.
-func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]locality.Preference, error) {
+func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]index.Preference, error) {
 	if p.Places == nil || !settings.Affinity {
 		return nil, nil
 	}

@@ -28,7 +28,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
-	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 )
 
 var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)

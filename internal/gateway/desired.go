@@ -18,10 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/convert"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
-	"github.com/kuda-io/kuda/internal/gateway/wire"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -58,7 +59,7 @@ func newDesires(s *service, caller identity.Pod, datasets []string) *desires {
 func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
 	var datas v1alpha1.DataList
 	if err := w.cached.List(ctx, &datas, client.InNamespace(w.caller.Namespace),
-		client.MatchingFields{assignment.FieldPodUID: string(w.caller.UID)}); err != nil {
+		client.MatchingFields{fieldindex.PodUID: string(w.caller.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the pod's Data: %w", err)
 	}
 	var sets v1alpha1.DataSetList
@@ -74,7 +75,7 @@ func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchRespon
 			continue
 		}
 		assigned[assignment.DataSet(d)] = true
-		a := wire.Assignment(d)
+		a := convert.Assignment(d)
 		var err error
 		if a.Prefetch, err = w.desiredPrefetch(ctx, d); err != nil {
 			return nil, err
@@ -177,7 +178,7 @@ func (w *desires) checkGone(ctx context.Context, reader client.Reader, name stri
 	case p.UID != w.caller.UID:
 		return false, nil
 	case p.Labels[v1alpha1.LabelPreheat] != "":
-		return set.Spec.Preheat == nil || !pod.Preheats(&set, &p), nil
+		return set.Spec.Preheat == nil || !podstate.Preheats(&set, &p), nil
 	}
-	return !pod.Selects(set.Spec.WorkloadSelector, &p), nil
+	return !podstate.Selects(set.Spec.WorkloadSelector, &p), nil
 }

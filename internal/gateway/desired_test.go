@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -29,7 +30,7 @@ func reader(t *testing.T, objects ...client.Object) client.Client {
 		}
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...)
-	for field, value := range assignment.Indexes() {
+	for field, value := range fieldindex.Functions() {
 		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
 	}
 	return builder.Build()

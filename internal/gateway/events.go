@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 var errNotSynced = errors.New("the cache did not fill before the gateway was stopped")
@@ -114,7 +114,7 @@ func dataSetDiffers(before, after *v1alpha1.DataSet) bool {
 // nodeDiffers reports whether a node changed such that reports about it are no
 // longer trusted.
 func nodeDiffers(before, after *corev1.Node) bool {
-	return locality.CameBack(locality.NodeOf(before), locality.NodeOf(after))
+	return index.CameBack(index.NodeOf(before), index.NodeOf(after))
 }
 
 func podDiffers(before, after *corev1.Pod) bool { return !maps.Equal(before.Labels, after.Labels) }

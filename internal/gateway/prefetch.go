@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/revision"
-	"github.com/kuda-io/kuda/internal/gateway/wire"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/convert"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -35,7 +35,7 @@ func (w *desires) desiredPrefetch(ctx context.Context, d *v1alpha1.Data) (*gatew
 		w.logOnce(d, name, problem)
 		return nil, nil
 	}
-	items, sources := wire.Contents(template.DataItems, &template.DataSources)
+	items, sources := convert.Contents(template.DataItems, &template.DataSources)
 	return &gatewayv1alpha1.Prefetch{Revision: name, Items: items, Sources: sources}, nil
 }
 

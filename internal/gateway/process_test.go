@@ -40,7 +40,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 	"github.com/kuda-io/kuda/internal/gateway/identity/identitytest"
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
@@ -153,7 +154,7 @@ func serveGateway() error {
 		}
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{}, &v1alpha1.NodeStore{})
-	for field, value := range assignment.Indexes() {
+	for field, value := range fieldindex.Functions() {
 		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
 	}
 	c := builder.Build()

@@ -17,7 +17,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/attendance"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 	"github.com/kuda-io/kuda/internal/gateway/nodestore"

@@ -12,14 +12,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // setPlacement says where the pod is better off, and who places it. What the pod says
 // itself stays as it is and comes first. The pod has its annotations by now.
 func (p plan) setPlacement(pod *corev1.Pod) {
-	applies := locality.Applies(pod)
-	var ours []locality.Preference
+	applies := index.Applies(pod)
+	var ours []index.Preference
 	if applies && p.Settings.Affinity {
 		ours = p.Preferences
 	}
@@ -39,7 +39,7 @@ func isDefaultScheduler(name string) bool {
 }
 
 // setPreferences puts ours in the place of those that an earlier call added.
-func setPreferences(pod *corev1.Pod, ours []locality.Preference) {
+func setPreferences(pod *corev1.Pod, ours []index.Preference) {
 	own := ownTerms(pod)
 	ours = scaleBelow(own, ours)
 	var terms []corev1.PreferredSchedulingTerm
@@ -65,7 +65,7 @@ func setPreferences(pod *corev1.Pod, ours []locality.Preference) {
 
 // scaleBelow scales ours so that none weighs as much as one of the pod's own. Where
 // there is no room below those, none is left.
-func scaleBelow(own []corev1.PreferredSchedulingTerm, ours []locality.Preference) []locality.Preference {
+func scaleBelow(own []corev1.PreferredSchedulingTerm, ours []index.Preference) []index.Preference {
 	limit, largest := int32(100), int32(0)
 	for i := range own {
 		limit = min(limit, own[i].Weight-1)
@@ -86,7 +86,7 @@ func scaleBelow(own []corev1.PreferredSchedulingTerm, ours []locality.Preference
 	return scaled
 }
 
-func termOf(o locality.Preference) corev1.PreferredSchedulingTerm {
+func termOf(o index.Preference) corev1.PreferredSchedulingTerm {
 	return corev1.PreferredSchedulingTerm{
 		Weight: o.Weight,
 		Preference: corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{
@@ -96,15 +96,15 @@ func termOf(o locality.Preference) corev1.PreferredSchedulingTerm {
 }
 
 // preferenceOf returns the node and weight of a term that has the form of ours.
-func preferenceOf(t *corev1.PreferredSchedulingTerm) (locality.Preference, bool) {
+func preferenceOf(t *corev1.PreferredSchedulingTerm) (index.Preference, bool) {
 	if len(t.Preference.MatchExpressions) > 0 || len(t.Preference.MatchFields) != 1 {
-		return locality.Preference{}, false
+		return index.Preference{}, false
 	}
 	f := t.Preference.MatchFields[0]
 	if f.Key != metav1.ObjectNameField || f.Operator != corev1.NodeSelectorOpIn || len(f.Values) != 1 {
-		return locality.Preference{}, false
+		return index.Preference{}, false
 	}
-	return locality.Preference{Node: f.Values[0], Weight: t.Weight}, true
+	return index.Preference{Node: f.Values[0], Weight: t.Weight}, true
 }
 
 func preferredTerms(pod *corev1.Pod) []corev1.PreferredSchedulingTerm {
@@ -131,7 +131,7 @@ func ownTerms(pod *corev1.Pod) []corev1.PreferredSchedulingTerm {
 }
 
 // formatPlacement is the value of AnnotationPlacement.
-func formatPlacement(ours []locality.Preference) string {
+func formatPlacement(ours []index.Preference) string {
 	parts := make([]string, len(ours))
 	for i, o := range ours {
 		parts[i] = o.Node + "=" + strconv.Itoa(int(o.Weight))
@@ -140,12 +140,12 @@ func formatPlacement(ours []locality.Preference) string {
 }
 
 // parsePlacement reads it; what does not parse was not written here.
-func parsePlacement(value string) []locality.Preference {
-	var ours []locality.Preference
+func parsePlacement(value string) []index.Preference {
+	var ours []index.Preference
 	for part := range strings.SplitSeq(value, ",") {
 		node, weight, ok := strings.Cut(part, "=")
 		if n, err := strconv.ParseInt(weight, 10, 32); ok && err == nil {
-			ours = append(ours, locality.Preference{Node: node, Weight: int32(n)})
+			ours = append(ours, index.Preference{Node: node, Weight: int32(n)})
 		}
 	}
 	return ours

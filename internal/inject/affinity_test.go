@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // rulesOfItsOwn is a pod that says where it may run in every way there is.
@@ -50,7 +50,7 @@ func prefers(own ...int32) func(*corev1.Pod) {
 func TestThePodsOwnRulesGiveWayToOurs(t *testing.T) {
 	before := rulesOfItsOwn()
 	req := request(before)
-	req.Preferences = []locality.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 1}}
+	req.Preferences = []index.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 1}}
 	after := mustInject(t, req)
 	got := preferredTerms(after)
 	if diff := cmp.Diff(preferredTerms(before), got[:2]); diff != "" || len(got) != 4 {
@@ -91,7 +91,7 @@ func TestOurWeightsReachThoseOfThePod(t *testing.T) {
 	} {
 		req := request(pod(prefers(c.own...)))
 		for i, w := range c.ours {
-			req.Preferences = append(req.Preferences, locality.Preference{Node: string(rune('a' + i)), Weight: w})
+			req.Preferences = append(req.Preferences, index.Preference{Node: string(rune('a' + i)), Weight: w})
 		}
 		p := mustInject(t, req)
 		var got []int32
@@ -109,17 +109,17 @@ func TestOurWeightsReachThoseOfThePod(t *testing.T) {
 
 func TestASecondPassDoublesOurTerms(t *testing.T) {
 	first := request(pod(prefers(50)))
-	first.Preferences = []locality.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 50}}
+	first.Preferences = []index.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 50}}
 	once := mustInject(t, first)
 	// Another webhook adds a rule, one that looks like ours, before it.
 	list := &once.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
-	own := append([]corev1.PreferredSchedulingTerm{termOf(locality.Preference{Node: "a", Weight: 49})}, ownTerm(50))
+	own := append([]corev1.PreferredSchedulingTerm{termOf(index.Preference{Node: "a", Weight: 49})}, ownTerm(50))
 	*list = append(append(own[:1:1], *list...), ownTerm(30))
 
 	second := request(once)
-	second.Preferences = []locality.Preference{{Node: "c", Weight: 100}}
+	second.Preferences = []index.Preference{{Node: "c", Weight: 100}}
 	twice := mustInject(t, second)
-	want := append(own, ownTerm(30), termOf(locality.Preference{Node: "c", Weight: 29}))
+	want := append(own, ownTerm(30), termOf(index.Preference{Node: "c", Weight: 29}))
 	if diff := cmp.Diff(want, preferredTerms(twice)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -139,7 +139,7 @@ func TestASecondPassDoublesOurTerms(t *testing.T) {
 
 func TestAnAnnotationThatWasMadeUpTakesRulesOfThePod(t *testing.T) {
 	for _, value := range []string{"a", "a=", "=", "a=x", ",,", "a=99999999999", "b=7", "a=6"} {
-		own := termOf(locality.Preference{Node: "a", Weight: 7})
+		own := termOf(index.Preference{Node: "a", Weight: 7})
 		req := request(pod(func(p *corev1.Pod) {
 			prefers()(p)
 			p.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = []corev1.PreferredSchedulingTerm{own}
@@ -175,14 +175,14 @@ func TestAPodIsPlacedThatHasItsPlace(t *testing.T) {
 		"a DaemonSet's": {func(r *Request) {
 			r.Pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
-					termOf(locality.Preference{Node: "n"}).Preference,
+					termOf(index.Preference{Node: "n"}).Preference,
 				}},
 			}}
 		}, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := request(pod())
-			req.Settings.SchedulerName, req.Preferences = "kuda-scheduler", []locality.Preference{{Node: "a", Weight: 100}}
+			req.Settings.SchedulerName, req.Preferences = "kuda-scheduler", []index.Preference{{Node: "a", Weight: 100}}
 			c.change(&req)
 			p := mustInject(t, req)
 			if got := len(preferredTerms(p)) > 0; got != c.prefers {

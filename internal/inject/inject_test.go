@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -118,7 +118,7 @@ func TestTheInjectedPodStaysAsDocumented(t *testing.T) {
 		"placement": func() Request {
 			r := request(rulesOfItsOwn())
 			r.Settings.SchedulerName = "kuda-scheduler"
-			r.Preferences = []locality.Preference{{Node: "node-a", Weight: 100}, {Node: "node-b", Weight: 60}}
+			r.Preferences = []index.Preference{{Node: "node-a", Weight: 100}, {Node: "node-b", Weight: 60}}
 			return r
 		}(),
 		"pod-store": func() Request {

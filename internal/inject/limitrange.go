@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -163,7 +164,7 @@ func sumOf(spec *corev1.PodSpec, name corev1.ResourceName) amounts {
 			continue
 		}
 		own := amountsOf(name, &c.Resources)
-		if IsNativeSidecar(c) {
+		if podstate.IsNativeSidecar(c) {
 			sum.addAmounts(own)
 			sidecars.addAmounts(own)
 			peak.raiseTo(sidecars)

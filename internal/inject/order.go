@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 // startAfter are the sidecars that the pod wants to start before the runtime.
@@ -34,7 +35,7 @@ func AbsentSidecars(pod *corev1.Pod) []string {
 // containers; -1 if no sidecar has that name.
 func sidecarAt(spec *corev1.PodSpec, name string) int {
 	return slices.IndexFunc(spec.InitContainers, func(c corev1.Container) bool {
-		return c.Name == name && !isOwnContainer(name) && IsNativeSidecar(&c)
+		return c.Name == name && !isOwnContainer(name) && podstate.IsNativeSidecar(&c)
 	})
 }
 

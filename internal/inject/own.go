@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -61,17 +62,11 @@ func checkNames(pod *corev1.Pod) error {
 	return nil
 }
 
-// IsNativeSidecar reports whether an init container is a native sidecar, which goes
-// on running beside the containers of the application.
-func IsNativeSidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
 // hasSidecar reports whether the pod has the runtime in the form that Kuda gives
 // it: a copy of a running pod may have lost the annotation.
 func hasSidecar(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.InitContainers, func(c corev1.Container) bool {
-		return c.Name == sidecar.ContainerName && IsNativeSidecar(&c)
+		return c.Name == sidecar.ContainerName && podstate.IsNativeSidecar(&c)
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // randomPod is any pod that Inject accepts.
@@ -74,10 +74,10 @@ func ownTerm(weight int32) corev1.PreferredSchedulingTerm {
 	}}
 }
 
-func randomPreferences(r *rand.Rand) []locality.Preference {
-	var list []locality.Preference
+func randomPreferences(r *rand.Rand) []index.Preference {
+	var list []index.Preference
 	for i := range r.IntN(5) {
-		list = append(list, locality.Preference{Node: fmt.Sprintf("node-%d", i), Weight: 1 + r.Int32N(100)})
+		list = append(list, index.Preference{Node: fmt.Sprintf("node-%d", i), Weight: 1 + r.Int32N(100)})
 	}
 	return list
 }

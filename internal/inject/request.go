@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // StoreMode says which store pods get.
@@ -102,7 +102,7 @@ type Request struct {
 	DataSets []*v1alpha1.DataSet
 	Settings Settings
 	// Preferences are the nodes that hold what the pod wants, the best first.
-	Preferences []locality.Preference
+	Preferences []index.Preference
 }
 
 // Selecting returns those of a namespace's DataSets that select a pod with these

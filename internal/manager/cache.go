@@ -19,7 +19,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/attendance"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // newScheme knows the groups of what the manager reads and writes.
@@ -47,7 +47,7 @@ func cacheOptions(dataPath func() string, namespace string) (cache.Options, erro
 	o := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:                {Transform: pod.Stripper(dataPath)},
+			&corev1.Pod{}:                {Transform: inject.Stripper(dataPath)},
 			&appsv1.ControllerRevision{}: {Label: labels.NewSelector().Add(*own)},
 			&corev1.Node{}:               {Transform: stripNode},
 			&corev1.Namespace{}:          {Transform: stripNamespace},

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 func TestStrippingANodeLosesWhatDecides(t *testing.T) {
@@ -36,7 +36,7 @@ func TestStrippingANodeLosesWhatDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	stripped := object.(*corev1.Node)
-	if diff := cmp.Diff(locality.NodeOf(n), locality.NodeOf(stripped)); diff != "" {
+	if diff := cmp.Diff(index.NodeOf(n), index.NodeOf(stripped)); diff != "" {
 		t.Errorf("what placement knows of the node (-before +after):\n%s", diff)
 	}
 	if !stripped.Spec.Unschedulable || len(stripped.Spec.Taints) != 1 || stripped.ResourceVersion != "7" {

@@ -24,13 +24,13 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/attendance"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/data"
 	"github.com/kuda-io/kuda/internal/controller/dataset"
 	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/controller/nodestore"
 	"github.com/kuda-io/kuda/internal/controller/preheat"
 	"github.com/kuda-io/kuda/internal/controller/remains"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/gateway"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 )
@@ -139,7 +139,7 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
-	if err := assignment.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+	if err := fieldindex.Add(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	if err := preheat.AddIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {

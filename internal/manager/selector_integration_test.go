@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/manager/managertest"
 )
 

@@ -3,7 +3,7 @@
 
 // Package placement says what data a new pod is going to have: of the DataSets
 // that select it, the items of the revision that new pods get now. Package
-// locality then knows where those bytes are.
+// placement/index then knows where those bytes are.
 //
 // It decides nothing about pods that run. The webhook, the scheduler's plugin,
 // the preheat controller and the command line use it, so that all of them speak of

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Memo decides as Of does, and remembers what new pods of each DataSet want
@@ -30,7 +30,7 @@ type remembered struct {
 	uid        types.UID
 	generation int64
 	revision   string
-	wants      []locality.Want
+	wants      []index.Want
 }
 
 // maxRemembered bounds what is kept of DataSets that are gone.
@@ -38,11 +38,11 @@ const maxRemembered = 4096
 
 // Of is what a pod wants that these DataSets select, but for those whose
 // placement is Ignore.
-func (m *Memo) Of(ctx context.Context, dataSets []*v1alpha1.DataSet) ([]locality.Want, error) {
-	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) { return m.wantsOf(ctx, d) })
+func (m *Memo) Of(ctx context.Context, dataSets []*v1alpha1.DataSet) ([]index.Want, error) {
+	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]index.Want, error) { return m.wantsOf(ctx, d) })
 }
 
-func (m *Memo) wantsOf(ctx context.Context, d *v1alpha1.DataSet) ([]locality.Want, error) {
+func (m *Memo) wantsOf(ctx context.Context, d *v1alpha1.DataSet) ([]index.Want, error) {
 	name := types.NamespacedName{Namespace: d.Namespace, Name: d.Name}
 	revision := Revision(d)
 	m.mu.RLock()

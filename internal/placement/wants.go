@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/content"
-	"github.com/kuda-io/kuda/internal/controller/revision"
-	"github.com/kuda-io/kuda/internal/gateway/wire"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/convert"
+	"github.com/kuda-io/kuda/internal/domain/item"
+	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Revision names the ControllerRevision that new pods of a DataSet get, or is ""
@@ -74,11 +74,11 @@ func readTemplate(ctx context.Context, reader client.Reader, d *v1alpha1.DataSet
 }
 
 // Wants are the items of a DataSet's template.
-func Wants(d *v1alpha1.DataSet, template v1alpha1.DataTemplateSpec) []locality.Want {
-	wants := make([]locality.Want, 0, len(template.DataItems))
+func Wants(d *v1alpha1.DataSet, template v1alpha1.DataTemplateSpec) []index.Want {
+	wants := make([]index.Want, 0, len(template.DataItems))
 	for i, mark := range Marks(template) {
 		item := &template.DataItems[i]
-		wants = append(wants, locality.Want{
+		wants = append(wants, index.Want{
 			Mark: mark, DataSet: d.Name, Item: item.Namespace + "/" + item.Name, Version: item.Version,
 			Required: d.Spec.Placement == v1alpha1.PlacementRequire,
 		})
@@ -88,18 +88,18 @@ func Wants(d *v1alpha1.DataSet, template v1alpha1.DataTemplateSpec) []locality.W
 
 // Marks are those of a template's items, in their order.
 func Marks(template v1alpha1.DataTemplateSpec) []string {
-	items, sources := wire.Contents(template.DataItems, &template.DataSources)
+	items, sources := convert.Contents(template.DataItems, &template.DataSources)
 	marks := make([]string, 0, len(items))
-	for _, item := range items {
-		marks = append(marks, content.Mark(item, wire.SourceOf(item, sources)))
+	for _, i := range items {
+		marks = append(marks, item.Mark(i, convert.SourceOf(i, sources)))
 	}
 	return marks
 }
 
 // Of is what a pod wants that these DataSets select, but for those whose
 // placement is Ignore.
-func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet) ([]locality.Want, error) {
-	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]locality.Want, error) {
+func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet) ([]index.Want, error) {
+	return gatherWants(dataSets, func(d *v1alpha1.DataSet) ([]index.Want, error) {
 		template, err := Template(ctx, reader, d)
 		if err != nil {
 			return nil, err
@@ -108,8 +108,8 @@ func Of(ctx context.Context, reader client.Reader, dataSets []*v1alpha1.DataSet)
 	})
 }
 
-func gatherWants(dataSets []*v1alpha1.DataSet, of func(*v1alpha1.DataSet) ([]locality.Want, error)) ([]locality.Want, error) {
-	var wants []locality.Want
+func gatherWants(dataSets []*v1alpha1.DataSet, of func(*v1alpha1.DataSet) ([]index.Want, error)) ([]index.Want, error) {
+	var wants []index.Want
 	for _, d := range dataSets {
 		if d.Spec.Placement == v1alpha1.PlacementIgnore {
 			continue

@@ -18,9 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/content"
-	"github.com/kuda-io/kuda/internal/gateway/wire"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/convert"
+	"github.com/kuda-io/kuda/internal/domain/item"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 func dataSet(name, version string, change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
@@ -112,7 +112,7 @@ func TestThePodsDataIsNotWhatItsRevisionSays(t *testing.T) {
 	r := reader(t, revisionOf(t, "r1", old))
 	dataSets := []*v1alpha1.DataSet{ignored, required, dataSet("model", "2")}
 	oldMarks := Marks(old.Spec.Template)
-	want := []locality.Want{
+	want := []index.Want{
 		{Mark: Marks(required.Spec.Template)[0], DataSet: "index", Item: "default/weights", Version: "3", Required: true},
 		{Mark: oldMarks[0], DataSet: "model", Item: "default/weights", Version: "1"},
 		{Mark: oldMarks[1], DataSet: "model", Item: "default/vocab", Version: "1"},
@@ -140,11 +140,11 @@ func TestAMarkIsNotTheRuntimes(t *testing.T) {
 		d.Spec.Template.DataItems[1].DataSourceType = v1alpha1.DataSourceHTTP // is not described
 	})
 	template := d.Spec.Template
-	a := wire.Assignment(&v1alpha1.Data{Spec: v1alpha1.DataSpec{DataItems: template.DataItems, DataSources: template.DataSources}})
+	a := convert.Assignment(&v1alpha1.Data{Spec: v1alpha1.DataSpec{DataItems: template.DataItems, DataSources: template.DataSources}})
 	for i, mark := range Marks(template) {
-		item := a.GetItems()[i]
-		if got := content.Mark(item, wire.SourceOf(item, a.GetSources())); got != mark || !content.Valid(mark) {
-			t.Errorf("%s: the runtime says %s, the control plane %s", item.GetName(), got, mark)
+		wanted := a.GetItems()[i]
+		if got := item.Mark(wanted, convert.SourceOf(wanted, a.GetSources())); got != mark || !item.Valid(mark) {
+			t.Errorf("%s: the runtime says %s, the control plane %s", wanted.GetName(), got, mark)
 		}
 	}
 }

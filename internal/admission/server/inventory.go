@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // inventory keeps an index of what nodes hold. It has a cache of its own, for
@@ -25,7 +25,7 @@ import (
 // preferences for nodes. It is a manager.Runnable.
 type inventory struct {
 	cache cache.Cache
-	index *locality.Index
+	index *index.Index
 	log   logr.Logger
 	// synced is that of the index's registration, once there is one.
 	synced atomic.Pointer[func() bool]
@@ -40,7 +40,7 @@ func newInventory(restConfig *rest.Config, opts cache.Options, log logr.Logger) 
 		return nil, fmt.Errorf("making the cache of NodeStores: %w", err)
 	}
 	// The NodeStore controller takes out what can no longer be believed.
-	return &inventory{cache: c, index: locality.NewIndex(locality.Options{}), log: log}, nil
+	return &inventory{cache: c, index: index.NewIndex(index.Options{}), log: log}, nil
 }
 
 // Start follows the NodeStores until the context ends.

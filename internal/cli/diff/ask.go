@@ -17,7 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
-	"github.com/kuda-io/kuda/internal/gateway/wire"
+	"github.com/kuda-io/kuda/internal/domain/convert"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -27,7 +27,7 @@ const atOnce = 8
 // planQuestion is what the runtimes are asked: what giving a pod these contents
 // would take.
 func planQuestion(dataSet string, template *v1alpha1.DataTemplateSpec) ([]byte, error) {
-	items, sources := wire.Contents(template.DataItems, &template.DataSources)
+	items, sources := convert.Contents(template.DataItems, &template.DataSources)
 	prefetch, err := protojson.Marshal(&gatewayv1alpha1.Prefetch{Items: items, Sources: sources})
 	if err != nil {
 		return nil, fmt.Errorf("writing the contents: %w", err)

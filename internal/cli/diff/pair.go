@@ -20,7 +20,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 )
 
 // pair is two templates to compare, of one DataSet.

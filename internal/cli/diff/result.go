@@ -11,7 +11,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 // Result is the difference of one DataSet.
@@ -77,7 +77,7 @@ func groupByNode(selector map[string]string, pods []corev1.Pod) []station {
 	var order []*station
 	for i := range pods {
 		p := &pods[i]
-		if !pod.Selects(selector, p) || !pod.Live(p) || !pod.Injected(p) || p.Spec.NodeName == "" {
+		if !podstate.Selects(selector, p) || !podstate.Live(p) || !podstate.Injected(p) || p.Spec.NodeName == "" {
 			continue
 		}
 		s := byNode[p.Spec.NodeName]
@@ -89,7 +89,7 @@ func groupByNode(selector map[string]string, pods []corev1.Pod) []station {
 		if p.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StorePod {
 			s.downloads++
 		}
-		if s.ask == "" && pod.Runs(p) {
+		if s.ask == "" && podstate.Runs(p) {
 			s.ask = p.Name
 		}
 	}

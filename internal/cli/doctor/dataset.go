@@ -17,8 +17,9 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 const (
@@ -296,7 +297,7 @@ func checkInjections(s *subject) []Finding {
 	var findings []Finding
 	for i := range s.pods.value {
 		p := &s.pods.value[i]
-		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || pod.Injected(p) {
+		if !podstate.Selects(s.dataSet.Spec.WorkloadSelector, p) || !podstate.Live(p) || podstate.Injected(p) {
 			continue
 		}
 		cause := s.whyUninjected(p)
@@ -313,12 +314,12 @@ func checkInjections(s *subject) []Finding {
 }
 
 // whyUninjected runs the checks of injection on the pod as it is.
-func (s *subject) whyUninjected(p *corev1.Pod) pod.Cause {
+func (s *subject) whyUninjected(p *corev1.Pod) inject.Cause {
 	var labels map[string]string
 	if s.namespace.err == nil && s.namespace.value != nil {
 		labels = s.namespace.value.Labels
 	}
-	return pod.WhyUninjected(p, s.dataSet, labels, readSettings(s.config).DataPathPrefix)
+	return inject.WhyUninjected(p, s.dataSet, labels, readSettings(s.config).DataPathPrefix)
 }
 
 // restartCommands is how to have a pod made anew: by its owner, or by hand.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 const checkPullSecret = "pull-secret"
@@ -98,7 +98,7 @@ func (s *subject) readPullSecrets(ctx context.Context, c client.Client) {
 		names[r.Name] = true
 	}
 	for i := range s.pods.value {
-		if p := &s.pods.value[i]; pod.Live(p) && pod.Injected(p) {
+		if p := &s.pods.value[i]; podstate.Live(p) && podstate.Injected(p) {
 			for _, r := range p.Spec.ImagePullSecrets {
 				names[r.Name] = true
 			}

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -25,7 +25,7 @@ func checkRuntimes(s *subject) []Finding {
 				Do:  []string{describePod(p), "kubectl get configmap " + configName + " -n " + s.system + " -o yaml"},
 			})
 		}
-		if !pod.Dies(p, s.now) || runtimeLacksPort(p) {
+		if !podstate.Dies(p, s.now) || runtimeLacksPort(p) {
 			continue // another check knows why
 		}
 		findings = append(findings, Finding{

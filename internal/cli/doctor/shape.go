@@ -12,7 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/local"
@@ -31,7 +31,7 @@ func podObject(p *corev1.Pod) *Object {
 func (s *subject) injectedPods() []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range s.pods.value {
-		if p := &s.pods.value[i]; pod.Selects(s.dataSet.Spec.WorkloadSelector, p) && pod.Live(p) && pod.Injected(p) {
+		if p := &s.pods.value[i]; podstate.Selects(s.dataSet.Spec.WorkloadSelector, p) && podstate.Live(p) && podstate.Injected(p) {
 			pods = append(pods, p)
 		}
 	}
@@ -94,7 +94,7 @@ func laterSidecars(p *corev1.Pod) []string {
 	var names []string
 	for i := range p.Spec.InitContainers {
 		c := &p.Spec.InitContainers[i]
-		if i > at && !strings.HasPrefix(c.Name, sidecar.PluginPrefix) && inject.IsNativeSidecar(c) {
+		if i > at && !strings.HasPrefix(c.Name, sidecar.PluginPrefix) && podstate.IsNativeSidecar(c) {
 			names = append(names, c.Name)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 // checkSize speaks of a DataSet that leaves no room for its status. It was stored by an
@@ -49,7 +49,7 @@ func checkUntold(s *subject) []Finding {
 	var names []string
 	for i := range s.pods.value {
 		p := &s.pods.value[i]
-		if !pod.Selects(s.dataSet.Spec.WorkloadSelector, p) || !pod.Live(p) || !pod.Injected(p) ||
+		if !podstate.Selects(s.dataSet.Spec.WorkloadSelector, p) || !podstate.Live(p) || !podstate.Injected(p) ||
 			told[podKey{p.UID, p.Name}] || s.now.Sub(p.CreationTimestamp.Time) <= reportPatience {
 			continue
 		}

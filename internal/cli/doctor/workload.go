@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 const checkWorkload = "workload"
@@ -58,7 +58,7 @@ func (s *subject) readRefusals(ctx context.Context, c client.Client) {
 	all := slices.SortedFunc(maps.Values(latest), func(a, b refusal) int { return b.at.Compare(a.at) })
 	for _, r := range all[:min(len(all), maxRefusals)] {
 		labels, short := readTemplate(ctx, c, r.object)
-		if short && pod.Selects(s.dataSet.Spec.WorkloadSelector, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: labels}}) {
+		if short && podstate.Selects(s.dataSet.Spec.WorkloadSelector, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: labels}}) {
 			s.refusals = append(s.refusals, r)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 const long = `Lists the files that a pod has of its DataSets, or of one of them: size, mode,
@@ -129,7 +129,7 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 	case err != nil:
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}
-	if !pod.Injected(p) {
+	if !podstate.Injected(p) {
 		return nil, fmt.Errorf("pod %s does not carry Kuda's runtime; kubectl kuda doctor NAME says why, for the DataSet that is to deliver to it", key.Name)
 	}
 	return p, nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 )
 
 type command struct {

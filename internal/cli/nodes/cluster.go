@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // ViewRole is the ClusterRole that lets a user read what nodes hold.
@@ -68,8 +68,8 @@ func listError(resource string, err error) error {
 
 // Index is the Cluster as placement sees it; rack is the label that names racks,
 // or empty.
-func (c *Cluster) Index(rack string) *locality.Index {
-	x := locality.NewIndex(locality.Options{CheckNodes: true})
+func (c *Cluster) Index(rack string) *index.Index {
+	x := index.NewIndex(index.Options{CheckNodes: true})
 	for name, node := range c.Nodes {
 		x.SetNode(name, Facts(node, rack))
 	}
@@ -80,8 +80,8 @@ func (c *Cluster) Index(rack string) *locality.Index {
 }
 
 // Facts are what placement has to know of a node.
-func Facts(node *corev1.Node, rack string) locality.Node {
-	n := locality.NodeOf(node)
+func Facts(node *corev1.Node, rack string) index.Node {
+	n := index.NodeOf(node)
 	if rack != "" {
 		n.Rack = node.Labels[rack]
 	}
@@ -104,9 +104,9 @@ func Stale(node *corev1.Node, store *v1alpha1.NodeStore, entry *v1alpha1.Namespa
 	if node == nil {
 		return "there is no such node"
 	}
-	facts, uid := locality.NodeOf(node), locality.OwnerOf(store)
+	facts, uid := index.NodeOf(node), index.OwnerOf(store)
 	switch {
-	case locality.Trusted(facts, uid, entry.BootID, entry.ObservedTime.Time):
+	case index.Trusted(facts, uid, entry.BootID, entry.ObservedTime.Time):
 		return ""
 	case uid != "" && uid != facts.UID:
 		return "it is of an earlier node of that name"

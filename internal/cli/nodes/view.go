@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // State is how far an item is on a node.
@@ -100,7 +100,7 @@ type Snapshot struct {
 // wanted is what new pods of one DataSet get.
 type wanted struct {
 	namespace string
-	items     []locality.Want
+	items     []index.Want
 }
 
 // buildView computes the view of the stores of a namespace, or of all where that is

@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/cli/status"
-	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // buildView computes the view.
@@ -26,10 +26,10 @@ func buildView(in *input) View {
 	v := View{
 		Namespace: p.Namespace, Pod: p.Name, Scheduler: cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName), Node: p.Spec.NodeName,
 		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.now), Nodes: []Node{}, Explanation: []string{},
-		Preferences: nodePreferences(p), Weights: weightedPoints(in.weights, func(locality.Weights) int64 { return 1 }, 1),
+		Preferences: nodePreferences(p), Weights: weightedPoints(in.weights, func(index.Weights) int64 { return 1 }, 1),
 	}
 	v.setScheduled(in)
-	var wants []locality.Want
+	var wants []index.Want
 	for i := range in.sets {
 		if s := &in.sets[i]; !s.isIgnored() {
 			wants = append(wants, s.wants...)
@@ -80,7 +80,7 @@ func (v *View) setScheduled(in *input) {
 }
 
 // buildDataSet shows one DataSet; next is the place of its first want in the demand.
-func (s *set) buildDataSet(demand *locality.Demand, next *int) DataSet {
+func (s *set) buildDataSet(demand *index.Demand, next *int) DataSet {
 	d := DataSet{
 		Name: s.dataSet.Name, Placement: cmp.Or(s.dataSet.Spec.Placement, v1alpha1.PlacementPrefer),
 		Revision: placement.Revision(s.dataSet), Items: []Item{},
@@ -102,7 +102,7 @@ func (s *set) buildDataSet(demand *locality.Demand, next *int) DataSet {
 }
 
 // scoreNodes gives each node its score.
-func (v *View) scoreNodes(in *input, demand *locality.Demand) {
+func (v *View) scoreNodes(in *input, demand *index.Demand) {
 	stale := map[string]string{}
 	for i := range in.cluster.Stores {
 		store := &in.cluster.Stores[i]
@@ -134,8 +134,8 @@ func (v *View) scoreNodes(in *input, demand *locality.Demand) {
 			f.Pods, f.MostPods = n.Pods, most
 		}
 		if !demand.Negligible() {
-			n.Score = locality.Score(f, in.weights)
-			n.Points = weightedPoints(in.weights, func(one locality.Weights) int64 { return locality.Score(f, one) }, sumWeights(in.weights))
+			n.Score = index.Score(f, in.weights)
+			n.Points = weightedPoints(in.weights, func(one index.Weights) int64 { return index.Score(f, one) }, sumWeights(in.weights))
 		}
 		n.Against = append(n.Against, v.againstData(demand, name, stale[name])...)
 		v.Nodes = append(v.Nodes, n)
@@ -144,7 +144,7 @@ func (v *View) scoreNodes(in *input, demand *locality.Demand) {
 }
 
 // againstData lists what of the data speaks against a node.
-func (v *View) againstData(demand *locality.Demand, node, stale string) []string {
+func (v *View) againstData(demand *index.Demand, node, stale string) []string {
 	var found []string
 	held, known := demand.On(node)
 	if need := demand.MissingBytes(node); known && need > 0 && demand.RoomNeeded(node) > held.Available {
@@ -159,20 +159,20 @@ func (v *View) againstData(demand *locality.Demand, node, stale string) []string
 	return found
 }
 
-func sumWeights(w locality.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
+func sumWeights(w index.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
 
 // weightedPoints multiplies each weight with what the dimension alone comes to, in
 // shares of the whole, to a tenth.
-func weightedPoints(w locality.Weights, alone func(locality.Weights) int64, whole int64) Points {
-	share := func(weight int64, one locality.Weights) float64 {
+func weightedPoints(w index.Weights, alone func(index.Weights) int64, whole int64) Points {
+	share := func(weight int64, one index.Weights) float64 {
 		if whole <= 0 {
 			return 0
 		}
 		return math.Round(float64(weight*alone(one))/float64(whole)*10) / 10
 	}
 	return Points{
-		Node: share(w.Node, locality.Weights{Node: 1}), Rack: share(w.Rack, locality.Weights{Rack: 1}), Zone: share(w.Zone, locality.Weights{Zone: 1}),
-		Downloads: share(w.Downloads, locality.Weights{Downloads: 1}), Spread: share(w.Spread, locality.Weights{Spread: 1}),
+		Node: share(w.Node, index.Weights{Node: 1}), Rack: share(w.Rack, index.Weights{Rack: 1}), Zone: share(w.Zone, index.Weights{Zone: 1}),
+		Downloads: share(w.Downloads, index.Weights{Downloads: 1}), Spread: share(w.Spread, index.Weights{Spread: 1}),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // defaultNodes is how many nodes are listed.
@@ -94,8 +94,8 @@ func (w *command) run(ctx context.Context, name string) error {
 
 // parseWeights puts what the flag names in the place of the scheduler's defaults:
 // without a label that names racks, these have no part.
-func parseWeights(named map[string]int64, rack string) (locality.Weights, error) {
-	w := locality.DefaultWeights()
+func parseWeights(named map[string]int64, rack string) (index.Weights, error) {
+	w := index.DefaultWeights()
 	if rack == "" {
 		w.Rack = 0
 	}

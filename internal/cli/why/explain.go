@@ -12,7 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/status"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Scheduler is the name that kuda-scheduler is known by to pods.
@@ -23,7 +23,7 @@ func (v *View) addExplanation(format string, args ...any) {
 }
 
 // explainPlacement puts into words what the figures say.
-func (v *View) explainPlacement(in *input, demand *locality.Demand) {
+func (v *View) explainPlacement(in *input, demand *index.Demand) {
 	v.explainPolicies(in)
 	if len(demand.Wants) == 0 {
 		return
@@ -63,7 +63,7 @@ func (v *View) explainPolicies(in *input) {
 func (v *View) supportsRequire() bool { return v.Scheduler != corev1.DefaultSchedulerName }
 
 // explainHolders describes the data that no node has, and returns its DataSets.
-func (v *View) explainHolders(demand *locality.Demand) (dataSets []string) {
+func (v *View) explainHolders(demand *index.Demand) (dataSets []string) {
 	for i, w := range demand.Wants {
 		if len(demand.HoldersOf(i)) > 0 {
 			continue
@@ -103,7 +103,7 @@ func (v *View) adviseHeating(in *input, dataSets []string) {
 }
 
 // explainChosen compares the node that the pod is on with the others.
-func (v *View) explainChosen(demand *locality.Demand) {
+func (v *View) explainChosen(demand *index.Demand) {
 	i := slices.IndexFunc(v.Nodes, func(n Node) bool { return n.Chosen })
 	if i < 0 {
 		v.addExplanation("the node %s is not there any more", v.Node)
@@ -123,7 +123,7 @@ func (v *View) explainChosen(demand *locality.Demand) {
 		v.addExplanation("%s", text)
 	}
 	if demand.Total > 0 && demand.Negligible() {
-		v.addExplanation("data of less than %s is no reason for a node: it has no score", status.Bytes(locality.LeastBytes))
+		v.addExplanation("data of less than %s is no reason for a node: it has no score", status.Bytes(index.LeastBytes))
 	}
 	v.explainOrigins()
 	v.explainPreferences(n.Name)
@@ -189,7 +189,7 @@ func joinWithVerb(names []string) string {
 
 // explainRequired describes a pod that waits for a node with its data, and
 // reports whether there is one.
-func (v *View) explainRequired(demand *locality.Demand) bool {
+func (v *View) explainRequired(demand *index.Demand) bool {
 	var with, free []string
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
@@ -213,7 +213,7 @@ func (v *View) explainRequired(demand *locality.Demand) bool {
 }
 
 // requiredSets are the DataSets with placement Require.
-func requiredSets(demand *locality.Demand) []string {
+func requiredSets(demand *index.Demand) []string {
 	var names []string
 	for _, w := range demand.Wants {
 		if w.Required {

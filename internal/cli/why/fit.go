@@ -17,7 +17,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // nodeObstacles lists what keeps the pod from a node, of what can be seen in the two
@@ -113,7 +113,7 @@ func notPlaced(p *corev1.Pod) string {
 	before := p.DeepCopy()
 	before.Spec.NodeName = ""
 	switch {
-	case locality.Applies(before):
+	case index.Applies(before):
 		return ""
 	case p.Labels[v1alpha1.LabelPreheat] != "":
 		return "Kuda made the pod to preheat a node, and named the node itself"

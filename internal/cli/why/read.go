@@ -18,10 +18,10 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // input is what a View is computed from.
@@ -33,7 +33,7 @@ type input struct {
 	cluster *nodes.Cluster
 	// events of the pod, the newest first.
 	events  []corev1.Event
-	weights locality.Weights
+	weights index.Weights
 	// rack is the label that names racks, or empty.
 	rack    string
 	now     time.Time
@@ -43,7 +43,7 @@ type input struct {
 // set is a DataSet that selects the pod, and what a new pod gets of it.
 type set struct {
 	dataSet *v1alpha1.DataSet
-	wants   []locality.Want
+	wants   []index.Want
 	// delivered is what the pod says of its items.
 	delivered []v1alpha1.DataItemStatus
 }
@@ -95,7 +95,7 @@ func (in *input) readSets(ctx context.Context, c client.Client) error {
 	preheat, preheats := in.pod.Labels[v1alpha1.LabelPreheat]
 	for i := range list.Items {
 		d := &list.Items[i]
-		selects := d.DeletionTimestamp == nil && pod.Selects(d.Spec.WorkloadSelector, in.pod)
+		selects := d.DeletionTimestamp == nil && podstate.Selects(d.Spec.WorkloadSelector, in.pod)
 		if preheats {
 			selects = d.Name == preheat
 		}
@@ -139,10 +139,10 @@ func (in *input) readPeers(ctx context.Context, c client.Client) error {
 	for i := range list.Items {
 		p := &list.Items[i]
 		_, preheats := p.Labels[v1alpha1.LabelPreheat]
-		if p.Name == in.pod.Name || p.Spec.NodeName == "" || preheats || !pod.Live(p) {
+		if p.Name == in.pod.Name || p.Spec.NodeName == "" || preheats || !podstate.Live(p) {
 			continue
 		}
-		if slices.ContainsFunc(in.sets, func(s set) bool { return pod.Selects(s.dataSet.Spec.WorkloadSelector, p) }) {
+		if slices.ContainsFunc(in.sets, func(s set) bool { return podstate.Selects(s.dataSet.Spec.WorkloadSelector, p) }) {
 			in.peers[p.Spec.NodeName]++
 		}
 	}

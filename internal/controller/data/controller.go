@@ -24,9 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/events"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 )
 
 // Attendance reports whether the gateway hears the runtime of a pod, and if it is known
@@ -132,7 +133,7 @@ func (r *Reconciler) readAndDecide(ctx context.Context, reader client.Reader, d 
 		return decision{}, fmt.Errorf("reading DataSet %s: %w", assignment.DataSet(d), err)
 	}
 	f := facts{data: d, set: orNil(&set, haveSet), pod: orNil(&p, havePod), now: r.clock.Now()}
-	f.assigned, f.down = r.assignments.trackAssignment(d, havePod && pod.Stopped(&p), f.now)
+	f.assigned, f.down = r.assignments.trackAssignment(d, havePod && podstate.Stopped(&p), f.now)
 	f.heard = true
 	if r.attendance != nil {
 		f.heard, f.unheard = r.attendance.Look(assignment.PodUID(d))
@@ -203,7 +204,7 @@ func podChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Pod)
 		after, okAfter := e.ObjectNew.(*corev1.Pod)
-		return !okBefore || !okAfter || pod.Changed(before, after) || pod.Stopped(before) != pod.Stopped(after)
+		return !okBefore || !okAfter || podstate.Changed(before, after) || podstate.Stopped(before) != podstate.Stopped(after)
 	}, CreateFunc: func(event.CreateEvent) bool { return false }}
 }
 
@@ -217,12 +218,12 @@ func selectorChanged() predicate.Predicate {
 }
 
 func (r *Reconciler) ofPod(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.requestsByField(ctx, object.GetNamespace(), assignment.FieldPodUID, string(object.GetUID()))
+	return r.requestsByField(ctx, object.GetNamespace(), fieldindex.PodUID, string(object.GetUID()))
 }
 
 func (r *Reconciler) ofDataSet(ctx context.Context, object client.Object) []reconcile.Request {
-	return append(r.requestsByField(ctx, object.GetNamespace(), assignment.FieldDataSet, object.GetName()),
-		r.requestsByField(ctx, object.GetNamespace(), assignment.FieldPreheat, object.GetName())...)
+	return append(r.requestsByField(ctx, object.GetNamespace(), fieldindex.DataSet, object.GetName()),
+		r.requestsByField(ctx, object.GetNamespace(), fieldindex.Preheat, object.GetName())...)
 }
 
 func (r *Reconciler) requestsByField(ctx context.Context, namespace, field, value string) []reconcile.Request {

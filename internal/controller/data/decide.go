@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -60,11 +60,11 @@ func decideAction(f facts) decision {
 		return decision{remove: "another pod has its pod's name"}
 	case set == nil:
 		return decision{remove: "its DataSet is gone"}
-	case assignment.Preheats(d) && !pod.Preheats(set, p):
+	case assignment.Preheats(d) && !podstate.Preheats(set, p):
 		return decision{remove: "its DataSet did not make the pod"}
-	case !assignment.Preheats(d) && !pod.Selects(set.Spec.WorkloadSelector, p):
+	case !assignment.Preheats(d) && !podstate.Selects(set.Spec.WorkloadSelector, p):
 		return f.decideRemoval("its DataSet no longer selects the pod")
-	case !pod.Live(p), set.DeletionTimestamp != nil, d.Spec.Withdraw:
+	case !podstate.Live(p), set.DeletionTimestamp != nil, d.Spec.Withdraw:
 		return decision{}
 	}
 	since, silent := f.silentSince()
@@ -142,10 +142,10 @@ func (f facts) notConnected() metav1.Condition {
 			d.Spec.Revision, reportTimeout, d.Status.ObservedRevision, look)
 	case p.Spec.NodeName == "":
 		c.Message = "the pod has no node yet, so its runtime does not run; " + describe
-		if _, says := pod.Trouble(p); says != "" {
+		if _, says := podstate.Trouble(p); says != "" {
 			c.Message = fmt.Sprintf("the pod has no node yet, so its runtime does not run: %s; %s", says, describe)
 		}
-	case !pod.Started(p):
+	case !podstate.Started(p):
 		c.Message = "the pod's runtime has not started: its volumes, sandbox or image are not there; " + describe
 	default:
 		c.Message = fmt.Sprintf("the pod's runtime has not reported within %s; %s", reportTimeout, look)

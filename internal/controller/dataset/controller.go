@@ -24,8 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 const retryAfterConflict = 20 * time.Millisecond
@@ -88,7 +88,7 @@ func (r *Reconciler) requestsForPod(ctx context.Context, object client.Object, w
 	}
 	var requests []reconcile.Request
 	for i := range all.Items {
-		if d := &all.Items[i]; pod.Selects(d.Spec.WorkloadSelector, p) && wanted(d) {
+		if d := &all.Items[i]; podstate.Selects(d.Spec.WorkloadSelector, p) && wanted(d) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(d)})
 		}
 	}
@@ -115,7 +115,7 @@ func podChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Pod)
 		after, okAfter := e.ObjectNew.(*corev1.Pod)
-		return !okBefore || !okAfter || pod.Changed(before, after)
+		return !okBefore || !okAfter || podstate.Changed(before, after)
 	}}
 }
 
@@ -128,7 +128,7 @@ func healthChanged() predicate.Predicate {
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, okBefore := e.ObjectOld.(*corev1.Pod)
 			after, okAfter := e.ObjectNew.(*corev1.Pod)
-			return okBefore && okAfter && pod.HealthChanged(before, after)
+			return okBefore && okAfter && podstate.HealthChanged(before, after)
 		},
 	}
 }

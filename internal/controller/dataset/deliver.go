@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 // parallelWrites bounds the writes of one pass that are under way together.
@@ -67,7 +67,7 @@ func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, p
 	case !x.hasStarted():
 		// It starts with the target revision, as a new pod does.
 	default:
-		health := pod.Health(x.pod)
+		health := podstate.Health(x.pod)
 		spec.Baseline = &health
 	}
 	if prefetch != target {

@@ -15,9 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/controller/revision"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 )
 
 // replica is a pod that carries the runtime, with its Data.
@@ -34,7 +35,7 @@ type replica struct {
 // hasStarted reports whether the pod's runtime has ever run. What it reported counts
 // more than the pod's status, which a node that lost its power may write anew.
 func (r *replica) hasStarted() bool {
-	return pod.Started(r.pod) || r.data != nil && assignment.Reported(r.data)
+	return podstate.Started(r.pod) || r.data != nil && assignment.Reported(r.data)
 }
 
 func (r *replica) setData(d *v1alpha1.Data) {
@@ -83,7 +84,7 @@ func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*
 	}
 	var datas v1alpha1.DataList
 	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
-		client.MatchingFields{assignment.FieldDataSet: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		client.MatchingFields{fieldindex.DataSet: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Data: %w", err)
 	}
 	history, err := r.listRevisions(ctx, d)
@@ -123,16 +124,16 @@ func newObservation(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Dat
 	}
 	for i := range pods {
 		p := &pods[i]
-		selected[p.UID] = pod.Selects(d.Spec.WorkloadSelector, p)
+		selected[p.UID] = podstate.Selects(d.Spec.WorkloadSelector, p)
 		switch {
-		case p.DeletionTimestamp != nil || !pod.Selects(d.Spec.WorkloadSelector, p):
-		case pod.Finished(p):
+		case p.DeletionTimestamp != nil || !podstate.Selects(d.Spec.WorkloadSelector, p):
+		case podstate.Finished(p):
 			if data := byUID[p.UID]; data != nil && p.Status.Phase == corev1.PodSucceeded && assignment.Delivered(data) {
 				done := &replica{pod: p}
 				done.setData(data)
 				o.completed = append(o.completed, done)
 			}
-		case !pod.Injected(p):
+		case !podstate.Injected(p):
 			o.uninjected = append(o.uninjected, p)
 		default:
 			running := &replica{pod: p}

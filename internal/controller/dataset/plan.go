@@ -10,9 +10,9 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/controller/rollout"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 )
 
 // rolloutInput is what the plan depends on: what is wanted, what was planned before,
@@ -47,7 +47,7 @@ func progressDeadline(spec *v1alpha1.DataSetSpec) time.Duration {
 
 // rolloutPod is a pod as the planner sees it.
 func (s *session) rolloutPod(x *replica) rollout.Pod {
-	health, runtime := pod.Health(x.pod), pod.Runtime(x.pod)
+	health, runtime := podstate.Health(x.pod), podstate.Runtime(x.pod)
 	p := rollout.Pod{
 		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
 		NotStarted: !x.hasStarted(), Revision: x.revision, Delivered: x.delivered,

@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/rollout"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 )
 
 // progressingCondition is True while pods are on their way to the update

@@ -23,9 +23,9 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/controller/events"
-	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/controller/revision"
-	"github.com/kuda-io/kuda/internal/controller/rollout"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -258,7 +258,7 @@ func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.R
 func (s *session) wakeAfter() time.Duration {
 	wake := s.plan.Wake
 	for _, x := range s.observed.live {
-		if after := pod.Settles(x.pod).Sub(s.now); after > 0 && (wake == 0 || after < wake) {
+		if after := podstate.Settles(x.pod).Sub(s.now); after > 0 && (wake == 0 || after < wake) {
 			wake = after
 		}
 	}

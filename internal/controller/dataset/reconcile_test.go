@@ -29,7 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -97,7 +97,7 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 				return c.SubResource(sub).Patch(ctx, o, p, opts...)
 			},
 		})
-	for field, value := range assignment.Indexes() {
+	for field, value := range fieldindex.Functions() {
 		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
 	}
 	b.client = builder.Build()

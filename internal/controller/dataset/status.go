@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -127,7 +127,7 @@ func describeUnheard(replicas []*replica) string {
 // ended, which would change the message each time.
 func firstFailure(replicas []*replica, now time.Time) string {
 	for _, r := range replicas {
-		if pod.Dies(r.pod, now) {
+		if podstate.Dies(r.pod, now) {
 			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s --previous says why",
 				r.pod.Name, r.pod.Name, r.pod.Namespace, sidecar.ContainerName)
 		}
@@ -179,7 +179,7 @@ func whyNotStarted(d *v1alpha1.DataSet, p *corev1.Pod) string {
 	if p.Spec.NodeName != "" {
 		return "its volumes, sandbox or image are not there yet"
 	}
-	_, says := pod.Trouble(p)
+	_, says := podstate.Trouble(p)
 	if says == "" {
 		return "it has no node yet"
 	}

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -73,11 +73,11 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		p.CreationTimestamp = metav1.NewTime(start)
 		p.Spec.Containers = []corev1.Container{{Name: "main"}}
 		change(p)
-		stripped, err := pod.Stripper(nil)(p)
+		stripped, err := inject.Stripper(nil)(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		twice, err := pod.Stripper(nil)(stripped)
+		twice, err := inject.Stripper(nil)(stripped)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestAPodThatHasNotStartedSaysWhatItLacks(t *testing.T) {
 		p.Spec.Containers = []corev1.Container{{Name: "main"}}
 		p.Status.Phase = corev1.PodPending
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}}
-		stripped, err := pod.Stripper(nil)(p)
+		stripped, err := inject.Stripper(nil)(p)
 		if err != nil {
 			t.Fatal(err)
 		}

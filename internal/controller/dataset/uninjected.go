@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // namespaceLabels returns the labels of the DataSet's namespace that the cache
@@ -29,8 +29,8 @@ func (r *Reconciler) namespaceLabels(ctx context.Context, d *v1alpha1.DataSet) (
 }
 
 // uninjectedCause says why a matching pod lacks the runtime.
-func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) pod.Cause {
-	return pod.WhyUninjected(p, d, o.namespaceLabels, "")
+func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) inject.Cause {
+	return inject.WhyUninjected(p, d, o.namespaceLabels, "")
 }
 
 func injectedCondition(d *v1alpha1.DataSet, o *observation) metav1.Condition {
@@ -51,8 +51,8 @@ const maxCauses = 3
 
 // describeUninjected lists the uninjected pods by cause.
 func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
-	var causes []pod.Cause
-	pods := make(map[pod.Cause][]string)
+	var causes []inject.Cause
+	pods := make(map[inject.Cause][]string)
 	for _, p := range o.uninjected {
 		c := o.uninjectedCause(d, p)
 		if pods[c] == nil {

@@ -18,8 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -71,7 +72,7 @@ func (r *Reconciler) finalizeDataSet(ctx context.Context, d *v1alpha1.DataSet) e
 func (r *Reconciler) withdrawItems(ctx context.Context, d *v1alpha1.DataSet) ([]string, error) {
 	var datas v1alpha1.DataList
 	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
-		client.MatchingFields{assignment.FieldDataSet: d.Name}); err != nil {
+		client.MatchingFields{fieldindex.DataSet: d.Name}); err != nil {
 		return nil, fmt.Errorf("listing Data: %w", err)
 	}
 	var holders []string
@@ -108,7 +109,7 @@ func (r *Reconciler) readPod(ctx context.Context, key types.NamespacedName) (*co
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
-	if err == nil && !pod.Started(&p) {
+	if err == nil && !podstate.Started(&p) {
 		// The cache may be behind, and what a pod that starts now holds is not lost.
 		if err = r.live.Get(ctx, key, &p); apierrors.IsNotFound(err) {
 			return nil, nil

@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Reconciler carries out what decideAction returns.
@@ -83,11 +83,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // readAndDecide reads what a NodeStore is judged by.
 func readAndDecide(ctx context.Context, reader client.Reader, s *v1alpha1.NodeStore) (decision, error) {
-	var node *locality.Node
+	var node *index.Node
 	var n corev1.Node
 	switch err := reader.Get(ctx, types.NamespacedName{Name: s.Name}, &n); {
 	case err == nil:
-		of := locality.NodeOf(&n)
+		of := index.NodeOf(&n)
 		node = &of
 	case !apierrors.IsNotFound(err):
 		return decision{}, fmt.Errorf("reading node %s: %w", s.Name, err)
@@ -129,7 +129,7 @@ func nodeChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
 		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || locality.CameBack(locality.NodeOf(before), locality.NodeOf(after))
+		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
 	}}
 }
 

@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/nodestore"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // decision is what is to be done about a NodeStore.
@@ -26,8 +27,8 @@ type decision struct {
 // decideAction judges a NodeStore by its node (nil: there is none) and by the UIDs of the
 // namespaces that exist. Of a node that is not Ready nothing is believed, and nothing
 // is known either: its entries are judged when it is Ready again.
-func decideAction(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]types.UID) decision {
-	uid := locality.OwnerOf(s)
+func decideAction(s *v1alpha1.NodeStore, node *index.Node, uids map[string]types.UID) decision {
+	uid := index.OwnerOf(s)
 	switch {
 	case node == nil:
 		return decision{remove: "its node is gone"}
@@ -43,7 +44,7 @@ func decideAction(s *v1alpha1.NodeStore, node *locality.Node, uids map[string]ty
 			d.drop[store.Namespace] = "the namespace is gone"
 		case store.NamespaceUID != "" && store.NamespaceUID != string(now):
 			d.drop[store.Namespace] = "the namespace is another one of the name"
-		case node.ReadySince.IsZero(), locality.Trusted(*node, uid, store.BootID, store.ObservedTime.Time):
+		case node.ReadySince.IsZero(), index.Trusted(*node, uid, store.BootID, store.ObservedTime.Time):
 		case store.BootID != "" && node.BootID != "" && store.BootID != node.BootID:
 			d.drop[store.Namespace], d.started = "the machine has been started anew since", true
 		default:
@@ -66,8 +67,8 @@ func (d decision) remainingStatus(s v1alpha1.NodeStoreStatus) v1alpha1.NodeStore
 		}
 		return dropped
 	})
-	Remember(&s, gone...)
+	nodestore.KeepDirectories(&s, gone...)
 	s.Closed = s.Closed && !d.started
-	Sum(&s)
+	nodestore.Sum(&s)
 	return s
 }

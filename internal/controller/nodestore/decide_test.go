@@ -4,9 +4,7 @@
 package nodestore
 
 import (
-	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/nodestore"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -40,9 +39,9 @@ func store(namespaces ...string) *v1alpha1.NodeStore {
 }
 
 func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
-	ready := locality.Node{UID: "u1", BootID: "b1", ReadySince: now.Add(-time.Hour)}
+	ready := index.Node{UID: "u1", BootID: "b1", ReadySince: now.Add(-time.Hour)}
 	for name, c := range map[string]struct {
-		node   func(*locality.Node)
+		node   func(*index.Node)
 		gone   string
 		again  string
 		change func(*v1alpha1.NodeStore)
@@ -53,17 +52,17 @@ func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
 		"a namespace is gone":       {gone: "b", drop: "b"},
 		"a namespace is made again": {again: "a", drop: "a"},
 		"a UID is not told":         {again: "a", change: func(s *v1alpha1.NodeStore) { s.Status.Stores[0].NamespaceUID = "" }},
-		"the node is another":       {node: func(n *locality.Node) { n.UID = "u2" }, remove: true},
+		"the node is another":       {node: func(n *index.Node) { n.UID = "u2" }, remove: true},
 		"an owner is not known":     {change: func(s *v1alpha1.NodeStore) { s.OwnerReferences = nil }},
-		"the machine started anew":  {node: func(n *locality.Node) { n.BootID = "b2" }, drop: "a b"},
+		"the machine started anew":  {node: func(n *index.Node) { n.BootID = "b2" }, drop: "a b"},
 		"one is of another boot":    {change: func(s *v1alpha1.NodeStore) { s.Status.Stores[1].BootID = "b2" }, drop: "b"},
 		"no boot is told":           {change: func(s *v1alpha1.NodeStore) { s.Status.Stores[1].BootID = "" }},
-		"the node came back":        {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Second) }, drop: "a b"},
-		"reported since":            {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Second) }, change: later, drop: "a"},
-		"in the same second":        {node: func(n *locality.Node) { n.ReadySince = now.Add(time.Millisecond) }},
-		"the node is away":          {node: func(n *locality.Node) { n.ReadySince = time.Time{} }},
-		"away, in another boot":     {node: func(n *locality.Node) { n.ReadySince, n.BootID = time.Time{}, "b2" }},
-		"away, and a namespace too": {node: func(n *locality.Node) { n.ReadySince = time.Time{} }, gone: "a", drop: "a"},
+		"the node came back":        {node: func(n *index.Node) { n.ReadySince = now.Add(time.Second) }, drop: "a b"},
+		"reported since":            {node: func(n *index.Node) { n.ReadySince = now.Add(time.Second) }, change: later, drop: "a"},
+		"in the same second":        {node: func(n *index.Node) { n.ReadySince = now.Add(time.Millisecond) }},
+		"the node is away":          {node: func(n *index.Node) { n.ReadySince = time.Time{} }},
+		"away, in another boot":     {node: func(n *index.Node) { n.ReadySince, n.BootID = time.Time{}, "b2" }},
+		"away, and a namespace too": {node: func(n *index.Node) { n.ReadySince = time.Time{} }, gone: "a", drop: "a"},
 	} {
 		s, node := store("a", "b"), ready
 		if c.node != nil {
@@ -94,7 +93,7 @@ func later(s *v1alpha1.NodeStore) {
 func TestTotalsKeepWhatWasDropped(t *testing.T) {
 	s := store("a", "b", "c")
 	s.Status.Stores[2].ObservedTime, s.Status.Stores[2].FreeBytes = metav1.NewTime(now.Add(time.Minute)), 2<<30
-	Sum(&s.Status)
+	nodestore.Sum(&s.Status)
 	if s.Status.Items != 9 || s.Status.Bytes != 9<<20 || s.Status.Size != "9.0 MiB" || s.Status.Free != "2.0 GiB" {
 		t.Errorf("totals: %+v", s.Status)
 	}
@@ -117,16 +116,9 @@ func TestWhereADroppedStoreIsStaysKnown(t *testing.T) {
 	if !slices.Equal(after.Directories, want) || len(s.Status.Directories) != 1 {
 		t.Errorf("directories: %v", after.Directories)
 	}
-	Recall(&after, s.Status.Stores...)
+	nodestore.DropDirectories(&after, s.Status.Stores...)
 	if !slices.Equal(after.Directories, want[:1]) {
 		t.Errorf("of stores that are reported again: %v", after.Directories)
-	}
-	many := v1alpha1.NodeStoreStatus{}
-	for i := range maxDirectories + 1 {
-		Remember(&many, v1alpha1.NamespaceStore{Namespace: "n", NamespaceUID: fmt.Sprint(i)})
-	}
-	if len(many.Directories) != maxDirectories {
-		t.Errorf("%d directories, which is more than the schema takes", len(many.Directories))
 	}
 }
 
@@ -135,20 +127,9 @@ func TestADirectoryIsClosedAgainInEachBoot(t *testing.T) {
 	for boot, closed := range map[string]bool{"b1": true, "b2": false} {
 		s := store("a", "b")
 		s.Status.Closed = true
-		d := decideAction(s, &locality.Node{UID: "u1", BootID: boot, ReadySince: now}, uids)
+		d := decideAction(s, &index.Node{UID: "u1", BootID: boot, ReadySince: now}, uids)
 		if after := d.remainingStatus(s.Status); after.Closed != closed || len(after.Directories) == 0 {
 			t.Errorf("in boot %s: closed %t, %v", boot, after.Closed, after.Directories)
 		}
-	}
-}
-
-func TestSizesBeyondAllBoundsTurnNegative(t *testing.T) {
-	s := store("a", "b")
-	for i := range s.Status.Stores {
-		s.Status.Stores[i].OmittedBytes, s.Status.Stores[i].OmittedSnapshots = math.MaxInt64, math.MaxInt32
-	}
-	Sum(&s.Status)
-	if s.Status.Bytes != math.MaxInt64 || s.Status.Items != math.MaxInt32 {
-		t.Errorf("totals: %d items, %d bytes", s.Status.Items, s.Status.Bytes)
 	}
 }

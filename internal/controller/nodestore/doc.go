@@ -9,7 +9,7 @@
 //
 // It runs on every replica of the manager: the node that goes may be the one that
 // the leader is on. It adds nothing, and of two that take out the same the second
-// finds it gone. What a node holds is written by the gateway, which uses Sum for
-// the totals as it does. The rule for what is
-// believed is package locality's.
+// finds it gone. What a node holds is written by the gateway. Both compute totals and
+// directories by package domain/nodestore. Package placement/index has the rule for
+// what is believed.
 package nodestore

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 // carryOut makes the pods and their Data be what the plan says.
@@ -30,7 +30,7 @@ func (r *Reconciler) carryOut(ctx context.Context, s *session, plan Plan) error 
 		return err
 	}
 	for _, p := range s.pods {
-		if s.datas[string(p.UID)] != nil || !pod.Live(p) || !pod.Injected(p) {
+		if s.datas[string(p.UID)] != nil || !podstate.Live(p) || !podstate.Injected(p) {
 			continue
 		}
 		data := assignment.NewPreheat(s.set, p, assignment.Spec(plan.State.Revision, p.Name, withoutHooks(s.template)))
@@ -98,7 +98,7 @@ func (r *Reconciler) createPod(ctx context.Context, s *session, p *corev1.Pod, o
 // findObstacle says why a pod, as the webhook left it, would preheat nothing.
 func findObstacle(p *corev1.Pod) *obstacle {
 	switch {
-	case !pod.Injected(p):
+	case !podstate.Injected(p):
 		return &obstacle{v1alpha1.ReasonPodsNotInjected,
 			"the webhook puts no runtime into pods of this namespace; see whether kuda-webhook runs, and whether the namespace is opted out"}
 	case p.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StoreNode:

@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/preheat/schedule"
+	"github.com/kuda-io/kuda/internal/domain/schedule"
 )
 
 // How many pods one DataSet has at a time: a share of its nodes, so that the

@@ -11,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/controller/pod"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // nodeOf is a node as the planner sees it; s is its NodeStore, or nil.
@@ -24,7 +24,7 @@ func nodeOf(n *corev1.Node, s *v1alpha1.NodeStore, namespace string, marks []str
 			return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
 		}),
 	}
-	about := locality.NodeOf(n)
+	about := index.NodeOf(n)
 	node.Ready, node.ReadySince = !about.ReadySince.IsZero(), about.ReadySince
 	if s != nil {
 		node.Store = storeOf(about, s, namespace, marks)
@@ -40,13 +40,13 @@ func (n Node) equalExceptStore(o Node) bool {
 
 // storeOf is what the namespace's store of the node holds of the marks; nil where
 // that is not known, or cannot be believed.
-func storeOf(n locality.Node, s *v1alpha1.NodeStore, namespace string, marks []string) *Store {
+func storeOf(n index.Node, s *v1alpha1.NodeStore, namespace string, marks []string) *Store {
 	i := slices.IndexFunc(s.Status.Stores, func(e v1alpha1.NamespaceStore) bool { return e.Namespace == namespace })
 	if i < 0 {
 		return nil
 	}
 	entry := &s.Status.Stores[i]
-	if !locality.Trusted(n, locality.OwnerOf(s), entry.BootID, entry.ObservedTime.Time) {
+	if !index.Trusted(n, index.OwnerOf(s), entry.BootID, entry.ObservedTime.Time) {
 		return nil
 	}
 	store := &Store{
@@ -77,9 +77,9 @@ func storeOf(n locality.Node, s *v1alpha1.NodeStore, namespace string, marks []s
 func podOf(p *corev1.Pod, d *v1alpha1.Data) Pod {
 	out := Pod{
 		Name: p.Name, Created: p.CreationTimestamp.Time, Deleting: p.DeletionTimestamp != nil,
-		Phase: p.Status.Phase, Injected: pod.Injected(p), Node: p.Spec.NodeName,
+		Phase: p.Status.Phase, Injected: podstate.Injected(p), Node: p.Spec.NodeName,
 	}
-	out.Reason, out.Message = pod.Trouble(p)
+	out.Reason, out.Message = podstate.Trouble(p)
 	if d != nil {
 		out.Data = deliveryOf(d)
 	}

@@ -18,9 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
 	"github.com/kuda-io/kuda/internal/controller/events"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/placement"
 )
 
@@ -143,7 +144,7 @@ func (r *Reconciler) observeCluster(ctx context.Context, s *session, revision st
 	}
 	var datas v1alpha1.DataList
 	if err := r.client.List(ctx, &datas, client.InNamespace(d.Namespace),
-		client.MatchingFields{assignment.FieldPreheat: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		client.MatchingFields{fieldindex.Preheat: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Data: %w", err)
 	}
 	s.datas = make(map[string]*v1alpha1.Data, len(datas.Items))
@@ -180,7 +181,7 @@ func (r *Reconciler) listPods(ctx context.Context, d *v1alpha1.DataSet) (map[str
 	}
 	own := make(map[string]*corev1.Pod, len(list.Items))
 	for i := range list.Items {
-		if p := &list.Items[i]; pod.Preheats(d, p) {
+		if p := &list.Items[i]; podstate.Preheats(d, p) {
 			own[p.Name] = p
 		}
 	}

@@ -25,7 +25,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // Options of a reconciler. All but PullSecrets are needed.
@@ -97,7 +97,7 @@ func nodeCameBack() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
 		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || locality.CameBack(locality.NodeOf(before), locality.NodeOf(after))
+		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
 	}}
 }
 
@@ -180,8 +180,8 @@ func (r *Reconciler) readTasks(ctx context.Context, reader client.Reader, s *v1a
 	if err := reader.Get(ctx, types.NamespacedName{Name: s.Name}, &n); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	node := locality.NodeOf(&n)
-	if owner := locality.OwnerOf(s); node.ReadySince.IsZero() || owner != "" && owner != node.UID {
+	node := index.NodeOf(&n)
+	if owner := index.OwnerOf(s); node.ReadySince.IsZero() || owner != "" && owner != node.UID {
 		return nil, nil
 	}
 	uids := map[string]types.UID{}

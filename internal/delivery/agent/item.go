@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -25,12 +25,12 @@ func keyOf(i *gatewayv1alpha1.Item) itemKey {
 
 // noticeMark names what an application is told of an item: its bytes and its place.
 func noticeMark(mark, localPath string) string {
-	return content.Digest([]string{mark, strings.Trim(localPath, "/")})
+	return item.Digest([]string{mark, strings.Trim(localPath, "/")})
 }
 
 // assignmentMark names the whole that an application is told of.
 func assignmentMark(notices []string) string {
-	return content.Digest(slices.Sorted(slices.Values(notices)))
+	return item.Digest(slices.Sorted(slices.Values(notices)))
 }
 
 // snapshotKey names the snapshot of an item from an opened source in a store.
@@ -76,18 +76,18 @@ func wayMark(s *gatewayv1alpha1.Source) string {
 	ca := func(c *gatewayv1alpha1.CertificateAuthority) string { return c.GetConfigMap() + "/" + c.GetKey() }
 	switch c := s.GetConfig().(type) {
 	case *gatewayv1alpha1.Source_S3:
-		return content.Digest([]any{"s3", c.S3.GetEndpoint(), c.S3.GetPathStyle(), c.S3.GetProxy(), ca(c.S3.GetCa())})
+		return item.Digest([]any{"s3", c.S3.GetEndpoint(), c.S3.GetPathStyle(), c.S3.GetProxy(), ca(c.S3.GetCa())})
 	case *gatewayv1alpha1.Source_Http:
-		return content.Digest([]any{"http", c.Http.GetProxy(), ca(c.Http.GetCa())})
+		return item.Digest([]any{"http", c.Http.GetProxy(), ca(c.Http.GetCa())})
 	case *gatewayv1alpha1.Source_Hdfs:
 		k := c.Hdfs.GetKerberos()
-		return content.Digest([]any{"hdfs", k.GetConfigMap(), k.GetKrb5ConfKey(), k.GetServicePrincipalName()})
+		return item.Digest([]any{"hdfs", k.GetConfigMap(), k.GetKrb5ConfKey(), k.GetServicePrincipalName()})
 	case *gatewayv1alpha1.Source_Oci:
-		return content.Digest([]any{"oci", c.Oci.GetProxy(), ca(c.Oci.GetCa())})
+		return item.Digest([]any{"oci", c.Oci.GetProxy(), ca(c.Oci.GetCa())})
 	case *gatewayv1alpha1.Source_Plugin:
-		return content.Digest([]any{"plugin", ca(c.Plugin.GetCa())})
+		return item.Digest([]any{"plugin", ca(c.Plugin.GetCa())})
 	default:
-		return content.Digest([]any{"other"})
+		return item.Digest([]any{"other"})
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -58,12 +58,12 @@ func (p *pod) unmarked(st *store.Store, a *gatewayv1alpha1.Assignment) (unknown 
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, item := range a.GetItems() {
-		mark := content.Mark(item, a.GetSources()[0])
+	for _, i := range a.GetItems() {
+		mark := item.Mark(i, a.GetSources()[0])
 		if !slices.ContainsFunc(append(snapshots, downloads...), func(s store.Snapshot) bool {
-			return s.Key.Version == item.GetVersion() && slices.Contains(s.Marks, mark)
+			return s.Key.Version == i.GetVersion() && slices.Contains(s.Marks, mark)
 		}) {
-			unknown = append(unknown, item.GetVersion())
+			unknown = append(unknown, i.GetVersion())
 		}
 	}
 	return unknown

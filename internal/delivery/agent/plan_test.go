@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kuda-io/kuda/internal/content"
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -38,7 +38,7 @@ func deliveredDisk(a *gatewayv1alpha1.Assignment) disk {
 	d := disk{current: a.GetRevision(), record: &record{Revisions: map[string]revisionRecord{}, Hooks: map[string]string{}}}
 	items := map[itemKey]itemRecord{}
 	for _, i := range a.GetItems() {
-		items[keyOf(i)] = itemRecord{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: content.Mark(i, a.GetSources()[0])}
+		items[keyOf(i)] = itemRecord{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: item.Mark(i, a.GetSources()[0])}
 	}
 	d.record.Revisions[a.GetRevision()] = revisionRecord{Items: items}
 	d.record.Hooks = makePlan(a, d).notices

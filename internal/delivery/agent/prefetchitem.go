@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/content"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -56,7 +56,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 	}
 	for _, i := range p.GetItems() {
 		s := t.sources[i.GetSource()]
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: content.Mark(i, s), way: wayMark(s)})
+		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: item.Mark(i, s), way: wayMark(s)})
 	}
 	return t
 }

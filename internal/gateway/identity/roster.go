@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/pod"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
 
 const (
@@ -61,7 +61,7 @@ func (r *Roster) lookUpCached(ctx context.Context, c Claims) standing {
 	switch {
 	case err != nil, p.UID != c.PodUID:
 		return unknown
-	case pod.Injected(&p):
+	case podstate.Injected(&p):
 		return injected
 	default:
 		return notInjected
@@ -83,7 +83,7 @@ func (r *Roster) Admit(ctx context.Context, caller Pod) (Pod, error) {
 	switch {
 	case p.UID != caller.UID:
 		return caller, fmt.Errorf("%w: %w", ErrRefused, errOtherPod)
-	case !pod.Injected(&p):
+	case !podstate.Injected(&p):
 		return caller, ErrNotInjected
 	}
 	caller.NodeStore = p.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StoreNode

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // change is how much two entries differ, which decides how long a write may wait.
@@ -90,14 +90,14 @@ func findEntry(s *v1alpha1.NodeStoreStatus, namespace string) *v1alpha1.Namespac
 // gradeEntries returns the gravest difference that entries make to a NodeStore. One
 // that is no longer trusted must be written again, although it says the same.
 // Nothing of a node that is not Ready is trusted anyway.
-func gradeEntries(s *v1alpha1.NodeStore, node *locality.Node, entries ...v1alpha1.NamespaceStore) change {
+func gradeEntries(s *v1alpha1.NodeStore, node *index.Node, entries ...v1alpha1.NamespaceStore) change {
 	merged := Merge(&s.Status, entries...)
 	grade := nothing
 	for i := range entries {
 		before, after := findEntry(&s.Status, entries[i].Namespace), findEntry(&merged, entries[i].Namespace)
 		switch {
 		case before == nil,
-			node != nil && !node.ReadySince.IsZero() && !locality.Trusted(*node, locality.OwnerOf(s), before.BootID, before.ObservedTime.Time):
+			node != nil && !node.ReadySince.IsZero() && !index.Trusted(*node, index.OwnerOf(s), before.BootID, before.ObservedTime.Time):
 			return contents
 		case after != nil:
 			grade = max(grade, compareEntries(before, after))

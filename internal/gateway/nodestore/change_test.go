@@ -12,7 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
@@ -57,16 +57,16 @@ func TestAnEntryThatNobodyBelievesIsNotRenewed(t *testing.T) {
 	e := entry(t, "shop", request(snapshot(1)))
 	for name, c := range map[string]struct {
 		stored bool
-		node   locality.Node
+		node   index.Node
 		want   change
 	}{
-		"as it was":                   {true, locality.Node{BootID: "boot-1", ReadySince: now.Add(-time.Minute)}, nothing},
-		"Ready in the same second":    {true, locality.Node{BootID: "boot-1", ReadySince: now}, nothing},
-		"the node came back":          {true, locality.Node{BootID: "boot-1", ReadySince: now.Add(time.Minute)}, contents},
-		"the machine started anew":    {true, locality.Node{BootID: "boot-2", ReadySince: now.Add(-time.Minute)}, contents},
-		"the node is not Ready":       {true, locality.Node{BootID: "boot-1"}, nothing},
-		"the controller took it out":  {false, locality.Node{BootID: "boot-1", ReadySince: now.Add(-time.Minute)}, contents},
-		"taken out, and away already": {false, locality.Node{BootID: "boot-1"}, contents},
+		"as it was":                   {true, index.Node{BootID: "boot-1", ReadySince: now.Add(-time.Minute)}, nothing},
+		"Ready in the same second":    {true, index.Node{BootID: "boot-1", ReadySince: now}, nothing},
+		"the node came back":          {true, index.Node{BootID: "boot-1", ReadySince: now.Add(time.Minute)}, contents},
+		"the machine started anew":    {true, index.Node{BootID: "boot-2", ReadySince: now.Add(-time.Minute)}, contents},
+		"the node is not Ready":       {true, index.Node{BootID: "boot-1"}, nothing},
+		"the controller took it out":  {false, index.Node{BootID: "boot-1", ReadySince: now.Add(-time.Minute)}, contents},
+		"taken out, and away already": {false, index.Node{BootID: "boot-1"}, contents},
 	} {
 		s := &v1alpha1.NodeStore{}
 		if c.stored {

@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/content"
-	"github.com/kuda-io/kuda/internal/gateway/clean"
+	"github.com/kuda-io/kuda/internal/domain/item"
+	"github.com/kuda-io/kuda/internal/domain/sanitize"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -50,13 +50,13 @@ func Entry(namespace string, r *gatewayv1alpha1.ReportStoreRequest, now time.Tim
 		Namespace:        namespace,
 		StoreID:          r.GetStoreId(),
 		ObservedTime:     metav1.Time{Time: now.Truncate(time.Second)},
-		CapacityBytes:    clean.Count(r.GetCapacityBytes()),
-		FreeBytes:        clean.Count(min(r.GetFreeBytes(), r.GetCapacityBytes())),
-		QuotaBytes:       clean.Count(r.GetQuotaBytes()),
-		UsedBytes:        clean.Count(r.GetUsedBytes()),
-		AvailableBytes:   clean.Count(min(r.GetAvailableBytes(), r.GetCapacityBytes())),
+		CapacityBytes:    sanitize.Count(r.GetCapacityBytes()),
+		FreeBytes:        sanitize.Count(min(r.GetFreeBytes(), r.GetCapacityBytes())),
+		QuotaBytes:       sanitize.Count(r.GetQuotaBytes()),
+		UsedBytes:        sanitize.Count(r.GetUsedBytes()),
+		AvailableBytes:   sanitize.Count(min(r.GetAvailableBytes(), r.GetCapacityBytes())),
 		OmittedSnapshots: clampInt32(r.GetOmittedSnapshots()),
-		OmittedBytes:     clean.Count(r.GetOmittedBytes()),
+		OmittedBytes:     sanitize.Count(r.GetOmittedBytes()),
 	}
 	seen := make(map[string]bool, len(r.GetSnapshots()))
 	for _, s := range r.GetSnapshots() {
@@ -84,12 +84,12 @@ func Entry(namespace string, r *gatewayv1alpha1.ReportStoreRequest, now time.Tim
 func storedSnapshot(s *gatewayv1alpha1.StoredSnapshot, now time.Time) (v1alpha1.StoredSnapshot, bool) {
 	out := v1alpha1.StoredSnapshot{
 		ID:           s.GetId(),
-		Source:       clean.Line(s.GetSource(), maxPlace),
-		Path:         clean.Line(s.GetPath(), maxPlace),
-		Version:      clean.Line(s.GetVersion(), maxVersion),
-		Digest:       clean.Digest(s.GetDigest()),
-		Bytes:        clean.Count(s.GetBytes()),
-		LastUsedTime: clean.Moment(s.GetLastUsed(), time.Minute, now),
+		Source:       sanitize.Line(s.GetSource(), maxPlace),
+		Path:         sanitize.Line(s.GetPath(), maxPlace),
+		Version:      sanitize.Line(s.GetVersion(), maxVersion),
+		Digest:       sanitize.Digest(s.GetDigest()),
+		Bytes:        sanitize.Count(s.GetBytes()),
+		LastUsedTime: sanitize.Moment(s.GetLastUsed(), time.Minute, now),
 		Pods:         clampInt32(s.GetPods()),
 		Preheated:    s.GetPreheated(),
 	}
@@ -102,7 +102,7 @@ func storedSnapshot(s *gatewayv1alpha1.StoredSnapshot, now time.Time) (v1alpha1.
 		return out, false
 	}
 	for _, mark := range s.GetMarks() {
-		if content.Valid(mark) {
+		if item.Valid(mark) {
 			out.Marks = append(out.Marks, mark)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	controller "github.com/kuda-io/kuda/internal/controller/nodestore"
+	"github.com/kuda-io/kuda/internal/domain/nodestore"
 )
 
 // What one NodeStore lists at most, so that it stays far below what the API
@@ -47,11 +47,11 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 		gone = append(gone, out.Stores[maxStores:]...)
 		out.Stores = out.Stores[:maxStores]
 	}
-	controller.Remember(&out, gone...)
-	controller.Recall(&out, out.Stores...)
+	nodestore.KeepDirectories(&out, gone...)
+	nodestore.DropDirectories(&out, out.Stores...)
 	slices.SortFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	trimSnapshots(out.Stores, own)
-	controller.Sum(&out)
+	nodestore.Sum(&out)
 	return out
 }
 

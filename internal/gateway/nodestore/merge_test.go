@@ -15,7 +15,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // full is an entry of so many snapshots.
@@ -99,7 +99,7 @@ func TestANodeStoreOutgrowsItsObject(t *testing.T) {
 
 func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
 	s := &v1alpha1.NodeStore{}
-	node := &locality.Node{ReadySince: now.Add(-time.Hour)}
+	node := &index.Node{ReadySince: now.Add(-time.Hour)}
 	var entries []v1alpha1.NamespaceStore
 	for i := range 11 {
 		entries = append(entries, full(t, fmt.Sprintf("ns-%d", i), 150+10*i))

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // maxAttempts bounds the writes that lose against others' writes.
@@ -83,14 +83,14 @@ func (w *Writer) gradeEntry(ctx context.Context, name string, e v1alpha1.Namespa
 	if err != nil {
 		return nothing, err
 	}
-	if node == nil || locality.OwnerOf(&s) != node.UID {
+	if node == nil || index.OwnerOf(&s) != node.UID {
 		return contents, nil
 	}
 	return gradeEntries(&s, node, e), nil
 }
 
 // cachedNode returns the cache's node; nil: the cache has no node of that name.
-func (w *Writer) cachedNode(ctx context.Context, name string) (*locality.Node, error) {
+func (w *Writer) cachedNode(ctx context.Context, name string) (*index.Node, error) {
 	var n corev1.Node
 	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &n); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -98,7 +98,7 @@ func (w *Writer) cachedNode(ctx context.Context, name string) (*locality.Node, e
 		}
 		return nil, fmt.Errorf("reading node %s: %w", name, err)
 	}
-	out := locality.NodeOf(&n)
+	out := index.NodeOf(&n)
 	return &out, nil
 }
 
@@ -138,13 +138,13 @@ func (w *Writer) updateStatus(ctx context.Context, name string, entries []v1alph
 
 // readOrCreate reads the NodeStore, or makes it. One that belongs to an earlier node of
 // the name is not touched but replaced: what it says is of another machine.
-func (w *Writer) readOrCreate(ctx context.Context, name string, cached *locality.Node) (*v1alpha1.NodeStore, error) {
+func (w *Writer) readOrCreate(ctx context.Context, name string, cached *index.Node) (*v1alpha1.NodeStore, error) {
 	var s v1alpha1.NodeStore
 	err := w.Live.Get(ctx, types.NamespacedName{Name: name}, &s)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading NodeStore %s: %w", name, err)
 	}
-	if err == nil && cached != nil && locality.OwnerOf(&s) == cached.UID {
+	if err == nil && cached != nil && index.OwnerOf(&s) == cached.UID {
 		return &s, nil
 	}
 	node := &metav1.PartialObjectMetadata{}
@@ -156,7 +156,7 @@ func (w *Writer) readOrCreate(ctx context.Context, name string, cached *locality
 		return nil, fmt.Errorf("reading node %s: %w", name, nodeErr)
 	}
 	if err == nil {
-		if locality.OwnerOf(&s) == node.UID {
+		if index.OwnerOf(&s) == node.UID {
 			return &s, nil
 		}
 		if err := w.Client.Delete(ctx, &s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {

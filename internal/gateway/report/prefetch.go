@@ -5,7 +5,7 @@ package report
 
 import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/gateway/clean"
+	"github.com/kuda-io/kuda/internal/domain/sanitize"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -18,10 +18,10 @@ func prefetchStatus(d *v1alpha1.Data, r *gatewayv1alpha1.PrefetchStatus) *v1alph
 	s := &v1alpha1.PrefetchStatus{
 		Revision:   d.Spec.PrefetchRevision,
 		Phase:      phaseOf(r.GetPhase()),
-		Reason:     clean.Word(r.GetReason()),
-		Message:    clean.Text(r.GetMessage(), maxItemMessage),
-		Bytes:      clean.Count(r.GetBytes()),
-		TotalBytes: clean.Count(r.GetTotalBytes()),
+		Reason:     sanitize.Word(r.GetReason()),
+		Message:    sanitize.Text(r.GetMessage(), maxItemMessage),
+		Bytes:      sanitize.Count(r.GetBytes()),
+		TotalBytes: sanitize.Count(r.GetTotalBytes()),
 	}
 	if s.TotalBytes > 0 {
 		s.Bytes = min(s.Bytes, s.TotalBytes)

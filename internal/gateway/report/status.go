@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/controller/assignment"
-	"github.com/kuda-io/kuda/internal/gateway/clean"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/sanitize"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -22,7 +22,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 		DataItems:        int32(len(d.Spec.DataItems)),
 		NodeName:         node,
 		ObservedRevision: r.GetRevision(),
-		CurrentRevision:  clean.ObjectName(r.GetCurrentRevision()),
+		CurrentRevision:  sanitize.ObjectName(r.GetCurrentRevision()),
 		Prefetch:         prefetchStatus(d, r.GetPrefetch()),
 		Conditions:       d.DeepCopy().Status.Conditions,
 	}
@@ -78,16 +78,16 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, longest 
 		Namespace:  spec.Namespace,
 		Version:    spec.Version,
 		Phase:      phaseOf(r.GetPhase()),
-		Reason:     clean.Word(r.GetReason()),
-		Message:    clean.Text(r.GetMessage(), longest),
-		StartTime:  clean.Moment(r.GetStartTime(), time.Second, now),
-		Bytes:      clean.Count(r.GetBytes()),
-		TotalBytes: clean.Count(r.GetTotalBytes()),
-		Digest:     clean.Digest(r.GetDigest()),
+		Reason:     sanitize.Word(r.GetReason()),
+		Message:    sanitize.Text(r.GetMessage(), longest),
+		StartTime:  sanitize.Moment(r.GetStartTime(), time.Second, now),
+		Bytes:      sanitize.Count(r.GetBytes()),
+		TotalBytes: sanitize.Count(r.GetTotalBytes()),
+		Digest:     sanitize.Digest(r.GetDigest()),
 		Origin:     originOf(r.GetOrigin()),
 	}
 	if s.Phase == v1alpha1.DataSuccess {
-		s.CompletionTime = clean.Moment(r.GetCompletionTime(), time.Second, now)
+		s.CompletionTime = sanitize.Moment(r.GetCompletionTime(), time.Second, now)
 	}
 	if s.Phase == v1alpha1.DataWaiting && s.Reason == "" {
 		s.Reason = v1alpha1.ReasonWaiting

@@ -6,7 +6,7 @@ package config
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // DataLocalityArgs are the arguments of the plugin DataLocality.
@@ -16,7 +16,7 @@ type DataLocalityArgs struct {
 	metav1.TypeMeta
 
 	// Weights of the dimensions of the score.
-	Weights locality.Weights
+	Weights index.Weights
 
 	// RackLabel is the label of nodes whose value names the rack; "" for none.
 	RackLabel string

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // maxWeight of a dimension.
@@ -27,7 +27,7 @@ func Validate(a *DataLocalityArgs) error {
 	return errs.ToAggregate()
 }
 
-func validateWeights(w *locality.Weights, path *field.Path) field.ErrorList {
+func validateWeights(w *index.Weights, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	some := false
 	for _, one := range []struct {

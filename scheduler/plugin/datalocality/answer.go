@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // maxAnswers bounds how many are remembered.
@@ -16,7 +16,7 @@ const maxAnswers = 1024
 
 // answer is a Demand with what follows from it for every pod that wants the same.
 type answer struct {
-	*locality.Demand
+	*index.Demand
 	// full are the nodes that have all that is required; nil where nothing is.
 	full sets.Set[string]
 	// tight are the nodes that lack room.
@@ -41,17 +41,17 @@ func (a *answer) allowsNode(node string) bool {
 // answers keeps the answers as long as their Demand is the newest.
 type answers struct {
 	room    bool
-	weights locality.Weights
+	weights index.Weights
 
 	mu sync.Mutex
-	of map[*locality.Demand]*answer
+	of map[*index.Demand]*answer
 }
 
-func newAnswers(room bool, weights locality.Weights) *answers {
-	return &answers{room: room, weights: weights, of: map[*locality.Demand]*answer{}}
+func newAnswers(room bool, weights index.Weights) *answers {
+	return &answers{room: room, weights: weights, of: map[*index.Demand]*answer{}}
 }
 
-func (a *answers) get(d *locality.Demand) *answer {
+func (a *answers) get(d *index.Demand) *answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if known := a.of[d]; known != nil {
@@ -78,14 +78,14 @@ func (a *answers) get(d *locality.Demand) *answer {
 }
 
 // nodesNearData returns the nodes that have everything, and those near them.
-func nodesNearData(d *locality.Demand, w locality.Weights) (whole []string, near sets.Set[string]) {
+func nodesNearData(d *index.Demand, w index.Weights) (whole []string, near sets.Set[string]) {
 	near = sets.New[string]()
 	least := leastWhole(w)
 	for _, node := range d.Holders() {
 		held, _ := d.On(node)
 		if held.Items == len(d.Wants) {
 			whole = append(whole, node)
-		} else if locality.Score(locality.Facts{Total: d.Total, Held: held.Bytes, Downloading: held.Downloading, Rack: d.Total, Zone: d.Total}, w) < least {
+		} else if index.Score(index.Facts{Total: d.Total, Held: held.Bytes, Downloading: held.Downloading, Rack: d.Total, Zone: d.Total}, w) < least {
 			continue
 		}
 		near.Insert(node)

@@ -16,8 +16,8 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
-	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // catalog is the DataSets, and what new pods of each get.
@@ -34,11 +34,11 @@ type shelf struct {
 	dataSets map[string]*v1alpha1.DataSet
 	list     []*v1alpha1.DataSet
 	// wants of the DataSets that were asked for since they changed, by name.
-	wants map[string][]locality.Want
+	wants map[string][]index.Want
 }
 
 func newShelf() *shelf {
-	return &shelf{dataSets: map[string]*v1alpha1.DataSet{}, wants: map[string][]locality.Want{}}
+	return &shelf{dataSets: map[string]*v1alpha1.DataSet{}, wants: map[string][]index.Want{}}
 }
 
 // listWith is the list with those that are not in it.
@@ -111,14 +111,14 @@ func (s *shelf) rebuildList(name string) {
 // wantsOf returns which DataSets select a pod, but for those that leave it alone
 // (placement Ignore), and what it wants of them. Those that are late are
 // looked at besides those that are known.
-func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []locality.Want, error) {
+func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []index.Want, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.namespaces[pod.Namespace]
 	if s == nil {
 		s = newShelf()
 	}
-	var wants []locality.Want
+	var wants []index.Want
 	selecting := inject.Selecting(s.listWith(late), pod.Labels)
 	for _, d := range selecting {
 		known, ok := s.wants[d.Name]

@@ -20,8 +20,8 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/placement/index"
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 )
 
@@ -86,7 +86,7 @@ type harness struct {
 }
 
 func newHarness(change ...func(*config.DataLocalityArgs)) *harness {
-	args := config.DataLocalityArgs{Weights: locality.DefaultWeights(), RoomCheck: true}
+	args := config.DataLocalityArgs{Weights: index.DefaultWeights(), RoomCheck: true}
 	for _, f := range change {
 		f(&args)
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // maxListed bounds how many items a message names.
@@ -16,7 +16,7 @@ const maxListed = 5
 
 // describeMissing says what of the required data is missing where, and what to do, when no
 // node has all of it.
-func describeMissing(d *locality.Demand) string {
+func describeMissing(d *index.Demand) string {
 	var dataSets, nowhere, somewhere []string
 	for i, w := range d.Wants {
 		if !w.Required {

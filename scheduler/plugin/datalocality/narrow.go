@@ -11,7 +11,7 @@ import (
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // canLimitNodes reports whether the pod can do with the nodes near its data: one that has
@@ -53,7 +53,7 @@ type profile interface {
 // dataOutweighs reports whether with these weights all of the data outweighs any one of the
 // other scores, as it does with the installed ones. Where it does not, the scores are
 // configured to decide.
-func dataOutweighs(h fwk.Handle, w locality.Weights) bool {
+func dataOutweighs(h fwk.Handle, w index.Weights) bool {
 	f, ok := h.(profile)
 	if !ok || len(h.Extenders()) > 0 {
 		return false
@@ -69,15 +69,15 @@ func dataOutweighs(h fwk.Handle, w locality.Weights) bool {
 			other = max(other, int64(plugin.Weight))
 		}
 	}
-	return own*(leastWhole(w)-mostWithout(w)) >= other*locality.MaxScore
+	return own*(leastWhole(w)-mostWithout(w)) >= other*index.MaxScore
 }
 
 // leastWhole is what a node with all of the data is worth, however it is otherwise.
-func leastWhole(w locality.Weights) int64 {
-	return locality.Score(locality.Facts{Total: 1, Held: 1, Downloads: math.MaxInt32, Pods: 1, MostPods: 1}, w)
+func leastWhole(w index.Weights) int64 {
+	return index.Score(index.Facts{Total: 1, Held: 1, Downloads: math.MaxInt32, Pods: 1, MostPods: 1}, w)
 }
 
 // mostWithout is what the best node without any is worth.
-func mostWithout(w locality.Weights) int64 {
-	return locality.Score(locality.Facts{Total: 1, Rack: 1, Zone: 1}, w)
+func mostWithout(w index.Weights) int64 {
+	return index.Score(index.Facts{Total: 1, Rack: 1, Zone: 1}, w)
 }

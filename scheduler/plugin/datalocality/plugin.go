@@ -13,7 +13,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 	"github.com/kuda-io/kuda/scheduler/apis/config/load"
 )
@@ -26,7 +26,7 @@ type Plugin struct {
 	args    config.DataLocalityArgs
 	handle  fwk.Handle
 	log     klog.Logger
-	index   *locality.Index
+	index   *index.Index
 	catalog *catalog
 	answers *answers
 	places  *places
@@ -74,7 +74,7 @@ func New(ctx context.Context, arguments runtime.Object, handle fwk.Handle) (fwk.
 func newPlugin(args config.DataLocalityArgs, handle fwk.Handle, log klog.Logger) *Plugin {
 	p := &Plugin{
 		args: args, handle: handle, log: log,
-		index: locality.NewIndex(locality.Options{CheckNodes: true}), catalog: newCatalog(),
+		index: index.NewIndex(index.Options{CheckNodes: true}), catalog: newCatalog(),
 		answers: newAnswers(args.RoomCheck, args.Weights), places: newPlaces(), spread: newSpread(), tried: newTried(),
 		outweighs: sync.OnceValue(func() bool { return dataOutweighs(handle, args.Weights) }),
 	}

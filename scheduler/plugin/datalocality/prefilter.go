@@ -11,7 +11,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // stateKey is where a cycle keeps its state.
@@ -113,7 +113,7 @@ func (p *Plugin) evaluatePod(ctx context.Context, pod *corev1.Pod) *state {
 // computeState looks into the caches alone, and at what is late besides. The scheduler also
 // has it called while its queue is locked (SignPod, hints).
 func (p *Plugin) computeState(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) *state {
-	if !locality.Applies(pod) || pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
+	if !index.Applies(pod) || pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
 		return nil
 	}
 	dataSets, wants, err := p.catalog.wantsOf(ctx, pod, late...)

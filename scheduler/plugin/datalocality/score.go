@@ -11,7 +11,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // PreScore counts the pods of the same DataSets on the nodes that hold the data.
@@ -113,7 +113,7 @@ func (p *Plugin) scoreNode(s *state, node string) int64 {
 	if s.group != nil && facts.Held > 0 {
 		facts.Pods, facts.MostPods = s.group.nodes[node].pods, s.most
 	}
-	return locality.Score(facts, p.args.Weights) / s.share
+	return index.Score(facts, p.args.Weights) / s.share
 }
 
 // ScoreExtensions are none: a score says how much of the data there is, and is

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // patience is how long pods wait for the caches at the start of the scheduler. A
@@ -160,7 +160,7 @@ func (p *Plugin) storeGone(n *v1alpha1.NodeStore) {
 }
 
 func (p *Plugin) nodeChanged(n *corev1.Node) {
-	node := locality.NodeOf(n)
+	node := index.NodeOf(n)
 	if p.args.RackLabel != "" {
 		node.Rack = n.Labels[p.args.RackLabel]
 	}

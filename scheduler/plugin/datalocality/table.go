@@ -6,7 +6,7 @@ package datalocality
 import (
 	"sync"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // places are the racks and zones of the nodes.
@@ -64,7 +64,7 @@ type row struct {
 }
 
 // tableOf makes the answer's table unless it has one of these places.
-func (x *places) tableOf(a *answer, w locality.Weights) *table {
+func (x *places) tableOf(a *answer, w index.Weights) *table {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if t := a.table; t != nil && t.version == x.version {
@@ -73,7 +73,7 @@ func (x *places) tableOf(a *answer, w locality.Weights) *table {
 	all, often := make(map[string]row, len(x.of)), map[int64]int{}
 	for node, p := range x.of {
 		facts := a.Facts(node, p.rack, p.zone)
-		r := row{score: locality.Score(facts, w), holder: facts.Held > 0}
+		r := row{score: index.Score(facts, w), holder: facts.Held > 0}
 		all[node] = r
 		if !r.holder {
 			often[r.score]++

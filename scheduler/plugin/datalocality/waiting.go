@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // waiting is the pods for which some nodes were not good enough. When a node
@@ -24,22 +24,22 @@ type waiting struct {
 	p *Plugin
 
 	mu     sync.Mutex
-	groups map[*locality.Demand]*waiters
+	groups map[*index.Demand]*waiters
 	of     map[types.UID]*waiters
 }
 
 // waiters are pods of a namespace that want the same.
 type waiters struct {
 	namespace string
-	demand    *locality.Demand
+	demand    *index.Demand
 	pods      map[types.UID]*corev1.Pod
 }
 
 func newWaiting(p *Plugin) *waiting {
-	return &waiting{p: p, groups: map[*locality.Demand]*waiters{}, of: map[types.UID]*waiters{}}
+	return &waiting{p: p, groups: map[*index.Demand]*waiters{}, of: map[types.UID]*waiters{}}
 }
 
-func (w *waiting) putPod(pod *corev1.Pod, d *locality.Demand) {
+func (w *waiting) putPod(pod *corev1.Pod, d *index.Demand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.of[pod.UID] != w.groups[d] || w.groups[d] == nil {
@@ -70,7 +70,7 @@ func (w *waiting) leaveGroup(uid types.UID) {
 }
 
 // joinGroup is called with the lock held.
-func (w *waiting) joinGroup(pod *corev1.Pod, namespace string, d *locality.Demand) {
+func (w *waiting) joinGroup(pod *corev1.Pod, namespace string, d *index.Demand) {
 	g := w.groups[d]
 	if g == nil {
 		g = &waiters{namespace: namespace, demand: d, pods: map[types.UID]*corev1.Pod{}}
@@ -127,7 +127,7 @@ func (w *waiting) namespaceChanged(ctx context.Context, namespace string) {
 }
 
 // groupsOf is a copy: the map changes while it is gone through.
-func groupsOf(groups map[*locality.Demand]*waiters) []*waiters {
+func groupsOf(groups map[*index.Demand]*waiters) []*waiters {
 	list := make([]*waiters, 0, len(groups))
 	for _, g := range groups {
 		list = append(list, g)

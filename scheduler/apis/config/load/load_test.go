@@ -12,14 +12,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 )
 
 const head = "apiVersion: scheduler.kuda.io/v1alpha1\nkind: DataLocalityArgs\n"
 
 func TestArgumentsAreReadWrongly(t *testing.T) {
-	weights := locality.DefaultWeights()
+	weights := index.DefaultWeights()
 	weights.Rack = 0
 	for _, tc := range []struct {
 		name, file string
@@ -27,9 +27,9 @@ func TestArgumentsAreReadWrongly(t *testing.T) {
 	}{
 		{"defaults", head, config.DataLocalityArgs{Weights: weights, RoomCheck: true}},
 		{"no version", "{}", config.DataLocalityArgs{Weights: weights, RoomCheck: true}},
-		{"racks", head + "rackLabel: example.com/rack\n", config.DataLocalityArgs{Weights: locality.DefaultWeights(), RackLabel: "example.com/rack", RoomCheck: true}},
+		{"racks", head + "rackLabel: example.com/rack\n", config.DataLocalityArgs{Weights: index.DefaultWeights(), RackLabel: "example.com/rack", RoomCheck: true}},
 		{"all", head + "rackLabel: rack\nroomCheck: false\nweights: {node: 1, rack: 2, zone: 3, downloads: 0, spread: 5}\n",
-			config.DataLocalityArgs{Weights: locality.Weights{Node: 1, Rack: 2, Zone: 3, Spread: 5}, RackLabel: "rack"}},
+			config.DataLocalityArgs{Weights: index.Weights{Node: 1, Rack: 2, Zone: 3, Spread: 5}, RackLabel: "rack"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Args(&runtime.Unknown{Raw: []byte(tc.file)})

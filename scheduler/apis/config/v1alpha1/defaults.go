@@ -4,14 +4,14 @@
 package v1alpha1
 
 import (
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
 // SetDefaults gives every field that is left out its default.
 func SetDefaults(a *DataLocalityArgs) {
 	setDefault(&a.RackLabel, "")
 	setDefault(&a.RoomCheck, true)
-	d := locality.DefaultWeights()
+	d := index.DefaultWeights()
 	if *a.RackLabel == "" {
 		d.Rack = 0
 	}

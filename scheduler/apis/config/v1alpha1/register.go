@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/kuda-io/kuda/internal/locality"
+	"github.com/kuda-io/kuda/internal/placement/index"
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 )
 
@@ -29,6 +29,6 @@ func AddToScheme(scheme *runtime.Scheme) error {
 // convertArgs takes over arguments that have their defaults.
 func convertArgs(in *DataLocalityArgs, out *config.DataLocalityArgs) {
 	w := &in.Weights
-	out.Weights = locality.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads, Spread: *w.Spread}
+	out.Weights = index.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads, Spread: *w.Spread}
 	out.RackLabel, out.RoomCheck = *in.RackLabel, *in.RoomCheck
 }

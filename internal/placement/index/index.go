@@ -1,0 +1,175 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package index
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
+
+// Options of an Index.
+type Options struct {
+	// CheckNodes believes a NodeStore only while its node is known (SetNode) and
+	// has not changed since. Without it every NodeStore is believed.
+	CheckNodes bool
+}
+
+// Index is what nodes hold. It is safe for concurrent use.
+type Index struct {
+	options Options
+
+	mu     sync.RWMutex
+	nodes  map[string]Node
+	stores map[string]*nodeEntry
+	// holders of each mark of a namespace, trusted or not.
+	holders map[key]map[string]holding
+	// answers to what was asked about each namespace since its data changed.
+	answers map[string]*answers
+}
+
+type key struct{ namespace, mark string }
+
+type holding struct {
+	bytes       int64
+	downloading bool
+	// pinned: some pod needs it, so it is not evicted.
+	pinned bool
+}
+
+// nodeEntry is one NodeStore, as far as it is needed.
+type nodeEntry struct {
+	uid    types.UID
+	stores map[string]storeEntry
+	keys   []key
+}
+
+type storeEntry struct {
+	observed time.Time
+	bootID   string
+	room     room
+}
+
+// room is what a namespace's store of a node can take.
+type room struct {
+	available int64
+	downloads int
+}
+
+// NewIndex makes an empty index.
+func NewIndex(o Options) *Index {
+	return &Index{
+		options: o, nodes: map[string]Node{}, stores: map[string]*nodeEntry{},
+		holders: map[key]map[string]holding{}, answers: map[string]*answers{},
+	}
+}
+
+// Set takes over a NodeStore in place of what was known of its node.
+func (x *Index) Set(s *v1alpha1.NodeStore) {
+	entry := &nodeEntry{uid: OwnerOf(s), stores: make(map[string]storeEntry, len(s.Status.Stores))}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.dropNode(s.Name)
+	for i := range s.Status.Stores {
+		store := &s.Status.Stores[i]
+		r := room{available: store.AvailableBytes}
+		for j := range store.Snapshots {
+			snapshot := &store.Snapshots[j]
+			have := holding{bytes: snapshot.Bytes, downloading: snapshot.Phase != v1alpha1.SnapshotComplete, pinned: snapshot.Pods > 0}
+			if have.downloading {
+				r.downloads++
+			}
+			for _, mark := range snapshot.Marks {
+				x.addHolding(entry, key{store.Namespace, mark}, s.Name, have)
+			}
+		}
+		entry.stores[store.Namespace] = storeEntry{observed: store.ObservedTime.Time, bootID: store.BootID, room: r}
+	}
+	x.stores[s.Name] = entry
+	x.invalidateAnswers(entry)
+}
+
+// addHolding is called with the lock held. Of two snapshots with one mark the complete
+// one counts, and of two downloads the larger.
+func (x *Index) addHolding(entry *nodeEntry, k key, node string, have holding) {
+	on := x.holders[k]
+	if on == nil {
+		on = map[string]holding{}
+		x.holders[k] = on
+	}
+	before, ok := on[node]
+	switch {
+	case !ok:
+		entry.keys = append(entry.keys, k)
+	case !before.downloading, have.downloading && have.bytes <= before.bytes:
+		return
+	}
+	on[node] = have
+}
+
+// Delete forgets what a node holds.
+func (x *Index) Delete(node string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.dropNode(node)
+}
+
+// dropNode is called with the lock held.
+func (x *Index) dropNode(node string) {
+	entry := x.stores[node]
+	if entry == nil {
+		return
+	}
+	delete(x.stores, node)
+	for _, k := range entry.keys {
+		delete(x.holders[k], node)
+		if len(x.holders[k]) == 0 {
+			delete(x.holders, k)
+		}
+	}
+	x.invalidateAnswers(entry)
+}
+
+// SetNode takes over what is known of a node.
+func (x *Index) SetNode(name string, n Node) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if before, ok := x.nodes[name]; ok && before.equal(n) {
+		return
+	}
+	x.nodes[name] = n
+	x.invalidateAnswers(x.stores[name])
+}
+
+// DeleteNode forgets a node; what it holds is then believed no longer, with
+// CheckNodes.
+func (x *Index) DeleteNode(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.nodes, name)
+	x.invalidateAnswers(x.stores[name])
+}
+
+// invalidateAnswers drops the answers in which the node has a part. It is called with the
+// lock held; the entry may be nil.
+func (x *Index) invalidateAnswers(entry *nodeEntry) {
+	if entry == nil {
+		return
+	}
+	for namespace := range entry.stores {
+		delete(x.answers, namespace)
+	}
+}
+
+// Nodes lists the nodes of which something is known, sorted.
+func (x *Index) Nodes() []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Sorted(maps.Keys(x.stores))
+}
