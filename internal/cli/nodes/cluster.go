@@ -99,7 +99,7 @@ func Ready(node *corev1.Node) *corev1.NodeCondition {
 }
 
 // Stale says why an entry of a NodeStore is not believed; empty: it is. The
-// verdict is that of package locality. Node is nil for one that is not there.
+// verdict is that of package placement/index. Node is nil for one that is not there.
 func Stale(node *corev1.Node, store *v1alpha1.NodeStore, entry *v1alpha1.NamespaceStore) string {
 	if node == nil {
 		return "there is no such node"

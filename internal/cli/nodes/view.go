@@ -178,7 +178,7 @@ func (v *View) buildStore(node string, entry *v1alpha1.NamespaceStore, stale str
 }
 
 // byMark finds snapshots by what DataSets call their bytes; of two the complete
-// one counts, as in package locality.
+// one counts, as in package placement/index.
 func byMark(entry *v1alpha1.NamespaceStore) map[string]*v1alpha1.StoredSnapshot {
 	found := make(map[string]*v1alpha1.StoredSnapshot, len(entry.Snapshots))
 	for i := range entry.Snapshots {

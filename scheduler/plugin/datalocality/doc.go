@@ -5,7 +5,7 @@
 // data is.
 //
 // PreFilter finds what a pod wants (packages inject and placement) and asks the
-// inverted index once what nodes hold of it (package locality); Filter, PreScore
+// inverted index once what nodes hold of it (package placement/index); Filter, PreScore
 // and Score look into the answer. A pod with placement Require is told which data
 // is missing where, and is woken when a NodeStore brings it. For a pod without rules
 // of its own PreFilter names the nodes near its data when one of them surely takes
