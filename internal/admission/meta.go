@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/kuda-io/kuda/internal/admission/jsonspan"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
@@ -27,29 +28,47 @@ type podMeta struct {
 var errUnreadable = errors.New("reading the pod")
 
 func readMeta(raw []byte) (podMeta, error) {
-	var pod struct {
-		Metadata podMeta `json:"metadata"`
+	spans, err := jsonspan.Members(raw, "metadata")
+	if err != nil {
+		return podMeta{}, wrapUnreadable(err)
 	}
-	if err := json.Unmarshal(raw, &pod); err != nil {
-		return podMeta{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	var meta podMeta
+	if text := spans[0].Of(raw); len(text) > 0 {
+		if err := json.Unmarshal(text, &meta); err != nil {
+			return podMeta{}, wrapUnreadable(err)
+		}
 	}
-	return pod.Metadata, nil
+	return meta, nil
 }
 
 // countContainers returns how many containers of all kinds a pod has, at no cost in
 // memory: decoded, an empty one is a structure of 1 KiB.
 func countContainers(raw []byte) (int, error) {
-	var pod struct {
-		Spec struct {
-			InitContainers      []struct{} `json:"initContainers"`
-			Containers          []struct{} `json:"containers"`
-			EphemeralContainers []struct{} `json:"ephemeralContainers"`
-		} `json:"spec"`
+	spans, err := jsonspan.Members(raw, "spec")
+	if err != nil || spans[0] == (jsonspan.Span{}) {
+		return 0, wrapUnreadable(err)
 	}
-	if err := json.Unmarshal(raw, &pod); err != nil {
-		return 0, fmt.Errorf("%w: %w", errUnreadable, err)
+	spec := spans[0].Of(raw)
+	lists, err := jsonspan.Members(spec, "initContainers", "containers", "ephemeralContainers")
+	if err != nil {
+		return 0, wrapUnreadable(err)
 	}
-	return len(pod.Spec.InitContainers) + len(pod.Spec.Containers) + len(pod.Spec.EphemeralContainers), nil
+	containers := 0
+	for _, list := range lists {
+		n, err := jsonspan.Len(list.Of(spec))
+		if err != nil {
+			return 0, wrapUnreadable(err)
+		}
+		containers += n
+	}
+	return containers, nil
+}
+
+func wrapUnreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errUnreadable, err)
 }
 
 // readPod decodes a pod, unless it has more containers than an injected pod may have:
@@ -64,7 +83,7 @@ func readPod(raw []byte) (*corev1.Pod, inject.Skip, error) {
 	}
 	pod := &corev1.Pod{}
 	if err := json.Unmarshal(raw, pod); err != nil {
-		return nil, "", fmt.Errorf("%w: %w", errUnreadable, err)
+		return nil, "", wrapUnreadable(err)
 	}
 	return pod, "", nil
 }

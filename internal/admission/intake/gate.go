@@ -197,8 +197,8 @@ func (h *handler) processRequest(ctx context.Context, e *exchange, r *http.Reque
 func (h *handler) handleReview(ctx context.Context, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, handleTimeout)
 	defer cancel()
-	review := &admissionv1.AdmissionReview{}
-	if err := json.Unmarshal(body, review); err != nil {
+	review, err := decodeReview(body)
+	if err != nil {
 		return nil, badRequest("reading the review: " + err.Error())
 	}
 	if review.Request == nil || review.APIVersion != admissionv1.SchemeGroupVersion.String() {

@@ -6,6 +6,8 @@ package intake
 import (
 	"errors"
 	"fmt"
+
+	"github.com/kuda-io/kuda/internal/admission/jsonspan"
 )
 
 // Bounds of one review. Each is well above what real objects need, and below
@@ -46,7 +48,7 @@ func (b Bounds) scanText(text []byte) (elements int, err error) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; c {
 		case '"':
-			end, ok := stringEnd(text, i+1)
+			end, ok := jsonspan.StringEnd(text, i+1)
 			if !ok {
 				return 0, errNotJSON
 			}
@@ -98,17 +100,3 @@ func (s *scanner) push(list bool) {
 
 func (s *scanner) pop()         { s.lists >>= 1 }
 func (s *scanner) inList() bool { return s.depth > 0 && s.lists&1 == 1 }
-
-// stringEnd returns the place of the quotation mark that ends the string that
-// begins at the place.
-func stringEnd(text []byte, at int) (int, bool) {
-	for ; at < len(text); at++ {
-		switch text[at] {
-		case '\\':
-			at++
-		case '"':
-			return at, true
-		}
-	}
-	return 0, false
-}
