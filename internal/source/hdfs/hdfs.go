@@ -18,6 +18,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/hdfs/rpc"
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
+	"github.com/kuda-io/kuda/internal/source/local"
 )
 
 // Source is one HDFS.
@@ -38,7 +39,9 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	// A name, or a namenode that names its datanodes, must not lead to the pod itself or
+	// to its node, unless the settings do.
+	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: local.Control(addresses...)}).DialContext
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n := &namenodes{addresses: addresses, user: c.UserName, kerberos: c.Kerberos, dial: dial, ctx: ctx, cancel: cancel}
 	return &Source{

@@ -6,6 +6,7 @@ package hdfs
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,6 +173,21 @@ func TestPrivilegedPortsNeedNoHandshakeUnlessItIsAskedFor(t *testing.T) {
 		security, err := c.protector.securityFor(t.Context(), c.address)
 		if err != nil || (security != nil) != c.want || (security != nil && security.Protection != c.protector.protection) {
 			t.Errorf("%s: got %+v, %v", c.address, security, err)
+		}
+	}
+}
+
+func TestNamesThatLeadToThePodItselfAreRefused(t *testing.T) {
+	s, err := New(Config{Addresses: []string{"namenode.example.com"}, UserName: "kuda"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	for _, dial := range []dialer{s.namenodes.dial, s.datanodes.dial} {
+		for _, address := range []string{"127.0.0.1:1", "[::1]:1", "169.254.169.254:80"} {
+			if _, err := dial(t.Context(), "tcp", address); err == nil || !strings.Contains(err.Error(), "address of the pod itself") {
+				t.Errorf("%s: got %v", address, err)
+			}
 		}
 	}
 }

@@ -204,7 +204,18 @@ func TestAnInstanceWithoutCredentialsSaysWhatToDo(t *testing.T) {
 		})
 	}
 	if _, err := newInstance().fetchFrom("http://127.0.0.1:1")(t.Context()); !errors.Is(err, source.ErrCredentials) || !strings.Contains(err.Error(), "hop limit") {
-		t.Errorf("nobody there: got %v", err)
+		t.Errorf("no service there: got %v", err)
+	}
+	server := httptest.NewServer(nethttp.NotFoundHandler())
+	t.Cleanup(server.Close)
+	for endpoint, refused := range map[string]bool{"http://credentials.example.com": true, "http://169.254.169.254": true, server.URL: false} {
+		response, err := newInstanceClient(endpoint).Get(server.URL)
+		if (err != nil && strings.Contains(err.Error(), "address of the pod itself")) != refused {
+			t.Errorf("an endpoint %s that leads to the pod itself: got %v", endpoint, err)
+		}
+		if err == nil {
+			_ = response.Body.Close()
+		}
 	}
 }
 

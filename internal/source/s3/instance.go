@@ -20,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/local"
 )
 
 // Where clouds hand out credentials, and the variables by which they say so.
@@ -39,17 +40,16 @@ const (
 
 // instance is the platform's service for credentials. It is near and never
 // behind a proxy.
-type instance struct {
-	client *nethttp.Client
-	getenv func(string) string
-}
+type instance struct{ getenv func(string) string }
 
-func newInstance() *instance {
+func newInstance() *instance { return &instance{getenv: os.Getenv} }
+
+// newInstanceClient returns a client for the endpoint. A name that leads to the pod
+// itself or to its node is refused: only an address says that this is meant.
+func newInstanceClient(endpoint string) *nethttp.Client {
 	const limit = 5 * time.Second
-	return &instance{getenv: os.Getenv, client: &nethttp.Client{
-		Timeout:   limit,
-		Transport: &nethttp.Transport{DialContext: (&net.Dialer{Timeout: limit}).DialContext, DisableKeepAlives: true},
-	}}
+	dialer := &net.Dialer{Timeout: limit, Control: local.Control(endpoint)}
+	return &nethttp.Client{Timeout: limit, Transport: &nethttp.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 }
 
 // credentialsEndpoint returns where the credentials are: a URL with a path has them, one
@@ -164,7 +164,7 @@ func (i *instance) sendRequest(ctx context.Context, method, address, header, val
 	if value != "" {
 		request.Header.Set(header, value)
 	}
-	response, err := i.client.Do(request)
+	response, err := newInstanceClient(address).Do(request)
 	if err != nil {
 		return nil, 0, err
 	}
