@@ -26,6 +26,9 @@ type ending struct {
 	pod       *corev1.Pod
 	container string
 	code      int32
+	// previous says that another instance has started, or waits to be started, since.
+	// The kubelet keeps one log beside that of the present instance.
+	previous bool
 	// words are the last that it said; empty where nothing is known of them.
 	words string
 }
@@ -42,10 +45,10 @@ func (s *subject) readEndings(ctx context.Context, logs lastWords) {
 			if c.RestartCount < crashRestarts || c.Ready || ended == nil || ended.ExitCode == 0 {
 				continue
 			}
-			e := ending{pod: p, container: c.Name, code: ended.ExitCode, words: ended.Message}
+			e := ending{pod: p, container: c.Name, code: ended.ExitCode, previous: endedBefore(c), words: ended.Message}
 			if e.words == "" && logs != nil && len(s.endings) < maxLogs {
 				// Who may not read logs is told to look at them.
-				e.words, _ = logs(ctx, p.Namespace, p.Name, c.Name)
+				e.words, _ = logs(ctx, p.Namespace, p.Name, c.Name, e.previous)
 			}
 			s.endings = append(s.endings, e)
 		}
@@ -85,7 +88,7 @@ func judgeEnding(e ending) Finding {
 		What: fmt.Sprintf("container %s ends again and again, with exit code %d", e.container, e.code),
 		Why:  "its own log explains it",
 		Do: []string{
-			fmt.Sprintf("kubectl logs %s -n %s -c %s --previous", e.pod.Name, e.pod.Namespace, e.container),
+			logsCommand(e.pod, e.container, e.previous),
 			fmt.Sprintf("where it says that port %d is in use, that is by Kuda's runtime: declare the port as a containerPort in the pod template", port),
 		},
 	}

@@ -43,15 +43,42 @@ func TestTheLogOfAnApplicationThatWantsTheRuntimesPortIsNotRead(t *testing.T) {
 		"no right":     {"", errors.New("forbidden"), advice.Warning},
 	} {
 		s := &subject{dataSet: dataSet("shop", "models"), now: now, pods: fact[[]corev1.Pod]{value: []corev1.Pod{*crashing}}}
-		s.readEndings(t.Context(), func(_ context.Context, namespace, pod, container string) (string, error) {
-			if namespace != "shop" || pod != "web-1" || container != "main" {
-				t.Errorf("%s: asked for %s/%s %s", name, namespace, pod, container)
+		s.readEndings(t.Context(), func(_ context.Context, namespace, pod, container string, previous bool) (string, error) {
+			if namespace != "shop" || pod != "web-1" || container != "main" || !previous {
+				t.Errorf("%s: asked for %s/%s %s, previous %t", name, namespace, pod, container, previous)
 			}
 			return c.words, c.err
 		})
 		got := checkPorts(s)
 		if len(got) != 1 || got[0].Severity != c.want || !strings.Contains(got[0].What, "container main ends again and again") {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A container whose state is Terminated has not been started again: the log of the
+// instance before it may be gone.
+func TestTheLogOfTheInstanceThatEndedLastIsRead(t *testing.T) {
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}
+	for name, c := range map[string]struct {
+		state    corev1.ContainerState
+		previous bool
+	}{
+		"ended":   {ended, false},
+		"waits":   {corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, true},
+		"running": {corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, true},
+	} {
+		p := podOf("web-1", time.Hour, func(*corev1.Pod) {})
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", RestartCount: 4, State: c.state, LastTerminationState: ended}}
+		s := &subject{dataSet: dataSet("shop", "models"), now: now, pods: fact[[]corev1.Pod]{value: []corev1.Pod{*p}}}
+		s.readEndings(t.Context(), func(_ context.Context, _, _, _ string, previous bool) (string, error) {
+			if previous != c.previous {
+				t.Errorf("%s: previous %t", name, previous)
+			}
+			return "", nil
+		})
+		if len(s.endings) != 1 || strings.HasSuffix(judgeEnding(s.endings[0]).Do[0], " --previous") != c.previous {
+			t.Errorf("%s: %+v", name, s.endings)
 		}
 	}
 }
@@ -69,7 +96,7 @@ func TestLogsAreAskedForAsTheAPIServerWantsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := logs(t.Context(), "shop", "web-1", "main"); err != nil || got != "the end" {
+	if got, err := logs(t.Context(), "shop", "web-1", "main", true); err != nil || got != "the end" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

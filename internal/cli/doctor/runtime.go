@@ -4,6 +4,7 @@
 package doctor
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,10 +33,16 @@ func checkRuntimes(s *subject) []Finding {
 			Severity: advice.Problem, Check: checkRuntime, Object: podObject(p),
 			What: "Kuda's container ends again and again",
 			Why:  "it keeps what the pod has and gets nothing new; if it began with a change of the DataSet, applying the earlier template heals it",
-			Do:   []string{"kubectl logs " + p.Name + " -n " + p.Namespace + " -c " + sidecar.ContainerName + " --previous"},
+			Do:   []string{logsCommand(p, sidecar.ContainerName, runtimeEndedBefore(p))},
 		})
 	}
 	return findings
+}
+
+func runtimeEndedBefore(p *corev1.Pod) bool {
+	return !slices.ContainsFunc(p.Status.InitContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.Name == sidecar.ContainerName && !endedBefore(&c)
+	})
 }
 
 func describePod(p *corev1.Pod) string {
