@@ -41,27 +41,25 @@ func readMeta(raw []byte) (podMeta, error) {
 	return meta, nil
 }
 
-// countContainers returns how many containers of all kinds a pod has, at no cost in
-// memory: decoded, an empty one is a structure of 1 KiB.
-func countContainers(raw []byte) (int, error) {
+// countParts returns how many containers of all kinds and how many volumes a pod has,
+// at no cost in memory: decoded, an empty container is a structure of 1 KiB.
+func countParts(raw []byte) (containers, volumes int, err error) {
 	spans, err := jsonspan.Members(raw, "spec")
 	if err != nil || spans[0] == (jsonspan.Span{}) {
-		return 0, wrapUnreadable(err)
+		return 0, 0, wrapUnreadable(err)
 	}
 	spec := spans[0].Of(raw)
-	lists, err := jsonspan.Members(spec, "initContainers", "containers", "ephemeralContainers")
+	lists, err := jsonspan.Members(spec, "initContainers", "containers", "ephemeralContainers", "volumes")
 	if err != nil {
-		return 0, wrapUnreadable(err)
+		return 0, 0, wrapUnreadable(err)
 	}
-	containers := 0
-	for _, list := range lists {
-		n, err := jsonspan.Len(list.Of(spec))
-		if err != nil {
-			return 0, wrapUnreadable(err)
+	counts := make([]int, len(lists))
+	for i, list := range lists {
+		if counts[i], err = jsonspan.Len(list.Of(spec)); err != nil {
+			return 0, 0, wrapUnreadable(err)
 		}
-		containers += n
 	}
-	return containers, nil
+	return counts[0] + counts[1] + counts[2], counts[3], nil
 }
 
 func wrapUnreadable(err error) error {
@@ -71,14 +69,14 @@ func wrapUnreadable(err error) error {
 	return fmt.Errorf("%w: %w", errUnreadable, err)
 }
 
-// readPod decodes a pod, unless it has more containers than an injected pod may have:
-// those are counted first, and the reason is returned in place of the pod.
+// readPod decodes a pod, unless it has more containers or volumes than an injected pod
+// may have: those are counted first, and the reason is returned in place of the pod.
 func readPod(raw []byte) (*corev1.Pod, inject.Skip, error) {
-	containers, err := countContainers(raw)
+	containers, volumes, err := countParts(raw)
 	if err != nil {
 		return nil, "", err
 	}
-	if why := inject.SkipCrowded(containers); why != "" {
+	if why := inject.SkipCrowded(containers, volumes); why != "" {
 		return nil, why, nil
 	}
 	pod := &corev1.Pod{}

@@ -118,6 +118,8 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 	hostNetwork.Spec.HostNetwork = true
 	crowded := replica()
 	crowded.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, inject.MaxContainers)
+	many := replica()
+	many.Spec.Volumes = make([]corev1.Volume, inject.MaxVolumes+1)
 	small := replica()
 	small.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 	limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "tight"}, Spec: corev1.LimitRangeSpec{
@@ -133,6 +135,7 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 		"the pod is in the way":  {create(t, conflict), nil, "container app mounts volume x"},
 		"the pod is left alone":  {create(t, hostNetwork), nil, "hostNetwork"},
 		"the pod is crowded":     {create(t, crowded), nil, "257 containers"},
+		"many volumes":           {create(t, many), nil, "1025 volumes"},
 		"a LimitRange is tight":  {create(t, small), nil, "LimitRange tight"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,6 +29,7 @@ func TestTheObstacleOfALivePodIsTheReasonOfInjection(t *testing.T) {
 	}{
 		"nothing":           {func(*corev1.Pod) {}, "", ""},
 		"crowded":           {func(p *corev1.Pod) { p.Spec.InitContainers = make([]corev1.Container, MaxContainers) }, "", "257 containers"},
+		"many volumes":      {func(p *corev1.Pod) { p.Spec.Volumes = make([]corev1.Volume, MaxVolumes+1) }, "", "1025 volumes"},
 		"hostNetwork":       {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "", "hostNetwork"},
 		"static":            {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }, "", "static pods"},
 		"Windows":           {func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "", "Windows"},

@@ -137,17 +137,27 @@ func selectorMatches(selector, labels map[string]string) bool {
 // shown to the pod's creator.
 type Skip string
 
-// MaxContainers is how many containers of all kinds a pod may have that is injected.
-// A kubelet starts at most 110 pods by default; a pod with more containers than that
-// is rare, and one with thousands costs the webhook 100 ms and 40 MB.
-const MaxContainers = 256
+// Bounds of what a pod may have that is injected. A kubelet starts at most 110 pods by
+// default, and nodes attach far fewer volumes than that to each; pods beyond these
+// bounds are rare, and one with thousands of empty containers or volumes costs the
+// webhook up to 100 ms and 40 MB.
+const (
+	// MaxContainers is for containers of all kinds.
+	MaxContainers = 256
+	// MaxVolumes is for volumes of all kinds.
+	MaxVolumes = 1024
+)
 
-// SkipCrowded returns why a pod with so many containers is not injected, or nothing.
-func SkipCrowded(containers int) Skip {
-	if containers <= MaxContainers {
-		return ""
+// SkipCrowded returns why a pod with so many containers and volumes is not injected,
+// or nothing.
+func SkipCrowded(containers, volumes int) Skip {
+	switch {
+	case containers > MaxContainers:
+		return Skip(fmt.Sprintf("it has %d containers, and pods with more than %d are not injected", containers, MaxContainers))
+	case volumes > MaxVolumes:
+		return Skip(fmt.Sprintf("it has %d volumes, and pods with more than %d are not injected", volumes, MaxVolumes))
 	}
-	return Skip(fmt.Sprintf("it has %d containers, and pods with more than %d are not injected", containers, MaxContainers))
+	return ""
 }
 
 // skipReason reports whether the pod is one that Kuda does not inject.
@@ -162,7 +172,7 @@ func skipReason(pod *corev1.Pod) Skip {
 	case isWindows(&pod.Spec):
 		return "Windows pods are not injected"
 	}
-	return SkipCrowded(len(pod.Spec.InitContainers) + len(pod.Spec.Containers) + len(pod.Spec.EphemeralContainers))
+	return SkipCrowded(len(pod.Spec.InitContainers)+len(pod.Spec.Containers)+len(pod.Spec.EphemeralContainers), len(pod.Spec.Volumes))
 }
 
 func isWindows(spec *corev1.PodSpec) bool {
