@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/analysis/prometheustest"
+	"github.com/kuda-io/kuda/internal/storagetest"
 )
 
 // scrapeLimit is how long the server may take to see what the exporter says; it
@@ -50,7 +50,8 @@ func TestARealPrometheusServerIsAsked(t *testing.T) {
 	app.answers.Add(1000)
 	app.errors.Add(2)
 	app.latency.Observe(0.05)
-	server := prometheustest.Start(t, "shop="+app.address)
+	var server struct{ URL string }
+	storagetest.Start(t, "prometheus", &server, "shop="+app.address)
 	r, changed := newTestRunner(t, Options{})
 	measure := func(t *testing.T, query, success, failure string) Measurement {
 		t.Helper()

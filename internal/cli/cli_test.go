@@ -4,7 +4,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,11 +20,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/domain/revision"
@@ -34,38 +33,24 @@ import (
 var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 // fixture is a cluster and what commands print.
-type fixture struct {
-	client client.WithWatch
-	// frame is made anew for each command.
-	frame func() (*frame.Frame, *bytes.Buffer, *bytes.Buffer)
-}
+type fixture struct{ *clitest.World }
 
-func cluster(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) *fixture {
-	t.Helper()
-	c := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).WithInterceptorFuncs(hooks).
-		WithStatusSubresource(&v1alpha1.DataSet{}, &v1alpha1.Data{}).
-		WithIndex(&v1alpha1.DataSet{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} }).Build()
-	return &fixture{client: c, frame: func() (*frame.Frame, *bytes.Buffer, *bytes.Buffer) {
-		var out, errOut bytes.Buffer
-		f := frame.New(frame.Streams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
-		f.Now = func() time.Time { return now }
-		f.Connect = func() (client.WithWatch, error) { return c, nil }
-		return f, &out, &errOut
-	}}
+func cluster(_ *testing.T, hooks interceptor.Funcs, objects ...client.Object) *fixture {
+	return &fixture{clitest.New(now, hooks, objects...)}
 }
 
 // run runs a command in the namespace shop.
 func (x *fixture) run(t *testing.T, args ...string) (out, errOut string, code int) {
 	t.Helper()
-	f, o, e := x.frame()
+	f, p := x.Frame()
 	code = cli.Run(t.Context(), f, append([]string{"/usr/local/bin/kubectl-kuda", "-n", "shop"}, args...))
-	return o.String(), e.String(), code
+	return p.Out.String(), p.ErrOut.String(), code
 }
 
 func (x *fixture) dataset(t *testing.T) *v1alpha1.DataSet {
 	t.Helper()
 	var d v1alpha1.DataSet
-	if err := x.client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "models"}, &d); err != nil {
+	if err := x.Client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "models"}, &d); err != nil {
 		t.Fatal(err)
 	}
 	return &d
@@ -457,15 +442,15 @@ func TestFollowingARolloutEndsWithItsOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := cluster(t, interceptor.Funcs{}, rollout(t)...)
-				f, out, errOut := x.frame()
+				f, p := x.Frame()
 				done := make(chan int, 1)
 				go func() {
 					done <- cli.Run(t.Context(), f, []string{"kuda", "-n", "shop", "status", "-w", "models", "--timeout", "1m"})
 				}()
 				time.Sleep(5 * time.Second)
-				test.end(t, x.client, x.dataset(t))
-				if code := <-done; code != test.code || !strings.Contains(out.String()+errOut.String(), test.says) {
-					t.Errorf("exit code %d, printed:\n%s%s", code, out, errOut)
+				test.end(t, x.Client, x.dataset(t))
+				if code := <-done; code != test.code || !strings.Contains(p.Both.String(), test.says) {
+					t.Errorf("exit code %d, printed:\n%s", code, &p.Both)
 				}
 			})
 		})
@@ -484,9 +469,9 @@ func ends(p v1alpha1.RolloutPhase) func(*testing.T, client.Client, *v1alpha1.Dat
 func TestTheNameItIsCalledByIsTheNameItShows(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
 	for called, want := range map[string]string{"kubectl-kuda": "kubectl kuda [command]", "/usr/bin/kuda": "kuda [command]", "kubectl-kuda.exe": "kubectl kuda [command]"} {
-		f, out, _ := x.frame()
-		if code := cli.Run(t.Context(), f, []string{called, "--help"}); code != 0 || !strings.Contains(out.String(), "  "+want) {
-			t.Errorf("%s: exit code %d, printed:\n%s", called, code, out)
+		f, p := x.Frame()
+		if code := cli.Run(t.Context(), f, []string{called, "--help"}); code != 0 || !strings.Contains(p.Out.String(), "  "+want) {
+			t.Errorf("%s: exit code %d, printed:\n%s", called, code, &p.Out)
 		}
 	}
 }
@@ -506,14 +491,14 @@ func TestCompletion(t *testing.T) {
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "why", "web-0", ""}, ":4\n"},
 		{[]string{"kuda", "__complete", "status", "-o", ""}, "json\nyaml\nwide\nname\n:4\n"},
 	} {
-		f, out, _ := x.frame()
-		if code := cli.Run(t.Context(), f, test.args); code != 0 || out.String() != test.want {
-			t.Errorf("%v: exit code %d, printed %q, want %q", test.args, code, out, test.want)
+		f, p := x.Frame()
+		if code := cli.Run(t.Context(), f, test.args); code != 0 || p.Out.String() != test.want {
+			t.Errorf("%v: exit code %d, printed %q, want %q", test.args, code, &p.Out, test.want)
 		}
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		f, out, _ := x.frame()
-		if code := cli.Run(t.Context(), f, []string{"kuda", "completion", shell}); code != 0 || !strings.Contains(out.String(), "kuda") {
+		f, p := x.Frame()
+		if code := cli.Run(t.Context(), f, []string{"kuda", "completion", shell}); code != 0 || !strings.Contains(p.Out.String(), "kuda") {
 			t.Errorf("%s: exit code %d", shell, code)
 		}
 	}

@@ -6,10 +6,8 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"io/fs"
 	"net"
 	"os"
@@ -29,6 +27,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/kuda-io/kuda/internal/storagetest"
 )
 
 // origin is a storage system that the examples are read from.
@@ -109,33 +109,7 @@ func (o origin) putTree(t *testing.T, prefix, dir string) {
 // lasts, and reads what it says of itself.
 func runStorage(t *testing.T, kind string, into any, args ...string) {
 	t.Helper()
-	cmd := exec.Command(os.Getenv("KUDA_CLUSTER"), append([]string{"storage", "run", kind, "--address", bridgeAddress}, args...)...)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: %v\n%s", kind, err, stderr.String())
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err != nil {
-		t.Fatalf("starting %s: %v\n%s", kind, err, stderr.String())
-	}
-	if err := json.Unmarshal(line, into); err != nil {
-		t.Fatalf("starting %s: %v: %s", kind, err, line)
-	}
+	storagetest.StartOf(t, os.Getenv("KUDA_CLUSTER"), into, append([]string{kind, "--address", bridgeAddress}, args...)...)
 }
 
 // nameInCluster gives a server beside the cluster a name in the namespace

@@ -6,12 +6,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,27 +40,7 @@ func startPrometheus(t *testing.T) *prometheusServer {
 	go func() { _ = server.Serve(exporter) }()
 	t.Cleanup(func() { _ = server.Close() })
 
-	command := exec.Command(os.Getenv("KUDA_CLUSTER"), "storage", "run", "prometheus",
-		"--address", bridgeAddress, "--set", "shop="+exporter.Addr().String())
-	stdin, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command.Stderr = os.Stderr
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = command.Wait()
-	})
-	if err := json.NewDecoder(stdout).Decode(p); err != nil {
-		t.Fatalf("Prometheus did not start: %v", err)
-	}
+	runStorage(t, "prometheus", p, "--set", "shop="+exporter.Addr().String())
 	return p
 }
 

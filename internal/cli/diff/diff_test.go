@@ -4,18 +4,15 @@
 package diff
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -24,18 +21,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func models(version string) *v1alpha1.DataSet {
 	mode := int32(0o644)
@@ -137,51 +134,17 @@ func (r *runner) Run(_ context.Context, pod types.NamespacedName, args []string,
 
 func run(t *testing.T, objects []client.Object, asker podexec.Runner, in string, args ...string) (string, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":"shop"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", path)
-	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build()
-	var out bytes.Buffer
-	f := frame.New(frame.Streams{In: strings.NewReader(in), Out: &out, ErrOut: &out})
-	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := newCommand(f, func() (podexec.Runner, error) {
-		if asker == nil {
-			t.Error("the runtimes are asked")
-		}
-		return asker, nil
-	})
-	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
-	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(t.Context())
-	return out.String(), err
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-func wantExit(t *testing.T, err error, code int) {
-	t.Helper()
-	if got := frame.Code(err); got != code {
-		t.Errorf("exit code %d (%v), want %d", got, err, code)
-	}
+	w := clitest.New(time.Now(), interceptor.Funcs{}, objects...)
+	w.In = in
+	p, err := w.Run(t, func(f *frame.Frame) *cobra.Command {
+		return newCommand(f, func() (podexec.Runner, error) {
+			if asker == nil {
+				t.Error("the runtimes are asked")
+			}
+			return asker, nil
+		})
+	}, args...)
+	return p.Both.String(), err
 }
 
 func TestADifferenceIsNotShown(t *testing.T) {
@@ -195,8 +158,8 @@ func TestADifferenceIsNotShown(t *testing.T) {
 		"web-5": apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web-5", errors.New("no right")),
 	}}
 	out, err := run(t, objects, asker, "", "models")
-	wantExit(t, err, frame.ExitNegative)
-	golden(t, "revisions.txt", out)
+	clitest.WantExit(t, err, frame.ExitNegative)
+	golden.Compare(t, "revisions.txt", out)
 	if len(asker.asked) != 3 {
 		t.Errorf("asked %v, want one pod of each node with a runtime that runs", asker.asked)
 	}
@@ -206,7 +169,7 @@ func TestNodesAreAskedThatNobodyWantsAsked(t *testing.T) {
 	objects := append(history(t), podOn("node-a", "web-1", nil), podOn("node-b", "web-2", nil))
 	asker := &runner{t: t}
 	out, err := run(t, objects, asker, "", "models", "--nodes", "1", "-o", "json")
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	var r Result
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, out)
@@ -274,11 +237,11 @@ spec:
 
 func TestAFileIsComparedWithSomethingElse(t *testing.T) {
 	out, err := run(t, history(t), nil, file, "-f", "-", "--no-files")
-	wantExit(t, err, frame.ExitNegative)
-	golden(t, "file.txt", out)
+	clitest.WantExit(t, err, frame.ExitNegative)
+	golden.Compare(t, "file.txt", out)
 
 	out, err = run(t, nil, nil, file, "-f", "-", "--no-files")
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	if !strings.Contains(out, "not in the cluster → standard input") || !strings.Contains(out, "+ item default/weights") {
 		t.Error(out)
 	}
@@ -290,7 +253,7 @@ func TestAFileThatIsInTheClusterDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := run(t, history(t), nil, string(raw), "-f", "-")
-	wantExit(t, err, frame.ExitDone)
+	clitest.WantExit(t, err, frame.ExitDone)
 	if !strings.Contains(out, "no difference") {
 		t.Error(out)
 	}

@@ -8,9 +8,9 @@ import (
 	"io"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
-	"github.com/kuda-io/kuda/internal/cli/status"
 )
 
 var signs = map[string]string{added: "+", removed: "-", changed: "~"}
@@ -86,7 +86,7 @@ func (p *painter) writeFiles(items []answer.PlannedItem) {
 			continue
 		}
 		fmt.Fprintf(p, "\nfiles of item %s/%s: %d added, %d changed, %d removed, %d unchanged; %s in all\n", item.Namespace, item.Name,
-			item.Added.Count, item.Changed.Count, item.Removed.Count, item.Unchanged.Count, status.Bytes(item.TotalBytes))
+			item.Added.Count, item.Changed.Count, item.Removed.Count, item.Unchanged.Count, bytesize.Text(item.TotalBytes))
 		p.writeFileNames(added, item.Added)
 		p.writeFileNames(changed, item.Changed)
 		p.writeFileNames(removed, item.Removed)
@@ -95,7 +95,7 @@ func (p *painter) writeFiles(items []answer.PlannedItem) {
 
 func (p *painter) writeFileNames(change string, f answer.Files) {
 	for _, name := range f.Files {
-		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + status.Bytes(name.Size) + ")\n")
+		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + bytesize.Text(name.Size) + ")\n")
 	}
 	if more := f.Count - len(f.Files); more > 0 && len(f.Files) > 0 {
 		fmt.Fprintf(p, "  %s and %d more\n", signs[change], more)
@@ -108,7 +108,7 @@ func (p *painter) writeNodes(r *Result) error {
 	}
 	t := &frame.Table{Header: []string{"NODE", "PODS", "PRESENT", "TO MOVE", "NOTE"}}
 	for _, n := range r.Nodes {
-		present, move := frame.Text(status.Bytes(n.BytesPresent)), frame.Text(status.Bytes(n.BytesToMove))
+		present, move := frame.Text(bytesize.Text(n.BytesPresent)), frame.Text(bytesize.Text(n.BytesToMove))
 		if n.Error != "" && n.TotalBytes == 0 {
 			present, move = frame.Text("?"), frame.Text("?")
 		}
@@ -116,7 +116,7 @@ func (p *painter) writeNodes(r *Result) error {
 	}
 	if r.Total != nil && len(r.Nodes) > 1 {
 		t.Add(frame.Toned(frame.Strong, "total"), frame.Text(fmt.Sprint(r.Total.Pods)),
-			frame.Text(status.Bytes(r.Total.BytesPresent)), frame.Text(status.Bytes(r.Total.BytesToMove)), frame.Cell{})
+			frame.Text(bytesize.Text(r.Total.BytesPresent)), frame.Text(bytesize.Text(r.Total.BytesToMove)), frame.Cell{})
 	}
 	p.WriteString("\n")
 	if err := t.Write(p, p.screen); err != nil {

@@ -14,7 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -72,8 +74,8 @@ func TestAStoppedRolloutIsNotExplained(t *testing.T) {
 		podOf("old", 2*time.Hour, stripped),
 	}
 	out, err := cluster{objects: objects}.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitNegative)
-	golden(t, "stopped.txt", out)
+	clitest.WantExit(t, err, frame.ExitNegative)
+	golden.Compare(t, "stopped.txt", out)
 }
 
 func TestADataSetWithoutTroubleHasSome(t *testing.T) {
@@ -82,7 +84,7 @@ func TestADataSetWithoutTroubleHasSome(t *testing.T) {
 	out, err := cluster{objects: []client.Object{
 		d, podOf("web-1", time.Minute, nil), data("models", "web-1", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "all")),
 	}}.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitDone)
+	clitest.WantExit(t, err, frame.ExitDone)
 	if !strings.Contains(out, "0 problems, 0 warnings") {
 		t.Error(out)
 	}
@@ -104,13 +106,13 @@ func TestARuntimeThatCannotLiveIsAProblemWhateverItSaidLast(t *testing.T) {
 
 func TestADataSetThatIsNotThereIsFine(t *testing.T) {
 	_, err := cluster{}.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitError)
+	clitest.WantExit(t, err, frame.ExitError)
 }
 
 func TestAMissingRightHidesTheDataSet(t *testing.T) {
 	c := cluster{objects: []client.Object{stopped()}, refuse: forbid("Pod", "Secret", "ConfigMap", "Namespace", "PersistentVolumeClaim")}
 	out, err := c.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	if !strings.Contains(out, "is Stopped, at step 2 of 3") || strings.Count(out, "you may not read this") != 4 {
 		t.Error(out)
 	}

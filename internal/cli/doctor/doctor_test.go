@@ -4,7 +4,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,16 +12,14 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"math/big"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -34,15 +31,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
@@ -66,10 +61,7 @@ func (c cluster) run(t *testing.T, args ...string) (string, error) {
 		}
 		return c.refuse(kindOf(object), namespace)
 	}
-	builder := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(c.objects...)
-	builder.WithIndex(&corev1.Secret{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} })
-	builder.WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} })
-	built := builder.WithInterceptorFuncs(interceptor.Funcs{
+	w := clitest.New(now, interceptor.Funcs{
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			if err := refused(object, key.Namespace); err != nil {
 				return err
@@ -92,31 +84,13 @@ func (c cluster) run(t *testing.T, args ...string) (string, error) {
 			}
 			return c.probe
 		},
-	}).Build()
-	kubeconfig(t)
-	var out bytes.Buffer
-	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
-	f.Now = func() time.Time { return now }
-	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := Command(f)
-	cmd.GroupID = ""
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	f.AddFlags(cmd.Flags())
-	cmd.SetArgs(append([]string{}, args...))
-	err := cmd.ExecuteContext(t.Context())
-	return out.String(), err
-}
-
-// kubeconfig is one whose context has the namespace default.
-func kubeconfig(t *testing.T) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", path)
+	}, c.objects...)
+	p, err := w.RunIn(t, "default", func(f *frame.Frame) *cobra.Command {
+		cmd := Command(f)
+		f.AddFlags(cmd.Flags())
+		return cmd
+	}, args...)
+	return p.Both.String(), err
 }
 
 // kindOf returns the kind of an object, or of the objects of a list.
@@ -127,23 +101,6 @@ func kindOf(object any) string {
 		}
 	}
 	return strings.TrimSuffix(reflect.TypeOf(object).Elem().Name(), "List")
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
 }
 
 // sound is an installation that nothing is wrong with.
@@ -269,13 +226,6 @@ func replace(objects []client.Object, with ...client.Object) []client.Object {
 		}
 	}
 	return objects
-}
-
-func wantExit(t *testing.T, err error, code int) {
-	t.Helper()
-	if got := frame.Code(err); got != code {
-		t.Errorf("exit code %d (%v), want %d", got, err, code)
-	}
 }
 
 func forbid(kinds ...string) func(kind, namespace string) error {

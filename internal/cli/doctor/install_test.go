@@ -18,13 +18,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/cli/golden"
 )
 
 func TestASoundInstallationHasFindings(t *testing.T) {
 	out, err := cluster{objects: sound(t), probe: errRefused}.run(t)
-	wantExit(t, err, frame.ExitDone)
-	golden(t, "sound.txt", out)
+	clitest.WantExit(t, err, frame.ExitDone)
+	golden.Compare(t, "sound.txt", out)
 }
 
 func TestABrokenInstallationLooksSound(t *testing.T) {
@@ -54,8 +56,8 @@ func TestABrokenInstallationLooksSound(t *testing.T) {
 		}
 	}
 	out, err := cluster{objects: objects}.run(t)
-	wantExit(t, err, frame.ExitNegative)
-	golden(t, "broken.txt", out)
+	clitest.WantExit(t, err, frame.ExitNegative)
+	golden.Compare(t, "broken.txt", out)
 }
 
 func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
@@ -67,8 +69,8 @@ func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
 		return forbid("*")(kind, namespace)
 	}
 	out, err := c.run(t, "-n", "shop")
-	wantExit(t, err, frame.ExitDone)
-	golden(t, "forbidden.txt", out)
+	clitest.WantExit(t, err, frame.ExitDone)
+	golden.Compare(t, "forbidden.txt", out)
 }
 
 func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
@@ -81,7 +83,7 @@ func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
 		return nil
 	}
 	out, err := c.run(t)
-	wantExit(t, err, frame.ExitDone)
+	clitest.WantExit(t, err, frame.ExitDone)
 	for _, want := range []string{"only the DataSets of default were looked at", "DataSet default/own"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -92,7 +94,7 @@ func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
 func TestAProblemIsNotInTheJSON(t *testing.T) {
 	objects := replace(sound(t), deployment(managerName, "v0.1.0", 2, 0))
 	out, err := cluster{objects: objects, probe: errRefused}.run(t, "-o", "json")
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	var report Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in\n%s", err, out)
@@ -110,7 +112,7 @@ func TestAProblemIsNotInTheJSON(t *testing.T) {
 func TestAClusterThatDoesNotAnswerIsSound(t *testing.T) {
 	c := cluster{objects: sound(t), refuse: func(string, string) error { return errors.New("dial tcp 127.0.0.1:1: connection refused") }}
 	out, err := c.run(t)
-	wantExit(t, err, frame.ExitError)
+	clitest.WantExit(t, err, frame.ExitError)
 	if out != "" {
 		t.Errorf("printed\n%s", out)
 	}

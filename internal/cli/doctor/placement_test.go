@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
@@ -70,7 +71,7 @@ func TestWhatNodesSayIsJudgedWrong(t *testing.T) {
 			[]string{"nothing of it is stale"}, 0},
 	} {
 		out, err := cluster{objects: append(sound(t), c.objects...), probe: errRefused}.run(t, c.args...)
-		wantExit(t, err, c.code)
+		clitest.WantExit(t, err, c.code)
 		for _, want := range c.want {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s: no %q in\n%s", name, want, out)
@@ -93,7 +94,7 @@ func TestAMissingKindIsSaidTwice(t *testing.T) {
 		}
 	}
 	out, err := c.run(t)
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	if strings.Count(out, "NodeStore")+strings.Count(out, "nodestores") != 1 || !strings.Contains(out, "nodestores.data.kuda.io: is not installed") {
 		t.Error(out)
 	}
@@ -126,7 +127,7 @@ func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
 			"0 problems, 0 warnings", frame.ExitDone},
 	} {
 		out, err := cluster{objects: append(replace(sound(t), strict.DeepCopy()), c.objects...), probe: errRefused}.run(t, c.args...)
-		wantExit(t, err, c.code)
+		clitest.WantExit(t, err, c.code)
 		if !strings.Contains(out, c.want) {
 			t.Errorf("%s: no %q in\n%s", name, c.want, out)
 		}
@@ -137,7 +138,7 @@ func TestAFailedPreheatHasNoAdvice(t *testing.T) {
 	d := dataSet("shop", "models", condition(v1alpha1.ConditionPreheated, "False", v1alpha1.ReasonPreheatFailed, "1 of 3 nodes failed; node n2: InsufficientSpace: needs 4 GiB"),
 		condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "4/4 pods have their data"))
 	out, err := cluster{objects: replace(sound(t), d), probe: errRefused}.run(t)
-	wantExit(t, err, frame.ExitNegative)
+	clitest.WantExit(t, err, frame.ExitNegative)
 	for _, want := range []string{"Preheated is False, PreheatFailed: 1 of 3 nodes failed; node n2", "kubectl get pods -n shop -l kuda.io/preheat=models -o wide"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)

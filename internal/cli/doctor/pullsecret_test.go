@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
@@ -46,7 +47,7 @@ func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := cluster{objects: objects, probe: errRefused, refuse: c.refuse}.run(t, c.args...)
-			wantExit(t, err, frame.ExitDone)
+			clitest.WantExit(t, err, frame.ExitDone)
 			for _, want := range c.want {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in\n%s", want, out)
@@ -66,7 +67,7 @@ func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
 	p := podOf("web-1", time.Minute, func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "older"}} })
 	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered), configWithPullSecrets("{name: newer}"), newSecret("other", "newer")}
 	out, err := cluster{objects: objects}.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitDone)
+	clitest.WantExit(t, err, frame.ExitDone)
 	for _, want := range []string{"Secret shop/older: is not there", "Secret shop/newer: is not there", "2 warnings"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -74,7 +75,7 @@ func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
 	}
 	// Most users may not read the configuration.
 	out, err = cluster{objects: objects, refuse: forbid("ConfigMap", "Secret")}.run(t, "models", "-n", "shop")
-	wantExit(t, err, frame.ExitDone)
+	clitest.WantExit(t, err, frame.ExitDone)
 	if !strings.Contains(out, "Secret shop/older: whether this pull secret of pods with the runtime is there: you may not read this") || strings.Contains(out, "newer") {
 		t.Error(out)
 	}

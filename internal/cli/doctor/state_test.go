@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -161,7 +162,7 @@ func TestDoctorFindsEachState(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := cluster{objects: c.objects}.run(t, "models", "-n", "shop")
-			wantExit(t, err, c.code)
+			clitest.WantExit(t, err, c.code)
 			for _, want := range c.want {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in\n%s", want, out)

@@ -4,24 +4,24 @@
 package get
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
@@ -72,22 +72,10 @@ func objects() []client.Object {
 
 func run(t *testing.T, r podexec.Runner, args ...string) (string, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":"shop"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", path)
-	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects()...).Build()
-	var out bytes.Buffer
-	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
-	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := newCommand(f, func() (podexec.Runner, error) { return r, nil })
-	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
-	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(t.Context())
-	return out.String(), err
+	p, err := clitest.New(time.Now(), interceptor.Funcs{}, objects()...).Run(t, func(f *frame.Frame) *cobra.Command {
+		return newCommand(f, func() (podexec.Runner, error) { return r, nil })
+	}, args...)
+	return p.Both.String(), err
 }
 
 func TestAFileIsNotListed(t *testing.T) {

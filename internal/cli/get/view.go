@@ -10,9 +10,9 @@ import (
 	"slices"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
-	"github.com/kuda-io/kuda/internal/cli/status"
 )
 
 // Where a view comes from.
@@ -123,7 +123,7 @@ func renderView(w io.Writer, s frame.Screen, v View, wide bool) error {
 func addItem(t *frame.Table, d *DataSet, item *Item, wide bool) {
 	row := func(state frame.Cell, size int64, mode, digest, file string) {
 		t.Add(frame.Text(d.Name), frame.Text(d.Revision), frame.Text(item.Namespace+"/"+item.Name), frame.Text(item.Version),
-			state, frame.Text(status.Bytes(size)), frame.Text(mode), frame.Text(shortenDigest(digest, wide)), frame.Text(file))
+			state, frame.Text(bytesize.Text(size)), frame.Text(mode), frame.Text(shortenDigest(digest, wide)), frame.Text(file))
 	}
 	if item.Phase != "" {
 		row(stateCell(item), item.Bytes, "", item.Digest, item.Path)

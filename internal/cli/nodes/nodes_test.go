@@ -4,12 +4,9 @@
 package nodes
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/domain/revision"
@@ -126,23 +123,8 @@ func fleet() []client.Object {
 // run runs the command in the namespace shop.
 func run(t *testing.T, objects []client.Object, hooks interceptor.Funcs, args ...string) (out, errOut string, err error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":"shop"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", path)
-	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).WithInterceptorFuncs(hooks).Build()
-	var o, e bytes.Buffer
-	f := frame.New(frame.Streams{Out: &o, ErrOut: &e})
-	f.Now = func() time.Time { return now }
-	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := Command(f)
-	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
-	cmd.SetArgs(append([]string{}, args...))
-	err = cmd.ExecuteContext(t.Context())
-	return o.String(), e.String(), err
+	p, err := clitest.New(now, hooks, objects...).Run(t, Command, args...)
+	return p.Out.String(), p.ErrOut.String(), err
 }
 
 func TestWhatNodesHoldIsShownWrong(t *testing.T) {

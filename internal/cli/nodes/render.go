@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/status"
 )
 
 // columns is how many items are shown beside each other at most.
@@ -56,8 +56,8 @@ func matrixTable(v *View, l look) *frame.Table {
 		for j := range s.Items {
 			cells = append(cells, heldCell(&s.Items[j], s.Stale != "", l.now))
 		}
-		t.Add(append(cells, frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(status.Bytes(s.FreeBytes)),
-			frame.Text(status.Bytes(s.AvailableBytes)), noteCell(s))...)
+		t.Add(append(cells, frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(bytesize.Text(s.FreeBytes)),
+			frame.Text(bytesize.Text(s.AvailableBytes)), noteCell(s))...)
 	}
 	return t
 }
@@ -89,9 +89,9 @@ func heldCell(h *Held, stale bool, now time.Time) frame.Cell {
 	case h.State == Downloading && h.Bytes == 0:
 		return frame.Toned(frame.Warning, "downloading")
 	case h.State == Downloading:
-		return frame.Toned(frame.Warning, "downloading "+status.Bytes(h.Bytes))
+		return frame.Toned(frame.Warning, "downloading "+bytesize.Text(h.Bytes))
 	}
-	text, tone := status.Bytes(h.Bytes), frame.Good
+	text, tone := bytesize.Text(h.Bytes), frame.Good
 	switch {
 	case h.Pods > 0:
 		text += ", " + formatCount(int(h.Pods), "pod")
@@ -115,8 +115,8 @@ func storeTable(v *View, l look) *frame.Table {
 		if !s.ObservedTime.IsZero() {
 			seen = formatAge(&s.ObservedTime, l.now) + " ago"
 		}
-		t.Add(frame.Text(s.Node), l.namespaceCell(s), frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(status.Bytes(s.FreeBytes)),
-			frame.Text(status.Bytes(s.AvailableBytes)), frame.Text(seen), noteCell(s))
+		t.Add(frame.Text(s.Node), l.namespaceCell(s), frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(bytesize.Text(s.FreeBytes)),
+			frame.Text(bytesize.Text(s.AvailableBytes)), frame.Text(seen), noteCell(s))
 	}
 	return t
 }
@@ -195,7 +195,7 @@ func usageCells(bytes int64, pods int32, preheated bool, used *metav1.Time, now 
 	if used != nil {
 		last = formatAge(used, now) + " ago"
 	}
-	return []frame.Cell{frame.Text(status.Bytes(bytes)), frame.Text(strconv.Itoa(int(pods))), frame.Text(yes), frame.Text(last)}
+	return []frame.Cell{frame.Text(bytesize.Text(bytes)), frame.Text(strconv.Itoa(int(pods))), frame.Text(yes), frame.Text(last)}
 }
 
 func formatAge(t *metav1.Time, now time.Time) string {
@@ -207,14 +207,14 @@ func otherText(o Other) string {
 	if o.Snapshots == 0 {
 		return "-"
 	}
-	return strconv.Itoa(o.Snapshots) + ", " + status.Bytes(o.Bytes)
+	return strconv.Itoa(o.Snapshots) + ", " + bytesize.Text(o.Bytes)
 }
 
 func sizeText(s *Store) string {
 	if s.QuotaBytes == 0 {
-		return status.Bytes(s.UsedBytes)
+		return bytesize.Text(s.UsedBytes)
 	}
-	return status.Bytes(s.UsedBytes) + " of " + status.Bytes(s.QuotaBytes)
+	return bytesize.Text(s.UsedBytes) + " of " + bytesize.Text(s.QuotaBytes)
 }
 
 func noteCell(s *Store) frame.Cell {

@@ -249,9 +249,9 @@ func progressCell(p Progress, moving bool, l Look) string {
 		return ""
 	}
 	if !moving {
-		return Bytes(p.Bytes)
+		return bytesize.Text(p.Bytes)
 	}
-	text := fmt.Sprintf("%3d%% of %s", percentDone(p), Bytes(p.Total))
+	text := fmt.Sprintf("%3d%% of %s", percentDone(p), bytesize.Text(p.Total))
 	if l.Bars {
 		width := barNarrow
 		if l.Screen.Width >= wideTerm {
@@ -260,7 +260,7 @@ func progressCell(p Progress, moving bool, l Look) string {
 		text = progressBar(p, width) + " " + text
 	}
 	if p.Rate > 0 {
-		text += " " + Bytes(p.Rate) + "/s"
+		text += " " + bytesize.Text(p.Rate) + "/s"
 	}
 	if p.Left > 0 {
 		text += " " + duration.HumanDuration(time.Duration(p.Left)*time.Second)
@@ -269,9 +269,9 @@ func progressCell(p Progress, moving bool, l Look) string {
 }
 
 func progressLine(p Progress) string {
-	text := fmt.Sprintf("%s of %s in the pods that move", Bytes(p.Bytes), Bytes(p.Total))
+	text := fmt.Sprintf("%s of %s in the pods that move", bytesize.Text(p.Bytes), bytesize.Text(p.Total))
 	if p.Rate > 0 {
-		text += ", " + Bytes(p.Rate) + "/s"
+		text += ", " + bytesize.Text(p.Rate) + "/s"
 	}
 	if p.Left > 0 {
 		text += ", " + duration.HumanDuration(time.Duration(p.Left)*time.Second) + " left"
@@ -291,9 +291,6 @@ func progressBar(p Progress, width int) string {
 	full := int(percentDone(p)) * width / 100
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
-
-// Bytes writes a number of bytes for people.
-func Bytes(n int64) string { return bytesize.Text(n) }
 
 func phaseTone(p v1alpha1.RolloutPhase) frame.Tone {
 	switch p {

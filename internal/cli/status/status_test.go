@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -406,13 +405,5 @@ func TestPicturesAreDrawnOverEachOther(t *testing.T) {
 	c.drawLines([]string{"\x1b[31m12345678\x1b[0m"}, 10)
 	if rows := c.countRows(4); rows != 2 {
 		t.Errorf("a line of 8 cells takes %d rows of 4", rows)
-	}
-}
-
-func TestBytesForPeople(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 3 * gib / 2: "1.5 GiB", 1 << 62: "4.0 EiB"} {
-		if got := Bytes(n); got != want || utf8.RuneCountInString(got) > 10 {
-			t.Errorf("%d: got %s, want %s", n, got, want)
-		}
 	}
 }

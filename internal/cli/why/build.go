@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
-	"github.com/kuda-io/kuda/internal/cli/status"
 	"github.com/kuda-io/kuda/internal/placement"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
@@ -148,7 +148,7 @@ func (v *View) againstData(demand *index.Demand, node, stale string) []string {
 	var found []string
 	held, known := demand.On(node)
 	if need := demand.MissingBytes(node); known && need > 0 && demand.RoomNeeded(node) > held.Available {
-		found = append(found, "no room for "+status.Bytes(need))
+		found = append(found, "no room for "+bytesize.Text(need))
 	}
 	if v.supportsRequire() && !demand.Satisfied(node) {
 		found = append(found, fmt.Sprintf("has %d of %d required items", held.Required, demand.Required))

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/status"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
@@ -110,7 +110,7 @@ func (v *View) explainChosen(demand *index.Demand) {
 		return
 	}
 	n := &v.Nodes[i]
-	text := fmt.Sprintf("%s holds %s of %s", n.Name, status.Bytes(n.HeldBytes), status.Bytes(v.TotalBytes))
+	text := fmt.Sprintf("%s holds %s of %s", n.Name, bytesize.Text(n.HeldBytes), bytesize.Text(v.TotalBytes))
 	others := slices.DeleteFunc(slices.Clone(demand.Holders()), func(node string) bool {
 		return node == n.Name || len(demand.Missing(node)) > 0
 	})
@@ -123,7 +123,7 @@ func (v *View) explainChosen(demand *index.Demand) {
 		v.addExplanation("%s", text)
 	}
 	if demand.Total > 0 && demand.Negligible() {
-		v.addExplanation("data of less than %s is no reason for a node: it has no score", status.Bytes(index.LeastBytes))
+		v.addExplanation("data of less than %s is no reason for a node: it has no score", bytesize.Text(index.LeastBytes))
 	}
 	v.explainOrigins()
 	v.explainPreferences(n.Name)
@@ -239,7 +239,7 @@ func (v *View) explainBest() {
 	case n == nil:
 		v.addExplanation("something speaks against each node: see AGAINST")
 	case n.HeldBytes > 0:
-		v.addExplanation("%s would do best: it holds %s of %s", n.Name, status.Bytes(n.HeldBytes), status.Bytes(v.TotalBytes))
+		v.addExplanation("%s would do best: it holds %s of %s", n.Name, bytesize.Text(n.HeldBytes), bytesize.Text(v.TotalBytes))
 	default:
 		v.addExplanation("no node that the pod can run on holds any of it, so it is downloaded wherever the pod goes")
 	}

@@ -12,8 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/status"
 )
 
 // nameWidth is that of the longest name at the left, and a gap.
@@ -90,7 +90,7 @@ func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
 	for _, item := range d.Items {
 		text := itemTitle(item.Name, item.Version)
 		if item.Bytes > 0 {
-			text += ", " + status.Bytes(item.Bytes)
+			text += ", " + bytesize.Text(item.Bytes)
 		}
 		if len(item.Holders) > 0 {
 			text += ", on " + joinFirst(item.Holders)
@@ -129,12 +129,12 @@ func (v *View) tableLines(l look) []string {
 }
 
 func (v *View) heldCell(n *Node) frame.Cell {
-	text, tone := status.Bytes(n.HeldBytes), frame.Plain
+	text, tone := bytesize.Text(n.HeldBytes), frame.Plain
 	if v.TotalBytes > 0 {
 		text += fmt.Sprintf(" %d%%", int64(float64(n.HeldBytes)/float64(v.TotalBytes)*100))
 	}
 	if n.DownloadingBytes > 0 {
-		text += ", " + status.Bytes(n.DownloadingBytes) + " coming"
+		text += ", " + bytesize.Text(n.DownloadingBytes) + " coming"
 	}
 	if len(n.Missing) == 0 {
 		tone = frame.Good
@@ -156,7 +156,7 @@ func (n *Node) roomText() string {
 	if n.RoomBytes == nil {
 		return "?"
 	}
-	return status.Bytes(*n.RoomBytes)
+	return bytesize.Text(*n.RoomBytes)
 }
 
 func pointsCell(points float64) frame.Cell {

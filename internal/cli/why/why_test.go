@@ -4,12 +4,9 @@
 package why
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +17,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/placement"
@@ -148,25 +145,10 @@ func event(name, pod, message string, at time.Duration) *corev1.Event {
 // run runs the command in the namespace shop.
 func run(t *testing.T, objects []client.Object, hooks interceptor.Funcs, args ...string) (string, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config")
-	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u","namespace":"shop"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}]}`
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", path)
-	built := fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).WithInterceptorFuncs(hooks).
-		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).Build()
-	var out bytes.Buffer
-	f := frame.New(frame.Streams{Out: &out, ErrOut: &out})
-	f.Program = "kubectl kuda"
-	f.Now = func() time.Time { return now }
-	f.Connect = func() (client.WithWatch, error) { return built, nil }
-	cmd := Command(f)
-	cmd.GroupID, cmd.SilenceErrors, cmd.SilenceUsage = "", true, true
-	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(t.Context())
-	return out.String(), err
+	w := clitest.New(now, hooks, objects...)
+	w.Program = "kubectl kuda"
+	p, err := w.Run(t, Command, args...)
+	return p.Both.String(), err
 }
 
 // fleet is three nodes, two of which hold the data.

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/backoff"
 )
 
 // memory holds the state of each preheat from pass to pass. The status has most of
@@ -80,7 +81,7 @@ func (t *trouble) afterRetry(o obstacle, generation int64, now time.Time) *troub
 // obstaclePause is how long nothing is tried after so many refusals. The first are
 // short: a webhook that is restarted is back in seconds, and asking is one call.
 func obstaclePause(times int) time.Duration {
-	return min(minObstaclePause<<min(times-1, 10), maxBackoff)
+	return backoff.Doubled(minObstaclePause, maxBackoff, times-1)
 }
 
 func (t *trouble) nextTry() time.Time {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/backoff"
 )
 
 // How long a pod may be without what it waits for, from its creation. It is then
@@ -149,11 +150,5 @@ func (p *planner) retryDue(s Seat) bool {
 
 // backoffAfter returns the pause after so many failures.
 func backoffAfter(attempts int) time.Duration {
-	wait := minBackoff
-	for range attempts - 1 {
-		if wait *= 2; wait >= maxBackoff {
-			return maxBackoff
-		}
-	}
-	return wait
+	return backoff.Doubled(minBackoff, maxBackoff, attempts-1)
 }

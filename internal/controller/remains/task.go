@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/backoff"
 )
 
 // task is something to do on a node: to remove what a namespace left, or without
@@ -75,13 +76,7 @@ const (
 )
 
 func backoffAfter(failures int) time.Duration {
-	wait := minBackoff
-	for range failures - 1 {
-		if wait *= 2; wait >= maxBackoff {
-			return maxBackoff
-		}
-	}
-	return wait
+	return backoff.Doubled(minBackoff, maxBackoff, failures-1)
 }
 
 // verdict is how far a pod is.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -81,6 +82,6 @@ func retryPause(reason string, failures int) time.Duration {
 	case reasonInsufficientSpace:
 		first, limit = 10*time.Second, 2*time.Minute
 	}
-	d := min(first<<min(failures, 10), limit)
+	d := backoff.Doubled(first, limit, failures)
 	return d/2 + rand.N(d/2)
 }

@@ -249,24 +249,6 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	}
 }
 
-func TestATreeIsReplacedWhereNamesCannotBeExchanged(t *testing.T) {
-	at := t.TempDir()
-	must(t, os.MkdirAll(at+"/new/d", 0o755))
-	must(t, os.MkdirAll(at+"/dir/old", 0o755))
-	must(t, placeAside(at+"/new", at+"/dir"))
-	for _, want := range []string{"/dir/d", "/new/old"} {
-		if _, err := os.Stat(at + want); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := placeAside(at+"/missing", at+"/dir"); err == nil {
-		t.Error("a tree that is missing was placed")
-	}
-	if _, err := os.Stat(at + "/dir/d"); err != nil {
-		t.Errorf("a failure took the old tree away: %v", err)
-	}
-}
-
 func TestNamesAreTakenAsTheyAre(t *testing.T) {
 	server := odd.NewS3(t)
 	dir := t.TempDir()

@@ -193,33 +193,14 @@ func (t *target) publishTree(staging string) error {
 	return t.recordBirths(one)
 }
 
-// placeTree puts a tree at dir, and what is at dir, if something is, in its place. A
-// file system that cannot exchange two names has dir renamed away before: then
-// there is a moment without it, and a crash in it leaves dir to the next fetch.
+// placeTree puts a tree at dir, and what is at dir, if something is, in its place.
+// It reports whether there was a moment without dir.
 func placeTree(staging, dir string, exists bool) (moment bool, err error) {
 	if !exists {
 		return false, os.Rename(staging, dir)
 	}
-	err = unix.Renameat2(unix.AT_FDCWD, staging, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
-	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) {
-		return false, err
-	}
-	return true, placeAside(staging, dir)
+	return atomicfile.Exchange(unix.AT_FDCWD, staging, unix.AT_FDCWD, dir)
 }
-
-func placeAside(staging, dir string) error {
-	aside := staging + asideSuffix
-	if err := os.Rename(dir, aside); err != nil {
-		return err
-	}
-	if err := os.Rename(staging, dir); err != nil {
-		return errors.Join(err, os.Rename(aside, dir))
-	}
-	return os.Rename(aside, staging)
-}
-
-// asideSuffix marks the tree that was at dir while it has no place.
-const asideSuffix = "-aside"
 
 // deleteOldSnapshots deletes what older fetches left in a store of our own.
 func (t *target) deleteOldSnapshots(s *store.Store, current store.ID) error {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/backoff"
 )
 
 var (
@@ -132,8 +134,7 @@ func Run(ctx context.Context, policy Policy, j Journal, steps []Step, waiting Ob
 }
 
 func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
-	failures, pending, pendingPause := 0, time.Duration(0), p.PendingBackoff
-	pause := p.Backoff
+	failures, pauses, pending := 0, 0, time.Duration(0)
 	for {
 		output, err := runAction(ctx, p.Timeout, s.Action)
 		if err == nil {
@@ -146,11 +147,12 @@ func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
 			waiting(s.ID, err)
 		}
 		if errors.Is(err, ErrPending) || errors.Is(err, ErrNotListening) && pending < p.StartGrace {
-			if err := sleepContext(ctx, pendingPause); err != nil {
+			pause := backoff.Doubled(p.PendingBackoff, p.PendingMax, pauses)
+			if err := backoff.Sleep(ctx, pause); err != nil {
 				return err
 			}
-			pending += pendingPause
-			pendingPause = min(2*pendingPause, p.PendingMax)
+			pending += pause
+			pauses++
 			continue
 		}
 		failures++
@@ -158,10 +160,10 @@ func runStep(ctx context.Context, p Policy, s Step, waiting Observer) error {
 			return &FailedError{ID: s.ID, Attempts: failures, Output: output, Err: err}
 		}
 		// Half of the pause is random, so that pods do not call together.
-		if err := sleepContext(ctx, pause/2+rand.N(pause/2+1)); err != nil {
+		pause := backoff.Doubled(p.Backoff, p.MaxBackoff, failures-1)
+		if err := backoff.Sleep(ctx, pause/2+rand.N(pause/2+1)); err != nil {
 			return err
 		}
-		pause = min(2*pause, p.MaxBackoff)
 	}
 }
 
@@ -173,15 +175,4 @@ func runAction(ctx context.Context, timeout time.Duration, a Action) (string, er
 		err = context.Cause(ctx)
 	}
 	return output, err
-}
-
-func sleepContext(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

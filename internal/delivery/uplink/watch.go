@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -51,9 +52,8 @@ func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h
 		default:
 			c.log.Info("gateway not reached; the data stays as it is", "pause", pause.String(), "reason", errText(err))
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, pause) != nil {
+			return
 		}
 	}
 }
@@ -61,7 +61,7 @@ func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h
 // Pause returns how long to wait after that many failures: a random time, so
 // that pods do not come back together, that grows up to ten seconds.
 func Pause(failures int) time.Duration {
-	limit := min(firstPause<<min(failures, 10), maxPause)
+	limit := backoff.Doubled(firstPause, maxPause, failures)
 	return rand.N(limit) + time.Millisecond
 }
 

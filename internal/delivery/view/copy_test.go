@@ -44,31 +44,3 @@ func TestACopyIsKnownByTheTimeOfTheOriginal(t *testing.T) {
 		t.Error("a file of two names passes for a copy")
 	}
 }
-
-func TestNamesAreExchangedWhereTheFileSystemCannot(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"a", "b"} {
-		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if err := exchangeByRename(int(d.Fd()), "a", int(d.Fd()), "b"); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{"a": "b", "b": "a"} {
-		if got, err := os.ReadFile(dir + "/" + name); err != nil || string(got) != want {
-			t.Errorf("%s holds %q, %v", name, got, err)
-		}
-	}
-	if err := exchangeByRename(int(d.Fd()), "missing", int(d.Fd()), "b"); err == nil {
-		t.Error("what is missing was exchanged")
-	}
-	if got, err := os.ReadFile(dir + "/b"); err != nil || string(got) != "a" {
-		t.Errorf("a failure left %q, %v", got, err)
-	}
-}

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
 
 // node is a place in the wanted layout: a link into a DataSet's current tree,
@@ -165,26 +165,13 @@ func (v *View) exchangePaths(a, b string) error {
 		return err
 	}
 	defer db.Close()
-	err = unix.Renameat2(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b), unix.RENAME_EXCHANGE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+	moment, err := atomicfile.Exchange(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
+	if moment {
 		v.noteOnce.Do(func() {
 			v.note("the file system of the view cannot exchange two names: where items change their kind, a place is missing for a moment")
 		})
-		return exchangeByRename(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
 	}
 	return err
-}
-
-// exchangeByRename exchanges two names one after the other.
-func exchangeByRename(da int, a string, db int, b string) error {
-	moved := a + "-aside"
-	if err := unix.Renameat(db, b, da, moved); err != nil {
-		return err
-	}
-	if err := unix.Renameat(da, a, db, b); err != nil {
-		return errors.Join(err, unix.Renameat(da, moved, db, b))
-	}
-	return unix.Renameat(da, moved, da, a)
 }
 
 // setLink points the link at p to target, in one step.
@@ -196,7 +183,7 @@ func (v *View) setLink(p, target string) error {
 	if err := v.root.Rename(tmp, p); err != nil {
 		return err
 	}
-	return v.syncDir(path.Dir(p))
+	return atomicfile.SyncDirIn(v.root, path.Dir(p))
 }
 
 func (v *View) readDir(dir string) ([]fs.DirEntry, error) {
@@ -206,15 +193,6 @@ func (v *View) readDir(dir string) ([]fs.DirEntry, error) {
 	}
 	defer d.Close()
 	return d.ReadDir(-1)
-}
-
-func (v *View) syncDir(dir string) error {
-	d, err := v.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // newTempPath names a new place for what is to be renamed; Open removes leftovers.

@@ -16,6 +16,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
 
 // manyDirs is from how many directories on one sync of the whole file system
@@ -182,21 +184,7 @@ func (v *View) completeTree(dataset string, n uint64, t *tree, b *builder) error
 	if err != nil {
 		return err
 	}
-	meta := treePath(dataset, n) + metaSuffix
-	tmp := meta + ".tmp"
-	f, err := v.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = v.root.Rename(tmp, meta)
-	}
-	if err == nil {
-		err = v.syncDir(path.Dir(meta))
-	}
-	return err
+	return atomicfile.WriteIn(v.root, treePath(dataset, n)+metaSuffix, body, 0o644)
 }
 
 // builder makes one tree.
@@ -315,7 +303,7 @@ func (b *builder) makeDir(dir string) error {
 func (b *builder) syncDirs() error {
 	if len(b.dirs) < manyDirs {
 		for dir := range b.dirs {
-			if err := b.view.syncDir(path.Join(b.base, dir)); err != nil {
+			if err := atomicfile.SyncDirIn(b.view.root, path.Join(b.base, dir)); err != nil {
 				return err
 			}
 		}

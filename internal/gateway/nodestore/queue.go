@@ -6,8 +6,8 @@ package nodestore
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -16,11 +16,9 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/coalesce"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
-
-// writeTimeout bounds one write with its retries.
-const writeTimeout = 20 * time.Second
 
 // rest is how long what was last written of a node is remembered: as long as the
 // longest pause between two writes, and far longer than caches are behind.
@@ -38,38 +36,33 @@ const (
 // namespace only.
 type Queue struct {
 	writer *Writer
-	// slots bound the writes that are open together.
-	slots *share.Pool
-	clock clock.WithTicker
-	log   logr.Logger
-	// observe is told after each write.
-	observe func(wrote bool, err error)
-
-	mu    sync.Mutex
-	nodes map[string]*pending
+	clock  clock.PassiveClock
+	queue  *coalesce.Queue[string, pending]
 	// paces bound the writes that hardly wait, of each node and namespace.
-	paces  *lru.Cache
-	closed bool
-	done   sync.WaitGroup
+	paces *lru.Cache
 }
 
-// pending is what waits for one node. While it exists, one goroutine serves it.
+// pending is what waits for one node.
 type pending struct {
 	next map[string]v1alpha1.NamespaceStore
-	// due is when next may be written.
-	due time.Time
-	// waiters want to know how the write of next ended.
-	waiters []chan error
-	last    time.Time
 	// wrote is what was written of each namespace, which the cache may not show yet.
 	wrote map[string]v1alpha1.NamespaceStore
-	// poked is sent to when next or due changed.
-	poked chan struct{}
 }
 
 // NewQueue makes a queue; observe is told after each write.
-func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending), paces: lru.New(maxPaces)}
+func NewQueue(w *Writer, slots *share.Pool, ticking clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	q := &Queue{writer: w, clock: ticking, paces: lru.New(maxPaces)}
+	q.queue = coalesce.New(coalesce.Options[string, pending]{
+		Slots: slots, Clock: ticking, Rest: rest, Take: q.takeEntries,
+		Owner: func(node string) share.Owner { return share.Owner{Namespace: node, Pod: node} },
+		Observe: func(node string, wrote bool, err error) {
+			observe(wrote, err)
+			if err != nil {
+				log.V(1).Info("did not write what a node holds", "node", node, "error", err.Error())
+			}
+		},
+	})
+	return q
 }
 
 // Submit takes an entry of a node's NodeStore. It returns when the entry, or a
@@ -84,61 +77,26 @@ func (q *Queue) Submit(ctx context.Context, node string, e v1alpha1.NamespaceSto
 	if err != nil {
 		return err
 	}
-	written, err := q.queueEntry(node, e, grade)
-	if written == nil || err != nil {
-		return err
-	}
-	select {
-	case err := <-written:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// queueEntry queues an entry, and returns the channel that receives the result of its
-// write; nil: there is none.
-func (q *Queue) queueEntry(node string, e v1alpha1.NamespaceStore, grade change) (chan error, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return nil, context.Canceled
-	}
-	p := q.nodes[node]
-	if p != nil {
+	return q.queue.Submit(ctx, node, func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
 		if wrote, ok := p.wrote[e.Namespace]; ok {
 			grade = max(grade, compareEntries(&wrote, &e))
 		}
-	}
-	if _, waits := p.pendingEntry(e.Namespace); grade == nothing && !waits {
-		return nil, nil
-	}
-	if p == nil {
-		p = &pending{
-			next: make(map[string]v1alpha1.NamespaceStore), wrote: make(map[string]v1alpha1.NamespaceStore),
-			poked: make(chan struct{}, 1),
+		if _, waits := p.next[e.Namespace]; grade == nothing && !waits {
+			return coalesce.Order{}, false
 		}
-		q.nodes[node] = p
-		q.done.Go(func() { q.runWriter(node, p) })
-	}
-	due := p.last.Add(grade.writeInterval())
-	if now := q.clock.Now(); grade == contents && !q.getLimiter(node, e.Namespace).AllowN(now, 1) {
-		due = now.Add(figures.writeInterval())
-	}
-	if len(p.next) == 0 || due.Before(p.due) {
-		p.due = due
-	}
-	p.next[e.Namespace] = e
-	var written chan error
-	if grade == contents {
-		written = make(chan error, 1)
-		p.waiters = append(p.waiters, written)
-	}
-	p.signalWriter()
-	return written, nil
+		if p.next == nil {
+			p.next, p.wrote = make(map[string]v1alpha1.NamespaceStore), make(map[string]v1alpha1.NamespaceStore)
+		}
+		p.next[e.Namespace] = e
+		due := at.Last.Add(grade.writeInterval())
+		if now := q.clock.Now(); grade == contents && !q.getLimiter(node, e.Namespace).AllowN(now, 1) {
+			due = now.Add(figures.writeInterval())
+		}
+		return coalesce.Order{Due: due, Awaited: grade == contents}, true
+	})
 }
 
-// getLimiter returns the limiter of a namespace on a node; the lock is held.
+// getLimiter returns the limiter of a namespace on a node; the queue calls one at a time.
 func (q *Queue) getLimiter(node, namespace string) *rate.Limiter {
 	key := [2]string{node, namespace}
 	if known, ok := q.paces.Get(key); ok {
@@ -149,102 +107,18 @@ func (q *Queue) getLimiter(node, namespace string) *rate.Limiter {
 	return fresh
 }
 
-func (p *pending) pendingEntry(namespace string) (v1alpha1.NamespaceStore, bool) {
-	if p == nil {
-		return v1alpha1.NamespaceStore{}, false
-	}
-	e, ok := p.next[namespace]
-	return e, ok
-}
-
-func (p *pending) signalWriter() {
-	select {
-	case p.poked <- struct{}{}:
-	default:
-	}
-}
-
-// runWriter writes what is due for one node until nothing has come for a while.
-func (q *Queue) runWriter(node string, p *pending) {
-	for {
-		q.mu.Lock()
-		now := q.clock.Now()
-		wait := p.last.Add(rest).Sub(now)
-		if len(p.next) > 0 {
-			wait = p.due.Sub(now)
-			if q.closed {
-				wait = 0
-			}
-		}
-		if len(p.next) == 0 && (wait <= 0 || q.closed) {
-			delete(q.nodes, node)
-			q.mu.Unlock()
-			return
-		}
-		if wait > 0 {
-			q.mu.Unlock()
-			timer := q.clock.NewTimer(wait)
-			select {
-			case <-timer.C():
-			case <-p.poked:
-				timer.Stop()
-			}
-			continue
-		}
-		entries, waiters := p.takeEntries()
-		q.mu.Unlock()
-
-		err := q.writeEntries(node, entries)
-		q.mu.Lock()
-		p.last = q.clock.Now()
-		if err == nil {
-			for i := range entries {
-				p.wrote[entries[i].Namespace] = entries[i]
-			}
-		}
-		q.mu.Unlock()
-		for _, w := range waiters {
-			w <- err
-		}
-	}
-}
-
-// takeEntries takes all waiting entries.
-func (p *pending) takeEntries() ([]v1alpha1.NamespaceStore, []chan error) {
-	entries := make([]v1alpha1.NamespaceStore, 0, len(p.next))
-	for _, e := range p.next {
-		entries = append(entries, e)
-	}
-	slices.SortFunc(entries, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
-	waiters := p.waiters
+func (q *Queue) takeEntries(node string, p *pending) coalesce.Write {
+	entries := slices.SortedFunc(maps.Values(p.next), func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	clear(p.next)
-	p.waiters = nil
-	return entries, waiters
-}
-
-func (q *Queue) writeEntries(node string, entries []v1alpha1.NamespaceStore) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	wrote := false
-	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: node, Pod: node}, 1)
-	if err == nil {
-		defer slot.Release()
-		wrote, err = q.writer.updateStatus(ctx, node, entries)
+	return coalesce.Write{
+		Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, node, entries) },
+		Written: func() {
+			for _, e := range entries {
+				p.wrote[e.Namespace] = e
+			}
+		},
 	}
-	q.observe(wrote, err)
-	if err != nil {
-		q.log.V(1).Info("did not write what a node holds", "node", node, "error", err.Error())
-	}
-	return err
 }
 
 // Close writes what waits and refuses more.
-func (q *Queue) Close() {
-	q.mu.Lock()
-	q.closed = true
-	for _, p := range q.nodes {
-		p.signalWriter()
-	}
-	q.mu.Unlock()
-	q.done.Wait()
-}
+func (q *Queue) Close() { q.queue.Close() }

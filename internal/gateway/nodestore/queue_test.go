@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/coalesce"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -89,6 +90,14 @@ func (b *bench) get(t *testing.T) *v1alpha1.NodeStore {
 	return &s
 }
 
+// look shows what waits for the node, and changes nothing.
+func (b *bench) look(see func(*pending, coalesce.Times)) {
+	_ = b.queue.Submit(context.Background(), "n1", func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
+		see(p, at)
+		return coalesce.Order{}, false
+	})
+}
+
 // async submits, and returns the channel of the result once the queue has the report.
 func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) <-chan error {
 	t.Helper()
@@ -100,10 +109,12 @@ func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alp
 	ended := make(chan error, 1)
 	go func() { ended <- b.Submit(t.Context(), "n1", e) }()
 	for {
-		b.mu.Lock()
-		waits, ok := b.nodes["n1"].pendingEntry(namespace)
-		b.mu.Unlock()
-		if ok && compareEntries(&waits, &e) == nothing {
+		queued := false
+		b.look(func(p *pending, _ coalesce.Times) {
+			waits, ok := p.next[namespace]
+			queued = ok && compareEntries(&waits, &e) == nothing
+		})
+		if queued {
 			return ended
 		}
 		select {
@@ -271,14 +282,8 @@ func TestANodeWhoseClockIsAheadIsNeverBelieved(t *testing.T) {
 func TestQueuesOfIdleNodesStay(t *testing.T) {
 	b := newBench(t, nil, node("u1"))
 	b.submit(t, "shop", snapshot(1))
-	for {
-		b.mu.Lock()
-		left := len(b.nodes)
-		b.mu.Unlock()
-		if left == 0 {
-			break
-		}
-		b.clock.Step(rest)
+	for known := true; known; b.clock.Step(rest) {
+		b.look(func(p *pending, _ coalesce.Times) { known = p.wrote != nil })
 	}
 	b.Close()
 	if err := b.Submit(t.Context(), "n1", entry(t, "shop", request(snapshot(2)))); err == nil {
@@ -289,16 +294,15 @@ func TestQueuesOfIdleNodesStay(t *testing.T) {
 func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
 	b := newBench(t, nil, node("u1"))
 	b.submit(t, "first", snapshot(1))
-	due := func() time.Duration {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.nodes["n1"].due.Sub(b.clock.Now())
+	due := func() (wait time.Duration) {
+		b.look(func(_ *pending, at coalesce.Times) { wait = at.Due.Sub(b.clock.Now()) })
+		return wait
 	}
-	b.mu.Lock()
-	if !b.getLimiter("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
-		t.Error("the first changes are held up")
-	}
-	b.mu.Unlock()
+	b.look(func(*pending, coalesce.Times) {
+		if !b.getLimiter("n1", "hog").AllowN(b.clock.Now(), urgentBurst) {
+			t.Error("the first changes are held up")
+		}
+	})
 	hog := b.async(t, "hog", snapshot(1))
 	if got := due(); got != figures.writeInterval() {
 		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.writeInterval())

@@ -15,11 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"github.com/kuda-io/kuda/internal/gateway/coalesce"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
-
-// writeTimeout bounds one write with its retries.
-const writeTimeout = 20 * time.Second
 
 // rest is how long the time of a Data's last write is remembered.
 const rest = 10 * time.Second
@@ -34,38 +32,36 @@ const (
 // Queue writes reports, one at a time per Data, the newest only.
 type Queue struct {
 	writer *Writer
-	// slots bound the writes that are open together.
-	slots *share.Pool
-	clock clock.WithTicker
-	log   logr.Logger
-	// observe is told after each write.
-	observe func(wrote bool, err error)
+	clock  clock.PassiveClock
+	queue  *coalesce.Queue[types.NamespacedName, pending]
+	log    logr.Logger
 
-	mu      sync.Mutex
-	entries map[types.NamespacedName]*entry
-	closed  bool
+	mu sync.Mutex
 	// oversized are the Data of which it was said that their status does not fit.
 	oversized map[types.NamespacedName]bool
-	done      sync.WaitGroup
 }
 
-// entry is what waits for one Data. While it exists, one goroutine serves it.
-type entry struct {
+// pending is what waits for one Data.
+type pending struct {
 	next *Report
-	// due is when next may be written.
-	due time.Time
-	// waiters want to know how the write of next ended.
-	waiters []chan error
-	last    time.Time
 	// pace bounds the writes that do not wait.
 	pace *rate.Limiter
-	// poked is sent to when next or due changed.
-	poked chan struct{}
 }
 
 // NewQueue makes a queue; observe is told after each write.
-func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, entries: make(map[types.NamespacedName]*entry)}
+func NewQueue(w *Writer, slots *share.Pool, ticking clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
+	q := &Queue{writer: w, clock: ticking, log: log}
+	q.queue = coalesce.New(coalesce.Options[types.NamespacedName, pending]{
+		Slots: slots, Clock: ticking, Rest: rest, Take: q.takeReport,
+		Owner: func(key types.NamespacedName) share.Owner {
+			return share.Owner{Namespace: key.Namespace, Pod: key.Name}
+		},
+		Observe: func(key types.NamespacedName, wrote bool, err error) {
+			observe(wrote, err)
+			q.logFailure(key, err)
+		},
+	})
+	return q
 }
 
 // Submit takes a report. It returns when the report, or a newer one that took
@@ -76,104 +72,30 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		return context.Canceled
-	}
-	e := q.entries[key]
-	if grade == nothing && (e == nil || e.next == nil) {
-		q.mu.Unlock()
-		return nil
-	}
-	if e == nil {
-		e = &entry{pace: rate.NewLimiter(urgentPerSecond, urgentBurst), poked: make(chan struct{}, 1)}
-		q.entries[key] = e
-		q.done.Go(func() { q.runWriter(key, e) })
-	}
-	due := e.last.Add(grade.writeInterval())
-	if now := q.clock.Now(); grade == whole && !e.pace.AllowN(now, 1) {
-		due = now.Add(items.writeInterval())
-	}
-	if e.next == nil || due.Before(e.due) {
-		e.due = due
-	}
-	e.next = &r
-	var written chan error
-	if grade == whole || grade == items {
-		written = make(chan error, 1)
-		e.waiters = append(e.waiters, written)
-	}
-	q.mu.Unlock()
-	select {
-	case e.poked <- struct{}{}:
-	default:
-	}
-	if written == nil {
-		return nil
-	}
-	select {
-	case err := <-written:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return q.queue.Submit(ctx, key, func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
+		if grade == nothing && !at.Waiting {
+			return coalesce.Order{}, false
+		}
+		if p.pace == nil {
+			p.pace = rate.NewLimiter(urgentPerSecond, urgentBurst)
+		}
+		p.next = &r
+		due := at.Last.Add(grade.writeInterval())
+		if now := q.clock.Now(); grade == whole && !p.pace.AllowN(now, 1) {
+			due = now.Add(items.writeInterval())
+		}
+		return coalesce.Order{Due: due, Awaited: grade == whole || grade == items}, true
+	})
 }
 
-// runWriter writes what is due for one Data until nothing has come for a while.
-func (q *Queue) runWriter(key types.NamespacedName, e *entry) {
-	for {
-		q.mu.Lock()
-		now := q.clock.Now()
-		wait := e.last.Add(rest).Sub(now)
-		if e.next != nil {
-			wait = e.due.Sub(now)
-			if q.closed {
-				wait = 0
-			}
-		}
-		if wait <= 0 && e.next == nil || e.next == nil && q.closed {
-			delete(q.entries, key)
-			q.mu.Unlock()
-			return
-		}
-		if wait > 0 {
-			q.mu.Unlock()
-			timer := q.clock.NewTimer(wait)
-			select {
-			case <-timer.C():
-			case <-e.poked:
-				timer.Stop()
-			}
-			continue
-		}
-		r, waiters := *e.next, e.waiters
-		e.next, e.waiters = nil, nil
-		q.mu.Unlock()
-
-		err := q.writeReport(key, r)
-		q.mu.Lock()
-		e.last = q.clock.Now()
-		q.mu.Unlock()
-		for _, w := range waiters {
-			w <- err
-		}
-	}
+func (q *Queue) takeReport(key types.NamespacedName, p *pending) coalesce.Write {
+	r := *p.next
+	p.next = nil
+	return coalesce.Write{Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, key, r) }}
 }
 
-func (q *Queue) writeReport(key types.NamespacedName, r Report) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	wrote := false
-	slot, err := q.slots.Acquire(ctx, share.Owner{Namespace: key.Namespace, Pod: key.Name}, 1)
-	if err == nil {
-		defer slot.Release()
-		wrote, err = q.writer.updateStatus(ctx, key, r)
-	}
-	q.observe(wrote, err)
-	q.logFailure(key, err)
-	return err
-}
+// Close writes what waits and refuses more.
+func (q *Queue) Close() { q.queue.Close() }
 
 // maxOversized bounds the memory of Data whose status does not fit.
 const maxOversized = 1000
@@ -207,18 +129,4 @@ func (q *Queue) logFailure(key types.NamespacedName, err error) {
 func isTooLarge(err error) bool {
 	return err != nil && (apierrors.IsRequestEntityTooLargeError(err) ||
 		strings.Contains(err.Error(), "request is too large") || strings.Contains(err.Error(), "message larger than max"))
-}
-
-// Close writes what waits and refuses more.
-func (q *Queue) Close() {
-	q.mu.Lock()
-	q.closed = true
-	for _, e := range q.entries {
-		select {
-		case e.poked <- struct{}{}:
-		default:
-		}
-	}
-	q.mu.Unlock()
-	q.done.Wait()
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/gateway/coalesce"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
@@ -166,9 +167,10 @@ func TestAPodThatChangesItsMindIsWrittenOnceASecond(t *testing.T) {
 	late := make(chan error, 1)
 	go func() { late <- b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}) }()
 	for waits := false; !waits; goruntime.Gosched() {
-		b.mu.Lock()
-		waits = b.entries[key] != nil && b.entries[key].next != nil
-		b.mu.Unlock()
+		_ = b.queue.Submit(t.Context(), key, func(_ *pending, at coalesce.Times) (coalesce.Order, bool) {
+			waits = at.Waiting
+			return coalesce.Order{}, false
+		})
 	}
 	if len(b.writes) != written {
 		t.Errorf("%d writes at once, want %d", len(b.writes), written)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -184,11 +185,7 @@ func (s *Source) headFile(ctx context.Context, key string) (source.Entry, error)
 		if try == headTries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {
 			return entry, err
 		}
-		timer := time.NewTimer(time.Duration(try) * headPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if backoff.Sleep(ctx, time.Duration(try)*headPause) != nil {
 			return entry, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/backoff"
 )
 
 // How long ago the last change of a file must be: several steps of the kernel's
@@ -48,7 +50,7 @@ func waitSettled(ctx context.Context, limit time.Duration, stat *unix.Stat_t, ag
 		}
 		// A stamp of the future is one of another clock. Who does not change for the
 		// whole time has settled, whatever that clock says.
-		if err := sleepContext(ctx, min(wait, limit)); err != nil {
+		if err := backoff.Sleep(ctx, min(wait, limit)); err != nil {
 			return err
 		}
 		before := entryIdentity(stat)
@@ -60,15 +62,4 @@ func waitSettled(ctx context.Context, limit time.Duration, stat *unix.Stat_t, ag
 		}
 	}
 	return errRestless
-}
-
-func sleepContext(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

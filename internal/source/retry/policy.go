@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -42,10 +43,7 @@ func (p Policy) withDefaults() Policy {
 // source asked for, else exponential with the whole of it random but its first
 // tenth, so that the pods of a cluster do not come back together.
 func (p Policy) backoffAfter(failures int, err error) time.Duration {
-	wait := p.Base << min(failures-1, 20)
-	if wait > p.Cap || wait <= 0 {
-		wait = p.Cap
-	}
+	wait := backoff.Doubled(p.Base, p.Cap, failures-1)
 	wait = wait/10 + rand.N(wait*9/10+1)
 	if asked := source.RetryAfter(err); asked > wait {
 		wait = asked + rand.N(asked/10+1)
@@ -59,12 +57,5 @@ func (p Policy) Again(ctx context.Context, failures int, err error) bool {
 	if failures >= p.Attempts || !source.Temporary(err) || source.RetryAfter(err) > maxRetryAfter {
 		return false
 	}
-	timer := time.NewTimer(p.backoffAfter(failures, err))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Sleep(ctx, p.backoffAfter(failures, err)) == nil
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -64,12 +65,8 @@ func (t *answers) listPage(r *http.Request) (*http.Response, error) {
 		if response != nil {
 			response.Body.Close()
 		}
-		timer := time.NewTimer(time.Duration(try) * t.pause)
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-			timer.Stop()
-			return nil, context.Cause(r.Context())
+		if err := backoff.Sleep(r.Context(), time.Duration(try)*t.pause); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
+	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
 // Endpoints is what a client needs to know.
@@ -53,9 +54,26 @@ func Parse(given map[string]string, address string) (Endpoints, error) {
 	return e, nil
 }
 
-// Make waits for the server as long as limit says, makes the bucket and stores
-// the files of the directory content in it, if that is not "".
-func (e Endpoints) Make(ctx context.Context, content string, limit time.Duration) error {
+// StartLimit is how long a server may take to start; some seconds is usual.
+const StartLimit = 3 * time.Minute
+
+// Serve runs a server of S3 as a storage.Run does: start starts its processes, and may
+// change the keys. It is ready with its bucket and the files of the options.
+func Serve(ctx context.Context, o storage.Options, e Endpoints, ready func(any) error, start func(context.Context, *storage.Processes, *Endpoints) error) error {
+	return storage.Serve(ctx, o.Dir, func(ctx context.Context, p *storage.Processes) error {
+		if err := start(ctx, p, &e); err != nil {
+			return err
+		}
+		if err := e.make(ctx, o.Content); err != nil {
+			return err
+		}
+		return ready(e)
+	})
+}
+
+// make waits for the server, makes the bucket and stores the files of the directory
+// content in it, if that is not "".
+func (e Endpoints) make(ctx context.Context, content string) error {
 	client, err := miniogo.New(strings.TrimPrefix(e.Endpoint, "http://"), &miniogo.Options{
 		Creds:        credentials.NewStaticV4(e.AccessKey, e.SecretKey, ""),
 		Region:       e.Region,
@@ -65,7 +83,7 @@ func (e Endpoints) Make(ctx context.Context, content string, limit time.Duration
 	if err != nil {
 		return err
 	}
-	err = poll.Until(ctx, limit, func(ctx context.Context) error {
+	err = poll.Until(ctx, StartLimit, func(ctx context.Context) error {
 		err := client.MakeBucket(ctx, e.Bucket, miniogo.MakeBucketOptions{})
 		var answer miniogo.ErrorResponse
 		if errors.As(err, &answer) && answer.StatusCode < 500 {

@@ -15,14 +15,10 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
-
-// startLimit is how long a start may take; some seconds is usual.
-const startLimit = 3 * time.Minute
 
 // Run is a storage.Run. Its settings are accessKey, secretKey and bucket.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
@@ -37,13 +33,11 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err := l.write(); err != nil {
 		return fmt.Errorf("preparing Ceph: %w", err)
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	return processes.Serve(ctx, func(ctx context.Context) error {
-		if err := l.start(ctx, processes, e, o.Content); err != nil {
+	return bucket.Serve(ctx, o, e, ready, func(ctx context.Context, p *storage.Processes, e *bucket.Endpoints) error {
+		if err := l.start(ctx, p, *e); err != nil {
 			return fmt.Errorf("starting Ceph: %w", err)
 		}
-		return ready(e)
+		return nil
 	})
 }
 
@@ -73,8 +67,8 @@ func freePort(address string) (hostPort string, port int, err error) {
 }
 
 // start starts the programs in the order in which they need each other.
-func (l layout) start(ctx context.Context, processes *storage.Processes, e bucket.Endpoints, content string) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+func (l layout) start(ctx context.Context, processes *storage.Processes, e bucket.Endpoints) error {
+	ctx, cancel := context.WithTimeout(ctx, bucket.StartLimit)
 	defer cancel()
 	osd := newUUID()
 	for _, step := range []func() error{
@@ -97,7 +91,6 @@ func (l layout) start(ctx context.Context, processes *storage.Processes, e bucke
 				"--access-key="+e.AccessKey, "--secret-key="+e.SecretKey)
 		},
 		func() error { return processes.Start("radosgw", l.command("radosgw", "-n", rgwName, "-f")) },
-		func() error { return e.Make(ctx, content, startLimit) },
 	} {
 		if err := step(); err != nil {
 			return err

@@ -91,34 +91,36 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err != nil {
 		return err
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
+	return storage.Serve(ctx, o.Dir, func(ctx context.Context, processes *storage.Processes) error {
+		endpoints, err := start(ctx, processes, o, s, jars)
+		if err != nil {
+			return err
+		}
+		return ready(endpoints)
+	})
+}
+
+// start starts the servers and returns when they are ready.
+func start(ctx context.Context, processes *storage.Processes, o storage.Options, s settings, jars string) (*Endpoints, error) {
 	var kerberos *Kerberos
 	if s.kerberos {
+		var err error
 		if kerberos, err = startKDC(ctx, o, s, processes); err != nil {
-			return fmt.Errorf("starting the key distribution centre: %w", err)
+			return nil, fmt.Errorf("starting the key distribution centre: %w", err)
 		}
 	}
 	if err := writeProperties(o, s); err != nil {
-		return err
+		return nil, err
 	}
 	if err := processes.Start("hdfs", java(jars, o.Dir, kerberos)); err != nil {
-		return err
+		return nil, err
 	}
-	endpoints, err := await(ctx, o.Dir, processes)
+	endpoints, err := await(ctx, o.Dir)
 	if err != nil {
-		return fmt.Errorf("starting HDFS: %w", err)
+		return nil, fmt.Errorf("starting HDFS: %w", err)
 	}
 	endpoints.User, endpoints.Stranger, endpoints.Kerberos = user, stranger, kerberos
-	if err := ready(endpoints); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case err := <-processes.Ended():
-		return err
-	}
+	return endpoints, nil
 }
 
 func java(jars, dir string, kerberos *Kerberos) *exec.Cmd {
@@ -136,14 +138,9 @@ func java(jars, dir string, kerberos *Kerberos) *exec.Cmd {
 }
 
 // await returns what the servers tell of themselves once they are ready.
-func await(ctx context.Context, dir string, processes *storage.Processes) (*Endpoints, error) {
+func await(ctx context.Context, dir string) (*Endpoints, error) {
 	var endpoints Endpoints
 	err := poll.Until(ctx, startLimit, func(context.Context) error {
-		select {
-		case err := <-processes.Ended():
-			return poll.Fatal{Err: err}
-		default:
-		}
 		body, err := os.ReadFile(filepath.Join(dir, "ready.json"))
 		if errors.Is(err, fs.ErrNotExist) {
 			return errors.New("the servers are not ready; see hdfs.log")

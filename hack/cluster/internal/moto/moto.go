@@ -16,16 +16,12 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/poll"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
-
-// startLimit is how long a start may take; some seconds is usual.
-const startLimit = 3 * time.Minute
 
 // Run is a storage.Run. Its only setting is bucket: moto makes keys itself.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
@@ -50,23 +46,18 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err != nil {
 		return err
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	return processes.Serve(ctx, func(ctx context.Context) error {
+	return bucket.Serve(ctx, o, e, ready, func(ctx context.Context, p *storage.Processes, e *bucket.Endpoints) error {
 		cmd, err := serverCommand(packages, address)
 		if err != nil {
 			return err
 		}
-		if err := processes.Start("moto", cmd); err != nil {
+		if err := p.Start("moto", cmd); err != nil {
 			return err
 		}
-		if err := makeUser(ctx, &e); err != nil {
+		if err := makeUser(ctx, e); err != nil {
 			return fmt.Errorf("making a user of moto: %w", err)
 		}
-		if err := e.Make(ctx, o.Content, startLimit); err != nil {
-			return err
-		}
-		return ready(e)
+		return nil
 	})
 }
 
@@ -99,7 +90,7 @@ func makeUser(ctx context.Context, e *bucket.Endpoints) error {
 	e.AccessKey, e.SecretKey = "", ""
 	for _, request := range userRequests {
 		var answer []byte
-		err := poll.Until(ctx, startLimit, func(ctx context.Context) error {
+		err := poll.Until(ctx, bucket.StartLimit, func(ctx context.Context) error {
 			var err error
 			answer, err = askIAM(ctx, e.Endpoint, request)
 			return err

@@ -58,12 +58,10 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err := s.write(config); err != nil {
 		return fmt.Errorf("preparing prometheus: %w", err)
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	if err := processes.Start("prometheus", s.command()); err != nil {
-		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
-	}
-	return processes.Serve(ctx, func(ctx context.Context) error {
+	return storage.Serve(ctx, o.Dir, func(ctx context.Context, processes *storage.Processes) error {
+		if err := processes.Start("prometheus", s.command()); err != nil {
+			return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
+		}
 		if err := poll.Until(ctx, startLimit, s.checkReady); err != nil {
 			return err
 		}

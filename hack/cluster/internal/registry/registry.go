@@ -50,9 +50,7 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err := s.write(o.Dir, address); err != nil {
 		return fmt.Errorf("preparing the registry: %w", err)
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	return processes.Serve(ctx, func(ctx context.Context) error {
+	return storage.Serve(ctx, o.Dir, func(ctx context.Context, processes *storage.Processes) error {
 		if err := start(ctx, processes, o, address); err != nil {
 			return err
 		}

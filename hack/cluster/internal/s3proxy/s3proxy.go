@@ -13,15 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
-
-// startLimit is how long a start may take; some seconds is usual.
-const startLimit = 3 * time.Minute
 
 // Run is a storage.Run. Its settings are accessKey, secretKey and bucket.
 func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
@@ -48,16 +44,8 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err := writeConfiguration(dir, e); err != nil {
 		return fmt.Errorf("preparing S3Proxy: %w", err)
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	return processes.Serve(ctx, func(ctx context.Context) error {
-		if err := processes.Start("s3proxy", serverCommand(jars, dir)); err != nil {
-			return err
-		}
-		if err := e.Make(ctx, o.Content, startLimit); err != nil {
-			return err
-		}
-		return ready(e)
+	return bucket.Serve(ctx, o, e, ready, func(_ context.Context, p *storage.Processes, _ *bucket.Endpoints) error {
+		return p.Start("s3proxy", serverCommand(jars, dir))
 	})
 }
 

@@ -66,12 +66,10 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 	if err != nil {
 		return fmt.Errorf("preparing sshd: %w", err)
 	}
-	processes := storage.NewProcesses(o.Dir)
-	defer processes.Stop()
-	if err := processes.Start("sshd", s.command()); err != nil {
-		return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
-	}
-	return processes.Serve(ctx, func(ctx context.Context) error {
+	return storage.Serve(ctx, o.Dir, func(ctx context.Context, processes *storage.Processes) error {
+		if err := processes.Start("sshd", s.command()); err != nil {
+			return fmt.Errorf("%w; run 'kuda-cluster build --storage' as root, which installs it", err)
+		}
 		if err := poll.Until(ctx, startLimit, s.checkGreeting); err != nil {
 			return err
 		}

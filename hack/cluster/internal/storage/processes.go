@@ -29,11 +29,12 @@ type Processes struct {
 	mu      sync.Mutex
 	started []*running
 	stopped bool
-	ended   chan error
+	// ended yields an error when a process ends that was not stopped.
+	ended chan error
 }
 
-// NewProcesses returns none yet.
-func NewProcesses(dir string) *Processes {
+// newProcesses returns none yet.
+func newProcesses(dir string) *Processes {
 	return &Processes{Dir: dir, ended: make(chan error, 1)}
 }
 
@@ -96,9 +97,6 @@ func (p *Processes) end(err error) {
 	default:
 	}
 }
-
-// Ended yields an error when a process ends that was not stopped.
-func (p *Processes) Ended() <-chan error { return p.ended }
 
 // Stop ends the processes in the reverse order of their start: they are asked
 // to, and killed when they take too long.

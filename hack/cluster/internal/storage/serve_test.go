@@ -12,9 +12,7 @@ import (
 )
 
 func TestAServerThatEndsByItselfIsTheReasonAndNotWhatWaitedForIt(t *testing.T) {
-	p := NewProcesses(t.TempDir())
-	defer p.Stop()
-	err := p.Serve(t.Context(), func(ctx context.Context) error {
+	err := Serve(t.Context(), t.TempDir(), func(ctx context.Context, p *Processes) error {
 		if err := p.Start("short", exec.Command("sh", "-c", "echo no room >&2; exit 3")); err != nil {
 			return err
 		}
@@ -27,10 +25,8 @@ func TestAServerThatEndsByItselfIsTheReasonAndNotWhatWaitedForIt(t *testing.T) {
 }
 
 func TestTheCallersWishIsTheReason(t *testing.T) {
-	p := NewProcesses(t.TempDir())
-	defer p.Stop()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := p.Serve(ctx, func(context.Context) error {
+	err := Serve(ctx, t.TempDir(), func(context.Context, *Processes) error {
 		cancel()
 		return nil
 	})
@@ -40,10 +36,8 @@ func TestTheCallersWishIsTheReason(t *testing.T) {
 }
 
 func TestAServerThatCannotBeFilledIsTheReason(t *testing.T) {
-	p := NewProcesses(t.TempDir())
-	defer p.Stop()
 	refused := errors.New("refused")
-	if err := p.Serve(t.Context(), func(context.Context) error { return refused }); !errors.Is(err, refused) {
+	if err := Serve(t.Context(), t.TempDir(), func(context.Context, *Processes) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,14 +4,10 @@
 package hdfstest
 
 import (
-	"bufio"
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path"
 	"slices"
 	"strings"
@@ -23,6 +19,8 @@ import (
 	"github.com/jcmturner/gokrb5/v8/client"
 	"github.com/jcmturner/gokrb5/v8/config"
 	"github.com/jcmturner/gokrb5/v8/keytab"
+
+	"github.com/kuda-io/kuda/internal/storagetest"
 )
 
 // Server is a running HDFS. All that is stored belongs to User.
@@ -55,8 +53,8 @@ type Kerberos struct {
 var (
 	mu      sync.Mutex
 	servers = map[string]*Server{}
-	// inputs end the servers when the binary ends.
-	inputs []io.Closer
+	// stops keep the servers until the binary ends, and they with it.
+	stops []func() error
 )
 
 // Shared returns the server with these settings (name=value) of
@@ -68,12 +66,13 @@ func Shared(t testing.TB, settings ...string) *Server {
 	mu.Lock()
 	defer mu.Unlock()
 	if servers[key] == nil {
-		s, input, err := startServer(settings)
+		s := &Server{}
+		stop, err := storagetest.Run(os.Getenv(storagetest.EnvCluster), s, append([]string{"hdfs"}, storagetest.Flags(settings)...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		servers[key] = s
-		inputs = append(inputs, input)
+		stops = append(stops, stop)
 	}
 	return servers[key]
 }
@@ -81,53 +80,10 @@ func Shared(t testing.TB, settings ...string) *Server {
 // Start is Shared for a test that breaks the server; it ends with the test.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s, input, err := startServer(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { input.Close() })
+	s := &Server{}
+	storagetest.Start(t, "hdfs", s, settings...)
 	return s
 }
-
-func startServer(settings []string) (*Server, io.Closer, error) {
-	program := os.Getenv("KUDA_TEST_CLUSTER")
-	if program == "" {
-		return nil, nil, fmt.Errorf("KUDA_TEST_CLUSTER does not name the program kuda-cluster; run 'make integration'")
-	}
-	args := []string{"storage", "run", "hdfs"}
-	for _, s := range settings {
-		args = append(args, "--set", s)
-	}
-	cmd := exec.Command(program, args...)
-	cmd.Stderr = os.Stderr
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	line, err := bufio.NewReader(output).ReadBytes('\n')
-	if err != nil {
-		return nil, nil, fmt.Errorf("starting HDFS: %w", cmp.Or(cmd.Wait(), err))
-	}
-	s := &Server{}
-	if err := json.Unmarshal(line, s); err != nil {
-		return nil, nil, fmt.Errorf("starting HDFS: %w", err)
-	}
-	return s, closer(func() error {
-		input.Close()
-		return cmd.Wait()
-	}), nil
-}
-
-type closer func() error
-
-func (c closer) Close() error { return c() }
 
 // Do has the server do one of its commands, such as "failover".
 func (s *Server) Do(t testing.TB, command string) {
