@@ -6,6 +6,7 @@ package dataset
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,8 @@ import (
 
 // parallelWrites bounds the writes of one pass that are under way together.
 const parallelWrites = 16
+
+var errRevisionGone = errors.New("the ControllerRevision is gone and no Data remembers it")
 
 // applyPlan makes the Data be what the plan says. The moves are written under
 // the version of the Data that the plan was made from: if that is no longer

@@ -4,6 +4,7 @@
 package dataset
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/events"
 )
 
 // Actions of events: what the controller was doing.
@@ -20,66 +22,39 @@ const (
 	actionInject  = "Inject"
 )
 
-// maxPodsTold bounds the memory of pods that were told they lack the runtime.
-const maxPodsTold = 10000
-
-// told remembers which pods already have an event about the missing runtime.
-type told struct {
-	mu   sync.Mutex
-	pods map[types.UID]bool
+// announcer sends the events of statuses that are written.
+type announcer struct {
+	recorder events.Recorder
+	reported reportedPods
 }
 
-// unreportedPods returns those pods that were not told yet. When a restarted manager
-// finds a condition that already speaks of as many pods, they were told before.
-func (t *told) unreportedPods(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev1.Pod {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.pods == nil || len(t.pods) > maxPodsTold {
-		t.pods = make(map[types.UID]bool)
-	}
-	var fresh []*corev1.Pod
-	known := 0
-	for _, p := range pods {
-		if t.pods[p.UID] {
-			known++
-			continue
-		}
-		t.pods[p.UID] = true
-		fresh = append(fresh, p)
-	}
-	if known == 0 && int(before.UninjectedReplicas) == len(pods) {
-		return nil
-	}
-	return fresh
-}
-
-// recordEvents sends the events of a status that is written.
-func (r *Reconciler) recordEvents(s *session, before v1alpha1.DataSetStatus) {
+// announceChange sends the events of a status that is written.
+func (a *announcer) announceChange(s *session, before v1alpha1.DataSetStatus) {
 	d, o := s.set, s.observed
 	if d.Status.UpdateRevision != before.UpdateRevision {
-		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
+		a.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
 			"the template is revision %s", d.Status.UpdateRevision)
 	}
 	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps) {
-		r.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
+		a.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
-	r.announceFailures(s, before)
-	r.announceRefusal(s, before)
+	a.announceFailures(s, before)
+	a.announceRefusal(s, before)
 	if isDelivered(d.Status) && (!isDelivered(before) || before.UpdateRevision != d.Status.UpdateRevision) {
-		r.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
+		a.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventDelivered, actionRollOut,
 			"%s pods have revision %s", d.Status.Ready, d.Status.UpdateRevision)
 	}
-	for _, p := range r.told.unreportedPods(o.uninjected, before) {
+	for _, p := range a.reported.unreportedPods(o.uninjected, before) {
 		why := o.uninjectedCause(d, p)
-		r.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
+		a.recorder.Eventf(d, p, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
 			"pod %s matches and gets no data, because it lacks the runtime: it %s", p.Name, why)
-		r.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
+		a.recorder.Eventf(p, d, corev1.EventTypeWarning, v1alpha1.EventPodNotInjected, actionInject,
 			"the pod matches DataSet %s and gets no data, because it lacks the runtime: it %s", d.Name, why)
 	}
 }
 
 // announceFailures tells the DataSet and the pod of each moved pod that failed.
-func (r *Reconciler) announceFailures(s *session, before v1alpha1.DataSetStatus) {
+func (a *announcer) announceFailures(s *session, before v1alpha1.DataSetStatus) {
 	d := s.set
 	if d.Status.Rollout == nil {
 		return
@@ -93,14 +68,122 @@ func (r *Reconciler) announceFailures(s *session, before v1alpha1.DataSetStatus)
 		if !fails || !slices.Contains(d.Status.Rollout.FailedPods, x.pod.Name) || slices.Contains(known, x.pod.Name) {
 			continue
 		}
-		r.recorder.Eventf(d, x.pod, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
+		a.recorder.Eventf(d, x.pod, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
 			"pod %s failed with revision %s: %s", x.pod.Name, d.Status.UpdateRevision, why)
-		r.recorder.Eventf(x.pod, d, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
+		a.recorder.Eventf(x.pod, d, corev1.EventTypeWarning, v1alpha1.EventPodFailed, actionRollOut,
 			"the pod failed with revision %s of DataSet %s: %s", d.Status.UpdateRevision, d.Name, why)
 	}
+}
+
+// announceRefusal sends one event when writes begin to be refused.
+func (a *announcer) announceRefusal(s *session, before v1alpha1.DataSetStatus) {
+	last := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionProgressing)
+	if s.refusal == "" || last != nil && last.Reason == v1alpha1.ReasonWriteRefused {
+		return
+	}
+	a.recorder.Eventf(s.set, nil, corev1.EventTypeWarning, v1alpha1.EventWriteRefused, actionRollOut,
+		"the API server refused a write: %s", s.refusal)
 }
 
 func isDelivered(s v1alpha1.DataSetStatus) bool {
 	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
 	return c != nil && c.Reason == v1alpha1.ReasonDelivered
+}
+
+// maxReportedPods bounds the memory of pods that have an event about the missing runtime.
+const maxReportedPods = 10000
+
+// reportedPods remembers which pods already have an event about the missing runtime.
+type reportedPods struct {
+	mu   sync.Mutex
+	pods map[types.UID]bool
+}
+
+// unreportedPods returns those pods that have no event yet. When a restarted manager
+// finds a condition that already speaks of as many pods, they have one.
+func (r *reportedPods) unreportedPods(pods []*corev1.Pod, before v1alpha1.DataSetStatus) []*corev1.Pod {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pods == nil || len(r.pods) > maxReportedPods {
+		r.pods = make(map[types.UID]bool)
+	}
+	var unreported []*corev1.Pod
+	known := 0
+	for _, p := range pods {
+		if r.pods[p.UID] {
+			known++
+			continue
+		}
+		r.pods[p.UID] = true
+		unreported = append(unreported, p)
+	}
+	if known == 0 && int(before.UninjectedReplicas) == len(pods) {
+		return nil
+	}
+	return unreported
+}
+
+// notice is an event to be.
+type notice struct {
+	kind, reason, note string
+}
+
+// rolloutTransitions returns what a written status tells of the rollout. It compares
+// two statuses, so that a pass which changes nothing tells nothing. The first
+// revision of a DataSet moves no pod and is not told of.
+func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.RolloutStep) []notice {
+	if after.Rollout == nil || before.Rollout == nil && before.CurrentRevision == "" {
+		return nil
+	}
+	next := *after.Rollout
+	last := v1alpha1.RolloutStatus{Step: -1}
+	var notices []notice
+	tell := func(kind, reason, format string, args ...any) {
+		notices = append(notices, notice{kind, reason, fmt.Sprintf(format, args...)})
+	}
+	if beginsRollout(before.Rollout, next) {
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStarted, "rolling out revision %s", next.Revision)
+	} else {
+		last = *before.Rollout
+	}
+	running := next.Phase == v1alpha1.RolloutProgressing
+	// Steps count once pods may be moved: a rollout that prefetches takes none.
+	entered := last.Step != next.Step || last.Phase == v1alpha1.RolloutPrefetching
+	if running && entered && int(next.Step) < len(steps) {
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStep, "step %d of %d: %s", next.Step+1, len(steps), describeStep(steps[next.Step]))
+	}
+	if next.Phase == last.Phase {
+		return notices
+	}
+	switch next.Phase {
+	case v1alpha1.RolloutStopped:
+		tell(corev1.EventTypeWarning, v1alpha1.EventRolloutStopped, "stopped the rollout of revision %s: %s", next.Revision, next.Message)
+	case v1alpha1.RolloutRollingBack:
+		tell(corev1.EventTypeWarning, v1alpha1.EventRollingBack, "moving pods back to revision %s: %s", after.CurrentRevision, next.Message)
+	case v1alpha1.RolloutRolledBack:
+		if last.Phase != v1alpha1.RolloutRollingBack {
+			tell(corev1.EventTypeWarning, v1alpha1.EventRollingBack, "giving up revision %s: %s", next.Revision, next.Message)
+		}
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolledBack, "every pod is on revision %s again; revision %s is not tried again "+
+			"until the template changes or retry is requested", after.CurrentRevision, next.Revision)
+	case v1alpha1.RolloutCompleted:
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutCompleted, "every pod has revision %s", next.Revision)
+	}
+	return notices
+}
+
+// describeStep is a step for people.
+func describeStep(s v1alpha1.RolloutStep) string {
+	switch {
+	case s.Partition != nil:
+		return fmt.Sprintf("move pods until %s are left", s.Partition.String())
+	case s.Pause != nil && s.Pause.Duration != nil:
+		return "pause for " + s.Pause.Duration.Duration.String()
+	case s.Pause != nil:
+		return "pause until promote is requested"
+	case s.Analysis != nil:
+		return fmt.Sprintf("take %d measurements", max(1, s.Analysis.Count))
+	default:
+		return "nothing"
+	}
 }

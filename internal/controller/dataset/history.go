@@ -4,11 +4,15 @@
 package dataset
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -77,4 +81,49 @@ func wholeSecond(t *metav1.MicroTime, now time.Time) *metav1.Time {
 		now = t.Time
 	}
 	return &metav1.Time{Time: now.Truncate(time.Second)}
+}
+
+// openingRecord returns the record of the rollout that begins with this pass, or nil.
+// Who wants it is read past the cache, which keeps no managed fields.
+func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.RolloutRecord, error) {
+	d := s.set
+	if !beginsRollout(d.Status.Rollout, s.plan.State) && len(d.Status.History) > 0 {
+		return nil, nil
+	}
+	var whole v1alpha1.DataSet
+	if err := r.live.Get(ctx, keyOf(d), &whole); err != nil {
+		return nil, fmt.Errorf("reading who changed the DataSet: %w", err)
+	}
+	return &v1alpha1.RolloutRecord{
+		Number:      s.update.Revision,
+		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
+		By:          templateAuthor(whole.ManagedFields),
+	}, nil
+}
+
+// templateAuthor returns the field manager that last wrote something of the template,
+// which is as near as the API comes to who changed it; empty: unknown.
+func templateAuthor(fields []metav1.ManagedFieldsEntry) string {
+	name := ""
+	var last time.Time
+	for i := range fields {
+		entry := &fields[i]
+		if entry.Subresource != "" || entry.Time == nil || entry.Time.Time.Before(last) || !ownsTemplate(entry.FieldsV1) {
+			continue
+		}
+		name, last = entry.Manager, entry.Time.Time
+	}
+	return name
+}
+
+func ownsTemplate(fields *metav1.FieldsV1) bool {
+	if fields == nil {
+		return false
+	}
+	var owned struct {
+		Spec struct {
+			Template json.RawMessage `json:"f:template"`
+		} `json:"f:spec"`
+	}
+	return json.Unmarshal(fields.GetRawBytes(), &owned) == nil && owned.Spec.Template != nil
 }

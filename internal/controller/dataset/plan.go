@@ -4,16 +4,81 @@
 package dataset
 
 import (
+	"context"
+	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/domain/rollout"
 )
+
+// defaultProgressDeadline is what the schema's default says, for objects that did not see it.
+const defaultProgressDeadline = 600
+
+// rollOut plans and carries out. What a move depends on is written before it:
+// how far its revision came, and what was decided of the rollout. A manager
+// that dies in between decides the same again.
+func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
+	d, o, update := s.set, s.observed, s.update.Name
+	current := d.Status.CurrentRevision
+	if _, ok := revisionTemplate(o, current); !ok && current != "" {
+		// Nothing is left of the stable revision, so there is nothing to
+		// return to: the update revision takes its place, and this says so.
+		ctrl.LoggerFrom(ctx).Info("lost the stable revision, taking the update revision instead", "revision", current, "update", update)
+		current = ""
+	}
+	if state := d.Status.Rollout; state == nil || state.Revision != update {
+		if err := r.clearBaselines(ctx, s); err != nil {
+			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
+		}
+	}
+	in := s.rolloutInput(current)
+	in.Measurement = r.measurements.finishedMeasurement(d)
+	s.plan = rollout.Decide(in)
+	for _, name := range []string{s.plan.Current, update} {
+		reached := revisionReach(o, name)
+		if assignsRevision(o, s.plan, name) {
+			reached = max(reached, rollout.Assigned)
+		}
+		if err := r.revisions.recordReach(ctx, o, name, reached); err != nil {
+			return err
+		}
+	}
+	if !equality.Semantic.DeepEqual(d.Status.Rollout, &s.plan.State) {
+		if err := r.publishStatus(ctx, s); err != nil {
+			return err
+		}
+	}
+	s.delivering = true
+	if err := r.applyPlan(ctx, s); err != nil {
+		return fmt.Errorf("rolling out revision %s: %w", update, err)
+	}
+	return nil
+}
+
+// assignsRevision reports whether the plan gives the revision to a pod.
+func assignsRevision(o *observation, p rollout.Plan, name string) bool {
+	for _, m := range p.Moves {
+		if m.Revision == name {
+			return true
+		}
+	}
+	if p.New != name {
+		return false
+	}
+	for _, x := range o.live {
+		if x.data == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // rolloutInput is what the plan depends on: what is wanted, what was planned before,
 // and the pods that are observed.
@@ -70,40 +135,4 @@ func (s *session) rolloutPod(x *replica) rollout.Pod {
 	p.PrefetchMessage = assignment.PrefetchFailure(x.data, s.update.Name)
 	p.PrefetchFailed = p.PrefetchMessage != ""
 	return p
-}
-
-// finishedMeasurement returns the measurement that the rollout waits for, if it is complete.
-func (r *Reconciler) finishedMeasurement(d *v1alpha1.DataSet) *rollout.Measurement {
-	step, ok := analysisStep(d, d.Status.Rollout)
-	if !ok || step == nil || r.analyst == nil {
-		return nil
-	}
-	found, ok := r.analyst.Result(analysis.NewKey(keyOf(d), d.Status.Rollout))
-	if !ok {
-		return nil
-	}
-	return &rollout.Measurement{Step: int(d.Status.Rollout.Step), OK: found.OK, Time: found.Time, Message: found.Message}
-}
-
-// requestMeasurement asks for the measurement that a written status waits for.
-func (r *Reconciler) requestMeasurement(d *v1alpha1.DataSet, index int) {
-	if r.analyst == nil {
-		return
-	}
-	step, ok := analysisStep(d, d.Status.Rollout)
-	if !ok || index != int(d.Status.Rollout.Step) {
-		r.analyst.Forget(keyOf(d))
-		return
-	}
-	r.analyst.Measure(analysis.NewKey(keyOf(d), d.Status.Rollout), *step)
-}
-
-// analysisStep returns the analysis step that a rollout takes.
-func analysisStep(d *v1alpha1.DataSet, state *v1alpha1.RolloutStatus) (*v1alpha1.AnalysisStep, bool) {
-	steps := d.Spec.UpdateStrategy.Steps
-	if state == nil || state.Phase != v1alpha1.RolloutProgressing || state.Step < 0 || int(state.Step) >= len(steps) {
-		return nil, false
-	}
-	step := steps[state.Step].Analysis
-	return step, step != nil
 }

@@ -5,14 +5,11 @@ package dataset
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -21,28 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
-	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/rollout"
-	"github.com/kuda-io/kuda/internal/shorten"
 )
-
-// What the schema's defaults say, for objects that did not see it.
-const (
-	defaultHistoryLimit     = 10
-	defaultProgressDeadline = 600
-)
-
-var errRevisionGone = errors.New("the ControllerRevision is gone and no Data remembers it")
-
-// Analyst takes the measurements of analysis steps, beside the passes.
-type Analyst interface {
-	Measure(analysis.Key, v1alpha1.AnalysisStep)
-	Result(analysis.Key) (analysis.Measurement, bool)
-	Forget(types.NamespacedName)
-}
 
 // Options of a reconciler.
 type Options struct {
@@ -62,16 +41,17 @@ type Options struct {
 
 // Reconciler carries out what rollout and revision decide.
 type Reconciler struct {
-	client    client.Client
-	live      client.Reader
-	recorder  events.Recorder
-	clock     clock.PassiveClock
-	metrics   *metrics
-	analyst   Analyst
-	again     <-chan event.GenericEvent
-	told      told
-	switching switching
-	written   written
+	client       client.Client
+	live         client.Reader
+	clock        clock.PassiveClock
+	metrics      *metrics
+	again        <-chan event.GenericEvent
+	announcer    announcer
+	revisions    revisions
+	measurements measurements
+	withdrawer   withdrawer
+	switching    switching
+	written      written
 }
 
 // New makes a reconciler and registers its metrics.
@@ -81,8 +61,11 @@ func New(o Options) (*Reconciler, error) {
 		return nil, err
 	}
 	return &Reconciler{
-		client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock,
-		metrics: m, analyst: o.Analyst, again: o.Measured,
+		client: o.Client, live: o.Live, clock: o.Clock,
+		metrics: m, again: o.Measured,
+		announcer: announcer{recorder: o.Recorder},
+		revisions: revisions{o.Client, o.Live}, withdrawer: withdrawer{o.Client, o.Live},
+		measurements: measurements{o.Analyst},
 	}, nil
 }
 
@@ -138,9 +121,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
 	r.switching.forgetDataSet(key)
 	r.written.forgetDataSet(key)
-	if r.analyst != nil {
-		r.analyst.Forget(key)
-	}
+	r.measurements.forgetDataSet(key)
 }
 
 // reconcileDataSet returns after which time to look again; 0: at the next event.
@@ -157,7 +138,7 @@ func (r *Reconciler) reconcileDataSet(ctx context.Context, d *v1alpha1.DataSet) 
 	if s.observed, err = r.observeCluster(ctx, d); err != nil {
 		return 0, err
 	}
-	if s.update, err = r.updateRevision(ctx, d, s.observed); err != nil {
+	if s.update, err = r.revisions.updateRevision(ctx, d, s.observed); err != nil {
 		return 0, r.showRefusal(ctx, s, err)
 	}
 	if s.groups, err = r.nodeGroups(ctx, d, s.observed); err != nil {
@@ -170,87 +151,11 @@ func (r *Reconciler) reconcileDataSet(ctx context.Context, d *v1alpha1.DataSet) 
 	if err := r.publishStatus(ctx, s); err != nil {
 		return 0, err
 	}
-	r.requestMeasurement(d, s.plan.Measure)
+	r.measurements.requestMeasurement(d, s.plan.Measure)
 	for range r.switching.countSwitched(keyOf(d), s.plan.State, s.observed.live, s.now) {
 		r.metrics.switches.Observe(s.now.Sub(s.plan.State.StartTime.Time).Seconds())
 	}
-	return s.wakeAfter(), r.pruneRevisions(ctx, d, s.observed, d.Status)
-}
-
-// rollOut plans and carries out. What a move depends on is written before it:
-// how far its revision came, and what was decided of the rollout. A manager
-// that dies in between decides the same again.
-func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
-	d, o, update := s.set, s.observed, s.update.Name
-	current := d.Status.CurrentRevision
-	if _, ok := revisionTemplate(o, current); !ok && current != "" {
-		// Nothing is left of the stable revision, so there is nothing to
-		// return to: the update revision takes its place, and this says so.
-		ctrl.LoggerFrom(ctx).Info("lost the stable revision, taking the update revision instead", "revision", current, "update", update)
-		current = ""
-	}
-	if state := d.Status.Rollout; state == nil || state.Revision != update {
-		if err := r.clearBaselines(ctx, s); err != nil {
-			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
-		}
-	}
-	in := s.rolloutInput(current)
-	in.Measurement = r.finishedMeasurement(d)
-	s.plan = rollout.Decide(in)
-	for _, name := range []string{s.plan.Current, update} {
-		reached := revisionReach(o, name)
-		if assignsRevision(o, s.plan, name) {
-			reached = max(reached, rollout.Assigned)
-		}
-		if err := r.recordReach(ctx, o, name, reached); err != nil {
-			return err
-		}
-	}
-	if !equality.Semantic.DeepEqual(d.Status.Rollout, &s.plan.State) {
-		if err := r.publishStatus(ctx, s); err != nil {
-			return err
-		}
-	}
-	s.delivering = true
-	if err := r.applyPlan(ctx, s); err != nil {
-		return fmt.Errorf("rolling out revision %s: %w", update, err)
-	}
-	return nil
-}
-
-// publishStatus writes the status, and tells of what changed once it is written.
-func (r *Reconciler) publishStatus(ctx context.Context, s *session) error {
-	d := s.set
-	opening, err := r.openingRecord(ctx, s)
-	if err != nil {
-		return err
-	}
-	before := d.DeepCopy()
-	d.Status = computeStatus(s, opening)
-	if err := r.patchStatus(ctx, d, before); err != nil {
-		return err
-	}
-	r.recordEvents(s, before.Status)
-	r.metrics.countChange(before.Status, d.Status, s.now)
-	return nil
-}
-
-// openingRecord returns the record of the rollout that begins with this pass, or nil.
-// Who wants it is read past the cache, which keeps no managed fields.
-func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.RolloutRecord, error) {
-	d := s.set
-	if !beginsRollout(d.Status.Rollout, s.plan.State) && len(d.Status.History) > 0 {
-		return nil, nil
-	}
-	var whole v1alpha1.DataSet
-	if err := r.live.Get(ctx, keyOf(d), &whole); err != nil {
-		return nil, fmt.Errorf("reading who changed the DataSet: %w", err)
-	}
-	return &v1alpha1.RolloutRecord{
-		Number:      s.update.Revision,
-		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
-		By:          templateAuthor(whole.ManagedFields),
-	}, nil
+	return s.wakeAfter(), r.revisions.pruneRevisions(ctx, d, s.observed, d.Status)
 }
 
 // wakeAfter is after which time to look again; 0: at the next event. That a runtime which
@@ -267,22 +172,4 @@ func (s *session) wakeAfter() time.Duration {
 
 func keyOf(d *v1alpha1.DataSet) types.NamespacedName {
 	return client.ObjectKeyFromObject(d)
-}
-
-// assignsRevision reports whether the plan gives the revision to a pod.
-func assignsRevision(o *observation, p rollout.Plan, name string) bool {
-	for _, m := range p.Moves {
-		if m.Revision == name {
-			return true
-		}
-	}
-	if p.New != name {
-		return false
-	}
-	for _, x := range o.live {
-		if x.data == nil {
-			return true
-		}
-	}
-	return false
 }

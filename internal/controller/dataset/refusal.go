@@ -60,7 +60,7 @@ func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 	if err := r.patchStatus(ctx, d, before); err != nil {
 		return err
 	}
-	r.announceRefusal(s, before.Status)
+	r.announcer.announceRefusal(s, before.Status)
 	return nil
 }
 
@@ -96,14 +96,4 @@ func (s *session) keptRefusal(condition string) *metav1.Condition {
 		return nil
 	}
 	return last.DeepCopy()
-}
-
-// announceRefusal sends one event when writes begin to be refused.
-func (r *Reconciler) announceRefusal(s *session, before v1alpha1.DataSetStatus) {
-	last := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionProgressing)
-	if s.refusal == "" || last != nil && last.Reason == v1alpha1.ReasonWriteRefused {
-		return
-	}
-	r.recorder.Eventf(s.set, nil, corev1.EventTypeWarning, v1alpha1.EventWriteRefused, actionRollOut,
-		"the API server refused a write: %s", s.refusal)
 }

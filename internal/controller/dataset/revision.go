@@ -23,11 +23,37 @@ import (
 // maxCollisions bounds the search for a free name. Two are as good as impossible.
 const maxCollisions = 16
 
+// defaultHistoryLimit is what the schema's default says, for objects that did not see it.
+const defaultHistoryLimit = 10
+
 var errNoFreeName = errors.New("no free name for the ControllerRevision")
+
+// revisions keeps the ControllerRevisions of DataSets.
+type revisions struct {
+	client client.Client
+	// live reads past the cache.
+	live client.Reader
+}
+
+// listRevisions lists the DataSet's own revisions, copied.
+func (r revisions) listRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
+	var revisions appsv1.ControllerRevisionList
+	if err := r.client.List(ctx, &revisions, client.InNamespace(d.Namespace),
+		client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
+	}
+	var own []*appsv1.ControllerRevision
+	for i := range revisions.Items {
+		if revision.IsOf(&revisions.Items[i], d) {
+			own = append(own, &revisions.Items[i])
+		}
+	}
+	return own, nil
+}
 
 // updateRevision returns the revision of the template as it is now, and makes
 // it, or makes it the newest again, where that is needed.
-func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *observation) (*appsv1.ControllerRevision, error) {
+func (r revisions) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *observation) (*appsv1.ControllerRevision, error) {
 	if err := r.completeSelectors(ctx, d, o); err != nil {
 		return nil, err
 	}
@@ -63,7 +89,7 @@ func (r *Reconciler) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o 
 
 // completeSelectors writes down for the revisions of an older Kuda, which kept no
 // selector with them, what is selected now.
-func (r *Reconciler) completeSelectors(ctx context.Context, d *v1alpha1.DataSet, o *observation) error {
+func (r revisions) completeSelectors(ctx context.Context, d *v1alpha1.DataSet, o *observation) error {
 	for _, old := range o.history {
 		if _, ok := old.Annotations[revision.AnnotationSelector]; ok {
 			continue
@@ -77,7 +103,7 @@ func (r *Reconciler) completeSelectors(ctx context.Context, d *v1alpha1.DataSet,
 	return nil
 }
 
-func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, number int64) (*appsv1.ControllerRevision, error) {
+func (r revisions) createRevision(ctx context.Context, d *v1alpha1.DataSet, number int64) (*appsv1.ControllerRevision, error) {
 	for collision := range maxCollisions {
 		created, err := revision.New(d, number, collision)
 		if err != nil {
@@ -105,6 +131,55 @@ func (r *Reconciler) createRevision(ctx context.Context, d *v1alpha1.DataSet, nu
 	return nil, fmt.Errorf("%w of DataSet %s after %d tries", errNoFreeName, d.Name, maxCollisions)
 }
 
+// recordReach writes down how far a revision came, so that it is still known when
+// its pods are gone. It goes before the Data that it speaks of.
+func (r revisions) recordReach(ctx context.Context, o *observation, name string, reached rollout.Reach) error {
+	if reached == rollout.Untried {
+		return nil
+	}
+	value := revision.ReachedAssigned
+	if reached == rollout.Delivered {
+		value = revision.ReachedDelivered
+	}
+	for _, rev := range o.history {
+		if rev.Name != name || revision.Reached(rev) == value || revision.Reached(rev) == revision.ReachedDelivered {
+			continue
+		}
+		before := rev.DeepCopy()
+		metav1.SetMetaDataAnnotation(&rev.ObjectMeta, revision.AnnotationReached, value)
+		if err := r.client.Patch(ctx, rev, client.MergeFrom(before)); err != nil {
+			return fmt.Errorf("updating ControllerRevision %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// pruneRevisions deletes the revisions that the history has no room for.
+func (r revisions) pruneRevisions(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
+	used := map[string]bool{status.CurrentRevision: true, status.UpdateRevision: true}
+	if status.Rollout != nil {
+		used[status.Rollout.Revision] = true
+	}
+	for _, data := range o.data {
+		used[data.Spec.Revision] = true
+		used[data.Spec.PrefetchRevision] = true
+		used[data.Status.CurrentRevision] = true
+	}
+	for _, x := range o.live {
+		used[x.revision] = true
+	}
+	limit := defaultHistoryLimit
+	if d.Spec.RevisionHistoryLimit != nil {
+		limit = int(*d.Spec.RevisionHistoryLimit)
+	}
+	for _, old := range revision.Superfluous(o.history, func(name string) bool { return used[name] }, limit) {
+		if err := r.client.Delete(ctx, old); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting ControllerRevision %s: %w", old.Name, err)
+		}
+	}
+	return nil
+}
+
 // revisionReach returns how far a revision ever came: what it remembers, or more where
 // the Data show more.
 func revisionReach(o *observation, name string) rollout.Reach {
@@ -130,29 +205,6 @@ func revisionReach(o *observation, name string) rollout.Reach {
 	return reached
 }
 
-// recordReach writes down how far a revision came, so that it is still known when
-// its pods are gone. It goes before the Data that it speaks of.
-func (r *Reconciler) recordReach(ctx context.Context, o *observation, name string, reached rollout.Reach) error {
-	if reached == rollout.Untried {
-		return nil
-	}
-	value := revision.ReachedAssigned
-	if reached == rollout.Delivered {
-		value = revision.ReachedDelivered
-	}
-	for _, rev := range o.history {
-		if rev.Name != name || revision.Reached(rev) == value || revision.Reached(rev) == revision.ReachedDelivered {
-			continue
-		}
-		before := rev.DeepCopy()
-		metav1.SetMetaDataAnnotation(&rev.ObjectMeta, revision.AnnotationReached, value)
-		if err := r.client.Patch(ctx, rev, client.MergeFrom(before)); err != nil {
-			return fmt.Errorf("updating ControllerRevision %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // revisionTemplate returns what a revision holds. When it was deleted, a Data that
 // has it still knows.
 func revisionTemplate(o *observation, name string) (v1alpha1.DataTemplateSpec, bool) {
@@ -169,30 +221,4 @@ func revisionTemplate(o *observation, name string) (v1alpha1.DataTemplateSpec, b
 		}
 	}
 	return v1alpha1.DataTemplateSpec{}, false
-}
-
-// pruneRevisions deletes the revisions that the history has no room for.
-func (r *Reconciler) pruneRevisions(ctx context.Context, d *v1alpha1.DataSet, o *observation, status v1alpha1.DataSetStatus) error {
-	used := map[string]bool{status.CurrentRevision: true, status.UpdateRevision: true}
-	if status.Rollout != nil {
-		used[status.Rollout.Revision] = true
-	}
-	for _, data := range o.data {
-		used[data.Spec.Revision] = true
-		used[data.Spec.PrefetchRevision] = true
-		used[data.Status.CurrentRevision] = true
-	}
-	for _, x := range o.live {
-		used[x.revision] = true
-	}
-	limit := defaultHistoryLimit
-	if d.Spec.RevisionHistoryLimit != nil {
-		limit = int(*d.Spec.RevisionHistoryLimit)
-	}
-	for _, old := range revision.Superfluous(o.history, func(name string) bool { return used[name] }, limit) {
-		if err := r.client.Delete(ctx, old); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting ControllerRevision %s: %w", old.Name, err)
-		}
-	}
-	return nil
 }

@@ -10,9 +10,13 @@
 // was carried out in part is simply continued. The DataSet controller carries it
 // out. The rules, and why they are so, are in docs/design/007-rollout.md.
 //
-// One rule has one file: stable (which revision is the stable one), gate (when a
-// pod counts as available, updated or failed), notstarted (pods without a part in
-// it), budget (which pods move, and how
-// many at once), steps, failure (policy and way back), prefetch, request,
-// deadline; state is what they remember, and plan puts them together.
+// A plan is made in four parts, and each takes the values of the one before: facts
+// (questions about the rollout and its pods, which change nothing), the phase
+// (a table of events, and the only part that changes the state), the moves of
+// that phase, and the plan. Each part has the file of its name; facts about a
+// single pod are in gate, and what the phase's rows do is in transition. One rule
+// has one file: budget (how many pods move at once, and in which order), steps,
+// failure (policy and way back), prefetch, request, deadline, and wait (what a
+// rollout waits for, and until when). limits holds what is asked for, with its
+// defaults.
 package rollout

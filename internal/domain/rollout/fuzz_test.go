@@ -10,5 +10,5 @@ func FuzzHistory(f *testing.F) {
 	for _, seed := range []uint64{58, 667, 748, 980, 2196} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, seed uint64) { play(t, seed) })
+	f.Fuzz(func(t *testing.T, seed uint64) { play(t, newWorld(seed), seed) })
 }

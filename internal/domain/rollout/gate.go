@@ -9,55 +9,94 @@ import (
 	"time"
 )
 
-// isUpdated reports whether a pod counts as updated: it is on the update revision
-// with everything delivered and, when it was moved there, Ready for
-// minReadySeconds. One that was not Ready before it was moved either is not
-// waited for.
-func (r *run) isUpdated(p Pod) bool {
-	return p.Revision == r.Update.Name && p.Delivered && (p.Baseline == nil || r.isAvailable(p) || r.unreadyBeforeMove(p))
+// podFacts is a pod and what the rules make of it.
+type podFacts struct {
+	*Pod
+	// outdated pods are on another revision than the update revision, or on none.
+	outdated bool
+	// available pods have all of their revision, are Ready and, when they were moved
+	// to the update revision, have been so for minReadySeconds. One that is
+	// delivered and Ready is so from availableAt on.
+	available   bool
+	availableAt time.Time
+	// usesBudget: the pod is unavailable, and counts against maxUnavailable. One that was
+	// not Ready before it was moved and has not been since does not count.
+	usesBudget bool
+	// updated pods are on the update revision with everything delivered and, when
+	// they were moved there, available. One that was not Ready before it was moved
+	// either is not waited for.
+	updated bool
+	// failed pods are worse than they were before they were moved; failure says how.
+	failed  bool
+	failure string
+	// done: the pod, which is on the update revision, keeps nothing else waiting.
+	done bool
+	// prefetchFailed: the pod cannot have the update revision's bytes ahead.
+	// awaitsPrefetch: it will have them.
+	prefetchFailed, awaitsPrefetch bool
+	// toReturn: the pod failed in an earlier try and was not moved back since.
+	toReturn bool
 }
 
-// isAvailable reports whether a pod has all of its revision, is Ready and, when it
-// was moved to the update revision, has been so for minReadySeconds.
-func (r *run) isAvailable(p Pod) bool {
-	return p.Revision != "" && p.Delivered && p.Ready && !r.Now.Before(r.availableAt(p))
+// criteria are what of the state pods are judged by, besides the pods that are known
+// to have failed.
+type criteria struct {
+	// returning: pods go back to the stable revision. There a pod need not prove
+	// itself: it is available as long as it works.
+	returning bool
+	// prefetching: pods are to have the update revision's bytes ahead, and it is
+	// known of this try whether they can.
+	prefetching bool
 }
 
-// availableAt returns when a pod that is delivered and Ready is available. The
-// times are cut to the second: counting from the end of that second is never
-// too early. On the way back a pod need not prove itself: it is available as
-// long as it works.
-func (r *run) availableAt(p Pod) time.Time {
-	if p.Baseline == nil || p.Revision != r.Update.Name || r.minReady() == 0 || r.isReturning() || r.isRetrying() {
+func (f facts) currentCriteria() criteria {
+	return criteria{
+		returning:   f.state.isIn(rollingBack, rolledBack, retrying),
+		prefetching: f.mayPrefetch() && f.retryGracePeriod() <= 0,
+	}
+}
+
+func judgePod(in Input, c criteria, failedPods []string, p *Pod) podFacts {
+	j := podFacts{Pod: p, outdated: p.Revision != in.Update.Name}
+	j.failure, j.failed = podFailure(p, in.Update.Name)
+	known := slices.Contains(failedPods, p.Name)
+	// It is not Ready for reasons of its own: it was not when it was moved, and
+	// this rollout did not make it so.
+	unreadyBefore := p.Baseline != nil && !p.Baseline.Ready && p.Delivered && !p.Ready && !known
+	if p.Baseline != nil && !j.outdated && !c.returning {
+		j.availableAt = provenAt(p, in.minReady())
+	}
+	j.available = p.Revision != "" && p.Delivered && p.Ready && !in.Now.Before(j.availableAt)
+	j.usesBudget = !j.available && (!unreadyBefore || readinessChanged(p))
+	j.updated = !j.outdated && p.Delivered && (p.Baseline == nil || j.available || unreadyBefore)
+	j.done = j.updated || j.failed && in.continuesOnFailure()
+	j.prefetchFailed = p.PrefetchFailed && j.outdated && c.prefetching
+	j.awaitsPrefetch = p.Revision != "" && j.outdated && !p.Prefetched && !j.prefetchFailed
+	j.toReturn = !j.outdated && (j.failed || known)
+	return j
+}
+
+// provenAt returns when a pod that is delivered and Ready has been so for
+// minReadySeconds. The times are cut to the second: counting from the end of that
+// second is never too early.
+func provenAt(p *Pod, minReady time.Duration) time.Time {
+	if minReady == 0 {
 		return time.Time{}
 	}
 	since := p.ReadySince
 	if p.DeliveredAt.After(since) {
 		since = p.DeliveredAt
 	}
-	return since.Truncate(time.Second).Add(time.Second + r.minReady())
-}
-
-func (r *run) minReady() time.Duration {
-	if u := r.Strategy.RollingUpdate; u != nil {
-		return time.Duration(u.MinReadySeconds) * time.Second
-	}
-	return 0
-}
-
-// unreadyBeforeMove reports whether a pod is not Ready for reasons of its own: it was not
-// when it was moved, and this rollout did not make it so.
-func (r *run) unreadyBeforeMove(p Pod) bool {
-	return p.Baseline != nil && !p.Baseline.Ready && p.Delivered && !p.Ready && !slices.Contains(r.state.FailedPods, p.Name)
+	return since.Truncate(time.Second).Add(time.Second + minReady)
 }
 
 // podFailure reports whether a moved pod is worse than it was before, and how. Pods
 // that were not Ready before are judged by what is delivered alone: one that
 // crashes anyway restarts under every revision.
-func (r *run) podFailure(p Pod) (string, bool) {
+func podFailure(p *Pod, update string) (string, bool) {
 	b := p.Baseline
 	switch {
-	case b == nil || p.Revision != r.Update.Name:
+	case b == nil || p.Revision != update:
 		return "", false
 	case p.Failed:
 		return p.FailedMessage, true
@@ -80,25 +119,16 @@ func (r *run) podFailure(p Pod) (string, bool) {
 // had turned unready. That is so when a runtime is killed, and when a node that
 // lost its power starts the whole pod again. A pod that does not become Ready
 // after it is left to the deadline.
-func runtimeInterrupted(p Pod) bool {
+func runtimeInterrupted(p *Pod) bool {
 	return !p.Ready && (p.RuntimeDown || runtimeRestarted(p) && !p.ReadySince.After(p.RuntimeStarted))
 }
 
 // runtimeRestarted reports whether a pod was interrupted since it was moved. What
 // else happened to it meanwhile cannot be told from that.
-func runtimeRestarted(p Pod) bool { return p.RuntimeRestarts > p.Baseline.RuntimeRestarts }
+func runtimeRestarted(p *Pod) bool { return p.RuntimeRestarts > p.Baseline.RuntimeRestarts }
 
 // readinessChanged reports whether a pod became Ready, or unready, since it was moved.
-func readinessChanged(p Pod) bool {
+func readinessChanged(p *Pod) bool {
 	before := p.Baseline.ReadyTransitionTime
 	return before != nil && !p.ReadySince.IsZero() && before.Unix() != p.ReadySince.Unix()
-}
-
-// isDone reports whether a pod on the update revision keeps nothing else waiting.
-func (r *run) isDone(p Pod) bool {
-	if r.isUpdated(p) {
-		return true
-	}
-	_, failed := r.podFailure(p)
-	return failed && r.continuesOnFailure()
 }

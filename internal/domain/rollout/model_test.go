@@ -18,6 +18,9 @@ import (
 
 // checkPlan holds what must be true of every plan.
 func (w *world) checkPlan(in Input) {
+	if w.checkInput != nil {
+		w.checkInput(in)
+	}
 	p := w.plan
 	w.note("%s step %d of %s (stable %s), %q %s, waits %q, %d moves, wake %s",
 		p.State.Phase, p.State.Step, p.State.Revision, p.Current, p.State.Reason, p.State.Message, p.Waits, len(p.Moves), p.Wake)
@@ -144,7 +147,7 @@ func (w *world) mayGoOn(s v1alpha1.RolloutStatus) bool { return w.plan.Current =
 // maxUnavailableOf returns how many of the pods that have started may be unavailable.
 func maxUnavailableOf(in Input) int {
 	in.Pods, _ = splitStarted(in.Pods)
-	return (&run{Input: in}).maxUnavailable()
+	return in.maxUnavailable()
 }
 
 func (w *world) checkPartition(in Input) {
@@ -377,7 +380,7 @@ func TestPromise10ARolloutBreaksItsInvariants(t *testing.T) {
 	}
 	outcomes := map[v1alpha1.RolloutPhase]int{}
 	for seed := range histories {
-		w := play(t, seed)
+		w := play(t, newWorld(seed), seed)
 		outcomes[w.plan.State.Phase]++
 	}
 	t.Log(outcomes)
@@ -390,9 +393,9 @@ func TestPromise10ARolloutBreaksItsInvariants(t *testing.T) {
 	}
 }
 
-func play(t *testing.T, seed uint64) *world {
+// play has a new world live the history of a seed.
+func play(t *testing.T, w *world, seed uint64) *world {
 	t.Helper()
-	w := newWorld(seed)
 	w.tempers["r0"] = good
 	if w.IntN(8) == 0 {
 		w.tempers["r0"] = itemFails

@@ -10,109 +10,88 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// applyRequest carries out a request that is new and about the update revision.
-func (r *run) applyRequest() {
-	words := strings.Fields(r.Request)
-	if r.Request == r.state.Request || len(words) < 2 || words[1] != r.Update.Name {
-		return
+// requestedVerb returns the verb of a request that is new and about the update
+// revision; "": there is none. A retry waits until spec.paused is false.
+func requestedVerb(f facts) string {
+	words := strings.Fields(f.in.Request)
+	if f.in.Request == f.state.Request || len(words) < 2 || words[1] != f.in.Update.Name ||
+		words[0] == v1alpha1.RequestRetry && f.in.Paused {
+		return ""
 	}
-	switch words[0] {
-	case v1alpha1.RequestPromote:
-		if r.currentStep() != nil {
-			r.goTo(r.state.Step + 1)
-		}
-	case v1alpha1.RequestPromoteFull:
-		if r.isRollingOut() && int(r.state.Step) < len(r.Strategy.Steps) {
-			r.goTo(int32(len(r.Strategy.Steps)))
-		}
-	case v1alpha1.RequestAbort:
-		if r.isRollingOut() || r.isRetrying() || r.state.Phase == v1alpha1.RolloutStopped {
-			r.applyFailurePolicy(v1alpha1.ReasonAborted, "abort was requested", v1alpha1.FailurePolicyRollback)
-		}
-	case v1alpha1.RequestRetry:
-		if r.Paused {
-			return // until spec.paused is false
-		}
-		r.startRetry()
-	default:
-		return
-	}
-	r.state.Request = r.Request
+	return words[0]
 }
+
+// recordRequest remembers that a request was carried out, or had no effect.
+func recordRequest(f facts) state {
+	s := f.state
+	switch requestedVerb(f) {
+	case v1alpha1.RequestPromote, v1alpha1.RequestPromoteFull, v1alpha1.RequestAbort, v1alpha1.RequestRetry:
+		s.Request = f.in.Request
+	}
+	return s
+}
+
+func requestsPromote(f facts) bool {
+	return requestedVerb(f) == v1alpha1.RequestPromote && currentStep(f) != nil
+}
+
+func requestsPromoteFull(f facts) bool {
+	return requestedVerb(f) == v1alpha1.RequestPromoteFull && f.isRollingOut() && int(f.state.Step) < len(f.in.Strategy.Steps)
+}
+
+func requestsAbort(f facts) bool {
+	return requestedVerb(f) == v1alpha1.RequestAbort && !f.updateIsStable()
+}
+
+func abortRollout(f facts) state {
+	return giveUp(f, cause{v1alpha1.ReasonAborted, "abort was requested"}, v1alpha1.FailurePolicyRollback)
+}
+
+func requestsRetry(f facts) bool { return requestedVerb(f) == v1alpha1.RequestRetry }
 
 // startRetry begins anew. The pods that failed go back to the stable revision first:
 // so their next try is judged by what they are then, and their runtimes do
 // everything again. The others keep what they have.
-func (r *run) startRetry() {
-	if r.state.Phase != v1alpha1.RolloutStopped && !r.isReturning() {
-		return
+func startRetry(f facts) state {
+	s := startRollout(f, f.in.Request)
+	if f.updateIsStable() || f.in.onDelete() {
+		return s
 	}
-	failed := r.state.FailedPods
-	r.startRollout(r.Request)
-	if r.updateIsStable() || r.onDelete() {
-		return
-	}
-	r.state.Phase = v1alpha1.RolloutProgressing
-	r.state.Reason = v1alpha1.ReasonRetrying
-	r.state.Message = "the pods that failed go back before the revision is tried again"
-	r.state.FailedPods = failed
+	s.Phase, s.Reason = progressing, v1alpha1.ReasonRetrying
+	s.Message = "the pods that failed go back before the revision is tried again"
+	s.FailedPods = f.state.FailedPods
+	return s
 }
 
-func (r *run) isRetrying() bool {
-	return r.state.Phase == v1alpha1.RolloutProgressing && r.state.Reason == v1alpha1.ReasonRetrying
+// retryIsReady reports whether no pod is left that failed in an earlier try.
+func retryIsReady(f facts) bool {
+	return !f.in.Paused && (f.updateIsStable() || f.in.onDelete() || !f.anyPod(func(p podFacts) bool { return p.toReturn }))
 }
 
-// finishRetry continues the rollout once no pod is left that failed in an earlier try.
-func (r *run) finishRetry() {
-	if !r.isRetrying() {
-		return
-	}
-	if !r.updateIsStable() && !r.onDelete() && slices.ContainsFunc(r.Pods, r.toReturn) {
-		return
-	}
-	start := r.state.StartTime
-	r.startRollout(r.state.Request)
-	r.state.StartTime = start
+// finishRetry continues the rollout.
+func finishRetry(f facts) state {
+	s := startRollout(f, f.state.Request)
+	s.StartTime = f.state.StartTime
+	return s
 }
 
-// toReturn reports whether a pod failed in an earlier try and was not moved back since.
-func (r *run) toReturn(p Pod) bool {
-	_, failed := r.podFailure(p)
-	return p.Revision == r.Update.Name && (failed || slices.Contains(r.state.FailedPods, p.Name))
-}
-
-// retryMoves returns the moves of failed pods to the stable revision.
-func (r *run) retryMoves() (moves []Move, held int) {
-	if r.Paused {
-		return nil, len(r.outdatedPods())
+// recordRetryFailures remembers the pods that fail while the pods that failed go
+// back. Such a pod is not Ready when it is moved, and would pass later for one
+// that never was.
+func recordRetryFailures(f facts) state {
+	s := f.state
+	if !s.isIn(retrying) || f.in.Paused {
+		return s
 	}
-	budget := r.remainingBudget()
-	for _, p := range r.sortPods(r.Pods) {
-		if !r.toReturn(p) {
+	for _, p := range sortPods(f, f.pods) {
+		if !p.failed || slices.Contains(s.FailedPods, p.Name) || len(s.FailedPods) >= maxFailedPods {
 			continue
 		}
-		r.recordFailure(p)
-		if r.isAvailable(p) {
-			if budget <= 0 {
-				continue
-			}
-			budget--
+		s.FailedPods = addSorted(s.FailedPods, p.Name)
+		if s.failures == nil {
+			s.failures = make(map[string]string)
 		}
-		moves = append(moves, Move{UID: p.UID, Revision: r.current})
+		s.failures[p.Name] = p.failure
 	}
-	return moves, len(r.outdatedPods())
-}
-
-// recordFailure remembers a pod that fails while the pods that failed go back. It
-// is not Ready when it is moved, and would pass later for one that never was.
-func (r *run) recordFailure(p Pod) {
-	what, failed := r.podFailure(p)
-	if !failed || slices.Contains(r.state.FailedPods, p.Name) || len(r.state.FailedPods) >= maxFailedPods {
-		return
-	}
-	r.state.FailedPods = addSorted(r.state.FailedPods, p.Name)
-	if r.failures == nil {
-		r.failures = make(map[string]string)
-	}
-	r.failures[p.Name] = what
+	return s
 }

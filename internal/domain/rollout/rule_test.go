@@ -463,10 +463,10 @@ func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	s.Request, s.Now = "retry B 1", s.Now.Add(time.Hour)
-	if p := s.expect(v1alpha1.RolloutPrefetching, v1alpha1.ReasonPrefetching, nil); p.Prefetch != "B" || p.Wake != forgets {
+	if p := s.expect(v1alpha1.RolloutPrefetching, v1alpha1.ReasonPrefetching, nil); p.Prefetch != "B" || p.Wake != retryGrace {
 		t.Errorf("%+v", p)
 	}
-	s.Now = s.Now.Add(forgets)
+	s.Now = s.Now.Add(retryGrace)
 	s.expect(v1alpha1.RolloutStopped, v1alpha1.ReasonPrefetchFailed, nil)
 
 	// One that cannot have it is not waited for, below the threshold.

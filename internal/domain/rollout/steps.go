@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -19,139 +18,141 @@ const defaultInterval = 30 * time.Second
 // currentPartition returns how many pods are kept on the stable revision now: what the
 // last partition step says, all before the first, and never less than
 // rollingUpdate.partition.
-func (r *run) currentPartition() int {
-	least := 0
-	if u := r.Strategy.RollingUpdate; u != nil && u.Partition != nil {
-		least = r.scalePartition(*u.Partition)
+func currentPartition(f facts) int {
+	least, steps := 0, f.in.Strategy.Steps
+	if u := f.in.Strategy.RollingUpdate; u != nil && u.Partition != nil {
+		least = f.in.scalePartition(*u.Partition)
 	}
-	if int(r.state.Step) >= len(r.Strategy.Steps) {
+	if int(f.state.Step) >= len(steps) {
 		return least
 	}
-	kept := len(r.Pods)
-	for _, step := range r.Strategy.Steps[:r.state.Step+1] {
+	kept := len(f.pods)
+	for _, step := range steps[:f.state.Step+1] {
 		if step.Partition != nil {
-			kept = r.scalePartition(*step.Partition)
+			kept = f.in.scalePartition(*step.Partition)
 		}
 	}
 	return max(kept, least)
 }
 
-// scalePartition scales a partition. Without pods it returns 1 for every partition that
-// could hold the next one back.
-func (r *run) scalePartition(value intstr.IntOrString) int {
-	if s := value.String(); len(r.Pods) == 0 && s != "0" && s != "0%" {
-		return 1
-	}
-	return max(0, scaledValue(value, len(r.Pods)))
-}
-
 // currentStep returns the step to take now, or nil if there is none.
-func (r *run) currentStep() *v1alpha1.RolloutStep {
-	if !r.isRollingOut() || r.state.Phase != v1alpha1.RolloutProgressing || int(r.state.Step) >= len(r.Strategy.Steps) {
+func currentStep(f facts) *v1alpha1.RolloutStep {
+	if !f.isRollingOut() || !f.state.isIn(progressing) || int(f.state.Step) >= len(f.in.Strategy.Steps) {
 		return nil
 	}
-	return &r.Strategy.Steps[r.state.Step]
+	return &f.in.Strategy.Steps[f.state.Step]
 }
 
-// advanceSteps takes the steps that are done. Without pods there is nothing that a step
-// could show, so none is taken.
-func (r *run) advanceSteps() {
-	if len(r.Pods) == 0 {
-		return
+// limitStep keeps the step within the steps. All are taken where there are none to take.
+func limitStep(f facts) state {
+	s, all := f.state, int32(len(f.in.Strategy.Steps))
+	if f.updateIsStable() || f.in.onDelete() {
+		s.Step = all
 	}
-	for s := r.currentStep(); s != nil && r.stepDone(s); s = r.currentStep() {
-		r.goTo(r.state.Step + 1)
+	s.Step = min(max(0, s.Step), all)
+	return s
+}
+
+func enterStep(f facts, index int32) state {
+	s := f.state
+	s.Step, s.Analysis = index, nil
+	s.StepStartTime, s.ProgressTime = f.currentTime(), f.currentTime()
+	return s
+}
+
+func endStep(f facts) state { return enterStep(f, f.state.Step+1) }
+
+func endAllSteps(f facts) state { return enterStep(f, int32(len(f.in.Strategy.Steps))) }
+
+// endDoneSteps ends one step after the other.
+func endDoneSteps(f facts) state {
+	for stepIsDone(f) {
+		f = f.withState(endStep(f))
 	}
+	return f.state
 }
 
-func (r *run) goTo(step int32) {
-	r.state.Step = step
-	r.state.StepStartTime, r.state.ProgressTime, r.state.Analysis = r.currentTime(), r.currentTime(), nil
-}
-
-func (r *run) stepDone(s *v1alpha1.RolloutStep) bool {
+// stepIsDone reports whether the current step is done. Without pods there is nothing
+// that a step could show, so none is.
+func stepIsDone(f facts) bool {
+	s := currentStep(f)
 	switch {
+	case s == nil || f.in.Paused || len(f.pods) == 0:
+		return false
 	case s.Pause != nil:
-		return s.Pause.Duration != nil && r.timeSince(r.state.StepStartTime) >= s.Pause.Duration.Duration
+		return s.Pause.Duration != nil && f.timeSince(f.state.StepStartTime) >= s.Pause.Duration.Duration
 	case s.Analysis != nil:
-		a := r.state.Analysis
+		a := f.state.Analysis
 		return a != nil && a.Succeeded+a.Failed >= max(1, s.Analysis.Count)
 	}
-	return r.partitionReached()
+	return partitionReached(f)
 }
 
 // partitionReached reports whether all pods that the partition lets through are updated.
-func (r *run) partitionReached() bool {
-	movable, _ := r.candidateMoves()
-	for _, m := range movable {
-		if m.Revision == r.Update.Name {
+func partitionReached(f facts) bool {
+	for _, m := range candidateMoves(f).movable {
+		if m.Revision == f.in.Update.Name {
 			return false
 		}
 	}
-	for _, p := range r.Pods {
-		if p.Revision == r.Update.Name && !r.isDone(p) {
-			return false
-		}
-	}
-	return true
+	return !f.anyPod(func(p podFacts) bool { return !p.outdated && !p.done })
 }
 
 // recordMeasurement counts a measurement, unless it was counted before or belongs to
 // another step.
-func (r *run) recordMeasurement() {
-	s, m := r.currentStep(), r.Measurement
-	if s == nil || s.Analysis == nil || m == nil || m.Step != int(r.state.Step) {
-		return
+func recordMeasurement(f facts) state {
+	s, current, m := f.state, currentStep(f), f.in.Measurement
+	if current == nil || current.Analysis == nil || m == nil || m.Step != int(s.Step) {
+		return s
+	}
+	var a v1alpha1.AnalysisStatus
+	if s.Analysis != nil {
+		a = *s.Analysis
 	}
 	taken := metav1.NewMicroTime(m.Time.Truncate(time.Microsecond))
-	if r.state.StepStartTime != nil && taken.Before(r.state.StepStartTime) {
-		return
+	if s.StepStartTime != nil && taken.Before(s.StepStartTime) || a.LastTime != nil && !a.LastTime.Before(&taken) {
+		return s
 	}
-	a := r.state.Analysis
-	if a == nil {
-		a = &v1alpha1.AnalysisStatus{}
-	} else if a.LastTime != nil && !a.LastTime.Before(&taken) {
-		return
-	}
-	r.state.Analysis = a
 	if m.OK {
 		a.Succeeded++
 	} else {
 		a.Failed++
 	}
 	a.LastTime, a.Message = &taken, shorten.Text(m.Message, maxMeasurementMessage)
+	s.Analysis = &a
+	return s
 }
 
-func (r *run) analysisFailed() (reason, message string) {
-	s, a := r.currentStep(), r.state.Analysis
+func analysisFailure(f facts) cause {
+	s, a := currentStep(f), f.state.Analysis
 	if s == nil || s.Analysis == nil || a == nil || a.Failed <= s.Analysis.FailureLimit {
-		return "", ""
+		return cause{}
 	}
-	return v1alpha1.ReasonAnalysisFailed, fmt.Sprintf("%d of %d measurements of step %d failed; the last: %s",
-		a.Failed, a.Succeeded+a.Failed, r.state.Step+1, a.Message)
+	return cause{v1alpha1.ReasonAnalysisFailed, fmt.Sprintf("%d of %d measurements of step %d failed; the last: %s",
+		a.Failed, a.Succeeded+a.Failed, f.state.Step+1, a.Message)}
 }
 
 // nextMeasurement returns the time until a measurement is due; false: none will be.
-func (r *run) nextMeasurement() (time.Duration, bool) {
-	s := r.currentStep()
-	if s == nil || s.Analysis == nil || r.Paused || len(r.Pods) == 0 {
+func nextMeasurement(f facts) (time.Duration, bool) {
+	s := currentStep(f)
+	if s == nil || s.Analysis == nil || f.in.Paused || len(f.pods) == 0 {
 		return 0, false
 	}
 	interval := defaultInterval
 	if s.Analysis.Interval != nil {
 		interval = s.Analysis.Interval.Duration
 	}
-	last := r.state.StepStartTime
-	if a := r.state.Analysis; a != nil && a.LastTime != nil {
+	last := f.state.StepStartTime
+	if a := f.state.Analysis; a != nil && a.LastTime != nil {
 		last = a.LastTime
 	}
-	return interval - r.timeSince(last), true
+	return interval - f.timeSince(last), true
 }
 
 // dueMeasurement returns the step of which a measurement is due, or -1.
-func (r *run) dueMeasurement() int {
-	if wait, ok := r.nextMeasurement(); ok && wait <= 0 {
-		return int(r.state.Step)
+func dueMeasurement(f facts) int {
+	if wait, ok := nextMeasurement(f); ok && wait <= 0 {
+		return int(f.state.Step)
 	}
 	return -1
 }

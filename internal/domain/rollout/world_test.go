@@ -83,6 +83,8 @@ type world struct {
 	measuring int
 	// final is a phase that only a user may end.
 	final v1alpha1.RolloutPhase
+	// checkInput, where it is set, checks more of what every plan is made from.
+	checkInput func(Input)
 }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

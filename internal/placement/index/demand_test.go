@@ -77,14 +77,14 @@ func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
 		nodeStore("roomy", store("shop", 100, complete(60, "m"), complete(40, "n"))),
 		nodeStore("larger", store("shop", 99)),
 		nodeStore("source", store("shop", 0, complete(60, "m"), complete(40, "n"))))
-	got := x.Demand("shop", want("m", "n")).Tight()
+	got := x.Demand("shop", want("m", "n")).NodesWithoutRoom()
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{"larger"}, got); diff != "" {
 		t.Errorf("nodes without room (-want +got):\n%s", diff)
 	}
 	x.Set(nodeStore("cached", store("shop", 99, complete(60, "m"))))
 	x.Set(nodeStore("used", store("shop", 39, pinned)))
-	got = x.Demand("shop", want("m", "n")).Tight()
+	got = x.Demand("shop", want("m", "n")).NodesWithoutRoom()
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{"cached", "larger", "used"}, got); diff != "" {
 		t.Errorf("nodes without room (-want +got):\n%s", diff)

@@ -19,23 +19,23 @@ type answer struct {
 	*index.Demand
 	// full are the nodes that have all that is required; nil where nothing is.
 	full sets.Set[string]
-	// tight are the nodes that lack room.
-	tight sets.Set[string]
+	// withoutRoom are the nodes that lack room.
+	withoutRoom sets.Set[string]
 	// whole are the nodes that have everything, required or not.
 	whole []string
 	// near are these, and those that have so much that for few pods or downloads
 	// they can be worth as much as one of these.
 	near sets.Set[string]
-	// table is made when first scored with; cycles follow one another.
-	table *table
+	// scores are made when first scored with; cycles follow one another.
+	scores *scoreCache
 }
 
 // restrictsNodes reports whether some node is excluded.
-func (a *answer) restrictsNodes() bool { return a.full != nil || len(a.tight) > 0 }
+func (a *answer) restrictsNodes() bool { return a.full != nil || len(a.withoutRoom) > 0 }
 
 // allowsNode reports whether a node is not excluded.
 func (a *answer) allowsNode(node string) bool {
-	return (a.full == nil || a.full.Has(node)) && !a.tight.Has(node)
+	return (a.full == nil || a.full.Has(node)) && !a.withoutRoom.Has(node)
 }
 
 // answers keeps the answers as long as their Demand is the newest.
@@ -68,7 +68,7 @@ func (a *answers) get(d *index.Demand) *answer {
 		}
 	}
 	if a.room {
-		made.tight = sets.New(d.Tight()...)
+		made.withoutRoom = sets.New(d.NodesWithoutRoom()...)
 	}
 	if len(a.of) >= maxAnswers {
 		clear(a.of)

@@ -42,12 +42,12 @@ func newShelf() *shelf {
 }
 
 // listWith is the list with those that are not in it.
-func (s *shelf) listWith(late []*v1alpha1.DataSet) []*v1alpha1.DataSet {
-	if len(late) == 0 {
+func (s *shelf) listWith(unseen []*v1alpha1.DataSet) []*v1alpha1.DataSet {
+	if len(unseen) == 0 {
 		return s.list
 	}
 	list := slices.Clone(s.list)
-	for _, d := range late {
+	for _, d := range unseen {
 		if s.dataSets[d.Name] == nil {
 			list = append(list, d)
 		}
@@ -109,9 +109,9 @@ func (s *shelf) rebuildList(name string) {
 }
 
 // wantsOf returns which DataSets select a pod, but for those that leave it alone
-// (placement Ignore), and what it wants of them. Those that are late are
+// (placement Ignore), and what it wants of them. Those that are unseen are
 // looked at besides those that are known.
-func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []index.Want, error) {
+func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, unseen ...*v1alpha1.DataSet) ([]*v1alpha1.DataSet, []index.Want, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.namespaces[pod.Namespace]
@@ -119,7 +119,7 @@ func (c *catalog) wantsOf(ctx context.Context, pod *corev1.Pod, late ...*v1alpha
 		s = newShelf()
 	}
 	var wants []index.Want
-	selecting := inject.Selecting(s.listWith(late), pod.Labels)
+	selecting := inject.Selecting(s.listWith(unseen), pod.Labels)
 	for _, d := range selecting {
 		known, ok := s.wants[d.Name]
 		if !ok {

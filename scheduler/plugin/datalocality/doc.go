@@ -9,7 +9,7 @@
 // and Score look into the answer. A pod with placement Require is told which data
 // is missing where, and is woken when a NodeStore brings it. For a pod without rules
 // of its own PreFilter names the nodes near its data when one of them surely takes
-// it, and the scheduler looks at no others (see narrow.go).
+// it, and the scheduler looks at no others (see prefilter_nodes.go).
 //
 // The plugin watches NodeStores, DataSets and revisions by itself and not through
 // the scheduler's dynamic informers: the scheduler would wait for those before it

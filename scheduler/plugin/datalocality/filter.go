@@ -19,7 +19,7 @@ const (
 
 // Filter rejects a node that lacks what is required, or room for what is missing.
 // The scheduler asks it also of nodes beyond those that PreFilter named: one that
-// a preemption or an equal pod led to. A narrowed attempt evicts no pods: only an
+// a preemption or an equal pod led to. A limited attempt evicts no pods: only an
 // attempt that has looked at all nodes does.
 func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
 	s := stateOf(cycle)
@@ -27,11 +27,11 @@ func (p *Plugin) Filter(_ context.Context, cycle fwk.CycleState, _ *corev1.Pod, 
 		return nil
 	}
 	switch name := node.Node().Name; {
-	case s.supposed, s.narrowed && !s.near.Has(name):
+	case s.supposed, s.limited && !s.near.Has(name):
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, notLookedAt)
 	case s.full != nil && !s.full.Has(name):
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, notThere)
-	case s.tight.Has(name):
+	case s.withoutRoom.Has(name):
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, s.noRoom)
 	}
 	return nil

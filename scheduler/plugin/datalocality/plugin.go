@@ -23,16 +23,16 @@ const Name = "DataLocality"
 
 // Plugin is DataLocality in one profile of a scheduler.
 type Plugin struct {
-	args    config.DataLocalityArgs
-	handle  fwk.Handle
-	log     klog.Logger
-	index   *index.Index
-	catalog *catalog
-	answers *answers
-	places  *places
-	spread  *spread
-	waiting *waiting
-	tried   *tried
+	args     config.DataLocalityArgs
+	handle   fwk.Handle
+	log      klog.Logger
+	index    *index.Index
+	catalog  *catalog
+	answers  *answers
+	places   *places
+	spread   *spread
+	waiting  *waiting
+	attempts *attempts
 	// outweighs reports whether the data wins over any one other score (see
 	// dataOutweighs); the profile is not complete before the first pod.
 	outweighs func() bool
@@ -75,7 +75,7 @@ func newPlugin(args config.DataLocalityArgs, handle fwk.Handle, log klog.Logger)
 	p := &Plugin{
 		args: args, handle: handle, log: log,
 		index: index.NewIndex(index.Options{CheckNodes: true}), catalog: newCatalog(),
-		answers: newAnswers(args.RoomCheck, args.Weights), places: newPlaces(), spread: newSpread(), tried: newTried(),
+		answers: newAnswers(args.RoomCheck, args.Weights), places: newPlaces(), spread: newSpread(), attempts: newAttempts(),
 		outweighs: sync.OnceValue(func() bool { return dataOutweighs(handle, args.Weights) }),
 	}
 	p.waiting = newWaiting(p)

@@ -29,15 +29,15 @@ type state struct {
 	share int64
 	// noRoom is what is said of a node that lacks it.
 	noRoom string
-	// narrowed: the attempt looks at the near nodes only. supposed: at nodes as they
+	// limited: the attempt looks at the near nodes only. supposed: at nodes as they
 	// would be if pods came or went.
-	narrowed, supposed bool
+	limited, supposed bool
 }
 
 // Clone is the state itself: no pod that is added or removed changes it. But a
-// narrowed attempt knows that it is not about the nodes as they are.
+// limited attempt knows that it is not about the nodes as they are.
 func (s *state) Clone() fwk.StateData {
-	if !s.narrowed {
+	if !s.limited {
 		return s
 	}
 	c := *s
@@ -46,10 +46,10 @@ func (s *state) Clone() fwk.StateData {
 }
 
 // namesNodes reports whether PreFilter named the nodes that are looked at.
-func (s *state) namesNodes() bool { return s.narrowed || s.full != nil }
+func (s *state) namesNodes() bool { return s.limited || s.full != nil }
 
 // PreFilter finds what the pod wants and who has it. It skips Filter when every
-// node is good enough, and narrows the nodes to the holders of what is required, or
+// node is good enough, and limits the nodes to the holders of what is required, or
 // of what is preferred when they will do.
 func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	p.waitForCaches(ctx)
@@ -60,7 +60,7 @@ func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev
 	}
 	cycle.Write(stateKey, s)
 	if p.canLimitNodes(cycle, pod, s) {
-		s.narrowed = true
+		s.limited = true
 		p.recordAttempt(pod)
 		return &fwk.PreFilterResult{NodeNames: s.near}, nil
 	}
@@ -92,9 +92,9 @@ func (p *Plugin) waitForCaches(ctx context.Context) {
 // evaluatePod returns nil when no data has a bearing on where the pod goes. A pod that
 // some nodes are not good enough for is woken when that changes, from now on.
 func (p *Plugin) evaluatePod(ctx context.Context, pod *corev1.Pod) *state {
-	late := p.unseenDataSets(ctx, pod)
+	unseen := p.unseenDataSets(ctx, pod)
 	for {
-		s := p.computeState(ctx, pod, late...)
+		s := p.computeState(ctx, pod, unseen...)
 		if s == nil {
 			return nil
 		}
@@ -104,19 +104,19 @@ func (p *Plugin) evaluatePod(ctx context.Context, pod *corev1.Pod) *state {
 		}
 		p.waiting.putPod(pod, s.Demand)
 		// A change before the pod was put there has not woken the pod.
-		if again := p.computeState(ctx, pod, late...); again != nil && again.Demand == s.Demand {
+		if again := p.computeState(ctx, pod, unseen...); again != nil && again.Demand == s.Demand {
 			return s
 		}
 	}
 }
 
-// computeState looks into the caches alone, and at what is late besides. The scheduler also
+// computeState looks into the caches alone, and at what is unseen besides. The scheduler also
 // has it called while its queue is locked (SignPod, hints).
-func (p *Plugin) computeState(ctx context.Context, pod *corev1.Pod, late ...*v1alpha1.DataSet) *state {
+func (p *Plugin) computeState(ctx context.Context, pod *corev1.Pod, unseen ...*v1alpha1.DataSet) *state {
 	if !index.Applies(pod) || pod.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
 		return nil
 	}
-	dataSets, wants, err := p.catalog.wantsOf(ctx, pod, late...)
+	dataSets, wants, err := p.catalog.wantsOf(ctx, pod, unseen...)
 	if err != nil {
 		// The pod could not be delivered to either; where it waits is all the same.
 		p.log.Error(err, "could not tell what data the pod wants; placed it without", "pod", klog.KObj(pod))

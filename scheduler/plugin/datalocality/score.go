@@ -51,7 +51,7 @@ func shareOf(pod *corev1.Pod) int64 {
 type scored struct {
 	cycle fwk.CycleState
 	*state
-	*table
+	*scoreCache
 	// few are the scores of the nodes in rows, unless there are many. A look into a
 	// small map by an address is what keeps Score cheap: there are thousands of
 	// nodes, and what belongs to each is seldom in the processor's caches.
@@ -59,7 +59,7 @@ type scored struct {
 }
 
 func (p *Plugin) prepareScores(cycle fwk.CycleState, s *state) *scored {
-	prepared := &scored{cycle: cycle, state: s, table: p.places.tableOf(s.answer, p.args.Weights)}
+	prepared := &scored{cycle: cycle, state: s, scoreCache: p.places.cachedScores(s.answer, p.args.Weights)}
 	if len(prepared.rows) > maxFew {
 		return prepared
 	}

@@ -63,7 +63,7 @@ func newSources(p *Plugin) (*sources, error) {
 		{dataSets, onChange(p.dataSetChanged, p.dataSetGone), true},
 		{revisions.Informer(), onChange(p.revisionChanged, p.revisionChanged), false},
 		{shared.Nodes().Informer(), onChange(p.nodeChanged, p.nodeGone), false},
-		{shared.Pods().Informer(), onChange(p.podChanged, p.podGone), false},
+		{shared.Pods().Informer(), onChange(p.podChanged, p.forgetPod), false},
 	} {
 		registration, err := one.informer.AddEventHandler(one.handler)
 		if err != nil {
@@ -95,11 +95,11 @@ func kudaClient(config *rest.Config) (*rest.RESTClient, error) {
 	return client, nil
 }
 
-func (s *sources) newInformer(client cache.Getter, resource string, example runtime.Object, trim cache.TransformFunc) cache.SharedIndexInformer {
+func (s *sources) newInformer(client cache.Getter, resource string, example runtime.Object, transform cache.TransformFunc) cache.SharedIndexInformer {
 	watch := cache.NewListWatchFromClient(client, resource, metav1.NamespaceAll, fields.Everything())
 	informer := cache.NewSharedIndexInformer(watch, example, 0, cache.Indexers{})
 	// Neither fails on an informer that has not been started.
-	_ = informer.SetTransform(trim)
+	_ = informer.SetTransform(transform)
 	_ = informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		if !apierrors.IsNotFound(err) {
 			cache.DefaultWatchErrorHandler(ctx, r, err)
@@ -197,10 +197,8 @@ func (p *Plugin) podChanged(pod *corev1.Pod) {
 	}
 }
 
-func (p *Plugin) podGone(pod *corev1.Pod) { p.forgetPod(pod) }
-
 // forgetPod forgets a pod that is not to be placed any more.
 func (p *Plugin) forgetPod(pod *corev1.Pod) {
 	p.waiting.removePod(pod.UID)
-	p.tried.remove(pod.UID)
+	p.attempts.remove(pod.UID)
 }

@@ -133,7 +133,7 @@ func TestPodThatIsPlacedOrGoneIsKept(t *testing.T) {
 	for name, leave := range map[string]func(*harness, *corev1.Pod){
 		"bound":             func(h *harness, p *corev1.Pod) { h.PostBind(t.Context(), newCycle(), p, "a") },
 		"placed by another": func(h *harness, p *corev1.Pod) { p.Spec.NodeName = "a"; h.podChanged(p) },
-		"deleted":           func(h *harness, p *corev1.Pod) { h.podGone(p) },
+		"deleted":           func(h *harness, p *corev1.Pod) { h.forgetPod(p) },
 		"wanting no more":   func(h *harness, p *corev1.Pod) { p.Labels = nil; h.preFilter(p) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,51 +4,15 @@
 package datalocality
 
 import (
-	"sync"
-
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
-
-// places are the racks and zones of the nodes.
-type places struct {
-	mu      sync.RWMutex
-	of      map[string]place
-	version int64
-}
-
-type place struct{ rack, zone string }
-
-func newPlaces() *places { return &places{of: map[string]place{}} }
-
-func (x *places) set(node string, p place) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if before, ok := x.of[node]; ok && before == p {
-		return
-	}
-	x.of[node] = p
-	x.version++
-}
-
-func (x *places) delete(node string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	delete(x.of, node)
-	x.version++
-}
-
-func (x *places) get(node string) place {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.of[node]
-}
 
 // maxFew is how many nodes are scored before a pod's cycle asks for any.
 const maxFew = 64
 
-// table is what the nodes are worth to a pod that wants the same as others did,
+// scoreCache is what the nodes are worth to a pod that wants the same as others did,
 // but for the pods that run there.
-type table struct {
+type scoreCache struct {
 	version int64
 	// rest is the score of all nodes but those in rows, as most are: without the
 	// data, in zones that have it, or that have not. A node that has just come is
@@ -63,11 +27,11 @@ type row struct {
 	holder bool
 }
 
-// tableOf makes the answer's table unless it has one of these places.
-func (x *places) tableOf(a *answer, w index.Weights) *table {
+// cachedScores returns the answer's scores, and makes them unless they are of these places.
+func (x *places) cachedScores(a *answer, w index.Weights) *scoreCache {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if t := a.table; t != nil && t.version == x.version {
+	if t := a.scores; t != nil && t.version == x.version {
 		return t
 	}
 	all, often := make(map[string]row, len(x.of)), map[int64]int{}
@@ -79,7 +43,7 @@ func (x *places) tableOf(a *answer, w index.Weights) *table {
 			often[r.score]++
 		}
 	}
-	t := &table{version: x.version, rows: map[string]row{}}
+	t := &scoreCache{version: x.version, rows: map[string]row{}}
 	for score, n := range often {
 		if n > often[t.rest] || n == often[t.rest] && score > t.rest {
 			t.rest = score
@@ -90,6 +54,6 @@ func (x *places) tableOf(a *answer, w index.Weights) *table {
 			t.rows[node] = r
 		}
 	}
-	a.table = t
+	a.scores = t
 	return t
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-// askingLimit bounds the question to the API server: scheduling waits for it.
-const askingLimit = 500 * time.Millisecond
+// readTimeout bounds a read from the API server: scheduling waits for it.
+const readTimeout = 500 * time.Millisecond
 
 // readDataSet reads one DataSet past the cache.
 type readDataSet func(ctx context.Context, namespace, name string) (*v1alpha1.DataSet, error)
@@ -35,20 +35,20 @@ func readLive(c rest.Interface) readDataSet {
 // milliseconds of the DataSet, and a pod that requires its data must not slip
 // through. What is read here is for this pod alone: the event is to come.
 func (p *Plugin) unseenDataSets(ctx context.Context, pod *corev1.Pod) []*v1alpha1.DataSet {
-	var late []*v1alpha1.DataSet
+	var unseen []*v1alpha1.DataSet
 	for name := range strings.SplitSeq(pod.Annotations[v1alpha1.AnnotationInjected], ",") {
 		if name == "" || p.readDataSet == nil || p.catalog.hasDataSet(pod.Namespace, name) {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, askingLimit)
-		d, err := p.readDataSet(asking, pod.Namespace, name)
+		readCtx, cancel := context.WithTimeout(ctx, readTimeout)
+		d, err := p.readDataSet(readCtx, pod.Namespace, name)
 		cancel()
 		switch {
 		case err == nil:
-			late = append(late, d)
+			unseen = append(unseen, d)
 		case !apierrors.IsNotFound(err):
 			p.log.Error(err, "did not learn of a DataSet that the pod was admitted with", "pod", klog.KObj(pod), "dataset", name)
 		}
 	}
-	return late
+	return unseen
 }

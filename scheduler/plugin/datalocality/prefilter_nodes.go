@@ -20,7 +20,7 @@ import (
 // a large cluster saves nearly all of the work.
 func (p *Plugin) canLimitNodes(cycle fwk.CycleState, pod *corev1.Pod, s *state) bool {
 	if s.full != nil || len(s.whole) == 0 || s.Negligible() || !p.outweighs() ||
-		cycle.IsPodGroupSchedulingCycle() || constrainsNodes(pod) || otherPluginsRestrict(cycle) || attemptFailed(pod) || p.tried.has(pod.UID) {
+		cycle.IsPodGroupSchedulingCycle() || constrainsNodes(pod) || otherPluginsRestrict(cycle) || attemptFailed(pod) || p.attempts.has(pod.UID) {
 		return false
 	}
 	g := guestOf(pod)
@@ -41,7 +41,7 @@ func (p *Plugin) canLimitNodes(cycle fwk.CycleState, pod *corev1.Pod, s *state) 
 // fails, the pod comes back at once, as one that was activated while it was tried, and the
 // next attempt looks at all nodes.
 func (p *Plugin) recordAttempt(pod *corev1.Pod) {
-	p.tried.put(pod.UID)
+	p.attempts.put(pod.UID)
 	p.handle.Activate(p.log, map[string]*corev1.Pod{pod.Namespace + "/" + pod.Name: pod})
 }
 

@@ -31,8 +31,8 @@ func (h *harness) roomy(name string, change ...func(*corev1.Node)) *corev1.Node 
 	return n
 }
 
-// narrowed has a holder with room and a node without the data.
-func narrowed(change ...func(*config.DataLocalityArgs)) *harness {
+// limitedNodes has a holder with room and a node without the data.
+func limitedNodes(change ...func(*config.DataLocalityArgs)) *harness {
 	h := newHarness(change...)
 	h.roomy("holder")
 	h.roomy("other")
@@ -153,7 +153,7 @@ func TestRuleIsOverlooked(t *testing.T) {
 		{"an attempt that failed", condition(corev1.PodReasonUnschedulable), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := narrowed().looksAt(t, newPod("p", tc.change))
+			got := limitedNodes().looksAt(t, newPod("p", tc.change))
 			if tc.ruled && got != nil {
 				t.Errorf("the pod looks at %v only", got)
 			}
@@ -190,7 +190,7 @@ func TestHolderIsCountedOnThatMayNotTakeThePod(t *testing.T) {
 		{name: "not ready", node: func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			h := narrowed()
+			h := limitedNodes()
 			if tc.node != nil {
 				h.roomy("holder", tc.node)
 			}
@@ -232,7 +232,7 @@ func TestDataThatDoesNotDecideNarrows(t *testing.T) {
 		},
 		"it is left alone": func(h *harness, _ *v1alpha1.DataSet) { h.dataSet("models", v1alpha1.PlacementIgnore) },
 	} {
-		h := narrowed()
+		h := limitedNodes()
 		change(h, h.catalog.namespaces[namespace].dataSets["models"])
 		if got := h.looksAt(t, newPod("p")); got != nil {
 			t.Errorf("when %s the pod looks at %v only", name, got)
@@ -242,14 +242,14 @@ func TestDataThatDoesNotDecideNarrows(t *testing.T) {
 
 func TestWordOfAnotherPluginIsOverlooked(t *testing.T) {
 	for _, key := range judges {
-		h := narrowed()
+		h := limitedNodes()
 		cycle := framework.NewCycleState()
 		cycle.Write(key, &state{})
 		if result, _ := h.PreFilter(t.Context(), cycle, newPod("p"), nil); !result.AllNodes() {
 			t.Errorf("with %s the pod looks at %v only", key, result.NodeNames)
 		}
 	}
-	h := narrowed()
+	h := limitedNodes()
 	cycle := framework.NewCycleState()
 	cycle.SetPodGroupSchedulingCycle(framework.NewCycleState())
 	if result, _ := h.PreFilter(t.Context(), cycle, newPod("p"), nil); !result.AllNodes() {
@@ -279,7 +279,7 @@ func TestWeightsHaveNoSayInNarrowing(t *testing.T) {
 		if tc.args != nil {
 			args = append(args, tc.args)
 		}
-		h := narrowed(args...)
+		h := limitedNodes(args...)
 		if tc.handle != nil {
 			tc.handle(h.handle)
 		}
@@ -290,7 +290,7 @@ func TestWeightsHaveNoSayInNarrowing(t *testing.T) {
 }
 
 func TestPodIsNarrowedTwice(t *testing.T) {
-	h := narrowed()
+	h := limitedNodes()
 	p := newPod("p")
 	if h.looksAt(t, p) == nil {
 		t.Fatal("the first attempt looks at all nodes")
@@ -312,23 +312,23 @@ func TestNarrowedPodIsKept(t *testing.T) {
 	for name, leave := range map[string]func(*harness, *corev1.Pod){
 		"bound":             func(h *harness, p *corev1.Pod) { h.PostBind(t.Context(), newCycle(), p, "holder") },
 		"placed by another": func(h *harness, p *corev1.Pod) { p.Spec.NodeName = "other"; h.podChanged(p) },
-		"deleted":           func(h *harness, p *corev1.Pod) { h.podGone(p) },
+		"deleted":           func(h *harness, p *corev1.Pod) { h.forgetPod(p) },
 	} {
-		h := narrowed()
+		h := limitedNodes()
 		p := newPod("p")
 		h.preFilter(p)
 		h.podChanged(p)
-		if !h.tried.has(p.UID) {
+		if !h.attempts.has(p.UID) {
 			t.Fatal("the pod is not remembered")
 		}
-		if leave(h, p); len(h.tried.pods) != 0 {
+		if leave(h, p); len(h.attempts.pods) != 0 {
 			t.Errorf("a pod that is %s is kept", name)
 		}
 	}
 }
 
 func TestNarrowedAttemptEvictsPods(t *testing.T) {
-	h := narrowed()
+	h := limitedNodes()
 	cycle, _, _ := h.preFilter(newPod("p"))
 	filter := func(cycle fwk.CycleState, node string) fwk.Code {
 		return h.Filter(t.Context(), cycle, newPod("p"), h.handle.nodes[node]).Code()
@@ -363,7 +363,7 @@ func TestNamedNodesAreScoredOtherwise(t *testing.T) {
 	if got := h.looksAt(t, p); !got.Has(busy.Name) {
 		t.Fatalf("the pod looks at %v", got)
 	}
-	h.tried.remove(p.UID)
+	h.attempts.remove(p.UID)
 	few := h.scores(t, p)
 	if all := h.scores(t, p); !cmp.Equal(few, all) || few["free"] <= few["busy"] {
 		t.Errorf("the scores are %v in an attempt that looks at some nodes, and %v in one that looks at all", few, all)

@@ -11,13 +11,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
-	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/fieldindex"
 )
 
@@ -87,7 +87,7 @@ func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*
 		client.MatchingFields{fieldindex.DataSet: d.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Data: %w", err)
 	}
-	history, err := r.listRevisions(ctx, d)
+	history, err := r.revisions.listRevisions(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -96,22 +96,6 @@ func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*
 		o.namespaceLabels, err = r.namespaceLabels(ctx, d)
 	}
 	return o, err
-}
-
-// listRevisions lists the DataSet's own revisions, copied.
-func (r *Reconciler) listRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
-	var revisions appsv1.ControllerRevisionList
-	if err := r.client.List(ctx, &revisions, client.InNamespace(d.Namespace),
-		client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
-		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
-	}
-	var own []*appsv1.ControllerRevision
-	for i := range revisions.Items {
-		if revision.IsOf(&revisions.Items[i], d) {
-			own = append(own, &revisions.Items[i])
-		}
-	}
-	return own, nil
 }
 
 func newObservation(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Data, history []*appsv1.ControllerRevision) *observation {
@@ -154,4 +138,37 @@ func newObservation(d *v1alpha1.DataSet, pods []corev1.Pod, datas []v1alpha1.Dat
 	slices.SortFunc(o.completed, byName)
 	slices.SortFunc(o.uninjected, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	return o
+}
+
+// nodeGroups returns the label's value of each node that a live pod runs on, for
+// DataSets that group by it.
+func (r *Reconciler) nodeGroups(ctx context.Context, d *v1alpha1.DataSet, o *observation) (map[string]string, error) {
+	rolling := d.Spec.UpdateStrategy.RollingUpdate
+	if rolling == nil || rolling.TopologyKey == "" {
+		return nil, nil
+	}
+	groups := make(map[string]string)
+	for _, x := range o.live {
+		name := x.pod.Spec.NodeName
+		if _, known := groups[name]; known || name == "" {
+			continue
+		}
+		var node corev1.Node
+		if err := r.client.Get(ctx, types.NamespacedName{Name: name}, &node); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("reading node %s: %w", name, err)
+		}
+		groups[name] = node.Labels[rolling.TopologyKey]
+	}
+	return groups, nil
+}
+
+// namespaceLabels returns the labels of the DataSet's namespace that the cache
+// keeps; nil when the namespace is not known.
+func (r *Reconciler) namespaceLabels(ctx context.Context, d *v1alpha1.DataSet) (map[string]string, error) {
+	n := &metav1.PartialObjectMetadata{}
+	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.client.Get(ctx, types.NamespacedName{Name: d.Namespace}, n); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading namespace %s: %w", d.Namespace, err)
+	}
+	return n.Labels, nil
 }

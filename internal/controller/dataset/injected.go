@@ -4,34 +4,15 @@
 package dataset
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
 )
-
-// namespaceLabels returns the labels of the DataSet's namespace that the cache
-// keeps; nil when the namespace is not known.
-func (r *Reconciler) namespaceLabels(ctx context.Context, d *v1alpha1.DataSet) (map[string]string, error) {
-	n := &metav1.PartialObjectMetadata{}
-	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := r.client.Get(ctx, types.NamespacedName{Name: d.Namespace}, n); client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("reading namespace %s: %w", d.Namespace, err)
-	}
-	return n.Labels, nil
-}
-
-// uninjectedCause says why a matching pod lacks the runtime.
-func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) inject.Cause {
-	return inject.WhyUninjected(p, d, o.namespaceLabels, "")
-}
 
 func injectedCondition(d *v1alpha1.DataSet, o *observation) metav1.Condition {
 	if len(o.uninjected) == 0 {
@@ -73,6 +54,11 @@ func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
 		parts = append(parts, fmt.Sprintf("%d more for other reasons", others))
 	}
 	return strings.Join(parts, ". ")
+}
+
+// uninjectedCause says why a matching pod lacks the runtime.
+func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) inject.Cause {
+	return inject.WhyUninjected(p, d, o.namespaceLabels, "")
 }
 
 // listNames joins the first names and counts the others.
