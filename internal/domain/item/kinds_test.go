@@ -78,7 +78,7 @@ func TestMarksAndWaysOfEveryKindStayTheSame(t *testing.T) {
 		if mark := Mark(&gatewayv1alpha1.Item{RemotePath: "/models/v1/", Version: "v1"}, s); mark != want.mark {
 			t.Errorf("%s: the mark is %s", name, mark)
 		}
-		if way := Way(s); way != want.way {
+		if way := WayMark(s); way != want.way {
 			t.Errorf("%s: the way is %s", name, way)
 		}
 	}

@@ -15,11 +15,11 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// Way names what the settings say of the way to an item's bytes, beside what is
+// WayMark names what the settings say of the way to an item's bytes, beside what is
 // part of the mark of the bytes themselves. An item whose mark stays and whose way
 // changes is asked for again: by the old way another server may have answered.
 // Credentials are not part of it: new ones do not cause another delivery.
-func Way(s *gatewayv1alpha1.Source) string {
+func WayMark(s *gatewayv1alpha1.Source) string {
 	kind, parts := partsOf(s, gatewayv1alpha1.E_Way)
 	if len(parts) == 0 {
 		return Digest([]any{"other"})
