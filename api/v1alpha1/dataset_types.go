@@ -122,38 +122,6 @@ type DataSetSpec struct {
 	Preheat *Preheat `json:"preheat,omitempty"`
 }
 
-// DataTemplateSpec is what each pod gets; one revision is one value of it.
-//
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'hdfs' || has(self.dataSources.hdfs))",message="dataItems: an item has dataSourceType hdfs; describe that source in dataSources.hdfs"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'alluxio' || has(self.dataSources.alluxio))",message="dataItems: an item has dataSourceType alluxio; describe that source in dataSources.alluxio"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'minio' || has(self.dataSources.minio))",message="dataItems: an item has dataSourceType minio; describe that source in dataSources.minio"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'ceph' || has(self.dataSources.ceph))",message="dataItems: an item has dataSourceType ceph; describe that source in dataSources.ceph"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 's3' || has(self.dataSources.s3))",message="dataItems: an item has dataSourceType s3; describe that source in dataSources.s3"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'http' || has(self.dataSources.http))",message="dataItems: an item has dataSourceType http; describe that source in dataSources.http"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'oci' || has(self.dataSources.oci))",message="dataItems: an item has dataSourceType oci; describe that source in dataSources.oci"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'pvc' || has(self.dataSources.pvc))",message="dataItems: an item has dataSourceType pvc; describe that source in dataSources.pvc"
-// +kubebuilder:validation:XValidation:rule="self.dataItems.all(i, i.dataSourceType != 'plugin' || has(self.dataSources.plugin))",message="dataItems: an item has dataSourceType plugin; describe that source in dataSources.plugin"
-type DataTemplateSpec struct {
-	// The files and directory trees to deliver. The pair of namespace and name
-	// is unique.
-	// +required
-	// +listType=map
-	// +listMapKey=namespace
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=128
-	DataItems []DataItem `json:"dataItems"`
-
-	// The storage systems that the items come from, keyed by dataSourceType.
-	// +required
-	DataSources DataSources `json:"dataSources"`
-
-	// Hooks of the DataSet as a whole, run once per change: preDownload before
-	// those of its items, postDownload after them.
-	// +optional
-	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
-}
-
 // DataItem is one file or directory tree.
 //
 // +kubebuilder:validation:XValidation:rule="!self.localPath.matches('(^|/)[.][.]?(/|$)')",message="localPath: must not contain the segments . or .."

@@ -5,11 +5,8 @@ package admission
 
 import (
 	"fmt"
-	"maps"
-	"net"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -21,6 +18,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/analysis"
 	"github.com/kuda-io/kuda/internal/domain/schedule"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 )
 
 // checkDataSet says what is wrong with a DataSet beyond what its schema checks.
@@ -202,108 +200,29 @@ const minBytesPerSecond = 64 << 10
 
 func checkSources(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if hdfs := sources.HDFS; hdfs != nil {
-		errs = append(errs, checkHDFS(hdfs, at.Child("hdfs"))...)
-	}
-	if alluxio := sources.Alluxio; alluxio != nil && (alluxio.Host == "" || strings.ContainsAny(alluxio.Host, "/ ")) {
-		errs = append(errs, field.Invalid(at.Child("alluxio", "host"), alluxio.Host, "must be a host name or an address"))
-	}
-	for _, s := range s3Sources(sources) {
-		errs = append(errs, checkReferences(s.source.SecretRef, s.source.CARef, at.Child(s.name))...)
-	}
-	if http := sources.HTTP; http != nil {
-		errs = append(errs, checkReferences(http.SecretRef, http.CARef, at.Child("http"))...)
-	}
-	if oci := sources.OCI; oci != nil {
-		errs = append(errs, checkReferences(oci.SecretRef, oci.CARef, at.Child("oci"))...)
-	}
-	if pvc := sources.PVC; pvc != nil {
-		errs = append(errs, checkObjectName(pvc.ClaimName, at.Child("pvc", "claimName"))...)
-	}
-	if plugin := sources.Plugin; plugin != nil {
-		errs = append(errs, checkReferences(plugin.SecretRef, plugin.CARef, at.Child("plugin"))...)
-	}
-	return append(errs, checkLimits(sources, at)...)
-}
-
-func checkHDFS(hdfs *v1alpha1.HDFSDataSource, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	for i, address := range hdfs.Addresses {
-		host, port, err := net.SplitHostPort(address)
-		if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
-			errs = append(errs, field.Invalid(at.Child("addresses").Index(i), address, "must be host:port, such as namenode:8020"))
+	for _, s := range sourcekind.Describe(sources, at) {
+		errs = append(errs, s.Problems...)
+		for _, r := range s.References {
+			errs = append(errs, checkReference(r)...)
 		}
-	}
-	k := hdfs.Kerberos
-	if k == nil {
-		return errs
-	}
-	at = at.Child("kerberos")
-	keytab, krb5 := at.Child("keytabSecretRef"), at.Child("krb5ConfRef")
-	errs = append(errs, checkObjectName(k.KeytabSecretRef.Name, keytab.Child("name"))...)
-	errs = append(errs, checkKey(k.KeytabSecretRef.Key, keytab.Child("key"))...)
-	errs = append(errs, checkObjectName(k.Krb5ConfRef.Name, krb5.Child("name"))...)
-	return append(errs, checkKey(k.Krb5ConfRef.Key, krb5.Child("key"))...)
-}
-
-func checkLimits(sources *v1alpha1.DataSources, at *field.Path) field.ErrorList {
-	limits := map[string]*v1alpha1.SourceLimits{}
-	for _, s := range s3Sources(sources) {
-		limits[s.name] = s.source.Limits
-	}
-	if s := sources.HDFS; s != nil {
-		limits["hdfs"] = s.Limits
-	}
-	if s := sources.HTTP; s != nil {
-		limits["http"] = s.Limits
-	}
-	if s := sources.OCI; s != nil {
-		limits["oci"] = s.Limits
-	}
-	if s := sources.PVC; s != nil {
-		limits["pvc"] = s.Limits
-	}
-	if s := sources.Plugin; s != nil {
-		limits["plugin"] = s.Limits
-	}
-	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		if l := limits[name]; l != nil && l.BytesPerSecond != nil && l.BytesPerSecond.Value() < minBytesPerSecond {
-			errs = append(errs, field.Invalid(at.Child(name, "limits", "bytesPerSecond"), l.BytesPerSecond.String(),
+		if l := s.Limits; l != nil && l.BytesPerSecond != nil && l.BytesPerSecond.Value() < minBytesPerSecond {
+			errs = append(errs, field.Invalid(s.Field.Child("limits", "bytesPerSecond"), l.BytesPerSecond.String(),
 				"must be at least 64Ki; less would time requests out"))
 		}
 	}
 	return errs
 }
 
-type namedS3 struct {
-	name   string
-	source *v1alpha1.S3DataSource
-}
-
-// s3Sources are those that are given.
-func s3Sources(sources *v1alpha1.DataSources) []namedS3 {
-	var given []namedS3
-	for _, s := range []namedS3{{"minio", sources.MinIO}, {"ceph", sources.Ceph}, {"s3", sources.S3}} {
-		if s.source != nil {
-			given = append(given, s)
-		}
+// checkReference keeps names that no object can have from making every pod that the
+// DataSet selects invalid.
+func checkReference(r sourcekind.Reference) field.ErrorList {
+	switch r.Kind {
+	case sourcekind.Secret, sourcekind.ConfigMap:
+		return append(checkObjectName(r.Name, r.Field.Child("name")), checkKey(r.Key, r.Field.Child("key"))...)
+	case sourcekind.Claim:
+		return checkObjectName(r.Name, r.Field)
 	}
-	return given
-}
-
-// checkReferences keeps names that no Secret or ConfigMap can have from making
-// every pod that the DataSet selects invalid.
-func checkReferences(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if secret != nil {
-		errs = append(errs, checkObjectName(secret.Name, at.Child("secretRef", "name"))...)
-	}
-	if ca != nil {
-		errs = append(errs, checkObjectName(ca.Name, at.Child("caRef", "name"))...)
-		errs = append(errs, checkKey(ca.Key, at.Child("caRef", "key"))...)
-	}
-	return errs
+	return nil
 }
 
 func checkObjectName(name string, at *field.Path) field.ErrorList {

@@ -8,7 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 )
 
 // warnDataSet says what is allowed but hardly meant; last is nil at creation.
@@ -33,16 +36,15 @@ func warnRequire(last, next *v1alpha1.DataSet, scheduler string) []string {
 
 func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
 	var warnings []string
-	warn := func(field, url string, secret *v1alpha1.SecretReference) {
-		if secret != nil && strings.HasPrefix(url, "http://") {
-			warnings = append(warnings, fmt.Sprintf("spec.template.dataSources.%s: the credentials of Secret %s are used over http://, which anyone on the way can read; use https://", field, secret.Name))
+	for _, s := range sourcekind.Describe(sources, field.NewPath("spec", "template", "dataSources")) {
+		for _, server := range s.ReferencesTo(sourcekind.HTTPServer) {
+			if !server.WarnPlain || !strings.HasPrefix(server.Name, "http://") {
+				continue
+			}
+			for _, secret := range s.ReferencesTo(sourcekind.Secret) {
+				warnings = append(warnings, fmt.Sprintf("%s: the credentials of Secret %s are used over http://, which anyone on the way can read; use https://", server.Field, secret.Name))
+			}
 		}
-	}
-	for _, s := range s3Sources(sources) {
-		warn(s.name+".endpoint", s.source.Endpoint, s.source.SecretRef)
-	}
-	if sources.HTTP != nil {
-		warn("http.url", sources.HTTP.URL, sources.HTTP.SecretRef)
 	}
 	return warnings
 }
@@ -79,6 +81,7 @@ func warnMode(last, next *v1alpha1.DataSet) []string {
 // warnSameVersion tells of items that come from elsewhere under an unchanged
 // version: pods that have the version already do not download it again.
 func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
+	lastOrigins, nextOrigins := sourceOrigins(&last.DataSources), sourceOrigins(&next.DataSources)
 	var warnings []string
 	for i := range next.DataItems {
 		item := &next.DataItems[i]
@@ -95,7 +98,7 @@ func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
 			changed = "remotePath"
 		case before.DataSourceType != item.DataSourceType:
 			changed = "dataSourceType"
-		case sourceOrigin(&last.DataSources, item.DataSourceType) != sourceOrigin(&next.DataSources, item.DataSourceType):
+		case !slices.Equal(lastOrigins[item.DataSourceType], nextOrigins[item.DataSourceType]):
 			changed = "its data source"
 		default:
 			continue
@@ -105,31 +108,12 @@ func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
 	return warnings
 }
 
-// sourceOrigin tells where a source's bytes come from, credentials and the like apart.
-func sourceOrigin(sources *v1alpha1.DataSources, kind v1alpha1.DataSourceType) string {
-	var parts any
-	switch kind {
-	case v1alpha1.DataSourceHDFS:
-		parts = fieldsOf(sources.HDFS, func(s *v1alpha1.HDFSDataSource) any { return s.Addresses })
-	case v1alpha1.DataSourceAlluxio:
-		parts = fieldsOf(sources.Alluxio, func(s *v1alpha1.AlluxioDataSource) any { return []any{s.Host, s.Port} })
-	case v1alpha1.DataSourceMinIO:
-		parts = fieldsOf(sources.MinIO, s3Origin)
-	case v1alpha1.DataSourceCeph:
-		parts = fieldsOf(sources.Ceph, s3Origin)
-	case v1alpha1.DataSourceS3:
-		parts = fieldsOf(sources.S3, s3Origin)
-	case v1alpha1.DataSourceHTTP:
-		parts = fieldsOf(sources.HTTP, func(s *v1alpha1.HTTPDataSource) any { return s.URL })
+// sourceOrigins returns where the bytes of each source come from, credentials and the
+// like apart.
+func sourceOrigins(sources *v1alpha1.DataSources) map[v1alpha1.DataSourceType][]string {
+	origins := map[v1alpha1.DataSourceType][]string{}
+	for _, s := range sourcekind.Describe(sources, nil) {
+		origins[s.Kind] = s.Origin
 	}
-	return fmt.Sprintf("%q", parts)
-}
-
-func s3Origin(s *v1alpha1.S3DataSource) any { return []string{s.Endpoint, s.Bucket} }
-
-func fieldsOf[T any](source *T, of func(*T) any) any {
-	if source == nil {
-		return nil
-	}
-	return of(source)
+	return origins
 }

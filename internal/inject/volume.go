@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -39,68 +40,49 @@ type pluginReference struct {
 }
 
 func referencesOf(dataSets []*v1alpha1.DataSet) references {
-	secrets, configMaps, claims, audiences := names{}, names{}, names{}, names{}
-	pluginSecrets, pluginConfigMaps := map[string]names{}, map[string]names{}
+	runtime, plugins := mounts{}, map[string]mounts{}
 	for _, ds := range dataSets {
-		sources := &ds.Spec.Template.DataSources
-		for _, s3 := range []*v1alpha1.S3DataSource{sources.MinIO, sources.Ceph, sources.S3} {
-			if s3 == nil {
-				continue
+		for _, s := range sourcekind.Describe(&ds.Spec.Template.DataSources, nil) {
+			mounted := runtime
+			for _, plugin := range s.ReferencesTo(sourcekind.Plugin) {
+				if plugins[plugin.Name] == nil {
+					plugins[plugin.Name] = mounts{}
+				}
+				mounted = plugins[plugin.Name]
 			}
-			secrets.addSecret(s3.SecretRef)
-			configMaps.addCA(s3.CARef)
-			if s3.WebIdentity != nil {
-				audiences.add(s3.WebIdentity.Audience)
+			for _, r := range s.References {
+				mounted.add(r)
 			}
-		}
-		if http := sources.HTTP; http != nil {
-			secrets.addSecret(http.SecretRef)
-			configMaps.addCA(http.CARef)
-		}
-		if oci := sources.OCI; oci != nil {
-			secrets.addSecret(oci.SecretRef)
-			configMaps.addCA(oci.CARef)
-		}
-		if hdfs := sources.HDFS; hdfs != nil && hdfs.Kerberos != nil {
-			secrets.add(hdfs.Kerberos.KeytabSecretRef.Name)
-			configMaps.add(hdfs.Kerberos.Krb5ConfRef.Name)
-		}
-		if sources.PVC != nil {
-			claims.add(sources.PVC.ClaimName)
-		}
-		if plugin := sources.Plugin; plugin != nil {
-			if pluginSecrets[plugin.Name] == nil {
-				pluginSecrets[plugin.Name], pluginConfigMaps[plugin.Name] = names{}, names{}
-			}
-			pluginSecrets[plugin.Name].addSecret(plugin.SecretRef)
-			pluginConfigMaps[plugin.Name].addCA(plugin.CARef)
 		}
 	}
-	r := references{secrets: secrets.sortedNames(), configMaps: configMaps.sortedNames(), claims: claims.sortedNames(), audiences: audiences.sortedNames()}
-	for _, name := range slices.Sorted(maps.Keys(pluginSecrets)) {
+	r := references{
+		secrets: runtime.sortedNames(sourcekind.Secret), configMaps: runtime.sortedNames(sourcekind.ConfigMap),
+		claims: runtime.sortedNames(sourcekind.Claim), audiences: runtime.sortedNames(sourcekind.Audience),
+	}
+	for _, name := range slices.Sorted(maps.Keys(plugins)) {
 		r.plugins = append(r.plugins, pluginReference{
-			name: name, secrets: pluginSecrets[name].sortedNames(), configMaps: pluginConfigMaps[name].sortedNames(),
+			name: name, secrets: plugins[name].sortedNames(sourcekind.Secret), configMaps: plugins[name].sortedNames(sourcekind.ConfigMap),
 		})
 	}
 	return r
 }
 
+// mounts are the references of a container, by their kinds.
+type mounts map[sourcekind.ReferenceKind]names
+
+func (m mounts) add(r sourcekind.Reference) {
+	if m[r.Kind] == nil {
+		m[r.Kind] = names{}
+	}
+	m[r.Kind].add(r.Name)
+}
+
+func (m mounts) sortedNames(kind sourcekind.ReferenceKind) []string { return m[kind].sortedNames() }
+
 // names is a set.
 type names map[string]struct{}
 
 func (n names) add(name string) { n[name] = struct{}{} }
-
-func (n names) addSecret(r *v1alpha1.SecretReference) {
-	if r != nil {
-		n.add(r.Name)
-	}
-}
-
-func (n names) addCA(r *v1alpha1.CAReference) {
-	if r != nil {
-		n.add(r.Name)
-	}
-}
 
 func (n names) sortedNames() []string { return slices.Sorted(maps.Keys(n)) }
 

@@ -93,7 +93,7 @@ func walk(t *testing.T, of reflect.Type, path []int, visit func(name, verdict st
 		name := of.Name() + "." + tag
 		verdict, ok := judged[name]
 		if !ok {
-			t.Errorf("%s: decide which right of the author it needs (source.go, use.go, the webhook's match conditions), and say so here", name)
+			t.Errorf("%s: decide which right of the author it needs (package sourcekind, source.go, use.go, the webhook's match conditions), and say so here", name)
 			continue
 		}
 		at := append(append([]int(nil), path...), i)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 )
 
 // use is one thing that a DataSet has Kuda do with a right of its author.
@@ -62,7 +63,7 @@ func usesOfTemplate(template *v1alpha1.DataTemplateSpec) []use {
 		item := &template.DataItems[i]
 		u.addLifecycle(item.Lifecycle, item.Container, items.Index(i).Child("lifecycle"))
 	}
-	for _, s := range sourcesOf(&template.DataSources, at.Child("dataSources")) {
+	for _, s := range sourcekind.Describe(&template.DataSources, at.Child("dataSources")) {
 		u.addSource(s, template.DataItems, items)
 	}
 	return u.all
@@ -101,20 +102,25 @@ type reach struct {
 
 // addSource adds the uses of a source, and those of each item that comes from it:
 // another path is another use of the credentials.
-func (u *uses) addSource(s source, items []v1alpha1.DataItem, at *field.Path) {
-	block := jsonFingerprint([]any{s.kind, s.block})
-	for _, r := range s.references {
-		whole := use{right: r.right, field: r.field, block: block, audience: r.audience}
-		u.all = append(u.all, whole)
-		if !r.reads {
-			continue
-		}
-		for i := range items {
-			if item := &items[i]; item.DataSourceType == s.kind {
-				read := reach{Source: block, RemotePath: item.RemotePath, Include: item.Include, Exclude: item.Exclude}
-				u.all = append(u.all, use{
-					right: r.right, field: at.Index(i).Child("remotePath"), block: jsonFingerprint(read), within: whole.mapKey(),
-				})
+func (u *uses) addSource(s sourcekind.Source, items []v1alpha1.DataItem, at *field.Path) {
+	block := jsonFingerprint([]any{s.Kind, s.Block})
+	for _, r := range s.References {
+		for _, n := range requirementsOf(r) {
+			whole := use{right: n.right, field: r.Field, block: block}
+			if r.Kind == sourcekind.Audience {
+				whole.audience = r.Name
+			}
+			u.all = append(u.all, whole)
+			if !n.reads {
+				continue
+			}
+			for i := range items {
+				if item := &items[i]; item.DataSourceType == s.Kind {
+					read := reach{Source: block, RemotePath: item.RemotePath, Include: item.Include, Exclude: item.Exclude}
+					u.all = append(u.all, use{
+						right: n.right, field: at.Index(i).Child("remotePath"), block: jsonFingerprint(read), within: whole.mapKey(),
+					})
+				}
 			}
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
@@ -86,41 +87,14 @@ func readSubject(ctx context.Context, c client.Client, logs lastWords, system st
 }
 
 // sourceReferences lists the objects that the sources name.
-func sourceReferences(s *v1alpha1.DataSources) []reference {
+func sourceReferences(sources *v1alpha1.DataSources) []reference {
 	var found []reference
-	add := func(kind, name string) {
-		if r := (reference{kind: kind, name: name}); name != "" && !slices.Contains(found, r) {
-			found = append(found, r)
+	for _, s := range sourcekind.Describe(sources, nil) {
+		for _, object := range s.ReferencesTo(sourcekind.Secret, sourcekind.ConfigMap, sourcekind.Claim) {
+			if r := (reference{kind: string(object.Kind), name: object.Name}); r.name != "" && !slices.Contains(found, r) {
+				found = append(found, r)
+			}
 		}
-	}
-	both := func(secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference) {
-		if secret != nil {
-			add("Secret", secret.Name)
-		}
-		if ca != nil {
-			add("ConfigMap", ca.Name)
-		}
-	}
-	for _, s3 := range []*v1alpha1.S3DataSource{s.MinIO, s.Ceph, s.S3} {
-		if s3 != nil {
-			both(s3.SecretRef, s3.CARef)
-		}
-	}
-	if s.HTTP != nil {
-		both(s.HTTP.SecretRef, s.HTTP.CARef)
-	}
-	if s.OCI != nil {
-		both(s.OCI.SecretRef, s.OCI.CARef)
-	}
-	if s.Plugin != nil {
-		both(s.Plugin.SecretRef, s.Plugin.CARef)
-	}
-	if s.HDFS != nil && s.HDFS.Kerberos != nil {
-		add("Secret", s.HDFS.Kerberos.KeytabSecretRef.Name)
-		add("ConfigMap", s.HDFS.Kerberos.Krb5ConfRef.Name)
-	}
-	if s.PVC != nil {
-		add("PersistentVolumeClaim", s.PVC.ClaimName)
 	}
 	return found
 }

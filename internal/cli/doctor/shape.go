@@ -13,6 +13,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/local"
@@ -103,28 +104,13 @@ func laterSidecars(p *corev1.Pod) []string {
 
 // loopbackSource returns the address by which a source is reached in the pod itself;
 // empty if none is.
-func loopbackSource(s *v1alpha1.DataSources) string {
-	var settings []string
-	for _, s3 := range []*v1alpha1.S3DataSource{s.MinIO, s.Ceph, s.S3} {
-		if s3 != nil {
-			settings = append(settings, s3.Endpoint, s3.Proxy)
+func loopbackSource(sources *v1alpha1.DataSources) string {
+	for _, s := range sourcekind.Describe(sources, nil) {
+		for _, server := range s.ReferencesTo(sourcekind.HTTPServer, sourcekind.OtherServer) {
+			if local.Named(server.Name) == local.Pod {
+				return server.Name
+			}
 		}
 	}
-	if s.HTTP != nil {
-		settings = append(settings, s.HTTP.URL, s.HTTP.Proxy)
-	}
-	if s.OCI != nil {
-		settings = append(settings, s.OCI.Registry, s.OCI.Proxy)
-	}
-	if s.HDFS != nil {
-		settings = append(settings, s.HDFS.Addresses...)
-	}
-	if s.Alluxio != nil {
-		settings = append(settings, s.Alluxio.Host)
-	}
-	at := slices.IndexFunc(settings, func(setting string) bool { return local.Named(setting) == local.Pod })
-	if at < 0 {
-		return ""
-	}
-	return settings[at]
+	return ""
 }

@@ -10,10 +10,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -130,9 +132,12 @@ func whyNotStarted(d *v1alpha1.DataSet, p *corev1.Pod) string {
 	if says == "" {
 		return "it has no node yet"
 	}
-	if claim := d.Spec.Template.DataSources.PVC; claim != nil && strings.Contains(says, fmt.Sprintf("persistentvolumeclaim %q not found", claim.ClaimName)) {
-		return fmt.Sprintf("PersistentVolumeClaim %s, which spec.template.dataSources.pvc names, is not there; create it, or correct claimName and restart the pods",
-			claim.ClaimName)
+	for _, s := range sourcekind.Describe(&d.Spec.Template.DataSources, field.NewPath("spec", "template", "dataSources")) {
+		for _, claim := range s.ReferencesTo(sourcekind.Claim) {
+			if strings.Contains(says, fmt.Sprintf("persistentvolumeclaim %q not found", claim.Name)) {
+				return fmt.Sprintf("PersistentVolumeClaim %s, which %s names, is not there; create it, or correct claimName and restart the pods", claim.Name, s.Field)
+			}
+		}
 	}
 	return "it has no node yet: " + says
 }

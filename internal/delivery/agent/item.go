@@ -68,29 +68,6 @@ func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, sr
 	return r, nil
 }
 
-// wayMark names what the settings say of the way to an item's bytes, beside what is
-// part of the mark of the bytes themselves. An item whose mark stays and whose way
-// changes is asked for again: by the old way another server may have answered.
-// Credentials are not part of it: new ones do not cause another delivery.
-func wayMark(s *gatewayv1alpha1.Source) string {
-	ca := func(c *gatewayv1alpha1.CertificateAuthority) string { return c.GetConfigMap() + "/" + c.GetKey() }
-	switch c := s.GetConfig().(type) {
-	case *gatewayv1alpha1.Source_S3:
-		return item.Digest([]any{"s3", c.S3.GetEndpoint(), c.S3.GetPathStyle(), c.S3.GetProxy(), ca(c.S3.GetCa())})
-	case *gatewayv1alpha1.Source_Http:
-		return item.Digest([]any{"http", c.Http.GetProxy(), ca(c.Http.GetCa())})
-	case *gatewayv1alpha1.Source_Hdfs:
-		k := c.Hdfs.GetKerberos()
-		return item.Digest([]any{"hdfs", k.GetConfigMap(), k.GetKrb5ConfKey(), k.GetServicePrincipalName()})
-	case *gatewayv1alpha1.Source_Oci:
-		return item.Digest([]any{"oci", c.Oci.GetProxy(), ca(c.Oci.GetCa())})
-	case *gatewayv1alpha1.Source_Plugin:
-		return item.Digest([]any{"plugin", ca(c.Plugin.GetCa())})
-	default:
-		return item.Digest([]any{"other"})
-	}
-}
-
 // matchesMark reports whether a record is of the bytes of a mark that came by a way. A
 // record of an older release does not say by which.
 func (r itemRecord) matchesMark(mark, way string) bool {

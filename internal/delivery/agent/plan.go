@@ -86,7 +86,7 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	var notices []string
 	for _, i := range a.GetItems() {
 		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
-		ip.mark, ip.way = item.Mark(i, ip.source), wayMark(ip.source)
+		ip.mark, ip.way = item.Mark(i, ip.source), item.WayMark(ip.source)
 		ip.have = findRecord(d, ip.key, ip.mark, ip.way)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice

@@ -56,7 +56,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 	}
 	for _, i := range p.GetItems() {
 		s := t.sources[i.GetSource()]
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: item.Mark(i, s), way: wayMark(s)})
+		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: item.Mark(i, s), way: item.WayMark(s)})
 	}
 	return t
 }

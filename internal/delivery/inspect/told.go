@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -19,7 +20,7 @@ var errNotTold = errors.New("the pod's credentials are used only for sources tha
 // pod was not told of. A user who may run commands in the pod chooses what is asked
 // about, and could otherwise have the credentials sent to a server of their own.
 func checkTold(told []*gatewayv1alpha1.Source, s *gatewayv1alpha1.Source) error {
-	if !usesMounts(s) || slices.ContainsFunc(told, func(t *gatewayv1alpha1.Source) bool { return proto.Equal(comparableSource(t), comparableSource(s)) }) {
+	if !item.UsesMounts(s) || slices.ContainsFunc(told, func(t *gatewayv1alpha1.Source) bool { return proto.Equal(comparableSource(t), comparableSource(s)) }) {
 		return nil
 	}
 	return &source.Error{Op: "looking for the source among the pod's", Class: source.ErrCredentials, Err: errNotTold}
@@ -30,22 +31,4 @@ func comparableSource(s *gatewayv1alpha1.Source) *gatewayv1alpha1.Source {
 	s = proto.CloneOf(s)
 	s.Name, s.Limits = "", nil
 	return s
-}
-
-// usesMounts reports whether a source reads data by virtue of what the runtime has.
-func usesMounts(s *gatewayv1alpha1.Source) bool {
-	switch c := s.GetConfig().(type) {
-	case *gatewayv1alpha1.Source_S3:
-		return c.S3.GetSecret() != "" || c.S3.GetWebIdentity() != nil || c.S3.GetInstanceCredentials() != nil
-	case *gatewayv1alpha1.Source_Http:
-		return c.Http.GetSecret() != ""
-	case *gatewayv1alpha1.Source_Oci:
-		return c.Oci.GetSecret() != ""
-	case *gatewayv1alpha1.Source_Hdfs:
-		return c.Hdfs.GetKerberos() != nil
-	case *gatewayv1alpha1.Source_Alluxio, nil:
-		return false
-	default: // claims and plugins, and what is not known here
-		return true
-	}
 }

@@ -8,6 +8,7 @@
 // same without telling each other.
 //
 // It works on the messages of the gateway's protocol and knows neither
-// Kubernetes nor storage. The runtime's agent and package domain/convert use it.
-// Marks are kept on disk: what they are made of must not change.
+// Kubernetes nor storage. What the fields of a source mean for the bytes stands at
+// the fields, as options. The runtime's agent and package placement use it. Marks and
+// ways are kept on disk: what they are made of must not change.
 package item

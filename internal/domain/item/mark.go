@@ -40,22 +40,3 @@ func Digest(v any) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:Length/2])
 }
-
-func sourceIdentity(s *gatewayv1alpha1.Source) string {
-	switch c := s.GetConfig().(type) {
-	case *gatewayv1alpha1.Source_S3:
-		return "s3 " + c.S3.GetEndpoint() + " " + c.S3.GetBucket()
-	case *gatewayv1alpha1.Source_Http:
-		return "http " + c.Http.GetUrl()
-	case *gatewayv1alpha1.Source_Hdfs:
-		return "hdfs " + strings.Join(c.Hdfs.GetAddresses(), " ")
-	case *gatewayv1alpha1.Source_Oci:
-		return "oci " + c.Oci.GetRegistry() + " " + c.Oci.GetPlatform()
-	case *gatewayv1alpha1.Source_Pvc:
-		return "pvc " + c.Pvc.GetClaim()
-	case *gatewayv1alpha1.Source_Plugin:
-		return "plugin " + c.Plugin.GetName() + " " + Digest(c.Plugin.GetConfig())
-	default:
-		return s.GetName()
-	}
-}

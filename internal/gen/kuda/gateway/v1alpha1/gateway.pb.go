@@ -19,6 +19,7 @@ package gatewayv1alpha1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -2700,11 +2701,57 @@ func (x *RunHookResponse) GetOutput() string {
 	return ""
 }
 
+var file_kuda_gateway_v1alpha1_gateway_proto_extTypes = []protoimpl.ExtensionInfo{
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*int32)(nil),
+		Field:         50001,
+		Name:          "kuda.gateway.v1alpha1.identity",
+		Tag:           "varint,50001,opt,name=identity",
+		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*int32)(nil),
+		Field:         50002,
+		Name:          "kuda.gateway.v1alpha1.way",
+		Tag:           "varint,50002,opt,name=way",
+		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50003,
+		Name:          "kuda.gateway.v1alpha1.credentials",
+		Tag:           "varint,50003,opt,name=credentials",
+		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
+	},
+}
+
+// Extension fields to descriptorpb.FieldOptions.
+var (
+	// The field's place in the identity of the source, from 1: with the path it names
+	// the bytes (package domain/item). No runtime reads a kind without an identity.
+	//
+	// optional int32 identity = 50001;
+	E_Identity = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[0]
+	// The field's place, from 1, in what says by which way the bytes come: when it
+	// changes, the item is read again.
+	//
+	// optional int32 way = 50002;
+	E_Way = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[1]
+	// Data is read with something that is mounted into the runtime where the field is
+	// set. Without such a field, all sources of the kind are read so.
+	//
+	// optional bool credentials = 50003;
+	E_Credentials = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[2]
+)
+
 var File_kuda_gateway_v1alpha1_gateway_proto protoreflect.FileDescriptor
 
 const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"#kuda/gateway/v1alpha1/gateway.proto\x12\x15kuda.gateway.v1alpha1\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n" +
+	"#kuda/gateway/v1alpha1/gateway.proto\x12\x15kuda.gateway.v1alpha1\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n" +
 	"\fWatchRequest\x12'\n" +
 	"\x0fruntime_version\x18\x01 \x01(\tR\x0eruntimeVersion\x12\x1a\n" +
 	"\bdatasets\x18\x02 \x03(\tR\bdatasets\"\xc2\x01\n" +
@@ -2776,58 +2823,58 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x06config\"Z\n" +
 	"\fSourceLimits\x12 \n" +
 	"\vconnections\x18\x01 \x01(\rR\vconnections\x12(\n" +
-	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\x86\x03\n" +
-	"\bS3Source\x12\x1a\n" +
-	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
-	"\x06bucket\x18\x02 \x01(\tR\x06bucket\x12\x16\n" +
-	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1d\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xba\x03\n" +
+	"\bS3Source\x12$\n" +
+	"\bendpoint\x18\x01 \x01(\tB\b\x88\xb5\x18\x01\x90\xb5\x18\x01R\bendpoint\x12\x1c\n" +
+	"\x06bucket\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02R\x06bucket\x12\x16\n" +
+	"\x06region\x18\x03 \x01(\tR\x06region\x12#\n" +
 	"\n" +
-	"path_style\x18\x04 \x01(\bR\tpathStyle\x12\x16\n" +
-	"\x06secret\x18\x05 \x01(\tR\x06secret\x12;\n" +
-	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
-	"\x05proxy\x18\a \x01(\tR\x05proxy\x12E\n" +
-	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityR\vwebIdentity\x12]\n" +
-	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsR\x13instanceCredentials\"g\n" +
+	"path_style\x18\x04 \x01(\bB\x04\x90\xb5\x18\x02R\tpathStyle\x12\x1c\n" +
+	"\x06secret\x18\x05 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x04R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\a \x01(\tB\x04\x90\xb5\x18\x03R\x05proxy\x12K\n" +
+	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityB\x04\x98\xb5\x18\x01R\vwebIdentity\x12c\n" +
+	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\x98\xb5\x18\x01R\x13instanceCredentials\"g\n" +
 	"\vWebIdentity\x12\x19\n" +
 	"\brole_arn\x18\x01 \x01(\tR\aroleArn\x12!\n" +
 	"\fsts_endpoint\x18\x02 \x01(\tR\vstsEndpoint\x12\x1a\n" +
 	"\baudience\x18\x03 \x01(\tR\baudience\"1\n" +
 	"\x13InstanceCredentials\x12\x1a\n" +
-	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\x89\x01\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xa1\x01\n" +
 	"\n" +
-	"HTTPSource\x12\x10\n" +
-	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\x12;\n" +
-	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
-	"\x05proxy\x18\x04 \x01(\tR\x05proxy\"\xbe\x01\n" +
+	"HTTPSource\x12\x16\n" +
+	"\x03url\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x03url\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x02R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\x05proxy\"\xca\x01\n" +
 	"\n" +
-	"HDFSSource\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x1b\n" +
-	"\tuser_name\x18\x02 \x01(\tR\buserName\x12;\n" +
-	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosR\bkerberos\x128\n" +
-	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xd8\x01\n" +
+	"HDFSSource\x12\"\n" +
+	"\taddresses\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\taddresses\x12\x1b\n" +
+	"\tuser_name\x18\x02 \x01(\tR\buserName\x12A\n" +
+	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosB\x04\x98\xb5\x18\x01R\bkerberos\x128\n" +
+	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xea\x01\n" +
 	"\bKerberos\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x1d\n" +
 	"\n" +
-	"keytab_key\x18\x03 \x01(\tR\tkeytabKey\x12\x1d\n" +
+	"keytab_key\x18\x03 \x01(\tR\tkeytabKey\x12#\n" +
 	"\n" +
-	"config_map\x18\x04 \x01(\tR\tconfigMap\x12\"\n" +
-	"\rkrb5_conf_key\x18\x05 \x01(\tR\vkrb5ConfKey\x124\n" +
-	"\x16service_principal_name\x18\x06 \x01(\tR\x14servicePrincipalName\"\xae\x01\n" +
-	"\tOCISource\x12\x1a\n" +
-	"\bregistry\x18\x01 \x01(\tR\bregistry\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\x12;\n" +
-	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x12\x14\n" +
-	"\x05proxy\x18\x04 \x01(\tR\x05proxy\x12\x1a\n" +
-	"\bplatform\x18\x05 \x01(\tR\bplatform\"!\n" +
-	"\tPVCSource\x12\x14\n" +
-	"\x05claim\x18\x01 \x01(\tR\x05claim\"\xfb\x01\n" +
-	"\fPluginSource\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12G\n" +
-	"\x06config\x18\x02 \x03(\v2/.kuda.gateway.v1alpha1.PluginSource.ConfigEntryR\x06config\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\tR\x06secret\x12;\n" +
-	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityR\x02ca\x1a9\n" +
+	"config_map\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\tconfigMap\x12(\n" +
+	"\rkrb5_conf_key\x18\x05 \x01(\tB\x04\x90\xb5\x18\x02R\vkrb5ConfKey\x12:\n" +
+	"\x16service_principal_name\x18\x06 \x01(\tB\x04\x90\xb5\x18\x03R\x14servicePrincipalName\"\xcc\x01\n" +
+	"\tOCISource\x12 \n" +
+	"\bregistry\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\bregistry\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x02R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\x05proxy\x12 \n" +
+	"\bplatform\x18\x05 \x01(\tB\x04\x88\xb5\x18\x02R\bplatform\"'\n" +
+	"\tPVCSource\x12\x1a\n" +
+	"\x05claim\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05claim\"\x8d\x02\n" +
+	"\fPluginSource\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04name\x12M\n" +
+	"\x06config\x18\x02 \x03(\v2/.kuda.gateway.v1alpha1.PluginSource.ConfigEntryB\x04\x88\xb5\x18\x02R\x06config\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\tR\x06secret\x12A\n" +
+	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x01R\x02ca\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -2928,7 +2975,10 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x05Watch\x12#.kuda.gateway.v1alpha1.WatchRequest\x1a$.kuda.gateway.v1alpha1.WatchResponse0\x01\x12U\n" +
 	"\x06Report\x12$.kuda.gateway.v1alpha1.ReportRequest\x1a%.kuda.gateway.v1alpha1.ReportResponse\x12X\n" +
 	"\aRunHook\x12%.kuda.gateway.v1alpha1.RunHookRequest\x1a&.kuda.gateway.v1alpha1.RunHookResponse\x12d\n" +
-	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponseB\xeb\x01\n" +
+	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponse:;\n" +
+	"\bidentity\x12\x1d.google.protobuf.FieldOptions\x18ц\x03 \x01(\x05R\bidentity:1\n" +
+	"\x03way\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\x05R\x03way:A\n" +
+	"\vcredentials\x12\x1d.google.protobuf.FieldOptions\x18ӆ\x03 \x01(\bR\vcredentialsB\xeb\x01\n" +
 	"\x19com.kuda.gateway.v1alpha1B\fGatewayProtoP\x01ZJgithub.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1;gatewayv1alpha1\xa2\x02\x03KGX\xaa\x02\x15Kuda.Gateway.V1alpha1\xca\x02\x15Kuda\\Gateway\\V1alpha1\xe2\x02!Kuda\\Gateway\\V1alpha1\\GPBMetadata\xea\x02\x17Kuda::Gateway::V1alpha1b\x06proto3"
 
 var (
@@ -2946,44 +2996,45 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
-	(Phase)(0),                    // 0: kuda.gateway.v1alpha1.Phase
-	(Origin)(0),                   // 1: kuda.gateway.v1alpha1.Origin
-	(HookPoint)(0),                // 2: kuda.gateway.v1alpha1.HookPoint
-	(*WatchRequest)(nil),          // 3: kuda.gateway.v1alpha1.WatchRequest
-	(*WatchResponse)(nil),         // 4: kuda.gateway.v1alpha1.WatchResponse
-	(*Preheats)(nil),              // 5: kuda.gateway.v1alpha1.Preheats
-	(*Assignment)(nil),            // 6: kuda.gateway.v1alpha1.Assignment
-	(*Prefetch)(nil),              // 7: kuda.gateway.v1alpha1.Prefetch
-	(*Item)(nil),                  // 8: kuda.gateway.v1alpha1.Item
-	(*Lifecycle)(nil),             // 9: kuda.gateway.v1alpha1.Lifecycle
-	(*Hook)(nil),                  // 10: kuda.gateway.v1alpha1.Hook
-	(*ExecHook)(nil),              // 11: kuda.gateway.v1alpha1.ExecHook
-	(*HTTPGetHook)(nil),           // 12: kuda.gateway.v1alpha1.HTTPGetHook
-	(*Header)(nil),                // 13: kuda.gateway.v1alpha1.Header
-	(*Source)(nil),                // 14: kuda.gateway.v1alpha1.Source
-	(*SourceLimits)(nil),          // 15: kuda.gateway.v1alpha1.SourceLimits
-	(*S3Source)(nil),              // 16: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),           // 17: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),   // 18: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),            // 19: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),            // 20: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),              // 21: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),             // 22: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),             // 23: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),          // 24: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),         // 25: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),  // 26: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),            // 27: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),         // 28: kuda.gateway.v1alpha1.ReportRequest
-	(*PrefetchStatus)(nil),        // 29: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),        // 30: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),    // 31: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),        // 32: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),   // 33: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),        // 34: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),       // 35: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                           // 36: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
+	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
+	(HookPoint)(0),                    // 2: kuda.gateway.v1alpha1.HookPoint
+	(*WatchRequest)(nil),              // 3: kuda.gateway.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),             // 4: kuda.gateway.v1alpha1.WatchResponse
+	(*Preheats)(nil),                  // 5: kuda.gateway.v1alpha1.Preheats
+	(*Assignment)(nil),                // 6: kuda.gateway.v1alpha1.Assignment
+	(*Prefetch)(nil),                  // 7: kuda.gateway.v1alpha1.Prefetch
+	(*Item)(nil),                      // 8: kuda.gateway.v1alpha1.Item
+	(*Lifecycle)(nil),                 // 9: kuda.gateway.v1alpha1.Lifecycle
+	(*Hook)(nil),                      // 10: kuda.gateway.v1alpha1.Hook
+	(*ExecHook)(nil),                  // 11: kuda.gateway.v1alpha1.ExecHook
+	(*HTTPGetHook)(nil),               // 12: kuda.gateway.v1alpha1.HTTPGetHook
+	(*Header)(nil),                    // 13: kuda.gateway.v1alpha1.Header
+	(*Source)(nil),                    // 14: kuda.gateway.v1alpha1.Source
+	(*SourceLimits)(nil),              // 15: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),                  // 16: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),               // 17: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),       // 18: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),                // 19: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),                // 20: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),                  // 21: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),                 // 22: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),                 // 23: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),              // 24: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),             // 25: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),      // 26: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),                // 27: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),             // 28: kuda.gateway.v1alpha1.ReportRequest
+	(*PrefetchStatus)(nil),            // 29: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 30: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 31: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 32: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 33: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 34: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 35: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                               // 36: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 38: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	6,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
@@ -3027,18 +3078,21 @@ var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	0,  // 38: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
 	37, // 39: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
 	2,  // 40: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	3,  // 41: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	28, // 42: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	34, // 43: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	31, // 44: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	4,  // 45: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	30, // 46: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	35, // 47: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	33, // 48: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	45, // [45:49] is the sub-list for method output_type
-	41, // [41:45] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
+	38, // 41: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	38, // 42: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	38, // 43: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	3,  // 44: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	28, // 45: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	34, // 46: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	31, // 47: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	4,  // 48: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	30, // 49: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	35, // 50: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	33, // 51: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	48, // [48:52] is the sub-list for method output_type
+	44, // [44:48] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	41, // [41:44] is the sub-list for extension extendee
 	0,  // [0:41] is the sub-list for field type_name
 }
 
@@ -3068,13 +3122,14 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      3,
 			NumMessages:   34,
-			NumExtensions: 0,
+			NumExtensions: 3,
 			NumServices:   1,
 		},
 		GoTypes:           file_kuda_gateway_v1alpha1_gateway_proto_goTypes,
 		DependencyIndexes: file_kuda_gateway_v1alpha1_gateway_proto_depIdxs,
 		EnumInfos:         file_kuda_gateway_v1alpha1_gateway_proto_enumTypes,
 		MessageInfos:      file_kuda_gateway_v1alpha1_gateway_proto_msgTypes,
+		ExtensionInfos:    file_kuda_gateway_v1alpha1_gateway_proto_extTypes,
 	}.Build()
 	File_kuda_gateway_v1alpha1_gateway_proto = out.File
 	file_kuda_gateway_v1alpha1_gateway_proto_goTypes = nil
