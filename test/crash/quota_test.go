@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -176,7 +178,7 @@ func TestTwentyFourDeliveriesShareAQuotaWithoutDeadlockOrLoss(t *testing.T) {
 // others look for room.
 func hold(t *testing.T, want content, dir string) {
 	for range 3 {
-		if err := want.compare(filepath.Join(dir, store.FileName)); err != nil {
+		if err := want.compare(filepath.Join(dir, snapshot.FileName)); err != nil {
 			t.Errorf("a leased snapshot: %v", err)
 			return
 		}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
@@ -103,7 +105,7 @@ type Agent struct {
 	changed   chan struct{}
 	// doubtful are the DataSets that are not to be used yet; see doubtfulSnapshots.
 	// The map is replaced and never written to.
-	doubtful map[string][]store.ID
+	doubtful map[string][]snapshot.ID
 }
 
 // viewer is the part of a view that the agent uses.

@@ -6,14 +6,14 @@ package agent
 import (
 	"context"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // doubtfulSnapshots finds the DataSets whose view has snapshots that the store is in doubt
 // of, because the machine went down shortly after they were written. Their applications
 // start once the snapshots have been verified.
-func (a *Agent) doubtfulSnapshots() map[string][]store.ID {
-	found := map[string][]store.ID{}
+func (a *Agent) doubtfulSnapshots() map[string][]snapshot.ID {
+	found := map[string][]snapshot.ID{}
 	for _, name := range a.view.DataSets() {
 		current, ok := a.view.Current(name)
 		if !ok {
@@ -56,7 +56,7 @@ func (a *Agent) clearDoubt(name string) {
 	a.mu.Lock()
 	_, was := a.doubtful[name]
 	if was {
-		rest := make(map[string][]store.ID, len(a.doubtful))
+		rest := make(map[string][]snapshot.ID, len(a.doubtful))
 		for other, ids := range a.doubtful {
 			if other != name {
 				rest[other] = ids

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -151,7 +153,7 @@ func TestARepairedSnapshotReachesTheView(t *testing.T) {
 	if err != nil || len(snapshots) != 1 {
 		t.Fatalf("got %d snapshots, %v", len(snapshots), err)
 	}
-	if err := st.Verify(t.Context(), snapshots[0].ID, true); !errors.Is(err, store.ErrDamaged) {
+	if err := st.Verify(t.Context(), snapshots[0].ID, true); !errors.Is(err, snapshot.ErrDamaged) {
 		t.Fatalf("got %v", err)
 	}
 	p.start()

@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
@@ -185,7 +186,7 @@ func (a *Agent) deliverItem(ctx context.Context, r transfer.Request, mark string
 
 // markSnapshot says what an item calls a snapshot's bytes. Without it pods are not placed
 // by them, but the delivery goes on.
-func (a *Agent) markSnapshot(id store.ID, mark string) {
+func (a *Agent) markSnapshot(id snapshot.ID, mark string) {
 	if err := a.store.Mark(id, mark); err != nil {
 		a.log.V(1).Info("placement does not know of the data here", "snapshot", id, "reason", err.Error())
 	}

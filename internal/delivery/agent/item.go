@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/domain/item"
@@ -34,16 +36,16 @@ func assignmentMark(notices []string) string {
 }
 
 // snapshotKey names the snapshot of an item from an opened source in a store.
-func snapshotKey(s *store.Store, i *gatewayv1alpha1.Item, identity string, p source.Provenance) (store.Key, error) {
+func snapshotKey(s *store.Store, i *gatewayv1alpha1.Item, identity string, p source.Provenance) (snapshot.Key, error) {
 	names, err := podResolver.hostWord(p.Host)
 	if err != nil {
-		return store.Key{}, err
+		return snapshot.Key{}, err
 	}
 	principal, err := s.Principal(p.Principal.Reveal())
 	if err != nil {
-		return store.Key{}, err
+		return snapshot.Key{}, err
 	}
-	k := store.Key{Source: identity, Way: source.JoinWay(p.Way, names), Principal: principal,
+	k := snapshot.Key{Source: identity, Way: source.JoinWay(p.Way, names), Principal: principal,
 		Path: i.GetRemotePath(), Version: i.GetVersion(), Digest: i.GetDigest(),
 		Include: i.GetInclude(), Exclude: i.GetExclude()}
 	if i.Mode != nil {

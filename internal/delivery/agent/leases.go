@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -26,7 +28,7 @@ type leases struct {
 	store *store.Store
 
 	mu   sync.Mutex
-	held map[store.ID]*held
+	held map[snapshot.ID]*held
 }
 
 // held is one lease.
@@ -38,12 +40,12 @@ type held struct {
 }
 
 func newLeases(s *store.Store) *leases {
-	return &leases{store: s, held: map[store.ID]*held{}}
+	return &leases{store: s, held: map[snapshot.ID]*held{}}
 }
 
 // reuseLease returns a lease of a snapshot that is on disk and whole, or an error.
 // Each process checks a snapshot once before it relies on it.
-func (l *leases) reuseLease(ctx context.Context, id store.ID, h holder) (*store.Lease, error) {
+func (l *leases) reuseLease(ctx context.Context, id snapshot.ID, h holder) (*store.Lease, error) {
 	l.mu.Lock()
 	known := l.held[id]
 	if known != nil && !known.lease.Current() {
@@ -91,7 +93,7 @@ func (l *leases) holdLease(lease *store.Lease, h holder) *store.Lease {
 
 // keepOnly makes a holder hold the snapshots with these names and no others. One
 // that was only remembered is leased if it is still there.
-func (l *leases) keepOnly(h holder, ids map[store.ID]bool) {
+func (l *leases) keepOnly(h holder, ids map[snapshot.ID]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, known := range l.held {
@@ -116,7 +118,7 @@ func (l *leases) keepOnly(h holder, ids map[store.ID]bool) {
 }
 
 // dropLease ends a lease of what turned out to be damaged.
-func (l *leases) dropLease(id store.ID) {
+func (l *leases) dropLease(id snapshot.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.held[id]; known != nil {

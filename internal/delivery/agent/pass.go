@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -322,7 +324,7 @@ func (d *delivery) completeRevision() error {
 // keepLeases holds leases of what is in the current and the previous revision,
 // and of nothing else.
 func (w *worker) keepLeases() {
-	used := map[store.ID]bool{}
+	used := map[snapshot.ID]bool{}
 	for _, rev := range w.record.Revisions {
 		for _, item := range rev.Items {
 			used[item.Snapshot] = true

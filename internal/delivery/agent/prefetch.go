@@ -11,9 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -150,7 +151,7 @@ func (f *prefetcher) saveRecord() {
 	if err != nil {
 		w.log.Error(err, "what is prefetched was not remembered")
 	}
-	ids := map[store.ID]bool{}
+	ids := map[snapshot.ID]bool{}
 	for _, rev := range f.record.Revisions {
 		for _, item := range rev.Items {
 			ids[item.Snapshot] = true

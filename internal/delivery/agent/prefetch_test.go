@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -37,7 +39,7 @@ const (
 )
 
 // needed are the snapshots that must not be evicted.
-func (p *pod) needed() map[store.ID]bool {
+func (p *pod) needed() map[snapshot.ID]bool {
 	p.t.Helper()
 	ids, err := podref.New(p.root).Needed()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
@@ -32,7 +34,7 @@ func (p *pod) preheated(dataset string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	known := map[store.ID]string{}
+	known := map[snapshot.ID]string{}
 	for _, s := range snapshots {
 		known[s.ID] = s.Key.Version
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -61,7 +63,7 @@ func TestEachErrorHasItsReason(t *testing.T) {
 		{&view.InvalidPathError{}, reasonInvalidPath},
 		{&view.PathConflictError{}, reasonPathConflict},
 		{&hook.FailedError{Err: errors.New("x")}, reasonHookFailed},
-		{store.ErrDamaged, reasonStoreFailed},
+		{snapshot.ErrDamaged, reasonStoreFailed},
 		{context.DeadlineExceeded, reasonStoreFailed},
 	} {
 		if got := reasonOf(fmt.Errorf("delivering: %w", tt.err)); got != tt.want {

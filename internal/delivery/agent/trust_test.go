@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -270,7 +272,7 @@ func TestAFileThatWasChangedIsNotServedToAnotherPod(t *testing.T) {
 		g.Want(v.asks("ds", "r1", plainly))
 		p := newPod(t, g)
 		g.Success("ds-pod", "r1")
-		file := filepath.Join(p.root, "snapshots", string(p.snapshots()[0].ID), "data", store.FileName)
+		file := filepath.Join(p.root, "snapshots", string(p.snapshots()[0].ID), "data", snapshot.FileName)
 		before, err := os.Stat(file)
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 
@@ -17,12 +18,12 @@ type comparison struct {
 	out   *ItemPlan
 	names int
 	// old is nil where the pod has nothing of the item; at is where it has it.
-	old  *store.Manifest
+	old  *snapshot.Manifest
 	at   string
 	seen []bool
 }
 
-func newComparison(out *ItemPlan, names int, old *store.Manifest, at string) *comparison {
+func newComparison(out *ItemPlan, names int, old *snapshot.Manifest, at string) *comparison {
 	c := &comparison{out: out, names: names, old: old, at: path.Clean(at)}
 	if old != nil {
 		c.seen = make([]bool, old.Packed.Len())
@@ -56,9 +57,9 @@ func (c *comparison) add(f transfer.Planned, remote string) {
 }
 
 // findBefore returns what the pod has at a place in its view.
-func (c *comparison) findBefore(name string) (store.Entry, int, bool) {
+func (c *comparison) findBefore(name string) (snapshot.Entry, int, bool) {
 	if c.old == nil {
-		return store.Entry{}, 0, false
+		return snapshot.Entry{}, 0, false
 	}
 	name = path.Clean(name)
 	if c.old.File {
@@ -67,7 +68,7 @@ func (c *comparison) findBefore(name string) (store.Entry, int, bool) {
 	if c.at != "." {
 		var below bool
 		if name, below = strings.CutPrefix(name, c.at+"/"); !below {
-			return store.Entry{}, 0, false
+			return snapshot.Entry{}, 0, false
 		}
 	}
 	return c.old.Packed.Find(name)

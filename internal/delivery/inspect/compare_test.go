@@ -6,15 +6,16 @@ package inspect
 import (
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 
-func manifestOf(t *testing.T, single bool, entries ...store.Entry) *store.Manifest {
+func manifestOf(t *testing.T, single bool, entries ...snapshot.Entry) *snapshot.Manifest {
 	t.Helper()
-	m := &store.Manifest{File: single, Packed: &store.Packed{}}
+	m := &snapshot.Manifest{File: single, Packed: &snapshot.Packed{}}
 	for _, e := range entries {
 		if err := m.Packed.Add(e); err != nil {
 			t.Fatal(err)
@@ -24,8 +25,8 @@ func manifestOf(t *testing.T, single bool, entries ...store.Entry) *store.Manife
 }
 
 func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
-	old := manifestOf(t, false, store.Entry{Path: "a", Size: 1, Digest: "d:1"}, store.Entry{Path: "b/c", Size: 2, Digest: "d:2"}, store.Entry{Path: "bc", Size: 3, Digest: "d:3"})
-	one := manifestOf(t, true, store.Entry{Path: store.FileName, Size: 4, Digest: "d:4"})
+	old := manifestOf(t, false, snapshot.Entry{Path: "a", Size: 1, Digest: "d:1"}, snapshot.Entry{Path: "b/c", Size: 2, Digest: "d:2"}, snapshot.Entry{Path: "bc", Size: 3, Digest: "d:3"})
+	one := manifestOf(t, true, snapshot.Entry{Path: snapshot.FileName, Size: 4, Digest: "d:4"})
 	files := []transfer.Planned{{Path: "a", Size: 1, Digest: "d:1", Here: true}, {Path: "b/c", Size: 2, Digest: "d:5"}, {Path: "new", Size: 6}}
 	changes := func(size int64, names ...string) Changes {
 		c := Changes{Count: len(names), Bytes: size}
@@ -35,7 +36,7 @@ func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
 		return c
 	}
 	for name, c := range map[string]struct {
-		old    *store.Manifest
+		old    *snapshot.Manifest
 		at, to string
 		files  []transfer.Planned
 		want   ItemPlan
@@ -48,7 +49,7 @@ func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
 			ItemPlan{Added: changes(9, "model/a", "model/b/c", "model/new"), Removed: changes(6, "models/a", "models/b/c", "models/bc")}},
 		"moved to where others are": {old, "", "b", []transfer.Planned{{Path: "c", Size: 2, Digest: "d:2"}},
 			ItemPlan{Unchanged: changes(2, "b/c"), Removed: changes(4, "a", "bc")}},
-		"one file": {one, "x/y", "x/y", []transfer.Planned{{Path: store.FileName, Single: true, Size: 4, Digest: "d:4"}},
+		"one file": {one, "x/y", "x/y", []transfer.Planned{{Path: snapshot.FileName, Single: true, Size: 4, Digest: "d:4"}},
 			ItemPlan{Unchanged: changes(4, "x/y")}},
 		"one file that becomes a tree": {one, "x", "x", files,
 			ItemPlan{Added: changes(9, "x/a", "x/b/c", "x/new"), Removed: changes(4, "x")}},

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
@@ -66,7 +68,7 @@ func readDataSets(ctx context.Context, s *store.Store, dir string) ([]DataSet, e
 }
 
 // viewFiles are those of a snapshot at their place in the view.
-func viewFiles(m *store.Manifest, at string) []File {
+func viewFiles(m *snapshot.Manifest, at string) []File {
 	out := make([]File, 0, m.Packed.Len())
 	for e := range m.All() {
 		f := File{Path: viewPath(m.File, at, e.Path), Size: e.Size, Digest: e.Digest, Link: e.Link}

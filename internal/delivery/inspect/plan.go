@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
@@ -132,7 +134,7 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 // planItem looks at one item; have is what the pod has of it, or nil.
 func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
 	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
-	var old *store.Manifest
+	var old *snapshot.Manifest
 	at := ""
 	if have != nil {
 		out.CurrentVersion, at = have.Version, have.Path
@@ -173,14 +175,14 @@ func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefet
 		presentFiles(m, each)
 		return nil
 	}
-	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
+	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, snapshot.ErrDamaged) {
 		return err
 	}
 	return p.engine.Plan(ctx, request, each)
 }
 
 // presentFiles plans a snapshot of which nothing is missing.
-func presentFiles(m *store.Manifest, each func(transfer.Planned)) {
+func presentFiles(m *snapshot.Manifest, each func(transfer.Planned)) {
 	for e := range m.Packed.All() {
 		each(transfer.Planned{Path: e.Path, Single: m.File, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
 	}

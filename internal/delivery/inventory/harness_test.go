@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/go-logr/logr/funcr"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -128,8 +130,8 @@ func (r *runtime) silent(what string) {
 	}
 }
 
-func keyOf(version string) store.Key {
-	return store.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}
+func keyOf(version string) snapshot.Key {
+	return snapshot.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}
 }
 
 // begin begins a download.
@@ -145,9 +147,9 @@ func begin(t *testing.T, s *store.Store, version string) *store.Writer {
 	return w
 }
 
-func add(t *testing.T, s *store.Store, version string) store.ID {
+func add(t *testing.T, s *store.Store, version string) snapshot.ID {
 	t.Helper()
-	l, err := begin(t, s, version).Commit(&store.Manifest{Digest: "xxh3:00"})
+	l, err := begin(t, s, version).Commit(&snapshot.Manifest{Digest: "xxh3:00"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"connectrpc.com/connect"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -43,7 +44,7 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 	}
 	r.await("that nobody goes on with it", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return len(r.GetSnapshots()) == 0 })
 	w = begin(t, r.store, "v1")
-	l, err := w.Commit(&store.Manifest{Digest: "xxh3:00"})
+	l, err := w.Commit(&snapshot.Manifest{Digest: "xxh3:00"})
 	if err != nil {
 		t.Fatal(err)
 	}

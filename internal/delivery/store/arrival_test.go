@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -34,7 +36,7 @@ func TestWhoWaitsIsToldWhenTheSnapshotComes(t *testing.T) {
 	}()
 	<-looked
 	e := put(t, w, "f", "x")
-	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: 1, Digest: e.Digest})
+	l, err := w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: 1, Digest: e.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}

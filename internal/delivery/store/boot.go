@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
@@ -40,11 +42,13 @@ const (
 	doubt = 10 * time.Minute
 )
 
-func (s *Store) suspectMark(id ID) string { return filepath.Join(s.locks, string(id)+suspectSuffix) }
+func (s *Store) suspectMark(id snapshot.ID) string {
+	return filepath.Join(s.locks, string(id)+suspectSuffix)
+}
 
 // InDoubt reports whether a snapshot was committed so shortly before the machine
 // went down that it is to be read before it is served. Verify does that.
-func (s *Store) InDoubt(id ID) bool { return pathExists(s.suspectMark(id)) }
+func (s *Store) InDoubt(id snapshot.ID) bool { return pathExists(s.suspectMark(id)) }
 
 // bootID changes when the machine starts.
 func bootID() string {
@@ -97,7 +101,7 @@ func (s *Store) markInDoubt(after time.Time) error {
 		return err
 	}
 	for _, id := range ids {
-		if !modTime(filepath.Join(s.snapshotDir(id), manifestName)).After(after) {
+		if !modTime(filepath.Join(s.snapshotDir(id), snapshot.ManifestName)).After(after) {
 			continue
 		}
 		if err := os.WriteFile(s.suspectMark(id), nil, 0o600); err != nil {
@@ -170,7 +174,7 @@ func syncFS(dir string) error {
 
 // resolveDoubt verifies a snapshot that is in doubt, once for all processes. One that
 // fails is taken away and reported as ErrDamaged.
-func (s *Store) resolveDoubt(ctx context.Context, id ID) error {
+func (s *Store) resolveDoubt(ctx context.Context, id snapshot.ID) error {
 	mark := s.suspectMark(id)
 	if !pathExists(mark) {
 		return nil
@@ -194,7 +198,7 @@ func (s *Store) resolveDoubt(ctx context.Context, id ID) error {
 }
 
 // clearDoubt marks a snapshot as verified.
-func (s *Store) clearDoubt(id ID) error {
+func (s *Store) clearDoubt(id snapshot.ID) error {
 	if err := os.Remove(s.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeErrorf("marking a snapshot as verified: %w", err)
 	}

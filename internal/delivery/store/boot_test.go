@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // crash makes the machine go down under the store, and harms a file as a disk
@@ -46,7 +48,7 @@ func TestWhatWasCommittedShortlyBeforeACrashIsReadBeforeItIsServed(t *testing.T)
 	good := add(t, s, key("2"), "content")
 	crash(t, s, l, false)
 	s = open(t, Options{Root: s.Root()})
-	if _, err := s.Lease(l.ID()); !errors.Is(err, ErrDamaged) {
+	if _, err := s.Lease(l.ID()); !errors.Is(err, snapshot.ErrDamaged) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := s.Lease(l.ID()); !errors.Is(err, ErrNotStored) {
@@ -87,7 +89,7 @@ func TestAStoreThatWasClosedOrLongIdleIsNotDoubted(t *testing.T) {
 		},
 		"idle": func(s *Store, l *Lease) bool {
 			old := time.Now().Add(-time.Hour)
-			return os.Chtimes(filepath.Join(s.snapshotDir(l.ID()), manifestName), old, old) == nil
+			return os.Chtimes(filepath.Join(s.snapshotDir(l.ID()), snapshot.ManifestName), old, old) == nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

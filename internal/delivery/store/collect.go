@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/filelock"
@@ -110,7 +112,7 @@ func (s *Store) sweepLeftovers() error {
 
 // removeLeftovers deletes what only a download needs from a complete snapshot.
 // It is of no use there and no harm.
-func (s *Store) removeLeftovers(id ID) {
+func (s *Store) removeLeftovers(id snapshot.ID) {
 	_ = os.Remove(filepath.Join(s.snapshotDir(id), journalName))
 	_ = os.Remove(filepath.Join(s.snapshotDir(id), reservedName))
 }
@@ -123,7 +125,7 @@ func (s *Store) sweepLocks() error {
 		return storeErrorf("listing locks: %w", err)
 	}
 	for _, name := range names {
-		id := ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
+		id := snapshot.ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
 		if !id.Valid() || isDir(s.snapshotDir(id)) || isDir(s.partialDir(id)) {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/filelock"
@@ -17,7 +19,7 @@ import (
 
 // candidate is a snapshot, or the leftovers of one, that may be evicted.
 type candidate struct {
-	id      ID
+	id      snapshot.ID
 	partial bool
 	// bytes of a snapshot, or those promised to a download; allocated are
 	// those of a download that have their place already.
@@ -63,7 +65,7 @@ func (s *Store) evictionCandidates(partials []candidate) (list []candidate, used
 
 // neededAndWanted returns which snapshots are needed, even without a lease, and which are
 // wanted.
-func (s *Store) neededAndWanted() (needed, wanted map[ID]bool, err error) {
+func (s *Store) neededAndWanted() (needed, wanted map[snapshot.ID]bool, err error) {
 	if s.options.Needed != nil {
 		if needed, err = s.options.Needed(); err != nil {
 			return nil, nil, storeErrorf("asking which snapshots are needed: %w", err)
@@ -170,7 +172,7 @@ func (s *Store) claimCandidate(c candidate) (*claim, error) {
 
 // Evict deletes a snapshot unless it is leased, needed or wanted, and reports
 // whether it did.
-func (s *Store) Evict(id ID) (bool, error) {
+func (s *Store) Evict(id snapshot.ID) (bool, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return false, nil
 	}
@@ -222,7 +224,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	return pruned, nil
 }
 
-func (s *Store) pruneSnapshot(id ID, dry bool) (bool, error) {
+func (s *Store) pruneSnapshot(id snapshot.ID, dry bool) (bool, error) {
 	if !dry {
 		return s.evictCandidate(candidate{id: id})
 	}

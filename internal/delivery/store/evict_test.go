@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // used sets when a snapshot was last used.
-func used(t *testing.T, s *Store, k Key, ago time.Duration) {
+func used(t *testing.T, s *Store, k snapshot.Key, ago time.Duration) {
 	t.Helper()
 	at := time.Now().Add(-ago)
 	if err := os.Chtimes(s.leaseLock(k.ID()), at, at); err != nil {

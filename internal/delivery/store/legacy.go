@@ -5,6 +5,8 @@ package store
 
 import (
 	"path/filepath"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Legacy is a store that an older release made, which did not write down by which
@@ -33,7 +35,7 @@ func (l *Legacy) Snapshots() ([]Snapshot, error) { return l.store.completeSnapsh
 
 // Lease keeps a snapshot from being evicted by the older release's processes. It
 // does not count as a use. Nothing is known of the files but their names.
-func (l *Legacy) Lease(id ID) (*Lease, error) {
+func (l *Legacy) Lease(id snapshot.ID) (*Lease, error) {
 	lease, err := l.store.openLease(id)
 	if err != nil {
 		return nil, err

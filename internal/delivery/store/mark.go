@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -32,14 +34,14 @@ func validMark(mark string) bool {
 	return mark != "" && len(mark) <= maxMark && strings.Trim(mark, "0123456789abcdef") == ""
 }
 
-func (s *Store) markFile(id ID, mark string) string {
+func (s *Store) markFile(id snapshot.ID, mark string) string {
 	return filepath.Join(s.marks, string(id)+"."+mark)
 }
 
 // Mark notes what an item calls a snapshot's bytes: up to 64 hex digits. It may
 // be called before the snapshot is there, and costs next to nothing where the
 // mark is there already. It goes with the snapshot.
-func (s *Store) Mark(id ID, mark string) error {
+func (s *Store) Mark(id snapshot.ID, mark string) error {
 	if !id.Valid() || !validMark(mark) {
 		return storeErrorf("marking a snapshot: %q is no mark of %q", mark, id)
 	}
@@ -68,15 +70,15 @@ func createFile(path string) error {
 }
 
 // listMarks lists all marks, sorted.
-func (s *Store) listMarks() (map[ID][]string, error) {
+func (s *Store) listMarks() (map[snapshot.ID][]string, error) {
 	names, err := os.ReadDir(s.marks)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, storeErrorf("listing marks: %w", err)
 	}
-	marks := make(map[ID][]string, len(names))
+	marks := make(map[snapshot.ID][]string, len(names))
 	for _, name := range names {
-		if id, mark, ok := strings.Cut(name.Name(), "."); ok && ID(id).Valid() && validMark(mark) {
-			marks[ID(id)] = append(marks[ID(id)], mark)
+		if id, mark, ok := strings.Cut(name.Name(), "."); ok && snapshot.ID(id).Valid() && validMark(mark) {
+			marks[snapshot.ID(id)] = append(marks[snapshot.ID(id)], mark)
 		}
 	}
 	return marks, nil
@@ -84,7 +86,7 @@ func (s *Store) listMarks() (map[ID][]string, error) {
 
 // removeMarks removes the marks of a snapshot that is gone. One that stays is swept
 // later.
-func (s *Store) removeMarks(id ID) {
+func (s *Store) removeMarks(id snapshot.ID) {
 	marks, _ := s.listMarks()
 	for _, mark := range marks[id] {
 		_ = os.Remove(s.markFile(id, mark))

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -143,7 +145,7 @@ func (w *Writer) Reserve(total, missing int64) error {
 
 // measureRoom says how full the store is without the download of one snapshot. What
 // is missing of the other downloads is taken to be all of them, which is quick.
-func (s *Store) measureRoom(without ID) (room, []candidate, error) {
+func (s *Store) measureRoom(without snapshot.ID) (room, []candidate, error) {
 	r, others, err := s.measureReserved(without)
 	if err != nil {
 		return r, nil, err
@@ -155,7 +157,7 @@ func (s *Store) measureRoom(without ID) (room, []candidate, error) {
 }
 
 // measureReserved is measureRoom without what complete snapshots use.
-func (s *Store) measureReserved(without ID) (room, []candidate, error) {
+func (s *Store) measureReserved(without snapshot.ID) (room, []candidate, error) {
 	r := room{quota: s.options.Quota}
 	partials, err := s.listPartials()
 	if err != nil {

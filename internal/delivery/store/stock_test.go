@@ -6,6 +6,8 @@ package store
 import (
 	"strings"
 	"testing"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 func stock(t *testing.T, s *Store) *Stock {
@@ -18,9 +20,9 @@ func stock(t *testing.T, s *Store) *Stock {
 }
 
 func TestWhatNobodyNeedsIsNoRoom(t *testing.T) {
-	needed, wanted := map[ID]bool{}, map[ID]bool{}
-	s := open(t, Options{Quota: 1000, Needed: func() (map[ID]bool, error) { return needed, nil },
-		Wanted: func() (map[ID]bool, error) { return wanted, nil }})
+	needed, wanted := map[snapshot.ID]bool{}, map[snapshot.ID]bool{}
+	s := open(t, Options{Quota: 1000, Needed: func() (map[snapshot.ID]bool, error) { return needed, nil },
+		Wanted: func() (map[snapshot.ID]bool, error) { return wanted, nil }})
 	check := func(what string, used, available int64) {
 		t.Helper()
 		if k := stock(t, s); k.Quota != 1000 || k.Used != used || k.Available != available || k.Capacity == 0 || k.Free == 0 {
@@ -68,8 +70,8 @@ func TestTheReserveIsNoRoom(t *testing.T) {
 }
 
 func TestWhatIsPreheatedGivesWayToWhatIsOnlyCached(t *testing.T) {
-	wanted := map[ID]bool{key("wanted").ID(): true}
-	s := open(t, Options{Quota: 1000, High: 10, Low: 5, Wanted: func() (map[ID]bool, error) { return wanted, nil }})
+	wanted := map[snapshot.ID]bool{key("wanted").ID(): true}
+	s := open(t, Options{Quota: 1000, High: 10, Low: 5, Wanted: func() (map[snapshot.ID]bool, error) { return wanted, nil }})
 	fill := func(versions ...string) {
 		t.Helper()
 		for _, version := range versions {

@@ -13,6 +13,8 @@ import (
 	"time"
 	"weak"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/filelock"
@@ -39,11 +41,11 @@ type Options struct {
 	// Needed returns snapshots that must stay even if they are not leased just
 	// now, because the process of their user is being restarted. It is called each
 	// time something is to be evicted. It may be nil.
-	Needed func() (map[ID]bool, error)
+	Needed func() (map[snapshot.ID]bool, error)
 	// Wanted returns snapshots that are to stay as long as there is room: only a
 	// Writer that is Urgent evicts them, after everything else. It is called, and
 	// may be nil, like Needed.
-	Wanted func() (map[ID]bool, error)
+	Wanted func() (map[snapshot.ID]bool, error)
 }
 
 // The default watermarks.
@@ -106,27 +108,29 @@ func (s *Store) Root() string { return s.options.Root }
 
 const partialSuffix = ".partial"
 
-func (s *Store) snapshotDir(id ID) string { return filepath.Join(s.snapshots, string(id)) }
-func (s *Store) partialDir(id ID) string  { return s.snapshotDir(id) + partialSuffix }
-func (s *Store) leaseLock(id ID) string   { return filepath.Join(s.locks, string(id)+".lease") }
-func (s *Store) writerLock(id ID) string  { return filepath.Join(s.locks, string(id)+".writer") }
+func (s *Store) snapshotDir(id snapshot.ID) string { return filepath.Join(s.snapshots, string(id)) }
+func (s *Store) partialDir(id snapshot.ID) string  { return s.snapshotDir(id) + partialSuffix }
+func (s *Store) leaseLock(id snapshot.ID) string   { return filepath.Join(s.locks, string(id)+".lease") }
+func (s *Store) writerLock(id snapshot.ID) string {
+	return filepath.Join(s.locks, string(id)+".writer")
+}
 
 // Lease keeps a complete snapshot from being evicted. The kernel ends it when
 // the process dies.
 type Lease struct {
-	id     ID
+	id     snapshot.ID
 	dir    string
 	lock   *os.File
-	path   string   // of the lock
-	header Manifest // with the entries packed
+	path   string            // of the lock
+	header snapshot.Manifest // with the entries packed
 
 	mu       sync.Mutex
 	used     bool // counts as a use
-	unpacked weak.Pointer[Manifest]
+	unpacked weak.Pointer[snapshot.Manifest]
 }
 
 // ID of the snapshot.
-func (l *Lease) ID() ID { return l.id }
+func (l *Lease) ID() snapshot.ID { return l.id }
 
 // Dir is the absolute path of the directory with the snapshot's files. They
 // must not be written to.
@@ -135,29 +139,32 @@ func (l *Lease) Dir() string { return l.dir }
 // Manifest of the snapshot. It must not be written to. It is held in memory
 // only as long as the caller holds it; the lease itself takes some 65 bytes per
 // file.
-func (l *Lease) Manifest() *Manifest {
+func (l *Lease) Manifest() *snapshot.Manifest {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := l.unpacked.Value(); m != nil {
 		return m
 	}
 	m := l.header
-	m.Entries, m.Packed = m.Packed.allEntries(), nil
+	m.Entries, m.Packed = m.Packed.Entries(), nil
 	l.unpacked = weak.Make(&m)
 	return &m
 }
 
 // Contents is Manifest with the entries Packed, as the lease holds them.
-func (l *Lease) Contents() *Manifest {
+func (l *Lease) Contents() *snapshot.Manifest {
 	m := l.header
 	return &m
 }
 
 // loadHeader fills the lease from the manifest below dir.
 func (l *Lease) loadHeader(dir string) error {
-	header, err := readManifest(dir)
-	if err != nil {
+	header, err := snapshot.ReadManifest(dir)
+	if errors.Is(err, snapshot.ErrDamaged) {
 		return err
+	}
+	if err != nil {
+		return storeErrorf("%w", err)
 	}
 	l.header = *header
 	return nil
@@ -183,12 +190,14 @@ func (l *Lease) Close() error {
 // Lease returns a lease of a complete snapshot, or ErrNotStored; ErrDamaged if
 // its manifest cannot be read. A snapshot that was committed shortly before a
 // crash of the machine is verified first, once for all processes.
-func (s *Store) Lease(id ID) (*Lease, error) { return s.acquireLease(context.Background(), id) }
+func (s *Store) Lease(id snapshot.ID) (*Lease, error) {
+	return s.acquireLease(context.Background(), id)
+}
 
 // Peek returns the manifest of a complete snapshot, Packed, and the directory of its
 // files, without a lease and without counting as a use: for who can do without
 // it when it is evicted meanwhile. Errors are those of Lease.
-func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
+func (s *Store) Peek(ctx context.Context, id snapshot.ID) (*snapshot.Manifest, string, error) {
 	if err := s.resolveDoubt(ctx, id); err != nil {
 		return nil, "", err
 	}
@@ -203,7 +212,7 @@ func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
 	return l.Contents(), l.dir, nil
 }
 
-func (s *Store) acquireLease(ctx context.Context, id ID) (*Lease, error) {
+func (s *Store) acquireLease(ctx context.Context, id snapshot.ID) (*Lease, error) {
 	if err := s.resolveDoubt(ctx, id); err != nil {
 		return nil, err
 	}
@@ -233,7 +242,7 @@ func (s *Store) markUsed(l *Lease) error {
 }
 
 // openLease is Lease without reading the manifest and without counting as a use.
-func (s *Store) openLease(id ID) (*Lease, error) {
+func (s *Store) openLease(id snapshot.ID) (*Lease, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return nil, ErrNotStored
 	}
@@ -245,13 +254,13 @@ func (s *Store) openLease(id ID) (*Lease, error) {
 		unlockFile(f)
 		return nil, ErrNotStored
 	}
-	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f, path: s.leaseLock(id)}, nil
+	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), snapshot.DataDir), lock: f, path: s.leaseLock(id)}, nil
 }
 
 // Acquire returns either a lease of the key's snapshot, or the writer that is
 // to make it; one of the two is nil. While another process writes it, Acquire
 // calls waiting once and waits until that one is done or dead.
-func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
+func (s *Store) Acquire(ctx context.Context, key snapshot.Key, waiting func()) (*Lease, *Writer, error) {
 	if err := s.ensureExists(); err != nil {
 		return nil, nil, err
 	}
@@ -265,7 +274,7 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 		// Those who wait for the same snapshot all get it at once: only a
 		// snapshot that is not there needs the lock.
 		l, err = s.acquireLease(ctx, id)
-		if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
+		if !errors.Is(err, ErrNotStored) && !errors.Is(err, snapshot.ErrDamaged) {
 			return err
 		}
 		f, err = lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
@@ -288,10 +297,10 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 }
 
 // startWriter returns the writer that holds the lock f, unless another was quicker.
-func (s *Store) startWriter(ctx context.Context, key Key, f *os.File) (*Lease, *Writer, error) {
+func (s *Store) startWriter(ctx context.Context, key snapshot.Key, f *os.File) (*Lease, *Writer, error) {
 	id := key.ID()
 	l, err := s.acquireLease(ctx, id)
-	if errors.Is(err, ErrDamaged) {
+	if errors.Is(err, snapshot.ErrDamaged) {
 		if err = s.discardDirectory(s.snapshotDir(id)); err == nil {
 			err = ErrNotStored
 		}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/filelock"
@@ -24,7 +26,7 @@ import (
 // makes the snapshot anew, protected by the leases that there are; a view
 // notices, when it is checked, that its files are not those of the snapshot,
 // and is built again.
-func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
+func (s *Store) Verify(ctx context.Context, id snapshot.ID, deep bool) error {
 	if err := s.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ const (
 // Recheck is Verify before a snapshot is served to another pod. Beside the facts of
 // all files it compares the bytes of the small ones: a process that can write to a
 // file can also set its time back. In a large file only a deep Verify sees that.
-func (s *Store) Recheck(ctx context.Context, id ID) error {
+func (s *Store) Recheck(ctx context.Context, id snapshot.ID) error {
 	if err := s.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
@@ -69,9 +71,9 @@ func depthOf(deep bool) depth {
 }
 
 // verifySnapshot is Verify for a snapshot that is not in doubt.
-func (s *Store) verifySnapshot(ctx context.Context, id ID, d depth) error {
+func (s *Store) verifySnapshot(ctx context.Context, id snapshot.ID, d depth) error {
 	err := s.examineSnapshot(ctx, id, d)
-	if !errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, snapshot.ErrDamaged) {
 		return err
 	}
 	if discardErr := s.discardDamaged(id); discardErr != nil {
@@ -81,11 +83,11 @@ func (s *Store) verifySnapshot(ctx context.Context, id ID, d depth) error {
 }
 
 // Examine is Verify that leaves a damaged snapshot where it is.
-func (s *Store) Examine(ctx context.Context, id ID, deep bool) error {
+func (s *Store) Examine(ctx context.Context, id snapshot.ID, deep bool) error {
 	return s.examineSnapshot(ctx, id, depthOf(deep))
 }
 
-func (s *Store) examineSnapshot(ctx context.Context, id ID, d depth) error {
+func (s *Store) examineSnapshot(ctx context.Context, id snapshot.ID, d depth) error {
 	l, err := s.openLease(id)
 	if err != nil {
 		return err
@@ -98,7 +100,7 @@ func (s *Store) examineSnapshot(ctx context.Context, id ID, d depth) error {
 }
 
 // discardDamaged takes a snapshot away unless a process is replacing it already.
-func (s *Store) discardDamaged(id ID) error {
+func (s *Store) discardDamaged(id snapshot.ID) error {
 	f, err := lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
@@ -116,7 +118,7 @@ func (s *Store) discardDamaged(id ID) error {
 func compareFiles(ctx context.Context, l *Lease, d depth) error {
 	root, err := os.OpenRoot(l.dir)
 	if err != nil {
-		return fmt.Errorf("verifying a snapshot: %w: %w", ErrDamaged, err)
+		return fmt.Errorf("verifying a snapshot: %w: %w", snapshot.ErrDamaged, err)
 	}
 	defer root.Close()
 	var buffer []byte
@@ -141,13 +143,13 @@ func compareFiles(ctx context.Context, l *Lease, d depth) error {
 			return storeErrorf("verifying %s: %w", e.Path, err)
 		}
 		if !ok {
-			return fmt.Errorf("verifying a snapshot: %w: the file %q is not what was delivered", ErrDamaged, e.Path)
+			return fmt.Errorf("verifying a snapshot: %w: the file %q is not what was delivered", snapshot.ErrDamaged, e.Path)
 		}
 	}
 	return nil
 }
 
-func verifyEntry(root *os.Root, e Entry, buffer []byte, read bool) (bool, error) {
+func verifyEntry(root *os.Root, e snapshot.Entry, buffer []byte, read bool) (bool, error) {
 	if e.Link != "" {
 		target, err := root.Readlink(e.Path)
 		return err == nil && target == e.Link, nil

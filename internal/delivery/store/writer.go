@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
@@ -24,7 +26,7 @@ type Writer struct {
 	Urgent bool
 
 	store   *Store
-	key     Key
+	key     snapshot.Key
 	lock    *os.File
 	dir     string
 	root    *os.Root
@@ -38,9 +40,9 @@ type Writer struct {
 }
 
 // newWriter opens the staging directory, with what an earlier writer left in it.
-func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer, err error) {
+func newWriter(ctx context.Context, s *Store, key snapshot.Key, lock *os.File) (_ *Writer, err error) {
 	w := &Writer{store: s, key: key, lock: lock, dir: s.partialDir(key.ID())}
-	data := filepath.Join(w.dir, dataDir)
+	data := filepath.Join(w.dir, snapshot.DataDir)
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return nil, s.spaceOr("opening the staging directory", err, 0)
 	}
@@ -68,7 +70,7 @@ func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer
 }
 
 // Key of the snapshot.
-func (w *Writer) Key() Key { return w.key }
+func (w *Writer) Key() snapshot.Key { return w.key }
 
 // Root is the directory that the files go to.
 func (w *Writer) Root() *os.Root { return w.root }
@@ -106,14 +108,14 @@ func (w *Writer) Fail(op string, err error, needed int64) error {
 // Commit makes the snapshot complete and returns a lease of it. Everything is
 // flushed to the disk once, before the snapshot appears. The lease keeps what
 // m.Packed has.
-func (w *Writer) Commit(m *Manifest) (*Lease, error) {
-	m.Format, m.Key = Format, w.key
+func (w *Writer) Commit(m *snapshot.Manifest) (*Lease, error) {
+	m.Format, m.Key = snapshot.Format, w.key
 	fail := func(err error) (*Lease, error) {
 		err = w.store.spaceOr("committing a snapshot", err, 0)
 		_ = w.Close() // what it could say is said already
 		return nil, err
 	}
-	entries, err := packManifest(m)
+	entries, err := snapshot.PackEntries(m)
 	if err != nil {
 		return fail(err)
 	}
@@ -121,7 +123,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err := w.journal.flush(); err != nil {
 		return fail(err)
 	}
-	if err := writeManifest(filepath.Join(w.dir, manifestName), m); err != nil {
+	if err := snapshot.WriteManifest(w.dir, m); err != nil {
 		return fail(err)
 	}
 	if err := unix.Syncfs(int(w.fs.Fd())); err != nil {

@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
@@ -20,8 +22,8 @@ import (
 
 // entry is a snapshot or a download as the command shows it.
 type entry struct {
-	ID     store.ID `json:"id"`
-	Source string   `json:"source"`
+	ID     snapshot.ID `json:"id"`
+	Source string      `json:"source"`
 	// Way and Principal are those of store.Key.
 	Way       string    `json:"way,omitempty"`
 	Principal string    `json:"principal,omitempty"`
@@ -111,7 +113,7 @@ func printEntries(w io.Writer, entries []entry, format string) error {
 }
 
 // displayName says which snapshot a key is of.
-func displayName(k store.Key) string {
+func displayName(k snapshot.Key) string {
 	text := quoteUnprintable(joinPath(k.Source, k.Path))
 	if k.Version != "" {
 		text += " " + quoteUnprintable(k.Version)

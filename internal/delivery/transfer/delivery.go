@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
@@ -84,7 +86,7 @@ func (d *delivery) prepareFile(at int) *file {
 }
 
 // runGuarded is run with a panic as an error.
-func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error) {
+func (d *delivery) runGuarded(ctx context.Context) (m *snapshot.Manifest, err error) {
 	err = d.catchPanic(func() (err error) {
 		m, err = d.run(ctx)
 		return err
@@ -93,7 +95,7 @@ func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error
 }
 
 // run stages every file and returns the manifest.
-func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
+func (d *delivery) run(ctx context.Context) (*snapshot.Manifest, error) {
 	d.report.setState(Listing)
 	defer d.dirs.close()
 	// What is in older snapshots is read while the source answers.
@@ -415,7 +417,7 @@ func (d *delivery) createSymlink(f *file) error {
 	if err := d.writer.Root().Symlink(f.entry.Link, f.path); err != nil {
 		return d.writeError("linking", err, f)
 	}
-	f.result = store.Entry{Path: f.path, Link: f.entry.Link}
+	f.result = snapshot.Entry{Path: f.path, Link: f.entry.Link}
 	return nil
 }
 
@@ -430,10 +432,10 @@ func (d *delivery) dropStale() error {
 }
 
 // buildManifest describes the files, and checks the item's digest.
-func (d *delivery) buildManifest() (*store.Manifest, error) {
-	m := &store.Manifest{Packed: &store.Packed{}}
+func (d *delivery) buildManifest() (*snapshot.Manifest, error) {
+	m := &snapshot.Manifest{Packed: &snapshot.Packed{}}
 	listing := digest.NewListing(d.kind)
-	err := d.roll.eachEntry(func(e store.Entry) error {
+	err := d.roll.eachEntry(func(e snapshot.Entry) error {
 		m.Bytes += e.Size
 		if e.Link == "" {
 			listing.Add(e.Path, e.Digest)

@@ -8,10 +8,11 @@ import (
 	"path"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -77,7 +78,7 @@ func splitState(text string) (identity, sum string) {
 // sharedState is the state of a file that is shared with an older one. A promise
 // of its SHA-256 is kept only if the bytes were compared with it: a later delivery,
 // perhaps of another principal, relies on that.
-func sharedState(e source.Entry, old store.Entry) string {
+func sharedState(e source.Entry, old snapshot.Entry) string {
 	promised := contentSum(e)
 	if digest.Algorithm(promised) != digest.SHA256 || old.Digest == promised {
 		return entryState(e)
@@ -167,7 +168,7 @@ func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, 
 // linkOne shares one file, as the entry e, if it is unharmed as far as its length
 // and the time of its last write tell; what reads snapshots cannot write to them.
 // An inode other than 0 is the only one that is taken.
-func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) bool {
+func (d *delivery) linkOne(f *file, one shared, e snapshot.Entry, inode uint64) bool {
 	from, name, ok := d.older.findIntact(one, f.mode)
 	if !ok {
 		return false

@@ -12,10 +12,11 @@ import (
 	"path"
 	"sync"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -86,7 +87,7 @@ type file struct {
 
 	// proof allows it to be shared with what is not the own principal's; see proveShared.
 	proof  *proof
-	result store.Entry
+	result snapshot.Entry
 }
 
 // supportsRanges reports whether the file can be put together of ranges.
@@ -247,7 +248,7 @@ func (d *delivery) finishFile(f *file, out *os.File) error {
 // recordFile tells the manifest, and the journal where the next writer could use it,
 // what a file is.
 func (d *delivery) recordFile(f *file, modified int64) error {
-	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
+	f.result = snapshot.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
 		Identity: entryState(f.entry), Modified: modified}
 	if d.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)

@@ -6,8 +6,9 @@ package transfer
 import (
 	"context"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 // Planned is a file as a delivery would get it now.
@@ -94,7 +95,7 @@ func (d *delivery) planFile(f *file) Planned {
 // Same reports whether a planned file is provably the one that an entry of an
 // older manifest is of. An identity proves it only where the source has both
 // under one key.
-func (p Planned) Same(e store.Entry, oneKey bool) bool {
+func (p Planned) Same(e snapshot.Entry, oneKey bool) bool {
 	switch {
 	case p.Size != e.Size || p.Link != e.Link:
 		return false

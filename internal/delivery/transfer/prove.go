@@ -11,11 +11,12 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -31,7 +32,7 @@ const (
 // or one that came by another way.
 type proof struct {
 	one   shared
-	entry store.Entry
+	entry snapshot.Entry
 	// inode of the file that was read, 0 where its bytes need no proof.
 	inode uint64
 }
@@ -152,7 +153,7 @@ func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer
 	for _, s := range sums {
 		if s.matchesStated() {
 			one.entry.Modified = stat.Mtim.Nano()
-			return &proof{one: one, inode: stat.Ino, entry: store.Entry{Path: f.path, Size: stat.Size, Mode: f.mode, Digest: sum,
+			return &proof{one: one, inode: stat.Ino, entry: snapshot.Entry{Path: f.path, Size: stat.Size, Mode: f.mode, Digest: sum,
 				Identity: entryState(f.entry), Modified: stat.Mtim.Nano()}}, nil
 		}
 	}

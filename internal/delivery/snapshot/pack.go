@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package store
+package snapshot
 
 import (
 	"errors"
@@ -60,10 +60,13 @@ func (p *Packed) appendEntry(e Entry) {
 	p.count++
 }
 
+// isValidPath reports whether a path can be that of a file of a snapshot.
+func ValidPath(path string) bool { return fs.ValidPath(path) && path != "." }
+
 // checkNext returns an error unless an entry can be the next one.
 func (p *Packed) checkNext(e Entry) error {
 	switch {
-	case !isValidPath(e.Path):
+	case !ValidPath(e.Path):
 		return fmt.Errorf("it has the path %q", e.Path)
 	case p.count > 0 && e.Path <= p.last.Path:
 		return fmt.Errorf("it has %q behind %q", e.Path, p.last.Path)
@@ -74,7 +77,7 @@ func (p *Packed) checkNext(e Entry) error {
 }
 
 // allEntries returns all of them anew.
-func (p *Packed) allEntries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
+func (p *Packed) Entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
 
 // All yields the entries one by one.
 func (p *Packed) All() iter.Seq[Entry] {
@@ -157,7 +160,7 @@ func Unpack(path, packed string) Entry {
 }
 
 // packManifest takes over what a manifest lists, and refuses what could not be read again.
-func packManifest(m *Manifest) (*Packed, error) {
+func PackEntries(m *Manifest) (*Packed, error) {
 	entries := m.Packed
 	if entries == nil {
 		entries = &Packed{}

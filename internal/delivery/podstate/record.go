@@ -12,8 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 const recordSuffix = ".json"
@@ -42,16 +43,16 @@ type revisionRecord struct {
 
 // itemRecord is an item as it was delivered.
 type itemRecord struct {
-	LocalPath string    `json:"localPath"`
-	Version   string    `json:"version"`
-	Mark      string    `json:"mark"`
-	Way       string    `json:"way,omitempty"`
-	Snapshot  store.ID  `json:"snapshot"`
-	Digest    string    `json:"digest"`
-	Bytes     int64     `json:"bytes"`
-	Origin    string    `json:"origin"`
-	Started   time.Time `json:"started"`
-	Completed time.Time `json:"completed,omitzero"`
+	LocalPath string      `json:"localPath"`
+	Version   string      `json:"version"`
+	Mark      string      `json:"mark"`
+	Way       string      `json:"way,omitempty"`
+	Snapshot  snapshot.ID `json:"snapshot"`
+	Digest    string      `json:"digest"`
+	Bytes     int64       `json:"bytes"`
+	Origin    string      `json:"origin"`
+	Started   time.Time   `json:"started"`
+	Completed time.Time   `json:"completed,omitzero"`
 }
 
 func (r itemRecord) noticeText() string { return noticeMark(r.Mark, r.LocalPath) }

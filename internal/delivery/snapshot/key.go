@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package store
+package snapshot
 
 import (
 	"crypto/sha256"

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package store
+package snapshot
 
 import (
 	"bufio"
@@ -20,8 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Format is the version of the manifest's and the journal's form.
+// Format is the version of the manifest's form, and of the journal's that a store
+// keeps of a download.
 const Format = 1
+
+// ErrDamaged tells that a snapshot's files are not those of its manifest, or that it has no
+// manifest that can be read.
+var ErrDamaged = errors.New("damaged in the store")
 
 // FileName is the name, below Lease.Dir, of the only file of a snapshot that is
 // one file.
@@ -29,9 +34,8 @@ const FileName = "file"
 
 // The names in a snapshot's directory.
 const (
-	manifestName = "manifest.json"
-	journalName  = "journal"
-	dataDir      = "data"
+	ManifestName = "manifest.json"
+	DataDir      = "data"
 )
 
 // Manifest says what a snapshot holds. Entries come last, so that the rest can
@@ -84,9 +88,9 @@ type Entry struct {
 	Modified int64 `json:"modified,omitempty"`
 }
 
-// readManifest reads the manifest of a snapshot: the header, and the entries
-// packed. A broken one is ErrDamaged.
-func readManifest(dir string) (*Manifest, error) {
+// readManifest reads the manifest in a snapshot's directory: the header, and the entries
+// packed. A broken one, or none, is ErrDamaged; any other error is the disk's.
+func ReadManifest(dir string) (*Manifest, error) {
 	m, entries := &Manifest{}, &Packed{}
 	err := openManifest(dir, 64<<10, func(r io.Reader) error { return decodeManifest(r, m, entries) })
 	if err != nil {
@@ -97,7 +101,7 @@ func readManifest(dir string) (*Manifest, error) {
 }
 
 // readHeader is readManifest without the entries.
-func readHeader(dir string) (*Manifest, error) {
+func ReadHeader(dir string) (*Manifest, error) {
 	m := &Manifest{}
 	err := openManifest(dir, 2<<10, func(r io.Reader) error { return decodeManifest(r, m, nil) })
 	if err != nil {
@@ -107,7 +111,7 @@ func readHeader(dir string) (*Manifest, error) {
 }
 
 func openManifest(dir string, buffer int, decode func(io.Reader) error) error {
-	f, err := os.OpenFile(filepath.Join(dir, manifestName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(filepath.Join(dir, ManifestName), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err == nil {
 		defer f.Close()
 		err = decode(bufio.NewReaderSize(f, buffer))
@@ -195,14 +199,15 @@ func expectDelim(d *json.Decoder, want json.Delim) error {
 // damagedUnlessIO tells a manifest that is wrong from a disk that is.
 func damagedUnlessIO(op string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(e, fs.ErrNotExist) {
-		return storeErrorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	return fmt.Errorf("%s: %w: %w", op, ErrDamaged, err)
 }
 
-// writeManifest writes the entries one by one, as they are read.
-func writeManifest(path string, m *Manifest) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
+// writeManifest writes the manifest into a snapshot's directory, the entries one by one,
+// as they are read.
+func WriteManifest(dir string, m *Manifest) error {
+	f, err := os.OpenFile(filepath.Join(dir, ManifestName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}

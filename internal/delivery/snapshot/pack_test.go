@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package store
+package snapshot
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func TestPackedEntriesAreThoseThatWerePacked(t *testing.T) {
 	for _, e := range list {
 		p.appendEntry(e)
 	}
-	if diff := cmp.Diff(list, p.allEntries()); diff != "" {
+	if diff := cmp.Diff(list, p.Entries()); diff != "" {
 		t.Errorf("(-in +out):\n%s", diff)
 	}
 	for i, want := range list {
@@ -90,7 +90,7 @@ func BenchmarkUnpack100kEntries(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if got := p.allEntries(); len(got) != 100_000 {
+		if got := p.Entries(); len(got) != 100_000 {
 			b.Fatal(len(got))
 		}
 	}

@@ -14,10 +14,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/filelock"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -42,8 +43,8 @@ type preheatRevision struct {
 }
 
 type preheatItem struct {
-	Version  string   `json:"version"`
-	Snapshot store.ID `json:"snapshot"`
+	Version  string      `json:"version"`
+	Snapshot snapshot.ID `json:"snapshot"`
 }
 
 // addRevision makes a revision the one that was preheated last, and reports whether that

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
@@ -29,7 +30,7 @@ type DeliveredItem struct {
 	Namespace, Name, Version string
 	// Path below the view.
 	Path     string
-	Snapshot store.ID
+	Snapshot snapshot.ID
 	Digest   string
 	Bytes    int64
 }

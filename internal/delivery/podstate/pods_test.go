@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-
-	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 func write(t *testing.T, path, text string) {
@@ -68,7 +68,7 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[store.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "later": {"restarting"}, "c": {"missed-before-the-boot"}}
+	want := map[snapshot.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "later": {"restarting"}, "c": {"missed-before-the-boot"}}
 	if diff := cmp.Diff(want, users); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-
-	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
@@ -26,7 +26,7 @@ func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[store.ID][]string{"a1": {"models"}, "a2": {"models"}, "b": {"models", "other"}}
+	want := map[snapshot.ID][]string{"a1": {"models"}, "a2": {"models"}, "b": {"models", "other"}}
 	if diff := cmp.Diff(want, preheats); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"golang.org/x/sys/unix"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -34,12 +35,12 @@ func New(root string) *Pods {
 
 // Needed returns the snapshots that a living pod is at or can go back to. It is
 // for store.Options.
-func (p *Pods) Needed() (map[store.ID]bool, error) {
+func (p *Pods) Needed() (map[snapshot.ID]bool, error) {
 	users, err := p.Users()
 	if err != nil {
 		return nil, err
 	}
-	needed := make(map[store.ID]bool, len(users))
+	needed := make(map[snapshot.ID]bool, len(users))
 	for id := range users {
 		needed[id] = true
 	}
@@ -47,7 +48,7 @@ func (p *Pods) Needed() (map[store.ID]bool, error) {
 }
 
 // Users returns the UIDs of the living pods that need a snapshot.
-func (p *Pods) Users() (map[store.ID][]string, error) {
+func (p *Pods) Users() (map[snapshot.ID][]string, error) {
 	entries, err := os.ReadDir(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // a store without pods
@@ -55,7 +56,7 @@ func (p *Pods) Users() (map[store.ID][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for the pods of the store: %w", err)
 	}
-	users := map[store.ID][]string{}
+	users := map[snapshot.ID][]string{}
 	for _, e := range entries {
 		if !e.IsDir() || e.Name()[0] == '.' || !p.mayLive(e.Name()) {
 			continue
@@ -101,7 +102,7 @@ func isLocked(path string) bool {
 
 // podSnapshots reads what a pod's runtime remembers: what it has delivered, and
 // what it fetched for later.
-func (p *Pods) podSnapshots(uid string) (map[store.ID]bool, error) {
+func (p *Pods) podSnapshots(uid string) (map[snapshot.ID]bool, error) {
 	var files []string
 	for _, dir := range []string{"datasets", "prefetch"} {
 		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*"+suffix))
@@ -110,7 +111,7 @@ func (p *Pods) podSnapshots(uid string) (map[store.ID]bool, error) {
 		}
 		files = append(files, found...)
 	}
-	ids := map[store.ID]bool{}
+	ids := map[snapshot.ID]bool{}
 	for _, file := range files {
 		r, err := readRecord(file)
 		if err != nil {
@@ -119,7 +120,7 @@ func (p *Pods) podSnapshots(uid string) (map[store.ID]bool, error) {
 		if r.Preheat && !isLocked(filepath.Join(p.dir, uid, "lock")) {
 			continue // the pod was there for nothing else, and ends when it is done
 		}
-		r.eachSnapshot(func(id store.ID) { ids[id] = true })
+		r.eachSnapshot(func(id snapshot.ID) { ids[id] = true })
 	}
 	return ids, nil
 }
