@@ -169,8 +169,6 @@ func (o *options) validate() error {
 	return nil
 }
 
-func (o *options) podDir(pods string) string { return filepath.Join(o.root, pods, o.podUID) }
-
 func (o *options) newLogger() logr.Logger {
 	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)})
 	return logr.FromSlogHandler(handler).WithValues("pod", o.podName)

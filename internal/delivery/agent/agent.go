@@ -9,18 +9,17 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -50,7 +49,7 @@ type Engine interface {
 // Options of an Agent. Dir, Gateway, Engine and Store are required.
 type Options struct {
 	// Dir is the pod's own directory below the store's root; the view is in it.
-	Dir string
+	Dir podstate.Dir
 	// DataSets matched the pod at admission; the start waits for WaitFor.
 	DataSets, WaitFor []string
 	// Version of the runtime.
@@ -78,11 +77,12 @@ type Options struct {
 
 // Agent keeps a pod's data.
 type Agent struct {
-	dir     string
+	dir     podstate.Dir
 	options Options
 	gateway Gateway
 	engine  Engine
 	store   *store.Store
+	pods    *podstate.Pods
 	open    func(context.Context, all.Config) (source.Driver, error)
 	mounts  Mounts
 	limits  *limit.Group
@@ -125,34 +125,24 @@ type viewer interface {
 	Collect() (time.Duration, error)
 }
 
-// ViewDir is the view below a pod's directory.
-const ViewDir = "view"
-
-const (
-	datasetsDir = "datasets"
-	prefetchDir = "prefetch"
-)
-
 // New opens the pod's directory and repairs its view; it starts nothing.
 func New(o Options) (*Agent, error) {
 	if o.Dir == "" || o.Gateway == nil || o.Engine == nil || o.Store == nil {
 		return nil, errors.New("agent: Dir, Gateway, Engine and Store are required")
 	}
-	for _, dir := range []string{datasetsDir, prefetchDir} {
-		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
-			return nil, fmt.Errorf("making the pod's directory: %w", err)
-		}
+	if err := o.Dir.Create(); err != nil {
+		return nil, err
 	}
-	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{Note: func(text string) { o.Log.Info(text) }})
+	v, err := view.Open(o.Dir.View(), view.Options{Note: func(text string) { o.Log.Info(text) }})
 	if err != nil {
 		return nil, err
 	}
 	// The kubelet makes a missing directory of a mount with the mode of the volume.
-	if err := os.Chmod(filepath.Join(o.Dir, ViewDir), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
+	if err := os.Chmod(o.Dir.View(), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
 		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
 	a := &Agent{
-		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,
+		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, pods: podstate.NewPods(o.Store.Root()), open: o.Open,
 		mounts: o.Mounts, limits: o.Limits, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
 		log: o.Log, view: v, gate: newGate(), collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
 	}
@@ -173,18 +163,16 @@ func New(o Options) (*Agent, error) {
 	return a, nil
 }
 
-func (a *Agent) recordDir() string { return filepath.Join(a.dir, datasetsDir) }
-
 // Run keeps the pod's data until the context ends.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.ctx = ctx
-	remembered, err := loadDesired(a.dir)
+	remembered, err := a.dir.LoadDesired()
 	if err != nil {
 		a.log.Error(err, "waiting for the gateway to say it again")
 	}
-	young, err := countStart(a.dir)
+	young, err := a.dir.CountStart()
 	if err != nil {
 		a.log.Error(err, "the start was not counted")
 	}
@@ -221,7 +209,7 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 	same := proto.Equal(a.desired, m)
 	a.mu.Unlock()
 	if !same {
-		if err := saveDesired(a.dir, m); err != nil {
+		if err := a.dir.SaveDesired(m); err != nil {
 			a.log.Error(err, "desired state was not remembered")
 		}
 	}
@@ -251,7 +239,7 @@ func (a *Agent) Connected(yes bool) {
 func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	wanted := map[string]*gatewayv1alpha1.Assignment{}
 	for _, as := range m.GetAssignments() {
-		if !fileName(as.GetDataset()) {
+		if !podstate.ValidDataSet(as.GetDataset()) {
 			a.log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
 			continue
 		}
@@ -301,13 +289,7 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 // forgetPrefetches forgets what was prefetched of DataSets that are no longer
 // assigned.
 func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) {
-	entries, err := os.ReadDir(a.prefetchDir())
-	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), recordSuffix); wanted[name] == nil {
-			err = errors.Join(err, atomicfile.Remove(filepath.Join(a.prefetchDir(), e.Name())))
-		}
-	}
-	if err != nil {
+	if err := a.dir.ForgetPrefetched(func(dataset string) bool { return wanted[dataset] != nil }); err != nil {
 		a.log.Error(err, "what was prefetched was not forgotten")
 	}
 }
@@ -368,8 +350,7 @@ func (a *Agent) collectLoop(ctx context.Context) {
 
 // collectGarbage removes unused content, and what deleted pods left behind.
 func (a *Agent) collectGarbage() {
-	pods, self := filepath.Split(filepath.Clean(a.dir))
-	if err := reapPods(pods, self, time.Now()); err != nil {
+	if err := a.dir.ReapOthers(time.Now()); err != nil {
 		a.log.Error(err, "pods that are gone were not removed")
 	}
 	if err := a.store.Collect(); err != nil {

@@ -209,7 +209,7 @@ func TestFailingHookTakesTheRevisionBackAndStaysSo(t *testing.T) {
 	p := newPod(t, g)
 	g.Success("ds-pod", "r1")
 	g.Forget()
-	broken := filepath.Join(p.dir(), agent.ViewDir, "a")
+	broken := filepath.Join(p.dir().View(), "a")
 	g.OnHook(func(*gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
 		// The application refuses r2 only.
 		if c, _ := os.ReadFile(broken); string(c) == "/a2" {
@@ -352,7 +352,7 @@ func TestPromise3DamagedSnapshotIsDeliveredAgainAfterARestart(t *testing.T) {
 	g.Success("ds-pod", "r1")
 	p.stop()
 	g.Forget()
-	target, err := filepath.EvalSymlinks(filepath.Join(p.dir(), agent.ViewDir, "a"))
+	target, err := filepath.EvalSymlinks(filepath.Join(p.dir().View(), "a"))
 	if err != nil {
 		t.Fatal(err)
 	}

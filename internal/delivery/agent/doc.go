@@ -11,15 +11,9 @@
 // the pass that runs; what was downloaded is kept. All items of a DataSet switch
 // together or not at all.
 //
-// Everything the agent must remember lies beside the view:
-//
-//	desired.json           the newest desired state
-//	datasets/<name>.json   which snapshots each revision in the view is made of,
-//	                       which hooks were done, which revision was taken back
-//	prefetch/<name>.json   what was fetched for a later revision
-//
-// so a restarted runtime serves, checks and finishes what it knows before it
-// has reached the gateway.
+// Everything the agent must remember lies beside the view, in the forms of package
+// podstate, so a restarted runtime serves, checks and finishes what it knows before
+// it has reached the gateway.
 //
 // A revision that is to be asked for later is fetched beside that, by a
 // prefetcher per DataSet, only while there is nothing else to do, and changes

@@ -20,7 +20,7 @@ func (a *Agent) doubtfulSnapshots() map[string][]snapshot.ID {
 			continue
 		}
 		// The worker that reads the record says why it cannot be read.
-		r, _ := loadRecord(a.recordDir(), name)
+		r, _ := a.dir.Record(name)
 		for _, item := range r.Revisions[current].Items {
 			if a.store.InDoubt(item.Snapshot) {
 				found[name] = append(found[name], item.Snapshot)

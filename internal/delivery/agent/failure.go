@@ -84,3 +84,6 @@ func retryPause(reason string, failures int) time.Duration {
 	d := min(first<<min(failures, 10), limit)
 	return d/2 + rand.N(d/2)
 }
+
+// Reason is what the API calls an error of a delivery.
+func Reason(err error) string { return reasonOf(err) }

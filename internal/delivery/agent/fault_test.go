@@ -53,7 +53,7 @@ func TestAPanicIsAFailureOfItsItemOnly(t *testing.T) {
 	p.retries(2)
 }
 
-func (p *pod) startsFile() string { return filepath.Join(p.dir(), "starts") }
+func (p *pod) startsFile() string { return filepath.Join(string(p.dir()), "starts") }
 
 // dieYoung leaves what a runtime leaves that was killed soon after each of so
 // many starts.
@@ -144,7 +144,7 @@ func TestARepairedSnapshotReachesTheView(t *testing.T) {
 	g.Success("ds-pod", "r1")
 	p.stop()
 	g.Forget()
-	rot(t, filepath.Join(p.dir(), agent.ViewDir, "a"))
+	rot(t, filepath.Join(p.dir().View(), "a"))
 	st, err := store.Open(store.Options{Root: p.root})
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 			p := newPod(t, g, "ds")
 			g.Success("ds-pod", "r1")
 			p.stop()
-			harm(t, filepath.Join(p.dir(), agent.ViewDir, "a"))
+			harm(t, filepath.Join(p.dir().View(), "a"))
 			goDown(t, p.root)
 			g.Down()
 			g.Forget()

@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 )
@@ -65,12 +65,12 @@ func (p *pod) begin() {
 }
 
 func (p *pod) tokenFile() string { return filepath.Join(p.root, "token") }
-func (p *pod) dir() string       { return filepath.Join(p.root, agent.PodsDir, p.uid) }
+func (p *pod) dir() podstate.Dir { return podstate.Of(p.root, p.uid) }
 
 func (p *pod) start() {
 	p.t.Helper()
 	log := funcr.New(func(_, args string) { p.t.Log(args) }, funcr.Options{Verbosity: 1})
-	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podref.New(p.root).Needed, Wanted: podref.New(p.root).Wanted})
+	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podstate.NewPods(p.root).Needed, Wanted: podstate.NewPods(p.root).Wanted})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func (p *pod) retries(n int) {
 
 func (p *pod) wantFile(path, want string) {
 	p.t.Helper()
-	got, err := os.ReadFile(filepath.Join(p.dir(), agent.ViewDir, path))
+	got, err := os.ReadFile(filepath.Join(p.dir().View(), path))
 	if err != nil || string(got) != want {
 		p.t.Errorf("the application reads %q, %v at %s, want %q", got, err, path, want)
 	}
@@ -157,13 +157,13 @@ func (p *pod) wantFile(path, want string) {
 
 // file is what the application reads, "" for nothing.
 func (p *pod) file(path string) string {
-	content, _ := os.ReadFile(filepath.Join(p.dir(), agent.ViewDir, path))
+	content, _ := os.ReadFile(filepath.Join(p.dir().View(), path))
 	return string(content)
 }
 
 func (p *pod) wantNoFile(path string) {
 	p.t.Helper()
-	if _, err := os.Stat(filepath.Join(p.dir(), agent.ViewDir, path)); err == nil {
+	if _, err := os.Stat(filepath.Join(p.dir().View(), path)); err == nil {
 		p.t.Errorf("the application still finds %s", path)
 	}
 }

@@ -10,7 +10,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 
 	"connectrpc.com/connect"
 
@@ -45,7 +48,7 @@ func (d *delivery) postHooks(ctx context.Context) error {
 // whose hook failed says so until that hook is done.
 func (d *delivery) showPending() {
 	w := d.worker
-	waits, whole := map[itemKey]bool{}, false
+	waits, whole := map[podstate.ItemKey]bool{}, false
 	for _, h := range d.plan.post {
 		if !w.record.Done(h.id, h.mark) {
 			waits[h.key], whole = true, whole || h.key == ""
@@ -71,9 +74,12 @@ func (d *delivery) showPending() {
 
 // journal shows what is done, and remembers it in the record.
 type journal struct {
-	*record
-	done func()
+	record *podstate.Record
+	done   func()
 }
+
+// Done implements hook.Journal.
+func (j journal) Done(id, mark string) bool { return j.record.Done(id, mark) }
 
 // Record implements hook.Journal.
 func (j journal) Record(id, mark string) error {
@@ -110,7 +116,7 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) 
 // hookItems returns the indexes of the items that a hook speaks of; those that
 // have changed when it is the assignment's own.
 func (d *delivery) hookItems(id string, hooks []hookPlan) []int {
-	var key itemKey
+	var key podstate.ItemKey
 	for _, h := range hooks {
 		if h.id == id {
 			key = h.key
@@ -180,7 +186,7 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 		return w.recordFailure("", reasonStoreFailed)
 	}
 	hooks := slices.Concat(d.plan.pre, d.plan.post)
-	f := &failedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
+	f := &podstate.FailedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
 	for _, i := range d.hookItems(failed.ID, hooks) {
 		f.Items = append(f.Items, d.plan.items[i].key)
 	}
@@ -197,7 +203,7 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 			}
 			w.log.Info("hook failed; the data stays, the hook is tried again", "hook", failed.ID, "error", failed.Error())
 			w.failedHook = failed.ID
-			w.showFailed(f)
+			w.updateStatus(func(s *DataSet) { s.showFailure(f) })
 			return w.recordFailure(failed.ID, reasonHookFailed)
 		}
 		current = reverted
@@ -205,7 +211,7 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 		w.log.Info("hook failed; the view went back", "hook", failed.ID, "error", failed.Error(), "failed", revision, "revision", reverted)
 	}
 	w.record.Failed = f
-	if err := w.record.writeFile(); err != nil {
+	if err := w.record.Save(); err != nil {
 		w.log.Error(err, "failed revision was not remembered")
 	}
 	w.updateStatus(func(s *DataSet) { s.Revision = current })
@@ -240,7 +246,7 @@ func (d *delivery) seenAt(revision string) func(hookPlan) string {
 		if h.key == "" {
 			return whole
 		}
-		return items[h.key].noticeText()
+		return noticeMark(items[h.key].Mark, items[h.key].LocalPath)
 	}
 }
 
@@ -262,3 +268,5 @@ func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current st
 		}
 	}
 }
+
+func validUTF8(s string) string { return strings.ToValidUTF8(s, "�") }

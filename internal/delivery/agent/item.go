@@ -18,13 +18,6 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// itemKey names an item within an assignment.
-type itemKey string
-
-func keyOf(i *gatewayv1alpha1.Item) itemKey {
-	return itemKey(i.GetNamespace() + "/" + i.GetName())
-}
-
 // noticeMark names what an application is told of an item: its bytes and its place.
 func noticeMark(mark, localPath string) string {
 	return item.Digest([]string{mark, strings.Trim(localPath, "/")})
@@ -91,10 +84,4 @@ func wayMark(s *gatewayv1alpha1.Source) string {
 	default:
 		return item.Digest([]any{"other"})
 	}
-}
-
-// matchesMark reports whether a record is of the bytes of a mark that came by a way. A
-// record of an older release does not say by which.
-func (r itemRecord) matchesMark(mark, way string) bool {
-	return r.Mark == mark && (r.Way == "" || r.Way == way)
 }

@@ -5,6 +5,8 @@ package agent
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"path/filepath"
 
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -133,4 +135,20 @@ func (m Mounts) caFile(ca *gatewayv1alpha1.CertificateAuthority) (file, name str
 	}
 	mount := m.configMap(ca.GetConfigMap())
 	return filepath.Join(mount.Dir, filepath.Base(ca.GetKey())), mount.Name + ", key " + ca.GetKey()
+}
+
+// OpenSource opens a source of the protocol as a delivery does.
+func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+	if s == nil {
+		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
+	}
+	c, err := m.sourceConfig(s)
+	if err != nil {
+		return nil, err
+	}
+	src, err := all.Open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
+	}
+	return src, nil
 }

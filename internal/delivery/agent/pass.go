@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -27,7 +27,7 @@ func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 	current, _ := w.agent.view.Current(w.dataset)
 	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
 		w.record.Failed = nil
-		if err := w.record.writeFile(); err != nil {
+		if err := w.record.Save(); err != nil {
 			w.log.Error(err, "state was not remembered")
 		}
 	}
@@ -100,22 +100,20 @@ func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current strin
 }
 
 // showHeld shows a revision that is not tried again.
-func (w *worker) showHeld(f *failedRevision) {
+func (w *worker) showHeld(f *podstate.FailedRevision) {
 	w.updateStatus(func(d *DataSet) {
 		for i := range d.Items {
 			d.Items[i].setPhase(phaseWaiting, reasonWaiting, "the revision is held back because a hook failed")
 		}
-		f.showFailure(d)
+		d.showFailure(f)
 	})
 }
 
-// showFailed shows a failure that leaves the other items as they are.
-func (w *worker) showFailed(f *failedRevision) { w.updateStatus(f.showFailure) }
-
-func (f *failedRevision) showFailure(d *DataSet) {
+// showFailure shows a failure that leaves the other items as they are.
+func (d *DataSet) showFailure(f *podstate.FailedRevision) {
 	for i := range d.Items {
 		item := &d.Items[i]
-		if slices.Contains(f.Items, itemKey(item.Namespace+"/"+item.Name)) {
+		if slices.Contains(f.Items, podstate.ItemKey(item.Namespace+"/"+item.Name)) {
 			item.setPhase(phaseFailed, reasonHookFailed, f.Message)
 		}
 	}
@@ -127,7 +125,7 @@ func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 	err := w.agent.view.Remove(w.dataset)
 	w.viewing.Unlock()
 	if err == nil {
-		err = w.record.removeFile()
+		err = w.record.Clear()
 	}
 	w.leases.close()
 	w.mu.Lock()
@@ -193,8 +191,8 @@ func (d *delivery) publishView() error {
 	if d.replacesUnconfirmed(revision) {
 		move = v.Replace
 	}
-	w.record.Revisions[revision] = d.revisionRecord()
-	if err := w.record.writeFile(); err != nil {
+	w.record.Revisions[revision] = d.newRevision()
+	if err := w.record.Save(); err != nil {
 		return err
 	}
 	if err := move(w.dataset, revision); err != nil {
@@ -241,13 +239,13 @@ func viewItem(localPath string, lease *store.Lease) view.Item {
 	return item
 }
 
-func (d *delivery) revisionRecord() revisionRecord {
+func (d *delivery) newRevision() podstate.Revision {
 	status := d.worker.copyStatus()
-	r := revisionRecord{Items: map[itemKey]itemRecord{}}
+	r := podstate.Revision{Items: map[podstate.ItemKey]podstate.Item{}}
 	for i, ip := range d.plan.items {
 		lease := d.results[i].lease
 		s := status.Items[i]
-		r.Items[ip.key] = itemRecord{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark, Way: ip.way,
+		r.Items[ip.key] = podstate.Item{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark, Way: ip.way,
 			Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: s.Origin,
 			Started: s.Started, Completed: s.Completed}
 	}
@@ -281,7 +279,7 @@ func (d *delivery) completeRevision() error {
 	w, revision := d.worker, d.assignment.GetRevision()
 	now := time.Now()
 	previous, _ := w.agent.view.Previous(w.dataset)
-	rec := d.revisionRecord()
+	rec := d.newRevision()
 	for _, ip := range d.plan.items {
 		item := rec.Items[ip.key]
 		item.Completed = now
@@ -292,15 +290,15 @@ func (d *delivery) completeRevision() error {
 	}
 	rec.Confirmed = true
 	w.record.Revisions[revision] = rec
-	w.record.keepRevisions(revision, previous)
+	w.record.KeepRevisions(revision, previous)
 	w.record.Hooks = d.plan.notices
-	if err := w.record.writeFile(); err != nil {
+	if err := w.record.Save(); err != nil {
 		w.log.Error(err, "delivery was not remembered")
 		return fmt.Errorf("completing revision %s: %w", revision, err)
 	}
 	if d.assignment.GetPreheat() {
 		// Before it is reported: the pod may be gone right after that.
-		if err := w.agent.keepPreheated(w.dataset, revision, rec.Items); err != nil {
+		if err := w.agent.pods.KeepPreheated(w.dataset, revision, rec.Items); err != nil {
 			w.log.Error(err, "what is preheated was not remembered")
 			return fmt.Errorf("completing revision %s: %w", revision, err)
 		}
@@ -324,14 +322,8 @@ func (d *delivery) completeRevision() error {
 // keepLeases holds leases of what is in the current and the previous revision,
 // and of nothing else.
 func (w *worker) keepLeases() {
-	used := map[snapshot.ID]bool{}
-	for _, rev := range w.record.Revisions {
-		for _, item := range rev.Items {
-			used[item.Snapshot] = true
-		}
-	}
-	w.leases.keepOnly(passes, used)
+	w.leases.keepOnly(passes, w.record.Snapshots())
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.known = w.record.byMark()
+	w.known = w.record.ItemsByMark()
 }

@@ -6,6 +6,8 @@ package agent
 import (
 	"maps"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -14,16 +16,16 @@ import (
 type disk struct {
 	// current is the revision in the view, "" for none.
 	current string
-	record  *record
+	record  *podstate.Record
 	// prefetched is what was fetched for later, by mark.
-	prefetched map[string]itemRecord
+	prefetched map[string]podstate.Item
 }
 
 // plan is what a pass has to do for one assignment.
 type plan struct {
 	items []itemPlan
 	// held: the revision was taken back and is not tried again.
-	held *failedRevision
+	held *podstate.FailedRevision
 	// switches: the view has to move.
 	switches bool
 	// pre and post are the hooks to run, in order.
@@ -48,11 +50,11 @@ func (p *plan) isUpToDate() bool {
 type itemPlan struct {
 	item   *gatewayv1alpha1.Item
 	source *gatewayv1alpha1.Source
-	key    itemKey
+	key    podstate.ItemKey
 	// mark names the bytes, and way how they come.
 	mark, way string
 	// have is the delivered item with the same bytes, from any revision on disk.
-	have *itemRecord
+	have *podstate.Item
 	// noticed: the application is to be told of it.
 	noticed bool
 }
@@ -60,7 +62,7 @@ type itemPlan struct {
 // hookPlan is one hook to run; key is empty for the assignment's own.
 type hookPlan struct {
 	id, mark string
-	key      itemKey
+	key      podstate.ItemKey
 	item     *gatewayv1alpha1.Item
 	hook     *gatewayv1alpha1.Hook
 	point    gatewayv1alpha1.HookPoint
@@ -82,10 +84,10 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 		sources[s.GetName()] = s
 	}
 	current := d.record.Revisions[d.current].Items
-	places := map[itemKey]string{}
+	places := map[podstate.ItemKey]string{}
 	var notices []string
 	for _, i := range a.GetItems() {
-		ip := itemPlan{item: i, source: sources[i.GetSource()], key: keyOf(i)}
+		ip := itemPlan{item: i, source: sources[i.GetSource()], key: podstate.KeyOf(i.GetNamespace(), i.GetName())}
 		ip.mark, ip.way = item.Mark(i, ip.source), wayMark(ip.source)
 		ip.have = findRecord(d, ip.key, ip.mark, ip.way)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
@@ -143,27 +145,27 @@ func appendHook(hooks []hookPlan, h hookPlan) []hookPlan {
 
 // findRecord looks for delivered bytes in the current revision first, then in the
 // others, then in what was prefetched.
-func findRecord(d disk, key itemKey, mark, way string) *itemRecord {
-	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.matchesMark(mark, way) {
+func findRecord(d disk, key podstate.ItemKey, mark, way string) *podstate.Item {
+	if have, ok := d.record.Revisions[d.current].Items[key]; ok && have.IsOf(mark, way) {
 		return &have
 	}
 	for _, rev := range d.record.Revisions {
 		for _, have := range rev.Items {
-			if have.matchesMark(mark, way) {
+			if have.IsOf(mark, way) {
 				return &have
 			}
 		}
 	}
-	if have, ok := d.prefetched[mark]; ok && have.matchesMark(mark, way) {
+	if have, ok := d.prefetched[mark]; ok && have.IsOf(mark, way) {
 		return &have
 	}
 	return nil
 }
 
-func placesOf(items map[itemKey]itemRecord) map[itemKey]string {
-	out := make(map[itemKey]string, len(items))
+func placesOf(items map[podstate.ItemKey]podstate.Item) map[podstate.ItemKey]string {
+	out := make(map[podstate.ItemKey]string, len(items))
 	for key, have := range items {
-		out[key] = have.noticeText()
+		out[key] = noticeMark(have.Mark, have.LocalPath)
 	}
 	return out
 }

@@ -6,6 +6,8 @@ package agent
 import (
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kuda-io/kuda/internal/domain/item"
@@ -35,25 +37,25 @@ func testAssignment(revision string, items ...string) *gatewayv1alpha1.Assignmen
 
 // deliveredDisk returns the disk after an assignment was delivered to the end.
 func deliveredDisk(a *gatewayv1alpha1.Assignment) disk {
-	d := disk{current: a.GetRevision(), record: &record{Revisions: map[string]revisionRecord{}, Hooks: map[string]string{}}}
-	items := map[itemKey]itemRecord{}
+	d := disk{current: a.GetRevision(), record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
+	items := map[podstate.ItemKey]podstate.Item{}
 	for _, i := range a.GetItems() {
-		items[keyOf(i)] = itemRecord{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: item.Mark(i, a.GetSources()[0])}
+		items[podstate.KeyOf(i.GetNamespace(), i.GetName())] = podstate.Item{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: item.Mark(i, a.GetSources()[0])}
 	}
-	d.record.Revisions[a.GetRevision()] = revisionRecord{Items: items}
+	d.record.Revisions[a.GetRevision()] = podstate.Revision{Items: items}
 	d.record.Hooks = makePlan(a, d).notices
 	return d
 }
 
 func TestPlan(t *testing.T) {
-	empty := disk{record: &record{Revisions: map[string]revisionRecord{}, Hooks: map[string]string{}}}
+	empty := disk{record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
 	r1 := testAssignment("r1", "a", "1", "b", "1")
 	moved := testAssignment("r2", "a", "1", "b", "1")
 	moved.Items[1].LocalPath = "elsewhere"
 	undelivered := deliveredDisk(r1)
 	undelivered.record.Hooks = map[string]string{}
 	held := deliveredDisk(r1)
-	held.record.Failed = &failedRevision{Revision: "r2"}
+	held.record.Failed = &podstate.FailedRevision{Revision: "r2"}
 	secret := testAssignment("r2", "a", "1", "b", "1")
 	secret.Sources[0].GetS3().Secret = "rotated"
 	bucket := testAssignment("r2", "a", "1", "b", "1")

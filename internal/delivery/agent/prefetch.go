@@ -5,13 +5,10 @@ package agent
 
 import (
 	"context"
-	"maps"
-	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 
 	"google.golang.org/protobuf/proto"
 
@@ -35,13 +32,13 @@ type prefetcher struct {
 	// assigned is the revision that the pod is to have; delivered is the last
 	// one that it had all of.
 	assigned, delivered string
-	record              *record
+	record              *podstate.Record
 	stop                context.CancelFunc
 	done                chan struct{}
 }
 
 func newPrefetcher(w *worker) *prefetcher {
-	r, err := loadRecord(w.agent.prefetchDir(), w.dataset)
+	r, err := w.agent.dir.Prefetched(w.dataset)
 	if err != nil {
 		w.log.Error(err, "what was prefetched is not known; it is looked for again")
 	}
@@ -131,7 +128,7 @@ func (f *prefetcher) pruneRevisions() {
 	if f.assigned != f.delivered {
 		keep = append(keep, f.assigned)
 	}
-	f.record.keepRevisions(keep...)
+	f.record.KeepRevisions(keep...)
 	if len(f.record.Revisions) != before {
 		f.saveRecord()
 	}
@@ -142,33 +139,27 @@ func (f *prefetcher) saveRecord() {
 	w := f.worker
 	var err error
 	if len(f.record.Revisions) > 0 {
-		err = f.record.writeFile()
+		err = f.record.Save()
 	} else {
 		w.agent.view.Unkeep(w.dataset)
 		w.agent.collectSoon()
-		err = f.record.removeFile()
+		err = f.record.Clear()
 	}
 	if err != nil {
 		w.log.Error(err, "what is prefetched was not remembered")
 	}
-	ids := map[snapshot.ID]bool{}
-	for _, rev := range f.record.Revisions {
-		for _, item := range rev.Items {
-			ids[item.Snapshot] = true
-		}
-	}
-	w.leases.keepOnly(prefetches, ids)
+	w.leases.keepOnly(prefetches, f.record.Snapshots())
 }
 
 // fetchedItems returns what was fetched, by mark.
-func (f *prefetcher) fetchedItems() map[string]itemRecord {
+func (f *prefetcher) fetchedItems() map[string]podstate.Item {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.record.byMark()
+	return f.record.ItemsByMark()
 }
 
 // addItem remembers an item that is in the store and leased, unless it is no longer wanted.
-func (f *prefetcher) addItem(p *gatewayv1alpha1.Prefetch, key itemKey, item itemRecord) {
+func (f *prefetcher) addItem(p *gatewayv1alpha1.Prefetch, key podstate.ItemKey, item podstate.Item) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.want != p {
@@ -177,7 +168,7 @@ func (f *prefetcher) addItem(p *gatewayv1alpha1.Prefetch, key itemKey, item item
 	}
 	rev := f.record.Revisions[p.GetRevision()]
 	if rev.Items == nil {
-		rev.Items = map[itemKey]itemRecord{}
+		rev.Items = map[podstate.ItemKey]podstate.Item{}
 	}
 	if rev.Items[key].Snapshot == item.Snapshot && rev.Items[key].Mark == item.Mark {
 		return
@@ -254,17 +245,4 @@ func (f *prefetcher) dropUnusedTree() {
 	if len(f.record.Revisions) == 0 {
 		f.worker.agent.view.Unkeep(f.worker.dataset)
 	}
-}
-
-func (a *Agent) prefetchDir() string { return filepath.Join(a.dir, prefetchDir) }
-
-// byMark returns the items of all revisions.
-func (r *record) byMark() map[string]itemRecord {
-	out := map[string]itemRecord{}
-	for _, name := range slices.Sorted(maps.Keys(r.Revisions)) {
-		for _, item := range r.Revisions[name].Items {
-			out[item.Mark] = item
-		}
-	}
-	return out
 }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -41,7 +41,7 @@ const (
 // needed are the snapshots that must not be evicted.
 func (p *pod) needed() map[snapshot.ID]bool {
 	p.t.Helper()
-	ids, err := podref.New(p.root).Needed()
+	ids, err := podstate.NewPods(p.root).Needed()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestAPrefetchedRevisionNeedsNoSourceWhenItIsAsked(t *testing.T) {
 			g.Success("ds-pod", "r1")
 			p.wantFile("a", "a1")
 			p.wantNeeded(3)
-			if left, err := os.ReadDir(filepath.Join(p.dir(), "prefetch")); err != nil || len(left) > 0 {
+			if left, err := os.ReadDir(filepath.Join(string(p.dir()), "prefetch")); err != nil || len(left) > 0 {
 				t.Errorf("left of the prefetch: %v, %v", left, err)
 			}
 		})
@@ -123,7 +123,7 @@ func TestAPrefetchWithdrawnHoldsItsSnapshots(t *testing.T) {
 	p := newPod(t, g)
 	g.Success("ds-pod", "r1")
 	prefetchPhase(g, "r2", prefetched)
-	st, err := store.Open(store.Options{Root: p.root, Needed: podref.New(p.root).Needed})
+	st, err := store.Open(store.Options{Root: p.root, Needed: podstate.NewPods(p.root).Needed})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/domain/item"
@@ -30,7 +32,7 @@ type fetch struct {
 // fetchItem is one item of it.
 type fetchItem struct {
 	item  *gatewayv1alpha1.Item
-	key   itemKey
+	key   podstate.ItemKey
 	mark  string
 	way   string
 	lease *store.Lease
@@ -56,7 +58,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 	}
 	for _, i := range p.GetItems() {
 		s := t.sources[i.GetSource()]
-		t.items = append(t.items, fetchItem{item: i, key: keyOf(i), mark: item.Mark(i, s), way: wayMark(s)})
+		t.items = append(t.items, fetchItem{item: i, key: podstate.KeyOf(i.GetNamespace(), i.GetName()), mark: item.Mark(i, s), way: wayMark(s)})
 	}
 	return t
 }
@@ -146,10 +148,10 @@ func (t *fetch) fetchLease(ctx context.Context, i int, sources *openSources) (*s
 func (t *fetch) leaseExisting(ctx context.Context, item *fetchItem) *store.Lease {
 	f, w := t.prefetcher, t.prefetcher.worker
 	have, ok := f.fetchedItems()[item.mark]
-	if !ok || !have.matchesMark(item.mark, item.way) {
+	if !ok || !have.IsOf(item.mark, item.way) {
 		have, ok = w.findItem(item.mark)
 	}
-	if !ok || !have.matchesMark(item.mark, item.way) {
+	if !ok || !have.IsOf(item.mark, item.way) {
 		return nil
 	}
 	lease, err := w.leases.reuseLease(ctx, have.Snapshot, prefetches)
@@ -189,7 +191,7 @@ func (t *fetch) downloadItem(ctx context.Context, i int, sources *openSources) (
 }
 
 func (t *fetch) recordItem(item *fetchItem, lease *store.Lease, origin string) {
-	t.prefetcher.addItem(t.want, item.key, itemRecord{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
+	t.prefetcher.addItem(t.want, item.key, podstate.Item{LocalPath: item.item.GetLocalPath(), Version: item.item.GetVersion(), Mark: item.mark, Way: item.way,
 		Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: origin, Started: t.started})
 }
 
@@ -234,5 +236,5 @@ func (t *fetch) showStatus(ctx context.Context, phase, reason, message string) {
 // allFetched reports whether all items were fetched before.
 func (t *fetch) allFetched() bool {
 	have := t.prefetcher.fetchedItems()
-	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.matchesMark(i.mark, i.way) })
+	return !slices.ContainsFunc(t.items, func(i fetchItem) bool { known, ok := have[i.mark]; return !ok || !known.IsOf(i.mark, i.way) })
 }

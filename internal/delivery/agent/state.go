@@ -43,7 +43,7 @@ func (a *Agent) State() State {
 			continue
 		}
 		// An unreadable record leaves the items out; the worker that reads it logs why.
-		r, _ := loadRecord(a.recordDir(), name)
+		r, _ := a.dir.Record(name)
 		s.DataSets = append(s.DataSets, retainedDataSet(name, a.view, r))
 	}
 	slices.SortFunc(s.DataSets, func(x, y DataSet) int { return strings.Compare(x.Name, y.Name) })

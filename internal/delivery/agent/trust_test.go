@@ -210,7 +210,7 @@ func TestRotatedCredentialsCostAByte(t *testing.T) {
 	if got := len(g.HookCalls()); got != 1 {
 		t.Fatalf("%d hooks ran at first", got)
 	}
-	tree, err := os.Readlink(filepath.Join(p.dir(), "view/.kuda/ds"))
+	tree, err := os.Readlink(filepath.Join(p.dir().View(), ".kuda/ds"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestRotatedCredentialsCostAByte(t *testing.T) {
 	g.Forget()
 	p.restart()
 	g.Success("ds-pod", "r1")
-	now, err := os.Readlink(filepath.Join(p.dir(), "view/.kuda/ds"))
+	now, err := os.Readlink(filepath.Join(p.dir().View(), ".kuda/ds"))
 	if err != nil || now != tree {
 		t.Errorf("the view was switched to %s, %v", now, err)
 	}

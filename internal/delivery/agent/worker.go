@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
@@ -31,7 +33,7 @@ type worker struct {
 	log     logr.Logger
 
 	// Used by the worker's own goroutine only.
-	record   *record
+	record   *podstate.Record
 	checked  bool
 	failures map[string]int
 	// starving ends the precedence that a pass without room has over prefetches.
@@ -51,7 +53,7 @@ type worker struct {
 
 	mu sync.Mutex
 	// known are the items of the revisions in the view, by mark.
-	known map[string]itemRecord
+	known map[string]podstate.Item
 	want  *gatewayv1alpha1.Assignment
 	// conflict is with a DataSet that comes first and wants a place of want; nil: none.
 	conflict *view.PathConflictError
@@ -70,24 +72,24 @@ func newWorker(ctx context.Context, a *Agent, dataset string) *worker {
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	r, err := loadRecord(a.recordDir(), dataset)
+	r, err := a.dir.Record(dataset)
 	if err != nil {
 		w.log.Error(err, "remembered state was not read; everything is checked again")
 	}
 	w.record = r
 	w.status = retainedDataSet(dataset, a.view, r)
-	w.known = r.byMark()
+	w.known = r.ItemsByMark()
 	w.prefetch = newPrefetcher(w)
 	return w
 }
 
 // retainedDataSet describes what is in the view without an assignment.
-func retainedDataSet(dataset string, v viewer, r *record) DataSet {
+func retainedDataSet(dataset string, v viewer, r *podstate.Record) DataSet {
 	current, _ := v.Current(dataset)
 	d := DataSet{Name: dataset, Revision: current, Retained: true}
 	for key, have := range r.Revisions[current].Items {
-		namespace, name := path.Split(string(key))
-		d.Items = append(d.Items, Item{Namespace: strings.TrimSuffix(namespace, "/"), Name: name, Version: have.Version,
+		namespace, name := key.Split()
+		d.Items = append(d.Items, Item{Namespace: namespace, Name: name, Version: have.Version,
 			Path: have.LocalPath, Phase: phaseSuccess, Bytes: have.Bytes, TotalBytes: have.Bytes, Digest: have.Digest,
 			Origin: have.Origin, Started: have.Started, Completed: have.Completed})
 	}
@@ -196,7 +198,7 @@ func (w *worker) stopAndWait() {
 }
 
 // findItem returns an item of a revision in the view.
-func (w *worker) findItem(mark string) (itemRecord, bool) {
+func (w *worker) findItem(mark string) (podstate.Item, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	have, ok := w.known[mark]

@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"text/tabwriter"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
@@ -121,23 +123,22 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 	if err != nil {
 		return err
 	}
-	delivered, err := agent.ReadDelivered(dir)
+	delivered, err := dir.Delivered()
 	if err != nil {
 		return err
 	}
-	told, err := agent.ReadSources(dir)
+	told, err := dir.Sources()
 	if err != nil {
 		return err
 	}
-	scratch := filepath.Join(dir, "scratch")
-	if err := os.MkdirAll(scratch, 0o700); err != nil {
+	if err := os.MkdirAll(dir.Scratch(), 0o700); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
 	}
-	if o.mounts.Scratch, err = os.MkdirTemp(scratch, "inspect-"); err != nil {
+	if o.mounts.Scratch, err = os.MkdirTemp(dir.Scratch(), "inspect-"); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(o.mounts.Scratch) }()
-	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, "limits")})
+	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
 	p := &planner{store: s, mounts: o.mounts, told: told, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
 	plans := make([]Plan, 0, len(questions))
@@ -148,13 +149,13 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 }
 
 // openStore opens the store of a pod that is there.
-func (o *options) openStore() (*store.Store, string, error) {
+func (o *options) openStore() (*store.Store, podstate.Dir, error) {
 	debug.SetMemoryLimit(memory)
 	if o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.' {
 		return nil, "", errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
 	}
-	dir := filepath.Join(o.root, agent.PodsDir, o.podUID)
-	if _, err := os.Stat(filepath.Join(dir, agent.ViewDir)); err != nil {
+	dir := podstate.Of(o.root, o.podUID)
+	if _, err := os.Stat(dir.View()); err != nil {
 		return nil, "", fmt.Errorf("there is no view of pod %s in %s: run this in the container of its runtime", o.podUID, o.root)
 	}
 	s, err := store.Open(store.Options{Root: o.root})

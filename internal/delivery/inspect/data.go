@@ -9,9 +9,10 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -46,8 +47,8 @@ type File struct {
 }
 
 // readDataSets reads what is in the view of the pod whose directory this is.
-func readDataSets(ctx context.Context, s *store.Store, dir string) ([]DataSet, error) {
-	delivered, err := agent.ReadDelivered(dir)
+func readDataSets(ctx context.Context, s *store.Store, dir podstate.Dir) ([]DataSet, error) {
+	delivered, err := dir.Delivered()
 	if err != nil {
 		return nil, err
 	}

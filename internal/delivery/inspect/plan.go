@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -107,9 +109,9 @@ type planner struct {
 	names int
 }
 
-func (p *planner) planRevision(ctx context.Context, q question, delivered []agent.Delivered) Plan {
+func (p *planner) planRevision(ctx context.Context, q question, delivered []podstate.Delivered) Plan {
 	out := Plan{DataSet: q.DataSet, Revision: q.want.GetRevision(), Items: []ItemPlan{}}
-	current := map[string]agent.DeliveredItem{}
+	current := map[string]podstate.DeliveredItem{}
 	for _, d := range delivered {
 		if d.DataSet == q.DataSet {
 			out.CurrentRevision = d.Revision
@@ -120,7 +122,7 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 	}
 	for _, i := range q.want.GetItems() {
 		key := i.GetNamespace() + "/" + i.GetName()
-		var have *agent.DeliveredItem
+		var have *podstate.DeliveredItem
 		if c, ok := current[key]; ok {
 			have = &c
 			delete(current, key)
@@ -132,7 +134,7 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 }
 
 // planItem looks at one item; have is what the pod has of it, or nil.
-func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
+func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *podstate.DeliveredItem) ItemPlan {
 	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
 	var old *snapshot.Manifest
 	at := ""
@@ -189,7 +191,7 @@ func presentFiles(m *snapshot.Manifest, each func(transfer.Planned)) {
 }
 
 // removedItems are the items that the revision does not have any more.
-func (p *planner) removedItems(ctx context.Context, items map[string]agent.DeliveredItem) []ItemPlan {
+func (p *planner) removedItems(ctx context.Context, items map[string]podstate.DeliveredItem) []ItemPlan {
 	var out []ItemPlan
 	for _, key := range sortedKeys(items) {
 		have := items[key]

@@ -16,8 +16,8 @@ import (
 
 	"github.com/go-logr/logr/funcr"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -42,7 +42,7 @@ type runtime struct {
 
 func start(t *testing.T, root string, pace Pace) *runtime {
 	t.Helper()
-	pods := podref.New(root)
+	pods := podstate.NewPods(root)
 	s, err := store.Open(store.Options{Root: root, Needed: pods.Needed, Wanted: pods.Wanted})
 	if err != nil {
 		t.Fatal(err)

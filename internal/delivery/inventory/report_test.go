@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kuda-io/kuda/internal/delivery/store"

@@ -1,15 +1,13 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package podstate
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -18,11 +16,9 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-const desiredFile = "desired.json"
-
-// loadDesired reads what was last asked for; nil when nothing was.
-func loadDesired(dir string) (*gatewayv1alpha1.WatchResponse, error) {
-	text, err := os.ReadFile(filepath.Join(dir, desiredFile))
+// LoadDesired reads what was last asked for; nil when nothing was.
+func (d Dir) LoadDesired() (*gatewayv1alpha1.WatchResponse, error) {
+	text, err := os.ReadFile(d.path(desiredFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -36,19 +32,26 @@ func loadDesired(dir string) (*gatewayv1alpha1.WatchResponse, error) {
 	return m, nil
 }
 
-func saveDesired(dir string, m *gatewayv1alpha1.WatchResponse) error {
+// SaveDesired remembers what was last asked for, without the certificates.
+func (d Dir) SaveDesired(m *gatewayv1alpha1.WatchResponse) error {
 	c := proto.CloneOf(m)
 	c.CaBundle = nil
 	text, err := protojson.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing the desired state: %w", err)
 	}
-	return atomicfile.Write(filepath.Join(dir, desiredFile), text, 0o600)
+	return atomicfile.Write(d.path(desiredFile), text, 0o600)
 }
 
-// fileName reports whether a DataSet's name can name a file.
-func fileName(name string) bool {
-	return name != "" && name[0] != '.' && len(name) < 200 && !strings.ContainsAny(name, "/\x00")
+// Sources returns the sources that the gateway has told the pod of.
+func (d Dir) Sources() ([]*gatewayv1alpha1.Source, error) {
+	desired, err := d.LoadDesired()
+	if err != nil {
+		return nil, err
+	}
+	var told []*gatewayv1alpha1.Source
+	for _, a := range desired.GetAssignments() {
+		told = append(append(told, a.GetSources()...), a.GetPrefetch().GetSources()...)
+	}
+	return told, nil
 }
-
-func validUTF8(s string) string { return strings.ToValidUTF8(s, "�") }

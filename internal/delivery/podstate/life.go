@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package podstate
 
 import (
 	"context"
@@ -18,31 +18,13 @@ import (
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
-// PodsDir has one directory per pod, below the store's root.
-const PodsDir = "pods"
-
-const (
-	lockFile   = "lock"
-	orphanFile = "orphaned"
-	endedFile  = "ended"
-	deadPrefix = ".dead-"
-	// deadAfter is how long a pod's directory stays when no runtime of the pod
-	// runs. It is far longer than the pauses in which the kubelet restarts a
-	// container, because the application of a living pod reads from there.
-	deadAfter = 6 * time.Hour
-	// endedAfter is the same for a runtime that was told to end: its pod ends too,
-	// or the kubelet starts it again within its longest pause, of five minutes.
-	// Package podref counts such a pod as living for as long as that takes.
-	endedAfter = 20 * time.Minute
-)
-
-// LockPod takes a pod's directory, or waits for another runtime of the pod that
+// Lock takes a pod's directory, or waits for another runtime of the pod that
 // is just ending. The kernel lets go of it when the process ends.
-func LockPod(ctx context.Context, dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func (d Dir) Lock(ctx context.Context) (*os.File, error) {
+	if err := os.MkdirAll(string(d), 0o755); err != nil {
 		return nil, fmt.Errorf("making the pod's directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(d.path(LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking the pod's directory: %w", err)
 	}
@@ -64,8 +46,8 @@ func LockPod(ctx context.Context, dir string) (*os.File, error) {
 		case <-retry.C:
 		}
 	}
-	for _, mark := range []string{endedFile, orphanFile} {
-		if err := atomicfile.Remove(filepath.Join(dir, mark)); err != nil {
+	for _, mark := range []string{EndedFile, OrphanFile} {
+		if err := atomicfile.Remove(d.path(mark)); err != nil {
 			_ = f.Close()
 			return nil, err
 		}
@@ -73,35 +55,28 @@ func LockPod(ctx context.Context, dir string) (*os.File, error) {
 	return f, nil
 }
 
-// EndPod notes that the pod's runtime was told to end.
-func EndPod(dir string) error {
-	boot, err := bootID()
+// End notes that the pod's runtime was told to end.
+func (d Dir) End() error {
+	boot, err := BootID()
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(dir, orphanFile), boot, 0o600); err != nil {
+	if err := atomicfile.Write(d.path(OrphanFile), boot, 0o600); err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(dir, endedFile), nil, 0o600)
+	return atomicfile.Write(d.path(EndedFile), nil, 0o600)
 }
 
-func bootID() ([]byte, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil, fmt.Errorf("asking when the machine was started: %w", err)
-	}
-	return boot, nil
-}
-
-// reapPods removes the directories of deleted pods. The runtime is not told which
-// pods a node has, so a directory without a running runtime is marked, and removed
-// when it is still so after deadAfter (or endedAfter) without a reboot.
-func reapPods(pods, self string, now time.Time) error {
+// ReapOthers removes the directories of deleted pods beside this one. The runtime is
+// not told which pods a node has, so a directory without a running runtime is marked,
+// and removed when it is still so after DeadAfter (or EndedAfter) without a reboot.
+func (d Dir) ReapOthers(now time.Time) error {
+	pods, self := filepath.Split(filepath.Clean(string(d)))
 	entries, err := os.ReadDir(pods)
 	if err != nil {
 		return fmt.Errorf("looking for pods that are gone: %w", err)
 	}
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return err
 	}
@@ -119,8 +94,8 @@ func reapPods(pods, self string, now time.Time) error {
 }
 
 func reapPod(pods, uid, boot string, now time.Time) error {
-	dir := filepath.Join(pods, uid)
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	d := Dir(filepath.Join(pods, uid))
+	f, err := os.OpenFile(d.path(LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("looking at pod %s: %w", uid, err)
 	}
@@ -128,21 +103,21 @@ func reapPod(pods, uid, boot string, now time.Time) error {
 	if err := filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil //nolint:nilerr // its runtime runs
 	}
-	mark := filepath.Join(dir, orphanFile)
+	mark := d.path(OrphanFile)
 	text, err := os.ReadFile(mark)
 	if err != nil || string(text) != boot {
 		return atomicfile.Write(mark, []byte(boot), 0o600)
 	}
-	after := deadAfter
-	if _, err := os.Stat(filepath.Join(dir, endedFile)); err == nil {
-		after = endedAfter
+	after := DeadAfter
+	if _, err := os.Stat(d.path(EndedFile)); err == nil {
+		after = EndedAfter
 	}
 	info, err := os.Stat(mark)
 	if err != nil || now.Sub(info.ModTime()) < after {
 		return err
 	}
 	dead := filepath.Join(pods, deadPrefix+uid)
-	if err := os.Rename(dir, dead); err != nil {
+	if err := os.Rename(string(d), dead); err != nil {
 		return fmt.Errorf("removing pod %s: %w", uid, err)
 	}
 	return os.RemoveAll(dead)

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package podref
+package podstate
 
 import (
 	"errors"
@@ -11,16 +11,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
-
-// restartPause is how long a pod without a runtime counts as living. The kubelet
-// waits up to five minutes before it starts a container again that keeps failing.
-const restartPause = 15 * time.Minute
 
 // Pods is what pods need of one store, and what is kept there for pods to come.
 type Pods struct {
@@ -28,23 +23,25 @@ type Pods struct {
 	now          func() time.Time
 }
 
-// New returns the pods of the store at root.
-func New(root string) *Pods {
-	return &Pods{dir: filepath.Join(root, "pods"), preheat: filepath.Join(root, PreheatDir), now: time.Now}
+// NewPods returns the pods of the store at root.
+func NewPods(root string) *Pods {
+	return &Pods{dir: filepath.Join(root, PodsDir), preheat: filepath.Join(root, PreheatDir), now: time.Now}
 }
 
 // Needed returns the snapshots that a living pod is at or can go back to. It is
 // for store.Options.
-func (p *Pods) Needed() (map[snapshot.ID]bool, error) {
-	users, err := p.Users()
+func (p *Pods) Needed() (map[snapshot.ID]bool, error) { return idsOf(p.Users()) }
+
+// idsOf returns the snapshots that anything is said of.
+func idsOf(names map[snapshot.ID][]string, err error) (map[snapshot.ID]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	needed := make(map[snapshot.ID]bool, len(users))
-	for id := range users {
-		needed[id] = true
+	ids := make(map[snapshot.ID]bool, len(names))
+	for id := range names {
+		ids[id] = true
 	}
-	return needed, nil
+	return ids, nil
 }
 
 // Users returns the UIDs of the living pods that need a snapshot.
@@ -58,10 +55,11 @@ func (p *Pods) Users() (map[snapshot.ID][]string, error) {
 	}
 	users := map[snapshot.ID][]string{}
 	for _, e := range entries {
-		if !e.IsDir() || e.Name()[0] == '.' || !p.mayLive(e.Name()) {
+		d := Dir(filepath.Join(p.dir, e.Name()))
+		if !e.IsDir() || e.Name()[0] == '.' || !d.mayLive(p.now()) {
 			continue
 		}
-		ids, err := p.podSnapshots(e.Name())
+		ids, err := d.neededSnapshots()
 		if err != nil {
 			return nil, fmt.Errorf("reading what pod %s needs: %w", e.Name(), err)
 		}
@@ -73,26 +71,26 @@ func (p *Pods) Users() (map[snapshot.ID][]string, error) {
 }
 
 // mayLive reports whether a pod may live. In doubt it does.
-func (p *Pods) mayLive(uid string) bool {
-	dir := filepath.Join(p.dir, uid)
-	if isLocked(filepath.Join(dir, "lock")) {
+func (d Dir) mayLive(now time.Time) bool {
+	if d.isLocked() {
 		return true
 	}
-	mark := filepath.Join(dir, "orphaned")
+	mark := d.path(OrphanFile)
 	text, err := os.ReadFile(mark)
 	if err != nil {
 		return true // its runtime has not been missed yet
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := BootID()
 	if err != nil || string(boot) != string(text) {
 		return true // missed before the machine started; the kubelet may be about to start it
 	}
 	info, err := os.Stat(mark)
-	return err != nil || p.now().Sub(info.ModTime()) < restartPause
+	return err != nil || now.Sub(info.ModTime()) < RestartPause
 }
 
-func isLocked(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+// isLocked reports whether the pod's runtime runs.
+func (d Dir) isLocked() bool {
+	f, err := os.OpenFile(d.path(LockFile), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
 	}
@@ -100,27 +98,37 @@ func isLocked(path string) bool {
 	return errors.Is(filelock.Lock(f, unix.LOCK_SH|unix.LOCK_NB), filelock.ErrHeld)
 }
 
-// podSnapshots reads what a pod's runtime remembers: what it has delivered, and
+// neededSnapshots reads what a pod's runtime remembers: what it has delivered, and
 // what it fetched for later.
-func (p *Pods) podSnapshots(uid string) (map[snapshot.ID]bool, error) {
-	var files []string
-	for _, dir := range []string{"datasets", "prefetch"} {
-		found, err := filepath.Glob(filepath.Join(p.dir, uid, dir, "*"+suffix))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, found...)
-	}
+func (d Dir) neededSnapshots() (map[snapshot.ID]bool, error) {
 	ids := map[snapshot.ID]bool{}
-	for _, file := range files {
-		r, err := readRecord(file)
+	for _, dir := range []string{datasetsDir, prefetchDir} {
+		files, err := filepath.Glob(filepath.Join(d.path(dir), "*"+recordSuffix))
 		if err != nil {
 			return nil, err
 		}
-		if r.Preheat && !isLocked(filepath.Join(p.dir, uid, "lock")) {
-			continue // the pod was there for nothing else, and ends when it is done
+		for _, file := range files {
+			r, err := readReferences(file)
+			if err != nil {
+				return nil, err
+			}
+			if r.Preheat && !d.isLocked() {
+				continue // the pod was there for nothing else, and ends when it is done
+			}
+			for id := range r.Snapshots() {
+				ids[id] = true
+			}
 		}
-		r.eachSnapshot(func(id snapshot.ID) { ids[id] = true })
 	}
 	return ids, nil
+}
+
+// readReferences reads a record for the snapshots that it names. One that is torn names
+// nothing: the runtime does not remember it either.
+func readReferences(file string) (*Record, error) {
+	r, err := readRecord(file)
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, err
+	}
+	return r, nil
 }

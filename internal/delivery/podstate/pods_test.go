@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package podref
+package podstate
 
 import (
 	"fmt"
@@ -62,8 +62,8 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	p := New(root)
-	p.now = func() time.Time { return time.Now().Add(restartPause + time.Second) }
+	p := NewPods(root)
+	p.now = func() time.Time { return time.Now().Add(RestartPause + time.Second) }
 	users, err := p.Users()
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 }
 
 func TestAStoreWithoutPodsNeedsNothing(t *testing.T) {
-	if users, err := New(t.TempDir()).Users(); err != nil || len(users) > 0 {
+	if users, err := NewPods(t.TempDir()).Users(); err != nil || len(users) > 0 {
 		t.Errorf("got %v, %v", users, err)
 	}
 }
@@ -91,7 +91,7 @@ func TestWhatCannotBeReadStopsEviction(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "pods", "uid", "datasets", "d.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(root).Needed(); err == nil || !strings.Contains(err.Error(), "uid") {
+	if _, err := NewPods(root).Needed(); err == nil || !strings.Contains(err.Error(), "uid") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package podstate
 
 import (
 	"encoding/json"
@@ -14,22 +14,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
-	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
 // preheatLock is held, in the directory of the records, by who changes one.
 const preheatLock = ".lock"
 
 // preheatRecord is what stays in the store of what a pod brought there for pods to
-// come. It is the store's, not the pod's: package podref reads it when the pod is
-// long gone.
+// come. It is the store's, not the pod's: it is read when the pod is long gone, as
+// a Record of which only the snapshots matter.
 type preheatRecord struct {
 	// Revision is what was preheated last, and Previous before that: what a
 	// rollback goes back to.
@@ -39,7 +36,7 @@ type preheatRecord struct {
 }
 
 type preheatRevision struct {
-	Items map[itemKey]preheatItem `json:"items"`
+	Items map[ItemKey]preheatItem `json:"items"`
 }
 
 type preheatItem struct {
@@ -64,24 +61,45 @@ func (r *preheatRecord) addRevision(revision string, rev preheatRevision) bool {
 	return true
 }
 
-func (a *Agent) preheatDir() string { return filepath.Join(a.store.Root(), podref.PreheatDir) }
+// Wanted returns the snapshots that are preheated. It is for store.Options.
+func (p *Pods) Wanted() (map[snapshot.ID]bool, error) { return idsOf(p.Preheats()) }
 
-// keepPreheated writes down that a revision's snapshots are to stay when the pod
+// Preheats returns the names of the DataSets that a snapshot is preheated for.
+func (p *Pods) Preheats() (map[snapshot.ID][]string, error) {
+	files, err := filepath.Glob(filepath.Join(p.preheat, "*"+recordSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("looking for what is preheated: %w", err)
+	}
+	preheats := map[snapshot.ID][]string{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), recordSuffix)
+		r, err := readReferences(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading what is preheated for %s: %w", name, err)
+		}
+		for id := range r.Snapshots() {
+			preheats[id] = append(preheats[id], name)
+		}
+	}
+	return preheats, nil
+}
+
+// KeepPreheated writes down that a revision's snapshots are to stay when the pod
 // is gone.
-func (a *Agent) keepPreheated(dataset, revision string, items map[itemKey]itemRecord) error {
-	if err := os.MkdirAll(a.preheatDir(), 0o755); err != nil {
+func (p *Pods) KeepPreheated(dataset, revision string, items map[ItemKey]Item) error {
+	if err := os.MkdirAll(p.preheat, 0o755); err != nil {
 		return fmt.Errorf("remembering what is preheated: %w", err)
 	}
-	unlock, err := a.lockPreheats()
+	unlock, err := p.lockPreheats()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	rev := preheatRevision{Items: make(map[itemKey]preheatItem, len(items))}
+	rev := preheatRevision{Items: make(map[ItemKey]preheatItem, len(items))}
 	for key, item := range items {
 		rev.Items[key] = preheatItem{Version: item.Version, Snapshot: item.Snapshot}
 	}
-	path := filepath.Join(a.preheatDir(), dataset+recordSuffix)
+	path := filepath.Join(p.preheat, dataset+recordSuffix)
 	var r preheatRecord
 	text, err := os.ReadFile(path)
 	if err == nil && json.Unmarshal(text, &r) != nil {
@@ -99,20 +117,10 @@ func (a *Agent) keepPreheated(dataset, revision string, items map[itemKey]itemRe
 	return atomicfile.Write(path, text, 0o644)
 }
 
-// forgetPreheats removes the records of DataSets whose data is no longer to stay.
-// Only what the gateway says now counts, not what is remembered of it.
-func (a *Agent) forgetPreheats(m *gatewayv1alpha1.WatchResponse) error {
-	if m.GetPreheats() == nil {
-		return nil
-	}
-	keep := m.GetPreheats().GetDatasets()
-	for _, as := range m.GetAssignments() {
-		if as.GetPreheat() {
-			keep = append(slices.Clone(keep), as.GetDataset())
-		}
-	}
+// ForgetPreheats removes the records of all DataSets but those to keep.
+func (p *Pods) ForgetPreheats(keep []string) error {
 	var stale []string
-	entries, err := os.ReadDir(a.preheatDir())
+	entries, err := os.ReadDir(p.preheat)
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), recordSuffix); ok && !slices.Contains(keep, name) {
 			stale = append(stale, e.Name())
@@ -124,20 +132,20 @@ func (a *Agent) forgetPreheats(m *gatewayv1alpha1.WatchResponse) error {
 	if err != nil {
 		return fmt.Errorf("looking for what is preheated: %w", err)
 	}
-	unlock, err := a.lockPreheats()
+	unlock, err := p.lockPreheats()
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	for _, name := range stale {
-		err = errors.Join(err, atomicfile.Remove(filepath.Join(a.preheatDir(), name)))
+		err = errors.Join(err, atomicfile.Remove(filepath.Join(p.preheat, name)))
 	}
 	return err
 }
 
 // lockPreheats keeps other runtimes from changing the records.
-func (a *Agent) lockPreheats() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(a.preheatDir(), preheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+func (p *Pods) lockPreheats() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(p.preheat, preheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking what is preheated: %w", err)
 	}

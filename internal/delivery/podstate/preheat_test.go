@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package podref
+package podstate
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
 	write(t, filepath.Join(root, "preheat", "torn.json"), `{"revisions":`)
 	write(t, filepath.Join(root, "preheat", "models.json.tmp"), `{"revisions":{"r3":{"items":{"n/a":{"snapshot":"a3"}}}}}`)
 	write(t, filepath.Join(root, "preheat", ".lock"), "")
-	preheats, err := New(root).Preheats()
+	preheats, err := NewPods(root).Preheats()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
 	if diff := cmp.Diff(want, preheats); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	wanted, err := New(root).Wanted()
+	wanted, err := NewPods(root).Wanted()
 	if err != nil || len(wanted) != 3 || !wanted["a1"] {
 		t.Errorf("got %v, %v", wanted, err)
 	}
@@ -38,13 +38,13 @@ func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
 
 func TestWhatIsPreheatedAndCannotBeReadIsEvicted(t *testing.T) {
 	root := t.TempDir()
-	if wanted, err := New(root).Wanted(); err != nil || len(wanted) > 0 {
+	if wanted, err := NewPods(root).Wanted(); err != nil || len(wanted) > 0 {
 		t.Errorf("without any: %v, %v", wanted, err)
 	}
 	if err := os.MkdirAll(filepath.Join(root, "preheat", "ds.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(root).Wanted(); err == nil {
+	if _, err := NewPods(root).Wanted(); err == nil {
 		t.Error("it is said that nothing is preheated")
 	}
 }
@@ -63,13 +63,13 @@ func TestAPodThatPreheatedNeedsItsDataAfterItsEnd(t *testing.T) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if needed, err := New(root).Needed(); err != nil || !needed["a"] {
+	if needed, err := NewPods(root).Needed(); err != nil || !needed["a"] {
 		t.Errorf("while it runs: %v, %v", needed, err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
 		t.Fatal(err)
 	}
-	if needed, err := New(root).Needed(); err != nil || needed["a"] {
+	if needed, err := NewPods(root).Needed(); err != nil || needed["a"] {
 		t.Errorf("after its end: %v, %v", needed, err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package podstate
 
 import (
 	"os"
@@ -29,7 +29,7 @@ func TestUnreadableMemoryCostsACheckAndNotTheData(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, desiredFile), []byte("{half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := loadDesired(dir); m != nil || err == nil {
+	if m, err := Dir(dir).LoadDesired(); m != nil || err == nil {
 		t.Errorf("got %v, %v", m, err)
 	}
 }
@@ -40,24 +40,24 @@ func TestPromise12FieldsOfNewerManagersDoNotDisturb(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, desiredFile), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := loadDesired(dir); err != nil || m.GetAssignments()[0].GetRevision() != "r1" {
+	if m, err := Dir(dir).LoadDesired(); err != nil || m.GetAssignments()[0].GetRevision() != "r1" {
 		t.Errorf("got %v, %v", m, err)
 	}
 }
 
 func TestCertificatesAreNotKeptWithTheDesiredState(t *testing.T) {
 	dir := t.TempDir()
-	if err := saveDesired(dir, &gatewayv1alpha1.WatchResponse{Gone: []string{"x"}, CaBundle: []byte("pem")}); err != nil {
+	if err := Dir(dir).SaveDesired(&gatewayv1alpha1.WatchResponse{Gone: []string{"x"}, CaBundle: []byte("pem")}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := loadDesired(dir); err != nil || len(m.GetCaBundle()) > 0 || len(m.GetGone()) != 1 {
+	if m, err := Dir(dir).LoadDesired(); err != nil || len(m.GetCaBundle()) > 0 || len(m.GetGone()) != 1 {
 		t.Errorf("got %v, %v", m, err)
 	}
 }
 
 func TestNamesThatAreNoFilesAreRefused(t *testing.T) {
 	for name, want := range map[string]bool{"ds": true, "a.b-c": true, "": false, ".": false, "..": false, "a/b": false, ".x": false, "a\x00": false} {
-		if fileName(name) != want {
+		if ValidDataSet(name) != want {
 			t.Errorf("%q: %t", name, !want)
 		}
 	}

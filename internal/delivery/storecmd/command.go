@@ -19,8 +19,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -231,7 +231,7 @@ func (o *options) openStore() (*store.Store, error) {
 		}
 		return nil, usageErrorf("there is no store at %s; name its directory with --store", o.root)
 	}
-	pods := podref.New(o.root)
+	pods := podstate.NewPods(o.root)
 	return store.Open(store.Options{Root: o.root, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 )
 
 // entry is a snapshot or a download as the command shows it.
@@ -56,7 +56,7 @@ func listEntries(s *store.Store) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	pods := podref.New(s.Root())
+	pods := podstate.NewPods(s.Root())
 	users, err := pods.Users()
 	if err != nil {
 		return nil, err
