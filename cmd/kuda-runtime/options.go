@@ -17,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/inspect"
 	"github.com/kuda-io/kuda/internal/delivery/nodecmd"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -43,7 +43,7 @@ type options struct {
 	dataSets, waitFor     string
 	gateway, gatewayCA    string
 	token                 string
-	mounts                agent.Mounts
+	mounts                sourceconfig.Mounts
 	port                  int
 	connections           int
 	storeMode             string

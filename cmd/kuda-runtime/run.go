@@ -20,6 +20,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/store/remains"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -116,8 +117,8 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: splitList(o.dataSets), WaitFor: splitList(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: newEngine(o, st, limits, beside), Limits: limits,
-		Mounts: mounts, Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
+		Engine: newEngine(o, st, limits, beside), Sources: sourceconfig.Opener{Mounts: mounts, Limits: limits},
+		Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err

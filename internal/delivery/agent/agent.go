@@ -13,22 +13,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/all"
-	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 // Gateway is what the agent needs of the gateway; uplink.Client is one.
@@ -57,12 +53,8 @@ type Options struct {
 	Gateway Gateway
 	Engine  Engine
 	Store   *store.Store
-	// Mounts says where what sources refer to is mounted.
-	Mounts Mounts
-	// Limits of the sources, which Engine keeps; nil for none.
-	Limits *limit.Group
-	// Open opens a source. Default: all.Open.
-	Open func(context.Context, all.Config) (source.Driver, error)
+	// Sources opens sources, and tells Engine their limits.
+	Sources sourceconfig.Opener
 	// Hooks is how patient hooks are.
 	Hooks hook.Policy
 	// Retry says how long to wait after that many failures with a reason.
@@ -83,9 +75,7 @@ type Agent struct {
 	engine  Engine
 	store   *store.Store
 	pods    *podstate.Pods
-	open    func(context.Context, all.Config) (source.Driver, error)
-	mounts  Mounts
-	limits  *limit.Group
+	sources *sourceconfig.Opener
 	hooks   hook.Policy
 	retry   func(string, int) time.Duration
 	metrics *Metrics
@@ -142,18 +132,12 @@ func New(o Options) (*Agent, error) {
 		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
 	a := &Agent{
-		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, pods: podstate.NewPods(o.Store.Root()), open: o.Open,
-		mounts: o.Mounts, limits: o.Limits, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
+		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, pods: podstate.NewPods(o.Store.Root()),
+		sources: &o.Sources, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
 		log: o.Log, view: v, gate: newGate(), collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
-	}
-	if a.open == nil {
-		a.open = all.Open
 	}
 	if a.retry == nil {
 		a.retry = retryPause
-	}
-	if a.limits == nil {
-		a.limits = limit.NewGroup(limit.Options{})
 	}
 	if a.metrics == nil {
 		a.metrics = NewMetrics()

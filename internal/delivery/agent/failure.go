@@ -5,23 +5,16 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	"github.com/kuda-io/kuda/internal/source"
 )
-
-// unsupportedError says that the runtime has no driver.
-type unsupportedError struct{ source string }
-
-func (e *unsupportedError) Error() string {
-	return fmt.Sprintf("this runtime has no driver for source %q; use minio, ceph, s3 or http, or update Kuda and restart the pod", e.source)
-}
 
 // reasonOf maps an error to the API's reason.
 func reasonOf(err error) string {
@@ -43,7 +36,7 @@ func reasonOf(err error) string {
 		}
 	}
 	switch {
-	case hasErrorType[*unsupportedError](err):
+	case hasErrorType[*sourceconfig.UnsupportedError](err):
 		return reasonSourceUnsupported
 	case hasErrorType[*transfer.DigestMismatchError](err):
 		return reasonDigestMismatch

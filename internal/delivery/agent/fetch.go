@@ -5,17 +5,14 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
-	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 // parallelItems is how many items are fetched at the same time; how many
@@ -25,8 +22,8 @@ const parallelItems = 4
 // fetchItems gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool) {
-	sources := &openSources{agent: d.worker.agent, open: map[string]source.Driver{}}
-	defer sources.close()
+	sources := d.worker.agent.sources.NewSet()
+	defer sources.Close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
 	for i := range d.plan.items {
@@ -115,7 +112,7 @@ func (i *Item) setResult(r result) {
 }
 
 // fetchGuarded is fetchItem, in which a panic is a failure of that item.
-func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *openSources) (r result) {
+func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *sourceconfig.Set) (r result) {
 	defer func() {
 		if r.err != nil {
 			d.worker.logPanic(r.err)
@@ -126,7 +123,7 @@ func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *openSources
 }
 
 // fetchItem returns a lease of one item's snapshot.
-func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) result {
+func (d *delivery) fetchItem(ctx context.Context, i int, sources *sourceconfig.Set) result {
 	w, ip := d.worker, d.plan.items[i]
 	if ip.have != nil {
 		l, err := w.leases.reuseLease(ctx, ip.have.Snapshot, passes)
@@ -139,12 +136,12 @@ func (d *delivery) fetchItem(ctx context.Context, i int, sources *openSources) r
 	}
 	w.updateItem(i, (*Item).beginDownload)
 	defer w.agent.gate.interruptPrefetches()()
-	src, err := sources.openSource(ctx, ip.source)
+	src, err := sources.Open(ctx, ip.source)
 	if err != nil {
 		return result{err: err}
 	}
 	started := time.Now()
-	r, err := NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.updateProgress(i, p) })
+	r, err := sourceconfig.NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.updateProgress(i, p) })
 	if err != nil {
 		return result{err: err}
 	}
@@ -204,41 +201,4 @@ func (w *worker) updateProgress(i int, p transfer.Progress) {
 		}
 		s.setPhase(phaseDownloading, reasonDownloading, "")
 	})
-}
-
-// openSources opens each source of an assignment once in a pass.
-type openSources struct {
-	agent *Agent
-	mu    sync.Mutex
-	open  map[string]source.Driver
-}
-
-func (o *openSources) openSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
-	if s == nil {
-		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if src := o.open[s.GetName()]; src != nil {
-		return src, nil
-	}
-	c, err := o.agent.mounts.sourceConfig(s)
-	if err != nil {
-		return nil, err
-	}
-	src, err := o.agent.open(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
-	}
-	o.agent.limits.Set(src.Identity(), limit.Limits{
-		NodeConnections: int(s.GetLimits().GetConnections()), BytesPerSecond: int64(s.GetLimits().GetBytesPerSecond()),
-	})
-	o.open[s.GetName()] = src
-	return src, nil
-}
-
-func (o *openSources) close() {
-	for _, s := range o.open {
-		_ = s.Close()
-	}
 }

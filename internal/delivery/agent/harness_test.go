@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
@@ -30,7 +31,7 @@ type pod struct {
 	gateway *agenttest.Gateway
 	waitFor []string
 	quota   int64
-	mounts  agent.Mounts
+	mounts  sourceconfig.Mounts
 	agent   *agent.Agent
 	stop    func()
 	// engine stands before the pod's own, which it is given; nil for none.
@@ -42,7 +43,7 @@ type pod struct {
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
-	p.mounts = agent.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
+	p.mounts = sourceconfig.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
 	p.begin()
 	return p
 }
@@ -83,7 +84,7 @@ func (p *pod) start() {
 	if p.engine != nil {
 		engine = p.engine(engine)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts, Engine: engine, Log: log,
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Sources: sourceconfig.Opener{Mounts: p.mounts}, Engine: engine, Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {
 			select {

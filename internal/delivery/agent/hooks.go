@@ -13,11 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"connectrpc.com/connect"
 
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )

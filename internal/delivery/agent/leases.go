@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"

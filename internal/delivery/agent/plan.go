@@ -7,7 +7,7 @@ import (
 	"maps"
 
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -88,7 +88,7 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	var notices []string
 	for _, i := range a.GetItems() {
 		ip := itemPlan{item: i, source: sources[i.GetSource()], key: podstate.KeyOf(i.GetNamespace(), i.GetName())}
-		ip.mark, ip.way = item.Mark(i, ip.source), wayMark(ip.source)
+		ip.mark, ip.way = item.Mark(i, ip.source), sourceconfig.WayMark(ip.source)
 		ip.have = findRecord(d, ip.key, ip.mark, ip.way)
 		notice := noticeMark(ip.mark, i.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice

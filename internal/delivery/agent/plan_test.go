@@ -6,10 +6,9 @@ package agent
 import (
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/domain/item"
@@ -58,7 +58,7 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 	}
 	for _, i := range p.GetItems() {
 		s := t.sources[i.GetSource()]
-		t.items = append(t.items, fetchItem{item: i, key: podstate.KeyOf(i.GetNamespace(), i.GetName()), mark: item.Mark(i, s), way: wayMark(s)})
+		t.items = append(t.items, fetchItem{item: i, key: podstate.KeyOf(i.GetNamespace(), i.GetName()), mark: item.Mark(i, s), way: sourceconfig.WayMark(s)})
 	}
 	return t
 }
@@ -66,8 +66,8 @@ func newFetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *fetch {
 // tryItems gets every item into the store, or says how long to wait before the next try.
 func (t *fetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) {
 	w := t.prefetcher.worker
-	sources := &openSources{agent: w.agent, open: map[string]source.Driver{}}
-	defer sources.close()
+	sources := w.agent.sources.NewSet()
+	defer sources.Close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
 	for i := range t.items {
@@ -118,13 +118,13 @@ func (t *fetch) recordResult(ctx context.Context, i int, lease *store.Lease, err
 }
 
 // fetchGuarded is fetchLease, in which a panic is a failure of that item.
-func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *openSources) (lease *store.Lease, err error) {
+func (t *fetch) fetchGuarded(ctx context.Context, i int, sources *sourceconfig.Set) (lease *store.Lease, err error) {
 	defer source.Catch("prefetching "+string(t.items[i].key), &err)
 	return t.fetchLease(ctx, i, sources)
 }
 
 // fetchLease returns a lease of one item's snapshot.
-func (t *fetch) fetchLease(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
+func (t *fetch) fetchLease(ctx context.Context, i int, sources *sourceconfig.Set) (*store.Lease, error) {
 	item, w := &t.items[i], t.prefetcher.worker
 	if lease := t.leaseExisting(ctx, item); lease != nil {
 		return lease, nil
@@ -163,14 +163,14 @@ func (t *fetch) leaseExisting(ctx context.Context, item *fetchItem) *store.Lease
 	return lease
 }
 
-func (t *fetch) downloadItem(ctx context.Context, i int, sources *openSources) (*store.Lease, error) {
+func (t *fetch) downloadItem(ctx context.Context, i int, sources *sourceconfig.Set) (*store.Lease, error) {
 	item, w := &t.items[i], t.prefetcher.worker
-	src, err := sources.openSource(ctx, t.sources[item.item.GetSource()])
+	src, err := sources.Open(ctx, t.sources[item.item.GetSource()])
 	if err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	r, err := NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.updateProgress(ctx, i, p) })
+	r, err := sourceconfig.NewRequest(ctx, w.agent.store, item.item, src, func(p transfer.Progress) { t.updateProgress(ctx, i, p) })
 	if err != nil {
 		return nil, err
 	}

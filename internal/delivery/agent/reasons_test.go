@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -56,7 +56,7 @@ func TestEachErrorHasItsReason(t *testing.T) {
 		{class(source.ErrMisconfigured), reasonSourceMisconfigured},
 		{class(source.ErrUnreachable), reasonSourceUnreachable},
 		{class(source.ErrTemporary), reasonSourceUnreachable},
-		{&unsupportedError{"hdfs"}, reasonSourceUnsupported},
+		{&sourceconfig.UnsupportedError{Source: "hdfs"}, reasonSourceUnsupported},
 		{&transfer.DigestMismatchError{}, reasonDigestMismatch},
 		{&store.InsufficientSpaceError{}, reasonInsufficientSpace},
 		{&source.InvalidPathError{}, reasonInvalidPath},

@@ -7,9 +7,9 @@ import (
 	"os"
 	"path"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // linker links files one directory after the other, so that each directory is

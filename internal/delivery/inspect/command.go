@@ -13,11 +13,10 @@ import (
 	"runtime/debug"
 	"text/tabwriter"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"github.com/spf13/cobra"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -37,7 +36,7 @@ const memory = 96 << 20
 // options are the flags of all subcommands.
 type options struct {
 	root, podUID string
-	mounts       agent.Mounts
+	mounts       sourceconfig.Mounts
 	output       string
 	names        int
 }
@@ -139,7 +138,7 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 	}
 	defer func() { _ = os.RemoveAll(o.mounts.Scratch) }()
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
-	p := &planner{store: s, mounts: o.mounts, told: told, names: o.names,
+	p := &planner{store: s, sources: &sourceconfig.Opener{Mounts: o.mounts}, told: told, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
 	plans := make([]Plan, 0, len(questions))
 	for _, q := range questions {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 

@@ -6,10 +6,9 @@ package inspect
 import (
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 

@@ -10,9 +10,7 @@ import (
 	"path"
 
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 

@@ -12,13 +12,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -100,9 +99,9 @@ func readQuestions(r io.Reader) ([]question, error) {
 
 // planner computes the plans.
 type planner struct {
-	store  *store.Store
-	engine *transfer.Engine
-	mounts agent.Mounts
+	store   *store.Store
+	engine  *transfer.Engine
+	sources *sourceconfig.Opener
 	// told are the sources that the pod was told of.
 	told []*gatewayv1alpha1.Source
 	// names is how many files are named of each kind.
@@ -163,12 +162,12 @@ func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefet
 	if err := checkTold(p.told, s); err != nil {
 		return err
 	}
-	src, err := p.mounts.OpenSource(ctx, s)
+	src, err := p.sources.Open(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }()
-	request, err := agent.NewRequest(ctx, p.store, i, src, nil)
+	request, err := sourceconfig.NewRequest(ctx, p.store, i, src, nil)
 	if err != nil {
 		return err
 	}

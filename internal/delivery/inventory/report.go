@@ -7,10 +7,9 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )

@@ -13,10 +13,9 @@ import (
 	"regexp"
 	"syscall"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 func write(t *testing.T, path, text string) {

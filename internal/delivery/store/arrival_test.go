@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 

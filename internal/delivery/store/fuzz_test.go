@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // A manifest that can be read lists files below the snapshot, once each, and

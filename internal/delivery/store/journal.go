@@ -12,11 +12,10 @@ import (
 	"os"
 	"sync"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // journalName is the file in a download's directory with its journal.

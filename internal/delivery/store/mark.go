@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // marksDir holds the marks. A mark is what items call the bytes of a snapshot

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 const (

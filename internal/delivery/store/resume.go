@@ -12,11 +12,10 @@ import (
 	"os"
 	"path"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // removeUnrecorded deletes files that the journal does not know: a writer died before it

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // smallDownload is what may be downloaded into the reserve, in bytes: a changed

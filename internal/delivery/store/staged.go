@@ -6,9 +6,8 @@ package store
 import (
 	"iter"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Staged is one file that an earlier writer began or completed.

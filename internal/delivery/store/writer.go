@@ -11,11 +11,10 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Writer makes one snapshot. It holds the writer's lock: no other process

@@ -14,12 +14,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )

@@ -18,10 +18,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )

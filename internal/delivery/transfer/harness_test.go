@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	sourcehttp "github.com/kuda-io/kuda/internal/source/http"

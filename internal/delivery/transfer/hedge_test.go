@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )

@@ -6,9 +6,8 @@ package transfer
 import (
 	"context"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Planned is a file as a delivery would get it now.

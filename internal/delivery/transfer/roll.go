@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/delivery/compact"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 

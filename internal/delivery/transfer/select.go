@@ -10,10 +10,9 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 

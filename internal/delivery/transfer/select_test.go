@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-
 	"github.com/kuda-io/kuda/internal/source"
 )
 

@@ -10,10 +10,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 

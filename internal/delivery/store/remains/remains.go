@@ -15,11 +15,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/podstate"
-
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 

@@ -1,12 +1,10 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package sourceconfig
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"path/filepath"
 
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -34,8 +32,8 @@ type Mounts struct {
 // defaultUser is who reads from an HDFS that is told no user.
 const defaultUser = "kuda"
 
-// sourceConfig turns a source of the protocol into a driver's configuration.
-func (m Mounts) sourceConfig(s *gatewayv1alpha1.Source) (all.Config, error) {
+// driverConfig turns a source of the protocol into a driver's configuration.
+func (m Mounts) driverConfig(s *gatewayv1alpha1.Source) (all.Config, error) {
 	switch c := s.GetConfig().(type) {
 	case *gatewayv1alpha1.Source_S3:
 		return all.Config{S3: m.s3Config(c.S3)}, nil
@@ -59,7 +57,7 @@ func (m Mounts) sourceConfig(s *gatewayv1alpha1.Source) (all.Config, error) {
 	case *gatewayv1alpha1.Source_Plugin:
 		return all.Config{Plugin: m.pluginConfig(c.Plugin)}, nil
 	default:
-		return all.Config{}, &unsupportedError{source: s.GetName()}
+		return all.Config{}, &UnsupportedError{Source: s.GetName()}
 	}
 }
 
@@ -135,20 +133,4 @@ func (m Mounts) caFile(ca *gatewayv1alpha1.CertificateAuthority) (file, name str
 	}
 	mount := m.configMap(ca.GetConfigMap())
 	return filepath.Join(mount.Dir, filepath.Base(ca.GetKey())), mount.Name + ", key " + ca.GetKey()
-}
-
-// OpenSource opens a source of the protocol as a delivery does.
-func (m Mounts) OpenSource(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
-	if s == nil {
-		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
-	}
-	c, err := m.sourceConfig(s)
-	if err != nil {
-		return nil, err
-	}
-	src, err := all.Open(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
-	}
-	return src, nil
 }
