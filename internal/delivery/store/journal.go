@@ -267,5 +267,5 @@ func (w *Writer) wrapRecordError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return w.store.spaceOr("recording a download", err, 0)
+	return w.store.space.spaceOr("recording a download", err, 0)
 }

@@ -36,8 +36,8 @@ type Snapshot struct {
 
 // listIDs lists the directories in the store: complete snapshots and downloads.
 // Only directories count: a link that was put there leads out of the store.
-func (s *Store) listIDs() (complete, partial []snapshot.ID, err error) {
-	names, err := os.ReadDir(s.snapshots)
+func (d directory) listIDs() (complete, partial []snapshot.ID, err error) {
+	names, err := os.ReadDir(d.snapshots)
 	if err != nil {
 		return nil, nil, storeErrorf("listing snapshots: %w", err)
 	}
@@ -60,11 +60,11 @@ func (s *Store) Snapshots() ([]Snapshot, error) {
 	return s.withMarks(list, err)
 }
 
-func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
+func (d directory) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	marks, err := s.listMarks()
+	marks, err := d.listMarks()
 	if err != nil {
 		return nil, err
 	}
@@ -75,23 +75,23 @@ func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 }
 
 // completeSnapshots is Snapshots without the marks.
-func (s *Store) completeSnapshots() ([]Snapshot, error) {
-	ids, _, err := s.listIDs()
+func (d directory) completeSnapshots() ([]Snapshot, error) {
+	ids, _, err := d.listIDs()
 	if err != nil {
 		return nil, err
 	}
 	list := make([]Snapshot, 0, len(ids))
 	for _, id := range ids {
-		m, err := snapshot.ReadHeader(s.snapshotDir(id))
-		if errors.Is(err, snapshot.ErrDamaged) || (err != nil && !isDir(s.snapshotDir(id))) {
+		m, err := snapshot.ReadHeader(d.snapshotDir(id))
+		if errors.Is(err, snapshot.ErrDamaged) || (err != nil && !isDir(d.snapshotDir(id))) {
 			continue
 		}
 		if err != nil {
 			return nil, storeErrorf("%w", err)
 		}
-		used := modTime(s.leaseLock(id))
+		used := modTime(d.leaseLock(id))
 		if used.IsZero() {
-			used = modTime(s.snapshotDir(id)) // it has just come, or the locks were deleted
+			used = modTime(d.snapshotDir(id)) // it has just come, or the locks were deleted
 		}
 		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: used})
 	}

@@ -226,7 +226,7 @@ func TestLinksInTheStoreAreNotFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := key("1").ID()
-	for _, path := range []string{s.snapshotDir(id), s.partialDir(key("2").ID()), filepath.Join(s.trash, "x")} {
+	for _, path := range []string{s.snapshotDir(id), s.partialDir(key("2").ID()), filepath.Join(string(s.trash), "x")} {
 		if err := os.Symlink(outside, path); err != nil {
 			t.Fatal(err)
 		}

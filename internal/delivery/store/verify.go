@@ -26,11 +26,14 @@ import (
 // notices, when it is checked, that its files are not those of the snapshot,
 // and is built again.
 func (s *Store) Verify(ctx context.Context, id snapshot.ID, deep bool) error {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verifySnapshot(ctx, id, depthOf(deep))
+	return s.verifier.verifySnapshot(ctx, id, depthOf(deep))
 }
+
+// verifier compares snapshots with their manifests, and takes damaged ones away.
+type verifier struct{ directory }
 
 // depth is how much of a snapshot is looked at.
 type depth int
@@ -56,10 +59,10 @@ const (
 // all files it compares the bytes of the small ones: a process that can write to a
 // file can also set its time back. In a large file only a deep Verify sees that.
 func (s *Store) Recheck(ctx context.Context, id snapshot.ID) error {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verifySnapshot(ctx, id, glance)
+	return s.verifier.verifySnapshot(ctx, id, glance)
 }
 
 func depthOf(deep bool) depth {
@@ -70,12 +73,12 @@ func depthOf(deep bool) depth {
 }
 
 // verifySnapshot is Verify for a snapshot that is not in doubt.
-func (s *Store) verifySnapshot(ctx context.Context, id snapshot.ID, d depth) error {
-	err := s.examineSnapshot(ctx, id, d)
+func (v verifier) verifySnapshot(ctx context.Context, id snapshot.ID, d depth) error {
+	err := v.examineSnapshot(ctx, id, d)
 	if !errors.Is(err, snapshot.ErrDamaged) {
 		return err
 	}
-	if discardErr := s.discardDamaged(id); discardErr != nil {
+	if discardErr := v.discardDamaged(id); discardErr != nil {
 		return discardErr
 	}
 	return err
@@ -83,24 +86,24 @@ func (s *Store) verifySnapshot(ctx context.Context, id snapshot.ID, d depth) err
 
 // Examine is Verify that leaves a damaged snapshot where it is.
 func (s *Store) Examine(ctx context.Context, id snapshot.ID, deep bool) error {
-	return s.examineSnapshot(ctx, id, depthOf(deep))
+	return s.verifier.examineSnapshot(ctx, id, depthOf(deep))
 }
 
-func (s *Store) examineSnapshot(ctx context.Context, id snapshot.ID, d depth) error {
-	l, err := s.openLease(id)
+func (v verifier) examineSnapshot(ctx context.Context, id snapshot.ID, d depth) error {
+	l, err := v.openLease(id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.loadHeader(s.snapshotDir(id)); err != nil {
+	if err := l.loadHeader(v.snapshotDir(id)); err != nil {
 		return err
 	}
 	return compareFiles(ctx, l, d)
 }
 
 // discardDamaged takes a snapshot away unless a process is replacing it already.
-func (s *Store) discardDamaged(id snapshot.ID) error {
-	f, err := lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+func (v verifier) discardDamaged(id snapshot.ID) error {
+	f, err := lockFile(v.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
@@ -108,10 +111,10 @@ func (s *Store) discardDamaged(id snapshot.ID) error {
 		return err
 	}
 	defer unlockFile(f)
-	if err := s.discardDirectory(s.snapshotDir(id)); err != nil {
+	if err := v.trash.discardDirectory(v.snapshotDir(id)); err != nil {
 		return err
 	}
-	return s.clearDoubt(id)
+	return v.clearDoubt(id)
 }
 
 func compareFiles(ctx context.Context, l *Lease, d depth) error {

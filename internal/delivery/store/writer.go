@@ -43,7 +43,7 @@ func newWriter(ctx context.Context, s *Store, key snapshot.Key, lock *os.File) (
 	w := &Writer{store: s, key: key, lock: lock, dir: s.partialDir(key.ID())}
 	data := filepath.Join(w.dir, snapshot.DataDir)
 	if err := os.MkdirAll(data, 0o755); err != nil {
-		return nil, s.spaceOr("opening the staging directory", err, 0)
+		return nil, s.space.spaceOr("opening the staging directory", err, 0)
 	}
 	if w.fs, err = os.Open(w.dir); err == nil {
 		w.root, err = os.OpenRoot(data)
@@ -63,7 +63,7 @@ func newWriter(ctx context.Context, s *Store, key snapshot.Key, lock *os.File) (
 	}
 	if err != nil {
 		w.closeFiles()
-		return nil, s.spaceOr("resuming a download", err, 0)
+		return nil, s.space.spaceOr("resuming a download", err, 0)
 	}
 	return w, nil
 }
@@ -101,7 +101,7 @@ func (w *Writer) Use(path string) {
 // *InsufficientSpaceError, anything else matches ErrStore. needed is how many
 // bytes were to be written.
 func (w *Writer) Fail(op string, err error, needed int64) error {
-	return w.store.spaceOr(op, err, needed)
+	return w.store.space.spaceOr(op, err, needed)
 }
 
 // Commit makes the snapshot complete and returns a lease of it. Everything is
@@ -110,7 +110,7 @@ func (w *Writer) Fail(op string, err error, needed int64) error {
 func (w *Writer) Commit(m *snapshot.Manifest) (*Lease, error) {
 	m.Format, m.Key = snapshot.Format, w.key
 	fail := func(err error) (*Lease, error) {
-		err = w.store.spaceOr("committing a snapshot", err, 0)
+		err = w.store.space.spaceOr("committing a snapshot", err, 0)
 		_ = w.Close() // what it could say is said already
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (w *Writer) Commit(m *snapshot.Manifest) (*Lease, error) {
 // one step for those who hold the room's lock.
 func (w *Writer) publishSnapshot() (*Lease, error) {
 	s, id := w.store, w.key.ID()
-	guard, err := s.lockRoom()
+	guard, err := s.space.lockRoom()
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (w *Writer) publishSnapshot() (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.markUsed(l); err != nil {
+	if err := l.markUsed(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -173,14 +173,14 @@ func (w *Writer) Close() error {
 	err := w.journal.flush()
 	w.closeAll()
 	if err != nil {
-		return w.store.spaceOr("recording a download", err, 0)
+		return w.store.space.spaceOr("recording a download", err, 0)
 	}
 	return nil
 }
 
 // Discard ends the writing and deletes what is staged.
 func (w *Writer) Discard() error {
-	err := w.store.discardDirectory(w.dir)
+	err := w.store.trash.discardDirectory(w.dir)
 	if id := w.key.ID(); !isDir(w.store.snapshotDir(id)) {
 		w.store.removeMarks(id)
 	}
@@ -196,7 +196,7 @@ func (w *Writer) Reload(ctx context.Context, discard bool) error {
 	}
 	w.closeFiles()
 	if discard {
-		if err := w.store.discardDirectory(w.dir); err != nil {
+		if err := w.store.trash.discardDirectory(w.dir); err != nil {
 			return err
 		}
 	}
@@ -228,7 +228,7 @@ func (w *Writer) closeFiles() {
 
 // spaceOr returns an *InsufficientSpaceError where err says that there is no
 // room, and else an error that matches ErrStore.
-func (s *Store) spaceOr(op string, err error, needed int64) error {
+func (s *space) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		size, free, _ := s.fileSystem()
 		return &InsufficientSpaceError{Needed: needed, Free: max(free-s.options.Reserve.Of(size), 0),

@@ -59,11 +59,11 @@ func TestWhatNobodyNeedsIsNoRoom(t *testing.T) {
 func TestTheReserveIsNoRoom(t *testing.T) {
 	s := open(t, Options{})
 	k := stock(t, s)
-	s.options.Reserve = Amount{Bytes: k.Free / 2}
+	s.space.options.Reserve = Amount{Bytes: k.Free / 2}
 	if half := stock(t, s); half.Available > k.Free*3/4 || half.Available < k.Free/4 {
 		t.Errorf("%d of %d", half.Available, k.Free)
 	}
-	s.options.Reserve = Amount{Percent: 100}
+	s.space.options.Reserve = Amount{Percent: 100}
 	if none := stock(t, s); none.Available != 0 {
 		t.Errorf("got %d", none.Available)
 	}

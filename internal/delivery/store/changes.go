@@ -25,8 +25,8 @@ const watchedPause = 100 * time.Millisecond
 
 // watchSnapshots begins to watch. Where the kernel does not let it, because too many
 // do already, nothing is told, and who waits looks more often.
-func (s *Store) watchSnapshots() *arrivals {
-	w := newWatch(unix.IN_MOVED_TO, s.snapshots)
+func (d directory) watchSnapshots() *arrivals {
+	w := newWatch(unix.IN_MOVED_TO, d.snapshots)
 	if w.file == nil {
 		return &arrivals{pause: nextPause, stop: func() {}}
 	}

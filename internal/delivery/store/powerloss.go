@@ -41,10 +41,6 @@ const (
 	doubt = 10 * time.Minute
 )
 
-func (s *Store) suspectMark(id snapshot.ID) string {
-	return filepath.Join(s.locks, string(id)+suspectSuffix)
-}
-
 // InDoubt reports whether a snapshot was committed so shortly before the machine
 // went down that it is to be read before it is served. Verify does that.
 func (s *Store) InDoubt(id snapshot.ID) bool { return pathExists(s.suspectMark(id)) }
@@ -60,19 +56,19 @@ func bootID() string {
 
 // initStore makes the layout where it is missing, finds out whether the machine went
 // down under the store, and marks what is in doubt then.
-func (s *Store) initStore() error {
-	if err := s.makeLocks(); err != nil {
+func (p *presence) initStore() error {
+	if err := p.makeLocks(); err != nil {
 		return err
 	}
-	guard, err := lockFile(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	guard, err := lockFile(filepath.Join(p.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer unlockFile(guard)
-	if err := s.createLayout(); err != nil {
+	if err := p.createLayout(); err != nil {
 		return err
 	}
-	path := filepath.Join(s.options.Root, bootName)
+	path := p.bootFile()
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeErrorf("opening the store: %w", err)
@@ -80,44 +76,44 @@ func (s *Store) initStore() error {
 	was, clean := strings.CutSuffix(strings.TrimSpace(string(text)), cleanNote)
 	now := bootID()
 	if was != "" && was != now && !clean {
-		if err := s.markInDoubt(modTime(path).Add(-doubt)); err != nil {
+		if err := p.markInDoubt(modTime(path).Add(-doubt)); err != nil {
 			return err
 		}
 	}
 	if was != now || clean {
 		if err := atomicfile.Write(path, []byte(now+"\n"), 0o644); err != nil {
-			return s.spaceOr("opening the store", err, 0)
+			return p.space.spaceOr("opening the store", err, 0)
 		}
 	}
-	s.open, err = lockFile(filepath.Join(s.locks, openLock), unix.LOCK_SH)
+	p.open, err = lockFile(filepath.Join(p.locks, openLock), unix.LOCK_SH)
 	return err
 }
 
 // markInDoubt marks the snapshots that were committed after a time.
-func (s *Store) markInDoubt(after time.Time) error {
-	ids, _, err := s.listIDs()
+func (p *presence) markInDoubt(after time.Time) error {
+	ids, _, err := p.listIDs()
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if !modTime(filepath.Join(s.snapshotDir(id), snapshot.ManifestName)).After(after) {
+		if !modTime(filepath.Join(p.snapshotDir(id), snapshot.ManifestName)).After(after) {
 			continue
 		}
-		if err := os.WriteFile(s.suspectMark(id), nil, 0o600); err != nil {
+		if err := os.WriteFile(p.suspectMark(id), nil, 0o600); err != nil {
 			return storeErrorf("marking a snapshot for verification: %w", err)
 		}
 	}
 	// Before the file of the boot says that everything in doubt is marked.
-	if err := atomicfile.SyncDir(s.locks); err != nil {
+	if err := atomicfile.SyncDir(p.locks); err != nil {
 		return storeErrorf("marking snapshots for verification: %w", err)
 	}
 	return nil
 }
 
 // signOfLife says that the machine runs.
-func (s *Store) signOfLife() error {
+func (p *presence) signOfLife() error {
 	now := time.Now()
-	err := os.Chtimes(filepath.Join(s.options.Root, bootName), now, now)
+	err := os.Chtimes(p.bootFile(), now, now)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeErrorf("marking the store as used: %w", err)
 	}
@@ -127,23 +123,25 @@ func (s *Store) signOfLife() error {
 // Close ends the use of the store by this process. The last one to close it
 // leaves it in order, so that nothing is in doubt after the machine's next
 // start. Leases and writers stay; a Store must not be used for new ones.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil || !isCurrentLock(s.open, filepath.Join(s.locks, openLock)) {
+func (s *Store) Close() error { return s.presence.end() }
+
+func (p *presence) end() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == nil || !isCurrentLock(p.open, filepath.Join(p.locks, openLock)) {
 		// It was deleted: what has its name now is not what this process used.
-		unlockFile(s.open)
-		s.open = nil
+		unlockFile(p.open)
+		p.open = nil
 		return nil
 	}
-	guard, err := lockFile(filepath.Join(s.locks, bootLock), unix.LOCK_EX)
+	guard, err := lockFile(filepath.Join(p.locks, bootLock), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer unlockFile(guard)
-	unlockFile(s.open)
-	s.open = nil
-	last, err := lockFile(filepath.Join(s.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
+	unlockFile(p.open)
+	p.open = nil
+	last, err := lockFile(filepath.Join(p.locks, openLock), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
@@ -151,12 +149,12 @@ func (s *Store) Close() error {
 		return err
 	}
 	defer unlockFile(last)
-	if err := syncFS(s.options.Root); err != nil {
+	if err := syncFS(p.root); err != nil {
 		return storeErrorf("closing the store: %w", err)
 	}
-	path := filepath.Join(s.options.Root, bootName)
+	path := p.bootFile()
 	if err := atomicfile.Write(path, []byte(bootID()+cleanNote+"\n"), 0o644); err != nil {
-		return s.spaceOr("closing the store", err, 0)
+		return p.space.spaceOr("closing the store", err, 0)
 	}
 	return nil
 }
@@ -173,14 +171,14 @@ func syncFS(dir string) error {
 
 // resolveDoubt verifies a snapshot that is in doubt, once for all processes. One that
 // fails is taken away and reported as ErrDamaged.
-func (s *Store) resolveDoubt(ctx context.Context, id snapshot.ID) error {
-	mark := s.suspectMark(id)
+func (v verifier) resolveDoubt(ctx context.Context, id snapshot.ID) error {
+	mark := v.suspectMark(id)
 	if !pathExists(mark) {
 		return nil
 	}
 	var f *os.File
 	err := awaitLock(ctx, func() (err error) {
-		f, err = lockFile(filepath.Join(s.locks, string(id)+settleSuffix), unix.LOCK_EX|unix.LOCK_NB)
+		f, err = lockFile(filepath.Join(v.locks, string(id)+settleSuffix), unix.LOCK_EX|unix.LOCK_NB)
 		return err
 	})
 	if err != nil {
@@ -190,15 +188,15 @@ func (s *Store) resolveDoubt(ctx context.Context, id snapshot.ID) error {
 	if !pathExists(mark) {
 		return nil // another process has read it meanwhile, or taken it away
 	}
-	if err := s.verifySnapshot(ctx, id, all); err != nil {
+	if err := v.verifySnapshot(ctx, id, all); err != nil {
 		return err
 	}
-	return s.clearDoubt(id)
+	return v.clearDoubt(id)
 }
 
 // clearDoubt marks a snapshot as verified.
-func (s *Store) clearDoubt(id snapshot.ID) error {
-	if err := os.Remove(s.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (d directory) clearDoubt(id snapshot.ID) error {
+	if err := os.Remove(d.suspectMark(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeErrorf("marking a snapshot as verified: %w", err)
 	}
 	return nil

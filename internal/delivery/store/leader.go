@@ -23,7 +23,7 @@ type Turn struct {
 // TakeTurn takes the turn of a name, "<name>" in the directory of locks. It
 // returns nil if another process has it.
 func (s *Store) TakeTurn(name string) (*Turn, error) {
-	if err := s.ensureExists(); err != nil {
+	if err := s.presence.ensureExists(); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(s.locks, name)

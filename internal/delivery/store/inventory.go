@@ -33,22 +33,22 @@ type Stock struct {
 // Stock takes stock. It neither waits for a lock nor blocks other processes.
 // With ErrGone it returns an empty store that is no longer there.
 func (s *Store) Stock() (*Stock, error) {
-	k := &Stock{Quota: s.options.Quota}
+	k := &Stock{Quota: s.space.options.Quota}
 	var err error
 	k.ID, err = s.ID()
 	if errors.Is(err, ErrGone) {
-		return s.emptyStock(k), err
+		return s.space.emptyStock(k), err
 	}
 	if err != nil {
 		return nil, err
 	}
-	needed, _, err := s.neededAndWanted()
+	needed, _, err := s.space.neededAndWanted()
 	if err != nil {
 		return nil, err
 	}
 	// Downloads first: one that gets its name meanwhile counts twice rather than
 	// not at all.
-	r, partials, err := s.measureReserved("")
+	r, partials, err := s.space.measureReserved("")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (s *Store) Stock() (*Stock, error) {
 
 // emptyStock is the stock of a store that was deleted. What is made in its place
 // will have the same room.
-func (s *Store) emptyStock(k *Stock) *Stock {
+func (s *space) emptyStock(k *Stock) *Stock {
 	k.ID = newID()
 	// What cannot be asked is no room.
 	k.Capacity, k.Free, _ = s.fileSystem()

@@ -26,7 +26,7 @@ func TestWhatAnotherProcessSettledIsNotReadAgain(t *testing.T) {
 	const waiters = 6
 	settled := make(chan error, waiters)
 	for range waiters {
-		go func() { settled <- s.resolveDoubt(t.Context(), l.ID()) }()
+		go func() { settled <- s.verifier.resolveDoubt(t.Context(), l.ID()) }()
 	}
 	if err := s.clearDoubt(l.ID()); err != nil {
 		t.Fatal(err)
@@ -57,10 +57,10 @@ func TestNoRoomNamesWhatThereIsNoneOf(t *testing.T) {
 		}
 	}
 	s := open(t, Options{})
-	if err, ok := s.spaceOr("writing", unix.EDQUOT, 1).(*InsufficientSpaceError); !ok || !err.DiskQuota { //nolint:errorlint // it is the type itself
+	if err, ok := s.space.spaceOr("writing", unix.EDQUOT, 1).(*InsufficientSpaceError); !ok || !err.DiskQuota { //nolint:errorlint // it is the type itself
 		t.Errorf("got %v", err)
 	}
-	if err, ok := s.spaceOr("writing", unix.ENOSPC, 1).(*InsufficientSpaceError); !ok || err.Inodes { //nolint:errorlint // it is the type itself
+	if err, ok := s.space.spaceOr("writing", unix.ENOSPC, 1).(*InsufficientSpaceError); !ok || err.Inodes { //nolint:errorlint // it is the type itself
 		t.Errorf("got %v", err)
 	}
 }
