@@ -193,7 +193,7 @@ func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, 
 		manifest, err := d.runGuarded(ctx)
 		e.crowd.releaseWeight(d.weight)
 		stale := errors.Is(err, errStale)
-		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
+		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.sharing.linked {
 			// What was shared may be what is wrong: download everything.
 			stale, alone = true, true
 		}
