@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/limit"
 )
@@ -140,7 +141,7 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
 	p := &planner{store: s, sources: &sourceconfig.Opener{Mounts: o.mounts}, told: told, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
-	plans := make([]Plan, 0, len(questions))
+	plans := make([]inspection.Plan, 0, len(questions))
 	for _, q := range questions {
 		plans = append(plans, p.planRevision(cmd.Context(), q, delivered))
 	}
@@ -167,7 +168,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func printTable(w io.Writer, sets []DataSet) error {
+func printTable(w io.Writer, sets []inspection.DataSet) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DATASET\tREVISION\tITEM\tVERSION\tSIZE\tMODE\tDIGEST\tFILE")
 	for _, s := range sets {

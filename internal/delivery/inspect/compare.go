@@ -9,12 +9,13 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // comparison counts the files of an item by their place in the view, as they come.
 // Of those that the pod has it keeps a bit each beside their manifest.
 type comparison struct {
-	out   *ItemPlan
+	out   *inspection.PlannedItem
 	names int
 	// old is nil where the pod has nothing of the item; at is where it has it.
 	old  *snapshot.Manifest
@@ -22,7 +23,7 @@ type comparison struct {
 	seen []bool
 }
 
-func newComparison(out *ItemPlan, names int, old *snapshot.Manifest, at string) *comparison {
+func newComparison(out *inspection.PlannedItem, names int, old *snapshot.Manifest, at string) *comparison {
 	c := &comparison{out: out, names: names, old: old, at: path.Clean(at)}
 	if old != nil {
 		c.seen = make([]bool, old.Packed.Len())
@@ -87,10 +88,10 @@ func (c *comparison) countRemoved() {
 	}
 }
 
-func (c *comparison) countFile(changes *Changes, name string, size int64) {
+func (c *comparison) countFile(changes *inspection.Files, name string, size int64) {
 	changes.Count++
 	changes.Bytes += size
 	if len(changes.Files) < c.names {
-		changes.Files = append(changes.Files, ChangedFile{Path: path.Clean(name), Size: size})
+		changes.Files = append(changes.Files, inspection.Name{Path: path.Clean(name), Size: size})
 	}
 }

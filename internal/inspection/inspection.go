@@ -1,11 +1,12 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package answer is what "kuda-runtime inspect" reads and writes, as JSON, as the
-// command line sees it, which must not link the runtime. Its test holds it
-// against what the runtime has; fields are only added, because runtimes live as
-// long as their pods.
-package answer
+// Package inspection is what "kuda-runtime inspect" reads and writes, as JSON: the
+// contract between the runtimes and the command line, which must not link each other.
+// Fields are only added, because runtimes live as long as their pods.
+//
+// It has types and nothing else.
+package inspection
 
 import "encoding/json"
 
