@@ -6,44 +6,48 @@ package agent
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
-	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// parallelItems is how many items are fetched at the same time; how many
-// connections that makes is the engine's matter.
-const parallelItems = 4
-
 // fetchItems gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool) {
-	sources := d.worker.agent.sources.NewSet()
-	defer sources.Close()
-	tokens := make(chan struct{}, parallelItems)
-	var wg sync.WaitGroup
-	for i := range d.plan.items {
-		wg.Go(func() {
-			select {
-			case tokens <- struct{}{}:
-			case <-ctx.Done():
-				d.results[i].err = context.Cause(ctx)
-				return
-			}
-			defer func() { <-tokens }()
-			d.results[i] = d.fetchGuarded(ctx, i, sources)
-		})
-	}
-	wg.Wait()
+	f := &fetcher{worker: d.worker, holder: passes, verb: "delivering", arrived: "item is in the store", client: d}
+	f.fetchAll(ctx, d.plan.items)
 	if ctx.Err() != nil {
 		return 0, false
 	}
 	return d.handleResults()
 }
+
+// found implements fetchClient, as do the methods below.
+func (d *delivery) found(i int) *podstate.Item { return d.plan.items[i].have }
+
+func (d *delivery) notFound(i int, have *podstate.Item, err error) {
+	d.worker.log.V(1).Info("snapshot is delivered again", "snapshot", have.Snapshot, "reason", err.Error())
+	d.worker.updateItem(i, func(s *Item) { s.Digest = "" })
+}
+
+func (d *delivery) whenAllowed(ctx context.Context, i int, download func(context.Context) result) result {
+	d.worker.updateItem(i, (*Item).beginDownload)
+	defer d.worker.agent.gate.interruptPrefetches()()
+	return download(ctx)
+}
+
+func (d *delivery) complete(_ context.Context, i int, r *transfer.Request) {
+	w, key := d.worker, d.plan.items[i].key
+	// What is preheated does not make room for what is only preheated, too.
+	r.Urgent = !d.assignment.GetPreheat()
+	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", key, "note", text) }
+	r.Progress = func(p transfer.Progress) { w.updateProgress(i, p) }
+}
+
+func (d *delivery) finished(_ context.Context, i int, r result) { d.results[i] = r }
 
 // handleResults shows what came of it.
 func (d *delivery) handleResults() (pause time.Duration, ok bool) {
@@ -109,56 +113,6 @@ func (i *Item) setResult(r result) {
 		i.Origin = r.origin
 	}
 	i.Bytes, i.TotalBytes, i.Digest = r.lease.Bytes(), r.lease.Bytes(), r.lease.Digest()
-}
-
-// fetchGuarded is fetchItem, in which a panic is a failure of that item.
-func (d *delivery) fetchGuarded(ctx context.Context, i int, sources *sourceconfig.Set) (r result) {
-	defer func() {
-		if r.err != nil {
-			d.worker.logPanic(r.err)
-		}
-	}()
-	defer source.Catch("delivering "+string(d.plan.items[i].key), &r.err)
-	return d.fetchItem(ctx, i, sources)
-}
-
-// fetchItem returns a lease of one item's snapshot.
-func (d *delivery) fetchItem(ctx context.Context, i int, sources *sourceconfig.Set) result {
-	w, ip := d.worker, d.plan.items[i]
-	if ip.have != nil {
-		l, err := w.leases.reuseLease(ctx, ip.have.Snapshot, passes)
-		if err == nil {
-			w.agent.markSnapshot(l.ID(), ip.mark)
-			return result{lease: l}
-		}
-		w.log.V(1).Info("snapshot is delivered again", "snapshot", ip.have.Snapshot, "reason", err.Error())
-		w.updateItem(i, func(s *Item) { s.Digest = "" })
-	}
-	w.updateItem(i, (*Item).beginDownload)
-	defer w.agent.gate.interruptPrefetches()()
-	src, err := sources.Open(ctx, ip.source)
-	if err != nil {
-		return result{err: err}
-	}
-	started := time.Now()
-	r, err := sourceconfig.NewRequest(ctx, w.agent.store, ip.item, src, func(p transfer.Progress) { w.updateProgress(i, p) })
-	if err != nil {
-		return result{err: err}
-	}
-	// What is preheated does not make room for what is only preheated, too.
-	r.Urgent = !d.assignment.GetPreheat()
-	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", ip.key, "note", text) }
-	res, err := w.agent.deliverItem(ctx, r, ip.mark)
-	if err != nil {
-		return result{err: err}
-	}
-	origin := originSource
-	if res.Origin == transfer.OriginNode {
-		origin = originNode
-	}
-	w.log.V(1).Info("item is in the store", "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
-		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	return result{lease: w.leases.holdLease(res.Lease, passes), origin: origin}
 }
 
 // deliverItem brings an item into the store, under its mark, and counts what comes

@@ -153,14 +153,6 @@ type delivery struct {
 	first bool
 }
 
-// result is what came of fetching one item.
-type result struct {
-	lease *store.Lease
-	// origin, for what was delivered in this pass.
-	origin string
-	err    error
-}
-
 // publishView switches the view to the items, which all are in the store.
 func (d *delivery) publishView() error {
 	w, v := d.worker, d.worker.agent.view

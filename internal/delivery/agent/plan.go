@@ -79,23 +79,18 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	if f := d.record.Failed; f != nil && f.Revision == a.GetRevision() && p.switches {
 		p.held = f
 	}
-	sources := make(map[string]*gatewayv1alpha1.Source, len(a.GetSources()))
-	for _, s := range a.GetSources() {
-		sources[s.GetName()] = s
-	}
+	p.items = planItems(a.GetItems(), a.GetSources())
 	current := d.record.Revisions[d.current].Items
 	places := map[podstate.ItemKey]string{}
 	var notices []string
-	for _, i := range a.GetItems() {
-		ip := itemPlan{item: i, source: sources[i.GetSource()], key: podstate.KeyOf(i.GetNamespace(), i.GetName())}
-		ip.mark, ip.way = item.Mark(i, ip.source), sourceconfig.WayMark(ip.source)
+	for n := range p.items {
+		ip := &p.items[n]
 		ip.have = findRecord(d, ip.key, ip.mark, ip.way)
-		notice := noticeMark(ip.mark, i.GetLocalPath())
+		notice := noticeMark(ip.mark, ip.item.GetLocalPath())
 		ip.noticed = d.record.Hooks[idPost+"/"+string(ip.key)] != notice
 		places[ip.key] = notice
 		notices = append(notices, notice)
 		p.notices[idPost+"/"+string(ip.key)] = notice
-		p.items = append(p.items, ip)
 	}
 	whole := assignmentMark(notices)
 	p.notices[idPost] = whole
@@ -104,6 +99,21 @@ func makePlan(a *gatewayv1alpha1.Assignment, d disk) plan {
 	}
 	p.planHooks(a, d, whole)
 	return p
+}
+
+// planItems says of each item what its bytes are called and where they come from.
+func planItems(items []*gatewayv1alpha1.Item, sources []*gatewayv1alpha1.Source) []itemPlan {
+	named := make(map[string]*gatewayv1alpha1.Source, len(sources))
+	for _, s := range sources {
+		named[s.GetName()] = s
+	}
+	plans := make([]itemPlan, 0, len(items))
+	for _, i := range items {
+		s := named[i.GetSource()]
+		plans = append(plans, itemPlan{item: i, source: s, key: podstate.KeyOf(i.GetNamespace(), i.GetName()),
+			mark: item.Mark(i, s), way: sourceconfig.WayMark(s)})
+	}
+	return plans
 }
 
 func (p *plan) planHooks(a *gatewayv1alpha1.Assignment, d disk, whole string) {

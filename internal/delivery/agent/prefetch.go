@@ -180,7 +180,7 @@ func (f *prefetcher) addItem(p *gatewayv1alpha1.Prefetch, key podstate.ItemKey, 
 // run fetches until everything is there, or the context ends.
 func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	w := f.worker
-	t := newFetch(f, p)
+	t := newPrefetch(f, p)
 	if !t.allFetched() {
 		t.showStatus(ctx, phaseWaiting, reasonWaiting, "its turn has not come")
 	}
@@ -210,11 +210,11 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 // keepTree builds the revision's tree beside the view. The switch, which may find
 // another view, reports that it cannot be built. It returns false when the
 // context ended.
-func (t *fetch) keepTree(ctx context.Context) bool {
+func (t *prefetch) keepTree(ctx context.Context) bool {
 	w := t.prefetcher.worker
 	items := make([]view.Item, 0, len(t.items))
 	for i := range t.items {
-		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.items[i].lease))
+		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.states[i].lease))
 	}
 	for {
 		inner, leave, err := w.agent.gate.enterWhenIdle(ctx)
