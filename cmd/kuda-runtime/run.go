@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
@@ -104,7 +105,7 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	defer gateway.Close()
-	metrics := agent.NewMetrics()
+	metrics := status.NewMetrics()
 	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
 	mounts := o.mounts
 	if mounts.Scratch, err = recreateDirectory(dir.Scratch()); err != nil {
@@ -125,7 +126,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := metrics.Register(registry, a); err != nil {
+	if err := metrics.Register(registry, a.State); err != nil {
 		return err
 	}
 	listener, err := localapi.Listen(ctx, o.port)

@@ -16,12 +16,12 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -35,11 +35,6 @@ type Gateway interface {
 	Report(ctx context.Context, req *gatewayv1alpha1.ReportRequest) error
 	// RunHook runs an exec hook; its errors have codes of package connect.
 	RunHook(ctx context.Context, req *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error)
-}
-
-// Engine brings items into the store; transfer.Engine is one.
-type Engine interface {
-	Deliver(ctx context.Context, r transfer.Request) (*transfer.Result, error)
 }
 
 // Options of an Agent. Dir, Gateway, Engine and Store are required.
@@ -63,27 +58,15 @@ type Options struct {
 	Idle func()
 	// Connected is called when the gateway is reached, and when it no longer is.
 	Connected func(bool)
-	Metrics   *Metrics
+	Metrics   *status.Metrics
 	Log       logr.Logger
 }
 
 // Agent keeps a pod's data.
 type Agent struct {
-	dir     podstate.Dir
-	options Options
-	gateway Gateway
-	engine  Engine
-	store   *store.Store
-	pods    *podstate.Pods
-	sources *sourceconfig.Opener
-	hooks   hook.Policy
-	retry   func(string, int) time.Duration
-	metrics *Metrics
-	log     logr.Logger
-
-	view     viewer
+	options  Options
+	env      Env
 	reporter *uplink.Reporter
-	gate     *gate
 	collect  chan struct{}
 	// ctx ends with Run.
 	ctx context.Context
@@ -96,23 +79,6 @@ type Agent struct {
 	// doubtful are the DataSets that are not to be used yet; see doubtfulSnapshots.
 	// The map is replaced and never written to.
 	doubtful map[string][]snapshot.ID
-}
-
-// viewer is the part of a view that the agent uses.
-type viewer interface {
-	Prepare(dataset, revision string, items []view.Item) error
-	Keep(ctx context.Context, dataset, revision string, items []view.Item) error
-	Unkeep(dataset string)
-	Switch(dataset, revision string) error
-	Replace(dataset, revision string) error
-	Revert(dataset string) (string, error)
-	Remove(dataset string) error
-	Check(dataset string, items []view.Item) error
-	Suspect(dataset string)
-	Current(dataset string) (string, bool)
-	Previous(dataset string) (string, bool)
-	DataSets() []string
-	Collect() (time.Duration, error)
 }
 
 // New opens the pod's directory and repairs its view; it starts nothing.
@@ -131,18 +97,24 @@ func New(o Options) (*Agent, error) {
 	if err := os.Chmod(o.Dir.View(), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
 		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
+	if o.Retry == nil {
+		o.Retry = status.RetryPause
+	}
+	if o.Metrics == nil {
+		o.Metrics = status.NewMetrics()
+	}
+	if o.Idle == nil {
+		o.Idle = func() {}
+	}
 	a := &Agent{
-		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, pods: podstate.NewPods(o.Store.Root()),
-		sources: &o.Sources, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
-		log: o.Log, view: v, gate: newGate(), collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
+		options: o, reporter: uplink.NewReporter(o.Gateway.Report, o.Log), collect: make(chan struct{}, 1),
+		workers: map[string]*worker{}, changed: make(chan struct{}),
 	}
-	if a.retry == nil {
-		a.retry = retryPause
+	a.env = Env{
+		Dir: o.Dir, Pods: podstate.NewPods(o.Store.Root()), View: v, Store: o.Store, Engine: o.Engine, Sources: &o.Sources,
+		Gateway: o.Gateway, Hooks: o.Hooks, Retry: o.Retry, Metrics: o.Metrics, Log: o.Log,
+		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle, Gate: newGate(),
 	}
-	if a.metrics == nil {
-		a.metrics = NewMetrics()
-	}
-	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
 	a.doubtful = a.doubtfulSnapshots()
 	return a, nil
 }
@@ -152,21 +124,21 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.ctx = ctx
-	remembered, err := a.dir.LoadDesired()
+	remembered, err := a.env.Dir.LoadDesired()
 	if err != nil {
-		a.log.Error(err, "waiting for the gateway to say it again")
+		a.env.Log.Error(err, "waiting for the gateway to say it again")
 	}
-	young, err := a.dir.CountStart()
+	young, err := a.env.Dir.CountStart()
 	if err != nil {
-		a.log.Error(err, "the start was not counted")
+		a.env.Log.Error(err, "the start was not counted")
 	}
 	if young > youngStarts && remembered != nil {
-		a.log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
+		a.env.Log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
 			"starts", young, "within", settledAfter.String())
 		remembered = nil
 	}
 	if remembered != nil {
-		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
+		a.env.Log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
 		a.applyAssignments(remembered)
 	}
 	var wg sync.WaitGroup
@@ -175,7 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.settleStart(ctx) })
 	wg.Go(func() { a.settleDoubts(ctx) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
-	a.gateway.Watch(ctx, req, a)
+	a.options.Gateway.Watch(ctx, req, a)
 	cancel()
 	wg.Wait()
 	a.mu.Lock()
@@ -193,12 +165,12 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 	same := proto.Equal(a.desired, m)
 	a.mu.Unlock()
 	if !same {
-		if err := a.dir.SaveDesired(m); err != nil {
-			a.log.Error(err, "desired state was not remembered")
+		if err := a.env.Dir.SaveDesired(m); err != nil {
+			a.env.Log.Error(err, "desired state was not remembered")
 		}
 	}
 	if err := a.forgetPreheats(m); err != nil {
-		a.log.Error(err, "what is no longer to be preheated was not forgotten")
+		a.env.Log.Error(err, "what is no longer to be preheated was not forgotten")
 	}
 	a.applyAssignments(m)
 }
@@ -208,7 +180,7 @@ func (a *Agent) Connected(yes bool) {
 	a.mu.Lock()
 	a.connected = yes
 	a.mu.Unlock()
-	a.metrics.setConnected(yes)
+	a.env.Metrics.SetConnected(yes)
 	if yes {
 		a.reporter.Resend()
 	}
@@ -224,7 +196,7 @@ func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	wanted := map[string]*gatewayv1alpha1.Assignment{}
 	for _, as := range m.GetAssignments() {
 		if !podstate.ValidDataSet(as.GetDataset()) {
-			a.log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
+			a.env.Log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
 			continue
 		}
 		wanted[as.GetDataset()] = as
@@ -257,7 +229,7 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 	w := a.workers[name]
 	fresh := w == nil
 	if fresh {
-		w = newWorker(a.ctx, a, name)
+		w = newWorker(a.ctx, &a.env, name)
 		a.workers[name] = w
 	}
 	a.mu.Unlock()
@@ -273,8 +245,8 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 // forgetPrefetches forgets what was prefetched of DataSets that are no longer
 // assigned.
 func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) {
-	if err := a.dir.ForgetPrefetched(func(dataset string) bool { return wanted[dataset] != nil }); err != nil {
-		a.log.Error(err, "what was prefetched was not forgotten")
+	if err := a.env.Dir.ForgetPrefetched(func(dataset string) bool { return wanted[dataset] != nil }); err != nil {
+		a.env.Log.Error(err, "what was prefetched was not forgotten")
 	}
 }
 
@@ -288,14 +260,7 @@ func (a *Agent) giveWay() {
 	}
 }
 
-// handleDelivered is called by workers when a revision is complete.
-func (a *Agent) handleDelivered() {
-	a.collectSoon()
-	if a.options.Idle != nil {
-		a.options.Idle()
-	}
-}
-
+// collectSoon has the view tidied.
 func (a *Agent) collectSoon() {
 	select {
 	case a.collect <- struct{}{}:
@@ -321,9 +286,9 @@ func (a *Agent) collectLoop(ctx context.Context) {
 			a.collectGarbage()
 		}
 		t.Stop()
-		next, err := a.view.Collect()
+		next, err := a.env.View.Collect()
 		if err != nil {
-			a.log.Error(err, "old trees were not removed")
+			a.env.Log.Error(err, "old trees were not removed")
 		}
 		wait = collectInterval
 		if next > 0 {
@@ -334,10 +299,10 @@ func (a *Agent) collectLoop(ctx context.Context) {
 
 // collectGarbage removes unused content, and what deleted pods left behind.
 func (a *Agent) collectGarbage() {
-	if err := a.dir.ReapOthers(time.Now()); err != nil {
-		a.log.Error(err, "pods that are gone were not removed")
+	if err := a.env.Dir.ReapOthers(time.Now()); err != nil {
+		a.env.Log.Error(err, "pods that are gone were not removed")
 	}
-	if err := a.store.Collect(); err != nil {
-		a.log.Error(err, "store was not tidied")
+	if err := a.env.Store.Collect(); err != nil {
+		a.env.Log.Error(err, "store was not tidied")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -41,7 +42,7 @@ func TestAPanicIsAFailureOfItsItemOnly(t *testing.T) {
 	p.begin()
 	g.Success("good-pod", "r1")
 	p.wantFile("a", "one")
-	p.wait("the failure", func(s agent.State) bool {
+	p.wait("the failure", func(s status.State) bool {
 		for _, d := range s.DataSets {
 			if d.Name == "bad" && len(d.Items) == 1 && d.Items[0].Phase == "failed" {
 				return true
@@ -125,7 +126,7 @@ func TestFewYoungDeathsAndBrokenCountsDoNotKeepARuntimeFromItsWork(t *testing.T)
 		g.Down()
 		release()
 		p.start()
-		p.wait("delivery without a gateway", func(s agent.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
+		p.wait("delivery without a gateway", func(s status.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
 		p.stop()
 		if _, err := os.Stat(p.startsFile()); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%q: a runtime that ended in order counts as dead: %v", starts, err)
@@ -156,7 +157,7 @@ func TestARepairedSnapshotReachesTheView(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	p.start()
-	p.wait("the right bytes", func(agent.State) bool { return p.file("a") == "the right bytes" })
+	p.wait("the right bytes", func(status.State) bool { return p.file("a") == "the right bytes" })
 	g.Success("ds-pod", "r1")
 }
 
@@ -200,7 +201,7 @@ func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 			release := f.Block("/v1")
 			p.start()
 			if name == "damaged" {
-				p.wait("another delivery", func(s agent.State) bool {
+				p.wait("another delivery", func(s status.State) bool {
 					return len(s.DataSets) == 1 && len(s.DataSets[0].Items) == 1 && s.DataSets[0].Items[0].Phase == "downloading"
 				})
 				if ready, _ := p.agent.Ready(); ready {
@@ -208,7 +209,7 @@ func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 				}
 			}
 			release()
-			p.wait("readiness", func(agent.State) bool {
+			p.wait("readiness", func(status.State) bool {
 				ready, _ := p.agent.Ready()
 				return ready
 			})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -57,7 +58,7 @@ type result struct {
 
 // fetchAll tries to get all items into the store.
 func (f *fetcher) fetchAll(ctx context.Context, items []itemPlan) {
-	sources := f.worker.agent.sources.NewSet()
+	sources := f.worker.env.Sources.NewSet()
 	defer sources.Close()
 	tokens := make(chan struct{}, parallelItems)
 	var wg sync.WaitGroup
@@ -93,7 +94,7 @@ func (f *fetcher) fetchItem(ctx context.Context, i int, ip *itemPlan, sources *s
 	if have := f.client.found(i); have != nil {
 		l, err := w.leases.reuseLease(ctx, have.Snapshot, f.holder)
 		if err == nil {
-			w.agent.markSnapshot(l.ID(), ip.mark)
+			w.env.markSnapshot(l.ID(), ip.mark)
 			return result{lease: l, have: have}
 		}
 		f.client.notFound(i, have, err)
@@ -114,18 +115,18 @@ func (f *fetcher) downloadItem(ctx context.Context, i int, ip *itemPlan, sources
 		return result{}, err
 	}
 	started := time.Now()
-	r, err := sourceconfig.NewRequest(ctx, w.agent.store, ip.item, src, nil)
+	r, err := sourceconfig.NewRequest(ctx, w.env.Store, ip.item, src, nil)
 	if err != nil {
 		return result{}, err
 	}
 	f.client.complete(ctx, i, &r)
-	res, err := w.agent.deliverItem(ctx, r, ip.mark)
+	res, err := w.env.deliverItem(ctx, r, ip.mark)
 	if err != nil {
 		return result{}, err
 	}
-	origin := originSource
+	origin := status.OriginSource
 	if res.Origin == transfer.OriginNode {
-		origin = originNode
+		origin = status.OriginNode
 	}
 	w.log.V(1).Info(f.arrived, "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())

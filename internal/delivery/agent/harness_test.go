@@ -15,6 +15,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
@@ -115,7 +116,7 @@ func (p *pod) restart() {
 }
 
 // wait waits until the agent's state is as the test wants it.
-func (p *pod) wait(what string, match func(agent.State) bool) agent.State {
+func (p *pod) wait(what string, match func(status.State) bool) status.State {
 	p.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {

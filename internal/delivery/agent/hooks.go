@@ -15,6 +15,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -57,15 +58,15 @@ func (d *delivery) showPending() {
 			w.failedHook = ""
 		}
 	}
-	w.updateStatus(func(s *DataSet) {
+	w.updateStatus(func(s *status.DataSet) {
 		for i, ip := range d.plan.items {
 			item := &s.Items[i]
 			switch {
 			case !waits[ip.key] && (!whole || !ip.noticed):
-				item.setPhase(phaseSuccess, "", "")
-			case item.Reason == reasonHookFailed && w.failedHook != "":
-			case item.Reason != reasonHookPending:
-				item.setPhase(phaseDownloading, reasonHookPending, "in the view; a hook is to run")
+				item.SetPhase(status.PhaseSuccess, "", "")
+			case item.Reason == status.ReasonHookFailed && w.failedHook != "":
+			case item.Reason != status.ReasonHookPending:
+				item.SetPhase(status.PhaseDownloading, status.ReasonHookPending, "in the view; a hook is to run")
 			}
 		}
 	})
@@ -95,17 +96,17 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) 
 	for _, h := range hooks {
 		steps = append(steps, hook.Step{ID: h.id, Mark: h.mark, Action: d.hookAction(h)})
 	}
-	policy := w.agent.hooks
+	policy := w.env.Hooks
 	if !d.first && policy.StartGrace == 0 {
 		policy.StartGrace = laterGrace
 	}
 	return hook.Run(ctx, policy, journal{w.record, done}, steps, func(id string, err error) {
 		w.log.V(1).Info("hook has not been done yet", "hook", id, "reason", err.Error())
-		w.updateStatus(func(s *DataSet) {
+		w.updateStatus(func(s *status.DataSet) {
 			for _, i := range d.hookItems(id, hooks) {
 				item := &s.Items[i]
-				if item.Phase != phaseSuccess && item.Reason != reasonHookFailed {
-					item.setPhase(item.Phase, reasonHookPending, "hook "+id+": "+err.Error())
+				if item.Phase != status.PhaseSuccess && item.Reason != status.ReasonHookFailed {
+					item.SetPhase(item.Phase, status.ReasonHookPending, "hook "+id+": "+err.Error())
 				}
 			}
 		})
@@ -146,7 +147,7 @@ func (d *delivery) hookAction(h hookPlan) hook.Action {
 	req := &gatewayv1alpha1.RunHookRequest{Data: d.assignment.GetData(), Revision: d.assignment.GetRevision(),
 		ItemNamespace: h.item.GetNamespace(), ItemName: h.item.GetName(), Point: h.point}
 	return hook.ActionFunc(func(ctx context.Context) (string, error) {
-		resp, err := d.worker.agent.gateway.RunHook(ctx, req)
+		resp, err := d.worker.env.Gateway.RunHook(ctx, req)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return "", err
@@ -182,19 +183,19 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 		if !errors.Is(err, errNewer) && !errors.Is(err, context.Canceled) {
 			w.log.Error(err, "hooks were not run")
 		}
-		return w.recordFailure("", reasonStoreFailed)
+		return w.recordFailure("", status.ReasonStoreFailed)
 	}
 	hooks := slices.Concat(d.plan.pre, d.plan.post)
 	f := &podstate.FailedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
 	for _, i := range d.hookItems(failed.ID, hooks) {
 		f.Items = append(f.Items, d.plan.items[i].key)
 	}
-	w.agent.metrics.countFailure(reasonHookFailed)
-	current, _ := w.agent.view.Current(w.dataset)
+	w.env.Metrics.CountFailure(status.ReasonHookFailed)
+	current, _ := w.env.View.Current(w.dataset)
 	var again []hookPlan
 	if current == revision {
 		w.viewing.Lock()
-		reverted, err := w.agent.view.Revert(w.dataset)
+		reverted, err := w.env.View.Revert(w.dataset)
 		w.viewing.Unlock()
 		if err != nil {
 			if !errors.Is(err, view.ErrNoPrevious) {
@@ -202,8 +203,8 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 			}
 			w.log.Info("hook failed; the data stays, the hook is tried again", "hook", failed.ID, "error", failed.Error())
 			w.failedHook = failed.ID
-			w.updateStatus(func(s *DataSet) { s.showFailure(f) })
-			return w.recordFailure(failed.ID, reasonHookFailed)
+			w.updateStatus(func(s *status.DataSet) { s.ShowFailure(f) })
+			return w.recordFailure(failed.ID, status.ReasonHookFailed)
 		}
 		current = reverted
 		again = d.forgetNotices(current, failed.ID)
@@ -213,9 +214,9 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 	if err := w.record.Save(); err != nil {
 		w.log.Error(err, "failed revision was not remembered")
 	}
-	w.updateStatus(func(s *DataSet) { s.Revision = current })
+	w.updateStatus(func(s *status.DataSet) { s.Revision = current })
 	w.showHeld(f)
-	w.agent.collectSoon()
+	w.env.Tidy()
 	d.notifyAgain(ctx, again, current)
 	return 0
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -23,7 +24,7 @@ func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 		return w.withdrawItems(a)
 	}
 	w.record.Preheat = a.GetPreheat()
-	current, _ := w.agent.view.Current(w.dataset)
+	current, _ := w.env.View.Current(w.dataset)
 	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
 		w.record.Failed = nil
 		if err := w.record.Save(); err != nil {
@@ -49,12 +50,12 @@ func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 	if err := d.publishView(); err != nil {
 		return w.pauseUnlessCancelled(ctx, d.publishFailed(err))
 	}
-	w.agent.clearDoubt(w.dataset)
+	w.env.Verified(w.dataset)
 	if err := d.postHooks(ctx); err != nil {
 		return w.pauseUnlessCancelled(ctx, d.hookFailed(ctx, err))
 	}
 	if err := d.completeRevision(); err != nil {
-		return w.recordFailure("", reasonStoreFailed)
+		return w.recordFailure("", status.ReasonStoreFailed)
 	}
 	return 0
 }
@@ -74,17 +75,17 @@ func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current strin
 	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.items)
 	old := w.status.Items
 	w.data, w.withdrawn = a.GetData(), false
-	w.status = DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch}
+	w.status = status.DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch}
 	now := time.Now()
 	for i, ip := range p.items {
-		item := Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
+		item := status.Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
 			Path: ip.item.GetLocalPath(), Started: now}
-		item.setPhase(phaseWaiting, reasonWaiting, "its turn has not come")
+		item.SetPhase(status.PhaseWaiting, status.ReasonWaiting, "its turn has not come")
 		if have := ip.have; have != nil {
 			item.Bytes, item.TotalBytes, item.Digest, item.Origin = have.Bytes, have.Bytes, have.Digest, have.Origin
 			item.Started = have.Started
 			if p.isUpToDate() {
-				item.setPhase(phaseSuccess, "", "")
+				item.SetPhase(status.PhaseSuccess, "", "")
 				item.Completed = have.Completed
 			}
 		}
@@ -95,33 +96,23 @@ func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current strin
 		w.status.Items = append(w.status.Items, item)
 	}
 	w.mu.Unlock()
-	w.agent.notifyChanged()
+	w.env.Changed()
 }
 
 // showHeld shows a revision that is not tried again.
 func (w *worker) showHeld(f *podstate.FailedRevision) {
-	w.updateStatus(func(d *DataSet) {
+	w.updateStatus(func(d *status.DataSet) {
 		for i := range d.Items {
-			d.Items[i].setPhase(phaseWaiting, reasonWaiting, "the revision is held back because a hook failed")
+			d.Items[i].SetPhase(status.PhaseWaiting, status.ReasonWaiting, "the revision is held back because a hook failed")
 		}
-		d.showFailure(f)
+		d.ShowFailure(f)
 	})
-}
-
-// showFailure shows a failure that leaves the other items as they are.
-func (d *DataSet) showFailure(f *podstate.FailedRevision) {
-	for i := range d.Items {
-		item := &d.Items[i]
-		if slices.Contains(f.Items, podstate.ItemKey(item.Namespace+"/"+item.Name)) {
-			item.setPhase(phaseFailed, reasonHookFailed, f.Message)
-		}
-	}
 }
 
 // withdrawItems takes the items out of the view.
 func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 	w.viewing.Lock()
-	err := w.agent.view.Remove(w.dataset)
+	err := w.env.View.Remove(w.dataset)
 	w.viewing.Unlock()
 	if err == nil {
 		err = w.record.Clear()
@@ -130,15 +121,15 @@ func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 	w.mu.Lock()
 	w.known = nil
 	w.data, w.withdrawn = a.GetData(), err == nil
-	w.status = DataSet{Name: w.dataset, DesiredRevision: a.GetRevision()}
+	w.status = status.DataSet{Name: w.dataset, DesiredRevision: a.GetRevision()}
 	w.mu.Unlock()
 	if err != nil {
 		w.log.Error(err, "items were not withdrawn; trying again")
-		return w.recordFailure("", reasonStoreFailed)
+		return w.recordFailure("", status.ReasonStoreFailed)
 	}
-	w.updateStatus(func(*DataSet) {})
+	w.updateStatus(func(*status.DataSet) {})
 	w.log.Info("items withdrawn")
-	w.agent.collectSoon()
+	w.env.Tidy()
 	return 0
 }
 
@@ -155,9 +146,9 @@ type delivery struct {
 
 // publishView switches the view to the items, which all are in the store.
 func (d *delivery) publishView() error {
-	w, v := d.worker, d.worker.agent.view
+	w, v := d.worker, d.worker.env.View
 	if d.plan.switches {
-		defer w.agent.gate.interruptPrefetches()()
+		defer w.env.Gate.interruptPrefetches()()
 	}
 	w.viewing.Lock()
 	defer w.viewing.Unlock()
@@ -189,10 +180,10 @@ func (d *delivery) publishView() error {
 	if err := move(w.dataset, revision); err != nil {
 		return err
 	}
-	w.agent.metrics.observeSwitch(time.Since(started))
-	w.updateStatus(func(s *DataSet) { s.Revision = revision })
+	w.env.Metrics.ObserveSwitch(time.Since(started))
+	w.updateStatus(func(s *status.DataSet) { s.Revision = revision })
 	w.log.Info("view switched", "revision", revision, "items", len(items), "took", time.Since(started).String())
-	w.agent.collectSoon()
+	w.env.Tidy()
 	return nil
 }
 
@@ -206,8 +197,8 @@ func (d *delivery) hasRedelivered() bool {
 // there is another: its hooks were never done, or it is damaged.
 func (d *delivery) replacesUnconfirmed(revision string) bool {
 	w := d.worker
-	current, _ := w.agent.view.Current(w.dataset)
-	previous, ok := w.agent.view.Previous(w.dataset)
+	current, _ := w.env.View.Current(w.dataset)
+	previous, ok := w.env.View.Previous(w.dataset)
 	return ok && previous != revision && (current == revision || !w.record.Revisions[current].Confirmed)
 }
 
@@ -247,18 +238,18 @@ func (d *delivery) newRevision() podstate.Revision {
 // or, when it is about none, at all of them.
 func (d *delivery) publishFailed(err error) time.Duration {
 	w := d.worker
-	reason := reasonOf(err)
+	reason := status.ReasonOf(err)
 	blamed := func(string) bool { return true }
 	if c, ok := errors.AsType[*view.PathConflictError](err); ok {
 		blamed = d.pathMatcher(c.Path)
 	}
 	w.log.Info("view was not switched", "revision", d.assignment.GetRevision(), "reason", err.Error())
-	w.updateStatus(func(s *DataSet) {
+	w.updateStatus(func(s *status.DataSet) {
 		for i := range s.Items {
 			if blamed(s.Items[i].Path) {
-				s.Items[i].setPhase(phaseFailed, reason, err.Error())
+				s.Items[i].SetPhase(status.PhaseFailed, reason, err.Error())
 			} else {
-				s.Items[i].setPhase(phaseWaiting, reasonWaiting, "waits for the other items, because all switch together")
+				s.Items[i].SetPhase(status.PhaseWaiting, status.ReasonWaiting, "waits for the other items, because all switch together")
 			}
 		}
 	})
@@ -269,7 +260,7 @@ func (d *delivery) publishFailed(err error) time.Duration {
 func (d *delivery) completeRevision() error {
 	w, revision := d.worker, d.assignment.GetRevision()
 	now := time.Now()
-	previous, _ := w.agent.view.Previous(w.dataset)
+	previous, _ := w.env.View.Previous(w.dataset)
 	rec := d.newRevision()
 	for _, ip := range d.plan.items {
 		item := rec.Items[ip.key]
@@ -289,24 +280,25 @@ func (d *delivery) completeRevision() error {
 	}
 	if d.assignment.GetPreheat() {
 		// Before it is reported: the pod may be gone right after that.
-		if err := w.agent.pods.KeepPreheated(w.dataset, revision, rec.Items); err != nil {
+		if err := w.env.Pods.KeepPreheated(w.dataset, revision, rec.Items); err != nil {
 			w.log.Error(err, "what is preheated was not remembered")
 			return fmt.Errorf("completing revision %s: %w", revision, err)
 		}
 	}
 	w.keepLeases()
 	clear(w.failures)
-	w.updateStatus(func(s *DataSet) {
+	w.updateStatus(func(s *status.DataSet) {
 		for i, ip := range d.plan.items {
 			have := rec.Items[ip.key]
-			s.Items[i].setPhase(phaseSuccess, "", "")
+			s.Items[i].SetPhase(status.PhaseSuccess, "", "")
 			s.Items[i].Bytes, s.Items[i].TotalBytes, s.Items[i].Digest = have.Bytes, have.Bytes, have.Digest
 			s.Items[i].Completed = have.Completed
 		}
 	})
 	w.log.Info("delivered", "revision", revision, "items", len(d.plan.items))
 	w.prefetch.markDelivered(revision)
-	w.agent.handleDelivered()
+	w.env.Tidy()
+	w.env.Idle()
 	return nil
 }
 

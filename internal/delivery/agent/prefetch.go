@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -37,7 +38,7 @@ type prefetcher struct {
 }
 
 func newPrefetcher(w *worker) *prefetcher {
-	r, err := w.agent.dir.Prefetched(w.dataset)
+	r, err := w.env.Dir.Prefetched(w.dataset)
 	if err != nil {
 		w.log.Error(err, "what was prefetched is not known; it is looked for again")
 	}
@@ -67,7 +68,7 @@ func (f *prefetcher) setAssignment(ctx context.Context, a *gatewayv1alpha1.Assig
 	f.startFetch(ctx)
 	f.mu.Unlock()
 	if want == nil {
-		f.worker.updateStatus(func(s *DataSet) { s.Prefetch = nil })
+		f.worker.updateStatus(func(s *status.DataSet) { s.Prefetch = nil })
 	}
 }
 
@@ -140,8 +141,8 @@ func (f *prefetcher) saveRecord() {
 	if len(f.record.Revisions) > 0 {
 		err = f.record.Save()
 	} else {
-		w.agent.view.Unkeep(w.dataset)
-		w.agent.collectSoon()
+		w.env.View.Unkeep(w.dataset)
+		w.env.Tidy()
 		err = f.record.Clear()
 	}
 	if err != nil {
@@ -182,7 +183,7 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	w := f.worker
 	t := newPrefetch(f, p)
 	if !t.allFetched() {
-		t.showStatus(ctx, phaseWaiting, reasonWaiting, "its turn has not come")
+		t.showStatus(ctx, status.PhaseWaiting, status.ReasonWaiting, "its turn has not come")
 	}
 	for ctx.Err() == nil {
 		pause, ok := t.tryItems(ctx)
@@ -200,11 +201,9 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	if ctx.Err() != nil {
 		return
 	}
-	t.showStatus(ctx, phaseSuccess, "", "")
+	t.showStatus(ctx, status.PhaseSuccess, "", "")
 	w.log.Info("prefetched", "revision", p.GetRevision(), "items", len(p.GetItems()))
-	if w.agent.options.Idle != nil {
-		w.agent.options.Idle()
-	}
+	w.env.Idle()
 }
 
 // keepTree builds the revision's tree beside the view. The switch, which may find
@@ -217,12 +216,12 @@ func (t *prefetch) keepTree(ctx context.Context) bool {
 		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.states[i].lease))
 	}
 	for {
-		inner, leave, err := w.agent.gate.enterWhenIdle(ctx)
+		inner, leave, err := w.env.Gate.enterWhenIdle(ctx)
 		if err != nil {
 			return false
 		}
 		w.viewing.Lock()
-		err = w.agent.view.Keep(inner, w.dataset, t.want.GetRevision(), items)
+		err = w.env.View.Keep(inner, w.dataset, t.want.GetRevision(), items)
 		w.viewing.Unlock()
 		again := wasInterrupted(inner, ctx)
 		leave()
@@ -242,6 +241,6 @@ func (f *prefetcher) dropUnusedTree() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.record.Revisions) == 0 {
-		f.worker.agent.view.Unkeep(f.worker.dataset)
+		f.worker.env.View.Unkeep(f.worker.dataset)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -219,7 +219,7 @@ func TestAReplacedPrefetchGoesOn(t *testing.T) {
 	prefetchPhase(g, "r2", prefetching)
 	g.Want(later(f.Assignment("ds", "r1", "a", "/a1"), f.Assignment("ds", "r3", "a", "/a3")))
 	prefetchPhase(g, "r3", prefetched)
-	p.wait("the newest", func(s agent.State) bool {
+	p.wait("the newest", func(s status.State) bool {
 		return s.DataSets[0].Prefetch != nil && s.DataSets[0].Prefetch.Revision == "r3"
 	})
 	p.wantNeeded(2)

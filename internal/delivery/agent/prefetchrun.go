@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -62,7 +63,7 @@ func (t *prefetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) 
 		if state.err == nil {
 			continue
 		}
-		wait := max(w.agent.retry(reasonOf(state.err), state.failures), source.RetryAfter(state.err))
+		wait := max(w.env.Retry(status.ReasonOf(state.err), state.failures), source.RetryAfter(state.err))
 		state.failures++
 		if pause == 0 || wait < pause {
 			pause = wait
@@ -88,7 +89,7 @@ func (t *prefetch) notFound(int, *podstate.Item, error) {}
 
 func (t *prefetch) whenAllowed(ctx context.Context, _ int, download func(context.Context) result) result {
 	for {
-		inner, leave, err := t.prefetcher.worker.agent.gate.enterWhenIdle(ctx)
+		inner, leave, err := t.prefetcher.worker.env.Gate.enterWhenIdle(ctx)
 		if err != nil {
 			return result{err: err}
 		}
@@ -98,7 +99,7 @@ func (t *prefetch) whenAllowed(ctx context.Context, _ int, download func(context
 		if !again {
 			return r
 		}
-		t.showStatus(ctx, phaseWaiting, reasonWaiting, "waits for what the pod is to have now")
+		t.showStatus(ctx, status.PhaseWaiting, status.ReasonWaiting, "waits for what the pod is to have now")
 	}
 }
 
@@ -130,11 +131,11 @@ func (t *prefetch) finished(ctx context.Context, i int, r result) {
 		t.mu.Unlock()
 		return
 	}
-	reason := reasonOf(r.err)
+	reason := status.ReasonOf(r.err)
 	state.problem = &problem{reason: reason, message: "item " + string(ip.key) + ": " + r.err.Error(), bytes: state.bytes}
 	t.mu.Unlock()
-	t.showStatus(ctx, phaseFailed, "", "")
-	w.agent.metrics.countFailure(reason)
+	t.showStatus(ctx, status.PhaseFailed, "", "")
+	w.env.Metrics.CountFailure(reason)
 	w.log.Info("item was not prefetched", "item", ip.key, "revision", t.want.GetRevision(), "reason", reason, "error", r.err.Error())
 }
 
@@ -143,33 +144,33 @@ func (t *prefetch) updateProgress(ctx context.Context, i int, p transfer.Progres
 	t.mu.Lock()
 	state := &t.states[i]
 	state.bytes, state.size, state.waiting = p.Done, p.Total, p.State == transfer.Waiting
-	if f := state.problem; f != nil && p.Received > 0 && p.Done > f.bytes && !outlastsDownload(f.reason) {
+	if f := state.problem; f != nil && p.Received > 0 && p.Done > f.bytes && !status.OutlastsDownload(f.reason) {
 		state.problem = nil
 	}
 	waiting := slices.ContainsFunc(t.states, func(s prefetchState) bool { return s.waiting })
 	t.mu.Unlock()
 	if waiting {
-		t.showStatus(ctx, phaseWaiting, reasonSharedDownload, "another pod of the node downloads the same data")
+		t.showStatus(ctx, status.PhaseWaiting, status.ReasonSharedDownload, "another pod of the node downloads the same data")
 		return
 	}
-	t.showStatus(ctx, phaseDownloading, reasonDownloading, "")
+	t.showStatus(ctx, status.PhaseDownloading, status.ReasonDownloading, "")
 }
 
 // showStatus says how it goes, unless something else is wanted by now. A problem of
 // an item comes before everything else.
 func (t *prefetch) showStatus(ctx context.Context, phase, reason, message string) {
-	s := &Prefetch{Revision: t.want.GetRevision(), Phase: phase, Reason: reason, Message: message}
+	s := &status.Prefetch{Revision: t.want.GetRevision(), Phase: phase, Reason: reason, Message: message}
 	t.mu.Lock()
 	for i := len(t.states) - 1; i >= 0; i-- {
 		state := &t.states[i]
 		s.Bytes += state.bytes
 		s.TotalBytes += state.size
 		if state.problem != nil {
-			s.Phase, s.Reason, s.Message = phaseFailed, state.problem.reason, state.problem.message
+			s.Phase, s.Reason, s.Message = status.PhaseFailed, state.problem.reason, state.problem.message
 		}
 	}
 	t.mu.Unlock()
-	t.prefetcher.worker.updateStatus(func(d *DataSet) {
+	t.prefetcher.worker.updateStatus(func(d *status.DataSet) {
 		if ctx.Err() == nil {
 			d.Prefetch = s
 		}

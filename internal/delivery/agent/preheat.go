@@ -21,5 +21,5 @@ func (a *Agent) forgetPreheats(m *gatewayv1alpha1.WatchResponse) error {
 			keep = append(keep, as.GetDataset())
 		}
 	}
-	return a.pods.ForgetPreheats(keep)
+	return a.env.Pods.ForgetPreheats(keep)
 }

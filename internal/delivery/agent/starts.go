@@ -27,7 +27,7 @@ func (a *Agent) settleStart(ctx context.Context) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if err := a.dir.ForgetStarts(); err != nil {
-		a.log.Error(err, "the starts were not forgotten")
+	if err := a.env.Dir.ForgetStarts(); err != nil {
+		a.env.Log.Error(err, "the starts were not forgotten")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -27,7 +28,7 @@ var errNewer = errors.New("a newer desired state has come")
 
 // worker keeps one DataSet's part of the view equal to its assignment.
 type worker struct {
-	agent   *Agent
+	env     *Env
 	dataset string
 	log     logr.Logger
 
@@ -57,42 +58,42 @@ type worker struct {
 	// conflict is with a DataSet that comes first and wants a place of want; nil: none.
 	conflict *view.PathConflictError
 	cancel   context.CancelCauseFunc
-	status   DataSet
+	status   status.DataSet
 	// data names the assignment that status speaks of; reported is what was said of it last.
 	data      string
 	withdrawn bool
 	reported  *gatewayv1alpha1.ReportRequest
 }
 
-func newWorker(ctx context.Context, a *Agent, dataset string) *worker {
+func newWorker(ctx context.Context, e *Env, dataset string) *worker {
 	w := &worker{
-		agent: a, dataset: dataset, log: a.log.WithValues("dataset", dataset),
-		leases: newLeases(a.store), failures: map[string]int{}, starving: func() {},
+		env: e, dataset: dataset, log: e.Log.WithValues("dataset", dataset),
+		leases: newLeases(e.Store), failures: map[string]int{}, starving: func() {},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	w.ctx, w.stop = context.WithCancel(ctx)
-	r, err := a.dir.Record(dataset)
+	r, err := e.Dir.Record(dataset)
 	if err != nil {
 		w.log.Error(err, "remembered state was not read; everything is checked again")
 	}
 	w.record = r
-	w.status = retainedDataSet(dataset, a.view, r)
+	w.status = retainedDataSet(dataset, e.View, r)
 	w.known = r.ItemsByMark()
 	w.prefetch = newPrefetcher(w)
 	return w
 }
 
 // retainedDataSet describes what is in the view without an assignment.
-func retainedDataSet(dataset string, v viewer, r *podstate.Record) DataSet {
+func retainedDataSet(dataset string, v View, r *podstate.Record) status.DataSet {
 	current, _ := v.Current(dataset)
-	d := DataSet{Name: dataset, Revision: current, Retained: true}
+	d := status.DataSet{Name: dataset, Revision: current, Retained: true}
 	for key, have := range r.Revisions[current].Items {
 		namespace, name := key.Split()
-		d.Items = append(d.Items, Item{Namespace: namespace, Name: name, Version: have.Version,
-			Path: have.LocalPath, Phase: phaseSuccess, Bytes: have.Bytes, TotalBytes: have.Bytes, Digest: have.Digest,
+		d.Items = append(d.Items, status.Item{Namespace: namespace, Name: name, Version: have.Version,
+			Path: have.LocalPath, Phase: status.PhaseSuccess, Bytes: have.Bytes, TotalBytes: have.Bytes, Digest: have.Digest,
 			Origin: have.Origin, Started: have.Started, Completed: have.Completed})
 	}
-	slices.SortFunc(d.Items, func(a, b Item) int {
+	slices.SortFunc(d.Items, func(a, b status.Item) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	return d
@@ -172,12 +173,12 @@ func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment)
 		return pause
 	}
 	w.logPanic(err)
-	w.updateStatus(func(s *DataSet) {
+	w.updateStatus(func(s *status.DataSet) {
 		for i := range s.Items {
-			s.Items[i].setPhase(phaseFailed, reasonOf(err), err.Error())
+			s.Items[i].SetPhase(status.PhaseFailed, status.ReasonOf(err), err.Error())
 		}
 	})
-	return w.pauseUnlessCancelled(ctx, w.recordFailure("", reasonOf(err)))
+	return w.pauseUnlessCancelled(ctx, w.recordFailure("", status.ReasonOf(err)))
 }
 
 // logPanic logs where a panic came from, if an error is one.
@@ -205,34 +206,34 @@ func (w *worker) findItem(mark string) (podstate.Item, bool) {
 }
 
 // updateStatus changes the status and notifies its listeners.
-func (w *worker) updateStatus(change func(*DataSet)) {
+func (w *worker) updateStatus(change func(*status.DataSet)) {
 	w.mu.Lock()
 	change(&w.status)
 	if w.data == "" {
 		// Nothing was begun yet that a report could speak of.
 		w.mu.Unlock()
-		w.agent.notifyChanged()
+		w.env.Changed()
 		return
 	}
-	r := w.status.newReport(w.data, w.withdrawn)
-	urgent := !onlyBytesDiffer(w.reported, r)
+	r := w.status.NewReport(w.data, w.withdrawn)
+	urgent := !status.OnlyBytesDiffer(w.reported, r)
 	same := !urgent && proto.Equal(w.reported, r)
 	w.reported = r
 	w.mu.Unlock()
 	if same {
 		return
 	}
-	w.agent.reporter.Put(r, urgent)
-	w.agent.notifyChanged()
+	w.env.Report(r, urgent)
+	w.env.Changed()
 }
 
 // updateItem changes one item's status.
-func (w *worker) updateItem(index int, change func(*Item)) {
-	w.updateStatus(func(d *DataSet) { change(&d.Items[index]) })
+func (w *worker) updateItem(index int, change func(*status.Item)) {
+	w.updateStatus(func(d *status.DataSet) { change(&d.Items[index]) })
 }
 
 // copyStatus copies the status.
-func (w *worker) copyStatus() DataSet {
+func (w *worker) copyStatus() status.DataSet {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.status
@@ -242,7 +243,7 @@ func (w *worker) copyStatus() DataSet {
 
 // recordFailure notes a failure and returns how long to wait before the next try.
 func (w *worker) recordFailure(key, reason string) time.Duration {
-	d := w.agent.retry(reason, w.failures[key])
+	d := w.env.Retry(reason, w.failures[key])
 	w.failures[key]++
 	return d
 }

@@ -14,7 +14,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
@@ -96,7 +96,7 @@ func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, 
 	c := newComparison(&out, p.names, old, at)
 	err := p.plannedFiles(ctx, want, i, func(f transfer.Planned) { c.add(f, i.GetRemotePath()) })
 	if err != nil {
-		failed.Reason, failed.Error = agent.Reason(err), err.Error()
+		failed.Reason, failed.Error = status.ReasonOf(err), err.Error()
 		return failed
 	}
 	c.countRemoved()
@@ -147,7 +147,7 @@ func (p *planner) removedItems(ctx context.Context, items map[string]podstate.De
 		i := inspection.PlannedItem{Namespace: have.Namespace, Name: have.Name, CurrentVersion: have.Version, Path: have.Path}
 		m, _, err := p.store.Peek(ctx, have.Snapshot)
 		if err != nil {
-			i.Reason, i.Error = agent.Reason(err), err.Error()
+			i.Reason, i.Error = status.ReasonOf(err), err.Error()
 		} else {
 			newComparison(&i, p.names, m, have.Path).countRemoved()
 		}

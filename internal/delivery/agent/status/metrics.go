@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package status
 
 import (
 	"time"
@@ -32,9 +32,9 @@ func NewMetrics() *Metrics {
 	}
 }
 
-// Register adds the metrics, and gauges of the agent's state, to a registry.
-func (m *Metrics) Register(r prometheus.Registerer, a *Agent) error {
-	for _, c := range []prometheus.Collector{m.connected, m.bytes, m.failures, m.switches, &stateCollector{agent: a}} {
+// Register adds the metrics, and gauges of the state, to a registry.
+func (m *Metrics) Register(r prometheus.Registerer, state func() State) error {
+	for _, c := range []prometheus.Collector{m.connected, m.bytes, m.failures, m.switches, &stateCollector{state}} {
 		if err := r.Register(c); err != nil {
 			return err
 		}
@@ -42,16 +42,16 @@ func (m *Metrics) Register(r prometheus.Registerer, a *Agent) error {
 	return nil
 }
 
-func (m *Metrics) setConnected(yes bool) {
+func (m *Metrics) SetConnected(yes bool) {
 	m.connected.Set(0)
 	if yes {
 		m.connected.Set(1)
 	}
 }
 
-func (m *Metrics) countReceived(n int64)         { m.bytes.Add(float64(max(n, 0))) }
-func (m *Metrics) countFailure(reason string)    { m.failures.WithLabelValues(reason).Inc() }
-func (m *Metrics) observeSwitch(d time.Duration) { m.switches.Observe(d.Seconds()) }
+func (m *Metrics) CountReceived(n int64)         { m.bytes.Add(float64(max(n, 0))) }
+func (m *Metrics) CountFailure(reason string)    { m.failures.WithLabelValues(reason).Inc() }
+func (m *Metrics) ObserveSwitch(d time.Duration) { m.switches.Observe(d.Seconds()) }
 
 var (
 	itemsDesc = prometheus.NewDesc("kuda_runtime_items", "Items of a DataSet in a phase.", []string{"dataset", "phase"}, nil)
@@ -59,7 +59,7 @@ var (
 )
 
 // stateCollector shows the state as it is when it is asked for.
-type stateCollector struct{ agent *Agent }
+type stateCollector struct{ state func() State }
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
@@ -69,8 +69,8 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
-	for _, d := range c.agent.State().DataSets {
-		count := map[string]int{phaseWaiting: 0, phaseDownloading: 0, phaseSuccess: 0, phaseFailed: 0}
+	for _, d := range c.state().DataSets {
+		count := map[string]int{PhaseWaiting: 0, PhaseDownloading: 0, PhaseSuccess: 0, PhaseFailed: 0}
 		var bytes int64
 		for _, i := range d.Items {
 			count[i.Phase]++

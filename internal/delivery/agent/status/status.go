@@ -1,14 +1,17 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package status
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -71,63 +74,82 @@ type Item struct {
 }
 
 // setPhase changes the phase.
-func (i *Item) setPhase(phase, reason, message string) {
+func (i *Item) SetPhase(phase, reason, message string) {
 	i.Phase, i.Reason, i.Message = phase, reason, message
 }
 
 // beginDownload says that the item is downloaded now, unless it says something that
 // outlasts another try.
-func (i *Item) beginDownload() {
-	if !i.keepsPhase() {
-		i.setPhase(phaseDownloading, reasonDownloading, "")
+func (i *Item) BeginDownload() {
+	if !i.KeepsPhase() {
+		i.SetPhase(PhaseDownloading, ReasonDownloading, "")
 	}
 }
 
 // keepsPhase reports whether what the item says holds until a try has got
 // further: why the last one failed, or that it is in the store and waits.
-func (i *Item) keepsPhase() bool {
-	return i.Phase == phaseFailed || i.Phase == phaseWaiting && i.Digest != ""
+func (i *Item) KeepsPhase() bool {
+	return i.Phase == PhaseFailed || i.Phase == PhaseWaiting && i.Digest != ""
 }
 
 // hasAdvanced reports whether a try got beyond the point at which the last one
 // failed. Bytes say nothing where not the way to them was the failure.
-func (i *Item) hasAdvanced(p transfer.Progress) bool {
-	return !outlastsDownload(i.Reason) && i.Phase == phaseFailed && p.Received > 0 && p.Done > i.Bytes
+func (i *Item) HasAdvanced(p transfer.Progress) bool {
+	return !OutlastsDownload(i.Reason) && i.Phase == PhaseFailed && p.Received > 0 && p.Done > i.Bytes
 }
 
 // outlastsDownload reports whether a failure for the reason persists while bytes arrive.
-func outlastsDownload(reason string) bool {
+func OutlastsDownload(reason string) bool {
 	switch reason {
-	case reasonDigestMismatch, reasonInvalidPath, reasonPathConflict, reasonHookFailed:
+	case ReasonDigestMismatch, ReasonInvalidPath, ReasonPathConflict, ReasonHookFailed:
 		return true
 	default:
 		return false
 	}
 }
 
+// showFailure shows a failure that leaves the other items as they are.
+func (d *DataSet) ShowFailure(f *podstate.FailedRevision) {
+	for i := range d.Items {
+		item := &d.Items[i]
+		if slices.Contains(f.Items, podstate.ItemKey(item.Namespace+"/"+item.Name)) {
+			item.SetPhase(PhaseFailed, ReasonHookFailed, f.Message)
+		}
+	}
+}
+
+// setStored takes over what is known once an item is in the store. A later try finds
+// it there, which is not where it came from.
+func (i *Item) SetStored(l *store.Lease, origin string) {
+	if origin != "" && i.Digest == "" {
+		i.Origin = origin
+	}
+	i.Bytes, i.TotalBytes, i.Digest = l.Bytes(), l.Bytes(), l.Digest()
+}
+
 // maxMessage is what the API takes, in bytes.
 const maxMessage = 4000
 
 var phases = map[string]gatewayv1alpha1.Phase{
-	phaseWaiting:     gatewayv1alpha1.Phase_PHASE_WAITING,
-	phaseDownloading: gatewayv1alpha1.Phase_PHASE_DOWNLOADING,
-	phaseSuccess:     gatewayv1alpha1.Phase_PHASE_SUCCESS,
-	phaseFailed:      gatewayv1alpha1.Phase_PHASE_FAILED,
+	PhaseWaiting:     gatewayv1alpha1.Phase_PHASE_WAITING,
+	PhaseDownloading: gatewayv1alpha1.Phase_PHASE_DOWNLOADING,
+	PhaseSuccess:     gatewayv1alpha1.Phase_PHASE_SUCCESS,
+	PhaseFailed:      gatewayv1alpha1.Phase_PHASE_FAILED,
 }
 
 // Origins of an item's bytes.
 const (
-	originSource = "source"
-	originNode   = "node"
+	OriginSource = "source"
+	OriginNode   = "node"
 )
 
 var origins = map[string]gatewayv1alpha1.Origin{
-	originSource: gatewayv1alpha1.Origin_ORIGIN_SOURCE,
-	originNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
+	OriginSource: gatewayv1alpha1.Origin_ORIGIN_SOURCE,
+	OriginNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
 }
 
 // newReport says the same to the gateway.
-func (d *DataSet) newReport(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
+func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
 	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
 	if p := d.Prefetch; p != nil {
 		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
@@ -145,7 +167,7 @@ func (d *DataSet) newReport(data string, withdrawn bool) *gatewayv1alpha1.Report
 }
 
 // onlyBytesDiffer reports whether b says nothing new but how far items are.
-func onlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {
+func OnlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {
 	return a != nil && proto.Equal(withoutBytes(a), withoutBytes(b))
 }
 

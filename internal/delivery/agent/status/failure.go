@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package status
 
 import (
 	"errors"
@@ -17,19 +17,19 @@ import (
 )
 
 // reasonOf maps an error to the API's reason.
-func reasonOf(err error) string {
+func ReasonOf(err error) string {
 	for _, c := range []struct {
 		class  error
 		reason string
 	}{
-		{source.ErrNotFound, reasonNotFound},
-		{source.ErrDenied, reasonAccessDenied},
-		{source.ErrCredentials, reasonCredentialsMissing},
-		{source.ErrThrottled, reasonThrottled},
-		{source.ErrChanged, reasonSourceChanged},
-		{source.ErrMisconfigured, reasonSourceMisconfigured},
-		{source.ErrUnreachable, reasonSourceUnreachable},
-		{source.ErrTemporary, reasonSourceUnreachable},
+		{source.ErrNotFound, ReasonNotFound},
+		{source.ErrDenied, ReasonAccessDenied},
+		{source.ErrCredentials, ReasonCredentialsMissing},
+		{source.ErrThrottled, ReasonThrottled},
+		{source.ErrChanged, ReasonSourceChanged},
+		{source.ErrMisconfigured, ReasonSourceMisconfigured},
+		{source.ErrUnreachable, ReasonSourceUnreachable},
+		{source.ErrTemporary, ReasonSourceUnreachable},
 	} {
 		if errors.Is(err, c.class) {
 			return c.reason
@@ -37,19 +37,19 @@ func reasonOf(err error) string {
 	}
 	switch {
 	case hasErrorType[*sourceconfig.UnsupportedError](err):
-		return reasonSourceUnsupported
+		return ReasonSourceUnsupported
 	case hasErrorType[*transfer.DigestMismatchError](err):
-		return reasonDigestMismatch
+		return ReasonDigestMismatch
 	case hasErrorType[*store.InsufficientSpaceError](err):
-		return reasonInsufficientSpace
+		return ReasonInsufficientSpace
 	case hasErrorType[*source.InvalidPathError](err), hasErrorType[*view.InvalidPathError](err):
-		return reasonInvalidPath
+		return ReasonInvalidPath
 	case hasErrorType[*view.PathConflictError](err):
-		return reasonPathConflict
+		return ReasonPathConflict
 	case hasErrorType[*hook.FailedError](err):
-		return reasonHookFailed
+		return ReasonHookFailed
 	default:
-		return reasonStoreFailed
+		return ReasonStoreFailed
 	}
 }
 
@@ -61,22 +61,19 @@ func hasErrorType[T error](err error) bool {
 // retryPause returns how long to wait before an item that failed for this
 // reason is tried again, after that many failures in a row. What only people
 // can repair is tried slowly, what passes by itself soon.
-func retryPause(reason string, failures int) time.Duration {
+func RetryPause(reason string, failures int) time.Duration {
 	first, limit := time.Second, 30*time.Second
 	switch reason {
-	case reasonNotFound, reasonAccessDenied, reasonSourceMisconfigured, reasonSourceUnsupported,
-		reasonDigestMismatch, reasonInvalidPath:
+	case ReasonNotFound, ReasonAccessDenied, ReasonSourceMisconfigured, ReasonSourceUnsupported,
+		ReasonDigestMismatch, ReasonInvalidPath:
 		first, limit = 30*time.Second, 5*time.Minute
-	case reasonHookFailed:
+	case ReasonHookFailed:
 		first, limit = time.Minute, 5*time.Minute
-	case reasonCredentialsMissing, reasonPathConflict:
+	case ReasonCredentialsMissing, ReasonPathConflict:
 		first, limit = 5*time.Second, time.Minute
-	case reasonInsufficientSpace:
+	case ReasonInsufficientSpace:
 		first, limit = 10*time.Second, 2*time.Minute
 	}
 	d := min(first<<min(failures, 10), limit)
 	return d/2 + rand.N(d/2)
 }
-
-// Reason is what the API calls an error of a delivery.
-func Reason(err error) string { return reasonOf(err) }
