@@ -16,7 +16,9 @@ import (
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
@@ -46,7 +48,7 @@ type Options struct {
 	// Version of the runtime.
 	Version string
 	Gateway Gateway
-	Engine  Engine
+	Engine  worker.Engine
 	Store   *store.Store
 	// Sources opens sources, and tells Engine their limits.
 	Sources sourceconfig.Opener
@@ -65,14 +67,14 @@ type Options struct {
 // Agent keeps a pod's data.
 type Agent struct {
 	options  Options
-	env      Env
+	env      worker.Env
 	reporter *uplink.Reporter
 	collect  chan struct{}
 	// ctx ends with Run.
 	ctx context.Context
 
 	mu        sync.Mutex
-	workers   map[string]*worker
+	workers   map[string]*worker.Worker
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
 	changed   chan struct{}
@@ -108,12 +110,12 @@ func New(o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		options: o, reporter: uplink.NewReporter(o.Gateway.Report, o.Log), collect: make(chan struct{}, 1),
-		workers: map[string]*worker{}, changed: make(chan struct{}),
+		workers: map[string]*worker.Worker{}, changed: make(chan struct{}),
 	}
-	a.env = Env{
+	a.env = worker.Env{
 		Dir: o.Dir, Pods: podstate.NewPods(o.Store.Root()), View: v, Store: o.Store, Engine: o.Engine, Sources: &o.Sources,
 		Gateway: o.Gateway, Hooks: o.Hooks, Retry: o.Retry, Metrics: o.Metrics, Log: o.Log,
-		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle, Gate: newGate(),
+		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle, Gate: worker.NewGate(),
 	}
 	a.doubtful = a.doubtfulSnapshots()
 	return a, nil
@@ -154,7 +156,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	workers := slices.Collect(maps.Values(a.workers))
 	a.mu.Unlock()
 	for _, w := range workers {
-		<-w.done
+		w.Wait()
 	}
 	return nil
 }
@@ -203,7 +205,7 @@ func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	}
 	a.mu.Lock()
 	a.desired = m
-	var ended []*worker
+	var ended []*worker.Worker
 	for name, w := range a.workers {
 		if wanted[name] == nil {
 			ended = append(ended, w)
@@ -212,12 +214,11 @@ func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	}
 	a.mu.Unlock()
 	for _, w := range ended {
-		w.stopAndWait()
-		a.reporter.Forget(w.data)
-		w.log.Info("no longer assigned; the data stays")
+		w.Stop()
+		a.reporter.Forget(w.Data())
 	}
 	a.forgetPrefetches(wanted)
-	conflicts := findConflicts(m.GetAssignments())
+	conflicts := plan.FindConflicts(m.GetAssignments())
 	for name, as := range wanted {
 		a.assignWorker(name, as, conflicts[name])
 	}
@@ -229,16 +230,16 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 	w := a.workers[name]
 	fresh := w == nil
 	if fresh {
-		w = newWorker(a.ctx, &a.env, name)
+		w = worker.New(a.ctx, &a.env, name)
 		a.workers[name] = w
 	}
 	a.mu.Unlock()
-	if old := w.currentAssignment(); !fresh && old.GetData() != as.GetData() {
+	if old := w.Assignment(); !fresh && old.GetData() != as.GetData() {
 		a.reporter.Forget(old.GetData())
 	}
-	w.setAssignment(as, conflict)
+	w.SetAssignment(as, conflict)
 	if fresh {
-		go w.run(w.ctx)
+		go w.Run()
 	}
 }
 
@@ -256,7 +257,7 @@ func (a *Agent) giveWay() {
 	workers := slices.Collect(maps.Values(a.workers))
 	a.mu.Unlock()
 	for _, w := range workers {
-		w.prefetch.giveWay(w.ctx)
+		w.MakeWay()
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
@@ -22,7 +22,7 @@ import (
 
 // panicking is an engine that panics for the items at a path.
 type panicking struct {
-	agent.Engine
+	worker.Engine
 	path string
 }
 
@@ -38,7 +38,7 @@ func TestAPanicIsAFailureOfItsItemOnly(t *testing.T) {
 	f.Put("/good", "one")
 	g.Want(f.Assignment("bad", "r1", "b", "/bad"), f.Assignment("good", "r1", "a", "/good"))
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, stop: func() {}, failed: make(chan string, 1)}
-	p.engine = func(e agent.Engine) agent.Engine { return panicking{e, "/bad"} }
+	p.engine = func(e worker.Engine) worker.Engine { return panicking{e, "/bad"} }
 	p.begin()
 	g.Success("good-pod", "r1")
 	p.wantFile("a", "one")
@@ -81,7 +81,7 @@ func TestARuntimeThatKeepsDyingAsksTheGatewayBeforeItWorks(t *testing.T) {
 	release()
 	g.Down()
 	deadly := make(chan struct{}, 16)
-	p.engine = func(e agent.Engine) agent.Engine { return watched{e, "/deadly", deadly} }
+	p.engine = func(e worker.Engine) worker.Engine { return watched{e, "/deadly", deadly} }
 	p.start()
 	if ready, missing := p.agent.Ready(); !ready {
 		t.Errorf("it waits for %v", missing)
@@ -102,7 +102,7 @@ func TestARuntimeThatKeepsDyingAsksTheGatewayBeforeItWorks(t *testing.T) {
 
 // watched is an engine that says when a path is delivered.
 type watched struct {
-	agent.Engine
+	worker.Engine
 	path string
 	seen chan struct{}
 }

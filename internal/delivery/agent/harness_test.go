@@ -16,6 +16,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
@@ -36,7 +37,7 @@ type pod struct {
 	agent   *agent.Agent
 	stop    func()
 	// engine stands before the pod's own, which it is given; nil for none.
-	engine func(agent.Engine) agent.Engine
+	engine func(worker.Engine) worker.Engine
 	// failed gets a reason after each try that failed, as long as there is room.
 	failed chan string
 }
@@ -81,7 +82,7 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var engine agent.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
+	var engine worker.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
 	if p.engine != nil {
 		engine = p.engine(engine)
 	}

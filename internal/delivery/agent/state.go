@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 )
 
 // Ready reports whether the application may start: everything that its start
@@ -32,13 +33,13 @@ func (a *Agent) Ready() (ready bool, missing []string) {
 func (a *Agent) State() status.State {
 	a.mu.Lock()
 	s := status.State{Connected: a.connected, DataSets: []status.DataSet{}}
-	workers := make(map[string]*worker, len(a.workers))
+	workers := make(map[string]*worker.Worker, len(a.workers))
 	for name, w := range a.workers {
 		workers[name] = w
 	}
 	a.mu.Unlock()
 	for _, w := range workers {
-		s.DataSets = append(s.DataSets, w.copyStatus())
+		s.DataSets = append(s.DataSets, w.Status())
 	}
 	for _, name := range a.env.View.DataSets() {
 		if workers[name] != nil {
@@ -46,7 +47,7 @@ func (a *Agent) State() status.State {
 		}
 		// An unreadable record leaves the items out; the worker that reads it logs why.
 		r, _ := a.env.Dir.Record(name)
-		s.DataSets = append(s.DataSets, retainedDataSet(name, a.env.View, r))
+		s.DataSets = append(s.DataSets, worker.Retained(name, a.env.View, r))
 	}
 	slices.SortFunc(s.DataSets, func(x, y status.DataSet) int { return strings.Compare(x.Name, y.Name) })
 	return s

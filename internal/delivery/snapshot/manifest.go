@@ -88,7 +88,7 @@ type Entry struct {
 	Modified int64 `json:"modified,omitempty"`
 }
 
-// readManifest reads the manifest in a snapshot's directory: the header, and the entries
+// ReadManifest reads the manifest in a snapshot's directory: the header, and the entries
 // packed. A broken one, or none, is ErrDamaged; any other error is the disk's.
 func ReadManifest(dir string) (*Manifest, error) {
 	m, entries := &Manifest{}, &Packed{}
@@ -100,7 +100,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 	return m, nil
 }
 
-// readHeader is readManifest without the entries.
+// ReadHeader is ReadManifest without the entries.
 func ReadHeader(dir string) (*Manifest, error) {
 	m := &Manifest{}
 	err := openManifest(dir, 2<<10, func(r io.Reader) error { return decodeManifest(r, m, nil) })
@@ -204,7 +204,7 @@ func damagedUnlessIO(op string, err error) error {
 	return fmt.Errorf("%s: %w: %w", op, ErrDamaged, err)
 }
 
-// writeManifest writes the manifest into a snapshot's directory, the entries one by one,
+// WriteManifest writes the manifest into a snapshot's directory, the entries one by one,
 // as they are read.
 func WriteManifest(dir string, m *Manifest) error {
 	f, err := os.OpenFile(filepath.Join(dir, ManifestName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)

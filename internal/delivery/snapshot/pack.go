@@ -60,7 +60,7 @@ func (p *Packed) appendEntry(e Entry) {
 	p.count++
 }
 
-// isValidPath reports whether a path can be that of a file of a snapshot.
+// ValidPath reports whether a path can be that of a file of a snapshot.
 func ValidPath(path string) bool { return fs.ValidPath(path) && path != "." }
 
 // checkNext returns an error unless an entry can be the next one.
@@ -76,7 +76,7 @@ func (p *Packed) checkNext(e Entry) error {
 	return nil
 }
 
-// allEntries returns all of them anew.
+// Entries returns all of them anew.
 func (p *Packed) Entries() []Entry { return slices.AppendSeq(make([]Entry, 0, p.count), p.All()) }
 
 // All yields the entries one by one.
@@ -159,7 +159,7 @@ func Unpack(path, packed string) Entry {
 	return readFacts(&compact.Reader{Rest: []byte(packed)}, path, 0)
 }
 
-// packManifest takes over what a manifest lists, and refuses what could not be read again.
+// PackEntries returns what a manifest lists, and refuses what could not be read again.
 func PackEntries(m *Manifest) (*Packed, error) {
 	entries := m.Packed
 	if entries == nil {

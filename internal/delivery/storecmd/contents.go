@@ -23,7 +23,7 @@ import (
 type entry struct {
 	ID     snapshot.ID `json:"id"`
 	Source string      `json:"source"`
-	// Way and Principal are those of store.Key.
+	// Way and Principal are those of snapshot.Key.
 	Way       string    `json:"way,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Path      string    `json:"path"`

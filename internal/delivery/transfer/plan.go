@@ -12,7 +12,7 @@ import (
 
 // Planned is a file as a delivery would get it now.
 type Planned struct {
-	// Path below the item; store.FileName where the item is one file.
+	// Path below the item; snapshot.FileName where the item is one file.
 	Path string
 	// Single tells that the item is one file.
 	Single bool

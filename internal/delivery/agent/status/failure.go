@@ -16,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// reasonOf maps an error to the API's reason.
+// ReasonOf maps an error to the API's reason.
 func ReasonOf(err error) string {
 	for _, c := range []struct {
 		class  error
@@ -58,7 +58,7 @@ func hasErrorType[T error](err error) bool {
 	return ok
 }
 
-// retryPause returns how long to wait before an item that failed for this
+// RetryPause returns how long to wait before an item that failed for this
 // reason is tried again, after that many failures in a row. What only people
 // can repair is tried slowly, what passes by itself soon.
 func RetryPause(reason string, failures int) time.Duration {

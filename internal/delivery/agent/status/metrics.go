@@ -42,6 +42,7 @@ func (m *Metrics) Register(r prometheus.Registerer, state func() State) error {
 	return nil
 }
 
+// SetConnected says whether the watch on the gateway is open.
 func (m *Metrics) SetConnected(yes bool) {
 	m.connected.Set(0)
 	if yes {
@@ -49,8 +50,13 @@ func (m *Metrics) SetConnected(yes bool) {
 	}
 }
 
-func (m *Metrics) CountReceived(n int64)         { m.bytes.Add(float64(max(n, 0))) }
-func (m *Metrics) CountFailure(reason string)    { m.failures.WithLabelValues(reason).Inc() }
+// CountReceived counts bytes that came from a source.
+func (m *Metrics) CountReceived(n int64) { m.bytes.Add(float64(max(n, 0))) }
+
+// CountFailure counts a failed try to deliver an item.
+func (m *Metrics) CountFailure(reason string) { m.failures.WithLabelValues(reason).Inc() }
+
+// ObserveSwitch takes how long it took to build a revision's tree and switch to it.
 func (m *Metrics) ObserveSwitch(d time.Duration) { m.switches.Observe(d.Seconds()) }
 
 var (

@@ -73,12 +73,12 @@ type Item struct {
 	Completed  time.Time `json:"completionTime,omitzero"`
 }
 
-// setPhase changes the phase.
+// SetPhase changes the phase.
 func (i *Item) SetPhase(phase, reason, message string) {
 	i.Phase, i.Reason, i.Message = phase, reason, message
 }
 
-// beginDownload says that the item is downloaded now, unless it says something that
+// BeginDownload says that the item is downloaded now, unless it says something that
 // outlasts another try.
 func (i *Item) BeginDownload() {
 	if !i.KeepsPhase() {
@@ -86,19 +86,19 @@ func (i *Item) BeginDownload() {
 	}
 }
 
-// keepsPhase reports whether what the item says holds until a try has got
+// KeepsPhase reports whether what the item says holds until a try has got
 // further: why the last one failed, or that it is in the store and waits.
 func (i *Item) KeepsPhase() bool {
 	return i.Phase == PhaseFailed || i.Phase == PhaseWaiting && i.Digest != ""
 }
 
-// hasAdvanced reports whether a try got beyond the point at which the last one
+// HasAdvanced reports whether a try got beyond the point at which the last one
 // failed. Bytes say nothing where not the way to them was the failure.
 func (i *Item) HasAdvanced(p transfer.Progress) bool {
 	return !OutlastsDownload(i.Reason) && i.Phase == PhaseFailed && p.Received > 0 && p.Done > i.Bytes
 }
 
-// outlastsDownload reports whether a failure for the reason persists while bytes arrive.
+// OutlastsDownload reports whether a failure for the reason persists while bytes arrive.
 func OutlastsDownload(reason string) bool {
 	switch reason {
 	case ReasonDigestMismatch, ReasonInvalidPath, ReasonPathConflict, ReasonHookFailed:
@@ -108,7 +108,7 @@ func OutlastsDownload(reason string) bool {
 	}
 }
 
-// showFailure shows a failure that leaves the other items as they are.
+// ShowFailure shows a failure that leaves the other items as they are.
 func (d *DataSet) ShowFailure(f *podstate.FailedRevision) {
 	for i := range d.Items {
 		item := &d.Items[i]
@@ -118,7 +118,7 @@ func (d *DataSet) ShowFailure(f *podstate.FailedRevision) {
 	}
 }
 
-// setStored takes over what is known once an item is in the store. A later try finds
+// SetStored takes over what is known once an item is in the store. A later try finds
 // it there, which is not where it came from.
 func (i *Item) SetStored(l *store.Lease, origin string) {
 	if origin != "" && i.Digest == "" {
@@ -148,7 +148,7 @@ var origins = map[string]gatewayv1alpha1.Origin{
 	OriginNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
 }
 
-// newReport says the same to the gateway.
+// NewReport says the same to the gateway.
 func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
 	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
 	if p := d.Prefetch; p != nil {
@@ -166,7 +166,7 @@ func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.Report
 	return r
 }
 
-// onlyBytesDiffer reports whether b says nothing new but how far items are.
+// OnlyBytesDiffer reports whether b says nothing new but how far items are.
 func OnlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {
 	return a != nil && proto.Equal(withoutBytes(a), withoutBytes(b))
 }

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -21,7 +22,7 @@ import (
 type prefetch struct {
 	prefetcher *prefetcher
 	want       *gatewayv1alpha1.Prefetch
-	items      []itemPlan
+	items      []plan.Item
 	started    time.Time
 
 	mu     sync.Mutex
@@ -46,7 +47,7 @@ type problem struct {
 }
 
 func newPrefetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *prefetch {
-	items := planItems(p.GetItems(), p.GetSources())
+	items := plan.ItemsOf(p.GetItems(), p.GetSources())
 	return &prefetch{prefetcher: f, want: p, items: items, started: time.Now(), states: make([]prefetchState, len(items))}
 }
 
@@ -76,10 +77,10 @@ func (t *prefetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) 
 // revision of the DataSet had or has.
 func (t *prefetch) found(i int) *podstate.Item {
 	ip := &t.items[i]
-	if have, ok := t.prefetcher.fetchedItems()[ip.mark]; ok && have.IsOf(ip.mark, ip.way) {
+	if have, ok := t.prefetcher.fetchedItems()[ip.Mark]; ok && have.IsOf(ip.Mark, ip.Way) {
 		return &have
 	}
-	if have, ok := t.prefetcher.worker.findItem(ip.mark); ok && have.IsOf(ip.mark, ip.way) {
+	if have, ok := t.prefetcher.worker.findItem(ip.Mark); ok && have.IsOf(ip.Mark, ip.Way) {
 		return &have
 	}
 	return nil
@@ -114,7 +115,7 @@ func (t *prefetch) finished(ctx context.Context, i int, r result) {
 		if r.have != nil {
 			origin = r.have.Origin
 		}
-		t.prefetcher.addItem(t.want, ip.key, podstate.Item{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark, Way: ip.way,
+		t.prefetcher.addItem(t.want, ip.Key, podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(), Mark: ip.Mark, Way: ip.Way,
 			Snapshot: r.lease.ID(), Digest: r.lease.Digest(), Bytes: r.lease.Bytes(), Origin: origin, Started: t.started})
 		if r.have == nil {
 			t.updateProgress(ctx, i, transfer.Progress{Done: r.lease.Bytes(), Total: r.lease.Bytes(), Received: r.received})
@@ -132,11 +133,11 @@ func (t *prefetch) finished(ctx context.Context, i int, r result) {
 		return
 	}
 	reason := status.ReasonOf(r.err)
-	state.problem = &problem{reason: reason, message: "item " + string(ip.key) + ": " + r.err.Error(), bytes: state.bytes}
+	state.problem = &problem{reason: reason, message: "item " + string(ip.Key) + ": " + r.err.Error(), bytes: state.bytes}
 	t.mu.Unlock()
 	t.showStatus(ctx, status.PhaseFailed, "", "")
 	w.env.Metrics.CountFailure(reason)
-	w.log.Info("item was not prefetched", "item", ip.key, "revision", t.want.GetRevision(), "reason", reason, "error", r.err.Error())
+	w.log.Info("item was not prefetched", "item", ip.Key, "revision", t.want.GetRevision(), "reason", reason, "error", r.err.Error())
 }
 
 // updateProgress takes how far an item is.
@@ -180,5 +181,5 @@ func (t *prefetch) showStatus(ctx context.Context, phase, reason, message string
 // allFetched reports whether all items were fetched before.
 func (t *prefetch) allFetched() bool {
 	have := t.prefetcher.fetchedItems()
-	return !slices.ContainsFunc(t.items, func(i itemPlan) bool { known, ok := have[i.mark]; return !ok || !known.IsOf(i.mark, i.way) })
+	return !slices.ContainsFunc(t.items, func(i plan.Item) bool { known, ok := have[i.Mark]; return !ok || !known.IsOf(i.Mark, i.Way) })
 }

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool) {
 	f := &fetcher{worker: d.worker, holder: passes, verb: "delivering", arrived: "item is in the store", client: d}
-	f.fetchAll(ctx, d.plan.items)
+	f.fetchAll(ctx, d.plan.Items)
 	if ctx.Err() != nil {
 		return 0, false
 	}
@@ -26,7 +26,7 @@ func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool
 }
 
 // found implements fetchClient, as do the methods below.
-func (d *delivery) found(i int) *podstate.Item { return d.plan.items[i].have }
+func (d *delivery) found(i int) *podstate.Item { return d.plan.Items[i].Have }
 
 func (d *delivery) notFound(i int, have *podstate.Item, err error) {
 	d.worker.log.V(1).Info("snapshot is delivered again", "snapshot", have.Snapshot, "reason", err.Error())
@@ -40,7 +40,7 @@ func (d *delivery) whenAllowed(ctx context.Context, i int, download func(context
 }
 
 func (d *delivery) complete(_ context.Context, i int, r *transfer.Request) {
-	w, key := d.worker, d.plan.items[i].key
+	w, key := d.worker, d.plan.Items[i].Key
 	// What is preheated does not make room for what is only preheated, too.
 	r.Urgent = !d.assignment.GetPreheat()
 	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", key, "note", text) }
@@ -58,16 +58,16 @@ func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 		if r.err == nil {
 			continue
 		}
-		ip := d.plan.items[i]
-		missing = append(missing, string(ip.key))
+		ip := d.plan.Items[i]
+		missing = append(missing, string(ip.Key))
 		reason := status.ReasonOf(r.err)
-		wait := max(w.recordFailure(string(ip.key), reason), source.RetryAfter(r.err))
+		wait := max(w.recordFailure(string(ip.Key), reason), source.RetryAfter(r.err))
 		if pause == 0 || wait < pause {
 			pause = wait
 		}
 		w.env.Metrics.CountFailure(reason)
 		starved = starved || reason == status.ReasonInsufficientSpace && !d.assignment.GetPreheat()
-		w.log.Info("item failed", "item", ip.key, "version", ip.item.GetVersion(), "reason", reason, "error", r.err.Error())
+		w.log.Info("item failed", "item", ip.Key, "version", ip.Item.GetVersion(), "reason", reason, "error", r.err.Error())
 	}
 	w.setStarving(starved)
 	if len(missing) == 0 {
@@ -96,7 +96,7 @@ func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 
 // setStarving lets go of what is prefetched when the present has no room, and keeps
 // prefetches from taking it again before the present has what it needs.
-func (w *worker) setStarving(yes bool) {
+func (w *Worker) setStarving(yes bool) {
 	before := w.starving
 	w.starving = func() {}
 	if yes {
@@ -106,7 +106,7 @@ func (w *worker) setStarving(yes bool) {
 	before()
 }
 
-func (w *worker) updateProgress(i int, p transfer.Progress) {
+func (w *Worker) updateProgress(i int, p transfer.Progress) {
 	w.updateItem(i, func(s *status.Item) {
 		if s.KeepsPhase() && !s.HasAdvanced(p) {
 			return

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
@@ -28,20 +29,20 @@ const laterGrace = time.Minute
 
 // preHooks runs what is to run before the first byte.
 func (d *delivery) preHooks(ctx context.Context) error {
-	if len(d.plan.pre) == 0 {
+	if len(d.plan.Pre) == 0 {
 		return nil
 	}
-	return d.runHooks(ctx, d.plan.pre, func() {})
+	return d.runHooks(ctx, d.plan.Pre, func() {})
 }
 
 // postHooks runs what is to run after the switch. Items become success one by
 // one, when nothing more is to be run for them.
 func (d *delivery) postHooks(ctx context.Context) error {
-	if len(d.plan.post) == 0 {
+	if len(d.plan.Post) == 0 {
 		return nil
 	}
 	d.showPending()
-	return d.runHooks(ctx, d.plan.post, d.showPending)
+	return d.runHooks(ctx, d.plan.Post, d.showPending)
 }
 
 // showPending shows which items still wait for hooks after the switch. An item
@@ -49,20 +50,20 @@ func (d *delivery) postHooks(ctx context.Context) error {
 func (d *delivery) showPending() {
 	w := d.worker
 	waits, whole := map[podstate.ItemKey]bool{}, false
-	for _, h := range d.plan.post {
-		if !w.record.Done(h.id, h.mark) {
-			waits[h.key], whole = true, whole || h.key == ""
+	for _, h := range d.plan.Post {
+		if !w.record.Done(h.ID, h.Mark) {
+			waits[h.Key], whole = true, whole || h.Key == ""
 			continue
 		}
-		if h.id == w.failedHook {
+		if h.ID == w.failedHook {
 			w.failedHook = ""
 		}
 	}
 	w.updateStatus(func(s *status.DataSet) {
-		for i, ip := range d.plan.items {
+		for i, ip := range d.plan.Items {
 			item := &s.Items[i]
 			switch {
-			case !waits[ip.key] && (!whole || !ip.noticed):
+			case !waits[ip.Key] && (!whole || !ip.Noticed):
 				item.SetPhase(status.PhaseSuccess, "", "")
 			case item.Reason == status.ReasonHookFailed && w.failedHook != "":
 			case item.Reason != status.ReasonHookPending:
@@ -90,11 +91,11 @@ func (j journal) Record(id, mark string) error {
 	return err
 }
 
-func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) error {
+func (d *delivery) runHooks(ctx context.Context, hooks []plan.Hook, done func()) error {
 	w := d.worker
 	steps := make([]hook.Step, 0, len(hooks))
 	for _, h := range hooks {
-		steps = append(steps, hook.Step{ID: h.id, Mark: h.mark, Action: d.hookAction(h)})
+		steps = append(steps, hook.Step{ID: h.ID, Mark: h.Mark, Action: d.hookAction(h)})
 	}
 	policy := w.env.Hooks
 	if !d.first && policy.StartGrace == 0 {
@@ -115,29 +116,29 @@ func (d *delivery) runHooks(ctx context.Context, hooks []hookPlan, done func()) 
 
 // hookItems returns the indexes of the items that a hook speaks of; those that
 // have changed when it is the assignment's own.
-func (d *delivery) hookItems(id string, hooks []hookPlan) []int {
+func (d *delivery) hookItems(id string, hooks []plan.Hook) []int {
 	var key podstate.ItemKey
 	for _, h := range hooks {
-		if h.id == id {
-			key = h.key
+		if h.ID == id {
+			key = h.Key
 		}
 	}
 	var out []int
-	for i, ip := range d.plan.items {
-		if ip.key == key || key == "" && ip.noticed {
+	for i, ip := range d.plan.Items {
+		if ip.Key == key || key == "" && ip.Noticed {
 			out = append(out, i)
 		}
 	}
 	if len(out) == 0 {
-		for i := range d.plan.items {
+		for i := range d.plan.Items {
 			out = append(out, i)
 		}
 	}
 	return out
 }
 
-func (d *delivery) hookAction(h hookPlan) hook.Action {
-	if get := h.hook.GetHttpGet(); get != nil {
+func (d *delivery) hookAction(h plan.Hook) hook.Action {
+	if get := h.Hook.GetHttpGet(); get != nil {
 		headers := http.Header{}
 		for _, header := range get.GetHeaders() {
 			headers.Add(header.GetName(), header.GetValue())
@@ -145,7 +146,7 @@ func (d *delivery) hookAction(h hookPlan) hook.Action {
 		return &hook.HTTPGet{Port: int(get.GetPort()), Path: get.GetPath(), TLS: get.GetScheme() == "HTTPS", Headers: headers}
 	}
 	req := &gatewayv1alpha1.RunHookRequest{Data: d.assignment.GetData(), Revision: d.assignment.GetRevision(),
-		ItemNamespace: h.item.GetNamespace(), ItemName: h.item.GetName(), Point: h.point}
+		ItemNamespace: h.Item.GetNamespace(), ItemName: h.Item.GetName(), Point: h.Point}
 	return hook.ActionFunc(func(ctx context.Context) (string, error) {
 		resp, err := d.worker.env.Gateway.RunHook(ctx, req)
 		switch {
@@ -185,14 +186,14 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 		}
 		return w.recordFailure("", status.ReasonStoreFailed)
 	}
-	hooks := slices.Concat(d.plan.pre, d.plan.post)
+	hooks := slices.Concat(d.plan.Pre, d.plan.Post)
 	f := &podstate.FailedRevision{Revision: revision, Message: "hook " + failed.ID + " " + failed.Error()}
 	for _, i := range d.hookItems(failed.ID, hooks) {
-		f.Items = append(f.Items, d.plan.items[i].key)
+		f.Items = append(f.Items, d.plan.Items[i].Key)
 	}
 	w.env.Metrics.CountFailure(status.ReasonHookFailed)
 	current, _ := w.env.View.Current(w.dataset)
-	var again []hookPlan
+	var again []plan.Hook
 	if current == revision {
 		w.viewing.Lock()
 		reverted, err := w.env.View.Revert(w.dataset)
@@ -224,14 +225,14 @@ func (d *delivery) hookFailed(ctx context.Context, err error) time.Duration {
 // forgetNotices makes the journal say that the application was not told of
 // what it sees again now, where it was told of what came after it. It returns
 // those hooks.
-func (d *delivery) forgetNotices(current, failedID string) []hookPlan {
+func (d *delivery) forgetNotices(current, failedID string) []plan.Hook {
 	w := d.worker
 	sees := d.seenAt(current)
-	var again []hookPlan
-	for _, h := range d.plan.told {
-		last := w.record.Hooks[h.id]
-		if last != "" && last != sees(h) || h.id == failedID && h.mark != sees(h) {
-			delete(w.record.Hooks, h.id)
+	var again []plan.Hook
+	for _, h := range d.plan.Told {
+		last := w.record.Hooks[h.ID]
+		if last != "" && last != sees(h) || h.ID == failedID && h.Mark != sees(h) {
+			delete(w.record.Hooks, h.ID)
 			again = append(again, h)
 		}
 	}
@@ -239,20 +240,20 @@ func (d *delivery) forgetNotices(current, failedID string) []hookPlan {
 }
 
 // seenAt returns what each hook's mark is at a revision that was delivered.
-func (d *delivery) seenAt(revision string) func(hookPlan) string {
+func (d *delivery) seenAt(revision string) func(plan.Hook) string {
 	items := d.worker.record.Revisions[revision].Items
-	whole := assignmentMark(slices.Collect(maps.Values(placesOf(items))))
-	return func(h hookPlan) string {
-		if h.key == "" {
+	whole := plan.AssignmentMark(slices.Collect(maps.Values(plan.PlacesOf(items))))
+	return func(h plan.Hook) string {
+		if h.Key == "" {
 			return whole
 		}
-		return noticeMark(items[h.key].Mark, items[h.key].LocalPath)
+		return plan.NoticeMark(items[h.Key].Mark, items[h.Key].LocalPath)
 	}
 }
 
 // notifyAgain tells the application, once and as well as it goes, of the
 // revision that it sees again: it may have taken up one that came after it.
-func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current string) {
+func (d *delivery) notifyAgain(ctx context.Context, hooks []plan.Hook, current string) {
 	w := d.worker
 	sees := d.seenAt(current)
 	for _, h := range hooks {
@@ -260,10 +261,10 @@ func (d *delivery) notifyAgain(ctx context.Context, hooks []hookPlan, current st
 		output, err := d.hookAction(h).Run(ctx)
 		cancel()
 		if err != nil {
-			w.log.Info("hook failed after going back", "hook", h.id, "error", err.Error(), "output", output)
+			w.log.Info("hook failed after going back", "hook", h.ID, "error", err.Error(), "output", output)
 			continue
 		}
-		if err := w.record.Record(h.id, sees(h)); err != nil {
+		if err := w.record.Record(h.ID, sees(h)); err != nil {
 			w.log.Error(err, "hook was not remembered")
 		}
 	}

@@ -1,17 +1,17 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package plan
 
 import (
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// findConflicts returns, of each DataSet whose place one that comes before it also wants,
+// FindConflicts returns, of each DataSet whose place one that comes before it also wants,
 // which one. The assignments come in the order of precedence, which is the same
 // for all pods: who downloads faster has no say.
-func findConflicts(assignments []*gatewayv1alpha1.Assignment) map[string]*view.PathConflictError {
+func FindConflicts(assignments []*gatewayv1alpha1.Assignment) map[string]*view.PathConflictError {
 	conflicts := make(map[string]*view.PathConflictError)
 	var before []view.Claim
 	for _, a := range assignments {

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -75,7 +75,7 @@ type Env struct {
 	Tidy, Idle func()
 
 	// Gate keeps prefetches out of the way.
-	Gate *gate
+	Gate *Gate
 }
 
 // deliverItem brings an item into the store, under its mark, and counts what comes

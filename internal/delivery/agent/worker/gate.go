@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 // errYield ends what only prepares, because there is work for the present.
 var errYield = errors.New("what the pod is to have now comes first")
 
-// gate lets prefetches work only while nothing that the pod is to have now is
+// Gate lets prefetches work only while nothing that the pod is to have now is
 // downloaded or switched to.
-type gate struct {
+type Gate struct {
 	mu      sync.Mutex
 	busy    int
 	freed   chan struct{} // closed when busy becomes 0
@@ -22,12 +22,13 @@ type gate struct {
 	running map[int]context.CancelCauseFunc
 }
 
-func newGate() *gate {
-	return &gate{freed: make(chan struct{}), running: map[int]context.CancelCauseFunc{}}
+// NewGate returns a gate that is open.
+func NewGate() *Gate {
+	return &Gate{freed: make(chan struct{}), running: map[int]context.CancelCauseFunc{}}
 }
 
 // interruptPrefetches interrupts the prefetches until end is called; more than once is once.
-func (g *gate) interruptPrefetches() (end func()) {
+func (g *Gate) interruptPrefetches() (end func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy++
@@ -46,7 +47,7 @@ func (g *gate) interruptPrefetches() (end func()) {
 
 // enterWhenIdle waits until there is nothing else to do. The context that it returns
 // ends, with errYield, when there is again; leave must be called.
-func (g *gate) enterWhenIdle(ctx context.Context) (_ context.Context, leave func(), err error) {
+func (g *Gate) enterWhenIdle(ctx context.Context) (_ context.Context, leave func(), err error) {
 	for {
 		g.mu.Lock()
 		if g.busy == 0 {
@@ -67,7 +68,7 @@ func (g *gate) enterWhenIdle(ctx context.Context) (_ context.Context, leave func
 	}
 }
 
-func (g *gate) endPrefetch(n int) {
+func (g *Gate) endPrefetch(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.running[n](nil)

@@ -1,13 +1,14 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
@@ -22,7 +23,7 @@ const parallelItems = 4
 
 // fetcher gets items into the store and leases them, for a pass or a prefetch.
 type fetcher struct {
-	worker *worker
+	worker *Worker
 	// holder gets the leases.
 	holder holder
 	// verb and arrived are for errors and the log.
@@ -57,7 +58,7 @@ type result struct {
 }
 
 // fetchAll tries to get all items into the store.
-func (f *fetcher) fetchAll(ctx context.Context, items []itemPlan) {
+func (f *fetcher) fetchAll(ctx context.Context, items []plan.Item) {
 	sources := f.worker.env.Sources.NewSet()
 	defer sources.Close()
 	tokens := make(chan struct{}, parallelItems)
@@ -78,23 +79,23 @@ func (f *fetcher) fetchAll(ctx context.Context, items []itemPlan) {
 }
 
 // fetchGuarded is fetchItem, in which a panic is a failure of that item.
-func (f *fetcher) fetchGuarded(ctx context.Context, i int, ip *itemPlan, sources *sourceconfig.Set) (r result) {
+func (f *fetcher) fetchGuarded(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) (r result) {
 	defer func() {
 		if r.err != nil {
 			f.worker.logPanic(r.err)
 		}
 	}()
-	defer source.Catch(f.verb+" "+string(ip.key), &r.err)
+	defer source.Catch(f.verb+" "+string(ip.Key), &r.err)
 	return f.fetchItem(ctx, i, ip, sources)
 }
 
 // fetchItem returns a lease of one item's snapshot.
-func (f *fetcher) fetchItem(ctx context.Context, i int, ip *itemPlan, sources *sourceconfig.Set) result {
+func (f *fetcher) fetchItem(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) result {
 	w := f.worker
 	if have := f.client.found(i); have != nil {
 		l, err := w.leases.reuseLease(ctx, have.Snapshot, f.holder)
 		if err == nil {
-			w.env.markSnapshot(l.ID(), ip.mark)
+			w.env.markSnapshot(l.ID(), ip.Mark)
 			return result{lease: l, have: have}
 		}
 		f.client.notFound(i, have, err)
@@ -108,19 +109,19 @@ func (f *fetcher) fetchItem(ctx context.Context, i int, ip *itemPlan, sources *s
 	})
 }
 
-func (f *fetcher) downloadItem(ctx context.Context, i int, ip *itemPlan, sources *sourceconfig.Set) (result, error) {
+func (f *fetcher) downloadItem(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) (result, error) {
 	w := f.worker
-	src, err := sources.Open(ctx, ip.source)
+	src, err := sources.Open(ctx, ip.Source)
 	if err != nil {
 		return result{}, err
 	}
 	started := time.Now()
-	r, err := sourceconfig.NewRequest(ctx, w.env.Store, ip.item, src, nil)
+	r, err := sourceconfig.NewRequest(ctx, w.env.Store, ip.Item, src, nil)
 	if err != nil {
 		return result{}, err
 	}
 	f.client.complete(ctx, i, &r)
-	res, err := w.env.deliverItem(ctx, r, ip.mark)
+	res, err := w.env.deliverItem(ctx, r, ip.Mark)
 	if err != nil {
 		return result{}, err
 	}
@@ -128,7 +129,7 @@ func (f *fetcher) downloadItem(ctx context.Context, i int, ip *itemPlan, sources
 	if res.Origin == transfer.OriginNode {
 		origin = status.OriginNode
 	}
-	w.log.V(1).Info(f.arrived, "item", ip.key, "version", ip.item.GetVersion(), "origin", origin,
+	w.log.V(1).Info(f.arrived, "item", ip.Key, "version", ip.Item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
 	return result{lease: w.leases.holdLease(res.Lease, f.holder), origin: origin, received: res.Received}, nil
 }

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -26,8 +26,8 @@ import (
 // errNewer ends a pass because something else is wanted now.
 var errNewer = errors.New("a newer desired state has come")
 
-// worker keeps one DataSet's part of the view equal to its assignment.
-type worker struct {
+// Worker keeps one DataSet's part of the view equal to its assignment.
+type Worker struct {
 	env     *Env
 	dataset string
 	log     logr.Logger
@@ -65,8 +65,10 @@ type worker struct {
 	reported  *gatewayv1alpha1.ReportRequest
 }
 
-func newWorker(ctx context.Context, e *Env, dataset string) *worker {
-	w := &worker{
+// New returns the worker of a DataSet, which ends with ctx. It reads what is remembered,
+// and starts nothing.
+func New(ctx context.Context, e *Env, dataset string) *Worker {
+	w := &Worker{
 		env: e, dataset: dataset, log: e.Log.WithValues("dataset", dataset),
 		leases: newLeases(e.Store), failures: map[string]int{}, starving: func() {},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
@@ -77,14 +79,14 @@ func newWorker(ctx context.Context, e *Env, dataset string) *worker {
 		w.log.Error(err, "remembered state was not read; everything is checked again")
 	}
 	w.record = r
-	w.status = retainedDataSet(dataset, e.View, r)
+	w.status = Retained(dataset, e.View, r)
 	w.known = r.ItemsByMark()
 	w.prefetch = newPrefetcher(w)
 	return w
 }
 
-// retainedDataSet describes what is in the view without an assignment.
-func retainedDataSet(dataset string, v View, r *podstate.Record) status.DataSet {
+// Retained describes what is in the view without an assignment.
+func Retained(dataset string, v View, r *podstate.Record) status.DataSet {
 	current, _ := v.Current(dataset)
 	d := status.DataSet{Name: dataset, Revision: current, Retained: true}
 	for key, have := range r.Revisions[current].Items {
@@ -99,9 +101,9 @@ func retainedDataSet(dataset string, v View, r *podstate.Record) status.DataSet 
 	return d
 }
 
-// setAssignment gives the worker its assignment; a different one cancels what runs. What
+// SetAssignment gives the worker its assignment; a different one cancels what runs. What
 // is to be prefetched has no part in that.
-func (w *worker) setAssignment(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
+func (w *Worker) SetAssignment(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
 	w.prefetch.setAssignment(w.ctx, a)
 	a = proto.CloneOf(a)
 	a.Prefetch = nil
@@ -117,15 +119,16 @@ func (w *worker) setAssignment(a *gatewayv1alpha1.Assignment, conflict *view.Pat
 	w.signalChange()
 }
 
-func (w *worker) signalChange() {
+func (w *Worker) signalChange() {
 	select {
 	case w.changed <- struct{}{}:
 	default:
 	}
 }
 
-// run does passes until the context ends.
-func (w *worker) run(ctx context.Context) {
+// Run does passes until the worker is stopped.
+func (w *Worker) Run() {
+	ctx := w.ctx
 	defer close(w.done)
 	defer w.leases.close()
 	defer w.prefetch.waitUntilDone()
@@ -163,7 +166,7 @@ func (w *worker) run(ctx context.Context) {
 
 // guardedPass is runPass, in which a panic is a failure of the DataSet's items:
 // the other DataSets of the pod, and the application, go on.
-func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment) (pause time.Duration) {
+func (w *Worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment) (pause time.Duration) {
 	var err error
 	func() {
 		defer source.Catch("delivering", &err)
@@ -182,7 +185,7 @@ func (w *worker) guardedPass(ctx context.Context, a *gatewayv1alpha1.Assignment)
 }
 
 // logPanic logs where a panic came from, if an error is one.
-func (w *worker) logPanic(err error) {
+func (w *Worker) logPanic(err error) {
 	if fault, ok := errors.AsType[*source.PanicError](err); ok {
 		w.log.Error(err, "a fault was caught; report it with this stack", "stack", fault.Stack)
 	}
@@ -191,14 +194,24 @@ func (w *worker) logPanic(err error) {
 // forever is how long a worker sleeps that has nothing to do until something changes.
 const forever = 24 * time.Hour
 
-// stopAndWait stops the worker and waits for it.
-func (w *worker) stopAndWait() {
+// Stop ends what the worker does; the data stays.
+func (w *Worker) Stop() {
 	w.stop()
-	<-w.done
+	w.Wait()
+	w.log.Info("no longer assigned; the data stays")
 }
 
+// Wait returns when the worker has ended.
+func (w *Worker) Wait() { <-w.done }
+
+// Data names the assignment that the reports of a worker that has ended speak of.
+func (w *Worker) Data() string { return w.data }
+
+// MakeWay lets go of what is prefetched.
+func (w *Worker) MakeWay() { w.prefetch.giveWay(w.ctx) }
+
 // findItem returns an item of a revision in the view.
-func (w *worker) findItem(mark string) (podstate.Item, bool) {
+func (w *Worker) findItem(mark string) (podstate.Item, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	have, ok := w.known[mark]
@@ -206,7 +219,7 @@ func (w *worker) findItem(mark string) (podstate.Item, bool) {
 }
 
 // updateStatus changes the status and notifies its listeners.
-func (w *worker) updateStatus(change func(*status.DataSet)) {
+func (w *Worker) updateStatus(change func(*status.DataSet)) {
 	w.mu.Lock()
 	change(&w.status)
 	if w.data == "" {
@@ -228,12 +241,12 @@ func (w *worker) updateStatus(change func(*status.DataSet)) {
 }
 
 // updateItem changes one item's status.
-func (w *worker) updateItem(index int, change func(*status.Item)) {
+func (w *Worker) updateItem(index int, change func(*status.Item)) {
 	w.updateStatus(func(d *status.DataSet) { change(&d.Items[index]) })
 }
 
-// copyStatus copies the status.
-func (w *worker) copyStatus() status.DataSet {
+// Status copies the status.
+func (w *Worker) Status() status.DataSet {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.status
@@ -242,15 +255,15 @@ func (w *worker) copyStatus() status.DataSet {
 }
 
 // recordFailure notes a failure and returns how long to wait before the next try.
-func (w *worker) recordFailure(key, reason string) time.Duration {
+func (w *Worker) recordFailure(key, reason string) time.Duration {
 	d := w.env.Retry(reason, w.failures[key])
 	w.failures[key]++
 	return d
 }
 
-// findConflicts returns the conflict with a DataSet that comes first. What is in
+// plan.FindConflicts returns the conflict with a DataSet that comes first. What is in
 // the view already is not taken away from a running application.
-func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
+func (w *Worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *view.PathConflictError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.want != a || current == a.GetRevision() {
@@ -259,8 +272,8 @@ func (w *worker) findConflicts(current string, a *gatewayv1alpha1.Assignment) *v
 	return w.conflict
 }
 
-// currentAssignment returns what the worker was last given.
-func (w *worker) currentAssignment() *gatewayv1alpha1.Assignment {
+// Assignment returns what the worker was last given.
+func (w *Worker) Assignment() *gatewayv1alpha1.Assignment {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.want

@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package plan
 
 import (
 	"testing"
@@ -35,26 +35,26 @@ func testAssignment(revision string, items ...string) *gatewayv1alpha1.Assignmen
 }
 
 // deliveredDisk returns the disk after an assignment was delivered to the end.
-func deliveredDisk(a *gatewayv1alpha1.Assignment) disk {
-	d := disk{current: a.GetRevision(), record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
+func deliveredDisk(a *gatewayv1alpha1.Assignment) Disk {
+	d := Disk{Current: a.GetRevision(), Record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
 	items := map[podstate.ItemKey]podstate.Item{}
 	for _, i := range a.GetItems() {
 		items[podstate.KeyOf(i.GetNamespace(), i.GetName())] = podstate.Item{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: item.Mark(i, a.GetSources()[0])}
 	}
-	d.record.Revisions[a.GetRevision()] = podstate.Revision{Items: items}
-	d.record.Hooks = makePlan(a, d).notices
+	d.Record.Revisions[a.GetRevision()] = podstate.Revision{Items: items}
+	d.Record.Hooks = Make(a, d).Notices
 	return d
 }
 
 func TestPlan(t *testing.T) {
-	empty := disk{record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
+	empty := Disk{Record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
 	r1 := testAssignment("r1", "a", "1", "b", "1")
 	moved := testAssignment("r2", "a", "1", "b", "1")
 	moved.Items[1].LocalPath = "elsewhere"
 	undelivered := deliveredDisk(r1)
-	undelivered.record.Hooks = map[string]string{}
+	undelivered.Record.Hooks = map[string]string{}
 	held := deliveredDisk(r1)
-	held.record.Failed = &podstate.FailedRevision{Revision: "r2"}
+	held.Record.Failed = &podstate.FailedRevision{Revision: "r2"}
 	secret := testAssignment("r2", "a", "1", "b", "1")
 	secret.Sources[0].GetS3().Secret = "rotated"
 	bucket := testAssignment("r2", "a", "1", "b", "1")
@@ -62,7 +62,7 @@ func TestPlan(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		assignment *gatewayv1alpha1.Assignment
-		disk       disk
+		disk       Disk
 		fetch      []string
 		switches   bool
 		hooks      []string
@@ -86,15 +86,15 @@ func TestPlan(t *testing.T) {
 		{"another one after one was taken back", testAssignment("r3", "a", "1", "b", "1"), held, nil, true, nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := makePlan(tt.assignment, tt.disk)
+			p := Make(tt.assignment, tt.disk)
 			var fetch, hooks []string
-			for _, i := range p.items {
-				if i.have == nil {
-					fetch = append(fetch, string(i.key))
+			for _, i := range p.Items {
+				if i.Have == nil {
+					fetch = append(fetch, string(i.Key))
 				}
 			}
-			for _, h := range append(p.pre, p.post...) {
-				hooks = append(hooks, h.id)
+			for _, h := range append(p.Pre, p.Post...) {
+				hooks = append(hooks, h.ID)
 			}
 			if d := cmp.Diff(tt.fetch, fetch); d != "" {
 				t.Errorf("to fetch (-want +got):\n%s", d)
@@ -102,11 +102,11 @@ func TestPlan(t *testing.T) {
 			if d := cmp.Diff(tt.hooks, hooks); d != "" {
 				t.Errorf("hooks (-want +got):\n%s", d)
 			}
-			if p.switches != tt.switches || (p.held != nil) != tt.held {
-				t.Errorf("switches %t, held %v", p.switches, p.held)
+			if p.Switches != tt.switches || (p.Held != nil) != tt.held {
+				t.Errorf("switches %t, held %v", p.Switches, p.Held)
 			}
-			if p.isUpToDate() != (tt.fetch == nil && !tt.switches && tt.hooks == nil) {
-				t.Errorf("idle %t", p.isUpToDate())
+			if p.IsUpToDate() != (tt.fetch == nil && !tt.switches && tt.hooks == nil) {
+				t.Errorf("idle %t", p.IsUpToDate())
 			}
 		})
 	}

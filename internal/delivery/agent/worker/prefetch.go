@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -24,7 +24,7 @@ import (
 // What it fetched outlives the moment in which the revision becomes the one to
 // have: a pass then finds it in the record, and takes over the leases.
 type prefetcher struct {
-	worker *worker
+	worker *Worker
 
 	mu sync.Mutex
 	// want is what is to be fetched, nil for nothing.
@@ -37,7 +37,7 @@ type prefetcher struct {
 	done                chan struct{}
 }
 
-func newPrefetcher(w *worker) *prefetcher {
+func newPrefetcher(w *Worker) *prefetcher {
 	r, err := w.env.Dir.Prefetched(w.dataset)
 	if err != nil {
 		w.log.Error(err, "what was prefetched is not known; it is looked for again")
@@ -213,7 +213,7 @@ func (t *prefetch) keepTree(ctx context.Context) bool {
 	w := t.prefetcher.worker
 	items := make([]view.Item, 0, len(t.items))
 	for i := range t.items {
-		items = append(items, viewItem(t.items[i].item.GetLocalPath(), t.states[i].lease))
+		items = append(items, viewItem(t.items[i].Item.GetLocalPath(), t.states[i].lease))
 	}
 	for {
 		inner, leave, err := w.env.Gate.enterWhenIdle(ctx)

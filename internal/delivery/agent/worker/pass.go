@@ -1,7 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package agent
+package worker
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -19,7 +20,7 @@ import (
 
 // runPass brings the view one assignment further. It returns how long to wait
 // before it is tried again, 0 for until something changes.
-func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.Duration {
+func (w *Worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) time.Duration {
 	if a.GetWithdraw() {
 		return w.withdrawItems(a)
 	}
@@ -31,13 +32,13 @@ func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 			w.log.Error(err, "state was not remembered")
 		}
 	}
-	p := makePlan(a, disk{current: current, record: w.record, prefetched: w.prefetch.fetchedItems()})
+	p := plan.Make(a, plan.Disk{Current: current, Record: w.record, Prefetched: w.prefetch.fetchedItems()})
 	w.initStatus(a, p, current)
-	if p.held != nil {
-		w.showHeld(p.held)
+	if p.Held != nil {
+		w.showHeld(p.Held)
 		return 0
 	}
-	d := &delivery{worker: w, assignment: a, plan: p, results: make([]result, len(p.items)), first: w.record.Hooks[idPost] == ""}
+	d := &delivery{worker: w, assignment: a, plan: p, results: make([]result, len(p.Items)), first: w.record.Hooks[plan.PostID] == ""}
 	if c := w.findConflicts(current, a); c != nil {
 		return w.pauseUnlessCancelled(ctx, d.publishFailed(c))
 	}
@@ -62,7 +63,7 @@ func (w *worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 
 // pauseUnlessCancelled is what a pass ends with that did not get to its end: a pass that was
 // cancelled does not wait, because the change it was cancelled for is there.
-func (w *worker) pauseUnlessCancelled(ctx context.Context, pause time.Duration) time.Duration {
+func (w *Worker) pauseUnlessCancelled(ctx context.Context, pause time.Duration) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -70,21 +71,21 @@ func (w *worker) pauseUnlessCancelled(ctx context.Context, pause time.Duration) 
 }
 
 // initStatus makes the status speak of the assignment.
-func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current string) {
+func (w *Worker) initStatus(a *gatewayv1alpha1.Assignment, p plan.Plan, current string) {
 	w.mu.Lock()
-	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.items)
+	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.Items)
 	old := w.status.Items
 	w.data, w.withdrawn = a.GetData(), false
 	w.status = status.DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch}
 	now := time.Now()
-	for i, ip := range p.items {
-		item := status.Item{Namespace: ip.item.GetNamespace(), Name: ip.item.GetName(), Version: ip.item.GetVersion(),
-			Path: ip.item.GetLocalPath(), Started: now}
+	for i, ip := range p.Items {
+		item := status.Item{Namespace: ip.Item.GetNamespace(), Name: ip.Item.GetName(), Version: ip.Item.GetVersion(),
+			Path: ip.Item.GetLocalPath(), Started: now}
 		item.SetPhase(status.PhaseWaiting, status.ReasonWaiting, "its turn has not come")
-		if have := ip.have; have != nil {
+		if have := ip.Have; have != nil {
 			item.Bytes, item.TotalBytes, item.Digest, item.Origin = have.Bytes, have.Bytes, have.Digest, have.Origin
 			item.Started = have.Started
-			if p.isUpToDate() {
+			if p.IsUpToDate() {
 				item.SetPhase(status.PhaseSuccess, "", "")
 				item.Completed = have.Completed
 			}
@@ -100,7 +101,7 @@ func (w *worker) initStatus(a *gatewayv1alpha1.Assignment, p plan, current strin
 }
 
 // showHeld shows a revision that is not tried again.
-func (w *worker) showHeld(f *podstate.FailedRevision) {
+func (w *Worker) showHeld(f *podstate.FailedRevision) {
 	w.updateStatus(func(d *status.DataSet) {
 		for i := range d.Items {
 			d.Items[i].SetPhase(status.PhaseWaiting, status.ReasonWaiting, "the revision is held back because a hook failed")
@@ -110,7 +111,7 @@ func (w *worker) showHeld(f *podstate.FailedRevision) {
 }
 
 // withdrawItems takes the items out of the view.
-func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
+func (w *Worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 	w.viewing.Lock()
 	err := w.env.View.Remove(w.dataset)
 	w.viewing.Unlock()
@@ -135,9 +136,9 @@ func (w *worker) withdrawItems(a *gatewayv1alpha1.Assignment) time.Duration {
 
 // delivery is one pass on its way.
 type delivery struct {
-	worker     *worker
+	worker     *Worker
 	assignment *gatewayv1alpha1.Assignment
-	plan       plan
+	plan       plan.Plan
 	results    []result
 	// first: no revision has been delivered to the end yet, so the application
 	// may still be starting.
@@ -147,21 +148,21 @@ type delivery struct {
 // publishView switches the view to the items, which all are in the store.
 func (d *delivery) publishView() error {
 	w, v := d.worker, d.worker.env.View
-	if d.plan.switches {
+	if d.plan.Switches {
 		defer w.env.Gate.interruptPrefetches()()
 	}
 	w.viewing.Lock()
 	defer w.viewing.Unlock()
 	items := d.viewItems()
-	if (!w.checked || d.hasRedelivered()) && !d.plan.switches {
+	if (!w.checked || d.hasRedelivered()) && !d.plan.Switches {
 		if err := v.Check(w.dataset, items); err != nil {
 			w.log.Info("view is damaged and is built again", "reason", err.Error())
 			v.Suspect(w.dataset)
-			d.plan.switches = true
+			d.plan.Switches = true
 		}
 	}
 	w.checked = true
-	if !d.plan.switches {
+	if !d.plan.Switches {
 		return nil
 	}
 	started := time.Now()
@@ -203,9 +204,9 @@ func (d *delivery) replacesUnconfirmed(revision string) bool {
 }
 
 func (d *delivery) viewItems() []view.Item {
-	out := make([]view.Item, 0, len(d.plan.items))
-	for i, ip := range d.plan.items {
-		out = append(out, viewItem(ip.item.GetLocalPath(), d.results[i].lease))
+	out := make([]view.Item, 0, len(d.plan.Items))
+	for i, ip := range d.plan.Items {
+		out = append(out, viewItem(ip.Item.GetLocalPath(), d.results[i].lease))
 	}
 	return out
 }
@@ -222,12 +223,12 @@ func viewItem(localPath string, lease *store.Lease) view.Item {
 }
 
 func (d *delivery) newRevision() podstate.Revision {
-	status := d.worker.copyStatus()
+	status := d.worker.Status()
 	r := podstate.Revision{Items: map[podstate.ItemKey]podstate.Item{}}
-	for i, ip := range d.plan.items {
+	for i, ip := range d.plan.Items {
 		lease := d.results[i].lease
 		s := status.Items[i]
-		r.Items[ip.key] = podstate.Item{LocalPath: ip.item.GetLocalPath(), Version: ip.item.GetVersion(), Mark: ip.mark, Way: ip.way,
+		r.Items[ip.Key] = podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(), Mark: ip.Mark, Way: ip.Way,
 			Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: s.Origin,
 			Started: s.Started, Completed: s.Completed}
 	}
@@ -262,18 +263,18 @@ func (d *delivery) completeRevision() error {
 	now := time.Now()
 	previous, _ := w.env.View.Previous(w.dataset)
 	rec := d.newRevision()
-	for _, ip := range d.plan.items {
-		item := rec.Items[ip.key]
+	for _, ip := range d.plan.Items {
+		item := rec.Items[ip.Key]
 		item.Completed = now
-		if have := ip.have; have != nil && !have.Completed.IsZero() && have.LocalPath == item.LocalPath {
+		if have := ip.Have; have != nil && !have.Completed.IsZero() && have.LocalPath == item.LocalPath {
 			item.Completed = have.Completed
 		}
-		rec.Items[ip.key] = item
+		rec.Items[ip.Key] = item
 	}
 	rec.Confirmed = true
 	w.record.Revisions[revision] = rec
 	w.record.KeepRevisions(revision, previous)
-	w.record.Hooks = d.plan.notices
+	w.record.Hooks = d.plan.Notices
 	if err := w.record.Save(); err != nil {
 		w.log.Error(err, "delivery was not remembered")
 		return fmt.Errorf("completing revision %s: %w", revision, err)
@@ -288,14 +289,14 @@ func (d *delivery) completeRevision() error {
 	w.keepLeases()
 	clear(w.failures)
 	w.updateStatus(func(s *status.DataSet) {
-		for i, ip := range d.plan.items {
-			have := rec.Items[ip.key]
+		for i, ip := range d.plan.Items {
+			have := rec.Items[ip.Key]
 			s.Items[i].SetPhase(status.PhaseSuccess, "", "")
 			s.Items[i].Bytes, s.Items[i].TotalBytes, s.Items[i].Digest = have.Bytes, have.Bytes, have.Digest
 			s.Items[i].Completed = have.Completed
 		}
 	})
-	w.log.Info("delivered", "revision", revision, "items", len(d.plan.items))
+	w.log.Info("delivered", "revision", revision, "items", len(d.plan.Items))
 	w.prefetch.markDelivered(revision)
 	w.env.Tidy()
 	w.env.Idle()
@@ -304,7 +305,7 @@ func (d *delivery) completeRevision() error {
 
 // keepLeases holds leases of what is in the current and the previous revision,
 // and of nothing else.
-func (w *worker) keepLeases() {
+func (w *Worker) keepLeases() {
 	w.leases.keepOnly(passes, w.record.Snapshots())
 	w.mu.Lock()
 	defer w.mu.Unlock()
