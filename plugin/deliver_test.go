@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/plugin"
@@ -47,7 +48,7 @@ func deliver(t *testing.T, entries tree) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := store.Key{Source: s.Identity(), Path: "tree/", Version: "v1"}
+	key := snapshot.Key{Source: s.Identity(), Path: "tree/", Version: "v1"}
 	result, err := transfer.New(transfer.Options{Store: kept}).Deliver(t.Context(), transfer.NewRequest(s, key, nil))
 	if err != nil {
 		return "", err

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
-	"github.com/kuda-io/kuda/internal/delivery/inspect"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // inspect runs the command in the runtime's container.
@@ -57,7 +57,7 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 	s.start()
 	g.Success("ds-pod", "r1")
 
-	var sets []inspect.DataSet
+	var sets []inspection.DataSet
 	s.inspect("", &sets, "data", "-o", "json")
 	if len(sets) != 1 || sets[0].Revision != "r1" || len(sets[0].Items) != 3 {
 		t.Fatalf("data: %+v", sets)
@@ -74,7 +74,7 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 		Http: &gatewayv1alpha1.HTTPSource{Url: f.Server.URL, Secret: "not-mounted"}}})
 	next.Items[3].Source = "secret"
 	gets := f.Gets("/a2") + f.Gets("/c")
-	var plans []inspect.Plan
+	var plans []inspection.Plan
 	s.inspect(question(t, next), &plans, "plan")
 	if len(plans) != 1 || plans[0].CurrentRevision != "r1" || plans[0].Revision != "r2" || len(plans[0].Items) != 6 {
 		t.Fatalf("plan: %+v", plans)
@@ -82,13 +82,13 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 	if n := f.Gets("/a2") + f.Gets("/c"); n != gets {
 		t.Errorf("%d files were read", n-gets)
 	}
-	for n, want := range []inspect.ItemPlan{
-		{Name: "dir/a", Changed: inspect.Changes{Count: 1}, BytesToMove: 10},
-		{Name: "b", Unchanged: inspect.Changes{Count: 1}, BytesPresent: 8},
-		{Name: "c", Added: inspect.Changes{Count: 1}, BytesToMove: 3},
+	for n, want := range []inspection.PlannedItem{
+		{Name: "dir/a", Changed: inspection.Files{Count: 1}, BytesToMove: 10},
+		{Name: "b", Unchanged: inspection.Files{Count: 1}, BytesPresent: 8},
+		{Name: "c", Added: inspection.Files{Count: 1}, BytesToMove: 3},
 		{Name: "denied", Reason: "CredentialsMissing"},
 		{Name: "missing", Reason: "NotFound"},
-		{Name: "gone", Removed: inspect.Changes{Count: 1}},
+		{Name: "gone", Removed: inspection.Files{Count: 1}},
 	} {
 		got := plans[0].Items[n]
 		if got.Name != want.Name || got.Added.Count != want.Added.Count || got.Changed.Count != want.Changed.Count ||
@@ -129,7 +129,7 @@ func TestInspectSendsCredentialsToNobodyElse(t *testing.T) {
 	for url, reason := range map[string]string{f.Server.URL: "", evil.URL: "CredentialsMissing"} {
 		next := f.Assignment("ds", "r2", "a", "/a")
 		next.Sources, next.Items[0].Source = []*gatewayv1alpha1.Source{private(url)}, "private"
-		var plans []inspect.Plan
+		var plans []inspection.Plan
 		s.inspect(question(t, next), &plans, "plan")
 		if got := plans[0].Items[0].Reason; got != reason {
 			t.Errorf("%s: got reason %q, want %q: %s", url, got, reason, plans[0].Items[0].Error)

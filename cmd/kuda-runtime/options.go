@@ -17,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
 	"github.com/kuda-io/kuda/internal/delivery/inspect"
 	"github.com/kuda-io/kuda/internal/delivery/nodecmd"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/storecmd"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -43,7 +43,7 @@ type options struct {
 	dataSets, waitFor     string
 	gateway, gatewayCA    string
 	token                 string
-	mounts                agent.Mounts
+	mounts                sourceconfig.Mounts
 	port                  int
 	connections           int
 	storeMode             string
@@ -168,8 +168,6 @@ func (o *options) validate() error {
 	}
 	return nil
 }
-
-func (o *options) podDir(pods string) string { return filepath.Join(o.root, pods, o.podUID) }
 
 func (o *options) newLogger() logr.Logger {
 	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)})

@@ -17,23 +17,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/inventory"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/store/remains"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/version"
-)
-
-// Names below the store's root, and below the pod's directory.
-const (
-	// limitsDir is where the runtimes of a node share the connections to a source.
-	limitsDir  = "limits"
-	scratchDir = "scratch"
 )
 
 // recreateDirectory makes a directory without what an earlier run left in it.
@@ -48,7 +43,7 @@ func recreateDirectory(dir string) (string, error) {
 }
 
 // openStore opens the node's or the pod's store, which has these pods.
-func (o *options) openStore(pods *podref.Pods) (*store.Store, error) {
+func (o *options) openStore(pods *podstate.Pods) (*store.Store, error) {
 	if err := os.MkdirAll(o.root, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
@@ -88,13 +83,13 @@ func (o *options) run(ctx context.Context) error {
 			return err
 		}
 	}
-	dir := o.podDir(agent.PodsDir)
-	lock, err := agent.LockPod(ctx, dir)
+	dir := podstate.Of(o.root, o.podUID)
+	lock, err := dir.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	pods := podref.New(o.root)
+	pods := podstate.NewPods(o.root)
 	st, err := o.openStore(pods)
 	if err != nil {
 		return err
@@ -105,15 +100,15 @@ func (o *options) run(ctx context.Context) error {
 		}
 	}()
 	gateway, err := uplink.New(uplink.Options{Address: o.gateway, CA: []byte(o.gatewayCA),
-		CAFile: filepath.Join(dir, "gateway-ca.pem"), TokenFile: o.token, Log: log})
+		CAFile: dir.GatewayCA(), TokenFile: o.token, Log: log})
 	if err != nil {
 		return err
 	}
 	defer gateway.Close()
-	metrics := agent.NewMetrics()
-	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, limitsDir)})
+	metrics := status.NewMetrics()
+	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
 	mounts := o.mounts
-	if mounts.Scratch, err = recreateDirectory(filepath.Join(dir, scratchDir)); err != nil {
+	if mounts.Scratch, err = recreateDirectory(dir.Scratch()); err != nil {
 		return err
 	}
 	idle := newRest(giveBack)
@@ -123,15 +118,15 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: splitList(o.dataSets), WaitFor: splitList(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: newEngine(o, st, limits, beside), Limits: limits,
-		Mounts: mounts, Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
+		Engine: newEngine(o, st, limits, beside), Sources: sourceconfig.Opener{Mounts: mounts, Limits: limits},
+		Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := metrics.Register(registry, a); err != nil {
+	if err := metrics.Register(registry, a.State); err != nil {
 		return err
 	}
 	listener, err := localapi.Listen(ctx, o.port)
@@ -148,7 +143,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	err = serveAPI(ctx, localapi.NewServer(listener, a, registry), work...)
 	if err == nil {
-		err = agent.EndPod(dir)
+		err = dir.End()
 	}
 	log.Info("ended")
 	return err

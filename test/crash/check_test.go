@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -98,22 +99,22 @@ func (j *judge) snapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, snapshot := range snapshots {
-		version, err := strconv.Atoi(snapshot.Key.Version)
+	for _, found := range snapshots {
+		version, err := strconv.Atoi(found.Key.Version)
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := filepath.Join(j.root, "snapshots", string(snapshot.ID), "data")
-		if snapshot.Key.Path == "large" {
-			err = j.file(filepath.Join(dir, store.FileName), j.largeFile(version))
+		dir := filepath.Join(j.root, "snapshots", string(found.ID), "data")
+		if found.Key.Path == "large" {
+			err = j.file(filepath.Join(dir, snapshot.FileName), j.largeFile(version))
 		} else {
 			err = j.tree(dir, version)
 		}
 		if err != nil {
-			t.Fatalf("the complete snapshot %s of %s: %v", snapshot.ID, snapshot.Key.Path, err)
+			t.Fatalf("the complete snapshot %s of %s: %v", found.ID, found.Key.Path, err)
 		}
-		if err := s.Examine(t.Context(), snapshot.ID, false); err != nil {
-			t.Fatalf("the complete snapshot %s: %v", snapshot.ID, err)
+		if err := s.Examine(t.Context(), found.ID, false); err != nil {
+			t.Fatalf("the complete snapshot %s: %v", found.ID, err)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func (j *judge) both(base string, version int) error {
 func (j *judge) onDisk(t *testing.T, version int) (bytes int64) {
 	t.Helper()
 	k := key("large", version)
-	f, err := os.Open(filepath.Join(j.root, "snapshots", string(k.ID())+".partial", "data", store.FileName))
+	f, err := os.Open(filepath.Join(j.root, "snapshots", string(k.ID())+".partial", "data", snapshot.FileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0
 	}
@@ -183,7 +184,7 @@ func (j *judge) onDisk(t *testing.T, version int) (bytes int64) {
 
 // staged is how many bytes of a download the next writer can use, 0 where there
 // is no download.
-func (j *judge) staged(t *testing.T, k store.Key) (bytes int64) {
+func (j *judge) staged(t *testing.T, k snapshot.Key) (bytes int64) {
 	t.Helper()
 	s, err := store.Open(store.Options{Root: j.root})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -226,7 +227,7 @@ func TestAnObjectThatChangesInTheMiddleIsNotSpliced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := after.compare(filepath.Join(l.Dir(), store.FileName)); err != nil {
+	if err := after.compare(filepath.Join(l.Dir(), snapshot.FileName)); err != nil {
 		t.Error(err)
 	}
 }
@@ -280,7 +281,7 @@ func TestAWrongByteNeverGetsUnderTheView(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = l.Close() }()
-		if err := p.server.largeFile(1).compare(filepath.Join(l.Dir(), store.FileName)); err != nil {
+		if err := p.server.largeFile(1).compare(filepath.Join(l.Dir(), snapshot.FileName)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
@@ -176,7 +177,7 @@ func TestTwentyFourDeliveriesShareAQuotaWithoutDeadlockOrLoss(t *testing.T) {
 // others look for room.
 func hold(t *testing.T, want content, dir string) {
 	for range 3 {
-		if err := want.compare(filepath.Join(dir, store.FileName)); err != nil {
+		if err := want.compare(filepath.Join(dir, snapshot.FileName)); err != nil {
 			t.Errorf("a leased snapshot: %v", err)
 			return
 		}

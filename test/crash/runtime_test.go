@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/fetchcmd"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -85,8 +86,8 @@ const dataset = "ds"
 
 func viewDir(root string) string { return filepath.Join(root, "pods", "uid", "view") }
 
-func key(path string, version int) store.Key {
-	return store.Key{Source: "crash", Path: path, Version: strconv.Itoa(version)}
+func key(path string, version int) snapshot.Key {
+	return snapshot.Key{Source: "crash", Path: path, Version: strconv.Itoa(version)}
 }
 
 func openSource(url string, version int) (source.Source, error) {
@@ -174,7 +175,7 @@ func (r *runtime) bring(version int) error {
 }
 
 // deliver tells the phases of a delivery as the engine reports them.
-func (r *runtime) deliver(src source.Source, k store.Key) (*store.Lease, error) {
+func (r *runtime) deliver(src source.Source, k snapshot.Key) (*store.Lease, error) {
 	tell(downloading)
 	result, err := r.engine.Deliver(context.Background(), transfer.NewRequest(src, k, func(p transfer.Progress) {
 		if p.State == transfer.Verifying {

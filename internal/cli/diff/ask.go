@@ -16,9 +16,9 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/domain/convert"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // atOnce is how many nodes are asked at the same time: each asks the sources.
@@ -32,7 +32,7 @@ func planQuestion(dataSet string, template *v1alpha1.DataTemplateSpec) ([]byte, 
 	if err != nil {
 		return nil, fmt.Errorf("writing the contents: %w", err)
 	}
-	return json.Marshal([]answer.Question{{DataSet: dataSet, Prefetch: prefetch}})
+	return json.Marshal([]inspection.Question{{DataSet: dataSet, Prefetch: prefetch}})
 }
 
 // errNoRuntime is a node's whose pods' runtimes do not run.
@@ -44,7 +44,7 @@ func askAll(ctx context.Context, runner podexec.Runner, r *Result, at []station,
 	if most > 0 && len(at) > most {
 		r.NotAsked, at = len(at)-most, at[:most]
 	}
-	plans, errs := make([]*answer.Plan, len(at)), make([]error, len(at))
+	plans, errs := make([]*inspection.Plan, len(at)), make([]error, len(at))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, s := range at {
@@ -63,7 +63,7 @@ func askAll(ctx context.Context, runner podexec.Runner, r *Result, at []station,
 	return nil
 }
 
-func inspectPlan(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, question []byte) (*answer.Plan, error) {
+func inspectPlan(ctx context.Context, runner podexec.Runner, pod types.NamespacedName, question []byte) (*inspection.Plan, error) {
 	if pod.Name == "" {
 		return nil, errNoRuntime
 	}
@@ -71,7 +71,7 @@ func inspectPlan(ctx context.Context, runner podexec.Runner, pod types.Namespace
 	if err != nil {
 		return nil, err
 	}
-	var plans []answer.Plan
+	var plans []inspection.Plan
 	if err := json.Unmarshal(raw, &plans); err != nil {
 		return nil, fmt.Errorf("reading the answer of pod %s: %w", pod.Name, err)
 	}

@@ -28,9 +28,9 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -112,7 +112,7 @@ func (r *runner) Run(_ context.Context, pod types.NamespacedName, args []string,
 	if err := r.refuse[pod.Name]; err != nil {
 		return nil, err
 	}
-	var questions []answer.Question
+	var questions []inspection.Question
 	want := &gatewayv1alpha1.Prefetch{}
 	if err := json.Unmarshal(stdin, &questions); err != nil || len(questions) != 1 || strings.Join(args, " ") != "inspect plan" {
 		r.t.Errorf("asked %v with %s: %v", args, stdin, err)
@@ -121,12 +121,12 @@ func (r *runner) Run(_ context.Context, pod types.NamespacedName, args []string,
 	if err := protojson.Unmarshal(questions[0].Prefetch, want); err != nil || questions[0].DataSet != "models" || len(want.GetItems()) == 0 || len(want.GetSources()) == 0 {
 		r.t.Errorf("asked about %s: %v", stdin, err)
 	}
-	return json.Marshal([]answer.Plan{{DataSet: "models", Items: []answer.PlannedItem{
+	return json.Marshal([]inspection.Plan{{DataSet: "models", Items: []inspection.PlannedItem{
 		{
 			Namespace: "default", Name: "weights", Version: "v2", TotalBytes: 3 << 20, BytesPresent: r.present[pod.Name], BytesToMove: 3<<20 - r.present[pod.Name],
-			Changed:   answer.Files{Count: 3, Bytes: 3 << 20, Files: []answer.Name{{Path: "a.bin", Size: 1 << 20}, {Path: "b.bin", Size: 1 << 20}}},
-			Removed:   answer.Files{Count: 1, Files: []answer.Name{{Path: "old.bin", Size: 17}}},
-			Unchanged: answer.Files{Count: 2},
+			Changed:   inspection.Files{Count: 3, Bytes: 3 << 20, Files: []inspection.Name{{Path: "a.bin", Size: 1 << 20}, {Path: "b.bin", Size: 1 << 20}}},
+			Removed:   inspection.Files{Count: 1, Files: []inspection.Name{{Path: "old.bin", Size: 17}}},
+			Unchanged: inspection.Files{Count: 2},
 		},
 		{Namespace: "default", Name: "conf", Reason: v1alpha1.ReasonNotFound, Error: "nothing is stored at conf"},
 	}}})

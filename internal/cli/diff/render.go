@@ -10,7 +10,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 var signs = map[string]string{added: "+", removed: "-", changed: "~"}
@@ -75,7 +75,7 @@ func fieldChange(change string, f Field) string {
 	return f.From + " → " + f.To
 }
 
-func (p *painter) writeFiles(items []answer.PlannedItem) {
+func (p *painter) writeFiles(items []inspection.PlannedItem) {
 	for i := range items {
 		item := &items[i]
 		if item.Reason != "" {
@@ -93,7 +93,7 @@ func (p *painter) writeFiles(items []answer.PlannedItem) {
 	}
 }
 
-func (p *painter) writeFileNames(change string, f answer.Files) {
+func (p *painter) writeFileNames(change string, f inspection.Files) {
 	for _, name := range f.Files {
 		p.WriteString(p.screen.Paint(tones[change], fmt.Sprintf("  %s %s", signs[change], name.Path)) + " (" + bytesize.Text(name.Size) + ")\n")
 	}

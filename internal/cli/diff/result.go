@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // Result is the difference of one DataSet.
@@ -26,7 +26,7 @@ type Result struct {
 	Spec []Change `json:"spec,omitempty"`
 	// Items that change, with their files, as the first node that answered sees
 	// them.
-	Files []answer.PlannedItem `json:"files,omitempty"`
+	Files []inspection.PlannedItem `json:"files,omitempty"`
 	// Nodes is what each node has, and what it would have to move.
 	Nodes []Node `json:"nodes,omitempty"`
 	Total *Total `json:"total,omitempty"`
@@ -106,7 +106,7 @@ func groupByNode(selector map[string]string, pods []corev1.Pod) []station {
 }
 
 // addNode adds what a node answered to the result.
-func (r *Result) addNode(s station, plan *answer.Plan, err error) {
+func (r *Result) addNode(s station, plan *inspection.Plan, err error) {
 	n := Node{Name: s.node, Pods: s.pods, Asked: s.ask}
 	if err != nil {
 		n.Error = err.Error()

@@ -18,9 +18,9 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 const long = `Lists the files that a pod has of its DataSets, or of one of them: size, mode,
@@ -135,7 +135,7 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 	return p, nil
 }
 
-func (o *options) inspectData(ctx context.Context, key types.NamespacedName) ([]answer.DataSet, error) {
+func (o *options) inspectData(ctx context.Context, key types.NamespacedName) ([]inspection.DataSet, error) {
 	runner, err := o.connect()
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (o *options) inspectData(ctx context.Context, key types.NamespacedName) ([]
 	if err != nil {
 		return nil, err
 	}
-	var found []answer.DataSet
+	var found []inspection.DataSet
 	if err := json.Unmarshal(raw, &found); err != nil {
 		return nil, fmt.Errorf("reading the answer of pod %s: %w", key.Name, err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -39,9 +39,9 @@ func (r runner) Run(_ context.Context, _ types.NamespacedName, args []string, _ 
 	if r.err != nil {
 		return nil, r.err
 	}
-	return json.Marshal([]answer.DataSet{
-		{Name: "rules", Revision: "rules-1", Items: []answer.Item{{Namespace: "default", Name: "all", Version: "7", Files: []answer.File{{Path: "rules/a", Size: 1, Mode: "0600"}}}}},
-		{Name: "models", Revision: "models-2", Items: []answer.Item{{Namespace: "default", Name: "weights", Version: "v2", Files: []answer.File{
+	return json.Marshal([]inspection.DataSet{
+		{Name: "rules", Revision: "rules-1", Items: []inspection.Item{{Namespace: "default", Name: "all", Version: "7", Files: []inspection.File{{Path: "rules/a", Size: 1, Mode: "0600"}}}}},
+		{Name: "models", Revision: "models-2", Items: []inspection.Item{{Namespace: "default", Name: "weights", Version: "v2", Files: []inspection.File{
 			{Path: "model/b.bin", Size: 2048, Digest: digest, Mode: "0644"}, {Path: "model/a.bin", Size: 10, Digest: digest, Mode: "0755"},
 		}}}},
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/podexec/answer"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // Where a view comes from.
@@ -41,7 +41,7 @@ type DataSet struct {
 
 // Item is one item.
 type Item struct {
-	answer.Item
+	inspection.Item
 	// Phase and Reason, where the view is from the status.
 	Phase  string `json:"phase,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -49,7 +49,7 @@ type Item struct {
 
 // ofRuntime is the view that the runtime's answer gives; dataSet, if not empty,
 // is the only one wanted.
-func ofRuntime(v View, a []answer.DataSet, dataSet string) View {
+func ofRuntime(v View, a []inspection.DataSet, dataSet string) View {
 	v.Source = fromRuntime
 	for _, d := range a {
 		if dataSet != "" && d.Name != dataSet {
@@ -57,7 +57,7 @@ func ofRuntime(v View, a []answer.DataSet, dataSet string) View {
 		}
 		out := DataSet{Name: d.Name, Revision: d.Revision}
 		for _, item := range d.Items {
-			slices.SortFunc(item.Files, func(a, b answer.File) int { return cmp.Compare(a.Path, b.Path) })
+			slices.SortFunc(item.Files, func(a, b inspection.File) int { return cmp.Compare(a.Path, b.Path) })
 			out.Items = append(out.Items, Item{Item: item})
 		}
 		v.DataSets = append(v.DataSets, sortItems(out))
@@ -79,7 +79,7 @@ func ofStatus(v View, data []v1alpha1.Data, note string) View {
 		for _, s := range d.Status.DataItemsStatus {
 			item := Item{Phase: string(s.Phase), Reason: s.Reason}
 			item.Namespace, item.Name, item.Version = s.Namespace, s.Name, s.Version
-			item.Files = []answer.File{}
+			item.Files = []inspection.File{}
 			item.Path, item.Digest, item.Bytes = places[s.Namespace+"/"+s.Name], s.Digest, s.Bytes
 			out.Items = append(out.Items, item)
 		}

@@ -9,25 +9,24 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/delivery/view"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/source"
-	"github.com/kuda-io/kuda/internal/source/all"
-	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
 // Gateway is what the agent needs of the gateway; uplink.Client is one.
@@ -40,28 +39,19 @@ type Gateway interface {
 	RunHook(ctx context.Context, req *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error)
 }
 
-// Engine brings items into the store; transfer.Engine is one.
-type Engine interface {
-	Deliver(ctx context.Context, r transfer.Request) (*transfer.Result, error)
-}
-
 // Options of an Agent. Dir, Gateway, Engine and Store are required.
 type Options struct {
 	// Dir is the pod's own directory below the store's root; the view is in it.
-	Dir string
+	Dir podstate.Dir
 	// DataSets matched the pod at admission; the start waits for WaitFor.
 	DataSets, WaitFor []string
 	// Version of the runtime.
 	Version string
 	Gateway Gateway
-	Engine  Engine
+	Engine  worker.Engine
 	Store   *store.Store
-	// Mounts says where what sources refer to is mounted.
-	Mounts Mounts
-	// Limits of the sources, which Engine keeps; nil for none.
-	Limits *limit.Group
-	// Open opens a source. Default: all.Open.
-	Open func(context.Context, all.Config) (source.Driver, error)
+	// Sources opens sources, and tells Engine their limits.
+	Sources sourceconfig.Opener
 	// Hooks is how patient hooks are.
 	Hooks hook.Policy
 	// Retry says how long to wait after that many failures with a reason.
@@ -70,129 +60,87 @@ type Options struct {
 	Idle func()
 	// Connected is called when the gateway is reached, and when it no longer is.
 	Connected func(bool)
-	Metrics   *Metrics
+	Metrics   *status.Metrics
 	Log       logr.Logger
 }
 
 // Agent keeps a pod's data.
 type Agent struct {
-	dir     string
-	options Options
-	gateway Gateway
-	engine  Engine
-	store   *store.Store
-	open    func(context.Context, all.Config) (source.Driver, error)
-	mounts  Mounts
-	limits  *limit.Group
-	hooks   hook.Policy
-	retry   func(string, int) time.Duration
-	metrics *Metrics
-	log     logr.Logger
-
-	view     viewer
+	options  Options
+	env      worker.Env
 	reporter *uplink.Reporter
-	gate     *gate
 	collect  chan struct{}
 	// ctx ends with Run.
 	ctx context.Context
 
 	mu        sync.Mutex
-	workers   map[string]*worker
+	workers   map[string]*worker.Worker
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
 	changed   chan struct{}
 	// doubtful are the DataSets that are not to be used yet; see doubtfulSnapshots.
 	// The map is replaced and never written to.
-	doubtful map[string][]store.ID
+	doubtful map[string][]snapshot.ID
 }
-
-// viewer is the part of a view that the agent uses.
-type viewer interface {
-	Prepare(dataset, revision string, items []view.Item) error
-	Keep(ctx context.Context, dataset, revision string, items []view.Item) error
-	Unkeep(dataset string)
-	Switch(dataset, revision string) error
-	Replace(dataset, revision string) error
-	Revert(dataset string) (string, error)
-	Remove(dataset string) error
-	Check(dataset string, items []view.Item) error
-	Suspect(dataset string)
-	Current(dataset string) (string, bool)
-	Previous(dataset string) (string, bool)
-	DataSets() []string
-	Collect() (time.Duration, error)
-}
-
-// ViewDir is the view below a pod's directory.
-const ViewDir = "view"
-
-const (
-	datasetsDir = "datasets"
-	prefetchDir = "prefetch"
-)
 
 // New opens the pod's directory and repairs its view; it starts nothing.
 func New(o Options) (*Agent, error) {
 	if o.Dir == "" || o.Gateway == nil || o.Engine == nil || o.Store == nil {
 		return nil, errors.New("agent: Dir, Gateway, Engine and Store are required")
 	}
-	for _, dir := range []string{datasetsDir, prefetchDir} {
-		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
-			return nil, fmt.Errorf("making the pod's directory: %w", err)
-		}
+	if err := o.Dir.Create(); err != nil {
+		return nil, err
 	}
-	v, err := view.Open(filepath.Join(o.Dir, ViewDir), view.Options{Note: func(text string) { o.Log.Info(text) }})
+	v, err := view.Open(o.Dir.View(), view.Options{Note: func(text string) { o.Log.Info(text) }})
 	if err != nil {
 		return nil, err
 	}
 	// The kubelet makes a missing directory of a mount with the mode of the volume.
-	if err := os.Chmod(filepath.Join(o.Dir, ViewDir), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
+	if err := os.Chmod(o.Dir.View(), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
 		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
+	if o.Retry == nil {
+		o.Retry = status.RetryPause
+	}
+	if o.Metrics == nil {
+		o.Metrics = status.NewMetrics()
+	}
+	if o.Idle == nil {
+		o.Idle = func() {}
+	}
 	a := &Agent{
-		dir: o.Dir, options: o, gateway: o.Gateway, engine: o.Engine, store: o.Store, open: o.Open,
-		mounts: o.Mounts, limits: o.Limits, hooks: o.Hooks, retry: o.Retry, metrics: o.Metrics,
-		log: o.Log, view: v, gate: newGate(), collect: make(chan struct{}, 1), workers: map[string]*worker{}, changed: make(chan struct{}),
+		options: o, reporter: uplink.NewReporter(o.Gateway.Report, o.Log), collect: make(chan struct{}, 1),
+		workers: map[string]*worker.Worker{}, changed: make(chan struct{}),
 	}
-	if a.open == nil {
-		a.open = all.Open
+	a.env = worker.Env{
+		Dir: o.Dir, Pods: podstate.NewPods(o.Store.Root()), View: v, Store: o.Store, Engine: o.Engine, Sources: &o.Sources,
+		Gateway: o.Gateway, Hooks: o.Hooks, Retry: o.Retry, Metrics: o.Metrics, Log: o.Log,
+		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle, Gate: worker.NewGate(),
 	}
-	if a.retry == nil {
-		a.retry = retryPause
-	}
-	if a.limits == nil {
-		a.limits = limit.NewGroup(limit.Options{})
-	}
-	if a.metrics == nil {
-		a.metrics = NewMetrics()
-	}
-	a.reporter = uplink.NewReporter(o.Gateway.Report, o.Log)
 	a.doubtful = a.doubtfulSnapshots()
 	return a, nil
 }
-
-func (a *Agent) recordDir() string { return filepath.Join(a.dir, datasetsDir) }
 
 // Run keeps the pod's data until the context ends.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.ctx = ctx
-	remembered, err := loadDesired(a.dir)
+	remembered, err := a.env.Dir.LoadDesired()
 	if err != nil {
-		a.log.Error(err, "waiting for the gateway to say it again")
+		a.env.Log.Error(err, "waiting for the gateway to say it again")
 	}
-	young, err := countStart(a.dir)
+	young, err := a.env.Dir.CountStart()
 	if err != nil {
-		a.log.Error(err, "the start was not counted")
+		a.env.Log.Error(err, "the start was not counted")
 	}
 	if young > youngStarts && remembered != nil {
-		a.log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
+		a.env.Log.Info("asks the gateway before it goes on with what is remembered, because it died soon after its last starts",
 			"starts", young, "within", settledAfter.String())
 		remembered = nil
 	}
 	if remembered != nil {
-		a.log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
+		a.env.Log.Info("goes on with what is remembered", "assignments", len(remembered.GetAssignments()))
 		a.applyAssignments(remembered)
 	}
 	var wg sync.WaitGroup
@@ -201,14 +149,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.settleStart(ctx) })
 	wg.Go(func() { a.settleDoubts(ctx) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
-	a.gateway.Watch(ctx, req, a)
+	a.options.Gateway.Watch(ctx, req, a)
 	cancel()
 	wg.Wait()
 	a.mu.Lock()
 	workers := slices.Collect(maps.Values(a.workers))
 	a.mu.Unlock()
 	for _, w := range workers {
-		<-w.done
+		w.Wait()
 	}
 	return nil
 }
@@ -219,12 +167,12 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 	same := proto.Equal(a.desired, m)
 	a.mu.Unlock()
 	if !same {
-		if err := saveDesired(a.dir, m); err != nil {
-			a.log.Error(err, "desired state was not remembered")
+		if err := a.env.Dir.SaveDesired(m); err != nil {
+			a.env.Log.Error(err, "desired state was not remembered")
 		}
 	}
 	if err := a.forgetPreheats(m); err != nil {
-		a.log.Error(err, "what is no longer to be preheated was not forgotten")
+		a.env.Log.Error(err, "what is no longer to be preheated was not forgotten")
 	}
 	a.applyAssignments(m)
 }
@@ -234,7 +182,7 @@ func (a *Agent) Connected(yes bool) {
 	a.mu.Lock()
 	a.connected = yes
 	a.mu.Unlock()
-	a.metrics.setConnected(yes)
+	a.env.Metrics.SetConnected(yes)
 	if yes {
 		a.reporter.Resend()
 	}
@@ -249,15 +197,15 @@ func (a *Agent) Connected(yes bool) {
 func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	wanted := map[string]*gatewayv1alpha1.Assignment{}
 	for _, as := range m.GetAssignments() {
-		if !fileName(as.GetDataset()) {
-			a.log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
+		if !podstate.ValidDataSet(as.GetDataset()) {
+			a.env.Log.Info("assignment ignored: its DataSet's name cannot be used", "dataset", as.GetDataset())
 			continue
 		}
 		wanted[as.GetDataset()] = as
 	}
 	a.mu.Lock()
 	a.desired = m
-	var ended []*worker
+	var ended []*worker.Worker
 	for name, w := range a.workers {
 		if wanted[name] == nil {
 			ended = append(ended, w)
@@ -266,12 +214,11 @@ func (a *Agent) applyAssignments(m *gatewayv1alpha1.WatchResponse) {
 	}
 	a.mu.Unlock()
 	for _, w := range ended {
-		w.stopAndWait()
-		a.reporter.Forget(w.data)
-		w.log.Info("no longer assigned; the data stays")
+		w.Stop()
+		a.reporter.Forget(w.Data())
 	}
 	a.forgetPrefetches(wanted)
-	conflicts := findConflicts(m.GetAssignments())
+	conflicts := plan.FindConflicts(m.GetAssignments())
 	for name, as := range wanted {
 		a.assignWorker(name, as, conflicts[name])
 	}
@@ -283,30 +230,24 @@ func (a *Agent) assignWorker(name string, as *gatewayv1alpha1.Assignment, confli
 	w := a.workers[name]
 	fresh := w == nil
 	if fresh {
-		w = newWorker(a.ctx, a, name)
+		w = worker.New(a.ctx, &a.env, name)
 		a.workers[name] = w
 	}
 	a.mu.Unlock()
-	if old := w.currentAssignment(); !fresh && old.GetData() != as.GetData() {
+	if old := w.Assignment(); !fresh && old.GetData() != as.GetData() {
 		a.reporter.Forget(old.GetData())
 	}
-	w.setAssignment(as, conflict)
+	w.SetAssignment(as, conflict)
 	if fresh {
-		go w.run(w.ctx)
+		go w.Run()
 	}
 }
 
 // forgetPrefetches forgets what was prefetched of DataSets that are no longer
 // assigned.
 func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) {
-	entries, err := os.ReadDir(a.prefetchDir())
-	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), recordSuffix); wanted[name] == nil {
-			err = errors.Join(err, atomicfile.Remove(filepath.Join(a.prefetchDir(), e.Name())))
-		}
-	}
-	if err != nil {
-		a.log.Error(err, "what was prefetched was not forgotten")
+	if err := a.env.Dir.ForgetPrefetched(func(dataset string) bool { return wanted[dataset] != nil }); err != nil {
+		a.env.Log.Error(err, "what was prefetched was not forgotten")
 	}
 }
 
@@ -316,18 +257,11 @@ func (a *Agent) giveWay() {
 	workers := slices.Collect(maps.Values(a.workers))
 	a.mu.Unlock()
 	for _, w := range workers {
-		w.prefetch.giveWay(w.ctx)
+		w.MakeWay()
 	}
 }
 
-// handleDelivered is called by workers when a revision is complete.
-func (a *Agent) handleDelivered() {
-	a.collectSoon()
-	if a.options.Idle != nil {
-		a.options.Idle()
-	}
-}
-
+// collectSoon has the view tidied.
 func (a *Agent) collectSoon() {
 	select {
 	case a.collect <- struct{}{}:
@@ -353,9 +287,9 @@ func (a *Agent) collectLoop(ctx context.Context) {
 			a.collectGarbage()
 		}
 		t.Stop()
-		next, err := a.view.Collect()
+		next, err := a.env.View.Collect()
 		if err != nil {
-			a.log.Error(err, "old trees were not removed")
+			a.env.Log.Error(err, "old trees were not removed")
 		}
 		wait = collectInterval
 		if next > 0 {
@@ -366,11 +300,10 @@ func (a *Agent) collectLoop(ctx context.Context) {
 
 // collectGarbage removes unused content, and what deleted pods left behind.
 func (a *Agent) collectGarbage() {
-	pods, self := filepath.Split(filepath.Clean(a.dir))
-	if err := reapPods(pods, self, time.Now()); err != nil {
-		a.log.Error(err, "pods that are gone were not removed")
+	if err := a.env.Dir.ReapOthers(time.Now()); err != nil {
+		a.env.Log.Error(err, "pods that are gone were not removed")
 	}
-	if err := a.store.Collect(); err != nil {
-		a.log.Error(err, "store was not tidied")
+	if err := a.env.Store.Collect(); err != nil {
+		a.env.Log.Error(err, "store was not tidied")
 	}
 }

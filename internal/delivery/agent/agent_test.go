@@ -16,8 +16,8 @@ import (
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -90,7 +90,7 @@ func TestPromise7RestartServesFromDiskWhenEverythingElseIsAway(t *testing.T) {
 	if ready, missing := p.agent.Ready(); !ready {
 		t.Fatalf("a restarted runtime waits for %v", missing)
 	}
-	p.wait("success from disk", func(s agent.State) bool {
+	p.wait("success from disk", func(s status.State) bool {
 		return !s.Connected && len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" && len(s.DataSets[0].Items) == 1 &&
 			s.DataSets[0].Items[0].Phase == "success" && !s.DataSets[0].Retained
 	})
@@ -118,7 +118,7 @@ func TestRestartFinishesWhatIsKnownBeforeTheGatewayIsBack(t *testing.T) {
 	g.Down()
 	release()
 	p.start()
-	p.wait("delivery without a gateway", func(s agent.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
+	p.wait("delivery without a gateway", func(s status.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
 	p.wantFile("a", "one")
 }
 
@@ -129,7 +129,7 @@ func TestReportIsRepeatedWhenTheGatewayComesBack(t *testing.T) {
 	p := newPod(t, g)
 	g.Success("ds-pod", "r1")
 	g.Down()
-	p.wait("disconnected", func(s agent.State) bool { return !s.Connected })
+	p.wait("disconnected", func(s status.State) bool { return !s.Connected })
 	g.Forget()
 	g.Up(g.Address)
 	g.Success("ds-pod", "r1")
@@ -209,7 +209,7 @@ func TestFailingHookTakesTheRevisionBackAndStaysSo(t *testing.T) {
 	p := newPod(t, g)
 	g.Success("ds-pod", "r1")
 	g.Forget()
-	broken := filepath.Join(p.dir(), agent.ViewDir, "a")
+	broken := filepath.Join(p.dir().View(), "a")
 	g.OnHook(func(*gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
 		// The application refuses r2 only.
 		if c, _ := os.ReadFile(broken); string(c) == "/a2" {
@@ -278,7 +278,7 @@ func TestUnassignedDataStaysAndHoldsNoGate(t *testing.T) {
 	p := newPod(t, g, "ds", "never")
 	g.Success("ds-pod", "r1")
 	g.WantMessage(&gatewayv1alpha1.WatchResponse{Gone: []string{"never"}})
-	s := p.wait("retained", func(s agent.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Retained })
+	s := p.wait("retained", func(s status.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Retained })
 	p.wantFile("a", "one")
 	if ds := s.DataSets[0]; ds.Revision != "r1" || len(ds.Items) != 1 || ds.Items[0].Version != "/v1" {
 		t.Errorf("the local API forgot what is in the view: %+v", ds)
@@ -352,7 +352,7 @@ func TestPromise3DamagedSnapshotIsDeliveredAgainAfterARestart(t *testing.T) {
 	g.Success("ds-pod", "r1")
 	p.stop()
 	g.Forget()
-	target, err := filepath.EvalSymlinks(filepath.Join(p.dir(), agent.ViewDir, "a"))
+	target, err := filepath.EvalSymlinks(filepath.Join(p.dir().View(), "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestPromise3DamagedSnapshotIsDeliveredAgainAfterARestart(t *testing.T) {
 	p.start()
 	// What was said before the restart stays until the check finds the damage, so
 	// a success may still be the old one.
-	p.wait("the right bytes", func(agent.State) bool { return p.file("a") == "the right bytes" })
+	p.wait("the right bytes", func(status.State) bool { return p.file("a") == "the right bytes" })
 	g.Success("ds-pod", "r1")
 }
 

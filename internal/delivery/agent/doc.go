@@ -5,25 +5,13 @@
 //
 //	desired → plan → fetch → verify → snapshot → switch → hooks → report
 //
-// One worker per DataSet runs passes. A pass compares the newest desired state
-// with what is on disk (a pure plan), does what is missing, and ends delivered,
-// waiting for a change, or waiting for a while. A newer desired state cancels
-// the pass that runs; what was downloaded is kept. All items of a DataSet switch
-// together or not at all.
+// It hands what the gateway says to one worker per DataSet (package worker), and
+// tells the application and the gateway what came of it (package status). It also
+// tidies the view, the store and what deleted pods left there.
 //
-// Everything the agent must remember lies beside the view:
-//
-//	desired.json           the newest desired state
-//	datasets/<name>.json   which snapshots each revision in the view is made of,
-//	                       which hooks were done, which revision was taken back
-//	prefetch/<name>.json   what was fetched for a later revision
-//
-// so a restarted runtime serves, checks and finishes what it knows before it
-// has reached the gateway.
-//
-// A revision that is to be asked for later is fetched beside that, by a
-// prefetcher per DataSet, only while there is nothing else to do, and changes
-// nothing that the application sees.
+// Everything that must be remembered lies beside the view, in the forms of package
+// podstate, so a restarted runtime serves, checks and finishes what it knows before
+// it has reached the gateway.
 //
 // The agent knows the gateway's messages and nothing else of Kubernetes. It is
 // used by kuda-runtime and seen from outside through package localapi.

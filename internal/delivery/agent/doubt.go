@@ -6,23 +6,23 @@ package agent
 import (
 	"context"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // doubtfulSnapshots finds the DataSets whose view has snapshots that the store is in doubt
 // of, because the machine went down shortly after they were written. Their applications
 // start once the snapshots have been verified.
-func (a *Agent) doubtfulSnapshots() map[string][]store.ID {
-	found := map[string][]store.ID{}
-	for _, name := range a.view.DataSets() {
-		current, ok := a.view.Current(name)
+func (a *Agent) doubtfulSnapshots() map[string][]snapshot.ID {
+	found := map[string][]snapshot.ID{}
+	for _, name := range a.env.View.DataSets() {
+		current, ok := a.env.View.Current(name)
 		if !ok {
 			continue
 		}
 		// The worker that reads the record says why it cannot be read.
-		r, _ := loadRecord(a.recordDir(), name)
+		r, _ := a.env.Dir.Record(name)
 		for _, item := range r.Revisions[current].Items {
-			if a.store.InDoubt(item.Snapshot) {
+			if a.env.Store.InDoubt(item.Snapshot) {
 				found[name] = append(found[name], item.Snapshot)
 			}
 		}
@@ -40,9 +40,9 @@ func (a *Agent) settleDoubts(ctx context.Context) {
 	for name, ids := range doubtful {
 		right := true
 		for _, id := range ids {
-			if err := a.store.Verify(ctx, id, false); err != nil {
+			if err := a.env.Store.Verify(ctx, id, false); err != nil {
 				right = false
-				a.log.Info("data that was in doubt after a crash of the machine is delivered again", "dataset", name, "snapshot", id, "reason", err.Error())
+				a.env.Log.Info("data that was in doubt after a crash of the machine is delivered again", "dataset", name, "snapshot", id, "reason", err.Error())
 			}
 		}
 		if right {
@@ -56,7 +56,7 @@ func (a *Agent) clearDoubt(name string) {
 	a.mu.Lock()
 	_, was := a.doubtful[name]
 	if was {
-		rest := make(map[string][]store.ID, len(a.doubtful))
+		rest := make(map[string][]snapshot.ID, len(a.doubtful))
 		for other, ids := range a.doubtful {
 			if other != name {
 				rest[other] = ids

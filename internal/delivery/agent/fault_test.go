@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -20,7 +22,7 @@ import (
 
 // panicking is an engine that panics for the items at a path.
 type panicking struct {
-	agent.Engine
+	worker.Engine
 	path string
 }
 
@@ -36,11 +38,11 @@ func TestAPanicIsAFailureOfItsItemOnly(t *testing.T) {
 	f.Put("/good", "one")
 	g.Want(f.Assignment("bad", "r1", "b", "/bad"), f.Assignment("good", "r1", "a", "/good"))
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, stop: func() {}, failed: make(chan string, 1)}
-	p.engine = func(e agent.Engine) agent.Engine { return panicking{e, "/bad"} }
+	p.engine = func(e worker.Engine) worker.Engine { return panicking{e, "/bad"} }
 	p.begin()
 	g.Success("good-pod", "r1")
 	p.wantFile("a", "one")
-	p.wait("the failure", func(s agent.State) bool {
+	p.wait("the failure", func(s status.State) bool {
 		for _, d := range s.DataSets {
 			if d.Name == "bad" && len(d.Items) == 1 && d.Items[0].Phase == "failed" {
 				return true
@@ -51,7 +53,7 @@ func TestAPanicIsAFailureOfItsItemOnly(t *testing.T) {
 	p.retries(2)
 }
 
-func (p *pod) startsFile() string { return filepath.Join(p.dir(), "starts") }
+func (p *pod) startsFile() string { return filepath.Join(string(p.dir()), "starts") }
 
 // dieYoung leaves what a runtime leaves that was killed soon after each of so
 // many starts.
@@ -79,7 +81,7 @@ func TestARuntimeThatKeepsDyingAsksTheGatewayBeforeItWorks(t *testing.T) {
 	release()
 	g.Down()
 	deadly := make(chan struct{}, 16)
-	p.engine = func(e agent.Engine) agent.Engine { return watched{e, "/deadly", deadly} }
+	p.engine = func(e worker.Engine) worker.Engine { return watched{e, "/deadly", deadly} }
 	p.start()
 	if ready, missing := p.agent.Ready(); !ready {
 		t.Errorf("it waits for %v", missing)
@@ -100,7 +102,7 @@ func TestARuntimeThatKeepsDyingAsksTheGatewayBeforeItWorks(t *testing.T) {
 
 // watched is an engine that says when a path is delivered.
 type watched struct {
-	agent.Engine
+	worker.Engine
 	path string
 	seen chan struct{}
 }
@@ -124,7 +126,7 @@ func TestFewYoungDeathsAndBrokenCountsDoNotKeepARuntimeFromItsWork(t *testing.T)
 		g.Down()
 		release()
 		p.start()
-		p.wait("delivery without a gateway", func(s agent.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
+		p.wait("delivery without a gateway", func(s status.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == "r1" })
 		p.stop()
 		if _, err := os.Stat(p.startsFile()); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%q: a runtime that ended in order counts as dead: %v", starts, err)
@@ -142,7 +144,7 @@ func TestARepairedSnapshotReachesTheView(t *testing.T) {
 	g.Success("ds-pod", "r1")
 	p.stop()
 	g.Forget()
-	rot(t, filepath.Join(p.dir(), agent.ViewDir, "a"))
+	rot(t, filepath.Join(p.dir().View(), "a"))
 	st, err := store.Open(store.Options{Root: p.root})
 	if err != nil {
 		t.Fatal(err)
@@ -151,11 +153,11 @@ func TestARepairedSnapshotReachesTheView(t *testing.T) {
 	if err != nil || len(snapshots) != 1 {
 		t.Fatalf("got %d snapshots, %v", len(snapshots), err)
 	}
-	if err := st.Verify(t.Context(), snapshots[0].ID, true); !errors.Is(err, store.ErrDamaged) {
+	if err := st.Verify(t.Context(), snapshots[0].ID, true); !errors.Is(err, snapshot.ErrDamaged) {
 		t.Fatalf("got %v", err)
 	}
 	p.start()
-	p.wait("the right bytes", func(agent.State) bool { return p.file("a") == "the right bytes" })
+	p.wait("the right bytes", func(status.State) bool { return p.file("a") == "the right bytes" })
 	g.Success("ds-pod", "r1")
 }
 
@@ -192,14 +194,14 @@ func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 			p := newPod(t, g, "ds")
 			g.Success("ds-pod", "r1")
 			p.stop()
-			harm(t, filepath.Join(p.dir(), agent.ViewDir, "a"))
+			harm(t, filepath.Join(p.dir().View(), "a"))
 			goDown(t, p.root)
 			g.Down()
 			g.Forget()
 			release := f.Block("/v1")
 			p.start()
 			if name == "damaged" {
-				p.wait("another delivery", func(s agent.State) bool {
+				p.wait("another delivery", func(s status.State) bool {
 					return len(s.DataSets) == 1 && len(s.DataSets[0].Items) == 1 && s.DataSets[0].Items[0].Phase == "downloading"
 				})
 				if ready, _ := p.agent.Ready(); ready {
@@ -207,7 +209,7 @@ func TestWhatIsInDoubtAfterACrashHoldsTheStart(t *testing.T) {
 				}
 			}
 			release()
-			p.wait("readiness", func(agent.State) bool {
+			p.wait("readiness", func(status.State) bool {
 				ready, _ := p.agent.Ready()
 				return ready
 			})

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
 )
 
@@ -50,7 +49,7 @@ func TestDeliveredFilesHaveTheGroupOfThePodsStore(t *testing.T) {
 	}
 	p.begin()
 	g.Success("ds-pod", "r1")
-	info, err := os.Stat(filepath.Join(p.dir(), agent.ViewDir, "dir/key.pem"))
+	info, err := os.Stat(filepath.Join(p.dir().View(), "dir/key.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +57,7 @@ func TestDeliveredFilesHaveTheGroupOfThePodsStore(t *testing.T) {
 		t.Errorf("mode %s, %+v; want group %d", info.Mode(), info.Sys(), group)
 	}
 	// Its directories must let the group through.
-	for dir := filepath.Join(p.dir(), agent.ViewDir, "dir"); len(dir) > len(p.root); dir = filepath.Dir(dir) {
+	for dir := filepath.Join(p.dir().View(), "dir"); len(dir) > len(p.root); dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			t.Fatal(err)

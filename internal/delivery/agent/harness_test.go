@@ -15,9 +15,12 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 	"github.com/kuda-io/kuda/internal/delivery/hook"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 )
@@ -30,11 +33,11 @@ type pod struct {
 	gateway *agenttest.Gateway
 	waitFor []string
 	quota   int64
-	mounts  agent.Mounts
+	mounts  sourceconfig.Mounts
 	agent   *agent.Agent
 	stop    func()
 	// engine stands before the pod's own, which it is given; nil for none.
-	engine func(agent.Engine) agent.Engine
+	engine func(worker.Engine) worker.Engine
 	// failed gets a reason after each try that failed, as long as there is room.
 	failed chan string
 }
@@ -42,7 +45,7 @@ type pod struct {
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
-	p.mounts = agent.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
+	p.mounts = sourceconfig.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
 	p.begin()
 	return p
 }
@@ -65,12 +68,12 @@ func (p *pod) begin() {
 }
 
 func (p *pod) tokenFile() string { return filepath.Join(p.root, "token") }
-func (p *pod) dir() string       { return filepath.Join(p.root, agent.PodsDir, p.uid) }
+func (p *pod) dir() podstate.Dir { return podstate.Of(p.root, p.uid) }
 
 func (p *pod) start() {
 	p.t.Helper()
 	log := funcr.New(func(_, args string) { p.t.Log(args) }, funcr.Options{Verbosity: 1})
-	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podref.New(p.root).Needed, Wanted: podref.New(p.root).Wanted})
+	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podstate.NewPods(p.root).Needed, Wanted: podstate.NewPods(p.root).Wanted})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -79,11 +82,11 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var engine agent.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
+	var engine worker.Engine = transfer.New(transfer.Options{Store: st, Attempts: 1})
 	if p.engine != nil {
 		engine = p.engine(engine)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Mounts: p.mounts, Engine: engine, Log: log,
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Sources: sourceconfig.Opener{Mounts: p.mounts}, Engine: engine, Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {
 			select {
@@ -114,7 +117,7 @@ func (p *pod) restart() {
 }
 
 // wait waits until the agent's state is as the test wants it.
-func (p *pod) wait(what string, match func(agent.State) bool) agent.State {
+func (p *pod) wait(what string, match func(status.State) bool) status.State {
 	p.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
@@ -149,7 +152,7 @@ func (p *pod) retries(n int) {
 
 func (p *pod) wantFile(path, want string) {
 	p.t.Helper()
-	got, err := os.ReadFile(filepath.Join(p.dir(), agent.ViewDir, path))
+	got, err := os.ReadFile(filepath.Join(p.dir().View(), path))
 	if err != nil || string(got) != want {
 		p.t.Errorf("the application reads %q, %v at %s, want %q", got, err, path, want)
 	}
@@ -157,13 +160,13 @@ func (p *pod) wantFile(path, want string) {
 
 // file is what the application reads, "" for nothing.
 func (p *pod) file(path string) string {
-	content, _ := os.ReadFile(filepath.Join(p.dir(), agent.ViewDir, path))
+	content, _ := os.ReadFile(filepath.Join(p.dir().View(), path))
 	return string(content)
 }
 
 func (p *pod) wantNoFile(path string) {
 	p.t.Helper()
-	if _, err := os.Stat(filepath.Join(p.dir(), agent.ViewDir, path)); err == nil {
+	if _, err := os.Stat(filepath.Join(p.dir().View(), path)); err == nil {
 		p.t.Errorf("the application still finds %s", path)
 	}
 }

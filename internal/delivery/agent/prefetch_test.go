@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -37,9 +38,9 @@ const (
 )
 
 // needed are the snapshots that must not be evicted.
-func (p *pod) needed() map[store.ID]bool {
+func (p *pod) needed() map[snapshot.ID]bool {
 	p.t.Helper()
-	ids, err := podref.New(p.root).Needed()
+	ids, err := podstate.NewPods(p.root).Needed()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestAPrefetchedRevisionNeedsNoSourceWhenItIsAsked(t *testing.T) {
 			g.Success("ds-pod", "r1")
 			p.wantFile("a", "a1")
 			p.wantNeeded(3)
-			if left, err := os.ReadDir(filepath.Join(p.dir(), "prefetch")); err != nil || len(left) > 0 {
+			if left, err := os.ReadDir(filepath.Join(string(p.dir()), "prefetch")); err != nil || len(left) > 0 {
 				t.Errorf("left of the prefetch: %v, %v", left, err)
 			}
 		})
@@ -121,7 +122,7 @@ func TestAPrefetchWithdrawnHoldsItsSnapshots(t *testing.T) {
 	p := newPod(t, g)
 	g.Success("ds-pod", "r1")
 	prefetchPhase(g, "r2", prefetched)
-	st, err := store.Open(store.Options{Root: p.root, Needed: podref.New(p.root).Needed})
+	st, err := store.Open(store.Options{Root: p.root, Needed: podstate.NewPods(p.root).Needed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestAReplacedPrefetchGoesOn(t *testing.T) {
 	prefetchPhase(g, "r2", prefetching)
 	g.Want(later(f.Assignment("ds", "r1", "a", "/a1"), f.Assignment("ds", "r3", "a", "/a3")))
 	prefetchPhase(g, "r3", prefetched)
-	p.wait("the newest", func(s agent.State) bool {
+	p.wait("the newest", func(s status.State) bool {
 		return s.DataSets[0].Prefetch != nil && s.DataSets[0].Prefetch.Revision == "r3"
 	})
 	p.wantNeeded(2)

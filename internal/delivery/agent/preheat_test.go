@@ -10,8 +10,9 @@ import (
 	"testing"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -23,7 +24,7 @@ func preheat(a *gatewayv1alpha1.Assignment) *gatewayv1alpha1.Assignment {
 // preheated are the versions that are kept for the DataSet.
 func (p *pod) preheated(dataset string) string {
 	p.t.Helper()
-	preheats, err := podref.New(p.root).Preheats()
+	preheats, err := podstate.NewPods(p.root).Preheats()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func (p *pod) preheated(dataset string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	known := map[store.ID]string{}
+	known := map[snapshot.ID]string{}
 	for _, s := range snapshots {
 		known[s.ID] = s.Key.Version
 	}
@@ -50,7 +51,7 @@ func (p *pod) preheated(dataset string) string {
 // open opens the pod's store as another process does.
 func (p *pod) open(o store.Options) *store.Store {
 	p.t.Helper()
-	pods := podref.New(p.root)
+	pods := podstate.NewPods(p.root)
 	o.Root, o.Needed, o.Wanted = p.root, pods.Needed, pods.Wanted
 	st, err := store.Open(o)
 	if err != nil {
@@ -60,7 +61,7 @@ func (p *pod) open(o store.Options) *store.Store {
 }
 
 func (p *pod) preheatFile(dataset string) string {
-	return filepath.Join(p.root, podref.PreheatDir, dataset+".json")
+	return filepath.Join(p.root, podstate.PreheatDir, dataset+".json")
 }
 
 func TestWhatIsPreheatedGoesWithItsPod(t *testing.T) {

@@ -6,6 +6,9 @@ package agent
 import (
 	"slices"
 	"strings"
+
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/agent/worker"
 )
 
 // Ready reports whether the application may start: everything that its start
@@ -18,7 +21,7 @@ func (a *Agent) Ready() (ready bool, missing []string) {
 	doubtful := a.doubtful
 	a.mu.Unlock()
 	for _, name := range a.options.WaitFor {
-		_, there := a.view.Current(name)
+		_, there := a.env.View.Current(name)
 		if _, doubted := doubtful[name]; (!there || doubted) && !slices.Contains(gone, name) {
 			missing = append(missing, name)
 		}
@@ -27,26 +30,26 @@ func (a *Agent) Ready() (ready bool, missing []string) {
 }
 
 // State returns what the pod has.
-func (a *Agent) State() State {
+func (a *Agent) State() status.State {
 	a.mu.Lock()
-	s := State{Connected: a.connected, DataSets: []DataSet{}}
-	workers := make(map[string]*worker, len(a.workers))
+	s := status.State{Connected: a.connected, DataSets: []status.DataSet{}}
+	workers := make(map[string]*worker.Worker, len(a.workers))
 	for name, w := range a.workers {
 		workers[name] = w
 	}
 	a.mu.Unlock()
 	for _, w := range workers {
-		s.DataSets = append(s.DataSets, w.copyStatus())
+		s.DataSets = append(s.DataSets, w.Status())
 	}
-	for _, name := range a.view.DataSets() {
+	for _, name := range a.env.View.DataSets() {
 		if workers[name] != nil {
 			continue
 		}
 		// An unreadable record leaves the items out; the worker that reads it logs why.
-		r, _ := loadRecord(a.recordDir(), name)
-		s.DataSets = append(s.DataSets, retainedDataSet(name, a.view, r))
+		r, _ := a.env.Dir.Record(name)
+		s.DataSets = append(s.DataSets, worker.Retained(name, a.env.View, r))
 	}
-	slices.SortFunc(s.DataSets, func(x, y DataSet) int { return strings.Compare(x.Name, y.Name) })
+	slices.SortFunc(s.DataSets, func(x, y status.DataSet) int { return strings.Compare(x.Name, y.Name) })
 	return s
 }
 

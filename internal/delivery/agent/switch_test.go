@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -42,7 +42,7 @@ func BenchmarkSwitch(b *testing.B) {
 				now = 1 - now
 				want := fmt.Sprint("r", now)
 				g.Want(revisions[now])
-				p.wait(want, func(s agent.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == want })
+				p.wait(want, func(s status.State) bool { return len(s.DataSets) == 1 && s.DataSets[0].Revision == want })
 				b.StopTimer()
 				g.Success("ds-pod", want)
 				g.Forget()

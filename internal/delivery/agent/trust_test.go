@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -208,7 +209,7 @@ func TestRotatedCredentialsCostAByte(t *testing.T) {
 	if got := len(g.HookCalls()); got != 1 {
 		t.Fatalf("%d hooks ran at first", got)
 	}
-	tree, err := os.Readlink(filepath.Join(p.dir(), "view/.kuda/ds"))
+	tree, err := os.Readlink(filepath.Join(p.dir().View(), ".kuda/ds"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestRotatedCredentialsCostAByte(t *testing.T) {
 	g.Forget()
 	p.restart()
 	g.Success("ds-pod", "r1")
-	now, err := os.Readlink(filepath.Join(p.dir(), "view/.kuda/ds"))
+	now, err := os.Readlink(filepath.Join(p.dir().View(), ".kuda/ds"))
 	if err != nil || now != tree {
 		t.Errorf("the view was switched to %s, %v", now, err)
 	}
@@ -270,7 +271,7 @@ func TestAFileThatWasChangedIsNotServedToAnotherPod(t *testing.T) {
 		g.Want(v.asks("ds", "r1", plainly))
 		p := newPod(t, g)
 		g.Success("ds-pod", "r1")
-		file := filepath.Join(p.root, "snapshots", string(p.snapshots()[0].ID), "data", store.FileName)
+		file := filepath.Join(p.root, "snapshots", string(p.snapshots()[0].ID), "data", snapshot.FileName)
 		before, err := os.Stat(file)
 		if err != nil {
 			t.Fatal(err)

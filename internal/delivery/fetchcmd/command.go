@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/source/all"
@@ -121,14 +122,14 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	key := store.Key{Source: src.Identity(), Way: from.Way, Principal: principal, Path: path, Digest: o.digest, Include: o.include, Exclude: o.exclude}
+	key := snapshot.Key{Source: src.Identity(), Way: from.Way, Principal: principal, Path: path, Digest: o.digest, Include: o.include, Exclude: o.exclude}
 	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
 	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
 	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})
 	request := transfer.NewRequest(src, key, bar.printProgress)
 	request.Note = target.say
 	var staging string
-	request.Flushing = func(dir string, m *store.Manifest) {
+	request.Flushing = func(dir string, m *snapshot.Manifest) {
 		// A failure comes again where it is tried again, after the delivery.
 		staging, _ = target.buildTree(dir, m, path)
 	}

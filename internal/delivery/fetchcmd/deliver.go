@@ -17,6 +17,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
@@ -53,7 +54,7 @@ func deliverSnapshot(ctx context.Context, s *store.Store, engine *transfer.Engin
 }
 
 // isComplete reports whether the store has that version of a key, whole.
-func isComplete(s *store.Store, key store.Key, version string) bool {
+func isComplete(s *store.Store, key snapshot.Key, version string) bool {
 	key.Version = version
 	lease, err := s.Lease(key.ID())
 	return err == nil && lease.Close() == nil

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
@@ -152,7 +153,7 @@ func TestANoteOfWhatIsCompleteIsNone(t *testing.T) {
 	if err != nil || len(manifests) != 1 {
 		t.Fatalf("%v, %v", manifests, err)
 	}
-	var manifest struct{ Key store.Key }
+	var manifest struct{ Key snapshot.Key }
 	must(t, json.Unmarshal([]byte(read(t, manifests[0])), &manifest))
 	plantNotes(t, dir, manifest.Key.Version, func() {
 		server.Put("f", []byte("two"))

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // linker links files one directory after the other, so that each directory is
@@ -23,7 +23,7 @@ type linker struct {
 
 // linkTree links every file of a snapshot, whose files are below from, into a
 // new directory.
-func linkTree(staging, from string, m *store.Manifest, remotePath string) error {
+func linkTree(staging, from string, m *snapshot.Manifest, remotePath string) error {
 	if err := os.Mkdir(staging, 0o755); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func linkTree(staging, from string, m *store.Manifest, remotePath string) error 
 	return nil
 }
 
-func (l *linker) linkEntry(e store.Entry, name string) error {
+func (l *linker) linkEntry(e snapshot.Entry, name string) error {
 	if err := l.openDirectories(path.Dir(e.Path), path.Dir(name)); err != nil {
 		return err
 	}

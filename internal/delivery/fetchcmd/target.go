@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
@@ -142,7 +143,7 @@ const stagingInfix = "-building-"
 
 // buildTree makes a new tree of hard links to the files of a snapshot, which may
 // still be on their way to the disk; what earlier fetches left of theirs goes.
-func (t *target) buildTree(from string, m *store.Manifest, remotePath string) (staging string, err error) {
+func (t *target) buildTree(from string, m *snapshot.Manifest, remotePath string) (staging string, err error) {
 	prefix := t.note + stagingInfix
 	left, err := filepath.Glob(prefix + "*")
 	if err != nil {
@@ -203,7 +204,7 @@ func placeTree(staging, dir string, exists bool) (moment bool, err error) {
 }
 
 // deleteOldSnapshots deletes what older fetches left in a store of our own.
-func (t *target) deleteOldSnapshots(s *store.Store, current store.ID) error {
+func (t *target) deleteOldSnapshots(s *store.Store, current snapshot.ID) error {
 	if !t.kept {
 		snapshots, err := s.Snapshots()
 		if err != nil {

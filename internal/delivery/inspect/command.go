@@ -15,9 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/limit"
 )
@@ -35,7 +37,7 @@ const memory = 96 << 20
 // options are the flags of all subcommands.
 type options struct {
 	root, podUID string
-	mounts       agent.Mounts
+	mounts       sourceconfig.Mounts
 	output       string
 	names        int
 }
@@ -121,26 +123,25 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 	if err != nil {
 		return err
 	}
-	delivered, err := agent.ReadDelivered(dir)
+	delivered, err := dir.Delivered()
 	if err != nil {
 		return err
 	}
-	told, err := agent.ReadSources(dir)
+	told, err := dir.Sources()
 	if err != nil {
 		return err
 	}
-	scratch := filepath.Join(dir, "scratch")
-	if err := os.MkdirAll(scratch, 0o700); err != nil {
+	if err := os.MkdirAll(dir.Scratch(), 0o700); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
 	}
-	if o.mounts.Scratch, err = os.MkdirTemp(scratch, "inspect-"); err != nil {
+	if o.mounts.Scratch, err = os.MkdirTemp(dir.Scratch(), "inspect-"); err != nil {
 		return fmt.Errorf("making a scratch directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(o.mounts.Scratch) }()
-	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, "limits")})
-	p := &planner{store: s, mounts: o.mounts, told: told, names: o.names,
+	limits := limit.NewGroup(limit.Options{Dir: filepath.Join(o.root, podstate.LimitsDir)})
+	p := &planner{store: s, sources: &sourceconfig.Opener{Mounts: o.mounts}, told: told, names: o.names,
 		engine: transfer.New(transfer.Options{Store: s, Connections: 1, Limits: limits, Attempts: 2})}
-	plans := make([]Plan, 0, len(questions))
+	plans := make([]inspection.Plan, 0, len(questions))
 	for _, q := range questions {
 		plans = append(plans, p.planRevision(cmd.Context(), q, delivered))
 	}
@@ -148,13 +149,13 @@ func (o *options) planQuestions(cmd *cobra.Command, questions []question) error 
 }
 
 // openStore opens the store of a pod that is there.
-func (o *options) openStore() (*store.Store, string, error) {
+func (o *options) openStore() (*store.Store, podstate.Dir, error) {
 	debug.SetMemoryLimit(memory)
 	if o.podUID == "" || o.podUID != filepath.Base(o.podUID) || o.podUID[0] == '.' {
 		return nil, "", errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
 	}
-	dir := filepath.Join(o.root, agent.PodsDir, o.podUID)
-	if _, err := os.Stat(filepath.Join(dir, agent.ViewDir)); err != nil {
+	dir := podstate.Of(o.root, o.podUID)
+	if _, err := os.Stat(dir.View()); err != nil {
 		return nil, "", fmt.Errorf("there is no view of pod %s in %s: run this in the container of its runtime", o.podUID, o.root)
 	}
 	s, err := store.Open(store.Options{Root: o.root})
@@ -167,7 +168,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func printTable(w io.Writer, sets []DataSet) error {
+func printTable(w io.Writer, sets []inspection.DataSet) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DATASET\tREVISION\tITEM\tVERSION\tSIZE\tMODE\tDIGEST\tFILE")
 	for _, s := range sets {

@@ -7,22 +7,23 @@ import (
 	"path"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // comparison counts the files of an item by their place in the view, as they come.
 // Of those that the pod has it keeps a bit each beside their manifest.
 type comparison struct {
-	out   *ItemPlan
+	out   *inspection.PlannedItem
 	names int
 	// old is nil where the pod has nothing of the item; at is where it has it.
-	old  *store.Manifest
+	old  *snapshot.Manifest
 	at   string
 	seen []bool
 }
 
-func newComparison(out *ItemPlan, names int, old *store.Manifest, at string) *comparison {
+func newComparison(out *inspection.PlannedItem, names int, old *snapshot.Manifest, at string) *comparison {
 	c := &comparison{out: out, names: names, old: old, at: path.Clean(at)}
 	if old != nil {
 		c.seen = make([]bool, old.Packed.Len())
@@ -56,9 +57,9 @@ func (c *comparison) add(f transfer.Planned, remote string) {
 }
 
 // findBefore returns what the pod has at a place in its view.
-func (c *comparison) findBefore(name string) (store.Entry, int, bool) {
+func (c *comparison) findBefore(name string) (snapshot.Entry, int, bool) {
 	if c.old == nil {
-		return store.Entry{}, 0, false
+		return snapshot.Entry{}, 0, false
 	}
 	name = path.Clean(name)
 	if c.old.File {
@@ -67,7 +68,7 @@ func (c *comparison) findBefore(name string) (store.Entry, int, bool) {
 	if c.at != "." {
 		var below bool
 		if name, below = strings.CutPrefix(name, c.at+"/"); !below {
-			return store.Entry{}, 0, false
+			return snapshot.Entry{}, 0, false
 		}
 	}
 	return c.old.Packed.Find(name)
@@ -87,10 +88,10 @@ func (c *comparison) countRemoved() {
 	}
 }
 
-func (c *comparison) countFile(changes *Changes, name string, size int64) {
+func (c *comparison) countFile(changes *inspection.Files, name string, size int64) {
 	changes.Count++
 	changes.Bytes += size
 	if len(changes.Files) < c.names {
-		changes.Files = append(changes.Files, ChangedFile{Path: path.Clean(name), Size: size})
+		changes.Files = append(changes.Files, inspection.Name{Path: path.Clean(name), Size: size})
 	}
 }

@@ -14,102 +14,55 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inspection"
 )
 
-// question is one revision that is asked about: the name of a DataSet, and a
-// Prefetch of the gateway's protocol.
+// question is one that was asked, read.
 type question struct {
-	DataSet string          `json:"dataset"`
-	Want    json.RawMessage `json:"prefetch"`
-
-	want *gatewayv1alpha1.Prefetch
-}
-
-// Plan is what a revision would change and cost in this pod, for programs.
-type Plan struct {
-	DataSet string `json:"dataset"`
-	// Revision that was asked about, and the one that the pod has; empty: none.
-	Revision        string     `json:"revision"`
-	CurrentRevision string     `json:"currentRevision"`
-	Items           []ItemPlan `json:"items"`
-}
-
-// ItemPlan is the same of one item.
-type ItemPlan struct {
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	Version   string `json:"version"`
-	// CurrentVersion that the pod has; empty: none.
-	CurrentVersion string `json:"currentVersion"`
-	Path           string `json:"path"`
-
-	Added     Changes `json:"added"`
-	Changed   Changes `json:"changed"`
-	Removed   Changes `json:"removed"`
-	Unchanged Changes `json:"unchanged"`
-
-	// TotalBytes of the item: BytesToMove are to be downloaded to this node,
-	// BytesPresent are on it already.
-	TotalBytes   int64 `json:"totalBytes"`
-	BytesToMove  int64 `json:"bytesToMove"`
-	BytesPresent int64 `json:"bytesPresent"`
-
-	// Reason is one of the API's for an item that could not be looked at, and
-	// Error the same for people.
-	Reason string `json:"reason,omitempty"`
-	Error  string `json:"error,omitempty"`
-}
-
-// Changes are files with something in common.
-type Changes struct {
-	Count int   `json:"count"`
-	Bytes int64 `json:"bytes"`
-	// Files are the first of them.
-	Files []ChangedFile `json:"files,omitempty"`
-}
-
-// ChangedFile is one of them.
-type ChangedFile struct {
-	Path string `json:"path"`
-	Size int64  `json:"size"`
+	dataset string
+	want    *gatewayv1alpha1.Prefetch
 }
 
 // readQuestions reads a list of them.
 func readQuestions(r io.Reader) ([]question, error) {
-	var questions []question
-	if err := json.NewDecoder(r).Decode(&questions); err != nil {
+	var asked []inspection.Question
+	if err := json.NewDecoder(r).Decode(&asked); err != nil {
 		return nil, fmt.Errorf("reading what is asked about: %w", err)
 	}
-	for i := range questions {
-		q := &questions[i]
-		q.want = &gatewayv1alpha1.Prefetch{}
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(q.Want, q.want); err != nil {
+	questions := make([]question, 0, len(asked))
+	for _, q := range asked {
+		want := &gatewayv1alpha1.Prefetch{}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(q.Prefetch, want); err != nil {
 			return nil, fmt.Errorf("reading what is asked about of DataSet %s: %w", q.DataSet, err)
 		}
+		questions = append(questions, question{q.DataSet, want})
 	}
 	return questions, nil
 }
 
 // planner computes the plans.
 type planner struct {
-	store  *store.Store
-	engine *transfer.Engine
-	mounts agent.Mounts
+	store   *store.Store
+	engine  *transfer.Engine
+	sources *sourceconfig.Opener
 	// told are the sources that the pod was told of.
 	told []*gatewayv1alpha1.Source
 	// names is how many files are named of each kind.
 	names int
 }
 
-func (p *planner) planRevision(ctx context.Context, q question, delivered []agent.Delivered) Plan {
-	out := Plan{DataSet: q.DataSet, Revision: q.want.GetRevision(), Items: []ItemPlan{}}
-	current := map[string]agent.DeliveredItem{}
+func (p *planner) planRevision(ctx context.Context, q question, delivered []podstate.Delivered) inspection.Plan {
+	out := inspection.Plan{DataSet: q.dataset, Revision: q.want.GetRevision(), Items: []inspection.PlannedItem{}}
+	current := map[string]podstate.DeliveredItem{}
 	for _, d := range delivered {
-		if d.DataSet == q.DataSet {
+		if d.DataSet == q.dataset {
 			out.CurrentRevision = d.Revision
 			for _, i := range d.Items {
 				current[i.Namespace+"/"+i.Name] = i
@@ -118,7 +71,7 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 	}
 	for _, i := range q.want.GetItems() {
 		key := i.GetNamespace() + "/" + i.GetName()
-		var have *agent.DeliveredItem
+		var have *podstate.DeliveredItem
 		if c, ok := current[key]; ok {
 			have = &c
 			delete(current, key)
@@ -130,9 +83,9 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []agen
 }
 
 // planItem looks at one item; have is what the pod has of it, or nil.
-func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *agent.DeliveredItem) ItemPlan {
-	out := ItemPlan{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
-	var old *store.Manifest
+func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *podstate.DeliveredItem) inspection.PlannedItem {
+	out := inspection.PlannedItem{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
+	var old *snapshot.Manifest
 	at := ""
 	if have != nil {
 		out.CurrentVersion, at = have.Version, have.Path
@@ -143,7 +96,7 @@ func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, 
 	c := newComparison(&out, p.names, old, at)
 	err := p.plannedFiles(ctx, want, i, func(f transfer.Planned) { c.add(f, i.GetRemotePath()) })
 	if err != nil {
-		failed.Reason, failed.Error = agent.Reason(err), err.Error()
+		failed.Reason, failed.Error = status.ReasonOf(err), err.Error()
 		return failed
 	}
 	c.countRemoved()
@@ -159,12 +112,12 @@ func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefet
 	if err := checkTold(p.told, s); err != nil {
 		return err
 	}
-	src, err := p.mounts.OpenSource(ctx, s)
+	src, err := p.sources.Open(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }()
-	request, err := agent.NewRequest(ctx, p.store, i, src, nil)
+	request, err := sourceconfig.NewRequest(ctx, p.store, i, src, nil)
 	if err != nil {
 		return err
 	}
@@ -173,28 +126,28 @@ func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefet
 		presentFiles(m, each)
 		return nil
 	}
-	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, store.ErrDamaged) {
+	if !errors.Is(err, store.ErrNotStored) && !errors.Is(err, snapshot.ErrDamaged) {
 		return err
 	}
 	return p.engine.Plan(ctx, request, each)
 }
 
 // presentFiles plans a snapshot of which nothing is missing.
-func presentFiles(m *store.Manifest, each func(transfer.Planned)) {
+func presentFiles(m *snapshot.Manifest, each func(transfer.Planned)) {
 	for e := range m.Packed.All() {
 		each(transfer.Planned{Path: e.Path, Single: m.File, Size: e.Size, Link: e.Link, Identity: e.Identity, Digest: e.Digest, Here: true})
 	}
 }
 
 // removedItems are the items that the revision does not have any more.
-func (p *planner) removedItems(ctx context.Context, items map[string]agent.DeliveredItem) []ItemPlan {
-	var out []ItemPlan
+func (p *planner) removedItems(ctx context.Context, items map[string]podstate.DeliveredItem) []inspection.PlannedItem {
+	var out []inspection.PlannedItem
 	for _, key := range sortedKeys(items) {
 		have := items[key]
-		i := ItemPlan{Namespace: have.Namespace, Name: have.Name, CurrentVersion: have.Version, Path: have.Path}
+		i := inspection.PlannedItem{Namespace: have.Namespace, Name: have.Name, CurrentVersion: have.Version, Path: have.Path}
 		m, _, err := p.store.Peek(ctx, have.Snapshot)
 		if err != nil {
-			i.Reason, i.Error = agent.Reason(err), err.Error()
+			i.Reason, i.Error = status.ReasonOf(err), err.Error()
 		} else {
 			newComparison(&i, p.names, m, have.Path).countRemoved()
 		}

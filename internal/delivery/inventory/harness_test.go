@@ -14,8 +14,9 @@ import (
 
 	"github.com/go-logr/logr/funcr"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -40,7 +41,7 @@ type runtime struct {
 
 func start(t *testing.T, root string, pace Pace) *runtime {
 	t.Helper()
-	pods := podref.New(root)
+	pods := podstate.NewPods(root)
 	s, err := store.Open(store.Options{Root: root, Needed: pods.Needed, Wanted: pods.Wanted})
 	if err != nil {
 		t.Fatal(err)
@@ -128,8 +129,8 @@ func (r *runtime) silent(what string) {
 	}
 }
 
-func keyOf(version string) store.Key {
-	return store.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}
+func keyOf(version string) snapshot.Key {
+	return snapshot.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}
 }
 
 // begin begins a download.
@@ -145,9 +146,9 @@ func begin(t *testing.T, s *store.Store, version string) *store.Writer {
 	return w
 }
 
-func add(t *testing.T, s *store.Store, version string) store.ID {
+func add(t *testing.T, s *store.Store, version string) snapshot.ID {
 	t.Helper()
-	l, err := begin(t, s, version).Commit(&store.Manifest{Digest: "xxh3:00"})
+	l, err := begin(t, s, version).Commit(&snapshot.Manifest{Digest: "xxh3:00"})
 	if err != nil {
 		t.Fatal(err)
 	}

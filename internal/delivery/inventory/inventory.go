@@ -12,8 +12,8 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -24,7 +24,7 @@ const turnName = "inventory"
 type Options struct {
 	Store *store.Store
 	// Pods of the same store.
-	Pods *podref.Pods
+	Pods *podstate.Pods
 	// Report sends a report, such as uplink.Client.ReportStore; its errors have
 	// codes of package connect.
 	Report func(context.Context, *gatewayv1alpha1.ReportStoreRequest) error
@@ -72,7 +72,7 @@ func (p Pace) withDefaults() Pace {
 // Inventory reports what a store holds, or waits to do it.
 type Inventory struct {
 	store  *store.Store
-	pods   *podref.Pods
+	pods   *podstate.Pods
 	report func(context.Context, *gatewayv1alpha1.ReportStoreRequest) error
 	pace   Pace
 	log    logr.Logger

@@ -14,8 +14,8 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -43,7 +43,7 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 	}
 	r.await("that nobody goes on with it", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return len(r.GetSnapshots()) == 0 })
 	w = begin(t, r.store, "v1")
-	l, err := w.Commit(&store.Manifest{Digest: "xxh3:00"})
+	l, err := w.Commit(&snapshot.Manifest{Digest: "xxh3:00"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +60,9 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 	}
 	r.await("another name of it", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return len(r.GetSnapshots()[0].GetMarks()) == 2 })
 	record := fmt.Sprintf(`{"revisions":{"r1":{"items":{"n/i":{"snapshot":%q}}}}}`, l.ID())
-	write(t, filepath.Join(root, podref.PreheatDir, "ds.json"), record)
+	write(t, filepath.Join(root, podstate.PreheatDir, "ds.json"), record)
 	r.await("that it is preheated", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return r.GetSnapshots()[0].GetPreheated() })
-	if err := os.Remove(filepath.Join(root, podref.PreheatDir, "ds.json")); err != nil {
+	if err := os.Remove(filepath.Join(root, podstate.PreheatDir, "ds.json")); err != nil {
 		t.Fatal(err)
 	}
 	r.await("that it is not", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return !r.GetSnapshots()[0].GetPreheated() })

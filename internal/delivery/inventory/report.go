@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -43,7 +44,7 @@ func (e *entry) listRank() int {
 }
 
 // newReport says what there is.
-func newReport(k *store.Stock, users map[store.ID][]string, wanted map[store.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
+func newReport(k *store.Stock, users map[snapshot.ID][]string, wanted map[snapshot.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
 	entries := make([]entry, 0, len(k.Snapshots)+len(k.Downloads))
 	for i, s := range slices.Concat(k.Snapshots, k.Downloads) {
 		entries = append(entries, entry{Snapshot: s, downloading: i >= len(k.Snapshots), pods: len(users[s.ID]), preheated: wanted[s.ID]})

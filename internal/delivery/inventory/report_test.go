@@ -11,28 +11,29 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// snapshot is the n-th one, used n minutes after noon.
-func snapshot(n int) store.Snapshot {
-	return store.Snapshot{ID: store.ID(fmt.Sprintf("%040d", n)), Key: store.Key{Source: "s3://m/b", Path: "p", Version: fmt.Sprint("v", n)},
+// nthSnapshot is the n-th one, used n minutes after noon.
+func nthSnapshot(n int) store.Snapshot {
+	return store.Snapshot{ID: snapshot.ID(fmt.Sprintf("%040d", n)), Key: snapshot.Key{Source: "s3://m/b", Path: "p", Version: fmt.Sprint("v", n)},
 		Bytes: 10, Digest: "xxh3:00", Used: noon.Add(time.Duration(n) * time.Minute)}
 }
 
 func TestALargeStoreLeavesOutWhatIsNeeded(t *testing.T) {
 	k := &store.Stock{ID: "id", Used: 3000, Capacity: 1 << 40}
 	for n := range 300 {
-		k.Snapshots = append(k.Snapshots, snapshot(n))
+		k.Snapshots = append(k.Snapshots, nthSnapshot(n))
 	}
-	download := snapshot(1000)
+	download := nthSnapshot(1000)
 	download.Used = noon.Add(-time.Hour)
 	k.Downloads = []store.Snapshot{download}
-	users := map[store.ID][]string{snapshot(3).ID: {"a", "b"}, snapshot(1).ID: {"a"}}
-	wanted := map[store.ID]bool{snapshot(2).ID: true, snapshot(3).ID: true}
+	users := map[snapshot.ID][]string{nthSnapshot(3).ID: {"a", "b"}, nthSnapshot(1).ID: {"a"}}
+	wanted := map[snapshot.ID]bool{nthSnapshot(2).ID: true, nthSnapshot(3).ID: true}
 	r := newReport(k, users, wanted)
 	var versions []string
 	for _, s := range r.GetSnapshots() {
@@ -53,7 +54,7 @@ func TestALargeStoreLeavesOutWhatIsNeeded(t *testing.T) {
 }
 
 func TestASnapshotWithManyNamesIsRefused(t *testing.T) {
-	s := snapshot(1)
+	s := nthSnapshot(1)
 	for n := range 2 * maxMarks {
 		s.Marks = append(s.Marks, fmt.Sprintf("%032d", n))
 	}
@@ -65,7 +66,7 @@ func TestASnapshotWithManyNamesIsRefused(t *testing.T) {
 
 func TestTheGatewayHearsOfTrifles(t *testing.T) {
 	base := func() *gatewayv1alpha1.ReportStoreRequest {
-		k := &store.Stock{ID: "id", Snapshots: []store.Snapshot{snapshot(1), snapshot(2)},
+		k := &store.Stock{ID: "id", Snapshots: []store.Snapshot{nthSnapshot(1), nthSnapshot(2)},
 			Capacity: 1000, Free: 500, Available: 400, Quota: 900, Used: 20}
 		return newReport(k, nil, nil)
 	}

@@ -13,8 +13,8 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -91,7 +91,7 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-func (r *reporter) preheatDir() string { return filepath.Join(r.store.Root(), podref.PreheatDir) }
+func (r *reporter) preheatDir() string { return filepath.Join(r.store.Root(), podstate.PreheatDir) }
 
 // makeWatchedDirs makes the directories that are watched where they are missing.
 func (r *reporter) makeWatchedDirs() error {

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/exposition"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -20,7 +20,7 @@ import (
 // Delivery is what the responses are made from; agent.Agent is one.
 type Delivery interface {
 	Ready() (ready bool, missing []string)
-	State() agent.State
+	State() status.State
 	// Changed returns a channel that is closed at the next change.
 	Changed() <-chan struct{}
 }

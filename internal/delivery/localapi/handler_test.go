@@ -15,7 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/localapi"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -24,7 +24,7 @@ import (
 type delivery struct {
 	mu      sync.Mutex
 	missing []string
-	state   agent.State
+	state   status.State
 	changed chan struct{}
 }
 
@@ -34,7 +34,7 @@ func (d *delivery) Ready() (bool, []string) {
 	return len(d.missing) == 0, d.missing
 }
 
-func (d *delivery) State() agent.State {
+func (d *delivery) State() status.State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.state
@@ -50,7 +50,7 @@ func (d *delivery) set(revision string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.missing = nil
-	d.state = agent.State{DataSets: []agent.DataSet{{Name: "ds", Revision: revision}}}
+	d.state = status.State{DataSets: []status.DataSet{{Name: "ds", Revision: revision}}}
 	close(d.changed)
 	d.changed = make(chan struct{})
 }
@@ -226,7 +226,7 @@ func TestWatchTellsEachChange(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	lines := json.NewDecoder(resp.Body)
-	var got agent.State
+	var got status.State
 	if err := lines.Decode(&got); err != nil || len(got.DataSets) != 0 {
 		t.Fatalf("the first line is %+v, %v", got, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -201,7 +202,7 @@ func checkUnused(store *os.Root) error {
 	case open:
 		return errInUse
 	}
-	pods, err := openDirectory(store, "pods")
+	pods, err := openDirectory(store, podstate.PodsDir)
 	if err != nil || pods == nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func checkUnused(store *os.Root) error {
 		return err
 	}
 	for _, name := range names {
-		used, err := isLocked(pods, path.Join(name, "lock"))
+		used, err := isLocked(pods, path.Join(name, podstate.LockFile))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -20,15 +21,20 @@ import (
 // Each process that has the store open calls it now and then; more than one at
 // a time do no harm.
 func (s *Store) Collect() error {
-	if err := s.ensureExists(); err != nil {
+	if err := s.presence.ensureExists(); err != nil {
 		return err
 	}
-	if err := s.emptyTrash(); err != nil {
+	if err := s.trash.emptyTrash(); err != nil {
 		return err
 	}
-	if err := s.signOfLife(); err != nil {
+	if err := s.presence.signOfLife(); err != nil {
 		return err
 	}
+	return s.space.collect()
+}
+
+// collect evicts what is too old or too much, and sweeps up what belongs to nothing.
+func (s *space) collect() error {
 	partials, err := s.listPartials()
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func (s *Store) Collect() error {
 // evictToLowWatermark evicts down to the low watermark once the store is above the high one.
 // A store without a quota and a reserve keeps what it has until a download
 // needs the room.
-func (s *Store) evictToLowWatermark() error {
+func (s *space) evictToLowWatermark() error {
 	if s.options.Quota == 0 && s.options.Reserve == (Amount{}) {
 		return nil
 	}
@@ -97,7 +103,7 @@ func (s *Store) evictToLowWatermark() error {
 
 // sweepLeftovers deletes what a writer that died right after its commit left in
 // the snapshot.
-func (s *Store) sweepLeftovers() error {
+func (s *space) sweepLeftovers() error {
 	ids, _, err := s.listIDs()
 	if err != nil {
 		return err
@@ -110,20 +116,20 @@ func (s *Store) sweepLeftovers() error {
 
 // removeLeftovers deletes what only a download needs from a complete snapshot.
 // It is of no use there and no harm.
-func (s *Store) removeLeftovers(id ID) {
-	_ = os.Remove(filepath.Join(s.snapshotDir(id), journalName))
-	_ = os.Remove(filepath.Join(s.snapshotDir(id), reservedName))
+func (d directory) removeLeftovers(id snapshot.ID) {
+	_ = os.Remove(filepath.Join(d.snapshotDir(id), journalName))
+	_ = os.Remove(filepath.Join(d.snapshotDir(id), reservedName))
 }
 
 // sweepLocks deletes lock files and marks whose snapshot is gone and that no
 // process holds.
-func (s *Store) sweepLocks() error {
+func (s *space) sweepLocks() error {
 	names, err := os.ReadDir(s.locks)
 	if err != nil {
 		return storeErrorf("listing locks: %w", err)
 	}
 	for _, name := range names {
-		id := ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
+		id := snapshot.ID(strings.TrimSuffix(name.Name(), filepath.Ext(name.Name())))
 		if !id.Valid() || isDir(s.snapshotDir(id)) || isDir(s.partialDir(id)) {
 			continue
 		}
@@ -141,61 +147,4 @@ func (s *Store) sweepLocks() error {
 		unlockFile(f)
 	}
 	return nil
-}
-
-// emptyTrash finishes deletions that were cut off. Another process may be at
-// the same, so what is gone already is ignored.
-func (s *Store) emptyTrash() error {
-	names, err := os.ReadDir(s.trash)
-	if err != nil {
-		return storeErrorf("emptying the trash: %w", err)
-	}
-	for _, name := range names {
-		if err := s.deleteTrash(filepath.Join(s.trash, name.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// discardDirectory takes a directory away as a whole, and then deletes it.
-func (s *Store) discardDirectory(dir string) error {
-	aside, err := s.takeAway(dir)
-	if err != nil {
-		return err
-	}
-	return s.deleteTrash(aside)
-}
-
-// takeAway moves a directory into the trash, where no process uses it.
-func (s *Store) takeAway(dir string) (string, error) {
-	for {
-		aside, err := os.MkdirTemp(s.trash, "")
-		if err != nil {
-			return "", storeErrorf("deleting %s: %w", dir, err)
-		}
-		err = os.Rename(dir, filepath.Join(aside, "d"))
-		// Another process may have emptied the trash in between.
-		if errors.Is(err, unix.ENOENT) && pathExists(dir) {
-			continue
-		}
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return "", storeErrorf("deleting %s: %w", dir, err)
-		}
-		return aside, nil
-	}
-}
-
-// deleteTrash removes a directory in the trash, perhaps together with others who do
-// the same.
-func (s *Store) deleteTrash(aside string) error {
-	for {
-		err := os.RemoveAll(aside)
-		if err == nil || !pathExists(aside) {
-			return nil
-		}
-		if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) {
-			return storeErrorf("deleting %s: %w", aside, err)
-		}
-	}
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package store keeps snapshots: the bytes of one item at one version, complete
-// and verified, with a manifest. It is shared by the runtimes of a node (or
+// and verified, with a manifest (package snapshot). It is shared by the runtimes of a node (or
 // private to one pod) and needs nothing but a directory:
 //
 //	snapshots/<id>/manifest.json     what the snapshot holds; complete once <id>/ exists

@@ -11,11 +11,9 @@ import (
 var (
 	// ErrNotStored tells that there is no complete snapshot of that name.
 	ErrNotStored = errors.New("not in the store")
-	// ErrDamaged tells that a snapshot's files are not those of its manifest. It was moved
-	// aside; deliver it again.
-	ErrDamaged = errors.New("damaged in the store")
 	// ErrStore tells that reading or writing the store failed. Every error of this package
-	// other than the above, the context's and *InsufficientSpaceError matches it.
+	// other than the above, snapshot.ErrDamaged, the context's and *InsufficientSpaceError
+	// matches it.
 	ErrStore = errors.New("store failed")
 )
 

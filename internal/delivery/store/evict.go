@@ -12,12 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // candidate is a snapshot, or the leftovers of one, that may be evicted.
 type candidate struct {
-	id      ID
+	id      snapshot.ID
 	partial bool
 	// bytes of a snapshot, or those promised to a download; allocated are
 	// those of a download that have their place already.
@@ -30,7 +31,7 @@ type candidate struct {
 // evictionCandidates lists everything in the store that is not needed, least recently
 // used first, what is wanted behind everything else; and the bytes of all
 // complete snapshots.
-func (s *Store) evictionCandidates(partials []candidate) (list []candidate, used int64, err error) {
+func (s *space) evictionCandidates(partials []candidate) (list []candidate, used int64, err error) {
 	snapshots, err := s.completeSnapshots()
 	if err != nil {
 		return nil, 0, err
@@ -63,7 +64,7 @@ func (s *Store) evictionCandidates(partials []candidate) (list []candidate, used
 
 // neededAndWanted returns which snapshots are needed, even without a lease, and which are
 // wanted.
-func (s *Store) neededAndWanted() (needed, wanted map[ID]bool, err error) {
+func (s *space) neededAndWanted() (needed, wanted map[snapshot.ID]bool, err error) {
 	if s.options.Needed != nil {
 		if needed, err = s.options.Needed(); err != nil {
 			return nil, nil, storeErrorf("asking which snapshots are needed: %w", err)
@@ -78,13 +79,13 @@ func (s *Store) neededAndWanted() (needed, wanted map[ID]bool, err error) {
 }
 
 // listPartials lists the downloads on their way or left behind.
-func (s *Store) listPartials() (list []candidate, err error) {
-	_, ids, err := s.listIDs()
+func (d directory) listPartials() (list []candidate, err error) {
+	_, ids, err := d.listIDs()
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
-		dir := s.partialDir(id)
+		dir := d.partialDir(id)
 		list = append(list, candidate{id: id, partial: true, bytes: readReservation(dir), used: laterTime(
 			modTime(dir), modTime(filepath.Join(dir, journalName)))})
 	}
@@ -108,7 +109,7 @@ func laterTime(a, b time.Time) time.Time {
 
 // evictCandidate deletes a candidate unless it is in use. Its locks show whether it is;
 // they are tried once, without waiting.
-func (s *Store) evictCandidate(c candidate) (bool, error) {
+func (s *space) evictCandidate(c candidate) (bool, error) {
 	l, err := s.claimCandidate(c)
 	if err != nil || l == nil {
 		return false, err
@@ -117,7 +118,7 @@ func (s *Store) evictCandidate(c candidate) (bool, error) {
 	if c.partial {
 		dir = s.partialDir(c.id)
 	}
-	aside, err := s.takeAway(dir)
+	aside, err := s.trash.takeAway(dir)
 	if err != nil {
 		l.close()
 		return false, err
@@ -134,7 +135,7 @@ func (s *Store) evictCandidate(c candidate) (bool, error) {
 	}
 	// No caller waits for the deletion: the name is free.
 	l.close()
-	return true, s.deleteTrash(aside)
+	return true, s.trash.deleteTrash(aside)
 }
 
 // claim is the right to evict a candidate.
@@ -146,7 +147,7 @@ func (c *claim) close() {
 }
 
 // claimCandidate returns nil if the candidate is in use.
-func (s *Store) claimCandidate(c candidate) (*claim, error) {
+func (s *space) claimCandidate(c candidate) (*claim, error) {
 	writer, err := lockFile(s.writerLock(c.id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, nil
@@ -170,22 +171,22 @@ func (s *Store) claimCandidate(c candidate) (*claim, error) {
 
 // Evict deletes a snapshot unless it is leased, needed or wanted, and reports
 // whether it did.
-func (s *Store) Evict(id ID) (bool, error) {
+func (s *Store) Evict(id snapshot.ID) (bool, error) {
 	if !id.Valid() || !isDir(s.snapshotDir(id)) {
 		return false, nil
 	}
-	needed, wanted, err := s.neededAndWanted()
+	needed, wanted, err := s.space.neededAndWanted()
 	if err != nil || needed[id] || wanted[id] {
 		return false, err
 	}
-	return s.evictCandidate(candidate{id: id})
+	return s.space.evictCandidate(candidate{id: id})
 }
 
 // Prune evicts the snapshots that are neither needed nor wanted, least recently
 // used first, while all snapshots together have more than so many bytes. It returns
 // those it evicted; with dry it evicts none, and returns those it would.
 func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
-	l, err := s.lockRoom()
+	l, err := s.space.lockRoom()
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +195,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	needed, wanted, err := s.neededAndWanted()
+	needed, wanted, err := s.space.neededAndWanted()
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +211,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 		if needed[snapshot.ID] || wanted[snapshot.ID] {
 			continue
 		}
-		gone, err := s.pruneSnapshot(snapshot.ID, dry)
+		gone, err := s.space.pruneSnapshot(snapshot.ID, dry)
 		if err != nil {
 			return pruned, err
 		}
@@ -222,7 +223,7 @@ func (s *Store) Prune(to int64, dry bool) ([]Snapshot, error) {
 	return pruned, nil
 }
 
-func (s *Store) pruneSnapshot(id ID, dry bool) (bool, error) {
+func (s *space) pruneSnapshot(id snapshot.ID, dry bool) (bool, error) {
 	if !dry {
 		return s.evictCandidate(candidate{id: id})
 	}

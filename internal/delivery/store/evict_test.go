@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // used sets when a snapshot was last used.
-func used(t *testing.T, s *Store, k Key, ago time.Duration) {
+func used(t *testing.T, s *Store, k snapshot.Key, ago time.Duration) {
 	t.Helper()
 	at := time.Now().Add(-ago)
 	if err := os.Chtimes(s.leaseLock(k.ID()), at, at); err != nil {
@@ -86,7 +88,7 @@ func TestLeftoversOfTheDeadAreCollectedAndThoseOfTheLivingAreNot(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(s.trash, "half", "d"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(string(s.trash), "half", "d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	closeLease(t, add(t, s, key("gone"), "x"))
@@ -102,7 +104,7 @@ func TestLeftoversOfTheDeadAreCollectedAndThoseOfTheLivingAreNot(t *testing.T) {
 	if !pathExists(s.partialDir(key("living").ID())) {
 		t.Error("the living one is gone")
 	}
-	if names, _ := os.ReadDir(s.trash); len(names) > 0 {
+	if names, _ := os.ReadDir(string(s.trash)); len(names) > 0 {
 		t.Error("the trash is not empty")
 	}
 	if names, _ := filepath.Glob(filepath.Join(s.locks, "*.*")); len(names) != 1 {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
@@ -31,9 +32,19 @@ const idBytes = 16
 // from here: what is mounted has no name any more.
 var ErrGone = errors.New("the store's directory was deleted")
 
+// presence keeps the directory in being while a process has the store open, and says
+// whether the machine went down under it.
+type presence struct {
+	directory
+	space *space // says why there is no room for a file
+
+	mu   sync.Mutex
+	open *os.File // locked, shared
+}
+
 // ID names the store. It changes when the store is deleted and made again.
 func (s *Store) ID() (string, error) {
-	if err := s.ensureExists(); err != nil {
+	if err := s.presence.ensureExists(); err != nil {
 		return "", err
 	}
 	id, err := s.readID()
@@ -43,8 +54,8 @@ func (s *Store) ID() (string, error) {
 	return id, nil
 }
 
-func (s *Store) readID() (string, error) {
-	text, err := os.ReadFile(s.idFile())
+func (d directory) readID() (string, error) {
+	text, err := os.ReadFile(d.idFile())
 	if err != nil {
 		return "", err
 	}
@@ -55,54 +66,52 @@ func (s *Store) readID() (string, error) {
 	return id, nil
 }
 
-func (s *Store) idFile() string { return filepath.Join(s.options.Root, idName) }
-
 // ensureExists makes the store again where it was deleted under this process.
-func (s *Store) ensureExists() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.hasLayout() {
+func (p *presence) ensureExists() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hasLayout() {
 		return nil
 	}
-	unlockFile(s.open)
-	s.open = nil
-	return s.initStore()
+	unlockFile(p.open)
+	p.open = nil
+	return p.initStore()
 }
 
 // hasLayout reports whether everything is there that Open made.
-func (s *Store) hasLayout() bool {
-	for _, dir := range []string{s.snapshots, s.marks, s.trash} {
+func (p *presence) hasLayout() bool {
+	for _, dir := range []string{p.snapshots, p.marks, string(p.trash)} {
 		if !isDir(dir) {
 			return false
 		}
 	}
-	_, err := s.readID()
-	return err == nil && pathExists(s.saltFile()) && s.open != nil && isCurrentLock(s.open, filepath.Join(s.locks, openLock))
+	_, err := p.readID()
+	return err == nil && pathExists(p.saltFile()) && p.open != nil && isCurrentLock(p.open, filepath.Join(p.locks, openLock))
 }
 
 // createLayout makes the directories and the ID where they are missing. The caller has the
 // lock of initStore, so that processes do not make two stores of one.
-func (s *Store) createLayout() error {
-	_, err := s.readID()
-	if err != nil || !isDir(s.snapshots) {
+func (p *presence) createLayout() error {
+	_, err := p.readID()
+	if err != nil || !isDir(p.snapshots) {
 		// Without the ID first: what it was the name of is gone.
-		if err := os.Remove(s.idFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(p.idFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return storeErrorf("opening the store: %w", err)
 		}
 	}
-	for _, dir := range []string{s.snapshots, s.marks, s.trash} {
+	for _, dir := range []string{p.snapshots, p.marks, string(p.trash)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return storeErrorf("opening the store: %w", err)
 		}
 	}
-	if err := s.laySalt(); err != nil {
-		return s.spaceOr("opening the store", err, 0)
+	if err := p.laySalt(); err != nil {
+		return p.space.spaceOr("opening the store", err, 0)
 	}
-	if pathExists(s.idFile()) {
+	if pathExists(p.idFile()) {
 		return nil
 	}
-	if err := atomicfile.Write(s.idFile(), []byte(newID()+"\n"), 0o644); err != nil {
-		return s.spaceOr("opening the store", err, 0)
+	if err := atomicfile.Write(p.idFile(), []byte(newID()+"\n"), 0o644); err != nil {
+		return p.space.spaceOr("opening the store", err, 0)
 	}
 	return nil
 }
@@ -114,9 +123,9 @@ func newID() string {
 }
 
 // makeLocks makes the directory of locks, with which everything begins.
-func (s *Store) makeLocks() error {
-	err := os.MkdirAll(s.locks, 0o755)
-	if errors.Is(err, fs.ErrNotExist) && isDir(s.options.Root+"/.") {
+func (p *presence) makeLocks() error {
+	err := os.MkdirAll(p.locks, 0o755)
+	if errors.Is(err, fs.ErrNotExist) && isDir(p.root+"/.") {
 		// There is a directory in which nothing can be made: the kernel keeps it
 		// for those who have it mounted or open.
 		return storeErrorf("opening the store: %w: start the pod again", ErrGone)

@@ -9,14 +9,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
+
+// journalName is the file in a download's directory with its journal.
+const journalName = "journal"
 
 // journal is an append-only file of what is on the disk already: a line per
 // block of a large file, lines on the way there, and one per complete file. A line is written after the
@@ -37,9 +40,9 @@ type journal struct {
 // record is one line. The first names the boot, and for people the snapshot;
 // each other is one of the kinds below.
 type record struct {
-	Format int    `json:"format,omitempty"`
-	Boot   string `json:"boot,omitempty"`
-	Key    *Key   `json:"key,omitempty"`
+	Format int           `json:"format,omitempty"`
+	Boot   string        `json:"boot,omitempty"`
+	Key    *snapshot.Key `json:"key,omitempty"`
 	// A file that begins: N is what its blocks call it from here on.
 	N        int    `json:"n,omitempty"`
 	Path     string `json:"path,omitempty"`
@@ -53,7 +56,7 @@ type record struct {
 	Bytes  int64  `json:"bytes,omitempty"`
 	Prefix string `json:"prefix,omitempty"`
 	// A file that is complete.
-	Done *Entry `json:"done,omitempty"`
+	Done *snapshot.Entry `json:"done,omitempty"`
 	// A file that is to be forgotten.
 	Drop string `json:"drop,omitempty"`
 }
@@ -113,7 +116,7 @@ func (r *replay) readRecords(f io.Reader) (end int64, err error) {
 		if err != nil {
 			return end, err
 		}
-		if rec, ok := parseRecord(line); !ok || (first && rec.Format != Format) || !r.applyRecord(rec) {
+		if rec, ok := parseRecord(line); !ok || (first && rec.Format != snapshot.Format) || !r.applyRecord(rec) {
 			return end, nil
 		}
 		end += int64(len(line))
@@ -132,7 +135,7 @@ func (r *replay) applyRecord(rec record) bool {
 	case rec.Format != 0:
 		r.boot = rec.Boot
 	case rec.Done != nil:
-		if !isValidPath(rec.Done.Path) || rec.Done.Size < 0 {
+		if !snapshot.ValidPath(rec.Done.Path) || rec.Done.Size < 0 {
 			return false
 		}
 		r.staged.completeFile(*rec.Done)
@@ -140,7 +143,7 @@ func (r *replay) applyRecord(rec record) bool {
 		r.staged.forgetFile(rec.Drop)
 		delete(r.names, rec.Drop)
 	case rec.Path != "":
-		if !isValidPath(rec.Path) || rec.Size < 0 {
+		if !snapshot.ValidPath(rec.Path) || rec.Size < 0 {
 			return false
 		}
 		r.names[rec.Path], r.paths[rec.N] = rec.N, rec.Path
@@ -173,29 +176,26 @@ func (r *replay) applyRecord(rec record) bool {
 	return true
 }
 
-// isValidPath reports whether a path can be one of a staged file.
-func isValidPath(path string) bool { return fs.ValidPath(path) && path != "." }
-
 // writeHeader names the boot that the following lines are of.
-func (j *journal) writeHeader(key Key) error {
-	if err := j.writeRecord(record{Format: Format, Boot: j.boot, Key: &key}); err != nil {
+func (j *journal) writeHeader(key snapshot.Key) error {
+	if err := j.writeRecord(record{Format: snapshot.Format, Boot: j.boot, Key: &key}); err != nil {
 		return err
 	}
 	return j.flush()
 }
 
 // journalKey reads which snapshot a journal is of; the zero Key if it does not say.
-func journalKey(path string) Key {
+func journalKey(path string) snapshot.Key {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return Key{}
+		return snapshot.Key{}
 	}
 	defer f.Close()
 	line, _ := bufio.NewReader(io.LimitReader(f, 1<<20)).ReadBytes('\n')
 	if rec, ok := parseRecord(line); ok && rec.Key != nil {
 		return *rec.Key
 	}
-	return Key{}
+	return snapshot.Key{}
 }
 
 func (j *journal) writeRecord(r record) error {
@@ -255,7 +255,7 @@ func (j *journal) recordProgress(path string, r record) error {
 }
 
 // Done records that a file is complete and right.
-func (w *Writer) Done(e Entry) error {
+func (w *Writer) Done(e snapshot.Entry) error {
 	return w.wrapRecordError(w.journal.writeRecord(record{Done: &e}))
 }
 
@@ -267,5 +267,5 @@ func (w *Writer) wrapRecordError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return w.store.spaceOr("recording a download", err, 0)
+	return w.store.space.spaceOr("recording a download", err, 0)
 }

@@ -14,13 +14,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
 // Snapshot is one snapshot as Snapshots and Downloads list it.
 type Snapshot struct {
-	ID     ID
-	Key    Key
+	ID     snapshot.ID
+	Key    snapshot.Key
 	Digest string
 	Bytes  int64
 	// Files is how many the snapshot has; 0 if an older release wrote it, and
@@ -35,19 +36,19 @@ type Snapshot struct {
 
 // listIDs lists the directories in the store: complete snapshots and downloads.
 // Only directories count: a link that was put there leads out of the store.
-func (s *Store) listIDs() (complete, partial []ID, err error) {
-	names, err := os.ReadDir(s.snapshots)
+func (d directory) listIDs() (complete, partial []snapshot.ID, err error) {
+	names, err := os.ReadDir(d.snapshots)
 	if err != nil {
 		return nil, nil, storeErrorf("listing snapshots: %w", err)
 	}
 	for _, name := range names {
 		id, isPartial := strings.CutSuffix(name.Name(), partialSuffix)
 		switch {
-		case !name.IsDir() || !ID(id).Valid():
+		case !name.IsDir() || !snapshot.ID(id).Valid():
 		case isPartial:
-			partial = append(partial, ID(id))
+			partial = append(partial, snapshot.ID(id))
 		default:
-			complete = append(complete, ID(id))
+			complete = append(complete, snapshot.ID(id))
 		}
 	}
 	return complete, partial, nil
@@ -59,11 +60,11 @@ func (s *Store) Snapshots() ([]Snapshot, error) {
 	return s.withMarks(list, err)
 }
 
-func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
+func (d directory) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	marks, err := s.listMarks()
+	marks, err := d.listMarks()
 	if err != nil {
 		return nil, err
 	}
@@ -74,23 +75,23 @@ func (s *Store) withMarks(list []Snapshot, err error) ([]Snapshot, error) {
 }
 
 // completeSnapshots is Snapshots without the marks.
-func (s *Store) completeSnapshots() ([]Snapshot, error) {
-	ids, _, err := s.listIDs()
+func (d directory) completeSnapshots() ([]Snapshot, error) {
+	ids, _, err := d.listIDs()
 	if err != nil {
 		return nil, err
 	}
 	list := make([]Snapshot, 0, len(ids))
 	for _, id := range ids {
-		m, err := readHeader(s.snapshotDir(id))
-		if errors.Is(err, ErrDamaged) || (err != nil && !isDir(s.snapshotDir(id))) {
+		m, err := snapshot.ReadHeader(d.snapshotDir(id))
+		if errors.Is(err, snapshot.ErrDamaged) || (err != nil && !isDir(d.snapshotDir(id))) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, storeErrorf("%w", err)
 		}
-		used := modTime(s.leaseLock(id))
+		used := modTime(d.leaseLock(id))
 		if used.IsZero() {
-			used = modTime(s.snapshotDir(id)) // it has just come, or the locks were deleted
+			used = modTime(d.snapshotDir(id)) // it has just come, or the locks were deleted
 		}
 		list = append(list, Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: m.Bytes, Files: m.Files, Used: used})
 	}
@@ -113,19 +114,19 @@ func (s *Store) Downloads() ([]Snapshot, error) {
 }
 
 // Unreadable lists what has a snapshot's name but no manifest that can be read.
-func (s *Store) Unreadable() ([]ID, error) {
+func (s *Store) Unreadable() ([]snapshot.ID, error) {
 	ids, _, err := s.listIDs()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(ids, func(id ID) bool {
-		_, err := readHeader(s.snapshotDir(id))
-		return !errors.Is(err, ErrDamaged) || !isDir(s.snapshotDir(id))
+	return slices.DeleteFunc(ids, func(id snapshot.ID) bool {
+		_, err := snapshot.ReadHeader(s.snapshotDir(id))
+		return !errors.Is(err, snapshot.ErrDamaged) || !isDir(s.snapshotDir(id))
 	}), nil
 }
 
 // InUse reports whether a process holds a lease of a snapshot, or writes it.
-func (s *Store) InUse(id ID) (bool, error) {
+func (s *Store) InUse(id snapshot.ID) (bool, error) {
 	for _, path := range []string{s.leaseLock(id), s.writerLock(id)} {
 		if !pathExists(path) {
 			continue
@@ -145,7 +146,7 @@ func (s *Store) InUse(id ID) (bool, error) {
 // Leases counts the leases of a snapshot that can be seen: the kernel shows a
 // process only the locks of processes in its own PID namespace or below. Use
 // InUse to know whether there are any.
-func (s *Store) Leases(id ID) (int, error) {
+func (s *Store) Leases(id snapshot.ID) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(s.leaseLock(id), &st); err != nil {
 		return 0, nil //nolint:nilerr // never leased

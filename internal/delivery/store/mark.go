@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // marksDir holds the marks. A mark is what items call the bytes of a snapshot
@@ -32,14 +34,14 @@ func validMark(mark string) bool {
 	return mark != "" && len(mark) <= maxMark && strings.Trim(mark, "0123456789abcdef") == ""
 }
 
-func (s *Store) markFile(id ID, mark string) string {
-	return filepath.Join(s.marks, string(id)+"."+mark)
+func (d directory) markFile(id snapshot.ID, mark string) string {
+	return filepath.Join(d.marks, string(id)+"."+mark)
 }
 
 // Mark notes what an item calls a snapshot's bytes: up to 64 hex digits. It may
 // be called before the snapshot is there, and costs next to nothing where the
 // mark is there already. It goes with the snapshot.
-func (s *Store) Mark(id ID, mark string) error {
+func (s *Store) Mark(id snapshot.ID, mark string) error {
 	if !id.Valid() || !validMark(mark) {
 		return storeErrorf("marking a snapshot: %q is no mark of %q", mark, id)
 	}
@@ -49,12 +51,12 @@ func (s *Store) Mark(id ID, mark string) error {
 	}
 	err := createFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = s.ensureExists(); err == nil {
+		if err = s.presence.ensureExists(); err == nil {
 			err = createFile(path)
 		}
 	}
 	if err != nil {
-		return s.spaceOr("marking a snapshot", err, 0)
+		return s.space.spaceOr("marking a snapshot", err, 0)
 	}
 	return nil
 }
@@ -68,15 +70,15 @@ func createFile(path string) error {
 }
 
 // listMarks lists all marks, sorted.
-func (s *Store) listMarks() (map[ID][]string, error) {
-	names, err := os.ReadDir(s.marks)
+func (d directory) listMarks() (map[snapshot.ID][]string, error) {
+	names, err := os.ReadDir(d.marks)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, storeErrorf("listing marks: %w", err)
 	}
-	marks := make(map[ID][]string, len(names))
+	marks := make(map[snapshot.ID][]string, len(names))
 	for _, name := range names {
-		if id, mark, ok := strings.Cut(name.Name(), "."); ok && ID(id).Valid() && validMark(mark) {
-			marks[ID(id)] = append(marks[ID(id)], mark)
+		if id, mark, ok := strings.Cut(name.Name(), "."); ok && snapshot.ID(id).Valid() && validMark(mark) {
+			marks[snapshot.ID(id)] = append(marks[snapshot.ID(id)], mark)
 		}
 	}
 	return marks, nil
@@ -84,15 +86,15 @@ func (s *Store) listMarks() (map[ID][]string, error) {
 
 // removeMarks removes the marks of a snapshot that is gone. One that stays is swept
 // later.
-func (s *Store) removeMarks(id ID) {
-	marks, _ := s.listMarks()
+func (d directory) removeMarks(id snapshot.ID) {
+	marks, _ := d.listMarks()
 	for _, mark := range marks[id] {
-		_ = os.Remove(s.markFile(id, mark))
+		_ = os.Remove(d.markFile(id, mark))
 	}
 }
 
 // sweepMarks removes the marks of what is neither there nor about to be.
-func (s *Store) sweepMarks() error {
+func (s *space) sweepMarks() error {
 	marks, err := s.listMarks()
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 	markB = "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0"
 )
 
-func mark(t *testing.T, s *Store, id ID, mark string) {
+func mark(t *testing.T, s *Store, id snapshot.ID, mark string) {
 	t.Helper()
 	if err := s.Mark(id, mark); err != nil {
 		t.Fatal(err)
@@ -25,7 +27,7 @@ func mark(t *testing.T, s *Store, id ID, mark string) {
 }
 
 // marksOf are the marks that the lists show of a snapshot or a download.
-func marksOf(t *testing.T, s *Store, id ID) []string {
+func marksOf(t *testing.T, s *Store, id snapshot.ID) []string {
 	t.Helper()
 	snapshots, err := s.Snapshots()
 	if err != nil {
@@ -55,7 +57,7 @@ func TestNobodyKnowsWhatIsBeingDownloaded(t *testing.T) {
 		t.Errorf("of a download (-want +got):\n%s", diff)
 	}
 	e := put(t, w, "f", "x")
-	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: 1, Digest: e.Digest})
+	l, err := w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: 1, Digest: e.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,19 +68,19 @@ func TestNobodyKnowsWhatIsBeingDownloaded(t *testing.T) {
 }
 
 func TestMarksOutliveTheirSnapshot(t *testing.T) {
-	for name, gone := range map[string]func(*testing.T, *Store, ID){
-		"evicted": func(t *testing.T, s *Store, id ID) {
+	for name, gone := range map[string]func(*testing.T, *Store, snapshot.ID){
+		"evicted": func(t *testing.T, s *Store, id snapshot.ID) {
 			closeLease(t, add(t, s, key("1"), "x"))
 			if evicted, err := s.Evict(id); err != nil || !evicted {
 				t.Fatal(evicted, err)
 			}
 		},
-		"discarded": func(t *testing.T, s *Store, _ ID) {
+		"discarded": func(t *testing.T, s *Store, _ snapshot.ID) {
 			if err := writer(t, s, key("1")).Discard(); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"left behind": func(t *testing.T, s *Store, id ID) {
+		"left behind": func(t *testing.T, s *Store, id snapshot.ID) {
 			old := time.Now().Add(-2 * markTTL)
 			if err := os.Chtimes(s.markFile(id, markA), old, old); err != nil {
 				t.Fatal(err)
@@ -98,7 +100,7 @@ func TestMarksOutliveTheirSnapshot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(map[ID][]string{key("other").ID(): {markA}}, left); diff != "" {
+			if diff := cmp.Diff(map[snapshot.ID][]string{key("other").ID(): {markA}}, left); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // removeUnrecorded deletes files that the journal does not know: a writer died before it
@@ -176,7 +177,7 @@ func checkBlock(f *os.File, size int64, index int, want digest.Sum, buffer []byt
 }
 
 // checkEntry compares an open file with its entry.
-func checkEntry(f *os.File, e Entry, buffer []byte, deep bool) (bool, error) {
+func checkEntry(f *os.File, e snapshot.Entry, buffer []byte, deep bool) (bool, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return false, err
@@ -193,7 +194,7 @@ func checkEntry(f *os.File, e Entry, buffer []byte, deep bool) (bool, error) {
 }
 
 // sameFacts reports whether a file matches an entry in what is known without reading it.
-func sameFacts(info fs.FileInfo, e Entry) bool {
+func sameFacts(info fs.FileInfo, e snapshot.Entry) bool {
 	return info.Mode().IsRegular() && info.Size() == e.Size && info.Mode().Perm() == e.Mode.Perm() &&
 		info.ModTime().UnixNano() == e.Modified
 }

@@ -15,7 +15,17 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
+
+// space decides how much room a download gets, what is evicted for it, and what is
+// swept up. It takes the lock of the room; what is in use it finds out by the locks
+// of the snapshots, without waiting.
+type space struct {
+	directory
+	options Options
+}
 
 // smallDownload is what may be downloaded into the reserve, in bytes: a changed
 // configuration gets through on a node whose disk is nearly full.
@@ -88,24 +98,24 @@ func (r room) withoutCandidate(c candidate) room {
 // same bytes twice. Its holder waits for no other lock.
 const roomLock = "room"
 
-func (s *Store) lockRoom() (*os.File, error) {
+func (s *space) lockRoom() (*os.File, error) {
 	return lockFile(filepath.Join(s.locks, roomLock), unix.LOCK_EX)
 }
 
 // fileSystem returns the size of the store's file system, and how much of it is
 // free.
-func (s *Store) fileSystem() (size, free int64, err error) {
+func (d directory) fileSystem() (size, free int64, err error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(s.options.Root, &st); err != nil {
+	if err := unix.Statfs(d.root, &st); err != nil {
 		return 0, 0, storeErrorf("asking for free space: %w", err)
 	}
 	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }
 
 // noInodes reports whether the file system takes no more files.
-func (s *Store) noInodes() bool {
+func (d directory) noInodes() bool {
 	var st unix.Statfs_t
-	return unix.Statfs(s.options.Root, &st) == nil && st.Files > 0 && st.Ffree == 0
+	return unix.Statfs(d.root, &st) == nil && st.Files > 0 && st.Ffree == 0
 }
 
 // Reserve makes room: for missing bytes that are still to be written in the
@@ -117,7 +127,7 @@ func (s *Store) noInodes() bool {
 // download that gets none ends and gives back what it had, so that two halves
 // of downloads never keep each other from ending.
 func (w *Writer) Reserve(total, missing int64) error {
-	s := w.store
+	s := w.store.space
 	l, err := s.lockRoom()
 	if err != nil {
 		return err
@@ -143,7 +153,7 @@ func (w *Writer) Reserve(total, missing int64) error {
 
 // measureRoom says how full the store is without the download of one snapshot. What
 // is missing of the other downloads is taken to be all of them, which is quick.
-func (s *Store) measureRoom(without ID) (room, []candidate, error) {
+func (s *space) measureRoom(without snapshot.ID) (room, []candidate, error) {
 	r, others, err := s.measureReserved(without)
 	if err != nil {
 		return r, nil, err
@@ -155,7 +165,7 @@ func (s *Store) measureRoom(without ID) (room, []candidate, error) {
 }
 
 // measureReserved is measureRoom without what complete snapshots use.
-func (s *Store) measureReserved(without ID) (room, []candidate, error) {
+func (s *space) measureReserved(without snapshot.ID) (room, []candidate, error) {
 	r := room{quota: s.options.Quota}
 	partials, err := s.listPartials()
 	if err != nil {
@@ -176,8 +186,8 @@ func (s *Store) measureReserved(without ID) (room, []candidate, error) {
 }
 
 // usedBytes is what the complete snapshots have, in bytes.
-func (s *Store) usedBytes() (sum int64, err error) {
-	snapshots, err := s.completeSnapshots()
+func (d directory) usedBytes() (sum int64, err error) {
+	snapshots, err := d.completeSnapshots()
 	for _, snapshot := range snapshots {
 		sum += snapshot.Bytes
 	}
@@ -187,7 +197,7 @@ func (s *Store) usedBytes() (sum int64, err error) {
 // makeRoom evicts what is not needed, least recently used first, and then, if
 // that is urgent, what is wanted, until enough says so; it returns the room there
 // is then. It evicts nothing when that would not be enough.
-func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(room) bool) (room, error) {
+func (s *space) makeRoom(r room, partials []candidate, urgent bool, enough func(room) bool) (room, error) {
 	// Exact now: what the others have allocated is not free any more.
 	r.missing = s.missingBytes(partials)
 	if enough(r) {
@@ -232,7 +242,7 @@ func (s *Store) makeRoom(r room, partials []candidate, urgent bool, enough func(
 }
 
 // missingBytes is what the downloads have been promised and have not allocated.
-func (s *Store) missingBytes(partials []candidate) (sum int64) {
+func (s *space) missingBytes(partials []candidate) (sum int64) {
 	for _, p := range partials {
 		sum += max(p.bytes-allocatedBytes(s.partialDir(p.id)), 0)
 	}
@@ -240,7 +250,7 @@ func (s *Store) missingBytes(partials []candidate) (sum int64) {
 }
 
 // filterEvictable leaves out the candidates that are in use.
-func (s *Store) filterEvictable(candidates []candidate) (list []candidate, err error) {
+func (s *space) filterEvictable(candidates []candidate) (list []candidate, err error) {
 	for _, c := range candidates {
 		l, err := s.claimCandidate(c)
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 func TestRoomIsPromisedOnce(t *testing.T) {
@@ -135,8 +137,8 @@ func TestWhatADeadWriterReservedIsGivenToTheNext(t *testing.T) {
 }
 
 func TestWhatAPodNeedsIsNotEvictedWithoutALeaseEither(t *testing.T) {
-	needed := map[ID]bool{key("needed").ID(): true}
-	s := open(t, Options{Quota: 1000, Needed: func() (map[ID]bool, error) { return needed, nil }})
+	needed := map[snapshot.ID]bool{key("needed").ID(): true}
+	s := open(t, Options{Quota: 1000, Needed: func() (map[snapshot.ID]bool, error) { return needed, nil }})
 	for _, version := range []string{"needed", "other"} {
 		closeLease(t, add(t, s, key(version), strings.Repeat("x", 400)))
 	}
@@ -160,7 +162,7 @@ func TestWhatAPodNeedsIsNotEvictedWithoutALeaseEither(t *testing.T) {
 
 func TestNothingIsEvictedWhileNobodyKnowsWhatIsNeeded(t *testing.T) {
 	unknown := errors.New("unknown")
-	s := open(t, Options{Quota: 100, High: 1, Low: 1, Needed: func() (map[ID]bool, error) { return nil, unknown }})
+	s := open(t, Options{Quota: 100, High: 1, Low: 1, Needed: func() (map[snapshot.ID]bool, error) { return nil, unknown }})
 	closeLease(t, add(t, s, key("1"), strings.Repeat("x", 50)))
 	if err := s.Collect(); !errors.Is(err, unknown) {
 		t.Errorf("Collect: %v", err)
@@ -220,11 +222,11 @@ func TestAmountsAreReadOrRefused(t *testing.T) {
 func TestLinksInTheStoreAreNotFollowed(t *testing.T) {
 	s := open(t, Options{Quota: 10, High: 1, Low: 1})
 	outside := t.TempDir()
-	if err := os.WriteFile(filepath.Join(outside, manifestName), []byte(`{"format":1,"bytes":100,"entries":[]}`), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(outside, snapshot.ManifestName), []byte(`{"format":1,"bytes":100,"entries":[]}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	id := key("1").ID()
-	for _, path := range []string{s.snapshotDir(id), s.partialDir(key("2").ID()), filepath.Join(s.trash, "x")} {
+	for _, path := range []string{s.snapshotDir(id), s.partialDir(key("2").ID()), filepath.Join(string(s.trash), "x")} {
 		if err := os.Symlink(outside, path); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +243,7 @@ func TestLinksInTheStoreAreNotFollowed(t *testing.T) {
 	if err := s.Collect(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Join(outside, manifestName)); err != nil {
+	if _, err := os.Stat(filepath.Join(outside, snapshot.ManifestName)); err != nil {
 		t.Errorf("what the link leads to: %v", err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +31,7 @@ func (s *Store) Principal(credentials string) (string, error) {
 	if credentials == "" {
 		return "", nil
 	}
-	if err := s.ensureExists(); err != nil {
+	if err := s.presence.ensureExists(); err != nil {
 		return "", err
 	}
 	salt, err := s.readSalt()
@@ -44,10 +43,8 @@ func (s *Store) Principal(credentials string) (string, error) {
 	return hex.EncodeToString(mac.Sum(nil)[:16]), nil
 }
 
-func (s *Store) saltFile() string { return filepath.Join(s.options.Root, saltName) }
-
-func (s *Store) readSalt() ([]byte, error) {
-	f, err := os.OpenFile(s.saltFile(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+func (d directory) readSalt() ([]byte, error) {
+	f, err := os.OpenFile(d.saltFile(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -59,18 +56,18 @@ func (s *Store) readSalt() ([]byte, error) {
 	}
 	salt, err := hex.DecodeString(string(text[:max(n-1, 0)]))
 	if err != nil || len(salt) != saltBytes {
-		return nil, fmt.Errorf("%s is damaged: remove it, and the snapshots are delivered again", s.saltFile())
+		return nil, fmt.Errorf("%s is damaged: remove it, and the snapshots are delivered again", d.saltFile())
 	}
 	return salt, nil
 }
 
 // laySalt makes the salt where there is none. The caller has the lock of initStore.
-func (s *Store) laySalt() error {
-	_, err := os.Lstat(s.saltFile())
+func (p *presence) laySalt() error {
+	_, err := os.Lstat(p.saltFile())
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails
-	return atomicfile.Write(s.saltFile(), []byte(hex.EncodeToString(salt)+"\n"), 0o600)
+	return atomicfile.Write(p.saltFile(), []byte(hex.EncodeToString(salt)+"\n"), 0o600)
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Staged is one file that an earlier writer began or completed.
@@ -21,7 +22,7 @@ type Staged struct {
 	// may be less than what is on the disk, and is to be checked against it.
 	Prefixes map[int]Prefix
 	// Entry of the complete file, else nil.
-	Entry *Entry
+	Entry *snapshot.Entry
 }
 
 // Prefix is the beginning of a block that is on the disk.
@@ -56,7 +57,7 @@ func (s staged) get(path string) *Staged {
 	if !ok {
 		return s.begun[path]
 	}
-	e := Unpack(path, packed)
+	e := snapshot.Unpack(path, packed)
 	return &Staged{Path: path, Size: e.Size, Identity: e.Identity, Entry: &e}
 }
 
@@ -65,7 +66,7 @@ func (s staged) beginFile(f *Staged) {
 	s.begun[f.Path] = f
 }
 
-func (s staged) completeFile(e Entry) {
+func (s staged) completeFile(e snapshot.Entry) {
 	delete(s.begun, e.Path)
 	s.complete[e.Path] = e.Pack()
 }

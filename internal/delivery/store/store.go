@@ -6,15 +6,13 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
-	"weak"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -39,11 +37,11 @@ type Options struct {
 	// Needed returns snapshots that must stay even if they are not leased just
 	// now, because the process of their user is being restarted. It is called each
 	// time something is to be evicted. It may be nil.
-	Needed func() (map[ID]bool, error)
+	Needed func() (map[snapshot.ID]bool, error)
 	// Wanted returns snapshots that are to stay as long as there is room: only a
 	// Writer that is Urgent evicts them, after everything else. It is called, and
 	// may be nil, like Needed.
-	Wanted func() (map[ID]bool, error)
+	Wanted func() (map[snapshot.ID]bool, error)
 }
 
 // The default watermarks.
@@ -73,14 +71,10 @@ func (o *Options) completeAndValidate() error {
 // Store is a directory of snapshots. Any number of processes may have the same
 // one open; a Store is safe for use by several goroutines.
 type Store struct {
-	options   Options
-	snapshots string
-	locks     string
-	trash     string
-	marks     string
-
-	mu   sync.Mutex
-	open *os.File // locked, shared
+	directory
+	space    *space
+	presence *presence
+	verifier verifier
 }
 
 // Open makes the layout below the root where it is missing, and returns the store.
@@ -88,108 +82,30 @@ func Open(o Options) (*Store, error) {
 	if err := o.completeAndValidate(); err != nil {
 		return nil, err
 	}
-	s := &Store{
-		options:   o,
-		snapshots: filepath.Join(o.Root, "snapshots"),
-		locks:     filepath.Join(o.Root, "locks"),
-		trash:     filepath.Join(o.Root, "trash"),
-		marks:     filepath.Join(o.Root, marksDir),
-	}
-	if err := s.initStore(); err != nil {
+	d := newDirectory(o.Root)
+	space := &space{directory: d, options: o}
+	s := &Store{directory: d, space: space, presence: &presence{directory: d, space: space}, verifier: verifier{d}}
+	if err := s.presence.initStore(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // Root is the absolute path of the store.
-func (s *Store) Root() string { return s.options.Root }
-
-const partialSuffix = ".partial"
-
-func (s *Store) snapshotDir(id ID) string { return filepath.Join(s.snapshots, string(id)) }
-func (s *Store) partialDir(id ID) string  { return s.snapshotDir(id) + partialSuffix }
-func (s *Store) leaseLock(id ID) string   { return filepath.Join(s.locks, string(id)+".lease") }
-func (s *Store) writerLock(id ID) string  { return filepath.Join(s.locks, string(id)+".writer") }
-
-// Lease keeps a complete snapshot from being evicted. The kernel ends it when
-// the process dies.
-type Lease struct {
-	id     ID
-	dir    string
-	lock   *os.File
-	path   string   // of the lock
-	header Manifest // with the entries packed
-
-	mu       sync.Mutex
-	used     bool // counts as a use
-	unpacked weak.Pointer[Manifest]
-}
-
-// ID of the snapshot.
-func (l *Lease) ID() ID { return l.id }
-
-// Dir is the absolute path of the directory with the snapshot's files. They
-// must not be written to.
-func (l *Lease) Dir() string { return l.dir }
-
-// Manifest of the snapshot. It must not be written to. It is held in memory
-// only as long as the caller holds it; the lease itself takes some 65 bytes per
-// file.
-func (l *Lease) Manifest() *Manifest {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if m := l.unpacked.Value(); m != nil {
-		return m
-	}
-	m := l.header
-	m.Entries, m.Packed = m.Packed.allEntries(), nil
-	l.unpacked = weak.Make(&m)
-	return &m
-}
-
-// Contents is Manifest with the entries Packed, as the lease holds them.
-func (l *Lease) Contents() *Manifest {
-	m := l.header
-	return &m
-}
-
-// loadHeader fills the lease from the manifest below dir.
-func (l *Lease) loadHeader(dir string) error {
-	header, err := readManifest(dir)
-	if err != nil {
-		return err
-	}
-	l.header = *header
-	return nil
-}
-
-// Close ends the lease. It may be called more than once.
-func (l *Lease) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.used {
-		// In use until now, not only when it was taken. A file that cannot be touched
-		// only makes the snapshot look older.
-		now := unix.NsecToTimeval(time.Now().UnixNano())
-		_ = unix.Futimes(int(l.lock.Fd()), []unix.Timeval{now, now})
-		l.used = false
-	}
-	if err := l.lock.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		return storeErrorf("closing a lease: %w", err)
-	}
-	return nil
-}
+func (s *Store) Root() string { return s.root }
 
 // Lease returns a lease of a complete snapshot, or ErrNotStored; ErrDamaged if
 // its manifest cannot be read. A snapshot that was committed shortly before a
 // crash of the machine is verified first, once for all processes.
-func (s *Store) Lease(id ID) (*Lease, error) { return s.acquireLease(context.Background(), id) }
+func (s *Store) Lease(id snapshot.ID) (*Lease, error) {
+	return s.acquireLease(context.Background(), id)
+}
 
 // Peek returns the manifest of a complete snapshot, Packed, and the directory of its
 // files, without a lease and without counting as a use: for who can do without
 // it when it is evicted meanwhile. Errors are those of Lease.
-func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+func (s *Store) Peek(ctx context.Context, id snapshot.ID) (*snapshot.Manifest, string, error) {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return nil, "", err
 	}
 	l, err := s.openLease(id)
@@ -203,8 +119,8 @@ func (s *Store) Peek(ctx context.Context, id ID) (*Manifest, string, error) {
 	return l.Contents(), l.dir, nil
 }
 
-func (s *Store) acquireLease(ctx context.Context, id ID) (*Lease, error) {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+func (s *Store) acquireLease(ctx context.Context, id snapshot.ID) (*Lease, error) {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return nil, err
 	}
 	l, err := s.openLease(id)
@@ -215,44 +131,18 @@ func (s *Store) acquireLease(ctx context.Context, id ID) (*Lease, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	if err := s.markUsed(l); err != nil {
+	if err := l.markUsed(); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// markUsed counts a lease as a use from now on.
-func (s *Store) markUsed(l *Lease) error {
-	now := time.Now()
-	if err := os.Chtimes(s.leaseLock(l.id), now, now); err != nil {
-		return storeErrorf("marking a snapshot as used: %w", err)
-	}
-	l.used = true
-	return nil
-}
-
-// openLease is Lease without reading the manifest and without counting as a use.
-func (s *Store) openLease(id ID) (*Lease, error) {
-	if !id.Valid() || !isDir(s.snapshotDir(id)) {
-		return nil, ErrNotStored
-	}
-	f, err := lockFile(s.leaseLock(id), unix.LOCK_SH)
-	if err != nil {
-		return nil, err
-	}
-	if !isDir(s.snapshotDir(id)) {
-		unlockFile(f)
-		return nil, ErrNotStored
-	}
-	return &Lease{id: id, dir: filepath.Join(s.snapshotDir(id), dataDir), lock: f, path: s.leaseLock(id)}, nil
-}
-
 // Acquire returns either a lease of the key's snapshot, or the writer that is
 // to make it; one of the two is nil. While another process writes it, Acquire
 // calls waiting once and waits until that one is done or dead.
-func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *Writer, error) {
-	if err := s.ensureExists(); err != nil {
+func (s *Store) Acquire(ctx context.Context, key snapshot.Key, waiting func()) (*Lease, *Writer, error) {
+	if err := s.presence.ensureExists(); err != nil {
 		return nil, nil, err
 	}
 	id := key.ID()
@@ -265,7 +155,7 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 		// Those who wait for the same snapshot all get it at once: only a
 		// snapshot that is not there needs the lock.
 		l, err = s.acquireLease(ctx, id)
-		if !errors.Is(err, ErrNotStored) && !errors.Is(err, ErrDamaged) {
+		if !errors.Is(err, ErrNotStored) && !errors.Is(err, snapshot.ErrDamaged) {
 			return err
 		}
 		f, err = lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
@@ -288,11 +178,11 @@ func (s *Store) Acquire(ctx context.Context, key Key, waiting func()) (*Lease, *
 }
 
 // startWriter returns the writer that holds the lock f, unless another was quicker.
-func (s *Store) startWriter(ctx context.Context, key Key, f *os.File) (*Lease, *Writer, error) {
+func (s *Store) startWriter(ctx context.Context, key snapshot.Key, f *os.File) (*Lease, *Writer, error) {
 	id := key.ID()
 	l, err := s.acquireLease(ctx, id)
-	if errors.Is(err, ErrDamaged) {
-		if err = s.discardDirectory(s.snapshotDir(id)); err == nil {
+	if errors.Is(err, snapshot.ErrDamaged) {
+		if err = s.trash.discardDirectory(s.snapshotDir(id)); err == nil {
 			err = ErrNotStored
 		}
 	}

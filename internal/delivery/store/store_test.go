@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 func open(t *testing.T, o Options) *Store {
@@ -33,10 +34,12 @@ func open(t *testing.T, o Options) *Store {
 	return s
 }
 
-func key(version string) Key { return Key{Source: "test", Path: "path", Version: version} }
+func key(version string) snapshot.Key {
+	return snapshot.Key{Source: "test", Path: "path", Version: version}
+}
 
 // writer acquires the right to write a snapshot.
-func writer(t *testing.T, s *Store, k Key) *Writer {
+func writer(t *testing.T, s *Store, k snapshot.Key) *Writer {
 	t.Helper()
 	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("somebody else writes") })
 	if err != nil || l != nil {
@@ -46,7 +49,7 @@ func writer(t *testing.T, s *Store, k Key) *Writer {
 }
 
 // put writes a complete file into the staging directory.
-func put(t *testing.T, w *Writer, name, content string) Entry {
+func put(t *testing.T, w *Writer, name, content string) snapshot.Entry {
 	t.Helper()
 	if err := w.Root().MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
@@ -62,7 +65,7 @@ func put(t *testing.T, w *Writer, name, content string) Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := Entry{Path: name, Size: int64(len(content)), Mode: 0o644, Digest: sum, Identity: `"` + sum + `"`, Modified: info.ModTime().UnixNano()}
+	e := snapshot.Entry{Path: name, Size: int64(len(content)), Mode: 0o644, Digest: sum, Identity: `"` + sum + `"`, Modified: info.ModTime().UnixNano()}
 	if err := w.Done(e); err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +73,11 @@ func put(t *testing.T, w *Writer, name, content string) Entry {
 }
 
 // add makes a complete snapshot of one file.
-func add(t *testing.T, s *Store, k Key, content string) *Lease {
+func add(t *testing.T, s *Store, k snapshot.Key, content string) *Lease {
 	t.Helper()
 	w := writer(t, s, k)
 	e := put(t, w, "dir/file", content)
-	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: e.Size, Digest: e.Digest})
+	l, err := w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: e.Size, Digest: e.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +125,11 @@ func TestAnUnfinishedSnapshotIsNotThere(t *testing.T) {
 
 func TestKeysThatDifferHaveOtherSnapshots(t *testing.T) {
 	mode := fs.FileMode(0o755)
-	base := Key{Source: "s", Path: "p", Version: "v"}
-	keys := []Key{base, {Source: "sp", Version: "v"}, {Source: "s", Path: "p", Version: "v", Mode: &mode},
+	base := snapshot.Key{Source: "s", Path: "p", Version: "v"}
+	keys := []snapshot.Key{base, {Source: "sp", Version: "v"}, {Source: "s", Path: "p", Version: "v", Mode: &mode},
 		{Source: "s", Path: "p", Version: "v", Include: []string{"a"}}, {Source: "s", Path: "p", Version: "v", Exclude: []string{"a"}},
 		{Source: "s", Path: "p", Version: "v", Digest: "sha256:0"}}
-	seen := map[ID]bool{}
+	seen := map[snapshot.ID]bool{}
 	for _, k := range keys {
 		if seen[k.ID()] || !k.ID().Valid() {
 			t.Errorf("%+v has the ID %s", k, k.ID())
@@ -192,7 +195,7 @@ func TestWaitersGetTheSnapshotTogether(t *testing.T) {
 	}
 	waiting.Wait()
 	e := put(t, w, "f", "x")
-	l, err := w.Commit(&Manifest{Entries: []Entry{e}, Bytes: 1, Digest: e.Digest})
+	l, err := w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: 1, Digest: e.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,11 +212,11 @@ func TestPausesGrowWithTheWait(t *testing.T) {
 }
 
 func TestAManifestThatCouldNotBeReadIsNotWritten(t *testing.T) {
-	for name, m := range map[string]Manifest{
-		"sum":    {Bytes: 5, Entries: []Entry{{Path: "a", Size: 4}}},
-		"order":  {Entries: []Entry{{Path: "b"}, {Path: "a"}}},
-		"twice":  {Entries: []Entry{{Path: "a"}, {Path: "a"}}},
-		"escape": {Entries: []Entry{{Path: "../a"}}},
+	for name, m := range map[string]snapshot.Manifest{
+		"sum":    {Bytes: 5, Entries: []snapshot.Entry{{Path: "a", Size: 4}}},
+		"order":  {Entries: []snapshot.Entry{{Path: "b"}, {Path: "a"}}},
+		"twice":  {Entries: []snapshot.Entry{{Path: "a"}, {Path: "a"}}},
+		"escape": {Entries: []snapshot.Entry{{Path: "../a"}}},
 	} {
 		s := open(t, Options{})
 		if l, err := writer(t, s, key("1")).Commit(&m); !errors.Is(err, ErrStore) {
@@ -350,7 +353,7 @@ func TestAJournalOfAnotherBootIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := s.partialDir(key("1").ID())
-	file := filepath.Join(dir, dataDir, "bad")
+	file := filepath.Join(dir, snapshot.DataDir, "bad")
 	if err := os.WriteFile(file, make([]byte, 4), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -377,11 +380,13 @@ func TestDamageIsFoundAndMovedAside(t *testing.T) {
 		deep   bool
 		damage func(path string) error
 	}{
-		"shorter":  {false, func(path string) error { return os.Truncate(path, 3) }},
-		"touched":  {false, func(path string) error { return os.Chtimes(path, time.Time{}, time.Now()) }},
-		"mode":     {false, func(path string) error { return os.Chmod(path, 0o600) }},
-		"gone":     {false, os.Remove},
-		"manifest": {false, func(path string) error { return os.Truncate(filepath.Join(path, "../../../"+manifestName), 20) }},
+		"shorter": {false, func(path string) error { return os.Truncate(path, 3) }},
+		"touched": {false, func(path string) error { return os.Chtimes(path, time.Time{}, time.Now()) }},
+		"mode":    {false, func(path string) error { return os.Chmod(path, 0o600) }},
+		"gone":    {false, os.Remove},
+		"manifest": {false, func(path string) error {
+			return os.Truncate(filepath.Join(path, "../../../"+snapshot.ManifestName), 20)
+		}},
 		"bit rot": {true, func(path string) error {
 			info, err := os.Stat(path)
 			if err != nil {
@@ -402,7 +407,7 @@ func TestDamageIsFoundAndMovedAside(t *testing.T) {
 			if err := c.damage(filepath.Join(l.Dir(), "dir/file")); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Verify(t.Context(), l.ID(), c.deep); !errors.Is(err, ErrDamaged) {
+			if err := s.Verify(t.Context(), l.ID(), c.deep); !errors.Is(err, snapshot.ErrDamaged) {
 				t.Errorf("got %v", err)
 			}
 			if err := s.Verify(t.Context(), l.ID(), c.deep); !errors.Is(err, ErrNotStored) {
@@ -449,7 +454,7 @@ func TestAGlanceReadsSmallFiles(t *testing.T) {
 		if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Recheck(t.Context(), l.ID()); errors.Is(err, ErrDamaged) != seen {
+		if err := s.Recheck(t.Context(), l.ID()); errors.Is(err, snapshot.ErrDamaged) != seen {
 			t.Errorf("%d bytes: got %v", size, err)
 		}
 		if err := s.Verify(t.Context(), l.ID(), true); err == nil {

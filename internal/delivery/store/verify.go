@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
@@ -24,12 +25,15 @@ import (
 // makes the snapshot anew, protected by the leases that there are; a view
 // notices, when it is checked, that its files are not those of the snapshot,
 // and is built again.
-func (s *Store) Verify(ctx context.Context, id ID, deep bool) error {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+func (s *Store) Verify(ctx context.Context, id snapshot.ID, deep bool) error {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verifySnapshot(ctx, id, depthOf(deep))
+	return s.verifier.verifySnapshot(ctx, id, depthOf(deep))
 }
+
+// verifier compares snapshots with their manifests, and takes damaged ones away.
+type verifier struct{ directory }
 
 // depth is how much of a snapshot is looked at.
 type depth int
@@ -54,11 +58,11 @@ const (
 // Recheck is Verify before a snapshot is served to another pod. Beside the facts of
 // all files it compares the bytes of the small ones: a process that can write to a
 // file can also set its time back. In a large file only a deep Verify sees that.
-func (s *Store) Recheck(ctx context.Context, id ID) error {
-	if err := s.resolveDoubt(ctx, id); err != nil {
+func (s *Store) Recheck(ctx context.Context, id snapshot.ID) error {
+	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verifySnapshot(ctx, id, glance)
+	return s.verifier.verifySnapshot(ctx, id, glance)
 }
 
 func depthOf(deep bool) depth {
@@ -69,37 +73,37 @@ func depthOf(deep bool) depth {
 }
 
 // verifySnapshot is Verify for a snapshot that is not in doubt.
-func (s *Store) verifySnapshot(ctx context.Context, id ID, d depth) error {
-	err := s.examineSnapshot(ctx, id, d)
-	if !errors.Is(err, ErrDamaged) {
+func (v verifier) verifySnapshot(ctx context.Context, id snapshot.ID, d depth) error {
+	err := v.examineSnapshot(ctx, id, d)
+	if !errors.Is(err, snapshot.ErrDamaged) {
 		return err
 	}
-	if discardErr := s.discardDamaged(id); discardErr != nil {
+	if discardErr := v.discardDamaged(id); discardErr != nil {
 		return discardErr
 	}
 	return err
 }
 
 // Examine is Verify that leaves a damaged snapshot where it is.
-func (s *Store) Examine(ctx context.Context, id ID, deep bool) error {
-	return s.examineSnapshot(ctx, id, depthOf(deep))
+func (s *Store) Examine(ctx context.Context, id snapshot.ID, deep bool) error {
+	return s.verifier.examineSnapshot(ctx, id, depthOf(deep))
 }
 
-func (s *Store) examineSnapshot(ctx context.Context, id ID, d depth) error {
-	l, err := s.openLease(id)
+func (v verifier) examineSnapshot(ctx context.Context, id snapshot.ID, d depth) error {
+	l, err := v.openLease(id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.loadHeader(s.snapshotDir(id)); err != nil {
+	if err := l.loadHeader(v.snapshotDir(id)); err != nil {
 		return err
 	}
 	return compareFiles(ctx, l, d)
 }
 
 // discardDamaged takes a snapshot away unless a process is replacing it already.
-func (s *Store) discardDamaged(id ID) error {
-	f, err := lockFile(s.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
+func (v verifier) discardDamaged(id snapshot.ID) error {
+	f, err := lockFile(v.writerLock(id), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil
 	}
@@ -107,16 +111,16 @@ func (s *Store) discardDamaged(id ID) error {
 		return err
 	}
 	defer unlockFile(f)
-	if err := s.discardDirectory(s.snapshotDir(id)); err != nil {
+	if err := v.trash.discardDirectory(v.snapshotDir(id)); err != nil {
 		return err
 	}
-	return s.clearDoubt(id)
+	return v.clearDoubt(id)
 }
 
 func compareFiles(ctx context.Context, l *Lease, d depth) error {
 	root, err := os.OpenRoot(l.dir)
 	if err != nil {
-		return fmt.Errorf("verifying a snapshot: %w: %w", ErrDamaged, err)
+		return fmt.Errorf("verifying a snapshot: %w: %w", snapshot.ErrDamaged, err)
 	}
 	defer root.Close()
 	var buffer []byte
@@ -141,13 +145,13 @@ func compareFiles(ctx context.Context, l *Lease, d depth) error {
 			return storeErrorf("verifying %s: %w", e.Path, err)
 		}
 		if !ok {
-			return fmt.Errorf("verifying a snapshot: %w: the file %q is not what was delivered", ErrDamaged, e.Path)
+			return fmt.Errorf("verifying a snapshot: %w: the file %q is not what was delivered", snapshot.ErrDamaged, e.Path)
 		}
 	}
 	return nil
 }
 
-func verifyEntry(root *os.Root, e Entry, buffer []byte, read bool) (bool, error) {
+func verifyEntry(root *os.Root, e snapshot.Entry, buffer []byte, read bool) (bool, error) {
 	if e.Link != "" {
 		target, err := root.Readlink(e.Path)
 		return err == nil && target == e.Link, nil

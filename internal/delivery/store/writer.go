@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Writer makes one snapshot. It holds the writer's lock: no other process
@@ -24,7 +25,7 @@ type Writer struct {
 	Urgent bool
 
 	store   *Store
-	key     Key
+	key     snapshot.Key
 	lock    *os.File
 	dir     string
 	root    *os.Root
@@ -38,11 +39,11 @@ type Writer struct {
 }
 
 // newWriter opens the staging directory, with what an earlier writer left in it.
-func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer, err error) {
+func newWriter(ctx context.Context, s *Store, key snapshot.Key, lock *os.File) (_ *Writer, err error) {
 	w := &Writer{store: s, key: key, lock: lock, dir: s.partialDir(key.ID())}
-	data := filepath.Join(w.dir, dataDir)
+	data := filepath.Join(w.dir, snapshot.DataDir)
 	if err := os.MkdirAll(data, 0o755); err != nil {
-		return nil, s.spaceOr("opening the staging directory", err, 0)
+		return nil, s.space.spaceOr("opening the staging directory", err, 0)
 	}
 	if w.fs, err = os.Open(w.dir); err == nil {
 		w.root, err = os.OpenRoot(data)
@@ -62,13 +63,13 @@ func newWriter(ctx context.Context, s *Store, key Key, lock *os.File) (_ *Writer
 	}
 	if err != nil {
 		w.closeFiles()
-		return nil, s.spaceOr("resuming a download", err, 0)
+		return nil, s.space.spaceOr("resuming a download", err, 0)
 	}
 	return w, nil
 }
 
 // Key of the snapshot.
-func (w *Writer) Key() Key { return w.key }
+func (w *Writer) Key() snapshot.Key { return w.key }
 
 // Root is the directory that the files go to.
 func (w *Writer) Root() *os.Root { return w.root }
@@ -100,20 +101,20 @@ func (w *Writer) Use(path string) {
 // *InsufficientSpaceError, anything else matches ErrStore. needed is how many
 // bytes were to be written.
 func (w *Writer) Fail(op string, err error, needed int64) error {
-	return w.store.spaceOr(op, err, needed)
+	return w.store.space.spaceOr(op, err, needed)
 }
 
 // Commit makes the snapshot complete and returns a lease of it. Everything is
 // flushed to the disk once, before the snapshot appears. The lease keeps what
 // m.Packed has.
-func (w *Writer) Commit(m *Manifest) (*Lease, error) {
-	m.Format, m.Key = Format, w.key
+func (w *Writer) Commit(m *snapshot.Manifest) (*Lease, error) {
+	m.Format, m.Key = snapshot.Format, w.key
 	fail := func(err error) (*Lease, error) {
-		err = w.store.spaceOr("committing a snapshot", err, 0)
+		err = w.store.space.spaceOr("committing a snapshot", err, 0)
 		_ = w.Close() // what it could say is said already
 		return nil, err
 	}
-	entries, err := packManifest(m)
+	entries, err := snapshot.PackEntries(m)
 	if err != nil {
 		return fail(err)
 	}
@@ -121,7 +122,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 	if err := w.journal.flush(); err != nil {
 		return fail(err)
 	}
-	if err := writeManifest(filepath.Join(w.dir, manifestName), m); err != nil {
+	if err := snapshot.WriteManifest(w.dir, m); err != nil {
 		return fail(err)
 	}
 	if err := unix.Syncfs(int(w.fs.Fd())); err != nil {
@@ -143,7 +144,7 @@ func (w *Writer) Commit(m *Manifest) (*Lease, error) {
 // one step for those who hold the room's lock.
 func (w *Writer) publishSnapshot() (*Lease, error) {
 	s, id := w.store, w.key.ID()
-	guard, err := s.lockRoom()
+	guard, err := s.space.lockRoom()
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (w *Writer) publishSnapshot() (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.markUsed(l); err != nil {
+	if err := l.markUsed(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -172,14 +173,14 @@ func (w *Writer) Close() error {
 	err := w.journal.flush()
 	w.closeAll()
 	if err != nil {
-		return w.store.spaceOr("recording a download", err, 0)
+		return w.store.space.spaceOr("recording a download", err, 0)
 	}
 	return nil
 }
 
 // Discard ends the writing and deletes what is staged.
 func (w *Writer) Discard() error {
-	err := w.store.discardDirectory(w.dir)
+	err := w.store.trash.discardDirectory(w.dir)
 	if id := w.key.ID(); !isDir(w.store.snapshotDir(id)) {
 		w.store.removeMarks(id)
 	}
@@ -195,7 +196,7 @@ func (w *Writer) Reload(ctx context.Context, discard bool) error {
 	}
 	w.closeFiles()
 	if discard {
-		if err := w.store.discardDirectory(w.dir); err != nil {
+		if err := w.store.trash.discardDirectory(w.dir); err != nil {
 			return err
 		}
 	}
@@ -227,7 +228,7 @@ func (w *Writer) closeFiles() {
 
 // spaceOr returns an *InsufficientSpaceError where err says that there is no
 // room, and else an error that matches ErrStore.
-func (s *Store) spaceOr(op string, err error, needed int64) error {
+func (s *space) spaceOr(op string, err error, needed int64) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		size, free, _ := s.fileSystem()
 		return &InsufficientSpaceError{Needed: needed, Free: max(free-s.options.Reserve.Of(size), 0),

@@ -17,8 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -149,7 +150,7 @@ func (o *options) verifyAll(ctx context.Context, cmd *cobra.Command, s *store.St
 		switch {
 		case err == nil:
 			fmt.Fprintln(cmd.OutOrStdout(), id, "whole")
-		case errors.Is(err, store.ErrDamaged):
+		case errors.Is(err, snapshot.ErrDamaged):
 			damaged++
 			fmt.Fprintln(cmd.OutOrStdout(), id, "damaged:", err)
 		case errors.Is(err, store.ErrNotStored):
@@ -229,12 +230,12 @@ func (o *options) openStore() (*store.Store, error) {
 		}
 		return nil, usageErrorf("there is no store at %s; name its directory with --store", o.root)
 	}
-	pods := podref.New(o.root)
+	pods := podstate.NewPods(o.root)
 	return store.Open(store.Options{Root: o.root, Needed: pods.Needed, Wanted: pods.Wanted})
 }
 
 // resolveIDs finds the snapshots that are meant, all of them when none is named.
-func resolveIDs(s *store.Store, names []string) ([]store.ID, error) {
+func resolveIDs(s *store.Store, names []string) ([]snapshot.ID, error) {
 	snapshots, err := s.Snapshots()
 	if err != nil {
 		return nil, err
@@ -250,9 +251,9 @@ func resolveIDs(s *store.Store, names []string) ([]store.ID, error) {
 		slices.Sort(ids)
 		return ids, nil
 	}
-	var meant []store.ID
+	var meant []snapshot.ID
 	for _, name := range names {
-		var found []store.ID
+		var found []snapshot.ID
 		for _, id := range ids {
 			if name != "" && strings.HasPrefix(string(id), name) {
 				found = append(found, id)

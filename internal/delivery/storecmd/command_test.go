@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -29,7 +30,7 @@ func openStore(t *testing.T) *store.Store {
 // add makes a snapshot of one file of five bytes.
 func add(t *testing.T, s *store.Store, version string) *store.Lease {
 	t.Helper()
-	_, w, err := s.Acquire(t.Context(), store.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}, func() {})
+	_, w, err := s.Acquire(t.Context(), snapshot.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: version}, func() {})
 	if err != nil || w == nil {
 		t.Fatal(err)
 	}
@@ -44,8 +45,8 @@ func add(t *testing.T, s *store.Store, version string) *store.Lease {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := store.Entry{Path: "f", Size: 5, Mode: 0o644, Digest: sum, Modified: info.ModTime().UnixNano()}
-	l, err := w.Commit(&store.Manifest{Entries: []store.Entry{e}, Bytes: 5, Digest: sum})
+	e := snapshot.Entry{Path: "f", Size: 5, Mode: 0o644, Digest: sum, Modified: info.ModTime().UnixNano()}
+	l, err := w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: 5, Digest: sum})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestListShowsWhatIsThereAndWhoUsesIt(t *testing.T) {
 	if err := add(t, s, "v2").Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, w, err := s.Acquire(t.Context(), store.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: "v3\x1b[2J"}, func() {})
+	_, w, err := s.Acquire(t.Context(), snapshot.Key{Source: "s3://minio:9000/models", Path: "bert/", Version: "v3\x1b[2J"}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

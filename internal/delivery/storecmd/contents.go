@@ -14,15 +14,16 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/bytesize"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
-	"github.com/kuda-io/kuda/internal/delivery/store/podref"
 )
 
 // entry is a snapshot or a download as the command shows it.
 type entry struct {
-	ID     store.ID `json:"id"`
-	Source string   `json:"source"`
-	// Way and Principal are those of store.Key.
+	ID     snapshot.ID `json:"id"`
+	Source string      `json:"source"`
+	// Way and Principal are those of snapshot.Key.
 	Way       string    `json:"way,omitempty"`
 	Principal string    `json:"principal,omitempty"`
 	Path      string    `json:"path"`
@@ -54,7 +55,7 @@ func listEntries(s *store.Store) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	pods := podref.New(s.Root())
+	pods := podstate.NewPods(s.Root())
 	users, err := pods.Users()
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func printEntries(w io.Writer, entries []entry, format string) error {
 }
 
 // displayName says which snapshot a key is of.
-func displayName(k store.Key) string {
+func displayName(k snapshot.Key) string {
 	text := quoteUnprintable(joinPath(k.Source, k.Path))
 	if k.Version != "" {
 		text += " " + quoteUnprintable(k.Version)

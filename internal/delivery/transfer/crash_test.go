@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	sourcehttp "github.com/kuda-io/kuda/internal/source/http"
 )
@@ -57,7 +58,7 @@ func child(root, url string) error {
 	if err != nil {
 		return err
 	}
-	key := store.Key{Source: "test", Path: "tree/", Version: "1"}
+	key := snapshot.Key{Source: "test", Path: "tree/", Version: "1"}
 	result, err := New(Options{Store: s, Connections: 3}).Deliver(context.Background(), NewRequest(source, key, nil))
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func rounds() int {
 func TestPromise5KilledDeliveriesGoOnAndAreRight(t *testing.T) {
 	b := newBench(t)
 	want := b.putTree("tree/", 200)
-	key := store.Key{Source: "test", Path: "tree/", Version: "1"}
+	key := snapshot.Key{Source: "test", Path: "tree/", Version: "1"}
 	var wantDigest string
 	completed, resumed := 0, 0
 	// How long a child lives at most: about half of them are to get to the end.
@@ -207,7 +208,7 @@ func TestAWaiterTakesOverWhenTheDownloaderDies(t *testing.T) {
 	b := newBench(t)
 	want := b.putTree("tree/", 10)
 	root := t.TempDir()
-	key := store.Key{Source: "test", Path: "tree/", Version: "1"}
+	key := snapshot.Key{Source: "test", Path: "tree/", Version: "1"}
 	cutter := newStalledServer(t, b)
 	downloader, _ := startChild(t, root, cutter)
 	s, engine := openEngine(t, root)
@@ -236,7 +237,7 @@ func newStalledServer(t *testing.T, b *bench) string {
 }
 
 // awaitPartial returns once a download has begun.
-func awaitPartial(t *testing.T, s *store.Store, key store.Key) {
+func awaitPartial(t *testing.T, s *store.Store, key snapshot.Key) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	ticker := time.NewTicker(5 * time.Millisecond)

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -83,7 +84,7 @@ func crowdChild(root, what string) error {
 	if err != nil {
 		return err
 	}
-	key := store.Key{Source: c.Identity(), Path: "data", Version: c.version}
+	key := snapshot.Key{Source: c.Identity(), Path: "data", Version: c.version}
 	r := NewRequest(c, key, func(p Progress) { fmt.Println("progress", p.Done) })
 	engine := New(Options{Store: s})
 	var did crowdResult

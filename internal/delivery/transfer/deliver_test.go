@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )
@@ -133,7 +133,7 @@ func TestIncludeAndExcludeChoose(t *testing.T) {
 	for _, name := range []string{"a.bin", "dir/b.bin", "dir/c.txt", "dir/deep/d.bin"} {
 		b.server.Put("tree/"+name, []byte(name))
 	}
-	for want, key := range map[string]store.Key{
+	for want, key := range map[string]snapshot.Key{
 		"a.bin":                          {Include: []string{"*.bin"}},
 		"a.bin dir/b.bin dir/deep/d.bin": {Include: []string{"**/*.bin"}},
 		"a.bin dir/c.txt":                {Exclude: []string{"dir/**/*.bin"}},
@@ -144,10 +144,10 @@ func TestIncludeAndExcludeChoose(t *testing.T) {
 			t.Errorf("got %q, want %s", got, want)
 		}
 	}
-	if _, err := b.deliver(t.Context(), store.Key{Path: "tree/", Include: []string{"nothing"}}); !errors.Is(err, source.ErrNotFound) {
+	if _, err := b.deliver(t.Context(), snapshot.Key{Path: "tree/", Include: []string{"nothing"}}); !errors.Is(err, source.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := b.deliver(t.Context(), store.Key{Path: "tree/", Include: []string{"[a-"}}); !errors.Is(err, source.ErrMisconfigured) {
+	if _, err := b.deliver(t.Context(), snapshot.Key{Path: "tree/", Include: []string{"[a-"}}); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -158,9 +158,9 @@ func TestModesAreThoseAskedFor(t *testing.T) {
 	key := b.key("tool", "1")
 	mode := fs.FileMode(0o755)
 	key.Mode = &mode
-	for want, key := range map[fs.FileMode]store.Key{0o755: key, 0o644: b.key("tool", "1")} {
+	for want, key := range map[fs.FileMode]snapshot.Key{0o755: key, 0o644: b.key("tool", "1")} {
 		lease := b.mustDeliver(t, key).Lease
-		info, err := os.Stat(filepath.Join(lease.Dir(), store.FileName))
+		info, err := os.Stat(filepath.Join(lease.Dir(), snapshot.FileName))
 		if err != nil || info.Mode().Perm() != want || !lease.Manifest().File {
 			t.Errorf("got %v, %v", info.Mode(), err)
 		}

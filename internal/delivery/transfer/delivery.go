@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -37,9 +38,10 @@ type delivery struct {
 	kind    digest.Kind
 	queue   *queue
 	group   *errgroup.Group
-	older   *older
-	// linked tells that files were shared with older snapshots; alone forbids it.
-	linked, alone bool
+	staging *staging
+	sharing *sharing
+	// alone forbids to share files with older snapshots.
+	alone bool
 	// proved: what the source calls a file does not count where its SHA-256 is
 	// known, because that proves the bytes.
 	proved bool
@@ -47,12 +49,9 @@ type delivery struct {
 	single bool
 	roll   *roll
 	weight int64 // of the files, see crowding
-	opened opened
-	dirs   *dirs
 
-	// planned bytes are to be written; allocated ones of them have their place.
-	planned   int64
-	allocated atomic.Int64
+	// planned bytes are to be written.
+	planned int64
 	// moved is what the connections of a class did: bytes of the wide ones,
 	// files of the small ones.
 	moved [laneClasses]atomic.Int64
@@ -67,8 +66,9 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
 		roll:    newRoll(),
-		dirs:    newDirs(w.Root()),
 	}
+	d.staging = &staging{writer: w, dirs: newDirs(w.Root()), report: report, roll: d.roll, kind: d.kind}
+	d.sharing = newSharing(d)
 	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections))
 	d.queue.open = d.prepareFile
 	return d
@@ -84,7 +84,7 @@ func (d *delivery) prepareFile(at int) *file {
 }
 
 // runGuarded is run with a panic as an error.
-func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error) {
+func (d *delivery) runGuarded(ctx context.Context) (m *snapshot.Manifest, err error) {
 	err = d.catchPanic(func() (err error) {
 		m, err = d.run(ctx)
 		return err
@@ -93,15 +93,15 @@ func (d *delivery) runGuarded(ctx context.Context) (m *store.Manifest, err error
 }
 
 // run stages every file and returns the manifest.
-func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
+func (d *delivery) run(ctx context.Context) (*snapshot.Manifest, error) {
 	d.report.setState(Listing)
-	defer d.dirs.close()
+	defer d.staging.dirs.close()
 	// What is in older snapshots is read while the source answers.
 	d.listing = listAhead(ctx, d.source, d.request.Path)
 	defer d.listing.stop()
 	var err error
-	defer func() { d.older.close() }()
-	if d.older, err = findOlder(d.engine.options.Store, d.request.Key, d.legacyStore()); err != nil {
+	defer func() { d.sharing.older.close() }()
+	if d.sharing.older, err = findOlder(d.engine.options.Store, d.request.Key, d.legacyStore()); err != nil {
 		return nil, err
 	}
 	err = d.transferFiles(ctx)
@@ -109,11 +109,11 @@ func (d *delivery) run(ctx context.Context) (*store.Manifest, error) {
 		err = fmt.Errorf("delivering %s: %w", d.request.Path, cause)
 	}
 	if err != nil {
-		d.opened.close()
+		d.staging.opened.close()
 		return nil, err
 	}
 	d.report.setState(Verifying)
-	if err := d.dropStale(); err != nil {
+	if err := d.staging.dropStale(); err != nil {
 		return nil, err
 	}
 	return d.buildManifest()
@@ -263,8 +263,8 @@ func grantReadAccess(mode fs.FileMode) fs.FileMode {
 // not here already.
 func (d *delivery) enqueueMissing(ctx context.Context, pending []*file) error {
 	if !d.alone {
-		d.loadOlderSnapshots(pending)
-		if err := d.proveShared(ctx, pending, foreign); err != nil {
+		d.sharing.loadOlderSnapshots(pending)
+		if err := d.sharing.proveShared(ctx, pending, foreign); err != nil {
 			return err
 		}
 	}
@@ -281,7 +281,7 @@ func (d *delivery) enqueueMissing(ctx context.Context, pending []*file) error {
 		wanted = append(wanted, f)
 		d.planned += f.left
 	}
-	if err := d.writer.Reserve(d.report.total.Load(), d.planned-d.allocated.Load()); err != nil {
+	if err := d.writer.Reserve(d.report.total.Load(), d.planned-d.staging.allocated.Load()); err != nil {
 		return err
 	}
 	if len(wanted) > 0 {
@@ -294,14 +294,14 @@ func (d *delivery) enqueueMissing(ctx context.Context, pending []*file) error {
 // placeFile finds out what of a file is here already; true if all of it is.
 func (d *delivery) placeFile(f *file) (bool, error) {
 	if f.entry.Link != "" {
-		return true, d.createSymlink(f)
+		return true, d.staging.createSymlink(f)
 	}
 	f.left = f.entry.Size
 	here, err := d.resumeFile(f)
 	if err != nil {
 		return false, err
 	}
-	if here || !d.alone && d.linkOlderFile(f) {
+	if here || !d.alone && d.sharing.linkOlderFile(f) {
 		d.report.reused.Add(f.entry.Size)
 		d.report.done.Add(f.entry.Size)
 		return true, nil
@@ -355,7 +355,7 @@ func (d *delivery) resumeFile(f *file) (bool, error) {
 		d.report.reused.Add(n)
 	}
 	if f.left > 0 {
-		return false, d.resumeBlocks(f, staged.Prefixes)
+		return false, d.staging.resumeBlocks(f, staged.Prefixes)
 	}
 	// Complete, but for the record of it: ask for the last block again.
 	last := len(f.sums) - 1
@@ -368,13 +368,13 @@ func (d *delivery) resumeFile(f *file) (bool, error) {
 
 // resumeBlocks takes over what an earlier writer staged of blocks that it did
 // not complete, as far as the bytes on the disk are those that it recorded.
-func (d *delivery) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
+func (g *staging) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
 	if len(prefixes) == 0 {
 		return nil
 	}
-	in, err := d.writer.Root().Open(f.path)
+	in, err := g.writer.Root().Open(f.path)
 	if err != nil {
-		return d.writeError("reading back", err, f)
+		return g.writeError("reading back", err, f)
 	}
 	defer in.Close()
 	f.begins = make(map[int]*blockBegin, len(prefixes))
@@ -390,39 +390,39 @@ func (d *delivery) resumeBlocks(f *file, prefixes map[int]store.Prefix) error {
 				break
 			}
 			if err != nil {
-				return d.writeError("reading back", err, f)
+				return g.writeError("reading back", err, f)
 			}
 		}
 		if begin.sums.xxh3.Sum() != p.Sum {
 			continue
 		}
 		f.begins[index] = begin
-		d.report.done.Add(p.Bytes)
-		d.report.reused.Add(p.Bytes)
+		g.report.done.Add(p.Bytes)
+		g.report.reused.Add(p.Bytes)
 	}
 	return nil
 }
 
-func (d *delivery) createSymlink(f *file) error {
-	if d.writer.Staged(f.path) != nil {
-		if err := d.writer.Drop(f.path); err != nil {
+func (g *staging) createSymlink(f *file) error {
+	if g.writer.Staged(f.path) != nil {
+		if err := g.writer.Drop(f.path); err != nil {
 			return err
 		}
 	}
-	if err := d.dirs.makeDir(path.Dir(f.path)); err != nil {
-		return d.writeError("creating a directory", err, f)
+	if err := g.dirs.makeDir(path.Dir(f.path)); err != nil {
+		return g.writeError("creating a directory", err, f)
 	}
-	if err := d.writer.Root().Symlink(f.entry.Link, f.path); err != nil {
-		return d.writeError("linking", err, f)
+	if err := g.writer.Root().Symlink(f.entry.Link, f.path); err != nil {
+		return g.writeError("linking", err, f)
 	}
-	f.result = store.Entry{Path: f.path, Link: f.entry.Link}
+	f.result = snapshot.Entry{Path: f.path, Link: f.entry.Link}
 	return nil
 }
 
 // dropStale deletes staged files that the source does not have any more.
-func (d *delivery) dropStale() error {
-	for _, name := range d.writer.StagedPaths() {
-		if err := d.writer.Drop(name); err != nil {
+func (g *staging) dropStale() error {
+	for _, name := range g.writer.StagedPaths() {
+		if err := g.writer.Drop(name); err != nil {
 			return err
 		}
 	}
@@ -430,10 +430,10 @@ func (d *delivery) dropStale() error {
 }
 
 // buildManifest describes the files, and checks the item's digest.
-func (d *delivery) buildManifest() (*store.Manifest, error) {
-	m := &store.Manifest{Packed: &store.Packed{}}
+func (d *delivery) buildManifest() (*snapshot.Manifest, error) {
+	m := &snapshot.Manifest{Packed: &snapshot.Packed{}}
 	listing := digest.NewListing(d.kind)
-	err := d.roll.eachEntry(func(e store.Entry) error {
+	err := d.roll.eachEntry(func(e snapshot.Entry) error {
 		m.Bytes += e.Size
 		if e.Link == "" {
 			listing.Add(e.Path, e.Digest)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -77,7 +78,7 @@ func splitState(text string) (identity, sum string) {
 // sharedState is the state of a file that is shared with an older one. A promise
 // of its SHA-256 is kept only if the bytes were compared with it: a later delivery,
 // perhaps of another principal, relies on that.
-func sharedState(e source.Entry, old store.Entry) string {
+func sharedState(e source.Entry, old snapshot.Entry) string {
 	promised := contentSum(e)
 	if digest.Algorithm(promised) != digest.SHA256 || old.Digest == promised {
 		return entryState(e)
@@ -111,23 +112,40 @@ func (o *older) findSame(f *file, item string) []shared {
 	return found
 }
 
+// sharing finds files of older snapshots that are the same, and links them into the
+// snapshot that is made.
+type sharing struct {
+	source  source.Source
+	path    string // of the item
+	kind    digest.Kind
+	writer  *store.Writer // nil where it is only planned
+	staging *staging      // likewise
+	older   *older
+	// linked tells that a file was shared.
+	linked bool
+}
+
+func newSharing(d *delivery) *sharing {
+	return &sharing{source: d.source, path: d.request.Path, kind: d.kind, writer: d.writer, staging: d.staging}
+}
+
 // linkOlderFile shares the file of an older snapshot, if there is one that is the same,
 // and reports whether it did. A file that cannot be linked is downloaded.
-func (d *delivery) linkOlderFile(f *file) bool {
+func (h *sharing) linkOlderFile(f *file) bool {
 	if f.entry.Size == 0 {
 		return false
 	}
-	return d.linkFound(f)
+	return h.linkFound(f)
 }
 
 // loadOlderSnapshots looks through further snapshots when more is missing of the files than
 // is quickly downloaded.
-func (d *delivery) loadOlderSnapshots(files []*file) {
-	o := d.older
+func (h *sharing) loadOlderSnapshots(files []*file) {
+	o := h.older
 	for {
 		var missing int64
 		for _, f := range files {
-			if f.entry.Link == "" && len(o.findSame(f, d.request.Path)) == 0 && !o.hasProvable(f) {
+			if f.entry.Link == "" && len(o.findSame(f, h.path)) == 0 && !o.hasProvable(f) {
 				missing += f.entry.Size
 			}
 		}
@@ -139,15 +157,15 @@ func (d *delivery) loadOlderSnapshots(files []*file) {
 	}
 }
 
-func (d *delivery) linkFound(f *file) bool {
-	for _, one := range d.older.findSame(f, d.request.Path) {
+func (h *sharing) linkFound(f *file) bool {
+	for _, one := range h.older.findSame(f, h.path) {
 		e := one.entry
 		e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
-		if one.entry.Mode == f.mode && d.linkOne(f, one, e, 0) {
+		if one.entry.Mode == f.mode && h.linkOne(f, one, e, 0) {
 			return true
 		}
 	}
-	return f.proof != nil && d.linkOne(f, f.proof.one, f.proof.entry, f.proof.inode)
+	return f.proof != nil && h.linkOne(f, f.proof.one, f.proof.entry, f.proof.inode)
 }
 
 // findIntact finds a file of an older snapshot by its directory and name, and
@@ -167,27 +185,27 @@ func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, 
 // linkOne shares one file, as the entry e, if it is unharmed as far as its length
 // and the time of its last write tell; what reads snapshots cannot write to them.
 // An inode other than 0 is the only one that is taken.
-func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) bool {
-	from, name, ok := d.older.findIntact(one, f.mode)
+func (h *sharing) linkOne(f *file, one shared, e snapshot.Entry, inode uint64) bool {
+	from, name, ok := h.older.findIntact(one, f.mode)
 	if !ok {
 		return false
 	}
-	parent, err := d.dirs.acquireDir(path.Dir(f.path))
+	parent, err := h.staging.dirs.acquireDir(path.Dir(f.path))
 	if err != nil {
 		return false
 	}
-	defer d.dirs.releaseDir(parent)
+	defer h.staging.dirs.releaseDir(parent)
 	to, at := int(parent.file.Fd()), path.Base(f.path)
 	if err := unix.Linkat(from, name, to, at, 0); err != nil {
 		return false
 	}
-	if !isInode(to, at, inode) || (e.Identity != "" && d.writer.Done(e) != nil) {
+	if !isInode(to, at, inode) || (e.Identity != "" && h.writer.Done(e) != nil) {
 		// What is shared now must not be written to.
 		_ = unix.Unlinkat(to, at, 0)
 		return false
 	}
 	f.result = e
-	d.linked = true
+	h.linked = true
 	return true
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -142,14 +143,14 @@ func TestSmallDeliveriesDoNotReadTheManifestsOfOthers(t *testing.T) {
 
 func TestTheNearestSnapshotsAreLookedThroughFirst(t *testing.T) {
 	at := func(path string, used int64) store.Snapshot {
-		return store.Snapshot{ID: store.Key{Path: path}.ID(), Key: store.Key{Source: "s", Path: path}, Used: time.Unix(used, 0)}
+		return store.Snapshot{ID: snapshot.Key{Path: path}.ID(), Key: snapshot.Key{Source: "s", Path: path}, Used: time.Unix(used, 0)}
 	}
 	other := at("models/bert/v3", 9)
 	other.Key.Source = "t"
 	sha := at("models/bert/v3", 9)
 	sha.Key.Digest = "sha256:0"
 	list := relatedSnapshots([]store.Snapshot{at("x", 8), at("models/gpt/v1", 7), at("models/bert/v1", 1), at("models/bert/v2", 2),
-		other, sha, at("y", 1)}, store.Key{Source: "s", Path: "models/bert/v3"})
+		other, sha, at("y", 1)}, snapshot.Key{Source: "s", Path: "models/bert/v3"})
 	var got []string
 	for _, s := range list {
 		got = append(got, s.snapshot.Key.Path)
@@ -158,7 +159,7 @@ func TestTheNearestSnapshotsAreLookedThroughFirst(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	again := []store.Snapshot{at("v2", 5), at("v1", 1)}
-	if list := relatedSnapshots(again, store.Key{Source: "s", Path: "v1", Version: "2"}); list[0].snapshot.Key.Path != "v1" {
+	if list := relatedSnapshots(again, snapshot.Key{Source: "s", Path: "v1", Version: "2"}); list[0].snapshot.Key.Path != "v1" {
 		t.Errorf("got %s before the path's own", list[0].snapshot.Key.Path)
 	}
 }

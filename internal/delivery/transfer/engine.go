@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/contract"
@@ -163,7 +164,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 
 // acquireVerified is Store.Acquire that rechecks a snapshot before it is served: it may have
 // been changed since it was brought. A damaged one is taken away and made anew.
-func (e *Engine) acquireVerified(ctx context.Context, key store.Key, waiting func()) (*store.Lease, *store.Writer, error) {
+func (e *Engine) acquireVerified(ctx context.Context, key snapshot.Key, waiting func()) (*store.Lease, *store.Writer, error) {
 	for damaged := false; ; damaged = true {
 		lease, w, err := e.options.Store.Acquire(ctx, key, waiting)
 		if err != nil || lease == nil {
@@ -174,7 +175,7 @@ func (e *Engine) acquireVerified(ctx context.Context, key store.Key, waiting fun
 			return lease, nil, nil
 		}
 		_ = lease.Close() // the error is what counts
-		if damaged || (!errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrNotStored)) {
+		if damaged || (!errors.Is(err, snapshot.ErrDamaged) && !errors.Is(err, store.ErrNotStored)) {
 			return nil, nil, err
 		}
 	}
@@ -183,7 +184,7 @@ func (e *Engine) acquireVerified(ctx context.Context, key store.Key, waiting fun
 // downloadFiles stages every file, again from the listing on while the source changes.
 // The last time, files whose SHA-256 is known are taken under whatever identity
 // they come: the nodes of a content delivery network may each have their own.
-func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, report *reporter) (*store.Manifest, error) {
+func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, report *reporter) (*snapshot.Manifest, error) {
 	alone := false
 	for restarts := 0; ; restarts++ {
 		report.resetProgress()
@@ -192,7 +193,7 @@ func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, 
 		manifest, err := d.runGuarded(ctx)
 		e.crowd.releaseWeight(d.weight)
 		stale := errors.Is(err, errStale)
-		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.linked {
+		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.sharing.linked {
 			// What was shared may be what is wrong: download everything.
 			stale, alone = true, true
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
@@ -112,7 +113,7 @@ func TestAFileThatChangesWhileItIsReadIsNeverMixed(t *testing.T) {
 				return false
 			})
 			result := b.mustDeliver(t, b.key("file", "1"))
-			if got := files(t, result.Lease)[store.FileName]; got != string(old) && got != string(changed) {
+			if got := files(t, result.Lease)[snapshot.FileName]; got != string(old) && got != string(changed) {
 				t.Error("the file is a mixture")
 			}
 		})
@@ -148,7 +149,7 @@ func TestServersWithoutTagsDeliverWholeFilesOnly(t *testing.T) {
 }
 
 // interrupt delivers until a body of the named file has been asked for.
-func interrupt(t *testing.T, b *bench, key store.Key, stop func(r *http.Request) bool) {
+func interrupt(t *testing.T, b *bench, key snapshot.Key, stop func(r *http.Request) bool) {
 	t.Helper()
 	b.engine.options.RangeBytes = 8 << 20 // more of them than connections
 	ctx, cancel := context.WithCancel(t.Context())
@@ -177,7 +178,7 @@ func TestAnInterruptedFileGoesOnWhereItWas(t *testing.T) {
 	b.server.Put("file", content)
 	interrupt(t, b, b.key("file", "1"), lastRange)
 	result := b.mustDeliver(t, b.key("file", "1"))
-	if files(t, result.Lease)[store.FileName] != string(content) {
+	if files(t, result.Lease)[snapshot.FileName] != string(content) {
 		t.Error("the bytes are others")
 	}
 	if result.Reused == 0 || result.Received+result.Reused != int64(len(content)) {
@@ -213,7 +214,7 @@ func TestAnInterruptedBlockGoesOnWhereItWas(t *testing.T) {
 			}
 			b.server.Misbehave(sourcetest.Manners{}, nil)
 			if harm {
-				found, err := filepath.Glob(filepath.Join(b.store.Root(), "snapshots", "*.partial", "data", store.FileName))
+				found, err := filepath.Glob(filepath.Join(b.store.Root(), "snapshots", "*.partial", "data", snapshot.FileName))
 				if err != nil || len(found) != 1 {
 					t.Fatal(found, err)
 				}
@@ -229,7 +230,7 @@ func TestAnInterruptedBlockGoesOnWhereItWas(t *testing.T) {
 				}
 			}
 			result := b.mustDeliver(t, key)
-			if files(t, result.Lease)[store.FileName] != string(content) {
+			if files(t, result.Lease)[snapshot.FileName] != string(content) {
 				t.Error("the bytes are others")
 			}
 			if harm != (result.Reused == 0) || result.Reused%(1<<20) != 0 || result.Received+result.Reused != int64(len(content)) {
@@ -246,7 +247,7 @@ func TestAFileThatChangedSinceTheInterruptionStartsAnew(t *testing.T) {
 	changed := noise(6, 40<<20)
 	b.server.Put("file", changed)
 	result := b.mustDeliver(t, b.key("file", "1"))
-	if files(t, result.Lease)[store.FileName] != string(changed) || result.Reused != 0 {
+	if files(t, result.Lease)[snapshot.FileName] != string(changed) || result.Reused != 0 {
 		t.Errorf("%d bytes were reused", result.Reused)
 	}
 }

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -86,50 +88,63 @@ type file struct {
 
 	// proof allows it to be shared with what is not the own principal's; see proveShared.
 	proof  *proof
-	result store.Entry
+	result snapshot.Entry
 }
 
 // supportsRanges reports whether the file can be put together of ranges.
 func (f *file) supportsRanges() bool { return f.entry.Identity.Strong() && !f.entry.NoRanges }
 
+// staging writes files into the directory of the snapshot that is made, and records
+// them there.
+type staging struct {
+	writer *store.Writer
+	dirs   *dirs
+	report *reporter
+	roll   *roll
+	kind   digest.Kind
+	opened opened
+	// allocated bytes have their place on the disk.
+	allocated atomic.Int64
+}
+
 // createFile opens a large file for writing in the staging directory. One that was
 // not begun before must be new: what has its name could be shared with an older
 // snapshot.
-func (d *delivery) createFile(f *file) (*os.File, error) {
+func (g *staging) createFile(f *file) (*os.File, error) {
 	flags := os.O_RDWR
 	if !f.begun {
 		flags |= os.O_CREATE | os.O_EXCL
 	}
-	out, err := d.openFile(f.path, flags)
+	out, err := g.openFile(f.path, flags)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.dirs.forgetDir(path.Dir(f.path))
-		out, err = d.openFile(f.path, flags)
+		g.dirs.forgetDir(path.Dir(f.path))
+		out, err = g.openFile(f.path, flags)
 	}
 	if err != nil {
-		return nil, d.writeError("creating", err, f)
+		return nil, g.writeError("creating", err, f)
 	}
-	d.allocated.Add(f.left)
+	g.allocated.Add(f.left)
 	return out, nil
 }
 
-func (d *delivery) openFile(name string, flags int) (*os.File, error) {
-	if err := d.dirs.makeDir(path.Dir(name)); err != nil {
+func (g *staging) openFile(name string, flags int) (*os.File, error) {
+	if err := g.dirs.makeDir(path.Dir(name)); err != nil {
 		return nil, err
 	}
-	return d.writer.Root().OpenFile(name, flags, 0o644)
+	return g.writer.Root().OpenFile(name, flags, 0o644)
 }
 
 // writeError gives an error of the staging directory its type.
-func (d *delivery) writeError(op string, err error, f *file) error {
-	if len(d.writer.StagedPaths()) > 0 &&
+func (g *staging) writeError(op string, err error, f *file) error {
+	if len(g.writer.StagedPaths()) > 0 &&
 		(errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EEXIST)) {
 		return errStale
 	}
 	if errors.Is(err, unix.ENAMETOOLONG) {
 		return &source.InvalidPathError{Name: f.path, Reason: "the file system finds it too long"}
 	}
-	missing := d.report.total.Load() - d.report.done.Load()
-	return d.writer.Fail(op+" "+f.path, err, max(missing, f.entry.Size))
+	missing := g.report.total.Load() - g.report.done.Load()
+	return g.writer.Fail(op+" "+f.path, err, max(missing, f.entry.Size))
 }
 
 // beginFile opens and preallocates a large file when its first range comes.
@@ -139,13 +154,13 @@ func (d *delivery) beginFile(ctx context.Context, f *file) (*os.File, error) {
 	if f.out != nil {
 		return f.out, nil
 	}
-	out, err := d.createFile(f)
+	out, err := d.staging.createFile(f)
 	if err != nil {
 		return nil, err
 	}
 	if err := preallocateFile(out, f.entry.Size); err != nil {
 		out.Close()
-		return nil, d.writeError("allocating", err, f)
+		return nil, d.staging.writeError("allocating", err, f)
 	}
 	if f.supportsRanges() {
 		if err := d.writer.Begin(f.path, f.entry.Size, entryState(f.entry)); err != nil {
@@ -154,7 +169,7 @@ func (d *delivery) beginFile(ctx context.Context, f *file) (*os.File, error) {
 		}
 	}
 	f.out = out
-	d.opened.addFile(f)
+	d.staging.opened.addFile(f)
 	if f.check.needsReadBack() {
 		f.follower = newFollower(f)
 		d.startWorker(func() error { return d.hashWhileGrowing(ctx, f) })
@@ -214,47 +229,47 @@ func (f *file) countWritten(n int64) bool {
 
 // completeFile checks a large file, all of which is on the disk, against what the
 // source promised, and finishes it.
-func (d *delivery) completeFile(ctx context.Context, f *file, buffer []byte) error {
+func (g *staging) completeFile(ctx context.Context, f *file, buffer []byte) error {
 	if err := f.check.readBack(ctx, f.out, f.entry.Size, buffer); err != nil {
 		if context.Cause(ctx) != nil {
 			return err
 		}
-		return d.writeError("reading back", err, f)
+		return g.writeError("reading back", err, f)
 	}
 	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
 		f.out.Close()
-		return cmp.Or(d.writer.Drop(f.path), err)
+		return cmp.Or(g.writer.Drop(f.path), err)
 	}
-	return d.finishFile(f, f.out)
+	return g.finishFile(f, f.out)
 }
 
 // finishFile closes a file that is complete and right, and records it.
-func (d *delivery) finishFile(f *file, out *os.File) error {
+func (g *staging) finishFile(f *file, out *os.File) error {
 	if err := out.Chmod(f.mode); err != nil {
-		return d.writeError("setting the mode of", err, f)
+		return g.writeError("setting the mode of", err, f)
 	}
 	info, err := out.Stat()
 	if err != nil {
-		return d.writeError("looking at", err, f)
+		return g.writeError("looking at", err, f)
 	}
-	d.opened.removeFile(f)
+	g.opened.removeFile(f)
 	if err := out.Close(); err != nil {
-		return d.writeError("closing", err, f)
+		return g.writeError("closing", err, f)
 	}
-	return d.recordFile(f, info.ModTime().UnixNano())
+	return g.recordFile(f, info.ModTime().UnixNano())
 }
 
 // recordFile tells the manifest, and the journal where the next writer could use it,
 // what a file is.
-func (d *delivery) recordFile(f *file, modified int64) error {
-	f.result = store.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
+func (g *staging) recordFile(f *file, modified int64) error {
+	f.result = snapshot.Entry{Path: f.path, Size: f.entry.Size, Mode: f.mode, Digest: f.check.sum,
 		Identity: entryState(f.entry), Modified: modified}
-	if d.kind == digest.XXH3 {
+	if g.kind == digest.XXH3 {
 		f.result.Digest = digest.Blocks(f.entry.Size, f.sums)
 	}
-	d.roll.recordResult(f)
+	g.roll.recordResult(f)
 	if f.result.Identity == "" {
 		return nil
 	}
-	return d.writer.Done(f.result)
+	return g.writer.Done(f.result)
 }

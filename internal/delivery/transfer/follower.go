@@ -82,12 +82,12 @@ func (d *delivery) hashWhileGrowing(ctx context.Context, f *file) error {
 			n, err := f.out.ReadAt(buffer[:min(int64(len(buffer)), end-offset)], offset)
 			if n == 0 && err != nil {
 				f.out.Close()
-				return d.writeError("reading back", err, f)
+				return d.staging.writeError("reading back", err, f)
 			}
 			h.Write(buffer[:n])
 			offset += int64(n)
 		}
 	}
 	f.check.sum = digest.HashText(f.check.ordered, h)
-	return d.completeFile(ctx, f, buffer)
+	return d.staging.completeFile(ctx, f, buffer)
 }

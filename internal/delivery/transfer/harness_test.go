@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	sourcehttp "github.com/kuda-io/kuda/internal/source/http"
@@ -57,16 +58,16 @@ func openEngine(t *testing.T, root string) (*store.Store, *Engine) {
 }
 
 // key names version v of a path.
-func (b *bench) key(path, version string) store.Key {
-	return store.Key{Source: b.source.Identity(), Path: path, Version: version}
+func (b *bench) key(path, version string) snapshot.Key {
+	return snapshot.Key{Source: b.source.Identity(), Path: path, Version: version}
 }
 
-func (b *bench) deliver(ctx context.Context, key store.Key) (*Result, error) {
+func (b *bench) deliver(ctx context.Context, key snapshot.Key) (*Result, error) {
 	return b.engine.Deliver(ctx, NewRequest(b.source, key, nil))
 }
 
 // mustDeliver delivers and ends the lease with the test.
-func (b *bench) mustDeliver(t *testing.T, key store.Key) *Result {
+func (b *bench) mustDeliver(t *testing.T, key snapshot.Key) *Result {
 	t.Helper()
 	result, err := b.deliver(t.Context(), key)
 	if err != nil {

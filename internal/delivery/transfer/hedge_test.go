@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )
 
@@ -173,7 +173,7 @@ func TestTwoReadersOfARangeWriteItOnce(t *testing.T) {
 	if asked.Load() != 2 {
 		t.Fatalf("the last range was asked for %d times", asked.Load())
 	}
-	if files(t, result.Lease)[store.FileName] != string(content) {
+	if files(t, result.Lease)[snapshot.FileName] != string(content) {
 		t.Error("the bytes are others")
 	}
 	if err := b.store.Verify(t.Context(), result.Lease.ID(), true); err != nil {
@@ -207,7 +207,7 @@ func TestAFailureOfTheSecondReaderIsOfNoConsequence(t *testing.T) {
 		return false
 	})
 	result := b.mustDeliver(t, b.key("file", "1"))
-	if asked.Load() != 2 || files(t, result.Lease)[store.FileName] != string(content) {
+	if asked.Load() != 2 || files(t, result.Lease)[snapshot.FileName] != string(content) {
 		t.Errorf("the last range was asked for %d times", asked.Load())
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -119,7 +120,7 @@ func TestWhateverADriverDoesIsAFailureOfItsItemOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			b.engine.options.Stall = 2 * time.Second
-			key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+			key := snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			_, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil))
@@ -145,7 +146,7 @@ func TestWhateverADriverDoesIsAFailureOfItsItemOnly(t *testing.T) {
 func TestAPanicIsReportedWithItsPlace(t *testing.T) {
 	b := newBench(t)
 	driver := hostileDrivers["a panic in Open"]
-	_, err := b.engine.Deliver(t.Context(), NewRequest(driver, store.Key{Source: driver.Identity(), Path: "item", Version: "1"}, nil))
+	_, err := b.engine.Deliver(t.Context(), NewRequest(driver, snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}, nil))
 	fault, ok := errors.AsType[*source.PanicError](err)
 	if !ok || !strings.Contains(err.Error(), "hostile_test.go:") || !strings.Contains(fault.Stack, "hostile_test.go") {
 		t.Errorf("got %v", err)
@@ -157,7 +158,7 @@ func TestAFileThatCannotBeDeliveredMayBeExcluded(t *testing.T) {
 	b := newBench(t)
 	fault := &source.Error{Op: "testing", Class: source.ErrMisconfigured}
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), {Path: "pipe", Fault: fault}}}
-	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+	key := snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}
 	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
@@ -172,7 +173,7 @@ func TestAFileThatCannotBeDeliveredMayBeExcluded(t *testing.T) {
 func TestAFileThatIsListedTwiceIsTakenOnce(t *testing.T) {
 	b := newBench(t)
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1), entryOf("b", 1), entryOf("a", 1)}}
-	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, store.Key{Source: driver.Identity(), Path: "item", Version: "1"}, nil))
+	result, err := b.engine.Deliver(t.Context(), NewRequest(driver, snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestMoreFilesThanThereIsMemoryForAreRefusedInWords(t *testing.T) {
 	b := newBench(t)
 	b.engine.crowd.most, b.engine.crowd.memory = 2, 256<<20
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1), entryOf("b", 1), entryOf("out", 1)}}
-	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+	key := snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}
 	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "more than 2 files") ||
 		!strings.Contains(err.Error(), "256.0 MiB") {
 		t.Errorf("got %v", err)
@@ -228,7 +229,7 @@ func TestItemsThatAreTooManyFilesTogetherComeAgainLater(t *testing.T) {
 	b.engine.crowd.most = 3
 	b.engine.crowd.now.Store(2) // of another delivery
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1)}}
-	key := store.Key{Source: driver.Identity(), Path: "item", Version: "1"}
+	key := snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}
 	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrTemporary) {
 		t.Errorf("got %v", err)
 	}

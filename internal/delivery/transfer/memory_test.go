@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -178,11 +178,11 @@ func TestACRCIsRightForAFileThatGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := w.Root().Create(store.FileName)
+	out, err := w.Root().Create(snapshot.FileName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Begin(store.FileName, int64(len(content)), entryState(m.objects["f"].Entry)); err != nil {
+	if err := w.Begin(snapshot.FileName, int64(len(content)), entryState(m.objects["f"].Entry)); err != nil {
 		t.Fatal(err)
 	}
 	for _, index := range []int{0, 3} {
@@ -190,7 +190,7 @@ func TestACRCIsRightForAFileThatGoesOn(t *testing.T) {
 		if _, err := out.WriteAt(block, int64(index*digest.BlockSize)); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Block(store.FileName, index, digest.BlockSum(block)); err != nil {
+		if err := w.Block(snapshot.FileName, index, digest.BlockSum(block)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestACRCIsRightForAFileThatGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := b.mustDeliver(t, key)
-	if files(t, result.Lease)[store.FileName] != string(content) || result.Reused != 2*digest.BlockSize {
+	if files(t, result.Lease)[snapshot.FileName] != string(content) || result.Reused != 2*digest.BlockSize {
 		t.Errorf("%d bytes were reused", result.Reused)
 	}
 }

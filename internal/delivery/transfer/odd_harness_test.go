@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/hdfs"
@@ -91,7 +92,7 @@ func (b *oddBench) put(name string, content []byte) {
 }
 
 func (b *oddBench) deliver(t *testing.T, path, version string) (*Result, error) {
-	key := store.Key{Source: b.source.Identity(), Path: b.driver.artifact + path, Version: version}
+	key := snapshot.Key{Source: b.source.Identity(), Path: b.driver.artifact + path, Version: version}
 	result, err := b.engine.Deliver(t.Context(), NewRequest(b.source, key, nil))
 	if err == nil {
 		t.Cleanup(func() { closeLease(t, result.Lease) })
@@ -122,7 +123,7 @@ var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Resul
 	"file": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
 		content := oddLarge()
 		b.Put("one.bin", content)
-		b.want[store.FileName] = content
+		b.want[snapshot.FileName] = content
 		b.Fail(f)
 		return b.deliver(t, "one.bin", "1")
 	},
@@ -137,7 +138,7 @@ var oddShapes = map[string]func(t *testing.T, b *oddBench, f odd.Faults) (*Resul
 	"resume": func(t *testing.T, b *oddBench, f odd.Faults) (*Result, error) {
 		content := oddLarge()
 		b.Put("one.bin", content)
-		b.want[store.FileName] = content
+		b.want[snapshot.FileName] = content
 		b.Fail(odd.Faults{CutAfter: 6 << 20})
 		b.engine.policy.Attempts = 1
 		if _, err := b.deliver(t, "one.bin", "1"); !errors.Is(err, source.ErrTemporary) {

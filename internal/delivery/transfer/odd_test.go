@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
@@ -161,11 +161,11 @@ func TestAnOverwrittenFileWhoseTagStaysIsDownloadedAgain(t *testing.T) {
 			b.Fail(odd.Faults{KeepTags: true})
 			old, now := noise(1, 3<<20), noise(2, 3<<20)
 			b.Put("one.bin", old)
-			b.want[store.FileName] = old
+			b.want[snapshot.FileName] = old
 			result, err := b.deliver(t, "one.bin", "1")
 			b.right(t, result, err)
 			b.Put("one.bin", now)
-			b.want[store.FileName] = now
+			b.want[snapshot.FileName] = now
 			result, err = b.deliver(t, "one.bin", "2")
 			b.right(t, result, err)
 		})
@@ -185,7 +185,7 @@ func TestAFileThatIsOverwrittenUnderItsTagWhileItsDeliveryIsCutOffIsNotMixed(t *
 			}
 			now := noise(2, 10<<20)
 			b.Put("one.bin", now)
-			b.want[store.FileName] = now
+			b.want[snapshot.FileName] = now
 			b.Fail(odd.Faults{KeepTags: true})
 			b.engine.policy.Attempts = 3
 			result, err := b.deliver(t, "one.bin", "1")
@@ -220,13 +220,13 @@ func TestTagsOfManyNodesAreOvercomeByADigest(t *testing.T) {
 	b := newOddBench(t, oddHTTP)
 	content := noise(1, 10<<20)
 	b.Put("one.bin", content)
-	b.want[store.FileName] = content
+	b.want[snapshot.FileName] = content
 	b.Fail(odd.Faults{TagPerNode: true})
 	if _, err := b.deliver(t, "one.bin", "1"); !errors.Is(err, source.ErrChanged) {
 		t.Errorf("without a digest: got %v", err)
 	}
 	for digest, right := range map[string]bool{checksum("sha256", content): true, checksum("sha256", nil): false} {
-		key := store.Key{Source: b.source.Identity(), Path: "one.bin", Version: "2", Digest: digest}
+		key := snapshot.Key{Source: b.source.Identity(), Path: "one.bin", Version: "2", Digest: digest}
 		result, err := b.engine.Deliver(t.Context(), NewRequest(b.source, key, nil))
 		if right {
 			b.right(t, result, err)

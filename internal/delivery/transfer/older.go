@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -51,7 +52,7 @@ const (
 )
 
 // kinshipOf says how the snapshot of a key is related to the one of another.
-func kinshipOf(mine, other store.Key) kinship {
+func kinshipOf(mine, other snapshot.Key) kinship {
 	switch {
 	case mine.Source != other.Source:
 		return strange
@@ -72,7 +73,7 @@ func kinshipOf(mine, other store.Key) kinship {
 // shared is a file of an older snapshot.
 type shared struct {
 	dir   string
-	entry store.Entry
+	entry snapshot.Entry
 }
 
 // relative is a snapshot that may share files.
@@ -86,7 +87,7 @@ type relative struct {
 type chapter struct {
 	dir      string
 	path     string // of the item on the source
-	manifest *store.Manifest
+	manifest *snapshot.Manifest
 }
 
 // place is where a file of an older snapshot is: the chapter, and the number there.
@@ -171,7 +172,7 @@ func placeIn(name string, single bool) string {
 
 // findOlder looks through the last snapshot of the same path, if there is one.
 // legacy may be nil.
-func findOlder(s *store.Store, key store.Key, legacy *store.Legacy) (*older, error) {
+func findOlder(s *store.Store, key snapshot.Key, legacy *store.Legacy) (*older, error) {
 	snapshots, err := s.Snapshots()
 	if err != nil {
 		return nil, err
@@ -192,7 +193,7 @@ func findOlder(s *store.Store, key store.Key, legacy *store.Legacy) (*older, err
 // relatedSnapshots returns the snapshots that may share files with one of the key, the
 // most promising first: those of the same path, then of the nearest ones, and of
 // these the one that was used last.
-func relatedSnapshots(snapshots []store.Snapshot, key store.Key) []relative {
+func relatedSnapshots(snapshots []store.Snapshot, key snapshot.Key) []relative {
 	near := func(s store.Snapshot) int {
 		if s.Key.Path == key.Path {
 			return len(key.Path) + 1
@@ -219,7 +220,7 @@ func relatedSnapshots(snapshots []store.Snapshot, key store.Key) []relative {
 
 // legacySnapshots returns the snapshots of an older release's store of the same path,
 // those of the same version first.
-func legacySnapshots(snapshots []store.Snapshot, key store.Key) []relative {
+func legacySnapshots(snapshots []store.Snapshot, key snapshot.Key) []relative {
 	var list []relative
 	for _, s := range snapshots {
 		if s.Key.Source == key.Source && s.Key.Path == key.Path {
@@ -257,7 +258,7 @@ func (o *older) loadSnapshot() {
 	}
 }
 
-func (o *older) readManifest(r relative) (*store.Manifest, string, error) {
+func (o *older) readManifest(r relative) (*snapshot.Manifest, string, error) {
 	if !r.legacy {
 		return o.store.Peek(context.Background(), r.snapshot.ID)
 	}
@@ -270,7 +271,7 @@ func (o *older) readManifest(r relative) (*store.Manifest, string, error) {
 }
 
 // indexEntry notes a file of the last chapter by what it can be found by.
-func (o *older) indexEntry(k kinship, e store.Entry, at place) {
+func (o *older) indexEntry(k kinship, e snapshot.Entry, at place) {
 	c := o.chapters[at.chapter]
 	switch k {
 	case anothers:
@@ -303,7 +304,7 @@ func (o *older) indexText(in places, text string, at place) {
 
 // findByText returns the file that was noted under a text. is reports whether the file
 // is one of that text.
-func (o *older) findByText(in places, text string, is func(chapter, store.Entry) bool) (shared, bool) {
+func (o *older) findByText(in places, text string, is func(chapter, snapshot.Entry) bool) (shared, bool) {
 	at, ok := in[maphash.String(o.seed, text)]
 	if !ok {
 		return shared{}, false
@@ -315,14 +316,14 @@ func (o *older) findByText(in places, text string, is func(chapter, store.Entry)
 
 // ofKey returns the own file that came from a key of the source.
 func (o *older) ofKey(key string) (shared, bool) {
-	return o.findByText(o.byKey, key, func(c chapter, e store.Entry) bool {
+	return o.findByText(o.byKey, key, func(c chapter, e snapshot.Entry) bool {
 		return remoteKey(c.path, e.Path, c.manifest.File) == key
 	})
 }
 
 // ofContent returns the own file with a checksum and a size.
 func (o *older) ofContent(sum string, size int64) (shared, bool) {
-	return o.findByText(o.byContent, contentKey(sum, size), func(_ chapter, e store.Entry) bool {
+	return o.findByText(o.byContent, contentKey(sum, size), func(_ chapter, e snapshot.Entry) bool {
 		_, known := splitState(e.Identity)
 		return e.Size == size && (known == sum || e.Digest == sum)
 	})
@@ -331,7 +332,7 @@ func (o *older) ofContent(sum string, size int64) (shared, bool) {
 // atPlace returns the file at the same place in the item.
 func (o *older) atPlace(in places, f *file) (shared, bool) {
 	name := placeIn(f.path, f.entry.Path == "")
-	return o.findByText(in, name, func(c chapter, e store.Entry) bool {
+	return o.findByText(in, name, func(c chapter, e snapshot.Entry) bool {
 		return placeIn(e.Path, c.manifest.File) == name
 	})
 }

@@ -7,12 +7,12 @@ import (
 	"context"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 // Planned is a file as a delivery would get it now.
 type Planned struct {
-	// Path below the item; store.FileName where the item is one file.
+	// Path below the item; snapshot.FileName where the item is one file.
 	Path string
 	// Single tells that the item is one file.
 	Single bool
@@ -42,17 +42,18 @@ func (e *Engine) Plan(ctx context.Context, r Request, each func(Planned)) error 
 	}
 	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll(),
 		source: e.wrapSource(r.Source)}
+	d.sharing = newSharing(d)
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()
 	defer func() { e.crowd.releaseWeight(d.weight) }()
 	var err error
-	defer func() { d.older.close() }()
-	if d.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
+	defer func() { d.sharing.older.close() }()
+	if d.sharing.older, err = findOlder(e.options.Store, r.Key, nil); err != nil {
 		return err
 	}
 	return d.scanListing(ctx, func(files []*file) error {
-		d.loadOlderSnapshots(files)
-		if err := d.proveShared(ctx, files, anothers); err != nil {
+		d.sharing.loadOlderSnapshots(files)
+		if err := d.sharing.proveShared(ctx, files, anothers); err != nil {
 			return err
 		}
 		for _, f := range files {
@@ -73,17 +74,17 @@ func (d *delivery) planFile(f *file) Planned {
 	if f.entry.Size == 0 {
 		return p
 	}
-	for _, one := range d.older.findSame(f, d.request.Path) {
+	for _, one := range d.sharing.older.findSame(f, d.request.Path) {
 		if one.entry.Mode != f.mode {
 			continue
 		}
-		if _, _, ok := d.older.findIntact(one, f.mode); ok {
+		if _, _, ok := d.sharing.older.findIntact(one, f.mode); ok {
 			p.Here, p.Digest = true, one.entry.Digest
 			return p
 		}
 	}
 	if f.proof != nil {
-		_, _, p.Here = d.older.findIntact(f.proof.one, f.mode)
+		_, _, p.Here = d.sharing.older.findIntact(f.proof.one, f.mode)
 		if p.Here {
 			p.Digest = f.proof.entry.Digest
 		}
@@ -94,7 +95,7 @@ func (d *delivery) planFile(f *file) Planned {
 // Same reports whether a planned file is provably the one that an entry of an
 // older manifest is of. An identity proves it only where the source has both
 // under one key.
-func (p Planned) Same(e store.Entry, oneKey bool) bool {
+func (p Planned) Same(e snapshot.Entry, oneKey bool) bool {
 	switch {
 	case p.Size != e.Size || p.Link != e.Link:
 		return false

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -31,7 +31,7 @@ const (
 // or one that came by another way.
 type proof struct {
 	one   shared
-	entry store.Entry
+	entry snapshot.Entry
 	// inode of the file that was read, 0 where its bytes need no proof.
 	inode uint64
 }
@@ -40,7 +40,7 @@ type proof struct {
 // have, and notes it. The own credentials read a byte of each; what came another
 // way is read and compared with what they list, unless only is another's files. A
 // failure of the source is the delivery's.
-func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship) error {
+func (h *sharing) proveShared(ctx context.Context, files []*file, only kinship) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(provers)
 	buffers := make(chan []byte, readers)
@@ -48,12 +48,12 @@ func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship)
 		buffers <- nil
 	}
 	for _, f := range files {
-		if f.entry.Link != "" || f.entry.Size == 0 || d.isStaged(f) || d.ownHas(f) {
+		if f.entry.Link != "" || f.entry.Size == 0 || h.isStaged(f) || h.ownHas(f) {
 			continue
 		}
-		if one, ok := d.older.anothersFile(f); ok {
+		if one, ok := h.older.anothersFile(f); ok {
 			group.Go(func() error {
-				ok, err := d.canRead(ctx, f)
+				ok, err := h.canRead(ctx, f)
 				if ok {
 					e := one.entry
 					e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
@@ -63,9 +63,9 @@ func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship)
 			})
 			continue
 		}
-		if one, ok := d.older.foreignFile(f); ok && only != anothers && len(statedSums(f.entry)) > 0 {
+		if one, ok := h.older.foreignFile(f); ok && only != anothers && len(statedSums(f.entry)) > 0 {
 			group.Go(func() error {
-				ok, err := d.canRead(ctx, f)
+				ok, err := h.canRead(ctx, f)
 				if !ok || err != nil {
 					return err
 				}
@@ -74,7 +74,7 @@ func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship)
 					buffer = make([]byte, smallBytes)
 				}
 				defer func() { buffers <- buffer }()
-				if p, err := d.compareBytes(ctx, f, one, buffer); err == nil {
+				if p, err := h.compareBytes(ctx, f, one, buffer); err == nil {
 					f.proof = p
 				}
 				return context.Cause(ctx) // what is not proved is downloaded
@@ -85,11 +85,11 @@ func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship)
 }
 
 // isStaged reports whether an earlier try left something of a file.
-func (d *delivery) isStaged(f *file) bool { return d.writer != nil && d.writer.Staged(f.path) != nil }
+func (h *sharing) isStaged(f *file) bool { return h.writer != nil && h.writer.Staged(f.path) != nil }
 
 // ownHas reports whether the own snapshots have a file.
-func (d *delivery) ownHas(f *file) bool {
-	for _, one := range d.older.findSame(f, d.request.Path) {
+func (h *sharing) ownHas(f *file) bool {
+	for _, one := range h.older.findSame(f, h.path) {
 		if one.entry.Mode == f.mode {
 			return true
 		}
@@ -99,12 +99,12 @@ func (d *delivery) ownHas(f *file) bool {
 
 // canRead reports whether the own credentials read the very file that was listed.
 // If the source refuses, the delivery fails: it needs the file.
-func (d *delivery) canRead(ctx context.Context, f *file) (bool, error) {
+func (h *sharing) canRead(ctx context.Context, f *file) (bool, error) {
 	length := int64(1)
 	if !f.supportsRanges() {
 		length = f.entry.Size
 	}
-	body, err := d.source.Open(ctx, f.entry, 0, length)
+	body, err := h.source.Open(ctx, f.entry, 0, length)
 	if err == nil {
 		_, err = io.ReadFull(body, make([]byte, 1))
 		body.Close()
@@ -122,7 +122,7 @@ func (d *delivery) canRead(ctx context.Context, f *file) (bool, error) {
 
 // compareBytes reads a file of a snapshot and compares it with what the source
 // states of the one that is wanted.
-func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer []byte) (*proof, error) {
+func (h *sharing) compareBytes(ctx context.Context, f *file, one shared, buffer []byte) (*proof, error) {
 	root, err := os.OpenRoot(one.dir)
 	if err != nil {
 		return nil, err
@@ -145,14 +145,14 @@ func (d *delivery) compareBytes(ctx context.Context, f *file, one shared, buffer
 	for _, s := range sums {
 		writers = append(writers, s)
 	}
-	sum, err := digest.Reader(io.TeeReader(&cancellable{ctx, in}, io.MultiWriter(writers...)), d.kind, buffer)
+	sum, err := digest.Reader(io.TeeReader(&cancellable{ctx, in}, io.MultiWriter(writers...)), h.kind, buffer)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", one.entry.Path, err)
 	}
 	for _, s := range sums {
 		if s.matchesStated() {
 			one.entry.Modified = stat.Mtim.Nano()
-			return &proof{one: one, inode: stat.Ino, entry: store.Entry{Path: f.path, Size: stat.Size, Mode: f.mode, Digest: sum,
+			return &proof{one: one, inode: stat.Ino, entry: snapshot.Entry{Path: f.path, Size: stat.Size, Mode: f.mode, Digest: sum,
 				Identity: entryState(f.entry), Modified: stat.Mtim.Nano()}}, nil
 		}
 	}

@@ -12,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
 // by is a key with another principal, and another way.
-func (b *bench) by(path, version, way, principal string) store.Key {
+func (b *bench) by(path, version, way, principal string) snapshot.Key {
 	key := b.key(path, version)
 	key.Way, key.Principal = way, principal
 	return key
@@ -75,7 +76,7 @@ func TestASumAloneDoesNotGetAnothersBytes(t *testing.T) {
 		o := m.objects["mine/f"]
 		o.Checksum = checksum(kind, secret)
 		m.objects["mine/f"] = o
-		for _, key := range []store.Key{b.by("mine", "1", "", ""), b.by("mine", "1", "", "bob"), b.by("mine", "1", "proxy=http://own", "bob"),
+		for _, key := range []snapshot.Key{b.by("mine", "1", "", ""), b.by("mine", "1", "", "bob"), b.by("mine", "1", "proxy=http://own", "bob"),
 			b.by("private", "1", "proxy=http://own", "bob"), b.by("private", "1", "proxy=http://own", "")} {
 			if key.Path == "private" {
 				// The bytes that the own proxy has, under the sum of the private ones.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 )
@@ -19,7 +20,7 @@ type Request struct {
 	Path string
 	// Key names the snapshot. Its Source, Path, Digest, Include, Exclude and
 	// Mode must agree with the request; see NewRequest.
-	Key store.Key
+	Key snapshot.Key
 	// Include and Exclude choose files of a tree: * stays within a segment, **
 	// crosses them. No Include means all; Exclude wins.
 	Include, Exclude []string
@@ -46,11 +47,11 @@ type Request struct {
 	// called at most once, before Deliver returns, and not at all where the
 	// snapshot is in the store already. The directory loses its name meanwhile;
 	// the manifest must not be written to. It may be nil.
-	Flushing func(dir string, m *store.Manifest)
+	Flushing func(dir string, m *snapshot.Manifest)
 }
 
 // NewRequest returns the request whose fields are those of a key.
-func NewRequest(s source.Source, key store.Key, progress func(Progress)) Request {
+func NewRequest(s source.Source, key snapshot.Key, progress func(Progress)) Request {
 	return Request{Source: s, Path: key.Path, Key: key, Include: key.Include, Exclude: key.Exclude,
 		Digest: key.Digest, Mode: key.Mode, Progress: progress}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/compact"
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -80,12 +80,12 @@ func (r *roll) recordResult(f *file) {
 
 // eachEntry calls take with what the snapshot has of each file, in the order of the
 // paths, until there is an error. Nothing can be added afterwards: places change.
-func (r *roll) eachEntry(take func(store.Entry) error) error {
+func (r *roll) eachEntry(take func(snapshot.Entry) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.SortFunc(r.files, func(a, b enrolled) int { return cmp.Compare(a.path, b.path) })
 	for _, f := range r.files {
-		if err := take(store.Unpack(f.path, f.text)); err != nil {
+		if err := take(snapshot.Unpack(f.path, f.text)); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -66,7 +66,7 @@ func newNames() names {
 // findPath returns the place of a path that was claimed before.
 func (n names) findPath(name string) (at int, found bool) {
 	if name == "" {
-		name = store.FileName
+		name = snapshot.FileName
 	}
 	at, found = n.files[name]
 	return at, found
@@ -82,8 +82,8 @@ func (n names) claimName(e source.Entry, at int) (string, error) {
 		if e.Link != "" {
 			return "", invalidPathError(e.Key, "the item itself is a symbolic link; name what it leads to")
 		}
-		n.files[store.FileName] = at
-		return store.FileName, nil
+		n.files[snapshot.FileName] = at
+		return snapshot.FileName, nil
 	}
 	if err := source.CheckPath(e.Path); err != nil {
 		return "", err

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/source"
 )
 
@@ -175,7 +175,7 @@ func FuzzClaimedNamesAreFilesOfOneTree(f *testing.F) {
 					t.Fatalf("%q and %q are claimed", name, other)
 				}
 			}
-			if e.Link != "" && name != store.FileName && !filepath.IsLocal(path.Join(path.Dir(name), e.Link)) {
+			if e.Link != "" && name != snapshot.FileName && !filepath.IsLocal(path.Join(path.Dir(name), e.Link)) {
 				t.Fatalf("%q leads to %q", name, e.Link)
 			}
 		}

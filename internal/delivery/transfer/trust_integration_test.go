@@ -16,6 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/s3"
@@ -25,7 +26,7 @@ import (
 const bucket = "models"
 
 // openAs opens the bucket, and says what a snapshot of it is called by who opens it.
-func openAs(t *testing.T, server *miniotest.Server, s *store.Store, keys *s3.Keys) (source.Source, store.Key) {
+func openAs(t *testing.T, server *miniotest.Server, s *store.Store, keys *s3.Keys) (source.Source, snapshot.Key) {
 	t.Helper()
 	src, err := s3.New(s3.Config{Endpoint: server.URL(), Bucket: bucket, PathStyle: true, Keys: keys})
 	if err != nil {
@@ -40,7 +41,7 @@ func openAs(t *testing.T, server *miniotest.Server, s *store.Store, keys *s3.Key
 	if err != nil {
 		t.Fatal(err)
 	}
-	return src, store.Key{Source: src.Identity(), Way: p.Way, Principal: principal, Path: "tree/", Version: "1"}
+	return src, snapshot.Key{Source: src.Identity(), Way: p.Way, Principal: principal, Path: "tree/", Version: "1"}
 }
 
 // listingOnly lets every caller list the bucket, and only callers with keys read it.

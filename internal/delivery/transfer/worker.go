@@ -56,7 +56,7 @@ func (d *delivery) readSpan(ctx context.Context, s *span, buffer []byte) error {
 	}
 	startWriteback(out, s.offset, s.length)
 	if s.file.countWritten(s.length) && s.file.follower == nil {
-		return d.completeFile(ctx, s.file, buffer)
+		return d.staging.completeFile(ctx, s.file, buffer)
 	}
 	return nil
 }
@@ -120,17 +120,17 @@ func (d *delivery) writeSmall(f *file, content []byte) error {
 	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
 		return err
 	}
-	modified, err := d.dirs.writeFile(f.path, content, f.mode)
+	modified, err := d.staging.dirs.writeFile(f.path, content, f.mode)
 	if err != nil {
-		return d.writeError("writing", err, f)
+		return d.staging.writeError("writing", err, f)
 	}
-	d.allocated.Add(f.left)
+	d.staging.allocated.Add(f.left)
 	d.report.done.Add(f.entry.Size)
 	d.moved[small].Add(1)
 	if len(content) > 0 {
 		f.sums = []digest.Sum{digest.BlockSum(content)}
 	}
-	return d.recordFile(f, modified)
+	return d.staging.recordFile(f, modified)
 }
 
 // readRange reads what is left of a span. It reports whether it was this reader
@@ -153,7 +153,7 @@ func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer 
 		if err != nil {
 			return false, err
 		}
-		if last, err = d.writeChunk(s, out, buffer[:n], at); err != nil {
+		if last, err = d.staging.writeChunk(s, out, buffer[:n], at); err != nil {
 			return false, err
 		}
 		at += n
@@ -171,7 +171,7 @@ const recordEvery = 1 << 20
 // writeChunk takes what of p, which a reader found at a position of the span, is not
 // on the disk yet, and reports whether that was the last of it. p does not cross
 // the bounds of a block.
-func (d *delivery) writeChunk(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
+func (g *staging) writeChunk(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at+int64(len(p)) <= s.position {
@@ -180,7 +180,7 @@ func (d *delivery) writeChunk(s *span, out *os.File, p []byte, at int64) (last b
 	p = p[s.position-at:]
 	offset := s.offset + s.position
 	if err := s.file.writeRange(out, p, offset); err != nil {
-		return false, d.writeError("writing", err, s.file)
+		return false, g.writeError("writing", err, s.file)
 	}
 	if s.block == nil {
 		s.block = &blockSums{}
@@ -189,28 +189,28 @@ func (d *delivery) writeChunk(s *span, out *os.File, p []byte, at int64) (last b
 	s.block.crc = s.file.check.addBytes(s.block.crc, p)
 	end := offset + int64(len(p))
 	if end%digest.BlockSize == 0 || end == s.file.entry.Size {
-		if err := d.recordBlock(s.file, int(offset/digest.BlockSize), s.block); err != nil {
+		if err := g.recordBlock(s.file, int(offset/digest.BlockSize), s.block); err != nil {
 			return false, err
 		}
 		s.block.crc = 0
 	} else if end%recordEvery == 0 && s.file.supportsRanges() {
 		sum := store.Prefix{Bytes: end % digest.BlockSize, Sum: s.block.xxh3.Sum()}
-		if err := d.writer.Prefix(s.file.path, int(offset/digest.BlockSize), sum); err != nil {
+		if err := g.writer.Prefix(s.file.path, int(offset/digest.BlockSize), sum); err != nil {
 			return false, err
 		}
 	}
-	d.report.done.Add(int64(len(p)))
+	g.report.done.Add(int64(len(p)))
 	s.position += int64(len(p))
 	return s.position == s.length, nil
 }
 
 // recordBlock records a block that is on the disk.
-func (d *delivery) recordBlock(f *file, index int, sums *blockSums) error {
+func (g *staging) recordBlock(f *file, index int, sums *blockSums) error {
 	sum := sums.xxh3.Next()
 	f.sums[index] = sum
 	f.check.setBlockSum(index, sums.crc)
 	if f.supportsRanges() {
-		if err := d.writer.Block(f.path, index, sum); err != nil {
+		if err := g.writer.Block(f.path, index, sum); err != nil {
 			return err
 		}
 	}

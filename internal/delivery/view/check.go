@@ -18,19 +18,19 @@ func (v *View) Check(dataset string, items []Item) error {
 	if err := checkDataSet(dataset); err != nil {
 		return err
 	}
-	return v.checkItems(path.Join(controlDir, dataset), items)
+	return v.dir.checkItems(path.Join(controlDir, dataset), items)
 }
 
-func (v *View) checkItems(base string, items []Item) error {
+func (d *directory) checkItems(base string, items []Item) error {
 	for _, item := range items {
-		if err := v.checkItem(base, item); err != nil {
+		if err := d.checkItem(base, item); err != nil {
 			return fmt.Errorf("checking %s: %w", item.LocalPath, err)
 		}
 	}
 	return nil
 }
 
-func (v *View) checkItem(base string, item Item) error {
+func (d *directory) checkItem(base string, item Item) error {
 	local, err := cleanLocal(item.LocalPath)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (v *View) checkItem(base string, item Item) error {
 		return err
 	}
 	defer src.Close()
-	dirs := &dirPair{have: v.root, want: src}
+	dirs := &dirPair{have: d.root, want: src}
 	defer dirs.close()
 	for _, f := range item.Files {
 		p := path.Join(base, local)

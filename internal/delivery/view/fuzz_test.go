@@ -59,7 +59,7 @@ func FuzzItemsStayInTheirPlaces(f *testing.F) {
 			escapes(t, base, path.Join(at, file))
 			return
 		}
-		if got, err := v.root.ReadFile(path.Join(at, file)); err != nil || string(got) != "1" {
+		if got, err := v.dir.root.ReadFile(path.Join(at, file)); err != nil || string(got) != "1" {
 			t.Fatalf("%q, %q: the application reads %q, %v", local, file, got, err)
 		}
 	})

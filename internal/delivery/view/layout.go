@@ -12,10 +12,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/atomicfile"
 )
+
+// directory is the view's own, and makes the names in it. It knows no DataSets.
+type directory struct {
+	root *os.Root
+	now  func() time.Time
+
+	note     func(string)
+	noteOnce sync.Once
+
+	temps  int
+	parked []parked
+}
 
 // node is a place in the wanted layout: a link into a DataSet's current tree,
 // or a real directory that items of several DataSets may share.
@@ -52,8 +65,8 @@ func newLayout(links map[string][]string) *node {
 // applyLayout makes the real directory dir look like want. Every path that the old
 // and the new layout share resolves at every moment: what changes its kind is
 // exchanged with its replacement in one step.
-func (v *View) applyLayout(dir string, want *node) error {
-	have, err := v.readDir(dir)
+func (d *directory) applyLayout(dir string, want *node) error {
+	have, err := d.readDir(dir)
 	if err != nil {
 		return err
 	}
@@ -68,13 +81,13 @@ func (v *View) applyLayout(dir string, want *node) error {
 	slices.Sort(names)
 	for _, name := range names {
 		kind, exists := kinds[name]
-		if err := v.placeNode(path.Join(dir, name), want.children[name], kind, exists); err != nil {
+		if err := d.placeNode(path.Join(dir, name), want.children[name], kind, exists); err != nil {
 			return err
 		}
 	}
 	for name := range kinds {
 		if want.children[name] == nil && (dir != "." || name != controlDir) {
-			if err := v.root.RemoveAll(path.Join(dir, name)); err != nil {
+			if err := d.root.RemoveAll(path.Join(dir, name)); err != nil {
 				return fmt.Errorf("taking %s out of the view: %w", path.Join(dir, name), err)
 			}
 		}
@@ -82,42 +95,42 @@ func (v *View) applyLayout(dir string, want *node) error {
 	return nil
 }
 
-func (v *View) placeNode(p string, n *node, kind fs.FileMode, exists bool) error {
+func (d *directory) placeNode(p string, n *node, kind fs.FileMode, exists bool) error {
 	switch {
 	case !exists && n.children == nil:
-		return v.root.Symlink(n.target, p)
+		return d.root.Symlink(n.target, p)
 	case !exists:
-		if err := v.root.Mkdir(p, 0o755); err != nil {
+		if err := d.root.Mkdir(p, 0o755); err != nil {
 			return err
 		}
-		return v.applyLayout(p, n)
+		return d.applyLayout(p, n)
 	case n.children != nil && kind.IsDir():
-		return v.applyLayout(p, n)
+		return d.applyLayout(p, n)
 	case n.children == nil && kind == fs.ModeSymlink:
-		if target, err := v.root.Readlink(p); err == nil && target == n.target {
+		if target, err := d.root.Readlink(p); err == nil && target == n.target {
 			return nil
 		}
 	}
-	return v.replacePath(p, n)
+	return d.replacePath(p, n)
 }
 
 // replacePath exchanges whatever is at p with what is wanted there. What was there
 // is kept for the grace period, because an application may be on its way
 // through it.
-func (v *View) replacePath(p string, n *node) error {
-	tmp, err := v.newParkPath(strings.Count(p, "/"))
+func (d *directory) replacePath(p string, n *node) error {
+	tmp, err := d.newParkPath(strings.Count(p, "/"))
 	if err != nil {
 		return fmt.Errorf("building %s beside the view: %w", p, err)
 	}
 	if n.children == nil {
-		err = v.root.Symlink(n.target, tmp)
-	} else if err = v.root.Mkdir(tmp, 0o755); err == nil {
-		err = v.applyLayout(tmp, n)
+		err = d.root.Symlink(n.target, tmp)
+	} else if err = d.root.Mkdir(tmp, 0o755); err == nil {
+		err = d.applyLayout(tmp, n)
 	}
 	if err != nil {
 		return fmt.Errorf("building %s beside the view: %w", p, err)
 	}
-	if err := v.exchangePaths(tmp, p); err != nil {
+	if err := d.exchangePaths(tmp, p); err != nil {
 		return fmt.Errorf("exchanging %s: %w", p, err)
 	}
 	return nil
@@ -132,73 +145,73 @@ type parked struct {
 // newParkPath names a new place for what is exchanged with something depth directories
 // below the view. The place is as deep below a link to .kuda, so that the
 // relative links in what is parked there still lead to where they led.
-func (v *View) newParkPath(depth int) (string, error) {
-	v.temps++
-	slot := path.Join(parkDir, strconv.Itoa(v.temps))
-	v.parked = append(v.parked, parked{path: slot, since: v.now()})
+func (d *directory) newParkPath(depth int) (string, error) {
+	d.temps++
+	slot := path.Join(parkDir, strconv.Itoa(d.temps))
+	d.parked = append(d.parked, parked{path: slot, since: d.now()})
 	p := slot + strings.Repeat("/up", depth)
-	if err := v.root.MkdirAll(path.Dir(p), 0o755); err != nil {
+	if err := d.root.MkdirAll(path.Dir(p), 0o755); err != nil {
 		return "", err
 	}
 	return p, nil
 }
 
 // makePark makes an empty directory for newParkPath.
-func (v *View) makePark() error {
-	if err := v.root.RemoveAll(parkDir); err != nil {
+func (d *directory) makePark() error {
+	if err := d.root.RemoveAll(parkDir); err != nil {
 		return err
 	}
-	if err := v.root.Mkdir(parkDir, 0o755); err != nil {
+	if err := d.root.Mkdir(parkDir, 0o755); err != nil {
 		return err
 	}
-	return v.root.Symlink("..", path.Join(parkDir, controlDir))
+	return d.root.Symlink("..", path.Join(parkDir, controlDir))
 }
 
-func (v *View) exchangePaths(a, b string) error {
-	da, err := v.root.Open(path.Dir(a))
+func (d *directory) exchangePaths(a, b string) error {
+	da, err := d.root.Open(path.Dir(a))
 	if err != nil {
 		return err
 	}
 	defer da.Close()
-	db, err := v.root.Open(path.Dir(b))
+	db, err := d.root.Open(path.Dir(b))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	moment, err := atomicfile.Exchange(int(da.Fd()), path.Base(a), int(db.Fd()), path.Base(b))
 	if moment {
-		v.noteOnce.Do(func() {
-			v.note("the file system of the view cannot exchange two names: where items change their kind, a place is missing for a moment")
+		d.noteOnce.Do(func() {
+			d.note("the file system of the view cannot exchange two names: where items change their kind, a place is missing for a moment")
 		})
 	}
 	return err
 }
 
 // setLink points the link at p to target, in one step.
-func (v *View) setLink(p, target string) error {
-	tmp := v.newTempPath()
-	if err := v.root.Symlink(target, tmp); err != nil {
+func (d *directory) setLink(p, target string) error {
+	tmp := d.newTempPath()
+	if err := d.root.Symlink(target, tmp); err != nil {
 		return err
 	}
-	if err := v.root.Rename(tmp, p); err != nil {
+	if err := d.root.Rename(tmp, p); err != nil {
 		return err
 	}
-	return atomicfile.SyncDirIn(v.root, path.Dir(p))
+	return atomicfile.SyncDirIn(d.root, path.Dir(p))
 }
 
-func (v *View) readDir(dir string) ([]fs.DirEntry, error) {
-	d, err := v.root.Open(dir)
+func (d *directory) readDir(dir string) ([]fs.DirEntry, error) {
+	f, err := d.root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close()
-	return d.ReadDir(-1)
+	defer f.Close()
+	return f.ReadDir(-1)
 }
 
 // newTempPath names a new place for what is to be renamed; Open removes leftovers.
-func (v *View) newTempPath() string {
-	v.temps++
-	return fmt.Sprintf("%s/%s%d", controlDir, tempPrefix, v.temps)
+func (d *directory) newTempPath() string {
+	d.temps++
+	return fmt.Sprintf("%s/%s%d", controlDir, tempPrefix, d.temps)
 }
 
 func removeIfExists(root *os.Root, p string) error {

@@ -12,24 +12,24 @@ import (
 )
 
 func (v *View) loadTrees() error {
-	if err := v.root.MkdirAll(treesDir, 0o755); err != nil {
+	if err := v.dir.root.MkdirAll(treesDir, 0o755); err != nil {
 		return err
 	}
-	control, err := v.readDir(controlDir)
+	control, err := v.dir.readDir(controlDir)
 	if err != nil {
 		return err
 	}
 	for _, e := range control {
 		if strings.HasPrefix(e.Name(), tempPrefix) {
-			if err := v.root.RemoveAll(path.Join(controlDir, e.Name())); err != nil {
+			if err := v.dir.root.RemoveAll(path.Join(controlDir, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	if err := v.makePark(); err != nil {
+	if err := v.dir.makePark(); err != nil {
 		return err
 	}
-	names, err := v.readDir(treesDir)
+	names, err := v.dir.readDir(treesDir)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (v *View) loadTrees() error {
 
 func (v *View) loadSet(name string) error {
 	dir := path.Join(treesDir, name)
-	entries, err := v.readDir(dir)
+	entries, err := v.dir.readDir(dir)
 	if err != nil {
 		return err
 	}
@@ -55,18 +55,18 @@ func (v *View) loadSet(name string) error {
 		}
 		s.last = max(s.last, n)
 		if e.IsDir() {
-			if t, err := v.loadTree(name, n); err == nil {
+			if t, err := v.dir.loadTree(name, n); err == nil {
 				s.trees[n] = t
 			}
 		}
 	}
-	s.current = v.linkedTree(path.Join(controlDir, name), s)
-	s.previous = v.linkedTree(path.Join(dir, previousLink), s)
+	s.current = v.dir.linkedTree(path.Join(controlDir, name), s)
+	s.previous = v.dir.linkedTree(path.Join(dir, previousLink), s)
 	if s.previous == s.current || s.current == 0 {
 		s.previous = 0
 	}
 	if s.current == 0 {
-		if err := removeIfExists(v.root, path.Join(controlDir, name)); err != nil {
+		if err := removeIfExists(v.dir.root, path.Join(controlDir, name)); err != nil {
 			return err
 		}
 	}
@@ -75,20 +75,20 @@ func (v *View) loadSet(name string) error {
 		if keep := err == nil && s.trees[n] != nil; keep || e.Name() == previousLink {
 			continue
 		}
-		if err := v.root.RemoveAll(path.Join(dir, e.Name())); err != nil {
+		if err := v.dir.root.RemoveAll(path.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
 	for _, t := range s.trees {
-		t.retired = v.now()
+		t.retired = v.dir.now()
 	}
 	v.sets[name] = s
 	return nil
 }
 
 // linkedTree resolves a link of ours to the number of a complete tree, or 0.
-func (v *View) linkedTree(p string, s *set) uint64 {
-	target, err := v.root.Readlink(p)
+func (d *directory) linkedTree(p string, s *set) uint64 {
+	target, err := d.root.Readlink(p)
 	if err != nil {
 		return 0
 	}
@@ -99,8 +99,8 @@ func (v *View) linkedTree(p string, s *set) uint64 {
 	return n
 }
 
-func (v *View) loadTree(dataset string, n uint64) (*tree, error) {
-	b, err := v.root.ReadFile(treePath(dataset, n) + metaSuffix)
+func (d *directory) loadTree(dataset string, n uint64) (*tree, error) {
+	b, err := d.root.ReadFile(treePath(dataset, n) + metaSuffix)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (v *View) prepareTree(ctx context.Context, dataset, revision string, items 
 		return err
 	}
 	if found {
-		if v.checkItems(treePath(dataset, n), items) == nil {
+		if v.dir.checkItems(treePath(dataset, n), items) == nil {
 			return nil
 		}
 		v.Suspect(dataset)
@@ -78,19 +78,19 @@ func (v *View) prepareTree(ctx context.Context, dataset, revision string, items 
 			return err
 		}
 	}
-	b := &builder{ctx: ctx, view: v, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset, linksOnly: keep}
+	b := &builder{ctx: ctx, dir: v.dir, base: treePath(dataset, n), dirs: map[string]bool{}, dataset: dataset, linksOnly: keep}
 	if err := b.buildTree(items); err != nil {
-		return errors.Join(err, v.removeTree(dataset, n))
+		return errors.Join(err, v.dir.removeTree(dataset, n))
 	}
 	if err := v.completeTree(dataset, n, want, b); err != nil {
-		return errors.Join(err, v.removeTree(dataset, n))
+		return errors.Join(err, v.dir.removeTree(dataset, n))
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c := findConflict(want.itemPaths(), v.takenPaths(dataset)); c != nil {
-		return errors.Join(c, v.removeTree(dataset, n))
+		return errors.Join(c, v.dir.removeTree(dataset, n))
 	}
-	want.retired = v.now()
+	want.retired = v.dir.now()
 	s := v.sets[dataset]
 	s.trees[n] = want
 	v.markTree(s, n, keep)
@@ -144,7 +144,7 @@ func (v *View) claimTree(dataset string, want *tree, keep bool) (n uint64, found
 	}
 	s := v.sets[dataset]
 	if s == nil {
-		if err := v.root.MkdirAll(path.Join(treesDir, dataset), 0o755); err != nil {
+		if err := v.dir.root.MkdirAll(path.Join(treesDir, dataset), 0o755); err != nil {
 			return 0, false, err
 		}
 		s = &set{trees: map[uint64]*tree{}}
@@ -170,7 +170,7 @@ func (v *View) markTree(s *set, n uint64, keep bool) {
 		mark = &s.kept
 	}
 	if t := s.trees[*mark]; t != nil && *mark != n {
-		t.retired = v.now()
+		t.retired = v.dir.now()
 	}
 	*mark = n
 }
@@ -184,13 +184,13 @@ func (v *View) completeTree(dataset string, n uint64, t *tree, b *builder) error
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteIn(v.root, treePath(dataset, n)+metaSuffix, body, 0o644)
+	return atomicfile.WriteIn(v.dir.root, treePath(dataset, n)+metaSuffix, body, 0o644)
 }
 
 // builder makes one tree.
 type builder struct {
 	ctx     context.Context
-	view    *View
+	dir     *directory
 	base    string
 	dataset string
 	dirs    map[string]bool
@@ -245,7 +245,7 @@ func (b *builder) linkFiles(src *os.Root, files []File, place func(string) strin
 				from, err = src.Open(fromDir)
 			}
 			if err == nil {
-				to, err = b.view.root.Open(path.Join(b.base, toDir))
+				to, err = b.dir.root.Open(path.Join(b.base, toDir))
 			}
 			if err != nil {
 				return fmt.Errorf("linking %s: %w", dst, err)
@@ -288,7 +288,7 @@ func (b *builder) makeDir(dir string) error {
 			return err
 		}
 	}
-	err := b.view.root.Mkdir(path.Join(b.base, dir), 0o755)
+	err := b.dir.root.Mkdir(path.Join(b.base, dir), 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return &PathConflictError{Path: dir, DataSet: b.dataset, Other: dir}
 	}
@@ -303,13 +303,13 @@ func (b *builder) makeDir(dir string) error {
 func (b *builder) syncDirs() error {
 	if len(b.dirs) < manyDirs {
 		for dir := range b.dirs {
-			if err := atomicfile.SyncDirIn(b.view.root, path.Join(b.base, dir)); err != nil {
+			if err := atomicfile.SyncDirIn(b.dir.root, path.Join(b.base, dir)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	d, err := b.view.root.Open(b.base)
+	d, err := b.dir.root.Open(b.base)
 	if err != nil {
 		return err
 	}

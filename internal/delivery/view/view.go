@@ -43,17 +43,12 @@ type Options struct {
 // View is the directory of one pod. Its methods may be called concurrently;
 // those of one DataSet must come one after the other.
 type View struct {
-	root  *os.Root
 	grace time.Duration
-	now   func() time.Time
 
-	note     func(string)
-	noteOnce sync.Once
-
-	mu     sync.Mutex
-	temps  int
-	parked []parked
-	sets   map[string]*set
+	// mu guards what follows, and the names in dir but for those of a tree that is built.
+	mu   sync.Mutex
+	dir  *directory
+	sets map[string]*set
 }
 
 // set is what the view holds of one DataSet. Zero stands for no tree.
@@ -102,7 +97,7 @@ func Open(dir string, o Options) (*View, error) {
 	if o.Note == nil {
 		o.Note = func(string) {}
 	}
-	v := &View{root: root, grace: o.Grace, now: o.Now, note: o.Note, sets: map[string]*set{}}
+	v := &View{grace: o.Grace, dir: &directory{root: root, now: o.Now, note: o.Note}, sets: map[string]*set{}}
 	if err := v.loadTrees(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("repairing the view at %s: %w", dir, err)
@@ -111,7 +106,7 @@ func Open(dir string, o Options) (*View, error) {
 }
 
 // Close lets go of the directory; the view itself stays as it is.
-func (v *View) Close() error { return v.root.Close() }
+func (v *View) Close() error { return v.dir.root.Close() }
 
 // updateLinks makes the links outside of .kuda those of all current trees, with
 // extra paths added to some DataSets.
@@ -128,7 +123,7 @@ func (v *View) updateLinks(extra map[string][]string) error {
 	for name, paths := range links {
 		links[name] = outermostPaths(paths)
 	}
-	return v.applyLayout(".", newLayout(links))
+	return v.dir.applyLayout(".", newLayout(links))
 }
 
 // takenPaths returns the places that DataSets other than the named one hold, or
@@ -215,22 +210,22 @@ func (v *View) setCurrent(dataset string, s *set, n, previous uint64) error {
 	}
 	link := path.Join(treesDir, dataset, previousLink)
 	if previous != 0 {
-		if err := v.setLink(link, strconv.FormatUint(previous, 10)); err != nil {
+		if err := v.dir.setLink(link, strconv.FormatUint(previous, 10)); err != nil {
 			return err
 		}
 	}
 	old := s.current
-	if err := v.setLink(path.Join(controlDir, dataset), path.Join(".rev", dataset, strconv.FormatUint(n, 10))); err != nil {
+	if err := v.dir.setLink(path.Join(controlDir, dataset), path.Join(".rev", dataset, strconv.FormatUint(n, 10))); err != nil {
 		return err
 	}
 	for _, r := range []uint64{old, s.previous} {
 		if t := s.trees[r]; t != nil {
-			t.retired = v.now()
+			t.retired = v.dir.now()
 		}
 	}
 	s.current, s.previous = n, previous
 	if previous == 0 {
-		return removeIfExists(v.root, link)
+		return removeIfExists(v.dir.root, link)
 	}
 	return nil
 }
@@ -247,10 +242,10 @@ func (v *View) Remove(dataset string) error {
 	s.current, s.previous, s.prepared, s.kept = 0, 0, 0, 0
 	err := v.updateLinks(nil)
 	if err == nil {
-		err = removeIfExists(v.root, path.Join(controlDir, dataset))
+		err = removeIfExists(v.dir.root, path.Join(controlDir, dataset))
 	}
 	if err == nil {
-		err = v.root.RemoveAll(path.Join(treesDir, dataset))
+		err = v.dir.root.RemoveAll(path.Join(treesDir, dataset))
 	}
 	if err != nil {
 		*s = before
@@ -307,20 +302,20 @@ func (v *View) Collect() (time.Duration, error) {
 			if n == s.current || n == s.previous || n == s.prepared || n == s.kept {
 				continue
 			}
-			if left := v.grace - v.now().Sub(t.retired); left > 0 {
+			if left := v.grace - v.dir.now().Sub(t.retired); left > 0 {
 				if next == 0 || left < next {
 					next = left
 				}
 				continue
 			}
 			delete(s.trees, n)
-			errs = append(errs, v.removeTree(name, n))
+			errs = append(errs, v.dir.removeTree(name, n))
 		}
 	}
-	v.parked = slices.DeleteFunc(v.parked, func(p parked) bool {
-		left := v.grace - v.now().Sub(p.since)
+	v.dir.parked = slices.DeleteFunc(v.dir.parked, func(p parked) bool {
+		left := v.grace - v.dir.now().Sub(p.since)
 		if left <= 0 {
-			errs = append(errs, v.root.RemoveAll(p.path))
+			errs = append(errs, v.dir.root.RemoveAll(p.path))
 		} else if next == 0 || left < next {
 			next = left
 		}
@@ -331,12 +326,12 @@ func (v *View) Collect() (time.Duration, error) {
 
 // removeTree removes a tree, its file first, so that half of one is never taken
 // for complete.
-func (v *View) removeTree(dataset string, n uint64) error {
+func (d *directory) removeTree(dataset string, n uint64) error {
 	p := treePath(dataset, n)
-	if err := v.root.Remove(p + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.root.Remove(p + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing an old tree: %w", err)
 	}
-	if err := v.root.RemoveAll(p); err != nil {
+	if err := d.root.RemoveAll(p); err != nil {
 		return fmt.Errorf("removing an old tree: %w", err)
 	}
 	return nil

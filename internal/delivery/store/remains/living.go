@@ -12,15 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/filelock"
-)
-
-// How long a pod counts as living when no runtime of it runs; packages podref and
-// agent say why.
-const (
-	restartPause = 15 * time.Minute
-	endedAfter   = 20 * time.Minute
-	deadAfter    = 6 * time.Hour
 )
 
 // patience is how long a pod counts as living that is not seen: one whose runtime
@@ -34,7 +27,7 @@ const maxPods = 10_000
 // hasLivePods reports whether a pod of a store may live. One that is missed for the first
 // time is marked, as the runtimes of the store itself mark it.
 func (r *Remains) hasLivePods(root *os.Root, p patience) (bool, error) {
-	pods, err := openDir(root, "pods")
+	pods, err := openDir(root, podstate.PodsDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -46,9 +39,9 @@ func (r *Remains) hasLivePods(root *os.Root, p patience) (bool, error) {
 	if err != nil {
 		return true, fmt.Errorf("looking for living pods: %w", err)
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := podstate.BootID()
 	if err != nil {
-		return true, fmt.Errorf("asking when the machine was started: %w", err)
+		return true, err
 	}
 	lives := false
 	for _, name := range names[:min(len(names), maxPods)] {
@@ -69,35 +62,28 @@ func (r *Remains) hasLivePods(root *os.Root, p patience) (bool, error) {
 	return lives, nil
 }
 
-// The marks of a pod's directory.
-const (
-	lockFile   = "lock"
-	orphanFile = "orphaned"
-	endedFile  = "ended"
-)
-
 func (r *Remains) podLives(pod *os.Root, boot string, p patience) (bool, error) {
-	held, free, err := tryLockFile(pod, lockFile)
+	held, free, err := tryLockFile(pod, podstate.LockFile)
 	defer held.releaseAll()
 	if err != nil || !free {
 		return true, err
 	}
-	_, err = pod.Lstat(endedFile)
+	_, err = pod.Lstat(podstate.EndedFile)
 	ended := err == nil
 	if ended && p.ended == 0 {
 		return false, nil
 	}
 	missed, text := time.Time{}, []byte(nil)
-	if info, err := pod.Lstat(orphanFile); err == nil && info.Mode().IsRegular() {
+	if info, err := pod.Lstat(podstate.OrphanFile); err == nil && info.Mode().IsRegular() {
 		missed = info.ModTime()
-		text, _ = pod.ReadFile(orphanFile) // what cannot be read is written anew
+		text, _ = pod.ReadFile(podstate.OrphanFile) // what cannot be read is written anew
 	}
 	if string(text) != boot {
 		// Anything else of that name was not made by a runtime.
-		if err := pod.RemoveAll(orphanFile); err != nil {
+		if err := pod.RemoveAll(podstate.OrphanFile); err != nil {
 			return true, err
 		}
-		return true, pod.WriteFile(orphanFile, []byte(boot), 0o600)
+		return true, pod.WriteFile(podstate.OrphanFile, []byte(boot), 0o600)
 	}
 	after := p.missed
 	if ended {

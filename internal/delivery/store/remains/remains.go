@@ -18,6 +18,7 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -164,7 +165,7 @@ func (r *Remains) removeEarlier(root *os.Root, name string) (bool, error) {
 	if err != nil || !locks {
 		return false, err
 	}
-	lives, err := r.hasLivePods(sub, patience{ended: 0, missed: restartPause})
+	lives, err := r.hasLivePods(sub, patience{ended: 0, missed: podstate.RestartPause})
 	if err != nil || lives {
 		return false, err
 	}
@@ -176,7 +177,7 @@ func (r *Remains) removeEarlier(root *os.Root, name string) (bool, error) {
 }
 
 // legacyNames are what a store of v0.1.0 consists of; the locks go last.
-var legacyNames = []string{"pods", "snapshots", "marks", "trash", "preheat", "limits", "boot", "id", "locks"}
+var legacyNames = []string{podstate.PodsDir, "snapshots", "marks", "trash", podstate.PreheatDir, podstate.LimitsDir, "boot", "id", "locks"}
 
 // removeLegacy removes the store of v0.1.0 if no pod of an older release is left. It
 // holds the locks by which such a runtime would open it meanwhile.
@@ -189,9 +190,9 @@ func (r *Remains) removeLegacy(root *os.Root) (bool, error) {
 	if err != nil || !locks {
 		return false, err
 	}
-	p := patience{ended: endedAfter, missed: deadAfter}
+	p := patience{ended: podstate.EndedAfter, missed: podstate.DeadAfter}
 	if r.isForeign() {
-		p = patience{ended: 0, missed: restartPause}
+		p = patience{ended: 0, missed: podstate.RestartPause}
 	}
 	lives, err := r.hasLivePods(root, p)
 	if err != nil || lives {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
@@ -111,11 +112,11 @@ func TestAnEarlierNamespacesStoreGoesWhenNothingLivesInIt(t *testing.T) {
 	if got := h.sweep(false); len(got) > 0 {
 		t.Fatalf("%v was removed at once", got)
 	}
-	h.later(restartPause - time.Minute)
+	h.later(podstate.RestartPause - time.Minute)
 	if got := h.sweep(false); len(got) > 0 {
 		t.Fatalf("%v was removed too early", got)
 	}
-	h.later(restartPause + time.Minute)
+	h.later(podstate.RestartPause + time.Minute)
 	if got := h.sweep(false); !slices.Equal(got, []string{earlier}) || h.has(earlier) {
 		t.Errorf("removed %v", got)
 	}
@@ -212,11 +213,11 @@ func TestTheStoreOfV010GoesWithTheLastPodOfThatRelease(t *testing.T) {
 	}
 	end()
 	h.sweep(true)
-	h.later(deadAfter - time.Minute)
+	h.later(podstate.DeadAfter - time.Minute)
 	if got := h.sweep(true); len(got) > 0 {
 		t.Fatalf("%v was removed too early", got)
 	}
-	h.later(deadAfter + time.Minute)
+	h.later(podstate.DeadAfter + time.Minute)
 	if got := h.sweep(false); len(got) > 0 || !h.has("snapshots/y") {
 		t.Fatalf("%v was removed though it was not asked for", got)
 	}

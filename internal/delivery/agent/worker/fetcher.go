@@ -1,0 +1,135 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/delivery/agent/plan"
+	"github.com/kuda-io/kuda/internal/delivery/agent/status"
+	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
+	"github.com/kuda-io/kuda/internal/delivery/store"
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
+	"github.com/kuda-io/kuda/internal/source"
+)
+
+// parallelItems is how many items are fetched at the same time; how many
+// connections that makes is the engine's matter.
+const parallelItems = 4
+
+// fetcher gets items into the store and leases them, for a pass or a prefetch.
+type fetcher struct {
+	worker *Worker
+	// holder gets the leases.
+	holder holder
+	// verb and arrived are for errors and the log.
+	verb, arrived string
+	client        fetchClient
+}
+
+// fetchClient is what a pass and a prefetch do differently. Items are named by their
+// places in the list that is fetched; methods are called for several at a time.
+type fetchClient interface {
+	// found returns what is remembered of an item with the same bytes; nil for nothing.
+	found(i int) *podstate.Item
+	// notFound tells that this is no longer so.
+	notFound(i int, have *podstate.Item, err error)
+	// whenAllowed calls download, again if need be, when the item may be downloaded.
+	whenAllowed(ctx context.Context, i int, download func(context.Context) result) result
+	// complete adds to a request who is told of it, and how urgent it is.
+	complete(ctx context.Context, i int, r *transfer.Request)
+	// finished takes what came of an item.
+	finished(ctx context.Context, i int, r result)
+}
+
+// result is what came of fetching one item.
+type result struct {
+	lease *store.Lease
+	// have is what was found; nil for what was delivered, and origin and received say
+	// whence and how much.
+	have     *podstate.Item
+	origin   string
+	received int64
+	err      error
+}
+
+// fetchAll tries to get all items into the store.
+func (f *fetcher) fetchAll(ctx context.Context, items []plan.Item) {
+	sources := f.worker.env.Sources.NewSet()
+	defer sources.Close()
+	tokens := make(chan struct{}, parallelItems)
+	var wg sync.WaitGroup
+	for i := range items {
+		wg.Go(func() {
+			select {
+			case tokens <- struct{}{}:
+			case <-ctx.Done():
+				f.client.finished(ctx, i, result{err: context.Cause(ctx)})
+				return
+			}
+			defer func() { <-tokens }()
+			f.client.finished(ctx, i, f.fetchGuarded(ctx, i, &items[i], sources))
+		})
+	}
+	wg.Wait()
+}
+
+// fetchGuarded is fetchItem, in which a panic is a failure of that item.
+func (f *fetcher) fetchGuarded(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) (r result) {
+	defer func() {
+		if r.err != nil {
+			f.worker.logPanic(r.err)
+		}
+	}()
+	defer source.Catch(f.verb+" "+string(ip.Key), &r.err)
+	return f.fetchItem(ctx, i, ip, sources)
+}
+
+// fetchItem returns a lease of one item's snapshot.
+func (f *fetcher) fetchItem(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) result {
+	w := f.worker
+	if have := f.client.found(i); have != nil {
+		l, err := w.leases.reuseLease(ctx, have.Snapshot, f.holder)
+		if err == nil {
+			w.env.markSnapshot(l.ID(), ip.Mark)
+			return result{lease: l, have: have}
+		}
+		f.client.notFound(i, have, err)
+	}
+	return f.client.whenAllowed(ctx, i, func(ctx context.Context) result {
+		r, err := f.downloadItem(ctx, i, ip, sources)
+		if err != nil {
+			return result{err: err}
+		}
+		return r
+	})
+}
+
+func (f *fetcher) downloadItem(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) (result, error) {
+	w := f.worker
+	src, err := sources.Open(ctx, ip.Source)
+	if err != nil {
+		return result{}, err
+	}
+	started := time.Now()
+	r, err := sourceconfig.NewRequest(ctx, w.env.Store, ip.Item, src, nil)
+	if err != nil {
+		return result{}, err
+	}
+	f.client.complete(ctx, i, &r)
+	res, err := w.env.deliverItem(ctx, r, ip.Mark)
+	if err != nil {
+		return result{}, err
+	}
+	origin := status.OriginSource
+	if res.Origin == transfer.OriginNode {
+		origin = status.OriginNode
+	}
+	w.log.V(1).Info(f.arrived, "item", ip.Key, "version", ip.Item.GetVersion(), "origin", origin,
+		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
+	return result{lease: w.leases.holdLease(res.Lease, f.holder), origin: origin, received: res.Received}, nil
+}

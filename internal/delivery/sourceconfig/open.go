@@ -1,0 +1,82 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sourceconfig
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/limit"
+)
+
+// UnsupportedError says that the runtime has no driver.
+type UnsupportedError struct{ Source string }
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("this runtime has no driver for source %q; use minio, ceph, s3 or http, or update Kuda and restart the pod", e.Source)
+}
+
+// Opener opens sources of the protocol.
+type Opener struct {
+	// Mounts says where what sources refer to is mounted.
+	Mounts Mounts
+	// Limits get the limits of each source that is opened; nil for none.
+	Limits *limit.Group
+}
+
+// Open opens a source.
+func (o *Opener) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+	if s == nil {
+		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
+	}
+	c, err := o.Mounts.driverConfig(s)
+	if err != nil {
+		return nil, err
+	}
+	src, err := all.Open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
+	}
+	if o.Limits != nil {
+		o.Limits.Set(src.Identity(), limit.Limits{
+			NodeConnections: int(s.GetLimits().GetConnections()), BytesPerSecond: int64(s.GetLimits().GetBytesPerSecond()),
+		})
+	}
+	return src, nil
+}
+
+// Set opens each source once, until it is closed.
+type Set struct {
+	opener *Opener
+	mu     sync.Mutex
+	opened map[string]source.Driver
+}
+
+// NewSet returns a set in which no source is open.
+func (o *Opener) NewSet() *Set { return &Set{opener: o, opened: map[string]source.Driver{}} }
+
+// Open opens a source, or returns the one of its name that is open.
+func (t *Set) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if src := t.opened[s.GetName()]; s != nil && src != nil {
+		return src, nil
+	}
+	src, err := t.opener.Open(ctx, s)
+	if err == nil {
+		t.opened[s.GetName()] = src
+	}
+	return src, err
+}
+
+// Close closes the sources that are open.
+func (t *Set) Close() {
+	for _, s := range t.opened {
+		_ = s.Close()
+	}
+}
