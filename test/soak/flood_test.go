@@ -69,7 +69,7 @@ func (f flood) start(t *testing.T, processor unix.CPUSet) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), envFlood+"="+string(spec), "GOMAXPROCS=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := startOn(cmd, processor); err != nil {
+	if err := startAttacker(cmd, processor); err != nil {
 		t.Fatal(err)
 	}
 	return cmd

@@ -6,20 +6,16 @@
 package soak
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// divideProcessors keeps this process and those that it starts off the last
-// processor, which it returns: that is the attackers'. What a flood costs is then
-// what it costs the servers, not what its senders take of their processor. A
-// machine of one processor is shared.
-func divideProcessors() (hostile unix.CPUSet, err error) {
+// attackersProcessor returns the last processor, which is that of the attackers.
+func attackersProcessor() (hostile unix.CPUSet, err error) {
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
 		return hostile, fmt.Errorf("reading the processors of the process: %w", err)
@@ -30,47 +26,23 @@ func divideProcessors() (hostile unix.CPUSet, err error) {
 			hostile.Set(cpu)
 		}
 	}
-	if all.Count() == 1 {
-		return hostile, nil
-	}
-	served := all
-	for cpu := range len(all) * 64 {
-		if hostile.IsSet(cpu) {
-			served.Clear(cpu)
-		}
-	}
-	// Each thread has its own; one that is made has those of the thread that makes it.
-	tasks, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return hostile, fmt.Errorf("listing the threads of the process: %w", err)
-	}
-	for _, task := range tasks {
-		thread, err := strconv.Atoi(task.Name())
-		if err != nil {
-			continue
-		}
-		if err := unix.SchedSetaffinity(thread, &served); err != nil {
-			return hostile, fmt.Errorf("choosing the processors of the process: %w", err)
-		}
-	}
 	return hostile, nil
 }
 
-// startOn starts a process on the processors.
-func startOn(cmd *exec.Cmd, processors unix.CPUSet) error {
-	// A process has the processors of the thread that starts it.
+// startAttacker starts a process on the processor, with what others leave of it:
+// attackers have machines of their own. What a flood costs is then what it costs the
+// servers, not what its senders take of their processors.
+func startAttacker(cmd *exec.Cmd, processor unix.CPUSet) error {
+	// A process has the processors and the priority of the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
 	}
-	if err := unix.SchedSetaffinity(0, &processors); err != nil {
+	if err := errors.Join(unix.SchedSetaffinity(0, &processor), unix.Setpriority(unix.PRIO_PROCESS, 0, 19)); err != nil {
 		return err
 	}
 	err := cmd.Start()
-	if restoreErr := unix.SchedSetaffinity(0, &before); err == nil {
-		err = restoreErr
-	}
-	return err
+	return errors.Join(err, unix.SchedSetaffinity(0, &before), unix.Setpriority(unix.PRIO_PROCESS, 0, 0))
 }

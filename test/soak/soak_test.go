@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 func withCluster(m *testing.M) int {
 	var err error
-	if hostile, err = divideProcessors(); err != nil {
+	if hostile, err = attackersProcessor(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

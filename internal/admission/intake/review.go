@@ -6,6 +6,7 @@ package intake
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/kuda-io/kuda/internal/admission/jsonspan"
 )
+
+var errNoObject = errors.New("the object of the review is no JSON object")
 
 // decodeReview decodes a review without its objects, whose text it refers to: an
 // object is nearly all of a review, and most are not looked into any further. The
@@ -35,7 +38,12 @@ func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	}
 	if review.Request != nil {
 		for i, raw := range []*runtime.RawExtension{&review.Request.Object, &review.Request.OldObject} {
-			if text := objects[i].Of(request); string(text) != "null" {
+			text := objects[i].Of(request)
+			switch {
+			case len(text) == 0, string(text) == "null":
+			case text[0] != '{':
+				return nil, errNoObject
+			default:
 				raw.Raw = text
 			}
 		}

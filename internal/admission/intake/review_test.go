@@ -45,7 +45,7 @@ func TestAReviewIsDecodedAsByEncodingJSON(t *testing.T) {
 func TestAReviewOfAnotherFormIsRefused(t *testing.T) {
 	for _, body := range []string{
 		``, `[]`, `{"request":1}`, `{"request":{"object":{}`, `{"request":{"object":{},"object":{}}}`, `{"request":{},"Request":{}}`,
-		`{"request":{"\u006fbject":{}}}`, `{"request":{"uid":{}}}`, `{"request":{}} {}`,
+		`{"request":{"\u006fbject":{}}}`, `{"request":{"uid":{}}}`, `{"request":{"object":"text"}}`, `{"request":{"oldObject":[1]}}`, `{"request":{}} {}`,
 	} {
 		if review, err := decodeReview([]byte(body)); err == nil {
 			t.Errorf("%s: %+v", body, review)
