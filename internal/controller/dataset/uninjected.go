@@ -15,6 +15,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // namespaceLabels returns the labels of the DataSet's namespace that the cache
@@ -67,19 +68,10 @@ func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
 			others += len(pods[c])
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("%s: %s", listNames(pods[c]), c))
+		parts = append(parts, fmt.Sprintf("%s: %s", shorten.List(pods[c], ", ", namesInMessage), c))
 	}
 	if others > 0 {
 		parts = append(parts, fmt.Sprintf("%d more for other reasons", others))
 	}
 	return strings.Join(parts, ". ")
-}
-
-// listNames joins the first names and counts the others.
-func listNames(names []string) string {
-	list := strings.Join(names[:min(namesInMessage, len(names))], ", ")
-	if more := len(names) - namesInMessage; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return list
 }
