@@ -5,9 +5,9 @@ package admission
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kuda-io/kuda/internal/admission/author"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // What one message names at most; the rest is counted.
@@ -22,7 +22,7 @@ func missingRights(missing []author.Need, namespace string) []string {
 	for _, n := range missing {
 		words = append(words, fmt.Sprintf(
 			"%s: you may not %s in namespace %s; ask for the right to %s there, or have someone who has it make this change (see: %s)",
-			joinFirst(n.Fields, ", ", maxFields), describeRight(n.Right), namespace, n.Right, n.Right.Command(namespace)))
+			shorten.List(n.Fields, ", ", maxFields), describeRight(n.Right), namespace, n.Right, n.Right.Command(namespace)))
 	}
 	return words
 }
@@ -49,13 +49,5 @@ func describeRight(r author.Right) string {
 }
 
 func refusalMessage(words []string) string {
-	return "Kuda does for a DataSet only what its author may do: " + joinFirst(words, "; ", maxWords)
-}
-
-// joinFirst joins the first words, and counts the others.
-func joinFirst(words []string, separator string, limit int) string {
-	if len(words) <= limit {
-		return strings.Join(words, separator)
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:limit], separator), len(words)-limit)
+	return "Kuda does for a DataSet only what its author may do: " + shorten.List(words, "; ", maxWords)
 }

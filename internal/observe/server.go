@@ -5,7 +5,6 @@ package observe
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
+	"github.com/kuda-io/kuda/internal/drain"
 	"github.com/kuda-io/kuda/internal/exposition"
 )
 
@@ -61,21 +61,7 @@ func Serve(ctx context.Context, address string, handler http.Handler) error {
 	}
 	// A connection that waits for a next request would only be in the way.
 	server.SetKeepAlivesEnabled(false)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(limited) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving on %s: %w", address, err)
-	case <-ctx.Done():
-	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := server.Shutdown(bounded); err != nil {
-		// Who has not ended by now is cut off.
-		_ = server.Close()
-	}
-	<-served //nolint:errcheck // it says that it was closed
-	return nil
+	return drain.Serve(ctx, server, address, drainTimeout, func() error { return server.Serve(limited) })
 }
 
 // withoutBody takes questions only.

@@ -3,7 +3,10 @@
 
 package shorten
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	// mark stands at the end of text that was cut.
@@ -27,4 +30,12 @@ func Text(text string, maxBytes int) string {
 		return ""
 	}
 	return strings.ToValidUTF8(text[:maxBytes-len(mark)], "") + mark
+}
+
+// List joins the first words, at most limit of them, and says how many more there are.
+func List(words []string, separator string, limit int) string {
+	if more := len(words) - limit; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:limit], separator), more)
+	}
+	return strings.Join(words, separator)
 }

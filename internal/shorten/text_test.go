@@ -46,3 +46,12 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestAListSaysHowManyAreLeftOut(t *testing.T) {
+	words := []string{"a", "b", "c"}
+	for limit, want := range map[int]string{1: "a and 2 more", 2: "a; b and 1 more", 3: "a; b; c", 4: "a; b; c"} {
+		if got := List(words, "; ", limit); got != want {
+			t.Errorf("at most %d: %q, want %q", limit, got, want)
+		}
+	}
+}

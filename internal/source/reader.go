@@ -69,3 +69,18 @@ func (r *reader) expectEOF() error {
 }
 
 func (r *reader) Close() error { return r.body.Close() }
+
+// WithContext returns a reader of r that ends with ctx, whose cause is its error.
+func WithContext(ctx context.Context, r io.Reader) io.Reader { return &cancellable{ctx, r} }
+
+type cancellable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *cancellable) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
+	"github.com/kuda-io/kuda/internal/drain"
 )
 
 // Limits of the webhooks' port. An API server keeps few connections, and opens
@@ -115,7 +115,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.serving.Store(true)
 	defer s.serving.Store(false)
-	return serveUntil(ctx, server, func() error { return server.ServeTLS(paced, "", "") })
+	return drain.Serve(ctx, server, server.Addr, drainTimeout, func() error { return server.ServeTLS(paced, "", "") })
 }
 
 func (s *Server) tlsConfig() *tls.Config {
@@ -125,23 +125,4 @@ func (s *Server) tlsConfig() *tls.Config {
 		config.VerifyConnection = s.options.Clients.verifyConnection
 	}
 	return config
-}
-
-// serveUntil serves until the context ends, and then lets requests end.
-func serveUntil(ctx context.Context, server *http.Server, serve func() error) error {
-	served := make(chan error, 1)
-	go func() { served <- serve() }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving on %s: %w", server.Addr, err)
-	case <-ctx.Done():
-	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := server.Shutdown(bounded); err != nil {
-		// Who has not ended by now is cut off.
-		_ = server.Close()
-	}
-	<-served //nolint:errcheck // it says that it was closed
-	return nil
 }

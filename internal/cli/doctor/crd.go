@@ -15,6 +15,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 const checkCRD = "crd"
@@ -57,12 +58,12 @@ func judgeCRD(name string, crd fact[*unstructured.Unstructured]) Finding {
 	switch {
 	case len(lacks) > 0:
 		return Finding{
-			Severity: advice.Problem, Check: checkCRD, Object: o, What: fmt.Sprintf("lacks %s", joinFirst(lacks)),
+			Severity: advice.Problem, Check: checkCRD, Object: o, What: fmt.Sprintf("lacks %s", shorten.List(lacks, ", ", shown)),
 			Why: "it is older than this program; the API server drops fields that it does not know", Do: []string{"apply the CRDs of the newer release:", install},
 		}
 	case len(has) > 0:
 		return Finding{
-			Severity: advice.Warning, Check: checkCRD, Object: o, What: fmt.Sprintf("has %s, which this program does not know", joinFirst(has)),
+			Severity: advice.Warning, Check: checkCRD, Object: o, What: fmt.Sprintf("has %s, which this program does not know", shorten.List(has, ", ", shown)),
 			Why: "this program is older than the installation", Do: []string{"use the kubectl-kuda of the installed release"},
 		}
 	}
@@ -142,11 +143,3 @@ func compareStruct(t reflect.Type, schema map[string]any, at string) (lacks, has
 }
 
 const shown = 5
-
-// joinFirst returns a list of the first few names.
-func joinFirst(names []string) string {
-	if more := len(names) - shown; more > 0 {
-		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", more)
-	}
-	return strings.Join(names, ", ")
-}

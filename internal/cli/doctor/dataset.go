@@ -17,6 +17,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/domain/sourcekind"
@@ -336,7 +337,7 @@ func checkReferences(s *subject) []Finding {
 		}
 	}
 	if present > 0 {
-		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there", formatCount(present, "object")))
+		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there", frame.Count(present, "object")))
 	}
 	return findings
 }

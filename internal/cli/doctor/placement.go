@@ -20,8 +20,10 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 const (
@@ -128,7 +130,7 @@ func checkHoldings(in *installation) []Finding {
 	case known == 0:
 		findings = append(findings, okFinding(checkStores, nil, "no node has a store yet"))
 	default:
-		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale", formatCount(known, "NodeStore")))
+		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale", frame.Count(known, "NodeStore")))
 	}
 	return findings
 }
@@ -141,7 +143,7 @@ func judgeSilence(silent []*v1alpha1.Data) []Finding {
 	first := silent[0]
 	what := fmt.Sprintf("nothing is known of what node %s holds for namespace %s", first.Status.NodeName, first.Namespace)
 	if more := len(silent) - 1; more > 0 {
-		what += fmt.Sprintf(", nor of %s of a namespace on a node", formatCount(more, "more store"))
+		what += fmt.Sprintf(", nor of %s of a namespace on a node", frame.Count(more, "more store"))
 	}
 	return []Finding{{
 		Severity: advice.Warning, Check: checkStores, What: what + fmt.Sprintf(", where pods have had data for more than %d minutes", int(storePatience.Minutes())),
@@ -180,7 +182,7 @@ func (in *installation) judgeStale() []Finding {
 		}
 		findings = append(findings, Finding{
 			Severity: advice.Warning, Check: checkStores, Object: &Object{Kind: "NodeStore", Name: s.Name},
-			What: fmt.Sprintf("what it says of %s is not believed: %s", joinFirst(namespaces), why),
+			What: fmt.Sprintf("what it says of %s is not believed: %s", shorten.List(namespaces, ", ", shown), why),
 			Why:  "pods are not placed by it; kuda-manager takes such entries out, and runtimes that live report again within five minutes",
 			Do:   []string{"see whether the node is well, and what kuda-manager says:", "kubectl describe node " + s.Name, managerLog},
 		})
@@ -201,7 +203,7 @@ func checkSchedulers(in *installation) []Finding {
 		}
 	}
 	if len(names) > 0 {
-		asks = append(asks, "placement is Require in "+joinFirst(names))
+		asks = append(asks, "placement is Require in "+shorten.List(names, ", ", shown))
 	}
 	if readSettings(in.config).SchedulerName == schedulerName {
 		asks = append(asks, "the ConfigMap "+configName+" gives it to the pods that DataSets select")
@@ -253,7 +255,7 @@ func checkPlacement(s *subject) []Finding {
 	}
 	slices.Sort(others)
 	return append(findings, Finding{
-		Severity: advice.Warning, Check: checkScheduler, Object: s.dataSetObject(), What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, joinFirst(others)),
+		Severity: advice.Warning, Check: checkScheduler, Object: s.dataSetObject(), What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, shorten.List(others, ", ", shown)),
 		Why: "for that scheduler Require is Prefer",
 		Do: []string{"set spec.schedulerName: " + schedulerName + " in the pod template, or schedulerName: " + schedulerName +
 			" in the ConfigMap kuda-config for all, and restart the workload"},

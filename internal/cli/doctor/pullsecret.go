@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 const checkPullSecret = "pull-secret"
@@ -137,7 +138,7 @@ func judgePullSecrets(secrets []pullSecret) []Finding {
 				},
 			}
 			if len(s.missing) > 1 {
-				f.What = "is not there, nor in " + joinFirst(s.missing[1:]) + "; pods with the runtime name it as a pull secret"
+				f.What = "is not there, nor in " + shorten.List(s.missing[1:], ", ", shown) + "; pods with the runtime name it as a pull secret"
 			}
 			findings = append(findings, f)
 		}

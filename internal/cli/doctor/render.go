@@ -41,7 +41,7 @@ func renderReport(w io.Writer, s frame.Screen, r Report) error {
 			writeLine(&b, lead+do)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s, %s, %d fine", formatCount(r.Summary.Problems, "problem"), formatCount(r.Summary.Warnings, "warning"), r.Summary.OK)
+	fmt.Fprintf(&b, "\n%s, %s, %d fine", frame.Count(r.Summary.Problems, "problem"), frame.Count(r.Summary.Warnings, "warning"), r.Summary.OK)
 	if r.Summary.Unknown > 0 {
 		fmt.Fprintf(&b, ", %d could not be looked at (with the rights of an administrator they can)", r.Summary.Unknown)
 	}
@@ -52,11 +52,4 @@ func renderReport(w io.Writer, s frame.Screen, r Report) error {
 
 func writeLine(b *strings.Builder, text string) {
 	b.WriteString(strings.Repeat(" ", severityWidth) + text + "\n")
-}
-
-func formatCount(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -73,3 +73,11 @@ func (o *Output) Print(w io.Writer, value any) error {
 	_, err = w.Write(raw)
 	return err
 }
+
+// Count returns a number with its noun.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -45,13 +45,7 @@ type options struct {
 
 // Command makes the command get.
 func Command(f *frame.Frame) *cobra.Command {
-	return newCommand(f, func() (podexec.Runner, error) {
-		config, err := f.RESTConfig()
-		if err != nil {
-			return nil, err
-		}
-		return podexec.New(config)
-	})
+	return newCommand(f, func() (podexec.Runner, error) { return podexec.Connect(f.RESTConfig) })
 }
 
 func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.Command {

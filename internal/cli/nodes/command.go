@@ -145,17 +145,10 @@ func (n *command) printView(v *View, namespace string, sets int) error {
 		fmt.Fprintf(n.ErrOut, "no node has a store of %s yet: a store comes with the first pod that gets data there, or with spec.preheat; "+
 			"where pods have data, see %s doctor\n", where, n.Program)
 	case v.OtherNodes > 0:
-		fmt.Fprintf(n.ErrOut, "%s without a store of %s\n", formatCount(v.OtherNodes, "more node"), where)
+		fmt.Fprintf(n.ErrOut, "%s without a store of %s\n", frame.Count(v.OtherNodes, "more node"), where)
 	}
 	if sets == 0 {
 		fmt.Fprintf(n.ErrOut, "there are no DataSets in %s\n", where)
 	}
 	return nil
-}
-
-func formatCount(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -94,7 +94,7 @@ func heldCell(h *Held, stale bool, now time.Time) frame.Cell {
 	text, tone := bytesize.Text(h.Bytes), frame.Good
 	switch {
 	case h.Pods > 0:
-		text += ", " + formatCount(int(h.Pods), "pod")
+		text += ", " + frame.Count(int(h.Pods), "pod")
 	case h.Preheated:
 		text += ", preheated"
 	case h.LastUsedTime != nil:

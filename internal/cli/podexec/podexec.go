@@ -57,8 +57,12 @@ func (e *ExitError) Error() string {
 // Cluster runs commands through the API server.
 type Cluster struct{ containers *containerexec.Executor }
 
-// New makes a runner for a cluster.
-func New(config *rest.Config) (*Cluster, error) {
+// Connect makes a runner for the cluster of a configuration.
+func Connect(configuration func() (*rest.Config, error)) (*Cluster, error) {
+	config, err := configuration()
+	if err != nil {
+		return nil, err
+	}
 	containers, err := containerexec.New(config)
 	if err != nil {
 		return nil, err

@@ -6,13 +6,13 @@ package why
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/placement/index"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // Scheduler is the name that kuda-scheduler is known by to pods.
@@ -78,7 +78,7 @@ func (v *View) explainHolders(demand *index.Demand) (dataSets []string) {
 		}
 	}
 	if len(dataSets) > 0 && len(coming) > 0 {
-		v.addExplanation("data that the pod wants is on its way to %s", joinFirst(coming))
+		v.addExplanation("data that the pod wants is on its way to %s", shorten.List(coming, ", ", listed))
 	}
 	return dataSets
 }
@@ -118,7 +118,7 @@ func (v *View) explainChosen(demand *index.Demand) {
 	case len(n.Missing) == 0:
 		v.addExplanation("%s; %s", text, describeHolders(len(others), "it"))
 	case len(others) > 0:
-		v.addExplanation("%s; %s: %s", text, describeHolders(len(others), "all of it"), joinFirst(others))
+		v.addExplanation("%s; %s: %s", text, describeHolders(len(others), "all of it"), shorten.List(others, ", ", listed))
 	default:
 		v.addExplanation("%s", text)
 	}
@@ -157,10 +157,10 @@ func (v *View) explainOrigins() {
 		}
 	}
 	if len(there) > 0 {
-		v.addExplanation("the pod found %s on the node", joinFirst(there))
+		v.addExplanation("the pod found %s on the node", shorten.List(there, ", ", listed))
 	}
 	if len(brought) > 0 {
-		v.addExplanation("the pod itself brought %s there", joinFirst(brought))
+		v.addExplanation("the pod itself brought %s there", shorten.List(brought, ", ", listed))
 	}
 }
 
@@ -184,7 +184,7 @@ func joinWithVerb(names []string) string {
 	if len(names) == 1 {
 		return names[0] + " was"
 	}
-	return joinFirst(names) + " were"
+	return shorten.List(names, ", ", listed) + " were"
 }
 
 // explainRequired describes a pod that waits for a node with its data, and
@@ -205,9 +205,9 @@ func (v *View) explainRequired(demand *index.Demand) bool {
 	case len(with) == 0:
 		v.addExplanation("no node has all that is required, and the pod waits until one has")
 	case len(free) == 0:
-		v.addExplanation("what is required is on %s, but the pod may not run there: see AGAINST", joinFirst(with))
+		v.addExplanation("what is required is on %s, but the pod may not run there: see AGAINST", shorten.List(with, ", ", listed))
 	default:
-		v.addExplanation("what is required is on %s; data does not keep the pod from there", joinFirst(free))
+		v.addExplanation("what is required is on %s; data does not keep the pod from there", shorten.List(free, ", ", listed))
 	}
 	return len(with) > 0
 }
@@ -247,10 +247,3 @@ func (v *View) explainBest() {
 
 // listed is how many names a sentence has at most.
 const listed = 3
-
-func joinFirst(names []string) string {
-	if more := len(names) - listed; more > 0 {
-		return strings.Join(names[:listed], ", ") + fmt.Sprintf(" and %d more", more)
-	}
-	return strings.Join(names, ", ")
-}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 // nameWidth is that of the longest name at the left, and a gap.
@@ -93,7 +94,7 @@ func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
 			text += ", " + bytesize.Text(item.Bytes)
 		}
 		if len(item.Holders) > 0 {
-			text += ", on " + joinFirst(item.Holders)
+			text += ", on " + shorten.List(item.Holders, ", ", listed)
 		}
 		line("  Item", "%s", text)
 	}

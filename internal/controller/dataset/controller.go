@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/watch"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 )
@@ -45,7 +46,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.dataSetsOf), builder.WithPredicates(podChanged())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOf), builder.WithPredicates(healthChanged())).
 		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(dataChanged())).
-		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletedOnly())).
+		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
@@ -173,12 +174,4 @@ func sameDigests(a, b []v1alpha1.DataItemStatus) bool {
 		}
 	}
 	return true
-}
-
-func deletedOnly() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(event.UpdateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
 }

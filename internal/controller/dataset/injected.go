@@ -12,6 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/shorten"
 )
 
 func injectedCondition(d *v1alpha1.DataSet, o *observation) metav1.Condition {
@@ -48,7 +49,7 @@ func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
 			others += len(pods[c])
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("%s: %s", listNames(pods[c]), c))
+		parts = append(parts, fmt.Sprintf("%s: %s", shorten.List(pods[c], ", ", namesInMessage), c))
 	}
 	if others > 0 {
 		parts = append(parts, fmt.Sprintf("%d more for other reasons", others))
@@ -59,13 +60,4 @@ func describeUninjected(d *v1alpha1.DataSet, o *observation) string {
 // uninjectedCause says why a matching pod lacks the runtime.
 func (o *observation) uninjectedCause(d *v1alpha1.DataSet, p *corev1.Pod) inject.Cause {
 	return inject.WhyUninjected(p, d, o.namespaceLabels, "")
-}
-
-// listNames joins the first names and counts the others.
-func listNames(names []string) string {
-	list := strings.Join(names[:min(namesInMessage, len(names))], ", ")
-	if more := len(names) - namesInMessage; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return list
 }

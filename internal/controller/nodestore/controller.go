@@ -15,12 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/controller/watch"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
@@ -39,8 +38,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodestore").
 		For(&v1alpha1.NodeStore{}).
-		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeChanged())).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(deletedOnly())).
+		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(watch.NodesBack())).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NeedLeaderElection: new(false)}).
 		Complete(r)
 }
@@ -122,22 +121,6 @@ func (r *Reconciler) deleteNodeStore(ctx context.Context, s *v1alpha1.NodeStore,
 	}
 	ctrl.LoggerFrom(ctx).Info("deleted NodeStore", "because", why)
 	return nil
-}
-
-// nodeChanged leaves out what nodes say of themselves all the time.
-func nodeChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, okBefore := e.ObjectOld.(*corev1.Node)
-		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
-	}}
-}
-
-func deletedOnly() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-	}
 }
 
 // ofNamespace returns the NodeStores that have an entry of a namespace.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -52,7 +53,7 @@ func newPod(d *v1alpha1.DataSet, node, revision string) *corev1.Pod {
 		},
 		Spec: corev1.PodSpec{
 			// Not nodeName: the scheduler is to see whether there is room.
-			Affinity:                      &corev1.Affinity{NodeAffinity: onNode(node)},
+			Affinity:                      &corev1.Affinity{NodeAffinity: podstate.OnNode(node)},
 			RestartPolicy:                 corev1.RestartPolicyOnFailure,
 			ServiceAccountName:            "default", // for the runtime's token, which is good for the gateway alone
 			AutomountServiceAccountToken:  new(false),
@@ -79,14 +80,6 @@ func newPod(d *v1alpha1.DataSet, node, revision string) *corev1.Pod {
 			}},
 		},
 	}
-}
-
-func onNode(name string) *corev1.NodeAffinity {
-	return &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{
-			Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{name},
-		}}}},
-	}}
 }
 
 // withoutHooks is what a node is to have of a template: the data. Hooks are for

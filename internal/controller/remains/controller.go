@@ -25,6 +25,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
+	"github.com/kuda-io/kuda/internal/controller/watch"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
@@ -76,8 +77,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Named("remains").
 		For(&v1alpha1.NodeStore{}, builder.WithPredicates(placesChanged())).
 		Owns(&corev1.Pod{}, builder.WithPredicates(here)).
-		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeCameBack())).
-		Watches(namespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(deletedOnly())).
+		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(watch.NodesBack())).
+		Watches(namespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
 }
@@ -91,21 +92,6 @@ func placesChanged() predicate.Predicate {
 			(len(before.Status.Stores) > 0) != (len(after.Status.Stores) > 0) ||
 			len(before.Status.Directories) != len(after.Status.Directories)
 	}}
-}
-
-func nodeCameBack() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, okBefore := e.ObjectOld.(*corev1.Node)
-		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
-	}}
-}
-
-func deletedOnly() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-	}
 }
 
 // ofNamespace returns the NodeStores that remember a directory of a namespace.

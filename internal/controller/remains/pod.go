@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -56,7 +57,7 @@ func (r *Reconciler) newPod(s *v1alpha1.NodeStore, t task) *corev1.Pod {
 			}},
 		},
 		Spec: corev1.PodSpec{
-			Affinity: &corev1.Affinity{NodeAffinity: onNode(s.Name)},
+			Affinity: &corev1.Affinity{NodeAffinity: podstate.OnNode(s.Name)},
 			// What is left on a node is left on one that is cordoned or tainted too.
 			Tolerations:           []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			RestartPolicy:         corev1.RestartPolicyNever,
@@ -90,12 +91,4 @@ func (r *Reconciler) newPod(s *v1alpha1.NodeStore, t task) *corev1.Pod {
 			}}},
 		},
 	}
-}
-
-func onNode(name string) *corev1.NodeAffinity {
-	return &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{
-			Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{name},
-		}}}},
-	}}
 }

@@ -145,7 +145,7 @@ func (h *sharing) compareBytes(ctx context.Context, f *file, one shared, buffer 
 	for _, s := range sums {
 		writers = append(writers, s)
 	}
-	sum, err := digest.Reader(io.TeeReader(&cancellable{ctx, in}, io.MultiWriter(writers...)), h.kind, buffer)
+	sum, err := digest.Reader(io.TeeReader(source.WithContext(ctx, in), io.MultiWriter(writers...)), h.kind, buffer)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", one.entry.Path, err)
 	}
@@ -157,17 +157,4 @@ func (h *sharing) compareBytes(ctx context.Context, f *file, one shared, buffer 
 		}
 	}
 	return nil, errNotSame
-}
-
-// cancellable is a reader that ends with its context.
-type cancellable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancellable) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

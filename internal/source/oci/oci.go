@@ -346,20 +346,7 @@ func (s *Source) openUnpacked(ctx context.Context, op string, k key, offset, len
 		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: errors.New("the layer is packed in another way than it was")}
 	}
 	section := io.NewSectionReader(a.unpacked, k.offset+offset, length)
-	return source.NewReader(ctx, op, io.NopCloser(&cancellable{ctx, section}), length), nil
-}
-
-// cancellable ends with its context.
-type cancellable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancellable) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+	return source.NewReader(ctx, op, io.NopCloser(source.WithContext(ctx, section)), length), nil
 }
 
 // verified checks the digest of a whole blob before its end.

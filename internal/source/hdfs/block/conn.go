@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,19 +107,12 @@ func (c *Conn) Open(b *wire.Block, client string, offset, length int64) (*Stream
 func (c *Conn) readMessage() ([]byte, error) {
 	n, err := binary.ReadUvarint(c.in)
 	if err != nil {
-		return nil, unexpectedEOF(err)
+		return nil, wire.UnexpectedEOF(err)
 	}
 	if n > maxMessage {
 		return nil, fmt.Errorf("the datanode sends a message of %d bytes; is it the port of data transfers?", n)
 	}
 	body := make([]byte, n)
 	_, err = io.ReadFull(c.in, body)
-	return body, unexpectedEOF(err)
-}
-
-func unexpectedEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return body, wire.UnexpectedEOF(err)
 }

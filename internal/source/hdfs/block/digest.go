@@ -16,6 +16,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
 // Protection is what a connection gives beyond the identity of its ends.
@@ -242,7 +244,7 @@ func (l *layered) Read(p []byte) (int, error) {
 		}
 		_, err := io.ReadFull(l.conn, l.buffer[:n])
 		if err != nil {
-			return 0, unexpectedEOF(err)
+			return 0, wire.UnexpectedEOF(err)
 		}
 		if l.message, err = l.in.unwrapMessage(l.buffer[:n]); err != nil {
 			return 0, err

@@ -112,7 +112,7 @@ func (s *Stream) readChunks() error {
 		return s.verifyChunks(s.readLargeChunk(want))
 	}
 	if _, err := s.conn.in.Peek(want); err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	if there := s.conn.in.Buffered(); there >= s.left {
 		want = s.left
@@ -136,7 +136,7 @@ func (s *Stream) readLargeChunk(n int) ([]byte, error) {
 // verifyChunks checks whole chunks, and leaves in data what the range has of them.
 func (s *Stream) verifyChunks(b []byte, err error) error {
 	if err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	if s.table != nil {
 		rest := b
@@ -164,12 +164,12 @@ func (s *Stream) verifyChunks(b []byte, err error) error {
 func (s *Stream) readHeader() error {
 	fixed, err := s.conn.in.Peek(6)
 	if err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	length, headerLength := int64(binary.BigEndian.Uint32(fixed)), int(binary.BigEndian.Uint16(fixed[4:]))
 	head, err := s.conn.in.Peek(6 + headerLength)
 	if err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	h, err := wire.ParsePacketHeader(head[6:])
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *Stream) readHeader() error {
 	}
 	s.sums = s.sumBuffer[:sums]
 	if _, err := io.ReadFull(s.conn.in, s.sums); err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	s.left = int(h.Length)
 	return nil
@@ -206,11 +206,11 @@ func (s *Stream) Finish() error {
 	// The last packet is empty.
 	fixed, err := s.conn.in.Peek(6)
 	if err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	head, err := s.conn.in.Peek(6 + int(binary.BigEndian.Uint16(fixed[4:])))
 	if err != nil {
-		return unexpectedEOF(err)
+		return wire.UnexpectedEOF(err)
 	}
 	h, err := wire.ParsePacketHeader(head[6:])
 	if err != nil || !h.Last || h.Length != 0 {

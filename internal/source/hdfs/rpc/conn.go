@@ -146,7 +146,7 @@ func readMessage(in io.Reader) (wire.ResponseHeader, []byte, error) {
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(in, body); err != nil {
-		return wire.ResponseHeader{}, nil, unexpectedEOF(err)
+		return wire.ResponseHeader{}, nil, wire.UnexpectedEOF(err)
 	}
 	return parseResponse(body)
 }
@@ -161,13 +161,6 @@ func parseResponse(message []byte) (wire.ResponseHeader, []byte, error) {
 		return h, nil, fmt.Errorf("reading an answer: %w", err)
 	}
 	return h, rest, nil
-}
-
-func unexpectedEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // receiveResponses hands responses to the calls that wait for them, until the connection ends.

@@ -91,7 +91,7 @@ func (c *Conn) exchangeSASL(message wire.SASL, want uint64) (wire.SASL, error) {
 	}
 	h, body, err := readMessage(c.in)
 	if err != nil {
-		return wire.SASL{}, unexpectedEOF(err)
+		return wire.SASL{}, wire.UnexpectedEOF(err)
 	}
 	if h.Status != 0 {
 		return wire.SASL{}, remoteError(h)
