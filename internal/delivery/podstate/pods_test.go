@@ -95,3 +95,20 @@ func TestWhatCannotBeReadStopsEviction(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The store reads records of runtimes of other releases, which may have more or other
+// fields than this one.
+func TestSnapshotsOfOtherReleasesRecordsAreNeeded(t *testing.T) {
+	root := t.TempDir()
+	pod(t, root, "uid", "")
+	for name, text := range map[string]string{
+		"older": `{"revisions":{"r1":{"items":{"n/a":{"localPath":"a","version":"1","mark":"m","snapshot":"old","digest":"d","bytes":1,"origin":"source","started":"2026-01-01T00:00:00Z"}}}}}`,
+		"newer": `{"hooks":["x"],"later":{},"revisions":{"r1":{"items":{"n/a":{"bytes":"7","snapshot":"new"}},"confirmed":"yes"}}}`,
+	} {
+		write(t, filepath.Join(root, PodsDir, "uid", datasetsDir, name+recordSuffix), text)
+	}
+	needed, err := NewPods(root).Needed()
+	if err != nil || !needed["old"] || !needed["new"] {
+		t.Errorf("got %v, %v", needed, err)
+	}
+}
