@@ -43,9 +43,9 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("dataset").
 		For(&v1alpha1.DataSet{}, builder.WithPredicates(dataSetChanged())).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.dataSetsOf), builder.WithPredicates(podChanged())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.dataSetsOf), builder.WithPredicates(updatesWhere(podstate.Changed))).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.rolloutsOf), builder.WithPredicates(healthChanged())).
-		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(dataChanged())).
+		Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(dataSetOf), builder.WithPredicates(updatesWhere(isRelevantChange))).
 		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
@@ -112,37 +112,25 @@ func dataSetChanged() predicate.Predicate {
 	}})
 }
 
-func podChanged() predicate.Predicate {
+// updatesWhere lets all events pass but updates that change nothing that is looked at.
+func updatesWhere[T client.Object](changed func(before, after T) bool) predicate.Funcs {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, okBefore := e.ObjectOld.(*corev1.Pod)
-		after, okAfter := e.ObjectNew.(*corev1.Pod)
-		return !okBefore || !okAfter || podstate.Changed(before, after)
+		before, okBefore := e.ObjectOld.(T)
+		after, okAfter := e.ObjectNew.(T)
+		return !okBefore || !okAfter || changed(before, after)
 	}}
 }
 
 // healthChanged is for updates alone: a new pod is looked at whole.
 func healthChanged() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		DeleteFunc:  func(event.DeleteEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, okBefore := e.ObjectOld.(*corev1.Pod)
-			after, okAfter := e.ObjectNew.(*corev1.Pod)
-			return okBefore && okAfter && podstate.HealthChanged(before, after)
-		},
-	}
+	p := updatesWhere(podstate.HealthChanged)
+	p.CreateFunc = func(event.CreateEvent) bool { return false }
+	p.DeleteFunc = func(event.DeleteEvent) bool { return false }
+	p.GenericFunc = func(event.GenericEvent) bool { return false }
+	return p
 }
 
-// dataChanged lets progress pass by: bytes change neither the plan nor the status.
-func dataChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, okBefore := e.ObjectOld.(*v1alpha1.Data)
-		after, okAfter := e.ObjectNew.(*v1alpha1.Data)
-		return !okBefore || !okAfter || isRelevantChange(before, after)
-	}}
-}
-
+// isRelevantChange lets progress pass by: bytes change neither the plan nor the status.
 func isRelevantChange(before, after *v1alpha1.Data) bool {
 	a, b := &before.Status, &after.Status
 	return before.Generation != after.Generation ||

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -37,26 +35,17 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 		targets[m.UID] = m.Revision
 	}
 	templates := make(map[string]v1alpha1.DataTemplateSpec, 3)
-	var failed failures
-	var group errgroup.Group
-	group.SetLimit(parallelWrites)
-	for i, x := range s.observed.live {
+	return r.writeAll(ctx, s, func(x *replica) (*v1alpha1.DataSpec, error) {
 		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
 		wanted, ok := templates[target]
 		if !ok {
 			if wanted, ok = revisionTemplate(s.observed, target); !ok {
-				failed.add(i, x, fmt.Errorf("%w: %s", errRevisionGone, target))
-				continue
+				return nil, fmt.Errorf("%w: %s", errRevisionGone, target)
 			}
 			templates[target] = wanted
 		}
-		spec := assignedSpec(x, target, wanted, s.plan.Prefetch)
-		group.Go(func() error {
-			failed.add(i, x, r.writeData(ctx, s.set, x, spec))
-			return nil
-		})
-	}
-	return failed.waitForWrites(&group)
+		return new(assignedSpec(x, target, wanted, s.plan.Prefetch)), nil
+	})
 }
 
 // assignedSpec is what a pod is told to have. What a pod was like before a move is
@@ -115,58 +104,44 @@ func specPatch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
 // rollout begins now: it is nothing to judge them by in this one. It goes before
 // the status which says that the rollout began.
 func (r *Reconciler) clearBaselines(ctx context.Context, s *session) error {
-	var failed failures
+	return r.writeAll(ctx, s, func(x *replica) (*v1alpha1.DataSpec, error) {
+		if x.data == nil || x.revision != s.update.Name || x.data.Spec.Baseline == nil {
+			return nil, nil
+		}
+		spec := x.data.Spec.DeepCopy()
+		spec.Baseline = nil
+		return spec, nil
+	})
+}
+
+// writeAll writes what each pod is to have, side by side; nothing for a pod without
+// a spec. It returns the failure of the first pod; one that is more than a
+// conflict, if there is one.
+func (r *Reconciler) writeAll(ctx context.Context, s *session, specOf func(*replica) (*v1alpha1.DataSpec, error)) error {
+	errs := make([]error, len(s.observed.live))
 	var group errgroup.Group
 	group.SetLimit(parallelWrites)
 	for i, x := range s.observed.live {
-		if x.data == nil || x.revision != s.update.Name || x.data.Spec.Baseline == nil {
-			continue
-		}
-		spec := *x.data.Spec.DeepCopy()
-		spec.Baseline = nil
+		spec, err := specOf(x)
 		group.Go(func() error {
-			failed.add(i, x, r.writeData(ctx, s.set, x, spec))
+			if err == nil && spec != nil {
+				err = r.writeData(ctx, s.set, x, *spec)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("pod %s: %w", x.pod.Name, err)
+			}
 			return nil
 		})
 	}
-	return failed.waitForWrites(&group)
-}
-
-// failures of writes that are made side by side.
-type failures struct {
-	mu   sync.Mutex
-	errs []failure
-}
-
-// failure is what became of the write for the pod at this place.
-type failure struct {
-	at  int
-	err error
-}
-
-func (f *failures) add(at int, x *replica, err error) {
-	if err == nil {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.errs = append(f.errs, failure{at, fmt.Errorf("pod %s: %w", x.pod.Name, err)})
-}
-
-// waitForWrites waits for the writes and returns the failure of the first pod; one that is
-// more than a conflict, if there is one.
-func (f *failures) waitForWrites(writes *errgroup.Group) error {
-	if err := writes.Wait(); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	if len(f.errs) == 0 {
-		return nil
-	}
-	slices.SortFunc(f.errs, func(a, b failure) int { return cmp.Compare(a.at, b.at) })
-	for _, failed := range f.errs {
-		if !apierrors.IsConflict(failed.err) {
-			return failed.err
+	var first error
+	for _, err := range errs {
+		if err != nil && !apierrors.IsConflict(err) {
+			return err
 		}
+		first = cmp.Or(first, err)
 	}
-	return f.errs[0].err
+	return first
 }

@@ -15,9 +15,9 @@ type moves struct {
 func planMoves(f facts) moves {
 	switch f.state.phase() {
 	case rollingBack, rolledBack:
-		return rollbackMoves(f)
+		return returnMoves(f, f.in.onDelete(), func(p podFacts) bool { return p.Revision != "" && p.Revision != f.state.stable })
 	case retrying:
-		return retryMoves(f)
+		return returnMoves(f, f.in.Paused, func(p podFacts) bool { return p.toReturn })
 	case stopped:
 		return moves{held: len(f.outdatedPods())}
 	}
@@ -53,45 +53,26 @@ func candidateMoves(f facts) moves {
 	return m
 }
 
-// rollbackMoves returns the moves to the stable revision that can be made now.
-func rollbackMoves(f facts) moves {
-	m := moves{held: len(f.outdatedPods())}
-	if !f.in.onDelete() {
-		m.now = returnMoves(f, func(p podFacts) bool { return p.Revision != "" && p.Revision != f.state.stable })
-	}
-	m.movable = m.now
-	return m
-}
-
-// retryMoves returns the moves of failed pods to the stable revision.
-func retryMoves(f facts) moves {
-	m := moves{held: len(f.outdatedPods())}
-	if !f.in.Paused {
-		m.now = returnMoves(f, func(p podFacts) bool { return p.toReturn })
-	}
-	m.movable = m.now
-	return m
-}
-
 // returnMoves returns the moves to the stable revision, within the budget, of pods
 // that are to go there. It is known to work, so unavailable pods go at once,
 // whatever their number.
-func returnMoves(f facts, wanted func(podFacts) bool) []Move {
-	var now []Move
+func returnMoves(f facts, held bool, wanted func(podFacts) bool) moves {
+	m := moves{held: len(f.outdatedPods())}
+	if held {
+		return m
+	}
 	budget := remainingBudget(f)
 	for _, p := range sortPods(f, f.pods) {
-		if !wanted(p) {
+		switch {
+		case !wanted(p), p.available && budget <= 0:
 			continue
-		}
-		if p.available {
-			if budget <= 0 {
-				continue
-			}
+		case p.available:
 			budget--
 		}
-		now = append(now, Move{UID: p.UID, Revision: f.state.stable})
+		m.now = append(m.now, Move{UID: p.UID, Revision: f.state.stable})
 	}
-	return now
+	m.movable = m.now
+	return m
 }
 
 // notStartedMoves returns the moves that give every pod that has not started
