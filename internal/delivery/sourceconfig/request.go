@@ -10,7 +10,6 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
-	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 )
