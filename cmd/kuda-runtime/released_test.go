@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
-	"github.com/kuda-io/kuda/internal/delivery/inspect"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
@@ -134,7 +134,7 @@ func TestThePrefetchOfV010IsSwitchedToWithoutDownload(t *testing.T) {
 	if calls := g.HookCalls(); len(calls) != 0 {
 		t.Errorf("hooks that v0.1.0 recorded as done are run again: %v", calls)
 	}
-	var sets []inspect.DataSet
+	var sets []inspection.DataSet
 	s.inspect("", &sets, "data", "-o", "json")
 	if len(sets) != 1 || sets[0].Revision != "r1" || len(sets[0].Items) != 2 || len(sets[0].Items[1].Files) != 2 {
 		t.Errorf("inspect: %+v", sets)

@@ -35,7 +35,7 @@ import (
 	"github.com/kuda-io/kuda/internal/admission/author"
 	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/delivery/agent"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/domain/convert"
 	"github.com/kuda-io/kuda/internal/domain/item"
 	"github.com/kuda-io/kuda/internal/domain/sourcekind"
@@ -449,10 +449,10 @@ func (s sample) checkDoctor(t *testing.T) {
 // checkOpening wants a driver; whether it takes the words is another question.
 func (s sample) checkOpening(t *testing.T) {
 	dir := t.TempDir()
-	mounts := agent.Mounts{Secrets: dir, CAs: dir, Claims: dir, Identities: dir, Plugins: dir, Scratch: dir}
+	opener := sourceconfig.Opener{Mounts: sourceconfig.Mounts{Secrets: dir, CAs: dir, Claims: dir, Identities: dir, Plugins: dir, Scratch: dir}}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // no plugin listens
 	defer cancel()
-	src, err := mounts.OpenSource(ctx, s.message)
+	src, err := opener.Open(ctx, s.message)
 	if err == nil {
 		_ = src.Close()
 	}
