@@ -23,9 +23,9 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
-	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/domain/item"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
