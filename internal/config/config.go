@@ -191,7 +191,8 @@ func (c *Config) checkAuthors() []error {
 	}
 	for i, audience := range c.WebIdentityAudiences {
 		if inject.ReservedAudience(audience) {
-			errs = append(errs, fmt.Errorf("webIdentityAudiences[%d]: %q stands for the Kubernetes API server or for Kuda itself; take it out", i, audience))
+			errs = append(errs, fmt.Errorf("webIdentityAudiences[%d]: %q stands for the Kubernetes API server or for Kuda itself; take it out", i,
+				audience))
 		}
 	}
 	return errs

@@ -39,7 +39,8 @@ func dataOf(t *testing.T, p *process, namespace string, n int) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := p.runtime(t, tokenOf(namespace, n, identitytest.Good)).Watch(ctx, connect.NewRequest(&gatewayv1alpha1.WatchRequest{Datasets: []string{"models"}}))
+	stream, err := p.runtime(t, tokenOf(namespace, n, identitytest.Good)).Watch(ctx,
+		connect.NewRequest(&gatewayv1alpha1.WatchRequest{Datasets: []string{"models"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,8 @@ func TestBogusTokensDoNotDelayAPod(t *testing.T) {
 	for n := range 64 {
 		group.Go(func() {
 			token := identitytest.Token("shop", fmt.Sprintf("stranger-%d", n), "u", time.Now().Add(time.Hour), "slow", nil)
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost,
+				"https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
 			if err != nil {
 				t.Error(err)
 				return
@@ -140,8 +142,9 @@ func TestAPodThatHogsHooksLeavesOthersTheirs(t *testing.T) {
 	}
 	data := dataOf(t, p, "shop", 1)
 	begun := time.Now()
-	response, err := p.runtime(t, tokenOf("shop", 1, identitytest.Good)).RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{
-		Data: data, Revision: "r1", Point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD}))
+	response, err := p.runtime(t, tokenOf("shop", 1, identitytest.Good)).RunHook(t.Context(),
+		connect.NewRequest(&gatewayv1alpha1.RunHookRequest{
+			Data: data, Revision: "r1", Point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD}))
 	if err != nil {
 		t.Fatalf("a hook of another namespace: %v", err)
 	}

@@ -58,7 +58,8 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 		"really no longer selected":     {[]client.Object{p.DeepCopy(), selects("db")}, []client.Object{p.DeepCopy(), selects("db")}, 1, 0},
 		"assigned":                      {[]client.Object{p.DeepCopy(), mine.DeepCopy(), foreign.DeepCopy()}, nil, 0, 1},
 	} {
-		want := newDesires(&service{paces: newPaces(), cached: reader(t, c.cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }},
+		want := newDesires(&service{paces: newPaces(), cached: reader(t, c.cached...), live: reader(t, c.live...),
+			bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, []string{"models", "models"})
 		for range 2 {
 			got, err := want.readDesired(t.Context())

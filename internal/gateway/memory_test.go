@@ -60,25 +60,27 @@ func TestElementBombsTakeNoMemory(t *testing.T) {
 	}
 	million := func(element ...byte) []byte { return bytes.Repeat(element, 1<<20) }
 	bombs := map[string]bomb{
-		"items":                {reports, "application/proto", "Content-Encoding", zipped(million(0x22, 0))},
-		"snapshots":            {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0))},
-		"names, as a stream":   {watches, "application/connect+proto", "Connect-Content-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"names, gRPC":          {watches, "application/grpc", "Grpc-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"items, gRPC":          {reports, "application/grpc+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
-		"items, not packed":    {reports, "application/proto", "", million(0x22, 0)[:700<<10]},
-		"snapshots of 700 KB":  {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0)[:700<<10])},
-		"marks":                {stores, "application/proto", "Content-Encoding", zipped(framedField(0x3a, million(0x12, 0)[:700<<10]))},
-		"prefetch":             {reports, "application/proto", "Content-Encoding", zipped(million(0x32, 0)[:700<<10])},
-		"unknown fields":       {hooks, "application/proto", "Content-Encoding", zipped(million(0xf8, 0x01, 0))},
-		"groups":               {reports, "application/proto", "Content-Encoding", zipped(million(0x7b))},
-		"much of nothing":      {reports, "application/proto", "Content-Encoding", zipped(make([]byte, 1<<28))},
-		"packed twice":         {reports, "application/proto", "Content-Encoding", zipped(zipped(make([]byte, 1<<26)))},
-		"JSON":                 {reports, "application/json", "Content-Encoding", zipped([]byte(`{"items":[` + strings.Repeat("{},", 1<<20) + `{}]}`))},
+		"items":               {reports, "application/proto", "Content-Encoding", zipped(million(0x22, 0))},
+		"snapshots":           {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0))},
+		"names, as a stream":  {watches, "application/connect+proto", "Connect-Content-Encoding", framed(1, zipped(million(0x12, 0)))},
+		"names, gRPC":         {watches, "application/grpc", "Grpc-Encoding", framed(1, zipped(million(0x12, 0)))},
+		"items, gRPC":         {reports, "application/grpc+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
+		"items, not packed":   {reports, "application/proto", "", million(0x22, 0)[:700<<10]},
+		"snapshots of 700 KB": {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0)[:700<<10])},
+		"marks":               {stores, "application/proto", "Content-Encoding", zipped(framedField(0x3a, million(0x12, 0)[:700<<10]))},
+		"prefetch":            {reports, "application/proto", "Content-Encoding", zipped(million(0x32, 0)[:700<<10])},
+		"unknown fields":      {hooks, "application/proto", "Content-Encoding", zipped(million(0xf8, 0x01, 0))},
+		"groups":              {reports, "application/proto", "Content-Encoding", zipped(million(0x7b))},
+		"much of nothing":     {reports, "application/proto", "Content-Encoding", zipped(make([]byte, 1<<28))},
+		"packed twice":        {reports, "application/proto", "Content-Encoding", zipped(zipped(make([]byte, 1<<26)))},
+		"JSON": {reports, "application/json", "Content-Encoding",
+			zipped([]byte(`{"items":[` + strings.Repeat("{},", 1<<20) + `{}]}`))},
 		"gRPC-Web":             {reports, "application/grpc-web+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
 		"an unknown procedure": {"/kuda.gateway.v1alpha1.GatewayService/Nothing", "application/proto", "", make([]byte, 8<<20)},
 	}
 	clients := map[string]*http.Client{
-		"no token": p.http(t, ""), "a bogus token": p.http(t, tokenOf("shop", 1, "bogus")), "a pod's token": p.http(t, tokenOf("hog", 0, identitytest.Good)),
+		"no token": p.http(t, ""), "a bogus token": p.http(t, tokenOf("shop", 1, "bogus")),
+		"a pod's token":           p.http(t, tokenOf("hog", 0, identitytest.Good)),
 		"a pod's without runtime": p.http(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour), identitytest.Good, nil)),
 	}
 	var group sync.WaitGroup
@@ -199,7 +201,8 @@ func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 		client := &http.Client{Transport: bearer{token, transport}}
 		for range 32 {
 			group.Go(func() {
-				r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost,
+					"https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
 				if err != nil {
 					t.Error(err)
 					return
@@ -238,7 +241,8 @@ func TestAConnectionOfAPodTakesLittle(t *testing.T) {
 		for n := range count {
 			for range each {
 				c := p.runtime(t, tokenOf(namespace, n, identitytest.Good))
-				if _, err := c.RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "x"})); connect.CodeOf(err) != connect.CodeNotFound {
+				if _, err := c.RunHook(t.Context(),
+					connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "x"})); connect.CodeOf(err) != connect.CodeNotFound {
 					t.Fatal(err)
 				}
 				open++

@@ -25,7 +25,8 @@ func next(owner *v1alpha1.DataSet, namespace string) *appsv1.ControllerRevision 
 	return &appsv1.ControllerRevision{
 		ObjectMeta: metav1.ObjectMeta{Name: "models-next", Namespace: namespace, Labels: map[string]string{v1alpha1.LabelDataSet: owner.Name},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, v1alpha1.GroupVersion.WithKind("DataSet"))}},
-		Data: runtime.RawExtension{Raw: []byte(`{"dataItems":[{"namespace":"default","name":"m","remotePath":"m","localPath":"m","version":"v2",` +
+		Data: runtime.RawExtension{Raw: []byte(`{"dataItems":[{"namespace":"default","name":"m","remotePath":"m",` +
+			`"localPath":"m","version":"v2",` +
 			`"dataSourceType":"http","lifecycle":{"postDownload":{"exec":{"command":["rm"]}}}}],"dataSources":{"http":{"url":"http://h/next"}}}`)},
 	}
 }
@@ -46,18 +47,28 @@ func TestARevisionOfSomebodyElseIsPrefetched(t *testing.T) {
 		spec         v1alpha1.DataSpec
 		want, logs   bool
 	}{
-		"its own":                    {[]client.Object{own, next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, true, false},
-		"not in the cache yet":       {[]client.Object{own}, []client.Object{next(own, "shop")}, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, true, false},
-		"nothing asked for":          {[]client.Object{own, next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "r"}, false, false},
-		"what it has":                {[]client.Object{own, next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "models-next", PrefetchRevision: "models-next"}, false, false},
-		"withdrawn":                  {[]client.Object{own, next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next", Withdraw: true}, false, false},
-		"gone":                       {[]client.Object{own}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"another DataSet's":          {[]client.Object{own, next(other, "shop")}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"an earlier DataSet's":       {[]client.Object{own, earlier}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"nobody's":                   {[]client.Object{own, orphan}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"of another namespace":       {[]client.Object{own, next(own, "elsewhere")}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"unreadable":                 {[]client.Object{own, broken}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
-		"the DataSet itself is gone": {[]client.Object{next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"its own": {[]client.Object{own, next(own, "shop")}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, true, false},
+		"not in the cache yet": {[]client.Object{own}, []client.Object{next(own, "shop")},
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, true, false},
+		"nothing asked for": {[]client.Object{own, next(own, "shop")}, nil, v1alpha1.DataSpec{Revision: "r"}, false, false},
+		"what it has": {[]client.Object{own, next(own, "shop")}, nil,
+			v1alpha1.DataSpec{Revision: "models-next", PrefetchRevision: "models-next"}, false, false},
+		"withdrawn": {[]client.Object{own, next(own, "shop")}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next", Withdraw: true}, false, false},
+		"gone": {[]client.Object{own}, nil, v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"another DataSet's": {[]client.Object{own, next(other, "shop")}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"an earlier DataSet's": {[]client.Object{own, earlier}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"nobody's": {[]client.Object{own, orphan}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"of another namespace": {[]client.Object{own, next(own, "elsewhere")}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"unreadable": {[]client.Object{own, broken}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
+		"the DataSet itself is gone": {[]client.Object{next(own, "shop")}, nil,
+			v1alpha1.DataSpec{Revision: "r", PrefetchRevision: "models-next"}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logs := 0
@@ -68,7 +79,8 @@ func TestARevisionOfSomebodyElseIsPrefetched(t *testing.T) {
 				logs++
 			}, funcr.Options{})
 			cached := append([]client.Object{p.DeepCopy(), assignment.New(own, p, c.spec)}, c.cached...)
-			want := newDesires(&service{paces: newPaces(), cached: reader(t, cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }, log: log},
+			want := newDesires(&service{paces: newPaces(), cached: reader(t, cached...), live: reader(t, c.live...),
+				bundle: func() []byte { return nil }, log: log},
 				identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 			for range 3 {
 				got, err := want.readDesired(t.Context())

@@ -19,8 +19,11 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		change func(*v1alpha1.DataSet, *corev1.Pod)
 		gone   int
 	}{
-		"its Data is only late":            {func(*v1alpha1.DataSet, *corev1.Pod) {}, 0},
-		"the selector matches nothing":     {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.Spec.WorkloadSelector = map[string]string{"no": "pod"} }, 0},
+		"its Data is only late": {func(*v1alpha1.DataSet, *corev1.Pod) {}, 0},
+		"the selector matches nothing": {func(d *v1alpha1.DataSet,
+			_ *corev1.Pod) {
+			d.Spec.WorkloadSelector = map[string]string{"no": "pod"}
+		}, 0},
 		"the preheat is no longer wanted":  {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.Spec.Preheat = nil }, 1},
 		"the pod is of an earlier DataSet": {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.UID = "later" }, 1},
 		"somebody else made the pod":       {func(_ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, 1},
@@ -31,7 +34,8 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		}
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			Name: "warm", Namespace: "shop", UID: "u", Labels: map[string]string{"app": "web", v1alpha1.LabelPreheat: "models"},
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models", UID: "s", Controller: &yes}},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models",
+				UID: "s", Controller: &yes}},
 		}}
 		c.change(set, p)
 		all := reader(t, set, p)

@@ -122,11 +122,13 @@ func playedObjects() []client.Object {
 		objects = append(objects, set)
 		for n := range count {
 			p := &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Name: podName(n), Namespace: namespace, UID: podUID(namespace, n), Labels: map[string]string{"app": "web"},
+				ObjectMeta: metav1.ObjectMeta{Name: podName(n), Namespace: namespace, UID: podUID(namespace, n),
+					Labels:      map[string]string{"app": "web"},
 					Annotations: map[string]string{v1alpha1.AnnotationInjected: "models", v1alpha1.AnnotationStore: v1alpha1.StoreNode}},
 				Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "app"}},
 					InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: &always}}},
-				Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}},
+				Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app",
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}},
 			}
 			command := func(words ...string) *v1alpha1.LifecycleHandler {
 				return &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: words}}
@@ -153,7 +155,8 @@ func serveGateway() error {
 			return err
 		}
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{}, &v1alpha1.NodeStore{})
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{},
+		&v1alpha1.NodeStore{})
 	for field, value := range fieldindex.Functions() {
 		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
 	}
@@ -284,7 +287,8 @@ func (p *process) status(t *testing.T, name string) int64 {
 func (p *process) transport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
-	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test"}, Protocols: protocols}
+	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test"},
+		Protocols: protocols}
 }
 
 // tokenOf is a token of a known pod, as the API server makes it.

@@ -178,7 +178,8 @@ func TestNodesAreNotPreheated(t *testing.T) {
 	if s.Replicas != 0 || s.UninjectedReplicas != 0 || reason(s, v1alpha1.ConditionReady) != v1alpha1.ReasonNoPods {
 		t.Errorf("the preheat's pods count as replicas: %+v", s)
 	}
-	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); c.Status != metav1.ConditionTrue || c.ObservedGeneration == 0 {
+	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); c.Status != metav1.ConditionTrue ||
+		c.ObservedGeneration == 0 {
 		t.Errorf("Preheated: %+v", c)
 	}
 	if r.most > 3 || r.made() != 4 {
@@ -225,14 +226,16 @@ func TestAPreheatsPodIsWrong(t *testing.T) {
 		return len(datas) == 1, err
 	})
 	p, data := r.pods(t.Context())[0], datas[0]
-	if !metav1.IsControlledBy(&p, d) || p.Spec.Containers[0].Image != managertest.RuntimeImage || p.Spec.AutomountServiceAccountToken == nil || *p.Spec.AutomountServiceAccountToken {
+	if !metav1.IsControlledBy(&p, d) || p.Spec.Containers[0].Image != managertest.RuntimeImage || p.Spec.AutomountServiceAccountToken == nil ||
+		*p.Spec.AutomountServiceAccountToken {
 		t.Errorf("the pod: %+v", p)
 	}
 	env := p.Spec.InitContainers[0].Env
 	if !slices.ContainsFunc(env, func(e corev1.EnvVar) bool { return e.Name == "KUDA_WAIT_FOR" && e.Value == "one" }) {
 		t.Errorf("the pod does not wait for the data: %v", env)
 	}
-	if data.Labels[v1alpha1.LabelDataSet] != "" || assignment.DataSet(&data) != "one" || data.Spec.DataItems[0].Lifecycle != nil || data.Spec.PodName != p.Name {
+	if data.Labels[v1alpha1.LabelDataSet] != "" || assignment.DataSet(&data) != "one" || data.Spec.DataItems[0].Lifecycle != nil ||
+		data.Spec.PodName != p.Name {
 		t.Errorf("the Data: %+v", data)
 	}
 	s := status(t, d, "the node is shown", func(s v1alpha1.DataSetStatus) bool { return s.Preheat != nil && len(s.Preheat.Nodes) == 1 })
@@ -280,7 +283,8 @@ func TestAPreheatIsForgottenByTheNextLeader(t *testing.T) {
 		t.Errorf("%d pods were made before, %d now; %s was chosen: %+v", made, r.made(), chosen, s.Preheat)
 	}
 	// A drained node's seat goes to another.
-	managertest.Edit(t, cluster, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: chosen}}, func(n *corev1.Node) { n.Spec.Unschedulable = true })
+	managertest.Edit(t, cluster, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: chosen}},
+		func(n *corev1.Node) { n.Spec.Unschedulable = true })
 	status(t, d, "another node has the seat", func(s v1alpha1.DataSetStatus) bool {
 		return s.Preheat.Ready == 2 && !slices.ContainsFunc(s.Preheat.Nodes, func(n v1alpha1.PreheatNodeStatus) bool { return n.Node == chosen })
 	})

@@ -26,7 +26,8 @@ func FuzzAcceptedNamesAreFilesBelowTheirDirectory(f *testing.F) {
 		if !ValidPath(path) {
 			return
 		}
-		if !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.ContainsFunc(path, unicode.IsControl) && !strings.ContainsFunc(path, c1) {
+		if !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.ContainsFunc(path, unicode.IsControl) &&
+			!strings.ContainsFunc(path, c1) {
 			t.Fatalf("%q was accepted", path)
 		}
 		full := filepath.Join(dir, path)

@@ -115,7 +115,8 @@ func (f *fleet) rollsBack(t *testing.T, good, version string, edit func(*v1alpha
 	}
 	detected, back := f.eyes.since(v1alpha1.RolloutRollingBack), f.eyes.since(v1alpha1.RolloutRolledBack)
 	lastRead, readers := f.lastSeen(t, good, began)
-	t.Logf("%d pods touched; from the edit to the detection %s, from there to the last pod back %s (status), %s (%d applications read it again)",
+	t.Logf("%d pods touched; from the edit to the detection %s, from there to the last pod back %s (status), %s (%d "+
+		"applications read it again)",
 		len(touched), detected.Sub(began).Round(time.Millisecond), back.Sub(detected).Round(time.Millisecond),
 		lastRead.Sub(detected).Round(time.Millisecond), readers)
 	f.stays(t, v1alpha1.RolloutRolledBack)

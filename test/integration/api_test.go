@@ -230,7 +230,8 @@ func TestDataPluralIsDatas(t *testing.T) {
 }
 
 func TestPrintedColumnsAreThoseOfTheContract(t *testing.T) {
-	for kind, want := range map[string]string{"datasets": "DataItems Ready Revision Age", "datas": "Ready Age", "nodestores": "Bytes Items Free Age"} {
+	for kind, want := range map[string]string{"datasets": "DataItems Ready Revision Age", "datas": "Ready Age",
+		"nodestores": "Bytes Items Free Age"} {
 		crd := &unstructured.Unstructured{}
 		raw, err := os.ReadFile("../../deploy/base/crd/data.kuda.io_" + kind + ".yaml")
 		if err != nil {

@@ -44,7 +44,8 @@ func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedNa
 	return f
 }
 
-func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList, options client.ListOptions) cache.Store {
+func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList,
+	options client.ListOptions) cache.Store {
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
 		ObjectType:    of,

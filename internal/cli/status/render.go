@@ -94,7 +94,8 @@ func rolloutLine(v *View, now time.Time) string {
 	switch {
 	case v.StartTime == nil:
 	case v.EndTime != nil:
-		text += fmt.Sprintf(", took %s, ended %s ago", duration.HumanDuration(v.EndTime.Sub(v.StartTime.Time)), duration.HumanDuration(now.Sub(v.EndTime.Time)))
+		text += fmt.Sprintf(", took %s, ended %s ago", duration.HumanDuration(v.EndTime.Sub(v.StartTime.Time)),
+			duration.HumanDuration(now.Sub(v.EndTime.Time)))
 	default:
 		text += ", for " + duration.HumanDuration(now.Sub(v.StartTime.Time))
 	}
@@ -231,7 +232,8 @@ func itemRow(i *Item, l Look) []frame.Cell {
 		message = "from " + string(i.Origin)
 	}
 	cells := []frame.Cell{frame.Text("  " + i.Name), frame.Text(""), frame.Text(i.Version),
-		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)), frame.Text(message)}
+		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)),
+		frame.Text(message)}
 	return narrowCells(cells, l)
 }
 

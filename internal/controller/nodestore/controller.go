@@ -40,7 +40,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Named("nodestore").
 		For(&v1alpha1.NodeStore{}).
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeChanged())).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(deletedOnly())).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata,
+			builder.WithPredicates(deletedOnly())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NeedLeaderElection: new(false)}).
 		Complete(r)
 }

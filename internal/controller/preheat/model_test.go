@@ -42,7 +42,8 @@ type machine struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 17)), nodes: map[string]*machine{}, pods: map[string]*Pod{}, onNode: map[string]string{}}
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 17)), nodes: map[string]*machine{}, pods: map[string]*Pod{},
+		onNode: map[string]string{}}
 	w.in = Input{DataSet: "model", UID: "u", Revision: "r0", Now: start}
 	for i := range 2 + w.random.IntN(40) {
 		w.add(fmt.Sprintf("n%02d", i))
@@ -132,7 +133,8 @@ func (w *world) checkWake() {
 		}
 	}
 	if later := Decide(in); len(later.Create) > 0 || len(later.Delete) > 0 || !reflect.DeepEqual(phases(later), phases(w.plan)) {
-		w.violated("nobody looks again, but %s later the plan is another:\n%v %v %v\n%v", in.Now.Sub(w.in.Now), later.Create, later.Delete, phases(later), phases(w.plan))
+		w.violated("nobody looks again, but %s later the plan is another:\n%v %v %v\n%v", in.Now.Sub(w.in.Now), later.Create, later.Delete,
+			phases(later), phases(w.plan))
 	}
 }
 
@@ -182,13 +184,15 @@ func (w *world) check(in Input) {
 			w.violated("a pod for %s, which has everything", node)
 		}
 		before := in.State.Seats[node]
-		if w.calm && in.State.Revision == in.Revision && before.Phase == v1alpha1.PreheatReady && m.revision == in.Revision && in.Spec.Schedule == "" && !m.ReadySince.After(before.Since) {
+		if w.calm && in.State.Revision == in.Revision && before.Phase == v1alpha1.PreheatReady && m.revision == in.Revision &&
+			in.Spec.Schedule == "" && !m.ReadySince.After(before.Since) {
 			w.violated("%s was ready, is untouched, and gets a pod", node)
 		}
 	}
 	for name, seat := range in.State.Seats {
 		m := w.nodes[name]
-		if _, ok := p.State.Seats[name]; ok || in.Spec.Replicas == nil || m == nil || !m.Ready || m.Cordoned || m.Tainted || seat.Phase == v1alpha1.PreheatFailed {
+		if _, ok := p.State.Seats[name]; ok || in.Spec.Replicas == nil || m == nil || !m.Ready || m.Cordoned || m.Tainted ||
+			seat.Phase == v1alpha1.PreheatFailed {
 			continue
 		}
 		if p.State.Passed[name].Phase != v1alpha1.PreheatFailed {

@@ -121,7 +121,8 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 		"another directory":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/" },
 		"a directory in it":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/var/lib/kuda/shop" },
 		"another volume": func(p *corev1.Pod) {
-			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "x", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
+			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "x",
+				VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
 		},
 		"an emptyDir":            func(p *corev1.Pod) { p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{} },
 		"another command":        container(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "fetch", "x"} }),
@@ -141,7 +142,8 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 			c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"x"}}}}
 		}),
 		"a probe": container(func(c *corev1.Container) {
-			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime", "fetch", "x"}}}}
+			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime",
+				"fetch", "x"}}}}
 		}),
 		"a second container": func(p *corev1.Pod) {
 			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b", Image: image})

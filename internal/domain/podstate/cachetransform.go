@@ -125,7 +125,8 @@ func keptRuntimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
 	}
 	return &corev1.ContainerStatus{
 		Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready,
-		State:                corev1.ContainerState{Running: s.State.Running, Waiting: waitingState(s), Terminated: exitState(s.State.Terminated)},
+		State: corev1.ContainerState{Running: s.State.Running, Waiting: waitingState(s),
+			Terminated: exitState(s.State.Terminated)},
 		LastTerminationState: corev1.ContainerState{Terminated: exitState(s.LastTerminationState.Terminated)},
 	}
 }

@@ -76,26 +76,29 @@ func TestAMessageThatBecomesLargeIsRefused(t *testing.T) {
 		want    error
 		says    string
 	}{
-		"empty elements":                   {report, bytes.Repeat(empty, 1<<20), ErrTooMuch, "ReportRequest.items occurs more than 8 times"},
-		"empty elements of a store":        {stock, bytes.Repeat(field(7, nil), 1<<20), ErrTooMuch, "snapshots occurs more than 8 times"},
-		"empty texts in an element":        {stock, field(7, bytes.Repeat(field(2, nil), 1000)), ErrTooMuch, "marks occurs more than 2 times"},
-		"a long text":                      {report, field(1, make([]byte, 513)), ErrTooMuch, "data has 513 bytes, at most 512"},
-		"a long message of an element":     {report, field(4, field(6, make([]byte, 2001))), ErrTooMuch, "message has 2001 bytes, at most 2000"},
-		"one message again and again":      {report, bytes.Repeat(field(6, nil), 1000), ErrTooMuch, "prefetch occurs more than 1 times"},
-		"one number again and again":       {report, bytes.Repeat(varint(5), 1000), ErrTooMuch, "withdrawn occurs"},
-		"unknown fields":                   {report, bytes.Repeat(varint(29), 1000), ErrTooMuch, "unknown fields"},
-		"unknown fields of high numbers":   {report, bytes.Repeat(varint(1<<28), 1000), ErrTooMuch, "unknown fields"},
-		"unknown fields of an element":     {report, field(4, bytes.Repeat(varint(29), 1000)), ErrTooMuch, "unknown fields"},
-		"a long unknown field":             {report, field(29, make([]byte, 65<<10)), ErrTooMuch, "longer than"},
-		"known fields of another kind":     {report, bytes.Repeat(varint(4), 1000), ErrTooMuch, "unknown fields"},
-		"nested groups":                    {report, bytes.Repeat(protowire.AppendTag(nil, 29, protowire.StartGroupType), 1000), ErrMalformed, ""},
-		"the end of a group":               {report, protowire.AppendTag(nil, 29, protowire.EndGroupType), ErrMalformed, ""},
-		"a length beyond the end":          {report, protowire.AppendVarint(protowire.AppendTag(nil, 4, protowire.BytesType), 1<<40), ErrMalformed, ""},
-		"a tag that ends early":            {report, []byte{0x80}, ErrMalformed, ""},
-		"field number 0":                   {report, []byte{0x02, 0x00}, ErrMalformed, ""},
-		"times in an element, many times":  {report, field(4, bytes.Repeat(field(7, nil), 1000)), ErrTooMuch, "start_time occurs"},
-		"unknown fields within a time":     {report, field(4, field(7, bytes.Repeat(varint(29), 1000))), ErrTooMuch, "unknown fields"},
-		"a list that has no limit is none": {descriptor(&gatewayv1alpha1.WatchResponse{}), field(2, nil), ErrTooMuch, "gone occurs more than 0 times"},
+		"empty elements":                 {report, bytes.Repeat(empty, 1<<20), ErrTooMuch, "ReportRequest.items occurs more than 8 times"},
+		"empty elements of a store":      {stock, bytes.Repeat(field(7, nil), 1<<20), ErrTooMuch, "snapshots occurs more than 8 times"},
+		"empty texts in an element":      {stock, field(7, bytes.Repeat(field(2, nil), 1000)), ErrTooMuch, "marks occurs more than 2 times"},
+		"a long text":                    {report, field(1, make([]byte, 513)), ErrTooMuch, "data has 513 bytes, at most 512"},
+		"a long message of an element":   {report, field(4, field(6, make([]byte, 2001))), ErrTooMuch, "message has 2001 bytes, at most 2000"},
+		"one message again and again":    {report, bytes.Repeat(field(6, nil), 1000), ErrTooMuch, "prefetch occurs more than 1 times"},
+		"one number again and again":     {report, bytes.Repeat(varint(5), 1000), ErrTooMuch, "withdrawn occurs"},
+		"unknown fields":                 {report, bytes.Repeat(varint(29), 1000), ErrTooMuch, "unknown fields"},
+		"unknown fields of high numbers": {report, bytes.Repeat(varint(1<<28), 1000), ErrTooMuch, "unknown fields"},
+		"unknown fields of an element":   {report, field(4, bytes.Repeat(varint(29), 1000)), ErrTooMuch, "unknown fields"},
+		"a long unknown field":           {report, field(29, make([]byte, 65<<10)), ErrTooMuch, "longer than"},
+		"known fields of another kind":   {report, bytes.Repeat(varint(4), 1000), ErrTooMuch, "unknown fields"},
+		"nested groups": {report, bytes.Repeat(protowire.AppendTag(nil, 29, protowire.StartGroupType), 1000),
+			ErrMalformed, ""},
+		"the end of a group": {report, protowire.AppendTag(nil, 29, protowire.EndGroupType), ErrMalformed, ""},
+		"a length beyond the end": {report, protowire.AppendVarint(protowire.AppendTag(nil, 4, protowire.BytesType), 1<<40),
+			ErrMalformed, ""},
+		"a tag that ends early":           {report, []byte{0x80}, ErrMalformed, ""},
+		"field number 0":                  {report, []byte{0x02, 0x00}, ErrMalformed, ""},
+		"times in an element, many times": {report, field(4, bytes.Repeat(field(7, nil), 1000)), ErrTooMuch, "start_time occurs"},
+		"unknown fields within a time":    {report, field(4, field(7, bytes.Repeat(varint(29), 1000))), ErrTooMuch, "unknown fields"},
+		"a list that has no limit is none": {descriptor(&gatewayv1alpha1.WatchResponse{}), field(2, nil), ErrTooMuch,
+			"gone occurs more than 0 times"},
 	} {
 		err := table.Check(c.message, c.data)
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
@@ -110,7 +113,8 @@ func TestAMessageThatBecomesLargeIsRefused(t *testing.T) {
 // FuzzCheck holds what the walk promises: what it lets pass is unmarshalled into
 // no more than the table allows, and what it calls malformed is.
 func FuzzCheck(f *testing.F) {
-	seed, err := proto.Marshal(&gatewayv1alpha1.ReportStoreRequest{StoreId: "s", Snapshots: []*gatewayv1alpha1.StoredSnapshot{{Id: "i", Marks: []string{"m"}, LastUsed: timestamppb.Now()}}})
+	seed, err := proto.Marshal(&gatewayv1alpha1.ReportStoreRequest{StoreId: "s",
+		Snapshots: []*gatewayv1alpha1.StoredSnapshot{{Id: "i", Marks: []string{"m"}, LastUsed: timestamppb.Now()}}})
 	if err != nil {
 		f.Fatal(err)
 	}

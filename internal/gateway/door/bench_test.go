@@ -42,7 +42,8 @@ type service struct {
 	ended   chan error
 }
 
-func (s *service) Report(ctx context.Context, r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (s *service) Report(ctx context.Context,
+	r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	if _, ok := identity.From(ctx); !ok {
 		return nil, errors.New("the caller is not known")
 	}
@@ -56,12 +57,14 @@ func (s *service) Report(ctx context.Context, r *connect.Request[gatewayv1alpha1
 	return connect.NewResponse(&gatewayv1alpha1.ReportResponse{}), nil
 }
 
-func (s *service) ReportStore(context.Context, *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
+func (s *service) ReportStore(context.Context,
+	*connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
 	return connect.NewResponse(&gatewayv1alpha1.ReportStoreResponse{}), nil
 }
 
 // Watch sends a message for each DataSet that is asked for.
-func (s *service) Watch(ctx context.Context, r *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+func (s *service) Watch(ctx context.Context, r *connect.Request[gatewayv1alpha1.WatchRequest],
+	stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
 	for range r.Msg.GetDatasets() {
 		if err := stream.Send(&gatewayv1alpha1.WatchResponse{CaBundle: make([]byte, 1<<20)}); err != nil {
 			s.ended <- err
@@ -128,7 +131,8 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 		Procedures: map[string]door.Procedure{
 			watch:  {Message: messages.ByName("WatchRequest"), MaxBytes: 4 << 10, Stream: true, Allow: always, Calls: b.calls},
 			report: {Message: messages.ByName("ReportRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls},
-			store:  {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls, NodeStore: true},
+			store: {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always,
+				Calls: b.calls, NodeStore: true},
 		},
 		Bounds: bounds.Table{
 			"kuda.gateway.v1alpha1.WatchRequest.datasets":  {Count: 16},

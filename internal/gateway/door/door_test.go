@@ -74,22 +74,26 @@ func TestTheBodyOfARefusedCallIsNotRead(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no token":               {call{procedure: report, contentType: "application/proto"}, 401, "unauthenticated"},
-		"a bad token":            {call{procedure: report, token: "bad", contentType: "application/proto"}, 401, "unauthenticated"},
-		"no token, gRPC":         {call{procedure: report, contentType: "application/grpc"}, 200, "grpc-status 16"},
-		"no token, a stream":     {call{procedure: watch, contentType: "application/connect+proto"}, 200, "unauthenticated"},
-		"not injected":           {call{procedure: report, token: notInjected, contentType: "application/proto"}, 403, "permission_denied"},
-		"not injected, a stream": {call{procedure: watch, token: notInjected, contentType: "application/connect+proto"}, 200, "permission_denied"},
-		"a store of its own":     {call{procedure: store, token: ownStore, contentType: "application/proto"}, 403, "permission_denied"},
-		"an unknown procedure":   {call{procedure: "/kuda.gateway.v1alpha1.GatewayService/Reports", token: good, contentType: "application/proto"}, 404, ""},
-		"another path":           {call{procedure: report + "/", token: good, contentType: "application/proto"}, 404, ""},
-		"JSON":                   {call{procedure: report, token: good, contentType: "application/json"}, 415, ""},
-		"gRPC-Web":               {call{procedure: report, token: good, contentType: "application/grpc-web+proto"}, 415, ""},
-		"a stream's framing":     {call{procedure: report, token: good, contentType: "application/connect+proto"}, 415, ""},
-		"no content type":        {call{procedure: report, token: good}, 415, ""},
-		"PUT":                    {call{procedure: report, token: good, method: http.MethodPut, contentType: "application/proto"}, 405, ""},
-		"unknown packing":        {call{procedure: report, token: good, contentType: "application/proto", header: http.Header{"Content-Encoding": {"br"}}}, 400, "invalid_argument"},
-		"packed twice":           {call{procedure: report, token: good, contentType: "application/proto", header: http.Header{"Content-Encoding": {"gzip", "gzip"}}}, 400, "invalid_argument"},
+		"no token":           {call{procedure: report, contentType: "application/proto"}, 401, "unauthenticated"},
+		"a bad token":        {call{procedure: report, token: "bad", contentType: "application/proto"}, 401, "unauthenticated"},
+		"no token, gRPC":     {call{procedure: report, contentType: "application/grpc"}, 200, "grpc-status 16"},
+		"no token, a stream": {call{procedure: watch, contentType: "application/connect+proto"}, 200, "unauthenticated"},
+		"not injected":       {call{procedure: report, token: notInjected, contentType: "application/proto"}, 403, "permission_denied"},
+		"not injected, a stream": {call{procedure: watch, token: notInjected, contentType: "application/connect+proto"}, 200,
+			"permission_denied"},
+		"a store of its own": {call{procedure: store, token: ownStore, contentType: "application/proto"}, 403, "permission_denied"},
+		"an unknown procedure": {call{procedure: "/kuda.gateway.v1alpha1.GatewayService/Reports", token: good, contentType: "application/proto"},
+			404, ""},
+		"another path":       {call{procedure: report + "/", token: good, contentType: "application/proto"}, 404, ""},
+		"JSON":               {call{procedure: report, token: good, contentType: "application/json"}, 415, ""},
+		"gRPC-Web":           {call{procedure: report, token: good, contentType: "application/grpc-web+proto"}, 415, ""},
+		"a stream's framing": {call{procedure: report, token: good, contentType: "application/connect+proto"}, 415, ""},
+		"no content type":    {call{procedure: report, token: good}, 415, ""},
+		"PUT":                {call{procedure: report, token: good, method: http.MethodPut, contentType: "application/proto"}, 405, ""},
+		"unknown packing": {call{procedure: report, token: good, contentType: "application/proto",
+			header: http.Header{"Content-Encoding": {"br"}}}, 400, "invalid_argument"},
+		"packed twice": {call{procedure: report, token: good, contentType: "application/proto",
+			header: http.Header{"Content-Encoding": {"gzip", "gzip"}}}, 400, "invalid_argument"},
 	} {
 		var mu sync.Mutex
 		read := 0
@@ -166,7 +170,8 @@ func TestAPodThatHasSentTooMuchIsSlowedDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(body []byte) int {
-		status, _ := b.do(t, call{procedure: report, token: good, contentType: "application/proto", header: gzipped("Content-Encoding"), body: bytes.NewReader(body)})
+		status, _ := b.do(t, call{procedure: report, token: good, contentType: "application/proto", header: gzipped("Content-Encoding"),
+			body: bytes.NewReader(body)})
 		return status
 	}
 	if status := send(packed(message)); status != http.StatusOK || b.volume.spent != len(message) {

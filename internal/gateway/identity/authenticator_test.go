@@ -300,7 +300,8 @@ func TestAPodIsAdmittedForItsRuntime(t *testing.T) {
 }
 
 func TestTheTokenIsTakenFromTheHeader(t *testing.T) {
-	for value, want := range map[string]string{"": "", "Bearer": "", "Bearer ": "", "Basic dXNlcg==": "", "token": "", "Bearer a.b.c": "a.b.c", "bearer  a ": "a"} {
+	for value, want := range map[string]string{"": "", "Bearer": "", "Bearer ": "", "Basic dXNlcg==": "", "token": "", "Bearer a.b.c": "a.b.c",
+		"bearer  a ": "a"} {
 		if got := identity.Token(http.Header{"Authorization": {value}}); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}

@@ -42,7 +42,8 @@ func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
 	for _, s := range after.Stores {
 		names = append(names, fmt.Sprint(s.Namespace, len(s.Snapshots)))
 	}
-	if got := strings.Join(names, " "); got != "a4 b2 c3" || after.Items != 9 || after.Bytes != 9<<30 || after.Size != "9.0 GiB" || after.Free != "50.0 GiB" {
+	if got := strings.Join(names, " "); got != "a4 b2 c3" || after.Items != 9 || after.Bytes != 9<<30 || after.Size != "9.0 GiB" ||
+		after.Free != "50.0 GiB" {
 		t.Errorf("%s; %d items, %d bytes, %s, %s free", got, after.Items, after.Bytes, after.Size, after.Free)
 	}
 }
@@ -126,7 +127,8 @@ func TestTheDirectoryOfAReplacedStoreStaysKnown(t *testing.T) {
 		e.NamespaceUID = uid
 		return e
 	}
-	status := Merge(&v1alpha1.NodeStoreStatus{Closed: true, Directories: []v1alpha1.StoreDirectory{{Namespace: "b", UID: "1"}, {Namespace: "b", UID: "2"}}}, of("a", "1"), of("c", ""))
+	status := Merge(&v1alpha1.NodeStoreStatus{Closed: true,
+		Directories: []v1alpha1.StoreDirectory{{Namespace: "b", UID: "1"}, {Namespace: "b", UID: "2"}}}, of("a", "1"), of("c", ""))
 	status = Merge(&status, of("a", "2"), of("b", "2"), of("c", "3"))
 	want := []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "b", UID: "1"}}
 	if diff := cmp.Diff(want, status.Directories); diff != "" || !status.Closed {

@@ -69,7 +69,8 @@ type pending struct {
 
 // NewQueue makes a queue; observe is told after each write.
 func NewQueue(w *Writer, slots *share.Pool, passive clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
-	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending), paces: lru.New(maxPaces)}
+	return &Queue{writer: w, slots: slots, clock: passive, log: log, observe: observe, nodes: make(map[string]*pending),
+		paces: lru.New(maxPaces)}
 }
 
 // Submit takes an entry of a node's NodeStore. It returns when the entry, or a

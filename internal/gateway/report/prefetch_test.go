@@ -46,7 +46,8 @@ func TestAHostilePrefetchReachesTheStatus(t *testing.T) {
 	d.Spec.PrefetchRevision = "r2"
 	r.Prefetch.Reason, r.Prefetch.Message = "rm -rf", "\x1b[31mred\x00"+strings.Repeat("é", 10000)
 	p := Status(d, r, "", now).Prefetch
-	if p.Phase != v1alpha1.DataWaiting || p.Reason != "" || p.Bytes != 10 || len(p.Message) > 4096 || strings.ContainsAny(p.Message, "\x00\x1b") {
+	if p.Phase != v1alpha1.DataWaiting || p.Reason != "" || p.Bytes != 10 || len(p.Message) > 4096 ||
+		strings.ContainsAny(p.Message, "\x00\x1b") {
 		t.Errorf("status: %+v", p)
 	}
 }
@@ -95,7 +96,8 @@ func TestAPrefetchIsForgottenBecauseTheCacheIsBehind(t *testing.T) {
 	})
 	b.submit(t, Report{Request: prefetched("r2", success, 10)})
 	var got v1alpha1.Data
-	if err := b.client.Get(t.Context(), key, &got); err != nil || got.Status.Prefetch == nil || got.Status.Prefetch.Phase != v1alpha1.DataSuccess {
+	if err := b.client.Get(t.Context(), key, &got); err != nil || got.Status.Prefetch == nil ||
+		got.Status.Prefetch.Phase != v1alpha1.DataSuccess {
 		t.Errorf("status: %+v, %v", got.Status.Prefetch, err)
 	}
 }

@@ -38,7 +38,8 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 		t.Fatal(err)
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d).WithStatusSubresource(d).WithInterceptorFuncs(interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+			opts ...client.SubResourcePatchOption) error {
 			if before != nil {
 				before()
 			}
@@ -48,12 +49,13 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 	fakeClock := clocktesting.NewFakeClock(now)
 	b := &bench{client: c, clock: fakeClock, writes: make(chan bool, 100)}
 	writer := &Writer{Cached: c, Live: c, Status: c.Status(), Clock: fakeClock}
-	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(), func(wrote bool, err error) {
-		if err != nil {
-			t.Errorf("writing: %v", err)
-		}
-		b.writes <- wrote
-	})
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(),
+		func(wrote bool, err error) {
+			if err != nil {
+				t.Errorf("writing: %v", err)
+			}
+			b.writes <- wrote
+		})
 	return b
 }
 

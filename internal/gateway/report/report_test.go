@@ -47,7 +47,8 @@ const (
 func TestCountsAreTheRuntimesOwn(t *testing.T) {
 	d := data("a", "b", "c", "missing")
 	s := Status(d, request(item("a", success), item("b", failed), item("c", downloading), item("invented", success), item("c", 99)), "n1", now)
-	if s.DataItems != 4 || s.Success != 1 || s.Failed != 1 || s.Waiting != 2 || s.Ready != "1/4" || len(s.DataItemsStatus) != 4 || s.NodeName != "n1" {
+	if s.DataItems != 4 || s.Success != 1 || s.Failed != 1 || s.Waiting != 2 || s.Ready != "1/4" || len(s.DataItemsStatus) != 4 ||
+		s.NodeName != "n1" {
 		t.Errorf("status: %+v", s)
 	}
 	if c := s.Conditions[0]; c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || c.ObservedGeneration != 3 {
@@ -69,7 +70,8 @@ func TestAHostileReportReachesTheStatus(t *testing.T) {
 	r.CurrentRevision = "../x"
 	s := Status(data("a"), r, "n1", now)
 	got := s.DataItemsStatus[0]
-	if got.Version != "v1" || got.Reason != "" || got.Digest != "" || got.Bytes < 0 || got.Origin != "" || got.StartTime != nil || got.CompletionTime != nil {
+	if got.Version != "v1" || got.Reason != "" || got.Digest != "" || got.Bytes < 0 || got.Origin != "" || got.StartTime != nil ||
+		got.CompletionTime != nil {
 		t.Errorf("item: %+v", got)
 	}
 	if len(got.Message) > 4096 || strings.ContainsAny(got.Message, "\x00\x1b") || !strings.HasSuffix(got.Message, " end") {
@@ -106,12 +108,14 @@ func TestTheConditionHidesTheCause(t *testing.T) {
 	}{
 		"a pending hook": {data("a"), request(says("a", downloading, "HookPending", "in the view; a hook is to run")),
 			"HookPending", "item default/a: in the view; a hook is to run"},
-		"a failure":       {data("a"), request(says("a", failed, "NotFound", "no object")), "NotFound", "item default/a failed: no object"},
-		"a long failure":  {data("a"), request(says("a", failed, "HookFailed", long)), "HookFailed", "item default/a failed: xxx"},
-		"nothing to say":  {data("a"), request(says("a", downloading, "Downloading", "")), "Downloading", "item default/a is downloading"},
-		"one of one":      {data("a"), request(item("a", success)), "Delivered", "the pod has its item of revision r1"},
-		"all of them":     {data("a", "b"), request(item("a", success), item("b", success)), "Delivered", "the pod has all 2 items of revision r1"},
-		"the worst first": {data("a", "b"), request(says("a", waiting, "Waiting", "waits"), says("b", failed, "NotFound", "gone")), "NotFound", "item default/b failed: gone"},
+		"a failure":      {data("a"), request(says("a", failed, "NotFound", "no object")), "NotFound", "item default/a failed: no object"},
+		"a long failure": {data("a"), request(says("a", failed, "HookFailed", long)), "HookFailed", "item default/a failed: xxx"},
+		"nothing to say": {data("a"), request(says("a", downloading, "Downloading", "")), "Downloading", "item default/a is downloading"},
+		"one of one":     {data("a"), request(item("a", success)), "Delivered", "the pod has its item of revision r1"},
+		"all of them": {data("a", "b"), request(item("a", success), item("b", success)), "Delivered",
+			"the pod has all 2 items of revision r1"},
+		"the worst first": {data("a", "b"), request(says("a", waiting, "Waiting", "waits"), says("b", failed, "NotFound", "gone")), "NotFound",
+			"item default/b failed: gone"},
 	} {
 		got := Status(c.data, c.request, "", now).Conditions[0]
 		if got.Reason != c.reason || !strings.HasPrefix(got.Message, c.starts) || len(got.Message) > 1024 {

@@ -87,7 +87,8 @@ func TestErrorsGetAClassAndPanicsBecomeErrors(t *testing.T) {
 	if err := Check(driver{close: func() error { panic("a fault") }}).Close(); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Check(driver{open: func() (io.ReadCloser, error) { panic("a fault") }}).Open(t.Context(), source.Entry{Size: 1}, 0, 1); !errors.Is(err, source.ErrMisconfigured) {
+	if _, err := Check(driver{open: func() (io.ReadCloser, error) { panic("a fault") }}).Open(t.Context(), source.Entry{Size: 1}, 0,
+		1); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -99,7 +100,9 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 			t.Error("the consumer's panic was taken for the driver's")
 		}
 	}()
-	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) { yield(source.Entry{Path: "a"}, nil) }}).List(t.Context(), "") {
+	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) {
+		yield(source.Entry{Path: "a"}, nil)
+	}}).List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}

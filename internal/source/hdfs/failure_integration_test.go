@@ -223,7 +223,8 @@ func TestAFileThatIsWrittenIsNotReadHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, ownersConfig(server))
-	if _, err := read(t, s, one(t, s, "writing/file")); !errors.Is(err, source.ErrTemporary) || !strings.Contains(err.Error(), "still being written") {
+	if _, err := read(t, s, one(t, s, "writing/file")); !errors.Is(err, source.ErrTemporary) ||
+		!strings.Contains(err.Error(), "still being written") {
 		t.Errorf("got %v", err)
 	}
 	if err := w.Close(); err != nil && !strings.Contains(err.Error(), "replicat") {
@@ -318,14 +319,18 @@ func TestFailuresOfKerberosNameWhatToCorrect(t *testing.T) {
 		class  error
 		says   []string
 	}{
-		"another principal's keytab": {config(func(k *Kerberos) { k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.StrangerKeytab) }),
+		"another principal's keytab": {config(func(k *Kerberos) {
+			k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.StrangerKeytab)
+		}),
 			source.ErrCredentials, []string{`Secret "hdfs"`, "kuda@KUDA.TEST"}},
-		"an unknown principal": {config(func(k *Kerberos) { k.Principal = "nobody@KUDA.TEST" }), source.ErrCredentials, []string{"nobody@KUDA.TEST"}},
-		"no keytab":            {config(func(k *Kerberos) { k.Keytab.Mount.Dir = empty }), source.ErrCredentials, []string{`Secret "hdfs"`}},
+		"an unknown principal": {config(func(k *Kerberos) { k.Principal = "nobody@KUDA.TEST" }), source.ErrCredentials,
+			[]string{"nobody@KUDA.TEST"}},
+		"no keytab": {config(func(k *Kerberos) { k.Keytab.Mount.Dir = empty }), source.ErrCredentials, []string{`Secret "hdfs"`}},
 		"no keytab at all": {config(func(k *Kerberos) { k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.Krb5Conf) }),
 			source.ErrCredentials, []string{`Secret "hdfs"`, "no keytab"}},
-		"an unknown service": {config(func(k *Kerberos) { k.ServicePrincipalName = "namenode/_HOST" }), source.ErrCredentials, []string{"servicePrincipalName"}},
-		"no Kerberos":        {Config{Addresses: server.Addresses, UserName: server.User}, source.ErrDenied, []string{"Kerberos"}},
+		"an unknown service": {config(func(k *Kerberos) { k.ServicePrincipalName = "namenode/_HOST" }), source.ErrCredentials,
+			[]string{"servicePrincipalName"}},
+		"no Kerberos": {Config{Addresses: server.Addresses, UserName: server.User}, source.ErrDenied, []string{"Kerberos"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := list(t, open(t, c.config), "/")

@@ -211,7 +211,8 @@ func TestAnonymousRefusalsSayToAddASecret(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
 	}
-	if _, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, source.ErrDenied) || !strings.Contains(err.Error(), "secretRef") {
+	if _, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, source.ErrDenied) ||
+		!strings.Contains(err.Error(), "secretRef") {
 		t.Errorf("got %v", err)
 	}
 }

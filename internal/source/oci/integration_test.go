@@ -157,7 +157,8 @@ func TestContractOnFilesAsLayers(t *testing.T) {
 	s := newStore(r, nil)
 	h := s.harness(Config{Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: r.Password})})
 	h.OpenDenied = func(t *testing.T) source.Source {
-		return open(t, Config{Registry: "http://" + r.Addr, Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: "wrong"})})
+		return open(t, Config{Registry: "http://" + r.Addr,
+			Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: "wrong"})})
 	}
 	sourcetest.Run(t, h)
 }

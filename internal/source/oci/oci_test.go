@@ -195,7 +195,8 @@ func TestLayersThatCannotBeReadAreNamed(t *testing.T) {
 func TestAnImageOfAnotherPlatformIsNotTaken(t *testing.T) {
 	f := newFake(t)
 	var manifests []descriptor
-	for _, p := range []platform{{"unknown", "unknown", ""}, {"linux", "arm64", "v8"}, {"linux", "amd64", ""}, {"linux", "arm", "v6"}, {"linux", "arm", "v7"}} {
+	for _, p := range []platform{{"unknown", "unknown", ""}, {"linux", "arm64", "v8"}, {"linux", "amd64", ""}, {"linux", "arm", "v6"},
+		{"linux", "arm", "v7"}} {
 		d := f.put(t, "part", manifest{Layers: []descriptor{f.file("platform", p.String())}})
 		d.Platform = &p
 		manifests = append(manifests, d)
@@ -234,7 +235,8 @@ func TestRegistriesWithoutRangesAreReadAsAWhole(t *testing.T) {
 		r.Header.Del("Range")
 		return false
 	}
-	f.put(t, "v1", manifest{Layers: []descriptor{f.file("file", "content"), f.blob(typeLayer, ocitest.Tar(t, ocitest.File("member", "in it")), nil)}})
+	f.put(t, "v1", manifest{Layers: []descriptor{f.file("file", "content"),
+		f.blob(typeLayer, ocitest.Tar(t, ocitest.File("member", "in it")), nil)}})
 	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
 	if diff := cmp.Diff(map[string]string{"file": "content", "member": "in it"}, contents(t, s, "m:v1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -252,7 +254,8 @@ func TestNoRoomForALayerIsNamedAndGivenBack(t *testing.T) {
 	f.put(t, "small", manifest{Layers: []descriptor{f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
 	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir(), ScratchBytes: 4 << 20})
 	for range 3 {
-		if _, err := collect(t, s, "m:large"); !errors.Is(err, source.ErrMisconfigured) || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "room") {
+		if _, err := collect(t, s, "m:large"); !errors.Is(err, source.ErrMisconfigured) || !errors.Is(err, unix.ENOSPC) ||
+			!strings.Contains(err.Error(), "room") {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -38,7 +38,8 @@ func TestTwoLayersOfOneNameAreRefusedByName(t *testing.T) {
 	f.put(t, "same", manifest{Layers: []descriptor{one, one}})
 	s := open(t, Config{Registry: f.URL})
 	_, err := collect(t, s, "team/model:v1")
-	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), one.Digest.String()) || !strings.Contains(err.Error(), two.Digest.String()) {
+	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), one.Digest.String()) ||
+		!strings.Contains(err.Error(), two.Digest.String()) {
 		t.Errorf("got %v", err)
 	}
 	if got := contents(t, s, "team/model:same"); got["x"] != "1" {
@@ -52,7 +53,8 @@ func TestALayerThatIsThereTwiceWithTwoSizesIsRefused(t *testing.T) {
 	two := one
 	two.Size++
 	f.put(t, "v1", manifest{Layers: []descriptor{one, two}})
-	if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "2 bytes") {
+	if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrMisconfigured) ||
+		!strings.Contains(err.Error(), "2 bytes") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -68,7 +70,8 @@ func TestALayerWithoutASizeIsNotAnEmptyFile(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"empty": "", "x": "1"}, contents(t, s, "team/model:v1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := collect(t, s, "team/model:v2"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), sized.Digest.String()) {
+	if _, err := collect(t, s, "team/model:v2"); !errors.Is(err, source.ErrMisconfigured) ||
+		!strings.Contains(err.Error(), sized.Digest.String()) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -134,9 +137,12 @@ func TestOnlyAManifestIsAManifest(t *testing.T) {
 func FuzzManifestsAreReadOrRefused(f *testing.F) {
 	for _, seed := range []string{
 		`{"mediaType":"` + typeManifest + `","layers":[{"mediaType":"application/octet-stream","digest":"sha256:` + strings.Repeat("0", 64) +
-			`","size":1,"annotations":{"` + annotationTitle + `":"dir/file"}},{"mediaType":"` + typeTar + `","digest":"sha256:` + strings.Repeat("a", 64) + `","size":1}]}`,
-		`{"mediaType":"` + typeIndex + `","manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`,
-		`{"layers":[]}`, `{"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`, `{"layers":null}`, "[]", "<html>",
+			`","size":1,"annotations":{"` + annotationTitle + `":"dir/file"}},{"mediaType":"` + typeTar + `","digest":"sha256:` +
+			strings.Repeat("a", 64) + `","size":1}]}`,
+		`{"mediaType":"` + typeIndex + `","manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) +
+			`","platform":{"os":"linux","architecture":"amd64"}}]}`,
+		`{"layers":[]}`, `{"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`,
+		`{"layers":null}`, "[]", "<html>",
 		`{"layers":[{"size":-1,"digest":"x:y"}]}`, `{"layers":[{"size":1e99}]}`,
 	} {
 		f.Add([]byte(seed), typeManifest)

@@ -62,7 +62,8 @@ func TestWhatORASPushedIsRead(t *testing.T) {
 		}
 		layers = append(layers, d)
 	}
-	m, err := oras.PackManifest(t.Context(), store, oras.PackManifestVersion1_1, "application/vnd.kuda.test", oras.PackManifestOptions{Layers: layers})
+	m, err := oras.PackManifest(t.Context(), store, oras.PackManifestVersion1_1, "application/vnd.kuda.test",
+		oras.PackManifestOptions{Layers: layers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,8 @@ func TestWhatORASPushedIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, Config{Registry: "http://" + r.Addr, ScratchDir: t.TempDir()})
-	want := map[string]string{"config.json": "{}", "weights/a/1.bin": "one", "weights/2.bin": strings.Repeat("two", 100_000), "weights/latest": "-> 2.bin"}
+	want := map[string]string{"config.json": "{}", "weights/a/1.bin": "one", "weights/2.bin": strings.Repeat("two", 100_000),
+		"weights/latest": "-> 2.bin"}
 	for _, path := range []string{"team/model:v1", "team/model@" + m.Digest.String()} {
 		if diff := cmp.Diff(want, contents(t, s, path)); diff != "" {
 			t.Errorf("%s (-want +got):\n%.1000s", path, diff)
@@ -89,8 +91,10 @@ func TestImagesForSeveralPlatformsAreChosenFrom(t *testing.T) {
 	repository := r.Repository(t, "team/image")
 	var manifests []ocispec.Descriptor
 	for _, arch := range []string{"arm64", "amd64"} {
-		base := ocitest.Gzip(t, ocitest.Tar(t, ocitest.Dir("etc"), ocitest.File("etc/arch", arch), ocitest.File("etc/old", "old"), ocitest.Link("sh", "/bin/sh")))
-		top := ocitest.Zstd(t, ocitest.Tar(t, ocitest.File("etc/.wh.old", ""), ocitest.Hard("etc/same", "etc/arch"), ocitest.File("etc/arch", arch)))
+		base := ocitest.Gzip(t, ocitest.Tar(t, ocitest.Dir("etc"), ocitest.File("etc/arch", arch), ocitest.File("etc/old", "old"),
+			ocitest.Link("sh", "/bin/sh")))
+		top := ocitest.Zstd(t, ocitest.Tar(t, ocitest.File("etc/.wh.old", ""), ocitest.Hard("etc/same", "etc/arch"),
+			ocitest.File("etc/arch", arch)))
 		d := ocitest.PushManifest(t, repository, "",
 			ocitest.PushBlob(t, repository, ocispec.MediaTypeImageLayerGzip, base, nil),
 			ocitest.PushBlob(t, repository, ocispec.MediaTypeImageLayerZstd, top, nil))
@@ -171,7 +175,8 @@ func TestTokensOfARealRegistryAreFetchedAndRenewed(t *testing.T) {
 	r := ocitest.Start(t, "realm="+server.URL+"/token", "jwks="+tokens.jwks(t))
 	repository := r.Repository(t, "team/model")
 	repository.Client = &auth.Client{Credential: auth.StaticCredential(r.Addr, auth.Credential{Username: "u", Password: "right"})}
-	ocitest.PushManifest(t, repository, "v1", ocitest.PushBlob(t, repository, "application/octet-stream", []byte("A"), map[string]string{annotationTitle: "a"}))
+	ocitest.PushManifest(t, repository, "v1", ocitest.PushBlob(t, repository, "application/octet-stream", []byte("A"),
+		map[string]string{annotationTitle: "a"}))
 
 	tokens.lifetime = -2 * time.Hour // expired before it is used: every request needs a new one, and fails
 	pull := secret(t, map[string]string{fileDockerConfig: fmt.Sprintf(`{"auths":{%q:{"username":"u","password":"right"}}}`, r.Addr)})

@@ -135,7 +135,8 @@ func checkPage(body []byte) error {
 		return unlike("this is no listing")
 	}
 	end := bytes.TrimRight(body, " \t\r\n")
-	if i := bytes.LastIndex(end, []byte("</")); i < 0 || !bytes.HasSuffix(end, []byte("ListBucketResult>")) || bytes.IndexByte(end[i:], '>') != len(end)-i-1 {
+	if i := bytes.LastIndex(end, []byte("</")); i < 0 || !bytes.HasSuffix(end, []byte("ListBucketResult>")) ||
+		bytes.IndexByte(end[i:], '>') != len(end)-i-1 {
 		return unlike("the listing does not end")
 	}
 	switch elementText(body, "IsTruncated") {

@@ -67,7 +67,8 @@ const writerWaits = time.Second
 func (h Harness) testChangeDuringRead(t *testing.T) {
 	const size = 24 << 20 // more than buffers hold on the way
 	old := randomContent(size, 1)
-	for name, changed := range map[string][]byte{"other bytes": randomContent(size, 2), "shorter": randomContent(size/2, 3), "longer": randomContent(size+1000, 4)} {
+	for name, changed := range map[string][]byte{"other bytes": randomContent(size, 2), "shorter": randomContent(size/2, 3),
+		"longer": randomContent(size+1000, 4)} {
 		h.Put(t, "changing/file", old)
 		s := h.openDirect(t)
 		entry := h.listOneFile(t, s, "changing/file")

@@ -59,7 +59,8 @@ func (h Harness) testThrottling(t *testing.T) {
 func (h Harness) testServerErrors(t *testing.T) {
 	h.Put(t, "failing/file", randomContent(100_000, 1))
 	proxy := NewProxy(t, h.Addr)
-	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout} {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
 		entry := h.listOneFile(t, s, "failing/file")

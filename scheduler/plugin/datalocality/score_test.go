@@ -217,8 +217,12 @@ func TestDataOutweighsWhatThePodPrefersItself(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.store("a", 9*gib, h.dataSet("models", v1alpha1.PlacementPrefer))
-	ours := corev1.PreferredSchedulingTerm{Weight: 100, Preference: corev1.NodeSelectorTerm{MatchFields: pinnedTo("a").NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields}}
-	own := corev1.PreferredSchedulingTerm{Weight: 1, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}}}}
+	ours := corev1.PreferredSchedulingTerm{Weight: 100,
+		Preference: corev1.NodeSelectorTerm{MatchFields: pinnedTo(
+			"a").NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields}}
+	own := corev1.PreferredSchedulingTerm{Weight: 1,
+		Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk",
+			Operator: corev1.NodeSelectorOpExists}}}}
 	with := func(terms ...corev1.PreferredSchedulingTerm) *corev1.Pod {
 		return newPod("p", func(p *corev1.Pod) {
 			p.Annotations = map[string]string{v1alpha1.AnnotationPlacement: "a=100"}

@@ -81,7 +81,8 @@ func TestModuleWithoutKnownLicenceIsAProblem(t *testing.T) {
 	}{
 		"none":    {map[string]string{"a.go": "package a", "NOTICE": "Made by Example."}, []string{"licence-missing"}},
 		"unknown": {map[string]string{"LICENSE": "Ask Bob before you use this."}, []string{"licence-unknown", "licence-missing"}},
-		"more terms": {map[string]string{"LICENSE": isc + strings.Repeat("Furthermore the licensee shall pay one coin per line of code used. ", 20)},
+		"more terms": {map[string]string{"LICENSE": isc +
+			strings.Repeat("Furthermore the licensee shall pay one coin per line of code used. ", 20)},
 			[]string{"licence-unknown"}},
 	} {
 		t.Run(name, func(t *testing.T) {

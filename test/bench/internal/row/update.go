@@ -325,8 +325,10 @@ func (u *update) checks(r *report.Row, received map[string]traffic) {
 		return
 	}
 	changed := float64(u.changed.Bytes())
-	r.Ratio("bytes of files received, of the changed", " B", float64(received["kuda"].objects), changed, false, "changed", report.AtMost(bytesOfChanged))
-	r.Add(report.Check{Metric: "bytes of listings received", Unit: " B", Ours: float64(received["kuda"].others), Value: float64(received["kuda"].others)})
+	r.Ratio("bytes of files received, of the changed", " B", float64(received["kuda"].objects), changed, false, "changed",
+		report.AtMost(bytesOfChanged))
+	r.Add(report.Check{Metric: "bytes of listings received", Unit: " B", Ours: float64(received["kuda"].others),
+		Value: float64(received["kuda"].others)})
 	for _, c := range r.Clients {
 		if t, ok := received[c.Name]; ok && c.Kind == client.Peer {
 			r.Add(report.Check{Metric: "bytes of files received by " + c.Name + ", of the changed", Value: float64(t.objects) / changed})
