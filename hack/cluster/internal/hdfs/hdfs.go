@@ -45,6 +45,8 @@ type Endpoints struct {
 	// Control takes POST /failover, /datanode/stop?N, /datanode/start?N,
 	// /safemode?on and /safemode?off.
 	Control string `json:"control"`
+	// Files changes what is stored; see the type files.
+	Files string `json:"files"`
 	// Kerberos is nil without it.
 	Kerberos *Kerberos `json:"kerberos,omitempty"`
 }
@@ -110,6 +112,9 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 		return fmt.Errorf("starting HDFS: %w", err)
 	}
 	endpoints.User, endpoints.Stranger, endpoints.Kerberos = user, stranger, kerberos
+	if endpoints.Files, err = serveFiles(ctx, endpoints); err != nil {
+		return err
+	}
 	if err := ready(endpoints); err != nil {
 		return err
 	}
