@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sys/unix"
@@ -139,6 +140,16 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
+	err = serveAPI(ctx, localapi.NewServer(listener, a, registry), o.workOf(a, inv, beside, log)...)
+	if err == nil {
+		err = agent.EndPod(dir)
+	}
+	log.Info("ended")
+	return err
+}
+
+// workOf returns what the runtime does beside serving its API.
+func (o *options) workOf(a *agent.Agent, inv *inventory.Inventory, beside *remains.Remains, log logr.Logger) []func(context.Context) error {
 	work := []func(context.Context) error{a.Run}
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
@@ -146,12 +157,7 @@ func (o *options) run(ctx context.Context) error {
 	if beside != nil {
 		work = append(work, func(ctx context.Context) error { return beside.Run(ctx, log) })
 	}
-	err = serveAPI(ctx, localapi.NewServer(listener, a, registry), work...)
-	if err == nil {
-		err = agent.EndPod(dir)
-	}
-	log.Info("ended")
-	return err
+	return work
 }
 
 // serveAPI serves the local API and does the work, all until the context ends or

@@ -138,13 +138,7 @@ func countLine(v *View) string {
 
 // podLines lists pods, and says what those that have no room are.
 func podLines(v *View, l Look, above int) []string {
-	room := l.Pods
-	if l.Bars && l.Screen.Height > 0 {
-		room = max(l.Screen.Height-above-livePadding, 1)
-		if l.Pods > 0 {
-			room = min(room, l.Pods)
-		}
-	}
+	room := podRoom(l, above)
 	itemized := l.Wide || l.Bars && itemsFit(v, room)
 	t := &frame.Table{Header: podHeader(l)}
 	shown := 0
@@ -156,7 +150,7 @@ func podLines(v *View, l Look, above int) []string {
 		}
 		t.Add(podRow(p, l)...)
 		shown++
-		if itemized && (l.Wide || (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1) {
+		if itemized && (l.Wide || needsItems(p)) {
 			for j := range p.Items {
 				t.Add(itemRow(&p.Items[j], l)...)
 			}
@@ -167,6 +161,23 @@ func podLines(v *View, l Look, above int) []string {
 		lines = append(lines, l.Screen.Paint(frame.Faint, fitWidth(restLine(rest), l.Screen.Width)))
 	}
 	return lines
+}
+
+// podRoom returns how many lines the pods may take; 0 for any number.
+func podRoom(l Look, above int) int {
+	if !l.Bars || l.Screen.Height <= 0 {
+		return l.Pods
+	}
+	room := max(l.Screen.Height-above-livePadding, 1)
+	if l.Pods > 0 {
+		room = min(room, l.Pods)
+	}
+	return room
+}
+
+// needsItems reports whether a pod's line alone does not say which item it waits for.
+func needsItems(p *Pod) bool {
+	return (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1
 }
 
 func itemsFit(v *View, room int) bool {

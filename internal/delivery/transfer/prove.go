@@ -52,36 +52,43 @@ func (d *delivery) proveShared(ctx context.Context, files []*file, only kinship)
 			continue
 		}
 		if one, ok := d.older.anothersFile(f); ok {
-			group.Go(func() error {
-				ok, err := d.canRead(ctx, f)
-				if ok {
-					e := one.entry
-					e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
-					f.proof = &proof{one: one, entry: e}
-				}
-				return err
-			})
+			group.Go(func() error { return d.proveStated(ctx, f, one) })
 			continue
 		}
 		if one, ok := d.older.foreignFile(f); ok && only != anothers && len(statedSums(f.entry)) > 0 {
-			group.Go(func() error {
-				ok, err := d.canRead(ctx, f)
-				if !ok || err != nil {
-					return err
-				}
-				buffer := <-buffers
-				if buffer == nil {
-					buffer = make([]byte, smallBytes)
-				}
-				defer func() { buffers <- buffer }()
-				if p, err := d.compareBytes(ctx, f, one, buffer); err == nil {
-					f.proof = p
-				}
-				return context.Cause(ctx) // what is not proved is downloaded
-			})
+			group.Go(func() error { return d.proveBytes(ctx, f, one, buffers) })
 		}
 	}
 	return group.Wait()
+}
+
+// proveStated proves a file by what the source states of it: the tenant can read it, and
+// it is the same as one.
+func (d *delivery) proveStated(ctx context.Context, f *file, one shared) error {
+	ok, err := d.canRead(ctx, f)
+	if ok {
+		e := one.entry
+		e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
+		f.proof = &proof{one: one, entry: e}
+	}
+	return err
+}
+
+// proveBytes proves a file by the bytes of one, with one of the buffers.
+func (d *delivery) proveBytes(ctx context.Context, f *file, one shared, buffers chan []byte) error {
+	ok, err := d.canRead(ctx, f)
+	if !ok || err != nil {
+		return err
+	}
+	buffer := <-buffers
+	if buffer == nil {
+		buffer = make([]byte, smallBytes)
+	}
+	defer func() { buffers <- buffer }()
+	if p, err := d.compareBytes(ctx, f, one, buffer); err == nil {
+		f.proof = p
+	}
+	return context.Cause(ctx) // what is not proved is downloaded
 }
 
 // isStaged reports whether an earlier try left something of a file.

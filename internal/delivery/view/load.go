@@ -6,6 +6,7 @@ package view
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -70,6 +71,18 @@ func (v *View) loadSet(name string) error {
 			return err
 		}
 	}
+	if err := v.removeOthers(dir, entries, s); err != nil {
+		return err
+	}
+	for _, t := range s.trees {
+		t.retired = v.now()
+	}
+	v.sets[name] = s
+	return nil
+}
+
+// removeOthers removes what is in a set's directory and belongs to none of its trees.
+func (v *View) removeOthers(dir string, entries []fs.DirEntry, s *set) error {
 	for _, e := range entries {
 		n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), metaSuffix), 10, 64)
 		if keep := err == nil && s.trees[n] != nil; keep || e.Name() == previousLink {
@@ -79,10 +92,6 @@ func (v *View) loadSet(name string) error {
 			return err
 		}
 	}
-	for _, t := range s.trees {
-		t.retired = v.now()
-	}
-	v.sets[name] = s
 	return nil
 }
 

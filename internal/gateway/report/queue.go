@@ -76,15 +76,36 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		return context.Canceled
+	e, written, err := q.scheduleWrite(key, grade, r)
+	if e == nil {
+		return err
 	}
-	e := q.entries[key]
-	if grade == nothing && (e == nil || e.next == nil) {
-		q.mu.Unlock()
+	select {
+	case e.poked <- struct{}{}:
+	default:
+	}
+	if written == nil {
 		return nil
+	}
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// scheduleWrite makes a report the next one of its pod that is written. Without an
+// entry nothing is to be written; written is nil when the report need not be waited for.
+func (q *Queue) scheduleWrite(key types.NamespacedName, grade change, r Report) (e *entry, written chan error, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, nil, context.Canceled
+	}
+	e = q.entries[key]
+	if grade == nothing && (e == nil || e.next == nil) {
+		return nil, nil, nil
 	}
 	if e == nil {
 		e = &entry{pace: rate.NewLimiter(urgentPerSecond, urgentBurst), poked: make(chan struct{}, 1)}
@@ -99,25 +120,11 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 		e.due = due
 	}
 	e.next = &r
-	var written chan error
 	if grade == whole || grade == items {
 		written = make(chan error, 1)
 		e.waiters = append(e.waiters, written)
 	}
-	q.mu.Unlock()
-	select {
-	case e.poked <- struct{}{}:
-	default:
-	}
-	if written == nil {
-		return nil
-	}
-	select {
-	case err := <-written:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return e, written, nil
 }
 
 // runWriter writes what is due for one Data until nothing has come for a while.

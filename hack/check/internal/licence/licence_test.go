@@ -128,7 +128,8 @@ func TestOwnAndStandardPackagesAreNotThirdParty(t *testing.T) {
 {"Dir":"/k","Module":{"Path":"github.com/kuda-io/kuda","Main":true,"Dir":"/k"}}
 {"Dir":"/k/s","Module":{"Path":"github.com/kuda-io/kuda/scheduler","Dir":"/k/s"}}
 {"Dir":"/m/x/p","Module":{"Path":"example.com/x","Version":"v1.0.0","Dir":"/m/x"}}
-{"Dir":"/m/y2","Module":{"Path":"example.com/y","Version":"v1.0.0","Dir":"/m/y","Replace":{"Path":"example.com/y2","Version":"v2.0.0","Dir":"/m/y2"}}}
+{"Dir":"/m/y2","Module":{"Path":"example.com/y","Version":"v1.0.0","Dir":"/m/y",
+ "Replace":{"Path":"example.com/y2","Version":"v2.0.0","Dir":"/m/y2"}}}
 `))
 	if err != nil {
 		t.Fatal(err)

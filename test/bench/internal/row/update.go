@@ -87,16 +87,8 @@ func runUpdate(ctx context.Context, e *Env, dir string, inPlace bool, result *re
 // files is where trees lie for being stored, and for rsync.
 func (u *update) files(key string) string { return filepath.Join(u.dir, "files", key) }
 
-// store writes all trees and starts the servers.
-func (u *update) store(ctx context.Context) error {
-	u.before = u.Sizes.update()
-	u.after, u.changed = u.Sizes.change(u.before)
-	var err error
-	if u.s3, err = u.emptyS3(ctx, "minio", u.dir); err != nil {
-		return err
-	}
-	u.Log("storing two versions of %d files, %d MiB; %d MiB in %d files change", len(u.before), u.before.Bytes()>>20,
-		u.changed.Bytes()>>20, len(u.changed))
+// writeTrees writes both versions and what differs between them as files.
+func (u *update) writeTrees() error {
 	var former content.Tree
 	for i := range u.before {
 		if u.before[i] != u.after[i] {
@@ -114,6 +106,22 @@ func (u *update) store(ctx context.Context) error {
 		case keyNew:
 			u.now = sums
 		}
+	}
+	return nil
+}
+
+// store writes all trees and starts the servers.
+func (u *update) store(ctx context.Context) error {
+	u.before = u.Sizes.update()
+	u.after, u.changed = u.Sizes.change(u.before)
+	var err error
+	if u.s3, err = u.emptyS3(ctx, "minio", u.dir); err != nil {
+		return err
+	}
+	u.Log("storing two versions of %d files, %d MiB; %d MiB in %d files change", len(u.before), u.before.Bytes()>>20,
+		u.changed.Bytes()>>20, len(u.changed))
+	if err := u.writeTrees(); err != nil {
+		return err
 	}
 	if err := u.keepTimes(); err != nil {
 		return err
