@@ -243,7 +243,7 @@ func TestAnswersThatNeverBecomeOneFailTheMeasurement(t *testing.T) {
 			t.Errorf("got %+v", m)
 		}
 	})
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no server listens", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func TestAReplicaSaysWhomItHearsAndNoMoreOftenThanNeeded(t *testing.T) {
 		t.Errorf("who left is still there: %v", list)
 	}
 
-	// Somebody deleted it.
+	// It was deleted.
 	l, _ := stored(t, c, "m-0")
 	if err := c.Delete(t.Context(), &l); err != nil {
 		t.Fatal(err)

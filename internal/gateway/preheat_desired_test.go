@@ -26,7 +26,7 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		}, 0},
 		"the preheat is no longer wanted":  {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.Spec.Preheat = nil }, 1},
 		"the pod is of an earlier DataSet": {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.UID = "later" }, 1},
-		"somebody else made the pod":       {func(_ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, 1},
+		"another owner made the pod":       {func(_ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, 1},
 	} {
 		set := &v1alpha1.DataSet{
 			ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop", UID: "s"},
@@ -38,7 +38,7 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 				UID: "s", Controller: &yes}},
 		}}
 		c.change(set, p)
-		all := reader(t, set, p)
+		all := newReader(t, set, p)
 		want := newDesires(&service{paces: newPaces(), cached: all, live: all, bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "warm", UID: "u"}, []string{"models"})
 		got, err := want.readDesired(t.Context())

@@ -262,10 +262,10 @@ func startProcess(t *testing.T, env ...string) *process {
 	return p
 }
 
-// peak is the most memory that the process had since the last forgetPeak, in bytes.
-func (p *process) peak(t *testing.T) int64 { return p.status(t, "VmHWM:") }
+// peakMemory is the most memory that the process had since the last forgetPeak, in bytes.
+func (p *process) peakMemory(t *testing.T) int64 { return p.readStatus(t, "VmHWM:") }
 
-func (p *process) status(t *testing.T, name string) int64 {
+func (p *process) readStatus(t *testing.T, name string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
@@ -284,7 +284,7 @@ func (p *process) status(t *testing.T, name string) int64 {
 	return 0
 }
 
-func (p *process) transport() *http.Transport {
+func (p *process) newTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test"},
@@ -309,17 +309,17 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// http is a client with a connection of its own.
-func (p *process) http(t *testing.T, token string) *http.Client {
+// httpClient is a client with a connection of its own.
+func (p *process) httpClient(t *testing.T, token string) *http.Client {
 	t.Helper()
-	transport := p.transport()
+	transport := p.newTransport()
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: bearer{token, transport}}
 }
 
-// runtime speaks as runtimes of v0.1.0 do.
-func (p *process) runtime(t *testing.T, token string) gatewayv1alpha1connect.GatewayServiceClient {
+// runtimeClient speaks as runtimes of v0.1.0 do.
+func (p *process) runtimeClient(t *testing.T, token string) gatewayv1alpha1connect.GatewayServiceClient {
 	t.Helper()
-	return gatewayv1alpha1connect.NewGatewayServiceClient(p.http(t, token), "https://"+p.address,
+	return gatewayv1alpha1connect.NewGatewayServiceClient(p.httpClient(t, token), "https://"+p.address,
 		connect.WithReadMaxBytes(16<<20), connect.WithSendGzip(), connect.WithCompressMinBytes(1<<10))
 }

@@ -55,5 +55,6 @@ func FuzzAcceptedNamesAreFilesBelowTheirDirectory(f *testing.F) {
 	})
 }
 
-// c1 tells the control characters above ASCII, which file systems take.
+// c1 reports whether a character is a control character above ASCII, which file
+// systems take.
 func c1(r rune) bool { return r >= 0x80 && r <= 0x9f }

@@ -98,7 +98,7 @@ func findMissing(t *testing.T, calls []int) {
 	s := newServer(t, data{large: 6 << 20, files: 60})
 	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
 	newImage(t, image, "ext4")
-	// What nobody flushes the file system writes by itself, its own part first; here
+	// What is not flushed the file system writes by itself, its own part first; here
 	// it need not be waited for.
 	disk := mountLogged(t, image, dir, "-o", "commit=1")
 	marks := runVictim(t, s, disk, victim{Forgets: calls}, func(versions int) bool {

@@ -240,7 +240,7 @@ func TestAPodIsDeliveredUnderTheBaselineLevel(t *testing.T) {
 }
 
 // A pod with a user namespace of its own gets its data where nodes run such pods at
-// all. Where they do not, it holds nobody back.
+// all. Where they do not, it delays no other pod.
 func TestAPodWithItsOwnUserNamespaceIsDeliveredOrHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
@@ -353,7 +353,7 @@ func TestAJobWithAFailurePolicyDecidesByItsApplication(t *testing.T) {
 }
 
 // Files of a narrow mode are for the pod's fsGroup where it has a store of its own, and
-// for nobody but root else, which is said when the pod is created.
+// for root only else, which is said when the pod is created.
 func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
@@ -363,8 +363,8 @@ func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
 		ownStore bool
 		reads    bool
 	}{
-		"fs-group": {0o640, true, true},
-		"nobody":   {0o600, false, false},
+		"fs-group":  {0o640, true, true},
+		"only-root": {0o600, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -63,7 +63,7 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 			}
 		}
 		in.Now = s.Now()
-		trouble := f.troubleLine(in.Now, fresh)
+		trouble := f.problemLine(in.Now, fresh)
 		if trouble == "" {
 			fresh = in.Now
 		}

@@ -43,7 +43,7 @@ func undoCommand(f *frame.Frame) *cobra.Command {
 stable revision while a rollout runs and else the last that succeeded, or the one
 that --to-revision names. This is an edit of the spec like any other and rolls
 out like any other, mostly from what is on the nodes' disks. It is refused when
-somebody changed the DataSet meanwhile.`,
+the DataSet was changed meanwhile.`,
 		Example: `  kubectl kuda undo models
   kubectl kuda undo models --to-revision 4 --dry-run=server -o yaml`,
 		RunE: func(command *cobra.Command, args []string) error {

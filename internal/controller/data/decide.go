@@ -147,7 +147,7 @@ func (f facts) notConnected() metav1.Condition {
 			d.Spec.Revision, reportTimeout, d.Status.ObservedRevision, look)
 	case p.Spec.NodeName == "":
 		c.Message = "the pod has no node yet, so its runtime does not run; " + describe
-		if _, says := podstate.Trouble(p); says != "" {
+		if _, says := podstate.Problem(p); says != "" {
 			c.Message = fmt.Sprintf("the pod has no node yet, so its runtime does not run: %s; %s", says, describe)
 		}
 	case !podstate.Started(p):

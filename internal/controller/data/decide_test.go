@@ -58,7 +58,7 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 		remove bool
 	}{
 		"all there":                     {func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {}, false},
-		"a pod that somebody else made": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, true},
+		"a pod that another owner made": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, true},
 		"a pod of an earlier DataSet":   {func(_ *v1alpha1.Data, s *v1alpha1.DataSet, _ *corev1.Pod) { s.UID = "later" }, true},
 		"a replica's Data for such a pod": {func(d *v1alpha1.Data, _ *v1alpha1.DataSet, _ *corev1.Pod) {
 			d.Labels = map[string]string{v1alpha1.LabelDataSet: "models", v1alpha1.LabelPodUID: "u"}
@@ -175,7 +175,7 @@ func TestARuntimeThatIsHeardAgainStaysUnknown(t *testing.T) {
 			metav1.ConditionFalse, v1alpha1.ReasonDownloading, "25%"},
 		"still down":          {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.down = later.Add(-time.Minute) }, "", "", ""},
 		"another revision":    {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.data.Spec.Revision = "r2" }, "", "", ""},
-		"nobody knows":        {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.heard = false }, "", "", ""},
+		"not heard":           {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.heard = false }, "", "", ""},
 		"a status of no item": {v1alpha1.DataStatus{DataItems: 1}, func(*facts) {}, metav1.ConditionFalse, v1alpha1.ReasonWaiting, ""},
 	} {
 		d, set, p := trio()

@@ -35,7 +35,7 @@ func apiStore(snapshots ...v1alpha1.StoredSnapshot) *v1alpha1.NodeStore {
 	return s
 }
 
-func snapshot(phase v1alpha1.SnapshotPhase, preheated bool, bytes int64, marks ...string) v1alpha1.StoredSnapshot {
+func storedSnapshot(phase v1alpha1.SnapshotPhase, preheated bool, bytes int64, marks ...string) v1alpha1.StoredSnapshot {
 	return v1alpha1.StoredSnapshot{Marks: marks, Phase: phase, Preheated: preheated, Bytes: bytes}
 }
 
@@ -46,14 +46,16 @@ func TestAStoreIsReadTooWell(t *testing.T) {
 		bytes int64
 		kept  bool
 	}{
-		"nothing":          {apiStore(), 0, false},
-		"all":              {apiStore(snapshot(complete, true, 10, "a"), snapshot(complete, true, 20, "x", "b")), 30, true},
-		"one is missing":   {apiStore(snapshot(complete, true, 10, "a")), 10, false},
-		"one is not kept":  {apiStore(snapshot(complete, true, 10, "a"), snapshot(complete, false, 20, "b")), 30, false},
-		"one is not there": {apiStore(snapshot(complete, true, 10, "a"), snapshot(v1alpha1.SnapshotDownloading, true, 20, "b")), 10, false},
-		"one is there twice": {apiStore(snapshot(complete, false, 10, "a"), snapshot(complete, true, 10, "a"), snapshot(complete, true, 20, "b")),
+		"nothing":         {apiStore(), 0, false},
+		"all":             {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(complete, true, 20, "x", "b")), 30, true},
+		"one is missing":  {apiStore(storedSnapshot(complete, true, 10, "a")), 10, false},
+		"one is not kept": {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(complete, false, 20, "b")), 30, false},
+		"one is not there": {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(v1alpha1.SnapshotDownloading, true, 20, "b")),
+			10, false},
+		"one is there twice": {apiStore(storedSnapshot(complete, false, 10, "a"), storedSnapshot(complete, true, 10, "a"),
+			storedSnapshot(complete, true, 20, "b")),
 			30, true},
-		"others": {apiStore(snapshot(complete, true, 10, "c"), snapshot(complete, true, 10)), 0, false},
+		"others": {apiStore(storedSnapshot(complete, true, 10, "c"), storedSnapshot(complete, true, 10)), 0, false},
 	} {
 		got := nodeOf(apiNode(), c.store, "shop", []string{"a", "b"}).Store
 		want := &Store{Observed: start.Add(time.Minute), Available: 500, Bytes: c.bytes, Kept: c.kept}
@@ -64,7 +66,7 @@ func TestAStoreIsReadTooWell(t *testing.T) {
 }
 
 func TestAStoreIsBelievedThatMayBeAnother(t *testing.T) {
-	full := apiStore(snapshot(v1alpha1.SnapshotComplete, true, 10, "a"))
+	full := apiStore(storedSnapshot(v1alpha1.SnapshotComplete, true, 10, "a"))
 	for name, n := range map[string]*corev1.Node{
 		"another node":  apiNode(func(n *corev1.Node) { n.UID = "later" }),
 		"another boot":  apiNode(func(n *corev1.Node) { n.Status.NodeInfo.BootID = "later" }),

@@ -76,7 +76,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Named("remains").
 		For(&v1alpha1.NodeStore{}, builder.WithPredicates(placesChanged())).
 		Owns(&corev1.Pod{}, builder.WithPredicates(here)).
-		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeCameBack())).
+		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(nodeReturned())).
 		Watches(namespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata,
 			builder.WithPredicates(deletedOnly())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
@@ -94,11 +94,11 @@ func placesChanged() predicate.Predicate {
 	}}
 }
 
-func nodeCameBack() predicate.Predicate {
+func nodeReturned() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
 		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
+		return !okBefore || !okAfter || index.HasReturned(index.NodeOf(before), index.NodeOf(after))
 	}}
 }
 

@@ -107,7 +107,7 @@ func (r *record) keepRevisions(revisions ...string) {
 	r.Revisions = kept
 }
 
-// Done implements hook.Journal.
+// Done reports whether a hook has run; it implements hook.Journal.
 func (r *record) Done(id, mark string) bool { return r.Hooks[id] == mark }
 
 // Record implements hook.Journal.

@@ -38,7 +38,7 @@ func key(version string) Key { return Key{Source: "test", Path: "path", Version:
 // writer acquires the right to write a snapshot.
 func writer(t *testing.T, s *Store, k Key) *Writer {
 	t.Helper()
-	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("somebody else writes") })
+	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("another process writes") })
 	if err != nil || l != nil {
 		t.Fatalf("acquiring: %v, %v", l, err)
 	}

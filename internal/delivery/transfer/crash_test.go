@@ -247,7 +247,7 @@ func awaitPartial(t *testing.T, s *store.Store, key store.Key) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nobody began to download")
+			t.Fatal("no process began to download")
 		}
 	}
 }

@@ -166,7 +166,8 @@ func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, 
 
 // linkOne shares one file, as the entry e, if it is unharmed as far as its length
 // and the time of its last write tell; what reads snapshots cannot write to them.
-// An inode other than 0 is the only one that is taken.
+// An inode other than 0 is the only one that is taken. It reports whether the file
+// is shared.
 func (d *delivery) linkOne(f *file, one shared, e store.Entry, inode uint64) bool {
 	from, name, ok := d.older.findIntact(one, f.mode)
 	if !ok {

@@ -66,7 +66,7 @@ func TestStrippingLosesAnAnswer(t *testing.T) {
 	}
 	if len(stripped.Spec.Containers) != 0 || len(stripped.Spec.InitContainers) != 2 || len(stripped.Status.ContainerStatuses) != 2 ||
 		stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
-		t.Errorf("stripping kept what nobody needs: %+v", stripped)
+		t.Errorf("stripping kept unused fields: %+v", stripped)
 	}
 	second, err := Strip(stripped)
 	if err != nil {
@@ -346,13 +346,13 @@ func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		p = stripped.(*corev1.Pod)
-		if reason, message := Trouble(p); !Preheats(d, p) || reason != "Unschedulable" || message != "0/3 nodes" {
+		if reason, message := Problem(p); !Preheats(d, p) || reason != "Unschedulable" || message != "0/3 nodes" {
 			t.Errorf("stripped: preheats %v, %s: %s", Preheats(d, p), reason, message)
 		}
 	}
 	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "no disk"
 	stripped, _ := Strip(p)
-	if reason, message := Trouble(stripped.(*corev1.Pod)); reason != "Evicted" || message != "no disk" {
+	if reason, message := Problem(stripped.(*corev1.Pod)); reason != "Evicted" || message != "no disk" {
 		t.Errorf("%s: %s", reason, message)
 	}
 }
@@ -374,7 +374,7 @@ func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 		return p
 	}
 	before, after := waiting("0/3 nodes"), waiting(`persistentvolumeclaim "dsk" not found`)
-	if _, says := Trouble(after); says != `persistentvolumeclaim "dsk" not found` {
+	if _, says := Problem(after); says != `persistentvolumeclaim "dsk" not found` {
 		t.Errorf("kept %q", says)
 	}
 	if !Changed(before, after) || Changed(before, waiting("0/3 nodes")) {
@@ -386,7 +386,7 @@ func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, says := Trouble(stripped.(*corev1.Pod)); says != "" {
+	if _, says := Problem(stripped.(*corev1.Pod)); says != "" {
 		t.Errorf("a pod with a node keeps %q", says)
 	}
 }

@@ -106,9 +106,9 @@ func (v *volume) Spend(_ identity.Pod, n int) {
 	v.spent += n
 }
 
-// impatient is for tests of the limits of time. Others must not run into them on a busy
+// withoutPatience is for tests of the limits of time. Others must not run into them on a busy
 // machine.
-func impatient(o *door.Options) {
+func withoutPatience(o *door.Options) {
 	o.BodyTimeout, o.MessageTimeout = 300*time.Millisecond, 300*time.Millisecond
 	for name, p := range o.Procedures {
 		if p.Timeout > 0 {
@@ -180,7 +180,7 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 	return b
 }
 
-func (b *bench) refused(reason string) int {
+func (b *bench) countRefused(reason string) int {
 	b.refusedMu.Lock()
 	defer b.refusedMu.Unlock()
 	return b.refusals[reason]
@@ -205,7 +205,7 @@ type call struct {
 	body                          io.Reader
 }
 
-func (b *bench) do(t *testing.T, c call) (status int, body string) {
+func (b *bench) doCall(t *testing.T, c call) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -240,7 +240,7 @@ func (b *bench) do(t *testing.T, c call) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-func packed(data []byte) []byte {
+func gzipBytes(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, _ = w.Write(data)
@@ -248,12 +248,12 @@ func packed(data []byte) []byte {
 	return b.Bytes()
 }
 
-func enveloped(flags byte, data []byte) []byte {
+func envelopeBytes(flags byte, data []byte) []byte {
 	n := len(data)
 	return append([]byte{flags, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, data...)
 }
 
-func gzipped(header string) http.Header { return http.Header{header: {"gzip"}} }
+func gzipHeader(header string) http.Header { return http.Header{header: {"gzip"}} }
 
 // unreadable fails the test when it is read, and never ends.
 type unreadable struct{ read func() }

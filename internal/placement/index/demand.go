@@ -130,3 +130,15 @@ func (d *Demand) Facts(node, rack, zone string) Facts {
 		Rack: d.racks[rack], Zone: d.zones[zone], Downloads: d.rooms[node].downloads,
 	}
 }
+
+// NodesWithoutRoom returns the nodes whose store is known to lack room for a pod's data, in no
+// order. A node that lacks nothing of it has room, however full it is.
+func (d *Demand) NodesWithoutRoom() []string {
+	var nodes []string
+	for node, r := range d.rooms {
+		if d.MissingBytes(node) > 0 && r.available < d.RoomNeeded(node) {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
+}

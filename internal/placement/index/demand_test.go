@@ -64,7 +64,7 @@ func TestAFewBytesDecideWhereAPodRuns(t *testing.T) {
 		t.Errorf("%d bytes are none", d.Total)
 	}
 	if d := x.Demand("shop", want("unknown")); !d.Negligible() {
-		t.Error("what nobody has is a reason for a node")
+		t.Error("data without a holder is a reason for a node")
 	}
 }
 
@@ -78,14 +78,14 @@ func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
 		nodeStore("roomy", store("shop", 100, complete(60, "m"), complete(40, "n"))),
 		nodeStore("larger", store("shop", 99)),
 		nodeStore("source", store("shop", 0, complete(60, "m"), complete(40, "n"))))
-	got := x.Demand("shop", want("m", "n")).Tight()
+	got := x.Demand("shop", want("m", "n")).NodesWithoutRoom()
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{"larger"}, got); diff != "" {
 		t.Errorf("nodes without room (-want +got):\n%s", diff)
 	}
 	x.Set(nodeStore("cached", store("shop", 99, complete(60, "m"))))
 	x.Set(nodeStore("used", store("shop", 39, pinned)))
-	got = x.Demand("shop", want("m", "n")).Tight()
+	got = x.Demand("shop", want("m", "n")).NodesWithoutRoom()
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{"cached", "larger", "used"}, got); diff != "" {
 		t.Errorf("nodes without room (-want +got):\n%s", diff)

@@ -46,7 +46,7 @@ func TestAComebackIsMissed(t *testing.T) {
 		"another boot":   {base, Node{UID: "u", BootID: "c", ReadySince: since}, true},
 		"another object": {base, Node{UID: "v", BootID: "b", ReadySince: since}, true},
 	} {
-		if got := CameBack(c.before, c.after); got != c.want {
+		if got := HasReturned(c.before, c.after); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

@@ -70,7 +70,7 @@ func TestEntriesOutsideTheContractEndTheListing(t *testing.T) {
 	unknown := good
 	unknown.Checksum = "blake3:anything"
 	if _, err := names(t, driver{list: func(yield func(source.Entry, error) bool) { yield(unknown, nil) }}); err != nil {
-		t.Errorf("an algorithm that nobody knows: %v", err)
+		t.Errorf("an unknown algorithm: %v", err)
 	}
 }
 

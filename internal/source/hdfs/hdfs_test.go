@@ -75,7 +75,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"no address":                  func(c *Config) { c.Addresses = nil },
 		"an URL":                      func(c *Config) { c.Addresses = []string{"hdfs://nn:8020"} },
 		"no port after the colon":     func(c *Config) { c.Addresses = []string{"nn:"} },
-		"nobody":                      func(c *Config) { c.UserName = "" },
+		"no user":                     func(c *Config) { c.UserName = "" },
 		"no principal":                func(c *Config) { c.Kerberos = &Kerberos{} },
 		"an unknown protection":       func(c *Config) { c.DataTransferProtection = "secret" },
 		"protection without Kerberos": func(c *Config) { c.DataTransferProtection = "privacy" },

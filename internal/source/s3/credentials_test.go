@@ -207,7 +207,7 @@ func TestAnInstanceWithoutCredentialsSaysWhatToDo(t *testing.T) {
 	}
 	if _, err := newInstance().fetchFrom("http://127.0.0.1:1")(t.Context()); !errors.Is(err, source.ErrCredentials) ||
 		!strings.Contains(err.Error(), "hop limit") {
-		t.Errorf("nobody there: got %v", err)
+		t.Errorf("no server there: got %v", err)
 	}
 }
 

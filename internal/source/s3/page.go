@@ -42,8 +42,8 @@ func withPages(ctx context.Context) context.Context {
 	return context.WithValue(ctx, pagesKey{}, &pages{seen: map[string]bool{}})
 }
 
-// markSeen records the token of the page that follows; it returns false if the token was
-// seen before.
+// markSeen records the token of the page that follows; it reports whether the token
+// is new.
 func (p *pages) markSeen(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

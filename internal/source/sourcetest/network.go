@@ -92,16 +92,16 @@ func (h Harness) testSlowServer(t *testing.T) {
 }
 
 func (h Harness) testUnreachableServer(t *testing.T) {
-	const nobody = "127.0.0.1:1"
+	const closed = "127.0.0.1:1"
 	var s source.Source
 	if h.OpenVia != nil {
-		via := map[string]string{h.Addr: nobody}
+		via := map[string]string{h.Addr: closed}
 		for _, other := range h.Others {
-			via[other] = nobody
+			via[other] = closed
 		}
 		s = h.OpenVia(t, via)
 	} else {
-		s = h.Open(t, nobody)
+		s = h.Open(t, closed)
 	}
 	isOneOf(t, "listing", h.listError(t.Context(), s, "tree/"), source.ErrUnreachable)
 }

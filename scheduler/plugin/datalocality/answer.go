@@ -68,7 +68,7 @@ func (a *answers) get(d *index.Demand) *answer {
 		}
 	}
 	if a.room {
-		made.tight = sets.New(d.Tight()...)
+		made.tight = sets.New(d.NodesWithoutRoom()...)
 	}
 	if len(a.of) >= maxAnswers {
 		clear(a.of)

@@ -107,8 +107,8 @@ func TestPodWithoutDataIsScored(t *testing.T) {
 	h.node("a")
 	d := h.dataSet("models", v1alpha1.PlacementPrefer)
 	for what, pod := range map[string]*corev1.Pod{
-		"nobody has any of its data": newPod("p"),
-		"no DataSet selects it":      newPod("p", func(p *corev1.Pod) { p.Labels = nil }),
+		"no node has any of its data": newPod("p"),
+		"no DataSet selects it":       newPod("p", func(p *corev1.Pod) { p.Labels = nil }),
 	} {
 		if s := h.scores(t, pod); len(s) > 0 {
 			t.Errorf("when %s, scores are %v; want none", what, s)

@@ -149,7 +149,7 @@ var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(lastPort - firstPort)) }
 
-// FreeAddr returns an address on loopback that nobody uses now.
+// FreeAddr returns an address on loopback that is free now.
 func FreeAddr() (string, error) {
 	for range lastPort - firstPort + 1 {
 		port := firstPort + nextPort.Add(1)%(lastPort-firstPort+1)
