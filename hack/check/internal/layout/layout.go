@@ -71,7 +71,7 @@ var nameOf = regexp.MustCompile(`^(Package|Command) \S+ `)
 
 func synopsis(text string) string {
 	s := new(doc.Package).Synopsis(text)
-	return strings.TrimSuffix(nameOf.ReplaceAllString(s, ""), ".")
+	return strings.TrimRight(nameOf.ReplaceAllString(s, ""), ".:")
 }
 
 func topDir(p string) string {
