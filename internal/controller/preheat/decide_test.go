@@ -137,16 +137,18 @@ func TestAChosenNodeIsLeftForABetterOne(t *testing.T) {
 	}
 }
 
-// phases of one node by what is observed.
+// lackingNode returns a node whose store was seen without the data.
+func lackingNode(observed time.Duration) []Node {
+	all := namedNodes("n")
+	all[0].Store = &Store{Observed: start.Add(observed)}
+	return all
+}
+
+// TestANodesPhaseIsWrong has phases of one node by what is observed.
 func TestANodesPhaseIsWrong(t *testing.T) {
 	kept := namedNodes("n")
 	kept[0].Store = &Store{Kept: true, Observed: start}
-	lacking := func(observed time.Duration) []Node {
-		all := namedNodes("n")
-		all[0].Store = &Store{Observed: start.Add(observed)}
-		return all
-	}
-	overfull := lacking(time.Hour)
+	overfull := lackingNode(time.Hour)
 	overfull[0].Store.Omitted = true
 	cameBack := namedNodes("n")
 	cameBack[0].ReadySince = start.Add(time.Hour)
@@ -205,8 +207,8 @@ func TestANodesPhaseIsWrong(t *testing.T) {
 			"", 0, 0, minBackoff},
 		"chosen again, its pod leaving": {newInput(namedNodes("n"), withPods(podOn("n", beingDeleted))), "Pending", "", 0, 0, 0},
 		"ready, nothing known":          {newInput(namedNodes("n"), withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
-		"ready, an older report":        {newInput(lacking(reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
-		"ready, and lost": {newInput(lacking(2*reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Pending",
+		"ready, an older report":        {newInput(lackingNode(reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
+		"ready, and lost": {newInput(lackingNode(2*reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Pending",
 			"NotInStore", 1, 0, 0},
 		"ready, and perhaps omitted": {newInput(overfull, withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
 		"ready, came back":           {newInput(cameBack, withSeats("Ready", "n"), afterDelay(2*time.Hour)), "Pending", "NodeCameBack", 1, 0, 0},

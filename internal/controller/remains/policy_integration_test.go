@@ -100,6 +100,20 @@ func changeContainer(change func(*corev1.Container)) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { change(&p.Spec.Containers[0]) }
 }
 
+// checkDeletions checks that the manager deletes its own pods and no others.
+func checkDeletions(t *testing.T, admin, manager client.Client) {
+	t.Helper()
+	for name, mayGo := range map[string]bool{"kuda-node-abcde": false, podName("n1"): true} {
+		p := made(func(p *corev1.Pod) { p.Name = name })
+		if err := admin.Create(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if err := manager.Delete(t.Context(), p); (err == nil) != mayGo {
+			t.Errorf("deleting pod %s: %v", name, err)
+		}
+	}
+}
+
 func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	admin, manager := asManager(t)
 	wrongImage := changeContainer(func(c *corev1.Container) { c.Image = "evil:1" })
@@ -170,15 +184,7 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	if err := manager.Create(t.Context(), other, client.DryRunAll); err == nil {
 		t.Error("the pod may be made elsewhere by these rights alone")
 	}
-	for name, mayGo := range map[string]bool{"kuda-node-abcde": false, podName("n1"): true} {
-		p := made(func(p *corev1.Pod) { p.Name = name })
-		if err := admin.Create(t.Context(), p); err != nil {
-			t.Fatal(err)
-		}
-		if err := manager.Delete(t.Context(), p); (err == nil) != mayGo {
-			t.Errorf("deleting pod %s: %v", name, err)
-		}
-	}
+	checkDeletions(t, admin, manager)
 	// An administrator's pods, such as those of a DaemonSet, are outside the policy.
 	if err := admin.Create(t.Context(), made(wrongImage), client.DryRunAll); err != nil {
 		t.Errorf("an administrator's pod is refused: %v", err)
