@@ -60,7 +60,7 @@ func serveFiles(ctx context.Context, e *Endpoints) (string, error) {
 		return "", fmt.Errorf("serving files: %w", err)
 	}
 	server := &http.Server{Handler: f, ReadHeaderTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { server.Close() })
+	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() { _ = server.Serve(listener) }()
 	return "http://" + listener.Addr().String(), nil
 }
