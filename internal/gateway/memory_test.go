@@ -164,7 +164,6 @@ func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 		open = append(open, c)
 	}
 	for range 200 {
-		//nolint:gosec // an attacker does not care
 		c, err := tls.Dial("tcp", p.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 		if err == nil {
 			open = append(open, c)
