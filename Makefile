@@ -74,8 +74,9 @@ images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/im
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
 .PHONY: generate
-generate: tools ## Generate deep copies, CRDs, protocol code and install/kuda.yaml
+generate: tools $(CHECK) ## Generate deep copies, CRDs, protocol code, install/kuda.yaml and docs/packages.md
 	PATH=$(TOOLS):$$PATH hack/generate.sh
+	$(CHECK) packages
 
 ##@ Test
 
@@ -125,12 +126,13 @@ fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (1
 	hack/fuzz.sh $(or $(FUZZTIME),10m)
 
 .PHONY: verify
-verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, vulnerabilities, manifests and licences
+verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
 	PATH=$(TOOLS):$(SCANNERS):$$PATH hack/verify.sh $(BIN)
 
 .PHONY: lint
 lint: tools ## Run the linters
 	for m in . $(MODULES); do (cd $$m && $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
+	$(TOOLS)/golangci-lint-kube-api-linter run --config .golangci-api.yaml ./api/...
 
 ##@ Benchmark
 

@@ -4,9 +4,10 @@
 #
 # verify.sh BIN_DIR: checks the tree without changing it. What is generated is up
 # to date (it is generated again in a copy and compared), code is formatted, the
-# linters and the import rules hold, go.mod is tidy, the programs in BIN_DIR link
-# nothing with a known vulnerability or an unknown licence, and what is installed
-# and injected asks for no more than the reviewed lists in hack/check allow.
+# linters and the import rules hold, names, comments and documents are as hack/check
+# wants them, go.mod is tidy, the programs in BIN_DIR link only what they may, nothing
+# with a known vulnerability or an unknown licence, and what is installed and injected
+# asks for no more than the reviewed lists in hack/check allow.
 set -euo pipefail
 bin=$(realpath "${1:?usage: verify.sh BIN_DIR}")
 cd "$(dirname "$0")/.."
@@ -43,6 +44,16 @@ step "linters and import rules"
 for m in . "${modules[@]}"; do
   (cd "$m" && golangci-lint run --config "$root/.golangci.yaml" ./...) || fail "see the linter's findings above ($m)"
 done
+
+golangci-lint-kube-api-linter run --config .golangci-api.yaml ./api/... ||
+  fail "api/ departs from the conventions of the Kubernetes API: see above"
+
+step "names, comments, words and tables of packages"
+"$bin/kuda-check" tree --exceptions hack/check/tree.yaml --exceptions hack/check/testnames.yaml ||
+  fail "mend what is above, or review it and write an exception into hack/check/tree.yaml"
+
+step "what programs link"
+"$bin/kuda-check" links || fail "remove the imports above"
 
 step "known vulnerabilities"
 (cd examples/plugin-sftp && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$copy/kuda-plugin-sftp" .)

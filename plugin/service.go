@@ -47,12 +47,14 @@ func newService(o Options) *service {
 }
 
 // Info says who the plugin is.
-func (s *service) Info(context.Context, *connect.Request[sourcev1alpha1.InfoRequest]) (*connect.Response[sourcev1alpha1.InfoResponse], error) {
+func (s *service) Info(context.Context,
+	*connect.Request[sourcev1alpha1.InfoRequest]) (*connect.Response[sourcev1alpha1.InfoResponse], error) {
 	return connect.NewResponse(&sourcev1alpha1.InfoResponse{Name: s.options.Name, Version: s.options.Version, Revision: wire.Revision}), nil
 }
 
 // Open names the storage system of a config.
-func (s *service) Open(ctx context.Context, r *connect.Request[sourcev1alpha1.OpenRequest]) (*connect.Response[sourcev1alpha1.OpenResponse], error) {
+func (s *service) Open(ctx context.Context,
+	r *connect.Request[sourcev1alpha1.OpenRequest]) (*connect.Response[sourcev1alpha1.OpenResponse], error) {
 	src, release, err := s.sources.acquireSource(ctx, r.Msg.GetConfig())
 	if err != nil {
 		return nil, s.logError(ctx, "opening a source", err)
@@ -62,7 +64,8 @@ func (s *service) Open(ctx context.Context, r *connect.Request[sourcev1alpha1.Op
 }
 
 // List sends the entries at a path in batches.
-func (s *service) List(ctx context.Context, r *connect.Request[sourcev1alpha1.ListRequest], out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
+func (s *service) List(ctx context.Context, r *connect.Request[sourcev1alpha1.ListRequest],
+	out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
 	src, release, err := s.sources.acquireSource(ctx, r.Msg.GetConfig())
 	if err != nil {
 		return s.logError(ctx, "opening a source", err)
@@ -98,7 +101,8 @@ func (s *service) List(ctx context.Context, r *connect.Request[sourcev1alpha1.Li
 }
 
 // Read sends a range of a file in chunks.
-func (s *service) Read(ctx context.Context, r *connect.Request[sourcev1alpha1.ReadRequest], out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
+func (s *service) Read(ctx context.Context, r *connect.Request[sourcev1alpha1.ReadRequest],
+	out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
 	entry, err := wire.ToEntry(r.Msg.GetEntry())
 	offset, length := r.Msg.GetOffset(), r.Msg.GetLength()
 	if err == nil && (offset < 0 || length < 0 || offset > entry.Size-length) {

@@ -41,7 +41,8 @@ func (o *options) bindFlags() []group {
 	gateway := pflag.NewFlagSet("gateway", pflag.ContinueOnError)
 	gateway.StringVar(&o.manager.GatewayAddress, "gateway-address", ":8443", "where runtimes connect (TLS 1.3, HTTP/2)")
 	gateway.StringSliceVar(&o.gatewayNames, "gateway-names", nil,
-		"names in the gateway's certificate: every host that runtimes are told to connect to (default kuda-gateway.<namespace>.svc and its longer and shorter forms)")
+		"names in the gateway's certificate: every host that runtimes are told to connect to (default kuda-gateway.<namespace>.svc and its "+
+			"longer and shorter forms)")
 	gateway.BoolVar(&o.manager.ExecHooks, "exec-hooks", true,
 		"run the exec hooks that DataSets declare; when this is false the manager does not need the right to create pods/exec")
 
@@ -59,14 +60,20 @@ func (o *options) bindFlags() []group {
 	control.IntVar(&o.manager.Concurrency, "concurrency", 8, "how many DataSets, and how many Data, are worked on at once")
 
 	control.BoolVar(&o.manager.Preheat, "preheat", true,
-		"make the pods that put data onto nodes for DataSets with spec.preheat; when this is false the manager does not need the right to create pods")
+		"make the pods that put data onto nodes for DataSets with spec.preheat; when this is false the manager does not need the "+
+			"right to create pods")
 	control.BoolVar(&o.manager.RemoveGoneStores, "remove-gone-stores", true,
-		"make the pods, in namespace kuda-node, that remove from nodes what namespaces that are gone left there and close the directory of the stores to other users of the node")
-	control.StringVar(&o.manager.RuntimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"), "image of the runtime of this version, for these pods")
-	control.StringVar(&o.config, "config", "/etc/kuda/config.yaml", "file of the mounted ConfigMap kuda-config, which says where the stores are (hostPath)")
-	control.BoolVar(&o.analysis, "analysis", true, "take the measurements that analysis steps of rollouts ask for; when this is false each of them fails, with a message that says so")
+		"make the pods, in namespace kuda-node, that remove from nodes what namespaces that are gone left there and close the directory of the "+
+			"stores to other users of the node")
+	control.StringVar(&o.manager.RuntimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"),
+		"image of the runtime of this version, for these pods")
+	control.StringVar(&o.config, "config", "/etc/kuda/config.yaml",
+		"file of the mounted ConfigMap kuda-config, which says where the stores are (hostPath)")
+	control.BoolVar(&o.analysis, "analysis", true,
+		"take the measurements that analysis steps of rollouts ask for; when this is false each of them fails, with a message that says so")
 	control.StringSliceVar(&o.manager.Analysis.AllowedHosts, "analysis-allowed-hosts", nil,
-		"the only hosts that measurements may call: names, addresses, or patterns such as *.monitoring.svc (default: all but loopback, link-local and metadata addresses)")
+		"the only hosts that measurements may call: names, addresses, or patterns such as *.monitoring.svc (default: all but loopback, "+
+			"link-local and metadata addresses)")
 
 	watch := pflag.NewFlagSet("observation", pflag.ContinueOnError)
 	watch.StringVar(&o.manager.HealthAddress, "health-address", ":8081", "where /healthz and /readyz answer; 0 switches them off")

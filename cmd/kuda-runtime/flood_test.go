@@ -25,13 +25,15 @@ const memoryUnderFlood = 64 << 20
 
 // What strangers send on a connection; they read nothing of what comes back.
 var floods = map[string]string{
-	"nothing":              "",
-	"half a header":        "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("a", 4000),
-	"a header too long":    "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("a", 60_000),
-	"watches":              "GET " + sidecar.PathData + "?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	"metrics, pipelined":   strings.Repeat("GET "+sidecar.PathMetrics+" HTTP/1.1\r\nHost: x\r\n\r\n", 100),
-	"an endless body":      "POST " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + strings.Repeat("b", 60_000),
-	"a chunk without end":  "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n" + strings.Repeat("c", 60_000),
+	"nothing":            "",
+	"half a header":      "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("a", 4000),
+	"a header too long":  "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("a", 60_000),
+	"watches":            "GET " + sidecar.PathData + "?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"metrics, pipelined": strings.Repeat("GET "+sidecar.PathMetrics+" HTTP/1.1\r\nHost: x\r\n\r\n", 100),
+	"an endless body": "POST " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" +
+		strings.Repeat("b", 60_000),
+	"a chunk without end": "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n" +
+		strings.Repeat("c", 60_000),
 	"another protocol":     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\x00\x00\x04\x00\x00\x00\x00\x00", 1000),
 	"a TLS handshake":      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 500),
 	"waiting for continue": "GET " + sidecar.PathReadyz + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",

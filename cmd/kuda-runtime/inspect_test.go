@@ -112,7 +112,8 @@ func TestInspectSendsCredentialsToNobodyElse(t *testing.T) {
 	}))
 	t.Cleanup(evil.Close)
 	private := func(url string) *gatewayv1alpha1.Source {
-		return &gatewayv1alpha1.Source{Name: "private", Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{Url: url, Secret: "billing"}}}
+		return &gatewayv1alpha1.Source{Name: "private",
+			Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{Url: url, Secret: "billing"}}}
 	}
 	told := f.Assignment("ds", "r1", "a", "/a")
 	told.Sources = append(told.Sources, private(f.Server.URL))

@@ -103,8 +103,10 @@ func (c *counting) Write(p []byte) (int, error) {
 func (i *inherited) deliver() {
 	i.t.Helper()
 	i.gateway.Want(&gatewayv1alpha1.Assignment{Data: "ds-pod", Dataset: "ds", Revision: "r1",
-		Sources: []*gatewayv1alpha1.Source{{Name: "http", Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{Url: i.server.URL}}}},
-		Items:   []*gatewayv1alpha1.Item{{Namespace: "default", Name: "model", Version: "v1", RemotePath: "/model/", LocalPath: "model", Source: "http"}}})
+		Sources: []*gatewayv1alpha1.Source{{Name: "http",
+			Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{Url: i.server.URL}}}},
+		Items: []*gatewayv1alpha1.Item{{Namespace: "default", Name: "model", Version: "v1", RemotePath: "/model/",
+			LocalPath: "model", Source: "http"}}})
 	i.start()
 	i.gateway.Success("ds-pod", "r1")
 	for name, want := range modelFiles {

@@ -129,7 +129,9 @@ func (o *options) addGateway(flags *pflag.FlagSet) {
 
 func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.root, "store", sidecar.DefaultStoreRoot(), "directory of snapshots and views")
-	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore), "whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
+	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore),
+		"whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the "+
+			"gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
 	if text := os.Getenv(sidecar.EnvNamespaceCreated); text != "" {
 		created, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -144,8 +146,10 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 		}
 	}
 	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
-	flags.Var(&o.reserve, "store-reserve", "how much of the file system downloads of more than 16 MiB leave free: bytes, 100Gi, or a share such as 10%; 0: none")
-	flags.IntVar(&o.high, "store-high", defaultHigh, "percent of the quota, or of the file system if there is a reserve, from which on unused snapshots are evicted")
+	flags.Var(&o.reserve, "store-reserve",
+		"how much of the file system downloads of more than 16 MiB leave free: bytes, 100Gi, or a share such as 10%; 0: none")
+	flags.IntVar(&o.high, "store-high", defaultHigh,
+		"percent of the quota, or of the file system if there is a reserve, from which on unused snapshots are evicted")
 	flags.IntVar(&o.low, "store-low", defaultLow, "percent down to which they are evicted")
 	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
 	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")

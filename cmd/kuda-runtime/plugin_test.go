@@ -74,15 +74,18 @@ func chunks(offset, n int64) (all []*sourcev1alpha1.ReadResponse) {
 	return all
 }
 
-func (hostilePlugin) Info(context.Context, *connect.Request[sourcev1alpha1.InfoRequest]) (*connect.Response[sourcev1alpha1.InfoResponse], error) {
+func (hostilePlugin) Info(context.Context,
+	*connect.Request[sourcev1alpha1.InfoRequest]) (*connect.Response[sourcev1alpha1.InfoResponse], error) {
 	return connect.NewResponse(&sourcev1alpha1.InfoResponse{Name: "hostile", Version: "v1", Revision: 1}), nil
 }
 
-func (hostilePlugin) Open(context.Context, *connect.Request[sourcev1alpha1.OpenRequest]) (*connect.Response[sourcev1alpha1.OpenResponse], error) {
+func (hostilePlugin) Open(context.Context,
+	*connect.Request[sourcev1alpha1.OpenRequest]) (*connect.Response[sourcev1alpha1.OpenResponse], error) {
 	return connect.NewResponse(&sourcev1alpha1.OpenResponse{Identity: "hostile://here"}), nil
 }
 
-func (hostilePlugin) List(_ context.Context, r *connect.Request[sourcev1alpha1.ListRequest], out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
+func (hostilePlugin) List(_ context.Context, r *connect.Request[sourcev1alpha1.ListRequest],
+	out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
 	path := string(r.Msg.GetPath())
 	entries := hostilePaths[path].list
 	if strings.HasPrefix(path, "good") {
@@ -101,7 +104,8 @@ func (hostilePlugin) List(_ context.Context, r *connect.Request[sourcev1alpha1.L
 	return out.Send(&sourcev1alpha1.ListResponse{Entries: entries})
 }
 
-func (hostilePlugin) Read(_ context.Context, r *connect.Request[sourcev1alpha1.ReadRequest], out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
+func (hostilePlugin) Read(_ context.Context, r *connect.Request[sourcev1alpha1.ReadRequest],
+	out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
 	path := string(r.Msg.GetEntry().GetKey())
 	read := hostilePaths[path].read
 	if read == nil {

@@ -53,17 +53,23 @@ func (o *options) addServing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.server.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.server.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long requests are answered after SIGTERM")
-	flags.StringVar(&o.server.ClientCAFile, "client-ca-file", "", "certificates (PEM) that sign the API server's client certificate; callers without one are refused (default: anyone who can connect is answered)")
-	flags.StringSliceVar(&o.server.ClientNames, "client-names", nil, "names, one of which the API server's client certificate must bear as common name or DNS name (default: any)")
+	flags.StringVar(&o.server.ClientCAFile, "client-ca-file", "",
+		"certificates (PEM) that sign the API server's client certificate; callers without one are refused (default: anyone who can "+
+			"connect is answered)")
+	flags.StringSliceVar(&o.server.ClientNames, "client-names", nil,
+		"names, one of which the API server's client certificate must bear as common name or DNS name (default: any)")
 	flags.IntVarP(&o.verbosity, "verbosity", "v", 0, "0: what an operator acts on, 1: decisions")
 }
 
 func (o *options) addInstallation(flags *pflag.FlagSet) {
 	flags.StringVar(&o.caDir, "ca-dir", "/var/run/kuda/ca", "directory where the Secret of the CA is mounted")
 	flags.StringVar(&o.config, "config", "/etc/kuda/config.yaml", "file of the mounted ConfigMap")
-	flags.StringVar(&o.runtimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"), "image of the runtime, unless the configuration names one")
-	flags.StringSliceVar(&o.server.Names, "dns-name", []string{"kuda-webhook.kuda-system.svc"}, "names that the API server calls the webhook by")
-	flags.StringVar(&o.server.TokenFile, "token-file", "/var/run/secrets/kubernetes.io/serviceaccount/token", "the webhook's own token, whose audiences no source may have tokens for")
+	flags.StringVar(&o.runtimeImage, "runtime-image", os.Getenv("KUDA_RUNTIME_IMAGE"),
+		"image of the runtime, unless the configuration names one")
+	flags.StringSliceVar(&o.server.Names, "dns-name", []string{"kuda-webhook.kuda-system.svc"},
+		"names that the API server calls the webhook by")
+	flags.StringVar(&o.server.TokenFile, "token-file", "/var/run/secrets/kubernetes.io/serviceaccount/token",
+		"the webhook's own token, whose audiences no source may have tokens for")
 	flags.StringVar(&o.server.Configuration, "webhook-configuration", "kuda", "name of the webhook configurations")
 }
 

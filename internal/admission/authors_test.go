@@ -100,7 +100,7 @@ func TestAChangeOfATerminatingDataSetIsChecked(t *testing.T) {
 	ds.DeletionTimestamp = new(metav1.Now())
 	authors(t, author.Enforce, r).Handle(t.Context(), creation(t, ds))
 	if len(r.asked) == 0 {
-		t.Error("nobody was asked for the right")
+		t.Error("the right was not checked")
 	}
 }
 

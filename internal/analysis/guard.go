@@ -46,7 +46,8 @@ func cleanPattern(pattern string) (string, error) {
 	if pattern == "*" || len(validation.IsDNS1123Subdomain(strings.TrimPrefix(clean, "*."))) == 0 {
 		return clean, nil
 	}
-	return "", fmt.Errorf("allowed host %q: must be a host's name, an address, or a pattern such as *.monitoring.svc, without a scheme or a port", pattern)
+	return "", fmt.Errorf("allowed host %q: must be a host's name, an address, or a pattern such as *.monitoring.svc, without a scheme "+
+		"or a port", pattern)
 }
 
 // checkHost reports whether a host may be called at all.
@@ -64,7 +65,8 @@ func (g guard) checkHost(host string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("this installation does not let the manager call %s; have the host added to the manager's --analysis-allowed-hosts, or use one of: %s",
+	return fmt.Errorf("this installation does not let the manager call %s; have the host added to the manager's "+
+		"--analysis-allowed-hosts, or use one of: %s",
 		host, strings.Join(g.allowed, ", "))
 }
 

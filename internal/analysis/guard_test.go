@@ -17,7 +17,8 @@ func TestTheManagerIsNotLedToItselfOrToMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.own = func() ([]net.Addr, error) {
-		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 244, 4, 7), Mask: net.CIDRMask(32, 32)}, &net.IPNet{IP: net.ParseIP("fd00::7"), Mask: net.CIDRMask(64, 128)}}, nil
+		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 244, 4, 7), Mask: net.CIDRMask(32, 32)},
+			&net.IPNet{IP: net.ParseIP("fd00::7"), Mask: net.CIDRMask(64, 128)}}, nil
 	}
 	for _, address := range []string{
 		"127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "::", "::1", "::ffff:127.0.0.1", "::127.0.0.1",
@@ -67,7 +68,8 @@ func TestOnlyAllowedHostsAreCalled(t *testing.T) {
 
 func TestAnAllowedHostThatIsNoneIsNamed(t *testing.T) {
 	for _, pattern := range []string{"", "*.", "http://prometheus", "prometheus:9090", "a.*.b", "*prometheus", "10.0.0.0/8"} {
-		if _, err := NewRunner(Options{AllowedHosts: []string{"ok", pattern}}); err == nil || !strings.Contains(err.Error(), "must be a host's name") {
+		if _, err := NewRunner(Options{AllowedHosts: []string{"ok", pattern}}); err == nil ||
+			!strings.Contains(err.Error(), "must be a host's name") {
 			t.Errorf("%q: got %v", pattern, err)
 		}
 	}

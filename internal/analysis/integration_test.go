@@ -80,19 +80,23 @@ func TestARealPrometheusServerIsAsked(t *testing.T) {
 		ok                      bool
 		want                    string
 	}{
-		"few errors":                    {"shop_errors_total / shop_answers_total", "result[0] < 0.01", "", true, "result [0.002]"},
-		"a scalar":                      {"scalar(shop_errors_total)", "result[0] == 2.0", "", true, "result [2]"},
-		"several series":                {`{__name__=~"shop_(answers|errors)_total",job="shop"}`, "size(result) == 2 && result.exists(r, r == 1000.0)", "", true, "result ["},
-		"no traffic at all":             {"shop_errors_total * 0 / (shop_answers_total * 0)", "", "result[0] > 0.01", false, "gives NaN"},
-		"what we advise for no traffic": {"shop_errors_total * 0 / (shop_answers_total * 0) >= 0 or on() vector(0)", "", "result[0] > 0.01", true, "result [0]"},
-		"no such metric":                {"no_such_metric", "", "result[0] > 0.01", false, "no time series matches"},
-		"what we advise for none":       {"no_such_metric or on() vector(0)", "", "result[0] > 0.01", true, "result [0]"},
-		"a quantile":                    {"histogram_quantile(0.99, sum by (le) (shop_latency_seconds_bucket))", "result[0] <= 0.1", "", true, "result [0.099]"},
-		"a range":                       {"shop_errors_total[1m]", "result[0] > 0.0", "", false, "gives a matrix"},
-		"a string":                      {`"text"`, "result[0] > 0.0", "", false, "gives a string"},
-		"a wrong query":                 {"sum(shop_errors_total", "result[0] > 0.0", "", false, "refused the query (status 400): invalid parameter \"query\": 1:22: parse error: unclosed left parenthesis"},
-		"infinity":                      {"shop_errors_total / (shop_answers_total * 0)", "result[0] < 1.0", "", false, "result [+Inf]"},
-		"special characters":            {`label_replace(shop_errors_total, "a", "b&c=d+é", "", "") == 2`, "result[0] == 2.0", "", true, "result [2]"},
+		"few errors": {"shop_errors_total / shop_answers_total", "result[0] < 0.01", "", true, "result [0.002]"},
+		"a scalar":   {"scalar(shop_errors_total)", "result[0] == 2.0", "", true, "result [2]"},
+		"several series": {`{__name__=~"shop_(answers|errors)_total",job="shop"}`,
+			"size(result) == 2 && result.exists(r, r == 1000.0)", "", true, "result ["},
+		"no traffic at all": {"shop_errors_total * 0 / (shop_answers_total * 0)", "", "result[0] > 0.01", false, "gives NaN"},
+		"what we advise for no traffic": {"shop_errors_total * 0 / (shop_answers_total * 0) >= 0 or on() vector(0)", "", "result[0] > 0.01",
+			true, "result [0]"},
+		"no such metric":          {"no_such_metric", "", "result[0] > 0.01", false, "no time series matches"},
+		"what we advise for none": {"no_such_metric or on() vector(0)", "", "result[0] > 0.01", true, "result [0]"},
+		"a quantile": {"histogram_quantile(0.99, sum by (le) (shop_latency_seconds_bucket))", "result[0] <= 0.1", "",
+			true, "result [0.099]"},
+		"a range":  {"shop_errors_total[1m]", "result[0] > 0.0", "", false, "gives a matrix"},
+		"a string": {`"text"`, "result[0] > 0.0", "", false, "gives a string"},
+		"a wrong query": {"sum(shop_errors_total", "result[0] > 0.0", "", false,
+			"refused the query (status 400): invalid parameter \"query\": 1:22: parse error: unclosed left parenthesis"},
+		"infinity":           {"shop_errors_total / (shop_answers_total * 0)", "result[0] < 1.0", "", false, "result [+Inf]"},
+		"special characters": {`label_replace(shop_errors_total, "a", "b&c=d+é", "", "") == 2`, "result[0] == 2.0", "", true, "result [2]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if m := measure(t, c.query, c.success, c.failure); m.OK != c.ok || !strings.Contains(m.Message, c.want) {
@@ -103,7 +107,8 @@ func TestARealPrometheusServerIsAsked(t *testing.T) {
 
 	app.errors.Add(98)
 	await("shop_errors_total == bool 100")
-	if m := measure(t, "shop_errors_total / shop_answers_total", "result[0] < 0.01", ""); m.OK || !strings.Contains(m.Message, "result [0.1]") {
+	if m := measure(t, "shop_errors_total / shop_answers_total", "result[0] < 0.01", ""); m.OK ||
+		!strings.Contains(m.Message, "result [0.1]") {
 		t.Errorf("an error rate that rose: %+v", m)
 	}
 }

@@ -88,7 +88,8 @@ func readQueried(a answer) (reading, error) {
 func parseQueried(a answer) (values []float64, warnings []string, err error) {
 	var q queried
 	if err := json.Unmarshal(a.body, &q); err != nil || q.Status == "" {
-		return nil, nil, fmt.Errorf("the answer (status %d) is not that of a Prometheus server; give the address below which it has /api/v1/query", a.status)
+		return nil, nil, fmt.Errorf("the answer (status %d) is not that of a Prometheus server; give the address below which it has "+
+			"/api/v1/query", a.status)
 	}
 	if q.Status != "success" {
 		return nil, nil, fmt.Errorf("the server refused the query (status %d): %s", a.status, truncateText(q.Error, maxQuoted))
@@ -101,14 +102,16 @@ func parseQueried(a answer) (values []float64, warnings []string, err error) {
 	case "vector":
 		values, err = parseVector(q.Data.Result)
 	default:
-		return nil, nil, fmt.Errorf("the query gives a %s; an instant vector or a scalar is needed, as by rate(…), sum(…) or avg_over_time(…)", truncateText(q.Data.ResultType, maxQuoted))
+		return nil, nil, fmt.Errorf("the query gives a %s; an instant vector or a scalar is needed, as by rate(…), sum(…) or avg_over_time(…)",
+			truncateText(q.Data.ResultType, maxQuoted))
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, v := range values {
 		if math.IsNaN(v) {
-			return nil, nil, errors.New("the query gives NaN, which is neither good nor bad (was there nothing to divide by?); end it with: >= 0 or on() vector(0)")
+			return nil, nil, errors.New("the query gives NaN, which is neither good nor bad (was there nothing to divide by?); end it with: >= " +
+				"0 or on() vector(0)")
 		}
 	}
 	return values, q.Warnings, nil

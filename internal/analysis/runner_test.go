@@ -97,32 +97,37 @@ func TestWhatPrometheusAnswersIsJudged(t *testing.T) {
 		ok               bool
 		want             string
 	}{
-		"good":                    {200, vector("0.001"), "result[0] < 0.01", "", true, "result [0.001]"},
-		"not good":                {200, vector("0.5"), "result[0] < 0.01", "", false, "successCondition does not hold (result[0] < 0.01): result [0.5]"},
-		"bad":                     {200, vector("0.5"), "", "result[0] > 0.1", false, "failureCondition holds (result[0] > 0.1): result [0.5]"},
-		"not bad":                 {200, vector("0.05"), "", "result[0] > 0.1", true, "result [0.05]"},
-		"good and bad":            {200, vector("0.5"), "result[0] < 1", "result[0] > 0.1", false, "failureCondition holds"},
-		"a scalar":                {200, success("scalar", `[1435781451.781,"7"]`), "result[0] == 7.0", "", true, "result [7]"},
-		"many":                    {200, vector("1", "2", "3", "4", "5", "6", "7", "8", "9", "10"), "size(result) == 10", "", true, "and 2 more"},
-		"infinity":                {200, vector("+Inf"), "result[0] < 1", "", false, "result [+Inf]"},
-		"not a number":            {200, vector("0", "NaN"), "", "result[0] > 0.1", false, "gives NaN"},
-		"nothing":                 {200, vector(), "", "result.exists(r, r > 0.1)", false, "no time series matches"},
-		"too few":                 {200, vector("1"), "result[1] < 1", "", false, "successCondition asks for an element"},
-		"a range":                 {200, success("matrix", "[]"), "", "result[0] > 1", false, "gives a matrix"},
-		"a string":                {200, success("string", `[1,"x"]`), "", "result[0] > 1", false, "gives a string"},
-		"a histogram":             {200, success("vector", `[{"metric":{},"histogram":[1,{"count":"1"}]}]`), "", "result[0] > 1", false, "histogram_quantile"},
+		"good": {200, vector("0.001"), "result[0] < 0.01", "", true, "result [0.001]"},
+		"not good": {200, vector("0.5"), "result[0] < 0.01", "", false,
+			"successCondition does not hold (result[0] < 0.01): result [0.5]"},
+		"bad":          {200, vector("0.5"), "", "result[0] > 0.1", false, "failureCondition holds (result[0] > 0.1): result [0.5]"},
+		"not bad":      {200, vector("0.05"), "", "result[0] > 0.1", true, "result [0.05]"},
+		"good and bad": {200, vector("0.5"), "result[0] < 1", "result[0] > 0.1", false, "failureCondition holds"},
+		"a scalar":     {200, success("scalar", `[1435781451.781,"7"]`), "result[0] == 7.0", "", true, "result [7]"},
+		"many":         {200, vector("1", "2", "3", "4", "5", "6", "7", "8", "9", "10"), "size(result) == 10", "", true, "and 2 more"},
+		"infinity":     {200, vector("+Inf"), "result[0] < 1", "", false, "result [+Inf]"},
+		"not a number": {200, vector("0", "NaN"), "", "result[0] > 0.1", false, "gives NaN"},
+		"nothing":      {200, vector(), "", "result.exists(r, r > 0.1)", false, "no time series matches"},
+		"too few":      {200, vector("1"), "result[1] < 1", "", false, "successCondition asks for an element"},
+		"a range":      {200, success("matrix", "[]"), "", "result[0] > 1", false, "gives a matrix"},
+		"a string":     {200, success("string", `[1,"x"]`), "", "result[0] > 1", false, "gives a string"},
+		"a histogram": {200, success("vector", `[{"metric":{},"histogram":[1,{"count":"1"}]}]`), "", "result[0] > 1", false,
+			"histogram_quantile"},
 		"a series of nothing":     {200, success("vector", `[{"metric":{}}]`), "", "result[0] > 1", false, "unknown form"},
 		"samples of another form": {200, success("vector", `[{"value":["1",2]}]`), "", "result[0] > 1", false, "unknown form"},
 		"values of another form":  {200, success("vector", `[{"value":[1,"many"]}]`), "", "result[0] > 1", false, "unknown form"},
-		"a warning":               {200, strings.Replace(vector("1"), `{"status"`, `{"warnings":["half of the servers are away"],"status"`, 1), "result[0] == 1.0", "", true, "half of the servers are away"},
-		"a wrong query":           {400, `{"status":"error","errorType":"bad_data","error":"parse error: unclosed left parenthesis"}`, "result[0] < 1", "", false, "refused the query (status 400): parse error: unclosed"},
-		"an overloaded server":    {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "", "result[0] > 1", false, "query timed out"},
-		"an endless error":        {400, `{"status":"error","error":"` + strings.Repeat("é", 5000) + `"}`, "", "result[0] > 1", false, "é…"},
-		"a web page":              {200, "<html>", "", "result[0] > 1", false, "not that of a Prometheus server"},
-		"an internal error":       {500, "oops", "", "result[0] > 1", false, "(status 500) is not that"},
-		"another API":             {200, `{"ok":true}`, "", "result[0] > 1", false, "not that of a Prometheus server"},
-		"an empty answer":         {200, "", "", "result[0] > 1", false, "not that of a Prometheus server"},
-		"half an answer":          {200, vector("1")[:20], "", "result[0] > 1", false, "not that of a Prometheus server"},
+		"a warning": {200, strings.Replace(vector("1"), `{"status"`, `{"warnings":["half of the servers are away"],"status"`, 1),
+			"result[0] == 1.0", "", true, "half of the servers are away"},
+		"a wrong query": {400, `{"status":"error","errorType":"bad_data","error":"parse error: unclosed left parenthesis"}`,
+			"result[0] < 1", "", false, "refused the query (status 400): parse error: unclosed"},
+		"an overloaded server": {503, `{"status":"error","errorType":"timeout","error":"query timed out"}`, "", "result[0] > 1",
+			false, "query timed out"},
+		"an endless error":  {400, `{"status":"error","error":"` + strings.Repeat("é", 5000) + `"}`, "", "result[0] > 1", false, "é…"},
+		"a web page":        {200, "<html>", "", "result[0] > 1", false, "not that of a Prometheus server"},
+		"an internal error": {500, "oops", "", "result[0] > 1", false, "(status 500) is not that"},
+		"another API":       {200, `{"ok":true}`, "", "result[0] > 1", false, "not that of a Prometheus server"},
+		"an empty answer":   {200, "", "", "result[0] > 1", false, "not that of a Prometheus server"},
+		"half an answer":    {200, vector("1")[:20], "", "result[0] > 1", false, "not that of a Prometheus server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, changed := newTestRunner(t, Options{})
@@ -209,8 +214,10 @@ func TestAnswersThatNeverBecomeOneFailTheMeasurement(t *testing.T) {
 		"not HTTP":        {hijack("SSH-2.0-OpenSSH_9.2\r\n"), "malformed HTTP"},
 		"an endless head": {hijack("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"), "headers exceeded"},
 		"a large body":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxBody+1)) }, "larger than 1 MiB"},
-		"another host":    {func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, other, http.StatusFound) }, "redirects to another host, localhost:"},
-		"in circles":      {func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, req.URL.Path, http.StatusFound) }, "redirects more than 3 times"},
+		"another host": {func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, other, http.StatusFound) },
+			"redirects to another host, localhost:"},
+		"in circles": {func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, req.URL.Path, http.StatusFound) },
+			"redirects more than 3 times"},
 		"with credentials": {func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, "http://u:p@"+req.Host, http.StatusFound)
 		}, "with credentials"},
@@ -236,7 +243,7 @@ func TestAnswersThatNeverBecomeOneFailTheMeasurement(t *testing.T) {
 			t.Errorf("got %+v", m)
 		}
 	})
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no server listens", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,7 @@ type Publisher struct {
 	retry   time.Time
 }
 
-// NeedLeaderElection says that every replica publishes.
+// NeedLeaderElection reports whether only the leader publishes: every replica does.
 func (p *Publisher) NeedLeaderElection() bool { return false }
 
 // Start publishes until the context ends. The Lease stays: what it says counts until

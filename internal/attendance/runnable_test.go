@@ -104,7 +104,7 @@ func TestAReplicaSaysWhomItHearsAndNoMoreOftenThanNeeded(t *testing.T) {
 		t.Errorf("who left is still there: %v", list)
 	}
 
-	// Somebody deleted it.
+	// It was deleted.
 	l, _ := stored(t, c, "m-0")
 	if err := c.Delete(t.Context(), &l); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,8 @@ func TestAReplicaThatStartsAgainGoesOnWithItsLease(t *testing.T) {
 	l := lease("m-0", 0, "p")
 	l.Namespace, l.ResourceVersion = namespace, ""
 	c := api(t, interceptor.Funcs{}, &l)
-	p := &Publisher{Book: &Book{}, Client: c, Namespace: namespace, Replica: "m-0", Clock: clocktesting.NewFakeClock(start), Log: logr.Discard()}
+	p := &Publisher{Book: &Book{}, Client: c, Namespace: namespace, Replica: "m-0", Clock: clocktesting.NewFakeClock(start),
+		Log: logr.Discard()}
 	p.publishList(t.Context())
 	if _, list := stored(t, c, "m-0"); !has(list, "p") {
 		t.Errorf("a runtime on its way back is left out: %v", list)

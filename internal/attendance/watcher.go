@@ -44,7 +44,7 @@ type Watcher struct {
 	last map[types.UID]bool
 }
 
-// NeedLeaderElection says that the leader alone calls the roll.
+// NeedLeaderElection reports whether only the leader calls the roll: it does.
 func (w *Watcher) NeedLeaderElection() bool { return true }
 
 // Start works until the context ends.

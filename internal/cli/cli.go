@@ -110,7 +110,8 @@ func optionsCommand(f *frame.Frame) *cobra.Command {
 		Short: "Print the flags that every command has",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(f.Out, "These flags choose a cluster, a user and a namespace, as kubectl's do:\n\n", c.Root().PersistentFlags().FlagUsages())
+			_, err := fmt.Fprint(f.Out, "These flags choose a cluster, a user and a namespace, as kubectl's do:\n\n",
+				c.Root().PersistentFlags().FlagUsages())
 			return err
 		},
 	}

@@ -68,7 +68,8 @@ func TestCommandsAgainstARealAPIServer(t *testing.T) {
 	}
 	d := server.DataSet(t, namespace, "models", "web", func(d *v1alpha1.DataSet) {
 		d.Annotations = map[string]string{v1alpha1.AnnotationChangeCause: "first"}
-		d.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType, Steps: []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}}}
+		d.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType,
+			Steps: []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}}}
 	})
 	first := revise(t, d, 1)
 	d.Spec.Template.DataItems[0].Version = "v2"
@@ -117,10 +118,12 @@ func TestCommandsAgainstARealAPIServer(t *testing.T) {
 	if reread(t, d); !d.Spec.Paused {
 		t.Error("it is not paused")
 	}
-	if out, code := run("status", "none"); code != frame.ExitError || !strings.Contains(out, "there is no DataSet none in namespace "+namespace) {
+	if out, code := run("status", "none"); code != frame.ExitError ||
+		!strings.Contains(out, "there is no DataSet none in namespace "+namespace) {
 		t.Errorf("status of none: exit code %d, %s", code, out)
 	}
-	if out, code := run("status", "-w", "models", "--timeout", "1s"); code != frame.ExitTimeout || !strings.Contains(out, "waits for the manager") {
+	if out, code := run("status", "-w", "models", "--timeout", "1s"); code != frame.ExitTimeout ||
+		!strings.Contains(out, "waits for the manager") {
 		t.Errorf("following: exit code %d, %s", code, out)
 	}
 }
@@ -134,7 +137,8 @@ func TestUndoOfAStaleDataSetIsAConflict(t *testing.T) {
 	if err := server.Client.Update(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	patch := fmt.Appendf(nil, `[{"op":"replace","path":"/metadata/resourceVersion","value":%q},{"op":"replace","path":"/spec/paused","value":false}]`, stale)
+	patch := fmt.Appendf(nil, `[{"op":"replace","path":"/metadata/resourceVersion","value":%q},{"op":"replace","path":"/spec/paused",`+
+		`"value":false}]`, stale)
 	err := server.Client.Patch(t.Context(), d, client.RawPatch("application/json-patch+json", patch))
 	if !apierrors.IsConflict(err) {
 		t.Errorf("got %v, want a conflict", err)

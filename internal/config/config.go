@@ -149,7 +149,7 @@ func (c *Config) validate() error {
 	errs = append(errs, checkPullPolicy("runtimeImagePullPolicy", c.RuntimeImagePullPolicy)...)
 	errs = append(errs, checkPullSecrets("runtimeImagePullSecrets", c.RuntimeImagePullSecrets)...)
 	for field, dir := range map[string]string{"hostPath": c.HostPath, "dataPathPrefix": c.DataPathPrefix} {
-		if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" || strings.ContainsAny(dir, ":$") {
+		if !isPlainPath(dir) {
 			wrong(field, "must be an absolute path below /, without . or .. or a slash at the end, not %q", dir)
 		}
 	}
@@ -172,13 +172,25 @@ func (c *Config) validate() error {
 	if c.NodeStoreQuota != nil && c.NodeStoreQuota.Sign() <= 0 {
 		wrong("nodeStoreQuota", "must be more than 0, such as 200Gi")
 	}
-	host, port, err := net.SplitHostPort(c.GatewayAddress)
-	if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || host == "" || n < 1 || n > 65535 {
+	if !isHostPort(c.GatewayAddress) {
 		wrong("gatewayAddress", "must be host:port, not %q", c.GatewayAddress)
 	}
 	errs = append(errs, checkResources("runtimeResources", c.RuntimeResources)...)
 	errs = append(errs, c.checkAuthors()...)
 	return errors.Join(append(errs, checkPlugins(c.Plugins)...)...)
+}
+
+// isPlainPath reports whether a path is absolute, clean and below /, and can stand in
+// a mount.
+func isPlainPath(dir string) bool {
+	return path.IsAbs(dir) && path.Clean(dir) == dir && dir != "/" && !strings.ContainsAny(dir, ":$")
+}
+
+// isHostPort reports whether an address has a host and a port.
+func isHostPort(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	n, convErr := strconv.Atoi(port)
+	return err == nil && convErr == nil && host != "" && n >= 1 && n <= 65535
 }
 
 // checkAuthors checks what concerns authors of DataSets.
@@ -191,7 +203,8 @@ func (c *Config) checkAuthors() []error {
 	}
 	for i, audience := range c.WebIdentityAudiences {
 		if inject.ReservedAudience(audience) {
-			errs = append(errs, fmt.Errorf("webIdentityAudiences[%d]: %q stands for the Kubernetes API server or for Kuda itself; take it out", i, audience))
+			errs = append(errs, fmt.Errorf("webIdentityAudiences[%d]: %q stands for the Kubernetes API server or for Kuda itself; take it out", i,
+				audience))
 		}
 	}
 	return errs

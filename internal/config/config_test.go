@@ -25,7 +25,8 @@ func TestAnEmptyConfigurationIsComplete(t *testing.T) {
 	}
 	s := c.Settings([]byte("ca"))
 	if s.Image != image || s.HostPath != "/var/lib/kuda" || s.DataPath != "/kuda/data" || s.ServerPort != 8888 ||
-		s.Store != inject.StoreAuto || !s.Affinity || s.SchedulerName != "" || s.GatewayAddress == "" || s.Resources.Limits.Memory().String() != "256Mi" {
+		s.Store != inject.StoreAuto || !s.Affinity || s.SchedulerName != "" || s.GatewayAddress == "" ||
+		s.Resources.Limits.Memory().String() != "256Mi" {
 		t.Errorf("got %+v", s)
 	}
 }

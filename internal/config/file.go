@@ -60,7 +60,7 @@ func (f *File) Start(ctx context.Context) error {
 	})
 }
 
-// NeedLeaderElection says that every replica follows the file.
+// NeedLeaderElection reports whether only the leader follows the file: every replica does.
 func (f *File) NeedLeaderElection() bool { return false }
 
 func (f *File) reload() error {

@@ -41,7 +41,8 @@ func New(config *rest.Config) (*Executor, error) {
 // Run runs a command to its end, with those streams that are not nil. What the
 // API server refuses is its apierrors.StatusError, and a command that ran and
 // failed a CodeExitError of k8s.io/client-go/util/exec.
-func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container string, command []string, streams remotecommand.StreamOptions) error {
+func (e *Executor) Run(ctx context.Context, pod types.NamespacedName, container string, command []string,
+	streams remotecommand.StreamOptions) error {
 	url := e.client.Get().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: container, Command: command,

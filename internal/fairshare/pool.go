@@ -63,8 +63,8 @@ func (p *Pool) Acquire(key string, size int64, evict func()) (*Grant, bool) {
 }
 
 // Grow adds to what the grant holds, under the conditions of Acquire. It reports
-// false, and leaves the grant as it is, when there is no room or the grant was
-// taken away.
+// whether there is room; if not, or if the grant was taken away, the grant stays
+// as it is.
 func (g *Grant) Grow(size int64) bool {
 	evicted, ok := g.pool.growGrant(g, size)
 	for _, e := range evicted {

@@ -22,7 +22,7 @@ import (
 	"github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1/gatewayv1alpha1connect"
 )
 
-func zipped(data []byte) []byte {
+func gzipBytes(data []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	_, _ = w.Write(data)
@@ -30,7 +30,7 @@ func zipped(data []byte) []byte {
 	return b.Bytes()
 }
 
-func framed(flags byte, data []byte) []byte {
+func frameBytes(flags byte, data []byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(data))), data...)
 }
 
@@ -39,7 +39,8 @@ func dataOf(t *testing.T, p *process, namespace string, n int) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := p.runtime(t, tokenOf(namespace, n, identitytest.Good)).Watch(ctx, connect.NewRequest(&gatewayv1alpha1.WatchRequest{Datasets: []string{"models"}}))
+	stream, err := p.runtimeClient(t, tokenOf(namespace, n, identitytest.Good)).Watch(ctx,
+		connect.NewRequest(&gatewayv1alpha1.WatchRequest{Datasets: []string{"models"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func dataOf(t *testing.T, p *process, namespace string, n int) string {
 
 func TestPodsWithoutTheRuntimeAreRefusedEverywhere(t *testing.T) {
 	p := startProcess(t)
-	plain := p.runtime(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour), identitytest.Good, nil))
+	plain := p.runtimeClient(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour), identitytest.Good, nil))
 	_, report := plain.Report(t.Context(), connect.NewRequest(&gatewayv1alpha1.ReportRequest{Data: "d"}))
 	_, store := plain.ReportStore(t.Context(), connect.NewRequest(&gatewayv1alpha1.ReportStoreRequest{StoreId: "s"}))
 	_, hook := plain.RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "d"}))
@@ -76,11 +77,12 @@ func TestBogusTokensDoNotDelayAPod(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	bogus := make(chan struct{})
 	var group sync.WaitGroup
-	flood := p.http(t, "")
+	flood := p.httpClient(t, "")
 	for n := range 64 {
 		group.Go(func() {
 			token := identitytest.Token("shop", fmt.Sprintf("stranger-%d", n), "u", time.Now().Add(time.Hour), "slow", nil)
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost,
+				"https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
 			if err != nil {
 				t.Error(err)
 				return
@@ -99,12 +101,12 @@ func TestBogusTokensDoNotDelayAPod(t *testing.T) {
 	}
 	// The token is new to the gateway, so the API server is asked about it too.
 	token := identitytest.Token("shop", podName(0), podUID("shop", 0), time.Now().Add(2*time.Hour), identitytest.Good, nil)
-	good := p.runtime(t, token)
+	good := p.runtimeClient(t, token)
 	// The handshake of a new connection is not what is measured.
 	_, _ = good.Report(t.Context(), connect.NewRequest(&gatewayv1alpha1.ReportRequest{Data: data, Revision: "r0"}))
 	begun := time.Now()
 	token = identitytest.Token("shop", podName(0), podUID("shop", 0), time.Now().Add(3*time.Hour), identitytest.Good, nil)
-	fresh := gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer{token, p.transport()}}, "https://"+p.address)
+	fresh := gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer{token, p.newTransport()}}, "https://"+p.address)
 	if _, err := fresh.Report(t.Context(), connect.NewRequest(&gatewayv1alpha1.ReportRequest{Data: data, Revision: "r1"})); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,7 @@ func TestAPodThatHogsHooksLeavesOthersTheirs(t *testing.T) {
 	t.Cleanup(func() { cancel(); group.Wait() })
 	outcomes := make(chan error, 1000)
 	for n := range knownPods["hog"] {
-		data, hog := dataOf(t, p, "hog", n), p.runtime(t, tokenOf("hog", n, identitytest.Good))
+		data, hog := dataOf(t, p, "hog", n), p.runtimeClient(t, tokenOf("hog", n, identitytest.Good))
 		for range 8 {
 			group.Go(func() {
 				_, err := hog.RunHook(ctx, connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: data, Revision: "r1",
@@ -140,8 +142,9 @@ func TestAPodThatHogsHooksLeavesOthersTheirs(t *testing.T) {
 	}
 	data := dataOf(t, p, "shop", 1)
 	begun := time.Now()
-	response, err := p.runtime(t, tokenOf("shop", 1, identitytest.Good)).RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{
-		Data: data, Revision: "r1", Point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD}))
+	response, err := p.runtimeClient(t, tokenOf("shop", 1, identitytest.Good)).RunHook(t.Context(),
+		connect.NewRequest(&gatewayv1alpha1.RunHookRequest{
+			Data: data, Revision: "r1", Point: gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD}))
 	if err != nil {
 		t.Fatalf("a hook of another namespace: %v", err)
 	}

@@ -21,7 +21,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func reader(t *testing.T, objects ...client.Object) client.Client {
+func newReader(t *testing.T, objects ...client.Object) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
@@ -58,7 +58,8 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 		"really no longer selected":     {[]client.Object{p.DeepCopy(), selects("db")}, []client.Object{p.DeepCopy(), selects("db")}, 1, 0},
 		"assigned":                      {[]client.Object{p.DeepCopy(), mine.DeepCopy(), foreign.DeepCopy()}, nil, 0, 1},
 	} {
-		want := newDesires(&service{paces: newPaces(), cached: reader(t, c.cached...), live: reader(t, c.live...), bundle: func() []byte { return nil }},
+		want := newDesires(&service{paces: newPaces(), cached: newReader(t, c.cached...), live: newReader(t, c.live...),
+			bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, []string{"models", "models"})
 		for range 2 {
 			got, err := want.readDesired(t.Context())
@@ -99,7 +100,7 @@ func TestAssignmentsComeInTheOrderOfCreation(t *testing.T) {
 		}
 		objects = append(objects, assignment.New(set, p, v1alpha1.DataSpec{Revision: "r"}))
 	}
-	w := newDesires(&service{paces: newPaces(), cached: reader(t, objects...), live: reader(t), bundle: func() []byte { return nil }},
+	w := newDesires(&service{paces: newPaces(), cached: newReader(t, objects...), live: newReader(t), bundle: func() []byte { return nil }},
 		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 	got, err := w.readDesired(t.Context())
 	if err != nil {

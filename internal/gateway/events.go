@@ -114,7 +114,7 @@ func dataSetDiffers(before, after *v1alpha1.DataSet) bool {
 // nodeDiffers reports whether a node changed such that reports about it are no
 // longer trusted.
 func nodeDiffers(before, after *corev1.Node) bool {
-	return index.CameBack(index.NodeOf(before), index.NodeOf(after))
+	return index.HasReturned(index.NodeOf(before), index.NodeOf(after))
 }
 
 func podDiffers(before, after *corev1.Pod) bool { return !maps.Equal(before.Labels, after.Labels) }

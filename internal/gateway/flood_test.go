@@ -15,7 +15,8 @@ import (
 func TestTheGatewaySpeaksHTTP2Only(t *testing.T) {
 	p := startProcess(t)
 	for _, protocols := range [][]string{nil, {"http/1.1"}} {
-		c, err := tls.Dial("tcp", p.address, &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test", NextProtos: protocols})
+		c, err := tls.Dial("tcp", p.address, &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test",
+			NextProtos: protocols})
 		if err != nil {
 			continue // refused in the handshake
 		}

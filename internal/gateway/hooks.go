@@ -49,7 +49,8 @@ func newHookRunner(live client.Reader, executor Executor, output bool) *hookRunn
 	return &hookRunner{live: live, executor: executor, output: output, slots: share.New(hookSlots)}
 }
 
-func (h *hookRunner) runHook(ctx context.Context, d *v1alpha1.Data, caller identity.Pod, r *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
+func (h *hookRunner) runHook(ctx context.Context, d *v1alpha1.Data, caller identity.Pod,
+	r *gatewayv1alpha1.RunHookRequest) (*gatewayv1alpha1.RunHookResponse, error) {
 	if h.executor == nil {
 		return nil, connect.NewError(connect.CodePermissionDenied, errHooksOff)
 	}
@@ -83,7 +84,8 @@ func (h *hookRunner) runHook(ctx context.Context, d *v1alpha1.Data, caller ident
 	return h.executeCommand(ctx, key, container, declared.Command)
 }
 
-func (h *hookRunner) executeCommand(ctx context.Context, pod types.NamespacedName, container string, command []string) (*gatewayv1alpha1.RunHookResponse, error) {
+func (h *hookRunner) executeCommand(ctx context.Context, pod types.NamespacedName, container string,
+	command []string) (*gatewayv1alpha1.RunHookResponse, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, hookTimeout, errHookTimedOut)
 	defer cancel()
 	result, err := h.executor.Run(ctx, pod, container, command)

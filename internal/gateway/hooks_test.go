@@ -31,7 +31,8 @@ func TestAHookThatMayNotRunIsPendingForEver(t *testing.T) {
 		code connect.Code
 		says []string
 	}{
-		"forbidden":             {forbidden, connect.CodePermissionDenied, []string{"the manager may not exec: ", "no right to pods/exec", "; see docs/operations.md"}},
+		"forbidden": {forbidden, connect.CodePermissionDenied,
+			[]string{"the manager may not exec: ", "no right to pods/exec", "; see docs/operations.md"}},
 		"container not started": {hook.ErrNotRunning, connect.CodeFailedPrecondition, []string{"does not run"}},
 		"network":               {errors.New("connection reset"), connect.CodeUnavailable, []string{"connection reset"}},
 	} {

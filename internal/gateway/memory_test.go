@@ -31,10 +31,45 @@ import (
 // of the kind took 110 to 275 MB before there was a door.
 const mayGrow = 48 << 20
 
+// bomb is a small body that is large when it is decoded.
+type bomb struct {
+	procedure, contentType, encoding string
+	body                             []byte
+}
+
+func elementBombs() map[string]bomb {
+	const (
+		reports = gatewayv1alpha1connect.GatewayServiceReportProcedure
+		stores  = gatewayv1alpha1connect.GatewayServiceReportStoreProcedure
+		watches = gatewayv1alpha1connect.GatewayServiceWatchProcedure
+		hooks   = gatewayv1alpha1connect.GatewayServiceRunHookProcedure
+	)
+	million := func(element ...byte) []byte { return bytes.Repeat(element, 1<<20) }
+	return map[string]bomb{
+		"items":               {reports, "application/proto", "Content-Encoding", gzipBytes(million(0x22, 0))},
+		"snapshots":           {stores, "application/proto", "Content-Encoding", gzipBytes(million(0x3a, 0))},
+		"names, as a stream":  {watches, "application/connect+proto", "Connect-Content-Encoding", frameBytes(1, gzipBytes(million(0x12, 0)))},
+		"names, gRPC":         {watches, "application/grpc", "Grpc-Encoding", frameBytes(1, gzipBytes(million(0x12, 0)))},
+		"items, gRPC":         {reports, "application/grpc+proto", "Grpc-Encoding", frameBytes(1, gzipBytes(million(0x22, 0)))},
+		"items, not packed":   {reports, "application/proto", "", million(0x22, 0)[:700<<10]},
+		"snapshots of 700 KB": {stores, "application/proto", "Content-Encoding", gzipBytes(million(0x3a, 0)[:700<<10])},
+		"marks":               {stores, "application/proto", "Content-Encoding", gzipBytes(framedField(0x3a, million(0x12, 0)[:700<<10]))},
+		"prefetch":            {reports, "application/proto", "Content-Encoding", gzipBytes(million(0x32, 0)[:700<<10])},
+		"unknown fields":      {hooks, "application/proto", "Content-Encoding", gzipBytes(million(0xf8, 0x01, 0))},
+		"groups":              {reports, "application/proto", "Content-Encoding", gzipBytes(million(0x7b))},
+		"much of nothing":     {reports, "application/proto", "Content-Encoding", gzipBytes(make([]byte, 1<<28))},
+		"packed twice":        {reports, "application/proto", "Content-Encoding", gzipBytes(gzipBytes(make([]byte, 1<<26)))},
+		"JSON": {reports, "application/json", "Content-Encoding",
+			gzipBytes([]byte(`{"items":[` + strings.Repeat("{},", 1<<20) + `{}]}`))},
+		"gRPC-Web":             {reports, "application/grpc-web+proto", "Grpc-Encoding", frameBytes(1, gzipBytes(million(0x22, 0)))},
+		"an unknown procedure": {"/kuda.gateway.v1alpha1.GatewayService/Nothing", "application/proto", "", make([]byte, 8<<20)},
+	}
+}
+
 func TestElementBombsTakeNoMemory(t *testing.T) {
 	p := startProcess(t)
 	data := dataOf(t, p, "shop", 0)
-	good := p.runtime(t, tokenOf("shop", 0, identitytest.Good))
+	good := p.runtimeClient(t, tokenOf("shop", 0, identitytest.Good))
 	report := func() {
 		t.Helper()
 		begun := time.Now()
@@ -46,40 +81,14 @@ func TestElementBombsTakeNoMemory(t *testing.T) {
 		}
 	}
 	report()
-	before := p.peak(t)
+	before := p.peakMemory(t)
 
-	const (
-		reports = gatewayv1alpha1connect.GatewayServiceReportProcedure
-		stores  = gatewayv1alpha1connect.GatewayServiceReportStoreProcedure
-		watches = gatewayv1alpha1connect.GatewayServiceWatchProcedure
-		hooks   = gatewayv1alpha1connect.GatewayServiceRunHookProcedure
-	)
-	type bomb struct {
-		procedure, contentType, encoding string
-		body                             []byte
-	}
-	million := func(element ...byte) []byte { return bytes.Repeat(element, 1<<20) }
-	bombs := map[string]bomb{
-		"items":                {reports, "application/proto", "Content-Encoding", zipped(million(0x22, 0))},
-		"snapshots":            {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0))},
-		"names, as a stream":   {watches, "application/connect+proto", "Connect-Content-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"names, gRPC":          {watches, "application/grpc", "Grpc-Encoding", framed(1, zipped(million(0x12, 0)))},
-		"items, gRPC":          {reports, "application/grpc+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
-		"items, not packed":    {reports, "application/proto", "", million(0x22, 0)[:700<<10]},
-		"snapshots of 700 KB":  {stores, "application/proto", "Content-Encoding", zipped(million(0x3a, 0)[:700<<10])},
-		"marks":                {stores, "application/proto", "Content-Encoding", zipped(framedField(0x3a, million(0x12, 0)[:700<<10]))},
-		"prefetch":             {reports, "application/proto", "Content-Encoding", zipped(million(0x32, 0)[:700<<10])},
-		"unknown fields":       {hooks, "application/proto", "Content-Encoding", zipped(million(0xf8, 0x01, 0))},
-		"groups":               {reports, "application/proto", "Content-Encoding", zipped(million(0x7b))},
-		"much of nothing":      {reports, "application/proto", "Content-Encoding", zipped(make([]byte, 1<<28))},
-		"packed twice":         {reports, "application/proto", "Content-Encoding", zipped(zipped(make([]byte, 1<<26)))},
-		"JSON":                 {reports, "application/json", "Content-Encoding", zipped([]byte(`{"items":[` + strings.Repeat("{},", 1<<20) + `{}]}`))},
-		"gRPC-Web":             {reports, "application/grpc-web+proto", "Grpc-Encoding", framed(1, zipped(million(0x22, 0)))},
-		"an unknown procedure": {"/kuda.gateway.v1alpha1.GatewayService/Nothing", "application/proto", "", make([]byte, 8<<20)},
-	}
+	bombs := elementBombs()
 	clients := map[string]*http.Client{
-		"no token": p.http(t, ""), "a bogus token": p.http(t, tokenOf("shop", 1, "bogus")), "a pod's token": p.http(t, tokenOf("hog", 0, identitytest.Good)),
-		"a pod's without runtime": p.http(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour), identitytest.Good, nil)),
+		"no token": p.httpClient(t, ""), "a bogus token": p.httpClient(t, tokenOf("shop", 1, "bogus")),
+		"a pod's token": p.httpClient(t, tokenOf("hog", 0, identitytest.Good)),
+		"a pod's without runtime": p.httpClient(t, identitytest.Token("shop", "plain", "plain", time.Now().Add(time.Hour),
+			identitytest.Good, nil)),
 	}
 	var group sync.WaitGroup
 	for name, b := range bombs {
@@ -112,7 +121,7 @@ func TestElementBombsTakeNoMemory(t *testing.T) {
 	}
 	group.Wait()
 	report()
-	grown := p.peak(t) - before
+	grown := p.peakMemory(t) - before
 	t.Logf("%d requests took %d KB", len(bombs)*len(clients)*3, grown>>10)
 	if grown > mayGrow {
 		t.Errorf("the process grew by %d MB", grown>>20)
@@ -122,7 +131,7 @@ func TestElementBombsTakeNoMemory(t *testing.T) {
 func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 	p := startProcess(t)
 	data := dataOf(t, p, "shop", 0)
-	kept := p.runtime(t, tokenOf("shop", 0, identitytest.Good))
+	kept := p.runtimeClient(t, tokenOf("shop", 0, identitytest.Good))
 	report := func(c gatewayv1alpha1connect.GatewayServiceClient, what string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -132,7 +141,7 @@ func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 		}
 	}
 	report(kept, "before the flood")
-	before := p.peak(t)
+	before := p.peakMemory(t)
 	const flood = 3000
 	var open []net.Conn
 	t.Cleanup(func() {
@@ -155,14 +164,14 @@ func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 		open = append(open, c)
 	}
 	for range 200 {
-		c, err := tls.Dial("tcp", p.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // an attacker does not care
+		c, err := tls.Dial("tcp", p.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 		if err == nil {
 			open = append(open, c)
 		}
 	}
 	report(kept, "a connection that a pod has")
-	report(p.runtime(t, tokenOf("shop", 0, identitytest.Good)), "a new connection of a pod")
-	grown := p.peak(t) - before
+	report(p.runtimeClient(t, tokenOf("shop", 0, identitytest.Good)), "a new connection of a pod")
+	grown := p.peakMemory(t) - before
 	t.Logf("%d connections took %d KB", len(open), grown>>10)
 	if grown > 2*mayGrow {
 		t.Errorf("the process grew by %d MB", grown>>20)
@@ -172,7 +181,7 @@ func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 	p := startProcess(t)
 	data := dataOf(t, p, "shop", 0)
-	kept := p.runtime(t, tokenOf("shop", 0, identitytest.Good))
+	kept := p.runtimeClient(t, tokenOf("shop", 0, identitytest.Good))
 	report := func(what string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -182,14 +191,14 @@ func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 		}
 	}
 	report("before")
-	before := p.peak(t)
+	before := p.peakMemory(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	t.Cleanup(func() { cancel(); group.Wait() })
 	header, answered := strings.Repeat("h", 12<<10), make(chan struct{}, 10_000)
 	for n := range 80 {
 		// No byte of an answer fits into the window of such a connection.
-		transport := p.transport()
+		transport := p.newTransport()
 		transport.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 1}
 		t.Cleanup(transport.CloseIdleConnections)
 		token := ""
@@ -199,7 +208,8 @@ func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 		client := &http.Client{Transport: bearer{token, transport}}
 		for range 32 {
 			group.Go(func() {
-				r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost,
+					"https://"+p.address+gatewayv1alpha1connect.GatewayServiceReportProcedure, http.NoBody)
 				if err != nil {
 					t.Error(err)
 					return
@@ -221,7 +231,7 @@ func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 		<-answered
 	}
 	report("during")
-	grown := p.peak(t) - before
+	grown := p.peakMemory(t) - before
 	t.Logf("2560 requests whose answers are not taken took %d KB", grown>>10)
 	// A thousand requests are held at most, each with its header and buffers.
 	if grown > 3*mayGrow {
@@ -231,21 +241,22 @@ func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
 
 func TestAConnectionOfAPodTakesLittle(t *testing.T) {
 	p := startProcess(t)
-	before := p.status(t, "VmRSS:")
+	before := p.readStatus(t, "VmRSS:")
 	const each = 4
 	open := 0
 	for namespace, count := range knownPods {
 		for n := range count {
 			for range each {
-				c := p.runtime(t, tokenOf(namespace, n, identitytest.Good))
-				if _, err := c.RunHook(t.Context(), connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "x"})); connect.CodeOf(err) != connect.CodeNotFound {
+				c := p.runtimeClient(t, tokenOf(namespace, n, identitytest.Good))
+				if _, err := c.RunHook(t.Context(),
+					connect.NewRequest(&gatewayv1alpha1.RunHookRequest{Data: "x"})); connect.CodeOf(err) != connect.CodeNotFound {
 					t.Fatal(err)
 				}
 				open++
 			}
 		}
 	}
-	grown := (p.status(t, "VmRSS:") - before) / int64(open)
+	grown := (p.readStatus(t, "VmRSS:") - before) / int64(open)
 	t.Logf("each of %d connections takes %d KB", open, grown>>10)
 	if most := int64(96 << 10); grown > most {
 		t.Errorf("each takes %d bytes, at most %d are planned for", grown, most)

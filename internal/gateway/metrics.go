@@ -32,7 +32,8 @@ type metrics struct {
 // and of strangers.
 func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections func() (known, strangers int)) (*metrics, error) {
 	counted := func(subsystem, name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: subsystem, Name: name, Help: help}, []string{"outcome"})
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: subsystem, Name: name, Help: help},
+			[]string{"outcome"})
 	}
 	counter := func(name, help string) *prometheus.CounterVec { return counted("gateway", name, help) }
 	m := &metrics{
@@ -45,7 +46,8 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections fu
 			"Ends of reports of what a node holds: written to the API server, unchanged, or failed."),
 	}
 	reasons := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help}, []string{"reason"})
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kuda", Subsystem: "gateway", Name: name, Help: help},
+			[]string{"reason"})
 	}
 	m.refusals = reasons("refusals_total", "Requests that were refused before they were read, by reason.")
 	m.drops = reasons("dropped_connections_total", "Connections that the gateway closed: silent (no call was accepted in time), crowded "+
@@ -61,7 +63,8 @@ func newMetrics(registry prometheus.Registerer, streams *hub.Hub, connections fu
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "kuda", Subsystem: "gateway", Name: "streams", Help: "Open streams of runtimes.",
 	}, func() float64 { return float64(streams.Open()) })
-	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, m.stores, m.storeWrites, m.refusals, m.drops, ofPods, ofStrangers, open} {
+	for _, c := range []prometheus.Collector{m.reports, m.writes, m.hooks, m.reviews, m.stores, m.storeWrites, m.refusals, m.drops, ofPods,
+		ofStrangers, open} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 		}

@@ -41,7 +41,8 @@ func (w *desires) desiredPrefetch(ctx context.Context, d *v1alpha1.Data) (*gatew
 
 // revisionTemplate reads what a revision of the Data's own DataSet holds, or returns
 // what is wrong with it.
-func (w *desires) revisionTemplate(ctx context.Context, d *v1alpha1.Data, name string) (template v1alpha1.DataTemplateSpec, problem string, err error) {
+func (w *desires) revisionTemplate(ctx context.Context, d *v1alpha1.Data, name string) (template v1alpha1.DataTemplateSpec,
+	problem string, err error) {
 	var owner v1alpha1.DataSet
 	var r appsv1.ControllerRevision
 	for key, object := range map[string]client.Object{assignment.DataSet(d): &owner, name: &r} {

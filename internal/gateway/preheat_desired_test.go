@@ -19,11 +19,14 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		change func(*v1alpha1.DataSet, *corev1.Pod)
 		gone   int
 	}{
-		"its Data is only late":            {func(*v1alpha1.DataSet, *corev1.Pod) {}, 0},
-		"the selector matches nothing":     {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.Spec.WorkloadSelector = map[string]string{"no": "pod"} }, 0},
+		"its Data is only late": {func(*v1alpha1.DataSet, *corev1.Pod) {}, 0},
+		"the selector matches nothing": {func(d *v1alpha1.DataSet,
+			_ *corev1.Pod) {
+			d.Spec.WorkloadSelector = map[string]string{"no": "pod"}
+		}, 0},
 		"the preheat is no longer wanted":  {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.Spec.Preheat = nil }, 1},
 		"the pod is of an earlier DataSet": {func(d *v1alpha1.DataSet, _ *corev1.Pod) { d.UID = "later" }, 1},
-		"somebody else made the pod":       {func(_ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, 1},
+		"another owner made the pod":       {func(_ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, 1},
 	} {
 		set := &v1alpha1.DataSet{
 			ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop", UID: "s"},
@@ -31,10 +34,11 @@ func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
 		}
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			Name: "warm", Namespace: "shop", UID: "u", Labels: map[string]string{"app": "web", v1alpha1.LabelPreheat: "models"},
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models", UID: "s", Controller: &yes}},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models",
+				UID: "s", Controller: &yes}},
 		}}
 		c.change(set, p)
-		all := reader(t, set, p)
+		all := newReader(t, set, p)
 		want := newDesires(&service{paces: newPaces(), cached: all, live: all, bundle: func() []byte { return nil }},
 			identity.Pod{Namespace: "shop", Name: "warm", UID: "u"}, []string{"models"})
 		got, err := want.readDesired(t.Context())

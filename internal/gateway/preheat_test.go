@@ -36,7 +36,7 @@ func TestWhatIsPreheatedIsGivenUpOrKeptForEver(t *testing.T) {
 		assignment.NewPreheat(set("shop", "new", nil), p, v1alpha1.DataSpec{Revision: "r"}),
 		assignment.New(set("shop", "words", nil), p, v1alpha1.DataSpec{Revision: "r"}),
 	}
-	c := reader(t, objects...)
+	c := newReader(t, objects...)
 	want := newDesires(&service{paces: newPaces(), cached: c, live: c, bundle: func() []byte { return nil }},
 		identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}, nil)
 	got, err := want.readDesired(t.Context())

@@ -122,11 +122,13 @@ func playedObjects() []client.Object {
 		objects = append(objects, set)
 		for n := range count {
 			p := &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Name: podName(n), Namespace: namespace, UID: podUID(namespace, n), Labels: map[string]string{"app": "web"},
+				ObjectMeta: metav1.ObjectMeta{Name: podName(n), Namespace: namespace, UID: podUID(namespace, n),
+					Labels:      map[string]string{"app": "web"},
 					Annotations: map[string]string{v1alpha1.AnnotationInjected: "models", v1alpha1.AnnotationStore: v1alpha1.StoreNode}},
 				Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "app"}},
 					InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: &always}}},
-				Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}},
+				Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app",
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}},
 			}
 			command := func(words ...string) *v1alpha1.LifecycleHandler {
 				return &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: words}}
@@ -153,7 +155,8 @@ func serveGateway() error {
 			return err
 		}
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{}, &v1alpha1.NodeStore{})
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{},
+		&v1alpha1.NodeStore{})
 	for field, value := range fieldindex.Functions() {
 		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
 	}
@@ -259,10 +262,10 @@ func startProcess(t *testing.T, env ...string) *process {
 	return p
 }
 
-// peak is the most memory that the process had since the last forgetPeak, in bytes.
-func (p *process) peak(t *testing.T) int64 { return p.status(t, "VmHWM:") }
+// peakMemory is the most memory that the process had since the last forgetPeak, in bytes.
+func (p *process) peakMemory(t *testing.T) int64 { return p.readStatus(t, "VmHWM:") }
 
-func (p *process) status(t *testing.T, name string) int64 {
+func (p *process) readStatus(t *testing.T, name string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
@@ -281,10 +284,11 @@ func (p *process) status(t *testing.T, name string) int64 {
 	return 0
 }
 
-func (p *process) transport() *http.Transport {
+func (p *process) newTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
-	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test"}, Protocols: protocols}
+	return &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: p.roots, ServerName: "gateway.test"},
+		Protocols: protocols}
 }
 
 // tokenOf is a token of a known pod, as the API server makes it.
@@ -305,17 +309,17 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// http is a client with a connection of its own.
-func (p *process) http(t *testing.T, token string) *http.Client {
+// httpClient is a client with a connection of its own.
+func (p *process) httpClient(t *testing.T, token string) *http.Client {
 	t.Helper()
-	transport := p.transport()
+	transport := p.newTransport()
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: bearer{token, transport}}
 }
 
-// runtime speaks as runtimes of v0.1.0 do.
-func (p *process) runtime(t *testing.T, token string) gatewayv1alpha1connect.GatewayServiceClient {
+// runtimeClient speaks as runtimes of v0.1.0 do.
+func (p *process) runtimeClient(t *testing.T, token string) gatewayv1alpha1connect.GatewayServiceClient {
 	t.Helper()
-	return gatewayv1alpha1connect.NewGatewayServiceClient(p.http(t, token), "https://"+p.address,
+	return gatewayv1alpha1connect.NewGatewayServiceClient(p.httpClient(t, token), "https://"+p.address,
 		connect.WithReadMaxBytes(16<<20), connect.WithSendGzip(), connect.WithCompressMinBytes(1<<10))
 }

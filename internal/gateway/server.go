@@ -89,7 +89,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// NeedLeaderElection says that every replica serves.
+// NeedLeaderElection reports whether only the leader serves: every replica does.
 func (s *Server) NeedLeaderElection() bool { return false }
 
 // Ready fails until the caches are filled and the gateway listens.

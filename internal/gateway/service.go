@@ -97,13 +97,15 @@ func (s *service) readData(ctx context.Context, caller identity.Pod, name string
 }
 
 // Report takes a report.
-func (s *service) Report(ctx context.Context, request *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (s *service) Report(ctx context.Context,
+	request *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	response, err := s.submitReport(ctx, request.Msg)
 	s.metrics.reports.WithLabelValues(callOutcome(err)).Inc()
 	return response, err
 }
 
-func (s *service) submitReport(ctx context.Context, r *gatewayv1alpha1.ReportRequest) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (s *service) submitReport(ctx context.Context,
+	r *gatewayv1alpha1.ReportRequest) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,8 @@ func (s *service) submitReport(ctx context.Context, r *gatewayv1alpha1.ReportReq
 }
 
 // RunHook runs a declared exec hook.
-func (s *service) RunHook(ctx context.Context, request *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
+func (s *service) RunHook(ctx context.Context,
+	request *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
 	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return nil, err

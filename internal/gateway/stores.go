@@ -17,7 +17,8 @@ var errNoNode = errors.New("the token does not say which node the pod is on, so 
 
 // ReportStore takes a report of what the caller's node holds for the caller's
 // namespace.
-func (s *service) ReportStore(ctx context.Context, request *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
+func (s *service) ReportStore(ctx context.Context,
+	request *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
 	err := s.reportStore(ctx, request.Msg)
 	s.metrics.stores.WithLabelValues(callOutcome(err)).Inc()
 	if err != nil {

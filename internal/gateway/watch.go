@@ -27,7 +27,8 @@ const (
 )
 
 // Watch streams the caller's desired state until one of both ends goes away.
-func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1alpha1.WatchRequest],
+	stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
 	caller, err := s.callerOf(ctx)
 	if err != nil {
 		return err

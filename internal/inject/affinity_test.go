@@ -79,15 +79,15 @@ func TestOurWeightsReachThoseOfThePod(t *testing.T) {
 		own        []int32
 		ours, want []int32
 	}{
-		"no rules":                    {nil, []int32{100, 40}, []int32{100, 40}},
-		"enough room below":           {[]int32{100}, []int32{60, 40}, []int32{60, 40}},
-		"just enough":                 {[]int32{61}, []int32{60, 40}, []int32{60, 40}},
-		"scaled":                      {[]int32{90, 51}, []int32{100, 40, 1}, []int32{50, 20, 1}},
-		"scaled down to equal":        {[]int32{2}, []int32{100, 40}, []int32{1, 1}},
-		"no room":                     {[]int32{100, 1}, []int32{100}, nil},
-		"a weight that is not valid":  {[]int32{0}, []int32{100}, nil},
-		"nobody holds any":            {[]int32{10}, nil, nil},
-		"a rule, but nobody holds it": {nil, nil, nil},
+		"no rules":                   {nil, []int32{100, 40}, []int32{100, 40}},
+		"enough room below":          {[]int32{100}, []int32{60, 40}, []int32{60, 40}},
+		"just enough":                {[]int32{61}, []int32{60, 40}, []int32{60, 40}},
+		"scaled":                     {[]int32{90, 51}, []int32{100, 40, 1}, []int32{50, 20, 1}},
+		"scaled down to equal":       {[]int32{2}, []int32{100, 40}, []int32{1, 1}},
+		"no room":                    {[]int32{100, 1}, []int32{100}, nil},
+		"a weight that is not valid": {[]int32{0}, []int32{100}, nil},
+		"no node holds any":          {[]int32{10}, nil, nil},
+		"a rule, but no holder":      {nil, nil, nil},
 	} {
 		req := request(pod(prefers(c.own...)))
 		for i, w := range c.ours {

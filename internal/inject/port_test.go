@@ -33,7 +33,7 @@ func TestTheRuntimeLeavesThePortThatAContainerDeclares(t *testing.T) {
 		change func(*corev1.Pod)
 		want   int32
 	}{
-		"nobody":              {func(*corev1.Pod) {}, 8888},
+		"no container":        {func(*corev1.Pod) {}, 8888},
 		"the application":     {app(func(c *corev1.Container) { c.Ports = tcp(80, 8888) }), 18888},
 		"and the next one":    {app(func(c *corev1.Container) { c.Ports = tcp(18888, 18889, 8888) }), 18890},
 		"only the next one":   {app(func(c *corev1.Container) { c.Ports = tcp(18888) }), 8888},

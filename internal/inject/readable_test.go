@@ -51,7 +51,7 @@ func TestAnApplicationThatCannotReadItsDataIsNotToldSo(t *testing.T) {
 		"root":                         {0o600, StoreNode, []security{user(0)}, nil, ""},
 		"root without capabilities":    {0o600, StorePod, []security{user(0), group(0)}, dropped, "app (user 0, group 0)"},
 		"root is the owner":            {0o600, StoreNode, []security{user(0)}, dropped, ""},
-		"nobody may read":              {0o000, StoreNode, []security{user(0)}, dropped, "mode 0000"},
+		"no user may read":             {0o000, StoreNode, []security{user(0)}, dropped, "mode 0000"},
 		"the owner":                    {0o600, StorePod, []security{user(65532)}, nil, ""},
 		"the owner, and only others":   {0o040, StorePod, []security{user(65532), fsGroup(65532)}, nil, "app (user 65532)"},
 		"in the fsGroup":               {0o640, StorePod, []security{user(1000), group(1000), fsGroup(2000)}, nil, ""},

@@ -54,7 +54,8 @@ func cacheOptions(dataPath func() string, namespace string) (cache.Options, erro
 		},
 	}
 	if namespace != "" {
-		o.ByObject[&coordinationv1.Lease{}] = cache.ByObject{Namespaces: map[string]cache.Config{namespace: {LabelSelector: attendance.Selector()}}}
+		o.ByObject[&coordinationv1.Lease{}] = cache.ByObject{
+			Namespaces: map[string]cache.Config{namespace: {LabelSelector: attendance.Selector()}}}
 	}
 	return o, nil
 }

@@ -189,14 +189,16 @@ func addControllers(mgr ctrl.Manager, o Options, heard attendanceParts) error {
 		return fmt.Errorf("adding the DataSet controller: %w", err)
 	}
 	datas := data.New(data.Options{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-data-controller")), Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-data-controller")),
+		Clock:      clock.RealClock{},
 		Attendance: heard.roll, Changed: heard.changed,
 	})
 	if err := datas.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the Data controller: %w", err)
 	}
 	preheats := preheat.New(preheat.Options{
-		Client: mgr.GetClient(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-preheat-controller")), Clock: clock.RealClock{}, Off: !o.Preheat,
+		Client: mgr.GetClient(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-preheat-controller")),
+		Clock: clock.RealClock{}, Off: !o.Preheat,
 	})
 	if err := preheats.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the preheat controller: %w", err)

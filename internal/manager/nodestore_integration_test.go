@@ -148,7 +148,8 @@ func TestANodeThatCameBackKeepsWhatItHeld(t *testing.T) {
 	s := stored(t, node.Name, "it stays", func(s *v1alpha1.NodeStore) bool { return items(s, p.Namespace) == 2 })
 
 	cluster.EditNodeStatus(t, node, func(n *corev1.Node) { managertest.NodeReady(n, corev1.ConditionTrue, time.Now().Add(2*time.Second)) })
-	stored(t, node.Name, "what was said before is dropped", func(s *v1alpha1.NodeStore) bool { return items(s, p.Namespace) < 0 && s.Status.Items == 0 })
+	stored(t, node.Name, "what was said before is dropped",
+		func(s *v1alpha1.NodeStore) bool { return items(s, p.Namespace) < 0 && s.Status.Items == 0 })
 	report(t, gateway, holds(2))
 	again := stored(t, node.Name, "the same said again counts", func(s *v1alpha1.NodeStore) bool { return items(s, p.Namespace) == 2 })
 	if !again.Status.Stores[0].ObservedTime.After(s.Status.Stores[0].ObservedTime.Time) {
@@ -264,13 +265,15 @@ func TestPromise9AReportReachesAnotherNamespaceOrNode(t *testing.T) {
 		more := proto.CloneOf(evil)
 		spoil(more)
 		_, err := hostile.ReportStore(t.Context(), connect.NewRequest(more))
-		if connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "256 times") && !strings.Contains(err.Error(), "bytes are allowed") && !strings.Contains(err.Error(), "at most 4096") {
+		if connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "256 times") &&
+			!strings.Contains(err.Error(), "bytes are allowed") && !strings.Contains(err.Error(), "at most 4096") {
 			t.Errorf("%s: %v, want the limit", what, err)
 		}
 	}
 
 	own := cluster.Pod(t, mine.Namespace, "own", "web", func(p *corev1.Pod) { p.Spec.NodeName = node.Name })
-	if _, err := m.GatewayFor(t, cluster, own).ReportStore(t.Context(), connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodePermissionDenied {
+	if _, err := m.GatewayFor(t, cluster, own).ReportStore(t.Context(),
+		connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodePermissionDenied {
 		t.Errorf("a pod with a store of its own: %v", err)
 	}
 	// A pod without a node has a token that names none.
@@ -278,7 +281,8 @@ func TestPromise9AReportReachesAnotherNamespaceOrNode(t *testing.T) {
 		p.Spec.NodeName = ""
 		p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StoreNode
 	})
-	if _, err := m.GatewayFor(t, cluster, unplaced).ReportStore(t.Context(), connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodeFailedPrecondition {
+	if _, err := m.GatewayFor(t, cluster, unplaced).ReportStore(t.Context(),
+		connect.NewRequest(holds(1))); connect.CodeOf(err) != connect.CodeFailedPrecondition {
 		t.Errorf("a report from no node: %v", err)
 	}
 	nameless := holds(1)

@@ -54,19 +54,19 @@ func newRack(t *testing.T, m *managertest.Manager, nodes ...string) *rack {
 	go func() {
 		defer close(done)
 		for tick := time.NewTicker(30 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-			r.run(ctx)
+			r.runPods(ctx)
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return r
 }
 
-// name makes the nodes of each test its own.
-func (r *rack) name(node string) string { return r.namespace + "-" + node }
+// nodeName makes the nodes of each test its own.
+func (r *rack) nodeName(node string) string { return r.namespace + "-" + node }
 
 func (r *rack) addNode(name string) {
 	r.t.Helper()
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.name(name), Labels: r.label}}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.nodeName(name), Labels: r.label}}
 	if err := cluster.Client.Create(r.t.Context(), n); err != nil {
 		r.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (r *rack) addNode(name string) {
 	managertest.Edit(r.t, cluster, n, func(n *corev1.Node) { n.Spec.Taints = nil })
 }
 
-func (r *rack) pods(ctx context.Context) []corev1.Pod {
+func (r *rack) listPods(ctx context.Context) []corev1.Pod {
 	var list corev1.PodList
 	if err := cluster.Client.List(ctx, &list, client.InNamespace(r.namespace), client.HasLabels{v1alpha1.LabelPreheat}); err != nil {
 		return nil
@@ -88,9 +88,9 @@ func (r *rack) pods(ctx context.Context) []corev1.Pod {
 	return list.Items
 }
 
-// run does what is next with each pod.
-func (r *rack) run(ctx context.Context) {
-	pods := r.pods(ctx)
+// runPods does what is next with each pod.
+func (r *rack) runPods(ctx context.Context) {
+	pods := r.listPods(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	working := slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
@@ -109,60 +109,60 @@ func (r *rack) run(ctx context.Context) {
 					r.m.StartRuntime(r.t, cluster, p, p.Labels[v1alpha1.LabelPreheat])
 				}
 			}
-		case p.Status.Phase == corev1.PodPending && r.delivered(ctx, p):
+		case p.Status.Phase == corev1.PodPending && r.hasData(ctx, p):
 			p.Status.Phase = corev1.PodSucceeded
 			_ = cluster.Client.Status().Update(ctx, p)
 		}
 	}
 }
 
-func (r *rack) delivered(ctx context.Context, p *corev1.Pod) bool {
+func (r *rack) hasData(ctx context.Context, p *corev1.Pod) bool {
 	datas, err := cluster.Datas(ctx, r.namespace)
 	return err == nil && slices.ContainsFunc(datas, func(d v1alpha1.Data) bool {
 		return assignment.PodUID(&d) == p.UID && assignment.Delivered(&d)
 	})
 }
 
-// preheat makes a DataSet whose data is to be on the rack.
-func (r *rack) preheat(change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
+// createPreheat makes a DataSet whose data is to be on the rack.
+func (r *rack) createPreheat(change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
 	r.t.Helper()
 	return cluster.DataSet(r.t, r.namespace, "one", "web", append([]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) {
 		d.Spec.Preheat = &v1alpha1.Preheat{NodeSelector: r.label}
 	}}, change...)...)
 }
 
-// wait waits until as many nodes are ready and no pod is left.
-func (r *rack) wait(d *v1alpha1.DataSet, ready int32) v1alpha1.DataSetStatus {
+// waitReady waits until as many nodes are ready and no pod is left.
+func (r *rack) waitReady(d *v1alpha1.DataSet, ready int32) v1alpha1.DataSetStatus {
 	r.t.Helper()
 	s := status(r.t, d, fmt.Sprintf("%d nodes are ready", ready), func(s v1alpha1.DataSetStatus) bool {
 		return s.Preheat != nil && s.Preheat.Ready == ready && s.Preheat.Desired == ready && s.Preheat.Revision == s.UpdateRevision
 	})
-	r.none("no pod and no Data is left")
+	r.checkNone("no pod and no Data is left")
 	return s
 }
 
-func (r *rack) none(what string) {
+func (r *rack) checkNone(what string) {
 	r.t.Helper()
 	managertest.Eventually(r.t, what, func(ctx context.Context) (bool, error) {
 		datas, err := cluster.Datas(ctx, r.namespace)
-		return len(r.pods(ctx))+len(datas) == 0, err
+		return len(r.listPods(ctx))+len(datas) == 0, err
 	})
 }
 
-func (r *rack) made() int {
+func (r *rack) countMade() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.seen)
 }
 
-func because(want string) func(v1alpha1.DataSetStatus) bool {
+func forReason(want string) func(v1alpha1.DataSetStatus) bool {
 	return func(s v1alpha1.DataSetStatus) bool { return reason(s, v1alpha1.ConditionPreheated) == want }
 }
 
 func TestNodesAreNotPreheated(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b", "c", "d", "e")
-	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.name("e")}}
+	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.nodeName("e")}}
 	managertest.Edit(t, cluster, cordoned, func(n *corev1.Node) { n.Spec.Unschedulable = true })
 	cluster.StartWebhook(t, r.namespace)
 	// What selects the labels of Kuda's pods is not to have them.
@@ -170,19 +170,20 @@ func TestNodesAreNotPreheated(t *testing.T) {
 		d.Spec.WorkloadSelector = map[string]string{"app.kubernetes.io/managed-by": "kuda"}
 	})
 	hook := &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"reload"}}}
-	d := r.preheat(func(d *v1alpha1.DataSet) {
+	d := r.createPreheat(func(d *v1alpha1.DataSet) {
 		d.Spec.Template.Lifecycle = &v1alpha1.Lifecycle{PostDownload: hook}
 		d.Spec.StartPolicy = v1alpha1.StartPolicyImmediately
 	})
-	s := r.wait(d, 4)
+	s := r.waitReady(d, 4)
 	if s.Replicas != 0 || s.UninjectedReplicas != 0 || reason(s, v1alpha1.ConditionReady) != v1alpha1.ReasonNoPods {
 		t.Errorf("the preheat's pods count as replicas: %+v", s)
 	}
-	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); c.Status != metav1.ConditionTrue || c.ObservedGeneration == 0 {
+	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); c.Status != metav1.ConditionTrue ||
+		c.ObservedGeneration == 0 {
 		t.Errorf("Preheated: %+v", c)
 	}
-	if r.most > 3 || r.made() != 4 {
-		t.Errorf("%d pods at a time, %d in all", r.most, r.made())
+	if r.most > 3 || r.countMade() != 4 {
+		t.Errorf("%d pods at a time, %d in all", r.most, r.countMade())
 	}
 	if got := value(t, m, "kuda_preheat_nodes", "phase", "ready"); got != 4 {
 		t.Errorf("kuda_preheat_nodes{phase=ready} = %v", got)
@@ -192,27 +193,27 @@ func TestNodesAreNotPreheated(t *testing.T) {
 		t.Errorf("another DataSet counts them: %+v", other)
 	}
 	managertest.Edit(t, cluster, cordoned, func(n *corev1.Node) { n.Spec.Unschedulable = false })
-	r.wait(d, 5)
+	r.waitReady(d, 5)
 	managertest.Edit(t, cluster, d, version("v2"))
-	s = r.wait(d, 5)
-	if r.made() != 10 {
-		t.Errorf("%d pods were made for 5 nodes and 2 revisions", r.made())
+	s = r.waitReady(d, 5)
+	if r.countMade() != 10 {
+		t.Errorf("%d pods were made for 5 nodes and 2 revisions", r.countMade())
 	}
 	cluster.Delete(t, cordoned)
-	r.wait(d, 4)
+	r.waitReady(d, 4)
 	events, err := cluster.Events(t.Context(), d)
 	if err != nil || !slices.ContainsFunc(events, func(e corev1.Event) bool { return e.Reason == v1alpha1.EventPreheated }) {
 		t.Errorf("no event says that nodes are preheated (%v)", err)
 	}
 	managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Preheat = nil })
-	status(t, d, "nothing of it is left", func(s v1alpha1.DataSetStatus) bool { return s.Preheat == nil && because("")(s) })
+	status(t, d, "nothing of it is left", func(s v1alpha1.DataSetStatus) bool { return s.Preheat == nil && forReason("")(s) })
 }
 
 func TestAPreheatsPodIsWrong(t *testing.T) {
 	cluster.StartManager(t)
 	r := newRack(t, nil, "a") // no runtime answers
 	cluster.StartWebhook(t, r.namespace)
-	d := r.preheat(func(d *v1alpha1.DataSet) {
+	d := r.createPreheat(func(d *v1alpha1.DataSet) {
 		d.Spec.Template.DataItems[0].Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{
 			Exec: &corev1.ExecAction{Command: []string{"reload"}},
 		}}
@@ -224,15 +225,17 @@ func TestAPreheatsPodIsWrong(t *testing.T) {
 		datas, err = cluster.Datas(ctx, r.namespace)
 		return len(datas) == 1, err
 	})
-	p, data := r.pods(t.Context())[0], datas[0]
-	if !metav1.IsControlledBy(&p, d) || p.Spec.Containers[0].Image != managertest.RuntimeImage || p.Spec.AutomountServiceAccountToken == nil || *p.Spec.AutomountServiceAccountToken {
+	p, data := r.listPods(t.Context())[0], datas[0]
+	if !metav1.IsControlledBy(&p, d) || p.Spec.Containers[0].Image != managertest.RuntimeImage || p.Spec.AutomountServiceAccountToken == nil ||
+		*p.Spec.AutomountServiceAccountToken {
 		t.Errorf("the pod: %+v", p)
 	}
 	env := p.Spec.InitContainers[0].Env
 	if !slices.ContainsFunc(env, func(e corev1.EnvVar) bool { return e.Name == "KUDA_WAIT_FOR" && e.Value == "one" }) {
 		t.Errorf("the pod does not wait for the data: %v", env)
 	}
-	if data.Labels[v1alpha1.LabelDataSet] != "" || assignment.DataSet(&data) != "one" || data.Spec.DataItems[0].Lifecycle != nil || data.Spec.PodName != p.Name {
+	if data.Labels[v1alpha1.LabelDataSet] != "" || assignment.DataSet(&data) != "one" || data.Spec.DataItems[0].Lifecycle != nil ||
+		data.Spec.PodName != p.Name {
 		t.Errorf("the Data: %+v", data)
 	}
 	s := status(t, d, "the node is shown", func(s v1alpha1.DataSetStatus) bool { return s.Preheat != nil && len(s.Preheat.Nodes) == 1 })
@@ -240,14 +243,14 @@ func TestAPreheatsPodIsWrong(t *testing.T) {
 		t.Errorf("preheat: %+v", s.Preheat)
 	}
 	managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Preheat = nil })
-	r.none("the pod goes with the wish")
+	r.checkNone("the pod goes with the wish")
 }
 
 func TestAFailedPreheatIsNotShown(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b")
 	cluster.StartWebhook(t, r.namespace)
-	d := r.preheat(version(managertest.BrokenVersion))
+	d := r.createPreheat(version(managertest.BrokenVersion))
 	s := status(t, d, "both failed", func(s v1alpha1.DataSetStatus) bool { return s.Preheat != nil && s.Preheat.Failed == 2 })
 	if n := s.Preheat.Nodes[0]; n.Reason != v1alpha1.ReasonNotFound || n.Message == "" || n.Time == nil {
 		t.Errorf("node: %+v", n)
@@ -255,9 +258,9 @@ func TestAFailedPreheatIsNotShown(t *testing.T) {
 	if got := reason(s, v1alpha1.ConditionPreheated); got != v1alpha1.ReasonPreheatFailed {
 		t.Errorf("Preheated: %s", got)
 	}
-	r.none("failed pods are not kept")
+	r.checkNone("failed pods are not kept")
 	managertest.Edit(t, cluster, d, version("v2"))
-	r.wait(d, 2)
+	r.waitReady(d, 2)
 }
 
 func TestAPreheatIsForgottenByTheNextLeader(t *testing.T) {
@@ -265,22 +268,23 @@ func TestAPreheatIsForgottenByTheNextLeader(t *testing.T) {
 	r := newRack(t, m, "a", "b", "c")
 	cluster.StartWebhook(t, r.namespace)
 	one := int32(1)
-	d := r.preheat(func(d *v1alpha1.DataSet) { d.Spec.Preheat.Replicas = &one })
-	chosen := r.wait(d, 1).Preheat.Nodes[0].Node
+	d := r.createPreheat(func(d *v1alpha1.DataSet) { d.Spec.Preheat.Replicas = &one })
+	chosen := r.waitReady(d, 1).Preheat.Nodes[0].Node
 	m.Stop()
-	made := r.made()
+	made := r.countMade()
 	next := cluster.StartManager(t)
 	r.mu.Lock()
 	r.m = next
 	r.mu.Unlock()
 	two := int32(2)
 	managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Preheat.Replicas = &two })
-	s := r.wait(d, 2)
-	if r.made() != made+1 || !slices.ContainsFunc(s.Preheat.Nodes, func(n v1alpha1.PreheatNodeStatus) bool { return n.Node == chosen }) {
-		t.Errorf("%d pods were made before, %d now; %s was chosen: %+v", made, r.made(), chosen, s.Preheat)
+	s := r.waitReady(d, 2)
+	if r.countMade() != made+1 || !slices.ContainsFunc(s.Preheat.Nodes, func(n v1alpha1.PreheatNodeStatus) bool { return n.Node == chosen }) {
+		t.Errorf("%d pods were made before, %d now; %s was chosen: %+v", made, r.countMade(), chosen, s.Preheat)
 	}
 	// A drained node's seat goes to another.
-	managertest.Edit(t, cluster, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: chosen}}, func(n *corev1.Node) { n.Spec.Unschedulable = true })
+	managertest.Edit(t, cluster, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: chosen}},
+		func(n *corev1.Node) { n.Spec.Unschedulable = true })
 	status(t, d, "another node has the seat", func(s v1alpha1.DataSetStatus) bool {
 		return s.Preheat.Ready == 2 && !slices.ContainsFunc(s.Preheat.Nodes, func(n v1alpha1.PreheatNodeStatus) bool { return n.Node == chosen })
 	})
@@ -291,11 +295,11 @@ func TestANodeThatHasTheDataGetsAPod(t *testing.T) {
 	r := newRack(t, m, "a", "b")
 	cluster.StartWebhook(t, r.namespace)
 	d := cluster.DataSet(t, r.namespace, "one", "web")
-	s := r.store("a", placement.Marks(d.Spec.Template))
+	s := r.storeOf("a", placement.Marks(d.Spec.Template))
 	managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Preheat = &v1alpha1.Preheat{NodeSelector: r.label} })
-	r.wait(d, 2)
-	if r.made() != 1 {
-		t.Errorf("%d pods were made for the node that lacks the data", r.made())
+	r.waitReady(d, 2)
+	if r.countMade() != 1 {
+		t.Errorf("%d pods were made for the node that lacks the data", r.countMade())
 	}
 	managertest.Eventually(t, "the data went", func(ctx context.Context) (bool, error) {
 		if err := cluster.Client.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {
@@ -304,15 +308,15 @@ func TestANodeThatHasTheDataGetsAPod(t *testing.T) {
 		s.Status.Stores[0].Snapshots, s.Status.Stores[0].ObservedTime = nil, metav1.Now()
 		return cluster.Client.Status().Update(ctx, s) == nil, nil
 	})
-	managertest.Eventually(t, "the node gets a pod", func(context.Context) (bool, error) { return r.made() == 2, nil })
-	r.wait(d, 2)
+	managertest.Eventually(t, "the node gets a pod", func(context.Context) (bool, error) { return r.countMade() == 2, nil })
+	r.waitReady(d, 2)
 }
 
-// store says that a node holds data for a preheat.
-func (r *rack) store(node string, marks []string) *v1alpha1.NodeStore {
+// storeOf says that a node holds data for a preheat.
+func (r *rack) storeOf(node string, marks []string) *v1alpha1.NodeStore {
 	r.t.Helper()
 	var n corev1.Node
-	if err := cluster.Client.Get(r.t.Context(), client.ObjectKey{Name: r.name(node)}, &n); err != nil {
+	if err := cluster.Client.Get(r.t.Context(), client.ObjectKey{Name: r.nodeName(node)}, &n); err != nil {
 		r.t.Fatal(err)
 	}
 	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: n.Name, OwnerReferences: []metav1.OwnerReference{{
@@ -335,10 +339,10 @@ func (r *rack) store(node string, marks []string) *v1alpha1.NodeStore {
 func TestAPreheatThatCannotBeSaysNothing(t *testing.T) {
 	cluster.StartManager(t)
 	r := newRack(t, nil, "a")
-	d := r.preheat()
-	s := status(t, d, "the webhook is missed", because(v1alpha1.ReasonPodsNotInjected))
-	if s.Preheat.Desired != 1 || r.made() != 0 || len(r.pods(t.Context())) != 0 {
-		t.Errorf("%d pods were made in vain: %+v", r.made(), s.Preheat)
+	d := r.createPreheat()
+	s := status(t, d, "the webhook is missed", forReason(v1alpha1.ReasonPodsNotInjected))
+	if s.Preheat.Desired != 1 || r.countMade() != 0 || len(r.listPods(t.Context())) != 0 {
+		t.Errorf("%d pods were made in vain: %+v", r.countMade(), s.Preheat)
 	}
 	cluster.StartWebhook(t, r.namespace)
 	managertest.Edit(t, cluster, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}, func(n *corev1.Namespace) {
@@ -346,12 +350,12 @@ func TestAPreheatThatCannotBeSaysNothing(t *testing.T) {
 	})
 	again := func() { managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Paused = !d.Spec.Paused }) }
 	again()
-	status(t, d, "the store is missed", because(v1alpha1.ReasonNoNodeStore))
-	if r.made() != 0 {
-		t.Errorf("%d pods were made in vain", r.made())
+	status(t, d, "the store is missed", forReason(v1alpha1.ReasonNoNodeStore))
+	if r.countMade() != 0 {
+		t.Errorf("%d pods were made in vain", r.countMade())
 	}
 	managertest.Edit(t, cluster, d, func(d *v1alpha1.DataSet) { d.Spec.Preheat.NodeSelector = map[string]string{"no": "node"} })
-	s = status(t, d, "nodes are missed", because(v1alpha1.ReasonNoNodes))
+	s = status(t, d, "nodes are missed", forReason(v1alpha1.ReasonNoNodes))
 	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); !strings.Contains(c.Message, "no=node") {
 		t.Errorf("Preheated: %+v", c)
 	}
@@ -384,23 +388,23 @@ func TestAPreheatThatIsForbiddenSaysNothing(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "kuda-manager-pods")
 	}
 	managertest.Eventually(t, "the right is gone", func(ctx context.Context) (bool, error) { return !may(ctx), nil })
-	d := r.preheat()
-	s := status(t, d, "the right is missed", because(v1alpha1.ReasonForbidden))
+	d := r.createPreheat()
+	s := status(t, d, "the right is missed", forReason(v1alpha1.ReasonForbidden))
 	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPreheated); !strings.Contains(c.Message, "pods") {
 		t.Errorf("Preheated: %+v", c)
 	}
 	restore()
 	managertest.Eventually(t, "the right is back", func(ctx context.Context) (bool, error) { return may(ctx), nil })
 	managertest.Edit(t, cluster, d, version("v2"))
-	r.wait(d, 1)
+	r.waitReady(d, 1)
 }
 
 func TestAPreheatThatIsSwitchedOffSaysNothing(t *testing.T) {
 	cluster.StartManager(t, func(o *manager.Options) { o.Preheat = false })
 	r := newRack(t, nil, "a")
-	d := r.preheat()
-	s := status(t, d, "it is said", because(v1alpha1.ReasonPreheatOff))
-	if s.Preheat != nil || r.made() != 0 {
+	d := r.createPreheat()
+	s := status(t, d, "it is said", forReason(v1alpha1.ReasonPreheatOff))
+	if s.Preheat != nil || r.countMade() != 0 {
 		t.Errorf("preheat: %+v", s.Preheat)
 	}
 }

@@ -144,7 +144,8 @@ func TestAFailedRevisionStaysInPods(t *testing.T) {
 		t.Errorf("RolledBack: %s", got)
 	}
 	last := s.History[len(s.History)-1]
-	if outcomes(s) != "Succeeded RolledBack" || last.ChangeCause != "try the new model" || last.Number != 2 || last.By == "" || last.By == "kuda-manager" || last.Message == "" {
+	if outcomes(s) != "Succeeded RolledBack" || last.ChangeCause != "try the new model" || last.Number != 2 || last.By == "" ||
+		last.By == "kuda-manager" || last.Message == "" {
 		t.Errorf("history: %+v", s.History)
 	}
 	f.events(v1alpha1.EventRolloutStarted, v1alpha1.EventPodFailed, v1alpha1.EventRollingBack, v1alpha1.EventRolledBack)
@@ -262,7 +263,8 @@ func TestPromise5ACrashInTheMiddleOfStepsSkipsOne(t *testing.T) {
 			{Partition: &three},
 			{Pause: &v1alpha1.PauseStep{}},
 			{Analysis: &v1alpha1.AnalysisStep{
-				HTTP: &v1alpha1.HTTPCheck{URL: service.URL}, SuccessCondition: "result.healthy", Interval: &metav1.Duration{Duration: time.Second}, Count: 2,
+				HTTP: &v1alpha1.HTTPCheck{URL: service.URL}, SuccessCondition: "result.healthy",
+				Interval: &metav1.Duration{Duration: time.Second}, Count: 2,
 			}},
 			{Partition: &one},
 			{Pause: &v1alpha1.PauseStep{}},
@@ -298,7 +300,7 @@ func TestPodsAreMovedWhileANodeLacksTheBytes(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 3, "100%", func(d *v1alpha1.DataSet) { d.Spec.Prefetch = true })
 	silent := cluster.Pod(t, f.set.Namespace, "silent", "web")
-	// One that had not started would be waited for by nobody.
+	// A pod that had not started would delay nothing.
 	cluster.EditPodStatus(t, silent, func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning })
 	f.wait("the silent pod counts", func(s v1alpha1.DataSetStatus) bool { return s.Replicas == 4 && s.NotStartedReplicas == 0 })
 	f.edit(version("v2"))
@@ -331,7 +333,8 @@ func TestZonesAreTakenAtTheSameTime(t *testing.T) {
 	const zone = "topology.kubernetes.io/zone"
 	m := cluster.StartManager(t)
 	for i := range 4 {
-		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n-p-%02d", i), Labels: map[string]string{zone: []string{"east", "west"}[i%2]}}}
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n-p-%02d", i),
+			Labels: map[string]string{zone: []string{"east", "west"}[i%2]}}}
 		if err := cluster.Client.Create(t.Context(), node); err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,8 @@ func selectors(t *testing.T, d *v1alpha1.DataSet, want map[string]string) {
 	})
 	managertest.Eventually(t, "the revisions know their pods", func(ctx context.Context) (bool, error) {
 		var list appsv1.ControllerRevisionList
-		if err := cluster.Client.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		if err := cluster.Client.List(ctx, &list, client.InNamespace(d.Namespace),
+			client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
 			return false, err
 		}
 		clear(got)

@@ -104,7 +104,7 @@ func (a *Authority) Start(ctx context.Context) error {
 	})
 }
 
-// NeedLeaderElection says that every replica follows the CA.
+// NeedLeaderElection reports whether only the leader follows the CA: every replica does.
 func (a *Authority) NeedLeaderElection() bool { return false }
 
 // Changed returns a channel that receives after the generations have changed.

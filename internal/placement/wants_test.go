@@ -28,7 +28,8 @@ func dataSet(name, version string, change ...func(*v1alpha1.DataSet)) *v1alpha1.
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: "u", Generation: 2},
 		Spec: v1alpha1.DataSetSpec{Template: v1alpha1.DataTemplateSpec{
 			DataItems: []v1alpha1.DataItem{
-				{Namespace: "default", Name: "weights", RemotePath: "w", LocalPath: "weights", Version: version, DataSourceType: v1alpha1.DataSourceMinIO},
+				{Namespace: "default", Name: "weights", RemotePath: "w", LocalPath: "weights", Version: version,
+					DataSourceType: v1alpha1.DataSourceMinIO},
 				{Namespace: "default", Name: "vocab", RemotePath: "v", LocalPath: "vocab", Version: version, DataSourceType: v1alpha1.DataSourceMinIO},
 			},
 			DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "https://minio:9000", Bucket: "models"}},

@@ -26,7 +26,8 @@ func FuzzAcceptedNamesAreFilesBelowTheirDirectory(f *testing.F) {
 		if !ValidPath(path) {
 			return
 		}
-		if !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.ContainsFunc(path, unicode.IsControl) && !strings.ContainsFunc(path, c1) {
+		if !filepath.IsLocal(path) || filepath.Clean(path) != path || strings.ContainsFunc(path, unicode.IsControl) &&
+			!strings.ContainsFunc(path, c1) {
 			t.Fatalf("%q was accepted", path)
 		}
 		full := filepath.Join(dir, path)
@@ -54,5 +55,6 @@ func FuzzAcceptedNamesAreFilesBelowTheirDirectory(f *testing.F) {
 	})
 }
 
-// c1 tells the control characters above ASCII, which file systems take.
+// c1 reports whether a character is a control character above ASCII, which file
+// systems take.
 func c1(r rune) bool { return r >= 0x80 && r <= 0x9f }

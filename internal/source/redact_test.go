@@ -33,11 +33,12 @@ func TestSecretsInURLsAreCut(t *testing.T) {
 		"registry answered 404; is it there?":                       "registry answered 404; is it there?",
 		"http://[::1]:80/x?S3CRET":                                  "http://[::1]:80/x?…",
 		"<Message>AWSAccessKeyId=S3CRET&Signature=S3CRET</Message>": "<Message>AWSAccessKeyId=…&Signature=…</Message>",
-		"f: failed to parse Location header \"/50%off\\\"#S3CRET\": parse \"/50%off\\\"\": invalid URL escape \"%of\"": "f: failed to parse Location header …: invalid URL escape \"%of\"",
-		"Head \"https:/h?S3CRET\": http: no Host in request URL":                                                       "Head \"https:/h?…\": http: no Host in request URL",
-		"Get \"h:x#S3CRET\": refused, Get \"y\": x?":                                                                   "Get \"h:x#…\": refused, Get \"y\": x?",
-		"<Location>/b/f?S3CRET</Location>":                                                                             "<Location>/b/f?…</Location>",
-		"X-Amz-Credential=S3CRET%2Fus-east-1&X-Amz-Security-Token=S3CRET":                                              "X-Amz-Credential=…&X-Amz-Security-Token=…",
+		"f: failed to parse Location header \"/50%off\\\"#S3CRET\": parse \"/50%off\\\"\": invalid URL " +
+			"escape \"%of\"": "f: failed to parse Location header …: invalid URL escape \"%of\"",
+		"Head \"https:/h?S3CRET\": http: no Host in request URL":          "Head \"https:/h?…\": http: no Host in request URL",
+		"Get \"h:x#S3CRET\": refused, Get \"y\": x?":                      "Get \"h:x#…\": refused, Get \"y\": x?",
+		"<Location>/b/f?S3CRET</Location>":                                "<Location>/b/f?…</Location>",
+		"X-Amz-Credential=S3CRET%2Fus-east-1&X-Amz-Security-Token=S3CRET": "X-Amz-Credential=…&X-Amz-Security-Token=…",
 	} {
 		if got := Redact(text); got != want {
 			t.Errorf("%q\n became %q\n not    %q", text, got, want)

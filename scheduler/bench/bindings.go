@@ -32,7 +32,8 @@ func (w *world) watchBindings(ctx context.Context) (func() (*bindings, error), e
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = "spec.nodeName!=" }))
+	factory := informers.NewSharedInformerFactoryWithOptions(clients, 0,
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = "spec.nodeName!=" }))
 	b, done := &bindings{}, make(chan struct{})
 	// A pod is added once, when it has got a node; the calls follow one another.
 	registration, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(o any) {

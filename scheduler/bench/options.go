@@ -44,8 +44,10 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.Clients, "clients", 8, "clients that create the pods")
 	f.IntVar(&o.Runs, "runs", 3, "runs with the plugin, and as many without")
 	f.IntVar(&o.Percentage, "percentage", 0, "percentageOfNodesToScore, for both; 0: that of the installed configuration")
-	f.BoolVar(&o.Backlog, "backlog", true, "create all pods before the scheduler starts, so that nothing but it decides how fast they are placed")
-	f.BoolVar(&o.Rules, "rules", false, "give each pod a node selector, which all nodes match: pods with rules of their own are placed by looking at all nodes")
+	f.BoolVar(&o.Backlog, "backlog", true,
+		"create all pods before the scheduler starts, so that nothing but it decides how fast they are placed")
+	f.BoolVar(&o.Rules, "rules", false,
+		"give each pod a node selector, which all nodes match: pods with rules of their own are placed by looking at all nodes")
 	f.DurationVar(&o.limit, "limit", 10*time.Minute, "time limit of one run")
 	f.StringVar(&o.scheduler, "scheduler", "build/bin/kuda-scheduler", "kuda-scheduler")
 	f.StringVar(&o.kwok, "kwok", os.Getenv("KUDA_BENCH_KWOK"), "kwok (KUDA_BENCH_KWOK)")
@@ -58,7 +60,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if o.Nodes < 1 || o.Pods < 2 || o.Namespaces < 1 || o.DataSets < o.Namespaces || o.Holders < 1 || o.Holders > o.Nodes || o.Clients < 1 || o.Runs < 1 {
+	if o.Nodes < 1 || o.Pods < 2 || o.Namespaces < 1 || o.DataSets < o.Namespaces || o.Holders < 1 || o.Holders > o.Nodes ||
+		o.Clients < 1 || o.Runs < 1 {
 		return nil, errSizes
 	}
 	if o.kwok == "" {

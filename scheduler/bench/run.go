@@ -176,5 +176,6 @@ func (w *world) startScheduler(ctx context.Context, with bool) (*schedulertest.S
 	if err != nil {
 		return nil, err
 	}
-	return w.server.StartScheduler(ctx, schedulertest.Options{Binary: w.scheduler, Name: "scheduler", Configuration: c, Kubeconfig: kubeconfig, Args: []string{"-v=1"}})
+	return w.server.StartScheduler(ctx, schedulertest.Options{Binary: w.scheduler, Name: "scheduler", Configuration: c, Kubeconfig: kubeconfig,
+		Args: []string{"-v=1"}})
 }

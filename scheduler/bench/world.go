@@ -67,7 +67,8 @@ func (w *world) dataSets(ctx context.Context) error {
 			Spec: v1alpha1.DataSetSpec{
 				WorkloadSelector: map[string]string{labelApp: appName(i)},
 				Template: v1alpha1.DataTemplateSpec{
-					DataItems:   []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + appName(i), LocalPath: "/model", Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO}},
+					DataItems: []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + appName(i), LocalPath: "/model",
+						Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO}},
 					DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
 				},
 			},
@@ -131,8 +132,10 @@ func (w *world) createPods(ctx context.Context) error {
 func podOf(w *world, i int) *corev1.Pod {
 	requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespaceName(i % w.DataSets), Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{labelApp: appName(i % w.DataSets)}},
-		Spec:       corev1.PodSpec{SchedulerName: schedulerName, Containers: []corev1.Container{{Name: "app", Image: "app", Resources: corev1.ResourceRequirements{Requests: requests}}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespaceName(i % w.DataSets), Name: fmt.Sprintf("pod-%05d", i),
+			Labels: map[string]string{labelApp: appName(i % w.DataSets)}},
+		Spec: corev1.PodSpec{SchedulerName: schedulerName,
+			Containers: []corev1.Container{{Name: "app", Image: "app", Resources: corev1.ResourceRequirements{Requests: requests}}}},
 	}
 	if w.Rules {
 		p.Spec.NodeSelector = map[string]string{corev1.LabelOSStable: "linux"}

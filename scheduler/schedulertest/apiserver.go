@@ -79,7 +79,8 @@ func (a *APIServer) Stop() error { return a.stop() }
 
 // InstallCRDs installs Kuda's.
 func (a *APIServer) InstallCRDs() error {
-	_, err := envtest.InstallCRDs(a.Config, envtest.CRDInstallOptions{Paths: []string{filepath.Join(a.deploy, "base/crd")}, ErrorIfPathMissing: true})
+	_, err := envtest.InstallCRDs(a.Config, envtest.CRDInstallOptions{Paths: []string{filepath.Join(a.deploy, "base/crd")},
+		ErrorIfPathMissing: true})
 	if err != nil {
 		return fmt.Errorf("installing Kuda's CRDs: %w", err)
 	}

@@ -20,7 +20,8 @@ import (
 // room for 110 pods.
 func Node(name string) *corev1.Node {
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
+			corev1.LabelArchStable: "amd64"}},
 		Status: corev1.NodeStatus{
 			NodeInfo: corev1.NodeSystemInfo{BootID: "boot-" + name, OperatingSystem: "linux", Architecture: "amd64", KubeletVersion: "v1.37.2"},
 			Capacity: nodeResources(), Allocatable: nodeResources(),
@@ -67,7 +68,8 @@ func (a *APIServer) Store(ctx context.Context, n *corev1.Node, namespace string,
 		CapacityBytes: 1 << 40, FreeBytes: 1 << 39, AvailableBytes: 1 << 39, UsedBytes: bytes * int64(len(marks)),
 	}
 	for _, mark := range marks {
-		store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: bytes, Phase: v1alpha1.SnapshotComplete})
+		store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: bytes,
+			Phase: v1alpha1.SnapshotComplete})
 	}
 	return a.SetStores(ctx, n, store)
 }

@@ -64,7 +64,8 @@ func (a *APIServer) StartScheduler(ctx context.Context, o Options) (*Scheduler, 
 	s := &Scheduler{
 		Log: filepath.Join(a.dir, o.Name+".log"), url: "https://127.0.0.1:" + strconv.Itoa(port), ended: make(chan struct{}),
 		// The certificate is one that the scheduler has just made for itself.
-		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}}},
+		client: &http.Client{Timeout: 5 * time.Second,
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}}},
 	}
 	log, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {

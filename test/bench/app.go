@@ -158,7 +158,8 @@ func (o *options) begin(ctx context.Context, e *row.Env) (*report.Report, error)
 		Machine: machine,
 		Settings: map[string]string{
 			"runs": strconv.Itoa(o.runs), "quick": strconv.FormatBool(o.quick), "objectBytes": strconv.FormatInt(s.Object, 10),
-			"pageCache": "sources are in the page cache of the server's machine; destinations are fresh and on the file system named under machine; " +
+			"pageCache": "sources are in the page cache of the server's machine; destinations are fresh and on the file system " +
+				"named under machine; " +
 				"it is flushed before each run, and after it in a time of its own",
 		},
 	}, nil

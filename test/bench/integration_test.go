@@ -35,7 +35,8 @@ func TestTheBenchmarkDoesNotFitKudaAnyMore(t *testing.T) {
 	result := filepath.Join(dir, "bench.json")
 	var out bytes.Buffer
 	err := run(t.Context(), []string{"-quick", "-alone", "-row", "object-minio,small-minio,models,update-paths,update-inplace,fanout,memory",
-		"-kuda", binary, "-peers", "peers", "-dir", filepath.Join(dir, "work"), "-cache", filepath.Join(dir, "cache"), "-out", result}, &out, &out)
+		"-kuda", binary, "-peers", "peers", "-dir", filepath.Join(dir, "work"), "-cache", filepath.Join(dir, "cache"), "-out", result},
+		&out, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}

@@ -38,7 +38,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.runs, "runs", 0, "runs of each client (default 5; 1 with -quick)")
 	f.Int64Var(&o.object, "object-mib", 0, "size of the one large object, in MiB (default 4096; 160 with -quick)")
 	f.DurationVar(&o.limit, "limit", 3*time.Minute, "time limit of one run")
-	f.StringVar(&o.dir, "dir", "build/bench", "directory for servers and downloads, on the file system to measure; needs three times the object")
+	f.StringVar(&o.dir, "dir", "build/bench",
+		"directory for servers and downloads, on the file system to measure; needs three times the object")
 	f.StringVar(&o.out, "out", "build/bench.json", "file for the result")
 	f.StringVar(&o.cache, "cache", defaultCache(), "directory to keep other programs in")
 	f.StringVar(&o.kuda, "kuda", "build/bin/kuda-runtime", "kuda-runtime")

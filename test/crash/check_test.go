@@ -22,7 +22,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
-// judge looks at what a killed process has left, as nobody else touches it.
+// judge looks at what a killed process has left, while no other process touches it.
 type judge struct {
 	*server
 	root string

@@ -154,7 +154,8 @@ func readLog(t *testing.T, path string) (records []record) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		r := record{begins: at, offset: int64(binary.BigEndian.Uint64(header[1:])), length: int64(binary.BigEndian.Uint64(header[9:])), flush: header[0] == 'F'}
+		r := record{begins: at, offset: int64(binary.BigEndian.Uint64(header[1:])), length: int64(binary.BigEndian.Uint64(header[9:])),
+			flush: header[0] == 'F'}
 		records = append(records, r)
 		at += headerBytes + r.length
 	}

@@ -4,7 +4,7 @@
 // Package crash kills a process that does what a runtime does — deliver items
 // into a store, switch a view to them, evict what is old — at random moments of
 // each phase, and lets its storage server misbehave. After each kill it compares
-// every byte that somebody could be served with what the server would send.
+// every byte that a reader could be served with what the server would send.
 //
 // With the build tag "powercut" it also cuts the power of a disk: the process works
 // on a file system whose disk logs its writes and flushes, and afterwards the disk is

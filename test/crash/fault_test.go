@@ -25,7 +25,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-// fault is a way in which a server misbehaves.
+// fault is a way in which a server misbehaves. It reports whether it replied.
 type fault func(w http.ResponseWriter, r *http.Request, c content) bool
 
 // some lets a fault happen to every nth request for bytes.

@@ -78,7 +78,8 @@ func cutOnce(t *testing.T, s *server, kind string, link int, image string, cuts 
 	disk := mountLogged(t, image, dir)
 	marks := runVictim(t, s, disk, victim{}, func(versions int) bool { return versions == 5 })
 	disk.unmount(t)
-	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits}, choose(readLog(t, disk.log), marks, phases, cuts))
+	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits},
+		choose(readLog(t, disk.log), marks, phases, cuts))
 }
 
 // wrongs are what the judge says of a disk on which something is wrong that an
@@ -97,7 +98,7 @@ func findMissing(t *testing.T, calls []int) {
 	s := newServer(t, data{large: 6 << 20, files: 60})
 	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
 	newImage(t, image, "ext4")
-	// What nobody flushes the file system writes by itself, its own part first; here
+	// What is not flushed the file system writes by itself, its own part first; here
 	// it need not be waited for.
 	disk := mountLogged(t, image, dir, "-o", "commit=1")
 	marks := runVictim(t, s, disk, victim{Forgets: calls}, func(versions int) bool {
@@ -142,7 +143,8 @@ func cutFetches(t *testing.T, s *server, kind string, link int, image string, cu
 	marks = append(marks, mark{"over", disk.logged(t)})
 	disk.unmount(t)
 	chosen := choose(readLog(t, disk.log), marks, []string{fetching}, cuts)
-	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits, publish: published}, chosen)
+	return cutInHindsight(t, s, hindsight{kind: kind, link: link, image: image, dir: dir, log: disk.log, cuts: cuts, hits: hits,
+		publish: published}, chosen)
 }
 
 // published is the directory that is fetched into, on the disk.
@@ -197,7 +199,8 @@ func cutInHindsight(t *testing.T, s *server, h hindsight, cuts []cutAt) string {
 			copyImage(t, left, next)
 		}
 		h.hits[c.phase]++
-		name := fmt.Sprintf("%s, cut %d of chain link %d, at record %d of %d (%s), %s, new boot %v", h.kind, i, h.link, c.number, len(records), c.phase, l, reboot)
+		name := fmt.Sprintf("%s, cut %d of chain link %d, at record %d of %d (%s), %s, new boot %v", h.kind, i, h.link, c.number,
+			len(records), c.phase, l, reboot)
 		if h.publish != "" {
 			s.now.Add(rand.Int64N(2)) // the source may have changed meanwhile
 		}

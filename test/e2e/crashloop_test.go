@@ -86,7 +86,8 @@ func TestRuntimeThatAnItemKillsAgainAndAgainHealsBySettingTheDataSetBack(t *test
 		t.Errorf("doctor ended with %d and said:\n%s", code, out)
 	}
 	// The phase of a pod whose sidecar does not run is Pending; its application runs.
-	if got, err := tryKubectl("-n", ns, "exec", live.Name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x"); err != nil || got != delivered {
+	if got, err := tryKubectl("-n", ns, "exec", live.Name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x"); err != nil ||
+		got != delivered {
 		t.Errorf("the application reads %q, %v", got, err)
 	}
 

@@ -240,7 +240,8 @@ func TestTwelvePodsOnOneNodeCauseOneDownload(t *testing.T) {
 		return nil
 	})
 	got := store.served("shared/large.bin")
-	t.Logf("12 pods: MinIO served %d bytes in %d requests of an object of %d bytes", got.bytes-before.bytes, got.requests-before.requests, size)
+	t.Logf("12 pods: MinIO served %d bytes in %d requests of an object of %d bytes", got.bytes-before.bytes,
+		got.requests-before.requests, size)
 	if sent := got.bytes - before.bytes; sent > size+size/20 {
 		t.Errorf("MinIO served %d bytes for an object of %d: more than one download", sent, size)
 	}

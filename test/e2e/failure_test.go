@@ -31,9 +31,10 @@ func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.
 		says   string // what the message must name
 		spoil  func(t *testing.T, ns string, ds *v1alpha1.DataSet, p *corev1.Pod)
 	}{
-		{"wrong-digest", v1alpha1.ReasonDigestMismatch, strings.Repeat("0", 64), func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
-			ds.Spec.Template.DataItems[0].Digest = "sha256:" + strings.Repeat("0", 64)
-		}},
+		{"wrong-digest", v1alpha1.ReasonDigestMismatch, strings.Repeat("0", 64),
+			func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
+				ds.Spec.Template.DataItems[0].Digest = "sha256:" + strings.Repeat("0", 64)
+			}},
 		{"missing-object", v1alpha1.ReasonNotFound, "failures/nowhere", func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
 			ds.Spec.Template.DataItems[0].RemotePath = "failures/nowhere"
 		}},
@@ -46,9 +47,10 @@ func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.
 			s.ResourceVersion = ""
 			create(t, s)
 		}},
-		{"missing-credentials", v1alpha1.ReasonCredentialsMissing, "no-such-secret", func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
-			ds.Spec.Template.DataSources.MinIO.SecretRef.Name = "no-such-secret"
-		}},
+		{"missing-credentials", v1alpha1.ReasonCredentialsMissing, "no-such-secret",
+			func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
+				ds.Spec.Template.DataSources.MinIO.SecretRef.Name = "no-such-secret"
+			}},
 		{"full-disk", v1alpha1.ReasonInsufficientSpace, "", func(t *testing.T, ns string, ds *v1alpha1.DataSet, p *corev1.Pod) {
 			ds.Spec.Template.DataItems[0].RemotePath = "failures/large.bin"
 			p.Spec.NodeName = "node3"

@@ -42,9 +42,10 @@ func TestPodIsDeliveredUnderEachLimitRange(t *testing.T) {
 	}
 	defaults := corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: memory("128Mi"), DefaultRequest: memory("64Mi")}
 	for name, limits := range map[string][]corev1.LimitRangeItem{
-		"min":        {{Type: corev1.LimitTypeContainer, Min: memory("64Mi"), Default: memory("256Mi"), DefaultRequest: memory("128Mi")}},
-		"max":        {{Type: corev1.LimitTypeContainer, Max: memory("128Mi")}},
-		"ratio":      {{Type: corev1.LimitTypeContainer, MaxLimitRequestRatio: memory("2"), Default: memory("128Mi"), DefaultRequest: memory("64Mi")}},
+		"min": {{Type: corev1.LimitTypeContainer, Min: memory("64Mi"), Default: memory("256Mi"), DefaultRequest: memory("128Mi")}},
+		"max": {{Type: corev1.LimitTypeContainer, Max: memory("128Mi")}},
+		"ratio": {{Type: corev1.LimitTypeContainer, MaxLimitRequestRatio: memory("2"), Default: memory("128Mi"),
+			DefaultRequest: memory("64Mi")}},
 		"max-of-pod": {{Type: corev1.LimitTypePod, Max: memory("200Mi")}, defaults},
 	} {
 		t.Run(name, func(t *testing.T) {

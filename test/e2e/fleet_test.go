@@ -333,7 +333,8 @@ func (o *observer) data(object client.Object, gone bool) {
 		return
 	}
 	s := &d.Status
-	o.delivered[d.Spec.PodName] = s.ObservedRevision == d.Spec.Revision && s.Success == s.DataItems && int(s.DataItems) == len(d.Spec.DataItems)
+	o.delivered[d.Spec.PodName] = s.ObservedRevision == d.Spec.Revision && s.Success == s.DataItems &&
+		int(s.DataItems) == len(d.Spec.DataItems)
 	if was := o.told[d.Spec.PodName]; was != d.Spec.Revision {
 		if was != "" {
 			o.moves = append(o.moves, move{pod: d.Spec.PodName, revision: d.Spec.Revision, at: time.Now()})

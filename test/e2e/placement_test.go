@@ -215,7 +215,8 @@ func TestPreferenceBreaksNoRuleOfThePod(t *testing.T) {
 				t.Errorf("a pod that does not tolerate the taint is on %s", node)
 			}
 			kubectl(t, "taint", "node", "node2", "e2e-")
-			p = placedPod(ns, "selecting", "rules", scheduler, func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: "node3"} })
+			p = placedPod(ns, "selecting", "rules", scheduler,
+				func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: "node3"} })
 			create(t, p)
 			if node := nodeOf(t, p); node != "node3" {
 				t.Errorf("a pod that selects node3 is on %s", node)
@@ -236,7 +237,8 @@ func TestRequireWaitsForThePreheat(t *testing.T) {
 	p := placedPod(ns, "waits", "required", kudaScheduler)
 	create(t, p)
 	eventually(t, 30*time.Second, func(context.Context) error {
-		out, err := tryKubectl("-n", ns, "get", "events", "--field-selector", "reason=FailedScheduling,involvedObject.name=waits", "-o", "jsonpath={.items[*].message}")
+		out, err := tryKubectl("-n", ns, "get", "events", "--field-selector", "reason=FailedScheduling,involvedObject.name=waits", "-o",
+			"jsonpath={.items[*].message}")
 		if err != nil {
 			return err
 		}

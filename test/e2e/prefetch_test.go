@@ -32,7 +32,8 @@ func TestPrefetchLeavesOnlyTheSwitch(t *testing.T) {
 	put := func(version string, mark byte) {
 		f.put(t, version)
 		for i := range shards {
-			store.putReader(t, fmt.Sprintf("%s%s/shard-%d.bin", f.prefix, version, i), io.LimitReader(&marked{mark: mark + byte(i)}, shardSize), shardSize)
+			store.putReader(t, fmt.Sprintf("%s%s/shard-%d.bin", f.prefix, version, i),
+				io.LimitReader(&marked{mark: mark + byte(i)}, shardSize), shardSize)
 		}
 	}
 	measure := func(version string, prefetch bool) []time.Duration {

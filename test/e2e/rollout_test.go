@@ -115,7 +115,8 @@ func (f *fleet) rollsBack(t *testing.T, good, version string, edit func(*v1alpha
 	}
 	detected, back := f.eyes.since(v1alpha1.RolloutRollingBack), f.eyes.since(v1alpha1.RolloutRolledBack)
 	lastRead, readers := f.lastSeen(t, good, began)
-	t.Logf("%d pods touched; from the edit to the detection %s, from there to the last pod back %s (status), %s (%d applications read it again)",
+	t.Logf("%d pods touched; from the edit to the detection %s, from there to the last pod back %s (status), %s (%d "+
+		"applications read it again)",
 		len(touched), detected.Sub(began).Round(time.Millisecond), back.Sub(detected).Round(time.Millisecond),
 		lastRead.Sub(detected).Round(time.Millisecond), readers)
 	f.stays(t, v1alpha1.RolloutRolledBack)
@@ -125,7 +126,7 @@ func (f *fleet) rollsBack(t *testing.T, good, version string, edit func(*v1alpha
 	f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
 }
 
-// stays looks for a while that a phase is left by nobody: a rollout that failed
+// stays looks for a while that no pod leaves a phase: a rollout that failed
 // is not tried again.
 func (f *fleet) stays(t *testing.T, phase v1alpha1.RolloutPhase) {
 	t.Helper()
@@ -143,106 +144,114 @@ func (f *fleet) stays(t *testing.T, phase v1alpha1.RolloutPhase) {
 
 // TestRolloutOfEightPods shares its pods between tests of what users do.
 func TestRolloutOfEightPods(t *testing.T) {
-	f := newFleet(t, "eight", 8, func(spec *v1alpha1.DataSetSpec, _ *appsv1.Deployment) {
-		spec.UpdateStrategy.RollingUpdate = atMost("2")
-	})
-	rolled := func(spec *v1alpha1.DataSetSpec) { spec.UpdateStrategy.RollingUpdate = atMost("2") }
+	f := newFleet(t, "eight", 8, func(spec *v1alpha1.DataSetSpec, _ *appsv1.Deployment) { twoAtOnce(spec) })
+	t.Run("UndoGoesThreeRevisionsBack", f.testUndoGoesThreeRevisionsBack)
+	t.Run("TwoEditsWhileARolloutRunsEndAtTheLast", f.testTwoEditsWhileARolloutRunsEndAtTheLast)
+	t.Run("APauseInTheMiddleOutlastsTheManager", f.testAPauseInTheMiddleOutlastsTheManager)
+	t.Run("OnDeleteGivesTheRevisionToNewPodsOnly", f.testOnDeleteGivesTheRevisionToNewPodsOnly)
+	t.Run("PartitionHoldsNewPodsOnTheStableVersion", f.testPartitionHoldsNewPodsOnTheStableVersion)
+}
 
-	t.Run("UndoGoesThreeRevisionsBack", func(t *testing.T) {
-		for _, version := range []string{"v2", "v3", "v4"} {
-			f.edit(t, version, rolled)
-			f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
-		}
-		ds, _ := f.get(t.Context())
-		history := ds.Status.History
-		if len(history) != 4 {
-			t.Fatalf("history has %d entries, want 4: %+v", len(history), history)
-		}
-		before := store.served(f.prefix + "v1/payload.bin")
-		kudaCommand(t, "-n", f.ns, "undo", f.name, fmt.Sprintf("--to-revision=%d", history[0].Number))
+func twoAtOnce(spec *v1alpha1.DataSetSpec) { spec.UpdateStrategy.RollingUpdate = atMost("2") }
+
+func slowly(spec *v1alpha1.DataSetSpec) { spec.UpdateStrategy.RollingUpdate.MinReadySeconds = 2 }
+
+func (f *fleet) testUndoGoesThreeRevisionsBack(t *testing.T) {
+	for _, version := range []string{"v2", "v3", "v4"} {
+		f.edit(t, version, twoAtOnce)
 		f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
-		f.waitVersions(t, map[string]int{"v1": 8}, 5*time.Second)
-		t.Logf("undone; of the old version %d bytes were fetched", store.served(f.prefix+"v1/payload.bin").bytes-before.bytes)
+	}
+	ds, _ := f.get(t.Context())
+	history := ds.Status.History
+	if len(history) != 4 {
+		t.Fatalf("history has %d entries, want 4: %+v", len(history), history)
+	}
+	before := store.served(f.prefix + "v1/payload.bin")
+	kudaCommand(t, "-n", f.ns, "undo", f.name, fmt.Sprintf("--to-revision=%d", history[0].Number))
+	f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
+	f.waitVersions(t, map[string]int{"v1": 8}, 5*time.Second)
+	t.Logf("undone; of the old version %d bytes were fetched", store.served(f.prefix+"v1/payload.bin").bytes-before.bytes)
+}
+
+func (f *fleet) testTwoEditsWhileARolloutRunsEndAtTheLast(t *testing.T) {
+	f.eyes.forget()
+	f.edit(t, "v5", slowly)
+	f.waitUpdated(t, 2)
+	f.edit(t, "v6", slowly)
+	f.waitUpdated(t, 2)
+	f.edit(t, "v7", slowly)
+	f.waitPhase(t, v1alpha1.RolloutCompleted, 2*time.Minute)
+	f.waitVersions(t, map[string]int{"v7": 8}, 5*time.Second)
+	ds, _ := f.get(t.Context())
+	var outcomes []v1alpha1.RolloutOutcome
+	for _, h := range ds.Status.History[len(ds.Status.History)-3:] {
+		outcomes = append(outcomes, h.Outcome)
+	}
+	if want := "[Superseded Superseded Succeeded]"; fmt.Sprint(outcomes) != want {
+		t.Errorf("outcomes %v, want %s", outcomes, want)
+	}
+	if worst := f.eyes.mostAway(); worst > 2 {
+		t.Errorf("%d pods were away at once, at most 2 may be", worst)
+	}
+	f.edit(t, "v7", twoAtOnce)
+}
+
+func (f *fleet) testAPauseInTheMiddleOutlastsTheManager(t *testing.T) {
+	f.edit(t, "v8", slowly)
+	f.waitUpdated(t, 2)
+	kudaCommand(t, "-n", f.ns, "pause", f.name)
+	f.settle(t)
+	held := f.versions(t)
+	if held["v7"] == 0 || held["v8"] == 0 {
+		t.Fatalf("the pause came at the wrong time: %v", held)
+	}
+	kill(t, "kuda-manager", "")
+	managersRun(t)
+	f.waitVersions(t, held, 5*time.Second)
+	kudaCommand(t, "-n", f.ns, "resume", f.name)
+	f.waitPhase(t, v1alpha1.RolloutCompleted, 2*time.Minute)
+	f.waitVersions(t, map[string]int{"v8": 8}, 5*time.Second)
+}
+
+func (f *fleet) testOnDeleteGivesTheRevisionToNewPodsOnly(t *testing.T) {
+	f.edit(t, "v9", func(spec *v1alpha1.DataSetSpec) {
+		spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.OnDeleteStrategyType}
 	})
-	t.Run("TwoEditsWhileARolloutRunsEndAtTheLast", func(t *testing.T) {
-		slow := func(spec *v1alpha1.DataSetSpec) { spec.UpdateStrategy.RollingUpdate.MinReadySeconds = 2 }
-		f.eyes.forget()
-		f.edit(t, "v5", slow)
-		f.waitUpdated(t, 2)
-		f.edit(t, "v6", slow)
-		f.waitUpdated(t, 2)
-		f.edit(t, "v7", slow)
-		f.waitPhase(t, v1alpha1.RolloutCompleted, 2*time.Minute)
-		f.waitVersions(t, map[string]int{"v7": 8}, 5*time.Second)
-		ds, _ := f.get(t.Context())
-		var outcomes []v1alpha1.RolloutOutcome
-		for _, h := range ds.Status.History[len(ds.Status.History)-3:] {
-			outcomes = append(outcomes, h.Outcome)
-		}
-		if want := "[Superseded Superseded Succeeded]"; fmt.Sprint(outcomes) != want {
-			t.Errorf("outcomes %v, want %s", outcomes, want)
-		}
-		if worst := f.eyes.mostAway(); worst > 2 {
-			t.Errorf("%d pods were away at once, at most 2 may be", worst)
-		}
-		f.edit(t, "v7", rolled)
+	f.settle(t)
+	f.waitVersions(t, map[string]int{"v8": 8}, time.Second)
+	victim := f.pods(t)[0]
+	if err := kube.Delete(t.Context(), &victim); err != nil {
+		t.Fatal(err)
+	}
+	f.waitReady(t, 8)
+	f.waitVersions(t, map[string]int{"v8": 7, "v9": 1}, time.Minute)
+	update(t, f.ds, func() {
+		f.ds.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType, RollingUpdate: atMost("2")}
 	})
-	t.Run("APauseInTheMiddleOutlastsTheManager", func(t *testing.T) {
-		slow := func(spec *v1alpha1.DataSetSpec) { spec.UpdateStrategy.RollingUpdate.MinReadySeconds = 2 }
-		f.edit(t, "v8", slow)
-		f.waitUpdated(t, 2)
-		kudaCommand(t, "-n", f.ns, "pause", f.name)
-		f.settle(t)
-		held := f.versions(t)
-		if held["v7"] == 0 || held["v8"] == 0 {
-			t.Fatalf("the pause came at the wrong time: %v", held)
-		}
-		kill(t, "kuda-manager", "")
-		managersRun(t)
-		f.waitVersions(t, held, 5*time.Second)
-		kudaCommand(t, "-n", f.ns, "resume", f.name)
-		f.waitPhase(t, v1alpha1.RolloutCompleted, 2*time.Minute)
-		f.waitVersions(t, map[string]int{"v8": 8}, 5*time.Second)
+	f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
+}
+
+func (f *fleet) testPartitionHoldsNewPodsOnTheStableVersion(t *testing.T) {
+	f.edit(t, "v9", twoAtOnce)
+	f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
+	f.edit(t, "v10", func(spec *v1alpha1.DataSetSpec) {
+		spec.UpdateStrategy.RollingUpdate = atMost("2")
+		spec.UpdateStrategy.RollingUpdate.Partition = ptr.To(intstr.FromString("50%"))
 	})
-	t.Run("OnDeleteGivesTheRevisionToNewPodsOnly", func(t *testing.T) {
-		f.edit(t, "v9", func(spec *v1alpha1.DataSetSpec) {
-			spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.OnDeleteStrategyType}
-		})
-		f.settle(t)
-		f.waitVersions(t, map[string]int{"v8": 8}, time.Second)
-		victim := f.pods(t)[0]
-		if err := kube.Delete(t.Context(), &victim); err != nil {
-			t.Fatal(err)
+	f.waitVersions(t, map[string]int{"v9": 4, "v10": 4}, time.Minute)
+	old := map[string]bool{}
+	for _, p := range f.pods(t) {
+		old[p.Name] = true
+	}
+	f.scale(t, 16)
+	f.waitReady(t, 16)
+	f.waitVersions(t, map[string]int{"v9": 8, "v10": 8}, time.Minute)
+	for name, s := range f.samples(t) {
+		if first := s.Files[sampled][0].Version; !old[name] && first != "v9" {
+			t.Errorf("the new pod %s began with %s, the stable version is v9", name, first)
 		}
-		f.waitReady(t, 8)
-		f.waitVersions(t, map[string]int{"v8": 7, "v9": 1}, time.Minute)
-		update(t, f.ds, func() {
-			f.ds.Spec.UpdateStrategy = v1alpha1.UpdateStrategy{Type: v1alpha1.RollingUpdateStrategyType, RollingUpdate: atMost("2")}
-		})
-		f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
-	})
-	t.Run("PartitionHoldsNewPodsOnTheStableVersion", func(t *testing.T) {
-		f.edit(t, "v9", rolled)
-		f.waitPhase(t, v1alpha1.RolloutCompleted, time.Minute)
-		f.edit(t, "v10", func(spec *v1alpha1.DataSetSpec) {
-			spec.UpdateStrategy.RollingUpdate = atMost("2")
-			spec.UpdateStrategy.RollingUpdate.Partition = ptr.To(intstr.FromString("50%"))
-		})
-		f.waitVersions(t, map[string]int{"v9": 4, "v10": 4}, time.Minute)
-		old := map[string]bool{}
-		for _, p := range f.pods(t) {
-			old[p.Name] = true
-		}
-		f.scale(t, 16)
-		f.waitReady(t, 16)
-		f.waitVersions(t, map[string]int{"v9": 8, "v10": 8}, time.Minute)
-		for name, s := range f.samples(t) {
-			if first := s.Files[sampled][0].Version; !old[name] && first != "v9" {
-				t.Errorf("the new pod %s began with %s, the stable version is v9", name, first)
-			}
-		}
-		f.checkSamples(t)
-	})
+	}
+	f.checkSamples(t)
 }
 
 // settle lets a rollout go as far as it goes by itself.

@@ -133,7 +133,8 @@ func resize(t *testing.T, p *corev1.Pod) {
 // debug adds an ephemeral container that sees the application's processes.
 func debug(t *testing.T, p *corev1.Pod) {
 	t.Helper()
-	kubectl(t, "-n", p.Namespace, "debug", "pod/"+p.Name, "--image="+appImage, "--container=debugger", "--target=app", "--", "/e2e-app", "wait")
+	kubectl(t, "-n", p.Namespace, "debug", "pod/"+p.Name, "--image="+appImage, "--container=debugger", "--target=app",
+		"--", "/e2e-app", "wait")
 	eventually(t, time.Minute, func(ctx context.Context) error {
 		if err := kube.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
 			return err
@@ -159,7 +160,8 @@ func copyOf(t *testing.T, p *corev1.Pod) {
 		"plain":   {nil, false},
 	} {
 		copied := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: "copy-" + name}}
-		args := append([]string{"-n", p.Namespace, "debug", "pod/" + p.Name, "--copy-to=" + copied.Name, "--container=app", "--image=" + appImage}, c.flags...)
+		args := append([]string{"-n", p.Namespace, "debug", "pod/" + p.Name, "--copy-to=" + copied.Name, "--container=app",
+			"--image=" + appImage}, c.flags...)
 		out := kubectl(t, append(args, "--", "/e2e-app", "wait")...)
 		kubectl(t, "-n", p.Namespace, "wait", "--for=jsonpath={.status.phase}=Running", "--timeout=90s", "pod/"+copied.Name)
 		if err := kube.Get(t.Context(), client.ObjectKeyFromObject(copied), copied); err != nil {
@@ -187,7 +189,8 @@ func TestAPodIsDeliveredUnderAQuota(t *testing.T) {
 	ns := newNamespace(t, nil)
 	store.put(t, "shapes/quota.txt", []byte(delivered))
 	create(t, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "all"}, Spec: corev1.ResourceQuotaSpec{
-		Hard: quantities("requests.cpu=1", "requests.memory=1Gi", "limits.cpu=2", "limits.memory=1Gi", "pods=2", "requests.ephemeral-storage=10Gi"),
+		Hard: quantities("requests.cpu=1", "requests.memory=1Gi", "limits.cpu=2", "limits.memory=1Gi", "pods=2",
+			"requests.ephemeral-storage=10Gi"),
 	}})
 	ds := dataSet(ns, "quota", item("x", "shapes/quota.txt", "v1"))
 	create(t, ds)
@@ -214,7 +217,8 @@ func TestAPodIsDeliveredUnderAQuota(t *testing.T) {
 	}
 	create(t, large)
 	eventually(t, time.Minute, func(context.Context) error {
-		if out, code := kudaStatus(t, "doctor", "quota", "-n", ns); code == 0 || !strings.Contains(out, "cannot create its pods") || !strings.Contains(out, "exceeded quota") {
+		if out, code := kudaStatus(t, "doctor", "quota", "-n", ns); code == 0 || !strings.Contains(out, "cannot create its pods") ||
+			!strings.Contains(out, "exceeded quota") {
 			return fmt.Errorf("doctor ended with %d and said:\n%s", code, out)
 		}
 		return nil
@@ -236,7 +240,7 @@ func TestAPodIsDeliveredUnderTheBaselineLevel(t *testing.T) {
 }
 
 // A pod with a user namespace of its own gets its data where nodes run such pods at
-// all. Where they do not, it holds nobody back.
+// all. Where they do not, it delays no other pod.
 func TestAPodWithItsOwnUserNamespaceIsDeliveredOrHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
@@ -349,7 +353,7 @@ func TestAJobWithAFailurePolicyDecidesByItsApplication(t *testing.T) {
 }
 
 // Files of a narrow mode are for the pod's fsGroup where it has a store of its own, and
-// for nobody but root else, which is said when the pod is created.
+// for root only else, which is said when the pod is created.
 func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
@@ -359,8 +363,8 @@ func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
 		ownStore bool
 		reads    bool
 	}{
-		"fs-group": {0o640, true, true},
-		"nobody":   {0o600, false, false},
+		"fs-group":  {0o640, true, true},
+		"only-root": {0o600, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -402,7 +406,8 @@ func TestDoctorFindsAnApplicationThatWantsTheRuntimesPort(t *testing.T) {
 	waitDelivered(t, ds, 1, time.Minute)
 	// The kubelet waits 10 and 20 s between the starts.
 	eventually(t, 2*time.Minute, func(context.Context) error {
-		if out, code := kudaStatus(t, "doctor", "port", "-n", ns); code == 0 || !strings.Contains(out, "port 8888 is in use\n") || !strings.Contains(out, "declare port 8888 as a containerPort") {
+		if out, code := kudaStatus(t, "doctor", "port", "-n", ns); code == 0 || !strings.Contains(out, "port 8888 is in use\n") ||
+			!strings.Contains(out, "declare port 8888 as a containerPort") {
 			return fmt.Errorf("doctor ended with %d and said:\n%s", code, out)
 		}
 		return nil

@@ -40,7 +40,8 @@ func TestAHungRuntimeIsNotShownAsIfItWereWell(t *testing.T) {
 				return fmt.Errorf("%d Data, %w", len(list.Items), err)
 			}
 			s := &list.Items[0].Status
-			if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); c == nil || c.Status != status || c.Reason != reason || s.Ready != columns {
+			if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); c == nil || c.Status != status || c.Reason != reason ||
+				s.Ready != columns {
 				return fmt.Errorf("READY %q, condition %+v", s.Ready, c)
 			}
 			return nil

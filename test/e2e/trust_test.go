@@ -237,14 +237,16 @@ func TestTheStoresAreClosedToOtherUsersOfTheNode(t *testing.T) {
 	}
 	uid := namespaceUID(t, ns)
 	spy := onBattlefield(ns, "spy", "none", func(p *corev1.Pod) {
-		p.Spec.Volumes = []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kuda"}}}}
+		p.Spec.Volumes = []corev1.Volume{{Name: "host",
+			VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kuda"}}}}
 		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "host", MountPath: "/host", ReadOnly: true}}
 		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsUser: ptr.To[int64](65532), RunAsGroup: ptr.To[int64](65532)}
 	})
 	create(t, spy)
 	for _, at := range []string{"/host/" + ns, "/host/" + ns + "/" + uid, "/host/" + ns + "/" + uid + "/snapshots"} {
 		kubectl(t, "-n", ns, "wait", "--for=jsonpath={.status.phase}=Running", "--timeout=60s", "pod/spy")
-		if out, err := tryKubectl("-n", ns, "exec", "spy", "-c", "app", "--", "/e2e-app", "list", at); err == nil || !strings.Contains(out, "permission denied") {
+		if out, err := tryKubectl("-n", ns, "exec", "spy", "-c", "app", "--", "/e2e-app", "list", at); err == nil ||
+			!strings.Contains(out, "permission denied") {
 			t.Errorf("it lists %s:\n%s", at, out)
 		}
 	}
@@ -329,7 +331,8 @@ func TestTheRuntimesContainerTakesNoCommandThatWrites(t *testing.T) {
 		return tryKubectl(append([]string{"-n", ns, "exec", "p", "-c", sidecar.ContainerName, "--"}, args...)...)
 	}
 	for _, args := range [][]string{
-		{"/kuda-runtime", "fetch", "--help"}, {"/kuda-runtime", "run", "--help"}, {"/kuda-runtime", "--pod-uid=x"}, {"/kuda-runtime"}, {"/proc/self/exe", "version"},
+		{"/kuda-runtime", "fetch", "--help"}, {"/kuda-runtime", "run", "--help"}, {"/kuda-runtime", "--pod-uid=x"}, {"/kuda-runtime"},
+		{"/proc/self/exe", "version"},
 	} {
 		if out, err := run(args...); err == nil || !strings.Contains(out, "kuda-runtime-exec") {
 			t.Errorf("%q runs: %s", args, out)
@@ -347,12 +350,14 @@ func TestTheRuntimesContainerTakesNoCommandThatWrites(t *testing.T) {
 		"kuda-token": {EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 			VolumeMounts: []corev1.VolumeMount{{Name: sidecar.VolumeToken, MountPath: "/token"}}}},
 	} {
-		c.Name, c.Image, c.Args, c.ImagePullPolicy, c.TerminationMessagePolicy = "debugger", appImage, []string{"wait"}, corev1.PullIfNotPresent, corev1.TerminationMessageReadFile
+		c.Name, c.Image, c.Args, c.ImagePullPolicy, c.TerminationMessagePolicy = "debugger", appImage, []string{"wait"}, corev1.PullIfNotPresent,
+			corev1.TerminationMessageReadFile
 		if err := kube.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			t.Fatal(err)
 		}
 		p.Spec.EphemeralContainers = []corev1.EphemeralContainer{c}
-		if err := kube.SubResource("ephemeralcontainers").Update(t.Context(), p); err == nil || !strings.Contains(err.Error(), "kuda-ephemeral-containers") {
+		if err := kube.SubResource("ephemeralcontainers").Update(t.Context(), p); err == nil ||
+			!strings.Contains(err.Error(), "kuda-ephemeral-containers") {
 			t.Errorf("an ephemeral container with %s: %v", name, err)
 		}
 	}

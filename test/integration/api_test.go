@@ -126,83 +126,85 @@ func template(u *unstructured.Unstructured) map[string]any {
 	return u.Object["spec"].(map[string]any)["template"].(map[string]any)
 }
 
+// wrongInputs are changes of a DataSet that is right, and what the refusal says.
+var wrongInputs = map[string]struct {
+	change func(u *unstructured.Unstructured)
+	want   []string
+}{
+	"selector-empty": {
+		func(u *unstructured.Unstructured) {
+			u.Object["spec"].(map[string]any)["workloadSelector"] = map[string]any{}
+		}, []string{"spec.workloadSelector", "at least 1"},
+	},
+	"no-items": {
+		func(u *unstructured.Unstructured) { template(u)["dataItems"] = []any{} },
+		[]string{"spec.template.dataItems", "at least 1"},
+	},
+	"same-item-twice": {
+		func(u *unstructured.Unstructured) { template(u)["dataItems"] = []any{item(u), item(u)} },
+		[]string{"spec.template.dataItems[1]", "Duplicate"},
+	},
+	"local-path-climbs": {
+		func(u *unstructured.Unstructured) { item(u)["localPath"] = "a/../../b" },
+		[]string{"spec.template.dataItems[0]", "localPath: must not contain the segments . or .."},
+	},
+	"local-path-root": {
+		func(u *unstructured.Unstructured) { item(u)["localPath"] = "/" },
+		[]string{"spec.template.dataItems[0]", "localPath: must name a place below the data directory"},
+	},
+	"no-version": {
+		func(u *unstructured.Unstructured) { delete(item(u), "version") },
+		[]string{"spec.template.dataItems[0].version", "Required"},
+	},
+	"source-not-described": {
+		func(u *unstructured.Unstructured) { item(u)["dataSourceType"] = "minio" },
+		[]string{"spec.template", "describe that source in dataSources.minio"},
+	},
+	"source-unknown": {
+		func(u *unstructured.Unstructured) { item(u)["dataSourceType"] = "ftp" },
+		[]string{"spec.template.dataItems[0].dataSourceType", "supported values"},
+	},
+	"endpoint-without-scheme": {
+		func(u *unstructured.Unstructured) {
+			item(u)["dataSourceType"] = "minio"
+			template(u)["dataSources"] = map[string]any{"minio": map[string]any{"endpoint": "minio:9000", "bucket": "data"}}
+		}, []string{"spec.template.dataSources.minio.endpoint", "https?://"},
+	},
+	"digest-short": {
+		func(u *unstructured.Unstructured) { item(u)["digest"] = "sha256:abc" },
+		[]string{"spec.template.dataItems[0].digest", "sha256:[a-f0-9]{64}"},
+	},
+	"hook-with-two-actions": {
+		func(u *unstructured.Unstructured) {
+			item(u)["lifecycle"] = map[string]any{"postDownload": map[string]any{
+				"exec": map[string]any{"command": []any{"true"}}, "httpGet": map[string]any{"port": int64(80)}}}
+		}, []string{"lifecycle.postDownload", "set exactly one of exec and httpGet"},
+	},
+	"hook-to-another-host": {
+		func(u *unstructured.Unstructured) {
+			item(u)["lifecycle"] = map[string]any{"postDownload": map[string]any{
+				"httpGet": map[string]any{"port": int64(80), "host": "10.0.0.1"}}}
+		}, []string{"httpGet.host: leave it out"},
+	},
+	"max-unavailable-zero": {
+		func(u *unstructured.Unstructured) {
+			u.Object["spec"].(map[string]any)["updateStrategy"] = map[string]any{
+				"rollingUpdate": map[string]any{"maxUnavailable": int64(0)}}
+		}, []string{"maxUnavailable: must be a number of at least 1"},
+	},
+	"rolling-update-with-on-delete": {
+		func(u *unstructured.Unstructured) {
+			u.Object["spec"].(map[string]any)["updateStrategy"] = map[string]any{
+				"type": "OnDelete", "rollingUpdate": map[string]any{"maxUnavailable": int64(1)}}
+		}, []string{"rollingUpdate: goes with type RollingUpdate only"},
+	},
+	strings.Repeat("n", 64): {
+		func(*unstructured.Unstructured) {}, []string{"metadata.name: must have at most 63 characters"},
+	},
+}
+
 func TestWrongInputIsRefusedWithTheFieldAndTheMend(t *testing.T) {
-	s3 := map[string]any{"minio": map[string]any{"endpoint": "minio:9000", "bucket": "data"}}
-	for name, test := range map[string]struct {
-		change func(u *unstructured.Unstructured)
-		want   []string
-	}{
-		"selector-empty": {
-			func(u *unstructured.Unstructured) {
-				u.Object["spec"].(map[string]any)["workloadSelector"] = map[string]any{}
-			}, []string{"spec.workloadSelector", "at least 1"},
-		},
-		"no-items": {
-			func(u *unstructured.Unstructured) { template(u)["dataItems"] = []any{} },
-			[]string{"spec.template.dataItems", "at least 1"},
-		},
-		"same-item-twice": {
-			func(u *unstructured.Unstructured) { template(u)["dataItems"] = []any{item(u), item(u)} },
-			[]string{"spec.template.dataItems[1]", "Duplicate"},
-		},
-		"local-path-climbs": {
-			func(u *unstructured.Unstructured) { item(u)["localPath"] = "a/../../b" },
-			[]string{"spec.template.dataItems[0]", "localPath: must not contain the segments . or .."},
-		},
-		"local-path-root": {
-			func(u *unstructured.Unstructured) { item(u)["localPath"] = "/" },
-			[]string{"spec.template.dataItems[0]", "localPath: must name a place below the data directory"},
-		},
-		"no-version": {
-			func(u *unstructured.Unstructured) { delete(item(u), "version") },
-			[]string{"spec.template.dataItems[0].version", "Required"},
-		},
-		"source-not-described": {
-			func(u *unstructured.Unstructured) { item(u)["dataSourceType"] = "minio" },
-			[]string{"spec.template", "describe that source in dataSources.minio"},
-		},
-		"source-unknown": {
-			func(u *unstructured.Unstructured) { item(u)["dataSourceType"] = "ftp" },
-			[]string{"spec.template.dataItems[0].dataSourceType", "supported values"},
-		},
-		"endpoint-without-scheme": {
-			func(u *unstructured.Unstructured) {
-				item(u)["dataSourceType"] = "minio"
-				template(u)["dataSources"] = s3
-			}, []string{"spec.template.dataSources.minio.endpoint", "https?://"},
-		},
-		"digest-short": {
-			func(u *unstructured.Unstructured) { item(u)["digest"] = "sha256:abc" },
-			[]string{"spec.template.dataItems[0].digest", "sha256:[a-f0-9]{64}"},
-		},
-		"hook-with-two-actions": {
-			func(u *unstructured.Unstructured) {
-				item(u)["lifecycle"] = map[string]any{"postDownload": map[string]any{
-					"exec": map[string]any{"command": []any{"true"}}, "httpGet": map[string]any{"port": int64(80)}}}
-			}, []string{"lifecycle.postDownload", "set exactly one of exec and httpGet"},
-		},
-		"hook-to-another-host": {
-			func(u *unstructured.Unstructured) {
-				item(u)["lifecycle"] = map[string]any{"postDownload": map[string]any{
-					"httpGet": map[string]any{"port": int64(80), "host": "10.0.0.1"}}}
-			}, []string{"httpGet.host: leave it out"},
-		},
-		"max-unavailable-zero": {
-			func(u *unstructured.Unstructured) {
-				u.Object["spec"].(map[string]any)["updateStrategy"] = map[string]any{
-					"rollingUpdate": map[string]any{"maxUnavailable": int64(0)}}
-			}, []string{"maxUnavailable: must be a number of at least 1"},
-		},
-		"rolling-update-with-on-delete": {
-			func(u *unstructured.Unstructured) {
-				u.Object["spec"].(map[string]any)["updateStrategy"] = map[string]any{
-					"type": "OnDelete", "rollingUpdate": map[string]any{"maxUnavailable": int64(1)}}
-			}, []string{"rollingUpdate: goes with type RollingUpdate only"},
-		},
-		strings.Repeat("n", 64): {
-			func(*unstructured.Unstructured) {}, []string{"metadata.name: must have at most 63 characters"},
-		},
-	} {
+	for name, test := range wrongInputs {
 		t.Run(name, func(t *testing.T) {
 			u := parse(t, name)
 			test.change(u)
@@ -230,7 +232,8 @@ func TestDataPluralIsDatas(t *testing.T) {
 }
 
 func TestPrintedColumnsAreThoseOfTheContract(t *testing.T) {
-	for kind, want := range map[string]string{"datasets": "DataItems Ready Revision Age", "datas": "Ready Age", "nodestores": "Bytes Items Free Age"} {
+	for kind, want := range map[string]string{"datasets": "DataItems Ready Revision Age", "datas": "Ready Age",
+		"nodestores": "Bytes Items Free Age"} {
 		crd := &unstructured.Unstructured{}
 		raw, err := os.ReadFile("../../deploy/base/crd/data.kuda.io_" + kind + ".yaml")
 		if err != nil {

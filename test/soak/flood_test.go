@@ -227,18 +227,23 @@ func garbage() []garbageBody {
 	}
 	_ = z.Close()
 	review := func(object string) []byte {
-		return []byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"default","resource":{"version":"v1","resource":"pods"},"object":` + object + `}}`)
+		return []byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE",` +
+			`"namespace":"default","resource":{"version":"v1","resource":"pods"},"object":` + object + `}}`)
 	}
 	jsonType := map[string]string{"Content-Type": "application/json"}
 	proto := map[string]string{"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
-	bogus := map[string]string{"Content-Type": "application/proto", "Connect-Protocol-Version": "1", "Content-Encoding": "gzip", "Authorization": "Bearer x.y.z"}
+	bogus := map[string]string{"Content-Type": "application/proto", "Connect-Protocol-Version": "1", "Content-Encoding": "gzip",
+		"Authorization": "Bearer x.y.z"}
 	unzipped := map[string]string{"Content-Type": "application/proto", "Connect-Protocol-Version": "1", "Content-Encoding": "gzip"}
 	grpc := map[string]string{"Content-Type": "application/grpc", "Te": "trailers", "Grpc-Encoding": "gzip"}
 	framed := append([]byte{1, 0, 0, byte(zipped.Len() >> 8), byte(zipped.Len())}, zipped.Bytes()...)
 	return []garbageBody{
-		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` + strings.Repeat("{},", 20_000) + `{}]}}`)},
-		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` + strings.Repeat("{},", 8_000) + `{}]}}`)},
-		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{}]}}`)},
+		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` +
+			strings.Repeat("{},", 20_000) + `{}]}}`)},
+		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[` +
+			strings.Repeat("{},", 8_000) + `{}]}}`)},
+		{header: jsonType, body: review(`{"metadata":{"labels":{"app":"search"}},"spec":{"containers":[{}],"volumes":[` +
+			strings.Repeat("{},", 8_000) + `{}]}}`)},
 		{header: jsonType, body: review(strings.Repeat(`{"a":`, 60_000) + "1" + strings.Repeat("}", 60_000))},
 		{header: jsonType, body: random},
 		{header: jsonType, body: review(`"` + strings.Repeat("x", 900_000) + `"`)},

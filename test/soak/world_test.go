@@ -142,8 +142,10 @@ func free(t *testing.T, host string) string {
 func (w *world) startManager(t *testing.T, bin string) {
 	t.Helper()
 	w.gateway = free(t, "127.0.0.1")
-	w.processes = append(w.processes, run(t, memoryLimit(t, "manager/deployment.yaml"), []string{"KUBECONFIG=" + kubeconfig(t, "kuda-manager")},
-		filepath.Join(bin, "kuda-manager"), "--gateway-address", w.gateway, "--gateway-names", "localhost", "--ca-dir", w.caDir, "--rotate-ca=false",
+	w.processes = append(w.processes, run(t, memoryLimit(t, "manager/deployment.yaml"),
+		[]string{"KUBECONFIG=" + kubeconfig(t, "kuda-manager")},
+		filepath.Join(bin, "kuda-manager"), "--gateway-address", w.gateway, "--gateway-names", "localhost", "--ca-dir", w.caDir,
+		"--rotate-ca=false",
 		"--remove-gone-stores=false", "--health-address", "0", "--metrics-address", "0"))
 }
 
@@ -182,7 +184,8 @@ func (w *world) startRuntime(t *testing.T, bin string, pod *corev1.Pod) {
 	resources := settings.Settings(nil).Resources
 	limit := resources.Limits.Memory().Value()
 	w.processes = append(w.processes, run(t, limit, []string{
-		sidecar.EnvPodUID + "=" + string(pod.UID), sidecar.EnvPodName + "=" + pod.Name, sidecar.EnvDataSets + "=model", sidecar.EnvWaitFor + "=model",
+		sidecar.EnvPodUID + "=" + string(pod.UID), sidecar.EnvPodName + "=" + pod.Name, sidecar.EnvDataSets + "=model",
+		sidecar.EnvWaitFor + "=model",
 		sidecar.EnvGatewayAddress + "=localhost:" + gatewayPort, sidecar.EnvGatewayCA + "=" + string(w.ca), sidecar.EnvServerPort + "=" + port,
 	}, filepath.Join(bin, "kuda-runtime"), "--store", filepath.Join(t.TempDir(), "store"), "--token", token, "--store-mode", "pod"))
 }
@@ -213,7 +216,8 @@ func (w *world) floods(length time.Duration) []flood {
 			gatewayv1alpha1connect.GatewayServiceReportProcedure, gatewayv1alpha1connect.GatewayServiceReportStoreProcedure,
 			gatewayv1alpha1connect.GatewayServiceWatchProcedure, gatewayv1alpha1connect.GatewayServiceRunHookProcedure,
 		}},
-		{Address: w.webhook, TLS: true, From: loopback, For: length, Paths: []string{admission.PathPods, admission.PathPodsRequired, admission.PathDataSets}},
+		{Address: w.webhook, TLS: true, From: loopback, For: length,
+			Paths: []string{admission.PathPods, admission.PathPodsRequired, admission.PathDataSets}},
 		{Address: w.runtime, From: []string{host, "127.0.0.2", "127.0.0.3"}, For: length},
 	}
 	var all []flood

@@ -63,14 +63,10 @@ func parse(c plugin.Config) (settings, error) {
 			return s, misconfigured("there is no setting %q; the settings are address, user, root and connections", name)
 		}
 	}
-	host, port, err := net.SplitHostPort(c.Settings[settingAddress])
-	if err != nil {
-		host, port = c.Settings[settingAddress], "22"
+	var err error
+	if s.address, err = parseAddress(c.Settings[settingAddress]); err != nil {
+		return s, err
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); host == "" || err != nil || n == 0 {
-		return s, misconfigured("address is %q; set the server's host or host:port", c.Settings[settingAddress])
-	}
-	s.address = net.JoinHostPort(host, port)
 	if s.user == "" {
 		return s, misconfigured("user is missing; set the name to sign in with")
 	}
@@ -86,6 +82,18 @@ func parse(c plugin.Config) (settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// parseAddress returns host:port of a host with a port or without.
+func parseAddress(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = address, "22"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); host == "" || err != nil || n == 0 {
+		return "", misconfigured("address is %q; set the server's host or host:port", address)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // identity names the directory that paths are relative to.

@@ -84,7 +84,8 @@ func failed(ctx context.Context, op string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return &plugin.Error{Op: op, Class: plugin.ErrNotFound, Err: errors.New("the server has no such file; check remotePath and root")}
 	case errors.Is(err, os.ErrPermission):
-		return &plugin.Error{Op: op, Class: plugin.ErrDenied, Err: errors.New("the user may not read it; change its mode or its owner on the server")}
+		return &plugin.Error{Op: op, Class: plugin.ErrDenied,
+			Err: errors.New("the user may not read it; change its mode or its owner on the server")}
 	}
 	return plugin.Wrap(ctx, op, err) // temporary, but for errors of the network
 }

@@ -225,7 +225,7 @@ func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
 		"at once with taking it out":   {Change{Old: changed(), New: changed(harmless, selecting("app", "billing"))}, everything},
 		"after it was taken out":       {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(true)}, everything},
 		"fewer pods":                   {Change{Old: changed(harmless), New: changed(harmless, selecting("tier", "web")), Stored: stored(true)}, nil},
-		"a revision that nobody gets":  {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(false)}, nil},
+		"a revision that no pod gets":  {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(false)}, nil},
 		"the same pods, taking it out": {Change{Old: changed(), New: changed(harmless)}, nil},
 	} {
 		needs := Needs(c.change)

@@ -66,7 +66,7 @@ func New(o Options) *Server {
 	return &Server{options: o, mux: http.NewServeMux()}
 }
 
-// NeedLeaderElection says that every replica serves.
+// NeedLeaderElection reports whether only the leader serves: every replica does.
 func (s *Server) NeedLeaderElection() bool { return false }
 
 // Register serves the handler at the path.

@@ -62,7 +62,7 @@ func (i *inventory) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection says that every replica has an index.
+// NeedLeaderElection reports whether only the leader has an index: every replica has.
 func (i *inventory) NeedLeaderElection() bool { return false }
 
 // Ready reports whether the index has what there was at the start.

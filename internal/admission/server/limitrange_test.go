@@ -79,7 +79,7 @@ func TestALimitRangeThatLeavesTheRuntimeNoRoomIsNamed(t *testing.T) {
 	})
 }
 
-// limit makes a LimitRange and waits until the API server heeds it. The webhook may
+// limit makes a LimitRange and waits until the API server applies it. The webhook may
 // still not know it then.
 func limit(t *testing.T, ns string, items ...corev1.LimitRangeItem) {
 	t.Helper()
@@ -95,7 +95,7 @@ func limit(t *testing.T, ns string, items ...corev1.LimitRangeItem) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the API server heeds the LimitRanges", func(ctx context.Context) (bool, error) {
+	eventually(t, "the API server applies the LimitRanges", func(ctx context.Context) (bool, error) {
 		pod := replica(ns)
 		pod.Labels = nil
 		err := admin.Create(ctx, pod, client.DryRunAll)
@@ -105,7 +105,7 @@ func limit(t *testing.T, ns string, items ...corev1.LimitRangeItem) {
 }
 
 // TestAPodIsCreatedUnderAQuotaOfEachResource has quotas that demand of each container what
-// they count. Without a controller manager somebody has to say that they are in force.
+// they count. Without a controller manager the test says that they are in force.
 func TestAPodIsCreatedUnderAQuotaOfEachResource(t *testing.T) {
 	startWebhook(t)
 	one := func(names ...corev1.ResourceName) corev1.ResourceList {

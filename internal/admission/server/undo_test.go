@@ -100,7 +100,7 @@ func TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore(t *testing.T) {
 	refusedFor(t, edit(t, alice, d, others), "spec.workloadSelector", "run commands in pods")
 	settle("another")
 	if err := edit(t, alice, d, others); err != nil {
-		t.Errorf("when the revision is given to nobody: %v", err)
+		t.Errorf("when no pod gets the revision: %v", err)
 	}
 }
 

@@ -50,7 +50,8 @@ func (o *options) readPairs(ctx context.Context, name string) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := pair{namespace: d.Namespace, name: d.Name, selector: d.Spec.WorkloadSelector, fromName: revisionTitle(from), toName: revisionTitle(to)}
+	p := pair{namespace: d.Namespace, name: d.Name, selector: d.Spec.WorkloadSelector, fromName: revisionTitle(from),
+		toName: revisionTitle(to)}
 	if p.from, err = revisionTemplate(from); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,8 @@ func revisionTemplate(r *appsv1.ControllerRevision) (*v1alpha1.DataTemplateSpec,
 // chooseRevisions returns the revisions to compare. Without names they are the stable one
 // and the one that is rolled out; where these are one, or only the second is
 // named, the first is the one before the second.
-func chooseRevisions(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision, fromName, toName string) (from, to *appsv1.ControllerRevision, err error) {
+func chooseRevisions(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision,
+	fromName, toName string) (from, to *appsv1.ControllerRevision, err error) {
 	if len(history) == 0 {
 		return nil, nil, fmt.Errorf("DataSet %s has no revision yet; is kuda-manager running? See: kubectl kuda doctor", d.Name)
 	}

@@ -140,7 +140,7 @@ func TestDoctorFindsEachState(t *testing.T) {
 		"a port that the runtime has": {live(func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:8888 failed (98: Address already in use)")}
 		}), []string{"container main ends again and again, with exit code 1: port 8888 is in use", "declare port 8888"}, "its own log explains", frame.ExitNegative},
-		"a port that somebody else has": {live(func(p *corev1.Pod) {
+		"a port that another process has": {live(func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:80 failed (98: Address already in use)")}
 		}), []string{"container main ends again and again, with exit code 1", "kubectl logs web-1 -n shop -c main --previous"}, "port 8888 is in use\n", frame.ExitDone},
 		"a port that is declared": {live(func(p *corev1.Pod) { p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8888}} }),

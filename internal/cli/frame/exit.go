@@ -88,7 +88,8 @@ func explainError(err error) string {
 	case emptyConfig(err):
 		return "no cluster is configured; set KUBECONFIG, or name a file by --kubeconfig"
 	case meta.IsNoMatchError(err) && strings.Contains(err.Error(), v1alpha1.GroupVersion.Group):
-		return "this cluster does not know DataSets: install Kuda (kubectl apply --server-side -f install/kuda.yaml), or choose another cluster by --context"
+		return "this cluster does not know DataSets: install Kuda (kubectl apply --server-side -f install/kuda.yaml), or choose another " +
+			"cluster by --context"
 	case apierrors.IsUnauthorized(err):
 		return "the cluster does not accept these credentials: log in again, or choose others by --context or --user"
 	case apierrors.IsForbidden(err):

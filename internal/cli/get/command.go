@@ -124,7 +124,8 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}
 	if !podstate.Injected(p) {
-		return nil, fmt.Errorf("pod %s does not carry Kuda's runtime; kubectl kuda doctor NAME says why, for the DataSet that is to deliver to it", key.Name)
+		return nil, fmt.Errorf("pod %s does not carry Kuda's runtime; kubectl kuda doctor NAME says why, for the DataSet that is to "+
+			"deliver to it", key.Name)
 	}
 	return p, nil
 }

@@ -38,14 +38,14 @@ that new pods of its DataSets get: bytes, how many pods of the node are at them 
 can go back to them, whether they are preheated, or when they were last used.
 
 SIZE is what the namespace's store has, of its quota; FREE what the file system
-has; AVAILABLE what a download may have once everything is evicted that nobody
-needs; OTHER what the store has besides the items shown, such as old versions.
+has; AVAILABLE what a download may have once everything unused is evicted;
+OTHER what the store has besides the items shown, such as old versions.
 
 Where the items do not fit beside each other, with -A and with -o wide there is a
 line per node and item. --all lists every snapshot.
 
 What runtimes said before their node was started again or was away, and what is
-said of a node that is not Ready, is marked as stale: nobody decides by it.`,
+said of a node that is not Ready, is marked as stale: no decision uses it.`,
 		Example: `  kubectl kuda nodes
   kubectl kuda nodes models -o wide
   kubectl kuda nodes --all`,

@@ -48,7 +48,8 @@ func rolloutChanged(before, after *View) bool {
 		}
 		return *v.Step
 	}
-	return before.Phase != after.Phase || before.Update.Name != after.Update.Name || before.Paused != after.Paused || stepOf(before) != stepOf(after)
+	return before.Phase != after.Phase || before.Update.Name != after.Update.Name || before.Paused != after.Paused ||
+		stepOf(before) != stepOf(after)
 }
 
 func rolloutWord(v *View) string {

@@ -44,7 +44,8 @@ func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedNa
 	return f
 }
 
-func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList, options client.ListOptions) cache.Store {
+func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList,
+	options client.ListOptions) cache.Store {
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
 		ObjectType:    of,
@@ -134,12 +135,12 @@ func (s *source) Watch(raw metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), raw)
 }
 
-// IsWatchListSemanticsUnSupported asks for a list before the watch: old
-// servers know no other way.
+// IsWatchListSemanticsUnSupported reports whether a list is needed before the
+// watch: old servers know no other way.
 func (s *source) IsWatchListSemanticsUnSupported() bool { return true }
 
-// troubleLine says what keeps the view from being up to date.
-func (f *follower) troubleLine(now, last time.Time) string {
+// problemLine says what keeps the view from being up to date.
+func (f *follower) problemLine(now, last time.Time) string {
 	if err := f.trouble.Load(); err != nil {
 		return fmt.Sprintf("not up to date since %s: %v", now.Sub(last).Round(time.Second), *err)
 	}

@@ -63,7 +63,7 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 			}
 		}
 		in.Now = s.Now()
-		trouble := f.troubleLine(in.Now, fresh)
+		trouble := f.problemLine(in.Now, fresh)
 		if trouble == "" {
 			fresh = in.Now
 		}
@@ -81,7 +81,8 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 
 // waitForChange waits until there may be something new to show.
 func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
-	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("the rollout of DataSet %s has not ended within %s (%s)", v.Name, s.timeout, rolloutWord(v))}
+	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("the rollout of DataSet %s has not ended within %s (%s)", v.Name,
+		s.timeout, rolloutWord(v))}
 	pause := time.NewTimer(breath)
 	defer pause.Stop()
 	select {

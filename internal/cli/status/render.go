@@ -94,7 +94,8 @@ func rolloutLine(v *View, now time.Time) string {
 	switch {
 	case v.StartTime == nil:
 	case v.EndTime != nil:
-		text += fmt.Sprintf(", took %s, ended %s ago", duration.HumanDuration(v.EndTime.Sub(v.StartTime.Time)), duration.HumanDuration(now.Sub(v.EndTime.Time)))
+		text += fmt.Sprintf(", took %s, ended %s ago", duration.HumanDuration(v.EndTime.Sub(v.StartTime.Time)),
+			duration.HumanDuration(now.Sub(v.EndTime.Time)))
 	default:
 		text += ", for " + duration.HumanDuration(now.Sub(v.StartTime.Time))
 	}
@@ -137,13 +138,7 @@ func countLine(v *View) string {
 
 // podLines lists pods, and says what those that have no room are.
 func podLines(v *View, l Look, above int) []string {
-	room := l.Pods
-	if l.Bars && l.Screen.Height > 0 {
-		room = max(l.Screen.Height-above-livePadding, 1)
-		if l.Pods > 0 {
-			room = min(room, l.Pods)
-		}
-	}
+	room := podRoom(l, above)
 	itemized := l.Wide || l.Bars && itemsFit(v, room)
 	t := &frame.Table{Header: podHeader(l)}
 	shown := 0
@@ -155,7 +150,7 @@ func podLines(v *View, l Look, above int) []string {
 		}
 		t.Add(podRow(p, l)...)
 		shown++
-		if itemized && (l.Wide || (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1) {
+		if itemized && (l.Wide || needsItems(p)) {
 			for j := range p.Items {
 				t.Add(itemRow(&p.Items[j], l)...)
 			}
@@ -166,6 +161,23 @@ func podLines(v *View, l Look, above int) []string {
 		lines = append(lines, l.Screen.Paint(frame.Faint, fitWidth(restLine(rest), l.Screen.Width)))
 	}
 	return lines
+}
+
+// podRoom returns how many lines the pods may take; 0 for any number.
+func podRoom(l Look, above int) int {
+	if !l.Bars || l.Screen.Height <= 0 {
+		return l.Pods
+	}
+	room := max(l.Screen.Height-above-livePadding, 1)
+	if l.Pods > 0 {
+		room = min(room, l.Pods)
+	}
+	return room
+}
+
+// needsItems reports whether a pod's line alone does not say which item it waits for.
+func needsItems(p *Pod) bool {
+	return (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1
 }
 
 func itemsFit(v *View, room int) bool {
@@ -231,7 +243,8 @@ func itemRow(i *Item, l Look) []frame.Cell {
 		message = "from " + string(i.Origin)
 	}
 	cells := []frame.Cell{frame.Text("  " + i.Name), frame.Text(""), frame.Text(i.Version),
-		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)), frame.Text(message)}
+		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)),
+		frame.Text(message)}
 	return narrowCells(cells, l)
 }
 

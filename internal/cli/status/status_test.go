@@ -78,7 +78,8 @@ func atIndex(step int32) func(*v1alpha1.DataSet) {
 }
 
 func item(name string, phase v1alpha1.DataPhase, reason string, bytes, total int64) v1alpha1.DataItemStatus {
-	return v1alpha1.DataItemStatus{Name: name, Namespace: "default", Version: "v2", Phase: phase, Reason: reason, Bytes: bytes, TotalBytes: total}
+	return v1alpha1.DataItemStatus{Name: name, Namespace: "default", Version: "v2", Phase: phase, Reason: reason,
+		Bytes: bytes, TotalBytes: total}
 }
 
 // data is what a pod has; it counts its items.
@@ -152,18 +153,22 @@ func TestEveryStateOfAPodIsTold(t *testing.T) {
 		"delivered on the update revision": {done("p", "n", newRevision), Updated},
 		"delivered on the stable one":      {done("p", "n", oldRevision), Stable},
 		"moved, on its way":                {moved(data("p", "n", newRevision, oldRevision, loading)), Updating},
-		"moved, switched, hook runs":       {moved(data("p", "n", newRevision, newRevision, item("w", v1alpha1.DataDownloading, v1alpha1.ReasonHookPending, 2, 2))), Updating},
-		"moved back":                       {data("p", "n", oldRevision, newRevision, loading), Returning},
-		"new, first delivery":              {data("p", "n", oldRevision, "", loading), Delivering},
-		"an item failed":                   {moved(data("p", "n", newRevision, oldRevision, item("w", v1alpha1.DataFailed, "", 1, 2))), Failed},
-		"got worse by the switch":          {moved(done("worse", "n", newRevision)), Failed},
-		"worse once, and back":             {done("worse", "n", oldRevision), Stable},
-		"never reported":                   {unheard(done("p", "n", oldRevision)), Connecting},
-		"told to prefetch":                 {prefetching(done("p", "n", oldRevision), nil), Prefetching},
-		"prefetch of an earlier revision":  {prefetching(done("p", "n", oldRevision), &v1alpha1.PrefetchStatus{Revision: "models-x", Phase: v1alpha1.DataSuccess}), Prefetching},
-		"prefetched":                       {prefetching(done("p", "n", oldRevision), &v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataSuccess}), Prefetched},
-		"prefetch failed":                  {prefetching(done("p", "n", oldRevision), &v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataFailed}), Failed},
-		"taken out of the view":            {withdrawn, Withdrawn},
+		"moved, switched, hook runs": {moved(data("p", "n", newRevision, newRevision,
+			item("w", v1alpha1.DataDownloading, v1alpha1.ReasonHookPending, 2, 2))), Updating},
+		"moved back":              {data("p", "n", oldRevision, newRevision, loading), Returning},
+		"new, first delivery":     {data("p", "n", oldRevision, "", loading), Delivering},
+		"an item failed":          {moved(data("p", "n", newRevision, oldRevision, item("w", v1alpha1.DataFailed, "", 1, 2))), Failed},
+		"got worse by the switch": {moved(done("worse", "n", newRevision)), Failed},
+		"worse once, and back":    {done("worse", "n", oldRevision), Stable},
+		"never reported":          {unheard(done("p", "n", oldRevision)), Connecting},
+		"told to prefetch":        {prefetching(done("p", "n", oldRevision), nil), Prefetching},
+		"prefetch of an earlier revision": {prefetching(done("p", "n", oldRevision),
+			&v1alpha1.PrefetchStatus{Revision: "models-x", Phase: v1alpha1.DataSuccess}), Prefetching},
+		"prefetched": {prefetching(done("p", "n", oldRevision),
+			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataSuccess}), Prefetched},
+		"prefetch failed": {prefetching(done("p", "n", oldRevision),
+			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataFailed}), Failed},
+		"taken out of the view": {withdrawn, Withdrawn},
 		"told another, runtime has not heard": {func() *v1alpha1.Data {
 			d := moved(done("p", "n", oldRevision))
 			d.Spec.Revision = newRevision
@@ -185,17 +190,23 @@ func TestWhatARolloutWaitsForIsSaid(t *testing.T) {
 		change []func(*v1alpha1.DataSet)
 		want   string
 	}{
-		"the manager":    {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Generation++ }}, "the manager to look at the last change of the DataSet"},
-		"partition":      {nil, "the pods that partition 50% lets go to be updated (2 of 7 are)"},
-		"promote":        {[]func(*v1alpha1.DataSet){atIndex(1)}, "kubectl kuda promote models"},
-		"resume":         {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, "kubectl kuda resume models"},
-		"bytes":          {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutPrefetching, "", "")}, "the bytes of the revision on the nodes (2 of 7 pods have them)"},
-		"decision":       {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, "a decision: kubectl kuda retry models, kubectl kuda undo models or kubectl kuda abort models"},
-		"pods back":      {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, "the moved pods to be back"},
-		"another":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, "another template, or kubectl kuda retry models"},
-		"nothing":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, ""},
-		"held back":      {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "held")}, "nothing more: spec.updateStrategy keeps the other pods where they are"},
-		"pods after all": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonDelivering, "2 of 7 pods")}, "the pods to be updated: 2 of 7 pods"},
+		"the manager": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Generation++ }},
+			"the manager to look at the last change of the DataSet"},
+		"partition": {nil, "the pods that partition 50% lets go to be updated (2 of 7 are)"},
+		"promote":   {[]func(*v1alpha1.DataSet){atIndex(1)}, "kubectl kuda promote models"},
+		"resume":    {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, "kubectl kuda resume models"},
+		"bytes": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutPrefetching, "", "")},
+			"the bytes of the revision on the nodes (2 of 7 pods have them)"},
+		"decision": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")},
+			"a decision: kubectl kuda retry models, kubectl kuda undo models or kubectl kuda abort models"},
+		"pods back": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, "the moved pods to be back"},
+		"another": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")},
+			"another template, or kubectl kuda retry models"},
+		"nothing": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, ""},
+		"held back": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "held")},
+			"nothing more: spec.updateStrategy keeps the other pods where they are"},
+		"pods after all": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonDelivering, "2 of 7 pods")},
+			"the pods to be updated: 2 of 7 pods"},
 		"timed pause": {[]func(*v1alpha1.DataSet){atIndex(1), func(d *v1alpha1.DataSet) {
 			d.Spec.UpdateStrategy.Steps[1].Pause.Duration = seconds(300)
 			d.Status.Rollout.StepStartTime = at(-time.Minute)
@@ -222,17 +233,20 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 		change       []func(*v1alpha1.DataSet)
 		over, failed bool
 	}{
-		"running":                 {nil, false, false},
-		"completed":               {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, true, false},
-		"stopped":                 {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, true, true},
-		"on the way back":         {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, false, false},
-		"rolled back":             {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, true, true},
-		"held back by a step":     {[]func(*v1alpha1.DataSet){progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
-		"held back by partition":  {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "")}, true, false},
-		"completed, edited since": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
-		"of an earlier revision":  {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) { d.Status.Rollout.Revision = oldRevision }}, false, false},
-		"no rollout was begun":    {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }}, false, false},
-		"an old verdict held it":  {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, ""), func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
+		"running":                {nil, false, false},
+		"completed":              {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, true, false},
+		"stopped":                {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, true, true},
+		"on the way back":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, false, false},
+		"rolled back":            {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, true, true},
+		"held back by a step":    {[]func(*v1alpha1.DataSet){progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
+		"held back by partition": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "")}, true, false},
+		"completed, edited since": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""),
+			func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
+		"of an earlier revision": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""),
+			func(d *v1alpha1.DataSet) { d.Status.Rollout.Revision = oldRevision }}, false, false},
+		"no rollout was begun": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }}, false, false},
+		"an old verdict held it": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, ""),
+			func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := build(models(test.change...), nil)
@@ -282,7 +296,8 @@ func TestPicturesOfARollout(t *testing.T) {
 	stopped := models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "1 of 1 pods failed: web-3"), func(d *v1alpha1.DataSet) {
 		d.Status.Rollout.EndTime = at(-20 * time.Second)
 		d.Status.Conditions = append(d.Status.Conditions, metav1.Condition{
-			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected, Message: "2 matching pods lack the runtime"})
+			Type: v1alpha1.ConditionInjected, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPodsNotInjected,
+			Message: "2 matching pods lack the runtime"})
 	})
 	chinese := models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "词典/模型一.bin: 文件不存在，请检查路径"))
 	for name, test := range map[string]struct {
@@ -371,14 +386,16 @@ func TestWithoutATerminalEachChangeIsOneLine(t *testing.T) {
 	further[2] = moved(done("web-2", "node-a", newRevision))
 	show(models(atIndex(1), func(d *v1alpha1.DataSet) { d.Status.UpdatedReplicas = 3 }), further, "")
 	show(models(atIndex(1), func(d *v1alpha1.DataSet) { d.Status.UpdatedReplicas = 3 }), further, "not up to date since 3s: refused")
-	show(models(phase(v1alpha1.RolloutRolledBack, v1alpha1.ReasonAborted, "aborted by request"), func(d *v1alpha1.DataSet) { d.Status.UpdatedReplicas = 0 }), further[:6], "")
+	show(models(phase(v1alpha1.RolloutRolledBack, v1alpha1.ReasonAborted, "aborted by request"),
+		func(d *v1alpha1.DataSet) { d.Status.UpdatedReplicas = 0 }), further[:6], "")
 	golden.Compare(t, "protocol.txt", out.String())
 }
 
 func TestTableOfDataSets(t *testing.T) {
 	items := []v1alpha1.DataSet{
 		*models(),
-		*models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "1 of 1 pods failed"), func(d *v1alpha1.DataSet) { d.Namespace = "bank" }),
+		*models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "1 of 1 pods failed"),
+			func(d *v1alpha1.DataSet) { d.Namespace = "bank" }),
 		*models(phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) { d.Name, d.Status.CurrentRevision = "rules", newRevision }),
 		*models(func(d *v1alpha1.DataSet) { d.Name, d.Spec.Paused, d.Status.History = "paused", true, nil }),
 		{ObjectMeta: metav1.ObjectMeta{Name: "fresh", Namespace: "shop", Generation: 1}},

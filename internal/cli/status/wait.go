@@ -127,7 +127,8 @@ func stepWaits(in Input, say func(string) string) string {
 	case s.Analysis != nil:
 		return analysisWaits(s.Analysis, r.Analysis)
 	}
-	return fmt.Sprintf("the pods that partition %s lets go to be updated (%d of %d are)", s.Partition.String(), d.Status.UpdatedReplicas, d.Status.Replicas)
+	return fmt.Sprintf("the pods that partition %s lets go to be updated (%d of %d are)", s.Partition.String(),
+		d.Status.UpdatedReplicas, d.Status.Replicas)
 }
 
 func analysisWaits(s *v1alpha1.AnalysisStep, found *v1alpha1.AnalysisStatus) string {

@@ -18,7 +18,8 @@ func rolloutRunning(d *v1alpha1.DataSet) bool {
 // atStep reports whether the rollout is at one of its steps. There are none on
 // the way to the revision that is the stable one already.
 func atStep(d *v1alpha1.DataSet) bool {
-	return rolloutRunning(d) && d.Status.CurrentRevision != d.Status.UpdateRevision && int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
+	return rolloutRunning(d) && d.Status.CurrentRevision != d.Status.UpdateRevision &&
+		int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
 }
 
 // checkPause refuses a pause or resume that would change nothing, and says what
@@ -82,7 +83,8 @@ func checkPromote(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, h
 	case v1alpha1.RolloutCompleted:
 		return hint("its rollout is complete; there is nothing to promote")
 	case v1alpha1.RolloutStopped:
-		return hint("its rollout failed (%s); fix the cause and say %s retry %s, or go back by %s undo %s", r.Reason, program, d.Name, program, d.Name)
+		return hint("its rollout failed (%s); fix the cause and say %s retry %s, or go back by %s undo %s", r.Reason, program,
+			d.Name, program, d.Name)
 	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
 		return hint("its rollout failed (%s) and is rolled back; try it again by: %s retry %s", r.Reason, program, d.Name)
 	}

@@ -124,7 +124,8 @@ func waitForResponse(ctx context.Context, c client.Client, d *v1alpha1.DataSet, 
 	})
 	switch {
 	case replaced:
-		return fmt.Errorf("the template of DataSet %s changed meanwhile, and another rollout began; the request was about revision %s", d.Name, revision)
+		return fmt.Errorf("the template of DataSet %s changed meanwhile, and another rollout began; the request was about revision %s", d.Name,
+			revision)
 	case wait.Interrupted(err) && ctx.Err() == nil:
 		return &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf(
 			"the manager has not taken up the request within %s; it will once it runs (kubectl -n kuda-system get pods)", honourPatience)}

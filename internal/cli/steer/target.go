@@ -43,12 +43,14 @@ func previousRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevisio
 }
 
 // targetRevision is the revision to go back to; number 0 is the one before.
-func targetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64, program string) (*appsv1.ControllerRevision, error) {
+func targetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64,
+	program string) (*appsv1.ControllerRevision, error) {
 	if number == 0 {
 		if r := previousRevision(d, revisions); r != nil {
 			return r, nil
 		}
-		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)
+		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision",
+			d.Name, program, d.Name)
 	}
 	r := revision.Numbered(revisions, d, number)
 	switch {

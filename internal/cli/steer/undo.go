@@ -43,7 +43,7 @@ func undoCommand(f *frame.Frame) *cobra.Command {
 stable revision while a rollout runs and else the last that succeeded, or the one
 that --to-revision names. This is an edit of the spec like any other and rolls
 out like any other, mostly from what is on the nodes' disks. It is refused when
-somebody changed the DataSet meanwhile.`,
+the DataSet was changed meanwhile.`,
 		Example: `  kubectl kuda undo models
   kubectl kuda undo models --to-revision 4 --dry-run=server -o yaml`,
 		RunE: func(command *cobra.Command, args []string) error {
@@ -53,9 +53,11 @@ somebody changed the DataSet meanwhile.`,
 	u.output = frame.AddOutput(command, frame.FormatJSON, frame.FormatYAML, frame.FormatName)
 	command.Flags().Int64Var(&u.number, "to-revision", 0, "the number of the revision, as history shows it; 0 is the one before")
 	command.Flags().StringVar(&u.cause, "cause", "", "the change cause to note; without it that of the revision")
-	command.Flags().StringVar(&u.dryRun, "dry-run", dryRunNone, "client: only say what would be done; server: let the API server check it too, and change nothing")
+	command.Flags().StringVar(&u.dryRun, "dry-run", dryRunNone,
+		"client: only say what would be done; server: let the API server check it too, and change nothing")
 	command.Flags().Lookup("dry-run").NoOptDefVal = dryRunClient
-	_ = command.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{dryRunNone, dryRunClient, dryRunServer},
+		cobra.ShellCompDirectiveNoFileComp))
 	_ = command.RegisterFlagCompletionFunc("to-revision", f.CompleteRevisions)
 	return command
 }
@@ -90,7 +92,8 @@ func (u *undo) run(ctx context.Context, name string) error {
 	}
 	changed := describeChanges(d.Spec.Template, template)
 	if tool := managingTool(d); tool != "" {
-		fmt.Fprintf(u.ErrOut, "warning: %s keeps this template and may set it forward again; change it at its source too, or suspend %s for this DataSet\n", tool, tool)
+		fmt.Fprintf(u.ErrOut, "warning: %s keeps this template and may set it forward again; change it at its source too, or suspend %s for "+
+			"this DataSet\n", tool, tool)
 	}
 	if err := u.applyTemplate(ctx, d, back, template, options); err != nil {
 		return err
@@ -99,7 +102,8 @@ func (u *undo) run(ctx context.Context, name string) error {
 }
 
 // applyTemplate changes the template, or in d alone with --dry-run=client.
-func (u *undo) applyTemplate(ctx context.Context, d *v1alpha1.DataSet, back *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec, options []client.PatchOption) error {
+func (u *undo) applyTemplate(ctx context.Context, d *v1alpha1.DataSet, back *appsv1.ControllerRevision, template v1alpha1.DataTemplateSpec,
+	options []client.PatchOption) error {
 	cause := u.cause
 	if cause == "" {
 		cause = back.Annotations[v1alpha1.AnnotationChangeCause]

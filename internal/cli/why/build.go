@@ -117,7 +117,8 @@ func (v *View) scoreNodes(in *input, demand *index.Demand) {
 		most = max(most, in.peers[holder])
 	}
 	for name, node := range in.cluster.Nodes {
-		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name], Against: nodeObstacles(in.pod, node)}
+		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name],
+			Against: nodeObstacles(in.pod, node)}
 		held, known := demand.On(name)
 		n.HeldBytes, n.DownloadingBytes = held.Bytes, held.Downloading
 		for _, w := range demand.Missing(name) {

@@ -39,7 +39,7 @@ func Command(f *frame.Frame) *cobra.Command {
 		Long: `Says what data the pod wants, where it runs or what keeps it from being placed, and
 how much each node is worth to it: HELD is what the node has of the data, MISSING
 what would be downloaded, DOWNLOADS how many run there, ROOM what a download may
-have (? where nobody reported it), SCORE from 0 to 100 with what each dimension adds
+have (? where no runtime reported it), SCORE from 0 to 100 with what each dimension adds
 to it, and AGAINST what keeps the pod from the node. The node that the pod is on is
 marked by a star.
 

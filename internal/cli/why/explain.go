@@ -51,9 +51,11 @@ func (v *View) explainPolicies(in *input) {
 			v.addExplanation("placement of DataSet %s is Ignore, so its data has no part in where the pod runs", d.Name)
 		case d.Spec.Placement != v1alpha1.PlacementRequire || v.Scheduler == Scheduler:
 		case v.supportsRequire():
-			v.addExplanation("placement of DataSet %s is Require, which %s holds to; whether %s does is not known here", d.Name, Scheduler, v.Scheduler)
+			v.addExplanation("placement of DataSet %s is Require, which %s holds to; whether %s does is not known here", d.Name,
+				Scheduler, v.Scheduler)
 		default:
-			v.addExplanation("placement of DataSet %s is Require, which %s holds to; the pod asks for %s, for which it is Prefer", d.Name, Scheduler, v.Scheduler)
+			v.addExplanation("placement of DataSet %s is Require, which %s holds to; the pod asks for %s, for which it is Prefer", d.Name,
+				Scheduler, v.Scheduler)
 		}
 	}
 }
@@ -92,12 +94,15 @@ func (v *View) adviseHeating(in *input, dataSets []string) {
 			continue
 		}
 		if d.Spec.Preheat == nil {
-			v.Do = append(v.Do, "bring the data of DataSet "+d.Name+" to the nodes before the pod:", fmt.Sprintf(patch, d.Name, d.Namespace, `{"preheat":{}}`))
+			v.Do = append(v.Do, "bring the data of DataSet "+d.Name+" to the nodes before the pod:",
+				fmt.Sprintf(patch, d.Name, d.Namespace, `{"preheat":{}}`))
 		} else {
-			v.Do = append(v.Do, "see how far the preheating of DataSet "+d.Name+" is:", fmt.Sprintf("%s status %s -n %s", in.program, d.Name, d.Namespace))
+			v.Do = append(v.Do, "see how far the preheating of DataSet "+d.Name+" is:",
+				fmt.Sprintf("%s status %s -n %s", in.program, d.Name, d.Namespace))
 		}
 		if d.Spec.Placement == v1alpha1.PlacementRequire && v.supportsRequire() {
-			v.Do = append(v.Do, "or let its pods run where it has to be downloaded:", fmt.Sprintf(patch, d.Name, d.Namespace, `{"placement":"Prefer"}`))
+			v.Do = append(v.Do, "or let its pods run where it has to be downloaded:",
+				fmt.Sprintf(patch, d.Name, d.Namespace, `{"placement":"Prefer"}`))
 		}
 	}
 }

@@ -66,7 +66,8 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 		return nil, err
 	}
 	if len(in.sets) == 0 {
-		return nil, fmt.Errorf("no DataSet of namespace %s selects pod %s, so data has no part in where it runs; kubectl describe pod %s -n %s has the rest",
+		return nil, fmt.Errorf("no DataSet of namespace %s selects pod %s, so data has no part in where it runs; kubectl describe pod %s "+
+			"-n %s has the rest",
 			key.Namespace, key.Name, key.Name, key.Namespace)
 	}
 	if err := in.readData(ctx, c); err != nil {

@@ -120,7 +120,8 @@ func (v *View) tableLines(l look) []string {
 		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), v.heldCell(n), frame.Text(n.missingText(l.wide)),
 			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(n.roomText()), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
 			frame.Toned(frame.Warning, strings.Join(n.Against, "; ")),
-			pointsCell(n.Points.Node), pointsCell(n.Points.Rack), pointsCell(n.Points.Zone), pointsCell(n.Points.Downloads), pointsCell(n.Points.Spread))
+			pointsCell(n.Points.Node), pointsCell(n.Points.Rack), pointsCell(n.Points.Zone), pointsCell(n.Points.Downloads),
+			pointsCell(n.Points.Spread))
 	}
 	lines := t.Lines(l.Screen)
 	if rest > 0 {
@@ -170,7 +171,8 @@ func (v *View) scoreCaveat(now time.Time) string {
 	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,spread=%g",
 		w.Node, w.Rack, w.Zone, w.Downloads, w.Spread)
 	if v.PlacedTime != nil {
-		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339), formatAge(v.PlacedTime.Time, now))
+		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339),
+			formatAge(v.PlacedTime.Time, now))
 	}
 	return text + ".\nThey speak of data alone: schedulers also weigh resources, other pods and what the pod prefers."
 }

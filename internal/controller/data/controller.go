@@ -164,7 +164,8 @@ func (r *Reconciler) deleteData(ctx context.Context, d *v1alpha1.Data, why strin
 func (r *Reconciler) requestWithdrawal(ctx context.Context, d *v1alpha1.Data, why string) error {
 	before := d.DeepCopy()
 	d.Spec.Withdraw = true
-	if err := r.client.Patch(ctx, d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+	if err := r.client.Patch(ctx, d, client.MergeFromWithOptions(before,
+		client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("updating Data: %w", err)
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("asked a runtime to take the items out", "because", why)
@@ -228,7 +229,8 @@ func (r *Reconciler) ofDataSet(ctx context.Context, object client.Object) []reco
 
 func (r *Reconciler) requestsByField(ctx context.Context, namespace, field, value string) []reconcile.Request {
 	var datas v1alpha1.DataList
-	if err := r.client.List(ctx, &datas, client.InNamespace(namespace), client.MatchingFields{field: value}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &datas, client.InNamespace(namespace), client.MatchingFields{field: value},
+		client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listed no Data", "field", field, "value", value)
 		return nil
 	}

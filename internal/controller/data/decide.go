@@ -75,7 +75,8 @@ func decideAction(f facts) decision {
 		return decision{after: wait}
 	}
 	wanted := f.notConnected()
-	if have := assignment.Ready(d); have != nil && have.Reason == wanted.Reason && have.Status == wanted.Status && have.Message == wanted.Message {
+	if have := assignment.Ready(d); have != nil && have.Reason == wanted.Reason && have.Status == wanted.Status &&
+		have.Message == wanted.Message {
 		return decision{}
 	}
 	return decision{ready: &wanted}
@@ -125,24 +126,28 @@ func (f facts) restoreReport() decision {
 func (f facts) notConnected() metav1.Condition {
 	d, p := f.data, f.pod
 	c := metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRuntimeNotConnected, ObservedGeneration: d.Generation,
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRuntimeNotConnected,
+		ObservedGeneration: d.Generation,
 	}
-	look := fmt.Sprintf("see kubectl logs --namespace %s %s --container %s, and whether the pod may reach the gateway", p.Namespace, p.Name, sidecar.ContainerName)
+	look := fmt.Sprintf("see kubectl logs --namespace %s %s --container %s, and whether the pod may reach the gateway", p.Namespace, p.Name,
+		sidecar.ContainerName)
 	describe := fmt.Sprintf("see kubectl describe pod --namespace %s %s", p.Namespace, p.Name)
 	switch {
 	case assignment.Reported(d) && !f.down.IsZero():
 		c.Status = metav1.ConditionUnknown
-		c.Message = fmt.Sprintf("the pod's runtime has not run for more than %s; what it reported before may be out of date; %s", reportTimeout, describe)
+		c.Message = fmt.Sprintf("the pod's runtime has not run for more than %s; what it reported before may be out of date; %s",
+			reportTimeout, describe)
 	case assignment.Reported(d) && !f.unheard.IsZero():
 		c.Status = metav1.ConditionUnknown
-		c.Message = fmt.Sprintf("the gateway has not heard the pod's runtime for more than %s: it hangs, or is cut off; what it reported before may be out of date; %s", reportTimeout, look)
+		c.Message = fmt.Sprintf("the gateway has not heard the pod's runtime for more than %s: it hangs, or is cut off; what it reported "+
+			"before may be out of date; %s", reportTimeout, look)
 	case assignment.Reported(d):
 		c.Status = metav1.ConditionUnknown
 		c.Message = fmt.Sprintf("the pod's runtime has not acknowledged revision %s within %s; its last report is on revision %s; %s",
 			d.Spec.Revision, reportTimeout, d.Status.ObservedRevision, look)
 	case p.Spec.NodeName == "":
 		c.Message = "the pod has no node yet, so its runtime does not run; " + describe
-		if _, says := podstate.Trouble(p); says != "" {
+		if _, says := podstate.Problem(p); says != "" {
 			c.Message = fmt.Sprintf("the pod has no node yet, so its runtime does not run: %s; %s", says, describe)
 		}
 	case !podstate.Started(p):

@@ -58,7 +58,7 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 		remove bool
 	}{
 		"all there":                     {func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {}, false},
-		"a pod that somebody else made": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, true},
+		"a pod that another owner made": {func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) { p.OwnerReferences = nil }, true},
 		"a pod of an earlier DataSet":   {func(_ *v1alpha1.Data, s *v1alpha1.DataSet, _ *corev1.Pod) { s.UID = "later" }, true},
 		"a replica's Data for such a pod": {func(d *v1alpha1.Data, _ *v1alpha1.DataSet, _ *corev1.Pod) {
 			d.Labels = map[string]string{v1alpha1.LabelDataSet: "models", v1alpha1.LabelPodUID: "u"}
@@ -67,7 +67,8 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 		d, set, p := trio()
 		set.Name, set.UID = "models", "s"
 		yes := true
-		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models", UID: "s", Controller: &yes}}
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "data.kuda.io/v1alpha1", Kind: "DataSet", Name: "models",
+			UID: "s", Controller: &yes}}
 		p.Labels[v1alpha1.LabelPreheat] = "models"
 		d.Labels = map[string]string{v1alpha1.LabelPreheat: "models", v1alpha1.LabelPodUID: "u"}
 		c.change(d, set, p)
@@ -83,7 +84,8 @@ func TestASilentRuntimeIsNotShown(t *testing.T) {
 		t.Errorf("after 5 s: %+v", got)
 	}
 	got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(reportTimeout)})
-	if got.ready == nil || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected || !strings.Contains(got.ready.Message, "kubectl logs --namespace shop web-0 --container kuda-runtime") {
+	if got.ready == nil || got.ready.Reason != v1alpha1.ReasonRuntimeNotConnected ||
+		!strings.Contains(got.ready.Message, "kubectl logs --namespace shop web-0 --container kuda-runtime") {
 		t.Fatalf("after %s: %+v", reportTimeout, got)
 	}
 	d.Status.Conditions = []metav1.Condition{*got.ready}
@@ -91,7 +93,8 @@ func TestASilentRuntimeIsNotShown(t *testing.T) {
 		t.Errorf("it is written again: %+v", got.ready)
 	}
 	p.Spec.NodeName = ""
-	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready == nil || !strings.Contains(got.ready.Message, "no node") {
+	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(time.Hour)}); got.ready == nil ||
+		!strings.Contains(got.ready.Message, "no node") {
 		t.Errorf("an unscheduled pod: %+v", got.ready)
 	}
 	d.Status.ObservedRevision = "r1"
@@ -109,12 +112,15 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 		says   string
 		after  time.Duration
 	}{
-		"acknowledged":                     {func(*facts) {}, "", "", 0},
-		"told just now":                    {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-5*time.Second) }, "", "", 10 * time.Second},
-		"not acknowledged":                 {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not acknowledged revision r2", 0},
-		"the runtime just ended":           {func(f *facts) { f.down = later.Add(-time.Second) }, "", "", 14 * time.Second},
-		"the runtime is down":              {func(f *facts) { f.down = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not run", 0},
-		"not heard for a while":            {func(f *facts) { f.unheard = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not heard", 0},
+		"acknowledged": {func(*facts) {}, "", "", 0},
+		"told just now": {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-5*time.Second) }, "",
+			"", 10 * time.Second},
+		"not acknowledged": {func(f *facts) { f.data.Spec.Revision, f.assigned = "r2", later.Add(-reportTimeout) },
+			metav1.ConditionUnknown, "has not acknowledged revision r2", 0},
+		"the runtime just ended": {func(f *facts) { f.down = later.Add(-time.Second) }, "", "", 14 * time.Second},
+		"the runtime is down":    {func(f *facts) { f.down = later.Add(-reportTimeout) }, metav1.ConditionUnknown, "has not run", 0},
+		"not heard for a while": {func(f *facts) { f.unheard = later.Add(-reportTimeout) }, metav1.ConditionUnknown,
+			"has not heard", 0},
 		"not heard just now":               {func(f *facts) { f.unheard = later.Add(-13 * time.Second) }, "", "", 2 * time.Second},
 		"not heard since the leader began": {func(f *facts) { f.unheard = later.Add(2 * time.Minute) }, "", "", 2*time.Minute + reportTimeout},
 		"not heard, as it is down": {func(f *facts) {
@@ -169,7 +175,7 @@ func TestARuntimeThatIsHeardAgainStaysUnknown(t *testing.T) {
 			metav1.ConditionFalse, v1alpha1.ReasonDownloading, "25%"},
 		"still down":          {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.down = later.Add(-time.Minute) }, "", "", ""},
 		"another revision":    {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.data.Spec.Revision = "r2" }, "", "", ""},
-		"nobody knows":        {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.heard = false }, "", "", ""},
+		"not heard":           {v1alpha1.DataStatus{DataItems: 1, Success: 1}, func(f *facts) { f.heard = false }, "", "", ""},
 		"a status of no item": {v1alpha1.DataStatus{DataItems: 1}, func(*facts) {}, metav1.ConditionFalse, v1alpha1.ReasonWaiting, ""},
 	} {
 		d, set, p := trio()
@@ -187,7 +193,8 @@ func TestARuntimeThatIsHeardAgainStaysUnknown(t *testing.T) {
 			continue
 		}
 		setCondition(&d.Status, *got.ready)
-		if got.ready.Status != c.want || got.ready.Reason != c.reason || d.Status.Ready != assignment.Counted(&d.Status) || d.Status.Progress != c.progress {
+		if got.ready.Status != c.want || got.ready.Reason != c.reason || d.Status.Ready != assignment.Counted(&d.Status) ||
+			d.Status.Progress != c.progress {
 			t.Errorf("%s: %+v, columns %q, %q", name, got.ready, d.Status.Ready, d.Status.Progress)
 		}
 		if again := decideAction(f); again.ready != nil {
@@ -205,7 +212,8 @@ func TestTimeStartsAnewWithEachRevision(t *testing.T) {
 		t.Errorf("the same revision: %s, %s", since, down)
 	}
 	d.Spec.Revision = "r2"
-	if since, down := a.trackAssignment(d, true, born.Add(time.Hour)); !since.Equal(born.Add(time.Hour)) || !down.Equal(born.Add(time.Minute)) {
+	if since, down := a.trackAssignment(d, true, born.Add(time.Hour)); !since.Equal(born.Add(time.Hour)) ||
+		!down.Equal(born.Add(time.Minute)) {
 		t.Errorf("the next: %s, %s", since, down)
 	}
 	if _, down := a.trackAssignment(d, false, born.Add(time.Hour)); !down.IsZero() {
@@ -265,7 +273,8 @@ func TestEventsRepeatThemselves(t *testing.T) {
 		d, _, _ := trio()
 		d.Status = v1alpha1.DataStatus{
 			ObservedRevision: "r1", DataItems: 1, Success: success, Failed: failed,
-			DataItemsStatus: []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: phase, Reason: reason, Message: strings.Repeat("x", 5000)}},
+			DataItemsStatus: []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: phase, Reason: reason,
+				Message: strings.Repeat("x", 5000)}},
 		}
 		return d
 	}

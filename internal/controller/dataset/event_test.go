@@ -53,7 +53,7 @@ func TestATransitionIsNotTold(t *testing.T) {
 		"rolls back":             {state(stopped, 4), state(rollingBack, 4), []string{"Warning RollingBack: moving pods back to revision r1: why"}},
 		"is back": {state(rollingBack, 4), state(rolledBack, 4), []string{
 			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or retry is requested"}},
-		"had moved nobody": {state(progressing, 0), state(rolledBack, 0), []string{
+		"had moved no pod": {state(progressing, 0), state(rolledBack, 0), []string{
 			"Warning RollingBack: giving up revision r2: why",
 			"RolledBack: every pod is on revision r1 again; revision r2 is not tried again until the template changes or retry is requested"}},
 		"is tried again": {state(rolledBack, 4), state(progressing, 4), []string{started}},

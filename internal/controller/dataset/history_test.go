@@ -126,7 +126,7 @@ func TestSomebodyElseIsBlamed(t *testing.T) {
 		fields []metav1.ManagedFieldsEntry
 		want   string
 	}{
-		"nobody says": {nil, ""},
+		"not said": {nil, ""},
 		"the last one": {[]metav1.ManagedFieldsEntry{
 			entry("flux", "", template, time.Hour), entry("kubectl-edit", "", template, 2*time.Hour), entry("argocd", "", template, 0),
 		}, "kubectl-edit"},

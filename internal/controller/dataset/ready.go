@@ -128,7 +128,7 @@ func whyNotStarted(d *v1alpha1.DataSet, p *corev1.Pod) string {
 	if p.Spec.NodeName != "" {
 		return "its volumes, sandbox or image are not there yet"
 	}
-	_, says := podstate.Trouble(p)
+	_, says := podstate.Problem(p)
 	if says == "" {
 		return "it has no node yet"
 	}

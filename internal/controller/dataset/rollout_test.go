@@ -513,7 +513,7 @@ func TestAConflictHoldsUpTheOtherPods(t *testing.T) {
 	}
 	b.refuse = nil
 	if n := len(b.on(b.set().Status.UpdateRevision)); n != 2 {
-		t.Errorf("%d pods are moved, want the 2 that nobody was faster with", n)
+		t.Errorf("%d pods are moved, want the 2 without a conflict", n)
 	}
 }
 

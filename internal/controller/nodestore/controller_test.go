@@ -30,7 +30,8 @@ func build(t *testing.T, objects ...client.Object) client.Client {
 func TestACacheThatIsBehindRemovesWhatIsGood(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "u1"}}
 	node.Status.NodeInfo.BootID = "b1"
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now)}}
+	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.NewTime(now)}}
 	a := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "uid-a"}}
 	b := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "b", UID: "uid-b"}}
 	for name, c := range map[string]struct {

@@ -27,7 +27,8 @@ func store(namespaces ...string) *v1alpha1.NodeStore {
 	}}
 	for _, namespace := range namespaces {
 		s.Status.Stores = append(s.Status.Stores, v1alpha1.NamespaceStore{
-			Namespace: namespace, NamespaceUID: "uid-" + namespace, StoreID: "s", BootID: "b1", ObservedTime: metav1.NewTime(now), FreeBytes: 1 << 30,
+			Namespace: namespace, NamespaceUID: "uid-" + namespace, StoreID: "s", BootID: "b1",
+			ObservedTime: metav1.NewTime(now), FreeBytes: 1 << 30,
 			Snapshots: []v1alpha1.StoredSnapshot{
 				{ID: "a", Bytes: 1 << 20, Phase: v1alpha1.SnapshotComplete},
 				{ID: "b", Bytes: 1 << 20, Phase: v1alpha1.SnapshotDownloading},

@@ -50,7 +50,8 @@ func Decide(in Input) Plan {
 // restoreState takes over the stored state. With another revision everything is anew,
 // on the same nodes as far as they still qualify.
 func (p *planner) restoreState() {
-	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed), Last: p.State.Last, Next: p.State.Next}
+	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed),
+		Last: p.State.Last, Next: p.State.Next}
 	if s.Seats == nil {
 		s.Seats = map[string]Seat{}
 	}

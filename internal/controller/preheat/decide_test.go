@@ -19,8 +19,8 @@ import (
 
 var start = time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC)
 
-// nodes are Ready and know of no store.
-func nodes(names ...string) []Node {
+// namedNodes are Ready and know of no store.
+func namedNodes(names ...string) []Node {
 	var all []Node
 	for _, name := range names {
 		all = append(all, Node{Name: name, Labels: map[string]string{"disk": "fast"}, Ready: true, ReadySince: start.Add(-24 * time.Hour)})
@@ -28,7 +28,7 @@ func nodes(names ...string) []Node {
 	return all
 }
 
-func input(nodes []Node, change ...func(*Input)) Input {
+func newInput(nodes []Node, change ...func(*Input)) Input {
 	in := Input{DataSet: "model", UID: "u", Revision: "r1", Nodes: nodes, Now: start}
 	for _, f := range change {
 		f(&in)
@@ -36,10 +36,10 @@ func input(nodes []Node, change ...func(*Input)) Input {
 	return in
 }
 
-func replicas(n int32) func(*Input) { return func(in *Input) { in.Spec.Replicas = &n } }
+func withReplicas(n int32) func(*Input) { return func(in *Input) { in.Spec.Replicas = &n } }
 
-// seats is a state in which nodes are in a phase since the start.
-func seats(phase v1alpha1.PreheatPhase, names ...string) func(*Input) {
+// withSeats is a state in which nodes are in a phase since the start.
+func withSeats(phase v1alpha1.PreheatPhase, names ...string) func(*Input) {
 	return func(in *Input) {
 		in.State.Revision = in.Revision
 		if in.State.Seats == nil {
@@ -60,11 +60,11 @@ func podOn(node string, change ...func(*Pod)) Pod {
 	return p
 }
 
-func with(pods ...Pod) func(*Input) { return func(in *Input) { in.Pods = pods } }
+func withPods(pods ...Pod) func(*Input) { return func(in *Input) { in.Pods = pods } }
 
-func later(d time.Duration) func(*Input) { return func(in *Input) { in.Now = start.Add(d) } }
+func afterDelay(d time.Duration) func(*Input) { return func(in *Input) { in.Now = start.Add(d) } }
 
-func taken(p Plan) string {
+func takenNodes(p Plan) string {
 	var all []string
 	for name, seat := range p.State.Seats {
 		all = append(all, fmt.Sprintf("%s=%s", name, seat.Phase))
@@ -74,24 +74,24 @@ func taken(p Plan) string {
 }
 
 func TestANodeThatDoesNotQualifyGetsAPod(t *testing.T) {
-	all := nodes("plain", "cordoned", "tainted", "away", "windows", "unlabelled")
+	all := namedNodes("plain", "cordoned", "tainted", "away", "windows", "unlabelled")
 	all[1].Cordoned, all[2].Tainted, all[3].Ready = true, true, false
 	all[4].Labels = map[string]string{"disk": "fast", corev1.LabelOSStable: "windows"}
 	all[5].Labels = nil
-	p := Decide(input(all, func(in *Input) { in.Spec.NodeSelector = map[string]string{"disk": "fast"} }))
+	p := Decide(newInput(all, func(in *Input) { in.Spec.NodeSelector = map[string]string{"disk": "fast"} }))
 	if diff := cmp.Diff([]string{"plain"}, p.Create); diff != "" {
 		t.Errorf("pods (-want +got):\n%s", diff)
 	}
 	if p.Matching != 4 || p.Fit != 1 || p.Wanted != 1 {
 		t.Errorf("matching %d, fit %d, wanted %d", p.Matching, p.Fit, p.Wanted)
 	}
-	if p := Decide(input(all)); taken(p) != "plain=Pending unlabelled=Pending" {
-		t.Errorf("without a selector: %s", taken(p))
+	if p := Decide(newInput(all)); takenNodes(p) != "plain=Pending unlabelled=Pending" {
+		t.Errorf("without a selector: %s", takenNodes(p))
 	}
 }
 
 func TestReplicasChooseAPoorNode(t *testing.T) {
-	all := nodes("empty", "some", "roomy", "most", "all")
+	all := namedNodes("empty", "some", "roomy", "most", "all")
 	all[1].Store = &Store{Bytes: 10, Available: 1000}
 	all[2].Store = &Store{Available: 500}
 	all[3].Store = &Store{Bytes: 20}
@@ -101,14 +101,14 @@ func TestReplicasChooseAPoorNode(t *testing.T) {
 		4: "all=Ready most=Pending roomy=Pending some=Pending",
 		9: "all=Ready empty=Pending most=Pending roomy=Pending some=Pending",
 	} {
-		p := Decide(input(all, replicas(n)))
-		if taken(p) != want || p.Wanted != int(n) {
-			t.Errorf("%d replicas: %s, wanted %d", n, taken(p), p.Wanted)
+		p := Decide(newInput(all, withReplicas(n)))
+		if takenNodes(p) != want || p.Wanted != int(n) {
+			t.Errorf("%d replicas: %s, wanted %d", n, takenNodes(p), p.Wanted)
 		}
 	}
 	chosen := map[string]bool{}
 	for i := range 50 {
-		p := Decide(input(nodes("a", "b", "c"), replicas(1), func(in *Input) { in.UID = types.UID(fmt.Sprint(i)) }))
+		p := Decide(newInput(namedNodes("a", "b", "c"), withReplicas(1), func(in *Input) { in.UID = types.UID(fmt.Sprint(i)) }))
 		chosen[p.Create[0]] = true
 	}
 	if len(chosen) != 3 {
@@ -117,37 +117,40 @@ func TestReplicasChooseAPoorNode(t *testing.T) {
 }
 
 func TestAChosenNodeIsLeftForABetterOne(t *testing.T) {
-	all := nodes("a", "b", "better")
+	all := namedNodes("a", "b", "better")
 	all[2].Store = &Store{Bytes: 30, Kept: true}
 	for _, phase := range []v1alpha1.PreheatPhase{v1alpha1.PreheatPending, v1alpha1.PreheatDownloading, v1alpha1.PreheatReady} {
-		p := Decide(input(all, replicas(1), seats(phase, "a")))
-		if !strings.HasPrefix(taken(p), "a=") {
-			t.Errorf("%s: %s", phase, taken(p))
+		p := Decide(newInput(all, withReplicas(1), withSeats(phase, "a")))
+		if !strings.HasPrefix(takenNodes(p), "a=") {
+			t.Errorf("%s: %s", phase, takenNodes(p))
 		}
 	}
 	all[0].Cordoned = true
-	p := Decide(input(all, replicas(1), seats(v1alpha1.PreheatReady, "a"), with(podOn("a"))))
-	if taken(p) != "better=Ready" || len(p.Delete) != 1 {
-		t.Errorf("a drained node keeps its seat: %s, deleted %v", taken(p), p.Delete)
+	p := Decide(newInput(all, withReplicas(1), withSeats(v1alpha1.PreheatReady, "a"), withPods(podOn("a"))))
+	if takenNodes(p) != "better=Ready" || len(p.Delete) != 1 {
+		t.Errorf("a drained node keeps its seat: %s, deleted %v", takenNodes(p), p.Delete)
 	}
-	p = Decide(input(nodes("a", "b", "c"), replicas(1), seats(v1alpha1.PreheatPending, "a"), seats(v1alpha1.PreheatReady, "b")))
-	if taken(p) != "b=Ready" {
-		t.Errorf("fewer replicas keep the node that is not ready: %s", taken(p))
+	p = Decide(newInput(namedNodes("a", "b", "c"), withReplicas(1), withSeats(v1alpha1.PreheatPending, "a"),
+		withSeats(v1alpha1.PreheatReady, "b")))
+	if takenNodes(p) != "b=Ready" {
+		t.Errorf("fewer replicas keep the node that is not ready: %s", takenNodes(p))
 	}
 }
 
-// phases of one node by what is observed.
+// lackingNode returns a node whose store was seen without the data.
+func lackingNode(observed time.Duration) []Node {
+	all := namedNodes("n")
+	all[0].Store = &Store{Observed: start.Add(observed)}
+	return all
+}
+
+// TestANodesPhaseIsWrong has phases of one node by what is observed.
 func TestANodesPhaseIsWrong(t *testing.T) {
-	kept := nodes("n")
+	kept := namedNodes("n")
 	kept[0].Store = &Store{Kept: true, Observed: start}
-	lacking := func(observed time.Duration) []Node {
-		all := nodes("n")
-		all[0].Store = &Store{Observed: start.Add(observed)}
-		return all
-	}
-	overfull := lacking(time.Hour)
+	overfull := lackingNode(time.Hour)
 	overfull[0].Store.Omitted = true
-	cameBack := nodes("n")
+	cameBack := namedNodes("n")
 	cameBack[0].ReadySince = start.Add(time.Hour)
 	failed := &Delivery{Reported: true, Permanent: true, Reason: v1alpha1.ReasonNotFound, Message: "nothing there"}
 	failing := &Delivery{Reported: true, Failing: true, Reason: v1alpha1.ReasonInsufficientSpace, Message: "full"}
@@ -159,37 +162,62 @@ func TestANodesPhaseIsWrong(t *testing.T) {
 		made, deleted int
 		wake          time.Duration
 	}{
-		"new":                                {input(nodes("n")), "Pending", "", 1, 0, 0},
-		"has everything":                     {input(kept), "Ready", "", 0, 0, 0},
-		"has everything, and a pod":          {input(kept, seats("Downloading", "n"), with(podOn("n"))), "Ready", "", 0, 1, 0},
-		"no report":                          {input(nodes("n"), seats("Pending", "n"), with(podOn("n"))), "Pending", "", 0, 0, reportPatience},
-		"no report for long":                 {input(nodes("n"), seats("Pending", "n"), with(podOn("n")), later(reportPatience)), "Failed", "RuntimeNotConnected", 0, 1, minBackoff},
-		"downloads":                          {input(nodes("n"), seats("Pending", "n"), with(podOn("n", data(&Delivery{Reported: true})))), "Downloading", "", 0, 0, 0},
-		"downloads for long":                 {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", data(&Delivery{Reported: true}))), later(9*time.Hour)), "Downloading", "", 0, 0, 0},
-		"delivered a moment ago":             {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", delivered(start)))), "Downloading", "Delivered", 0, 0, settling},
-		"delivered":                          {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", delivered(start))), later(settling)), "Ready", "", 0, 1, 0},
-		"ended well":                         {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", phase(corev1.PodSucceeded)))), "Ready", "", 0, 1, 0},
-		"ended badly":                        {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", phase(corev1.PodFailed), says("Evicted", "no disk")))), "Failed", "Evicted", 0, 1, minBackoff},
-		"failed for good":                    {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", data(failed)))), "Failed", "NotFound", 0, 1, minBackoff},
-		"fails for now":                      {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", data(failing)))), "Downloading", "InsufficientSpace", 0, 0, itemPatience},
-		"fails for long":                     {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", data(failing))), later(itemPatience)), "Failed", "InsufficientSpace", 0, 1, minBackoff},
-		"unschedulable":                      {input(nodes("n"), seats("Pending", "n"), with(podOn("n", unplaced))), "Pending", "Unschedulable", 0, 0, nodePatience},
-		"unschedulable for long":             {input(nodes("n"), seats("Pending", "n"), with(podOn("n", unplaced)), later(nodePatience)), "Failed", "Unschedulable", 0, 1, minBackoff},
-		"without the runtime":                {input(nodes("n"), seats("Pending", "n"), with(podOn("n", func(p *Pod) { p.Injected = false }))), "Failed", "PodsNotInjected", 0, 1, minBackoff},
-		"its pod is deleted":                 {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", deleting))), "Failed", "PodDeleted", 0, 0, minBackoff},
-		"its pod is deleted when it has all": {input(nodes("n"), seats("Downloading", "n"), with(podOn("n", delivered(start), deleting))), "Ready", "", 0, 0, 0},
-		"ready and its pod is leaving":       {input(nodes("n"), seats("Ready", "n"), with(podOn("n", deleting))), "Ready", "", 0, 0, 0},
-		"failed and its pod is leaving":      {input(nodes("n"), seats("Failed", "n"), with(podOn("n", deleting))), "Failed", "", 0, 0, minBackoff},
-		"chosen again, its pod leaving":      {input(nodes("n"), with(podOn("n", deleting))), "Pending", "", 0, 0, 0},
-		"ready, nothing known":               {input(nodes("n"), seats("Ready", "n"), later(time.Hour)), "Ready", "", 0, 0, 0},
-		"ready, an older report":             {input(lacking(reportLag), seats("Ready", "n"), later(time.Hour)), "Ready", "", 0, 0, 0},
-		"ready, and lost":                    {input(lacking(2*reportLag), seats("Ready", "n"), later(time.Hour)), "Pending", "NotInStore", 1, 0, 0},
-		"ready, and perhaps omitted":         {input(overfull, seats("Ready", "n"), later(time.Hour)), "Ready", "", 0, 0, 0},
-		"ready, came back":                   {input(cameBack, seats("Ready", "n"), later(2*time.Hour)), "Pending", "NodeCameBack", 1, 0, 0},
-		"downloading, pod gone":              {input(nodes("n"), seats("Downloading", "n")), "Pending", "", 1, 0, 0},
-		"failed":                             {input(nodes("n"), seats("Failed", "n"), later(minBackoff-time.Second)), "Failed", "", 0, 0, time.Second},
-		"failed, tried again":                {input(nodes("n"), seats("Failed", "n"), later(minBackoff)), "Pending", "", 1, 0, 0},
-		"no pod can be made":                 {input(nodes("n"), func(in *Input) { in.Held = start.Add(time.Minute) }), "Pending", "Waiting", 0, 0, time.Minute},
+		"new":                       {newInput(namedNodes("n")), "Pending", "", 1, 0, 0},
+		"has everything":            {newInput(kept), "Ready", "", 0, 0, 0},
+		"has everything, and a pod": {newInput(kept, withSeats("Downloading", "n"), withPods(podOn("n"))), "Ready", "", 0, 1, 0},
+		"no report": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n"))), "Pending", "",
+			0, 0, reportPatience},
+		"no report for long": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n")), afterDelay(reportPatience)), "Failed",
+			"RuntimeNotConnected", 0, 1, minBackoff},
+		"downloads": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n", withDelivery(&Delivery{Reported: true})))),
+			"Downloading", "", 0, 0, 0},
+		"downloads for long": {newInput(namedNodes("n"), withSeats("Downloading", "n"),
+			withPods(podOn("n", withDelivery(&Delivery{Reported: true}))),
+			afterDelay(9*time.Hour)), "Downloading", "", 0, 0, 0},
+		"delivered a moment ago": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withData(start)))), "Downloading",
+			"Delivered", 0, 0, settling},
+		"delivered": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withData(start))), afterDelay(settling)),
+			"Ready", "", 0, 1, 0},
+		"ended well": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withPhase(corev1.PodSucceeded)))),
+			"Ready", "", 0, 1, 0},
+		"ended badly": {newInput(namedNodes("n"), withSeats("Downloading", "n"),
+			withPods(podOn("n", withPhase(corev1.PodFailed), withReason("Evicted", "no disk")))), "Failed", "Evicted", 0, 1, minBackoff},
+		"failed for good": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withDelivery(failed)))), "Failed",
+			"NotFound", 0, 1, minBackoff},
+		"fails for now": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withDelivery(failing)))), "Downloading",
+			"InsufficientSpace", 0, 0, itemPatience},
+		"fails for long": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", withDelivery(failing))),
+			afterDelay(itemPatience)),
+			"Failed", "InsufficientSpace", 0, 1, minBackoff},
+		"unschedulable": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n", withoutNode))), "Pending", "Unschedulable",
+			0, 0, nodePatience},
+		"unschedulable for long": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n", withoutNode)),
+			afterDelay(nodePatience)),
+			"Failed", "Unschedulable", 0, 1, minBackoff},
+		"without the runtime": {newInput(namedNodes("n"), withSeats("Pending", "n"), withPods(podOn("n", func(p *Pod) { p.Injected = false }))),
+			"Failed", "PodsNotInjected", 0, 1, minBackoff},
+		"its pod is deleted": {newInput(namedNodes("n"), withSeats("Downloading", "n"), withPods(podOn("n", beingDeleted))), "Failed",
+			"PodDeleted", 0, 0, minBackoff},
+		"its pod is deleted when it has all": {newInput(namedNodes("n"), withSeats("Downloading", "n"),
+			withPods(podOn("n", withData(start), beingDeleted))),
+			"Ready", "", 0, 0, 0},
+		"ready and its pod is leaving": {newInput(namedNodes("n"), withSeats("Ready", "n"), withPods(podOn("n", beingDeleted))),
+			"Ready", "", 0, 0, 0},
+		"failed and its pod is leaving": {newInput(namedNodes("n"), withSeats("Failed", "n"), withPods(podOn("n", beingDeleted))), "Failed",
+			"", 0, 0, minBackoff},
+		"chosen again, its pod leaving": {newInput(namedNodes("n"), withPods(podOn("n", beingDeleted))), "Pending", "", 0, 0, 0},
+		"ready, nothing known":          {newInput(namedNodes("n"), withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
+		"ready, an older report":        {newInput(lackingNode(reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
+		"ready, and lost": {newInput(lackingNode(2*reportLag), withSeats("Ready", "n"), afterDelay(time.Hour)), "Pending",
+			"NotInStore", 1, 0, 0},
+		"ready, and perhaps omitted": {newInput(overfull, withSeats("Ready", "n"), afterDelay(time.Hour)), "Ready", "", 0, 0, 0},
+		"ready, came back":           {newInput(cameBack, withSeats("Ready", "n"), afterDelay(2*time.Hour)), "Pending", "NodeCameBack", 1, 0, 0},
+		"downloading, pod gone":      {newInput(namedNodes("n"), withSeats("Downloading", "n")), "Pending", "", 1, 0, 0},
+		"failed": {newInput(namedNodes("n"), withSeats("Failed", "n"), afterDelay(minBackoff-time.Second)), "Failed",
+			"", 0, 0, time.Second},
+		"failed, tried again": {newInput(namedNodes("n"), withSeats("Failed", "n"), afterDelay(minBackoff)), "Pending", "", 1, 0, 0},
+		"no pod can be made": {newInput(namedNodes("n"), func(in *Input) { in.Held = start.Add(time.Minute) }), "Pending",
+			"Waiting", 0, 0, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Decide(c.in)
@@ -202,40 +230,41 @@ func TestANodesPhaseIsWrong(t *testing.T) {
 }
 
 func TestAReportThatTheDataWentIsOverlookedRightAfterItCame(t *testing.T) {
-	all := nodes("n")
+	all := namedNodes("n")
 	all[0].Store = &Store{Kept: true, Observed: start}
-	p := Decide(input(all))
+	p := Decide(newInput(all))
 	all[0].Store = &Store{Observed: start.Add(time.Second)}
-	if p = Decide(input(all, func(in *Input) { in.State = p.State }, later(2*time.Second))); len(p.Create) != 1 {
+	if p = Decide(newInput(all, func(in *Input) { in.State = p.State }, afterDelay(2*time.Second))); len(p.Create) != 1 {
 		t.Errorf("%+v", p.State.Seats)
 	}
 }
 
-func data(d *Delivery) func(*Pod) { return func(p *Pod) { p.Data = d } }
+func withDelivery(d *Delivery) func(*Pod) { return func(p *Pod) { p.Data = d } }
 
-func delivered(at time.Time) func(*Pod) {
-	return data(&Delivery{Reported: true, Delivered: true, DeliveredAt: at})
+func withData(at time.Time) func(*Pod) {
+	return withDelivery(&Delivery{Reported: true, Delivered: true, DeliveredAt: at})
 }
 
-func phase(ph corev1.PodPhase) func(*Pod) { return func(p *Pod) { p.Phase = ph } }
+func withPhase(ph corev1.PodPhase) func(*Pod) { return func(p *Pod) { p.Phase = ph } }
 
-func says(reason, message string) func(*Pod) {
+func withReason(reason, message string) func(*Pod) {
 	return func(p *Pod) { p.Reason, p.Message = reason, message }
 }
 
-func unplaced(p *Pod) { p.Node, p.Reason, p.Message = "", "Unschedulable", "0/3 nodes" }
+func withoutNode(p *Pod) { p.Node, p.Reason, p.Message = "", "Unschedulable", "0/3 nodes" }
 
-func deleting(p *Pod) { p.Deleting = true }
+func beingDeleted(p *Pod) { p.Deleting = true }
 
 func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
-	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 3: 4 * time.Minute, 5: 16 * time.Minute, 6: 30 * time.Minute, 1000: 30 * time.Minute} {
+	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 3: 4 * time.Minute,
+		5: 16 * time.Minute, 6: 30 * time.Minute, 1000: 30 * time.Minute} {
 		if got := backoffAfter(attempts); got != want {
 			t.Errorf("%d attempts: %s", attempts, got)
 		}
 	}
-	in := input(nodes("n"), seats("Downloading", "n"))
+	in := newInput(namedNodes("n"), withSeats("Downloading", "n"))
 	for attempt := 1; attempt <= 3; attempt++ {
-		in.Pods = []Pod{podOn("n", phase(corev1.PodFailed), func(p *Pod) { p.Created = in.Now })}
+		in.Pods = []Pod{podOn("n", withPhase(corev1.PodFailed), func(p *Pod) { p.Created = in.Now })}
 		in.Now = in.Now.Add(time.Second)
 		p := Decide(in)
 		// The pod has not been removed yet: that is the same failure.
@@ -259,19 +288,19 @@ func TestANodeThatFailsByItselfKeepsItsSeat(t *testing.T) {
 			in.State = State{Revision: "r1", Seats: map[string]Seat{"a": {Phase: v1alpha1.PreheatFailed, Reason: reason, Since: start, Attempts: 1}}}
 		}
 	}
-	all := nodes("a", "b")
-	p := Decide(input(all, replicas(1), failed(v1alpha1.ReasonInsufficientSpace)))
-	if taken(p) != "b=Pending" || p.State.Passed["a"].Attempts != 1 {
-		t.Errorf("%s, passed %v", taken(p), p.State.Passed)
+	all := namedNodes("a", "b")
+	p := Decide(newInput(all, withReplicas(1), failed(v1alpha1.ReasonInsufficientSpace)))
+	if takenNodes(p) != "b=Pending" || p.State.Passed["a"].Attempts != 1 {
+		t.Errorf("%s, passed %v", takenNodes(p), p.State.Passed)
 	}
-	if p := Decide(input(all, replicas(1), failed(v1alpha1.ReasonAccessDenied))); taken(p) != "a=Failed" {
-		t.Errorf("the source refuses, and another node is tried: %s", taken(p))
+	if p := Decide(newInput(all, withReplicas(1), failed(v1alpha1.ReasonAccessDenied))); takenNodes(p) != "a=Failed" {
+		t.Errorf("the source refuses, and another node is tried: %s", takenNodes(p))
 	}
 	// The other one fails too, more often: the first gets another chance, in its time.
-	in := input(all, replicas(1), func(in *Input) { in.State = p.State })
+	in := newInput(all, withReplicas(1), func(in *Input) { in.State = p.State })
 	in.State.Seats["b"] = Seat{Phase: v1alpha1.PreheatFailed, Reason: v1alpha1.ReasonStoreFailed, Since: start, Attempts: 2}
-	if p := Decide(in); taken(p) != "a=Failed" || p.Wake != minBackoff {
-		t.Errorf("%s, wake %s", taken(p), p.Wake)
+	if p := Decide(in); takenNodes(p) != "a=Failed" || p.Wake != minBackoff {
+		t.Errorf("%s, wake %s", takenNodes(p), p.Wake)
 	}
 }
 
@@ -281,7 +310,7 @@ func TestTheSourceIsStormed(t *testing.T) {
 		for i := range n {
 			names = append(names, fmt.Sprintf("n%03d", i))
 		}
-		p := Decide(input(nodes(names...)))
+		p := Decide(newInput(namedNodes(names...)))
 		if len(p.Create) != want {
 			t.Errorf("%d nodes: %d pods, want %d", n, len(p.Create), want)
 		}
@@ -289,8 +318,8 @@ func TestTheSourceIsStormed(t *testing.T) {
 			continue
 		}
 		// One that ends, and one that is on its way out.
-		busy := []Pod{podOn("n000", deleting), podOn("n001", phase(corev1.PodRunning)), podOn("n002", phase(corev1.PodSucceeded))}
-		p = Decide(input(nodes(names...), with(busy...), seats("Downloading", "n000", "n001", "n002")))
+		busy := []Pod{podOn("n000", beingDeleted), podOn("n001", withPhase(corev1.PodRunning)), podOn("n002", withPhase(corev1.PodSucceeded))}
+		p = Decide(newInput(namedNodes(names...), withPods(busy...), withSeats("Downloading", "n000", "n001", "n002")))
 		if len(p.Create) != want-2 {
 			t.Errorf("%d nodes, 2 busy: %d pods more, want %d", n, len(p.Create), want-2)
 		}
@@ -298,29 +327,32 @@ func TestTheSourceIsStormed(t *testing.T) {
 }
 
 func TestLostNodesKeepOthersWaiting(t *testing.T) {
-	all := nodes("a", "b", "c", "d", "e", "f")
+	all := namedNodes("a", "b", "c", "d", "e", "f")
 	for i := range 3 {
 		all[i].Ready = false
 	}
-	p := Decide(input(all, with(podOn("a", deleting), podOn("b", deleting), podOn("gone", deleting)), seats("Downloading", "a", "b")))
-	if taken(p) != "d=Pending e=Pending f=Pending" || len(p.Create) != 3 {
-		t.Errorf("%s, made %v", taken(p), p.Create)
+	p := Decide(newInput(all, withPods(podOn("a", beingDeleted), podOn("b", beingDeleted), podOn("gone", beingDeleted)),
+		withSeats("Downloading", "a", "b")))
+	if takenNodes(p) != "d=Pending e=Pending f=Pending" || len(p.Create) != 3 {
+		t.Errorf("%s, made %v", takenNodes(p), p.Create)
 	}
 }
 
 func TestAnotherRevisionIsMixedUpWithTheOneBefore(t *testing.T) {
-	in := input(nodes("a", "b", "c"), replicas(2), seats("Ready", "a"), seats("Failed", "b"), with(podOn("b"), podOn("gone")))
+	in := newInput(namedNodes("a", "b", "c"), withReplicas(2), withSeats("Ready", "a"), withSeats("Failed", "b"),
+		withPods(podOn("b"), podOn("gone")))
 	in.Revision = "r2"
 	p := Decide(in)
-	if taken(p) != "a=Pending b=Pending" || len(p.Delete) != 2 || len(p.Create) != 1 || p.State.Revision != "r2" {
-		t.Errorf("%s, deleted %v, made %v", taken(p), p.Delete, p.Create)
+	if takenNodes(p) != "a=Pending b=Pending" || len(p.Delete) != 2 || len(p.Create) != 1 || p.State.Revision != "r2" {
+		t.Errorf("%s, deleted %v, made %v", takenNodes(p), p.Delete, p.Create)
 	}
 }
 
 func TestAScheduleIsMissed(t *testing.T) {
-	all := nodes("has", "unknown", "failed")
+	all := namedNodes("has", "unknown", "failed")
 	all[0].Store = &Store{Kept: true, Observed: start}
-	in := input(all, seats("Ready", "has", "unknown"), seats("Failed", "failed"), func(in *Input) { in.Spec.Schedule = "0 3 * * *" })
+	in := newInput(all, withSeats("Ready", "has", "unknown"), withSeats("Failed", "failed"),
+		func(in *Input) { in.Spec.Schedule = "0 3 * * *" })
 	due := time.Date(2026, 3, 5, 3, 0, 0, 0, time.UTC)
 	in.State.Seats["failed"] = Seat{Phase: v1alpha1.PreheatFailed, Reason: v1alpha1.ReasonNotFound, Since: due.Add(-time.Second), Attempts: 9}
 	p := Decide(in)

@@ -79,7 +79,7 @@ func podOf(p *corev1.Pod, d *v1alpha1.Data) Pod {
 		Name: p.Name, Created: p.CreationTimestamp.Time, Deleting: p.DeletionTimestamp != nil,
 		Phase: p.Status.Phase, Injected: podstate.Injected(p), Node: p.Spec.NodeName,
 	}
-	out.Reason, out.Message = podstate.Trouble(p)
+	out.Reason, out.Message = podstate.Problem(p)
 	if d != nil {
 		out.Data = deliveryOf(d)
 	}

@@ -17,7 +17,8 @@ import (
 func apiNode(change ...func(*corev1.Node)) *corev1.Node {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "node"}}
 	n.Status.NodeInfo.BootID = "boot"
-	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(start)}}
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.NewTime(start)}}
 	for _, f := range change {
 		f(n)
 	}
@@ -25,7 +26,8 @@ func apiNode(change ...func(*corev1.Node)) *corev1.Node {
 }
 
 func apiStore(snapshots ...v1alpha1.StoredSnapshot) *v1alpha1.NodeStore {
-	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: "n", OwnerReferences: []metav1.OwnerReference{{Kind: "Node", Name: "n", UID: "node"}}}}
+	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: "n",
+		OwnerReferences: []metav1.OwnerReference{{Kind: "Node", Name: "n", UID: "node"}}}}
 	s.Status.Stores = []v1alpha1.NamespaceStore{
 		{Namespace: "other", BootID: "boot", ObservedTime: metav1.NewTime(start.Add(time.Minute)), AvailableBytes: 1},
 		{Namespace: "shop", BootID: "boot", ObservedTime: metav1.NewTime(start.Add(time.Minute)), AvailableBytes: 500, Snapshots: snapshots},
@@ -33,7 +35,7 @@ func apiStore(snapshots ...v1alpha1.StoredSnapshot) *v1alpha1.NodeStore {
 	return s
 }
 
-func snapshot(phase v1alpha1.SnapshotPhase, preheated bool, bytes int64, marks ...string) v1alpha1.StoredSnapshot {
+func storedSnapshot(phase v1alpha1.SnapshotPhase, preheated bool, bytes int64, marks ...string) v1alpha1.StoredSnapshot {
 	return v1alpha1.StoredSnapshot{Marks: marks, Phase: phase, Preheated: preheated, Bytes: bytes}
 }
 
@@ -44,13 +46,16 @@ func TestAStoreIsReadTooWell(t *testing.T) {
 		bytes int64
 		kept  bool
 	}{
-		"nothing":            {apiStore(), 0, false},
-		"all":                {apiStore(snapshot(complete, true, 10, "a"), snapshot(complete, true, 20, "x", "b")), 30, true},
-		"one is missing":     {apiStore(snapshot(complete, true, 10, "a")), 10, false},
-		"one is not kept":    {apiStore(snapshot(complete, true, 10, "a"), snapshot(complete, false, 20, "b")), 30, false},
-		"one is not there":   {apiStore(snapshot(complete, true, 10, "a"), snapshot(v1alpha1.SnapshotDownloading, true, 20, "b")), 10, false},
-		"one is there twice": {apiStore(snapshot(complete, false, 10, "a"), snapshot(complete, true, 10, "a"), snapshot(complete, true, 20, "b")), 30, true},
-		"others":             {apiStore(snapshot(complete, true, 10, "c"), snapshot(complete, true, 10)), 0, false},
+		"nothing":         {apiStore(), 0, false},
+		"all":             {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(complete, true, 20, "x", "b")), 30, true},
+		"one is missing":  {apiStore(storedSnapshot(complete, true, 10, "a")), 10, false},
+		"one is not kept": {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(complete, false, 20, "b")), 30, false},
+		"one is not there": {apiStore(storedSnapshot(complete, true, 10, "a"), storedSnapshot(v1alpha1.SnapshotDownloading, true, 20, "b")),
+			10, false},
+		"one is there twice": {apiStore(storedSnapshot(complete, false, 10, "a"), storedSnapshot(complete, true, 10, "a"),
+			storedSnapshot(complete, true, 20, "b")),
+			30, true},
+		"others": {apiStore(storedSnapshot(complete, true, 10, "c"), storedSnapshot(complete, true, 10)), 0, false},
 	} {
 		got := nodeOf(apiNode(), c.store, "shop", []string{"a", "b"}).Store
 		want := &Store{Observed: start.Add(time.Minute), Available: 500, Bytes: c.bytes, Kept: c.kept}
@@ -61,7 +66,7 @@ func TestAStoreIsReadTooWell(t *testing.T) {
 }
 
 func TestAStoreIsBelievedThatMayBeAnother(t *testing.T) {
-	full := apiStore(snapshot(v1alpha1.SnapshotComplete, true, 10, "a"))
+	full := apiStore(storedSnapshot(v1alpha1.SnapshotComplete, true, 10, "a"))
 	for name, n := range map[string]*corev1.Node{
 		"another node":  apiNode(func(n *corev1.Node) { n.UID = "later" }),
 		"another boot":  apiNode(func(n *corev1.Node) { n.Status.NodeInfo.BootID = "later" }),
@@ -100,13 +105,18 @@ func TestAReportIsMisread(t *testing.T) {
 		status v1alpha1.DataStatus
 		want   Delivery
 	}{
-		"no report":     {v1alpha1.DataStatus{Conditions: at("RuntimeNotConnected")}, Delivery{Reason: "RuntimeNotConnected", Message: "says so"}},
-		"downloads":     {v1alpha1.DataStatus{ObservedRevision: "r", Conditions: at("Downloading")}, Delivery{Reported: true}},
-		"delivered":     {v1alpha1.DataStatus{ObservedRevision: "r", DataItems: 1, Success: 1, Conditions: at("Delivered")}, Delivery{Reported: true, Delivered: true, DeliveredAt: start}},
-		"fails for now": {v1alpha1.DataStatus{ObservedRevision: "r", DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "Throttled")}}, Delivery{Reported: true, Failing: true, Reason: "Throttled", Message: "says so"}},
-		"fails for good": {v1alpha1.DataStatus{ObservedRevision: "r", DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "Throttled"), item("failed", "NotFound")}},
+		"no report": {v1alpha1.DataStatus{Conditions: at("RuntimeNotConnected")},
+			Delivery{Reason: "RuntimeNotConnected", Message: "says so"}},
+		"downloads": {v1alpha1.DataStatus{ObservedRevision: "r", Conditions: at("Downloading")}, Delivery{Reported: true}},
+		"delivered": {v1alpha1.DataStatus{ObservedRevision: "r", DataItems: 1, Success: 1, Conditions: at("Delivered")},
+			Delivery{Reported: true, Delivered: true, DeliveredAt: start}},
+		"fails for now": {v1alpha1.DataStatus{ObservedRevision: "r", DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "Throttled")}},
+			Delivery{Reported: true, Failing: true, Reason: "Throttled", Message: "says so"}},
+		"fails for good": {v1alpha1.DataStatus{ObservedRevision: "r",
+			DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "Throttled"), item("failed", "NotFound")}},
 			Delivery{Reported: true, Permanent: true, Reason: "NotFound", Message: "says so"}},
-		"failed with another revision": {v1alpha1.DataStatus{ObservedRevision: "r0", DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "NotFound")}}, Delivery{Reported: true}},
+		"failed with another revision": {v1alpha1.DataStatus{ObservedRevision: "r0",
+			DataItemsStatus: []v1alpha1.DataItemStatus{item("failed", "NotFound")}}, Delivery{Reported: true}},
 	} {
 		got := deliveryOf(&v1alpha1.Data{Spec: v1alpha1.DataSpec{Revision: "r", DataItems: make([]v1alpha1.DataItem, 1)}, Status: c.status})
 		if !got.equal(c.want) {

@@ -42,10 +42,11 @@ type machine struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 17)), nodes: map[string]*machine{}, pods: map[string]*Pod{}, onNode: map[string]string{}}
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 17)), nodes: map[string]*machine{}, pods: map[string]*Pod{},
+		onNode: map[string]string{}}
 	w.in = Input{DataSet: "model", UID: "u", Revision: "r0", Now: start}
 	for i := range 2 + w.random.IntN(40) {
-		w.add(fmt.Sprintf("n%02d", i))
+		w.addNode(fmt.Sprintf("n%02d", i))
 	}
 	if w.random.IntN(2) == 0 {
 		n := int32(1 + w.random.IntN(len(w.nodes)))
@@ -57,21 +58,21 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-func (w *world) add(name string) {
+func (w *world) addNode(name string) {
 	w.nodes[name] = &machine{Node: Node{Name: name, Ready: true, ReadySince: w.in.Now}}
 }
 
-func (w *world) note(format string, args ...any) {
+func (w *world) noteEvent(format string, args ...any) {
 	w.log = append(w.log, w.in.Now.Format("15:04:05 ")+fmt.Sprintf(format, args...))
 }
 
-func (w *world) violated(format string, args ...any) {
+func (w *world) reportViolation(format string, args ...any) {
 	w.t.Helper()
 	w.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(w.log[max(0, len(w.log)-40):], "\n"))
 }
 
-// observe fills in what the planner sees.
-func (w *world) observe() Input {
+// observeInput fills in what the planner sees.
+func (w *world) observeInput() Input {
 	in := w.in
 	in.State = w.plan.State
 	in.Nodes, in.Pods = nil, nil
@@ -89,16 +90,16 @@ func (w *world) observe() Input {
 	return in
 }
 
-// pass plans, checks the plan and carries it out.
-func (w *world) pass() {
-	in := w.observe()
+// runPass plans, checks the plan and carries it out.
+func (w *world) runPass() {
+	in := w.observeInput()
 	w.plan = Decide(in)
 	if again := Decide(in); !reflect.DeepEqual(again, w.plan) {
-		w.violated("the same input leads to another plan:\n%+v\n%+v", w.plan, again)
+		w.reportViolation("the same input leads to another plan:\n%+v\n%+v", w.plan, again)
 	}
-	w.check(in)
+	w.checkPlan(in)
 	for _, name := range w.plan.Delete {
-		w.note("delete %s of %s", name, w.onNode[name])
+		w.noteEvent("delete %s of %s", name, w.onNode[name])
 		if p := w.pods[name]; p.Phase == corev1.PodPending && w.random.IntN(2) == 0 {
 			delete(w.pods, name)
 		} else {
@@ -107,7 +108,7 @@ func (w *world) pass() {
 	}
 	for _, node := range w.plan.Create {
 		name := PodName(w.in.DataSet, w.in.UID, node, w.in.Revision)
-		w.note("create %s on %s", name, node)
+		w.noteEvent("create %s on %s", name, node)
 		w.pods[name] = &Pod{Name: name, Created: w.in.Now.Truncate(time.Second), Phase: corev1.PodPending, Injected: true, Data: &Delivery{}}
 		w.onNode[name] = node
 	}
@@ -120,7 +121,7 @@ func (w *world) checkWake() {
 	if len(w.plan.Create)+len(w.plan.Delete) > 0 {
 		return
 	}
-	in := w.observe()
+	in := w.observeInput()
 	if w.plan.Wake > 0 {
 		in.Now = in.Now.Add(w.plan.Wake - 1)
 	} else {
@@ -131,12 +132,13 @@ func (w *world) checkWake() {
 			s.Observed = w.in.Now
 		}
 	}
-	if later := Decide(in); len(later.Create) > 0 || len(later.Delete) > 0 || !reflect.DeepEqual(phases(later), phases(w.plan)) {
-		w.violated("nobody looks again, but %s later the plan is another:\n%v %v %v\n%v", in.Now.Sub(w.in.Now), later.Create, later.Delete, phases(later), phases(w.plan))
+	if later := Decide(in); len(later.Create) > 0 || len(later.Delete) > 0 || !reflect.DeepEqual(planPhases(later), planPhases(w.plan)) {
+		w.reportViolation("no look is due, but %s later the plan is another:\n%v %v %v\n%v", in.Now.Sub(w.in.Now), later.Create, later.Delete,
+			planPhases(later), planPhases(w.plan))
 	}
 }
 
-func phases(p Plan) map[string]v1alpha1.PreheatPhase {
+func planPhases(p Plan) map[string]v1alpha1.PreheatPhase {
 	all := map[string]v1alpha1.PreheatPhase{}
 	for name, seat := range p.State.Seats {
 		all[name] = seat.Phase
@@ -144,7 +146,7 @@ func phases(p Plan) map[string]v1alpha1.PreheatPhase {
 	return all
 }
 
-func (w *world) check(in Input) {
+func (w *world) checkPlan(in Input) {
 	p := w.plan
 	fit := 0
 	for _, m := range w.nodes {
@@ -157,7 +159,7 @@ func (w *world) check(in Input) {
 		wanted = min(fit, int(*in.Spec.Replicas))
 	}
 	if len(p.State.Seats) != wanted {
-		w.violated("%d seats, want %d", len(p.State.Seats), wanted)
+		w.reportViolation("%d seats, want %d", len(p.State.Seats), wanted)
 	}
 	running := 0
 	for _, pod := range w.pods {
@@ -168,37 +170,39 @@ func (w *world) check(in Input) {
 		}
 	}
 	if most := max(3, (wanted+9)/10); len(p.Create) > 0 && running+len(p.Create) > most {
-		w.violated("%d pods run and %d are made, at most %d may", running, len(p.Create), most)
+		w.reportViolation("%d pods run and %d are made, at most %d may", running, len(p.Create), most)
 	}
 	for _, node := range p.Create {
 		m := w.nodes[node]
 		if m == nil || !m.Ready || m.Cordoned || m.Tainted {
-			w.violated("a pod for %s, which takes none: %+v", node, m)
+			w.reportViolation("a pod for %s, which takes none: %+v", node, m)
 		}
 		if w.pods[PodName(in.DataSet, in.UID, node, in.Revision)] != nil {
-			w.violated("a second pod for %s", node)
+			w.reportViolation("a second pod for %s", node)
 		}
 		if m.reported && m.revision == in.Revision {
-			w.violated("a pod for %s, which has everything", node)
+			w.reportViolation("a pod for %s, which has everything", node)
 		}
 		before := in.State.Seats[node]
-		if w.calm && in.State.Revision == in.Revision && before.Phase == v1alpha1.PreheatReady && m.revision == in.Revision && in.Spec.Schedule == "" && !m.ReadySince.After(before.Since) {
-			w.violated("%s was ready, is untouched, and gets a pod", node)
+		if w.calm && in.State.Revision == in.Revision && before.Phase == v1alpha1.PreheatReady && m.revision == in.Revision &&
+			in.Spec.Schedule == "" && !m.ReadySince.After(before.Since) {
+			w.reportViolation("%s was ready, is untouched, and gets a pod", node)
 		}
 	}
 	for name, seat := range in.State.Seats {
 		m := w.nodes[name]
-		if _, ok := p.State.Seats[name]; ok || in.Spec.Replicas == nil || m == nil || !m.Ready || m.Cordoned || m.Tainted || seat.Phase == v1alpha1.PreheatFailed {
+		if _, ok := p.State.Seats[name]; ok || in.Spec.Replicas == nil || m == nil || !m.Ready || m.Cordoned || m.Tainted ||
+			seat.Phase == v1alpha1.PreheatFailed {
 			continue
 		}
 		if p.State.Passed[name].Phase != v1alpha1.PreheatFailed {
-			w.violated("%s (%s) lost its seat for nothing: %v", name, seat.Phase, phases(p))
+			w.reportViolation("%s (%s) lost its seat for nothing: %v", name, seat.Phase, planPhases(p))
 		}
 	}
 }
 
-// live lets pods get on, well or badly.
-func (w *world) live() {
+// livePods lets pods get on, well or badly.
+func (w *world) livePods() {
 	for _, name := range slices.Sorted(maps.Keys(w.pods)) {
 		pod := w.pods[name]
 		node := w.nodes[w.onNode[name]]
@@ -217,16 +221,16 @@ func (w *world) live() {
 				pod.Reason = reasonUnschedulable
 			}
 		case !w.calm && w.random.IntN(12) == 0:
-			w.harm(pod)
+			w.harmPod(pod)
 		case w.random.IntN(3) == 0:
-			w.deliver(pod, node)
+			w.deliverTo(pod, node)
 		default:
 			pod.Data.Reported, pod.Data.Permanent, pod.Data.Failing, pod.Data.Reason = true, false, false, ""
 		}
 	}
 }
 
-func (w *world) harm(pod *Pod) {
+func (w *world) harmPod(pod *Pod) {
 	switch w.random.IntN(4) {
 	case 0:
 		pod.Phase = corev1.PodFailed
@@ -237,11 +241,11 @@ func (w *world) harm(pod *Pod) {
 	case 3:
 		*pod.Data = Delivery{Reported: true, Failing: true, Reason: v1alpha1.ReasonInsufficientSpace}
 	}
-	w.note("%s is harmed: %s %+v", w.onNode[pod.Name], pod.Phase, *pod.Data)
+	w.noteEvent("%s is harmed: %s %+v", w.onNode[pod.Name], pod.Phase, *pod.Data)
 }
 
-// deliver is the end of a delivery of the revision that the pod was made for.
-func (w *world) deliver(pod *Pod, node *machine) {
+// deliverTo is the end of a delivery of the revision that the pod was made for.
+func (w *world) deliverTo(pod *Pod, node *machine) {
 	for _, r := range []string{"r0", "r1", "r2"} {
 		if pod.Name == PodName(w.in.DataSet, w.in.UID, node.Name, r) {
 			node.revision = r
@@ -252,11 +256,11 @@ func (w *world) deliver(pod *Pod, node *machine) {
 	if w.random.IntN(2) == 0 {
 		pod.Phase = corev1.PodSucceeded
 	}
-	w.note("%s has %s, reported %v", node.Name, node.revision, node.reported)
+	w.noteEvent("%s has %s, reported %v", node.Name, node.revision, node.reported)
 }
 
-// disturb does something to the nodes, or to what is wanted.
-func (w *world) disturb() {
+// disturbWorld does something to the nodes, or to what is wanted.
+func (w *world) disturbWorld() {
 	names := slices.Sorted(maps.Keys(w.nodes))
 	name := names[w.random.IntN(len(names))]
 	m := w.nodes[name]
@@ -274,7 +278,7 @@ func (w *world) disturb() {
 			delete(w.nodes, name)
 		}
 	case 5:
-		w.add(fmt.Sprintf("x%d", w.random.IntN(1000)))
+		w.addNode(fmt.Sprintf("x%d", w.random.IntN(1000)))
 	case 6:
 		m.revision, m.reported = "", m.reported && m.Ready // evicted
 	case 7:
@@ -282,10 +286,10 @@ func (w *world) disturb() {
 	case 8:
 		w.in.Held = w.in.Now.Add(time.Duration(w.random.IntN(300)) * time.Second)
 	}
-	w.note("disturbed %s: %+v, revision %s", name, *m, w.in.Revision)
+	w.noteEvent("disturbed %s: %+v, revision %s", name, *m, w.in.Revision)
 }
 
-func (w *world) settle() {
+func (w *world) settleWorld() {
 	w.calm = true
 	for _, m := range w.nodes {
 		if !m.Ready {
@@ -307,31 +311,31 @@ func TestNodesAreNotAllReadyInTheEnd(t *testing.T) {
 	for seed := range uint64(300) {
 		w := newWorld(t, seed)
 		for range 60 {
-			w.pass()
+			w.runPass()
 			w.in.Now = w.in.Now.Add(time.Duration(w.random.IntN(90_000)) * time.Millisecond)
-			w.live()
+			w.livePods()
 			if w.random.IntN(3) == 0 {
-				w.disturb()
+				w.disturbWorld()
 			}
 		}
-		w.settle()
+		w.settleWorld()
 		for i := 0; ; i++ {
-			w.pass()
+			w.runPass()
 			if w.allReady() && len(w.pods) == 0 {
 				break
 			}
 			if i > 2000 {
-				w.violated("seed %d: not all are ready after %d passes: %v", seed, i, w.plan.State.Seats)
+				w.reportViolation("seed %d: not all are ready after %d passes: %v", seed, i, w.plan.State.Seats)
 			}
 			w.in.Now = w.in.Now.Add(20 * time.Second)
-			w.live()
+			w.livePods()
 		}
 		// Nothing more is done.
 		for range 10 {
 			w.in.Now = w.in.Now.Add(time.Minute)
-			w.pass()
+			w.runPass()
 			if w.in.Spec.Schedule == "" && (!w.allReady() || len(w.plan.Create)+len(w.plan.Delete) > 0) {
-				w.violated("seed %d: it flaps", seed)
+				w.reportViolation("seed %d: it flaps", seed)
 			}
 		}
 	}

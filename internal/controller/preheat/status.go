@@ -123,6 +123,7 @@ func noNodes(spec v1alpha1.Preheat, p Plan) string {
 	if p.Matching == 0 {
 		return fmt.Sprintf("no node has the labels of spec.preheat.nodeSelector (%s)", labels.Set(spec.NodeSelector))
 	}
-	return fmt.Sprintf("%d nodes have the labels of spec.preheat.nodeSelector, and %d of them are Ready, not cordoned and without a taint that keeps pods away",
+	return fmt.Sprintf("%d nodes have the labels of spec.preheat.nodeSelector, and %d of them are Ready, not cordoned and without a taint "+
+		"that keeps pods away",
 		p.Matching, p.Fit)
 }

@@ -47,7 +47,8 @@ func TestTheConditionHidesWhatHoldsAPreheatUp(t *testing.T) {
 		"too few and not done": {change(planOf(pending), func(p *Plan) { p.Wanted = 2 }), nil, v1alpha1.ReasonPreheating, "0 of 2"},
 		"an obstacle":          {planOf(ready, failed), &obstacle{"Forbidden", "no right"}, v1alpha1.ReasonForbidden, "no right"},
 		"an obstacle passed":   {planOf(ready), &obstacle{"Forbidden", "no right"}, v1alpha1.ReasonPreheated, "1 of 1"},
-		"no schedule":          {change(planOf(ready), func(p *Plan) { p.Schedule = errors.New("is wrong") }), nil, v1alpha1.ReasonInvalidSchedule, "is wrong"},
+		"no schedule": {change(planOf(ready), func(p *Plan) { p.Schedule = errors.New("is wrong") }), nil,
+			v1alpha1.ReasonInvalidSchedule, "is wrong"},
 	} {
 		got := conditionOf(v1alpha1.Preheat{NodeSelector: map[string]string{"disk": "fast"}}, c.plan, statusOf(c.plan), c.obstacle)
 		if got.Reason != c.reason || !strings.Contains(got.Message, c.says) || (got.Status == "True") != (c.reason == v1alpha1.ReasonPreheated) {

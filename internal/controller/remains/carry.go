@@ -116,7 +116,8 @@ func (r *Reconciler) recordSuccess(ctx context.Context, s *v1alpha1.NodeStore, t
 // recordFailure remembers that a task failed, and tells of it.
 func (r *Reconciler) recordFailure(ctx context.Context, s *v1alpha1.NodeStore, t task, why string) {
 	wait := r.failures.recordFailure(s.Name, t, r.clock.Now())
-	ctrl.LoggerFrom(ctx).Info("could not look after a node's stores", "node", s.Name, "task", t.String(), "because", why, "again", wait.String())
+	ctrl.LoggerFrom(ctx).Info("could not look after a node's stores", "node", s.Name, "task", t.String(), "because", why,
+		"again", wait.String())
 	r.recorder.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.EventStoreNotRemoved, actionRemove,
 		"%q failed on the node and is tried again in %s: %s", "kuda-runtime node "+t.String(), wait, why)
 }

@@ -49,9 +49,11 @@ func newBench(t *testing.T, funcs interceptor.Funcs, cached ...client.Object) *b
 		}
 	}
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "u1"}}
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now)}}
+	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.NewTime(now)}}
 	s := &v1alpha1.NodeStore{
-		ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "s1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u1"}}},
+		ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "s1",
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u1"}}},
 		Status: v1alpha1.NodeStoreStatus{Closed: true, Directories: []v1alpha1.StoreDirectory{
 			{Namespace: "alive", UID: "a"}, {Namespace: "gone", UID: "0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9"},
 		}},
@@ -64,7 +66,8 @@ func newBench(t *testing.T, funcs interceptor.Funcs, cached ...client.Object) *b
 		}
 	}
 	build := func(objects ...client.Object) client.WithWatch {
-		return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.NodeStore{}, &corev1.Pod{}).WithInterceptorFuncs(funcs).Build()
+		return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.NodeStore{},
+			&corev1.Pod{}).WithInterceptorFuncs(funcs).Build()
 	}
 	b := &bench{Client: build(node, s, alive), clock: clocktesting.NewFakePassiveClock(now)}
 	live := b.Client
@@ -73,7 +76,8 @@ func newBench(t *testing.T, funcs interceptor.Funcs, cached ...client.Object) *b
 	}
 	var err error
 	b.Reconciler, err = New(Options{
-		Client: b.Client, Live: live, Recorder: &b.notes, Clock: b.clock, Image: "kuda-runtime:test", HostPath: func() string { return "/data/kuda" },
+		Client: b.Client, Live: live, Recorder: &b.notes, Clock: b.clock, Image: "kuda-runtime:test",
+		HostPath: func() string { return "/data/kuda" },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +130,8 @@ func TestADirectoryIsForgottenOnlyOnceItIsRemoved(t *testing.T) {
 		t.Fatalf("pods: %v", pods)
 	}
 	c := pods[0].Spec.Containers[0]
-	if got := strings.Join(c.Command, " "); got != "/kuda-runtime node remove gone --uid=0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9 --name-is-gone" || c.Image != "kuda-runtime:test" {
+	if got := strings.Join(c.Command, " "); got != "/kuda-runtime node remove gone --uid=0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9 "+
+		"--name-is-gone" || c.Image != "kuda-runtime:test" {
 		t.Errorf("it runs %s of %s", got, c.Image)
 	}
 	if got := pods[0].Spec.Volumes[0].HostPath.Path; got != "/data/kuda" {
@@ -153,13 +158,15 @@ func TestADirectoryIsForgottenOnlyOnceItIsRemoved(t *testing.T) {
 	if b.pass(t); len(b.pods(t)) != 0 {
 		t.Error("there is nothing left to do, and a pod for it")
 	}
-	if len(b.notes) != 2 || !strings.HasPrefix(b.notes[0], v1alpha1.EventStoreNotRemoved) || !strings.HasPrefix(b.notes[1], v1alpha1.EventStoreRemoved) {
+	if len(b.notes) != 2 || !strings.HasPrefix(b.notes[0], v1alpha1.EventStoreNotRemoved) ||
+		!strings.HasPrefix(b.notes[1], v1alpha1.EventStoreRemoved) {
 		t.Errorf("events: %q", b.notes)
 	}
 }
 
 func TestACacheThatIsBehindRemovesNothing(t *testing.T) {
-	b := newBench(t, interceptor.Funcs{}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "gone", UID: "0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9"}})
+	b := newBench(t, interceptor.Funcs{},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "gone", UID: "0b6f1e0c-6c8f-4f0e-a2f9-d1d5f6b7a8c9"}})
 	if b.pass(t); len(b.pods(t)) != 0 {
 		t.Errorf("a namespace that the API server has is taken for gone: %v", b.pods(t)[0].Spec.Containers[0].Command)
 	}
@@ -193,7 +200,8 @@ func TestAPodThatIsRefusedIsTriedAgainLater(t *testing.T) {
 func TestNotAllNodesAreWorkedOnAtOnce(t *testing.T) {
 	b := newBench(t, interceptor.Funcs{})
 	for i := range maxPods {
-		if err := b.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: fmt.Sprint("other-", i)}}); err != nil {
+		if err := b.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace,
+			Name: fmt.Sprint("other-", i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -95,12 +95,28 @@ func made(change ...func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
+// changeContainer changes the one container of a pod.
+func changeContainer(change func(*corev1.Container)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { change(&p.Spec.Containers[0]) }
+}
+
+// checkDeletions checks that the manager deletes its own pods and no others.
+func checkDeletions(t *testing.T, admin, manager client.Client) {
+	t.Helper()
+	for name, mayGo := range map[string]bool{"kuda-node-abcde": false, podName("n1"): true} {
+		p := made(func(p *corev1.Pod) { p.Name = name })
+		if err := admin.Create(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if err := manager.Delete(t.Context(), p); (err == nil) != mayGo {
+			t.Errorf("deleting pod %s: %v", name, err)
+		}
+	}
+}
+
 func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	admin, manager := asManager(t)
-	container := func(change func(*corev1.Container)) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { change(&p.Spec.Containers[0]) }
-	}
-	wrongImage := container(func(c *corev1.Container) { c.Image = "evil:1" })
+	wrongImage := changeContainer(func(c *corev1.Container) { c.Image = "evil:1" })
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
 		last = manager.Create(ctx, made(wrongImage), client.DryRunAll)
@@ -112,36 +128,40 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	if err := manager.Create(t.Context(), made(), client.DryRunAll); err != nil {
 		t.Errorf("the controller's own pod is refused: %v", err)
 	}
-	closing := made(container(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "node", "close"} }))
+	closing := made(changeContainer(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "node", "close"} }))
 	if err := manager.Create(t.Context(), closing, client.DryRunAll); err != nil {
 		t.Errorf("the controller's other pod is refused: %v", err)
 	}
 	for name, change := range map[string]func(*corev1.Pod){
-		"a tag of the image's": container(func(c *corev1.Container) { c.Image = image + "-evil" }),
+		"a tag of the image's": changeContainer(func(c *corev1.Container) { c.Image = image + "-evil" }),
 		"another directory":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/" },
 		"a directory in it":    func(p *corev1.Pod) { p.Spec.Volumes[0].HostPath.Path = "/var/lib/kuda/shop" },
 		"another volume": func(p *corev1.Pod) {
-			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "x", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
+			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "x",
+				VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "x"}}})
 		},
 		"an emptyDir":            func(p *corev1.Pod) { p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{} },
-		"another command":        container(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "fetch", "x"} }),
-		"another base":           container(func(c *corev1.Container) { c.Command = append(c.Command, "--base=/") }),
-		"arguments":              container(func(c *corev1.Container) { c.Args = []string{"x"} }),
-		"the image's entrypoint": container(func(c *corev1.Container) { c.Command = nil }),
-		"an environment":         container(func(c *corev1.Container) { c.Env = []corev1.EnvVar{{Name: "X", Value: "y"}} }),
-		"privilege": container(func(c *corev1.Container) {
+		"another command":        changeContainer(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "fetch", "x"} }),
+		"another base":           changeContainer(func(c *corev1.Container) { c.Command = append(c.Command, "--base=/") }),
+		"arguments":              changeContainer(func(c *corev1.Container) { c.Args = []string{"x"} }),
+		"the image's entrypoint": changeContainer(func(c *corev1.Container) { c.Command = nil }),
+		"an environment":         changeContainer(func(c *corev1.Container) { c.Env = []corev1.EnvVar{{Name: "X", Value: "y"}} }),
+		"privilege": changeContainer(func(c *corev1.Container) {
 			c.SecurityContext.Privileged, c.SecurityContext.AllowPrivilegeEscalation = new(true), nil
 		}),
-		"escalation":          container(func(c *corev1.Container) { c.SecurityContext.AllowPrivilegeEscalation = nil }),
-		"a capability":        container(func(c *corev1.Container) { c.SecurityContext.Capabilities.Add = []corev1.Capability{"DAC_OVERRIDE"} }),
-		"all capabilities":    container(func(c *corev1.Container) { c.SecurityContext.Capabilities = nil }),
-		"a root to write to":  container(func(c *corev1.Container) { c.SecurityContext.ReadOnlyRootFilesystem = nil }),
-		"no security context": container(func(c *corev1.Container) { c.SecurityContext = nil }),
-		"a hook": container(func(c *corev1.Container) {
+		"escalation": changeContainer(func(c *corev1.Container) { c.SecurityContext.AllowPrivilegeEscalation = nil }),
+		"a capability": changeContainer(func(c *corev1.Container) {
+			c.SecurityContext.Capabilities.Add = []corev1.Capability{"DAC_OVERRIDE"}
+		}),
+		"all capabilities":    changeContainer(func(c *corev1.Container) { c.SecurityContext.Capabilities = nil }),
+		"a root to write to":  changeContainer(func(c *corev1.Container) { c.SecurityContext.ReadOnlyRootFilesystem = nil }),
+		"no security context": changeContainer(func(c *corev1.Container) { c.SecurityContext = nil }),
+		"a hook": changeContainer(func(c *corev1.Container) {
 			c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"x"}}}}
 		}),
-		"a probe": container(func(c *corev1.Container) {
-			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime", "fetch", "x"}}}}
+		"a probe": changeContainer(func(c *corev1.Container) {
+			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime",
+				"fetch", "x"}}}}
 		}),
 		"a second container": func(p *corev1.Pod) {
 			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "b", Image: image})
@@ -164,15 +184,7 @@ func TestTheManagerMakesNoOtherPodsInTheNodesNamespace(t *testing.T) {
 	if err := manager.Create(t.Context(), other, client.DryRunAll); err == nil {
 		t.Error("the pod may be made elsewhere by these rights alone")
 	}
-	for name, mayGo := range map[string]bool{"kuda-node-abcde": false, podName("n1"): true} {
-		p := made(func(p *corev1.Pod) { p.Name = name })
-		if err := admin.Create(t.Context(), p); err != nil {
-			t.Fatal(err)
-		}
-		if err := manager.Delete(t.Context(), p); (err == nil) != mayGo {
-			t.Errorf("deleting pod %s: %v", name, err)
-		}
-	}
+	checkDeletions(t, admin, manager)
 	// An administrator's pods, such as those of a DaemonSet, are outside the policy.
 	if err := admin.Create(t.Context(), made(wrongImage), client.DryRunAll); err != nil {
 		t.Errorf("an administrator's pod is refused: %v", err)

@@ -47,7 +47,8 @@ func TestOnlyWhatIsGoneIsRemoved(t *testing.T) {
 }
 
 func TestATaskThatIsDoneIsForgottenAndNoOther(t *testing.T) {
-	before := v1alpha1.NodeStoreStatus{Directories: []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "a", UID: "2"}, {Namespace: "b", UID: "1"}}}
+	before := v1alpha1.NodeStoreStatus{Directories: []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "a", UID: "2"},
+		{Namespace: "b", UID: "1"}}}
 	after := task{namespace: "a", uid: "1", nameIsGone: true}.statusAfter(before)
 	if !after.Closed || !slices.Equal(after.Directories, before.Directories[1:]) {
 		t.Errorf("after removing: %+v", after)
@@ -88,7 +89,8 @@ func TestAFailureIsTriedAgainLaterAndLater(t *testing.T) {
 	var f failures
 	a, b := task{namespace: "a"}, task{namespace: "b"}
 	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
-		if got := f.recordFailure("n", a, now); got != want || f.remainingWait("n", a, now.Add(want-time.Second)) != time.Second || f.remainingWait("n", a, now.Add(want)) != 0 {
+		if got := f.recordFailure("n", a, now); got != want || f.remainingWait("n", a, now.Add(want-time.Second)) != time.Second ||
+			f.remainingWait("n", a, now.Add(want)) != 0 {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -27,6 +27,6 @@ func NodesBack() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
 		after, okAfter := e.ObjectNew.(*corev1.Node)
-		return !okBefore || !okAfter || index.CameBack(index.NodeOf(before), index.NodeOf(after))
+		return !okBefore || !okAfter || index.HasReturned(index.NodeOf(before), index.NodeOf(after))
 	}}
 }

@@ -41,7 +41,7 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.await("that nobody goes on with it", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return len(r.GetSnapshots()) == 0 })
+	r.await("that its download ended", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return len(r.GetSnapshots()) == 0 })
 	w = begin(t, r.store, "v1")
 	l, err := w.Commit(&snapshot.Manifest{Digest: "xxh3:00"})
 	if err != nil {
@@ -91,7 +91,7 @@ func TestAnIdleStoreIsReportedAgainAndAgain(t *testing.T) {
 	pace.Look = time.Millisecond
 	r := start(t, t.TempDir(), pace)
 	r.after(1)
-	r.silent("nobody listens")
+	r.silent("no gateway listens")
 	r.Connected(true)
 	r.await("an empty store", holds())
 	r.after(20)
@@ -137,7 +137,7 @@ func TestManyRuntimesReportTheSameStoreOrNone(t *testing.T) {
 		third.await("what there is", holds("v1"))
 		second.silent("another one reports")
 	case <-time.After(20 * time.Second):
-		t.Fatal("nobody took over")
+		t.Fatal("no runtime took over")
 	}
 }
 

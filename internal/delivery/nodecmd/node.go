@@ -96,16 +96,8 @@ func (n *node) removeStore(namespace, uid string, unnamed bool) error {
 	var doomed []string
 	if uid != "" {
 		doomed = append(doomed, uid)
-		store, err := openDirectory(dir, uid)
-		if err != nil {
+		if err := checkStoreUnused(dir, uid); err != nil {
 			return err
-		}
-		if store != nil {
-			err = checkUnused(store)
-			_ = store.Close()
-			if err != nil {
-				return err
-			}
 		}
 	}
 	if unnamed {
@@ -130,6 +122,16 @@ func (n *node) removeStore(namespace, uid string, unnamed bool) error {
 		return fmt.Errorf("removing %s: %w", namespace, err)
 	}
 	return nil
+}
+
+// checkStoreUnused returns an error when the store of a UID is in use.
+func checkStoreUnused(dir *os.Root, uid string) error {
+	store, err := openDirectory(dir, uid)
+	if err != nil || store == nil {
+		return err
+	}
+	defer store.Close()
+	return checkUnused(store)
 }
 
 // removeAll removes a tree. Without the capability to override modes even root cannot

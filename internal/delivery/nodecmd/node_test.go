@@ -75,7 +75,7 @@ func TestOnlyWhatIsNamedIsRemoved(t *testing.T) {
 		"by UID":        {[]string{"shop", "--uid", gone}, []string{all[0], all[1], all[4], all[5]}},
 		"the name too":  {[]string{"shop", "--uid", gone, "--name-is-gone"}, []string{all[0], all[1]}},
 		"without a UID": {[]string{"shop", "--name-is-gone"}, []string{all[0], all[1], all[2], all[3]}},
-		"nothing there": {[]string{"nobodys", "--uid", gone, "--name-is-gone"}, all},
+		"nothing there": {[]string{"theirs", "--uid", gone, "--name-is-gone"}, all},
 	} {
 		base := stores(t, all...)
 		if err := run(base, append([]string{"remove"}, c.args...)...); err != nil {

@@ -52,7 +52,7 @@ func TestWhatNobodyNeedsIsNoRoom(t *testing.T) {
 	}
 	check("left behind", 150, 900)
 	if k := stock(t, s); len(k.Downloads) != 0 {
-		t.Error("what nobody is at counts as being downloaded")
+		t.Error("an abandoned download counts as being downloaded")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestWhatIsPreheatedGivesWayToWhatIsOnlyCached(t *testing.T) {
 	}
 	left("the cache goes first, though used later", "wanted")
 	if err := w.Reserve(700, 700); err == nil {
-		t.Error("what nobody waits for has the room of what is preheated")
+		t.Error("an abandoned download has the room of what is preheated")
 	}
 	left("not urgent", "wanted")
 	if evicted, err := s.Evict(key("wanted").ID()); evicted || err != nil {

@@ -151,27 +151,41 @@ func (r *replay) applyRecord(rec record) bool {
 		r.staged.beginFile(&Staged{Path: rec.Path, Size: rec.Size, Identity: rec.Identity,
 			Blocks: map[int]digest.Sum{}, Prefixes: map[int]Prefix{}})
 	case rec.Prefix != "":
-		staged := r.staged.get(r.paths[rec.N])
-		sum, err := digest.ParseSum(rec.Prefix)
-		if staged == nil || err != nil || rec.Bytes <= 0 || rec.Bytes >= digest.BlockSize ||
-			rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) || int64(rec.Block)*digest.BlockSize+rec.Bytes > staged.Size {
-			return false
-		}
-		if _, complete := staged.Blocks[rec.Block]; staged.Blocks != nil && !complete {
-			staged.Prefixes[rec.Block] = Prefix{Bytes: rec.Bytes, Sum: sum}
-		}
+		return r.applyPrefix(rec)
 	case rec.Sum != "":
-		staged := r.staged.get(r.paths[rec.N])
-		sum, err := digest.ParseSum(rec.Sum)
-		if staged == nil || err != nil || rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) {
-			return false
-		}
-		if staged.Blocks != nil {
-			staged.Blocks[rec.Block] = sum
-			delete(staged.Prefixes, rec.Block)
-		}
+		return r.applySum(rec)
 	default:
 		return false
+	}
+	return true
+}
+
+// applyPrefix notes that a block is there up to a place, and reports whether the record
+// is one that a writer writes.
+func (r *replay) applyPrefix(rec record) bool {
+	staged := r.staged.get(r.paths[rec.N])
+	sum, err := digest.ParseSum(rec.Prefix)
+	if staged == nil || err != nil || rec.Bytes <= 0 || rec.Bytes >= digest.BlockSize ||
+		rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) || int64(rec.Block)*digest.BlockSize+rec.Bytes > staged.Size {
+		return false
+	}
+	if _, complete := staged.Blocks[rec.Block]; staged.Blocks != nil && !complete {
+		staged.Prefixes[rec.Block] = Prefix{Bytes: rec.Bytes, Sum: sum}
+	}
+	return true
+}
+
+// applySum notes that a block is there as a whole, and reports whether the record is
+// one that a writer writes.
+func (r *replay) applySum(rec record) bool {
+	staged := r.staged.get(r.paths[rec.N])
+	sum, err := digest.ParseSum(rec.Sum)
+	if staged == nil || err != nil || rec.Block < 0 || rec.Block >= digest.BlockCount(staged.Size) {
+		return false
+	}
+	if staged.Blocks != nil {
+		staged.Blocks[rec.Block] = sum
+		delete(staged.Prefixes, rec.Block)
 	}
 	return true
 }

@@ -41,7 +41,7 @@ func key(version string) snapshot.Key {
 // writer acquires the right to write a snapshot.
 func writer(t *testing.T, s *Store, k snapshot.Key) *Writer {
 	t.Helper()
-	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("somebody else writes") })
+	l, w, err := s.Acquire(t.Context(), k, func() { t.Error("another process writes") })
 	if err != nil || l != nil {
 		t.Fatalf("acquiring: %v, %v", l, err)
 	}

@@ -75,7 +75,7 @@ func (w *watch) forwardEvents(file *os.File) {
 // milliseconds to close it.
 func (w *watch) stopWatching() {
 	if w.file != nil {
-		go w.file.Close() //nolint:errcheck // nothing was written
+		go w.file.Close() // nothing was written
 		w.file = nil
 	}
 }

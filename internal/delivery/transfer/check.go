@@ -111,7 +111,7 @@ func (c *check) readBack(ctx context.Context, in *os.File, size int64, buffer []
 		for end := min(offset+digest.BlockSize, size); offset < end; {
 			n, err := in.ReadAt(buffer[:min(int64(len(buffer)), end-offset)], offset)
 			if n == 0 && err != nil {
-				if err == io.EOF { //nolint:errorlint // ReadAt returns it as it is
+				if err == io.EOF { // ReadAt returns it as it is
 					err = io.ErrUnexpectedEOF
 				}
 				return err

@@ -248,7 +248,7 @@ func awaitPartial(t *testing.T, s *store.Store, key snapshot.Key) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nobody began to download")
+			t.Fatal("no process began to download")
 		}
 	}
 }

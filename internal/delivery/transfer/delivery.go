@@ -188,10 +188,7 @@ func (d *delivery) scanListing(ctx context.Context, take func([]*file) error) er
 		if entry.Fault != nil {
 			return entry.Fault
 		}
-		if d.proved && (d.request.Digest != "" || digest.Algorithm(entry.Checksum) == digest.SHA256) {
-			// Without an identity it is read as a whole, from one node.
-			entry.Identity, entry.Modified = "", time.Time{}
-		}
+		d.dropProvedIdentity(&entry)
 		if at, again := claimed.findPath(entry.Path); again {
 			// Pages of a listing may overlap, but not go on for ever.
 			if repeated++; d.roll.matchesEntry(at, entry) && repeated <= batch+d.roll.countFiles() {
@@ -208,12 +205,7 @@ func (d *delivery) scanListing(ctx context.Context, take func([]*file) error) er
 		if err != nil {
 			return err
 		}
-		f := &file{entry: entry, path: name, mode: d.fileMode(entry)}
-		d.single = entry.Path == ""
-		d.roll.addFile(f)
-		pending = append(pending, f)
-		d.report.total.Add(entry.Size)
-		d.report.files.Add(1)
+		pending = append(pending, d.addFile(entry, name))
 		if len(pending) == batch {
 			if err := take(pending); err != nil {
 				return err
@@ -228,6 +220,24 @@ func (d *delivery) scanListing(ctx context.Context, take func([]*file) error) er
 		return errNothing(d.request, listed)
 	}
 	return take(pending)
+}
+
+// dropProvedIdentity leaves a file whose bytes are proved otherwise without an identity:
+// then it is read as a whole, from one node.
+func (d *delivery) dropProvedIdentity(e *source.Entry) {
+	if d.proved && (d.request.Digest != "" || digest.Algorithm(e.Checksum) == digest.SHA256) {
+		e.Identity, e.Modified = "", time.Time{}
+	}
+}
+
+// addFile makes an entry one of the item's files.
+func (d *delivery) addFile(e source.Entry, name string) *file {
+	f := &file{entry: e, path: name, mode: d.fileMode(e)}
+	d.single = e.Path == ""
+	d.roll.addFile(f)
+	d.report.total.Add(e.Size)
+	d.report.files.Add(1)
+	return f
 }
 
 // contradictionError is the error of a listing with two files of one name.

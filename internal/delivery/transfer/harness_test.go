@@ -119,7 +119,7 @@ func (b *bench) putTree(dir string, count int) map[string]string {
 	return want
 }
 
-// isBody tells a request for the bytes of a file below a directory.
+// isBody reports whether a request is for the bytes of a file below a directory.
 func isBody(r *http.Request) bool {
 	return r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "SHA256SUMS")
 }

@@ -70,7 +70,7 @@ func patient(b *bench) {
 	b.engine.options.RangeBytes = 8 << 20
 }
 
-// tail tells a request for the last range of 32 MiB, or the rest of it.
+// tail reports whether a request is for the last range of 32 MiB, or the rest of it.
 func tail(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("Range"), "-33554431") }
 
 // stallOnce lets the first body that matches stall after some of its bytes,

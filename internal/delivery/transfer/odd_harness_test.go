@@ -115,7 +115,7 @@ func (b *oddBench) right(t *testing.T, result *Result, err error) {
 	}
 }
 
-// oddLarge is the content of a file of more than one range. Nobody writes to it.
+// oddLarge is the content of a file of more than one range. It is read only.
 var oddLarge = sync.OnceValue(func() []byte { return noise(1, 10<<20) })
 
 // The shapes of a delivery.

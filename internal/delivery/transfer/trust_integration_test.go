@@ -67,7 +67,7 @@ func TestPrivateObjectsGetToThoseWhoMayReadThem(t *testing.T) {
 	if _, err := deliver(owner); err != nil {
 		t.Fatal(err)
 	}
-	for name, keys := range map[string]*s3.Keys{"nobody": nil,
+	for name, keys := range map[string]*s3.Keys{"no keys": nil,
 		"the access key alone": {AccessKey: miniotest.AccessKey, SecretKey: "guessed"}} {
 		if _, err := deliver(keys); !errors.Is(err, source.ErrDenied) {
 			t.Errorf("%s: got %v", name, err)

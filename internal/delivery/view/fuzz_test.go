@@ -65,7 +65,7 @@ func FuzzItemsStayInTheirPlaces(f *testing.F) {
 	})
 }
 
-// store makes the file of a snapshot, if the file system can.
+// store makes the file of a snapshot, and reports whether the file system can.
 func store(dir, file string) bool {
 	p := filepath.Join(dir, file)
 	return os.MkdirAll(filepath.Dir(p), 0o755) == nil && os.WriteFile(p, []byte("1"), 0o644) == nil

@@ -57,7 +57,7 @@ func TestWhatIsKeptForLaterTakesAPlaceFromOthers(t *testing.T) {
 	b.deliver("now", "r1", b.file("a", "now"))
 	b.wantSeen(map[string]string{"a": "now"})
 	if err := b.view.Keep(t.Context(), "later", "r3", []view.Item{b.file("a", "later")}); err == nil {
-		t.Error("a place that is taken was kept for somebody else")
+		t.Error("a place that is taken was kept for another view")
 	}
 }
 

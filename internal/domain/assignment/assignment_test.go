@@ -99,7 +99,7 @@ func TestDataOfAPreheatIsToldFromReplicas(t *testing.T) {
 		data     *v1alpha1.Data
 		preheats bool
 	}{
-		"replica": {replica, false}, "preheat": {preheat, true}, "somebody added a label": {both, true},
+		"replica": {replica, false}, "preheat": {preheat, true}, "a label was added": {both, true},
 	} {
 		if DataSet(c.data) != "models" || Preheats(c.data) != c.preheats {
 			t.Errorf("%s: of %s, preheats %v", name, DataSet(c.data), Preheats(c.data))

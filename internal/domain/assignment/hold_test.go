@@ -43,7 +43,8 @@ func TestOnlyAPodWhoseRuntimeRanHoldsItems(t *testing.T) {
 		"another pod": {func(_ *v1alpha1.Data, p *corev1.Pod) { p.UID, p.Status.Phase = "v", corev1.PodRunning }, false},
 	} {
 		// Told and silent is not taken for holding.
-		d := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelPodUID: "u"}}, Spec: v1alpha1.DataSpec{Withdraw: true}}
+		d := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelPodUID: "u"}},
+			Spec: v1alpha1.DataSpec{Withdraw: true}}
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
 		c.change(d, p)
 		if got := Holds(d, p); got != c.want {

@@ -10,7 +10,8 @@ import (
 )
 
 func s3(endpoint, bucket string) *gatewayv1alpha1.Source {
-	return &gatewayv1alpha1.Source{Name: "minio", Config: &gatewayv1alpha1.Source_S3{S3: &gatewayv1alpha1.S3Source{Endpoint: endpoint, Bucket: bucket}}}
+	return &gatewayv1alpha1.Source{Name: "minio",
+		Config: &gatewayv1alpha1.Source_S3{S3: &gatewayv1alpha1.S3Source{Endpoint: endpoint, Bucket: bucket}}}
 }
 
 // A mark is on the disks of nodes: with another one, everything there is

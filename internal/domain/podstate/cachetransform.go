@@ -55,7 +55,7 @@ func Strip(object any) (any, error) {
 		stripped.Status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}
 	}
 	if p.Labels[v1alpha1.LabelPreheat] != "" || waitsForNode(p) {
-		keepTrouble(stripped, p)
+		keepProblem(stripped, p)
 	}
 	return stripped, nil
 }
@@ -82,8 +82,8 @@ func waitsForNode(p *corev1.Pod) bool {
 	return p.Spec.NodeName == "" && p.Status.Phase == corev1.PodPending && Injected(p)
 }
 
-// keepTrouble keeps what Kubernetes says of a pod that does not run.
-func keepTrouble(stripped, p *corev1.Pod) {
+// keepProblem keeps what Kubernetes says of a pod that does not run.
+func keepProblem(stripped, p *corev1.Pod) {
 	stripped.Status.Reason, stripped.Status.Message = p.Status.Reason, p.Status.Message
 	for i := range p.Status.Conditions {
 		if c := &p.Status.Conditions[i]; c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
@@ -125,7 +125,8 @@ func keptRuntimeStatus(p *corev1.Pod) *corev1.ContainerStatus {
 	}
 	return &corev1.ContainerStatus{
 		Name: s.Name, RestartCount: s.RestartCount, Ready: s.Ready,
-		State:                corev1.ContainerState{Running: s.State.Running, Waiting: waitingState(s), Terminated: exitState(s.State.Terminated)},
+		State: corev1.ContainerState{Running: s.State.Running, Waiting: waitingState(s),
+			Terminated: exitState(s.State.Terminated)},
 		LastTerminationState: corev1.ContainerState{Terminated: exitState(s.LastTerminationState.Terminated)},
 	}
 }
@@ -162,15 +163,15 @@ func diesDiffers(before, after *corev1.Pod) bool {
 	return Settles(before) != Settles(after) || Dies(before, early) != Dies(after, early)
 }
 
-// reasonAndMessage is Trouble in a form that can be compared.
+// reasonAndMessage is Problem in a form that can be compared.
 func reasonAndMessage(p *corev1.Pod) [2]string {
-	reason, message := Trouble(p)
+	reason, message := Problem(p)
 	return [2]string{reason, message}
 }
 
-// Trouble is what Kubernetes says of a pod that failed or has no node; empty
+// Problem is what Kubernetes says of a pod that failed or has no node; empty
 // when it says nothing.
-func Trouble(p *corev1.Pod) (reason, message string) {
+func Problem(p *corev1.Pod) (reason, message string) {
 	if p.Status.Phase == corev1.PodFailed {
 		return p.Status.Reason, p.Status.Message
 	}

@@ -38,15 +38,18 @@ func whole() *corev1.Pod {
 			Containers: []corev1.Container{{Name: "app", Image: "y"}},
 		},
 		Status: corev1.PodStatus{
-			Phase:      corev1.PodRunning,
-			PodIP:      "10.0.0.1",
-			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, {Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: readySince}},
+			Phase: corev1.PodRunning,
+			PodIP: "10.0.0.1",
+			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled},
+				{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: readySince}},
 			InitContainerStatuses: []corev1.ContainerStatus{
 				{Name: "migrate", RestartCount: 16},
-				{Name: sidecar.ContainerName, RestartCount: 8, Ready: true, ImageID: "x", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}},
+				{Name: sidecar.ContainerName, RestartCount: 8, Ready: true, ImageID: "x",
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}},
 				{Name: "proxy", RestartCount: 4}, {Name: "quiet"},
 			},
-			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", RestartCount: 2, ImageID: "y"}, {Name: "log", RestartCount: 1}, {Name: "steady", ImageID: "z"}},
+			ContainerStatuses: []corev1.ContainerStatus{{Name: "app", RestartCount: 2, ImageID: "y"}, {Name: "log", RestartCount: 1},
+				{Name: "steady", ImageID: "z"}},
 		},
 	}
 }
@@ -61,8 +64,9 @@ func TestStrippingLosesAnAnswer(t *testing.T) {
 	if Changed(p, stripped) || HealthChanged(p, stripped) || !Injected(stripped) || !Live(stripped) {
 		t.Errorf("stripping changed an answer: %+v", stripped)
 	}
-	if len(stripped.Spec.Containers) != 0 || len(stripped.Spec.InitContainers) != 2 || len(stripped.Status.ContainerStatuses) != 2 || stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
-		t.Errorf("stripping kept what nobody needs: %+v", stripped)
+	if len(stripped.Spec.Containers) != 0 || len(stripped.Spec.InitContainers) != 2 || len(stripped.Status.ContainerStatuses) != 2 ||
+		stripped.ManagedFields != nil || stripped.Annotations["big"] != "" {
+		t.Errorf("stripping kept unused fields: %+v", stripped)
 	}
 	second, err := Strip(stripped)
 	if err != nil {
@@ -96,12 +100,13 @@ func TestSelectorSelectsTheWrongPod(t *testing.T) {
 		labels   map[string]string
 		want     bool
 	}{
-		"all labels":              {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web", "tier": "1", "x": "y"}, true},
-		"one label missing":       {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web"}, false},
-		"another value":           {map[string]string{"app": "web"}, map[string]string{"app": "db"}, false},
-		"empty value and no key":  {map[string]string{"app": ""}, map[string]string{}, false},
-		"empty selector":          {nil, map[string]string{"app": "web"}, false},
-		"pod opted out by itself": {map[string]string{"app": "web"}, map[string]string{"app": "web", v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}, false},
+		"all labels":             {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web", "tier": "1", "x": "y"}, true},
+		"one label missing":      {map[string]string{"app": "web", "tier": "1"}, map[string]string{"app": "web"}, false},
+		"another value":          {map[string]string{"app": "web"}, map[string]string{"app": "db"}, false},
+		"empty value and no key": {map[string]string{"app": ""}, map[string]string{}, false},
+		"empty selector":         {nil, map[string]string{"app": "web"}, false},
+		"pod opted out by itself": {map[string]string{"app": "web"},
+			map[string]string{"app": "web", v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}, false},
 	} {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: c.labels}}
 		if got := Selects(c.selector, p); got != c.want {
@@ -143,7 +148,8 @@ func TestTheBeginAndTheEndOfACrashLoopCauseReconciles(t *testing.T) {
 	}
 	loops := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}})
 	starts := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
-	ready := runtime(corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
+	ready := runtime(corev1.ContainerStatus{Ready: true,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}})
 	ends := runtime(corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}})
 	// When it has started, it has to be looked at again later.
 	if !Changed(loops, starts) || !Changed(ready, ends) {
@@ -169,11 +175,17 @@ func TestTheRuntimesStateIsMistaken(t *testing.T) {
 		status *corev1.ContainerStatus
 		want   RuntimeState
 	}{
-		"started again":      {&corev1.ContainerStatus{RestartCount: 1, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{Started: runtimeStarted.Time}},
-		"probe not answered": {&corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{Down: true, Started: runtimeStarted.Time}},
-		"stopped":            {&corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}, RuntimeState{Down: true}},
-		"never stopped":      {&corev1.ContainerStatus{Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{}},
-		"nothing is known":   {nil, RuntimeState{}},
+		"started again": {&corev1.ContainerStatus{RestartCount: 1, Ready: true,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}},
+			RuntimeState{Started: runtimeStarted.Time}},
+		"probe not answered": {&corev1.ContainerStatus{RestartCount: 1,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}},
+			RuntimeState{Down: true, Started: runtimeStarted.Time}},
+		"stopped": {&corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}},
+			RuntimeState{Down: true}},
+		"never stopped": {&corev1.ContainerStatus{Ready: true,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: runtimeStarted}}}, RuntimeState{}},
+		"nothing is known": {nil, RuntimeState{}},
 	} {
 		p := whole()
 		p.Status.InitContainerStatuses = nil
@@ -245,7 +257,8 @@ func TestARuntimeThatDiedLivesAgainOnlyAfterAWhile(t *testing.T) {
 			t.Errorf("it lived for %s: counts as living after %s, want %s", life, got, want)
 		}
 		if !Dies(p, runtimeStarted.Add(want-time.Second)) || Dies(p, runtimeStarted.Add(want)) {
-			t.Errorf("it lived for %s: dies %t just before, %t then", life, Dies(p, runtimeStarted.Add(want-time.Second)), Dies(p, runtimeStarted.Add(want)))
+			t.Errorf("it lived for %s: dies %t just before, %t then", life, Dies(p, runtimeStarted.Add(want-time.Second)),
+				Dies(p, runtimeStarted.Add(want)))
 		}
 	}
 }
@@ -270,7 +283,8 @@ func TestACrashLoopIsOneState(t *testing.T) {
 		look(corev1.ContainerStatus{RestartCount: n, State: running, Ready: true, LastTerminationState: previous})
 		now = now.Add(life)
 		look(corev1.ContainerStatus{RestartCount: n, State: running, Ready: true, LastTerminationState: previous})
-		ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, StartedAt: started, FinishedAt: metav1.NewTime(now)}}
+		ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, StartedAt: started,
+			FinishedAt: metav1.NewTime(now)}}
 		look(corev1.ContainerStatus{RestartCount: n, State: ended, LastTerminationState: previous})
 		waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 		look(corev1.ContainerStatus{RestartCount: n, State: waiting, LastTerminationState: ended})
@@ -324,20 +338,21 @@ func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
 	}
 	yes := true
 	p.OwnerReferences = []metav1.OwnerReference{{Kind: "DataSet", Name: "models", UID: "d", Controller: &yes}}
-	p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes"}
+	p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable",
+		Message: "0/3 nodes"}
 	for range 2 {
 		stripped, err := Strip(p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p = stripped.(*corev1.Pod)
-		if reason, message := Trouble(p); !Preheats(d, p) || reason != "Unschedulable" || message != "0/3 nodes" {
+		if reason, message := Problem(p); !Preheats(d, p) || reason != "Unschedulable" || message != "0/3 nodes" {
 			t.Errorf("stripped: preheats %v, %s: %s", Preheats(d, p), reason, message)
 		}
 	}
 	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "no disk"
 	stripped, _ := Strip(p)
-	if reason, message := Trouble(stripped.(*corev1.Pod)); reason != "Evicted" || message != "no disk" {
+	if reason, message := Problem(stripped.(*corev1.Pod)); reason != "Evicted" || message != "no disk" {
 		t.Errorf("%s: %s", reason, message)
 	}
 }
@@ -347,7 +362,8 @@ func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 	waiting := func(message string) *corev1.Pod {
 		p := whole()
 		p.Spec.NodeName, p.Status.Phase, p.Status.InitContainerStatuses = "", corev1.PodPending, nil
-		p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}
+		p.Status.Conditions[0] = corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: "Unschedulable", Message: message}
 		for range 2 {
 			stripped, err := Strip(p)
 			if err != nil {
@@ -358,7 +374,7 @@ func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 		return p
 	}
 	before, after := waiting("0/3 nodes"), waiting(`persistentvolumeclaim "dsk" not found`)
-	if _, says := Trouble(after); says != `persistentvolumeclaim "dsk" not found` {
+	if _, says := Problem(after); says != `persistentvolumeclaim "dsk" not found` {
 		t.Errorf("kept %q", says)
 	}
 	if !Changed(before, after) || Changed(before, waiting("0/3 nodes")) {
@@ -370,7 +386,7 @@ func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, says := Trouble(stripped.(*corev1.Pod)); says != "" {
+	if _, says := Problem(stripped.(*corev1.Pod)); says != "" {
 		t.Errorf("a pod with a node keeps %q", says)
 	}
 }

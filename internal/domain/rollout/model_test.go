@@ -130,18 +130,19 @@ func (w *world) checkWake(in Input) {
 	in.Now = in.Now.Add(wait)
 	later := Decide(in)
 	if later.Wake = p.Wake; p.Measure < 0 && !same(later, p) {
-		w.violated("nobody looks again, but after %s the plan is another:\n%+v\n%+v", wait, later, p)
+		w.violated("no look is due, but after %s the plan is another:\n%+v\n%+v", wait, later, p)
 	}
 }
 
-// same compares what plans do. Failures explain what led to a state: in the one
+// same reports whether plans do the same. Failures explain what led to a state: in the one
 // that ends a rollout pods are not judged any more.
 func same(a, b Plan) bool {
 	a.Failures = b.Failures
 	return reflect.DeepEqual(a, b)
 }
 
-// mayGoOn: without a revision to return to, there is nothing to be held.
+// mayGoOn reports whether a rollout has nothing to be held by: it has no revision to
+// return to.
 func (w *world) mayGoOn(s v1alpha1.RolloutStatus) bool { return w.plan.Current == s.Revision }
 
 // maxUnavailableOf returns how many of the pods that have started may be unavailable.

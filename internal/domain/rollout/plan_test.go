@@ -85,7 +85,7 @@ func TestPlanBreaksARule(t *testing.T) {
 		in   Input
 		want expectation
 	}{
-		"first revision goes to everyone": {
+		"first revision goes to all pods": {
 			Input{Update: a, Strategy: rolling("1", ""), Pods: fleet("---")},
 			expectation{current: "A", fresh: "A"}},
 		"nothing to do": {
@@ -139,7 +139,7 @@ func TestPlanBreaksARule(t *testing.T) {
 		"a pause at the first revision": {
 			Input{Update: a, Paused: true, Strategy: rolling("9", ""), Pods: fleet("--")},
 			expectation{current: "A", fresh: "A", held: 2}},
-		"OnDelete moves nobody": {
+		"OnDelete moves no pod": {
 			Input{Current: a, Update: b, Strategy: onDelete, Pods: fleet("aAB-")},
 			expectation{current: "A", fresh: "B", held: 3}},
 		"OnDelete is done": {

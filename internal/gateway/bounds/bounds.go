@@ -118,7 +118,8 @@ func matchesKind(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
 		return kind == protowire.BytesType
-	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind,
+		protoreflect.Uint64Kind:
 		return kind == protowire.VarintType && field.Cardinality() != protoreflect.Repeated
 	default:
 		return false

@@ -42,7 +42,8 @@ type service struct {
 	ended   chan error
 }
 
-func (s *service) Report(ctx context.Context, r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (s *service) Report(ctx context.Context,
+	r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	if _, ok := identity.From(ctx); !ok {
 		return nil, errors.New("the caller is not known")
 	}
@@ -56,12 +57,14 @@ func (s *service) Report(ctx context.Context, r *connect.Request[gatewayv1alpha1
 	return connect.NewResponse(&gatewayv1alpha1.ReportResponse{}), nil
 }
 
-func (s *service) ReportStore(context.Context, *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
+func (s *service) ReportStore(context.Context,
+	*connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
 	return connect.NewResponse(&gatewayv1alpha1.ReportStoreResponse{}), nil
 }
 
 // Watch sends a message for each DataSet that is asked for.
-func (s *service) Watch(ctx context.Context, r *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+func (s *service) Watch(ctx context.Context, r *connect.Request[gatewayv1alpha1.WatchRequest],
+	stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
 	for range r.Msg.GetDatasets() {
 		if err := stream.Send(&gatewayv1alpha1.WatchResponse{CaBundle: make([]byte, 1<<20)}); err != nil {
 			s.ended <- err
@@ -103,9 +106,9 @@ func (v *volume) Spend(_ identity.Pod, n int) {
 	v.spent += n
 }
 
-// impatient is for tests of the limits of time. Others must not run into them on a busy
+// withoutPatience is for tests of the limits of time. Others must not run into them on a busy
 // machine.
-func impatient(o *door.Options) {
+func withoutPatience(o *door.Options) {
 	o.BodyTimeout, o.MessageTimeout = 300*time.Millisecond, 300*time.Millisecond
 	for name, p := range o.Procedures {
 		if p.Timeout > 0 {
@@ -128,7 +131,8 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 		Procedures: map[string]door.Procedure{
 			watch:  {Message: messages.ByName("WatchRequest"), MaxBytes: 4 << 10, Stream: true, Allow: always, Calls: b.calls},
 			report: {Message: messages.ByName("ReportRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls},
-			store:  {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always, Calls: b.calls, NodeStore: true},
+			store: {Message: messages.ByName("ReportStoreRequest"), MaxBytes: 64 << 10, Timeout: 20 * time.Second, Allow: always,
+				Calls: b.calls, NodeStore: true},
 		},
 		Bounds: bounds.Table{
 			"kuda.gateway.v1alpha1.WatchRequest.datasets":  {Count: 16},
@@ -176,7 +180,7 @@ func newBench(t *testing.T, change ...func(*door.Options)) *bench {
 	return b
 }
 
-func (b *bench) refused(reason string) int {
+func (b *bench) countRefused(reason string) int {
 	b.refusedMu.Lock()
 	defer b.refusedMu.Unlock()
 	return b.refusals[reason]
@@ -201,7 +205,7 @@ type call struct {
 	body                          io.Reader
 }
 
-func (b *bench) do(t *testing.T, c call) (status int, body string) {
+func (b *bench) doCall(t *testing.T, c call) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -236,7 +240,7 @@ func (b *bench) do(t *testing.T, c call) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-func packed(data []byte) []byte {
+func gzipBytes(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, _ = w.Write(data)
@@ -244,12 +248,12 @@ func packed(data []byte) []byte {
 	return b.Bytes()
 }
 
-func enveloped(flags byte, data []byte) []byte {
+func envelopeBytes(flags byte, data []byte) []byte {
 	n := len(data)
 	return append([]byte{flags, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, data...)
 }
 
-func gzipped(header string) http.Header { return http.Header{header: {"gzip"}} }
+func gzipHeader(header string) http.Header { return http.Header{header: {"gzip"}} }
 
 // unreadable fails the test when it is read, and never ends.
 type unreadable struct{ read func() }

@@ -171,7 +171,8 @@ func (d *Door) admitCaller(r *http.Request, p Procedure) (identity.Pod, *share.H
 
 // readMessage takes the message from the body. What it returns beside that is the memory
 // that the message may take, which is the caller's to release.
-func (d *Door) readMessage(control *http.ResponseController, r *http.Request, p Procedure, f *framing, caller identity.Pod) ([]byte, *share.Held, error) {
+func (d *Door) readMessage(control *http.ResponseController, r *http.Request, p Procedure, f *framing, caller identity.Pod) ([]byte,
+	*share.Held, error) {
 	packed, err := f.isCompressed(r.Header)
 	if err != nil {
 		return nil, nil, err

@@ -74,27 +74,31 @@ func TestTheBodyOfARefusedCallIsNotRead(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no token":               {call{procedure: report, contentType: "application/proto"}, 401, "unauthenticated"},
-		"a bad token":            {call{procedure: report, token: "bad", contentType: "application/proto"}, 401, "unauthenticated"},
-		"no token, gRPC":         {call{procedure: report, contentType: "application/grpc"}, 200, "grpc-status 16"},
-		"no token, a stream":     {call{procedure: watch, contentType: "application/connect+proto"}, 200, "unauthenticated"},
-		"not injected":           {call{procedure: report, token: notInjected, contentType: "application/proto"}, 403, "permission_denied"},
-		"not injected, a stream": {call{procedure: watch, token: notInjected, contentType: "application/connect+proto"}, 200, "permission_denied"},
-		"a store of its own":     {call{procedure: store, token: ownStore, contentType: "application/proto"}, 403, "permission_denied"},
-		"an unknown procedure":   {call{procedure: "/kuda.gateway.v1alpha1.GatewayService/Reports", token: good, contentType: "application/proto"}, 404, ""},
-		"another path":           {call{procedure: report + "/", token: good, contentType: "application/proto"}, 404, ""},
-		"JSON":                   {call{procedure: report, token: good, contentType: "application/json"}, 415, ""},
-		"gRPC-Web":               {call{procedure: report, token: good, contentType: "application/grpc-web+proto"}, 415, ""},
-		"a stream's framing":     {call{procedure: report, token: good, contentType: "application/connect+proto"}, 415, ""},
-		"no content type":        {call{procedure: report, token: good}, 415, ""},
-		"PUT":                    {call{procedure: report, token: good, method: http.MethodPut, contentType: "application/proto"}, 405, ""},
-		"unknown packing":        {call{procedure: report, token: good, contentType: "application/proto", header: http.Header{"Content-Encoding": {"br"}}}, 400, "invalid_argument"},
-		"packed twice":           {call{procedure: report, token: good, contentType: "application/proto", header: http.Header{"Content-Encoding": {"gzip", "gzip"}}}, 400, "invalid_argument"},
+		"no token":           {call{procedure: report, contentType: "application/proto"}, 401, "unauthenticated"},
+		"a bad token":        {call{procedure: report, token: "bad", contentType: "application/proto"}, 401, "unauthenticated"},
+		"no token, gRPC":     {call{procedure: report, contentType: "application/grpc"}, 200, "grpc-status 16"},
+		"no token, a stream": {call{procedure: watch, contentType: "application/connect+proto"}, 200, "unauthenticated"},
+		"not injected":       {call{procedure: report, token: notInjected, contentType: "application/proto"}, 403, "permission_denied"},
+		"not injected, a stream": {call{procedure: watch, token: notInjected, contentType: "application/connect+proto"}, 200,
+			"permission_denied"},
+		"a store of its own": {call{procedure: store, token: ownStore, contentType: "application/proto"}, 403, "permission_denied"},
+		"an unknown procedure": {call{procedure: "/kuda.gateway.v1alpha1.GatewayService/Reports", token: good, contentType: "application/proto"},
+			404, ""},
+		"another path":       {call{procedure: report + "/", token: good, contentType: "application/proto"}, 404, ""},
+		"JSON":               {call{procedure: report, token: good, contentType: "application/json"}, 415, ""},
+		"gRPC-Web":           {call{procedure: report, token: good, contentType: "application/grpc-web+proto"}, 415, ""},
+		"a stream's framing": {call{procedure: report, token: good, contentType: "application/connect+proto"}, 415, ""},
+		"no content type":    {call{procedure: report, token: good}, 415, ""},
+		"PUT":                {call{procedure: report, token: good, method: http.MethodPut, contentType: "application/proto"}, 405, ""},
+		"unknown packing": {call{procedure: report, token: good, contentType: "application/proto",
+			header: http.Header{"Content-Encoding": {"br"}}}, 400, "invalid_argument"},
+		"packed twice": {call{procedure: report, token: good, contentType: "application/proto",
+			header: http.Header{"Content-Encoding": {"gzip", "gzip"}}}, 400, "invalid_argument"},
 	} {
 		var mu sync.Mutex
 		read := 0
 		c.call.body = io.LimitReader(unreadable{func() { mu.Lock(); defer mu.Unlock(); read++ }}, 64<<20)
-		status, body := b.do(t, c.call)
+		status, body := b.doCall(t, c.call)
 		if status != c.status || !strings.Contains(body, c.says) {
 			t.Errorf("%s: %d %s, want %d %q", name, status, body, c.status, c.says)
 		}
@@ -105,7 +109,7 @@ func TestTheBodyOfARefusedCallIsNotRead(t *testing.T) {
 		}
 		mu.Unlock()
 	}
-	status, _ := b.do(t, call{procedure: report + "?connect=v1&encoding=proto&message=", method: http.MethodGet, token: good})
+	status, _ := b.doCall(t, call{procedure: report + "?connect=v1&encoding=proto&message=", method: http.MethodGet, token: good})
 	if status != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", status)
 	}
@@ -128,26 +132,28 @@ func TestABodyThatIsNotWhatItSaysIsRefused(t *testing.T) {
 		body        []byte
 		says        string
 	}{
-		"elements":                      {connectKind, nil, bomb, "occurs more than 16 times"},
-		"packed elements":               {connectKind, gzipped("Content-Encoding"), packed(bomb), "occurs more than 16 times"},
-		"gRPC, packed elements":         {grpcKind, gzipped("Grpc-Encoding"), enveloped(1, packed(bomb)), "grpc-status 3"},
-		"gRPC, elements":                {grpcKind, nil, enveloped(0, bomb), "grpc-status 3"},
-		"too long":                      {connectKind, nil, make([]byte, 65<<10), "at most 65536 bytes"},
-		"too long when unpacked":        {connectKind, gzipped("Content-Encoding"), packed(make([]byte, 8<<20)), "at most 65536 bytes"},
-		"gRPC, too long when unpacked":  {grpcKind, gzipped("Grpc-Encoding"), enveloped(1, packed(make([]byte, 8<<20))), "grpc-status 3"},
-		"packed twice":                  {connectKind, gzipped("Content-Encoding"), packed(packed(small)), "malformed"},
-		"not packed although it says":   {connectKind, gzipped("Content-Encoding"), small, "invalid_argument"},
-		"packed although it says not":   {connectKind, nil, packed(small), "malformed"},
-		"cut":                           {connectKind, gzipped("Content-Encoding"), packed(bytes.Repeat(small, 100))[:20], "invalid_argument"},
-		"another protocol's packing":    {connectKind, gzipped("Connect-Content-Encoding"), packed(small), "malformed"},
+		"elements":               {connectKind, nil, bomb, "occurs more than 16 times"},
+		"packed elements":        {connectKind, gzipHeader("Content-Encoding"), gzipBytes(bomb), "occurs more than 16 times"},
+		"gRPC, packed elements":  {grpcKind, gzipHeader("Grpc-Encoding"), envelopeBytes(1, gzipBytes(bomb)), "grpc-status 3"},
+		"gRPC, elements":         {grpcKind, nil, envelopeBytes(0, bomb), "grpc-status 3"},
+		"too long":               {connectKind, nil, make([]byte, 65<<10), "at most 65536 bytes"},
+		"too long when unpacked": {connectKind, gzipHeader("Content-Encoding"), gzipBytes(make([]byte, 8<<20)), "at most 65536 bytes"},
+		"gRPC, too long when unpacked": {grpcKind, gzipHeader("Grpc-Encoding"),
+			envelopeBytes(1, gzipBytes(make([]byte, 8<<20))), "grpc-status 3"},
+		"packed twice":                {connectKind, gzipHeader("Content-Encoding"), gzipBytes(gzipBytes(small)), "malformed"},
+		"not packed although it says": {connectKind, gzipHeader("Content-Encoding"), small, "invalid_argument"},
+		"packed although it says not": {connectKind, nil, gzipBytes(small), "malformed"},
+		"cut": {connectKind, gzipHeader("Content-Encoding"), gzipBytes(bytes.Repeat(small, 100))[:20],
+			"invalid_argument"},
+		"another protocol's packing":    {connectKind, gzipHeader("Connect-Content-Encoding"), gzipBytes(small), "malformed"},
 		"an envelope that promises 4 G": {grpcKind, nil, []byte{0, 255, 255, 255, 255, 1}, "grpc-status 3"},
-		"an envelope that is cut":       {grpcKind, nil, enveloped(0, small)[:8], "grpc-status 3"},
-		"two envelopes":                 {grpcKind, nil, append(enveloped(0, small), enveloped(0, small)...), "grpc-status 3"},
-		"an envelope with flags":        {grpcKind, nil, enveloped(2, small), "grpc-status 3"},
-		"packed without a name":         {grpcKind, nil, enveloped(1, packed(small)), "grpc-status 3"},
+		"an envelope that is cut":       {grpcKind, nil, envelopeBytes(0, small)[:8], "grpc-status 3"},
+		"two envelopes":                 {grpcKind, nil, append(envelopeBytes(0, small), envelopeBytes(0, small)...), "grpc-status 3"},
+		"an envelope with flags":        {grpcKind, nil, envelopeBytes(2, small), "grpc-status 3"},
+		"packed without a name":         {grpcKind, nil, envelopeBytes(1, gzipBytes(small)), "grpc-status 3"},
 		"no envelope":                   {grpcKind, nil, nil, "grpc-status 3"},
 	} {
-		_, body := b.do(t, call{procedure: report, token: good, contentType: c.contentType, header: c.header, body: bytes.NewReader(c.body)})
+		_, body := b.doCall(t, call{procedure: report, token: good, contentType: c.contentType, header: c.header, body: bytes.NewReader(c.body)})
 		if !strings.Contains(body, c.says) {
 			t.Errorf("%s: %s, want %q", name, body, c.says)
 		}
@@ -166,24 +172,25 @@ func TestAPodThatHasSentTooMuchIsSlowedDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(body []byte) int {
-		status, _ := b.do(t, call{procedure: report, token: good, contentType: "application/proto", header: gzipped("Content-Encoding"), body: bytes.NewReader(body)})
+		status, _ := b.doCall(t, call{procedure: report, token: good, contentType: "application/proto", header: gzipHeader("Content-Encoding"),
+			body: bytes.NewReader(body)})
 		return status
 	}
-	if status := send(packed(message)); status != http.StatusOK || b.volume.spent != len(message) {
+	if status := send(gzipBytes(message)); status != http.StatusOK || b.volume.spent != len(message) {
 		t.Errorf("%d; %d bytes were noted, want the %d of the unpacked message", status, b.volume.spent, len(message))
 	}
 	b.volume.spent = 0
-	if status := send(packed(make([]byte, 1<<20))); status != http.StatusBadRequest || b.volume.spent != 64<<10 {
+	if status := send(gzipBytes(make([]byte, 1<<20))); status != http.StatusBadRequest || b.volume.spent != 64<<10 {
 		t.Errorf("%d; %d bytes were noted, want the limit for what is no message", status, b.volume.spent)
 	}
 	b.volume.empty = true
-	if status := send(packed(message)); status != http.StatusTooManyRequests {
+	if status := send(gzipBytes(message)); status != http.StatusTooManyRequests {
 		t.Errorf("%d, want to be told to slow down", status)
 	}
 }
 
 func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
-	b := newBench(t, impatient)
+	b := newBench(t, withoutPatience)
 	for name, c := range map[string]call{
 		"connect":  {procedure: report, token: good, contentType: "application/proto"},
 		"gRPC":     {procedure: report, token: good, contentType: "application/grpc"},
@@ -192,24 +199,24 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 		body, end := io.Pipe()
 		go func() { _, _ = end.Write([]byte{0}) }()
 		c.body = body
-		if _, text := b.do(t, c); !strings.Contains(text, "unavailable") && !strings.Contains(text, "grpc-status 14") {
+		if _, text := b.doCall(t, c); !strings.Contains(text, "unavailable") && !strings.Contains(text, "grpc-status 14") {
 			t.Errorf("%s: %s", name, text)
 		}
 		_ = end.Close()
 	}
-	if n := b.refused("slow_body"); n != 3 {
+	if n := b.countRefused("slow_body"); n != 3 {
 		t.Errorf("%d refusals", n)
 	}
 	b.waitUntilNothingIsHeld(t)
 }
 
 func TestAStreamThatIsNotReadEnds(t *testing.T) {
-	b := newBench(t, impatient)
+	b := newBench(t, withoutPatience)
 	request, err := proto.Marshal(&gatewayv1alpha1.WatchRequest{Datasets: []string{"a", "b", "c", "d", "e", "f", "g", "h"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+watch, bytes.NewReader(enveloped(0, request)))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+watch, bytes.NewReader(envelopeBytes(0, request)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +238,7 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 }
 
 func TestACallThatDoesNotEndIsEnded(t *testing.T) {
-	b := newBench(t, impatient)
+	b := newBench(t, withoutPatience)
 	wait, err := proto.Marshal(&gatewayv1alpha1.ReportRequest{Data: "wait"})
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +246,7 @@ func TestACallThatDoesNotEndIsEnded(t *testing.T) {
 	answers := make(chan int, 8)
 	for range 6 {
 		go func() {
-			status, _ := b.do(t, call{procedure: report, token: good, contentType: "application/proto", body: bytes.NewReader(wait)})
+			status, _ := b.doCall(t, call{procedure: report, token: good, contentType: "application/proto", body: bytes.NewReader(wait)})
 			answers <- status
 		}()
 	}

@@ -62,7 +62,8 @@ func TestAContainerThatIsNotStartedLooksLikeABrokenConnection(t *testing.T) {
 		t.Errorf("it was asked %d times, not once for each protocol", *asked)
 	}
 	e, _ = refuse(t, nil, "dialing the kubelet: connection refused")
-	if _, err := e.Run(t.Context(), target, "app", []string{"true"}); err == nil || errors.Is(err, ErrNotRunning) || apierrors.IsForbidden(err) {
+	if _, err := e.Run(t.Context(), target, "app", []string{"true"}); err == nil || errors.Is(err, ErrNotRunning) ||
+		apierrors.IsForbidden(err) {
 		t.Errorf("a broken connection is %v", err)
 	}
 }

@@ -30,7 +30,8 @@ func TestPromise9AnUndeclaredCommandRuns(t *testing.T) {
 		DataItems: []v1alpha1.DataItem{
 			{Namespace: "default", Name: "m", Container: "side", Lifecycle: lifecycle("m-pre", "m-post")},
 			{Namespace: "default", Name: "bare"},
-			{Namespace: "default", Name: "web", Lifecycle: &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{}}}},
+			{Namespace: "default", Name: "web",
+				Lifecycle: &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{}}}},
 		},
 	}
 	const pre, post = gatewayv1alpha1.HookPoint_HOOK_POINT_PRE_DOWNLOAD, gatewayv1alpha1.HookPoint_HOOK_POINT_POST_DOWNLOAD

@@ -38,7 +38,7 @@ func aPod(name string, injected bool) *corev1.Pod {
 	return p
 }
 
-func reader(t *testing.T, pods ...client.Object) client.Client {
+func newReader(t *testing.T, pods ...client.Object) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
@@ -65,8 +65,8 @@ func newBench(t *testing.T) *bench {
 	for n := range 10 {
 		pods = append(pods, aPod(fmt.Sprintf("web-%d", n), true))
 	}
-	b := &bench{reviewer: &identitytest.Reviewer{}, clock: clocktesting.NewFakeClock(start), live: reader(t, pods...)}
-	b.roster = identity.NewRoster(reader(t, pods...), b.live)
+	b := &bench{reviewer: &identitytest.Reviewer{}, clock: clocktesting.NewFakeClock(start), live: newReader(t, pods...)}
+	b.roster = identity.NewRoster(newReader(t, pods...), b.live)
 	b.Authenticator = identity.NewAuthenticator(b.reviewer, b.roster, b.clock, func(o identity.Outcome) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -75,11 +75,11 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) token(name, signature string, change map[string]any) string {
+func (b *bench) newToken(name, signature string, change map[string]any) string {
 	return identitytest.Token("shop", name, types.UID("uid-"+name), b.clock.Now().Add(time.Hour), signature, change)
 }
 
-func (b *bench) ask(t *testing.T, token string) error {
+func (b *bench) askWith(t *testing.T, token string) error {
 	t.Helper()
 	_, err := b.Authenticate(t.Context(), token, "10.0.0.1")
 	return err
@@ -90,34 +90,34 @@ func TestABadTokenIsRefusedWithoutAQuestion(t *testing.T) {
 	past := map[string]any{"exp": start.Add(-2 * time.Minute).Unix()}
 	for name, token := range map[string]string{
 		"empty": "", "no JWT": "token", "two parts": "a.b", "four parts": "a.b.c.d", "no base64": "a.?.c", "no JSON": "a.YQ.c",
-		"too long":             b.token("web-0", string(make([]byte, 6<<10)), nil),
-		"another audience":     b.token("web-0", "x", map[string]any{"aud": "https://kubernetes.default.svc"}),
-		"no audience":          b.token("web-0", "x", map[string]any{"aud": []string{}}),
-		"audience of a number": b.token("web-0", "x", map[string]any{"aud": 7}),
-		"expired":              b.token("web-0", "x", past),
-		"never expires":        b.token("web-0", "x", map[string]any{"exp": 0}),
-		"expires at the end":   b.token("web-0", "x", map[string]any{"exp": 1e300}),
-		"not of a pod":         b.token("web-0", "x", map[string]any{"kubernetes.io": map[string]any{"namespace": "shop"}}),
+		"too long":             b.newToken("web-0", string(make([]byte, 6<<10)), nil),
+		"another audience":     b.newToken("web-0", "x", map[string]any{"aud": "https://kubernetes.default.svc"}),
+		"no audience":          b.newToken("web-0", "x", map[string]any{"aud": []string{}}),
+		"audience of a number": b.newToken("web-0", "x", map[string]any{"aud": 7}),
+		"expired":              b.newToken("web-0", "x", past),
+		"never expires":        b.newToken("web-0", "x", map[string]any{"exp": 0}),
+		"expires at the end":   b.newToken("web-0", "x", map[string]any{"exp": 1e300}),
+		"not of a pod":         b.newToken("web-0", "x", map[string]any{"kubernetes.io": map[string]any{"namespace": "shop"}}),
 		"a long name":          identitytest.Token("shop", string(make([]byte, 300)), "u", start.Add(time.Hour), "x", nil),
 	} {
-		if err := b.ask(t, token); !errors.Is(err, identity.ErrRefused) {
+		if err := b.askWith(t, token); !errors.Is(err, identity.ErrRefused) {
 			t.Errorf("%s: %v, want a refusal", name, err)
 		}
 	}
-	if err := b.ask(t, b.token("plain", identitytest.Good, nil)); !errors.Is(err, identity.ErrNotInjected) {
+	if err := b.askWith(t, b.newToken("plain", identitytest.Good, nil)); !errors.Is(err, identity.ErrNotInjected) {
 		t.Errorf("a pod without the runtime: %v", err)
 	}
 	if n := b.reviewer.Asked.Load(); n != 0 {
 		t.Errorf("asked the API server %d times", n)
 	}
-	if err := b.ask(t, b.token("web-0", identitytest.Good, map[string]any{"aud": sidecar.TokenAudience})); err != nil {
+	if err := b.askWith(t, b.newToken("web-0", identitytest.Good, map[string]any{"aud": sidecar.TokenAudience})); err != nil {
 		t.Errorf("one audience that is no list: %v", err)
 	}
 }
 
 func TestAGoodAnswerIsRememberedUntilItMayBeWrong(t *testing.T) {
 	b := newBench(t)
-	token := b.token("web-0", identitytest.Good, nil)
+	token := b.newToken("web-0", identitytest.Good, nil)
 	asked := func(want int64, what string) {
 		t.Helper()
 		if got := b.reviewer.Asked.Load(); got != want {
@@ -125,28 +125,28 @@ func TestAGoodAnswerIsRememberedUntilItMayBeWrong(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := b.ask(t, token); err != nil {
+		if err := b.askWith(t, token); err != nil {
 			t.Fatal(err)
 		}
 	}
 	asked(1, "the same token")
 	b.reviewer.Refuse.Store(true)
 	b.clock.Step(10*time.Minute + time.Second)
-	if err := b.ask(t, token); !errors.Is(err, identity.ErrRefused) {
+	if err := b.askWith(t, token); !errors.Is(err, identity.ErrRefused) {
 		t.Errorf("a token that was revoked: %v, want a refusal within ten minutes", err)
 	}
-	if err := b.ask(t, token); !errors.Is(err, identity.ErrRefused) {
+	if err := b.askWith(t, token); !errors.Is(err, identity.ErrRefused) {
 		t.Errorf("again: %v", err)
 	}
 	asked(2, "a token that is refused")
 
 	b.reviewer.Refuse.Store(false)
-	short := b.token("web-1", identitytest.Good, map[string]any{"exp": b.clock.Now().Add(time.Minute).Unix()})
-	if err := b.ask(t, short); err != nil {
+	short := b.newToken("web-1", identitytest.Good, map[string]any{"exp": b.clock.Now().Add(time.Minute).Unix()})
+	if err := b.askWith(t, short); err != nil {
 		t.Fatal(err)
 	}
 	b.clock.Step(61 * time.Second)
-	if err := b.ask(t, short); err != nil {
+	if err := b.askWith(t, short); err != nil {
 		t.Errorf("within the leeway of clocks: %v", err)
 	}
 	asked(4, "a token at its expiry")
@@ -154,20 +154,20 @@ func TestAGoodAnswerIsRememberedUntilItMayBeWrong(t *testing.T) {
 
 func TestATokenOfADeletedPodIsRefusedAtOnce(t *testing.T) {
 	b := newBench(t)
-	token := b.token("web-0", identitytest.Good, nil)
-	if err := b.ask(t, token); err != nil {
+	token := b.newToken("web-0", identitytest.Good, nil)
+	if err := b.askWith(t, token); err != nil {
 		t.Fatal(err)
 	}
 	b.reviewer.Refuse.Store(true)
 	b.Forget("uid-web-0")
-	if err := b.ask(t, token); !errors.Is(err, identity.ErrRefused) {
+	if err := b.askWith(t, token); !errors.Is(err, identity.ErrRefused) {
 		t.Errorf("after the pod was deleted: %v, want a refusal", err)
 	}
 	// An answer that was on its way when the pod went is not kept.
 	b.reviewer.Refuse.Store(false)
-	other := b.token("web-0", identitytest.Good, map[string]any{"jti": "2"})
+	other := b.newToken("web-0", identitytest.Good, map[string]any{"jti": "2"})
 	for range 2 {
-		if err := b.ask(t, other); err != nil {
+		if err := b.askWith(t, other); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,14 +178,14 @@ func TestATokenOfADeletedPodIsRefusedAtOnce(t *testing.T) {
 
 func TestAFailureToAskIsNotRemembered(t *testing.T) {
 	b := newBench(t)
-	token := b.token("web-0", identitytest.Good, nil)
+	token := b.newToken("web-0", identitytest.Good, nil)
 	away := errors.New("connection refused")
 	b.reviewer.Err.Store(&away)
-	if err := b.ask(t, token); err == nil || errors.Is(err, identity.ErrRefused) {
+	if err := b.askWith(t, token); err == nil || errors.Is(err, identity.ErrRefused) {
 		t.Errorf("%v, want an error that is no refusal", err)
 	}
 	b.reviewer.Err.Store(nil)
-	if err := b.ask(t, token); err != nil {
+	if err := b.askWith(t, token); err != nil {
 		t.Errorf("the failure was remembered: %v", err)
 	}
 	if len(b.seen) != 2 || b.seen[0] != identity.Failed || b.seen[1] != identity.Accepted {
@@ -193,9 +193,9 @@ func TestAFailureToAskIsNotRemembered(t *testing.T) {
 	}
 }
 
-// flood presents bogus tokens that the API server takes its time for, and waits
+// floodWith presents bogus tokens that the API server takes its time for, and waits
 // until it has as many questions as it gets.
-func (b *bench) flood(t *testing.T, open int, tokens []string) {
+func (b *bench) floodWith(t *testing.T, open int, tokens []string) {
 	t.Helper()
 	b.reviewer.Wait, b.reviewer.Opened = make(chan struct{}), make(chan struct{}, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -220,11 +220,11 @@ func (b *bench) flood(t *testing.T, open int, tokens []string) {
 	<-busy
 }
 
-// reaches presents a token and waits until the API server is asked about it.
-func (b *bench) reaches(t *testing.T, token string) {
+// checkReaches presents a token and waits until the API server is asked about it.
+func (b *bench) checkReaches(t *testing.T, token string) {
 	t.Helper()
 	ended := make(chan error, 1)
-	go func() { ended <- b.ask(t, token) }()
+	go func() { ended <- b.askWith(t, token) }()
 	select {
 	case <-b.reviewer.Opened:
 	case err := <-ended:
@@ -238,16 +238,16 @@ func TestBogusTokensDoNotMakeAKnownPodWait(t *testing.T) {
 	b := newBench(t)
 	var tokens []string
 	for n := range 200 {
-		tokens = append(tokens, b.token(fmt.Sprintf("stranger-%d", n), "bogus", nil))
+		tokens = append(tokens, b.newToken(fmt.Sprintf("stranger-%d", n), "bogus", nil))
 	}
-	b.flood(t, 12, tokens)
+	b.floodWith(t, 12, tokens)
 	select {
 	case <-b.reviewer.Opened:
 		t.Error("strangers of one address have more than 12 slots")
 	default:
 	}
-	b.reaches(t, b.token("web-0", identitytest.Good, nil))
-	if _, err := b.Authenticate(t.Context(), b.token("stranger", "bogus", nil), "10.0.0.66"); !errors.Is(err, identity.ErrBusy) {
+	b.checkReaches(t, b.newToken("web-0", identitytest.Good, nil))
+	if _, err := b.Authenticate(t.Context(), b.newToken("stranger", "bogus", nil), "10.0.0.66"); !errors.Is(err, identity.ErrBusy) {
 		t.Errorf("a stranger beyond the queue: %v, want to be told to try again", err)
 	}
 }
@@ -256,21 +256,22 @@ func TestBogusTokensOfAPodsOwnNameTakeThatPodsSlotsOnly(t *testing.T) {
 	b := newBench(t)
 	var tokens []string
 	for n := range 100 {
-		tokens = append(tokens, b.token("web-9", fmt.Sprint("bogus-", n), nil))
+		tokens = append(tokens, b.newToken("web-9", fmt.Sprint("bogus-", n), nil))
 	}
-	b.flood(t, 2, tokens)
-	b.reaches(t, b.token("web-0", identitytest.Good, nil))
+	b.floodWith(t, 2, tokens)
+	b.checkReaches(t, b.newToken("web-0", identitytest.Good, nil))
 	// The pod itself, from its own address, is not kept out either.
-	b.reaches(t, b.token("web-9", identitytest.Good, nil))
+	b.checkReaches(t, b.newToken("web-9", identitytest.Good, nil))
 }
 
 func TestAnIssuerThatIsNewIsLearned(t *testing.T) {
 	b := newBench(t)
-	if err := b.ask(t, b.token("web-0", identitytest.Good, nil)); err != nil {
+	if err := b.askWith(t, b.newToken("web-0", identitytest.Good, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 3 {
-		if err := b.ask(t, b.token(fmt.Sprintf("web-%d", n+1), identitytest.Good, map[string]any{"iss": "https://new.example"})); err != nil {
+		if err := b.askWith(t, b.newToken(fmt.Sprintf("web-%d", n+1), identitytest.Good,
+			map[string]any{"iss": "https://new.example"})); err != nil {
 			t.Errorf("after the cluster's issuer changed: %v", err)
 		}
 	}
@@ -300,7 +301,8 @@ func TestAPodIsAdmittedForItsRuntime(t *testing.T) {
 }
 
 func TestTheTokenIsTakenFromTheHeader(t *testing.T) {
-	for value, want := range map[string]string{"": "", "Bearer": "", "Bearer ": "", "Basic dXNlcg==": "", "token": "", "Bearer a.b.c": "a.b.c", "bearer  a ": "a"} {
+	for value, want := range map[string]string{"": "", "Bearer": "", "Bearer ": "", "Basic dXNlcg==": "", "token": "", "Bearer a.b.c": "a.b.c",
+		"bearer  a ": "a"} {
 		if got := identity.Token(http.Header{"Authorization": {value}}); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}

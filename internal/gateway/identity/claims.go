@@ -61,21 +61,9 @@ func (a *audiences) UnmarshalJSON(text []byte) error {
 // Read looks at what a token says of itself. It refuses, for errors wrap
 // ErrRefused, what the API server would refuse as well: that needs no question.
 func Read(token string, now time.Time) (Claims, error) {
-	if token == "" || len(token) > maxTokenLength {
-		return Claims{}, fmt.Errorf("%w: a bearer token of a service account is needed", ErrRefused)
-	}
-	header, rest, _ := strings.Cut(token, ".")
-	body, signature, ok := strings.Cut(rest, ".")
-	if !ok || header == "" || signature == "" || strings.Contains(signature, ".") {
-		return Claims{}, fmt.Errorf("%w: it is no JSON Web Token", ErrRefused)
-	}
-	text, err := base64.RawURLEncoding.DecodeString(body)
+	p, err := parsePayload(token)
 	if err != nil {
-		return Claims{}, fmt.Errorf("%w: it is no JSON Web Token", ErrRefused)
-	}
-	var p payload
-	if err := json.Unmarshal(text, &p); err != nil {
-		return Claims{}, fmt.Errorf("%w: it has no claims", ErrRefused)
+		return Claims{}, err
 	}
 	c := Claims{
 		Namespace: p.Kubernetes.Namespace, PodName: p.Kubernetes.Pod.Name, PodUID: types.UID(p.Kubernetes.Pod.UID), Issuer: p.Issuer,
@@ -83,17 +71,47 @@ func Read(token string, now time.Time) (Claims, error) {
 	if p.Expires > 0 && p.Expires < 1<<40 {
 		c.Expires = time.Unix(int64(p.Expires), 0)
 	}
-	switch {
-	case !slices.Contains(p.Audience, sidecar.TokenAudience):
+	if !slices.Contains(p.Audience, sidecar.TokenAudience) {
 		return Claims{}, fmt.Errorf("%w: it is not for the audience %s", ErrRefused, sidecar.TokenAudience)
-	case !c.Expires.After(now.Add(-clockLeeway)):
-		return Claims{}, fmt.Errorf("%w: it has expired", ErrRefused)
-	case c.Namespace == "" || c.PodName == "" || c.PodUID == "":
-		return Claims{}, fmt.Errorf("%w: it is not bound to a pod", ErrRefused)
-	case len(c.Namespace) > maxName || len(c.PodName) > maxName || len(c.PodUID) > maxName || len(c.Issuer) > maxTokenLength:
-		return Claims{}, fmt.Errorf("%w: its names are too long", ErrRefused)
+	}
+	if err := c.check(now); err != nil {
+		return Claims{}, err
 	}
 	return c, nil
+}
+
+// parsePayload returns what a token says, whose signature is not looked at.
+func parsePayload(token string) (payload, error) {
+	if token == "" || len(token) > maxTokenLength {
+		return payload{}, fmt.Errorf("%w: a bearer token of a service account is needed", ErrRefused)
+	}
+	header, rest, _ := strings.Cut(token, ".")
+	body, signature, ok := strings.Cut(rest, ".")
+	if !ok || header == "" || signature == "" || strings.Contains(signature, ".") {
+		return payload{}, fmt.Errorf("%w: it is no JSON Web Token", ErrRefused)
+	}
+	text, err := base64.RawURLEncoding.DecodeString(body)
+	if err != nil {
+		return payload{}, fmt.Errorf("%w: it is no JSON Web Token", ErrRefused)
+	}
+	var p payload
+	if err := json.Unmarshal(text, &p); err != nil {
+		return payload{}, fmt.Errorf("%w: it has no claims", ErrRefused)
+	}
+	return p, nil
+}
+
+// check returns why a caller with these claims is refused; nil when it is not.
+func (c *Claims) check(now time.Time) error {
+	switch {
+	case !c.Expires.After(now.Add(-clockLeeway)):
+		return fmt.Errorf("%w: it has expired", ErrRefused)
+	case c.Namespace == "" || c.PodName == "" || c.PodUID == "":
+		return fmt.Errorf("%w: it is not bound to a pod", ErrRefused)
+	case len(c.Namespace) > maxName || len(c.PodName) > maxName || len(c.PodUID) > maxName || len(c.Issuer) > maxTokenLength:
+		return fmt.Errorf("%w: its names are too long", ErrRefused)
+	}
+	return nil
 }
 
 // maxName is the longest name of an object.

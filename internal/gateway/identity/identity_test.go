@@ -10,7 +10,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 )
 
-func good() authenticationv1.TokenReviewStatus {
+func goodStatus() authenticationv1.TokenReviewStatus {
 	return authenticationv1.TokenReviewStatus{
 		Authenticated: true,
 		Audiences:     []string{"kuda.io"},
@@ -24,7 +24,7 @@ func good() authenticationv1.TokenReviewStatus {
 }
 
 func TestPromise9ATokenThatProvesNoPodIsAccepted(t *testing.T) {
-	p, err := FromReview(good())
+	p, err := FromReview(goodStatus())
 	if want := (Pod{Namespace: "shop", Name: "web-0", UID: "u", Node: "n1"}); err != nil || p != want {
 		t.Fatalf("FromReview = %+v, %v, want %+v", p, err, want)
 	}
@@ -40,7 +40,7 @@ func TestPromise9ATokenThatProvesNoPodIsAccepted(t *testing.T) {
 		"two UIDs":               func(s *authenticationv1.TokenReviewStatus) { s.User.Extra[extraPodUID] = []string{"u", "v"} },
 		"pod name without value": func(s *authenticationv1.TokenReviewStatus) { s.User.Extra[extraPodName] = []string{""} },
 	} {
-		status := good()
+		status := goodStatus()
 		spoil(&status)
 		if p, err := FromReview(status); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)

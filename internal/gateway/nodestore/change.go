@@ -34,7 +34,8 @@ func (c change) writeInterval() time.Duration {
 // compareEntries returns the gravest difference of two entries of a namespace; the
 // time of observation is none.
 func compareEntries(before, after *v1alpha1.NamespaceStore) change {
-	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID || before.QuotaBytes != after.QuotaBytes ||
+	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID ||
+		before.QuotaBytes != after.QuotaBytes ||
 		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
 		return contents
 	}

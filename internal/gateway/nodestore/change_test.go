@@ -32,20 +32,20 @@ func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
 		"a pod came":         {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Pods++ }, figures},
 		"a download grew":    {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[1].Bytes++ }, figures},
 		"it is complete":     {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[1].Phase = complete }, contents},
-		"a new snapshot":     {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots = append(r.Snapshots, snapshot(9)) }, contents},
+		"a new snapshot":     {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots = append(r.Snapshots, newSnapshot(9)) }, contents},
 		"one went":           {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots = r.Snapshots[:1] }, contents},
-		"one took its place": {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Id = id(9) }, contents},
+		"one took its place": {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Id = snapshotID(9) }, contents},
 		"a new mark":         {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Marks = nil }, contents},
 		"it is preheated":    {func(r *gatewayv1alpha1.ReportStoreRequest) { r.Snapshots[0].Preheated = true }, contents},
 		"another store":      {func(r *gatewayv1alpha1.ReportStoreRequest) { r.StoreId = "store-2" }, contents},
 		"another quota":      {func(r *gatewayv1alpha1.ReportStoreRequest) { r.QuotaBytes = 1 }, contents},
 	} {
 		report := func() *gatewayv1alpha1.ReportStoreRequest {
-			return request(snapshot(1), snapshot(2, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = downloading }))
+			return newRequest(newSnapshot(1), newSnapshot(2, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = downloading }))
 		}
 		after := report()
 		c.change(after)
-		a, b := entry(t, "shop", report()), entry(t, "shop", after)
+		a, b := newEntry(t, "shop", report()), newEntry(t, "shop", after)
 		b.ObservedTime = metav1.NewTime(now.Add(time.Hour))
 		if got := compareEntries(&a, &b); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
@@ -54,7 +54,7 @@ func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
 }
 
 func TestAnEntryThatNobodyBelievesIsNotRenewed(t *testing.T) {
-	e := entry(t, "shop", request(snapshot(1)))
+	e := newEntry(t, "shop", newRequest(newSnapshot(1)))
 	for name, c := range map[string]struct {
 		stored bool
 		node   index.Node

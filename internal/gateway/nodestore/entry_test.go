@@ -31,12 +31,12 @@ const (
 
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// id is the n-th snapshot's.
-func id(n int) string { return fmt.Sprintf("%040x", n) }
+// snapshotID is the n-th snapshot's.
+func snapshotID(n int) string { return fmt.Sprintf("%040x", n) }
 
-func snapshot(n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) *gatewayv1alpha1.StoredSnapshot {
+func newSnapshot(n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) *gatewayv1alpha1.StoredSnapshot {
 	s := &gatewayv1alpha1.StoredSnapshot{
-		Id: id(n), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+		Id: snapshotID(n), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
 		Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: complete, LastUsed: timestamppb.New(now.Add(-time.Hour)),
 	}
 	for _, f := range change {
@@ -45,7 +45,7 @@ func snapshot(n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) *gatewayv1
 	return s
 }
 
-func request(snapshots ...*gatewayv1alpha1.StoredSnapshot) *gatewayv1alpha1.ReportStoreRequest {
+func newRequest(snapshots ...*gatewayv1alpha1.StoredSnapshot) *gatewayv1alpha1.ReportStoreRequest {
 	r := &gatewayv1alpha1.ReportStoreRequest{
 		StoreId: "store-1", CapacityBytes: 100 << 30, FreeBytes: 50 << 30, AvailableBytes: 40 << 30, Snapshots: snapshots,
 	}
@@ -55,7 +55,7 @@ func request(snapshots ...*gatewayv1alpha1.StoredSnapshot) *gatewayv1alpha1.Repo
 	return r
 }
 
-func entry(t *testing.T, namespace string, r *gatewayv1alpha1.ReportStoreRequest) v1alpha1.NamespaceStore {
+func newEntry(t *testing.T, namespace string, r *gatewayv1alpha1.ReportStoreRequest) v1alpha1.NamespaceStore {
 	t.Helper()
 	e, err := Entry(namespace, r, now)
 	if err != nil {
@@ -73,26 +73,26 @@ func TestAReportIsLostOnTheWay(t *testing.T) {
 		OmittedSnapshots: 3, OmittedBytes: 9,
 		Snapshots: []v1alpha1.StoredSnapshot{
 			{
-				ID: id(2), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+				ID: snapshotID(2), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
 				Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: v1alpha1.SnapshotDownloading, LastUsedTime: &used, Pods: 2,
 			},
 			{
-				ID: id(1), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
+				ID: snapshotID(1), Marks: []string{markA}, Source: "s3://minio:9000/models", Path: "bert/", Version: "v1",
 				Digest: "xxh3:0123456789abcdef", Bytes: 1 << 30, Phase: v1alpha1.SnapshotComplete, LastUsedTime: &used, Preheated: true,
 			},
 		},
 	}
-	r := request(snapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Preheated = true }),
-		snapshot(2, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase, s.Pods = downloading, 2 }))
+	r := newRequest(newSnapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Preheated = true }),
+		newSnapshot(2, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase, s.Pods = downloading, 2 }))
 	r.QuotaBytes, r.OmittedSnapshots, r.OmittedBytes = 60<<30, 3, 9
-	if diff := cmp.Diff(want, entry(t, "shop", r)); diff != "" {
+	if diff := cmp.Diff(want, newEntry(t, "shop", r)); diff != "" {
 		t.Errorf("entry (-want +got):\n%s", diff)
 	}
 }
 
 func TestAStoreWithoutANameIsTaken(t *testing.T) {
 	for _, name := range []string{"", "a b", "../x", strings.Repeat("a", 65), "a\n", "é"} {
-		r := request()
+		r := newRequest()
 		r.StoreId = name
 		if _, err := Entry("shop", r, now); !errors.Is(err, ErrNoStore) {
 			t.Errorf("store %q: %v", name, err)
@@ -101,13 +101,13 @@ func TestAStoreWithoutANameIsTaken(t *testing.T) {
 }
 
 func TestAListOfUsualNamesIsKeptToItsBound(t *testing.T) {
-	r := request()
+	r := newRequest()
 	for i := range 600 {
-		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+		r.Snapshots = append(r.Snapshots, newSnapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
 			s.Source, s.Path = "s3://"+strings.Repeat("h", 60), strings.Repeat("p", 80)
 		}))
 	}
-	if e := entry(t, "shop", r); len(e.Snapshots) != maxSnapshots || e.OmittedSnapshots != 600-maxSnapshots {
+	if e := newEntry(t, "shop", r); len(e.Snapshots) != maxSnapshots || e.OmittedSnapshots != 600-maxSnapshots {
 		t.Errorf("%d snapshots are listed and %d counted", len(e.Snapshots), e.OmittedSnapshots)
 	}
 }
@@ -118,21 +118,21 @@ func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 	for i := range 100 {
 		marks = append(marks, fmt.Sprintf("%032x", i), "not a mark", strings.Repeat("A", 32), markA)
 	}
-	r := request()
+	r := newRequest()
 	r.CapacityBytes, r.FreeBytes, r.UsedBytes, r.AvailableBytes = 10, math.MaxUint64, math.MaxUint64, math.MaxUint64
 	r.OmittedSnapshots, r.OmittedBytes = math.MaxUint32, math.MaxUint64
 	for i := range 600 {
-		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+		r.Snapshots = append(r.Snapshots, newSnapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
 			s.Source, s.Path, s.Version, s.Digest, s.Marks = evil, evil, evil, evil, marks
 			s.Bytes, s.Pods = math.MaxUint64, math.MaxUint32
 			s.LastUsed = timestamppb.New(now.AddDate(100, 0, 0))
 		}))
 	}
-	r.Snapshots = append(r.Snapshots, snapshot(1), nil,
-		snapshot(3000, func(s *gatewayv1alpha1.StoredSnapshot) { s.Id = "../../etc/passwd" }),
-		snapshot(3001, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = 99 }),
-		snapshot(3002, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = gatewayv1alpha1.Phase_PHASE_FAILED }))
-	e := entry(t, "shop", r)
+	r.Snapshots = append(r.Snapshots, newSnapshot(1), nil,
+		newSnapshot(3000, func(s *gatewayv1alpha1.StoredSnapshot) { s.Id = "../../etc/passwd" }),
+		newSnapshot(3001, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = 99 }),
+		newSnapshot(3002, func(s *gatewayv1alpha1.StoredSnapshot) { s.Phase = gatewayv1alpha1.Phase_PHASE_FAILED }))
+	e := newEntry(t, "shop", r)
 	if e.FreeBytes != 10 || e.AvailableBytes != 10 || e.UsedBytes != math.MaxInt64 ||
 		e.OmittedSnapshots != math.MaxInt32 || e.OmittedBytes != math.MaxInt64 {
 		t.Errorf("figures: %+v", e)
@@ -167,9 +167,9 @@ func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 }
 
 func TestTheWrongSnapshotsAreLeftOut(t *testing.T) {
-	r := request()
+	r := newRequest()
 	for i := range 300 {
-		r.Snapshots = append(r.Snapshots, snapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
+		r.Snapshots = append(r.Snapshots, newSnapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {
 			s.Bytes = 1
 			s.LastUsed = timestamppb.New(now.Add(-time.Duration(i) * time.Minute))
 			if i == 299 {
@@ -180,8 +180,9 @@ func TestTheWrongSnapshotsAreLeftOut(t *testing.T) {
 			}
 		}))
 	}
-	e := entry(t, "shop", r)
-	if e.Snapshots[0].ID != id(299) || e.Snapshots[1].ID != id(298) || e.Snapshots[2].ID != id(0) || e.Snapshots[255].ID != id(253) {
+	e := newEntry(t, "shop", r)
+	if e.Snapshots[0].ID != snapshotID(299) || e.Snapshots[1].ID != snapshotID(298) || e.Snapshots[2].ID != snapshotID(0) ||
+		e.Snapshots[255].ID != snapshotID(253) {
 		t.Error("not in the order: needed, preheated, last used")
 	}
 	if e.OmittedSnapshots != 44 || e.OmittedBytes != 44 {

@@ -37,7 +37,7 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 		if before := status.Stores[i]; !own[before.Namespace] {
 			out.Stores = append(out.Stores, before)
 		} else if before.NamespaceUID != "" {
-			gone = append(gone, before) // unless it is the same one, see Recall
+			gone = append(gone, before) // unless it is the same one, see DropDirectories
 		}
 	}
 	if len(out.Stores) > maxStores {

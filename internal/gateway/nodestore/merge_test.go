@@ -18,20 +18,20 @@ import (
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
-// full is an entry of so many snapshots.
-func full(t *testing.T, namespace string, n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) v1alpha1.NamespaceStore {
+// fullEntry is an entry of so many snapshots.
+func fullEntry(t *testing.T, namespace string, n int, change ...func(*gatewayv1alpha1.StoredSnapshot)) v1alpha1.NamespaceStore {
 	t.Helper()
-	r := request()
+	r := newRequest()
 	for i := range n {
-		r.Snapshots = append(r.Snapshots, snapshot(i, change...))
+		r.Snapshots = append(r.Snapshots, newSnapshot(i, change...))
 	}
-	return entry(t, namespace, r)
+	return newEntry(t, namespace, r)
 }
 
 func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
-	status := Merge(&v1alpha1.NodeStoreStatus{}, full(t, "b", 2), full(t, "a", 1))
+	status := Merge(&v1alpha1.NodeStoreStatus{}, fullEntry(t, "b", 2), fullEntry(t, "a", 1))
 	before := status.DeepCopy()
-	after := Merge(&status, full(t, "c", 3), full(t, "a", 4))
+	after := Merge(&status, fullEntry(t, "c", 3), fullEntry(t, "a", 4))
 	if diff := cmp.Diff(before, &status); diff != "" {
 		t.Errorf("the former status was changed:\n%s", diff)
 	}
@@ -42,7 +42,8 @@ func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
 	for _, s := range after.Stores {
 		names = append(names, fmt.Sprint(s.Namespace, len(s.Snapshots)))
 	}
-	if got := strings.Join(names, " "); got != "a4 b2 c3" || after.Items != 9 || after.Bytes != 9<<30 || after.Size != "9.0 GiB" || after.Free != "50.0 GiB" {
+	if got := strings.Join(names, " "); got != "a4 b2 c3" || after.Items != 9 || after.Bytes != 9<<30 || after.Size != "9.0 GiB" ||
+		after.Free != "50.0 GiB" {
 		t.Errorf("%s; %d items, %d bytes, %s, %s free", got, after.Items, after.Bytes, after.Size, after.Free)
 	}
 }
@@ -65,7 +66,7 @@ func TestANodeStoreOutgrowsItsObject(t *testing.T) {
 		case i < 20:
 			n = 200
 		}
-		e := full(t, fmt.Sprintf("%03d%s", i, strings.Repeat("n", 60)), n, change...)
+		e := fullEntry(t, fmt.Sprintf("%03d%s", i, strings.Repeat("n", 60)), n, change...)
 		e.ObservedTime = metav1.NewTime(now.Add(-time.Duration(i) * time.Second))
 		if n == 0 {
 			empty = append(empty, e)
@@ -102,7 +103,7 @@ func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
 	node := &index.Node{ReadySince: now.Add(-time.Hour)}
 	var entries []v1alpha1.NamespaceStore
 	for i := range 11 {
-		entries = append(entries, full(t, fmt.Sprintf("ns-%d", i), 150+10*i))
+		entries = append(entries, fullEntry(t, fmt.Sprintf("ns-%d", i), 150+10*i))
 	}
 	last := 0
 	for round := range 6 {
@@ -122,11 +123,12 @@ func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
 
 func TestTheDirectoryOfAReplacedStoreStaysKnown(t *testing.T) {
 	of := func(namespace, uid string) v1alpha1.NamespaceStore {
-		e := full(t, namespace, 1)
+		e := fullEntry(t, namespace, 1)
 		e.NamespaceUID = uid
 		return e
 	}
-	status := Merge(&v1alpha1.NodeStoreStatus{Closed: true, Directories: []v1alpha1.StoreDirectory{{Namespace: "b", UID: "1"}, {Namespace: "b", UID: "2"}}}, of("a", "1"), of("c", ""))
+	status := Merge(&v1alpha1.NodeStoreStatus{Closed: true,
+		Directories: []v1alpha1.StoreDirectory{{Namespace: "b", UID: "1"}, {Namespace: "b", UID: "2"}}}, of("a", "1"), of("c", ""))
 	status = Merge(&status, of("a", "2"), of("b", "2"), of("c", "3"))
 	want := []v1alpha1.StoreDirectory{{Namespace: "a", UID: "1"}, {Namespace: "b", UID: "1"}}
 	if diff := cmp.Diff(want, status.Directories); diff != "" || !status.Closed {

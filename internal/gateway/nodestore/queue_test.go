@@ -28,7 +28,7 @@ import (
 )
 
 // node is Ready since an hour.
-func node(uid types.UID) *corev1.Node {
+func newNode(uid types.UID) *corev1.Node {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: uid}}
 	n.Status.NodeInfo.BootID = "boot-1"
 	n.Status.Conditions = []corev1.NodeCondition{{
@@ -70,9 +70,9 @@ func newBench(t *testing.T, before func(*bench), objects ...client.Object) *benc
 	return b
 }
 
-func (b *bench) submit(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) {
+func (b *bench) submitReport(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) {
 	t.Helper()
-	e, err := Entry(namespace, request(snapshots...), b.clock.Now())
+	e, err := Entry(namespace, newRequest(snapshots...), b.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (b *bench) submit(t *testing.T, namespace string, snapshots ...*gatewayv1al
 	}
 }
 
-func (b *bench) get(t *testing.T) *v1alpha1.NodeStore {
+func (b *bench) getStore(t *testing.T) *v1alpha1.NodeStore {
 	t.Helper()
 	var s v1alpha1.NodeStore
 	if err := b.client.Get(t.Context(), types.NamespacedName{Name: "n1"}, &s); err != nil {
@@ -98,14 +98,14 @@ func (b *bench) look(see func(*pending, coalesce.Times)) {
 	})
 }
 
-// async submits, and returns the channel of the result once the queue has the report.
-func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) <-chan error {
+// submitAsync submits, and returns the channel of the result once the queue has the report.
+func (b *bench) submitAsync(t *testing.T, namespace string, snapshots ...*gatewayv1alpha1.StoredSnapshot) <-chan error {
 	t.Helper()
-	e, err := Entry(namespace, request(snapshots...), b.clock.Now())
+	e, err := Entry(namespace, newRequest(snapshots...), b.clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.BootID = node("").Status.NodeInfo.BootID
+	e.BootID = newNode("").Status.NodeInfo.BootID
 	ended := make(chan error, 1)
 	go func() { ended <- b.Submit(t.Context(), "n1", e) }()
 	for {
@@ -129,7 +129,7 @@ func (b *bench) async(t *testing.T, namespace string, snapshots ...*gatewayv1alp
 
 // await lets time go by until something comes: a timer that is set after a step
 // has not seen it.
-func await[T any](b *bench, from <-chan T) T {
+func awaitResult[T any](b *bench, from <-chan T) T {
 	for {
 		select {
 		case v := <-from:
@@ -142,9 +142,9 @@ func await[T any](b *bench, from <-chan T) T {
 }
 
 func TestTheFirstReportOfANodeGetsLost(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "shop", snapshot(1), snapshot(2))
-	s := b.get(t)
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1), newSnapshot(2))
+	s := b.getStore(t)
 	if len(s.OwnerReferences) != 1 || s.OwnerReferences[0].UID != "u1" || s.OwnerReferences[0].Kind != "Node" {
 		t.Errorf("owner: %+v", s.OwnerReferences)
 	}
@@ -154,72 +154,72 @@ func TestTheFirstReportOfANodeGetsLost(t *testing.T) {
 }
 
 func TestWhatComesTogetherIsWrittenOneByOne(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "a", snapshot(1))
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "a", newSnapshot(1))
 	<-b.writes
 	var ended []<-chan error
 	for i := range 5 {
-		ended = append(ended, b.async(t, fmt.Sprintf("b-%d", i), snapshot(i)))
+		ended = append(ended, b.submitAsync(t, fmt.Sprintf("b-%d", i), newSnapshot(i)))
 	}
-	ended = append(ended, b.async(t, "a", snapshot(1), snapshot(2)), b.async(t, "a", snapshot(3)))
+	ended = append(ended, b.submitAsync(t, "a", newSnapshot(1), newSnapshot(2)), b.submitAsync(t, "a", newSnapshot(3)))
 	if len(b.writes) != 0 {
 		t.Fatal("written within a second of the last write")
 	}
 	for _, e := range ended {
-		if err := await(b, e); err != nil {
+		if err := awaitResult(b, e); err != nil {
 			t.Error(err)
 		}
 	}
 	<-b.writes
-	if s := b.get(t).Status; len(b.writes) != 0 || len(s.Stores) != 6 || s.Stores[0].Snapshots[0].ID != id(3) {
+	if s := b.getStore(t).Status; len(b.writes) != 0 || len(s.Stores) != 6 || s.Stores[0].Snapshots[0].ID != snapshotID(3) {
 		t.Errorf("%d writes more; %d stores", len(b.writes), len(s.Stores))
 	}
 }
 
 func TestFiguresAreWrittenWithEveryReport(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "shop", snapshot(1))
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1))
 	<-b.writes
 	for i := range 5 {
-		b.submit(t, "shop", snapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Pods = uint32(i + 1) }))
+		b.submitReport(t, "shop", newSnapshot(1, func(s *gatewayv1alpha1.StoredSnapshot) { s.Pods = uint32(i + 1) }))
 	}
 	b.clock.Step(contents.writeInterval())
 	if len(b.writes) != 0 {
 		t.Fatal("figures were written at once")
 	}
-	await(b, b.writes)
-	if got := b.get(t).Status.Stores[0].Snapshots[0].Pods; got != 5 {
+	awaitResult(b, b.writes)
+	if got := b.getStore(t).Status.Stores[0].Snapshots[0].Pods; got != 5 {
 		t.Errorf("%d pods, want the newest report's 5", got)
 	}
 }
 
 func TestAnEqualReportIsWritten(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "shop", snapshot(1))
-	before := b.get(t).ResourceVersion
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1))
+	before := b.getStore(t).ResourceVersion
 	for range 10 {
 		b.clock.Step(5 * time.Minute)
-		b.submit(t, "shop", snapshot(1))
+		b.submitReport(t, "shop", newSnapshot(1))
 	}
 	b.Close()
-	if after := b.get(t).ResourceVersion; len(b.writes) != 1 || after != before {
+	if after := b.getStore(t).ResourceVersion; len(b.writes) != 1 || after != before {
 		t.Errorf("%d writes, version %s, want 1 and %s", len(b.writes), after, before)
 	}
 }
 
 func TestAReportThatGoesBackIsTakenForTheOldOne(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "shop", snapshot(1))
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1))
 	<-b.writes
 	// The cache stays at the first report.
-	first := b.get(t)
-	b.writer.Cached = fake.NewClientBuilder().WithScheme(b.client.Scheme()).WithObjects(node("u1"), first).Build()
+	first := b.getStore(t)
+	b.writer.Cached = fake.NewClientBuilder().WithScheme(b.client.Scheme()).WithObjects(newNode("u1"), first).Build()
 	b.clock.Step(time.Second)
-	b.submit(t, "shop", snapshot(2))
+	b.submitReport(t, "shop", newSnapshot(2))
 	b.clock.Step(time.Second)
-	b.submit(t, "shop", snapshot(1))
-	if got := b.get(t).Status.Stores[0].Snapshots[0].ID; got != id(1) {
-		t.Errorf("the node is said to hold %s, want the newest report's %s", got, id(1))
+	b.submitReport(t, "shop", newSnapshot(1))
+	if got := b.getStore(t).Status.Stores[0].Snapshots[0].ID; got != snapshotID(1) {
+		t.Errorf("the node is said to hold %s, want the newest report's %s", got, snapshotID(1))
 	}
 }
 
@@ -231,14 +231,14 @@ func TestAConflictLosesAnEntry(t *testing.T) {
 		}
 		conflicts--
 		// Another replica, for another namespace.
-		s := b.get(t)
-		s.Status = Merge(&s.Status, entry(t, fmt.Sprint("other-", conflicts), request(snapshot(7))))
+		s := b.getStore(t)
+		s.Status = Merge(&s.Status, newEntry(t, fmt.Sprint("other-", conflicts), newRequest(newSnapshot(7))))
 		if err := b.client.Status().Update(t.Context(), s); err != nil {
 			t.Error(err)
 		}
-	}, node("u1"))
-	b.submit(t, "shop", snapshot(1))
-	if s := b.get(t).Status; len(s.Stores) != 3 || s.Items != 3 {
+	}, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1))
+	if s := b.getStore(t).Status; len(s.Stores) != 3 || s.Items != 3 {
 		t.Errorf("%d stores, %d items", len(s.Stores), s.Items)
 	}
 }
@@ -247,53 +247,53 @@ func TestANewNodeInheritsFromAnEarlierOneOfItsName(t *testing.T) {
 	old := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{
 		Name: "n1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u0"}},
 	}}
-	old.Status = Merge(&old.Status, entry(t, "old", request(snapshot(1))), entry(t, "shop", request(snapshot(1))))
-	b := newBench(t, nil, node("u1"), old)
-	b.submit(t, "shop", snapshot(1))
-	if s := b.get(t); s.OwnerReferences[0].UID != "u1" || len(s.Status.Stores) != 1 {
+	old.Status = Merge(&old.Status, newEntry(t, "old", newRequest(newSnapshot(1))), newEntry(t, "shop", newRequest(newSnapshot(1))))
+	b := newBench(t, nil, newNode("u1"), old)
+	b.submitReport(t, "shop", newSnapshot(1))
+	if s := b.getStore(t); s.OwnerReferences[0].UID != "u1" || len(s.Status.Stores) != 1 {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestTheBootIsTheRuntimesWord(t *testing.T) {
-	n := node("u1")
+	n := newNode("u1")
 	n.Status.NodeInfo.BootID = "boot-2"
 	b := newBench(t, nil, n)
-	b.submit(t, "shop", snapshot(1))
-	if got := b.get(t).Status.Stores[0].BootID; got != "boot-2" {
+	b.submitReport(t, "shop", newSnapshot(1))
+	if got := b.getStore(t).Status.Stores[0].BootID; got != "boot-2" {
 		t.Errorf("the entry is of boot %q, the node of boot-2", got)
 	}
-	if err := b.Submit(t.Context(), "n2", entry(t, "shop", request(snapshot(1)))); !errors.Is(err, ErrNoNode) {
+	if err := b.Submit(t.Context(), "n2", newEntry(t, "shop", newRequest(newSnapshot(1)))); !errors.Is(err, ErrNoNode) {
 		t.Errorf("a node that is not there: %v", err)
 	}
 }
 
 func TestANodeWhoseClockIsAheadIsNeverBelieved(t *testing.T) {
-	n := node("u1")
+	n := newNode("u1")
 	since := now.Add(30 * time.Second)
 	n.Status.Conditions[0].LastTransitionTime = metav1.NewTime(since)
 	b := newBench(t, nil, n)
-	b.submit(t, "shop", snapshot(1))
-	if got := b.get(t).Status.Stores[0].ObservedTime; got.Time.Before(since) {
+	b.submitReport(t, "shop", newSnapshot(1))
+	if got := b.getStore(t).Status.Stores[0].ObservedTime; got.Time.Before(since) {
 		t.Errorf("observed at %s, before the node became Ready at %s", got, since)
 	}
 }
 
 func TestQueuesOfIdleNodesStay(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "shop", snapshot(1))
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "shop", newSnapshot(1))
 	for known := true; known; b.clock.Step(rest) {
 		b.look(func(p *pending, _ coalesce.Times) { known = p.wrote != nil })
 	}
 	b.Close()
-	if err := b.Submit(t.Context(), "n1", entry(t, "shop", request(snapshot(2)))); err == nil {
+	if err := b.Submit(t.Context(), "n1", newEntry(t, "shop", newRequest(newSnapshot(2)))); err == nil {
 		t.Error("a closed queue takes reports")
 	}
 }
 
 func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
-	b := newBench(t, nil, node("u1"))
-	b.submit(t, "first", snapshot(1))
+	b := newBench(t, nil, newNode("u1"))
+	b.submitReport(t, "first", newSnapshot(1))
 	due := func() (wait time.Duration) {
 		b.look(func(_ *pending, at coalesce.Times) { wait = at.Due.Sub(b.clock.Now()) })
 		return wait
@@ -303,16 +303,16 @@ func TestAListThatChangesAllTheTimeIsWrittenSeldom(t *testing.T) {
 			t.Error("the first changes are held up")
 		}
 	})
-	hog := b.async(t, "hog", snapshot(1))
+	hog := b.submitAsync(t, "hog", newSnapshot(1))
 	if got := due(); got != figures.writeInterval() {
 		t.Errorf("a list that changes all the time is written after %s, want %s", got, figures.writeInterval())
 	}
-	other := b.async(t, "shop", snapshot(1))
+	other := b.submitAsync(t, "shop", newSnapshot(1))
 	if got := due(); got > contents.writeInterval() {
 		t.Errorf("another namespace of the node waits %s, want %s", got, contents.writeInterval())
 	}
 	for _, ended := range []<-chan error{other, hog} {
-		if err := await(b, ended); err != nil {
+		if err := awaitResult(b, ended); err != nil {
 			t.Error(err)
 		}
 	}

@@ -52,14 +52,14 @@ func newBench(l Limits) *bench {
 	return b
 }
 
-func (b *bench) dropped(reason string) int {
+func (b *bench) countDropped(reason string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.drops[reason]
 }
 
-// connect opens a connection from 10.0.0.<from>.
-func (b *bench) connect(t *testing.T, from byte) (server *Conn, closed func() bool) {
+// connectFrom opens a connection from 10.0.0.<from>.
+func (b *bench) connectFrom(t *testing.T, from byte) (server *Conn, closed func() bool) {
 	t.Helper()
 	near, far := net.Pipe()
 	t.Cleanup(func() { _ = far.Close() })
@@ -77,7 +77,7 @@ func (b *bench) connect(t *testing.T, from byte) (server *Conn, closed func() bo
 	}
 }
 
-func prove(t *testing.T, c *Conn, pod string) {
+func provePod(t *testing.T, c *Conn, pod string) {
 	t.Helper()
 	if err := Prove(Context(context.Background(), c), "shop", types.UID(pod)); err != nil {
 		t.Fatal(err)
@@ -86,11 +86,11 @@ func prove(t *testing.T, c *Conn, pod string) {
 
 func TestAFloodOfStrangersDrivesOutItself(t *testing.T) {
 	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 100, PerPod: 2, PerNamespace: 100})
-	pod, podClosed := b.connect(t, 9)
-	prove(t, pod, "web-0")
-	_, newcomerClosed := b.connect(t, 1)
+	pod, podClosed := b.connectFrom(t, 9)
+	provePod(t, pod, "web-0")
+	_, newcomerClosed := b.connectFrom(t, 1)
 	for range 200 {
-		b.connect(t, 66)
+		b.connectFrom(t, 66)
 	}
 	if podClosed() {
 		t.Error("the connection of a pod was closed")
@@ -101,7 +101,7 @@ func TestAFloodOfStrangersDrivesOutItself(t *testing.T) {
 	if known, strangers := b.Open(); known != 1 || strangers != 20 {
 		t.Errorf("%d known, %d strangers", known, strangers)
 	}
-	if got := b.dropped(ReasonCrowded); got != 181 {
+	if got := b.countDropped(ReasonCrowded); got != 181 {
 		t.Errorf("%d strangers made room, want 181", got)
 	}
 }
@@ -109,13 +109,13 @@ func TestAFloodOfStrangersDrivesOutItself(t *testing.T) {
 func TestAStrangerThatProvesNothingIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(Limits{Strangers: 20, Patience: 10 * time.Second, Known: 100, PerPod: 2, PerNamespace: 100})
-		silent, _ := b.connect(t, 1)
-		good, _ := b.connect(t, 1)
-		prove(t, good, "web-0")
+		silent, _ := b.connectFrom(t, 1)
+		good, _ := b.connectFrom(t, 1)
+		provePod(t, good, "web-0")
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
-		if known, strangers := b.Open(); known != 1 || strangers != 0 || b.dropped(ReasonSilent) != 1 {
-			t.Errorf("%d known, %d strangers, %d dropped", known, strangers, b.dropped(ReasonSilent))
+		if known, strangers := b.Open(); known != 1 || strangers != 0 || b.countDropped(ReasonSilent) != 1 {
+			t.Errorf("%d known, %d strangers, %d dropped", known, strangers, b.countDropped(ReasonSilent))
 		}
 		if err := Prove(Context(context.Background(), silent), "shop", "late"); err != nil {
 			t.Errorf("a call on a connection that is closed: %v", err)
@@ -128,18 +128,18 @@ func TestAStrangerThatProvesNothingIsClosed(t *testing.T) {
 
 func TestAPodKeepsItsNewestConnections(t *testing.T) {
 	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 4, PerPod: 2, PerNamespace: 3})
-	first, firstClosed := b.connect(t, 1)
-	prove(t, first, "hog")
+	first, firstClosed := b.connectFrom(t, 1)
+	provePod(t, first, "hog")
 	for range 5 {
-		c, _ := b.connect(t, 1)
-		prove(t, c, "hog")
+		c, _ := b.connectFrom(t, 1)
+		provePod(t, c, "hog")
 	}
 	if known, _ := b.Open(); known != 2 || !firstClosed() {
 		t.Errorf("%d connections of one pod; the first is closed: %v", known, firstClosed())
 	}
-	third, _ := b.connect(t, 1)
-	prove(t, third, "web-0")
-	over, _ := b.connect(t, 1)
+	third, _ := b.connectFrom(t, 1)
+	provePod(t, third, "web-0")
+	over, _ := b.connectFrom(t, 1)
 	if err := Prove(Context(context.Background(), over), "shop", "web-1"); !errors.Is(err, ErrFull) {
 		t.Errorf("a connection beyond the namespace's share: %v", err)
 	}
@@ -159,8 +159,8 @@ func TestAPodKeepsItsNewestConnections(t *testing.T) {
 func TestTheConnectionWithTheMostRequestsIsClosed(t *testing.T) {
 	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 4, PerPod: 2, PerNamespace: 3})
 	enter := func(c *Conn) (func(), bool) { return Enter(Context(context.Background(), c)) }
-	eager, eagerClosed := b.connect(t, 1)
-	second, secondClosed := b.connect(t, 1)
+	eager, eagerClosed := b.connectFrom(t, 1)
+	second, secondClosed := b.connectFrom(t, 1)
 	var leave []func()
 	for n := range 6 {
 		c := eager
@@ -173,8 +173,8 @@ func TestTheConnectionWithTheMostRequestsIsClosed(t *testing.T) {
 		}
 		leave = append(leave, l)
 	}
-	newcomer, newcomerClosed := b.connect(t, 2)
-	if _, ok := enter(newcomer); !ok || newcomerClosed() || secondClosed() || !eagerClosed() || b.dropped(ReasonEager) != 1 {
+	newcomer, newcomerClosed := b.connectFrom(t, 2)
+	if _, ok := enter(newcomer); !ok || newcomerClosed() || secondClosed() || !eagerClosed() || b.countDropped(ReasonEager) != 1 {
 		t.Error("another connection than the one with the most requests made room")
 	}
 	if _, ok := enter(eager); ok {
@@ -194,8 +194,8 @@ func TestTheConnectionWithTheMostRequestsIsClosed(t *testing.T) {
 	if _, ok := enter(newcomer); ok || !newcomerClosed() || b.visiting != 0 {
 		t.Error("a stranger may have more than six requests")
 	}
-	pod, podClosed := b.connect(t, 1)
-	prove(t, pod, "web-0")
+	pod, podClosed := b.connectFrom(t, 1)
+	provePod(t, pod, "web-0")
 	for range 10 {
 		if _, ok := enter(pod); !ok {
 			t.Fatal("a pod is kept out")
@@ -210,7 +210,7 @@ func TestRuntimesThatComeBackAtOnceAreServedInTurn(t *testing.T) {
 	b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 100, PerPod: 2, PerNamespace: 100})
 	var closed []func() bool
 	for n := range 30 {
-		_, c := b.connect(t, byte(n))
+		_, c := b.connectFrom(t, byte(n))
 		closed = append(closed, c)
 	}
 	for n, is := range closed {

@@ -19,7 +19,8 @@ func TestAReportThatIsTooLargeIsSaidOnce(t *testing.T) {
 	for name, err := range map[string]error{
 		"the API server": apierrors.NewRequestEntityTooLargeError("limit is 3145728"),
 		"etcd":           apierrors.NewInternalError(errors.New("etcdserver: request is too large")),
-		"the connection": apierrors.NewInternalError(errors.New("rpc error: code = ResourceExhausted desc = trying to send message larger than max (2114432 vs. 2097152)")),
+		"the connection": apierrors.NewInternalError(errors.New("rpc error: code = ResourceExhausted desc = trying to send message larger than " +
+			"max (2114432 vs. 2097152)")),
 	} {
 		var said []string
 		q := &Queue{log: funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})}

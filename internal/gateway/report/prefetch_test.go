@@ -16,23 +16,23 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func prefetched(revision string, phase gatewayv1alpha1.Phase, bytes uint64) *gatewayv1alpha1.ReportRequest {
-	r := request(item("a", success))
+func prefetchReport(revision string, phase gatewayv1alpha1.Phase, bytes uint64) *gatewayv1alpha1.ReportRequest {
+	r := newRequest(newItemStatus("a", success))
 	r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: revision, Phase: phase, Bytes: bytes, TotalBytes: 10}
 	return r
 }
 
 func TestAPrefetchIsReportedThatNobodyAskedFor(t *testing.T) {
-	d := data("a")
-	if s := Status(d, prefetched("r2", success, 10), "", now); s.Prefetch != nil {
+	d := newData("a")
+	if s := Status(d, prefetchReport("r2", success, 10), "", now); s.Prefetch != nil {
 		t.Errorf("nothing is to be prefetched, status: %+v", s.Prefetch)
 	}
 	d.Spec.PrefetchRevision = "r3"
-	if s := Status(d, prefetched("r2", success, 10), "", now); s.Prefetch != nil {
+	if s := Status(d, prefetchReport("r2", success, 10), "", now); s.Prefetch != nil {
 		t.Errorf("another revision is to be prefetched, status: %+v", s.Prefetch)
 	}
 	d.Spec.PrefetchRevision = "r2"
-	s := Status(d, prefetched("r2", downloading, 4), "", now)
+	s := Status(d, prefetchReport("r2", downloading, 4), "", now)
 	if p := s.Prefetch; p == nil || p.Revision != "r2" || p.Phase != v1alpha1.DataDownloading || p.Bytes != 4 || p.TotalBytes != 10 {
 		t.Errorf("status: %+v", s.Prefetch)
 	}
@@ -42,20 +42,21 @@ func TestAPrefetchIsReportedThatNobodyAskedFor(t *testing.T) {
 }
 
 func TestAHostilePrefetchReachesTheStatus(t *testing.T) {
-	d, r := data("a"), prefetched("r2", 99, math.MaxUint64)
+	d, r := newData("a"), prefetchReport("r2", 99, math.MaxUint64)
 	d.Spec.PrefetchRevision = "r2"
 	r.Prefetch.Reason, r.Prefetch.Message = "rm -rf", "\x1b[31mred\x00"+strings.Repeat("é", 10000)
 	p := Status(d, r, "", now).Prefetch
-	if p.Phase != v1alpha1.DataWaiting || p.Reason != "" || p.Bytes != 10 || len(p.Message) > 4096 || strings.ContainsAny(p.Message, "\x00\x1b") {
+	if p.Phase != v1alpha1.DataWaiting || p.Reason != "" || p.Bytes != 10 || len(p.Message) > 4096 ||
+		strings.ContainsAny(p.Message, "\x00\x1b") {
 		t.Errorf("status: %+v", p)
 	}
 }
 
 func TestTheEndOfAPrefetchWaitsLikeItsBytes(t *testing.T) {
-	d := data("a")
+	d := newData("a")
 	d.Spec.PrefetchRevision = "r2"
 	status := func(phase gatewayv1alpha1.Phase, bytes uint64) *v1alpha1.DataStatus {
-		s := Status(d, prefetched("r2", phase, bytes), "n", now)
+		s := Status(d, prefetchReport("r2", phase, bytes), "n", now)
 		return &s
 	}
 	none := status(downloading, 1)
@@ -79,7 +80,7 @@ func TestTheEndOfAPrefetchWaitsLikeItsBytes(t *testing.T) {
 }
 
 func TestAPrefetchIsForgottenBecauseTheCacheIsBehind(t *testing.T) {
-	d := data("a")
+	d := newData("a")
 	d.Spec.PrefetchRevision = "r2"
 	b := newBench(t, d, nil)
 	defer b.Close()
@@ -93,9 +94,10 @@ func TestAPrefetchIsForgottenBecauseTheCacheIsBehind(t *testing.T) {
 			return err
 		},
 	})
-	b.submit(t, Report{Request: prefetched("r2", success, 10)})
+	b.submitReport(t, Report{Request: prefetchReport("r2", success, 10)})
 	var got v1alpha1.Data
-	if err := b.client.Get(t.Context(), key, &got); err != nil || got.Status.Prefetch == nil || got.Status.Prefetch.Phase != v1alpha1.DataSuccess {
+	if err := b.client.Get(t.Context(), key, &got); err != nil || got.Status.Prefetch == nil ||
+		got.Status.Prefetch.Phase != v1alpha1.DataSuccess {
 		t.Errorf("status: %+v, %v", got.Status.Prefetch, err)
 	}
 }

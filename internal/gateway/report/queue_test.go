@@ -39,7 +39,8 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 		t.Fatal(err)
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d).WithStatusSubresource(d).WithInterceptorFuncs(interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+			opts ...client.SubResourcePatchOption) error {
 			if before != nil {
 				before()
 			}
@@ -49,23 +50,24 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 	fakeClock := clocktesting.NewFakeClock(now)
 	b := &bench{client: c, clock: fakeClock, writes: make(chan bool, 100)}
 	writer := &Writer{Cached: c, Live: c, Status: c.Status(), Clock: fakeClock}
-	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(), func(wrote bool, err error) {
-		if err != nil {
-			t.Errorf("writing: %v", err)
-		}
-		b.writes <- wrote
-	})
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), fakeClock, logr.Discard(),
+		func(wrote bool, err error) {
+			if err != nil {
+				t.Errorf("writing: %v", err)
+			}
+			b.writes <- wrote
+		})
 	return b
 }
 
-func (b *bench) submit(t *testing.T, r Report) {
+func (b *bench) submitReport(t *testing.T, r Report) {
 	t.Helper()
 	if err := b.Submit(t.Context(), key, r); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (b *bench) status(t *testing.T) v1alpha1.DataStatus {
+func (b *bench) readStatus(t *testing.T) v1alpha1.DataStatus {
 	t.Helper()
 	var d v1alpha1.Data
 	if err := b.client.Get(t.Context(), key, &d); err != nil {
@@ -75,26 +77,26 @@ func (b *bench) status(t *testing.T) v1alpha1.DataStatus {
 }
 
 func TestProgressIsWrittenWithEveryReport(t *testing.T) {
-	b := newBench(t, data("a"), nil)
-	b.submit(t, Report{Request: request(item("a", downloading))})
-	if wrote := <-b.writes; !wrote || b.status(t).Downloading != 1 {
-		t.Fatalf("the answered report is not written: %+v", b.status(t))
+	b := newBench(t, newData("a"), nil)
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", downloading))})
+	if wrote := <-b.writes; !wrote || b.readStatus(t).Downloading != 1 {
+		t.Fatalf("the answered report is not written: %+v", b.readStatus(t))
 	}
 	for n := range 4 {
-		further := item("a", downloading)
+		further := newItemStatus("a", downloading)
 		further.Bytes = uint64(6 + n)
-		b.submit(t, Report{Request: request(further)})
+		b.submitReport(t, Report{Request: newRequest(further)})
 	}
 	if len(b.writes) != 0 {
 		t.Fatal("progress was written at once")
 	}
 	b.clock.Step(bytes.writeInterval())
 	<-b.writes
-	if got := b.status(t).DataItemsStatus[0].Bytes; got != 9 {
+	if got := b.readStatus(t).DataItemsStatus[0].Bytes; got != 9 {
 		t.Errorf("%d bytes, want the newest report's 9", got)
 	}
-	b.submit(t, Report{Request: request(item("a", success))})
-	if b.status(t).Success != 1 {
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	if b.readStatus(t).Success != 1 {
 		t.Error("the answered report is not written")
 	}
 	b.Close()
@@ -104,24 +106,24 @@ func TestProgressIsWrittenWithEveryReport(t *testing.T) {
 }
 
 func TestAnEqualReportIsWritten(t *testing.T) {
-	b := newBench(t, data("a"), nil)
-	b.submit(t, Report{Request: request(item("a", success))})
-	before := b.status(t)
+	b := newBench(t, newData("a"), nil)
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	before := b.readStatus(t)
 	b.clock.Step(time.Hour)
-	b.submit(t, Report{Request: request(item("a", success))})
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
 	b.Close()
-	if len(b.writes) != 1 || b.status(t).Conditions[0] != before.Conditions[0] {
+	if len(b.writes) != 1 || b.readStatus(t).Conditions[0] != before.Conditions[0] {
 		t.Errorf("%d writes, want 1", len(b.writes))
 	}
 }
 
 func TestAStaleReportOverwritesANewRevision(t *testing.T) {
-	d := data("a")
+	d := newData("a")
 	d.Spec.Revision = "r2"
 	b := newBench(t, d, nil)
-	b.submit(t, Report{Request: request(item("a", success))})
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
 	b.Close()
-	if s := b.status(t); s.ObservedRevision != "" || s.Success != 0 {
+	if s := b.readStatus(t); s.ObservedRevision != "" || s.Success != 0 {
 		t.Errorf("status: %+v", s)
 	}
 }
@@ -129,7 +131,7 @@ func TestAStaleReportOverwritesANewRevision(t *testing.T) {
 func TestAConflictLosesAReport(t *testing.T) {
 	var b *bench
 	conflicts := 2
-	b = newBench(t, data("a"), func() {
+	b = newBench(t, newData("a"), func() {
 		if conflicts == 0 {
 			return
 		}
@@ -143,29 +145,29 @@ func TestAConflictLosesAReport(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b.submit(t, Report{Request: request(item("a", success))})
-	if b.status(t).Success != 1 {
-		t.Errorf("status: %+v", b.status(t))
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	if b.readStatus(t).Success != 1 {
+		t.Errorf("status: %+v", b.readStatus(t))
 	}
 	b.Close()
-	if err := b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}); err == nil {
+	if err := b.Submit(t.Context(), key, Report{Request: newRequest(newItemStatus("a", failed))}); err == nil {
 		t.Error("a closed queue takes reports")
 	}
 }
 
 func TestAPodThatChangesItsMindIsWrittenOnceASecond(t *testing.T) {
-	b := newBench(t, data("a"), nil)
+	b := newBench(t, newData("a"), nil)
 	written := 0
 	for n := range urgentBurst {
 		phase := success
 		if n%2 == 0 {
 			phase = failed
 		}
-		b.submit(t, Report{Request: request(item("a", phase))})
+		b.submitReport(t, Report{Request: newRequest(newItemStatus("a", phase))})
 		written++
 	}
 	late := make(chan error, 1)
-	go func() { late <- b.Submit(t.Context(), key, Report{Request: request(item("a", failed))}) }()
+	go func() { late <- b.Submit(t.Context(), key, Report{Request: newRequest(newItemStatus("a", failed))}) }()
 	for waits := false; !waits; goruntime.Gosched() {
 		_ = b.queue.Submit(t.Context(), key, func(_ *pending, at coalesce.Times) (coalesce.Order, bool) {
 			waits = at.Waiting
@@ -176,7 +178,7 @@ func TestAPodThatChangesItsMindIsWrittenOnceASecond(t *testing.T) {
 		t.Errorf("%d writes at once, want %d", len(b.writes), written)
 	}
 	b.clock.Step(time.Second)
-	if err := <-late; err != nil || b.status(t).Failed != 1 {
+	if err := <-late; err != nil || b.readStatus(t).Failed != 1 {
 		t.Errorf("the newest report is not written: %v", err)
 	}
 	b.Close()

@@ -18,7 +18,7 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func data(items ...string) *v1alpha1.Data {
+func newData(items ...string) *v1alpha1.Data {
 	d := &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "shop", Generation: 3},
 		Spec:       v1alpha1.DataSpec{Revision: "r1", PodName: "p"},
@@ -29,11 +29,11 @@ func data(items ...string) *v1alpha1.Data {
 	return d
 }
 
-func item(name string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ItemStatus {
+func newItemStatus(name string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ItemStatus {
 	return &gatewayv1alpha1.ItemStatus{Namespace: "default", Name: name, Phase: phase, Bytes: 5, TotalBytes: 10}
 }
 
-func request(items ...*gatewayv1alpha1.ItemStatus) *gatewayv1alpha1.ReportRequest {
+func newRequest(items ...*gatewayv1alpha1.ItemStatus) *gatewayv1alpha1.ReportRequest {
 	return &gatewayv1alpha1.ReportRequest{Data: "d", Revision: "r1", Items: items}
 }
 
@@ -45,15 +45,18 @@ const (
 )
 
 func TestCountsAreTheRuntimesOwn(t *testing.T) {
-	d := data("a", "b", "c", "missing")
-	s := Status(d, request(item("a", success), item("b", failed), item("c", downloading), item("invented", success), item("c", 99)), "n1", now)
-	if s.DataItems != 4 || s.Success != 1 || s.Failed != 1 || s.Waiting != 2 || s.Ready != "1/4" || len(s.DataItemsStatus) != 4 || s.NodeName != "n1" {
+	d := newData("a", "b", "c", "missing")
+	s := Status(d, newRequest(newItemStatus("a", success), newItemStatus("b", failed), newItemStatus("c", downloading),
+		newItemStatus("invented", success),
+		newItemStatus("c", 99)), "n1", now)
+	if s.DataItems != 4 || s.Success != 1 || s.Failed != 1 || s.Waiting != 2 || s.Ready != "1/4" || len(s.DataItemsStatus) != 4 ||
+		s.NodeName != "n1" {
 		t.Errorf("status: %+v", s)
 	}
 	if c := s.Conditions[0]; c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || c.ObservedGeneration != 3 {
 		t.Errorf("condition: %+v", c)
 	}
-	if s = Status(d, request(), "", now); s.Waiting != 4 || s.Conditions[0].Reason != v1alpha1.ReasonWaiting {
+	if s = Status(d, newRequest(), "", now); s.Waiting != 4 || s.Conditions[0].Reason != v1alpha1.ReasonWaiting {
 		t.Errorf("an empty report: %+v", s)
 	}
 }
@@ -65,11 +68,12 @@ func TestAHostileReportReachesTheStatus(t *testing.T) {
 		Bytes: math.MaxUint64, TotalBytes: math.MaxUint64, Origin: 99,
 		StartTime: &timestamppb.Timestamp{Seconds: math.MaxInt64}, CompletionTime: timestamppb.New(now.Add(time.Hour)),
 	}
-	r := request(hostile)
+	r := newRequest(hostile)
 	r.CurrentRevision = "../x"
-	s := Status(data("a"), r, "n1", now)
+	s := Status(newData("a"), r, "n1", now)
 	got := s.DataItemsStatus[0]
-	if got.Version != "v1" || got.Reason != "" || got.Digest != "" || got.Bytes < 0 || got.Origin != "" || got.StartTime != nil || got.CompletionTime != nil {
+	if got.Version != "v1" || got.Reason != "" || got.Digest != "" || got.Bytes < 0 || got.Origin != "" || got.StartTime != nil ||
+		got.CompletionTime != nil {
 		t.Errorf("item: %+v", got)
 	}
 	if len(got.Message) > 4096 || strings.ContainsAny(got.Message, "\x00\x1b") || !strings.HasSuffix(got.Message, " end") {
@@ -81,10 +85,10 @@ func TestAHostileReportReachesTheStatus(t *testing.T) {
 }
 
 func TestWithdrawnIsBelievedUnasked(t *testing.T) {
-	d, r := data("a"), request(item("a", success))
+	d, r := newData("a"), newRequest(newItemStatus("a", success))
 	r.Withdrawn = true
 	if s := Status(d, r, "", now); s.Conditions[0].Reason == v1alpha1.ReasonWithdrawn {
-		t.Error("nobody asked for it")
+		t.Error("it was not asked for")
 	}
 	d.Spec.Withdraw = true
 	if s := Status(d, r, "", now); s.Conditions[0].Reason != v1alpha1.ReasonWithdrawn {
@@ -94,7 +98,7 @@ func TestWithdrawnIsBelievedUnasked(t *testing.T) {
 
 func TestTheConditionHidesTheCause(t *testing.T) {
 	says := func(name string, phase gatewayv1alpha1.Phase, reason, message string) *gatewayv1alpha1.ItemStatus {
-		i := item(name, phase)
+		i := newItemStatus(name, phase)
 		i.Reason, i.Message = reason, message
 		return i
 	}
@@ -104,14 +108,17 @@ func TestTheConditionHidesTheCause(t *testing.T) {
 		request        *gatewayv1alpha1.ReportRequest
 		reason, starts string
 	}{
-		"a pending hook": {data("a"), request(says("a", downloading, "HookPending", "in the view; a hook is to run")),
+		"a pending hook": {newData("a"), newRequest(says("a", downloading, "HookPending", "in the view; a hook is to run")),
 			"HookPending", "item default/a: in the view; a hook is to run"},
-		"a failure":       {data("a"), request(says("a", failed, "NotFound", "no object")), "NotFound", "item default/a failed: no object"},
-		"a long failure":  {data("a"), request(says("a", failed, "HookFailed", long)), "HookFailed", "item default/a failed: xxx"},
-		"nothing to say":  {data("a"), request(says("a", downloading, "Downloading", "")), "Downloading", "item default/a is downloading"},
-		"one of one":      {data("a"), request(item("a", success)), "Delivered", "the pod has its item of revision r1"},
-		"all of them":     {data("a", "b"), request(item("a", success), item("b", success)), "Delivered", "the pod has all 2 items of revision r1"},
-		"the worst first": {data("a", "b"), request(says("a", waiting, "Waiting", "waits"), says("b", failed, "NotFound", "gone")), "NotFound", "item default/b failed: gone"},
+		"a failure":      {newData("a"), newRequest(says("a", failed, "NotFound", "no object")), "NotFound", "item default/a failed: no object"},
+		"a long failure": {newData("a"), newRequest(says("a", failed, "HookFailed", long)), "HookFailed", "item default/a failed: xxx"},
+		"nothing to say": {newData("a"), newRequest(says("a", downloading, "Downloading", "")), "Downloading", "item default/a is downloading"},
+		"one of one":     {newData("a"), newRequest(newItemStatus("a", success)), "Delivered", "the pod has its item of revision r1"},
+		"all of them": {newData("a", "b"), newRequest(newItemStatus("a", success), newItemStatus("b", success)), "Delivered",
+			"the pod has all 2 items of revision r1"},
+		"the worst first": {newData("a", "b"), newRequest(says("a", waiting, "Waiting", "waits"), says("b", failed, "NotFound", "gone")),
+			"NotFound",
+			"item default/b failed: gone"},
 	} {
 		got := Status(c.data, c.request, "", now).Conditions[0]
 		if got.Reason != c.reason || !strings.HasPrefix(got.Message, c.starts) || len(got.Message) > 1024 {
@@ -124,19 +131,21 @@ func TestTheConditionHidesTheCause(t *testing.T) {
 }
 
 func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
-	d := data("a", "b", "c")
-	d.Status = Status(d, request(item("a", downloading), item("b", downloading), item("c", downloading)), "n1", now)
-	further := item("a", downloading)
+	d := newData("a", "b", "c")
+	d.Status = Status(d, newRequest(newItemStatus("a", downloading), newItemStatus("b", downloading), newItemStatus("c", downloading)),
+		"n1", now)
+	further := newItemStatus("a", downloading)
 	further.Bytes, further.Message = 7, "7 of 10"
 	for name, c := range map[string]struct {
 		request *gatewayv1alpha1.ReportRequest
 		want    change
 	}{
-		"the same":         {request(item("a", downloading), item("b", downloading), item("c", downloading)), nothing},
-		"more bytes":       {request(further, item("b", downloading), item("c", downloading)), bytes},
-		"one item is done": {request(item("a", downloading), item("b", success), item("c", downloading)), items},
-		"one item failed":  {request(item("a", downloading), item("b", failed), item("c", downloading)), whole},
-		"all are done":     {request(item("a", success), item("b", success), item("c", success)), whole},
+		"the same": {newRequest(newItemStatus("a", downloading), newItemStatus("b", downloading), newItemStatus("c", downloading)),
+			nothing},
+		"more bytes":       {newRequest(further, newItemStatus("b", downloading), newItemStatus("c", downloading)), bytes},
+		"one item is done": {newRequest(newItemStatus("a", downloading), newItemStatus("b", success), newItemStatus("c", downloading)), items},
+		"one item failed":  {newRequest(newItemStatus("a", downloading), newItemStatus("b", failed), newItemStatus("c", downloading)), whole},
+		"all are done":     {newRequest(newItemStatus("a", success), newItemStatus("b", success), newItemStatus("c", success)), whole},
 	} {
 		after := Status(d, c.request, "n1", now.Add(time.Second))
 		if got := compareStatus(&d.Status, &after); got != c.want {
@@ -146,10 +155,10 @@ func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
 }
 
 func TestARevisionIsDeliveredAtTheTimeOfTheOneBefore(t *testing.T) {
-	d := data("a")
-	d.Status = Status(d, request(item("a", success)), "n1", now)
+	d := newData("a")
+	d.Status = Status(d, newRequest(newItemStatus("a", success)), "n1", now)
 	d.Spec.Revision = "r2"
-	later := request(item("a", success))
+	later := newRequest(newItemStatus("a", success))
 	later.Revision = "r2"
 	at := now.Add(time.Hour)
 	d.Status = Status(d, later, "n1", at)

@@ -110,7 +110,8 @@ const (
 
 func withdrawn() metav1.Condition {
 	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawn, Message: "the items are out of the pod's view",
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawn,
+		Message: "the items are out of the pod's view",
 	}
 }
 

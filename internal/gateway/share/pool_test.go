@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func acquire(t *testing.T, p *Pool, namespace, pod string) *Held {
+func acquireFor(t *testing.T, p *Pool, namespace, pod string) *Held {
 	t.Helper()
 	h, err := p.Acquire(t.Context(), Owner{namespace, pod}, 1)
 	if err != nil {
@@ -19,7 +19,7 @@ func acquire(t *testing.T, p *Pool, namespace, pod string) *Held {
 	return h
 }
 
-func refused(t *testing.T, p *Pool, namespace, pod string, want error) {
+func checkRefused(t *testing.T, p *Pool, namespace, pod string, want error) {
 	t.Helper()
 	if _, err := p.Acquire(t.Context(), Owner{namespace, pod}, 1); !errors.Is(err, want) {
 		t.Errorf("%s/%s: %v, want %v", namespace, pod, err, want)
@@ -29,24 +29,24 @@ func refused(t *testing.T, p *Pool, namespace, pod string, want error) {
 func TestOnePodOrNamespaceGetsItsShareOnly(t *testing.T) {
 	p := New(Limits{Total: 12, PerPod: 2, PerNamespace: 4, Reserve: 4})
 	for _, pod := range []string{"a", "a", "b", "b"} {
-		acquire(t, p, "hog", pod)
+		acquireFor(t, p, "hog", pod)
 	}
-	refused(t, p, "hog", "a", ErrShare)
-	refused(t, p, "hog", "c", ErrShare)
+	checkRefused(t, p, "hog", "a", ErrShare)
+	checkRefused(t, p, "hog", "c", ErrShare)
 	for range 2 {
-		acquire(t, p, "second", "a")
-		acquire(t, p, "second", "b")
+		acquireFor(t, p, "second", "a")
+		acquireFor(t, p, "second", "b")
 	}
 	// Eight of twelve are in use: the rest is for namespaces that hold nothing.
-	last := acquire(t, p, "third", "a")
-	refused(t, p, "third", "b", ErrBusy)
+	last := acquireFor(t, p, "third", "a")
+	checkRefused(t, p, "third", "b", ErrBusy)
 	for n := range 3 {
-		acquire(t, p, fmt.Sprintf("new-%d", n), "a")
+		acquireFor(t, p, fmt.Sprintf("new-%d", n), "a")
 	}
-	refused(t, p, "newest", "a", ErrBusy)
+	checkRefused(t, p, "newest", "a", ErrBusy)
 	last.Release()
 	last.Release()
-	acquire(t, p, "newest", "a")
+	acquireFor(t, p, "newest", "a")
 	if p.Used() != 12 {
 		t.Errorf("%d in use, want 12", p.Used())
 	}
@@ -54,7 +54,7 @@ func TestOnePodOrNamespaceGetsItsShareOnly(t *testing.T) {
 
 func TestAWaitingCallerDoesNotHoldUpOthers(t *testing.T) {
 	p := New(Limits{Total: 4, PerPod: 1, PerNamespace: 2, Waiters: 32})
-	first := acquire(t, p, "a", "p")
+	first := acquireFor(t, p, "a", "p")
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
@@ -72,7 +72,7 @@ func TestAWaitingCallerDoesNotHoldUpOthers(t *testing.T) {
 		}
 	}
 	waits(1)
-	acquire(t, p, "b", "p").Release()
+	acquireFor(t, p, "b", "p").Release()
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Fatalf("a caller that left: %v", err)
@@ -88,7 +88,7 @@ func TestAWaitingCallerDoesNotHoldUpOthers(t *testing.T) {
 		}()
 	}
 	waits(2)
-	refused(t, p, "a", "p", ErrShare)
+	checkRefused(t, p, "a", "p", ErrShare)
 	first.Release()
 	(<-got).Release()
 	(<-got).Release()

@@ -107,7 +107,8 @@ func testLogger(t *testing.T) logr.Logger {
 func (c *Cluster) Token(t *testing.T, namespace string, p *corev1.Pod, audience string) string {
 	t.Helper()
 	lifetime := int64((10 * time.Minute).Seconds())
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: &lifetime}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience},
+		ExpirationSeconds: &lifetime}}
 	if p != nil {
 		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: p.Name, UID: p.UID}
 	}
@@ -131,7 +132,8 @@ func (m *Manager) Gateway(t *testing.T, token string) gatewayv1alpha1connect.Gat
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	bearer := bearer{token: token, next: transport}
-	return gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer}, "https://"+cmp.Or(m.address, m.GatewayAddress()), connect.WithGRPC())
+	return gatewayv1alpha1connect.NewGatewayServiceClient(&http.Client{Transport: bearer},
+		"https://"+cmp.Or(m.address, m.GatewayAddress()), connect.WithGRPC())
 }
 
 // GatewayFor is a client with the token of a pod's runtime.

@@ -25,7 +25,8 @@ func (c *Cluster) Node(t *testing.T, change ...func(*corev1.Node)) *corev1.Node 
 	}
 	c.createObject(t, n)
 	t.Cleanup(func() {
-		if err := client.IgnoreNotFound(c.Client.Delete(context.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}})); err != nil {
+		if err := client.IgnoreNotFound(c.Client.Delete(context.Background(),
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}})); err != nil {
 			t.Errorf("deleting node %s: %v", n.Name, err)
 		}
 	})

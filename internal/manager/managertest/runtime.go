@@ -66,7 +66,8 @@ func (m *Manager) StartRuntime(t *testing.T, c *Cluster, p *corev1.Pod, datasets
 
 // Delivery is the report of a runtime that has done all it can.
 func Delivery(a *gatewayv1alpha1.Assignment) *gatewayv1alpha1.ReportRequest {
-	r := &gatewayv1alpha1.ReportRequest{Data: a.GetData(), Revision: a.GetRevision(), CurrentRevision: a.GetRevision(), Withdrawn: a.GetWithdraw()}
+	r := &gatewayv1alpha1.ReportRequest{Data: a.GetData(), Revision: a.GetRevision(), CurrentRevision: a.GetRevision(),
+		Withdrawn: a.GetWithdraw()}
 	for _, item := range a.GetItems() {
 		status := &gatewayv1alpha1.ItemStatus{
 			Namespace: item.GetNamespace(), Name: item.GetName(), Version: item.GetVersion(),
@@ -80,7 +81,8 @@ func Delivery(a *gatewayv1alpha1.Assignment) *gatewayv1alpha1.ReportRequest {
 		r.Items = append(r.Items, status)
 	}
 	if p := a.GetPrefetch(); p != nil {
-		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.GetRevision(), Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS, Bytes: 10, TotalBytes: 10}
+		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.GetRevision(), Phase: gatewayv1alpha1.Phase_PHASE_SUCCESS,
+			Bytes: 10, TotalBytes: 10}
 	}
 	return r
 }

@@ -55,7 +55,7 @@ func New(c client.Client, informers cache.Informers, authority *pki.Authority, n
 	}
 }
 
-// NeedLeaderElection says that every replica publishes.
+// NeedLeaderElection reports whether only the leader publishes: every replica does.
 func (p *Publisher) NeedLeaderElection() bool { return false }
 
 // Start publishes until the context ends: now, and whenever the CA or one of

@@ -47,7 +47,7 @@ type Rotator struct {
 	written []pki.Generation
 }
 
-// NeedLeaderElection says that one replica rotates.
+// NeedLeaderElection reports whether only the leader rotates: it does.
 func (r *Rotator) NeedLeaderElection() bool { return true }
 
 // Start rotates until the context ends.

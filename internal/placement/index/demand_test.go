@@ -45,7 +45,8 @@ func TestBytesAreCountedForTheWrongNode(t *testing.T) {
 			t.Errorf("%s: got %+v, %t, missing %d, downloads %d", node, held, known, d.MissingBytes(node), d.Downloads(node))
 		}
 	}
-	if diff := cmp.Diff([]string{"all", "half"}, d.Holders()) + cmp.Diff([]string{"all"}, d.HoldersOf(1)) + cmp.Diff(want("m", "n")[1:], d.Missing("half")); diff != "" {
+	if diff := cmp.Diff([]string{"all", "half"}, d.Holders()) + cmp.Diff([]string{"all"}, d.HoldersOf(1)) +
+		cmp.Diff(want("m", "n")[1:], d.Missing("half")); diff != "" {
 		t.Error(diff)
 	}
 	facts := Facts{Total: 100, Held: 60, Downloading: 40, Rack: 60, Zone: 100, Downloads: 2}
@@ -63,7 +64,7 @@ func TestAFewBytesDecideWhereAPodRuns(t *testing.T) {
 		t.Errorf("%d bytes are none", d.Total)
 	}
 	if d := x.Demand("shop", want("unknown")); !d.Negligible() {
-		t.Error("what nobody has is a reason for a node")
+		t.Error("data without a holder is a reason for a node")
 	}
 }
 
@@ -163,9 +164,12 @@ func TestAPodThatHasItsPlaceIsMovedByData(t *testing.T) {
 			}}
 		}
 	}
-	byName := corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{"n"}}}}
-	notName := corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"n"}}}}
-	byLabel := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}}}
+	byName := corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn,
+		Values: []string{"n"}}}}
+	notName := corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name",
+		Operator: corev1.NodeSelectorOpNotIn, Values: []string{"n"}}}}
+	byLabel := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk",
+		Operator: corev1.NodeSelectorOpExists}}}
 	for name, c := range map[string]struct {
 		change func(*corev1.Pod)
 		want   bool

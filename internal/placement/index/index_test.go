@@ -96,7 +96,8 @@ func randomStore(r *rand.Rand, node string) *v1alpha1.NodeStore {
 }
 
 func randomNode(r *rand.Rand) Node {
-	n := Node{UID: types.UID(fmt.Sprint("u", r.IntN(2))), BootID: fmt.Sprint("boot", r.IntN(2)), Zone: fmt.Sprint("z", r.IntN(2)), Rack: fmt.Sprint("r", r.IntN(2))}
+	n := Node{UID: types.UID(fmt.Sprint("u", r.IntN(2))), BootID: fmt.Sprint("boot", r.IntN(2)), Zone: fmt.Sprint("z", r.IntN(2)),
+		Rack: fmt.Sprint("r", r.IntN(2))}
 	if r.IntN(4) > 0 {
 		n.ReadySince = since.Add(time.Duration(r.IntN(4)) * time.Second)
 	}
@@ -136,7 +137,8 @@ func TestWhatCameBeforeLeavesTracesInTheIndex(t *testing.T) {
 					t.Fatalf("seed %d, namespace %s, %v: (-anew +got)\n%s", seed, namespace, q, diff)
 				}
 			}
-			if diff := cmp.Diff(fresh.holders, x.holders, internals) + cmp.Diff(fresh.stores, x.stores, internals) + cmp.Diff(fresh.nodes, x.nodes, internals); diff != "" {
+			if diff := cmp.Diff(fresh.holders, x.holders, internals) + cmp.Diff(fresh.stores, x.stores, internals) +
+				cmp.Diff(fresh.nodes, x.nodes, internals); diff != "" {
 				t.Fatalf("seed %d: (-anew +got)\n%s", seed, diff)
 			}
 		}

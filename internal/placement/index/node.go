@@ -33,9 +33,9 @@ func OwnerOf(s *v1alpha1.NodeStore) types.UID {
 	return ""
 }
 
-// CameBack reports whether between two states of a node something happened after
+// HasReturned reports whether between two states of a node something happened after
 // which what was observed before is no longer Trusted.
-func CameBack(before, after Node) bool {
+func HasReturned(before, after Node) bool {
 	return before.UID != after.UID || before.BootID != after.BootID ||
 		!after.ReadySince.IsZero() && !after.ReadySince.Equal(before.ReadySince)
 }

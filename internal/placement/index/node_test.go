@@ -20,10 +20,12 @@ func TestANodeThatIsAwayCountsAsReady(t *testing.T) {
 		n.Status.NodeInfo.BootID = "b"
 		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue, LastTransitionTime: since}}
 		if status != "" {
-			n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: corev1.NodeReady, Status: status, LastTransitionTime: since})
+			n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{Type: corev1.NodeReady, Status: status,
+				LastTransitionTime: since})
 		}
 		got := NodeOf(n)
-		if got.ReadySince.Equal(since.Time) != ready || got.ReadySince.IsZero() == ready || got.UID != "u" || got.BootID != "b" || got.Zone != "east" {
+		if got.ReadySince.Equal(since.Time) != ready || got.ReadySince.IsZero() == ready || got.UID != "u" || got.BootID != "b" ||
+			got.Zone != "east" {
 			t.Errorf("Ready %q: %+v", status, got)
 		}
 	}
@@ -44,7 +46,7 @@ func TestAComebackIsMissed(t *testing.T) {
 		"another boot":   {base, Node{UID: "u", BootID: "c", ReadySince: since}, true},
 		"another object": {base, Node{UID: "v", BootID: "b", ReadySince: since}, true},
 	} {
-		if got := CameBack(c.before, c.after); got != c.want {
+		if got := HasReturned(c.before, c.after); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

@@ -65,7 +65,8 @@ func TestPreferencesAreNotByShareOfBytes(t *testing.T) {
 	if diff := cmp.Diff([]Preference{{"all", 99}, {"most", 59}, {"little", 1}}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	x = index(Options{}, nodeStore("a", store("shop", 0, complete(0, "m"), complete(0, "n"))), nodeStore("b", store("shop", 0, complete(0, "n"))))
+	x = index(Options{}, nodeStore("a", store("shop", 0, complete(0, "m"), complete(0, "n"))),
+		nodeStore("b", store("shop", 0, complete(0, "n"))))
 	if diff := cmp.Diff([]Preference{{"a", 100}, {"b", 50}}, Preferences(x.Demand("shop", want("m", "n")), MaxPreferences, 1)); diff != "" {
 		t.Errorf("empty items (-want +got)\n%s", diff)
 	}

@@ -37,7 +37,7 @@ func Trusted(n Node, uid types.UID, bootID string, observed time.Time) bool {
 		!observed.Before(n.ReadySince.Truncate(time.Second))
 }
 
-// isTrusted is Trusted with the lock held.
+// isTrusted reports whether a node is trusted, with the lock held; see Trusted.
 func (x *Index) isTrusted(node, namespace string) bool {
 	entry := x.stores[node]
 	if entry == nil {

@@ -70,7 +70,7 @@ func TestEntriesOutsideTheContractEndTheListing(t *testing.T) {
 	unknown := good
 	unknown.Checksum = "blake3:anything"
 	if _, err := names(t, driver{list: func(yield func(source.Entry, error) bool) { yield(unknown, nil) }}); err != nil {
-		t.Errorf("an algorithm that nobody knows: %v", err)
+		t.Errorf("an unknown algorithm: %v", err)
 	}
 }
 
@@ -87,7 +87,8 @@ func TestErrorsGetAClassAndPanicsBecomeErrors(t *testing.T) {
 	if err := Check(driver{close: func() error { panic("a fault") }}).Close(); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Check(driver{open: func() (io.ReadCloser, error) { panic("a fault") }}).Open(t.Context(), source.Entry{Size: 1}, 0, 1); !errors.Is(err, source.ErrMisconfigured) {
+	if _, err := Check(driver{open: func() (io.ReadCloser, error) { panic("a fault") }}).Open(t.Context(), source.Entry{Size: 1}, 0,
+		1); !errors.Is(err, source.ErrMisconfigured) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -99,7 +100,9 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 			t.Error("the consumer's panic was taken for the driver's")
 		}
 	}()
-	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) { yield(source.Entry{Path: "a"}, nil) }}).List(t.Context(), "") {
+	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) {
+		yield(source.Entry{Path: "a"}, nil)
+	}}).List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,13 +66,19 @@ func checkEntry(e *source.Entry) string {
 		return fmt.Sprintf("its identity has more than %d bytes", maxIdentity)
 	case strings.ContainsAny(string(e.Identity), "\n\x00"):
 		return "its identity has more than one line"
-	case len(e.Checksum) > maxText || strings.ContainsAny(e.Checksum, " \n\x00"):
+	}
+	return checkChecksum(e.Checksum)
+}
+
+// checkChecksum returns what is wrong with a checksum; empty when nothing is.
+func checkChecksum(checksum string) string {
+	if len(checksum) > maxText || strings.ContainsAny(checksum, " \n\x00") {
 		return "its checksum is none"
 	}
-	algorithm, sum, _ := strings.Cut(e.Checksum, ":")
+	algorithm, sum, _ := strings.Cut(checksum, ":")
 	if want, known := sums[algorithm]; known {
 		if raw, err := hex.DecodeString(sum); err != nil || len(raw) != want || strings.ToLower(sum) != sum {
-			return fmt.Sprintf("its checksum %.100q is not %s:<%d hex digits>", e.Checksum, algorithm, 2*want)
+			return fmt.Sprintf("its checksum %.100q is not %s:<%d hex digits>", checksum, algorithm, 2*want)
 		}
 	}
 	return ""

@@ -41,7 +41,7 @@ func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec
 func benchFile(b *testing.B, settings ...string) *hdfstest.Server {
 	b.Helper()
 	server := hdfstest.Shared(b, settings...)
-	if info, err := server.Client(b).Stat("/bench/file"); err != nil || info.Size() != benchBytes {
+	if server.Size("bench/file") != benchBytes {
 		server.PutReplicated(b, "bench/file", random(benchBytes), 1)
 	}
 	return server
@@ -88,29 +88,6 @@ func benchKuda(b *testing.B, server *hdfstest.Server) {
 					b.Fatal(err)
 				}
 			}
-		}
-	})
-}
-
-func BenchmarkOther(b *testing.B)        { benchOther(b, benchFile(b, "replication=2")) }
-func BenchmarkOtherPrivacy(b *testing.B) { benchOther(b, benchFile(b, secure...)) }
-
-// benchOther reads the same file with the client that the tests use for writing,
-// as its own program does: from the start to the end, with a buffer of 32 KiB.
-func benchOther(b *testing.B, server *hdfstest.Server) {
-	c := server.NewClient(b)
-	defer func() { _ = c.Close() }()
-	buffer := make([]byte, 32<<10)
-	benchmark(b, func(b *testing.B) {
-		for range b.N {
-			f, err := c.Open("/bench/file")
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, buffer); err != nil {
-				b.Fatal(err)
-			}
-			_ = f.Close()
 		}
 	})
 }

@@ -94,7 +94,8 @@ func isStandby(err error) bool {
 // ticketClass tells a Kerberos server that does not answer from one that refuses.
 func ticketClass(err error) error {
 	text := err.Error()
-	if _, ok := errors.AsType[net.Error](err); ok || strings.Contains(text, "Networking_Error") || strings.Contains(text, "error sending to a KDC") ||
+	if _, ok := errors.AsType[net.Error](err); ok || strings.Contains(text, "Networking_Error") ||
+		strings.Contains(text, "error sending to a KDC") ||
 		strings.Contains(text, "connection refused") {
 		return source.ErrUnreachable
 	}

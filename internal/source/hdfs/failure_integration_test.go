@@ -212,23 +212,13 @@ func TestAFailoverInTheMiddleOfAFileIsNotNoticed(t *testing.T) {
 func TestAFileThatIsWrittenIsNotReadHalf(t *testing.T) {
 	server := hdfstest.Shared(t, "replication=2")
 	server.Mkdir(t, "writing")
-	w, err := server.Client(t).CreateFile("/writing/file", 1, 1<<20, 0o640)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(random(1<<20 + 1000)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	end := server.PutOpen(t, "writing/file", random(1<<20+1000))
 	s := open(t, ownersConfig(server))
-	if _, err := read(t, s, one(t, s, "writing/file")); !errors.Is(err, source.ErrTemporary) || !strings.Contains(err.Error(), "still being written") {
+	if _, err := read(t, s, one(t, s, "writing/file")); !errors.Is(err, source.ErrTemporary) ||
+		!strings.Contains(err.Error(), "still being written") {
 		t.Errorf("got %v", err)
 	}
-	if err := w.Close(); err != nil && !strings.Contains(err.Error(), "replicat") {
-		t.Fatal(err)
-	}
+	end()
 }
 
 // The namenode counts complete blocks only, so that this one has a size of zero.
@@ -236,16 +226,7 @@ func TestAFileWhoseFirstBlockIsWrittenIsNotEmpty(t *testing.T) {
 	server := hdfstest.Shared(t, "replication=2")
 	server.Mkdir(t, "begun")
 	server.Put(t, "begun/empty", nil)
-	w, err := server.Client(t).CreateFile("/begun/file", 1, 1<<20, 0o640)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(random(1000)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	end := server.PutOpen(t, "begun/file", random(1000))
 	s := open(t, ownersConfig(server))
 	for _, path := range []string{"begun", "begun/file"} {
 		entries, err := list(t, s, path)
@@ -258,9 +239,7 @@ func TestAFileWhoseFirstBlockIsWrittenIsNotEmpty(t *testing.T) {
 			}
 		}
 	}
-	if err := w.Close(); err != nil && !strings.Contains(err.Error(), "replicat") {
-		t.Fatal(err)
-	}
+	end()
 }
 
 func TestAppendedFilesAreNotTheOnesThatWereListed(t *testing.T) {
@@ -283,9 +262,7 @@ func TestAppendedFilesAreNotTheOnesThatWereListed(t *testing.T) {
 func TestModesAreKept(t *testing.T) {
 	server := hdfstest.Shared(t, "replication=2")
 	server.Put(t, "modes/program", []byte("#!"))
-	if err := server.Client(t).Chmod("/modes/program", 0o755); err != nil {
-		t.Fatal(err)
-	}
+	server.Chmod(t, "modes/program", 0o755)
 	if e := one(t, open(t, ownersConfig(server)), "modes/program"); e.Mode != 0o755 {
 		t.Errorf("got %v", e.Mode)
 	}
@@ -318,14 +295,18 @@ func TestFailuresOfKerberosNameWhatToCorrect(t *testing.T) {
 		class  error
 		says   []string
 	}{
-		"another principal's keytab": {config(func(k *Kerberos) { k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.StrangerKeytab) }),
+		"another principal's keytab": {config(func(k *Kerberos) {
+			k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.StrangerKeytab)
+		}),
 			source.ErrCredentials, []string{`Secret "hdfs"`, "kuda@KUDA.TEST"}},
-		"an unknown principal": {config(func(k *Kerberos) { k.Principal = "nobody@KUDA.TEST" }), source.ErrCredentials, []string{"nobody@KUDA.TEST"}},
-		"no keytab":            {config(func(k *Kerberos) { k.Keytab.Mount.Dir = empty }), source.ErrCredentials, []string{`Secret "hdfs"`}},
+		"an unknown principal": {config(func(k *Kerberos) { k.Principal = "stranger@KUDA.TEST" }), source.ErrCredentials,
+			[]string{"stranger@KUDA.TEST"}},
+		"no keytab": {config(func(k *Kerberos) { k.Keytab.Mount.Dir = empty }), source.ErrCredentials, []string{`Secret "hdfs"`}},
 		"no keytab at all": {config(func(k *Kerberos) { k.Keytab.Mount.Dir, k.Keytab.Key = filepath.Split(server.Kerberos.Krb5Conf) }),
 			source.ErrCredentials, []string{`Secret "hdfs"`, "no keytab"}},
-		"an unknown service": {config(func(k *Kerberos) { k.ServicePrincipalName = "namenode/_HOST" }), source.ErrCredentials, []string{"servicePrincipalName"}},
-		"no Kerberos":        {Config{Addresses: server.Addresses, UserName: server.User}, source.ErrDenied, []string{"Kerberos"}},
+		"an unknown service": {config(func(k *Kerberos) { k.ServicePrincipalName = "namenode/_HOST" }), source.ErrCredentials,
+			[]string{"servicePrincipalName"}},
+		"no Kerberos": {Config{Addresses: server.Addresses, UserName: server.User}, source.ErrDenied, []string{"Kerberos"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := list(t, open(t, c.config), "/")

@@ -242,7 +242,8 @@ func entryIdentity(status *wire.FileStatus) source.Identity {
 func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	op := "reading " + s.identity + e.Key
 	if offset < 0 || length < 0 || length > e.Size-offset {
-		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: fmt.Errorf("the range %d+%d is beyond its %d bytes", offset, length, e.Size)}
+		return nil, &source.Error{Op: op, Class: source.ErrChanged,
+			Err: fmt.Errorf("the range %d+%d is beyond its %d bytes", offset, length, e.Size)}
 	}
 	locations, err := s.locateBlocks(ctx, e, nil)
 	if err != nil {
@@ -302,7 +303,8 @@ func checkLocations(l *wire.Locations, e source.Entry) error {
 	case l.Encrypted:
 		return failed(source.ErrMisconfigured, "it lies in an encryption zone, whose keys Kuda does not ask for; copy it out of the zone")
 	case l.Striped:
-		return failed(source.ErrMisconfigured, "it is erasure coded, which Kuda does not read; copy it to a directory whose policy is replication")
+		return failed(source.ErrMisconfigured,
+			"it is erasure coded, which Kuda does not read; copy it to a directory whose policy is replication")
 	case l.Length != e.Size:
 		return changedError(fmt.Sprintf("it has %d bytes now, and had %d when it was listed", l.Length, e.Size))
 	}

@@ -21,10 +21,12 @@ func TestReplicasAreTriedInAnOrderThatHelps(t *testing.T) {
 		candidates []candidate
 		want       []string
 	}{
-		"the namenode's order":         {[]candidate{{address: "b", near: true}, {address: "a", near: true}, {address: "c"}}, []string{"b", "a", "c"}},
-		"failed ones last":             {[]candidate{{address: "a", near: true, failed: true}, {address: "b"}}, []string{"b", "a"}},
-		"local ones first":             {[]candidate{{address: "a", near: true}, {address: "b", local: true, busy: 9}}, []string{"b", "a"}},
-		"ranges spread":                {[]candidate{{address: "a", near: true, busy: 2}, {address: "b", near: true, busy: 1}}, []string{"b", "a"}},
+		"the namenode's order": {[]candidate{{address: "b", near: true}, {address: "a", near: true}, {address: "c"}},
+			[]string{"b", "a", "c"}},
+		"failed ones last": {[]candidate{{address: "a", near: true, failed: true}, {address: "b"}}, []string{"b", "a"}},
+		"local ones first": {[]candidate{{address: "a", near: true}, {address: "b", local: true, busy: 9}}, []string{"b", "a"}},
+		"ranges spread": {[]candidate{{address: "a", near: true, busy: 2}, {address: "b", near: true, busy: 1}},
+			[]string{"b", "a"}},
 		"but not to another rack":      {[]candidate{{address: "a", near: true, busy: 2}, {address: "b"}}, []string{"a", "b"}},
 		"a failed local one is no use": {[]candidate{{address: "a", local: true, failed: true}, {address: "b"}}, []string{"b", "a"}},
 	} {
@@ -74,7 +76,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		"no address":                  func(c *Config) { c.Addresses = nil },
 		"an URL":                      func(c *Config) { c.Addresses = []string{"hdfs://nn:8020"} },
 		"no port after the colon":     func(c *Config) { c.Addresses = []string{"nn:"} },
-		"nobody":                      func(c *Config) { c.UserName = "" },
+		"no user":                     func(c *Config) { c.UserName = "" },
 		"no principal":                func(c *Config) { c.Kerberos = &Kerberos{} },
 		"an unknown protection":       func(c *Config) { c.DataTransferProtection = "secret" },
 		"protection without Kerberos": func(c *Config) { c.DataTransferProtection = "privacy" },
@@ -94,7 +96,8 @@ func TestIdentitiesDifferWhereFilesMayDo(t *testing.T) {
 		t.Errorf("%s is weak", first)
 	}
 	for name, change := range map[string]func(*wire.FileStatus){
-		"another inode": func(s *wire.FileStatus) { s.ID++ }, "another time": func(s *wire.FileStatus) { s.Modified++ }, "another length": func(s *wire.FileStatus) { s.Length++ },
+		"another inode": func(s *wire.FileStatus) { s.ID++ }, "another time": func(s *wire.FileStatus) { s.Modified++ },
+		"another length": func(s *wire.FileStatus) { s.Length++ },
 	} {
 		other := base
 		change(&other)
@@ -109,7 +112,8 @@ func TestIdentitiesDifferWhereFilesMayDo(t *testing.T) {
 }
 
 func TestTheInodeThatWasListedIsRead(t *testing.T) {
-	for path, want := range map[string]string{"/a/b": "/.reserved/.inodes/7", "/a/.snapshot/s/b": "/a/.snapshot/s/b", "/.snapshot/s": "/.snapshot/s"} {
+	for path, want := range map[string]string{"/a/b": "/.reserved/.inodes/7", "/a/.snapshot/s/b": "/a/.snapshot/s/b",
+		"/.snapshot/s": "/.snapshot/s"} {
 		if got := inodePath(source.Entry{Key: path, Identity: "7-1-2"}); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
 		}

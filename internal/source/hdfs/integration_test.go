@@ -41,7 +41,7 @@ func contract(t *testing.T, server *hdfstest.Server) {
 	})
 }
 
-// refuses tells names that HDFS does not take.
+// refuses reports whether HDFS refuses a name.
 func refuses(path string) bool {
 	return strings.Contains(path, ":") || slices.ContainsFunc(strings.Split(path, "/"), func(s string) bool { return len(s) > 255 })
 }

@@ -79,11 +79,8 @@ func (n *namenodes) callActive(ctx context.Context, method string, request []byt
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		if _, ok := errors.AsType[*rpc.RemoteError](err); ok && !isStandby(err) && (c.conn == nil || !c.conn.Broken()) {
+		if c.isFinal(err) || isLoginRefused(err) { // a login that is refused would be by the others
 			return nil, err
-		}
-		if isLoginRefused(err) {
-			return nil, err // and so would the others
 		}
 		// A connection that broke may only have been idle for too long.
 		n.dropConnection(c, isStandby(err) || c.conn == nil || i > 0)
@@ -96,6 +93,13 @@ func (n *namenodes) callActive(ctx context.Context, method string, request []byt
 		}
 	}
 	return nil, first
+}
+
+// isFinal reports whether an error is the active namenode's own, which another call
+// would not change.
+func (c *connecting) isFinal(err error) bool {
+	_, ok := errors.AsType[*rpc.RemoteError](err)
+	return ok && !isStandby(err) && (c.conn == nil || !c.conn.Broken())
 }
 
 // isLoginRefused reports whether the login failed for good.

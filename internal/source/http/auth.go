@@ -119,9 +119,11 @@ func (a *authenticator) setHeader(r *nethttp.Request, line source.Secret) error 
 	name, value = textproto.CanonicalMIMEHeaderKey(name), strings.TrimSpace(value)
 	switch {
 	case !ok || !isToken(name) || value == "" || strings.ContainsAny(value, "\r\n\x00"):
-		return a.credentialsError(fmt.Errorf("key %s of %s is not one line of the form 'Name: value'; correct it", fileHeader, a.credentials.Name))
+		return a.credentialsError(fmt.Errorf("key %s of %s is not one line of the form 'Name: value'; correct it", fileHeader,
+			a.credentials.Name))
 	case slices.Contains(ownHeaders, name):
-		return a.credentialsError(fmt.Errorf("key %s of %s sets %s, which belongs to the request itself; use another header", fileHeader, a.credentials.Name, name))
+		return a.credentialsError(fmt.Errorf("key %s of %s sets %s, which belongs to the request itself; use another header", fileHeader,
+			a.credentials.Name, name))
 	}
 	r.Header.Set(name, value)
 	return nil

@@ -47,7 +47,8 @@ func New(c Config) (*Source, error) {
 		return nil, &source.Error{Op: "opening an HTTP source", Class: source.ErrMisconfigured,
 			Err: errors.New("the url has a ? or #; a query that lets one in belongs into the Secret of secretRef, key query")}
 	}
-	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy, Servers: []string{c.URL}})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy,
+		Servers: []string{c.URL}})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,8 @@ func (s *Source) statFile(ctx context.Context, key string) (source.Entry, error)
 	return s.newEntry(ctx, op, key, response, response.ContentLength, true)
 }
 
-func (s *Source) newEntry(ctx context.Context, op, key string, response *nethttp.Response, size int64, noRanges bool) (source.Entry, error) {
+func (s *Source) newEntry(ctx context.Context, op, key string, response *nethttp.Response, size int64,
+	noRanges bool) (source.Entry, error) {
 	if size < 0 {
 		return source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
 			Err: errors.New("the server does not say how long the file is; serve it as a static file")}

@@ -20,7 +20,8 @@ func (s sender) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) { retur
 // to any address, which then fails. Only the server may get the credentials,
 // and neither the message nor another server what signs an address.
 func FuzzRedirectsKeepSecrets(f *testing.F) {
-	for _, seed := range []string{"https://cdn.test/x?sig=S1GNED", "/x?sig=S1GNED", "//cdn.test/x?sig=S1GNED", "http://files.test/base/f?sig=S1GNED",
+	for _, seed := range []string{"https://cdn.test/x?sig=S1GNED", "/x?sig=S1GNED", "//cdn.test/x?sig=S1GNED",
+		"http://files.test/base/f?sig=S1GNED",
 		"https://user:S1GNED@files.test:444/", "https://x.files.test/?a=S1GNED#S1GNED", "?sig=S1GNED", "https://FILES.test./?S1GNED", "%zz", ""} {
 		f.Add(seed, "x?sig=S1GNED")
 	}

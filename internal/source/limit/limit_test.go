@@ -258,7 +258,7 @@ func TestWhoeverGivesUpTakesNoPlace(t *testing.T) {
 		}
 		gate := g.gateFor(s.Identity())
 		if gate.open != 0 || gate.waiting.firstWaiter() != nil || gate.bucket.waiting.firstWaiter() != nil {
-			t.Errorf("%d connections are open, and somebody waits", gate.open)
+			t.Errorf("%d connections are open, and a caller waits", gate.open)
 		}
 		if err := read(t.Context(), limited, 10); err != nil {
 			t.Error(err)

@@ -55,7 +55,7 @@ func (t *turns) pop() {
 	}
 }
 
-// removeWaiter removes a waiter; it returns false if the waiter has had its turn.
+// removeWaiter removes a waiter; it reports whether the waiter was still waiting for its turn.
 func (t *turns) removeWaiter(w *waiter) bool {
 	i := slices.Index(t.queue[w.user], w)
 	if i < 0 {

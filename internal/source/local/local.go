@@ -71,6 +71,7 @@ func Control(settings ...string) func(network, address string, c syscall.RawConn
 		if k := kindOf(to.Addr()); k == Elsewhere || slices.Contains(named, k) {
 			return nil
 		}
-		return fmt.Errorf("%s is an address of the pod itself or of its node, and the source does not name one; name the storage system's own address", to.Addr())
+		return fmt.Errorf("%s is an address of the pod itself or of its node, and the source does not name one; name the storage system's "+
+			"own address", to.Addr())
 	}
 }

@@ -10,7 +10,8 @@ func TestAddressesOfThePodAndItsNodeAreKnown(t *testing.T) {
 		"http://localhost:8080/x": Pod, "https://LOCALHOST.": Pod, "localhost:5000": Pod, "127.0.0.1": Pod, "http://127.8.9.1": Pod,
 		"http://[::1]:80": Pod, "http://[::ffff:127.0.0.1]": Pod, "http://0.0.0.0": Pod, "http://[::]:1": Pod, "http://user@127.0.0.1": Pod,
 		"http://169.254.169.254/latest": Node, "http://[fe80::1]": Node, "http://[::ffff:169.254.169.254]": Node,
-		"http://minio:9000": Elsewhere, "registry.example.com": Elsewhere, "10.0.0.1:80": Elsewhere, "": Elsewhere, "http://localhost.example.com": Elsewhere,
+		"http://minio:9000": Elsewhere, "registry.example.com": Elsewhere, "10.0.0.1:80": Elsewhere, "": Elsewhere,
+		"http://localhost.example.com": Elsewhere,
 	} {
 		if got := Named(setting); got != want {
 			t.Errorf("%s: got %d, want %d", setting, got, want)

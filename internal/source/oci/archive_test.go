@@ -48,7 +48,8 @@ func FuzzNamesOfArchivesStayInTheTreeOrAreRefused(f *testing.F) {
 // Whatever an archive says, a file's range must be one of the archive, with the
 // bytes of the checksum.
 func FuzzArchivesNameOnlyRangesThatTheyHave(f *testing.F) {
-	plain := ocitest.Tar(f, ocitest.Dir("d"), ocitest.File("d/a", "text"), ocitest.Link("l", "d/a"), ocitest.Hard("h", "d/a"), ocitest.File("./b", ""))
+	plain := ocitest.Tar(f, ocitest.Dir("d"), ocitest.File("d/a", "text"), ocitest.Link("l", "d/a"), ocitest.Hard("h", "d/a"),
+		ocitest.File("./b", ""))
 	f.Add(plain)
 	f.Add(plain[:700])
 	f.Add(ocitest.Gzip(f, plain))

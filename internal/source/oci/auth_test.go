@@ -29,12 +29,12 @@ type tokens struct {
 
 func newTokens(t *testing.T) *tokens {
 	f := &tokens{fake: newFake(t), good: 1 << 30, left: map[string]int{}}
-	f.hook = f.guard
-	f.put(t, "v1", manifest{Layers: []descriptor{f.file("a", "A")}})
+	f.hook = f.guardRequest
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("a", "A")}})
 	return f
 }
 
-func (f *tokens) guard(w http.ResponseWriter, r *http.Request) bool {
+func (f *tokens) guardRequest(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path == "/token" {
 		user, password, _ := r.BasicAuth()
 		switch {
@@ -62,9 +62,9 @@ func (f *tokens) guard(w http.ResponseWriter, r *http.Request) bool {
 func TestTokensAreFetchedAnonymouslyAndAgainWhenTheyExpire(t *testing.T) {
 	f := newTokens(t)
 	f.good = 2
-	s := open(t, Config{Registry: f.URL})
+	s := openSource(t, Config{Registry: f.URL})
 	for range 5 {
-		if got := contents(t, s, "m:v1")["a"]; got != "A" {
+		if got := readContents(t, s, "m:v1")["a"]; got != "A" {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -76,15 +76,15 @@ func TestTokensAreFetchedAnonymouslyAndAgainWhenTheyExpire(t *testing.T) {
 func TestTokensAreFetchedWithThePasswordAndAgainWhenItChanges(t *testing.T) {
 	f := newTokens(t)
 	f.user, f.password = "u", "one"
-	mount := secret(t, map[string]string{fileUsername: "u", filePassword: "one"})
-	s := open(t, Config{Registry: f.URL, Credentials: mount})
-	contents(t, s, "m:v1")
+	mount := newSecret(t, map[string]string{fileUsername: "u", filePassword: "one"})
+	s := openSource(t, Config{Registry: f.URL, Credentials: mount})
+	readContents(t, s, "m:v1")
 	f.password, f.left = "two", map[string]int{}
-	if _, err := collect(t, s, "m:v1"); !errors.Is(err, source.ErrDenied) || !strings.Contains(err.Error(), "secretRef") {
+	if _, err := collectEntries(t, s, "m:v1"); !errors.Is(err, source.ErrDenied) || !strings.Contains(err.Error(), "secretRef") {
 		t.Errorf("with the old password: %v", err)
 	}
-	mount.Dir = secret(t, map[string]string{fileUsername: "u", filePassword: "two"}).Dir
-	contents(t, s, "m:v1")
+	mount.Dir = newSecret(t, map[string]string{fileUsername: "u", filePassword: "two"}).Dir
+	readContents(t, s, "m:v1")
 }
 
 func TestRefusalsOfTheTokenServerHaveTheirClass(t *testing.T) {
@@ -93,7 +93,7 @@ func TestRefusalsOfTheTokenServerHaveTheirClass(t *testing.T) {
 	} {
 		f := newTokens(t)
 		f.refuse = status
-		if _, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, want) {
+		if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, want) {
 			t.Errorf("%d: got %v", status, err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestStatusesHaveTheirClass(t *testing.T) {
 			w.WriteHeader(status)
 			return true
 		}
-		_, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1")
+		_, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "m:v1")
 		if !errors.Is(err, want) {
 			t.Errorf("%d: got %v", status, err)
 		}
@@ -129,8 +129,8 @@ func TestThePullSecretsEntryOfTheRegistryIsUsed(t *testing.T) {
 			host, base64.StdEncoding.EncodeToString([]byte("mine:right")))
 	}
 	for _, name := range []string{host, "http://" + host, "http://" + host + "/v1/"} {
-		s := open(t, Config{Registry: f.URL, Credentials: secret(t, map[string]string{fileDockerConfig: config(name)})})
-		if got := contents(t, s, "m:v1")["a"]; got != "A" {
+		s := openSource(t, Config{Registry: f.URL, Credentials: newSecret(t, map[string]string{fileDockerConfig: config(name)})})
+		if got := readContents(t, s, "m:v1")["a"]; got != "A" {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}
@@ -140,7 +140,7 @@ func TestThePullSecretsEntryOfTheRegistryIsUsed(t *testing.T) {
 		"no password": {fileUsername: "hidden"},
 		"nothing":     {},
 	} {
-		_, err := collect(t, open(t, Config{Registry: f.URL, Credentials: secret(t, files)}), "m:v1")
+		_, err := collectEntries(t, openSource(t, Config{Registry: f.URL, Credentials: newSecret(t, files)}), "m:v1")
 		if !errors.Is(err, source.ErrCredentials) || !strings.Contains(err.Error(), `Secret "pull"`) || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -148,8 +148,8 @@ func TestThePullSecretsEntryOfTheRegistryIsUsed(t *testing.T) {
 }
 
 func TestDockerHubIsFoundUnderItsOldName(t *testing.T) {
-	mount := secret(t, map[string]string{fileDockerConfig: `{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`})
-	s := open(t, Config{Registry: "docker.io", Credentials: mount})
+	mount := newSecret(t, map[string]string{fileDockerConfig: `{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`})
+	s := openSource(t, Config{Registry: "docker.io", Credentials: mount})
 	got, err := s.client.auth.Credential(t.Context(), "registry-1.docker.io")
 	if err != nil || got.Username != "u" {
 		t.Errorf("got %+v, %v", got, err)
@@ -170,7 +170,7 @@ func TestCredentialsNeverGoToAnotherHost(t *testing.T) {
 	}))
 	t.Cleanup(other.Close)
 	f := newFake(t)
-	f.put(t, "v1", manifest{Layers: []descriptor{f.file("a", "A")}})
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("a", "A")}})
 	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
 		if user, password, _ := r.BasicAuth(); user != "u" || password != "hidden" {
 			w.Header().Set("Www-Authenticate", `Basic realm="test"`)
@@ -183,13 +183,13 @@ func TestCredentialsNeverGoToAnotherHost(t *testing.T) {
 		}
 		return false
 	}
-	mount := secret(t, map[string]string{fileUsername: "u", filePassword: "hidden"})
-	if got := contents(t, open(t, Config{Registry: f.URL, Credentials: mount}), "m:v1")["a"]; got != "A" {
+	mount := newSecret(t, map[string]string{fileUsername: "u", filePassword: "hidden"})
+	if got := readContents(t, openSource(t, Config{Registry: f.URL, Credentials: mount}), "m:v1")["a"]; got != "A" {
 		t.Errorf("got %q", got)
 	}
 	// A host that asks for them does not get them either.
 	status = http.StatusUnauthorized
-	if _, err := collect(t, open(t, Config{Registry: f.URL, Credentials: mount}), "m:v1"); !errors.Is(err, source.ErrDenied) {
+	if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL, Credentials: mount}), "m:v1"); !errors.Is(err, source.ErrDenied) {
 		t.Errorf("got %v", err)
 	}
 	close(leaked)
@@ -211,7 +211,8 @@ func TestAnonymousRefusalsSayToAddASecret(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
 	}
-	if _, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, source.ErrDenied) || !strings.Contains(err.Error(), "secretRef") {
+	if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "m:v1"); !errors.Is(err, source.ErrDenied) ||
+		!strings.Contains(err.Error(), "secretRef") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -114,7 +114,8 @@ func (c *client) checkStatus(op string, response *http.Response) error {
 	if status == http.StatusOK || status == http.StatusPartialContent {
 		if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 			return &source.Error{Op: op, Class: source.ErrMisconfigured,
-				Err: fmt.Errorf("the registry sends it with Content-Encoding %s; make it, or the proxy before it, send the bytes as they are", encoding)}
+				Err: fmt.Errorf("the registry sends it with Content-Encoding %s; make it, or the proxy before it, send the bytes as they are",
+					encoding)}
 		}
 		return nil
 	}
@@ -133,7 +134,8 @@ func (c *client) checkStatus(op string, response *http.Response) error {
 }
 
 // openBlob opens length bytes of a blob of size bytes from offset on.
-func (c *client) openBlob(ctx context.Context, op, repository string, blob digest.Digest, size, offset, length int64) (io.ReadCloser, error) {
+func (c *client) openBlob(ctx context.Context, op, repository string, blob digest.Digest,
+	size, offset, length int64) (io.ReadCloser, error) {
 	header := http.Header{}
 	whole := offset == 0 && length == size
 	if !whole {

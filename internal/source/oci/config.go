@@ -43,7 +43,8 @@ func (c Config) registryURL() (*url.URL, error) {
 		text = "https://" + text
 	}
 	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" ||
+		u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("registry %q is not a host such as registry.example.com:5000, or http:// and a host", c.Registry)
 	}
 	if err := (registry.Reference{Registry: u.Host}).ValidateRegistry(); err != nil {

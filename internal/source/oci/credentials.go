@@ -74,7 +74,8 @@ func (k keeper) fromDockerConfig(ctx context.Context, config source.Secret) (aut
 	store, err := credentials.NewMemoryStoreFromDockerConfig([]byte(config.Reveal()))
 	if err != nil {
 		// The cause may quote the Secret.
-		return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s is not the JSON that 'kubectl create secret docker-registry' makes; make it anew",
+		return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s is not the JSON that 'kubectl create secret docker-registry' "+
+			"makes; make it anew",
 			fileDockerConfig, k.mount.Name))
 	}
 	for _, name := range registryAliases(k.host) {
@@ -86,7 +87,8 @@ func (k keeper) fromDockerConfig(ctx context.Context, config source.Secret) (aut
 			return credential, nil
 		}
 	}
-	return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s has no entry for %s; add one", fileDockerConfig, k.mount.Name, k.host))
+	return auth.EmptyCredential, k.credentialsError(fmt.Errorf("key %s of %s has no entry for %s; add one", fileDockerConfig,
+		k.mount.Name, k.host))
 }
 
 func (k keeper) credentialsError(err error) error {

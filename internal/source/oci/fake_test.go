@@ -56,20 +56,20 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// blob stores a blob and returns its descriptor.
-func (f *fake) blob(mediaType string, content []byte, annotations map[string]string) descriptor {
+// addBlob stores a blob and returns its descriptor.
+func (f *fake) addBlob(mediaType string, content []byte, annotations map[string]string) descriptor {
 	d := descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content)), Annotations: annotations}
 	f.blobs[d.Digest.String()] = content
 	return d
 }
 
-// file stores a file as a layer.
-func (f *fake) file(name, text string) descriptor {
-	return f.blob("application/octet-stream", []byte(text), map[string]string{annotationTitle: name})
+// addFile stores a file as a layer.
+func (f *fake) addFile(name, text string) descriptor {
+	return f.addBlob("application/octet-stream", []byte(text), map[string]string{annotationTitle: name})
 }
 
-// put stores a manifest under a tag and its digest.
-func (f *fake) put(t *testing.T, tag string, m manifest) descriptor {
+// putManifest stores a manifest under a tag and its digest.
+func (f *fake) putManifest(t *testing.T, tag string, m manifest) descriptor {
 	t.Helper()
 	if m.MediaType == "" {
 		m.MediaType = typeManifest
@@ -83,7 +83,7 @@ func (f *fake) put(t *testing.T, tag string, m manifest) descriptor {
 	return d
 }
 
-func open(t *testing.T, c Config) *Source {
+func openSource(t *testing.T, c Config) *Source {
 	t.Helper()
 	s, err := New(c)
 	if err != nil {
@@ -93,8 +93,8 @@ func open(t *testing.T, c Config) *Source {
 	return s
 }
 
-// collect lists a path.
-func collect(t *testing.T, s *Source, path string) (entries []source.Entry, err error) {
+// collectEntries lists a path.
+func collectEntries(t *testing.T, s *Source, path string) (entries []source.Entry, err error) {
 	t.Helper()
 	for entry, err := range s.List(t.Context(), path) {
 		if err != nil {
@@ -105,10 +105,10 @@ func collect(t *testing.T, s *Source, path string) (entries []source.Entry, err 
 	return entries, nil
 }
 
-// contents lists a tree and reads its files; links are "-> target".
-func contents(t *testing.T, s *Source, path string) map[string]string {
+// readContents lists a tree and reads its files; links are "-> target".
+func readContents(t *testing.T, s *Source, path string) map[string]string {
 	t.Helper()
-	entries, err := collect(t, s, path)
+	entries, err := collectEntries(t, s, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func contents(t *testing.T, s *Source, path string) map[string]string {
 		}
 		text := ""
 		if e.Size > 0 {
-			text = read(t, s, e)
+			text = readEntry(t, s, e)
 		}
 		if e.Checksum != "" && e.Checksum != fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(text))) {
 			t.Errorf("%s has another checksum than its bytes", e.Path)
@@ -130,7 +130,7 @@ func contents(t *testing.T, s *Source, path string) map[string]string {
 	return got
 }
 
-func read(t *testing.T, s *Source, e source.Entry) string {
+func readEntry(t *testing.T, s *Source, e source.Entry) string {
 	t.Helper()
 	body, err := s.Open(t.Context(), e, 0, e.Size)
 	if err != nil {
@@ -147,8 +147,8 @@ func read(t *testing.T, s *Source, e source.Entry) string {
 	return string(content[:n])
 }
 
-// secret makes a directory with credentials.
-func secret(t *testing.T, files map[string]string) *source.Mount {
+// newSecret makes a directory with credentials.
+func newSecret(t *testing.T, files map[string]string) *source.Mount {
 	t.Helper()
 	dir := t.TempDir()
 	for name, value := range files {

@@ -39,8 +39,8 @@ func newStore(registry *ocitest.Registry, pack func(t testing.TB, archive []byte
 	return &store{registry: registry, pack: pack, files: map[string]map[string]ocitest.Member{}}
 }
 
-// set changes members of a tree without pushing it.
-func (s *store) set(path string, m *ocitest.Member) (tree string) {
+// setMember changes members of a tree without pushing it.
+func (s *store) setMember(path string, m *ocitest.Member) (tree string) {
 	tree, name, _ := strings.Cut(path, "/")
 	if s.files[tree] == nil {
 		s.files[tree] = map[string]ocitest.Member{}
@@ -56,25 +56,25 @@ func (s *store) set(path string, m *ocitest.Member) (tree string) {
 	return tree
 }
 
-func (s *store) put(t *testing.T, path string, content []byte) {
-	s.push(t, s.set(path, regular(content)))
+func (s *store) putFile(t *testing.T, path string, content []byte) {
+	s.pushTree(t, s.setMember(path, regularMember(content)))
 }
 
-func regular(content []byte) *ocitest.Member {
+func regularMember(content []byte) *ocitest.Member {
 	return &ocitest.Member{Header: tar.Header{Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}, Content: content}
 }
 
 func (s *store) putAll(t *testing.T, files map[string][]byte) {
 	trees := map[string]bool{}
 	for path, content := range files {
-		trees[s.set(path, regular(content))] = true
+		trees[s.setMember(path, regularMember(content))] = true
 	}
 	for tree := range trees {
-		s.push(t, tree)
+		s.pushTree(t, tree)
 	}
 }
 
-func (s *store) push(t *testing.T, tree string) {
+func (s *store) pushTree(t *testing.T, tree string) {
 	t.Helper()
 	repository := s.registry.Repository(t, "contract/"+tree)
 	var layers []ocispec.Descriptor
@@ -98,8 +98,8 @@ func (s *store) push(t *testing.T, tree string) {
 	ocitest.PushManifest(t, repository, "v1", layers...)
 }
 
-// path is where the suite's paths are.
-func (s *store) path(path string) string {
+// treePath is where the suite's paths are.
+func (s *store) treePath(path string) string {
 	slash := ""
 	if rest, ok := strings.CutPrefix(path, "/"); ok {
 		slash, path = "/", rest
@@ -108,45 +108,45 @@ func (s *store) path(path string) string {
 	return slash + "contract/" + tree + ":v1//" + inside
 }
 
-func (s *store) harness(c Config) sourcetest.Harness {
+func (s *store) newHarness(c Config) sourcetest.Harness {
 	return sourcetest.Harness{
 		Addr: s.registry.Addr,
 		HTTP: true,
-		Path: s.path,
+		Path: s.treePath,
 		Open: func(t *testing.T, addr string) source.Source {
 			c.Registry = "http://" + addr
-			return open(t, c)
+			return openSource(t, c)
 		},
-		Put:    s.put,
+		Put:    s.putFile,
 		PutAll: s.putAll,
-		Delete: func(t *testing.T, path string) { s.push(t, s.set(path, nil)) },
+		Delete: func(t *testing.T, path string) { s.pushTree(t, s.setMember(path, nil)) },
 		PutHostile: func(t *testing.T, path string, content []byte) bool {
-			s.put(t, path, content)
+			s.putFile(t, path, content)
 			return utf8.ValidString(path) // JSON has no other names
 		},
-		Clean: cleaned,
+		Clean: cleanName,
 	}
 }
 
-// cleaned is the name as tar takes it; one that leads out of the tree stays as it is.
-func cleaned(name string) string {
+// cleanName is the name as tar takes it; one that leads out of the tree stays as it is.
+func cleanName(name string) string {
 	if slices.Contains(strings.Split(name, "/"), "..") {
 		return name
 	}
 	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
 
-// archived adds what archives can hold besides files.
-func (s *store) archived(h sourcetest.Harness) sourcetest.Harness {
+// archiveHarness adds what archives can hold besides files.
+func (s *store) archiveHarness(h sourcetest.Harness) sourcetest.Harness {
 	h.PutLink = func(t *testing.T, path, target string) {
-		s.push(t, s.set(path, &ocitest.Member{Header: tar.Header{Typeflag: tar.TypeSymlink, Linkname: target}}))
+		s.pushTree(t, s.setMember(path, &ocitest.Member{Header: tar.Header{Typeflag: tar.TypeSymlink, Linkname: target}}))
 	}
 	h.Mkdir = func(t *testing.T, path string) {
 		tree, name, _ := strings.Cut(path, "/")
-		s.push(t, s.set(tree+"/"+name+"/", &ocitest.Member{Header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}))
+		s.pushTree(t, s.setMember(tree+"/"+name+"/", &ocitest.Member{Header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}))
 	}
 	h.PutHostile = func(t *testing.T, path string, content []byte) bool {
-		s.put(t, path, content)
+		s.putFile(t, path, content)
 		return true
 	}
 	return h
@@ -155,16 +155,17 @@ func (s *store) archived(h sourcetest.Harness) sourcetest.Harness {
 func TestContractOnFilesAsLayers(t *testing.T) {
 	r := ocitest.Start(t, "auth=true")
 	s := newStore(r, nil)
-	h := s.harness(Config{Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: r.Password})})
+	h := s.newHarness(Config{Credentials: newSecret(t, map[string]string{fileUsername: r.User, filePassword: r.Password})})
 	h.OpenDenied = func(t *testing.T) source.Source {
-		return open(t, Config{Registry: "http://" + r.Addr, Credentials: secret(t, map[string]string{fileUsername: r.User, filePassword: "wrong"})})
+		return openSource(t, Config{Registry: "http://" + r.Addr,
+			Credentials: newSecret(t, map[string]string{fileUsername: r.User, filePassword: "wrong"})})
 	}
 	sourcetest.Run(t, h)
 }
 
 func TestContractOnArchives(t *testing.T) {
 	s := newStore(ocitest.Start(t), func(_ testing.TB, archive []byte) []byte { return archive })
-	sourcetest.Run(t, s.archived(s.harness(Config{})))
+	sourcetest.Run(t, s.archiveHarness(s.newHarness(Config{})))
 }
 
 func TestContractOnPackedArchives(t *testing.T) {
@@ -172,7 +173,7 @@ func TestContractOnPackedArchives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := newStore(ocitest.Start(t), pack)
-			h := s.archived(s.harness(Config{ScratchDir: dir}))
+			h := s.archiveHarness(s.newHarness(Config{ScratchDir: dir}))
 			// Once it is unpacked no network is left to disturb.
 			addr, opens := h.Addr, h.Open
 			h.Addr, h.HTTP = "", false

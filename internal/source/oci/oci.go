@@ -57,7 +57,8 @@ func New(c Config) (*Source, error) {
 	if err != nil {
 		return nil, misconfigured(err)
 	}
-	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy, Servers: []string{c.Registry}})
+	transport, way, err := source.NewTransport(source.TransportConfig{CAFile: c.CAFile, CAName: c.CAName, Proxy: c.Proxy,
+		Servers: []string{c.Registry}})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func TestBytesWithAnotherDigestAreNotListed(t *testing.T) {
 	plain := ocitest.Tar(t, ocitest.File("a", strings.Repeat("text", 1000)))
 	for name, blob := range map[string][]byte{"plain": plain, "gzip": ocitest.Gzip(t, plain), "zstd": ocitest.Zstd(t, plain)} {
 		f := newFake(t)
-		d := f.blob(typeLayer, blob, nil)
+		d := f.addBlob(typeLayer, blob, nil)
 		for i := range blob {
 			if i%97 != 0 {
 				continue
@@ -42,8 +42,8 @@ func TestBytesWithAnotherDigestAreNotListed(t *testing.T) {
 			changed := bytes.Clone(blob)
 			changed[i] ^= 1
 			f.blobs[d.Digest.String()] = changed
-			f.put(t, "v1", manifest{Layers: []descriptor{d}})
-			entries, err := collect(t, open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "image:v1")
+			f.putManifest(t, "v1", manifest{Layers: []descriptor{d}})
+			entries, err := collectEntries(t, openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "image:v1")
 			if len(entries) > 0 || !errors.Is(err, source.ErrTemporary) {
 				t.Fatalf("%s, byte %d: got %+v, %v", name, i, entries, err)
 			}
@@ -53,7 +53,7 @@ func TestBytesWithAnotherDigestAreNotListed(t *testing.T) {
 
 func TestAManifestWithAnotherDigestIsNotRead(t *testing.T) {
 	f := newFake(t)
-	d := f.put(t, "v1", manifest{Layers: []descriptor{f.file("a", "text")}})
+	d := f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("a", "text")}})
 	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Content-Type", typeManifest)
 		w.Header().Set("Docker-Content-Digest", d.Digest.String())
@@ -61,7 +61,7 @@ func TestAManifestWithAnotherDigestIsNotRead(t *testing.T) {
 		return true
 	}
 	for _, path := range []string{"m:v1", "m@" + d.Digest.String()} {
-		if _, err := collect(t, open(t, Config{Registry: f.URL}), path); !errors.Is(err, source.ErrTemporary) {
+		if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), path); !errors.Is(err, source.ErrTemporary) {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}
@@ -69,13 +69,13 @@ func TestAManifestWithAnotherDigestIsNotRead(t *testing.T) {
 
 func TestOtherDigestsThanSHA256AreCheckedByReadingTheWhole(t *testing.T) {
 	f := newFake(t)
-	d := f.file("a", "content")
+	d := f.addFile("a", "content")
 	d.Digest = digest.SHA512.FromString("content")
 	f.blobs[d.Digest.String()] = []byte("content")
-	f.put(t, "v1", manifest{Layers: []descriptor{d}})
-	s := open(t, Config{Registry: f.URL})
-	entries, err := collect(t, s, "m:v1")
-	if err != nil || !entries[0].NoRanges || read(t, s, entries[0]) != "content" {
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{d}})
+	s := openSource(t, Config{Registry: f.URL})
+	entries, err := collectEntries(t, s, "m:v1")
+	if err != nil || !entries[0].NoRanges || readEntry(t, s, entries[0]) != "content" {
 		t.Fatalf("got %+v, %v", entries, err)
 	}
 	f.blobs[d.Digest.String()] = []byte("CONTENT")
@@ -97,36 +97,36 @@ func TestArtifactsOfEveryToolAreRead(t *testing.T) {
 	}{
 		"ORAS": {func(f *fake) []descriptor {
 			return []descriptor{
-				f.blob(typeLayer, []byte("B"), map[string]string{annotationTitle: "b.tar"}),
-				f.blob(typeLayer+"+gzip", ocitest.Gzip(t, archive), map[string]string{annotationTitle: "dir", annotationUnpack: "true"}),
+				f.addBlob(typeLayer, []byte("B"), map[string]string{annotationTitle: "b.tar"}),
+				f.addBlob(typeLayer+"+gzip", ocitest.Gzip(t, archive), map[string]string{annotationTitle: "dir", annotationUnpack: "true"}),
 			}
 		}, map[string]string{"b.tar": "B", "dir/a": "A", "dir/l": "-> a"}},
 		"ModelPack": {func(f *fake) []descriptor {
 			return []descriptor{
-				f.blob("application/vnd.cncf.model.weight.v1.raw", []byte("W"), map[string]string{annotationModelPath: "model-1.safetensors"}),
-				f.blob("application/vnd.cncf.model.weight.config.v1.tar", archive, map[string]string{annotationModelPath: "dir"}),
+				f.addBlob("application/vnd.cncf.model.weight.v1.raw", []byte("W"), map[string]string{annotationModelPath: "model-1.safetensors"}),
+				f.addBlob("application/vnd.cncf.model.weight.config.v1.tar", archive, map[string]string{annotationModelPath: "dir"}),
 			}
 		}, map[string]string{"model-1.safetensors": "W", "dir/a": "A", "dir/l": "-> a"}},
 		"Docker": {func(f *fake) []descriptor {
 			return []descriptor{
-				f.blob(typeDockerLayer, ocitest.Gzip(t, archive), nil),
-				f.blob(typeDockerLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("dir/.wh.a", ""), ocitest.File("c", "C"))), nil),
+				f.addBlob(typeDockerLayer, ocitest.Gzip(t, archive), nil),
+				f.addBlob(typeDockerLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("dir/.wh.a", ""), ocitest.File("c", "C"))), nil),
 			}
 		}, map[string]string{"c": "C", "dir/l": "-> a"}},
 		"zstd": {func(f *fake) []descriptor {
-			return []descriptor{f.blob(typeLayer+"+zstd", ocitest.Zstd(t, archive), nil)}
+			return []descriptor{f.addBlob(typeLayer+"+zstd", ocitest.Zstd(t, archive), nil)}
 		}, map[string]string{"dir/a": "A", "dir/l": "-> a"}},
 		"nothing but an empty layer beside a file": {func(f *fake) []descriptor {
-			return []descriptor{f.blob(typeEmpty, []byte("{}"), nil), f.file("a", "A")}
+			return []descriptor{f.addBlob(typeEmpty, []byte("{}"), nil), f.addFile("a", "A")}
 		}, map[string]string{"a": "A"}},
 		"a type that says another packing": {func(f *fake) []descriptor {
-			return []descriptor{f.blob(typeDockerLayer, archive, nil), f.blob(typeLayer, ocitest.Zstd(t, archive), nil)}
+			return []descriptor{f.addBlob(typeDockerLayer, archive, nil), f.addBlob(typeLayer, ocitest.Zstd(t, archive), nil)}
 		}, map[string]string{"dir/a": "A", "dir/l": "-> a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			f.put(t, "v1", manifest{Layers: c.layers(f)})
-			if diff := cmp.Diff(c.want, contents(t, open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")); diff != "" {
+			f.putManifest(t, "v1", manifest{Layers: c.layers(f)})
+			if diff := cmp.Diff(c.want, readContents(t, openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -137,8 +137,8 @@ func TestModesOfArchivesAreKept(t *testing.T) {
 	f := newFake(t)
 	script := ocitest.File("run.sh", "#!")
 	script.Header.Mode = 0o4755
-	f.put(t, "v1", manifest{Layers: []descriptor{f.blob(typeLayer, ocitest.Tar(t, script), nil)}})
-	entries, err := collect(t, open(t, Config{Registry: f.URL}), "m:v1")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addBlob(typeLayer, ocitest.Tar(t, script), nil)}})
+	entries, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "m:v1")
 	if err != nil || len(entries) != 1 || entries[0].Mode != 0o755 {
 		t.Errorf("got %+v, %v", entries, err)
 	}
@@ -146,8 +146,8 @@ func TestModesOfArchivesAreKept(t *testing.T) {
 
 // A file of a mebibyte that GNU tar found empty, in its two formats.
 const (
-	gnuSparse = "H4sIAAAAAAACA+3QMQqAMAyF4cyeokdIaaMH8QRuOglW729xUVR0EAXh/5ZAXiAhSd6nWRnjUrN9zYJ4C+q1NIuVqDdvKq7+4DaZ0tgMzsnQ9+PV3F3+6Dvx5CNrP2z6+mRBOIZtVwgAAAAAAAAAAAAAAAAA4H9mXGtv9AAoAAA="
-	paxSparse = "H4sIAAAAAAACA+3Uz0rEMBAG8JzzFH2CdCZ/mu2hV92TCOIDBA1Y2W4lqbDs0xsqolZ0L+vCst/vkjKTQsLwRdW3YbeO4TGmXGfxL6horJ3XYrmS9lqwM8TUOGe9KB/Ws6h24gRe8xRSOYq4TFpX1zf3Kr+ElKMawvOYOpaLar8tVZKav1a3YYhdluZbMcWwyf0+dmWEK+dbaagapr7sZN8669g7VittWmLPczf87PrP7sPv/wo4AlWX6d3Nw7vqN1Fpai0f+SE4kH8mMov8W9sYUdEp85/Gcfpr36H+8nLnkn/5ntRGGvmRWUK2LsZTj2EDAAAAAAAAAAAAAAAAAACcuzeHVPTjACgAAA=="
+	gnuSparse = "H4sIAAAAAAACA+3QMQqAMAyF4cyeokdIaaMH8QRuOglW729xUVR0EAXh/5ZAXiAhSd6nWRnjUrN9zYJ4C+q1NIuVqDdvKq7+4DaZ0tgMzsnQ9+PV3F3+6Dvx5CNrP2z6+mRBOIZtVwgAAAAAAAAAAAAAAAAA4H9mXGtv9AAoAAA="                                                                                                                                                                                             //nolint:lll // an archive in base64
+	paxSparse = "H4sIAAAAAAACA+3Uz0rEMBAG8JzzFH2CdCZ/mu2hV92TCOIDBA1Y2W4lqbDs0xsqolZ0L+vCst/vkjKTQsLwRdW3YbeO4TGmXGfxL6horJ3XYrmS9lqwM8TUOGe9KB/Ws6h24gRe8xRSOYq4TFpX1zf3Kr+ElKMawvOYOpaLar8tVZKav1a3YYhdluZbMcWwyf0+dmWEK+dbaagapr7sZN8669g7VittWmLPczf87PrP7sPv/wo4AlWX6d3Nw7vqN1Fpai0f+SE4kH8mMov8W9sYUdEp85/Gcfpr36H+8nLnkn/5ntRGGvmRWUK2LsZTj2EDAAAAAAAAAAAAAAAAAACcuzeHVPTjACgAAA==" //nolint:lll // an archive in base64
 )
 
 func unbase64(t *testing.T, text string) []byte {
@@ -164,27 +164,27 @@ func TestLayersThatCannotBeReadAreNamed(t *testing.T) {
 		layer func(f *fake) descriptor
 		want  string
 	}{
-		"no name":    {func(f *fake) descriptor { return f.blob("application/x", []byte("x"), nil) }, annotationTitle},
-		"no archive": {func(f *fake) descriptor { return f.blob(typeLayer, bytes.Repeat([]byte("no tar"), 1000), nil) }, "tar archive"},
-		"no gzip":    {func(f *fake) descriptor { return f.blob(typeLayer, []byte{0x1f, 0x8b, 1, 2, 3}, nil) }, "tar archive"},
+		"no name":    {func(f *fake) descriptor { return f.addBlob("application/x", []byte("x"), nil) }, annotationTitle},
+		"no archive": {func(f *fake) descriptor { return f.addBlob(typeLayer, bytes.Repeat([]byte("no tar"), 1000), nil) }, "tar archive"},
+		"no gzip":    {func(f *fake) descriptor { return f.addBlob(typeLayer, []byte{0x1f, 0x8b, 1, 2, 3}, nil) }, "tar archive"},
 		"cut archive": {func(f *fake) descriptor {
-			return f.blob(typeLayer, ocitest.Tar(t, ocitest.File("a", "text"))[:514], nil)
+			return f.addBlob(typeLayer, ocitest.Tar(t, ocitest.File("a", "text"))[:514], nil)
 		}, "tar archive"},
 		"cut gzip": {func(f *fake) descriptor {
-			return f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "text")))[:30], nil)
+			return f.addBlob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "text")))[:30], nil)
 		}, "tar archive"},
-		"GNU sparse":   {func(f *fake) descriptor { return f.blob(typeLayer, unbase64(t, gnuSparse), nil) }, "sparse"},
-		"PAX sparse":   {func(f *fake) descriptor { return f.blob(typeLayer, unbase64(t, paxSparse), nil) }, "sparse"},
+		"GNU sparse":   {func(f *fake) descriptor { return f.addBlob(typeLayer, unbase64(t, gnuSparse), nil) }, "sparse"},
+		"PAX sparse":   {func(f *fake) descriptor { return f.addBlob(typeLayer, unbase64(t, paxSparse), nil) }, "sparse"},
 		"bad digest":   {func(f *fake) descriptor { return descriptor{MediaType: typeLayer, Digest: "sha256:../x"} }, "digest"},
-		"a wrong size": {func(f *fake) descriptor { d := f.file("a", "text"); d.Size = -1; return d }, "bytes"},
+		"a wrong size": {func(f *fake) descriptor { d := f.addFile("a", "text"); d.Size = -1; return d }, "bytes"},
 		"a lost hard link": {func(f *fake) descriptor {
-			return f.blob(typeLayer, ocitest.Tar(t, ocitest.Hard("a", "b")), nil)
+			return f.addBlob(typeLayer, ocitest.Tar(t, ocitest.Hard("a", "b")), nil)
 		}, "hard link"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			f.put(t, "v1", manifest{Layers: []descriptor{c.layer(f)}})
-			_, err := collect(t, open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")
+			f.putManifest(t, "v1", manifest{Layers: []descriptor{c.layer(f)}})
+			_, err := collectEntries(t, openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")
 			if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v", err)
 			}
@@ -195,8 +195,9 @@ func TestLayersThatCannotBeReadAreNamed(t *testing.T) {
 func TestAnImageOfAnotherPlatformIsNotTaken(t *testing.T) {
 	f := newFake(t)
 	var manifests []descriptor
-	for _, p := range []platform{{"unknown", "unknown", ""}, {"linux", "arm64", "v8"}, {"linux", "amd64", ""}, {"linux", "arm", "v6"}, {"linux", "arm", "v7"}} {
-		d := f.put(t, "part", manifest{Layers: []descriptor{f.file("platform", p.String())}})
+	for _, p := range []platform{{"unknown", "unknown", ""}, {"linux", "arm64", "v8"}, {"linux", "amd64", ""}, {"linux", "arm", "v6"},
+		{"linux", "arm", "v7"}} {
+		d := f.putManifest(t, "part", manifest{Layers: []descriptor{f.addFile("platform", p.String())}})
 		d.Platform = &p
 		manifests = append(manifests, d)
 	}
@@ -208,16 +209,17 @@ func TestAnImageOfAnotherPlatformIsNotTaken(t *testing.T) {
 		}
 		return false
 	}
-	f.put(t, "multi", manifest{MediaType: typeIndex, Manifests: manifests})
+	f.putManifest(t, "multi", manifest{MediaType: typeIndex, Manifests: manifests})
 	for wanted, want := range map[string]string{
 		"linux/amd64": "linux/amd64", "linux/arm64": "linux/arm64/v8", "linux/arm/v7": "linux/arm/v7", "linux/s390x": "", "windows/amd64": "",
 	} {
-		s := open(t, Config{Registry: f.URL, Platform: wanted})
+		s := openSource(t, Config{Registry: f.URL, Platform: wanted})
 		if want == "" {
-			if _, err := collect(t, s, "m:multi"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "linux/arm64/v8") {
+			if _, err := collectEntries(t, s, "m:multi"); !errors.Is(err, source.ErrMisconfigured) ||
+				!strings.Contains(err.Error(), "linux/arm64/v8") {
 				t.Errorf("%s: got %v", wanted, err)
 			}
-		} else if got := contents(t, s, "m:multi")["platform"]; got != want {
+		} else if got := readContents(t, s, "m:multi")["platform"]; got != want {
 			t.Errorf("%s: got %q", wanted, got)
 		}
 	}
@@ -234,12 +236,13 @@ func TestRegistriesWithoutRangesAreReadAsAWhole(t *testing.T) {
 		r.Header.Del("Range")
 		return false
 	}
-	f.put(t, "v1", manifest{Layers: []descriptor{f.file("file", "content"), f.blob(typeLayer, ocitest.Tar(t, ocitest.File("member", "in it")), nil)}})
-	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
-	if diff := cmp.Diff(map[string]string{"file": "content", "member": "in it"}, contents(t, s, "m:v1")); diff != "" {
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("file", "content"),
+		f.addBlob(typeLayer, ocitest.Tar(t, ocitest.File("member", "in it")), nil)}})
+	s := openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
+	if diff := cmp.Diff(map[string]string{"file": "content", "member": "in it"}, readContents(t, s, "m:v1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	entries, err := collect(t, s, "m:v1")
+	entries, err := collectEntries(t, s, "m:v1")
 	if err != nil || !entries[0].NoRanges || entries[1].NoRanges {
 		t.Errorf("got %+v, %v", entries, err)
 	}
@@ -248,15 +251,17 @@ func TestRegistriesWithoutRangesAreReadAsAWhole(t *testing.T) {
 func TestNoRoomForALayerIsNamedAndGivenBack(t *testing.T) {
 	f := newFake(t)
 	large := ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("large", strings.Repeat("0", 8<<20))))
-	f.put(t, "large", manifest{Layers: []descriptor{f.blob(typeLayer, large, nil)}})
-	f.put(t, "small", manifest{Layers: []descriptor{f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
-	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir(), ScratchBytes: 4 << 20})
+	f.putManifest(t, "large", manifest{Layers: []descriptor{f.addBlob(typeLayer, large, nil)}})
+	f.putManifest(t, "small", manifest{Layers: []descriptor{f.addBlob(typeLayer,
+		ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
+	s := openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir(), ScratchBytes: 4 << 20})
 	for range 3 {
-		if _, err := collect(t, s, "m:large"); !errors.Is(err, source.ErrMisconfigured) || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "room") {
+		if _, err := collectEntries(t, s, "m:large"); !errors.Is(err, source.ErrMisconfigured) || !errors.Is(err, unix.ENOSPC) ||
+			!strings.Contains(err.Error(), "room") {
 			t.Errorf("got %v", err)
 		}
 	}
-	if diff := cmp.Diff(map[string]string{"a": "A"}, contents(t, s, "m:small")); diff != "" {
+	if diff := cmp.Diff(map[string]string{"a": "A"}, readContents(t, s, "m:small")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if err := s.Close(); err != nil || s.scratch.used.Load() != 0 {
@@ -266,10 +271,10 @@ func TestNoRoomForALayerIsNamedAndGivenBack(t *testing.T) {
 
 func TestAnUnpackedLayerHasNoName(t *testing.T) {
 	f := newFake(t)
-	f.put(t, "v1", manifest{Layers: []descriptor{f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addBlob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
 	dir := t.TempDir()
-	s := open(t, Config{Registry: f.URL, ScratchDir: dir})
-	contents(t, s, "m:v1")
+	s := openSource(t, Config{Registry: f.URL, ScratchDir: dir})
+	readContents(t, s, "m:v1")
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("got %v, %v", left, err)
 	}
@@ -279,12 +284,12 @@ func TestAnUnpackedLayerHasNoName(t *testing.T) {
 // entries of another source it must not read wrong bytes either.
 func TestAnotherSourceUnpacksAgain(t *testing.T) {
 	f := newFake(t)
-	f.put(t, "v1", manifest{Layers: []descriptor{f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
-	entries, err := collect(t, open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addBlob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)}})
+	entries, err := collectEntries(t, openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), "m:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), entries[0]); got != "A" {
+	if got := readEntry(t, openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()}), entries[0]); got != "A" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -292,8 +297,8 @@ func TestAnotherSourceUnpacksAgain(t *testing.T) {
 // Eight items of one image must not unpack it eight times.
 func TestALayerIsUnpackedOnceForAll(t *testing.T) {
 	f := newFake(t)
-	d := f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)
-	f.put(t, "v1", manifest{Layers: []descriptor{d}})
+	d := f.addBlob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{d}})
 	whole := make(chan struct{}, 100)
 	f.hook = func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, d.Digest.String()) && r.Header.Get("Range") == "" {
@@ -301,11 +306,11 @@ func TestALayerIsUnpackedOnceForAll(t *testing.T) {
 		}
 		return false
 	}
-	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
+	s := openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
 	done := make(chan error)
 	for range 8 {
 		go func() {
-			_, err := collect(t, s, "m:v1")
+			_, err := collectEntries(t, s, "m:v1")
 			done <- err
 		}()
 	}
@@ -321,8 +326,8 @@ func TestALayerIsUnpackedOnceForAll(t *testing.T) {
 
 func TestWaitingForAnotherUnpackingCanBeCancelled(t *testing.T) {
 	f := newFake(t)
-	d := f.blob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)
-	f.put(t, "v1", manifest{Layers: []descriptor{d}})
+	d := f.addBlob(typeLayer, ocitest.Gzip(t, ocitest.Tar(t, ocitest.File("a", "A"))), nil)
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{d}})
 	started, release := make(chan struct{}, 10), make(chan struct{})
 	f.hook = func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, d.Digest.String()) {
@@ -331,10 +336,10 @@ func TestWaitingForAnotherUnpackingCanBeCancelled(t *testing.T) {
 		}
 		return false
 	}
-	s := open(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
+	s := openSource(t, Config{Registry: f.URL, ScratchDir: t.TempDir()})
 	first := make(chan error, 1)
 	go func() {
-		_, err := collect(t, s, "m:v1")
+		_, err := collectEntries(t, s, "m:v1")
 		first <- err
 	}()
 	<-started

@@ -21,10 +21,10 @@ const typeTar = "application/vnd.oci.image.layer.v1.tar"
 
 func TestAbsoluteNamesInLayersAreBelowTheTree(t *testing.T) {
 	f := newFake(t)
-	layer := f.blob(typeTar, ocitest.Tar(t, ocitest.Dir("/"), ocitest.Dir("/etc"), ocitest.File("/etc/x", "1"),
+	layer := f.addBlob(typeTar, ocitest.Tar(t, ocitest.Dir("/"), ocitest.Dir("/etc"), ocitest.File("/etc/x", "1"),
 		ocitest.Hard("/etc/y", "/etc/x"), ocitest.Hard("etc/w", "./etc/x"), ocitest.Link("/etc/z", "/etc/x")), nil)
-	f.put(t, "v1", manifest{Layers: []descriptor{layer}})
-	got := contents(t, open(t, Config{Registry: f.URL}), "team/model:v1")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{layer}})
+	got := readContents(t, openSource(t, Config{Registry: f.URL}), "team/model:v1")
 	want := map[string]string{"etc/x": "1", "etc/y": "1", "etc/w": "1", "etc/z": "-> ../etc/x"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -33,42 +33,45 @@ func TestAbsoluteNamesInLayersAreBelowTheTree(t *testing.T) {
 
 func TestTwoLayersOfOneNameAreRefusedByName(t *testing.T) {
 	f := newFake(t)
-	one, two := f.file("x", "1"), f.file("./x", "2")
-	f.put(t, "v1", manifest{Layers: []descriptor{one, two}})
-	f.put(t, "same", manifest{Layers: []descriptor{one, one}})
-	s := open(t, Config{Registry: f.URL})
-	_, err := collect(t, s, "team/model:v1")
-	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), one.Digest.String()) || !strings.Contains(err.Error(), two.Digest.String()) {
+	one, two := f.addFile("x", "1"), f.addFile("./x", "2")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{one, two}})
+	f.putManifest(t, "same", manifest{Layers: []descriptor{one, one}})
+	s := openSource(t, Config{Registry: f.URL})
+	_, err := collectEntries(t, s, "team/model:v1")
+	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), one.Digest.String()) ||
+		!strings.Contains(err.Error(), two.Digest.String()) {
 		t.Errorf("got %v", err)
 	}
-	if got := contents(t, s, "team/model:same"); got["x"] != "1" {
+	if got := readContents(t, s, "team/model:same"); got["x"] != "1" {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestALayerThatIsThereTwiceWithTwoSizesIsRefused(t *testing.T) {
 	f := newFake(t)
-	one := f.file("x", "1")
+	one := f.addFile("x", "1")
 	two := one
 	two.Size++
-	f.put(t, "v1", manifest{Layers: []descriptor{one, two}})
-	if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "2 bytes") {
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{one, two}})
+	if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrMisconfigured) ||
+		!strings.Contains(err.Error(), "2 bytes") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestALayerWithoutASizeIsNotAnEmptyFile(t *testing.T) {
 	f := newFake(t)
-	empty, sized := f.file("empty", ""), f.file("x", "1")
-	f.put(t, "v1", manifest{Layers: []descriptor{empty, sized}})
+	empty, sized := f.addFile("empty", ""), f.addFile("x", "1")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{empty, sized}})
 	unsized := sized
 	unsized.Size = 0
-	f.put(t, "v2", manifest{Layers: []descriptor{empty, unsized}})
-	s := open(t, Config{Registry: f.URL})
-	if diff := cmp.Diff(map[string]string{"empty": "", "x": "1"}, contents(t, s, "team/model:v1")); diff != "" {
+	f.putManifest(t, "v2", manifest{Layers: []descriptor{empty, unsized}})
+	s := openSource(t, Config{Registry: f.URL})
+	if diff := cmp.Diff(map[string]string{"empty": "", "x": "1"}, readContents(t, s, "team/model:v1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := collect(t, s, "team/model:v2"); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), sized.Digest.String()) {
+	if _, err := collectEntries(t, s, "team/model:v2"); !errors.Is(err, source.ErrMisconfigured) ||
+		!strings.Contains(err.Error(), sized.Digest.String()) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -76,10 +79,10 @@ func TestALayerWithoutASizeIsNotAnEmptyFile(t *testing.T) {
 // Behind one name there may be servers of which some understand no ranges.
 func TestAnAnswerWithTheWholeBlobIsBelievedMoreThanAnEarlierOne(t *testing.T) {
 	f := newFake(t)
-	f.put(t, "v1", manifest{Layers: []descriptor{f.file("x", "12345"),
-		f.blob(typeTar, ocitest.Tar(t, ocitest.File("dir/y", "67890")), nil)}})
-	s := open(t, Config{Registry: f.URL})
-	entries, err := collect(t, s, "team/model:v1")
+	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("x", "12345"),
+		f.addBlob(typeTar, ocitest.Tar(t, ocitest.File("dir/y", "67890")), nil)}})
+	s := openSource(t, Config{Registry: f.URL})
+	entries, err := collectEntries(t, s, "team/model:v1")
 	if err != nil || len(entries) != 2 {
 		t.Fatalf("got %+v, %v", entries, err)
 	}
@@ -90,17 +93,17 @@ func TestAnAnswerWithTheWholeBlobIsBelievedMoreThanAnEarlierOne(t *testing.T) {
 	var files []source.Entry
 	for _, e := range entries {
 		if e.NoRanges {
-			t.Errorf("%s is to be read as a whole before anybody knows", e.Path)
+			t.Errorf("%s is to be read as a whole before its size is known", e.Path)
 		}
 		if _, err := s.Open(t.Context(), e, 1, 2); !errors.Is(err, source.ErrChanged) {
 			t.Errorf("%s: got %v", e.Path, err)
 		}
 		files = append(files, e)
 	}
-	if got := contents(t, s, "team/model:v1"); got["x"] != "12345" || got["dir/y"] != "67890" {
+	if got := readContents(t, s, "team/model:v1"); got["x"] != "12345" || got["dir/y"] != "67890" {
 		t.Errorf("listed again: got %v", got)
 	}
-	again, err := collect(t, s, "team/model:v1")
+	again, err := collectEntries(t, s, "team/model:v1")
 	if err != nil || again[1].NoRanges == again[0].NoRanges {
 		t.Errorf("listed again: got %+v, %v", again, err) // the layer's file is unpacked here, and has ranges
 	}
@@ -123,7 +126,7 @@ func TestOnlyAManifestIsAManifest(t *testing.T) {
 			_, _ = w.Write([]byte(answer))
 			return true
 		}
-		if _, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrTemporary) {
+		if _, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "team/model:v1"); !errors.Is(err, source.ErrTemporary) {
 			t.Errorf("%q: got %v", answer, err)
 		}
 	}
@@ -134,9 +137,12 @@ func TestOnlyAManifestIsAManifest(t *testing.T) {
 func FuzzManifestsAreReadOrRefused(f *testing.F) {
 	for _, seed := range []string{
 		`{"mediaType":"` + typeManifest + `","layers":[{"mediaType":"application/octet-stream","digest":"sha256:` + strings.Repeat("0", 64) +
-			`","size":1,"annotations":{"` + annotationTitle + `":"dir/file"}},{"mediaType":"` + typeTar + `","digest":"sha256:` + strings.Repeat("a", 64) + `","size":1}]}`,
-		`{"mediaType":"` + typeIndex + `","manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"amd64"}}]}`,
-		`{"layers":[]}`, `{"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`, `{"layers":null}`, "[]", "<html>",
+			`","size":1,"annotations":{"` + annotationTitle + `":"dir/file"}},{"mediaType":"` + typeTar + `","digest":"sha256:` +
+			strings.Repeat("a", 64) + `","size":1}]}`,
+		`{"mediaType":"` + typeIndex + `","manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) +
+			`","platform":{"os":"linux","architecture":"amd64"}}]}`,
+		`{"layers":[]}`, `{"layers":[{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]}`,
+		`{"layers":null}`, "[]", "<html>",
 		`{"layers":[{"size":-1,"digest":"x:y"}]}`, `{"layers":[{"size":1e99}]}`,
 	} {
 		f.Add([]byte(seed), typeManifest)
@@ -187,7 +193,7 @@ func TestTheSignatureOfARedirectIsToldToNobodyElse(t *testing.T) {
 	t.Cleanup(middle.Close)
 	for _, to := range []string{middle.URL, "http://127.0.0.1:1"} {
 		f := newFake(t)
-		f.put(t, "v1", manifest{Layers: []descriptor{f.file("x", "1")}})
+		f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("x", "1")}})
 		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/blobs/") {
 				return false
@@ -195,7 +201,7 @@ func TestTheSignatureOfARedirectIsToldToNobodyElse(t *testing.T) {
 			http.Redirect(w, r, to+"/blob?X-Amz-Signature=S3CRET", http.StatusTemporaryRedirect)
 			return true
 		}
-		_, err := collect(t, open(t, Config{Registry: f.URL}), "team/model:v1")
+		_, err := collectEntries(t, openSource(t, Config{Registry: f.URL}), "team/model:v1")
 		if err == nil || strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("got %v", err)
 		}

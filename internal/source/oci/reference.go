@@ -26,7 +26,8 @@ type reference struct {
 func parseReference(path string) (reference, error) {
 	name, inside, _ := strings.Cut(strings.TrimLeft(path, "/"), "//")
 	bad := func(reason string) (reference, error) {
-		return reference{}, fmt.Errorf("the path %q is not one such as team/model:v1, team/model@sha256:… or team/model:v1//directory: %s", path, reason)
+		return reference{}, fmt.Errorf("the path %q is not one such as team/model:v1, team/model@sha256:… or team/model:v1//directory: %s",
+			path, reason)
 	}
 	// The host is a stand-in: a path has none.
 	r, err := registry.ParseReference("localhost/" + strings.TrimRight(name, "/"))

@@ -38,7 +38,8 @@ func TestPathsAreReadAsTheyAreMeant(t *testing.T) {
 
 func TestKeysSurviveTheirText(t *testing.T) {
 	for _, k := range []key{
-		{repository: "team/model", blob: "sha256:" + "1111111111111111111111111111111111111111111111111111111111111111", size: 1 << 40, offset: 512},
+		{repository: "team/model", blob: "sha256:" + "1111111111111111111111111111111111111111111111111111111111111111",
+			size: 1 << 40, offset: 512},
 		{repository: "m", blob: "sha256:" + "2222222222222222222222222222222222222222222222222222222222222222", unpacked: true},
 	} {
 		if got, err := parseKey(k.String()); err != nil || got != k {

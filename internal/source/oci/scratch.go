@@ -53,7 +53,8 @@ func (s *scratch) explainError(err error) error {
 		dir = os.TempDir()
 	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		err = fmt.Errorf("there is no room in %s for the unpacked layers; give it more, or push the files as layers of their own, which are not unpacked: %w", dir, err)
+		err = fmt.Errorf("there is no room in %s for the unpacked layers; give it more, or push the files as layers of their own, which are "+
+			"not unpacked: %w", dir, err)
 	} else {
 		err = fmt.Errorf("the directory %s cannot be written: %w", dir, err)
 	}

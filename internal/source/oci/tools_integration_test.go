@@ -62,7 +62,8 @@ func TestWhatORASPushedIsRead(t *testing.T) {
 		}
 		layers = append(layers, d)
 	}
-	m, err := oras.PackManifest(t.Context(), store, oras.PackManifestVersion1_1, "application/vnd.kuda.test", oras.PackManifestOptions{Layers: layers})
+	m, err := oras.PackManifest(t.Context(), store, oras.PackManifestVersion1_1, "application/vnd.kuda.test",
+		oras.PackManifestOptions{Layers: layers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +73,15 @@ func TestWhatORASPushedIsRead(t *testing.T) {
 	if _, err := oras.Copy(t.Context(), store, "v1", r.Repository(t, "team/model"), "v1", oras.DefaultCopyOptions); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, Config{Registry: "http://" + r.Addr, ScratchDir: t.TempDir()})
-	want := map[string]string{"config.json": "{}", "weights/a/1.bin": "one", "weights/2.bin": strings.Repeat("two", 100_000), "weights/latest": "-> 2.bin"}
+	s := openSource(t, Config{Registry: "http://" + r.Addr, ScratchDir: t.TempDir()})
+	want := map[string]string{"config.json": "{}", "weights/a/1.bin": "one", "weights/2.bin": strings.Repeat("two", 100_000),
+		"weights/latest": "-> 2.bin"}
 	for _, path := range []string{"team/model:v1", "team/model@" + m.Digest.String()} {
-		if diff := cmp.Diff(want, contents(t, s, path)); diff != "" {
+		if diff := cmp.Diff(want, readContents(t, s, path)); diff != "" {
 			t.Errorf("%s (-want +got):\n%.1000s", path, diff)
 		}
 	}
-	if got := contents(t, s, "team/model:v1//weights/a"); got["1.bin"] != "one" || len(got) != 1 {
+	if got := readContents(t, s, "team/model:v1//weights/a"); got["1.bin"] != "one" || len(got) != 1 {
 		t.Errorf("a part: got %q", got)
 	}
 }
@@ -89,8 +91,10 @@ func TestImagesForSeveralPlatformsAreChosenFrom(t *testing.T) {
 	repository := r.Repository(t, "team/image")
 	var manifests []ocispec.Descriptor
 	for _, arch := range []string{"arm64", "amd64"} {
-		base := ocitest.Gzip(t, ocitest.Tar(t, ocitest.Dir("etc"), ocitest.File("etc/arch", arch), ocitest.File("etc/old", "old"), ocitest.Link("sh", "/bin/sh")))
-		top := ocitest.Zstd(t, ocitest.Tar(t, ocitest.File("etc/.wh.old", ""), ocitest.Hard("etc/same", "etc/arch"), ocitest.File("etc/arch", arch)))
+		base := ocitest.Gzip(t, ocitest.Tar(t, ocitest.Dir("etc"), ocitest.File("etc/arch", arch), ocitest.File("etc/old", "old"),
+			ocitest.Link("sh", "/bin/sh")))
+		top := ocitest.Zstd(t, ocitest.Tar(t, ocitest.File("etc/.wh.old", ""), ocitest.Hard("etc/same", "etc/arch"),
+			ocitest.File("etc/arch", arch)))
 		d := ocitest.PushManifest(t, repository, "",
 			ocitest.PushBlob(t, repository, ocispec.MediaTypeImageLayerGzip, base, nil),
 			ocitest.PushBlob(t, repository, ocispec.MediaTypeImageLayerZstd, top, nil))
@@ -99,9 +103,9 @@ func TestImagesForSeveralPlatformsAreChosenFrom(t *testing.T) {
 	}
 	ocitest.PushIndex(t, repository, "v1", manifests...)
 	for _, arch := range []string{"arm64", "amd64"} {
-		s := open(t, Config{Registry: "http://" + r.Addr, ScratchDir: t.TempDir(), Platform: "linux/" + arch})
+		s := openSource(t, Config{Registry: "http://" + r.Addr, ScratchDir: t.TempDir(), Platform: "linux/" + arch})
 		want := map[string]string{"etc/arch": arch, "etc/same": arch, "sh": "-> bin/sh"}
-		if diff := cmp.Diff(want, contents(t, s, "team/image:v1")); diff != "" {
+		if diff := cmp.Diff(want, readContents(t, s, "team/image:v1")); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -117,10 +121,10 @@ type signer struct {
 
 const keyID = "test"
 
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// jwks writes the public key where the registry looks for it.
-func (s *signer) jwks(t *testing.T) string {
+// keySet writes the public key where the registry looks for it.
+func (s *signer) keySet(t *testing.T) string {
 	t.Helper()
 	point, err := s.key.PublicKey.Bytes() // 4, x, y
 	if err != nil {
@@ -128,7 +132,7 @@ func (s *signer) jwks(t *testing.T) string {
 	}
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	text := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","kid":%q,"x":%q,"y":%q}]}`,
-		keyID, encode(point[1:33]), encode(point[33:]))
+		keyID, encodeBase64(point[1:33]), encodeBase64(point[33:]))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +152,7 @@ func (s *signer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	claims, err1 := json.Marshal(map[string]any{"iss": "kuda-test", "aud": "kuda-test", "sub": "tester", "jti": rand.Text(),
 		"nbf": now.Add(-time.Minute).Unix(), "iat": now.Unix(), "exp": now.Add(s.lifetime).Unix(), "access": access})
-	signed := encode([]byte(`{"typ":"JWT","alg":"ES256","kid":"`+keyID+`"}`)) + "." + encode(claims)
+	signed := encodeBase64([]byte(`{"typ":"JWT","alg":"ES256","kid":"`+keyID+`"}`)) + "." + encodeBase64(claims)
 	sum := sha256.Sum256([]byte(signed))
 	x, y, err2 := ecdsa.Sign(rand.Reader, s.key, sum[:])
 	if err := errors.Join(err1, err2); err != nil {
@@ -157,7 +161,7 @@ func (s *signer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.given.Add(1)
 	signature := append(x.FillBytes(make([]byte, 32)), y.FillBytes(make([]byte, 32))...)
-	fmt.Fprintf(w, `{"token":%q}`, signed+"."+encode(signature))
+	fmt.Fprintf(w, `{"token":%q}`, signed+"."+encodeBase64(signature))
 }
 
 func TestTokensOfARealRegistryAreFetchedAndRenewed(t *testing.T) {
@@ -168,31 +172,32 @@ func TestTokensOfARealRegistryAreFetchedAndRenewed(t *testing.T) {
 	tokens := &signer{key: private, password: "right", lifetime: time.Hour}
 	server := httptest.NewServer(tokens)
 	t.Cleanup(server.Close)
-	r := ocitest.Start(t, "realm="+server.URL+"/token", "jwks="+tokens.jwks(t))
+	r := ocitest.Start(t, "realm="+server.URL+"/token", "jwks="+tokens.keySet(t))
 	repository := r.Repository(t, "team/model")
 	repository.Client = &auth.Client{Credential: auth.StaticCredential(r.Addr, auth.Credential{Username: "u", Password: "right"})}
-	ocitest.PushManifest(t, repository, "v1", ocitest.PushBlob(t, repository, "application/octet-stream", []byte("A"), map[string]string{annotationTitle: "a"}))
+	ocitest.PushManifest(t, repository, "v1", ocitest.PushBlob(t, repository, "application/octet-stream", []byte("A"),
+		map[string]string{annotationTitle: "a"}))
 
 	tokens.lifetime = -2 * time.Hour // expired before it is used: every request needs a new one, and fails
-	pull := secret(t, map[string]string{fileDockerConfig: fmt.Sprintf(`{"auths":{%q:{"username":"u","password":"right"}}}`, r.Addr)})
-	s := open(t, Config{Registry: "http://" + r.Addr, Credentials: pull})
-	if _, err := collect(t, s, "team/model:v1"); !errors.Is(err, source.ErrDenied) {
+	pull := newSecret(t, map[string]string{fileDockerConfig: fmt.Sprintf(`{"auths":{%q:{"username":"u","password":"right"}}}`, r.Addr)})
+	s := openSource(t, Config{Registry: "http://" + r.Addr, Credentials: pull})
+	if _, err := collectEntries(t, s, "team/model:v1"); !errors.Is(err, source.ErrDenied) {
 		t.Errorf("with an expired token: %v", err)
 	}
 	tokens.lifetime = time.Hour
 	before := tokens.given.Load()
 	for range 3 {
-		if got := contents(t, s, "team/model:v1")["a"]; got != "A" {
+		if got := readContents(t, s, "team/model:v1")["a"]; got != "A" {
 			t.Errorf("got %q", got)
 		}
 	}
 	if given := tokens.given.Load() - before; given != 1 {
 		t.Errorf("%d tokens were fetched for one repository", given)
 	}
-	wrong := secret(t, map[string]string{fileUsername: "u", filePassword: "wrong"})
-	for name, c := range map[string]Config{"a wrong password": {Credentials: wrong}, "nobody": {}} {
+	wrong := newSecret(t, map[string]string{fileUsername: "u", filePassword: "wrong"})
+	for name, c := range map[string]Config{"a wrong password": {Credentials: wrong}, "no credentials": {}} {
 		c.Registry = "http://" + r.Addr
-		if _, err := collect(t, open(t, c), "team/model:v1"); !errors.Is(err, source.ErrDenied) {
+		if _, err := collectEntries(t, openSource(t, c), "team/model:v1"); !errors.Is(err, source.ErrDenied) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

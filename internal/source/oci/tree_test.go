@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// layer makes an archive of lines "name", "dir/", "link -> target" and
+// newLayer makes an archive of lines "name", "dir/", "link -> target" and
 // "link = target" (a hard link).
-func layer(lines ...string) *archive {
+func newLayer(lines ...string) *archive {
 	a := &archive{}
 	for i, line := range lines {
 		m := member{name: line, kind: tar.TypeReg, offset: int64(i), checksum: line}
@@ -29,8 +29,8 @@ func layer(lines ...string) *archive {
 	return a
 }
 
-// flat writes a tree as layer's lines; a file of another layer is "name (layer)".
-func flat(t *tree) (lines []string) {
+// flatLines writes a tree as layer's lines; a file of another layer is "name (layer)".
+func flatLines(t *tree) (lines []string) {
 	for name, node := range t.allFiles("") {
 		switch {
 		case node.link != "":
@@ -49,29 +49,31 @@ func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
 		layers []*archive
 		want   []string
 	}{
-		"a later file": {[]*archive{layer("a", "b/c"), layer("b/c", "d")}, []string{"a", "b/c", "d"}},
-		"a whiteout":   {[]*archive{layer("a", "b/c", "b/d"), layer("b/.wh.c")}, []string{"a", "b/d"}},
+		"a later file": {[]*archive{newLayer("a", "b/c"), newLayer("b/c", "d")}, []string{"a", "b/c", "d"}},
+		"a whiteout":   {[]*archive{newLayer("a", "b/c", "b/d"), newLayer("b/.wh.c")}, []string{"a", "b/d"}},
 		"a whiteout of a directory": {
-			[]*archive{layer("a", "b/c", "b/d/e"), layer(".wh.b")}, []string{"a"}},
+			[]*archive{newLayer("a", "b/c", "b/d/e"), newLayer(".wh.b")}, []string{"a"}},
 		"a whiteout speaks of earlier layers only": {
-			[]*archive{layer("a"), layer("a", ".wh.a")}, []string{"a"}},
-		"a whiteout of nothing": {[]*archive{layer("a"), layer("x/.wh.y", ".wh.z")}, []string{"a"}},
+			[]*archive{newLayer("a"), newLayer("a", ".wh.a")}, []string{"a"}},
+		"a whiteout of nothing": {[]*archive{newLayer("a"), newLayer("x/.wh.y", ".wh.z")}, []string{"a"}},
 		"an opaque directory": {
-			[]*archive{layer("a", "b/c", "b/d/e"), layer("b/new", "b/.wh..wh..opq")}, []string{"a", "b/new"}},
-		"an opaque root":                       {[]*archive{layer("a", "b/c"), layer(".wh..wh..opq", "d")}, []string{"d"}},
-		"a file in place of a directory":       {[]*archive{layer("a/b", "a/c"), layer("a")}, []string{"a"}},
-		"a directory in place of a file":       {[]*archive{layer("a"), layer("a/", "a/b")}, []string{"a/b"}},
-		"a directory that is there already":    {[]*archive{layer("a/b"), layer("a/")}, []string{"a/b"}},
-		"a directory without files":            {[]*archive{layer("a", "b/", "c/d/")}, []string{"a"}},
-		"a hard link":                          {[]*archive{layer("a", "b = a")}, []string{"a", "b = a"}},
-		"a hard link to an earlier layer":      {[]*archive{layer("a"), layer("b = a")}, []string{"a", "b = a"}},
-		"a hard link to nothing":               {[]*archive{layer("b = a")}, nil},
-		"a hard link keeps what it points to":  {[]*archive{layer("a", "b = a"), layer(".wh.a")}, []string{"b = a"}},
-		"a file through a link to a directory": {[]*archive{layer("usr/lib/a", "lib -> usr/lib"), layer("lib/b")}, []string{"lib -> usr/lib", "usr/lib/a", "usr/lib/b = lib/b"}},
-		"a whiteout through a link":            {[]*archive{layer("usr/lib/a", "lib -> usr/lib"), layer("lib/.wh.a")}, []string{"lib -> usr/lib"}},
-		"links from the root":                  {[]*archive{layer("a/b/c -> /etc/x", "d -> /", "e -> /../../x")}, []string{"a/b/c -> ../../etc/x", "d -> .", "e -> x"}},
-		"a loop of links":                      {[]*archive{layer("a -> b", "b -> a"), layer("a/x")}, []string{"a/x", "b -> a"}},
-		"a link out of the image":              {[]*archive{layer("a -> ../.."), layer("a/x")}, []string{"a/x"}},
+			[]*archive{newLayer("a", "b/c", "b/d/e"), newLayer("b/new", "b/.wh..wh..opq")}, []string{"a", "b/new"}},
+		"an opaque root":                      {[]*archive{newLayer("a", "b/c"), newLayer(".wh..wh..opq", "d")}, []string{"d"}},
+		"a file in place of a directory":      {[]*archive{newLayer("a/b", "a/c"), newLayer("a")}, []string{"a"}},
+		"a directory in place of a file":      {[]*archive{newLayer("a"), newLayer("a/", "a/b")}, []string{"a/b"}},
+		"a directory that is there already":   {[]*archive{newLayer("a/b"), newLayer("a/")}, []string{"a/b"}},
+		"a directory without files":           {[]*archive{newLayer("a", "b/", "c/d/")}, []string{"a"}},
+		"a hard link":                         {[]*archive{newLayer("a", "b = a")}, []string{"a", "b = a"}},
+		"a hard link to an earlier layer":     {[]*archive{newLayer("a"), newLayer("b = a")}, []string{"a", "b = a"}},
+		"a hard link to nothing":              {[]*archive{newLayer("b = a")}, nil},
+		"a hard link keeps what it points to": {[]*archive{newLayer("a", "b = a"), newLayer(".wh.a")}, []string{"b = a"}},
+		"a file through a link to a directory": {[]*archive{newLayer("usr/lib/a", "lib -> usr/lib"), newLayer("lib/b")},
+			[]string{"lib -> usr/lib", "usr/lib/a", "usr/lib/b = lib/b"}},
+		"a whiteout through a link": {[]*archive{newLayer("usr/lib/a", "lib -> usr/lib"), newLayer("lib/.wh.a")}, []string{"lib -> usr/lib"}},
+		"links from the root": {[]*archive{newLayer("a/b/c -> /etc/x", "d -> /", "e -> /../../x")},
+			[]string{"a/b/c -> ../../etc/x", "d -> .", "e -> x"}},
+		"a loop of links":         {[]*archive{newLayer("a -> b", "b -> a"), newLayer("a/x")}, []string{"a/x", "b -> a"}},
+		"a link out of the image": {[]*archive{newLayer("a -> ../.."), newLayer("a/x")}, []string{"a/x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := newTree()
@@ -83,11 +85,11 @@ func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
 			}
 			if c.want == nil {
 				if err == nil {
-					t.Errorf("got %q", flat(tree))
+					t.Errorf("got %q", flatLines(tree))
 				}
 				return
 			}
-			if diff := cmp.Diff(c.want, flat(tree)); diff != "" || err != nil {
+			if diff := cmp.Diff(c.want, flatLines(tree)); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
@@ -96,12 +98,12 @@ func TestLayersOfAnImageAreLaidOverEachOther(t *testing.T) {
 
 func TestWhiteoutsAreFilesInArchivesThatAreNoImages(t *testing.T) {
 	tree := newTree()
-	for _, a := range []*archive{layer("a"), layer(".wh.a", "b -> /etc")} {
+	for _, a := range []*archive{newLayer("a"), newLayer(".wh.a", "b -> /etc")} {
 		if err := tree.addArchive(a, key{}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{".wh.a", "a", "b -> /etc"}, flat(tree)); diff != "" {
+	if diff := cmp.Diff([]string{".wh.a", "a", "b -> /etc"}, flatLines(tree)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -109,11 +111,11 @@ func TestWhiteoutsAreFilesInArchivesThatAreNoImages(t *testing.T) {
 func TestHostileNamesStayWhatTheyAre(t *testing.T) {
 	names := []string{"../up", "/absolute", "a/../../b", "a//c", "d/./e", "f/.."}
 	tree := newTree()
-	if err := tree.addArchive(layer(names...), key{}, true); err != nil {
+	if err := tree.addArchive(newLayer(names...), key{}, true); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}
-	for _, line := range flat(tree) {
+	for _, line := range flatLines(tree) {
 		got[line] = true
 	}
 	for _, name := range names {
@@ -125,7 +127,7 @@ func TestHostileNamesStayWhatTheyAre(t *testing.T) {
 
 func TestAPartIsFoundThroughLinks(t *testing.T) {
 	tree := newTree()
-	if err := tree.addArchive(layer("v1/a/b", "current -> v1", "abs -> /v1/a", "up -> ../..", "loop -> loop"), key{}, false); err != nil {
+	if err := tree.addArchive(newLayer("v1/a/b", "current -> v1", "abs -> /v1/a", "up -> ../..", "loop -> loop"), key{}, false); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{

@@ -55,13 +55,15 @@ func (f *fake) Open(context.Context, *connect.Request[sourcev1alpha1.OpenRequest
 	return connect.NewResponse(answer), nil
 }
 
-func (f *fake) List(_ context.Context, _ *connect.Request[sourcev1alpha1.ListRequest], out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
+func (f *fake) List(_ context.Context, _ *connect.Request[sourcev1alpha1.ListRequest],
+	out *connect.ServerStream[sourcev1alpha1.ListResponse]) error {
 	return f.list(func(entries ...*sourcev1alpha1.Entry) error {
 		return out.Send(&sourcev1alpha1.ListResponse{Entries: entries})
 	})
 }
 
-func (f *fake) Read(_ context.Context, r *connect.Request[sourcev1alpha1.ReadRequest], out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
+func (f *fake) Read(_ context.Context, r *connect.Request[sourcev1alpha1.ReadRequest],
+	out *connect.ServerStream[sourcev1alpha1.ReadResponse]) error {
 	return f.read(r.Msg, out.Send)
 }
 

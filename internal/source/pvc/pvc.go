@@ -51,7 +51,9 @@ func (s *Source) Provenance(context.Context) (source.Provenance, error) {
 	const op = "looking at the claim"
 	err := unix.Statx(unix.AT_FDCWD, s.config.Root, unix.AT_STATX_SYNC_AS_STAT, unix.STATX_INO|unix.STATX_BTIME, &stat)
 	if err != nil {
-		return source.Provenance{}, s.classifyError(op, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err))
+		return source.Provenance{}, s.classifyError(op,
+			fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w",
+				s.config.Claim, err))
 	}
 	way := fmt.Sprintf("volume=%x", stat.Ino)
 	if stat.Mask&unix.STATX_BTIME != 0 {
@@ -67,7 +69,8 @@ func (s *Source) Close() error { return nil }
 func (s *Source) openPath(name string) (*os.File, error) {
 	root, err := os.OpenRoot(s.config.Root)
 	if err != nil {
-		return nil, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w", s.config.Claim, err)
+		return nil, fmt.Errorf("the claim %s is not mounted; a pod that is older than its DataSet's use of the claim is to be created anew: %w",
+			s.config.Claim, err)
 	}
 	defer root.Close()
 	info, err := root.Stat(name)
@@ -170,7 +173,8 @@ func (s *Source) classifyError(op string, err error) error {
 		e.Class = source.ErrNotFound
 	case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
 		e.Class = source.ErrDenied
-		e.Err = fmt.Errorf("%w; let the user %d or one of its groups read the claim %s, for example with the pod's fsGroup", err, os.Geteuid(), s.config.Claim)
+		e.Err = fmt.Errorf("%w; let the user %d or one of its groups read the claim %s, for example with the pod's fsGroup", err,
+			os.Geteuid(), s.config.Claim)
 	case errors.Is(err, unix.ESTALE):
 		e.Class = source.ErrChanged
 	case errors.Is(err, errKind) || errors.Is(err, unix.ELOOP) || isEscape(err):

@@ -34,7 +34,8 @@ type walk struct {
 	listed int
 }
 
-// yieldError ends the walk with an error, and returns false.
+// yieldError ends the walk with an error. It reports whether the walk goes on, which
+// it never does then.
 func (w *walk) yieldError(name string, err error) bool {
 	if _, ok := errors.AsType[*source.Error](err); !ok {
 		err = w.source.classifyError(w.op, fmt.Errorf("%q: %w", name, err))
@@ -44,7 +45,7 @@ func (w *walk) yieldError(name string, err error) bool {
 }
 
 // listDirectory yields what is in an open directory, whose name in the tree ends with a
-// slash, or is "". It returns false when the walk is over.
+// slash, or is "". It reports whether the walk goes on.
 func (w *walk) listDirectory(d *os.File, prefix string) bool {
 	source.Alive(w.ctx)
 	names, err := d.Readdirnames(-1)
@@ -71,8 +72,8 @@ func (w *walk) listDirectory(d *os.File, prefix string) bool {
 	return true
 }
 
-// yieldEntry yields a file or a link, or what is in a directory. It returns false when
-// the walk is over.
+// yieldEntry yields a file or a link, or what is in a directory. It reports whether
+// the walk goes on.
 func (w *walk) yieldEntry(d *os.File, prefix, name string, stat *unix.Stat_t) bool {
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFREG:

@@ -53,7 +53,8 @@ func (s *retrying) List(ctx context.Context, path string) iter.Seq2[source.Entry
 
 // listOnce yields what follows the first done.count entries, and returns the
 // listing's error, or that the consumer stopped.
-func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint, yield func(source.Entry, error) bool) (stopped bool, err error) {
+func (s *retrying) listOnce(ctx context.Context, path string, done *fingerprint,
+	yield func(source.Entry, error) bool) (stopped bool, err error) {
 	var seen fingerprint
 	for entry, err := range s.next.List(ctx, path) {
 		if err != nil {

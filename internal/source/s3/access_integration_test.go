@@ -41,7 +41,8 @@ func TestRotatedCredentialsAreReadAgain(t *testing.T) {
 
 func TestARegionThatIsNotGivenIsFoundWithoutAsking(t *testing.T) {
 	const region = "eu-test-1"
-	server := minioService(t, miniotest.StartWith(t, miniotest.Options{Buckets: []string{bucket}, Env: []string{"MINIO_SITE_REGION=" + region}}))
+	server := minioService(t, miniotest.StartWith(t, miniotest.Options{Buckets: []string{bucket},
+		Env: []string{"MINIO_SITE_REGION=" + region}}))
 	server.put(t, "tree/file", []byte("content"))
 
 	proxy := record(t, server.addr)
@@ -81,7 +82,8 @@ func TestTheBucketCanBePartOfTheHostName(t *testing.T) {
 	if got := proxy.take(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if err := errorOf(t, server.open(t, through("kuda.invalid"), func(c *Config) { c.PathStyle = false }), "tree/"); !errors.Is(err, source.ErrUnreachable) ||
+	if err := errorOf(t, server.open(t, through("kuda.invalid"), func(c *Config) { c.PathStyle = false }), "tree/"); !errors.Is(err,
+		source.ErrUnreachable) ||
 		!strings.Contains(err.Error(), "pathStyle") {
 		t.Errorf("without a host name of the bucket: got %v", err)
 	}

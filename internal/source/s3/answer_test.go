@@ -127,8 +127,9 @@ func TestOnlyPromisesAboutTheWholeObjectAreChecksums(t *testing.T) {
 		info minio.ObjectInfo
 		want string
 	}{
-		"the strongest":    {minio.ObjectInfo{ETag: tag, ChecksumSHA256: sum(32), ChecksumCRC32C: sum(4)}, "sha256:" + strings.Repeat("00", 32)},
-		"of all parts":     {minio.ObjectInfo{ETag: tag + "-2", ChecksumMode: "FULL_OBJECT", ChecksumCRC64NVME: sum(8)}, "crc64nvme:0000000000000000"},
+		"the strongest": {minio.ObjectInfo{ETag: tag, ChecksumSHA256: sum(32), ChecksumCRC32C: sum(4)}, "sha256:" + strings.Repeat("00", 32)},
+		"of all parts": {minio.ObjectInfo{ETag: tag + "-2", ChecksumMode: "FULL_OBJECT", ChecksumCRC64NVME: sum(8)},
+			"crc64nvme:0000000000000000"},
 		"of parts' sums":   {minio.ObjectInfo{ETag: tag + "-2", ChecksumMode: "COMPOSITE", ChecksumCRC32C: sum(4)}, ""},
 		"of parts, marked": {minio.ObjectInfo{ETag: tag + "-2", ChecksumSHA256: sum(32) + "-2"}, ""},
 		"cut":              {minio.ObjectInfo{ETag: tag + "-2", ChecksumSHA256: sum(31)}, ""},

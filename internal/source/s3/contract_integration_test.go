@@ -89,14 +89,14 @@ func failures(t *testing.T, s service, except string) {
 	}{
 		"missing bucket":     {func(c *Config) { c.Bucket = "missing" }, "there", source.ErrNotFound},
 		"missing object":     {func(*Config) {}, "missing", source.ErrNotFound},
-		"unknown access key": {func(c *Config) { c.Keys = &Keys{AccessKey: "nobody", SecretKey: "nothing"} }, "there", source.ErrDenied},
+		"unknown access key": {func(c *Config) { c.Keys = &Keys{AccessKey: "stranger", SecretKey: "nothing"} }, "there", source.ErrDenied},
 		"wrong secret key":   {wrongSecret, "there", source.ErrDenied},
 		"anonymous":          {func(c *Config) { c.Keys = nil }, "there", source.ErrDenied},
 		"missing credentials": {func(c *Config) { c.Keys, c.Credentials = nil, &source.Mount{Dir: empty, Name: `Secret "s3"`} }, "there",
 			source.ErrCredentials},
-		"nobody there": {through("127.0.0.1:1"), "there", source.ErrUnreachable},
-		"unknown host": {through("kuda.invalid"), "there", source.ErrUnreachable},
-		"plain as TLS": {func(c *Config) { c.Endpoint = "https://" + s.addr }, "there", source.ErrMisconfigured},
+		"no server there": {through("127.0.0.1:1"), "there", source.ErrUnreachable},
+		"unknown host":    {through("kuda.invalid"), "there", source.ErrUnreachable},
+		"plain as TLS":    {func(c *Config) { c.Endpoint = "https://" + s.addr }, "there", source.ErrMisconfigured},
 	} {
 		if name == except {
 			continue

@@ -20,7 +20,8 @@ func newCredentials(c Config, endpoint url.URL, region string, transport *nethtt
 		return credentials.NewStaticV4(c.Keys.AccessKey, c.Keys.SecretKey.Reveal(), c.Keys.SessionToken.Reveal())
 	case c.WebIdentity != nil:
 		client := &nethttp.Client{Transport: transport}
-		return credentials.New(&temporary{now: time.Now, fetch: fetchByToken(*c.WebIdentity, stsEndpoint(*c.WebIdentity, endpoint, region), client)})
+		return credentials.New(&temporary{now: time.Now, fetch: fetchByToken(*c.WebIdentity,
+			stsEndpoint(*c.WebIdentity, endpoint, region), client)})
 	case c.Instance != nil:
 		return credentials.New(&temporary{now: time.Now, fetch: newInstance().fetchFrom(c.Instance.Endpoint)})
 	default:

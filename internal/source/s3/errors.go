@@ -91,7 +91,8 @@ func (s *Source) messageWithAdvice(r minio.ErrorResponse) string {
 	case r.Code == "RequestTimeTooSkewed":
 		return text + "; correct the clock of the node or of the service"
 	case strings.Contains(r.Message, "Server Side Encryption") && errors.Is(class, source.ErrMisconfigured):
-		return text + "; the object is encrypted with a key that the client brings (SSE-C), which Kuda does not have: store it with SSE-S3 or SSE-KMS"
+		return text + "; the object is encrypted with a key that the client brings (SSE-C), which Kuda does not have: store it " +
+			"with SSE-S3 or SSE-KMS"
 	case r.Code == "InvalidObjectState":
 		return text + "; the object is archived: restore it first"
 	case errors.Is(class, source.ErrMisconfigured) && isWrongRegion(r) && r.Region != "":

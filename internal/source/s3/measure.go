@@ -61,7 +61,8 @@ func (s *Source) measureBy(ctx context.Context, client minio.Core, key string, o
 	n, err := io.ReadFull(body, first[:])
 	switch {
 	case n > 0:
-		return 0, unknown("the service does not say how many bytes the object has, neither to HEAD nor to GET; correct it, or the proxy before it")
+		return 0, unknown("the service does not say how many bytes the object has, neither to HEAD nor to GET; correct it, or " +
+			"the proxy before it")
 	case errors.Is(err, io.EOF):
 		return 0, nil
 	}
@@ -84,7 +85,8 @@ func (s *Source) withReason(ctx context.Context, client minio.Core, key string, 
 		body.Close()
 		return err
 	}
-	if reason, ok := errors.AsType[minio.ErrorResponse](getErr); ok && reason.StatusCode == answer.StatusCode && !strings.HasPrefix(reason.Code, "4") {
+	if reason, ok := errors.AsType[minio.ErrorResponse](getErr); ok && reason.StatusCode == answer.StatusCode &&
+		!strings.HasPrefix(reason.Code, "4") {
 		return reason
 	}
 	return err

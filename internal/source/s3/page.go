@@ -43,8 +43,8 @@ func withPages(ctx context.Context) context.Context {
 	return context.WithValue(ctx, pagesKey{}, &pages{seen: map[string]bool{}})
 }
 
-// markSeen records the token of the page that follows; it returns false if the token was
-// seen before.
+// markSeen records the token of the page that follows; it reports whether the token
+// is new.
 func (p *pages) markSeen(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +132,8 @@ func checkPage(body []byte) error {
 		return unlike("this is no listing")
 	}
 	end := bytes.TrimRight(body, " \t\r\n")
-	if i := bytes.LastIndex(end, []byte("</")); i < 0 || !bytes.HasSuffix(end, []byte("ListBucketResult>")) || bytes.IndexByte(end[i:], '>') != len(end)-i-1 {
+	if i := bytes.LastIndex(end, []byte("</")); i < 0 || !bytes.HasSuffix(end, []byte("ListBucketResult>")) ||
+		bytes.IndexByte(end[i:], '>') != len(end)-i-1 {
 		return unlike("the listing does not end")
 	}
 	switch elementText(body, "IsTruncated") {

@@ -16,7 +16,8 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-const lastPage = "<?xml version='1.0'?><ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><IsTruncated>false</IsTruncated></ListBucketResult>"
+const lastPage = "<?xml version='1.0'?><ListBucketResult " +
+	"xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><IsTruncated>false</IsTruncated></ListBucketResult>"
 
 func TestOnlyWholePagesOfListingsArePages(t *testing.T) {
 	for body, want := range map[string]bool{
@@ -100,7 +101,8 @@ func TestTheDirectorysOwnObjectIsNoFile(t *testing.T) {
 
 func TestAnEndpointIsAHostAndNothingElse(t *testing.T) {
 	for endpoint, want := range map[string]bool{
-		"http://h:1": true, "https://h/": true, "https://h/path": false, "https://u@h": false, "https://u:S3CRET@h": false, "https://h?x": false, "https://h#x": false,
+		"http://h:1": true, "https://h/": true, "https://h/path": false, "https://u@h": false, "https://u:S3CRET@h": false, "https://h?x": false,
+		"https://h#x": false,
 	} {
 		_, err := New(Config{Endpoint: endpoint, Bucket: "b"})
 		if got := err == nil; got != want || err != nil && strings.Contains(err.Error(), "S3CRET") {

@@ -105,6 +105,14 @@ func (c Config) checkSettings() (*url.URL, error) {
 	if c.Bucket == "" {
 		return nil, configErrorf("no bucket is given")
 	}
+	if err := c.checkCredentials(); err != nil {
+		return nil, err
+	}
+	return endpoint, nil
+}
+
+// checkCredentials returns what is wrong with how requests are signed.
+func (c Config) checkCredentials() error {
 	ways := 0
 	for _, given := range []bool{c.Credentials != nil, c.Keys != nil, c.WebIdentity != nil, c.Instance != nil} {
 		if given {
@@ -112,24 +120,24 @@ func (c Config) checkSettings() (*url.URL, error) {
 		}
 	}
 	if ways > 1 {
-		return nil, configErrorf("give only one of a Secret, keys, a web identity and instance credentials")
+		return configErrorf("give only one of a Secret, keys, a web identity and instance credentials")
 	}
 	if c.WebIdentity != nil {
 		if c.WebIdentity.TokenFile == "" {
-			return nil, configErrorf("a web identity needs a file with its token")
+			return configErrorf("a web identity needs a file with its token")
 		}
 		if sts := c.WebIdentity.STSEndpoint; sts != "" {
 			if u, err := url.Parse(sts); err != nil || !isServer(u) {
-				return nil, configErrorf("stsEndpoint %q is not a URL such as https://host:port", sts)
+				return configErrorf("stsEndpoint %q is not a URL such as https://host:port", sts)
 			}
 		}
 	}
 	if c.Instance != nil && c.Instance.Endpoint != "" {
 		if u, err := url.Parse(c.Instance.Endpoint); err != nil || !isServer(u) {
-			return nil, configErrorf("the endpoint of the instance's credentials %q is not a URL such as http://host", c.Instance.Endpoint)
+			return configErrorf("the endpoint of the instance's credentials %q is not a URL such as http://host", c.Instance.Endpoint)
 		}
 	}
-	return endpoint, nil
+	return nil
 }
 
 // checkPlainURL refuses the parts of an address that no request would have.

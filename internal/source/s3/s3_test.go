@@ -43,7 +43,8 @@ func page(w http.ResponseWriter, next string, objects ...string) {
 	w.Header().Set("Content-Type", "application/xml")
 	fmt.Fprintf(w, `<ListBucketResult><IsTruncated>%t</IsTruncated><NextContinuationToken>%s</NextContinuationToken>`, next != "", next)
 	for _, key := range objects {
-		fmt.Fprintf(w, `<Contents><Key>%s</Key><Size>3</Size><ETag>"e"</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`, key)
+		fmt.Fprintf(w,
+			`<Contents><Key>%s</Key><Size>3</Size><ETag>"e"</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`, key)
 	}
 	fmt.Fprint(w, `</ListBucketResult>`)
 }

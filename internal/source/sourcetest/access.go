@@ -10,7 +10,10 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func (h Harness) runAccess(t *testing.T) {
+// accessTests are the tests of what is denied.
+type accessTests struct{ Harness }
+
+func (h accessTests) runAccess(t *testing.T) {
 	if h.OpenDenied != nil {
 		t.Run("wrong credentials are denied", h.testWrongCredentials)
 	}
@@ -19,7 +22,7 @@ func (h Harness) runAccess(t *testing.T) {
 	}
 }
 
-func (h Harness) testWrongCredentials(t *testing.T) {
+func (h accessTests) testWrongCredentials(t *testing.T) {
 	h.Put(t, "denied/file", []byte("secret"))
 	s := h.OpenDenied(t)
 	if readProvenance(t, s) != (source.Provenance{}) && readProvenance(t, s).Principal == readProvenance(t, h.openDirect(t)).Principal {
@@ -30,7 +33,7 @@ func (h Harness) testWrongCredentials(t *testing.T) {
 	}
 }
 
-func (h Harness) testUnreadableFile(t *testing.T) {
+func (h accessTests) testUnreadableFile(t *testing.T) {
 	secret := []byte("secret")
 	h.Put(t, "unreadable/file", []byte("public"))
 	h.PutUnreadable(t, "unreadable/secret", secret)

@@ -13,7 +13,10 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func (h Harness) runChange(t *testing.T) {
+// changeTests are the tests of files that change.
+type changeTests struct{ Harness }
+
+func (h changeTests) runChange(t *testing.T) {
 	t.Run("a changed file is never read as the old one", h.testChangedFile)
 	t.Run("a file that changes while it is read is never a mixture", h.testChangeDuringRead)
 	if h.Delete != nil {
@@ -38,7 +41,7 @@ func oldOr(t *testing.T, what string, want, got []byte, err error, classes ...er
 	}
 }
 
-func (h Harness) testChangedFile(t *testing.T) {
+func (h changeTests) testChangedFile(t *testing.T) {
 	const size = 300_000
 	old := randomContent(size, 1)
 	for name, changed := range map[string][]byte{
@@ -64,10 +67,11 @@ func (h Harness) testChangedFile(t *testing.T) {
 // servers make the writer wait for the reader.
 const writerWaits = time.Second
 
-func (h Harness) testChangeDuringRead(t *testing.T) {
+func (h changeTests) testChangeDuringRead(t *testing.T) {
 	const size = 24 << 20 // more than buffers hold on the way
 	old := randomContent(size, 1)
-	for name, changed := range map[string][]byte{"other bytes": randomContent(size, 2), "shorter": randomContent(size/2, 3), "longer": randomContent(size+1000, 4)} {
+	for name, changed := range map[string][]byte{"other bytes": randomContent(size, 2), "shorter": randomContent(size/2, 3),
+		"longer": randomContent(size+1000, 4)} {
 		h.Put(t, "changing/file", old)
 		s := h.openDirect(t)
 		entry := h.listOneFile(t, s, "changing/file")
@@ -98,7 +102,7 @@ func (h Harness) testChangeDuringRead(t *testing.T) {
 	}
 }
 
-func (h Harness) testDeletedFile(t *testing.T) {
+func (h changeTests) testDeletedFile(t *testing.T) {
 	const size = 200_000
 	content := randomContent(size, 1)
 	h.Put(t, "deleted/file", content)

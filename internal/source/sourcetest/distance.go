@@ -32,7 +32,8 @@ var (
 	Region = Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6, Total: 1200e6}
 	Far    = Profile{FirstByte: 100 * time.Millisecond, PerConnection: 40e6, Total: 500e6}
 	// Lossy is Region over a network that loses connections.
-	Lossy = Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6, Total: 1200e6, CutEvery: 100, StallEvery: 100, Stall: 10 * time.Second}
+	Lossy = Profile{FirstByte: 30 * time.Millisecond, PerConnection: 85e6, Total: 1200e6, CutEvery: 100, StallEvery: 100,
+		Stall: 10 * time.Second}
 )
 
 // Distance is a proxy in front of servers that makes them far away. It knows no

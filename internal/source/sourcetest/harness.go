@@ -72,15 +72,15 @@ type Harness struct {
 
 // Run checks that a driver keeps the contract of source.Source.
 func Run(t *testing.T, h Harness) {
-	h.runListing(t)
-	h.runReading(t)
-	h.runChange(t)
-	h.runAccess(t)
+	listingTests{h}.runListing(t)
+	readingTests{h}.runReading(t)
+	changeTests{h}.runChange(t)
+	accessTests{h}.runAccess(t)
 	if h.Addr != "" {
-		h.runNetwork(t)
+		networkTests{h}.runNetwork(t)
 	}
 	if h.HTTP {
-		h.runHTTP(t)
+		httpTests{h}.runHTTP(t)
 	}
 }
 

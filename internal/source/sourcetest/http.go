@@ -15,13 +15,16 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func (h Harness) runHTTP(t *testing.T) {
+// httpTests are the tests of what an HTTP server may answer.
+type httpTests struct{ Harness }
+
+func (h httpTests) runHTTP(t *testing.T) {
 	t.Run("throttling carries its pause", h.testThrottling)
 	t.Run("a server's error may pass", h.testServerErrors)
 	t.Run("answers that lie are never believed", h.testLyingServer)
 }
 
-func (h Harness) testThrottling(t *testing.T) {
+func (h httpTests) testThrottling(t *testing.T) {
 	h.Put(t, "throttled/file", randomContent(100_000, 1))
 	proxy := NewProxy(t, h.Addr)
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
@@ -56,10 +59,11 @@ func (h Harness) testThrottling(t *testing.T) {
 	}
 }
 
-func (h Harness) testServerErrors(t *testing.T) {
+func (h httpTests) testServerErrors(t *testing.T) {
 	h.Put(t, "failing/file", randomContent(100_000, 1))
 	proxy := NewProxy(t, h.Addr)
-	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout} {
 		proxy.Pass()
 		s := h.Open(t, proxy.Addr)
 		entry := h.listOneFile(t, s, "failing/file")
@@ -124,7 +128,7 @@ func requestedRange(r *http.Response, size int64) (first, last int64, ok bool) {
 	return first, last, err == nil && first >= 0 && last < size && r.StatusCode == http.StatusPartialContent
 }
 
-func (h Harness) testLyingServer(t *testing.T) {
+func (h httpTests) testLyingServer(t *testing.T) {
 	const size = 300_000
 	content := randomContent(size, 1)
 	h.Put(t, "lies/file", content)

@@ -18,7 +18,10 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func (h Harness) runListing(t *testing.T) {
+// listingTests are the tests of listing trees.
+type listingTests struct{ Harness }
+
+func (h listingTests) runListing(t *testing.T) {
 	t.Run("a tree is listed as a whole, and each file can be read", h.testTree)
 	t.Run("a single file has no path", h.testSingleFile)
 	t.Run("a missing path is not found", h.testMissingPaths)
@@ -45,7 +48,7 @@ var oddNames = []string{
 	"a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p", "sha256:0", "%2e%2e%2fx", strings.Repeat("n", 255), strings.Repeat("日", 85),
 }
 
-func (h Harness) testTree(t *testing.T) {
+func (h listingTests) testTree(t *testing.T) {
 	files, want := map[string][]byte{}, map[string][]byte{}
 	for i, name := range oddNames {
 		if h.refusesPath("tree/" + name) {
@@ -85,7 +88,7 @@ func (h Harness) testTree(t *testing.T) {
 	}
 }
 
-func (h Harness) testSingleFile(t *testing.T) {
+func (h listingTests) testSingleFile(t *testing.T) {
 	h.Put(t, "single/file", []byte("content"))
 	s := h.openDirect(t)
 	entry := h.listOneFile(t, s, "single/file")
@@ -97,7 +100,7 @@ func (h Harness) testSingleFile(t *testing.T) {
 	}
 }
 
-func (h Harness) testMissingPaths(t *testing.T) {
+func (h listingTests) testMissingPaths(t *testing.T) {
 	h.Put(t, "missing/there", []byte("x"))
 	s := h.openDirect(t)
 	paths := []string{"nothing", "nothing/", "missing/file", "missing/dir/"}
@@ -109,7 +112,7 @@ func (h Harness) testMissingPaths(t *testing.T) {
 	}
 }
 
-func (h Harness) testNamePrefix(t *testing.T) {
+func (h listingTests) testNamePrefix(t *testing.T) {
 	h.Put(t, "prefix/file-2", []byte("2"))
 	h.Put(t, "prefix/dir-2/file", []byte("2"))
 	s := h.openDirect(t)
@@ -118,7 +121,7 @@ func (h Harness) testNamePrefix(t *testing.T) {
 	}
 }
 
-func (h Harness) testListingStops(t *testing.T) {
+func (h listingTests) testListingStops(t *testing.T) {
 	files := map[string][]byte{}
 	for i := range 20 {
 		files[fmt.Sprintf("stops/%02d", i)] = []byte("x")
@@ -143,7 +146,7 @@ const (
 	manyBytes = 24 << 20
 )
 
-func (h Harness) testManyFiles(t *testing.T) {
+func (h listingTests) testManyFiles(t *testing.T) {
 	files, want := make(map[string][]byte, manyFiles), make(map[string]int64, manyFiles)
 	for i := range manyFiles {
 		name := fmt.Sprintf("d%02d/f%05d", i%100, i)
@@ -186,7 +189,7 @@ func heapBytes() uint64 {
 }
 
 // cancelListing ends a long listing in its middle.
-func (h Harness) cancelListing(t *testing.T, s source.Source) {
+func (h listingTests) cancelListing(t *testing.T, s source.Source) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -205,7 +208,7 @@ func (h Harness) cancelListing(t *testing.T, s source.Source) {
 	}
 }
 
-func (h Harness) testEmptyDirectories(t *testing.T) {
+func (h listingTests) testEmptyDirectories(t *testing.T) {
 	h.Put(t, "directories/full/file", []byte("x"))
 	h.Mkdir(t, "directories/hollow")
 	h.Mkdir(t, "directories/full/hollow/deep")
@@ -219,7 +222,7 @@ func (h Harness) testEmptyDirectories(t *testing.T) {
 	}
 }
 
-func (h Harness) testSymlinks(t *testing.T) {
+func (h listingTests) testSymlinks(t *testing.T) {
 	h.Put(t, "links/dir/file", []byte("content"))
 	want := map[string]string{
 		"dir/file":   "",
@@ -248,7 +251,7 @@ func (h Harness) testSymlinks(t *testing.T) {
 	}
 }
 
-func (h Harness) linkedPath(t *testing.T) {
+func (h listingTests) linkedPath(t *testing.T) {
 	h.Put(t, "linked/v1/file", []byte("content"))
 	h.PutLink(t, "linked/current", "v1")
 	h.PutLink(t, "linked/file", "v1/file")
@@ -270,7 +273,7 @@ var hostileNames = []string{
 	"escape\x1b[31m", "bad\xff", strings.Repeat("x", 256), strings.Repeat("x/", 1600) + "x",
 }
 
-func (h Harness) testHostileNames(t *testing.T) {
+func (h listingTests) testHostileNames(t *testing.T) {
 	s := h.openDirect(t)
 	for i, name := range hostileNames {
 		if source.ValidPath(name) {

@@ -13,7 +13,10 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func (h Harness) runNetwork(t *testing.T) {
+// networkTests are the tests of what a network does to calls.
+type networkTests struct{ Harness }
+
+func (h networkTests) runNetwork(t *testing.T) {
 	t.Run("a cut connection is not an end", h.testCutConnection)
 	t.Run("a cut connection does not stay broken", h.afterCut)
 	t.Run("a stalled server can be cancelled", h.testStalledServer)
@@ -21,7 +24,7 @@ func (h Harness) runNetwork(t *testing.T) {
 	t.Run("an address without a server is unreachable", h.testUnreachableServer)
 }
 
-func (h Harness) testCutConnection(t *testing.T) {
+func (h networkTests) testCutConnection(t *testing.T) {
 	content := randomContent(4<<20, 1)
 	h.Put(t, "cut/file", content)
 	s, cutter := h.openCut(t)
@@ -35,7 +38,7 @@ func (h Harness) testCutConnection(t *testing.T) {
 }
 
 // afterCut: a pool must not hand out connections that broke while they were idle.
-func (h Harness) afterCut(t *testing.T) {
+func (h networkTests) afterCut(t *testing.T) {
 	content := randomContent(100_000, 1)
 	h.Put(t, "after-cut/file", content)
 	s, cutter := h.openCut(t)
@@ -52,7 +55,7 @@ func (h Harness) afterCut(t *testing.T) {
 	}
 }
 
-func (h Harness) testStalledServer(t *testing.T) {
+func (h networkTests) testStalledServer(t *testing.T) {
 	h.Put(t, "stalled/file", randomContent(24<<20, 1))
 	s, cutter := h.openCut(t)
 	entry := h.listOneFile(t, s, "stalled/file")
@@ -80,7 +83,7 @@ func (h Harness) testStalledServer(t *testing.T) {
 	}
 }
 
-func (h Harness) testSlowServer(t *testing.T) {
+func (h networkTests) testSlowServer(t *testing.T) {
 	content := randomContent(200_000, 1)
 	h.Put(t, "trickle/file", content)
 	s, cutter := h.openCut(t)
@@ -91,17 +94,17 @@ func (h Harness) testSlowServer(t *testing.T) {
 	}
 }
 
-func (h Harness) testUnreachableServer(t *testing.T) {
-	const nobody = "127.0.0.1:1"
+func (h networkTests) testUnreachableServer(t *testing.T) {
+	const closed = "127.0.0.1:1"
 	var s source.Source
 	if h.OpenVia != nil {
-		via := map[string]string{h.Addr: nobody}
+		via := map[string]string{h.Addr: closed}
 		for _, other := range h.Others {
-			via[other] = nobody
+			via[other] = closed
 		}
 		s = h.OpenVia(t, via)
 	} else {
-		s = h.Open(t, nobody)
+		s = h.Open(t, closed)
 	}
 	isOneOf(t, "listing", h.listError(t.Context(), s, "tree/"), source.ErrUnreachable)
 }

@@ -16,7 +16,10 @@ import (
 	"time"
 )
 
-func (h Harness) runReading(t *testing.T) {
+// readingTests are the tests of reading ranges.
+type readingTests struct{ Harness }
+
+func (h readingTests) runReading(t *testing.T) {
 	t.Run("a range is exactly that range", h.testRanges)
 	t.Run("a range beyond the end is an error", h.testRangeBeyondEnd)
 	t.Run("several goroutines read without mixing bytes", h.testConcurrentReads)
@@ -24,7 +27,7 @@ func (h Harness) runReading(t *testing.T) {
 	t.Run("closing leaves nothing running", h.testCloseEndsGoroutines)
 }
 
-func (h Harness) testRanges(t *testing.T) {
+func (h readingTests) testRanges(t *testing.T) {
 	bounds := append([]int64{4 << 10, 64 << 10, 128 << 10, 1 << 20}, h.Boundaries...)
 	size := int64(0)
 	for _, b := range bounds {
@@ -49,7 +52,7 @@ func (h Harness) testRanges(t *testing.T) {
 	}
 }
 
-func (h Harness) testRangeBeyondEnd(t *testing.T) {
+func (h readingTests) testRangeBeyondEnd(t *testing.T) {
 	h.Put(t, "beyond/file", randomContent(10_000, 1))
 	s := h.openDirect(t)
 	entry := h.listOneFile(t, s, "beyond/file")
@@ -65,7 +68,7 @@ func (h Harness) testRangeBeyondEnd(t *testing.T) {
 // readers is how many goroutines read at the same time.
 const readers = 16
 
-func (h Harness) testConcurrentReads(t *testing.T) {
+func (h readingTests) testConcurrentReads(t *testing.T) {
 	const size = 700_001
 	files := map[string][]byte{}
 	for i := range 4 {
@@ -102,7 +105,7 @@ func (h Harness) testConcurrentReads(t *testing.T) {
 	all.Wait()
 }
 
-func (h Harness) testCancelledRead(t *testing.T) {
+func (h readingTests) testCancelledRead(t *testing.T) {
 	h.Put(t, "cancelled/file", randomContent(8<<20, 1))
 	s := h.openDirect(t)
 	entry := h.listOneFile(t, s, "cancelled/file")
@@ -133,7 +136,7 @@ func (h Harness) testCancelledRead(t *testing.T) {
 }
 
 // testCloseEndsGoroutines compares the number of goroutines, as far as nothing else runs.
-func (h Harness) testCloseEndsGoroutines(t *testing.T) {
+func (h readingTests) testCloseEndsGoroutines(t *testing.T) {
 	h.Put(t, "closing/file", randomContent(1<<20, 1))
 	before := runtime.NumGoroutine()
 	s := h.openDirect(t)

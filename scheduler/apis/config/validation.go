@@ -40,7 +40,8 @@ func validateWeights(w *index.Weights, path *field.Path) field.ErrorList {
 		some = some || one.value != 0
 	}
 	if !some {
-		errs = append(errs, field.Invalid(path, 0, "give at least one of node, rack, zone, downloads and spread a weight, or disable the plugin's score"))
+		errs = append(errs, field.Invalid(path, 0,
+			"give at least one of node, rack, zone, downloads and spread a weight, or disable the plugin's score"))
 	}
 	return errs
 }

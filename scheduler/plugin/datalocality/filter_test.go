@@ -40,7 +40,8 @@ func TestPodThatWantsNoDataIsHeldUp(t *testing.T) {
 
 func pinnedTo(node string) *corev1.Affinity {
 	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}},
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{Key: metav1.ObjectNameField,
+			Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}},
 	}}}
 }
 
@@ -98,19 +99,23 @@ func TestRequireWithoutHolderDoesNotSayWhatToDo(t *testing.T) {
 			part := d.DeepCopy()
 			part.Spec.Template.DataItems = part.Spec.Template.DataItems[:1]
 			h.store("a", 9*gib, part)
-		}, "no node holds what DataSet models requires: default/index v1 is on no node; preheat it (spec.preheat) or set spec.placement to Prefer"},
+		}, "no node holds what DataSet models requires: default/index v1 is on no node; preheat it (spec.preheat) or set " +
+			"spec.placement to Prefer"},
 		{"many items", func(h *harness) {
 			h.dataSet("models", v1alpha1.PlacementRequire, "i1", "i2", "i3", "i4", "i5", "i6", "i7")
 		},
-			"no node holds what DataSet models requires: default/i1 v1, default/i2 v1, default/i3 v1, default/i4 v1, default/i5 v1 and 2 more are on no node; preheat them (spec.preheat) or set spec.placement to Prefer"},
+			"no node holds what DataSet models requires: default/i1 v1, default/i2 v1, default/i3 v1, default/i4 v1, default/i5 v1 and 2 more are " +
+				"on no node; preheat them (spec.preheat) or set spec.placement to Prefer"},
 		{"each on another node", func(h *harness) {
 			h.store("a", 9*gib, h.dataSet("index", v1alpha1.PlacementRequire))
 			h.store("b", 9*gib, h.dataSet("models", v1alpha1.PlacementRequire))
-		}, "no node holds all that DataSets index, models require: default/model v1 (on 1), default/model v1 (on 1) are on different nodes; preheat them onto the same (spec.preheat) or set spec.placement to Prefer"},
+		}, "no node holds all that DataSets index, models require: default/model v1 (on 1), default/model v1 (on 1) are on different nodes; " +
+			"preheat them onto the same (spec.preheat) or set spec.placement to Prefer"},
 		{"what another DataSet only prefers is left out", func(h *harness) {
 			h.dataSet("models", v1alpha1.PlacementRequire)
 			h.dataSet("nice", v1alpha1.PlacementPrefer)
-		}, "no node holds what DataSet models requires: default/model v1 is on no node; preheat it (spec.preheat) or set spec.placement to Prefer"},
+		}, "no node holds what DataSet models requires: default/model v1 is on no node; preheat it (spec.preheat) or set " +
+			"spec.placement to Prefer"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness()

@@ -40,9 +40,12 @@ func TestRoomIsCountedOtherwiseThanByTheScheduler(t *testing.T) {
 		pod     func(*corev1.Pod)
 		want    bool
 	}{
-		{"all that is left", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)}, requesting(container("cpu", "2", "memory", "3Gi")), true},
-		{"more cpu", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)}, requesting(container("cpu", "2001m")), false},
-		{"more memory", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)}, requesting(container("memory", "3073Mi")), false},
+		{"all that is left", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)},
+			requesting(container("cpu", "2", "memory", "3Gi")), true},
+		{"more cpu", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)},
+			requesting(container("cpu", "2001m")), false},
+		{"more memory", quantities("cpu", "3", "memory", "4Gi", "pods", "9"), []*corev1.Pod{newPod("r", busy)},
+			requesting(container("memory", "3073Mi")), false},
 		{"more storage", quantities("ephemeral-storage", "1Gi", "pods", "9"), nil, requesting(container("ephemeral-storage", "2Gi")), false},
 		{"nothing, where there is less than nothing", quantities("pods", "9"), []*corev1.Pod{newPod("r", busy)}, requesting(container()), true},
 		{"two containers", quantities("cpu", "3", "pods", "9"), nil, requesting(container("cpu", "2"), container("cpu", "2")), false},

@@ -103,7 +103,8 @@ func newHarness(change ...func(*config.DataLocalityArgs)) *harness {
 // node makes a ready node with these pods. It has no room for more.
 func (h *harness) node(name string, pods ...*corev1.Pod) *corev1.Node {
 	n := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{corev1.LabelTopologyZone: "zone-" + name, rackLabel: "rack-" + name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name),
+			Labels: map[string]string{corev1.LabelTopologyZone: "zone-" + name, rackLabel: "rack-" + name}},
 		Status: corev1.NodeStatus{
 			NodeInfo:   corev1.NodeSystemInfo{BootID: "boot-" + name},
 			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: readySince}},
@@ -123,15 +124,18 @@ func (h *harness) setNode(n *corev1.Node, pods ...*corev1.Pod) {
 // store says that a node holds these DataSets' data complete, and how much room
 // it has.
 func (h *harness) store(node string, available int64, holds ...*v1alpha1.DataSet) *v1alpha1.NodeStore {
-	store := v1alpha1.NamespaceStore{Namespace: namespace, StoreID: "s-" + node, BootID: "boot-" + node, AvailableBytes: available, ObservedTime: metav1.NewTime(readySince.Add(time.Minute))}
+	store := v1alpha1.NamespaceStore{Namespace: namespace, StoreID: "s-" + node, BootID: "boot-" + node, AvailableBytes: available,
+		ObservedTime: metav1.NewTime(readySince.Add(time.Minute))}
 	for _, d := range holds {
 		for _, mark := range placement.Marks(d.Spec.Template) {
-			store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: gib, Phase: v1alpha1.SnapshotComplete})
+			store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: gib,
+				Phase: v1alpha1.SnapshotComplete})
 		}
 	}
 	n := &v1alpha1.NodeStore{
-		ObjectMeta: metav1.ObjectMeta{Name: node, OwnerReferences: []metav1.OwnerReference{{Kind: "Node", Name: node, UID: types.UID("uid-" + node)}}},
-		Status:     v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{store}},
+		ObjectMeta: metav1.ObjectMeta{Name: node,
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Node", Name: node, UID: types.UID("uid-" + node)}}},
+		Status: v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{store}},
 	}
 	h.storeChanged(n)
 	return n
@@ -146,12 +150,14 @@ func (h *harness) dataSet(name string, policy v1alpha1.PlacementPolicy, items ..
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(name), Generation: 1},
 		Spec: v1alpha1.DataSetSpec{
 			WorkloadSelector: map[string]string{"app": "server"}, Placement: policy,
-			Template: v1alpha1.DataTemplateSpec{DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "b"}}},
+			Template: v1alpha1.DataTemplateSpec{DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000",
+				Bucket: "b"}}},
 		},
 	}
 	for _, item := range items {
 		d.Spec.Template.DataItems = append(d.Spec.Template.DataItems, v1alpha1.DataItem{
-			Name: item, Namespace: "default", RemotePath: "/" + name + "/" + item, LocalPath: "/" + item, Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO,
+			Name: item, Namespace: "default", RemotePath: "/" + name + "/" + item, LocalPath: "/" + item, Version: "v1",
+			DataSourceType: v1alpha1.DataSourceMinIO,
 		})
 	}
 	h.dataSetChanged(d)
@@ -159,7 +165,8 @@ func (h *harness) dataSet(name string, policy v1alpha1.PlacementPolicy, items ..
 }
 
 func newPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(name), Labels: map[string]string{"app": "server"}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(name),
+		Labels: map[string]string{"app": "server"}}}
 	for _, f := range change {
 		f(p)
 	}

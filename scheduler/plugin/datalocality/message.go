@@ -37,14 +37,16 @@ func describeMissing(d *index.Demand) string {
 		set = "DataSets " + strings.Join(dataSets, ", ") + " require"
 	}
 	if len(nowhere) == 0 {
-		return fmt.Sprintf("no node holds all that %s: %s are on different nodes; preheat them onto the same (spec.preheat) or set spec.placement to Prefer",
+		return fmt.Sprintf("no node holds all that %s: %s are on different nodes; preheat them onto the same (spec.preheat) or set "+
+			"spec.placement to Prefer",
 			set, joinFirst(somewhere))
 	}
 	is, them := "is", "it"
 	if len(nowhere) > 1 {
 		is, them = "are", "them"
 	}
-	return fmt.Sprintf("no node holds what %s: %s %s on no node; preheat %s (spec.preheat) or set spec.placement to Prefer", set, joinFirst(nowhere), is, them)
+	return fmt.Sprintf("no node holds what %s: %s %s on no node; preheat %s (spec.preheat) or set spec.placement to Prefer", set,
+		joinFirst(nowhere), is, them)
 }
 
 func joinFirst(items []string) string {

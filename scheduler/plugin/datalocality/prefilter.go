@@ -51,7 +51,8 @@ func (s *state) namesNodes() bool { return s.limited || s.full != nil }
 // PreFilter finds what the pod wants and who has it. It skips Filter when every
 // node is good enough, and limits the nodes to the holders of what is required, or
 // of what is preferred when they will do.
-func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+func (p *Plugin) PreFilter(ctx context.Context, cycle fwk.CycleState, pod *corev1.Pod,
+	_ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	p.waitForCaches(ctx)
 	s := p.evaluatePod(ctx, pod)
 	if s == nil {

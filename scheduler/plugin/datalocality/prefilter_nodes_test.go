@@ -81,16 +81,20 @@ func TestFreePodLooksFartherThanItsData(t *testing.T) {
 	}
 }
 
-func TestRuleIsOverlooked(t *testing.T) {
-	prefers := func(terms ...string) *corev1.Affinity {
-		a := &corev1.NodeAffinity{}
-		for _, node := range terms {
-			a.PreferredDuringSchedulingIgnoredDuringExecution = append(a.PreferredDuringSchedulingIgnoredDuringExecution,
-				corev1.PreferredSchedulingTerm{Weight: 100, Preference: pinnedTo(node).NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0]})
-		}
-		return &corev1.Affinity{NodeAffinity: a}
+// prefers returns an affinity that prefers nodes.
+func prefers(terms ...string) *corev1.Affinity {
+	a := &corev1.NodeAffinity{}
+	for _, node := range terms {
+		a.PreferredDuringSchedulingIgnoredDuringExecution = append(a.PreferredDuringSchedulingIgnoredDuringExecution,
+			corev1.PreferredSchedulingTerm{Weight: 100,
+				Preference: pinnedTo(node).NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0]})
 	}
-	apart := corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "server"}}}
+	return &corev1.Affinity{NodeAffinity: a}
+}
+
+func TestRuleIsOverlooked(t *testing.T) {
+	apart := corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname,
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "server"}}}
 	volume := func(s corev1.VolumeSource) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: s}} }
 	}
@@ -121,9 +125,11 @@ func TestRuleIsOverlooked(t *testing.T) {
 
 		{"a node selector", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }, true},
 		{"required node affinity", func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}}}},
-			}}}
+			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+					NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk",
+						Operator: corev1.NodeSelectorOpExists}}}},
+				}}}
 		}, true},
 		{"a preference of its own", func(p *corev1.Pod) { p.Spec.Affinity = prefers("other") }, true},
 		{"one beside the webhook's", func(p *corev1.Pod) {
@@ -131,13 +137,16 @@ func TestRuleIsOverlooked(t *testing.T) {
 			p.Spec.Affinity = prefers("other", "holder")
 		}, true},
 		{"affinity to pods", func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{apart}}}
+			p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{apart}}}
 		}, true},
 		{"preferred anti-affinity", func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 1, PodAffinityTerm: apart}}}}
+			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+				PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 1, PodAffinityTerm: apart}}}}
 		}, true},
 		{"spread that is preferred", func(p *corev1.Pod) {
-			p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway}}
+			p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname,
+				WhenUnsatisfiable: corev1.ScheduleAnyway}}
 		}, true},
 		{"a port of the node", func(p *corev1.Pod) {
 			p.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{ContainerPort: 80, HostPort: 80}}}}
@@ -216,8 +225,8 @@ func TestHolderIsCountedOnThatMayNotTakeThePod(t *testing.T) {
 
 func TestDataThatDoesNotDecideNarrows(t *testing.T) {
 	for name, change := range map[string]func(*harness, *v1alpha1.DataSet){
-		"nobody has it": func(h *harness, _ *v1alpha1.DataSet) { h.store("holder", 9*gib) },
-		"nobody has all of it": func(h *harness, d *v1alpha1.DataSet) {
+		"no node has it": func(h *harness, _ *v1alpha1.DataSet) { h.store("holder", 9*gib) },
+		"no node has all of it": func(h *harness, d *v1alpha1.DataSet) {
 			d = d.DeepCopy()
 			more := d.Spec.Template.DataItems[0]
 			more.Name, more.RemotePath = "index", "/index"
@@ -273,7 +282,7 @@ func TestWeightsHaveNoSayInNarrowing(t *testing.T) {
 		{name: "the plugin counts as much as others", handle: func(h *fakeHandle) { h.weights[Name] = 2 }},
 		{name: "another counts more", handle: func(h *fakeHandle) { h.weights[names.PodTopologySpread] = 5 }},
 		{name: "the plugin does not score", handle: func(h *fakeHandle) { delete(h.weights, Name) }},
-		{name: "somebody outside has a say", handle: func(h *fakeHandle) { h.extenders = make([]fwk.Extender, 1) }},
+		{name: "an extender has a say", handle: func(h *fakeHandle) { h.extenders = make([]fwk.Extender, 1) }},
 	} {
 		var args []func(*config.DataLocalityArgs)
 		if tc.args != nil {

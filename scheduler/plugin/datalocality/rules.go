@@ -41,7 +41,8 @@ func isNodeBound(v corev1.Volume) bool {
 // affinity of the profile, features that nodes must declare. They run before this
 // one as it is installed; ran they after it, what they say would come out in Filter.
 var judges = []fwk.StateKey{
-	"PreFilter" + names.InterPodAffinity, "PreFilter" + names.PodTopologySpread, "PreFilter" + names.NodeAffinity, "PreFilter" + names.NodeDeclaredFeatures,
+	"PreFilter" + names.InterPodAffinity, "PreFilter" + names.PodTopologySpread, "PreFilter" + names.NodeAffinity,
+	"PreFilter" + names.NodeDeclaredFeatures,
 }
 
 func otherPluginsRestrict(cycle fwk.CycleState) bool {

@@ -107,8 +107,8 @@ func TestPodWithoutDataIsScored(t *testing.T) {
 	h.node("a")
 	d := h.dataSet("models", v1alpha1.PlacementPrefer)
 	for what, pod := range map[string]*corev1.Pod{
-		"nobody has any of its data": newPod("p"),
-		"no DataSet selects it":      newPod("p", func(p *corev1.Pod) { p.Labels = nil }),
+		"no node has any of its data": newPod("p"),
+		"no DataSet selects it":       newPod("p", func(p *corev1.Pod) { p.Labels = nil }),
 	} {
 		if s := h.scores(t, pod); len(s) > 0 {
 			t.Errorf("when %s, scores are %v; want none", what, s)
@@ -217,8 +217,12 @@ func TestDataOutweighsWhatThePodPrefersItself(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.store("a", 9*gib, h.dataSet("models", v1alpha1.PlacementPrefer))
-	ours := corev1.PreferredSchedulingTerm{Weight: 100, Preference: corev1.NodeSelectorTerm{MatchFields: pinnedTo("a").NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields}}
-	own := corev1.PreferredSchedulingTerm{Weight: 1, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}}}}
+	ours := corev1.PreferredSchedulingTerm{Weight: 100,
+		Preference: corev1.NodeSelectorTerm{MatchFields: pinnedTo(
+			"a").NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields}}
+	own := corev1.PreferredSchedulingTerm{Weight: 1,
+		Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk",
+			Operator: corev1.NodeSelectorOpExists}}}}
 	with := func(terms ...corev1.PreferredSchedulingTerm) *corev1.Pod {
 		return newPod("p", func(p *corev1.Pod) {
 			p.Annotations = map[string]string{v1alpha1.AnnotationPlacement: "a=100"}

@@ -81,7 +81,8 @@ func start(t *testing.T, name string, change ...func(profile map[string]any)) *s
 	return startAt(t, server, kubeconfig, name, change...)
 }
 
-func startAt(t *testing.T, a *schedulertest.APIServer, kubeconfig, name string, change ...func(profile map[string]any)) *schedulertest.Scheduler {
+func startAt(t *testing.T, a *schedulertest.APIServer, kubeconfig, name string,
+	change ...func(profile map[string]any)) *schedulertest.Scheduler {
 	t.Helper()
 	configuration, err := a.Installed()
 	if err != nil {
@@ -184,7 +185,8 @@ func (w *world) dataSet(name string, policy v1alpha1.PlacementPolicy) *v1alpha1.
 		Spec: v1alpha1.DataSetSpec{
 			WorkloadSelector: map[string]string{"app": "server"}, Placement: policy,
 			Template: v1alpha1.DataTemplateSpec{
-				DataItems:   []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + name, LocalPath: "/" + name, Version: "v2", DataSourceType: v1alpha1.DataSourceMinIO}},
+				DataItems: []v1alpha1.DataItem{{Name: "model", Namespace: "default", RemotePath: "/" + name, LocalPath: "/" + name, Version: "v2",
+					DataSourceType: v1alpha1.DataSourceMinIO}},
 				DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
 			},
 		},

@@ -64,9 +64,10 @@ func TestPreferenceBreaksARuleOfThePod(t *testing.T) {
 	for i := range 3 {
 		apart[w.placed(w.pod(fmt.Sprintf("apart%d", i), func(p *corev1.Pod) {
 			p.Labels["group"] = "apart"
-			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
-				TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"group": "apart"}},
-			}}}}
+			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+					TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"group": "apart"}},
+				}}}}
 		}))]++
 	}
 	if len(apart) != 3 {
@@ -93,9 +94,11 @@ func TestPreferenceBreaksARuleOfThePod(t *testing.T) {
 		t.Errorf("a pod that selects n3 is on %s", node)
 	}
 	preferring := w.pod("preferring", func(p *corev1.Pod) {
-		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
-			Weight: 1, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"n1"}}}},
-		}}}}
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
+				Weight: 1, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname,
+					Operator: corev1.NodeSelectorOpIn, Values: []string{"n1"}}}},
+			}}}}
 	})
 	if node := w.placed(preferring); node != "n1" {
 		t.Errorf("a pod that prefers n1 itself is on %s", node)
@@ -121,7 +124,8 @@ func TestRequireIsNotPlacedWhenItsDataComes(t *testing.T) {
 	start(t, "require")
 	d := w.dataSet("models", v1alpha1.PlacementRequire)
 	waiting := []*corev1.Pod{w.pod("p1"), w.pod("p2")}
-	const want = "no node holds what DataSet models requires: default/model v2 is on no node; preheat it (spec.preheat) or set spec.placement to Prefer"
+	const want = "no node holds what DataSet models requires: default/model v2 is on no node; preheat it (spec.preheat) or set " +
+		"spec.placement to Prefer"
 	for _, p := range waiting {
 		if message := w.unplaced(p); !strings.Contains(message, want) {
 			t.Errorf("the pod is told %q, want %q in it", message, want)

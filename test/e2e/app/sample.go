@@ -56,7 +56,8 @@ func sample(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	s := &sampler{files: flags.Args(), spoiled: *spoiled, after: *after, last: map[string]fs.FileInfo{}, seen: samples{Files: map[string][]sighting{}}}
+	s := &sampler{files: flags.Args(), spoiled: *spoiled, after: *after, last: map[string]fs.FileInfo{},
+		seen: samples{Files: map[string][]sighting{}}}
 	// The first look comes before the first answer, so that whoever asks a pod
 	// that has just started is told a version.
 	s.lookAtAll(time.Now())

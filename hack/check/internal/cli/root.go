@@ -18,11 +18,11 @@ import (
 func New() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kuda-check",
-		Short:         "Judge what Kuda ships: vulnerabilities, manifests, licences",
+		Short:         "Judge what Kuda ships, and the source that it is made of",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newVulnerabilities(), newManifests(), newLicences())
+	root.AddCommand(newVulnerabilities(), newManifests(), newLicences(), newTree(), newPackages(), newLinks())
 	return root
 }
 

@@ -105,7 +105,8 @@ func (l List) Judge(findings []Finding, now time.Time) []string {
 		case !needed[i]:
 			problems = append(problems, fmt.Sprintf("the exception %s for %s is no longer needed: remove it", e.ID, e.Where))
 		case e.expired(now):
-			problems = append(problems, fmt.Sprintf("the exception %s for %s expired on %s: mend the finding, or review it again", e.ID, e.Where, e.Expires))
+			problems = append(problems, fmt.Sprintf("the exception %s for %s expired on %s: mend the finding, or review it again", e.ID,
+				e.Where, e.Expires))
 		}
 	}
 	return problems

@@ -81,7 +81,8 @@ func TestModuleWithoutKnownLicenceIsAProblem(t *testing.T) {
 	}{
 		"none":    {map[string]string{"a.go": "package a", "NOTICE": "Made by Example."}, []string{"licence-missing"}},
 		"unknown": {map[string]string{"LICENSE": "Ask Bob before you use this."}, []string{"licence-unknown", "licence-missing"}},
-		"more terms": {map[string]string{"LICENSE": isc + strings.Repeat("Furthermore the licensee shall pay one coin per line of code used. ", 20)},
+		"more terms": {map[string]string{"LICENSE": isc +
+			strings.Repeat("Furthermore the licensee shall pay one coin per line of code used. ", 20)},
 			[]string{"licence-unknown"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +128,8 @@ func TestOwnAndStandardPackagesAreNotThirdParty(t *testing.T) {
 {"Dir":"/k","Module":{"Path":"github.com/kuda-io/kuda","Main":true,"Dir":"/k"}}
 {"Dir":"/k/s","Module":{"Path":"github.com/kuda-io/kuda/scheduler","Dir":"/k/s"}}
 {"Dir":"/m/x/p","Module":{"Path":"example.com/x","Version":"v1.0.0","Dir":"/m/x"}}
-{"Dir":"/m/y2","Module":{"Path":"example.com/y","Version":"v1.0.0","Dir":"/m/y","Replace":{"Path":"example.com/y2","Version":"v2.0.0","Dir":"/m/y2"}}}
+{"Dir":"/m/y2","Module":{"Path":"example.com/y","Version":"v1.0.0","Dir":"/m/y",
+ "Replace":{"Path":"example.com/y2","Version":"v2.0.0","Dir":"/m/y2"}}}
 `))
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ var dangerous = []struct {
 	why       string
 }{
 	{"rbac-secrets", []string{"secrets"}, []string{"get", "list", "watch", "update", "patch", "create", "delete"}, "reaches Secrets"},
-	{"rbac-exec", []string{"pods/exec", "pods/attach", "pods/proxy", "pods/portforward", "pods/ephemeralcontainers", "nodes/proxy", "services/proxy"},
+	{"rbac-exec", []string{"pods/exec", "pods/attach", "pods/proxy", "pods/portforward", "pods/ephemeralcontainers",
+		"nodes/proxy", "services/proxy"},
 		[]string{"get", "create", "update", "patch"}, "runs commands in pods or reaches into them"},
 	{"rbac-pods", []string{"pods", "deployments", "daemonsets", "statefulsets", "replicasets", "jobs", "cronjobs", "replicationcontrollers"},
 		[]string{"create", "update", "patch", "delete", "deletecollection"}, "makes, changes or removes pods"},
@@ -29,7 +30,8 @@ var dangerous = []struct {
 		[]string{"create", "update", "patch"}, "makes credentials"},
 	{"rbac-escalation", []string{"roles", "clusterroles", "rolebindings", "clusterrolebindings", "users", "groups", "serviceaccounts"},
 		[]string{"create", "update", "patch", "bind", "escalate", "impersonate"}, "gives rights or borrows them"},
-	{"rbac-admission", []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"},
+	{"rbac-admission", []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies",
+		"validatingadmissionpolicybindings"},
 		[]string{"create", "update", "patch", "delete"}, "changes what the API server admits"},
 }
 
@@ -47,7 +49,8 @@ func CheckRights(objects []Object) []exception.Finding {
 func checkRule(where string, rule rbacv1.PolicyRule) []exception.Finding {
 	what := strings.Join(rule.Verbs, ",") + " " + strings.Join(rule.Resources, ",")
 	if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.APIGroups, "*") {
-		return []exception.Finding{{ID: "rbac-wildcard", Where: where, Message: what + " grants more than a list can say: name the verbs, resources and groups"}}
+		return []exception.Finding{{ID: "rbac-wildcard", Where: where, Message: what +
+			" grants more than a list can say: name the verbs, resources and groups"}}
 	}
 	var findings []exception.Finding
 	for _, d := range dangerous {

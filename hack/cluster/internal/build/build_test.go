@@ -28,7 +28,8 @@ func TestPinnedVersionsAreThoseOfTheBuildModules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := module + " " + c.version + "\n"; !strings.Contains(string(body), want) && !strings.Contains(string(body), module+" "+c.version+" ") {
+		if want := module + " " + c.version + "\n"; !strings.Contains(string(body), want) &&
+			!strings.Contains(string(body), module+" "+c.version+" ") {
 			t.Errorf("%s: go.mod does not require %s", c.name, want)
 		}
 	}

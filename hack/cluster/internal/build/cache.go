@@ -35,7 +35,8 @@ func OpenCache() (Cache, error) {
 	}
 	for _, hidden := range []string{"/run", "/var/run", "/var/lib", "/var/log"} {
 		if strings.HasPrefix(root, hidden+"/") {
-			return Cache{}, fmt.Errorf("the cache cannot be %s: nodes have a %s of their own and would not see it; set %s to another directory", root, hidden, envCache)
+			return Cache{}, fmt.Errorf("the cache cannot be %s: nodes have a %s of their own and would not see it; set %s to another directory",
+				root, hidden, envCache)
 		}
 	}
 	return Cache{root: filepath.Join(root, "cluster")}, nil

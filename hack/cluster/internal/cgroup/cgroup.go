@@ -37,7 +37,8 @@ func Detect() (System, error) {
 		return System{}, fmt.Errorf("finding cgroups: %w", err)
 	}
 	if len(s.mounts) == 0 {
-		return System{}, errors.New("no cgroups are mounted below /sys/fs/cgroup: the kubelet cannot run here; mount cgroup2 there, or run on a machine (not in a container) that has them")
+		return System{}, errors.New("no cgroups are mounted below /sys/fs/cgroup: the kubelet cannot run here; mount cgroup2 there, or run on " +
+			"a machine (not in a container) that has them")
 	}
 	return s, nil
 }

@@ -37,14 +37,16 @@ MINIO_* are passed on to the server by 'start'.`,
 			return err
 		}),
 		forServer("stop", "Stop the server; its data stays", func(_ context.Context, s minio.Server, _ io.Writer) error { return s.Stop() }),
-		forServer("kill", "End the server at once, as a crash would; its data stays", func(_ context.Context, s minio.Server, _ io.Writer) error { return s.Kill() }),
-		forServer("status", "Say how the server is; fails when it does not answer", func(ctx context.Context, s minio.Server, out io.Writer) error {
-			text, err := s.Status(ctx, access)
-			if err == nil {
-				fmt.Fprintln(out, text)
-			}
-			return err
-		}),
+		forServer("kill", "End the server at once, as a crash would; its data stays",
+			func(_ context.Context, s minio.Server, _ io.Writer) error { return s.Kill() }),
+		forServer("status", "Say how the server is; fails when it does not answer",
+			func(ctx context.Context, s minio.Server, out io.Writer) error {
+				text, err := s.Status(ctx, access)
+				if err == nil {
+					fmt.Fprintln(out, text)
+				}
+				return err
+			}),
 		newMinioPut(&access), newMinioPutTree(&access), newMinioRemove(&access), newMinioList(&access),
 	)
 	return cmd

@@ -38,7 +38,8 @@ func TestEveryPartHasArguments(t *testing.T) {
 
 func TestNoPartServesClientsWithoutCertificates(t *testing.T) {
 	for name, want := range map[string][]string{
-		"etcd": {"--client-cert-auth=true", "--peer-client-cert-auth=true", "--trusted-ca-file=/etcd-ca.crt", "--peer-trusted-ca-file=/etcd-ca.crt"},
+		"etcd": {"--client-cert-auth=true", "--peer-client-cert-auth=true", "--trusted-ca-file=/etcd-ca.crt",
+			"--peer-trusted-ca-file=/etcd-ca.crt"},
 		"kube-apiserver": {"--etcd-cafile=/etcd-ca.crt", "--etcd-certfile=/etcd-client.crt",
 			"--authentication-config=/authentication.json"},
 	} {

@@ -36,7 +36,8 @@ func (c ControlPlane) arguments(name string) []string {
 		return c.controllerManagerArguments()
 	case "kube-scheduler":
 		return []string{
-			"--kubeconfig=" + c.kubeconfig(name), "--authentication-kubeconfig=" + c.kubeconfig(name), "--authorization-kubeconfig=" + c.kubeconfig(name),
+			"--kubeconfig=" + c.kubeconfig(name), "--authentication-kubeconfig=" + c.kubeconfig(name),
+			"--authorization-kubeconfig=" + c.kubeconfig(name),
 			"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(topology.SchedulerPort), "--leader-elect=false",
 		}
 	}

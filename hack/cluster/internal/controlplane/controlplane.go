@@ -67,7 +67,8 @@ func CheckPorts() error {
 		address := net.JoinHostPort(p.address, strconv.Itoa(p.port))
 		l, err := net.Listen("tcp", address)
 		if err != nil {
-			return fmt.Errorf("%s, which %s needs, cannot be used: %w; find its user with 'ss -ltnp sport = :%d' and end it", address, p.user, err, p.port)
+			return fmt.Errorf("%s, which %s needs, cannot be used: %w; find its user with 'ss -ltnp sport = :%d' and end it", address,
+				p.user, err, p.port)
 		}
 		l.Close()
 	}

@@ -4,7 +4,8 @@
 // Package hdfs runs an HDFS for tests: the namenodes and datanodes of Apache
 // Hadoop in one Java process (test/hdfs), and, where Kerberos is asked for, a
 // key distribution centre of MIT. Every server listens on, and is advertised
-// as, one address, so pods of the development cluster can reach them all.
+// as, one address, so pods of the development cluster can reach them all. What they
+// hold is changed over HTTP ("files"), by the client github.com/colinmarc/hdfs.
 //
 // Its settings are
 //

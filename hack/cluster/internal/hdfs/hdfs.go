@@ -45,6 +45,8 @@ type Endpoints struct {
 	// Control takes POST /failover, /datanode/stop?N, /datanode/start?N,
 	// /safemode?on and /safemode?off.
 	Control string `json:"control"`
+	// Files changes what is stored; see the type files.
+	Files string `json:"files"`
 	// Kerberos is nil without it.
 	Kerberos *Kerberos `json:"kerberos,omitempty"`
 }
@@ -120,6 +122,9 @@ func start(ctx context.Context, processes *storage.Processes, o storage.Options,
 		return nil, fmt.Errorf("starting HDFS: %w", err)
 	}
 	endpoints.User, endpoints.Stranger, endpoints.Kerberos = user, stranger, kerberos
+	if endpoints.Files, err = serveFiles(ctx, endpoints); err != nil {
+		return nil, err
+	}
 	return endpoints, nil
 }
 

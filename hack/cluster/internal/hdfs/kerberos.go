@@ -42,37 +42,8 @@ func startKDC(ctx context.Context, o storage.Options, s settings, processes *sto
 		ServicePrincipal: "nn/_HOST", Protection: s.protection,
 	}
 	kdcConf := filepath.Join(dir, "kdc.conf")
-	for path, text := range map[string]string{
-		k.Krb5Conf: fmt.Sprintf(`[libdefaults]
-  default_realm = %[1]s
-  dns_lookup_kdc = false
-  dns_lookup_realm = false
-  dns_canonicalize_hostname = false
-  rdns = false
-  udp_preference_limit = 1
-  default_tkt_enctypes = aes256-cts-hmac-sha1-96
-  default_tgs_enctypes = aes256-cts-hmac-sha1-96
-  permitted_enctypes = aes256-cts-hmac-sha1-96
-[realms]
-  %[1]s = {
-    kdc = %[2]s
-  }
-`, realm, at),
-		kdcConf: fmt.Sprintf(`[kdcdefaults]
-  kdc_listen = ""
-  kdc_tcp_listen = %[2]s
-[realms]
-  %[1]s = {
-    database_name = %[3]s/principal
-    key_stash_file = %[3]s/stash
-    max_life = 1d
-    supported_enctypes = aes256-cts-hmac-sha1-96:normal
-  }
-`, realm, at, dir),
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return nil, err
-		}
+	if err := writeRealm(k.Krb5Conf, kdcConf, at, dir); err != nil {
+		return nil, err
 	}
 	env := append(os.Environ(), "KRB5_CONFIG="+k.Krb5Conf, "KRB5_KDC_PROFILE="+kdcConf)
 	run := func(input, name string, args ...string) error {
@@ -83,7 +54,7 @@ func startKDC(ctx context.Context, o storage.Options, s settings, processes *sto
 		}
 		return nil
 	}
-	if err := run("", "kdb5_util", "-r", realm, "create", "-s", "-P", "of no use to anybody"); err != nil {
+	if err := run("", "kdb5_util", "-r", realm, "create", "-s", "-P", "of no use"); err != nil {
 		return nil, err
 	}
 	var commands strings.Builder
@@ -147,4 +118,42 @@ func secure(o storage.Options, s settings) map[string]string {
 		conf["conf."+name] = value
 	}
 	return conf
+}
+
+// writeRealm writes the configuration of clients and that of the server, which listens
+// at an address and keeps its database in a directory.
+func writeRealm(krb5Conf, kdcConf, at, dir string) error {
+	for path, text := range map[string]string{
+		krb5Conf: fmt.Sprintf(`[libdefaults]
+  default_realm = %[1]s
+  dns_lookup_kdc = false
+  dns_lookup_realm = false
+  dns_canonicalize_hostname = false
+  rdns = false
+  udp_preference_limit = 1
+  default_tkt_enctypes = aes256-cts-hmac-sha1-96
+  default_tgs_enctypes = aes256-cts-hmac-sha1-96
+  permitted_enctypes = aes256-cts-hmac-sha1-96
+[realms]
+  %[1]s = {
+    kdc = %[2]s
+  }
+`, realm, at),
+		kdcConf: fmt.Sprintf(`[kdcdefaults]
+  kdc_listen = ""
+  kdc_tcp_listen = %[2]s
+[realms]
+  %[1]s = {
+    database_name = %[3]s/principal
+    key_stash_file = %[3]s/stash
+    max_life = 1d
+    supported_enctypes = aes256-cts-hmac-sha1-96:normal
+  }
+`, realm, at, dir),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

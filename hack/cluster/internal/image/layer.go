@@ -111,7 +111,8 @@ func (p *packer) body(path, content string) error {
 	if err := p.directory(gopath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	err := p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(path, "/"), Mode: 0o644, Size: int64(len(content)), ModTime: epoch})
+	err := p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(path, "/"), Mode: 0o644,
+		Size: int64(len(content)), ModTime: epoch})
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,8 @@ func (p *packer) link(path, target string) error {
 	if err := p.directory(gopath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: strings.TrimPrefix(path, "/"), Linkname: target, Mode: 0o777, ModTime: epoch})
+	return p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: strings.TrimPrefix(path, "/"), Linkname: target,
+		Mode: 0o777, ModTime: epoch})
 }
 
 // add packs a file, or a directory with all in it, as root's. A source that is
@@ -194,7 +196,8 @@ func (p *packer) file(source, dest string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o111 != 0 {
 		mode = 0o755
 	}
-	err = p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(dest, "/"), Mode: mode, Size: info.Size(), ModTime: epoch})
+	err = p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(dest, "/"), Mode: mode,
+		Size: info.Size(), ModTime: epoch})
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,8 @@ func debianRelease() (string, error) {
 			return strings.Trim(v, `"`), nil
 		}
 	}
-	return "", errors.New("finding the Debian release: /etc/os-release names none; the nginx image is made of Debian packages and needs a Debian machine")
+	return "", errors.New("finding the Debian release: /etc/os-release names none; the nginx image is made of Debian packages and " +
+		"needs a Debian machine")
 }
 
 // NginxRootfs writes the root filesystem to the archive at path. Packages come
@@ -135,7 +136,8 @@ func aptSources() ([]string, error) {
 
 // unwanted are parts of a root filesystem that a container gets from elsewhere
 // or has no use for.
-var unwanted = []string{"dev/", "proc/", "sys/", "run/", "var/lib/apt/lists/", "var/cache/", "var/log/", "etc/nginx/sites-enabled/default", "etc/resolv.conf", "etc/hostname"}
+var unwanted = []string{"dev/", "proc/", "sys/", "run/", "var/lib/apt/lists/", "var/cache/", "var/log/", "etc/nginx/sites-enabled/default",
+	"etc/resolv.conf", "etc/hostname"}
 
 // clean copies an archive without what is unwanted and without times.
 func clean(in io.Reader, out io.Writer) error {

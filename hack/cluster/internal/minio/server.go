@@ -58,7 +58,8 @@ func (s Server) Start(ctx context.Context, a Access) error {
 	}
 	l, err := net.Listen("tcp", a.Address)
 	if err != nil {
-		return fmt.Errorf("MinIO cannot listen on %s: %w; %s is the cluster's own address and there only while a cluster is up", a.Address, err, topology.BridgeAddress)
+		return fmt.Errorf("MinIO cannot listen on %s: %w; %s is the cluster's own address and there only while a cluster is up", a.Address, err,
+			topology.BridgeAddress)
 	}
 	l.Close()
 	if err := os.MkdirAll(s.State.Minio(), 0o755); err != nil {

@@ -126,7 +126,8 @@ func askIAM(ctx context.Context, endpoint string, form url.Values) ([]byte, erro
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	// By the scope of a signature moto tells its services apart.
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=nobody/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none")
+	request.Header.Set("Authorization",
+		"AWS4-HMAC-SHA256 Credential=unknown/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, err

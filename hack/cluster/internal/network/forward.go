@@ -18,8 +18,7 @@ import (
 func AllowForwarding(ctx context.Context) (changed bool, err error) {
 	rules, err := forwardRules(ctx)
 	if err != nil || !refuses(rules) {
-		// Without readable iptables rules no rule refuses.
-		return false, nil //nolint:nilerr
+		return false, nil //nolint:nilerr // without readable iptables rules no rule refuses
 	}
 	for _, direction := range []string{"-i", "-o"} {
 		if err := run(ctx, "iptables", "-w", "-I", "FORWARD", direction, topology.Bridge, "-j", "ACCEPT"); err != nil {
@@ -34,7 +33,7 @@ func AllowForwarding(ctx context.Context) (changed bool, err error) {
 func RemoveForwarding(ctx context.Context) (int, error) {
 	rules, err := forwardRules(ctx)
 	if err != nil {
-		return 0, nil //nolint:nilerr // as above
+		return 0, nil //nolint:nilerr // TODOWHY // as above
 	}
 	n := 0
 	for _, rule := range ownRules(rules) {

@@ -46,7 +46,8 @@ func WriteConfig(n topology.Node, dir state.NodeDir, ca *pki.Authority, cgroups 
 		"kubelet.yaml":         kubelet,
 		"cni/10-pods.conflist": cni,
 		"containerd.toml":      []byte(containerdConfig(canRaiseOOMScore())),
-		"resolv.conf":          []byte("# Nothing answers there; names outside the cluster fail at once.\nnameserver " + topology.BridgeAddress + "\n"),
+		"resolv.conf": []byte("# Nothing answers there; names outside the cluster fail at once.\nnameserver " +
+			topology.BridgeAddress + "\n"),
 	} {
 		if err := state.WriteFile(filepath.Join(dir.Etc(), name), body, 0o644); err != nil {
 			return fmt.Errorf("writing configuration of %s: %w", n.Name(), err)

@@ -20,7 +20,8 @@ func pod(namespace, name, node, address string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": name}},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
-			Name: "main", Ports: []corev1.ContainerPort{{Name: "web", ContainerPort: 8080}, {Name: "dns", ContainerPort: 53, Protocol: corev1.ProtocolUDP}},
+			Name: "main", Ports: []corev1.ContainerPort{{Name: "web", ContainerPort: 8080},
+				{Name: "dns", ContainerPort: 53, Protocol: corev1.ProtocolUDP}},
 		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: address},
 	}
@@ -154,7 +155,8 @@ func TestNamedPortOfEgressIsThePeersOwn(t *testing.T) {
 		To:    []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "b"}}}},
 		Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromString("web"))}},
 	})), "node1")
-	want := []string{"ip daddr 10.244.4.2 return", "ip daddr 10.244.4.3 tcp dport 8080 return", "ip daddr 10.244.8.3 tcp dport 9090 return", "drop"}
+	want := []string{"ip daddr 10.244.4.2 return", "ip daddr 10.244.4.3 tcp dport 8080 return",
+		"ip daddr 10.244.8.3 tcp dport 9090 return", "drop"}
 	if d := cmp.Diff(want, chainOf(rules, "from_10_244_4_2")); d != "" {
 		t.Error(d)
 	}
@@ -174,7 +176,8 @@ func TestPoliciesOfOnePodAddUp(t *testing.T) {
 }
 
 func TestOrderOfObjectsDoesNotChangeTheRules(t *testing.T) {
-	c := town(ingressPolicy(networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}}), egressPolicy())
+	c := town(ingressPolicy(networkingv1.NetworkPolicyIngressRule{
+		From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}}), egressPolicy())
 	first := rulesOf(t, c, "node1")
 	for i, j := 0, len(c.Pods)-1; i < j; i, j = i+1, j-1 {
 		c.Pods[i], c.Pods[j] = c.Pods[j], c.Pods[i]

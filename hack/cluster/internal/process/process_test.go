@@ -60,7 +60,7 @@ func TestSignalSparesTheNextOwnerOfAnID(t *testing.T) {
 		}
 	}
 	if !id.Alive() {
-		t.Fatal("a stale identity ended somebody else's process")
+		t.Fatal("a stale identity ended another process")
 	}
 	if err := id.Stop(time.Second); err != nil {
 		t.Error(err)

@@ -105,7 +105,8 @@ func (p pusher) blob(d descriptor, body io.Reader) error {
 
 func (p pusher) manifest(layers []descriptor) error {
 	empty := []byte("{}")
-	config := descriptor{MediaType: "application/vnd.oci.empty.v1+json", Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(empty)), Size: int64(len(empty))}
+	config := descriptor{MediaType: "application/vnd.oci.empty.v1+json", Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(empty)),
+		Size: int64(len(empty))}
 	if err := p.blob(config, bytes.NewReader(empty)); err != nil {
 		return err
 	}
@@ -117,7 +118,8 @@ func (p pusher) manifest(layers []descriptor) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.do(http.MethodPut, "http://"+p.to.Address+"/v2/"+contentRepository+"/manifests/"+contentTag, mediaType, bytes.NewReader(text), int64(len(text)))
+	_, err = p.do(http.MethodPut, "http://"+p.to.Address+"/v2/"+contentRepository+"/manifests/"+contentTag, mediaType,
+		bytes.NewReader(text), int64(len(text)))
 	return err
 }
 

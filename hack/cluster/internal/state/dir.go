@@ -41,7 +41,8 @@ func At(root string) (Dir, error) {
 		return Dir{}, fmt.Errorf("%s cannot be the state directory: set %s to a directory of its own", abs, envRoot)
 	}
 	if within(abs, "/run") || within(abs, "/var/run") {
-		return Dir{}, fmt.Errorf("%s cannot be the state directory: /run is emptied by a reboot and private to each node; choose another %s", abs, envRoot)
+		return Dir{}, fmt.Errorf("%s cannot be the state directory: /run is emptied by a reboot and private to each node; choose another %s", abs,
+			envRoot)
 	}
 	return Dir{root: abs}, nil
 }

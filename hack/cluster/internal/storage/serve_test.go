@@ -17,7 +17,7 @@ func TestAServerThatEndsByItselfIsTheReasonAndNotWhatWaitedForIt(t *testing.T) {
 			return err
 		}
 		<-ctx.Done()
-		return errors.New("nobody answers")
+		return errors.New("no answer")
 	})
 	if err == nil || !strings.Contains(err.Error(), "short ended (exit status 3)") || !strings.Contains(err.Error(), "no room") {
 		t.Errorf("got %v", err)

@@ -64,10 +64,10 @@ var (
 // one whose name also starts with "kuda".
 func IsOwnNetns(name string) bool { return ownNetns.MatchString(name) }
 
-// IsOwnCgroup does so for the top-level cgroups.
+// IsOwnCgroup reports whether a top-level cgroup is the cluster's.
 func IsOwnCgroup(name string) bool { return ownCgroup.MatchString(name) }
 
-// IsOwnLink does so for the host's links.
+// IsOwnLink reports whether a link of the host is the cluster's.
 func IsOwnLink(name string) bool { return ownLink.MatchString(name) }
 
 // A Node is one node of the cluster, counted from 1.

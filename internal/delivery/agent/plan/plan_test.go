@@ -68,7 +68,7 @@ func TestPlan(t *testing.T) {
 		hooks      []string
 		held       bool
 	}{
-		{"first delivery warns nobody", r1, empty, []string{"n/a", "n/b"}, true, []string{"post/n/a", "post/n/b", "post"}, false},
+		{"first delivery runs no preUpdate hook", r1, empty, []string{"n/a", "n/b"}, true, []string{"post/n/a", "post/n/b", "post"}, false},
 		{"nothing to do", r1, deliveredDisk(r1), nil, false, nil, false},
 		{"hooks were not done before a restart", r1, undelivered, nil, false, []string{"post/n/a", "post/n/b", "post"}, false},
 		{"one item changed", testAssignment("r2", "a", "2", "b", "1"), deliveredDisk(r1), []string{"n/a"}, true,

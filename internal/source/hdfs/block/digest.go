@@ -103,7 +103,8 @@ func parseDirectives(s string) (map[string]string, error) {
 }
 
 func (d *digest) responseMessage() []byte {
-	s := fmt.Sprintf(`charset=utf-8,username="%s",realm="%s",nonce="%s",nc=00000001,cnonce="%s",digest-uri="%s",maxbuf=65536,response=%s,qop=%s`,
+	s := fmt.Sprintf(`charset=utf-8,username="%s",realm="%s",nonce="%s",nc=00000001,cnonce="%s",digest-uri="%s",maxbuf=65536,`+
+		`response=%s,qop=%s`,
 		d.user, d.realm, d.nonce, d.cnonce, digestURI, d.computeResponse("AUTHENTICATE"), qops[d.protection])
 	if d.cipher != "" {
 		s += `,cipher="` + d.cipher + `"`
@@ -206,7 +207,8 @@ func (l *layer) unwrapMessage(b []byte) ([]byte, error) {
 		l.seal.XORKeyStream(body, body)
 	}
 	message, mac := body[:len(body)-macBytes], body[len(body)-macBytes:]
-	if binary.BigEndian.Uint16(trailer) != messageType || binary.BigEndian.Uint32(trailer[2:]) != l.seq || !hmac.Equal(mac, l.computeMAC(message)) {
+	if binary.BigEndian.Uint16(trailer) != messageType || binary.BigEndian.Uint32(trailer[2:]) != l.seq ||
+		!hmac.Equal(mac, l.computeMAC(message)) {
 		return nil, errLayer
 	}
 	l.seq++

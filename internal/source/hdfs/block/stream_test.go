@@ -116,7 +116,8 @@ func random(n int) []byte {
 
 func TestRangesAreExact(t *testing.T) {
 	content := random(700_123)
-	for _, s := range []sender{{chunk: 512, packet: 64 << 10}, {chunk: 512, packet: 1 << 20}, {chunk: 4096, packet: 4096}, {chunk: 512 << 10, packet: 1 << 20}} {
+	for _, s := range []sender{{chunk: 512, packet: 64 << 10}, {chunk: 512, packet: 1 << 20}, {chunk: 4096, packet: 4096},
+		{chunk: 512 << 10, packet: 1 << 20}} {
 		s.content = content
 		for _, r := range [][2]int64{{0, 700_123}, {0, 1}, {511, 2}, {512, 512}, {700_122, 1}, {65_535, 65_537}, {1000, 699_000}} {
 			got, err := read(s.dial(t, r[0], r[1], nil), r[0], r[1])

@@ -4,21 +4,16 @@
 package hdfstest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/colinmarc/hdfs/v2"
-	"github.com/jcmturner/gokrb5/v8/client"
-	"github.com/jcmturner/gokrb5/v8/config"
-	"github.com/jcmturner/gokrb5/v8/keytab"
 
 	"github.com/kuda-io/kuda/internal/storagetest"
 )
@@ -33,9 +28,8 @@ type Server struct {
 	Control string
 	// Kerberos is nil without it.
 	Kerberos *Kerberos
-
-	mu     sync.Mutex
-	client *hdfs.Client
+	// Files is where what is stored is changed.
+	Files string
 }
 
 // Datanode is one of the datanodes, with the directory of its blocks.
@@ -98,90 +92,42 @@ func (s *Server) Do(t testing.TB, command string) {
 	}
 }
 
-// NewClient returns another implementation's client, of the user who owns all.
-func (s *Server) NewClient(t testing.TB) *hdfs.Client {
-	t.Helper()
-	o := hdfs.ClientOptions{Addresses: s.Addresses, User: s.User}
-	if k := s.Kerberos; k != nil {
-		conf, err := config.Load(k.Krb5Conf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys, err := keytab.Load(k.Keytab)
-		if err != nil {
-			t.Fatal(err)
-		}
-		user, realm, _ := strings.Cut(k.Principal, "@")
-		o.KerberosClient = client.NewWithKeytab(user, realm, keys, conf, client.DisablePAFXFAST(true))
-		if err := o.KerberosClient.Login(); err != nil {
-			t.Fatal(err)
-		}
-		o.KerberosServicePrincipleName, o.DataTransferProtection = k.ServicePrincipal, k.Protection
-	}
-	c, err := hdfs.NewClient(o)
+// request asks the server to change a file, or a directory. It returns the length that
+// the response states, which for HEAD is the file's.
+func (s *Server) request(method, name, query string, content []byte) (length int64, err error) {
+	target := url.URL{Path: "/" + name, RawQuery: query}
+	r, err := http.NewRequest(method, s.Files+target.String(), bytes.NewReader(content))
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	return c
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s %s: %s: %s", method, name, response.Status, text)
+	}
+	return response.ContentLength, nil
 }
 
-// Client is a NewClient that is shared by those who change what is stored.
-func (s *Server) Client(t testing.TB) *hdfs.Client {
+func (s *Server) change(t testing.TB, method, name, query string, content []byte) {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client == nil {
-		s.client = s.NewClient(t)
+	if _, err := s.request(method, name, query, content); err != nil {
+		t.Fatal(err)
 	}
-	return s.client
 }
 
 // Put stores a file that only its owner may read, in place of what was there.
 func (s *Server) Put(t testing.TB, name string, content []byte) {
 	t.Helper()
-	putFile(t, s.Client(t), name, content)
+	s.change(t, http.MethodPut, name, "", content)
 }
 
-func putFile(t testing.TB, c *hdfs.Client, name string, content []byte) {
+// PutReplicated stores a file with so many replicas.
+func (s *Server) PutReplicated(t testing.TB, name string, content []byte, replicas int) {
 	t.Helper()
-	name = "/" + name
-	if err := c.MkdirAll(path.Dir(name), 0o750); err != nil {
-		t.Fatalf("making the directory of %s: %v", name, err)
-	}
-	// Renamed into its place, as careful writers do.
-	tmp := fmt.Sprintf("/tmp-%p", t)
-	_ = c.Remove(tmp)
-	if err := createFile(c, tmp, content); err != nil {
-		t.Fatalf("putting %s: %v", name, err)
-	}
-	_ = c.Remove(name)
-	if err := c.Rename(tmp, name); err != nil {
-		t.Fatalf("putting %s: %v", name, err)
-	}
-}
-
-func createFile(c *hdfs.Client, name string, content []byte) error {
-	w, err := c.CreateFile(name, 1, 128<<20, 0o640)
-	if err != nil {
-		return err
-	}
-	if len(content) > 0 { // else an empty block would be started that never ends
-		if _, err := w.Write(content); err != nil {
-			return err
-		}
-	}
-	return closeFile(w)
-}
-
-// closeFile closes a file. The namenode counts one as complete once a datanode
-// reported its last block.
-func closeFile(w *hdfs.FileWriter) error {
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		if err := w.Close(); !hdfs.IsErrReplicating(err) {
-			return err
-		}
-		<-time.After(pause)
-	}
+	s.change(t, http.MethodPut, name, fmt.Sprintf("replication=%d", replicas), content)
 }
 
 // PutAll stores many files, several at a time.
@@ -191,15 +137,9 @@ func (s *Server) PutAll(t testing.TB, files map[string][]byte) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			c := s.NewClient(t)
-			defer func() { _ = c.Close() }()
 			for name := range names {
-				if err := c.MkdirAll(path.Dir("/"+name), 0o750); err != nil {
+				if _, err := s.request(http.MethodPut, name, "", files[name]); err != nil {
 					t.Error(err)
-				}
-				_ = c.Remove("/" + name)
-				if err := createFile(c, "/"+name, files[name]); err != nil {
-					t.Errorf("putting %s: %v", name, err)
 				}
 			}
 		})
@@ -211,58 +151,46 @@ func (s *Server) PutAll(t testing.TB, files map[string][]byte) {
 	all.Wait()
 }
 
+// PutOpen writes the first bytes of a file that is not closed before the returned
+// function is called.
+func (s *Server) PutOpen(t testing.TB, name string, content []byte) (end func()) {
+	t.Helper()
+	s.change(t, http.MethodPut, name, "open=true", content)
+	return func() {
+		t.Helper()
+		s.change(t, http.MethodPost, name, "close=true", nil)
+	}
+}
+
 // Delete removes a file.
 func (s *Server) Delete(t testing.TB, name string) {
 	t.Helper()
-	if err := s.Client(t).Remove("/" + name); err != nil {
-		t.Fatal(err)
-	}
+	s.change(t, http.MethodDelete, name, "", nil)
 }
 
 // Mkdir makes a directory, and those above it.
 func (s *Server) Mkdir(t testing.TB, name string) {
 	t.Helper()
-	if err := s.Client(t).MkdirAll("/"+name, 0o750); err != nil {
-		t.Fatal(err)
-	}
+	s.change(t, http.MethodPost, name, "mkdir=true", nil)
 }
 
-// PutReplicated stores a file with so many replicas.
-func (s *Server) PutReplicated(t testing.TB, name string, content []byte, replicas int) {
+// Chmod changes the mode of a file.
+func (s *Server) Chmod(t testing.TB, name string, mode os.FileMode) {
 	t.Helper()
-	c := s.Client(t)
-	name = "/" + name
-	_ = c.Remove(name)
-	if err := c.MkdirAll(path.Dir(name), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	defaults, err := c.ServerDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := c.CreateFile(name, replicas, defaults.BlockSize, 0o640)
-	if err == nil {
-		_, err = w.Write(content)
-	}
-	if err == nil {
-		err = closeFile(w)
-	}
-	if err != nil {
-		t.Fatalf("putting %s: %v", name, err)
-	}
+	s.change(t, http.MethodPost, name, fmt.Sprintf("mode=%04o", mode), nil)
 }
 
 // Append adds to a file.
 func (s *Server) Append(t testing.TB, name string, content []byte) {
 	t.Helper()
-	w, err := s.Client(t).Append("/" + name)
-	if err == nil {
-		_, err = w.Write(content)
-	}
-	if err == nil {
-		err = closeFile(w)
-	}
+	s.change(t, http.MethodPost, name, "append=true", content)
+}
+
+// Size returns the size of a file; -1 when there is none of that name.
+func (s *Server) Size(name string) int64 {
+	size, err := s.request(http.MethodHead, name, "", nil)
 	if err != nil {
-		t.Fatalf("appending to %s: %v", name, err)
+		return -1
 	}
+	return size
 }

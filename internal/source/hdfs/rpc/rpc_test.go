@@ -223,7 +223,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token []byte) {
 		open := token4121{key: key(t)}
 		if got, err := open.unwrapMessage(token); err == nil {
-			t.Errorf("a token of nobody gave %q", got)
+			t.Errorf("a forged token gave %q", got)
 		}
 	})
 }

@@ -45,7 +45,8 @@ func TestLocationsLoseNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.Blocks[0].ID, got.Blocks[0].Token = nil, nil
-	want := Block{Offset: 0, Length: 10, TokenID: []byte("id"), TokenPassword: []byte("password"), Nodes: []Datanode{{"10.0.0.1:9866", "/rack"}}}
+	want := Block{Offset: 0, Length: 10, TokenID: []byte("id"), TokenPassword: []byte("password"),
+		Nodes: []Datanode{{"10.0.0.1:9866", "/rack"}}}
 	if diff := cmp.Diff(want, got.Blocks[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -56,7 +57,8 @@ func TestLocationsLoseNothing(t *testing.T) {
 
 func TestBlocksWithAGapAreRefused(t *testing.T) {
 	for name, message := range map[string][]byte{
-		"a gap": locations(block(0, 10), block(11, 20)), "not from the start": locations(block(1, 10)), "overlapping": locations(block(0, 10), block(9, 20)),
+		"a gap": locations(block(0, 10), block(11, 20)), "not from the start": locations(block(1, 10)),
+		"overlapping":   locations(block(0, 10), block(9, 20)),
 		"no identifier": locations(putUint(nil, 2, 0)), "a length beyond all measure": locations(block(0, 1<<63)),
 	} {
 		if l, err := ParseLocations(message); err == nil {

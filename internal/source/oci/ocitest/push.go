@@ -34,7 +34,8 @@ func (r *Registry) Repository(t testing.TB, name string) *remote.Repository {
 }
 
 // PushBlob stores a blob, unless it is there.
-func PushBlob(t testing.TB, repository *remote.Repository, mediaType string, blob []byte, annotations map[string]string) ocispec.Descriptor {
+func PushBlob(t testing.TB, repository *remote.Repository, mediaType string, blob []byte,
+	annotations map[string]string) ocispec.Descriptor {
 	t.Helper()
 	d := content.NewDescriptorFromBytes(mediaType, blob)
 	if err := repository.Push(t.Context(), d, bytes.NewReader(blob)); err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {

@@ -44,7 +44,8 @@ func (shelf) Close() error     { return nil }
 func (shelf) List(_ context.Context, path string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
 		if path != "dir" {
-			yield(source.Entry{}, &source.Error{Op: "listing it", Class: source.ErrThrottled, RetryAfter: 3 * time.Second, Err: errors.New("slowly")})
+			yield(source.Entry{}, &source.Error{Op: "listing it", Class: source.ErrThrottled, RetryAfter: 3 * time.Second,
+				Err: errors.New("slowly")})
 			return
 		}
 		yield(file, nil)
@@ -65,7 +66,8 @@ func TestClientOfGRPCGoReadsFromAPlugin(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	var info sourcev1alpha1.InfoResponse
 	// The socket may not be there yet.
-	if err := conn.Invoke(t.Context(), service+"Info", &sourcev1alpha1.InfoRequest{}, &info, grpc.WaitForReady(true)); err != nil || info.GetName() != "shelf" {
+	if err := conn.Invoke(t.Context(), service+"Info", &sourcev1alpha1.InfoRequest{}, &info, grpc.WaitForReady(true)); err != nil ||
+		info.GetName() != "shelf" {
 		t.Fatalf("Info: %v, %v", &info, err)
 	}
 	list, err := stream(t, conn, "List", &sourcev1alpha1.ListRequest{Path: []byte("dir")})

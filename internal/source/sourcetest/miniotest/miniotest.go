@@ -135,7 +135,8 @@ func (s *Server) newTransport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
 }
 
-// waitReady returns when the server is ready, or has ended.
+// waitReady waits until the server is ready or has ended, and reports whether it is
+// ready.
 func (s *Server) waitReady(t testing.TB, ended <-chan struct{}) (ready bool) {
 	t.Helper()
 	client := &http.Client{Transport: s.newTransport()}

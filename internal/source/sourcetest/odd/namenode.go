@@ -76,7 +76,7 @@ func (s *Server) respondToCall(conn net.Conn, call uint64, method string, reques
 	case "getServerDefaults":
 		body = message{}.bytes(1, nil)
 	default:
-		return fmt.Errorf("nobody knows %s here", method)
+		return fmt.Errorf("%s is not known here", method)
 	}
 	b := wire.Delimited(make([]byte, 4), header.uint(2, status))
 	if status == 0 {

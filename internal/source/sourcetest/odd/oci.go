@@ -58,7 +58,8 @@ func (s *Server) serveManifest(w http.ResponseWriter) {
 		if faults.ZeroLength {
 			size = 0
 		}
-		l := layer{MediaType: "application/octet-stream", Digest: f.digest, Size: &size, Annotations: map[string]string{ocispec.AnnotationTitle: path}}
+		l := layer{MediaType: "application/octet-stream", Digest: f.digest, Size: &size,
+			Annotations: map[string]string{ocispec.AnnotationTitle: path}}
 		if faults.NoLength {
 			l.Size = nil
 		}

@@ -24,7 +24,8 @@ func Args(object runtime.Object) (*config.DataLocalityArgs, error) {
 	case *runtime.Unknown:
 		raw = o.Raw
 	default:
-		return nil, fmt.Errorf("reading the arguments of DataLocality: they are a %T; write them with apiVersion %s and kind DataLocalityArgs", o, v1alpha1.GroupVersion)
+		return nil, fmt.Errorf("reading the arguments of DataLocality: they are a %T; write them with apiVersion %s and kind DataLocalityArgs", o,
+			v1alpha1.GroupVersion)
 	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(config.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -38,7 +39,8 @@ func Args(object runtime.Object) (*config.DataLocalityArgs, error) {
 	}
 	args, ok := decoded.(*config.DataLocalityArgs)
 	if !ok {
-		return nil, fmt.Errorf("reading the arguments of DataLocality: their kind is %s; it must be DataLocalityArgs", decoded.GetObjectKind().GroupVersionKind().Kind)
+		return nil, fmt.Errorf("reading the arguments of DataLocality: their kind is %s; it must be DataLocalityArgs",
+			decoded.GetObjectKind().GroupVersionKind().Kind)
 	}
 	if err := config.Validate(args); err != nil {
 		return nil, fmt.Errorf("checking the arguments of DataLocality: %w", err)

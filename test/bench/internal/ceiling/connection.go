@@ -100,8 +100,8 @@ func (c *connection) header(size int64) (body int, keep bool, err error) {
 	}
 }
 
-// accept wants an answer with that many bytes; keep tells whether the server
-// takes another request.
+// accept wants an answer with that many bytes; keep reports whether the
+// server takes another request.
 func accept(header string, size int64) (keep bool, err error) {
 	lines := strings.Split(header, "\r\n")
 	status := strings.SplitN(lines[0], " ", 3)

@@ -96,7 +96,8 @@ func (h HDFS) DFSStart(classpath string) Client {
 
 func (h HDFS) shell(name, classpath string, args func(Place) []string) Client {
 	return Client{Name: name, Kind: Peer, Command: func(p Place) *exec.Cmd {
-		all := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "org.apache.hadoop.fs.FsShell", "-fs", "hdfs://" + h.Address}
+		all := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "org.apache.hadoop.fs.FsShell", "-fs",
+			"hdfs://" + h.Address}
 		return command(h.env(), "java", append(all, args(p)...)...)
 	}}
 }

@@ -55,7 +55,7 @@ func NewHTTP(target string) (*HTTP, error) {
 	return m, nil
 }
 
-// isObject tells an object's bytes from a listing or an error.
+// isObject reports whether a response is an object's bytes, not a listing or an error.
 func isObject(r *http.Response) bool {
 	if r.StatusCode != http.StatusOK && r.StatusCode != http.StatusPartialContent {
 		return false
@@ -74,7 +74,7 @@ func isObject(r *http.Response) bool {
 func (m *HTTP) Objects() (objects, others int64) { return m.objects.Load(), m.others.Load() }
 
 // Close cuts all connections.
-func (m *HTTP) Close() { _ = m.server.Close() } // only the listener could fail, which nobody needs then
+func (m *HTTP) Close() { _ = m.server.Close() } // only the listener could fail, which is not needed then
 
 type counted struct {
 	io.ReadCloser

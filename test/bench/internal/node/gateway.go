@@ -118,7 +118,8 @@ func (g *Gateway) Failed() string {
 }
 
 // Watch implements the service.
-func (g *Gateway) Watch(ctx context.Context, _ *connect.Request[gatewayv1alpha1.WatchRequest], stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+func (g *Gateway) Watch(ctx context.Context, _ *connect.Request[gatewayv1alpha1.WatchRequest],
+	stream *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
 	g.count(1)
 	defer g.count(-1)
 	for {
@@ -143,7 +144,8 @@ func (g *Gateway) count(n int) {
 }
 
 // Report implements the service.
-func (g *Gateway) Report(_ context.Context, r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (g *Gateway) Report(_ context.Context,
+	r *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, item := range r.Msg.GetItems() {

@@ -43,7 +43,8 @@ func New(binary, dir string) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Gateway: gateway, binary: binary, dir: dir}
-	files := map[string]string{"token": "bench", "secrets/" + secret + "/accessKey": server.AccessKey, "secrets/" + secret + "/secretKey": server.SecretKey}
+	files := map[string]string{"token": "bench", "secrets/" + secret + "/accessKey": server.AccessKey,
+		"secrets/" + secret + "/secretKey": server.SecretKey}
 	for name, content := range files {
 		path := filepath.Join(dir, name)
 		err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o600))

@@ -117,7 +117,7 @@ func (p *Process) Tail() string {
 // Answers wants any answer over HTTP but an error of the server.
 func Answers(url string) func() error {
 	return func() error {
-		r, err := http.Get(url) //nolint:gosec // the address is our own
+		r, err := http.Get(url) // the address is our own
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(lastPort - firstPort)) }
 
-// FreeAddr returns an address on loopback that nobody uses now.
+// FreeAddr returns an address on loopback that is free now.
 func FreeAddr() (string, error) {
 	for range lastPort - firstPort + 1 {
 		port := firstPort + nextPort.Add(1)%(lastPort-firstPort+1)

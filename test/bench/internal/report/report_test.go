@@ -26,7 +26,8 @@ func row() *Row {
 	}
 	broken := outcome("other", client.Peer, 0.1)
 	broken.Err = errors.New("wrong bytes")
-	r.SetClients([]race.Outcome{outcome("kuda", client.Ours, 3, 1, 2), outcome("s5cmd", client.Peer, 6), outcome("s5cmd, tuned", client.Peer, 4, 9, 4), broken})
+	r.SetClients([]race.Outcome{outcome("kuda", client.Ours, 3, 1, 2), outcome("s5cmd", client.Peer, 6),
+		outcome("s5cmd, tuned", client.Peer, 4, 9, 4), broken})
 	return r
 }
 

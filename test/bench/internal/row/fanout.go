@@ -225,7 +225,8 @@ func (f *shared) checks(ctx context.Context, r *report.Row, firsts, spread []flo
 		return err
 	}
 	objects, others := web.Objects()
-	r.Ratio("bytes of files read from the source, of the data", " B", float64(objects), float64(f.tree.Bytes()), false, "the data", report.AtMost(fanoutBytes))
+	r.Ratio("bytes of files read from the source, of the data", " B", float64(objects), float64(f.tree.Bytes()), false, "the data",
+		report.AtMost(fanoutBytes))
 	r.Add(report.Check{Metric: "bytes of listings read", Unit: " B", Ours: float64(others), Value: float64(others)})
 	r.Ratio("last pod, of the first", " s", ours.Wall, race.Median(firsts), false, "first pod", nil)
 	late := race.Median(spread) * 1e3

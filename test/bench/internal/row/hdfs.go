@@ -50,7 +50,8 @@ func hdfs(ctx context.Context, e *Env, dir string, result *report.Row) error {
 		return err
 	}
 	result.SetClients(append(outcomes, startUp...))
-	result.Notes = append(result.Notes, "one datanode, replication 1; hdfs dfs -test is what of hdfs dfs -get is the start of Java, which has no native code of Hadoop")
+	result.Notes = append(result.Notes,
+		"one datanode, replication 1; hdfs dfs -test is what of hdfs dfs -get is the start of Java, which has no native code of Hadoop")
 	ours, ok := result.Client("kuda")
 	if !ok {
 		result.Failed = "kuda has no result"

@@ -70,15 +70,18 @@ func memory(ctx context.Context, e *Env, dir string, result *report.Row) error {
 	add("idle RSS, median", " MiB", func(s sidecar) float64 { return s.idle }, race.Median, report.AtMost(idleMiB))
 	add("idle RSS, worst", " MiB", func(s sidecar) float64 { return s.idle }, slices.Max[[]float64], nil)
 	add("idle RSS without pages of the program's file, median", " MiB", func(s sidecar) float64 { return s.idleOwn }, race.Median, nil)
-	add("downloading, peak RSS, worst", " MiB", func(s sidecar) float64 { return s.peak }, slices.Max[[]float64], report.AtMost(downloadingMiB))
+	add("downloading, peak RSS, worst", " MiB", func(s sidecar) float64 { return s.peak }, slices.Max[[]float64],
+		report.AtMost(downloadingMiB))
 	add("idle processor, median", " mCPU", func(s sidecar) float64 { return s.idleCPU }, race.Median, report.AtMost(idleMilliCPU))
 	info, err := os.Stat(e.Kuda)
 	if err != nil {
 		return err
 	}
-	result.Add(report.Check{Metric: "size of the program, which is nearly all of the image", Unit: " MiB", Ours: mib(info.Size()), Value: mib(info.Size())})
-	result.Notes = append(result.Notes, fmt.Sprintf("idle: connected, with 100 files delivered, watched for %d s; downloading: an object of %d MiB",
-		e.Sizes.IdleSeconds, large.Bytes()>>20))
+	result.Add(report.Check{Metric: "size of the program, which is nearly all of the image", Unit: " MiB", Ours: mib(info.Size()),
+		Value: mib(info.Size())})
+	result.Notes = append(result.Notes,
+		fmt.Sprintf("idle: connected, with 100 files delivered, watched for %d s; downloading: an object of %d MiB",
+			e.Sizes.IdleSeconds, large.Bytes()>>20))
 	return nil
 }
 

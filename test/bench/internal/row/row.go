@@ -144,7 +144,8 @@ const (
 )
 
 // ceiling returns the client that only receives and writes a tree.
-func (e *Env) ceiling(ctx context.Context, dir, name string, s *server.S3, prefix string, tree content.Tree, connections int) (client.Client, error) {
+func (e *Env) ceiling(ctx context.Context, dir, name string, s *server.S3, prefix string, tree content.Tree,
+	connections int) (client.Client, error) {
 	job := ceiling.Job{Connections: connections, RangeBytes: rangeBytes}
 	for _, f := range tree {
 		url, err := s.Signed(ctx, prefix+f.Path)

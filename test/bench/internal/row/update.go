@@ -87,16 +87,8 @@ func runUpdate(ctx context.Context, e *Env, dir string, inPlace bool, result *re
 // files is where trees lie for being stored, and for rsync.
 func (u *update) files(key string) string { return filepath.Join(u.dir, "files", key) }
 
-// store writes all trees and starts the servers.
-func (u *update) store(ctx context.Context) error {
-	u.before = u.Sizes.update()
-	u.after, u.changed = u.Sizes.change(u.before)
-	var err error
-	if u.s3, err = u.emptyS3(ctx, "minio", u.dir); err != nil {
-		return err
-	}
-	u.Log("storing two versions of %d files, %d MiB; %d MiB in %d files change", len(u.before), u.before.Bytes()>>20,
-		u.changed.Bytes()>>20, len(u.changed))
+// writeTrees writes both versions and what differs between them as files.
+func (u *update) writeTrees() error {
 	var former content.Tree
 	for i := range u.before {
 		if u.before[i] != u.after[i] {
@@ -114,6 +106,22 @@ func (u *update) store(ctx context.Context) error {
 		case keyNew:
 			u.now = sums
 		}
+	}
+	return nil
+}
+
+// store writes all trees and starts the servers.
+func (u *update) store(ctx context.Context) error {
+	u.before = u.Sizes.update()
+	u.after, u.changed = u.Sizes.change(u.before)
+	var err error
+	if u.s3, err = u.emptyS3(ctx, "minio", u.dir); err != nil {
+		return err
+	}
+	u.Log("storing two versions of %d files, %d MiB; %d MiB in %d files change", len(u.before), u.before.Bytes()>>20,
+		u.changed.Bytes()>>20, len(u.changed))
+	if err := u.writeTrees(); err != nil {
+		return err
 	}
 	if err := u.keepTimes(); err != nil {
 		return err
@@ -325,8 +333,10 @@ func (u *update) checks(r *report.Row, received map[string]traffic) {
 		return
 	}
 	changed := float64(u.changed.Bytes())
-	r.Ratio("bytes of files received, of the changed", " B", float64(received["kuda"].objects), changed, false, "changed", report.AtMost(bytesOfChanged))
-	r.Add(report.Check{Metric: "bytes of listings received", Unit: " B", Ours: float64(received["kuda"].others), Value: float64(received["kuda"].others)})
+	r.Ratio("bytes of files received, of the changed", " B", float64(received["kuda"].objects), changed, false, "changed",
+		report.AtMost(bytesOfChanged))
+	r.Add(report.Check{Metric: "bytes of listings received", Unit: " B", Ours: float64(received["kuda"].others),
+		Value: float64(received["kuda"].others)})
 	for _, c := range r.Clients {
 		if t, ok := received[c.Name]; ok && c.Kind == client.Peer {
 			r.Add(report.Check{Metric: "bytes of files received by " + c.Name + ", of the changed", Value: float64(t.objects) / changed})

@@ -138,7 +138,7 @@ func (s *S3) put(ctx context.Context, key, path string) error {
 	return err
 }
 
-// Signed returns a URL by which anybody can read an object for a day.
+// Signed returns a URL that needs no credentials to read an object, for a day.
 func (s *S3) Signed(ctx context.Context, key string) (string, error) {
 	u, err := s.client.PresignedGetObject(ctx, Bucket, key, 24*time.Hour, url.Values{})
 	if err != nil {

@@ -2301,7 +2301,7 @@ type ReportStoreRequest struct {
 	QuotaBytes uint64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
 	// Of the complete snapshots, those that are left out among them.
 	UsedBytes uint64 `protobuf:"varint,5,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	// What a download may have once everything is evicted that nobody needs.
+	// What a download may have once everything unused is evicted.
 	AvailableBytes uint64 `protobuf:"varint,6,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
 	// At most 256: those that pods need first, then the most recently used.
 	Snapshots        []*StoredSnapshot `protobuf:"bytes,7,rep,name=snapshots,proto3" json:"snapshots,omitempty"`

@@ -355,7 +355,7 @@ func (x *OpenRequest) GetConfig() *Config {
 type OpenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names the storage system and the part of it that paths are relative to,
-	// such as "sftp://storage:22/models". The same for everyone who reads the
+	// such as "sftp://storage:22/models". The same for every reader of the
 	// same data, whatever the credentials. At most 1 KiB; not empty.
 	Identity      string `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -503,7 +503,7 @@ type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Slash-separated, relative to the listed path; empty when that is the file.
 	Path []byte `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// What the plugin opens the file by. Nobody else looks at it.
+	// What the plugin opens the file by. Only the plugin reads it.
 	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// In bytes.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
