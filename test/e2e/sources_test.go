@@ -7,9 +7,10 @@ package e2e
 
 import (
 	"bytes"
-	"context"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path"
@@ -19,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/colinmarc/hdfs/v2"
 	"github.com/minio/minio-go/v7"
 	miniocreds "github.com/minio/minio-go/v7/pkg/credentials"
 	corev1 "k8s.io/api/core/v1"
@@ -143,30 +143,27 @@ func nameInCluster(t *testing.T, name string, port int32, address string) {
 }
 
 func hdfsOrigin(t *testing.T) origin {
-	var server struct{ Addresses []string }
+	var server struct {
+		Addresses []string
+		Files     string
+	}
 	runStorage(t, "hdfs", &server)
 	nameInCluster(t, "namenode", 8020, server.Addresses[0])
-	client, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: server.Addresses, User: "kuda"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
 	return origin{patch: "hdfs.yaml", put: func(t *testing.T, key string, content []byte) {
 		t.Helper()
-		name := "/" + key
-		if err := client.MkdirAll(path.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		_ = client.Remove(name) // where it is not, the creation says what is wrong
-		w, err := client.Create(name)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.Files+"/"+key+"?replication=3&mode=0644",
+			bytes.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Write(content); err != nil {
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
 			t.Fatal(err)
 		}
-		// Until the datanodes have told the namenode of the last block.
-		eventually(t, 20*time.Second, func(context.Context) error { return w.Close() })
+		defer response.Body.Close()
+		if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+			t.Fatalf("storing %s: %s: %s", key, response.Status, text)
+		}
 	}}
 }
 
@@ -254,7 +251,7 @@ func sftpOrigin(t *testing.T) origin {
 	}
 }
 
-// publish writes a file as somebody does who has readers: a new one in the
+// publish writes a file as a writer does who has readers: a new one in the
 // place of the old.
 func publish(t *testing.T, file string, content []byte) {
 	t.Helper()
