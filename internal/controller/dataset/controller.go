@@ -130,7 +130,8 @@ func healthChanged() predicate.Predicate {
 	return p
 }
 
-// isRelevantChange lets progress pass by: bytes change neither the plan nor the status.
+// isRelevantChange reports whether Data changed in what the plan or the status depend
+// on. Progress does not count: bytes change neither.
 func isRelevantChange(before, after *v1alpha1.Data) bool {
 	a, b := &before.Status, &after.Status
 	return before.Generation != after.Generation ||

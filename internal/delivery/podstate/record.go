@@ -182,7 +182,7 @@ func (r *Record) Snapshots() map[snapshot.ID]bool {
 	return ids
 }
 
-// Done implements hook.Journal.
+// Done reports whether the hook succeeded with this mark. It implements hook.Journal.
 func (r *Record) Done(id, mark string) bool { return r.Hooks[id] == mark }
 
 // Record implements hook.Journal.

@@ -182,8 +182,8 @@ func (o *older) findIntact(one shared, mode fs.FileMode) (dir int, name string, 
 		stat.Size == one.entry.Size && stat.Mtim.Nano() == one.entry.Modified
 }
 
-// linkOne shares one file, as the entry e, if it is unharmed as far as its length
-// and the time of its last write tell; what reads snapshots cannot write to them.
+// linkOne shares one file, as the entry e, if it is unharmed as far as its length and
+// the time of its last write tell, and reports whether it did; what reads snapshots cannot write to them.
 // An inode other than 0 is the only one that is taken.
 func (h *sharing) linkOne(f *file, one shared, e snapshot.Entry, inode uint64) bool {
 	from, name, ok := h.older.findIntact(one, f.mode)

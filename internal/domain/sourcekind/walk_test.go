@@ -285,7 +285,8 @@ func (s sample) checkRights(t *testing.T) {
 	}
 }
 
-// asksForRights evaluates the match conditions of the webhook's entry for a new DataSet.
+// asksForRights reports whether the match conditions of the webhook's entry let a new
+// DataSet through to it.
 func asksForRights(t *testing.T, object map[string]any) bool {
 	t.Helper()
 	raw, err := os.ReadFile(root + "deploy/base/webhook/validating.yaml")

@@ -42,7 +42,7 @@ func (m *Metrics) Register(r prometheus.Registerer, state func() State) error {
 	return nil
 }
 
-// SetConnected says whether the watch on the gateway is open.
+// SetConnected keeps whether the watch on the gateway is open.
 func (m *Metrics) SetConnected(yes bool) {
 	m.connected.Set(0)
 	if yes {

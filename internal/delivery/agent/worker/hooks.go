@@ -79,7 +79,7 @@ type journal struct {
 	done   func()
 }
 
-// Done implements hook.Journal.
+// Done reports whether the hook succeeded with this mark. It implements hook.Journal.
 func (j journal) Done(id, mark string) bool { return j.record.Done(id, mark) }
 
 // Record implements hook.Journal.

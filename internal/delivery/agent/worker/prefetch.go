@@ -203,8 +203,8 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 }
 
 // keepTree builds the revision's tree beside the view. The switch, which may find
-// another view, reports that it cannot be built. It returns false when the
-// context ended.
+// another view, reports that it cannot be built. It reports
+// whether there is no more to do; not when the context ended.
 func (t *prefetch) keepTree(ctx context.Context) bool {
 	w := t.prefetcher.worker
 	items := make([]view.Item, 0, len(t.items))
