@@ -178,7 +178,7 @@ func TestAPlacementIsExplainedWrong(t *testing.T) {
 		"elsewhere.txt": {append(fleet(), models(), brought, aPod("web-0", on("n3"), preferring)), nil},
 		"weights.txt":   {append(fleet(), models(), aPod("web-0", on("n3"))), []string{"--weights", "node=10,zone=90", "--nodes", "1"}},
 		"pending.txt":   {append(fleet(), models(), aPod("web-0", waits("0/3 nodes are available: 3 Insufficient cpu."))), nil},
-		"nobody.txt":    {[]client.Object{node("n1"), node("n2"), holding("n1", "v2"), models(), aPod("web-0")}, nil},
+		"no-holder.txt": {[]client.Object{node("n1"), node("n2"), holding("n1", "v2"), models(), aPod("web-0")}, nil},
 		"require.txt": {[]client.Object{
 			node("n1"), node("n2"), holding("n1", "v2"), downloading(holding("n2", "v3")), models(policy(v1alpha1.PlacementRequire)),
 			aPod("web-0", by(Scheduler), waits(unschedulable)),
