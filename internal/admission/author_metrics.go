@@ -25,7 +25,8 @@ type AuthorMetrics struct{ checks *prometheus.CounterVec }
 func NewAuthorMetrics(registry prometheus.Registerer) (*AuthorMetrics, error) {
 	m := &AuthorMetrics{checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "kuda_author_checks_total",
-		Help: "Changes of DataSets by outcome: allowed (the author has the rights), refused, warned (authorChecks is Warn), unneeded (nothing new is used, or authorChecks is Off), failed (it could not be found out).",
+		Help: "Changes of DataSets by outcome: allowed (the author has the rights), refused, warned (authorChecks is Warn), unneeded (nothing " +
+			"new is used, or authorChecks is Off), failed (it could not be found out).",
 	}, []string{"outcome"})}
 	for _, outcome := range []string{authorAllowed, authorRefused, authorWarned, authorUnneeded, authorFailed} {
 		m.checks.WithLabelValues(outcome)

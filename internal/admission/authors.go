@@ -86,7 +86,8 @@ func (a *Authors) Handle(ctx context.Context, req admission.Request) admission.R
 		a.Metrics.countOutcome(authorUnneeded)
 		return admission.Allowed("")
 	case len(needs) > maxRights:
-		return a.refusedResponse(req, []string{fmt.Sprintf("the DataSet refers to %d objects, at most %d can be checked; divide it into several DataSets", len(needs), maxRights)})
+		return a.refusedResponse(req, []string{fmt.Sprintf("the DataSet refers to %d objects, at most %d can be checked; divide it into "+
+			"several DataSets", len(needs), maxRights)})
 	}
 	missing, err := a.Rights.Missing(ctx, req.UserInfo, req.Namespace, needs)
 	if len(missing) == 0 && err != nil {
@@ -163,7 +164,8 @@ func forbiddenAudiences(change author.Change, audiences inject.Audiences) []stri
 func (a *Authors) refusedResponse(req admission.Request, words []string) admission.Response {
 	a.Metrics.countOutcome(authorRefused)
 	message := refusalMessage(words)
-	a.Log.V(1).Info("refused a DataSet for its author", "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username, "why", message)
+	a.Log.V(1).Info("refused a DataSet for its author", "namespace", req.Namespace, "name", req.Name, "user",
+		req.UserInfo.Username, "why", message)
 	return deniedResponse(message)
 }
 
@@ -171,7 +173,8 @@ func (a *Authors) refusedResponse(req admission.Request, words []string) admissi
 // The request is admitted in the modes Warn and Off only.
 func (a *Authors) failedResponse(req admission.Request, err error) admission.Response {
 	a.Metrics.countOutcome(authorFailed)
-	a.Log.Error(err, "could not check the rights of a DataSet's author", "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
+	a.Log.Error(err, "could not check the rights of a DataSet's author", "namespace", req.Namespace, "name", req.Name, "user",
+		req.UserInfo.Username)
 	if mode := a.Mode(); mode == author.Warn || mode == author.Off {
 		return admission.Allowed("").WithWarnings("Kuda could not check the rights of the DataSet's author: " + err.Error())
 	}

@@ -49,7 +49,8 @@ func creation(t *testing.T, ds *v1alpha1.DataSet) admission.Request {
 		t.Fatal(err)
 	}
 	return admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
-		Operation: admissionv1.Create, Namespace: "shop", Object: runtime.RawExtension{Raw: raw}, UserInfo: authenticationv1.UserInfo{Username: "alice"},
+		Operation: admissionv1.Create, Namespace: "shop", Object: runtime.RawExtension{Raw: raw},
+		UserInfo: authenticationv1.UserInfo{Username: "alice"},
 	}}
 }
 
@@ -74,21 +75,25 @@ func TestWhatCannotBeFoundOutIsRefusedOnlyWhereRightsAreEnforced(t *testing.T) {
 		code    int32
 		says    string
 	}{
-		"has the right":             {author.Enforce, rights{}, true, http.StatusOK, ""},
-		"lacks the right":           {author.Enforce, rights{missing: lacking}, false, http.StatusForbidden, "spec.template.dataSources.minio.secretRef: you may not get Secret \"reader\" in namespace shop; ask for the right to get secrets \"reader\""},
-		"lacks one, another failed": {author.Enforce, rights{missing: lacking, err: errors.New("timeout")}, false, http.StatusForbidden, "you may not"},
-		"cannot be asked":           {author.Enforce, rights{err: errors.New("timeout")}, false, http.StatusInternalServerError, "try again"},
-		"is not asked in time":      {author.Enforce, rights{err: errBusy}, false, http.StatusTooManyRequests, "try again"},
-		"warned":                    {author.Warn, rights{missing: lacking}, true, http.StatusOK, "you may not get Secret"},
-		"warned of a failure":       {author.Warn, rights{err: errors.New("timeout")}, true, http.StatusOK, "could not check"},
-		"off":                       {author.Off, rights{missing: lacking}, true, http.StatusOK, ""},
+		"has the right": {author.Enforce, rights{}, true, http.StatusOK, ""},
+		"lacks the right": {author.Enforce, rights{missing: lacking}, false, http.StatusForbidden,
+			"spec.template.dataSources.minio.secretRef: you may not get Secret \"reader\" in namespace shop; ask for the right to get " +
+				"secrets \"reader\""},
+		"lacks one, another failed": {author.Enforce, rights{missing: lacking, err: errors.New("timeout")}, false,
+			http.StatusForbidden, "you may not"},
+		"cannot be asked":      {author.Enforce, rights{err: errors.New("timeout")}, false, http.StatusInternalServerError, "try again"},
+		"is not asked in time": {author.Enforce, rights{err: errBusy}, false, http.StatusTooManyRequests, "try again"},
+		"warned":               {author.Warn, rights{missing: lacking}, true, http.StatusOK, "you may not get Secret"},
+		"warned of a failure":  {author.Warn, rights{err: errors.New("timeout")}, true, http.StatusOK, "could not check"},
+		"off":                  {author.Off, rights{missing: lacking}, true, http.StatusOK, ""},
 	} {
 		got := authors(t, c.mode, &c.rights).Handle(t.Context(), creation(t, dataSet()))
 		said := strings.Join(got.Warnings, "\n")
 		if got.Result != nil {
 			said += got.Result.Message
 		}
-		if got.Allowed != c.allowed || got.Result != nil && got.Result.Code != c.code || !strings.Contains(said, c.says) || c.says == "" && said != "" {
+		if got.Allowed != c.allowed || got.Result != nil && got.Result.Code != c.code || !strings.Contains(said, c.says) ||
+			c.says == "" && said != "" {
 			t.Errorf("%s: got allowed %t, %v, %q", name, got.Allowed, got.Result, said)
 		}
 	}
@@ -156,7 +161,8 @@ func reviews(t *testing.T, v *reviewer) *Reviews {
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview"), meta.RESTScopeRoot)
-	r, err := NewReviews(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, client.Options{Scheme: s, Mapper: mapper})
+	r, err := NewReviews(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
+		client.Options{Scheme: s, Mapper: mapper})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +171,10 @@ func reviews(t *testing.T, v *reviewer) *Reviews {
 
 func TestTheAPIServerIsAskedForTheAuthorAsItKnowsThem(t *testing.T) {
 	v := &reviewer{}
-	user := authenticationv1.UserInfo{Username: "alice", UID: "7", Groups: []string{"devs"}, Extra: map[string]authenticationv1.ExtraValue{"scopes": {"read"}}}
-	needs := []author.Need{{Right: author.Right{Verb: "create", Resource: "pods", Subresource: "exec"}}, {Right: author.Right{Verb: "get", Resource: "secrets", Name: "secret-1"}}}
+	user := authenticationv1.UserInfo{Username: "alice", UID: "7", Groups: []string{"devs"},
+		Extra: map[string]authenticationv1.ExtraValue{"scopes": {"read"}}}
+	needs := []author.Need{{Right: author.Right{Verb: "create", Resource: "pods", Subresource: "exec"}},
+		{Right: author.Right{Verb: "get", Resource: "secrets", Name: "secret-1"}}}
 	missing, err := reviews(t, v).Missing(t.Context(), user, "shop", needs)
 	if err != nil || len(missing) != 1 || missing[0].Right != needs[1].Right {
 		t.Fatalf("missing %v, %v", missing, err)
@@ -177,7 +185,8 @@ func TestTheAPIServerIsAskedForTheAuthorAsItKnowsThem(t *testing.T) {
 		}
 		want := authorizationv1.SubjectAccessReviewSpec{
 			User: "alice", UID: "7", Groups: []string{"devs"}, Extra: map[string]authorizationv1.ExtraValue{"scopes": {"read"}},
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: "shop", Verb: "create", Version: "*", Resource: "pods", Subresource: "exec"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: "shop", Verb: "create", Version: "*", Resource: "pods",
+				Subresource: "exec"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

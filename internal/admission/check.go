@@ -83,7 +83,8 @@ func checkItem(item *v1alpha1.DataItem, at *field.Path) field.ErrorList {
 	}
 	for _, segment := range strings.Split(item.LocalPath, "/") {
 		if len(segment) > 255 {
-			errs = append(errs, field.Invalid(at.Child("localPath"), item.LocalPath, "each segment must have at most 255 bytes, the limit of a file name"))
+			errs = append(errs, field.Invalid(at.Child("localPath"), item.LocalPath,
+				"each segment must have at most 255 bytes, the limit of a file name"))
 			break
 		}
 	}

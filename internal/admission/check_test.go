@@ -21,8 +21,10 @@ func dataSet(change ...func(*v1alpha1.DataSetSpec)) *v1alpha1.DataSet {
 		WorkloadSelector: map[string]string{"app": "search"},
 		Template: v1alpha1.DataTemplateSpec{
 			DataItems: []v1alpha1.DataItem{
-				{Namespace: "default", Name: "weights", RemotePath: "w", LocalPath: "model/weights", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO},
-				{Namespace: "default", Name: "vocab", RemotePath: "v", LocalPath: "/model/vocab/", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO},
+				{Namespace: "default", Name: "weights", RemotePath: "w", LocalPath: "model/weights", Version: "1",
+					DataSourceType: v1alpha1.DataSourceMinIO},
+				{Namespace: "default", Name: "vocab", RemotePath: "v", LocalPath: "/model/vocab/", Version: "1",
+					DataSourceType: v1alpha1.DataSourceMinIO},
 			},
 			DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{
 				Endpoint: "https://minio:9000", Bucket: "models", SecretRef: &v1alpha1.SecretReference{Name: "reader"},
@@ -67,20 +69,29 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		change func(*v1alpha1.DataSetSpec)
 		want   string
 	}{
-		"one place for two items":       {at("model//weights/"), "dataItems[1].localPath: Invalid value: \"model//weights/\": is the same place as spec.template.dataItems[0].localPath"},
-		"an item inside another":        {at("/model/weights/extra"), "dataItems[1].localPath: Invalid value: \"/model/weights/extra\": lies inside spec.template.dataItems[0].localPath"},
-		"an item around another":        {at("model"), "dataItems[0].localPath: Invalid value: \"model/weights\": lies inside spec.template.dataItems[1].localPath"},
-		"a segment that no disk takes":  {at(strings.Repeat("x", 256)), "at most 255 bytes"},
-		"a pattern that does not parse": {item(func(i *v1alpha1.DataItem) { i.Include = []string{"ok/*", "[a-"} }), "dataItems[1].include[1]: Invalid value"},
-		"an absolute pattern":           {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{"/x"} }), "dataItems[1].exclude[0]: Invalid value"},
-		"an empty pattern":              {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{""} }), "dataItems[1].exclude[0]: Required value"},
+		"one place for two items": {at("model//weights/"),
+			"dataItems[1].localPath: Invalid value: \"model//weights/\": is the same place as spec.template.dataItems[0].localPath"},
+		"an item inside another": {at("/model/weights/extra"),
+			"dataItems[1].localPath: Invalid value: \"/model/weights/extra\": lies inside spec.template.dataItems[0].localPath"},
+		"an item around another": {at("model"),
+			"dataItems[0].localPath: Invalid value: \"model/weights\": lies inside spec.template.dataItems[1].localPath"},
+		"a segment that no disk takes": {at(strings.Repeat("x", 256)), "at most 255 bytes"},
+		"a pattern that does not parse": {item(func(i *v1alpha1.DataItem) { i.Include = []string{"ok/*", "[a-"} }),
+			"dataItems[1].include[1]: Invalid value"},
+		"an absolute pattern": {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{"/x"} }),
+			"dataItems[1].exclude[0]: Invalid value"},
+		"an empty pattern": {item(func(i *v1alpha1.DataItem) { i.Exclude = []string{""} }),
+			"dataItems[1].exclude[0]: Required value"},
 		"a container's impossible name": {item(func(i *v1alpha1.DataItem) { i.Container = "My_App" }), "dataItems[1].container"},
 		"a port out of range":           {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(0)}), "postDownload.httpGet.port"},
 		"a relative hook path":          {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(80), Path: "reload"}), "postDownload.httpGet.path"},
 		"an unknown scheme":             {hook(corev1.HTTPGetAction{Port: intstr.FromInt32(80), Scheme: "FTP"}), "postDownload.httpGet.scheme"},
-		"a label that none can have":    {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"a b": "c"} }, "spec.workloadSelector"},
-		"a Secret that none can be":     {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "../x" }, "dataSources.minio.secretRef.name"},
-		"a ConfigMap that none can be":  {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.CARef = &v1alpha1.CAReference{Name: "X"} }, "dataSources.minio.caRef.name"},
+		"a label that none can have": {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"a b": "c"} },
+			"spec.workloadSelector"},
+		"a Secret that none can be": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "../x" },
+			"dataSources.minio.secretRef.name"},
+		"a ConfigMap that none can be": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.CARef = &v1alpha1.CAReference{Name: "X"} },
+			"dataSources.minio.caRef.name"},
 		"a key that none can be": {func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataSources.MinIO.CARef = &v1alpha1.CAReference{Name: "x", Key: "y/z"}
 		}, "dataSources.minio.caRef.key"},
@@ -92,7 +103,8 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		}), "spec.updateStrategy.steps[1].analysis.successCondition: Invalid value: \"result[0] <\": line 1, column 12"},
 		"an analysis of the manager itself": {analyzed(v1alpha1.AnalysisStep{
 			HTTP: &v1alpha1.HTTPCheck{URL: "http://127.0.0.1:8080/metrics"},
-		}), "spec.updateStrategy.steps[1].analysis.http.url: Invalid value: \"http://127.0.0.1:8080/metrics\": 127.0.0.1 leads to the manager itself"},
+		}), "spec.updateStrategy.steps[1].analysis.http.url: Invalid value: \"http://127.0.0.1:8080/metrics\": 127.0.0.1 leads to " +
+			"the manager itself"},
 		"a partition of less than nothing": {kept(intstr.FromInt32(-1), intstr.FromInt32(0)),
 			"spec.updateStrategy.rollingUpdate.partition: Invalid value: -1: must be a number of at least 0"},
 		"a node label that none can have": {func(s *v1alpha1.DataSetSpec) {
@@ -100,7 +112,8 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		}, "spec.preheat.nodeSelector: Invalid value"},
 		"a schedule that is none": {func(s *v1alpha1.DataSetSpec) {
 			s.Preheat = &v1alpha1.Preheat{Schedule: "@daily"}
-		}, "spec.preheat.schedule: Invalid value: \"@daily\": is no cron expression: parser does not accept descriptors: @daily; write five fields such as \"0 3 * * *\""},
+		}, "spec.preheat.schedule: Invalid value: \"@daily\": is no cron expression: parser does not accept descriptors: @daily; write five " +
+			"fields such as \"0 3 * * *\""},
 		"a step to less than nothing": {kept(intstr.FromString("0%"), intstr.FromInt32(-2)),
 			"spec.updateStrategy.steps[1].partition: Invalid value: -2: must be a number of at least 0"},
 	} {
@@ -114,7 +127,8 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 }
 
 func TestAGoodDataSetIsAccepted(t *testing.T) {
-	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2", "sorted between": "model/weights-old", "another root": "x"} {
+	for name, local := range map[string]string{"beside": "model/vocab", "a longer name": "model/weights2",
+		"sorted between": "model/weights-old", "another root": "x"} {
 		if errs := checkDataSet(dataSet(at(local))); len(errs) != 0 {
 			t.Errorf("%s: %v", name, errs)
 		}
@@ -166,16 +180,22 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 		last, next *v1alpha1.DataSet
 		want       string
 	}{
-		"nothing":                     {dataSet(), dataSet(), ""},
-		"a new DataSet":               {nil, dataSet(), ""},
-		"plain credentials":           {nil, dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }), "minio.endpoint: the credentials"},
-		"another path":                {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })), "dataItems[1]: remotePath changed"},
-		"another bucket":              {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Bucket = "b" }), "dataItems[0]: its data source changed"},
-		"another Secret":              {dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
-		"a mode that only root reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })), "dataItems[1].mode: with mode 0600 only root, or"},
-		"a mode of a group":           {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o640)) })), "use 0644"},
-		"a mode that no user reads":   {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o111)) })), "only root"},
-		"a mode that all users read":  {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o444)) })), ""},
+		"nothing":       {dataSet(), dataSet(), ""},
+		"a new DataSet": {nil, dataSet(), ""},
+		"plain credentials": {nil, dataSet(func(s *v1alpha1.DataSetSpec) {
+			s.Template.DataSources.MinIO.Endpoint = "http://minio:9000"
+		}), "minio.endpoint: the credentials"},
+		"another path": {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })),
+			"dataItems[1]: remotePath changed"},
+		"another bucket": {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })),
+			dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Bucket = "b" }), "dataItems[0]: its data source changed"},
+		"another Secret": {dataSet(),
+			dataSet(func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), ""},
+		"a mode that only root reads": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })),
+			"dataItems[1].mode: with mode 0600 only root, or"},
+		"a mode of a group":          {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o640)) })), "use 0644"},
+		"a mode that no user reads":  {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o111)) })), "only root"},
+		"a mode that all users read": {nil, dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o444)) })), ""},
 		"a mode that was said": {dataSet(item(func(i *v1alpha1.DataItem) { i.Mode = new(int32(0o600)) })),
 			dataSet(item(func(i *v1alpha1.DataItem) { i.Mode, i.Version = new(int32(0o600)), "2" })), ""},
 		"another version": {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath, i.Version = "other", "2" })), ""},

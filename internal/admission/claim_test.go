@@ -55,8 +55,10 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 		},
 	} {
 		p := replica()
-		p.Annotations = map[string]string{"example.com/own": "x", v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: "node", v1alpha1.AnnotationPlacement: "n=1"}
-		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+		p.Annotations = map[string]string{"example.com/own": "x", v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: "node",
+			v1alpha1.AnnotationPlacement: "n=1"}
+		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1",
+			RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 		change(p)
 		resp, after := admit(t, handler(t, shop("shop")...), p)
 		if !resp.Allowed || len(after.Annotations) != 1 || after.Annotations["example.com/own"] != "x" {
@@ -69,7 +71,8 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 	// A pod that bears the reason of an earlier try is injected like any other.
 	again := replica()
 	again.Annotations = map[string]string{v1alpha1.AnnotationNotInjected: "too tight"}
-	if _, after := admit(t, handler(t, shop("shop")...), again); after.Annotations[v1alpha1.AnnotationNotInjected] != "" || after.Annotations[v1alpha1.AnnotationInjected] != "model" {
+	if _, after := admit(t, handler(t, shop("shop")...), again); after.Annotations[v1alpha1.AnnotationNotInjected] != "" ||
+		after.Annotations[v1alpha1.AnnotationInjected] != "model" {
 		t.Errorf("a pod that was not injected before: %v", after.Annotations)
 	}
 	resp, after := admit(t, handler(t, shop("shop")...), replica())
@@ -95,7 +98,8 @@ func TestAPodThatIsMarkedAsNotInjectedDoesNotSayTheContrary(t *testing.T) {
 		Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: p.Spec.Containers[0].Resources.Limits}},
 	}}
 	resp, after := admit(t, handler(t, append(shop("shop"), limits)...), p)
-	if !resp.Allowed || len(after.Annotations) != 1 || !strings.Contains(after.Annotations[v1alpha1.AnnotationNotInjected], "LimitRange tight") || len(resp.Warnings) != 2 {
+	if !resp.Allowed || len(after.Annotations) != 1 || !strings.Contains(after.Annotations[v1alpha1.AnnotationNotInjected],
+		"LimitRange tight") || len(resp.Warnings) != 2 {
 		t.Errorf("annotations %v, warnings %q", after.Annotations, resp.Warnings)
 	}
 }

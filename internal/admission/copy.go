@@ -12,7 +12,8 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-const copyWarning = "This pod is a copy of one that Kuda injected (as kubectl debug --copy-to makes it), and no DataSet selects the copy: " +
+const copyWarning = "This pod is a copy of one that Kuda injected (as kubectl debug --copy-to makes it), and no DataSet " +
+	"selects the copy: " +
 	"Kuda takes its runtime out, and delivers no data to this pod. Keep the labels of the pod to have its data in the copy (--keep-labels)."
 
 // leaveUnselected returns the response for a pod that no DataSet selects. Kuda does not

@@ -41,7 +41,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}, []string{"outcome"}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kuda_admission_placements_total",
-			Help: "Injected pods by outcome: preferred (they prefer nodes that hold their data), none (no node does, or it has no say), unknown (it could not be found out).",
+			Help: "Injected pods by outcome: preferred (they prefer nodes that hold their data), none (no node does, or it has no say), unknown " +
+				"(it could not be found out).",
 		}, []string{"outcome"}),
 	}
 	for _, outcome := range []string{injected, skipped, failed, unmatched} {

@@ -33,7 +33,8 @@ const placingLimit = 200 * time.Millisecond
 
 // preferredNodes returns the nodes that hold what a pod wants that these DataSets select.
 // The seed is another one for each pod.
-func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet, seed string) ([]index.Preference, error) {
+func (p *Places) preferredNodes(ctx context.Context, namespace string, dataSets []*v1alpha1.DataSet,
+	seed string) ([]index.Preference, error) {
 	if !p.Ready() {
 		return nil, errNotFilled
 	}

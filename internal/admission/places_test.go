@@ -30,7 +30,8 @@ func holding(node, namespace string, template v1alpha1.DataTemplateSpec) *v1alph
 	s := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: node}}
 	store := v1alpha1.NamespaceStore{Namespace: namespace, AvailableBytes: 1 << 40}
 	for _, mark := range placement.Marks(template) {
-		store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{Marks: []string{mark}, Bytes: 1 << 30, Phase: v1alpha1.SnapshotComplete})
+		store.Snapshots = append(store.Snapshots, v1alpha1.StoredSnapshot{Marks: []string{mark}, Bytes: 1 << 30,
+			Phase: v1alpha1.SnapshotComplete})
 	}
 	s.Status.Stores = []v1alpha1.NamespaceStore{store}
 	return s

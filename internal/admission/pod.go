@@ -122,7 +122,8 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 
 // preferredNodes returns the nodes that hold the pod's data. Unknown nodes do not
 // delay the pod, so the error is only counted.
-func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings, dataSets []*v1alpha1.DataSet) ([]index.Preference, error) {
+func (p *Pods) preferredNodes(ctx context.Context, req admission.Request, settings inject.Settings,
+	dataSets []*v1alpha1.DataSet) ([]index.Preference, error) {
 	if p.Places == nil || !settings.Affinity {
 		return nil, nil
 	}
@@ -150,7 +151,8 @@ func (p *Pods) readNamespace(ctx context.Context, name string) (inject.Namespace
 	if err != nil {
 		return inject.Namespace{}, err
 	}
-	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time, LimitRanges: limits}, nil
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time,
+		LimitRanges: limits}, nil
 }
 
 // limitRanges returns those of a namespace that the cache has. The objects are shared
@@ -186,7 +188,8 @@ func (p *Pods) patchedResponse(req admission.Request, ops []inject.Operation) ad
 func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
 	p.Metrics.countOutcome(skipped)
 	if p.Required {
-		return deniedResponse(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the labels that it is selected by",
+		return deniedResponse(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the "+
+			"labels that it is selected by",
 			requiring, selectedBy(dataSets), why))
 	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))

@@ -151,7 +151,8 @@ func TestAFailureAdmitsWithAWarningOrRefusesButNeverChangesThePod(t *testing.T) 
 					t.Fatal(err)
 				}
 			}
-			marked := len(ops) == 1 && ops[0].Path == "/metadata/annotations" && strings.Contains(string(resp.Patch), v1alpha1.AnnotationNotInjected) &&
+			marked := len(ops) == 1 && ops[0].Path == "/metadata/annotations" &&
+				strings.Contains(string(resp.Patch), v1alpha1.AnnotationNotInjected) &&
 				strings.Contains(string(resp.Patch), c.want)
 			if marked != (name == "a LimitRange is tight") || len(ops) > 0 && !marked {
 				t.Errorf("failing open: patch %s", resp.Patch)

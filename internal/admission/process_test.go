@@ -70,7 +70,8 @@ func serveWebhooks(address string) error {
 		return err
 	}
 	certificate := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	s := endpoint.New(endpoint.Options{Address: address, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }})
+	s := endpoint.New(endpoint.Options{Address: address,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }})
 	registry := prometheus.NewRegistry()
 	counts, err := NewMetrics(registry)
 	if err != nil {
@@ -86,7 +87,8 @@ func serveWebhooks(address string) error {
 	}
 	m := &memory{dataSets: v1alpha1.DataSetList{Items: []v1alpha1.DataSet{*dataSet()}}}
 	settings := func() inject.Settings { return cfg.Settings(nil) }
-	Register(s, gate, Pods{Cache: m, Live: m, Metrics: counts, Log: logr.Discard(), Settings: settings}, &DataSets{Settings: settings, Log: logr.Discard()})
+	Register(s, gate, Pods{Cache: m, Live: m, Metrics: counts, Log: logr.Discard(), Settings: settings},
+		&DataSets{Settings: settings, Log: logr.Discard()})
 	return s.Start(context.Background())
 }
 
@@ -154,7 +156,8 @@ func caller(t *testing.T, from string) *http.Client {
 }
 
 func reviewOf(object string) string {
-	return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"shop","object":` + object + `}}`
+	return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"shop",` +
+		`"object":` + object + `}}`
 }
 
 func post(c *http.Client, address, body string) (int, string, error) {
@@ -186,9 +189,10 @@ func TestHostileReviewsTakeNoMemoryAndHoldUpNoOtherCaller(t *testing.T) {
 		"20,000 containers":      reviewOf(selected + strings.Repeat("{},", 20_000) + `{}]}}`),
 		"as many as are counted": reviewOf(selected + strings.Repeat("{},", 8_000) + `{}]}}`),
 		"as many as are decoded": reviewOf(selected + `{"name":"app"}],"volumes":[` + strings.Repeat("{},", 8_000) + `{}]}}`),
-		"with a large text":      reviewOf(selected + `{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{"name":"` + strings.Repeat("x", 900<<10) + `"}]}}`),
-		"many small ones":        reviewOf(selected + strings.Repeat("{},", 1_000) + `{}]}}`),
-		"many labels":            reviewOf(`{"metadata":{"labels":{` + strings.Repeat(`"k":"v",`, 25_000) + `"app":"search"}}}`),
+		"with a large text": reviewOf(selected + `{}],"volumes":[` + strings.Repeat("{},", 8_000) + `{"name":"` +
+			strings.Repeat("x", 900<<10) + `"}]}}`),
+		"many small ones": reviewOf(selected + strings.Repeat("{},", 1_000) + `{}]}}`),
+		"many labels":     reviewOf(`{"metadata":{"labels":{` + strings.Repeat(`"k":"v",`, 25_000) + `"app":"search"}}}`),
 	} {
 		var wg sync.WaitGroup
 		for i := range 4 {

@@ -31,7 +31,8 @@ func checkEvasion(all []*v1alpha1.DataSet, labels map[string]string) string {
 	if len(selecting) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("its namespace requires injection (%s) and %s this pod, but the pod carries %s, which Kuda sets on pods of its own; remove that label",
+	return fmt.Sprintf("its namespace requires injection (%s) and %s this pod, but the pod carries %s, which Kuda sets on pods of its "+
+		"own; remove that label",
 		requiring, selectedBy(selecting), v1alpha1.LabelPreheat)
 }
 
@@ -80,10 +81,12 @@ func checkRelabelled(all []*v1alpha1.DataSet, last, next map[string]string) stri
 		}
 	}
 	if len(newly) > 0 {
-		return fmt.Sprintf("its namespace requires injection (%s) and by them %s the pod, which has its data since it was created or not at all; create the pod anew with these labels",
+		return fmt.Sprintf("its namespace requires injection (%s) and by them %s the pod, which has its data since it was created or not at "+
+			"all; create the pod anew with these labels",
 			requiring, selectedBy(newly))
 	}
-	if len(selecting) > 0 && next[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled && last[v1alpha1.LabelInjection] != v1alpha1.InjectionDisabled {
+	if len(selecting) > 0 && next[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled &&
+		last[v1alpha1.LabelInjection] != v1alpha1.InjectionDisabled {
 		return fmt.Sprintf("its namespace requires injection (%s) and %s the pod, which cannot be labelled %s=%s there",
 			requiring, selectedBy(selecting), v1alpha1.LabelInjection, v1alpha1.InjectionDisabled)
 	}

@@ -23,7 +23,8 @@ func TestAPodThatEvadesRequiredInjectionIsRefused(t *testing.T) {
 		evade func(*corev1.Pod)
 		want  string
 	}{
-		"opted out":                 {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled }, "kuda.io/injection=disabled"},
+		"opted out": {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled },
+			"kuda.io/injection=disabled"},
 		"labelled as a preheat pod": {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelPreheat] = "other" }, v1alpha1.LabelPreheat},
 		"preheat and opted out": {func(p *corev1.Pod) {
 			p.Labels[v1alpha1.LabelPreheat], p.Labels[v1alpha1.LabelInjection] = "x", v1alpha1.InjectionDisabled
@@ -48,7 +49,8 @@ func TestAPodThatEvadesRequiredInjectionIsRefused(t *testing.T) {
 			pod := replica()
 			c.evade(pod)
 			resp := h.Handle(t.Context(), create(t, pod))
-			if resp.Allowed || !strings.Contains(resp.Result.Message, c.want) || !strings.Contains(resp.Result.Message, "kuda.io/injection=required") {
+			if resp.Allowed || !strings.Contains(resp.Result.Message, c.want) ||
+				!strings.Contains(resp.Result.Message, "kuda.io/injection=required") {
 				t.Errorf("got %t, %v", resp.Allowed, resp.Result)
 			}
 			// The same pod is left alone where no DataSet selects it.

@@ -52,7 +52,8 @@ func NewReviews(config *rest.Config, options client.Options) (*Reviews, error) {
 }
 
 // Missing implements Rights.
-func (r *Reviews) Missing(ctx context.Context, user authenticationv1.UserInfo, namespace string, needs []author.Need) ([]author.Need, error) {
+func (r *Reviews) Missing(ctx context.Context, user authenticationv1.UserInfo, namespace string,
+	needs []author.Need) ([]author.Need, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewLimit)
 	defer cancel()
 	denied := make([]bool, len(needs))

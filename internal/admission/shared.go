@@ -39,7 +39,8 @@ func (d *DataSets) warnShared(ctx context.Context, namespace string, next *v1alp
 			continue
 		}
 		if mine, theirs, ok := samePlace(next.Spec.Template.DataItems, other.Spec.Template.DataItems); ok {
-			warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d].localPath: %s is the place of %s of DataSet %s, which may select the same pods: "+
+			warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d].localPath: %s is the place of %s of DataSet %s, which may "+
+				"select the same pods: "+
 				"in pods of both, the DataSet that was created first has it and the other one fails; give one of them another localPath",
 				mine, next.Spec.Template.DataItems[mine].LocalPath, other.Spec.Template.DataItems[theirs].LocalPath, other.Name))
 		}

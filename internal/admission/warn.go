@@ -42,7 +42,8 @@ func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
 				continue
 			}
 			for _, secret := range s.ReferencesTo(sourcekind.Secret) {
-				warnings = append(warnings, fmt.Sprintf("%s: the credentials of Secret %s are used over http://, which anyone on the way can read; use https://", server.Field, secret.Name))
+				warnings = append(warnings, fmt.Sprintf("%s: the credentials of Secret %s are used over http://, which anyone on the way can read; "+
+					"use https://", server.Field, secret.Name))
 			}
 		}
 	}
@@ -72,7 +73,8 @@ func warnMode(last, next *v1alpha1.DataSet) []string {
 		case 0o040, 0o440:
 			who = "only root and the group of the runtime can read these files: 0, or where the pod has a store of its own its fsGroup"
 		}
-		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d].mode: with mode %04o %s; use %04o for an application that runs as another user",
+		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d].mode: with mode %04o %s; use %04o for an application that "+
+			"runs as another user",
 			i, *item.Mode, who, *item.Mode|0o444))
 	}
 	return warnings
@@ -103,7 +105,8 @@ func warnSameVersion(last, next *v1alpha1.DataTemplateSpec) []string {
 		default:
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d]: %s changed but version is still %q; give it another version if the data is another", i, changed, item.Version))
+		warnings = append(warnings, fmt.Sprintf("spec.template.dataItems[%d]: %s changed but version is still %q; give it another version if "+
+			"the data is another", i, changed, item.Version))
 	}
 	return warnings
 }

@@ -81,7 +81,8 @@ func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "DataSet", Name: d.Name, UID: d.UID, Controller: &controller}}
+		r.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "DataSet", Name: d.Name, UID: d.UID,
+			Controller: &controller}}
 		r.CreationTimestamp = metav1.NewTime(now.Add(time.Duration(i-3) * time.Hour))
 		objects, names = append(objects, r), append(names, r.Name)
 	}
@@ -92,7 +93,8 @@ func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
 		ObservedGeneration: 3, CurrentRevision: names[1], UpdateRevision: names[2], Replicas: 4, UpdatedReplicas: 1, Ready: "4/4",
 		Rollout: &v1alpha1.RolloutStatus{Revision: names[2], Phase: v1alpha1.RolloutProgressing},
 		History: []v1alpha1.RolloutRecord{
-			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "alice", ChangeCause: "weights v2"},
+			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "alice",
+				ChangeCause: "weights v2"},
 			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &running, By: "bob", ChangeCause: "weights v3"},
 		},
 	}
@@ -119,7 +121,8 @@ func TestUndoSetsTheTemplateBackAndItsCauseWithIt(t *testing.T) {
 			d.Status.CurrentRevision = d.Status.UpdateRevision
 			d.Status.History[1].Outcome = v1alpha1.OutcomeSucceeded
 		}}, "v2", "revision 2\n"},
-		"while paused": {nil, []func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, "v2", "no pod is moved before kubectl kuda resume models"},
+		"while paused": {nil, []func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, "v2",
+			"no pod is moved before kubectl kuda resume models"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := cluster(t, interceptor.Funcs{}, rollout(t, test.change...)...)
@@ -189,7 +192,8 @@ func TestDryRunsChangeNothing(t *testing.T) {
 }
 
 func TestUndoIsRefusedWhenSomebodyWasFaster(t *testing.T) {
-	faster := interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	faster := interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch,
+		opts ...client.PatchOption) error {
 		var d v1alpha1.DataSet
 		if err := c.Get(ctx, client.ObjectKeyFromObject(o), &d); err != nil {
 			return err
@@ -228,7 +232,8 @@ func TestUndoWarnsOfToolsThatKeepTheTemplate(t *testing.T) {
 		"not the template":   {kept("argocd-controller", `{"f:spec":{"f:paused":{}}}`), ""},
 		"a person's kubectl": {kept("kubectl", `{"f:spec":{"f:template":{}}}`), ""},
 	} {
-		x := cluster(t, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+		x := cluster(t, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object,
+			opts ...client.GetOption) error {
 			err := c.Get(ctx, key, o, opts...)
 			if d, ok := o.(*v1alpha1.DataSet); ok && err == nil {
 				test.change(d)
@@ -244,7 +249,8 @@ func TestUndoWarnsOfToolsThatKeepTheTemplate(t *testing.T) {
 
 // manager honours requests as the real one does: it writes down what it read.
 func manager(do func(*v1alpha1.DataSet)) interceptor.Funcs {
-	return interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	return interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch,
+		opts ...client.PatchOption) error {
 		if err := c.Patch(ctx, o, p, opts...); err != nil {
 			return err
 		}
@@ -271,12 +277,17 @@ func TestRequestsAreAskedOnceAboutThePresentRevisionAndAwaited(t *testing.T) {
 		verb   string
 		says   string
 	}{
-		"promote":      {[]string{"promote", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 1 }, v1alpha1.RequestPromote, "dataset/models promoted to step 2 of 2\n"},
-		"promote full": {[]string{"promote", "--full", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 }, v1alpha1.RequestPromoteFull, "dataset/models promoted; no step is left\n"},
-		"abort":        {[]string{"abort", "models"}, nil, phase(v1alpha1.RolloutRollingBack), v1alpha1.RequestAbort, "aborted; its pods go back to revision models-"},
-		"abort stopped": {[]string{"abort", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped)}, phase(v1alpha1.RolloutRolledBack),
+		"promote": {[]string{"promote", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 1 }, v1alpha1.RequestPromote,
+			"dataset/models promoted to step 2 of 2\n"},
+		"promote full": {[]string{"promote", "--full", "models"}, nil, func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 },
+			v1alpha1.RequestPromoteFull, "dataset/models promoted; no step is left\n"},
+		"abort": {[]string{"abort", "models"}, nil, phase(v1alpha1.RolloutRollingBack), v1alpha1.RequestAbort,
+			"aborted; its pods go back to revision models-"},
+		"abort stopped": {[]string{"abort", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped)},
+			phase(v1alpha1.RolloutRolledBack),
 			v1alpha1.RequestAbort, "aborted; its pods are back on revision models-"},
-		"retry on the way back": {[]string{"retry", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack)}, phase(v1alpha1.RolloutProgressing),
+		"retry on the way back": {[]string{"retry", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack)},
+			phase(v1alpha1.RolloutProgressing),
 			v1alpha1.RequestRetry, "is tried again with revision models-"},
 		"retry": {[]string{"retry", "models"}, []func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack)}, phase(v1alpha1.RolloutProgressing),
 			v1alpha1.RequestRetry, "is tried again with revision models-"},
@@ -337,27 +348,32 @@ func TestRequestsThatMakeNoSenseSayWhichDoes(t *testing.T) {
 		change func(*v1alpha1.DataSet)
 		want   string
 	}{
-		"promote, complete":       {"promote", phase(v1alpha1.RolloutCompleted), "its rollout is complete; there is nothing to promote"},
-		"promote, stopped":        {"promote", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
-		"promote, rolled back":    {"promote", phase(v1alpha1.RolloutRolledBack), "kubectl kuda retry models"},
-		"promote, paused":         {"promote", paused, "kubectl kuda resume models"},
-		"promote, after all":      {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 }, "waits at no step (it has 2)"},
-		"promote, no status":      {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }, "has not looked at the present DataSet"},
-		"promote, just edited":    {"promote", func(d *v1alpha1.DataSet) { d.Status.ObservedGeneration = 2 }, "has not looked at the present DataSet"},
-		"abort, complete":         {"abort", phase(v1alpha1.RolloutCompleted), "kubectl kuda undo models"},
-		"abort, on the way":       {"abort", phase(v1alpha1.RolloutRollingBack), "being rolled back already"},
-		"abort, rolled back":      {"abort", phase(v1alpha1.RolloutRolledBack), "rolled back already"},
-		"abort, first revision":   {"abort", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision }, "no other revision to go back to"},
-		"retry, paused":           {"retry", func(d *v1alpha1.DataSet) { paused(d); phase(v1alpha1.RolloutStopped)(d) }, "kubectl kuda resume models"},
-		"promote, retrying":       {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Reason = v1alpha1.ReasonRetrying }, "go back before it is tried again"},
-		"promote, first revision": {"promote", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision }, "waits at no step (it has 2)"},
-		"promote, prefetching":    {"promote", phase(v1alpha1.RolloutPrefetching), "steps begin when the bytes are on the nodes"},
-		"retry, running":          {"retry", phase(v1alpha1.RolloutProgressing), "its rollout is running"},
-		"retry, complete":         {"retry", phase(v1alpha1.RolloutCompleted), "nothing to retry"},
-		"pause, paused":           {"pause", paused, "is paused already"},
-		"resume, at a step":       {"resume", func(*v1alpha1.DataSet) {}, "kubectl kuda promote models"},
-		"resume, stopped":         {"resume", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
-		"resume, nothing to it":   {"resume", phase(v1alpha1.RolloutCompleted), "is not paused"},
+		"promote, complete":    {"promote", phase(v1alpha1.RolloutCompleted), "its rollout is complete; there is nothing to promote"},
+		"promote, stopped":     {"promote", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
+		"promote, rolled back": {"promote", phase(v1alpha1.RolloutRolledBack), "kubectl kuda retry models"},
+		"promote, paused":      {"promote", paused, "kubectl kuda resume models"},
+		"promote, after all":   {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Step = 2 }, "waits at no step (it has 2)"},
+		"promote, no status":   {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }, "has not looked at the present DataSet"},
+		"promote, just edited": {"promote", func(d *v1alpha1.DataSet) { d.Status.ObservedGeneration = 2 },
+			"has not looked at the present DataSet"},
+		"abort, complete":    {"abort", phase(v1alpha1.RolloutCompleted), "kubectl kuda undo models"},
+		"abort, on the way":  {"abort", phase(v1alpha1.RolloutRollingBack), "being rolled back already"},
+		"abort, rolled back": {"abort", phase(v1alpha1.RolloutRolledBack), "rolled back already"},
+		"abort, first revision": {"abort", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision },
+			"no other revision to go back to"},
+		"retry, paused": {"retry", func(d *v1alpha1.DataSet) { paused(d); phase(v1alpha1.RolloutStopped)(d) },
+			"kubectl kuda resume models"},
+		"promote, retrying": {"promote", func(d *v1alpha1.DataSet) { d.Status.Rollout.Reason = v1alpha1.ReasonRetrying },
+			"go back before it is tried again"},
+		"promote, first revision": {"promote", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision },
+			"waits at no step (it has 2)"},
+		"promote, prefetching":  {"promote", phase(v1alpha1.RolloutPrefetching), "steps begin when the bytes are on the nodes"},
+		"retry, running":        {"retry", phase(v1alpha1.RolloutProgressing), "its rollout is running"},
+		"retry, complete":       {"retry", phase(v1alpha1.RolloutCompleted), "nothing to retry"},
+		"pause, paused":         {"pause", paused, "is paused already"},
+		"resume, at a step":     {"resume", func(*v1alpha1.DataSet) {}, "kubectl kuda promote models"},
+		"resume, stopped":       {"resume", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},
+		"resume, nothing to it": {"resume", phase(v1alpha1.RolloutCompleted), "is not paused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := cluster(t, interceptor.Funcs{}, rollout(t, test.change)...)
@@ -375,7 +391,8 @@ func TestRequestsThatMakeNoSenseSayWhichDoes(t *testing.T) {
 
 func TestPauseAndResume(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
-	if out, errOut, code := x.run(t, "pause", "models"); code != 0 || !x.dataset(t).Spec.Paused || !strings.Contains(out, "1 of 4 pods have the new revision") {
+	if out, errOut, code := x.run(t, "pause", "models"); code != 0 || !x.dataset(t).Spec.Paused ||
+		!strings.Contains(out, "1 of 4 pods have the new revision") {
 		t.Errorf("exit code %d, printed %q, %q", code, out, errOut)
 	}
 	if _, errOut, code := x.run(t, "resume", "models"); code != 0 || x.dataset(t).Spec.Paused {
@@ -409,12 +426,14 @@ func TestErrorsAreOneLineThatSaysWhatToDo(t *testing.T) {
 		err  error
 		want string
 	}{
-		"no CRD":    {&meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("DataSet").GroupKind(), SearchedVersions: []string{"v1alpha1"}}, "error: this cluster does not know DataSets: install Kuda"},
+		"no CRD": {&meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("DataSet").GroupKind(),
+			SearchedVersions: []string{"v1alpha1"}}, "error: this cluster does not know DataSets: install Kuda"},
 		"no rights": {apierrors.NewForbidden(group, "models", errors.New("no")), "ask for that right"},
 		"no login":  {apierrors.NewUnauthorized("token expired"), "log in again"},
 		"no such":   {apierrors.NewNotFound(group, "models"), "there is no DataSet models in namespace shop"},
 	} {
-		x := cluster(t, interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+		x := cluster(t, interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object,
+			...client.GetOption) error {
 			return test.err
 		}})
 		_, errOut, code := x.run(t, "status", "models")
@@ -468,7 +487,8 @@ func ends(p v1alpha1.RolloutPhase) func(*testing.T, client.Client, *v1alpha1.Dat
 
 func TestTheNameItIsCalledByIsTheNameItShows(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
-	for called, want := range map[string]string{"kubectl-kuda": "kubectl kuda [command]", "/usr/bin/kuda": "kuda [command]", "kubectl-kuda.exe": "kubectl kuda [command]"} {
+	for called, want := range map[string]string{"kubectl-kuda": "kubectl kuda [command]", "/usr/bin/kuda": "kuda [command]",
+		"kubectl-kuda.exe": "kubectl kuda [command]"} {
 		f, p := x.Frame()
 		if code := cli.Run(t.Context(), f, []string{called, "--help"}); code != 0 || !strings.Contains(p.Out.String(), "  "+want) {
 			t.Errorf("%s: exit code %d, printed:\n%s", called, code, &p.Out)
@@ -484,7 +504,8 @@ func TestCompletion(t *testing.T) {
 	}{
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "mo"}, "models\n:4\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "promote", "x"}, ":4\n"},
-		{[]string{"kubectl_complete-kuda", "-n", "shop", "undo", "models", "--to-revision", ""}, "3\tweights v3\n2\tweights v2\n1\tweights v1\n:36\n"},
+		{[]string{"kubectl_complete-kuda", "-n", "shop", "undo", "models", "--to-revision", ""},
+			"3\tweights v3\n2\tweights v2\n1\tweights v1\n:36\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "nodes", "mo"}, "models\n:4\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "nodes", "models", ""}, ":4\n"},
 		{[]string{"kubectl_complete-kuda", "-n", "shop", "why", "w"}, "web-0\n:4\n"},

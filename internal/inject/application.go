@@ -122,7 +122,8 @@ func (p plan) checkMounts(c *corev1.Container) error {
 		case isOwnVolume(m.Name):
 			return fmt.Errorf("container %s mounts Kuda's volume %s at %s; take that mount out", c.Name, m.Name, at)
 		case mountCovers(at, data) && p.offersNoDirectory(&m):
-			return fmt.Errorf("container %s mounts volume %s read-only at %s, above %s where Kuda puts its data, so that no directory can be made there; mount it elsewhere or writable", c.Name, m.Name, at, data)
+			return fmt.Errorf("container %s mounts volume %s read-only at %s, above %s where Kuda puts its data, so that no directory can be made "+
+				"there; mount it elsewhere or writable", c.Name, m.Name, at, data)
 		case inside:
 			return fmt.Errorf("container %s mounts volume %s at %s, where Kuda puts its data (%s); mount it elsewhere", c.Name, m.Name, at, data)
 		}

@@ -24,7 +24,8 @@ type Audiences struct {
 
 var (
 	errAudienceReserved   = errors.New("it belongs to the Kubernetes API server or to Kuda itself, and no source may have tokens for it")
-	errAudienceNotAllowed = errors.New("the installation does not admit it; ask for it to be added to webIdentityAudiences in the ConfigMap kuda-config")
+	errAudienceNotAllowed = errors.New("the installation does not admit it; ask for it to be added to webIdentityAudiences in the " +
+		"ConfigMap kuda-config")
 )
 
 // Check returns why no token is made for the audience, or nil.

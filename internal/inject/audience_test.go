@@ -48,7 +48,8 @@ func TestNoTokenIsMadeForAnAudienceThatIsNotAdmitted(t *testing.T) {
 }
 
 func TestAStoredDataSetYieldsNoTokenOfAForbiddenAudience(t *testing.T) {
-	for audience, want := range map[string]bool{"sts.amazonaws.com": true, "https://kubernetes.default.svc": false, "": false, "vault": false} {
+	for audience, want := range map[string]bool{"sts.amazonaws.com": true, "https://kubernetes.default.svc": false,
+		"": false, "vault": false} {
 		s := settings()
 		s.Audiences = Audiences{Allowed: []string{"sts.amazonaws.com"}}
 		injected := mustInject(t, Request{

@@ -18,9 +18,10 @@ import (
 // runtime uses.
 func isCopy(spec *corev1.PodSpec) bool {
 	return slices.ContainsFunc(spec.Volumes, func(v corev1.Volume) bool {
-		return v.Name == sidecar.VolumeToken && v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
-			return s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == sidecar.TokenAudience
-		})
+		return v.Name == sidecar.VolumeToken && v.Projected != nil &&
+			slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
+				return s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == sidecar.TokenAudience
+			})
 	})
 }
 

@@ -107,13 +107,15 @@ func TestAPodThatIsNoCopyIsLeftAlone(t *testing.T) {
 	for name, p := range map[string]*corev1.Pod{
 		"plain": pod(),
 		"a volume of the name": pod(func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeToken, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Volumes = []corev1.Volume{{Name: sidecar.VolumeToken,
+				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 		}),
 		"a token for another service": pod(func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{tokenVolume(sidecar.VolumeToken, "sts.amazonaws.com", "token")}
 		}),
 		"the store elsewhere": copiedPod(t, func(p *corev1.Pod) {
-			p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: sidecar.VolumeToken, MountPath: "/token"})
+			p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts,
+				corev1.VolumeMount{Name: sidecar.VolumeToken, MountPath: "/token"})
 		}),
 	} {
 		if got := Disown(p); got != nil {

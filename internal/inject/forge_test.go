@@ -30,8 +30,9 @@ func evil(name string) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: "evil:1", ImagePullPolicy: corev1.PullAlways, RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
 		Command: []string{"/bin/sh"}, Args: []string{"-c", "steal"}, WorkingDir: "/evil", Stdin: true, StdinOnce: true, TTY: true,
-		Ports:   []corev1.ContainerPort{{ContainerPort: 22, HostPort: 22}},
-		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "evil"}}}},
+		Ports: []corev1.ContainerPort{{ContainerPort: 22, HostPort: 22}},
+		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "evil"}}}},
 		Env: []corev1.EnvVar{
 			{Name: "LD_PRELOAD", Value: "/evil.so"}, {Name: "HTTPS_PROXY", Value: "http://evil"}, {Name: sidecar.EnvGatewayAddress, Value: "evil:1"},
 			{Name: sidecar.EnvStoreRoot, Value: sidecar.StoreRoot}, {Name: sidecar.EnvPodUID, Value: "another"},
@@ -47,7 +48,8 @@ func evil(name string) corev1.Container {
 		}}},
 		ResizePolicy: []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.RestartContainer}},
 		SecurityContext: &corev1.SecurityContext{
-			Privileged: new(true), ProcMount: new(corev1.UnmaskedProcMount), Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"SYS_ADMIN"}},
+			Privileged: new(true), ProcMount: new(corev1.UnmaskedProcMount),
+			Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"SYS_ADMIN"}},
 		},
 		TerminationMessagePath: "/evil", TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 	}
@@ -72,9 +74,11 @@ func TestNothingOfAForgedRuntimeStays(t *testing.T) {
 func TestNothingOfAForgedPluginStays(t *testing.T) {
 	dataSets := []*v1alpha1.DataSet{dataSet("all", everySource)}
 	plain, bad := request(pod()), request(forged(func(p *corev1.Pod) {
-		p.Spec.InitContainers = []corev1.Container{evil(sidecar.PluginPrefix + "sftp"), evil(sidecar.ContainerName), evil(sidecar.PluginPrefix + "other")}
+		p.Spec.InitContainers = []corev1.Container{evil(sidecar.PluginPrefix + "sftp"), evil(sidecar.ContainerName),
+			evil(sidecar.PluginPrefix + "other")}
 		p.Spec.Volumes = []corev1.Volume{
-			{Name: sidecar.VolumeSecretPrefix + "0123456789abcdef", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}},
+			{Name: sidecar.VolumeSecretPrefix + "0123456789abcdef",
+				VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}},
 			{Name: sidecar.PluginPrefix + "other", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}},
 			{Name: "own"},
 		}
@@ -127,9 +131,11 @@ func TestANamespaceWithoutIdentityIsRefused(t *testing.T) {
 // use, in pods that claim to have been injected.
 func TestAReachForKudasVolumesIsRefused(t *testing.T) {
 	uses := map[string]func(*corev1.Container){
-		"mounts Kuda's volume kuda-store at /s":            mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/s"}),
-		"mounts Kuda's volume kuda-store at /kuda/data/x":  mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/kuda/data/x", SubPathExpr: "pods/$(KUDA_POD_UID)/view"}),
-		"mounts Kuda's volume kuda-store at /v":            mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/v", ReadOnly: true, SubPathExpr: "pods/$(KUDA_POD_UID)/view"}),
+		"mounts Kuda's volume kuda-store at /s": mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/s"}),
+		"mounts Kuda's volume kuda-store at /kuda/data/x": mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/kuda/data/x",
+			SubPathExpr: "pods/$(KUDA_POD_UID)/view"}),
+		"mounts Kuda's volume kuda-store at /v": mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/v", ReadOnly: true,
+			SubPathExpr: "pods/$(KUDA_POD_UID)/view"}),
 		"mounts Kuda's volume kuda-token at /t":            mounting(corev1.VolumeMount{Name: "kuda-token", MountPath: "/t", SubPath: "token"}),
 		"mounts Kuda's volume kuda-secret-1 at /kuda/data": mounting(corev1.VolumeMount{Name: "kuda-secret-1", MountPath: "/kuda/data"}),
 		"mounts Kuda's volume kuda-claim-1 at /c":          mounting(corev1.VolumeMount{Name: "kuda-claim-1", MountPath: "/c"}),
@@ -218,7 +224,8 @@ func TestPodsWhoseProcessesSeeTheRuntimeHaveAStoreOfTheirOwn(t *testing.T) {
 		req.Settings.Store = StoreNode
 		req.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
 		got := mustInject(t, req)
-		if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod || slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil }) {
+		if got.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod ||
+			slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil }) {
 			t.Errorf("%s: the pod has a store that it shares: %v", name, got.Spec.Volumes)
 		}
 		if w := Warnings(got, &req.Settings, req.DataSets); len(w) != 2 || !strings.Contains(w[0], name) || !strings.Contains(w[1], "plugins") {
@@ -243,11 +250,14 @@ func TestResourcesStayRaisedButNeverLowered(t *testing.T) {
 	}
 	want := corev1.ResourceRequirements{Requests: list("10m", "32Mi"), Limits: list("", "256Mi")}
 	for name, c := range map[string]struct{ have, want corev1.ResourceRequirements }{
-		"none":                    {corev1.ResourceRequirements{}, want},
-		"lowered":                 {corev1.ResourceRequirements{Requests: list("1m", "1Mi"), Limits: list("5m", "2Mi")}, want},
-		"raised":                  {corev1.ResourceRequirements{Requests: list("100m", "64Mi"), Limits: list("", "512Mi")}, corev1.ResourceRequirements{Requests: list("100m", "64Mi"), Limits: list("", "512Mi")}},
-		"a limit where none was":  {corev1.ResourceRequirements{Limits: list("500m", "")}, corev1.ResourceRequirements{Requests: list("10m", "32Mi"), Limits: list("500m", "256Mi")}},
-		"a request above a limit": {corev1.ResourceRequirements{Requests: list("", "1Gi")}, corev1.ResourceRequirements{Requests: list("10m", "1Gi"), Limits: list("", "1Gi")}},
+		"none":    {corev1.ResourceRequirements{}, want},
+		"lowered": {corev1.ResourceRequirements{Requests: list("1m", "1Mi"), Limits: list("5m", "2Mi")}, want},
+		"raised": {corev1.ResourceRequirements{Requests: list("100m", "64Mi"), Limits: list("", "512Mi")},
+			corev1.ResourceRequirements{Requests: list("100m", "64Mi"), Limits: list("", "512Mi")}},
+		"a limit where none was": {corev1.ResourceRequirements{Limits: list("500m", "")},
+			corev1.ResourceRequirements{Requests: list("10m", "32Mi"), Limits: list("500m", "256Mi")}},
+		"a request above a limit": {corev1.ResourceRequirements{Requests: list("", "1Gi")},
+			corev1.ResourceRequirements{Requests: list("10m", "1Gi"), Limits: list("", "1Gi")}},
 		"devices": {corev1.ResourceRequirements{
 			Limits: corev1.ResourceList{"example.com/gpu": resource.MustParse("8")}, Claims: []corev1.ResourceClaim{{Name: "gpu"}},
 		}, want},

@@ -13,7 +13,8 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-var errNoIdentity = errors.New("the UID of the pod's namespace is not known, so its data cannot be told from that of an earlier namespace of the name; create the pod again")
+var errNoIdentity = errors.New("the UID of the pod's namespace is not known, so its data cannot be told from that of an earlier " +
+	"namespace of the name; create the pod again")
 
 // Inject returns the pod with the runtime in it. The result is nil when no
 // DataSet is given or the pod is one to be left alone, with the reason in the

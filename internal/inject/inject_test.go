@@ -50,7 +50,8 @@ func dataSet(name string, change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
 			WorkloadSelector: map[string]string{"app": "search"},
 			StartPolicy:      v1alpha1.StartPolicyWaitForData,
 			Template: v1alpha1.DataTemplateSpec{DataSources: v1alpha1.DataSources{
-				MinIO: &v1alpha1.S3DataSource{SecretRef: &v1alpha1.SecretReference{Name: "minio-reader"}, CARef: &v1alpha1.CAReference{Name: "minio-ca"}},
+				MinIO: &v1alpha1.S3DataSource{SecretRef: &v1alpha1.SecretReference{Name: "minio-reader"},
+					CARef: &v1alpha1.CAReference{Name: "minio-ca"}},
 			}},
 		},
 	}
@@ -67,10 +68,11 @@ func everySource(ds *v1alpha1.DataSet) {
 			KeytabSecretRef: v1alpha1.KeytabReference{Name: "hdfs-keytab", Key: "keytab"},
 			Krb5ConfRef:     v1alpha1.Krb5ConfReference{Name: "krb5", Key: "krb5.conf"},
 		}},
-		S3:     &v1alpha1.S3DataSource{WebIdentity: &v1alpha1.WebIdentity{Audience: "sts.amazonaws.com"}},
-		OCI:    &v1alpha1.OCIDataSource{SecretRef: &v1alpha1.SecretReference{Name: "registry-reader"}},
-		PVC:    &v1alpha1.PVCDataSource{ClaimName: "dictionaries"},
-		Plugin: &v1alpha1.PluginDataSource{Name: "sftp", SecretRef: &v1alpha1.SecretReference{Name: "sftp-key"}, CARef: &v1alpha1.CAReference{Name: "sftp-hosts"}},
+		S3:  &v1alpha1.S3DataSource{WebIdentity: &v1alpha1.WebIdentity{Audience: "sts.amazonaws.com"}},
+		OCI: &v1alpha1.OCIDataSource{SecretRef: &v1alpha1.SecretReference{Name: "registry-reader"}},
+		PVC: &v1alpha1.PVCDataSource{ClaimName: "dictionaries"},
+		Plugin: &v1alpha1.PluginDataSource{Name: "sftp", SecretRef: &v1alpha1.SecretReference{Name: "sftp-key"},
+			CARef: &v1alpha1.CAReference{Name: "sftp-hosts"}},
 	}
 }
 
@@ -202,7 +204,8 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 			p.Spec.InitContainers = []corev1.Container{{Name: "prepare", VolumeMounts: []corev1.VolumeMount{{Name: "model", MountPath: "/kuda"}}}}
 		}, "container prepare mounts volume model read-only"},
 		"a claim that is mounted read-only above": {func(p *corev1.Pod) {
-			p.Spec.Volumes = []corev1.Volume{{Name: "files", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ReadOnly: true}}}}
+			p.Spec.Volumes = []corev1.Volume{{Name: "files",
+				VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ReadOnly: true}}}}
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: "/kuda"}}
 		}, "mounts volume files read-only"},
 		"a device above the data path": {func(p *corev1.Pod) {
@@ -224,8 +227,9 @@ func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
 		}, "container app declares port 8888, where Kuda's runtime listens"},
 		"a reach for the whole store": {mount(sidecar.VolumeStore, "/store"), "mounts Kuda's volume kuda-store at /store"},
 		"a reach for the token":       {mount(sidecar.VolumeToken, "/token"), "mounts Kuda's volume kuda-token at /token"},
-		"a plugin's name":             {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.PluginPrefix + "sftp" }, "container named kuda-plugin-sftp"},
-		"a reach for a plugin":        {mount(sidecar.PluginPrefix+"sftp", "/socket"), "mounts Kuda's volume kuda-plugin-sftp at /socket"},
+		"a plugin's name": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.PluginPrefix + "sftp" },
+			"container named kuda-plugin-sftp"},
+		"a reach for a plugin": {mount(sidecar.PluginPrefix+"sftp", "/socket"), "mounts Kuda's volume kuda-plugin-sftp at /socket"},
 		"a variable of that name": {func(p *corev1.Pod) {
 			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvPodUID, Value: "../../other"}}
 		}, "defines KUDA_POD_UID"},
@@ -300,9 +304,12 @@ func TestThePodsQualityOfServiceIsKept(t *testing.T) {
 		want   string
 	}{
 		"best effort becomes burstable": {func(*corev1.Pod) {}, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
-		"guaranteed by limits":          {with(corev1.ResourceRequirements{Limits: list("1", "1Gi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
-		"guaranteed by both":            {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("1000m", "1024Mi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
-		"limited, as a quota demands":   {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("100m", "1Gi")}), `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
+		"guaranteed by limits": {with(corev1.ResourceRequirements{Limits: list("1", "1Gi")}),
+			`{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
+		"guaranteed by both": {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("1000m", "1024Mi")}),
+			`{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"250m","memory":"256Mi"}}`},
+		"limited, as a quota demands": {with(corev1.ResourceRequirements{Limits: list("1", "1Gi"), Requests: list("100m", "1Gi")}),
+			`{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
 		"an init container without limits": {func(p *corev1.Pod) {
 			with(corev1.ResourceRequirements{Limits: list("1", "1Gi")})(p)
 			p.Spec.InitContainers = []corev1.Container{{Name: "prepare"}}
@@ -354,7 +361,8 @@ func TestOnlyDataSetsThatSelectThePodAreDelivered(t *testing.T) {
 	empty := dataSet("empty", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector = nil })
 	more := dataSet("more", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector["tier"] = "front" })
 	other := dataSet("other", func(ds *v1alpha1.DataSet) { ds.Spec.WorkloadSelector = map[string]string{"app": "shop"} })
-	got := Selecting([]*v1alpha1.DataSet{other, more, dataSet("b"), empty, deleted, dataSet("a")}, map[string]string{"app": "search", "x": "y"})
+	got := Selecting([]*v1alpha1.DataSet{other, more, dataSet("b"), empty, deleted, dataSet("a")},
+		map[string]string{"app": "search", "x": "y"})
 	if len(got) != 2 || got[0].Name != "a" || got[1].Name != "b" {
 		t.Errorf("got %d: %v", len(got), got)
 	}
@@ -375,7 +383,8 @@ func TestAPluginSeesNothingButItsOwn(t *testing.T) {
 	for _, m := range plugin.VolumeMounts {
 		at = append(at, m.MountPath)
 	}
-	want := []string{"/var/run/kuda/plugins/sftp", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/kuda/secrets/sftp-key", "/var/run/kuda/ca/sftp-hosts"}
+	want := []string{"/var/run/kuda/plugins/sftp", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/kuda/secrets/sftp-key",
+		"/var/run/kuda/ca/sftp-hosts"}
 	if diff := cmp.Diff(want, at); diff != "" {
 		t.Errorf("the plugin's mounts (-want +got):\n%s", diff)
 	}

@@ -41,7 +41,8 @@ func readLimitRanges(list []*corev1.LimitRange) limitRanges {
 		return bounds{map[corev1.ResourceName]bound{}, map[corev1.ResourceName]bound{}, map[corev1.ResourceName]bound{}}
 	}
 	l := limitRanges{newBounds(), newBounds(), map[corev1.ResourceName]int64{}, map[corev1.ResourceName]int64{}}
-	narrow := func(to map[corev1.ResourceName]bound, from corev1.ResourceList, of string, value func(corev1.ResourceName, resource.Quantity) int64, sign int) {
+	narrow := func(to map[corev1.ResourceName]bound, from corev1.ResourceList, of string,
+		value func(corev1.ResourceName, resource.Quantity) int64, sign int) {
 		for name, q := range from {
 			v := value(name, q)
 			if have, ok := to[name]; !ok || cmp.Compare(v, have.value) == sign {

@@ -168,21 +168,27 @@ func TestTheRuntimeKeepsTheLimitRangesOfTheNamespace(t *testing.T) {
 		"min": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{
 			Min: a("cpu=50m memory=64Mi"), Default: a("cpu=500m memory=256Mi"), DefaultRequest: a("cpu=100m memory=128Mi"),
 		})}, `{}`, `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"50m","memory":"64Mi"}}`},
-		"min above the limit": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Min: a("memory=512Mi"), Default: a("memory=1Gi"), DefaultRequest: a("memory=512Mi")})},
+		"min above the limit": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Min: a("memory=512Mi"), Default: a("memory=1Gi"),
+			DefaultRequest: a("memory=512Mi")})},
 			`{}`, `{"limits":{"memory":"512Mi"},"requests":{"cpu":"10m","memory":"512Mi"}}`},
-		"max": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("memory=128Mi"), Default: a("memory=128Mi"), DefaultRequest: a("memory=128Mi")})},
+		"max": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("memory=128Mi"), Default: a("memory=128Mi"),
+			DefaultRequest: a("memory=128Mi")})},
 			`{}`, `{"limits":{"memory":"128Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
-		"max of the CPU": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("cpu=1"), Default: a("cpu=1"), DefaultRequest: a("cpu=1")})},
+		"max of the CPU": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("cpu=1"), Default: a("cpu=1"),
+			DefaultRequest: a("cpu=1")})},
 			`{}`, `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
 		"max of two": {[]corev1.LimitRangeItem{
-			container(corev1.LimitRangeItem{Max: a("memory=200Mi"), Default: a("memory=100Mi")}), container(corev1.LimitRangeItem{Max: a("memory=100Mi"), Default: a("memory=100Mi")}),
+			container(corev1.LimitRangeItem{Max: a("memory=200Mi"), Default: a("memory=100Mi")}),
+			container(corev1.LimitRangeItem{Max: a("memory=100Mi"), Default: a("memory=100Mi")}),
 		}, `{}`, `{"limits":{"memory":"100Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
 		"ratio": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{
 			MaxLimitRequestRatio: a("memory=2"), Default: a("memory=128Mi"), DefaultRequest: a("memory=64Mi"),
 		})}, `{}`, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"128Mi"}}`},
-		"a default below the request": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Default: a("cpu=5m"), DefaultRequest: a("cpu=5m")})},
+		"a default below the request": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Default: a("cpu=5m"),
+			DefaultRequest: a("cpu=5m")})},
 			`{}`, `{"limits":{"cpu":"250m","memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
-		"a default below the request, and no limit to share": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Default: a("ephemeral-storage=5Mi"), DefaultRequest: a("ephemeral-storage=5Mi")})},
+		"a default below the request, and no limit to share": {[]corev1.LimitRangeItem{
+			container(corev1.LimitRangeItem{Default: a("ephemeral-storage=5Mi"), DefaultRequest: a("ephemeral-storage=5Mi")})},
 			`{}`, `{"limits":{"ephemeral-storage":"5Mi","memory":"256Mi"},"requests":{"cpu":"10m","ephemeral-storage":"5Mi","memory":"32Mi"}}`},
 		"max of the pod": {[]corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: a("memory=200Mi")}, wide},
 			`{}`, `{"limits":{"memory":"72Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
@@ -190,10 +196,12 @@ func TestTheRuntimeKeepsTheLimitRangesOfTheNamespace(t *testing.T) {
 			`{"requests":{"memory":"1Gi"}}`, `{"limits":{"memory":"512Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
 		"ratio of the pod": {[]corev1.LimitRangeItem{{Type: corev1.LimitTypePod, MaxLimitRequestRatio: a("memory=2")}, wide},
 			`{}`, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"128Mi"}}`},
-		"a Guaranteed pod below max": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("cpu=100m memory=100Mi"), Default: a("cpu=100m memory=100Mi")})},
+		"a Guaranteed pod below max": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{Max: a("cpu=100m memory=100Mi"),
+			Default: a("cpu=100m memory=100Mi")})},
 			`{"limits":{"cpu":"50m","memory":"64Mi"}}`, `{"limits":{"cpu":"100m","memory":"100Mi"},"requests":{"cpu":"100m","memory":"100Mi"}}`},
 		"storage": {[]corev1.LimitRangeItem{container(corev1.LimitRangeItem{
-			Max: a("ephemeral-storage=2Gi"), Min: a("ephemeral-storage=1Gi"), Default: a("ephemeral-storage=2Gi"), DefaultRequest: a("ephemeral-storage=1Gi"),
+			Max: a("ephemeral-storage=2Gi"), Min: a("ephemeral-storage=1Gi"), Default: a("ephemeral-storage=2Gi"),
+			DefaultRequest: a("ephemeral-storage=1Gi"),
 		})}, `{}`, `{"limits":{"ephemeral-storage":"2Gi","memory":"256Mi"},"requests":{"cpu":"10m","ephemeral-storage":"1Gi","memory":"32Mi"}}`},
 		"of claims": {[]corev1.LimitRangeItem{{Type: corev1.LimitTypePersistentVolumeClaim, Max: a("memory=1")}},
 			`{}`, `{"limits":{"memory":"256Mi"},"requests":{"cpu":"10m","memory":"32Mi"}}`},
@@ -231,7 +239,8 @@ func TestAPodInWhichALimitRangeLeavesNoRoomIsLeftAlone(t *testing.T) {
 			"of the memory that LimitRange small allows a pod, 24Mi is left for the container kuda-runtime, which needs 64Mi"},
 		"CPU of the pod": {corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: a("cpu=1")},
 			"of the cpu that LimitRange small allows a pod, 0 is left for the container kuda-runtime, which needs 1m"},
-		"ratio of the pod": {corev1.LimitRangeItem{Type: corev1.LimitTypePod, MaxLimitRequestRatio: a("memory=1"), Max: a("memory=1064Mi")}, "LimitRange small"},
+		"ratio of the pod": {corev1.LimitRangeItem{Type: corev1.LimitTypePod, MaxLimitRequestRatio: a("memory=1"), Max: a("memory=1064Mi")},
+			"LimitRange small"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := request(pod(func(p *corev1.Pod) {
@@ -263,7 +272,8 @@ func randomRange(r *rand.Rand, name string) *corev1.LimitRange {
 			Type: kind, Min: corev1.ResourceList{}, Max: corev1.ResourceList{}, MaxLimitRequestRatio: corev1.ResourceList{},
 			Default: corev1.ResourceList{}, DefaultRequest: corev1.ResourceList{},
 		}
-		for name, unit := range map[corev1.ResourceName]int64{corev1.ResourceCPU: 10, corev1.ResourceMemory: 16 << 20, corev1.ResourceEphemeralStorage: 1 << 20} {
+		for name, unit := range map[corev1.ResourceName]int64{corev1.ResourceCPU: 10, corev1.ResourceMemory: 16 << 20,
+			corev1.ResourceEphemeralStorage: 1 << 20} {
 			low, high := 1+r.Int64N(20), 40+r.Int64N(100)
 			if r.IntN(3) == 0 {
 				item.Min[name] = toQuantity(name, low*unit)
@@ -341,7 +351,8 @@ func TestAPluginGetsItsShareOfThePodsLimit(t *testing.T) {
 		p.Spec.Containers[0].Resources.Limits = amount(t, "memory=100Mi")
 	}))
 	req.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
-	req.Namespace.LimitRanges = []*corev1.LimitRange{limitRange("pods", corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: amount(t, "memory=240Mi")})}
+	req.Namespace.LimitRanges = []*corev1.LimitRange{limitRange("pods",
+		corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: amount(t, "memory=240Mi")})}
 	p := mustInject(t, req)
 	var limits []string
 	for _, c := range p.Spec.InitContainers {

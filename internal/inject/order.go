@@ -79,6 +79,7 @@ func orderWarnings(pod *corev1.Pod) []string {
 	if len(absent) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("Kuda's runtime does not wait for %s, which the annotation %s names: the pod has no sidecar (an init container with restartPolicy Always) of that name, unless another webhook adds it now.",
+	return []string{fmt.Sprintf("Kuda's runtime does not wait for %s, which the annotation %s names: the pod has no sidecar (an init "+
+		"container with restartPolicy Always) of that name, unless another webhook adds it now.",
 		strings.Join(absent, ", "), v1alpha1.AnnotationStartAfter)}
 }

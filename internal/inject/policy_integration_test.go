@@ -215,7 +215,8 @@ func TestWhatTheWebhookMadeOfAPodStays(t *testing.T) {
 	n := newNamespace(t, c, nil)
 	plain := pod(func(p *corev1.Pod) {
 		p.Namespace, p.Spec.ServiceAccountName = n.Name, "default"
-		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+		p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName, Image: "evil:1",
+			RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 	})
 	injected := injectedIn(t, n)
 	for _, p := range []*corev1.Pod{plain, injected} {
@@ -274,11 +275,13 @@ func TestNoContainerAndNoCommandIsAddedToTheRuntime(t *testing.T) {
 	add := func(ctx context.Context, change func(*corev1.EphemeralContainer)) error {
 		with := p.DeepCopy()
 		e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-			Name: "debugger", Image: "debugger:1", ImagePullPolicy: corev1.PullIfNotPresent, TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+			Name: "debugger", Image: "debugger:1", ImagePullPolicy: corev1.PullIfNotPresent,
+			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 		}}
 		change(&e)
 		with.Spec.EphemeralContainers = []corev1.EphemeralContainer{e}
-		return c.SubResource("ephemeralcontainers").Update(ctx, with, &client.SubResourceUpdateOptions{UpdateOptions: client.UpdateOptions{DryRun: []string{metav1.DryRunAll}}})
+		return c.SubResource("ephemeralcontainers").Update(ctx, with,
+			&client.SubResourceUpdateOptions{UpdateOptions: client.UpdateOptions{DryRun: []string{metav1.DryRunAll}}})
 	}
 	target := func(e *corev1.EphemeralContainer) { e.TargetContainerName = sidecar.ContainerName }
 	waitInForce(t, "kuda-ephemeral-containers", func(ctx context.Context) error { return add(ctx, target) })
@@ -300,13 +303,15 @@ func TestNoContainerAndNoCommandIsAddedToTheRuntime(t *testing.T) {
 	}
 	run := func(ctx context.Context, container string, command ...string) error {
 		query := url.Values{"container": {container}, "stdout": {"true"}, "command": command}
-		return core.Verb(http.MethodPost).RequestURI("/api/v1/namespaces/" + n.Name + "/pods/" + p.Name + "/exec?" + query.Encode()).Do(ctx).Error()
+		return core.Verb(http.MethodPost).RequestURI("/api/v1/namespaces/" + n.Name + "/pods/" + p.Name + "/exec?" +
+			query.Encode()).Do(ctx).Error()
 	}
 	waitInForce(t, "kuda-runtime-exec", func(ctx context.Context) error { return run(ctx, sidecar.ContainerName, "/kuda-runtime", "fetch") })
 	for _, command := range [][]string{
 		{"/kuda-runtime", "inspect", "plan", "--store=/kuda/x"}, {"/kuda-runtime", "inspect", "data", "--pod-uid", "x"},
 		{"/kuda-runtime", "inspect", "--secrets-dir", "/x", "plan"}, {"/kuda-runtime", "store", "verify", "--store", "/x", "--repair"},
-		{"/kuda-runtime"}, {"/kuda-runtime", "run"}, {"/kuda-runtime", "--store=/x"}, {"/proc/self/exe", "store"}, {"sh", "-c", "x"}, {"/kuda-runtime", "node", "close"},
+		{"/kuda-runtime"}, {"/kuda-runtime", "run"}, {"/kuda-runtime", "--store=/x"}, {"/proc/self/exe", "store"}, {"sh", "-c", "x"},
+		{"/kuda-runtime", "node", "close"},
 	} {
 		if err := run(t.Context(), sidecar.ContainerName, command...); err == nil || !strings.Contains(err.Error(), "kuda-runtime-exec") {
 			t.Errorf("%q: %v", command, err)

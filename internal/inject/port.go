@@ -35,7 +35,8 @@ func serverPort(configured int32, spec *corev1.PodSpec) (int32, error) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("container %s declares port %d, where Kuda's runtime listens, and the pod's containers declare all ports from %d to %d, to which it could move; free one of them",
+	return 0, fmt.Errorf("container %s declares port %d, where Kuda's runtime listens, and the pod's containers declare all ports from %d "+
+		"to %d, to which it could move; free one of them",
 		declared[configured], configured, firstOtherPort, lastOtherPort)
 }
 
@@ -114,6 +115,7 @@ func portWarnings(pod *corev1.Pod, configured int32) []string {
 	if !taken {
 		return nil
 	}
-	return []string{fmt.Sprintf("Kuda's runtime does not listen on port %d in this pod, because container %s declares it; containers find the port in the variable %s.",
+	return []string{fmt.Sprintf("Kuda's runtime does not listen on port %d in this pod, because container %s declares it; containers find "+
+		"the port in the variable %s.",
 		configured, container, sidecar.EnvServerPort)}
 }

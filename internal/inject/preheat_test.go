@@ -33,7 +33,8 @@ func TestAPodThatPreheatsGetsOtherDataOrTheWrongImage(t *testing.T) {
 	}))
 	req.DataSets = Selecting(all, req.Pod.Labels)
 	got := mustInject(t, req)
-	if done := got.Spec.Containers[0]; done.Image != req.Settings.Image || done.ImagePullPolicy != req.Settings.PullPolicy || got.Spec.Containers[1].Image != "other:1" {
+	if done := got.Spec.Containers[0]; done.Image != req.Settings.Image || done.ImagePullPolicy != req.Settings.PullPolicy ||
+		got.Spec.Containers[1].Image != "other:1" {
 		t.Errorf("images: %+v", got.Spec.Containers)
 	}
 	if env := got.Spec.InitContainers[0].Env; !slices.Contains(env, corev1.EnvVar{Name: sidecar.EnvWaitFor, Value: "conf"}) {

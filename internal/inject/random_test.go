@@ -47,7 +47,8 @@ func randomPod(r *rand.Rand) *corev1.Pod {
 func randomAffinity(r *rand.Rand) *corev1.Affinity {
 	a := &corev1.Affinity{}
 	if r.IntN(2) == 0 {
-		a.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{TopologyKey: corev1.LabelHostname}}}
+		a.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{
+			{TopologyKey: corev1.LabelHostname}}}
 	}
 	switch r.IntN(4) {
 	case 0:
@@ -62,7 +63,8 @@ func randomAffinity(r *rand.Rand) *corev1.Affinity {
 		}}}
 	}
 	for range r.IntN(3) {
-		a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
+		a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution,
+			ownTerm(1+r.Int32N(100)))
 	}
 	return a
 }
@@ -147,7 +149,8 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 			req.Pod.Spec.InitContainers = append(req.Pod.Spec.InitContainers, randomContainers(r, "late", r.IntN(2))...)
 			req.Pod.Spec.InitContainers = append(randomContainers(r, "early", r.IntN(2)), req.Pod.Spec.InitContainers...)
 			if a := req.Pod.Spec.Affinity; a != nil && a.NodeAffinity != nil && r.IntN(2) == 0 {
-				a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution, ownTerm(1+r.Int32N(100)))
+				a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution = append(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution,
+					ownTerm(1+r.Int32N(100)))
 			}
 			req.Preferences = randomPreferences(r)
 			req.DataSets = []*v1alpha1.DataSet{dataSet("another", everySource)}

@@ -141,7 +141,8 @@ func Unreadable(pod *corev1.Pod, dataSets []*v1alpha1.DataSet) []string {
 		if n > 1 {
 			first += fmt.Sprintf(" and %d more", n-1)
 		}
-		says = append(says, fmt.Sprintf("container %s (%s) cannot read %s: files of mode %04o that belong to user %d and group %d in this pod; %s",
+		says = append(says, fmt.Sprintf("container %s (%s) cannot read %s: files of mode %04o that belong to user %d and group "+
+			"%d in this pod; %s",
 			c.Name, r, first, mode, o.user, o.group, adviseMode(pod, mode, o)))
 	}
 	return says

@@ -42,12 +42,13 @@ func TestAnApplicationThatCannotReadItsDataIsNotToldSo(t *testing.T) {
 		// want is in the warning; empty: there is none.
 		want string
 	}{
-		"read by all":                  {0o644, StoreNode, []security{user(1000), group(1000)}, nil, ""},
-		"of a user that is not known":  {0o600, StoreNode, nil, nil, ""},
-		"some user that is not root":   {0o600, StoreNode, []security{nonRoot}, nil, "app (not root)"},
-		"perhaps of the group":         {0o640, StoreNode, []security{nonRoot}, nil, ""},
-		"perhaps the owner":            {0o600, StorePod, []security{nonRoot}, nil, ""},
-		"another user":                 {0o600, StoreNode, []security{user(1000)}, nil, "app (user 1000) cannot read item conf/key of DataSet web: files of mode 0600 that belong to user 0 and group 0"},
+		"read by all":                 {0o644, StoreNode, []security{user(1000), group(1000)}, nil, ""},
+		"of a user that is not known": {0o600, StoreNode, nil, nil, ""},
+		"some user that is not root":  {0o600, StoreNode, []security{nonRoot}, nil, "app (not root)"},
+		"perhaps of the group":        {0o640, StoreNode, []security{nonRoot}, nil, ""},
+		"perhaps the owner":           {0o600, StorePod, []security{nonRoot}, nil, ""},
+		"another user": {0o600, StoreNode, []security{user(1000)}, nil,
+			"app (user 1000) cannot read item conf/key of DataSet web: files of mode 0600 that belong to user 0 and group 0"},
 		"root":                         {0o600, StoreNode, []security{user(0)}, nil, ""},
 		"root without capabilities":    {0o600, StorePod, []security{user(0), group(0)}, dropped, "app (user 0, group 0)"},
 		"root is the owner":            {0o600, StoreNode, []security{user(0)}, dropped, ""},

@@ -89,12 +89,14 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 		}
 	}
 	if why := podObstacle(p, dataPath); why != "" {
-		return Cause{Why: "cannot be injected: " + why, Do: "restarting it does not help; change its workload, or the labels that it is selected by"}
+		return Cause{Why: "cannot be injected: " + why,
+			Do: "restarting it does not help; change its workload, or the labels that it is selected by"}
 	}
 	switch {
 	case annotated:
 		return Cause{
-			Why: fmt.Sprintf("has the annotation %s and no container %s that is a native sidecar: something removed it after Kuda, or copied the annotation",
+			Why: fmt.Sprintf("has the annotation %s and no container %s that is a native sidecar: something removed it after Kuda, or "+
+				"copied the annotation",
 				v1alpha1.AnnotationInjected, sidecar.ContainerName),
 			Do: "exempt Kuda's container in other webhooks, or take the annotation out of the pod template; then restart the pod",
 		}

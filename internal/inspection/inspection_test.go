@@ -43,7 +43,8 @@ func TestFieldsKeepTheirNames(t *testing.T) {
 		"data": {&DataSet{}, `{"name":"x","revision":"x","items":[{"namespace":"x","name":"x","version":"x","path":"x","digest":"x","bytes":7,` +
 			`"files":[{"path":"x","size":7,"digest":"x","mode":"x","link":"x"}]}]}`},
 		"question": {&Question{}, `{"dataset":"x","prefetch":{}}`},
-		"plan": {&Plan{}, `{"dataset":"x","revision":"x","currentRevision":"x","items":[{"namespace":"x","name":"x","version":"x","currentVersion":"x","path":"x",` +
+		"plan": {&Plan{}, `{"dataset":"x","revision":"x","currentRevision":"x","items":[{"namespace":"x","name":"x","version":"x",` +
+			`"currentVersion":"x","path":"x",` +
 			`"added":` + files + `,"changed":` + files + `,"removed":` + files + `,"unchanged":` + files + `,` +
 			`"totalBytes":7,"bytesToMove":7,"bytesPresent":7,"reason":"x","error":"x"}]}`},
 	} {

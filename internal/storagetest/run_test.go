@@ -23,7 +23,8 @@ func program(t *testing.T, script string) string {
 func TestAServerRunsUntilItIsStopped(t *testing.T) {
 	ended := filepath.Join(t.TempDir(), "ended")
 	var server struct{ Args string }
-	stop, err := Run(program(t, `echo "{\"args\": \"$*\"}"; cat >/dev/null; touch `+ended), &server, append([]string{"moto"}, Flags([]string{"bucket=b"})...)...)
+	stop, err := Run(program(t, `echo "{\"args\": \"$*\"}"; cat >/dev/null; touch `+ended), &server,
+		append([]string{"moto"}, Flags([]string{"bucket=b"})...)...)
 	if err != nil || server.Args != "storage run moto --set bucket=b" {
 		t.Fatalf("%+v, %v", server, err)
 	}
@@ -43,7 +44,8 @@ func TestAServerThatFailsSaysWhy(t *testing.T) {
 		"at the start": "echo no room >&2; exit 1",
 		"in its words": "echo no JSON; echo no room >&2; exit 1",
 	} {
-		if _, err := Run(program(t, script), &struct{}{}, "ceph"); err == nil || !strings.Contains(err.Error(), "ceph") || !strings.Contains(err.Error(), "no room") {
+		if _, err := Run(program(t, script), &struct{}{}, "ceph"); err == nil || !strings.Contains(err.Error(), "ceph") ||
+			!strings.Contains(err.Error(), "no room") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

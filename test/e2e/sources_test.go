@@ -129,7 +129,8 @@ func nameInCluster(t *testing.T, name string, port int32, address string) {
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "data", Port: port}}},
 	}
 	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: "storage", GenerateName: name + "-", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "storage", GenerateName: name + "-",
+			Labels: map[string]string{discoveryv1.LabelServiceName: name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("data"), Port: ptr.To(int32(target)), Protocol: ptr.To(corev1.ProtocolTCP)}},
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{host}}},
@@ -172,7 +173,8 @@ func cephOrigin(t *testing.T) origin {
 	runStorage(t, "ceph", &server)
 	address := strings.TrimPrefix(server.Endpoint, "http://")
 	nameInCluster(t, "ceph", 7480, address)
-	client, err := minio.New(address, &minio.Options{Creds: miniocreds.NewStaticV4(server.AccessKey, server.SecretKey, ""), BucketLookup: minio.BucketLookupPath})
+	client, err := minio.New(address, &minio.Options{Creds: miniocreds.NewStaticV4(server.AccessKey, server.SecretKey, ""),
+		BucketLookup: minio.BucketLookupPath})
 	if err != nil {
 		t.Fatal(err)
 	}

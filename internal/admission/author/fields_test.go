@@ -54,7 +54,8 @@ var judged = map[string]string{
 
 	"S3DataSource.endpoint": used, "S3DataSource.bucket": used, "S3DataSource.region": used, "S3DataSource.pathStyle": used,
 	"S3DataSource.proxy": used, "S3DataSource.limits": harmless,
-	"S3DataSource.secretRef": refers, "S3DataSource.caRef": refers, "S3DataSource.webIdentity": refers, "S3DataSource.instanceCredentials": refers,
+	"S3DataSource.secretRef": refers, "S3DataSource.caRef": refers, "S3DataSource.webIdentity": refers,
+	"S3DataSource.instanceCredentials": refers,
 
 	"HTTPDataSource.url": used, "HTTPDataSource.proxy": used, "HTTPDataSource.limits": harmless,
 	"HTTPDataSource.secretRef": refers, "HTTPDataSource.caRef": refers,
@@ -93,7 +94,8 @@ func walk(t *testing.T, of reflect.Type, path []int, visit func(name, verdict st
 		name := of.Name() + "." + tag
 		verdict, ok := judged[name]
 		if !ok {
-			t.Errorf("%s: decide which right of the author it needs (package sourcekind, source.go, use.go, the webhook's match conditions), and say so here", name)
+			t.Errorf("%s: decide which right of the author it needs (package sourcekind, source.go, use.go, the webhook's match conditions), "+
+				"and say so here", name)
 			continue
 		}
 		at := append(append([]int(nil), path...), i)
@@ -150,7 +152,8 @@ func complete(d *v1alpha1.DataSet, name string) {
 		return
 	}
 	secret := &v1alpha1.SecretReference{Name: "s"}
-	d.Spec.Template.DataSources = v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{SecretRef: secret}, S3: &v1alpha1.S3DataSource{SecretRef: secret}}
+	d.Spec.Template.DataSources = v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{SecretRef: secret},
+		S3: &v1alpha1.S3DataSource{SecretRef: secret}}
 	for i := range d.Spec.Template.DataItems {
 		d.Spec.Template.DataItems[i].DataSourceType = v1alpha1.DataSourceHTTP
 		d.Spec.Template.DataItems[i].Lifecycle = &v1alpha1.Lifecycle{PreDownload: command("x")}

@@ -24,7 +24,8 @@ func changed(change ...func(*v1alpha1.DataSetSpec)) *v1alpha1.DataSet {
 		Preheat:          &v1alpha1.Preheat{},
 		Template: v1alpha1.DataTemplateSpec{
 			DataItems: []v1alpha1.DataItem{
-				{Namespace: "default", Name: "private", RemotePath: "/a", LocalPath: "a", Version: "1", DataSourceType: v1alpha1.DataSourceHTTP, Include: []string{"*.bin"}},
+				{Namespace: "default", Name: "private", RemotePath: "/a", LocalPath: "a", Version: "1", DataSourceType: v1alpha1.DataSourceHTTP,
+					Include: []string{"*.bin"}},
 				{Namespace: "default", Name: "public", RemotePath: "/b", LocalPath: "b", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO,
 					Lifecycle: &v1alpha1.Lifecycle{PreDownload: command("drain")}, Container: "app"},
 			},
@@ -33,7 +34,8 @@ func changed(change ...func(*v1alpha1.DataSetSpec)) *v1alpha1.DataSet {
 					CARef: &v1alpha1.CAReference{Name: "ca", Key: "ca.crt"}},
 				MinIO: &v1alpha1.S3DataSource{Endpoint: "https://minio:9000", Bucket: "public"},
 			},
-			Lifecycle: &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/reload", Port: intstr.FromInt32(8080)}}},
+			Lifecycle: &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/reload",
+				Port: intstr.FromInt32(8080)}}},
 		},
 	}
 	for _, c := range change {
@@ -78,29 +80,35 @@ func TestAChangeNeedsTheRightsOfWhatIsNewInIt(t *testing.T) {
 		"limits": {func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataSources.HTTP.Limits = &v1alpha1.SourceLimits{Connections: 1}
 		}, nil},
-		"the order of items":    {func(s *v1alpha1.DataSetSpec) { slices.Reverse(s.Template.DataItems) }, nil},
-		"no private item":       {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems = s.Template.DataItems[1:] }, nil},
-		"no hook":               {func(s *v1alpha1.DataSetSpec) { s.Template.Lifecycle = nil }, nil},
-		"no preheating":         {func(s *v1alpha1.DataSetSpec) { s.Preheat = nil }, nil},
-		"a public path":         {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[1].RemotePath = "/c" }, nil},
-		"a public endpoint":     {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "https://other:9000" }, nil},
-		"fewer pods":            {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "tier": "web"} }, nil},
-		"other pods":            {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "billing"} }, everything},
-		"more pods":             {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"tier": "web"} }, everything},
-		"another Secret":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.SecretRef.Name = "other" }, []string{caRight, `get secrets "other"`}},
-		"another server":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.URL = "https://evil.example.com" }, []string{caRight, secretRight}},
-		"a proxy":               {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://evil:3128" }, []string{caRight, secretRight}},
-		"another CA":            {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef.Name = "mine" }, []string{`get configmaps "mine"`, secretRight}},
-		"another key of the CA": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef.Key = "mine" }, []string{caRight, secretRight}},
-		"no CA":                 {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef = nil }, []string{secretRight}},
-		"another private path":  {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/salaries" }, []string{secretRight}},
-		"more files":            {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Include = nil }, []string{secretRight}},
-		"fewer left out":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Exclude = []string{"x"} }, []string{secretRight}},
+		"the order of items": {func(s *v1alpha1.DataSetSpec) { slices.Reverse(s.Template.DataItems) }, nil},
+		"no private item":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems = s.Template.DataItems[1:] }, nil},
+		"no hook":            {func(s *v1alpha1.DataSetSpec) { s.Template.Lifecycle = nil }, nil},
+		"no preheating":      {func(s *v1alpha1.DataSetSpec) { s.Preheat = nil }, nil},
+		"a public path":      {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[1].RemotePath = "/c" }, nil},
+		"a public endpoint":  {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "https://other:9000" }, nil},
+		"fewer pods":         {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "tier": "web"} }, nil},
+		"other pods":         {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "billing"} }, everything},
+		"more pods":          {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"tier": "web"} }, everything},
+		"another Secret": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.SecretRef.Name = "other" },
+			[]string{caRight, `get secrets "other"`}},
+		"another server": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.URL = "https://evil.example.com" },
+			[]string{caRight, secretRight}},
+		"a proxy": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://evil:3128" },
+			[]string{caRight, secretRight}},
+		"another CA": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef.Name = "mine" },
+			[]string{`get configmaps "mine"`, secretRight}},
+		"another key of the CA": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef.Key = "mine" },
+			[]string{caRight, secretRight}},
+		"no CA":                {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.CARef = nil }, []string{secretRight}},
+		"another private path": {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/salaries" }, []string{secretRight}},
+		"more files":           {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Include = nil }, []string{secretRight}},
+		"fewer left out":       {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Exclude = []string{"x"} }, []string{secretRight}},
 		"a public item from the private source": {func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataItems[1].DataSourceType = v1alpha1.DataSourceHTTP
 		}, []string{secretRight}},
 		"a second private item": {func(s *v1alpha1.DataSetSpec) {
-			s.Template.DataItems = append(s.Template.DataItems, v1alpha1.DataItem{Name: "more", RemotePath: "/more", DataSourceType: v1alpha1.DataSourceHTTP})
+			s.Template.DataItems = append(s.Template.DataItems,
+				v1alpha1.DataItem{Name: "more", RemotePath: "/more", DataSourceType: v1alpha1.DataSourceHTTP})
 		}, []string{secretRight}},
 		"credentials for a public source": {func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataSources.MinIO.SecretRef = &v1alpha1.SecretReference{Name: "billing"}
@@ -155,8 +163,10 @@ func TestEachSourceNeedsTheRightsOfWhatItRefersTo(t *testing.T) {
 				{getConfigMap("c"), []string{"spec.template.dataSources.hdfs.kerberos.krb5ConfRef"}},
 			}},
 		"a claim": {v1alpha1.DataSources{PVC: &v1alpha1.PVCDataSource{ClaimName: "c"}},
-			[]Need{{getClaim("c"), []string{"spec.template.dataSources.pvc.claimName"}}, {createPods, []string{"spec.template.dataSources.pvc.claimName"}}}},
-		"a plugin": {v1alpha1.DataSources{Plugin: &v1alpha1.PluginDataSource{Name: "sftp", SecretRef: secretRef, CARef: &v1alpha1.CAReference{Name: "c"}}},
+			[]Need{{getClaim("c"), []string{"spec.template.dataSources.pvc.claimName"}},
+				{createPods, []string{"spec.template.dataSources.pvc.claimName"}}}},
+		"a plugin": {v1alpha1.DataSources{Plugin: &v1alpha1.PluginDataSource{Name: "sftp", SecretRef: secretRef,
+			CARef: &v1alpha1.CAReference{Name: "c"}}},
 			[]Need{
 				{getConfigMap("c"), []string{"spec.template.dataSources.plugin.caRef"}},
 				{usePlugin("sftp"), []string{"spec.template.dataSources.plugin.name"}},
@@ -188,15 +198,21 @@ func TestReturningToAStoredRevisionNeedsNoRight(t *testing.T) {
 		stored []Stored
 		want   []string
 	}{
-		"undone":                          {func(*v1alpha1.DataSetSpec) {}, []Stored{first}, nil},
-		"undone under another version":    {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "3" }, []Stored{first}, nil},
-		"for fewer pods":                  {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "x": "y"} }, []Stored{first}, []string(nil)},
-		"without a stored revision":       {func(*v1alpha1.DataSetSpec) {}, nil, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of other pods":        {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision of pods that narrow":  {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "search", "tier": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
-		"undone with another path":        {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/x" }, []Stored{first}, []string{secretRight}},
-		"undone with a proxy":             {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://x" }, []Stored{first}, []string{caRight, secretRight}},
+		"undone":                       {func(*v1alpha1.DataSetSpec) {}, []Stored{first}, nil},
+		"undone under another version": {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].Version = "3" }, []Stored{first}, nil},
+		"for fewer pods": {func(s *v1alpha1.DataSetSpec) { s.WorkloadSelector = map[string]string{"app": "search", "x": "y"} },
+			[]Stored{first}, []string(nil)},
+		"without a stored revision": {func(*v1alpha1.DataSetSpec) {}, nil, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of other pods": {func(*v1alpha1.DataSetSpec) {},
+			[]Stored{{Selector: map[string]string{"app": "web"}, Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision of pods that narrow": {func(*v1alpha1.DataSetSpec) {}, []Stored{{Selector: map[string]string{"app": "search", "tier": "web"},
+			Template: first.Template}}, []string{execRight, proxyRight, caRight, secretRight}},
+		"a revision without its selector": {func(*v1alpha1.DataSetSpec) {}, []Stored{{Template: first.Template}},
+			[]string{execRight, proxyRight, caRight, secretRight}},
+		"undone with another path": {func(s *v1alpha1.DataSetSpec) { s.Template.DataItems[0].RemotePath = "/x" }, []Stored{first},
+			[]string{secretRight}},
+		"undone with a proxy": {func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.HTTP.Proxy = "http://x" }, []Stored{first},
+			[]string{caRight, secretRight}},
 	} {
 		if diff := cmp.Diff(c.want, rights(Needs(Change{Old: old, New: changed(c.change), Stored: c.stored}))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -222,10 +238,13 @@ func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
 		change Change
 		want   []string
 	}{
-		"at once with taking it out":   {Change{Old: changed(), New: changed(harmless, selecting("app", "billing"))}, everything},
-		"after it was taken out":       {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(true)}, everything},
-		"fewer pods":                   {Change{Old: changed(harmless), New: changed(harmless, selecting("tier", "web")), Stored: stored(true)}, nil},
-		"a revision that no pod gets":  {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")), Stored: stored(false)}, nil},
+		"at once with taking it out": {Change{Old: changed(), New: changed(harmless, selecting("app", "billing"))}, everything},
+		"after it was taken out": {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")),
+			Stored: stored(true)}, everything},
+		"fewer pods": {Change{Old: changed(harmless), New: changed(harmless, selecting("tier", "web")),
+			Stored: stored(true)}, nil},
+		"a revision that no pod gets": {Change{Old: changed(harmless), New: changed(harmless, selecting("app", "billing")),
+			Stored: stored(false)}, nil},
 		"the same pods, taking it out": {Change{Old: changed(), New: changed(harmless)}, nil},
 	} {
 		needs := Needs(c.change)

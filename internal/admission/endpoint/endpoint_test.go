@@ -87,7 +87,8 @@ func start(t *testing.T, clients *Clients) string {
 	}
 	address := free.Addr().String()
 	_ = free.Close()
-	s := New(Options{Address: address, Clients: clients, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }})
+	s := New(Options{Address: address, Clients: clients,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }})
 	s.Register("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -39,7 +39,8 @@ func newServer(t *testing.T, handle func(context.Context)) (*httptest.Server, *G
 }
 
 func review(object string) string {
-	return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"shop","object":` + object + `}}`
+	return `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","namespace":"shop",` +
+		`"object":` + object + `}}`
 }
 
 // from is a client at one of the machine's loopback addresses.
@@ -69,7 +70,8 @@ func TestAReviewIsAnswered(t *testing.T) {
 	}
 	var got admissionv1.AdmissionReview
 	if err := json.Unmarshal([]byte(body), &got); err != nil || got.APIVersion != "admission.k8s.io/v1" || got.Kind != "AdmissionReview" ||
-		got.Response == nil || !got.Response.Allowed || got.Response.UID != "u" || len(got.Response.Warnings) != 1 || got.Response.Warnings[0] != "of shop" {
+		got.Response == nil || !got.Response.Allowed || got.Response.UID != "u" || len(got.Response.Warnings) != 1 ||
+		got.Response.Warnings[0] != "of shop" {
 		t.Errorf("got %s, %v", body, err)
 	}
 	// The answer gets here before the handler returns.

@@ -19,14 +19,16 @@ func TestAReviewIsDecodedAsByEncodingJSON(t *testing.T) {
 		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: "admission.k8s.io/v1"},
 		Request: &admissionv1.AdmissionRequest{
 			UID: "u", Name: "web", Namespace: "shop", Operation: admissionv1.Update, DryRun: ptr.To(true),
-			Object: runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"web","labels":{"object":"}"}}}`)}, OldObject: runtime.RawExtension{Raw: []byte(`{"a":[1]}`)},
-			Options: runtime.RawExtension{Raw: []byte(`{"kind":"UpdateOptions"}`)},
+			Object:    runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"web","labels":{"object":"}"}}}`)},
+			OldObject: runtime.RawExtension{Raw: []byte(`{"a":[1]}`)},
+			Options:   runtime.RawExtension{Raw: []byte(`{"kind":"UpdateOptions"}`)},
 		},
 	}
 	created, deleted := *whole.DeepCopy(), *whole.DeepCopy()
 	created.Request.OldObject.Raw = nil
 	deleted.Request.Object.Raw = nil
-	for name, review := range map[string]admissionv1.AdmissionReview{"update": whole, "create": created, "delete": deleted, "no request": {TypeMeta: whole.TypeMeta}} {
+	for name, review := range map[string]admissionv1.AdmissionReview{"update": whole, "create": created, "delete": deleted,
+		"no request": {TypeMeta: whole.TypeMeta}} {
 		body, err := json.Marshal(review)
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +47,8 @@ func TestAReviewIsDecodedAsByEncodingJSON(t *testing.T) {
 func TestAReviewOfAnotherFormIsRefused(t *testing.T) {
 	for _, body := range []string{
 		``, `[]`, `{"request":1}`, `{"request":{"object":{}`, `{"request":{"object":{},"object":{}}}`, `{"request":{},"Request":{}}`,
-		`{"request":{"\u006fbject":{}}}`, `{"request":{"uid":{}}}`, `{"request":{"object":"text"}}`, `{"request":{"oldObject":[1]}}`, `{"request":{}} {}`,
+		`{"request":{"\u006fbject":{}}}`, `{"request":{"uid":{}}}`, `{"request":{"object":"text"}}`, `{"request":{"oldObject":[1]}}`,
+		`{"request":{}} {}`,
 	} {
 		if review, err := decodeReview([]byte(body)); err == nil {
 			t.Errorf("%s: %+v", body, review)

@@ -60,7 +60,8 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 		})
 		synctest.Wait()
 		started := time.Now()
-		if _, err := g.Do(t.Context(), "shop", time.Second, func(context.Context) (int, error) { return 1, nil }); err != nil || time.Since(started) != 0 {
+		if _, err := g.Do(t.Context(), "shop", time.Second, func(context.Context) (int, error) { return 1, nil }); err != nil ||
+			time.Since(started) != 0 {
 			t.Errorf("waited %s, %v", time.Since(started), err)
 		}
 	})
@@ -75,7 +76,8 @@ func TestTheLimitBoundsTheCallerAndTheQuestion(t *testing.T) {
 		}
 		for range 3 {
 			started := time.Now()
-			if _, err := g.Do(t.Context(), "shop", time.Second, hang); !errors.Is(err, context.DeadlineExceeded) || time.Since(started) != time.Second {
+			if _, err := g.Do(t.Context(), "shop", time.Second, hang); !errors.Is(err, context.DeadlineExceeded) ||
+				time.Since(started) != time.Second {
 				t.Errorf("after %s: %v", time.Since(started), err)
 			}
 		}

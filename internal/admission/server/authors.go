@@ -23,7 +23,8 @@ import (
 )
 
 // handleAuthors serves the webhook that holds authors of DataSets to their rights.
-func (s *Server) handleAuthors(gate *intake.Gate, restConfig *rest.Config, file *config.File, settings func() inject.Settings, registry prometheus.Registerer) error {
+func (s *Server) handleAuthors(gate *intake.Gate, restConfig *rest.Config, file *config.File, settings func() inject.Settings,
+	registry prometheus.Registerer) error {
 	counts, err := admission.NewAuthorMetrics(registry)
 	if err != nil {
 		return err

@@ -68,17 +68,21 @@ func references() map[string]reference {
 	}
 	const sources = "spec.template.dataSources."
 	return map[string]reference{
-		"minio-secret": {set(func(s *v1alpha1.DataSources) { s.MinIO = s3(withSecret) }), sources + "minio.secretRef", secret, `get secrets "billing"`},
-		"ceph-secret":  {set(func(s *v1alpha1.DataSources) { s.Ceph = s3(withSecret) }), sources + "ceph.secretRef", secret, `get secrets "billing"`},
-		"s3-secret":    {set(func(s *v1alpha1.DataSources) { s.S3 = s3(withSecret) }), sources + "s3.secretRef", secret, `get secrets "billing"`},
+		"minio-secret": {set(func(s *v1alpha1.DataSources) { s.MinIO = s3(withSecret) }), sources + "minio.secretRef", secret,
+			`get secrets "billing"`},
+		"ceph-secret": {set(func(s *v1alpha1.DataSources) { s.Ceph = s3(withSecret) }), sources + "ceph.secretRef", secret,
+			`get secrets "billing"`},
+		"s3-secret": {set(func(s *v1alpha1.DataSources) { s.S3 = s3(withSecret) }), sources + "s3.secretRef", secret, `get secrets "billing"`},
 		"http-secret": {set(func(s *v1alpha1.DataSources) {
 			s.HTTP = &v1alpha1.HTTPDataSource{URL: "https://evil.example.com", SecretRef: billing}
 		}), sources + "http.secretRef", secret, `get secrets "billing"`},
 		"pull-secret": {set(func(s *v1alpha1.DataSources) {
 			s.OCI = &v1alpha1.OCIDataSource{Registry: "evil.example.com", SecretRef: billing}
 		}), sources + "oci.secretRef", secret, `get secrets "billing"`},
-		"keytab":    {set(hdfs), sources + "hdfs.kerberos.keytabSecretRef", append(secret, right("get", "", "configmaps", "krb5")), `get secrets "billing"`},
-		"krb5-conf": {set(hdfs), sources + "hdfs.kerberos.krb5ConfRef", append(secret, right("get", "", "configmaps", "krb5")), `get configmaps "krb5"`},
+		"keytab": {set(hdfs), sources + "hdfs.kerberos.keytabSecretRef", append(secret, right("get", "", "configmaps", "krb5")),
+			`get secrets "billing"`},
+		"krb5-conf": {set(hdfs), sources + "hdfs.kerberos.krb5ConfRef", append(secret, right("get", "", "configmaps", "krb5")),
+			`get configmaps "krb5"`},
 		"ca": {set(func(s *v1alpha1.DataSources) {
 			s.MinIO = s3(func(s *v1alpha1.S3DataSource) { s.CARef = &v1alpha1.CAReference{Name: "settings"} })
 		}), sources + "minio.caRef", []rbacv1.PolicyRule{right("get", "", "configmaps", "settings")}, `get configmaps "settings"`},
@@ -145,7 +149,8 @@ func plain(namespace, name string, change ...func(*v1alpha1.DataSetSpec)) *v1alp
 func person(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) client.Client {
 	t.Helper()
 	rules = append([]rbacv1.PolicyRule{{
-		Verbs: []string{"get", "list", "create", "update", "patch", "delete"}, APIGroups: []string{"data.kuda.io"}, Resources: []string{"datasets"},
+		Verbs: []string{"get", "list", "create", "update", "patch", "delete"}, APIGroups: []string{"data.kuda.io"},
+		Resources: []string{"datasets"},
 	}}, rules...)
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: strings.ReplaceAll(name, ":", "-")}, Rules: rules}
 	binding := &rbacv1.RoleBinding{

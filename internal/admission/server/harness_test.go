@@ -317,7 +317,8 @@ func dataSet(namespace string) *v1alpha1.DataSet {
 			WorkloadSelector: map[string]string{"app": "search"},
 			Template: v1alpha1.DataTemplateSpec{
 				DataItems: []v1alpha1.DataItem{{
-					Name: "weights", Namespace: "default", RemotePath: "weights", LocalPath: "weights", Version: "v1", DataSourceType: v1alpha1.DataSourceMinIO,
+					Name: "weights", Namespace: "default", RemotePath: "weights", LocalPath: "weights", Version: "v1",
+					DataSourceType: v1alpha1.DataSourceMinIO,
 				}},
 				DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{
 					Endpoint: "https://minio:9000", Bucket: "models", SecretRef: &v1alpha1.SecretReference{Name: "reader"},

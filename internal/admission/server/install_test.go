@@ -55,7 +55,8 @@ func TestNoComponentCanReadSecrets(t *testing.T) {
 
 func TestTheRightsOfTheJobAndTheLeaderAreEnoughForTheCA(t *testing.T) {
 	key := types.NamespacedName{Namespace: "kuda-system", Name: "kuda-ca"}
-	if err := client.IgnoreNotFound(admin.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})); err != nil {
+	if err := client.IgnoreNotFound(admin.Delete(t.Context(),
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {

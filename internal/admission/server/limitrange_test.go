@@ -30,7 +30,8 @@ func TestAPodRunsUnderEachLimitRangeUnderWhichItRunsWithoutKuda(t *testing.T) {
 	}
 	defaults := corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: list("", "128Mi"), DefaultRequest: list("", "64Mi")}
 	for name, limits := range map[string][]corev1.LimitRangeItem{
-		"min":                  {{Type: corev1.LimitTypeContainer, Min: list("50m", "64Mi"), Default: list("500m", "256Mi"), DefaultRequest: list("100m", "128Mi")}},
+		"min": {{Type: corev1.LimitTypeContainer, Min: list("50m", "64Mi"), Default: list("500m", "256Mi"),
+			DefaultRequest: list("100m", "128Mi")}},
 		"min, and no defaults": {{Type: corev1.LimitTypeContainer, Min: list("50m", "300Mi")}},
 		"max":                  {{Type: corev1.LimitTypeContainer, Max: list("100m", "128Mi")}},
 		"max of the CPU":       {{Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m")}}},
@@ -62,7 +63,8 @@ func TestAPodRunsUnderEachLimitRangeUnderWhichItRunsWithoutKuda(t *testing.T) {
 
 func TestALimitRangeThatLeavesTheRuntimeNoRoomIsNamed(t *testing.T) {
 	startWebhook(t)
-	tight := corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")}}
+	tight := corev1.LimitRangeItem{Type: corev1.LimitTypeContainer,
+		Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")}}
 	ns := prepare(t, nil)
 	limit(t, ns, tight)
 	eventually(t, "the pod is created without the runtime", func(ctx context.Context) (bool, error) {
@@ -138,7 +140,8 @@ func TestAPodIsCreatedUnderAQuotaOfEachResource(t *testing.T) {
 			eventually(t, "a pod with resources is created with the runtime", func(ctx context.Context) (bool, error) {
 				pod := replica(ns)
 				pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
-					corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi"), corev1.ResourceEphemeralStorage: resource.MustParse("1Gi"),
+					corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
+					corev1.ResourceEphemeralStorage: resource.MustParse("1Gi"),
 				}
 				err := admin.Create(ctx, pod)
 				if err != nil {

@@ -48,7 +48,8 @@ func TestTheModeSaysWhatAMissingRightLeadsTo(t *testing.T) {
 			if err := alice.Create(t.Context(), plain(ns, "model", references()["http-secret"].set)); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Contains(strings.Join(said.said, "\n"), "spec.template.dataSources.http.secretRef: you may not get Secret"); got != (mode == "Warn") {
+			if got := strings.Contains(strings.Join(said.said, "\n"),
+				"spec.template.dataSources.http.secretRef: you may not get Secret"); got != (mode == "Warn") {
 				t.Errorf("the warnings are %q", said.said)
 			}
 			// Audiences are no question of the author's rights.
@@ -70,7 +71,8 @@ func TestAudiencesAreThoseOfTheInstallation(t *testing.T) {
 	ns := namespace(t, nil)
 	for audience, want := range map[string]bool{
 		"sts.amazonaws.com": true, "minio": true, "vault": false, "kuda.io": false, "issuer": false,
-		"https://kubernetes.default.svc": false, "https://kubernetes.default.svc.cluster.local": false, "kubernetes.default.svc": false, "kubernetes": false,
+		"https://kubernetes.default.svc": false, "https://kubernetes.default.svc.cluster.local": false, "kubernetes.default.svc": false,
+		"kubernetes": false,
 	} {
 		err := admin.Create(t.Context(), plain(ns, "model", identity(audience)), client.DryRunAll)
 		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "spec.template.dataSources.s3.webIdentity.audience") {

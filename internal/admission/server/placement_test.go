@@ -38,7 +38,8 @@ func hold(t *testing.T, node, namespace string, template v1alpha1.DataTemplateSp
 	})
 	have := v1alpha1.NamespaceStore{Namespace: namespace, StoreID: "s"}
 	for _, mark := range placement.Marks(template) {
-		have.Snapshots = append(have.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: 1 << 30, Phase: v1alpha1.SnapshotComplete})
+		have.Snapshots = append(have.Snapshots, v1alpha1.StoredSnapshot{ID: mark, Marks: []string{mark}, Bytes: 1 << 30,
+			Phase: v1alpha1.SnapshotComplete})
 	}
 	s.Status.Stores = []v1alpha1.NamespaceStore{have}
 	if err := admin.Status().Update(t.Context(), s); err != nil {
@@ -76,7 +77,8 @@ func rules(p *corev1.Pod) {
 		}}},
 		NodeAffinity: &corev1.NodeAffinity{
 			RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpNotIn, Values: []string{"node-a"}}},
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpNotIn,
+					Values: []string{"node-a"}}},
 			}}},
 			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{Weight: 10, Preference: corev1.NodeSelectorTerm{
 				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}},
@@ -102,7 +104,8 @@ func TestAPreferenceBreaksAPodsOwnRules(t *testing.T) {
 		t.Fatalf("got terms %v", *terms)
 	}
 	*terms = (*terms)[:1]
-	if diff := cmp.Diff(want.Spec.Affinity, got.Spec.Affinity) + cmp.Diff(want.Spec.TopologySpreadConstraints, got.Spec.TopologySpreadConstraints) +
+	if diff := cmp.Diff(want.Spec.Affinity, got.Spec.Affinity) +
+		cmp.Diff(want.Spec.TopologySpreadConstraints, got.Spec.TopologySpreadConstraints) +
 		cmp.Diff(want.Spec.NodeSelector, got.Spec.NodeSelector) + cmp.Diff(want.Spec.Tolerations, got.Spec.Tolerations[:1]); diff != "" {
 		t.Errorf("(-before +after)\n%s", diff)
 	}

@@ -98,7 +98,8 @@ func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
 		t.Errorf("got %v, %v", err, open.Annotations)
 	}
 	required := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
-	if err := admin.Create(t.Context(), inTheWay(required)); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "container app mounts volume scratch") {
+	if err := admin.Create(t.Context(), inTheWay(required)); !apierrors.IsForbidden(err) ||
+		!strings.Contains(err.Error(), "container app mounts volume scratch") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -108,7 +109,8 @@ func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
 func TestPullSecretsOfTheServiceAccountGiveWayToKudas(t *testing.T) {
 	startWebhook(t, "runtimeImagePullSecrets: [{name: kuda-key}, {name: account-key}]")
 	ns := prepare(t, nil)
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "account-key"}}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"},
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "account-key"}}}
 	if err := admin.Create(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,8 @@ func TestACopyOfAnInjectedPodIsCreatedWithDataOrWithout(t *testing.T) {
 			"plain": func(p *corev1.Pod) { p.Labels = nil }, "no-init": func(p *corev1.Pod) { p.Labels, p.Spec.InitContainers = nil, nil },
 		} {
 			p := debug(name, change)
-			if err := admin.Create(t.Context(), p); err != nil || len(p.Spec.InitContainers) != 0 || slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, "kuda-") }) {
+			if err := admin.Create(t.Context(), p); err != nil || len(p.Spec.InitContainers) != 0 ||
+				slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, "kuda-") }) {
 				t.Errorf("%s store, %s: %v, %v", store, name, err, p.Spec.Volumes)
 			}
 		}
@@ -188,7 +191,8 @@ func TestABadDataSetIsRefusedWithTheField(t *testing.T) {
 	inner := ds.Spec.Template.DataItems[0]
 	inner.Name, inner.LocalPath = "inner", "weights/inner"
 	ds.Spec.Template.DataItems = append(ds.Spec.Template.DataItems, inner)
-	if err := admin.Create(t.Context(), ds); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.template.dataItems[1].localPath") {
+	if err := admin.Create(t.Context(), ds); !apierrors.IsInvalid(err) ||
+		!strings.Contains(err.Error(), "spec.template.dataItems[1].localPath") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,7 +43,8 @@ func preheatPod(d *v1alpha1.DataSet, name string) *corev1.Pod {
 				Name: sidecar.PreheatContainer, Image: sidecar.PreheatImage, Command: []string{"/kuda-runtime", "version"},
 				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}},
 				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+					AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
+					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 				},
 			}},
 		},
@@ -84,15 +85,19 @@ var forgeries = map[string]func(*corev1.Pod){
 	"token":           func(p *corev1.Pod) { p.Spec.AutomountServiceAccountToken = new(true) },
 	"projected-token": func(p *corev1.Pod) {
 		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "kuda-identity-x", VolumeSource: corev1.VolumeSource{
-			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "t"}}}},
+			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "t"}}}},
 		}})
 	},
 	"secret": func(p *corev1.Pod) {
-		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "loot", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "loot",
+			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
 	},
 	"secret-in-the-application": func(p *corev1.Pod) {
-		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "kuda-secret-x", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
-		p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "kuda-secret-x", MountPath: "/loot"})
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "kuda-secret-x",
+			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
+		p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts,
+			corev1.VolumeMount{Name: "kuda-secret-x", MountPath: "/loot"})
 	},
 	"privileged": func(p *corev1.Pod) {
 		s := p.Spec.Containers[0].SecurityContext
@@ -118,13 +123,15 @@ var forgeries = map[string]func(*corev1.Pod){
 		p.Spec.ShareProcessNamespace = new(true)
 	},
 	"probe": func(p *corev1.Pod) {
-		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime", "fetch"}}}}
+		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+			Exec: &corev1.ExecAction{Command: []string{"/kuda-runtime", "fetch"}}}}
 	},
 	"opted-out-with-own-runtime": func(p *corev1.Pod) {
 		p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
 		ownRuntime(p)
 		p.Spec.Containers[0].Image = "evil:1"
-		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "kuda-secret-x", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "kuda-secret-x",
+			VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "billing"}}})
 		p.Spec.InitContainers[0].VolumeMounts = []corev1.VolumeMount{{Name: "kuda-secret-x", MountPath: "/loot"}}
 	},
 	"opted-out-with-own-image": func(p *corev1.Pod) {
@@ -227,11 +234,12 @@ func TestTheManagersAccountRunsCommandsInApplicationsOnly(t *testing.T) {
 		options   corev1.PodExecOptions
 		want      bool
 	}{
-		"an application":       {ns, corev1.PodExecOptions{Container: "app", Command: []string{"id"}, Stdout: true}, true},
-		"no container":         {ns, corev1.PodExecOptions{Command: []string{"id"}, Stdout: true}, false},
-		"the runtime":          {ns, corev1.PodExecOptions{Container: "kuda-runtime", Command: []string{"id"}, Stdout: true}, false},
-		"a plugin":             {ns, corev1.PodExecOptions{Container: "kuda-plugin-sftp", Command: []string{"id"}, Stdout: true}, false},
-		"a terminal":           {ns, corev1.PodExecOptions{Container: "app", Command: []string{"sh"}, Stdin: true, Stdout: true, TTY: true}, false},
+		"an application": {ns, corev1.PodExecOptions{Container: "app", Command: []string{"id"}, Stdout: true}, true},
+		"no container":   {ns, corev1.PodExecOptions{Command: []string{"id"}, Stdout: true}, false},
+		"the runtime":    {ns, corev1.PodExecOptions{Container: "kuda-runtime", Command: []string{"id"}, Stdout: true}, false},
+		"a plugin":       {ns, corev1.PodExecOptions{Container: "kuda-plugin-sftp", Command: []string{"id"}, Stdout: true}, false},
+		"a terminal": {ns, corev1.PodExecOptions{Container: "app", Command: []string{"sh"}, Stdin: true,
+			Stdout: true, TTY: true}, false},
 		"the cluster's own":    {"kube-system", corev1.PodExecOptions{Container: "app", Command: []string{"id"}, Stdout: true}, false},
 		"the nodes' namespace": {"kuda-node", corev1.PodExecOptions{Container: "app", Command: []string{"id"}, Stdout: true}, false},
 		"Kuda's own namespace": {"kuda-system", corev1.PodExecOptions{Container: "app", Command: []string{"id"}, Stdout: true}, false},
@@ -254,7 +262,8 @@ func TestNobodyElseWritesWhatKudaBelieves(t *testing.T) {
 	forged := func(name string) *v1alpha1.Data {
 		return &v1alpha1.Data{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
-			Spec:       v1alpha1.DataSpec{PodName: "web-0", DataItems: []v1alpha1.DataItem{}, Lifecycle: &v1alpha1.Lifecycle{PreDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"id"}}}}},
+			Spec: v1alpha1.DataSpec{PodName: "web-0", DataItems: []v1alpha1.DataItem{},
+				Lifecycle: &v1alpha1.Lifecycle{PreDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"id"}}}}},
 		}
 	}
 	if err := mallory.Create(t.Context(), forged("forged")); !refusedByPolicy(err, "kuda-own-objects") {

@@ -114,7 +114,8 @@ func TestLabelsOfARunningPodEvadeNothing(t *testing.T) {
 func TestANameThatBeginsLikeAnExcludedNamespaceExcludesNothing(t *testing.T) {
 	startWebhook(t)
 	for _, name := range []string{"kube-system-shop", "kuda-systems", "xkube-system"} {
-		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired}}}
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name,
+			Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired}}}
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "default"}}
 		for _, object := range []client.Object{ns, account, dataSet(name)} {
 			if err := admin.Create(t.Context(), object); err != nil {

@@ -139,7 +139,8 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) registerHandlers(gate *intake.Gate, settings func() inject.Settings, inventory *inventory, registry prometheus.Registerer) error {
+func (s *Server) registerHandlers(gate *intake.Gate, settings func() inject.Settings, inventory *inventory,
+	registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)

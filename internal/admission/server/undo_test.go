@@ -72,7 +72,8 @@ func TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore(t *testing.T) {
 	ns := namespace(t, nil)
 	alice := person(t, ns, "alice")
 	d := plain(ns, "model", func(s *v1alpha1.DataSetSpec) {
-		s.Template.Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"reload"}}}}
+		s.Template.Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{
+			Exec: &corev1.ExecAction{Command: []string{"reload"}}}}
 	})
 	if err := admin.Create(t.Context(), d); err != nil {
 		t.Fatal(err)

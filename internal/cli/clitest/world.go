@@ -45,14 +45,16 @@ func New(now time.Time, hooks interceptor.Funcs, objects ...client.Object) *Worl
 		WithIndex(&v1alpha1.DataSet{}, metav1.ObjectNameField, name).
 		WithIndex(&corev1.Secret{}, metav1.ObjectNameField, name).
 		WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} }).
-		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} })
+		WithIndex(&corev1.Event{}, "involvedObject.name",
+			func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} })
 	return &World{Client: c.Build(), now: now}
 }
 
 // Frame returns what a command gets, and where it prints.
 func (w *World) Frame() (*frame.Frame, *Printed) {
 	p := &Printed{}
-	f := frame.New(frame.Streams{In: strings.NewReader(w.In), Out: io.MultiWriter(&p.Out, &p.Both), ErrOut: io.MultiWriter(&p.ErrOut, &p.Both)})
+	f := frame.New(frame.Streams{In: strings.NewReader(w.In), Out: io.MultiWriter(&p.Out, &p.Both),
+		ErrOut: io.MultiWriter(&p.ErrOut, &p.Both)})
 	f.Program = cmp.Or(w.Program, f.Program)
 	f.Now = func() time.Time { return w.now }
 	f.Connect = func() (client.WithWatch, error) { return w.Client, nil }

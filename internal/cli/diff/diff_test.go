@@ -52,7 +52,8 @@ func models(version string) *v1alpha1.DataSet {
 	}
 	if version == "v2" {
 		d.Spec.Template.DataItems[0].Mode = nil
-		d.Spec.Template.DataItems[0].Lifecycle = &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"reload", "now"}}}}
+		d.Spec.Template.DataItems[0].Lifecycle = &v1alpha1.Lifecycle{
+			PostDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"reload", "now"}}}}
 		d.Spec.Template.DataItems = append(d.Spec.Template.DataItems, v1alpha1.DataItem{
 			Namespace: "default", Name: "conf", RemotePath: "conf", LocalPath: "conf", Version: "1", DataSourceType: v1alpha1.DataSourceMinIO,
 		})
@@ -118,13 +119,16 @@ func (r *runner) Run(_ context.Context, pod types.NamespacedName, args []string,
 		r.t.Errorf("asked %v with %s: %v", args, stdin, err)
 		return nil, errors.New("not understood")
 	}
-	if err := protojson.Unmarshal(questions[0].Prefetch, want); err != nil || questions[0].DataSet != "models" || len(want.GetItems()) == 0 || len(want.GetSources()) == 0 {
+	if err := protojson.Unmarshal(questions[0].Prefetch, want); err != nil || questions[0].DataSet != "models" || len(want.GetItems()) == 0 ||
+		len(want.GetSources()) == 0 {
 		r.t.Errorf("asked about %s: %v", stdin, err)
 	}
 	return json.Marshal([]inspection.Plan{{DataSet: "models", Items: []inspection.PlannedItem{
 		{
-			Namespace: "default", Name: "weights", Version: "v2", TotalBytes: 3 << 20, BytesPresent: r.present[pod.Name], BytesToMove: 3<<20 - r.present[pod.Name],
-			Changed:   inspection.Files{Count: 3, Bytes: 3 << 20, Files: []inspection.Name{{Path: "a.bin", Size: 1 << 20}, {Path: "b.bin", Size: 1 << 20}}},
+			Namespace: "default", Name: "weights", Version: "v2", TotalBytes: 3 << 20, BytesPresent: r.present[pod.Name],
+			BytesToMove: 3<<20 - r.present[pod.Name],
+			Changed: inspection.Files{Count: 3, Bytes: 3 << 20,
+				Files: []inspection.Name{{Path: "a.bin", Size: 1 << 20}, {Path: "b.bin", Size: 1 << 20}}},
 			Removed:   inspection.Files{Count: 1, Files: []inspection.Name{{Path: "old.bin", Size: 17}}},
 			Unchanged: inspection.Files{Count: 2},
 		},
@@ -188,7 +192,8 @@ func TestNodesAreAskedThatNobodyWantsAsked(t *testing.T) {
 func TestRevisionsAreChosenWrong(t *testing.T) {
 	d := &v1alpha1.DataSet{Status: v1alpha1.DataSetStatus{CurrentRevision: "r1", UpdateRevision: "r3"}}
 	all := []*appsv1.ControllerRevision{
-		{ObjectMeta: metav1.ObjectMeta{Name: "r1"}, Revision: 1}, {ObjectMeta: metav1.ObjectMeta{Name: "r2"}, Revision: 4}, {ObjectMeta: metav1.ObjectMeta{Name: "r3"}, Revision: 7},
+		{ObjectMeta: metav1.ObjectMeta{Name: "r1"}, Revision: 1}, {ObjectMeta: metav1.ObjectMeta{Name: "r2"}, Revision: 4},
+		{ObjectMeta: metav1.ObjectMeta{Name: "r3"}, Revision: 7},
 	}
 	settled := d.DeepCopy()
 	settled.Status.CurrentRevision = "r3"

@@ -20,7 +20,8 @@ import (
 
 const checkCRD = "crd"
 
-var crdNames = []string{"datas." + v1alpha1.GroupVersion.Group, "datasets." + v1alpha1.GroupVersion.Group, "nodestores." + v1alpha1.GroupVersion.Group}
+var crdNames = []string{"datas." + v1alpha1.GroupVersion.Group, "datasets." + v1alpha1.GroupVersion.Group,
+	"nodestores." + v1alpha1.GroupVersion.Group}
 
 var crdTypes = map[string]reflect.Type{
 	crdNames[0]: reflect.TypeFor[v1alpha1.Data](),
@@ -59,12 +60,14 @@ func judgeCRD(name string, crd fact[*unstructured.Unstructured]) Finding {
 	case len(lacks) > 0:
 		return Finding{
 			Severity: advice.Problem, Check: checkCRD, Object: o, What: fmt.Sprintf("lacks %s", shorten.List(lacks, ", ", shown)),
-			Why: "it is older than this program; the API server drops fields that it does not know", Do: []string{"apply the CRDs of the newer release:", install},
+			Why: "it is older than this program; the API server drops fields that it does not know",
+			Do:  []string{"apply the CRDs of the newer release:", install},
 		}
 	case len(has) > 0:
 		return Finding{
-			Severity: advice.Warning, Check: checkCRD, Object: o, What: fmt.Sprintf("has %s, which this program does not know", shorten.List(has, ", ", shown)),
-			Why: "this program is older than the installation", Do: []string{"use the kubectl-kuda of the installed release"},
+			Severity: advice.Warning, Check: checkCRD, Object: o,
+			What: fmt.Sprintf("has %s, which this program does not know", shorten.List(has, ", ", shown)),
+			Why:  "this program is older than the installation", Do: []string{"use the kubectl-kuda of the installed release"},
 		}
 	}
 	return okFinding(checkCRD, o, "is installed, with the fields of this version")

@@ -60,7 +60,8 @@ type reference struct {
 }
 
 // readSubject reads a DataSet, which must be there, and what belongs to it.
-func readSubject(ctx context.Context, c client.Client, logs lastWords, system string, key client.ObjectKey, now time.Time) (*subject, error) {
+func readSubject(ctx context.Context, c client.Client, logs lastWords, system string, key client.ObjectKey,
+	now time.Time) (*subject, error) {
 	s := &subject{now: now, system: system, dataSet: &v1alpha1.DataSet{}}
 	if err := c.Get(ctx, key, s.dataSet); err != nil {
 		return nil, fmt.Errorf("reading DataSet %s: %w", key.Name, err)
@@ -188,7 +189,8 @@ func (s *subject) judgeFailedPod(name string) Finding {
 	f := Finding{
 		Severity: advice.Problem, Check: checkRollout, Object: o, What: "failed after it was moved to " + s.dataSet.Status.Rollout.Revision,
 		Why: "it turned unready or restarted a container after the switch, which the application's own log explains",
-		Do:  []string{"kubectl describe pod " + name + " -n " + o.Namespace, "kubectl logs " + name + " -n " + o.Namespace + " --all-containers --previous --ignore-errors"},
+		Do: []string{"kubectl describe pod " + name + " -n " + o.Namespace,
+			"kubectl logs " + name + " -n " + o.Namespace + " --all-containers --previous --ignore-errors"},
 	}
 	for i := range s.data.value {
 		d := &s.data.value[i]
@@ -223,9 +225,10 @@ func checkLeaving(s *subject) []Finding {
 			continue
 		}
 		f := Finding{
-			Severity: advice.Warning, Check: checkPods, Object: &Object{Kind: "Data", Namespace: d.Namespace, Name: d.Name}, Reason: v1alpha1.ReasonWithdrawing,
-			What: fmt.Sprintf("pod %s is asked to take the items out of its view, and has not answered", d.Spec.PodName),
-			Why:  "the DataSet has deletionPolicy Remove, and is being deleted or no longer selects the pod",
+			Severity: advice.Warning, Check: checkPods, Object: &Object{Kind: "Data", Namespace: d.Namespace, Name: d.Name},
+			Reason: v1alpha1.ReasonWithdrawing,
+			What:   fmt.Sprintf("pod %s is asked to take the items out of its view, and has not answered", d.Spec.PodName),
+			Why:    "the DataSet has deletionPolicy Remove, and is being deleted or no longer selects the pod",
 		}
 		place := s.advicePlace()
 		place.Pod = d.Spec.PodName
@@ -305,7 +308,8 @@ func restartCommands(p *corev1.Pod) []string {
 	}
 	switch owner.Kind {
 	case "StatefulSet", "DaemonSet":
-		return []string{fmt.Sprintf("kubectl rollout restart %s/%s -n %s", map[string]string{"StatefulSet": "statefulset", "DaemonSet": "daemonset"}[owner.Kind], owner.Name, p.Namespace)}
+		return []string{fmt.Sprintf("kubectl rollout restart %s/%s -n %s",
+			map[string]string{"StatefulSet": "statefulset", "DaemonSet": "daemonset"}[owner.Kind], owner.Name, p.Namespace)}
 	}
 	return []string{"restart its workload, or, where its owner makes another one:", "kubectl delete pod " + p.Name + " -n " + p.Namespace}
 }
@@ -324,20 +328,24 @@ func checkReferences(s *subject) []Finding {
 				findings = append(findings, Finding{
 					Severity: advice.Problem, Check: checkReference, Object: o, What: "is not there, and a source of the DataSet names it",
 					Why: "new pods stay Pending, because the claim is one of their volumes",
-					Do:  []string{"create it in namespace " + o.Namespace + "; or correct claimName in the DataSet, and restart the pods: the volumes of a pod are fixed at its creation"},
+					Do: []string{"create it in namespace " + o.Namespace +
+						"; or correct claimName in the DataSet, and restart the pods: the volumes of a pod are fixed at its creation"},
 				})
 				continue
 			}
 			findings = append(findings, Finding{
-				Severity: advice.Problem, Check: checkReference, Object: o, Reason: v1alpha1.ReasonCredentialsMissing, What: "is not there, and a source of the DataSet names it",
-				Why: "items of that source fail with CredentialsMissing", Do: []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
+				Severity: advice.Problem, Check: checkReference, Object: o, Reason: v1alpha1.ReasonCredentialsMissing,
+				What: "is not there, and a source of the DataSet names it",
+				Why:  "items of that source fail with CredentialsMissing",
+				Do:   []string{"create it in namespace " + o.Namespace + "; it is used within a minute or two"},
 			})
 		default:
 			findings = append(findings, unreadFinding(checkReference, o, r.err, nil))
 		}
 	}
 	if present > 0 {
-		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there", frame.Count(present, "object")))
+		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there",
+			frame.Count(present, "object")))
 	}
 	return findings
 }

@@ -39,7 +39,8 @@ func stripped(p *corev1.Pod) { p.Spec.InitContainers, p.Annotations = nil, nil }
 
 func stopped() *v1alpha1.DataSet {
 	d := dataSet("shop", "models",
-		condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonDeliveryFailed, "3/4 pods have their data; pod web-2, item default/weights: HookFailed: exit 1"),
+		condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonDeliveryFailed,
+			"3/4 pods have their data; pod web-2, item default/weights: HookFailed: exit 1"),
 		condition(v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonPodsFailed, "1 of 4 moved pods failed"),
 		condition(v1alpha1.ConditionInjected, "True", v1alpha1.ReasonAllInjected, "every matching pod carries the runtime"))
 	d.Spec.UpdateStrategy.Steps = make([]v1alpha1.RolloutStep, 3)
@@ -57,14 +58,16 @@ func stopped() *v1alpha1.DataSet {
 
 func failing(podName, reason, message string) *v1alpha1.Data {
 	d := data("models", podName, condition(v1alpha1.ConditionReady, "False", reason, message))
-	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "weights", Phase: v1alpha1.DataFailed, Reason: reason, Message: message}}
+	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "weights", Phase: v1alpha1.DataFailed,
+		Reason: reason, Message: message}}
 	return d
 }
 
 func TestAStoppedRolloutIsNotExplained(t *testing.T) {
 	prefetching := data("models", "web-4", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "all"))
 	prefetching.Spec.PrefetchRevision = "models-3"
-	prefetching.Status.Prefetch = &v1alpha1.PrefetchStatus{Revision: "models-3", Phase: v1alpha1.DataFailed, Reason: v1alpha1.ReasonInsufficientSpace, Message: "needs 4 GiB"}
+	prefetching.Status.Prefetch = &v1alpha1.PrefetchStatus{Revision: "models-3", Phase: v1alpha1.DataFailed,
+		Reason: v1alpha1.ReasonInsufficientSpace, Message: "needs 4 GiB"}
 	objects := []client.Object{
 		stopped(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "keys"}},
@@ -123,7 +126,8 @@ func TestWhyAPodLacksTheRuntimeIsGuessed(t *testing.T) {
 	s.namespace.value = &corev1.Namespace{}
 	s.config.value = &corev1.ConfigMap{Data: map[string]string{configKey: "dataPathPrefix: /srv"}}
 	disabled := &subject{dataSet: s.dataSet, now: now}
-	disabled.namespace.value = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}}
+	disabled.namespace.value = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}}
 	unreadable := &subject{dataSet: s.dataSet, now: now}
 	unreadable.namespace.err, unreadable.config.err = errors.New("forbidden"), errors.New("forbidden")
 	main := corev1.Container{Name: "main"}

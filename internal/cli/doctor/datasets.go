@@ -38,7 +38,8 @@ func checkDataSets(in *installation) []Finding {
 	var findings []Finding
 	if in.narrowed {
 		findings = append(findings, Finding{
-			Severity: unknown, Check: checkDataSet, What: "you may not look at all namespaces, so only the DataSets of " + in.scope + " were looked at",
+			Severity: unknown, Check: checkDataSet, What: "you may not look at all namespaces, so only the DataSets of " +
+				in.scope + " were looked at",
 			Do: []string{"name another namespace by -n"},
 		})
 	}

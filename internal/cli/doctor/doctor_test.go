@@ -42,7 +42,8 @@ import (
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // errRefused is what the API server says when the webhook did its work.
-var errRefused = errors.New(`admission webhook "datasets.kuda.io" denied the request: spec.template.dataItems[1].localPath: is the same place`)
+var errRefused = errors.New(
+	`admission webhook "datasets.kuda.io" denied the request: spec.template.dataItems[1].localPath: is the same place`)
 
 // cluster is a cluster for one look at it.
 type cluster struct {
@@ -118,21 +119,25 @@ func sound(t *testing.T) []client.Object {
 			HolderIdentity: &holder, RenewTime: &renewed, LeaseDurationSeconds: &duration,
 		}},
 		&discoveryv1.EndpointSlice{
-			ObjectMeta:  metav1.ObjectMeta{Namespace: systemNamespace, Name: "kuda-gateway-x", Labels: map[string]string{discoveryv1.LabelServiceName: gatewayName}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "kuda-gateway-x",
+				Labels: map[string]string{discoveryv1.LabelServiceName: gatewayName}},
 			AddressType: discoveryv1.AddressTypeIPv4,
 			Endpoints: []discoveryv1.Endpoint{
 				{Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &yes}},
 				{Addresses: []string{"10.0.0.2"}, Conditions: discoveryv1.EndpointConditions{Ready: &yes}},
 			},
 		},
-		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: webhookConfigName}, Webhooks: []admissionregistrationv1.MutatingWebhook{
-			{Name: "pods.kuda.io", ClientConfig: hooks("kuda-webhook")}, {Name: "pods-required.kuda.io", ClientConfig: hooks("kuda-webhook")},
-		}},
-		&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: webhookConfigName}, Webhooks: []admissionregistrationv1.ValidatingWebhook{
-			{Name: "datasets.kuda.io", ClientConfig: hooks("kuda-webhook")},
-		}},
+		&admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: webhookConfigName},
+			Webhooks: []admissionregistrationv1.MutatingWebhook{
+				{Name: "pods.kuda.io", ClientConfig: hooks("kuda-webhook")}, {Name: "pods-required.kuda.io", ClientConfig: hooks("kuda-webhook")},
+			}},
+		&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: webhookConfigName},
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{
+				{Name: "datasets.kuda.io", ClientConfig: hooks("kuda-webhook")},
+			}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired}}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop",
+			Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired}}},
 		dataSet("shop", "models", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "4/4 pods have their data")),
 	)
 }
@@ -178,7 +183,8 @@ func certificate(t *testing.T, until time.Time) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: until, IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

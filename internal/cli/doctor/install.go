@@ -194,7 +194,8 @@ func checkNamespaces(in *installation) []Finding {
 	}
 	slices.Sort(required)
 	if len(required) > 0 {
-		findings = append(findings, okFinding(checkNamespace, nil, "pods are refused while the webhook is away (kuda.io/injection=required) in: %s", shorten.List(required, ", ", shown)))
+		findings = append(findings, okFinding(checkNamespace, nil,
+			"pods are refused while the webhook is away (kuda.io/injection=required) in: %s", shorten.List(required, ", ", shown)))
 	}
 	return findings
 }
@@ -212,13 +213,16 @@ func judgeNamespace(n *corev1.Namespace, label string, dataSets int) *Finding {
 		return &Finding{
 			Severity: advice.Warning, Check: checkNamespace, Object: o,
 			What: fmt.Sprintf("has %s, but its pods are left alone (%s=%s)", frame.Count(dataSets, "DataSet"), v1alpha1.LabelInjection, label),
-			Why:  "new pods of it do not get the runtime, and so no data", Do: []string{"to change that, remove the label and restart the pods:", remove},
+			Why:  "new pods of it do not get the runtime, and so no data",
+			Do:   []string{"to change that, remove the label and restart the pods:", remove},
 		}
 	}
 	return &Finding{
-		Severity: advice.Warning, Check: checkNamespace, Object: o, What: fmt.Sprintf("has the label %s=%s, which is read as %s", v1alpha1.LabelInjection, label, v1alpha1.InjectionRequired),
-		Why: "required and disabled are the values that are known; with any other one pods are refused where they cannot be injected, and while the webhook is away",
-		Do:  []string{"correct or remove the label:", remove},
+		Severity: advice.Warning, Check: checkNamespace, Object: o,
+		What: fmt.Sprintf("has the label %s=%s, which is read as %s", v1alpha1.LabelInjection, label, v1alpha1.InjectionRequired),
+		Why: "required and disabled are the values that are known; with any other one pods are refused where they cannot be injected, and " +
+			"while the webhook is away",
+		Do: []string{"correct or remove the label:", remove},
 	}
 }
 

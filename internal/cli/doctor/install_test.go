@@ -32,7 +32,8 @@ func TestASoundInstallationHasFindings(t *testing.T) {
 func TestABrokenInstallationLooksSound(t *testing.T) {
 	objects := replace(sound(t),
 		deployment(managerName, "v0.1.0", 2, 0), deployment(webhookName, "v0.2.0", 2, 1),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop",
+			Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "lab", Labels: map[string]string{v1alpha1.LabelInjection: "enabled"}}},
 		dataSet("shop", "models",
 			condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonDeliveryFailed, "3/4 pods have their data"),
@@ -74,7 +75,8 @@ func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
 }
 
 func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
-	objects := replace(sound(t), dataSet("default", "own", condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonNoPods, "no running pod")))
+	objects := replace(sound(t), dataSet("default", "own",
+		condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonNoPods, "no running pod")))
 	c := cluster{objects: objects, probe: errRefused}
 	c.refuse = func(kind, namespace string) error {
 		if namespace == "" && (kind == "DataSet" || kind == "Data") {
@@ -153,7 +155,8 @@ func TestAnOlderOrNewerSchemaGoesUnseen(t *testing.T) {
 
 func TestABadBundleIsTrusted(t *testing.T) {
 	in := &installation{now: now, namespace: systemNamespace}
-	good, soon, over := certificate(t, now.Add(time.Hour*24*365)), certificate(t, now.Add(time.Hour*24*10)), certificate(t, now.Add(-time.Minute))
+	good, soon, over := certificate(t, now.Add(time.Hour*24*365)), certificate(t, now.Add(time.Hour*24*10)),
+		certificate(t, now.Add(-time.Minute))
 	for name, c := range map[string]struct {
 		hooks []hook
 		want  string
@@ -176,7 +179,8 @@ func TestABadBundleIsTrusted(t *testing.T) {
 func TestAnOldLeaseIsFresh(t *testing.T) {
 	objects := sound(t)
 	in := func(age time.Duration) []Finding {
-		i := readInstallation(t.Context(), fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build(), systemNamespace, "", "default", now)
+		i := readInstallation(t.Context(), fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build(),
+			systemNamespace, "", "default", now)
 		i.now = now.Add(age)
 		return checkLease(i)
 	}

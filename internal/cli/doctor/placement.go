@@ -80,7 +80,8 @@ func (in *installation) unreportedData() []*v1alpha1.Data {
 	for i := range in.data.value {
 		d := &in.data.value[i]
 		at := place{d.Namespace, d.Status.NodeName}
-		if _, preheats := d.Labels[v1alpha1.LabelPreheat]; preheats || at.node == "" || reported[at] || found[at] != nil || !assignment.Delivered(d) {
+		if _, preheats := d.Labels[v1alpha1.LabelPreheat]; preheats || at.node == "" || reported[at] || found[at] != nil ||
+			!assignment.Delivered(d) {
 			continue
 		}
 		since := d.CreationTimestamp.Time
@@ -130,7 +131,8 @@ func checkHoldings(in *installation) []Finding {
 	case known == 0:
 		findings = append(findings, okFinding(checkStores, nil, "no node has a store yet"))
 	default:
-		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale", frame.Count(known, "NodeStore")))
+		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale",
+			frame.Count(known, "NodeStore")))
 	}
 	return findings
 }
@@ -146,10 +148,13 @@ func judgeSilence(silent []*v1alpha1.Data) []Finding {
 		what += fmt.Sprintf(", nor of %s of a namespace on a node", frame.Count(more, "more store"))
 	}
 	return []Finding{{
-		Severity: advice.Warning, Check: checkStores, What: what + fmt.Sprintf(", where pods have had data for more than %d minutes", int(storePatience.Minutes())),
-		Why: "the runtimes there are older than this release, cannot reach the gateway, or kuda-manager may not write NodeStores; new pods are placed as if the data were not there",
+		Severity: advice.Warning, Check: checkStores, What: what +
+			fmt.Sprintf(", where pods have had data for more than %d minutes", int(storePatience.Minutes())),
+		Why: "the runtimes there are older than this release, cannot reach the gateway, or kuda-manager may not write NodeStores; new pods are " +
+			"placed as if the data were not there",
 		Do: []string{
-			"see what the runtime and the gateway say:", fmt.Sprintf("kubectl logs %s -n %s -c kuda-runtime --tail 50", first.Spec.PodName, first.Namespace), managerLog,
+			"see what the runtime and the gateway say:", fmt.Sprintf("kubectl logs %s -n %s -c kuda-runtime --tail 50", first.Spec.PodName,
+				first.Namespace), managerLog,
 			"where the pods are from before an upgrade, restart their workload:", "kubectl rollout restart deployment/NAME -n " + first.Namespace,
 		},
 	}}
@@ -217,12 +222,14 @@ func checkSchedulers(in *installation) []Finding {
 // judgeScheduler returns the findings about the scheduler: whether it runs when something
 // asks for it.
 func judgeScheduler(o *Object, d fact[*appsv1.Deployment], asks string) []Finding {
-	const consequence = "only it waits for nodes with the data: with another scheduler Require is Prefer, and pods that ask for " + schedulerName + " stay pending"
+	const consequence = "only it waits for nodes with the data: with another scheduler Require is Prefer, and pods that ask for " +
+		schedulerName + " stay pending"
 	missing := Finding{
 		Severity: advice.Problem, Check: checkScheduler, Object: o, What: "is not there, but " + asks, Why: consequence,
 		Do: []string{
 			"install it:", schedulerInstall,
-			"or let the DataSets prefer nodes that hold the data:", `kubectl patch dataset NAME -n NAMESPACE --type merge -p '{"spec":{"placement":"Prefer"}}'`,
+			"or let the DataSets prefer nodes that hold the data:",
+			`kubectl patch dataset NAME -n NAMESPACE --type merge -p '{"spec":{"placement":"Prefer"}}'`,
 		},
 	}
 	if d.err != nil {
@@ -242,7 +249,8 @@ func checkPlacement(s *subject) []Finding {
 	if s.dataSet.Spec.Placement != v1alpha1.PlacementRequire {
 		return nil
 	}
-	findings := judgeScheduler(&Object{Kind: "Deployment", Namespace: s.system, Name: schedulerName}, s.scheduler, "placement of the DataSet is Require")
+	findings := judgeScheduler(&Object{Kind: "Deployment", Namespace: s.system, Name: schedulerName}, s.scheduler,
+		"placement of the DataSet is Require")
 	var others []string
 	for i := range s.pods.value {
 		p := &s.pods.value[i]
@@ -255,8 +263,9 @@ func checkPlacement(s *subject) []Finding {
 	}
 	slices.Sort(others)
 	return append(findings, Finding{
-		Severity: advice.Warning, Check: checkScheduler, Object: s.dataSetObject(), What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, shorten.List(others, ", ", shown)),
-		Why: "for that scheduler Require is Prefer",
+		Severity: advice.Warning, Check: checkScheduler, Object: s.dataSetObject(),
+		What: fmt.Sprintf("placement is Require, but pods ask for %s: %s", corev1.DefaultSchedulerName, shorten.List(others, ", ", shown)),
+		Why:  "for that scheduler Require is Prefer",
 		Do: []string{"set spec.schedulerName: " + schedulerName + " in the pod template, or schedulerName: " + schedulerName +
 			" in the ConfigMap kuda-config for all, and restart the workload"},
 	})

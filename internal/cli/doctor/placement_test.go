@@ -21,8 +21,9 @@ import (
 
 func aNode(name, boot string, ready time.Duration) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{
-		NodeInfo:   corev1.NodeSystemInfo{BootID: boot},
-		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now.Add(-ready))}},
+		NodeInfo: corev1.NodeSystemInfo{BootID: boot},
+		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+			LastTransitionTime: metav1.NewTime(now.Add(-ready))}},
 	}}
 }
 
@@ -53,18 +54,23 @@ func TestWhatNodesSayIsJudgedWrong(t *testing.T) {
 		want    []string
 		code    int
 	}{
-		"believed": {[]client.Object{aNode("n1", "b", time.Hour), aStore("n1", "shop")}, nil, []string{"known from 1 NodeStore; nothing of it is stale"}, 0},
+		"believed": {[]client.Object{aNode("n1", "b", time.Hour), aStore("n1", "shop")}, nil,
+			[]string{"known from 1 NodeStore; nothing of it is stale"}, 0},
 		"stale": {[]client.Object{aNode("n1", "c", time.Hour), aStore("n1", "shop", "lab"), aStore("n2", "shop")}, nil, []string{
 			"NodeStore n1: what it says of shop, lab is not believed: the node was started again since",
 			"NodeStore n2: what it says of shop is not believed: there is no such node",
 			"kubectl describe node n1",
 		}, 0},
-		"stale in another namespace": {[]client.Object{aNode("n1", "c", time.Hour), aStore("n1", "lab")}, []string{"-n", "shop"}, []string{"nothing of it is stale"}, 0},
-		"stale a moment ago":         {[]client.Object{aNode("n1", "c", 10*time.Second), aStore("n1", "shop")}, nil, []string{"nothing of it is stale"}, 0},
-		"silent": {append(onNode("web-0", "n1", v1alpha1.StoreNode, time.Hour), onNode("web-1", "n2", v1alpha1.StoreNode, time.Hour)...), nil, []string{
-			"nothing is known of what node n1 holds for namespace shop, nor of 1 more store of a namespace on a node, where pods have had data for more than 10 minutes",
-			"kubectl logs web-0 -n shop -c kuda-runtime", "kubectl rollout restart deployment/NAME -n shop",
-		}, 0},
+		"stale in another namespace": {[]client.Object{aNode("n1", "c", time.Hour), aStore("n1", "lab")}, []string{"-n", "shop"},
+			[]string{"nothing of it is stale"}, 0},
+		"stale a moment ago": {[]client.Object{aNode("n1", "c", 10*time.Second), aStore("n1", "shop")}, nil,
+			[]string{"nothing of it is stale"}, 0},
+		"silent": {append(onNode("web-0", "n1", v1alpha1.StoreNode, time.Hour), onNode("web-1", "n2", v1alpha1.StoreNode, time.Hour)...), nil,
+			[]string{
+				"nothing is known of what node n1 holds for namespace shop, nor of 1 more store of a namespace on a node, where pods have had data " +
+					"for more than 10 minutes",
+				"kubectl logs web-0 -n shop -c kuda-runtime", "kubectl rollout restart deployment/NAME -n shop",
+			}, 0},
 		"silent for a moment": {onNode("web-0", "n1", v1alpha1.StoreNode, time.Minute), nil, []string{"no node has a store yet"}, 0},
 		"stores of pods":      {onNode("web-0", "n1", v1alpha1.StorePod, time.Hour), nil, []string{"no node has a store yet"}, 0},
 		"no longer silent": {append(onNode("web-0", "n1", v1alpha1.StoreNode, time.Hour), aNode("n1", "b", time.Hour), aStore("n1", "shop")), nil,
@@ -83,7 +89,8 @@ func TestWhatNodesSayIsJudgedWrong(t *testing.T) {
 func TestAMissingKindIsSaidTwice(t *testing.T) {
 	c := cluster{objects: sound(t), probe: errRefused, refuse: func(kind, _ string) error {
 		if kind == "NodeStore" {
-			return &meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, SearchedVersions: []string{"v1alpha1"}}
+			return &meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind},
+				SearchedVersions: []string{"v1alpha1"}}
 		}
 		return nil
 	}}
@@ -95,7 +102,8 @@ func TestAMissingKindIsSaidTwice(t *testing.T) {
 	}
 	out, err := c.run(t)
 	clitest.WantExit(t, err, frame.ExitNegative)
-	if strings.Count(out, "NodeStore")+strings.Count(out, "nodestores") != 1 || !strings.Contains(out, "nodestores.data.kuda.io: is not installed") {
+	if strings.Count(out, "NodeStore")+strings.Count(out, "nodestores") != 1 ||
+		!strings.Contains(out, "nodestores.data.kuda.io: is not installed") {
 		t.Error(out)
 	}
 }
@@ -107,7 +115,8 @@ func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
 		return podOf("web-0", time.Minute, func(p *corev1.Pod) { p.Spec.SchedulerName = scheduler })
 	}
 	configured := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configName}, Data: map[string]string{configKey: "schedulerName: kuda-scheduler\n"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configName},
+		Data:       map[string]string{configKey: "schedulerName: kuda-scheduler\n"},
 	}
 	for name, c := range map[string]struct {
 		objects []client.Object
@@ -115,10 +124,14 @@ func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
 		want    string
 		code    int
 	}{
-		"none, but configured": {[]client.Object{configured}, nil, "and the ConfigMap kuda-config gives it to the pods that DataSets select", frame.ExitNegative},
-		"none":                 {nil, nil, "Deployment kuda-system/kuda-scheduler: is not there, but placement is Require in shop/models", frame.ExitNegative},
-		"one that is ill":      {[]client.Object{deployment("kuda-scheduler", "v0.1.0", 2, 0)}, nil, "kuda-scheduler: 0 of 2 replicas are available", frame.ExitNegative},
-		"one":                  {[]client.Object{deployment("kuda-scheduler", "v0.1.0", 2, 2)}, nil, "kuda-scheduler: 2 of 2 replicas are available", frame.ExitDone},
+		"none, but configured": {[]client.Object{configured}, nil, "and the ConfigMap kuda-config gives it to the pods that DataSets select",
+			frame.ExitNegative},
+		"none": {nil, nil, "Deployment kuda-system/kuda-scheduler: is not there, but placement is Require in shop/models",
+			frame.ExitNegative},
+		"one that is ill": {[]client.Object{deployment("kuda-scheduler", "v0.1.0", 2, 0)}, nil, "kuda-scheduler: 0 of 2 replicas are available",
+			frame.ExitNegative},
+		"one": {[]client.Object{deployment("kuda-scheduler", "v0.1.0", 2, 2)}, nil,
+			"kuda-scheduler: 2 of 2 replicas are available", frame.ExitDone},
 		"none for a DataSet": {[]client.Object{asking("kuda-scheduler")}, []string{"models", "-n", "shop"},
 			"is not there, but placement of the DataSet is Require", frame.ExitNegative},
 		"not asked for": {[]client.Object{deployment("kuda-scheduler", "v0.1.0", 2, 2), asking("")}, []string{"models", "-n", "shop"},
@@ -135,11 +148,13 @@ func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
 }
 
 func TestAFailedPreheatHasNoAdvice(t *testing.T) {
-	d := dataSet("shop", "models", condition(v1alpha1.ConditionPreheated, "False", v1alpha1.ReasonPreheatFailed, "1 of 3 nodes failed; node n2: InsufficientSpace: needs 4 GiB"),
+	d := dataSet("shop", "models", condition(v1alpha1.ConditionPreheated, "False", v1alpha1.ReasonPreheatFailed,
+		"1 of 3 nodes failed; node n2: InsufficientSpace: needs 4 GiB"),
 		condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "4/4 pods have their data"))
 	out, err := cluster{objects: replace(sound(t), d), probe: errRefused}.run(t)
 	clitest.WantExit(t, err, frame.ExitNegative)
-	for _, want := range []string{"Preheated is False, PreheatFailed: 1 of 3 nodes failed; node n2", "kubectl get pods -n shop -l kuda.io/preheat=models -o wide"} {
+	for _, want := range []string{"Preheated is False, PreheatFailed: 1 of 3 nodes failed; node n2",
+		"kubectl get pods -n shop -l kuda.io/preheat=models -o wide"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -63,8 +63,9 @@ func checkPorts(s *subject) []Finding {
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkPort, Object: podObject(p),
 				What: fmt.Sprintf("container %s declares port %d, on which Kuda's runtime listens in this pod", rival, inject.ServerPort(p)),
-				Why:  "only one of them can have it; the pod is of an earlier release of Kuda, or the container came from a webhook that is called after Kuda's",
-				Do:   append([]string{"create the pod again, and the runtime takes another port:"}, restartCommands(p)...),
+				Why: "only one of them can have it; the pod is of an earlier release of Kuda, or the container came from a webhook that is " +
+					"called after Kuda's",
+				Do: append([]string{"create the pod again, and the runtime takes another port:"}, restartCommands(p)...),
 			})
 		}
 		if runtimeLacksPort(p) {
@@ -89,7 +90,8 @@ func judgeEnding(e ending) Finding {
 		Why:  "its own log explains it",
 		Do: []string{
 			logsCommand(e.pod, e.container, e.previous),
-			fmt.Sprintf("where it says that port %d is in use, that is by Kuda's runtime: declare the port as a containerPort in the pod template", port),
+			fmt.Sprintf("where it says that port %d is in use, that is by Kuda's runtime: declare the port as a containerPort in the "+
+				"pod template", port),
 		},
 	}
 	if port != 0 && saysInUse(e.words) && strings.Contains(e.words, strconv.Itoa(int(port))) {
@@ -104,7 +106,8 @@ func judgeEnding(e ending) Finding {
 // advisePort is what to do about a port that two want.
 func advisePort(p *corev1.Pod) []string {
 	return []string{
-		fmt.Sprintf("declare port %d as a containerPort of the application in the pod template: the runtime then takes another one in new pods; or set runtimeServerPort in the ConfigMap %s for all pods",
+		fmt.Sprintf("declare port %d as a containerPort of the application in the pod template: the runtime then takes another one in new "+
+			"pods; or set runtimeServerPort in the ConfigMap %s for all pods",
 			inject.ServerPort(p), configName),
 	}
 }

@@ -27,8 +27,10 @@ func TestTheLogOfAnApplicationThatWantsTheRuntimesPortIsNotRead(t *testing.T) {
 		p.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvServerPort, Value: "8888"}}
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{
 			{Name: "main", RestartCount: 3, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
-			{Name: "steady", RestartCount: 3, Ready: true, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
-			{Name: "seldom", RestartCount: 1, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
+			{Name: "steady", RestartCount: 3, Ready: true,
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
+			{Name: "seldom", RestartCount: 1,
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
 			{Name: "done", RestartCount: 9, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}},
 		}
 	})
@@ -86,7 +88,8 @@ func TestTheLogOfTheInstanceThatEndedLastIsRead(t *testing.T) {
 func TestLogsAreAskedForAsTheAPIServerWantsIt(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		if r.URL.Path != "/api/v1/namespaces/shop/pods/web-1/log" || q.Get("container") != "main" || q.Get("previous") != "true" || q.Get("tailLines") != "20" {
+		if r.URL.Path != "/api/v1/namespaces/shop/pods/web-1/log" || q.Get("container") != "main" || q.Get("previous") != "true" ||
+			q.Get("tailLines") != "20" {
 			t.Errorf("asked for %s", r.URL)
 		}
 		_, _ = w.Write([]byte("the end"))

@@ -130,10 +130,12 @@ func judgePullSecrets(secrets []pullSecret) []Finding {
 			o.Namespace = s.missing[0]
 			f := Finding{
 				Severity: advice.Warning, Check: checkPullSecret, Object: o, What: "is not there, and pods with the runtime name it as a pull secret",
-				Why: "Kubernetes pulls their images without it; where the registry asks for credentials and the image is not on the node, they do not start",
+				Why: "Kubernetes pulls their images without it; where the registry asks for credentials and the image is not on the " +
+					"node, they do not start",
 				Do: []string{
 					"create it in the namespace:",
-					fmt.Sprintf("kubectl create secret docker-registry %s -n %s --docker-server=REGISTRY --docker-username=USER --docker-password=PASSWORD", s.name, o.Namespace),
+					fmt.Sprintf("kubectl create secret docker-registry %s -n %s --docker-server=REGISTRY --docker-username=USER "+
+						"--docker-password=PASSWORD", s.name, o.Namespace),
 					"or take it out of runtimeImagePullSecrets in the ConfigMap " + configName,
 				},
 			}

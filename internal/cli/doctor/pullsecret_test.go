@@ -33,17 +33,21 @@ func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 	objects := append(sound(t), configWithPullSecrets("{name: here}, {name: key}"),
 		dataSet("lab", "models", delivered), dataSet("closed", "models", delivered),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nodeNamespace}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "lab"}},
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "closed", Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
-		newSecret("lab", "here"), newSecret("shop", "here"), newSecret(nodeNamespace, "here"), newSecret("default", "key"), newSecret("lab", "key"))
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "closed",
+			Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}},
+		newSecret("lab", "here"), newSecret("shop", "here"), newSecret(nodeNamespace, "here"), newSecret("default", "key"),
+		newSecret("lab", "key"))
 	for name, c := range map[string]struct {
 		args    []string
 		refuse  func(kind, namespace string) error
 		want    []string
 		without []string
 	}{
-		"everywhere": {nil, nil, []string{"Secret kuda-node/key: is not there, nor in shop", "kubectl create secret docker-registry key -n kuda-node"}, []string{"closed/", "/here"}},
-		"of one":     {[]string{"-n", "shop"}, nil, []string{"Secret shop/key: is not there, and"}, []string{"kuda-node", "shop/here"}},
-		"not seen":   {nil, forbid("Secret"), []string{"whether this pull secret of pods with the runtime is there: you may not read this"}, []string{"docker-registry"}},
+		"everywhere": {nil, nil, []string{"Secret kuda-node/key: is not there, nor in shop",
+			"kubectl create secret docker-registry key -n kuda-node"}, []string{"closed/", "/here"}},
+		"of one": {[]string{"-n", "shop"}, nil, []string{"Secret shop/key: is not there, and"}, []string{"kuda-node", "shop/here"}},
+		"not seen": {nil, forbid("Secret"), []string{"whether this pull secret of pods with the runtime is there: you may not read this"},
+			[]string{"docker-registry"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := cluster{objects: objects, probe: errRefused, refuse: c.refuse}.run(t, c.args...)
@@ -65,7 +69,8 @@ func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
 	delivered := condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data")
 	p := podOf("web-1", time.Minute, func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "older"}} })
-	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered), configWithPullSecrets("{name: newer}"), newSecret("other", "newer")}
+	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered),
+		configWithPullSecrets("{name: newer}"), newSecret("other", "newer")}
 	out, err := cluster{objects: objects}.run(t, "models", "-n", "shop")
 	clitest.WantExit(t, err, frame.ExitDone)
 	for _, want := range []string{"Secret shop/older: is not there", "Secret shop/newer: is not there", "2 warnings"} {
@@ -76,7 +81,8 @@ func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
 	// Most users may not read the configuration.
 	out, err = cluster{objects: objects, refuse: forbid("ConfigMap", "Secret")}.run(t, "models", "-n", "shop")
 	clitest.WantExit(t, err, frame.ExitDone)
-	if !strings.Contains(out, "Secret shop/older: whether this pull secret of pods with the runtime is there: you may not read this") || strings.Contains(out, "newer") {
+	if !strings.Contains(out, "Secret shop/older: whether this pull secret of pods with the runtime is there: you may not read this") ||
+		strings.Contains(out, "newer") {
 		t.Error(out)
 	}
 }

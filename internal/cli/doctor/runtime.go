@@ -22,8 +22,9 @@ func checkRuntimes(s *subject) []Finding {
 		if why := imagePullFailure(p); why != "" {
 			findings = append(findings, Finding{
 				Severity: advice.Problem, Check: checkRuntime, Object: podObject(p), What: "the image of Kuda's container cannot be pulled: " + why,
-				Why: "the pod does not start without it; the image, and the Secrets to pull it by, are those of the installation (runtimeImage, runtimeImagePullSecrets)",
-				Do:  []string{describePod(p), "kubectl get configmap " + configName + " -n " + s.system + " -o yaml"},
+				Why: "the pod does not start without it; the image, and the Secrets to pull it by, are those of the installation (runtimeImage, " +
+					"runtimeImagePullSecrets)",
+				Do: []string{describePod(p), "kubectl get configmap " + configName + " -n " + s.system + " -o yaml"},
 			})
 		}
 		if !podstate.Dies(p, s.now) || runtimeLacksPort(p) {
@@ -58,7 +59,8 @@ func imagePullFailure(p *corev1.Pod) string {
 			continue
 		}
 		switch waits.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable",
+			"SignatureValidationFailed":
 			return strings.TrimSpace(c.Image + ": " + waits.Reason + ": " + waits.Message)
 		}
 	}

@@ -70,14 +70,16 @@ func checkOrders(s *subject) []Finding {
 		absent, later := inject.AbsentSidecars(p), laterSidecars(p)
 		switch {
 		case len(absent) > 0:
-			f.What = fmt.Sprintf("its annotation %s names %s, and the pod has no sidecar of that name", v1alpha1.AnnotationStartAfter, strings.Join(absent, ", "))
+			f.What = fmt.Sprintf("its annotation %s names %s, and the pod has no sidecar of that name", v1alpha1.AnnotationStartAfter,
+				strings.Join(absent, ", "))
 			f.Why = "the runtime does not wait for it; sidecars are init containers with restartPolicy Always"
 			f.Do = []string{"correct the name in the pod template, or have the container added as a native sidecar; then restart the workload"}
 		case nearby != "" && len(later) > 0 && p.Status.Phase == corev1.PodPending:
 			f.Severity = advice.Problem
 			f.What = fmt.Sprintf("its source is %s in the pod itself, and %s starts after the runtime", nearby, strings.Join(later, ", "))
 			f.Why = "the runtime waits for the source, and the sidecar for the runtime"
-			f.Do = []string{fmt.Sprintf("name the sidecar through which the source is reached in the pod template, and restart the workload: %s: %s", v1alpha1.AnnotationStartAfter, later[0])}
+			f.Do = []string{fmt.Sprintf("name the sidecar through which the source is reached in the pod template, and restart the workload: %s: %s",
+				v1alpha1.AnnotationStartAfter, later[0])}
 		default:
 			continue
 		}

@@ -26,7 +26,8 @@ func checkSize(s *subject) []Finding {
 		Severity: advice.Problem, Check: checkDataSet, Object: s.dataSetObject(),
 		What: fmt.Sprintf("its spec has %d bytes as JSON, more than %d", len(encoded), v1alpha1.MaxSpecBytes),
 		Why:  "that leaves no room for status and history in an object of the API server, so what runtimes report may not be stored",
-		Do:   []string{"shorten include and exclude, or split the items among several DataSets:", "kubectl edit dataset " + s.dataSet.Name + " -n " + s.dataSet.Namespace},
+		Do: []string{"shorten include and exclude, or split the items among several DataSets:",
+			"kubectl edit dataset " + s.dataSet.Name + " -n " + s.dataSet.Namespace},
 	}}
 }
 
@@ -61,8 +62,10 @@ func checkUntold(s *subject) []Finding {
 	f := Finding{
 		Severity: advice.Problem, Check: checkPods, Object: &Object{Kind: "Pod", Namespace: s.dataSet.Namespace, Name: names[0]},
 		What: "has the runtime and no Data of the DataSet, so it is not told what to have",
-		Why:  "kuda-manager cannot write it: a quota on Data objects, a policy, or its rights; or it does not run. The condition Progressing has the refusal",
-		Do:   []string{"kubectl describe resourcequota -n " + s.dataSet.Namespace, "kubectl get events -n " + s.dataSet.Namespace + " --field-selector reason=" + v1alpha1.EventWriteRefused, managerLog},
+		Why: "kuda-manager cannot write it: a quota on Data objects, a policy, or its rights; or it does not run. The condition " +
+			"Progressing has the refusal",
+		Do: []string{"kubectl describe resourcequota -n " + s.dataSet.Namespace,
+			"kubectl get events -n " + s.dataSet.Namespace + " --field-selector reason=" + v1alpha1.EventWriteRefused, managerLog},
 	}
 	if more := len(names) - 1; more > 0 {
 		f.What = fmt.Sprintf("and %d more pods have the runtime and no Data of the DataSet, so they are not told what to have", more)

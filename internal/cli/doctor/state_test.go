@@ -43,11 +43,12 @@ func TestDoctorFindsEachState(t *testing.T) {
 	}
 	// live is a pod that has its data, with something in or about it.
 	live := func(change func(*corev1.Pod), others ...client.Object) []client.Object {
-		return append([]client.Object{dataSet("shop", "models", delivered), data("models", "web-1", delivered), podOf("web-1", time.Hour, func(p *corev1.Pod) {
-			p.Spec.Containers = []corev1.Container{{Name: "main"}}
-			p.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvServerPort, Value: "8888"}}
-			change(p)
-		})}, others...)
+		return append([]client.Object{dataSet("shop", "models", delivered), data("models", "web-1", delivered),
+			podOf("web-1", time.Hour, func(p *corev1.Pod) {
+				p.Spec.Containers = []corev1.Container{{Name: "main"}}
+				p.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvServerPort, Value: "8888"}}
+				change(p)
+			})}, others...)
 	}
 	runtime := func(s corev1.ContainerStatus) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
@@ -89,21 +90,26 @@ func TestDoctorFindsEachState(t *testing.T) {
 		"a refused write": {append(set(func(d *v1alpha1.DataSet) {
 			d.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionProgressing, "False", v1alpha1.ReasonWriteRefused, quota)}
 		}), podOf("web-2", time.Hour, nil)),
-			[]string{"exceeded quota: q", "kubectl describe resourcequota -n shop", "Pod shop/web-2: has the runtime and no Data"}, "", frame.ExitNegative},
+			[]string{"exceeded quota: q", "kubectl describe resourcequota -n shop", "Pod shop/web-2: has the runtime and no Data"}, "",
+			frame.ExitNegative},
 		"a silent runtime": {pods("Unknown", v1alpha1.ReasonRuntimeNotConnected, "the pod's runtime has not acknowledged revision models-2"),
 			[]string{"has not acknowledged", "no longer does", "kubectl logs web-1 -n shop -c kuda-runtime"}, "", frame.ExitNegative},
-		"a runtime that hangs": {pods("Unknown", v1alpha1.ReasonRuntimeNotConnected, "the gateway has not heard the pod's runtime for more than 15s: it hangs, or is cut off"),
+		"a runtime that hangs": {pods("Unknown", v1alpha1.ReasonRuntimeNotConnected,
+			"the gateway has not heard the pod's runtime for more than 15s: it hangs, or is cut off"),
 			[]string{"it hangs, or is cut off", "kubectl logs web-1 -n shop -c kuda-runtime"}, "", frame.ExitNegative},
-		"a pod without a node": {pods("False", v1alpha1.ReasonRuntimeNotConnected, `the pod has no node yet, so its runtime does not run: persistentvolumeclaim "dsk" not found`),
+		"a pod without a node": {pods("False", v1alpha1.ReasonRuntimeNotConnected,
+			`the pod has no node yet, so its runtime does not run: persistentvolumeclaim "dsk" not found`),
 			[]string{`persistentvolumeclaim "dsk" not found`, "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
 		"a pod that leaves": {[]client.Object{dataSet("shop", "models", delivered), leaving},
 			[]string{"pod gone is asked to take the items out", "kubectl delete pod gone -n shop", `"deletionPolicy":"Retain"`}, "", frame.ExitDone},
-		"one place": {pods("False", v1alpha1.ReasonPathConflict, `"conf" conflicts with "conf" of DataSet zz, which was created first and has the place in every pod`),
+		"one place": {pods("False", v1alpha1.ReasonPathConflict,
+			`"conf" conflicts with "conf" of DataSet zz, which was created first and has the place in every pod`),
 			[]string{"of DataSet zz", "created first", "another localPath"}, "", frame.ExitNegative},
 		"too large": {set(func(d *v1alpha1.DataSet) {
 			d.Spec.Template.DataItems = []v1alpha1.DataItem{{Include: []string{strings.Repeat("a", 1<<20)}}}
 		}), []string{"bytes as JSON, more than 1048576", "split the items"}, "", frame.ExitNegative},
-		"a Secret of another name": {pods("False", v1alpha1.ReasonCredentialsMissing, `Secret "new" is not mounted into this pod: restart the pod's workload`),
+		"a Secret of another name": {pods("False", v1alpha1.ReasonCredentialsMissing,
+			`Secret "new" is not mounted into this pod: restart the pod's workload`),
 			[]string{"is not mounted into this pod", "kubectl rollout restart"}, "", frame.ExitNegative},
 		"a mistyped claim": {set(func(d *v1alpha1.DataSet) {
 			d.Spec.Template.DataSources.PVC = &v1alpha1.PVCDataSource{ClaimName: "dsk"}
@@ -121,17 +127,20 @@ func TestDoctorFindsEachState(t *testing.T) {
 			&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.ReplicaSetSpec{Template: of("models")}}),
 			[]string{"ReplicaSet shop/web: cannot create its pods (1m0s ago): exceeded quota: memory", "runtimeResources"}, "", frame.ExitNegative},
 		"pods that were refused": {live(func(*corev1.Pod) {}, refusedBy("ReplicaSet", "exceeded quota: memory", time.Minute),
-			&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.ReplicaSetSpec{Template: of("models")}, Status: appsv1.ReplicaSetStatus{Replicas: 1}}),
+			&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.ReplicaSetSpec{Template: of("models")},
+				Status: appsv1.ReplicaSetStatus{Replicas: 1}}),
 			[]string{"0 problems, 0 warnings"}, "exceeded", frame.ExitDone},
 		"other pods that are refused": {live(func(*corev1.Pod) {}, refusedBy("Job", "exceeded quota: memory", time.Minute),
 			&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: batchv1.JobSpec{Template: of("other")}}),
 			[]string{"0 problems, 0 warnings"}, "exceeded", frame.ExitDone},
 		"an image that is not there": {live(runtime(corev1.ContainerStatus{Image: "kuda-runtime:v9", State: corev1.ContainerState{
 			Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "not found"}}})),
-			[]string{"kuda-runtime:v9: ImagePullBackOff: not found", "runtimeImagePullSecrets", "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
+			[]string{"kuda-runtime:v9: ImagePullBackOff: not found", "runtimeImagePullSecrets", "kubectl describe pod web-1 -n shop"}, "",
+			frame.ExitNegative},
 		"a pull secret that is not there": {live(func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "key"}} }),
 			[]string{"Secret shop/key: is not there", "kubectl create secret docker-registry key -n shop"}, "", frame.ExitDone},
-		"a sandbox that fails": {pods("False", v1alpha1.ReasonRuntimeNotConnected, "the pod's runtime has not started: its volumes, sandbox or image are not there"),
+		"a sandbox that fails": {pods("False", v1alpha1.ReasonRuntimeNotConnected,
+			"the pod's runtime has not started: its volumes, sandbox or image are not there"),
 			[]string{"sandbox", "kubectl describe pod web-1 -n shop"}, "", frame.ExitNegative},
 		"a runtime that dies": {live(runtime(ends("panic: index out of range"))),
 			[]string{"ends again and again", "kubectl logs web-1 -n shop -c kuda-runtime --previous"}, "cannot listen", frame.ExitNegative},
@@ -139,13 +148,17 @@ func TestDoctorFindsEachState(t *testing.T) {
 			[]string{"cannot listen on port 8888", "declare port 8888 as a containerPort"}, "ends again and again", frame.ExitNegative},
 		"a port that the runtime has": {live(func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:8888 failed (98: Address already in use)")}
-		}), []string{"container main ends again and again, with exit code 1: port 8888 is in use", "declare port 8888"}, "its own log explains", frame.ExitNegative},
+		}), []string{"container main ends again and again, with exit code 1: port 8888 is in use", "declare port 8888"}, "its own log explains",
+			frame.ExitNegative},
 		"a port that another process has": {live(func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{ends("bind() to 0.0.0.0:80 failed (98: Address already in use)")}
-		}), []string{"container main ends again and again, with exit code 1", "kubectl logs web-1 -n shop -c main --previous"}, "port 8888 is in use\n", frame.ExitDone},
+		}), []string{"container main ends again and again, with exit code 1", "kubectl logs web-1 -n shop -c main --previous"},
+			"port 8888 is in use\n", frame.ExitDone},
 		"a port that is declared": {live(func(p *corev1.Pod) { p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8888}} }),
 			[]string{"container main declares port 8888, on which Kuda's runtime listens", "create the pod again"}, "", frame.ExitNegative},
-		"a mode that is not the application's": {append(live(func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000))} })[1:],
+		"a mode that is not the application's": {append(live(func(p *corev1.Pod) {
+			p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000))}
+		})[1:],
 			set(func(d *v1alpha1.DataSet) {
 				d.Spec.Template.DataItems = []v1alpha1.DataItem{{Namespace: "conf", Name: "key", Mode: new(int32(0o600))}}
 			})[0]),
@@ -154,10 +167,12 @@ func TestDoctorFindsEachState(t *testing.T) {
 			[]string{"kuda.io/start-after names istio-proxy", "correct the name"}, "", frame.ExitDone},
 		"a source behind a later sidecar": {append(live(func(p *corev1.Pod) {
 			p.Status.Phase = corev1.PodPending
-			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)})
+			p.Spec.InitContainers = append(p.Spec.InitContainers,
+				corev1.Container{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)})
 		})[1:], set(func(d *v1alpha1.DataSet) {
 			d.Spec.Template.DataSources.S3 = &v1alpha1.S3DataSource{Endpoint: "http://127.0.0.1:19000"}
-		})[0]), []string{"its source is http://127.0.0.1:19000 in the pod itself, and proxy starts after the runtime", "kuda.io/start-after: proxy"}, "", frame.ExitNegative},
+		})[0]), []string{"its source is http://127.0.0.1:19000 in the pod itself, and proxy starts after the runtime",
+			"kuda.io/start-after: proxy"}, "", frame.ExitNegative},
 		"nothing": {set(func(*v1alpha1.DataSet) {}), []string{"0 problems, 0 warnings"}, "", frame.ExitDone},
 	} {
 		t.Run(name, func(t *testing.T) {

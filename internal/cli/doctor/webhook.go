@@ -97,7 +97,8 @@ func (in *installation) judgeHooks(o *Object, hooks []hook) Finding {
 			f.What, f.Why = fmt.Sprintf("%s: %v", h.name, err), "without a CA to trust, the API server cannot call the webhook"
 			return f
 		case !last.After(in.now):
-			f.What, f.Why = fmt.Sprintf("%s: the CA expired at %s", h.name, last.UTC().Format(time.DateTime)), "the API server refuses the webhook's certificate"
+			f.What, f.Why = fmt.Sprintf("%s: the CA expired at %s", h.name, last.UTC().Format(time.DateTime)),
+				"the API server refuses the webhook's certificate"
 			return f
 		case !bytes.Equal(h.ca, hooks[0].ca):
 			return in.differingCAs(o, hooks[0].name, h.name)
@@ -141,8 +142,9 @@ func checkProbe(in *installation) []Finding {
 	switch {
 	case in.probe == nil:
 		return []Finding{{
-			Severity: advice.Problem, Check: checkProbing, What: "the API server gets no answer from kuda-webhook: a DataSet that it refuses was let through (dry run)",
-			Why: "the API server cannot reach the webhook, or does not trust its certificate; new pods do not get the runtime",
+			Severity: advice.Problem, Check: checkProbing,
+			What: "the API server gets no answer from kuda-webhook: a DataSet that it refuses was let through (dry run)",
+			Why:  "the API server cannot reach the webhook, or does not trust its certificate; new pods do not get the runtime",
 			Do: append([]string{
 				fmt.Sprintf("kubectl get pods,endpointslices -n %s -l app.kubernetes.io/name=%s", in.namespace, webhookName),
 			}, in.restoreCA()...),
@@ -157,5 +159,6 @@ func checkProbe(in *installation) []Finding {
 			Do: []string{"name a namespace by -n in which you may"},
 		}}
 	}
-	return []Finding{{Severity: unknown, Check: checkProbing, What: "whether the webhook answers could not be tried (dry run): " + in.probe.Error()}}
+	return []Finding{{Severity: unknown, Check: checkProbing,
+		What: "whether the webhook answers could not be tried (dry run): " + in.probe.Error()}}
 }

@@ -117,7 +117,8 @@ func checkRefusals(s *subject) []Finding {
 			Why:  "the pods are refused as they are with Kuda's runtime in them: it has resources of its own, which count towards quotas",
 			Do: []string{
 				"see the quotas and limits of the namespace:", "kubectl describe resourcequota,limitrange -n " + r.object.Namespace,
-				"raise them, or lower runtimeResources in the ConfigMap " + configName + "; where webhooks or policies refuse the pod, the message names them",
+				"raise them, or lower runtimeResources in the ConfigMap " + configName +
+					"; where webhooks or policies refuse the pod, the message names them",
 			},
 		})
 	}

@@ -40,10 +40,12 @@ func (r runner) Run(_ context.Context, _ types.NamespacedName, args []string, _ 
 		return nil, r.err
 	}
 	return json.Marshal([]inspection.DataSet{
-		{Name: "rules", Revision: "rules-1", Items: []inspection.Item{{Namespace: "default", Name: "all", Version: "7", Files: []inspection.File{{Path: "rules/a", Size: 1, Mode: "0600"}}}}},
-		{Name: "models", Revision: "models-2", Items: []inspection.Item{{Namespace: "default", Name: "weights", Version: "v2", Files: []inspection.File{
-			{Path: "model/b.bin", Size: 2048, Digest: digest, Mode: "0644"}, {Path: "model/a.bin", Size: 10, Digest: digest, Mode: "0755"},
-		}}}},
+		{Name: "rules", Revision: "rules-1", Items: []inspection.Item{{Namespace: "default", Name: "all", Version: "7",
+			Files: []inspection.File{{Path: "rules/a", Size: 1, Mode: "0600"}}}}},
+		{Name: "models", Revision: "models-2",
+			Items: []inspection.Item{{Namespace: "default", Name: "weights", Version: "v2", Files: []inspection.File{
+				{Path: "model/b.bin", Size: 2048, Digest: digest, Mode: "0644"}, {Path: "model/a.bin", Size: 10, Digest: digest, Mode: "0755"},
+			}}}},
 	})
 }
 
@@ -56,7 +58,8 @@ func objects() []client.Object {
 			}},
 			Spec: v1alpha1.DataSpec{PodName: "web-0", DataItems: []v1alpha1.DataItem{{Namespace: "default", Name: "weights", LocalPath: "/model/"}}},
 			Status: v1alpha1.DataStatus{CurrentRevision: "models-of-" + uid, DataItemsStatus: []v1alpha1.DataItemStatus{{
-				Namespace: "default", Name: "weights", Version: "v2", Phase: v1alpha1.DataFailed, Reason: v1alpha1.ReasonHookFailed, Bytes: 2058, Digest: digest,
+				Namespace: "default", Name: "weights", Version: "v2", Phase: v1alpha1.DataFailed, Reason: v1alpha1.ReasonHookFailed,
+				Bytes: 2058, Digest: digest,
 			}}},
 		}
 	}
@@ -64,8 +67,9 @@ func objects() []client.Object {
 		data("new", "now"), data("old", "before"),
 		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "plain"}},
 		&corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0", UID: "now", Annotations: map[string]string{v1alpha1.AnnotationInjected: "models"}},
-			Spec:       corev1.PodSpec{InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: &always}}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0", UID: "now",
+				Annotations: map[string]string{v1alpha1.AnnotationInjected: "models"}},
+			Spec: corev1.PodSpec{InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: &always}}},
 		},
 	}
 }
@@ -100,8 +104,9 @@ func TestWithoutExecNothingIsShown(t *testing.T) {
 		note string
 	}{
 		"no right": {apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web-0", errors.New("no")), "you may not exec into the pod"},
-		"older":    {&podexec.ExitError{Code: 1, Complaint: `unknown command "inspect" for "kuda-runtime"`}, "the pod's runtime is older than this command"},
-		"failed":   {&podexec.ExitError{Code: 1, Complaint: "the store is gone"}, "the store is gone"},
+		"older": {&podexec.ExitError{Code: 1, Complaint: `unknown command "inspect" for "kuda-runtime"`},
+			"the pod's runtime is older than this command"},
+		"failed": {&podexec.ExitError{Code: 1, Complaint: "the store is gone"}, "the store is gone"},
 	} {
 		out, err := run(t, runner{err: c.err}, "web-0")
 		for _, want := range []string{"models-of-now", "failed (HookFailed)", "2.0 KiB", "note: " + c.note, "this is what the pod reported"} {
@@ -115,7 +120,8 @@ func TestWithoutExecNothingIsShown(t *testing.T) {
 	}
 	out, err := run(t, runner{err: errors.New("no")}, "web-0", "-o", "json")
 	var v View
-	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || v.Source != fromStatus || v.Note == "" || v.DataSets[0].Items[0].Path != "model" {
+	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || v.Source != fromStatus || v.Note == "" ||
+		v.DataSets[0].Items[0].Path != "model" {
 		t.Errorf("%v, %v: %+v", err, jsonErr, v)
 	}
 }

@@ -37,7 +37,8 @@ func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 func template(item, version string) v1alpha1.DataTemplateSpec {
 	return v1alpha1.DataTemplateSpec{
 		DataItems: []v1alpha1.DataItem{{
-			Name: item, Namespace: "default", RemotePath: item + "/" + version, LocalPath: item, Version: version, DataSourceType: v1alpha1.DataSourceMinIO,
+			Name: item, Namespace: "default", RemotePath: item + "/" + version, LocalPath: item, Version: version,
+			DataSourceType: v1alpha1.DataSourceMinIO,
 		}},
 		DataSources: v1alpha1.DataSources{MinIO: &v1alpha1.S3DataSource{Endpoint: "http://minio:9000", Bucket: "models"}},
 	}
@@ -95,8 +96,9 @@ func entry(node, namespace string, snapshots ...v1alpha1.StoredSnapshot) v1alpha
 
 func store(name string, entries ...v1alpha1.NamespaceStore) *v1alpha1.NodeStore {
 	return &v1alpha1.NodeStore{
-		ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
-		Status:     v1alpha1.NodeStoreStatus{Stores: entries},
+		ObjectMeta: metav1.ObjectMeta{Name: name,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
+		Status: v1alpha1.NodeStoreStatus{Stores: entries},
 	}
 }
 
@@ -107,7 +109,8 @@ func fleet() []client.Object {
 	coming := func(s *v1alpha1.StoredSnapshot) {
 		s.Phase, s.LastUsedTime, s.Bytes = v1alpha1.SnapshotDownloading, nil, gib/2
 	}
-	large := entry("n1", "shop", snapshot("0123456789abcdef", "weights", "v2", pinned), snapshot("old", "weights", "v1"), snapshot("ancient", "words", ""))
+	large := entry("n1", "shop", snapshot("0123456789abcdef", "weights", "v2", pinned), snapshot("old", "weights", "v1"),
+		snapshot("ancient", "words", ""))
 	large.QuotaBytes, large.OmittedSnapshots, large.OmittedBytes = 50*gib, 3, 2*gib
 	away := entry("n3", "shop", snapshot("w2", "weights", "v2"))
 	away.BootID = "an earlier one"
@@ -153,7 +156,8 @@ func TestADataSetInTheMiddleOfARolloutIsShownAtTheNewRevision(t *testing.T) {
 	}
 	d.Spec.Template = template("weights", "v2")
 	d.Status.CurrentRevision, d.Status.UpdateRevision = stable.Name, "models-other"
-	out, _, err := run(t, []client.Object{d, stable, node("n1"), store("n1", entry("n1", "shop", snapshot("a", "weights", "v1"), snapshot("b", "weights", "v2")))}, interceptor.Funcs{})
+	out, _, err := run(t, []client.Object{d, stable, node("n1"),
+		store("n1", entry("n1", "shop", snapshot("a", "weights", "v1"), snapshot("b", "weights", "v2")))}, interceptor.Funcs{})
 	if err != nil || !strings.Contains(out, "default/weights v1") || !strings.Contains(out, "1, 1.0 GiB") {
 		t.Errorf("%v, got\n%s", err, out)
 	}
@@ -170,7 +174,8 @@ func TestManyItemsStandBesideEachOther(t *testing.T) {
 	}
 	v := buildView(NewCluster(nil, nil), "shop", nil, false)
 	v.Items = []Item{{DataSet: "models", Name: "default/weights", Version: "v2"}}
-	v.Stores = []Store{{Node: "n1", Namespace: "shop", Items: []Held{{DataSet: "models", Name: "default/weights", Version: "v2", State: Absent}}}}
+	v.Stores = []Store{{Node: "n1", Namespace: "shop",
+		Items: []Held{{DataSet: "models", Name: "default/weights", Version: "v2", State: Absent}}}}
 	for width, want := range map[int]string{80: "default/weights v2", 55: "absent"} {
 		if got := strings.Join(renderView(&v, look{Screen: frame.Screen{Width: width}}), "\n"); !strings.Contains(got, want) {
 			t.Errorf("width %d: no %q in\n%s", width, want, got)
@@ -197,10 +202,12 @@ func TestAnEmptyClusterLooksBroken(t *testing.T) {
 		says    []string
 	}{
 		"nothing at all": {nil, nil, "", []string{"no node has a store of namespace shop yet", "there are no DataSets in namespace shop"}},
-		"no store":       {[]client.Object{dataSet("shop", "models", "weights", "v2"), node("n1")}, nil, "", []string{"no node has a store of namespace shop yet"}},
+		"no store": {[]client.Object{dataSet("shop", "models", "weights", "v2"), node("n1")}, nil, "",
+			[]string{"no node has a store of namespace shop yet"}},
 		"no DataSet": {[]client.Object{node("n1"), store("n1", entry("n1", "shop", snapshot("a", "x", "v1")))}, nil, "1, 1.0 GiB",
 			[]string{"there are no DataSets in namespace shop"}},
-		"elsewhere":            {[]client.Object{node("n1"), store("n1", entry("n1", "lab"))}, []string{"-A"}, "lab", []string{"there are no DataSets in any namespace"}},
+		"elsewhere": {[]client.Object{node("n1"), store("n1", entry("n1", "lab"))}, []string{"-A"}, "lab",
+			[]string{"there are no DataSets in any namespace"}},
 		"nothing for programs": {nil, []string{"-o", "json"}, `"stores": []`, nil},
 	} {
 		out, errOut, err := run(t, c.objects, interceptor.Funcs{}, c.args...)
@@ -228,8 +235,9 @@ func TestAnEntryIsBelievedThatMustNotBe(t *testing.T) {
 		"not Ready":     {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionUnknown }), "the node is not Ready"},
 		"never Ready":   {node("n1", func(n *corev1.Node) { n.Status.Conditions = nil }), "the node is not Ready"},
 		"started again": {node("n1", func(n *corev1.Node) { n.Status.NodeInfo.BootID = "next" }), "the node was started again since"},
-		"was away":      {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].LastTransitionTime = ago(time.Minute) }), "the node was away since"},
-		"same second":   {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].LastTransitionTime = e.ObservedTime }), ""},
+		"was away": {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].LastTransitionTime = ago(time.Minute) }),
+			"the node was away since"},
+		"same second": {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].LastTransitionTime = e.ObservedTime }), ""},
 	} {
 		if got := Stale(c.node, s, &e); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -249,7 +257,8 @@ func TestWhatATenantWroteSteersTheTerminal(t *testing.T) {
 
 func TestAMissingRightDoesNotSayWhatToDo(t *testing.T) {
 	for _, resource := range []string{"nodestores", "nodes"} {
-		hooks := interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		hooks := interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList,
+			options ...client.ListOption) error {
 			_, stores := list.(*v1alpha1.NodeStoreList)
 			_, nodes := list.(*corev1.NodeList)
 			if stores && resource == "nodestores" || nodes && resource == "nodes" {
@@ -258,7 +267,8 @@ func TestAMissingRightDoesNotSayWhatToDo(t *testing.T) {
 			return c.List(ctx, list, options...)
 		}}
 		_, _, err := run(t, fleet(), hooks)
-		want := "error: you may not list " + resource + ", which are of the whole cluster; ask an administrator for the ClusterRole kuda-nodes-view: " +
+		want := "error: you may not list " + resource +
+			", which are of the whole cluster; ask an administrator for the ClusterRole kuda-nodes-view: " +
 			"kubectl create clusterrolebinding kuda-nodes-view-USER --clusterrole kuda-nodes-view --user USER"
 		if got := "error: " + frame.Line(err); frame.Code(err) != frame.ExitError || got != want {
 			t.Errorf("exit code %d, %s", frame.Code(err), got)
@@ -292,7 +302,8 @@ func TestTheStructureForProgramsChanged(t *testing.T) {
 	if len(v.Items) != 2 || v.Items[0].Nodes != 1 || v.Items[0].Bytes != gib || v.OtherNodes != 2 || len(v.Stores) != 3 {
 		t.Errorf("%+v", v)
 	}
-	if s := v.Stores[0]; s.Other != (Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != Complete || s.Items[0].Pods != 2 || v.Stores[2].Stale == "" {
+	if s := v.Stores[0]; s.Other != (Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != Complete || s.Items[0].Pods != 2 ||
+		v.Stores[2].Stale == "" {
 		t.Errorf("%+v", s)
 	}
 }

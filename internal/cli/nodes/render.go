@@ -115,7 +115,8 @@ func storeTable(v *View, l look) *frame.Table {
 		if !s.ObservedTime.IsZero() {
 			seen = formatAge(&s.ObservedTime, l.now) + " ago"
 		}
-		t.Add(frame.Text(s.Node), l.namespaceCell(s), frame.Text(otherText(s.Other)), frame.Text(sizeText(s)), frame.Text(bytesize.Text(s.FreeBytes)),
+		t.Add(frame.Text(s.Node), l.namespaceCell(s), frame.Text(otherText(s.Other)), frame.Text(sizeText(s)),
+			frame.Text(bytesize.Text(s.FreeBytes)),
 			frame.Text(bytesize.Text(s.AvailableBytes)), frame.Text(seen), noteCell(s))
 	}
 	return t
@@ -135,7 +136,8 @@ func itemTable(v *View, l look) *frame.Table {
 		s := &v.Stores[i]
 		for j := range s.Items {
 			h := &s.Items[j]
-			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version), s.stateCell(h.State)}
+			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version),
+				s.stateCell(h.State)}
 			if h.State != Absent {
 				cells = append(cells, usageCells(h.Bytes, h.Pods, h.Preheated, h.LastUsedTime, l.now)...)
 			}
@@ -167,7 +169,8 @@ func snapshotTable(v *View, l look) *frame.Table {
 			if snapshot.Phase != v1alpha1.SnapshotComplete {
 				state = Downloading
 			}
-			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(l.shortenID(snapshot.ID)), frame.Text(strings.Join(snapshot.Items, ", ")),
+			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(l.shortenID(snapshot.ID)),
+				frame.Text(strings.Join(snapshot.Items, ", ")),
 				frame.Text(snapshot.Version), s.stateCell(state)}
 			cells = append(cells, usageCells(snapshot.Bytes, snapshot.Pods, snapshot.Preheated, snapshot.LastUsedTime, l.now)...)
 			t.Add(append(cells, frame.Text(snapshot.Source), frame.Text(snapshot.Path))...)

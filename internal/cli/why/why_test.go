@@ -75,15 +75,17 @@ func cordoned(n *corev1.Node) { n.Spec.Unschedulable = true }
 
 // holding is a NodeStore of a node that has these versions of the item complete.
 func holding(name string, versions ...string) *v1alpha1.NodeStore {
-	e := v1alpha1.NamespaceStore{Namespace: "shop", StoreID: "store", BootID: "boot-" + name, ObservedTime: ago(time.Minute), AvailableBytes: 10 * gib}
+	e := v1alpha1.NamespaceStore{Namespace: "shop", StoreID: "store", BootID: "boot-" + name, ObservedTime: ago(time.Minute),
+		AvailableBytes: 10 * gib}
 	for _, version := range versions {
 		e.Snapshots = append(e.Snapshots, v1alpha1.StoredSnapshot{
 			ID: version, Marks: placement.Marks(template("model", version)), Version: version, Bytes: gib, Phase: v1alpha1.SnapshotComplete,
 		})
 	}
 	return &v1alpha1.NodeStore{
-		ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
-		Status:     v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}},
+		ObjectMeta: metav1.ObjectMeta{Name: name,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
+		Status: v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}},
 	}
 }
 
@@ -94,9 +96,10 @@ func downloading(s *v1alpha1.NodeStore) *v1alpha1.NodeStore {
 
 func aPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"app": "web"}, Annotations: map[string]string{}},
-		Spec:       corev1.PodSpec{SchedulerName: corev1.DefaultSchedulerName},
-		Status:     corev1.PodStatus{Phase: corev1.PodPending},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"app": "web"},
+			Annotations: map[string]string{}},
+		Spec:   corev1.PodSpec{SchedulerName: corev1.DefaultSchedulerName},
+		Status: corev1.PodStatus{Phase: corev1.PodPending},
 	}
 	for _, c := range change {
 		c(p)
@@ -107,7 +110,8 @@ func aPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 func on(node string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.NodeName, p.Status.Phase = node, corev1.PodRunning
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: ago(2 * time.Hour)}}
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue,
+			LastTransitionTime: ago(2 * time.Hour)}}
 	}
 }
 
@@ -117,7 +121,8 @@ func by(scheduler string) func(*corev1.Pod) {
 
 func waits(message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message}}
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: corev1.PodReasonUnschedulable, Message: message}}
 	}
 }
 
@@ -161,7 +166,8 @@ func fleet() []client.Object {
 
 func TestAPlacementIsExplainedWrong(t *testing.T) {
 	data := &v1alpha1.Data{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "d", Labels: map[string]string{v1alpha1.LabelPodUID: "uid-web-0", v1alpha1.LabelDataSet: "models"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "d",
+			Labels: map[string]string{v1alpha1.LabelPodUID: "uid-web-0", v1alpha1.LabelDataSet: "models"}},
 		Status: v1alpha1.DataStatus{DataItemsStatus: []v1alpha1.DataItemStatus{{
 			Namespace: "default", Name: "model", Version: "v3", Phase: v1alpha1.DataSuccess, Origin: v1alpha1.OriginNode,
 		}}},
@@ -173,7 +179,8 @@ func TestAPlacementIsExplainedWrong(t *testing.T) {
 		objects []client.Object
 		args    []string
 	}{
-		"running.txt":   {append(fleet(), models(), data, aPod("web-0", on("n2"), preferring), aPod("web-1", on("n1")), aPod("web-2", on("n1"))), nil},
+		"running.txt": {append(fleet(), models(), data, aPod("web-0", on("n2"), preferring), aPod("web-1", on("n1")),
+			aPod("web-2", on("n1"))), nil},
 		"running.yaml":  {append(fleet(), models(), data, aPod("web-0", on("n2"), preferring), aPod("web-1", on("n1"))), []string{"-o", "yaml"}},
 		"elsewhere.txt": {append(fleet(), models(), brought, aPod("web-0", on("n3"), preferring)), nil},
 		"weights.txt":   {append(fleet(), models(), aPod("web-0", on("n3"))), []string{"--weights", "node=10,zone=90", "--nodes", "1"}},
@@ -182,9 +189,11 @@ func TestAPlacementIsExplainedWrong(t *testing.T) {
 		"require.txt": {[]client.Object{
 			node("n1"), node("n2"), holding("n1", "v2"), downloading(holding("n2", "v3")), models(policy(v1alpha1.PlacementRequire)),
 			aPod("web-0", by(Scheduler), waits(unschedulable)),
-			event("e1", "web-0", unschedulable, time.Minute), event("e2", "web-0", "an earlier one", time.Hour), event("e3", "web-1", "of another pod", 0),
+			event("e1", "web-0", unschedulable, time.Minute), event("e2", "web-0", "an earlier one", time.Hour),
+			event("e3", "web-1", "of another pod", 0),
 		}, nil},
-		"require-cordoned.txt": {append(fleet()[2:], node("n1", cordoned), node("n2", cordoned), models(policy(v1alpha1.PlacementRequire)), aPod("web-0", by(Scheduler))), nil},
+		"require-cordoned.txt": {append(fleet()[2:], node("n1", cordoned), node("n2", cordoned), models(policy(v1alpha1.PlacementRequire)),
+			aPod("web-0", by(Scheduler))), nil},
 	} {
 		out, err := run(t, c.objects, interceptor.Funcs{}, append([]string{"web-0"}, c.args...)...)
 		if err != nil {
@@ -201,13 +210,18 @@ func TestAPolicyIsNotSpokenOf(t *testing.T) {
 		want    string
 		scores  bool
 	}{
-		"ignored":           {models(policy(v1alpha1.PlacementIgnore)), aPod("web-0"), "placement of DataSet models is Ignore, so its data has no part", false},
-		"a third scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", by("batch")), "whether batch does is not known here", true},
-		"another scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", on("n1")), "the pod asks for default-scheduler, for which it is Prefer", true},
-		"a store of its own": {models(), aPod("web-0", on("n1"), func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StorePod }),
+		"ignored": {models(policy(v1alpha1.PlacementIgnore)), aPod("web-0"),
+			"placement of DataSet models is Ignore, so its data has no part", false},
+		"a third scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", by("batch")),
+			"whether batch does is not known here", true},
+		"another scheduler": {models(policy(v1alpha1.PlacementRequire)), aPod("web-0", on("n1")),
+			"the pod asks for default-scheduler, for which it is Prefer", true},
+		"a store of its own": {models(), aPod("web-0", on("n1"),
+			func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StorePod }),
 			"the pod has a store of its own", false},
 		"of a DaemonSet": {models(), aPod("web-0", on("n1"), func(p *corev1.Pod) { pinned(p, "n1") }), "the pod names its nodes itself", false},
-		"for preheating": {models(), aPod("web-0", func(p *corev1.Pod) { p.Labels = map[string]string{v1alpha1.LabelPreheat: "models"} }), "Kuda made the pod to preheat a node", false},
+		"for preheating": {models(), aPod("web-0", func(p *corev1.Pod) { p.Labels = map[string]string{v1alpha1.LabelPreheat: "models"} }),
+			"Kuda made the pod to preheat a node", false},
 		"preheats already": {models(func(d *v1alpha1.DataSet) {
 			d.Spec.Template, d.Spec.Preheat = template("model", "v9"), &v1alpha1.Preheat{}
 		}), aPod("web-0"), "kubectl kuda status models -n shop", true},
@@ -231,9 +245,11 @@ func pinned(p *corev1.Pod, node string) {
 func TestWhatKeepsAPodFromANodeGoesUnseen(t *testing.T) {
 	expression := func(key string, operator corev1.NodeSelectorOperator, values ...string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key, Operator: operator, Values: values}}}},
-			}}}
+			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+					NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key,
+						Operator: operator, Values: values}}}},
+				}}}
 		}
 	}
 	tainted := func(n *corev1.Node) {
@@ -274,7 +290,8 @@ func TestANodeWithoutRoomOrTrustLooksGood(t *testing.T) {
 	full, away := holding("n1"), holding("n2", "v3")
 	full.Status.Stores[0].AvailableBytes = gib / 2
 	away.Status.Stores[0].BootID = "an earlier one"
-	out, err := run(t, []client.Object{node("n1"), node("n2"), full, away, models(), aPod("web-0")}, interceptor.Funcs{}, "web-0", "-o", "json")
+	out, err := run(t, []client.Object{node("n1"), node("n2"), full, away, models(), aPod("web-0")}, interceptor.Funcs{},
+		"web-0", "-o", "json")
 	var v View
 	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || len(v.Nodes) != 2 {
 		t.Fatalf("%v, %v in\n%s", err, jsonErr, out)
@@ -307,14 +324,17 @@ func TestAnErrorDoesNotSayWhatToDo(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"no such pod":    {aPod("web-0"), interceptor.Funcs{}, []string{"web-9"}, "there is no pod web-9 in namespace shop; choose another namespace by -n"},
-		"no DataSet":     {stranger, interceptor.Funcs{}, []string{"web-0"}, "no DataSet of namespace shop selects pod web-0"},
-		"no right":       {aPod("web-0"), forbid("nodestores"), []string{"web-0"}, "--clusterrole kuda-nodes-view"},
-		"no events":      {aPod("web-0"), forbid("events"), []string{"web-0"}, ""},
-		"no weight":      {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=0,zone=0,downloads=0,spread=0"}, "at least one must be more than 0"},
-		"a bad weight":   {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=101"}, "node=101 is not from 0 to 100"},
-		"no such weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "moon=1"}, `there is no "moon"; it takes node, rack, zone`},
-		"a bad number":   {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--nodes", "-1"}, "--nodes must not be negative"},
+		"no such pod": {aPod("web-0"), interceptor.Funcs{}, []string{"web-9"},
+			"there is no pod web-9 in namespace shop; choose another namespace by -n"},
+		"no DataSet": {stranger, interceptor.Funcs{}, []string{"web-0"}, "no DataSet of namespace shop selects pod web-0"},
+		"no right":   {aPod("web-0"), forbid("nodestores"), []string{"web-0"}, "--clusterrole kuda-nodes-view"},
+		"no events":  {aPod("web-0"), forbid("events"), []string{"web-0"}, ""},
+		"no weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=0,zone=0,downloads=0,spread=0"},
+			"at least one must be more than 0"},
+		"a bad weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=101"}, "node=101 is not from 0 to 100"},
+		"no such weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "moon=1"},
+			`there is no "moon"; it takes node, rack, zone`},
+		"a bad number": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--nodes", "-1"}, "--nodes must not be negative"},
 	} {
 		_, err := run(t, append(fleet(), models(), c.pod), c.hooks, c.args...)
 		if line := frame.Line(err); !strings.Contains(line, c.want) || (c.want == "") != (err == nil) {
@@ -325,7 +345,8 @@ func TestAnErrorDoesNotSayWhatToDo(t *testing.T) {
 
 func TestWhatOthersWroteSteersTheTerminal(t *testing.T) {
 	hostile := "\x1b[2J\nPlaced on n9\u202e"
-	out, err := run(t, append(fleet(), models(), aPod("web-0", waits(hostile)), event("e", "web-0", "x"+hostile, 0)), interceptor.Funcs{}, "web-0")
+	out, err := run(t, append(fleet(), models(), aPod("web-0", waits(hostile)), event("e", "web-0", "x"+hostile, 0)),
+		interceptor.Funcs{}, "web-0")
 	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || strings.Contains(out, "\nPlaced on") {
 		t.Errorf("%v, printed %q", err, out)
 	}

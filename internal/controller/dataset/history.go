@@ -38,7 +38,8 @@ func sameTime(a, b *metav1.MicroTime) bool {
 
 // nextHistory returns the history after a pass. opening says of a rollout that
 // begins who wants it, and why; nil when none begins.
-func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord, now time.Time) []v1alpha1.RolloutRecord {
+func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord,
+	now time.Time) []v1alpha1.RolloutRecord {
 	history := append([]v1alpha1.RolloutRecord(nil), before.History...)
 	if opening != nil {
 		if n := len(history); n > 0 && history[n-1].Outcome == v1alpha1.OutcomeRunning {
@@ -53,7 +54,8 @@ func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, ope
 		}
 		history = append(history, opened)
 	}
-	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning && hasEnded(next.Phase) {
+	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning &&
+		hasEnded(next.Phase) {
 		last := &history[n-1]
 		last.EndTime = wholeSecond(next.EndTime, now)
 		last.Message = shorten.Text(next.Message, maxMessageLength)

@@ -39,7 +39,8 @@ func TestTheHistoryIsNotWhatHappened(t *testing.T) {
 		progressing = v1alpha1.RolloutProgressing
 		completed   = v1alpha1.RolloutCompleted
 	)
-	record := func(number int64, revision string, from time.Duration, to *metav1.Time, outcome v1alpha1.RolloutOutcome, message string) v1alpha1.RolloutRecord {
+	record := func(number int64, revision string, from time.Duration, to *metav1.Time, outcome v1alpha1.RolloutOutcome,
+		message string) v1alpha1.RolloutRecord {
 		return v1alpha1.RolloutRecord{
 			Number: number, Revision: revision, By: "kubectl", StartTime: second(from), EndTime: to, Outcome: outcome, Message: message,
 		}
@@ -50,7 +51,8 @@ func TestTheHistoryIsNotWhatHappened(t *testing.T) {
 		want    []v1alpha1.RolloutRecord
 	}{
 		"it runs": {
-			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: progressing, StartTime: micro(0)}, {Revision: "r1", Phase: progressing, StartTime: micro(0), Step: 1}},
+			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: progressing, StartTime: micro(0)},
+				{Revision: "r1", Phase: progressing, StartTime: micro(0), Step: 1}},
 			[]v1alpha1.RolloutRecord{record(1, "r1", 0, nil, v1alpha1.OutcomeRunning, "")},
 		},
 		"it began and ended at once": {
@@ -136,7 +138,8 @@ func TestSomebodyElseIsBlamed(t *testing.T) {
 		"Kuda's own status": {[]metav1.ManagedFieldsEntry{
 			entry("flux", "", template, 0), entry("kuda-manager", "status", `{"f:status":{},"f:spec":{"f:template":{}}}`, time.Hour),
 		}, "flux"},
-		"unreadable fields": {[]metav1.ManagedFieldsEntry{entry("flux", "", template, 0), entry("x", "", "{", time.Hour), {Manager: "y", Time: second(0)}}, "flux"},
+		"unreadable fields": {[]metav1.ManagedFieldsEntry{entry("flux", "", template, 0), entry("x", "", "{", time.Hour),
+			{Manager: "y", Time: second(0)}}, "flux"},
 	} {
 		if got := templateAuthor(c.fields); got != c.want {
 			t.Errorf("%s: author = %q, want %q", name, got, c.want)

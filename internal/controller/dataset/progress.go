@@ -119,7 +119,8 @@ func describeMeasurements(a *v1alpha1.AnalysisStatus) string {
 // rolledBackCondition reports whether the spec asks for a revision that was given up.
 func rolledBackCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	state := p.plan.State
-	c := metav1.Condition{Type: v1alpha1.ConditionRolledBack, Status: metav1.ConditionTrue, Reason: cmp.Or(state.Reason, v1alpha1.ReasonPodsFailed)}
+	c := metav1.Condition{Type: v1alpha1.ConditionRolledBack, Status: metav1.ConditionTrue,
+		Reason: cmp.Or(state.Reason, v1alpha1.ReasonPodsFailed)}
 	switch state.Phase {
 	case v1alpha1.RolloutRollingBack:
 		c.Message = fmt.Sprintf("pods return to revision %s: %s", s.CurrentRevision, state.Message)

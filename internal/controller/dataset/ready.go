@@ -45,7 +45,8 @@ func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 		c.Message = fmt.Sprintf("%s pods have their data", s.Ready) + describeUnheard(o.countedReplicas())
 	}
 	if len(o.leaving) > 0 {
-		c.Message += fmt.Sprintf("; %d pods that are no longer selected are asked to take the items out (deletionPolicy Remove), the first is %s; "+
+		c.Message += fmt.Sprintf("; %d pods that are no longer selected are asked to take the items out (deletionPolicy "+
+			"Remove), the first is %s; "+
 			"where its runtime cannot answer, delete the pod", len(o.leaving), o.leaving[0])
 	}
 	return c
@@ -77,7 +78,8 @@ func describeUnheard(replicas []*replica) string {
 func firstFailure(replicas []*replica, now time.Time) string {
 	for _, r := range replicas {
 		if podstate.Dies(r.pod, now) {
-			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s --previous says why",
+			return fmt.Sprintf("pod %s: Kuda's container ends again and again, so that nothing new arrives; kubectl logs %s -n %s -c %s "+
+				"--previous says why",
 				r.pod.Name, r.pod.Name, r.pod.Namespace, sidecar.ContainerName)
 		}
 		if r.data == nil || !assignment.Current(r.data) {
@@ -135,7 +137,8 @@ func whyNotStarted(d *v1alpha1.DataSet, p *corev1.Pod) string {
 	for _, s := range sourcekind.Describe(&d.Spec.Template.DataSources, field.NewPath("spec", "template", "dataSources")) {
 		for _, claim := range s.ReferencesTo(sourcekind.Claim) {
 			if strings.Contains(says, fmt.Sprintf("persistentvolumeclaim %q not found", claim.Name)) {
-				return fmt.Sprintf("PersistentVolumeClaim %s, which %s names, is not there; create it, or correct claimName and restart the pods", claim.Name, s.Field)
+				return fmt.Sprintf("PersistentVolumeClaim %s, which %s names, is not there; create it, or correct claimName and restart the pods",
+					claim.Name, s.Field)
 			}
 		}
 	}

@@ -90,7 +90,8 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 				}
 				return c.Delete(ctx, o, opts...)
 			},
-			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+				opts ...client.SubResourcePatchOption) error {
 				if err := count("status", o); err != nil {
 					return err
 				}
@@ -108,7 +109,8 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 // restart makes another reconciler on the same objects, as after a crash.
 func (b *bench) restart() {
 	b.t.Helper()
-	r, err := New(Options{Client: b.client, Live: b.client, Recorder: b, Clock: b.clock, Registry: prometheus.NewRegistry(), Analyst: &b.analyst})
+	r, err := New(Options{Client: b.client, Live: b.client, Recorder: b, Clock: b.clock, Registry: prometheus.NewRegistry(),
+		Analyst: &b.analyst})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -183,7 +185,8 @@ func models() *v1alpha1.DataSet {
 }
 
 func web(name string, injected bool) *corev1.Pod {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-" + name), Labels: map[string]string{"app": "web"}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-" + name),
+		Labels: map[string]string{"app": "web"}}}
 	if injected {
 		always := corev1.ContainerRestartPolicyAlways
 		p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "models"}
@@ -392,7 +395,8 @@ func TestAPodThatLeavesIsShownAndOneThatReturnsIsServed(t *testing.T) {
 	}
 	b.pass()
 	ready := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionReady)
-	if b.set().Status.Ready != "1/1" || !strings.Contains(ready.Message, "no longer selected") || !strings.Contains(ready.Message, "the first is b") {
+	if b.set().Status.Ready != "1/1" || !strings.Contains(ready.Message, "no longer selected") ||
+		!strings.Contains(ready.Message, "the first is b") {
 		t.Errorf("%+v", ready)
 	}
 	relabel("web")

@@ -67,7 +67,8 @@ func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 func refusedCondition(refusal string) metav1.Condition {
 	return metav1.Condition{
 		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse,
-		Reason: v1alpha1.ReasonWriteRefused, Message: shorten.Text("the API server refused a write, which is tried again: "+refusal, maxMessageLength),
+		Reason: v1alpha1.ReasonWriteRefused, Message: shorten.Text("the API server refused a write, which is tried again: "+refusal,
+			maxMessageLength),
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-var errQuota = apierrors.NewForbidden(schema.GroupResource{Resource: "datas"}, "models-b", errors.New("exceeded quota: q, limited: count/datas.data.kuda.io=1"))
+var errQuota = apierrors.NewForbidden(schema.GroupResource{Resource: "datas"}, "models-b",
+	errors.New("exceeded quota: q, limited: count/datas.data.kuda.io=1"))
 
 // attempt is a pass that may fail.
 func (b *bench) attempt() error {
@@ -94,7 +95,8 @@ func TestARefusedDataIsShownAndTheOthersAreCounted(t *testing.T) {
 	b.pass()
 	b.play(true)
 	b.pass()
-	if s := b.set().Status; s.Ready != "3/3" || meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing).Reason != v1alpha1.ReasonDelivered {
+	if s := b.set().Status; s.Ready != "3/3" || meta.FindStatusCondition(s.Conditions,
+		v1alpha1.ConditionProgressing).Reason != v1alpha1.ReasonDelivered {
 		t.Errorf("after the quota was raised: %+v", s)
 	}
 }

@@ -87,7 +87,8 @@ func (b *bench) report(reason string, pods ...string) {
 		if reason != "" {
 			status.Success, status.Failed, status.Ready = 0, 1, "0/1"
 			status.CurrentRevision = d.Status.CurrentRevision
-			status.DataItemsStatus[0].Phase, status.DataItemsStatus[0].Reason, status.DataItemsStatus[0].Message = v1alpha1.DataFailed, reason, "exit 1"
+			status.DataItemsStatus[0].Phase, status.DataItemsStatus[0].Reason,
+				status.DataItemsStatus[0].Message = v1alpha1.DataFailed, reason, "exit 1"
 			status.Conditions[0].Status, status.Conditions[0].Reason = metav1.ConditionFalse, reason
 		} else if d.Status.ObservedRevision == d.Spec.Revision && d.Status.Success == 1 {
 			continue
@@ -293,7 +294,8 @@ func TestAStoppedRolloutGoesOn(t *testing.T) {
 		t.Fatalf("status: %+v, rollout: %+v", s, s.Rollout)
 	}
 	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
-	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonPodsFailed || !strings.Contains(c.Message, "kubectl kuda retry models") {
+	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonPodsFailed ||
+		!strings.Contains(c.Message, "kubectl kuda retry models") {
 		t.Errorf("Progressing: %+v", c)
 	}
 	b.wantEvents(v1alpha1.EventRolloutStopped, v1alpha1.EventPodFailed)
@@ -330,7 +332,8 @@ func TestAnUnreadyPodCountsAsUpdated(t *testing.T) {
 		b.report("", moved)
 		b.clock.SetTime(b.clock.Now().Add(time.Second))
 		b.editPod(moved, change)
-		if s := b.settle(""); s.Rollout.Phase != v1alpha1.RolloutRolledBack || len(b.on(first)) != 4 || !slices.Equal(s.Rollout.FailedPods, []string{moved}) {
+		if s := b.settle(""); s.Rollout.Phase != v1alpha1.RolloutRolledBack || len(b.on(first)) != 4 ||
+			!slices.Equal(s.Rollout.FailedPods, []string{moved}) {
 			t.Errorf("%s: %+v", name, s.Rollout)
 		}
 		b.wantEvents(v1alpha1.EventPodFailed)

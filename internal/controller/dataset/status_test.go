@@ -29,7 +29,8 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
 	c := readyCondition(x, s)
-	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed || !strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
+	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed ||
+		!strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
 	}
 	if wake := x.wakeAfter(); wake != 0 {
@@ -37,7 +38,8 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	}
 	// It is up, and Ready at once; whether it lives is seen in time.
 	p.Status.InitContainerStatuses[0] = corev1.ContainerStatus{Name: sidecar.ContainerName, RestartCount: 4, Ready: true,
-		State:                corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-10 * time.Second))}},
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{
+			StartedAt: metav1.NewTime(now.Add(-10 * time.Second))}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}
 	if again := readyCondition(x, s); again != c {
 		t.Errorf("a start changes it to %+v", again)
@@ -61,7 +63,8 @@ func TestAPodThatFellSilentIsNotNamed(t *testing.T) {
 	}
 	x := &session{set: models(), observed: &observation{live: []*replica{silent("web-1"), silent("web-2")}}, now: start}
 	c := readyCondition(x, v1alpha1.DataSetStatus{Replicas: 2, Success: 2, Ready: "2/2"})
-	if c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "2/2 pods have their data; of 2 it is not known whether they still have it, pod web-1: the gateway has not heard") {
+	if c.Status != metav1.ConditionTrue || !strings.Contains(c.Message,
+		"2/2 pods have their data; of 2 it is not known whether they still have it, pod web-1: the gateway has not heard") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -106,10 +109,12 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		"own mount":   {[]*corev1.Pod{mount}, nil, []string{"mounts volume v at /kuda/data"}, "rollout restart"},
 		"opted out": {[]*corev1.Pod{missed}, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled},
 			[]string{"kubectl label namespace shop kuda.io/injection-"}, "rollout restart"},
-		"missed":  {[]*corev1.Pod{missed}, nil, []string{"could not be reached", "rollout restart"}, "before the DataSet"},
-		"tight":   {[]*corev1.Pod{tight}, nil, []string{"tight: was not injected when it was created: LimitRange small allows"}, "could not be reached"},
-		"early":   {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
-		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil, []string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
+		"missed": {[]*corev1.Pod{missed}, nil, []string{"could not be reached", "rollout restart"}, "before the DataSet"},
+		"tight": {[]*corev1.Pod{tight}, nil, []string{"tight: was not injected when it was created: LimitRange small allows"},
+			"could not be reached"},
+		"early": {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
+		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil,
+			[]string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
 	} {
 		got := injectedCondition(d, &observation{uninjected: c.pods, namespaceLabels: c.labels})
 		for _, want := range c.want {
@@ -132,7 +137,8 @@ func TestAPodThatHasNotStartedSaysWhatItLacks(t *testing.T) {
 		p.Spec.NodeName = ""
 		p.Spec.Containers = []corev1.Container{{Name: "main"}}
 		p.Status.Phase = corev1.PodPending
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message}}
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: "Unschedulable", Message: message}}
 		stripped, err := inject.Stripper(nil)(p)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +155,8 @@ func TestAPodThatHasNotStartedSaysWhatItLacks(t *testing.T) {
 		pods []*replica
 		want string
 	}{
-		"the DataSet's claim": {of("dsk"), []*replica{pending(says)}, `PersistentVolumeClaim dsk, which spec.template.dataSources.pvc names, is not there`},
+		"the DataSet's claim": {of("dsk"), []*replica{pending(says)},
+			`PersistentVolumeClaim dsk, which spec.template.dataSources.pvc names, is not there`},
 		"the pod's own claim": {of("disk"), []*replica{pending(says)}, says},
 		"no room":             {models(), []*replica{pending("0/3 nodes are available")}, "0/3 nodes are available"},
 		"not looked at yet":   {models(), []*replica{pending("")}, "it has no node yet"},

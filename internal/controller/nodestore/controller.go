@@ -39,7 +39,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Named("nodestore").
 		For(&v1alpha1.NodeStore{}).
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(watch.NodesBack())).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(watch.Deletions())).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata,
+			builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NeedLeaderElection: new(false)}).
 		Complete(r)
 }

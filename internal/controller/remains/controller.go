@@ -78,7 +78,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		For(&v1alpha1.NodeStore{}, builder.WithPredicates(placesChanged())).
 		Owns(&corev1.Pod{}, builder.WithPredicates(here)).
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(watch.NodesBack())).
-		Watches(namespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata, builder.WithPredicates(watch.Deletions())).
+		Watches(namespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.OnlyMetadata,
+			builder.WithPredicates(watch.Deletions())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
 }

@@ -115,7 +115,8 @@ func New(o Options) (*Agent, error) {
 	a.env = worker.Env{
 		Dir: o.Dir, Pods: podstate.NewPods(o.Store.Root()), View: v, Store: o.Store, Engine: o.Engine, Sources: &o.Sources,
 		Gateway: o.Gateway, Hooks: o.Hooks, Retry: o.Retry, Metrics: o.Metrics, Log: o.Log,
-		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle, Gate: worker.NewGate(),
+		Report: a.reporter.Put, Changed: a.notifyChanged, Verified: a.clearDoubt, MakeWay: a.giveWay, Tidy: a.collectSoon, Idle: o.Idle,
+		Gate: worker.NewGate(),
 	}
 	a.doubtful = a.doubtfulSnapshots()
 	return a, nil

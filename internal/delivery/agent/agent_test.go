@@ -183,7 +183,8 @@ func TestHooksRunInTheirOrderAndOnlyForWhatChanged(t *testing.T) {
 	g.Forget()
 	g.Want(with(f.Assignment("ds", "r2", "a", "/a2", "b", "/b1")))
 	g.Success("ds-pod", "r2")
-	want = []string{"r2 HOOK_POINT_PRE_DOWNLOAD ", "r2 HOOK_POINT_PRE_DOWNLOAD a", "r2 HOOK_POINT_POST_DOWNLOAD a", "r2 HOOK_POINT_POST_DOWNLOAD "}
+	want = []string{"r2 HOOK_POINT_PRE_DOWNLOAD ", "r2 HOOK_POINT_PRE_DOWNLOAD a", "r2 HOOK_POINT_POST_DOWNLOAD a",
+		"r2 HOOK_POINT_POST_DOWNLOAD "}
 	if d := cmp.Diff(want, g.HookCalls()); d != "" {
 		t.Errorf("change (-want +got):\n%s", d)
 	}
@@ -219,7 +220,8 @@ func TestFailingHookTakesTheRevisionBackAndStaysSo(t *testing.T) {
 	})
 	g.Want(assign("r2", "/a2"))
 	r := g.Failure("a", "HookFailed")
-	if m := r.GetItems()[0].GetMessage(); r.GetCurrentRevision() != "r1" || !strings.Contains(m, "exit status 3") || !strings.Contains(m, "cannot load model") {
+	if m := r.GetItems()[0].GetMessage(); r.GetCurrentRevision() != "r1" || !strings.Contains(m, "exit status 3") ||
+		!strings.Contains(m, "cannot load model") {
 		t.Errorf("the report does not say why: %v", r)
 	}
 	p.wantFile("a", "/a1")

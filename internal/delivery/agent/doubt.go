@@ -42,7 +42,8 @@ func (a *Agent) settleDoubts(ctx context.Context) {
 		for _, id := range ids {
 			if err := a.env.Store.Verify(ctx, id, false); err != nil {
 				right = false
-				a.env.Log.Info("data that was in doubt after a crash of the machine is delivered again", "dataset", name, "snapshot", id, "reason", err.Error())
+				a.env.Log.Info("data that was in doubt after a crash of the machine is delivered again", "dataset", name, "snapshot", id,
+					"reason", err.Error())
 			}
 		}
 		if right {

@@ -73,7 +73,8 @@ func (p *pod) dir() podstate.Dir { return podstate.Of(p.root, p.uid) }
 func (p *pod) start() {
 	p.t.Helper()
 	log := funcr.New(func(_, args string) { p.t.Log(args) }, funcr.Options{Verbosity: 1})
-	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podstate.NewPods(p.root).Needed, Wanted: podstate.NewPods(p.root).Wanted})
+	st, err := store.Open(store.Options{Root: p.root, Quota: p.quota, Needed: podstate.NewPods(p.root).Needed,
+		Wanted: podstate.NewPods(p.root).Wanted})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -86,7 +87,8 @@ func (p *pod) start() {
 	if p.engine != nil {
 		engine = p.engine(engine)
 	}
-	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st, Sources: sourceconfig.Opener{Mounts: p.mounts}, Engine: engine, Log: log,
+	p.agent, err = agent.New(agent.Options{Dir: p.dir(), WaitFor: p.waitFor, Gateway: client, Store: st,
+		Sources: sourceconfig.Opener{Mounts: p.mounts}, Engine: engine, Log: log,
 		Hooks: hook.Policy{Attempts: 3, Backoff: time.Millisecond, PendingBackoff: time.Millisecond, PendingMax: 10 * time.Millisecond},
 		Retry: func(reason string, _ int) time.Duration {
 			select {

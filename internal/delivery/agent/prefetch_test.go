@@ -155,8 +155,9 @@ func TestAFailingPrefetchHarmsThePresent(t *testing.T) {
 		"no driver": {func(f *agenttest.Files, a *gatewayv1alpha1.Assignment) {
 			a.Sources[0].Config = &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{}}
 		}, nil, "SourceUnsupported"},
-		"no source":  {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources = nil }, nil, "SourceMisconfigured"},
-		"no secrets": {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources[0].GetHttp().Secret = "missing" }, nil, "CredentialsMissing"},
+		"no source": {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources = nil }, nil, "SourceMisconfigured"},
+		"no secrets": {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources[0].GetHttp().Secret = "missing" }, nil,
+			"CredentialsMissing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)

@@ -169,7 +169,8 @@ func TestWhatIsNoLongerPreheatedStaysForEver(t *testing.T) {
 	revision := "r"
 	say := func(preheats *gatewayv1alpha1.Preheats) {
 		revision += "+"
-		g.WantMessage(&gatewayv1alpha1.WatchResponse{Preheats: preheats, Assignments: []*gatewayv1alpha1.Assignment{f.Assignment("ds", revision, "a", "/a")}})
+		g.WantMessage(&gatewayv1alpha1.WatchResponse{Preheats: preheats,
+			Assignments: []*gatewayv1alpha1.Assignment{f.Assignment("ds", revision, "a", "/a")}})
 		g.Success("ds-pod", revision)
 	}
 	keep("x", "y", "z")

@@ -80,7 +80,8 @@ func (v *vault) asks(dataset, revision string, change func(*gatewayv1alpha1.HTTP
 	change(s)
 	return &gatewayv1alpha1.Assignment{Data: dataset + "-pod", Dataset: dataset, Revision: revision,
 		Sources: []*gatewayv1alpha1.Source{{Name: "http", Config: &gatewayv1alpha1.Source_Http{Http: s}}},
-		Items:   []*gatewayv1alpha1.Item{{Namespace: "default", Name: "model", Version: "v1", RemotePath: "model", LocalPath: "model", Source: "http"}}}
+		Items: []*gatewayv1alpha1.Item{{Namespace: "default", Name: "model", Version: "v1", RemotePath: "model",
+			LocalPath: "model", Source: "http"}}}
 }
 
 // secret mounts a Secret with a token into every pod of the node.

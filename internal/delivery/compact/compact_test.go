@@ -8,7 +8,9 @@ import (
 	"testing"
 )
 
-var texts = []string{"", "a", `"`, `""`, ":", "00", "0", "xxh3:00ff", "sha256:0", `"ABCD"`, `W/"x"`, `"00"`, `v1:00"`, `"0011-7"`, "0123456", "01234567", "012345678", "x01234567y89abcdefz", `"d41d8cd98f00b204e9800998ecf8427e" md5:d41d8cd98f00b204e9800998ecf8427e`, "md5:00FF", "é\x00"}
+var texts = []string{"", "a", `"`, `""`, ":", "00", "0", "xxh3:00ff", "sha256:0", `"ABCD"`, `W/"x"`, `"00"`, `v1:00"`, `"0011-7"`,
+	"0123456", "01234567", "012345678", "x01234567y89abcdefz", `"d41d8cd98f00b204e9800998ecf8427e" md5:d41d8cd98f00b204e9800998ecf8427e`,
+	"md5:00FF", "é\x00"}
 
 func TestWhatWasWrittenIsRead(t *testing.T) {
 	var w Writer

@@ -122,7 +122,8 @@ func (o *options) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	key := snapshot.Key{Source: src.Identity(), Way: from.Way, Principal: principal, Path: path, Digest: o.digest, Include: o.include, Exclude: o.exclude}
+	key := snapshot.Key{Source: src.Identity(), Way: from.Way, Principal: principal, Path: path, Digest: o.digest,
+		Include: o.include, Exclude: o.exclude}
 	bar := &progress{out: cmd.ErrOrStderr(), on: o.progress}
 	limits := limit.NewGroup(limit.Options{Default: limit.Limits{BytesPerSecond: o.rate.Bytes}})
 	engine := transfer.New(transfer.Options{Store: s, Connections: o.connections, Limits: limits})

@@ -261,11 +261,13 @@ func TestNamesAreTakenAsTheyAre(t *testing.T) {
 		}
 	}
 	for _, c := range [][]string{
-		{"http://user:S3CRET@host/f"}, {"http://host/f?sig=S3CRET"}, {"http://host/f#S3CRET"}, {"http://host/%zz?sig=S3CRET"}, {"ftp://u:S3CRET@h/f"},
+		{"http://user:S3CRET@host/f"}, {"http://host/f?sig=S3CRET"}, {"http://host/f#S3CRET"}, {"http://host/%zz?sig=S3CRET"},
+		{"ftp://u:S3CRET@h/f"},
 		{"s3://key:S3CRET@bucket/f"}, {"s3://" + odd.Bucket + "/f", "--endpoint", "http://u:S3CRET@host"},
 		{"s3://" + odd.Bucket + "/f", "--endpoint", server.URL + "/path"},
 	} {
-		if out, code := fetch(t, append([]string{c[0], filepath.Join(dir, "out")}, c[1:]...)...); code != exitUsage || strings.Contains(out, "S3CRET") {
+		if out, code := fetch(t, append([]string{c[0], filepath.Join(dir, "out")}, c[1:]...)...); code != exitUsage ||
+			strings.Contains(out, "S3CRET") {
 			t.Errorf("%v: exit %d: %s", c, code, out)
 		}
 	}

@@ -49,7 +49,8 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.store, "store", "", "directory to keep snapshots in, on the file system of <dir>; without it a hidden one beside <dir>")
 	f.IntVar(&o.connections, "connections", 0, "how many ranges are read at the same time; 0 for the default")
 	f.Var(&o.rate, "rate", "bytes per second that are read at most, such as 100Mi; 0: no limit")
-	f.StringVar(&o.hdfs.user, "user", os.Getenv("HADOOP_USER_NAME"), "HDFS: who reads, where the cluster asks for no proof; without it who runs this")
+	f.StringVar(&o.hdfs.user, "user", os.Getenv("HADOOP_USER_NAME"),
+		"HDFS: who reads, where the cluster asks for no proof; without it who runs this")
 	f.StringVar(&o.hdfs.principal, "kerberos-principal", "", "HDFS: user@REALM; needs --keytab")
 	f.StringVar(&o.hdfs.keytab, "keytab", "", "HDFS: file with the principal's keys")
 	f.StringVar(&o.hdfs.krb5Conf, "krb5-conf", "/etc/krb5.conf", "HDFS: file that names the realm's servers")

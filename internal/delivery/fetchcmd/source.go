@@ -62,7 +62,8 @@ func (o *options) openS3(rest string) (all.Config, string, error) {
 	case bucket == "":
 		return all.Config{}, "", usageErrorf("the source %q names no bucket", o.source)
 	case strings.Contains(bucket, "@") || strings.Contains(bucket, ":"):
-		return all.Config{}, "", usageErrorf("the bucket has a user or a port; keys go into --credentials-dir, and where the service answers into --endpoint")
+		return all.Config{}, "", usageErrorf("the bucket has a user or a port; keys go into --credentials-dir, and where the service " +
+			"answers into --endpoint")
 	case strings.HasPrefix(key, "/"):
 		key = "/" + key // the driver takes one slash for the root
 	}

@@ -45,7 +45,8 @@ func newTarget(dir, store string) (*target, error) {
 		t.store = filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".kuda")
 	}
 	if workingDirWithin(dir) {
-		return nil, usageErrorf("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from elsewhere, or a directory in it", dir)
+		return nil, usageErrorf("%s is the directory that this runs in, or one above it: it would be replaced under it; name it from "+
+			"elsewhere, or a directory in it", dir)
 	}
 	t.note = t.findNote()
 	_, err = t.canReplace()

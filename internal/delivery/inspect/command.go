@@ -178,7 +178,8 @@ func printTable(w io.Writer, sets []inspection.DataSet) error {
 				if f.Link != "" {
 					name += fmt.Sprintf(" -> %q", f.Link)
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s/%s\t%q\t%d\t%s\t%s\t%s\n", s.Name, s.Revision, i.Namespace, i.Name, i.Version, f.Size, f.Mode, f.Digest, name)
+				fmt.Fprintf(t, "%s\t%s\t%s/%s\t%q\t%d\t%s\t%s\t%s\n", s.Name, s.Revision, i.Namespace, i.Name, i.Version, f.Size,
+					f.Mode, f.Digest, name)
 			}
 		}
 	}

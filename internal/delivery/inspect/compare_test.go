@@ -25,7 +25,8 @@ func manifestOf(t *testing.T, single bool, entries ...snapshot.Entry) *snapshot.
 }
 
 func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
-	old := manifestOf(t, false, snapshot.Entry{Path: "a", Size: 1, Digest: "d:1"}, snapshot.Entry{Path: "b/c", Size: 2, Digest: "d:2"}, snapshot.Entry{Path: "bc", Size: 3, Digest: "d:3"})
+	old := manifestOf(t, false, snapshot.Entry{Path: "a", Size: 1, Digest: "d:1"}, snapshot.Entry{Path: "b/c", Size: 2, Digest: "d:2"},
+		snapshot.Entry{Path: "bc", Size: 3, Digest: "d:3"})
 	one := manifestOf(t, true, snapshot.Entry{Path: snapshot.FileName, Size: 4, Digest: "d:4"})
 	files := []transfer.Planned{{Path: "a", Size: 1, Digest: "d:1", Here: true}, {Path: "b/c", Size: 2, Digest: "d:5"}, {Path: "new", Size: 6}}
 	changes := func(size int64, names ...string) inspection.Files {
@@ -42,11 +43,13 @@ func TestFilesAreComparedByTheirPlaceInTheView(t *testing.T) {
 		want   inspection.PlannedItem
 	}{
 		"in place": {old, "models", "models", files,
-			inspection.PlannedItem{Unchanged: changes(1, "models/a"), Changed: changes(2, "models/b/c"), Added: changes(6, "models/new"), Removed: changes(3, "models/bc")}},
+			inspection.PlannedItem{Unchanged: changes(1, "models/a"), Changed: changes(2, "models/b/c"), Added: changes(6, "models/new"),
+				Removed: changes(3, "models/bc")}},
 		"at the root": {old, "", "", files,
 			inspection.PlannedItem{Unchanged: changes(1, "a"), Changed: changes(2, "b/c"), Added: changes(6, "new"), Removed: changes(3, "bc")}},
 		"moved": {old, "models", "model", files,
-			inspection.PlannedItem{Added: changes(9, "model/a", "model/b/c", "model/new"), Removed: changes(6, "models/a", "models/b/c", "models/bc")}},
+			inspection.PlannedItem{Added: changes(9, "model/a", "model/b/c", "model/new"),
+				Removed: changes(6, "models/a", "models/b/c", "models/bc")}},
 		"moved to where others are": {old, "", "b", []transfer.Planned{{Path: "c", Size: 2, Digest: "d:2"}},
 			inspection.PlannedItem{Unchanged: changes(2, "b/c"), Removed: changes(4, "a", "bc")}},
 		"one file": {one, "x/y", "x/y", []transfer.Planned{{Path: snapshot.FileName, Single: true, Size: 4, Digest: "d:4"}},

@@ -83,8 +83,10 @@ func (p *planner) planRevision(ctx context.Context, q question, delivered []pods
 }
 
 // planItem looks at one item; have is what the pod has of it, or nil.
-func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, have *podstate.DeliveredItem) inspection.PlannedItem {
-	out := inspection.PlannedItem{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(), Path: strings.Trim(i.GetLocalPath(), "/")}
+func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item,
+	have *podstate.DeliveredItem) inspection.PlannedItem {
+	out := inspection.PlannedItem{Namespace: i.GetNamespace(), Name: i.GetName(), Version: i.GetVersion(),
+		Path: strings.Trim(i.GetLocalPath(), "/")}
 	var old *snapshot.Manifest
 	at := ""
 	if have != nil {
@@ -104,7 +106,8 @@ func (p *planner) planItem(ctx context.Context, want *gatewayv1alpha1.Prefetch, 
 }
 
 // plannedFiles calls each for those that a delivery would bring.
-func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item, each func(transfer.Planned)) error {
+func (p *planner) plannedFiles(ctx context.Context, want *gatewayv1alpha1.Prefetch, i *gatewayv1alpha1.Item,
+	each func(transfer.Planned)) error {
 	var s *gatewayv1alpha1.Source
 	if n := slices.IndexFunc(want.GetSources(), func(s *gatewayv1alpha1.Source) bool { return s.GetName() == i.GetSource() }); n >= 0 {
 		s = want.GetSources()[n]

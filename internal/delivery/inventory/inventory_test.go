@@ -51,7 +51,8 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = r.await("a snapshot", holds("v1")).GetSnapshots()[0]
-	if got.GetSource() != "s3://minio:9000/models" || got.GetPath() != "bert/" || got.GetId() != string(l.ID()) || got.GetDigest() != "xxh3:00" ||
+	if got.GetSource() != "s3://minio:9000/models" || got.GetPath() != "bert/" || got.GetId() != string(l.ID()) ||
+		got.GetDigest() != "xxh3:00" ||
 		!slices.Equal(got.GetMarks(), []string{mark}) || got.GetLastUsed() == nil {
 		t.Errorf("got %v", got)
 	}
@@ -82,7 +83,8 @@ func TestWhereTheKernelTellsNothingChangesAreMissed(t *testing.T) {
 	id := add(t, r.store, "v1")
 	r.await("a snapshot", holds("v1"))
 	// Of pods the kernel tells nothing in any case.
-	write(t, filepath.Join(root, "pods", "uid", "datasets", "ds.json"), fmt.Sprintf(`{"revisions":{"r1":{"items":{"n/i":{"snapshot":%q}}}}}`, id))
+	write(t, filepath.Join(root, "pods", "uid", "datasets", "ds.json"),
+		fmt.Sprintf(`{"revisions":{"r1":{"items":{"n/i":{"snapshot":%q}}}}}`, id))
 	r.await("a pod", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return r.GetSnapshots()[0].GetPods() == 1 })
 }
 

@@ -20,7 +20,8 @@ var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 // nthSnapshot is the n-th one, used n minutes after noon.
 func nthSnapshot(n int) store.Snapshot {
-	return store.Snapshot{ID: snapshot.ID(fmt.Sprintf("%040d", n)), Key: snapshot.Key{Source: "s3://m/b", Path: "p", Version: fmt.Sprint("v", n)},
+	return store.Snapshot{ID: snapshot.ID(fmt.Sprintf("%040d", n)),
+		Key:   snapshot.Key{Source: "s3://m/b", Path: "p", Version: fmt.Sprint("v", n)},
 		Bytes: 10, Digest: "xxh3:00", Used: noon.Add(time.Duration(n) * time.Minute)}
 }
 

@@ -66,7 +66,8 @@ func NewServer(l net.Listener, d Delivery, g prometheus.Gatherer) *Server {
 	s.stranger = &http.Server{
 		Handler:           newStrangerHandler(d, g),
 		ReadHeaderTimeout: strangerTimeout, ReadTimeout: strangerTimeout, WriteTimeout: strangerTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.stranger.limit.Touch, ConnContext: s.listeners.stranger.limit.Context, ErrorLog: quiet,
+		MaxHeaderBytes: maxHeaderBytes, ConnState: s.listeners.stranger.limit.Touch,
+		ConnContext: s.listeners.stranger.limit.Context, ErrorLog: quiet,
 	}
 	// One request is all that a probe or a collector has. A connection that waits
 	// for more would only be in the way.

@@ -39,7 +39,8 @@ func (s *watchers) serveWatch(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.places }()
 	default:
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, fmt.Sprintf("%d watches of this pod are open, the most there may be; end those that are not read", maxWatchers), http.StatusTooManyRequests)
+		http.Error(w, fmt.Sprintf("%d watches of this pod are open, the most there may be; end those that are not read", maxWatchers),
+			http.StatusTooManyRequests)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")

@@ -66,7 +66,8 @@ func run(base string, args ...string) error {
 func TestOnlyWhatIsNamedIsRemoved(t *testing.T) {
 	all := []string{
 		"other/" + gone + "/snapshots/a",
-		"shop/" + later + "/snapshots/c", "shop/" + gone + "/pods/u/lock", "shop/" + gone + "/snapshots/b", "shop/pods/v/lock", "shop/snapshots/d",
+		"shop/" + later + "/snapshots/c", "shop/" + gone + "/pods/u/lock", "shop/" + gone + "/snapshots/b",
+		"shop/pods/v/lock", "shop/snapshots/d",
 	}
 	for name, c := range map[string]struct {
 		args []string
@@ -104,7 +105,8 @@ func TestAStoreInUseIsLeft(t *testing.T) {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 			t.Fatal(err)
 		}
-		if err := run(base, "remove", "shop", "--uid", gone, "--name-is-gone"); err == nil || !strings.Contains(err.Error(), "pod u") || len(files(t, base)) != 2 {
+		if err := run(base, "remove", "shop", "--uid", gone, "--name-is-gone"); err == nil || !strings.Contains(err.Error(), "pod u") ||
+			len(files(t, base)) != 2 {
 			t.Errorf("%s: left is %q, %v", at, files(t, base), err)
 		}
 		if err := f.Close(); err != nil {
@@ -140,7 +142,8 @@ func TestNoLinkIsFollowed(t *testing.T) {
 		if err := run(base, "remove", "shop", "--uid", gone, "--name-is-gone"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := files(t, base); !slices.Contains(got, "other/"+later+"/a") || !slices.Contains(got, "other/b") || !slices.Contains(got, "kept/"+later+"/c") {
+		if got := files(t, base); !slices.Contains(got, "other/"+later+"/a") || !slices.Contains(got, "other/b") ||
+			!slices.Contains(got, "kept/"+later+"/c") {
 			t.Errorf("%s: left is %q", name, got)
 		}
 		if got := files(t, outside); len(got) != 2 {
@@ -163,7 +166,8 @@ func TestTheDirectoriesAreClosed(t *testing.T) {
 	if err := run(base, "close"); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]fs.FileMode{base: 0o700, base + "/shop": 0o700, base + "/other": 0o700, base + "/file": 0o644, outside: 0o755} {
+	for path, want := range map[string]fs.FileMode{base: 0o700, base + "/shop": 0o700, base + "/other": 0o700,
+		base + "/file": 0o644, outside: 0o755} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}
@@ -173,7 +177,8 @@ func TestTheDirectoriesAreClosed(t *testing.T) {
 func TestArgumentsThatNameNoNamespaceAreRefused(t *testing.T) {
 	base := stores(t, "shop/"+gone+"/a", "shop/snapshots/b")
 	for _, args := range [][]string{
-		{"shop"}, {"..", "--name-is-gone"}, {"shop/" + gone, "--name-is-gone"}, {".", "--name-is-gone"}, {"", "--name-is-gone"}, {"Shop", "--name-is-gone"},
+		{"shop"}, {"..", "--name-is-gone"}, {"shop/" + gone, "--name-is-gone"}, {".", "--name-is-gone"}, {"", "--name-is-gone"},
+		{"Shop", "--name-is-gone"},
 		{"shop", "--uid", "snapshots"}, {"shop", "--uid", ".."}, {"shop", "--uid", "../shop"}, {"shop", "--uid", strings.ToUpper(gone)},
 	} {
 		if err := run(base, append([]string{"remove"}, args...)...); err == nil || len(files(t, base)) != 2 {

@@ -68,7 +68,8 @@ func TestOnlyPodsThatMayLiveKeepTheirSnapshots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[snapshot.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "later": {"restarting"}, "c": {"missed-before-the-boot"}}
+	want := map[snapshot.ID][]string{"a": {"running"}, "b": {"restarting"}, "shared": {"restarting", "running"}, "later": {"restarting"},
+		"c": {"missed-before-the-boot"}}
 	if diff := cmp.Diff(want, users); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -102,7 +103,8 @@ func TestSnapshotsOfOtherReleasesRecordsAreNeeded(t *testing.T) {
 	root := t.TempDir()
 	pod(t, root, "uid", "")
 	for name, text := range map[string]string{
-		"older": `{"revisions":{"r1":{"items":{"n/a":{"localPath":"a","version":"1","mark":"m","snapshot":"old","digest":"d","bytes":1,"origin":"source","started":"2026-01-01T00:00:00Z"}}}}}`,
+		"older": `{"revisions":{"r1":{"items":{"n/a":{"localPath":"a","version":"1","mark":"m","snapshot":"old","digest":"d","bytes":1,` +
+			`"origin":"source","started":"2026-01-01T00:00:00Z"}}}}}`,
 		"newer": `{"hooks":["x"],"later":{},"revisions":{"r1":{"items":{"n/a":{"bytes":"7","snapshot":"new"}},"confirmed":"yes"}}}`,
 	} {
 		write(t, filepath.Join(root, PodsDir, "uid", datasetsDir, name+recordSuffix), text)

@@ -54,7 +54,8 @@ func TestWhatIsPreheatedAndCannotBeReadIsEvicted(t *testing.T) {
 func TestAPodThatPreheatedNeedsItsDataAfterItsEnd(t *testing.T) {
 	root := t.TempDir()
 	pod(t, root, "uid", "")
-	write(t, filepath.Join(root, "pods", "uid", "datasets", "ds.json"), `{"preheat":true,"revisions":{"r1":{"items":{"n/a":{"snapshot":"a"}}}}}`)
+	write(t, filepath.Join(root, "pods", "uid", "datasets", "ds.json"),
+		`{"preheat":true,"revisions":{"r1":{"items":{"n/a":{"snapshot":"a"}}}}}`)
 	f, err := os.Open(filepath.Join(root, "pods", "uid", "lock"))
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,8 @@ func TestCertificatesAreNotKeptWithTheDesiredState(t *testing.T) {
 }
 
 func TestNamesThatAreNoFilesAreRefused(t *testing.T) {
-	for name, want := range map[string]bool{"ds": true, "a.b-c": true, "": false, ".": false, "..": false, "a/b": false, ".x": false, "a\x00": false} {
+	for name, want := range map[string]bool{"ds": true, "a.b-c": true, "": false, ".": false, "..": false, "a/b": false,
+		".x": false, "a\x00": false} {
 		if ValidDataSet(name) != want {
 			t.Errorf("%q: %t", name, !want)
 		}

@@ -32,7 +32,8 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 		f.Add(text.Bytes()[:text.Len()-3])
 	}
 	f.Add([]byte(`{"format":1,"entries":[{"path":"../x"}]}`))
-	f.Add([]byte(`{"format":1,"later":{"a":[1]},"bytes":9223372036854775807,"entries":[{"path":"a","size":9223372036854775807},{"path":"b","size":1}]}`))
+	f.Add([]byte(`{"format":1,"later":{"a":[1]},"bytes":9223372036854775807,"entries":[{"path":"a","size":9223372036854775807},` +
+		`{"path":"b","size":1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, entries := &Manifest{}, &Packed{}
 		if decodeManifest(bytes.NewReader(text), m, entries) != nil {

@@ -35,7 +35,8 @@ func snapshotKey(s *store.Store, i *gatewayv1alpha1.Item, identity string, p sou
 }
 
 // NewRequest asks for an item from an opened source, for a delivery into a store.
-func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, src source.Driver, progress func(transfer.Progress)) (transfer.Request, error) {
+func NewRequest(ctx context.Context, s *store.Store, i *gatewayv1alpha1.Item, src source.Driver,
+	progress func(transfer.Progress)) (transfer.Request, error) {
 	p, err := src.Provenance(ctx)
 	if err != nil {
 		return transfer.Request{}, err

@@ -37,13 +37,15 @@ type InsufficientSpaceError struct {
 func (e *InsufficientSpaceError) Error() string {
 	switch {
 	case e.Inodes:
-		return "insufficient space: the store's file system has no inodes left and takes no more files, however small; remove files on the node, or items with many files"
+		return "insufficient space: the store's file system has no inodes left and takes no more files, however small; remove files on the " +
+			"node, or items with many files"
 	case e.DiskQuota:
 		return "insufficient space: the disk quota of the store's user, group or project is used up (bytes or files); raise it or remove items"
 	case e.Quota:
 		return fmt.Sprintf("insufficient space: %d bytes needed, %d left of the store's quota; raise the quota or remove items", e.Needed, e.Free)
 	}
-	return fmt.Sprintf("insufficient space: %d bytes needed, %d free in the store's file system; make room on the node or remove items", e.Needed, e.Free)
+	return fmt.Sprintf("insufficient space: %d bytes needed, %d free in the store's file system; make room on the node or remove items",
+		e.Needed, e.Free)
 }
 
 // storeError is an error with ErrStore behind it.

@@ -21,19 +21,22 @@ func TestRoomIsPromisedOnce(t *testing.T) {
 		fits           bool
 		lacks          InsufficientSpaceError
 	}{
-		"no quota, free":          {room{free: 100}, 100, 100, true, InsufficientSpaceError{}},
-		"no quota, not free":      {room{free: 99}, 100, 100, false, InsufficientSpaceError{Needed: 100, Free: 99}},
-		"resumed":                 {room{free: 10}, 100, 10, true, InsufficientSpaceError{}},
-		"promised to others":      {room{free: 100, promised: 60, missing: 60}, 50, 50, false, InsufficientSpaceError{Needed: 50, Free: 40}},
-		"others have theirs":      {room{free: 100, promised: 60}, 50, 50, true, InsufficientSpaceError{}},
-		"into the reserve":        {room{free: 50 << 20, reserve: 30 << 20}, 21 << 20, 21 << 20, false, InsufficientSpaceError{Needed: 21 << 20, Free: 20 << 20}},
+		"no quota, free":     {room{free: 100}, 100, 100, true, InsufficientSpaceError{}},
+		"no quota, not free": {room{free: 99}, 100, 100, false, InsufficientSpaceError{Needed: 100, Free: 99}},
+		"resumed":            {room{free: 10}, 100, 10, true, InsufficientSpaceError{}},
+		"promised to others": {room{free: 100, promised: 60, missing: 60}, 50, 50, false, InsufficientSpaceError{Needed: 50, Free: 40}},
+		"others have theirs": {room{free: 100, promised: 60}, 50, 50, true, InsufficientSpaceError{}},
+		"into the reserve": {room{free: 50 << 20, reserve: 30 << 20}, 21 << 20, 21 << 20, false,
+			InsufficientSpaceError{Needed: 21 << 20, Free: 20 << 20}},
 		"beside the reserve":      {room{free: 50 << 20, reserve: 30 << 20}, 20 << 20, 20 << 20, true, InsufficientSpaceError{}},
 		"reserve used by others":  {room{free: 20 << 20, reserve: 30 << 20}, 17 << 20, 17 << 20, false, InsufficientSpaceError{Needed: 17 << 20}},
 		"small, into the reserve": {room{free: 20 << 20, reserve: 30 << 20}, 16 << 20, 16 << 20, true, InsufficientSpaceError{}},
 		"large, little missing":   {room{free: 20 << 20, reserve: 30 << 20}, 17 << 20, 1, false, InsufficientSpaceError{Needed: 1}},
 		"just the quota":          {room{quota: 100, used: 50, promised: 20, free: 1000}, 30, 30, true, InsufficientSpaceError{}},
-		"over the quota":          {room{quota: 100, used: 50, promised: 21, free: 1000}, 30, 30, false, InsufficientSpaceError{Needed: 30, Free: 29, Quota: true}},
-		"over the quota, resumed": {room{quota: 100, used: 90, free: 1000}, 30, 0, false, InsufficientSpaceError{Needed: 30, Free: 10, Quota: true}},
+		"over the quota": {room{quota: 100, used: 50, promised: 21, free: 1000}, 30, 30, false,
+			InsufficientSpaceError{Needed: 30, Free: 29, Quota: true}},
+		"over the quota, resumed": {room{quota: 100, used: 90, free: 1000}, 30, 0, false,
+			InsufficientSpaceError{Needed: 30, Free: 10, Quota: true}},
 	} {
 		if got := c.room.hasRoom(c.total, c.missing); got != c.fits {
 			t.Errorf("%s: fits is %t", name, got)
@@ -200,7 +203,8 @@ func TestADryRunEvictsNothingAndSaysWhatItWould(t *testing.T) {
 
 func TestAmountsAreReadOrRefused(t *testing.T) {
 	for text, want := range map[string]Amount{
-		"0": {}, "123": {Bytes: 123}, "5Gi": {Bytes: 5 << 30}, "2k": {Bytes: 2000}, "1T": {Bytes: 1e12}, "3Pi": {Bytes: 3 << 50}, "2E": {Bytes: 2e18}, "15%": {Percent: 15}, "0%": {},
+		"0": {}, "123": {Bytes: 123}, "5Gi": {Bytes: 5 << 30}, "2k": {Bytes: 2000}, "1T": {Bytes: 1e12}, "3Pi": {Bytes: 3 << 50},
+		"2E": {Bytes: 2e18}, "15%": {Percent: 15}, "0%": {},
 	} {
 		if got, err := ParseAmount(text); err != nil || got != want {
 			t.Errorf("%q: got %v, %v", text, got, err)

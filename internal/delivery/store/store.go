@@ -63,7 +63,8 @@ func (o *Options) completeAndValidate() error {
 		o.High, o.Low = defaultHigh, defaultLow
 	}
 	if o.Low < 0 || o.Low > o.High || o.High > 100 {
-		return storeErrorf("opening the store: the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100", o.High, o.Low)
+		return storeErrorf("opening the store: the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not "+
+			"be above 100", o.High, o.Low)
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ func put(t *testing.T, w *Writer, name, content string) snapshot.Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := snapshot.Entry{Path: name, Size: int64(len(content)), Mode: 0o644, Digest: sum, Identity: `"` + sum + `"`, Modified: info.ModTime().UnixNano()}
+	e := snapshot.Entry{Path: name, Size: int64(len(content)), Mode: 0o644, Digest: sum, Identity: `"` + sum + `"`,
+		Modified: info.ModTime().UnixNano()}
 	if err := w.Done(e); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,8 @@ func TestWaitersGetTheSnapshotTogether(t *testing.T) {
 }
 
 func TestPausesGrowWithTheWait(t *testing.T) {
-	for waited, want := range map[time.Duration]time.Duration{0: time.Millisecond, time.Second: 20 * time.Millisecond, time.Hour: 250 * time.Millisecond} {
+	for waited, want := range map[time.Duration]time.Duration{0: time.Millisecond, time.Second: 20 * time.Millisecond,
+		time.Hour: 250 * time.Millisecond} {
 		if got := nextPause(waited); got != want {
 			t.Errorf("after %s: %s", waited, got)
 		}

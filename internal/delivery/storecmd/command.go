@@ -161,9 +161,11 @@ func (o *options) verifyAll(ctx context.Context, cmd *cobra.Command, s *store.St
 	}
 	switch {
 	case damaged > 0 && o.repair:
-		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots were damaged and are taken out of the store; the next delivery brings them again", damaged, len(ids))}
+		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots were damaged and are taken out of the store; the next delivery brings "+
+			"them again", damaged, len(ids))}
 	case damaged > 0:
-		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots are damaged; run this again with --repair to take them out of the store", damaged, len(ids))}
+		return &exitError{exitDamaged, fmt.Errorf("%d of %d snapshots are damaged; run this again with --repair to take them out of the store",
+			damaged, len(ids))}
 	}
 	return nil
 }

@@ -117,7 +117,8 @@ func TestListShowsWhatIsThereAndWhoUsesIt(t *testing.T) {
 		t.Errorf("on its way: %+v", v3)
 	}
 	table, code := kuda(t, s, "list")
-	if code != 0 || strings.Contains(table, "\x1b") || !strings.Contains(table, "downloading") || !strings.Contains(table, "s3://minio:9000/models/bert/") {
+	if code != 0 || strings.Contains(table, "\x1b") || !strings.Contains(table, "downloading") ||
+		!strings.Contains(table, "s3://minio:9000/models/bert/") {
 		t.Errorf("code %d:\n%s", code, table)
 	}
 }
@@ -183,7 +184,8 @@ func TestPruneSparesWhatIsLeased(t *testing.T) {
 	if text, code := kuda(t, s, "prune", "--all-unused", "--dry-run"); code != 0 || !strings.Contains(text, "would evict 1 snapshots, 5 B") {
 		t.Errorf("dry run: code %d: %s", code, text)
 	}
-	if text, code := kuda(t, s, "prune", "--to", "5"); code != 0 || !strings.Contains(text, "evicted 1 snapshots, 5 B") || !strings.Contains(text, "old") {
+	if text, code := kuda(t, s, "prune", "--to", "5"); code != 0 || !strings.Contains(text, "evicted 1 snapshots, 5 B") ||
+		!strings.Contains(text, "old") {
 		t.Errorf("code %d: %s", code, text)
 	}
 	if text, code := kuda(t, s, "list"); code != 0 || !strings.Contains(text, string(l.ID()[:12])) || strings.Contains(text, " old ") {
@@ -222,7 +224,8 @@ func TestPruneTakesWhatIsPreheated(t *testing.T) {
 	if table, _ := kuda(t, s, "list"); !strings.Contains(table, "PREHEAT") || !strings.Contains(table, " models ") {
 		t.Errorf("table:\n%s", table)
 	}
-	if text, code := kuda(t, s, "prune", "--all-unused"); code != 0 || !strings.Contains(text, "evicted 1 snapshots, 5 B") || !strings.Contains(text, "newer") {
+	if text, code := kuda(t, s, "prune", "--all-unused"); code != 0 || !strings.Contains(text, "evicted 1 snapshots, 5 B") ||
+		!strings.Contains(text, "newer") {
 		t.Errorf("code %d: %s", code, text)
 	}
 }

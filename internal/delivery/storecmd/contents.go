@@ -69,7 +69,8 @@ func listEntries(s *store.Store) ([]entry, error) {
 	})
 	entries := make([]entry, 0, len(snapshots)+len(downloads))
 	for i, x := range append(snapshots, downloads...) {
-		e := entry{ID: x.ID, Source: x.Key.Source, Way: x.Key.Way, Principal: x.Key.Principal, Path: x.Key.Path, Version: x.Key.Version, Digest: x.Digest, Bytes: x.Bytes,
+		e := entry{ID: x.ID, Source: x.Key.Source, Way: x.Key.Way, Principal: x.Key.Principal, Path: x.Key.Path, Version: x.Key.Version,
+			Digest: x.Digest, Bytes: x.Bytes,
 			Files: x.Files, Complete: i < len(snapshots), LastUsed: x.Used, Pods: users[x.ID],
 			Preheat: preheats[x.ID], Marks: x.Marks}
 		if e.InUse, err = s.InUse(x.ID); err != nil {

@@ -33,13 +33,15 @@ func (c *crowding) countEntry(d *delivery, e source.Entry) error {
 	weight := 1 + int64(len(e.Path)+len(e.Key)+len(e.Link)+len(e.Identity)+len(e.Checksum))/textOfOne
 	if d.weight+weight > c.most {
 		return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrMisconfigured, Err: fmt.Errorf(
-			"it has more than %d files, which is what the memory limit of Kuda's container%s is enough for; deliver it as several items, or as archives, or raise the limit",
+			"it has more than %d files, which is what the memory limit of Kuda's container%s is enough for; deliver it as several items, or as "+
+				"archives, or raise the limit",
 			d.roll.countFiles(), c.limitText())}
 	}
 	d.weight += weight
 	if now := c.now.Add(weight); now > c.most {
 		return &source.Error{Op: "listing " + d.request.Path, Class: source.ErrTemporary, Err: fmt.Errorf(
-			"the items that are delivered at this moment have more than %d files together, which is what the memory limit of Kuda's container%s is enough for; it is tried again later",
+			"the items that are delivered at this moment have more than %d files together, which is what the memory limit of Kuda's container%s "+
+				"is enough for; it is tried again later",
 			c.most, c.limitText())}
 	}
 	return nil

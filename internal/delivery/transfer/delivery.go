@@ -69,7 +69,8 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	}
 	d.staging = &staging{writer: w, dirs: newDirs(w.Root()), report: report, roll: d.roll, kind: d.kind}
 	d.sharing = newSharing(d)
-	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections), min(startSmallConnections, e.options.SmallConnections))
+	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections),
+		min(startSmallConnections, e.options.SmallConnections))
 	d.queue.open = d.prepareFile
 	return d
 }

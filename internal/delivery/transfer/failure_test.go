@@ -24,7 +24,8 @@ import (
 )
 
 func TestPermanentErrorsComeAtOnceWithTheirClass(t *testing.T) {
-	for status, want := range map[int]error{404: source.ErrNotFound, 403: source.ErrDenied, 401: source.ErrDenied, 400: source.ErrMisconfigured} {
+	for status, want := range map[int]error{404: source.ErrNotFound, 403: source.ErrDenied, 401: source.ErrDenied,
+		400: source.ErrMisconfigured} {
 		b := newBench(t)
 		b.putTree("tree/", 3)
 		var asked atomic.Int64

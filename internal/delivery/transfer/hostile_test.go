@@ -65,37 +65,46 @@ func reading(r reads) func(source.Entry, int64, int64) (io.ReadCloser, error) {
 }
 
 var hostileDrivers = map[string]*hostile{
-	"a negative size":               {entries: []source.Entry{entryOf("a", -1)}},
-	"the least size":                {entries: []source.Entry{entryOf("a", math.MinInt64)}},
-	"the greatest size":             {entries: []source.Entry{entryOf("a", math.MaxInt64)}},
-	"a size beyond any disk":        {entries: []source.Entry{entryOf("a", 1<<49)}},
-	"sizes that overflow together":  {list: enormous(1 << 49)},
-	"a link with bytes":             {entries: []source.Entry{{Path: "a", Link: "b", Size: 3}}},
-	"the item beside a file":        {entries: []source.Entry{entryOf("a", 1), entryOf("", 1)}},
-	"a file beside the item":        {entries: []source.Entry{entryOf("", 1), entryOf("a", 1)}},
-	"the item twice":                {entries: []source.Entry{entryOf("", 1), entryOf("", 1)}},
-	"an absolute path":              {entries: []source.Entry{entryOf("/etc/passwd", 1)}},
-	"a path that leaves":            {entries: []source.Entry{entryOf("../a", 1)}},
-	"a path with a zero":            {entries: []source.Entry{entryOf("a\x00b", 1)}},
-	"a path without bounds":         {entries: []source.Entry{entryOf(strings.Repeat("a", 1<<20), 1)}},
-	"an identity without bounds":    {entries: []source.Entry{{Path: "a", Size: 1, Identity: source.Identity(strings.Repeat("a", 1<<20))}}},
-	"an identity of two lines":      {entries: []source.Entry{{Path: "a", Size: 1, Identity: "a\nb"}}},
-	"a checksum that is none":       {entries: []source.Entry{{Path: "a", Size: 1, Identity: `"1"`, Checksum: "sha256:xyz"}}},
-	"a path twice, differently":     {entries: []source.Entry{entryOf("a", 1), entryOf("a", 2)}},
-	"one path for ever":             {list: forever},
-	"a panic in a listing":          {list: func(func(source.Entry, error) bool) { panic("list") }},
-	"a panic after an entry":        {list: func(yield func(source.Entry, error) bool) { yield(entryOf("a", 1), nil); panic("list") }},
-	"entries after an error":        {list: func(yield func(source.Entry, error) bool) { yield(source.Entry{}, io.EOF); yield(entryOf("a", 1), nil) }},
-	"an error without a class":      {list: func(yield func(source.Entry, error) bool) { yield(source.Entry{}, errors.New("some")) }},
-	"a panic in Open":               {entries: []source.Entry{entryOf("a", 1)}, open: func(source.Entry, int64, int64) (io.ReadCloser, error) { panic("open") }},
-	"no body":                       {entries: []source.Entry{entryOf("a", 1)}, open: func(source.Entry, int64, int64) (io.ReadCloser, error) { return nil, nil }},
-	"a panic in Read":               {entries: []source.Entry{entryOf("a", 1)}, open: reading(func([]byte) (int, error) { panic("read") })},
-	"a panic in Read, large":        {entries: []source.Entry{entryOf("a", 20<<20)}, open: reading(func([]byte) (int, error) { panic("read") })},
-	"a body that ends early":        {entries: []source.Entry{entryOf("a", 10)}, open: reading(func([]byte) (int, error) { return 0, io.EOF })},
-	"a body that goes on":           {entries: []source.Entry{entryOf("a", 10)}, open: reading(func(p []byte) (int, error) { return len(p), nil })},
-	"a body of nothing, for ever":   {entries: []source.Entry{entryOf("a", 10)}, open: reading(func([]byte) (int, error) { return 0, nil })},
-	"more bytes than there is room": {entries: []source.Entry{entryOf("a", 10)}, open: reading(func(p []byte) (int, error) { return len(p) + 1, nil })},
-	"fewer bytes than none":         {entries: []source.Entry{entryOf("a", 10)}, open: reading(func([]byte) (int, error) { return -1, nil })},
+	"a negative size":              {entries: []source.Entry{entryOf("a", -1)}},
+	"the least size":               {entries: []source.Entry{entryOf("a", math.MinInt64)}},
+	"the greatest size":            {entries: []source.Entry{entryOf("a", math.MaxInt64)}},
+	"a size beyond any disk":       {entries: []source.Entry{entryOf("a", 1<<49)}},
+	"sizes that overflow together": {list: enormous(1 << 49)},
+	"a link with bytes":            {entries: []source.Entry{{Path: "a", Link: "b", Size: 3}}},
+	"the item beside a file":       {entries: []source.Entry{entryOf("a", 1), entryOf("", 1)}},
+	"a file beside the item":       {entries: []source.Entry{entryOf("", 1), entryOf("a", 1)}},
+	"the item twice":               {entries: []source.Entry{entryOf("", 1), entryOf("", 1)}},
+	"an absolute path":             {entries: []source.Entry{entryOf("/etc/passwd", 1)}},
+	"a path that leaves":           {entries: []source.Entry{entryOf("../a", 1)}},
+	"a path with a zero":           {entries: []source.Entry{entryOf("a\x00b", 1)}},
+	"a path without bounds":        {entries: []source.Entry{entryOf(strings.Repeat("a", 1<<20), 1)}},
+	"an identity without bounds":   {entries: []source.Entry{{Path: "a", Size: 1, Identity: source.Identity(strings.Repeat("a", 1<<20))}}},
+	"an identity of two lines":     {entries: []source.Entry{{Path: "a", Size: 1, Identity: "a\nb"}}},
+	"a checksum that is none":      {entries: []source.Entry{{Path: "a", Size: 1, Identity: `"1"`, Checksum: "sha256:xyz"}}},
+	"a path twice, differently":    {entries: []source.Entry{entryOf("a", 1), entryOf("a", 2)}},
+	"one path for ever":            {list: forever},
+	"a panic in a listing":         {list: func(func(source.Entry, error) bool) { panic("list") }},
+	"a panic after an entry":       {list: func(yield func(source.Entry, error) bool) { yield(entryOf("a", 1), nil); panic("list") }},
+	"entries after an error": {list: func(yield func(source.Entry, error) bool) {
+		yield(source.Entry{}, io.EOF)
+		yield(entryOf("a", 1), nil)
+	}},
+	"an error without a class": {list: func(yield func(source.Entry, error) bool) { yield(source.Entry{}, errors.New("some")) }},
+	"a panic in Open": {entries: []source.Entry{entryOf("a", 1)},
+		open: func(source.Entry, int64, int64) (io.ReadCloser, error) { panic("open") }},
+	"no body": {entries: []source.Entry{entryOf("a", 1)},
+		open: func(source.Entry, int64, int64) (io.ReadCloser, error) { return nil, nil }},
+	"a panic in Read": {entries: []source.Entry{entryOf("a", 1)}, open: reading(func([]byte) (int, error) { panic("read") })},
+	"a panic in Read, large": {entries: []source.Entry{entryOf("a", 20<<20)},
+		open: reading(func([]byte) (int, error) { panic("read") })},
+	"a body that ends early": {entries: []source.Entry{entryOf("a", 10)},
+		open: reading(func([]byte) (int, error) { return 0, io.EOF })},
+	"a body that goes on": {entries: []source.Entry{entryOf("a", 10)},
+		open: reading(func(p []byte) (int, error) { return len(p), nil })},
+	"a body of nothing, for ever": {entries: []source.Entry{entryOf("a", 10)}, open: reading(func([]byte) (int, error) { return 0, nil })},
+	"more bytes than there is room": {entries: []source.Entry{entryOf("a", 10)},
+		open: reading(func(p []byte) (int, error) { return len(p) + 1, nil })},
+	"fewer bytes than none": {entries: []source.Entry{entryOf("a", 10)}, open: reading(func([]byte) (int, error) { return -1, nil })},
 }
 
 func enormous(size int64) func(func(source.Entry, error) bool) {
@@ -201,7 +210,8 @@ func TestMoreFilesThanThereIsMemoryForAreRefusedInWords(t *testing.T) {
 	b.engine.crowd.most, b.engine.crowd.memory = 2, 256<<20
 	driver := &hostile{entries: []source.Entry{entryOf("a", 1), entryOf("b", 1), entryOf("b", 1), entryOf("out", 1)}}
 	key := snapshot.Key{Source: driver.Identity(), Path: "item", Version: "1"}
-	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), "more than 2 files") ||
+	if _, err := b.engine.Deliver(t.Context(), NewRequest(driver, key, nil)); !errors.Is(err, source.ErrMisconfigured) ||
+		!strings.Contains(err.Error(), "more than 2 files") ||
 		!strings.Contains(err.Error(), "256.0 MiB") {
 		t.Errorf("got %v", err)
 	}

@@ -209,7 +209,8 @@ func TestAServerThatListsMoreThanItWasAskedForIsNamed(t *testing.T) {
 	b.put("a", []byte("a"))
 	b.Put("another/secret", []byte("b"))
 	b.Fail(odd.Faults{IgnorePrefix: true})
-	if _, err := b.deliver(t, "tree/", "1"); !errors.Is(err, source.ErrTemporary) || !bytes.Contains([]byte(err.Error()), []byte("another/secret")) {
+	if _, err := b.deliver(t, "tree/", "1"); !errors.Is(err, source.ErrTemporary) ||
+		!bytes.Contains([]byte(err.Error()), []byte("another/secret")) {
 		t.Errorf("got %v", err)
 	}
 }

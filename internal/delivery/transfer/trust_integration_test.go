@@ -45,7 +45,8 @@ func openAs(t *testing.T, server *miniotest.Server, s *store.Store, keys *s3.Key
 }
 
 // listingOnly lets every caller list the bucket, and only callers with keys read it.
-const listingOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::models"]}]}`
+const listingOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:ListBucket"],` +
+	`"Resource":["arn:aws:s3:::models"]}]}`
 
 func TestPrivateObjectsGetToThoseWhoMayReadThem(t *testing.T) {
 	server := miniotest.Start(t, bucket)
@@ -74,7 +75,8 @@ func TestPrivateObjectsGetToThoseWhoMayReadThem(t *testing.T) {
 		}
 	}
 	// Keys of the same rights, as after a rotation.
-	sts, err := credentials.NewSTSAssumeRole(server.URL(), credentials.STSAssumeRoleOptions{AccessKey: miniotest.AccessKey, SecretKey: miniotest.SecretKey})
+	sts, err := credentials.NewSTSAssumeRole(server.URL(),
+		credentials.STSAssumeRoleOptions{AccessKey: miniotest.AccessKey, SecretKey: miniotest.SecretKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +84,8 @@ func TestPrivateObjectsGetToThoseWhoMayReadThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := deliver(&s3.Keys{AccessKey: value.AccessKeyID, SecretKey: source.Secret(value.SecretAccessKey), SessionToken: source.Secret(value.SessionToken)})
+	result, err := deliver(&s3.Keys{AccessKey: value.AccessKeyID, SecretKey: source.Secret(value.SecretAccessKey),
+		SessionToken: source.Secret(value.SessionToken)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +99,8 @@ func TestObjectsInPartsAreTakenOverFromAnOlderRelease(t *testing.T) {
 	server := miniotest.Start(t, bucket)
 	content := noise(1, 20<<20)
 	for _, part := range []uint64{5 << 20, 8 << 20, 16 << 20} {
-		_, err := server.Client(t).PutObject(context.Background(), bucket, fmt.Sprintf("tree/%d", part), bytes.NewReader(content), int64(len(content)),
+		_, err := server.Client(t).PutObject(context.Background(), bucket, fmt.Sprintf("tree/%d", part), bytes.NewReader(content),
+			int64(len(content)),
 			minio.PutObjectOptions{PartSize: part})
 		if err != nil {
 			t.Fatal(err)

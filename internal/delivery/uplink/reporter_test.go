@@ -81,7 +81,8 @@ func phased(data string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ReportReq
 }
 
 func TestAQuickDeliveryIsReportedTwice(t *testing.T) {
-	const waiting, downloading, success = gatewayv1alpha1.Phase_PHASE_WAITING, gatewayv1alpha1.Phase_PHASE_DOWNLOADING, gatewayv1alpha1.Phase_PHASE_SUCCESS
+	const waiting, downloading, success = gatewayv1alpha1.Phase_PHASE_WAITING, gatewayv1alpha1.Phase_PHASE_DOWNLOADING,
+		gatewayv1alpha1.Phase_PHASE_SUCCESS
 	for name, c := range map[string]struct {
 		step time.Duration
 		want int

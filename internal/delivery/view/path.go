@@ -48,7 +48,8 @@ type PathConflictError struct {
 
 func (e *PathConflictError) Error() string {
 	if e.First {
-		return fmt.Sprintf("%q conflicts with %q of DataSet %s, which was created first and has the place in every pod; give one of them another localPath",
+		return fmt.Sprintf("%q conflicts with %q of DataSet %s, which was created first and has the place in every pod; give one of "+
+			"them another localPath",
 			e.Path, e.Other, e.DataSet)
 	}
 	return fmt.Sprintf("%q conflicts with %q of DataSet %s; give one of them another localPath", e.Path, e.Other, e.DataSet)

@@ -170,8 +170,10 @@ func TestChangedPlacesLeaveNothingBehind(t *testing.T) {
 		want map[string]string
 	}{
 		{"nested place", func(b *bench) []view.Item { return []view.Item{b.file("conf/x", "1")} }, map[string]string{"conf/x": "1"}},
-		{"its parent", func(b *bench) []view.Item { return []view.Item{b.tree("conf", "2", "x", "2", "y", "2")} }, map[string]string{"conf/x": "2", "conf/y": "2"}},
-		{"deeper again", func(b *bench) []view.Item { return []view.Item{b.file("conf/x/z", "3"), b.file("other", "3")} }, map[string]string{"conf/x/z": "3", "other": "3"}},
+		{"its parent", func(b *bench) []view.Item { return []view.Item{b.tree("conf", "2", "x", "2", "y", "2")} },
+			map[string]string{"conf/x": "2", "conf/y": "2"}},
+		{"deeper again", func(b *bench) []view.Item { return []view.Item{b.file("conf/x/z", "3"), b.file("other", "3")} },
+			map[string]string{"conf/x/z": "3", "other": "3"}},
 		{"elsewhere", func(b *bench) []view.Item { return []view.Item{b.file("a/b", "4")} }, map[string]string{"a/b": "4"}},
 	}
 	b := newBench(t)

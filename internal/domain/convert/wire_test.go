@@ -46,7 +46,8 @@ func TestPathStyleHasTheWrongDefault(t *testing.T) {
 		"s3":         {v1alpha1.DataSourceS3, nil, false},
 		"s3, wanted": {v1alpha1.DataSourceS3, &yes, true},
 	} {
-		config := &v1alpha1.S3DataSource{Endpoint: "http://e", Bucket: "b", PathStyle: c.set, SecretRef: &v1alpha1.SecretReference{Name: "s"}, CARef: &v1alpha1.CAReference{Name: "c"}}
+		config := &v1alpha1.S3DataSource{Endpoint: "http://e", Bucket: "b", PathStyle: c.set, SecretRef: &v1alpha1.SecretReference{Name: "s"},
+			CARef: &v1alpha1.CAReference{Name: "c"}}
 		got := source(t, c.kind, v1alpha1.DataSources{MinIO: config, Ceph: config, S3: config})
 		s3 := got.GetS3()
 		if got.GetName() != string(c.kind) || s3.GetPathStyle() != c.want || s3.GetSecret() != "s" || s3.GetCa().GetKey() != "ca.crt" {
@@ -61,7 +62,8 @@ func TestASourceIsLostOnTheWay(t *testing.T) {
 		HDFS:    &v1alpha1.HDFSDataSource{Addresses: []string{"n1:8020", "n2:8020"}, UserName: "u"},
 		Alluxio: &v1alpha1.AlluxioDataSource{Host: "a", Port: 39999, Timeout: 7},
 	}
-	if s := source(t, v1alpha1.DataSourceHTTP, all).GetHttp(); s.GetUrl() != "http://h/base" || s.GetSecret() != "s" || s.GetProxy() != "http://p:1" || s.GetCa() != nil {
+	if s := source(t, v1alpha1.DataSourceHTTP, all).GetHttp(); s.GetUrl() != "http://h/base" || s.GetSecret() != "s" ||
+		s.GetProxy() != "http://p:1" || s.GetCa() != nil {
 		t.Errorf("http: %v", s)
 	}
 	if s := source(t, v1alpha1.DataSourceHDFS, all).GetHdfs(); len(s.GetAddresses()) != 2 || s.GetUserName() != "u" {
@@ -74,7 +76,8 @@ func TestASourceIsLostOnTheWay(t *testing.T) {
 	all.OCI = &v1alpha1.OCIDataSource{Registry: "r:5000", SecretRef: &v1alpha1.SecretReference{Name: "pull"}, Platform: "linux/arm64",
 		Limits: &v1alpha1.SourceLimits{Connections: 3, BytesPerSecond: &bytesPerSecond}}
 	all.PVC = &v1alpha1.PVCDataSource{ClaimName: "claim"}
-	all.Plugin = &v1alpha1.PluginDataSource{Name: "sftp", Config: map[string]string{"host": "h"}, SecretRef: &v1alpha1.SecretReference{Name: "key"}}
+	all.Plugin = &v1alpha1.PluginDataSource{Name: "sftp", Config: map[string]string{"host": "h"},
+		SecretRef: &v1alpha1.SecretReference{Name: "key"}}
 	all.HDFS.Kerberos = &v1alpha1.HDFSKerberos{Principal: "p@R", KeytabSecretRef: v1alpha1.KeytabReference{Name: "k"},
 		Krb5ConfRef: v1alpha1.Krb5ConfReference{Name: "c", Key: "conf"}, ServicePrincipalName: "nn/_HOST"}
 	all.HDFS.DataTransferProtection = "privacy"
@@ -90,15 +93,18 @@ func TestASourceIsLostOnTheWay(t *testing.T) {
 	if s := source(t, v1alpha1.DataSourcePVC, all).GetPvc(); s.GetClaim() != "claim" {
 		t.Errorf("pvc: %v", s)
 	}
-	if s := source(t, v1alpha1.DataSourcePlugin, all).GetPlugin(); s.GetName() != "sftp" || s.GetConfig()["host"] != "h" || s.GetSecret() != "key" {
+	if s := source(t, v1alpha1.DataSourcePlugin, all).GetPlugin(); s.GetName() != "sftp" || s.GetConfig()["host"] != "h" ||
+		s.GetSecret() != "key" {
 		t.Errorf("plugin: %v", s)
 	}
 	hdfs := source(t, v1alpha1.DataSourceHDFS, all).GetHdfs()
 	if k := hdfs.GetKerberos(); k.GetPrincipal() != "p@R" || k.GetSecret() != "k" || k.GetKeytabKey() != "keytab" ||
-		k.GetConfigMap() != "c" || k.GetKrb5ConfKey() != "conf" || k.GetServicePrincipalName() != "nn/_HOST" || hdfs.GetDataTransferProtection() != "privacy" {
+		k.GetConfigMap() != "c" || k.GetKrb5ConfKey() != "conf" || k.GetServicePrincipalName() != "nn/_HOST" ||
+		hdfs.GetDataTransferProtection() != "privacy" {
 		t.Errorf("kerberos: %v", hdfs)
 	}
-	if w := source(t, v1alpha1.DataSourceCeph, all).GetS3().GetWebIdentity(); w.GetRoleArn() != "arn" || w.GetAudience() != "sts.amazonaws.com" {
+	if w := source(t, v1alpha1.DataSourceCeph, all).GetS3().GetWebIdentity(); w.GetRoleArn() != "arn" ||
+		w.GetAudience() != "sts.amazonaws.com" {
 		t.Errorf("web identity: %v", w)
 	}
 	if i := source(t, v1alpha1.DataSourceMinIO, all).GetS3().GetInstanceCredentials(); i.GetEndpoint() != "http://i" {

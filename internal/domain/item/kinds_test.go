@@ -16,7 +16,8 @@ func authority() *gatewayv1alpha1.CertificateAuthority {
 // sources has one of each message with every field set, and some with few.
 var sources = map[string]*gatewayv1alpha1.Source{
 	"s3": {Name: "minio", Config: &gatewayv1alpha1.Source_S3{S3: &gatewayv1alpha1.S3Source{
-		Endpoint: "https://minio:9000", Bucket: "models", Region: "eu", PathStyle: true, Secret: "keys", Ca: authority(), Proxy: "http://proxy:3128",
+		Endpoint: "https://minio:9000", Bucket: "models", Region: "eu", PathStyle: true, Secret: "keys", Ca: authority(),
+		Proxy:               "http://proxy:3128",
 		WebIdentity:         &gatewayv1alpha1.WebIdentity{RoleArn: "role", StsEndpoint: "http://sts", Audience: "aws"},
 		InstanceCredentials: &gatewayv1alpha1.InstanceCredentials{Endpoint: "http://instance"},
 	}}},
@@ -41,8 +42,9 @@ var sources = map[string]*gatewayv1alpha1.Source{
 	"plugin": {Name: "plugin", Config: &gatewayv1alpha1.Source_Plugin{Plugin: &gatewayv1alpha1.PluginSource{
 		Name: "sftp", Config: map[string]string{"host": "h", "dir": "<d>"}, Secret: "keys", Ca: authority(),
 	}}},
-	"plugin, plain":           {Name: "plugin", Config: &gatewayv1alpha1.Source_Plugin{Plugin: &gatewayv1alpha1.PluginSource{Name: "sftp"}}},
-	"alluxio":                 {Name: "alluxio", Config: &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{Host: "a", Port: 39999, TimeoutSeconds: 7}}},
+	"plugin, plain": {Name: "plugin", Config: &gatewayv1alpha1.Source_Plugin{Plugin: &gatewayv1alpha1.PluginSource{Name: "sftp"}}},
+	"alluxio": {Name: "alluxio",
+		Config: &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{Host: "a", Port: 39999, TimeoutSeconds: 7}}},
 	"nothing":                 nil,
 	"a kind of the future":    {Name: "future"},
 	"a kind without settings": {Name: "minio", Config: &gatewayv1alpha1.Source_S3{}},
@@ -83,7 +85,8 @@ func TestMarksAndWaysOfEveryKindStayTheSame(t *testing.T) {
 		}
 	}
 	sources["plugin, plain"].GetPlugin().Config = map[string]string{}
-	if mark := Mark(&gatewayv1alpha1.Item{RemotePath: "/models/v1/", Version: "v1"}, sources["plugin, plain"]); mark != known["plugin, plain"].mark {
+	if mark := Mark(&gatewayv1alpha1.Item{RemotePath: "/models/v1/", Version: "v1"},
+		sources["plugin, plain"]); mark != known["plugin, plain"].mark {
 		t.Errorf("settings without an entry have another mark than none: %s", mark)
 	}
 	kinds := (&gatewayv1alpha1.Source{}).ProtoReflect().Descriptor().Oneofs().ByName("config").Fields()

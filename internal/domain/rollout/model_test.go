@@ -74,7 +74,8 @@ func (w *world) checkPlan(in Input) {
 func (w *world) checkBudget(in Input) {
 	rolling := in.Strategy.RollingUpdate
 	waits := []Wait{WaitsForBudget, WaitsForDelivery, WaitsForReady}
-	if !slices.Contains(waits, w.plan.Waits) || len(w.plan.Moves) > 0 || w.plan.State.Phase != v1alpha1.RolloutProgressing || rolling.TopologyKey != "" {
+	if !slices.Contains(waits, w.plan.Waits) || len(w.plan.Moves) > 0 || w.plan.State.Phase != v1alpha1.RolloutProgressing ||
+		rolling.TopologyKey != "" {
 		return
 	}
 	started, _ := splitStarted(in.Pods)
@@ -87,13 +88,15 @@ func (w *world) checkBudget(in Input) {
 		if p.DeliveredAt.After(since) {
 			since = p.DeliveredAt
 		}
-		proves := p.Revision == in.Update.Name && p.Baseline != nil && in.Now.Before(since.Add(time.Duration(rolling.MinReadySeconds+1)*time.Second))
+		proves := p.Revision == in.Update.Name && p.Baseline != nil &&
+			in.Now.Before(since.Add(time.Duration(rolling.MinReadySeconds+1)*time.Second))
 		if !p.Delivered || !p.Ready || proves {
 			unavailable++
 		}
 	}
 	if most := maxUnavailableOf(in); others > w.plan.HeldBack && unavailable < most {
-		w.violated("%d pods are to be moved and none is: %d of %d pods are unavailable, %d may be", others-w.plan.HeldBack, unavailable, len(started), most)
+		w.violated("%d pods are to be moved and none is: %d of %d pods are unavailable, %d may be", others-w.plan.HeldBack,
+			unavailable, len(started), most)
 	}
 }
 

@@ -64,7 +64,8 @@ var (
 		{"`retry`", phases{stopped, rollingBack, rolledBack}, requestsRetry, startRetry, phases{retrying, progressing}},
 	}
 	failures = []transition{
-		{"too many pods or measurements failed", phases{prefetching, progressing}, failsTooOften, applyFailurePolicy, phases{stopped, rollingBack}},
+		{"too many pods or measurements failed", phases{prefetching, progressing}, failsTooOften, applyFailurePolicy,
+			phases{stopped, rollingBack}},
 	}
 	ends = []transition{
 		{"no failed pod is left on the update revision", phases{retrying}, retryIsReady, finishRetry, phases{prefetching, progressing}},

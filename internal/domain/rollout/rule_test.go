@@ -88,12 +88,16 @@ func TestAPodIsJudgedWrongly(t *testing.T) {
 		"is on its way":                         {func(p *Pod) { p.Delivered = false }, false},
 		"times of the same second":              {func(p *Pod) { p.ReadySince = epoch.Add(300 * time.Millisecond) }, false},
 		"was restarted before":                  {func(p *Pod) { p.Restarts, p.Baseline.Restarts = 3, 3 }, false},
-		"its runtime was killed":                {func(p *Pod) { p.Ready, p.ReadySince, p.RuntimeDown = false, epoch.Add(time.Minute), true }, false},
+		"its runtime was killed": {func(p *Pod) {
+			p.Ready, p.ReadySince, p.RuntimeDown = false, epoch.Add(time.Minute), true
+		}, false},
 		"its runtime is back, it is not yet":    {func(p *Pod) { interrupt(p); p.Ready, p.ReadySince = false, epoch.Add(time.Minute) }, false},
 		"its runtime is back, and so is it":     {func(p *Pod) { interrupt(p); p.ReadySince = epoch.Add(3 * time.Minute) }, false},
 		"its node started all of it again":      {func(p *Pod) { interrupt(p); p.ReadySince, p.Restarts = epoch.Add(3*time.Minute), 1 }, false},
 		"turned unready after its runtime came": {func(p *Pod) { interrupt(p); p.Ready, p.ReadySince = false, epoch.Add(3*time.Minute) }, true},
-		"an item failed, its runtime is away":   {func(p *Pod) { p.Ready, p.RuntimeDown, p.Delivered, p.Failed = false, true, false, true }, true},
+		"an item failed, its runtime is away": {func(p *Pod) {
+			p.Ready, p.RuntimeDown, p.Delivered, p.Failed = false, true, false, true
+		}, true},
 		"its runtime was killed before it moved": {func(p *Pod) {
 			interrupt(p)
 			p.Baseline.RuntimeRestarts, p.ReadySince = 1, epoch.Add(3*time.Minute)
@@ -127,7 +131,8 @@ func TestAPodCountsBeforeMinReadySeconds(t *testing.T) {
 		if (plan.Updated == 1) != c.updated || (len(plan.Moves) == 1) != c.updated {
 			t.Errorf("%s: %d updated, %d moves", name, plan.Updated, len(plan.Moves))
 		}
-		if want := p.DeliveredAt; !c.updated && (plan.Waits != WaitsForReady || plan.Wake <= 0 || s.Now.Add(plan.Wake).Before(want.Add(11*time.Second))) {
+		if want := p.DeliveredAt; !c.updated && (plan.Waits != WaitsForReady || plan.Wake <= 0 ||
+			s.Now.Add(plan.Wake).Before(want.Add(11*time.Second))) {
 			t.Errorf("%s: waits for %q, wakes after %s", name, plan.Waits, plan.Wake)
 		}
 	}
@@ -254,15 +259,18 @@ func TestARequestIsNotHonouredOnce(t *testing.T) {
 		step    int32
 		moves   map[string]int
 	}{
-		"none":                     {"", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
-		"promote":                  {"promote B 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 1, nil},
-		"promote fully":            {"promote-full B 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, 2, to("B", 1)},
-		"another revision":         {"promote C 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
-		"nonsense":                 {"promote", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
-		"honoured already":         {"promote B 1", func(s *scene) { s.State.Request = "promote B 1" }, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
-		"older than the rollout":   {"promote B 1", func(s *scene) { s.State.Revision = "A" }, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
-		"abort":                    {"abort B 1", nil, v1alpha1.RolloutRollingBack, v1alpha1.ReasonAborted, 0, to("A", 1)},
-		"abort while paused":       {"abort B 1", func(s *scene) { s.Paused = true }, v1alpha1.RolloutRollingBack, v1alpha1.ReasonAborted, 0, to("A", 1)},
+		"none":             {"", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
+		"promote":          {"promote B 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 1, nil},
+		"promote fully":    {"promote-full B 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, 2, to("B", 1)},
+		"another revision": {"promote C 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
+		"nonsense":         {"promote", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
+		"honoured already": {"promote B 1", func(s *scene) { s.State.Request = "promote B 1" }, v1alpha1.RolloutProgressing,
+			v1alpha1.ReasonStepPaused, 0, nil},
+		"older than the rollout": {"promote B 1", func(s *scene) { s.State.Revision = "A" }, v1alpha1.RolloutProgressing,
+			v1alpha1.ReasonStepPaused, 0, nil},
+		"abort": {"abort B 1", nil, v1alpha1.RolloutRollingBack, v1alpha1.ReasonAborted, 0, to("A", 1)},
+		"abort while paused": {"abort B 1", func(s *scene) { s.Paused = true }, v1alpha1.RolloutRollingBack,
+			v1alpha1.ReasonAborted, 0, to("A", 1)},
 		"abort when stopped":       {"abort B 1", stop, v1alpha1.RolloutRollingBack, v1alpha1.ReasonAborted, 0, to("A", 1)},
 		"promote when stopped":     {"promote B 1", stop, v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, 0, nil},
 		"retry when all goes well": {"retry B 1", nil, v1alpha1.RolloutProgressing, v1alpha1.ReasonStepPaused, 0, nil},
@@ -375,7 +383,8 @@ func TestPartitionStepsHoldTheWrongPods(t *testing.T) {
 	give(s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("B", 2)))
 	// The steps are over; rollingUpdate.partition still keeps one.
 	give(s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("B", 1)))
-	if p := s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonHeldBack, nil); p.Current != "A" || !p.Complete || p.Waits != WaitsForPartition {
+	if p := s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonHeldBack, nil); p.Current != "A" || !p.Complete ||
+		p.Waits != WaitsForPartition {
 		t.Errorf("%+v", p)
 	}
 	s.Strategy.RollingUpdate.Partition = nil
@@ -411,16 +420,18 @@ func TestTheDeadlineCountsWrongly(t *testing.T) {
 		change func(*scene)
 		phase  v1alpha1.RolloutPhase
 	}{
-		"a pod is stuck":           {func(*scene) {}, v1alpha1.RolloutStopped},
-		"roll back":                {func(s *scene) { s.FailurePolicy = v1alpha1.FailurePolicyRollback }, v1alpha1.RolloutRollingBack},
-		"continue":                 {func(s *scene) { s.FailurePolicy = v1alpha1.FailurePolicyContinue }, v1alpha1.RolloutProgressing},
-		"paused":                   {func(s *scene) { s.Paused = true }, v1alpha1.RolloutProgressing},
-		"just resumed":             {func(s *scene) { s.State.Reason = v1alpha1.ReasonPaused }, v1alpha1.RolloutProgressing},
-		"no pods":                  {func(s *scene) { s.Pods = nil }, v1alpha1.RolloutProgressing},
-		"a pod came further":       {func(s *scene) { s.Pods[1].Revision = "B"; s.moved(1) }, v1alpha1.RolloutProgressing},
-		"a pod flickers":           {func(s *scene) { s.Pods[1].Revision = "B"; s.moved(1); s.State.Updated = 2 }, v1alpha1.RolloutStopped},
-		"in a pause":               {func(s *scene) { s.Strategy.Steps = []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}} }, v1alpha1.RolloutProgressing},
-		"held back":                {func(s *scene) { s.Pods = fleet("AA"); s.Strategy.RollingUpdate.Partition = &value }, v1alpha1.RolloutProgressing},
+		"a pod is stuck":     {func(*scene) {}, v1alpha1.RolloutStopped},
+		"roll back":          {func(s *scene) { s.FailurePolicy = v1alpha1.FailurePolicyRollback }, v1alpha1.RolloutRollingBack},
+		"continue":           {func(s *scene) { s.FailurePolicy = v1alpha1.FailurePolicyContinue }, v1alpha1.RolloutProgressing},
+		"paused":             {func(s *scene) { s.Paused = true }, v1alpha1.RolloutProgressing},
+		"just resumed":       {func(s *scene) { s.State.Reason = v1alpha1.ReasonPaused }, v1alpha1.RolloutProgressing},
+		"no pods":            {func(s *scene) { s.Pods = nil }, v1alpha1.RolloutProgressing},
+		"a pod came further": {func(s *scene) { s.Pods[1].Revision = "B"; s.moved(1) }, v1alpha1.RolloutProgressing},
+		"a pod flickers":     {func(s *scene) { s.Pods[1].Revision = "B"; s.moved(1); s.State.Updated = 2 }, v1alpha1.RolloutStopped},
+		"in a pause": {func(s *scene) { s.Strategy.Steps = []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}} },
+			v1alpha1.RolloutProgressing},
+		"held back": {func(s *scene) { s.Pods = fleet("AA"); s.Strategy.RollingUpdate.Partition = &value },
+			v1alpha1.RolloutProgressing},
 		"the first revision":       {func(s *scene) { s.Current.Name = "" }, v1alpha1.RolloutProgressing},
 		"no deadline":              {func(s *scene) { s.ProgressDeadline = 0 }, v1alpha1.RolloutProgressing},
 		"one microsecond too soon": {func(s *scene) { s.Now = s.Now.Add(-time.Microsecond) }, v1alpha1.RolloutProgressing},
@@ -459,7 +470,8 @@ func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
 	s = fresh("AAA")
 	s.plan()
 	s.Pods[1].PrefetchFailed, s.Pods[1].PrefetchMessage = true, "NotFound"
-	if p := s.expect(v1alpha1.RolloutStopped, v1alpha1.ReasonPrefetchFailed, nil); p.Prefetch != "" || !strings.Contains(p.State.Message, "NotFound") {
+	if p := s.expect(v1alpha1.RolloutStopped, v1alpha1.ReasonPrefetchFailed, nil); p.Prefetch != "" ||
+		!strings.Contains(p.State.Message, "NotFound") {
 		t.Errorf("%+v", p)
 	}
 	s.Request, s.Now = "retry B 1", s.Now.Add(time.Hour)
@@ -501,7 +513,8 @@ func TestTheStateOutgrowsTheAPI(t *testing.T) {
 		})
 	}
 	p := s.plan()
-	if len(p.State.FailedPods) != maxFailedPods || len(p.Failed) != 300 || len(p.State.Message) > maxMessage || !strings.HasSuffix(p.State.Message, "…") {
+	if len(p.State.FailedPods) != maxFailedPods || len(p.Failed) != 300 || len(p.State.Message) > maxMessage ||
+		!strings.HasSuffix(p.State.Message, "…") {
 		t.Errorf("%d failed in the state, %d in the plan, %d bytes of message", len(p.State.FailedPods), len(p.Failed), len(p.State.Message))
 	}
 }

@@ -148,7 +148,8 @@ func describePlugin(s v1alpha1.PluginDataSource, at *field.Path) Source {
 }
 
 // httpReferences returns those of a source that is read by HTTP.
-func httpReferences(at *field.Path, secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference, proxy string, server Reference) []Reference {
+func httpReferences(at *field.Path, secret *v1alpha1.SecretReference, ca *v1alpha1.CAReference, proxy string,
+	server Reference) []Reference {
 	server.Kind = HTTPServer
 	return append(objectReferences(at, secret, ca), server, Reference{Kind: HTTPServer, Name: proxy, Field: at.Child("proxy")})
 }

@@ -150,7 +150,8 @@ func samples(t *testing.T, end string) []sample {
 		kind := v1alpha1.DataSourceType(tag)
 		d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models"}}
 		d.Spec.WorkloadSelector = map[string]string{"app": "models"}
-		d.Spec.Template.DataItems = []v1alpha1.DataItem{{Namespace: "shop", Name: "a", Version: "v1", RemotePath: "r", LocalPath: "l", DataSourceType: kind}}
+		d.Spec.Template.DataItems = []v1alpha1.DataItem{{Namespace: "shop", Name: "a", Version: "v1", RemotePath: "r", LocalPath: "l",
+			DataSourceType: kind}}
 		f := &filler{end: end}
 		f.fill(t, tag, reflect.ValueOf(&d.Spec.Template.DataSources).Elem().Field(i))
 		described := sourcekind.Describe(&d.Spec.Template.DataSources, nil)
@@ -218,7 +219,8 @@ func (s sample) checkSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(string(crd)), " ")
-	for _, want := range []string{"enum: - hdfs", " - " + s.kind + " ", "i.dataSourceType != '" + s.kind + "' || has(self.dataSources." + s.kind + ")"} {
+	for _, want := range []string{"enum: - hdfs", " - " + s.kind + " ",
+		"i.dataSourceType != '" + s.kind + "' || has(self.dataSources." + s.kind + ")"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the schema has no %q", want)
 		}
@@ -231,7 +233,8 @@ func (s sample) request(t *testing.T) webhook.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return webhook.Request{AdmissionRequest: admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "shop", Object: runtime.RawExtension{Raw: raw}}}
+	return webhook.Request{AdmissionRequest: admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "shop",
+		Object: runtime.RawExtension{Raw: raw}}}
 }
 
 func (s sample) checkAdmission(t *testing.T) {
@@ -267,7 +270,8 @@ func (s sample) checkAdmission(t *testing.T) {
 func (s sample) checkRights(t *testing.T) {
 	needs := author.Needs(author.Change{New: s.dataSet})
 	for _, r := range s.want {
-		object := map[sourcekind.ReferenceKind]string{sourcekind.Secret: "secrets", sourcekind.ConfigMap: "configmaps", sourcekind.Claim: "persistentvolumeclaims"}[r.Kind]
+		object := map[sourcekind.ReferenceKind]string{sourcekind.Secret: "secrets", sourcekind.ConfigMap: "configmaps",
+			sourcekind.Claim: "persistentvolumeclaims"}[r.Kind]
 		needed := slices.ContainsFunc(needs, func(n author.Need) bool { return n.Right.Resource == object && n.Right.Name == r.Name })
 		if object != "" && !needed {
 			t.Errorf("no right for the %s %s: %v", r.Kind, r.Name, needs)
@@ -297,7 +301,8 @@ func asksForRights(t *testing.T, object map[string]any) bool {
 	if err := yaml.Unmarshal(raw, &configuration); err != nil {
 		t.Fatal(err)
 	}
-	at := slices.IndexFunc(configuration.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == "dataset-authors.kuda.io" })
+	at := slices.IndexFunc(configuration.Webhooks,
+		func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == "dataset-authors.kuda.io" })
 	env, err := cel.NewEnv(cel.Variable("object", cel.DynType), cel.Variable("oldObject", cel.DynType), cel.Variable("request", cel.DynType))
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +341,8 @@ func TestSourcesOfAnUnknownKindAreAskedAbout(t *testing.T) {
 
 // checkInjection looks for all that the source refers to among the pod's volumes.
 func (s sample) checkInjection(t *testing.T) {
-	settings := inject.Settings{Image: "runtime", HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: inject.StoreAuto, Plugins: map[string]inject.Plugin{}}
+	settings := inject.Settings{Image: "runtime", HostPath: "/var/lib/kuda", DataPath: "/kuda/data", ServerPort: 8888, Store: inject.StoreAuto,
+		Plugins: map[string]inject.Plugin{}}
 	for _, r := range s.source.References {
 		switch r.Kind {
 		case sourcekind.Audience:
@@ -345,8 +351,10 @@ func (s sample) checkInjection(t *testing.T) {
 			settings.Plugins[r.Name] = inject.Plugin{Image: "plugin"}
 		}
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: s.dataSet.Spec.WorkloadSelector}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app"}}}}
-	injected, skip, err := inject.Inject(inject.Request{Pod: pod, Namespace: inject.Namespace{Name: "shop", UID: "u"}, DataSets: []*v1alpha1.DataSet{s.dataSet}, Settings: settings})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: s.dataSet.Spec.WorkloadSelector},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "app"}}}}
+	injected, skip, err := inject.Inject(inject.Request{Pod: pod, Namespace: inject.Namespace{Name: "shop", UID: "u"},
+		DataSets: []*v1alpha1.DataSet{s.dataSet}, Settings: settings})
 	if err != nil || injected == nil {
 		t.Fatalf("injecting: %s, %v", skip, err)
 	}
@@ -422,8 +430,9 @@ func (s sample) checkMark(t *testing.T) {
 // checkDoctor wants every object that is not there among the findings.
 func (s sample) checkDoctor(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(kubeconfig, []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],`+
-		`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}]}`), 0o600); err != nil {
+	if err := os.WriteFile(kubeconfig,
+		[]byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],`+
+			`"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", kubeconfig)
@@ -441,7 +450,8 @@ func (s sample) checkDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range s.want {
-		if object := string(want.Kind) + " shop/" + want.Name; want.Kind != sourcekind.Audience && want.Kind != sourcekind.Instance && !strings.Contains(out.String(), object) {
+		if object := string(want.Kind) + " shop/" + want.Name; want.Kind != sourcekind.Audience && want.Kind != sourcekind.Instance &&
+			!strings.Contains(out.String(), object) {
 			t.Errorf("doctor does not look for %s:\n%s", object, out.String())
 		}
 	}
@@ -450,7 +460,8 @@ func (s sample) checkDoctor(t *testing.T) {
 // checkOpening wants a driver; whether it takes the words is another question.
 func (s sample) checkOpening(t *testing.T) {
 	dir := t.TempDir()
-	opener := sourceconfig.Opener{Mounts: sourceconfig.Mounts{Secrets: dir, CAs: dir, Claims: dir, Identities: dir, Plugins: dir, Scratch: dir}}
+	opener := sourceconfig.Opener{Mounts: sourceconfig.Mounts{Secrets: dir, CAs: dir, Claims: dir, Identities: dir,
+		Plugins: dir, Scratch: dir}}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // no plugin listens
 	defer cancel()
 	src, err := opener.Open(ctx, s.message)

@@ -57,7 +57,8 @@ func newBench(t *testing.T, before func(*bench), objects ...client.Object) *benc
 	b := &bench{clock: clocktesting.NewFakeClock(now), writes: make(chan bool, 100)}
 	b.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.NodeStore{}).
 		WithInterceptorFuncs(interceptor.Funcs{
-			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+				opts ...client.SubResourcePatchOption) error {
 				if before != nil {
 					before(b)
 				}
@@ -65,7 +66,8 @@ func newBench(t *testing.T, before func(*bench), objects ...client.Object) *benc
 			},
 		}).Build()
 	writer := &Writer{Cached: b.client, Live: b.client, Client: b.client, Clock: b.clock}
-	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), b.clock, logr.Discard(), func(wrote bool, _ error) { b.writes <- wrote })
+	b.Queue = NewQueue(writer, share.New(share.Limits{Total: 8, PerPod: 8, PerNamespace: 8}), b.clock, logr.Discard(),
+		func(wrote bool, _ error) { b.writes <- wrote })
 	t.Cleanup(b.Close)
 	return b
 }

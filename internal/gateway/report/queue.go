@@ -118,7 +118,8 @@ func (q *Queue) logFailure(key types.NamespacedName, err error) {
 	q.mu.Unlock()
 	switch {
 	case tooLarge && !said:
-		q.log.Error(err, "a report is too large to be stored with its Data, which stays without it; split the items among several DataSets", "data", key)
+		q.log.Error(err, "a report is too large to be stored with its Data, which stays without it; split the items among several DataSets",
+			"data", key)
 	case err != nil:
 		q.log.V(1).Info("did not write a report", "data", key, "error", err.Error())
 	}

@@ -60,7 +60,8 @@ func TestCredentialsAreRenewedBeforeTheyEndAndKeptWhileThatFails(t *testing.T) {
 func TestRenewalComesBeforeTheEnd(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for life, want := range map[time.Duration]time.Duration{
-		time.Hour: 55 * time.Minute, 12 * time.Hour: 12*time.Hour - 5*time.Minute, 10 * time.Minute: 8 * time.Minute, 10 * time.Second: 8 * time.Second,
+		time.Hour: 55 * time.Minute, 12 * time.Hour: 12*time.Hour - 5*time.Minute, 10 * time.Minute: 8 * time.Minute,
+		10 * time.Second: 8 * time.Second,
 	} {
 		if got := renewalTime(now, now.Add(life)).Sub(now); got != want {
 			t.Errorf("a life of %s: renewed after %s, want %s", life, got, want)
@@ -80,7 +81,8 @@ func TestCredentialsThatTheServiceForgotAreFetchedAnew(t *testing.T) {
 		}
 		fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>
 <Credentials><AccessKeyId>key%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration>
-</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, asked, time.Now().Add(time.Hour).Format(time.RFC3339))
+</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, asked,
+			time.Now().Add(time.Hour).Format(time.RFC3339))
 	}))
 	t.Cleanup(sts.Close)
 	service := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
@@ -203,7 +205,8 @@ func TestAnInstanceWithoutCredentialsSaysWhatToDo(t *testing.T) {
 			}
 		})
 	}
-	if _, err := newInstance().fetchFrom("http://127.0.0.1:1")(t.Context()); !errors.Is(err, source.ErrCredentials) || !strings.Contains(err.Error(), "hop limit") {
+	if _, err := newInstance().fetchFrom("http://127.0.0.1:1")(t.Context()); !errors.Is(err, source.ErrCredentials) ||
+		!strings.Contains(err.Error(), "hop limit") {
 		t.Errorf("no service there: got %v", err)
 	}
 	server := httptest.NewServer(nethttp.NotFoundHandler())

@@ -20,7 +20,8 @@ import (
 // a large cluster saves nearly all of the work.
 func (p *Plugin) canLimitNodes(cycle fwk.CycleState, pod *corev1.Pod, s *state) bool {
 	if s.full != nil || len(s.whole) == 0 || s.Negligible() || !p.outweighs() ||
-		cycle.IsPodGroupSchedulingCycle() || constrainsNodes(pod) || otherPluginsRestrict(cycle) || attemptFailed(pod) || p.attempts.has(pod.UID) {
+		cycle.IsPodGroupSchedulingCycle() || constrainsNodes(pod) || otherPluginsRestrict(cycle) || attemptFailed(pod) ||
+		p.attempts.has(pod.UID) {
 		return false
 	}
 	g := guestOf(pod)

@@ -95,7 +95,8 @@ func kudaClient(config *rest.Config) (*rest.RESTClient, error) {
 	return client, nil
 }
 
-func (s *sources) newInformer(client cache.Getter, resource string, example runtime.Object, transform cache.TransformFunc) cache.SharedIndexInformer {
+func (s *sources) newInformer(client cache.Getter, resource string, example runtime.Object,
+	transform cache.TransformFunc) cache.SharedIndexInformer {
 	watch := cache.NewListWatchFromClient(client, resource, metav1.NamespaceAll, fields.Everything())
 	informer := cache.NewSharedIndexInformer(watch, example, 0, cache.Indexers{})
 	// Neither fails on an informer that has not been started.
@@ -106,7 +107,8 @@ func (s *sources) newInformer(client cache.Getter, resource string, example runt
 			return
 		}
 		if !s.absent.Swap(true) {
-			s.p.log.Info("the API server does not know Kuda's kinds: pods are placed without regard to data until its CRDs are installed", "resource", resource)
+			s.p.log.Info("the API server does not know Kuda's kinds: pods are placed without regard to data until its CRDs are installed",
+				"resource", resource)
 		}
 	})
 	return informer

@@ -59,7 +59,8 @@ const StartLimit = 3 * time.Minute
 
 // Serve runs a server of S3 as a storage.Run does: start starts its processes, and may
 // change the keys. It is ready with its bucket and the files of the options.
-func Serve(ctx context.Context, o storage.Options, e Endpoints, ready func(any) error, start func(context.Context, *storage.Processes, *Endpoints) error) error {
+func Serve(ctx context.Context, o storage.Options, e Endpoints, ready func(any) error,
+	start func(context.Context, *storage.Processes, *Endpoints) error) error {
 	return storage.Serve(ctx, o.Dir, func(ctx context.Context, p *storage.Processes) error {
 		if err := start(ctx, p, &e); err != nil {
 			return err

@@ -115,7 +115,8 @@ func (g *Gateway) checkToken(h http.Header) error {
 }
 
 // Watch implements the service.
-func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha1.WatchRequest], s *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
+func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha1.WatchRequest],
+	s *connect.ServerStream[gatewayv1alpha1.WatchResponse]) error {
 	if err := g.checkToken(req.Header()); err != nil {
 		return err
 	}
@@ -142,7 +143,8 @@ func (g *Gateway) Watch(ctx context.Context, req *connect.Request[gatewayv1alpha
 }
 
 // Report implements the service.
-func (g *Gateway) Report(_ context.Context, req *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
+func (g *Gateway) Report(_ context.Context,
+	req *connect.Request[gatewayv1alpha1.ReportRequest]) (*connect.Response[gatewayv1alpha1.ReportResponse], error) {
 	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}
@@ -154,7 +156,8 @@ func (g *Gateway) Report(_ context.Context, req *connect.Request[gatewayv1alpha1
 }
 
 // RunHook implements the service.
-func (g *Gateway) RunHook(_ context.Context, req *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
+func (g *Gateway) RunHook(_ context.Context,
+	req *connect.Request[gatewayv1alpha1.RunHookRequest]) (*connect.Response[gatewayv1alpha1.RunHookResponse], error) {
 	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}

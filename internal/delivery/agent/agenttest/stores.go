@@ -13,7 +13,8 @@ import (
 )
 
 // ReportStore implements the service.
-func (g *Gateway) ReportStore(_ context.Context, req *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
+func (g *Gateway) ReportStore(_ context.Context,
+	req *connect.Request[gatewayv1alpha1.ReportStoreRequest]) (*connect.Response[gatewayv1alpha1.ReportStoreResponse], error) {
 	if err := g.checkToken(req.Header()); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,8 @@ func deliveredDisk(a *gatewayv1alpha1.Assignment) Disk {
 	d := Disk{Current: a.GetRevision(), Record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
 	items := map[podstate.ItemKey]podstate.Item{}
 	for _, i := range a.GetItems() {
-		items[podstate.KeyOf(i.GetNamespace(), i.GetName())] = podstate.Item{LocalPath: i.GetLocalPath(), Version: i.GetVersion(), Mark: item.Mark(i, a.GetSources()[0])}
+		items[podstate.KeyOf(i.GetNamespace(), i.GetName())] = podstate.Item{LocalPath: i.GetLocalPath(), Version: i.GetVersion(),
+			Mark: item.Mark(i, a.GetSources()[0])}
 	}
 	d.Record.Revisions[a.GetRevision()] = podstate.Revision{Items: items}
 	d.Record.Hooks = Make(a, d).Notices

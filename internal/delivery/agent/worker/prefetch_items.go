@@ -115,7 +115,8 @@ func (t *prefetch) finished(ctx context.Context, i int, r result) {
 		if r.have != nil {
 			origin = r.have.Origin
 		}
-		t.prefetcher.addItem(t.want, ip.Key, podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(), Mark: ip.Mark, Way: ip.Way,
+		t.prefetcher.addItem(t.want, ip.Key, podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(),
+			Mark: ip.Mark, Way: ip.Way,
 			Snapshot: r.lease.ID(), Digest: r.lease.Digest(), Bytes: r.lease.Bytes(), Origin: origin, Started: t.started})
 		if r.have == nil {
 			t.updateProgress(ctx, i, transfer.Progress{Done: r.lease.Bytes(), Total: r.lease.Bytes(), Received: r.received})
