@@ -46,7 +46,7 @@ func question(t *testing.T, a *gatewayv1alpha1.Assignment) string {
 	return `[{"dataset":"` + a.GetDataset() + `","prefetch":` + string(text) + "}]"
 }
 
-func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
+func TestInspectShowsDeliveredDataAndBytesToMove(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a1", "one")
 	f.Put("/a2", "number two")
@@ -99,9 +99,9 @@ func TestInspectTellsOtherThanWhatIsDeliveredAndMoved(t *testing.T) {
 	}
 }
 
-// TestInspectSendsCredentialsToNobodyElse: a user who may run commands in a pod may ask
+// TestInspectSendsCredentialsOnlyToTheirSource: a user who may run commands in a pod may ask
 // about any source, but not have the pod's credentials shown to it.
-func TestInspectSendsCredentialsToNobodyElse(t *testing.T) {
+func TestInspectSendsCredentialsOnlyToTheirSource(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a", "one")
 	var sent atomic.Int32

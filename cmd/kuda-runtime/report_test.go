@@ -46,7 +46,7 @@ func holding(a *gatewayv1alpha1.Assignment, version string) func(*gatewayv1alpha
 	}
 }
 
-func TestANodeIsNotHeardOfAfterItsReporterWasKilled(t *testing.T) {
+func TestAnotherRuntimeReportsAfterTheReporterIsKilled(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/v1", "/v2", "/v3"} {
 		f.Put(path, path)
@@ -76,7 +76,7 @@ func TestANodeIsNotHeardOfAfterItsReporterWasKilled(t *testing.T) {
 
 // The manager ends a pod that preheats when its data is delivered. No runtime
 // may be left there to report it.
-func TestThePodThatPreheatedEndsBeforeItIsKnown(t *testing.T) {
+func TestPreheatedDataIsReportedBeforeItsPodEnds(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")
 	a := f.Assignment("ds", "r1", "a", "/v1")
@@ -99,7 +99,7 @@ func TestThePodThatPreheatedEndsBeforeItIsKnown(t *testing.T) {
 	}
 }
 
-func TestTheStoreOfOnePodIsReported(t *testing.T) {
+func TestStoreOfOnePodIsNotReported(t *testing.T) {
 	for _, mode := range []string{"", sidecar.StorePod} {
 		g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 		f.Put("/v1", "one")

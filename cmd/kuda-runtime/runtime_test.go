@@ -169,7 +169,7 @@ func TestPromise5KillingTheSidecarAtAnyMomentHealsByItself(t *testing.T) {
 	}
 }
 
-func TestSidecarAnswersItsEndpointsAndEndsAtOnce(t *testing.T) {
+func TestSidecarServesItsEndpointsAndEndsAtOnce(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")
 	release := f.Block("/v1")
@@ -201,7 +201,7 @@ func TestSidecarAnswersItsEndpointsAndEndsAtOnce(t *testing.T) {
 
 // The store's command, and other runtimes, know what a pod needs while its
 // runtime is down.
-func TestWhatAPodIsAtStaysWhileItsRuntimeIsDown(t *testing.T) {
+func TestSnapshotsOfAPodAreKeptWhileItsRuntimeIsDown(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")
 	g.Want(f.Assignment("ds", "r1", "a", "/v1"))

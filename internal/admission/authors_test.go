@@ -66,7 +66,7 @@ func authors(t *testing.T, mode author.Mode, r *rights) *Authors {
 	}
 }
 
-func TestWhatCannotBeFoundOutIsRefusedOnlyWhereRightsAreEnforced(t *testing.T) {
+func TestAFailedCheckOfRightsRefusesOnlyWhereRightsAreEnforced(t *testing.T) {
 	lacking := author.Needs(author.Change{New: dataSet()})
 	for name, c := range map[string]struct {
 		mode    author.Mode

@@ -175,7 +175,7 @@ func TestAGoodAnalysisIsAccepted(t *testing.T) {
 	}
 }
 
-func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
+func TestUnlikelySettingsGetAWarning(t *testing.T) {
 	for name, c := range map[string]struct {
 		last, next *v1alpha1.DataSet
 		want       string

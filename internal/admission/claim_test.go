@@ -43,9 +43,9 @@ func admit(t *testing.T, pods *Pods, pod *corev1.Pod) (admission.Response, *core
 	return resp, after
 }
 
-// TestAPodThatIsNotInjectedDoesNotSaySo admits pods that bring the annotation and a
+// TestKudasAnnotationsAreRemovedFromAPodThatIsNotInjected admits pods that bring the annotation and a
 // container of the runtime's name, for each reason not to inject one.
-func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
+func TestKudasAnnotationsAreRemovedFromAPodThatIsNotInjected(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Pod){
 		"no DataSet selects it": func(p *corev1.Pod) { p.Labels = nil },
 		"it has opted out":      func(p *corev1.Pod) { p.Labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled },
@@ -81,7 +81,7 @@ func TestAPodThatIsNotInjectedDoesNotSaySo(t *testing.T) {
 	}
 }
 
-func TestAPodThatSharesItsProcessesIsToldOfItsStore(t *testing.T) {
+func TestAWarningNamesTheStoreOfAPodThatSharesItsProcesses(t *testing.T) {
 	p := replica()
 	p.Spec.ShareProcessNamespace = new(true)
 	resp, after := admit(t, handler(t, shop("shop")...), p)
@@ -90,7 +90,7 @@ func TestAPodThatSharesItsProcessesIsToldOfItsStore(t *testing.T) {
 	}
 }
 
-func TestAPodThatIsMarkedAsNotInjectedDoesNotSayTheContrary(t *testing.T) {
+func TestAPodMarkedAsNotInjectedHasNoInjectedAnnotation(t *testing.T) {
 	p := replica()
 	p.Annotations = map[string]string{v1alpha1.AnnotationInjected: "model", v1alpha1.AnnotationStore: v1alpha1.StoreNode}
 	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}

@@ -14,8 +14,8 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// TestACopyOfAnInjectedPodWaitsForEver copies an injected pod as kubectl debug does.
-func TestACopyOfAnInjectedPodWaitsForEver(t *testing.T) {
+// TestACopyOfAnInjectedPodIsInjectedOnlyWithItsLabels copies an injected pod as kubectl debug does.
+func TestACopyOfAnInjectedPodIsInjectedOnlyWithItsLabels(t *testing.T) {
 	for name, c := range map[string]struct {
 		change   func(*corev1.Pod)
 		required bool
@@ -46,7 +46,7 @@ func TestACopyOfAnInjectedPodWaitsForEver(t *testing.T) {
 	}
 }
 
-func TestACrowdedPodIsNotTakenForACopy(t *testing.T) {
+func TestAPodWithTooManyContainersIsNotTakenForACopy(t *testing.T) {
 	h := handler(t, shop("shop")...)
 	_, pod := admit(t, h, replica())
 	pod.Labels = nil

@@ -75,7 +75,7 @@ func prefers(t *testing.T, h *Pods) string {
 	return ""
 }
 
-func TestAPodDoesNotPreferTheNodesOfItsNamespacesData(t *testing.T) {
+func TestAPodPrefersNodesThatHoldTheDataOfItsNamespace(t *testing.T) {
 	template := dataSet().Spec.Template
 	half := template
 	half.DataItems = half.DataItems[:1]
@@ -91,7 +91,7 @@ func TestAPodDoesNotPreferTheNodesOfItsNamespacesData(t *testing.T) {
 	}
 }
 
-func TestAPodIsSentToTheDataOfARevisionItDoesNotGet(t *testing.T) {
+func TestAPodPrefersNodesThatHoldTheRevisionItGets(t *testing.T) {
 	objects := shop("shop")
 	ds := objects[0].(*v1alpha1.DataSet)
 	stable := *ds.Spec.Template.DeepCopy()
@@ -126,7 +126,7 @@ func (d deaf) Get(ctx context.Context, key client.ObjectKey, object client.Objec
 	return d.Reader.Get(ctx, key, object, opts...)
 }
 
-func TestNotKnowingWhereTheDataIsFailsAPod(t *testing.T) {
+func TestAPodIsInjectedWithoutPreferencesWhenPlacementIsUnknown(t *testing.T) {
 	for name, spoil := range map[string]func(*Pods){
 		"the index is not filled":     func(h *Pods) { h.Places.Ready = func() bool { return false } },
 		"the revision cannot be read": func(h *Pods) { h.Places.Wants.Reader = deaf{h.Live} },
@@ -146,7 +146,7 @@ func TestNotKnowingWhereTheDataIsFailsAPod(t *testing.T) {
 	}
 }
 
-func TestIgnoreOrTheConfigurationIsNotHeeded(t *testing.T) {
+func TestPlacementIgnoreAndEnableAffinityFalseGiveNoPreference(t *testing.T) {
 	ignored := shop("shop")
 	ignored[0].(*v1alpha1.DataSet).Spec.Placement = v1alpha1.PlacementIgnore
 	template := dataSet().Spec.Template
@@ -165,7 +165,7 @@ func TestIgnoreOrTheConfigurationIsNotHeeded(t *testing.T) {
 	}
 }
 
-func TestRequireIsTakenWithoutASchedulerInSilence(t *testing.T) {
+func TestPlacementRequireWithoutASchedulerGetsAWarning(t *testing.T) {
 	prefer, require := dataSet(), dataSet(func(s *v1alpha1.DataSetSpec) { s.Placement = v1alpha1.PlacementRequire })
 	for name, c := range map[string]struct {
 		last, next *v1alpha1.DataSet

@@ -260,7 +260,7 @@ func untaken(t *testing.T, address, from, body string) (net.Conn, error) {
 	return c, nil
 }
 
-func TestAnswersThatAreNotTakenTakeNoMemory(t *testing.T) {
+func TestResponsesThatAreNotReadHoldBoundedMemory(t *testing.T) {
 	address, cmd := webhookProcess(t)
 	good := reviewOf(selected + `{"name":"app","image":"search:1"}]}}`)
 	known := caller(t, "127.0.0.9")

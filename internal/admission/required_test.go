@@ -72,7 +72,7 @@ func TestAPreheatPodOfTheManagersIsInjectedWhereInjectionIsRequired(t *testing.T
 	}
 }
 
-func TestWhatTheAPIServerDoesNotSayRefusesWhereInjectionIsRequired(t *testing.T) {
+func TestUnreadableDataSetsRefuseAPodWhereInjectionIsRequired(t *testing.T) {
 	h := handler(t, shop("shop")...)
 	h.Live, h.Required = blind{}, true
 	other := replica()

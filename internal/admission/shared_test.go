@@ -15,7 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestADataSetInThePlaceOfAnotherIsWarnedOf(t *testing.T) {
+func TestADataSetWithAPathOfAnotherGetsAWarning(t *testing.T) {
 	set := func(name string, selector map[string]string, places ...string) *v1alpha1.DataSet {
 		d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
 		d.Spec.WorkloadSelector = selector

@@ -135,7 +135,7 @@ func TestConditionsSeeWhatWasRead(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeEvaluatedSaysWhyAndQuotesNoAnswer(t *testing.T) {
+func TestAConditionThatFailsSaysWhyAndQuotesNoValue(t *testing.T) {
 	body := map[string]any{"secret": "hunter2", "list": []any{}, "keys": map[string]any{}}
 	for text, want := range map[string]string{
 		"result.missing":                   "asks for missing",
@@ -156,7 +156,7 @@ func TestWhatCannotBeEvaluatedSaysWhyAndQuotesNoAnswer(t *testing.T) {
 
 // An author who writes a condition and serves what it reads must not keep the manager
 // busy.
-func TestHostileConditionsAreCutShort(t *testing.T) {
+func TestExpensiveConditionsAreStopped(t *testing.T) {
 	many := make([]any, 100_000)
 	for i := range many {
 		many[i] = float64(i)

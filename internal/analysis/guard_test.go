@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestTheManagerIsNotLedToItselfOrToMetadata(t *testing.T) {
+func TestAddressesOfTheManagerAndOfMetadataAreRefused(t *testing.T) {
 	g, err := newGuard(nil, false)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestOnlyAllowedHostsAreCalled(t *testing.T) {
 	}
 }
 
-func TestAnAllowedHostThatIsNoneIsNamed(t *testing.T) {
+func TestAnInvalidAllowedHostIsAnError(t *testing.T) {
 	for _, pattern := range []string{"", "*.", "http://prometheus", "prometheus:9090", "a.*.b", "*prometheus", "10.0.0.0/8"} {
 		if _, err := NewRunner(Options{AllowedHosts: []string{"ok", pattern}}); err == nil ||
 			!strings.Contains(err.Error(), "must be a host's name") {

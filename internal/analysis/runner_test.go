@@ -89,7 +89,7 @@ func success(kind, result string) string {
 	return fmt.Sprintf(`{"status":"success","data":{"resultType":%q,"result":%s}}`, kind, result)
 }
 
-func TestWhatPrometheusAnswersIsJudged(t *testing.T) {
+func TestPrometheusResponsesAreJudgedByTheConditions(t *testing.T) {
 	for name, c := range map[string]struct {
 		status           int
 		body             string
@@ -157,7 +157,7 @@ func TestAQueryIsSentAsItIsWritten(t *testing.T) {
 	}
 }
 
-func TestWhatAServiceAnswersIsJudged(t *testing.T) {
+func TestHTTPResponsesAreJudgedByTheConditions(t *testing.T) {
 	for name, c := range map[string]struct {
 		status           int
 		body             string
@@ -190,7 +190,7 @@ func TestWhatAServiceAnswersIsJudged(t *testing.T) {
 	}
 }
 
-func TestAnswersThatNeverBecomeOneFailTheMeasurement(t *testing.T) {
+func TestUnusableResponsesFailTheMeasurement(t *testing.T) {
 	other := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("the other host was called") })
 	other = strings.Replace(other, "127.0.0.1", "localhost", 1)
 	hijack := func(answer string) http.HandlerFunc {
@@ -414,7 +414,7 @@ func TestASilentServerFailsTheMeasurementInTime(t *testing.T) {
 	}
 }
 
-func TestANewerMeasurementGivesUpTheOlder(t *testing.T) {
+func TestANewerMeasurementCancelsTheOlder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, changed := newTestRunner(t, Options{})
 		pipes(r, silence)
@@ -434,7 +434,7 @@ func TestANewerMeasurementGivesUpTheOlder(t *testing.T) {
 	})
 }
 
-func TestNothingIsFoundOnceTheManagerEnds(t *testing.T) {
+func TestAMeasurementThatIsCancelledHasNoResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, changed := newTestRunner(t, Options{})
 		pipes(r, silence)

@@ -55,7 +55,7 @@ func lookUntil(b *Book, from, to int) (l List) {
 	return l
 }
 
-func TestARuntimeThatHangsIsHeard(t *testing.T) {
+func TestARuntimeThatHangsLeavesTheList(t *testing.T) {
 	var b Book
 	lookUntil(&b, -30, 0)
 	heard := start
@@ -73,7 +73,7 @@ func TestARuntimeThatHangsIsHeard(t *testing.T) {
 	}
 }
 
-func TestARuntimeOnItsWayToAnotherReplicaIsLost(t *testing.T) {
+func TestARuntimeThatDisconnectsStaysListedForTheHoldTime(t *testing.T) {
 	var b Book
 	lookUntil(&b, -30, 0)
 	first := b.Enter("moves", always(start))
@@ -89,7 +89,7 @@ func TestARuntimeOnItsWayToAnotherReplicaIsLost(t *testing.T) {
 }
 
 // A replica that stood still has not read what came meanwhile.
-func TestAReplicaThatStoodStillTakesAllForSilent(t *testing.T) {
+func TestAReplicaThatWasPausedRemovesNoRuntimeAtOnce(t *testing.T) {
 	var b Book
 	lookUntil(&b, 0, 2)
 	b.Enter("lives", always(seconds(1)))
@@ -101,7 +101,7 @@ func TestAReplicaThatStoodStillTakesAllForSilent(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatStartsAgainForgetsWhomItHeard(t *testing.T) {
+func TestAReplicaThatRestartsKeepsItsListForTheHoldTime(t *testing.T) {
 	var b Book
 	b.Remember(newList([]Mark{MarkOf("returns")}), start)
 	if l := lookUntil(&b, 0, 12); !has(l, "returns") {
@@ -123,7 +123,7 @@ func lease(replica string, n int, pods ...types.UID) coordinationv1.Lease {
 	return l
 }
 
-func TestWhatALeaderKnowsOfAPod(t *testing.T) {
+func TestALeaderKnowsSinceWhenAPodIsNotHeard(t *testing.T) {
 	type leases = []coordinationv1.Lease
 	both := []string{"a", "b"}
 	type step struct {

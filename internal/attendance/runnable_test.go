@@ -51,7 +51,7 @@ func stored(t *testing.T, c client.Client, replica string) (coordinationv1.Lease
 	return l, list
 }
 
-func TestAReplicaSaysWhomItHearsAndNoMoreOftenThanNeeded(t *testing.T) {
+func TestAReplicaWritesItsLeaseOnChangesAndToRenewIt(t *testing.T) {
 	writes := 0
 	var refused error
 	c := api(t, interceptor.Funcs{

@@ -191,7 +191,7 @@ func TestDryRunsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestUndoIsRefusedWhenSomebodyWasFaster(t *testing.T) {
+func TestUndoIsRefusedAfterAConcurrentEdit(t *testing.T) {
 	faster := interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch,
 		opts ...client.PatchOption) error {
 		var d v1alpha1.DataSet
@@ -321,7 +321,7 @@ func TestTheSameRequestTwiceHasTwoTokens(t *testing.T) {
 	}
 }
 
-func TestRequestsThatNobodyTakesUpEnd(t *testing.T) {
+func TestARequestThatTheManagerDoesNotTakeUpTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := cluster(t, interceptor.Funcs{}, rollout(t)...)
 		_, errOut, code := x.run(t, "promote", "models")
@@ -389,7 +389,7 @@ func TestRequestsThatMakeNoSenseSayWhichDoes(t *testing.T) {
 	}
 }
 
-func TestPauseAndResume(t *testing.T) {
+func TestPauseAndResumeSetSpecPaused(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
 	if out, errOut, code := x.run(t, "pause", "models"); code != 0 || !x.dataset(t).Spec.Paused ||
 		!strings.Contains(out, "1 of 4 pods have the new revision") {
@@ -496,7 +496,7 @@ func TestTheNameItIsCalledByIsTheNameItShows(t *testing.T) {
 	}
 }
 
-func TestCompletion(t *testing.T) {
+func TestCompletionListsNamesAndRevisions(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, append(rollout(t), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-0"}})...)
 	for _, test := range []struct {
 		args []string

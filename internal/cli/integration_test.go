@@ -55,9 +55,9 @@ func kubeconfig(t *testing.T) string {
 	return path
 }
 
-// TestCommandsAgainstARealAPIServer plays the manager by hand: what is tested
+// TestAnAPIServerAcceptsThePatchesOfTheCommands plays the manager by hand: what is tested
 // is that the server takes the command line's patches as they are meant.
-func TestCommandsAgainstARealAPIServer(t *testing.T) {
+func TestAnAPIServerAcceptsThePatchesOfTheCommands(t *testing.T) {
 	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()
 	run := func(args ...string) (string, int) {
 		t.Helper()

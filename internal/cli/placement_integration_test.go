@@ -114,9 +114,9 @@ func discard(t *testing.T, object client.Object) {
 	}
 }
 
-// TestTheRolesOfUsersDoNotLetThemSeeWhatNodesHold runs the commands as a user
+// TestOnlyTheRoleForNodesLetsAUserSeeWhatNodesHold runs the commands as a user
 // who may view a namespace, without and with the role that an error names.
-func TestTheRolesOfUsersDoNotLetThemSeeWhatNodesHold(t *testing.T) {
+func TestOnlyTheRoleForNodesLetsAUserSeeWhatNodesHold(t *testing.T) {
 	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()
 	content, err := os.ReadFile("../../deploy/base/rbac/users.yaml")
 	if err != nil {

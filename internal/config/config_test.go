@@ -100,7 +100,7 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 	}
 }
 
-func TestPlacementIsNotWhatIsConfigured(t *testing.T) {
+func TestPlacementSettingsComeFromTheConfiguration(t *testing.T) {
 	c, err := Parse([]byte("enableAffinity: false\nschedulerName: kuda-scheduler"), image)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func newReader(t *testing.T, objects ...client.Object) client.Client {
 	return builder.Build()
 }
 
-func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
+func TestAStartGateStaysClosedWhileACacheIsBehind(t *testing.T) {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u", Labels: map[string]string{"app": "web"}}}
 	selects := func(value string) *v1alpha1.DataSet {
 		return &v1alpha1.DataSet{
@@ -76,7 +76,7 @@ func TestAStartGateOpensBecauseACacheIsBehind(t *testing.T) {
 	}
 }
 
-func TestOnePodUsesUpEverybodysHooks(t *testing.T) {
+func TestHooksAreRateLimitedPerPod(t *testing.T) {
 	l := newPaces()
 	allowed := 0
 	for range 1000 {

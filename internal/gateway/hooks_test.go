@@ -24,7 +24,7 @@ func (b brokenExecutor) Run(context.Context, types.NamespacedName, string, []str
 	return hook.Result{}, fmt.Errorf("running the hook: %w", b.err)
 }
 
-func TestAHookThatMayNotRunIsPendingForEver(t *testing.T) {
+func TestTheErrorOfAHookSaysWhyItDidNotRun(t *testing.T) {
 	forbidden := apierrors.NewForbidden(corev1.Resource("pods"), "web-0", errors.New("no right to pods/exec"))
 	for name, c := range map[string]struct {
 		err  error

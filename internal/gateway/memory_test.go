@@ -178,7 +178,7 @@ func TestAFloodOfConnectionsLeavesPodsTheirs(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNotTakenHoldLittle(t *testing.T) {
+func TestResponsesThatAreNotReadHoldLittleMemory(t *testing.T) {
 	p := startProcess(t)
 	data := dataOf(t, p, "shop", 0)
 	kept := p.runtimeClient(t, tokenOf("shop", 0, identitytest.Good))

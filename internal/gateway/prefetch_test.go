@@ -31,7 +31,7 @@ func nextRevision(owner *v1alpha1.DataSet, namespace string) *appsv1.ControllerR
 	}
 }
 
-func TestARevisionOfSomebodyElseIsPrefetched(t *testing.T) {
+func TestOnlyRevisionsOfTheOwnDataSetArePrefetched(t *testing.T) {
 	set := func(name, uid string) *v1alpha1.DataSet {
 		return &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID(uid)}}
 	}

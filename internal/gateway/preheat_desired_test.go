@@ -13,7 +13,7 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 )
 
-func TestAPreheatsPodEndsBeforeTheDataIsThere(t *testing.T) {
+func TestAPreheatPodWaitsForItsDataWhileItIsWanted(t *testing.T) {
 	yes := true
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.DataSet, *corev1.Pod)

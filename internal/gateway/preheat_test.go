@@ -16,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/identity"
 )
 
-func TestWhatIsPreheatedIsGivenUpOrKeptForEver(t *testing.T) {
+func TestAPodIsSentThePreheatsOfItsNamespace(t *testing.T) {
 	now := metav1.Now()
 	set := func(namespace, name string, preheat *v1alpha1.Preheat, change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
 		d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.DataSetSpec{Preheat: preheat}}

@@ -47,7 +47,7 @@ func prefers(own ...int32) func(*corev1.Pod) {
 	}
 }
 
-func TestThePodsOwnRulesGiveWayToOurs(t *testing.T) {
+func TestThePodsOwnRulesAreKept(t *testing.T) {
 	before := rulesOfItsOwn()
 	req := request(before)
 	req.Preferences = []index.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 1}}
@@ -74,7 +74,7 @@ func TestThePodsOwnRulesGiveWayToOurs(t *testing.T) {
 	}
 }
 
-func TestOurWeightsReachThoseOfThePod(t *testing.T) {
+func TestOurWeightsStayBelowThoseOfThePod(t *testing.T) {
 	for name, c := range map[string]struct {
 		own        []int32
 		ours, want []int32
@@ -107,7 +107,7 @@ func TestOurWeightsReachThoseOfThePod(t *testing.T) {
 	}
 }
 
-func TestASecondPassDoublesOurTerms(t *testing.T) {
+func TestASecondPassReplacesOurTerms(t *testing.T) {
 	first := request(pod(prefers(50)))
 	first.Preferences = []index.Preference{{Node: "a", Weight: 100}, {Node: "b", Weight: 50}}
 	once := mustInject(t, first)
@@ -137,7 +137,7 @@ func TestASecondPassDoublesOurTerms(t *testing.T) {
 	}
 }
 
-func TestAnAnnotationThatWasMadeUpTakesRulesOfThePod(t *testing.T) {
+func TestAForgedAnnotationTakesNoRulesOfThePod(t *testing.T) {
 	for _, value := range []string{"a", "a=", "=", "a=x", ",,", "a=99999999999", "b=7", "a=6"} {
 		own := termOf(index.Preference{Node: "a", Weight: 7})
 		req := request(pod(func(p *corev1.Pod) {
@@ -151,7 +151,7 @@ func TestAnAnnotationThatWasMadeUpTakesRulesOfThePod(t *testing.T) {
 	}
 }
 
-func TestAPodIsPlacedThatHasItsPlace(t *testing.T) {
+func TestOnlyAPodThatDataCanPlaceGetsPreferences(t *testing.T) {
 	for name, c := range map[string]struct {
 		change    func(*Request)
 		prefers   bool

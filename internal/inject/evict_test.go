@@ -11,7 +11,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestVolumesThatKudaAddsKeepNoNode(t *testing.T) {
+func TestKudasVolumesAreSafeToEvict(t *testing.T) {
 	for name, c := range map[string]struct {
 		has, want string
 		store     StoreMode

@@ -127,9 +127,9 @@ func TestANamespaceWithoutIdentityIsRefused(t *testing.T) {
 	}
 }
 
-// TestAReachForKudasVolumesIsRefused tries each kind of container and each kind of
+// TestAUseOfKudasVolumesIsRefused tries each kind of container and each kind of
 // use, in pods that claim to have been injected.
-func TestAReachForKudasVolumesIsRefused(t *testing.T) {
+func TestAUseOfKudasVolumesIsRefused(t *testing.T) {
 	uses := map[string]func(*corev1.Container){
 		"mounts Kuda's volume kuda-store at /s": mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/s"}),
 		"mounts Kuda's volume kuda-store at /kuda/data/x": mounting(corev1.VolumeMount{Name: "kuda-store", MountPath: "/kuda/data/x",
@@ -177,7 +177,7 @@ func injectedThen(t *testing.T, change func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
-func TestNoNameOfKudasIsBorneTwiceOrByAnother(t *testing.T) {
+func TestAPodThatReusesAReservedNameIsRefused(t *testing.T) {
 	for want, change := range map[string]func(*corev1.Pod){
 		"two init containers named kuda-runtime": func(p *corev1.Pod) {
 			p.Spec.InitContainers = append(p.Spec.InitContainers, evil(sidecar.ContainerName))

@@ -178,7 +178,7 @@ func TestPodsThatCannotTakeTheRuntimeAreLeftAloneWithAReason(t *testing.T) {
 	}
 }
 
-func TestAPodThatStandsInTheWayIsRefusedAndNotHalfChanged(t *testing.T) {
+func TestAPodThatConflictsWithTheInjectionIsRefusedUnchanged(t *testing.T) {
 	mount := func(volume, at string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{

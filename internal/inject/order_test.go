@@ -44,7 +44,7 @@ func namesOf(p *corev1.Pod) string {
 	return strings.Join(names, " ")
 }
 
-func TestTheRuntimeStartsBeforeASidecarThatItNeeds(t *testing.T) {
+func TestTheRuntimeStartsAfterTheSidecarsThatItNeeds(t *testing.T) {
 	for name, c := range map[string]struct {
 		after string
 		have  []string
@@ -85,7 +85,7 @@ func TestTheRuntimeStartsBeforeASidecarThatItNeeds(t *testing.T) {
 }
 
 // A webhook that is called after Kuda's adds its sidecar, and Kuda's is called again.
-func TestASidecarThatComesLaterStaysBehindTheRuntime(t *testing.T) {
+func TestASidecarThatIsAddedLaterStartsBeforeTheRuntime(t *testing.T) {
 	for name, c := range map[string]struct {
 		before []string
 		late   func([]corev1.Container) []corev1.Container

@@ -181,9 +181,9 @@ func TestThePolicyHoldsTheStoreToTheNamespacesIdentity(t *testing.T) {
 	}
 }
 
-// TestNobodyMakesARuntimeOfTheirOwn: where a namespace admits hostPath for Kuda's volume
+// TestAPodThatOptsOutCannotBringItsOwnRuntime: where a namespace admits hostPath for Kuda's volume
 // alone, a pod that opted out could otherwise write in the store.
-func TestNobodyMakesARuntimeOfTheirOwn(t *testing.T) {
+func TestAPodThatOptsOutCannotBringItsOwnRuntime(t *testing.T) {
 	_, c := startAPIServer(t)
 	n := newNamespace(t, c, nil)
 	own := func(change ...func(*corev1.Pod)) *corev1.Pod {
@@ -210,7 +210,7 @@ func namespaceUID(t *testing.T, c client.Client, name string) types.UID {
 	return n.UID
 }
 
-func TestWhatTheWebhookMadeOfAPodStays(t *testing.T) {
+func TestTheInjectionOfAPodCannotBeEdited(t *testing.T) {
 	_, c := startAPIServer(t)
 	n := newNamespace(t, c, nil)
 	plain := pod(func(p *corev1.Pod) {

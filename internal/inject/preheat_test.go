@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-func TestAPodThatPreheatsGetsOtherDataOrTheWrongImage(t *testing.T) {
+func TestAPreheatPodGetsItsDataSetAndTheRuntimeImage(t *testing.T) {
 	gone := dataSet("gone")
 	gone.DeletionTimestamp = &metav1.Time{}
 	all := []*v1alpha1.DataSet{dataSet("model"), dataSet("conf", immediately), gone}

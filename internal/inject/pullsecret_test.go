@@ -12,7 +12,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestThePullSecretsOfAPodAreLostOrKudasMissing(t *testing.T) {
+func TestKudasPullSecretsAreAddedToThoseOfThePod(t *testing.T) {
 	named := func(names ...string) []corev1.LocalObjectReference {
 		var refs []corev1.LocalObjectReference
 		for _, name := range names {

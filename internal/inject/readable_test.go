@@ -19,7 +19,7 @@ func withMode(name string, mode int32) *v1alpha1.DataSet {
 	})
 }
 
-func TestAnApplicationThatCannotReadItsDataIsNotToldSo(t *testing.T) {
+func TestAnApplicationThatCannotReadItsDataGetsAWarning(t *testing.T) {
 	user := func(uid int64) func(*corev1.PodSecurityContext) {
 		return func(s *corev1.PodSecurityContext) { s.RunAsUser = &uid }
 	}
@@ -85,7 +85,7 @@ func TestAnApplicationThatCannotReadItsDataIsNotToldSo(t *testing.T) {
 	}
 }
 
-func TestAWarningOfManyItemsIsOne(t *testing.T) {
+func TestManyUnreadableItemsGetOneWarning(t *testing.T) {
 	req := request(pod(func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000))} }))
 	req.DataSets = []*v1alpha1.DataSet{withMode("a", 0o644), withMode("b", 0o600), withMode("c", 0o400)}
 	got := Warnings(mustInject(t, req), &req.Settings, req.DataSets)

@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
-func TestStrippingANodeLosesWhatDecides(t *testing.T) {
+func TestStrippingANodeKeepsWhatDecides(t *testing.T) {
 	n := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "n1", UID: "u", ResourceVersion: "7", Labels: map[string]string{corev1.LabelTopologyZone: "east"},

@@ -16,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestWhatIsIsCountedWrong(t *testing.T) {
+func TestMetricsCountPodsRolloutsAndNodeStores(t *testing.T) {
 	scheme, err := newScheme()
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func resourceVersions(t *testing.T, namespace string) map[string]string {
 	return versions
 }
 
-func TestTwoDataSetsOfAPodDisturbEachOther(t *testing.T) {
+func TestTwoDataSetsOfAPodAreDeliveredIndependently(t *testing.T) {
 	cluster.StartManager(t)
 	// The runtimes go to a replica that does not lead.
 	m := cluster.StartManager(t)
@@ -138,7 +138,7 @@ func TestTwoDataSetsOfAPodDisturbEachOther(t *testing.T) {
 	}
 }
 
-func TestPodsWithoutTheRuntimeAreNotShown(t *testing.T) {
+func TestPodsWithoutTheRuntimeAreShown(t *testing.T) {
 	cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	cluster.Pod(t, ns, "early", "web", managertest.Uninjected)
@@ -153,7 +153,7 @@ func TestPodsWithoutTheRuntimeAreNotShown(t *testing.T) {
 	}
 }
 
-func TestDataOutlivesItsReason(t *testing.T) {
+func TestDataIsRemovedWithItsPodOrDataSet(t *testing.T) {
 	cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	d := cluster.DataSet(t, ns, "one", "web")
@@ -177,7 +177,7 @@ func TestDataOutlivesItsReason(t *testing.T) {
 	}
 }
 
-func TestDeletionWithRemoveLeavesDataInAPod(t *testing.T) {
+func TestDeletionWithRemoveWaitsForEachPodThatHoldsData(t *testing.T) {
 	m := cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	d := cluster.DataSet(t, ns, "one", "web", func(d *v1alpha1.DataSet) { d.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove })
@@ -204,7 +204,7 @@ func TestDeletionWithRemoveLeavesDataInAPod(t *testing.T) {
 	})
 }
 
-func TestPromise10ABrokenRevisionReachesMorePodsThanAllowed(t *testing.T) {
+func TestPromise10ABrokenRevisionReachesNoMoreThanMaxUnavailable(t *testing.T) {
 	m := cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	two := intstr.FromInt32(2)
@@ -245,7 +245,7 @@ func TestPromise10ABrokenRevisionReachesMorePodsThanAllowed(t *testing.T) {
 	}
 }
 
-func TestPromise5ARestartOfTheManagerWritesSomething(t *testing.T) {
+func TestPromise5ARestartOfTheManagerWritesNothing(t *testing.T) {
 	ns := cluster.Namespace(t)
 	m := cluster.StartManager(t)
 	half := intstr.FromString("50%")
@@ -275,7 +275,7 @@ func TestPromise5ARestartOfTheManagerWritesSomething(t *testing.T) {
 	}
 }
 
-func TestPromise9ATokenOpensAnotherPodsData(t *testing.T) {
+func TestPromise9ATokenOpensOnlyTheDataOfItsPod(t *testing.T) {
 	m := cluster.StartManager(t, func(o *manager.Options) { o.ExecHooks = false })
 	ns, elsewhere := cluster.Namespace(t), cluster.Namespace(t)
 	cluster.DataSet(t, ns, "one", "web")
@@ -359,7 +359,7 @@ func TestPromise9ATokenOpensAnotherPodsData(t *testing.T) {
 	}
 }
 
-func TestAHookOfAContainerThatDoesNotRunIsTried(t *testing.T) {
+func TestAHookOfAContainerThatDoesNotRunIsRefused(t *testing.T) {
 	m := cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	hook := &v1alpha1.Lifecycle{PostDownload: &v1alpha1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
@@ -393,7 +393,7 @@ func TestAHookOfAContainerThatDoesNotRunIsTried(t *testing.T) {
 	}
 }
 
-func TestShutdownLeavesRuntimesWaiting(t *testing.T) {
+func TestShutdownEndsTheStreamsOfRuntimes(t *testing.T) {
 	m := cluster.StartManager(t)
 	ns := cluster.Namespace(t)
 	p := cluster.Pod(t, ns, "p", "web")

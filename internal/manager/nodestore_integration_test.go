@@ -83,7 +83,7 @@ func items(s *v1alpha1.NodeStore, namespace string) int {
 	return -1
 }
 
-func TestTwoReplicasOverwriteWhatAnotherNamespaceHolds(t *testing.T) {
+func TestTwoReplicasKeepWhatOtherNamespacesHold(t *testing.T) {
 	managers := []*managertest.Manager{cluster.StartManager(t), cluster.StartManager(t)}
 	node := cluster.Node(t)
 	const namespaces, rounds = 4, 3
@@ -135,7 +135,7 @@ func TestTwoReplicasOverwriteWhatAnotherNamespaceHolds(t *testing.T) {
 	})
 }
 
-func TestANodeThatCameBackKeepsWhatItHeld(t *testing.T) {
+func TestANodeThatComesBackHasNoEntriesUntilTheNextReport(t *testing.T) {
 	m := cluster.StartManager(t)
 	node := cluster.Node(t)
 	p := onNode(t, node.Name)
@@ -163,7 +163,7 @@ func TestANodeThatCameBackKeepsWhatItHeld(t *testing.T) {
 	stored(t, node.Name, "a report of this boot counts", func(s *v1alpha1.NodeStore) bool { return items(s, p.Namespace) == 1 })
 }
 
-func TestARuntimeIsNotAskedAgainWhenItsNodeCameBack(t *testing.T) {
+func TestARuntimeIsAskedAgainWhenItsNodeComesBack(t *testing.T) {
 	m := cluster.StartManager(t)
 	node := cluster.Node(t)
 	p, quiet := onNode(t, node.Name), onNode(t, node.Name)
@@ -196,7 +196,7 @@ func TestARuntimeIsNotAskedAgainWhenItsNodeCameBack(t *testing.T) {
 	t.Errorf("the stream of a pod that reports nothing ended with %v", other.Err())
 }
 
-func TestTheStoreOfANodeThatIsGoneStays(t *testing.T) {
+func TestTheNodeStoreOfADeletedNodeIsRemoved(t *testing.T) {
 	m := cluster.StartManager(t)
 	node := cluster.Node(t)
 	p := onNode(t, node.Name)
@@ -229,7 +229,7 @@ func TestTheStoreOfANodeThatIsGoneStays(t *testing.T) {
 	}
 }
 
-func TestPromise9AReportReachesAnotherNamespaceOrNode(t *testing.T) {
+func TestPromise9AReportReachesOnlyItsNamespaceAndNode(t *testing.T) {
 	m := cluster.StartManager(t)
 	node := cluster.Node(t)
 	mine, other := onNode(t, node.Name), onNode(t, node.Name)

@@ -159,7 +159,7 @@ func forReason(want string) func(v1alpha1.DataSetStatus) bool {
 	return func(s v1alpha1.DataSetStatus) bool { return reason(s, v1alpha1.ConditionPreheated) == want }
 }
 
-func TestNodesAreNotPreheated(t *testing.T) {
+func TestEachNodeThatTakesPodsIsPreheated(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b", "c", "d", "e")
 	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.nodeName("e")}}
@@ -209,7 +209,7 @@ func TestNodesAreNotPreheated(t *testing.T) {
 	status(t, d, "nothing of it is left", func(s v1alpha1.DataSetStatus) bool { return s.Preheat == nil && forReason("")(s) })
 }
 
-func TestAPreheatsPodIsWrong(t *testing.T) {
+func TestAPreheatPodBelongsToItsDataSetAndWaitsForItsData(t *testing.T) {
 	cluster.StartManager(t)
 	r := newRack(t, nil, "a") // no runtime answers
 	cluster.StartWebhook(t, r.namespace)
@@ -246,7 +246,7 @@ func TestAPreheatsPodIsWrong(t *testing.T) {
 	r.checkNone("the pod goes with the wish")
 }
 
-func TestAFailedPreheatIsNotShown(t *testing.T) {
+func TestAFailedPreheatIsShown(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b")
 	cluster.StartWebhook(t, r.namespace)
@@ -263,7 +263,7 @@ func TestAFailedPreheatIsNotShown(t *testing.T) {
 	r.waitReady(d, 2)
 }
 
-func TestAPreheatIsForgottenByTheNextLeader(t *testing.T) {
+func TestTheNextLeaderKeepsThePreheatedNodes(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b", "c")
 	cluster.StartWebhook(t, r.namespace)
@@ -290,7 +290,7 @@ func TestAPreheatIsForgottenByTheNextLeader(t *testing.T) {
 	})
 }
 
-func TestANodeThatHasTheDataGetsAPod(t *testing.T) {
+func TestANodeThatHasTheDataGetsNoPod(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a", "b")
 	cluster.StartWebhook(t, r.namespace)
@@ -336,7 +336,7 @@ func (r *rack) storeOf(node string, marks []string) *v1alpha1.NodeStore {
 	return s
 }
 
-func TestAPreheatThatCannotBeSaysNothing(t *testing.T) {
+func TestAPreheatThatCannotStartSaysWhy(t *testing.T) {
 	cluster.StartManager(t)
 	r := newRack(t, nil, "a")
 	d := r.createPreheat()
@@ -361,7 +361,7 @@ func TestAPreheatThatCannotBeSaysNothing(t *testing.T) {
 	}
 }
 
-func TestAPreheatThatIsForbiddenSaysNothing(t *testing.T) {
+func TestAPreheatThatIsForbiddenSaysWhy(t *testing.T) {
 	m := cluster.StartManager(t)
 	r := newRack(t, m, "a")
 	cluster.StartWebhook(t, r.namespace)
@@ -399,7 +399,7 @@ func TestAPreheatThatIsForbiddenSaysNothing(t *testing.T) {
 	r.waitReady(d, 1)
 }
 
-func TestAPreheatThatIsSwitchedOffSaysNothing(t *testing.T) {
+func TestAPreheatThatIsSwitchedOffSaysWhy(t *testing.T) {
 	cluster.StartManager(t, func(o *manager.Options) { o.Preheat = false })
 	r := newRack(t, nil, "a")
 	d := r.createPreheat()

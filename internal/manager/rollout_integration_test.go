@@ -123,7 +123,7 @@ func outcomes(s v1alpha1.DataSetStatus) string {
 	return strings.Join(all, " ")
 }
 
-func TestAFailedRevisionStaysInPods(t *testing.T) {
+func TestAFailedRevisionIsRolledBackInAllPods(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 24, "100%", func(d *v1alpha1.DataSet) {
 		all := intstr.FromString("100%")
@@ -194,7 +194,7 @@ func value(t *testing.T, m *managertest.Manager, name, label, want string) float
 	return 0
 }
 
-func TestAPodThatTurnsUnreadyIsNotSeen(t *testing.T) {
+func TestAPodThatBecomesUnreadyIsRolledBack(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 4, "1", func(d *v1alpha1.DataSet) {
 		d.Spec.FailurePolicy = v1alpha1.FailurePolicyRollback
@@ -215,7 +215,7 @@ func TestAPodThatTurnsUnreadyIsNotSeen(t *testing.T) {
 	}
 }
 
-func TestPromise5AStoppedRolloutIsForgottenInACrash(t *testing.T) {
+func TestPromise5AStoppedRolloutStaysStoppedAfterACrash(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 4, "1")
 	f.edit(version(managertest.BrokenVersion))
@@ -248,7 +248,7 @@ func TestPromise5AStoppedRolloutIsForgottenInACrash(t *testing.T) {
 	}
 }
 
-func TestPromise5ACrashInTheMiddleOfStepsSkipsOne(t *testing.T) {
+func TestPromise5ACrashInTheMiddleOfStepsSkipsNone(t *testing.T) {
 	var healthy atomic.Bool
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"healthy": %v}`, healthy.Load())
@@ -296,7 +296,7 @@ func TestPromise5ACrashInTheMiddleOfStepsSkipsOne(t *testing.T) {
 	f.events(v1alpha1.EventRolloutStep, v1alpha1.EventRolloutCompleted)
 }
 
-func TestPodsAreMovedWhileANodeLacksTheBytes(t *testing.T) {
+func TestPodsAreMovedOnlyAfterAllHavePrefetched(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 3, "100%", func(d *v1alpha1.DataSet) { d.Spec.Prefetch = true })
 	silent := cluster.Pod(t, f.set.Namespace, "silent", "web")
@@ -329,7 +329,7 @@ func TestPodsAreMovedWhileANodeLacksTheBytes(t *testing.T) {
 	}
 }
 
-func TestZonesAreTakenAtTheSameTime(t *testing.T) {
+func TestZonesAreUpdatedOneAfterTheOther(t *testing.T) {
 	const zone = "topology.kubernetes.io/zone"
 	m := cluster.StartManager(t)
 	for i := range 4 {

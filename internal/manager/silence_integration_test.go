@@ -19,10 +19,10 @@ import (
 	"github.com/kuda-io/kuda/internal/manager/managertest"
 )
 
-// TestARuntimeThatHangsIsTakenForOneThatIsFine holds the connection of a runtime to the
+// TestARuntimeThatHangsIsShownAsNotConnected holds the connection of a runtime to the
 // replica that does not lead: its stream stays open, all is acknowledged, and nothing
 // comes any more.
-func TestARuntimeThatHangsIsTakenForOneThatIsFine(t *testing.T) {
+func TestARuntimeThatHangsIsShownAsNotConnected(t *testing.T) {
 	named := func(name string) func(*manager.Options) {
 		return func(o *manager.Options) { o.Namespace, o.Replica = o.LeaderNamespace, name }
 	}

@@ -62,7 +62,7 @@ func TestASwapByTheKubeletIsNoticed(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatIsNotThereIsSaidAtOnce(t *testing.T) {
+func TestAMissingDirectoryIsAnError(t *testing.T) {
 	if err := Watch(t.Context(), filepath.Join(t.TempDir(), "missing"), func() {}); err == nil {
 		t.Error("watching nothing succeeded")
 	}

@@ -89,7 +89,7 @@ func TestProbesAreAnsweredWhileStrangersHoldAllConnections(t *testing.T) {
 	}
 }
 
-func TestNothingIsPosted(t *testing.T) {
+func TestPostRequestsAreRefused(t *testing.T) {
 	url := start(t, Metrics(prometheus.NewRegistry()))
 	resp, err := http.Post(url+"/metrics", "text/plain", strings.NewReader("x"))
 	if err != nil {

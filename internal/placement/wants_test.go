@@ -81,7 +81,7 @@ func reader(t *testing.T, objects ...client.Object) *counting {
 	return &counting{Reader: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()}
 }
 
-func TestNewPodsAreExpectedToGetAnotherRevision(t *testing.T) {
+func TestTheRevisionThatNewPodsGetIsKnown(t *testing.T) {
 	for name, c := range map[string]struct {
 		change []func(*v1alpha1.DataSet)
 		want   string
@@ -104,7 +104,7 @@ func TestNewPodsAreExpectedToGetAnotherRevision(t *testing.T) {
 	}
 }
 
-func TestThePodsDataIsNotWhatItsRevisionSays(t *testing.T) {
+func TestAPodWantsTheItemsOfTheRevisionItGets(t *testing.T) {
 	old := dataSet("model", "1")
 	ignored := dataSet("logs", "1", func(d *v1alpha1.DataSet) { d.Spec.Placement = v1alpha1.PlacementIgnore })
 	required := dataSet("index", "3", func(d *v1alpha1.DataSet) {
@@ -133,9 +133,9 @@ func TestThePodsDataIsNotWhatItsRevisionSays(t *testing.T) {
 	}
 }
 
-// TestAMarkIsNotTheRuntimes holds the control plane's marks against those of the
+// TestMarksEqualThoseOfTheRuntime holds the control plane's marks against those of the
 // messages that runtimes get.
-func TestAMarkIsNotTheRuntimes(t *testing.T) {
+func TestMarksEqualThoseOfTheRuntime(t *testing.T) {
 	d := dataSet("model", "1", func(d *v1alpha1.DataSet) {
 		d.Spec.Template.DataItems[1].Mode, d.Spec.Template.DataItems[1].Include = new(int32(0o444)), []string{"*.txt"}
 		d.Spec.Template.DataItems[1].DataSourceType = v1alpha1.DataSourceHTTP // is not described
@@ -150,7 +150,7 @@ func TestAMarkIsNotTheRuntimes(t *testing.T) {
 	}
 }
 
-func TestARevisionThatIsGoneOrUnreadableStopsEverything(t *testing.T) {
+func TestOnlyAMissingRevisionIsReplacedByTheTemplate(t *testing.T) {
 	d := dataSet("model", "2")
 	gone := reader(t)
 	memo := &Memo{Reader: gone}
@@ -174,7 +174,7 @@ func TestARevisionThatIsGoneOrUnreadableStopsEverything(t *testing.T) {
 	}
 }
 
-func TestWhatIsRememberedOutlivesAnEdit(t *testing.T) {
+func TestAnEditReplacesWhatIsRemembered(t *testing.T) {
 	r := reader(t, revisionOf(t, "r1", dataSet("model", "1")))
 	memo := &Memo{Reader: r}
 	version := func(d *v1alpha1.DataSet) string {

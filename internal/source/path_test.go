@@ -40,7 +40,7 @@ func TestMissingCredentialsNameTheSecretAndTheKey(t *testing.T) {
 	}
 }
 
-func TestCertificatesThatAreNoneAreNamed(t *testing.T) {
+func TestMissingOrInvalidCertificatesAreErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	if _, _, err := NewTransport(TransportConfig{CAFile: file, CAName: "the ConfigMap"}); !errors.Is(err, ErrCredentials) {
 		t.Errorf("missing: got %v", err)

@@ -62,7 +62,7 @@ func TestNoErrorQuotesTheQueryOfAnAddress(t *testing.T) {
 	}
 }
 
-func TestTheFirstWordsOfAnAnswerAreShortAndOnOneLine(t *testing.T) {
+func TestFirstWordsOfAResponseAreShortAndOnOneLine(t *testing.T) {
 	for answer, want := range map[string]string{
 		"":                           "an empty answer",
 		" \n\t ":                     "an empty answer",

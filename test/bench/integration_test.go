@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // The rows go the whole way with real servers and the real binary, but without
 // the programs of others, which would have to be installed.
-func TestTheBenchmarkDoesNotFitKudaAnyMore(t *testing.T) {
+func TestRowsOfTheBenchmarkRunWithKudaAlone(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "kuda-runtime")
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/kuda-runtime").CombinedOutput(); err != nil {

@@ -179,7 +179,7 @@ func TestInitContainersSeeTheData(t *testing.T) {
 	}
 }
 
-func TestReaderInATightLoopNeverSeesPartialMixedOrMissingFilesOver10Versions(t *testing.T) {
+func TestReaderNeverSeesPartialMixedOrMissingFilesOver10Versions(t *testing.T) {
 	ns := newNamespace(t, nil)
 	const versions = 10
 	for v := range versions {

@@ -54,9 +54,9 @@ func bystander(t *testing.T, namespace, name string, args ...string) corev1.Pod 
 	return pods(t, namespace, name)[0]
 }
 
-// TestShippedPoliciesLetInWhoIsMeantToCome tries every port of Kuda's pods, from a
+// TestShippedNetworkPoliciesAdmitOnlyIntendedPeers tries every port of Kuda's pods, from a
 // tenant's pod and from outside of the pods' network.
-func TestShippedPoliciesLetInWhoIsMeantToCome(t *testing.T) {
+func TestShippedNetworkPoliciesAdmitOnlyIntendedPeers(t *testing.T) {
 	stranger := bystander(t, newNamespace(t, nil), "stranger", "wait")
 	for _, c := range []struct {
 		component, port string

@@ -241,7 +241,7 @@ func TestAPodIsDeliveredUnderTheBaselineLevel(t *testing.T) {
 
 // A pod with a user namespace of its own gets its data where nodes run such pods at
 // all. Where they do not, it delays no other pod.
-func TestAPodWithItsOwnUserNamespaceIsDeliveredOrHoldsNobodyBack(t *testing.T) {
+func TestPodWithItsOwnUserNamespaceIsDeliveredOrDelaysNoOtherPod(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
 	store.put(t, "shapes/users.txt", []byte(delivered))
@@ -354,7 +354,7 @@ func TestAJobWithAFailurePolicyDecidesByItsApplication(t *testing.T) {
 
 // Files of a narrow mode are for the pod's fsGroup where it has a store of its own, and
 // for root only else, which is said when the pod is created.
-func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
+func TestRestrictedFileIsReadableByTheFSGroupOrWarnedAbout(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
 	store.put(t, "shapes/key.pem", []byte(delivered))

@@ -203,7 +203,7 @@ var wrongInputs = map[string]struct {
 	},
 }
 
-func TestWrongInputIsRefusedWithTheFieldAndTheMend(t *testing.T) {
+func TestInvalidInputIsRefusedWithTheFieldAndTheRemedy(t *testing.T) {
 	for name, test := range wrongInputs {
 		t.Run(name, func(t *testing.T) {
 			u := parse(t, name)

@@ -253,7 +253,7 @@ type infoAt struct {
 func (i infoAt) ModTime() time.Time { return i.modified }
 func (i infoAt) Size() int64        { return 7 }
 
-func TestAFileMayChangeTwiceInASecond(t *testing.T) {
+func TestRecentlyChangedFileHasAWeakIdentity(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	s := &Source{now: func() time.Time { return now }}
 	for age, strong := range map[time.Duration]bool{

@@ -220,9 +220,9 @@ func TestReturningToAStoredRevisionNeedsNoRight(t *testing.T) {
 	}
 }
 
-// TestWhatOtherPodsMayBeGivenOfBeforeIsNew: new pods get the stable revision while a
+// TestRevisionsThatNewlySelectedPodsGetNeedTheirRights: new pods get the stable revision while a
 // rollout runs or is paused, whatever the template says by then.
-func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
+func TestRevisionsThatNewlySelectedPodsGetNeedTheirRights(t *testing.T) {
 	harmless := func(s *v1alpha1.DataSetSpec) {
 		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://public.example.com"}
 		s.Template.DataItems[1].Lifecycle, s.Template.Lifecycle, s.Preheat, s.Paused = nil, nil, nil, true
@@ -259,9 +259,9 @@ func TestWhatOtherPodsMayBeGivenOfBeforeIsNew(t *testing.T) {
 	}
 }
 
-// TestPiecesOfTwoRevisionsAreNotPutTogether: the credentials of one with the
+// TestMixingTwoStoredRevisionsNeedsTheRights: the credentials of one with the
 // server or the path of another.
-func TestPiecesOfTwoRevisionsAreNotPutTogether(t *testing.T) {
+func TestMixingTwoStoredRevisionsNeedsTheRights(t *testing.T) {
 	selector := map[string]string{"app": "search"}
 	anonymous := changed(func(s *v1alpha1.DataSetSpec) {
 		s.Template.DataSources.HTTP = &v1alpha1.HTTPDataSource{URL: "https://evil.example.com"}

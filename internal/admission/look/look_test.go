@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestABurstCostsTwoQuestionsAndNoAnswerIsOlderThanItsRequest(t *testing.T) {
+func TestABurstMakesTwoCallsAndNoResultIsOlderThanItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[time.Time]
 		var asked atomic.Int32
@@ -67,7 +67,7 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
-func TestTheLimitBoundsTheCallerAndTheQuestion(t *testing.T) {
+func TestTheTimeLimitEndsTheWaitAndTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[int]
 		hang := func(ctx context.Context) (int, error) {
@@ -88,7 +88,7 @@ func TestTheLimitBoundsTheCallerAndTheQuestion(t *testing.T) {
 	})
 }
 
-func TestACallerThatLeavesTakesTheAnswerFromNoOther(t *testing.T) {
+func TestOtherCallersGetTheResultWhenOneCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g Group[int]
 		leaving, leave := context.WithCancel(t.Context())

@@ -92,9 +92,9 @@ func TestGitOpsControllersPassByTheirOwnRights(t *testing.T) {
 	refusedFor(t, applier.Create(t.Context(), plain(ns, "hooked", references()["exec-of-an-item"].set)), "create pods/exec")
 }
 
-// TestWithoutTheWebhookNothingNewIsUsed: a change that needs a right is refused
+// TestWithoutTheWebhookChangesThatNeedARightAreRefused: a change that needs a right is refused
 // while rights cannot be checked, and no other change is.
-func TestWithoutTheWebhookNothingNewIsUsed(t *testing.T) {
+func TestWithoutTheWebhookChangesThatNeedARightAreRefused(t *testing.T) {
 	w := startWebhookUnder(t, pki.DefaultPolicy())
 	ns := namespace(t, nil)
 	alice := person(t, ns, "alice")

@@ -87,7 +87,7 @@ func rules(p *corev1.Pod) {
 	}
 }
 
-func TestAPreferenceBreaksAPodsOwnRules(t *testing.T) {
+func TestAPreferenceKeepsTheSchedulingRulesOfAPod(t *testing.T) {
 	startWebhook(t)
 	ns := prepare(t, nil)
 	hold(t, "node-a", ns, dataSet(ns).Spec.Template)
@@ -114,7 +114,7 @@ func TestAPreferenceBreaksAPodsOwnRules(t *testing.T) {
 	}
 }
 
-func TestTheWebhookDoesNotFollowWhatNodesHold(t *testing.T) {
+func TestPreferencesFollowWhatNodesHold(t *testing.T) {
 	startWebhook(t)
 	ns := prepare(t, nil)
 	template := dataSet(ns).Spec.Template
@@ -154,7 +154,7 @@ func TestTheWebhookDoesNotFollowWhatNodesHold(t *testing.T) {
 	placed(t, ns, "node-b=100")
 }
 
-func TestPodsKeepAnotherSchedulerThanTheConfigured(t *testing.T) {
+func TestTheConfiguredSchedulerReplacesOnlyTheDefaultScheduler(t *testing.T) {
 	startWebhook(t, "schedulerName: kuda-scheduler", "enableAffinity: false")
 	ns := prepare(t, nil)
 	hold(t, "node-a", ns, dataSet(ns).Spec.Template)
@@ -179,7 +179,7 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.all = append(w.all, text)
 }
 
-func TestRequireWithoutASchedulerIsNotWarnedOf(t *testing.T) {
+func TestPlacementRequireWithoutASchedulerGetsAWarning(t *testing.T) {
 	startWebhook(t)
 	heard := &warnings{}
 	c := rest.CopyConfig(apiConfig)
@@ -198,7 +198,7 @@ func TestRequireWithoutASchedulerIsNotWarnedOf(t *testing.T) {
 	}
 }
 
-func TestPodsWaitForNodeStoresThatCannotBeRead(t *testing.T) {
+func TestPodsAreCreatedWhileNodeStoresCannotBeRead(t *testing.T) {
 	restore := withoutRule(t, "kuda-webhook", "nodestores")
 	startWebhook(t)
 	ns := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})

@@ -106,7 +106,7 @@ func TestAPodThatCannotBeInjectedIsAdmittedUnchangedOrRefused(t *testing.T) {
 
 // The API server gives a pod without pull secrets those of its service account, before
 // it asks webhooks.
-func TestPullSecretsOfTheServiceAccountGiveWayToKudas(t *testing.T) {
+func TestKudasPullSecretsAreAddedToThoseOfTheServiceAccount(t *testing.T) {
 	startWebhook(t, "runtimeImagePullSecrets: [{name: kuda-key}, {name: account-key}]")
 	ns := prepare(t, nil)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"},
@@ -197,7 +197,7 @@ func TestABadDataSetIsRefusedWithTheField(t *testing.T) {
 	}
 }
 
-func TestDataSetsKeepTheirFinalizersMovingWhileTheWebhookIsAway(t *testing.T) {
+func TestFinalizersCanChangeWhileTheWebhookIsDown(t *testing.T) {
 	w := startWebhook(t)
 	ds := dataSet(namespace(t, nil))
 	if err := admin.Create(t.Context(), ds); err != nil {

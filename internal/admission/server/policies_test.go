@@ -255,7 +255,7 @@ func TestTheManagersAccountRunsCommandsInApplicationsOnly(t *testing.T) {
 	}
 }
 
-func TestNobodyElseWritesWhatKudaBelieves(t *testing.T) {
+func TestTenantsCannotWriteDataStatusesOrRevisions(t *testing.T) {
 	ns := namespace(t, nil)
 	everything := right("*", "data.kuda.io", "*")
 	mallory := person(t, ns, "mallory", everything, right("*", "apps", "controllerrevisions"))

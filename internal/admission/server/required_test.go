@@ -20,7 +20,7 @@ import (
 // requiredBy are labels of namespaces that mean that injection is required.
 var requiredBy = []string{v1alpha1.InjectionRequired, "Required", "REQUIRED", "true", ""}
 
-func TestRequiredMeansRequired(t *testing.T) {
+func TestAPodThatADataSetSelectsCannotEvadeRequiredInjection(t *testing.T) {
 	startWebhook(t)
 	for _, value := range requiredBy {
 		ns := prepare(t, map[string]string{v1alpha1.LabelInjection: value})
@@ -61,7 +61,7 @@ func TestTheRefusalOfAPodThatOptsOutNamesBothLabels(t *testing.T) {
 	}
 }
 
-func TestLabelsOfARunningPodEvadeNothing(t *testing.T) {
+func TestLabelsOfARunningPodCannotEvadeRequiredInjection(t *testing.T) {
 	w := startWebhook(t)
 	ns := prepare(t, map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionRequired})
 	other, selected := replica(ns), replica(ns)

@@ -65,9 +65,9 @@ func TestUndoingNeedsNoRightOnSecrets(t *testing.T) {
 	refusedFor(t, edit(t, alice, again, undo), "you may not")
 }
 
-// TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore: while a rollout is paused, new
+// TestSelectingOtherPodsNeedsTheRightsOfTheStableRevision: while a rollout is paused, new
 // pods get the stable revision, with hooks that were checked for others.
-func TestPodsThatComeToBeSelectedGetNothingUncheckedOfBefore(t *testing.T) {
+func TestSelectingOtherPodsNeedsTheRightsOfTheStableRevision(t *testing.T) {
 	startWebhookUnder(t, pki.DefaultPolicy())
 	ns := namespace(t, nil)
 	alice := person(t, ns, "alice")

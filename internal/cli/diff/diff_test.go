@@ -151,7 +151,7 @@ func run(t *testing.T, objects []client.Object, asker podexec.Runner, in string,
 	return p.Both.String(), err
 }
 
-func TestADifferenceIsNotShown(t *testing.T) {
+func TestTheDifferenceBetweenTwoRevisionsIsShown(t *testing.T) {
 	objects := append(history(t),
 		podOn("node-a", "web-2", nil), podOn("node-a", "web-1", nil),
 		podOn("node-b", "web-3", func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = v1alpha1.StorePod }),
@@ -169,7 +169,7 @@ func TestADifferenceIsNotShown(t *testing.T) {
 	}
 }
 
-func TestNodesAreAskedThatNobodyWantsAsked(t *testing.T) {
+func TestOnlyTheRequestedNumberOfNodesIsInspected(t *testing.T) {
 	objects := append(history(t), podOn("node-a", "web-1", nil), podOn("node-b", "web-2", nil))
 	asker := &runner{t: t}
 	out, err := run(t, objects, asker, "", "models", "--nodes", "1", "-o", "json")
@@ -189,7 +189,7 @@ func TestNodesAreAskedThatNobodyWantsAsked(t *testing.T) {
 	}
 }
 
-func TestRevisionsAreChosenWrong(t *testing.T) {
+func TestRevisionsAreChosenByNumberNameOrRollout(t *testing.T) {
 	d := &v1alpha1.DataSet{Status: v1alpha1.DataSetStatus{CurrentRevision: "r1", UpdateRevision: "r3"}}
 	all := []*appsv1.ControllerRevision{
 		{ObjectMeta: metav1.ObjectMeta{Name: "r1"}, Revision: 1}, {ObjectMeta: metav1.ObjectMeta{Name: "r2"}, Revision: 4},
@@ -240,7 +240,7 @@ spec:
       http: {url: "http://files.shop"}
 `
 
-func TestAFileIsComparedWithSomethingElse(t *testing.T) {
+func TestAFileIsComparedWithTheDataSetInTheCluster(t *testing.T) {
 	out, err := run(t, history(t), nil, file, "-f", "-", "--no-files")
 	clitest.WantExit(t, err, frame.ExitNegative)
 	golden.Compare(t, "file.txt", out)
@@ -252,7 +252,7 @@ func TestAFileIsComparedWithSomethingElse(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsInTheClusterDiffers(t *testing.T) {
+func TestAFileThatEqualsTheClusterHasNoDifference(t *testing.T) {
 	raw, err := json.Marshal(models("v2"))
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestAFileThatIsInTheClusterDiffers(t *testing.T) {
 	}
 }
 
-func TestAWrongCallIsTaken(t *testing.T) {
+func TestInvalidArgumentsAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		in   string
 		args []string

@@ -63,7 +63,7 @@ func failing(podName, reason, message string) *v1alpha1.Data {
 	return d
 }
 
-func TestAStoppedRolloutIsNotExplained(t *testing.T) {
+func TestAStoppedRolloutIsExplained(t *testing.T) {
 	prefetching := data("models", "web-4", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "all"))
 	prefetching.Spec.PrefetchRevision = "models-3"
 	prefetching.Status.Prefetch = &v1alpha1.PrefetchStatus{Revision: "models-3", Phase: v1alpha1.DataFailed,
@@ -81,7 +81,7 @@ func TestAStoppedRolloutIsNotExplained(t *testing.T) {
 	golden.Compare(t, "stopped.txt", out)
 }
 
-func TestADataSetWithoutTroubleHasSome(t *testing.T) {
+func TestAHealthyDataSetHasNoProblemsOrWarnings(t *testing.T) {
 	d := dataSet("shop", "models", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data"))
 	d.Status.Rollout = &v1alpha1.RolloutStatus{Revision: "models-2", Phase: v1alpha1.RolloutCompleted}
 	out, err := cluster{objects: []client.Object{
@@ -107,12 +107,12 @@ func TestARuntimeThatCannotLiveIsAProblemWhateverItSaidLast(t *testing.T) {
 	}
 }
 
-func TestADataSetThatIsNotThereIsFine(t *testing.T) {
+func TestAMissingDataSetIsAnError(t *testing.T) {
 	_, err := cluster{}.run(t, "models", "-n", "shop")
 	clitest.WantExit(t, err, frame.ExitError)
 }
 
-func TestAMissingRightHidesTheDataSet(t *testing.T) {
+func TestADataSetIsShownWithoutTheRightToReadTheRest(t *testing.T) {
 	c := cluster{objects: []client.Object{stopped()}, refuse: forbid("Pod", "Secret", "ConfigMap", "Namespace", "PersistentVolumeClaim")}
 	out, err := c.run(t, "models", "-n", "shop")
 	clitest.WantExit(t, err, frame.ExitNegative)
@@ -121,7 +121,7 @@ func TestAMissingRightHidesTheDataSet(t *testing.T) {
 	}
 }
 
-func TestWhyAPodLacksTheRuntimeIsGuessed(t *testing.T) {
+func TestTheReasonWhyAPodLacksTheRuntimeIsFound(t *testing.T) {
 	s := &subject{dataSet: dataSet("shop", "models"), now: now}
 	s.namespace.value = &corev1.Namespace{}
 	s.config.value = &corev1.ConfigMap{Data: map[string]string{configKey: "dataPathPrefix: /srv"}}
@@ -170,7 +170,7 @@ func TestWhyAPodLacksTheRuntimeIsGuessed(t *testing.T) {
 	}
 }
 
-func TestAReasonFromTheFutureIsLeftOut(t *testing.T) {
+func TestAnUnknownReasonIsAWarning(t *testing.T) {
 	d := dataSet("shop", "models", condition(v1alpha1.ConditionReady, "False", "FromTheFuture", "who knows"))
 	f := judgeDataSet(d, "")
 	if len(f) != 1 || f[0].Severity != "warning" || !strings.Contains(f[0].What, "FromTheFuture: who knows") {

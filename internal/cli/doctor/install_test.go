@@ -23,13 +23,13 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/golden"
 )
 
-func TestASoundInstallationHasFindings(t *testing.T) {
+func TestASoundInstallationHasNoProblems(t *testing.T) {
 	out, err := cluster{objects: sound(t), probe: errRefused}.run(t)
 	clitest.WantExit(t, err, frame.ExitDone)
 	golden.Compare(t, "sound.txt", out)
 }
 
-func TestABrokenInstallationLooksSound(t *testing.T) {
+func TestEachProblemOfABrokenInstallationIsFound(t *testing.T) {
 	objects := replace(sound(t),
 		deployment(managerName, "v0.1.0", 2, 0), deployment(webhookName, "v0.2.0", 2, 1),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop",
@@ -61,7 +61,7 @@ func TestABrokenInstallationLooksSound(t *testing.T) {
 	golden.Compare(t, "broken.txt", out)
 }
 
-func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
+func TestForbiddenObjectsDoNotStopTheOtherChecks(t *testing.T) {
 	c := cluster{objects: sound(t), probe: forbid("*")("datasets", "")}
 	c.refuse = func(kind, namespace string) error {
 		if namespace == "shop" && (kind == "DataSet" || kind == "Data") {
@@ -74,7 +74,7 @@ func TestWhatMayNotBeReadStopsTheRest(t *testing.T) {
 	golden.Compare(t, "forbidden.txt", out)
 }
 
-func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
+func TestTheOwnNamespaceIsCheckedWhenAllAreForbidden(t *testing.T) {
 	objects := replace(sound(t), dataSet("default", "own",
 		condition(v1alpha1.ConditionReady, "False", v1alpha1.ReasonNoPods, "no running pod")))
 	c := cluster{objects: objects, probe: errRefused}
@@ -93,7 +93,7 @@ func TestAllNamespacesAreForbiddenAndTheOwnIsNotLookedAt(t *testing.T) {
 	}
 }
 
-func TestAProblemIsNotInTheJSON(t *testing.T) {
+func TestAProblemInTheJSONHasItsObjectAndAdvice(t *testing.T) {
 	objects := replace(sound(t), deployment(managerName, "v0.1.0", 2, 0))
 	out, err := cluster{objects: objects, probe: errRefused}.run(t, "-o", "json")
 	clitest.WantExit(t, err, frame.ExitNegative)
@@ -111,7 +111,7 @@ func TestAProblemIsNotInTheJSON(t *testing.T) {
 	}
 }
 
-func TestAClusterThatDoesNotAnswerIsSound(t *testing.T) {
+func TestAnUnreachableClusterIsAnError(t *testing.T) {
 	c := cluster{objects: sound(t), refuse: func(string, string) error { return errors.New("dial tcp 127.0.0.1:1: connection refused") }}
 	out, err := c.run(t)
 	clitest.WantExit(t, err, frame.ExitError)
@@ -120,7 +120,7 @@ func TestAClusterThatDoesNotAnswerIsSound(t *testing.T) {
 	}
 }
 
-func TestTheSchemaOfThisVersionLacksSomething(t *testing.T) {
+func TestTheSchemaOfThisVersionIsComplete(t *testing.T) {
 	for _, name := range []string{"datas", "datasets", "nodestores"} {
 		crd := readCRD(t, name)
 		if f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd}); f.Severity != "ok" {
@@ -129,7 +129,7 @@ func TestTheSchemaOfThisVersionLacksSomething(t *testing.T) {
 	}
 }
 
-func TestAnOlderOrNewerSchemaGoesUnseen(t *testing.T) {
+func TestAnOlderOrNewerSchemaIsFound(t *testing.T) {
 	spec := func(crd *unstructured.Unstructured) map[string]any {
 		versions := crd.Object["spec"].(map[string]any)["versions"].([]any)
 		schema := versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
@@ -153,7 +153,7 @@ func TestAnOlderOrNewerSchemaGoesUnseen(t *testing.T) {
 	}
 }
 
-func TestABadBundleIsTrusted(t *testing.T) {
+func TestABadCABundleIsFound(t *testing.T) {
 	in := &installation{now: now, namespace: systemNamespace}
 	good, soon, over := certificate(t, now.Add(time.Hour*24*365)), certificate(t, now.Add(time.Hour*24*10)),
 		certificate(t, now.Add(-time.Minute))
@@ -176,7 +176,7 @@ func TestABadBundleIsTrusted(t *testing.T) {
 	}
 }
 
-func TestAnOldLeaseIsFresh(t *testing.T) {
+func TestAnExpiredLeaseIsAProblem(t *testing.T) {
 	objects := sound(t)
 	in := func(age time.Duration) []Finding {
 		i := readInstallation(t.Context(), fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build(),

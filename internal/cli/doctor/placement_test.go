@@ -47,7 +47,7 @@ func onNode(podName, node, store string, age time.Duration) []client.Object {
 	return []client.Object{d, podOf(podName, age, func(p *corev1.Pod) { p.Annotations[v1alpha1.AnnotationStore] = store })}
 }
 
-func TestWhatNodesSayIsJudgedWrong(t *testing.T) {
+func TestStaleAndMissingNodeStoresAreFound(t *testing.T) {
 	for name, c := range map[string]struct {
 		objects []client.Object
 		args    []string
@@ -86,7 +86,7 @@ func TestWhatNodesSayIsJudgedWrong(t *testing.T) {
 	}
 }
 
-func TestAMissingKindIsSaidTwice(t *testing.T) {
+func TestAMissingCRDIsReportedOnce(t *testing.T) {
 	c := cluster{objects: sound(t), probe: errRefused, refuse: func(kind, _ string) error {
 		if kind == "NodeStore" {
 			return &meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind},
@@ -108,7 +108,7 @@ func TestAMissingKindIsSaidTwice(t *testing.T) {
 	}
 }
 
-func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
+func TestPlacementRequireWithoutItsSchedulerIsFound(t *testing.T) {
 	strict := dataSet("shop", "models", condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "4/4 pods have their data"))
 	strict.Spec.Placement = v1alpha1.PlacementRequire
 	asking := func(scheduler string) client.Object {
@@ -147,7 +147,7 @@ func TestRequireWithoutItsSchedulerLooksServed(t *testing.T) {
 	}
 }
 
-func TestAFailedPreheatHasNoAdvice(t *testing.T) {
+func TestAFailedPreheatHasAnAdvice(t *testing.T) {
 	d := dataSet("shop", "models", condition(v1alpha1.ConditionPreheated, "False", v1alpha1.ReasonPreheatFailed,
 		"1 of 3 nodes failed; node n2: InsufficientSpace: needs 4 GiB"),
 		condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "4/4 pods have their data"))

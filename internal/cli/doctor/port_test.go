@@ -22,7 +22,7 @@ import (
 )
 
 // Most containers leave no termination message; their logs say why they end.
-func TestTheLogOfAnApplicationThatWantsTheRuntimesPortIsNotRead(t *testing.T) {
+func TestAPortConflictIsFoundInTheLogOfTheApplication(t *testing.T) {
 	crashing := podOf("web-1", time.Hour, func(p *corev1.Pod) {
 		p.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: sidecar.EnvServerPort, Value: "8888"}}
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{
@@ -104,7 +104,7 @@ func TestLogsAreAskedForAsTheAPIServerWantsIt(t *testing.T) {
 	}
 }
 
-func TestASourceInThePodIsMissed(t *testing.T) {
+func TestASourceOnLoopbackIsFound(t *testing.T) {
 	for setting, want := range map[string]bool{
 		"": false, "http://minio.storage:9000": false, "http://127.0.0.1:19000": true, "localhost:5000": true, "http://LOCALHOST/x": true,
 		"[::1]:8020": true, "127.0.0.2": true, "http://[::ffff:127.0.0.1]": true, "10.0.0.1:9000": false, "://": false,

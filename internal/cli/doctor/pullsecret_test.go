@@ -28,7 +28,7 @@ func newSecret(namespace, name string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
-func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
+func TestAMissingPullSecretOfANamespaceIsFound(t *testing.T) {
 	delivered := condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data")
 	objects := append(sound(t), configWithPullSecrets("{name: here}, {name: key}"),
 		dataSet("lab", "models", delivered), dataSet("closed", "models", delivered),
@@ -66,7 +66,7 @@ func TestAPullSecretIsMissingInANamespaceUnnoticed(t *testing.T) {
 	}
 }
 
-func TestAPullSecretThatAPodNamesIsMissingUnnoticed(t *testing.T) {
+func TestAMissingPullSecretThatAPodNamesIsFound(t *testing.T) {
 	delivered := condition(v1alpha1.ConditionReady, "True", v1alpha1.ReasonDelivered, "1/1 pods have their data")
 	p := podOf("web-1", time.Minute, func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "older"}} })
 	objects := []client.Object{dataSet("shop", "models", delivered), p, data("models", "web-1", delivered),

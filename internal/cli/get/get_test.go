@@ -82,7 +82,7 @@ func run(t *testing.T, r podexec.Runner, args ...string) (string, error) {
 	return p.Both.String(), err
 }
 
-func TestAFileIsNotListed(t *testing.T) {
+func TestFilesAreListedWithVersionSizeAndDigest(t *testing.T) {
 	out, err := run(t, runner{}, "web-0")
 	want := `DATASET   REVISION   ITEM              VERSION   SIZE      MODE   DIGEST                 FILE
 models    models-2   default/weights   v2        10 B      0755   sha256:608139e25870…   model/a.bin
@@ -98,7 +98,7 @@ rules     rules-1    default/all       7         1 B       0600                 
 	}
 }
 
-func TestWithoutExecNothingIsShown(t *testing.T) {
+func TestTheReportedStatusIsShownWhenExecFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		note string
@@ -126,7 +126,7 @@ func TestWithoutExecNothingIsShown(t *testing.T) {
 	}
 }
 
-func TestAPodWithoutTheRuntimeHasSomething(t *testing.T) {
+func TestAPodWithoutTheRuntimeIsAnError(t *testing.T) {
 	for _, args := range [][]string{{"plain"}, {"gone"}, {"web-0", "other"}} {
 		if out, err := run(t, runner{}, args...); frame.Code(err) != frame.ExitError {
 			t.Errorf("%v: %v, printed\n%s", args, err, out)

@@ -130,7 +130,7 @@ func run(t *testing.T, objects []client.Object, hooks interceptor.Funcs, args ..
 	return p.Out.String(), p.ErrOut.String(), err
 }
 
-func TestWhatNodesHoldIsShownWrong(t *testing.T) {
+func TestWhatNodesHoldIsShown(t *testing.T) {
 	for name, args := range map[string][]string{
 		"matrix.txt":     nil,
 		"one.txt":        {"words"},
@@ -148,7 +148,7 @@ func TestWhatNodesHoldIsShownWrong(t *testing.T) {
 	}
 }
 
-func TestADataSetInTheMiddleOfARolloutIsShownAtTheNewRevision(t *testing.T) {
+func TestADataSetIsShownAtTheStableRevisionDuringARollout(t *testing.T) {
 	d := dataSet("shop", "models", "weights", "v1")
 	stable, err := revision.New(d, 1, 0)
 	if err != nil {
@@ -163,7 +163,7 @@ func TestADataSetInTheMiddleOfARolloutIsShownAtTheNewRevision(t *testing.T) {
 	}
 }
 
-func TestManyItemsStandBesideEachOther(t *testing.T) {
+func TestItemsThatDoNotFitInColumnsAreListedInRows(t *testing.T) {
 	d := dataSet("shop", "models", "weights", "v2")
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		d.Spec.Template.DataItems = append(d.Spec.Template.DataItems, template(name, "v1").DataItems[0])
@@ -183,7 +183,7 @@ func TestManyItemsStandBesideEachOther(t *testing.T) {
 	}
 }
 
-func TestTwoItemsOfOneNameAreTakenForOne(t *testing.T) {
+func TestItemsOfOneNameAreShownWithTheirDataSets(t *testing.T) {
 	other := dataSet("shop", "others", "weights", "v2")
 	other.Spec.Template.DataSources.MinIO.Bucket = "elsewhere"
 	out, _, err := run(t, append(fleet(), other), interceptor.Funcs{}, "models", "others")
@@ -194,7 +194,7 @@ func TestTwoItemsOfOneNameAreTakenForOne(t *testing.T) {
 	}
 }
 
-func TestAnEmptyClusterLooksBroken(t *testing.T) {
+func TestAnEmptyClusterIsExplained(t *testing.T) {
 	for name, c := range map[string]struct {
 		objects []client.Object
 		args    []string
@@ -222,7 +222,7 @@ func TestAnEmptyClusterLooksBroken(t *testing.T) {
 	}
 }
 
-func TestAnEntryIsBelievedThatMustNotBe(t *testing.T) {
+func TestEntriesOfAChangedNodeAreStale(t *testing.T) {
 	e := entry("n1", "shop")
 	s := store("n1", e)
 	for name, c := range map[string]struct {
@@ -245,7 +245,7 @@ func TestAnEntryIsBelievedThatMustNotBe(t *testing.T) {
 	}
 }
 
-func TestWhatATenantWroteSteersTheTerminal(t *testing.T) {
+func TestControlCharactersAreNotPrinted(t *testing.T) {
 	hostile := snapshot("\x1b[2Jid", "weights", "v1", func(s *v1alpha1.StoredSnapshot) {
 		s.Source, s.Path, s.Version = "s3://x\nn9   shop", "\x1b]0;title\x07", "v1\u202e"
 	})
@@ -255,7 +255,7 @@ func TestWhatATenantWroteSteersTheTerminal(t *testing.T) {
 	}
 }
 
-func TestAMissingRightDoesNotSayWhatToDo(t *testing.T) {
+func TestAMissingRightSaysWhatToDo(t *testing.T) {
 	for _, resource := range []string{"nodestores", "nodes"} {
 		hooks := interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList,
 			options ...client.ListOption) error {
@@ -276,7 +276,7 @@ func TestAMissingRightDoesNotSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAnOlderInstallationIsTakenForNone(t *testing.T) {
+func TestAnOlderInstallationIsReported(t *testing.T) {
 	hooks := interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
 		return &meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("NodeStore").GroupKind(), SearchedVersions: []string{"v1alpha1"}}
 	}}
@@ -285,7 +285,7 @@ func TestAnOlderInstallationIsTakenForNone(t *testing.T) {
 	}
 }
 
-func TestArgumentsThatContradictEachOther(t *testing.T) {
+func TestContradictingArgumentsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"models", "-A"}, {"models", "--all"}, {"none"}, {"-o", "name"}} {
 		if out, _, err := run(t, fleet(), interceptor.Funcs{}, args...); frame.Code(err) != frame.ExitError {
 			t.Errorf("%v: %v, printed\n%s", args, err, out)
@@ -293,7 +293,7 @@ func TestArgumentsThatContradictEachOther(t *testing.T) {
 	}
 }
 
-func TestTheStructureForProgramsChanged(t *testing.T) {
+func TestTheJSONStructureIsStable(t *testing.T) {
 	out, _, err := run(t, fleet(), interceptor.Funcs{}, "-o", "json")
 	var v View
 	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil {

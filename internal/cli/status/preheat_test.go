@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
-func TestHowFarThePreheatingIsGoesUntold(t *testing.T) {
+func TestTheProgressOfPreheatingIsShown(t *testing.T) {
 	next := metav1.NewTime(start.Add(3 * time.Hour))
 	d := models(phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) {
 		d.Status.Preheat = &v1alpha1.PreheatStatus{

@@ -257,7 +257,7 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestDeadlineStandsWhileNobodyMoves(t *testing.T) {
+func TestTheDeadlineIsShownOnlyWhilePodsAreUpdated(t *testing.T) {
 	runs := start.Add(-time.Minute).Add(600 * time.Second)
 	for name, test := range map[string]struct {
 		change []func(*v1alpha1.DataSet)
@@ -282,7 +282,7 @@ func TestDeadlineStandsWhileNobodyMoves(t *testing.T) {
 	}
 }
 
-func TestPicturesOfARollout(t *testing.T) {
+func TestTheViewOfARolloutFitsTheScreen(t *testing.T) {
 	measured := func(d *v1alpha1.DataSet) View {
 		var m Meter
 		early := fleet()
@@ -391,7 +391,7 @@ func TestWithoutATerminalEachChangeIsOneLine(t *testing.T) {
 	golden.Compare(t, "protocol.txt", out.String())
 }
 
-func TestTableOfDataSets(t *testing.T) {
+func TestDataSetsAreListedInATable(t *testing.T) {
 	items := []v1alpha1.DataSet{
 		*models(),
 		*models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "1 of 1 pods failed"),
@@ -410,7 +410,7 @@ func TestTableOfDataSets(t *testing.T) {
 	}
 }
 
-func TestPicturesAreDrawnOverEachOther(t *testing.T) {
+func TestEachViewIsDrawnOverTheLast(t *testing.T) {
 	var out bytes.Buffer
 	c := canvas{out: &out}
 	c.drawLines([]string{"12345678", "b"}, 10)

@@ -164,7 +164,7 @@ func fleet() []client.Object {
 	}
 }
 
-func TestAPlacementIsExplainedWrong(t *testing.T) {
+func TestAPlacementIsExplained(t *testing.T) {
 	data := &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "d",
 			Labels: map[string]string{v1alpha1.LabelPodUID: "uid-web-0", v1alpha1.LabelDataSet: "models"}},
@@ -203,7 +203,7 @@ func TestAPlacementIsExplainedWrong(t *testing.T) {
 	}
 }
 
-func TestAPolicyIsNotSpokenOf(t *testing.T) {
+func TestTheEffectOfThePlacementPolicyIsExplained(t *testing.T) {
 	for name, c := range map[string]struct {
 		dataSet *v1alpha1.DataSet
 		pod     *corev1.Pod
@@ -242,7 +242,7 @@ func pinned(p *corev1.Pod, node string) {
 	}}}
 }
 
-func TestWhatKeepsAPodFromANodeGoesUnseen(t *testing.T) {
+func TestObstaclesOfANodeAreFound(t *testing.T) {
 	expression := func(key string, operator corev1.NodeSelectorOperator, values ...string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
@@ -286,7 +286,7 @@ func TestWhatKeepsAPodFromANodeGoesUnseen(t *testing.T) {
 	}
 }
 
-func TestANodeWithoutRoomOrTrustLooksGood(t *testing.T) {
+func TestMissingRoomAndStaleEntriesAreListedAgainstANode(t *testing.T) {
 	full, away := holding("n1"), holding("n2", "v3")
 	full.Status.Stores[0].AvailableBytes = gib / 2
 	away.Status.Stores[0].BootID = "an earlier one"
@@ -306,7 +306,7 @@ func TestANodeWithoutRoomOrTrustLooksGood(t *testing.T) {
 	}
 }
 
-func TestAnErrorDoesNotSayWhatToDo(t *testing.T) {
+func TestAnErrorSaysWhatToDo(t *testing.T) {
 	forbid := func(what string) interceptor.Funcs {
 		return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 			_, events := list.(*corev1.EventList)
@@ -343,7 +343,7 @@ func TestAnErrorDoesNotSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestWhatOthersWroteSteersTheTerminal(t *testing.T) {
+func TestControlCharactersAreNotPrinted(t *testing.T) {
 	hostile := "\x1b[2J\nPlaced on n9\u202e"
 	out, err := run(t, append(fleet(), models(), aPod("web-0", waits(hostile)), event("e", "web-0", "x"+hostile, 0)),
 		interceptor.Funcs{}, "web-0")

@@ -32,7 +32,7 @@ func trio() (*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod) {
 	return d, set, p
 }
 
-func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
+func TestDataIsRemovedWhenItsPodOrDataSetIsGone(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.Data, **v1alpha1.DataSet, **corev1.Pod)
 		remove bool
@@ -52,7 +52,7 @@ func TestANeededDataIsRemovedOrAnOrphanStays(t *testing.T) {
 	}
 }
 
-func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
+func TestDataOfAPreheatStaysOnlyForAPodOfItsDataSet(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.Data, *v1alpha1.DataSet, *corev1.Pod)
 		remove bool
@@ -78,7 +78,7 @@ func TestADataOfAPreheatIsTakenForAReplicas(t *testing.T) {
 	}
 }
 
-func TestASilentRuntimeIsNotShown(t *testing.T) {
+func TestARuntimeThatNeverReportsIsShownAsNotConnected(t *testing.T) {
 	d, set, p := trio()
 	if got := decideAction(facts{data: d, set: set, pod: p, now: born.Add(5 * time.Second)}); got.ready != nil || got.after != 10*time.Second {
 		t.Errorf("after 5 s: %+v", got)
@@ -104,7 +104,7 @@ func TestASilentRuntimeIsNotShown(t *testing.T) {
 }
 
 // What a runtime said last is the present only while it acknowledges what it is told.
-func TestAnOldReportIsShownAsThePresent(t *testing.T) {
+func TestAReportThatIsNoLongerCurrentIsShownAsUnknown(t *testing.T) {
 	later := born.Add(time.Hour)
 	for name, c := range map[string]struct {
 		change func(*facts)
@@ -157,7 +157,7 @@ func TestAnOldReportIsShownAsThePresent(t *testing.T) {
 }
 
 // What was reported last is the present again when the runtime is heard, and only then.
-func TestARuntimeThatIsHeardAgainStaysUnknown(t *testing.T) {
+func TestTheLastReportCountsAgainWhenTheRuntimeIsHeard(t *testing.T) {
 	later := born.Add(time.Hour)
 	failed := v1alpha1.DataItemStatus{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound", Message: "404"}
 	loading := v1alpha1.DataItemStatus{Namespace: "default", Name: "m", Phase: v1alpha1.DataDownloading, Bytes: 1, TotalBytes: 4}
@@ -223,7 +223,7 @@ func TestTimeStartsAnewWithEachRevision(t *testing.T) {
 
 // With deletionPolicy Remove a pod that leaves the selection loses the items, by
 // whatever way it leaves.
-func TestAPodThatLeavesTakesTheItemsAlong(t *testing.T) {
+func TestItemsAreWithdrawnFromAPodThatLeavesTheSelection(t *testing.T) {
 	remove := func(s *v1alpha1.DataSet) { s.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove }
 	relabelled := func(_ *v1alpha1.Data, _ *v1alpha1.DataSet, p *corev1.Pod) {
 		p.Labels = map[string]string{"app": "other"}
@@ -268,7 +268,7 @@ func TestAPodThatLeavesTakesTheItemsAlong(t *testing.T) {
 	}
 }
 
-func TestEventsRepeatThemselves(t *testing.T) {
+func TestAnEventIsRecordedOncePerTransition(t *testing.T) {
 	state := func(phase v1alpha1.DataPhase, reason string, success, failed int32) *v1alpha1.Data {
 		d, _, _ := trio()
 		d.Status = v1alpha1.DataStatus{
@@ -313,7 +313,7 @@ func TestEventsRepeatThemselves(t *testing.T) {
 	}
 }
 
-func TestADataThatIsGoneIsRemembered(t *testing.T) {
+func TestADeletedDataIsForgotten(t *testing.T) {
 	d, _, _ := trio()
 	d.UID = "d"
 	d.Status.ObservedRevision = "r1"

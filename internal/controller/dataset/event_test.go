@@ -15,7 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestATransitionIsNotTold(t *testing.T) {
+func TestEachTransitionOfARolloutHasItsEvents(t *testing.T) {
 	half := intstr.FromString("50%")
 	steps := []v1alpha1.RolloutStep{
 		{Partition: &half},

@@ -34,7 +34,7 @@ func write(s *v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, at time.Durat
 	s.Rollout = &next
 }
 
-func TestTheHistoryIsNotWhatHappened(t *testing.T) {
+func TestTheHistoryRecordsEachRollout(t *testing.T) {
 	const (
 		progressing = v1alpha1.RolloutProgressing
 		completed   = v1alpha1.RolloutCompleted
@@ -107,7 +107,7 @@ func TestTheHistoryIsNotWhatHappened(t *testing.T) {
 	}
 }
 
-func TestTheHistoryGrowsPastWhatTheAPITakes(t *testing.T) {
+func TestTheHistoryKeepsTheNewestRecords(t *testing.T) {
 	var s v1alpha1.DataSetStatus
 	for i := range 30 {
 		write(&s, v1alpha1.RolloutStatus{Revision: fmt.Sprint(i), Phase: v1alpha1.RolloutProgressing, StartTime: micro(0)}, 0)
@@ -117,7 +117,7 @@ func TestTheHistoryGrowsPastWhatTheAPITakes(t *testing.T) {
 	}
 }
 
-func TestSomebodyElseIsBlamed(t *testing.T) {
+func TestTheAuthorIsTheLastWriterOfTheTemplate(t *testing.T) {
 	entry := func(manager, subresource, fields string, after time.Duration) metav1.ManagedFieldsEntry {
 		e := metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: second(after), FieldsV1: &metav1.FieldsV1{}}
 		e.FieldsV1.SetRawBytes([]byte(fields))

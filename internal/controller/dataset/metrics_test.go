@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestASwitchIsMeasuredTwiceOrNever(t *testing.T) {
+func TestEachSwitchIsMeasuredOnce(t *testing.T) {
 	var s switching
 	state := v1alpha1.RolloutStatus{Revision: "r2", StartTime: micro(0)}
 	moved := func(uid, seen string) *replica {

@@ -199,7 +199,7 @@ func web(name string, injected bool) *corev1.Pod {
 	return p
 }
 
-func TestASecondPassWrites(t *testing.T) {
+func TestASecondPassWritesNothing(t *testing.T) {
 	b := newBench(t, models(), web("a", true), web("b", true), web("late", false))
 	if n := b.pass(); n != 6 {
 		t.Errorf("the first pass made %d writes %v; want a revision and its mark, two Data, the status before and after them", n, b.writes)
@@ -225,7 +225,7 @@ func TestASecondPassWrites(t *testing.T) {
 	}
 }
 
-func TestANamespaceThatIsBeingDeletedIsAnError(t *testing.T) {
+func TestATerminatingNamespaceIsNoError(t *testing.T) {
 	terminating := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "x", errors.New("the namespace is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	for name, kind := range map[string]client.Object{"revision": &appsv1.ControllerRevision{}, "Data": &v1alpha1.Data{}} {
@@ -244,7 +244,7 @@ func TestANamespaceThatIsBeingDeletedIsAnError(t *testing.T) {
 	}
 }
 
-func TestHistoryGrowsWithoutBound(t *testing.T) {
+func TestRevisionHistoryLimitBoundsTheRevisions(t *testing.T) {
 	d := models()
 	limit := int32(2)
 	d.Spec.RevisionHistoryLimit = &limit
@@ -269,7 +269,7 @@ func TestHistoryGrowsWithoutBound(t *testing.T) {
 	}
 }
 
-func TestADeletedStableRevisionStopsTheRollout(t *testing.T) {
+func TestARolloutCompletesWithoutItsStableRevision(t *testing.T) {
 	b := newBench(t, models(), web("a", true), web("b", true))
 	b.pass()
 	b.play(true)
@@ -292,7 +292,7 @@ func TestADeletedStableRevisionStopsTheRollout(t *testing.T) {
 	}
 }
 
-func TestPromise4ChangedBytesUnderOneVersionGoUnseen(t *testing.T) {
+func TestPromise4ChangedBytesUnderOneVersionSetSourceDrifted(t *testing.T) {
 	b := newBench(t, models(), web("a", true), web("b", true))
 	b.pass()
 	b.play(false)
@@ -303,7 +303,7 @@ func TestPromise4ChangedBytesUnderOneVersionGoUnseen(t *testing.T) {
 	}
 }
 
-func TestAJobsEndTakesItsSuccessAway(t *testing.T) {
+func TestASucceededPodStillCountsAsDelivered(t *testing.T) {
 	b := newBench(t, models(), web("job", true), web("broken", true))
 	b.pass()
 	b.play(true)
@@ -328,7 +328,7 @@ func TestAJobsEndTakesItsSuccessAway(t *testing.T) {
 	}
 }
 
-func TestRemovalWaitsForAPodThatEnded(t *testing.T) {
+func TestRemovalEndsWhenThePodIsDeleted(t *testing.T) {
 	d := models()
 	d.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRemove
 	b := newBench(t, d, web("a", true))

@@ -152,7 +152,7 @@ func TestARefusedRevisionIsShown(t *testing.T) {
 	}
 }
 
-func TestOnlyLastingAnswersAreRefusals(t *testing.T) {
+func TestOnlyLastingErrorsAreRefusals(t *testing.T) {
 	things := schema.GroupResource{Resource: "things"}
 	for name, c := range map[string]struct {
 		err  error

@@ -225,7 +225,7 @@ func (b *bench) wantEvents(reasons ...string) {
 	}
 }
 
-func TestARolloutForgetsWhatPodsWereLikeBefore(t *testing.T) {
+func TestARolloutRecordsTheBaselineOfMovedPods(t *testing.T) {
 	b := fleet(t)
 	first := b.set().Status.CurrentRevision
 	b.pass()
@@ -253,7 +253,7 @@ func TestARolloutForgetsWhatPodsWereLikeBefore(t *testing.T) {
 	b.wantEvents(v1alpha1.EventRevisionCreated, v1alpha1.EventRolloutStarted, v1alpha1.EventRolloutCompleted, v1alpha1.EventDelivered)
 }
 
-func TestAFailedHookIsNotRolledBack(t *testing.T) {
+func TestAFailedHookIsRolledBack(t *testing.T) {
 	b := fleet(t, policy(v1alpha1.FailurePolicyRollback))
 	first := b.set().Status.CurrentRevision
 	s := b.settle(v1alpha1.ReasonHookFailed)
@@ -286,7 +286,7 @@ func TestAFailedHookIsNotRolledBack(t *testing.T) {
 	}
 }
 
-func TestAStoppedRolloutGoesOn(t *testing.T) {
+func TestAStoppedRolloutStaysStoppedUntilAnEdit(t *testing.T) {
 	b := fleet(t)
 	first := b.set().Status.CurrentRevision
 	s := b.settle(v1alpha1.ReasonNotFound)
@@ -312,7 +312,7 @@ func TestAStoppedRolloutGoesOn(t *testing.T) {
 	}
 }
 
-func TestAnUnreadyPodCountsAsUpdated(t *testing.T) {
+func TestAPodThatBecomesUnreadyOrRestartsFailsTheRollout(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Pod){
 		"unready": func(p *corev1.Pod) {
 			p.Status.Conditions[0].Status = corev1.ConditionFalse
@@ -340,7 +340,7 @@ func TestAnUnreadyPodCountsAsUpdated(t *testing.T) {
 	}
 }
 
-func TestMinReadySecondsIsSleptThrough(t *testing.T) {
+func TestTheNextPassComesAfterMinReadySeconds(t *testing.T) {
 	b := fleet(t, func(s *v1alpha1.DataSetSpec) { s.UpdateStrategy.RollingUpdate.MinReadySeconds = 30 })
 	b.pass()
 	moved := b.on(b.set().Status.UpdateRevision)[0]
@@ -359,7 +359,7 @@ func TestMinReadySecondsIsSleptThrough(t *testing.T) {
 	}
 }
 
-func TestStepsAreSkipped(t *testing.T) {
+func TestStepsAreTakenInOrderAcrossRestarts(t *testing.T) {
 	half := intstr.FromString("50%")
 	b := fleet(t, func(s *v1alpha1.DataSetSpec) {
 		s.UpdateStrategy.Steps = []v1alpha1.RolloutStep{
@@ -405,7 +405,7 @@ func TestStepsAreSkipped(t *testing.T) {
 	b.wantEvents(v1alpha1.EventRolloutStep)
 }
 
-func TestPodsAreMovedBeforeTheirBytesAreThere(t *testing.T) {
+func TestPodsAreMovedOnlyAfterAllHavePrefetched(t *testing.T) {
 	b := fleet(t, func(s *v1alpha1.DataSetSpec) { s.Prefetch = true })
 	s := b.settle("")
 	first := s.CurrentRevision
@@ -435,7 +435,7 @@ func TestPodsAreMovedBeforeTheirBytesAreThere(t *testing.T) {
 	}
 }
 
-func TestAnAbortLeavesPodsBehind(t *testing.T) {
+func TestAnAbortMovesAllPodsBack(t *testing.T) {
 	b := fleet(t)
 	first := b.set().Status.CurrentRevision
 	for range 2 {
@@ -457,7 +457,7 @@ func TestAnAbortLeavesPodsBehind(t *testing.T) {
 
 // The writes of a pass are cut off after each of them once. Whatever a manager
 // had written when it died, the next one decides the same.
-func TestPromise5AManagerDiesBetweenTwoWrites(t *testing.T) {
+func TestPromise5ARollbackSurvivesAKillBetweenTwoWrites(t *testing.T) {
 	died := errors.New("the manager died")
 	for cut := range 40 {
 		b := fleet(t, policy(v1alpha1.FailurePolicyRollback))
@@ -498,7 +498,7 @@ func TestPromise5AManagerDiesBetweenTwoWrites(t *testing.T) {
 	}
 }
 
-func TestAConflictHoldsUpTheOtherPods(t *testing.T) {
+func TestAConflictDoesNotDelayTheOtherPods(t *testing.T) {
 	three := intstr.FromInt32(3)
 	b := fleet(t, func(s *v1alpha1.DataSetSpec) { s.UpdateStrategy.RollingUpdate.MaxUnavailable = &three })
 	refused := ""
@@ -522,7 +522,7 @@ func TestAConflictHoldsUpTheOtherPods(t *testing.T) {
 
 // Pods that had been moved to a revision in an earlier rollout are not judged by
 // what they were like then.
-func TestGoingBackFailsPodsForWhatHappenedLongAgo(t *testing.T) {
+func TestPodsAreNotJudgedByTheBaselineOfAnEarlierRollout(t *testing.T) {
 	b := fleet(t, policy(v1alpha1.FailurePolicyRollback))
 	second := b.settle("").UpdateRevision
 	for _, name := range []string{"a", "b", "c", "d"} {
@@ -541,7 +541,7 @@ func TestGoingBackFailsPodsForWhatHappenedLongAgo(t *testing.T) {
 	}
 }
 
-func TestAGroupIsLeftHalfDone(t *testing.T) {
+func TestAGroupIsFinishedBeforeTheNextBegins(t *testing.T) {
 	const zone = "topology.kubernetes.io/zone"
 	b := fleet(t, func(s *v1alpha1.DataSetSpec) { s.UpdateStrategy.RollingUpdate.TopologyKey = zone })
 	for name, value := range map[string]string{"a": "west", "b": "east", "c": "west"} {

@@ -54,7 +54,7 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 }
 
 // A pod whose runtime is no longer heard counts as one that has its data, and is named.
-func TestAPodThatFellSilentIsNotNamed(t *testing.T) {
+func TestAPodThatIsNoLongerHeardIsNamed(t *testing.T) {
 	silent := func(name string) *replica {
 		d := &v1alpha1.Data{}
 		d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown,

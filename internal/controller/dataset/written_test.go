@@ -12,7 +12,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestAPassPlansOnAStateBeforeTheLastWrite(t *testing.T) {
+func TestAStateBeforeTheLastWriteIsStale(t *testing.T) {
 	at := func(version string) *v1alpha1.DataSet {
 		return &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models", ResourceVersion: version}}
 	}

@@ -27,7 +27,7 @@ func build(t *testing.T, objects ...client.Object) client.Client {
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.NodeStore{}).Build()
 }
 
-func TestACacheThatIsBehindRemovesWhatIsGood(t *testing.T) {
+func TestAStaleCacheRemovesNoGoodEntry(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "u1"}}
 	node.Status.NodeInfo.BootID = "b1"
 	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,

@@ -39,7 +39,7 @@ func store(namespaces ...string) *v1alpha1.NodeStore {
 	return s
 }
 
-func TestAStaleEntryStaysOrAGoodOneGoes(t *testing.T) {
+func TestOnlyStaleEntriesAreDropped(t *testing.T) {
 	ready := index.Node{UID: "u1", BootID: "b1", ReadySince: now.Add(-time.Hour)}
 	for name, c := range map[string]struct {
 		node   func(*index.Node)
@@ -91,7 +91,7 @@ func later(s *v1alpha1.NodeStore) {
 	s.Status.Stores[1].ObservedTime = metav1.NewTime(now.Add(time.Minute))
 }
 
-func TestTotalsKeepWhatWasDropped(t *testing.T) {
+func TestTotalsCountOnlyTheRemainingStores(t *testing.T) {
 	s := store("a", "b", "c")
 	s.Status.Stores[2].ObservedTime, s.Status.Stores[2].FreeBytes = metav1.NewTime(now.Add(time.Minute)), 2<<30
 	nodestore.Sum(&s.Status)
@@ -108,7 +108,7 @@ func TestTotalsKeepWhatWasDropped(t *testing.T) {
 	}
 }
 
-func TestWhereADroppedStoreIsStaysKnown(t *testing.T) {
+func TestTheDirectoryOfADroppedStoreIsKept(t *testing.T) {
 	s := store("a", "b")
 	s.Status.Stores[1].NamespaceUID = ""
 	s.Status.Directories = []v1alpha1.StoreDirectory{{Namespace: "a", UID: "earlier"}}

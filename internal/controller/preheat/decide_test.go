@@ -73,7 +73,7 @@ func takenNodes(p Plan) string {
 	return strings.Join(all, " ")
 }
 
-func TestANodeThatDoesNotQualifyGetsAPod(t *testing.T) {
+func TestOnlyNodesThatQualifyGetAPod(t *testing.T) {
 	all := namedNodes("plain", "cordoned", "tainted", "away", "windows", "unlabelled")
 	all[1].Cordoned, all[2].Tainted, all[3].Ready = true, true, false
 	all[4].Labels = map[string]string{"disk": "fast", corev1.LabelOSStable: "windows"}
@@ -90,7 +90,7 @@ func TestANodeThatDoesNotQualifyGetsAPod(t *testing.T) {
 	}
 }
 
-func TestReplicasChooseAPoorNode(t *testing.T) {
+func TestReplicasChooseTheBestNodes(t *testing.T) {
 	all := namedNodes("empty", "some", "roomy", "most", "all")
 	all[1].Store = &Store{Bytes: 10, Available: 1000}
 	all[2].Store = &Store{Available: 500}
@@ -116,7 +116,7 @@ func TestReplicasChooseAPoorNode(t *testing.T) {
 	}
 }
 
-func TestAChosenNodeIsLeftForABetterOne(t *testing.T) {
+func TestAChosenNodeIsKeptWhileItQualifies(t *testing.T) {
 	all := namedNodes("a", "b", "better")
 	all[2].Store = &Store{Bytes: 30, Kept: true}
 	for _, phase := range []v1alpha1.PreheatPhase{v1alpha1.PreheatPending, v1alpha1.PreheatDownloading, v1alpha1.PreheatReady} {
@@ -144,8 +144,8 @@ func lackingNode(observed time.Duration) []Node {
 	return all
 }
 
-// TestANodesPhaseIsWrong has phases of one node by what is observed.
-func TestANodesPhaseIsWrong(t *testing.T) {
+// TestThePhaseOfANodeFollowsItsStoreAndPod has phases of one node by what is observed.
+func TestThePhaseOfANodeFollowsItsStoreAndPod(t *testing.T) {
 	kept := namedNodes("n")
 	kept[0].Store = &Store{Kept: true, Observed: start}
 	overfull := lackingNode(time.Hour)
@@ -229,7 +229,7 @@ func TestANodesPhaseIsWrong(t *testing.T) {
 	}
 }
 
-func TestAReportThatTheDataWentIsOverlookedRightAfterItCame(t *testing.T) {
+func TestDataThatIsGoneRightAfterItsReportIsPreheatedAgain(t *testing.T) {
 	all := namedNodes("n")
 	all[0].Store = &Store{Kept: true, Observed: start}
 	p := Decide(newInput(all))
@@ -255,7 +255,7 @@ func withoutNode(p *Pod) { p.Node, p.Reason, p.Message = "", "Unschedulable", "0
 
 func beingDeleted(p *Pod) { p.Deleting = true }
 
-func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
+func TestFailuresAreRetriedWithGrowingBackoff(t *testing.T) {
 	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 3: 4 * time.Minute,
 		5: 16 * time.Minute, 6: 30 * time.Minute, 1000: 30 * time.Minute} {
 		if got := backoffAfter(attempts); got != want {
@@ -282,7 +282,7 @@ func TestFailuresAreTriedAgainWithoutPause(t *testing.T) {
 	}
 }
 
-func TestANodeThatFailsByItselfKeepsItsSeat(t *testing.T) {
+func TestANodeWithAFailureOfItsOwnIsReplaced(t *testing.T) {
 	failed := func(reason string) func(*Input) {
 		return func(in *Input) {
 			in.State = State{Revision: "r1", Seats: map[string]Seat{"a": {Phase: v1alpha1.PreheatFailed, Reason: reason, Since: start, Attempts: 1}}}
@@ -304,7 +304,7 @@ func TestANodeThatFailsByItselfKeepsItsSeat(t *testing.T) {
 	}
 }
 
-func TestTheSourceIsStormed(t *testing.T) {
+func TestThePodsThatDownloadAtATimeAreLimited(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 3: 3, 5: 3, 30: 3, 31: 4, 200: 20} {
 		var names []string
 		for i := range n {
@@ -326,7 +326,7 @@ func TestTheSourceIsStormed(t *testing.T) {
 	}
 }
 
-func TestLostNodesKeepOthersWaiting(t *testing.T) {
+func TestLostNodesDoNotDelayOthers(t *testing.T) {
 	all := namedNodes("a", "b", "c", "d", "e", "f")
 	for i := range 3 {
 		all[i].Ready = false
@@ -338,7 +338,7 @@ func TestLostNodesKeepOthersWaiting(t *testing.T) {
 	}
 }
 
-func TestAnotherRevisionIsMixedUpWithTheOneBefore(t *testing.T) {
+func TestANewRevisionPreheatsEachNodeAgain(t *testing.T) {
 	in := newInput(namedNodes("a", "b", "c"), withReplicas(2), withSeats("Ready", "a"), withSeats("Failed", "b"),
 		withPods(podOn("b"), podOn("gone")))
 	in.Revision = "r2"
@@ -348,7 +348,7 @@ func TestAnotherRevisionIsMixedUpWithTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestAScheduleIsMissed(t *testing.T) {
+func TestNodesAreCheckedAgainOnSchedule(t *testing.T) {
 	all := namedNodes("has", "unknown", "failed")
 	all[0].Store = &Store{Kept: true, Observed: start}
 	in := newInput(all, withSeats("Ready", "has", "unknown"), withSeats("Failed", "failed"),
@@ -382,7 +382,7 @@ func TestAScheduleIsMissed(t *testing.T) {
 	}
 }
 
-func TestARefusalThatPassesHoldsNodesUpForMinutes(t *testing.T) {
+func TestARefusalIsRetriedAfterSecondsWithGrowingBackoff(t *testing.T) {
 	now := start
 	var t0 *trouble
 	for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second} {

@@ -39,7 +39,7 @@ func storedSnapshot(phase v1alpha1.SnapshotPhase, preheated bool, bytes int64, m
 	return v1alpha1.StoredSnapshot{Marks: marks, Phase: phase, Preheated: preheated, Bytes: bytes}
 }
 
-func TestAStoreIsReadTooWell(t *testing.T) {
+func TestAStoreIsKeptOnlyWhenEachItemIsCompleteAndKept(t *testing.T) {
 	const complete = v1alpha1.SnapshotComplete
 	for name, c := range map[string]struct {
 		store *v1alpha1.NodeStore
@@ -65,7 +65,7 @@ func TestAStoreIsReadTooWell(t *testing.T) {
 	}
 }
 
-func TestAStoreIsBelievedThatMayBeAnother(t *testing.T) {
+func TestAStaleStoreIsIgnored(t *testing.T) {
 	full := apiStore(storedSnapshot(v1alpha1.SnapshotComplete, true, 10, "a"))
 	for name, n := range map[string]*corev1.Node{
 		"another node":  apiNode(func(n *corev1.Node) { n.UID = "later" }),
@@ -83,7 +83,7 @@ func TestAStoreIsBelievedThatMayBeAnother(t *testing.T) {
 	}
 }
 
-func TestATaintIsOverlookedOrOverrated(t *testing.T) {
+func TestOnlyNoScheduleAndNoExecuteTaintsCount(t *testing.T) {
 	for effect, want := range map[corev1.TaintEffect]bool{
 		corev1.TaintEffectNoSchedule: true, corev1.TaintEffectNoExecute: true, corev1.TaintEffectPreferNoSchedule: false,
 	} {
@@ -94,7 +94,7 @@ func TestATaintIsOverlookedOrOverrated(t *testing.T) {
 	}
 }
 
-func TestAReportIsMisread(t *testing.T) {
+func TestTheDeliveryIsReadFromTheStatusOfTheData(t *testing.T) {
 	item := func(phase v1alpha1.DataPhase, reason string) v1alpha1.DataItemStatus {
 		return v1alpha1.DataItemStatus{Namespace: "default", Name: reason, Phase: phase, Reason: reason, Message: "says so"}
 	}

@@ -307,7 +307,7 @@ func (w *world) allReady() bool {
 	return true
 }
 
-func TestNodesAreNotAllReadyInTheEnd(t *testing.T) {
+func TestAllNodesAreReadyInTheEnd(t *testing.T) {
 	for seed := range uint64(300) {
 		w := newWorld(t, seed)
 		for range 60 {

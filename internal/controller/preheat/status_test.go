@@ -29,7 +29,7 @@ func planOf(phases ...v1alpha1.PreheatPhase) Plan {
 	return p
 }
 
-func TestTheConditionHidesWhatHoldsAPreheatUp(t *testing.T) {
+func TestTheConditionSaysWhatDelaysAPreheat(t *testing.T) {
 	const ready, failed, pending = v1alpha1.PreheatReady, v1alpha1.PreheatFailed, v1alpha1.PreheatPending
 	change := func(p Plan, f func(*Plan)) Plan { f(&p); return p }
 	for name, c := range map[string]struct {
@@ -57,7 +57,7 @@ func TestTheConditionHidesWhatHoldsAPreheatUp(t *testing.T) {
 	}
 }
 
-func TestAStatusOutgrowsItsLimits(t *testing.T) {
+func TestAStatusListsAtMostAHundredNodes(t *testing.T) {
 	phases := make([]v1alpha1.PreheatPhase, 150)
 	for i := range phases {
 		phases[i] = v1alpha1.PreheatReady
@@ -72,7 +72,7 @@ func TestAStatusOutgrowsItsLimits(t *testing.T) {
 	}
 }
 
-func TestTheNextLeaderForgetsWhatItsStatusSays(t *testing.T) {
+func TestTheNextLeaderRestoresItsStateFromTheStatus(t *testing.T) {
 	plan := planOf(v1alpha1.PreheatReady, v1alpha1.PreheatFailed, v1alpha1.PreheatPending)
 	plan.State.Last, plan.State.Next = start, start.Add(time.Hour)
 	got := stateOf(statusOf(plan))
@@ -90,7 +90,7 @@ func TestTheNextLeaderForgetsWhatItsStatusSays(t *testing.T) {
 	}
 }
 
-func TestAFailureIsToldAgainAndAgain(t *testing.T) {
+func TestAFailureIsReportedOnce(t *testing.T) {
 	failed, pending := planOf(v1alpha1.PreheatFailed), planOf(v1alpha1.PreheatPending)
 	// A node that is tried again says what it failed of.
 	seat := pending.State.Seats["n000"]

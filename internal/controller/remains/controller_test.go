@@ -218,7 +218,7 @@ func TestThePodPullsItsImageWithoutTheInstallationsSecrets(t *testing.T) {
 	}
 }
 
-func TestAPodOfAForgottenTaskProvesNothing(t *testing.T) {
+func TestAPodOfAnUnknownTaskRemovesNoDirectory(t *testing.T) {
 	b := newBench(t, interceptor.Funcs{})
 	var s v1alpha1.NodeStore
 	if err := b.Get(t.Context(), client.ObjectKey{Name: "n1"}, &s); err != nil {

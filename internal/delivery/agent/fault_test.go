@@ -114,7 +114,7 @@ func (e watched) Deliver(ctx context.Context, r transfer.Request) (*transfer.Res
 	return e.Engine.Deliver(ctx, r)
 }
 
-func TestFewYoungDeathsAndBrokenCountsDoNotKeepARuntimeFromItsWork(t *testing.T) {
+func TestRuntimeDeliversAfterFewCrashesOrAnUnreadableCrashCount(t *testing.T) {
 	for _, starts := range []string{"2\n", "", "\x00\x00", "-5"} {
 		g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 		f.Put("/v1", "one")

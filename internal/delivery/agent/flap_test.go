@@ -22,7 +22,7 @@ func quiet(p *pod, g *agenttest.Gateway) {
 	}
 }
 
-func TestAFailureDisappearsWithEveryTry(t *testing.T) {
+func TestFailureStaysReportedDuringRetries(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a1", "a1")
 	g.Want(f.Assignment("ds", "r1", "a", "/a1", "b", "/b1"))
@@ -34,7 +34,7 @@ func TestAFailureDisappearsWithEveryTry(t *testing.T) {
 	p.wantFile("b", "b1")
 }
 
-func TestAConflictDisappearsWithEveryTry(t *testing.T) {
+func TestPathConflictStaysReportedDuringRetries(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/one", "one")
 	f.Put("/two", "two")
@@ -47,7 +47,7 @@ func TestAConflictDisappearsWithEveryTry(t *testing.T) {
 	quiet(p, g)
 }
 
-func TestAFailedHookDisappearsWithEveryTryAndHidesWhatIsDone(t *testing.T) {
+func TestFailedHookStaysReportedAndLeavesOtherItemsSuccessful(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a1", "a1")
 	f.Put("/b1", "b1")

@@ -69,7 +69,7 @@ func (p *pod) unmarked(st *store.Store, a *gatewayv1alpha1.Assignment) (unknown 
 	return unknown
 }
 
-func TestNobodyKnowsWhatIsOnTheNode(t *testing.T) {
+func TestDownloadsSnapshotsAndPrefetchesAreMarked(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/b1", "/a2"} {
 		f.Put(path, path)
@@ -101,7 +101,7 @@ func TestNobodyKnowsWhatIsOnTheNode(t *testing.T) {
 	p.wantMarks(r2)
 }
 
-func TestAStoreDeletedUnderARuntimeFailsAllDeliveriesAfterIt(t *testing.T) {
+func TestDeliveryContinuesAfterTheStoreIsDeleted(t *testing.T) {
 	for name, paths := range map[string][]string{
 		"all but the pods": {"snapshots", "marks", "locks", "trash", "id", "boot"}, "the snapshots": {"snapshots"}, "the locks": {"locks"},
 	} {

@@ -62,7 +62,7 @@ func (p *pod) wantNeeded(n int) {
 	}
 }
 
-func TestAPrefetchedRevisionNeedsNoSourceWhenItIsAsked(t *testing.T) {
+func TestPrefetchedRevisionIsDeliveredWithoutItsSource(t *testing.T) {
 	for name, between := range map[string]func(*pod){"at once": func(*pod) {}, "after a restart": (*pod).restart} {
 		t.Run(name, func(t *testing.T) {
 			g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
@@ -114,7 +114,7 @@ func TestAPrefetchedRevisionNeedsNoSourceWhenItIsAsked(t *testing.T) {
 	}
 }
 
-func TestAPrefetchWithdrawnHoldsItsSnapshots(t *testing.T) {
+func TestWithdrawnPrefetchReleasesItsSnapshots(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a1", "a1")
 	f.Put("/a2", "a2")
@@ -138,7 +138,7 @@ func TestAPrefetchWithdrawnHoldsItsSnapshots(t *testing.T) {
 	p.wantFile("a", "a1")
 }
 
-func TestAFailingPrefetchHarmsThePresent(t *testing.T) {
+func TestFailedPrefetchLeavesTheCurrentRevisionUnaffected(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage, repair func(*agenttest.Files, *gatewayv1alpha1.Assignment)
 		reason         string
@@ -189,7 +189,7 @@ func TestAFailingPrefetchHarmsThePresent(t *testing.T) {
 	}
 }
 
-func TestThePresentWaitsForAPrefetch(t *testing.T) {
+func TestDeliveryDoesNotWaitForAPrefetch(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/a2", "/other"} {
 		f.Put(path, path)
@@ -208,7 +208,7 @@ func TestThePresentWaitsForAPrefetch(t *testing.T) {
 	prefetchPhase(g, "r2", prefetched)
 }
 
-func TestAReplacedPrefetchGoesOn(t *testing.T) {
+func TestNewerPrefetchReplacesOneInProgress(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/a2", "/a3"} {
 		f.Put(path, path)
@@ -226,7 +226,7 @@ func TestAReplacedPrefetchGoesOn(t *testing.T) {
 	p.wantNeeded(2)
 }
 
-func TestAPrefetchCutOffBeginsAgain(t *testing.T) {
+func TestPrefetchResumesAfterARestart(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/a2", "/b2"} {
 		f.Put(path, path)
@@ -247,7 +247,7 @@ func TestAPrefetchCutOffBeginsAgain(t *testing.T) {
 	}
 }
 
-func TestARevisionMovesInTheMiddleOfItsPrefetch(t *testing.T) {
+func TestDeliveryReusesTheUnfinishedPrefetchOfItsRevision(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/a2", "/b2"} {
 		f.Put(path, path)
@@ -269,7 +269,7 @@ func TestARevisionMovesInTheMiddleOfItsPrefetch(t *testing.T) {
 	}
 }
 
-func TestAPrefetchOfWhatIsThereNeedsASource(t *testing.T) {
+func TestPrefetchOfStoredDataNeedsNoSource(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a", "a")
 	g.Want(f.Assignment("ds", "r1", "a", "/a"))
@@ -285,7 +285,7 @@ func TestAPrefetchOfWhatIsThereNeedsASource(t *testing.T) {
 	p.wantFile("elsewhere", "a")
 }
 
-func TestAPrefetchTakesTheRoomOfThePresent(t *testing.T) {
+func TestDeliveryEvictsPrefetchedDataForSpace(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for path, n := range map[string]int{"/a1": 4, "/a2": 10, "/other": 8} {
 		f.Put(path, strings.Repeat("x", n))

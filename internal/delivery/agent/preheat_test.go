@@ -64,7 +64,7 @@ func (p *pod) preheatFile(dataset string) string {
 	return filepath.Join(p.root, podstate.PreheatDir, dataset+".json")
 }
 
-func TestWhatIsPreheatedGoesWithItsPod(t *testing.T) {
+func TestPreheatedDataIsEvictedOnlyForADelivery(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for path, n := range map[string]int{"/warm": 12, "/a1": 4, "/a2": 10, "/other": 10} {
 		f.Put(path, strings.Repeat("x", n))
@@ -108,7 +108,7 @@ func TestWhatIsPreheatedGoesWithItsPod(t *testing.T) {
 	}
 }
 
-func TestARollbackFindsNothingPreheated(t *testing.T) {
+func TestPreheatKeepsThePreviousRevision(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	for _, path := range []string{"/a1", "/a2", "/a3", "/same"} {
 		f.Put(path, path)
@@ -141,7 +141,7 @@ func TestARollbackFindsNothingPreheated(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoLongerPreheatedStaysForEver(t *testing.T) {
+func TestPreheatRecordsThatTheGatewayNoLongerListsAreRemoved(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/a", "a")
 	p := newPod(t, g)

@@ -14,7 +14,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func TestAFailureGoesBackToWhatNobodyConfirmed(t *testing.T) {
+func TestFailedHookRevertsToTheLastConfirmedRevision(t *testing.T) {
 	for name, between := range map[string]func(*pod){"at once": func(*pod) {}, "after a restart": (*pod).restart} {
 		t.Run(name, func(t *testing.T) {
 			g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)

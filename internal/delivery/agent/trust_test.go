@@ -139,7 +139,7 @@ func TestAnAuthorsProxyDoesNotPoisonAnothersData(t *testing.T) {
 	a.wantFile("model", "the right bytes")
 }
 
-func TestCertificatesOfOnesOwnAreAWayOfOnesOwn(t *testing.T) {
+func TestSourceWithAnotherCAIsAnotherOrigin(t *testing.T) {
 	v := newVault(t, "bytes")
 	g := agenttest.NewGateway(t)
 	g.Want(v.asks("ds", "r1", plainly))
@@ -197,7 +197,7 @@ func TestWhoHasNoCredentialsGetsNoPrivateBytes(t *testing.T) {
 }
 
 // New credentials cause no download, no switch and no hook.
-func TestRotatedCredentialsCostAByte(t *testing.T) {
+func TestRotatedCredentialsCauseNoDownloadSwitchOrHook(t *testing.T) {
 	v := newVault(t, strings.Repeat("private bytes ", 1000), "old")
 	with := func(s *gatewayv1alpha1.HTTPSource) { s.Secret = "key" }
 	g := agenttest.NewGateway(t)

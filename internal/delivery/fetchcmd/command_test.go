@@ -83,7 +83,7 @@ func TestASingleFileKeepsItsName(t *testing.T) {
 	}
 }
 
-func TestADirectoryOfSomebodyElseIsLeftAlone(t *testing.T) {
+func TestDirectoryNotMadeByFetchIsLeftAlone(t *testing.T) {
 	server := sourcetest.NewServer(t)
 	server.Put("f", []byte("content"))
 	dir := t.TempDir()

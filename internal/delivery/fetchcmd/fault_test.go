@@ -36,7 +36,7 @@ func mustFetch(t *testing.T, args ...string) {
 }
 
 // An inode's number is given to the next directory as soon as it is free.
-func TestADirectoryThatGotTheNumberOfOursIsLeftAlone(t *testing.T) {
+func TestDirectoryThatReusesOurInodeNumberIsLeftAlone(t *testing.T) {
 	server := sourcetest.NewServer(t)
 	server.Put("f", []byte("content"))
 	dir := filepath.Join(t.TempDir(), "out")
@@ -123,7 +123,7 @@ func TestADirectoryOfAnOlderFetchIsStillOurs(t *testing.T) {
 
 // A power cut leaves a note of no bytes where it was not flushed. Taken for a
 // version, it would be that of every other such fetch.
-func TestANoteThatWasCutOffIsNone(t *testing.T) {
+func TestTruncatedNoteIsIgnored(t *testing.T) {
 	for _, left := range []string{"", "\x00\x00", "ABC", strings.Repeat("A", 27), strings.Repeat("a", 26)} {
 		server := sourcetest.NewServer(t)
 		server.Put("f", []byte("one"))
@@ -144,7 +144,7 @@ func TestANoteThatWasCutOffIsNone(t *testing.T) {
 
 // A fetch that is cut off after its last byte leaves its note and a whole snapshot.
 // The next one asks the source all the same.
-func TestANoteOfWhatIsCompleteIsNone(t *testing.T) {
+func TestNoteOfACompleteSnapshotIsIgnored(t *testing.T) {
 	server := sourcetest.NewServer(t)
 	server.Put("f", []byte("one"))
 	dir := filepath.Join(t.TempDir(), "out")
@@ -207,7 +207,7 @@ func TestWhatAnEarlierFetchLeftHalfDoneGoes(t *testing.T) {
 	}
 }
 
-func TestAVersionThatIsMadeUpIsOneThatIsRemembered(t *testing.T) {
+func TestNotedVersionIsReadBack(t *testing.T) {
 	note := filepath.Join(t.TempDir(), "note")
 	version := rand.Text()
 	must(t, os.WriteFile(note, []byte(version), 0o600))

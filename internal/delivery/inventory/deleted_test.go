@@ -13,7 +13,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func TestAStoreThatWasEmptiedIsStillBelievedToHaveItsData(t *testing.T) {
+func TestEmptiedStoreIsReportedEmptyUnderANewID(t *testing.T) {
 	for name, paths := range map[string][]string{
 		"everything": {"."}, "all in it": {"snapshots", "marks", "locks", "trash", "preheat", "id", "boot"}, "the snapshots": {"snapshots"},
 	} {
@@ -71,7 +71,7 @@ func TestAStoreThatWasEmptiedIsStillBelievedToHaveItsData(t *testing.T) {
 
 // What stays mounted without a name is no store any more, and the next pod's is
 // another one: who has the old one mounted must not go on speaking.
-func TestADeletedDirectoryIsReportedForEver(t *testing.T) {
+func TestDeletedStoreDirectoryIsReportedOnlyOnce(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "ns")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)

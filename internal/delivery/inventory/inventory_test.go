@@ -19,7 +19,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func TestWhatComesAndGoesIsNotReported(t *testing.T) {
+func TestChangesOfTheStoreAreReported(t *testing.T) {
 	root := t.TempDir()
 	r := start(t, root, quick)
 	r.Connected(true)
@@ -73,7 +73,7 @@ func TestWhatComesAndGoesIsNotReported(t *testing.T) {
 	r.await("its eviction", holds())
 }
 
-func TestWhereTheKernelTellsNothingChangesAreMissed(t *testing.T) {
+func TestChangesAreFoundWithoutKernelEvents(t *testing.T) {
 	pace := quick
 	pace.Look = 5 * time.Millisecond
 	root := t.TempDir()
@@ -88,7 +88,7 @@ func TestWhereTheKernelTellsNothingChangesAreMissed(t *testing.T) {
 	r.await("a pod", func(r *gatewayv1alpha1.ReportStoreRequest) bool { return r.GetSnapshots()[0].GetPods() == 1 })
 }
 
-func TestAnIdleStoreIsReportedAgainAndAgain(t *testing.T) {
+func TestUnchangedStoreIsReportedOncePerConnection(t *testing.T) {
 	pace := quick
 	pace.Look = time.Millisecond
 	r := start(t, t.TempDir(), pace)
@@ -105,7 +105,7 @@ func TestAnIdleStoreIsReportedAgainAndAgain(t *testing.T) {
 	r.silent("nothing has changed")
 }
 
-func TestWithoutAWordTheGatewayThinksItIsStillSo(t *testing.T) {
+func TestUnchangedStoreIsReportedEveryRepeatInterval(t *testing.T) {
 	pace := quick
 	pace.Repeat = 5 * time.Millisecond
 	r := start(t, t.TempDir(), pace)
@@ -115,7 +115,7 @@ func TestWithoutAWordTheGatewayThinksItIsStillSo(t *testing.T) {
 	}
 }
 
-func TestManyRuntimesReportTheSameStoreOrNone(t *testing.T) {
+func TestExactlyOneRuntimeReportsASharedStore(t *testing.T) {
 	root := t.TempDir()
 	first := start(t, root, quick)
 	first.Connected(true)
@@ -143,7 +143,7 @@ func TestManyRuntimesReportTheSameStoreOrNone(t *testing.T) {
 	}
 }
 
-func TestAnOlderGatewayIsAskedOverAndOver(t *testing.T) {
+func TestGatewayWithoutStoreReportsIsAskedOncePerConnection(t *testing.T) {
 	pace := quick
 	pace.Look = time.Millisecond
 	r := start(t, t.TempDir(), pace)
@@ -159,7 +159,7 @@ func TestAnOlderGatewayIsAskedOverAndOver(t *testing.T) {
 	r.await("what there is, to the newer one", holds("v1"))
 }
 
-func TestAReportThatIsNotTakenIsLost(t *testing.T) {
+func TestReportIsRetriedWhileTheGatewayIsUnavailable(t *testing.T) {
 	r := start(t, t.TempDir(), quick)
 	r.answers(connect.NewError(connect.CodeUnavailable, errors.New("later")))
 	r.Connected(true)
@@ -169,7 +169,7 @@ func TestAReportThatIsNotTakenIsLost(t *testing.T) {
 	r.await("the last try", holds())
 }
 
-func TestARefusedReportIsSentAgainAndAgain(t *testing.T) {
+func TestRefusedReportIsNotRepeated(t *testing.T) {
 	pace := quick
 	pace.Look = time.Millisecond
 	r := start(t, t.TempDir(), pace)
@@ -184,7 +184,7 @@ func TestARefusedReportIsSentAgainAndAgain(t *testing.T) {
 
 // The pod that brought the data to the node ends when it is done, and may be the
 // only one there.
-func TestTheLastPodTakesItsNewsAlong(t *testing.T) {
+func TestLastChangeIsReportedBeforeTheRuntimeEnds(t *testing.T) {
 	pace := quick
 	pace.Settle = time.Hour
 	r := start(t, t.TempDir(), pace)
@@ -201,7 +201,7 @@ func TestTheLastPodTakesItsNewsAlong(t *testing.T) {
 	quiet.silent("nothing has changed")
 }
 
-func TestReportsFollowEachOtherTooQuickly(t *testing.T) {
+func TestReportsKeepTheMinimumInterval(t *testing.T) {
 	pace := quick
 	pace.Apart = 200 * time.Millisecond
 	r := start(t, t.TempDir(), pace)

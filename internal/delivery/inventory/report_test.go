@@ -25,7 +25,7 @@ func nthSnapshot(n int) store.Snapshot {
 		Bytes: 10, Digest: "xxh3:00", Used: noon.Add(time.Duration(n) * time.Minute)}
 }
 
-func TestALargeStoreLeavesOutWhatIsNeeded(t *testing.T) {
+func TestReportOfALargeStoreListsNeededSnapshotsFirst(t *testing.T) {
 	k := &store.Stock{ID: "id", Used: 3000, Capacity: 1 << 40}
 	for n := range 300 {
 		k.Snapshots = append(k.Snapshots, nthSnapshot(n))
@@ -54,7 +54,7 @@ func TestALargeStoreLeavesOutWhatIsNeeded(t *testing.T) {
 	}
 }
 
-func TestASnapshotWithManyNamesIsRefused(t *testing.T) {
+func TestReportLimitsTheMarksOfASnapshot(t *testing.T) {
 	s := nthSnapshot(1)
 	for n := range 2 * maxMarks {
 		s.Marks = append(s.Marks, fmt.Sprintf("%032d", n))
@@ -65,7 +65,7 @@ func TestASnapshotWithManyNamesIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheGatewayHearsOfTrifles(t *testing.T) {
+func TestOnlySignificantChangesAreReported(t *testing.T) {
 	base := func() *gatewayv1alpha1.ReportStoreRequest {
 		k := &store.Stock{ID: "id", Snapshots: []store.Snapshot{nthSnapshot(1), nthSnapshot(2)},
 			Capacity: 1000, Free: 500, Available: 400, Quota: 900, Used: 20}

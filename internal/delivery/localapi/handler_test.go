@@ -195,7 +195,7 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // A flood of idle connections from the address that the probe comes from, too.
-func TestTheProbeIsAnsweredWhileStrangersHoldAllConnections(t *testing.T) {
+func TestProbeSucceedsWhileOtherClientsHoldAllConnections(t *testing.T) {
 	d := &delivery{}
 	s := newServer(t, d)
 	address := strings.TrimPrefix(s.stranger, "http://")

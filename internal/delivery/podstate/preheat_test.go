@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
-func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
+func TestPreheatedSnapshotsAreWantedWithoutAPod(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "preheat", "models.json"), `{"revision":"r2","previous":"r1","revisions":{
 		"r1":{"items":{"n/a":{"snapshot":"a1"},"n/b":{"snapshot":"b"}}},"r2":{"items":{"n/a":{"snapshot":"a2"},"n/b":{"snapshot":"b"}}}}}`)
@@ -36,7 +36,7 @@ func TestWhatIsPreheatedIsForgottenWithItsPod(t *testing.T) {
 	}
 }
 
-func TestWhatIsPreheatedAndCannotBeReadIsEvicted(t *testing.T) {
+func TestUnreadablePreheatRecordIsAnError(t *testing.T) {
 	root := t.TempDir()
 	if wanted, err := NewPods(root).Wanted(); err != nil || len(wanted) > 0 {
 		t.Errorf("without any: %v, %v", wanted, err)
@@ -51,7 +51,7 @@ func TestWhatIsPreheatedAndCannotBeReadIsEvicted(t *testing.T) {
 
 // A pod counts as living for a while after its end. One that was there to preheat
 // would keep a pod that came for its room out for that time.
-func TestAPodThatPreheatedNeedsItsDataAfterItsEnd(t *testing.T) {
+func TestPreheatPodNeedsItsDataOnlyWhileItRuns(t *testing.T) {
 	root := t.TempDir()
 	pod(t, root, "uid", "")
 	write(t, filepath.Join(root, "pods", "uid", "datasets", "ds.json"),

@@ -11,7 +11,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-func TestUnreadableMemoryCostsACheckAndNotTheData(t *testing.T) {
+func TestUnreadableRecordReadsAsEmptyWithAnError(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "ds.json"), []byte("{half"), 0o600); err != nil {
 		t.Fatal(err)

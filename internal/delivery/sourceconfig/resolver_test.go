@@ -28,7 +28,7 @@ func resolving(t *testing.T, hosts, conf string) string {
 	return word
 }
 
-func TestPodsThatResolveNamesAlikeShareAWay(t *testing.T) {
+func TestPodsWithTheSameNameResolutionShareAnOrigin(t *testing.T) {
 	const hosts = managedHosts + "\n127.0.0.1\tlocalhost\n10.0.0.%\tpod-%\n"
 	const conf = "search shop.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
 	usual := resolving(t, hosts, conf)

@@ -21,7 +21,7 @@ func storeID(t *testing.T, s *Store) string {
 	return id
 }
 
-func TestProcessesThatBeginTogetherMakeTwoStoresOfOne(t *testing.T) {
+func TestProcessesThatStartTogetherAgreeOnTheStoreID(t *testing.T) {
 	root := t.TempDir()
 	ids := make([]string, 16)
 	var wg sync.WaitGroup
@@ -47,7 +47,7 @@ func TestProcessesThatBeginTogetherMakeTwoStoresOfOne(t *testing.T) {
 	}
 }
 
-func TestAStoreThatWasDeletedUnderItsUsersIsOfNoUse(t *testing.T) {
+func TestStoreDeletedWhileOpenIsCreatedAgain(t *testing.T) {
 	for name, paths := range map[string][]string{
 		"everything":    {"."},
 		"all in it":     {"snapshots", "marks", "locks", "trash", "id", "boot"},
@@ -103,7 +103,7 @@ func TestAStoreThatWasDeletedUnderItsUsersIsOfNoUse(t *testing.T) {
 
 // What the kernel keeps for who has it mounted has no name, and nothing can be
 // made in it. A file descriptor does the same here.
-func TestADirectoryWithoutANameIsTakenForAStore(t *testing.T) {
+func TestStoreWhoseDirectoryWasDeletedReturnsErrGone(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "ns")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestADirectoryWithoutANameIsTakenForAStore(t *testing.T) {
 	}
 }
 
-func TestTwoHaveTheSameTurn(t *testing.T) {
+func TestTurnIsHeldByOneProcessAtATime(t *testing.T) {
 	s := open(t, Options{})
 	other := open(t, Options{Root: s.Root()})
 	turn, err := s.TakeTurn("x")

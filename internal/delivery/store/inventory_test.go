@@ -19,7 +19,7 @@ func stock(t *testing.T, s *Store) *Stock {
 	return k
 }
 
-func TestWhatNobodyNeedsIsNoRoom(t *testing.T) {
+func TestUnneededSnapshotsCountAsAvailableSpace(t *testing.T) {
 	needed, wanted := map[snapshot.ID]bool{}, map[snapshot.ID]bool{}
 	s := open(t, Options{Quota: 1000, Needed: func() (map[snapshot.ID]bool, error) { return needed, nil },
 		Wanted: func() (map[snapshot.ID]bool, error) { return wanted, nil }})
@@ -56,7 +56,7 @@ func TestWhatNobodyNeedsIsNoRoom(t *testing.T) {
 	}
 }
 
-func TestTheReserveIsNoRoom(t *testing.T) {
+func TestReserveDoesNotCountAsAvailableSpace(t *testing.T) {
 	s := open(t, Options{})
 	k := stock(t, s)
 	s.space.options.Reserve = Amount{Bytes: k.Free / 2}
@@ -69,7 +69,7 @@ func TestTheReserveIsNoRoom(t *testing.T) {
 	}
 }
 
-func TestWhatIsPreheatedGivesWayToWhatIsOnlyCached(t *testing.T) {
+func TestCachedSnapshotsAreEvictedBeforePreheatedOnes(t *testing.T) {
 	wanted := map[snapshot.ID]bool{key("wanted").ID(): true}
 	s := open(t, Options{Quota: 1000, High: 10, Low: 5, Wanted: func() (map[snapshot.ID]bool, error) { return wanted, nil }})
 	fill := func(versions ...string) {

@@ -45,7 +45,7 @@ func marksOf(t *testing.T, s *Store, id snapshot.ID) []string {
 	return nil
 }
 
-func TestNobodyKnowsWhatIsBeingDownloaded(t *testing.T) {
+func TestMarksOfADownloadPassToItsSnapshot(t *testing.T) {
 	s := open(t, Options{})
 	id := key("1").ID()
 	mark(t, s, id, markA)
@@ -67,7 +67,7 @@ func TestNobodyKnowsWhatIsBeingDownloaded(t *testing.T) {
 	}
 }
 
-func TestMarksOutliveTheirSnapshot(t *testing.T) {
+func TestMarksAreRemovedWithTheirSnapshot(t *testing.T) {
 	for name, gone := range map[string]func(*testing.T, *Store, snapshot.ID){
 		"evicted": func(t *testing.T, s *Store, id snapshot.ID) {
 			closeLease(t, add(t, s, key("1"), "x"))
@@ -107,7 +107,7 @@ func TestMarksOutliveTheirSnapshot(t *testing.T) {
 	}
 }
 
-func TestTidyingTakesTheMarkOfWhatIsAboutToBeDownloaded(t *testing.T) {
+func TestCollectKeepsMarksOfSnapshotsAndPendingDownloads(t *testing.T) {
 	s := open(t, Options{})
 	mark(t, s, key("soon").ID(), markA)
 	closeLease(t, add(t, s, key("here"), "x"))
@@ -124,7 +124,7 @@ func TestTidyingTakesTheMarkOfWhatIsAboutToBeDownloaded(t *testing.T) {
 	}
 }
 
-func TestAMarkIsAPath(t *testing.T) {
+func TestInvalidMarksAreRefused(t *testing.T) {
 	s := open(t, Options{})
 	for _, m := range []string{"", "../x", "a.b", "A", "/", strings.Repeat("a", maxMark+1)} {
 		if err := s.Mark(key("1").ID(), m); err == nil {

@@ -42,7 +42,7 @@ func TestWhatAnotherProcessSettledIsNotReadAgain(t *testing.T) {
 	}
 }
 
-func TestNoRoomNamesWhatThereIsNoneOf(t *testing.T) {
+func TestInsufficientSpaceErrorNamesTheMissingResource(t *testing.T) {
 	for _, c := range []struct {
 		err  InsufficientSpaceError
 		want string

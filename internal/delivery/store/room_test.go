@@ -163,7 +163,7 @@ func TestWhatAPodNeedsIsNotEvictedWithoutALeaseEither(t *testing.T) {
 	}
 }
 
-func TestNothingIsEvictedWhileNobodyKnowsWhatIsNeeded(t *testing.T) {
+func TestNothingIsEvictedWhileTheNeededSnapshotsAreUnknown(t *testing.T) {
 	unknown := errors.New("unknown")
 	s := open(t, Options{Quota: 100, High: 1, Low: 1, Needed: func() (map[snapshot.ID]bool, error) { return nil, unknown }})
 	closeLease(t, add(t, s, key("1"), strings.Repeat("x", 50)))

@@ -438,7 +438,7 @@ func TestNoRoomIsTold(t *testing.T) {
 
 // A large file is not read each time a pod takes it: who sets its time back is found
 // by Verify alone.
-func TestAGlanceReadsSmallFiles(t *testing.T) {
+func TestRecheckReadsSmallFiles(t *testing.T) {
 	for size, seen := range map[int]bool{7: true, glanceFile: true, glanceFile + 1: false} {
 		s := open(t, Options{})
 		l := add(t, s, key("1"), strings.Repeat("x", size))
@@ -465,7 +465,7 @@ func TestAGlanceReadsSmallFiles(t *testing.T) {
 	}
 }
 
-func TestThePrincipalsNameSaysNothingElsewhere(t *testing.T) {
+func TestPrincipalNameDiffersBetweenStores(t *testing.T) {
 	s, other := open(t, Options{}), open(t, Options{})
 	name := func(s *Store, credentials string) string {
 		t.Helper()

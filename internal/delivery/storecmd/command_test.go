@@ -193,7 +193,7 @@ func TestPruneSparesWhatIsLeased(t *testing.T) {
 	}
 }
 
-func TestPruneTakesWhatIsPreheated(t *testing.T) {
+func TestPruneKeepsPreheatedSnapshots(t *testing.T) {
 	s := openStore(t)
 	l := add(t, s, "warm")
 	if err := s.Mark(l.ID(), "0a0b"); err != nil {

@@ -52,7 +52,7 @@ func TestASnapshotIsNotDownloadedTwice(t *testing.T) {
 	}
 }
 
-func TestTheDigestIsTheSameHoweverTheBytesCame(t *testing.T) {
+func TestDigestDoesNotDependOnHowTheBytesArrive(t *testing.T) {
 	b := newBench(t)
 	b.putTree("tree/", 9)
 	first := b.mustDeliver(t, b.key("tree/", "1")).Lease.Manifest().Digest
@@ -184,7 +184,7 @@ func TestUnchangedFilesOfANewVersionAreShared(t *testing.T) {
 	}
 }
 
-func TestOneDownloadServesEveryoneWhoWaits(t *testing.T) {
+func TestOneDownloadServesAllWaiters(t *testing.T) {
 	b := newBench(t)
 	b.putTree("tree/", 20)
 	var wg sync.WaitGroup

@@ -28,7 +28,7 @@ func (e *endless) List(ctx context.Context, _ string) iter.Seq2[source.Entry, er
 	}
 }
 
-func TestAListingGoesOnWhileNobodyReadsIt(t *testing.T) {
+func TestListingReadsAtMostOneBatchAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &endless{}
 		l := listAhead(t.Context(), src, "")

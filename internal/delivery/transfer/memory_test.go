@@ -99,7 +99,7 @@ func newMemory(t *testing.T) (*bench, *memory) {
 
 var checksumKinds = []digest.Kind{digest.SHA256, digest.CRC32C, digest.CRC64NVME, digest.MD5}
 
-func TestPromisesThatAreKeptDoNotHinder(t *testing.T) {
+func TestFilesThatMatchTheirChecksumsAreDelivered(t *testing.T) {
 	b, m := newMemory(t)
 	want := map[string]string{}
 	for _, kind := range append(checksumKinds, md5Tag, "") {
@@ -119,7 +119,7 @@ func TestPromisesThatAreKeptDoNotHinder(t *testing.T) {
 	}
 }
 
-func TestPromisesThatAreBrokenAreTold(t *testing.T) {
+func TestChecksumMismatchNamesTheFileAndBothSums(t *testing.T) {
 	for _, kind := range checksumKinds {
 		for _, size := range []int{1, 5000, smallBytes + 1, 20<<20 + 3} {
 			if kind == digest.MD5 && size > smallBytes {

@@ -195,7 +195,7 @@ func TestAFileThatIsOverwrittenUnderItsTagWhileItsDeliveryIsCutOffIsNotMixed(t *
 }
 
 // A page without files is a sign of life: what takes long is not silent.
-func TestPagesWithoutFilesAreNoSilence(t *testing.T) {
+func TestEmptyPagesCountAsProgress(t *testing.T) {
 	b := newOddBench(t, oddS3)
 	b.engine.options.Stall = 300 * time.Millisecond
 	b.put("a", []byte("a"))

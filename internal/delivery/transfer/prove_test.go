@@ -101,7 +101,7 @@ func TestASumAloneDoesNotGetAnothersBytes(t *testing.T) {
 	}
 }
 
-func TestBytesOfAnotherWayAreNotTakenForTheOwn(t *testing.T) {
+func TestBytesOfAnotherOriginAreNotReused(t *testing.T) {
 	for _, kind := range []digest.Kind{digest.SHA256, digest.MD5, md5Tag, ""} {
 		b, m := newMemory(t)
 		right, forged := noise(1, 2<<20), noise(2, 2<<20)
@@ -140,7 +140,7 @@ func TestAPromiseThatWasNotComparedIsNotRemembered(t *testing.T) {
 	}
 }
 
-func TestBytesThatHoldTheOwnSumsAreSharedAcrossWays(t *testing.T) {
+func TestBytesThatMatchTheChecksumsAreSharedAcrossOrigins(t *testing.T) {
 	for name, sum := range map[string]func([]byte) string{
 		"sha256":       func(b []byte) string { return checksum(digest.SHA256, b) },
 		"md5":          func(b []byte) string { return checksum(digest.MD5, b) },

@@ -182,7 +182,7 @@ func FuzzClaimedNamesAreFilesOfOneTree(f *testing.F) {
 	})
 }
 
-func TestWhatSomebodyMayReadEverybodyMayAndNothingElse(t *testing.T) {
+func TestAnyReadPermissionIsExtendedToAllClasses(t *testing.T) {
 	for mode, want := range map[fs.FileMode]fs.FileMode{
 		0o644: 0o644, 0o600: 0o644, 0o640: 0o644, 0o440: 0o444, 0o040: 0o444, 0o750: 0o755, 0o500: 0o555, 0o200: 0o200, 0o111: 0o111,
 	} {

@@ -80,7 +80,7 @@ func phased(data string, phase gatewayv1alpha1.Phase) *gatewayv1alpha1.ReportReq
 	return &gatewayv1alpha1.ReportRequest{Data: data, Items: []*gatewayv1alpha1.ItemStatus{{Phase: phase}}}
 }
 
-func TestAQuickDeliveryIsReportedTwice(t *testing.T) {
+func TestQuickDeliveryIsReportedOnce(t *testing.T) {
 	const waiting, downloading, success = gatewayv1alpha1.Phase_PHASE_WAITING, gatewayv1alpha1.Phase_PHASE_DOWNLOADING,
 		gatewayv1alpha1.Phase_PHASE_SUCCESS
 	for name, c := range map[string]struct {

@@ -22,7 +22,7 @@ func (b *bench) collect() {
 	}
 }
 
-func TestWhatIsKeptForLaterChangesTheView(t *testing.T) {
+func TestKeptRevisionLeavesTheViewUnchanged(t *testing.T) {
 	b := newBench(t)
 	b.deliver("ds", "r1", b.file("a", "1"))
 	next := b.file("a", "2")
@@ -49,7 +49,7 @@ func TestWhatIsKeptForLaterChangesTheView(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptForLaterTakesAPlaceFromOthers(t *testing.T) {
+func TestKeptRevisionDoesNotReserveItsPlaces(t *testing.T) {
 	b := newBench(t)
 	if err := b.view.Keep(t.Context(), "later", "r2", []view.Item{b.file("a", "later")}); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestWhatIsKeptForLaterTakesAPlaceFromOthers(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyKeepsStays(t *testing.T) {
+func TestRevisionThatIsNoLongerKeptIsRemoved(t *testing.T) {
 	b := newBench(t)
 	b.deliver("ds", "r1", b.file("a", "1"))
 	if err := b.view.Keep(t.Context(), "ds", "r2", []view.Item{b.file("a", "2")}); err != nil {

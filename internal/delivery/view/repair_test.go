@@ -14,7 +14,7 @@ import (
 
 // The snapshot was taken away and delivered again: the file that the view links
 // has one name then, as a copy has.
-func TestAFileOfASnapshotThatWasTakenAwayIsNoCopy(t *testing.T) {
+func TestFileOfARemovedSnapshotIsNotTakenForACopy(t *testing.T) {
 	b := newBench(t)
 	old := b.file("a", "wrong bytes")
 	b.deliver("ds", "r1", old)

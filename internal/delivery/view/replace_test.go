@@ -10,7 +10,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/view"
 )
 
-func TestReplacingLosesWhatRevertGoesBackTo(t *testing.T) {
+func TestReplaceKeepsTheRevisionThatRevertRestores(t *testing.T) {
 	b := newBench(t)
 	replace := func(revision string, items ...view.Item) {
 		t.Helper()

@@ -15,7 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestTwoPodsShareADataName(t *testing.T) {
+func TestEachPodAndDataSetHasItsOwnDataName(t *testing.T) {
 	seen := map[string]string{}
 	long := strings.Repeat("p", 253)
 	for _, c := range []struct {
@@ -37,7 +37,7 @@ func TestTwoPodsShareADataName(t *testing.T) {
 	}
 }
 
-func TestAPodNameIsNoLabelValue(t *testing.T) {
+func TestEachPodNameHasAValidLabelValue(t *testing.T) {
 	for _, pod := range []string{
 		"p", strings.Repeat("p", 63), strings.Repeat("p", 64), strings.Repeat("p", 253),
 		strings.Repeat("p", 52) + "-.-x" + strings.Repeat("p", 100),
@@ -52,7 +52,7 @@ func TestAPodNameIsNoLabelValue(t *testing.T) {
 	}
 }
 
-func TestADataOutlivesItsPod(t *testing.T) {
+func TestThePodOwnsItsData(t *testing.T) {
 	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop"}}
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Namespace: "shop", UID: "u"}}
 	data := New(d, p, Spec("r", p.Name, v1alpha1.DataTemplateSpec{}))
@@ -64,7 +64,7 @@ func TestADataOutlivesItsPod(t *testing.T) {
 	}
 }
 
-func TestSuccessIsBelievedForAnotherRevision(t *testing.T) {
+func TestDeliveredNeedsAReportOnTheAssignedRevision(t *testing.T) {
 	item := v1alpha1.DataItem{Name: "m"}
 	good := func() *v1alpha1.Data {
 		return &v1alpha1.Data{

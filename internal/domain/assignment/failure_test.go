@@ -9,7 +9,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestAPassingFailureCountsAsOneForGood(t *testing.T) {
+func TestOnlyPermanentFailuresCount(t *testing.T) {
 	for reason, want := range map[string]bool{
 		v1alpha1.ReasonHookFailed: true, v1alpha1.ReasonDigestMismatch: true, v1alpha1.ReasonNotFound: true,
 		v1alpha1.ReasonAccessDenied: true, v1alpha1.ReasonCredentialsMissing: true, v1alpha1.ReasonSourceUnsupported: true,
@@ -44,7 +44,7 @@ func TestAPassingFailureCountsAsOneForGood(t *testing.T) {
 	}
 }
 
-func TestAnotherRevisionCountsAsPrefetched(t *testing.T) {
+func TestPrefetchedHoldsOnlyForTheReportedRevision(t *testing.T) {
 	d := &v1alpha1.Data{}
 	if Prefetched(d, "r2") {
 		t.Error("nothing was reported")

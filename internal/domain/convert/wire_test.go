@@ -33,7 +33,7 @@ func source(t *testing.T, kind v1alpha1.DataSourceType, s v1alpha1.DataSources) 
 	return a.GetSources()[0]
 }
 
-func TestPathStyleHasTheWrongDefault(t *testing.T) {
+func TestThePathStyleDefaultDependsOnTheSource(t *testing.T) {
 	yes, no := true, false
 	for name, c := range map[string]struct {
 		kind v1alpha1.DataSourceType
@@ -56,7 +56,7 @@ func TestPathStyleHasTheWrongDefault(t *testing.T) {
 	}
 }
 
-func TestASourceIsLostOnTheWay(t *testing.T) {
+func TestEachSourceIsConvertedCompletely(t *testing.T) {
 	all := v1alpha1.DataSources{
 		HTTP:    &v1alpha1.HTTPDataSource{URL: "http://h/base", SecretRef: &v1alpha1.SecretReference{Name: "s"}, Proxy: "http://p:1"},
 		HDFS:    &v1alpha1.HDFSDataSource{Addresses: []string{"n1:8020", "n2:8020"}, UserName: "u"},
@@ -115,7 +115,7 @@ func TestASourceIsLostOnTheWay(t *testing.T) {
 	}
 }
 
-func TestPromise9TheCommandOfAHookReachesTheRuntime(t *testing.T) {
+func TestPromise9TheCommandOfAHookIsNotSentToTheRuntime(t *testing.T) {
 	mode := int32(0o755)
 	d := &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{Name: "d", Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},

@@ -16,7 +16,7 @@ func s3(endpoint, bucket string) *gatewayv1alpha1.Source {
 
 // A mark is on the disks of nodes: with another one, everything there is
 // unknown after an upgrade.
-func TestAMarkChangesWithARelease(t *testing.T) {
+func TestAMarkIsTheSameInEachRelease(t *testing.T) {
 	mode := uint32(0o755)
 	i := &gatewayv1alpha1.Item{RemotePath: "/models/v1/", Version: "v1", Digest: "sha256:00", Include: []string{"*.bin"}, Mode: &mode}
 	if got := Mark(i, s3("http://minio:9000", "kuda")); got != "f0442154649bfd8156e57133a6d67af3" {
@@ -24,7 +24,7 @@ func TestAMarkChangesWithARelease(t *testing.T) {
 	}
 }
 
-func TestOtherBytesHaveTheSameMark(t *testing.T) {
+func TestOtherBytesHaveAnotherMark(t *testing.T) {
 	base := func() *gatewayv1alpha1.Item {
 		return &gatewayv1alpha1.Item{Namespace: "default", Name: "m", LocalPath: "m", RemotePath: "a", Version: "1"}
 	}
@@ -53,7 +53,7 @@ func TestOtherBytesHaveTheSameMark(t *testing.T) {
 	}
 }
 
-func TestANameOrAPlaceChangesTheMark(t *testing.T) {
+func TestANameOrALocalPathDoesNotChangeTheMark(t *testing.T) {
 	a := &gatewayv1alpha1.Item{Name: "a", LocalPath: "x", RemotePath: "p", Version: "1"}
 	b := &gatewayv1alpha1.Item{Namespace: "n", Name: "b", LocalPath: "y", RemotePath: "p", Version: "1"}
 	with := s3("http://e", "b")

@@ -54,7 +54,7 @@ func whole() *corev1.Pod {
 	}
 }
 
-func TestStrippingLosesAnAnswer(t *testing.T) {
+func TestStrippingKeepsWhatDecides(t *testing.T) {
 	p := whole()
 	first, err := Strip(p)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestStrippingLosesAnAnswer(t *testing.T) {
 	}
 }
 
-func TestInjectionIsBelievedWithoutTheContainer(t *testing.T) {
+func TestInjectedNeedsTheAnnotationAndTheSidecar(t *testing.T) {
 	for name, spoil := range map[string]func(*corev1.Pod){
 		"annotation missing":     func(p *corev1.Pod) { p.Annotations = nil },
 		"container missing":      func(p *corev1.Pod) { p.Spec.InitContainers = p.Spec.InitContainers[:1] },
@@ -94,7 +94,7 @@ func TestInjectionIsBelievedWithoutTheContainer(t *testing.T) {
 	}
 }
 
-func TestSelectorSelectsTheWrongPod(t *testing.T) {
+func TestASelectorSelectsPodsWithAllItsLabels(t *testing.T) {
 	for name, c := range map[string]struct {
 		selector map[string]string
 		labels   map[string]string
@@ -115,7 +115,7 @@ func TestSelectorSelectsTheWrongPod(t *testing.T) {
 	}
 }
 
-func TestReadinessFlapsCauseReconciles(t *testing.T) {
+func TestReadinessFlapsCauseNoReconciles(t *testing.T) {
 	before, after := whole(), whole()
 	after.Status.Conditions[1].Status = corev1.ConditionFalse
 	after.ResourceVersion = "8"
@@ -160,7 +160,7 @@ func TestTheBeginAndTheEndOfACrashLoopCauseReconciles(t *testing.T) {
 	}
 }
 
-func TestTheRuntimesRestartsCountAgainstTheApplication(t *testing.T) {
+func TestTheRuntimesRestartsAreCountedSeparately(t *testing.T) {
 	want := v1alpha1.PodHealth{Ready: true, ReadyTransitionTime: &readySince, Restarts: 2 + 1 + 4, RuntimeRestarts: 8}
 	if diff := cmp.Diff(want, Health(whole())); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
@@ -170,7 +170,7 @@ func TestTheRuntimesRestartsCountAgainstTheApplication(t *testing.T) {
 	}
 }
 
-func TestTheRuntimesStateIsMistaken(t *testing.T) {
+func TestTheRuntimesStateFollowsItsContainerStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		status *corev1.ContainerStatus
 		want   RuntimeState
@@ -295,7 +295,7 @@ func TestACrashLoopIsOneState(t *testing.T) {
 	}
 }
 
-func TestAChangeOfHealthIsOverlooked(t *testing.T) {
+func TestEachChangeOfHealthIsNoticed(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*corev1.Pod)
 		want   bool
@@ -323,7 +323,7 @@ func TestAChangeOfHealthIsOverlooked(t *testing.T) {
 	}
 }
 
-func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
+func TestAPreheatPodIsNotSelectedAndKeepsItsFailure(t *testing.T) {
 	p := whole()
 	if Selects(map[string]string{"app": "web"}, p) != true {
 		t.Fatal("a pod is not selected by its label")
@@ -358,7 +358,7 @@ func TestAPreheatsPodIsSelectedOrItsTroubleForgotten(t *testing.T) {
 }
 
 // What the scheduler says of a pod without a node reaches the readers of its Data.
-func TestTheTroubleOfAPodWithoutANodeIsKept(t *testing.T) {
+func TestTheSchedulingFailureOfAPodWithoutANodeIsKept(t *testing.T) {
 	waiting := func(message string) *corev1.Pod {
 		p := whole()
 		p.Spec.NodeName, p.Status.Phase, p.Status.InitContainerStatuses = "", corev1.PodPending, nil

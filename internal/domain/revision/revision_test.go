@@ -37,7 +37,7 @@ func build(t *testing.T, d *v1alpha1.DataSet, number int64, collision int) *apps
 	return r
 }
 
-func TestEqualTemplatesMakeTwoRevisions(t *testing.T) {
+func TestEqualTemplatesMakeOneRevision(t *testing.T) {
 	one, two := dataSet("models", "v1"), dataSet("models", "v2")
 	history := []*appsv1.ControllerRevision{build(t, one, 1, 0), build(t, two, 2, 0)}
 	if got := Find(history, one.Spec.Template); got != history[0] {
@@ -51,7 +51,7 @@ func TestEqualTemplatesMakeTwoRevisions(t *testing.T) {
 	}
 }
 
-func TestOtherSpacingMakesANewRevision(t *testing.T) {
+func TestOtherSpacingMakesNoNewRevision(t *testing.T) {
 	d := dataSet("models", "v1")
 	r := build(t, d, 1, 0)
 	r.Data.Raw = []byte(" " + strings.ReplaceAll(string(r.Data.Raw), ":", " : ") + "\n")
@@ -61,7 +61,7 @@ func TestOtherSpacingMakesANewRevision(t *testing.T) {
 	}
 }
 
-func TestACollisionKeepsTheTakenName(t *testing.T) {
+func TestACollisionGetsAnotherName(t *testing.T) {
 	d := dataSet(strings.Repeat("a", 63), "v1")
 	first, second := build(t, d, 1, 0), build(t, d, 1, 1)
 	if first.Name == second.Name {
@@ -74,7 +74,7 @@ func TestACollisionKeepsTheTakenName(t *testing.T) {
 	}
 }
 
-func TestHistoryLosesARevisionInUse(t *testing.T) {
+func TestHistoryKeepsARevisionInUse(t *testing.T) {
 	var history []*appsv1.ControllerRevision
 	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		history = append(history, &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name}, Revision: int64(5 - i)})
@@ -91,7 +91,7 @@ func TestHistoryLosesARevisionInUse(t *testing.T) {
 	}
 }
 
-func TestChangeCauseIsLost(t *testing.T) {
+func TestChangeCauseIsKept(t *testing.T) {
 	d := dataSet("models", "v1")
 	d.Annotations = map[string]string{v1alpha1.AnnotationChangeCause: "ticket 7"}
 	r := build(t, d, 1, 0)

@@ -377,7 +377,7 @@ func (w *world) happen() {
 
 // TestPromise10 plays generated histories of edits, births, deaths, failures,
 // requests and crashes of the manager.
-func TestPromise10ARolloutBreaksItsInvariants(t *testing.T) {
+func TestPromise10ARolloutKeepsItsInvariants(t *testing.T) {
 	histories := uint64(4000)
 	if testing.Short() {
 		histories = 400
@@ -446,7 +446,7 @@ func (w *world) checkEnd() {
 
 // A revision that fails on every pod reaches no more of the healthy ones than
 // the threshold and the budget together.
-func TestABrokenRevisionSpreads(t *testing.T) {
+func TestABrokenRevisionReachesAtMostThresholdPlusBudget(t *testing.T) {
 	for seed := range uint64(1000) {
 		w := newWorld(seed)
 		w.tempers["r0"] = good

@@ -76,7 +76,7 @@ func nonNil(m map[string]int) map[string]int {
 	return m
 }
 
-func TestPlanBreaksARule(t *testing.T) {
+func TestPlanFollowsTheRules(t *testing.T) {
 	a, b, c := Revision{"A", Delivered}, Revision{"B", Untried}, Revision{"C", Untried}
 	tried := func(r Revision) Revision { return Revision{r.Name, Assigned} }
 	to := func(revision string, n int) map[string]int { return map[string]int{revision: n} }
@@ -180,7 +180,7 @@ func TestPlanBreaksARule(t *testing.T) {
 	}
 }
 
-func TestSecondPlanOfTheSameStateMovesOtherPods(t *testing.T) {
+func TestPlanDoesNotDependOnTheOrderOfPods(t *testing.T) {
 	in := Input{Current: Revision{"A", Delivered}, Update: Revision{"B", Untried}, Strategy: rolling("2", ""), Pods: fleet("AAAAAAAA")}
 	first := Decide(in)
 	reversed := make([]Pod, 0, len(in.Pods))

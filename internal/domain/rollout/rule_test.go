@@ -70,7 +70,7 @@ func to(revision string, n int) map[string]int { return map[string]int{revision:
 // interrupt has a pod's runtime started again two minutes after the pod was moved.
 func interrupt(p *Pod) { p.RuntimeRestarts, p.RuntimeStarted = 1, epoch.Add(2*time.Minute) }
 
-func TestAPodIsJudgedWrongly(t *testing.T) {
+func TestAPodIsJudgedByItsBaseline(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Pod)
 		failed bool
@@ -112,7 +112,7 @@ func TestAPodIsJudgedWrongly(t *testing.T) {
 	}
 }
 
-func TestAPodCountsBeforeMinReadySeconds(t *testing.T) {
+func TestAPodCountsAfterMinReadySeconds(t *testing.T) {
 	for name, c := range map[string]struct {
 		ready, delivered, now time.Duration
 		updated               bool
@@ -138,7 +138,7 @@ func TestAPodCountsBeforeMinReadySeconds(t *testing.T) {
 	}
 }
 
-func TestPodsThatWereNeverReadyHoldARolloutUp(t *testing.T) {
+func TestPodsThatWereNeverReadyDoNotDelayARollout(t *testing.T) {
 	s := newScene(t, "BBAAAA")
 	for i := range s.Pods {
 		s.Pods[i].Ready = false
@@ -159,7 +159,7 @@ func TestPodsThatWereNeverReadyHoldARolloutUp(t *testing.T) {
 	}
 }
 
-func TestAPodThatTheUpdateBrokeIsExcused(t *testing.T) {
+func TestOnlyAPodUnreadySinceBeforeItsMoveCountsAsUpdated(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Pod)
 		moves  map[string]int
@@ -177,7 +177,7 @@ func TestAPodThatTheUpdateBrokeIsExcused(t *testing.T) {
 	}
 }
 
-func TestAFailureLeadsToSomethingElseThanThePolicySays(t *testing.T) {
+func TestAFailureIsHandledByTheFailurePolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy v1alpha1.FailurePolicy
 		change func(*scene)
@@ -221,7 +221,7 @@ func TestAFailureLeadsToSomethingElseThanThePolicySays(t *testing.T) {
 	}
 }
 
-func TestARollbackDoesNotEndOrComesBack(t *testing.T) {
+func TestARollbackEndsAndIsNotRepeated(t *testing.T) {
 	s := newScene(t, "BBBA")
 	s.FailurePolicy = v1alpha1.FailurePolicyRollback
 	s.moved(0).Restarts = 1
@@ -248,7 +248,7 @@ func TestARollbackDoesNotEndOrComesBack(t *testing.T) {
 	s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("C", 1))
 }
 
-func TestARequestIsNotHonouredOnce(t *testing.T) {
+func TestARequestIsHonouredOnce(t *testing.T) {
 	stop := func(s *scene) { s.State.Phase, s.State.Reason = v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed }
 	steps := []v1alpha1.RolloutStep{{Pause: &v1alpha1.PauseStep{}}, {Pause: &v1alpha1.PauseStep{}}}
 	for name, c := range map[string]struct {
@@ -292,7 +292,7 @@ func TestARequestIsNotHonouredOnce(t *testing.T) {
 	}
 }
 
-func TestARetryIsJudgedByTheFailureBefore(t *testing.T) {
+func TestARetryMovesFailedPodsBackFirst(t *testing.T) {
 	s := newScene(t, "BBAA")
 	s.moved(0).Ready = false
 	s.moved(1)
@@ -311,7 +311,7 @@ func TestARetryIsJudgedByTheFailureBefore(t *testing.T) {
 	}
 }
 
-func TestStepsAreTakenWrongly(t *testing.T) {
+func TestStepsAreTakenInOrder(t *testing.T) {
 	value := intstr.FromString("60%")
 	s := newScene(t, "AAAAA")
 	s.Strategy = rolling("100%", "1")
@@ -345,7 +345,7 @@ func TestStepsAreTakenWrongly(t *testing.T) {
 	s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("B", 2))
 }
 
-func TestAnAnalysisFails(t *testing.T) {
+func TestAFailedAnalysisIsHandledByTheFailurePolicy(t *testing.T) {
 	for policy, phase := range map[v1alpha1.FailurePolicy]v1alpha1.RolloutPhase{
 		v1alpha1.FailurePolicyPause:    v1alpha1.RolloutStopped,
 		v1alpha1.FailurePolicyRollback: v1alpha1.RolloutRolledBack,
@@ -362,7 +362,7 @@ func TestAnAnalysisFails(t *testing.T) {
 	}
 }
 
-func TestPartitionStepsHoldTheWrongPods(t *testing.T) {
+func TestPartitionStepsHoldTheirPodsBack(t *testing.T) {
 	most, half := intstr.FromString("80%"), intstr.FromInt32(2)
 	s := newScene(t, "AAAAA")
 	s.Strategy = rolling("100%", "1")
@@ -392,7 +392,7 @@ func TestPartitionStepsHoldTheWrongPods(t *testing.T) {
 	s.expect(v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered, nil)
 }
 
-func TestAGroupIsBegunBeforeTheLastIsFinished(t *testing.T) {
+func TestAGroupIsBegunAfterTheLastIsFinished(t *testing.T) {
 	s := newScene(t, "AAAAAA")
 	s.Strategy = rolling("100%", "")
 	s.Strategy.RollingUpdate.TopologyKey = "zone"
@@ -414,7 +414,7 @@ func TestAGroupIsBegunBeforeTheLastIsFinished(t *testing.T) {
 	s.expect(v1alpha1.RolloutProgressing, v1alpha1.ReasonDelivering, to("B", 3))
 }
 
-func TestTheDeadlineCountsWrongly(t *testing.T) {
+func TestTheDeadlineCountsOnlyWhilePodsAreToBeMoved(t *testing.T) {
 	value := intstr.FromInt32(2)
 	for name, c := range map[string]struct {
 		change func(*scene)
@@ -449,7 +449,7 @@ func TestTheDeadlineCountsWrongly(t *testing.T) {
 	}
 }
 
-func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
+func TestPodsMoveOnlyAfterTheBytesArePrefetched(t *testing.T) {
 	fresh := func(states string) *scene {
 		s := newScene(t, states)
 		s.State, s.Prefetch = nil, true
@@ -504,7 +504,7 @@ func TestPodsMoveBeforeTheBytesAreThere(t *testing.T) {
 	s.expect(v1alpha1.RolloutStopped, v1alpha1.ReasonProgressDeadlineExceeded, nil)
 }
 
-func TestTheStateOutgrowsTheAPI(t *testing.T) {
+func TestTheStateStaysWithinTheLimitsOfTheAPI(t *testing.T) {
 	s := newScene(t, "")
 	for i := range 300 {
 		s.Pods = append(s.Pods, Pod{
@@ -519,7 +519,7 @@ func TestTheStateOutgrowsTheAPI(t *testing.T) {
 	}
 }
 
-func TestAPartitionGivesANewPodTheUpdateBeforeAnOldOne(t *testing.T) {
+func TestAPartitionGivesOldPodsTheUpdateBeforeNewOnes(t *testing.T) {
 	s := newScene(t, "BBBBAAAAAAAAAAAA")
 	s.Strategy = rolling("100%", "50%")
 	old := map[types.UID]bool{}

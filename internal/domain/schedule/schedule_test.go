@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestAScheduleIsMisread(t *testing.T) {
+func TestAScheduleIsReadInUTC(t *testing.T) {
 	local := time.FixedZone("elsewhere", 5*3600)
 	now := time.Date(2026, 3, 4, 10, 30, 0, 0, time.UTC).In(local)
 	for expression, want := range map[string]string{
@@ -34,7 +34,7 @@ func TestAScheduleIsMisread(t *testing.T) {
 	}
 }
 
-func TestANonsenseScheduleIsTaken(t *testing.T) {
+func TestAnInvalidScheduleIsRefused(t *testing.T) {
 	for _, expression := range []string{
 		"", "daily", "@daily", "@every 1h", "0 0 3 * * *", "60 * * * *", "0 3 * *",
 		"TZ=Europe/Paris 0 3 * * *", "CRON_TZ=UTC 0 3 * * *", "TZ=0", "0 0 30 2 *",

@@ -42,7 +42,7 @@ func refuse(t *testing.T, status *apierrors.StatusError, text string) (*Executor
 
 var target = types.NamespacedName{Namespace: "shop", Name: "web-0"}
 
-func TestARefusalLooksLikeABrokenConnection(t *testing.T) {
+func TestARefusalIsReturnedAndNotRetried(t *testing.T) {
 	e, asked := refuse(t, apierrors.NewForbidden(corev1.Resource("pods"), "web-0", errors.New("no right to pods/exec")), "")
 	_, err := e.Run(t.Context(), target, "app", []string{"true"})
 	if !apierrors.IsForbidden(err) || errors.Is(err, ErrNotRunning) {
@@ -53,7 +53,7 @@ func TestARefusalLooksLikeABrokenConnection(t *testing.T) {
 	}
 }
 
-func TestAContainerThatIsNotStartedLooksLikeABrokenConnection(t *testing.T) {
+func TestAContainerThatIsNotStartedHasAnErrorOfItsOwn(t *testing.T) {
 	e, asked := refuse(t, nil, `unable to upgrade connection: container not found ("app")`)
 	if _, err := e.Run(t.Context(), target, "app", []string{"true"}); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("the error is %v", err)

@@ -24,7 +24,7 @@ func lifecycle(pre, post string) *v1alpha1.Lifecycle {
 	return &v1alpha1.Lifecycle{PreDownload: handler(pre), PostDownload: handler(post)}
 }
 
-func TestPromise9AnUndeclaredCommandRuns(t *testing.T) {
+func TestPromise9OnlyDeclaredCommandsRun(t *testing.T) {
 	spec := v1alpha1.DataSpec{
 		Lifecycle: lifecycle("set-pre", "set-post"),
 		DataItems: []v1alpha1.DataItem{
@@ -111,7 +111,7 @@ func TestHooksRunInContainersOfTheApplicationOnly(t *testing.T) {
 	}
 }
 
-func TestOutputGrowsWithoutBound(t *testing.T) {
+func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
 	var out tail
 	for range 100 {
 		if n, err := out.Write([]byte(strings.Repeat("x", 100))); n != 100 || err != nil {

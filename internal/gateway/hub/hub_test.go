@@ -19,7 +19,7 @@ func woken(s *Subscription) bool {
 	}
 }
 
-func TestASlowStreamHoldsUpTheOthers(t *testing.T) {
+func TestASlowStreamDoesNotDelayTheOthers(t *testing.T) {
 	h := New()
 	slow, quick := h.Subscribe("shop", "slow"), h.Subscribe("shop", "quick")
 	for range 1000 {
@@ -34,7 +34,7 @@ func TestASlowStreamHoldsUpTheOthers(t *testing.T) {
 	}
 }
 
-func TestAChangeWakesTheWrongPods(t *testing.T) {
+func TestAChangeWakesOnlyThePodsItConcerns(t *testing.T) {
 	h := New()
 	a, b, c := h.Subscribe("shop", "a"), h.Subscribe("shop", "b"), h.Subscribe("bank", "c")
 	h.Wake("a")
@@ -51,7 +51,7 @@ func TestAChangeWakesTheWrongPods(t *testing.T) {
 	}
 }
 
-func TestAPodOpensStreamsWithoutEnd(t *testing.T) {
+func TestAPodKeepsOnlyItsNewestStreams(t *testing.T) {
 	h := New()
 	var open []*Subscription
 	for range 5 {
@@ -74,7 +74,7 @@ func TestAPodOpensStreamsWithoutEnd(t *testing.T) {
 	}
 }
 
-func TestClosedStreamsAreKept(t *testing.T) {
+func TestClosedStreamsAreRemoved(t *testing.T) {
 	h := New()
 	var wait sync.WaitGroup
 	for i := range 50 {

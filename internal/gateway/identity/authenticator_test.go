@@ -115,7 +115,7 @@ func TestABadTokenIsRefusedWithoutAQuestion(t *testing.T) {
 	}
 }
 
-func TestAGoodAnswerIsRememberedUntilItMayBeWrong(t *testing.T) {
+func TestAnAcceptedTokenIsCachedForALimitedTime(t *testing.T) {
 	b := newBench(t)
 	token := b.newToken("web-0", identitytest.Good, nil)
 	asked := func(want int64, what string) {

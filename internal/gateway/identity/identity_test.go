@@ -23,7 +23,7 @@ func goodStatus() authenticationv1.TokenReviewStatus {
 	}
 }
 
-func TestPromise9ATokenThatProvesNoPodIsAccepted(t *testing.T) {
+func TestPromise9ATokenThatProvesNoPodIsRefused(t *testing.T) {
 	p, err := FromReview(goodStatus())
 	if want := (Pod{Namespace: "shop", Name: "web-0", UID: "u", Node: "n1"}); err != nil || p != want {
 		t.Fatalf("FromReview = %+v, %v, want %+v", p, err, want)

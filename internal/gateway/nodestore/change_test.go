@@ -15,7 +15,7 @@ import (
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
-func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
+func TestAReportIsGradedByWhatChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*gatewayv1alpha1.ReportStoreRequest)
 		want   change
@@ -53,7 +53,7 @@ func TestAChangeWaitsTooLongOrIsNotSeen(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatNobodyBelievesIsNotRenewed(t *testing.T) {
+func TestAStaleOrMissingEntryIsWrittenAgain(t *testing.T) {
 	e := newEntry(t, "shop", newRequest(newSnapshot(1)))
 	for name, c := range map[string]struct {
 		stored bool

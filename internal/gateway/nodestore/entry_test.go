@@ -65,7 +65,7 @@ func newEntry(t *testing.T, namespace string, r *gatewayv1alpha1.ReportStoreRequ
 	return e
 }
 
-func TestAReportIsLostOnTheWay(t *testing.T) {
+func TestAReportIsConvertedCompletely(t *testing.T) {
 	used := metav1.NewTime(now.Add(-time.Hour).Local())
 	want := v1alpha1.NamespaceStore{
 		Namespace: "shop", StoreID: "store-1", BootID: "boot-1", ObservedTime: metav1.NewTime(now),
@@ -90,7 +90,7 @@ func TestAReportIsLostOnTheWay(t *testing.T) {
 	}
 }
 
-func TestAStoreWithoutANameIsTaken(t *testing.T) {
+func TestAStoreWithoutAValidNameIsRefused(t *testing.T) {
 	for _, name := range []string{"", "a b", "../x", strings.Repeat("a", 65), "a\n", "é"} {
 		r := newRequest()
 		r.StoreId = name
@@ -112,7 +112,7 @@ func TestAListOfUsualNamesIsKeptToItsBound(t *testing.T) {
 	}
 }
 
-func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
+func TestAHostileReportIsBoundedAndSanitized(t *testing.T) {
 	evil := strings.Repeat("\x00\x1b[2J\u202e\xff<a\n", 200)
 	var marks []string
 	for i := range 100 {
@@ -166,7 +166,7 @@ func TestAHostileReportMakesAnObjectThatNobodyCanStoreOrPrint(t *testing.T) {
 	}
 }
 
-func TestTheWrongSnapshotsAreLeftOut(t *testing.T) {
+func TestUnusedSnapshotsAreLeftOutFirst(t *testing.T) {
 	r := newRequest()
 	for i := range 300 {
 		r.Snapshots = append(r.Snapshots, newSnapshot(i, func(s *gatewayv1alpha1.StoredSnapshot) {

@@ -28,7 +28,7 @@ func fullEntry(t *testing.T, namespace string, n int, change ...func(*gatewayv1a
 	return newEntry(t, namespace, r)
 }
 
-func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
+func TestAReportChangesOnlyItsNamespacesEntry(t *testing.T) {
 	status := Merge(&v1alpha1.NodeStoreStatus{}, fullEntry(t, "b", 2), fullEntry(t, "a", 1))
 	before := status.DeepCopy()
 	after := Merge(&status, fullEntry(t, "c", 3), fullEntry(t, "a", 4))
@@ -48,7 +48,7 @@ func TestAReportChangesAnotherNamespacesEntry(t *testing.T) {
 	}
 }
 
-func TestANodeStoreOutgrowsItsObject(t *testing.T) {
+func TestANodeStoreStaysWithinTheSizeOfAnObject(t *testing.T) {
 	long := func(s *gatewayv1alpha1.StoredSnapshot) {
 		s.Source, s.Path, s.Version = strings.Repeat("<", 2000), strings.Repeat("é", 2000), strings.Repeat("\"", 300)
 		for i := range 16 {
@@ -98,7 +98,7 @@ func TestANodeStoreOutgrowsItsObject(t *testing.T) {
 	}
 }
 
-func TestRepeatedReportsOfAFullNodeAreWrittenForEver(t *testing.T) {
+func TestRepeatedReportsOfAFullNodeAreNotWritten(t *testing.T) {
 	s := &v1alpha1.NodeStore{}
 	node := &index.Node{ReadySince: now.Add(-time.Hour)}
 	var entries []v1alpha1.NamespaceStore

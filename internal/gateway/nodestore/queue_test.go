@@ -143,7 +143,7 @@ func awaitResult[T any](b *bench, from <-chan T) T {
 	}
 }
 
-func TestTheFirstReportOfANodeGetsLost(t *testing.T) {
+func TestTheFirstReportOfANodeCreatesItsNodeStore(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "shop", newSnapshot(1), newSnapshot(2))
 	s := b.getStore(t)
@@ -155,7 +155,7 @@ func TestTheFirstReportOfANodeGetsLost(t *testing.T) {
 	}
 }
 
-func TestWhatComesTogetherIsWrittenOneByOne(t *testing.T) {
+func TestReportsOfOneSecondAreWrittenTogether(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "a", newSnapshot(1))
 	<-b.writes
@@ -178,7 +178,7 @@ func TestWhatComesTogetherIsWrittenOneByOne(t *testing.T) {
 	}
 }
 
-func TestFiguresAreWrittenWithEveryReport(t *testing.T) {
+func TestFiguresAreWrittenAtIntervals(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "shop", newSnapshot(1))
 	<-b.writes
@@ -195,7 +195,7 @@ func TestFiguresAreWrittenWithEveryReport(t *testing.T) {
 	}
 }
 
-func TestAnEqualReportIsWritten(t *testing.T) {
+func TestReportEqualToTheLastIsNotWritten(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "shop", newSnapshot(1))
 	before := b.getStore(t).ResourceVersion
@@ -209,7 +209,7 @@ func TestAnEqualReportIsWritten(t *testing.T) {
 	}
 }
 
-func TestAReportThatGoesBackIsTakenForTheOldOne(t *testing.T) {
+func TestAReportThatGoesBackToTheOldStateIsWritten(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "shop", newSnapshot(1))
 	<-b.writes
@@ -225,7 +225,7 @@ func TestAReportThatGoesBackIsTakenForTheOldOne(t *testing.T) {
 	}
 }
 
-func TestAConflictLosesAnEntry(t *testing.T) {
+func TestAConflictKeepsEachEntry(t *testing.T) {
 	conflicts := 2
 	b := newBench(t, func(b *bench) {
 		if conflicts == 0 {
@@ -245,7 +245,7 @@ func TestAConflictLosesAnEntry(t *testing.T) {
 	}
 }
 
-func TestANewNodeInheritsFromAnEarlierOneOfItsName(t *testing.T) {
+func TestANewNodeInheritsNothingFromAnEarlierOneOfItsName(t *testing.T) {
 	old := &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{
 		Name: "n1", OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n1", UID: "u0"}},
 	}}
@@ -257,7 +257,7 @@ func TestANewNodeInheritsFromAnEarlierOneOfItsName(t *testing.T) {
 	}
 }
 
-func TestTheBootIsTheRuntimesWord(t *testing.T) {
+func TestTheBootIDIsThatOfTheNode(t *testing.T) {
 	n := newNode("u1")
 	n.Status.NodeInfo.BootID = "boot-2"
 	b := newBench(t, nil, n)
@@ -270,7 +270,7 @@ func TestTheBootIsTheRuntimesWord(t *testing.T) {
 	}
 }
 
-func TestANodeWhoseClockIsAheadIsNeverBelieved(t *testing.T) {
+func TestTheObservedTimeIsNotBeforeTheNodeBecameReady(t *testing.T) {
 	n := newNode("u1")
 	since := now.Add(30 * time.Second)
 	n.Status.Conditions[0].LastTransitionTime = metav1.NewTime(since)
@@ -281,7 +281,7 @@ func TestANodeWhoseClockIsAheadIsNeverBelieved(t *testing.T) {
 	}
 }
 
-func TestQueuesOfIdleNodesStay(t *testing.T) {
+func TestQueuesOfIdleNodesAreRemoved(t *testing.T) {
 	b := newBench(t, nil, newNode("u1"))
 	b.submitReport(t, "shop", newSnapshot(1))
 	for known := true; known; b.clock.Step(rest) {

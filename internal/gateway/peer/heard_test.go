@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestWhenAPeerWasHeardIsWhenBytesCame(t *testing.T) {
+func TestAPeerIsHeardWhenItsBytesArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(Limits{Strangers: 20, Patience: time.Minute, Known: 100, PerPod: 2, PerNamespace: 100})
 		near, far := net.Pipe()

@@ -220,7 +220,7 @@ func TestRuntimesThatComeBackAtOnceAreServedInTurn(t *testing.T) {
 	}
 }
 
-func TestManyConnectAtOnce(t *testing.T) {
+func TestLimitsHoldWhileManyConnectAtOnce(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

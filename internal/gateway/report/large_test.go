@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-func TestAReportThatIsTooLargeIsSaidOnce(t *testing.T) {
+func TestAReportThatIsTooLargeIsLoggedOnce(t *testing.T) {
 	other := types.NamespacedName{Namespace: "shop", Name: "other"}
 	for name, err := range map[string]error{
 		"the API server": apierrors.NewRequestEntityTooLargeError("limit is 3145728"),

@@ -22,7 +22,7 @@ func prefetchReport(revision string, phase gatewayv1alpha1.Phase, bytes uint64) 
 	return r
 }
 
-func TestAPrefetchIsReportedThatNobodyAskedFor(t *testing.T) {
+func TestOnlyARequestedPrefetchIsReported(t *testing.T) {
 	d := newData("a")
 	if s := Status(d, prefetchReport("r2", success, 10), "", now); s.Prefetch != nil {
 		t.Errorf("nothing is to be prefetched, status: %+v", s.Prefetch)
@@ -41,7 +41,7 @@ func TestAPrefetchIsReportedThatNobodyAskedFor(t *testing.T) {
 	}
 }
 
-func TestAHostilePrefetchReachesTheStatus(t *testing.T) {
+func TestAHostilePrefetchIsSanitized(t *testing.T) {
 	d, r := newData("a"), prefetchReport("r2", 99, math.MaxUint64)
 	d.Spec.PrefetchRevision = "r2"
 	r.Prefetch.Reason, r.Prefetch.Message = "rm -rf", "\x1b[31mred\x00"+strings.Repeat("é", 10000)
@@ -52,7 +52,7 @@ func TestAHostilePrefetchReachesTheStatus(t *testing.T) {
 	}
 }
 
-func TestTheEndOfAPrefetchWaitsLikeItsBytes(t *testing.T) {
+func TestTheEndOfAPrefetchIsMoreUrgentThanItsBytes(t *testing.T) {
 	d := newData("a")
 	d.Spec.PrefetchRevision = "r2"
 	status := func(phase gatewayv1alpha1.Phase, bytes uint64) *v1alpha1.DataStatus {
@@ -79,7 +79,7 @@ func TestTheEndOfAPrefetchWaitsLikeItsBytes(t *testing.T) {
 	}
 }
 
-func TestAPrefetchIsForgottenBecauseTheCacheIsBehind(t *testing.T) {
+func TestAPrefetchIsWrittenWhileTheCacheIsBehind(t *testing.T) {
 	d := newData("a")
 	d.Spec.PrefetchRevision = "r2"
 	b := newBench(t, d, nil)

@@ -76,7 +76,7 @@ func (b *bench) readStatus(t *testing.T) v1alpha1.DataStatus {
 	return d.Status
 }
 
-func TestProgressIsWrittenWithEveryReport(t *testing.T) {
+func TestProgressIsWrittenAtIntervals(t *testing.T) {
 	b := newBench(t, newData("a"), nil)
 	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", downloading))})
 	if wrote := <-b.writes; !wrote || b.readStatus(t).Downloading != 1 {
@@ -105,7 +105,7 @@ func TestProgressIsWrittenWithEveryReport(t *testing.T) {
 	}
 }
 
-func TestAnEqualReportIsWritten(t *testing.T) {
+func TestReportEqualToTheLastIsNotWritten(t *testing.T) {
 	b := newBench(t, newData("a"), nil)
 	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
 	before := b.readStatus(t)
@@ -117,7 +117,7 @@ func TestAnEqualReportIsWritten(t *testing.T) {
 	}
 }
 
-func TestAStaleReportOverwritesANewRevision(t *testing.T) {
+func TestAReportOnAnEarlierRevisionIsNotWritten(t *testing.T) {
 	d := newData("a")
 	d.Spec.Revision = "r2"
 	b := newBench(t, d, nil)
@@ -128,7 +128,7 @@ func TestAStaleReportOverwritesANewRevision(t *testing.T) {
 	}
 }
 
-func TestAConflictLosesAReport(t *testing.T) {
+func TestAReportIsWrittenAfterConflicts(t *testing.T) {
 	var b *bench
 	conflicts := 2
 	b = newBench(t, newData("a"), func() {
@@ -155,7 +155,7 @@ func TestAConflictLosesAReport(t *testing.T) {
 	}
 }
 
-func TestAPodThatChangesItsMindIsWrittenOnceASecond(t *testing.T) {
+func TestAPodThatAlternatesIsWrittenOnceASecond(t *testing.T) {
 	b := newBench(t, newData("a"), nil)
 	written := 0
 	for n := range urgentBurst {

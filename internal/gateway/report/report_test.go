@@ -44,7 +44,7 @@ const (
 	failed      = gatewayv1alpha1.Phase_PHASE_FAILED
 )
 
-func TestCountsAreTheRuntimesOwn(t *testing.T) {
+func TestCountsAreOfTheItemsOfTheData(t *testing.T) {
 	d := newData("a", "b", "c", "missing")
 	s := Status(d, newRequest(newItemStatus("a", success), newItemStatus("b", failed), newItemStatus("c", downloading),
 		newItemStatus("invented", success),
@@ -61,7 +61,7 @@ func TestCountsAreTheRuntimesOwn(t *testing.T) {
 	}
 }
 
-func TestAHostileReportReachesTheStatus(t *testing.T) {
+func TestAHostileReportIsSanitized(t *testing.T) {
 	hostile := &gatewayv1alpha1.ItemStatus{
 		Namespace: "default", Name: "a", Version: "<script>", Phase: failed,
 		Reason: "rm -rf", Message: "\x1b[31mred\x00" + strings.Repeat("é", 10000) + "\xff end", Digest: "sha256:../../etc",
@@ -84,7 +84,7 @@ func TestAHostileReportReachesTheStatus(t *testing.T) {
 	}
 }
 
-func TestWithdrawnIsBelievedUnasked(t *testing.T) {
+func TestWithdrawnCountsOnlyWhenRequested(t *testing.T) {
 	d, r := newData("a"), newRequest(newItemStatus("a", success))
 	r.Withdrawn = true
 	if s := Status(d, r, "", now); s.Conditions[0].Reason == v1alpha1.ReasonWithdrawn {
@@ -96,7 +96,7 @@ func TestWithdrawnIsBelievedUnasked(t *testing.T) {
 	}
 }
 
-func TestTheConditionHidesTheCause(t *testing.T) {
+func TestTheConditionSaysTheCause(t *testing.T) {
 	says := func(name string, phase gatewayv1alpha1.Phase, reason, message string) *gatewayv1alpha1.ItemStatus {
 		i := newItemStatus(name, phase)
 		i.Reason, i.Message = reason, message
@@ -130,7 +130,7 @@ func TestTheConditionHidesTheCause(t *testing.T) {
 	}
 }
 
-func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
+func TestAPhaseIsMoreUrgentThanProgress(t *testing.T) {
 	d := newData("a", "b", "c")
 	d.Status = Status(d, newRequest(newItemStatus("a", downloading), newItemStatus("b", downloading), newItemStatus("c", downloading)),
 		"n1", now)
@@ -154,7 +154,7 @@ func TestProgressIsAsUrgentAsAPhase(t *testing.T) {
 	}
 }
 
-func TestARevisionIsDeliveredAtTheTimeOfTheOneBefore(t *testing.T) {
+func TestEachRevisionHasItsOwnTimeOfDelivery(t *testing.T) {
 	d := newData("a")
 	d.Status = Status(d, newRequest(newItemStatus("a", success)), "n1", now)
 	d.Spec.Revision = "r2"

@@ -17,7 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestBytesAreCountedForTheWrongNode(t *testing.T) {
+func TestBytesAreCountedByNodeRackAndZone(t *testing.T) {
 	x := index(Options{},
 		nodeStore("all", store("shop", 50, complete(60, "m"), complete(40, "n", "n2"))),
 		nodeStore("half", store("shop", 20, complete(60, "m"), downloading(40, "n"), downloading(7, "other"))),
@@ -55,7 +55,7 @@ func TestBytesAreCountedForTheWrongNode(t *testing.T) {
 	}
 }
 
-func TestAFewBytesDecideWhereAPodRuns(t *testing.T) {
+func TestAFewBytesAreNegligible(t *testing.T) {
 	x := index(Options{}, nodeStore("n", store("shop", 50, complete(LeastBytes-1, "config"), complete(LeastBytes, "model"))))
 	if d := x.Demand("shop", want("config")); !d.Negligible() || len(d.Holders()) != 1 {
 		t.Errorf("%d bytes are a reason for a node", d.Total)
@@ -69,7 +69,7 @@ func TestAFewBytesDecideWhereAPodRuns(t *testing.T) {
 }
 
 // Room that is there only as long as something goes that the pod wants is none.
-func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
+func TestDataThatThePodWantsIsNotCountedAsRoom(t *testing.T) {
 	pinned := complete(60, "m")
 	pinned.Pods = 1
 	x := index(Options{},
@@ -92,7 +92,7 @@ func TestRoomIsCountedThatThePodsOwnDataTakes(t *testing.T) {
 	}
 }
 
-func TestOneSnapshotForTwoItemsIsDownloadedTwice(t *testing.T) {
+func TestOneSnapshotForTwoItemsIsCountedOnce(t *testing.T) {
 	x := index(Options{}, nodeStore("n", store("shop", 50, complete(60, "m"))), nodeStore("empty", store("shop", 60)))
 	d := x.Demand("shop", want("m", "m"))
 	held, _ := d.On("n")
@@ -101,7 +101,7 @@ func TestOneSnapshotForTwoItemsIsDownloadedTwice(t *testing.T) {
 	}
 }
 
-func TestRequireIsSatisfiedByAPart(t *testing.T) {
+func TestRequireIsSatisfiedOnlyByAllRequiredItems(t *testing.T) {
 	x := index(Options{}, nodeStore("all", store("shop", 0, complete(1, "m"), complete(1, "n"))),
 		nodeStore("part", store("shop", 0, complete(1, "m"), downloading(1, "n"), complete(1, "o"))))
 	wants := want("m", "n", "o")
@@ -117,7 +117,7 @@ func TestRequireIsSatisfiedByAPart(t *testing.T) {
 	}
 }
 
-func TestAnEntryIsBelievedThatMayBeStale(t *testing.T) {
+func TestStaleEntriesAreIgnored(t *testing.T) {
 	good := Node{UID: "u", BootID: "boot", ReadySince: since}
 	for name, c := range map[string]struct {
 		node    *Node
@@ -156,7 +156,7 @@ func TestAnEntryIsBelievedThatMayBeStale(t *testing.T) {
 	}
 }
 
-func TestAPodThatHasItsPlaceIsMovedByData(t *testing.T) {
+func TestDataDoesNotMoveAPodThatIsBoundToANode(t *testing.T) {
 	named := func(terms ...corev1.NodeSelectorTerm) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
 			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
@@ -208,7 +208,7 @@ func large(nodes int, o Options) *Index {
 	return x
 }
 
-func TestLookingAtANodeAllocates(t *testing.T) {
+func TestLookingAtANodeDoesNotAllocate(t *testing.T) {
 	x := large(100, Options{CheckNodes: true})
 	wants := want(fmt.Sprintf("%032x", 1), fmt.Sprintf("%032x", 2))
 	d := x.Demand("shop", wants)

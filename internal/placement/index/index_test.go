@@ -104,7 +104,7 @@ func randomNode(r *rand.Rand) Node {
 	return n
 }
 
-func TestWhatCameBeforeLeavesTracesInTheIndex(t *testing.T) {
+func TestTheIndexDependsOnlyOnItsPresentObjects(t *testing.T) {
 	questions := [][]Want{want("m0"), want("m1", "m2", "m1"), want("m3", "m4", "m5"), {{Mark: "m0", Required: true}, {Mark: "m1"}}, nil}
 	internals := cmp.Options{
 		cmp.AllowUnexported(Demand{}, Held{}, room{}, nodeEntry{}, storeEntry{}, holding{}, key{}), cmpopts.EquateEmpty(),
@@ -145,7 +145,7 @@ func TestWhatCameBeforeLeavesTracesInTheIndex(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsNotAskedForAgainOrKeptTooLong(t *testing.T) {
+func TestADemandIsCachedUntilItsNamespaceOrNodesChange(t *testing.T) {
 	x := index(Options{}, nodeStore("n1", store("a", 10, complete(5, "m"))), nodeStore("n2", store("b", 10, complete(5, "m"))))
 	first := x.Demand("a", want("m"))
 	x.Set(nodeStore("n2", store("b", 20)))
@@ -167,7 +167,7 @@ func TestAnAnswerIsNotAskedForAgainOrKeptTooLong(t *testing.T) {
 	}
 }
 
-func TestMemoryGrowsWithEveryQuestion(t *testing.T) {
+func TestTheNumberOfCachedDemandsIsBounded(t *testing.T) {
 	x := NewIndex(Options{})
 	for i := range 2 * maxAnswers {
 		x.Demand("a", want(fmt.Sprint(i)))
@@ -178,7 +178,7 @@ func TestMemoryGrowsWithEveryQuestion(t *testing.T) {
 	}
 }
 
-func TestTheIndexIsTornByConcurrentUse(t *testing.T) {
+func TestTheIndexIsSafeForConcurrentUse(t *testing.T) {
 	x := NewIndex(Options{CheckNodes: true})
 	var wg sync.WaitGroup
 	for i := range 4 {

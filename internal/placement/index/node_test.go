@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestANodeThatIsAwayCountsAsReady(t *testing.T) {
+func TestOnlyTheConditionReadyCountsAsReady(t *testing.T) {
 	since := metav1.NewTime(time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC))
 	for status, ready := range map[corev1.ConditionStatus]bool{
 		corev1.ConditionTrue: true, corev1.ConditionFalse: false, corev1.ConditionUnknown: false, "": false,
@@ -31,7 +31,7 @@ func TestANodeThatIsAwayCountsAsReady(t *testing.T) {
 	}
 }
 
-func TestAComebackIsMissed(t *testing.T) {
+func TestAComebackIsNoticed(t *testing.T) {
 	since := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	base := Node{UID: "u", BootID: "b", ReadySince: since}
 	for name, c := range map[string]struct {

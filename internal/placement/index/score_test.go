@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestANodeWithoutTheDataScoresHigher(t *testing.T) {
+func TestANodeWithTheDataScoresHigher(t *testing.T) {
 	const g = 1 << 30
 	worst := Facts{Total: g, Held: g, Downloads: 100, Pods: 30, MostPods: 30}
 	best := Facts{Total: g, Rack: g, Zone: g, MostPods: 30}
@@ -37,7 +37,7 @@ func TestANodeWithoutTheDataScoresHigher(t *testing.T) {
 	}
 }
 
-func TestAScoreLeavesItsRange(t *testing.T) {
+func TestAScoreStaysInItsRange(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	extreme := func() int64 {
 		return []int64{0, 1, r.Int64N(1 << 40), math.MaxInt64, -1, math.MinInt64}[r.IntN(6)]
@@ -57,7 +57,7 @@ func TestAScoreLeavesItsRange(t *testing.T) {
 	}
 }
 
-func TestPreferencesAreNotByShareOfBytes(t *testing.T) {
+func TestPreferencesAreByShareOfBytes(t *testing.T) {
 	x := index(Options{}, nodeStore("all", store("shop", 0, complete(600, "m"), complete(400, "n"))),
 		nodeStore("most", store("shop", 0, complete(600, "m"))), nodeStore("little", store("shop", 0, complete(1, "o"))),
 		nodeStore("soon", store("shop", 0, downloading(600, "m"))))
@@ -75,7 +75,7 @@ func TestPreferencesAreNotByShareOfBytes(t *testing.T) {
 	}
 }
 
-func TestPodsMadeTogetherAllPreferTheSameFewOfManyNodes(t *testing.T) {
+func TestPodsSpreadTheirPreferencesOverManyNodes(t *testing.T) {
 	const nodes, pods = 100, 1000
 	x := NewIndex(Options{})
 	x.Set(nodeStore("best", store("shop", 0, complete(100, "m"), complete(100, "n"))))

@@ -156,7 +156,7 @@ func TestWhatDecidesWhoseBytesArriveIsPartOfTheOrigin(t *testing.T) {
 }
 
 // The principal is what takes the whole credentials: a name can be claimed.
-func TestWhoAsksCannotBeClaimed(t *testing.T) {
+func TestDifferentCredentialsAreDifferentPrincipals(t *testing.T) {
 	metadata := func(role string) string {
 		server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			if strings.HasSuffix(r.URL.Path, "/security-credentials/") {

@@ -94,7 +94,7 @@ func TestErrorsGetAClassAndPanicsBecomeErrors(t *testing.T) {
 }
 
 // What the consumer of a listing does is not the driver's fault.
-func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
+func TestPanicOfTheConsumerPropagates(t *testing.T) {
 	defer func() {
 		if recover() != "the consumer's" {
 			t.Error("the consumer's panic was taken for the driver's")
@@ -112,7 +112,7 @@ func TestAPanicOfTheConsumerGoesOn(t *testing.T) {
 
 // A driver that goes on after its consumer stopped panics in the language's own
 // way; the consumer is not called again then.
-func TestADriverThatGoesOnAfterTheEndIsNotHeard(t *testing.T) {
+func TestEntriesAfterTheConsumerStoppedAreDropped(t *testing.T) {
 	seen := 0
 	for _, err := range Check(driver{list: func(yield func(source.Entry, error) bool) {
 		yield(source.Entry{Path: "a"}, nil)

@@ -268,7 +268,7 @@ func TestModesAreKept(t *testing.T) {
 	}
 }
 
-func TestSafeModePassesOver(t *testing.T) {
+func TestErrorsInSafeModeAreTemporary(t *testing.T) {
 	server := hdfstest.Shared(t, "replication=2")
 	content := random(100_000)
 	server.Put(t, "safe/file", content)
@@ -322,7 +322,7 @@ func TestFailuresOfKerberosNameWhatToCorrect(t *testing.T) {
 	}
 }
 
-func TestKerberosWhereThereIsNoneIsAMistakeOfTheSettings(t *testing.T) {
+func TestKerberosAgainstAnInsecureClusterIsMisconfigured(t *testing.T) {
 	secure := hdfstest.Shared(t, "replication=2", "kerberos=true", "protection=privacy", "rpc-protection=privacy")
 	plain := hdfstest.Shared(t, "replication=2")
 	c := ownersConfig(secure)

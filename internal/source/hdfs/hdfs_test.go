@@ -16,7 +16,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
-func TestReplicasAreTriedInAnOrderThatHelps(t *testing.T) {
+func TestReplicasAreOrderedByFailureLocalityAndLoad(t *testing.T) {
 	for name, c := range map[string]struct {
 		candidates []candidate
 		want       []string
@@ -89,7 +89,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 	}
 }
 
-func TestIdentitiesDifferWhereFilesMayDo(t *testing.T) {
+func TestIdentitiesDifferWhereverFilesMayDiffer(t *testing.T) {
 	base := wire.FileStatus{ID: 1, Modified: 2, Length: 3}
 	first := entryIdentity(&base)
 	if !first.Strong() {
@@ -123,7 +123,7 @@ func TestTheInodeThatWasListedIsRead(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeReadAreNotReadWrong(t *testing.T) {
+func TestUnreadableOrChangedFilesAreErrors(t *testing.T) {
 	e := source.Entry{Size: 10}
 	for name, c := range map[string]struct {
 		locations *wire.Locations

@@ -223,7 +223,7 @@ func TestCompressedBytesAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnswersThatDoNotFitTheListingAreRefused(t *testing.T) {
+func TestResponsesThatContradictTheListingAreRefused(t *testing.T) {
 	for name, answer := range map[string]func(w nethttp.ResponseWriter){
 		"another tag": func(w nethttp.ResponseWriter) {
 			w.Header().Set("ETag", `"2"`)
@@ -310,7 +310,7 @@ func TestUntrustedCertificatesAreNotRetried(t *testing.T) {
 	}
 }
 
-func TestIndexesThatAreNoneAreRefused(t *testing.T) {
+func TestInvalidIndexesAreRefused(t *testing.T) {
 	server := sourcetest.NewServer(t)
 	for content, class := range map[string]error{
 		"not an index\n":               source.ErrMisconfigured,

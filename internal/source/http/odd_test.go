@@ -60,7 +60,7 @@ func TestTheQueryOfTheSecretIsForTheConfiguredAddressOnly(t *testing.T) {
 	}
 }
 
-func TestNoRequestSaysWhereItComesFrom(t *testing.T) {
+func TestRedirectedRequestsHaveNoReferer(t *testing.T) {
 	var mu sync.Mutex
 	var referers []string
 	last := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {

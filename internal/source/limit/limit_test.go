@@ -266,7 +266,7 @@ func TestWhoeverGivesUpTakesNoPlace(t *testing.T) {
 	})
 }
 
-func TestLimitsMayChangeWhileSomebodyWaits(t *testing.T) {
+func TestChangedLimitsApplyToWaitingReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{took: time.Second}
 		g := NewGroup(Options{Default: Limits{Connections: 1, BytesPerSecond: 1}})

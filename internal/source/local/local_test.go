@@ -19,7 +19,7 @@ func TestAddressesOfThePodAndItsNodeAreKnown(t *testing.T) {
 	}
 }
 
-func TestOnlyAKindThatIsNamedIsConnectedTo(t *testing.T) {
+func TestPodAndNodeAddressesAreDialedOnlyWhenConfigured(t *testing.T) {
 	for _, c := range []struct {
 		setting, address string
 		allowed          bool

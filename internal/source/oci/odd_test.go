@@ -77,7 +77,7 @@ func TestALayerWithoutASizeIsNotAnEmptyFile(t *testing.T) {
 }
 
 // Behind one name there may be servers of which some understand no ranges.
-func TestAnAnswerWithTheWholeBlobIsBelievedMoreThanAnEarlierOne(t *testing.T) {
+func TestBlobIsReadAsAWholeOnceAServerIgnoresRanges(t *testing.T) {
 	f := newFake(t)
 	f.putManifest(t, "v1", manifest{Layers: []descriptor{f.addFile("x", "12345"),
 		f.addBlob(typeTar, ocitest.Tar(t, ocitest.File("dir/y", "67890")), nil)}})
@@ -114,7 +114,7 @@ func TestAnAnswerWithTheWholeBlobIsBelievedMoreThanAnEarlierOne(t *testing.T) {
 	}
 }
 
-func TestOnlyAManifestIsAManifest(t *testing.T) {
+func TestResponseThatIsNoManifestIsATemporaryError(t *testing.T) {
 	for _, answer := range []string{"", "<html>log in</html>", "{}", "[]", "null", `{"errors":[]}`, `{"layers":[{"dig`,
 		`{"mediaType":"` + typeManifest + `"}`} {
 		f := newFake(t)
@@ -178,7 +178,7 @@ func FuzzManifestsAreReadOrRefused(f *testing.F) {
 
 // Where a registry sends a request for a blob elsewhere, the address is signed;
 // neither the message nor the next server is told the signature.
-func TestTheSignatureOfARedirectIsToldToNobodyElse(t *testing.T) {
+func TestRedirectSignatureStaysOutOfErrorsAndReferers(t *testing.T) {
 	var referers atomic.Int32
 	last := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Referer") != "" {

@@ -162,7 +162,7 @@ func TestListingThatNeverEndsIsEnded(t *testing.T) {
 	}
 }
 
-func TestEntriesThatCannotBeAreRefused(t *testing.T) {
+func TestInvalidEntriesAreRefused(t *testing.T) {
 	long := bytes.Repeat([]byte("x"), 20<<10)
 	for name, entries := range map[string][]*sourcev1alpha1.Entry{
 		"negative size": {{Path: []byte("a"), Size: -1}},

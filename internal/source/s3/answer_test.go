@@ -17,7 +17,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source"
 )
 
-func TestAnswersHaveTheirClassAndSayWhatToDo(t *testing.T) {
+func TestErrorResponsesHaveTheirClassAndSayWhatToDo(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestADistanceDelaysEachAnswerAndPacesAllConnections(t *testing.T) {
+func TestADistanceDelaysEachResponseAndPacesAllConnections(t *testing.T) {
 	content := bytes.Repeat([]byte("x"), 512<<10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
 	t.Cleanup(server.Close)
@@ -61,7 +61,7 @@ func TestADistanceDelaysEachAnswerAndPacesAllConnections(t *testing.T) {
 	}
 }
 
-func TestALossyDistanceCutsSomeAnswersAndHoldsUpOthers(t *testing.T) {
+func TestALossyDistanceCutsSomeResponsesAndDelaysOthers(t *testing.T) {
 	content := bytes.Repeat([]byte("x"), 4<<10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
 	t.Cleanup(server.Close)

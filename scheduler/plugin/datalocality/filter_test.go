@@ -18,7 +18,7 @@ import (
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 )
 
-func TestPodThatWantsNoDataIsHeldUp(t *testing.T) {
+func TestPodThatWantsNoDataIsSkipped(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Pod){
 		"no DataSet selects it":  func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} },
 		"another namespace":      func(p *corev1.Pod) { p.Namespace = "other" },
@@ -45,7 +45,7 @@ func pinnedTo(node string) *corev1.Affinity {
 	}}}
 }
 
-func TestPreferOrIgnoreRejectsANode(t *testing.T) {
+func TestPreferAndIgnoreRejectNoNode(t *testing.T) {
 	for _, policy := range []v1alpha1.PlacementPolicy{"", v1alpha1.PlacementPrefer, v1alpha1.PlacementIgnore} {
 		h := newHarness()
 		h.node("a")
@@ -58,7 +58,7 @@ func TestPreferOrIgnoreRejectsANode(t *testing.T) {
 	}
 }
 
-func TestRequireRunsWithoutTheData(t *testing.T) {
+func TestRequireAllowsOnlyNodesWithAllTheData(t *testing.T) {
 	h := newHarness()
 	for _, name := range []string{"all", "half", "none"} {
 		h.node(name)
@@ -86,7 +86,7 @@ func TestRequireRunsWithoutTheData(t *testing.T) {
 	}
 }
 
-func TestRequireWithoutHolderDoesNotSayWhatToDo(t *testing.T) {
+func TestRequireWithoutHolderSaysWhatToDo(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		make func(*harness)
@@ -133,7 +133,7 @@ func TestRequireWithoutHolderDoesNotSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestNodeWithoutRoomIsTaken(t *testing.T) {
+func TestNodeWithoutRoomIsRejected(t *testing.T) {
 	const known, unknown = "known", "unknown"
 	for _, tc := range []struct {
 		name      string
@@ -177,7 +177,7 @@ func TestNodeWithoutRoomIsTaken(t *testing.T) {
 	}
 }
 
-func TestStaleEntryIsTrusted(t *testing.T) {
+func TestStaleEntryIsNotTrusted(t *testing.T) {
 	for name, change := range map[string]func(*corev1.Node, *v1alpha1.NodeStore){
 		"the node is not ready":      func(n *corev1.Node, _ *v1alpha1.NodeStore) { n.Status.Conditions[0].Status = corev1.ConditionUnknown },
 		"the node is another object": func(n *corev1.Node, _ *v1alpha1.NodeStore) { n.UID = "another" },

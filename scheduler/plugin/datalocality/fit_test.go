@@ -30,7 +30,7 @@ func requesting(containers ...corev1.Container) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Spec.Containers = containers }
 }
 
-func TestRoomIsCountedOtherwiseThanByTheScheduler(t *testing.T) {
+func TestFitAgreesWithNodeResourcesFit(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	busy := func(p *corev1.Pod) { p.Spec.Containers = []corev1.Container{container("cpu", "1", "memory", "1Gi")} }
 	for _, tc := range []struct {

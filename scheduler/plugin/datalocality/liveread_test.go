@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestPodSlipsThroughBeforeItsDataSetIsHeardOf(t *testing.T) {
+func TestDataSetThatIsNotCachedIsReadFromTheAPIServer(t *testing.T) {
 	h := newHarness()
 	h.node("n1")
 	models := h.dataSet("models", v1alpha1.PlacementRequire)

@@ -53,7 +53,7 @@ func (h *harness) looksAt(t *testing.T, pod *corev1.Pod) sets.Set[string] {
 	return result.NodeNames
 }
 
-func TestFreePodLooksFartherThanItsData(t *testing.T) {
+func TestFreePodConsidersOnlyNodesWithMostOfItsData(t *testing.T) {
 	h := newHarness()
 	for _, name := range []string{"all", "too", "nearly", "half", "coming", "none"} {
 		h.roomy(name)
@@ -92,7 +92,7 @@ func prefers(terms ...string) *corev1.Affinity {
 	return &corev1.Affinity{NodeAffinity: a}
 }
 
-func TestRuleIsOverlooked(t *testing.T) {
+func TestPodWithItsOwnRulesConsidersAllNodes(t *testing.T) {
 	apart := corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname,
 		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "server"}}}
 	volume := func(s corev1.VolumeSource) func(*corev1.Pod) {
@@ -173,7 +173,7 @@ func TestRuleIsOverlooked(t *testing.T) {
 	}
 }
 
-func TestHolderIsCountedOnThatMayNotTakeThePod(t *testing.T) {
+func TestOnlyAHolderThatMayTakeThePodNarrows(t *testing.T) {
 	taint := func(effect corev1.TaintEffect) func(*corev1.Node) {
 		return func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "taken", Effect: effect}} }
 	}
@@ -223,7 +223,7 @@ func TestHolderIsCountedOnThatMayNotTakeThePod(t *testing.T) {
 	}
 }
 
-func TestDataThatDoesNotDecideNarrows(t *testing.T) {
+func TestDataThatDoesNotDecideDoesNotNarrow(t *testing.T) {
 	for name, change := range map[string]func(*harness, *v1alpha1.DataSet){
 		"no node has it": func(h *harness, _ *v1alpha1.DataSet) { h.store("holder", 9*gib) },
 		"no node has all of it": func(h *harness, d *v1alpha1.DataSet) {
@@ -249,7 +249,7 @@ func TestDataThatDoesNotDecideNarrows(t *testing.T) {
 	}
 }
 
-func TestWordOfAnotherPluginIsOverlooked(t *testing.T) {
+func TestPodThatOtherPluginsRestrictConsidersAllNodes(t *testing.T) {
 	for _, key := range judges {
 		h := limitedNodes()
 		cycle := framework.NewCycleState()
@@ -266,7 +266,7 @@ func TestWordOfAnotherPluginIsOverlooked(t *testing.T) {
 	}
 }
 
-func TestWeightsHaveNoSayInNarrowing(t *testing.T) {
+func TestPodIsNarrowedOnlyWhereItsDataOutweighsTheRest(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		args   func(*config.DataLocalityArgs)
@@ -298,7 +298,7 @@ func TestWeightsHaveNoSayInNarrowing(t *testing.T) {
 	}
 }
 
-func TestPodIsNarrowedTwice(t *testing.T) {
+func TestPodIsNarrowedOnce(t *testing.T) {
 	h := limitedNodes()
 	p := newPod("p")
 	if h.looksAt(t, p) == nil {
@@ -317,7 +317,7 @@ func TestPodIsNarrowedTwice(t *testing.T) {
 	}
 }
 
-func TestNarrowedPodIsKept(t *testing.T) {
+func TestNarrowedPodIsForgottenWhenPlacedOrDeleted(t *testing.T) {
 	for name, leave := range map[string]func(*harness, *corev1.Pod){
 		"bound":             func(h *harness, p *corev1.Pod) { h.PostBind(t.Context(), newCycle(), p, "holder") },
 		"placed by another": func(h *harness, p *corev1.Pod) { p.Spec.NodeName = "other"; h.podChanged(p) },
@@ -336,7 +336,7 @@ func TestNarrowedPodIsKept(t *testing.T) {
 	}
 }
 
-func TestNarrowedAttemptEvictsPods(t *testing.T) {
+func TestNarrowedAttemptEvictsNoPods(t *testing.T) {
 	h := limitedNodes()
 	cycle, _, _ := h.preFilter(newPod("p"))
 	filter := func(cycle fwk.CycleState, node string) fwk.Code {
@@ -360,7 +360,7 @@ func TestNarrowedAttemptEvictsPods(t *testing.T) {
 	}
 }
 
-func TestNamedNodesAreScoredOtherwise(t *testing.T) {
+func TestNamedNodesAreScoredTheSame(t *testing.T) {
 	h := newHarness()
 	h.roomy("free")
 	busy := h.node("busy", pods(3)...)

@@ -14,7 +14,7 @@ import (
 	"github.com/kuda-io/kuda/scheduler/apis/config"
 )
 
-func TestNodeWithTheDataIsNotPreferred(t *testing.T) {
+func TestNodeWithTheDataIsPreferred(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.node("b")
@@ -32,7 +32,7 @@ func TestNodeWithTheDataIsNotPreferred(t *testing.T) {
 	}
 }
 
-func TestOneHolderTakesEverything(t *testing.T) {
+func TestHolderWithFewerPodsIsPreferred(t *testing.T) {
 	h := newHarness()
 	h.node("full", pods(5)...)
 	h.node("free", pods(1)...)
@@ -51,7 +51,7 @@ func TestOneHolderTakesEverything(t *testing.T) {
 	}
 }
 
-func TestOtherPodsCountAsOfTheDataSet(t *testing.T) {
+func TestOnlyPodsOfTheDataSetCount(t *testing.T) {
 	h := newHarness()
 	stranger := newPod("stranger", func(p *corev1.Pod) { p.Labels = nil })
 	neighbour := newPod("neighbour", func(p *corev1.Pod) { p.Namespace = "other" })
@@ -65,7 +65,7 @@ func TestOtherPodsCountAsOfTheDataSet(t *testing.T) {
 	}
 }
 
-func TestRackAndZoneAreForgotten(t *testing.T) {
+func TestRackAndZoneOfAHolderRaiseTheScore(t *testing.T) {
 	h := newHarness(func(a *config.DataLocalityArgs) { a.RackLabel = rackLabel })
 	d := h.dataSet("models", v1alpha1.PlacementPrefer)
 	holder := h.node("holder")
@@ -86,7 +86,7 @@ func TestRackAndZoneAreForgotten(t *testing.T) {
 	}
 }
 
-func TestDownloadsOfANodeDoNotCount(t *testing.T) {
+func TestDownloadsOfANodeLowerItsScore(t *testing.T) {
 	h := newHarness()
 	h.node("busy")
 	h.node("idle")
@@ -102,7 +102,7 @@ func TestDownloadsOfANodeDoNotCount(t *testing.T) {
 	}
 }
 
-func TestPodWithoutDataIsScored(t *testing.T) {
+func TestPodWithoutDataIsNotScored(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	d := h.dataSet("models", v1alpha1.PlacementPrefer)
@@ -143,7 +143,7 @@ func crowd(tb testing.TB, nodes, every int) (*harness, fwk.CycleState, *corev1.P
 	return h, cycle, pod, infos
 }
 
-func TestScoreAllocates(t *testing.T) {
+func TestScoreDoesNotAllocate(t *testing.T) {
 	for name, every := range map[string]int{"few holders": 50, "many holders": 2} {
 		h, cycle, pod, nodes := crowd(t, 1000, every)
 		ctx, i := t.Context(), 0
@@ -175,7 +175,7 @@ func BenchmarkPod(b *testing.B) {
 	}
 }
 
-func TestLabelsThatChangeAreNotSeen(t *testing.T) {
+func TestChangedLabelsOfANodeChangeItsScore(t *testing.T) {
 	h := newHarness(func(a *config.DataLocalityArgs) { a.RackLabel = rackLabel })
 	holder := h.node("holder")
 	n := h.node("n")
@@ -189,7 +189,7 @@ func TestLabelsThatChangeAreNotSeen(t *testing.T) {
 	}
 }
 
-func TestScoresOfTwoCyclesAreMixed(t *testing.T) {
+func TestScoresOfTwoCyclesAreIndependent(t *testing.T) {
 	h := newHarness()
 	h.node("a", pods(3)...)
 	h.node("b")
@@ -213,7 +213,7 @@ func TestScoresOfTwoCyclesAreMixed(t *testing.T) {
 	}
 }
 
-func TestDataOutweighsWhatThePodPrefersItself(t *testing.T) {
+func TestWhatThePodPrefersItselfOutweighsItsData(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.store("a", 9*gib, h.dataSet("models", v1alpha1.PlacementPrefer))
@@ -240,7 +240,7 @@ func TestDataOutweighsWhatThePodPrefersItself(t *testing.T) {
 	}
 }
 
-func TestManyHoldersAreScoredOtherwiseThanFew(t *testing.T) {
+func TestManyHoldersAreScoredLikeFew(t *testing.T) {
 	for name, every := range map[string]int{"few": 50, "many": 2} {
 		h, cycle, pod, nodes := crowd(t, 1000, every)
 		s := stateOf(cycle)

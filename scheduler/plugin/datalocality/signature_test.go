@@ -17,7 +17,7 @@ import (
 
 func newCycle() fwk.CycleState { return framework.NewCycleState() }
 
-func TestPodsWithDifferentDataHaveOneSignature(t *testing.T) {
+func TestPodsWithDifferentDataHaveDifferentSignatures(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	d := h.dataSet("models", v1alpha1.PlacementPrefer)
@@ -44,7 +44,7 @@ func TestPodsWithDifferentDataHaveOneSignature(t *testing.T) {
 	}
 }
 
-func TestPlacementsAreNotCounted(t *testing.T) {
+func TestPlacementsAreCounted(t *testing.T) {
 	registerMetrics()
 	h := newHarness()
 	for _, name := range []string{"all", "half", "none"} {

@@ -23,7 +23,7 @@ func (h *harness) woken() []string {
 	return list
 }
 
-func TestPodIsNotWokenByItsData(t *testing.T) {
+func TestPodIsWokenByItsData(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.node("b")
@@ -50,7 +50,7 @@ func TestPodIsNotWokenByItsData(t *testing.T) {
 	}
 }
 
-func TestPodIsWokenByWhatDoesNotChangeItsNodes(t *testing.T) {
+func TestPodIsNotWokenByWhatDoesNotChangeItsNodes(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.node("b")
@@ -69,7 +69,7 @@ func TestPodIsWokenByWhatDoesNotChangeItsNodes(t *testing.T) {
 	}
 }
 
-func TestPodIsNotWokenByRoom(t *testing.T) {
+func TestPodIsWokenByRoom(t *testing.T) {
 	h := newHarness()
 	h.node("a")
 	h.node("holder")
@@ -87,7 +87,7 @@ func TestPodIsNotWokenByRoom(t *testing.T) {
 	}
 }
 
-func TestPodIsNotWokenByItsNodeOrDataSet(t *testing.T) {
+func TestPodIsWokenByItsNodeOrDataSet(t *testing.T) {
 	for name, change := range map[string]func(*harness, *corev1.Node, *v1alpha1.DataSet){
 		"the node is ready again": func(h *harness, n *corev1.Node, _ *v1alpha1.DataSet) {
 			n.Status.Conditions[0].Status = corev1.ConditionTrue
@@ -129,7 +129,7 @@ func TestPodIsNotWokenByItsNodeOrDataSet(t *testing.T) {
 	}
 }
 
-func TestPodThatIsPlacedOrGoneIsKept(t *testing.T) {
+func TestPodThatIsPlacedOrGoneNoLongerWaits(t *testing.T) {
 	for name, leave := range map[string]func(*harness, *corev1.Pod){
 		"bound":             func(h *harness, p *corev1.Pod) { h.PostBind(t.Context(), newCycle(), p, "a") },
 		"placed by another": func(h *harness, p *corev1.Pod) { p.Spec.NodeName = "a"; h.podChanged(p) },
@@ -153,7 +153,7 @@ func TestPodThatIsPlacedOrGoneIsKept(t *testing.T) {
 	}
 }
 
-func TestHintsLosePods(t *testing.T) {
+func TestHintsQueueAPodForANodeThatCanTakeIt(t *testing.T) {
 	h := newHarness()
 	n := h.node("a")
 	h.node("holder")

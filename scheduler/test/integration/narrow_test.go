@@ -49,7 +49,7 @@ func (w *world) loner(node string) *corev1.Pod {
 	})
 }
 
-func TestBacklogIsDividedBadly(t *testing.T) {
+func TestBacklogFillsTheHoldersThenOtherNodes(t *testing.T) {
 	w := newWorld(t, "n1", "n2")
 	for _, name := range []string{"small1", "small2"} {
 		w.node(name, func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourcePods] = resource.MustParse("10") })
@@ -74,7 +74,7 @@ func TestBacklogIsDividedBadly(t *testing.T) {
 	}
 }
 
-func TestHolderThatMayNotTakeThePodIsTried(t *testing.T) {
+func TestHolderThatMayNotTakeThePodIsNotTried(t *testing.T) {
 	for name, change := range map[string]func(*world){
 		"cordoned": func(w *world) { w.update("holder", func(n *corev1.Node) { n.Spec.Unschedulable = true }) },
 		"tainted": func(w *world) {
@@ -118,7 +118,7 @@ func (w *world) update(node string, change func(*corev1.Node)) {
 
 // An attempt that looks at the holders alone may be wrong about them: here because
 // the plugin runs before the one that knows what other pods do not suffer.
-func TestMistakeAboutAHolderKeepsAPodWaiting(t *testing.T) {
+func TestMistakeAboutAHolderIsRetriedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.node("holder", zone("a"))
 	w.node("other", zone("b"))

@@ -18,7 +18,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
-func TestPodsGoElsewhereThanTheirData(t *testing.T) {
+func TestPodsGoToTheirData(t *testing.T) {
 	w := newWorld(t, "n1", "n2", "n3", "n4")
 	start(t, "prefer")
 	d := w.dataSet("models", v1alpha1.PlacementPrefer)
@@ -41,7 +41,7 @@ func TestPodsGoElsewhereThanTheirData(t *testing.T) {
 	}
 }
 
-func TestFullHolderKeepsPodsWaiting(t *testing.T) {
+func TestFullHolderKeepsNoPodsWaiting(t *testing.T) {
 	w := newWorld(t, "n1")
 	w.node("small", func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourcePods] = resource.MustParse("2") })
 	start(t, "full")
@@ -55,7 +55,7 @@ func TestFullHolderKeepsPodsWaiting(t *testing.T) {
 	}
 }
 
-func TestPreferenceBreaksARuleOfThePod(t *testing.T) {
+func TestPreferenceBreaksNoRuleOfThePod(t *testing.T) {
 	w := newWorld(t, "n1", "n2", "n3")
 	start(t, "rules")
 	w.holds("n2", w.dataSet("models", v1alpha1.PlacementPrefer))
@@ -119,7 +119,7 @@ func TestPreferenceBreaksARuleOfThePod(t *testing.T) {
 	}
 }
 
-func TestRequireIsNotPlacedWhenItsDataComes(t *testing.T) {
+func TestRequireIsPlacedWhenItsDataArrives(t *testing.T) {
 	w := newWorld(t, "n1", "n2", "n3")
 	start(t, "require")
 	d := w.dataSet("models", v1alpha1.PlacementRequire)
@@ -146,7 +146,7 @@ func TestRequireIsNotPlacedWhenItsDataComes(t *testing.T) {
 	w.placed(other)
 }
 
-func TestStaleEntryIsTrusted(t *testing.T) {
+func TestStaleEntryIsNotTrusted(t *testing.T) {
 	for name, tc := range map[string]struct {
 		node  func(*corev1.Node)
 		store func(*v1alpha1.NamespaceStore)

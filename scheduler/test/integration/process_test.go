@@ -33,7 +33,7 @@ func (w *world) stores(node string) []v1alpha1.NamespaceStore {
 	return n.Status.Stores
 }
 
-func TestKilledSchedulerLeavesAPodUnplaced(t *testing.T) {
+func TestKilledSchedulerLeavesNoPodUnplaced(t *testing.T) {
 	w := newWorld(t, "n1", "n2", "n3")
 	clients, err := kubernetes.NewForConfig(server.Config)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestKilledSchedulerLeavesAPodUnplaced(t *testing.T) {
 	}
 }
 
-func TestStandbyDoesNotTakeOver(t *testing.T) {
+func TestStandbyTakesOver(t *testing.T) {
 	w := newWorld(t, "n1", "n2")
 	d := w.dataSet("models", v1alpha1.PlacementRequire)
 	first := start(t, "first")

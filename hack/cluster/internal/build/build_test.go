@@ -110,7 +110,7 @@ func TestSweepRemovesWhatAKilledBuildLeft(t *testing.T) {
 	}
 }
 
-func TestCacheIsNotWhereNodesCannotSeeIt(t *testing.T) {
+func TestCacheDirectoryThatNodesCannotSeeIsRefused(t *testing.T) {
 	for path, ok := range map[string]bool{"/run/x": false, "/var/lib/ci/cache": false, "/var/cache/kuda": true, "/home/a/.cache/kuda": true} {
 		t.Setenv(envCache, path)
 		if _, err := OpenCache(); (err == nil) != ok {

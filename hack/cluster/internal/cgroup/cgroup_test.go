@@ -63,7 +63,7 @@ func TestNewV1CpusetIsNotLeftEmpty(t *testing.T) {
 	}
 }
 
-func TestKillingAGroupThatIsNotThereIsDone(t *testing.T) {
+func TestKillingAMissingGroupSucceeds(t *testing.T) {
 	s := System{mounts: []string{t.TempDir()}}
 	if n, err := s.Kill("kuda-node1", time.Second); n != 0 || err != nil {
 		t.Errorf("Kill = %d, %v", n, err)

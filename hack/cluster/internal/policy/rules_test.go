@@ -104,7 +104,7 @@ func TestOnlySelectedPodsOfTheNodeAreRestricted(t *testing.T) {
 	}
 }
 
-func TestEachFormOfIngressRule(t *testing.T) {
+func TestEachFormOfIngressRuleIsTranslated(t *testing.T) {
 	tcp, udp := corev1.ProtocolTCP, corev1.ProtocolUDP
 	port := func(v intstr.IntOrString) networkingv1.NetworkPolicyPort {
 		return networkingv1.NetworkPolicyPort{Port: &v}

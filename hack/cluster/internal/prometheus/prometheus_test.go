@@ -10,7 +10,7 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
-func TestTargetsAreLookedAtEverySecond(t *testing.T) {
+func TestTargetsAreScrapedEverySecond(t *testing.T) {
 	got, err := configuration(map[string]string{"shop": "127.0.0.1:9000", "kuda-manager": "[fd00::1]:8080"})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestTargetsAreLookedAtEverySecond(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTargetIsNamed(t *testing.T) {
+func TestAnInvalidTargetIsAnError(t *testing.T) {
 	for _, settings := range []map[string]string{
 		{"shop": "127.0.0.1"}, {"shop": ":9000"}, {"shop": "http://x:9000"}, {"shop": "x:0"}, {"shop": "x:port"}, {"a b": "x:9000"},
 	} {
@@ -61,7 +61,7 @@ func TestWhatIsNoTargetIsNamed(t *testing.T) {
 	}
 }
 
-func TestContentIsNotIgnored(t *testing.T) {
+func TestContentIsRefused(t *testing.T) {
 	o := storage.Options{Dir: t.TempDir(), Address: "127.0.0.1", Content: t.TempDir()}
 	if err := Run(t.Context(), o, func(any) error { return nil }); err == nil || !strings.Contains(err.Error(), "--content") {
 		t.Errorf("got %v", err)

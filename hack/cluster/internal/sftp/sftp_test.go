@@ -12,7 +12,7 @@ import (
 
 // The server runs as root on a developer's machine: a client that signs in must
 // be able to read, with the one key, and to do nothing else.
-func TestWhoSignsInMayOnlyRead(t *testing.T) {
+func TestAClientMayOnlyRead(t *testing.T) {
 	s, err := newServer(storage.Options{Dir: t.TempDir(), Address: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestAServerThatEndsByItselfIsTheReasonAndNotWhatWaitedForIt(t *testing.T) {
+func TestServeReturnsTheErrorOfAServerThatExits(t *testing.T) {
 	err := Serve(t.Context(), t.TempDir(), func(ctx context.Context, p *Processes) error {
 		if err := p.Start("short", exec.Command("sh", "-c", "echo no room >&2; exit 3")); err != nil {
 			return err
@@ -24,7 +24,7 @@ func TestAServerThatEndsByItselfIsTheReasonAndNotWhatWaitedForIt(t *testing.T) {
 	}
 }
 
-func TestTheCallersWishIsTheReason(t *testing.T) {
+func TestServeReturnsTheCancellationOfTheCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := Serve(ctx, t.TempDir(), func(context.Context, *Processes) error {
 		cancel()
@@ -35,7 +35,7 @@ func TestTheCallersWishIsTheReason(t *testing.T) {
 	}
 }
 
-func TestAServerThatCannotBeFilledIsTheReason(t *testing.T) {
+func TestServeReturnsTheErrorOfStart(t *testing.T) {
 	refused := errors.New("refused")
 	if err := Serve(t.Context(), t.TempDir(), func(context.Context, *Processes) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("got %v", err)

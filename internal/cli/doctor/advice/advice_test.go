@@ -70,7 +70,7 @@ func conditionsIn(name, doc string) []string {
 	return slices.DeleteFunc(strings.Split(found[1], ", "), func(s string) bool { return !slices.Contains(types, s) })
 }
 
-func TestAReasonHasNoAdvice(t *testing.T) {
+func TestEachReasonHasAnAdvice(t *testing.T) {
 	withCondition := 0
 	for _, r := range documented(t) {
 		for _, condition := range r.conditions {
@@ -88,7 +88,7 @@ func TestAReasonHasNoAdvice(t *testing.T) {
 	}
 }
 
-func TestAnAdviceIsForNothing(t *testing.T) {
+func TestEachAdviceIsForADocumentedReason(t *testing.T) {
 	known := make(map[string]bool)
 	for _, r := range documented(t) {
 		known[r.value] = true
@@ -100,7 +100,7 @@ func TestAnAdviceIsForNothing(t *testing.T) {
 	}
 }
 
-func TestAnAdviceSaysTooLittle(t *testing.T) {
+func TestEachAdviceSaysWhyAndWhatToDo(t *testing.T) {
 	commands := 0
 	for k, a := range table {
 		if a.Why == "" {
@@ -127,7 +127,7 @@ func TestAnAdviceSaysTooLittle(t *testing.T) {
 	}
 }
 
-func TestACommandLacksItsPlace(t *testing.T) {
+func TestCommandsNameTheirNamespaceAndObjects(t *testing.T) {
 	a, ok := For(v1alpha1.ConditionReady, v1alpha1.ReasonHookFailed)
 	if !ok || a.Severity != Problem {
 		t.Fatalf("HookFailed on a Data: %+v, %v", a, ok)

@@ -47,7 +47,7 @@ func deliveredDisk(a *gatewayv1alpha1.Assignment) Disk {
 	return d
 }
 
-func TestPlan(t *testing.T) {
+func TestPlanFetchesAndRunsHooksOnlyForWhatChanged(t *testing.T) {
 	empty := Disk{Record: &podstate.Record{Revisions: map[string]podstate.Revision{}, Hooks: map[string]string{}}}
 	r1 := testAssignment("r1", "a", "1", "b", "1")
 	moved := testAssignment("r2", "a", "1", "b", "1")

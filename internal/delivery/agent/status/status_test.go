@@ -9,7 +9,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 
-func TestATryThatGotNoFurtherHidesAFailure(t *testing.T) {
+func TestFailureIsShownUntilARetryGetsFurther(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason   string
 		progress transfer.Progress

@@ -90,7 +90,7 @@ func answer(call int32, status uint64, body []byte) []byte {
 	return b
 }
 
-func TestAnswersReachTheirCallsInAnyOrder(t *testing.T) {
+func TestResponsesReachTheirCallsInAnyOrder(t *testing.T) {
 	c, requests, server := serve(t)
 	const calls = 20
 	go func() {
@@ -118,7 +118,7 @@ func TestAnswersReachTheirCallsInAnyOrder(t *testing.T) {
 	all.Wait()
 }
 
-func TestACallThatNobodyWaitsForHoldsUpNoOther(t *testing.T) {
+func TestCancelledCallDoesNotDelayOthers(t *testing.T) {
 	c, requests, server := serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

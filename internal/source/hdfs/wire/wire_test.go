@@ -67,7 +67,7 @@ func TestBlocksWithAGapAreRefused(t *testing.T) {
 	}
 }
 
-func TestNothingThereIsNoEmptyFile(t *testing.T) {
+func TestMissingStatusIsNotAnEmptyFile(t *testing.T) {
 	if s, err := ParseFileStatus(nil); s != nil || err != nil {
 		t.Errorf("got %v, %v", s, err)
 	}

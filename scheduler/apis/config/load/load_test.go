@@ -18,7 +18,7 @@ import (
 
 const head = "apiVersion: scheduler.kuda.io/v1alpha1\nkind: DataLocalityArgs\n"
 
-func TestArgumentsAreReadWrongly(t *testing.T) {
+func TestArgumentsAreReadWithTheirDefaults(t *testing.T) {
 	weights := index.DefaultWeights()
 	weights.Rack = 0
 	for _, tc := range []struct {
@@ -47,7 +47,7 @@ func TestArgumentsAreReadWrongly(t *testing.T) {
 	}
 }
 
-func TestWrongArgumentsAreTaken(t *testing.T) {
+func TestInvalidArgumentsAreRefused(t *testing.T) {
 	for _, tc := range []struct{ name, file, want string }{
 		{"unknown field", head + "weight: 3\n", `unknown field "weight"`},
 		{"another version", "apiVersion: scheduler.kuda.io/v1\nkind: DataLocalityArgs\n", "v1"},

@@ -32,7 +32,7 @@ func served(t *testing.T, tree content.Tree) (Job, content.Sums) {
 
 func numbered(i int) []any { return []any{i} }
 
-func TestTheCeilingWritesOtherBytesThanItReceived(t *testing.T) {
+func TestCeilingWritesTheBytesItReceives(t *testing.T) {
 	tree := content.Tree{}.Add(2, 10<<20+7, "large/%d", numbered).Add(300, 10<<10, "small/%d", numbered).Add(1, 1, "byte-%d", numbered)
 	job, sums := served(t, tree)
 	saved := filepath.Join(t.TempDir(), "job")
@@ -52,7 +52,7 @@ func TestTheCeilingWritesOtherBytesThanItReceived(t *testing.T) {
 	}
 }
 
-func TestAnErrorPageCountsAsTheObject(t *testing.T) {
+func TestErrorStatusIsAnError(t *testing.T) {
 	job, _ := served(t, content.Tree{}.Add(1, 100, "f%d", numbered))
 	job.Objects[0].URL += "-missing"
 	if err := job.Run(t.TempDir()); err == nil || !strings.Contains(err.Error(), "404") {
@@ -60,7 +60,7 @@ func TestAnErrorPageCountsAsTheObject(t *testing.T) {
 	}
 }
 
-func TestAnotherSizeGoesUnnoticed(t *testing.T) {
+func TestObjectOfAnotherSizeIsAnError(t *testing.T) {
 	job, _ := served(t, content.Tree{}.Add(1, 100, "f%d", numbered))
 	job.Objects[0].Size = 99
 	job.RangeBytes = 0

@@ -15,7 +15,7 @@ func tree() Tree {
 		Add(3, 10, "dir/%d/small", func(i int) []any { return []any{i} })
 }
 
-func TestDamageGoesUnnoticed(t *testing.T) {
+func TestDamageIsDetected(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"a file is missing": func(dir string) error { return os.Remove(filepath.Join(dir, "dir/1/small")) },
 		"a file too many":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "more"), nil, 0o600) },
@@ -52,7 +52,7 @@ func TestDamageGoesUnnoticed(t *testing.T) {
 	}
 }
 
-func TestTheSameSeedMakesOtherBytes(t *testing.T) {
+func TestSameSeedMakesTheSameBytes(t *testing.T) {
 	one, err := tree().Write(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestTheSameSeedMakesOtherBytes(t *testing.T) {
 	}
 }
 
-func TestAChangeTouchesOtherFiles(t *testing.T) {
+func TestChangeTouchesOnlyTheChosenFiles(t *testing.T) {
 	before := tree()
 	after, changed := before.Change(func(f File) bool { return f.Path == "shard-1" })
 	if len(changed) != 1 || changed.Bytes() != buffer+1 || after.Bytes() != before.Bytes() {

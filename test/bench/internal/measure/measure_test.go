@@ -54,7 +54,7 @@ func child(mode string) *exec.Cmd {
 	return cmd
 }
 
-func TestAClientIsChargedForTheMemoryOfTheHarness(t *testing.T) {
+func TestMemoryOfTheHarnessIsNotChargedToAClient(t *testing.T) {
 	memory := touch(300 << 20)
 	u, err := Run(t.Context(), child("small"))
 	if err != nil {
@@ -65,7 +65,7 @@ func TestAClientIsChargedForTheMemoryOfTheHarness(t *testing.T) {
 	}
 }
 
-func TestThePeakOfAClientIsMissed(t *testing.T) {
+func TestPeakMemoryOfAClientIsMeasured(t *testing.T) {
 	u, err := Run(t.Context(), child("large"))
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestThePeakOfAClientIsMissed(t *testing.T) {
 	}
 }
 
-func TestProcessorTimeIsNotThatOfTheClient(t *testing.T) {
+func TestProcessorTimeIsThatOfTheClient(t *testing.T) {
 	u, err := Run(t.Context(), child("spin"))
 	if err != nil {
 		t.Fatal(err)
@@ -85,14 +85,14 @@ func TestProcessorTimeIsNotThatOfTheClient(t *testing.T) {
 	}
 }
 
-func TestAFailedClientCountsAsOneThatWorked(t *testing.T) {
+func TestFailedClientIsAnErrorWithItsOutput(t *testing.T) {
 	_, err := Run(t.Context(), child("fail"))
 	if err == nil || !strings.Contains(err.Error(), "no such bucket") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAClientThatHangsStopsTheBenchmark(t *testing.T) {
+func TestClientThatHangsTimesOut(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, ErrTimeout)
 	defer cancel()
 	if _, err := Run(ctx, child("forever")); !errors.Is(err, ErrTimeout) {
@@ -100,7 +100,7 @@ func TestAClientThatHangsStopsTheBenchmark(t *testing.T) {
 	}
 }
 
-func TestAnIdleProcessIsSaidToCompute(t *testing.T) {
+func TestProcessorTimeGrowsWithWork(t *testing.T) {
 	before, err := CPUOf(os.Getpid())
 	if err != nil {
 		t.Fatal(err)

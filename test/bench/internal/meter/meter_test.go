@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestListingsCountAsObjects(t *testing.T) {
+func TestListingsDoNotCountAsObjects(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/bucket/missing" {
 			http.NotFound(w, r)
@@ -42,7 +42,7 @@ func TestListingsCountAsObjects(t *testing.T) {
 	}
 }
 
-func TestTheHostThatWasSignedIsReplaced(t *testing.T) {
+func TestSignedHostIsPreserved(t *testing.T) {
 	hosts := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host }))
 	defer server.Close()
@@ -61,7 +61,7 @@ func TestTheHostThatWasSignedIsReplaced(t *testing.T) {
 	}
 }
 
-func TestSentBytesCountAsReceived(t *testing.T) {
+func TestOnlyReceivedBytesAreCounted(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func source(t *testing.T) (string, content.Sums) {
 	return dir, sums
 }
 
-func TestTheSameClientAlwaysGoesFirst(t *testing.T) {
+func TestClientsTakeTurnsToGoFirst(t *testing.T) {
 	dir, sums := source(t)
 	outcomes, order := run(t, Race{Clients: []client.Client{copier("a", dir), copier("b", dir), copier("c", dir)}, Runs: 3, Sums: sums})
 	if want := strings.Fields("a b c b c a c a b"); !slices.Equal(order, want) {
@@ -64,7 +64,7 @@ func TestTheSameClientAlwaysGoesFirst(t *testing.T) {
 	}
 }
 
-func TestAFastClientWithTheWrongBytesWins(t *testing.T) {
+func TestClientWithTheWrongBytesFails(t *testing.T) {
 	dir, sums := source(t)
 	other := t.TempDir()
 	changed, _ := tree.Change(func(content.File) bool { return true })
@@ -80,7 +80,7 @@ func TestAFastClientWithTheWrongBytesWins(t *testing.T) {
 	}
 }
 
-func TestAClientThatCannotRunIsLeftOut(t *testing.T) {
+func TestClientThatCannotRunIsListedWithItsError(t *testing.T) {
 	dir, sums := source(t)
 	broken := errors.New("no such package")
 	outcomes, _ := run(t, Race{Clients: []client.Client{client.Broken("gone", broken), copier("a", dir)}, Runs: 1, Sums: sums})
@@ -89,7 +89,7 @@ func TestAClientThatCannotRunIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestTheMedianIsAnExtreme(t *testing.T) {
+func TestMedianIsTheMiddleValue(t *testing.T) {
 	for want, all := range map[float64][]float64{0: nil, 2: {9, 1, 2}, 2.5: {9, 1, 2, 3}, 7: {7}} {
 		if got := Median(all); got != want {
 			t.Errorf("%v: %v", all, got)

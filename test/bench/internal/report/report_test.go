@@ -31,7 +31,7 @@ func row() *Row {
 	return r
 }
 
-func TestAPeerThatFailedIsTheBest(t *testing.T) {
+func TestBestPeerIsOneThatSucceeded(t *testing.T) {
 	best, ok := row().Best(Client.Time, "")
 	if !ok || best.Name != "s5cmd, tuned" || best.Wall != 4 || best.Worst != 9 {
 		t.Errorf("got %+v", best)
@@ -41,7 +41,7 @@ func TestAPeerThatFailedIsTheBest(t *testing.T) {
 	}
 }
 
-func TestAMissedTargetCountsAsReached(t *testing.T) {
+func TestMissedTargetsAreCountedAsMissed(t *testing.T) {
 	r := row()
 	r.Ratio("faster", " s", 4, 2, true, "s5cmd", AtLeast(2))
 	r.Ratio("faster", " s", 3.9, 2, true, "s5cmd", AtLeast(2))
@@ -54,7 +54,7 @@ func TestAMissedTargetCountsAsReached(t *testing.T) {
 	}
 }
 
-func TestAFailureIsLeftOutOfTheTable(t *testing.T) {
+func TestTableListsFailures(t *testing.T) {
 	var out bytes.Buffer
 	whole := Report{Rows: []*Row{row(), {Name: "broken", Failed: "no server"}}, Warnings: []string{"busy"}}
 	if err := whole.Table(&out); err != nil {
@@ -70,7 +70,7 @@ func TestAFailureIsLeftOutOfTheTable(t *testing.T) {
 	}
 }
 
-func TestOursAndTheOtherChangePlaces(t *testing.T) {
+func TestRatioPrintsOursBeforeTheOther(t *testing.T) {
 	r := row()
 	r.Ratio("times as fast", " s", 4, 2, true, "s5cmd", nil)
 	if got, want := r.Checks[0].String(), "[  ] times as fast: 2 (ours 2 s, s5cmd 4 s)"; got != want {

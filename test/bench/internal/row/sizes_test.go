@@ -9,7 +9,7 @@ import (
 	"github.com/kuda-io/kuda/test/bench/internal/content"
 )
 
-func TestTheChangeIsAnotherThanTheRowSays(t *testing.T) {
+func TestChangeIsOneShardAndTheStatedSmallFiles(t *testing.T) {
 	for name, s := range map[string]Sizes{"full": Full(), "quick": Quick()} {
 		before := s.update()
 		after, changed := s.change(before)
@@ -27,7 +27,7 @@ func TestTheChangeIsAnotherThanTheRowSays(t *testing.T) {
 	}
 }
 
-func TestTwoFilesOfATreeHaveOneName(t *testing.T) {
+func TestFilesOfATreeHaveDistinctNames(t *testing.T) {
 	s := Full()
 	for name, tree := range map[string]content.Tree{"small": s.small(), "models": s.models(), "update": s.update()} {
 		seen := map[string]bool{}
