@@ -50,8 +50,12 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 }
 
 func serverCommand(jars, dir string) *exec.Cmd {
-	return exec.Command("java", "-Xmx512m", "-Duser.home="+dir, "-Dlogback.configurationFile="+loggingFile(dir),
+	cmd := exec.Command("java", "-Xmx512m", "-Duser.home="+dir, "-Dlogback.configurationFile="+loggingFile(dir),
 		"-cp", filepath.Join(jars, "*"), "org.gaul.s3proxy.Main", "--properties", propertiesFile(dir))
+	// Java takes the encoding of file names from the locale. Where there is none, keys
+	// that are not ASCII would be left out of listings.
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+	return cmd
 }
 
 func propertiesFile(dir string) string { return filepath.Join(dir, "s3proxy.properties") }
