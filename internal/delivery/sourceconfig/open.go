@@ -18,7 +18,7 @@ import (
 type UnsupportedError struct{ Source string }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("this runtime has no driver for source %q; use minio, ceph, s3 or http, or update Kuda and restart the pod", e.Source)
+	return fmt.Sprintf("this runtime has no driver for source %q; use another kind of source, or update Kuda and restart the pod", e.Source)
 }
 
 // Opener opens sources of the protocol.
