@@ -44,7 +44,7 @@ func NewRoll() *Roll {
 }
 
 // Update takes the Leases as they are now, and the names of the replicas that serve
-// now. It returns whether the answers of Look may be others.
+// now. It reports whether Look may return other values.
 func (r *Roll) Update(leases []coordinationv1.Lease, replicas []string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

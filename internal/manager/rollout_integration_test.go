@@ -298,7 +298,7 @@ func TestPodsAreMovedWhileANodeLacksTheBytes(t *testing.T) {
 	m := cluster.StartManager(t)
 	f := newFleet(t, m, 3, "100%", func(d *v1alpha1.DataSet) { d.Spec.Prefetch = true })
 	silent := cluster.Pod(t, f.set.Namespace, "silent", "web")
-	// One that had not started would be waited for by nobody.
+	// The rollout waits for no pod that has not started.
 	cluster.EditPodStatus(t, silent, func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning })
 	f.wait("the silent pod counts", func(s v1alpha1.DataSetStatus) bool { return s.Replicas == 4 && s.NotStartedReplicas == 0 })
 	f.edit(version("v2"))

@@ -73,7 +73,7 @@ func TestARuntimeThatHangsIsTakenForOneThatIsFine(t *testing.T) {
 	line.Hold(false)
 	await("it is shown as it was", "hangs", delivered)
 
-	// It goes to the leader's replica: nobody takes it for silent meanwhile.
+	// It goes to the leader's replica: it is not taken for silent meanwhile.
 	moved := await("it has its data", "hangs", delivered)
 	leader.StartRuntime(t, cluster, hangs, "models")
 	other.Stop()

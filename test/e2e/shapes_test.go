@@ -236,7 +236,7 @@ func TestAPodIsDeliveredUnderTheBaselineLevel(t *testing.T) {
 }
 
 // A pod with a user namespace of its own gets its data where nodes run such pods at
-// all. Where they do not, it holds nobody back.
+// all. Where they do not, it delays no other pod.
 func TestAPodWithItsOwnUserNamespaceIsDeliveredOrHoldsNobodyBack(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)
@@ -349,7 +349,7 @@ func TestAJobWithAFailurePolicyDecidesByItsApplication(t *testing.T) {
 }
 
 // Files of a narrow mode are for the pod's fsGroup where it has a store of its own, and
-// for nobody but root else, which is said when the pod is created.
+// for root alone else, of which a warning tells when the pod is created.
 func TestFilesOfANarrowModeAreForTheFSGroupOrSaidToBeForNobody(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, nil)

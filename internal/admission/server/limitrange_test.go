@@ -105,7 +105,7 @@ func limit(t *testing.T, ns string, items ...corev1.LimitRangeItem) {
 }
 
 // TestAPodIsCreatedUnderAQuotaOfEachResource has quotas that demand of each container what
-// they count. Without a controller manager somebody has to say that they are in force.
+// they count. There is no controller manager here, so the test says that they are in force.
 func TestAPodIsCreatedUnderAQuotaOfEachResource(t *testing.T) {
 	startWebhook(t)
 	one := func(names ...corev1.ResourceName) corev1.ResourceList {

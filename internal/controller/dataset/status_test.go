@@ -51,7 +51,7 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	}
 }
 
-// A pod of which nobody knows any more counts as one that has its data, and is named.
+// A pod that is not heard counts as one that has its data, and is named.
 func TestAPodThatFellSilentIsNotNamed(t *testing.T) {
 	silent := func(name string) *replica {
 		d := &v1alpha1.Data{}
