@@ -99,7 +99,7 @@ func (o *options) completeAndValidate() error {
 		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
 	}
 	o.manager.LeaderNamespace = o.namespace
-	o.manager.Namespace, o.manager.Replica = o.namespace, replica()
+	o.manager.Namespace, o.manager.Replica = o.namespace, replicaName()
 	o.manager.Analysis.Disabled = !o.analysis
 	if len(o.gatewayNames) == 0 {
 		service := "kuda-gateway." + o.namespace
@@ -108,9 +108,8 @@ func (o *options) completeAndValidate() error {
 	return nil
 }
 
-// replica is the name of the manager's pod, which is its host name where nothing names
-// it.
-func replica() string {
+// replicaName returns the name of the manager's pod: POD_NAME, or else the host name.
+func replicaName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = ""

@@ -18,9 +18,9 @@ const patience = 5 * time.Second
 
 // noise is a 99th percentile that is not told from the machine's own: the
 // processors are shared with the attackers, the API server and its store. On two
-// quiet cores 12 to 67 ms were measured in the flood, 4 to 9 ms before it; the rest is
+// quiet cores 7 to 26 ms were measured in the flood, 4 to 11 ms before it; the rest is
 // room for machines that do other work beside.
-const noise = 150 * time.Millisecond
+const noise = 50 * time.Millisecond
 
 // call is something that those do who are served.
 type call struct {
