@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -66,6 +67,16 @@ func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains
 	return transfer.New(options)
 }
 
+// closedRemains returns what an older store left beside this one, closed to others, or
+// nil where there is none.
+func closedRemains(root string, created time.Time) (*remains.Remains, error) {
+	beside := remains.Beside(root, created)
+	if beside == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	return beside, beside.Close()
+}
+
 // run is the sidecar.
 func (o *options) run(ctx context.Context) error {
 	if err := o.validate(); err != nil {
@@ -77,11 +88,9 @@ func (o *options) run(ctx context.Context) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
 	log := o.newLogger()
-	beside := remains.Beside(o.root, o.created)
-	if beside != nil {
-		if err := beside.Close(); err != nil {
-			return err
-		}
+	beside, err := closedRemains(o.root, o.created)
+	if err != nil {
+		return err
 	}
 	dir := podstate.Of(o.root, o.podUID)
 	lock, err := dir.Lock(ctx)

@@ -96,7 +96,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	// The kubelet makes a missing directory of a mount with the mode of the volume.
-	if err := os.Chmod(o.Dir.View(), 0o755); err != nil { //nolint:gosec // for the application, whose user is another
+	if err := os.Chmod(o.Dir.View(), 0o755); err != nil { // for the application, whose user is another
 		return nil, fmt.Errorf("opening the view to the application: %w", err)
 	}
 	if o.Retry == nil {

@@ -101,7 +101,7 @@ func reapPod(pods, uid, boot string, now time.Time) error {
 	}
 	defer f.Close()
 	if err := filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil //nolint:nilerr // its runtime runs
+		return nil // its runtime runs
 	}
 	mark := d.path(OrphanFile)
 	text, err := os.ReadFile(mark)

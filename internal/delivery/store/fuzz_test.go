@@ -20,9 +20,8 @@ func FuzzAWriterGoesOnFromAnyJournal(f *testing.F) {
 		"\"}\n{\"n\":1,\"path\":\"large\",\"size\":20971520,\"identity\":\"i\"}\n{\"n\":1,\"block\":1,\"sum\":\"" + sum + "\"}\n"))
 	f.Add([]byte("{\"format\":1}\n{\"n\":1,\"path\":\"large\",\"size\":20971520}\n{\"n\":1,\"block\":1,\"bytes\":1048576,\"prefix\":\"" + sum +
 		"\"}\n{\"n\":1,\"block\":2,\"bytes\":8388607,\"prefix\":\"" + sum + "\"}\n"))
-	f.Add(
-		[]byte(
-			"{\"format\":1,\"boot\":\"x\"}\n{\"done\":{\"path\":\"f\",\"size\":1,\"mode\":420,\"digest\":\"xxh3:00\",\"identity\":\"i\"}}\n{\"drop\":\"f\"}\n"))
+	f.Add([]byte("{\"format\":1,\"boot\":\"x\"}\n" +
+		"{\"done\":{\"path\":\"f\",\"size\":1,\"mode\":420,\"digest\":\"xxh3:00\",\"identity\":\"i\"}}\n{\"drop\":\"f\"}\n"))
 	f.Add([]byte("{\"format\":1}\n{\"done\":{\"path\":\"../f\",\"size\":1}}\n"))
 	f.Add([]byte("{\"format\":1}\n{\"n\":1,\"path\":\"\",\"size\":-1}\n{\"n\":7,\"block\":-1,\"sum\":\"" + sum + "\"}"))
 	f.Add([]byte("{\"format\":1}\n{\"n\":1,\"path\":\"a\",\"size\":9223372036854775807}\n{\"n\":2,\"path\":\"a/b\"}\n{\"drop\":\"..\"}\n"))

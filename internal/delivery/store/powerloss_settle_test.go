@@ -57,10 +57,12 @@ func TestInsufficientSpaceErrorNamesTheMissingResource(t *testing.T) {
 		}
 	}
 	s := open(t, Options{})
-	if err, ok := s.space.spaceOr("writing", unix.EDQUOT, 1).(*InsufficientSpaceError); !ok || !err.DiskQuota { //nolint:errorlint // it is the type itself
+	//nolint:errorlint // it is the type itself
+	if err, ok := s.space.spaceOr("writing", unix.EDQUOT, 1).(*InsufficientSpaceError); !ok || !err.DiskQuota {
 		t.Errorf("got %v", err)
 	}
-	if err, ok := s.space.spaceOr("writing", unix.ENOSPC, 1).(*InsufficientSpaceError); !ok || err.Inodes { //nolint:errorlint // it is the type itself
+	//nolint:errorlint // it is the type itself
+	if err, ok := s.space.spaceOr("writing", unix.ENOSPC, 1).(*InsufficientSpaceError); !ok || err.Inodes {
 		t.Errorf("got %v", err)
 	}
 }

@@ -52,36 +52,44 @@ func (h *sharing) proveShared(ctx context.Context, files []*file, only kinship) 
 			continue
 		}
 		if one, ok := h.older.anothersFile(f); ok {
-			group.Go(func() error {
-				ok, err := h.canRead(ctx, f)
-				if ok {
-					e := one.entry
-					e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
-					f.proof = &proof{one: one, entry: e}
-				}
-				return err
-			})
+			group.Go(func() error { return h.proveReadable(ctx, f, one) })
 			continue
 		}
 		if one, ok := h.older.foreignFile(f); ok && only != anothers && len(statedSums(f.entry)) > 0 {
-			group.Go(func() error {
-				ok, err := h.canRead(ctx, f)
-				if !ok || err != nil {
-					return err
-				}
-				buffer := <-buffers
-				if buffer == nil {
-					buffer = make([]byte, smallBytes)
-				}
-				defer func() { buffers <- buffer }()
-				if p, err := h.compareBytes(ctx, f, one, buffer); err == nil {
-					f.proof = p
-				}
-				return context.Cause(ctx) // what is not proved is downloaded
-			})
+			group.Go(func() error { return h.proveEqual(ctx, f, one, buffers) })
 		}
 	}
 	return group.Wait()
+}
+
+// proveReadable proves a file of another principal by reading a byte of it with the own
+// credentials.
+func (h *sharing) proveReadable(ctx context.Context, f *file, one shared) error {
+	ok, err := h.canRead(ctx, f)
+	if ok {
+		e := one.entry
+		e.Path, e.Identity = f.path, sharedState(f.entry, one.entry)
+		f.proof = &proof{one: one, entry: e}
+	}
+	return err
+}
+
+// proveEqual proves a file that came another way by comparing its bytes with what the
+// source lists. What is not proved is downloaded.
+func (h *sharing) proveEqual(ctx context.Context, f *file, one shared, buffers chan []byte) error {
+	ok, err := h.canRead(ctx, f)
+	if !ok || err != nil {
+		return err
+	}
+	buffer := <-buffers
+	if buffer == nil {
+		buffer = make([]byte, smallBytes)
+	}
+	defer func() { buffers <- buffer }()
+	if p, err := h.compareBytes(ctx, f, one, buffer); err == nil {
+		f.proof = p
+	}
+	return context.Cause(ctx)
 }
 
 // isStaged reports whether an earlier try left something of a file.

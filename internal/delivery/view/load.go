@@ -6,6 +6,7 @@ package view
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -70,19 +71,27 @@ func (v *View) loadSet(name string) error {
 			return err
 		}
 	}
-	for _, e := range entries {
-		n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), metaSuffix), 10, 64)
-		if keep := err == nil && s.trees[n] != nil; keep || e.Name() == previousLink {
-			continue
-		}
-		if err := v.dir.root.RemoveAll(path.Join(dir, e.Name())); err != nil {
-			return err
-		}
+	if err := v.dir.removeIncomplete(dir, entries, s); err != nil {
+		return err
 	}
 	for _, t := range s.trees {
 		t.retired = v.dir.now()
 	}
 	v.sets[name] = s
+	return nil
+}
+
+// removeIncomplete removes what belongs to no complete tree of a set.
+func (d *directory) removeIncomplete(dir string, entries []fs.DirEntry, s *set) error {
+	for _, e := range entries {
+		n, err := strconv.ParseUint(strings.TrimSuffix(e.Name(), metaSuffix), 10, 64)
+		if keep := err == nil && s.trees[n] != nil; keep || e.Name() == previousLink {
+			continue
+		}
+		if err := d.root.RemoveAll(path.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -60,20 +60,30 @@ func judgePod(in Input, c criteria, failedPods []string, p *Pod) podFacts {
 	j := podFacts{Pod: p, outdated: p.Revision != in.Update.Name}
 	j.failure, j.failed = podFailure(p, in.Update.Name)
 	known := slices.Contains(failedPods, p.Name)
-	// It is not Ready for reasons of its own: it was not when it was moved, and
-	// this rollout did not make it so.
-	unreadyBefore := p.Baseline != nil && !p.Baseline.Ready && p.Delivered && !p.Ready && !known
+	j.toReturn = !j.outdated && (j.failed || known)
+	j.judgeAvailability(in, c, !known && unreadyBefore(p))
+	j.done = j.updated || j.failed && in.continuesOnFailure()
+	j.prefetchFailed = p.PrefetchFailed && j.outdated && c.prefetching
+	j.awaitsPrefetch = p.Revision != "" && j.outdated && !p.Prefetched && !j.prefetchFailed
+	return j
+}
+
+// judgeAvailability finds whether a pod is available and updated. One that is excused is
+// not Ready, for reasons of its own.
+func (j *podFacts) judgeAvailability(in Input, c criteria, excused bool) {
+	p := j.Pod
 	if p.Baseline != nil && !j.outdated && !c.returning {
 		j.availableAt = provenAt(p, in.minReady())
 	}
 	j.available = p.Revision != "" && p.Delivered && p.Ready && !in.Now.Before(j.availableAt)
-	j.usesBudget = !j.available && (!unreadyBefore || readinessChanged(p))
-	j.updated = !j.outdated && p.Delivered && (p.Baseline == nil || j.available || unreadyBefore)
-	j.done = j.updated || j.failed && in.continuesOnFailure()
-	j.prefetchFailed = p.PrefetchFailed && j.outdated && c.prefetching
-	j.awaitsPrefetch = p.Revision != "" && j.outdated && !p.Prefetched && !j.prefetchFailed
-	j.toReturn = !j.outdated && (j.failed || known)
-	return j
+	j.usesBudget = !j.available && (!excused || readinessChanged(p))
+	j.updated = !j.outdated && p.Delivered && (p.Baseline == nil || j.available || excused)
+}
+
+// unreadyBefore reports whether a pod is not Ready for reasons of its own: it was not
+// when it was moved.
+func unreadyBefore(p *Pod) bool {
+	return p.Baseline != nil && !p.Baseline.Ready && p.Delivered && !p.Ready
 }
 
 // provenAt returns when a pod that is delivered and Ready has been so for

@@ -76,104 +76,122 @@ func nonNil(m map[string]int) map[string]int {
 	return m
 }
 
-func TestPlanFollowsTheRules(t *testing.T) {
-	a, b, c := Revision{"A", Delivered}, Revision{"B", Untried}, Revision{"C", Untried}
-	tried := func(r Revision) Revision { return Revision{r.Name, Assigned} }
-	to := func(revision string, n int) map[string]int { return map[string]int{revision: n} }
+// Revisions of the tables below: A is delivered, B and C are new.
+var (
+	revisionA = Revision{"A", Delivered}
+	revisionB = Revision{"B", Untried}
+	revisionC = Revision{"C", Untried}
+	triedA    = Revision{"A", Assigned}
+	triedB    = Revision{"B", Assigned}
+)
 
-	for name, c := range map[string]struct {
-		in   Input
-		want expectation
-	}{
+// planCase is an input of Decide, and what is expected of the plan.
+type planCase struct {
+	in   Input
+	want expectation
+}
+
+// movesTo returns the moves of n pods to a revision.
+func movesTo(revision string, n int) map[string]int { return map[string]int{revision: n} }
+
+func TestPlanMovesPodsWithinTheBudget(t *testing.T) {
+	for name, c := range map[string]planCase{
 		"first revision goes to all pods": {
-			Input{Update: a, Strategy: rolling("1", ""), Pods: fleet("---")},
+			Input{Update: revisionA, Strategy: rolling("1", ""), Pods: fleet("---")},
 			expectation{current: "A", fresh: "A"}},
 		"nothing to do": {
-			Input{Current: a, Update: a, Strategy: rolling("", ""), Pods: fleet("AAA")},
+			Input{Current: revisionA, Update: revisionA, Strategy: rolling("", ""), Pods: fleet("AAA")},
 			expectation{current: "A", fresh: "A", complete: true}},
 		"default budget is a quarter, rounded up": {
-			Input{Current: a, Update: b, Strategy: rolling("", ""), Pods: fleet("AAAAA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 2)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("", ""), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 2)}},
 		"budget is at least one": {
-			Input{Current: a, Update: b, Strategy: rolling("1%", ""), Pods: fleet("A")},
-			expectation{current: "A", fresh: "A", moves: to("B", 1)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("1%", ""), Pods: fleet("A")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 1)}},
 		"budget as a number": {
-			Input{Current: a, Update: b, Strategy: rolling("3", ""), Pods: fleet("AAAAA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 3)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("3", ""), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 3)}},
 		"pods on their way use the budget": {
-			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("bBAAA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 1)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("2", ""), Pods: fleet("bBAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 1)}},
 		"a new pod uses the budget": {
-			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("AA-")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("1", ""), Pods: fleet("AA-")},
 			expectation{current: "A", fresh: "A"}},
 		"no budget, no move": {
-			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("bbAAA")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("2", ""), Pods: fleet("bbAAA")},
 			expectation{current: "A", fresh: "A"}},
 		"failed pods move freely": {
-			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("1111A")},
-			expectation{current: "A", fresh: "A", moves: to("B", 4)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("1", ""), Pods: fleet("1111A")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 4)}},
 		"a new pod on its way to the stable revision is not thrown onto a broken update": {
-			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("22AAAa")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("2", ""), Pods: fleet("22AAAa")},
 			expectation{current: "A", fresh: "A"}},
 		"pods that are stuck on their way to the stable revision try the update": {
-			Input{Current: a, Update: b, Strategy: rolling("2", ""), Pods: fleet("aaaaaA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 2)}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("2", ""), Pods: fleet("aaaaaA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 2)}},
 		"a first delivery that failed everywhere is fixed by an edit": {
-			Input{Current: tried(Revision{"A", 0}), Update: b, Strategy: rolling("1", ""), Pods: fleet("aaaa-")},
-			expectation{current: "B", fresh: "B", moves: to("B", 4)}},
+			Input{Current: triedA, Update: revisionB, Strategy: rolling("1", ""), Pods: fleet("aaaa-")},
+			expectation{current: "B", fresh: "B", moves: movesTo("B", 4)}},
 		"a failed update is fixed by another edit": {
-			Input{Current: a, Update: c, Strategy: rolling("1", ""), Pods: fleet("bAAA")},
-			expectation{current: "A", fresh: "A", moves: to("C", 1)}},
+			Input{Current: revisionA, Update: revisionC, Strategy: rolling("1", ""), Pods: fleet("bAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("C", 1)}},
 		"a rollout is done": {
-			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("BBB")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("1", ""), Pods: fleet("BBB")},
 			expectation{current: "B", fresh: "B", complete: true}},
 		"the last pod is not there yet": {
-			Input{Current: a, Update: b, Strategy: rolling("1", ""), Pods: fleet("BBb")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("1", ""), Pods: fleet("BBb")},
 			expectation{current: "A", fresh: "A"}},
+	} {
+		check(t, name, c.in, c.want)
+	}
+}
+
+func TestPlanHoldsPodsBack(t *testing.T) {
+	for name, c := range map[string]planCase{
 		"a pause holds moves, promotion and new pods": {
-			Input{Current: a, Update: b, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aABB-")},
+			Input{Current: revisionA, Update: revisionB, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aABB-")},
 			expectation{current: "A", fresh: "A", held: 3}},
 		"a pause holds a never delivered revision too": {
-			Input{Current: tried(Revision{"A", 0}), Update: b, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aa")},
+			Input{Current: triedA, Update: revisionB, Paused: true, Strategy: rolling("9", ""), Pods: fleet("aa")},
 			expectation{current: "A", fresh: "A", held: 2, complete: true}},
 		"a pause at the first revision": {
-			Input{Update: a, Paused: true, Strategy: rolling("9", ""), Pods: fleet("--")},
+			Input{Update: revisionA, Paused: true, Strategy: rolling("9", ""), Pods: fleet("--")},
 			expectation{current: "A", fresh: "A", held: 2}},
 		"OnDelete moves no pod": {
-			Input{Current: a, Update: b, Strategy: onDelete, Pods: fleet("aAB-")},
+			Input{Current: revisionA, Update: revisionB, Strategy: onDelete, Pods: fleet("aAB-")},
 			expectation{current: "A", fresh: "B", held: 3}},
 		"OnDelete is done": {
-			Input{Current: a, Update: b, Strategy: onDelete, Pods: fleet("BB")},
+			Input{Current: revisionA, Update: revisionB, Strategy: onDelete, Pods: fleet("BB")},
 			expectation{current: "B", fresh: "B", complete: true}},
 		"partition holds a number back": {
-			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("AAAAA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 2), held: 3}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("100%", "3"), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 2), held: 3}},
 		"partition holds a percentage back, rounded up": {
-			Input{Current: a, Update: b, Strategy: rolling("100%", "50%"), Pods: fleet("AAAAA")},
-			expectation{current: "A", fresh: "A", moves: to("B", 2), held: 3}},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("100%", "50%"), Pods: fleet("AAAAA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("B", 2), held: 3}},
 		"partition reached": {
-			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("AABBA")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("100%", "3"), Pods: fleet("AABBA")},
 			expectation{current: "A", fresh: "A", held: 3, complete: true}},
 		"partition above the number of pods": {
-			Input{Current: a, Update: b, Strategy: rolling("100%", "9"), Pods: fleet("AA")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("100%", "9"), Pods: fleet("AA")},
 			expectation{current: "A", fresh: "A", held: 2, complete: true}},
 		"raising the partition takes nothing back": {
-			Input{Current: a, Update: b, Strategy: rolling("100%", "3"), Pods: fleet("BBBA")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("100%", "3"), Pods: fleet("BBBA")},
 			expectation{current: "A", fresh: "A", held: 1, complete: true}},
 		"a held pod on a third revision goes back to the stable one": {
-			Input{Current: a, Update: c, Strategy: rolling("100%", "100%"), Pods: fleet("bA")},
-			expectation{current: "A", fresh: "A", moves: to("A", 1), held: 2}},
+			Input{Current: revisionA, Update: revisionC, Strategy: rolling("100%", "100%"), Pods: fleet("bA")},
+			expectation{current: "A", fresh: "A", moves: movesTo("A", 1), held: 2}},
 		"partition does not hold a never delivered revision": {
-			Input{Current: tried(Revision{"A", 0}), Update: b, Strategy: rolling("100%", "100%"), Pods: fleet("aa")},
-			expectation{current: "B", fresh: "B", moves: to("B", 2)}},
+			Input{Current: triedA, Update: revisionB, Strategy: rolling("100%", "100%"), Pods: fleet("aa")},
+			expectation{current: "B", fresh: "B", moves: movesTo("B", 2)}},
 		"no pods: the next one starts with the newest": {
-			Input{Current: a, Update: b, Strategy: rolling("", "")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("", "")},
 			expectation{current: "B", fresh: "B", complete: true}},
 		"no pods, but the update was tried in vain": {
-			Input{Current: a, Update: tried(b), Strategy: rolling("", "")},
+			Input{Current: revisionA, Update: triedB, Strategy: rolling("", "")},
 			expectation{current: "A", fresh: "A", complete: true}},
 		"no pods and a partition": {
-			Input{Current: a, Update: b, Strategy: rolling("", "50%")},
+			Input{Current: revisionA, Update: revisionB, Strategy: rolling("", "50%")},
 			expectation{current: "A", fresh: "A", complete: true}},
 	} {
 		check(t, name, c.in, c.want)
