@@ -68,16 +68,16 @@ func judgePod(in Input, c criteria, failedPods []string, p *Pod) podFacts {
 	return j
 }
 
-// judgeAvailability finds whether a pod is available and updated. One that is excused is
+// judgeAvailability finds whether a pod is available and updated. One that is ignored is
 // not Ready, for reasons of its own.
-func (j *podFacts) judgeAvailability(in Input, c criteria, excused bool) {
+func (j *podFacts) judgeAvailability(in Input, c criteria, ignored bool) {
 	p := j.Pod
 	if p.Baseline != nil && !j.outdated && !c.returning {
 		j.availableAt = provenAt(p, in.minReady())
 	}
 	j.available = p.Revision != "" && p.Delivered && p.Ready && !in.Now.Before(j.availableAt)
-	j.usesBudget = !j.available && (!excused || readinessChanged(p))
-	j.updated = !j.outdated && p.Delivered && (p.Baseline == nil || j.available || excused)
+	j.usesBudget = !j.available && (!ignored || readinessChanged(p))
+	j.updated = !j.outdated && p.Delivered && (p.Baseline == nil || j.available || ignored)
 }
 
 // unreadyBefore reports whether a pod is not Ready for reasons of its own: it was not
