@@ -52,6 +52,7 @@ func deadlyServer(t *testing.T, victim *atomic.Value, deaths *atomic.Int32) stri
 // success; the application must keep what it has; and setting the DataSet back must
 // heal the pod without a hand.
 func TestRuntimeThatAnItemKillsAgainAndAgainHealsBySettingTheDataSetBack(t *testing.T) {
+	t.Parallel()
 	var victim atomic.Value
 	var deaths atomic.Int32
 	ns := newNamespace(t, nil)

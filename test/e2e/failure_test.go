@@ -22,6 +22,7 @@ import (
 )
 
 func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.T) {
+	t.Parallel()
 	store.put(t, "failures/x.txt", []byte(delivered))
 	store.putLarge(t, "failures/large.bin", 64<<20)
 	hostile := hostileServer(t)
@@ -120,6 +121,7 @@ func hostileServer(t *testing.T) string {
 }
 
 func TestBrokenSourceIsDeliveredOnceItIsMended(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, nil)
 	ds := dataSet(ns, "mended", item("x", "failures/mended.txt", "v1"))
 	ds.Spec.Template.DataSources.MinIO.Bucket = "not-there"

@@ -20,6 +20,7 @@ import (
 )
 
 func TestPodThatDeclaresTheRuntimesPortIsDelivered(t *testing.T) {
+	t.Parallel()
 	store.put(t, "fit/x.txt", []byte(delivered))
 	ns := newNamespace(t, nil)
 	ds := dataSet(ns, "port", item("x", "fit/x.txt", "v1"))
@@ -36,6 +37,7 @@ func TestPodThatDeclaresTheRuntimesPortIsDelivered(t *testing.T) {
 }
 
 func TestPodIsDeliveredUnderEachLimitRange(t *testing.T) {
+	t.Parallel()
 	store.put(t, "fit/x.txt", []byte(delivered))
 	memory := func(value string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(value)}

@@ -40,6 +40,7 @@ func waitRunning(t *testing.T, namespace, app string, n int) {
 }
 
 func TestDeletedDataSetFollowsItsPolicy(t *testing.T) {
+	t.Parallel()
 	store.put(t, "deleted/x.txt", []byte(delivered))
 	for policy, kept := range map[v1alpha1.DeletionPolicy]bool{
 		v1alpha1.DeletionPolicyRetain: true, v1alpha1.DeletionPolicyRemove: false,
@@ -77,6 +78,7 @@ func TestDeletedDataSetFollowsItsPolicy(t *testing.T) {
 }
 
 func TestPodsOlderThanTheirDataSetAreCountedAndSaid(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, nil)
 	store.put(t, "late/x.txt", []byte(delivered))
 	create(t, deployment(ns, "late", 2, "wait"))
@@ -99,6 +101,7 @@ func TestPodsOlderThanTheirDataSetAreCountedAndSaid(t *testing.T) {
 }
 
 func TestFailingHookShowsItsOutputAndTheViewGoesBack(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, nil)
 	store.put(t, "hooks/v1.txt", []byte("first\n"))
 	store.put(t, "hooks/v2.txt", []byte("second\n"))

@@ -17,6 +17,7 @@ import (
 
 // The way of examples/rollout/README.md, in a namespace of its own.
 func TestExampleRolloutGoesInStepsAndTakesABadModelBack(t *testing.T) {
+	t.Parallel()
 	o := minioOrigin()
 	ns := newNamespace(t, nil)
 	model, rollout := "../../examples/model/", "../../examples/rollout/"

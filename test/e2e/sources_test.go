@@ -269,6 +269,7 @@ func publish(t *testing.T, file string, content []byte) {
 }
 
 func TestExamplesAreDeliveredFromOtherStorageByChangingOnlyTheSourceBlock(t *testing.T) {
+	t.Parallel()
 	for name, open := range map[string]func(*testing.T) origin{"hdfs": hdfsOrigin, "ceph": cephOrigin, "pvc": pvcOrigin, "sftp": sftpOrigin} {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
