@@ -2705,25 +2705,25 @@ var file_kuda_gateway_v1alpha1_gateway_proto_extTypes = []protoimpl.ExtensionInf
 	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*int32)(nil),
-		Field:         50001,
+		Field:         58301,
 		Name:          "kuda.gateway.v1alpha1.identity",
-		Tag:           "varint,50001,opt,name=identity",
+		Tag:           "varint,58301,opt,name=identity",
 		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*int32)(nil),
-		Field:         50002,
+		Field:         58302,
 		Name:          "kuda.gateway.v1alpha1.way",
-		Tag:           "varint,50002,opt,name=way",
+		Tag:           "varint,58302,opt,name=way",
 		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*bool)(nil),
-		Field:         50003,
+		Field:         58303,
 		Name:          "kuda.gateway.v1alpha1.credentials",
-		Tag:           "varint,50003,opt,name=credentials",
+		Tag:           "varint,58303,opt,name=credentials",
 		Filename:      "kuda/gateway/v1alpha1/gateway.proto",
 	},
 }
@@ -2733,17 +2733,17 @@ var (
 	// The field's place in the identity of the source, from 1: with the path it names
 	// the bytes (package domain/item). No runtime reads a kind without an identity.
 	//
-	// optional int32 identity = 50001;
+	// optional int32 identity = 58301;
 	E_Identity = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[0]
 	// The field's place, from 1, in what says by which way the bytes come: when it
 	// changes, the item is read again.
 	//
-	// optional int32 way = 50002;
+	// optional int32 way = 58302;
 	E_Way = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[1]
 	// Data is read with something that is mounted into the runtime where the field is
 	// set. Without such a field, all sources of the kind are read so.
 	//
-	// optional bool credentials = 50003;
+	// optional bool credentials = 58303;
 	E_Credentials = &file_kuda_gateway_v1alpha1_gateway_proto_extTypes[2]
 )
 
@@ -2825,16 +2825,16 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\vconnections\x18\x01 \x01(\rR\vconnections\x12(\n" +
 	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xba\x03\n" +
 	"\bS3Source\x12$\n" +
-	"\bendpoint\x18\x01 \x01(\tB\b\x88\xb5\x18\x01\x90\xb5\x18\x01R\bendpoint\x12\x1c\n" +
-	"\x06bucket\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02R\x06bucket\x12\x16\n" +
+	"\bendpoint\x18\x01 \x01(\tB\b\xe8\xbb\x1c\x01\xf0\xbb\x1c\x01R\bendpoint\x12\x1c\n" +
+	"\x06bucket\x18\x02 \x01(\tB\x04\xe8\xbb\x1c\x02R\x06bucket\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12#\n" +
 	"\n" +
-	"path_style\x18\x04 \x01(\bB\x04\x90\xb5\x18\x02R\tpathStyle\x12\x1c\n" +
-	"\x06secret\x18\x05 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
-	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x04R\x02ca\x12\x1a\n" +
-	"\x05proxy\x18\a \x01(\tB\x04\x90\xb5\x18\x03R\x05proxy\x12K\n" +
-	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityB\x04\x98\xb5\x18\x01R\vwebIdentity\x12c\n" +
-	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\x98\xb5\x18\x01R\x13instanceCredentials\"g\n" +
+	"path_style\x18\x04 \x01(\bB\x04\xf0\xbb\x1c\x02R\tpathStyle\x12\x1c\n" +
+	"\x06secret\x18\x05 \x01(\tB\x04\xf8\xbb\x1c\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x04R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\a \x01(\tB\x04\xf0\xbb\x1c\x03R\x05proxy\x12K\n" +
+	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityB\x04\xf8\xbb\x1c\x01R\vwebIdentity\x12c\n" +
+	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\xf8\xbb\x1c\x01R\x13instanceCredentials\"g\n" +
 	"\vWebIdentity\x12\x19\n" +
 	"\brole_arn\x18\x01 \x01(\tR\aroleArn\x12!\n" +
 	"\fsts_endpoint\x18\x02 \x01(\tR\vstsEndpoint\x12\x1a\n" +
@@ -2843,15 +2843,15 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xa1\x01\n" +
 	"\n" +
 	"HTTPSource\x12\x16\n" +
-	"\x03url\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x03url\x12\x1c\n" +
-	"\x06secret\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
-	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x02R\x02ca\x12\x1a\n" +
-	"\x05proxy\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\x05proxy\"\xca\x01\n" +
+	"\x03url\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x03url\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xf8\xbb\x1c\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x02R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\"\xca\x01\n" +
 	"\n" +
 	"HDFSSource\x12\"\n" +
-	"\taddresses\x18\x01 \x03(\tB\x04\x88\xb5\x18\x01R\taddresses\x12\x1b\n" +
+	"\taddresses\x18\x01 \x03(\tB\x04\xe8\xbb\x1c\x01R\taddresses\x12\x1b\n" +
 	"\tuser_name\x18\x02 \x01(\tR\buserName\x12A\n" +
-	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosB\x04\x98\xb5\x18\x01R\bkerberos\x128\n" +
+	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosB\x04\xf8\xbb\x1c\x01R\bkerberos\x128\n" +
 	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xea\x01\n" +
 	"\bKerberos\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
@@ -2859,22 +2859,22 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\n" +
 	"keytab_key\x18\x03 \x01(\tR\tkeytabKey\x12#\n" +
 	"\n" +
-	"config_map\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\tconfigMap\x12(\n" +
-	"\rkrb5_conf_key\x18\x05 \x01(\tB\x04\x90\xb5\x18\x02R\vkrb5ConfKey\x12:\n" +
-	"\x16service_principal_name\x18\x06 \x01(\tB\x04\x90\xb5\x18\x03R\x14servicePrincipalName\"\xcc\x01\n" +
+	"config_map\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\tconfigMap\x12(\n" +
+	"\rkrb5_conf_key\x18\x05 \x01(\tB\x04\xf0\xbb\x1c\x02R\vkrb5ConfKey\x12:\n" +
+	"\x16service_principal_name\x18\x06 \x01(\tB\x04\xf0\xbb\x1c\x03R\x14servicePrincipalName\"\xcc\x01\n" +
 	"\tOCISource\x12 \n" +
-	"\bregistry\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\bregistry\x12\x1c\n" +
-	"\x06secret\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\x06secret\x12A\n" +
-	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x02R\x02ca\x12\x1a\n" +
-	"\x05proxy\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01R\x05proxy\x12 \n" +
-	"\bplatform\x18\x05 \x01(\tB\x04\x88\xb5\x18\x02R\bplatform\"'\n" +
+	"\bregistry\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\bregistry\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xf8\xbb\x1c\x01R\x06secret\x12A\n" +
+	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x02R\x02ca\x12\x1a\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\x12 \n" +
+	"\bplatform\x18\x05 \x01(\tB\x04\xe8\xbb\x1c\x02R\bplatform\"'\n" +
 	"\tPVCSource\x12\x1a\n" +
-	"\x05claim\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x05claim\"\x8d\x02\n" +
+	"\x05claim\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x05claim\"\x8d\x02\n" +
 	"\fPluginSource\x12\x18\n" +
-	"\x04name\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01R\x04name\x12M\n" +
-	"\x06config\x18\x02 \x03(\v2/.kuda.gateway.v1alpha1.PluginSource.ConfigEntryB\x04\x88\xb5\x18\x02R\x06config\x12\x16\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x04name\x12M\n" +
+	"\x06config\x18\x02 \x03(\v2/.kuda.gateway.v1alpha1.PluginSource.ConfigEntryB\x04\xe8\xbb\x1c\x02R\x06config\x12\x16\n" +
 	"\x06secret\x18\x03 \x01(\tR\x06secret\x12A\n" +
-	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\x90\xb5\x18\x01R\x02ca\x1a9\n" +
+	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x01R\x02ca\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -2976,9 +2976,9 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x06Report\x12$.kuda.gateway.v1alpha1.ReportRequest\x1a%.kuda.gateway.v1alpha1.ReportResponse\x12X\n" +
 	"\aRunHook\x12%.kuda.gateway.v1alpha1.RunHookRequest\x1a&.kuda.gateway.v1alpha1.RunHookResponse\x12d\n" +
 	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponse:;\n" +
-	"\bidentity\x12\x1d.google.protobuf.FieldOptions\x18ц\x03 \x01(\x05R\bidentity:1\n" +
-	"\x03way\x12\x1d.google.protobuf.FieldOptions\x18҆\x03 \x01(\x05R\x03way:A\n" +
-	"\vcredentials\x12\x1d.google.protobuf.FieldOptions\x18ӆ\x03 \x01(\bR\vcredentialsB\xeb\x01\n" +
+	"\bidentity\x12\x1d.google.protobuf.FieldOptions\x18\xbd\xc7\x03 \x01(\x05R\bidentity:1\n" +
+	"\x03way\x12\x1d.google.protobuf.FieldOptions\x18\xbe\xc7\x03 \x01(\x05R\x03way:A\n" +
+	"\vcredentials\x12\x1d.google.protobuf.FieldOptions\x18\xbf\xc7\x03 \x01(\bR\vcredentialsB\xeb\x01\n" +
 	"\x19com.kuda.gateway.v1alpha1B\fGatewayProtoP\x01ZJgithub.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1;gatewayv1alpha1\xa2\x02\x03KGX\xaa\x02\x15Kuda.Gateway.V1alpha1\xca\x02\x15Kuda\\Gateway\\V1alpha1\xe2\x02!Kuda\\Gateway\\V1alpha1\\GPBMetadata\xea\x02\x17Kuda::Gateway::V1alpha1b\x06proto3"
 
 var (
