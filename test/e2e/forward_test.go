@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"bufio"
+	"io"
 	"os/exec"
 	"strings"
 	"sync"
@@ -47,17 +48,30 @@ func forward(t *testing.T, p corev1.Pod, port string) string {
 	if err != nil {
 		t.Fatalf("forwarding port %s of pod %s: %v", port, p.Name, err)
 	}
-	t.Cleanup(func() {
-		forwards.Delete(key)
-		_ = cmd.Process.Kill()
+	lines := bufio.NewReader(out)
+	line, err := lines.ReadString('\n')
+	// kubectl ends when a connection through it is lost; the next call starts another.
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, lines)
 		_ = cmd.Wait()
+		forwards.Delete(key)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
 	_, rest, found := strings.Cut(line, "Forwarding from ")
 	address, _, _ := strings.Cut(rest, " ")
 	if err != nil || !found {
 		t.Fatalf("forwarding port %s of pod %s: %q, %v", port, p.Name, line, err)
 	}
 	forwards.Store(key, address)
+	select {
+	case <-ended:
+		forwards.Delete(key)
+	default:
+	}
 	return address
 }
