@@ -5,13 +5,23 @@ package v1alpha1
 
 // Condition types.
 const (
-	// ConditionReady on a DataSet: every matching pod has every item of its
-	// revision; on a Data: this pod has every item of its revision.
+	// ConditionReady on a DataSet: every matching pod has what the spec asks for, as
+	// far as partition or OnDelete let it, and nothing is under way; on a Data: this
+	// pod has every item of its revision.
 	ConditionReady = "Ready"
 
 	// ConditionProgressing on a DataSet: Data are on their way to the update
 	// revision, or cannot get there (status False, with the reason).
 	ConditionProgressing = "Progressing"
+
+	// ConditionReconciling on a DataSet: the spec is not carried out yet; the manager or
+	// the pods are on their way to it, or it waits for a user. False: it is over, be it
+	// done or Stalled.
+	ConditionReconciling = "Reconciling"
+
+	// ConditionStalled on a DataSet: the spec is not carried out and will not be without
+	// help. It is never True together with Reconciling.
+	ConditionStalled = "Stalled"
 
 	// ConditionInjected on a DataSet: every matching pod carries the runtime.
 	ConditionInjected = "Injected"
@@ -39,7 +49,8 @@ const (
 	// ReasonDeliveryFailed (Ready, Progressing): at least one pod's item failed;
 	// the message repeats the first failure.
 	ReasonDeliveryFailed = "DeliveryFailed"
-	// ReasonNoPods (Ready): no pod matches spec.workloadSelector.
+	// ReasonNoPods (Ready, Progressing): no pod matches spec.workloadSelector, so there is
+	// nothing to deliver.
 	ReasonNoPods = "NoPods"
 	// ReasonPaused (Progressing): spec.paused holds the rollout.
 	ReasonPaused = "Paused"
@@ -70,6 +81,10 @@ const (
 	ReasonRetrying = "Retrying"
 	// ReasonAborted (Progressing, RolledBack): abort was requested.
 	ReasonAborted = "Aborted"
+	// ReasonSettled (Reconciling, status False): nothing is under way.
+	ReasonSettled = "Settled"
+	// ReasonNotStalled (Stalled, status False): nothing needs help.
+	ReasonNotStalled = "NotStalled"
 	// ReasonNotRolledBack (RolledBack, status False): the update revision did not fail.
 	ReasonNotRolledBack = "NotRolledBack"
 	// ReasonWriteRefused (Ready, Progressing): the API server, a quota, a policy or a
@@ -81,7 +96,7 @@ const (
 	ReasonWithdrawing = "Withdrawing"
 	// ReasonAllInjected (Injected): every matching pod carries the runtime.
 	ReasonAllInjected = "AllInjected"
-	// ReasonPodsNotInjected (Injected, Preheated): pods lack the runtime; the message says
+	// ReasonPodsNotInjected (Ready, Injected, Preheated): pods lack the runtime; the message says
 	// why, pod by pod, and what to do.
 	ReasonPodsNotInjected = "PodsNotInjected"
 	// ReasonPreheated (Preheated): every node that is to have the data has it.

@@ -33,6 +33,7 @@ type DataSet struct {
 
 	// What is.
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status DataSetStatus `json:"status,omitzero"`
 }
 
@@ -239,7 +240,8 @@ type DataSetStatus struct {
 	// +optional
 	Success int32 `json:"success"`
 
-	// Success over replicas, such as "3/4".
+	// Success over the matching pods: replicas, and uninjectedReplicas unless their
+	// namespace is opted out. Such as "3/4".
 	// +optional
 	Ready string `json:"ready,omitempty"`
 
@@ -261,7 +263,8 @@ type DataSetStatus struct {
 	// +optional
 	UninjectedReplicas int32 `json:"uninjectedReplicas"`
 
-	// The generation of the spec that this status speaks of.
+	// The generation of the spec that this status speaks of; -1 before the manager has
+	// looked at it.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -288,7 +291,8 @@ type DataSetStatus struct {
 	// +optional
 	Preheat *PreheatStatus `json:"preheat,omitempty"`
 
-	// Types: Ready, Progressing, Injected, SourceDrifted, RolledBack, Preheated.
+	// Types: Ready, Progressing, Reconciling, Stalled, Injected, SourceDrifted, RolledBack,
+	// Preheated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

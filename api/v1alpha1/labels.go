@@ -79,6 +79,22 @@ const (
 	// RequestRetry tries a stopped or rolled back revision again.
 	RequestRetry = "retry"
 
+	// AnnotationChangedBy on a DataSet is the name of the user who changed spec last,
+	// as the API server knows it. Kuda's webhook writes it, and AnnotationChangedGeneration
+	// with it; what others write there is not kept.
+	AnnotationChangedBy = "kuda.io/changed-by"
+	// AnnotationChangedGeneration is the metadata.generation to which AnnotationChangedBy
+	// belongs. If the DataSet has another one, spec was changed while the webhook could
+	// not be reached, and nothing says by whom.
+	AnnotationChangedGeneration = "kuda.io/changed-generation"
+	// AnnotationRequestedBy on a DataSet is the name of the user who set
+	// AnnotationRolloutRequest. Kuda's webhook writes it, and AnnotationRequestedFor with
+	// it; what others write there is not kept.
+	AnnotationRequestedBy = "kuda.io/requested-by"
+	// AnnotationRequestedFor is the request to which AnnotationRequestedBy belongs. If
+	// AnnotationRolloutRequest is another one, nothing says who set it.
+	AnnotationRequestedFor = "kuda.io/requested-for"
+
 	// FinalizerWithdraw keeps a DataSet with deletionPolicy Remove until its
 	// items are out of every pod's view.
 	FinalizerWithdraw = "kuda.io/withdraw"

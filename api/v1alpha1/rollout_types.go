@@ -194,11 +194,15 @@ const (
 )
 
 // RolloutPhase is where the rollout of the update revision is.
-// +kubebuilder:validation:Enum=Prefetching;Progressing;Stopped;RollingBack;RolledBack;Completed
+// +kubebuilder:validation:Enum=Delivering;Prefetching;Progressing;Stopped;RollingBack;RolledBack;Completed
 type RolloutPhase string
 
 // The phases of a rollout.
 const (
+	// RolloutDelivering: the first delivery, of a revision that replaces no other one.
+	// It ends as Completed when every pod that has started has every item, and at least
+	// one pod had it.
+	RolloutDelivering RolloutPhase = "Delivering"
 	// RolloutPrefetching: the bytes go to the nodes; no pod is moved yet.
 	RolloutPrefetching RolloutPhase = "Prefetching"
 	// RolloutProgressing: pods are moved, or wait for a step, a partition or a pause.
@@ -287,15 +291,21 @@ type AnalysisStatus struct {
 }
 
 // RolloutOutcome is how a rollout ended.
-// +kubebuilder:validation:Enum=Running;Succeeded;RolledBack;Superseded
+// +kubebuilder:validation:Enum=Running;Succeeded;Failed;Stopped;RolledBack;Superseded
 type RolloutOutcome string
 
 // The outcomes.
 const (
 	// OutcomeRunning: it has not ended.
 	OutcomeRunning RolloutOutcome = "Running"
-	// OutcomeSucceeded: every pod has the revision.
+	// OutcomeSucceeded: every pod has the revision, at least one pod had all of it, and
+	// fewer pods failed than failureThreshold says.
 	OutcomeSucceeded RolloutOutcome = "Succeeded"
+	// OutcomeFailed: every pod has the revision although as many failed as
+	// failureThreshold says (failurePolicy Continue).
+	OutcomeFailed RolloutOutcome = "Failed"
+	// OutcomeStopped: it failed, and failurePolicy Pause holds it.
+	OutcomeStopped RolloutOutcome = "Stopped"
 	// OutcomeRolledBack: it failed or was aborted, and the pods are back.
 	OutcomeRolledBack RolloutOutcome = "RolledBack"
 	// OutcomeSuperseded: the template changed before it ended.
@@ -321,12 +331,18 @@ type RolloutRecord struct {
 	// +optional
 	By string `json:"by,omitempty"`
 
+	// The user who changed the template, or who requested this try, as the API server
+	// knows the name; empty where that is not known.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	ChangedBy string `json:"changedBy,omitempty"`
+
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
-	// Running, Succeeded, RolledBack or Superseded.
+	// Running, Succeeded, Failed, Stopped, RolledBack or Superseded.
 	// +optional
 	Outcome RolloutOutcome `json:"outcome,omitempty"`
 
@@ -334,4 +350,21 @@ type RolloutRecord struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+
+	// How many pods had all of the revision at the same time, at most.
+	// +optional
+	Pods int32 `json:"pods,omitempty"`
+
+	// How many pods failed.
+	// +optional
+	FailedPods int32 `json:"failedPods,omitempty"`
+
+	// The bytes of the items that these pods received; what their nodes held already is
+	// not counted.
+	// +optional
+	Bytes int64 `json:"bytes,omitempty"`
+
+	// The number of the step that it ended in, from 1; absent: it ended in none.
+	// +optional
+	EndedStep int32 `json:"endedStep,omitempty"`
 }

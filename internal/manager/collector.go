@@ -121,7 +121,7 @@ func (c *collector) collectStores(ctx context.Context, samples chan<- prometheus
 
 func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1alpha1.DataSet, datas []v1alpha1.Data) {
 	phases := map[v1alpha1.RolloutPhase]int{
-		v1alpha1.RolloutPrefetching: 0, v1alpha1.RolloutProgressing: 0, v1alpha1.RolloutStopped: 0,
+		v1alpha1.RolloutDelivering: 0, v1alpha1.RolloutPrefetching: 0, v1alpha1.RolloutProgressing: 0, v1alpha1.RolloutStopped: 0,
 		v1alpha1.RolloutRollingBack: 0, v1alpha1.RolloutRolledBack: 0, v1alpha1.RolloutCompleted: 0,
 	}
 	byName := make(map[types.NamespacedName]*v1alpha1.DataSetStatus, len(sets))

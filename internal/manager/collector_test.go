@@ -64,7 +64,7 @@ func TestMetricsCountPodsRolloutsAndNodeStores(t *testing.T) {
 	}
 	want := map[string]float64{
 		"stable": 4, "update": 1, "other": 3,
-		"Prefetching": 0, "Progressing": 0, "Stopped": 1, "RollingBack": 0, "RolledBack": 0, "Completed": 1,
+		"Delivering": 0, "Prefetching": 0, "Progressing": 0, "Stopped": 1, "RollingBack": 0, "RolledBack": 0, "Completed": 1,
 		"kuda_nodestores": 2, "kuda_nodestore_snapshots": 6, "kuda_nodestore_bytes": 14,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -170,11 +171,13 @@ func (m Mark) Label(dataset string) string {
 // own message says.
 func conditionAlerts(d *v1alpha1.DataSet) []Alert {
 	var found []Alert
+	progressing := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing)
 	for _, c := range d.Status.Conditions {
 		wrong := false
 		switch c.Type {
 		case v1alpha1.ConditionReady:
-			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonDelivering
+			waits := progressing != nil && progressing.Reason == c.Reason && c.Reason != v1alpha1.ReasonDeliveryFailed
+			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonDelivering && !waits
 		case v1alpha1.ConditionInjected:
 			wrong = c.Status == metav1.ConditionFalse
 		case v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack:

@@ -6,6 +6,7 @@ package dataset
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
+	"github.com/kuda-io/kuda/internal/domain/revision"
 )
 
 // Actions of events: what the controller was doing.
@@ -33,9 +35,9 @@ func (a *announcer) announceChange(s *session, before v1alpha1.DataSetStatus) {
 	d, o := s.set, s.observed
 	if d.Status.UpdateRevision != before.UpdateRevision {
 		a.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
-			"the template is revision %s", d.Status.UpdateRevision)
+			"the template is revision %s%s", d.Status.UpdateRevision, byUser(", changed by ", revision.ChangedBy(s.update)))
 	}
-	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps) {
+	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps, revision.Requester(d)) {
 		a.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
 	a.announceFailures(s, before)
@@ -131,7 +133,8 @@ type notice struct {
 // rolloutTransitions returns what a written status tells of the rollout. It compares
 // two statuses, so that a pass which changes nothing tells nothing. The first
 // revision of a DataSet moves no pod and is not told of.
-func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.RolloutStep) []notice {
+// requester is the user of the newest request.
+func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.RolloutStep, requester string) []notice {
 	if after.Rollout == nil || before.Rollout == nil && before.CurrentRevision == "" {
 		return nil
 	}
@@ -142,7 +145,8 @@ func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.R
 		notices = append(notices, notice{kind, reason, fmt.Sprintf(format, args...)})
 	}
 	if beginsRollout(before.Rollout, next) {
-		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStarted, "rolling out revision %s", next.Revision)
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStarted, "rolling out revision %s%s", next.Revision,
+			byUser(", wanted by ", recordedUser(after.History)))
 	} else {
 		last = *before.Rollout
 	}
@@ -150,7 +154,12 @@ func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.R
 	// Steps count once pods may be moved: a rollout that prefetches takes none.
 	entered := last.Step != next.Step || last.Phase == v1alpha1.RolloutPrefetching
 	if running && entered && int(next.Step) < len(steps) {
-		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStep, "step %d of %d: %s", next.Step+1, len(steps), describeStep(steps[next.Step]))
+		promoted := ""
+		if last.Request != next.Request && strings.HasPrefix(next.Request, v1alpha1.RequestPromote+" ") {
+			promoted = byUser(", promoted by ", requester)
+		}
+		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStep, "step %d of %d: %s%s", next.Step+1, len(steps),
+			describeStep(steps[next.Step]), promoted)
 	}
 	if next.Phase == last.Phase {
 		return notices
@@ -170,6 +179,22 @@ func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.R
 		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutCompleted, "every pod has revision %s", next.Revision)
 	}
 	return notices
+}
+
+// byUser returns the words and the user's name; nothing where it is not known.
+func byUser(words, user string) string {
+	if user == "" {
+		return ""
+	}
+	return words + user
+}
+
+// recordedUser returns the user who wanted the newest rollout.
+func recordedUser(history []v1alpha1.RolloutRecord) string {
+	if n := len(history); n > 0 {
+		return history[n-1].ChangedBy
+	}
+	return ""
 }
 
 // describeStep is a step for people.

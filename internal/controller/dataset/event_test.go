@@ -68,7 +68,7 @@ func TestEachTransitionOfARolloutHasItsEvents(t *testing.T) {
 			before.CurrentRevision = "r1"
 		}
 		var got []string
-		for _, n := range rolloutTransitions(before, v1alpha1.DataSetStatus{CurrentRevision: "r1", Rollout: c.after}, steps) {
+		for _, n := range rolloutTransitions(before, v1alpha1.DataSetStatus{CurrentRevision: "r1", Rollout: c.after}, steps, "") {
 			kind := ""
 			if n.kind == corev1.EventTypeWarning {
 				kind = "Warning "

@@ -55,10 +55,14 @@ func (r *Reconciler) finalizeDataSet(ctx context.Context, d *v1alpha1.DataSet) e
 func (r *Reconciler) showWithdrawing(ctx context.Context, d *v1alpha1.DataSet, holders []string) error {
 	before := d.DeepCopy()
 	d.Status.ObservedGeneration = d.Generation
-	meta.SetStatusCondition(&d.Status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWithdrawing, ObservedGeneration: d.Generation,
-		Message: shorten.Text(fmt.Sprintf("%d pods still hold the items, the first is %s; where its runtime cannot answer, delete the pod, "+
-			"or set spec.deletionPolicy to Retain to delete the DataSet without waiting", len(holders), holders[0]), maxMessageLength),
-	})
+	why := cause{v1alpha1.ReasonWithdrawing, shorten.Text(fmt.Sprintf("%d pods still hold the items, the first is %s; where its runtime "+
+		"cannot answer, delete the pod, or set spec.deletionPolicy to Retain to delete the DataSet without waiting",
+		len(holders), holders[0]), maxMessageLength)}
+	for _, c := range append(standingConditions(why, cause{}), metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: why.reason, Message: why.message,
+	}) {
+		c.ObservedGeneration = d.Generation
+		meta.SetStatusCondition(&d.Status.Conditions, c)
+	}
 	return r.patchStatus(ctx, d, before)
 }

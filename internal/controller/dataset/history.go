@@ -7,12 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -23,7 +25,13 @@ const maxHistory = 20
 // of another revision, or the same one tried again after it had ended.
 func beginsRollout(before *v1alpha1.RolloutStatus, next v1alpha1.RolloutStatus) bool {
 	return before == nil || before.Revision != next.Revision ||
-		!sameTime(before.StartTime, next.StartTime) || hasEnded(before.Phase) && !hasEnded(next.Phase)
+		!sameTime(before.StartTime, next.StartTime) || hasEnded(before.Phase) && !hasEnded(next.Phase) && !isReopened(*before, next)
+}
+
+// isReopened reports whether a rollout that managers of v0.1.0 called completed goes on:
+// no pod had its revision.
+func isReopened(before, next v1alpha1.RolloutStatus) bool {
+	return before.Phase == v1alpha1.RolloutCompleted && next.Phase == v1alpha1.RolloutDelivering
 }
 
 // hasEnded reports whether nothing more comes of a rollout by itself. A stopped one
@@ -36,14 +44,59 @@ func sameTime(a, b *metav1.MicroTime) bool {
 	return a == nil && b == nil || a != nil && b != nil && a.Time.Equal(b.Time)
 }
 
-// nextHistory returns the history after a pass. opening says of a rollout that
-// begins who wants it, and why; nil when none begins.
-func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, opening *v1alpha1.RolloutRecord,
-	now time.Time) []v1alpha1.RolloutRecord {
-	history := append([]v1alpha1.RolloutRecord(nil), before.History...)
+// tally is what a pass counts of the rollout for its record.
+type tally struct {
+	outcome v1alpha1.RolloutOutcome
+	// pods have all of the update revision; bytes are what these received.
+	pods  int32
+	bytes int64
+	// failed pods, and the number of steps.
+	failed, steps int
+}
+
+func tallyRollout(p *session, s v1alpha1.DataSetStatus) tally {
+	t := tally{outcome: p.plan.Outcome, pods: s.UpdatedReplicas, failed: len(p.plan.Failed), steps: len(p.set.Spec.UpdateStrategy.Steps)}
+	for _, x := range p.observed.countedReplicas() {
+		if x.delivered && x.revision == s.UpdateRevision {
+			t.bytes += receivedBytes(x.data)
+		}
+	}
+	return t
+}
+
+// receivedBytes returns the bytes of a pod's items that its node did not hold already.
+func receivedBytes(d *v1alpha1.Data) int64 {
+	var n int64
+	for i := range d.Status.DataItemsStatus {
+		if item := &d.Status.DataItemsStatus[i]; item.Origin != v1alpha1.OriginNode {
+			n += item.Bytes
+		}
+	}
+	return n
+}
+
+// correctHistory returns the history without what managers of v0.1.0 said of revisions
+// that no pod ever had: that they succeeded.
+func correctHistory(history []v1alpha1.RolloutRecord, o *observation) []v1alpha1.RolloutRecord {
+	history = slices.Clone(history)
+	for i := range history {
+		r := &history[i]
+		if r.Outcome == v1alpha1.OutcomeSucceeded && revision.Named(o.history, r.Revision) != nil &&
+			revisionReach(o, r.Revision) < rollout.Delivered {
+			r.Outcome, r.Message = v1alpha1.OutcomeSuperseded, "no pod ever had all of it"
+		}
+	}
+	return history
+}
+
+// nextHistory returns the history after a pass. last is the rollout as it was, and
+// opening says of one that begins who wants it, and why; nil when none begins.
+func nextHistory(history []v1alpha1.RolloutRecord, last *v1alpha1.RolloutStatus, next v1alpha1.RolloutStatus, counted tally,
+	opening *v1alpha1.RolloutRecord, now time.Time) []v1alpha1.RolloutRecord {
+	history = slices.Clone(history)
 	if opening != nil {
 		if n := len(history); n > 0 && history[n-1].Outcome == v1alpha1.OutcomeRunning {
-			supersedeRecord(&history[n-1], before.Rollout, now)
+			supersedeRecord(&history[n-1], last, counted.steps, now)
 		}
 		opened := *opening
 		opened.Revision, opened.Outcome = next.Revision, v1alpha1.OutcomeRunning
@@ -54,22 +107,48 @@ func nextHistory(before v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, ope
 		}
 		history = append(history, opened)
 	}
-	if n := len(history); n > 0 && history[n-1].Revision == next.Revision && history[n-1].Outcome == v1alpha1.OutcomeRunning &&
-		hasEnded(next.Phase) {
-		last := &history[n-1]
-		last.EndTime = wholeSecond(next.EndTime, now)
-		last.Message = shorten.Text(next.Message, maxMessageLength)
-		last.Outcome = v1alpha1.OutcomeSucceeded
-		if next.Phase == v1alpha1.RolloutRolledBack {
-			last.Outcome = v1alpha1.OutcomeRolledBack
-		}
+	if n := len(history); n > 0 && history[n-1].Revision == next.Revision {
+		updateRecord(&history[n-1], next, counted, now)
 	}
 	return history[max(0, len(history)-maxHistory):]
 }
 
+// updateRecord brings the record of the present rollout up to date. One that was stopped
+// may go on; what ended otherwise is not counted any more.
+func updateRecord(r *v1alpha1.RolloutRecord, next v1alpha1.RolloutStatus, counted tally, now time.Time) {
+	before := r.Outcome
+	if before != v1alpha1.OutcomeRunning && before != v1alpha1.OutcomeStopped && counted.outcome != v1alpha1.OutcomeRunning {
+		return
+	}
+	r.Pods, r.FailedPods = max(r.Pods, counted.pods), max(r.FailedPods, int32(counted.failed))
+	r.Bytes, r.Outcome = max(r.Bytes, counted.bytes), counted.outcome
+	switch {
+	case counted.outcome == v1alpha1.OutcomeRunning:
+		r.EndTime, r.Message, r.EndedStep = nil, "", 0
+	case counted.outcome != before:
+		end := next.EndTime
+		if end == nil {
+			end = next.ProgressTime
+		}
+		r.EndTime = wholeSecond(end, now)
+		r.Message = shorten.Text(next.Message, maxMessageLength)
+		r.EndedStep = endedStep(&next, counted.steps)
+	}
+}
+
+// endedStep returns the number of the step that a rollout is in, from 1; 0 for none.
+func endedStep(state *v1alpha1.RolloutStatus, steps int) int32 {
+	if state == nil || int(state.Step) >= steps || state.Phase == v1alpha1.RolloutPrefetching ||
+		state.Reason == v1alpha1.ReasonPrefetchFailed {
+		return 0
+	}
+	return state.Step + 1
+}
+
 // supersedeRecord ends the record of a rollout that another one follows.
-func supersedeRecord(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, now time.Time) {
+func supersedeRecord(r *v1alpha1.RolloutRecord, state *v1alpha1.RolloutStatus, steps int, now time.Time) {
 	r.Outcome = v1alpha1.OutcomeSuperseded
+	r.EndedStep = endedStep(state, steps)
 	r.EndTime = &metav1.Time{Time: now.Truncate(time.Second)}
 	r.Message = "the template changed before it ended"
 	if state != nil && state.Phase != v1alpha1.RolloutProgressing && state.Message != "" {
@@ -96,7 +175,12 @@ func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.R
 	if err := r.live.Get(ctx, keyOf(d), &whole); err != nil {
 		return nil, fmt.Errorf("reading who changed the DataSet: %w", err)
 	}
+	by := revision.ChangedBy(s.update)
+	if last := d.Status.Rollout; last != nil && last.Revision == s.update.Name {
+		by = revision.Requester(d) // it is tried again
+	}
 	return &v1alpha1.RolloutRecord{
+		ChangedBy:   by,
 		Number:      s.update.Revision,
 		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
 		By:          templateAuthor(whole.ManagedFields),

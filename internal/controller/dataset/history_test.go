@@ -30,8 +30,20 @@ func write(s *v1alpha1.DataSetStatus, next v1alpha1.RolloutStatus, at time.Durat
 	if beginsRollout(s.Rollout, next) {
 		opening = &v1alpha1.RolloutRecord{By: "kubectl", Number: int64(len(s.History) + 1)}
 	}
-	s.History = nextHistory(*s, next, opening, start.Add(at))
+	s.History = nextHistory(s.History, s.Rollout, next, tally{outcome: outcomeOf(next.Phase)}, opening, start.Add(at))
 	s.Rollout = &next
+}
+
+func outcomeOf(p v1alpha1.RolloutPhase) v1alpha1.RolloutOutcome {
+	switch p {
+	case v1alpha1.RolloutCompleted:
+		return v1alpha1.OutcomeSucceeded
+	case v1alpha1.RolloutRolledBack:
+		return v1alpha1.OutcomeRolledBack
+	case v1alpha1.RolloutStopped:
+		return v1alpha1.OutcomeStopped
+	}
+	return v1alpha1.OutcomeRunning
 }
 
 func TestTheHistoryRecordsEachRollout(t *testing.T) {
@@ -75,13 +87,39 @@ func TestTheHistoryRecordsEachRollout(t *testing.T) {
 		"stopped, then edited": {
 			[]v1alpha1.RolloutStatus{
 				{Revision: "r2", Phase: progressing, StartTime: micro(0)},
-				{Revision: "r2", Phase: v1alpha1.RolloutStopped, StartTime: micro(0), Message: "2 pods failed"},
+				{Revision: "r2", Phase: v1alpha1.RolloutStopped, StartTime: micro(0), ProgressTime: micro(time.Minute), Message: "2 pods failed"},
 				{Revision: "r3", Phase: progressing, StartTime: micro(2 * time.Minute)},
 			},
 			[]v1alpha1.RolloutRecord{
-				record(1, "r2", 0, second(2*time.Minute), v1alpha1.OutcomeSuperseded, changed+"; until then: 2 pods failed"),
+				record(1, "r2", 0, second(time.Minute), v1alpha1.OutcomeStopped, "2 pods failed"),
 				record(2, "r3", 2*time.Minute, nil, v1alpha1.OutcomeRunning, ""),
 			},
+		},
+		"stopped, then aborted": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r2", Phase: v1alpha1.RolloutStopped, StartTime: micro(0), Message: "2 pods failed"},
+				{Revision: "r2", Phase: v1alpha1.RolloutRollingBack, StartTime: micro(0), Message: "alice aborted"},
+				{Revision: "r2", Phase: v1alpha1.RolloutRolledBack, StartTime: micro(0), EndTime: micro(time.Minute), Message: "alice aborted"},
+			},
+			[]v1alpha1.RolloutRecord{record(1, "r2", 0, second(time.Minute), v1alpha1.OutcomeRolledBack, "alice aborted")},
+		},
+		"stopped, then tried again": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r2", Phase: v1alpha1.RolloutStopped, StartTime: micro(0), ProgressTime: micro(0), Message: "2 pods failed"},
+				{Revision: "r2", Phase: progressing, StartTime: micro(time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{
+				record(1, "r2", 0, second(0), v1alpha1.OutcomeStopped, "2 pods failed"),
+				record(2, "r2", time.Minute, nil, v1alpha1.OutcomeRunning, ""),
+			},
+		},
+		"a manager of v0.1.0 called it completed": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)},
+				{Revision: "r1", Phase: v1alpha1.RolloutDelivering, StartTime: micro(0)},
+				{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(2 * time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{record(1, "r1", 0, second(2*time.Minute), v1alpha1.OutcomeSucceeded, "")},
 		},
 		"rolled back, then tried again": {
 			[]v1alpha1.RolloutStatus{
@@ -103,6 +141,62 @@ func TestTheHistoryRecordsEachRollout(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, s.History); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestARecordCountsPodsBytesFailuresAndItsLastStep(t *testing.T) {
+	type counts struct {
+		pods, failed int32
+		bytes        int64
+		step         int32
+	}
+	state := func(p v1alpha1.RolloutPhase, step int32) v1alpha1.RolloutStatus {
+		return v1alpha1.RolloutStatus{Revision: "r2", Phase: p, StartTime: micro(0), Step: step}
+	}
+	for name, c := range map[string]struct {
+		state []v1alpha1.RolloutStatus
+		tally []tally
+		want  counts
+	}{
+		"the most at one time": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutProgressing, 0), state(v1alpha1.RolloutProgressing, 1)},
+			[]tally{{pods: 3, bytes: 30, steps: 2}, {pods: 1, bytes: 10, failed: 2, steps: 2}}, counts{3, 2, 30, 0},
+		},
+		"taken back in the second step": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutProgressing, 1), state(v1alpha1.RolloutRolledBack, 1)},
+			[]tally{{pods: 2, bytes: 20, steps: 2}, {failed: 1, steps: 2}}, counts{2, 1, 20, 2},
+		},
+		"stopped, and one more fails": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutStopped, 0), state(v1alpha1.RolloutStopped, 0)},
+			[]tally{{failed: 1, steps: 1}, {failed: 2, steps: 1}}, counts{0, 2, 0, 1},
+		},
+		"after the last step": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutCompleted, 2)}, []tally{{pods: 4, steps: 2}}, counts{4, 0, 0, 0},
+		},
+		"pods that come later are not its own": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutCompleted, 0), state(v1alpha1.RolloutCompleted, 0)},
+			[]tally{{pods: 4}, {pods: 9}}, counts{pods: 4},
+		},
+		"it did not come to steps": {
+			[]v1alpha1.RolloutStatus{state(v1alpha1.RolloutPrefetching, 0), {Revision: "r3", Phase: v1alpha1.RolloutProgressing,
+				StartTime: micro(time.Minute)}},
+			[]tally{{steps: 2}, {steps: 2}}, counts{},
+		},
+	} {
+		var history []v1alpha1.RolloutRecord
+		var last *v1alpha1.RolloutStatus
+		for i, next := range c.state {
+			var opening *v1alpha1.RolloutRecord
+			if beginsRollout(last, next) {
+				opening = &v1alpha1.RolloutRecord{}
+			}
+			c.tally[i].outcome = outcomeOf(next.Phase)
+			history, last = nextHistory(history, last, next, c.tally[i], opening, start), &next
+		}
+		r := history[0]
+		if got := (counts{r.Pods, r.FailedPods, r.Bytes, r.EndedStep}); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }

@@ -25,7 +25,8 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		rollouts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kuda_rollouts_total", Help: "Rollouts that ended, by outcome: Succeeded, RolledBack or Superseded.",
+			Name: "kuda_rollouts_total", Help: "Rollouts that ended, by outcome: Succeeded, Failed, RolledBack, Superseded, or Stopped when it was not " +
+				"taken up again.",
 		}, []string{"outcome"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kuda_rollout_duration_seconds", Help: "From the edit to the end of a rollout, by outcome.",
@@ -41,7 +42,9 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			return nil, fmt.Errorf("registering the metrics of rollouts: %w", err)
 		}
 	}
-	for _, outcome := range []v1alpha1.RolloutOutcome{v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeSuperseded} {
+	for _, outcome := range []v1alpha1.RolloutOutcome{
+		v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeFailed, v1alpha1.OutcomeStopped, v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeSuperseded,
+	} {
 		m.rollouts.WithLabelValues(string(outcome))
 	}
 	return m, nil
@@ -54,7 +57,11 @@ func (m *metrics) countChange(before, after v1alpha1.DataSetStatus, now time.Tim
 	}
 	if beginsRollout(before.Rollout, *after.Rollout) {
 		if !hasEnded(before.Rollout.Phase) && len(before.History) > 1 {
-			m.countEnd(v1alpha1.OutcomeSuperseded, before.Rollout, now)
+			outcome := v1alpha1.OutcomeSuperseded
+			if before.Rollout.Phase == v1alpha1.RolloutStopped {
+				outcome = v1alpha1.OutcomeStopped
+			}
+			m.countEnd(outcome, before.Rollout, now)
 		}
 		if !hasEnded(after.Rollout.Phase) {
 			return
@@ -65,10 +72,7 @@ func (m *metrics) countChange(before, after v1alpha1.DataSetStatus, now time.Tim
 	if len(after.History) < 2 {
 		return
 	}
-	outcome := v1alpha1.OutcomeSucceeded
-	if after.Rollout.Phase == v1alpha1.RolloutRolledBack {
-		outcome = v1alpha1.OutcomeRolledBack
-	}
+	outcome := after.History[len(after.History)-1].Outcome
 	if at := after.Rollout.EndTime; at != nil {
 		now = at.Time
 	}

@@ -74,6 +74,15 @@ func (o *observation) notStarted() []*replica {
 	return pods
 }
 
+// missingRuntime returns the uninjected pods that are to have data: none of those in a
+// namespace that is opted out.
+func (o *observation) missingRuntime() []*corev1.Pod {
+	if o.namespaceLabels[v1alpha1.LabelInjection] == v1alpha1.InjectionDisabled {
+		return nil
+	}
+	return o.uninjected
+}
+
 func (o *observation) countedReplicas() []*replica { return slices.Concat(o.live, o.completed) }
 
 func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*observation, error) {

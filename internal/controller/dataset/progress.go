@@ -27,13 +27,6 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 	}
 	state := p.plan.State
 	switch {
-	case live == 0 && waitingToStart != "":
-		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no pod has started: "+waitingToStart
-	case live == 0:
-		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no running pod carries the runtime"
-		if len(p.observed.completed) > 0 {
-			c.Reason, c.Message = v1alpha1.ReasonDelivered, "the pods have ended with all of their data"
-		}
 	case state.Phase == v1alpha1.RolloutStopped:
 		c.Reason = cmp.Or(state.Reason, v1alpha1.ReasonPodsFailed)
 		c.Message = fmt.Sprintf("%s; stopped: %s. Change the template, or say kubectl kuda retry %s, or kubectl kuda abort %s to go back",
@@ -41,6 +34,13 @@ func progressingCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition
 	case state.Phase == v1alpha1.RolloutRollingBack, state.Phase == v1alpha1.RolloutRolledBack:
 		c.Reason = cmp.Or(state.Reason, v1alpha1.ReasonPodsFailed)
 		c.Message = fmt.Sprintf("%s; %s", count, state.Message)
+	case live == 0 && waitingToStart != "":
+		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no pod has started: "+waitingToStart
+	case live == 0:
+		c.Reason, c.Message = v1alpha1.ReasonNoPods, "no running pod carries the runtime"
+		if len(p.observed.completed) > 0 {
+			c.Reason, c.Message = v1alpha1.ReasonDelivered, "the pods have ended with all of their data"
+		}
 	case updated == live && state.Phase == v1alpha1.RolloutCompleted:
 		c.Reason, c.Message = v1alpha1.ReasonDelivered, count
 		if failure := firstFailure(onUpdate, p.now); failure != "" {
@@ -59,12 +59,18 @@ func waitingCondition(p *session, c metav1.Condition, count, failure string, set
 	case p.set.Spec.Paused && p.plan.HeldBack > 0:
 		c.Reason = v1alpha1.ReasonPaused
 		c.Message = count + "; set spec.paused to false to move the others"
+	case p.plan.Waits == rollout.WaitsForResume:
+		c.Reason = v1alpha1.ReasonPaused
+		c.Message = count + "; set spec.paused to false to make it the stable revision"
 	case state.Phase == v1alpha1.RolloutPrefetching:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonPrefetching
 		c.Message = count + "; the revision is downloaded to the nodes before the first pod is moved"
 	case state.Message != "":
 		// It goes on in spite of something, or is being tried again.
 		c.Reason, c.Message = state.Reason, count+"; "+state.Message
+		if failure != "" {
+			c.Message += "; " + failure
+		}
 		if state.Reason != v1alpha1.ReasonProgressDeadlineExceeded {
 			c.Status = metav1.ConditionTrue
 		}

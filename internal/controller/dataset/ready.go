@@ -19,17 +19,20 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
+// podsCondition is the condition Ready as far as pods go: whether each has all of the
+// revision that it is to have.
+func podsCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	d, o, refusal := p.set, p.observed, p.refusal
 	failure := firstFailure(o.live, p.now)
+	missing := len(o.missingRuntime())
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
-	case s.Replicas == 0 && s.UninjectedReplicas > 0:
-		c.Reason = v1alpha1.ReasonNoPods
-		c.Message = "no matching pod carries the runtime; see the condition Injected"
-	case s.Replicas == 0:
-		c.Reason = v1alpha1.ReasonNoPods
-		c.Message = "no running pod of this namespace carries all labels of spec.workloadSelector"
+	case s.Replicas == 0 && missing == 0:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonNoPods
+		c.Message = "no running pod of this namespace carries all labels of spec.workloadSelector, so there is nothing to deliver"
+		if len(o.uninjected) > 0 {
+			c.Message = "the matching pods are opted out of injection, so there is nothing to deliver; see the condition Injected"
+		}
 	case failure != "":
 		c.Reason = v1alpha1.ReasonDeliveryFailed
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, failure)
@@ -39,6 +42,9 @@ func readyCondition(p *session, s v1alpha1.DataSetStatus) metav1.Condition {
 	case s.UnavailableReplicas > 0:
 		c.Reason = v1alpha1.ReasonDelivering
 		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, firstWait(d, o))
+	case missing > 0:
+		c.Reason = v1alpha1.ReasonPodsNotInjected
+		c.Message = fmt.Sprintf("%s pods have their data; %s", s.Ready, injectedCondition(d, o).Message)
 	default:
 		c.Status = metav1.ConditionTrue
 		c.Reason = v1alpha1.ReasonDelivered

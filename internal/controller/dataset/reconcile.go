@@ -167,6 +167,9 @@ func (s *session) wakeAfter() time.Duration {
 			wake = after
 		}
 	}
+	if after, lacks := s.lateAfter(); lacks && after > 0 && (wake == 0 || after < wake) {
+		wake = after
+	}
 	return wake
 }
 

@@ -54,9 +54,11 @@ func (r *Reconciler) showRefusal(ctx context.Context, s *session, err error) err
 func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 	d := s.set
 	before := d.DeepCopy()
-	c := refusedCondition(s.refusal)
-	c.ObservedGeneration = d.Generation
-	meta.SetStatusCondition(&d.Status.Conditions, c)
+	refused := cause{v1alpha1.ReasonWriteRefused, refusedMessage(s.refusal)}
+	for _, c := range append(standingConditions(cause{}, refused), refusedCondition(s.refusal)) {
+		c.ObservedGeneration = d.Generation
+		meta.SetStatusCondition(&d.Status.Conditions, c)
+	}
 	if err := r.patchStatus(ctx, d, before); err != nil {
 		return err
 	}
@@ -67,9 +69,12 @@ func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 func refusedCondition(refusal string) metav1.Condition {
 	return metav1.Condition{
 		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse,
-		Reason: v1alpha1.ReasonWriteRefused, Message: shorten.Text("the API server refused a write, which is tried again: "+refusal,
-			maxMessageLength),
+		Reason: v1alpha1.ReasonWriteRefused, Message: refusedMessage(refusal),
 	}
+}
+
+func refusedMessage(refusal string) string {
+	return shorten.Text("the API server refused a write, which is tried again: "+refusal, maxMessageLength)
 }
 
 // withRefusal adds to the condition Progressing that a write was refused. What

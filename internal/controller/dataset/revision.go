@@ -71,6 +71,7 @@ func (r revisions) updateRevision(ctx context.Context, d *v1alpha1.DataSet, o *o
 	changed := false
 	if found.Revision < newest {
 		found.Revision, changed = newest+1, true
+		revision.SetChangedBy(found, d)
 	}
 	if revision.SetChangeCause(found, d) {
 		changed = true

@@ -307,7 +307,7 @@ func TestAStoppedRolloutStaysStoppedUntilAnEdit(t *testing.T) {
 	if s = b.settle(""); len(b.on(first)) != 4 || s.CurrentRevision != first || s.Rollout.Phase != v1alpha1.RolloutCompleted {
 		t.Errorf("undone: %+v, rollout: %+v", s, s.Rollout)
 	}
-	if got := outcomes(s); got != "Succeeded Superseded Succeeded" {
+	if got := outcomes(s); got != "Succeeded Stopped Succeeded" {
 		t.Errorf("history: %s", got)
 	}
 }

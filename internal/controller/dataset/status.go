@@ -38,6 +38,22 @@ func (r *Reconciler) publishStatus(ctx context.Context, s *session) error {
 	return nil
 }
 
+// statusConditions returns all conditions that a pass decides.
+func statusConditions(p *session, s v1alpha1.DataSetStatus) []metav1.Condition {
+	pods, progressing := podsCondition(p, s), progressingCondition(p, s)
+	var reconciling, stalled cause
+	if p.keptRefusal(v1alpha1.ConditionStalled) == nil {
+		reconciling, stalled = newStanding(p, s, pods, progressing).decide()
+	}
+	return append(standingConditions(reconciling, stalled),
+		withStanding(pods, s.Ready, reconciling, stalled),
+		withRefusal(p, progressing),
+		rolledBackCondition(p, s),
+		injectedCondition(p.set, p.observed),
+		driftCondition(p.observed.data),
+	)
+}
+
 func (r *Reconciler) patchStatus(ctx context.Context, d, before *v1alpha1.DataSet) error {
 	if equality.Semantic.DeepEqual(before.Status, d.Status) {
 		return nil
@@ -65,7 +81,6 @@ func computeStatus(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSet
 		CurrentRevision:    p.plan.Current,
 		UpdateRevision:     update,
 		Rollout:            p.plan.State.DeepCopy(),
-		History:            nextHistory(d.Status, p.plan.State, opening, p.now),
 		Preheat:            d.Status.Preheat, // another controller's
 	}
 	for _, r := range counted {
@@ -78,16 +93,11 @@ func computeStatus(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSet
 	}
 	s.NotStartedReplicas = int32(len(o.notStarted()))
 	s.UnavailableReplicas = s.Replicas - s.Success
-	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas)
+	s.Ready = fmt.Sprintf("%d/%d", s.Success, s.Replicas+int32(len(o.missingRuntime())))
+	s.History = nextHistory(correctHistory(d.Status.History, o), d.Status.Rollout, p.plan.State, tallyRollout(p, s), opening, p.now)
 
 	s.Conditions = d.DeepCopy().Status.Conditions
-	for _, c := range []metav1.Condition{
-		readyCondition(p, s),
-		withRefusal(p, progressingCondition(p, s)),
-		rolledBackCondition(p, s),
-		injectedCondition(d, o),
-		driftCondition(o.data),
-	} {
+	for _, c := range statusConditions(p, s) {
 		if kept := p.keptRefusal(c.Type); kept != nil {
 			c = *kept
 		}

@@ -23,12 +23,12 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 	s := v1alpha1.DataSetStatus{Replicas: 1, Success: 1, Ready: "1/1"}
 	now := start.Add(time.Hour)
 	x := &session{set: models(), observed: &observation{live: []*replica{r}}, now: now}
-	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue {
+	if c := podsCondition(x, s); c.Status != metav1.ConditionTrue {
 		t.Fatalf("before: %+v", c)
 	}
 	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: sidecar.ContainerName, RestartCount: 4,
 		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
-	c := readyCondition(x, s)
+	c := podsCondition(x, s)
 	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonDeliveryFailed ||
 		!strings.Contains(c.Message, "kubectl logs web-1 -n shop") {
 		t.Errorf("got %+v", c)
@@ -41,14 +41,14 @@ func TestADataSetIsNotReadyWhileARuntimeCannotLive(t *testing.T) {
 		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{
 			StartedAt: metav1.NewTime(now.Add(-10 * time.Second))}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}
-	if again := readyCondition(x, s); again != c {
+	if again := podsCondition(x, s); again != c {
 		t.Errorf("a start changes it to %+v", again)
 	}
 	if wake := x.wakeAfter(); wake != 50*time.Second {
 		t.Errorf("looks again after %s", wake)
 	}
 	x.now = now.Add(50 * time.Second)
-	if c := readyCondition(x, s); c.Status != metav1.ConditionTrue || x.wakeAfter() != 0 {
+	if c := podsCondition(x, s); c.Status != metav1.ConditionTrue || x.wakeAfter() != 0 {
 		t.Errorf("a runtime that lives: %+v, again after %s", c, x.wakeAfter())
 	}
 }
@@ -62,7 +62,7 @@ func TestAPodThatIsNoLongerHeardIsNamed(t *testing.T) {
 		return &replica{pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop"}}, data: d, delivered: true}
 	}
 	x := &session{set: models(), observed: &observation{live: []*replica{silent("web-1"), silent("web-2")}}, now: start}
-	c := readyCondition(x, v1alpha1.DataSetStatus{Replicas: 2, Success: 2, Ready: "2/2"})
+	c := podsCondition(x, v1alpha1.DataSetStatus{Replicas: 2, Success: 2, Ready: "2/2"})
 	if c.Status != metav1.ConditionTrue || !strings.Contains(c.Message,
 		"2/2 pods have their data; of 2 it is not known whether they still have it, pod web-1: the gateway has not heard") {
 		t.Errorf("%+v", c)

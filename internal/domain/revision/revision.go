@@ -85,6 +85,7 @@ func New(d *v1alpha1.DataSet, number int64, collision int) (*appsv1.ControllerRe
 		Revision: number,
 	}
 	SetChangeCause(r, d)
+	SetChangedBy(r, d)
 	SetSelector(r, d)
 	return r, nil
 }

@@ -13,7 +13,7 @@ import (
 // deadlineRuns reports whether the clock of the deadline runs while the rollout
 // waits for something.
 func deadlineRuns(f facts, wait Wait) bool {
-	return f.in.ProgressDeadline > 0 && !stopsDeadline(reasonOf(wait)) && f.state.isIn(prefetching, progressing, retrying)
+	return f.in.ProgressDeadline > 0 && !stopsDeadline(reasonOf(wait)) && f.state.isIn(delivering, prefetching, progressing, retrying)
 }
 
 // stopsDeadline reports whether the clock of the deadline stands for a reason.
@@ -44,7 +44,7 @@ func deadlineFailure(f facts) cause {
 // starts anew: the reason that was written last tells.
 func recordProgress(f facts) state {
 	s := f.state
-	if !s.isIn(prefetching, progressing, retrying) {
+	if !s.isIn(delivering, prefetching, progressing, retrying) {
 		return s
 	}
 	arrived, counted := countProgress(f)
@@ -74,7 +74,7 @@ func countProgress(f facts) (arrived, counted int32) {
 // that was said when it did.
 func recordReason(f facts) state {
 	s := f.state
-	if !s.isIn(prefetching, progressing) {
+	if !s.isIn(delivering, prefetching, progressing) {
 		return s
 	}
 	why := cause{reason: reasonOf(currentWait(f, planMoves(f)))}

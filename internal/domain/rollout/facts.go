@@ -111,8 +111,17 @@ func (f facts) isRollingOut() bool {
 
 // isActive reports whether the update revision is being rolled out, or has been.
 func (f facts) isActive() bool {
-	return f.state.isIn(prefetching, progressing, retrying, completed)
+	return f.state.isIn(delivering, prefetching, progressing, retrying, completed)
 }
+
+// updateWorked reports whether a pod ever had all of the update revision.
+func (f facts) updateWorked() bool {
+	return f.in.Update.Reach == Delivered || f.anyPod(func(p podFacts) bool { return !p.outdated && p.Delivered })
+}
+
+// isFirstDelivery reports whether the update revision replaces no other one, and no pod
+// had all of it yet.
+func (f facts) isFirstDelivery() bool { return f.updateIsStable() && !f.updateWorked() }
 
 // canReturn reports whether there is a revision to go back to that a pod had all of.
 func (f facts) canReturn() bool {

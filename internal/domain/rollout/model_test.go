@@ -30,9 +30,11 @@ func (w *world) checkPlan(in Input) {
 	if p.Current != in.Current.Name && p.Current != in.Update.Name {
 		w.violated("%s is stable out of the blue", p.Current)
 	}
-	if p.Current != in.Current.Name && in.Current.Reach == Delivered && p.State.Phase != v1alpha1.RolloutCompleted {
+	takesOver := p.State.Phase == v1alpha1.RolloutDelivering && len(in.Pods) == 0
+	if p.Current != in.Current.Name && in.Current.Reach == Delivered && p.State.Phase != v1alpha1.RolloutCompleted && !takesOver {
 		w.violated("%s is stable before its rollout ended: %s", p.Current, p.State.Phase)
 	}
+	w.checkOutcome(in)
 	asked := in.State != nil && in.State.Request != p.State.Request
 	if asked && strings.HasPrefix(p.State.Request, v1alpha1.RequestRetry) {
 		w.newTry()
@@ -68,13 +70,31 @@ func (w *world) checkPlan(in Input) {
 	w.checkBudget(in)
 }
 
+// checkOutcome: a revision that succeeded was complete on a pod, and until one was, its
+// first delivery is not over.
+func (w *world) checkOutcome(in Input) {
+	p := w.plan
+	worked := w.reach[in.Update.Name] == Delivered
+	if !worked && (p.State.Phase == v1alpha1.RolloutCompleted || p.Outcome == v1alpha1.OutcomeSucceeded) {
+		w.violated("%s is %s (%s), and no pod ever had all of it", p.State.Revision, p.State.Phase, p.Outcome)
+	}
+	if first := p.Current == p.State.Revision && !worked; first && p.State.Phase != v1alpha1.RolloutDelivering {
+		w.violated("the first delivery of %s is %s", p.State.Revision, p.State.Phase)
+	}
+	if ended := p.Outcome != v1alpha1.OutcomeRunning; ended != slices.Contains([]v1alpha1.RolloutPhase{v1alpha1.RolloutCompleted,
+		v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack}, p.State.Phase) {
+		w.violated("%s, outcome %s", p.State.Phase, p.Outcome)
+	}
+}
+
 // checkBudget: a rollout that has available pods to move moves none only while
 // unavailable pods use up its budget. Whatever these are unavailable for (they hang,
 // fail, came back), each of them counts once.
 func (w *world) checkBudget(in Input) {
 	rolling := in.Strategy.RollingUpdate
 	waits := []Wait{WaitsForBudget, WaitsForDelivery, WaitsForReady}
-	if !slices.Contains(waits, w.plan.Waits) || len(w.plan.Moves) > 0 || w.plan.State.Phase != v1alpha1.RolloutProgressing ||
+	moves := []v1alpha1.RolloutPhase{v1alpha1.RolloutDelivering, v1alpha1.RolloutProgressing}
+	if !slices.Contains(waits, w.plan.Waits) || len(w.plan.Moves) > 0 || !slices.Contains(moves, w.plan.State.Phase) ||
 		rolling.TopologyKey != "" {
 		return
 	}
@@ -389,7 +409,7 @@ func TestPromise10ARolloutKeepsItsInvariants(t *testing.T) {
 	}
 	t.Log(outcomes)
 	for _, phase := range []v1alpha1.RolloutPhase{
-		v1alpha1.RolloutCompleted, v1alpha1.RolloutProgressing, v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack,
+		v1alpha1.RolloutCompleted, v1alpha1.RolloutDelivering, v1alpha1.RolloutProgressing, v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack,
 	} {
 		if outcomes[phase] == 0 {
 			t.Errorf("no history ended as %s", phase)

@@ -18,6 +18,7 @@ type (
 const (
 	// notBegun: nothing is remembered of a rollout of the update revision.
 	notBegun    phase = ""
+	delivering        = v1alpha1.RolloutDelivering
 	prefetching       = v1alpha1.RolloutPrefetching
 	progressing       = v1alpha1.RolloutProgressing
 	// retrying is shown as Progressing with the reason Retrying.
@@ -52,27 +53,33 @@ type transition struct {
 // not in its row.
 var (
 	beginnings = []transition{
-		{"another template", phases{notBegun}, alwaysOccurs, beginRollout, phases{prefetching, progressing}},
+		{"another template", phases{notBegun}, alwaysOccurs, beginRollout, phases{delivering, prefetching, progressing}},
 		{"the update revision is the stable one", phases{prefetching, stopped, rollingBack, rolledBack},
-			facts.updateIsStable, continueStable, phases{progressing}},
+			facts.updateIsStable, continueStable, phases{delivering, progressing}},
+		{"the update revision is the stable one, and no pod ever had all of it", phases{progressing, completed},
+			facts.isFirstDelivery, continueStable, phases{delivering}},
 		{"the update revision is not the stable one", phases{completed}, leavesStable, beginAgain, phases{prefetching, progressing}},
 	}
 	requests = []transition{
 		{"`promote`", phases{progressing}, requestsPromote, endStep, nil},
 		{"`promote-full`", phases{prefetching, progressing}, requestsPromoteFull, endAllSteps, nil},
 		{"`abort`", phases{prefetching, progressing, retrying, stopped}, requestsAbort, abortRollout, phases{stopped, rollingBack}},
-		{"`retry`", phases{stopped, rollingBack, rolledBack}, requestsRetry, startRetry, phases{retrying, progressing}},
+		{"`retry`", phases{stopped, rollingBack, rolledBack}, requestsRetry, startRetry, phases{retrying, delivering, progressing}},
 	}
 	failures = []transition{
 		{"too many pods or measurements failed", phases{prefetching, progressing}, failsTooOften, applyFailurePolicy,
 			phases{stopped, rollingBack}},
 	}
 	ends = []transition{
-		{"no failed pod is left on the update revision", phases{retrying}, retryIsReady, finishRetry, phases{prefetching, progressing}},
+		{"no failed pod is left on the update revision", phases{retrying}, retryIsReady, finishRetry,
+			phases{delivering, prefetching, progressing}},
 		{"every pod has its bytes, or cannot have them", phases{prefetching}, prefetchIsDone, startMoves, phases{progressing}},
 		{"a step is done", phases{progressing}, stepIsDone, endDoneSteps, nil},
 		{"every pod is on the stable revision", phases{rollingBack}, rollbackIsDone, finishRollback, phases{rolledBack}},
-		{"every pod is updated, and all steps are done", phases{progressing}, rolloutIsDone, finishRollout, phases{completed}},
+		{"there is no pod, and the next one is to start with the update revision", phases{progressing}, nextPodStartsIt, beginDelivery,
+			phases{delivering}},
+		{"every pod is updated, a pod had all of it, and all steps are done", phases{delivering, progressing}, rolloutIsDone,
+			finishRollout, phases{completed}},
 	}
 	deadlines = []transition{
 		{"the deadline, where the prefetch need not end", phases{prefetching}, givesPrefetchUp, startMoves, phases{progressing}},

@@ -21,6 +21,7 @@ func buildPlan(f facts, m moves) Plan {
 		HeldBack: m.held,
 		Complete: f.isActive() && len(m.movable) == 0 && f.allPodsDone(),
 		State:    f.state.RolloutStatus,
+		Outcome:  rolloutOutcome(f),
 		Measure:  dueMeasurement(f),
 		Wake:     nextWake(f, m),
 		Updated:  f.countPods(func(p podFacts) bool { return p.updated }),

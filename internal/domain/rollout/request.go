@@ -44,7 +44,11 @@ func requestsAbort(f facts) bool {
 }
 
 func abortRollout(f facts) state {
-	return giveUp(f, cause{v1alpha1.ReasonAborted, "abort was requested"}, v1alpha1.FailurePolicyRollback)
+	why := cause{v1alpha1.ReasonAborted, "abort was requested"}
+	if by := f.in.RequestedBy; by != "" {
+		why.message = by + " aborted"
+	}
+	return giveUp(f, why, v1alpha1.FailurePolicyRollback)
 }
 
 func requestsRetry(f facts) bool { return requestedVerb(f) == v1alpha1.RequestRetry }

@@ -392,6 +392,96 @@ func TestPartitionStepsHoldTheirPodsBack(t *testing.T) {
 	s.expect(v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered, nil)
 }
 
+// firstScene is the first delivery of A, which has been going for an hour.
+func firstScene(t *testing.T, states string) *scene {
+	s := newScene(t, states)
+	s.Current, s.Update = Revision{"A", Assigned}, Revision{"A", Assigned}
+	s.State.Revision, s.State.Phase = "A", v1alpha1.RolloutDelivering
+	return s
+}
+
+func TestAFirstDeliveryEndsWhenEachPodHasAllOfIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		states string
+		change func(*scene)
+		phase  v1alpha1.RolloutPhase
+		reason string
+	}{
+		"on the way":                   {"Aa", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"a pod failed":                 {"A1", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"every pod failed":             {"11", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"every pod has it":             {"AA", nil, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"no pods":                      {"", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
+		"a pod had it and ended":       {"", func(s *scene) { s.Update.Reach = Delivered }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"a pod has not started":        {"a", func(s *scene) { s.Pods[0].NotStarted = true }, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
+		"another has not started":      {"Aa", func(s *scene) { s.Pods[1].NotStarted = true }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"paused":                       {"Aa", func(s *scene) { s.Paused = true }, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"paused, and every pod has it": {"AA", func(s *scene) { s.Paused = true }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"the deadline passed": {"A1", func(s *scene) { s.ProgressDeadline, s.State.Updated = time.Minute, 1 }, v1alpha1.RolloutDelivering,
+			v1alpha1.ReasonProgressDeadlineExceeded},
+		"the deadline, and a pod came further": {"Aa", func(s *scene) { s.ProgressDeadline = time.Minute }, v1alpha1.RolloutDelivering,
+			v1alpha1.ReasonDelivering},
+		"the deadline without pods": {"", func(s *scene) { s.ProgressDeadline = time.Minute }, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
+		"status of v0.1.0, no pod had it": {"1", func(s *scene) { s.State.Phase = v1alpha1.RolloutCompleted }, v1alpha1.RolloutDelivering,
+			v1alpha1.ReasonDelivering},
+		"status of v0.1.0, a pod had it": {"a", func(s *scene) { s.State.Phase, s.Update.Reach = v1alpha1.RolloutCompleted, Delivered },
+			v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivering},
+		"status of v0.1.0, on the way": {"a", func(s *scene) { s.State.Phase = v1alpha1.RolloutProgressing }, v1alpha1.RolloutDelivering,
+			v1alpha1.ReasonDelivering},
+		"status without a phase": {"a", func(s *scene) { s.State.Phase = "" }, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := firstScene(t, c.states)
+			if c.change != nil {
+				c.change(s)
+			}
+			p := s.expect(c.phase, c.reason, nil)
+			succeeded := p.Outcome == v1alpha1.OutcomeSucceeded
+			if succeeded != (c.phase == v1alpha1.RolloutCompleted) || p.Current != "A" {
+				t.Errorf("outcome %s, stable %s", p.Outcome, p.Current)
+			}
+			s.expect(c.phase, c.reason, nil)
+		})
+	}
+}
+
+func TestAnEditWithoutPodsIsAFirstDelivery(t *testing.T) {
+	s := newScene(t, "")
+	s.State, s.Update.Reach = nil, Untried
+	p := s.expect(v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods, nil)
+	if p.Current != "B" || p.New != "B" || p.Outcome != v1alpha1.OutcomeRunning {
+		t.Errorf("%+v", p)
+	}
+	s.Current.Reach = Untried
+	s.Pods = fleet("b")
+	s.expect(v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering, nil)
+	s.Pods = fleet("B")
+	if p := s.expect(v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered, nil); p.Outcome != v1alpha1.OutcomeSucceeded {
+		t.Errorf("outcome %s", p.Outcome)
+	}
+}
+
+func TestARevisionThatFailedItsGateHasNotSucceeded(t *testing.T) {
+	s := newScene(t, "BB")
+	s.FailurePolicy = v1alpha1.FailurePolicyContinue
+	s.moved(0).Restarts = 1
+	s.moved(1)
+	if p := s.expect(v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered, nil); p.Outcome != v1alpha1.OutcomeFailed {
+		t.Errorf("outcome %s", p.Outcome)
+	}
+}
+
+func TestAnAbortNamesItsUser(t *testing.T) {
+	for by, want := range map[string]string{"alice": "alice aborted", "": "abort was requested"} {
+		s := newScene(t, "BAA")
+		s.moved(0)
+		s.Request, s.RequestedBy = "abort B 1", by
+		if p := s.plan(); p.State.Message != want {
+			t.Errorf("%q: %q", by, p.State.Message)
+		}
+	}
+}
+
 func TestAGroupIsBegunAfterTheLastIsFinished(t *testing.T) {
 	s := newScene(t, "AAAAAA")
 	s.Strategy = rolling("100%", "")
@@ -432,7 +522,7 @@ func TestTheDeadlineCountsOnlyWhilePodsAreToBeMoved(t *testing.T) {
 			v1alpha1.RolloutProgressing},
 		"held back": {func(s *scene) { s.Pods = fleet("AA"); s.Strategy.RollingUpdate.Partition = &value },
 			v1alpha1.RolloutProgressing},
-		"the first revision":       {func(s *scene) { s.Current.Name = "" }, v1alpha1.RolloutProgressing},
+		"the first revision":       {func(s *scene) { s.Current.Name = "" }, v1alpha1.RolloutDelivering},
 		"no deadline":              {func(s *scene) { s.ProgressDeadline = 0 }, v1alpha1.RolloutProgressing},
 		"one microsecond too soon": {func(s *scene) { s.Now = s.Now.Add(-time.Microsecond) }, v1alpha1.RolloutProgressing},
 	} {

@@ -107,6 +107,8 @@ type Input struct {
 	State *v1alpha1.RolloutStatus
 	// Request is the value of the annotation kuda.io/rollout-request.
 	Request string
+	// RequestedBy is the user who set it; empty where that is not known.
+	RequestedBy string
 	// Measurement is the newest that was taken, or nil. It may be given again.
 	Measurement *Measurement
 	Pods        []Pod
@@ -130,6 +132,8 @@ type Plan struct {
 
 	// State is to be written as status.rollout.
 	State v1alpha1.RolloutStatus
+	// Outcome is how the rollout ended, or that it has not.
+	Outcome v1alpha1.RolloutOutcome
 	// Prefetch is the revision that the pods without it are to download, or empty.
 	Prefetch string
 	// Measure is the index of the analysis step of which a measurement is due

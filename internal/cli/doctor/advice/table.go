@@ -63,6 +63,10 @@ var table = map[key]Advice{
 			"the selector is compared with the labels of pods, not of the Deployment",
 		Do: []string{"kubectl get dataset {dataset} -n {namespace} -o jsonpath='{.spec.workloadSelector}'", listPods},
 	},
+	{v1alpha1.ConditionReady, v1alpha1.ReasonPodsNotInjected}: {
+		Severity: Problem, Why: "pods lack the runtime and get no data; the condition Injected says why, pod by pod",
+		Do: []string{"kubectl describe dataset {dataset} -n {namespace}", listPods},
+	},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonWithdrawing}: {
 		Severity: Warning, Why: "the DataSet is being deleted with deletionPolicy Remove, and pods still hold its items; a pod whose runtime " +
 			"cannot answer holds it up",
@@ -132,6 +136,9 @@ var table = map[key]Advice{
 		Severity: Warning, Why: "abort was requested; the revision is not tried again until the template changes or retry is requested",
 		Do: whenRolledBack,
 	},
+
+	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled}: {Severity: OK, Why: "nothing is under way"},
+	{v1alpha1.ConditionStalled, v1alpha1.ReasonNotStalled}:  {Severity: OK, Why: "nothing needs help"},
 
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonNotRolledBack}: {Severity: OK, Why: "the update revision did not fail"},
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonPodsFailed}: {
