@@ -18,12 +18,15 @@ const (
 	// LabelInjection on a namespace says how Kuda treats the namespace's pods:
 	// InjectionRequired or InjectionDisabled; without it pods that match a
 	// DataSet are injected, and admitted unchanged while the webhook is away.
-	// Any other value is read as InjectionRequired. On a pod only
-	// InjectionDisabled has a meaning, and none in a namespace that requires injection.
+	// Any other value is read as InjectionRequired. On a pod InjectionDisabled opts
+	// out, which has no effect in a namespace that requires injection, and
+	// InjectionRequired refuses the pod as long as it would not have its data.
 	LabelInjection = "kuda.io/injection"
 
-	// InjectionRequired refuses pods that a DataSet selects and that are not
-	// injected, and all pods while the webhook cannot be reached.
+	// InjectionRequired on a namespace refuses pods that a DataSet selects and that are
+	// not injected, and all pods while the webhook cannot be reached. On a pod it refuses
+	// that pod in the same cases, while no DataSet selects it, and while one that
+	// AnnotationDataSets names is not there.
 	InjectionRequired = "required"
 	// InjectionDisabled leaves a namespace, or one pod, alone.
 	InjectionDisabled = "disabled"
@@ -55,6 +58,13 @@ const (
 	// which the sources are reached. Without it the runtime is the first init container.
 	AnnotationStartAfter = "kuda.io/start-after"
 
+	// AnnotationDataSets is set by the user on a pod (template): the DataSets of its
+	// namespace, comma-separated, without which the pod must not be created. Until they
+	// are there and select the pod it is refused, and its controller tries again.
+	// With the label LabelInjection=InjectionRequired on the pod that also holds while
+	// the webhook cannot be reached.
+	AnnotationDataSets = "kuda.io/datasets"
+
 	// LabelPreheat marks the pods that Kuda makes for spec.preheat, and their
 	// Data; its value is the DataSet's name. Such a pod belongs to that DataSet
 	// whatever its selector says, and is no replica of it.
@@ -78,6 +88,22 @@ const (
 	RequestAbort = "abort"
 	// RequestRetry tries a stopped or rolled back revision again.
 	RequestRetry = "retry"
+
+	// AnnotationChangedBy on a DataSet is the name of the user who changed spec last,
+	// as the API server knows it. Kuda's webhook writes it, and AnnotationChangedGeneration
+	// with it; what others write there is not kept.
+	AnnotationChangedBy = "kuda.io/changed-by"
+	// AnnotationChangedGeneration is the metadata.generation to which AnnotationChangedBy
+	// belongs. If the DataSet has another one, spec was changed while the webhook could
+	// not be reached, and nothing says by whom.
+	AnnotationChangedGeneration = "kuda.io/changed-generation"
+	// AnnotationRequestedBy on a DataSet is the name of the user who set
+	// AnnotationRolloutRequest. Kuda's webhook writes it, and AnnotationRequestedFor with
+	// it; what others write there is not kept.
+	AnnotationRequestedBy = "kuda.io/requested-by"
+	// AnnotationRequestedFor is the request to which AnnotationRequestedBy belongs. If
+	// AnnotationRolloutRequest is another one, nothing says who set it.
+	AnnotationRequestedFor = "kuda.io/requested-for"
 
 	// FinalizerWithdraw keeps a DataSet with deletionPolicy Remove until its
 	// items are out of every pod's view.
