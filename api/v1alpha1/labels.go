@@ -18,12 +18,15 @@ const (
 	// LabelInjection on a namespace says how Kuda treats the namespace's pods:
 	// InjectionRequired or InjectionDisabled; without it pods that match a
 	// DataSet are injected, and admitted unchanged while the webhook is away.
-	// Any other value is read as InjectionRequired. On a pod only
-	// InjectionDisabled has a meaning, and none in a namespace that requires injection.
+	// Any other value is read as InjectionRequired. On a pod InjectionDisabled opts
+	// out, which has no effect in a namespace that requires injection, and
+	// InjectionRequired refuses the pod as long as it would not have its data.
 	LabelInjection = "kuda.io/injection"
 
-	// InjectionRequired refuses pods that a DataSet selects and that are not
-	// injected, and all pods while the webhook cannot be reached.
+	// InjectionRequired on a namespace refuses pods that a DataSet selects and that are
+	// not injected, and all pods while the webhook cannot be reached. On a pod it refuses
+	// that pod in the same cases, while no DataSet selects it, and while one that
+	// AnnotationDataSets names is not there.
 	InjectionRequired = "required"
 	// InjectionDisabled leaves a namespace, or one pod, alone.
 	InjectionDisabled = "disabled"
@@ -54,6 +57,13 @@ const (
 	// comma-separated, that are to run before Kuda's runtime starts, such as one through
 	// which the sources are reached. Without it the runtime is the first init container.
 	AnnotationStartAfter = "kuda.io/start-after"
+
+	// AnnotationDataSets is set by the user on a pod (template): the DataSets of its
+	// namespace, comma-separated, without which the pod must not be created. Until they
+	// are there and select the pod it is refused, and its controller tries again.
+	// With the label LabelInjection=InjectionRequired on the pod that also holds while
+	// the webhook cannot be reached.
+	AnnotationDataSets = "kuda.io/datasets"
 
 	// LabelPreheat marks the pods that Kuda makes for spec.preheat, and their
 	// Data; its value is the DataSet's name. Such a pod belongs to that DataSet

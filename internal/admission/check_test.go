@@ -175,16 +175,34 @@ func TestAGoodAnalysisIsAccepted(t *testing.T) {
 	}
 }
 
+// plain reads from MinIO over http://, and alluxio has a source that no runtime reads.
+func plain(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }
+
+func alluxio(s *v1alpha1.DataSetSpec) {
+	s.Template.DataSources.Alluxio = &v1alpha1.AlluxioDataSource{Host: "alluxio", Port: 19998}
+}
+
 func TestUnlikelySettingsGetAWarning(t *testing.T) {
 	for name, c := range map[string]struct {
 		last, next *v1alpha1.DataSet
 		want       string
 	}{
-		"nothing":       {dataSet(), dataSet(), ""},
-		"a new DataSet": {nil, dataSet(), ""},
-		"plain credentials": {nil, dataSet(func(s *v1alpha1.DataSetSpec) {
-			s.Template.DataSources.MinIO.Endpoint = "http://minio:9000"
-		}), "minio.endpoint: the credentials"},
+		"nothing":           {dataSet(), dataSet(), ""},
+		"a new DataSet":     {nil, dataSet(), ""},
+		"plain credentials": {nil, dataSet(plain), "minio.endpoint: the credentials"},
+		"plain credentials in place of others": {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" }), plain), dataSet(plain,
+			func(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.SecretRef.Name = "b" }), "minio.endpoint: the credentials of Secret b"},
+		"plain credentials that were said": {dataSet(plain), dataSet(plain, item(func(i *v1alpha1.DataItem) { i.Version = "2" })), ""},
+		"plain credentials, paused":        {dataSet(plain), dataSet(plain, func(s *v1alpha1.DataSetSpec) { s.Paused = true }), ""},
+		"plain credentials, other limits": {dataSet(plain), dataSet(plain, func(s *v1alpha1.DataSetSpec) {
+			s.Template.DataSources.MinIO.Limits = &v1alpha1.SourceLimits{Connections: 2}
+		}), ""},
+		"a source without a driver":         {nil, dataSet(alluxio), "alluxio: this version of Kuda has no driver for sources of kind alluxio"},
+		"an added source without a driver":  {dataSet(), dataSet(alluxio), "it reads hdfs, minio, ceph, s3, http, oci, pvc, plugin"},
+		"a source without a driver, paused": {dataSet(alluxio), dataSet(alluxio, func(s *v1alpha1.DataSetSpec) { s.Paused = true }), ""},
+		"a new item of a source without a driver": {dataSet(alluxio), dataSet(alluxio, item(func(i *v1alpha1.DataItem) {
+			i.DataSourceType, i.Version = v1alpha1.DataSourceAlluxio, "2"
+		})), "has no driver"},
 		"another path": {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })),
 			"dataItems[1]: remotePath changed"},
 		"another bucket": {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })),

@@ -19,15 +19,15 @@ const copyWarning = "This pod is a copy of one that Kuda injected (as kubectl de
 // leaveUnselected returns the response for a pod that no DataSet selects. Kuda does not
 // change such a pod, except a copy of an injected pod, which would wait for its
 // data for ever.
-func (p *Pods) leaveUnselected(req admission.Request) admission.Response {
+func (p *Pods) leaveUnselected(req admission.Request, by demand) admission.Response {
 	// Most pods are not decoded for this.
-	if !bytes.Contains(req.Object.Raw, []byte(`"`+sidecar.VolumeToken+`"`)) {
+	if !isCopyText(req.Object.Raw) {
 		return admission.Allowed("")
 	}
 	pod, crowded, err := readPod(req.Object.Raw)
 	switch {
 	case err != nil:
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, by, err)
 	case crowded != "":
 		return admission.Allowed("") // Kuda injects no such pod, so it is no copy of one
 	}
@@ -35,5 +35,10 @@ func (p *Pods) leaveUnselected(req admission.Request) admission.Response {
 	if bare == nil {
 		return admission.Allowed("")
 	}
-	return p.patchedResponse(req, inject.Patch(pod, bare)).WithWarnings(copyWarning)
+	return p.patchedResponse(req, by, inject.Patch(pod, bare)).WithWarnings(copyWarning)
+}
+
+// isCopyText reports whether a pod may be a copy of an injected pod, by its text.
+func isCopyText(raw []byte) bool {
+	return bytes.Contains(raw, []byte(`"`+sidecar.VolumeToken+`"`))
 }

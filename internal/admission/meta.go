@@ -21,6 +21,7 @@ type podMeta struct {
 	Name              string            `json:"name"`
 	GenerateName      string            `json:"generateName"`
 	Labels            map[string]string `json:"labels"`
+	Annotations       map[string]string `json:"annotations"`
 	DeletionTimestamp string            `json:"deletionTimestamp"`
 }
 

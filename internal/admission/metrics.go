@@ -18,6 +18,7 @@ const (
 	skipped   = "skipped"
 	failed    = "failed"
 	unmatched = "unmatched"
+	refused   = "refused"
 )
 
 // Outcomes for an injected pod of the question which nodes hold its data.
@@ -37,7 +38,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		pods: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kuda_admission_pods_total",
-			Help: "Pods by outcome: injected, skipped (of a kind that is left alone), failed, unmatched (no DataSet selects them).",
+			Help: "Pods by outcome: injected, skipped (of a kind that is left alone), failed, unmatched (no DataSet selects them), " +
+				"refused (they name DataSets that are not there or do not select them, or evade what their namespace requires).",
 		}, []string{"outcome"}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kuda_admission_placements_total",
@@ -45,7 +47,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 				"(it could not be found out).",
 		}, []string{"outcome"}),
 	}
-	for _, outcome := range []string{injected, skipped, failed, unmatched} {
+	for _, outcome := range []string{injected, skipped, failed, unmatched, refused} {
 		m.pods.WithLabelValues(outcome)
 	}
 	for _, outcome := range []string{preferred, none, unknown} {

@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/admission/look"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
@@ -43,8 +42,8 @@ type Pods struct {
 	// Log tells of failures.
 	Log logr.Logger
 
-	// looks shares what Live is asked among the pods of a namespace.
-	looks *look.Group[[]*v1alpha1.DataSet]
+	// looks shares what Live is asked among the pods of a namespace; nil: each asks.
+	looks *looks
 }
 
 // Handle returns the response to one request.
@@ -65,41 +64,72 @@ func (p *Pods) Handle(ctx context.Context, req admission.Request) admission.Resp
 func (p *Pods) handleCreate(ctx context.Context, req admission.Request) admission.Response {
 	meta, err := readMeta(req.Object.Raw)
 	if err != nil {
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, p.demandOf(&meta), err)
 	}
+	by := p.demandOf(&meta)
+	response := p.handleNew(ctx, req, &meta, by)
+	if by == byAnnotation {
+		response = response.WithWarnings(openWarning)
+	}
+	return response
+}
+
+// handleNew returns the response for a new pod.
+func (p *Pods) handleNew(ctx context.Context, req admission.Request, meta *podMeta, by demand) admission.Response {
 	// The request names the namespace: the object of a pod that a controller
 	// creates may leave it out.
-	all, err := p.dataSets(ctx, req.Namespace)
+	all, err := p.dataSets(ctx, req.Namespace, by != "")
 	if err != nil {
-		return p.failedResponse(req, err)
-	}
-	if p.Required {
-		if why := checkEvasion(all, meta.Labels); why != "" {
-			p.Metrics.countOutcome(skipped)
-			return deniedResponse("Kuda refuses this pod: " + why)
-		}
+		return p.failedResponse(req, by, err)
 	}
 	dataSets := inject.Selecting(all, meta.Labels)
+	if len(dataSets) == 0 && by == byAnnotation && isCopyText(req.Object.Raw) {
+		// Older versions of kubectl debug --copy-to keep the annotations of a pod
+		// and not its labels.
+		p.Metrics.countOutcome(unmatched)
+		return p.leaveUnselected(req, "")
+	}
+	if why := refusalOf(all, dataSets, meta, req.Namespace, by); why != "" {
+		p.Metrics.countOutcome(refused)
+		return deniedResponse("Kuda refuses this pod: " + why)
+	}
 	if len(dataSets) == 0 {
 		p.Metrics.countOutcome(unmatched)
-		return p.leaveUnselected(req)
+		return p.leaveUnselected(req, by)
 	}
-	return p.injectPod(ctx, req, dataSets)
+	return p.injectPod(ctx, req, by, dataSets)
+}
+
+// refusalOf returns why a pod is refused for what it asks for and hides; empty when it is not.
+func refusalOf(all, selecting []*v1alpha1.DataSet, meta *podMeta, namespace string, by demand) string {
+	if by == byNamespace {
+		if why := checkEvasion(all, meta.Labels); why != "" {
+			return why
+		}
+	}
+	if why := checkNamed(all, meta, namespace); why != "" {
+		return why
+	}
+	if len(selecting) == 0 && meta.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionRequired {
+		return fmt.Sprintf("%s, and no DataSet of namespace %s selects it. It can be created once there is one; what creates the pod tries "+
+			"again by itself", byLabel, namespace)
+	}
+	return ""
 }
 
 // injectPod returns the response for a pod that these DataSets select.
-func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []*v1alpha1.DataSet) admission.Response {
+func (p *Pods) injectPod(ctx context.Context, req admission.Request, by demand, dataSets []*v1alpha1.DataSet) admission.Response {
 	pod, crowded, err := readPod(req.Object.Raw)
 	switch {
 	case err != nil:
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, by, err)
 	case crowded != "":
-		return p.skippedResponse(dataSets, crowded)
+		return p.skippedResponse(by, dataSets, crowded)
 	}
 	settings := p.Settings()
 	namespace, err := p.readNamespace(ctx, req.Namespace)
 	if err != nil {
-		return p.withReason(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
+		return p.withReason(p.failedResponse(req, by, err), pod, settings.DataPath, err.Error())
 	}
 	preferences, placeErr := p.preferredNodes(ctx, req, settings, dataSets)
 	after, skip, err := inject.Inject(inject.Request{
@@ -111,13 +141,13 @@ func (p *Pods) injectPod(ctx context.Context, req admission.Request, dataSets []
 	})
 	switch {
 	case err != nil:
-		return p.withReason(p.failedResponse(req, err), pod, settings.DataPath, err.Error())
+		return p.withReason(p.failedResponse(req, by, err), pod, settings.DataPath, err.Error())
 	case skip != "":
-		return p.withReason(p.skippedResponse(dataSets, skip), pod, settings.DataPath, string(skip))
+		return p.withReason(p.skippedResponse(by, dataSets, skip), pod, settings.DataPath, string(skip))
 	}
 	p.Metrics.countOutcome(injected)
 	p.Metrics.countPlacement(placementOutcome(after, placeErr))
-	return p.patchedResponse(req, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
+	return p.patchedResponse(req, by, inject.Patch(pod, after)).WithWarnings(inject.Warnings(after, &settings, dataSets)...)
 }
 
 // preferredNodes returns the nodes that hold the pod's data. Unknown nodes do not
@@ -169,13 +199,13 @@ func (p *Pods) limitRanges(ctx context.Context, namespace string) ([]*corev1.Lim
 	return limits, nil
 }
 
-func (p *Pods) patchedResponse(req admission.Request, ops []inject.Operation) admission.Response {
+func (p *Pods) patchedResponse(req admission.Request, by demand, ops []inject.Operation) admission.Response {
 	if len(ops) == 0 {
 		return admission.Allowed("")
 	}
 	patch, err := json.Marshal(ops)
 	if err != nil {
-		return p.failedResponse(req, fmt.Errorf("encoding the change of the pod: %w", err))
+		return p.failedResponse(req, by, fmt.Errorf("encoding the change of the pod: %w", err))
 	}
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed:   true,
@@ -185,12 +215,12 @@ func (p *Pods) patchedResponse(req admission.Request, ops []inject.Operation) ad
 }
 
 // skippedResponse returns the response for a pod that Kuda does not inject although a DataSet selects it.
-func (p *Pods) skippedResponse(dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
+func (p *Pods) skippedResponse(by demand, dataSets []*v1alpha1.DataSet, why inject.Skip) admission.Response {
 	p.Metrics.countOutcome(skipped)
-	if p.Required {
-		return deniedResponse(fmt.Sprintf("Kuda refuses this pod: its namespace requires injection (%s) and %s it, but %s; change that, or the "+
+	if by != "" {
+		return deniedResponse(fmt.Sprintf("Kuda refuses this pod: %s and %s it, but %s; change that, or the "+
 			"labels that it is selected by",
-			requiring, selectedBy(dataSets), why))
+			by, selectedBy(dataSets), why))
 	}
 	return admission.Allowed("").WithWarnings("Kuda delivers no data to this pod: " + string(why))
 }
@@ -214,10 +244,10 @@ func (p *Pods) withReason(response admission.Response, pod *corev1.Pod, dataPath
 }
 
 // failedResponse returns the response for a pod that should have been injected and could not be.
-func (p *Pods) failedResponse(req admission.Request, err error) admission.Response {
+func (p *Pods) failedResponse(req admission.Request, by demand, err error) admission.Response {
 	p.Metrics.countOutcome(failed)
-	if p.Required {
-		return deniedResponse("Kuda cannot inject this pod, and its namespace requires it (" + requiring + "): " + err.Error())
+	if by != "" {
+		return deniedResponse(fmt.Sprintf("Kuda cannot inject this pod, and %s: %s", by, err))
 	}
 	if errors.Is(err, errUnreadable) {
 		// Strangers must not be able to fill the log.

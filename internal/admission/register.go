@@ -6,16 +6,16 @@ package admission
 import (
 	"net/http"
 
-	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/admission/intake"
-	"github.com/kuda-io/kuda/internal/admission/look"
 )
 
 // Paths of the webhooks; the configurations in deploy/base/webhook name them.
 const (
 	PathPods         = "/pods"
 	PathPodsRequired = "/pods-required"
+	PathPodsLabelled = "/pods-labelled"
 	PathDataSets     = "/datasets"
+	PathDataSetUsers = "/dataset-users"
 )
 
 // Server takes handlers; a webhook.Server does.
@@ -24,13 +24,16 @@ type Server interface {
 }
 
 // Register puts the webhooks on the server, behind a gate that they share. The
-// pods handler serves both kinds of namespaces; its Required is set per path.
+// pods handler serves all kinds of namespaces and pods; its Required is set per path.
 func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
+	pods.looks = newLooks()
 	required := pods
 	pods.Required, required.Required = false, true
-	// Two groups, since the required one asks past the API server's cache.
-	pods.looks, required.looks = new(look.Group[[]*v1alpha1.DataSet]), new(look.Group[[]*v1alpha1.DataSet])
 	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
+	// Pods that ask for it by a label are told by that label. The path keeps a webhook of
+	// an earlier version, which does not know the label, from letting them pass.
+	server.Register(PathPodsLabelled, gate.Handler(intake.PodBounds, disclaimer{&pods}))
 	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))
 	server.Register(PathDataSets, gate.Handler(intake.DataSetBounds, dataSets))
+	server.Register(PathDataSetUsers, gate.Handler(intake.DataSetBounds, &Users{Log: dataSets.Log, Changed: pods.looks.changed.note}))
 }

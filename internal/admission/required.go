@@ -41,21 +41,21 @@ func checkEvasion(all []*v1alpha1.DataSet, labels map[string]string) string {
 func (p *Pods) handleRelabel(ctx context.Context, req admission.Request) admission.Response {
 	next, err := readMeta(req.Object.Raw)
 	if err != nil {
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, byNamespace, err)
 	}
 	last, err := readMeta(req.OldObject.Raw)
 	if err != nil {
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, byNamespace, err)
 	}
 	if next.DeletionTimestamp != "" || maps.Equal(next.Labels, last.Labels) {
 		return admission.Allowed("")
 	}
-	all, err := p.dataSets(ctx, req.Namespace)
+	all, err := p.dataSets(ctx, req.Namespace, true)
 	if err != nil {
-		return p.failedResponse(req, err)
+		return p.failedResponse(req, byNamespace, err)
 	}
 	if why := checkRelabelled(all, last.Labels, next.Labels); why != "" {
-		p.Metrics.countOutcome(skipped)
+		p.Metrics.countOutcome(refused)
 		return deniedResponse("Kuda refuses the new labels of this pod: " + why)
 	}
 	return admission.Allowed("")

@@ -5,6 +5,7 @@ package admission
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 
 // warnDataSet says what is allowed but hardly meant; last is nil at creation.
 func warnDataSet(last, next *v1alpha1.DataSet) []string {
-	warnings := append(warnPlainCredentials(&next.Spec.Template.DataSources), warnMode(last, next)...)
+	warnings := append(warnSources(last, next), warnMode(last, next)...)
 	if last == nil {
 		return warnings
 	}
@@ -34,17 +35,62 @@ func warnRequire(last, next *v1alpha1.DataSet, scheduler string) []string {
 		"Install kuda-scheduler and set schedulerName in the ConfigMap kuda-config, or spec.schedulerName in the pods"}
 }
 
-func warnPlainCredentials(sources *v1alpha1.DataSources) []string {
+// warnSources warns of sources that are new or others than before, and of those that
+// items newly come from.
+func warnSources(last, next *v1alpha1.DataSet) []string {
+	path := field.NewPath("spec", "template", "dataSources")
+	before := map[v1alpha1.DataSourceType]sourcekind.Source{}
+	if last != nil {
+		for _, s := range sourcekind.Describe(&last.Spec.Template.DataSources, path) {
+			before[s.Kind] = s
+		}
+	}
 	var warnings []string
-	for _, s := range sourcekind.Describe(sources, field.NewPath("spec", "template", "dataSources")) {
-		for _, server := range s.ReferencesTo(sourcekind.HTTPServer) {
-			if !server.WarnPlain || !strings.HasPrefix(server.Name, "http://") {
-				continue
-			}
-			for _, secret := range s.ReferencesTo(sourcekind.Secret) {
-				warnings = append(warnings, fmt.Sprintf("%s: the credentials of Secret %s are used over http://, which anyone on the way can read; "+
-					"use https://", server.Field, secret.Name))
-			}
+	for _, s := range sourcekind.Describe(&next.Spec.Template.DataSources, path) {
+		old, had := before[s.Kind]
+		changed := !had || !reflect.DeepEqual(old.Block, s.Block)
+		if changed {
+			warnings = append(warnings, warnPlainCredentials(&s)...)
+		}
+		if changed || hasNewItem(last, next, s.Kind) {
+			warnings = append(warnings, warnWithoutDriver(&s)...)
+		}
+	}
+	return warnings
+}
+
+// warnWithoutDriver tells of a kind of source that the API knows and no runtime reads.
+func warnWithoutDriver(s *sourcekind.Source) []string {
+	delivered := sourcekind.Delivered()
+	if slices.Contains(delivered, s.Kind) {
+		return nil
+	}
+	words := make([]string, 0, len(delivered))
+	for _, kind := range delivered {
+		words = append(words, string(kind))
+	}
+	return []string{fmt.Sprintf("%s: this version of Kuda has no driver for sources of kind %s, so items that come from there fail with reason %s; "+
+		"it reads %s", s.Field, s.Kind, v1alpha1.ReasonSourceUnsupported, strings.Join(words, ", "))}
+}
+
+// hasNewItem reports whether an item comes from the kind of source that did not before.
+func hasNewItem(last, next *v1alpha1.DataSet, kind v1alpha1.DataSourceType) bool {
+	return slices.ContainsFunc(next.Spec.Template.DataItems, func(i v1alpha1.DataItem) bool {
+		return i.DataSourceType == kind && (last == nil || !slices.ContainsFunc(last.Spec.Template.DataItems, func(o v1alpha1.DataItem) bool {
+			return o.Name == i.Name && o.Namespace == i.Namespace && o.DataSourceType == kind
+		}))
+	})
+}
+
+func warnPlainCredentials(s *sourcekind.Source) []string {
+	var warnings []string
+	for _, server := range s.ReferencesTo(sourcekind.HTTPServer) {
+		if !server.WarnPlain || !strings.HasPrefix(server.Name, "http://") {
+			continue
+		}
+		for _, secret := range s.ReferencesTo(sourcekind.Secret) {
+			warnings = append(warnings, fmt.Sprintf("%s: the credentials of Secret %s are used over http://, which anyone on the way can read; "+
+				"use https://", server.Field, secret.Name))
 		}
 	}
 	return warnings

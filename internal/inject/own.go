@@ -115,7 +115,7 @@ func Disclaim(annotations map[string]string) []Operation {
 	for _, key := range claims {
 		delete(after, key)
 	}
-	return diffMap(nil, "/metadata/annotations", annotations, after)
+	return PatchAnnotations(annotations, after)
 }
 
 // maxReason bounds what an annotation says, in bytes.
@@ -132,5 +132,5 @@ func Mark(annotations map[string]string, why string) []Operation {
 		delete(after, key)
 	}
 	after[v1alpha1.AnnotationNotInjected] = shorten.Text(why, maxReason)
-	return diffMap(nil, "/metadata/annotations", annotations, after)
+	return PatchAnnotations(annotations, after)
 }

@@ -202,6 +202,11 @@ func insertValue[T any](ops []Operation, at string, i, length int, value T) []Op
 	return append(ops, Operation{Op: "add", Path: at + "/" + strconv.Itoa(i), Value: value})
 }
 
+// PatchAnnotations says how the annotations of an object become others.
+func PatchAnnotations(before, after map[string]string) []Operation {
+	return diffMap(nil, "/metadata/annotations", before, after)
+}
+
 func diffMap(ops []Operation, at string, before, after map[string]string) []Operation {
 	if len(before) == 0 {
 		if len(after) == 0 {

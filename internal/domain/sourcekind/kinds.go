@@ -28,6 +28,10 @@ var kinds = []describer{
 	describerOf(v1alpha1.DataSourcePlugin, func(s *v1alpha1.DataSources) *v1alpha1.PluginDataSource { return s.Plugin }, describePlugin),
 }
 
+// withoutDriver are kinds of the API that no runtime of this version reads. A test
+// compares it with the runtime's own table.
+var withoutDriver = []v1alpha1.DataSourceType{v1alpha1.DataSourceAlluxio}
+
 // The schema's defaults, for what it did not see.
 const (
 	defaultCAKey       = "ca.crt"

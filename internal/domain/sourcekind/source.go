@@ -77,8 +77,8 @@ type Reference struct {
 // that of the descriptions; nil if it does not matter.
 func Describe(sources *v1alpha1.DataSources, at *field.Path) []Source {
 	var described []Source
-	for _, describe := range kinds {
-		if s := describe(sources, at); s != nil {
+	for _, d := range kinds {
+		if s := d.describe(sources, at); s != nil {
 			described = append(described, *s)
 		}
 	}
@@ -90,13 +90,29 @@ func (s *Source) ReferencesTo(kinds ...ReferenceKind) []Reference {
 	return slices.DeleteFunc(slices.Clone(s.References), func(r Reference) bool { return !slices.Contains(kinds, r.Kind) })
 }
 
-// describer returns the source of one kind; nil if there is none.
-type describer func(sources *v1alpha1.DataSources, at *field.Path) *Source
+// Delivered returns the kinds that runtimes of this version have a driver for, in the
+// order of the API. Every list of what is supported is this one.
+func Delivered() []v1alpha1.DataSourceType {
+	var delivered []v1alpha1.DataSourceType
+	for _, d := range kinds {
+		if !slices.Contains(withoutDriver, d.kind) {
+			delivered = append(delivered, d.kind)
+		}
+	}
+	return delivered
+}
+
+// describer describes the sources of one kind.
+type describer struct {
+	kind v1alpha1.DataSourceType
+	// describe returns the source; nil if there is none.
+	describe func(sources *v1alpha1.DataSources, at *field.Path) *Source
+}
 
 // describerOf returns the describer of a kind, whose settings are picked from the
 // API and described by the functions.
 func describerOf[T any](kind v1alpha1.DataSourceType, pick func(*v1alpha1.DataSources) *T, describe func(T, *field.Path) Source) describer {
-	return func(sources *v1alpha1.DataSources, at *field.Path) *Source {
+	return describer{kind: kind, describe: func(sources *v1alpha1.DataSources, at *field.Path) *Source {
 		settings := pick(sources)
 		if settings == nil {
 			return nil
@@ -112,7 +128,7 @@ func describerOf[T any](kind v1alpha1.DataSourceType, pick func(*v1alpha1.DataSo
 		s.Block = block
 		s.Message.Name, s.Message.Limits = string(kind), limitsMessage(s.Limits)
 		return &s
-	}
+	}}
 }
 
 func limitsMessage(l *v1alpha1.SourceLimits) *gatewayv1alpha1.SourceLimits {

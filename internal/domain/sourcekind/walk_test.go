@@ -45,9 +45,6 @@ import (
 
 const root = "../../../"
 
-// withoutDriver are kinds of the API that no runtime reads.
-var withoutDriver = []string{"alluxio"}
-
 // sample is a DataSet with one source, every field of which is set.
 type sample struct {
 	kind    string
@@ -239,8 +236,13 @@ func (s sample) request(t *testing.T) webhook.Request {
 
 func (s sample) checkAdmission(t *testing.T) {
 	handler := &admission.DataSets{Settings: func() inject.Settings { return inject.Settings{} }}
-	if response := handler.Handle(t.Context(), s.request(t)); !response.Allowed {
+	response := handler.Handle(t.Context(), s.request(t))
+	if !response.Allowed {
 		t.Errorf("a good source is refused: %v", response.Result)
+	}
+	warned := strings.Contains(strings.Join(response.Warnings, "\n"), "no driver")
+	if warned == slices.Contains(sourcekind.Delivered(), s.source.Kind) {
+		t.Errorf("warned that there is no driver: %q", response.Warnings)
 	}
 	for _, bad := range samples(t, "_BAD!") {
 		if bad.kind != s.kind {
@@ -418,7 +420,7 @@ func (s sample) checkMark(t *testing.T) {
 	renamed.Name = "other"
 	i := &gatewayv1alpha1.Item{RemotePath: "r", Version: "v1"}
 	byName := item.Mark(i, s.message) != item.Mark(i, renamed)
-	if byName != slices.Contains(withoutDriver, s.kind) {
+	if byName == slices.Contains(sourcekind.Delivered(), s.source.Kind) {
 		t.Errorf("the mark goes by the name: %t; give fields of the message an identity", byName)
 	}
 	used := slices.ContainsFunc(s.want, func(r sourcekind.Reference) bool { return r.Kind != sourcekind.ConfigMap })
@@ -469,7 +471,7 @@ func (s sample) checkOpening(t *testing.T) {
 		_ = src.Close()
 	}
 	unsupported := err != nil && strings.Contains(err.Error(), "has no driver")
-	if unsupported != slices.Contains(withoutDriver, s.kind) {
+	if unsupported == slices.Contains(sourcekind.Delivered(), s.source.Kind) {
 		t.Errorf("opening: %v", err)
 	}
 }
@@ -500,5 +502,30 @@ func TestTheGuideToANewKindFitsTheTree(t *testing.T) {
 	}
 	if files != 4 {
 		t.Errorf("the guide names %d places, want 4", files)
+	}
+}
+
+// TestTheDocumentsListTheKindsOfTheTable holds that each list of kinds in the documents is
+// that of the table.
+func TestTheDocumentsListTheKindsOfTheTable(t *testing.T) {
+	for file, begin := range map[string]string{
+		"docs/spec/dataset.md":        "| `dataSourceType` | ",
+		"docs/design/000-overview.md": "| source | ",
+	} {
+		raw, err := os.ReadFile(root + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, line, found := strings.Cut(string(raw), "\n"+begin)
+		line, _, _ = strings.Cut(line, "\n")
+		if !found {
+			t.Fatalf("%s has no line that begins with %q", file, begin)
+		}
+		for _, s := range samples(t, "") {
+			// A plugin is named by what it does there.
+			if !strings.Contains(line, "`"+s.kind+"`") && s.source.Kind != v1alpha1.DataSourcePlugin {
+				t.Errorf("%s does not name %s", file, s.kind)
+			}
+		}
 	}
 }
