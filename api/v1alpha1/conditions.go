@@ -28,6 +28,14 @@ const (
 	// ConditionPreheated on a DataSet with spec.preheat: every node that is to
 	// have the data has it.
 	ConditionPreheated = "Preheated"
+
+	// ConditionReconciling on a DataSet: the manager is bringing pods to what the
+	// spec asks for, or has not looked at the spec yet.
+	ConditionReconciling = "Reconciling"
+
+	// ConditionStalled on a DataSet: what the spec asks for will not come about
+	// without help.
+	ConditionStalled = "Stalled"
 )
 
 // Reasons of a DataSet's conditions.
@@ -114,6 +122,9 @@ const (
 	ReasonRuntimeNotConnected = "RuntimeNotConnected"
 	// ReasonWithdrawn: the items were taken out of the view.
 	ReasonWithdrawn = "Withdrawn"
+	// ReasonAuthorityChanged: the installation has another certificate authority
+	// than the pod was made with; the pod has to be restarted.
+	ReasonAuthorityChanged = "AuthorityChanged"
 )
 
 // Reasons of one item (Data.status.dataItemsStatus[].reason).

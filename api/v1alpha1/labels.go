@@ -64,6 +64,14 @@ const (
 	// revision it leads to (the convention of kubectl rollout history).
 	AnnotationChangeCause = "kubernetes.io/change-cause"
 
+	// AnnotationChangedBy on a DataSet is the user who changed the spec last. The
+	// webhook writes it, from what the API server says of the request.
+	AnnotationChangedBy = "kuda.io/changed-by"
+
+	// AnnotationRequestedBy on a DataSet is the user who set AnnotationRolloutRequest.
+	// The webhook writes it.
+	AnnotationRequestedBy = "kuda.io/requested-by"
+
 	// AnnotationRolloutRequest on a DataSet asks something of the rollout that
 	// runs: "<verb> <revision> <token>", where verb is one of the requests below,
 	// revision is the update revision it is about, and token makes the request

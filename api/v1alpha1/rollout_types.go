@@ -194,11 +194,13 @@ const (
 )
 
 // RolloutPhase is where the rollout of the update revision is.
-// +kubebuilder:validation:Enum=Prefetching;Progressing;Stopped;RollingBack;RolledBack;Completed
+// +kubebuilder:validation:Enum=Delivering;Prefetching;Progressing;Stopped;RollingBack;RolledBack;Completed
 type RolloutPhase string
 
 // The phases of a rollout.
 const (
+	// RolloutDelivering: the first delivery of the first revision.
+	RolloutDelivering RolloutPhase = "Delivering"
 	// RolloutPrefetching: the bytes go to the nodes; no pod is moved yet.
 	RolloutPrefetching RolloutPhase = "Prefetching"
 	// RolloutProgressing: pods are moved, or wait for a step, a partition or a pause.
@@ -287,7 +289,7 @@ type AnalysisStatus struct {
 }
 
 // RolloutOutcome is how a rollout ended.
-// +kubebuilder:validation:Enum=Running;Succeeded;RolledBack;Superseded
+// +kubebuilder:validation:Enum=Running;Succeeded;Stopped;RolledBack;Superseded
 type RolloutOutcome string
 
 // The outcomes.
@@ -296,6 +298,8 @@ const (
 	OutcomeRunning RolloutOutcome = "Running"
 	// OutcomeSucceeded: every pod has the revision.
 	OutcomeSucceeded RolloutOutcome = "Succeeded"
+	// OutcomeStopped: it failed, and is held where it is.
+	OutcomeStopped RolloutOutcome = "Stopped"
 	// OutcomeRolledBack: it failed or was aborted, and the pods are back.
 	OutcomeRolledBack RolloutOutcome = "RolledBack"
 	// OutcomeSuperseded: the template changed before it ended.
@@ -326,7 +330,7 @@ type RolloutRecord struct {
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
-	// Running, Succeeded, RolledBack or Superseded.
+	// Running, Succeeded, Stopped, RolledBack or Superseded.
 	// +optional
 	Outcome RolloutOutcome `json:"outcome,omitempty"`
 
@@ -334,4 +338,24 @@ type RolloutRecord struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+
+	// The user who changed the spec (annotation kuda.io/changed-by).
+	// +optional
+	ChangedBy string `json:"changedBy,omitempty"`
+
+	// How many pods had the revision complete when it ended.
+	// +optional
+	Pods int32 `json:"pods,omitempty"`
+
+	// How many pods failed.
+	// +optional
+	FailedPods int32 `json:"failedPods,omitempty"`
+
+	// The bytes of the revision's items.
+	// +optional
+	Bytes int64 `json:"bytes,omitempty"`
+
+	// The step at which it ended, counted from 1; 0: at none.
+	// +optional
+	EndedStep int32 `json:"endedStep,omitempty"`
 }
