@@ -57,7 +57,7 @@ func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.C
 		Short:             "Show what changes between revisions, or from the cluster to a file, and what would be moved",
 		Long:              long,
 		GroupID:           frame.GroupLook,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}

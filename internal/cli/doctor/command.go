@@ -45,7 +45,7 @@ func Command(f *frame.Frame) *cobra.Command {
 		Short:             "Find what is wrong with the installation or a DataSet, and say what to do",
 		Long:              long,
 		GroupID:           frame.GroupLook,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flag := cmd.Flags().Lookup("namespace")

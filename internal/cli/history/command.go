@@ -33,7 +33,7 @@ kept. With --revision prints the template of one as YAML. CAUSE is the annotatio
 kubernetes.io/change-cause; BY is who wrote the template, by its managed fields.`,
 		Example: `  kubectl kuda history models
   kubectl kuda history models --revision 4`,
-		Args:              cobra.ExactArgs(1),
+		Args:              f.Args(frame.DataSetArgument),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return h.run(cmd.Context(), args[0])

@@ -49,6 +49,7 @@ said of a node that is not Ready, is marked as stale: no decision uses it.`,
 		Example: `  kubectl kuda nodes
   kubectl kuda nodes models -o wide
   kubectl kuda nodes --all`,
+		Args:              f.Args(frame.DataSetArgument.Many()),
 		ValidArgsFunction: n.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return n.run(cmd.Context(), args)

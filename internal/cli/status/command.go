@@ -49,7 +49,7 @@ the rollout failed. The rate is that of the last 15 seconds.`,
 		Example: `  kubectl kuda status -A
   kubectl kuda status models -o wide
   kubectl apply -f models.yaml && kubectl kuda status -w models --timeout 10m`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd.Context(), args)

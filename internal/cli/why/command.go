@@ -49,7 +49,7 @@ defaults; those that it does not name stay.`,
 		Example: `  kubectl kuda why web-0
   kubectl kuda why web-0 --weights node=50,spread=40
   kubectl kuda why web-0 -o json | jq '.nodes[0]'`,
-		Args:              cobra.ExactArgs(1),
+		Args:              f.Args(frame.PodArgument),
 		ValidArgsFunction: f.CompletePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return w.run(cmd.Context(), args[0])

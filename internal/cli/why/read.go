@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
@@ -58,7 +59,7 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 	in := &input{pod: &corev1.Pod{}}
 	switch err := c.Get(ctx, key, in.pod); {
 	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("there is no pod %s in namespace %s; choose another namespace by -n", key.Name, key.Namespace)
+		return nil, frame.NoSuchPod(ctx, c, key)
 	case err != nil:
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}
