@@ -83,11 +83,17 @@ type Fields struct {
 	Screen Screen
 	// NameWidth is that of the names, with a gap.
 	NameWidth int
-	lines     []string
+	// Cut cuts values that are too long instead.
+	Cut   bool
+	lines []string
 }
 
 // Add adds a field. Without a name it goes on with the one before.
 func (f *Fields) Add(name string, tone Tone, value string) {
+	if f.Cut {
+		f.addLines(name, tone, []string{cutToScreen(OneLine(value), f.valueWidth())})
+		return
+	}
 	f.addLines(name, tone, Wrap(value, f.valueWidth()))
 }
 
@@ -99,7 +105,14 @@ func (f *Fields) AddCommand(name, command string) {
 // Lines returns all of them.
 func (f *Fields) Lines() []string { return f.lines }
 
-func (f *Fields) isNarrow() bool { return f.Screen.Width > 0 && f.Screen.Width < narrowScreen }
+func cutToScreen(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	return Cut(text, width)
+}
+
+func (f *Fields) isNarrow() bool { return !f.Cut && f.Screen.Width > 0 && f.Screen.Width < narrowScreen }
 
 func (f *Fields) valueWidth() int {
 	switch {
@@ -108,7 +121,7 @@ func (f *Fields) valueWidth() int {
 	case f.isNarrow():
 		return max(f.Screen.Width-2, 1)
 	}
-	return f.Screen.Width - f.NameWidth
+	return max(f.Screen.Width-f.NameWidth, 1)
 }
 
 func (f *Fields) addLines(name string, tone Tone, values []string) {
