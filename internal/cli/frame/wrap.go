@@ -112,7 +112,9 @@ func cutToScreen(text string, width int) string {
 	return Cut(text, width)
 }
 
-func (f *Fields) isNarrow() bool { return !f.Cut && f.Screen.Width > 0 && f.Screen.Width < narrowScreen }
+func (f *Fields) isNarrow() bool {
+	return !f.Cut && f.Screen.Width > 0 && f.Screen.Width < narrowScreen
+}
 
 func (f *Fields) valueWidth() int {
 	switch {

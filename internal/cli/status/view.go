@@ -166,7 +166,10 @@ func revisionMark(in Input, name string) Mark {
 	for _, record := range slices.Backward(in.DataSet.Status.History) {
 		if record.Revision == name {
 			m.Number = cmp.Or(m.Number, record.Number)
-			m.Cause, m.By = record.ChangeCause, record.By
+			m.Cause, m.By = record.ChangeCause, record.ChangedBy
+			if m.By == "" && record.By != "" {
+				m.By = "(" + record.By + ")" // a program, as history shows it
+			}
 			break
 		}
 	}
