@@ -174,10 +174,10 @@ func outcomeTone(o v1alpha1.RolloutOutcome) frame.Tone {
 	switch o {
 	case v1alpha1.OutcomeSucceeded:
 		return frame.Good
-	case v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeStopped:
-		return frame.Bad
 	case v1alpha1.OutcomeRunning:
 		return frame.Warning
+	case v1alpha1.OutcomeSuperseded, "":
+		return frame.Plain
 	}
-	return frame.Plain
+	return frame.Bad
 }
