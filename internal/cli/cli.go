@@ -53,7 +53,7 @@ func Run(ctx context.Context, f *frame.Frame, args []string) int {
 	}
 	root := New(f)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := frame.ExplainCommand(root, root.ExecuteContext(ctx))
 	if line := frame.Line(err); line != "" {
 		fmt.Fprintln(f.ErrOut, "error: "+line)
 	}
@@ -73,6 +73,7 @@ func New(f *frame.Frame) *cobra.Command {
 	root.SetIn(f.In)
 	root.SetOut(f.Out)
 	root.SetErr(f.ErrOut)
+	root.SetFlagErrorFunc(frame.ExplainFlag)
 	f.AddFlags(root.PersistentFlags())
 	f.CompleteFlags(root)
 	root.AddGroup(
@@ -108,7 +109,7 @@ func optionsCommand(f *frame.Frame) *cobra.Command {
 	return &cobra.Command{
 		Use:   "options",
 		Short: "Print the flags that every command has",
-		Args:  cobra.NoArgs,
+		Args:  frame.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(f.Out, "These flags choose a cluster, a user and a namespace, as kubectl's do:\n\n",
 				c.Root().PersistentFlags().FlagUsages())
@@ -121,7 +122,7 @@ func versionCommand(f *frame.Frame) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  cobra.NoArgs,
+		Args:  frame.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(f.Out, version.Version)
 			return err

@@ -7,12 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -84,6 +86,9 @@ func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
 		r.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "DataSet", Name: d.Name, UID: d.UID,
 			Controller: &controller}}
 		r.CreationTimestamp = metav1.NewTime(now.Add(time.Duration(i-3) * time.Hour))
+		if i < 2 {
+			metav1.SetMetaDataAnnotation(&r.ObjectMeta, revision.AnnotationReached, revision.ReachedDelivered)
+		}
 		objects, names = append(objects, r), append(names, r.Name)
 	}
 	started, ended := metav1.NewTime(now.Add(-2*time.Hour)), metav1.NewTime(now.Add(-2*time.Hour+3*time.Minute))
@@ -93,9 +98,9 @@ func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
 		ObservedGeneration: 3, CurrentRevision: names[1], UpdateRevision: names[2], Replicas: 4, UpdatedReplicas: 1, Ready: "4/4",
 		Rollout: &v1alpha1.RolloutStatus{Revision: names[2], Phase: v1alpha1.RolloutProgressing},
 		History: []v1alpha1.RolloutRecord{
-			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "alice",
-				ChangeCause: "weights v2"},
-			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &running, By: "bob", ChangeCause: "weights v3"},
+			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "kubectl",
+				ChangedBy: "alice", ChangeCause: "weights v2", Pods: 4, FailedPods: 1, Bytes: 3 << 20, EndedStep: 2},
+			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &running, By: "kubectl-patch", ChangeCause: "weights v3"},
 		},
 	}
 	for _, c := range change {
@@ -150,9 +155,6 @@ func TestUndoThatMakesNoSenseChangesNothing(t *testing.T) {
 		"a number that is gone":  {[]string{"--to-revision", "9"}, nil, "has no revision 9 (any more); there are 1, 2, 3"},
 		"the present one":        {[]string{"--to-revision", "3"}, nil, "is that of revision 3 already"},
 		"a dry run of some kind": {[]string{"--dry-run=maybe"}, nil, "--dry-run: must be none, client or server"},
-		"nothing that ever worked": {nil, func(d *v1alpha1.DataSet) {
-			d.Status.CurrentRevision, d.Status.History = d.Status.UpdateRevision, nil
-		}, "no earlier revision that ever worked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var change []func(*v1alpha1.DataSet)
@@ -169,6 +171,60 @@ func TestUndoThatMakesNoSenseChangesNothing(t *testing.T) {
 				t.Error("the DataSet was changed")
 			}
 		})
+	}
+}
+
+func TestUndoGoesBackOnlyToARevisionThatSucceeded(t *testing.T) {
+	complete := func(d *v1alpha1.DataSet) {
+		d.Status.CurrentRevision, d.Status.Rollout.Phase = d.Status.UpdateRevision, v1alpha1.RolloutCompleted
+	}
+	for name, test := range map[string]struct {
+		// reached are the numbers of the revisions that a pod had.
+		reached []int64
+		change  func(*v1alpha1.DataSet)
+		version string
+	}{
+		"the stable one":            {[]int64{1, 2}, func(*v1alpha1.DataSet) {}, "v2"},
+		"no pod had the stable one": {[]int64{1}, func(*v1alpha1.DataSet) {}, "v1"},
+		"the one before was rolled back": {[]int64{1, 2}, func(d *v1alpha1.DataSet) {
+			complete(d)
+			d.Status.History[0].Outcome = v1alpha1.OutcomeRolledBack
+		}, "v1"},
+		"nothing is remembered": {[]int64{1, 2}, func(d *v1alpha1.DataSet) {
+			complete(d)
+			d.Status.History = nil
+		}, "v2"},
+		"no pod ever had one": {nil, func(*v1alpha1.DataSet) {}, ""},
+		"all were stopped":    {[]int64{2}, func(d *v1alpha1.DataSet) { d.Status.History[0].Outcome = v1alpha1.OutcomeStopped }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := rollout(t, test.change)
+			for _, o := range objects[1:] {
+				if r := o.(*appsv1.ControllerRevision); !slices.Contains(test.reached, r.Revision) {
+					delete(r.Annotations, revision.AnnotationReached)
+				}
+			}
+			x := cluster(t, interceptor.Funcs{}, objects...)
+			out, errOut, code := x.run(t, "undo", "models")
+			wantCode, want := frame.ExitDone, test.version
+			if want == "" {
+				wantCode, want = frame.ExitNegative, "v3"
+			}
+			if got := x.dataset(t).Spec.Template.DataItems[0].Version; code != wantCode || got != want ||
+				code != 0 && !strings.HasPrefix(errOut, "error: there is nothing to go back to") {
+				t.Errorf("exit code %d, version %s, want %d, %s; printed:\n%s%s", code, got, wantCode, want, out, errOut)
+			}
+		})
+	}
+}
+
+func TestUndoWarnsOfARevisionThatNoPodHad(t *testing.T) {
+	objects := rollout(t)
+	delete(objects[1].GetAnnotations(), revision.AnnotationReached)
+	x := cluster(t, interceptor.Funcs{}, objects...)
+	if _, errOut, code := x.run(t, "undo", "models", "--to-revision", "1"); code != 0 ||
+		!strings.Contains(errOut, "warning: revision 1 has not succeeded") {
+		t.Errorf("exit code %d, printed %q", code, errOut)
 	}
 }
 
@@ -449,14 +505,14 @@ func TestFollowingARolloutEndsWithItsOutcome(t *testing.T) {
 		code int
 		says string
 	}{
-		"completed": {ends(v1alpha1.RolloutCompleted), frame.ExitDone, "models: revision 3: Completed"},
-		"failed":    {ends(v1alpha1.RolloutRolledBack), frame.ExitNegative, "models: revision 3: RolledBack"},
+		"completed": {ends(v1alpha1.RolloutCompleted), frame.ExitDone, "dataset/models: delivered: revision 3: 4 of 4 pods have it\n"},
+		"failed":    {ends(v1alpha1.RolloutRolledBack), frame.ExitNegative, "dataset/models: failed: revision 3: the rollout failed\n"},
 		"deleted": {func(t *testing.T, c client.Client, d *v1alpha1.DataSet) {
 			if err := c.Delete(t.Context(), d); err != nil {
 				t.Error(err)
 			}
 		}, frame.ExitNegative, "DataSet models was deleted"},
-		"never": {func(*testing.T, client.Client, *v1alpha1.DataSet) {}, frame.ExitTimeout, "has not ended within 1m0s"},
+		"never": {func(*testing.T, client.Client, *v1alpha1.DataSet) {}, frame.ExitTimeout, "was not delivered within 1m0s: revision 3 is Progressing: StepPaused: step 1 of 2 is a pause"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -479,6 +535,11 @@ func TestFollowingARolloutEndsWithItsOutcome(t *testing.T) {
 func ends(p v1alpha1.RolloutPhase) func(*testing.T, client.Client, *v1alpha1.DataSet) {
 	return func(t *testing.T, c client.Client, d *v1alpha1.DataSet) {
 		d.Status.Rollout.Phase = p
+		if p == v1alpha1.RolloutCompleted {
+			d.Status.UpdatedReplicas, d.Status.Success = 4, 4
+			d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
+				Reason: v1alpha1.ReasonDelivered, ObservedGeneration: d.Generation}}
+		}
 		if err := c.Status().Update(t.Context(), d); err != nil {
 			t.Error(err)
 		}

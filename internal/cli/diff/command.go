@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
@@ -57,7 +58,7 @@ func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.C
 		Short:             "Show what changes between revisions, or from the cluster to a file, and what would be moved",
 		Long:              long,
 		GroupID:           frame.GroupLook,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}
@@ -126,7 +127,11 @@ func (o *options) comparePair(ctx context.Context, p pair) (*Result, error) {
 		return nil, err
 	}
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels(p.selector)); err != nil {
+	switch err := c.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels(p.selector)); {
+	case apierrors.IsForbidden(err):
+		r.Note = "you may not list the pods of namespace " + p.namespace + ", so none was asked for files and bytes"
+		return r, nil
+	case err != nil:
 		return nil, fmt.Errorf("listing the pods of DataSet %s, to ask them for files (--no-files leaves that out): %w", p.name, err)
 	}
 	q, err := planQuestion(p.name, p.to)
@@ -153,6 +158,9 @@ func (o *options) printResults(results []*Result) error {
 		}
 		if err := renderResult(o.frame.Out, o.frame.Screen(), r); err != nil {
 			return err
+		}
+		if r.Note != "" {
+			fmt.Fprintln(o.frame.ErrOut, "note: "+r.Note)
 		}
 	}
 	return nil

@@ -30,6 +30,8 @@ type Result struct {
 	// Nodes is what each node has, and what it would have to move.
 	Nodes []Node `json:"nodes,omitempty"`
 	Total *Total `json:"total,omitempty"`
+	// Note says why no node was asked, where that was not wanted so.
+	Note string `json:"note,omitempty"`
 	// NotAsked is how many nodes were left out, by --nodes.
 	NotAsked int `json:"notAsked,omitempty"`
 }

@@ -5,6 +5,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -27,7 +28,8 @@ there.
 Each finding is ok, warning, problem, or unknown for what you may not read. It
 changes nothing; whether the webhook answers is tried by a dry run.
 
-Exit codes: 0 no problem, 1 at least one problem, 2 an error.`
+Exit codes: 0 no problem, 1 at least one problem, 2 an error, or nothing of it may
+be read.`
 
 type options struct {
 	frame  *frame.Frame
@@ -45,7 +47,7 @@ func Command(f *frame.Frame) *cobra.Command {
 		Short:             "Find what is wrong with the installation or a DataSet, and say what to do",
 		Long:              long,
 		GroupID:           frame.GroupLook,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flag := cmd.Flags().Lookup("namespace")
@@ -84,19 +86,25 @@ func (o *options) run(ctx context.Context, name string) error {
 	} else {
 		err = renderReport(o.frame.Out, o.frame.Screen(), report)
 	}
-	if err == nil && report.Summary.Problems > 0 {
-		err = frame.Negative()
+	switch {
+	case err != nil:
+		return err
+	case report.isBlind():
+		return fmt.Errorf("nothing could be looked at; what could not be read: %s. Ask for the right to read them, or look at one DataSet "+
+			"of your own by: %s doctor NAME", report.unreadKinds(), o.frame.Program)
+	case report.Summary.Problems > 0:
+		return frame.Negative()
 	}
-	return err
+	return nil
 }
 
 func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
 	if name != "" {
-		s, err := readSubject(ctx, c, o.logReader(), o.system, client.ObjectKey{Namespace: namespace, Name: name}, o.frame.Now())
+		d, err := o.frame.DataSet(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		return examineDataSet(s), nil
+		return examineDataSet(readSubject(ctx, c, o.logReader(), o.system, d, o.frame.Now())), nil
 	}
 	scope := ""
 	if o.named {

@@ -21,6 +21,7 @@ import (
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/domain/sourcekind"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 	"github.com/kuda-io/kuda/internal/inject"
 )
 
@@ -59,13 +60,9 @@ type reference struct {
 	err        error
 }
 
-// readSubject reads a DataSet, which must be there, and what belongs to it.
-func readSubject(ctx context.Context, c client.Client, logs lastWords, system string, key client.ObjectKey,
-	now time.Time) (*subject, error) {
-	s := &subject{now: now, system: system, dataSet: &v1alpha1.DataSet{}}
-	if err := c.Get(ctx, key, s.dataSet); err != nil {
-		return nil, fmt.Errorf("reading DataSet %s: %w", key.Name, err)
-	}
+// readSubject reads what belongs to a DataSet. Nothing that cannot be read stops it.
+func readSubject(ctx context.Context, c client.Client, logs lastWords, system string, d *v1alpha1.DataSet, now time.Time) *subject {
+	s, key := &subject{now: now, system: system, dataSet: d}, client.ObjectKeyFromObject(d)
 	var pods corev1.PodList
 	err := c.List(ctx, &pods, client.InNamespace(key.Namespace), client.MatchingLabels(s.dataSet.Spec.WorkloadSelector))
 	s.pods = fact[[]corev1.Pod]{pods.Items, err}
@@ -85,7 +82,7 @@ func readSubject(ctx context.Context, c client.Client, logs lastWords, system st
 		r.err = c.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: r.name}, object)
 		s.references = append(s.references, r)
 	}
-	return s, nil
+	return s
 }
 
 // sourceReferences lists the objects that the sources name.
@@ -149,7 +146,8 @@ func checkPhase(s *subject) []Finding {
 	if r == nil {
 		return nil
 	}
-	f := okFinding(checkRollout, s.dataSetObject(), "the rollout of %s is %s", r.Revision, r.Phase)
+	v := verdict.Judge(s.dataSet, dataPointers(s.data.value))
+	f := okFinding(checkRollout, s.dataSetObject(), "the rollout of %s is %s", r.Revision, verdict.Phase(s.dataSet, v))
 	f.Reason = r.Reason
 	if steps := len(s.dataSet.Spec.UpdateStrategy.Steps); steps > 0 && int(r.Step) < steps {
 		f.What += fmt.Sprintf(", at step %d of %d", r.Step+1, steps)
@@ -167,8 +165,25 @@ func checkPhase(s *subject) []Finding {
 		if a, ok := advice.For(condition, r.Reason); ok {
 			f.Severity, f.Why, f.Do = a.Severity, a.Why, a.In(s.advicePlace())
 		}
+		return []Finding{f}
+	}
+	if v.State == verdict.Failed || v.State == verdict.Blocked {
+		f.Severity, f.Reason = advice.Problem, v.Reason
+		if r.Message != v.Message {
+			f.What += ": " + v.Message
+		}
+		f.Why, f.Do = "pods will not have what the spec asks for without help", []string{"see what follows, and the first failed pod:",
+			"kubectl kuda status " + s.dataSet.Name + " -n " + s.dataSet.Namespace}
 	}
 	return []Finding{f}
+}
+
+func dataPointers(data []v1alpha1.Data) []*v1alpha1.Data {
+	pointers := make([]*v1alpha1.Data, 0, len(data))
+	for i := range data {
+		pointers = append(pointers, &data[i])
+	}
+	return pointers
 }
 
 // checkFailedPods speaks of each moved pod that counts as failed.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,9 @@ const (
 // reportPatience is how long a Data may be without a report and without a
 // condition that says so; the manager writes that after 15 s.
 const reportPatience = time.Minute
+
+// maxNamed is how many pods a command names at most.
+const maxNamed = 20
 
 // managerLog shows what the controllers say.
 const managerLog = "kubectl logs -n " + systemNamespace + " deployment/" + managerName + " --all-pods --tail 50"
@@ -70,6 +74,10 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 	}
 	told := map[string]bool{already: true}
 	for _, c := range sortConditions(d.Status.Conditions) {
+		// What is under way, and that nothing stalls it, is said by the others.
+		if c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionStalled && c.Status != metav1.ConditionTrue {
+			continue
+		}
 		f := judgeCondition(o, c, advice.Place{Namespace: d.Namespace, DataSet: d.Name})
 		// Two conditions of one reason have one cause; the first says it.
 		if f.Severity != advice.OK && told[c.Reason] {
@@ -88,7 +96,7 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 // rolled back explains what does not progress, and that what is not ready.
 func sortConditions(conditions []metav1.Condition) []metav1.Condition {
 	rank := []string{
-		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionReady,
+		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionStalled, v1alpha1.ConditionReady,
 		v1alpha1.ConditionInjected, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
 	}
 	// Reconciling and Stalled only sum up what the others say.
@@ -191,7 +199,24 @@ func judgeGroup(g group, data []*v1alpha1.Data) Finding {
 	} else {
 		f.Severity, f.Why = advice.Warning, "this program does not know the reason; it may be older than the installation"
 	}
+	if g.reason == v1alpha1.ReasonAuthorityChanged {
+		f.Do = restartAll(data)
+	}
 	return f
+}
+
+// restartAll is how to have pods made anew that know another authority.
+func restartAll(data []*v1alpha1.Data) []string {
+	names := make([]string, 0, len(data))
+	for _, d := range data[:min(len(data), maxNamed)] {
+		names = append(names, d.Spec.PodName)
+	}
+	do := []string{"restart these pods; their controllers make them anew, with the new authority:",
+		"kubectl delete pods -n " + data[0].Namespace + " " + strings.Join(names, " ")}
+	if more := len(data) - len(names); more > 0 {
+		do = append(do, fmt.Sprintf("then look again: %d more have to be restarted", more))
+	}
+	return append(do, "or restart their workloads step by step:", "kubectl rollout restart deployment/NAME -n "+data[0].Namespace)
 }
 
 // hookContainer returns the container of the first item whose hook failed.

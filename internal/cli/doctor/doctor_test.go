@@ -193,10 +193,14 @@ func certificate(t *testing.T, until time.Time) []byte {
 }
 
 func dataSet(namespace, name string, conditions ...metav1.Condition) *v1alpha1.DataSet {
+	for i := range conditions {
+		conditions[i].ObservedGeneration = 1
+	}
 	return &v1alpha1.DataSet{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Generation: 1, CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))},
 		Spec:       v1alpha1.DataSetSpec{WorkloadSelector: map[string]string{"app": name}},
-		Status:     v1alpha1.DataSetStatus{Conditions: conditions, UpdateRevision: name + "-2", CurrentRevision: name + "-1"},
+		Status: v1alpha1.DataSetStatus{ObservedGeneration: 1, Conditions: conditions, UpdateRevision: name + "-2",
+			CurrentRevision: name + "-1"},
 	}
 }
 

@@ -6,6 +6,8 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -74,6 +76,20 @@ func newReport(findings []Finding) Report {
 		}
 	}
 	return r
+}
+
+// isBlind reports whether nothing at all could be looked at.
+func (r *Report) isBlind() bool { return r.Summary.Unknown > 0 && r.Summary.Unknown == len(r.Findings) }
+
+// unreadKinds lists the kinds of what could not be looked at.
+func (r *Report) unreadKinds() string {
+	var kinds []string
+	for i := range r.Findings {
+		if o := r.Findings[i].Object; o != nil && !slices.Contains(kinds, o.Kind) {
+			kinds = append(kinds, o.Kind)
+		}
+	}
+	return strings.Join(kinds, ", ")
 }
 
 // fact is what reading something led to.

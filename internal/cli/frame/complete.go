@@ -86,9 +86,19 @@ func (f *Frame) completeNames(command *cobra.Command, kind schema.GroupVersionKi
 	}
 	names := make([]string, 0, len(list.Items))
 	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
+		names = append(names, typedKind(kind, typed)+list.Items[i].Name)
 	}
 	return startingWith(names, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// typedKind returns what was typed of KIND/NAME up to the slash, if it is this kind.
+func typedKind(kind schema.GroupVersionKind, typed string) string {
+	word, _, found := strings.Cut(typed, "/")
+	parsed, _, err := parseName(word+"/x", "")
+	if !found || err != nil || parsed != strings.ToLower(kind.Kind) {
+		return ""
+	}
+	return word + "/"
 }
 
 func startingWith(names []string, typed string) []string {
@@ -105,7 +115,11 @@ func (f *Frame) CompleteRevisions(command *cobra.Command, args []string, typed s
 	}
 	ctx, cancel := context.WithTimeout(cmp.Or(command.Context(), context.Background()), completionPatience)
 	defer cancel()
-	d, err := f.DataSet(ctx, args[0])
+	_, name, err := parseName(args[0], kindDataSet)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	d, err := f.DataSet(ctx, name)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

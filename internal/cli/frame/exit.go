@@ -5,9 +5,14 @@ package frame
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -83,10 +88,9 @@ func Line(err error) string {
 
 // explainError returns the error's text, with what to do where the error is a common one.
 func explainError(err error) string {
-	var network net.Error
 	switch {
 	case emptyConfig(err):
-		return "no cluster is configured; set KUBECONFIG, or name a file by --kubeconfig"
+		return noConfig(os.Getenv(clientcmd.RecommendedConfigPathEnvVar))
 	case meta.IsNoMatchError(err) && strings.Contains(err.Error(), v1alpha1.GroupVersion.Group):
 		return "this cluster does not know DataSets: install Kuda (kubectl apply --server-side -f install/kuda.yaml), or choose another " +
 			"cluster by --context"
@@ -96,10 +100,44 @@ func explainError(err error) string {
 		return err.Error() + "; ask for that right"
 	case apierrors.IsConflict(err):
 		return err.Error() + "; it was changed meanwhile: look at it and try again"
-	case errors.As(err, &network):
+	case isUntrusted(err):
+		return err.Error() + "; the kubeconfig file does not trust the certificate of this server: is it the right cluster, and the file " +
+			"up to date (kubectl config current-context)?"
+	case isNetworkError(err):
 		return err.Error() + "; is the cluster reachable, and is it the right one (kubectl config current-context)?"
 	}
 	return err.Error()
+}
+
+// isNetworkError reports whether a server could not be reached. The interface
+// net.Error says less: the errors of files implement it, too.
+func isNetworkError(err error) bool {
+	var operation *net.OpError
+	var name *net.DNSError
+	var request *url.Error
+	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &request) && request.Timeout()
+}
+
+// isUntrusted reports whether a server showed a certificate that is not trusted.
+func isUntrusted(err error) bool {
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &verification)
+}
+
+// noConfig says why no cluster is configured: often the variable names files that are
+// not there, which kubectl's rules pass over.
+func noConfig(variable string) string {
+	var missing []string
+	for _, path := range filepath.SplitList(variable) {
+		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, path)
+		}
+	}
+	if len(missing) > 0 {
+		return "no cluster is configured: KUBECONFIG names " + strings.Join(missing, " and ") + ", which is not there; correct it, or name a " +
+			"file by --kubeconfig"
+	}
+	return "no cluster is configured; set KUBECONFIG, or name a file by --kubeconfig"
 }
 
 // emptyConfig reports whether there is no kubeconfig file, or none that says

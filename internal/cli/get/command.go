@@ -55,7 +55,7 @@ func newCommand(f *frame.Frame, connect func() (podexec.Runner, error)) *cobra.C
 		Short:             "List the files that a pod has, with their digests",
 		Long:              long,
 		GroupID:           frame.GroupLook,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              f.Args(frame.PodArgument, frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompletePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), args[0], append(args, "")[1])
@@ -119,7 +119,7 @@ func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*c
 	case apierrors.IsForbidden(err):
 		return nil, nil
 	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("there is no pod %s in namespace %s; choose another namespace by -n", key.Name, key.Namespace)
+		return nil, frame.NoSuchPod(ctx, c, key)
 	case err != nil:
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
@@ -30,10 +31,12 @@ func Command(f *frame.Frame) *cobra.Command {
 		GroupID: frame.GroupLook,
 		Long: `Lists the rollouts of a DataSet, the newest last, and the older revisions that are
 kept. With --revision prints the template of one as YAML. CAUSE is the annotation
-kubernetes.io/change-cause; BY is who wrote the template, by its managed fields.`,
+kubernetes.io/change-cause; BY is the user who changed the DataSet or, in brackets
+where the user is not known, the program that wrote it. -o wide adds how many pods
+had the revision, how many failed, its bytes, and the step at which it ended.`,
 		Example: `  kubectl kuda history models
   kubectl kuda history models --revision 4`,
-		Args:              cobra.ExactArgs(1),
+		Args:              f.Args(frame.DataSetArgument),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return h.run(cmd.Context(), args[0])
@@ -51,13 +54,17 @@ func (h *command) run(ctx context.Context, name string) error {
 		return err
 	}
 	revisions, err := h.Revisions(ctx, d)
-	if err != nil {
+	known := !apierrors.IsForbidden(err)
+	switch {
+	case err != nil && (known || h.number != 0):
 		return err
-	}
-	if h.number != 0 {
+	case h.number != 0:
 		return h.printTemplate(d, revisions)
 	}
-	list := historyEntries(d, revisions)
+	list := historyEntries(d, revisions, known)
+	if !known {
+		fmt.Fprintln(h.ErrOut, "note: you may not list controllerrevisions, so older revisions, and which are kept, are left out")
+	}
 	switch {
 	case h.output.Machine():
 		return h.output.Print(h.Out, list)

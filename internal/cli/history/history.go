@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // Entry is one rollout, or a revision of which no rollout is remembered.
@@ -28,13 +30,24 @@ type Entry struct {
 	Outcome   v1alpha1.RolloutOutcome `json:"outcome,omitempty"`
 	StartTime *metav1.Time            `json:"startTime,omitempty"`
 	EndTime   *metav1.Time            `json:"endTime,omitempty"`
-	By        string                  `json:"by,omitempty"`
-	Cause     string                  `json:"changeCause,omitempty"`
-	Message   string                  `json:"message,omitempty"`
+	// By is the user who changed the DataSet, or, where no webhook noted that, the
+	// field manager that wrote it.
+	By string `json:"by,omitempty"`
+	// ByManager says that By is a field manager.
+	ByManager bool `json:"byManager,omitempty"`
+	// Pods that had it, FailedPods, Bytes of its items, and the EndedStep at which it
+	// ended; 0: at none.
+	Pods       int32  `json:"pods,omitempty"`
+	FailedPods int32  `json:"failedPods,omitempty"`
+	Bytes      int64  `json:"bytes,omitempty"`
+	EndedStep  int64  `json:"endedStep,omitempty"`
+	Cause      string `json:"changeCause,omitempty"`
+	Message    string `json:"message,omitempty"`
 }
 
-// historyEntries joins the records with the revisions, the oldest first.
-func historyEntries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) []Entry {
+// historyEntries joins the records with the revisions, the oldest first. Where these are
+// not known, nothing is said of what is kept.
+func historyEntries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, known bool) []Entry {
 	kept := make(map[string]*appsv1.ControllerRevision, len(revisions))
 	for _, r := range revisions {
 		kept[r.Name] = r
@@ -57,8 +70,14 @@ func historyEntries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision)
 	}
 	for i, record := range d.Status.History {
 		e := Entry{
-			Number: record.Number, Revision: record.Revision, Kept: kept[record.Revision] != nil, Outcome: record.Outcome,
-			StartTime: record.StartTime, EndTime: record.EndTime, By: record.By, Cause: record.ChangeCause, Message: record.Message,
+			Number: record.Number, Revision: record.Revision, Kept: !known || kept[record.Revision] != nil,
+			Outcome:   verdict.Outcome(d, i, kept[record.Revision]),
+			StartTime: record.StartTime, EndTime: record.EndTime, Cause: record.ChangeCause, Message: record.Message,
+			By: cmp.Or(record.ChangedBy, record.By), ByManager: record.ChangedBy == "" && record.By != "",
+			Pods: record.Pods, FailedPods: record.FailedPods, Bytes: record.Bytes, EndedStep: int64(record.EndedStep),
+		}
+		if e.Outcome == v1alpha1.OutcomeRunning && record.Outcome != e.Outcome {
+			e.EndTime = nil // the end that was noted is not one
 		}
 		if last[record.Revision] == i {
 			e.Role = revisionRole(d, record.Revision)
@@ -82,13 +101,15 @@ func revisionRole(d *v1alpha1.DataSet, name string) string {
 	return ""
 }
 
-// entryTable shows the entries; wide adds names and why each ended so.
+// entryTable shows the entries; wide adds names, counts and why each ended so. An empty
+// column is left out.
 func entryTable(list []Entry, now time.Time, wide bool) *frame.Table {
-	t := &frame.Table{Header: []string{"REVISION", "NAME", "ROLE", "OUTCOME", "STARTED", "TOOK", "BY", "CAUSE", "MESSAGE"}}
+	t := &frame.Table{Header: []string{"REVISION", "NAME", "ROLE", "OUTCOME", "STARTED", "TOOK", "PODS", "FAILED", "BYTES", "STEP", "BY",
+		"CAUSE", "MESSAGE"}}
 	for _, e := range list {
-		name, message := "", ""
+		name, message, counts := "", "", make([]frame.Cell, 4)
 		if wide {
-			name, message = e.Revision, e.Message
+			name, message, counts = e.Revision, e.Message, countCells(e)
 		}
 		number := "-"
 		if e.Number > 0 {
@@ -98,10 +119,36 @@ func entryTable(list []Entry, now time.Time, wide bool) *frame.Table {
 		if !e.Kept {
 			outcome += " (not kept)"
 		}
-		t.Add(frame.Text(number), frame.Text(name), frame.Toned(frame.Strong, e.Role), frame.Toned(outcomeTone(e.Outcome), outcome),
-			frame.Text(startText(e, now)), frame.Text(durationText(e, now)), frame.Text(e.By), frame.Text(e.Cause), frame.Text(message))
+		cells := append([]frame.Cell{frame.Text(number), frame.Text(name), frame.Toned(frame.Strong, e.Role),
+			frame.Toned(outcomeTone(e.Outcome), outcome), frame.Text(startText(e, now)), frame.Text(durationText(e, now))}, counts...)
+		t.Add(append(cells, frame.Text(byText(e)), frame.Text(e.Cause), frame.Text(message))...)
 	}
 	return t
+}
+
+// countCells are those of pods, failed pods, bytes and the step.
+func countCells(e Entry) []frame.Cell {
+	cells := make([]frame.Cell, 4)
+	for i, n := range []int64{int64(e.Pods), int64(e.FailedPods), 0, e.EndedStep} {
+		if n > 0 {
+			cells[i] = frame.Text(strconv.FormatInt(n, 10))
+		}
+	}
+	if e.FailedPods > 0 {
+		cells[1].Tone = frame.Bad
+	}
+	if e.Bytes > 0 {
+		cells[2] = frame.Text(bytesize.Text(e.Bytes))
+	}
+	return cells
+}
+
+// byText marks what is no user: one of the programs that write objects for users.
+func byText(e Entry) string {
+	if e.ByManager {
+		return "(" + e.By + ")"
+	}
+	return e.By
 }
 
 func startText(e Entry, now time.Time) string {
@@ -127,10 +174,10 @@ func outcomeTone(o v1alpha1.RolloutOutcome) frame.Tone {
 	switch o {
 	case v1alpha1.OutcomeSucceeded:
 		return frame.Good
-	case v1alpha1.OutcomeRolledBack:
-		return frame.Bad
 	case v1alpha1.OutcomeRunning:
 		return frame.Warning
+	case v1alpha1.OutcomeSuperseded, "":
+		return frame.Plain
 	}
-	return frame.Plain
+	return frame.Bad
 }

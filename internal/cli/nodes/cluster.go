@@ -52,13 +52,20 @@ func NewCluster(nodes []corev1.Node, stores []v1alpha1.NodeStore) *Cluster {
 	return cluster
 }
 
+// ForbiddenError is the error of a user who may not read the nodes, or what they hold.
+type ForbiddenError struct{ resource string }
+
+func (e *ForbiddenError) Error() string {
+	return fmt.Sprintf("you may not list %s, which are of the whole cluster; ask an administrator for the ClusterRole %s: "+
+		"kubectl create clusterrolebinding %s-USER --clusterrole %s --user USER", e.resource, ViewRole, ViewRole, ViewRole)
+}
+
 // listError says what to do about it. Both kinds are of the whole cluster, so
 // the rights that users have in their namespaces do not reach them.
 func listError(resource string, err error) error {
 	switch {
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not list %s, which are of the whole cluster; ask an administrator for the ClusterRole %s: "+
-			"kubectl create clusterrolebinding %s-USER --clusterrole %s --user USER", resource, ViewRole, ViewRole, ViewRole)
+		return &ForbiddenError{resource: resource}
 	case meta.IsNoMatchError(err):
 		return fmt.Errorf("this cluster has no NodeStores: Kuda is not installed, or is older than this program; " +
 			"apply the release that this program is of (kubectl apply --server-side -f install/kuda.yaml), or choose another cluster by --context")

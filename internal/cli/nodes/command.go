@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -24,6 +25,8 @@ type command struct {
 	output *frame.Output
 	// everywhere is -A, all is --all.
 	everywhere, all bool
+	// unlisted: the user may not list the DataSets.
+	unlisted bool
 }
 
 // Command is nodes.
@@ -49,6 +52,7 @@ said of a node that is not Ready, is marked as stale: no decision uses it.`,
 		Example: `  kubectl kuda nodes
   kubectl kuda nodes models -o wide
   kubectl kuda nodes --all`,
+		Args:              f.Args(frame.DataSetArgument.Many()),
 		ValidArgsFunction: n.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return n.run(cmd.Context(), args)
@@ -103,7 +107,12 @@ func (n *command) run(ctx context.Context, names []string) error {
 func (n *command) readWanted(ctx context.Context, c client.Client, namespace string, names []string) ([]wanted, error) {
 	var list v1alpha1.DataSetList
 	if len(names) == 0 {
-		if err := c.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		switch err := c.List(ctx, &list, client.InNamespace(namespace)); {
+		case apierrors.IsForbidden(err):
+			n.note("you may not list the DataSets, so what belongs to their items is under OTHER")
+			n.unlisted = true
+			return nil, nil
+		case err != nil:
 			return nil, fmt.Errorf("reading the DataSets: %w", err)
 		}
 	}
@@ -121,13 +130,20 @@ func (n *command) readWanted(ctx context.Context, c client.Client, namespace str
 	for i := range list.Items {
 		d := &list.Items[i]
 		template, err := placement.Template(ctx, c, d)
-		if err != nil {
+		switch {
+		case apierrors.IsForbidden(err):
+			n.note("you may not read the revisions of DataSet " + d.Name + ", so its items are those of its spec, also while it is rolled out")
+			template = d.Spec.Template
+		case err != nil:
 			return nil, err
 		}
 		sets = append(sets, wanted{namespace: d.Namespace, items: placement.Wants(d, template)})
 	}
 	return sets, nil
 }
+
+// note says what is left out; it is no part of the output.
+func (n *command) note(text string) { fmt.Fprintln(n.ErrOut, "note: "+text) }
 
 func (n *command) printView(v *View, namespace string, sets int) error {
 	if len(v.Stores) > 0 {
@@ -147,7 +163,7 @@ func (n *command) printView(v *View, namespace string, sets int) error {
 	case v.OtherNodes > 0:
 		fmt.Fprintf(n.ErrOut, "%s without a store of %s\n", frame.Count(v.OtherNodes, "more node"), where)
 	}
-	if sets == 0 {
+	if sets == 0 && !n.unlisted {
 		fmt.Fprintf(n.ErrOut, "there are no DataSets in %s\n", where)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // describeChanges says in lines what became different from one view to the next, for
@@ -33,6 +34,9 @@ func describeChanges(before, after *View) []string {
 	for _, a := range before.Alerts {
 		known[a.Type+a.Reason] = true
 	}
+	if after.Verdict.State == verdict.Blocked && before.Verdict.State != verdict.Blocked {
+		say("%s: %s; this is final in %s, unless it passes", after.Verdict.Reason, after.Verdict.Message, after.Verdict.Grace())
+	}
 	for _, a := range after.Alerts {
 		if !known[a.Type+a.Reason] {
 			say("%s: %s: %s", a.Type, a.Reason, a.Message)
@@ -49,7 +53,7 @@ func rolloutChanged(before, after *View) bool {
 		return *v.Step
 	}
 	return before.Phase != after.Phase || before.Update.Name != after.Update.Name || before.Paused != after.Paused ||
-		stepOf(before) != stepOf(after)
+		stepOf(before) != stepOf(after) || (before.Verdict.State == verdict.NoPods) != (after.Verdict.State == verdict.NoPods)
 }
 
 func rolloutWord(v *View) string {
@@ -57,7 +61,7 @@ func rolloutWord(v *View) string {
 	if v.Step != nil {
 		text += fmt.Sprintf(", step %d of %d (%s)", v.Step.Index, v.Step.Of, v.Step.Kind)
 	}
-	if v.Message != "" && (v.failed || v.Phase == v1alpha1.RolloutRollingBack) {
+	if v.Message != "" && (v.hasFailed() || v.Phase == v1alpha1.RolloutRollingBack) {
 		text += ": " + v.Message
 	}
 	return text

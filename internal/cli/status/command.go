@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,6 +29,7 @@ type command struct {
 	selector string
 	timeout  time.Duration
 	keep     bool
+	noPods   bool
 	pods     int
 }
 
@@ -42,14 +44,18 @@ func Command(f *frame.Frame) *cobra.Command {
 for, what needs attention, and its pods: those that failed first, then those that
 move. -o wide adds the items of each pod.
 
-With -w it follows the rollout: on a terminal it draws progress, rate and time
-left in place, elsewhere it prints a line per change. It ends when the rollout
-ends, or went as far as partition or OnDelete let it, with exit code 0, or 1 when
-the rollout failed. The rate is that of the last 15 seconds.`,
+With -w it waits until what the present spec asks for is delivered: on a terminal
+it draws progress, rate and time left in place, elsewhere it prints a line per
+change; the last line is the result. It ends with exit code 0 when every matching
+pod has its data, or the rollout went as far as partition or OnDelete let it; with
+1 when the rollout failed, or when pods of a first delivery failed and have not
+come further for 30 seconds, or 2 minutes where a Secret can help; and with 3 when
+--timeout is over. Without a matching pod it waits for one, unless
+--allow-no-pods is given. The rate is that of the last 15 seconds.`,
 		Example: `  kubectl kuda status -A
   kubectl kuda status models -o wide
   kubectl apply -f models.yaml && kubectl kuda status -w models --timeout 10m`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              f.Args(frame.DataSetArgument.Optional()),
 		ValidArgsFunction: f.CompleteDataSets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd.Context(), args)
@@ -62,6 +68,7 @@ the rollout failed. The rate is that of the last 15 seconds.`,
 	flags.StringVarP(&s.selector, "selector", "l", "", "show only DataSets with these labels")
 	flags.DurationVar(&s.timeout, "timeout", 0, "with -w: give up after this time, with exit code 3; 0 waits for ever")
 	flags.BoolVar(&s.keep, "keep", false, "with -w: go on when the rollout has ended, until interrupted")
+	flags.BoolVar(&s.noPods, "allow-no-pods", false, "with -w: end with exit code 0 when no pod matches")
 	flags.IntVar(&s.pods, "pods", defaultPods, "list at most this many pods; 0 lists all")
 	return c
 }
@@ -98,8 +105,8 @@ func (s *command) validate(args []string) error {
 		return errors.New("-w follows one DataSet; name it")
 	case s.watch && s.output.Format != frame.FormatTable && !s.output.Wide():
 		return errors.New("-w goes with -o wide only")
-	case !s.watch && (s.keep || s.timeout != 0):
-		return errors.New("--keep and --timeout go with -w")
+	case !s.watch && (s.keep || s.noPods || s.timeout != 0):
+		return errors.New("--keep, --allow-no-pods and --timeout go with -w")
 	case s.timeout < 0 || s.pods < 0:
 		return errors.New("--timeout and --pods must not be negative")
 	}
@@ -116,11 +123,16 @@ func (s *command) readInput(ctx context.Context, name string) (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
+	in := &Input{DataSet: d, Numbers: s.revisionNumbers(ctx, d), Now: s.Now(), Program: s.Program}
 	var list v1alpha1.DataList
-	if err := c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+	err = c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name})
+	switch {
+	case apierrors.IsForbidden(err):
+		in.Unread = []string{"the pods and what failed in them: you may not list datas." + v1alpha1.GroupVersion.Group + " in namespace " +
+			d.Namespace}
+	case err != nil:
 		return nil, fmt.Errorf("reading the Data of DataSet %s: %w", name, err)
 	}
-	in := &Input{DataSet: d, Numbers: s.revisionNumbers(ctx, d), Now: s.Now(), Program: s.Program}
 	for i := range list.Items {
 		in.Data = append(in.Data, &list.Items[i])
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,10 +20,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
 // follower holds a DataSet and its Data as they are now.
 type follower struct {
+	client   client.WithWatch
 	key      types.NamespacedName
 	datasets cache.Store
 	data     cache.Store
@@ -32,12 +35,16 @@ type follower struct {
 	trouble atomic.Pointer[error]
 }
 
-// newFollower starts to follow a DataSet, until the context ends.
-func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedName) *follower {
-	f := &follower{key: key, changed: make(chan struct{}, 1)}
+// newFollower starts to follow a DataSet, and its Data where the user may read them,
+// until the context ends.
+func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedName, withData bool) *follower {
+	f := &follower{client: c, key: key, changed: make(chan struct{}, 1)}
 	f.datasets = f.startInformer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
 		Namespace: key.Namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name),
 	})
+	if !withData {
+		return f
+	}
 	f.data = f.startInformer(ctx, c, &v1alpha1.Data{}, func() client.ObjectList { return &v1alpha1.DataList{} }, client.ListOptions{
 		Namespace: key.Namespace, LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.LabelDataSet: key.Name}),
 	})
@@ -77,15 +84,41 @@ func (f *follower) hasSynced() bool {
 	return true
 }
 
-// currentObjects returns what there is; no DataSet when it was deleted.
+// refresh brings the input up to date with what is known by now. The first list may
+// come from a cache of the API server that is older than the DataSet that was read before.
+func (f *follower) refresh(ctx context.Context, in *Input) error {
+	if !f.hasSynced() {
+		return nil
+	}
+	d, data := f.currentObjects()
+	if d == nil {
+		d = &v1alpha1.DataSet{}
+		switch err := f.client.Get(ctx, f.key, d); {
+		case apierrors.IsNotFound(err):
+			return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
+		case err != nil:
+			f.trouble.Store(&err)
+			return nil
+		}
+	}
+	if d.UID == in.DataSet.UID && d.Generation < in.DataSet.Generation {
+		return nil
+	}
+	in.DataSet, in.Data = d, data
+	return nil
+}
+
+// currentObjects returns what the informers have; no DataSet when it was deleted.
 func (f *follower) currentObjects() (*v1alpha1.DataSet, []*v1alpha1.Data) {
+	var data []*v1alpha1.Data
+	if f.data != nil {
+		for _, object := range f.data.List() {
+			data = append(data, object.(*v1alpha1.Data))
+		}
+	}
 	object, exists, err := f.datasets.GetByKey(f.key.String())
 	if err != nil || !exists {
-		return nil, nil
-	}
-	var data []*v1alpha1.Data
-	for _, object := range f.data.List() {
-		data = append(data, object.(*v1alpha1.Data))
+		return nil, data
 	}
 	return object.(*v1alpha1.DataSet), data
 }

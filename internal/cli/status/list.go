@@ -14,6 +14,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // buildSummaries computes a view of each DataSet without its pods.
@@ -57,7 +58,7 @@ func summaryTable(views []View, ages map[string]time.Duration, namespaces, wide 
 }
 
 func phaseWord(v *View) string {
-	if v.Paused && !v.ended {
+	if v.Paused && !v.hasEnded() && v.Verdict.State != verdict.Unobserved {
 		return "Paused"
 	}
 	return string(v.Phase)
@@ -67,8 +68,8 @@ func phaseWord(v *View) string {
 // what is wrong, or what it waits for.
 func mainMessage(v *View) (string, frame.Tone) {
 	switch {
-	case v.failed:
-		return cmp.Or(v.Message, v.Reason), frame.Bad
+	case v.hasFailed():
+		return cmp.Or(v.Verdict.Message, v.Verdict.Reason), frame.Bad
 	case len(v.Alerts) > 0:
 		return v.Alerts[0].Reason + ": " + v.Alerts[0].Message, frame.Warning
 	case v.Waits != "":

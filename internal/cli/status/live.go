@@ -10,7 +10,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 const (
@@ -22,7 +24,10 @@ const (
 
 // display shows one view after the other.
 type display interface {
+	begin(d *v1alpha1.DataSet)
 	showView(v *View, trouble string)
+	// end prints the result below the last view.
+	end(v *View, result string)
 	close()
 }
 
@@ -47,20 +52,20 @@ func (s *command) followRollout(parent context.Context, name string) error {
 	}
 	show := s.newDisplay()
 	defer show.close()
-	f := newFollower(ctx, c, types.NamespacedName{Namespace: first.DataSet.Namespace, Name: name})
-	return s.runDisplay(ctx, f, *first, show, over)
+	show.begin(first.DataSet)
+	key := types.NamespacedName{Namespace: first.DataSet.Namespace, Name: name}
+	return s.runDisplay(ctx, newFollower(ctx, c, key, len(first.Unread) == 0), *first, show, over)
 }
 
 func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show display, over <-chan time.Time) error {
 	var meter Meter
+	var patience verdict.Patience
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	fresh := s.Now()
 	for {
-		if f.hasSynced() {
-			if in.DataSet, in.Data = f.currentObjects(); in.DataSet == nil {
-				return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
-			}
+		if err := f.refresh(ctx, &in); err != nil {
+			return err
 		}
 		in.Now = s.Now()
 		trouble := f.problemLine(in.Now, fresh)
@@ -68,9 +73,11 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 			fresh = in.Now
 		}
 		view := Build(in)
+		view.Verdict = patience.Weigh(in.DataSet, view.Verdict, in.Now)
 		meter.Measure(&view, in.Now)
 		show.showView(&view, trouble)
-		if view.ended && !s.keep {
+		if result := s.result(&view); result != "" && !s.keep {
+			show.end(&view, result)
 			return rolloutError(&view)
 		}
 		if err := s.waitForChange(ctx, f, ticker, over, &view); err != nil {
@@ -79,10 +86,34 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 	}
 }
 
+// result returns the last line that is printed, without its beginning, or nothing while
+// there is something to wait for.
+func (s *command) result(v *View) string {
+	switch v.Verdict.State {
+	case verdict.Done:
+		return fmt.Sprintf("delivered: revision %s: %s", v.Update.Label(v.Name), v.Verdict.Message)
+	case verdict.Failed:
+		return fmt.Sprintf("failed: revision %s: %s", v.Update.Label(v.Name), v.cause())
+	case verdict.NoPods:
+		if s.noPods {
+			return "no pods: " + v.Verdict.Message
+		}
+	}
+	return ""
+}
+
+// cause returns reason and message of the verdict.
+func (v *View) cause() string {
+	if v.Verdict.Reason == "" {
+		return v.Verdict.Message
+	}
+	return v.Verdict.Reason + ": " + v.Verdict.Message
+}
+
 // waitForChange waits until there may be something new to show.
 func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
-	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("the rollout of DataSet %s has not ended within %s (%s)", v.Name,
-		s.timeout, rolloutWord(v))}
+	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("DataSet %s was not delivered within %s: revision %s is %s: %s", v.Name,
+		s.timeout, v.Update.Label(v.Name), v.Phase, v.cause())}
 	pause := time.NewTimer(breath)
 	defer pause.Stop()
 	select {
@@ -104,7 +135,7 @@ func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.T
 }
 
 func rolloutError(v *View) error {
-	if v.failed {
+	if v.hasFailed() {
 		return frame.Negative()
 	}
 	return nil
@@ -125,13 +156,16 @@ type pictures struct {
 	canvas canvas
 }
 
+func (p *pictures) begin(*v1alpha1.DataSet) {}
+
+func (p *pictures) end(v *View, result string) { p.printResult(v, result) }
+
 func (p *pictures) showView(v *View, trouble string) {
 	screen := p.Screen()
 	lines := Render(v, Look{Screen: screen, Now: p.Now(), Pods: p.livePods(), Wide: p.output.Wide(), Bars: true})
 	if trouble != "" {
 		lines = append(lines, screen.Paint(frame.Warning, fitWidth(trouble, screen.Width)))
 	}
-	// The cursor's own line is the last.
 	if limit := screen.Height - 1; len(lines) > limit {
 		lines = lines[:limit]
 	}
@@ -155,6 +189,14 @@ type protocol struct {
 	trouble string
 }
 
+// begin prints the first line. It is the same whatever the manager has done by then, so
+// that scripts and their readers can rely on it.
+func (p *protocol) begin(d *v1alpha1.DataSet) {
+	fmt.Fprintf(p.Out, "dataset/%s: waiting for the delivery of generation %d\n", d.Name, d.Generation)
+}
+
+func (p *protocol) end(v *View, result string) { p.printResult(v, result) }
+
 func (p *protocol) showView(v *View, trouble string) {
 	at := p.Now().Format(time.TimeOnly)
 	for _, line := range describeChanges(p.last, v) {
@@ -167,3 +209,8 @@ func (p *protocol) showView(v *View, trouble string) {
 }
 
 func (p *protocol) close() {}
+
+// printResult prints the last line.
+func (s *command) printResult(v *View, result string) {
+	fmt.Fprintf(s.Out, "dataset/%s: %s\n", v.Name, frame.OneLine(result))
+}

@@ -152,7 +152,13 @@ func hasFailed(d *v1alpha1.DataSet, data *v1alpha1.Data) bool {
 	if f := data.Status.Prefetch; f != nil && f.Revision == data.Spec.PrefetchRevision && f.Phase == v1alpha1.DataFailed {
 		return true
 	}
-	return inFailedPods(d, data)
+	return knowsAnotherAuthority(data) || inFailedPods(d, data)
+}
+
+// knowsAnotherAuthority reports whether the pod is of an installation before this one.
+func knowsAnotherAuthority(data *v1alpha1.Data) bool {
+	ready := assignment.Ready(data)
+	return ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason == v1alpha1.ReasonAuthorityChanged
 }
 
 func inFailedPods(d *v1alpha1.DataSet, data *v1alpha1.Data) bool {
@@ -161,7 +167,8 @@ func inFailedPods(d *v1alpha1.DataSet, data *v1alpha1.Data) bool {
 }
 
 func connectionMessage(data *v1alpha1.Data) string {
-	if ready := assignment.Ready(data); ready != nil && ready.Status != metav1.ConditionTrue && !assignment.Reported(data) {
+	if ready := assignment.Ready(data); ready != nil && ready.Status != metav1.ConditionTrue &&
+		(!assignment.Reported(data) || knowsAnotherAuthority(data)) {
 		return ready.Reason + ": " + ready.Message
 	}
 	return "its runtime has not heard of the revision yet"
@@ -170,6 +177,9 @@ func connectionMessage(data *v1alpha1.Data) string {
 // podMessage says what holds the pod back: its first failure, what its
 // prefetch says, or the first item that is not there.
 func podMessage(d *v1alpha1.DataSet, data *v1alpha1.Data, p Pod) string {
+	if knowsAnotherAuthority(data) {
+		return connectionMessage(data)
+	}
 	for _, phase := range []v1alpha1.DataPhase{v1alpha1.DataFailed, v1alpha1.DataDownloading, v1alpha1.DataWaiting} {
 		for _, item := range p.Items {
 			if item.Phase == phase {

@@ -6,6 +6,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,22 +35,60 @@ const (
 	wideTerm    = 140
 	narrowTerm  = 80
 	livePadding = 3
+	// leastPods is how many lines are kept for the list of pods.
+	leastPods = 4
 )
 
-// Render makes the lines that show a view.
+// nameWidth is that of the longest name in the head, and a gap.
+const nameWidth = 12
+
+// Render makes the lines that show a view. Those of the head, and of the first failed
+// pod, are wrapped; those of the list are cut.
 func Render(v *View, l Look) []string {
-	head := headerTable(v, l)
-	lines := head.Lines(l.Screen)
-	if len(v.Pods) == 0 {
-		return lines
+	lines := upperLines(v, l)
+	if len(v.Pods) > 0 {
+		lines = append(append(lines, ""), podLines(v, l, len(lines))...)
 	}
-	return append(append(lines, ""), podLines(v, l, len(lines))...)
+	// What is drawn in place must not scroll; the cursor's own line is the last.
+	if limit := l.Screen.Height - 1; l.Bars && limit > 0 && len(lines) > limit {
+		lines = lines[:limit]
+	}
+	return lines
 }
 
-func headerTable(v *View, l Look) *frame.Table {
-	t := &frame.Table{Header: []string{"", ""}}
+// upperLines are those above the list of pods. A screen that is drawn in place may be too
+// low for all of it; then what can be looked up elsewhere goes first.
+func upperLines(v *View, l Look) []string {
+	head := headLines(v, l, false)
+	if v.Failure == nil {
+		if l.hasRoomBelow(len(head)) {
+			return head
+		}
+		return headLines(v, l, true)
+	}
+	brief := *v.Failure
+	brief.Why, brief.Do = "", nil
+	for _, lines := range [][]string{
+		slices.Concat(head, []string{""}, failureLines(v.Failure, l)), slices.Concat(head, []string{""}, failureLines(&brief, l)),
+		slices.Concat(headLines(v, l, true), []string{""}, failureLines(&brief, l)),
+	} {
+		if l.hasRoomBelow(len(lines)) {
+			return lines
+		}
+	}
+	return headLines(v, l, true)
+}
+
+// hasRoomBelow reports whether the first pods fit below so many lines.
+func (l Look) hasRoomBelow(lines int) bool {
+	return !l.Bars || l.Screen.Height <= 0 || lines+1+leastPods < l.Screen.Height
+}
+
+// headLines speak of the DataSet as a whole; with cut each is one line.
+func headLines(v *View, l Look, cut bool) []string {
+	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth, Cut: cut}
 	line := func(name string, tone frame.Tone, format string, args ...any) {
-		t.Add(frame.Toned(frame.Faint, name), frame.Toned(tone, fmt.Sprintf(format, args...)))
+		fields.Add(name, tone, fmt.Sprintf(format, args...))
 	}
 	line("DataSet", frame.Strong, "%s in namespace %s", v.Name, v.Namespace)
 	line("Rollout", phaseTone(v.Phase), "%s", rolloutLine(v, l.Now))
@@ -83,12 +122,52 @@ func headerTable(v *View, l Look) *frame.Table {
 			line(a.Type, frame.Warning, "%s: %s", a.Reason, a.Message)
 		}
 	}
-	return t
+	for _, what := range v.Unread {
+		line("Left out", frame.Warning, "%s", what)
+	}
+	return fields.Lines()
+}
+
+// failureLines shows the failure of one pod whole.
+func failureLines(f *Failure, l Look) []string {
+	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth}
+	where := "pod " + f.Pod
+	if f.Node != "" {
+		where += " on " + f.Node
+	}
+	fields.Add("Failed", frame.Strong, where)
+	if f.Item != "" {
+		fields.Add("Item", frame.Plain, strings.TrimSpace(f.Item+" "+f.Version))
+	}
+	if f.Path != "" {
+		fields.Add("Path", frame.Plain, f.Path)
+	}
+	switch {
+	case f.Reason == "":
+		fields.Add("Cause", frame.Bad, f.Message)
+	case f.Message == "":
+		fields.Add("Cause", frame.Bad, f.Reason)
+	default:
+		fields.Add("Cause", frame.Bad, f.Reason+": "+f.Message)
+	}
+	if f.Why != "" {
+		fields.Add("Why", frame.Plain, f.Why)
+	}
+	name := "Do"
+	for _, do := range f.Do {
+		if strings.HasPrefix(do, "kubectl ") {
+			fields.AddCommand(name, do)
+		} else {
+			fields.Add(name, frame.Plain, do)
+		}
+		name = ""
+	}
+	return fields.Lines()
 }
 
 func rolloutLine(v *View, now time.Time) string {
 	text := string(cmp.Or(v.Phase, "none yet"))
-	if v.Reason != "" && v.failed {
+	if v.Reason != "" && v.hasFailed() {
 		text += " (" + v.Reason + ")"
 	}
 	switch {
@@ -130,10 +209,17 @@ func countLine(v *View) string {
 	for _, c := range v.Counts {
 		words = append(words, fmt.Sprintf("%d %s", c.Pods, c.State))
 	}
-	if len(words) == 0 {
-		return "none"
+	text := "none"
+	switch {
+	case len(v.Unread) > 0 && len(words) == 0:
+		text = "not listed"
+	case len(words) > 0:
+		text = fmt.Sprintf("%d: %s", len(v.Pods), strings.Join(words, ", "))
 	}
-	return fmt.Sprintf("%d: %s", len(v.Pods), strings.Join(words, ", "))
+	if v.Ready != "" {
+		text += "; " + v.Ready + " have their data"
+	}
+	return text
 }
 
 // podLines lists pods, and says what those that have no room are.

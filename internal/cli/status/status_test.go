@@ -65,6 +65,14 @@ func phase(p v1alpha1.RolloutPhase, reason, message string) func(*v1alpha1.DataS
 	}
 }
 
+// delivered is a rollout that ended well.
+func delivered(d *v1alpha1.DataSet) {
+	phase(v1alpha1.RolloutCompleted, "", "")(d)
+	d.Status.Ready, d.Status.Success, d.Status.UpdatedReplicas = "7/7", 7, 7
+	d.Status.Conditions = append(d.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
+		Reason: v1alpha1.ReasonDelivered, ObservedGeneration: d.Generation})
+}
+
 func progressing(reason, message string) func(*v1alpha1.DataSet) {
 	return func(d *v1alpha1.DataSet) {
 		d.Status.Conditions = append(d.Status.Conditions, metav1.Condition{
@@ -202,7 +210,13 @@ func TestWhatARolloutWaitsForIsSaid(t *testing.T) {
 		"pods back": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, "the moved pods to be back"},
 		"another": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")},
 			"another template, or kubectl kuda retry models"},
-		"nothing": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, ""},
+		"nothing": {[]func(*v1alpha1.DataSet){delivered}, ""},
+		"the first delivery": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutDelivering, "", ""), func(d *v1alpha1.DataSet) {
+			d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse,
+				Reason: v1alpha1.ReasonDelivering, Message: "5/7 pods have their data; pod web-2: Downloading"}}
+		}}, "the pods to have their data: 5/7 pods have their data; pod web-2: Downloading"},
+		"a pod": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Status.Replicas = 0 }},
+			"a pod that carries all labels of spec.workloadSelector (status -w --allow-no-pods accepts none)"},
 		"held back": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "held")},
 			"nothing more: spec.updateStrategy keeps the other pods where they are"},
 		"pods after all": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonDelivering, "2 of 7 pods")},
@@ -233,16 +247,20 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 		change       []func(*v1alpha1.DataSet)
 		over, failed bool
 	}{
-		"running":                {nil, false, false},
-		"completed":              {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, true, false},
+		"running":   {nil, false, false},
+		"completed": {[]func(*v1alpha1.DataSet){delivered}, true, false},
+		"completed, as an old manager says at once": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", "")}, false, false},
+		"just applied": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) {
+			d.Status = v1alpha1.DataSetStatus{ObservedGeneration: -1}
+		}}, false, false},
 		"stopped":                {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, true, true},
 		"on the way back":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, false, false},
 		"rolled back":            {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, true, true},
 		"held back by a step":    {[]func(*v1alpha1.DataSet){progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
 		"held back by partition": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "")}, true, false},
-		"completed, edited since": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""),
+		"completed, edited since": {[]func(*v1alpha1.DataSet){delivered,
 			func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
-		"of an earlier revision": {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutCompleted, "", ""),
+		"of an earlier revision": {[]func(*v1alpha1.DataSet){delivered,
 			func(d *v1alpha1.DataSet) { d.Status.Rollout.Revision = oldRevision }}, false, false},
 		"no rollout was begun": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) { d.Status.Rollout = nil }}, false, false},
 		"an old verdict held it": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, ""),
@@ -250,8 +268,8 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := build(models(test.change...), nil)
-			if v.ended != test.over || v.failed != test.failed {
-				t.Errorf("got ended %t, failed %t; want %t, %t", v.ended, v.failed, test.over, test.failed)
+			if v.hasEnded() != test.over || v.hasFailed() != test.failed {
+				t.Errorf("got ended %t, failed %t; want %t, %t", v.hasEnded(), v.hasFailed(), test.over, test.failed)
 			}
 		})
 	}
@@ -300,22 +318,32 @@ func TestTheViewOfARolloutFitsTheScreen(t *testing.T) {
 			Message: "2 matching pods lack the runtime"})
 	})
 	chinese := models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "词典/模型一.bin: 文件不存在，请检查路径"))
+	lost := fleet()
+	lost[3].Spec.DataItems[0] = v1alpha1.DataItem{Namespace: "default", Name: "weights", RemotePath: "模型/第九版/词典一.bin"}
+	lost[3].Status.DataItemsStatus[0].Reason = v1alpha1.ReasonNotFound
+	lost[3].Status.DataItemsStatus[0].Message = "s3://models/模型/第九版/词典一.bin: nothing is stored there; correct remotePath, or store it"
 	for name, test := range map[string]struct {
 		d    *v1alpha1.DataSet
 		look Look
 	}{
-		"plain":   {models(), Look{Pods: defaultPods}},
-		"wide":    {models(), Look{Wide: true}},
-		"few":     {models(), Look{Pods: 3}},
-		"live":    {models(), Look{Bars: true, Screen: frame.Screen{Live: true, Width: 160, Height: 30}}},
-		"narrow":  {models(), Look{Bars: true, Screen: frame.Screen{Live: true, Width: 60, Height: 14}}},
-		"color":   {stopped, Look{Bars: true, Screen: frame.Screen{Live: true, Color: true, Width: 120, Height: 30}}},
-		"stopped": {stopped, Look{}},
-		"chinese": {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 80, Height: 30}}},
-		"tiny":    {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 24, Height: 30}}},
+		"plain":    {models(), Look{Pods: defaultPods}},
+		"wide":     {models(), Look{Wide: true}},
+		"few":      {models(), Look{Pods: 3}},
+		"live":     {models(), Look{Bars: true, Screen: frame.Screen{Live: true, Width: 160, Height: 30}}},
+		"narrow":   {models(), Look{Bars: true, Screen: frame.Screen{Live: true, Width: 60, Height: 14}}},
+		"color":    {stopped, Look{Bars: true, Screen: frame.Screen{Live: true, Color: true, Width: 120, Height: 30}}},
+		"stopped":  {stopped, Look{}},
+		"chinese":  {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 80, Height: 30}}},
+		"tiny":     {chinese, Look{Bars: true, Screen: frame.Screen{Live: true, Width: 24, Height: 30}}},
+		"lost-120": {chinese, Look{Pods: 3, Screen: frame.Screen{Width: 120}}},
+		"lost-80":  {chinese, Look{Pods: 3, Screen: frame.Screen{Width: 80}}},
+		"lost-24":  {chinese, Look{Pods: 3, Screen: frame.Screen{Width: 24}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := measured(test.d)
+			if strings.HasPrefix(name, "lost") {
+				v = build(test.d, lost)
+			}
 			test.look.Now = start
 			lines := Render(&v, test.look)
 			for _, line := range lines {
@@ -396,7 +424,12 @@ func TestDataSetsAreListedInATable(t *testing.T) {
 		*models(),
 		*models(phase(v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed, "1 of 1 pods failed"),
 			func(d *v1alpha1.DataSet) { d.Namespace = "bank" }),
-		*models(phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) { d.Name, d.Status.CurrentRevision = "rules", newRevision }),
+		*models(delivered, func(d *v1alpha1.DataSet) { d.Name, d.Status.CurrentRevision = "rules", newRevision }),
+		*models(phase(v1alpha1.RolloutCompleted, "", ""), func(d *v1alpha1.DataSet) {
+			d.Name, d.Status.CurrentRevision, d.Status.Ready, d.Status.UpdatedReplicas = "wrong", newRevision, "0/7", 0
+			d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse,
+				Reason: v1alpha1.ReasonDeliveryFailed, Message: "pod web-0, item default/weights: NotFound"}}
+		}),
 		*models(func(d *v1alpha1.DataSet) { d.Name, d.Spec.Paused, d.Status.History = "paused", true, nil }),
 		{ObjectMeta: metav1.ObjectMeta{Name: "fresh", Namespace: "shop", Generation: 1}},
 	}

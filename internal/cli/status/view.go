@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // Input is what a View is computed from.
@@ -21,7 +22,9 @@ type Input struct {
 	Data    []*v1alpha1.Data
 	// Numbers of revisions by name, beside those that the history knows.
 	Numbers map[string]int64
-	Now     time.Time
+	// Unread says what could not be read, and so is left out.
+	Unread []string
+	Now    time.Time
 	// Program is how the user calls the command line.
 	Program string
 }
@@ -31,6 +34,9 @@ type View struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 
+	// Verdict on what the present spec asks for; status -w ends by it.
+	Verdict verdict.Verdict `json:"verdict"`
+	// Phase of the rollout; Pending while the manager has not looked at the spec.
 	Phase  v1alpha1.RolloutPhase `json:"phase,omitempty"`
 	Reason string                `json:"reason,omitempty"`
 	// Message says why, for people.
@@ -56,11 +62,12 @@ type View struct {
 	Preheat *v1alpha1.PreheatStatus `json:"preheat,omitempty"`
 	// Alerts are the conditions that need attention.
 	Alerts []Alert `json:"alerts,omitempty"`
+	// Failure is that of the first pod that failed.
+	Failure *Failure `json:"failure,omitempty"`
 	// Pods, those that something happens with first.
 	Pods []Pod `json:"pods,omitempty"`
-
-	ended  bool
-	failed bool
+	// Unread says what is left out because the user may not read it.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // Mark is a revision.
@@ -110,10 +117,12 @@ func Build(in Input) View {
 		Namespace: d.Namespace, Name: d.Name, Paused: d.Spec.Paused,
 		Update: revisionMark(in, s.UpdateRevision), Stable: revisionMark(in, s.CurrentRevision),
 		Ready: s.Ready, Replicas: s.Replicas, Updated: s.UpdatedReplicas,
-		Preheat: s.Preheat, Alerts: conditionAlerts(d), Pods: []Pod{},
+		Preheat: s.Preheat, Alerts: conditionAlerts(d), Pods: []Pod{}, Unread: in.Unread,
+		Verdict: verdict.Judge(d, in.Data),
 	}
+	v.Phase = verdict.Phase(d, v.Verdict)
 	if r := s.Rollout; r != nil {
-		v.Phase, v.Reason, v.Message = r.Phase, r.Reason, r.Message
+		v.Reason, v.Message = r.Reason, r.Message
 		v.StartTime, v.EndTime = r.StartTime, r.EndTime
 		v.Step = buildStep(d)
 		v.Deadline = deadlineTime(d)
@@ -136,10 +145,16 @@ func Build(in Input) View {
 			v.Counts = append(v.Counts, Count{State: state, Pods: counts[state]})
 		}
 	}
-	v.Waits = describeWait(in, counts)
-	v.ended, v.failed = rolloutEnded(d)
+	v.Waits = describeWait(in, &v, counts)
+	v.Failure = firstFailure(in, &v)
 	return v
 }
+
+// hasFailed reports whether the rollout ended without what the spec asks for.
+func (v *View) hasFailed() bool { return v.Verdict.State == verdict.Failed }
+
+// hasEnded reports whether nothing more happens by itself.
+func (v *View) hasEnded() bool { return v.hasFailed() || v.Verdict.State == verdict.Done }
 
 // revisionLabels returns what a revision is called in a line.
 func (v *View) revisionLabels(in Input) func(name string) string {
@@ -152,7 +167,10 @@ func revisionMark(in Input, name string) Mark {
 	for _, record := range slices.Backward(in.DataSet.Status.History) {
 		if record.Revision == name {
 			m.Number = cmp.Or(m.Number, record.Number)
-			m.Cause, m.By = record.ChangeCause, record.By
+			m.Cause, m.By = record.ChangeCause, record.ChangedBy
+			if m.By == "" && record.By != "" {
+				m.By = "(" + record.By + ")" // a program, as history shows it
+			}
 			break
 		}
 	}
@@ -192,20 +210,4 @@ func conditionAlerts(d *v1alpha1.DataSet) []Alert {
 		}
 	}
 	return found
-}
-
-// rolloutEnded reports whether the rollout is over, or went as far as it may, and
-// whether that is a failure.
-func rolloutEnded(d *v1alpha1.DataSet) (over, failed bool) {
-	s := &d.Status
-	if s.ObservedGeneration < d.Generation || s.Rollout == nil || s.Rollout.Revision != s.UpdateRevision {
-		return false, false
-	}
-	switch s.Rollout.Phase {
-	case v1alpha1.RolloutCompleted:
-		return true, false
-	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack:
-		return true, true
-	}
-	return heldBack(d), false
 }

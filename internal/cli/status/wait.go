@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // defaultDeadline is the API's.
@@ -20,19 +21,8 @@ const defaultDeadline = 600
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
 
-// currentStep is the step that is being taken, or nil. There are none on the way
-// to the revision that is the stable one already.
-func currentStep(d *v1alpha1.DataSet) *v1alpha1.RolloutStep {
-	r := d.Status.Rollout
-	if r == nil || r.Phase != v1alpha1.RolloutProgressing || int(r.Step) >= len(d.Spec.UpdateStrategy.Steps) ||
-		d.Status.CurrentRevision == d.Status.UpdateRevision || r.Reason == v1alpha1.ReasonRetrying {
-		return nil
-	}
-	return &d.Spec.UpdateStrategy.Steps[r.Step]
-}
-
 func buildStep(d *v1alpha1.DataSet) *Step {
-	s := currentStep(d)
+	s := verdict.CurrentStep(d)
 	if s == nil {
 		return nil
 	}
@@ -48,23 +38,19 @@ func buildStep(d *v1alpha1.DataSet) *Step {
 	return at
 }
 
-// heldBack reports whether the rollout went as far as it may.
-func heldBack(d *v1alpha1.DataSet) bool {
-	c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing)
-	return c != nil && c.Reason == v1alpha1.ReasonHeldBack && c.ObservedGeneration >= d.Generation && currentStep(d) == nil
-}
-
 // deadlineTime returns when the rollout fails unless a pod comes further; nil
 // while the clock stands.
 func deadlineTime(d *v1alpha1.DataSet) *metav1.Time {
 	r := d.Status.Rollout
-	if r.ProgressTime == nil || d.Spec.Paused || heldBack(d) {
+	if r.ProgressTime == nil || d.Spec.Paused || verdict.HeldBack(d) {
 		return nil
 	}
-	if r.Phase != v1alpha1.RolloutPrefetching && r.Phase != v1alpha1.RolloutProgressing {
+	switch r.Phase {
+	case v1alpha1.RolloutDelivering, v1alpha1.RolloutPrefetching, v1alpha1.RolloutProgressing:
+	default:
 		return nil
 	}
-	if s := currentStep(d); s != nil && s.Partition == nil {
+	if s := verdict.CurrentStep(d); s != nil && s.Partition == nil {
 		return nil
 	}
 	seconds := int32(defaultDeadline)
@@ -76,17 +62,19 @@ func deadlineTime(d *v1alpha1.DataSet) *metav1.Time {
 }
 
 // describeWait says what the rollout waits for, and how to end that.
-func describeWait(in Input, counts map[State]int) string {
+func describeWait(in Input, v *View, counts map[State]int) string {
 	d := in.DataSet
 	r := d.Status.Rollout
 	say := func(verb string) string { return in.Program + " " + verb + " " + d.Name }
 	switch {
-	case d.Status.ObservedGeneration < d.Generation:
+	case v.Verdict.State == verdict.Unobserved:
 		return "the manager to look at the last change of the DataSet"
-	case r == nil:
-		return ""
+	case v.Verdict.State == verdict.NoPods:
+		return "a pod that carries all labels of spec.workloadSelector (status -w --allow-no-pods accepts none)"
 	}
-	switch r.Phase {
+	switch v.Phase {
+	case v1alpha1.RolloutDelivering:
+		return deliveryWaits(d)
 	case v1alpha1.RolloutStopped:
 		return fmt.Sprintf("a decision: %s, %s or %s", say("retry"), say("undo"), say("abort"))
 	case v1alpha1.RolloutRolledBack:
@@ -101,9 +89,9 @@ func describeWait(in Input, counts map[State]int) string {
 		return say("resume")
 	case r.Phase == v1alpha1.RolloutPrefetching:
 		return fmt.Sprintf("the bytes of the revision on the nodes (%d of %d pods have them)", counts[Prefetched]+counts[Updated], len(in.Data))
-	case currentStep(d) != nil:
+	case verdict.CurrentStep(d) != nil:
 		return stepWaits(in, say)
-	case heldBack(d):
+	case verdict.HeldBack(d):
 		return "nothing more: spec.updateStrategy keeps the other pods where they are"
 	}
 	if c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
@@ -112,9 +100,19 @@ func describeWait(in Input, counts map[State]int) string {
 	return ""
 }
 
+// deliveryWaits says what a delivery waits for that moves no pod from one revision to
+// another. What failed is said elsewhere.
+func deliveryWaits(d *v1alpha1.DataSet) string {
+	c := meta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.Reason != v1alpha1.ReasonDelivering {
+		return ""
+	}
+	return "the pods to have their data: " + c.Message
+}
+
 func stepWaits(in Input, say func(string) string) string {
 	d := in.DataSet
-	r, s := d.Status.Rollout, currentStep(d)
+	r, s := d.Status.Rollout, verdict.CurrentStep(d)
 	switch {
 	case s.Pause != nil && s.Pause.Duration == nil:
 		return say("promote")

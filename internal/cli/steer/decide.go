@@ -12,7 +12,8 @@ import (
 // rolloutRunning reports whether a rollout is under way.
 func rolloutRunning(d *v1alpha1.DataSet) bool {
 	r := d.Status.Rollout
-	return r != nil && (r.Phase == v1alpha1.RolloutPrefetching || r.Phase == v1alpha1.RolloutProgressing)
+	return r != nil && (r.Phase == v1alpha1.RolloutDelivering || r.Phase == v1alpha1.RolloutPrefetching ||
+		r.Phase == v1alpha1.RolloutProgressing)
 }
 
 // atStep reports whether the rollout is at one of its steps. There are none on

@@ -16,7 +16,7 @@ func Commands(f *frame.Frame) []*cobra.Command {
 	}
 	for _, c := range commands {
 		c.GroupID = frame.GroupSteer
-		c.Args = cobra.ExactArgs(1)
+		c.Args = f.Args(frame.DataSetArgument)
 		c.ValidArgsFunction = f.CompleteDataSets
 	}
 	return commands

@@ -12,30 +12,31 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // previousRevision returns the revision that undo goes back to: the stable one where
-// the present template is another, else the last one before it whose rollout
-// succeeded, else, of a history that is gone, the last that any pod had.
+// the present template is another, else the last one before it. Each must have
+// succeeded; nil when none did.
 func previousRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision) *appsv1.ControllerRevision {
 	present := ""
 	if r := revision.Find(revisions, d.Spec.Template); r != nil {
 		present = r.Name
 	}
-	if stable := revision.Named(revisions, d.Status.CurrentRevision); stable != nil && stable.Name != present {
+	stable := revision.Named(revisions, d.Status.CurrentRevision)
+	if stable != nil && stable.Name != present && verdict.HasSucceeded(d, stable) {
 		return stable
 	}
 	for _, record := range slices.Backward(d.Status.History) {
-		if record.Outcome != v1alpha1.OutcomeSucceeded || record.Revision == present {
-			continue
-		}
-		if r := revision.Named(revisions, record.Revision); r != nil {
+		r := revision.Named(revisions, record.Revision)
+		if r != nil && r.Name != present && verdict.HasSucceeded(d, r) {
 			return r
 		}
 	}
 	for _, r := range slices.Backward(revisions) {
-		if r.Name != present && revision.Reached(r) == revision.ReachedDelivered {
+		if r.Name != present && verdict.HasSucceeded(d, r) {
 			return r
 		}
 	}
@@ -49,8 +50,8 @@ func targetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision,
 		if r := previousRevision(d, revisions); r != nil {
 			return r, nil
 		}
-		return nil, fmt.Errorf("DataSet %s has no earlier revision that ever worked; see %s history %s, and name one by --to-revision",
-			d.Name, program, d.Name)
+		return nil, &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("there is nothing to go back to: no other revision of DataSet %s "+
+			"has succeeded; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)}
 	}
 	r := revision.Numbered(revisions, d, number)
 	switch {

@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
 
 // The values of --dry-run.
@@ -41,7 +42,9 @@ func undoCommand(f *frame.Frame) *cobra.Command {
 		Short: "Set the template back to an earlier revision",
 		Long: `Sets spec.template to that of an earlier revision: the one before, which is the
 stable revision while a rollout runs and else the last that succeeded, or the one
-that --to-revision names. This is an edit of the spec like any other and rolls
+that --to-revision names. A revision has succeeded when at least one pod had all
+of it and none failed because of it; where none has, there is nothing to go back
+to, and the exit code is 1. This is an edit of the spec like any other and rolls
 out like any other, mostly from what is on the nodes' disks. It is refused when
 the DataSet was changed meanwhile.`,
 		Example: `  kubectl kuda undo models
@@ -85,6 +88,9 @@ func (u *undo) run(ctx context.Context, name string) error {
 	back, err := targetRevision(d, revisions, u.number, u.Program)
 	if err != nil {
 		return err
+	}
+	if !verdict.HasSucceeded(d, back) {
+		fmt.Fprintf(u.ErrOut, "warning: revision %d has not succeeded: no pod ever had all of it, or its rollout failed\n", back.Revision)
 	}
 	template, err := revision.Template(back)
 	if err != nil {

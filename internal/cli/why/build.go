@@ -26,7 +26,7 @@ func buildView(in *input) View {
 	v := View{
 		Namespace: p.Namespace, Pod: p.Name, Scheduler: cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName), Node: p.Spec.NodeName,
 		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.now), Nodes: []Node{}, Explanation: []string{},
-		Preferences: nodePreferences(p), Weights: weightedPoints(in.weights, func(index.Weights) int64 { return 1 }, 1),
+		Preferences: nodePreferences(p), Unread: in.unread, Weights: weightedPoints(in.weights, func(index.Weights) int64 { return 1 }, 1),
 	}
 	v.setScheduled(in)
 	var wants []index.Want
@@ -35,7 +35,7 @@ func buildView(in *input) View {
 			wants = append(wants, s.wants...)
 		}
 	}
-	demand := in.cluster.Index(in.rack).Demand(p.Namespace, wants)
+	demand := in.knownCluster().Index(in.rack).Demand(p.Namespace, wants)
 	v.TotalBytes = demand.Total
 	next := 0
 	for i := range in.sets {
@@ -44,6 +44,8 @@ func buildView(in *input) View {
 	switch reason := notPlaced(p); {
 	case reason != "":
 		v.addExplanation("%s", reason)
+	case in.cluster == nil:
+		v.explainWithoutNodes(in)
 	case len(wants) > 0:
 		v.scoreNodes(in, demand)
 		fallthrough
@@ -63,20 +65,36 @@ func (v *View) setScheduled(in *input) {
 		if c.Status == corev1.ConditionTrue && !c.LastTransitionTime.IsZero() {
 			v.PlacedTime = &c.LastTransitionTime
 		}
+		v.Events = newestEvents(in.events, "")
 		return
 	}
 	v.Pending = &Pending{Reason: c.Reason, Message: c.Message}
-	told := map[string]bool{c.Message: true}
-	for i := range in.events {
-		e := &in.events[i]
-		if told[e.Message] || len(v.Pending.Events) == maxEvents {
+	v.Pending.Events = newestEvents(in.events, c.Message)
+}
+
+// newestEvents returns the newest events that say something else than what is told.
+func newestEvents(events []corev1.Event, told string) []Event {
+	var newest []Event
+	known := map[string]bool{told: true}
+	for i := range events {
+		e := &events[i]
+		if known[e.Message] || len(newest) == maxEvents {
 			continue
 		}
-		told[e.Message] = true
-		v.Pending.Events = append(v.Pending.Events, Event{
+		known[e.Message] = true
+		newest = append(newest, Event{
 			Reason: e.Reason, Message: e.Message, From: cmp.Or(e.ReportingController, e.Source.Component), Time: metav1.NewTime(lastSeen(e)),
 		})
 	}
+	return newest
+}
+
+// knownCluster is the cluster, or an empty one that nothing is said of.
+func (in *input) knownCluster() *nodes.Cluster {
+	if in.cluster == nil {
+		return nodes.NewCluster(nil, nil)
+	}
+	return in.cluster
 }
 
 // buildDataSet shows one DataSet; next is the place of its first want in the demand.
@@ -94,7 +112,9 @@ func (s *set) buildDataSet(demand *index.Demand, next *int) DataSet {
 		if i := slices.IndexFunc(s.delivered, func(d v1alpha1.DataItemStatus) bool {
 			return d.Namespace+"/"+d.Name == w.Item && d.Version == w.Version
 		}); i >= 0 {
-			item.Origin = s.delivered[i].Origin
+			report := &s.delivered[i]
+			item.Origin, item.Phase, item.Reason, item.Message = report.Origin, report.Phase, report.Reason, report.Message
+			item.Bytes = cmp.Or(item.Bytes, report.TotalBytes)
 		}
 		d.Items = append(d.Items, item)
 	}

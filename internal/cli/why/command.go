@@ -45,11 +45,14 @@ marked by a star.
 
 Scores are computed as kuda-scheduler does, from what is known now: what nodes held
 when the pod was placed is not recorded. --weights tries other weights than the
-defaults; those that it does not name stay.`,
+defaults; those that it does not name stay.
+
+What you may not read is left out, and named. Without the nodes, which are of the
+whole cluster, it says what the pod, its items and its events show.`,
 		Example: `  kubectl kuda why web-0
   kubectl kuda why web-0 --weights node=50,spread=40
   kubectl kuda why web-0 -o json | jq '.nodes[0]'`,
-		Args:              cobra.ExactArgs(1),
+		Args:              f.Args(frame.PodArgument),
 		ValidArgsFunction: f.CompletePods,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return w.run(cmd.Context(), args[0])

@@ -41,6 +41,16 @@ func (v *View) explainPlacement(in *input, demand *index.Demand) {
 	v.adviseHeating(in, absent)
 }
 
+// explainWithoutNodes puts into words what the pod alone shows.
+func (v *View) explainWithoutNodes(in *input) {
+	v.explainPolicies(in)
+	if v.Node == "" {
+		return
+	}
+	v.explainOrigins()
+	v.explainPreferences(v.Node)
+}
+
 // explainPolicies speaks of DataSets whose data has no part in it, or another
 // than they ask for.
 func (v *View) explainPolicies(in *input) {

@@ -6,6 +6,7 @@ package why
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
@@ -29,8 +31,11 @@ type input struct {
 	pod  *corev1.Pod
 	sets []set
 	// peers is how many other pods of the same DataSets each node has.
-	peers   map[string]int
+	peers map[string]int
+	// cluster is nil where the user may not read it.
 	cluster *nodes.Cluster
+	// unread says what could not be read, and so is left out.
+	unread []string
 	// events of the pod, the newest first.
 	events  []corev1.Event
 	weights index.Weights
@@ -58,14 +63,14 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 	in := &input{pod: &corev1.Pod{}}
 	switch err := c.Get(ctx, key, in.pod); {
 	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("there is no pod %s in namespace %s; choose another namespace by -n", key.Name, key.Namespace)
+		return nil, frame.NoSuchPod(ctx, c, key)
 	case err != nil:
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}
 	if err := in.readSets(ctx, c); err != nil {
 		return nil, err
 	}
-	if len(in.sets) == 0 {
+	if len(in.sets) == 0 && len(in.unread) == 0 {
 		return nil, fmt.Errorf("no DataSet of namespace %s selects pod %s, so data has no part in where it runs; kubectl describe pod %s "+
 			"-n %s has the rest",
 			key.Namespace, key.Name, key.Name, key.Namespace)
@@ -76,14 +81,25 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 	if err := in.readPeers(ctx, c); err != nil {
 		return nil, err
 	}
-	if in.pod.Spec.NodeName == "" {
-		if err := in.readEvents(ctx, c); err != nil {
-			return nil, err
-		}
+	cluster, err := nodes.ReadCluster(ctx, c)
+	if err := in.leaveOut(err, "the nodes, what they hold and their scores: you may not list nodes and nodestores, which are of the whole "+
+		"cluster (ClusterRole "+nodes.ViewRole+")"); err != nil {
+		return nil, err
 	}
-	var err error
-	in.cluster, err = nodes.ReadCluster(ctx, c)
-	return in, err
+	in.cluster = cluster
+	if in.pod.Spec.NodeName == "" || in.cluster == nil {
+		return in, in.readEvents(ctx, c)
+	}
+	return in, nil
+}
+
+// leaveOut notes what the user may not read; another error stays one.
+func (in *input) leaveOut(err error, what string) error {
+	if _, nodes := errors.AsType[*nodes.ForbiddenError](err); !nodes && !apierrors.IsForbidden(err) {
+		return err
+	}
+	in.unread = append(in.unread, what)
+	return nil
 }
 
 // readSets finds the DataSets that the pod gets data of. One that Kuda made for
@@ -91,7 +107,7 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 func (in *input) readSets(ctx context.Context, c client.Client) error {
 	var list v1alpha1.DataSetList
 	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
-		return fmt.Errorf("reading the DataSets: %w", err)
+		return in.leaveOut(fmt.Errorf("reading the DataSets: %w", err), "what data the pod wants: you may not list datasets")
 	}
 	preheat, preheats := in.pod.Labels[v1alpha1.LabelPreheat]
 	for i := range list.Items {
@@ -104,7 +120,11 @@ func (in *input) readSets(ctx context.Context, c client.Client) error {
 			continue
 		}
 		template, err := placement.Template(ctx, c, d)
-		if err != nil {
+		if apierrors.IsForbidden(err) {
+			template = d.Spec.Template
+		}
+		if err := in.leaveOut(err, "the stable revision of DataSet "+d.Name+", which new pods get while another is rolled out: you may not "+
+			"read controllerrevisions; its items are those of the spec"); err != nil {
 			return err
 		}
 		in.sets = append(in.sets, set{dataSet: d, wants: placement.Wants(d, template)})
@@ -118,7 +138,7 @@ func (in *input) readData(ctx context.Context, c client.Client) error {
 	var list v1alpha1.DataList
 	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingLabels{v1alpha1.LabelPodUID: string(in.pod.UID)})
 	if err != nil {
-		return fmt.Errorf("reading the Data of pod %s: %w", in.pod.Name, err)
+		return in.leaveOut(fmt.Errorf("reading the Data of pod %s: %w", in.pod.Name, err), "what the pod says of its items: you may not list datas")
 	}
 	for i := range in.sets {
 		for j := range list.Items {
@@ -133,10 +153,10 @@ func (in *input) readData(ctx context.Context, c client.Client) error {
 // readPeers counts the other pods of the same DataSets.
 func (in *input) readPeers(ctx context.Context, c client.Client) error {
 	var list corev1.PodList
-	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
-		return fmt.Errorf("listing pods: %w", err)
-	}
 	in.peers = map[string]int{}
+	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
+		return in.leaveOut(fmt.Errorf("listing pods: %w", err), "the other pods of its DataSets, which spread counts: you may not list pods")
+	}
 	for i := range list.Items {
 		p := &list.Items[i]
 		_, preheats := p.Labels[v1alpha1.LabelPreheat]
@@ -150,15 +170,12 @@ func (in *input) readPeers(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// readEvents reads the pod's events; who may not sees the pod's condition only.
+// readEvents reads the pod's events.
 func (in *input) readEvents(ctx context.Context, c client.Client) error {
 	var list corev1.EventList
 	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingFields{"involvedObject.name": in.pod.Name})
-	if apierrors.IsForbidden(err) {
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("reading the events of pod %s: %w", in.pod.Name, err)
+		return in.leaveOut(fmt.Errorf("reading the events of pod %s: %w", in.pod.Name, err), "its events: you may not list events")
 	}
 	in.events = slices.DeleteFunc(list.Items, func(e corev1.Event) bool {
 		return e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != in.pod.UID

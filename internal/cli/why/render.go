@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -31,10 +32,8 @@ type look struct {
 
 // renderView makes the text that shows a view.
 func renderView(v *View, l look) string {
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		b.WriteString(l.Paint(frame.Faint, fmt.Sprintf("%-*s", nameWidth, name)) + frame.OneLine(fmt.Sprintf(format, args...)) + "\n")
-	}
+	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth}
+	line := func(name, format string, args ...any) { fields.Add(name, frame.Plain, fmt.Sprintf(format, args...)) }
 	line("Pod", "%s in namespace %s", v.Pod, v.Namespace)
 	v.renderPlace(line, l.now)
 	for i := range v.DataSets {
@@ -54,8 +53,19 @@ func renderView(v *View, l look) string {
 	}
 	name = "Do"
 	for _, do := range v.Do {
-		line(name, "%s", do)
+		if strings.HasPrefix(do, "kubectl ") {
+			fields.AddCommand(name, do)
+		} else {
+			line(name, "%s", do)
+		}
 		name = ""
+	}
+	for _, what := range v.Unread {
+		fields.Add("Left out", frame.Warning, what)
+	}
+	var b strings.Builder
+	for _, text := range fields.Lines() {
+		b.WriteString(text + "\n")
 	}
 	if len(v.Nodes) > 0 {
 		b.WriteString("\n" + strings.Join(v.tableLines(l), "\n") + "\n\n")
@@ -71,13 +81,18 @@ func (v *View) renderPlace(line func(name, format string, args ...any), now time
 			text += ", " + formatAge(v.PlacedTime.Time, now) + " ago"
 		}
 		line("Placed", "%s, by %s; the pod is %s", text, v.Scheduler, cmp.Or(v.Phase, "of no known phase"))
+		renderEvents(v.Events, line, now)
 		return
 	}
 	line("Placed", "not yet, by %s", v.Scheduler)
 	if reason := strings.Trim(v.Pending.Reason+": "+v.Pending.Message, ": "); reason != "" {
 		line("Waits", "%s", reason)
 	}
-	for _, e := range v.Pending.Events {
+	renderEvents(v.Pending.Events, line, now)
+}
+
+func renderEvents(events []Event, line func(name, format string, args ...any), now time.Time) {
+	for _, e := range events {
 		line("Event", "%s, %s ago, by %s: %s", e.Reason, formatAge(e.Time.Time, now), e.From, e.Message)
 	}
 }
@@ -95,6 +110,13 @@ func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
 		}
 		if len(item.Holders) > 0 {
 			text += ", on " + shorten.List(item.Holders, ", ", listed)
+		}
+		switch item.Phase {
+		case "", v1alpha1.DataSuccess:
+		case v1alpha1.DataFailed:
+			text += "; failed: " + strings.Trim(item.Reason+": "+item.Message, ": ")
+		default:
+			text += "; " + string(item.Phase)
 		}
 		line("  Item", "%s", text)
 	}

@@ -32,6 +32,10 @@ type View struct {
 	Weights Points `json:"weights"`
 	// ComputedTime is when what follows was so.
 	ComputedTime metav1.Time `json:"computedTime"`
+	// Events that the pod has, where the nodes are left out.
+	Events []Event `json:"events,omitempty"`
+	// Unread says what is left out because the user may not read it.
+	Unread []string `json:"unread,omitempty"`
 	// Nodes, those with the best score first.
 	Nodes []Node `json:"nodes"`
 	// Explanation says in words what decides, and Do what to do; commands begin
@@ -74,6 +78,11 @@ type Item struct {
 	Bytes int64 `json:"bytes"`
 	// Holders are the nodes that have it complete; not looked at with Ignore.
 	Holders []string `json:"holders,omitempty"`
+	// Phase, Reason and Message are what this pod says of it, once it has begun with this
+	// version.
+	Phase   v1alpha1.DataPhase `json:"phase,omitempty"`
+	Reason  string             `json:"reason,omitempty"`
+	Message string             `json:"message,omitempty"`
 	// Origin is where this pod had it from, once it has this version.
 	Origin v1alpha1.DataOrigin `json:"origin,omitempty"`
 }

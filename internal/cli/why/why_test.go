@@ -7,10 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -307,16 +309,6 @@ func TestMissingRoomAndStaleEntriesAreListedAgainstANode(t *testing.T) {
 }
 
 func TestAnErrorSaysWhatToDo(t *testing.T) {
-	forbid := func(what string) interceptor.Funcs {
-		return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			_, events := list.(*corev1.EventList)
-			_, stores := list.(*v1alpha1.NodeStoreList)
-			if events && what == "events" || stores && what == "nodestores" {
-				return apierrors.NewForbidden(schema.GroupResource{Resource: what}, "", errors.New("no right"))
-			}
-			return c.List(ctx, list, options...)
-		}}
-	}
 	stranger := aPod("web-0", func(p *corev1.Pod) { p.Labels = nil })
 	for name, c := range map[string]struct {
 		pod   *corev1.Pod
@@ -324,11 +316,10 @@ func TestAnErrorSaysWhatToDo(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"no such pod": {aPod("web-0"), interceptor.Funcs{}, []string{"web-9"},
-			"there is no pod web-9 in namespace shop; choose another namespace by -n"},
-		"no DataSet": {stranger, interceptor.Funcs{}, []string{"web-0"}, "no DataSet of namespace shop selects pod web-0"},
-		"no right":   {aPod("web-0"), forbid("nodestores"), []string{"web-0"}, "--clusterrole kuda-nodes-view"},
-		"no events":  {aPod("web-0"), forbid("events"), []string{"web-0"}, ""},
+		"no such pod": {aPod("web-0"), interceptor.Funcs{}, []string{"elsewhere"},
+			"there is no pod elsewhere in namespace shop; choose another namespace by -n"},
+		"a mistyped pod": {aPod("web-0"), interceptor.Funcs{}, []string{"wbe-0"}, "there is no pod wbe-0 in namespace shop; did you mean web-0?"},
+		"no DataSet":     {stranger, interceptor.Funcs{}, []string{"web-0"}, "no DataSet of namespace shop selects pod web-0"},
 		"no weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=0,zone=0,downloads=0,spread=0"},
 			"at least one must be more than 0"},
 		"a bad weight": {aPod("web-0"), interceptor.Funcs{}, []string{"web-0", "--weights", "node=101"}, "node=101 is not from 0 to 100"},
@@ -339,6 +330,87 @@ func TestAnErrorSaysWhatToDo(t *testing.T) {
 		_, err := run(t, append(fleet(), models(), c.pod), c.hooks, c.args...)
 		if line := frame.Line(err); !strings.Contains(line, c.want) || (c.want == "") != (err == nil) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// without is a user who may not read these lists and revisions.
+func without(resources ...string) interceptor.Funcs {
+	refused := func(object any) error {
+		what := ""
+		switch object.(type) {
+		case *corev1.EventList:
+			what = "events"
+		case *corev1.NodeList:
+			what = "nodes"
+		case *corev1.PodList:
+			what = "pods"
+		case *v1alpha1.NodeStoreList:
+			what = "nodestores"
+		case *v1alpha1.DataSetList:
+			what = "datasets"
+		case *v1alpha1.DataList:
+			what = "datas"
+		case *appsv1.ControllerRevision:
+			what = "controllerrevisions"
+		}
+		if slices.Contains(resources, what) {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: what}, "", errors.New("no right"))
+		}
+		return nil
+	}
+	return interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if err := refused(list); err != nil {
+				return err
+			}
+			return c.List(ctx, list, options...)
+		},
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if err := refused(object); err != nil {
+				return err
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+	}
+}
+
+func TestWhatMayNotBeReadIsLeftOutAndNamed(t *testing.T) {
+	data := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models-web-0", Labels: map[string]string{
+		v1alpha1.LabelDataSet: "models", v1alpha1.LabelPodUID: "uid-web-0"}}}
+	data.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "model", Version: "v3", Phase: v1alpha1.DataFailed,
+		Reason: v1alpha1.ReasonNotFound, Message: "nothing is there"}}
+	stable := models(func(d *v1alpha1.DataSet) {
+		d.Generation, d.Status.ObservedGeneration, d.Status.CurrentRevision, d.Status.UpdateRevision = 2, 2, "models-1", "models-2"
+	})
+	for name, c := range map[string]struct {
+		hooks   interceptor.Funcs
+		dataSet *v1alpha1.DataSet
+		pod     *corev1.Pod
+		says    []string
+		not     string
+	}{
+		"the nodes, of a pod with one": {without("nodestores"), models(), aPod("web-0", on("n2")), []string{
+			"Placed      on n2", "default/model v3; failed: NotFound: nothing is there", "Scheduled", "Left out    the nodes", "kuda-nodes-view",
+		}, "no node holds"},
+		"the nodes, of one without": {without("nodes"), models(), aPod("web-0", waits("0/3 nodes are available")), []string{
+			"Waits       ", "0/3 nodes are available", "Left out    the nodes",
+		}, "no node holds"},
+		"all but the pod": {without("nodes", "nodestores", "datasets", "datas", "pods", "events"), models(), aPod("web-0", on("n2")), []string{
+			"Placed      on n2", "you may not list datasets", "you may not list datas", "you may not list events",
+		}, "SCORE"},
+		"events":        {without("events"), models(), aPod("web-0"), []string{"you may not list events", "SCORE"}, ""},
+		"pods":          {without("pods"), models(), aPod("web-0", on("n2")), []string{"you may not list pods", "SCORE"}, ""},
+		"the revisions": {without("controllerrevisions"), stable, aPod("web-0", on("n2")), []string{"controllerrevisions", "SCORE"}, ""},
+	} {
+		out, err := run(t, append(fleet(), c.dataSet, c.pod, data, event("e", "web-0", "Scheduled to n2", time.Minute)), c.hooks, "web-0")
+		for _, want := range c.says {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in\n%s", name, want, out)
+			}
+		}
+		if err != nil || c.not != "" && strings.Contains(out, c.not) {
+			t.Errorf("%s: %v, printed\n%s", name, err, out)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/domain/stamp"
 )
 
 // Actions of events: what the controller was doing.
@@ -37,7 +38,7 @@ func (a *announcer) announceChange(s *session, before v1alpha1.DataSetStatus) {
 		a.recorder.Eventf(d, nil, corev1.EventTypeNormal, v1alpha1.EventRevisionCreated, actionRollOut,
 			"the template is revision %s%s", d.Status.UpdateRevision, byUser(", changed by ", revision.ChangedBy(s.update)))
 	}
-	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps, revision.Requester(d)) {
+	for _, n := range rolloutTransitions(before, d.Status, d.Spec.UpdateStrategy.Steps, stamp.RequestedBy(d)) {
 		a.recorder.Eventf(d, nil, n.kind, n.reason, actionRollOut, "%s", n.note)
 	}
 	a.announceFailures(s, before)

@@ -15,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/rollout"
+	"github.com/kuda-io/kuda/internal/domain/stamp"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -177,7 +178,7 @@ func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.R
 	}
 	by := revision.ChangedBy(s.update)
 	if last := d.Status.Rollout; last != nil && last.Revision == s.update.Name {
-		by = revision.Requester(d) // it is tried again
+		by = stamp.RequestedBy(d) // it is tried again
 	}
 	return &v1alpha1.RolloutRecord{
 		ChangedBy:   by,

@@ -15,8 +15,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
-	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/rollout"
+	"github.com/kuda-io/kuda/internal/domain/stamp"
 )
 
 // defaultProgressDeadline is what the schema's default says, for objects that did not see it.
@@ -96,7 +96,7 @@ func (s *session) rolloutInput(current string) rollout.Input {
 		Update:           rollout.Revision{Name: update, Reach: revisionReach(s.observed, update)},
 		State:            s.set.Status.Rollout,
 		Request:          s.set.Annotations[v1alpha1.AnnotationRolloutRequest],
-		RequestedBy:      revision.Requester(s.set),
+		RequestedBy:      stamp.RequestedBy(s.set),
 		Now:              s.now,
 	}
 	if current != "" {

@@ -27,7 +27,7 @@ func ChangedBy(d *v1alpha1.DataSet) string {
 	if d.Annotations[v1alpha1.AnnotationChangedGeneration] != strconv.FormatInt(d.Generation, 10) {
 		return ""
 	}
-	return d.Annotations[v1alpha1.AnnotationChangedBy]
+	return sanitize.Line(d.Annotations[v1alpha1.AnnotationChangedBy], MaxName)
 }
 
 // RequestedBy returns the name of the user who set the request to the rollout; empty if
@@ -37,7 +37,7 @@ func RequestedBy(d *v1alpha1.DataSet) string {
 	if !ok || d.Annotations[v1alpha1.AnnotationRequestedFor] != request {
 		return ""
 	}
-	return d.Annotations[v1alpha1.AnnotationRequestedBy]
+	return sanitize.Line(d.Annotations[v1alpha1.AnnotationRequestedBy], MaxName)
 }
 
 // Name returns the name as it is shown: of one line, and not longer than MaxName. One

@@ -3,7 +3,11 @@
 
 package advice
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
+)
 
 // Severity is how bad something is.
 type Severity string
@@ -40,6 +44,11 @@ type Place struct {
 // the reason of the item that holds the pod back, so what is not known for the
 // condition is looked up as an item's.
 func For(condition, reason string) (Advice, bool) {
+	for _, c := range sharedReasons[condition] {
+		if a, ok := table[key{c, reason}]; ok {
+			return a, true
+		}
+	}
 	a, ok := table[key{condition, reason}]
 	if !ok {
 		a, ok = table[key{Item, reason}]
@@ -68,6 +77,11 @@ func orWord(value, word string) string {
 		return word
 	}
 	return value
+}
+
+// sharedReasons are the conditions whose reasons another one repeats.
+var sharedReasons = map[string][]string{
+	v1alpha1.ConditionStalled: {v1alpha1.ConditionProgressing, v1alpha1.ConditionRolledBack, v1alpha1.ConditionReady},
 }
 
 type key struct{ condition, reason string }

@@ -232,6 +232,12 @@ var table = map[key]Advice{
 			"or a NetworkPolicy or name resolution stands in the way of kuda-gateway.kuda-system:8443",
 		Do: []string{describePod, runtimeLog, "kubectl kuda doctor"},
 	},
+	{v1alpha1.ConditionReady, v1alpha1.ReasonAuthorityChanged}: {
+		Severity: Problem, Why: "the installation has a new certificate authority, such as after it was removed and installed again; the pod " +
+			"trusts the one that it was made with, and a running pod cannot be given another. It keeps the data that it has, and gets no other",
+		Do: []string{"restart the pods that were made before the installation; their controllers make them anew:",
+			"kubectl delete pod {pod} -n {namespace}"},
+	},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonWithdrawn}: {Severity: OK,
 		Why: "the items were taken out of the pod's view, as deletionPolicy Remove asks"},
 
