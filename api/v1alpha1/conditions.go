@@ -38,6 +38,12 @@ const (
 	// ConditionPreheated on a DataSet with spec.preheat: every node that is to
 	// have the data has it.
 	ConditionPreheated = "Preheated"
+
+	// ConditionCredentialsAvailable on a Data: the Secrets and ConfigMaps that its
+	// sources name are mounted into the pod's runtime with the keys that are named; on
+	// a DataSet: so it is in every pod. It is absent where the sources name none, or
+	// where no runtime has told. It says nothing of whether the data is there.
+	ConditionCredentialsAvailable = "CredentialsAvailable"
 )
 
 // Reasons of a DataSet's conditions.
@@ -120,6 +126,9 @@ const (
 	ReasonInSync = "InSync"
 	// ReasonDigestsDiffer (SourceDrifted, status True): more than one digest.
 	ReasonDigestsDiffer = "DigestsDiffer"
+	// ReasonCredentialsFound (CredentialsAvailable, also of a Data): everything that
+	// the sources name is mounted. The status False has the reason CredentialsMissing.
+	ReasonCredentialsFound = "CredentialsFound"
 )
 
 // Reasons of a Data's Ready condition that concern the pod as a whole. Where a
@@ -127,6 +136,9 @@ const (
 const (
 	// ReasonRuntimeNotConnected: the runtime has not reached the gateway.
 	ReasonRuntimeNotConnected = "RuntimeNotConnected"
+	// ReasonAuthorityChanged: the pod was given the certificate authority of an
+	// earlier installation of Kuda, so its runtime does not trust this one's gateway.
+	ReasonAuthorityChanged = "AuthorityChanged"
 	// ReasonWithdrawn: the items were taken out of the view.
 	ReasonWithdrawn = "Withdrawn"
 	// ReasonAuthorityChanged: the installation has another certificate authority
@@ -150,8 +162,9 @@ const (
 	ReasonNotFound = "NotFound"
 	// ReasonAccessDenied: the source refused the credentials.
 	ReasonAccessDenied = "AccessDenied"
-	// ReasonCredentialsMissing: the Secret or ConfigMap that the source names
-	// is not there, lacks a key, or was not mounted into this pod.
+	// ReasonCredentialsMissing (also CredentialsAvailable, status False): the Secret or
+	// ConfigMap that the source names is not there, lacks a key, or was not mounted into
+	// this pod; the message says which.
 	ReasonCredentialsMissing = "CredentialsMissing"
 	// ReasonSourceUnreachable: the source does not answer.
 	ReasonSourceUnreachable = "SourceUnreachable"

@@ -72,6 +72,12 @@ type DataSpec struct {
 	// be taken out of the pod's view.
 	// +optional
 	Withdraw bool `json:"withdraw,omitempty"`
+
+	// Names a request to try now what failed. The runtime acts on each value
+	// once; a value that stays does nothing.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	RetryToken string `json:"retryToken,omitempty"`
 }
 
 // PodHealth is what a pod was like at a time.
@@ -171,7 +177,7 @@ type DataStatus struct {
 	// +listMapKey=name
 	DataItemsStatus []DataItemStatus `json:"dataItemsStatus,omitempty"`
 
-	// Types: Ready.
+	// Types: Ready, CredentialsAvailable.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

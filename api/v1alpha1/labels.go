@@ -86,7 +86,8 @@ const (
 	RequestPromoteFull = "promote-full"
 	// RequestAbort moves the touched pods back to the stable revision.
 	RequestAbort = "abort"
-	// RequestRetry tries a stopped or rolled back revision again.
+	// RequestRetry tries a stopped or rolled back revision again, and at once every item
+	// that failed, in pods that do not go back for that and in preheating.
 	RequestRetry = "retry"
 
 	// AnnotationChangedBy on a DataSet is the name of the user who changed spec last,

@@ -87,6 +87,11 @@ type PreheatStatus struct {
 	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
 	// +optional
 	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
+
+	// The last value of the annotation kuda.io/rollout-request that asked for a
+	// retry and was carried out.
+	// +optional
+	Request string `json:"request,omitempty"`
 }
 
 // PreheatNodeStatus is how far one node is.

@@ -27,6 +27,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store/remains"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
+	"github.com/kuda-io/kuda/internal/mounted"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/version"
@@ -143,7 +144,10 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	log.Info("started", "version", version.Version, "gateway", o.gateway, "waitFor", o.waitFor)
-	work := []func(context.Context) error{a.Run}
+	work := []func(context.Context) error{a.Run, func(ctx context.Context) error {
+		mounted.WatchAll(ctx, []string{mounts.Secrets, mounts.CAs, mounts.Identities}, a.MountsChanged)
+		return nil
+	}}
 	if o.storeMode == sidecar.StoreNode {
 		work = append(work, inv.Run)
 	}

@@ -28,6 +28,8 @@ const (
 	// maxSnapshots and maxMarks are what runtimes list at most.
 	maxSnapshots = 256
 	maxMarks     = 16
+	// maxMounts is above two for each kind of source.
+	maxMounts = 64
 	// maxMessage is above what runtimes cut messages at (4000 bytes).
 	maxMessage = 4 << 10
 	// maxPlace is the longest remote path in the API. What is stored of one is shorter.
@@ -47,6 +49,7 @@ const (
 var table = bounds.Table{
 	"kuda.gateway.v1alpha1.WatchRequest.datasets":        {Count: maxDataSets},
 	"kuda.gateway.v1alpha1.ReportRequest.items":          {Count: maxItems},
+	"kuda.gateway.v1alpha1.Mounts.missing":               {Count: maxMounts},
 	"kuda.gateway.v1alpha1.ItemStatus.message":           {Length: maxMessage},
 	"kuda.gateway.v1alpha1.PrefetchStatus.message":       {Length: maxMessage},
 	"kuda.gateway.v1alpha1.ReportStoreRequest.snapshots": {Count: maxSnapshots},

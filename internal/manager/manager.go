@@ -191,7 +191,7 @@ func addControllers(mgr ctrl.Manager, o Options, heard attendanceParts) error {
 	datas := data.New(data.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: events.Bounded(mgr.GetEventRecorder("kuda-data-controller")),
 		Clock:      clock.RealClock{},
-		Attendance: heard.roll, Changed: heard.changed,
+		Attendance: heard.roll, Changed: heard.changed, Authority: o.Certificates.Bundle,
 	})
 	if err := datas.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("adding the Data controller: %w", err)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package mounted notices when the kubelet swaps the files of a mounted
-// ConfigMap or Secret. It reads nothing itself and interprets nothing; the
-// certificate authority and the configuration of the installation use it.
+// ConfigMap or Secret: of one, or of all that a container has. It reads no value
+// and interprets nothing; the certificate authority, the configuration of the
+// installation and the runtime use it.
 package mounted

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -38,25 +39,70 @@ type Mount struct {
 	Name string
 }
 
+// Presence is what can be told of a mount from inside the pod.
+type Presence int
+
+const (
+	// Present: it has all keys that were asked for.
+	Present Presence = iota
+	// NotMounted: the pod has no volume of it. Volumes are fixed when a pod is made.
+	NotMounted
+	// Empty: the volume has no keys. The object does not exist, has no keys, or was
+	// made so lately that the kubelet has not brought it yet: the pod cannot tell.
+	Empty
+	// NoKey: it has others.
+	NoKey
+)
+
+// arrival is how long the kubelet takes to bring a change into a pod: it looks at a
+// pod's volumes once in 60 to 90 seconds, and at what it knows of their objects then.
+const arrival = "the kubelet brings it into the pod within about two minutes, and it is used at once"
+
+// Look returns what the mount has of the keys, and the first key that it lacks.
+func (m Mount) Look(keys ...string) (Presence, string) {
+	entries, err := os.ReadDir(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return NotMounted, ""
+	}
+	// Names with two dots in front are the kubelet's own.
+	if err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), "..") }) {
+		return Empty, ""
+	}
+	for _, key := range keys {
+		if _, err := os.Stat(filepath.Join(m.Dir, key)); errors.Is(err, fs.ErrNotExist) {
+			return NoKey, key
+		}
+	}
+	return Present, ""
+}
+
 // Read returns the value of a key without surrounding white space. A missing
 // file, or an empty one, is ErrCredentials.
 func (m Mount) Read(key string) (Secret, error) {
 	value, err := m.ReadOptional(key)
 	if err == nil && value == "" {
-		return "", &Error{Op: "reading the credentials", Class: ErrCredentials,
-			Err: m.Lacks("has no key " + key)}
+		what := "has no key " + key
+		if presence, _ := m.Look(key); presence == Present {
+			what = "has nothing in the key " + key
+		}
+		return "", &Error{Op: "reading the credentials", Class: ErrCredentials, Err: m.Lacks(what)}
 	}
 	return value, err
 }
 
-// Lacks says that the mount lacks something, as in `has no key accessKey`, and what
-// to do. A mount that is not there at all cannot come by itself.
+// Lacks says what the mount lacks, and what to do: the words that it is given, as in
+// `has no key accessKey`, unless it lacks everything. What is not mounted at all
+// cannot come by itself.
 func (m Mount) Lacks(what string) error {
-	if _, err := os.Stat(m.Dir); errors.Is(err, fs.ErrNotExist) {
+	switch presence, _ := m.Look(); presence {
+	case NotMounted:
 		return fmt.Errorf("%s is not mounted into this pod: the pod was created before the DataSet named it, and mounts are fixed at creation; "+
 			"restart the pod's workload, or change the DataSet back to the name that it had", m.Name)
+	case Empty:
+		return fmt.Errorf("%s is not there, or has not been mounted into this pod yet; create it in the pod's namespace if it is missing: %s",
+			m.Name, arrival)
 	}
-	return fmt.Errorf("%s is not there or %s; add it in the pod's namespace, it is used within a minute or two", m.Name, what)
+	return fmt.Errorf("%s %s; add it: %s", m.Name, what, arrival)
 }
 
 // ReadOptional is Read for a key that may be missing; then it returns "".

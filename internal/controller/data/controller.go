@@ -26,6 +26,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/domain/authority"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/fieldindex"
 )
@@ -36,7 +37,7 @@ type Attendance interface {
 	Look(pod types.UID) (heard bool, since time.Time)
 }
 
-// Options of a reconciler. All are needed but Attendance and Changed.
+// Options of a reconciler. All are needed but Attendance, Changed and Authority.
 type Options struct {
 	// Client may read from a cache that has the indexes of package assignment.
 	Client client.Client
@@ -49,6 +50,9 @@ type Options struct {
 	Attendance Attendance
 	// Changed brings Data of which Attendance says another thing than before.
 	Changed <-chan event.GenericEvent
+	// Authority returns the certificates (PEM) that runtimes are to trust now; nil where they
+	// are not known.
+	Authority func() []byte
 }
 
 // Reconciler carries out what decideAction returns.
@@ -60,6 +64,7 @@ type Reconciler struct {
 	clock      clock.PassiveClock
 	attendance Attendance
 	changed    <-chan event.GenericEvent
+	authority  func() []byte
 	memory     memory
 	// assignments say since when a report is owed.
 	assignments assignments
@@ -67,7 +72,8 @@ type Reconciler struct {
 
 // New makes a reconciler.
 func New(o Options) *Reconciler {
-	return &Reconciler{client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, attendance: o.Attendance, changed: o.Changed}
+	return &Reconciler{client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, attendance: o.Attendance, changed: o.Changed,
+		authority: o.Authority}
 }
 
 // Setup adds the controller to a manager.
@@ -137,6 +143,9 @@ func (r *Reconciler) readAndDecide(ctx context.Context, reader client.Reader, d 
 	f.heard = true
 	if r.attendance != nil {
 		f.heard, f.unheard = r.attendance.Look(assignment.PodUID(d))
+	}
+	if r.authority != nil && havePod {
+		f.replaced = authority.IsReplaced(podstate.Authority(&p), authority.Describe(r.authority()), f.now)
 	}
 	return decideAction(f), nil
 }

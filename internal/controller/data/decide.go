@@ -48,6 +48,8 @@ type facts struct {
 	// not to. It may be neither.
 	heard   bool
 	unheard time.Time
+	// replaced says that the pod was given the certificates of an installation that is gone.
+	replaced bool
 }
 
 // decideAction looks at a Data, its DataSet and its pod.
@@ -113,7 +115,8 @@ func (f facts) silentSince() (time.Time, bool) {
 // no report: what has changed since, it says itself.
 func (f facts) restoreReport() decision {
 	have := assignment.Ready(f.data)
-	if !f.heard || have == nil || have.Status != metav1.ConditionUnknown || have.Reason != v1alpha1.ReasonRuntimeNotConnected {
+	if !f.heard || have == nil || have.Status != metav1.ConditionUnknown ||
+		have.Reason != v1alpha1.ReasonRuntimeNotConnected && have.Reason != v1alpha1.ReasonAuthorityChanged {
 		return decision{}
 	}
 	c := assignment.ReadyOf(&f.data.Status)
@@ -132,6 +135,9 @@ func (f facts) notConnected() metav1.Condition {
 	look := fmt.Sprintf("see kubectl logs --namespace %s %s --container %s, and whether the pod may reach the gateway", p.Namespace, p.Name,
 		sidecar.ContainerName)
 	describe := fmt.Sprintf("see kubectl describe pod --namespace %s %s", p.Namespace, p.Name)
+	if f.replaced {
+		return f.authorityChanged(c)
+	}
 	switch {
 	case assignment.Reported(d) && !f.down.IsZero():
 		c.Status = metav1.ConditionUnknown
@@ -154,6 +160,19 @@ func (f facts) notConnected() metav1.Condition {
 		c.Message = "the pod's runtime has not started: its volumes, sandbox or image are not there; " + describe
 	default:
 		c.Message = fmt.Sprintf("the pod's runtime has not reported within %s; %s", reportTimeout, look)
+	}
+	return c
+}
+
+// authorityChanged is of a pod whose runtime cannot trust the gateway. The application
+// keeps what it has.
+func (f facts) authorityChanged(c metav1.Condition) metav1.Condition {
+	c.Reason = v1alpha1.ReasonAuthorityChanged
+	c.Message = "Kuda was installed again after the pod was created: the pod was given the certificate authority of the earlier installation, " +
+		"so that its runtime does not trust this one's gateway and gets nothing new; restart the pod's workload"
+	if assignment.Reported(f.data) {
+		c.Status = metav1.ConditionUnknown
+		c.Message += "; what it reported before may be out of date"
 	}
 	return c
 }

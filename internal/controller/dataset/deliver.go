@@ -52,6 +52,9 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 // kept for as long as it has the revision that it was moved to.
 func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
 	spec := assignment.Spec(target, x.pod.Name, wanted)
+	if x.data != nil {
+		spec.RetryToken = x.data.Spec.RetryToken
+	}
 	switch {
 	case x.data == nil:
 	case x.revision == target:
@@ -90,10 +93,10 @@ func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *repl
 }
 
 // specPatch holds for the version that was planned from, except where only what is
-// to be downloaded ahead changes: that moves no pod, and a runtime's reports on
-// its downloads are not to be in its way.
+// to be downloaded ahead changes, or that what failed is to be tried again: that
+// moves no pod, and a runtime's reports are not to be in its way.
 func specPatch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
-	spec.PrefetchRevision = before.Spec.PrefetchRevision
+	spec.PrefetchRevision, spec.RetryToken = before.Spec.PrefetchRevision, before.Spec.RetryToken
 	if equality.Semantic.DeepEqual(before.Spec, spec) {
 		return client.MergeFrom(before)
 	}

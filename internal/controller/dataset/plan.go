@@ -39,6 +39,9 @@ func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
 			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
 		}
 	}
+	if err := r.requestRetries(ctx, s); err != nil {
+		return err
+	}
 	in := s.rolloutInput(current)
 	in.Measurement = r.measurements.finishedMeasurement(d)
 	s.plan = rollout.Decide(in)

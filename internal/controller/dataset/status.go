@@ -105,5 +105,6 @@ func computeStatus(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSet
 		c.ObservedGeneration = d.Generation
 		meta.SetStatusCondition(&s.Conditions, c)
 	}
+	setCredentials(&s.Conditions, d, o)
 	return s
 }

@@ -112,7 +112,8 @@ func dataSetChanged() predicate.Predicate {
 		return before.Generation != after.Generation || before.UID != after.UID ||
 			(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
 			a.ObservedGeneration != b.ObservedGeneration || a.CurrentRevision != b.CurrentRevision || a.UpdateRevision != b.UpdateRevision ||
-			phaseOf(a.Rollout) != phaseOf(b.Rollout)
+			phaseOf(a.Rollout) != phaseOf(b.Rollout) ||
+			before.Annotations[v1alpha1.AnnotationRolloutRequest] != after.Annotations[v1alpha1.AnnotationRolloutRequest]
 	}}
 }
 

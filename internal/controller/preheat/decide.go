@@ -51,7 +51,7 @@ func Decide(in Input) Plan {
 // on the same nodes as far as they still qualify.
 func (p *planner) restoreState() {
 	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed),
-		Last: p.State.Last, Next: p.State.Next}
+		Last: p.State.Last, Next: p.State.Next, Request: p.State.Request}
 	if s.Seats == nil {
 		s.Seats = map[string]Seat{}
 	}
@@ -63,6 +63,10 @@ func (p *planner) restoreState() {
 		for name := range s.Seats {
 			s.Seats[name] = Seat{Phase: v1alpha1.PreheatPending, Since: p.Now}
 		}
+	}
+	if p.Request != "" && p.Request != s.Request {
+		p.plan.Retry, s.Request = true, p.Request
+		p.Held = time.Time{}
 	}
 	p.plan.State = s
 }
@@ -131,6 +135,10 @@ func (p *planner) judgeSeats() {
 			s.Seats[n.Name] = p.judgeSeat(n, seat)
 		} else if seat, ok := passed[n.Name]; ok && !n.hasData() {
 			s.Passed[n.Name] = seat
+		}
+		if seat, ok := s.Seats[n.Name]; ok && p.plan.Retry && seat.Phase == v1alpha1.PreheatFailed {
+			seat.Retry, seat.Attempts = true, 1
+			s.Seats[n.Name] = seat
 		}
 	}
 }

@@ -282,6 +282,46 @@ func TestFailuresAreRetriedWithGrowingBackoff(t *testing.T) {
 	}
 }
 
+func TestARequestMakesFailedNodesDueOnce(t *testing.T) {
+	const request = "retry r1 token"
+	failed := func(in *Input) {
+		withSeats(v1alpha1.PreheatFailed, "a")(in)
+		withSeats(v1alpha1.PreheatReady, "b")(in)
+		seat := in.State.Seats["a"]
+		seat.Attempts = 5
+		in.State.Seats["a"] = seat
+	}
+	asked := func(in *Input) { in.Request = request }
+	if p := Decide(newInput(namedNodes("a", "b"), failed, afterDelay(time.Minute))); len(p.Create) > 0 || p.Retry {
+		t.Errorf("without a request: %+v", p)
+	}
+	held := func(in *Input) { in.Held = start.Add(time.Hour) }
+	p := Decide(newInput(namedNodes("a", "b"), failed, afterDelay(time.Minute), asked, held))
+	if !p.Retry || !slices.Equal(p.Create, []string{"a"}) || p.State.Request != request || takenNodes(p) != "a=Pending b=Ready" {
+		t.Errorf("with a request: %+v", p)
+	}
+	// The pod of the last try is on its way out: its node's turn comes when it is gone.
+	leaving := podOn("a", func(p *Pod) { p.Created, p.Deleting = start.Add(-time.Second), true })
+	p = Decide(newInput(namedNodes("a", "b"), failed, afterDelay(time.Minute), asked, withPods(leaving)))
+	if len(p.Create) > 0 {
+		t.Errorf("beside the old pod: %+v", p.Create)
+	}
+	again := newInput(namedNodes("a", "b"), afterDelay(time.Minute+time.Second), asked)
+	again.State = p.State
+	if p := Decide(again); p.Retry || !slices.Equal(p.Create, []string{"a"}) {
+		t.Errorf("once it is gone: %+v", p)
+	}
+	// The request stays; what fails later waits as ever.
+	later := newInput(namedNodes("a", "b"), failed, afterDelay(time.Minute), asked)
+	later.State.Request = request
+	if p := Decide(later); p.Retry || len(p.Create) > 0 {
+		t.Errorf("the same request again: %+v", p)
+	}
+	if got := stateOf(statusOf(Plan{State: State{Request: request}})); got.Request != request {
+		t.Errorf("another leader knows of %q", got.Request)
+	}
+}
+
 func TestANodeWithAFailureOfItsOwnIsReplaced(t *testing.T) {
 	failed := func(reason string) func(*Input) {
 		return func(in *Input) {

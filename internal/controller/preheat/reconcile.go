@@ -105,6 +105,13 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 		return 0, err
 	}
 	plan := Decide(s.input)
+	if plan.Retry {
+		// Before it is remembered that the request was carried out.
+		if err := r.requestRetries(ctx, s); err != nil {
+			return 0, err
+		}
+		s.trouble = nil
+	}
 	r.memory.put(d, plan.State, s.trouble)
 	if err := r.carryOut(ctx, s, plan); err != nil {
 		return 0, err
@@ -156,6 +163,9 @@ func (r *Reconciler) observeCluster(ctx context.Context, s *session, revision st
 	s.input = Input{
 		DataSet: d.Name, UID: d.UID, Spec: *d.Spec.Preheat, Revision: revision, State: state,
 		Held: before.nextTry(), Now: r.clock.Now(),
+	}
+	if request := d.Annotations[v1alpha1.AnnotationRolloutRequest]; assignment.RequestsRetry(request, d.Status.UpdateRevision) {
+		s.input.Request = request
 	}
 	byName := make(map[string]*v1alpha1.NodeStore, len(stores.Items))
 	for i := range stores.Items {

@@ -133,7 +133,7 @@ func (p *planner) failedSeat(s Seat, reason, message string) Seat {
 func (p *planner) setPhase(s Seat, phase v1alpha1.PreheatPhase, reason, message string) Seat {
 	s.Seen = s.Seen && phase == v1alpha1.PreheatReady
 	if s.Phase != phase {
-		s.Phase, s.Since = phase, p.Now
+		s.Phase, s.Since, s.Retry = phase, p.Now, false
 	}
 	if s.Attempts == 0 || reason != "" {
 		s.Reason, s.Message = reason, message
@@ -143,6 +143,9 @@ func (p *planner) setPhase(s Seat, phase v1alpha1.PreheatPhase, reason, message 
 
 // retryDue reports whether a failed node's time has come, and asks to be woken for it.
 func (p *planner) retryDue(s Seat) bool {
+	if s.Retry {
+		return true
+	}
 	at := s.Since.Add(backoffAfter(s.Attempts))
 	p.wakeAt(at)
 	return !p.Now.Before(at)

@@ -29,7 +29,7 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 	if s == nil {
 		return state
 	}
-	state.Revision = s.Revision
+	state.Revision, state.Request = s.Revision, s.Request
 	if s.LastScheduleTime != nil {
 		state.Last = s.LastScheduleTime.Time
 	}
@@ -53,7 +53,7 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 func statusOf(p Plan) *v1alpha1.PreheatStatus {
 	s := &v1alpha1.PreheatStatus{
 		Revision: p.State.Revision, Desired: int32(p.Wanted),
-		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next),
+		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next), Request: p.State.Request,
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.State.Seats)) {
 		seat := p.State.Seats[name]

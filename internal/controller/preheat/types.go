@@ -25,6 +25,9 @@ type Input struct {
 	Pods  []Pod
 	// State is that of the plan before.
 	State State
+	// Request is the value of the annotation kuda.io/rollout-request where it asks to try
+	// again what failed; else empty.
+	Request string
 	// Held makes no pod before this time: none could be made.
 	Held time.Time
 	Now  time.Time
@@ -94,6 +97,8 @@ type Seat struct {
 	Attempts int
 	// Seen: the node's store was reported to hold it.
 	Seen bool
+	// Retry: that it failed is to be no reason to wait; a request asked for it.
+	Retry bool
 }
 
 // State is what a plan remembers for the next one.
@@ -106,6 +111,8 @@ type State struct {
 	Passed map[string]Seat
 	// Last and Next are when the schedule came, and comes, round; zero: never.
 	Last, Next time.Time
+	// Request is the last that was carried out.
+	Request string
 }
 
 // Plan is what to do now.
@@ -116,6 +123,8 @@ type Plan struct {
 	// Wanted is how many nodes are to have the data; Matching how many have the
 	// labels, Fit how many of these take pods.
 	Wanted, Matching, Fit int
+	// Retry: a request asks to try now what failed.
+	Retry bool
 	// Schedule is what is wrong with the schedule.
 	Schedule error
 	// Wake is after which time to plan again without an event; 0: never.

@@ -77,6 +77,8 @@ type Agent struct {
 	workers   map[string]*worker.Worker
 	desired   *gatewayv1alpha1.WatchResponse
 	connected bool
+	// unreached says why the gateway is not reached; "": it is, or nothing is known.
+	unreached string
 	changed   chan struct{}
 	// doubtful are the DataSets that are not to be used yet; see doubtfulSnapshots.
 	// The map is replaced and never written to.
@@ -153,10 +155,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.options.Gateway.Watch(ctx, req, a)
 	cancel()
 	wg.Wait()
-	a.mu.Lock()
-	workers := slices.Collect(maps.Values(a.workers))
-	a.mu.Unlock()
-	for _, w := range workers {
+	for _, w := range a.currentWorkers() {
 		w.Wait()
 	}
 	return nil
@@ -181,7 +180,7 @@ func (a *Agent) Desired(m *gatewayv1alpha1.WatchResponse) {
 // Connected implements uplink.Handler.
 func (a *Agent) Connected(yes bool) {
 	a.mu.Lock()
-	a.connected = yes
+	a.connected, a.unreached = yes, ""
 	a.mu.Unlock()
 	a.env.Metrics.SetConnected(yes)
 	if yes {
@@ -191,6 +190,17 @@ func (a *Agent) Connected(yes bool) {
 		a.options.Connected(yes)
 	}
 	a.notifyChanged()
+}
+
+// Unreached implements uplink.Handler.
+func (a *Agent) Unreached(err error) {
+	a.mu.Lock()
+	same := a.unreached == err.Error()
+	a.unreached = err.Error()
+	a.mu.Unlock()
+	if !same {
+		a.notifyChanged()
+	}
 }
 
 // applyAssignments hands each assignment to its worker, and ends the workers of those
@@ -254,12 +264,24 @@ func (a *Agent) forgetPrefetches(wanted map[string]*gatewayv1alpha1.Assignment) 
 
 // giveWay lets go of everything that is prefetched.
 func (a *Agent) giveWay() {
-	a.mu.Lock()
-	workers := slices.Collect(maps.Values(a.workers))
-	a.mu.Unlock()
-	for _, w := range workers {
+	for _, w := range a.currentWorkers() {
 		w.MakeWay()
 	}
+}
+
+// MountsChanged is to be called when a Secret, a ConfigMap or a token that is mounted
+// into the runtime has changed: what failed is tried now.
+func (a *Agent) MountsChanged() {
+	a.env.Log.Info("what is mounted has changed; what failed is tried now")
+	for _, w := range a.currentWorkers() {
+		w.MountsChanged()
+	}
+}
+
+func (a *Agent) currentWorkers() []*worker.Worker {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.workers))
 }
 
 // collectSoon has the view tidied.

@@ -28,6 +28,9 @@ func TestFailureStaysReportedDuringRetries(t *testing.T) {
 	g.Want(f.Assignment("ds", "r1", "a", "/a1", "b", "/b1"))
 	p := newPod(t, g)
 	g.Failure("b", "NotFound")
+	g.Await("a waits for b", func(r *gatewayv1alpha1.ReportRequest) bool {
+		return r.GetItems()[0].GetPhase() == gatewayv1alpha1.Phase_PHASE_WAITING && r.GetItems()[0].GetDigest() != ""
+	})
 	quiet(p, g)
 	f.Put("/b1", "b1")
 	g.Success("ds-pod", "r1")

@@ -4,6 +4,7 @@
 package agent_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -38,15 +39,23 @@ type pod struct {
 	stop    func()
 	// engine stands before the pod's own, which it is given; nil for none.
 	engine func(worker.Engine) worker.Engine
+	// pause is how long failed items wait; zero is short.
+	pause time.Duration
 	// failed gets a reason after each try that failed, as long as there is room.
 	failed chan string
 }
 
 func newPod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	t.Helper()
+	p := makePod(t, g, waitFor...)
+	p.begin()
+	return p
+}
+
+// makePod is newPod without a start.
+func makePod(t testing.TB, g *agenttest.Gateway, waitFor ...string) *pod {
 	p := &pod{t: t, root: t.TempDir(), uid: "uid", gateway: g, waitFor: waitFor, stop: func() {}, failed: make(chan string, 1)}
 	p.mounts = sourceconfig.Mounts{Secrets: filepath.Join(p.root, "secrets"), CAs: filepath.Join(p.root, "cas")}
-	p.begin()
 	return p
 }
 
@@ -95,7 +104,7 @@ func (p *pod) start() {
 			case p.failed <- reason:
 			default:
 			}
-			return 20 * time.Millisecond
+			return cmp.Or(p.pause, 20*time.Millisecond)
 		}})
 	if err != nil {
 		p.t.Fatal(err)

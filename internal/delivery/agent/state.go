@@ -33,6 +33,9 @@ func (a *Agent) Ready() (ready bool, missing []string) {
 func (a *Agent) State() status.State {
 	a.mu.Lock()
 	s := status.State{Connected: a.connected, DataSets: []status.DataSet{}}
+	if a.unreached != "" {
+		s.Message = "the gateway is not reached: " + a.unreached
+	}
 	workers := make(map[string]*worker.Worker, len(a.workers))
 	for name, w := range a.workers {
 		workers[name] = w

@@ -34,7 +34,11 @@ func newProbeMux(d Delivery, g prometheus.Gatherer) *http.ServeMux {
 	mux.HandleFunc("GET "+sidecar.PathReadyz, func(w http.ResponseWriter, _ *http.Request) {
 		ready, missing := d.Ready()
 		if !ready {
-			http.Error(w, "waits for the data of: "+strings.Join(missing, ", "), http.StatusServiceUnavailable)
+			text := "waits for the data of: " + strings.Join(missing, ", ")
+			if why := d.State().Message; why != "" {
+				text += "; " + why
+			}
+			http.Error(w, text, http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")

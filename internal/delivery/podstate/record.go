@@ -29,6 +29,8 @@ type Record struct {
 	Hooks map[string]string `json:"hooks,omitempty"`
 	// Failed is the revision that a failing hook stopped; it is not tried again.
 	Failed *FailedRevision `json:"failed,omitempty"`
+	// RetryToken is that of the last request to try again that was acted on.
+	RetryToken string `json:"retryToken,omitempty"`
 	// Preheat: the pod is there to bring the data to the node, and no longer needs
 	// it once its runtime has ended.
 	Preheat bool `json:"preheat,omitempty"`

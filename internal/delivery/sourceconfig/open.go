@@ -55,6 +55,8 @@ type Set struct {
 	opener *Opener
 	mu     sync.Mutex
 	opened map[string]source.Driver
+	// left are those that are no longer handed out, and may still be read from.
+	left []source.Driver
 }
 
 // NewSet returns a set in which no source is open.
@@ -74,8 +76,21 @@ func (t *Set) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Drive
 	return src, err
 }
 
+// Reopen makes the next Open of a source read anew what is mounted.
+func (t *Set) Reopen(s *gatewayv1alpha1.Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if src := t.opened[s.GetName()]; src != nil {
+		t.left = append(t.left, src)
+		delete(t.opened, s.GetName())
+	}
+}
+
 // Close closes the sources that are open.
 func (t *Set) Close() {
+	for _, s := range t.left {
+		_ = s.Close()
+	}
 	for _, s := range t.opened {
 		_ = s.Close()
 	}

@@ -34,6 +34,11 @@ const (
 // ErrToken says that the token cannot be read.
 var ErrToken = errors.New("reading the gateway token")
 
+// ErrAuthority says that the gateway is another installation's, as far as the pod can
+// tell: what it trusts are the certificates of its birth and those announced since.
+var ErrAuthority = errors.New("the gateway's certificate is signed by another authority than the one that this pod was given, " +
+	"as when Kuda was uninstalled and installed again; restart this pod")
+
 // Options of a Client.
 type Options struct {
 	// Address is the gateway's host:port. Required.
@@ -153,5 +158,8 @@ func verifyWith(pool *x509.CertPool, host string, cs tls.ConnectionState) error 
 		opts.Intermediates.AddCert(c)
 	}
 	_, err := cs.PeerCertificates[0].Verify(opts)
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Errorf("%w (%w)", ErrAuthority, err)
+	}
 	return err
 }

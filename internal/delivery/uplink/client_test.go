@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,14 +31,17 @@ import (
 type handler struct {
 	desired   chan *gatewayv1alpha1.WatchResponse
 	connected chan bool
+	unreached chan error
 }
 
 func newHandler() *handler {
-	return &handler{desired: make(chan *gatewayv1alpha1.WatchResponse, 100), connected: make(chan bool, 100)}
+	return &handler{desired: make(chan *gatewayv1alpha1.WatchResponse, 100), connected: make(chan bool, 100),
+		unreached: make(chan error, 100)}
 }
 
 func (h *handler) Desired(m *gatewayv1alpha1.WatchResponse) { h.desired <- m }
 func (h *handler) Connected(yes bool)                       { h.connected <- yes }
+func (h *handler) Unreached(err error)                      { h.unreached <- err }
 
 // otherCA makes a certificate that no gateway here has.
 func otherCA(t *testing.T, notAfter time.Time) []byte {
@@ -88,6 +92,42 @@ func TestGatewayWithAnotherCertificateGetsNoToken(t *testing.T) {
 	if err := reaches(t, o); err != nil {
 		t.Errorf("the right gateway: %v", err)
 	}
+}
+
+// After Kuda was uninstalled and installed again there is nothing that the old pods could
+// do; what people can do is said.
+func TestTheGatewayOfAnotherAuthorityIsSaidToBeOne(t *testing.T) {
+	g := agenttest.NewGateway(t)
+	o := options(t, g)
+	o.CA = otherCA(t, time.Now().Add(time.Hour))
+	c, err := uplink.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	h, ended := newHandler(), make(chan struct{})
+	go func() { defer close(ended); c.Watch(ctx, &gatewayv1alpha1.WatchRequest{}, h) }()
+	if err := <-h.unreached; !strings.Contains(err.Error(), "signed by another authority") || !strings.Contains(err.Error(), "restart this pod") {
+		t.Errorf("a gateway of another authority: %v", err)
+	}
+	cancel()
+	<-ended
+	g.Down()
+	o = options(t, g)
+	c, err = uplink.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel = context.WithCancel(t.Context())
+	h, ended = newHandler(), make(chan struct{})
+	go func() { defer close(ended); c.Watch(ctx, &gatewayv1alpha1.WatchRequest{}, h) }()
+	if err := <-h.unreached; strings.Contains(err.Error(), "authority") {
+		t.Errorf("a gateway that is down: %v", err)
+	}
+	cancel()
+	<-ended
 }
 
 func TestRotatedTokenIsReadAgain(t *testing.T) {

@@ -30,6 +30,8 @@ type Handler interface {
 	// Connected is called when the first message of a stream has come, and
 	// when a stream that had one has ended.
 	Connected(bool)
+	// Unreached is called after each try to open a stream that brought nothing, with why.
+	Unreached(error)
 }
 
 // Watch keeps a watch open until the context ends.
@@ -50,6 +52,7 @@ func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h
 		case err == nil || received:
 			c.log.V(1).Info("gateway ended the watch", "pause", pause.String(), "reason", errText(err))
 		default:
+			h.Unreached(err)
 			c.log.Info("gateway not reached; the data stays as it is", "pause", pause.String(), "reason", errText(err))
 		}
 		if backoff.Sleep(ctx, pause) != nil {

@@ -24,6 +24,8 @@ func Assignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
 		Lifecycle: toLifecycle(d.Spec.Lifecycle),
 		Withdraw:  d.Spec.Withdraw,
 		Preheat:   assignment.Preheats(d),
+
+		RetryToken: d.Spec.RetryToken,
 	}
 }
 

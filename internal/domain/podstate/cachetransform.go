@@ -44,6 +44,7 @@ func Strip(object any) (any, error) {
 			stripped.Annotations[key] = value
 		}
 	}
+	keepAuthority(stripped, p)
 	stripped.Spec.InitContainers, stripped.Status.InitContainerStatuses = nativeSidecars(p)
 	if s := keptRuntimeStatus(p); s != nil {
 		stripped.Status.InitContainerStatuses = append(stripped.Status.InitContainerStatuses, *s)

@@ -11,11 +11,12 @@ import (
 )
 
 // requestedVerb returns the verb of a request that is new and about the update
-// revision; "": there is none. A retry waits until spec.paused is false.
+// revision; "": there is none. A retry that would move pods waits until spec.paused is
+// false; one that only lets pods try again what failed does not.
 func requestedVerb(f facts) string {
 	words := strings.Fields(f.in.Request)
 	if f.in.Request == f.state.Request || len(words) < 2 || words[1] != f.in.Update.Name ||
-		words[0] == v1alpha1.RequestRetry && f.in.Paused {
+		words[0] == v1alpha1.RequestRetry && f.in.Paused && f.state.isIn(stopped, rollingBack, rolledBack) {
 		return ""
 	}
 	return words[0]

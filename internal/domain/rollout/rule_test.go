@@ -292,6 +292,27 @@ func TestARequestIsHonouredOnce(t *testing.T) {
 	}
 }
 
+// A retry that moves no pod is for the runtimes of pods in which something failed: it is
+// taken up whatever holds the rollout.
+func TestARetryThatMovesNoPodDoesNotWaitForResume(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(*scene)
+		taken  bool
+	}{
+		"progressing": {func(*scene) {}, true},
+		"stopped": {func(s *scene) { s.State.Phase, s.State.Reason = v1alpha1.RolloutStopped, v1alpha1.ReasonPodsFailed },
+			false},
+	} {
+		s := newScene(t, "BAA")
+		s.moved(0)
+		s.Paused, s.Request = true, "retry B 1"
+		c.before(s)
+		if p := Decide(s.Input); (p.State.Request == s.Request) != c.taken {
+			t.Errorf("%s, and paused: the request is %q", name, p.State.Request)
+		}
+	}
+}
+
 func TestARetryMovesFailedPodsBackFirst(t *testing.T) {
 	s := newScene(t, "BBAA")
 	s.moved(0).Ready = false

@@ -63,6 +63,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 		ready.LastTransitionTime = metav1.NewTime(now)
 	}
 	meta.SetStatusCondition(&s.Conditions, ready)
+	setCredentials(d, &s, r.GetMounts())
 	return s
 }
 

@@ -19,6 +19,9 @@ const (
 	fileSessionToken = "sessionToken"
 )
 
+// RequiredKeys returns the keys that a Secret with credentials must have.
+func RequiredKeys() []string { return []string{fileAccessKey, fileSecretKey} }
+
 // files is a provider of credentials that lie in files. The client asks it
 // before every request whether they are still those it has.
 type files struct {

@@ -59,6 +59,10 @@ func hasErrorType[T error](err error) bool {
 	return ok
 }
 
+// LongestPause is the longest time between two tries of an item, whatever failed; the
+// docs name it. A change of what is mounted, and a request, end every pause.
+const LongestPause = 5 * time.Minute
+
 // RetryPause returns how long to wait before an item that failed for this
 // reason is tried again, after that many failures in a row. What only people
 // can repair is tried slowly, what passes by itself soon.
@@ -67,9 +71,9 @@ func RetryPause(reason string, failures int) time.Duration {
 	switch reason {
 	case ReasonNotFound, ReasonAccessDenied, ReasonSourceMisconfigured, ReasonSourceUnsupported,
 		ReasonDigestMismatch, ReasonInvalidPath:
-		first, limit = 30*time.Second, 5*time.Minute
+		first, limit = 30*time.Second, LongestPause
 	case ReasonHookFailed:
-		first, limit = time.Minute, 5*time.Minute
+		first, limit = time.Minute, LongestPause
 	case ReasonCredentialsMissing, ReasonPathConflict:
 		first, limit = 5*time.Second, time.Minute
 	case ReasonInsufficientSpace:

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
+	"github.com/kuda-io/kuda/internal/delivery/sourceconfig"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
@@ -21,6 +22,8 @@ import (
 type State struct {
 	// Connected to the gateway.
 	Connected bool `json:"connected"`
+	// Message says why not, and what to do, where that is known.
+	Message string `json:"message,omitempty"`
 	// DataSets, sorted by name.
 	DataSets []DataSet `json:"dataSets"`
 }
@@ -39,6 +42,9 @@ type DataSet struct {
 	// Prefetch is the revision that is fetched for later, if there is one. What
 	// it points to is never written to.
 	Prefetch *Prefetch `json:"prefetch,omitempty"`
+	// Credentials are the Secrets and ConfigMaps that the sources name, as they are
+	// mounted; nil where they name none. What it points to is never written to.
+	Credentials *sourceconfig.Credentials `json:"credentials,omitempty"`
 }
 
 // Prefetch is how far a revision is that is to be in the store.
@@ -150,7 +156,8 @@ var origins = map[string]gatewayv1alpha1.Origin{
 
 // NewReport says the same to the gateway.
 func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.ReportRequest {
-	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn}
+	r := &gatewayv1alpha1.ReportRequest{Data: data, Revision: d.DesiredRevision, CurrentRevision: d.Revision, Withdrawn: withdrawn,
+		Mounts: d.Credentials.Message()}
 	if p := d.Prefetch; p != nil {
 		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
 			Message: shorten.Text(p.Message, maxMessage), Bytes: uint64(max(p.Bytes, 0)), TotalBytes: uint64(max(p.TotalBytes, 0))}

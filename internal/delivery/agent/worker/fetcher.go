@@ -57,25 +57,48 @@ type result struct {
 	err      error
 }
 
-// fetchAll tries to get all items into the store.
+// fetchAll tries to get all items into the store. While some are on their way, one that
+// failed is tried again, so that it does not wait for the end of a long download.
 func (f *fetcher) fetchAll(ctx context.Context, items []plan.Item) {
 	sources := f.worker.env.Sources.NewSet()
 	defer sources.Close()
 	tokens := make(chan struct{}, parallelItems)
+	others := newOthersWork(len(items))
 	var wg sync.WaitGroup
 	for i := range items {
 		wg.Go(func() {
-			select {
-			case tokens <- struct{}{}:
-			case <-ctx.Done():
-				f.client.finished(ctx, i, result{err: context.Cause(ctx)})
-				return
+			for failures := 0; ; failures++ {
+				again := f.worker.again.next()
+				err := f.fetchInTurn(ctx, i, &items[i], sources, tokens)
+				if more := others.leave(); !more || err == nil || ctx.Err() != nil {
+					return
+				}
+				signalled, join := others.waitToJoin(ctx, again, f.worker.pauseAfter(err, failures))
+				if !join {
+					return
+				}
+				if signalled {
+					failures = -1
+					sources.Reopen(items[i].Source)
+				}
 			}
-			defer func() { <-tokens }()
-			f.client.finished(ctx, i, f.fetchGuarded(ctx, i, &items[i], sources))
 		})
 	}
 	wg.Wait()
+}
+
+// fetchInTurn fetches an item when one of the tokens is free.
+func (f *fetcher) fetchInTurn(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set, tokens chan struct{}) error {
+	select {
+	case tokens <- struct{}{}:
+	case <-ctx.Done():
+		f.client.finished(ctx, i, result{err: context.Cause(ctx)})
+		return context.Cause(ctx)
+	}
+	defer func() { <-tokens }()
+	r := f.fetchGuarded(ctx, i, ip, sources)
+	f.client.finished(ctx, i, r)
+	return r.err
 }
 
 // fetchGuarded is fetchItem, in which a panic is a failure of that item.

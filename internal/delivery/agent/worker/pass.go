@@ -25,6 +25,7 @@ func (w *Worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 		return w.withdrawItems(a)
 	}
 	w.record.Preheat = a.GetPreheat()
+	w.applyRetryToken()
 	current, _ := w.env.View.Current(w.dataset)
 	if f := w.record.Failed; f != nil && f.Revision != a.GetRevision() {
 		w.record.Failed = nil
@@ -76,7 +77,8 @@ func (w *Worker) initStatus(a *gatewayv1alpha1.Assignment, p plan.Plan, current 
 	resumed := w.data == a.GetData() && w.status.DesiredRevision == a.GetRevision() && len(w.status.Items) == len(p.Items)
 	old := w.status.Items
 	w.data, w.withdrawn = a.GetData(), false
-	w.status = status.DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch}
+	w.status = status.DataSet{Name: w.dataset, Revision: current, DesiredRevision: a.GetRevision(), Prefetch: w.status.Prefetch,
+		Credentials: w.env.Sources.Mounts.Check(a.GetSources())}
 	now := time.Now()
 	for i, ip := range p.Items {
 		item := status.Item{Namespace: ip.Item.GetNamespace(), Name: ip.Item.GetName(), Version: ip.Item.GetVersion(),

@@ -11,7 +11,6 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
-	"github.com/kuda-io/kuda/internal/source"
 )
 
 // fetchItems gets every item into the store and leases it. It is not ok as long as
@@ -47,7 +46,17 @@ func (d *delivery) complete(_ context.Context, i int, r *transfer.Request) {
 	r.Progress = func(p transfer.Progress) { w.updateProgress(i, p) }
 }
 
-func (d *delivery) finished(_ context.Context, i int, r result) { d.results[i] = r }
+// finished shows a failure at once: other items may be on their way for long.
+func (d *delivery) finished(ctx context.Context, i int, r result) {
+	d.results[i] = r
+	if r.err == nil || ctx.Err() != nil {
+		return
+	}
+	w, ip, reason := d.worker, d.plan.Items[i], status.ReasonOf(r.err)
+	w.env.Metrics.CountFailure(reason)
+	w.log.Info("item failed", "item", ip.Key, "version", ip.Item.GetVersion(), "reason", reason, "error", r.err.Error())
+	w.updateItem(i, func(s *status.Item) { s.SetPhase(status.PhaseFailed, reason, r.err.Error()) })
+}
 
 // handleResults shows what came of it.
 func (d *delivery) handleResults() (pause time.Duration, ok bool) {
@@ -61,13 +70,12 @@ func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 		ip := d.plan.Items[i]
 		missing = append(missing, string(ip.Key))
 		reason := status.ReasonOf(r.err)
-		wait := max(w.recordFailure(string(ip.Key), reason), source.RetryAfter(r.err))
+		wait := w.pauseAfter(r.err, w.failures[string(ip.Key)])
+		w.failures[string(ip.Key)]++
 		if pause == 0 || wait < pause {
 			pause = wait
 		}
-		w.env.Metrics.CountFailure(reason)
 		starved = starved || reason == status.ReasonInsufficientSpace && !d.assignment.GetPreheat()
-		w.log.Info("item failed", "item", ip.Key, "version", ip.Item.GetVersion(), "reason", reason, "error", r.err.Error())
 	}
 	w.setStarving(starved)
 	if len(missing) == 0 {

@@ -6,10 +6,10 @@ package worker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/kuda-io/kuda/internal/backoff"
 	"github.com/kuda-io/kuda/internal/delivery/agent/status"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/view"
@@ -186,11 +186,12 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 		t.showStatus(ctx, status.PhaseWaiting, status.ReasonWaiting, "its turn has not come")
 	}
 	for ctx.Err() == nil {
+		again := w.again.next()
 		pause, ok := t.tryItems(ctx)
 		if ok && t.keepTree(ctx) {
 			break
 		}
-		if backoff.Sleep(ctx, pause) != nil {
+		if !t.waitForRetry(ctx, again, pause) {
 			return
 		}
 	}
@@ -200,6 +201,23 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	t.showStatus(ctx, status.PhaseSuccess, "", "")
 	w.log.Info("prefetched", "revision", p.GetRevision(), "items", len(p.GetItems()))
 	w.env.Idle()
+}
+
+// waitForRetry waits for the pause, or until what failed is to be tried now. It returns
+// false when the context ends.
+func (t *prefetch) waitForRetry(ctx context.Context, again <-chan struct{}, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-again:
+		for i := range t.states {
+			t.states[i].failures = 0
+		}
+	}
+	return true
 }
 
 // keepTree builds the revision's tree beside the view. The switch, which may find

@@ -15,7 +15,6 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/delivery/transfer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
-	"github.com/kuda-io/kuda/internal/source"
 )
 
 // prefetch is the way of one revision into the store.
@@ -64,7 +63,7 @@ func (t *prefetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) 
 		if state.err == nil {
 			continue
 		}
-		wait := max(w.env.Retry(status.ReasonOf(state.err), state.failures), source.RetryAfter(state.err))
+		wait := w.pauseAfter(state.err, state.failures)
 		state.failures++
 		if pause == 0 || wait < pause {
 			pause = wait

@@ -43,6 +43,8 @@ type Worker struct {
 
 	leases   *leases
 	prefetch *prefetcher
+	// again is sent when what failed is to be tried now.
+	again retrySignal
 	// viewing is held while the DataSet's part of the view is worked on.
 	viewing sync.Mutex
 
@@ -55,6 +57,8 @@ type Worker struct {
 	// known are the items of the revisions in the view, by mark.
 	known map[string]podstate.Item
 	want  *gatewayv1alpha1.Assignment
+	// retryToken is that of the newest assignment.
+	retryToken string
 	// conflict is with a DataSet that comes first and wants a place of want; nil: none.
 	conflict *view.PathConflictError
 	cancel   context.CancelCauseFunc
@@ -102,13 +106,15 @@ func Retained(dataset string, v View, r *podstate.Record) status.DataSet {
 }
 
 // SetAssignment gives the worker its assignment; a different one cancels what runs. What
-// is to be prefetched has no part in that.
+// is to be prefetched, and a request to try again, have no part in that.
 func (w *Worker) SetAssignment(a *gatewayv1alpha1.Assignment, conflict *view.PathConflictError) {
 	w.prefetch.setAssignment(w.ctx, a)
 	a = proto.CloneOf(a)
-	a.Prefetch = nil
+	token := a.GetRetryToken()
+	a.Prefetch, a.RetryToken = nil, ""
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.takeRetryToken(token)
 	if w.want != nil && proto.Equal(w.want, a) && reflect.DeepEqual(w.conflict, conflict) {
 		return
 	}
@@ -149,15 +155,18 @@ func (w *Worker) Run() {
 			clear(w.failures)
 			w.failedHook = ""
 		}
+		again := w.again.next()
 		pause := w.guardedPass(passCtx, a)
 		cancel(nil)
 		if pause == 0 {
-			pause = forever
+			pause, again = forever, nil // nothing failed that another try would help
 		}
 		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 		case <-w.changed:
+		case <-again:
+			clear(w.failures)
 		case <-t.C:
 		}
 		t.Stop()

@@ -143,6 +143,62 @@ func (Origin) EnumDescriptor() ([]byte, []int) {
 	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{1}
 }
 
+type MountState int32
+
+const (
+	MountState_MOUNT_STATE_UNSPECIFIED MountState = 0
+	// The pod has no volume of it, and never gets one.
+	MountState_MOUNT_STATE_NOT_MOUNTED MountState = 1
+	// The volume is empty: the object is not there, or has no keys, as far as the
+	// kubelet knows.
+	MountState_MOUNT_STATE_EMPTY MountState = 2
+	// It lacks a key.
+	MountState_MOUNT_STATE_NO_KEY MountState = 3
+)
+
+// Enum value maps for MountState.
+var (
+	MountState_name = map[int32]string{
+		0: "MOUNT_STATE_UNSPECIFIED",
+		1: "MOUNT_STATE_NOT_MOUNTED",
+		2: "MOUNT_STATE_EMPTY",
+		3: "MOUNT_STATE_NO_KEY",
+	}
+	MountState_value = map[string]int32{
+		"MOUNT_STATE_UNSPECIFIED": 0,
+		"MOUNT_STATE_NOT_MOUNTED": 1,
+		"MOUNT_STATE_EMPTY":       2,
+		"MOUNT_STATE_NO_KEY":      3,
+	}
+)
+
+func (x MountState) Enum() *MountState {
+	p := new(MountState)
+	*p = x
+	return p
+}
+
+func (x MountState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MountState) Descriptor() protoreflect.EnumDescriptor {
+	return file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[2].Descriptor()
+}
+
+func (MountState) Type() protoreflect.EnumType {
+	return &file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[2]
+}
+
+func (x MountState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MountState.Descriptor instead.
+func (MountState) EnumDescriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{2}
+}
+
 type HookPoint int32
 
 const (
@@ -176,11 +232,11 @@ func (x HookPoint) String() string {
 }
 
 func (HookPoint) Descriptor() protoreflect.EnumDescriptor {
-	return file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[2].Descriptor()
+	return file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[3].Descriptor()
 }
 
 func (HookPoint) Type() protoreflect.EnumType {
-	return &file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[2]
+	return &file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[3]
 }
 
 func (x HookPoint) Number() protoreflect.EnumNumber {
@@ -189,7 +245,7 @@ func (x HookPoint) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HookPoint.Descriptor instead.
 func (HookPoint) EnumDescriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{2}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
 }
 
 type WatchRequest struct {
@@ -386,7 +442,10 @@ type Assignment struct {
 	Prefetch *Prefetch `protobuf:"bytes,8,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
 	// The items are to stay in the store when the pod is gone, as what is
 	// preheated for the DataSet.
-	Preheat       bool `protobuf:"varint,9,opt,name=preheat,proto3" json:"preheat,omitempty"`
+	Preheat bool `protobuf:"varint,9,opt,name=preheat,proto3" json:"preheat,omitempty"`
+	// When it differs from the last one, what failed is tried again now, also a
+	// revision that is held back. It does not interrupt what is on its way.
+	RetryToken    string `protobuf:"bytes,10,opt,name=retry_token,json=retryToken,proto3" json:"retry_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,6 +541,13 @@ func (x *Assignment) GetPreheat() bool {
 		return x.Preheat
 	}
 	return false
+}
+
+func (x *Assignment) GetRetryToken() string {
+	if x != nil {
+		return x.RetryToken
+	}
+	return ""
 }
 
 // Prefetch is downloaded and kept, and changes nothing in the view; no hook is run.
@@ -2091,7 +2157,10 @@ type ReportRequest struct {
 	// The items are out of the view (answer to Assignment.withdraw).
 	Withdrawn bool `protobuf:"varint,5,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
 	// How far Assignment.prefetch is; absent: nothing is to be prefetched.
-	Prefetch      *PrefetchStatus `protobuf:"bytes,6,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	Prefetch *PrefetchStatus `protobuf:"bytes,6,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	// What the pod has of the Secrets and ConfigMaps that the sources name, as far as
+	// they are mounted into the runtime; absent: they name none.
+	Mounts        *Mounts `protobuf:"bytes,7,opt,name=mounts,proto3" json:"mounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2168,6 +2237,129 @@ func (x *ReportRequest) GetPrefetch() *PrefetchStatus {
 	return nil
 }
 
+func (x *ReportRequest) GetMounts() *Mounts {
+	if x != nil {
+		return x.Mounts
+	}
+	return nil
+}
+
+type Mounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that lack something, in the order of their names.
+	Missing       []*MissingMount `protobuf:"bytes,1,rep,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mounts) Reset() {
+	*x = Mounts{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mounts) ProtoMessage() {}
+
+func (x *Mounts) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mounts.ProtoReflect.Descriptor instead.
+func (*Mounts) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Mounts) GetMissing() []*MissingMount {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// MissingMount is what a mount of the runtime lacks.
+type MissingMount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "Secret" or "ConfigMap", and its name.
+	Kind  string     `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name  string     `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	State MountState `protobuf:"varint,3,opt,name=state,proto3,enum=kuda.gateway.v1alpha1.MountState" json:"state,omitempty"`
+	// The key, with MOUNT_STATE_NO_KEY.
+	Key           string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MissingMount) Reset() {
+	*x = MissingMount{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MissingMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MissingMount) ProtoMessage() {}
+
+func (x *MissingMount) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MissingMount.ProtoReflect.Descriptor instead.
+func (*MissingMount) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *MissingMount) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *MissingMount) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MissingMount) GetState() MountState {
+	if x != nil {
+		return x.State
+	}
+	return MountState_MOUNT_STATE_UNSPECIFIED
+}
+
+func (x *MissingMount) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 type PrefetchStatus struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -2184,7 +2376,7 @@ type PrefetchStatus struct {
 
 func (x *PrefetchStatus) Reset() {
 	*x = PrefetchStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2388,7 @@ func (x *PrefetchStatus) String() string {
 func (*PrefetchStatus) ProtoMessage() {}
 
 func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2401,7 @@ func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
 func (*PrefetchStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PrefetchStatus) GetRevision() string {
@@ -2262,7 +2454,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2466,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2479,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
 }
 
 type ReportStoreRequest struct {
@@ -2313,7 +2505,7 @@ type ReportStoreRequest struct {
 
 func (x *ReportStoreRequest) Reset() {
 	*x = ReportStoreRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2517,7 @@ func (x *ReportStoreRequest) String() string {
 func (*ReportStoreRequest) ProtoMessage() {}
 
 func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2530,7 @@ func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreRequest.ProtoReflect.Descriptor instead.
 func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReportStoreRequest) GetStoreId() string {
@@ -2428,7 +2620,7 @@ type StoredSnapshot struct {
 
 func (x *StoredSnapshot) Reset() {
 	*x = StoredSnapshot{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2632,7 @@ func (x *StoredSnapshot) String() string {
 func (*StoredSnapshot) ProtoMessage() {}
 
 func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2645,7 @@ func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredSnapshot.ProtoReflect.Descriptor instead.
 func (*StoredSnapshot) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StoredSnapshot) GetId() string {
@@ -2541,7 +2733,7 @@ type ReportStoreResponse struct {
 
 func (x *ReportStoreResponse) Reset() {
 	*x = ReportStoreResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2745,7 @@ func (x *ReportStoreResponse) String() string {
 func (*ReportStoreResponse) ProtoMessage() {}
 
 func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2758,7 @@ func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreResponse.ProtoReflect.Descriptor instead.
 func (*ReportStoreResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 type RunHookRequest struct {
@@ -2585,7 +2777,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2597,7 +2789,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2610,7 +2802,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -2659,7 +2851,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2863,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2876,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -2761,7 +2953,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\x12;\n" +
 	"\bpreheats\x18\x04 \x01(\v2\x1f.kuda.gateway.v1alpha1.PreheatsR\bpreheats\"&\n" +
 	"\bPreheats\x12\x1a\n" +
-	"\bdatasets\x18\x01 \x03(\tR\bdatasets\"\xf5\x02\n" +
+	"\bdatasets\x18\x01 \x03(\tR\bdatasets\"\x96\x03\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x18\n" +
@@ -2772,7 +2964,10 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\tlifecycle\x18\x06 \x01(\v2 .kuda.gateway.v1alpha1.LifecycleR\tlifecycle\x12\x1a\n" +
 	"\bwithdraw\x18\a \x01(\bR\bwithdraw\x12;\n" +
 	"\bprefetch\x18\b \x01(\v2\x1f.kuda.gateway.v1alpha1.PrefetchR\bprefetch\x12\x18\n" +
-	"\apreheat\x18\t \x01(\bR\apreheat\"\x92\x01\n" +
+	"\apreheat\x18\t \x01(\bR\apreheat\x12\x1f\n" +
+	"\vretry_token\x18\n" +
+	" \x01(\tR\n" +
+	"retryToken\"\x92\x01\n" +
 	"\bPrefetch\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x121\n" +
 	"\x05items\x18\x02 \x03(\v2\x1b.kuda.gateway.v1alpha1.ItemR\x05items\x127\n" +
@@ -2902,14 +3097,22 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"totalBytes\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x125\n" +
-	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\x84\x02\n" +
+	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\xbb\x02\n" +
 	"\rReportRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12)\n" +
 	"\x10current_revision\x18\x03 \x01(\tR\x0fcurrentRevision\x127\n" +
 	"\x05items\x18\x04 \x03(\v2!.kuda.gateway.v1alpha1.ItemStatusR\x05items\x12\x1c\n" +
 	"\twithdrawn\x18\x05 \x01(\bR\twithdrawn\x12A\n" +
-	"\bprefetch\x18\x06 \x01(\v2%.kuda.gateway.v1alpha1.PrefetchStatusR\bprefetch\"\xc9\x01\n" +
+	"\bprefetch\x18\x06 \x01(\v2%.kuda.gateway.v1alpha1.PrefetchStatusR\bprefetch\x125\n" +
+	"\x06mounts\x18\a \x01(\v2\x1d.kuda.gateway.v1alpha1.MountsR\x06mounts\"G\n" +
+	"\x06Mounts\x12=\n" +
+	"\amissing\x18\x01 \x03(\v2#.kuda.gateway.v1alpha1.MissingMountR\amissing\"\x81\x01\n" +
+	"\fMissingMount\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x127\n" +
+	"\x05state\x18\x03 \x01(\x0e2!.kuda.gateway.v1alpha1.MountStateR\x05state\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\"\xc9\x01\n" +
 	"\x0ePrefetchStatus\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x122\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x1c.kuda.gateway.v1alpha1.PhaseR\x05phase\x12\x16\n" +
@@ -2966,7 +3169,13 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\rORIGIN_SOURCE\x10\x01\x12\x10\n" +
 	"\fORIGIN_CACHE\x10\x02\x12\x0f\n" +
 	"\vORIGIN_NODE\x10\x03\x12\x0f\n" +
-	"\vORIGIN_PEER\x10\x04*b\n" +
+	"\vORIGIN_PEER\x10\x04*u\n" +
+	"\n" +
+	"MountState\x12\x1b\n" +
+	"\x17MOUNT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17MOUNT_STATE_NOT_MOUNTED\x10\x01\x12\x15\n" +
+	"\x11MOUNT_STATE_EMPTY\x10\x02\x12\x16\n" +
+	"\x12MOUNT_STATE_NO_KEY\x10\x03*b\n" +
 	"\tHookPoint\x12\x1a\n" +
 	"\x16HOOK_POINT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17HOOK_POINT_PRE_DOWNLOAD\x10\x01\x12\x1c\n" +
@@ -2993,107 +3202,113 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescData
 }
 
-var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
-	(HookPoint)(0),                    // 2: kuda.gateway.v1alpha1.HookPoint
-	(*WatchRequest)(nil),              // 3: kuda.gateway.v1alpha1.WatchRequest
-	(*WatchResponse)(nil),             // 4: kuda.gateway.v1alpha1.WatchResponse
-	(*Preheats)(nil),                  // 5: kuda.gateway.v1alpha1.Preheats
-	(*Assignment)(nil),                // 6: kuda.gateway.v1alpha1.Assignment
-	(*Prefetch)(nil),                  // 7: kuda.gateway.v1alpha1.Prefetch
-	(*Item)(nil),                      // 8: kuda.gateway.v1alpha1.Item
-	(*Lifecycle)(nil),                 // 9: kuda.gateway.v1alpha1.Lifecycle
-	(*Hook)(nil),                      // 10: kuda.gateway.v1alpha1.Hook
-	(*ExecHook)(nil),                  // 11: kuda.gateway.v1alpha1.ExecHook
-	(*HTTPGetHook)(nil),               // 12: kuda.gateway.v1alpha1.HTTPGetHook
-	(*Header)(nil),                    // 13: kuda.gateway.v1alpha1.Header
-	(*Source)(nil),                    // 14: kuda.gateway.v1alpha1.Source
-	(*SourceLimits)(nil),              // 15: kuda.gateway.v1alpha1.SourceLimits
-	(*S3Source)(nil),                  // 16: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),               // 17: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),       // 18: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),                // 19: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),                // 20: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),                  // 21: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),                 // 22: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),                 // 23: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),              // 24: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),             // 25: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),      // 26: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),                // 27: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),             // 28: kuda.gateway.v1alpha1.ReportRequest
-	(*PrefetchStatus)(nil),            // 29: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),            // 30: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),        // 31: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),            // 32: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),       // 33: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),            // 34: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),           // 35: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                               // 36: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(*descriptorpb.FieldOptions)(nil), // 38: google.protobuf.FieldOptions
+	(MountState)(0),                   // 2: kuda.gateway.v1alpha1.MountState
+	(HookPoint)(0),                    // 3: kuda.gateway.v1alpha1.HookPoint
+	(*WatchRequest)(nil),              // 4: kuda.gateway.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),             // 5: kuda.gateway.v1alpha1.WatchResponse
+	(*Preheats)(nil),                  // 6: kuda.gateway.v1alpha1.Preheats
+	(*Assignment)(nil),                // 7: kuda.gateway.v1alpha1.Assignment
+	(*Prefetch)(nil),                  // 8: kuda.gateway.v1alpha1.Prefetch
+	(*Item)(nil),                      // 9: kuda.gateway.v1alpha1.Item
+	(*Lifecycle)(nil),                 // 10: kuda.gateway.v1alpha1.Lifecycle
+	(*Hook)(nil),                      // 11: kuda.gateway.v1alpha1.Hook
+	(*ExecHook)(nil),                  // 12: kuda.gateway.v1alpha1.ExecHook
+	(*HTTPGetHook)(nil),               // 13: kuda.gateway.v1alpha1.HTTPGetHook
+	(*Header)(nil),                    // 14: kuda.gateway.v1alpha1.Header
+	(*Source)(nil),                    // 15: kuda.gateway.v1alpha1.Source
+	(*SourceLimits)(nil),              // 16: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),                  // 17: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),               // 18: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),       // 19: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),                // 20: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),                // 21: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),                  // 22: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),                 // 23: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),                 // 24: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),              // 25: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),             // 26: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),      // 27: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),                // 28: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),             // 29: kuda.gateway.v1alpha1.ReportRequest
+	(*Mounts)(nil),                    // 30: kuda.gateway.v1alpha1.Mounts
+	(*MissingMount)(nil),              // 31: kuda.gateway.v1alpha1.MissingMount
+	(*PrefetchStatus)(nil),            // 32: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 33: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 34: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 35: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 36: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 37: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 38: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                               // 39: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 40: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 41: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
-	6,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
-	5,  // 1: kuda.gateway.v1alpha1.WatchResponse.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
-	8,  // 2: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
-	14, // 3: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
-	9,  // 4: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	7,  // 5: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
-	8,  // 6: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
-	14, // 7: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
-	9,  // 8: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	10, // 9: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
-	10, // 10: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
-	11, // 11: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
-	12, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
-	13, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
-	16, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	19, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	20, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	25, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	22, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	23, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	24, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
-	15, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	26, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	17, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	18, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	26, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	21, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	26, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	36, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	26, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	7,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
+	6,  // 1: kuda.gateway.v1alpha1.WatchResponse.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	9,  // 2: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
+	15, // 3: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
+	10, // 4: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	8,  // 5: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
+	9,  // 6: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
+	15, // 7: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
+	10, // 8: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	11, // 9: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
+	11, // 10: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
+	12, // 11: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
+	13, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
+	14, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
+	17, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
+	20, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	21, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	26, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	23, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	24, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	25, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	16, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
+	27, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	18, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	19, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	27, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	22, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	27, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	39, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	27, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
 	0,  // 30: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	37, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	37, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	40, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	40, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
 	1,  // 33: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	27, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	29, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	0,  // 36: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	32, // 37: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
-	0,  // 38: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	37, // 39: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
-	2,  // 40: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	38, // 41: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
-	38, // 42: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
-	38, // 43: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
-	3,  // 44: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	28, // 45: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	34, // 46: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	31, // 47: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	4,  // 48: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	30, // 49: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	35, // 50: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	33, // 51: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	48, // [48:52] is the sub-list for method output_type
-	44, // [44:48] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	41, // [41:44] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	28, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	32, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	30, // 36: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
+	31, // 37: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
+	2,  // 38: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
+	0,  // 39: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	35, // 40: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	0,  // 41: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	40, // 42: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	3,  // 43: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	41, // 44: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	41, // 45: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	41, // 46: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	4,  // 47: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	29, // 48: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	37, // 49: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	34, // 50: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	5,  // 51: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	33, // 52: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	38, // 53: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	36, // 54: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	51, // [51:55] is the sub-list for method output_type
+	47, // [47:51] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	44, // [44:47] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -3120,8 +3335,8 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   34,
+			NumEnums:      4,
+			NumMessages:   36,
 			NumExtensions: 3,
 			NumServices:   1,
 		},
