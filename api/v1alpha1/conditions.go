@@ -141,9 +141,6 @@ const (
 	ReasonAuthorityChanged = "AuthorityChanged"
 	// ReasonWithdrawn: the items were taken out of the view.
 	ReasonWithdrawn = "Withdrawn"
-	// ReasonAuthorityChanged: the installation has another certificate authority
-	// than the pod was made with; the pod has to be restarted.
-	ReasonAuthorityChanged = "AuthorityChanged"
 )
 
 // Reasons of one item (Data.status.dataItemsStatus[].reason).
