@@ -100,7 +100,7 @@ func TestAScriptThatAppliesAndWaitsLearnsTheOutcome(t *testing.T) {
 		"no pods, and none needed": {[]int{2}, []func(*v1alpha1.DataSet){empty}, nil, []string{"--allow-no-pods"}, frame.ExitDone,
 			2 * time.Second, "dataset/models: no pods: no running pod of namespace shop carries all labels of spec.workloadSelector"},
 		"no manager": {nil, nil, nil, []string{"--allow-no-pods"}, frame.ExitTimeout, 10 * time.Minute,
-			"error: DataSet models was not delivered within 10m0s: revision  is Pending: the manager has not looked at the DataSet yet"},
+			"error: DataSet models was not delivered within 10m0s: Pending: the manager has not looked at the DataSet yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
