@@ -57,7 +57,7 @@ func rolloutChanged(before, after *View) bool {
 }
 
 func rolloutWord(v *View) string {
-	text := fmt.Sprintf("revision %s: %s", v.Update.Label(v.Name), phaseWordOr(v, "no rollout yet"))
+	text := v.revisionLead(": ") + phaseWordOr(v, "no rollout yet")
 	if v.Step != nil {
 		text += fmt.Sprintf(", step %d of %d (%s)", v.Step.Index, v.Step.Of, v.Step.Kind)
 	}

@@ -102,6 +102,15 @@ func (s *command) result(v *View) string {
 	return ""
 }
 
+// revisionLead names the revision that the view speaks of, before what follows the word;
+// nothing while the one of the present spec is not known.
+func (v *View) revisionLead(word string) string {
+	if v.Verdict.State == verdict.Unobserved || v.Update.Name == "" {
+		return ""
+	}
+	return "revision " + v.Update.Label(v.Name) + word
+}
+
 // cause returns reason and message of the verdict.
 func (v *View) cause() string {
 	if v.Verdict.Reason == "" {
@@ -112,8 +121,8 @@ func (v *View) cause() string {
 
 // waitForChange waits until there may be something new to show.
 func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
-	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("DataSet %s was not delivered within %s: revision %s is %s: %s", v.Name,
-		s.timeout, v.Update.Label(v.Name), v.Phase, v.cause())}
+	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("DataSet %s was not delivered within %s: %s%s: %s", v.Name,
+		s.timeout, v.revisionLead(" is "), v.Phase, v.cause())}
 	pause := time.NewTimer(breath)
 	defer pause.Stop()
 	select {
