@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -363,6 +364,54 @@ func TestRequestsAreAskedOnceAboutThePresentRevisionAndAwaited(t *testing.T) {
 	}
 }
 
+// failedData is of a pod in which so many items failed.
+func failedData(name, revision string, items int, change ...func(*v1alpha1.Data)) *v1alpha1.Data {
+	d := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},
+		Spec:   v1alpha1.DataSpec{Revision: revision},
+		Status: v1alpha1.DataStatus{ObservedRevision: revision}}
+	for i := range items {
+		d.Status.DataItemsStatus = append(d.Status.DataItemsStatus, v1alpha1.DataItemStatus{Name: fmt.Sprint("m", i), Namespace: "default",
+			Phase: v1alpha1.DataFailed})
+	}
+	for _, f := range change {
+		f(d)
+	}
+	return d
+}
+
+func TestRetrySaysWhatIsTriedNow(t *testing.T) {
+	ahead := func(d *v1alpha1.Data) {
+		d.Spec.PrefetchRevision = "r2"
+		d.Status.Prefetch = &v1alpha1.PrefetchStatus{Revision: "r2", Phase: v1alpha1.DataFailed}
+	}
+	preheats := func(d *v1alpha1.DataSet) { d.Status.Preheat = &v1alpha1.PreheatStatus{Failed: 2} }
+	for name, test := range map[string]struct {
+		datas  []client.Object
+		change func(*v1alpha1.DataSet)
+		says   string
+	}{
+		"one item of one pod": {[]client.Object{failedData("x", "r1", 1)}, phase(v1alpha1.RolloutCompleted), "1 pod tries 1 failed item now"},
+		"items of pods": {[]client.Object{failedData("x", "r1", 2), failedData("y", "r1", 1), failedData("z", "r1", 0)},
+			phase(v1alpha1.RolloutProgressing), "2 pods try 3 failed items now"},
+		"downloads ahead": {[]client.Object{failedData("x", "r1", 0, ahead)}, phase(v1alpha1.RolloutPrefetching), "1 pod tries to download ahead now"},
+		"nodes":           {nil, preheats, "2 nodes are preheated again now"},
+		"while paused": {[]client.Object{failedData("x", "r1", 1)}, func(d *v1alpha1.DataSet) { d.Spec.Paused = true },
+			"1 pod tries 1 failed item now"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := cluster(t, honour(), append(rollout(t, test.change), test.datas...)...)
+			out, errOut, code := x.run(t, "retry", "models")
+			if code != 0 || out != "dataset/models: "+test.says+"\n" {
+				t.Errorf("exit code %d, printed %q, %q", code, out, errOut)
+			}
+			d := x.dataset(t)
+			if !strings.HasPrefix(d.Annotations[v1alpha1.AnnotationRolloutRequest], "retry "+d.Status.UpdateRevision+" ") {
+				t.Errorf("asked %q", d.Annotations)
+			}
+		})
+	}
+}
+
 func TestTheSameRequestTwiceHasTwoTokens(t *testing.T) {
 	x := cluster(t, interceptor.Funcs{}, rollout(t)...)
 	seen := map[string]bool{}
@@ -424,8 +473,8 @@ func TestRequestsThatMakeNoSenseSayWhichDoes(t *testing.T) {
 		"promote, first revision": {"promote", func(d *v1alpha1.DataSet) { d.Status.CurrentRevision = d.Status.UpdateRevision },
 			"waits at no step (it has 2)"},
 		"promote, prefetching":  {"promote", phase(v1alpha1.RolloutPrefetching), "steps begin when the bytes are on the nodes"},
-		"retry, running":        {"retry", phase(v1alpha1.RolloutProgressing), "its rollout is running"},
-		"retry, complete":       {"retry", phase(v1alpha1.RolloutCompleted), "nothing to retry"},
+		"retry, running":        {"retry", phase(v1alpha1.RolloutProgressing), "its rollout is running and nothing failed"},
+		"retry, complete":       {"retry", phase(v1alpha1.RolloutCompleted), "its rollout is complete and nothing failed"},
 		"pause, paused":         {"pause", paused, "is paused already"},
 		"resume, at a step":     {"resume", func(*v1alpha1.DataSet) {}, "kubectl kuda promote models"},
 		"resume, stopped":       {"resume", phase(v1alpha1.RolloutStopped), "kubectl kuda retry models"},

@@ -106,6 +106,7 @@ func TestConditionsThatSumUpOthersAreNotRepeated(t *testing.T) {
 		t.Errorf("printed\n%s", out)
 	}
 	d.Status.Conditions[2] = condition(v1alpha1.ConditionStalled, "True", v1alpha1.ReasonProgressDeadlineExceeded, "no pod came further")
+	d.Status.Conditions[2].ObservedGeneration = d.Generation
 	out, err := cluster{objects: replace(sound(t), d)}.run(t, "models", "-n", "shop")
 	clitest.WantExit(t, err, frame.ExitNegative)
 	if !strings.Contains(out, "no pod came further") || strings.Contains(out, "does not know the reason") {

@@ -59,7 +59,7 @@ func pauseEffect(d *v1alpha1.DataSet, paused bool) string {
 
 // checkRequest refuses a request that makes no sense in the phase that the rollout
 // is in, and says which one does.
-func checkRequest(d *v1alpha1.DataSet, verb, program string) error {
+func checkRequest(d *v1alpha1.DataSet, verb string, f failing, program string) error {
 	r := d.Status.Rollout
 	if d.Status.ObservedGeneration < d.Generation || r == nil || r.Revision != d.Status.UpdateRevision {
 		return fmt.Errorf("the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
@@ -70,7 +70,7 @@ func checkRequest(d *v1alpha1.DataSet, verb, program string) error {
 	}
 	switch verb {
 	case v1alpha1.RequestRetry:
-		return checkRetry(d, r, hint, program)
+		return checkRetry(d, r, f, hint, program)
 	case v1alpha1.RequestAbort:
 		return checkAbort(d, r, hint, program)
 	}
@@ -117,17 +117,29 @@ func checkAbort(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, pro
 	return nil
 }
 
-func checkRetry(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
-	switch r.Phase {
-	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+// checkRetry refuses a retry where neither the rollout nor anything in a pod failed.
+func checkRetry(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, f failing, hint hinter, program string) error {
+	switch {
+	case retriesRollout(r):
 		if d.Spec.Paused {
 			return hint("it is paused, which holds a retry too; let it go on first by: %s resume %s", program, d.Name)
 		}
 		return nil
-	case v1alpha1.RolloutCompleted:
-		return hint("its rollout is complete; there is nothing to retry")
+	case f.any():
+		return nil
+	case r.Phase == v1alpha1.RolloutCompleted:
+		return hint("its rollout is complete and nothing failed; there is nothing to retry")
 	}
-	return hint("its rollout is running; there is nothing to retry")
+	return hint("its rollout is running and nothing failed; there is nothing to retry")
+}
+
+// retriesRollout reports whether a retry begins the rollout again.
+func retriesRollout(r *v1alpha1.RolloutStatus) bool {
+	switch r.Phase {
+	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
+		return true
+	}
+	return false
 }
 
 // describeRequest says what was asked for.
@@ -140,7 +152,7 @@ func describeRequest(verb string) string {
 	case v1alpha1.RequestAbort:
 		return "end the rollout and move its pods back"
 	}
-	return "try the rollout again"
+	return "try again what failed"
 }
 
 // describeOutcome says what became of it.

@@ -61,8 +61,13 @@ changes or retry is requested. Use undo to change the template back.`,
 func retryCommand(f *frame.Frame) *cobra.Command {
 	return withWait(f, &cobra.Command{
 		Use:   "retry NAME",
-		Short: "Try a failed rollout again",
-		Long:  `Tries the revision of a stopped, aborted or rolled back rollout again, from its first step.`,
+		Short: "Try again now what failed",
+		Long: `Tries the revision of a stopped, aborted or rolled back rollout again, from its
+first step. Whatever the rollout does, items that failed are tried now instead of
+after their pause, in every pod, and so are downloads ahead and the preheating of
+nodes. What is on its way is not interrupted.`,
+		Example: `  # the Secret, the path or the server is corrected
+  kubectl kuda retry models`,
 	}, func() string { return v1alpha1.RequestRetry })
 }
 
@@ -81,11 +86,17 @@ func sendRequest(ctx context.Context, f *frame.Frame, name, verb string, waits b
 	if err != nil {
 		return err
 	}
-	if err := checkRequest(d, verb, f.Program); err != nil {
-		return err
-	}
 	c, err := f.Client()
 	if err != nil {
+		return err
+	}
+	var failed failing
+	if verb == v1alpha1.RequestRetry {
+		if failed, err = findFailing(ctx, c, d); err != nil {
+			return err
+		}
+	}
+	if err := checkRequest(d, verb, failed, f.Program); err != nil {
 		return err
 	}
 	before := d.Status.Rollout.DeepCopy()
@@ -104,6 +115,10 @@ func sendRequest(ctx context.Context, f *frame.Frame, name, verb string, waits b
 		return err
 	}
 	if err := waitForResponse(ctx, c, d, request); err != nil {
+		return err
+	}
+	if verb == v1alpha1.RequestRetry && !retriesRollout(before) {
+		_, err = fmt.Fprintf(f.Out, "dataset/%s: %s\n", name, failed.describe())
 		return err
 	}
 	_, err = fmt.Fprintf(f.Out, "dataset/%s %s\n", name, describeOutcome(verb, d))
