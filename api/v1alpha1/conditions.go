@@ -126,8 +126,8 @@ const (
 	ReasonInSync = "InSync"
 	// ReasonDigestsDiffer (SourceDrifted, status True): more than one digest.
 	ReasonDigestsDiffer = "DigestsDiffer"
-	// ReasonCredentialsFound (CredentialsAvailable, also of a Data): everything that
-	// the sources name is mounted. The status False has the reason CredentialsMissing.
+	// ReasonCredentialsFound (CredentialsAvailable): everything that the sources name is
+	// mounted. The status False has the reason CredentialsMissing.
 	ReasonCredentialsFound = "CredentialsFound"
 )
 
@@ -159,9 +159,9 @@ const (
 	ReasonNotFound = "NotFound"
 	// ReasonAccessDenied: the source refused the credentials.
 	ReasonAccessDenied = "AccessDenied"
-	// ReasonCredentialsMissing (also CredentialsAvailable, status False): the Secret or
+	// ReasonCredentialsMissing (CredentialsAvailable, status False): the Secret or
 	// ConfigMap that the source names is not there, lacks a key, or was not mounted into
-	// this pod; the message says which.
+	// this pod; the message says which. Items have it, too.
 	ReasonCredentialsMissing = "CredentialsMissing"
 	// ReasonSourceUnreachable: the source does not answer.
 	ReasonSourceUnreachable = "SourceUnreachable"

@@ -97,12 +97,9 @@ func judgeDataSet(d *v1alpha1.DataSet, already string) []Finding {
 func sortConditions(conditions []metav1.Condition) []metav1.Condition {
 	rank := []string{
 		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionStalled, v1alpha1.ConditionReady,
-		v1alpha1.ConditionInjected, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
+		v1alpha1.ConditionInjected, v1alpha1.ConditionCredentialsAvailable, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
 	}
-	// Reconciling and Stalled only sum up what the others say.
-	conditions = slices.DeleteFunc(slices.Clone(conditions), func(c metav1.Condition) bool {
-		return c.Type == v1alpha1.ConditionReconciling || c.Type == v1alpha1.ConditionStalled
-	})
+	conditions = slices.Clone(conditions)
 	slices.SortStableFunc(conditions, func(a, b metav1.Condition) int {
 		return cmp.Compare(slices.Index(rank, a.Type), slices.Index(rank, b.Type))
 	})

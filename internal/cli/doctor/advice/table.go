@@ -140,6 +140,12 @@ var table = map[key]Advice{
 	{v1alpha1.ConditionReconciling, v1alpha1.ReasonSettled}: {Severity: OK, Why: "nothing is under way"},
 	{v1alpha1.ConditionStalled, v1alpha1.ReasonNotStalled}:  {Severity: OK, Why: "nothing needs help"},
 
+	{v1alpha1.ConditionCredentialsAvailable, v1alpha1.ReasonCredentialsFound}: {Severity: OK, Why: "every pod has what its sources name"},
+	{v1alpha1.ConditionCredentialsAvailable, v1alpha1.ReasonCredentialsMissing}: {
+		Severity: Warning, Why: "pods that have their data keep it; the next download, in a new pod or of a new version, fails",
+		Do: []string{"create or complete the Secret or ConfigMap that the message names:", "kubectl get secrets,configmaps -n {namespace}"},
+	},
+
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonNotRolledBack}: {Severity: OK, Why: "the update revision did not fail"},
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonPodsFailed}: {
 		Severity: Problem, Why: "as many moved pods as failureThreshold says failed, and failurePolicy Rollback moved them back",
