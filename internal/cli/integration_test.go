@@ -151,6 +151,7 @@ func revise(t *testing.T, d *v1alpha1.DataSet, number int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	metav1.SetMetaDataAnnotation(&r.ObjectMeta, revision.AnnotationReached, revision.ReachedDelivered)
 	controller := true
 	r.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "DataSet", Name: d.Name, UID: d.UID, Controller: &controller,

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -170,11 +172,17 @@ func TestAnOldListOfTheServerEndsNothing(t *testing.T) {
 func TestWithoutARightTheRestIsShown(t *testing.T) {
 	forbid := func(resource string) interceptor.Funcs {
 		return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, o ...client.ListOption) error {
-			_, data := l.(*v1alpha1.DataList)
-			if data == (resource == "datas") && l.GetObjectKind().GroupVersionKind().Kind == "" {
-				if _, sets := l.(*v1alpha1.DataSetList); !sets {
-					return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("no right"))
-				}
+			what := ""
+			switch l.(type) {
+			case *v1alpha1.DataList:
+				what = "datas"
+			case *appsv1.ControllerRevisionList:
+				what = "controllerrevisions"
+			case *corev1.PodList:
+				what = "pods"
+			}
+			if what == resource {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("no right"))
 			}
 			return c.List(ctx, l, o...)
 		}}
@@ -190,7 +198,8 @@ func TestWithoutARightTheRestIsShown(t *testing.T) {
 		"history":   {"controllerrevisions", []string{"history", "models"}, frame.ExitDone, []string{"alice", "note: you may not list controllerrevisions"}},
 		"a template": {"controllerrevisions", []string{"history", "models", "--revision", "1"}, frame.ExitError,
 			[]string{"ask for that right"}},
-		"diff": {"controllerrevisions", []string{"diff", "models"}, frame.ExitError, []string{"ask for that right"}},
+		"diff":                      {"pods", []string{"diff", "models"}, frame.ExitNegative, []string{"version:", "note: you may not list the pods"}},
+		"diff of what is not known": {"controllerrevisions", []string{"diff", "models"}, frame.ExitError, []string{"ask for that right"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

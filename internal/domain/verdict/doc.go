@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package verdict judges how far the delivery of a DataSet is: whether what its
-// present spec asks for is done, goes on by itself, waits for somebody, or will not
+// present spec asks for is done, goes on by itself, waits for a user, or will not
 // come about without help.
 //
 // It looks at a status and at what pods report, and knows no cluster and no clock.

@@ -66,14 +66,10 @@ func Judge(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
 	case v1alpha1.RolloutRollingBack:
 		return Verdict{State: Running, Reason: r.Reason, Message: "the moved pods go back: " + r.Message}
 	}
-	if c := observedCondition(d, v1alpha1.ConditionStalled); c != nil && c.Status == metav1.ConditionTrue {
-		return Verdict{State: Failed, Reason: c.Reason, Message: c.Message}
+	if v := judgeStalled(d); v.State != "" {
+		return v
 	}
-	progressing := observedCondition(d, v1alpha1.ConditionProgressing)
 	switch {
-	case progressing != nil && progressing.Status == metav1.ConditionFalse &&
-		progressing.Reason == v1alpha1.ReasonProgressDeadlineExceeded:
-		return Verdict{State: Failed, Reason: progressing.Reason, Message: progressing.Message}
 	case wantedPods(d) == 0:
 		return Verdict{State: NoPods, Reason: v1alpha1.ReasonNoPods,
 			Message: "no running pod of namespace " + d.Namespace + " carries all labels of spec.workloadSelector"}
@@ -82,6 +78,24 @@ func Judge(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
 			"%d of %d pods have it; spec.updateStrategy keeps the others where they are", d.Status.UpdatedReplicas, d.Status.Replicas)}
 	}
 	return judgePods(d, data)
+}
+
+// judgeStalled returns the verdict on what will not come about without help, as the
+// manager says; an empty one where it does not say that. A write that was refused is
+// tried again.
+func judgeStalled(d *v1alpha1.DataSet) Verdict {
+	if c := observedCondition(d, v1alpha1.ConditionStalled); c != nil && c.Status == metav1.ConditionTrue {
+		v := Verdict{State: Failed, Reason: c.Reason, Message: c.Message}
+		if c.Reason == v1alpha1.ReasonWriteRefused {
+			v.State = Blocked
+		}
+		return v
+	}
+	c := observedCondition(d, v1alpha1.ConditionProgressing)
+	if c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonProgressDeadlineExceeded {
+		return Verdict{State: Failed, Reason: c.Reason, Message: c.Message}
+	}
+	return Verdict{}
 }
 
 func judgeUnobserved(d *v1alpha1.DataSet) Verdict {
@@ -106,7 +120,7 @@ func judgePods(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
 	r := d.Status.Rollout
 	step := CurrentStep(d)
 	switch {
-	case r.Phase == v1alpha1.RolloutCompleted && isReady(d):
+	case isReady(d) && (r.Phase == v1alpha1.RolloutCompleted || isSettled(d)):
 		return Verdict{State: Done, Reason: v1alpha1.ReasonDelivered, Message: countPods(d)}
 	case d.Spec.Paused && r.Phase != v1alpha1.RolloutCompleted:
 		return Verdict{State: Held, Reason: v1alpha1.ReasonPaused, Message: "spec.paused is set; " + countPods(d)}
@@ -163,6 +177,12 @@ func isFirstDelivery(d *v1alpha1.DataSet) bool {
 func isReady(d *v1alpha1.DataSet) bool {
 	c := observedCondition(d, v1alpha1.ConditionReady)
 	return c != nil && c.Status == metav1.ConditionTrue && uninjectedPods(d) == 0
+}
+
+// isSettled reports whether the manager says that nothing is under way.
+func isSettled(d *v1alpha1.DataSet) bool {
+	c := observedCondition(d, v1alpha1.ConditionReconciling)
+	return c != nil && c.Status == metav1.ConditionFalse
 }
 
 // wantedPods returns how many pods are to have the data, with the runtime or without.

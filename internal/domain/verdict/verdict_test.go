@@ -155,6 +155,11 @@ func TestADeliveryIsJudgedByWhatThePodsHave(t *testing.T) {
 		"on the way back": {[]change{updating(), in(v1alpha1.RolloutRollingBack), condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, "X")}, nil, Running, "go back"},
 		"stalled":         {[]change{condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonDeliveryFailed)}, nil, Failed, "of DeliveryFailed"},
 		"stalled before":  {[]change{condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, "X"), edited, func(d *v1alpha1.DataSet) { d.Status.ObservedGeneration = d.Generation }}, nil, Running, ""},
+		"a write was refused": {[]change{condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonWriteRefused)}, nil,
+			Blocked, "of WriteRefused"},
+		"settled before it was complete": {[]change{delivered, in(v1alpha1.RolloutDelivering), func(d *v1alpha1.DataSet) { d.Spec.Paused = true },
+			condition(v1alpha1.ConditionReconciling, metav1.ConditionFalse, "X")}, nil, Done, "3 of 3"},
+		"not settled yet": {[]change{delivered, in(v1alpha1.RolloutDelivering)}, nil, Running, ""},
 		"out of time, old manager": {[]change{old, updating(),
 			condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonProgressDeadlineExceeded)}, nil, Failed, ""},
 
