@@ -48,16 +48,17 @@ func TestNamesAreTakenWithTheirKind(t *testing.T) {
 
 func TestAnArgumentThatIsNoneIsNamed(t *testing.T) {
 	for line, want := range map[string]string{
-		"history":                        "history needs the name of a DataSet: kubectl kuda history NAME",
-		"get":                            "get needs the name of a pod: kubectl kuda get POD [DATASET]",
-		"history models rules":           `history does not take "rules"; it is used so: kubectl kuda history NAME`,
-		"options now":                    `options takes no arguments, and got "now"`,
-		"status dataste/models":          `there is no kind "dataste"; did you mean dataset?`,
-		"status deployment/web":          `there is no kind "deployment"`,
-		"status dataset/":                `"dataset/" is not KIND/NAME, such as dataset/models`,
-		"status dataset/a/b":             `"dataset/a/b" is not KIND/NAME`,
-		"status dataset.apps/models":     `there is no group "apps" of the kind dataset`,
-		"status pod/web-0":               "status takes a DataSet, and web-0 is a pod; what it has of which DataSets is listed by: kubectl kuda get web-0",
+		"history":                    "history needs the name of a DataSet: kubectl kuda history NAME",
+		"get":                        "get needs the name of a pod: kubectl kuda get POD [DATASET]",
+		"history models rules":       `history does not take "rules"; it is used so: kubectl kuda history NAME`,
+		"options now":                `options takes no arguments, and got "now"`,
+		"status dataste/models":      `there is no kind "dataste"; did you mean dataset?`,
+		"status deployment/web":      `there is no kind "deployment"`,
+		"status dataset/":            `"dataset/" is not KIND/NAME, such as dataset/models`,
+		"status dataset/a/b":         `"dataset/a/b" is not KIND/NAME`,
+		"status dataset.apps/models": `there is no group "apps" of the kind dataset`,
+		"status pod/web-0": "status takes a DataSet, and web-0 is a pod; what it has of which DataSets is listed by: " +
+			"kubectl kuda get web-0",
 		"why dataset/models":             "why takes a pod, and models is a DataSet; its pods are listed by: kubectl kuda status models",
 		"status modles":                  "there is no DataSet modles in namespace shop; did you mean models?",
 		"status images":                  "there is no DataSet images in namespace shop; choose another namespace by -n",

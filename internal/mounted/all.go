@@ -80,7 +80,7 @@ func (w *allWatch) close() {
 	}
 }
 
-// waitForEvent waits until it is time to look, and returns false when the context ends.
+// waitForEvent waits until it is time to look, and reports whether the context goes on.
 func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	var events chan fsnotify.Event
 	var errs chan error
@@ -95,7 +95,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-events:
-	case <-errs: // events were lost
+	case <-errs: //nolint:errcheck // events were lost: everything is looked at again
 	}
 	// The rest of a swap comes at once.
 	for timer.Reset(settle); ; {
@@ -105,7 +105,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 		case <-timer.C:
 			return true
 		case <-events:
-		case <-errs:
+		case <-errs: //nolint:errcheck // as above
 		}
 	}
 }

@@ -34,6 +34,9 @@ func TestOddNamesAreAccepted(t *testing.T) {
 
 func TestMissingCredentialsNameTheSecretAndTheKey(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "other"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	_, err := Mount{Dir: dir, Name: `Secret "models"`}.Read("accessKey")
 	if !errors.Is(err, ErrCredentials) || !strings.Contains(err.Error(), `Secret "models"`) || !strings.Contains(err.Error(), "accessKey") {
 		t.Errorf("got %v", err)

@@ -43,14 +43,14 @@ type Mount struct {
 type Presence int
 
 const (
-	// Present: it has all keys that were asked for.
+	// Present says that it has all keys that were asked for.
 	Present Presence = iota
-	// NotMounted: the pod has no volume of it. Volumes are fixed when a pod is made.
+	// NotMounted says that the pod has no volume of it. Volumes are fixed when a pod is made.
 	NotMounted
-	// Empty: the volume has no keys. The object does not exist, has no keys, or was
+	// Empty says that the volume has no keys. The object does not exist, has no keys, or was
 	// made so lately that the kubelet has not brought it yet: the pod cannot tell.
 	Empty
-	// NoKey: it has others.
+	// NoKey says that it has other keys.
 	NoKey
 )
 

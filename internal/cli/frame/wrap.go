@@ -19,16 +19,16 @@ func Wrap(text string, width int) []string {
 	line := ""
 	flush := func() { lines, line = append(lines, line), "" }
 	for word := range strings.FieldsSeq(text) {
-		switch space := len(line) > 0; {
-		case space && Width(line)+1+Width(word) <= width:
-			line += " " + word
-			continue
-		case space && (Width(word) <= width || Width(line)+1 >= width) && !isWide(word):
-			flush()
-		case space && Width(line)+1 >= width:
-			flush()
-		case space:
-			line += " "
+		if line != "" {
+			if Width(line)+1+Width(word) <= width {
+				line += " " + word
+				continue
+			}
+			if Width(line)+1 >= width || Width(word) <= width && !isWide(word) {
+				flush()
+			} else {
+				line += " "
+			}
 		}
 		for rest := word; rest != ""; {
 			part := headOf(rest, width-Width(line))

@@ -98,7 +98,7 @@ func (f *follower) refresh(ctx context.Context, in *Input) error {
 			return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
 		case err != nil:
 			f.trouble.Store(&err)
-			return nil
+			return nil //nolint:nilerr // the view shows it, and the next look may succeed
 		}
 	}
 	if d.UID == in.DataSet.UID && d.Generation < in.DataSet.Generation {

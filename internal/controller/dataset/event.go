@@ -162,20 +162,29 @@ func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.R
 		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutStep, "step %d of %d: %s%s", next.Step+1, len(steps),
 			describeStep(steps[next.Step]), promoted)
 	}
-	if next.Phase == last.Phase {
-		return notices
+	if next.Phase != last.Phase {
+		notices = append(notices, phaseNotices(last.Phase, next, after.CurrentRevision)...)
+	}
+	return notices
+}
+
+// phaseNotices returns what is told when a rollout comes to another phase.
+func phaseNotices(last v1alpha1.RolloutPhase, next v1alpha1.RolloutStatus, stable string) []notice {
+	var notices []notice
+	tell := func(kind, reason, format string, args ...any) {
+		notices = append(notices, notice{kind, reason, fmt.Sprintf(format, args...)})
 	}
 	switch next.Phase {
 	case v1alpha1.RolloutStopped:
 		tell(corev1.EventTypeWarning, v1alpha1.EventRolloutStopped, "stopped the rollout of revision %s: %s", next.Revision, next.Message)
 	case v1alpha1.RolloutRollingBack:
-		tell(corev1.EventTypeWarning, v1alpha1.EventRollingBack, "moving pods back to revision %s: %s", after.CurrentRevision, next.Message)
+		tell(corev1.EventTypeWarning, v1alpha1.EventRollingBack, "moving pods back to revision %s: %s", stable, next.Message)
 	case v1alpha1.RolloutRolledBack:
-		if last.Phase != v1alpha1.RolloutRollingBack {
+		if last != v1alpha1.RolloutRollingBack {
 			tell(corev1.EventTypeWarning, v1alpha1.EventRollingBack, "giving up revision %s: %s", next.Revision, next.Message)
 		}
 		tell(corev1.EventTypeNormal, v1alpha1.EventRolledBack, "every pod is on revision %s again; revision %s is not tried again "+
-			"until the template changes or retry is requested", after.CurrentRevision, next.Revision)
+			"until the template changes or retry is requested", stable, next.Revision)
 	case v1alpha1.RolloutCompleted:
 		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutCompleted, "every pod has revision %s", next.Revision)
 	}

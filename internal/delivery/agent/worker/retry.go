@@ -115,7 +115,8 @@ func (o *othersWork) leave() bool {
 	return o.count > 0
 }
 
-// join says that one is on its way again, unless all have ended.
+// join counts one that is on its way again, and reports whether there is one left to
+// join: not once all have ended.
 func (o *othersWork) join() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
