@@ -34,10 +34,11 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler
+MODULES := hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
 
-# The packages with tests that need a real API server or storage server.
-INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | sort -u | sed 's,^,./,')
+# The packages with tests that need a real API server or storage server; test/kstatus is a
+# module of its own.
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | grep -vx test/kstatus | sort -u | sed 's,^,./,')
 
 # What the race detector looks at in each run of the tests; "make race" takes all.
 RACE_CORE := ./internal/delivery/transfer/... ./internal/delivery/store/... ./internal/gateway/...
@@ -94,6 +95,7 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
 	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 1 -tags integration -timeout 20m; \
 	(cd $(PLUGIN) && $(call GOTEST,integration-plugin,./...) -count=1 -p 1 -tags integration -timeout 20m); \
+	(cd test/kstatus && $(call GOTEST,integration-kstatus,./...) -count=1 -tags integration -timeout 20m); \
 	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m
 
 .PHONY: e2e

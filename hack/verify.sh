@@ -16,7 +16,7 @@ failed=0
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler)
+modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler test/kstatus)
 
 step "generated files"
 copy=$(mktemp -d)

@@ -78,6 +78,8 @@ func (o *options) bindFlags() []group {
 	watch := pflag.NewFlagSet("observation", pflag.ContinueOnError)
 	watch.StringVar(&o.manager.HealthAddress, "health-address", ":8081", "where /healthz and /readyz answer; 0 switches them off")
 	watch.StringVar(&o.manager.MetricsAddress, "metrics-address", ":8080", "where /metrics answers; 0 switches it off")
+	watch.BoolVar(&o.manager.DataSetMetrics, "dataset-metrics", true,
+		"serve metrics of each DataSet, on the leader, of the first 2,000 by namespace and name; when this is false there are only sums")
 	watch.StringVar(&o.manager.PprofAddress, "pprof-address", "0", "where /debug/pprof answers; 0 switches it off")
 	watch.IntVar(&o.logLevel, "log-level", 0, "0: what an operator acts on, 1: decisions too, 2: everything")
 

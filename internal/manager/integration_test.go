@@ -281,7 +281,7 @@ func TestPromise9ATokenOpensOnlyTheDataOfItsPod(t *testing.T) {
 	cluster.DataSet(t, ns, "one", "web")
 	mine, other := cluster.Pod(t, ns, "mine", "web"), cluster.Pod(t, ns, "other", "web")
 	stranger := cluster.Pod(t, elsewhere, "mine", "web")
-	name := assignment.Name("one", "mine", mine.UID)
+	name := assignment.Name("one", "mine", mine.UID, 0)
 	managertest.Eventually(t, "the Data is made", func(ctx context.Context) (bool, error) {
 		datas, err := cluster.Datas(ctx, ns)
 		return len(datas) == 2, err

@@ -75,6 +75,9 @@ type Options struct {
 	// DataPath is where applications find their data; nil: at the default.
 	DataPath func() string
 
+	// DataSetMetrics gives each DataSet metrics of its own, on the leader.
+	DataSetMetrics bool
+
 	// Concurrency is how many DataSets, and how many Data, are worked on at once.
 	Concurrency int
 
@@ -166,8 +169,14 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 }
 
 func addControllers(mgr ctrl.Manager, o Options, heard attendanceParts) error {
-	if err := o.Registry.Register(newCollector(mgr.GetCache())); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
+	collectors := []prometheus.Collector{newCollector(mgr.GetCache()), newLeaderCollector(mgr.Elected())}
+	if o.DataSetMetrics {
+		collectors = append(collectors, newDataSetCollector(mgr.GetCache(), mgr.Elected(), maxMeasuredDataSets))
+	}
+	for _, c := range collectors {
+		if err := o.Registry.Register(c); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
 	}
 	analyst, measured, err := addAnalyst(mgr, o)
 	if err != nil {

@@ -73,9 +73,9 @@ func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, p
 
 func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
 	if x.data == nil {
-		created := assignment.New(d, x.pod, *spec.DeepCopy())
-		if err := r.client.Create(ctx, created); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("creating Data %s: %w", created.Name, err)
+		created, err := r.createData(ctx, d, x, spec)
+		if err != nil {
+			return err
 		}
 		x.setData(created)
 		return nil
@@ -90,6 +90,31 @@ func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *repl
 	}
 	x.setData(changed)
 	return nil
+}
+
+// createData makes the Data of a pod, under the first name that is free.
+func (r *Reconciler) createData(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) (*v1alpha1.Data, error) {
+	created := assignment.New(d, x.pod, *spec.DeepCopy())
+	for taken := range maxCollisions {
+		created.Name = assignment.Name(d.Name, x.pod.Name, x.pod.UID, taken)
+		err := r.client.Create(ctx, created)
+		if err == nil {
+			return created, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("creating Data %s: %w", created.Name, err)
+		}
+		// The cache did not show it: it is this pod's and new, or another's.
+		var other v1alpha1.Data
+		err = r.live.Get(ctx, client.ObjectKeyFromObject(created), &other)
+		switch {
+		case client.IgnoreNotFound(err) != nil:
+			return nil, fmt.Errorf("reading Data %s: %w", created.Name, err)
+		case err == nil && assignment.IsOf(&other, d, x.pod):
+			return &other, nil
+		}
+	}
+	return nil, fmt.Errorf("%w for the Data of pod %s after %d tries", errNoFreeName, x.pod.Name, maxCollisions)
 }
 
 // specPatch holds for the version that was planned from, except where only what is

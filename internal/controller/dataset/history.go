@@ -82,7 +82,8 @@ func correctHistory(history []v1alpha1.RolloutRecord, o *observation) []v1alpha1
 	history = slices.Clone(history)
 	for i := range history {
 		r := &history[i]
-		if r.Outcome == v1alpha1.OutcomeSucceeded && revision.Named(o.history, r.Revision) != nil &&
+		known := revision.Named(o.history, r.Revision)
+		if r.Outcome == v1alpha1.OutcomeSucceeded && known != nil && revision.Reached(known) != revision.ReachedDelivered &&
 			revisionReach(o, r.Revision) < rollout.Delivered {
 			r.Outcome, r.Message = v1alpha1.OutcomeSuperseded, "no pod ever had all of it"
 		}

@@ -167,7 +167,7 @@ func (s *session) wakeAfter() time.Duration {
 			wake = after
 		}
 	}
-	if after, lacks := s.lateAfter(); lacks && after > 0 && (wake == 0 || after < wake) {
+	if after, lacks := s.overdueAfter(); lacks && after > 0 && (wake == 0 || after < wake) {
 		wake = after
 	}
 	return wake

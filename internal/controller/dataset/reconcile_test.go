@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -326,6 +327,7 @@ func TestASucceededPodStillCountsAsDelivered(t *testing.T) {
 	if s := b.set().Status; s.Ready != "1/1" || s.CurrentRevision != s.UpdateRevision {
 		t.Errorf("the next pod would not start with v2: %+v", s)
 	}
+	b.expect("between two runs", "Delivering 1/1 Ready Delivered")
 }
 
 func TestRemovalEndsWhenThePodIsDeleted(t *testing.T) {
@@ -403,5 +405,43 @@ func TestAPodThatLeavesIsShownAndOneThatReturnsIsServed(t *testing.T) {
 	b.pass()
 	if of("b").Spec.Withdraw {
 		t.Error("a pod that is selected again is still asked to take the items out")
+	}
+}
+
+func TestADataNameIsShortUnlessItIsTaken(t *testing.T) {
+	gone := web("a", true)
+	gone.UID = "uid-before"
+	// Of a pod of the same name that is gone, of another DataSet, and of an older Kuda.
+	before := assignment.New(models(), gone, v1alpha1.DataSpec{PodName: "a"})
+	other := models()
+	other.Name = "models-x"
+	foreign := assignment.New(other, web("b", true), v1alpha1.DataSpec{PodName: "b"})
+	older := assignment.New(models(), web("c", true), v1alpha1.DataSpec{PodName: "c"})
+	older.Name = "models-c-0123456789abcdef"
+	b := newBench(t, models(), web("a", true), web("x-b", true), web("c", true), web("d", true), before, foreign, older)
+	b.pass()
+	var list v1alpha1.DataList
+	if err := b.client.List(t.Context(), &list, client.MatchingLabels{v1alpha1.LabelDataSet: "models"}); err != nil {
+		t.Fatal(err)
+	}
+	names := map[types.UID]string{}
+	for i := range list.Items {
+		if uid := assignment.PodUID(&list.Items[i]); names[uid] != "" {
+			t.Errorf("pod %s has two Data: %s and %s", uid, names[uid], list.Items[i].Name)
+		} else {
+			names[uid] = list.Items[i].Name
+		}
+	}
+	for uid, want := range map[types.UID]string{
+		"uid-a": assignment.Name("models", "a", "uid-a", 1), "uid-x-b": assignment.Name("models", "x-b", "uid-x-b", 1),
+		"uid-c": "models-c-0123456789abcdef", "uid-d": "models-d", "uid-before": "models-a",
+	} {
+		if names[uid] != want {
+			t.Errorf("the Data of pod %s is called %s, want %s", uid, names[uid], want)
+		}
+	}
+	b.writes = nil
+	if n := b.pass(); n != 0 {
+		t.Errorf("a second pass wrote: %v", b.writes)
 	}
 }

@@ -26,7 +26,7 @@ const maxCollisions = 16
 // defaultHistoryLimit is what the schema's default says, for objects that did not see it.
 const defaultHistoryLimit = 10
 
-var errNoFreeName = errors.New("no free name for the ControllerRevision")
+var errNoFreeName = errors.New("no free name")
 
 // revisions keeps the ControllerRevisions of DataSets.
 type revisions struct {
@@ -129,7 +129,7 @@ func (r revisions) createRevision(ctx context.Context, d *v1alpha1.DataSet, numb
 			return &taken, nil
 		}
 	}
-	return nil, fmt.Errorf("%w of DataSet %s after %d tries", errNoFreeName, d.Name, maxCollisions)
+	return nil, fmt.Errorf("%w for the ControllerRevision of DataSet %s after %d tries", errNoFreeName, d.Name, maxCollisions)
 }
 
 // recordReach writes down how far a revision came, so that it is still known when

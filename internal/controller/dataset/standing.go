@@ -27,14 +27,14 @@ type standing struct {
 	// waits is what the rollout waits for, and progress says so.
 	waits    rollout.Wait
 	progress cause
-	// pods is how many pods are to have the data, and complete says that each of them
-	// has what it is to have.
+	// pods is how many running pods are to have the data, and complete says that each
+	// of them has what it is to have.
 	pods     int32
 	complete bool
 	// held pods are kept from the update revision.
 	held int
-	// late says what a pod has lacked for longer than progressDeadlineSeconds.
-	late cause
+	// overdue says what a pod has lacked for longer than progressDeadlineSeconds.
+	overdue cause
 	// refusal is the write that was refused; empty: none was.
 	refusal string
 }
@@ -49,17 +49,17 @@ func (s standing) decide() (reconciling, stalled cause) {
 		return cause{}, s.failure
 	case s.failure.reason == v1alpha1.ReasonProgressDeadlineExceeded && s.phase != v1alpha1.RolloutRollingBack:
 		return cause{}, s.failure
-	case s.late != cause{} && s.countsLatePods():
-		return cause{}, s.late
+	case s.overdue != cause{} && s.countsOverduePods():
+		return cause{}, s.overdue
 	case s.isSettled():
 		return cause{}, cause{}
 	}
 	return s.progress, cause{}
 }
 
-// countsLatePods reports whether each pod has a deadline of its own. While the rollout
+// countsOverduePods reports whether each pod has a deadline of its own. While the rollout
 // moves pods, its own deadline counts.
-func (s standing) countsLatePods() bool {
+func (s standing) countsOverduePods() bool {
 	switch s.phase {
 	case v1alpha1.RolloutCompleted, v1alpha1.RolloutRollingBack:
 		return true
@@ -85,7 +85,7 @@ func newStanding(p *session, s v1alpha1.DataSetStatus, pods, progressing metav1.
 		failure:  cause{p.plan.State.Reason, progressing.Message},
 		waits:    p.plan.Waits,
 		progress: cause{progressing.Reason, progressing.Message},
-		pods:     s.Replicas + missing,
+		pods:     int32(len(p.observed.live)) + missing,
 		complete: s.UnavailableReplicas == 0 && missing == 0,
 		held:     p.plan.HeldBack,
 		refusal:  p.refusal,
@@ -93,14 +93,14 @@ func newStanding(p *session, s v1alpha1.DataSetStatus, pods, progressing metav1.
 	if progressing.Reason == v1alpha1.ReasonNoPods {
 		st.progress = cause{pods.Reason, pods.Message}
 	}
-	if after, lacks := p.lateAfter(); lacks && after <= 0 {
-		st.late = lateCause(p, pods)
+	if after, lacks := p.overdueAfter(); lacks && after <= 0 {
+		st.overdue = overdueCause(p, pods)
 	}
 	return st
 }
 
-// lateCause says what a pod has lacked for too long.
-func lateCause(p *session, pods metav1.Condition) cause {
+// overdueCause says what a pod has lacked for too long.
+func overdueCause(p *session, pods metav1.Condition) cause {
 	c := cause{pods.Reason, fmt.Sprintf("for longer than %s: %s", progressDeadline(&p.set.Spec), pods.Message)}
 	if pods.Reason == v1alpha1.ReasonDelivering {
 		c.reason = v1alpha1.ReasonProgressDeadlineExceeded
@@ -108,9 +108,9 @@ func lateCause(p *session, pods metav1.Condition) cause {
 	return c
 }
 
-// lateAfter returns the time until a pod has lacked its data for longer than
+// overdueAfter returns the time until a pod has lacked its data for longer than
 // progressDeadlineSeconds; false: every pod has its data.
-func (p *session) lateAfter() (after time.Duration, lacks bool) {
+func (p *session) overdueAfter() (after time.Duration, lacks bool) {
 	var first time.Time
 	earlier := func(at time.Time) {
 		if !lacks || at.Before(first) {

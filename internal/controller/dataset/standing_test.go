@@ -24,28 +24,28 @@ import (
 
 func TestTheSpecIsCarriedOutOnItsWayOrInNeedOfHelp(t *testing.T) {
 	progress := cause{v1alpha1.ReasonDelivering, "1 of 2"}
-	late := cause{v1alpha1.ReasonDeliveryFailed, "for longer than 10m0s"}
+	overdue := cause{v1alpha1.ReasonDeliveryFailed, "for longer than 10m0s"}
 	failed := cause{v1alpha1.ReasonPodsFailed, "pod a failed"}
-	overdue := cause{v1alpha1.ReasonProgressDeadlineExceeded, "no pod came further"}
+	deadline := cause{v1alpha1.ReasonProgressDeadlineExceeded, "no pod came further"}
 	for name, c := range map[string]struct {
 		standing             standing
 		reconciling, stalled string
 	}{
 		"first delivery": {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForDelivery, pods: 2}, "Delivering", ""},
 		"first delivery, a pod is late while others come": {
-			standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForDelivery, pods: 2, late: late}, "Delivering", ""},
+			standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForDelivery, pods: 2, overdue: overdue}, "Delivering", ""},
 		"first delivery past the deadline": {
-			standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForDelivery, pods: 2, failure: overdue},
+			standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForDelivery, pods: 2, failure: deadline},
 			"", "ProgressDeadlineExceeded"},
 		"no pods":            {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods}, "", ""},
 		"no pod has started": {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1}, "Delivering", ""},
-		"no pod starts":      {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1, late: late}, "", "DeliveryFailed"},
+		"no pod starts":      {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1, overdue: overdue}, "", "DeliveryFailed"},
 		"done":               {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true}, "", ""},
 		"done, a new pod":    {standing{phase: v1alpha1.RolloutCompleted, pods: 2}, "", ""},
-		"done, a pod fails":  {standing{phase: v1alpha1.RolloutCompleted, pods: 2, late: late}, "", "DeliveryFailed"},
+		"done, a pod fails":  {standing{phase: v1alpha1.RolloutCompleted, pods: 2, overdue: overdue}, "", "DeliveryFailed"},
 		"prefetching":        {standing{phase: v1alpha1.RolloutPrefetching, waits: rollout.WaitsForPrefetch, pods: 2}, "Delivering", ""},
-		"moving":             {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForDelivery, pods: 2, late: late}, "Delivering", ""},
-		"goes on past the deadline": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForReady, pods: 2, failure: overdue},
+		"moving":             {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForDelivery, pods: 2, overdue: overdue}, "Delivering", ""},
+		"goes on past the deadline": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForReady, pods: 2, failure: deadline},
 			"", "ProgressDeadlineExceeded"},
 		"in a pause": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForStep, pods: 2, complete: true}, "Delivering", ""},
 		"paused": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForResume, pods: 2, complete: true, held: 1},
@@ -53,13 +53,13 @@ func TestTheSpecIsCarriedOutOnItsWayOrInNeedOfHelp(t *testing.T) {
 		"paused, nothing to move": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForResume, pods: 2, complete: true}, "", ""},
 		"paused, one on its way":  {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForResume, pods: 2}, "Delivering", ""},
 		"held back":               {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForPartition, pods: 2, held: 1}, "", ""},
-		"held back, a pod fails": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForPartition, pods: 2, late: late},
+		"held back, a pod fails": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForPartition, pods: 2, overdue: overdue},
 			"", "DeliveryFailed"},
 		"stopped":                {standing{phase: v1alpha1.RolloutStopped, pods: 2, complete: true, failure: failed}, "", "PodsFailed"},
 		"stopped, no pods":       {standing{phase: v1alpha1.RolloutStopped, failure: failed}, "", "PodsFailed"},
 		"rolling back":           {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: failed}, "Delivering", ""},
-		"back past its deadline": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: overdue}, "Delivering", ""},
-		"cannot go back":         {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: overdue, late: late}, "", "DeliveryFailed"},
+		"back past its deadline": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline}, "Delivering", ""},
+		"cannot go back":         {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline, overdue: overdue}, "", "DeliveryFailed"},
 		"rolled back":            {standing{phase: v1alpha1.RolloutRolledBack, pods: 2, complete: true, failure: failed}, "", "PodsFailed"},
 		"refused": {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota"},
 			"", "WriteRefused"},

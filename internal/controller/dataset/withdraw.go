@@ -67,14 +67,16 @@ func (w withdrawer) withdrawItems(ctx context.Context, d *v1alpha1.DataSet) ([]s
 		}
 		switch nextStep(data, p) {
 		case stepDelete:
-			if err := w.client.Delete(ctx, data); client.IgnoreNotFound(err) != nil {
+			if err := w.client.Delete(ctx, data, client.Preconditions{UID: &data.UID}); client.IgnoreNotFound(err) != nil {
 				return nil, fmt.Errorf("deleting Data %s: %w", data.Name, err)
 			}
 			continue
 		case stepAsk:
 			before := data.DeepCopy()
 			data.Spec.Withdraw = true
-			if err := w.client.Patch(ctx, data, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+			// A Data of the same name may be another pod's by now.
+			patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+			if err := w.client.Patch(ctx, data, patch); client.IgnoreNotFound(err) != nil {
 				return nil, fmt.Errorf("updating Data %s: %w", data.Name, err)
 			}
 		case stepWait:

@@ -20,15 +20,25 @@ import (
 )
 
 const (
-	nameHashLength  = 16
+	nameHashLength  = 8
 	labelHashLength = 10
 )
 
-// Name of the Data of this DataSet and pod. The hash at its end holds what
-// makes it unique, the DataSet and the pod's UID; the readable part before it
-// is cut to what fits and never parsed.
-func Name(dataset, podName string, podUID types.UID) string {
-	hash := hexDigest(dataset + "\n" + string(podUID))[:nameHashLength]
+// Name of the Data of this DataSet and pod: both their names where these fit. taken is
+// the number of names that turned out to be another's: that of a pod of the same name
+// which is gone, or of another DataSet whose name and pod's name make the same. Then,
+// and where the names are too long, a hash of what makes it unique is at its end, and
+// the readable part is cut to what fits. A name is never parsed or computed to find a
+// Data, which its labels are for: older ones have longer hashes.
+func Name(dataset, podName string, podUID types.UID, taken int) string {
+	if short := dataset + "-" + podName; taken == 0 && len(short) <= validation.DNS1123SubdomainMaxLength {
+		return short
+	}
+	unique := dataset + "\n" + string(podUID)
+	if taken > 1 {
+		unique += fmt.Sprintf("\n%d", taken)
+	}
+	hash := hexDigest(unique)[:nameHashLength]
 	room := validation.DNS1123SubdomainMaxLength - len(dataset) - len("-") - len("-") - len(hash)
 	return dataset + "-" + truncateName(podName, room) + "-" + hash
 }
@@ -62,16 +72,24 @@ func New(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.D
 }
 
 // NewPreheat is New for a pod of the DataSet's preheat. The Data is found by
-// another label, so that what asks for the DataSet's Data does not see it.
+// another label, so that what asks for the DataSet's Data does not see it, and its name
+// has a hash, so that it takes none of theirs.
 func NewPreheat(d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
-	return newData(v1alpha1.LabelPreheat, d, p, spec)
+	data := newData(v1alpha1.LabelPreheat, d, p, spec)
+	data.Name = Name(d.Name, p.Name, p.UID, 1)
+	return data
+}
+
+// IsOf reports whether a Data is that of this DataSet and pod.
+func IsOf(data *v1alpha1.Data, d *v1alpha1.DataSet, p *corev1.Pod) bool {
+	return DataSet(data) == d.Name && PodUID(data) == p.UID && !Preheats(data)
 }
 
 func newData(label string, d *v1alpha1.DataSet, p *corev1.Pod, spec v1alpha1.DataSpec) *v1alpha1.Data {
 	controller := true
 	return &v1alpha1.Data{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      Name(d.Name, p.Name, p.UID),
+			Name:      Name(d.Name, p.Name, p.UID, 0),
 			Namespace: d.Namespace,
 			Labels: map[string]string{
 				label:                d.Name,

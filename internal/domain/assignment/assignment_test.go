@@ -18,6 +18,7 @@ import (
 func TestEachPodAndDataSetHasItsOwnDataName(t *testing.T) {
 	seen := map[string]string{}
 	long := strings.Repeat("p", 253)
+	// What is made in this order takes the first name that is free.
 	for _, c := range []struct {
 		dataset, pod string
 		uid          types.UID
@@ -26,7 +27,11 @@ func TestEachPodAndDataSetHasItsOwnDataName(t *testing.T) {
 		{"models", long, "3"}, {"models", long[:252] + "q", "4"}, {strings.Repeat("d", 63), long, "5"},
 		{strings.Repeat("d", 63), long, "6"}, {"models", strings.Repeat("a.", 126) + "b", "7"}, {"model", strings.Repeat("a.", 126) + "b", "8"},
 	} {
-		name := Name(c.dataset, c.pod, c.uid)
+		name, taken := Name(c.dataset, c.pod, c.uid, 0), 0
+		for seen[name] != "" && taken < 2 {
+			taken++
+			name = Name(c.dataset, c.pod, c.uid, taken)
+		}
 		if problems := validation.IsDNS1123Subdomain(name); problems != nil {
 			t.Errorf("%s for %+v: %v", name, c, problems)
 		}
@@ -34,6 +39,30 @@ func TestEachPodAndDataSetHasItsOwnDataName(t *testing.T) {
 			t.Errorf("%s is the name for %s and %+v", name, other, c)
 		}
 		seen[name] = c.pod
+	}
+}
+
+func TestADataNameIsAsShortAsItCanBe(t *testing.T) {
+	long := strings.Repeat("p", 253)
+	for name, c := range map[string]struct {
+		dataset, pod string
+		taken        int
+		want         string
+	}{
+		"both fit":     {"models", "web-7f9c5d-x2k4q", 0, "models-web-7f9c5d-x2k4q"},
+		"at the limit": {"models", long[:246], 0, "models-" + long[:246]},
+		"too long":     {"models", long[:247], 0, "models-" + long[:237] + "-"},
+		"taken":        {"models", "web-0", 1, "models-web-0-"},
+		"taken twice":  {"models", "web-0", 2, "models-web-0-"},
+	} {
+		got := Name(c.dataset, c.pod, "u", c.taken)
+		hash, ok := strings.CutPrefix(got, c.want)
+		if hashed := strings.HasSuffix(c.want, "-"); !ok || hashed != (len(hash) == 8) || !hashed && hash != "" {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	if Name("models", "web-0", "u", 1) == Name("models", "web-0", "u", 2) || Name("models", "web-0", "u", 1) == Name("models", "web-0", "v", 1) {
+		t.Error("a name that is taken is tried again")
 	}
 }
 
