@@ -6,6 +6,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -93,13 +94,22 @@ func (s *command) result(v *View) string {
 	case verdict.Done:
 		return fmt.Sprintf("delivered: revision %s: %s", v.Update.Label(v.Name), v.Verdict.Message)
 	case verdict.Failed:
-		return fmt.Sprintf("failed: revision %s: %s", v.Update.Label(v.Name), v.cause())
+		return fmt.Sprintf("failed: revision %s: %s%s", v.Update.Label(v.Name), v.cause(), v.firstItem())
 	case verdict.NoPods:
 		if s.noPods {
 			return "no pods: " + v.Verdict.Message
 		}
 	}
 	return ""
+}
+
+// firstItem names the first item that failed, where the verdict speaks of pods alone.
+func (v *View) firstItem() string {
+	f := v.Failure
+	if f == nil || f.Item == "" || strings.Contains(v.Verdict.Message, f.Item) {
+		return ""
+	}
+	return fmt.Sprintf("; pod %s, item %s: %s: %s", f.Pod, f.Item, f.Reason, f.Message)
 }
 
 // revisionLead names the revision that the view speaks of, before what follows the word;
