@@ -60,6 +60,7 @@ func documented(t *testing.T) []reason {
 var types = []string{
 	v1alpha1.ConditionReady, v1alpha1.ConditionProgressing, v1alpha1.ConditionInjected,
 	v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack, v1alpha1.ConditionPreheated,
+	v1alpha1.ConditionCredentialsAvailable,
 }
 
 func conditionsIn(name, doc string) []string {
