@@ -203,6 +203,44 @@ func TestTheLastReportCountsAgainWhenTheRuntimeIsHeard(t *testing.T) {
 	}
 }
 
+// A runtime that trusts another authority is silent, too, and only its pod's spec says why.
+func TestAPodOfAnEarlierInstallationIsToldFromOneThatIsSilent(t *testing.T) {
+	later := born.Add(time.Hour)
+	for name, c := range map[string]struct {
+		change func(*facts)
+		want   metav1.ConditionStatus
+		reason string
+	}{
+		"never reported": {func(f *facts) { f.data.Status = v1alpha1.DataStatus{} }, metav1.ConditionFalse, v1alpha1.ReasonAuthorityChanged},
+		"reported to the earlier one": {func(f *facts) { f.unheard = later.Add(-time.Minute) }, metav1.ConditionUnknown,
+			v1alpha1.ReasonAuthorityChanged},
+		"heard all the same": {func(*facts) {}, "", ""},
+		"the same authority": {func(f *facts) { f.replaced, f.unheard = false, later.Add(-time.Minute) }, metav1.ConditionUnknown,
+			v1alpha1.ReasonRuntimeNotConnected},
+	} {
+		d, set, p := trio()
+		d.Status = v1alpha1.DataStatus{ObservedRevision: "r1", DataItems: 1, Success: 1}
+		f := facts{data: d, set: set, pod: p, now: later, assigned: born, heard: true, replaced: true}
+		c.change(&f)
+		got := decideAction(f)
+		if (got.ready == nil) != (c.reason == "") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got.ready == nil {
+			continue
+		}
+		if got.ready.Status != c.want || got.ready.Reason != c.reason ||
+			strings.Contains(got.ready.Message, "restart the pod's workload") != (c.reason == v1alpha1.ReasonAuthorityChanged) {
+			t.Errorf("%s: %+v", name, got.ready)
+		}
+		setCondition(&d.Status, *got.ready)
+		f.heard, f.unheard = true, time.Time{}
+		if back := decideAction(f); got.ready.Status == metav1.ConditionUnknown && (back.ready == nil || back.ready.Status != metav1.ConditionTrue) {
+			t.Errorf("%s: when it is heard again: %+v", name, back.ready)
+		}
+	}
+}
+
 func TestTimeStartsAnewWithEachRevision(t *testing.T) {
 	d, _, _ := trio()
 	d.UID = "x"

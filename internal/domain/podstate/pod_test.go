@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/authority"
+	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -388,5 +390,35 @@ func TestTheSchedulingFailureOfAPodWithoutANodeIsKept(t *testing.T) {
 	}
 	if _, says := Problem(stripped.(*corev1.Pod)); says != "" {
 		t.Errorf("a pod with a node keeps %q", says)
+	}
+}
+
+// What a pod was given to trust is in its spec, which the cache does not keep.
+func TestStrippingKeepsWhatThePodWasGivenToTrust(t *testing.T) {
+	generation, err := pki.NewGeneration(pki.DefaultPolicy(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	always := corev1.ContainerRestartPolicyAlways
+	p := &corev1.Pod{Spec: corev1.PodSpec{InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: &always,
+		Env: []corev1.EnvVar{{Name: "OTHER"}, {Name: sidecar.EnvGatewayCA, Value: string(generation.CertificatePEM())}}}}}}
+	p.Annotations = map[string]string{authorityKey: "forged"}
+	want := authority.Describe(generation.CertificatePEM())
+	if got := Authority(p); got != want || want == "" {
+		t.Errorf("of the pod: %q, want %q", got, want)
+	}
+	object := any(p)
+	for range 2 {
+		if object, err = Strip(object); err != nil {
+			t.Fatal(err)
+		}
+		stripped := object.(*corev1.Pod)
+		if got := Authority(stripped); got != want || len(stripped.Spec.InitContainers[0].Env) > 0 {
+			t.Errorf("of the stripped pod: %q, want %q; %+v", got, want, stripped.Spec.InitContainers)
+		}
+	}
+	p.Spec.InitContainers[0].Env = p.Spec.InitContainers[0].Env[:1]
+	if got := Authority(p); got != "" {
+		t.Errorf("without certificates: %q", got)
 	}
 }

@@ -91,6 +91,9 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 	return m
 }
 
+// Bundle is what its runtimes are to trust (PEM).
+func (m *Manager) Bundle() []byte { return m.bundle }
+
 // Stop stops the manager and waits until it has ended.
 func (m *Manager) Stop() { m.stop() }
 

@@ -34,6 +34,13 @@ func (r *Runtime) Newest() *gatewayv1alpha1.WatchResponse {
 // StartRuntime plays the pod's runtime until the stream or the test ends.
 func (m *Manager) StartRuntime(t *testing.T, c *Cluster, p *corev1.Pod, datasets ...string) *Runtime {
 	t.Helper()
+	return m.PlayRuntime(t, c, p, Delivery, datasets...)
+}
+
+// PlayRuntime is StartRuntime of a runtime that reports what the test says.
+func (m *Manager) PlayRuntime(t *testing.T, c *Cluster, p *corev1.Pod,
+	report func(*gatewayv1alpha1.Assignment) *gatewayv1alpha1.ReportRequest, datasets ...string) *Runtime {
+	t.Helper()
 	r := &Runtime{}
 	gateway := m.GatewayFor(t, c, p)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -55,7 +62,7 @@ func (m *Manager) StartRuntime(t *testing.T, c *Cluster, p *corev1.Pod, datasets
 			r.mu.Unlock()
 			for _, a := range stream.Msg().GetAssignments() {
 				// The next state repeats what could not be reported.
-				if _, err := gateway.Report(ctx, connect.NewRequest(Delivery(a))); err != nil && ctx.Err() != nil {
+				if _, err := gateway.Report(ctx, connect.NewRequest(report(a))); err != nil && ctx.Err() != nil {
 					return
 				}
 			}
