@@ -69,6 +69,11 @@ func phase(p v1alpha1.RolloutPhase, reason, message string) func(*v1alpha1.DataS
 func delivered(d *v1alpha1.DataSet) {
 	phase(v1alpha1.RolloutCompleted, "", "")(d)
 	d.Status.Ready, d.Status.Success, d.Status.UpdatedReplicas = "7/7", 7, 7
+	ready(d)
+}
+
+// ready says that every pod has the revision it is to have.
+func ready(d *v1alpha1.DataSet) {
 	d.Status.Conditions = append(d.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.ReasonDelivered, ObservedGeneration: d.Generation})
 }
@@ -253,11 +258,12 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 		"just applied": {[]func(*v1alpha1.DataSet){func(d *v1alpha1.DataSet) {
 			d.Status = v1alpha1.DataSetStatus{ObservedGeneration: -1}
 		}}, false, false},
-		"stopped":                {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, true, true},
-		"on the way back":        {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, false, false},
-		"rolled back":            {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, true, true},
-		"held back by a step":    {[]func(*v1alpha1.DataSet){progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
-		"held back by partition": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "")}, true, false},
+		"stopped":                         {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutStopped, "", "")}, true, true},
+		"on the way back":                 {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRollingBack, "", "")}, false, false},
+		"rolled back":                     {[]func(*v1alpha1.DataSet){phase(v1alpha1.RolloutRolledBack, "", "")}, true, true},
+		"held back by a step":             {[]func(*v1alpha1.DataSet){progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
+		"held back by partition":          {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, ""), ready}, true, false},
+		"held back, a pod lacks its data": {[]func(*v1alpha1.DataSet){atIndex(2), progressing(v1alpha1.ReasonHeldBack, "")}, false, false},
 		"completed, edited since": {[]func(*v1alpha1.DataSet){delivered,
 			func(d *v1alpha1.DataSet) { d.Generation++ }}, false, false},
 		"of an earlier revision": {[]func(*v1alpha1.DataSet){delivered,

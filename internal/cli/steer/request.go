@@ -91,7 +91,7 @@ func sendRequest(ctx context.Context, f *frame.Frame, name, verb string, waits b
 		return err
 	}
 	var failed failing
-	if verb == v1alpha1.RequestRetry {
+	if verb == v1alpha1.RequestRetry && !retriesRollout(d.Status.Rollout) {
 		if failed, err = findFailing(ctx, c, d); err != nil {
 			return err
 		}

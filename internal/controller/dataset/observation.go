@@ -38,6 +38,16 @@ func (r *replica) hasStarted() bool {
 	return podstate.Started(r.pod) || r.data != nil && assignment.Reported(r.data)
 }
 
+// downloads reports whether items are on their way, as its runtime says. A download that
+// stands still ends as a failure, and a runtime that falls silent is shown as such.
+func (r *replica) downloads() bool {
+	if r.data == nil || r.delivered {
+		return false
+	}
+	ready := assignment.Ready(r.data)
+	return ready != nil && (ready.Reason == v1alpha1.ReasonDownloading || ready.Reason == v1alpha1.ReasonSharedDownload)
+}
+
 func (r *replica) setData(d *v1alpha1.Data) {
 	r.data, r.revision, r.delivered = d, d.Spec.Revision, assignment.Delivered(d)
 }

@@ -120,7 +120,7 @@ func (s *session) rolloutPod(x *replica) rollout.Pod {
 	health, runtime := podstate.Health(x.pod), podstate.Runtime(x.pod)
 	p := rollout.Pod{
 		UID: x.pod.UID, Name: x.pod.Name, Born: x.pod.CreationTimestamp.Time, Group: s.groups[x.pod.Spec.NodeName],
-		NotStarted: !x.hasStarted(), Revision: x.revision, Delivered: x.delivered,
+		NotStarted: !x.hasStarted(), Revision: x.revision, Delivered: x.delivered, Downloading: x.downloads(),
 		Ready: health.Ready, Restarts: health.Restarts,
 		RuntimeDown: runtime.Down, RuntimeRestarts: health.RuntimeRestarts, RuntimeStarted: runtime.Started,
 	}

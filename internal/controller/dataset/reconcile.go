@@ -52,6 +52,7 @@ type Reconciler struct {
 	withdrawer   withdrawer
 	switching    switching
 	written      written
+	refusals     refusals
 }
 
 // New makes a reconciler and registers its metrics.
@@ -84,7 +85,9 @@ type session struct {
 	complete bool
 	// refusal is the write that was refused, and why; empty: none was.
 	refusal string
-	now     time.Time
+	// refusedFor is for how long writes have been refused.
+	refusedFor time.Duration
+	now        time.Time
 }
 
 // Reconcile makes one pass over a DataSet.
@@ -114,6 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.refusals.forgetDataSet(request.NamespacedName)
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
@@ -121,6 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
 	r.switching.forgetDataSet(key)
 	r.written.forgetDataSet(key)
+	r.refusals.forgetDataSet(key)
 	r.measurements.forgetDataSet(key)
 }
 

@@ -8,11 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -41,7 +45,7 @@ func (r *Reconciler) showRefusal(ctx context.Context, s *session, err error) err
 	if !isRefusal(err) {
 		return err
 	}
-	s.refusal = err.Error()
+	s.refusal, s.refusedFor = err.Error(), r.refusals.record(client.ObjectKeyFromObject(s.set), s.now)
 	show := r.publishRefusal
 	if s.delivering {
 		show = r.publishStatus
@@ -54,8 +58,10 @@ func (r *Reconciler) showRefusal(ctx context.Context, s *session, err error) err
 func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 	d := s.set
 	before := d.DeepCopy()
-	refused := cause{v1alpha1.ReasonWriteRefused, refusedMessage(s.refusal)}
-	for _, c := range append(standingConditions(cause{}, refused), refusedCondition(s.refusal)) {
+	reconciling, stalled := refusedStanding(s.refusal, s.refusedFor)
+	ready := refusedCondition(s.refusal)
+	ready.Type = v1alpha1.ConditionReady
+	for _, c := range append(standingConditions(reconciling, stalled), refusedCondition(s.refusal), ready) {
 		c.ObservedGeneration = d.Generation
 		meta.SetStatusCondition(&d.Status.Conditions, c)
 	}
@@ -64,6 +70,48 @@ func (r *Reconciler) publishRefusal(ctx context.Context, s *session) error {
 	}
 	r.announcer.announceRefusal(s, before.Status)
 	return nil
+}
+
+// refusalGrace is how long writes may be refused before help is called for: an API
+// server that changes its leader, or a webhook that is restarted, refuses for seconds.
+const refusalGrace = time.Minute
+
+// refusedStanding returns what a refused write makes the DataSet: Reconciling at first,
+// since the write is tried again, and Stalled once it has been refused for long.
+func refusedStanding(refusal string, since time.Duration) (reconciling, stalled cause) {
+	refused := cause{v1alpha1.ReasonWriteRefused, refusedMessage(refusal)}
+	if since < refusalGrace {
+		return refused, cause{}
+	}
+	return cause{}, refused
+}
+
+// refusals remembers since when the writes for a DataSet are refused. The zero value is
+// ready for use.
+type refusals struct {
+	mu    sync.Mutex
+	since map[types.NamespacedName]time.Time
+}
+
+// record notes a refusal and returns for how long there have been some.
+func (r *refusals) record(key types.NamespacedName, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, ok := r.since[key]
+	if !ok {
+		if r.since == nil {
+			r.since = map[types.NamespacedName]time.Time{}
+		}
+		first, r.since[key] = now, now
+	}
+	return now.Sub(first)
+}
+
+// forgetDataSet drops what is remembered of a DataSet whose writes are taken, or that is gone.
+func (r *refusals) forgetDataSet(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.since, key)
 }
 
 func refusedCondition(refusal string) metav1.Condition {

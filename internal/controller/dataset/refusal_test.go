@@ -144,7 +144,7 @@ func TestARefusedRevisionIsShown(t *testing.T) {
 	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "ControllerRevision") || s.Ready != "1/1" {
 		t.Errorf("%+v", s)
 	}
-	if r := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); r.Reason != v1alpha1.ReasonDelivered {
+	if r := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); r.Reason != v1alpha1.ReasonWriteRefused || string(r.Status) != "False" {
 		t.Errorf("%+v", r)
 	}
 	if n := b.count(v1alpha1.EventWriteRefused); n != 1 {

@@ -37,16 +37,18 @@ type standing struct {
 	overdue cause
 	// refusal is the write that was refused; empty: none was.
 	refusal string
+	// refusedFor is for how long writes have been refused.
+	refusedFor time.Duration
 }
 
 // decide returns why the DataSet is Reconciling, or else why it is Stalled. Without
 // either its spec is carried out, as far as it may be.
 func (s standing) decide() (reconciling, stalled cause) {
 	switch {
-	case s.refusal != "":
-		return cause{}, cause{v1alpha1.ReasonWriteRefused, refusedMessage(s.refusal)}
 	case s.phase == v1alpha1.RolloutStopped, s.phase == v1alpha1.RolloutRolledBack:
 		return cause{}, s.failure
+	case s.refusal != "" && s.phase != v1alpha1.RolloutRollingBack:
+		return refusedStanding(s.refusal, s.refusedFor)
 	case s.failure.reason == v1alpha1.ReasonProgressDeadlineExceeded && s.phase != v1alpha1.RolloutRollingBack:
 		return cause{}, s.failure
 	case s.overdue != cause{} && s.countsOverduePods():
@@ -88,7 +90,7 @@ func newStanding(p *session, s v1alpha1.DataSetStatus, pods, progressing metav1.
 		pods:     int32(len(p.observed.live)) + missing,
 		complete: s.UnavailableReplicas == 0 && missing == 0,
 		held:     p.plan.HeldBack,
-		refusal:  p.refusal,
+		refusal:  p.refusal, refusedFor: p.refusedFor,
 	}
 	if progressing.Reason == v1alpha1.ReasonNoPods {
 		st.progress = cause{pods.Reason, pods.Message}
@@ -119,6 +121,7 @@ func (p *session) overdueAfter() (after time.Duration, lacks bool) {
 	}
 	for _, x := range p.observed.live {
 		switch {
+		case x.downloads(): // it is on its way; a download that stands still fails
 		case !x.delivered:
 			earlier(lacksSince(x))
 		case podstate.Dies(x.pod, p.now):

@@ -61,8 +61,12 @@ func TestTheSpecIsCarriedOutOnItsWayOrInNeedOfHelp(t *testing.T) {
 		"back past its deadline": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline}, "Delivering", ""},
 		"cannot go back":         {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline, overdue: overdue}, "", "DeliveryFailed"},
 		"rolled back":            {standing{phase: v1alpha1.RolloutRolledBack, pods: 2, complete: true, failure: failed}, "", "PodsFailed"},
-		"refused": {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota"},
+		"refused":                {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota"}, "WriteRefused", ""},
+		"refused for long": {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota", refusedFor: refusalGrace},
 			"", "WriteRefused"},
+		"refused on the way back": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: failed, refusal: "quota",
+			refusedFor: refusalGrace}, "Delivering", ""},
+		"refused after it was stopped": {standing{phase: v1alpha1.RolloutStopped, pods: 2, failure: failed, refusal: "quota"}, "", "PodsFailed"},
 	} {
 		c.standing.progress = progress
 		reconciling, stalled := c.standing.decide()
@@ -234,7 +238,7 @@ func TestAStatusOfV010IsReadAnew(t *testing.T) {
 	}
 }
 
-func TestARefusedWriteStallsUntilItIsTaken(t *testing.T) {
+func TestAWriteThatIsRefusedForLongStallsUntilItIsTaken(t *testing.T) {
 	b := newBench(t, models(), web("a", true))
 	b.refuse = func(o client.Object) error {
 		if _, ok := o.(*v1alpha1.Data); ok {
@@ -242,10 +246,17 @@ func TestARefusedWriteStallsUntilItIsTaken(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err == nil {
-		t.Fatal("the refusal is no error")
+	refused := func() {
+		t.Helper()
+		if _, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err == nil {
+			t.Fatal("the refusal is no error")
+		}
 	}
-	b.expect("refused", "Delivering 0/1 Stalled WriteRefused")
+	refused()
+	b.expect("refused", "Delivering 0/1 Reconciling WriteRefused")
+	b.clock.SetTime(b.clock.Now().Add(refusalGrace))
+	refused()
+	b.expect("refused for long", "Delivering 0/1 Stalled WriteRefused")
 	b.refuse = nil
 	b.settle("")
 	b.expect("taken", "Completed 1/1 Ready Delivered")

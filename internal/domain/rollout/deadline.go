@@ -54,6 +54,12 @@ func recordProgress(f facts) state {
 	if arrived > s.Updated {
 		s.Updated, s.ProgressTime = arrived, f.currentTime()
 	}
+	// A first delivery has no deadline while bytes flow: there is nothing to go back to.
+	// The time is written anew only now and then, for it is part of the status.
+	if f.in.ProgressDeadline > 0 && s.isIn(delivering) && f.timeSince(s.ProgressTime) >= f.in.ProgressDeadline/4 &&
+		f.countPods(func(p podFacts) bool { return p.Downloading }) > 0 {
+		s.ProgressTime = f.currentTime()
+	}
 	if stopsDeadline(s.Reason) && !stopsDeadline(reasonOf(currentWait(f, planMoves(f)))) {
 		s.ProgressTime = f.currentTime()
 	}

@@ -48,6 +48,8 @@ type Pod struct {
 	// since when (to the second; zero where that is not known).
 	Delivered   bool
 	DeliveredAt time.Time
+	// Downloading says that its items are on their way, and none has failed.
+	Downloading bool
 	// Failed says that an item of that revision failed with a reason that trying
 	// again does not help, and FailedMessage which.
 	Failed        bool

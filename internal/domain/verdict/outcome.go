@@ -32,15 +32,22 @@ func Outcome(d *v1alpha1.DataSet, i int, r *appsv1.ControllerRevision) v1alpha1.
 }
 
 // HasSucceeded reports whether a revision is one to go back to: at least one pod had all
-// of it, and its last rollout did not fail.
+// of it, and its newest rollout that came to an end did not fail. A rollout that another
+// template replaced, or that goes on, is no evidence against it.
 func HasSucceeded(d *v1alpha1.DataSet, r *appsv1.ControllerRevision) bool {
 	if revision.Reached(r) != revision.ReachedDelivered {
 		return false
 	}
 	for i, record := range slices.Backward(d.Status.History) {
-		if record.Revision == r.Name {
-			return Outcome(d, i, r) == v1alpha1.OutcomeSucceeded
+		if record.Revision != r.Name {
+			continue
+		}
+		switch Outcome(d, i, r) {
+		case v1alpha1.OutcomeSucceeded:
+			return true
+		case v1alpha1.OutcomeFailed, v1alpha1.OutcomeStopped, v1alpha1.OutcomeRolledBack:
+			return false
 		}
 	}
-	return true // the history is shorter than the list of revisions
+	return true // a pod had it, and no record says that it failed
 }

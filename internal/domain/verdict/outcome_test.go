@@ -40,11 +40,11 @@ func TestARevisionSucceededWhenAPodHadItAndNoneFailedIt(t *testing.T) {
 		"stopped": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeStopped, false},
 		"stopped, and so recorded": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeStopped)}, had,
 			v1alpha1.OutcomeStopped, false},
-		"running": {[]change{records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRunning, false},
+		"running": {[]change{records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRunning, true},
 		"rolled back": {[]change{updating(), records(v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeRunning)}, had,
 			v1alpha1.OutcomeRolledBack, false},
 		"superseded": {[]change{updating(), records(v1alpha1.OutcomeSuperseded, v1alpha1.OutcomeRunning)}, had,
-			v1alpha1.OutcomeSuperseded, false},
+			v1alpha1.OutcomeSuperseded, true},
 		"of a longer past than is remembered": {nil, had, "", true},
 		"of a past in which no pod had it":    {nil, told, "", false},
 	} {

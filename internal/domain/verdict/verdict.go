@@ -60,24 +60,33 @@ func Judge(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
 		return judgeUnobserved(d)
 	}
 	r := d.Status.Rollout
-	switch r.Phase {
-	case v1alpha1.RolloutStopped, v1alpha1.RolloutRolledBack:
+	if r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack {
 		return Verdict{State: Failed, Reason: r.Reason, Message: cmp.Or(r.Message, "the rollout failed")}
-	case v1alpha1.RolloutRollingBack:
-		return Verdict{State: Running, Reason: r.Reason, Message: "the moved pods go back: " + r.Message}
 	}
 	if v := judgeStalled(d); v.State != "" {
 		return v
 	}
 	switch {
+	case r.Phase == v1alpha1.RolloutRollingBack:
+		return Verdict{State: Running, Reason: r.Reason, Message: "the moved pods go back: " + r.Message}
 	case wantedPods(d) == 0:
-		return Verdict{State: NoPods, Reason: v1alpha1.ReasonNoPods,
-			Message: "no running pod of namespace " + d.Namespace + " carries all labels of spec.workloadSelector"}
-	case HeldBack(d):
+		return judgeNoPods(d)
+	case HeldBack(d) && isReady(d):
 		return Verdict{State: Done, Reason: v1alpha1.ReasonHeldBack, Message: fmt.Sprintf(
 			"%d of %d pods have it; spec.updateStrategy keeps the others where they are", d.Status.UpdatedReplicas, d.Status.Replicas)}
 	}
 	return judgePods(d, data)
+}
+
+// judgeNoPods repeats what the manager says of it: that there are none, or that those
+// that are there are opted out.
+func judgeNoPods(d *v1alpha1.DataSet) Verdict {
+	v := Verdict{State: NoPods, Reason: v1alpha1.ReasonNoPods,
+		Message: "no running pod of namespace " + d.Namespace + " carries all labels of spec.workloadSelector"}
+	if c := observedCondition(d, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonNoPods && c.Message != "" {
+		v.Message = c.Message
+	}
+	return v
 }
 
 // judgeStalled returns the verdict on what will not come about without help, as the
@@ -108,8 +117,9 @@ func judgeUnobserved(d *v1alpha1.DataSet) Verdict {
 
 // judgePods returns the verdict on a delivery that nothing ended yet.
 func judgePods(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
-	// Where there is a stable revision to go back to, the rollout's own gate decides.
-	if isFirstDelivery(d) {
+	// Where there is a stable revision to go back to, the rollout's own gate decides, as
+	// long as it moves pods.
+	if isFirstDelivery(d) || HeldBack(d) {
 		if v := blockedByItems(d, data); v.State == Blocked {
 			return v
 		}
@@ -213,7 +223,7 @@ func blockedByItems(d *v1alpha1.DataSet, data []*v1alpha1.Data) Verdict {
 		return cmp.Or(strings.Compare(a.Spec.PodName, b.Spec.PodName), strings.Compare(a.Name, b.Name))
 	})
 	for _, x := range data {
-		if x.Spec.Withdraw || x.DeletionTimestamp != nil || x.Spec.Revision != d.Status.UpdateRevision {
+		if x.Spec.Withdraw || x.DeletionTimestamp != nil || x.Spec.Revision != d.Status.UpdateRevision && !HeldBack(d) {
 			continue
 		}
 		reason, message := podFailure(x)

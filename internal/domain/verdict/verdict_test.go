@@ -61,6 +61,11 @@ func in(p v1alpha1.RolloutPhase) change {
 	return func(d *v1alpha1.DataSet) { d.Status.Rollout.Phase = p }
 }
 
+// held says that the rollout went as far as it may.
+func held(d *v1alpha1.DataSet) {
+	condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonHeldBack)(d)
+}
+
 // counts sets how many pods have their data, carry the runtime, and lack it.
 func counts(ready string, success, replicas, uninjected int32) change {
 	return func(d *v1alpha1.DataSet) {
@@ -155,9 +160,10 @@ func TestADeliveryIsJudgedByWhatThePodsHave(t *testing.T) {
 		"stopped": {[]change{updating(), in(v1alpha1.RolloutStopped), func(d *v1alpha1.DataSet) {
 			d.Status.Rollout.Message = "1 of 1 pods failed"
 		}}, nil, Failed, "1 of 1 pods failed"},
-		"rolled back": {[]change{updating(), in(v1alpha1.RolloutRolledBack)}, nil, Failed, "the rollout failed"},
-		"on the way back": {[]change{updating(), in(v1alpha1.RolloutRollingBack),
-			condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, "X")}, nil, Running, "go back"},
+		"rolled back":     {[]change{updating(), in(v1alpha1.RolloutRolledBack)}, nil, Failed, "the rollout failed"},
+		"on the way back": {[]change{updating(), in(v1alpha1.RolloutRollingBack)}, nil, Running, "go back"},
+		"cannot go back": {[]change{updating(), in(v1alpha1.RolloutRollingBack),
+			condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, "X")}, nil, Failed, "of X"},
 		"stalled": {[]change{condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonDeliveryFailed)}, nil, Failed,
 			"of DeliveryFailed"},
 		"stalled before": {[]change{condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, "X"), edited,
@@ -175,8 +181,12 @@ func TestADeliveryIsJudgedByWhatThePodsHave(t *testing.T) {
 		"paused when it was done": {[]change{delivered, func(d *v1alpha1.DataSet) { d.Spec.Paused = true }}, nil, Done, ""},
 		"at a pause":              {[]change{updating(pause)}, nil, Held, "step 1 of 1 is a pause"},
 		"at a pause that ends":    {[]change{updating(timed)}, nil, Running, ""},
-		"held back": {[]change{updating(), condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonHeldBack)}, nil,
+		"held back": {[]change{updating(), held, condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonHeldBack)}, nil,
 			Done, "keeps the others"},
+		"held back, a pod is on its way": {[]change{updating(), held, counts("2/3", 2, 3, 0)}, nil, Running, "of 3 pods"},
+		"held back, a pod of the stable revision fails": {[]change{updating(), held, counts("2/3", 2, 3, 0)},
+			[]*v1alpha1.Data{pod("a", first, v1alpha1.DataFailed, v1alpha1.ReasonNotFound)}, Blocked, "pod a"},
+		"held back, a pod has no runtime": {[]change{updating(), held, counts("2/3", 2, 2, 1)}, nil, Blocked, "do not carry the runtime"},
 		"held back at a step": {[]change{updating(timed), condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse,
 			v1alpha1.ReasonHeldBack)},
 			nil, Running, ""},
