@@ -5,6 +5,7 @@ package dataset
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,51 @@ func TestAFirstDeliveryIsDoneOnlyWithItsPods(t *testing.T) {
 	if r := b.set().Status.History[0]; outcomes(b.set().Status) != "Succeeded" || r.Pods != 2 || !r.EndTime.After(r.StartTime.Time) {
 		t.Errorf("history: %+v", r)
 	}
+}
+
+// downloading plays runtimes whose items are on their way.
+func (b *bench) downloading(pods ...string) {
+	b.t.Helper()
+	for name, d := range b.datas() {
+		if !slices.Contains(pods, name) {
+			continue
+		}
+		d.Status = v1alpha1.DataStatus{ObservedRevision: d.Spec.Revision, DataItems: 1, Downloading: 1, Ready: "0/1",
+			DataItemsStatus: []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: v1alpha1.DataDownloading}},
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDownloading,
+				LastTransitionTime: metav1.NewTime(start)}},
+		}
+		b.updateStatus(d)
+	}
+}
+
+func TestADeliveryHasNoDeadlineWhileItsBytesFlow(t *testing.T) {
+	b := newBench(t, models(), web("a", true))
+	b.pass()
+	b.downloading("a")
+	for range 12 {
+		b.pass()
+		b.expect("the first delivery downloads", "Delivering 0/1 Reconciling Delivering")
+		b.clock.SetTime(b.clock.Now().Add(5 * time.Minute))
+	}
+	b.report(v1alpha1.ReasonSourceUnreachable)
+	b.pass()
+	b.expect("it has just failed", "Delivering 0/1 Reconciling DeliveryFailed")
+	b.clock.SetTime(b.clock.Now().Add(11 * time.Minute))
+	b.pass()
+	b.expect("it failed for long", "Delivering 0/1 Stalled ProgressDeadlineExceeded")
+
+	b.settle("")
+	late := web("late", true)
+	late.CreationTimestamp = metav1.NewTime(b.clock.Now())
+	if err := b.client.Create(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	b.pass()
+	b.downloading("late")
+	b.clock.SetTime(b.clock.Now().Add(time.Hour))
+	b.pass()
+	b.expect("a later pod downloads", "Completed 1/2 Delivering")
 }
 
 func TestAPodThatFailsForEverStallsTheDataSet(t *testing.T) {
