@@ -75,7 +75,7 @@ func TestARefusedDataIsShownAndTheOthersAreCounted(t *testing.T) {
 		if c.Reason != v1alpha1.ReasonWriteRefused {
 			t.Errorf("%s: %+v", name, c)
 		}
-		for _, want := range []string{"pod b", "Data models-b-", "exceeded quota: q"} {
+		for _, want := range []string{"pod b", "Data models-b:", "exceeded quota: q"} {
 			if !strings.Contains(c.Message, want) {
 				t.Errorf("%s: no %q in %s", name, want, c.Message)
 			}
