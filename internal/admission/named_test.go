@@ -40,9 +40,8 @@ func TestAPodIsRefusedUntilItsDataSetsDeliverToIt(t *testing.T) {
 		"of another":    {annotated("elsewhere"), []string{"there is no DataSet elsewhere in namespace shop"}},
 		"two missing":   {annotated("x,model,y"), []string{"no DataSet x", "no DataSet y"}},
 		"being deleted": {annotated("leaving"), []string{"DataSet leaving is being deleted"}},
-		"not selected": {annotated("model,other"),
-			[]string{"DataSet other does not select it: the pod has the label app=search and not app=other, " +
-				"lacks the label tier=front"}},
+		"not selected": {annotated("model,other"), []string{"DataSet other does not select it: the pod has the label app=search " +
+			"and not app=other, lacks the label tier=front"}},
 		"of a preheat pod": {func(p *corev1.Pod) { p.Labels[v1alpha1.LabelPreheat] = "index" },
 			[]string{"DataSet model does not select it: the pod carries the label kuda.io/preheat"}},
 		"empty":        {annotated(" "), []string{"its annotation kuda.io/datasets is empty", `such as "model,index"`}},
@@ -118,8 +117,8 @@ func TestAPodThatNamesItsDataSetsWithoutTheLabelIsWarned(t *testing.T) {
 	h := handler(t, shop("shop")...)
 	pod := naming("model")
 	delete(pod.Labels, v1alpha1.LabelInjection)
-	if resp := h.Handle(t.Context(), create(t, pod)); !resp.Allowed || len(resp.Patch) == 0 ||
-		!slices.Equal(resp.Warnings, []string{openWarning}) {
+	resp := h.Handle(t.Context(), create(t, pod))
+	if !resp.Allowed || len(resp.Patch) == 0 || !slices.Equal(resp.Warnings, []string{openWarning}) {
 		t.Errorf("got %+v", resp)
 	}
 	h.Required = true // its namespace has the label

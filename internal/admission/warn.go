@@ -69,9 +69,8 @@ func warnWithoutDriver(s *sourcekind.Source) []string {
 	for _, kind := range delivered {
 		words = append(words, string(kind))
 	}
-	return []string{fmt.Sprintf("%s: this version of Kuda has no driver for sources of kind %s, so items that come from there "+
-		"fail with reason %s; "+
-		"it reads %s", s.Field, s.Kind, v1alpha1.ReasonSourceUnsupported, strings.Join(words, ", "))}
+	return []string{fmt.Sprintf("%s: this version of Kuda has no driver for sources of kind %s, so items that come from there fail "+
+		"with reason %s; it reads %s", s.Field, s.Kind, v1alpha1.ReasonSourceUnsupported, strings.Join(words, ", "))}
 }
 
 // hasNewItem reports whether an item comes from the kind of source that did not before.

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
 // appImage reads a tree in a loop and tells what it saw.
@@ -82,6 +84,8 @@ type Witness struct {
 	load *Load
 	pods map[types.UID]corev1.Pod
 	seen map[types.UID]observed
+	// data are the names of the pods' Data, by their UID.
+	data map[types.UID]string
 }
 
 // observed is what an application has read so far.
@@ -92,7 +96,11 @@ type observed struct {
 
 // Watch begins to watch all pods of the load.
 func (l *Load) Watch(ctx context.Context) (*Witness, error) {
-	w := &Witness{load: l, pods: map[types.UID]corev1.Pod{}, seen: map[types.UID]observed{}}
+	data, err := l.dataNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &Witness{load: l, pods: map[types.UID]corev1.Pod{}, seen: map[types.UID]observed{}, data: data}
 	for _, name := range []string{Public, Private} {
 		pods, err := l.Pods(ctx, name)
 		if err != nil {
@@ -108,11 +116,33 @@ func (l *Load) Watch(ctx context.Context) (*Witness, error) {
 	return w, nil
 }
 
+// dataNames returns the names of all Data, by their UID.
+func (l *Load) dataNames(ctx context.Context) (map[types.UID]string, error) {
+	var list v1alpha1.DataList
+	if err := l.kube.List(ctx, &list, client.InNamespace(l.namespace)); err != nil {
+		return nil, fmt.Errorf("listing Data: %w", err)
+	}
+	names := make(map[types.UID]string, len(list.Items))
+	for i := range list.Items {
+		names[list.Items[i].UID] = list.Items[i].Name
+	}
+	return names, nil
+}
+
 // Check reports what became of the pods: each must still be there, none of its
-// containers started again, and its application must have read on without ever
-// missing a file or finding a part of one.
+// containers started again, its Data the same under the same name, and its application
+// must have read on without ever missing a file or finding a part of one.
 func (w *Witness) Check(ctx context.Context) error {
 	var problems []error
+	now, err := w.load.dataNames(ctx)
+	if err != nil {
+		return err
+	}
+	for uid, name := range w.data {
+		if now[uid] != name {
+			problems = append(problems, fmt.Errorf("Data %s was made again, or is gone", name))
+		}
+	}
 	for uid, before := range w.pods {
 		var p corev1.Pod
 		if err := w.load.kube.Get(ctx, client.ObjectKeyFromObject(&before), &p); err != nil {
