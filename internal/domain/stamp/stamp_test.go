@@ -51,13 +51,8 @@ func TestNamesFollowWhatTheyBelongTo(t *testing.T) {
 		"a request of endless length": {Change{Generation: 3, Before: stamped, After: with(values{request: strings.Repeat("x", 1025)})},
 			values{by: "alice", generation: "3", request: strings.Repeat("x", 1025)}},
 		"another annotation": {Change{Generation: 3, Before: stamped, After: with(values{"a": "b"})}, with(values{"a": "b"})},
-<<<<<<< .merge_file_AaJhRq
-		"forged names": {Change{Generation: 3, Before: stamped,
-			After: with(values{by: "x", generation: "4", asker: "x", asked: "y"})}, stamped},
-=======
 		"forged names": {Change{Generation: 3, Before: stamped, After: with(values{by: "x", generation: "4", asker: "x", asked: "y"})},
 			stamped},
->>>>>>> .merge_file_8WJcf1
 		"names taken out":          {Change{Generation: 3, Before: stamped, After: values{request: "abort r t1"}}, stamped},
 		"names where none were":    {Change{Generation: 3, After: values{by: "x", generation: "3", asker: "x", asked: "y"}}, values{}},
 		"a change behind our back": {Change{Generation: 4, Before: stamped, After: with(values{generation: "4"})}, stamped},
