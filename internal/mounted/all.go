@@ -80,7 +80,8 @@ func (w *allWatch) close() {
 	}
 }
 
-// waitForEvent waits until it is time to look, and returns false when the context ends.
+// waitForEvent waits until it is time to look, and reports whether it is; it is not when
+// the context ends.
 func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	var events chan fsnotify.Event
 	var errs chan error
