@@ -80,7 +80,8 @@ func (w *allWatch) close() {
 	}
 }
 
-// waitForEvent waits until it is time to look, and reports whether the context goes on.
+// waitForEvent waits until it is time to look, and reports whether it is; it is not when
+// the context ends.
 func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	var events chan fsnotify.Event
 	var errs chan error
@@ -95,7 +96,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-events:
-	case <-errs: //nolint:errcheck // events were lost: everything is looked at again
+	case <-errs: // events were lost
 	}
 	// The rest of a swap comes at once.
 	for timer.Reset(settle); ; {
@@ -105,7 +106,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 		case <-timer.C:
 			return true
 		case <-events:
-		case <-errs: //nolint:errcheck // as above
+		case <-errs:
 		}
 	}
 }

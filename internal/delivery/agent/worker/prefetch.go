@@ -203,8 +203,8 @@ func (f *prefetcher) run(ctx context.Context, p *gatewayv1alpha1.Prefetch) {
 	w.env.Idle()
 }
 
-// waitForRetry waits for the pause, or until what failed is to be tried now. It reports
-// whether the context goes on.
+// waitForRetry reports whether there is to be another try, after the pause or when what
+// failed is to be tried now; there is none when the context ends.
 func (t *prefetch) waitForRetry(ctx context.Context, again <-chan struct{}, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -115,8 +115,7 @@ func (o *othersWork) leave() bool {
 	return o.count > 0
 }
 
-// join counts one that is on its way again, and reports whether there is one left to
-// join: not once all have ended.
+// join reports whether one may be on its way again, and counts it: not when all have ended.
 func (o *othersWork) join() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
