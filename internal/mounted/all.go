@@ -96,7 +96,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-events:
-	case <-errs: // events were lost
+	case <-errs: //nolint:errcheck // events were lost: everything is looked at again
 	}
 	// The rest of a swap comes at once.
 	for timer.Reset(settle); ; {
@@ -106,7 +106,7 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 		case <-timer.C:
 			return true
 		case <-events:
-		case <-errs:
+		case <-errs: //nolint:errcheck // as above
 		}
 	}
 }
