@@ -52,6 +52,7 @@ type Reconciler struct {
 	withdrawer   withdrawer
 	switching    switching
 	written      written
+	unasked      unasked
 }
 
 // New makes a reconciler and registers its metrics.
@@ -121,6 +122,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
 	r.switching.forgetDataSet(key)
 	r.written.forgetDataSet(key)
+	r.unasked.replace(key, "", nil)
 	r.measurements.forgetDataSet(key)
 }
 
