@@ -8,20 +8,27 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/fairshare"
 )
 
 // ErrImpatient ends the wait of a caller that may wait only briefly.
 var ErrImpatient = errors.New("the answer takes long, and too many wait for theirs already; try again")
 
 // Patience bounds how many callers wait long at a time: whoever waits holds a place
-// that others need, and may have made its own answer slow.
+// that others need, and may have made its own answer slow. Where all places are taken,
+// one of the key that has most gives way to a key that has fewer.
 type Patience struct {
-	// OfKey bounds those of one key, OfAll all of them.
-	OfKey, OfAll int
+	ofKey  int64
+	places *fairshare.Pool
 
 	mu    sync.Mutex
-	all   int
-	byKey map[string]int
+	byKey map[string]int64
+}
+
+// NewPatience makes one with places for so many callers, and for so many of one key.
+func NewPatience(ofKey, ofAll int64) *Patience {
+	return &Patience{ofKey: ofKey, places: fairshare.NewPool(ofAll), byKey: map[string]int64{}}
 }
 
 // Wait returns when done is closed, or with an error: that of the context, or
@@ -40,11 +47,19 @@ func (p *Patience) Wait(ctx context.Context, key string, brief time.Duration, do
 		return ErrImpatient
 	}
 	defer p.leave(key)
+	displaced := make(chan struct{})
+	place, ok := p.places.Acquire(key, 1, func() { close(displaced) })
+	if !ok {
+		return ErrImpatient
+	}
+	defer place.Release()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-displaced:
+		return ErrImpatient
 	}
 }
 
@@ -52,13 +67,9 @@ func (p *Patience) Wait(ctx context.Context, key string, brief time.Duration, do
 func (p *Patience) enter(key string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all >= p.OfAll || p.byKey[key] >= p.OfKey {
+	if p.byKey[key] >= p.ofKey {
 		return false
 	}
-	if p.byKey == nil {
-		p.byKey = map[string]int{}
-	}
-	p.all++
 	p.byKey[key]++
 	return true
 }
@@ -66,7 +77,6 @@ func (p *Patience) enter(key string) bool {
 func (p *Patience) leave(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all--
 	if p.byKey[key]--; p.byKey[key] == 0 {
 		delete(p.byKey, key)
 	}
