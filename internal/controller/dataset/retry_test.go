@@ -228,7 +228,7 @@ func TestARefusedBaselineDoesNotHoldUpTheNextRollout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.refuse = refuseDataOf("a")
+	b.refuse = refuseDataOf("a", "b")
 	_ = b.attempt()
 	if s := b.set().Status; s.Rollout.Revision != s.UpdateRevision || s.ObservedGeneration != b.set().Generation {
 		t.Errorf("the rollout did not begin: %+v", s.Rollout)
