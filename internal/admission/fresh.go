@@ -50,13 +50,13 @@ type looks struct {
 	// the reading of single DataSets.
 	cached, stored look.Group[[]metav1.PartialObjectMetadata]
 	reads          look.Group[*v1alpha1.DataSet]
-	patience       *look.Patience
+	patience       look.Patience
 	// changed are the namespaces with changes that this webhook was asked about.
 	changed recent
 }
 
 func newLooks() *looks {
-	return &looks{patience: look.NewPatience(patientPodsOfNamespace, patientPods)}
+	return &looks{patience: look.Patience{OfKey: patientPodsOfNamespace, OfAll: patientPods}}
 }
 
 // dataSets returns the DataSets of a namespace, those included that our cache

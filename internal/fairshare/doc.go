@@ -8,5 +8,5 @@
 // what it has used least recently. So a caller that holds little is served however
 // much others ask for, and a caller that holds much can displace only itself. It
 // is used where Kuda listens: by package connlimit for connections, and by the
-// webhook for requests, the bytes of their bodies, and places to wait in.
+// webhook for requests and the bytes of their bodies.
 package fairshare

@@ -6,29 +6,26 @@ package look
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/kuda-io/kuda/internal/fairshare"
 )
 
 // ErrImpatient ends the wait of a caller that may wait only briefly.
 var ErrImpatient = errors.New("the answer takes long, and too many wait for theirs already; try again")
 
 // Patience bounds how many callers wait long at a time: whoever waits holds a place
-// that others need, and may have made its own answer slow. Where all places are taken,
-// one of the key that has most gives way to a key that has fewer.
+// that others need, and may have made its own answer slow. Where all places are taken, the
+// key with most of them gives one to a key that has fewer with it still.
 type Patience struct {
-	ofKey  int64
-	places *fairshare.Pool
+	// OfKey bounds those of one key, OfAll all of them.
+	OfKey, OfAll int
 
-	mu    sync.Mutex
-	byKey map[string]int64
-}
-
-// NewPatience makes one with places for so many callers, and for so many of one key.
-func NewPatience(ofKey, ofAll int64) *Patience {
-	return &Patience{ofKey: ofKey, places: fairshare.NewPool(ofAll), byKey: map[string]int64{}}
+	mu  sync.Mutex
+	all int
+	// byKey are the places of each key, the one taken first in front. A channel is
+	// closed when its place is given to another key.
+	byKey map[string][]chan struct{}
 }
 
 // Wait returns when done is closed, or with an error: that of the context, or
@@ -43,41 +40,70 @@ func (p *Patience) Wait(ctx context.Context, key string, brief time.Duration, do
 		return context.Cause(ctx)
 	case <-timer.C:
 	}
-	if !p.enter(key) {
+	place := p.enter(key)
+	if place == nil {
 		return ErrImpatient
 	}
-	defer p.leave(key)
-	displaced := make(chan struct{})
-	place, ok := p.places.Acquire(key, 1, func() { close(displaced) })
-	if !ok {
-		return ErrImpatient
-	}
-	defer place.Release()
+	defer p.leave(key, place)
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-displaced:
+	case <-place:
 		return ErrImpatient
 	}
 }
 
-// enter reports whether one more caller of the key may wait.
-func (p *Patience) enter(key string) bool {
+// enter returns a place for one more caller of the key; nil: there is none.
+func (p *Patience) enter(key string) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.byKey[key] >= p.ofKey {
+	own := len(p.byKey[key])
+	if own >= p.OfKey || p.all >= p.OfAll && !p.displace(own+1) {
+		return nil
+	}
+	if p.byKey == nil {
+		p.byKey = map[string][]chan struct{}{}
+	}
+	place := make(chan struct{})
+	p.byKey[key] = append(p.byKey[key], place)
+	p.all++
+	return place
+}
+
+// displace takes a place from the key that has most, if that has more than so many. It
+// reports whether a place is free now; the lock is held.
+func (p *Patience) displace(than int) bool {
+	most := ""
+	for key, places := range p.byKey {
+		if len(places) > than {
+			most, than = key, len(places)
+		}
+	}
+	if most == "" {
 		return false
 	}
-	p.byKey[key]++
+	first := p.byKey[most][0]
+	p.removePlace(most, first)
+	close(first)
 	return true
 }
 
-func (p *Patience) leave(key string) {
+func (p *Patience) leave(key string, place chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.byKey[key]--; p.byKey[key] == 0 {
+	p.removePlace(key, place)
+}
+
+// removePlace frees a place, if it is not free; the lock is held.
+func (p *Patience) removePlace(key string, place chan struct{}) {
+	i := slices.Index(p.byKey[key], place)
+	if i < 0 {
+		return
+	}
+	p.all--
+	if p.byKey[key] = slices.Delete(p.byKey[key], i, i+1); len(p.byKey[key]) == 0 {
 		delete(p.byKey, key)
 	}
 }

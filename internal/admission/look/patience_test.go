@@ -16,7 +16,7 @@ import (
 func TestFewCallersWaitLongAndTheOthersBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const brief = 500 * time.Millisecond
-		patience := NewPatience(2, 3)
+		patience := &Patience{OfKey: 2, OfAll: 3}
 		done := make(chan struct{})
 		var served, impatient atomic.Int32
 		var group sync.WaitGroup
@@ -49,8 +49,8 @@ func TestFewCallersWaitLongAndTheOthersBriefly(t *testing.T) {
 		if served.Load() != 3 || impatient.Load() != 17 {
 			t.Errorf("%d waited, %d did not", served.Load(), impatient.Load())
 		}
-		if patience.places.Used() != 0 || len(patience.byKey) != 0 {
-			t.Errorf("kept %d, %v", patience.places.Used(), patience.byKey)
+		if patience.all != 0 || len(patience.byKey) != 0 {
+			t.Errorf("kept %d, %v", patience.all, patience.byKey)
 		}
 	})
 }
@@ -58,7 +58,7 @@ func TestFewCallersWaitLongAndTheOthersBriefly(t *testing.T) {
 func TestAQuickAnswerNeedsNoPatience(t *testing.T) {
 	done := make(chan struct{})
 	close(done)
-	if err := NewPatience(1, 1).Wait(t.Context(), "shop", time.Hour, done); err != nil {
+	if err := (&Patience{OfKey: 1, OfAll: 1}).Wait(t.Context(), "shop", time.Hour, done); err != nil {
 		t.Error(err)
 	}
 }
@@ -67,7 +67,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, brief := range []time.Duration{time.Second, time.Hour} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			err := NewPatience(1, 1).Wait(ctx, "shop", brief, nil)
+			err := (&Patience{OfKey: 1, OfAll: 1}).Wait(ctx, "shop", brief, nil)
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
@@ -79,7 +79,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 func TestKeysThatWaitMuchGiveWayToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const brief = 500 * time.Millisecond
-		patience := NewPatience(2, 4)
+		patience := &Patience{OfKey: 2, OfAll: 4}
 		done := make(chan struct{})
 		var group sync.WaitGroup
 		var displaced atomic.Int32
@@ -105,5 +105,8 @@ func TestKeysThatWaitMuchGiveWayToAnother(t *testing.T) {
 		}
 		close(done)
 		group.Wait()
+		if patience.all != 0 || len(patience.byKey) != 0 {
+			t.Errorf("kept %d, %v", patience.all, patience.byKey)
+		}
 	})
 }
