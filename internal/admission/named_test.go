@@ -258,6 +258,19 @@ func TestDataSetsThatTheWebhookWasAskedAboutAreFound(t *testing.T) {
 	})
 }
 
+func TestADryRunIsNotRememberedAsAChange(t *testing.T) {
+	var told []string
+	users := &Users{Changed: func(namespace string) { told = append(told, namespace) }}
+	for _, dry := range []bool{true, false} {
+		req := changeBy("alice", "", `{"metadata":{},"spec":{}}`)
+		req.DryRun = &dry
+		users.Handle(t.Context(), req)
+	}
+	if len(told) != 1 {
+		t.Errorf("told %d times", len(told))
+	}
+}
+
 func TestRecentNamespacesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recent

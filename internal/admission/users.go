@@ -36,7 +36,8 @@ func (u *Users) Handle(_ context.Context, req admission.Request) admission.Respo
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
-	if u.Changed != nil {
+	// A dry run changes nothing, and costs who sends it nothing either.
+	if u.Changed != nil && (req.DryRun == nil || !*req.DryRun) {
 		u.Changed(req.Namespace)
 	}
 	response, err := nameUsers(req)

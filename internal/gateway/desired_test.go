@@ -7,10 +7,12 @@ import (
 	"slices"
 	"testing"
 
+	"connectrpc.com/connect"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -73,6 +75,39 @@ func TestAStartGateStaysClosedWhileACacheIsBehind(t *testing.T) {
 				t.Errorf("%s: another pod's Data is streamed", name)
 			}
 		}
+	}
+}
+
+func TestAPodReportsOnItsDataWhileTheCacheHasAnEarlierPodsOfTheName(t *testing.T) {
+	set := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop"}}
+	dataOf := func(uid types.UID) *v1alpha1.Data {
+		return assignment.New(set, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", UID: uid}}, v1alpha1.DataSpec{})
+	}
+	s := &service{paces: newPaces(), cached: newReader(t, dataOf("dead")), live: newReader(t, dataOf("u"))}
+	caller := identity.Pod{Namespace: "shop", Name: "web-0", UID: "u"}
+	d, err := s.readData(t.Context(), caller, "models-web-0", false)
+	if err != nil || assignment.PodUID(d) != "u" {
+		t.Errorf("got %v, %v", d, err)
+	}
+	caller.UID = "third"
+	if _, err := s.readData(t.Context(), caller, "models-web-0", false); connect.CodeOf(err) != connect.CodePermissionDenied {
+		t.Errorf("another pod's Data: %v", err)
+	}
+}
+
+func TestBothPodsAreWokenWhenADataTakesTheNameOfAnother(t *testing.T) {
+	set := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Name: "models", Namespace: "shop"}}
+	dataOf := func(uid types.UID) *v1alpha1.Data {
+		d := assignment.New(set, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", UID: uid}}, v1alpha1.DataSpec{})
+		d.UID = "data-of-" + uid
+		return d
+	}
+	var woken []types.UID
+	handler := onChange(dataDiffers, func(d *v1alpha1.Data) { woken = append(woken, assignment.PodUID(d)) })
+	handler.OnUpdate(dataOf("a"), dataOf("a"))
+	handler.OnUpdate(dataOf("a"), dataOf("b"))
+	if !slices.Equal(woken, []types.UID{"a", "b"}) {
+		t.Errorf("woken: %v", woken)
 	}
 }
 

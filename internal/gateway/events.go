@@ -90,7 +90,12 @@ func onChange[T client.Object](differs func(before, after T) bool, act func(T)) 
 		UpdateFunc: func(before, after any) {
 			b, okBefore := before.(T)
 			a, okAfter := after.(T)
-			if okBefore && okAfter && differs(b, a) {
+			switch {
+			case !okBefore || !okAfter:
+			case b.GetUID() != a.GetUID():
+				act(b) // it is gone, and another has its name
+				act(a)
+			case differs(b, a):
 				act(a)
 			}
 		},
@@ -100,7 +105,7 @@ func onChange[T client.Object](differs func(before, after T) bool, act func(T)) 
 // dataDiffers reports whether two states of a Data differ, but for the status, which
 // runtimes report themselves.
 func dataDiffers(before, after *v1alpha1.Data) bool {
-	return before.Generation != after.Generation || before.UID != after.UID ||
+	return before.Generation != after.Generation ||
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) ||
 		!maps.Equal(before.Labels, after.Labels)
 }

@@ -76,11 +76,13 @@ func (s *service) readData(ctx context.Context, caller identity.Pod, name string
 		reader = s.live
 	}
 	err := reader.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
-	if apierrors.IsNotFound(err) && !fresh {
-		// Another replica may have told the runtime of it first.
+	if !fresh && (apierrors.IsNotFound(err) || err == nil && assignment.PodUID(&d) != caller.UID) {
+		// Another replica may have told the runtime of it first, and the cache may still
+		// have the Data of an earlier pod that had the name.
 		if !s.paces.allowLookup(caller.UID) {
 			return nil, connect.NewError(connect.CodeResourceExhausted, errLookups)
 		}
+		d = v1alpha1.Data{}
 		err = s.live.Get(ctx, types.NamespacedName{Namespace: caller.Namespace, Name: name}, &d)
 	}
 	switch {
@@ -114,7 +116,7 @@ func (s *service) submitReport(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.reports.Submit(ctx, client.ObjectKeyFromObject(d), report.Report{Request: r, Node: caller.Node}); err != nil {
+	if err := s.reports.Submit(ctx, report.SubjectOf(d), report.Report{Request: r, Node: caller.Node}); err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
 	return connect.NewResponse(&gatewayv1alpha1.ReportResponse{}), nil

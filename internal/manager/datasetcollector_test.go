@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,6 +97,10 @@ func TestTheLeaderMeasuresEachDataSet(t *testing.T) {
 	if err := objects.Delete(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
+	if diff := cmp.Diff(want, gatherSeries(t, c)); diff != "" {
+		t.Errorf("the next scrape walks all objects again (-want +got):\n%s", diff)
+	}
+	c.now = func() time.Time { return time.Now().Add(keepSamples) }
 	if diff := cmp.Diff([]string{"kuda_datasets_unmeasured{} 0"}, gatherSeries(t, c)); diff != "" {
 		t.Errorf("after the DataSet is gone (-want +got):\n%s", diff)
 	}
@@ -117,6 +122,45 @@ func TestOnlySoManyDataSetsAreMeasured(t *testing.T) {
 	if !strings.Contains(series, "dataset=a,") || !strings.Contains(series, "dataset=b,") || strings.Contains(series, "dataset=c,") ||
 		!strings.Contains(series, "kuda_datasets_unmeasured{} 1") {
 		t.Errorf("series:\n%s", series)
+	}
+}
+
+func TestANamespaceDoesNotTakeTheSeriesOfAnother(t *testing.T) {
+	var sets []v1alpha1.DataSet
+	for i := range 10 {
+		sets = append(sets, v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "aaa", Name: fmt.Sprintf("m%d", i)}})
+	}
+	for _, name := range []string{"b", "a"} {
+		sets = append(sets, v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}})
+	}
+	for most, want := range map[int]string{
+		2: "aaa/m0 shop/a", 5: "aaa/m0 aaa/m1 aaa/m2 shop/a shop/b", 6: "aaa/m0 aaa/m1 aaa/m2 aaa/m3 shop/a shop/b",
+	} {
+		var got []string
+		for _, d := range shareMeasurement(sets, most) {
+			got = append(got, d.Namespace+"/"+d.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("of %d: %v, want %s", most, got, want)
+		}
+	}
+	if got := shareMeasurement(sets, 12); len(got) != 12 {
+		t.Errorf("%d are measured where there is room for all", len(got))
+	}
+}
+
+func TestOnlySoManyItemsOfADataSetAreMeasured(t *testing.T) {
+	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models"}}
+	sizes := map[itemKey]int64{}
+	for i := range 2 * maxMeasuredItems {
+		name := fmt.Sprintf("m%d", i)
+		d.Spec.Template.DataItems = append(d.Spec.Template.DataItems, v1alpha1.DataItem{Namespace: "default", Name: name, Version: "v1"})
+		sizes[itemKey{"default", name, "v1"}] = 1
+	}
+	c := newDataSetCollector(nil, nil, 1)
+	all, none := len(c.appendDataSet(nil, d, sizes)), len(c.appendDataSet(nil, d, nil))
+	if all-none != maxMeasuredItems {
+		t.Errorf("%d items have series", all-none)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestARetryReachesWhatFailedAndNothingElse(t *testing.T) {
 	status(t, d, "the request is acknowledged", func(s v1alpha1.DataSetStatus) bool {
 		return s.Rollout != nil && s.Rollout.Request == request
 	})
-	dataOf(t, ns, "fails", "the token stays", func(d *v1alpha1.Data) bool { return d.Spec.RetryToken == request })
+	dataOf(t, ns, "fails", "the token stays", func(d *v1alpha1.Data) bool { return d.Spec.RetryToken == assignment.RetryToken(request) })
 	if got := dataOf(t, ns, "works", "it is there", func(*v1alpha1.Data) bool { return true }); got.Spec.RetryToken != "" {
 		t.Errorf("a pod in which nothing failed was asked to try %q", got.Spec.RetryToken)
 	}

@@ -58,7 +58,7 @@ func TestFewCallersWaitLongAndTheOthersBriefly(t *testing.T) {
 func TestAQuickAnswerNeedsNoPatience(t *testing.T) {
 	done := make(chan struct{})
 	close(done)
-	if err := new(Patience).Wait(t.Context(), "shop", time.Hour, done); err != nil {
+	if err := (&Patience{OfKey: 1, OfAll: 1}).Wait(t.Context(), "shop", time.Hour, done); err != nil {
 		t.Error(err)
 	}
 }
@@ -72,6 +72,41 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
+		}
+	})
+}
+
+func TestKeysThatWaitMuchGiveWayToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const brief = 500 * time.Millisecond
+		patience := &Patience{OfKey: 2, OfAll: 4}
+		done := make(chan struct{})
+		var group sync.WaitGroup
+		var displaced atomic.Int32
+		call := func(key string, count func(error)) {
+			group.Go(func() { count(patience.Wait(t.Context(), key, brief, done)) })
+		}
+		for _, key := range []string{"slow", "slow", "slower", "slower"} {
+			call(key, func(err error) {
+				if errors.Is(err, ErrImpatient) {
+					displaced.Add(1)
+				}
+			})
+		}
+		time.Sleep(brief + time.Millisecond)
+		call("shop", func(err error) {
+			if err != nil {
+				t.Errorf("two namespaces took all places: %v", err)
+			}
+		})
+		time.Sleep(brief + time.Millisecond)
+		if displaced.Load() != 1 {
+			t.Errorf("%d gave way", displaced.Load())
+		}
+		close(done)
+		group.Wait()
+		if patience.all != 0 || len(patience.byKey) != 0 {
+			t.Errorf("kept %d, %v", patience.all, patience.byKey)
 		}
 	})
 }

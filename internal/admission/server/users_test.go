@@ -201,6 +201,10 @@ func TestWithoutTheWebhookAChangeHasNoNameAndNotAnothersName(t *testing.T) {
 		t.Fatalf("a request while the webhook is away: %v", err)
 	}
 	wantNames(t, "changed behind the webhook's back", d, "", "")
+	replayed := map[string]string{v1alpha1.AnnotationRolloutRequest: "abort r t1"}
+	if err := annotate(t, mallory, d, replayed); !refusedByPolicy(err, "kuda-dataset-users") {
+		t.Errorf("a request that alice made is made again: got %v", err)
+	}
 	for name, names := range map[string]map[string]string{
 		"another's change":     {v1alpha1.AnnotationChangedGeneration: strconv.FormatInt(stored(t, d).Generation, 10)},
 		"another's request":    {v1alpha1.AnnotationRequestedFor: "promote r t2"},
@@ -223,6 +227,11 @@ func TestWithoutTheWebhookAChangeHasNoNameAndNotAnothersName(t *testing.T) {
 	if err := annotate(t, mallory, d, map[string]string{v1alpha1.AnnotationChangedBy: "mallory",
 		v1alpha1.AnnotationChangedGeneration: strconv.FormatInt(stored(t, d).Generation, 10)}); err != nil {
 		t.Errorf("a user's own name: %v", err)
+	}
+	own := map[string]string{v1alpha1.AnnotationRolloutRequest: "abort r t1", v1alpha1.AnnotationRequestedBy: "mallory",
+		v1alpha1.AnnotationRequestedFor: "abort r t1"}
+	if err := annotate(t, mallory, d, own); err != nil {
+		t.Errorf("the same request under one's own name: %v", err)
 	}
 	without := stored(t, d)
 	without.Annotations = nil

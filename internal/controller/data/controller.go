@@ -197,17 +197,28 @@ func (r *Reconciler) eventPredicate() predicate.Predicate {
 			if !okBefore || !okAfter {
 				return true
 			}
+			if before.UID != after.UID {
+				// Another pod's Data has the name of one whose deletion the watch did not show.
+				r.forgetData(before.UID)
+				r.memory.recordState(after)
+				return true
+			}
 			for _, n := range r.memory.itemTransitions(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
 			}
 			return !assignment.Current(after) || after.Spec.Withdraw || !maps.Equal(before.Labels, after.Labels)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
-			r.memory.forgetData(e.Object.GetUID())
-			r.assignments.forgetData(e.Object.GetUID())
+			r.forgetData(e.Object.GetUID())
 			return true
 		},
 	}
+}
+
+// forgetData drops what is remembered of a Data that is gone.
+func (r *Reconciler) forgetData(uid types.UID) {
+	r.memory.forgetData(uid)
+	r.assignments.forgetData(uid)
 }
 
 func podChanged() predicate.Predicate {

@@ -367,3 +367,23 @@ func TestADeletedDataIsForgotten(t *testing.T) {
 		t.Errorf("kept: %v", r.memory.datas)
 	}
 }
+
+func TestADataIsForgottenWhenAnotherTakesItsName(t *testing.T) {
+	d, _, _ := trio()
+	d.UID = "d"
+	d.Status.ObservedRevision = "r1"
+	d.Status.DataItemsStatus = []v1alpha1.DataItemStatus{{Namespace: "default", Name: "m", Phase: v1alpha1.DataFailed, Reason: "NotFound"}}
+	r := New(Options{})
+	p := r.eventPredicate()
+	p.Create(event.CreateEvent{Object: d})
+	r.assignments.trackAssignment(d, false, time.Now())
+	next := d.DeepCopy()
+	next.UID, next.Status = "next", v1alpha1.DataStatus{}
+	// A watch that was interrupted shows a deletion and a creation as one update.
+	if !p.Update(event.UpdateEvent{ObjectOld: d, ObjectNew: next}) {
+		t.Error("the new Data is not looked at")
+	}
+	if len(r.memory.datas) != 0 || len(r.assignments.known) != 0 {
+		t.Errorf("kept: %v, %v", r.memory.datas, r.assignments.known)
+	}
+}

@@ -134,7 +134,7 @@ func healthChanged() predicate.Predicate {
 // on. Progress does not count: bytes change neither.
 func isRelevantChange(before, after *v1alpha1.Data) bool {
 	a, b := &before.Status, &after.Status
-	return before.Generation != after.Generation ||
+	return before.UID != after.UID || before.Generation != after.Generation ||
 		!equality.Semantic.DeepEqual(before.Spec, after.Spec) ||
 		assignment.DataSet(before) != assignment.DataSet(after) ||
 		assignment.PodUID(before) != assignment.PodUID(after) ||

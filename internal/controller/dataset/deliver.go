@@ -23,6 +23,9 @@ import (
 // parallelWrites bounds the writes of one pass that are under way together.
 const parallelWrites = 16
 
+// patchTries bounds the writes of one Data that lose against reports.
+const patchTries = 4
+
 var errRevisionGone = errors.New("the ControllerRevision is gone and no Data remembers it")
 
 // applyPlan makes the Data be what the plan says. The moves are written under
@@ -83,13 +86,39 @@ func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *repl
 	if equality.Semantic.DeepEqual(x.data.Spec, spec) {
 		return nil
 	}
-	changed := x.data.DeepCopy()
-	changed.Spec = *spec.DeepCopy()
-	if err := r.client.Patch(ctx, changed, specPatch(x.data, spec)); err != nil {
-		return fmt.Errorf("updating Data %s: %w", changed.Name, err)
+	changed, err := r.patchSpec(ctx, x.data, spec)
+	if err != nil {
+		return fmt.Errorf("updating Data %s: %w", x.data.Name, err)
 	}
 	x.setData(changed)
 	return nil
+}
+
+// patchSpec writes a spec under the version that it was planned from. Where it moves no
+// pod, a report that came meanwhile is not in its way: it is written under the version
+// that there is now, if that is the same Data with the same spec. One that took its name
+// is another pod's.
+func (r *Reconciler) patchSpec(ctx context.Context, planned *v1alpha1.Data, spec v1alpha1.DataSpec) (*v1alpha1.Data, error) {
+	base := planned
+	for tries := 1; ; tries++ {
+		changed := base.DeepCopy()
+		changed.Spec = *spec.DeepCopy()
+		err := r.client.Patch(ctx, changed, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+		if err == nil {
+			return changed, nil
+		}
+		if !apierrors.IsConflict(err) || !movesNoPod(planned.Spec, spec) || tries == patchTries {
+			return nil, err
+		}
+		fresh := &v1alpha1.Data{}
+		if readErr := r.live.Get(ctx, client.ObjectKeyFromObject(planned), fresh); client.IgnoreNotFound(readErr) != nil {
+			return nil, readErr
+		}
+		if fresh.UID != planned.UID || !equality.Semantic.DeepEqual(fresh.Spec, planned.Spec) {
+			return nil, err
+		}
+		base = fresh
+	}
 }
 
 // createData makes the Data of a pod, under the first name that is free.
@@ -117,15 +146,11 @@ func (r *Reconciler) createData(ctx context.Context, d *v1alpha1.DataSet, x *rep
 	return nil, fmt.Errorf("%w for the Data of pod %s after %d tries", errNoFreeName, x.pod.Name, maxCollisions)
 }
 
-// specPatch holds for the version that was planned from, except where only what is
-// to be downloaded ahead changes, or that what failed is to be tried again: that
-// moves no pod, and a runtime's reports are not to be in its way.
-func specPatch(before *v1alpha1.Data, spec v1alpha1.DataSpec) client.Patch {
-	spec.PrefetchRevision, spec.RetryToken = before.Spec.PrefetchRevision, before.Spec.RetryToken
-	if equality.Semantic.DeepEqual(before.Spec, spec) {
-		return client.MergeFrom(before)
-	}
-	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+// movesNoPod reports whether two specs differ only in what is to be downloaded ahead, or
+// in that what failed is to be tried again.
+func movesNoPod(before, after v1alpha1.DataSpec) bool {
+	after.PrefetchRevision, after.RetryToken = before.PrefetchRevision, before.RetryToken
+	return equality.Semantic.DeepEqual(before, after)
 }
 
 // clearBaselines drops what pods were like before an earlier move to the revision whose

@@ -4,6 +4,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,13 +35,22 @@ func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
 		ctrl.LoggerFrom(ctx).Info("lost the stable revision, taking the update revision instead", "revision", current, "update", update)
 		current = ""
 	}
+	// What is refused for one pod, by a policy for example, does not hold up the plan for
+	// the others. It is told once the plan is carried out.
+	var refused error
 	if state := d.Status.Rollout; state == nil || state.Revision != update {
 		if err := r.clearBaselines(ctx, s); err != nil {
-			return fmt.Errorf("beginning the rollout of revision %s: %w", update, err)
+			if err = fmt.Errorf("beginning the rollout of revision %s: %w", update, err); !isRefusal(err) {
+				return err
+			}
+			refused = err
 		}
 	}
 	if err := r.requestRetries(ctx, s); err != nil {
-		return err
+		if !isRefusal(err) {
+			return err
+		}
+		refused = cmp.Or(refused, err)
 	}
 	in := s.rolloutInput(current)
 	in.Measurement = r.measurements.finishedMeasurement(d)
@@ -63,7 +73,7 @@ func (r *Reconciler) rollOut(ctx context.Context, s *session) error {
 	if err := r.applyPlan(ctx, s); err != nil {
 		return fmt.Errorf("rolling out revision %s: %w", update, err)
 	}
-	return nil
+	return refused
 }
 
 // assignsRevision reports whether the plan gives the revision to a pod.

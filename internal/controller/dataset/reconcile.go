@@ -53,6 +53,7 @@ type Reconciler struct {
 	switching    switching
 	written      written
 	refusals     refusals
+	unasked      unasked
 }
 
 // New makes a reconciler and registers its metrics.
@@ -126,6 +127,7 @@ func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
 	r.switching.forgetDataSet(key)
 	r.written.forgetDataSet(key)
 	r.refusals.forgetDataSet(key)
+	r.unasked.replace(key, "", nil)
 	r.measurements.forgetDataSet(key)
 }
 

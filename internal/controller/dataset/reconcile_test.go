@@ -45,6 +45,8 @@ type bench struct {
 	events  []string
 	// refuse refuses writes, when it is set and says something.
 	refuse func(client.Object) error
+	// asked is the newest request for a retry.
+	asked string
 }
 
 func (b *bench) Eventf(_, _ runtime.Object, _, reason, _, _ string, _ ...any) {

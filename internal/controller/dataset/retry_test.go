@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
 )
 
 // ask puts a request for a retry of the update revision down.
@@ -25,7 +27,8 @@ func (b *bench) ask(token string) string {
 	if err := b.client.Update(b.t.Context(), d); err != nil {
 		b.t.Fatal(err)
 	}
-	return request
+	b.asked = request
+	return assignment.RetryToken(request)
 }
 
 // tokens are those of the Data, by pod.
@@ -50,7 +53,7 @@ func TestARequestReachesPodsInWhichSomethingFailed(t *testing.T) {
 	if got := b.tokens(); len(got) != 1 || got["b"] != request {
 		t.Fatalf("tokens: %v", got)
 	}
-	if got := b.set().Status.Rollout.Request; got != request {
+	if got := b.set().Status.Rollout.Request; got != b.asked {
 		t.Errorf("the request is not acknowledged: %q", got)
 	}
 	if n := b.pass(); n != 0 {
@@ -88,12 +91,12 @@ func TestARequestIsNotLostWithTheManager(t *testing.T) {
 		return nil
 	}
 	_, _ = b.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
-	if got := b.set().Status.Rollout.Request; !refused || got == request {
+	if got := b.set().Status.Rollout.Request; !refused || got == b.asked {
 		t.Fatalf("acknowledged although no pod was asked: %q", got)
 	}
 	b.restart()
 	b.pass()
-	if got := b.tokens(); got["a"] != request || b.set().Status.Rollout.Request != request {
+	if got := b.tokens(); got["a"] != request || b.set().Status.Rollout.Request != b.asked {
 		t.Errorf("tokens: %v", got)
 	}
 }
@@ -153,5 +156,129 @@ func TestTheConditionNamesTheFirstPodWithoutCredentials(t *testing.T) {
 	}
 	if n := b.pass(); n != 0 {
 		t.Errorf("another pass wrote %v", b.writes)
+	}
+}
+
+func TestALongRequestHasAShortToken(t *testing.T) {
+	b := newBench(t, models(), web("a", true))
+	b.pass()
+	b.report(v1alpha1.ReasonNotFound, "a")
+	b.pass()
+	token := b.ask(strings.Repeat("x", 300))
+	b.pass()
+	if got := b.tokens()["a"]; got != token || len(got) > 256 {
+		t.Errorf("token %q", got)
+	}
+}
+
+// A policy may refuse to change one Data. The plan goes on for the other pods, and the pod
+// is asked once that is allowed.
+func TestARefusedRetryDoesNotHoldUpThePlan(t *testing.T) {
+	b := newBench(t, models(), web("a", true), web("b", true))
+	b.pass()
+	b.report(v1alpha1.ReasonNotFound, "a", "b")
+	b.pass()
+	token := b.ask("one")
+	if err := b.client.Create(t.Context(), web("c", true)); err != nil {
+		t.Fatal(err)
+	}
+	b.refuse = refuseDataOf("a")
+	for range 3 {
+		if err := b.attempt(); !apierrors.IsForbidden(err) {
+			t.Fatalf("the pass returned %v", err)
+		}
+	}
+	if got := b.tokens(); got["b"] != token || got["a"] != "" {
+		t.Errorf("tokens: %v", got)
+	}
+	if b.datas()["c"] == nil || b.set().Status.Rollout.Request != b.asked {
+		t.Error("the plan was not carried out")
+	}
+	c := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionProgressing)
+	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "pod a") {
+		t.Errorf("%+v", c)
+	}
+	b.report(v1alpha1.ReasonNotFound, "c") // after the request
+	b.refuse = nil
+	b.pass()
+	if got := b.tokens(); got["a"] != token || got["c"] != "" {
+		t.Errorf("tokens once the policy allows it: %v", got)
+	}
+	if n := b.pass(); n > 1 {
+		t.Errorf("another pass wrote %v", b.writes)
+	}
+}
+
+func TestARefusedBaselineDoesNotHoldUpTheNextRollout(t *testing.T) {
+	b := newBench(t, models(), web("a", true), web("b", true))
+	b.pass()
+	b.play(true)
+	b.pass()
+	first := b.set().Spec.Template
+	b.edit("v2")
+	b.pass()
+	d := b.set()
+	d.Spec.Template = first // its pods that were not moved yet have it
+	if err := b.client.Update(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range b.datas() {
+		data.Spec.Baseline = &v1alpha1.PodHealth{}
+		if err := b.client.Update(t.Context(), data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.refuse = refuseDataOf("a", "b")
+	_ = b.attempt()
+	if s := b.set().Status; s.Rollout.Revision != s.UpdateRevision || s.ObservedGeneration != b.set().Generation {
+		t.Errorf("the rollout did not begin: %+v", s.Rollout)
+	}
+}
+
+// The cache may have a Data whose name is another pod's by now.
+func TestARetryIsNotWrittenIntoAnotherPodsData(t *testing.T) {
+	b := newBench(t, models(), web("a", true))
+	b.pass()
+	b.report(v1alpha1.ReasonNotFound, "a")
+	b.pass()
+	b.ask("one")
+	replaced := false
+	b.refuse = func(o client.Object) error {
+		if _, ok := o.(*v1alpha1.Data); ok && !replaced {
+			replaced = true
+			next := b.datas()["a"]
+			next.UID = "next"
+			return b.client.Update(t.Context(), next)
+		}
+		return nil
+	}
+	_ = b.attempt()
+	if got := b.tokens(); !replaced || len(got) != 0 {
+		t.Errorf("tokens: %v", got)
+	}
+}
+
+// Reports change the version of a Data all the time.
+func TestAReportIsNotInTheWayOfARetry(t *testing.T) {
+	b := newBench(t, models(), web("a", true))
+	b.pass()
+	b.report(v1alpha1.ReasonNotFound, "a")
+	b.pass()
+	token := b.ask("one")
+	reported := false
+	b.refuse = func(o client.Object) error {
+		if _, ok := o.(*v1alpha1.Data); ok && !reported {
+			reported = true
+			d := b.datas()["a"]
+			d.Status.DataItemsStatus[0].Message = "again"
+			return b.client.Status().Update(t.Context(), d)
+		}
+		return nil
+	}
+	if err := b.attempt(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.tokens(); !reported || got["a"] != token {
+		t.Errorf("tokens: %v", got)
 	}
 }

@@ -107,10 +107,14 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 	plan := Decide(s.input)
 	if plan.Retry {
 		// Before it is remembered that the request was carried out.
-		if err := r.requestRetries(ctx, s); err != nil {
+		refused, err := r.requestRetries(ctx, s)
+		if err != nil {
 			return 0, err
 		}
 		s.trouble = nil
+		if refused != nil {
+			s.trouble = s.trouble.afterRetry(*refused, d.Generation, s.input.Now)
+		}
 	}
 	r.memory.put(d, plan.State, s.trouble)
 	if err := r.carryOut(ctx, s, plan); err != nil {

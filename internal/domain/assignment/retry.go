@@ -17,6 +17,17 @@ func RequestsRetry(request, revision string) bool {
 	return len(words) >= 2 && words[0] == v1alpha1.RequestRetry && words[1] == revision
 }
 
+// RetryToken names a request in the spec of a Data. It has one length, however long the
+// request is: that is text of the DataSet's users.
+func RetryToken(request string) string {
+	if request == "" {
+		return ""
+	}
+	return hexDigest(request)[:retryTokenLength]
+}
+
+const retryTokenLength = 32
+
 // Failing reports whether something of the Data failed that another try may help: an
 // item of its revision, or what is to be downloaded ahead.
 func Failing(d *v1alpha1.Data) bool {

@@ -11,11 +11,10 @@ import (
 
 	"github.com/go-logr/logr/funcr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestAReportThatIsTooLargeIsLoggedOnce(t *testing.T) {
-	other := types.NamespacedName{Namespace: "shop", Name: "other"}
+	other := Subject{key, "d-2"}
 	for name, err := range map[string]error{
 		"the API server": apierrors.NewRequestEntityTooLargeError("limit is 3145728"),
 		"etcd":           apierrors.NewInternalError(errors.New("etcdserver: request is too large")),
@@ -26,18 +25,18 @@ func TestAReportThatIsTooLargeIsLoggedOnce(t *testing.T) {
 		q := &Queue{log: funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{})}
 		wrapped := fmt.Errorf("writing the status of Data %s: %w", key, err)
 		for range 3 {
-			q.logFailure(key, wrapped)
+			q.logFailure(about, wrapped)
 		}
 		q.logFailure(other, wrapped)
 		if len(said) != 2 || !strings.Contains(said[0], "too large") {
 			t.Errorf("%s: said %d times: %v", name, len(said), said)
 		}
-		q.logFailure(key, nil)
-		q.logFailure(key, wrapped)
+		q.logFailure(about, nil)
+		q.logFailure(about, wrapped)
 		if len(said) != 3 {
 			t.Errorf("%s: not said again after a success: %v", name, said)
 		}
-		q.logFailure(key, errors.New("connection refused"))
+		q.logFailure(about, errors.New("connection refused"))
 		if len(said) != 3 {
 			t.Errorf("%s: what passes by itself is said: %v", name, said)
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/kuda-io/kuda/internal/gateway/coalesce"
@@ -33,12 +32,12 @@ const (
 type Queue struct {
 	writer *Writer
 	clock  clock.PassiveClock
-	queue  *coalesce.Queue[types.NamespacedName, pending]
+	queue  *coalesce.Queue[Subject, pending]
 	log    logr.Logger
 
 	mu sync.Mutex
 	// oversized are the Data of which it was said that their status does not fit.
-	oversized map[types.NamespacedName]bool
+	oversized map[Subject]bool
 }
 
 // pending is what waits for one Data.
@@ -51,14 +50,14 @@ type pending struct {
 // NewQueue makes a queue; observe is told after each write.
 func NewQueue(w *Writer, slots *share.Pool, ticking clock.WithTicker, log logr.Logger, observe func(wrote bool, err error)) *Queue {
 	q := &Queue{writer: w, clock: ticking, log: log}
-	q.queue = coalesce.New(coalesce.Options[types.NamespacedName, pending]{
+	q.queue = coalesce.New(coalesce.Options[Subject, pending]{
 		Slots: slots, Clock: ticking, Rest: rest, Take: q.takeReport,
-		Owner: func(key types.NamespacedName) share.Owner {
-			return share.Owner{Namespace: key.Namespace, Pod: key.Name}
+		Owner: func(about Subject) share.Owner {
+			return share.Owner{Namespace: about.Namespace, Pod: about.Name}
 		},
-		Observe: func(key types.NamespacedName, wrote bool, err error) {
+		Observe: func(about Subject, wrote bool, err error) {
 			observe(wrote, err)
-			q.logFailure(key, err)
+			q.logFailure(about, err)
 		},
 	})
 	return q
@@ -67,12 +66,12 @@ func NewQueue(w *Writer, slots *share.Pool, ticking clock.WithTicker, log logr.L
 // Submit takes a report. It returns when the report, or a newer one that took
 // its place, is written, so that a runtime that got its answer need not repeat
 // itself; a report of progress alone is answered at once and may get lost.
-func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) error {
-	grade, err := q.writer.gradeReport(ctx, key, r)
+func (q *Queue) Submit(ctx context.Context, about Subject, r Report) error {
+	grade, err := q.writer.gradeReport(ctx, about, r)
 	if err != nil {
 		return err
 	}
-	return q.queue.Submit(ctx, key, func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
+	return q.queue.Submit(ctx, about, func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
 		if grade == nothing && !at.Waiting {
 			return coalesce.Order{}, false
 		}
@@ -88,10 +87,10 @@ func (q *Queue) Submit(ctx context.Context, key types.NamespacedName, r Report) 
 	})
 }
 
-func (q *Queue) takeReport(key types.NamespacedName, p *pending) coalesce.Write {
+func (q *Queue) takeReport(about Subject, p *pending) coalesce.Write {
 	r := *p.next
 	p.next = nil
-	return coalesce.Write{Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, key, r) }}
+	return coalesce.Write{Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, about, r) }}
 }
 
 // Close writes what waits and refuses more.
@@ -102,26 +101,26 @@ const maxOversized = 1000
 
 // logFailure logs a write that failed. One that can never succeed is logged once per
 // Data, at the default verbosity.
-func (q *Queue) logFailure(key types.NamespacedName, err error) {
+func (q *Queue) logFailure(about Subject, err error) {
 	tooLarge := isTooLarge(err)
 	q.mu.Lock()
-	said := q.oversized[key]
+	said := q.oversized[about]
 	switch {
 	case tooLarge && !said && len(q.oversized) < maxOversized:
 		if q.oversized == nil {
-			q.oversized = make(map[types.NamespacedName]bool)
+			q.oversized = make(map[Subject]bool)
 		}
-		q.oversized[key] = true
+		q.oversized[about] = true
 	case err == nil:
-		delete(q.oversized, key)
+		delete(q.oversized, about)
 	}
 	q.mu.Unlock()
 	switch {
 	case tooLarge && !said:
 		q.log.Error(err, "a report is too large to be stored with its Data, which stays without it; split the items among several DataSets",
-			"data", key)
+			"data", about.NamespacedName)
 	case err != nil:
-		q.log.V(1).Info("did not write a report", "data", key, "error", err.Error())
+		q.log.V(1).Info("did not write a report", "data", about.NamespacedName, "error", err.Error())
 	}
 }
 

@@ -22,7 +22,10 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
 
-var key = types.NamespacedName{Namespace: "shop", Name: "d"}
+var (
+	key   = types.NamespacedName{Namespace: "shop", Name: "d"}
+	about = Subject{key, "d-1"}
+)
 
 // bench is a queue over an API server that counts.
 type bench struct {
@@ -62,7 +65,7 @@ func newBench(t *testing.T, d *v1alpha1.Data, before func()) *bench {
 
 func (b *bench) submitReport(t *testing.T, r Report) {
 	t.Helper()
-	if err := b.Submit(t.Context(), key, r); err != nil {
+	if err := b.Submit(t.Context(), about, r); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -128,6 +131,86 @@ func TestAReportOnAnEarlierRevisionIsNotWritten(t *testing.T) {
 	}
 }
 
+// replaceData makes the Data of another pod take the name, as after the pod of a
+// StatefulSet was replaced.
+func (b *bench) replaceData(t *testing.T) {
+	t.Helper()
+	d := newData("a")
+	if err := b.client.Delete(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	d.UID = "d-2"
+	if err := b.client.Create(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAReportThatWaitsIsNotWrittenIntoTheNextDataOfTheName(t *testing.T) {
+	b := newBench(t, newData("a"), nil)
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", downloading))})
+	further := newItemStatus("a", downloading)
+	further.Bytes = 9
+	b.submitReport(t, Report{Request: newRequest(further)})
+	b.replaceData(t)
+	b.Close() // writes what waits
+	if s := b.readStatus(t); s.ObservedRevision != "" || len(s.DataItemsStatus) > 0 {
+		t.Errorf("the new pod's Data has the status of the dead one's: %+v", s)
+	}
+}
+
+func TestAReportOfADataThatIsGoneIsDropped(t *testing.T) {
+	b := newBench(t, newData("a"), nil)
+	b.replaceData(t)
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", failed))})
+	if s := b.readStatus(t); s.ObservedRevision != "" {
+		t.Errorf("status: %+v", s)
+	}
+	if err := b.Submit(t.Context(), Subject{key, "d-2"}, Report{Request: newRequest(newItemStatus("a", success))}); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if s := b.readStatus(t); s.Success != 1 {
+		t.Errorf("the new pod's own report is not written: %+v", s)
+	}
+}
+
+func TestAReportDoesNotTakeThePlaceOfTheNextPods(t *testing.T) {
+	b := newBench(t, newData("a"), nil)
+	next := Subject{key, "d-2"}
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	b.replaceData(t)
+	if err := b.Submit(t.Context(), next, Report{Request: newRequest(newItemStatus("a", downloading))}); err != nil {
+		t.Fatal(err)
+	}
+	further := newItemStatus("a", downloading)
+	further.Bytes = 9
+	if err := b.Submit(t.Context(), next, Report{Request: newRequest(further)}); err != nil {
+		t.Fatal(err)
+	}
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", failed))}) // a last word of the dead pod
+	b.Close()
+	if s := b.readStatus(t); s.Failed != 0 || len(s.DataItemsStatus) != 1 || s.DataItemsStatus[0].Bytes != 9 {
+		t.Errorf("status: %+v", s)
+	}
+}
+
+func TestADataThatIsReplacedDuringTheWriteIsLeftAlone(t *testing.T) {
+	var b *bench
+	replaced := false
+	b = newBench(t, newData("a"), func() {
+		if !replaced {
+			replaced = true
+			b.replaceData(t)
+		}
+	})
+	b.submitReport(t, Report{Request: newRequest(newItemStatus("a", success))})
+	b.Close()
+	if s := b.readStatus(t); s.ObservedRevision != "" {
+		t.Errorf("status: %+v", s)
+	}
+}
+
 func TestAReportIsWrittenAfterConflicts(t *testing.T) {
 	var b *bench
 	conflicts := 2
@@ -150,7 +233,7 @@ func TestAReportIsWrittenAfterConflicts(t *testing.T) {
 		t.Errorf("status: %+v", b.readStatus(t))
 	}
 	b.Close()
-	if err := b.Submit(t.Context(), key, Report{Request: newRequest(newItemStatus("a", failed))}); err == nil {
+	if err := b.Submit(t.Context(), about, Report{Request: newRequest(newItemStatus("a", failed))}); err == nil {
 		t.Error("a closed queue takes reports")
 	}
 }
@@ -167,9 +250,9 @@ func TestAPodThatAlternatesIsWrittenOnceASecond(t *testing.T) {
 		written++
 	}
 	late := make(chan error, 1)
-	go func() { late <- b.Submit(t.Context(), key, Report{Request: newRequest(newItemStatus("a", failed))}) }()
+	go func() { late <- b.Submit(t.Context(), about, Report{Request: newRequest(newItemStatus("a", failed))}) }()
 	for waits := false; !waits; goruntime.Gosched() {
-		_ = b.queue.Submit(t.Context(), key, func(_ *pending, at coalesce.Times) (coalesce.Order, bool) {
+		_ = b.queue.Submit(t.Context(), about, func(_ *pending, at coalesce.Times) (coalesce.Order, bool) {
 			waits = at.Waiting
 			return coalesce.Order{}, false
 		})

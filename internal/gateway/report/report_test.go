@@ -20,7 +20,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newData(items ...string) *v1alpha1.Data {
 	d := &v1alpha1.Data{
-		ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "shop", Generation: 3},
+		ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "shop", UID: "d-1", Generation: 3},
 		Spec:       v1alpha1.DataSpec{Revision: "r1", PodName: "p"},
 	}
 	for _, name := range items {

@@ -26,6 +26,18 @@ type Report struct {
 	Node    string
 }
 
+// Subject is the Data that a report is about. Once it is gone, its name may be that of
+// another pod's Data, which the report says nothing about.
+type Subject struct {
+	types.NamespacedName
+	UID types.UID
+}
+
+// SubjectOf returns the subject of reports about a Data.
+func SubjectOf(d *v1alpha1.Data) Subject {
+	return Subject{client.ObjectKeyFromObject(d), d.UID}
+}
+
 // Writer writes statuses. Cached may be behind, live may not.
 type Writer struct {
 	Cached client.Reader
@@ -35,15 +47,15 @@ type Writer struct {
 }
 
 // gradeReport returns how grave the difference is that the report makes.
-func (w *Writer) gradeReport(ctx context.Context, key types.NamespacedName, r Report) (change, error) {
+func (w *Writer) gradeReport(ctx context.Context, about Subject, r Report) (change, error) {
 	var d v1alpha1.Data
-	if err := w.Cached.Get(ctx, key, &d); err != nil {
+	if err := w.Cached.Get(ctx, about.NamespacedName, &d); err != nil {
 		if apierrors.IsNotFound(err) {
 			return whole, nil
 		}
-		return nothing, fmt.Errorf("reading Data %s: %w", key, err)
+		return nothing, fmt.Errorf("reading Data %s: %w", about.NamespacedName, err)
 	}
-	if d.Spec.Revision != r.Request.GetRevision() || prefetchDiffers(&d, r.Request) {
+	if d.UID != about.UID || d.Spec.Revision != r.Request.GetRevision() || prefetchDiffers(&d, r.Request) {
 		return whole, nil
 	}
 	after := Status(&d, r.Request, r.Node, w.Clock.Now())
@@ -52,17 +64,17 @@ func (w *Writer) gradeReport(ctx context.Context, key types.NamespacedName, r Re
 
 // updateStatus makes the status be what the report says. It returns false when there
 // was nothing to write: the status says so already, or the report is about another
-// revision or an object that is gone.
-func (w *Writer) updateStatus(ctx context.Context, key types.NamespacedName, r Report) (bool, error) {
+// revision or an object that is gone, also where another has its name.
+func (w *Writer) updateStatus(ctx context.Context, about Subject, r Report) (bool, error) {
 	// The first look is at the cache; when that is too old, the rest is live.
 	reader, live := w.Cached, false
 	var last error
 	for range maxAttempts {
 		var d v1alpha1.Data
-		if err := reader.Get(ctx, key, &d); err != nil {
+		if err := reader.Get(ctx, about.NamespacedName, &d); err != nil {
 			return false, client.IgnoreNotFound(err)
 		}
-		if d.Spec.Revision != r.Request.GetRevision() {
+		if d.UID != about.UID || d.Spec.Revision != r.Request.GetRevision() {
 			if live {
 				return false, nil
 			}
@@ -86,11 +98,11 @@ func (w *Writer) updateStatus(ctx context.Context, key types.NamespacedName, r R
 		case apierrors.IsNotFound(last):
 			return false, nil
 		case !apierrors.IsConflict(last):
-			return false, fmt.Errorf("writing the status of Data %s: %w", key, last)
+			return false, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, last)
 		}
 		reader, live = w.Live, true
 	}
-	return false, fmt.Errorf("writing the status of Data %s: %w", key, errors.Join(errBusy, last))
+	return false, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, errors.Join(errBusy, last))
 }
 
 var errBusy = errors.New("others kept changing it")
