@@ -217,6 +217,18 @@ func TestARecordCountsPodsBytesFailuresAndItsLastStep(t *testing.T) {
 	}
 }
 
+func TestBytesThatANodeHeldAreNotReceived(t *testing.T) {
+	d := &v1alpha1.Data{}
+	for origin, bytes := range map[v1alpha1.DataOrigin]int64{
+		v1alpha1.OriginSource: 1, v1alpha1.OriginCache: 10, v1alpha1.OriginPeer: 100, v1alpha1.OriginNode: 1000,
+	} {
+		d.Status.DataItemsStatus = append(d.Status.DataItemsStatus, v1alpha1.DataItemStatus{Origin: origin, Bytes: bytes})
+	}
+	if got := receivedBytes(d); got != 111 {
+		t.Errorf("%d bytes, want 111", got)
+	}
+}
+
 func TestTheHistoryKeepsTheNewestRecords(t *testing.T) {
 	var s v1alpha1.DataSetStatus
 	for i := range 30 {

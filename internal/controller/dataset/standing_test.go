@@ -195,6 +195,28 @@ func TestAPodHasLackedItsDataSinceItLastHadIt(t *testing.T) {
 	}
 }
 
+func TestTheDeadlineOfAPodBeginsWithTheLatestOfItsCauses(t *testing.T) {
+	pod := web("a", false)
+	pod.CreationTimestamp = metav1.NewTime(start)
+	for name, c := range map[string]struct {
+		change func(*session)
+		want   time.Duration
+	}{
+		"the pod's creation":     {func(*session) {}, 10 * time.Minute},
+		"the DataSet's":          {func(p *session) { p.set.CreationTimestamp = *second(time.Minute) }, 11 * time.Minute},
+		"the end of the rollout": {func(p *session) { p.plan.State.ProgressTime = micro(2 * time.Minute) }, 12 * time.Minute},
+	} {
+		p := &session{set: models(), observed: &observation{uninjected: []*corev1.Pod{pod}}, now: start}
+		c.change(p)
+		if after, lacks := p.overdueAfter(); !lacks || after != c.want {
+			t.Errorf("%s: after %s, %v, want %s", name, after, lacks, c.want)
+		}
+	}
+	if _, lacks := (&session{set: models(), observed: &observation{}, now: start}).overdueAfter(); lacks {
+		t.Error("without pods one lacks its data")
+	}
+}
+
 func TestReadyCountsEachMatchingPod(t *testing.T) {
 	namespace := func(value string) client.Object {
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{v1alpha1.LabelInjection: value}}}
