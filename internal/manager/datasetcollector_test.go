@@ -68,7 +68,8 @@ func TestTheLeaderMeasuresEachDataSet(t *testing.T) {
 	}
 	objects := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d,
 		data("new", v1alpha1.LabelDataSet, "v2", v1alpha1.DataSuccess, 7), data("old", v1alpha1.LabelDataSet, "v1", v1alpha1.DataSuccess, 90),
-		data("half", v1alpha1.LabelDataSet, "v2", v1alpha1.DataDownloading, 80), data("ahead", v1alpha1.LabelPreheat, "v2", v1alpha1.DataSuccess, 70),
+		data("half", v1alpha1.LabelDataSet, "v2", v1alpha1.DataDownloading, 80),
+		data("ahead", v1alpha1.LabelPreheat, "v2", v1alpha1.DataSuccess, 70),
 	).Build()
 	elected := make(chan struct{})
 	c := newDataSetCollector(objects, elected, 10)

@@ -258,7 +258,7 @@ func TestPromise5ARestartOfTheManagerWritesNothing(t *testing.T) {
 	for i := range 4 {
 		m.StartRuntime(t, cluster, cluster.Pod(t, ns, fmt.Sprintf("p-%d", i), "web"), "one")
 	}
-	status(t, d, "v1 is delivered", ready("4/4"))
+	status(t, d, "v1 is delivered", ready("4/5"))
 	managertest.Edit(t, cluster, d, version("v2"))
 	status(t, d, "half have v2", func(s v1alpha1.DataSetStatus) bool {
 		return s.UpdatedReplicas == 2 && reason(s, v1alpha1.ConditionProgressing) == v1alpha1.ReasonHeldBack

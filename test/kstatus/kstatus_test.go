@@ -294,6 +294,10 @@ var states = []struct {
 	{"rollout runs", func(s *scene) {
 		s.delivered(2, rolling(func(_ *v1alpha1.UpdateStrategy, r *v1alpha1.RollingUpdate) { r.MinReadySeconds = 600 }))
 		s.edit(version("v2"))
+		managertest.Eventually(s.t, "a pod is moved", func(ctx context.Context) (bool, error) {
+			err := cluster.Client.Get(ctx, client.ObjectKeyFromObject(s.set), s.set)
+			return s.set.Status.ObservedGeneration == s.set.Generation && s.set.Status.UpdatedReplicas == 1, err
+		})
 	}, outcome{v1alpha1.RolloutProgressing, inProgress, false, false, false, "2/2"}},
 	{"prefetching", func(s *scene) {
 		s.delivered(2, func(d *v1alpha1.DataSet) { d.Spec.Prefetch = true })

@@ -140,7 +140,7 @@ func (w *Witness) Check(ctx context.Context) error {
 	}
 	for uid, name := range w.data {
 		if now[uid] != name {
-			problems = append(problems, fmt.Errorf("Data %s was made again, or is gone", name))
+			problems = append(problems, fmt.Errorf("object Data %s was made again, or is gone", name))
 		}
 	}
 	for uid, before := range w.pods {

@@ -151,10 +151,7 @@ func rolloutTransitions(before, after v1alpha1.DataSetStatus, steps []v1alpha1.R
 	} else {
 		last = *before.Rollout
 	}
-	running := next.Phase == v1alpha1.RolloutProgressing
-	// Steps count once pods may be moved: a rollout that prefetches takes none.
-	entered := last.Step != next.Step || last.Phase == v1alpha1.RolloutPrefetching
-	if running && entered && int(next.Step) < len(steps) {
+	if entersStep(last, next, len(steps)) {
 		promoted := ""
 		if last.Request != next.Request && strings.HasPrefix(next.Request, v1alpha1.RequestPromote+" ") {
 			promoted = byUser(", promoted by ", requester)
@@ -189,6 +186,13 @@ func phaseNotices(last v1alpha1.RolloutPhase, next v1alpha1.RolloutStatus, stabl
 		tell(corev1.EventTypeNormal, v1alpha1.EventRolloutCompleted, "every pod has revision %s", next.Revision)
 	}
 	return notices
+}
+
+// entersStep reports whether a rollout is in another step than before. Steps count once
+// pods may be moved: a rollout that prefetches takes none.
+func entersStep(last, next v1alpha1.RolloutStatus, steps int) bool {
+	entered := last.Step != next.Step || last.Phase == v1alpha1.RolloutPrefetching
+	return next.Phase == v1alpha1.RolloutProgressing && entered && int(next.Step) < steps
 }
 
 // byUser returns the words and the user's name; nothing where it is not known.

@@ -46,44 +46,40 @@ func outcomeOf(p v1alpha1.RolloutPhase) v1alpha1.RolloutOutcome {
 	return v1alpha1.OutcomeRunning
 }
 
-func TestTheHistoryRecordsEachRollout(t *testing.T) {
-	const (
-		progressing = v1alpha1.RolloutProgressing
-		completed   = v1alpha1.RolloutCompleted
-	)
-	record := func(number int64, revision string, from time.Duration, to *metav1.Time, outcome v1alpha1.RolloutOutcome,
-		message string) v1alpha1.RolloutRecord {
-		return v1alpha1.RolloutRecord{
-			Number: number, Revision: revision, By: "kubectl", StartTime: second(from), EndTime: to, Outcome: outcome, Message: message,
+const (
+	progressing = v1alpha1.RolloutProgressing
+	completed   = v1alpha1.RolloutCompleted
+)
+
+// historyCase is the rollouts that passes write, a minute apart, and the history that
+// is to come of it.
+type historyCase struct {
+	written []v1alpha1.RolloutStatus
+	want    []v1alpha1.RolloutRecord
+}
+
+func record(number int64, revision string, from time.Duration, to *metav1.Time, outcome v1alpha1.RolloutOutcome,
+	message string) v1alpha1.RolloutRecord {
+	return v1alpha1.RolloutRecord{
+		Number: number, Revision: revision, By: "kubectl", StartTime: second(from), EndTime: to, Outcome: outcome, Message: message,
+	}
+}
+
+func checkHistories(t *testing.T, cases map[string]historyCase) {
+	t.Helper()
+	for name, c := range cases {
+		var s v1alpha1.DataSetStatus
+		for i, next := range c.written {
+			write(&s, next, time.Duration(i)*time.Minute)
+		}
+		if diff := cmp.Diff(c.want, s.History); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	const changed = "the template changed before it ended"
-	for name, c := range map[string]struct {
-		written []v1alpha1.RolloutStatus
-		want    []v1alpha1.RolloutRecord
-	}{
-		"it runs": {
-			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: progressing, StartTime: micro(0)},
-				{Revision: "r1", Phase: progressing, StartTime: micro(0), Step: 1}},
-			[]v1alpha1.RolloutRecord{record(1, "r1", 0, nil, v1alpha1.OutcomeRunning, "")},
-		},
-		"it began and ended at once": {
-			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)}},
-			[]v1alpha1.RolloutRecord{record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, "")},
-		},
-		"undone in the middle": {
-			[]v1alpha1.RolloutStatus{
-				{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)},
-				{Revision: "r2", Phase: progressing, StartTime: micro(time.Minute)},
-				{Revision: "r1", Phase: progressing, StartTime: micro(2 * time.Minute)},
-				{Revision: "r1", Phase: completed, StartTime: micro(2 * time.Minute), EndTime: micro(3 * time.Minute)},
-			},
-			[]v1alpha1.RolloutRecord{
-				record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, ""),
-				record(2, "r2", time.Minute, second(2*time.Minute), v1alpha1.OutcomeSuperseded, changed),
-				record(3, "r1", 2*time.Minute, second(3*time.Minute), v1alpha1.OutcomeSucceeded, ""),
-			},
-		},
+}
+
+func TestAStoppedRolloutIsRecordedAsSuch(t *testing.T) {
+	checkHistories(t, map[string]historyCase{
 		"stopped, then edited": {
 			[]v1alpha1.RolloutStatus{
 				{Revision: "r2", Phase: progressing, StartTime: micro(0)},
@@ -121,6 +117,34 @@ func TestTheHistoryRecordsEachRollout(t *testing.T) {
 			},
 			[]v1alpha1.RolloutRecord{record(1, "r1", 0, second(2*time.Minute), v1alpha1.OutcomeSucceeded, "")},
 		},
+	})
+}
+
+func TestTheHistoryRecordsEachRollout(t *testing.T) {
+	const changed = "the template changed before it ended"
+	checkHistories(t, map[string]historyCase{
+		"it runs": {
+			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: progressing, StartTime: micro(0)},
+				{Revision: "r1", Phase: progressing, StartTime: micro(0), Step: 1}},
+			[]v1alpha1.RolloutRecord{record(1, "r1", 0, nil, v1alpha1.OutcomeRunning, "")},
+		},
+		"it began and ended at once": {
+			[]v1alpha1.RolloutStatus{{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)}},
+			[]v1alpha1.RolloutRecord{record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, "")},
+		},
+		"undone in the middle": {
+			[]v1alpha1.RolloutStatus{
+				{Revision: "r1", Phase: completed, StartTime: micro(0), EndTime: micro(0)},
+				{Revision: "r2", Phase: progressing, StartTime: micro(time.Minute)},
+				{Revision: "r1", Phase: progressing, StartTime: micro(2 * time.Minute)},
+				{Revision: "r1", Phase: completed, StartTime: micro(2 * time.Minute), EndTime: micro(3 * time.Minute)},
+			},
+			[]v1alpha1.RolloutRecord{
+				record(1, "r1", 0, second(0), v1alpha1.OutcomeSucceeded, ""),
+				record(2, "r2", time.Minute, second(2*time.Minute), v1alpha1.OutcomeSuperseded, changed),
+				record(3, "r1", 2*time.Minute, second(3*time.Minute), v1alpha1.OutcomeSucceeded, ""),
+			},
+		},
 		"rolled back, then tried again": {
 			[]v1alpha1.RolloutStatus{
 				{Revision: "r2", Phase: progressing, StartTime: micro(0)},
@@ -134,15 +158,7 @@ func TestTheHistoryRecordsEachRollout(t *testing.T) {
 				record(2, "r2", 3*time.Minute, second(4*time.Minute), v1alpha1.OutcomeSucceeded, ""),
 			},
 		},
-	} {
-		var s v1alpha1.DataSetStatus
-		for i, next := range c.written {
-			write(&s, next, time.Duration(i)*time.Minute)
-		}
-		if diff := cmp.Diff(c.want, s.History); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
+	})
 }
 
 func TestARecordCountsPodsBytesFailuresAndItsLastStep(t *testing.T) {
@@ -198,6 +214,18 @@ func TestARecordCountsPodsBytesFailuresAndItsLastStep(t *testing.T) {
 		if got := (counts{r.Pods, r.FailedPods, r.Bytes, r.EndedStep}); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+func TestBytesThatANodeHeldAreNotReceived(t *testing.T) {
+	d := &v1alpha1.Data{}
+	for origin, bytes := range map[v1alpha1.DataOrigin]int64{
+		v1alpha1.OriginSource: 1, v1alpha1.OriginCache: 10, v1alpha1.OriginPeer: 100, v1alpha1.OriginNode: 1000,
+	} {
+		d.Status.DataItemsStatus = append(d.Status.DataItemsStatus, v1alpha1.DataItemStatus{Origin: origin, Bytes: bytes})
+	}
+	if got := receivedBytes(d); got != 111 {
+		t.Errorf("%d bytes, want 111", got)
 	}
 }
 

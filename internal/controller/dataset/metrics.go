@@ -25,8 +25,8 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		rollouts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kuda_rollouts_total", Help: "Rollouts that ended, by outcome: Succeeded, Failed, RolledBack, Superseded, or Stopped when it was not " +
-				"taken up again.",
+			Name: "kuda_rollouts_total",
+			Help: "Rollouts that ended, by outcome: Succeeded, Failed, RolledBack, Superseded, or Stopped when it was not taken up again.",
 		}, []string{"outcome"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kuda_rollout_duration_seconds", Help: "From the edit to the end of a rollout, by outcome.",

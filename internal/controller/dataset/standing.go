@@ -141,10 +141,12 @@ func (p *session) overdueAfter() (after time.Duration, lacks bool) {
 	return first.Add(progressDeadline(&p.set.Spec)).Sub(p.now), lacks
 }
 
-// lacksSince returns since when a pod lacks something of what it is to have.
+// lacksSince returns since when a pod lacks something of what it is to have. One that
+// never had all of a revision has lacked it since its creation, whatever its runtime
+// reported when.
 func lacksSince(x *replica) time.Time {
 	since := x.pod.CreationTimestamp.Time
-	if x.data == nil {
+	if x.data == nil || x.data.Status.CurrentRevision == "" {
 		return since
 	}
 	if ready := assignment.Ready(x.data); ready != nil && ready.LastTransitionTime.After(since) {

@@ -40,12 +40,14 @@ func TestTheSpecIsCarriedOutOnItsWayOrInNeedOfHelp(t *testing.T) {
 			"", "ProgressDeadlineExceeded"},
 		"no pods":            {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods}, "", ""},
 		"no pod has started": {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1}, "Delivering", ""},
-		"no pod starts":      {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1, overdue: overdue}, "", "DeliveryFailed"},
-		"done":               {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true}, "", ""},
-		"done, a new pod":    {standing{phase: v1alpha1.RolloutCompleted, pods: 2}, "", ""},
-		"done, a pod fails":  {standing{phase: v1alpha1.RolloutCompleted, pods: 2, overdue: overdue}, "", "DeliveryFailed"},
-		"prefetching":        {standing{phase: v1alpha1.RolloutPrefetching, waits: rollout.WaitsForPrefetch, pods: 2}, "Delivering", ""},
-		"moving":             {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForDelivery, pods: 2, overdue: overdue}, "Delivering", ""},
+		"no pod starts": {standing{phase: v1alpha1.RolloutDelivering, waits: rollout.WaitsForPods, pods: 1, overdue: overdue},
+			"", "DeliveryFailed"},
+		"done":              {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true}, "", ""},
+		"done, a new pod":   {standing{phase: v1alpha1.RolloutCompleted, pods: 2}, "", ""},
+		"done, a pod fails": {standing{phase: v1alpha1.RolloutCompleted, pods: 2, overdue: overdue}, "", "DeliveryFailed"},
+		"prefetching":       {standing{phase: v1alpha1.RolloutPrefetching, waits: rollout.WaitsForPrefetch, pods: 2}, "Delivering", ""},
+		"moving": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForDelivery, pods: 2, overdue: overdue},
+			"Delivering", ""},
 		"goes on past the deadline": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForReady, pods: 2, failure: deadline},
 			"", "ProgressDeadlineExceeded"},
 		"in a pause": {standing{phase: v1alpha1.RolloutProgressing, waits: rollout.WaitsForStep, pods: 2, complete: true}, "Delivering", ""},
@@ -60,9 +62,10 @@ func TestTheSpecIsCarriedOutOnItsWayOrInNeedOfHelp(t *testing.T) {
 		"stopped, no pods":       {standing{phase: v1alpha1.RolloutStopped, failure: failed}, "", "PodsFailed"},
 		"rolling back":           {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: failed}, "Delivering", ""},
 		"back past its deadline": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline}, "Delivering", ""},
-		"cannot go back":         {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline, overdue: overdue}, "", "DeliveryFailed"},
-		"rolled back":            {standing{phase: v1alpha1.RolloutRolledBack, pods: 2, complete: true, failure: failed}, "", "PodsFailed"},
-		"refused":                {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota"}, "WriteRefused", ""},
+		"cannot go back": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: deadline, overdue: overdue},
+			"", "DeliveryFailed"},
+		"rolled back": {standing{phase: v1alpha1.RolloutRolledBack, pods: 2, complete: true, failure: failed}, "", "PodsFailed"},
+		"refused":     {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota"}, "WriteRefused", ""},
 		"refused for long": {standing{phase: v1alpha1.RolloutCompleted, pods: 2, complete: true, refusal: "quota", refusedFor: refusalGrace},
 			"", "WriteRefused"},
 		"refused on the way back": {standing{phase: v1alpha1.RolloutRollingBack, pods: 2, failure: failed, refusal: "quota",
@@ -97,7 +100,8 @@ func (b *bench) shows() string {
 			words = append(words, kind)
 		}
 	}
-	ready, stalled := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionStalled)
+	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
+	stalled := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionStalled)
 	if stalled.Status == metav1.ConditionTrue {
 		return strings.Join(append(words, stalled.Reason), " ")
 	}
@@ -219,6 +223,48 @@ func TestAPodThatFailsForEverStallsTheDataSet(t *testing.T) {
 	b.report("", "late")
 	b.pass()
 	b.expect("mended", "Completed 2/2 Ready Delivered")
+}
+
+func TestAPodHasLackedItsDataSinceItLastHadIt(t *testing.T) {
+	born, reported := start, start.Add(time.Hour)
+	pod := web("a", true)
+	pod.CreationTimestamp = metav1.NewTime(born)
+	ready := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(reported)}}
+	for name, c := range map[string]struct {
+		data *v1alpha1.Data
+		want time.Time
+	}{
+		"no Data":               {nil, born},
+		"reported, had none":    {&v1alpha1.Data{Status: v1alpha1.DataStatus{Conditions: ready}}, born},
+		"had one":               {&v1alpha1.Data{Status: v1alpha1.DataStatus{Conditions: ready, CurrentRevision: "r1"}}, reported},
+		"had one, says no more": {&v1alpha1.Data{Status: v1alpha1.DataStatus{CurrentRevision: "r1"}}, born},
+	} {
+		if got := lacksSince(&replica{pod: pod, data: c.data}); !got.Equal(c.want) {
+			t.Errorf("%s: since %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestTheDeadlineOfAPodBeginsWithTheLatestOfItsCauses(t *testing.T) {
+	pod := web("a", false)
+	pod.CreationTimestamp = metav1.NewTime(start)
+	for name, c := range map[string]struct {
+		change func(*session)
+		want   time.Duration
+	}{
+		"the pod's creation":     {func(*session) {}, 10 * time.Minute},
+		"the DataSet's":          {func(p *session) { p.set.CreationTimestamp = *second(time.Minute) }, 11 * time.Minute},
+		"the end of the rollout": {func(p *session) { p.plan.State.ProgressTime = micro(2 * time.Minute) }, 12 * time.Minute},
+	} {
+		p := &session{set: models(), observed: &observation{uninjected: []*corev1.Pod{pod}}, now: start}
+		c.change(p)
+		if after, lacks := p.overdueAfter(); !lacks || after != c.want {
+			t.Errorf("%s: after %s, %v, want %s", name, after, lacks, c.want)
+		}
+	}
+	if _, lacks := (&session{set: models(), observed: &observation{}, now: start}).overdueAfter(); lacks {
+		t.Error("without pods one lacks its data")
+	}
 }
 
 func TestReadyCountsEachMatchingPod(t *testing.T) {

@@ -61,7 +61,8 @@ func TestADataNameIsAsShortAsItCanBe(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
-	if Name("models", "web-0", "u", 1) == Name("models", "web-0", "u", 2) || Name("models", "web-0", "u", 1) == Name("models", "web-0", "v", 1) {
+	first := Name("models", "web-0", "u", 1)
+	if first == Name("models", "web-0", "u", 2) || first == Name("models", "web-0", "v", 1) {
 		t.Error("a name that is taken is tried again")
 	}
 }

@@ -428,14 +428,15 @@ func TestAFirstDeliveryEndsWhenEachPodHasAllOfIt(t *testing.T) {
 		phase  v1alpha1.RolloutPhase
 		reason string
 	}{
-		"on the way":                   {"Aa", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
-		"a pod failed":                 {"A1", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
-		"every pod failed":             {"11", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
-		"every pod has it":             {"AA", nil, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
-		"no pods":                      {"", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
-		"a pod had it and ended":       {"", func(s *scene) { s.Update.Reach = Delivered }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
-		"a pod has not started":        {"a", func(s *scene) { s.Pods[0].NotStarted = true }, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
-		"another has not started":      {"Aa", func(s *scene) { s.Pods[1].NotStarted = true }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"on the way":             {"Aa", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"a pod failed":           {"A1", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"every pod failed":       {"11", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
+		"every pod has it":       {"AA", nil, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"no pods":                {"", nil, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
+		"a pod had it and ended": {"", func(s *scene) { s.Update.Reach = Delivered }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
+		"a pod has not started":  {"a", func(s *scene) { s.Pods[0].NotStarted = true }, v1alpha1.RolloutDelivering, v1alpha1.ReasonNoPods},
+		"another has not started": {"Aa", func(s *scene) { s.Pods[1].NotStarted = true },
+			v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
 		"paused":                       {"Aa", func(s *scene) { s.Paused = true }, v1alpha1.RolloutDelivering, v1alpha1.ReasonDelivering},
 		"paused, and every pod has it": {"AA", func(s *scene) { s.Paused = true }, v1alpha1.RolloutCompleted, v1alpha1.ReasonDelivered},
 		"the deadline passed": {"A1", func(s *scene) { s.ProgressDeadline, s.State.Updated = time.Minute, 1 }, v1alpha1.RolloutDelivering,

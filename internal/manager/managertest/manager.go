@@ -59,7 +59,8 @@ func (c *Cluster) StartManager(t *testing.T, change ...func(*manager.Options)) *
 	registry := prometheus.NewRegistry()
 	o := manager.Options{
 		GatewayAddress: "127.0.0.1:0", HealthAddress: "0", MetricsAddress: "0", PprofAddress: "0",
-		Concurrency: 4, ExecHooks: true, HookOutput: true, Preheat: true, DataSetMetrics: true, LeaderElection: true, LeaderNamespace: systemNamespace,
+		Concurrency: 4, ExecHooks: true, HookOutput: true, Preheat: true, DataSetMetrics: true,
+		LeaderElection: true, LeaderNamespace: systemNamespace,
 		Certificates: &certificates{authority: authority, leaf: authority.Leaf(gatewayName)},
 		Registry:     registry,
 		Log:          testLogger(t),
