@@ -310,9 +310,11 @@ func TestRequestsAreAskedOnceAboutThePresentRevisionAndAwaited(t *testing.T) {
 
 // failedData is of a pod in which so many items failed.
 func failedData(name, revision string, items int, change ...func(*v1alpha1.Data)) *v1alpha1.Data {
-	d := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},
-		Spec:   v1alpha1.DataSpec{Revision: revision},
-		Status: v1alpha1.DataStatus{ObservedRevision: revision}}
+	d := &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},
+		Spec:       v1alpha1.DataSpec{Revision: revision},
+		Status:     v1alpha1.DataStatus{ObservedRevision: revision},
+	}
 	for i := range items {
 		d.Status.DataItemsStatus = append(d.Status.DataItemsStatus, v1alpha1.DataItemStatus{Name: fmt.Sprint("m", i), Namespace: "default",
 			Phase: v1alpha1.DataFailed})
@@ -337,8 +339,9 @@ func TestRetrySaysWhatIsTriedNow(t *testing.T) {
 		"one item of one pod": {[]client.Object{failedData("x", "r1", 1)}, phase(v1alpha1.RolloutCompleted), "1 pod tries 1 failed item now"},
 		"items of pods": {[]client.Object{failedData("x", "r1", 2), failedData("y", "r1", 1), failedData("z", "r1", 0)},
 			phase(v1alpha1.RolloutProgressing), "2 pods try 3 failed items now"},
-		"downloads ahead": {[]client.Object{failedData("x", "r1", 0, ahead)}, phase(v1alpha1.RolloutPrefetching), "1 pod tries to download ahead now"},
-		"nodes":           {nil, preheats, "2 nodes are preheated again now"},
+		"downloads ahead": {[]client.Object{failedData("x", "r1", 0, ahead)}, phase(v1alpha1.RolloutPrefetching),
+			"1 pod tries to download ahead now"},
+		"nodes": {nil, preheats, "2 nodes are preheated again now"},
 		"while paused": {[]client.Object{failedData("x", "r1", 1)}, func(d *v1alpha1.DataSet) { d.Spec.Paused = true },
 			"1 pod tries 1 failed item now"},
 	} {

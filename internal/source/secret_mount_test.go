@@ -33,7 +33,8 @@ func TestAMountThatNeverComesIsToldFromOneThatIsIncomplete(t *testing.T) {
 	for name, c := range map[string]struct{ dir, want, without string }{
 		"another name":     {filepath.Join(dir, "new"), never, comes},
 		"below a removed":  {filepath.Join(dir, "gone", "new"), "is not mounted into this pod: ", comes},
-		"no such Secret":   {empty, `Secret "keys" is not there, or has not been mounted into this pod yet; create it`, "accessKey"},
+		"no such Secret":   {empty, `Secret "keys" is not there, or has not been mounted into this pod yet (it has no key accessKey here); create`,
+			never},
 		"what comes":       {empty, comes, never},
 		"no key":           {partial, `Secret "keys" has no key accessKey; add it: the kubelet brings it`, "not there"},
 		"a key, but empty": {hollow, `Secret "keys" has nothing in the key accessKey; add it`, "has no key"},

@@ -108,7 +108,8 @@ func TestTheGatewayOfAnotherAuthorityIsSaidToBeOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h, ended := newHandler(), make(chan struct{})
 	go func() { defer close(ended); c.Watch(ctx, &gatewayv1alpha1.WatchRequest{}, h) }()
-	if err := <-h.unreached; !strings.Contains(err.Error(), "signed by another authority") || !strings.Contains(err.Error(), "restart this pod") {
+	if err := <-h.unreached; !strings.Contains(err.Error(), "signed by another authority") ||
+		!strings.Contains(err.Error(), "restart this pod") {
 		t.Errorf("a gateway of another authority: %v", err)
 	}
 	cancel()

@@ -226,16 +226,16 @@ var table = map[key]Advice{
 		Do: []string{describePod, runtimeLog, "kubectl kuda doctor"},
 	},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonAuthorityChanged}: {
-		Severity: Problem, Why: "Kuda was uninstalled and installed again after the pod was created; the pod was given the earlier installation's " +
-			"certificate authority, so its runtime does not trust this gateway and gets nothing new",
+		Severity: Problem, Why: "Kuda was uninstalled and installed again after the pod was created; the pod was given the earlier " +
+			"installation's certificate authority, so its runtime does not trust this gateway and gets nothing new",
 		Do: []string{"restart the pod's workload; the application keeps its data until then:",
 			"kubectl rollout restart deployment/NAME -n {namespace}"},
 	},
 	{v1alpha1.ConditionCredentialsAvailable, v1alpha1.ReasonCredentialsFound}: {Severity: OK,
 		Why: "the Secrets and ConfigMaps that the sources name are mounted in the pods"},
 	{v1alpha1.ConditionCredentialsAvailable, v1alpha1.ReasonCredentialsMissing}: {
-		Severity: Warning, Why: "a Secret or ConfigMap that the sources name is not there, lacks a key, or was not mounted into pods; what is on " +
-			"their nodes already is delivered all the same, the next node fails",
+		Severity: Warning, Why: "a Secret or ConfigMap that the sources name is not there, lacks a key, or was not mounted into pods; what is " +
+			"on their nodes already is delivered all the same, the next node fails",
 		Do: []string{"create or complete what the message names:", "kubectl get secrets,configmaps -n {namespace}"},
 	},
 	{v1alpha1.ConditionReady, v1alpha1.ReasonWithdrawn}: {Severity: OK,
@@ -259,8 +259,8 @@ var table = map[key]Advice{
 	},
 	{Item, v1alpha1.ReasonAccessDenied}: {
 		Severity: Problem, Why: "the source refused the credentials, or refuses anonymous requests",
-		Do: []string{"check the keys in the Secret that the source names and that they may list and read; a corrected Secret is used as soon as the " +
-			"kubelet has brought it into the pod, within about two minutes, without a restart; when the rights were corrected:", tryAgain},
+		Do: []string{"check the keys in the Secret that the source names and that they may list and read; a corrected Secret is used as soon as " +
+			"the kubelet has brought it into the pod, within about two minutes, without a restart; when the rights were corrected:", tryAgain},
 	},
 	{Item, v1alpha1.ReasonCredentialsMissing}: {
 		Severity: Problem, Why: "the Secret or ConfigMap that the source names is not there, lacks a key, or was not mounted into this pod, " +
