@@ -22,11 +22,11 @@ func (r *Reconciler) requestRetries(ctx context.Context, s *session) error {
 		return nil
 	}
 	err := r.writeAll(ctx, s, func(x *replica) (*v1alpha1.DataSpec, error) {
-		if x.data == nil || x.data.Spec.RetryToken == request || !assignment.Failing(x.data) || returnsForRetry(s.set, x) {
+		if x.data == nil || assignment.RetryToken(x.data) == request || !assignment.Failing(x.data) || returnsForRetry(s.set, x) {
 			return nil, nil
 		}
 		spec := x.data.Spec.DeepCopy()
-		spec.RetryToken = request
+		spec.RetryToken = &request
 		return spec, nil
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/assignment"
 )
 
 // ask puts a request for a retry of the update revision down.
@@ -32,8 +33,8 @@ func (b *bench) ask(token string) string {
 func (b *bench) tokens() map[string]string {
 	tokens := map[string]string{}
 	for name, d := range b.datas() {
-		if d.Spec.RetryToken != "" {
-			tokens[name] = d.Spec.RetryToken
+		if token := assignment.RetryToken(d); token != "" {
+			tokens[name] = token
 		}
 	}
 	return tokens

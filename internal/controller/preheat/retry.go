@@ -16,11 +16,11 @@ import (
 // pod get one by the plan.
 func (r *Reconciler) requestRetries(ctx context.Context, s *session) error {
 	for _, data := range s.datas {
-		if !assignment.Failing(data) || data.Spec.RetryToken == s.input.Request {
+		if !assignment.Failing(data) || assignment.RetryToken(data) == s.input.Request {
 			continue
 		}
 		changed := data.DeepCopy()
-		changed.Spec.RetryToken = s.input.Request
+		changed.Spec.RetryToken = &s.input.Request
 		if err := r.client.Patch(ctx, changed, client.MergeFrom(data)); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("asking pod %s to try again: %w", data.Spec.PodName, err)
 		}

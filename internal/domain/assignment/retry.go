@@ -10,11 +10,22 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
+// maxRequest is what spec.retryToken takes. A longer one was not made by the command.
+const maxRequest = 1024
+
+// RetryToken is spec.retryToken; "" for none.
+func RetryToken(d *v1alpha1.Data) string {
+	if d.Spec.RetryToken == nil {
+		return ""
+	}
+	return *d.Spec.RetryToken
+}
+
 // RequestsRetry reports whether the value of the annotation kuda.io/rollout-request asks
 // to try again what failed, while this is the update revision.
 func RequestsRetry(request, revision string) bool {
 	words := strings.Fields(request)
-	return len(words) >= 2 && words[0] == v1alpha1.RequestRetry && words[1] == revision
+	return len(request) <= maxRequest && len(words) >= 2 && words[0] == v1alpha1.RequestRetry && words[1] == revision
 }
 
 // Failing reports whether something of the Data failed that another try may help: an

@@ -4,6 +4,7 @@
 package assignment
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -12,6 +13,7 @@ import (
 func TestARequestIsARetryOfTheRevisionThatItNames(t *testing.T) {
 	for request, want := range map[string]bool{
 		"retry r2 token": true, "retry r2": true, "retry r1 token": false, "retry": false, "": false, "promote r2 token": false,
+		"retry r2 " + strings.Repeat("t", maxRequest): false,
 	} {
 		if got := RequestsRetry(request, "r2"); got != want {
 			t.Errorf("%q: %t", request, got)
