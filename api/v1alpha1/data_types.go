@@ -76,8 +76,9 @@ type DataSpec struct {
 	// Names a request to try now what failed. The runtime acts on each value
 	// once; a value that stays does nothing.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	RetryToken string `json:"retryToken,omitempty"`
+	RetryToken *string `json:"retryToken,omitempty"`
 }
 
 // PodHealth is what a pod was like at a time.

@@ -91,7 +91,8 @@ type PreheatStatus struct {
 	// The last value of the annotation kuda.io/rollout-request that asked for a
 	// retry and was carried out.
 	// +optional
-	Request string `json:"request,omitempty"`
+	// +kubebuilder:validation:MinLength=1
+	Request *string `json:"request,omitempty"`
 }
 
 // PreheatNodeStatus is how far one node is.

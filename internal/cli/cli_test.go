@@ -366,10 +366,11 @@ func TestRequestsAreAskedOnceAboutThePresentRevisionAndAwaited(t *testing.T) {
 
 // failedData is of a pod in which so many items failed.
 func failedData(name, revision string, items int, change ...func(*v1alpha1.Data)) *v1alpha1.Data {
-	d := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop",
-		Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},
-		Spec:   v1alpha1.DataSpec{Revision: revision},
-		Status: v1alpha1.DataStatus{ObservedRevision: revision}}
+	d := &v1alpha1.Data{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: map[string]string{v1alpha1.LabelDataSet: "models"}},
+		Spec:       v1alpha1.DataSpec{Revision: revision},
+		Status:     v1alpha1.DataStatus{ObservedRevision: revision},
+	}
 	for i := range items {
 		d.Status.DataItemsStatus = append(d.Status.DataItemsStatus, v1alpha1.DataItemStatus{Name: fmt.Sprint("m", i), Namespace: "default",
 			Phase: v1alpha1.DataFailed})

@@ -96,7 +96,10 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-events:
-	case <-errs: //nolint:errcheck // events were lost: everything is looked at again
+	case _, open := <-errs: // events were lost
+		if !open {
+			return false
+		}
 	}
 	// The rest of a swap comes at once.
 	for timer.Reset(settle); ; {
@@ -106,7 +109,10 @@ func (w *allWatch) waitForEvent(ctx context.Context, wait time.Duration) bool {
 		case <-timer.C:
 			return true
 		case <-events:
-		case <-errs: //nolint:errcheck // as above
+		case _, open := <-errs:
+			if !open {
+				return false
+			}
 		}
 	}
 }

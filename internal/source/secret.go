@@ -50,7 +50,7 @@ const (
 	// Empty says that the volume has no keys. The object does not exist, has no keys, or was
 	// made so lately that the kubelet has not brought it yet: the pod cannot tell.
 	Empty
-	// NoKey says that it has other keys.
+	// NoKey says that it lacks the key and has others.
 	NoKey
 )
 
@@ -90,8 +90,8 @@ func (m Mount) Read(key string) (Secret, error) {
 	return value, err
 }
 
-// Lacks says what the mount lacks, and what to do: the words that it is given, as in
-// `has no key accessKey`, unless it lacks everything. What is not mounted at all
+// Lacks says what the mount lacks, in the words that it is given, as in `has no key
+// accessKey`, whether it lacks everything, and what to do. What is not mounted at all
 // cannot come by itself.
 func (m Mount) Lacks(what string) error {
 	switch presence, _ := m.Look(); presence {
@@ -99,8 +99,8 @@ func (m Mount) Lacks(what string) error {
 		return fmt.Errorf("%s is not mounted into this pod: the pod was created before the DataSet named it, and mounts are fixed at creation; "+
 			"restart the pod's workload, or change the DataSet back to the name that it had", m.Name)
 	case Empty:
-		return fmt.Errorf("%s is not there, or has not been mounted into this pod yet; create it in the pod's namespace if it is missing: %s",
-			m.Name, arrival)
+		return fmt.Errorf("%s is not there, or has not been mounted into this pod yet (it %s here); create it in the pod's namespace if it is "+
+			"missing: %s", m.Name, what, arrival)
 	}
 	return fmt.Errorf("%s %s; add it: %s", m.Name, what, arrival)
 }

@@ -31,9 +31,10 @@ func TestAMountThatNeverComesIsToldFromOneThatIsIncomplete(t *testing.T) {
 	}
 	const never, comes = "restart the pod's workload", "within about two minutes"
 	for name, c := range map[string]struct{ dir, want, without string }{
-		"another name":     {filepath.Join(dir, "new"), never, comes},
-		"below a removed":  {filepath.Join(dir, "gone", "new"), "is not mounted into this pod: ", comes},
-		"no such Secret":   {empty, `Secret "keys" is not there, or has not been mounted into this pod yet; create it`, "accessKey"},
+		"another name":    {filepath.Join(dir, "new"), never, comes},
+		"below a removed": {filepath.Join(dir, "gone", "new"), "is not mounted into this pod: ", comes},
+		"no such Secret": {empty, `Secret "keys" is not there, or has not been mounted into this pod yet (it has no key accessKey here)`,
+			never},
 		"what comes":       {empty, comes, never},
 		"no key":           {partial, `Secret "keys" has no key accessKey; add it: the kubelet brings it`, "not there"},
 		"a key, but empty": {hollow, `Secret "keys" has nothing in the key accessKey; add it`, "has no key"},

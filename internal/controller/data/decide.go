@@ -168,8 +168,8 @@ func (f facts) notConnected() metav1.Condition {
 // keeps what it has.
 func (f facts) authorityChanged(c metav1.Condition) metav1.Condition {
 	c.Reason = v1alpha1.ReasonAuthorityChanged
-	c.Message = "Kuda was installed again after the pod was created: the pod was given the certificate authority of the earlier installation, " +
-		"so that its runtime does not trust this one's gateway and gets nothing new; restart the pod's workload"
+	c.Message = "Kuda was installed again after the pod was created: the pod was given the certificate authority of the earlier " +
+		"installation, so that its runtime does not trust this one's gateway and gets nothing new; restart the pod's workload"
 	if assignment.Reported(f.data) {
 		c.Status = metav1.ConditionUnknown
 		c.Message += "; what it reported before may be out of date"

@@ -235,7 +235,8 @@ func TestAPodOfAnEarlierInstallationIsToldFromOneThatIsSilent(t *testing.T) {
 		}
 		setCondition(&d.Status, *got.ready)
 		f.heard, f.unheard = true, time.Time{}
-		if back := decideAction(f); got.ready.Status == metav1.ConditionUnknown && (back.ready == nil || back.ready.Status != metav1.ConditionTrue) {
+		if back := decideAction(f); got.ready.Status == metav1.ConditionUnknown &&
+			(back.ready == nil || back.ready.Status != metav1.ConditionTrue) {
 			t.Errorf("%s: when it is heard again: %+v", name, back.ready)
 		}
 	}

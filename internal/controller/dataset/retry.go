@@ -25,7 +25,7 @@ func (r *Reconciler) requestRetries(ctx context.Context, s *session) error {
 	if state == nil || state.Revision != s.update.Name || !assignment.RequestsRetry(request, state.Revision) {
 		return nil
 	}
-	key, token := keyOf(s.set), assignment.RetryToken(request)
+	key, token := keyOf(s.set), assignment.RequestToken(request)
 	left := r.unasked.find(key, token)
 	if state.Request == request && len(left) == 0 {
 		return nil
@@ -35,17 +35,17 @@ func (r *Reconciler) requestRetries(ctx context.Context, s *session) error {
 		if state.Request == request && !left[x.pod.UID] {
 			return nil, nil
 		}
-		if x.data == nil || x.data.Spec.RetryToken == token || !assignment.Failing(x.data) || returnsForRetry(s.set, x) {
+		if x.data == nil || assignment.RetryToken(x.data) == token || !assignment.Failing(x.data) || returnsForRetry(s.set, x) {
 			return nil, nil
 		}
 		asked = append(asked, x)
 		spec := x.data.Spec.DeepCopy()
-		spec.RetryToken = token
+		spec.RetryToken = &token
 		return spec, nil
 	})
 	left = make(map[types.UID]bool)
 	for _, x := range asked {
-		if x.data.Spec.RetryToken != token {
+		if assignment.RetryToken(x.data) != token {
 			left[x.pod.UID] = true
 		}
 	}

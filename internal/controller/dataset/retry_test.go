@@ -28,15 +28,15 @@ func (b *bench) ask(token string) string {
 		b.t.Fatal(err)
 	}
 	b.asked = request
-	return assignment.RetryToken(request)
+	return assignment.RequestToken(request)
 }
 
 // tokens are those of the Data, by pod.
 func (b *bench) tokens() map[string]string {
 	tokens := map[string]string{}
 	for name, d := range b.datas() {
-		if d.Spec.RetryToken != "" {
-			tokens[name] = d.Spec.RetryToken
+		if token := assignment.RetryToken(d); token != "" {
+			tokens[name] = token
 		}
 	}
 	return tokens

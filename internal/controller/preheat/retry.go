@@ -19,14 +19,14 @@ import (
 // pod get one by the plan. It returns the obstacle where a write was refused, which does
 // not hold up the other pods.
 func (r *Reconciler) requestRetries(ctx context.Context, s *session) (*obstacle, error) {
-	token := assignment.RetryToken(s.input.Request)
+	token := assignment.RequestToken(s.input.Request)
 	var refused *obstacle
 	for _, data := range s.datas {
-		if !assignment.Failing(data) || data.Spec.RetryToken == token {
+		if !assignment.Failing(data) || assignment.RetryToken(data) == token {
 			continue
 		}
 		changed := data.DeepCopy()
-		changed.Spec.RetryToken = token
+		changed.Spec.RetryToken = &token
 		err := client.IgnoreNotFound(r.client.Patch(ctx, changed, client.MergeFrom(data)))
 		switch {
 		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

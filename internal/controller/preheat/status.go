@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/shorten"
@@ -29,7 +30,7 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 	if s == nil {
 		return state
 	}
-	state.Revision, state.Request = s.Revision, s.Request
+	state.Revision, state.Request = s.Revision, ptr.Deref(s.Request, "")
 	if s.LastScheduleTime != nil {
 		state.Last = s.LastScheduleTime.Time
 	}
@@ -53,7 +54,10 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 func statusOf(p Plan) *v1alpha1.PreheatStatus {
 	s := &v1alpha1.PreheatStatus{
 		Revision: p.State.Revision, Desired: int32(p.Wanted),
-		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next), Request: p.State.Request,
+		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next),
+	}
+	if p.State.Request != "" {
+		s.Request = &p.State.Request
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.State.Seats)) {
 		seat := p.State.Seats[name]

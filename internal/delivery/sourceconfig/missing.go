@@ -57,7 +57,8 @@ func (c *Credentials) Message() *gatewayv1alpha1.Mounts {
 	}
 	m := &gatewayv1alpha1.Mounts{}
 	for _, lack := range c.Missing {
-		m.Missing = append(m.Missing, &gatewayv1alpha1.MissingMount{Kind: lack.Kind, Name: lack.Name, State: stateMessages[lack.State], Key: lack.Key})
+		m.Missing = append(m.Missing, &gatewayv1alpha1.MissingMount{Kind: lack.Kind, Name: lack.Name,
+			State: stateMessages[lack.State], Key: lack.Key})
 	}
 	return m
 }

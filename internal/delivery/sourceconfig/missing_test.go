@@ -17,6 +17,10 @@ func s3Source(secret string, ca *gatewayv1alpha1.CertificateAuthority) *gatewayv
 	return &gatewayv1alpha1.Source{Config: &gatewayv1alpha1.Source_S3{S3: &gatewayv1alpha1.S3Source{Secret: secret, Ca: ca}}}
 }
 
+func caKey(key string) *gatewayv1alpha1.CertificateAuthority {
+	return &gatewayv1alpha1.CertificateAuthority{ConfigMap: "cas", Key: key}
+}
+
 func TestWhatMountsLackIsToldApart(t *testing.T) {
 	m := Mounts{Secrets: t.TempDir(), CAs: t.TempDir()}
 	for _, path := range []string{
@@ -41,17 +45,15 @@ func TestWhatMountsLackIsToldApart(t *testing.T) {
 		sources []*gatewayv1alpha1.Source
 		want    *Credentials
 	}{
-		"none named":  {[]*gatewayv1alpha1.Source{s3Source("", nil), nil}, nil},
-		"of a plugin": {[]*gatewayv1alpha1.Source{plugin}, nil},
-		"whole": {[]*gatewayv1alpha1.Source{s3Source("whole",
-			&gatewayv1alpha1.CertificateAuthority{ConfigMap: "cas", Key: "ca.crt"})}, missing()},
+		"none named":          {[]*gatewayv1alpha1.Source{s3Source("", nil), nil}, nil},
+		"of a plugin":         {[]*gatewayv1alpha1.Source{plugin}, nil},
+		"whole":               {[]*gatewayv1alpha1.Source{s3Source("whole", caKey("ca.crt"))}, missing()},
 		"one of several keys": {[]*gatewayv1alpha1.Source{http}, missing()},
 		"no volume":           {[]*gatewayv1alpha1.Source{s3Source("later", nil)}, missing(MissingMount{"Secret", "later", "notMounted", ""})},
 		"an empty volume":     {[]*gatewayv1alpha1.Source{s3Source("absent", nil)}, missing(MissingMount{"Secret", "absent", "empty", ""})},
 		"a key": {[]*gatewayv1alpha1.Source{s3Source("partial", nil)},
 			missing(MissingMount{"Secret", "partial", "noKey", "secretKey"})},
-		"a certificate's key": {[]*gatewayv1alpha1.Source{s3Source("whole",
-			&gatewayv1alpha1.CertificateAuthority{ConfigMap: "cas", Key: "other"})},
+		"a certificate's key": {[]*gatewayv1alpha1.Source{s3Source("whole", caKey("other"))},
 			missing(MissingMount{"ConfigMap", "cas", "noKey", "other"})},
 		"several, once each": {[]*gatewayv1alpha1.Source{s3Source("later", nil), kerberos, s3Source("later", nil)},
 			missing(MissingMount{"ConfigMap", "cas", "noKey", "krb5.conf"}, MissingMount{"Secret", "later", "notMounted", ""},

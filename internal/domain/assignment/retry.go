@@ -10,6 +10,14 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
+// RetryToken is spec.retryToken; "" for none.
+func RetryToken(d *v1alpha1.Data) string {
+	if d.Spec.RetryToken == nil {
+		return ""
+	}
+	return *d.Spec.RetryToken
+}
+
 // RequestsRetry reports whether the value of the annotation kuda.io/rollout-request asks
 // to try again what failed, while this is the update revision.
 func RequestsRetry(request, revision string) bool {
@@ -17,9 +25,9 @@ func RequestsRetry(request, revision string) bool {
 	return len(words) >= 2 && words[0] == v1alpha1.RequestRetry && words[1] == revision
 }
 
-// RetryToken names a request in the spec of a Data. It has one length, however long the
+// RequestToken names a request in the spec of a Data. It has one length, however long the
 // request is: that is text of the DataSet's users.
-func RetryToken(request string) string {
+func RequestToken(request string) string {
 	if request == "" {
 		return ""
 	}

@@ -25,7 +25,7 @@ func Assignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
 		Withdraw:  d.Spec.Withdraw,
 		Preheat:   assignment.Preheats(d),
 
-		RetryToken: d.Spec.RetryToken,
+		RetryToken: assignment.RetryToken(d),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/domain/stamp"
 )
 
 func TestAUserIsBelievedOnlyForWhatTheWebhookSaw(t *testing.T) {
@@ -32,7 +33,7 @@ func TestAUserIsBelievedOnlyForWhatTheWebhookSaw(t *testing.T) {
 		d := dataSet("models", "v1")
 		d.Generation, d.Annotations = 3, maps.Clone(seen)
 		c.change(d)
-		if author, requester := Author(d), Requester(d); author != c.author || requester != c.requester {
+		if author, requester := stamp.ChangedBy(d), stamp.RequestedBy(d); author != c.author || requester != c.requester {
 			t.Errorf("%s: author %q, requester %q; want %q, %q", name, author, requester, c.author, c.requester)
 		}
 		r := &appsv1.ControllerRevision{}

@@ -265,8 +265,8 @@ var table = map[key]Advice{
 	},
 	{Item, v1alpha1.ReasonAccessDenied}: {
 		Severity: Problem, Why: "the source refused the credentials, or refuses anonymous requests",
-		Do: []string{"check the keys in the Secret that the source names and that they may list and read; a corrected Secret is used within a " +
-			"minute or two, without a restart"},
+		Do: []string{"check the keys in the Secret that the source names and that they may list and read; a corrected Secret is used as soon " +
+			"as the kubelet has brought it into the pod, within about two minutes, without a restart; when the rights were corrected:", tryAgain},
 	},
 	{Item, v1alpha1.ReasonCredentialsMissing}: {
 		Severity: Problem, Why: "the Secret or ConfigMap that the source names is not there, lacks a key, or was not mounted into this pod, " +
