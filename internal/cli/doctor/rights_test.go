@@ -88,7 +88,7 @@ func TestPodsOfAnEarlierInstallationAreToBeRestarted(t *testing.T) {
 	for _, args := range [][]string{nil, {"models", "-n", "shop"}} {
 		out, err := cluster{objects: objects, probe: errRefused}.run(t, args...)
 		clitest.WantExit(t, err, frame.ExitNegative)
-		for _, want := range []string{"web-0 and 1 more of DataSet models: AuthorityChanged", "new certificate authority",
+		for _, want := range []string{"web-0 and 1 more of DataSet models: AuthorityChanged", "certificate authority",
 			"kubectl delete pods -n shop web-0 web-1"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%v: no %q in\n%s", args, want, out)
