@@ -512,7 +512,8 @@ func TestFollowingARolloutEndsWithItsOutcome(t *testing.T) {
 				t.Error(err)
 			}
 		}, frame.ExitNegative, "DataSet models was deleted"},
-		"never": {func(*testing.T, client.Client, *v1alpha1.DataSet) {}, frame.ExitTimeout, "was not delivered within 1m0s: revision 3 is Progressing: StepPaused: step 1 of 2 is a pause"},
+		"never": {func(*testing.T, client.Client, *v1alpha1.DataSet) {}, frame.ExitTimeout,
+			"was not delivered within 1m0s: revision 3 is Progressing: StepPaused: step 1 of 2 is a pause"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

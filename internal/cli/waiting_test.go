@@ -144,7 +144,8 @@ func TestAnOldListOfTheServerEndsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				x := cluster(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, o ...client.ListOption) error {
+				x := cluster(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList,
+					o ...client.ListOption) error {
 					err := c.List(ctx, l, o...)
 					if sets, ok := l.(*v1alpha1.DataSetList); ok && err == nil {
 						for i := range sets.Items {
@@ -193,12 +194,15 @@ func TestWithoutARightTheRestIsShown(t *testing.T) {
 		code     int
 		says     []string
 	}{
-		"status":    {"datas", []string{"status", "models"}, frame.ExitDone, []string{"Progressing", "Left out", "datas.data.kuda.io", "not listed; 4/4"}},
+		"status": {"datas", []string{"status", "models"}, frame.ExitDone,
+			[]string{"Progressing", "Left out", "datas.data.kuda.io", "not listed; 4/4"}},
 		"following": {"datas", []string{"status", "-w", "models", "--timeout", "5s"}, frame.ExitTimeout, []string{"step 1 of 2 is a pause"}},
-		"history":   {"controllerrevisions", []string{"history", "models"}, frame.ExitDone, []string{"alice", "note: you may not list controllerrevisions"}},
+		"history": {"controllerrevisions", []string{"history", "models"}, frame.ExitDone,
+			[]string{"alice", "note: you may not list controllerrevisions"}},
 		"a template": {"controllerrevisions", []string{"history", "models", "--revision", "1"}, frame.ExitError,
 			[]string{"ask for that right"}},
-		"diff":                      {"pods", []string{"diff", "models"}, frame.ExitNegative, []string{"version:", "note: you may not list the pods"}},
+		"diff": {"pods", []string{"diff", "models"}, frame.ExitNegative,
+			[]string{"version:", "note: you may not list the pods"}},
 		"diff of what is not known": {"controllerrevisions", []string{"diff", "models"}, frame.ExitError, []string{"ask for that right"}},
 	} {
 		t.Run(name, func(t *testing.T) {

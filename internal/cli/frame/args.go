@@ -93,7 +93,7 @@ func (f *Frame) Args(takes ...Argument) cobra.PositionalArgs {
 			case kind == kindData:
 				name, err = f.ownerOfData(c.Context(), name, wanted)
 			case kind != wanted:
-				err = otherKind(c, kind, name, wanted)
+				err = otherKind(c, name, wanted)
 			}
 			if err != nil {
 				return err
@@ -127,7 +127,7 @@ func usageOf(c *cobra.Command) string {
 }
 
 // otherKind says what to do with an object of another kind.
-func otherKind(c *cobra.Command, kind, name, wanted string) error {
+func otherKind(c *cobra.Command, name, wanted string) error {
 	program := strings.TrimSuffix(c.CommandPath(), " "+c.Name())
 	if wanted == kindPod {
 		return fmt.Errorf("%s takes a pod, and %s is a DataSet; its pods are listed by: %s status %s", c.Name(), name, program, name)

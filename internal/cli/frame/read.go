@@ -97,7 +97,7 @@ func (f *Frame) ownerOfData(ctx context.Context, name, wanted string) (string, e
 		owner = data.Spec.PodName
 	}
 	if owner == "" {
-		return "", fmt.Errorf("Data %s does not say of which %s it is: it was not made by Kuda", name, kindTitles[wanted])
+		return "", fmt.Errorf("the Data %s does not say of which %s it is: it was not made by Kuda", name, kindTitles[wanted])
 	}
 	return owner, nil
 }

@@ -93,12 +93,13 @@ func (f *follower) refresh(ctx context.Context, in *Input) error {
 	d, data := f.currentObjects()
 	if d == nil {
 		d = &v1alpha1.DataSet{}
-		switch err := f.client.Get(ctx, f.key, d); {
-		case apierrors.IsNotFound(err):
+		err := f.client.Get(ctx, f.key, d)
+		if apierrors.IsNotFound(err) {
 			return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
-		case err != nil:
+		}
+		if err != nil {
 			f.trouble.Store(&err)
-			return nil
+			d = in.DataSet // it is looked for again
 		}
 	}
 	if d.UID == in.DataSet.UID && d.Generation < in.DataSet.Generation {

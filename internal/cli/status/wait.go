@@ -66,10 +66,10 @@ func describeWait(in Input, v *View, counts map[State]int) string {
 	d := in.DataSet
 	r := d.Status.Rollout
 	say := func(verb string) string { return in.Program + " " + verb + " " + d.Name }
-	switch {
-	case v.Verdict.State == verdict.Unobserved:
+	switch v.Verdict.State {
+	case verdict.Unobserved:
 		return "the manager to look at the last change of the DataSet"
-	case v.Verdict.State == verdict.NoPods:
+	case verdict.NoPods:
 		return "a pod that carries all labels of spec.workloadSelector (status -w --allow-no-pods accepts none)"
 	}
 	switch v.Phase {

@@ -14,7 +14,8 @@ import (
 )
 
 func reached(name, how string) *appsv1.ControllerRevision {
-	return &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{revision.AnnotationReached: how}}}
+	annotations := map[string]string{revision.AnnotationReached: how}
+	return &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: annotations}}
 }
 
 func TestARevisionSucceededWhenAPodHadItAndNoneFailedIt(t *testing.T) {
@@ -32,15 +33,19 @@ func TestARevisionSucceededWhenAPodHadItAndNoneFailedIt(t *testing.T) {
 		outcome  v1alpha1.RolloutOutcome
 		success  bool
 	}{
-		"delivered":       {[]change{delivered, records(v1alpha1.OutcomeSucceeded)}, had, v1alpha1.OutcomeSucceeded, true},
-		"no pod had it":   {[]change{records(v1alpha1.OutcomeSucceeded)}, told, v1alpha1.OutcomeRunning, false},
-		"and it was left": {[]change{updating(), records(v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeRunning)}, told, v1alpha1.OutcomeSuperseded, false},
-		"stopped":         {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeStopped, false},
+		"delivered":     {[]change{delivered, records(v1alpha1.OutcomeSucceeded)}, had, v1alpha1.OutcomeSucceeded, true},
+		"no pod had it": {[]change{records(v1alpha1.OutcomeSucceeded)}, told, v1alpha1.OutcomeRunning, false},
+		"and it was left": {[]change{updating(), records(v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeRunning)}, told,
+			v1alpha1.OutcomeSuperseded, false},
+		"stopped": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeRunning)}, had,
+			v1alpha1.OutcomeStopped, false},
 		"stopped, and so recorded": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeStopped)}, had,
 			v1alpha1.OutcomeStopped, false},
-		"running":                             {[]change{records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRunning, false},
-		"rolled back":                         {[]change{updating(), records(v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRolledBack, false},
-		"superseded":                          {[]change{updating(), records(v1alpha1.OutcomeSuperseded, v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeSuperseded, false},
+		"running": {[]change{records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRunning, false},
+		"rolled back": {[]change{updating(), records(v1alpha1.OutcomeRolledBack, v1alpha1.OutcomeRunning)}, had,
+			v1alpha1.OutcomeRolledBack, false},
+		"superseded": {[]change{updating(), records(v1alpha1.OutcomeSuperseded, v1alpha1.OutcomeRunning)}, had,
+			v1alpha1.OutcomeSuperseded, false},
 		"of a longer past than is remembered": {nil, had, "", true},
 		"of a past in which no pod had it":    {nil, told, "", false},
 	} {
