@@ -63,7 +63,7 @@ func TestAnArgumentThatIsNoneIsNamed(t *testing.T) {
 		"status modles":                  "there is no DataSet modles in namespace shop; did you mean models?",
 		"status images":                  "there is no DataSet images in namespace shop; choose another namespace by -n",
 		"status data/models-web-0-2":     "there is no Data models-web-0-2 in namespace shop; did you mean models-web-0-1?",
-		"status data/hand-made":          "Data hand-made does not say of which DataSet it is",
+		"status data/hand-made":          "the Data hand-made does not say of which DataSet it is",
 		"get web0":                       "there is no pod web0 in namespace shop; did you mean web-0?",
 		"stauts models":                  `there is no command "stauts"; did you mean status? All are listed by: kubectl kuda --help`,
 		"xyzxyz":                         `there is no command "xyzxyz". All are listed by: kubectl kuda --help`,

@@ -42,7 +42,8 @@ func renderReport(w io.Writer, s frame.Screen, r Report) error {
 			}
 		}
 	}
-	summary := fmt.Sprintf("%s, %s, %d fine", frame.Count(r.Summary.Problems, "problem"), frame.Count(r.Summary.Warnings, "warning"), r.Summary.OK)
+	summary := fmt.Sprintf("%s, %s, %d fine", frame.Count(r.Summary.Problems, "problem"), frame.Count(r.Summary.Warnings, "warning"),
+		r.Summary.OK)
 	if r.Summary.Unknown > 0 {
 		summary += fmt.Sprintf(", %d could not be looked at (with the rights of an administrator they can)", r.Summary.Unknown)
 	}

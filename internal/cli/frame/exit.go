@@ -129,7 +129,7 @@ func isUntrusted(err error) bool {
 func noConfig(variable string) string {
 	var missing []string
 	for _, path := range filepath.SplitList(variable) {
-		//nolint:gosec // the user's own variable, for the user's own program
+		//nolint:gosec // The user names the file, and it is not opened.
 		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, path)
 		}

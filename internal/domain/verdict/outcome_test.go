@@ -14,8 +14,8 @@ import (
 )
 
 func reached(name, how string) *appsv1.ControllerRevision {
-	return &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name,
-		Annotations: map[string]string{revision.AnnotationReached: how}}}
+	annotations := map[string]string{revision.AnnotationReached: how}
+	return &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: annotations}}
 }
 
 func TestARevisionSucceededWhenAPodHadItAndNoneFailedIt(t *testing.T) {
@@ -37,7 +37,8 @@ func TestARevisionSucceededWhenAPodHadItAndNoneFailedIt(t *testing.T) {
 		"no pod had it": {[]change{records(v1alpha1.OutcomeSucceeded)}, told, v1alpha1.OutcomeRunning, false},
 		"and it was left": {[]change{updating(), records(v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeRunning)}, told,
 			v1alpha1.OutcomeSuperseded, false},
-		"stopped": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeStopped, false},
+		"stopped": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeRunning)}, had,
+			v1alpha1.OutcomeStopped, false},
 		"stopped, and so recorded": {[]change{in(v1alpha1.RolloutStopped), records(v1alpha1.OutcomeStopped)}, had,
 			v1alpha1.OutcomeStopped, false},
 		"running": {[]change{records(v1alpha1.OutcomeRunning)}, had, v1alpha1.OutcomeRunning, true},
