@@ -332,10 +332,11 @@ type RolloutRecord struct {
 	By string `json:"by,omitempty"`
 
 	// The user who changed the template, or who requested this try, as the API server
-	// knows the name; empty where that is not known.
+	// knows the name; absent where that is not known.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	ChangedBy string `json:"changedBy,omitempty"`
+	ChangedBy *string `json:"changedBy,omitempty"`
 
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
@@ -351,20 +352,24 @@ type RolloutRecord struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 
-	// How many pods had all of the revision at the same time, at most.
+	// How many pods had all of the revision at the same time, at most; absent: not counted.
 	// +optional
-	Pods int32 `json:"pods,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	Pods *int32 `json:"pods,omitempty"`
 
-	// How many pods failed.
+	// How many pods failed; absent: not counted.
 	// +optional
-	FailedPods int32 `json:"failedPods,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	FailedPods *int32 `json:"failedPods,omitempty"`
 
 	// The bytes of the items that these pods received; what their nodes held already is
 	// not counted.
 	// +optional
-	Bytes int64 `json:"bytes,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	Bytes *int64 `json:"bytes,omitempty"`
 
 	// The number of the step that it ended in, from 1; absent: it ended in none.
 	// +optional
-	EndedStep int32 `json:"endedStep,omitempty"`
+	// +kubebuilder:validation:Minimum=1
+	EndedStep *int32 `json:"endedStep,omitempty"`
 }

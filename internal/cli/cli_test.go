@@ -100,7 +100,8 @@ func rollout(t *testing.T, change ...func(*v1alpha1.DataSet)) []client.Object {
 		Rollout: &v1alpha1.RolloutStatus{Revision: names[2], Phase: v1alpha1.RolloutProgressing},
 		History: []v1alpha1.RolloutRecord{
 			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &started, EndTime: &ended, By: "kubectl",
-				ChangedBy: "alice", ChangeCause: "weights v2", Pods: 4, FailedPods: 1, Bytes: 3 << 20, EndedStep: 2},
+				ChangedBy: new("alice"), ChangeCause: "weights v2", Pods: new(int32(4)), FailedPods: new(int32(1)), Bytes: new(int64(3 << 20)),
+				EndedStep: new(int32(2))},
 			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &running, By: "kubectl-patch", ChangeCause: "weights v3"},
 		},
 	}

@@ -14,8 +14,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -40,25 +38,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// kubeconfig writes a file for the administrator, as a user has one.
-func kubeconfig(t *testing.T) string {
-	t.Helper()
-	c := server.Config
-	file := clientcmdapi.NewConfig()
-	file.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData}
-	file.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData}
-	file.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "admin", Namespace: "elsewhere"}
-	path := t.TempDir() + "/kubeconfig"
-	if err := clientcmd.WriteToFile(*file, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // TestAnAPIServerAcceptsThePatchesOfTheCommands plays the manager by hand: what is tested
 // is that the server takes the command line's patches as they are meant.
 func TestAnAPIServerAcceptsThePatchesOfTheCommands(t *testing.T) {
-	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()
+	namespace, path, ctx := server.Namespace(t), server.Kubeconfig(t), t.Context()
 	run := func(args ...string) (string, int) {
 		t.Helper()
 		var out bytes.Buffer

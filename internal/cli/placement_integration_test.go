@@ -30,7 +30,7 @@ import (
 // select by is what the server answers: NodeStores by their CRD, and events by
 // the pod's name.
 func TestPlacementIsReadFromARealAPIServer(t *testing.T) {
-	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()
+	namespace, path, ctx := server.Namespace(t), server.Kubeconfig(t), t.Context()
 	d := server.DataSet(t, namespace, "models", "web", func(d *v1alpha1.DataSet) { d.Spec.Placement = v1alpha1.PlacementRequire })
 	ready := metav1.NewTime(time.Now().Add(-time.Hour))
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "holder-"}}
@@ -117,7 +117,7 @@ func discard(t *testing.T, object client.Object) {
 // TestOnlyTheRoleForNodesLetsAUserSeeWhatNodesHold runs the commands as a user
 // who may view a namespace, without and with the role that an error names.
 func TestOnlyTheRoleForNodesLetsAUserSeeWhatNodesHold(t *testing.T) {
-	namespace, path, ctx := server.Namespace(t), kubeconfig(t), t.Context()
+	namespace, path, ctx := server.Namespace(t), server.Kubeconfig(t), t.Context()
 	content, err := os.ReadFile("../../deploy/base/rbac/users.yaml")
 	if err != nil {
 		t.Fatal(err)

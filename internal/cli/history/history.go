@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
@@ -73,8 +74,9 @@ func historyEntries(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision,
 			Number: record.Number, Revision: record.Revision, Kept: !known || kept[record.Revision] != nil,
 			Outcome:   verdict.Outcome(d, i, kept[record.Revision]),
 			StartTime: record.StartTime, EndTime: record.EndTime, Cause: record.ChangeCause, Message: record.Message,
-			By: cmp.Or(record.ChangedBy, record.By), ByManager: record.ChangedBy == "" && record.By != "",
-			Pods: record.Pods, FailedPods: record.FailedPods, Bytes: record.Bytes, EndedStep: int64(record.EndedStep),
+			By: cmp.Or(ptr.Deref(record.ChangedBy, ""), record.By), ByManager: record.ChangedBy == nil && record.By != "",
+			Pods: ptr.Deref(record.Pods, 0), FailedPods: ptr.Deref(record.FailedPods, 0),
+			Bytes: ptr.Deref(record.Bytes, 0), EndedStep: int64(ptr.Deref(record.EndedStep, 0)),
 		}
 		if e.Outcome == v1alpha1.OutcomeRunning && record.Outcome != e.Outcome {
 			e.EndTime = nil // the end that was noted is not one

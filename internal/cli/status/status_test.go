@@ -49,7 +49,8 @@ func models(change ...func(*v1alpha1.DataSet)) *v1alpha1.DataSet {
 			},
 			History: []v1alpha1.RolloutRecord{
 				{Revision: oldRevision, Number: 6, Outcome: v1alpha1.OutcomeSucceeded, ChangeCause: "first weights"},
-				{Revision: newRevision, Number: 7, Outcome: v1alpha1.OutcomeRunning, ChangeCause: "new weights", ChangedBy: "alice", By: "kubectl"},
+				{Revision: newRevision, Number: 7, Outcome: v1alpha1.OutcomeRunning, ChangeCause: "new weights",
+					ChangedBy: new("alice"), By: "kubectl"},
 			},
 		},
 	}

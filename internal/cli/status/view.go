@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
@@ -167,7 +168,7 @@ func revisionMark(in Input, name string) Mark {
 	for _, record := range slices.Backward(in.DataSet.Status.History) {
 		if record.Revision == name {
 			m.Number = cmp.Or(m.Number, record.Number)
-			m.Cause, m.By = record.ChangeCause, record.ChangedBy
+			m.Cause, m.By = record.ChangeCause, ptr.Deref(record.ChangedBy, "")
 			if m.By == "" && record.By != "" {
 				m.By = "(" + record.By + ")" // a program, as history shows it
 			}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/controller/events"
@@ -206,7 +207,7 @@ func byUser(words, user string) string {
 // recordedUser returns the user who wanted the newest rollout.
 func recordedUser(history []v1alpha1.RolloutRecord) string {
 	if n := len(history); n > 0 {
-		return history[n-1].ChangedBy
+		return ptr.Deref(history[n-1].ChangedBy, "")
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/revision"
@@ -122,11 +123,11 @@ func updateRecord(r *v1alpha1.RolloutRecord, next v1alpha1.RolloutStatus, counte
 	if before != v1alpha1.OutcomeRunning && before != v1alpha1.OutcomeStopped && counted.outcome != v1alpha1.OutcomeRunning {
 		return
 	}
-	r.Pods, r.FailedPods = max(r.Pods, counted.pods), max(r.FailedPods, int32(counted.failed))
-	r.Bytes, r.Outcome = max(r.Bytes, counted.bytes), counted.outcome
+	r.Pods, r.FailedPods = highest(r.Pods, counted.pods), highest(r.FailedPods, int32(counted.failed))
+	r.Bytes, r.Outcome = highest(r.Bytes, counted.bytes), counted.outcome
 	switch {
 	case counted.outcome == v1alpha1.OutcomeRunning:
-		r.EndTime, r.Message, r.EndedStep = nil, "", 0
+		r.EndTime, r.Message, r.EndedStep = nil, "", nil
 	case counted.outcome != before:
 		end := next.EndTime
 		if end == nil {
@@ -138,13 +139,18 @@ func updateRecord(r *v1alpha1.RolloutRecord, next v1alpha1.RolloutStatus, counte
 	}
 }
 
-// endedStep returns the number of the step that a rollout is in, from 1; 0 for none.
-func endedStep(state *v1alpha1.RolloutStatus, steps int) int32 {
+// highest returns the greater of what was counted before and is counted now.
+func highest[N int32 | int64](before *N, now N) *N {
+	return new(max(ptr.Deref(before, 0), now))
+}
+
+// endedStep returns the number of the step that a rollout is in, from 1; nil for none.
+func endedStep(state *v1alpha1.RolloutStatus, steps int) *int32 {
 	if state == nil || int(state.Step) >= steps || state.Phase == v1alpha1.RolloutPrefetching ||
 		state.Reason == v1alpha1.ReasonPrefetchFailed {
-		return 0
+		return nil
 	}
-	return state.Step + 1
+	return new(state.Step + 1)
 }
 
 // supersedeRecord ends the record of a rollout that another one follows.
@@ -181,12 +187,15 @@ func (r *Reconciler) openingRecord(ctx context.Context, s *session) (*v1alpha1.R
 	if last := d.Status.Rollout; last != nil && last.Revision == s.update.Name {
 		by = stamp.RequestedBy(d) // it is tried again
 	}
-	return &v1alpha1.RolloutRecord{
-		ChangedBy:   by,
+	opening := &v1alpha1.RolloutRecord{
 		Number:      s.update.Revision,
 		ChangeCause: shorten.Text(revision.ChangeCause(s.update), maxMessageLength),
 		By:          templateAuthor(whole.ManagedFields),
-	}, nil
+	}
+	if by != "" {
+		opening.ChangedBy = &by
+	}
+	return opening, nil
 }
 
 // templateAuthor returns the field manager that last wrote something of the template,

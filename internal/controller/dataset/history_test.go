@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -62,6 +63,7 @@ func record(number int64, revision string, from time.Duration, to *metav1.Time, 
 	message string) v1alpha1.RolloutRecord {
 	return v1alpha1.RolloutRecord{
 		Number: number, Revision: revision, By: "kubectl", StartTime: second(from), EndTime: to, Outcome: outcome, Message: message,
+		Pods: new(int32(0)), FailedPods: new(int32(0)), Bytes: new(int64(0)),
 	}
 }
 
@@ -211,7 +213,7 @@ func TestARecordCountsPodsBytesFailuresAndItsLastStep(t *testing.T) {
 			history, last = nextHistory(history, last, next, c.tally[i], opening, start), &next
 		}
 		r := history[0]
-		if got := (counts{r.Pods, r.FailedPods, r.Bytes, r.EndedStep}); got != c.want {
+		if got := (counts{*r.Pods, *r.FailedPods, *r.Bytes, ptr.Deref(r.EndedStep, 0)}); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}

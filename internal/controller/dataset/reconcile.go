@@ -115,6 +115,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		ctrl.LoggerFrom(ctx).V(1).Info("left a namespace alone that is being deleted", "refused", err.Error())
 		return ctrl.Result{}, nil
 	}
+	if isRefusal(err) {
+		wait := retryAfter(r.refusals.record(request.NamespacedName, r.clock.Now()))
+		ctrl.LoggerFrom(ctx).Error(err, "a write was refused, and is tried again", "after", wait.String())
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}

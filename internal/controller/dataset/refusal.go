@@ -86,6 +86,16 @@ func refusedStanding(refusal string, since time.Duration) (reconciling, stalled 
 	return cause{}, refused
 }
 
+// retryAfter returns when a refused write is tried again: after as long as writes have
+// been refused, so that tries double their distances, and when that stalls the DataSet.
+func retryAfter(refusedFor time.Duration) time.Duration {
+	wait := min(max(refusedFor, firstRetry), lastRetry)
+	if left := refusalGrace - refusedFor; left > 0 {
+		wait = min(wait, left)
+	}
+	return wait
+}
+
 // refusals remembers since when the writes for a DataSet are refused. The zero value is
 // ready for use.
 type refusals struct {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,15 @@ func (b *bench) attempt() error {
 	b.t.Helper()
 	_, err := b.Reconcile(b.t.Context(), ctrl.Request{NamespacedName: key})
 	return err
+}
+
+// passRefused is a pass of which a write is refused. It is tried again.
+func (b *bench) passRefused() {
+	b.t.Helper()
+	result, err := b.Reconcile(b.t.Context(), ctrl.Request{NamespacedName: key})
+	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > lastRetry {
+		b.t.Fatalf("the pass returned %v, %v", result, err)
+	}
 }
 
 func (b *bench) count(event string) int {
@@ -57,14 +67,10 @@ func refuseDataOf(pods ...string) func(client.Object) error {
 func TestARefusedDataIsShownAndTheOthersAreCounted(t *testing.T) {
 	b := newBench(t, models(), web("a", true), web("b", true), web("c", true))
 	b.refuse = refuseDataOf("b", "c")
-	if err := b.attempt(); !apierrors.IsForbidden(err) {
-		t.Fatalf("the pass returned %v", err)
-	}
+	b.passRefused()
 	b.play(true)
 	for range 3 {
-		if err := b.attempt(); !apierrors.IsForbidden(err) {
-			t.Fatalf("the pass returned %v", err)
-		}
+		b.passRefused()
 	}
 	s := b.set().Status
 	if s.Ready != "1/3" {
@@ -109,9 +115,7 @@ func TestARefusedMoveIsShown(t *testing.T) {
 	b.pass()
 	b.edit("v2")
 	b.refuse = refuseDataOf("a")
-	if err := b.attempt(); !apierrors.IsForbidden(err) {
-		t.Fatalf("the pass returned %v", err)
-	}
+	b.passRefused()
 	c := meta.FindStatusCondition(b.set().Status.Conditions, v1alpha1.ConditionProgressing)
 	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "pod a: updating Data") {
 		t.Errorf("%+v", c)
@@ -135,17 +139,16 @@ func TestARefusedRevisionIsShown(t *testing.T) {
 		return nil
 	}
 	for range 2 {
-		if err := b.attempt(); !apierrors.IsForbidden(err) {
-			t.Fatalf("the pass returned %v", err)
-		}
+		b.passRefused()
 	}
 	s := b.set().Status
 	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionProgressing)
 	if c.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(c.Message, "ControllerRevision") || s.Ready != "1/1" {
 		t.Errorf("%+v", s)
 	}
-	if r := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady); r.Reason != v1alpha1.ReasonWriteRefused || string(r.Status) != "False" {
-		t.Errorf("%+v", r)
+	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
+	if ready.Reason != v1alpha1.ReasonWriteRefused || ready.Status != "False" {
+		t.Errorf("%+v", ready)
 	}
 	if n := b.count(v1alpha1.EventWriteRefused); n != 1 {
 		t.Errorf("%d events, want 1: %v", n, b.events)
@@ -169,6 +172,17 @@ func TestOnlyLastingErrorsAreRefusals(t *testing.T) {
 	} {
 		if got := isRefusal(c.err); got != c.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestARefusedWriteIsTriedAtTheMomentThatStallsTheDataSet(t *testing.T) {
+	for refused, want := range map[time.Duration]time.Duration{
+		0: firstRetry, 2 * time.Second: 2 * time.Second, 40 * time.Second: 20 * time.Second,
+		refusalGrace - time.Millisecond: time.Millisecond, refusalGrace: lastRetry, time.Hour: lastRetry,
+	} {
+		if got := retryAfter(refused); got != want {
+			t.Errorf("refused for %v: tried again after %v, want %v", refused, got, want)
 		}
 	}
 }

@@ -147,7 +147,7 @@ func TestAFirstDeliveryIsDoneOnlyWithItsPods(t *testing.T) {
 	}
 	b.settle("")
 	b.expect("mended", "Completed 2/2 Ready Delivered")
-	if r := b.set().Status.History[0]; outcomes(b.set().Status) != "Succeeded" || r.Pods != 2 || !r.EndTime.After(r.StartTime.Time) {
+	if r := b.set().Status.History[0]; outcomes(b.set().Status) != "Succeeded" || *r.Pods != 2 || !r.EndTime.After(r.StartTime.Time) {
 		t.Errorf("history: %+v", r)
 	}
 }
@@ -338,16 +338,10 @@ func TestAWriteThatIsRefusedForLongStallsUntilItIsTaken(t *testing.T) {
 		}
 		return nil
 	}
-	refused := func() {
-		t.Helper()
-		if _, err := b.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err == nil {
-			t.Fatal("the refusal is no error")
-		}
-	}
-	refused()
+	b.passRefused()
 	b.expect("refused", "Delivering 0/1 Reconciling WriteRefused")
 	b.clock.SetTime(b.clock.Now().Add(refusalGrace))
-	refused()
+	b.passRefused()
 	b.expect("refused for long", "Delivering 0/1 Stalled WriteRefused")
 	b.refuse = nil
 	b.settle("")
@@ -377,7 +371,7 @@ func TestTheUserOfAChangeIsCarriedOn(t *testing.T) {
 	})
 	b.pass()
 	s := b.set().Status
-	if s.History[0].ChangedBy != "alice" || s.History[1].ChangedBy != "bob" {
+	if *s.History[0].ChangedBy != "alice" || *s.History[1].ChangedBy != "bob" {
 		t.Errorf("history: %+v", s.History)
 	}
 	own, err := b.revisions.listRevisions(t.Context(), b.set())
@@ -402,7 +396,7 @@ func TestTheUserOfAChangeIsCarriedOn(t *testing.T) {
 	b.clock.SetTime(b.clock.Now().Add(time.Hour))
 	b.request(v1alpha1.RequestRetry, "2")
 	s = b.settle("")
-	if last := s.History[len(s.History)-1]; last.ChangedBy != "" || outcomes(s) != "Succeeded RolledBack Succeeded" {
+	if last := s.History[len(s.History)-1]; last.ChangedBy != nil || outcomes(s) != "Succeeded RolledBack Succeeded" {
 		t.Errorf("history: %+v", s.History)
 	}
 }
@@ -422,7 +416,7 @@ func TestEventsNameTheUser(t *testing.T) {
 		t.Errorf("a step that ended by itself: %v", n)
 	}
 	before.Rollout = &v1alpha1.RolloutStatus{Revision: "r1", Phase: v1alpha1.RolloutCompleted}
-	after.History = []v1alpha1.RolloutRecord{{Revision: "r2", ChangedBy: "bob"}}
+	after.History = []v1alpha1.RolloutRecord{{Revision: "r2", ChangedBy: new("bob")}}
 	if n := rolloutTransitions(before, after, steps, ""); len(n) == 0 || n[0].note != "rolling out revision r2, wanted by bob" {
 		t.Errorf("%v", n)
 	}

@@ -107,13 +107,8 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 	plan := Decide(s.input)
 	if plan.Retry {
 		// Before it is remembered that the request was carried out.
-		refused, err := r.requestRetries(ctx, s)
-		if err != nil {
+		if err := r.retry(ctx, s); err != nil {
 			return 0, err
-		}
-		s.trouble = nil
-		if refused != nil {
-			s.trouble = s.trouble.afterRetry(*refused, d.Generation, s.input.Now)
 		}
 	}
 	r.memory.put(d, plan.State, s.trouble)

@@ -15,6 +15,19 @@ import (
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 )
 
+// retry carries a request to try again out, and remembers what stood in its way.
+func (r *Reconciler) retry(ctx context.Context, s *session) error {
+	refused, err := r.requestRetries(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.trouble = nil
+	if refused != nil {
+		s.trouble = s.trouble.afterRetry(*refused, s.set.Generation, s.input.Now)
+	}
+	return nil
+}
+
 // requestRetries asks the pods in which something failed to try it now. Nodes without a
 // pod get one by the plan. It returns the obstacle where a write was refused, which does
 // not hold up the other pods.

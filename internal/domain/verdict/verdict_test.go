@@ -61,11 +61,6 @@ func in(p v1alpha1.RolloutPhase) change {
 	return func(d *v1alpha1.DataSet) { d.Status.Rollout.Phase = p }
 }
 
-// held says that the rollout went as far as it may.
-func held(d *v1alpha1.DataSet) {
-	condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonHeldBack)(d)
-}
-
 // counts sets how many pods have their data, carry the runtime, and lack it.
 func counts(ready string, success, replicas, uninjected int32) change {
 	return func(d *v1alpha1.DataSet) {
