@@ -111,11 +111,17 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 			Why: "was not injected when it was created: " + p.Annotations[v1alpha1.AnnotationNotInjected],
 			Do:  "remove that cause, then restart the pod",
 		}
-	case !p.CreationTimestamp.IsZero() && !p.CreationTimestamp.After(d.CreationTimestamp.Time):
+	case p.CreationTimestamp.IsZero():
+	case p.CreationTimestamp.Time.Before(d.CreationTimestamp.Time):
 		return Cause{Why: "was created before the DataSet", Do: "restart it, for example with kubectl rollout restart", Restart: true}
+	case p.CreationTimestamp.Equal(&d.CreationTimestamp):
+		// The API server keeps whole seconds.
+		return Cause{Why: "was created in the same second as the DataSet, before kuda-webhook had seen that",
+			Do: "restart it, for example with kubectl rollout restart", Restart: true}
 	}
 	return Cause{
-		Why: "was created while kuda-webhook could not be reached, or before its labels or spec.workloadSelector were changed",
+		Why: "was created while kuda-webhook could not be reached or had not seen the DataSet yet, or before its labels or " +
+			"spec.workloadSelector were changed",
 		Do:  "restart it, for example with kubectl rollout restart", Restart: true,
 	}
 }

@@ -97,7 +97,8 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 	tight := whole("tight", func(p *corev1.Pod) {
 		p.Annotations = map[string]string{v1alpha1.AnnotationNotInjected: "LimitRange small allows a container 32Mi"}
 	})
-	early := whole("early", func(p *corev1.Pod) { p.CreationTimestamp = d.CreationTimestamp })
+	early := whole("early", func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(d.CreationTimestamp.Add(-time.Second)) })
+	same := whole("same", func(p *corev1.Pod) { p.CreationTimestamp = d.CreationTimestamp })
 	for name, c := range map[string]struct {
 		pods    []*corev1.Pod
 		labels  map[string]string
@@ -113,6 +114,7 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		"tight": {[]*corev1.Pod{tight}, nil, []string{"tight: was not injected when it was created: LimitRange small allows"},
 			"could not be reached"},
 		"early": {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
+		"same":  {[]*corev1.Pod{same}, nil, []string{"same second as the DataSet", "rollout restart"}, "before the DataSet"},
 		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil,
 			[]string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
 	} {
