@@ -122,6 +122,6 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 	return Cause{
 		Why: "was created while kuda-webhook could not be reached or had not seen the DataSet yet, or before its labels or " +
 			"spec.workloadSelector were changed",
-		Do:  "restart it, for example with kubectl rollout restart", Restart: true,
+		Do: "restart it, for example with kubectl rollout restart", Restart: true,
 	}
 }
