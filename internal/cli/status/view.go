@@ -197,7 +197,7 @@ func conditionAlerts(d *v1alpha1.DataSet) []Alert {
 		case v1alpha1.ConditionReady:
 			waits := progressing != nil && progressing.Reason == c.Reason && c.Reason != v1alpha1.ReasonDeliveryFailed
 			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonDelivering && !waits
-		case v1alpha1.ConditionInjected:
+		case v1alpha1.ConditionInjected, v1alpha1.ConditionCredentialsAvailable:
 			wrong = c.Status == metav1.ConditionFalse
 		case v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack:
 			wrong = c.Status == metav1.ConditionTrue
