@@ -46,6 +46,19 @@ func RemoveBeyond(ctx context.Context, newer, older Release) error {
 	return nil
 }
 
+// Uninstall removes a release but for the definitions of its kinds, and with them
+// DataSets and Data: those that are there outlast it.
+func Uninstall(ctx context.Context, r Release) error {
+	manifest, err := r.withoutDefinitions()
+	if err != nil {
+		return err
+	}
+	if _, err := kubectl(ctx, manifest, "delete", "--ignore-not-found", "--timeout=2m", "-f", "-"); err != nil {
+		return fmt.Errorf("uninstalling %s: %w", r.Name, err)
+	}
+	return nil
+}
+
 func put(ctx context.Context, r Release, manifest []byte) error {
 	// A Job cannot be changed, and one that is done stays for a minute.
 	if _, err := kubectl(ctx, nil, "-n", systemNamespace, "delete", "job", "kuda-create-ca", "--ignore-not-found"); err != nil {

@@ -6,6 +6,7 @@ package upgrade
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -138,6 +139,30 @@ func (l *Load) template(name, version string) v1alpha1.DataTemplateSpec {
 }
 
 func hooked(version string) string { return "/tmp/hooked-" + version }
+
+// WaitStrangers waits until the Data of each pod says that its runtime knows another
+// authority than that of the installation.
+func (l *Load) WaitStrangers(ctx context.Context, timeout time.Duration) error {
+	var left []string
+	err := wait.PollUntilContextTimeout(ctx, glance, timeout, true, func(ctx context.Context) (bool, error) {
+		var list v1alpha1.DataList
+		if err := l.kube.List(ctx, &list, client.InNamespace(l.namespace)); err != nil {
+			return false, fmt.Errorf("listing Data: %w", err)
+		}
+		left = nil
+		for i := range list.Items {
+			ready := meta.FindStatusCondition(list.Items[i].Status.Conditions, v1alpha1.ConditionReady)
+			if ready == nil || ready.Reason != v1alpha1.ReasonAuthorityChanged {
+				left = append(left, fmt.Sprintf("%s: %+v", list.Items[i].Name, ready))
+			}
+		}
+		return len(list.Items) > 0 && len(left) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until Data say %s: %w; left: %s", v1alpha1.ReasonAuthorityChanged, err, strings.Join(left, "; "))
+	}
+	return nil
+}
 
 // WaitDelivered waits until n pods of a DataSet have all of it as it is now, and
 // their runtimes have said so.

@@ -162,6 +162,13 @@ func TestRunningPodsDoNotNoticeAnUpgradeAndADowngrade(t *testing.T) {
 		delivered(t, l, "v4", 2*readers)
 		must(t, w.Check(ctx))
 	})
+	phase(t, "installed again, it says that the pods of the installation before have to be restarted", func(t *testing.T) {
+		must(t, Uninstall(ctx, later))
+		must(t, w.Check(ctx))
+		must(t, Install(ctx, later))
+		must(t, l.WaitStrangers(ctx, patience))
+		must(t, w.Check(ctx))
+	})
 }
 
 // delivered waits until both DataSets are delivered to n pods each, and looks
