@@ -100,11 +100,11 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
-	hack/upgrade.sh
+	hack/upgrade.sh -skip EarlierInstallation
 	hack/e2e.sh
 
 .PHONY: upgrade
-upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, and go back (root)
+upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
 	hack/upgrade.sh
 
 .PHONY: crash

@@ -162,13 +162,27 @@ func TestRunningPodsDoNotNoticeAnUpgradeAndADowngrade(t *testing.T) {
 		delivered(t, l, "v4", 2*readers)
 		must(t, w.Check(ctx))
 	})
-	phase(t, "installed again, it says that the pods of the installation before have to be restarted", func(t *testing.T) {
-		must(t, Uninstall(ctx, later))
-		must(t, w.Check(ctx))
-		must(t, Install(ctx, later))
-		must(t, l.WaitStrangers(ctx, patience))
-		must(t, w.Check(ctx))
-	})
+}
+
+// TestPodsOfAnEarlierInstallationAreToldApart removes the release and installs it again,
+// with another authority. It takes some minutes, since a new leader gives runtimes two.
+func TestPodsOfAnEarlierInstallationAreToldApart(t *testing.T) {
+	release := releaseFrom(t, "KUDA_UPGRADE_TO")
+	ctx, kube, storage := t.Context(), newKube(t), newStorage(t)
+	must(t, Install(ctx, release))
+	l, err := NewLoad(ctx, kube, storage)
+	must(t, err)
+	t.Cleanup(func() { finish(t, l) })
+	must(t, l.Start(ctx, "public", Public, node, readers))
+	must(t, l.Start(ctx, "private", Private, node, readers))
+	delivered(t, l, "v1", readers)
+	w, err := l.Watch(ctx)
+	must(t, err)
+	must(t, Uninstall(ctx, release))
+	must(t, w.Check(ctx))
+	must(t, Install(ctx, release))
+	must(t, l.WaitStrangers(ctx, 5*time.Minute))
+	must(t, w.Check(ctx))
 }
 
 // delivered waits until both DataSets are delivered to n pods each, and looks
