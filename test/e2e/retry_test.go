@@ -146,6 +146,7 @@ func TestRetryOfAFailedItemActsWithinTwoSeconds(t *testing.T) {
 // TestAMissingSecretIsSaidThoughTheBytesAreOnTheNode takes the Secret away from a pod that
 // has its data: it keeps it, and the next node would fail.
 func TestAMissingSecretIsSaidThoughTheBytesAreOnTheNode(t *testing.T) {
+	t.Parallel()
 	store.put(t, "retry/shared.txt", []byte(delivered))
 	ns := newNamespace(t, nil)
 	ds := dataSet(ns, "shared", item("x", "retry/shared.txt", "v1"))
