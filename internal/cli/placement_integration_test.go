@@ -147,7 +147,8 @@ func TestOnlyTheRoleForNodesLetsAUserSeeWhatNodesHold(t *testing.T) {
 	if out, code := run("nodes"); code != frame.ExitError || !strings.Contains(out, "--clusterrole kuda-nodes-view") {
 		t.Errorf("nodes without the role: exit code %d, %s", code, out)
 	}
-	if out, code := run("why", "web-0"); code != frame.ExitDone || !strings.Contains(out, "Left out") || !strings.Contains(out, "kuda-nodes-view") {
+	out, code := run("why", "web-0")
+	if code != frame.ExitDone || !strings.Contains(out, "Left out") || !strings.Contains(out, "kuda-nodes-view") {
 		t.Errorf("why without the role: exit code %d, %s", code, out)
 	}
 	bind(t, "ClusterRoleBinding", "", "kuda-nodes-view")
