@@ -116,7 +116,7 @@ func WhyUninjected(p *corev1.Pod, d *v1alpha1.DataSet, namespaceLabels map[strin
 		return Cause{Why: "was created before the DataSet", Do: "restart it, for example with kubectl rollout restart", Restart: true}
 	case p.CreationTimestamp.Equal(&d.CreationTimestamp):
 		// The API server keeps whole seconds.
-		return Cause{Why: "was created in the same second as the DataSet, before kuda-webhook had seen that",
+		return Cause{Why: "was created before the DataSet or in the same second, before kuda-webhook had seen it",
 			Do: "restart it, for example with kubectl rollout restart", Restart: true}
 	}
 	return Cause{

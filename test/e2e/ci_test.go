@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -110,15 +111,27 @@ func TestAPipelineLearnsWhatBecameOfAFirstDelivery(t *testing.T) {
 			t.Parallel()
 			ds := dataSet(newNamespace(t, nil), "ci", item("x", "ci/v1/", "v1"))
 			test.spoil(t, ds)
-			go func() {
-				time.Sleep(time.Second)
-				if test.pods > 0 {
-					_ = kube.Create(t.Context(), deployment(ds.Namespace, ds.Name, test.pods, "wait"))
-				}
-			}()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.pods > 0 {
+				go deployOnceApplied(ctx, ds, test.pods)
+			}
 			wantEnd(t, ds, test.flags, 1, test.code, test.last)
 		})
 	}
+}
+
+// deployOnceApplied makes a Deployment a second after its DataSet is there, whenever the
+// pipeline comes to apply that.
+func deployOnceApplied(ctx context.Context, ds *v1alpha1.DataSet, pods int32) {
+	for kube.Get(ctx, client.ObjectKeyFromObject(ds), &v1alpha1.DataSet{}) != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(time.Second)
+	_ = kube.Create(ctx, deployment(ds.Namespace, ds.Name, pods, "wait")) // the test sees that there are none
 }
 
 // TestAPipelineLearnsWhatBecameOfARollout applies the next versions of one that works.

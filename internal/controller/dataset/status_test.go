@@ -114,7 +114,7 @@ func TestAPodWithoutTheRuntimeIsToldItsOwnReason(t *testing.T) {
 		"tight": {[]*corev1.Pod{tight}, nil, []string{"tight: was not injected when it was created: LimitRange small allows"},
 			"could not be reached"},
 		"early": {[]*corev1.Pod{early}, nil, []string{"before the DataSet", "rollout restart"}, "could not be reached"},
-		"same":  {[]*corev1.Pod{same}, nil, []string{"same second as the DataSet", "rollout restart"}, "before the DataSet"},
+		"same":  {[]*corev1.Pod{same}, nil, []string{"in the same second", "rollout restart"}, "could not be reached"},
 		"grouped": {[]*corev1.Pod{early, host, missed, clash}, nil,
 			[]string{"early: was", "hn: cannot", "missed: was", "1 more for other reasons"}, "another name"},
 	} {
