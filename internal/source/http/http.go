@@ -95,7 +95,7 @@ func (s *Source) List(ctx context.Context, remote string) iter.Seq2[source.Entry
 			s.listTree(ctx, key, yield)
 			return
 		}
-		yield(s.statFile(ctx, key))
+		yield(s.statFile(ctx, key, 1))
 	}
 }
 
@@ -107,10 +107,13 @@ func (s *Source) keyURL(key string) string {
 }
 
 // statFile asks for the head of a file; a server that refuses HEAD is asked for its
-// first byte.
-func (s *Source) statFile(ctx context.Context, key string) (source.Entry, error) {
+// first byte. Each request is made up to tries times.
+func (s *Source) statFile(ctx context.Context, key string, tries int) (source.Entry, error) {
 	op := "reading the head of " + s.keyURL(key)
-	response, err := s.doRequest(ctx, op, nethttp.MethodHead, key, nil)
+	request := func(method string, header nethttp.Header) (*nethttp.Response, error) {
+		return s.requestWithRetry(ctx, tries, op, method, key, header)
+	}
+	response, err := request(nethttp.MethodHead, nil)
 	// A length of zero is not believed: servers that make their answers give it
 	// to HEAD because they made none.
 	if err == nil && response.ContentLength > 0 && response.Header.Get("Accept-Ranges") == "bytes" {
@@ -122,9 +125,9 @@ func (s *Source) statFile(ctx context.Context, key string) (source.Entry, error)
 	} else if errors.Is(err, source.ErrNotFound) || source.Temporary(err) || ctx.Err() != nil {
 		return source.Entry{}, err
 	}
-	response, err = s.doRequest(ctx, op, nethttp.MethodGet, key, nethttp.Header{"Range": {"bytes=0-0"}})
+	response, err = request(nethttp.MethodGet, nethttp.Header{"Range": {"bytes=0-0"}})
 	if errors.Is(err, source.ErrChanged) { // an empty file satisfies no range
-		response, err = s.doRequest(ctx, op, nethttp.MethodGet, key, nil)
+		response, err = request(nethttp.MethodGet, nil)
 	}
 	if err != nil {
 		return source.Entry{}, err

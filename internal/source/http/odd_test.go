@@ -166,16 +166,7 @@ func TestAListingOutlivesAHeadThatIsLost(t *testing.T) {
 			if r.Method != nethttp.MethodHead || !strings.HasSuffix(r.URL.Path, "/7") || tries.Add(1) > lost {
 				return false
 			}
-			conn, out, err := nethttp.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Error(err)
-				return false
-			}
-			// Without a byte of it, the request would be sent again below the driver.
-			_, _ = out.WriteString("HTTP/1.1 200 OK\r\nContent-Le")
-			_ = out.Flush()
-			conn.Close()
-			return true
+			return loseResponse(t, w)
 		})
 		count, last := 0, error(nil)
 		for _, err := range open(t, Config{URL: server.URL}).List(t.Context(), "tree/") {
@@ -187,4 +178,43 @@ func TestAListingOutlivesAHeadThatIsLost(t *testing.T) {
 			t.Errorf("%d heads were lost: %d files are listed, %v", lost, count, last)
 		}
 	}
+}
+
+// The head of an empty file takes three requests of a server that says nothing of its
+// length. That one of them fails at each try must not end the listing.
+func TestAListingOutlivesALossAtEachRequestForAHead(t *testing.T) {
+	server := sourcetest.NewServer(t)
+	server.Put("tree/empty", nil)
+	var requests atomic.Int32
+	server.Misbehave(sourcetest.Manners{}, func(w nethttp.ResponseWriter, r *nethttp.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/empty") {
+			return false
+		}
+		if requests.Add(1)%3 == 0 {
+			return loseResponse(t, w)
+		}
+		if r.Header.Get("Range") == "" {
+			return false
+		}
+		w.WriteHeader(nethttp.StatusRequestedRangeNotSatisfiable)
+		return true
+	})
+	entry, err := first(t.Context(), open(t, Config{URL: server.URL}), "tree/")
+	if err != nil || entry.Path != "empty" || requests.Load() != 4 {
+		t.Errorf("after %d requests: got %+v, %v", requests.Load(), entry, err)
+	}
+}
+
+// loseResponse ends the connection of a request within its response. Without a byte of
+// that, the request would be sent again below the driver.
+func loseResponse(t *testing.T, w nethttp.ResponseWriter) bool {
+	conn, out, err := nethttp.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	_, _ = out.WriteString("HTTP/1.1 200 OK\r\nContent-Le")
+	_ = out.Flush()
+	conn.Close()
+	return true
 }

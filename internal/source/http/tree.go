@@ -160,7 +160,7 @@ func (s *Source) indexedEntry(ctx context.Context, dir, name string) (source.Ent
 	if !source.ValidPath(name) {
 		return source.Entry{Key: dir + name}, nil
 	}
-	entry, err := s.headFile(ctx, dir+name)
+	entry, err := s.statFile(ctx, dir+name, headTries)
 	if errors.Is(err, source.ErrNotFound) {
 		err = &source.Error{Op: "listing " + s.keyURL(dir), Class: source.ErrNotFound,
 			Err: fmt.Errorf("%s lists %s, which the server does not have", Index, name)}
@@ -169,24 +169,27 @@ func (s *Source) indexedEntry(ctx context.Context, dir, name string) (source.Ent
 }
 
 const (
-	// headTries is how often a file of a tree is asked for, where that fails: of
-	// thousands one may, and a listing that began anew for it would never end.
+	// headTries is how often each request for the head of a file of a tree is made,
+	// where it fails: of thousands one may, and a listing that began anew for it would
+	// never end. It is each request and not all that one head takes, which are up to
+	// three: of those of an empty file one may fail each time.
 	headTries = 3
 	// headPause is how long to wait before the second try; before the third it is
 	// twice as long.
 	headPause = 300 * time.Millisecond
 )
 
-// headFile is statFile with retries. A server that asks to wait, or that cannot be
-// reached, is a matter of the whole listing.
-func (s *Source) headFile(ctx context.Context, key string) (source.Entry, error) {
+// requestWithRetry is doRequest with up to tries tries. A server that asks to wait, or
+// that cannot be reached, is a matter of the whole listing.
+func (s *Source) requestWithRetry(ctx context.Context, tries int, op, method, key string,
+	header nethttp.Header) (*nethttp.Response, error) {
 	for try := 1; ; try++ {
-		entry, err := s.statFile(ctx, key)
-		if try == headTries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {
-			return entry, err
+		response, err := s.doRequest(ctx, op, method, key, header)
+		if try >= tries || !errors.Is(err, source.ErrTemporary) || source.RetryAfter(err) > 0 || ctx.Err() != nil {
+			return response, err
 		}
 		if backoff.Sleep(ctx, time.Duration(try)*headPause) != nil {
-			return entry, err
+			return nil, err
 		}
 	}
 }
