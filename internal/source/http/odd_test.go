@@ -205,8 +205,8 @@ func TestAListingOutlivesALossAtEachRequestForAHead(t *testing.T) {
 	}
 }
 
-// loseResponse ends the connection of a request within its response. Without a byte of
-// that, the request would be sent again below the driver.
+// loseResponse reports whether it could end the connection of a request within its
+// response. Without a byte of that, the request would be sent again below the driver.
 func loseResponse(t *testing.T, w nethttp.ResponseWriter) bool {
 	conn, out, err := nethttp.NewResponseController(w).Hijack()
 	if err != nil {
