@@ -122,7 +122,8 @@ func TestAPipelineLearnsWhatBecameOfAFirstDelivery(t *testing.T) {
 }
 
 // deployOnceApplied makes a Deployment a second after its DataSet is there, whenever the
-// pipeline comes to apply that.
+// pipeline comes to apply that: the pipeline is to wait already when the pods come. It runs
+// beside the test, so it may not end it as eventually does.
 func deployOnceApplied(ctx context.Context, ds *v1alpha1.DataSet, pods int32) {
 	for kube.Get(ctx, client.ObjectKeyFromObject(ds), &v1alpha1.DataSet{}) != nil {
 		if ctx.Err() != nil {
