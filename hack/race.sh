@@ -15,7 +15,8 @@ if ! command -v gcc >/dev/null; then
     exit 1
   fi
   echo "installing gcc"
-  apt-get -qq install -y gcc libc6-dev >/dev/null || { apt-get -qq update && apt-get -qq install -y gcc libc6-dev >/dev/null; }
+  install() { apt-get -qq -o DPkg::Lock::Timeout=600 install -y gcc libc6-dev >/dev/null; }
+  install || { apt-get -qq update && install; }
 fi
 
 mkdir -p "$RESULTS"

@@ -140,8 +140,12 @@ func withoutDaemons(f func() error) error {
 	return errors.Join(err, os.Remove(noDaemons))
 }
 
+// waitForLock has apt-get wait for another program that installs packages, such as the
+// unattended upgrades of a machine that has just started, instead of failing.
+const waitForLock = "DPkg::Lock::Timeout=600" // seconds
+
 func apt(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q"}, args...)...)
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q", "-o", waitForLock}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLines(string(out), 6))

@@ -90,7 +90,7 @@ func apt(ctx context.Context, packages ...string) error {
 		return fmt.Errorf("%w: %s", errNoDebian, strings.Join(packages, " "))
 	}
 	install := func() error {
-		args := append([]string{"-q", "install", "-y", "--no-install-recommends"}, packages...)
+		args := append([]string{"-q", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"}, packages...)
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		return run(cmd)
