@@ -84,6 +84,12 @@ func TestATranslationFollowsItsOriginal(t *testing.T) {
 		{name: "an earlier state", text: "<!-- follows docs/page.md 000000000000 -->\n" + body, want: []string{
 			"stale-translation docs/zh-CN/page.md: docs/page.md has changed since 000000000000: bring the page up to date " +
 				"(git log -p docs/page.md shows what changed), then make its first line\n      " + originalLine}},
+		{name: "an earlier state with another level and another block",
+			text: "<!-- follows docs/page.md 000000000000 -->\n" + strings.Replace(strings.Replace(body, "## ", "### ", 1), "stop", "halt", 1), want: []string{
+				"stale-translation docs/zh-CN/page.md: docs/page.md has changed since 000000000000: bring the page up to date " +
+					"(git log -p docs/page.md shows what changed), then make its first line\n      " + originalLine +
+					"\n      docs/zh-CN/page.md:6: the heading \"部分\" has level 3; \"Part\", in line 5 of docs/page.md, has level 2" +
+					"\n      docs/zh-CN/page.md:10: the block of code differs from that of docs/page.md, line 9: copy it as it is, with its comments"}},
 		{name: "another level", text: originalLine + "\n" + strings.Replace(body, "## ", "### ", 1), want: []string{
 			`translation docs/zh-CN/page.md:6: the heading "部分" has level 3; "Part", in line 5 of docs/page.md, has level 2`}},
 		{name: "a heading less", text: originalLine + "\n" + strings.Replace(body, "## 部分\n", "", 1), want: []string{

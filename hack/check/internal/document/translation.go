@@ -75,19 +75,23 @@ func compare(translation, original page, name string) []exception.Finding {
 	case m[1] != name:
 		return []exception.Finding{report("translation", 1, "it follows %s by its first line, and %s by its name", m[1], name)}
 	}
-	var findings []exception.Finding
-	if m[0] != current+"\n" {
-		findings = append(findings, report("stale-translation", 0,
-			"%s has changed since %s: bring the page up to date (git log -p %s shows what changed), then make its first line\n      %s",
-			name, m[2], name, current))
+	var differences []exception.Finding
+	for _, differ := range []func(a, b page) (int, string){compareHeadings, compareBlocks} {
+		if line, message := differ(translation, original); message != "" {
+			differences = append(differences, report("translation", line, "%s", message))
+		}
 	}
-	if line, message := compareHeadings(translation, original); message != "" {
-		findings = append(findings, report("translation", line, "%s", message))
+	if m[0] == current+"\n" {
+		return differences
 	}
-	if line, message := compareBlocks(translation, original); message != "" {
-		findings = append(findings, report("translation", line, "%s", message))
+	// One finding, so that one exception lets the page lag.
+	hints := ""
+	for _, d := range differences {
+		hints += fmt.Sprintf("\n      %s: %s", d.Where, d.Message)
 	}
-	return findings
+	return []exception.Finding{report("stale-translation", 0,
+		"%s has changed since %s: bring the page up to date (git log -p %s shows what changed), then make its first line\n      %s%s",
+		name, m[2], name, current, hints)}
 }
 
 // firstLine returns the line with which a translation of the page as it is now begins.
