@@ -14,7 +14,8 @@ import (
 )
 
 func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
-	const other = "# Other\n\n## What `version` means, *now*\n\n## Twice\n\n## Twice\n\n<a id=\"own\"></a>\n\n## 版本（version）的含义\n"
+	const other = "# Other\n\n## What `version` means, *now*\n\n## Twice\n\n## Twice\n\n<a id=\"own\"></a>\n\n" +
+		"## 版本（version）的含义\n"
 	for _, tc := range []struct {
 		name, text string
 		want       []string
@@ -22,16 +23,21 @@ func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
 		{name: "a page", text: "[a](other.md) ![b](images/a.svg)"},
 		{name: "a directory", text: "[a](images) [b](../docs/)"},
 		{name: "a page that is not there", text: "[a](gone.md)", want: []string{`"gone.md" leads nowhere: there is no docs/gone.md`}},
-		{name: "an image that is not there", text: "![a](images/gone.svg)", want: []string{`"images/gone.svg" leads nowhere: there is no docs/images/gone.svg`}},
-		{name: "an element that is not there", text: `<img alt="x" src="gone.svg">`, want: []string{`"gone.svg" leads nowhere: there is no docs/gone.svg`}},
+		{name: "an image that is not there", text: "![a](images/gone.svg)",
+			want: []string{`"images/gone.svg" leads nowhere: there is no docs/images/gone.svg`}},
+		{name: "an element that is not there", text: `<img alt="x" src="gone.svg">`,
+			want: []string{`"gone.svg" leads nowhere: there is no docs/gone.svg`}},
 		{name: "out of the repository", text: "[a](../../x.md)", want: []string{`"../../x.md" leads nowhere: there is no ../x.md`}},
-		{name: "an absolute path", text: "[a](/docs/other.md)", want: []string{`"/docs/other.md" begins with a slash: write the path from this page`}},
-		{name: "headings", text: "[a](other.md#what-version-means-now) [b](other.md#twice-1) [c](other.md#own)\n[d](other.md#版本version的含义)"},
+		{name: "an absolute path", text: "[a](/docs/other.md)",
+			want: []string{`"/docs/other.md" begins with a slash: write the path from this page`}},
+		{name: "headings", text: "[a](other.md#what-version-means-now) [b](other.md#twice-1) [c](other.md#own)"},
+		{name: "a Chinese heading", text: "[d](other.md#版本version的含义)"},
 		{name: "an escaped heading", text: "[d](other.md#%E7%89%88%E6%9C%ACversion%E7%9A%84%E5%90%AB%E4%B9%89)"},
 		{name: "an own heading", text: "# Page one\n[a](#page-one)"},
 		{name: "a heading that is not there", text: "x\n[a](other.md#twic)",
 			want: []string{`"other.md#twic" leads nowhere: docs/other.md has no heading with the anchor "twic"; is it "twice"?`}},
-		{name: "an own heading that is not there", text: "[a](#x-y)", want: []string{`"#x-y" leads nowhere: docs/page.md has no heading with the anchor "x-y"`}},
+		{name: "an own heading that is not there", text: "[a](#x-y)",
+			want: []string{`"#x-y" leads nowhere: docs/page.md has no heading with the anchor "x-y"`}},
 		{name: "a part of a file that is no page", text: "[a](images/a.svg#L3)"},
 		{name: "another host", text: "[a](https://example.com/gone) [b](mailto:a@example.com) [c](//example.com/x)"},
 		{name: "code", text: "`[a](gone.md)` and ``[`b`](gone.md)``\n```\n[c](gone.md)\n```\n~~~sh\n```\n[d](gone.md)\n~~~\n"},
@@ -57,7 +63,8 @@ func TestALinkThatLeadsNowhereIsFound(t *testing.T) {
 }
 
 func TestAFindingNamesPageAndLine(t *testing.T) {
-	got := CheckLinks([]tree.File{{Path: "a.md", Text: "x\n\n```\ny\n```\n[a](b.md)\n"}, {Path: "testdata/c.md", Text: "[a](b.md)"}}, []string{"a.md"})
+	files := []tree.File{{Path: "a.md", Text: "x\n\n```\ny\n```\n[a](b.md)\n"}, {Path: "testdata/c.md", Text: "[a](b.md)"}}
+	got := CheckLinks(files, []string{"a.md"})
 	if len(got) != 1 || got[0].Where != "a.md:6" || got[0].ID != "link" {
 		t.Errorf("got %+v", got)
 	}
@@ -85,7 +92,8 @@ func TestATranslationFollowsItsOriginal(t *testing.T) {
 			"stale-translation docs/zh-CN/page.md: docs/page.md has changed since 000000000000: bring the page up to date " +
 				"(git log -p docs/page.md shows what changed), then make its first line\n      " + originalLine}},
 		{name: "an earlier state with another level and another block",
-			text: "<!-- follows docs/page.md 000000000000 -->\n" + strings.Replace(strings.Replace(body, "## ", "### ", 1), "stop", "halt", 1), want: []string{
+			text: "<!-- follows docs/page.md 000000000000 -->\n" + strings.Replace(strings.Replace(body, "## ", "### ", 1), "stop", "halt", 1),
+			want: []string{
 				"stale-translation docs/zh-CN/page.md: docs/page.md has changed since 000000000000: bring the page up to date " +
 					"(git log -p docs/page.md shows what changed), then make its first line\n      " + originalLine +
 					"\n      docs/zh-CN/page.md:6: the heading \"部分\" has level 3; \"Part\", in line 5 of docs/page.md, has level 2" +

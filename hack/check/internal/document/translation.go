@@ -65,7 +65,8 @@ func compare(translation, original page, name string) []exception.Finding {
 		return exception.Finding{ID: id, Where: where, Message: fmt.Sprintf(format, args...)}
 	}
 	if original.path == "" {
-		return []exception.Finding{report("translation", 0, "there is no %s that it could be a translation of: remove it, or give it the name of its original", name)}
+		return []exception.Finding{report("translation", 0,
+			"there is no %s that it could be a translation of: remove it, or give it the name of its original", name)}
 	}
 	current := firstLine(original)
 	m := follows.FindStringSubmatch(translation.text)
