@@ -151,6 +151,29 @@ func TestTheTranslatedReadmeFollowsTheReadme(t *testing.T) {
 	}
 }
 
+func TestChineseTextIsSetApartFromLatinText(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       []string
+	}{
+		{name: "apart", text: "一个 Pod，两个 `view`（只读）的 50 % 见 [Pod](a.md) 页，**Data** 与[数据](data.md)。"},
+		{name: "a word", text: "一个Pod", want: []string{`"个P": put a space between them`}},
+		{name: "a number", text: "50%的", want: []string{`"%的": put a space between them`}},
+		{name: "code", text: "两个 `view`的", want: []string{`"x的": put a space between them`}},
+		{name: "the text of a link", text: "见[Pod](a.md) 页", want: []string{`"见P": put a space between them`}},
+		{name: "a bold word", text: "是**Pod**。", want: []string{`"是P": put a space between them`}},
+		{name: "a comma", text: "一个, 两个", want: []string{`"个,": write the full-width mark, such as ， or （`}},
+		{name: "brackets", text: "视图 (只读)的", want: []string{`")的": write the full-width mark, such as ， or （`}},
+		{name: "code in a block", text: "```\n一个Pod\n```"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, messages(checkSpacing(parse(tree.File{Path: "a.md", Text: tc.text})))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func messages(findings []exception.Finding) []string {
 	var list []string
 	for _, f := range findings {

@@ -19,6 +19,9 @@ type page struct {
 	blocks   []block
 	links    []link
 	anchors  map[string]bool
+	// prose are the lines without blocks and comments; what stands in code spans is
+	// replaced by letters.
+	prose []string
 }
 
 // heading is one heading; its level is the number of # before it.
@@ -56,8 +59,8 @@ var (
 // parse reads a page.
 func parse(f tree.File) page {
 	p := page{path: f.Path, text: f.Text, anchors: map[string]bool{}}
-	prose := p.readBlocks()
-	for i, l := range prose {
+	lines := p.readBlocks()
+	for i, l := range lines {
 		if m := headingOf.FindStringSubmatch(l); m != nil {
 			p.headings = append(p.headings, heading{line: i + 1, level: len(m[1]), text: m[2]})
 		}
@@ -68,7 +71,8 @@ func parse(f tree.File) page {
 	for _, h := range p.headings {
 		p.addAnchor(slug(h.text))
 	}
-	for i, l := range strings.Split(hideCode(strings.Join(prose, "\n")), "\n") {
+	p.prose = strings.Split(hideCode(strings.Join(lines, "\n")), "\n")
+	for i, l := range p.prose {
 		p.readLinks(i+1, l)
 	}
 	return p

@@ -28,8 +28,8 @@ var follows = regexp.MustCompile(`^<!-- follows (\S+) ([0-9a-f]{12}) -->\n`)
 
 // CheckTranslations returns what is wrong with the translated pages among the files: a
 // page of docs/ that has no translation, a translation that does not say which state of
-// its original it follows or follows an earlier one, and one whose headings or blocks of
-// code are not those of the original.
+// its original it follows or follows an earlier one, one whose headings or blocks of
+// code are not those of the original, and Chinese text that touches Latin text.
 func CheckTranslations(files []tree.File) []exception.Finding {
 	pages := readPages(files)
 	var findings []exception.Finding
@@ -37,6 +37,7 @@ func CheckTranslations(files []tree.File) []exception.Finding {
 		switch original := originalOf(name); {
 		case original != "":
 			findings = append(findings, compare(pages[name], pages[original], original)...)
+			findings = append(findings, checkSpacing(pages[name])...)
 		case strings.HasPrefix(name, english):
 			if translation := chinese + strings.TrimPrefix(name, english); pages[translation].path == "" {
 				findings = append(findings, exception.Finding{ID: "untranslated", Where: name,
