@@ -17,7 +17,7 @@ func newDocuments() *cobra.Command {
 	var exceptions, root string
 	cmd := &cobra.Command{
 		Use:   "documents [--root DIR] --exceptions FILE",
-		Short: "Judge the pages: links that lead nowhere, and translations that do not follow their originals",
+		Short: "Judge the pages: links that lead nowhere, translations that do not follow their originals, spaces in Chinese text",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := exception.Read(exceptions)
@@ -38,5 +38,6 @@ func newDocuments() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&exceptions, "exceptions", "", "the reviewed list of exceptions")
 	f.StringVar(&root, "root", ".", "the root of the repository")
+	mustRequire(cmd, "exceptions")
 	return cmd
 }
