@@ -115,7 +115,7 @@ func hideComments(l string, open bool) (string, bool) {
 			if !ok {
 				return b.String(), true
 			}
-			l, open = rest, false
+			l = rest
 		}
 		before, rest, ok := strings.Cut(l, "<!--")
 		b.WriteString(before)
