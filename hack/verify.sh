@@ -5,9 +5,10 @@
 # verify.sh BIN_DIR: checks the tree without changing it. What is generated is up
 # to date (it is generated again in a copy and compared), code is formatted, the
 # linters and the import rules hold, names, comments and documents are as hack/check
-# wants them, go.mod is tidy, the programs in BIN_DIR link only what they may, nothing
-# with a known vulnerability or an unknown licence, and what is installed and injected
-# asks for no more than the reviewed lists in hack/check allow.
+# wants them, links lead somewhere and the Chinese pages follow the English ones,
+# go.mod is tidy, the programs in BIN_DIR link only what they may, nothing with a known
+# vulnerability or an unknown licence, and what is installed and injected asks for no
+# more than the reviewed lists in hack/check allow.
 set -euo pipefail
 bin=$(realpath "${1:?usage: verify.sh BIN_DIR}")
 cd "$(dirname "$0")/.."
@@ -51,6 +52,10 @@ golangci-lint-kube-api-linter run --allow-parallel-runners --config .golangci-ap
 step "names, comments, words and tables of packages"
 "$bin/kuda-check" tree --exceptions hack/check/tree.yaml ||
   fail "mend what is above, or review it and write an exception into hack/check/tree.yaml"
+
+step "links of the pages, and their translations"
+"$bin/kuda-check" documents --exceptions hack/check/documents.yaml ||
+  fail "mend what is above; a page that may lag for a while has an exception that expires in hack/check/documents.yaml"
 
 step "what programs link"
 "$bin/kuda-check" links || fail "remove the imports above"

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command kuda-check judges what Kuda ships: known vulnerabilities, the
-// manifests and injected pods, the licences of what is linked.
+// manifests and injected pods, the licences of what is linked, the names and comments
+// of the source, the pages of the documentation.
 package main
 
 import (

@@ -22,7 +22,7 @@ func New() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newVulnerabilities(), newManifests(), newLicences(), newTree(), newPackages(), newLinks())
+	root.AddCommand(newVulnerabilities(), newManifests(), newLicences(), newTree(), newPackages(), newLinks(), newDocuments())
 	return root
 }
 
