@@ -39,18 +39,20 @@ func openDirectory(at int, name string) (int, error) {
 	return fd, nil
 }
 
-// openBelow opens a directory below another, name by name, and calls each before it
-// opens what is in it. It closes the one that it begins with.
+// openBelow opens a directory below another, name by name.
 func openBelow(at int, open func(at int, name string) (int, error), names ...string) (int, error) {
-	for _, name := range names {
+	fd := -1
+	for i, name := range names {
 		next, err := open(at, name)
-		_ = unix.Close(at)
+		if i > 0 {
+			_ = unix.Close(at)
+		}
 		if err != nil {
 			return -1, err
 		}
-		at = next
+		fd, at = next, next
 	}
-	return at, nil
+	return fd, nil
 }
 
 // openRoot opens a directory that belongs to the node.
@@ -73,24 +75,22 @@ func ensureDirectory(mode uint32) func(at int, name string) (int, error) {
 }
 
 // ensureStores opens the directory of all stores below base, and makes it where it is
-// missing. No tenant can write to base, so one of root's is what a driver made that
-// ended too early.
+// missing. No tenant can write to base, so one of root's is what the kubelet made for
+// the keeper, or a driver that ended too early.
 func ensureStores(base string) (int, error) {
 	at, err := openRoot(base)
 	if err != nil {
 		return -1, err
 	}
-	fd := -1
-	err = onOwnThread(func() error {
-		fd, err = openBelow(at, ensureDirectory(modeClosed), sidecar.NodeStoresDir)
-		return err
-	})
+	defer unix.Close(at)
+	fd, err := ensureDirectory(modeClosed)(at, sidecar.NodeStoresDir)
 	if err != nil {
 		return -1, err
 	}
 	owner, err := ownerOf(fd)
 	if err == nil && owner == 0 {
-		err = unix.Fchownat(fd, "", sidecar.RuntimeUser, sidecar.RuntimeUser, unix.AT_EMPTY_PATH)
+		err = errors.Join(os.Chmod(pathOf(fd), modeClosed),
+			unix.Fchownat(fd, "", sidecar.RuntimeUser, sidecar.RuntimeUser, unix.AT_EMPTY_PATH))
 		owner = sidecar.RuntimeUser
 	}
 	if err == nil && owner != sidecar.RuntimeUser {
@@ -110,38 +110,31 @@ func openSource(base string, v volume) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	store, view := -1, -1
+	defer unix.Close(stores)
+	source, other := -1, -1
 	err = onOwnThread(func() (err error) {
 		if err := becomeRuntimeUser(); err != nil {
 			return err
 		}
-		if store, err = openBelow(stores, ensureDirectory(modeClosed), v.namespace, v.namespaceUID); err != nil {
+		if source, err = openBelow(stores, ensureDirectory(modeClosed), v.namespace, v.namespaceUID); err != nil {
 			return err
 		}
-		at, err := unix.FcntlInt(uintptr(store), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		view, err = openBelow(at, ensureDirectory(modeOpen), "pods", v.podUID, "view")
+		other, err = openBelow(source, ensureDirectory(modeOpen), "pods", v.podUID, "view")
 		return err
 	})
-	source, other := store, view
 	if v.kind == sidecar.CSIKindView {
-		source, other = view, store
+		source, other = other, source
 	}
-	if other >= 0 {
-		_ = unix.Close(other)
-	}
+	_ = unix.Close(other)
+	owner := uint32(0)
 	if err == nil {
-		var owner uint32
-		if owner, err = ownerOf(source); err == nil && owner != sidecar.RuntimeUser {
-			err = fmt.Errorf("the directory of the %s belongs to user %d, and not to %d", v.kind, owner, sidecar.RuntimeUser)
-		}
+		owner, err = ownerOf(source)
+	}
+	if err == nil && owner != sidecar.RuntimeUser {
+		err = fmt.Errorf("the directory of the %s belongs to user %d, and not to %d", v.kind, owner, sidecar.RuntimeUser)
 	}
 	if err != nil {
-		if source >= 0 {
-			_ = unix.Close(source)
-		}
+		_ = unix.Close(source)
 		return -1, fmt.Errorf("opening the store %s/%s: %w", v.namespace, v.namespaceUID, err)
 	}
 	return source, nil

@@ -31,17 +31,16 @@ type Options struct {
 	Base string
 	// NodeName is the name of the node.
 	NodeName string
-	// Takeover starts the process that brings over an earlier store; see package
-	// takeover. Without it nothing is brought over.
-	Takeover func(ctx context.Context, namespace, uid string) Takeover
-	Log      logr.Logger
+	// Await returns when the store of a namespace, by its name and UID, may be used: see
+	// package takeover.
+	Await func(ctx context.Context, namespace, uid string) error
+	Log   logr.Logger
 }
 
 // Driver serves the kubelet of one node.
 type Driver struct {
-	options   Options
-	pods      string // the kubelet's directory of pods
-	takeovers takeovers
+	options Options
+	pods    string // the kubelet's directory of pods
 	// busy has the targets that a call is about.
 	busy sync.Map
 	// classic mounts as for kernels before 5.12.
@@ -59,7 +58,7 @@ func New(o Options) (*Driver, error) {
 	if o.NodeName == "" {
 		return nil, errors.New("--node-name is empty: it must be the name of the node")
 	}
-	return &Driver{options: o, pods: podsDir(o.KubeletDir), takeovers: takeovers{Options: o}}, nil
+	return &Driver{options: o, pods: podsDir(o.KubeletDir)}, nil
 }
 
 // GetInfo implements the registration of plugins. CSI is served at the same socket.
@@ -120,7 +119,7 @@ func (d *Driver) NodePublishVolume(ctx context.Context, r *connect.Request[csiv1
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, err)
 	}
-	if err := d.takeovers.await(ctx, v.namespace, v.namespaceUID); err != nil {
+	if err := d.options.Await(ctx, v.namespace, v.namespaceUID); err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
 	err = d.alone(v.target, func() error {

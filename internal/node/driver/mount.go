@@ -65,6 +65,7 @@ func (d *Driver) openTarget(t target) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	defer unix.Close(at)
 	return openBelow(at, openDirectory, t.names()...)
 }
 

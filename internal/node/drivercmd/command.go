@@ -22,7 +22,7 @@ import (
 	csiv1 "github.com/kuda-io/kuda/internal/gen/csi/v1"
 	"github.com/kuda-io/kuda/internal/gen/csi/v1/csiv1connect"
 	"github.com/kuda-io/kuda/internal/node/driver"
-	"github.com/kuda-io/kuda/internal/node/driver/takeover"
+	"github.com/kuda-io/kuda/internal/node/takeover"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -75,40 +75,17 @@ func New() *cobra.Command {
 	return cmd
 }
 
-// NewHelpers returns the commands that the driver runs as processes of their own.
-func NewHelpers() []*cobra.Command {
-	t := takeover.Options{Progress: func(files int) { fmt.Println(files) }}
-	take := &cobra.Command{
-		Use:    takeoverCommand,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			unix.Umask(0o022)
-			_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // pods that run come first
-			return takeover.Run(t)
-		},
-	}
-	for flag, value := range map[string]*string{"base": &t.Base, "pods": &t.Pods, "namespace": &t.Namespace, "uid": &t.UID} {
-		take.Flags().StringVar(value, flag, "", "")
-	}
-	return []*cobra.Command{take, {
-		Use:    driver.HoldCommand,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return driver.Hold(cmd.InOrStdin()) },
-	}}
-}
-
 func (o *options) run(ctx context.Context) error {
 	// Modes are those that the driver names, but never writable by others.
 	unix.Umask(0o022)
 	// It is idle nearly always: memory is given back rather than kept.
 	debug.SetGCPercent(50)
 	o.driver.Log = logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)}))
-	base, pods := o.driver.Base, filepath.Join(o.driver.KubeletDir, "pods")
-	o.driver.Takeover = func(ctx context.Context, namespace, uid string) driver.Takeover {
-		return newTakeover(ctx, takeover.Options{Base: base, Pods: pods, Namespace: namespace, UID: uid})
-	}
+	pods := filepath.Join(o.driver.KubeletDir, "pods")
+	s := &takeover.Supervisor{Base: o.driver.Base, Log: o.driver.Log, Run: func(namespace, uid string) error {
+		return runTakeover(takeover.Options{Base: o.driver.Base, Pods: pods, Namespace: namespace, UID: uid})
+	}}
+	o.driver.Await = s.Await
 	d, err := driver.New(o.driver)
 	if err != nil {
 		return err

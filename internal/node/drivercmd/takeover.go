@@ -4,64 +4,64 @@
 package drivercmd
 
 import (
-	"bufio"
-	"context"
 	"fmt"
+	"os"
 	"os/exec"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
-	"github.com/kuda-io/kuda/internal/node/driver/takeover"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/node/driver"
+	"github.com/kuda-io/kuda/internal/node/takeover"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // takeoverCommand is the argument with which this program takes over one store.
 const takeoverCommand = "takeover"
 
-// maxComplaint is how much of what the process complains about is passed on.
+// maxComplaint is how much is passed on of what a process complains about.
 const maxComplaint = 400
 
-// takeoverProcess is a takeover as a process of its own, with the rights that it needs and no
-// others.
-type takeoverProcess struct {
-	cmd   *exec.Cmd
-	files atomic.Int64
+// NewHelpers returns the commands that the driver runs as processes of their own.
+func NewHelpers() []*cobra.Command {
+	var o takeover.Options
+	take := &cobra.Command{
+		Use:    takeoverCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			unix.Umask(0o022)
+			_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10) // pods that run come first
+			return takeover.Run(o)
+		},
+	}
+	for flag, value := range map[string]*string{"base": &o.Base, "pods": &o.Pods, "namespace": &o.Namespace, "uid": &o.UID} {
+		take.Flags().StringVar(value, flag, "", "")
+	}
+	return []*cobra.Command{take, {
+		Use:    driver.HoldCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return driver.Hold(cmd.InOrStdin()) },
+	}}
 }
 
-func newTakeover(ctx context.Context, o takeover.Options) *takeoverProcess {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", takeoverCommand,
-		"--base", o.Base, "--pods", o.Pods, "--namespace", o.Namespace, "--uid", o.UID)
+// runTakeover takes over a store in a process with the rights that it needs and no others.
+func runTakeover(o takeover.Options) error {
+	cmd := exec.Command("/proc/self/exe", takeoverCommand, "--base", o.Base, "--pods", o.Pods, "--namespace", o.Namespace, "--uid", o.UID)
+	cmd.Env = []string{"GOMEMLIMIT=64MiB"}
+	cmd.Stdout = os.Stderr
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: sidecar.RuntimeUser, Gid: sidecar.RuntimeUser},
 		AmbientCaps: takeover.Capabilities,
 	}
-	return &takeoverProcess{cmd: cmd}
-}
-
-// Run implements driver.Takeover.
-func (p *takeoverProcess) Run() error {
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("starting the process: %w", err)
-	}
-	var complaint strings.Builder
-	p.cmd.Stderr = &complaint
-	if err := p.cmd.Start(); err != nil {
-		return fmt.Errorf("starting the process: %w", err)
-	}
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
-			p.files.Store(n)
-		}
-	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := cmd.Run(); err != nil {
 		text := strings.TrimSpace(complaint.String())
 		return fmt.Errorf("%w: %q", err, text[:min(len(text), maxComplaint)])
 	}
 	return nil
 }
-
-// Progress implements driver.Takeover.
-func (p *takeoverProcess) Progress() string { return fmt.Sprintf("%d files so far", p.files.Load()) }

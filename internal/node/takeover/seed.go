@@ -34,8 +34,6 @@ type seeder struct {
 	names map[uint64]int64
 	// shared tells that root's processes without capabilities go on to read the files.
 	shared bool
-	files  int
-	report func(files int)
 }
 
 // fillStore brings over what is worth it: snapshots, what items call them, the salt of
@@ -45,7 +43,7 @@ func (o Options) fillStore(old, seed *os.File) error {
 	if err != nil {
 		return err
 	}
-	s := &seeder{names: map[uint64]int64{}, shared: used, report: o.Progress}
+	s := &seeder{names: map[uint64]int64{}, shared: used}
 	if err := s.countNames(old, 1, maxDepth); err != nil {
 		return err
 	}
@@ -157,7 +155,6 @@ func (s *seeder) linkSnapshot(from, to *os.File, id string) error {
 	if now.Ino != was.Ino {
 		return errUnsure
 	}
-	s.report(s.files)
 	// When it was last used is said by this time, as it has no lock yet.
 	return unix.UtimesNanoAt(int(to.Fd()), id, []unix.Timespec{was.Mtim, was.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
@@ -216,13 +213,6 @@ func (s *seeder) linkFile(from, to *os.File, name string) error {
 	owned := st.Uid == 0 || st.Uid == sidecar.RuntimeUser
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || !owned || st.Nlink > names || s.shared && !othersRead(st.Mode) {
 		return errUnsure
-	}
-	s.files++
-	if s.files%1000 == 0 {
-		s.report(s.files)
-	}
-	if st.Uid == sidecar.RuntimeUser {
-		return nil
 	}
 	// The kernel clears the bits for setuid and setgid.
 	return unix.Fchownat(fd, "", sidecar.RuntimeUser, sidecar.RuntimeUser, unix.AT_EMPTY_PATH)

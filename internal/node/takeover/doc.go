@@ -19,5 +19,6 @@
 //
 // All of it may have been made by an attacker. It runs as a process of its own, as the
 // runtime user with three capabilities, follows no link, and may be killed at any
-// instruction: the next one begins anew. Package driver starts it, drivercmd runs it.
+// instruction: the next one begins anew. The Supervisor of the driver's process begins it;
+// package drivercmd runs it.
 package takeover

@@ -21,8 +21,6 @@ type Options struct {
 	Base, Pods string
 	// Namespace and UID are those of the store's namespace.
 	Namespace, UID string
-	// Progress is called with how many files were brought over.
-	Progress func(files int)
 }
 
 // Names beside a store. The second is what package remains gives to stores that are
