@@ -19,7 +19,6 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(drivercmd.New())
-	cmd.AddCommand(drivercmd.NewHelpers()...)
+	cmd.AddCommand(drivercmd.New(), drivercmd.NewTakeover())
 	return cmd
 }

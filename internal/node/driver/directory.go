@@ -87,14 +87,11 @@ func ensureStores(base string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	owner, err := ownerOf(fd)
-	if err == nil && owner == 0 {
+	if err = checkOwner(fd, 0); err == nil {
 		err = errors.Join(os.Chmod(pathOf(fd), modeClosed),
 			unix.Fchownat(fd, "", sidecar.RuntimeUser, sidecar.RuntimeUser, unix.AT_EMPTY_PATH))
-		owner = sidecar.RuntimeUser
-	}
-	if err == nil && owner != sidecar.RuntimeUser {
-		err = fmt.Errorf("it belongs to user %d, and not to %d", owner, sidecar.RuntimeUser)
+	} else {
+		err = checkOwner(fd, sidecar.RuntimeUser)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -112,10 +109,7 @@ func openSource(base string, v volume) (int, error) {
 	}
 	defer unix.Close(stores)
 	source, other := -1, -1
-	err = onOwnThread(func() (err error) {
-		if err := becomeRuntimeUser(); err != nil {
-			return err
-		}
+	err = asRuntimeUser(func() (err error) {
 		if source, err = openBelow(stores, ensureDirectory(modeClosed), v.namespace, v.namespaceUID); err != nil {
 			return err
 		}
@@ -126,12 +120,8 @@ func openSource(base string, v volume) (int, error) {
 		source, other = other, source
 	}
 	_ = unix.Close(other)
-	owner := uint32(0)
 	if err == nil {
-		owner, err = ownerOf(source)
-	}
-	if err == nil && owner != sidecar.RuntimeUser {
-		err = fmt.Errorf("the directory of the %s belongs to user %d, and not to %d", v.kind, owner, sidecar.RuntimeUser)
+		err = checkOwner(source, sidecar.RuntimeUser)
 	}
 	if err != nil {
 		_ = unix.Close(source)
@@ -140,43 +130,40 @@ func openSource(base string, v volume) (int, error) {
 	return source, nil
 }
 
-// ownerOf returns who a directory belongs to.
-func ownerOf(fd int) (uint32, error) {
+// checkOwner returns an error unless a directory belongs to a user.
+func checkOwner(fd int, user uint32) error {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
-	return st.Uid, err
+	if err == nil && st.Uid != user {
+		err = fmt.Errorf("it belongs to user %d, and not to %d", st.Uid, user)
+	}
+	return err
 }
 
-// onOwnThread calls a function on a thread that ends with it, and that labels what
-// it makes, where the kernel has labels.
-func onOwnThread(f func() error) error {
+// asRuntimeUser calls a function on a thread that ends with it and has no rights on
+// files but those of the user of stores. What it makes belongs to that user from the
+// first moment, and has the label of stores, where the kernel has labels.
+func asRuntimeUser(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
 		err := os.WriteFile("/proc/thread-self/attr/fscreate", []byte(seLinuxLabel), 0)
-		if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, os.ErrNotExist) { // the last two: no SELinux
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, os.ErrNotExist) {
+			err = nil // no SELinux
+		}
+		// Of this thread alone; the second call returns what the first one made of it.
+		_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)
+		_, _ = unix.SetfsgidRetGid(sidecar.RuntimeUser)
+		_, _ = unix.SetfsuidRetUid(sidecar.RuntimeUser)
+		gid, _ := unix.SetfsgidRetGid(sidecar.RuntimeUser)
+		uid, _ := unix.SetfsuidRetUid(sidecar.RuntimeUser)
+		if err == nil && (errno != 0 || uid != sidecar.RuntimeUser || gid != sidecar.RuntimeUser) {
+			err = errors.New("the kernel does not let the driver become another user: it must run as root, privileged")
+		}
+		if err == nil {
 			err = f()
 		}
 		done <- err
 	}()
 	return <-done
-}
-
-// becomeRuntimeUser takes from this thread all rights on files but those of the user
-// of stores. What it makes belongs to that user from the first moment.
-func becomeRuntimeUser() error {
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("leaving root's groups: %w", errno)
-	}
-	for range 2 { // the second call returns what the first one made of it
-		gid, gerr := unix.SetfsgidRetGid(sidecar.RuntimeUser)
-		uid, uerr := unix.SetfsuidRetUid(sidecar.RuntimeUser)
-		if err := errors.Join(gerr, uerr); err != nil {
-			return fmt.Errorf("becoming user %d: %w", sidecar.RuntimeUser, err)
-		}
-		if uid == sidecar.RuntimeUser && gid == sidecar.RuntimeUser {
-			return nil
-		}
-	}
-	return fmt.Errorf("the kernel does not let the driver become user %d: it must run as root, privileged", sidecar.RuntimeUser)
 }

@@ -6,9 +6,9 @@ package driver
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,17 +29,18 @@ func (d *Driver) mountVolume(source int, v volume) error {
 		return err
 	}
 	defer unix.Close(parent)
-	at, err := ensureDirectory(modeClosed)(parent, mountName)
-	if err != nil {
-		return err
+	if err := unix.Mkdirat(parent, mountName, modeClosed); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("making the target: %w", err)
 	}
-	defer unix.Close(at)
-	if checkMounted(source, at, v) == nil {
+	if checkMounted(source, parent, v) == nil {
 		return nil
 	}
 	// Something else, or less than the whole: an earlier driver ended before it was done.
 	if err = unmount(parent); err == nil {
 		err = d.attach(source, parent, v)
+	}
+	if err == nil {
+		err = checkMounted(source, parent, v)
 	}
 	if err != nil {
 		return errors.Join(err, removeTarget(parent))
@@ -106,15 +107,7 @@ func (d *Driver) attach(source, parent int, v volume) error {
 	if errors.Is(err, unix.ENOSYS) || d.classic {
 		err = attachClassic(source, at, parent, v)
 	}
-	if err != nil {
-		return err
-	}
-	mounted, err := openDirectory(parent, mountName)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(mounted)
-	return checkMounted(source, mounted, v)
+	return err
 }
 
 // attachTree prepares a mount where no process sees it, and moves it to the target. It
@@ -170,9 +163,14 @@ func attachClassic(source, at, parent int, v volume) error {
 	return nil
 }
 
-// checkMounted returns an error unless what is at a target is the source, with all
-// that the volume asks for.
-func checkMounted(source, at int, v volume) error {
+// checkMounted returns an error unless what is at the target in parent is the source,
+// with all that the volume asks for.
+func checkMounted(source, parent int, v volume) error {
+	at, err := openDirectory(parent, mountName)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
 	var want, got unix.Stat_t
 	var flags unix.Statfs_t
 	if err := errors.Join(unix.Fstat(source, &want), unix.Fstat(at, &got), unix.Fstatfs(at, &flags)); err != nil {
@@ -187,35 +185,24 @@ func checkMounted(source, at int, v volume) error {
 }
 
 // openUserNamespace returns a user namespace in which the user of stores is another one,
-// and that has no other users. It belongs to a process that then ends.
+// and that has no other users. It is taken from a process that never runs.
 func openUserNamespace(user uint32) (*os.File, error) {
-	holder := exec.Command("/proc/self/exe", HoldCommand)
-	stdin, err := holder.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("making a user namespace: %w", err)
-	}
+	runtime.LockOSThread() // which traces the process, and so stops it before its first instruction
+	defer runtime.UnlockOSThread()
 	ids := []syscall.SysProcIDMap{{ContainerID: sidecar.RuntimeUser, HostID: int(user), Size: 1}}
-	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
-	if err := holder.Start(); err != nil {
-		return nil, fmt.Errorf("making a user namespace: %w", err)
+	holder := exec.Command("/proc/self/exe")
+	holder.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
+	err := holder.Start()
+	var ns *os.File
+	if err == nil {
+		ns, err = os.Open(fmt.Sprintf("/proc/%d/ns/user", holder.Process.Pid))
+		_ = holder.Process.Kill()
+		_, _ = holder.Process.Wait()
 	}
-	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", holder.Process.Pid))
-	_ = stdin.Close()
-	_ = holder.Wait()
 	if err != nil {
 		return nil, fmt.Errorf("making a user namespace: %w", err)
 	}
 	return ns, nil
-}
-
-// HoldCommand is the argument with which this program does nothing until its standard
-// input ends.
-const HoldCommand = "hold"
-
-// Hold is what HoldCommand does.
-func Hold(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
 }
 
 // checkPropagation returns an error unless what is mounted below a directory reaches
@@ -225,7 +212,7 @@ func checkPropagation(mountinfo, dir string) error {
 	for line := range strings.Lines(mountinfo) {
 		// ID, parent, device, root, mount point, options, optional fields, "-", …
 		f := strings.Fields(line)
-		if len(f) > 6 && unescape(f[4]) == dir {
+		if len(f) > 6 && f[4] == dir {
 			shared = strings.HasPrefix(f[6], "shared:") // the last one covers those before it
 		}
 	}
@@ -233,9 +220,4 @@ func checkPropagation(mountinfo, dir string) error {
 		return fmt.Errorf("what is mounted below %s does not reach the node: mount it, at this very path, with mountPropagation: Bidirectional", dir)
 	}
 	return nil
-}
-
-// unescape undoes what mountinfo does to blanks and backslashes.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"connectrpc.com/connect"
+	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/drain"
 	"github.com/kuda-io/kuda/internal/gen/csi/v1/csiv1connect"
@@ -26,8 +26,6 @@ const (
 	socketName = sidecar.CSIDriver + ".sock"
 	// drainTime is how long calls may last that were taken when the driver is told to end.
 	drainTime = 10 * time.Second
-	// maxMessage bounds a request of the kubelet.
-	maxMessage = 1 << 20
 )
 
 // Socket is the path of the socket in the kubelet's directory of them.
@@ -47,23 +45,21 @@ func (d *Driver) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_ = os.NewFile(uintptr(stores), sidecar.NodeStoresDir).Close()
+	_ = unix.Close(stores)
 	socket := Socket(d.options.SocketDir)
 	listener, made, err := listenHidden(ctx, socket)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	limit := connect.WithReadMaxBytes(maxMessage)
-	mux.Handle(csiv1connect.NewIdentityHandler(d, limit))
-	mux.Handle(csiv1connect.NewNodeHandler(d, limit))
-	mux.Handle(pluginregistrationconnect.NewRegistrationHandler(d, limit))
+	mux.Handle(csiv1connect.NewIdentityHandler(d))
+	mux.Handle(csiv1connect.NewNodeHandler(d))
+	mux.Handle(pluginregistrationconnect.NewRegistrationHandler(d))
 	server := &http.Server{Handler: mux, Protocols: &http.Protocols{}, ReadHeaderTimeout: drainTime}
 	server.Protocols.SetUnencryptedHTTP2(true)
 	// Once the socket is gone the kubelet says that the driver is not registered; a dead
 	// one would be a connection that is refused.
-	unlink := context.AfterFunc(ctx, func() { unlinkOwn(socket, made) })
-	defer unlink()
+	context.AfterFunc(ctx, func() { unlinkOwn(socket, made) })
 	d.options.Log.Info("listens", "socket", socket)
 	return drain.Serve(ctx, server, socket, drainTime, func() error { return server.Serve(listener) })
 }

@@ -70,7 +70,8 @@ func parseVolume(pods string, r *csiv1.NodePublishVolumeRequest) (volume, error)
 		return volume{}, err
 	}
 	v := volume{target: t, namespace: c[contextNamespace], namespaceUID: c[sidecar.AttributeNamespaceUID],
-		kind: c[sidecar.AttributeKind], readOnly: r.GetReadonly(), user: sidecar.RuntimeUser}
+		kind: c[sidecar.AttributeKind], user: sidecar.RuntimeUser}
+	v.readOnly = v.kind == sidecar.CSIKindView || r.GetReadonly()
 	switch {
 	case c[contextEphemeral] != "true":
 		return volume{}, errors.New("the volume is not one of a pod's own (ephemeral)")
@@ -82,12 +83,7 @@ func parseVolume(pods string, r *csiv1.NodePublishVolumeRequest) (volume, error)
 		return volume{}, errors.New("the volume is a directory, and not a block device")
 	case !uidForm.MatchString(v.namespaceUID):
 		return volume{}, fmt.Errorf("the attribute %s is %q: it must be the UID of the pod's namespace", sidecar.AttributeNamespaceUID, v.namespaceUID)
-	}
-	switch v.kind {
-	case sidecar.CSIKindStore:
-	case sidecar.CSIKindView:
-		v.readOnly = true
-	default:
+	case v.kind != sidecar.CSIKindStore && v.kind != sidecar.CSIKindView:
 		return volume{}, fmt.Errorf("the attribute %s is %q: it must be %s or %s", sidecar.AttributeKind, v.kind, sidecar.CSIKindStore, sidecar.CSIKindView)
 	}
 	if text, ok := c[sidecar.AttributeUser]; ok {

@@ -101,7 +101,6 @@ func TestMountsThatDoNotReachTheNodeAreRefused(t *testing.T) {
 		shared  = "36 35 98:0 /pods /var/lib/kubelet/pods rw,noatime shared:1 - ext3 /dev/root rw\n"
 		private = "36 35 98:0 /pods /var/lib/kubelet/pods rw,noatime - ext3 /dev/root rw\n"
 		slave   = "36 35 98:0 /pods /var/lib/kubelet/pods rw,noatime master:1 - ext3 /dev/root rw\n"
-		blank   = "36 35 98:0 /pods /mnt/my\\040kubelet/pods rw shared:2 master:1 - ext3 /dev/root rw\n"
 		other   = "36 35 98:0 / / rw shared:1 - ext3 /dev/root rw\n"
 	)
 	for _, c := range []struct {
@@ -113,7 +112,6 @@ func TestMountsThatDoNotReachTheNodeAreRefused(t *testing.T) {
 		{private + shared, "/var/lib/kubelet/pods", true},
 		{slave, "/var/lib/kubelet/pods", false},
 		{other, "/var/lib/kubelet/pods", false},
-		{blank, "/mnt/my kubelet/pods", true},
 		{"", "/var/lib/kubelet/pods", false},
 	} {
 		if err := checkPropagation(c.mountinfo, c.dir); (err == nil) != c.ok {

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/kuda-io/kuda/internal/node/driver"
 	"github.com/kuda-io/kuda/internal/node/takeover"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -24,10 +23,10 @@ const takeoverCommand = "takeover"
 // maxComplaint is how much is passed on of what a process complains about.
 const maxComplaint = 400
 
-// NewHelpers returns the commands that the driver runs as processes of their own.
-func NewHelpers() []*cobra.Command {
+// NewTakeover returns the command that the driver runs as a process of its own.
+func NewTakeover() *cobra.Command {
 	var o takeover.Options
-	take := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:    takeoverCommand,
 		Hidden: true,
 		Args:   cobra.NoArgs,
@@ -38,14 +37,9 @@ func NewHelpers() []*cobra.Command {
 		},
 	}
 	for flag, value := range map[string]*string{"base": &o.Base, "pods": &o.Pods, "namespace": &o.Namespace, "uid": &o.UID} {
-		take.Flags().StringVar(value, flag, "", "")
+		cmd.Flags().StringVar(value, flag, "", "")
 	}
-	return []*cobra.Command{take, {
-		Use:    driver.HoldCommand,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return driver.Hold(cmd.InOrStdin()) },
-	}}
+	return cmd
 }
 
 // runTakeover takes over a store in a process with the rights that it needs and no others.
