@@ -240,7 +240,8 @@ const file_pluginregistration_pluginregistration_proto_rawDesc = "" +
 	"\x1aRegistrationStatusResponse2\xce\x01\n" +
 	"\fRegistration\x12J\n" +
 	"\aGetInfo\x12\x1f.pluginregistration.InfoRequest\x1a\x1e.pluginregistration.PluginInfo\x12r\n" +
-	"\x18NotifyRegistrationStatus\x12&.pluginregistration.RegistrationStatus\x1a..pluginregistration.RegistrationStatusResponseB9Z7github.com/kuda-io/kuda/internal/gen/pluginregistrationb\x06proto3"
+	"\x18NotifyRegistrationStatus\x12&.pluginregistration.RegistrationStatus\x1a..pluginregistration.RegistrationStatusResponseB\xd2\x01\n" +
+	"\x16com.pluginregistrationB\x17PluginregistrationProtoP\x01Z7github.com/kuda-io/kuda/internal/gen/pluginregistration\xa2\x02\x03PXX\xaa\x02\x12Pluginregistration\xca\x02\x12Pluginregistration\xe2\x02\x1ePluginregistration\\GPBMetadata\xea\x02\x12Pluginregistrationb\x06proto3"
 
 var (
 	file_pluginregistration_pluginregistration_proto_rawDescOnce sync.Once

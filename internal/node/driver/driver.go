@@ -43,8 +43,8 @@ type Driver struct {
 	pods    string // the kubelet's directory of pods
 	// busy has the targets that a call is about.
 	busy sync.Map
-	// classic mounts as for kernels before 5.12.
-	classic bool
+	// attachTree is the function of that name.
+	attachTree func(source, at int, v volume) error
 }
 
 // New returns a driver.
@@ -58,7 +58,7 @@ func New(o Options) (*Driver, error) {
 	if o.NodeName == "" {
 		return nil, errors.New("--node-name is empty: it must be the name of the node")
 	}
-	return &Driver{options: o, pods: podsDir(o.KubeletDir)}, nil
+	return &Driver{options: o, pods: filepath.Join(o.KubeletDir, "pods"), attachTree: attachTree}, nil
 }
 
 // GetInfo implements the registration of plugins. CSI is served at the same socket.
@@ -70,11 +70,7 @@ func (d *Driver) GetInfo(context.Context, *connect.Request[pluginregistration.In
 // NotifyRegistrationStatus implements the registration of plugins.
 func (d *Driver) NotifyRegistrationStatus(_ context.Context, r *connect.Request[pluginregistration.RegistrationStatus],
 ) (*connect.Response[pluginregistration.RegistrationStatusResponse], error) {
-	if r.Msg.GetPluginRegistered() {
-		d.options.Log.Info("registered by the kubelet")
-	} else {
-		d.options.Log.Error(errors.New(r.Msg.GetError()), "refused by the kubelet, which tries again when the socket is made again")
-	}
+	d.options.Log.Info("heard from the kubelet", "registered", r.Msg.GetPluginRegistered(), "error", r.Msg.GetError())
 	return connect.NewResponse(&pluginregistration.RegistrationStatusResponse{}), nil
 }
 

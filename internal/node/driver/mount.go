@@ -103,8 +103,8 @@ func (d *Driver) attach(source, parent int, v volume) error {
 		return err
 	}
 	defer unix.Close(at)
-	err = attachTree(source, at, v)
-	if errors.Is(err, unix.ENOSYS) || d.classic {
+	err = d.attachTree(source, at, v)
+	if errors.Is(err, unix.ENOSYS) {
 		err = attachClassic(source, at, parent, v)
 	}
 	return err

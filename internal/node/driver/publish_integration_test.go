@@ -261,12 +261,16 @@ func TestAPodSeesTheUserThatTheVolumeNames(t *testing.T) {
 
 func TestKernelsBeforeUserMappingsMountWithTheSameFlags(t *testing.T) {
 	n := newNode(t)
-	n.driver.classic = true
+	n.driver.attachTree = func(int, int, volume) error { return unix.ENOSYS }
 	must(t, n.publish(podUID, view))
 	if f := flagsOf(t, n.path(podUID, view)); f != unix.ST_NOSUID|unix.ST_NODEV|unix.ST_RDONLY {
 		t.Errorf("the view's flags are %x", f)
 	}
 	must(t, n.unpublish(podUID, view))
+	err := n.publish(podUID, store, func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "1000650000" })
+	if err == nil || !strings.Contains(err.Error(), "5.12") || n.mounts(n.path(podUID, store)) != 0 {
+		t.Errorf("another user: %v", err)
+	}
 }
 
 func TestAVolumeThatWasHalfPublishedIsPublishedWhole(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -88,17 +88,12 @@ func parseVolume(pods string, r *csiv1.NodePublishVolumeRequest) (volume, error)
 	}
 	if text, ok := c[sidecar.AttributeUser]; ok {
 		// Never root: as root a tenant could make files that are setuid root on the disk.
+		// The last number is that of no user.
 		user, err := strconv.ParseUint(text, 10, 32)
-		if err != nil || user == 0 || uint32(user) == noUser {
-			return volume{}, fmt.Errorf("the attribute %s is %q: it must be the number of a user from 1 to %d", sidecar.AttributeUser, text, noUser-1)
+		if err != nil || user == 0 || user > math.MaxUint32-1 {
+			return volume{}, fmt.Errorf("the attribute %s is %q: it must be the number of a user from 1 to %d", sidecar.AttributeUser, text, uint32(math.MaxUint32-1))
 		}
 		v.user = uint32(user)
 	}
 	return v, nil
 }
-
-// noUser is the number that no user has.
-const noUser = 1<<32 - 1
-
-// podsDir is the directory, in the kubelet's, of all pods.
-func podsDir(kubelet string) string { return filepath.Join(kubelet, "pods") }

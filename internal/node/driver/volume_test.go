@@ -22,6 +22,9 @@ const (
 	kubeletDir   = "/var/lib/kubelet"
 )
 
+// podsDir is the kubelet's directory of pods.
+func podsDir(kubelet string) string { return filepath.Join(kubelet, "pods") }
+
 // newRequest returns what the kubelet asks for a volume of a pod in the namespace shop.
 func newRequest(kubelet, uid, kind string) *csiv1.NodePublishVolumeRequest {
 	name := map[string]string{sidecar.CSIKindStore: sidecar.VolumeStore, sidecar.CSIKindView: sidecar.VolumeView}[kind]

@@ -974,7 +974,9 @@ const file_csi_v1_csi_proto_rawDesc = "" +
 	"\x11NodePublishVolume\x12 .csi.v1.NodePublishVolumeRequest\x1a!.csi.v1.NodePublishVolumeResponse\x12^\n" +
 	"\x13NodeUnpublishVolume\x12\".csi.v1.NodeUnpublishVolumeRequest\x1a#.csi.v1.NodeUnpublishVolumeResponse\x12^\n" +
 	"\x13NodeGetCapabilities\x12\".csi.v1.NodeGetCapabilitiesRequest\x1a#.csi.v1.NodeGetCapabilitiesResponse\x12F\n" +
-	"\vNodeGetInfo\x12\x1a.csi.v1.NodeGetInfoRequest\x1a\x1b.csi.v1.NodeGetInfoResponseB3Z1github.com/kuda-io/kuda/internal/gen/csi/v1;csiv1b\x06proto3"
+	"\vNodeGetInfo\x12\x1a.csi.v1.NodeGetInfoRequest\x1a\x1b.csi.v1.NodeGetInfoResponseB\x82\x01\n" +
+	"\n" +
+	"com.csi.v1B\bCsiProtoP\x01Z1github.com/kuda-io/kuda/internal/gen/csi/v1;csiv1\xa2\x02\x03CXX\xaa\x02\x06Csi.V1\xca\x02\x06Csi\\V1\xe2\x02\x12Csi\\V1\\GPBMetadata\xea\x02\aCsi::V1b\x06proto3"
 
 var (
 	file_csi_v1_csi_proto_rawDescOnce sync.Once
