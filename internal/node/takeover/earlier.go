@@ -33,7 +33,7 @@ func (o Options) isUsed(store *os.File) (bool, error) {
 // kubelet keeps a directory of it, also while no process of it runs.
 func (o Options) hasPods(store *os.File) (found bool, err error) {
 	pods, err := openDirectory(store, "pods")
-	if errors.Is(err, fs.ErrNotExist) {
+	if isNone(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -99,7 +99,7 @@ func (l locks) release() {
 // has it open.
 func lockStore(store *os.File) (held locks, free bool, err error) {
 	dir, err := openDirectory(store, "locks")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+	if isNone(err) {
 		return nil, true, nil
 	}
 	if err != nil {

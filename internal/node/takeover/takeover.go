@@ -69,7 +69,7 @@ func (o Options) seedStore(earlier, parent *os.File) error {
 		return err
 	}
 	old, err := openDirectory(earlier, o.UID)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || exists(parent, o.UID) {
+	if isNone(err) || exists(parent, o.UID) {
 		return nil
 	}
 	if err != nil {
@@ -105,6 +105,11 @@ func openDirectory(at *os.File, name string) (*os.File, error) {
 		return nil, &os.PathError{Op: "opening", Path: filepath.Join(at.Name(), name), Err: err}
 	}
 	return os.NewFile(uintptr(fd), filepath.Join(at.Name(), name)), nil
+}
+
+// isNone reports whether there was no directory to be opened: nothing, or something else.
+func isNone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
 // ensureDirectory is openDirectory that makes it where it is missing.
