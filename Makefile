@@ -103,6 +103,10 @@ e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests
 	hack/upgrade.sh -skip EarlierInstallation
 	hack/e2e.sh
 
+.PHONY: e2e-hostpath
+e2e-hostpath: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests with node stores that pods mount from the node, without kuda-node (root)
+	KUDA_E2E_STORE=hostPath hack/e2e.sh
+
 .PHONY: upgrade
 upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
 	hack/upgrade.sh

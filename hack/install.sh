@@ -4,15 +4,19 @@
 #
 # Loads Kuda's images into the running development cluster and installs Kuda
 # there, as a user would from install/kuda.yaml; with --scheduler also
-# kuda-scheduler, from install/kuda-scheduler.yaml.
+# kuda-scheduler, from install/kuda-scheduler.yaml, and with --node kuda-node, from
+# install/kuda-node.yaml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 components=(kuda-manager kuda-webhook) manifests=(-f install/kuda.yaml)
-case "${1:-}" in
---scheduler) components+=(kuda-scheduler) manifests+=(-f install/kuda-scheduler.yaml) ;;
-"") ;;
-*) echo "usage: install.sh [--scheduler]" >&2; exit 2 ;;
-esac
+node=
+for option in "$@"; do
+  case "$option" in
+  --scheduler) components+=(kuda-scheduler) manifests+=(-f install/kuda-scheduler.yaml) ;;
+  --node) node=yes manifests+=(-f install/kuda-node.yaml) ;;
+  *) echo "usage: install.sh [--scheduler] [--node]" >&2; exit 2 ;;
+  esac
+done
 cluster=build/bin/kuda-cluster
 env=$("$cluster" env) # on a line of its own, so that its failure ends this
 eval "$env"
@@ -23,5 +27,7 @@ kubectl apply --server-side --force-conflicts "${manifests[@]}"
 if [ -n "$installed" ]; then
   # A new build under the same tag takes effect with new pods only.
   kubectl -n kuda-system rollout restart deployment "${components[@]}"
+  [ -z "$node" ] || kubectl -n kuda-node rollout restart daemonset kuda-node
 fi
+[ -z "$node" ] || kubectl -n kuda-node rollout status daemonset/kuda-node --timeout 120s
 for d in "${components[@]}"; do kubectl -n kuda-system rollout status "deployment/$d" --timeout 120s; done

@@ -43,7 +43,13 @@ const (
 	// AnnotationStore is set on injected pods: StoreNode or StorePod.
 	AnnotationStore = "kuda.io/store"
 
-	// StoreNode is the store shared by the pods of a namespace on a node (hostPath).
+	// LabelStore on a pod, or on a namespace for its pods, is set by the user: StorePod
+	// gives each pod a store of its own, where it would otherwise share the node's. A pod
+	// with another value is not injected.
+	LabelStore = "kuda.io/store"
+
+	// StoreNode is the store shared by the pods of a namespace on a node (a volume of
+	// kuda-node, or hostPath).
 	StoreNode = "node"
 	// StorePod is the store private to one pod (emptyDir).
 	StorePod = "pod"

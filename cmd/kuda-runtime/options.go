@@ -145,6 +145,11 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvStoreQuota, err)
 		}
 	}
+	if text := os.Getenv(sidecar.EnvStoreReserve); text != "" {
+		if err := o.reserve.Set(text); err != nil {
+			o.wrong = fmt.Errorf("%s: %w", sidecar.EnvStoreReserve, err)
+		}
+	}
 	flags.Var(&o.quota, "store-quota", "snapshots that are kept at most: bytes, 100Gi, or a share of the file system such as 50%; 0: no limit")
 	flags.Var(&o.reserve, "store-reserve",
 		"how much of the file system downloads of more than 16 MiB leave free: bytes, 100Gi, or a share such as 10%; 0: none")

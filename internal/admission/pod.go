@@ -181,8 +181,8 @@ func (p *Pods) readNamespace(ctx context.Context, name string) (inject.Namespace
 	if err != nil {
 		return inject.Namespace{}, err
 	}
-	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Created: namespace.CreationTimestamp.Time,
-		LimitRanges: limits}, nil
+	return inject.Namespace{Name: name, UID: namespace.UID, Labels: namespace.Labels, Annotations: namespace.Annotations,
+		Created: namespace.CreationTimestamp.Time, LimitRanges: limits}, nil
 }
 
 // limitRanges returns those of a namespace that the cache has. The objects are shared

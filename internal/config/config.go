@@ -50,9 +50,21 @@ type Config struct {
 	StoreMode inject.StoreMode `json:"storeMode,omitempty"`
 	// PodStoreSizeLimit bounds a pod's own store, such as 20Gi.
 	PodStoreSizeLimit *resource.Quantity `json:"podStoreSizeLimit,omitempty"`
+	// NodeDriver is the CSI driver that makes node stores, data.kuda.io, where kuda-node
+	// is installed; without it pods mount them from the node (hostPath).
+	NodeDriver string `json:"nodeDriver,omitempty"`
+	// PodSecurityDefault is the Pod Security level that the API server enforces, by its
+	// own configuration, in namespaces that name none: privileged, baseline or
+	// restricted.
+	PodSecurityDefault string `json:"podSecurityDefault,omitempty"`
+	// RuntimeSELinuxLevel is that of runtimes whose store NodeDriver makes, such as s0.
+	RuntimeSELinuxLevel string `json:"runtimeSELinuxLevel,omitempty"`
 	// NodeStoreQuota bounds the snapshots of a namespace's node store on each
 	// node, such as 200Gi.
 	NodeStoreQuota *resource.Quantity `json:"nodeStoreQuota,omitempty"`
+	// NodeStoreReserve is how much of the node's file system downloads leave free: a
+	// size such as 20Gi, or a share such as 10%, which is the default.
+	NodeStoreReserve string `json:"nodeStoreReserve,omitempty"`
 	// GatewayAddress is where runtimes find the gateway, host:port.
 	GatewayAddress string `json:"gatewayAddress,omitempty"`
 	// Plugins are sources beyond those that the runtime has.
@@ -104,6 +116,7 @@ func (c *Config) setDefaults(image string) {
 	setDefault(&c.DataPathPrefix, "/kuda/data")
 	setDefault(&c.RuntimeServerPort, 8888)
 	setDefault(&c.StoreMode, inject.StoreAuto)
+	setDefault(&c.PodSecurityDefault, "privileged")
 	setDefault(&c.GatewayAddress, "kuda-gateway.kuda-system.svc:8443")
 	setDefault(&c.AuthorChecks, author.Enforce)
 	if c.WebIdentityAudiences == nil {
@@ -156,26 +169,16 @@ func (c *Config) validate() error {
 	if c.RuntimeServerPort < 1 || c.RuntimeServerPort > 65535 {
 		wrong("runtimeServerPort", "must be from 1 to 65535, not %d", c.RuntimeServerPort)
 	}
-	switch c.StoreMode {
-	case inject.StoreAuto, inject.StoreNode, inject.StorePod:
-	default:
-		wrong("storeMode", "must be Auto, Node or Pod, not %q", c.StoreMode)
-	}
 	if c.SchedulerName != "" {
 		for _, problem := range validation.IsDNS1123Subdomain(c.SchedulerName) {
 			wrong("schedulerName", "%s", problem)
 		}
 	}
-	if c.PodStoreSizeLimit != nil && c.PodStoreSizeLimit.Sign() <= 0 {
-		wrong("podStoreSizeLimit", "must be more than 0, such as 20Gi")
-	}
-	if c.NodeStoreQuota != nil && c.NodeStoreQuota.Sign() <= 0 {
-		wrong("nodeStoreQuota", "must be more than 0, such as 200Gi")
-	}
 	if !isHostPort(c.GatewayAddress) {
 		wrong("gatewayAddress", "must be host:port, not %q", c.GatewayAddress)
 	}
 	errs = append(errs, checkResources("runtimeResources", c.RuntimeResources)...)
+	errs = append(errs, c.checkStores()...)
 	errs = append(errs, c.checkAuthors()...)
 	return errors.Join(append(errs, checkPlugins(c.Plugins)...)...)
 }
@@ -292,6 +295,7 @@ func checkResources(field string, r *corev1.ResourceRequirements) []error {
 
 // Settings are the part that injection goes by; ca is what the gateway is checked against.
 func (c Config) Settings(ca []byte) inject.Settings {
+	reserve, _ := readAmount(c.NodeStoreReserve) // validated
 	plugins := make(map[string]inject.Plugin, len(c.Plugins))
 	for _, p := range c.Plugins {
 		plugin := inject.Plugin{Image: p.Image, PullPolicy: p.ImagePullPolicy, Args: p.Args, Resources: *p.Resources}
@@ -311,6 +315,10 @@ func (c Config) Settings(ca []byte) inject.Settings {
 		Store:             c.StoreMode,
 		PodStoreSizeLimit: c.PodStoreSizeLimit,
 		NodeStoreQuota:    c.NodeStoreQuota,
+		NodeStoreReserve:  reserve,
+		NodeDriver:        c.NodeDriver,
+		SecurityDefault:   c.PodSecurityDefault,
+		SELinuxLevel:      c.RuntimeSELinuxLevel,
 		Plugins:           plugins,
 		Audiences:         inject.Audiences{Allowed: c.WebIdentityAudiences, Forbidden: c.ForbiddenAudiences},
 		Affinity:          *c.EnableAffinity,

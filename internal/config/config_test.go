@@ -81,6 +81,12 @@ func TestWhatIsWrongIsNamedByItsField(t *testing.T) {
 		"runtimeResources: {limits: {memory: 0}}":                    "runtimeResources.limits.memory: must",
 		"runtimeResources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}": "runtimeResources.requests.memory: must",
 		"nodeStoreQuota: 0":                                                      "nodeStoreQuota: must",
+		"nodeStoreReserve: much":                                                 "nodeStoreReserve: must",
+		"nodeStoreReserve: 101%":                                                 "nodeStoreReserve: must",
+		"nodeStoreReserve: -1Gi":                                                 "nodeStoreReserve: must",
+		"nodeDriver: csi.example.com":                                            "nodeDriver: must be data.kuda.io",
+		"podSecurityDefault: strict":                                             "podSecurityDefault: must",
+		"runtimeSELinuxLevel: system_u":                                          "runtimeSELinuxLevel: must",
 		"authorChecks: Sometimes":                                                "authorChecks: must",
 		"authorChecks: On":                                                       "authorChecks",
 		"webIdentityAudiences: [minio, kuda.io]":                                 "webIdentityAudiences[1]",
@@ -155,5 +161,26 @@ func TestTheAudiencesOfTheConfigurationAreTheOnlyOnes(t *testing.T) {
 		if got := c.Settings(nil).Audiences.Check("sts.amazonaws.com") == nil; got != want {
 			t.Errorf("%q: sts.amazonaws.com is admitted: %t", content, got)
 		}
+	}
+}
+
+func TestTheReserveIsWrittenAsTheRuntimeReadsIt(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "", "nodeStoreReserve: 2Gi": "2147483648", "nodeStoreReserve: 10%": "10%", "nodeStoreReserve: 0%": "0%", `nodeStoreReserve: "0"`: "0",
+	} {
+		c, err := Parse([]byte(content), image)
+		if got := c.Settings(nil).NodeStoreReserve; err != nil || got != want {
+			t.Errorf("%q: got %q, %v; want %q", content, got, err, want)
+		}
+	}
+}
+
+func TestTheStoresOfKudaNodeComeFromTheConfiguration(t *testing.T) {
+	c, err := Parse([]byte("nodeDriver: data.kuda.io\npodSecurityDefault: baseline\nruntimeSELinuxLevel: s0:c1,c2"), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Settings(nil); s.NodeDriver != "data.kuda.io" || s.SecurityDefault != "baseline" || s.SELinuxLevel != "s0:c1,c2" {
+		t.Errorf("got driver %q, level %q, SELinux level %q", s.NodeDriver, s.SecurityDefault, s.SELinuxLevel)
 	}
 }

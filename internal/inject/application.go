@@ -49,11 +49,28 @@ func (p plan) setApplications(spec *corev1.PodSpec, runtime int) error {
 }
 
 // setView gives a container the pod's view, read-only, the variable that the
-// mount's path is made of, and the one that tells the port of the local API. Nothing
-// else that the container has is changed.
+// mount's path is made of, if it is, and the one that tells the port of the local API.
+// Nothing else that the container has is changed.
 func (p plan) setView(c *corev1.Container) error {
-	uid := p.uid
 	c.Env = slices.Grow(c.Env, 2)
+	if !p.usesDriver() {
+		if err := setPodUID(c, p.uid); err != nil {
+			return err
+		}
+	}
+	setVariable(c, p.port)
+	view := p.viewMount()
+	if at := findView(c); at >= 0 {
+		c.VolumeMounts[at] = view
+		return nil
+	}
+	c.VolumeMounts = append(c.VolumeMounts, view)
+	return nil
+}
+
+// setPodUID gives a container the variable that holds the pod's UID, which the path of
+// its mount is made of.
+func setPodUID(c *corev1.Container, uid corev1.EnvVar) error {
 	have := false
 	for i := range c.Env {
 		if c.Env[i].Name != uid.Name {
@@ -67,18 +84,6 @@ func (p plan) setView(c *corev1.Container) error {
 	if !have {
 		c.Env = append(c.Env, uid)
 	}
-	setVariable(c, p.port)
-	view := corev1.VolumeMount{
-		Name:        sidecar.VolumeStore,
-		MountPath:   p.Settings.DataPath,
-		SubPathExpr: p.viewSubPathExpr(),
-		ReadOnly:    true,
-	}
-	if at := viewMount(c); at >= 0 {
-		c.VolumeMounts[at] = view
-		return nil
-	}
-	c.VolumeMounts = append(c.VolumeMounts, view)
 	return nil
 }
 
@@ -95,13 +100,16 @@ func setVariable(c *corev1.Container, variable corev1.EnvVar) {
 	}
 }
 
-// viewMount returns the place of the mount of the store among a container's; -1 if
+// findView returns the place of the mount of the view among a container's; -1 if
 // there is none.
-func viewMount(c *corev1.Container) int {
+func findView(c *corev1.Container) int {
 	return slices.IndexFunc(c.VolumeMounts, isView)
 }
 
-func isView(m corev1.VolumeMount) bool { return m.Name == sidecar.VolumeStore }
+// isView reports whether a mount of an application is one by which it gets its view.
+func isView(m corev1.VolumeMount) bool {
+	return m.Name == sidecar.VolumeStore || m.Name == sidecar.VolumeView
+}
 
 // checkMounts refuses a container that mounts something at the data path, or
 // below it: the view is read-only, so there is no directory to mount on. Nor is there
@@ -115,7 +123,7 @@ func (p plan) checkMounts(c *corev1.Container) error {
 		at := path.Clean(m.MountPath)
 		inside := at == data || strings.HasPrefix(at, data+"/")
 		switch {
-		case m.Name == sidecar.VolumeStore && at == data:
+		case isView(m) && at == data:
 			if views++; views > 1 {
 				return fmt.Errorf("container %s mounts Kuda's volume %s at %s more than once; take these mounts out", c.Name, m.Name, at)
 			}

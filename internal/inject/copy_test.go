@@ -53,7 +53,7 @@ func TestACopyOfAnInjectedPodIsInjectedAnew(t *testing.T) {
 			t.Errorf("%s: %v, init containers %s", name, got.Annotations, namesOf(got))
 		}
 		for i := range got.Spec.Containers {
-			if c := &got.Spec.Containers[i]; viewMount(c) < 0 || c.VolumeMounts[viewMount(c)].SubPathExpr != sidecar.ViewSubPathExpr {
+			if c := &got.Spec.Containers[i]; findView(c) < 0 || c.VolumeMounts[findView(c)].SubPathExpr != sidecar.ViewSubPathExpr {
 				t.Errorf("%s: %s mounts %v", name, c.Name, c.VolumeMounts)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 const annotationEvictable = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 // setEvictable adds Kuda's volumes on the node to those that the pod's creator named:
-// what is in them can be downloaded again.
+// what is in them can be downloaded again. Volumes of kuda-node keep no node.
 func (p plan) setEvictable(pod *corev1.Pod) {
 	var names []string
 	for _, name := range strings.Split(pod.Annotations[annotationEvictable], ",") {
@@ -27,6 +27,10 @@ func (p plan) setEvictable(pod *corev1.Pod) {
 		if (v.EmptyDir != nil || v.HostPath != nil) && !slices.Contains(names, v.Name) {
 			names = append(names, v.Name)
 		}
+	}
+	if len(names) == 0 {
+		delete(pod.Annotations, annotationEvictable)
+		return
 	}
 	pod.Annotations[annotationEvictable] = strings.Join(names, ",")
 }

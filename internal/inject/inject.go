@@ -33,6 +33,9 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	if req.Namespace.UID == "" {
 		return nil, "", errNoIdentity
 	}
+	if err := checkStoreLabel("the pod's namespace", req.Namespace.Labels); err != nil {
+		return nil, "", err
+	}
 	pod := req.Pod.DeepCopy()
 	port, err := serverPort(req.Settings.ServerPort, &pod.Spec)
 	if err != nil {
@@ -41,7 +44,8 @@ func Inject(req Request) (*corev1.Pod, Skip, error) {
 	req.Settings.ServerPort = port
 	p := plan{
 		Request:    req,
-		store:      chooseStore(req.Settings.Store, req.Namespace.Labels, &pod.Spec),
+		store:      req.chooseStore(&pod.Spec),
+		user:       userOf(&req.Namespace),
 		references: referencesOf(req.DataSets),
 		uid:        fieldEnv(sidecar.EnvPodUID, "metadata.uid"),
 		port:       portVariable(port),
@@ -81,7 +85,11 @@ type plan struct {
 	Request
 	store      string
 	references references
-	// uid and port are variables of every container.
+	// user runs Kuda's containers, and owns what they deliver, but where the store is
+	// mounted from the node.
+	user int64
+	// uid and port are variables of every container; uid is not of those whose view
+	// kuda-node makes.
 	uid, port corev1.EnvVar
 }
 

@@ -123,6 +123,26 @@ func TestTheInjectedPodStaysAsDocumented(t *testing.T) {
 			r.Preferences = []index.Preference{{Node: "node-a", Weight: 100}, {Node: "node-b", Weight: 60}}
 			return r
 		}(),
+		"driver": driven(request(pod(func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{Name: "prepare", Image: "prepare:1"}}
+		}))),
+		"driver-every-source": func() Request {
+			r := driven(request(pod()))
+			r.DataSets = []*v1alpha1.DataSet{dataSet("all", everySource)}
+			r.Settings.NodeStoreQuota, r.Settings.NodeStoreReserve = new(resource.MustParse("200Gi")), "10%"
+			return r
+		}(),
+		"driver-users": func() Request {
+			r := driven(request(pod()))
+			r.Namespace.Annotations = map[string]string{annotationUserRange: "1000650000/10000"}
+			r.Settings.SELinuxLevel = "s0"
+			return r
+		}(),
+		"driver-preheat": func() Request {
+			r := driven(preheatRequest())
+			r.Namespace.Labels = map[string]string{labelEnforce: "restricted"}
+			return r
+		}(),
 		"pod-store": func() Request {
 			r := request(pod())
 			r.Namespace.Labels = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}

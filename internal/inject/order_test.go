@@ -77,7 +77,7 @@ func TestTheRuntimeStartsAfterTheSidecarsThatItNeeds(t *testing.T) {
 		}
 		runtime := slices.IndexFunc(got.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == sidecar.ContainerName })
 		for i, container := range got.Spec.InitContainers {
-			if mounts := viewMount(&container) >= 0; i != runtime && mounts != (i > runtime) {
+			if mounts := findView(&container) >= 0; i != runtime && mounts != (i > runtime) {
 				t.Errorf("%s: %s has the view: %t", name, container.Name, mounts)
 			}
 		}
@@ -123,7 +123,7 @@ func TestASidecarThatIsAddedLaterStartsBeforeTheRuntime(t *testing.T) {
 			if container.Name == sidecar.ContainerName {
 				break
 			}
-			if viewMount(&container) >= 0 {
+			if findView(&container) >= 0 {
 				t.Errorf("%s: %s keeps a mount of the view", name, container.Name)
 			}
 		}

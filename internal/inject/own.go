@@ -26,6 +26,9 @@ func checkNames(pod *corev1.Pod) error {
 	if len(pod.Spec.Containers) == 0 {
 		return errors.New("the pod has no container")
 	}
+	if err := checkStoreLabel("the pod", pod.Labels); err != nil {
+		return err
+	}
 	for i := range pod.Spec.Containers {
 		if name := pod.Spec.Containers[i].Name; isOwnContainer(name) {
 			return fmt.Errorf("the pod has a container named %s; choose another name for it", name)
@@ -93,7 +96,8 @@ func (p plan) removeStale(spec *corev1.PodSpec) {
 }
 
 func isOwnVolume(name string) bool {
-	if name == sidecar.VolumeStore || name == sidecar.VolumeToken {
+	switch name {
+	case sidecar.VolumeStore, sidecar.VolumeView, sidecar.VolumeToken:
 		return true
 	}
 	return slices.ContainsFunc([]string{

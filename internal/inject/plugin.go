@@ -55,7 +55,7 @@ func (p plan) pluginContainer(r pluginReference, spec *corev1.PodSpec) corev1.Co
 		Env:                      env,
 		VolumeMounts:             mounts,
 		Resources:                p.resources(plugin.Resources, spec),
-		SecurityContext:          unprivilegedContext(nonRootUser),
+		SecurityContext:          unprivilegedContext(p.user),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}

@@ -52,24 +52,30 @@ func startAPIServer(t *testing.T) (*rest.Config, client.Client) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"identity.yaml", "runtime.yaml"} {
-		content, err := os.ReadFile("../../deploy/base/store/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), len(content))
-		for {
-			var object unstructured.Unstructured
-			if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Create(t.Context(), &object); err != nil {
-				t.Fatalf("creating %s %s: %v", object.GetKind(), object.GetName(), err)
-			}
-		}
+		createFrom(t, c, "../../deploy/base/store/"+file)
 	}
 	return config, c
+}
+
+// createFrom creates the objects of a manifest.
+func createFrom(t *testing.T, c client.Client, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), len(content))
+	for {
+		var object unstructured.Unstructured
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Create(t.Context(), &object); err != nil {
+			t.Fatalf("creating %s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
 }
 
 // newNamespace makes a namespace and returns what the webhook knows of it.
@@ -103,6 +109,19 @@ func waitInForce(t *testing.T, policy string, try func(ctx context.Context) erro
 	})
 	if err != nil {
 		t.Fatalf("policy %s is not in force: %v", policy, last)
+	}
+}
+
+// waitAdmitted waits until the policies admit what they are to admit.
+func waitAdmitted(t *testing.T, try func(ctx context.Context) error) {
+	t.Helper()
+	var last error
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		last = try(ctx)
+		return last == nil, nil
+	})
+	if err != nil {
+		t.Fatalf("it stays refused: %v", last)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/placement/index"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // randomPod is any pod that Inject accepts.
@@ -111,6 +112,15 @@ func randomContainers(r *rand.Rand, name string, n int) []corev1.Container {
 func randomRequest(r *rand.Rand) Request {
 	req := request(randomPod(r))
 	req.Settings.Store = []StoreMode{StoreAuto, StoreNode, StorePod}[r.IntN(3)]
+	if r.IntN(2) == 0 {
+		req = driven(req)
+	}
+	if r.IntN(4) == 0 {
+		req.Namespace.Annotations = map[string]string{annotationUserRange: "1000650000/10000"}
+	}
+	if r.IntN(6) == 0 {
+		req.Pod.Labels[v1alpha1.LabelStore] = v1alpha1.StorePod
+	}
 	req.Preferences, req.Settings.Affinity = randomPreferences(r), r.IntN(4) > 0
 	req.Settings.SchedulerName = []string{"", "kuda-scheduler"}[r.IntN(2)]
 	req.Settings.PullSecrets = [][]corev1.LocalObjectReference{nil, {{Name: "own"}, {Name: "kuda"}}}[r.IntN(2)]
@@ -153,6 +163,9 @@ func TestThePatchLosesNothingOfThePod(t *testing.T) {
 					ownTerm(1+r.Int32N(100)))
 			}
 			req.Preferences = randomPreferences(r)
+			if r.IntN(3) == 0 { // the installation's stores are others by now
+				req.Settings.NodeDriver = []string{"", sidecar.CSIDriver}[r.IntN(2)]
+			}
 			req.DataSets = []*v1alpha1.DataSet{dataSet("another", everySource)}
 		}
 		after := mustInject(t, req)

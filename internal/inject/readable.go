@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 // Bits of a mode by which a file is read.
@@ -25,14 +26,21 @@ type owner struct{ user, group int64 }
 // ownerIn returns it in this pod: the runtime's user and group. Directories of an
 // emptyDir with an fsGroup hand that down to what is made in them.
 func ownerIn(pod *corev1.Pod) owner {
-	if pod.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
-		return owner{0, 0}
+	var o owner
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if s := c.SecurityContext; c.Name == sidecar.ContainerName && s != nil && s.RunAsUser != nil {
+			o = owner{*s.RunAsUser, *s.RunAsUser}
+		}
 	}
-	o := owner{nonRootUser, nonRootUser}
-	if s := pod.Spec.SecurityContext; s != nil && s.FSGroup != nil {
+	if s := pod.Spec.SecurityContext; hasOwnStore(pod) && s != nil && s.FSGroup != nil {
 		o.group = *s.FSGroup
 	}
 	return o
+}
+
+func hasOwnStore(pod *corev1.Pod) bool {
+	return pod.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StorePod
 }
 
 // reader is what a pod says of who its container is. What it leaves to the image is
@@ -151,10 +159,10 @@ func Unreadable(pod *corev1.Pod, dataSets []*v1alpha1.DataSet) []string {
 // adviseMode says what makes such files readable.
 func adviseMode(pod *corev1.Pod, mode int32, o owner) string {
 	wider := fmt.Sprintf("give it a mode that others may read, such as %04o", mode|ownerReads|groupReads|otherReads)
-	switch ownStore := pod.Annotations[v1alpha1.AnnotationStore] == v1alpha1.StorePod; {
-	case ownStore && o.group == nonRootUser && mode&groupReads != 0:
+	switch ownStore := hasOwnStore(pod); {
+	case ownStore && o.group == o.user && mode&groupReads != 0:
 		return wider + ", or set fsGroup in the pod"
-	case ownStore && o.group != nonRootUser && mode&groupReads == 0:
+	case ownStore && o.group != o.user && mode&groupReads == 0:
 		return wider + fmt.Sprintf(", or %04o for the pod's fsGroup", mode|groupReads)
 	}
 	return wider

@@ -22,8 +22,8 @@ type StoreMode string
 
 // The store modes.
 const (
-	// StoreAuto is the node store, except where the namespace enforces a Pod
-	// Security level that forbids hostPath.
+	// StoreAuto is the node store, except where kuda-node does not make it and the
+	// Pod Security level of the namespace forbids hostPath.
 	StoreAuto StoreMode = "Auto"
 	// StoreNode is the node store everywhere.
 	StoreNode StoreMode = "Node"
@@ -40,6 +40,15 @@ type Settings struct {
 	PullSecrets []corev1.LocalObjectReference
 	// HostPath is the directory of the node store.
 	HostPath string
+	// NodeDriver is the CSI driver that makes node stores: sidecar.CSIDriver, or "",
+	// where pods mount them from the node (hostPath).
+	NodeDriver string
+	// SecurityDefault is the Pod Security level that the API server enforces in
+	// namespaces that name none; "" is privileged.
+	SecurityDefault string
+	// SELinuxLevel is that of runtimes whose store NodeDriver makes; "" leaves it to
+	// the container runtime.
+	SELinuxLevel string
 	// DataPath is where the application finds its data.
 	DataPath string
 	// ServerPort is the port of the runtime's local API, where no container of the
@@ -54,6 +63,9 @@ type Settings struct {
 	// NodeStoreQuota bounds the snapshots of a namespace's node store on each
 	// node; nil is no bound but the room.
 	NodeStoreQuota *resource.Quantity
+	// NodeStoreReserve is what downloads leave free of the file system, as the
+	// runtime reads it (2Gi, 10%); "" leaves it to the runtime.
+	NodeStoreReserve string
 	// Plugins are the sources that the installation offers, by name.
 	Plugins map[string]Plugin
 	// Audiences are those for which sources may have tokens.
@@ -87,6 +99,8 @@ type Namespace struct {
 	// not to be found by this one's pods.
 	UID    types.UID
 	Labels map[string]string
+	// Annotations tell the users that OpenShift gave to the namespace.
+	Annotations map[string]string
 	// Created tells a node store of v0.1.0, whose directory has no UID, from one of an
 	// earlier namespace of the same name; zero if it is not known.
 	Created time.Time
@@ -177,25 +191,6 @@ func skipReason(pod *corev1.Pod) Skip {
 
 func isWindows(spec *corev1.PodSpec) bool {
 	return spec.OS != nil && spec.OS.Name == corev1.Windows || spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
-}
-
-// chooseStore picks the pod's store: the value of AnnotationStore. A pod whose processes
-// see the runtime's gets one of its own, in which there is nothing of other pods.
-func chooseStore(mode StoreMode, labels map[string]string, spec *corev1.PodSpec) string {
-	if sharesProcesses(spec) {
-		return v1alpha1.StorePod
-	}
-	switch mode {
-	case StorePod:
-		return v1alpha1.StorePod
-	case StoreNode:
-		return v1alpha1.StoreNode
-	}
-	switch labels["pod-security.kubernetes.io/enforce"] {
-	case "baseline", "restricted":
-		return v1alpha1.StorePod
-	}
-	return v1alpha1.StoreNode
 }
 
 // dataSetNames lists the DataSets for which keep holds, comma-separated.

@@ -15,9 +15,6 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// nonRootUser is the user of the images.
-const nonRootUser int64 = 65532
-
 // setSidecar puts the runtime first among the init containers, or after the sidecars
 // that the pod names, and returns its place. Where it is already, it stays in its place
 // if it can, and is made anew: nothing that the pod brings under the runtime's name
@@ -54,17 +51,31 @@ func (p plan) runtimeContainer(spec *corev1.PodSpec) corev1.Container {
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
-	if p.store == v1alpha1.StoreNode && !p.Namespace.Created.IsZero() {
-		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvNamespaceCreated, Value: p.Namespace.Created.UTC().Format(time.RFC3339)})
+	c.Env = append(c.Env, p.storeVariables()...)
+	return c
+}
+
+// storeVariables are those that only some stores need.
+func (p plan) storeVariables() []corev1.EnvVar {
+	var env []corev1.EnvVar
+	add := func(name, value string) { env = append(env, corev1.EnvVar{Name: name, Value: value}) }
+	switch {
+	case p.usesDriver():
+		add(sidecar.EnvStoreReporter, sidecar.ReporterKeeper)
+	case p.store == v1alpha1.StoreNode && !p.Namespace.Created.IsZero():
+		add(sidecar.EnvNamespaceCreated, p.Namespace.Created.UTC().Format(time.RFC3339))
 	}
 	quota := p.Settings.NodeStoreQuota
 	if p.store == v1alpha1.StorePod {
 		quota = p.Settings.PodStoreSizeLimit
 	}
 	if quota != nil {
-		c.Env = append(c.Env, corev1.EnvVar{Name: sidecar.EnvStoreQuota, Value: strconv.FormatInt(quota.Value(), 10)})
+		add(sidecar.EnvStoreQuota, strconv.FormatInt(quota.Value(), 10))
 	}
-	return c
+	if p.Settings.NodeStoreReserve != "" {
+		add(sidecar.EnvStoreReserve, p.Settings.NodeStoreReserve)
+	}
+	return env
 }
 
 // startupProbe holds the application's start back until the data is there,
@@ -82,14 +93,19 @@ func (p plan) startupProbe() *corev1.Probe {
 	}
 }
 
-// securityContext of the runtime passes Pod Security's restricted level with the pod store. With the
-// node store the runtime is root without any capability, because directories of a
-// hostPath are root's. Everything that a pod-level context might set otherwise is set.
+// securityContext of the runtime passes Pod Security's restricted level, but where the
+// store is mounted from the node: there the runtime is root without any capability,
+// because directories of a hostPath are root's. Everything that a pod-level context
+// might set otherwise is set.
 func (p plan) securityContext() *corev1.SecurityContext {
-	if p.store == v1alpha1.StoreNode {
+	if p.store == v1alpha1.StoreNode && !p.usesDriver() {
 		return unprivilegedContext(0)
 	}
-	return unprivilegedContext(nonRootUser)
+	result := unprivilegedContext(p.user)
+	if p.usesDriver() && p.Settings.SELinuxLevel != "" {
+		result.SELinuxOptions = &corev1.SELinuxOptions{Level: p.Settings.SELinuxLevel}
+	}
+	return result
 }
 
 // unprivilegedContext is a user without any right but to read and write what is its own.

@@ -89,7 +89,7 @@ func (n names) sortedNames() []string { return slices.Sorted(maps.Keys(n)) }
 // kudaVolumes are all of Kuda's. What the API server would fill in is filled in
 // here already, so that a second call finds what it would have made.
 func (p plan) kudaVolumes() []corev1.Volume {
-	volumes := []corev1.Volume{p.storeVolume(), tokenVolume(sidecar.VolumeToken, sidecar.TokenAudience, path.Base(sidecar.TokenPath))}
+	volumes := append(p.storeVolumes(), tokenVolume(sidecar.VolumeToken, sidecar.TokenAudience, path.Base(sidecar.TokenPath)))
 	secrets, configMaps := names{}, names{}
 	for _, name := range p.references.secrets {
 		secrets.add(name)
@@ -139,37 +139,6 @@ func (p plan) kudaVolumes() []corev1.Volume {
 		})
 	}
 	return volumes
-}
-
-// storeRoot is the directory of the store in the runtime's container. A namespace's
-// node store is in the directory of the namespace's UID, where no other namespace of
-// the same name, earlier or later, looks.
-func (p plan) storeRoot() string {
-	if p.store == v1alpha1.StorePod {
-		return sidecar.StoreRoot
-	}
-	return sidecar.NodeStoreRoot(string(p.Namespace.UID))
-}
-
-// viewSubPathExpr is the place of the pod's view in the store's volume.
-func (p plan) viewSubPathExpr() string {
-	if p.store == v1alpha1.StorePod {
-		return sidecar.ViewSubPathExpr
-	}
-	return sidecar.NodeViewSubPathExpr(string(p.Namespace.UID))
-}
-
-func (p plan) storeVolume() corev1.Volume {
-	volume := corev1.Volume{Name: sidecar.VolumeStore}
-	if p.store == v1alpha1.StorePod {
-		volume.EmptyDir = &corev1.EmptyDirVolumeSource{SizeLimit: p.Settings.PodStoreSizeLimit}
-		return volume
-	}
-	volume.HostPath = &corev1.HostPathVolumeSource{
-		Path: path.Join(p.Settings.HostPath, p.Namespace.Name),
-		Type: new(corev1.HostPathDirectoryOrCreate),
-	}
-	return volume
 }
 
 func tokenVolume(name, audience, file string) corev1.Volume {

@@ -114,6 +114,9 @@ const (
 	// EnvStoreQuota is how many bytes of snapshots the store keeps at most;
 	// without it as many as fit.
 	EnvStoreQuota = "KUDA_STORE_QUOTA"
+	// EnvStoreReserve is how much of the file system downloads leave free: bytes, such
+	// as 2Gi, or a share such as 10%; without it the runtime's own default.
+	EnvStoreReserve = "KUDA_STORE_RESERVE"
 	// EnvStore says whose the store is: StoreNode or StorePod.
 	EnvStore = "KUDA_STORE"
 	// EnvStoreRoot names the directory that is the store's root; without it that

@@ -121,21 +121,18 @@ func TestPodNamesAtTheLengthLimitGetTheirOwnData(t *testing.T) {
 	waitDelivered(t, dataSet(ns, "names"), 2, time.Minute)
 }
 
-func TestRestrictedNamespaceWorksWithThePodStore(t *testing.T) {
-	ns := newNamespace(t, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+func TestPodsOfARestrictedNamespaceAreDelivered(t *testing.T) {
+	ns := newNamespace(t, restrictedLabels())
 	store.put(t, "restricted/x.txt", []byte(delivered))
 	create(t, dataSet(ns, "restricted", item("x", "restricted/x.txt", "v1")))
 	p := pod(ns, "restricted", "restricted", "wait")
-	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](4711),
-		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
-	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false),
-		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}
+	restrict(&p.Spec)
 	create(t, p)
 	ds := dataSet(ns, "restricted")
 	waitDelivered(t, ds, 1, time.Minute)
 	live := pods(t, ns, "restricted")[0]
-	if got := live.Annotations[v1alpha1.AnnotationStore]; got != v1alpha1.StorePod {
-		t.Errorf("store %q, want %q", got, v1alpha1.StorePod)
+	if got := live.Annotations[v1alpha1.AnnotationStore]; got != restrictedStore {
+		t.Errorf("store %q, want %q", got, restrictedStore)
 	}
 	if got := inPod(t, live, "check", "/kuda/data/x"); got != delivered {
 		t.Errorf("the pod reads %q", got)

@@ -55,9 +55,13 @@ func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.
 		{"full-disk", v1alpha1.ReasonInsufficientSpace, "", func(t *testing.T, ns string, ds *v1alpha1.DataSet, p *corev1.Pod) {
 			ds.Spec.Template.DataItems[0].RemotePath = "failures/large.bin"
 			p.Spec.NodeName = "node3"
-			clusterCommand(t, "node", "exec", "node3", "--", "mkdir", "-p", "/var/lib/kuda/"+ns)
-			clusterCommand(t, "node", "exec", "node3", "--", "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/var/lib/kuda/"+ns)
-			t.Cleanup(func() { clusterCommand(t, "node", "exec", "node3", "--", "umount", "-l", "/var/lib/kuda/"+ns) })
+			at, options := namespaceDirectory(ns), "size=16m,mode=0700"
+			if byDriver {
+				options += ",uid=65532,gid=65532"
+			}
+			makeNamespaceDirectory(t, "node3", ns)
+			clusterCommand(t, "node", "exec", "node3", "--", "mount", "-t", "tmpfs", "-o", options, "tmpfs", at)
+			t.Cleanup(func() { clusterCommand(t, "node", "exec", "node3", "--", "umount", "-l", at) })
 		}},
 		{"hostile-name", v1alpha1.ReasonInvalidPath, "../../etc/passwd", func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
 			ds.Spec.Template.DataItems[0].DataSourceType = v1alpha1.DataSourceHTTP

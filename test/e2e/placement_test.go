@@ -331,7 +331,7 @@ func TestNodeStoreFollowsItsNode(t *testing.T) {
 	clusterCommand(t, "node", "wipe", node)
 	clusterCommand(t, "node", "start", node)
 	back := time.Now()
-	eventually(t, 10*time.Second, func(ctx context.Context) error {
+	eventually(t, reportPatience, func(ctx context.Context) error {
 		if s, err := storeOf(ctx, node, left); err != nil || s != nil && len(s.Snapshots) > 0 {
 			return fmt.Errorf("it is said to hold what was wiped: %+v (%w)", s, err)
 		}
@@ -348,7 +348,7 @@ func TestNodeStoreFollowsItsNode(t *testing.T) {
 	})
 	t.Logf("right %s after the wiped node was back", time.Since(back).Round(time.Millisecond))
 	waitDelivered(t, sets[lived], 1, time.Minute)
-	waitHolders(t, sets[lived], 10*time.Second, node)
+	waitHolders(t, sets[lived], reportPatience, node)
 
 	clusterCommand(t, "node", "kill", node)
 	kubectl(t, "delete", "node", node)

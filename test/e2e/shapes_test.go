@@ -234,7 +234,7 @@ func TestAPodIsDeliveredUnderTheBaselineLevel(t *testing.T) {
 	p := pod(ns, "baseline", "baseline", "wait")
 	create(t, p)
 	waitDelivered(t, ds, 1, 2*time.Minute)
-	if got := reads(t, p, "x"); got != delivered || p.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StorePod {
+	if got := reads(t, p, "x"); got != delivered || p.Annotations[v1alpha1.AnnotationStore] != restrictedStore {
 		t.Errorf("the application reads %q from the store %q", got, p.Annotations[v1alpha1.AnnotationStore])
 	}
 }
@@ -254,10 +254,10 @@ func TestPodWithItsOwnUserNamespaceIsDeliveredOrDelaysNoOtherPod(t *testing.T) {
 		create(t, p)
 		return p
 	}
-	// It has a directory of the node, as pods with the node's store have.
+	// It has a directory of the file system that stores are on.
 	plain := apart("plain", "none", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{
-			Path: "/var/lib/kuda/" + ns, Type: ptr.To(corev1.HostPathDirectoryOrCreate)}}}}
+			Path: storesDirectory, Type: ptr.To(corev1.HostPathDirectoryOrCreate)}}}}
 		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "host", MountPath: "/host"}}
 	})
 	runs := false

@@ -8,8 +8,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -162,7 +161,7 @@ func TestTheDataOfANamespaceThatIsGoneIsRemovedFromTheNode(t *testing.T) {
 	create(t, onBattlefield(name, "p", "set"))
 	waitDelivered(t, ds, 1, time.Minute)
 	waitHolders(t, ds, 20*time.Second, battlefield)
-	at := "/var/lib/kuda/" + name
+	at := namespaceDirectory(name)
 	if out, err := onNode("ls", at+"/"+string(ns.UID)+"/snapshots"); err != nil {
 		t.Fatalf("the store is not where it is looked for: %v %s", err, out)
 	}
@@ -178,20 +177,20 @@ func TestTheDataOfANamespaceThatIsGoneIsRemovedFromTheNode(t *testing.T) {
 		if err := kube.Get(ctx, client.ObjectKey{Name: battlefield}, &s); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(s.Status.Directories, func(d v1alpha1.StoreDirectory) bool { return d.Namespace == name }) || !s.Status.Closed {
+		if slices.ContainsFunc(s.Status.Directories, func(d v1alpha1.StoreDirectory) bool { return d.Namespace == name }) ||
+			!byDriver && !s.Status.Closed {
 			return fmt.Errorf("closed %t, directories %v", s.Status.Closed, s.Status.Directories)
 		}
 		return nil
 	})
-	if out, err := onNode("stat", "-c", "%a", "/var/lib/kuda"); err != nil || strings.TrimSpace(out) != "700" {
+	if out, err := onNode("stat", "-c", "%a", path.Dir(at)); err != nil || strings.TrimSpace(out) != "700" {
 		t.Errorf("the directory of the stores has mode %s, %v", out, err)
 	}
 }
 
 // onNode runs a program on the battlefield.
 func onNode(args ...string) (string, error) {
-	out, err := exec.Command(os.Getenv("KUDA_CLUSTER"), append([]string{"node", "exec", battlefield, "--"}, args...)...).CombinedOutput()
-	return string(out), err
+	return runOn(battlefield, args...)
 }
 
 func TestAPodThatSharesItsProcessesReachesNothingOfTheRuntimes(t *testing.T) {
@@ -235,15 +234,20 @@ func TestTheStoresAreClosedToOtherUsersOfTheNode(t *testing.T) {
 	if got := reads(t, victim, "x"); got != delivered {
 		t.Errorf("an application of another user reads %q", got)
 	}
-	uid := namespaceUID(t, ns)
+	// Where kuda-node makes the stores, they belong to the runtimes' user.
+	user := int64(65532)
+	if byDriver {
+		user = 4321
+	}
 	spy := onBattlefield(ns, "spy", "none", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "host",
-			VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kuda"}}}}
+			VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: storesDirectory}}}}
 		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "host", MountPath: "/host", ReadOnly: true}}
-		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsUser: ptr.To[int64](65532), RunAsGroup: ptr.To[int64](65532)}
+		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsUser: &user, RunAsGroup: &user}
 	})
 	create(t, spy)
-	for _, at := range []string{"/host/" + ns, "/host/" + ns + "/" + uid, "/host/" + ns + "/" + uid + "/snapshots"} {
+	below := "/host" + strings.TrimPrefix(storeDirectory(t, ns), storesDirectory)
+	for _, at := range []string{path.Dir(below), below, below + "/snapshots"} {
 		kubectl(t, "-n", ns, "wait", "--for=jsonpath={.status.phase}=Running", "--timeout=60s", "pod/spy")
 		if out, err := tryKubectl("-n", ns, "exec", "spy", "-c", "app", "--", "/e2e-app", "list", at); err == nil ||
 			!strings.Contains(out, "permission denied") {
@@ -357,7 +361,7 @@ func TestTheRuntimesContainerTakesNoCommandThatWrites(t *testing.T) {
 		}
 		p.Spec.EphemeralContainers = []corev1.EphemeralContainer{c}
 		if err := kube.SubResource("ephemeralcontainers").Update(t.Context(), p); err == nil ||
-			!strings.Contains(err.Error(), "kuda-ephemeral-containers") {
+			!strings.Contains(err.Error(), "kuda-ephemeral-containers") && !strings.Contains(err.Error(), "kuda-node-volumes") {
 			t.Errorf("an ephemeral container with %s: %v", name, err)
 		}
 	}

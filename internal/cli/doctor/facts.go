@@ -58,6 +58,10 @@ type installation struct {
 	config    fact[*corev1.ConfigMap]
 	// pullSecrets are those that the configuration gives to pods with the runtime.
 	pullSecrets []pullSecret
+	node        nodeDriver
+	// hostPath is what a dry run of a pod with a hostPath volume led to, in a namespace
+	// that names no Pod Security level.
+	hostPath fact[string]
 	// probe is what a dry run of a DataSet led to that the webhook has to refuse.
 	probe error
 }
@@ -87,6 +91,8 @@ func readInstallation(ctx context.Context, c client.Client, system, scope, home 
 	in.readObjects(ctx, c, home)
 	in.readHoldings(ctx, c)
 	in.readPullSecrets(ctx, c)
+	in.readNodeDriver(ctx, c)
+	in.tryHostPath(ctx, c, home)
 	in.probe = c.Create(ctx, probeDataSet(home), client.DryRunAll)
 	return in
 }

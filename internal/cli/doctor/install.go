@@ -39,7 +39,8 @@ func examineInstallation(in *installation) []Finding {
 	var findings []Finding
 	for _, check := range []func(*installation) []Finding{
 		checkCRDs, checkDeployments, checkVersions, checkLease, checkEndpoints, checkWebhooks, checkProbe,
-		checkNamespaces, checkHoldings, checkSchedulers, checkPullSecrets, checkDataSets, checkData,
+		checkNamespaces, checkHoldings, checkSchedulers, checkPullSecrets, checkNode, checkHostPath,
+		checkDataSets, checkData,
 	} {
 		findings = append(findings, check(in)...)
 	}
@@ -119,7 +120,12 @@ func (in *installation) imageTag(name string) string {
 	if d.err != nil || len(d.value.Spec.Template.Spec.Containers) == 0 {
 		return ""
 	}
-	image, _, _ := strings.Cut(d.value.Spec.Template.Spec.Containers[0].Image, "@")
+	return tagOf(d.value.Spec.Template.Spec.Containers[0].Image)
+}
+
+// tagOf returns the tag of an image; empty where it has none.
+func tagOf(image string) string {
+	image, _, _ = strings.Cut(image, "@")
 	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
 	return tag
 }

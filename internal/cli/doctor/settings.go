@@ -6,6 +6,8 @@ package doctor
 import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kuda-io/kuda/internal/inject"
 )
 
 // configName is the ConfigMap of the installation, and configKey its content.
@@ -19,6 +21,10 @@ type settings struct {
 	DataPathPrefix          string                        `json:"dataPathPrefix"`
 	RuntimeImagePullSecrets []corev1.LocalObjectReference `json:"runtimeImagePullSecrets"`
 	SchedulerName           string                        `json:"schedulerName"`
+	NodeDriver              string                        `json:"nodeDriver"`
+	RuntimeImage            string                        `json:"runtimeImage"`
+	StoreMode               inject.StoreMode              `json:"storeMode"`
+	PodSecurityDefault      string                        `json:"podSecurityDefault"`
 }
 
 // readSettings returns those of a ConfigMap. One that cannot be read says nothing:

@@ -41,7 +41,7 @@ func forNode(use, short, done string, f func(context.Context, *cluster.Cluster, 
 }
 
 func newNode() *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "Kill, start, wipe a node, or run a command on it"}
+	cmd := &cobra.Command{Use: "node", Short: "Kill, start, wipe a node, restart its kubelet, or run a command on it"}
 	cmd.AddCommand(
 		forNode("kill", "End all of a node at once, like a power cut; its disk stays", "killed",
 			func(ctx context.Context, c *cluster.Cluster, n topology.Node, _ *step.Log) error {
@@ -57,6 +57,10 @@ func newNode() *cobra.Command {
 					return err
 				}
 				return c.StartNode(ctx, n, log)
+			}),
+		forNode("restart-kubelet", "Kill a node's kubelet and start another one; the containers go on", "has another kubelet",
+			func(_ context.Context, c *cluster.Cluster, n topology.Node, _ *step.Log) error {
+				return c.Host().RestartKubelet(n)
 			}),
 		forNode("wipe", "Kill a node and empty its /var/lib/kuda", "killed, /var/lib/kuda emptied",
 			func(ctx context.Context, c *cluster.Cluster, n topology.Node, _ *step.Log) error {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
 	"github.com/kuda-io/kuda/hack/cluster/internal/cgroup"
 	"github.com/kuda-io/kuda/hack/cluster/internal/network"
@@ -108,10 +110,7 @@ func (h Host) Start(ctx context.Context, n topology.Node) error {
 	if err := h.loadMissing(ctx, n); err != nil {
 		return err
 	}
-	err = h.startPart(n, "kubelet", "kubelet",
-		"--config="+etcDir+"/kubelet.yaml", "--kubeconfig="+etcDir+"/kubelet.kubeconfig",
-		"--hostname-override="+n.Name(), "--node-ip="+n.Address().String(), "--cert-dir=/var/lib/kubelet/pki")
-	if err != nil {
+	if err := h.startKubelet(n); err != nil {
 		return err
 	}
 	// This program itself: its file may be where the node does not see it.
@@ -127,6 +126,28 @@ func (h Host) Start(ctx context.Context, n topology.Node) error {
 		"--healthz-bind-address=127.0.0.1:10256",
 		// The conntrack settings are the whole machine's; they are left alone.
 		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
+}
+
+func (h Host) startKubelet(n topology.Node) error {
+	return h.startPart(n, "kubelet", "kubelet",
+		"--config="+etcDir+"/kubelet.yaml", "--kubeconfig="+etcDir+"/kubelet.kubeconfig",
+		"--hostname-override="+n.Name(), "--node-ip="+n.Address().String(), "--cert-dir=/var/lib/kubelet/pki")
+}
+
+// RestartKubelet kills the kubelet of a node that runs, and starts another one. The
+// node's containers go on.
+func (h Host) RestartKubelet(n topology.Node) error {
+	if !h.Running(n) {
+		return fmt.Errorf("restarting the kubelet of %s: the node does not run; start it first", n.Name())
+	}
+	kubelet, _ := h.table().Get(n.Name() + "/kubelet")
+	if err := kubelet.Signal(unix.SIGKILL); err != nil {
+		return fmt.Errorf("killing the kubelet of %s: %w", n.Name(), err)
+	}
+	if err := kubelet.Stop(killLimit); err != nil {
+		return fmt.Errorf("killing the kubelet of %s: %w", n.Name(), err)
+	}
+	return h.startKubelet(n)
 }
 
 func (h Host) startPart(n topology.Node, part string, argv ...string) error {
