@@ -80,7 +80,7 @@ func TestAPipeHoldsNobody(t *testing.T) {
 	l, err := d.TryLock("pipe")
 	must(t, err)
 	l.Release()
-	if held, err := d.IsLocked("pipe"); held || err != nil {
+	if held, err := d.IsLocked("pipe", unix.LOCK_EX); held || err != nil {
 		t.Errorf("locked: %v, %v", held, err)
 	}
 }
@@ -94,14 +94,17 @@ func TestAHeldLockIsNotWaitedFor(t *testing.T) {
 	if _, err := d.TryLock("lock"); !errors.Is(err, filelock.ErrHeld) {
 		t.Errorf("trying: %v", err)
 	}
-	if held, err := d.IsLocked("lock"); held || err != nil {
+	if held, err := d.IsLocked("lock", unix.LOCK_SH); held || err != nil {
 		t.Errorf("a shared lock keeps no shared one away: %v, %v", held, err)
 	}
+	if held, err := d.IsLocked("lock", unix.LOCK_EX); !held || err != nil {
+		t.Errorf("a shared lock keeps an exclusive one away: %v, %v", held, err)
+	}
 	must(t, filelock.Lock(f, unix.LOCK_EX))
-	if held, err := d.IsLocked("lock"); !held || err != nil {
+	if held, err := d.IsLocked("lock", unix.LOCK_SH); !held || err != nil {
 		t.Errorf("locked: %v, %v", held, err)
 	}
-	if held, err := d.IsLocked("none"); held || err != nil {
+	if held, err := d.IsLocked("none", unix.LOCK_EX); held || err != nil {
 		t.Errorf("a missing one: %v, %v", held, err)
 	}
 	if _, err := d.Lstat("none"); !errors.Is(err, fs.ErrNotExist) {

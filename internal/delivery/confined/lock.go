@@ -31,11 +31,11 @@ func (d *Dir) TryLock(name string) (*Lock, error) {
 	return d.lock(name, unix.O_RDWR|unix.O_CREAT, unix.LOCK_EX|unix.LOCK_NB)
 }
 
-// IsLocked reports whether another process holds the lock of a name. It changes
-// nothing, and looks with a shared lock for a moment. What is missing, or can be no lock,
-// is not held.
-func (d *Dir) IsLocked(name string) (bool, error) {
-	l, err := d.lock(name, unix.O_RDONLY, unix.LOCK_SH|unix.LOCK_NB)
+// IsLocked reports whether another process holds the lock of a name: any lock with
+// unix.LOCK_EX, only an exclusive one with unix.LOCK_SH. It makes no file, and holds such a
+// lock itself for a moment. What is missing, or can be no lock, is not held.
+func (d *Dir) IsLocked(name string, against int) (bool, error) {
+	l, err := d.lock(name, unix.O_RDONLY, against|unix.LOCK_NB)
 	l.Release()
 	switch {
 	case errors.Is(err, filelock.ErrHeld):

@@ -15,8 +15,17 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// Volumes are the pods that have a volume of kuda-node, by their UIDs.
-type Volumes map[string]bool
+// Volumes are the volumes of kuda-node that are mounted.
+type Volumes struct {
+	// Pods are the UIDs of the pods that have one.
+	Pods map[string]bool
+	// Stores are the stores that are mounted, whole or in part, as
+	// "<namespace>/<UID of the namespace>".
+	Stores map[string]bool
+	// Unknown: of a volume the store is not known, because of how file systems are mounted
+	// on the node. It may be any.
+	Unknown bool
+}
 
 // ErrNotPropagated says that mounts of the kubelet do not come into this container, so
 // that it cannot say which pods live.
@@ -30,7 +39,7 @@ const maxLine = 64 << 10
 // that it has here.
 func parse(r io.Reader, pods string) (Volumes, error) {
 	pods = path.Clean(pods)
-	found, propagated := Volumes{}, false
+	found, propagated := Volumes{Pods: map[string]bool{}, Stores: map[string]bool{}}, false
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 4<<10), maxLine)
 	for lines.Scan() {
@@ -41,15 +50,22 @@ func parse(r io.Reader, pods string) (Volumes, error) {
 		if m.propagated && (m.at == "/" || m.at == pods || strings.HasPrefix(pods, m.at+"/")) {
 			propagated = true
 		}
-		if uid := m.podOf(pods); uid != "" {
-			found[uid] = true
+		uid := m.podOf(pods)
+		if uid == "" {
+			continue
+		}
+		found.Pods[uid] = true
+		if store := m.store(); store != "" {
+			found.Stores[store] = true
+		} else {
+			found.Unknown = true
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading what is mounted: %w", err)
+		return Volumes{}, fmt.Errorf("reading what is mounted: %w", err)
 	}
 	if !propagated {
-		return nil, ErrNotPropagated
+		return Volumes{}, ErrNotPropagated
 	}
 	return found, nil
 }
@@ -92,6 +108,16 @@ func (m mount) podOf(pods string) string {
 		return ""
 	}
 	return parts[0]
+}
+
+// store returns which store the mount shows; "" where the path does not say.
+func (m mount) store() string {
+	_, below, ok := strings.Cut(m.root, "/"+sidecar.NodeStoresDir+"/")
+	parts := strings.Split(strings.TrimSuffix(below, "//deleted"), "/")
+	if !ok || len(parts) < 2 || parts[0] == "" || parts[1] == "" {
+		return ""
+	}
+	return parts[0] + "/" + parts[1]
 }
 
 // unescape resolves the octal escapes of mountinfo.

@@ -24,7 +24,7 @@ type Table struct {
 func (t Table) Read() (Volumes, error) {
 	fd, err := unix.Open(t.File, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("reading what is mounted: %s: %w", t.File, err)
+		return Volumes{}, fmt.Errorf("reading what is mounted: %s: %w", t.File, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	return parse(reader(fd), t.Pods)
