@@ -79,6 +79,9 @@ func (d *Dir) openAt(name string, flags int, mode uint32) (*os.File, error) {
 // fd is the directory's number. It is only used while the Dir is open.
 func (d *Dir) fd() int { return int(d.file.Fd()) }
 
+// Number is that of the open file, for as long as the Dir is open.
+func (d *Dir) Number() int { return d.fd() }
+
 // Dir opens a directory in this one, or one further below when there are more names.
 func (d *Dir) Dir(names ...string) (*Dir, error) {
 	at := d
@@ -235,6 +238,28 @@ func (d *Dir) Create(name string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// Replace writes a file as a whole, in the place of the one that has the name. It is for
+// directories in which nobody else writes.
+func (d *Dir) Replace(name string, text []byte) error {
+	aside := name + ".new"
+	if err := d.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := d.openAt(aside, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = d.Remove(aside)
+		return err
+	}
+	if err := unix.Renameat(d.fd(), aside, d.fd(), name); err != nil {
+		return &os.LinkError{Op: "rename", Old: f.Name(), New: d.file.Name() + "/" + name, Err: err}
+	}
+	return nil
 }
 
 // Rename moves a name into a directory, where nothing may have the new one.

@@ -21,8 +21,8 @@ import (
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
-// preheatLock is held, in the directory of the records, by who changes one.
-const preheatLock = ".lock"
+// PreheatLock is held, in PreheatDir, by who changes a record there.
+const PreheatLock = ".lock"
 
 // preheatRecord is what stays in the store of what a pod brought there for pods to
 // come. It is the store's, not the pod's: it is read when the pod is long gone, as
@@ -145,7 +145,7 @@ func (p *Pods) ForgetPreheats(keep []string) error {
 
 // lockPreheats keeps other runtimes from changing the records.
 func (p *Pods) lockPreheats() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(p.preheat, preheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(p.preheat, PreheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking what is preheated: %w", err)
 	}
