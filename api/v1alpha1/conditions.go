@@ -191,6 +191,9 @@ const (
 
 // Reasons of events.
 const (
+	// EventSnapshotDamaged (NodeStore): a keeper found that a snapshot on the node's disk is
+	// not what was delivered. It was removed, or is delivered again.
+	EventSnapshotDamaged = "SnapshotDamaged"
 	// EventRevisionCreated (DataSet): the template changed.
 	EventRevisionCreated = "RevisionCreated"
 	// EventDelivered (DataSet): all pods have the update revision.

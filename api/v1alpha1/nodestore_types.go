@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -65,6 +67,66 @@ type NodeStoreStatus struct {
 	// closed to all users of the node but the runtimes', in this boot of the machine.
 	// +optional
 	Closed bool `json:"closed,omitempty"`
+
+	// The keeper of kuda-node that reports the stores; absent where none does, and
+	// each store is reported by a runtime.
+	// +optional
+	Keeper *KeeperStatus `json:"keeper,omitempty"`
+}
+
+// KeeperStatus is the keeper of a node as the gateway last heard it. While it is
+// younger than KeeperTrust, what runtimes report of their store is not taken.
+type KeeperStatus struct {
+	// The keeper's pod, in the namespace of kuda-node.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	PodName string `json:"podName"`
+
+	// Its version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version,omitempty"`
+
+	// When it last reported; renewed about every five minutes.
+	// +required
+	ObservedTime metav1.Time `json:"observedTime"`
+
+	// Bytes that the snapshots of all stores may have together; 0 for no quota.
+	// +optional
+	QuotaBytes int64 `json:"quotaBytes,omitempty"`
+
+	// Bytes of the complete snapshots of all stores that it looks after.
+	// +optional
+	UsedBytes int64 `json:"usedBytes,omitempty"`
+}
+
+// KeeperTrust is how long the keeper of a node counts as reporting after its last
+// report.
+const KeeperTrust = 15 * time.Minute
+
+// SnapshotDamage is a snapshot that was found not to be what was delivered.
+type SnapshotDamage struct {
+	// The snapshot's name in the store.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+
+	// What it is of.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Version string `json:"version,omitempty"`
+
+	// What differs.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+
+	// When it was found.
+	// +required
+	FoundTime metav1.Time `json:"foundTime"`
 }
 
 // StoreDirectory is a directory that a namespace's pods made on a node.
@@ -80,8 +142,8 @@ type StoreDirectory struct {
 }
 
 // NamespaceStore is the store of one namespace on one node. Everything in it was
-// said by runtimes of that namespace, so it must decide about pods of that
-// namespace only.
+// said by runtimes of that namespace or, where status.keeper is set, read by the
+// keeper from what they wrote, so it must decide about pods of that namespace only.
 type NamespaceStore struct {
 	// The namespace.
 	// +required
@@ -137,6 +199,24 @@ type NamespaceStore struct {
 	OmittedSnapshots int32 `json:"omittedSnapshots,omitempty"`
 	// +optional
 	OmittedBytes int64 `json:"omittedBytes,omitempty"`
+
+	// Why the store, or a part of it, cannot be read. Empty: all of it was. The
+	// keeper says so; then UsedBytes has what is known.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Unreadable string `json:"unreadable,omitempty"`
+
+	// By when the keeper last compared every complete snapshot with what was
+	// delivered.
+	// +optional
+	VerifiedTime *metav1.Time `json:"verifiedTime,omitempty"`
+
+	// The snapshots that were found damaged last, newest first. What is here was
+	// removed, or is delivered again.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Damaged []SnapshotDamage `json:"damaged,omitempty"`
 }
 
 // SnapshotPhase is how far a snapshot is.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kuda-io/kuda/internal/gateway/identity"
 	"github.com/kuda-io/kuda/internal/manager"
 )
 
@@ -26,6 +27,7 @@ type options struct {
 	rotateCA     bool
 	analysis     bool
 	config       string
+	keeper       string
 
 	logLevel int
 }
@@ -48,6 +50,9 @@ func (o *options) bindFlags() []group {
 
 	gateway.BoolVar(&o.manager.HookOutput, "hook-output", true,
 		"show the last 2 KiB that a failed exec hook printed in the status of its Data, where whoever may read Data can read it")
+
+	gateway.StringVar(&o.keeper, "keeper", "kuda-node/kuda-node-keeper",
+		"namespace and name of the service account of the keepers of nodes, which report what all stores of their node hold; empty: none is heard")
 
 	trust := pflag.NewFlagSet("trust", pflag.ContinueOnError)
 	trust.StringVar(&o.caDir, "ca-dir", "/var/run/kuda/ca", "where the Secret with the certificate authority is mounted")
@@ -100,6 +105,11 @@ func (o *options) completeAndValidate() error {
 	case o.rotateCA && o.caSecret == "":
 		return errors.New("--ca-secret: name the Secret, or switch --rotate-ca off")
 	}
+	namespace, name, ok := strings.Cut(o.keeper, "/")
+	if o.keeper != "" && (!ok || namespace == "" || name == "" || strings.Contains(name, "/")) {
+		return fmt.Errorf("--keeper: must be the namespace and the name of a service account with a slash between them, not %q", o.keeper)
+	}
+	o.manager.Keeper = identity.Account{Namespace: namespace, Name: name}
 	o.manager.LeaderNamespace = o.namespace
 	o.manager.Namespace, o.manager.Replica = o.namespace, replicaName()
 	o.manager.Analysis.Disabled = !o.analysis

@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -30,6 +31,8 @@ func watchCache(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
 		&corev1.Pod{}:       onPod(h, gone),
+		// A keeper removes what namespaces left that are gone.
+		namespaceMetadata(): onDeletion(func(n *metav1.PartialObjectMetadata) { h.WakeNamespace(n.Name) }),
 		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
 		// No stream waits for these; they are read when a report comes.
 		&v1alpha1.NodeStore{}: toolscache.ResourceEventHandlerFuncs{},
@@ -67,6 +70,27 @@ func onPod(h *hub.Hub, gone func(types.UID)) toolscache.ResourceEventHandler {
 			handler.OnUpdate(before, after)
 		},
 	}
+}
+
+// onDeletion calls act for every object that goes, also when another has its name at once.
+func onDeletion[T client.Object](act func(T)) toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerFuncs{
+		DeleteFunc: func(object any) { forDeleted(object, act) },
+		UpdateFunc: func(before, after any) {
+			b, okBefore := before.(T)
+			a, okAfter := after.(T)
+			if okBefore && okAfter && b.GetUID() != a.GetUID() {
+				act(b)
+			}
+		},
+	}
+}
+
+// namespaceMetadata is what namespaces are read into: their names and UIDs are enough.
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	n := &metav1.PartialObjectMetadata{}
+	n.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return n
 }
 
 // forDeleted calls act for a deleted object, also for one of which only the last

@@ -41,21 +41,40 @@ const (
 	maxReportBytes = 768 << 10
 	// maxStoreBytes is for 256 snapshots with 16 marks each and paths of a kilobyte.
 	maxStoreBytes = 768 << 10
+	// maxDirectories is what a keeper lists at most.
+	maxDirectories = 1024
+	// maxStores and maxDamages are what one report of a keeper has at most.
+	maxStores  = 64
+	maxDamages = 64
+	// maxWatchNodeBytes is for 1024 namespaces of 63 bytes with their UIDs, maxNodeBytes
+	// for these and a list of stores as large as that of one with long names.
+	maxWatchNodeBytes = 144 << 10
+	maxNodeBytes      = 1 << 20
 	// maxHookBytes is for five names.
 	maxHookBytes = 4 << 10
 )
 
 // table bounds the fields of messages. Texts without an entry are names: 512 bytes.
 var table = bounds.Table{
-	"kuda.gateway.v1alpha1.WatchRequest.datasets":        {Count: maxDataSets},
-	"kuda.gateway.v1alpha1.ReportRequest.items":          {Count: maxItems},
-	"kuda.gateway.v1alpha1.Mounts.missing":               {Count: maxMounts},
-	"kuda.gateway.v1alpha1.ItemStatus.message":           {Length: maxMessage},
-	"kuda.gateway.v1alpha1.PrefetchStatus.message":       {Length: maxMessage},
-	"kuda.gateway.v1alpha1.ReportStoreRequest.snapshots": {Count: maxSnapshots},
-	"kuda.gateway.v1alpha1.StoredSnapshot.marks":         {Count: maxMarks},
-	"kuda.gateway.v1alpha1.StoredSnapshot.source":        {Length: maxPlace},
-	"kuda.gateway.v1alpha1.StoredSnapshot.path":          {Length: maxPlace},
+	"kuda.gateway.v1alpha1.WatchRequest.datasets":         {Count: maxDataSets},
+	"kuda.gateway.v1alpha1.ReportRequest.items":           {Count: maxItems},
+	"kuda.gateway.v1alpha1.Mounts.missing":                {Count: maxMounts},
+	"kuda.gateway.v1alpha1.ItemStatus.message":            {Length: maxMessage},
+	"kuda.gateway.v1alpha1.PrefetchStatus.message":        {Length: maxMessage},
+	"kuda.gateway.v1alpha1.ReportStoreRequest.snapshots":  {Count: maxSnapshots},
+	"kuda.gateway.v1alpha1.StoredSnapshot.marks":          {Count: maxMarks},
+	"kuda.gateway.v1alpha1.StoredSnapshot.source":         {Length: maxPlace},
+	"kuda.gateway.v1alpha1.StoredSnapshot.path":           {Length: maxPlace},
+	"kuda.gateway.v1alpha1.WatchNodeRequest.directories":  {Count: maxDirectories},
+	"kuda.gateway.v1alpha1.ReportNodeRequest.directories": {Count: maxDirectories},
+	"kuda.gateway.v1alpha1.ReportNodeRequest.stores":      {Count: maxStores},
+	"kuda.gateway.v1alpha1.ReportNodeRequest.damages":     {Count: maxDamages},
+	"kuda.gateway.v1alpha1.StoreContents.unreadable":      {Length: maxMessage},
+	"kuda.gateway.v1alpha1.Damage.source":                 {Length: maxPlace},
+	"kuda.gateway.v1alpha1.Damage.path":                   {Length: maxPlace},
+	"kuda.gateway.v1alpha1.Damage.version":                {Length: maxPlace},
+	"kuda.gateway.v1alpha1.Damage.file":                   {Length: maxPlace},
+	"kuda.gateway.v1alpha1.Damage.message":                {Length: maxMessage},
 }
 
 // Times. Each phase of a request has its own, so that no caller holds anything by

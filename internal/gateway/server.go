@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -60,9 +61,18 @@ type Options struct {
 	Executor Executor
 	// HookOutput shows runtimes, and so the status of Data, what hooks print.
 	HookOutput bool
-	Registry   prometheus.Registerer
-	Clock      clock.WithTicker
-	Log        logr.Logger
+	// Keeper is the account of the keepers of nodes; empty: there are none.
+	Keeper identity.Account
+	// Recorder tells of what keepers found; nil: nothing is told.
+	Recorder Recorder
+	Registry prometheus.Registerer
+	Clock    clock.WithTicker
+	Log      logr.Logger
+}
+
+// Recorder records events; package events has one.
+type Recorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
 
 // Server is the gateway as a manager's runnable.
@@ -80,7 +90,7 @@ func New(o Options) (*Server, error) {
 	if o.Attendance == nil {
 		o.Attendance = new(attendance.Book)
 	}
-	s := &Server{options: o, hub: hub.New(), roster: identity.NewRoster(o.Cache, o.Live)}
+	s := &Server{options: o, hub: hub.New(), roster: identity.NewRoster(o.Cache, o.Live, o.Keeper)}
 	var err error
 	if s.metrics, err = newMetrics(o.Registry, s.hub, s.openConnections); err != nil {
 		return nil, err
@@ -180,12 +190,13 @@ func (s *Server) newHandler() (http.Handler, func()) {
 		bundle:  o.Certificates.Bundle,
 		paces:   newPaces(),
 		metrics: s.metrics,
+		record:  o.Recorder,
 		clock:   o.Clock,
 		log:     o.Log,
 		closing: make(chan struct{}),
 	}
 	_, handler := gatewayv1alpha1connect.NewGatewayServiceHandler(service,
-		connect.WithReadMaxBytes(max(maxReportBytes, maxStoreBytes)),
+		connect.WithReadMaxBytes(max(maxReportBytes, maxStoreBytes, maxNodeBytes)),
 		connect.WithSendMaxBytes(maxResponse),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
 			o.Log.Error(fmt.Errorf("panic: %v", cause), "recovered a call", "procedure", spec.Procedure)

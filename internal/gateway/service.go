@@ -51,8 +51,10 @@ type service struct {
 	bundle  func() []byte
 	paces   *paces
 	metrics *metrics
-	clock   clock.WithTicker
-	log     logr.Logger
+	// record may be nil.
+	record Recorder
+	clock  clock.WithTicker
+	log    logr.Logger
 	// closing is closed when the gateway shuts down.
 	closing chan struct{}
 }

@@ -8,12 +8,26 @@ import (
 	"errors"
 
 	"connectrpc.com/connect"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/gateway/nodestore"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
 var errNoNode = errors.New("the token does not say which node the pod is on, so nothing can be said of one")
+
+var errKeeper = errors.New("the keeper of the node reports its stores, so pods need not")
+
+// hasKeeper reports whether a keeper reported a node a moment ago. What is not known yet is
+// not the case: the keeper's next report takes the place of what a pod said.
+func (s *service) hasKeeper(ctx context.Context, node string) bool {
+	var n v1alpha1.NodeStore
+	if err := s.cached.Get(ctx, types.NamespacedName{Name: node}, &n); err != nil || n.Status.Keeper == nil {
+		return false
+	}
+	return s.clock.Since(n.Status.Keeper.ObservedTime.Time) < v1alpha1.KeeperTrust
+}
 
 // ReportStore takes a report of what the caller's node holds for the caller's
 // namespace.
@@ -34,6 +48,9 @@ func (s *service) reportStore(ctx context.Context, r *gatewayv1alpha1.ReportStor
 	}
 	if caller.Node == "" {
 		return connect.NewError(connect.CodeFailedPrecondition, errNoNode)
+	}
+	if s.hasKeeper(ctx, caller.Node) {
+		return connect.NewError(connect.CodePermissionDenied, errKeeper)
 	}
 	entry, err := nodestore.Entry(caller.Namespace, r, s.clock.Now())
 	if err != nil {

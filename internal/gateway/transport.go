@@ -39,6 +39,14 @@ func (s *Server) newDoor(handler http.Handler, paces *paces) http.Handler {
 				Message: messages.ByName("ReportStoreRequest"), MaxBytes: maxStoreBytes, Timeout: reportTimeout,
 				Allow: paces.allowStore, Calls: calls, NodeStore: true,
 			},
+			gatewayv1alpha1connect.GatewayServiceWatchNodeProcedure: {
+				Message: messages.ByName("WatchNodeRequest"), MaxBytes: maxWatchNodeBytes, Stream: true,
+				Allow: paces.allowWatch, Calls: streams, Keeper: true,
+			},
+			gatewayv1alpha1connect.GatewayServiceReportNodeProcedure: {
+				Message: messages.ByName("ReportNodeRequest"), MaxBytes: maxNodeBytes, Timeout: reportTimeout,
+				Allow: paces.allowReport, Calls: calls, Keeper: true,
+			},
 		},
 		Bounds:       table,
 		Authenticate: s.authenticator.Authenticate,

@@ -33,6 +33,7 @@ import (
 	"github.com/kuda-io/kuda/internal/fieldindex"
 	"github.com/kuda-io/kuda/internal/gateway"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
+	"github.com/kuda-io/kuda/internal/gateway/identity"
 )
 
 // leaseName is the Lease that the leader holds.
@@ -61,6 +62,8 @@ type Options struct {
 	ExecHooks bool
 	// HookOutput shows in the status of Data what failed hooks printed.
 	HookOutput bool
+	// Keeper is the account of the keepers of nodes; empty: none is heard.
+	Keeper identity.Account
 	// Preheat makes the pods of DataSets with spec.preheat.
 	Preheat bool
 
@@ -273,6 +276,8 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 		Attendance:   book,
 		Executor:     executor,
 		HookOutput:   o.HookOutput,
+		Keeper:       o.Keeper,
+		Recorder:     events.Bounded(mgr.GetEventRecorder("kuda-gateway")),
 		Registry:     o.Registry,
 		Clock:        clock.RealClock{},
 		Log:          o.Log.WithName("gateway"),

@@ -161,6 +161,6 @@ func (i *Inventory) Run(ctx context.Context) error {
 func (i *Inventory) sayGone(ctx context.Context) {
 	connected, _ := i.connectionState()
 	if stock, err := i.store.Stock(); connected && errors.Is(err, store.ErrGone) {
-		_ = i.report(ctx, newReport(stock, nil, nil))
+		_ = i.report(ctx, NewReport(stock, nil, nil))
 	}
 }

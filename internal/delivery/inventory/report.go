@@ -43,8 +43,9 @@ func (e *entry) listRank() int {
 	}
 }
 
-// newReport says what there is.
-func newReport(k *store.Stock, users map[snapshot.ID][]string, wanted map[snapshot.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
+// NewReport returns what there is in a store as a report: its stock, the pods that need each
+// snapshot, and what is preheated.
+func NewReport(k *store.Stock, users map[snapshot.ID][]string, wanted map[snapshot.ID]bool) *gatewayv1alpha1.ReportStoreRequest {
 	entries := make([]entry, 0, len(k.Snapshots)+len(k.Downloads))
 	for i, s := range slices.Concat(k.Snapshots, k.Downloads) {
 		entries = append(entries, entry{Snapshot: s, downloading: i >= len(k.Snapshots), pods: len(users[s.ID]), preheated: wanted[s.ID]})

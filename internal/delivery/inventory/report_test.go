@@ -35,7 +35,7 @@ func TestReportOfALargeStoreListsNeededSnapshotsFirst(t *testing.T) {
 	k.Downloads = []store.Snapshot{download}
 	users := map[snapshot.ID][]string{nthSnapshot(3).ID: {"a", "b"}, nthSnapshot(1).ID: {"a"}}
 	wanted := map[snapshot.ID]bool{nthSnapshot(2).ID: true, nthSnapshot(3).ID: true}
-	r := newReport(k, users, wanted)
+	r := NewReport(k, users, wanted)
 	var versions []string
 	for _, s := range r.GetSnapshots() {
 		versions = append(versions, s.GetVersion())
@@ -59,7 +59,7 @@ func TestReportLimitsTheMarksOfASnapshot(t *testing.T) {
 	for n := range 2 * maxMarks {
 		s.Marks = append(s.Marks, fmt.Sprintf("%032d", n))
 	}
-	r := newReport(&store.Stock{Snapshots: []store.Snapshot{s}}, nil, nil)
+	r := NewReport(&store.Stock{Snapshots: []store.Snapshot{s}}, nil, nil)
 	if n := len(r.GetSnapshots()[0].GetMarks()); n != maxMarks {
 		t.Errorf("%d marks", n)
 	}
@@ -69,9 +69,9 @@ func TestOnlySignificantChangesAreReported(t *testing.T) {
 	base := func() *gatewayv1alpha1.ReportStoreRequest {
 		k := &store.Stock{ID: "id", Snapshots: []store.Snapshot{nthSnapshot(1), nthSnapshot(2)},
 			Capacity: 1000, Free: 500, Available: 400, Quota: 900, Used: 20}
-		return newReport(k, nil, nil)
+		return NewReport(k, nil, nil)
 	}
-	s := rememberReport(base(), noon, time.Hour)
+	s := Remember(base(), noon, time.Hour)
 	for name, c := range map[string]struct {
 		change func(*gatewayv1alpha1.ReportStoreRequest)
 		want   bool
@@ -98,14 +98,14 @@ func TestOnlySignificantChangesAreReported(t *testing.T) {
 	} {
 		r := proto.CloneOf(base())
 		c.change(r)
-		if got := s.isDue(r, noon.Add(time.Second)); got != c.want {
+		if got := s.IsDue(r, noon.Add(time.Second)); got != c.want {
 			t.Errorf("%s: sent %t", name, got)
 		}
 	}
-	if s.isDue(base(), noon.Add(54*time.Minute-time.Second)) || !s.isDue(base(), noon.Add(66*time.Minute+time.Second)) {
+	if s.IsDue(base(), noon.Add(54*time.Minute-time.Second)) || !s.IsDue(base(), noon.Add(66*time.Minute+time.Second)) {
 		t.Errorf("said again at %s", s.until)
 	}
-	if unsaid := (said{}); !unsaid.hasChanged(base()) {
+	if unsaid := (Said{}); !unsaid.HasChanged(base()) {
 		t.Error("the first report is not sent")
 	}
 }

@@ -32,7 +32,7 @@ type reporter struct {
 	*Inventory
 	turn *store.Turn
 
-	said said
+	said Said
 	// connects is when, in reaches of the gateway, said was said.
 	connects int
 	// refused: the gateway is older and takes no such reports.
@@ -118,7 +118,7 @@ func (r *reporter) reportChanges(ctx context.Context) time.Duration {
 		return s.GetPhase() == gatewayv1alpha1.Phase_PHASE_DOWNLOADING
 	})
 	now := time.Now()
-	if !r.said.isDue(req, now) {
+	if !r.said.IsDue(req, now) {
 		return min(r.pace.Look, r.said.until.Sub(now))
 	}
 	if wait := r.sent.Add(r.pace.Apart).Sub(now); wait > 0 {
@@ -131,7 +131,7 @@ func (r *reporter) reportChanges(ctx context.Context) time.Duration {
 func (r *reporter) canReport() bool {
 	connected, connects := r.connectionState()
 	if connects != r.connects {
-		r.connects, r.said, r.refused, r.failures = connects, said{}, false, 0
+		r.connects, r.said, r.refused, r.failures = connects, Said{}, false, 0
 	}
 	return connected && !r.refused
 }
@@ -150,7 +150,7 @@ func (r *reporter) currentReport() (*gatewayv1alpha1.ReportStoreRequest, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newReport(stock, users, wanted), nil
+	return NewReport(stock, users, wanted), nil
 }
 
 // sendReport returns how long to wait before the next look.
@@ -175,7 +175,7 @@ func (r *reporter) sendReport(ctx context.Context, req *gatewayv1alpha1.ReportSt
 		return wait
 	}
 	r.failures = 0
-	r.said = rememberReport(req, r.sent, r.pace.Repeat)
+	r.said = Remember(req, r.sent, r.pace.Repeat)
 	return min(r.pace.Look, r.said.until.Sub(r.sent))
 }
 
@@ -190,7 +190,7 @@ func (r *reporter) reportLast(ctx context.Context) {
 		return
 	}
 	req, err := r.currentReport()
-	if err != nil || !r.said.hasChanged(req) {
+	if err != nil || !r.said.HasChanged(req) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)

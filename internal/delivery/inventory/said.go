@@ -14,9 +14,9 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
-// said is what is remembered of the last report: enough to know whether another
+// Said is what is remembered of the last report: enough to know whether another
 // one matters. The zero value is that nothing was said.
-type said struct {
+type Said struct {
 	// contents is a hash of everything but the room there is.
 	contents        [sha256.Size]byte
 	free, available uint64
@@ -24,26 +24,29 @@ type said struct {
 	until time.Time
 }
 
-// rememberReport remembers a report that was just taken; about repeat later, not at the same
+// Remember remembers a report that was just taken; about repeat later, not at the same
 // time as those of other nodes, it is due again.
-func rememberReport(r *gatewayv1alpha1.ReportStoreRequest, now time.Time, repeat time.Duration) said {
+func Remember(r *gatewayv1alpha1.ReportStoreRequest, now time.Time, repeat time.Duration) Said {
 	until := now.Add(repeat - repeat/10 + rand.N(repeat/5+1))
-	return said{contents: hashContents(r), free: r.GetFreeBytes(), available: r.GetAvailableBytes(), until: until}
+	return Said{contents: hashContents(r), free: r.GetFreeBytes(), available: r.GetAvailableBytes(), until: until}
 }
 
-// isDue reports whether a report is to be sent: it says something new, or its time
+// IsDue reports whether a report is to be sent: it says something new, or its time
 // has come.
-func (s *said) isDue(r *gatewayv1alpha1.ReportStoreRequest, now time.Time) bool {
-	return !now.Before(s.until) || s.hasChanged(r)
+func (s *Said) IsDue(r *gatewayv1alpha1.ReportStoreRequest, now time.Time) bool {
+	return !now.Before(s.until) || s.HasChanged(r)
 }
 
-// hasChanged reports whether a report says what matters and was not said. Room matters
+// HasChanged reports whether a report says what matters and was not said. Room matters
 // from a hundredth of the file system on.
-func (s *said) hasChanged(r *gatewayv1alpha1.ReportStoreRequest) bool {
+func (s *Said) HasChanged(r *gatewayv1alpha1.ReportStoreRequest) bool {
 	return s.until.IsZero() || s.contents != hashContents(r) ||
 		absDifference(s.free, r.GetFreeBytes()) > r.GetCapacityBytes()/100 ||
 		absDifference(s.available, r.GetAvailableBytes()) > r.GetCapacityBytes()/100
 }
+
+// Until is when the same is to be said again.
+func (s *Said) Until() time.Time { return s.until }
 
 func absDifference(a, b uint64) uint64 { return max(a, b) - min(a, b) }
 

@@ -25,16 +25,20 @@ const (
 	LockFile   = "lock"
 	OrphanFile = "orphaned"
 	EndedFile  = "ended"
+	// DatasetsDir and PrefetchDir have the records: of what is in the view, and of what
+	// was fetched for later.
+	DatasetsDir = "datasets"
+	PrefetchDir = "prefetch"
+	// RecordSuffix ends the name of a record.
+	RecordSuffix = ".json"
+	// DeadPrefix begins the name of the directory of a pod that is being removed.
+	DeadPrefix = ".dead-"
 
 	viewDir       = "view"
-	datasetsDir   = "datasets"
-	prefetchDir   = "prefetch"
 	scratchDir    = "scratch"
 	desiredFile   = "desired.json"
 	startsFile    = "starts"
 	gatewayCAFile = "gateway-ca.pem"
-	recordSuffix  = ".json"
-	deadPrefix    = ".dead-"
 )
 
 // How long a pod is reckoned with when no runtime of it runs.
@@ -70,7 +74,7 @@ func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
 
 // Create makes the directories of the records where they are missing.
 func (d Dir) Create() error {
-	for _, name := range []string{datasetsDir, prefetchDir} {
+	for _, name := range []string{DatasetsDir, PrefetchDir} {
 		if err := os.MkdirAll(d.path(name), 0o755); err != nil {
 			return fmt.Errorf("making the pod's directory: %w", err)
 		}

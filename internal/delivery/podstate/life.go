@@ -84,7 +84,7 @@ func (d Dir) ReapOthers(now time.Time) error {
 	for _, e := range entries {
 		switch dir := filepath.Join(pods, e.Name()); {
 		case !e.IsDir() || e.Name() == self:
-		case strings.HasPrefix(e.Name(), deadPrefix):
+		case strings.HasPrefix(e.Name(), DeadPrefix):
 			errs = append(errs, os.RemoveAll(dir))
 		default:
 			errs = append(errs, reapPod(pods, e.Name(), string(boot), now))
@@ -116,7 +116,7 @@ func reapPod(pods, uid, boot string, now time.Time) error {
 	if err != nil || now.Sub(info.ModTime()) < after {
 		return err
 	}
-	dead := filepath.Join(pods, deadPrefix+uid)
+	dead := filepath.Join(pods, DeadPrefix+uid)
 	if err := os.Rename(string(d), dead); err != nil {
 		return fmt.Errorf("removing pod %s: %w", uid, err)
 	}

@@ -4,6 +4,7 @@
 package podstate
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,8 +103,8 @@ func (d Dir) isLocked() bool {
 // what it fetched for later.
 func (d Dir) neededSnapshots() (map[snapshot.ID]bool, error) {
 	ids := map[snapshot.ID]bool{}
-	for _, dir := range []string{datasetsDir, prefetchDir} {
-		files, err := filepath.Glob(filepath.Join(d.path(dir), "*"+recordSuffix))
+	for _, dir := range []string{DatasetsDir, PrefetchDir} {
+		files, err := filepath.Glob(filepath.Join(d.path(dir), "*"+RecordSuffix))
 		if err != nil {
 			return nil, err
 		}
@@ -131,4 +132,29 @@ func readReferences(file string) (*Record, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// References returns the snapshots that a record names, of a DataSet in a pod's directory
+// or in PreheatDir, for who read it itself, and whether its pod is there to preheat.
+// A record that is torn names nothing.
+func References(record []byte) (ids []snapshot.ID, preheat bool) {
+	var r struct {
+		Revisions map[string]struct {
+			Items map[string]struct {
+				Snapshot snapshot.ID `json:"snapshot"`
+			} `json:"items"`
+		} `json:"revisions"`
+		Preheat bool `json:"preheat"`
+	}
+	if json.Unmarshal(record, &r) != nil {
+		return nil, false
+	}
+	for _, revision := range r.Revisions {
+		for _, item := range revision.Items {
+			if item.Snapshot.Valid() {
+				ids = append(ids, item.Snapshot)
+			}
+		}
+	}
+	return ids, r.Preheat
 }

@@ -107,7 +107,7 @@ func TestSnapshotsOfOtherReleasesRecordsAreNeeded(t *testing.T) {
 			`"origin":"source","started":"2026-01-01T00:00:00Z"}}}}}`,
 		"newer": `{"hooks":["x"],"later":{},"revisions":{"r1":{"items":{"n/a":{"bytes":"7","snapshot":"new"}},"confirmed":"yes"}}}`,
 	} {
-		write(t, filepath.Join(root, PodsDir, "uid", datasetsDir, name+recordSuffix), text)
+		write(t, filepath.Join(root, PodsDir, "uid", DatasetsDir, name+RecordSuffix), text)
 	}
 	needed, err := NewPods(root).Needed()
 	if err != nil || !needed["old"] || !needed["new"] {

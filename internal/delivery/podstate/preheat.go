@@ -21,8 +21,8 @@ import (
 	"github.com/kuda-io/kuda/internal/filelock"
 )
 
-// preheatLock is held, in the directory of the records, by who changes one.
-const preheatLock = ".lock"
+// PreheatLock is held, in PreheatDir, by who changes a record there.
+const PreheatLock = ".lock"
 
 // preheatRecord is what stays in the store of what a pod brought there for pods to
 // come. It is the store's, not the pod's: it is read when the pod is long gone, as
@@ -66,13 +66,13 @@ func (p *Pods) Wanted() (map[snapshot.ID]bool, error) { return idsOf(p.Preheats(
 
 // Preheats returns the names of the DataSets that a snapshot is preheated for.
 func (p *Pods) Preheats() (map[snapshot.ID][]string, error) {
-	files, err := filepath.Glob(filepath.Join(p.preheat, "*"+recordSuffix))
+	files, err := filepath.Glob(filepath.Join(p.preheat, "*"+RecordSuffix))
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is preheated: %w", err)
 	}
 	preheats := map[snapshot.ID][]string{}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), recordSuffix)
+		name := strings.TrimSuffix(filepath.Base(file), RecordSuffix)
 		r, err := readReferences(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading what is preheated for %s: %w", name, err)
@@ -99,7 +99,7 @@ func (p *Pods) KeepPreheated(dataset, revision string, items map[ItemKey]Item) e
 	for key, item := range items {
 		rev.Items[key] = preheatItem{Version: item.Version, Snapshot: item.Snapshot}
 	}
-	path := filepath.Join(p.preheat, dataset+recordSuffix)
+	path := filepath.Join(p.preheat, dataset+RecordSuffix)
 	var r preheatRecord
 	text, err := os.ReadFile(path)
 	if err == nil && json.Unmarshal(text, &r) != nil {
@@ -122,7 +122,7 @@ func (p *Pods) ForgetPreheats(keep []string) error {
 	var stale []string
 	entries, err := os.ReadDir(p.preheat)
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), recordSuffix); ok && !slices.Contains(keep, name) {
+		if name, ok := strings.CutSuffix(e.Name(), RecordSuffix); ok && !slices.Contains(keep, name) {
 			stale = append(stale, e.Name())
 		}
 	}
@@ -145,7 +145,7 @@ func (p *Pods) ForgetPreheats(keep []string) error {
 
 // lockPreheats keeps other runtimes from changing the records.
 func (p *Pods) lockPreheats() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(p.preheat, preheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(p.preheat, PreheatLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking what is preheated: %w", err)
 	}

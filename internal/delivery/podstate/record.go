@@ -90,27 +90,27 @@ func ValidDataSet(name string) bool {
 
 // Record reads what is remembered of a DataSet in the view; a missing or unreadable
 // record is empty, which costs a repeated check and hook but no data.
-func (d Dir) Record(dataset string) (*Record, error) { return loadRecord(d.path(datasetsDir), dataset) }
+func (d Dir) Record(dataset string) (*Record, error) { return loadRecord(d.path(DatasetsDir), dataset) }
 
 // Prefetched is Record of what was fetched for a later revision.
 func (d Dir) Prefetched(dataset string) (*Record, error) {
-	return loadRecord(d.path(prefetchDir), dataset)
+	return loadRecord(d.path(PrefetchDir), dataset)
 }
 
 // ForgetPrefetched removes the records of what was prefetched of all DataSets but those
 // to keep.
 func (d Dir) ForgetPrefetched(keep func(dataset string) bool) error {
-	entries, err := os.ReadDir(d.path(prefetchDir))
+	entries, err := os.ReadDir(d.path(PrefetchDir))
 	for _, e := range entries {
-		if !keep(strings.TrimSuffix(e.Name(), recordSuffix)) {
-			err = errors.Join(err, atomicfile.Remove(filepath.Join(d.path(prefetchDir), e.Name())))
+		if !keep(strings.TrimSuffix(e.Name(), RecordSuffix)) {
+			err = errors.Join(err, atomicfile.Remove(filepath.Join(d.path(PrefetchDir), e.Name())))
 		}
 	}
 	return err
 }
 
 func loadRecord(dir, dataset string) (*Record, error) {
-	r, err := readRecord(filepath.Join(dir, dataset+recordSuffix))
+	r, err := readRecord(filepath.Join(dir, dataset+RecordSuffix))
 	if r.Revisions == nil {
 		r.Revisions = map[string]Revision{}
 	}

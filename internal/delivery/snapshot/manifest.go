@@ -92,7 +92,7 @@ type Entry struct {
 // packed. A broken one, or none, is ErrDamaged; any other error is the disk's.
 func ReadManifest(dir string) (*Manifest, error) {
 	m, entries := &Manifest{}, &Packed{}
-	err := openManifest(dir, 64<<10, func(r io.Reader) error { return decodeManifest(r, m, entries) })
+	err := openManifest(dir, 64<<10, func(r io.Reader) error { return decodeManifest(r, m, entries.Add) })
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func openManifest(dir string, buffer int, decode func(io.Reader) error) error {
 
 // decodeManifest reads a manifest, and its entries one by one where they are
 // wanted: a list of a hundred thousand of them would not fit the runtime.
-func decodeManifest(r io.Reader, m *Manifest, entries *Packed) error {
+func decodeManifest(r io.Reader, m *Manifest, add func(Entry) error) error {
 	d := json.NewDecoder(r)
 	if err := expectDelim(d, json.Delim('{')); err != nil {
 		return err
@@ -140,10 +140,10 @@ func decodeManifest(r io.Reader, m *Manifest, entries *Packed) error {
 			if m.Format != Format {
 				return fmt.Errorf("it has the format %d, not %d", m.Format, Format)
 			}
-			if entries == nil {
+			if add == nil {
 				return nil
 			}
-			return decodeEntries(d, m, entries)
+			return decodeEntries(d, m, add)
 		}
 		text, _ := name.(string)
 		field := fields[text]
@@ -157,19 +157,21 @@ func decodeManifest(r io.Reader, m *Manifest, entries *Packed) error {
 	return errors.New("it has no entries")
 }
 
-func decodeEntries(d *json.Decoder, m *Manifest, entries *Packed) error {
+func decodeEntries(d *json.Decoder, m *Manifest, add func(Entry) error) error {
 	if err := expectDelim(d, json.Delim('[')); err != nil {
 		return err
 	}
 	var bytes int64
+	count := 0
 	for d.More() {
 		var e Entry
 		if err := d.Decode(&e); err != nil {
 			return err
 		}
-		if err := entries.Add(e); err != nil {
+		if err := add(e); err != nil {
 			return err
 		}
+		count++
 		if bytes > math.MaxInt64-e.Size {
 			return errors.New("its files have more bytes than there can be")
 		}
@@ -182,8 +184,8 @@ func decodeEntries(d *json.Decoder, m *Manifest, entries *Packed) error {
 	if err := expectDelim(d, json.Delim('}')); err != nil {
 		return err
 	}
-	if bytes != m.Bytes || (m.Files != 0 && m.Files != entries.count) {
-		return fmt.Errorf("it lists %d files with %d bytes instead of %d with %d", entries.count, bytes, m.Files, m.Bytes)
+	if bytes != m.Bytes || (m.Files != 0 && m.Files != count) {
+		return fmt.Errorf("it lists %d files with %d bytes instead of %d with %d", count, bytes, m.Files, m.Bytes)
 	}
 	return nil
 }

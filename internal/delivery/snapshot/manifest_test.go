@@ -36,7 +36,7 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 		`{"path":"b","size":1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, entries := &Manifest{}, &Packed{}
-		if decodeManifest(bytes.NewReader(text), m, entries) != nil {
+		if decodeManifest(bytes.NewReader(text), m, entries.Add) != nil {
 			return
 		}
 		m.Entries = entries.Entries()
@@ -60,7 +60,7 @@ func FuzzAManifestIsReadAsItWasWrittenOrNotAtAll(f *testing.F) {
 			t.Fatal(err)
 		}
 		read, packedAgain := &Manifest{}, &Packed{}
-		if err := decodeManifest(&again, read, packedAgain); err != nil {
+		if err := decodeManifest(&again, read, packedAgain.Add); err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}
 		read.Entries = packedAgain.Entries()

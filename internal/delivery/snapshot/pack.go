@@ -64,12 +64,16 @@ func (p *Packed) appendEntry(e Entry) {
 func ValidPath(path string) bool { return fs.ValidPath(path) && path != "." }
 
 // checkNext returns an error unless an entry can be the next one.
-func (p *Packed) checkNext(e Entry) error {
+func (p *Packed) checkNext(e Entry) error { return checkEntry(e, p.count > 0, p.last.Path) }
+
+// checkEntry returns an error unless an entry can be behind that of the path before, if
+// there is one.
+func checkEntry(e Entry, follows bool, before string) error {
 	switch {
 	case !ValidPath(e.Path):
 		return fmt.Errorf("it has the path %q", e.Path)
-	case p.count > 0 && e.Path <= p.last.Path:
-		return fmt.Errorf("it has %q behind %q", e.Path, p.last.Path)
+	case follows && e.Path <= before:
+		return fmt.Errorf("it has %q behind %q", e.Path, before)
 	case e.Size < 0:
 		return fmt.Errorf("it has the file %q of %d bytes", e.Path, e.Size)
 	}

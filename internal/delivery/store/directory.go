@@ -19,10 +19,10 @@ type directory struct {
 func newDirectory(root string) directory {
 	return directory{
 		root:      root,
-		snapshots: filepath.Join(root, "snapshots"),
-		locks:     filepath.Join(root, "locks"),
+		snapshots: filepath.Join(root, SnapshotsDir),
+		locks:     filepath.Join(root, LocksDir),
 		marks:     filepath.Join(root, marksDir),
-		trash:     trash(filepath.Join(root, "trash")),
+		trash:     trash(filepath.Join(root, TrashDir)),
 	}
 }
 
@@ -31,13 +31,13 @@ const partialSuffix = ".partial"
 func (d directory) snapshotDir(id snapshot.ID) string { return filepath.Join(d.snapshots, string(id)) }
 func (d directory) partialDir(id snapshot.ID) string  { return d.snapshotDir(id) + partialSuffix }
 func (d directory) leaseLock(id snapshot.ID) string {
-	return filepath.Join(d.locks, string(id)+".lease")
+	return filepath.Join(d.locks, LeaseName(id))
 }
 func (d directory) writerLock(id snapshot.ID) string {
-	return filepath.Join(d.locks, string(id)+".writer")
+	return filepath.Join(d.locks, WriterName(id))
 }
 func (d directory) suspectMark(id snapshot.ID) string {
-	return filepath.Join(d.locks, string(id)+suspectSuffix)
+	return filepath.Join(d.locks, SuspectName(id))
 }
 func (d directory) idFile() string   { return filepath.Join(d.root, idName) }
 func (d directory) saltFile() string { return filepath.Join(d.root, saltName) }

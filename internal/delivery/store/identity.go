@@ -60,10 +60,14 @@ func (d directory) readID() (string, error) {
 		return "", err
 	}
 	id := strings.TrimSpace(string(text))
+	return id, checkID(id)
+}
+
+func checkID(id string) error {
 	if raw, err := hex.DecodeString(id); err != nil || len(raw) != idBytes {
-		return "", fmt.Errorf("%q is no ID", id)
+		return fmt.Errorf("%.80q is no ID", id)
 	}
-	return id, nil
+	return nil
 }
 
 // ensureExists makes the store again where it was deleted under this process.

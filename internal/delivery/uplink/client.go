@@ -47,6 +47,10 @@ type Options struct {
 	CA []byte
 	// CAFile is where announced certificates are kept across restarts.
 	CAFile string
+	// CASource is a file with the certificates (PEM), which others keep up to date. It is
+	// read again whenever the gateway is not accepted; then the client need not have any
+	// to begin with.
+	CASource string
 	// TokenFile is read again for each call, because tokens rotate.
 	TokenFile string
 	// A gateway that says nothing for PingAfter is pinged, and given up when it
@@ -75,7 +79,7 @@ func New(o Options) (*Client, error) {
 	if o.PingTimeout == 0 {
 		o.PingTimeout = defaultPingTimeout
 	}
-	t, err := newTrust(o.CA, o.CAFile)
+	t, err := newTrust(o.CA, o.CAFile, o.CASource)
 	if err != nil {
 		return nil, err
 	}

@@ -23,14 +23,16 @@ import (
 // remembered across restarts.
 type trust struct {
 	file string
+	// source is read again when the gateway is not accepted; "": there is none.
+	source string
 
 	mu   sync.Mutex
 	pem  []byte
 	pool *x509.CertPool
 }
 
-func newTrust(initial []byte, file string) (*trust, error) {
-	t := &trust{file: file}
+func newTrust(initial []byte, file, source string) (*trust, error) {
+	t := &trust{file: file, source: source}
 	if file != "" {
 		announced, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -42,6 +44,9 @@ func newTrust(initial []byte, file string) (*trust, error) {
 		}
 	}
 	pool, err := parseBundle(initial, time.Now())
+	if err != nil && source != "" {
+		return t, nil // they are read when they are needed
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the gateway's certificates: %w", err)
 	}
@@ -71,7 +76,37 @@ func (t *trust) verifyConnection(host string, cs tls.ConnectionState) error {
 	t.mu.Lock()
 	pool := t.pool
 	t.mu.Unlock()
-	return verifyWith(pool, host, cs)
+	err := errNoCertificates
+	if pool != nil {
+		err = verifyWith(pool, host, cs)
+	}
+	if err == nil || t.source == "" {
+		return err
+	}
+	return t.verifyBySource(host, cs, err)
+}
+
+// errNoCertificates says that there is nothing yet to check the gateway's certificate against.
+var errNoCertificates = errors.New("there are no certificates to check the gateway against")
+
+// verifyBySource checks a certificate that was not accepted against what the source says
+// now, and goes on with that where it is accepted.
+func (t *trust) verifyBySource(host string, cs tls.ConnectionState, refused error) error {
+	bundle, err := os.ReadFile(t.source)
+	if err != nil {
+		return fmt.Errorf("%w (reading %s: %w)", refused, t.source, err)
+	}
+	pool, err := parseBundle(bundle, time.Now())
+	if err != nil {
+		return fmt.Errorf("%w (reading %s: %w)", refused, t.source, err)
+	}
+	if err := verifyWith(pool, host, cs); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pem, t.pool = bundle, pool
+	return nil
 }
 
 // parseBundle makes a pool; at least one certificate must not have expired.

@@ -36,10 +36,16 @@ type Handler interface {
 
 // Watch keeps a watch open until the context ends.
 func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h Handler) {
+	c.keepOpen(ctx, func(ctx context.Context) (bool, error) { return c.watchOnce(ctx, req, h) }, h.Unreached)
+}
+
+// keepOpen opens a stream again and again until the context ends. once is a stream from its
+// beginning to its end, and returns whether it brought anything.
+func (c *Client) keepOpen(ctx context.Context, once func(context.Context) (bool, error), unreached func(error)) {
 	failures := 0
 	for ctx.Err() == nil {
 		started := time.Now()
-		received, err := c.watchOnce(ctx, req, h)
+		received, err := once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -52,7 +58,7 @@ func (c *Client) Watch(ctx context.Context, req *gatewayv1alpha1.WatchRequest, h
 		case err == nil || received:
 			c.log.V(1).Info("gateway ended the watch", "pause", pause.String(), "reason", errText(err))
 		default:
-			h.Unreached(err)
+			unreached(err)
 			c.log.Info("gateway not reached; the data stays as it is", "pause", pause.String(), "reason", errText(err))
 		}
 		if backoff.Sleep(ctx, pause) != nil {

@@ -30,6 +30,8 @@ type Procedure struct {
 	Stream bool
 	// Timeout bounds the handler; a stream has none.
 	Timeout time.Duration
+	// Keeper says that only the keeper of a node may call; without it the keeper may not.
+	Keeper bool
 	// NodeStore says that only pods may call whose store is the node's.
 	NodeStore bool
 	// Allow reports whether the pod may call now.
@@ -156,7 +158,10 @@ func (d *Door) admitCaller(r *http.Request, p Procedure) (identity.Pod, *share.H
 	if caller, err = d.options.Admit(ctx, caller); err != nil {
 		return caller, nil, err
 	}
-	if p.NodeStore && !caller.NodeStore {
+	switch {
+	case p.Keeper != caller.Keeper:
+		return caller, nil, errNotKeeper
+	case p.NodeStore && !caller.NodeStore:
 		return caller, nil, errOwnStore
 	}
 	if err := d.options.Accepted(r.Context(), caller); err != nil {

@@ -39,6 +39,7 @@ const (
 	reasonToken       = "token"
 	reasonNotInjected = "not_injected"
 	reasonOwnStore    = "own_store"
+	reasonKeeper      = "keeper"
 	reasonBusy        = "busy"
 	reasonShare       = "share"
 	reasonPace        = "pace"
@@ -52,8 +53,9 @@ const (
 )
 
 var (
-	errTooMany  = errors.New("too many calls of this pod; slow down")
-	errOwnStore = errors.New("the pod has a store of its own, so there is nothing to say of its node's")
+	errTooMany   = errors.New("too many calls of this pod; slow down")
+	errNotKeeper = errors.New("this is for the keeper of a node only, and everything else is for pods with the runtime only")
+	errOwnStore  = errors.New("the pod has a store of its own, so there is nothing to say of its node's")
 )
 
 // retryAfter is what a caller is told to wait when the gateway is busy.
@@ -70,6 +72,7 @@ var refusals = []struct {
 	{identity.ErrNotInjected, reasonNotInjected, connect.CodePermissionDenied},
 	{identity.ErrRefused, reasonToken, connect.CodeUnauthenticated},
 	{identity.ErrBusy, reasonBusy, connect.CodeUnavailable},
+	{errNotKeeper, reasonKeeper, connect.CodePermissionDenied},
 	{errOwnStore, reasonOwnStore, connect.CodePermissionDenied},
 	{peer.ErrFull, reasonFull, connect.CodeUnavailable},
 	{errTooMany, reasonPace, connect.CodeResourceExhausted},

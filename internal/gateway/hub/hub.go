@@ -43,6 +43,8 @@ type Subscription struct {
 	again     chan struct{}
 	// node is where the pod reports for; "" when it does not.
 	node string
+	// also are further namespaces whose changes wake the stream.
+	also []string
 }
 
 // Subscribe opens a stream. The caller closes it.
@@ -65,6 +67,19 @@ func (h *Hub) Subscribe(namespace string, pod types.UID) *Subscription {
 	}
 	h.namespaces[namespace][s] = struct{}{}
 	return s
+}
+
+// Also wakes the stream for these namespaces, too.
+func (s *Subscription) Also(namespaces []string) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, namespace := range namespaces {
+		if s.hub.namespaces[namespace] == nil {
+			s.hub.namespaces[namespace] = make(map[*Subscription]struct{})
+		}
+		s.hub.namespaces[namespace][s] = struct{}{}
+	}
+	s.also = append(s.also, namespaces...)
 }
 
 // Reports notes that a pod says what its node holds, until its streams end.
@@ -127,9 +142,11 @@ func (s *Subscription) signalEnd() { s.once.Do(func() { close(s.ended) }) }
 
 // removeSubscription takes the subscription out of its namespace and node; the lock is held.
 func (h *Hub) removeSubscription(s *Subscription) {
-	delete(h.namespaces[s.namespace], s)
-	if len(h.namespaces[s.namespace]) == 0 {
-		delete(h.namespaces, s.namespace)
+	for _, namespace := range append([]string{s.namespace}, s.also...) {
+		delete(h.namespaces[namespace], s)
+		if len(h.namespaces[namespace]) == 0 {
+			delete(h.namespaces, namespace)
+		}
 	}
 	delete(h.reporters[s.node], s)
 	if len(h.reporters[s.node]) == 0 {

@@ -66,7 +66,7 @@ func newBench(t *testing.T) *bench {
 		pods = append(pods, aPod(fmt.Sprintf("web-%d", n), true))
 	}
 	b := &bench{reviewer: &identitytest.Reviewer{}, clock: clocktesting.NewFakeClock(start), live: newReader(t, pods...)}
-	b.roster = identity.NewRoster(newReader(t, pods...), b.live)
+	b.roster = identity.NewRoster(newReader(t, pods...), b.live, identity.Account{Namespace: "kuda-node", Name: "kuda-node-keeper"})
 	b.Authenticator = identity.NewAuthenticator(b.reviewer, b.roster, b.clock, func(o identity.Outcome) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

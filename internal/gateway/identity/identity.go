@@ -34,6 +34,11 @@ type Pod struct {
 	UID       types.UID
 	// Node may be empty when the API server does not say.
 	Node string
+	// Account is the pod's service account.
+	Account string
+	// Keeper says that the caller is the keeper of its node, which has no Data and no
+	// store of its own. Roster.Admit sets it.
+	Keeper bool
 	// NodeStore says that the pod's store is the node's. Roster.Admit sets it.
 	NodeStore bool
 }
@@ -54,6 +59,7 @@ func FromReview(status authenticationv1.TokenReviewStatus) (Pod, error) {
 	}
 	p := Pod{
 		Namespace: namespace,
+		Account:   account,
 		Name:      singleValue(status.User.Extra[extraPodName]),
 		UID:       types.UID(singleValue(status.User.Extra[extraPodUID])),
 		Node:      singleValue(status.User.Extra[extraNodeName]),

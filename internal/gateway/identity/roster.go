@@ -34,15 +34,21 @@ var (
 	errLooks    = errors.New("the gateway does not know the pod yet; try again")
 )
 
-// Roster knows which pods have the runtime. Cached may be behind; live may not.
+// Account is a service account.
+type Account struct{ Namespace, Name string }
+
+// Roster knows which pods have the runtime, and which are keepers. Cached may be behind;
+// live may not.
 type Roster struct {
 	cached, live client.Reader
+	keeper       Account
 	looks        chan struct{}
 }
 
-// NewRoster makes a roster.
-func NewRoster(cached, live client.Reader) *Roster {
-	return &Roster{cached: cached, live: live, looks: make(chan struct{}, maxLooks)}
+// NewRoster makes a roster. Pods of the account keeper are those of kuda-node; with an empty
+// one there are none.
+func NewRoster(cached, live client.Reader, keeper Account) *Roster {
+	return &Roster{cached: cached, live: live, keeper: keeper, looks: make(chan struct{}, maxLooks)}
 }
 
 // standing is what the cache says of a pod.
@@ -61,16 +67,21 @@ func (r *Roster) lookUpCached(ctx context.Context, c Claims) standing {
 	switch {
 	case err != nil, p.UID != c.PodUID:
 		return unknown
-	case podstate.Injected(&p):
-		return injected
+	case podstate.Injected(&p), r.keeper.Name != "" && c.Namespace == r.keeper.Namespace:
+		return injected // or perhaps a keeper: whose account it is says the API server
 	default:
 		return notInjected
 	}
 }
 
-// Admit completes a caller that has the runtime, and refuses one that has not.
+// Admit completes a caller that has the runtime or is a keeper, and refuses all others.
 // Errors wrap ErrRefused or ErrNotInjected; others mean that it is not known yet.
 func (r *Roster) Admit(ctx context.Context, caller Pod) (Pod, error) {
+	if r.keeper.Name != "" && caller.Namespace == r.keeper.Namespace && caller.Account == r.keeper.Name {
+		// The token proves the account and the pod; nothing else is asked of a keeper.
+		caller.Keeper = true
+		return caller, nil
+	}
 	var p corev1.Pod
 	key := types.NamespacedName{Namespace: caller.Namespace, Name: caller.Name}
 	err := r.cached.Get(ctx, key, &p)

@@ -35,7 +35,7 @@ func (c change) writeInterval() time.Duration {
 // time of observation is none.
 func compareEntries(before, after *v1alpha1.NamespaceStore) change {
 	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID ||
-		before.QuotaBytes != after.QuotaBytes ||
+		before.QuotaBytes != after.QuotaBytes || before.Unreadable != after.Unreadable || !slices.Equal(before.Damaged, after.Damaged) ||
 		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
 		return contents
 	}
@@ -55,7 +55,20 @@ func compareEntries(before, after *v1alpha1.NamespaceStore) change {
 		roomChanged(before.FreeBytes, after.FreeBytes) || roomChanged(before.AvailableBytes, after.AvailableBytes) {
 		grade = max(grade, figures)
 	}
+	if verifiedAt(after).Sub(verifiedAt(before)) >= verifiedStep {
+		grade = max(grade, figures)
+	}
 	return grade
+}
+
+// verifiedStep is by how much the time of verification must have moved to be worth a write.
+const verifiedStep = time.Hour
+
+func verifiedAt(e *v1alpha1.NamespaceStore) time.Time {
+	if e.VerifiedTime == nil {
+		return time.Time{}
+	}
+	return e.VerifiedTime.Time
 }
 
 func compareSnapshots(b, a *v1alpha1.StoredSnapshot) change {

@@ -31,10 +31,15 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 	for i := range entries {
 		own[entries[i].Namespace] = true
 	}
-	out := v1alpha1.NodeStoreStatus{Stores: slices.Clone(entries), Directories: status.Directories, Closed: status.Closed}
+	out := v1alpha1.NodeStoreStatus{Stores: slices.Clone(entries), Directories: status.Directories, Closed: status.Closed,
+		Keeper: status.Keeper}
 	var gone []v1alpha1.NamespaceStore
 	for i := range status.Stores {
-		if before := status.Stores[i]; !own[before.Namespace] {
+		before := status.Stores[i]
+		if own[before.Namespace] {
+			keepDamages(out.Stores[:len(entries)], &before)
+		}
+		if !own[before.Namespace] {
 			out.Stores = append(out.Stores, before)
 		} else if before.NamespaceUID != "" {
 			gone = append(gone, before) // unless it is the same one, see DropDirectories
@@ -53,6 +58,29 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 	trimSnapshots(out.Stores, own)
 	nodestore.Sum(&out)
 	return out
+}
+
+// maxDamaged is the bound of the schema.
+const maxDamaged = 8
+
+// keepDamages keeps what was found in a store before behind what was found now.
+func keepDamages(entries []v1alpha1.NamespaceStore, before *v1alpha1.NamespaceStore) {
+	for i := range entries {
+		if e := &entries[i]; e.Namespace == before.Namespace && e.NamespaceUID == before.NamespaceUID {
+			e.Damaged = joinDamages(e.Damaged, before.Damaged)
+		}
+	}
+}
+
+// joinDamages puts newer findings in front of older ones, as many as are kept.
+func joinDamages(newer, older []v1alpha1.SnapshotDamage) []v1alpha1.SnapshotDamage {
+	out := slices.Clone(newer)
+	for _, d := range older {
+		if !slices.ContainsFunc(out, func(o v1alpha1.SnapshotDamage) bool { return o.ID == d.ID && o.FoundTime.Equal(&d.FoundTime) }) {
+			out = append(out, d)
+		}
+	}
+	return out[:min(len(out), maxDamaged)]
 }
 
 // trimSnapshots shortens the longest lists until all together are within the bounds: by

@@ -47,6 +47,8 @@ type pending struct {
 	next map[string]v1alpha1.NamespaceStore
 	// wrote is what was written of each namespace, which the cache may not show yet.
 	wrote map[string]v1alpha1.NamespaceStore
+	// node is what the keeper said of the node; nil: nothing that waits.
+	node *NodeReport
 }
 
 // NewQueue makes a queue; observe is told after each write.
@@ -107,11 +109,52 @@ func (q *Queue) getLimiter(node, namespace string) *rate.Limiter {
 	return fresh
 }
 
+// SubmitNode takes a keeper's report of a node. It returns when the report, or a newer one, is
+// written, or says nothing new. Entries of namespaces that there are not are left out.
+func (q *Queue) SubmitNode(ctx context.Context, node string, report NodeReport, entries []v1alpha1.NamespaceStore) error {
+	kept := entries[:0:0]
+	for _, e := range entries {
+		uid := e.NamespaceUID
+		if err := q.writer.stampEntry(ctx, node, &e); err != nil {
+			return err
+		}
+		if e.NamespaceUID == uid {
+			kept = append(kept, e)
+		}
+	}
+	grade, err := q.writer.gradeReport(ctx, node, &report, kept...)
+	if err != nil {
+		return err
+	}
+	return q.queue.Submit(ctx, node, func(p *pending, at coalesce.Times) (coalesce.Order, bool) {
+		if p.next == nil {
+			p.next, p.wrote = make(map[string]v1alpha1.NamespaceStore), make(map[string]v1alpha1.NamespaceStore)
+		}
+		for _, e := range kept {
+			if wrote, ok := p.wrote[e.Namespace]; ok {
+				grade = max(grade, compareEntries(&wrote, &e))
+			}
+			if waits, ok := p.next[e.Namespace]; ok && waits.NamespaceUID == e.NamespaceUID {
+				e.Damaged = joinDamages(e.Damaged, waits.Damaged)
+			}
+			p.next[e.Namespace] = e
+		}
+		if grade == nothing && p.node == nil {
+			clear(p.next)
+			return coalesce.Order{}, false
+		}
+		p.node = &report
+		return coalesce.Order{Due: at.Last.Add(grade.writeInterval()), Awaited: grade == contents}, true
+	})
+}
+
 func (q *Queue) takeEntries(node string, p *pending) coalesce.Write {
 	entries := slices.SortedFunc(maps.Values(p.next), func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	clear(p.next)
+	report := p.node
+	p.node = nil
 	return coalesce.Write{
-		Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, node, entries) },
+		Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, node, report, entries) },
 		Written: func() {
 			for _, e := range entries {
 				p.wrote[e.Namespace] = e

@@ -72,6 +72,11 @@ func (w *Writer) namespaceUID(ctx context.Context, name string) (string, error) 
 // gradeEntry returns how grave the difference is that the entry makes, as far as the
 // cache knows.
 func (w *Writer) gradeEntry(ctx context.Context, name string, e v1alpha1.NamespaceStore) (change, error) {
+	return w.gradeReport(ctx, name, nil, e)
+}
+
+// gradeReport is gradeEntry of a keeper's report; nil: the entries are a runtime's.
+func (w *Writer) gradeReport(ctx context.Context, name string, report *NodeReport, entries ...v1alpha1.NamespaceStore) (change, error) {
 	var s v1alpha1.NodeStore
 	if err := w.Cached.Get(ctx, types.NamespacedName{Name: name}, &s); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -86,7 +91,7 @@ func (w *Writer) gradeEntry(ctx context.Context, name string, e v1alpha1.Namespa
 	if node == nil || index.OwnerOf(&s) != node.UID {
 		return contents, nil
 	}
-	return gradeEntries(&s, node, e), nil
+	return max(gradeNode(&s.Status, report), gradeEntries(&s, node, entries...)), nil
 }
 
 // cachedNode returns the cache's node; nil: the cache has no node of that name.
@@ -104,8 +109,8 @@ func (w *Writer) cachedNode(ctx context.Context, name string) (*index.Node, erro
 
 // updateStatus puts the entries into the NodeStore. It returns false when they are
 // there already. It never works on what a cache says: an entry of another
-// namespace that the cache does not show yet is not to be lost.
-func (w *Writer) updateStatus(ctx context.Context, name string, entries []v1alpha1.NamespaceStore) (bool, error) {
+// namespace that the cache does not show yet is not to be lost. report is a keeper's, or nil.
+func (w *Writer) updateStatus(ctx context.Context, name string, report *NodeReport, entries []v1alpha1.NamespaceStore) (bool, error) {
 	node, err := w.cachedNode(ctx, name)
 	if err != nil {
 		return false, err
@@ -120,11 +125,11 @@ func (w *Writer) updateStatus(ctx context.Context, name string, entries []v1alph
 			}
 			return false, err
 		}
-		if gradeEntries(s, node, entries...) == nothing {
+		if max(gradeNode(&s.Status, report), gradeEntries(s, node, entries...)) == nothing {
 			return false, nil
 		}
 		before := s.DeepCopy()
-		s.Status = Merge(&s.Status, entries...)
+		s.Status = MergeNode(&s.Status, report, entries...)
 		last = w.Client.Status().Patch(ctx, s, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		switch {
 		case last == nil:

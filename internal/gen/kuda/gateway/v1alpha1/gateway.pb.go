@@ -248,6 +248,57 @@ func (HookPoint) EnumDescriptor() ([]byte, []int) {
 	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{3}
 }
 
+type DamageOutcome int32
+
+const (
+	DamageOutcome_DAMAGE_OUTCOME_UNSPECIFIED DamageOutcome = 0
+	// No pod used it, and it was removed.
+	DamageOutcome_DAMAGE_OUTCOME_REMOVED DamageOutcome = 1
+	// Pods use it; it is marked, and their runtimes deliver it again.
+	DamageOutcome_DAMAGE_OUTCOME_MARKED DamageOutcome = 2
+)
+
+// Enum value maps for DamageOutcome.
+var (
+	DamageOutcome_name = map[int32]string{
+		0: "DAMAGE_OUTCOME_UNSPECIFIED",
+		1: "DAMAGE_OUTCOME_REMOVED",
+		2: "DAMAGE_OUTCOME_MARKED",
+	}
+	DamageOutcome_value = map[string]int32{
+		"DAMAGE_OUTCOME_UNSPECIFIED": 0,
+		"DAMAGE_OUTCOME_REMOVED":     1,
+		"DAMAGE_OUTCOME_MARKED":      2,
+	}
+)
+
+func (x DamageOutcome) Enum() *DamageOutcome {
+	p := new(DamageOutcome)
+	*p = x
+	return p
+}
+
+func (x DamageOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DamageOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[4].Descriptor()
+}
+
+func (DamageOutcome) Type() protoreflect.EnumType {
+	return &file_kuda_gateway_v1alpha1_gateway_proto_enumTypes[4]
+}
+
+func (x DamageOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DamageOutcome.Descriptor instead.
+func (DamageOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{4}
+}
+
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The runtime's own version, for logs and metrics.
@@ -2893,6 +2944,544 @@ func (x *RunHookResponse) GetOutput() string {
 	return ""
 }
 
+type WatchNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keeper's own version, for logs and the status of the NodeStore.
+	KeeperVersion string `protobuf:"bytes,1,opt,name=keeper_version,json=keeperVersion,proto3" json:"keeper_version,omitempty"`
+	// The directories of stores on the node. The answer speaks of each.
+	Directories   []*StoreDirectory `protobuf:"bytes,2,rep,name=directories,proto3" json:"directories,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNodeRequest) Reset() {
+	*x = WatchNodeRequest{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNodeRequest) ProtoMessage() {}
+
+func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
+func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *WatchNodeRequest) GetKeeperVersion() string {
+	if x != nil {
+		return x.KeeperVersion
+	}
+	return ""
+}
+
+func (x *WatchNodeRequest) GetDirectories() []*StoreDirectory {
+	if x != nil {
+		return x.Directories
+	}
+	return nil
+}
+
+// StoreDirectory is the directory of a store on a node.
+type StoreDirectory struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The namespace's UID. A namespace that is made again under the same name has
+	// another one.
+	Uid           string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreDirectory) Reset() {
+	*x = StoreDirectory{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreDirectory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreDirectory) ProtoMessage() {}
+
+func (x *StoreDirectory) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreDirectory.ProtoReflect.Descriptor instead.
+func (*StoreDirectory) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *StoreDirectory) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *StoreDirectory) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+type WatchNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those of WatchNodeRequest.directories whose namespace the API server itself said
+	// is gone. A UID that is gone never comes back. What the gateway does not know is
+	// not among them.
+	Gone []*StoreDirectory `protobuf:"bytes,1,rep,name=gone,proto3" json:"gone,omitempty"`
+	// What is to stay where it is preheated, for the namespaces that the gateway knows.
+	Preheats []*NamespacePreheats `protobuf:"bytes,2,rep,name=preheats,proto3" json:"preheats,omitempty"`
+	// The certificates (PEM) to trust the gateway by from now on; empty: as before.
+	CaBundle      []byte `protobuf:"bytes,3,opt,name=ca_bundle,json=caBundle,proto3" json:"ca_bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNodeResponse) Reset() {
+	*x = WatchNodeResponse{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNodeResponse) ProtoMessage() {}
+
+func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
+func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *WatchNodeResponse) GetGone() []*StoreDirectory {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *WatchNodeResponse) GetPreheats() []*NamespacePreheats {
+	if x != nil {
+		return x.Preheats
+	}
+	return nil
+}
+
+func (x *WatchNodeResponse) GetCaBundle() []byte {
+	if x != nil {
+		return x.CaBundle
+	}
+	return nil
+}
+
+type NamespacePreheats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The namespace is the one of this UID.
+	Directory *StoreDirectory `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	// The DataSets whose data is to stay on nodes where it was preheated.
+	Preheats      *Preheats `protobuf:"bytes,2,opt,name=preheats,proto3" json:"preheats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamespacePreheats) Reset() {
+	*x = NamespacePreheats{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamespacePreheats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamespacePreheats) ProtoMessage() {}
+
+func (x *NamespacePreheats) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamespacePreheats.ProtoReflect.Descriptor instead.
+func (*NamespacePreheats) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *NamespacePreheats) GetDirectory() *StoreDirectory {
+	if x != nil {
+		return x.Directory
+	}
+	return nil
+}
+
+func (x *NamespacePreheats) GetPreheats() *Preheats {
+	if x != nil {
+		return x.Preheats
+	}
+	return nil
+}
+
+type ReportNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeeperVersion string                 `protobuf:"bytes,1,opt,name=keeper_version,json=keeperVersion,proto3" json:"keeper_version,omitempty"`
+	// At most 64.
+	Stores []*StoreContents `protobuf:"bytes,2,rep,name=stores,proto3" json:"stores,omitempty"`
+	// The directories of all stores on the node, at most 1024. What was reported of
+	// another one is void.
+	Directories []*StoreDirectory `protobuf:"bytes,3,rep,name=directories,proto3" json:"directories,omitempty"`
+	// Snapshots whose files were found not to be those that were delivered, at most 64.
+	Damages []*Damage `protobuf:"bytes,4,rep,name=damages,proto3" json:"damages,omitempty"`
+	// Bytes that the snapshots of all stores may have together; 0: no quota.
+	NodeQuotaBytes uint64 `protobuf:"varint,5,opt,name=node_quota_bytes,json=nodeQuotaBytes,proto3" json:"node_quota_bytes,omitempty"`
+	// Bytes of the complete snapshots of all stores.
+	NodeUsedBytes uint64 `protobuf:"varint,6,opt,name=node_used_bytes,json=nodeUsedBytes,proto3" json:"node_used_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportNodeRequest) Reset() {
+	*x = ReportNodeRequest{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportNodeRequest) ProtoMessage() {}
+
+func (x *ReportNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportNodeRequest.ProtoReflect.Descriptor instead.
+func (*ReportNodeRequest) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ReportNodeRequest) GetKeeperVersion() string {
+	if x != nil {
+		return x.KeeperVersion
+	}
+	return ""
+}
+
+func (x *ReportNodeRequest) GetStores() []*StoreContents {
+	if x != nil {
+		return x.Stores
+	}
+	return nil
+}
+
+func (x *ReportNodeRequest) GetDirectories() []*StoreDirectory {
+	if x != nil {
+		return x.Directories
+	}
+	return nil
+}
+
+func (x *ReportNodeRequest) GetDamages() []*Damage {
+	if x != nil {
+		return x.Damages
+	}
+	return nil
+}
+
+func (x *ReportNodeRequest) GetNodeQuotaBytes() uint64 {
+	if x != nil {
+		return x.NodeQuotaBytes
+	}
+	return 0
+}
+
+func (x *ReportNodeRequest) GetNodeUsedBytes() uint64 {
+	if x != nil {
+		return x.NodeUsedBytes
+	}
+	return 0
+}
+
+type StoreContents struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Directory *StoreDirectory        `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	// As a runtime would report it.
+	Contents *ReportStoreRequest `protobuf:"bytes,2,opt,name=contents,proto3" json:"contents,omitempty"`
+	// Why the store, or a part of it, cannot be read; empty: all of it was.
+	Unreadable string `protobuf:"bytes,3,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
+	// By when every complete snapshot was last compared with what was delivered;
+	// absent: not all of them were yet.
+	VerifiedTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=verified_time,json=verifiedTime,proto3" json:"verified_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreContents) Reset() {
+	*x = StoreContents{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreContents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreContents) ProtoMessage() {}
+
+func (x *StoreContents) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreContents.ProtoReflect.Descriptor instead.
+func (*StoreContents) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StoreContents) GetDirectory() *StoreDirectory {
+	if x != nil {
+		return x.Directory
+	}
+	return nil
+}
+
+func (x *StoreContents) GetContents() *ReportStoreRequest {
+	if x != nil {
+		return x.Contents
+	}
+	return nil
+}
+
+func (x *StoreContents) GetUnreadable() string {
+	if x != nil {
+		return x.Unreadable
+	}
+	return ""
+}
+
+func (x *StoreContents) GetVerifiedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.VerifiedTime
+	}
+	return nil
+}
+
+// Damage is a snapshot that is not what was delivered.
+type Damage struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Directory *StoreDirectory        `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	// The snapshot's name in the store, and what it is of.
+	Snapshot string `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Source   string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	Path     string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	Version  string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// The first file of it that differs, and how.
+	File    string `protobuf:"bytes,6,opt,name=file,proto3" json:"file,omitempty"`
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// What became of it.
+	Outcome       DamageOutcome          `protobuf:"varint,8,opt,name=outcome,proto3,enum=kuda.gateway.v1alpha1.DamageOutcome" json:"outcome,omitempty"`
+	FoundTime     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=found_time,json=foundTime,proto3" json:"found_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Damage) Reset() {
+	*x = Damage{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Damage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Damage) ProtoMessage() {}
+
+func (x *Damage) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Damage.ProtoReflect.Descriptor instead.
+func (*Damage) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Damage) GetDirectory() *StoreDirectory {
+	if x != nil {
+		return x.Directory
+	}
+	return nil
+}
+
+func (x *Damage) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
+func (x *Damage) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Damage) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Damage) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Damage) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Damage) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Damage) GetOutcome() DamageOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return DamageOutcome_DAMAGE_OUTCOME_UNSPECIFIED
+}
+
+func (x *Damage) GetFoundTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FoundTime
+	}
+	return nil
+}
+
+type ReportNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportNodeResponse) Reset() {
+	*x = ReportNodeResponse{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportNodeResponse) ProtoMessage() {}
+
+func (x *ReportNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportNodeResponse.ProtoReflect.Descriptor instead.
+func (*ReportNodeResponse) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{42}
+}
+
 var file_kuda_gateway_v1alpha1_gateway_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
@@ -3157,7 +3746,46 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x05point\x18\x05 \x01(\x0e2 .kuda.gateway.v1alpha1.HookPointR\x05point\"F\n" +
 	"\x0fRunHookResponse\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
-	"\x06output\x18\x02 \x01(\tR\x06output*m\n" +
+	"\x06output\x18\x02 \x01(\tR\x06output\"\x82\x01\n" +
+	"\x10WatchNodeRequest\x12%\n" +
+	"\x0ekeeper_version\x18\x01 \x01(\tR\rkeeperVersion\x12G\n" +
+	"\vdirectories\x18\x02 \x03(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\vdirectories\"@\n" +
+	"\x0eStoreDirectory\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\tR\x03uid\"\xb1\x01\n" +
+	"\x11WatchNodeResponse\x129\n" +
+	"\x04gone\x18\x01 \x03(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\x04gone\x12D\n" +
+	"\bpreheats\x18\x02 \x03(\v2(.kuda.gateway.v1alpha1.NamespacePreheatsR\bpreheats\x12\x1b\n" +
+	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\"\x95\x01\n" +
+	"\x11NamespacePreheats\x12C\n" +
+	"\tdirectory\x18\x01 \x01(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\tdirectory\x12;\n" +
+	"\bpreheats\x18\x02 \x01(\v2\x1f.kuda.gateway.v1alpha1.PreheatsR\bpreheats\"\xcc\x02\n" +
+	"\x11ReportNodeRequest\x12%\n" +
+	"\x0ekeeper_version\x18\x01 \x01(\tR\rkeeperVersion\x12<\n" +
+	"\x06stores\x18\x02 \x03(\v2$.kuda.gateway.v1alpha1.StoreContentsR\x06stores\x12G\n" +
+	"\vdirectories\x18\x03 \x03(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\vdirectories\x127\n" +
+	"\adamages\x18\x04 \x03(\v2\x1d.kuda.gateway.v1alpha1.DamageR\adamages\x12(\n" +
+	"\x10node_quota_bytes\x18\x05 \x01(\x04R\x0enodeQuotaBytes\x12&\n" +
+	"\x0fnode_used_bytes\x18\x06 \x01(\x04R\rnodeUsedBytes\"\xfc\x01\n" +
+	"\rStoreContents\x12C\n" +
+	"\tdirectory\x18\x01 \x01(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\tdirectory\x12E\n" +
+	"\bcontents\x18\x02 \x01(\v2).kuda.gateway.v1alpha1.ReportStoreRequestR\bcontents\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\x03 \x01(\tR\n" +
+	"unreadable\x12?\n" +
+	"\rverified_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\fverifiedTime\"\xd8\x02\n" +
+	"\x06Damage\x12C\n" +
+	"\tdirectory\x18\x01 \x01(\v2%.kuda.gateway.v1alpha1.StoreDirectoryR\tdirectory\x12\x1a\n" +
+	"\bsnapshot\x18\x02 \x01(\tR\bsnapshot\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x12\n" +
+	"\x04file\x18\x06 \x01(\tR\x04file\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x12>\n" +
+	"\aoutcome\x18\b \x01(\x0e2$.kuda.gateway.v1alpha1.DamageOutcomeR\aoutcome\x129\n" +
+	"\n" +
+	"found_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tfoundTime\"\x14\n" +
+	"\x12ReportNodeResponse*m\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rPHASE_WAITING\x10\x01\x12\x15\n" +
@@ -3179,12 +3807,19 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\tHookPoint\x12\x1a\n" +
 	"\x16HOOK_POINT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17HOOK_POINT_PRE_DOWNLOAD\x10\x01\x12\x1c\n" +
-	"\x18HOOK_POINT_POST_DOWNLOAD\x10\x022\xfd\x02\n" +
+	"\x18HOOK_POINT_POST_DOWNLOAD\x10\x02*f\n" +
+	"\rDamageOutcome\x12\x1e\n" +
+	"\x1aDAMAGE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16DAMAGE_OUTCOME_REMOVED\x10\x01\x12\x19\n" +
+	"\x15DAMAGE_OUTCOME_MARKED\x10\x022\xc2\x04\n" +
 	"\x0eGatewayService\x12T\n" +
 	"\x05Watch\x12#.kuda.gateway.v1alpha1.WatchRequest\x1a$.kuda.gateway.v1alpha1.WatchResponse0\x01\x12U\n" +
 	"\x06Report\x12$.kuda.gateway.v1alpha1.ReportRequest\x1a%.kuda.gateway.v1alpha1.ReportResponse\x12X\n" +
 	"\aRunHook\x12%.kuda.gateway.v1alpha1.RunHookRequest\x1a&.kuda.gateway.v1alpha1.RunHookResponse\x12d\n" +
-	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponse:;\n" +
+	"\vReportStore\x12).kuda.gateway.v1alpha1.ReportStoreRequest\x1a*.kuda.gateway.v1alpha1.ReportStoreResponse\x12`\n" +
+	"\tWatchNode\x12'.kuda.gateway.v1alpha1.WatchNodeRequest\x1a(.kuda.gateway.v1alpha1.WatchNodeResponse0\x01\x12a\n" +
+	"\n" +
+	"ReportNode\x12(.kuda.gateway.v1alpha1.ReportNodeRequest\x1a).kuda.gateway.v1alpha1.ReportNodeResponse:;\n" +
 	"\bidentity\x12\x1d.google.protobuf.FieldOptions\x18\xbd\xc7\x03 \x01(\x05R\bidentity:1\n" +
 	"\x03way\x12\x1d.google.protobuf.FieldOptions\x18\xbe\xc7\x03 \x01(\x05R\x03way:A\n" +
 	"\vcredentials\x12\x1d.google.protobuf.FieldOptions\x18\xbf\xc7\x03 \x01(\bR\vcredentialsB\xeb\x01\n" +
@@ -3202,113 +3837,140 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescData
 }
 
-var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
 	(MountState)(0),                   // 2: kuda.gateway.v1alpha1.MountState
 	(HookPoint)(0),                    // 3: kuda.gateway.v1alpha1.HookPoint
-	(*WatchRequest)(nil),              // 4: kuda.gateway.v1alpha1.WatchRequest
-	(*WatchResponse)(nil),             // 5: kuda.gateway.v1alpha1.WatchResponse
-	(*Preheats)(nil),                  // 6: kuda.gateway.v1alpha1.Preheats
-	(*Assignment)(nil),                // 7: kuda.gateway.v1alpha1.Assignment
-	(*Prefetch)(nil),                  // 8: kuda.gateway.v1alpha1.Prefetch
-	(*Item)(nil),                      // 9: kuda.gateway.v1alpha1.Item
-	(*Lifecycle)(nil),                 // 10: kuda.gateway.v1alpha1.Lifecycle
-	(*Hook)(nil),                      // 11: kuda.gateway.v1alpha1.Hook
-	(*ExecHook)(nil),                  // 12: kuda.gateway.v1alpha1.ExecHook
-	(*HTTPGetHook)(nil),               // 13: kuda.gateway.v1alpha1.HTTPGetHook
-	(*Header)(nil),                    // 14: kuda.gateway.v1alpha1.Header
-	(*Source)(nil),                    // 15: kuda.gateway.v1alpha1.Source
-	(*SourceLimits)(nil),              // 16: kuda.gateway.v1alpha1.SourceLimits
-	(*S3Source)(nil),                  // 17: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),               // 18: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),       // 19: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),                // 20: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),                // 21: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),                  // 22: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),                 // 23: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),                 // 24: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),              // 25: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),             // 26: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),      // 27: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),                // 28: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),             // 29: kuda.gateway.v1alpha1.ReportRequest
-	(*Mounts)(nil),                    // 30: kuda.gateway.v1alpha1.Mounts
-	(*MissingMount)(nil),              // 31: kuda.gateway.v1alpha1.MissingMount
-	(*PrefetchStatus)(nil),            // 32: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),            // 33: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),        // 34: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),            // 35: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),       // 36: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),            // 37: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),           // 38: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                               // 39: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil),     // 40: google.protobuf.Timestamp
-	(*descriptorpb.FieldOptions)(nil), // 41: google.protobuf.FieldOptions
+	(DamageOutcome)(0),                // 4: kuda.gateway.v1alpha1.DamageOutcome
+	(*WatchRequest)(nil),              // 5: kuda.gateway.v1alpha1.WatchRequest
+	(*WatchResponse)(nil),             // 6: kuda.gateway.v1alpha1.WatchResponse
+	(*Preheats)(nil),                  // 7: kuda.gateway.v1alpha1.Preheats
+	(*Assignment)(nil),                // 8: kuda.gateway.v1alpha1.Assignment
+	(*Prefetch)(nil),                  // 9: kuda.gateway.v1alpha1.Prefetch
+	(*Item)(nil),                      // 10: kuda.gateway.v1alpha1.Item
+	(*Lifecycle)(nil),                 // 11: kuda.gateway.v1alpha1.Lifecycle
+	(*Hook)(nil),                      // 12: kuda.gateway.v1alpha1.Hook
+	(*ExecHook)(nil),                  // 13: kuda.gateway.v1alpha1.ExecHook
+	(*HTTPGetHook)(nil),               // 14: kuda.gateway.v1alpha1.HTTPGetHook
+	(*Header)(nil),                    // 15: kuda.gateway.v1alpha1.Header
+	(*Source)(nil),                    // 16: kuda.gateway.v1alpha1.Source
+	(*SourceLimits)(nil),              // 17: kuda.gateway.v1alpha1.SourceLimits
+	(*S3Source)(nil),                  // 18: kuda.gateway.v1alpha1.S3Source
+	(*WebIdentity)(nil),               // 19: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),       // 20: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),                // 21: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),                // 22: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),                  // 23: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),                 // 24: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),                 // 25: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),              // 26: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),             // 27: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),      // 28: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),                // 29: kuda.gateway.v1alpha1.ItemStatus
+	(*ReportRequest)(nil),             // 30: kuda.gateway.v1alpha1.ReportRequest
+	(*Mounts)(nil),                    // 31: kuda.gateway.v1alpha1.Mounts
+	(*MissingMount)(nil),              // 32: kuda.gateway.v1alpha1.MissingMount
+	(*PrefetchStatus)(nil),            // 33: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 34: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 35: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 36: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 37: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 38: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 39: kuda.gateway.v1alpha1.RunHookResponse
+	(*WatchNodeRequest)(nil),          // 40: kuda.gateway.v1alpha1.WatchNodeRequest
+	(*StoreDirectory)(nil),            // 41: kuda.gateway.v1alpha1.StoreDirectory
+	(*WatchNodeResponse)(nil),         // 42: kuda.gateway.v1alpha1.WatchNodeResponse
+	(*NamespacePreheats)(nil),         // 43: kuda.gateway.v1alpha1.NamespacePreheats
+	(*ReportNodeRequest)(nil),         // 44: kuda.gateway.v1alpha1.ReportNodeRequest
+	(*StoreContents)(nil),             // 45: kuda.gateway.v1alpha1.StoreContents
+	(*Damage)(nil),                    // 46: kuda.gateway.v1alpha1.Damage
+	(*ReportNodeResponse)(nil),        // 47: kuda.gateway.v1alpha1.ReportNodeResponse
+	nil,                               // 48: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 49: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 50: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
-	7,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
-	6,  // 1: kuda.gateway.v1alpha1.WatchResponse.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
-	9,  // 2: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
-	15, // 3: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
-	10, // 4: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	8,  // 5: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
-	9,  // 6: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
-	15, // 7: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
-	10, // 8: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
-	11, // 9: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
-	11, // 10: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
-	12, // 11: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
-	13, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
-	14, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
-	17, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	20, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	21, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	26, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	23, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	24, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	25, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
-	16, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	27, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	18, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	19, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	27, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	22, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	27, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	39, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	27, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	8,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
+	7,  // 1: kuda.gateway.v1alpha1.WatchResponse.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	10, // 2: kuda.gateway.v1alpha1.Assignment.items:type_name -> kuda.gateway.v1alpha1.Item
+	16, // 3: kuda.gateway.v1alpha1.Assignment.sources:type_name -> kuda.gateway.v1alpha1.Source
+	11, // 4: kuda.gateway.v1alpha1.Assignment.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	9,  // 5: kuda.gateway.v1alpha1.Assignment.prefetch:type_name -> kuda.gateway.v1alpha1.Prefetch
+	10, // 6: kuda.gateway.v1alpha1.Prefetch.items:type_name -> kuda.gateway.v1alpha1.Item
+	16, // 7: kuda.gateway.v1alpha1.Prefetch.sources:type_name -> kuda.gateway.v1alpha1.Source
+	11, // 8: kuda.gateway.v1alpha1.Item.lifecycle:type_name -> kuda.gateway.v1alpha1.Lifecycle
+	12, // 9: kuda.gateway.v1alpha1.Lifecycle.pre_download:type_name -> kuda.gateway.v1alpha1.Hook
+	12, // 10: kuda.gateway.v1alpha1.Lifecycle.post_download:type_name -> kuda.gateway.v1alpha1.Hook
+	13, // 11: kuda.gateway.v1alpha1.Hook.exec:type_name -> kuda.gateway.v1alpha1.ExecHook
+	14, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
+	15, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
+	18, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
+	21, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	22, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	27, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	24, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	25, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	26, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	17, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
+	28, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	19, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	20, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	28, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	23, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	28, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	48, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	28, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
 	0,  // 30: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	40, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	40, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	49, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	49, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
 	1,  // 33: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	28, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	32, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	30, // 36: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
-	31, // 37: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
+	29, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	33, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	31, // 36: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
+	32, // 37: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
 	2,  // 38: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
 	0,  // 39: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	35, // 40: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	36, // 40: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
 	0,  // 41: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	40, // 42: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	49, // 42: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
 	3,  // 43: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	41, // 44: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
-	41, // 45: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
-	41, // 46: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
-	4,  // 47: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	29, // 48: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	37, // 49: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	34, // 50: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	5,  // 51: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	33, // 52: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	38, // 53: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	36, // 54: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	51, // [51:55] is the sub-list for method output_type
-	47, // [47:51] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	44, // [44:47] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	41, // 44: kuda.gateway.v1alpha1.WatchNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	41, // 45: kuda.gateway.v1alpha1.WatchNodeResponse.gone:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	43, // 46: kuda.gateway.v1alpha1.WatchNodeResponse.preheats:type_name -> kuda.gateway.v1alpha1.NamespacePreheats
+	41, // 47: kuda.gateway.v1alpha1.NamespacePreheats.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	7,  // 48: kuda.gateway.v1alpha1.NamespacePreheats.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	45, // 49: kuda.gateway.v1alpha1.ReportNodeRequest.stores:type_name -> kuda.gateway.v1alpha1.StoreContents
+	41, // 50: kuda.gateway.v1alpha1.ReportNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	46, // 51: kuda.gateway.v1alpha1.ReportNodeRequest.damages:type_name -> kuda.gateway.v1alpha1.Damage
+	41, // 52: kuda.gateway.v1alpha1.StoreContents.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	35, // 53: kuda.gateway.v1alpha1.StoreContents.contents:type_name -> kuda.gateway.v1alpha1.ReportStoreRequest
+	49, // 54: kuda.gateway.v1alpha1.StoreContents.verified_time:type_name -> google.protobuf.Timestamp
+	41, // 55: kuda.gateway.v1alpha1.Damage.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	4,  // 56: kuda.gateway.v1alpha1.Damage.outcome:type_name -> kuda.gateway.v1alpha1.DamageOutcome
+	49, // 57: kuda.gateway.v1alpha1.Damage.found_time:type_name -> google.protobuf.Timestamp
+	50, // 58: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	50, // 59: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	50, // 60: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	5,  // 61: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	30, // 62: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	38, // 63: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	35, // 64: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	40, // 65: kuda.gateway.v1alpha1.GatewayService.WatchNode:input_type -> kuda.gateway.v1alpha1.WatchNodeRequest
+	44, // 66: kuda.gateway.v1alpha1.GatewayService.ReportNode:input_type -> kuda.gateway.v1alpha1.ReportNodeRequest
+	6,  // 67: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	34, // 68: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	39, // 69: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	37, // 70: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	42, // 71: kuda.gateway.v1alpha1.GatewayService.WatchNode:output_type -> kuda.gateway.v1alpha1.WatchNodeResponse
+	47, // 72: kuda.gateway.v1alpha1.GatewayService.ReportNode:output_type -> kuda.gateway.v1alpha1.ReportNodeResponse
+	67, // [67:73] is the sub-list for method output_type
+	61, // [61:67] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	58, // [58:61] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -3335,8 +3997,8 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   36,
+			NumEnums:      5,
+			NumMessages:   44,
 			NumExtensions: 3,
 			NumServices:   1,
 		},

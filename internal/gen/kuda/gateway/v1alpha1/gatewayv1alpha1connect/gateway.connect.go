@@ -52,6 +52,12 @@ const (
 	// GatewayServiceReportStoreProcedure is the fully-qualified name of the GatewayService's
 	// ReportStore RPC.
 	GatewayServiceReportStoreProcedure = "/kuda.gateway.v1alpha1.GatewayService/ReportStore"
+	// GatewayServiceWatchNodeProcedure is the fully-qualified name of the GatewayService's WatchNode
+	// RPC.
+	GatewayServiceWatchNodeProcedure = "/kuda.gateway.v1alpha1.GatewayService/WatchNode"
+	// GatewayServiceReportNodeProcedure is the fully-qualified name of the GatewayService's ReportNode
+	// RPC.
+	GatewayServiceReportNodeProcedure = "/kuda.gateway.v1alpha1.GatewayService/ReportNode"
 )
 
 // GatewayServiceClient is a client for the kuda.gateway.v1alpha1.GatewayService service.
@@ -69,6 +75,13 @@ type GatewayServiceClient interface {
 	// ReportStore says what the caller's node holds for the caller's namespace. One
 	// runtime of each store does so at a time. The newest report wins.
 	ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error)
+	// WatchNode streams what the keeper of the caller's node is to know: at once, and
+	// again after every change. A newer message replaces all older ones. Only the
+	// keeper may call this and ReportNode, and nothing else.
+	WatchNode(context.Context, *connect.Request[v1alpha1.WatchNodeRequest]) (*connect.ServerStreamForClient[v1alpha1.WatchNodeResponse], error)
+	// ReportNode says what stores of the caller's node hold. A store that is not named
+	// stays as it was reported before; of each store, the newest report wins.
+	ReportNode(context.Context, *connect.Request[v1alpha1.ReportNodeRequest]) (*connect.Response[v1alpha1.ReportNodeResponse], error)
 }
 
 // NewGatewayServiceClient constructs a client for the kuda.gateway.v1alpha1.GatewayService service.
@@ -106,6 +119,18 @@ func NewGatewayServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(gatewayServiceMethods.ByName("ReportStore")),
 			connect.WithClientOptions(opts...),
 		),
+		watchNode: connect.NewClient[v1alpha1.WatchNodeRequest, v1alpha1.WatchNodeResponse](
+			httpClient,
+			baseURL+GatewayServiceWatchNodeProcedure,
+			connect.WithSchema(gatewayServiceMethods.ByName("WatchNode")),
+			connect.WithClientOptions(opts...),
+		),
+		reportNode: connect.NewClient[v1alpha1.ReportNodeRequest, v1alpha1.ReportNodeResponse](
+			httpClient,
+			baseURL+GatewayServiceReportNodeProcedure,
+			connect.WithSchema(gatewayServiceMethods.ByName("ReportNode")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -115,6 +140,8 @@ type gatewayServiceClient struct {
 	report      *connect.Client[v1alpha1.ReportRequest, v1alpha1.ReportResponse]
 	runHook     *connect.Client[v1alpha1.RunHookRequest, v1alpha1.RunHookResponse]
 	reportStore *connect.Client[v1alpha1.ReportStoreRequest, v1alpha1.ReportStoreResponse]
+	watchNode   *connect.Client[v1alpha1.WatchNodeRequest, v1alpha1.WatchNodeResponse]
+	reportNode  *connect.Client[v1alpha1.ReportNodeRequest, v1alpha1.ReportNodeResponse]
 }
 
 // Watch calls kuda.gateway.v1alpha1.GatewayService.Watch.
@@ -137,6 +164,16 @@ func (c *gatewayServiceClient) ReportStore(ctx context.Context, req *connect.Req
 	return c.reportStore.CallUnary(ctx, req)
 }
 
+// WatchNode calls kuda.gateway.v1alpha1.GatewayService.WatchNode.
+func (c *gatewayServiceClient) WatchNode(ctx context.Context, req *connect.Request[v1alpha1.WatchNodeRequest]) (*connect.ServerStreamForClient[v1alpha1.WatchNodeResponse], error) {
+	return c.watchNode.CallServerStream(ctx, req)
+}
+
+// ReportNode calls kuda.gateway.v1alpha1.GatewayService.ReportNode.
+func (c *gatewayServiceClient) ReportNode(ctx context.Context, req *connect.Request[v1alpha1.ReportNodeRequest]) (*connect.Response[v1alpha1.ReportNodeResponse], error) {
+	return c.reportNode.CallUnary(ctx, req)
+}
+
 // GatewayServiceHandler is an implementation of the kuda.gateway.v1alpha1.GatewayService service.
 type GatewayServiceHandler interface {
 	// Watch streams the whole desired state of the caller's pod: at once, and
@@ -152,6 +189,13 @@ type GatewayServiceHandler interface {
 	// ReportStore says what the caller's node holds for the caller's namespace. One
 	// runtime of each store does so at a time. The newest report wins.
 	ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error)
+	// WatchNode streams what the keeper of the caller's node is to know: at once, and
+	// again after every change. A newer message replaces all older ones. Only the
+	// keeper may call this and ReportNode, and nothing else.
+	WatchNode(context.Context, *connect.Request[v1alpha1.WatchNodeRequest], *connect.ServerStream[v1alpha1.WatchNodeResponse]) error
+	// ReportNode says what stores of the caller's node hold. A store that is not named
+	// stays as it was reported before; of each store, the newest report wins.
+	ReportNode(context.Context, *connect.Request[v1alpha1.ReportNodeRequest]) (*connect.Response[v1alpha1.ReportNodeResponse], error)
 }
 
 // NewGatewayServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -185,6 +229,18 @@ func NewGatewayServiceHandler(svc GatewayServiceHandler, opts ...connect.Handler
 		connect.WithSchema(gatewayServiceMethods.ByName("ReportStore")),
 		connect.WithHandlerOptions(opts...),
 	)
+	gatewayServiceWatchNodeHandler := connect.NewServerStreamHandler(
+		GatewayServiceWatchNodeProcedure,
+		svc.WatchNode,
+		connect.WithSchema(gatewayServiceMethods.ByName("WatchNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	gatewayServiceReportNodeHandler := connect.NewUnaryHandler(
+		GatewayServiceReportNodeProcedure,
+		svc.ReportNode,
+		connect.WithSchema(gatewayServiceMethods.ByName("ReportNode")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/kuda.gateway.v1alpha1.GatewayService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case GatewayServiceWatchProcedure:
@@ -195,6 +251,10 @@ func NewGatewayServiceHandler(svc GatewayServiceHandler, opts ...connect.Handler
 			gatewayServiceRunHookHandler.ServeHTTP(w, r)
 		case GatewayServiceReportStoreProcedure:
 			gatewayServiceReportStoreHandler.ServeHTTP(w, r)
+		case GatewayServiceWatchNodeProcedure:
+			gatewayServiceWatchNodeHandler.ServeHTTP(w, r)
+		case GatewayServiceReportNodeProcedure:
+			gatewayServiceReportNodeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -218,4 +278,12 @@ func (UnimplementedGatewayServiceHandler) RunHook(context.Context, *connect.Requ
 
 func (UnimplementedGatewayServiceHandler) ReportStore(context.Context, *connect.Request[v1alpha1.ReportStoreRequest]) (*connect.Response[v1alpha1.ReportStoreResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("kuda.gateway.v1alpha1.GatewayService.ReportStore is not implemented"))
+}
+
+func (UnimplementedGatewayServiceHandler) WatchNode(context.Context, *connect.Request[v1alpha1.WatchNodeRequest], *connect.ServerStream[v1alpha1.WatchNodeResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("kuda.gateway.v1alpha1.GatewayService.WatchNode is not implemented"))
+}
+
+func (UnimplementedGatewayServiceHandler) ReportNode(context.Context, *connect.Request[v1alpha1.ReportNodeRequest]) (*connect.Response[v1alpha1.ReportNodeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("kuda.gateway.v1alpha1.GatewayService.ReportNode is not implemented"))
 }
