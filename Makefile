@@ -26,7 +26,7 @@ RESULTS  := $(BUILD)/test
 # A test that fails is run once more, by itself, when few fail; hack/summary.sh names each that then passed.
 RERUN     = --rerun-fails=1 --rerun-fails-max-failures=5
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json $(RERUN) --packages="$(2)" --
-BINARIES := kuda-manager kuda-webhook kuda-runtime kubectl-kuda
+BINARIES := kuda-manager kuda-webhook kuda-runtime kuda-node kubectl-kuda
 # kuda-scheduler says which kube-scheduler it is; empty, it is not built.
 SCHEDULER := kuda-scheduler
 KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.mod)

@@ -23,6 +23,8 @@ pack() { # image binary user module package
 for name in kuda-manager kuda-webhook kuda-runtime; do
   pack "$name" "$bin/$name" 65532:65532 . "./cmd/$name"
 done
+# The DaemonSet runs one of its containers as root; this is the user of the other.
+pack kuda-node "$bin/kuda-node" 65532:65532 . ./cmd/kuda-node
 if [ -e "$bin/kuda-scheduler" ]; then pack kuda-scheduler "$bin/kuda-scheduler" 65532:65532 scheduler ./cmd/kuda-scheduler; fi
 
 go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$bin/example-model-server" ./examples/model/server

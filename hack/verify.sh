@@ -25,7 +25,7 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [ -e "$f" ]; then printf '%s\0' "$f"; fi
 done | tar -c --null -T - | tar -x -C "$copy"
 "$copy/hack/generate.sh"
-for path in api deploy/base/crd internal/gen scheduler/apis install; do
+for path in api deploy/base/crd deploy/node/enabled internal/gen scheduler/apis install; do
   diff -ru "$path" "$copy/$path" || fail "$path is not what \"make generate\" makes: run it and commit the result"
 done
 
@@ -58,7 +58,7 @@ step "what programs link"
 step "known vulnerabilities"
 (cd examples/plugin-sftp && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$copy/kuda-plugin-sftp" .)
 "$bin/kuda-check" vulnerabilities --exceptions hack/check/vulnerabilities.yaml --database hack/tools/vulndb \
-  "$bin"/{kuda-manager,kuda-webhook,kuda-runtime,kubectl-kuda,kuda-scheduler} "$copy/kuda-plugin-sftp" ||
+  "$bin"/{kuda-manager,kuda-webhook,kuda-runtime,kuda-node,kubectl-kuda,kuda-scheduler} "$copy/kuda-plugin-sftp" ||
   fail "raise the modules above, or review them and write an exception into hack/check/vulnerabilities.yaml"
 
 step "manifests and injected pods"

@@ -69,6 +69,9 @@ func (n *node) restrictAccess() error {
 		return fmt.Errorf("looking for the directories of namespaces: %w", err)
 	}
 	for _, name := range names {
+		if !namePattern.MatchString(name) {
+			continue // that of the stores of kuda-node, which is not root's
+		}
 		dir, err := openDirectory(n.root, name)
 		if err != nil || dir == nil {
 			continue // a file, a link, or gone meanwhile: not a namespace's

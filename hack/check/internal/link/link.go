@@ -37,6 +37,7 @@ var (
 // links nothing of.
 var Programs = map[string][]string{
 	"./cmd/kuda-runtime": kubernetes,
+	"./cmd/kuda-node":    slices.Concat(kubernetes, storage),
 	"./cmd/kuda-manager": storage,
 	"./cmd/kuda-webhook": storage,
 	"./cmd/kubectl-kuda": storage,
