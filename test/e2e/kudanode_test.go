@@ -209,6 +209,7 @@ func TestHostilePodsGetNoStore(t *testing.T) {
 	p := onBattlefield(ns, "victim", "victim")
 	create(t, p)
 	waitDelivered(t, ds, 1, time.Minute)
+	waitRunning(t, ns, "victim", 1)
 	if err := kube.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 		t.Fatal(err)
 	}
