@@ -53,9 +53,10 @@ say "Starting MinIO and storing the first version of nginx's configuration"
 kubectl apply -f examples/storage/minio.yaml
 ok "s3://kuda/conf/test.conf"
 
-say "Installing Kuda (kubectl apply -f install/kuda.yaml)"
-hack/install.sh >>"$log" 2>&1
+say "Installing Kuda (kubectl apply -f install/kuda.yaml -f install/kuda-node.yaml)"
+hack/install.sh --node >>"$log" 2>&1
 kubectl -n kuda-system get deployments
+kubectl -n kuda-node get daemonsets
 ok "installed"
 
 say "Applying the example: one DataSet, one Deployment that knows nothing of Kuda"
@@ -85,6 +86,22 @@ wait_for 20 "the status to say so" delivered
 kubectl get dataset,data,pods
 echo "  the same pod, not restarted: $(pod .metadata.name), restarts: $(pod '.status.containerStatuses[0].restartCount')"
 
+say "Two pods of a namespace that enforces Pod Security restricted, on one node"
+kubectl delete namespace demo-restricted --ignore-not-found >>"$log" 2>&1
+kubectl create namespace demo-restricted
+kubectl label namespace demo-restricted pod-security.kubernetes.io/enforce=restricted >>"$log"
+kubectl -n demo-restricted create secret generic minio-credentials \
+  --from-literal=accessKey=kudaadmin --from-literal=secretKey=kudaadmin-secret >>"$log"
+kubectl -n demo-restricted apply -f examples/nginx/restricted.yaml
+both() { [ "$(kubectl -n demo-restricted get dataset shared -o jsonpath='{.status.ready}')" = 2/2 ]; }
+wait_for 120 "the DataSet to be delivered to both" both
+kubectl -n demo-restricted wait --for=condition=Ready --timeout=60s pod -l app=shared >>"$log"
+inodes=$(for p in $(kubectl -n demo-restricted get pods -l app=shared -o name); do
+  kubectl -n demo-restricted exec "$p" -c app -- ls -i /kuda/data/nginx/conf.d/test.conf
+done)
+[ "$(sort -u <<<"$inodes" | wc -l)" = 1 ] || { echo "the pods do not share the file: $inodes" >&2; exit 1; }
+ok "both read one file of the node, downloaded once (inode number and path): $(head -1 <<<"$inodes")"
+
 cat <<EOT
 
 Done in $(took "$began").
@@ -97,5 +114,6 @@ Look around:
   kubectl logs deploy/nginx-deployment -c kuda-runtime
   kubectl explain dataset.spec.template.dataItems
 Clean up:
+  kubectl delete namespace demo-restricted    # the second part alone
   make cluster-down                           # stops the cluster, leaves nothing behind
 EOT

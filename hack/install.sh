@@ -5,7 +5,7 @@
 # Loads Kuda's images into the running development cluster and installs Kuda
 # there, as a user would from install/kuda.yaml; with --scheduler also
 # kuda-scheduler, from install/kuda-scheduler.yaml, and with --node kuda-node, from
-# install/kuda-node.yaml.
+# install/kuda-node.yaml, which then makes the stores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 components=(kuda-manager kuda-webhook) manifests=(-f install/kuda.yaml)
@@ -29,5 +29,10 @@ if [ -n "$installed" ]; then
   kubectl -n kuda-system rollout restart deployment "${components[@]}"
   [ -z "$node" ] || kubectl -n kuda-node rollout restart daemonset kuda-node
 fi
-[ -z "$node" ] || kubectl -n kuda-node rollout status daemonset/kuda-node --timeout 120s
+if [ -n "$node" ]; then
+  kubectl -n kuda-node rollout status daemonset/kuda-node --timeout 120s
+  kubectl apply --server-side --force-conflicts -f deploy/node/enabled/kuda-config.yaml
+  # The kubelets bring the change within two minutes; new pods have it.
+  kubectl -n kuda-system rollout restart deployment kuda-webhook
+fi
 for d in "${components[@]}"; do kubectl -n kuda-system rollout status "deployment/$d" --timeout 120s; done

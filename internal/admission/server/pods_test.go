@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -123,6 +124,43 @@ func TestKudasPullSecretsAreAddedToThoseOfTheServiceAccount(t *testing.T) {
 		want := []corev1.LocalObjectReference{{Name: "account-key"}, {Name: "kuda-key"}}
 		return injected(pod) && slices.Equal(pod.Spec.ImagePullSecrets, want), nil
 	})
+}
+
+// With kuda-node the labels and annotations of the namespace say what they say of stores.
+func TestAReplicaGetsTheStoreThatItsNamespaceIsToHave(t *testing.T) {
+	startWebhookUnder(t, pki.DefaultPolicy(), "nodeDriver: data.kuda.io")
+	for name, c := range map[string]struct {
+		labels map[string]string
+		uids   string
+		store  string
+		user   int64
+	}{
+		"plain":       {nil, "", v1alpha1.StoreNode, sidecar.RuntimeUser},
+		"restricted":  {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, "", v1alpha1.StoreNode, sidecar.RuntimeUser},
+		"opted out":   {map[string]string{v1alpha1.LabelStore: v1alpha1.StorePod}, "", v1alpha1.StorePod, sidecar.RuntimeUser},
+		"OpenShift's": {nil, "1000650000/10000", v1alpha1.StoreNode, 1000650000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ns := prepare(t, c.labels)
+			if c.uids != "" {
+				var n corev1.Namespace
+				if err := admin.Get(t.Context(), client.ObjectKey{Name: ns}, &n); err != nil {
+					t.Fatal(err)
+				}
+				n.Annotations = map[string]string{"openshift.io/sa.scc.uid-range": c.uids}
+				if err := admin.Update(t.Context(), &n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "a replica has the store", func(ctx context.Context) (bool, error) {
+				p := replica(ns)
+				if err := admin.Create(ctx, p, client.DryRunAll); err != nil || !injected(p) {
+					return false, err
+				}
+				return p.Annotations[v1alpha1.AnnotationStore] == c.store && *p.Spec.InitContainers[0].SecurityContext.RunAsUser == c.user, nil
+			})
+		})
+	}
 }
 
 // The policies for stores see a copy as the webhook leaves it.

@@ -141,9 +141,15 @@ var forgeries = map[string]func(*corev1.Pod){
 }
 
 func TestTheManagersAccountCreatesOnlyItsOwnPreheatPods(t *testing.T) {
-	for _, injected := range []bool{true, false} {
-		t.Run(map[bool]string{true: "with the webhook", false: "without it"}[injected], func(t *testing.T) {
-			w := startWebhookUnder(t, pki.DefaultPolicy(), "plugins: [{name: sftp, image: sftp:1}]")
+	for name, c := range map[string]struct {
+		injected bool
+		config   string
+	}{
+		"with the webhook": {true, ""}, "without it": {false, ""}, "with kuda-node": {true, "nodeDriver: data.kuda.io\n"},
+	} {
+		injected := c.injected
+		t.Run(name, func(t *testing.T) {
+			w := startWebhookUnder(t, pki.DefaultPolicy(), c.config+"plugins: [{name: sftp, image: sftp:1}]")
 			ns := namespace(t, nil)
 			if err := admin.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "admin"}}); err != nil {
 				t.Fatal(err)
