@@ -141,14 +141,14 @@ func checkOwner(fd int, user uint32) error {
 
 // asRuntimeUser calls a function on a thread that ends with it and has no rights on
 // files but those of the user of stores. What it makes belongs to that user from the
-// first moment, and has the label of stores, where the kernel has labels.
+// first moment, and has the label of stores where there is SELinux.
 func asRuntimeUser(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
-		err := os.WriteFile("/proc/thread-self/attr/fscreate", []byte(seLinuxLabel), 0)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, os.ErrNotExist) {
-			err = nil // no SELinux
+		var err error
+		if _, none := os.Lstat("/sys/fs/selinux"); none == nil {
+			err = os.WriteFile("/proc/thread-self/attr/fscreate", []byte(seLinuxLabel), 0)
 		}
 		// Of this thread alone; the second call returns what the first one made of it.
 		_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)

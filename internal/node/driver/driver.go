@@ -49,9 +49,10 @@ type Driver struct {
 
 // New returns a driver.
 func New(o Options) (*Driver, error) {
-	for flag, dir := range map[string]*string{"--socket-dir": &o.SocketDir, "--kubelet-dir": &o.KubeletDir, "--base": &o.Base} {
+	flags := [...]string{"--kubelet-dir", "--socket-dir", "--base"}
+	for i, dir := range []*string{&o.KubeletDir, &o.SocketDir, &o.Base} {
 		if !filepath.IsAbs(*dir) {
-			return nil, fmt.Errorf("%s is %q: it must be an absolute path", flag, *dir)
+			return nil, fmt.Errorf("%s is %q: it must be an absolute path", flags[i], *dir)
 		}
 		*dir = filepath.Clean(*dir)
 	}
