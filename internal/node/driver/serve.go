@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kuda-io/kuda/internal/drain"
 	"github.com/kuda-io/kuda/internal/gen/csi/v1/csiv1connect"
 	"github.com/kuda-io/kuda/internal/gen/pluginregistration/pluginregistrationconnect"
@@ -45,7 +43,7 @@ func (d *Driver) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_ = unix.Close(stores)
+	closeFD(stores)
 	socket := Socket(d.options.SocketDir)
 	listener, made, err := listenHidden(ctx, socket)
 	if err != nil {
@@ -75,7 +73,7 @@ func listenHidden(ctx context.Context, socket string) (net.Listener, os.FileInfo
 	if err != nil {
 		return nil, nil, fmt.Errorf("listening in the kubelet's directory of plugins: %w", err)
 	}
-	listener.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:errcheck // it is one
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
 	err = os.Chmod(hidden, 0o600)
 	var made os.FileInfo
 	if err == nil {

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		if err := os.Chmod(dir, 0o755); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -78,8 +78,8 @@ func startDriver(t *testing.T, prepare func(base string)) *process {
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
-	p := &process{t: t, log: &strings.Builder{}, registry: filepath.Join(dir, "kubelet/plugins_registry"), kubelet: filepath.Join(dir, "kubelet"),
-		base: filepath.Join(dir, "base")}
+	p := &process{t: t, log: &strings.Builder{}, registry: filepath.Join(dir, "kubelet/plugins_registry"),
+		kubelet: filepath.Join(dir, "kubelet"), base: filepath.Join(dir, "base")}
 	must(t, os.MkdirAll(p.registry, 0o750), os.MkdirAll(filepath.Join(p.kubelet, "pods"), 0o750), os.Mkdir(p.base, 0o700))
 	prepare(p.base)
 	const script = `mount --bind "$1" "$1" && mount --make-shared "$1" && shift && exec "$@"`
@@ -185,7 +185,8 @@ func TestADriverThatHangsFailsItsCheck(t *testing.T) {
 
 func TestWrongSettingsAreNamed(t *testing.T) {
 	for flag, args := range map[string][]string{
-		"--base": {"--base", "kuda", "--node-name", "n"}, "--node-name": {"--node-name", ""}, "--kubelet-dir": {"--kubelet-dir", "x", "--node-name", "n"},
+		"--base": {"--base", "kuda", "--node-name", "n"}, "--node-name": {"--node-name", ""},
+		"--kubelet-dir": {"--kubelet-dir", "x", "--node-name", "n"},
 		"Bidirectional": {"--kubelet-dir", t.TempDir(), "--base", t.TempDir(), "--node-name", "n"},
 	} {
 		out, err := exec.Command(program, append([]string{"driver"}, args...)...).CombinedOutput()
@@ -218,7 +219,8 @@ func TestAPublicationTakesOverTheEarlierStore(t *testing.T) {
 // TestATakeoverThatFailsIsSaidAndThenTheStoreBeginsEmpty has a directory of stores that the takeover cannot write to.
 func TestATakeoverThatFailsIsSaidAndThenTheStoreBeginsEmpty(t *testing.T) {
 	p := startDriver(t, func(base string) {
-		must(t, os.MkdirAll(filepath.Join(base, "shop", namespaceUID), 0o755), os.MkdirAll(filepath.Join(base, sidecar.NodeStoresDir, "shop"), 0o755),
+		must(t, os.MkdirAll(filepath.Join(base, "shop", namespaceUID), 0o755),
+			os.MkdirAll(filepath.Join(base, sidecar.NodeStoresDir, "shop"), 0o755),
 			os.Chown(filepath.Join(base, sidecar.NodeStoresDir, "shop"), sidecar.RuntimeUser, sidecar.RuntimeUser))
 		// A file that cannot be removed is in the way of what is being made.
 		seed := filepath.Join(base, sidecar.NodeStoresDir, "shop/.seed-"+namespaceUID)

@@ -22,7 +22,7 @@ const (
 	longestWait = 30 * time.Second
 	// maxTries is how often a takeover may fail. Then the store begins empty.
 	maxTries = 3
-	// tidyPause is between two takeovers that nobody waits for: they only remove the
+	// tidyPause is between two takeovers that no call waits for: they only remove the
 	// earlier store, once that is not used any more.
 	tidyPause = time.Minute
 )
