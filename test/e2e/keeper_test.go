@@ -132,7 +132,8 @@ func TestAByteThatChangesOnTheDiskIsFoundReportedAndHealed(t *testing.T) {
 		t.Fatalf("the application reads %q", got)
 	}
 	at := storeDirectory(t, ns)
-	script := `f=$(grep -rlF "` + strings.TrimSpace(content) + `" ` + at + `/snapshots | head -1) && test -n "$f" && printf X | dd of="$f" bs=1 conv=notrunc`
+	script := `f=$(grep -rlF "` + strings.TrimSpace(content) + `" ` + at + `/snapshots | head -1) && ` +
+		`test -n "$f" && printf X | dd of="$f" bs=1 conv=notrunc`
 	if out, err := onNode("sh", "-c", script); err != nil {
 		t.Fatalf("changing a byte: %v %s", err, out)
 	}

@@ -156,7 +156,8 @@ func TestWhileTheDriverIsAwayPodsReadOnAndNewOnesWait(t *testing.T) {
 		}
 		return errors.New("no event says what the new pod waits for")
 	})
-	if out, _ := kudaStatus(t, "doctor", "-n", ns); !strings.Contains(out, "waits for its volumes") || !strings.Contains(out, "does not know kuda-node's driver") {
+	if out, _ := kudaStatus(t, "doctor", "-n", ns); !strings.Contains(out, "waits for its volumes") ||
+		!strings.Contains(out, "does not know kuda-node's driver") {
 		t.Errorf("doctor says:\n%s", out)
 	}
 	// A rollout needs nothing of it.

@@ -113,8 +113,8 @@ func TestAnFSGroupChangesNoFileOfAStore(t *testing.T) {
 	create(t, onBattlefield(ns, "first", "grouped"))
 	waitDelivered(t, ds, 1, time.Minute)
 	at := storeDirectory(t, ns)
-	script := fmt.Sprintf(`d=%s/snapshots/many && mkdir -p $d && cd $d && seq 1 %d | sed 's/^/f/' | xargs touch && chown -R 65532:65532 $d && `+
-		`find $d -exec chmod go-w {} +`, at, files)
+	script := fmt.Sprintf(`d=%s/snapshots/many && mkdir -p $d && cd $d && seq 1 %d | sed 's/^/f/' | xargs touch && `+
+		`chown -R 65532:65532 $d && find $d -exec chmod go-w {} +`, at, files)
 	if out, err := onNode("sh", "-c", script); err != nil {
 		t.Fatalf("making %d files: %v %s", files, err, out)
 	}
@@ -166,6 +166,9 @@ func TestHostilePodsGetNoStore(t *testing.T) {
 		}
 		return corev1.VolumeSource{CSI: v}
 	}
+	attribute := func(key, value string) func(*corev1.CSIVolumeSource) {
+		return func(v *corev1.CSIVolumeSource) { v.VolumeAttributes[key] = value }
+	}
 	with := func(name string, source corev1.VolumeSource, change ...func(*corev1.Pod)) *corev1.Pod {
 		return onBattlefield(ns, "hostile", "none", append([]func(*corev1.Pod){func(p *corev1.Pod) {
 			p.Spec.Volumes = []corev1.Volume{{Name: name, VolumeSource: source}}
@@ -186,10 +189,11 @@ func TestHostilePodsGetNoStore(t *testing.T) {
 		"another namespace": with("x", volume(sidecar.CSIKindView, func(v *corev1.CSIVolumeSource) {
 			v.VolumeAttributes[sidecar.AttributeNamespaceUID] = namespaceUID(t, "default")
 		})),
-		"what the kubelet is to say": with("x", volume(sidecar.CSIKindView, func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["csi.storage.k8s.io/pod.namespace"] = "default" })),
-		"another user":               with("x", volume(sidecar.CSIKindView, func(v *corev1.CSIVolumeSource) { v.VolumeAttributes[sidecar.AttributeUser] = "0" })),
+		"what the kubelet is to say": with("x", volume(sidecar.CSIKindView, attribute("csi.storage.k8s.io/pod.namespace", "default"))),
+		"another user":               with("x", volume(sidecar.CSIKindView, attribute(sidecar.AttributeUser, "0"))),
 		"a runtime of its own":       with(sidecar.VolumeStore, volume(sidecar.CSIKindStore), forged),
-		"a runtime by the name":      with(sidecar.VolumeStore, volume(sidecar.CSIKindStore), forged, func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }),
+		"a runtime by the name": with(sidecar.VolumeStore, volume(sidecar.CSIKindStore), forged,
+			func(p *corev1.Pod) { p.Spec.Containers[0].Name = sidecar.ContainerName }),
 		"a sidecar by the name": with(sidecar.VolumeStore, volume(sidecar.CSIKindStore), forged, func(p *corev1.Pod) {
 			c := p.Spec.Containers[0]
 			c.Name, c.RestartPolicy = sidecar.ContainerName, ptr.To(corev1.ContainerRestartPolicyAlways)
