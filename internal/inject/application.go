@@ -59,7 +59,7 @@ func (p plan) setView(c *corev1.Container) error {
 		}
 	}
 	setVariable(c, p.port)
-	view := p.viewMount()
+	view := newViewMount(&p)
 	if at := findView(c); at >= 0 {
 		c.VolumeMounts[at] = view
 		return nil

@@ -74,121 +74,165 @@ func drivenIn(t *testing.T, n Namespace, change ...func(*corev1.Pod)) *corev1.Po
 // asStranger has an application mount the store.
 func asStranger(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts[0].Name = sidecar.VolumeStore }
 
+// runtimeAmongContainers makes the runtime one of the application's containers.
+func runtimeAmongContainers(p *corev1.Pod) {
+	p.Spec.Containers, p.Spec.InitContainers = append(p.Spec.Containers, p.Spec.InitContainers[0]), nil
+	p.Spec.Containers[1].RestartPolicy = nil
+}
+
+// These change one thing of a pod that Kuda injected.
+
+func ofRuntime(change func(*corev1.Container)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { change(&p.Spec.InitContainers[0]) }
+}
+
+func ofSecurity(change func(*corev1.SecurityContext)) func(*corev1.Pod) {
+	return ofRuntime(func(c *corev1.Container) { change(c.SecurityContext) })
+}
+
+func withVariable(name, value string) func(*corev1.Pod) {
+	return ofRuntime(func(c *corev1.Container) { c.Env = append(c.Env, corev1.EnvVar{Name: name, Value: value}) })
+}
+
+func withMount(m corev1.VolumeMount) func(*corev1.Pod) {
+	return ofRuntime(func(c *corev1.Container) { c.VolumeMounts = append(c.VolumeMounts, m) })
+}
+
+func ofStore(change func(*corev1.CSIVolumeSource)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { change(p.Spec.Volumes[0].CSI) }
+}
+
+func ofView(change func(*corev1.CSIVolumeSource)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { change(p.Spec.Volumes[1].CSI) }
+}
+
+func ofApplication(change func(*corev1.VolumeMount)) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { change(&p.Spec.Containers[0].VolumeMounts[0]) }
+}
+
+// steal is what a hook or a probe would do.
+func steal() *corev1.ExecAction { return &corev1.ExecAction{Command: []string{"steal"}} }
+
+// hostileVolumes are others than the webhook makes.
+var hostileVolumes = map[string]func(*corev1.Pod){
+	"a store by the name of the view":   ofView(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["kind"] = "store" }),
+	"a kind that is none":               ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["kind"] = "../.." }),
+	"no kind":                           ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes = nil }),
+	"a view that can be written":        ofView(func(v *corev1.CSIVolumeSource) { v.ReadOnly = new(false) }),
+	"a view that does not say":          ofView(func(v *corev1.CSIVolumeSource) { v.ReadOnly = nil }),
+	"another namespace's store":         ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["namespaceUID"] = "another" }),
+	"no namespace":                      ofStore(func(v *corev1.CSIVolumeSource) { delete(v.VolumeAttributes, "namespaceUID") }),
+	"another namespace's view":          ofView(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["namespaceUID"] = "another" }),
+	"a user that the namespace has not": ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "1000" }),
+	"root":                              ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "0" }),
+	"a user without a name":             ofStore(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "" }),
+	"what the kubelet says": ofStore(func(v *corev1.CSIVolumeSource) {
+		v.VolumeAttributes["csi.storage.k8s.io/pod.namespace"] = "x"
+	}),
+	"a Secret": ofStore(func(v *corev1.CSIVolumeSource) {
+		v.NodePublishSecretRef = &corev1.LocalObjectReference{Name: "x"}
+	}),
+	"a file system": ofStore(func(v *corev1.CSIVolumeSource) { v.FSType = new("ext4") }),
+}
+
+// hostileRuntimes run something else than Kuda's runtime.
+var hostileRuntimes = map[string]func(*corev1.Pod){
+	"another image":          ofRuntime(func(c *corev1.Container) { c.Image = "evil:1" }),
+	"another container":      ofRuntime(func(c *corev1.Container) { c.Name = "runtime" }),
+	"not a sidecar":          ofRuntime(func(c *corev1.Container) { c.RestartPolicy, c.StartupProbe = nil, nil }),
+	"a command":              ofRuntime(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "fetch"} }),
+	"arguments":              ofRuntime(func(c *corev1.Container) { c.Args = []string{"--store=/x"} }),
+	"a directory to work in": ofRuntime(func(c *corev1.Container) { c.WorkingDir = "/var/lib/kuda" }),
+	"a terminal":             ofRuntime(func(c *corev1.Container) { c.Stdin, c.TTY = true, true }),
+	"a port of the node":     ofRuntime(func(c *corev1.Container) { c.Ports = []corev1.ContainerPort{{ContainerPort: 1, HostPort: 1}} }),
+	"a file for messages":    ofRuntime(func(c *corev1.Container) { c.TerminationMessagePath = "/kuda-runtime" }),
+	"a hook": ofRuntime(func(c *corev1.Container) {
+		c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: steal()}}
+	}),
+	"a liveness probe": ofRuntime(func(c *corev1.Container) {
+		c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: steal()}}
+	}),
+	"a readiness probe": ofRuntime(func(c *corev1.Container) {
+		c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: steal()}}
+	}),
+	"a startup probe that runs commands": ofRuntime(func(c *corev1.Container) {
+		c.StartupProbe.ProbeHandler = corev1.ProbeHandler{Exec: steal()}
+	}),
+	"a startup probe of another host": ofRuntime(func(c *corev1.Container) {
+		c.StartupProbe.HTTPGet = &corev1.HTTPGetAction{Host: "x", Port: intstr.FromInt32(1)}
+	}),
+	"variables of a ConfigMap": ofRuntime(func(c *corev1.Container) {
+		c.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}
+	}),
+	"reports of its own": ofRuntime(func(c *corev1.Container) {
+		c.Env = slices.DeleteFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvStoreReporter })
+	}),
+	"a part of the store": ofRuntime(func(c *corev1.Container) { c.VolumeMounts[0].SubPath = "pods" }),
+	"the store elsewhere": ofRuntime(func(c *corev1.Container) { c.VolumeMounts[0].MountPath = "/var/run/kuda/x" }),
+	"no security":         ofRuntime(func(c *corev1.Container) { c.SecurityContext = nil }),
+}
+
+// privilegedRuntimes have more, or see other things, than Kuda's runtime.
+var privilegedRuntimes = map[string]func(*corev1.Pod){
+	"a library":                 withVariable("LD_PRELOAD", "/x.so"),
+	"a proxy":                   withVariable("https_proxy", "http://evil"),
+	"a setting of Go":           withVariable("GODEBUG", "x=1"),
+	"an endpoint of AWS":        withVariable("AWS_ENDPOINT_URL", "http://evil"),
+	"another store":             withVariable(sidecar.EnvStoreRoot, "/var/lib/kuda/pods"),
+	"another pod":               withVariable(sidecar.EnvPodUID, "another"),
+	"a mount over certificates": withMount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/etc/ssl", ReadOnly: true}),
+	"a mount over the program":  withMount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/kuda-runtime", ReadOnly: true}),
+	"a mount in the store":      withMount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/var/lib/kuda/pods", ReadOnly: true}),
+	"a way out of a directory":  withMount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/var/run/kuda/../../lib", ReadOnly: true}),
+	"the store twice":           withMount(corev1.VolumeMount{Name: "kuda-store", MountPath: "/var/run/kuda/x"}),
+	"the view":                  withMount(corev1.VolumeMount{Name: "kuda-view", MountPath: "/var/run/kuda/x", ReadOnly: true}),
+	"root's runtime":            ofSecurity(func(s *corev1.SecurityContext) { s.RunAsUser, s.RunAsNonRoot = new(int64(0)), new(false) }),
+	"another user's":            ofSecurity(func(s *corev1.SecurityContext) { s.RunAsUser = new(int64(1000)) }),
+	"another group's":           ofSecurity(func(s *corev1.SecurityContext) { s.RunAsGroup = new(int64(0)) }),
+	"a privilege": ofSecurity(func(s *corev1.SecurityContext) {
+		s.Privileged, s.AllowPrivilegeEscalation = new(true), new(true)
+	}),
+	"a capability":              ofSecurity(func(s *corev1.SecurityContext) { s.Capabilities.Add = []corev1.Capability{"SYS_PTRACE"} }),
+	"capabilities kept":         ofSecurity(func(s *corev1.SecurityContext) { s.Capabilities.Drop = nil }),
+	"no seccomp":                ofSecurity(func(s *corev1.SecurityContext) { s.SeccompProfile.Type = corev1.SeccompProfileTypeUnconfined }),
+	"a file system to write on": ofSecurity(func(s *corev1.SecurityContext) { s.ReadOnlyRootFilesystem = nil }),
+}
+
+// hostilePods use the volumes otherwise than applications do.
+var hostilePods = map[string]func(*corev1.Pod){
+	"an application mounts the store": asStranger,
+	"an init container mounts the store": func(p *corev1.Pod) {
+		p.Spec.InitContainers[1].VolumeMounts[0].Name = sidecar.VolumeStore
+	},
+	"an application mounts the store read-only": ofApplication(func(m *corev1.VolumeMount) { m.Name, m.ReadOnly = sidecar.VolumeStore, true }),
+	"an application writes in its view":         ofApplication(func(m *corev1.VolumeMount) { m.ReadOnly = false }),
+	"a part of the view":                        ofApplication(func(m *corev1.VolumeMount) { m.SubPath = "snapshots" }),
+	"a view by variables":                       ofApplication(func(m *corev1.VolumeMount) { m.SubPathExpr = "$(KUDA_POD_UID)" }),
+	"another name of the store": func(p *corev1.Pod) {
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "scratch", VolumeSource: p.Spec.Volumes[0].VolumeSource})
+		p.Spec.Containers[0].VolumeMounts[0].Name = "scratch"
+	},
+	"the runtime among the containers": func(p *corev1.Pod) {
+		p.Spec.Containers = append(p.Spec.Containers, p.Spec.InitContainers[0])
+		p.Spec.Containers[1].RestartPolicy = nil
+		p.Spec.InitContainers = nil
+	},
+	"processes in common":   func(p *corev1.Pod) { p.Spec.ShareProcessNamespace = new(true) },
+	"the node's processes":  func(p *corev1.Pod) { p.Spec.HostPID = true },
+	"no claim of injection": func(p *corev1.Pod) { p.Annotations = nil },
+}
+
 func TestKudaNodesVolumesAreForTheInjectedShapeOnly(t *testing.T) {
 	c := startWithKudaNode(t)
 	n := newNamespace(t, c, nil)
-	runtime := func(change func(*corev1.Container)) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { change(&p.Spec.InitContainers[0]) }
-	}
-	security := func(change func(*corev1.SecurityContext)) func(*corev1.Pod) {
-		return runtime(func(c *corev1.Container) { change(c.SecurityContext) })
-	}
-	env := func(name, value string) func(*corev1.Pod) {
-		return runtime(func(c *corev1.Container) { c.Env = append(c.Env, corev1.EnvVar{Name: name, Value: value}) })
-	}
-	mount := func(m corev1.VolumeMount) func(*corev1.Pod) {
-		return runtime(func(c *corev1.Container) { c.VolumeMounts = append(c.VolumeMounts, m) })
-	}
-	store := func(change func(*corev1.CSIVolumeSource)) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { change(p.Spec.Volumes[0].CSI) }
-	}
-	view := func(change func(*corev1.CSIVolumeSource)) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { change(p.Spec.Volumes[1].CSI) }
-	}
-	app := func(change func(*corev1.VolumeMount)) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { change(&p.Spec.Containers[0].VolumeMounts[0]) }
-	}
-	steal := corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"steal"}}}
-	for name, change := range map[string]func(*corev1.Pod){
-		"an application mounts the store": asStranger,
-		"an init container mounts the store": func(p *corev1.Pod) {
-			p.Spec.InitContainers[1].VolumeMounts[0].Name = sidecar.VolumeStore
-		},
-		"an application mounts the store read-only": app(func(m *corev1.VolumeMount) { m.Name, m.ReadOnly = sidecar.VolumeStore, true }),
-		"an application writes in its view":         app(func(m *corev1.VolumeMount) { m.ReadOnly = false }),
-		"a part of the view":                        app(func(m *corev1.VolumeMount) { m.SubPath = "snapshots" }),
-		"a view by variables":                       app(func(m *corev1.VolumeMount) { m.SubPathExpr = "$(KUDA_POD_UID)" }),
-		"another name of the store": func(p *corev1.Pod) {
-			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "scratch", VolumeSource: p.Spec.Volumes[0].VolumeSource})
-			p.Spec.Containers[0].VolumeMounts[0].Name = "scratch"
-		},
-		"a store by the name of the view":   view(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["kind"] = "store" }),
-		"a kind that is none":               store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["kind"] = "../.." }),
-		"no kind":                           store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes = nil }),
-		"a view that can be written":        view(func(v *corev1.CSIVolumeSource) { v.ReadOnly = new(false) }),
-		"a view that does not say":          view(func(v *corev1.CSIVolumeSource) { v.ReadOnly = nil }),
-		"another namespace's store":         store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["namespaceUID"] = "another" }),
-		"no namespace":                      store(func(v *corev1.CSIVolumeSource) { delete(v.VolumeAttributes, "namespaceUID") }),
-		"another namespace's view":          view(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["namespaceUID"] = "another" }),
-		"a user that the namespace has not": store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "1000" }),
-		"root":                              store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "0" }),
-		"a user without a name":             store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["user"] = "" }),
-		"what the kubelet says":             store(func(v *corev1.CSIVolumeSource) { v.VolumeAttributes["csi.storage.k8s.io/pod.namespace"] = "x" }),
-		"a Secret":                          store(func(v *corev1.CSIVolumeSource) { v.NodePublishSecretRef = &corev1.LocalObjectReference{Name: "x"} }),
-		"a file system":                     store(func(v *corev1.CSIVolumeSource) { v.FSType = new("ext4") }),
-		"another image":                     runtime(func(c *corev1.Container) { c.Image = "evil:1" }),
-		"another container":                 runtime(func(c *corev1.Container) { c.Name = "runtime" }),
-		"the runtime among the containers": func(p *corev1.Pod) {
-			p.Spec.Containers = append(p.Spec.Containers, p.Spec.InitContainers[0])
-			p.Spec.Containers[1].RestartPolicy = nil
-			p.Spec.InitContainers = nil
-		},
-		"not a sidecar":          runtime(func(c *corev1.Container) { c.RestartPolicy, c.StartupProbe = nil, nil }),
-		"a command":              runtime(func(c *corev1.Container) { c.Command = []string{"/kuda-runtime", "fetch"} }),
-		"arguments":              runtime(func(c *corev1.Container) { c.Args = []string{"--store=/x"} }),
-		"a directory to work in": runtime(func(c *corev1.Container) { c.WorkingDir = "/var/lib/kuda" }),
-		"a terminal":             runtime(func(c *corev1.Container) { c.Stdin, c.TTY = true, true }),
-		"a port of the node":     runtime(func(c *corev1.Container) { c.Ports = []corev1.ContainerPort{{ContainerPort: 1, HostPort: 1}} }),
-		"a file for messages":    runtime(func(c *corev1.Container) { c.TerminationMessagePath = "/kuda-runtime" }),
-		"a hook":                 runtime(func(c *corev1.Container) { c.Lifecycle = &corev1.Lifecycle{PostStart: &steal} }),
-		"a liveness probe": runtime(func(c *corev1.Container) {
-			c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: steal.Exec}}
-		}),
-		"a readiness probe": runtime(func(c *corev1.Container) {
-			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: steal.Exec}}
-		}),
-		"a startup probe that runs commands": runtime(func(c *corev1.Container) { c.StartupProbe.ProbeHandler = corev1.ProbeHandler{Exec: steal.Exec} }),
-		"a startup probe of another host": runtime(func(c *corev1.Container) {
-			c.StartupProbe.HTTPGet = &corev1.HTTPGetAction{Host: "x", Port: intstr.FromInt32(1)}
-		}),
-		"variables of a ConfigMap": runtime(func(c *corev1.Container) {
-			c.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{
-				LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}
-		}),
-		"a library":          env("LD_PRELOAD", "/x.so"),
-		"a proxy":            env("https_proxy", "http://evil"),
-		"a setting of Go":    env("GODEBUG", "x=1"),
-		"an endpoint of AWS": env("AWS_ENDPOINT_URL", "http://evil"),
-		"another store":      env(sidecar.EnvStoreRoot, "/var/lib/kuda/pods"),
-		"another pod":        env(sidecar.EnvPodUID, "another"),
-		"reports of its own": runtime(func(c *corev1.Container) {
-			c.Env = slices.DeleteFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == sidecar.EnvStoreReporter })
-		}),
-		"a mount over certificates": mount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/etc/ssl", ReadOnly: true}),
-		"a mount over the program":  mount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/kuda-runtime", ReadOnly: true}),
-		"a mount in the store":      mount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/var/lib/kuda/pods", ReadOnly: true}),
-		"a way out of a directory":  mount(corev1.VolumeMount{Name: "kuda-token", MountPath: "/var/run/kuda/../../lib", ReadOnly: true}),
-		"the store twice":           mount(corev1.VolumeMount{Name: "kuda-store", MountPath: "/var/run/kuda/x"}),
-		"the view":                  mount(corev1.VolumeMount{Name: "kuda-view", MountPath: "/var/run/kuda/x", ReadOnly: true}),
-		"a part of the store":       runtime(func(c *corev1.Container) { c.VolumeMounts[0].SubPath = "pods" }),
-		"the store elsewhere":       runtime(func(c *corev1.Container) { c.VolumeMounts[0].MountPath = "/var/run/kuda/x" }),
-		"root's runtime":            security(func(s *corev1.SecurityContext) { s.RunAsUser, s.RunAsNonRoot = new(int64(0)), new(false) }),
-		"another user's":            security(func(s *corev1.SecurityContext) { s.RunAsUser = new(int64(1000)) }),
-		"another group's":           security(func(s *corev1.SecurityContext) { s.RunAsGroup = new(int64(0)) }),
-		"a privilege":               security(func(s *corev1.SecurityContext) { s.Privileged, s.AllowPrivilegeEscalation = new(true), new(true) }),
-		"a capability":              security(func(s *corev1.SecurityContext) { s.Capabilities.Add = []corev1.Capability{"SYS_PTRACE"} }),
-		"capabilities kept":         security(func(s *corev1.SecurityContext) { s.Capabilities.Drop = nil }),
-		"no seccomp":                security(func(s *corev1.SecurityContext) { s.SeccompProfile.Type = corev1.SeccompProfileTypeUnconfined }),
-		"a file system to write on": security(func(s *corev1.SecurityContext) { s.ReadOnlyRootFilesystem = nil }),
-		"no security":               runtime(func(c *corev1.Container) { c.SecurityContext = nil }),
-		"processes in common":       func(p *corev1.Pod) { p.Spec.ShareProcessNamespace = new(true) },
-		"the node's processes":      func(p *corev1.Pod) { p.Spec.HostPID = true },
-		"no claim of injection":     func(p *corev1.Pod) { p.Annotations = nil },
-	} {
-		err := c.Create(t.Context(), drivenIn(t, n, change), client.DryRunAll)
-		if err == nil || !strings.Contains(err.Error(), volumesPolicy) && !strings.Contains(err.Error(), "kuda-store-identity") ||
-			strings.Contains(err.Error(), "resulted in error") {
-			t.Errorf("%s: %v", name, err)
+	for _, forgeries := range []map[string]func(*corev1.Pod){hostileVolumes, hostileRuntimes, privilegedRuntimes, hostilePods} {
+		for name, change := range forgeries {
+			err := c.Create(t.Context(), drivenIn(t, n, change), client.DryRunAll)
+			if err == nil || !strings.Contains(err.Error(), volumesPolicy) && !strings.Contains(err.Error(), "kuda-store-identity") ||
+				strings.Contains(err.Error(), "resulted in error") {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }
@@ -230,7 +274,8 @@ func TestWhatOthersAddToTheRuntimeForAWorkloadsIdentityIsAdmitted(t *testing.T) 
 	c := startWithKudaNode(t)
 	n := newNamespace(t, c, nil)
 	p := drivenIn(t, n, func(p *corev1.Pod) {
-		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "aws-iam-token", VolumeSource: tokenVolume("", "sts.amazonaws.com", "token").VolumeSource})
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "aws-iam-token",
+			VolumeSource: tokenVolume("", "sts.amazonaws.com", "token").VolumeSource})
 		r := &p.Spec.InitContainers[0]
 		r.Env = append(r.Env, corev1.EnvVar{Name: "AWS_ROLE_ARN", Value: "arn"}, corev1.EnvVar{Name: "AZURE_CLIENT_ID", Value: "id"})
 		r.VolumeMounts = append(r.VolumeMounts, corev1.VolumeMount{Name: "aws-iam-token", ReadOnly: true,

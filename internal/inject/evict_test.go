@@ -19,12 +19,13 @@ func TestKudasVolumesAreSafeToEvict(t *testing.T) {
 		driver    string
 		dataSets  []*v1alpha1.DataSet
 	}{
-		"pod store":             {"", "kuda-store", StorePod, "", nil},
-		"node store":            {"", "kuda-store", StoreNode, "", nil},
-		"kuda-node's":           {"kuda-store", "", StoreNode, sidecar.CSIDriver, nil},
-		"beside kuda-node's":    {"scratch", "scratch", StoreNode, sidecar.CSIDriver, nil},
-		"the user's own":        {"scratch, cache", "scratch,cache,kuda-store", StorePod, "", nil},
-		"a plugin's":            {"scratch", "scratch,kuda-store,kuda-plugin-sftp", StorePod, "", []*v1alpha1.DataSet{dataSet("all", everySource)}},
+		"pod store":          {"", "kuda-store", StorePod, "", nil},
+		"node store":         {"", "kuda-store", StoreNode, "", nil},
+		"kuda-node's":        {"kuda-store", "", StoreNode, sidecar.CSIDriver, nil},
+		"beside kuda-node's": {"scratch", "scratch", StoreNode, sidecar.CSIDriver, nil},
+		"the user's own":     {"scratch, cache", "scratch,cache,kuda-store", StorePod, "", nil},
+		"a plugin's": {"scratch", "scratch,kuda-store,kuda-plugin-sftp", StorePod, "",
+			[]*v1alpha1.DataSet{dataSet("all", everySource)}},
 		"an earlier pod's":      {"kuda-plugin-old,scratch,kuda-store", "scratch,kuda-store", StorePod, "", nil},
 		"a value that is empty": {",", "kuda-store", StorePod, "", nil},
 	} {

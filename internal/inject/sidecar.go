@@ -51,12 +51,12 @@ func (p plan) runtimeContainer(spec *corev1.PodSpec) corev1.Container {
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
-	c.Env = append(c.Env, p.storeVariables()...)
+	c.Env = append(c.Env, listStoreVariables(&p)...)
 	return c
 }
 
-// storeVariables are those that only some stores need.
-func (p plan) storeVariables() []corev1.EnvVar {
+// listStoreVariables returns those that only some stores need.
+func listStoreVariables(p *plan) []corev1.EnvVar {
 	var env []corev1.EnvVar
 	add := func(name, value string) { env = append(env, corev1.EnvVar{Name: name, Value: value}) }
 	switch {

@@ -91,8 +91,8 @@ func (p plan) storeVolumes() []corev1.Volume {
 	store := corev1.Volume{Name: sidecar.VolumeStore}
 	switch {
 	case p.usesDriver():
-		store.CSI = p.driverVolume(sidecar.CSIKindStore)
-		view := p.driverVolume(sidecar.CSIKindView)
+		store.CSI = newDriverVolume(&p, sidecar.CSIKindStore)
+		view := newDriverVolume(&p, sidecar.CSIKindView)
 		view.ReadOnly = new(true)
 		return []corev1.Volume{store, {Name: sidecar.VolumeView, VolumeSource: corev1.VolumeSource{CSI: view}}}
 	case p.store == v1alpha1.StorePod:
@@ -106,8 +106,8 @@ func (p plan) storeVolumes() []corev1.Volume {
 	return []corev1.Volume{store}
 }
 
-// driverVolume is one that kuda-node makes.
-func (p plan) driverVolume(kind string) *corev1.CSIVolumeSource {
+// newDriverVolume returns one that kuda-node makes.
+func newDriverVolume(p *plan, kind string) *corev1.CSIVolumeSource {
 	attributes := map[string]string{
 		sidecar.AttributeKind: kind, sidecar.AttributeNamespaceUID: string(p.Namespace.UID),
 	}
@@ -117,8 +117,8 @@ func (p plan) driverVolume(kind string) *corev1.CSIVolumeSource {
 	return &corev1.CSIVolumeSource{Driver: p.Settings.NodeDriver, VolumeAttributes: attributes}
 }
 
-// viewMount is that of the pod's view in an application's container.
-func (p plan) viewMount() corev1.VolumeMount {
+// newViewMount returns that of the pod's view in an application's container.
+func newViewMount(p *plan) corev1.VolumeMount {
 	mount := corev1.VolumeMount{Name: sidecar.VolumeStore, MountPath: p.Settings.DataPath, ReadOnly: true}
 	switch {
 	case p.usesDriver():

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,11 +42,17 @@ func watchedPods(t *testing.T, ns string, n int32) *v1alpha1.DataSet {
 	return ds
 }
 
+// readers are the pods that watchedPods made.
+func readers(t *testing.T, ns string) []corev1.Pod {
+	t.Helper()
+	return slices.DeleteFunc(pods(t, ns, "watched"), func(p corev1.Pod) bool { return !strings.HasPrefix(p.Name, "watched-") })
+}
+
 // checkWatched fails where an application missed a file, read a partial or a mixed one,
 // was restarted, or has not seen the version.
 func checkWatched(t *testing.T, ns, version string) {
 	t.Helper()
-	for _, p := range pods(t, ns, "watched") {
+	for _, p := range readers(t, ns) {
 		var seen struct {
 			Reads, Missing, Partial, Mixed int
 			Versions                       map[string]int
@@ -63,7 +70,7 @@ func checkWatched(t *testing.T, ns, version string) {
 			t.Errorf("pod %s: %+v", p.Name, seen)
 		}
 	}
-	if n := restarts(pods(t, ns, "watched")); n != 0 {
+	if n := restarts(readers(t, ns)); n != 0 {
 		t.Errorf("applications were restarted %d times", n)
 	}
 }
@@ -156,20 +163,16 @@ func TestWhileTheDriverIsAwayPodsReadOnAndNewOnesWait(t *testing.T) {
 		}
 		return errors.New("no event says what the new pod waits for")
 	})
-	if out, _ := kudaStatus(t, "doctor", "-n", ns); !strings.Contains(out, "waits for its volumes") || !strings.Contains(out, "does not know kuda-node's driver") {
+	if out, _ := kudaStatus(t, "doctor", "-n", ns); !strings.Contains(out, "waits for its volumes") ||
+		!strings.Contains(out, "does not know kuda-node's driver") {
 		t.Errorf("doctor says:\n%s", out)
 	}
 	// A rollout needs nothing of it.
 	setVersion(t, ds, 0, "v1", "absence/v1/")
-	for _, p := range pods(t, ns, "watched") {
-		if p.Name == added.Name {
-			continue
-		}
+	for _, p := range readers(t, ns) {
 		eventually(t, time.Minute, func(ctx context.Context) error {
 			var seen struct{ Versions map[string]int }
-			if err := getJSON(ctx, p, "/seen", &seen); err != nil && !strings.HasPrefix(p.Name, "watched-") {
-				return nil // it waits, and serves nothing
-			} else if err != nil {
+			if err := getJSON(ctx, p, "/seen", &seen); err != nil {
 				return err
 			}
 			if seen.Versions["v1"] == 0 {
@@ -201,7 +204,7 @@ func TestAnUpgradeOfKudaNodeRestartsNoPod(t *testing.T) {
 	t.Logf("kuda-node was upgraded on all nodes in %s", time.Since(began).Round(time.Millisecond))
 	waitDelivered(t, ds, 3, time.Minute)
 	checkWatched(t, ns, "v1")
-	for _, p := range pods(t, ns, "watched") {
+	for _, p := range readers(t, ns) {
 		for _, c := range p.Status.InitContainerStatuses {
 			if c.RestartCount != 0 {
 				t.Errorf("container %s of pod %s was restarted", c.Name, p.Name)
@@ -260,7 +263,7 @@ func TestAPowerCutLeavesNoVolumeBehind(t *testing.T) {
 		}
 		out, err := tryKubectl("-n", ns, "exec", got.Name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x")
 		if err != nil || out != delivered {
-			return fmt.Errorf("it reads %q: %w", out, err)
+			return fmt.Errorf("it reads %q: %v", out, err)
 		}
 		return nil
 	})

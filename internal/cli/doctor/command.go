@@ -18,15 +18,17 @@ const long = `Looks for what is wrong and says what to do.
 
 Without a name it looks at the installation: CRDs, kuda-manager and kuda-webhook,
 the leader's lease, the gateway's endpoints, the webhook and its CA, labels of
-namespaces, whether nodes tell what they hold and are to be believed, and every
-DataSet and pod that something holds back; of all namespaces, or of the one that
--n names. With the name of a DataSet it looks at that one in depth: where its
+namespaces, whether nodes tell what they hold and are to be believed, kuda-node
+where it is used (its driver, its policy, nodes without it and pods that wait for
+it), and every DataSet and pod that something holds back; of all namespaces, or of
+the one that -n names. With the name of a DataSet it looks at that one in depth: where its
 rollout is, which pods failed and why, which lack the runtime, whether its pods
 are placed as it asks, and whether the Secrets and ConfigMaps that it names are
 there.
 
 Each finding is ok, warning, problem, or unknown for what you may not read. It
-changes nothing; whether the webhook answers is tried by a dry run.
+changes nothing; whether the webhook answers, and whether pods may mount directories
+of their node, is tried by dry runs.
 
 Exit codes: 0 no problem, 1 at least one problem, 2 an error, or nothing of it may
 be read.`

@@ -46,7 +46,8 @@ func hostPathPod(namespace string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: probeName + "-", Namespace: namespace},
 		Spec: corev1.PodSpec{
 			Containers: []corev1.Container{{Name: "probe", Image: "probe.invalid/probe"}},
-			Volumes:    []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kuda"}}}},
+			Volumes: []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{
+				HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kuda"}}}},
 		},
 	}
 }

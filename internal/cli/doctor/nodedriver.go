@@ -309,8 +309,9 @@ func (in *installation) judgeWaiting() []Finding {
 	}
 	p := &w.value[0]
 	f := Finding{
-		Severity: advice.Problem, Check: checkNodeDriver, Object: podObject(p), What: "waits for its volumes of kuda-node on node " + p.Spec.NodeName,
-		Why: "the kubelet cannot have them made: its event FailedMount says why; it tries again after two minutes at most",
+		Severity: advice.Problem, Check: checkNodeDriver, Object: podObject(p),
+		What: "waits for its volumes of kuda-node on node " + p.Spec.NodeName,
+		Why:  "the kubelet cannot have them made: its event FailedMount says why; it tries again after two minutes at most",
 		Do: []string{fmt.Sprintf("kubectl describe pod %s -n %s", p.Name, p.Namespace),
 			"kubectl logs -n " + nodeNamespace + " daemonset/" + driverName + " -c driver --all-pods --tail 50"},
 	}

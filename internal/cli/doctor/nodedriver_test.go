@@ -22,7 +22,9 @@ import (
 )
 
 func configOf(text string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configName}, Data: map[string]string{configKey: text}}
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configName}, Data: map[string]string{configKey: text},
+	}
 }
 
 func csiNode(name string, drivers ...string) *storagev1.CSINode {
@@ -83,8 +85,9 @@ func TestWhatIsWrongWithKudaNodeIsFound(t *testing.T) {
 		without string
 		code    int
 	}{
-		"nothing":        {nil, "the kubelets of 2 nodes know kuda-node's driver", "warning ", frame.ExitDone},
-		"a node without": {map[string]client.Object{"node-b": csiNode("node-b", "other.example.com")}, "the kubelet of node-b does not know", "node-a", frame.ExitDone},
+		"nothing": {nil, "the kubelets of 2 nodes know kuda-node's driver", "warning ", frame.ExitDone},
+		"a node without": {map[string]client.Object{"node-b": csiNode("node-b", "other.example.com")},
+			"the kubelet of node-b does not know", "node-a", frame.ExitDone},
 		"no pod information": {map[string]client.Object{"driver": driver(func(s *storagev1.CSIDriverSpec) { s.PodInfoOnMount = new(false) })},
 			"CSIDriver data.kuda.io: has podInfoOnMount: false", "", frame.ExitNegative},
 		"groups of files": {map[string]client.Object{"driver": driver(func(s *storagev1.CSIDriverSpec) {
@@ -92,18 +95,24 @@ func TestWhatIsWrongWithKudaNodeIsFound(t *testing.T) {
 		})}, "has an fsGroupPolicy that is not None", "", frame.ExitNegative},
 		"no driver": {map[string]client.Object{"driver": nil}, "CSIDriver data.kuda.io: is not there", "", frame.ExitNegative},
 		"not used":  {map[string]client.Object{"config": configOf("storeMode: Auto")}, "does not name kuda-node's driver", "", frame.ExitDone},
-		"no policy": {map[string]client.Object{"policy": nil}, "ValidatingAdmissionPolicy kuda-node-volumes: is not in force", "", frame.ExitNegative},
+		"no policy": {map[string]client.Object{"policy": nil},
+			"ValidatingAdmissionPolicy kuda-node-volumes: is not in force", "", frame.ExitNegative},
 		"no binding": {map[string]client.Object{"binding": nil}, "ValidatingAdmissionPolicy kuda-node-volumes: is not in force", "",
 			frame.ExitNegative},
 		"another image": {map[string]client.Object{"config": configOf("nodeDriver: data.kuda.io\nruntimeImage: mirror/kuda-runtime:v9")},
 			"does not name mirror/kuda-runtime:v9", "", frame.ExitNegative},
-		"in part":          {map[string]client.Object{"daemonset": daemonSet("v0.0.9", 2, 2)}, "is v0.0.9, kuda-manager v0.1.0", "", frame.ExitDone},
-		"not everywhere":   {map[string]client.Object{"daemonset": daemonSet("v0.1.0", 2, 1)}, "is ready on 1 of 2 nodes", "", frame.ExitDone},
-		"nowhere":          {map[string]client.Object{"daemonset": daemonSet("v0.1.0", 2, 0)}, "is ready on 0 of 2 nodes", "", frame.ExitNegative},
-		"a pod that waits": {map[string]client.Object{"pod": waiting, "event": event(time.Minute)}, "Pod shop/web-0: waits for its volumes", "", frame.ExitNegative},
-		"a pod that waited": {map[string]client.Object{"pod": waiting, "event": event(time.Hour)}, "the kubelets of 2 nodes", "waits for its volumes",
+		"in part": {map[string]client.Object{"daemonset": daemonSet("v0.0.9", 2, 2)},
+			"is v0.0.9, kuda-manager v0.1.0", "", frame.ExitDone},
+		"not everywhere": {map[string]client.Object{"daemonset": daemonSet("v0.1.0", 2, 1)}, "is ready on 1 of 2 nodes", "", frame.ExitDone},
+		"nowhere": {map[string]client.Object{"daemonset": daemonSet("v0.1.0", 2, 0)},
+			"is ready on 0 of 2 nodes", "", frame.ExitNegative},
+		"a pod that waits": {map[string]client.Object{"pod": waiting, "event": event(time.Minute)},
+			"Pod shop/web-0: waits for its volumes", "", frame.ExitNegative},
+		"a pod that waited": {map[string]client.Object{"pod": waiting, "event": event(time.Hour)},
+			"the kubelets of 2 nodes", "waits for its volumes",
 			frame.ExitDone},
-		"a pod that is gone": {map[string]client.Object{"event": event(time.Minute)}, "the kubelets of 2 nodes", "waits for its volumes", frame.ExitDone},
+		"a pod that is gone": {map[string]client.Object{"event": event(time.Minute)},
+			"the kubelets of 2 nodes", "waits for its volumes", frame.ExitDone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parts := withNode(t)
@@ -147,7 +156,8 @@ func TestAnAPIServerThatForbidsHostPathByItselfIsFound(t *testing.T) {
 		"stores of the pods' own": {"storeMode: Pod", violates, false},
 	} {
 		out, err := cluster{objects: append(sound(t), configOf(c.config)), probe: errRefused, hostPath: c.answer}.run(t)
-		if found := strings.Contains(out, "podSecurityDefault: baseline"); found != c.found || (frame.Code(err) == frame.ExitNegative) != c.found {
+		found := strings.Contains(out, "podSecurityDefault: baseline")
+		if found != c.found || (frame.Code(err) == frame.ExitNegative) != c.found {
 			t.Errorf("%s: exit %v, printed\n%s", name, err, out)
 		}
 	}
