@@ -122,15 +122,15 @@ func (d *Dir) openToEmpty(name string) (*Dir, error) {
 		return nil, err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&0o700 != 0o700 {
-		if err := d.chmod(name); err != nil {
+		if err := openToOwner(d, name); err != nil {
 			return nil, err
 		}
 	}
 	return d.Dir(name)
 }
 
-// chmod opens a directory to its owner, through the directory itself and not its name.
-func (d *Dir) chmod(name string) error {
+// openToOwner opens a directory to its owner, through the directory itself and not its name.
+func openToOwner(d *Dir, name string) error {
 	fd, err := unix.Openat(d.fd(), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: d.file.Name() + "/" + name, Err: err}
