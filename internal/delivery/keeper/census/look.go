@@ -128,7 +128,7 @@ func (l *look) readSnapshots() error {
 	}
 	l.census.snapshots += len(complete) + len(partial)
 	for _, id := range complete {
-		if l.isLate() {
+		if l.hasTimedOut() {
 			return l.note("the snapshots", errSlow)
 		}
 		if err := l.readSnapshot(dir, locks, id); err != nil {
@@ -188,8 +188,8 @@ const maxDigest = 160
 // cutText returns a text of its own of at most so many bytes.
 func cutText(s string, most int) string { return strings.Clone(s[:min(len(s), most)]) }
 
-// isLate reports whether the store has had its time.
-func (l *look) isLate() bool { return time.Now().After(l.until) }
+// hasTimedOut reports whether the store has had its time.
+func (l *look) hasTimedOut() bool { return time.Now().After(l.until) }
 
 // believed is a time that a runtime set, or the oldest there is where none can have set it.
 func (l *look) believed(t time.Time) time.Time {

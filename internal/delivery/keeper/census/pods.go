@@ -53,7 +53,7 @@ func (l *look) readPods() error {
 		return err
 	}
 	for _, uid := range uids {
-		if l.isLate() {
+		if l.hasTimedOut() {
 			l.doubtful = true
 			return l.note("the pods", errSlow)
 		}
@@ -143,7 +143,7 @@ func (l *look) readRecords(in *confined.Dir, name string, each func(ids []snapsh
 		return err
 	}
 	for _, name := range names {
-		if l.isLate() {
+		if l.hasTimedOut() {
 			l.doubtful = true
 			return errSlow
 		}
