@@ -10,12 +10,18 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/confined"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
+
+// sweepTime is how long the trash of a store is emptied at a time.
+const sweepTime = 2 * time.Minute
+
+var errSweep = errors.New("it takes longer than " + sweepTime.String())
 
 // maxSwept is how many names are removed before a directory is listed again.
 const maxSwept = 1024
@@ -97,6 +103,8 @@ func (s *sweeper) run(ctx context.Context) {
 			}
 		}
 		for place := range places {
+			// Another look asks again for what is left: a store whose pods make more files than
+			// are removed does not hold up the others.
 			if err := s.sweepStore(ctx, place); err != nil && ctx.Err() == nil {
 				s.options.Log.Error(err, "what is to be deleted was not", "store", place.String())
 			}
@@ -106,6 +114,8 @@ func (s *sweeper) run(ctx context.Context) {
 
 // sweepStore empties the trash of a store.
 func (s *sweeper) sweepStore(ctx context.Context, place census.Place) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sweepTime, errSweep)
+	defer cancel()
 	for name, prefix := range map[string]string{store.TrashDir: "", podstate.PodsDir: podstate.DeadPrefix} {
 		dir, err := s.base.Dir(place.Namespace, place.UID, name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, confined.ErrKind) {

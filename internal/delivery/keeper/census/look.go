@@ -23,10 +23,25 @@ import (
 // How much of a store is looked at. A runtime's store stays far below each: what is
 // beyond was put there by a stranger, is named, and is not counted.
 const (
-	maxSnapshots = 20_000
+	maxSnapshots = 5_000
 	maxMarks     = 100_000
 	maxSmallFile = 256
+	// maxText is how much of a name of a snapshot's source is kept, in bytes. It is as much
+	// as a NodeStore shows.
+	maxText = 1024
+	// maxTime is how long a store is looked at. What was not seen by then counts as in
+	// use.
+	maxTime = 10 * time.Second
 )
+
+// What is kept of all stores of a node together, so that memory is bounded: snapshots,
+// and bytes of the names of their sources.
+const (
+	maxNodeSnapshots = 10_000
+	maxNodeText      = 8 << 20
+)
+
+var errSlow = fmt.Errorf("it takes longer than %s to read", maxTime)
 
 // skewed is how far a time may be ahead of this clock. What is further in the future was
 // not set by a runtime, and counts as never.
@@ -40,6 +55,11 @@ type look struct {
 	volumes published.Volumes
 	now     time.Time
 
+	until time.Time
+
+	// doubtful: not all that pods need is known.
+	doubtful       bool
+	users          int
 	needed, wanted map[snapshot.ID]bool
 	index          map[snapshot.ID]int
 	out            *Store
@@ -88,7 +108,8 @@ func (l *look) readSnapshots() error {
 	}
 	defer locks.Close()
 	var complete, partial []snapshot.ID
-	all, err := dir.List(maxSnapshots, func(e confined.Entry) bool {
+	most := min(maxSnapshots, maxNodeSnapshots-l.census.snapshots)
+	all, err := dir.List(most, func(e confined.Entry) bool {
 		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
 		switch {
 		case !e.Dir || !snapshot.ID(id).Valid():
@@ -100,12 +121,16 @@ func (l *look) readSnapshots() error {
 		return true
 	})
 	if err == nil && !all {
-		err = fmt.Errorf("more than %d names", maxSnapshots)
+		err = fmt.Errorf("more than %d names", most)
 	}
 	if err := l.note("the snapshots", err); err != nil {
 		return err
 	}
+	l.census.snapshots += len(complete) + len(partial)
 	for _, id := range complete {
+		if l.hasTimedOut() {
+			return l.note("the snapshots", errSlow)
+		}
 		if err := l.readSnapshot(dir, locks, id); err != nil {
 			return err
 		}
@@ -137,8 +162,8 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	if err != nil {
 		return l.note("the manifest of snapshot "+string(id), err)
 	}
-	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.needed[id], Wanted: l.wanted[id]}
-	s.Snapshot = store.Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: max(m.Bytes, 0), Files: m.Files, Used: s.Made}
+	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.doubtful || l.needed[id], Wanted: l.wanted[id]}
+	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: cutText(m.Digest, maxDigest), Bytes: max(m.Bytes, 0), Files: m.Files, Used: s.Made}
 	if lease, err := locks.Lstat(store.LeaseName(id)); err == nil {
 		s.Used = l.believed(time.Unix(0, lease.Mtim.Nano()))
 	}
@@ -156,6 +181,15 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	l.out.Snapshots = append(l.out.Snapshots, s)
 	return nil
 }
+
+// maxDigest is above the length of every digest.
+const maxDigest = 160
+
+// cutText returns a text of its own of at most so many bytes.
+func cutText(s string, most int) string { return strings.Clone(s[:min(len(s), most)]) }
+
+// hasTimedOut reports whether the store has had its time.
+func (l *look) hasTimedOut() bool { return time.Now().After(l.until) }
 
 // believed is a time that a runtime set, or the oldest there is where none can have set it.
 func (l *look) believed(t time.Time) time.Time {
@@ -182,6 +216,8 @@ func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*sn
 	if err != nil {
 		return nil, err
 	}
+	// What is not kept of a key is not needed either.
+	m.Key = snapshot.Key{Source: cutText(m.Key.Source, maxText), Path: cutText(m.Key.Path, maxText), Version: cutText(m.Key.Version, maxText/4)}
 	l.census.headers[key] = header{identity, m, l.census.round}
 	return m, nil
 }

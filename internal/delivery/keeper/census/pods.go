@@ -22,7 +22,9 @@ const (
 	// maxRecords is how many records of a directory are read, and maxRecord the largest, in
 	// bytes: a record of 128 items has 100 KB.
 	maxRecords = 1_000
-	maxRecord  = 4 << 20
+	maxRecord  = 1 << 20
+	// maxNeeded is how many snapshots all pods of a store need, by each.
+	maxNeeded = 20_000
 )
 
 // readPods finds out which pods live, and what they and what is preheated need.
@@ -46,10 +48,15 @@ func (l *look) readPods() error {
 	if err == nil && !all {
 		err = fmt.Errorf("more than %d names", maxPods)
 	}
+	l.doubtful = err != nil
 	if err := l.note("the pods", err); err != nil {
 		return err
 	}
 	for _, uid := range uids {
+		if l.hasTimedOut() {
+			l.doubtful = true
+			return l.note("the pods", errSlow)
+		}
 		if err := l.readPod(dir, uid); err != nil {
 			return err
 		}
@@ -89,12 +96,18 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 				return // the pod was there for nothing else, and ends when it is done
 			}
 			for _, id := range ids {
-				own[id] = true
+				if len(own) <= maxNeeded {
+					own[id] = true
+				}
 			}
 		})
 		if err := l.note("the records of pod "+uid, err); err != nil {
 			return err
 		}
+	}
+	if l.users += len(own); l.users > maxNeeded {
+		l.doubtful = true
+		return l.note("the records of pod "+uid, fmt.Errorf("all pods name more than %d snapshots", maxNeeded))
 	}
 	for id := range own {
 		l.needed[id] = true
@@ -130,6 +143,10 @@ func (l *look) readRecords(in *confined.Dir, name string, each func(ids []snapsh
 		return err
 	}
 	for _, name := range names {
+		if l.hasTimedOut() {
+			l.doubtful = true
+			return errSlow
+		}
 		text, err := dir.ReadFile(name, maxRecord)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
