@@ -14,7 +14,6 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/published"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/room"
-	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 // The forms of what the driver makes: a DNS label, and a UID of the API server.
@@ -159,7 +158,7 @@ func listPlaces(base *confined.Dir, changes *changes) (places []census.Place, er
 // evict makes room where there is too little, and reports whether it evicted anything.
 func (k *Keeper) evict(ctx context.Context, base *confined.Dir, s *sight) (bool, error) {
 	limits := room.Limits{Quota: k.options.NodeQuota.Of(s.disk.Size), High: k.options.High, Low: k.options.Low,
-		FileSystem: k.options.Reserve != (store.Amount{})}
+		Reserve: k.options.Reserve.Of(s.disk.Size)}
 	picker := room.NewPicker(s.stores, limits, s.disk)
 	evicted := false
 	for ctx.Err() == nil {

@@ -76,11 +76,17 @@ func (r room) spaceError(total, missing int64) error {
 }
 
 // isAbove reports whether more than percent of the quota is in use or, where the
-// store is to leave a reserve, of the file system, including other users of it.
+// store is to leave a reserve, less of the file system is free than FreeBelow.
 func (r room) isAbove(percent int) bool {
 	return r.quota > 0 && r.used+r.promised > percentOf(r.quota, percent) ||
-		r.reserve > 0 && r.size-r.free > percentOf(r.size, percent)
+		r.free < FreeBelow(percent, min(r.reserve, r.size))
 }
+
+// FreeBelow returns how much of a file system is free at a watermark, in bytes. With a
+// reserve of a tenth of the file system, percent of it are then in use; with another reserve
+// it is in proportion, so that 80 is twice the reserve and 70 is three times. Where nothing is
+// to be left free, it is 0.
+func FreeBelow(percent int, reserve int64) int64 { return 10 * percentOf(reserve, 100-percent) }
 
 // withoutCandidate is the room once a candidate is evicted, as far as it is known without
 // asking the file system.

@@ -5,6 +5,7 @@ package store
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,10 @@ func TestWatermarksAreOfTheQuotaAndOfTheFileSystem(t *testing.T) {
 		"at the file system's":             {room{size: 1000, free: 200, reserve: 100}, false},
 		"above the file system's":          {room{size: 1000, free: 199, reserve: 100}, true},
 		"without a reserve":                {room{size: 1000, free: 0}, false},
-		"below the quota's, a full system": {room{quota: 1000, size: 1000, free: 199, reserve: 1}, true},
+		"below the quota's, a full system": {room{quota: 1000, size: 1000, free: 199, reserve: 100}, true},
+		"twice a small reserve":            {room{size: 1000, free: 20, reserve: 10}, false},
+		"less than twice a small reserve":  {room{size: 1000, free: 19, reserve: 10}, true},
+		"a reserve that cannot be":         {room{size: 1000, free: 999, reserve: math.MaxInt64}, true},
 	} {
 		if got := c.room.isAbove(80); got != c.want {
 			t.Errorf("%s: got %t", name, got)

@@ -27,9 +27,10 @@ type Options struct {
 	// Reserve of the file system is left free by downloads of more than 16 MiB.
 	// None where it is zero.
 	Reserve Amount
-	// High and Low are the watermarks, in percent of Quota and, with a Reserve,
-	// of the file system as all its users fill it. Once one of the two is fuller
-	// than High, Collect evicts down to Low. 0 means 80 and 70.
+	// High and Low are the watermarks, in percent of Quota and, with a Reserve of a
+	// tenth, of the file system as all its users fill it; with another Reserve see
+	// FreeBelow. Once one of the two is fuller than High, Collect evicts down to Low.
+	// 0 means 80 and 70.
 	High, Low int
 	// PartialTTL is how long the leftovers of a download that is not resumed are
 	// kept; 0 for a day.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/delivery/store"
 )
 
 // Limits are those of a node.
@@ -17,11 +18,12 @@ type Limits struct {
 	// Quota is how many bytes the snapshots and downloads of all stores may have together; 0
 	// for none.
 	Quota int64
-	// High and Low are the watermarks, in percent: once more than High of the quota, or of
-	// the file system, is in use, snapshots are evicted down to Low.
+	// High and Low are the watermarks, in percent: once more than High of the quota is in
+	// use, or less of the file system is free than store.FreeBelow, whoever fills it,
+	// snapshots are evicted down to Low.
 	High, Low int
-	// FileSystem says that the file system's watermark counts, whoever fills it.
-	FileSystem bool
+	// Reserve of the file system is to be left free, in bytes; 0 for none.
+	Reserve int64
 }
 
 // Disk is the file system, in bytes.
@@ -107,7 +109,7 @@ func (p *Picker) share() int64 {
 // isAbove reports whether more than percent of what there may be is in use.
 func (p *Picker) isAbove(percent int) bool {
 	return p.limits.Quota > 0 && p.total > percentOf(p.limits.Quota, percent) ||
-		p.limits.FileSystem && p.disk.Size-p.disk.Free > percentOf(p.disk.Size, percent)
+		p.disk.Free < store.FreeBelow(percent, min(p.limits.Reserve, p.disk.Size))
 }
 
 // percentOf returns percent of n; it does not overflow.
