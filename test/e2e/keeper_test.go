@@ -145,7 +145,7 @@ func TestAByteThatChangesOnTheDiskIsFoundReportedAndHealed(t *testing.T) {
 		out, err := tryKubectl("get", "nodestore", battlefield, "-o", `jsonpath={.status.stores[?(@.namespace=="`+ns+`")].damaged}`)
 		events, _ := tryKubectl("get", "events", "-A", "-o", `jsonpath={range .items[*]}{.reason} {.message}{"\n"}{end}`)
 		if err != nil || !strings.Contains(out, "id") && !(strings.Contains(events, "Damaged") && strings.Contains(events, ns)) {
-			return fmt.Errorf("the change is not reported: %q, %v", out, err)
+			return fmt.Errorf("the change is not reported: %q (%w)", out, err)
 		}
 		return nil
 	})
@@ -154,7 +154,7 @@ func TestAByteThatChangesOnTheDiskIsFoundReportedAndHealed(t *testing.T) {
 		for _, name := range []string{p.Name, late.Name} {
 			got, err := tryKubectl("-n", ns, "exec", name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x")
 			if err != nil || got != content {
-				return fmt.Errorf("pod %s reads %q: %v", name, got, err)
+				return fmt.Errorf("pod %s reads %q (%w)", name, got, err)
 			}
 		}
 		return nil
@@ -181,7 +181,7 @@ func TestTheKeeperSpeaksForItsNode(t *testing.T) {
 	eventually(t, 20*time.Second, func(context.Context) error {
 		out, err := tryKubectl("get", "nodestore", battlefield, "-o", "jsonpath={.status.keeper.podName}")
 		if err != nil || out != keeper {
-			return fmt.Errorf("NodeStore %s is reported by %q, not by %s: %v", battlefield, out, keeper, err)
+			return fmt.Errorf("NodeStore %s is reported by %q, not by %s (%w)", battlefield, out, keeper, err)
 		}
 		return nil
 	})
@@ -192,7 +192,7 @@ func TestTheKeeperSpeaksForItsNode(t *testing.T) {
 	eventually(t, 30*time.Second, func(ctx context.Context) error {
 		s, err := storeOf(ctx, battlefield, ns)
 		if err != nil || s == nil || len(s.Snapshots) == 0 {
-			return fmt.Errorf("without a pod nothing is known of the store: %+v, %v", s, err)
+			return fmt.Errorf("without a pod nothing is known of the store: %+v (%w)", s, err)
 		}
 		for _, snapshot := range s.Snapshots {
 			if snapshot.Phase == v1alpha1.SnapshotComplete && snapshot.Pods != 0 {
