@@ -21,11 +21,12 @@ hostPath) options=() tags=e2e,hostpath settings= ;;
 *) echo "e2e.sh: KUDA_E2E_STORE must be csi or hostPath, not $KUDA_E2E_STORE" >&2; exit 2 ;;
 esac
 hack/install.sh --scheduler "${options[@]}"
-# Disks for development are small: 2 GiB of them stay free, not a tenth.
-settings+=$'\nnodeStoreReserve: 2Gi'
+# Disks for development are small, and others fill them too: what is free of them is
+# not to decide what stores keep.
+settings+=$'\nnodeStoreReserve: 0%'
 if [[ " ${options[*]} " == *" --node "* ]]; then
   kubectl -n kuda-node patch daemonset kuda-node --type json \
-    -p '[{"op": "add", "path": "/spec/template/spec/containers/1/args/-", "value": "--reserve=2Gi"}]'
+    -p '[{"op": "add", "path": "/spec/template/spec/containers/1/args/-", "value": "--reserve=0"}]'
   kubectl -n kuda-node rollout status daemonset/kuda-node --timeout 120s
 fi
 # The installation offers the plugin of the examples, as its README says.
