@@ -21,13 +21,9 @@ hostPath) options=() tags=e2e,hostpath settings= ;;
 *) echo "e2e.sh: KUDA_E2E_STORE must be csi or hostPath, not $KUDA_E2E_STORE" >&2; exit 2 ;;
 esac
 hack/install.sh --scheduler "${options[@]}"
-# Disks for development are small: 2 GiB of them stay free, not a tenth.
+# Disks for development are small, and others fill them too: 2 GiB of them stay free,
+# not a tenth.
 settings+=$'\nnodeStoreReserve: 2Gi'
-if [ "${KUDA_E2E_STORE:-csi}" = csi ]; then
-  kubectl -n kuda-node patch daemonset kuda-node --type json \
-    -p '[{"op": "add", "path": "/spec/template/spec/containers/1/args/-", "value": "--reserve=2Gi"}]'
-  kubectl -n kuda-node rollout status daemonset/kuda-node --timeout 120s
-fi
 if [[ " ${options[*]} " == *" --node "* ]]; then
   kubectl -n kuda-node patch daemonset kuda-node --type json \
     -p '[{"op": "add", "path": "/spec/template/spec/containers/1/args/-", "value": "--reserve=2Gi"}]'

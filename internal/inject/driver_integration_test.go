@@ -201,6 +201,10 @@ var privilegedRuntimes = map[string]func(*corev1.Pod){
 
 // hostilePods use the volumes otherwise than applications do.
 var hostilePods = map[string]func(*corev1.Pod){
+	"a view to write in for a container by the runtime's name": func(p *corev1.Pod) {
+		p.Spec.Volumes = p.Spec.Volumes[1:]
+		p.Spec.InitContainers[0].VolumeMounts = []corev1.VolumeMount{{Name: sidecar.VolumeView, MountPath: "/v"}}
+	},
 	"an application mounts the store": asStranger,
 	"an init container mounts the store": func(p *corev1.Pod) {
 		p.Spec.InitContainers[1].VolumeMounts[0].Name = sidecar.VolumeStore

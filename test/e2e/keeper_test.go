@@ -131,39 +131,55 @@ func TestAByteThatChangesOnTheDiskIsFoundReportedAndHealed(t *testing.T) {
 	if got := reads(t, p, "x"); got != content {
 		t.Fatalf("the application reads %q", got)
 	}
-	at := storeDirectory(t, ns)
-	script := `f=$(grep -rlF "` + strings.TrimSpace(content) + `" ` + at + `/snapshots | head -1) && ` +
-		`test -n "$f" && printf X | dd of="$f" bs=1 conv=notrunc`
-	if out, err := onNode("sh", "-c", script); err != nil {
-		t.Fatalf("changing a byte: %v %s", err, out)
-	}
+	changeByte(t, ns, content)
 	changed := time.Now()
-	// A pod that starts now gets the right bytes, or does not start.
-	late := onBattlefield(ns, "late", "rot")
-	create(t, late)
-	eventually(t, 2*time.Minute, func(ctx context.Context) error {
+	eventually(t, 2*time.Minute, func(context.Context) error {
 		out, err := tryKubectl("get", "nodestore", battlefield, "-o", `jsonpath={.status.stores[?(@.namespace=="`+ns+`")].damaged}`)
 		events, _ := tryKubectl("get", "events", "-A", "-o", `jsonpath={range .items[*]}{.reason} {.message}{"\n"}{end}`)
 		if err != nil || !strings.Contains(out, "id") && !(strings.Contains(events, "Damaged") && strings.Contains(events, ns)) {
-			return fmt.Errorf("the change is not reported: %q, %v", out, err)
+			return fmt.Errorf("the change is not reported: %q (%w)", out, err)
 		}
 		return nil
 	})
 	t.Logf("reported %s after the change", time.Since(changed).Round(time.Millisecond))
-	eventually(t, 2*time.Minute, func(context.Context) error {
-		for _, name := range []string{p.Name, late.Name} {
-			got, err := tryKubectl("-n", ns, "exec", name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x")
-			if err != nil || got != content {
-				return fmt.Errorf("pod %s reads %q: %v", name, got, err)
-			}
-		}
-		return nil
-	})
+	waitReads(t, p, content)
 	t.Logf("healed %s after the change", time.Since(changed).Round(time.Millisecond))
-	waitDelivered(t, ds, 2, time.Minute)
+
+	// A pod that starts after a change gets the right bytes, found by the keeper or not.
+	changeByte(t, ns, content)
+	late := onBattlefield(ns, "late", "rot")
+	create(t, late)
+	waitDelivered(t, ds, 2, 2*time.Minute)
+	if got := reads(t, late, "x"); got != content {
+		t.Errorf("a pod that starts after the change reads %q", got)
+	}
+	waitReads(t, p, content)
 	if n := restarts(pods(t, ns, "rot")); n != 0 {
 		t.Errorf("applications were restarted %d times", n)
 	}
+}
+
+// changeByte writes over the first byte of the file that has the content, in the
+// snapshots of a namespace on the battlefield.
+func changeByte(t *testing.T, ns, content string) {
+	t.Helper()
+	script := `f=$(grep -rlF "` + strings.TrimSpace(content) + `" ` + storeDirectory(t, ns) + `/snapshots | head -1) && ` +
+		`test -n "$f" && printf X | dd of="$f" bs=1 conv=notrunc`
+	if out, err := onNode("sh", "-c", script); err != nil {
+		t.Fatalf("changing a byte: %v %s", err, out)
+	}
+}
+
+// waitReads waits until the application of a pod reads the content.
+func waitReads(t *testing.T, p *corev1.Pod, content string) {
+	t.Helper()
+	eventually(t, 2*time.Minute, func(context.Context) error {
+		got, err := tryKubectl("-n", p.Namespace, "exec", p.Name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x")
+		if err != nil || got != content {
+			return fmt.Errorf("pod %s reads %q (%w)", p.Name, got, err)
+		}
+		return nil
+	})
 }
 
 // TestTheKeeperSpeaksForItsNode holds that NodeStores are what the keeper says, with and
@@ -181,7 +197,7 @@ func TestTheKeeperSpeaksForItsNode(t *testing.T) {
 	eventually(t, 20*time.Second, func(context.Context) error {
 		out, err := tryKubectl("get", "nodestore", battlefield, "-o", "jsonpath={.status.keeper.podName}")
 		if err != nil || out != keeper {
-			return fmt.Errorf("NodeStore %s is reported by %q, not by %s: %v", battlefield, out, keeper, err)
+			return fmt.Errorf("NodeStore %s is reported by %q, not by %s (%w)", battlefield, out, keeper, err)
 		}
 		return nil
 	})
@@ -192,7 +208,7 @@ func TestTheKeeperSpeaksForItsNode(t *testing.T) {
 	eventually(t, 30*time.Second, func(ctx context.Context) error {
 		s, err := storeOf(ctx, battlefield, ns)
 		if err != nil || s == nil || len(s.Snapshots) == 0 {
-			return fmt.Errorf("without a pod nothing is known of the store: %+v, %v", s, err)
+			return fmt.Errorf("without a pod nothing is known of the store: %+v (%w)", s, err)
 		}
 		for _, snapshot := range s.Snapshots {
 			if snapshot.Phase == v1alpha1.SnapshotComplete && snapshot.Pods != 0 {

@@ -263,7 +263,7 @@ func TestAPowerCutLeavesNoVolumeBehind(t *testing.T) {
 		}
 		out, err := tryKubectl("-n", ns, "exec", got.Name, "-c", "app", "--", "/e2e-app", "check", "/kuda/data/x")
 		if err != nil || out != delivered {
-			return fmt.Errorf("it reads %q: %v", out, err)
+			return fmt.Errorf("it reads %q (%w)", out, err)
 		}
 		return nil
 	})
