@@ -53,7 +53,7 @@ func (o *options) openStore(pods *podstate.Pods) (*store.Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	return store.Open(store.Options{Root: o.root, Quota: o.quota.Of(int64(st.Blocks) * st.Bsize), Reserve: o.reserve,
-		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted, CompareAll: o.hasKeeper()})
+		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted, CompareTaken: o.hasKeeper()})
 }
 
 // hasKeeper reports whether the keeper of kuda-node looks after the store.
