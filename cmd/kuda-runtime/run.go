@@ -59,6 +59,9 @@ func (o *options) openStore(pods *podstate.Pods) (*store.Store, error) {
 // hasKeeper reports whether the keeper of kuda-node looks after the store.
 func (o *options) hasKeeper() bool { return o.reporter == sidecar.ReporterKeeper }
 
+// reportsStore reports whether the runtimes say what the store holds.
+func (o *options) reportsStore() bool { return o.storeMode == sidecar.StoreNode && !o.hasKeeper() }
+
 // newEngine returns the engine, which takes over what it may of the store of an
 // older release. beside may be nil.
 func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains.Remains) *transfer.Engine {
@@ -150,7 +153,7 @@ func (o *options) run(ctx context.Context) error {
 		mounted.WatchAll(ctx, []string{mounts.Secrets, mounts.CAs, mounts.Identities}, a.MountsChanged)
 		return nil
 	}}
-	if o.storeMode == sidecar.StoreNode && !o.hasKeeper() {
+	if o.reportsStore() {
 		work = append(work, inv.Run)
 	}
 	if beside != nil {
