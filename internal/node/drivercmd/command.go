@@ -39,8 +39,8 @@ It needs no network and no rights in the Kubernetes API.`
 // checkTime is how long the driver may take to say that it works.
 const checkTime = 5 * time.Second
 
-// memoryLimit is what the driver tries to stay within; the program itself is as much again.
-const memoryLimit = 10 << 20
+// memoryLimit is what the driver tries to stay within, beside the program itself.
+const memoryLimit = 12 << 20
 
 // options of the driver.
 type options struct {

@@ -69,7 +69,6 @@ type process struct {
 	cmd                     *exec.Cmd
 	log                     *strings.Builder
 	registry, kubelet, base string
-	csi                     csiv1connect.NodeClient
 }
 
 func startDriver(t *testing.T, prepare func(base string)) *process {
@@ -89,11 +88,6 @@ func startDriver(t *testing.T, prepare func(base string)) *process {
 	p.cmd.Stderr = p.log
 	must(t, p.cmd.Start())
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
-	transport := &http.Transport{Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", driver.Socket(p.registry))
-	}}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	p.csi = csiv1connect.NewNodeClient(&http.Client{Transport: transport}, "http://localhost", connect.WithGRPC())
 	for deadline := time.Now().Add(20 * time.Second); checkDriver(t.Context(), p.registry) != nil; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the driver does not come: %s", p.log)
@@ -106,9 +100,16 @@ func (p *process) target(pod, kind string) string {
 	return filepath.Join(p.kubelet, "pods", pod, "volumes/kubernetes.io~csi/kuda-"+kind, "mount")
 }
 
+// publish asks for a volume by a connection of its own, as the kubelet does.
 func (p *process) publish(pod, kind string) error {
 	must(p.t, os.MkdirAll(filepath.Dir(p.target(pod, kind)), 0o750))
-	_, err := p.csi.NodePublishVolume(context.Background(), connect.NewRequest(&csiv1.NodePublishVolumeRequest{
+	transport := &http.Transport{Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", driver.Socket(p.registry))
+	}}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	csi := csiv1connect.NewNodeClient(&http.Client{Transport: transport}, "http://localhost", connect.WithGRPC())
+	_, err := csi.NodePublishVolume(context.Background(), connect.NewRequest(&csiv1.NodePublishVolumeRequest{
 		VolumeId:         fmt.Sprintf("csi-%x", sha256.Sum256([]byte(pod+"kuda-"+kind))),
 		TargetPath:       p.target(pod, kind),
 		VolumeCapability: &csiv1.VolumeCapability{AccessType: &csiv1.VolumeCapability_Mount{Mount: &csiv1.VolumeCapability_MountVolume{}}},
@@ -128,7 +129,7 @@ func (p *process) memory(name string) int {
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			kib := 0
-			_, err := fmt.Sscanf(value, "%d kB", &kib)
+			_, err := fmt.Sscan(value, &kib)
 			must(p.t, err)
 			return kib
 		}
@@ -152,6 +153,7 @@ func TestDriverIsSmall(t *testing.T) {
 	must(t, errs...)
 	info, err := os.Stat(program)
 	must(t, err)
+	t.Logf("%d threads", p.memory("Threads"))
 	t.Logf("the program has %.1f MB; resident are %d KiB, with the volumes of %d pods %d KiB, at most %d KiB",
 		float64(info.Size())/1e6, idle, pods, p.memory("VmRSS"), p.memory("VmHWM"))
 	if kib := p.memory("VmHWM"); kib > limit {
@@ -178,6 +180,11 @@ func TestADriverThatIsToldToEndUnregistersItself(t *testing.T) {
 func TestADriverThatHangsFailsItsCheck(t *testing.T) {
 	p := startDriver(t, func(string) {})
 	must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	for state := ""; !strings.HasPrefix(state, "T"); <-time.After(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		must(t, err)
+		_, state, _ = strings.Cut(string(text), ") ")
+	}
 	if err := checkDriver(t.Context(), p.registry); err == nil {
 		t.Error("it passes")
 	}
