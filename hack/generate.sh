@@ -13,3 +13,6 @@ controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:d
 (cd proto && buf lint && buf generate)
 kustomize build deploy/default > install/kuda.yaml
 kustomize build deploy/scheduler > install/kuda-scheduler.yaml
+kustomize build deploy/node > install/kuda-node.yaml
+# kuda-config is one text: a patch of it has all of it.
+(cat deploy/base/config/configmap.yaml && echo "    nodeDriver: data.kuda.io") > deploy/node/enabled/kuda-config.yaml

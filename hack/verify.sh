@@ -26,7 +26,7 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [ -e "$f" ]; then printf '%s\0' "$f"; fi
 done | tar -c --null -T - | tar -x -C "$copy"
 "$copy/hack/generate.sh"
-for path in api deploy/base/crd internal/gen scheduler/apis install; do
+for path in api deploy/base/crd deploy/node/enabled internal/gen scheduler/apis install; do
   diff -ru "$path" "$copy/$path" || fail "$path is not what \"make generate\" makes: run it and commit the result"
 done
 

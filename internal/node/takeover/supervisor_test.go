@@ -45,8 +45,8 @@ func TestWithoutAnEarlierStoreNothingIsWaitedFor(t *testing.T) {
 
 func TestCallsShareATakeoverAndWaitForIt(t *testing.T) {
 	var runs atomic.Int32
-	goOn := make(chan struct{})
-	s, store := newSupervisor(t, func() error { runs.Add(1); <-goOn; return nil })
+	began, goOn := make(chan struct{}, 9), make(chan struct{})
+	s, store := newSupervisor(t, func() error { runs.Add(1); began <- struct{}{}; <-goOn; return nil })
 	makeDirectories(t, filepath.Join(s.Base, "shop", storeUID))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -62,6 +62,7 @@ func TestCallsShareATakeoverAndWaitForIt(t *testing.T) {
 	if err := <-waiting; err != nil {
 		t.Error(err)
 	}
+	<-began
 	if n := runs.Load(); n != 1 {
 		t.Errorf("%d takeovers", n)
 	}
