@@ -31,12 +31,23 @@ func watchCache(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
 		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
 		&corev1.Pod{}:       onPod(h, gone),
-		// A keeper removes what namespaces left that are gone.
-		namespaceMetadata(): onDeletion(func(n *metav1.PartialObjectMetadata) { h.WakeNamespace(n.Name) }),
 		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
 		// No stream waits for these; they are read when a report comes.
 		&v1alpha1.NodeStore{}: toolscache.ResourceEventHandlerFuncs{},
 	}
+	return watchObjects(ctx, c, handlers)
+}
+
+// watchNamespaces wakes the streams of keepers when a namespace goes: they remove what it
+// left.
+func watchNamespaces(ctx context.Context, c cache.Cache, h *hub.Hub) error {
+	return watchObjects(ctx, c, map[client.Object]toolscache.ResourceEventHandler{
+		namespaceMetadata(): onDeletion(func(n *metav1.PartialObjectMetadata) { h.WakeNamespace(n.Name) }),
+	})
+}
+
+// watchObjects adds handlers for kinds of objects, and returns when the cache has filled.
+func watchObjects(ctx context.Context, c cache.Cache, handlers map[client.Object]toolscache.ResourceEventHandler) error {
 	var synced []toolscache.InformerSynced
 	for object, handler := range handlers {
 		informer, err := c.GetInformer(ctx, object)

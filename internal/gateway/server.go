@@ -140,6 +140,11 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := watchCache(ctx, s.options.Cache, s.hub, s.forgetPod); err != nil {
 		return err
 	}
+	if s.options.Keeper.Name != "" {
+		if err := watchNamespaces(ctx, s.options.Cache, s.hub); err != nil {
+			return err
+		}
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		return fmt.Errorf("listening for runtimes: %w", err)

@@ -34,6 +34,7 @@ import (
 	"github.com/kuda-io/kuda/internal/gateway"
 	"github.com/kuda-io/kuda/internal/gateway/hook"
 	"github.com/kuda-io/kuda/internal/gateway/identity"
+	"github.com/kuda-io/kuda/internal/pki/gatewayca"
 )
 
 // leaseName is the Lease that the leader holds.
@@ -287,6 +288,13 @@ func addGateway(mgr ctrl.Manager, cfg *rest.Config, direct client.Client, o Opti
 	}
 	if err := mgr.Add(server); err != nil {
 		return nil, fmt.Errorf("adding the gateway: %w", err)
+	}
+	if o.Keeper.Namespace != "" {
+		publisher := gatewayca.New(gatewayca.Options{Client: direct, Namespace: o.Keeper.Namespace, Bundle: o.Certificates,
+			Clock: clock.RealClock{}, Log: o.Log.WithName("gateway-ca")})
+		if err := mgr.Add(publisher); err != nil {
+			return nil, fmt.Errorf("adding what publishes the gateway's certificates: %w", err)
+		}
 	}
 	// The gateway listens only after the caches have filled.
 	if err := addObservation(mgr, o, server.Ready); err != nil {
