@@ -103,8 +103,9 @@ func findObstacle(p *corev1.Pod) *obstacle {
 			"the webhook puts no runtime into pods of this namespace; see whether kuda-webhook runs, and whether the namespace is opted out"}
 	case p.Annotations[v1alpha1.AnnotationStore] != v1alpha1.StoreNode:
 		return &obstacle{v1alpha1.ReasonNoNodeStore,
-			"pods of this namespace have stores of their own, because its Pod Security level forbids hostPath or storeMode is Pod, " +
-				"so nothing can be put onto a node for later; take spec.preheat out"}
+			"pods of this namespace have stores of their own, because its Pod Security level forbids hostPath and kuda-node is not installed, " +
+				"because of its label kuda.io/store, or because storeMode is Pod, so nothing can be put onto a node for later; take " +
+				"spec.preheat out"}
 	}
 	return nil
 }
