@@ -153,9 +153,9 @@ func TestNoLinkIsFollowed(t *testing.T) {
 }
 
 func TestTheDirectoriesAreClosed(t *testing.T) {
-	base := stores(t, "shop/"+gone+"/a", "other/b", "file")
+	base := stores(t, "shop/"+gone+"/a", "other/b", "file", "@node/c")
 	outside := t.TempDir()
-	for _, dir := range []string{base, outside} {
+	for _, dir := range []string{base, outside, base + "/@node"} {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestTheDirectoriesAreClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]fs.FileMode{base: 0o700, base + "/shop": 0o700, base + "/other": 0o700,
-		base + "/file": 0o644, outside: 0o755} {
+		base + "/file": 0o644, outside: 0o755, base + "/@node": 0o755} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -37,6 +38,9 @@ It needs no network and no rights in the Kubernetes API.`
 
 // checkTime is how long the driver may take to say that it works.
 const checkTime = 5 * time.Second
+
+// memoryLimit is what the driver tries to stay within; the program itself is as much again.
+const memoryLimit = 10 << 20
 
 // options of the driver.
 type options struct {
@@ -78,8 +82,11 @@ func New() *cobra.Command {
 func (o *options) run(ctx context.Context) error {
 	// Modes are those that the driver names, but never writable by others.
 	unix.Umask(0o022)
-	// It is idle nearly always: memory is given back rather than kept.
+	// It is idle nearly always: memory is given back rather than kept. Many calls at once
+	// have few threads at work, and are done no later.
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(memoryLimit)
 	o.driver.Log = logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)}))
 	pods := filepath.Join(o.driver.KubeletDir, "pods")
 	s := &takeover.Supervisor{Base: o.driver.Base, Log: o.driver.Log, Run: func(namespace, uid string) error {
