@@ -6,6 +6,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/internal/delivery/keepercmd"
 	"github.com/kuda-io/kuda/internal/node/drivercmd"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -19,6 +20,6 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(drivercmd.New(), drivercmd.NewTakeover())
+	cmd.AddCommand(drivercmd.New(), drivercmd.NewTakeover(), keepercmd.New())
 	return cmd
 }

@@ -47,6 +47,7 @@ type options struct {
 	port                  int
 	connections           int
 	storeMode             string
+	reporter              string
 	created               time.Time
 	quota, reserve        store.Amount
 	high, low             int
@@ -132,6 +133,9 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.StringVar(&o.storeMode, "store-mode", os.Getenv(sidecar.EnvStore),
 		"whose the store is: "+sidecar.StoreNode+" (the node's; what it holds is reported to the "+
 			"gateway) or "+sidecar.StorePod+" (the pod's own; also when empty)")
+	flags.StringVar(&o.reporter, "store-reporter", os.Getenv(sidecar.EnvStoreReporter),
+		"who reports what a node's store holds: "+sidecar.ReporterKeeper+" (that of kuda-node, which also looks after what is beside the "+
+			"store; then every byte of a snapshot that another pod brought is compared before it is used) or, when empty, the runtimes")
 	if text := os.Getenv(sidecar.EnvNamespaceCreated); text != "" {
 		created, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -168,6 +172,8 @@ func (o *options) validate() error {
 		return errors.New("--pod-uid (" + sidecar.EnvPodUID + "): must be the pod's UID")
 	case o.storeMode != "" && o.storeMode != sidecar.StoreNode && o.storeMode != sidecar.StorePod:
 		return errors.New("--store-mode (" + sidecar.EnvStore + "): must be " + sidecar.StoreNode + " or " + sidecar.StorePod)
+	case o.reporter != "" && o.reporter != sidecar.ReporterKeeper:
+		return errors.New("--store-reporter (" + sidecar.EnvStoreReporter + "): must be " + sidecar.ReporterKeeper + ", or empty")
 	case o.gateway == "":
 		return errors.New("--gateway (" + sidecar.EnvGatewayAddress + "): must be host:port")
 	case o.port < 1 || o.port > 65535:

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -54,8 +53,11 @@ func (o *options) openStore(pods *podstate.Pods) (*store.Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	return store.Open(store.Options{Root: o.root, Quota: o.quota.Of(int64(st.Blocks) * st.Bsize), Reserve: o.reserve,
-		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted})
+		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted, CompareAll: o.hasKeeper()})
 }
+
+// hasKeeper reports whether the keeper of kuda-node looks after the store.
+func (o *options) hasKeeper() bool { return o.reporter == sidecar.ReporterKeeper }
 
 // newEngine returns the engine, which takes over what it may of the store of an
 // older release. beside may be nil.
@@ -70,9 +72,9 @@ func newEngine(o *options, st *store.Store, limits *limit.Group, beside *remains
 
 // closedRemains returns what an older store left beside this one, closed to others, or
 // nil where there is none.
-func closedRemains(root string, created time.Time) (*remains.Remains, error) {
-	beside := remains.Beside(root, created)
-	if beside == nil {
+func (o *options) closedRemains() (*remains.Remains, error) {
+	beside := remains.Beside(o.root, o.created)
+	if beside == nil || o.hasKeeper() {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	return beside, beside.Close()
@@ -89,7 +91,7 @@ func (o *options) run(ctx context.Context) error {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(o.memory)
 	log := o.newLogger()
-	beside, err := closedRemains(o.root, o.created)
+	beside, err := o.closedRemains()
 	if err != nil {
 		return err
 	}
@@ -148,7 +150,7 @@ func (o *options) run(ctx context.Context) error {
 		mounted.WatchAll(ctx, []string{mounts.Secrets, mounts.CAs, mounts.Identities}, a.MountsChanged)
 		return nil
 	}}
-	if o.storeMode == sidecar.StoreNode {
+	if o.storeMode == sidecar.StoreNode && !o.hasKeeper() {
 		work = append(work, inv.Run)
 	}
 	if beside != nil {

@@ -151,6 +151,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.collectLoop(ctx) })
 	wg.Go(func() { a.settleStart(ctx) })
 	wg.Go(func() { a.settleDoubts(ctx) })
+	wg.Go(func() { a.env.Store.WatchDoubts(ctx, a.checkSnapshots) })
 	req := &gatewayv1alpha1.WatchRequest{RuntimeVersion: a.options.Version, Datasets: a.options.DataSets}
 	a.options.Gateway.Watch(ctx, req, a)
 	cancel()

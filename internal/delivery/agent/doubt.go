@@ -70,3 +70,10 @@ func (a *Agent) clearDoubt(name string) {
 		a.notifyChanged()
 	}
 }
+
+// checkSnapshots has the DataSets checked whose snapshots are in doubt now.
+func (a *Agent) checkSnapshots() {
+	for _, w := range a.currentWorkers() {
+		w.CheckSnapshots()
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,11 +151,14 @@ func (k *Keeper) awaitTurn(ctx context.Context, base *confined.Dir) (*confined.L
 		if err == nil {
 			return lock, nil
 		}
-		if !errors.Is(err, filelock.ErrHeld) {
+		// The kubelet makes a directory that is missing, as root; then the driver gives it
+		// its owner.
+		if !errors.Is(err, filelock.ErrHeld) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("taking the keeper's turn: %w", err)
 		}
 		if !logged {
-			k.options.Log.Info("waits for another keeper of the node to end")
+			k.options.Log.Info("waits for another keeper of the node to end, or for the driver to make the directory of the stores",
+				"reason", err.Error())
 		}
 		if err := backoff.Sleep(ctx, k.options.Pace.Standby); err != nil {
 			return nil, fmt.Errorf("waiting for another keeper to end: %w", err)
@@ -186,6 +190,9 @@ func (k *Keeper) loop(ctx context.Context, base *confined.Dir) error {
 			took = time.Since(started)
 			k.options.Metrics.observeLook(took, err)
 			due = time.Now().Add(k.options.Pace.Look)
+			if errors.Is(err, errBaseGone) {
+				return err
+			}
 			if err != nil && ctx.Err() == nil {
 				k.options.Log.Error(err, "the stores were not looked at")
 				due = time.Now().Add(min(lookRetry, k.options.Pace.Look))

@@ -38,6 +38,10 @@ type sight struct {
 	disk room.Disk
 }
 
+// errBaseGone ends the keeper: what has the name of the base now is another directory, which
+// the next start finds.
+var errBaseGone = errors.New("the directory of the stores was deleted")
+
 // look looks at all stores, and does what is to be done there.
 func (k *Keeper) look(ctx context.Context, base *confined.Dir, changes *changes) error {
 	s, err := k.readStores(base, changes)
@@ -71,7 +75,10 @@ func placesOf(stores []*census.Store) []census.Place {
 
 func (k *Keeper) readStores(base *confined.Dir, changes *changes) (*sight, error) {
 	s := &sight{}
-	var err error
+	self, err := base.Stat()
+	if err == nil && self.Nlink == 0 {
+		return nil, errBaseGone
+	}
 	// Before the first watch: what changes after it is told.
 	if s.volumes, err = k.options.Table.Read(); err == nil {
 		s.live = true

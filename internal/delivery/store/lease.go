@@ -25,6 +25,9 @@ type Lease struct {
 	lock   *os.File
 	path   string            // of the lock
 	header snapshot.Manifest // with the entries packed
+	// manifest is which file the header was read from: a snapshot that is taken away and
+	// made again has another one under the same name.
+	manifest fileIdentity
 
 	mu       sync.Mutex
 	used     bool // counts as a use
@@ -61,6 +64,8 @@ func (l *Lease) Contents() *snapshot.Manifest {
 
 // loadHeader fills the lease from the manifest below dir.
 func (l *Lease) loadHeader(dir string) error {
+	// Before it is read: one that comes in its place meanwhile is another one.
+	l.manifest = identify(filepath.Join(dir, snapshot.ManifestName))
 	header, err := snapshot.ReadManifest(dir)
 	if errors.Is(err, snapshot.ErrDamaged) {
 		return err
@@ -105,12 +110,29 @@ func (l *Lease) Digest() string { return l.header.Digest }
 // Bytes of all files, likewise.
 func (l *Lease) Bytes() int64 { return l.header.Bytes }
 
-// Current reports whether the lease still keeps the snapshot. It does not after
-// the store, or a part of it, was deleted by hand.
+// Current reports whether the lease still keeps the snapshot, and the snapshot is the one
+// that was leased. It does not after the store, or a part of it, was deleted by hand, and
+// after a damaged snapshot was taken away, whatever was made in its place.
 func (l *Lease) Current() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return isCurrentLock(l.lock, l.path) && isDir(l.dir)
+	return isCurrentLock(l.lock, l.path) && isDir(l.dir) &&
+		identify(filepath.Join(filepath.Dir(l.dir), snapshot.ManifestName)) == l.manifest
+}
+
+// fileIdentity is which file has a name: numbers alone are used again.
+type fileIdentity struct {
+	device, inode     uint64
+	modified, changed unix.Timespec
+}
+
+// identify returns the zero value where there is no file.
+func identify(path string) fileIdentity {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return fileIdentity{}
+	}
+	return fileIdentity{device: st.Dev, inode: st.Ino, modified: st.Mtim, changed: st.Ctim}
 }
 
 // openLease is Lease without reading the manifest and without counting as a use.

@@ -57,12 +57,17 @@ const (
 
 // Recheck is Verify before a snapshot is served to another pod. Beside the facts of
 // all files it compares the bytes of the small ones: a process that can write to a
-// file can also set its time back. In a large file only a deep Verify sees that.
+// file can also set its time back. In a large file only a deep Verify sees that, unless
+// Options.CompareAll is set: then this is one.
 func (s *Store) Recheck(ctx context.Context, id snapshot.ID) error {
 	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
 	}
-	return s.verifier.verifySnapshot(ctx, id, glance)
+	d := glance
+	if s.space.options.CompareAll {
+		d = all
+	}
+	return s.verifier.verifySnapshot(ctx, id, d)
 }
 
 func depthOf(deep bool) depth {

@@ -134,6 +134,7 @@ func (w *Writer) Commit(m *snapshot.Manifest) (*Lease, error) {
 	}
 	l.header = *m
 	l.header.Entries, l.header.Packed = nil, entries
+	l.manifest = identify(filepath.Join(w.store.snapshotDir(l.id), snapshot.ManifestName))
 	w.store.removeLeftovers(l.id)
 	w.closeAll()
 	return l, nil

@@ -25,7 +25,7 @@ func goodStatus() authenticationv1.TokenReviewStatus {
 
 func TestPromise9ATokenThatProvesNoPodIsRefused(t *testing.T) {
 	p, err := FromReview(goodStatus())
-	if want := (Pod{Namespace: "shop", Name: "web-0", UID: "u", Node: "n1"}); err != nil || p != want {
+	if want := (Pod{Namespace: "shop", Name: "web-0", UID: "u", Node: "n1", Account: "default"}); err != nil || p != want {
 		t.Fatalf("FromReview = %+v, %v, want %+v", p, err, want)
 	}
 	for name, spoil := range map[string]func(*authenticationv1.TokenReviewStatus){

@@ -48,12 +48,12 @@ func (l *leases) reuseLease(ctx context.Context, id snapshot.ID, h holder) (*sto
 	l.mu.Lock()
 	known := l.held[id]
 	if known != nil && !known.lease.Current() {
-		// The store was deleted.
+		// The store was deleted, or the snapshot was damaged and made anew.
 		_ = known.lease.Close()
 		delete(l.held, id)
 		known = nil
 	}
-	if known != nil && known.verified {
+	if known != nil && known.verified && !l.store.InDoubt(id) {
 		known.holders |= h
 		l.mu.Unlock()
 		return known.lease, nil
@@ -114,6 +114,19 @@ func (l *leases) keepOnly(h holder, ids map[snapshot.ID]bool) {
 			l.held[id] = &held{lease: lease, holders: h}
 		}
 	}
+}
+
+// isDoubtful reports whether a snapshot that is held is marked to be read, or was taken
+// away.
+func (l *leases) isDoubtful() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, known := range l.held {
+		if l.store.InDoubt(id) || !known.lease.Current() {
+			return true
+		}
+	}
+	return false
 }
 
 // dropLease ends a lease of what turned out to be damaged.

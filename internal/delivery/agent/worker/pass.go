@@ -24,6 +24,9 @@ func (w *Worker) runPass(ctx context.Context, a *gatewayv1alpha1.Assignment) tim
 	if a.GetWithdraw() {
 		return w.withdrawItems(a)
 	}
+	if w.doubted.Swap(false) {
+		w.checked = false
+	}
 	w.record.Preheat = a.GetPreheat()
 	w.applyRetryToken()
 	current, _ := w.env.View.Current(w.dataset)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -49,6 +50,8 @@ type Worker struct {
 	viewing sync.Mutex
 
 	changed chan struct{}
+	// doubted: the next pass compares the view with the snapshots again.
+	doubted atomic.Bool
 	ctx     context.Context
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -103,6 +106,16 @@ func Retained(dataset string, v View, r *podstate.Record) status.DataSet {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	return d
+}
+
+// CheckSnapshots has what is in the view delivered again as far as a snapshot of it turned
+// out to be damaged.
+func (w *Worker) CheckSnapshots() {
+	if w.leases.isDoubtful() {
+		w.log.Info("a snapshot is in doubt; what is in the view is checked again")
+		w.doubted.Store(true)
+		w.signalChange()
+	}
 }
 
 // SetAssignment gives the worker its assignment; a different one cancels what runs. What

@@ -1,0 +1,57 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// WatchDoubts calls told after snapshots were marked to be read before they are served,
+// which the keeper of a node does with those that it found damaged, until the context
+// ends; and once when it begins. Where the kernel gives no watch, and once the directory of locks is deleted, it is
+// never called: a mark is heeded all the same when the snapshot is next used.
+func (s *Store) WatchDoubts(ctx context.Context, told func()) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		<-ctx.Done()
+		return
+	}
+	file := os.NewFile(uintptr(fd), "inotify")
+	defer context.AfterFunc(ctx, func() { _ = file.Close() })()
+	if _, err := unix.InotifyAddWatch(fd, s.locks, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR); err != nil {
+		<-ctx.Done()
+		return
+	}
+	told() // for what was marked before the watch
+	var events [8192]byte
+	for {
+		n, err := file.Read(events[:])
+		if err != nil {
+			<-ctx.Done()
+			return
+		}
+		if hasSuspect(events[:n]) {
+			told()
+		}
+	}
+}
+
+// hasSuspect reports whether one of the events is of a mark.
+func hasSuspect(events []byte) bool {
+	for len(events) >= unix.SizeofInotifyEvent {
+		length := int(binary.NativeEndian.Uint32(events[12:]))
+		end := min(unix.SizeofInotifyEvent+length, len(events))
+		name, _, _ := bytes.Cut(events[unix.SizeofInotifyEvent:end], []byte{0})
+		if bytes.HasSuffix(name, []byte(suspectSuffix)) {
+			return true
+		}
+		events = events[end:]
+	}
+	return false
+}
