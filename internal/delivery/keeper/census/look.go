@@ -26,7 +26,19 @@ const (
 	maxSnapshots = 20_000
 	maxMarks     = 100_000
 	maxSmallFile = 256
+	// maxHeaders is how many bytes the names in the manifests of a store may have, and
+	// maxPlace and maxVersion those of one: what the gateway takes.
+	maxHeaders = 4 << 20
+	maxPlace   = 4 << 10
+	maxVersion = 512
+	// maxBytes is what a store can hold. The sum of all stores stays a number.
+	maxBytes = 1 << 52
+	// maxUnreadable is how much is said of what could not be read.
+	maxUnreadable = 512
 )
+
+// errHeader is of a manifest whose names are longer than those that runtimes take.
+var errHeader = errors.New("its names are too long")
 
 // skewed is how far a time may be ahead of this clock. What is further in the future was
 // not set by a runtime, and counts as never.
@@ -40,9 +52,19 @@ type look struct {
 	volumes published.Volumes
 	now     time.Time
 
+	// complete and partial are what there is; present has both.
+	complete, partial []snapshot.ID
+	present           map[snapshot.ID]bool
+
 	needed, wanted map[snapshot.ID]bool
 	index          map[snapshot.ID]int
 	out            *Store
+
+	// What was read so far: see the bounds.
+	records     int
+	recordBytes int64
+	headerBytes int
+	bytes       int64
 }
 
 // note keeps what could not be read. It returns errors that are the machine's.
@@ -54,7 +76,8 @@ func (l *look) note(what string, err error) error {
 		return fmt.Errorf("reading %s of store %s: %w", what, l.place, err)
 	}
 	if l.out.Unreadable == "" {
-		l.out.Unreadable = fmt.Sprintf("%s: %v", what, reasonOf(err))
+		text := fmt.Sprintf("%s: %v", what, reasonOf(err))
+		l.out.Unreadable = strings.ToValidUTF8(text[:min(len(text), maxUnreadable)], "")
 	}
 	return nil
 }
@@ -75,6 +98,34 @@ func (l *look) readID() error {
 	return l.note("the store's ID", err)
 }
 
+// listSnapshots finds out what there is. What other files say of other snapshots is
+// not kept.
+func (l *look) listSnapshots() error {
+	l.present = map[snapshot.ID]bool{}
+	dir, err := l.dir.Dir(store.SnapshotsDir)
+	if err != nil {
+		return l.note("the snapshots", err)
+	}
+	defer dir.Close()
+	all, err := dir.List(maxSnapshots, func(e confined.Entry) bool {
+		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
+		switch {
+		case !e.Dir || !snapshot.ID(id).Valid():
+			return true
+		case isPartial:
+			l.partial = append(l.partial, snapshot.ID(id))
+		default:
+			l.complete = append(l.complete, snapshot.ID(id))
+		}
+		l.present[snapshot.ID(id)] = true
+		return true
+	})
+	if err == nil && !all {
+		err = fmt.Errorf("more than %d names", maxSnapshots)
+	}
+	return l.note("the snapshots", err)
+}
+
 func (l *look) readSnapshots() error {
 	l.index = map[snapshot.ID]int{}
 	dir, err := l.dir.Dir(store.SnapshotsDir)
@@ -87,30 +138,12 @@ func (l *look) readSnapshots() error {
 		return l.note("the locks", err)
 	}
 	defer locks.Close()
-	var complete, partial []snapshot.ID
-	all, err := dir.List(maxSnapshots, func(e confined.Entry) bool {
-		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
-		switch {
-		case !e.Dir || !snapshot.ID(id).Valid():
-		case isPartial:
-			partial = append(partial, snapshot.ID(id))
-		default:
-			complete = append(complete, snapshot.ID(id))
-		}
-		return true
-	})
-	if err == nil && !all {
-		err = fmt.Errorf("more than %d names", maxSnapshots)
-	}
-	if err := l.note("the snapshots", err); err != nil {
-		return err
-	}
-	for _, id := range complete {
+	for _, id := range l.complete {
 		if err := l.readSnapshot(dir, locks, id); err != nil {
 			return err
 		}
 	}
-	for _, id := range partial {
+	for _, id := range l.partial {
 		if err := l.readPartial(dir, locks, id); err != nil {
 			return err
 		}
@@ -138,7 +171,7 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 		return l.note("the manifest of snapshot "+string(id), err)
 	}
 	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.needed[id], Wanted: l.wanted[id]}
-	s.Snapshot = store.Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: max(m.Bytes, 0), Files: m.Files, Used: s.Made}
+	s.Snapshot = store.Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
 	if lease, err := locks.Lstat(store.LeaseName(id)); err == nil {
 		s.Used = l.believed(time.Unix(0, lease.Mtim.Nano()))
 	}
@@ -165,13 +198,24 @@ func (l *look) believed(t time.Time) time.Time {
 	return t
 }
 
+// countBytes is what is believed of a number of bytes that a process of the namespace wrote.
+func (l *look) countBytes(n int64) int64 {
+	n = min(max(n, 0), maxBytes-l.bytes)
+	l.bytes += n
+	return n
+}
+
 // header returns what is known of a manifest, or reads it.
 func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*snapshot.Manifest, error) {
 	key := headerKey{l.place, id}
 	if known, ok := l.census.headers[key]; ok && known.identity == identity {
 		known.round = l.census.round
 		l.census.headers[key] = known
+		l.headerBytes += sizeOf(known.manifest)
 		return known.manifest, nil
+	}
+	if l.headerBytes > maxHeaders {
+		return nil, fmt.Errorf("the names of all snapshots have more than %d bytes", maxHeaders)
 	}
 	f, err := dir.File(snapshot.ManifestName)
 	if err != nil {
@@ -182,8 +226,20 @@ func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*sn
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Key.Source) > maxPlace || len(m.Key.Path) > maxPlace || len(m.Key.Version) > maxVersion || len(m.Digest) > maxVersion {
+		return nil, errHeader
+	}
+	// Of the rest nothing is used.
+	m = &snapshot.Manifest{Key: snapshot.Key{Source: m.Key.Source, Path: m.Key.Path, Version: m.Key.Version}, Digest: m.Digest,
+		Bytes: m.Bytes, Files: m.Files}
+	l.headerBytes += sizeOf(m)
 	l.census.headers[key] = header{identity, m, l.census.round}
 	return m, nil
+}
+
+// sizeOf is how much of a manifest's header is kept.
+func sizeOf(m *snapshot.Manifest) int {
+	return len(m.Key.Source) + len(m.Key.Path) + len(m.Key.Version) + len(m.Digest)
 }
 
 func (l *look) readPartial(snapshots, locks *confined.Dir, id snapshot.ID) error {
@@ -195,7 +251,7 @@ func (l *look) readPartial(snapshots, locks *confined.Dir, id snapshot.ID) error
 	p := Partial{Snapshot: store.Snapshot{ID: id}}
 	text, err := dir.ReadFile(store.ReservedFile, maxSmallFile)
 	if n, parseErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && parseErr == nil {
-		p.Bytes = max(n, 0)
+		p.Bytes = l.countBytes(n)
 	}
 	if st, err := dir.Stat(); err == nil {
 		p.Used = l.believed(time.Unix(0, st.Mtim.Nano()))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,16 @@ const (
 	// bytes: a record of 128 items has 100 KB.
 	maxRecords = 1_000
 	maxRecord  = 4 << 20
+	// maxStoreRecords and maxStoreRecordBytes bound all records of a store.
+	maxStoreRecords     = 10_000
+	maxStoreRecordBytes = 32 << 20
 )
+
+// uidForm is that of the UIDs of pods.
+var uidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// errRecords is of a store with more records than its pods can have.
+var errRecords = fmt.Errorf("more than %d records, or %d bytes", maxStoreRecords, maxStoreRecordBytes)
 
 // readPods finds out which pods live, and what they and what is preheated need.
 func (l *look) readPods() error {
@@ -38,7 +48,7 @@ func (l *look) readPods() error {
 	defer dir.Close()
 	var uids []string
 	all, err := dir.List(maxPods, func(e confined.Entry) bool {
-		if e.Dir && !strings.HasPrefix(e.Name, ".") {
+		if e.Dir && uidForm.MatchString(e.Name) {
 			uids = append(uids, e.Name)
 		}
 		return true
@@ -89,7 +99,9 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 				return // the pod was there for nothing else, and ends when it is done
 			}
 			for _, id := range ids {
-				own[id] = true
+				if l.present[id] {
+					own[id] = true
+				}
 			}
 		})
 		if err := l.note("the records of pod "+uid, err); err != nil {
@@ -106,7 +118,9 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 func (l *look) readPreheats() error {
 	err := l.readRecords(l.dir, podstate.PreheatDir, func(ids []snapshot.ID, _ bool) {
 		for _, id := range ids {
-			l.wanted[id] = true
+			if l.present[id] {
+				l.wanted[id] = true
+			}
 		}
 	})
 	return l.note("what is preheated", err)
@@ -130,7 +144,11 @@ func (l *look) readRecords(in *confined.Dir, name string, each func(ids []snapsh
 		return err
 	}
 	for _, name := range names {
+		if l.records++; l.records > maxStoreRecords || l.recordBytes > maxStoreRecordBytes {
+			return errRecords
+		}
 		text, err := dir.ReadFile(name, maxRecord)
+		l.recordBytes += int64(len(text))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

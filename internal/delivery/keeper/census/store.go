@@ -120,7 +120,7 @@ func (c *Census) End() {
 // little of something just now, and nothing is known.
 func (c *Census) Look(dir *confined.Dir, place Place, volumes published.Volumes) (*Store, error) {
 	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), out: &Store{Place: place}}
-	for _, step := range []func() error{l.readID, l.readPods, l.readSnapshots, l.readMarks} {
+	for _, step := range []func() error{l.readID, l.listSnapshots, l.readPods, l.readSnapshots, l.readMarks} {
 		if err := step(); err != nil {
 			return nil, err
 		}
