@@ -6,6 +6,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type verifier struct {
 
 	mu    sync.Mutex
 	known map[snapshotKey]*examined
+	// spent is how many bytes were read of each store: the one with the least comes next.
+	spent map[census.Place]int64
 }
 
 type snapshotKey struct {
@@ -56,7 +59,7 @@ type examined struct {
 
 func newVerifier(o Options, damaged func(*gatewayv1alpha1.Damage), changed func()) *verifier {
 	return &verifier{options: o, damaged: damaged, changed: changed, wake: make(chan struct{}, 1), known: map[snapshotKey]*examined{},
-		state: &verifyState{log: o.Log}}
+		spent: map[census.Place]int64{}, state: &verifyState{log: o.Log}}
 }
 
 // update says which snapshots there are.
@@ -80,10 +83,29 @@ func (v *verifier) update(stores []*census.Store) {
 			delete(v.known, key)
 		}
 	}
+	v.noteStores(stores)
 	select {
 	case v.wake <- struct{}{}:
 	default:
 	}
+}
+
+// noteStores has new stores begin with what others have got, and forgets those that are gone.
+func (v *verifier) noteStores(stores []*census.Store) {
+	spent, least := make(map[census.Place]int64, len(stores)), int64(math.MaxInt64)
+	for _, s := range stores {
+		if bytes, ok := v.spent[s.Place]; ok {
+			spent[s.Place], least = bytes, min(least, bytes)
+		}
+	}
+	for _, s := range stores {
+		if _, ok := spent[s.Place]; !ok && least < math.MaxInt64 {
+			spent[s.Place] = least
+		} else if !ok {
+			spent[s.Place] = 0
+		}
+	}
+	v.spent = spent
 }
 
 func (v *verifier) noteSnapshot(key snapshotKey, s census.Snapshot, now time.Time) {
@@ -132,17 +154,35 @@ func (v *verifier) verifiedBy(place census.Place) *timestamppb.Timestamp {
 	return timestamppb.New(first)
 }
 
-// next returns the snapshot that is to be compared first, and when.
-func (v *verifier) next() (key snapshotKey, e examined, ok bool) {
+// next returns the snapshot that is to be compared first, and when. Of those that are due, one of
+// the store comes first of which the least was read: however much one has, and however
+// often it changes, the others have their turns.
+func (v *verifier) next(now time.Time) (key snapshotKey, e examined, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for k, known := range v.known {
 		// One that is in doubt is read by the runtime that wants it.
-		if !known.Suspect && (!ok || known.due.Before(e.due)) {
+		if !known.Suspect && (!ok || v.comesBefore(k, known, key, &e, now)) {
 			key, e, ok = k, *known, true
 		}
 	}
 	return key, e, ok
+}
+
+func (v *verifier) comesBefore(a snapshotKey, ea *examined, b snapshotKey, eb *examined, now time.Time) bool {
+	if ea.due.After(now) || eb.due.After(now) || v.spent[a.place] == v.spent[b.place] {
+		return ea.due.Before(eb.due)
+	}
+	return v.spent[a.place] < v.spent[b.place]
+}
+
+// spend notes what was read of a store.
+func (v *verifier) spend(place census.Place, bytes int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok := v.spent[place]; ok {
+		v.spent[place] += bytes
+	}
 }
 
 // run compares until the context ends.
@@ -153,10 +193,10 @@ func (v *verifier) run(ctx context.Context) {
 	}
 	beIdle()
 	saved := v.options.Now()
-	pace := &pace{rate.NewLimiter(rate.Limit(v.options.VerifyRate), 1<<20)}
+	pace := &pace{limiter: rate.NewLimiter(rate.Limit(v.options.VerifyRate), 1<<20)}
 	x := examine.New(pace)
 	for ctx.Err() == nil {
-		key, e, ok := v.next()
+		key, e, ok := v.next(v.options.Now())
 		wait := v.options.VerifyEvery
 		if ok {
 			wait = e.due.Sub(v.options.Now())
@@ -166,7 +206,9 @@ func (v *verifier) run(ctx context.Context) {
 			saved = now
 		}
 		if wait <= 0 {
+			pace.bytes = minimalCost
 			v.verifySnapshot(ctx, x, key, e)
+			v.spend(key.place, pace.bytes)
 			continue
 		}
 		timer := time.NewTimer(wait)
@@ -201,11 +243,18 @@ func (v *verifier) saveState() {
 	}
 }
 
-// pace limits what is read by bytes per second.
-type pace struct{ limiter *rate.Limiter }
+// minimalCost is what a snapshot costs, however little there is to read, in bytes.
+const minimalCost = 64 << 10
+
+// pace limits what is read by bytes per second, and counts it.
+type pace struct {
+	limiter *rate.Limiter
+	bytes   int64
+}
 
 // Wait implements examine.Pace.
 func (p *pace) Wait(ctx context.Context, bytes int) error {
+	p.bytes += int64(bytes)
 	return p.limiter.WaitN(ctx, min(bytes, p.limiter.Burst()))
 }
 

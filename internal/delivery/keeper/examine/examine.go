@@ -101,7 +101,12 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	defer data.Close()
 	w := &walk{root: data}
 	defer w.close()
+	size, _, err := data.FileSystem()
+	if err != nil {
+		return nil, err
+	}
 	var (
+		bytes   int64
 		found   *Finding
 		listing *digest.Listing
 		first   string
@@ -109,6 +114,10 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	m, err := decodeManifest(dir, func(e snapshot.Entry) error {
 		if err := x.pace.Wait(ctx, fileCost); err != nil {
 			return err
+		}
+		// Files without blocks can be of any size; reading them would never end.
+		if bytes += max(e.Size, 0); bytes > size || e.Size > size {
+			return errSize
 		}
 		if e.Link == "" {
 			if listing == nil {
@@ -139,6 +148,9 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	}
 	return nil, nil
 }
+
+// errSize is of a snapshot that is larger than the disk it is on.
+var errSize = errors.New("its files have more bytes than the file system")
 
 // errFound ends reading a manifest.
 var errFound = errors.New("found")

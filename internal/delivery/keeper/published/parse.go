@@ -27,6 +27,17 @@ type Volumes struct {
 	Unknown bool
 }
 
+// Below reports whether a store is mounted that is below a directory of that name, in the
+// place of a namespace's.
+func (v Volumes) Below(name string) bool {
+	for store := range v.Stores {
+		if strings.HasPrefix(store, name+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // ErrNotPropagated says that mounts of the kubelet do not come into this container, so
 // that it cannot say which pods live.
 var ErrNotPropagated = errors.New(
