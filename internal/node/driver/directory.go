@@ -16,14 +16,13 @@ import (
 
 // Modes of directories: only the user of stores comes as far as a store. What is in
 // one is mounted, and read by users of all kinds there.
-const (
-	modeClosed = 0o700
-	modeOpen   = 0o755
-)
+const modeClosed, modeOpen = 0o700, 0o755
 
 // seLinuxLabel lets all pods use what their volume gives them. Each namespace has
 // its own directory; a label of each pod's own would keep pods from sharing it.
 const seLinuxLabel = "system_u:object_r:container_file_t:s0"
+
+func closeFD(fd int) { _ = unix.Close(fd) }
 
 // openDirectory opens a directory by its name in another. A link is not followed.
 func openDirectory(at int, name string) (int, error) {
@@ -45,7 +44,7 @@ func openBelow(at int, open func(at int, name string) (int, error), names ...str
 	for i, name := range names {
 		next, err := open(at, name)
 		if i > 0 {
-			_ = unix.Close(at)
+			closeFD(at)
 		}
 		if err != nil {
 			return -1, err
@@ -82,7 +81,7 @@ func ensureStores(base string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(at)
+	defer closeFD(at)
 	fd, err := ensureDirectory(modeClosed)(at, sidecar.NodeStoresDir)
 	if err != nil {
 		return -1, err
@@ -94,7 +93,7 @@ func ensureStores(base string) (int, error) {
 		err = checkOwner(fd, sidecar.RuntimeUser)
 	}
 	if err != nil {
-		_ = unix.Close(fd)
+		closeFD(fd)
 		return -1, fmt.Errorf("making the directory of stores %s/%s: %w", base, sidecar.NodeStoresDir, err)
 	}
 	return fd, nil
@@ -107,7 +106,7 @@ func openSource(base string, v volume) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(stores)
+	defer closeFD(stores)
 	source, other := -1, -1
 	err = asRuntimeUser(func() (err error) {
 		if source, err = openBelow(stores, ensureDirectory(modeClosed), v.namespace, v.namespaceUID); err != nil {
@@ -119,12 +118,12 @@ func openSource(base string, v volume) (int, error) {
 	if v.kind == sidecar.CSIKindView {
 		source, other = other, source
 	}
-	_ = unix.Close(other)
+	closeFD(other)
 	if err == nil {
 		err = checkOwner(source, sidecar.RuntimeUser)
 	}
 	if err != nil {
-		_ = unix.Close(source)
+		closeFD(source)
 		return -1, fmt.Errorf("opening the store %s/%s: %w", v.namespace, v.namespaceUID, err)
 	}
 	return source, nil
@@ -142,14 +141,14 @@ func checkOwner(fd int, user uint32) error {
 
 // asRuntimeUser calls a function on a thread that ends with it and has no rights on
 // files but those of the user of stores. What it makes belongs to that user from the
-// first moment, and has the label of stores, where the kernel has labels.
+// first moment, and has the label of stores where there is SELinux.
 func asRuntimeUser(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
-		err := os.WriteFile("/proc/thread-self/attr/fscreate", []byte(seLinuxLabel), 0)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, os.ErrNotExist) {
-			err = nil // no SELinux
+		var err error
+		if _, none := os.Lstat("/sys/fs/selinux"); none == nil {
+			err = os.WriteFile("/proc/thread-self/attr/fscreate", []byte(seLinuxLabel), 0)
 		}
 		// Of this thread alone; the second call returns what the first one made of it.
 		_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)

@@ -49,9 +49,10 @@ type Driver struct {
 
 // New returns a driver.
 func New(o Options) (*Driver, error) {
-	for flag, dir := range map[string]*string{"--socket-dir": &o.SocketDir, "--kubelet-dir": &o.KubeletDir, "--base": &o.Base} {
+	flags := [...]string{"--kubelet-dir", "--socket-dir", "--base"}
+	for i, dir := range []*string{&o.KubeletDir, &o.SocketDir, &o.Base} {
 		if !filepath.IsAbs(*dir) {
-			return nil, fmt.Errorf("%s is %q: it must be an absolute path", flag, *dir)
+			return nil, fmt.Errorf("%s is %q: it must be an absolute path", flags[i], *dir)
 		}
 		*dir = filepath.Clean(*dir)
 	}
@@ -64,7 +65,8 @@ func New(o Options) (*Driver, error) {
 // GetInfo implements the registration of plugins. CSI is served at the same socket.
 func (d *Driver) GetInfo(context.Context, *connect.Request[pluginregistration.InfoRequest],
 ) (*connect.Response[pluginregistration.PluginInfo], error) {
-	return connect.NewResponse(&pluginregistration.PluginInfo{Type: "CSIPlugin", Name: sidecar.CSIDriver, SupportedVersions: []string{"1.0.0"}}), nil
+	i := &pluginregistration.PluginInfo{Type: "CSIPlugin", Name: sidecar.CSIDriver, SupportedVersions: []string{"1.0.0"}}
+	return connect.NewResponse(i), nil
 }
 
 // NotifyRegistrationStatus implements the registration of plugins.
@@ -93,7 +95,8 @@ func (d *Driver) Probe(context.Context, *connect.Request[csiv1.ProbeRequest]) (*
 
 // NodeGetInfo implements the service Node. It names no topology: the kubelet would
 // make a label of the node of it, which stays when the driver goes.
-func (d *Driver) NodeGetInfo(context.Context, *connect.Request[csiv1.NodeGetInfoRequest]) (*connect.Response[csiv1.NodeGetInfoResponse], error) {
+func (d *Driver) NodeGetInfo(context.Context, *connect.Request[csiv1.NodeGetInfoRequest],
+) (*connect.Response[csiv1.NodeGetInfoResponse], error) {
 	return connect.NewResponse(&csiv1.NodeGetInfoResponse{NodeId: d.options.NodeName}), nil
 }
 
@@ -118,15 +121,7 @@ func (d *Driver) NodePublishVolume(ctx context.Context, r *connect.Request[csiv1
 	if err := d.options.Await(ctx, v.namespace, v.namespaceUID); err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	err = d.alone(v.target, func() error {
-		source, err := openSource(d.options.Base, v)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(source)
-		return d.mountVolume(source, v)
-	})
-	if err != nil {
+	if err := d.alone(v.target, func() error { return d.mountVolume(v) }); err != nil {
 		return nil, codedError("publishing", v.target, err)
 	}
 	d.options.Log.V(1).Info("published", "kind", v.kind, "namespace", v.namespace, "pod", v.podUID)
@@ -149,7 +144,7 @@ func (d *Driver) NodeUnpublishVolume(_ context.Context, r *connect.Request[csiv1
 
 var errBusy = errors.New("another call for the volume has not ended")
 
-// alone calls a function unless another call is about the target. Nobody waits: one
+// alone calls a function unless another call is about the target. No call waits: one
 // that hangs in the kernel must not make others hang.
 func (d *Driver) alone(t target, f func() error) error {
 	if _, taken := d.busy.LoadOrStore(t, nil); taken {

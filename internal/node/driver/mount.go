@@ -21,15 +21,20 @@ import (
 // mountName is the last name of a target.
 const mountName = "mount"
 
-// mountVolume mounts a directory at a target, unless that is done. After an error
-// nothing is mounted there: the kubelet does not ask to unpublish what failed.
-func (d *Driver) mountVolume(source int, v volume) error {
+// mountVolume mounts a volume's directory at its target, unless that is done. After an
+// error nothing is mounted there: the kubelet does not ask to unpublish what failed.
+func (d *Driver) mountVolume(v volume) error {
+	source, err := openSource(d.options.Base, v)
+	if err != nil {
+		return err
+	}
+	defer closeFD(source)
 	parent, err := d.openTarget(v.target)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, mountName, modeClosed); err != nil && !errors.Is(err, unix.EEXIST) {
+	defer closeFD(parent)
+	if err = unix.Mkdirat(parent, mountName, modeClosed); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("making the target: %w", err)
 	}
 	if checkMounted(source, parent, v) == nil {
@@ -57,7 +62,7 @@ func (d *Driver) unmountVolume(t target) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(parent)
+	defer closeFD(parent)
 	return removeTarget(parent)
 }
 
@@ -66,7 +71,7 @@ func (d *Driver) openTarget(t target) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(at)
+	defer closeFD(at)
 	return openBelow(at, openDirectory, t.names()...)
 }
 
@@ -102,7 +107,7 @@ func (d *Driver) attach(source, parent int, v volume) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFD(at)
 	err = d.attachTree(source, at, v)
 	if errors.Is(err, unix.ENOSYS) {
 		err = attachClassic(source, at, parent, v)
@@ -117,7 +122,7 @@ func attachTree(source, at int, v volume) error {
 	if err != nil {
 		return fmt.Errorf("cloning the mount: %w", err)
 	}
-	defer unix.Close(tree)
+	defer closeFD(tree)
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV, Propagation: unix.MS_PRIVATE}
 	if v.readOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
@@ -152,7 +157,7 @@ func attachClassic(source, at, parent int, v volume) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(mounted)
+	defer closeFD(mounted)
 	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NOSUID | unix.MS_NODEV)
 	if v.readOnly {
 		flags |= unix.MS_RDONLY
@@ -170,7 +175,7 @@ func checkMounted(source, parent int, v volume) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer closeFD(at)
 	var want, got unix.Stat_t
 	var flags unix.Statfs_t
 	if err := errors.Join(unix.Fstat(source, &want), unix.Fstat(at, &got), unix.Fstatfs(at, &flags)); err != nil {
@@ -217,7 +222,7 @@ func checkPropagation(mountinfo, dir string) error {
 		}
 	}
 	if !shared {
-		return fmt.Errorf("what is mounted below %s does not reach the node: mount it, at this very path, with mountPropagation: Bidirectional", dir)
+		return fmt.Errorf("mounts below %s do not reach the node: mount it, at this very path, with mountPropagation: Bidirectional", dir)
 	}
 	return nil
 }

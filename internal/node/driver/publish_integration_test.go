@@ -36,7 +36,8 @@ func TestPodsOfANamespaceShareAStoreAndOthersDoNot(t *testing.T) {
 	later := func(r *csiv1.NodePublishVolumeRequest) {
 		r.VolumeContext[sidecar.AttributeNamespaceUID] = strings.Replace(namespaceUID, "9999", "8888", 1)
 	}
-	must(t, n.publish(podUID, store), n.publish(otherPod, store), n.publish(podNumber(1), store, elsewhere), n.publish(podNumber(2), store, later))
+	must(t, n.publish(podUID, store), n.publish(otherPod, store), n.publish(podNumber(1), store, elsewhere),
+		n.publish(podNumber(2), store, later))
 	first := stat(t, n.path(podUID, store))
 	if second := stat(t, n.path(otherPod, store)); first.Ino != second.Ino {
 		t.Error("two pods of a namespace have two stores")
@@ -152,7 +153,7 @@ func TestWhatIsMountedReachesOtherProcesses(t *testing.T) {
 	}
 }
 
-func TestADriverWhoseMountsReachNobodyDoesNotStart(t *testing.T) {
+func TestADriverWhoseMountsReachNoOtherProcessDoesNotStart(t *testing.T) {
 	o := newDirectories(t)
 	must(t, unix.Mount("", podsDir(o.KubeletDir), "", unix.MS_PRIVATE, ""))
 	d, err := New(o)
@@ -239,7 +240,9 @@ func TestAPodSeesTheUserThatTheVolumeNames(t *testing.T) {
 		if n.mounts(n.path(pod, store)) != 1 {
 			t.Error("two mounts")
 		}
-		script := `set -e; umask 077; cd /proc/self/fd/3; for f in file-*; do [ ! -e "$f" ] || cat "$f"; done; echo x > file-$1; ln file-$1 link-$1; stat -c %u file-$1`
+		script := `set -e; umask 077; cd /proc/self/fd/3
+			for f in file-*; do [ ! -e "$f" ] || cat "$f"; done
+			echo x > file-$1; ln file-$1 link-$1; stat -c %u file-$1`
 		cmd := exec.Command("sh", "-c", script, "sh", user)
 		dir, err := os.Open(n.path(pod, store))
 		must(t, err)
@@ -253,7 +256,8 @@ func TestAPodSeesTheUserThatTheVolumeNames(t *testing.T) {
 		if err != nil || !strings.HasSuffix(string(out), user+"\n") {
 			t.Errorf("user %s: %v: %s", user, err, out)
 		}
-		if st := stat(t, filepath.Join(n.store(), "file-"+user)); st.Uid != sidecar.RuntimeUser || st.Gid != sidecar.RuntimeUser || st.Nlink != 2 {
+		st := stat(t, filepath.Join(n.store(), "file-"+user))
+		if st.Uid != sidecar.RuntimeUser || st.Gid != sidecar.RuntimeUser || st.Nlink != 2 {
 			t.Errorf("on the disk the file of user %s is %d's", user, st.Uid)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/net/netutil"
 
 	"github.com/kuda-io/kuda/internal/drain"
 	"github.com/kuda-io/kuda/internal/gen/csi/v1/csiv1connect"
@@ -24,7 +24,11 @@ import (
 const (
 	// socketName is that of the socket. The kubelet sees none whose name begins with ".".
 	socketName = sidecar.CSIDriver + ".sock"
-	// drainTime is how long calls may last that were taken when the driver is told to end.
+	// maxConnections bounds memory. The kubelet has one for each call, and closes it when
+	// it has waited for two minutes; further ones wait to be accepted.
+	maxConnections = 32
+	// drainTime is how long a call may take to begin, and how long calls may last that
+	// were taken when the driver is told to end.
 	drainTime = 10 * time.Second
 )
 
@@ -45,7 +49,7 @@ func (d *Driver) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_ = unix.Close(stores)
+	closeFD(stores)
 	socket := Socket(d.options.SocketDir)
 	listener, made, err := listenHidden(ctx, socket)
 	if err != nil {
@@ -61,6 +65,7 @@ func (d *Driver) Serve(ctx context.Context) error {
 	// one would be a connection that is refused.
 	context.AfterFunc(ctx, func() { unlinkOwn(socket, made) })
 	d.options.Log.Info("listens", "socket", socket)
+	listener = netutil.LimitListener(listener, maxConnections)
 	return drain.Serve(ctx, server, socket, drainTime, func() error { return server.Serve(listener) })
 }
 
@@ -75,12 +80,8 @@ func listenHidden(ctx context.Context, socket string) (net.Listener, os.FileInfo
 	if err != nil {
 		return nil, nil, fmt.Errorf("listening in the kubelet's directory of plugins: %w", err)
 	}
-	listener.(*net.UnixListener).SetUnlinkOnClose(false) //nolint:errcheck // it is one
-	err = os.Chmod(hidden, 0o600)
-	var made os.FileInfo
-	if err == nil {
-		made, err = os.Lstat(hidden)
-	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	made, err := os.Lstat(hidden)
 	if err == nil {
 		err = os.Rename(hidden, socket)
 	}

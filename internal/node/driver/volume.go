@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -82,18 +81,22 @@ func parseVolume(pods string, r *csiv1.NodePublishVolumeRequest) (volume, error)
 	case r.GetVolumeCapability().GetMount() == nil:
 		return volume{}, errors.New("the volume is a directory, and not a block device")
 	case !uidForm.MatchString(v.namespaceUID):
-		return volume{}, fmt.Errorf("the attribute %s is %q: it must be the UID of the pod's namespace", sidecar.AttributeNamespaceUID, v.namespaceUID)
+		return volume{}, attributeError(sidecar.AttributeNamespaceUID, v.namespaceUID, "the UID of the pod's namespace")
 	case v.kind != sidecar.CSIKindStore && v.kind != sidecar.CSIKindView:
-		return volume{}, fmt.Errorf("the attribute %s is %q: it must be %s or %s", sidecar.AttributeKind, v.kind, sidecar.CSIKindStore, sidecar.CSIKindView)
+		return volume{}, attributeError(sidecar.AttributeKind, v.kind, sidecar.CSIKindStore+" or "+sidecar.CSIKindView)
 	}
 	if text, ok := c[sidecar.AttributeUser]; ok {
 		// Never root: as root a tenant could make files that are setuid root on the disk.
 		// The last number is that of no user.
 		user, err := strconv.ParseUint(text, 10, 32)
-		if err != nil || user == 0 || user > math.MaxUint32-1 {
-			return volume{}, fmt.Errorf("the attribute %s is %q: it must be the number of a user from 1 to %d", sidecar.AttributeUser, text, uint32(math.MaxUint32-1))
+		if err != nil || user == 0 || user > 4294967294 {
+			return volume{}, attributeError(sidecar.AttributeUser, text, "the number of a user from 1 to 4294967294")
 		}
 		v.user = uint32(user)
 	}
 	return v, nil
+}
+
+func attributeError(name, value, want string) error {
+	return fmt.Errorf("the attribute %s is %q: it must be %s", name, value, want)
 }

@@ -44,14 +44,15 @@ func newRequest(kubelet, uid, kind string) *csiv1.NodePublishVolumeRequest {
 
 func TestWhatTheKubeletAsksForIsRead(t *testing.T) {
 	got, err := parseVolume(podsDir(kubeletDir), newRequest(kubeletDir, podUID, sidecar.CSIKindStore))
-	want := volume{target: target{podUID, "kuda-store"}, namespace: "shop", namespaceUID: namespaceUID, kind: "store", user: sidecar.RuntimeUser}
+	want := volume{target: target{podUID, "kuda-store"}, namespace: "shop", namespaceUID: namespaceUID, kind: "store",
+		user: sidecar.RuntimeUser}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(volume{}, target{})); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	r := newRequest(kubeletDir, podUID, sidecar.CSIKindView)
 	r.VolumeContext[sidecar.AttributeUser] = "1000650000"
 	got, err = parseVolume(podsDir(kubeletDir), r)
-	want.target.name, want.kind, want.readOnly, want.user = "kuda-view", "view", true, 1000650000
+	want.name, want.kind, want.readOnly, want.user = "kuda-view", "view", true, 1000650000
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(volume{}, target{})); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
@@ -59,28 +60,36 @@ func TestWhatTheKubeletAsksForIsRead(t *testing.T) {
 
 func TestWhatTheKubeletDoesNotVouchForIsRefused(t *testing.T) {
 	const pods = kubeletDir + "/pods/"
+	attribute := func(name, value string) func(r *csiv1.NodePublishVolumeRequest) {
+		return func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[name] = value }
+	}
+	without := func(name string) func(r *csiv1.NodePublishVolumeRequest) {
+		return func(r *csiv1.NodePublishVolumeRequest) { delete(r.VolumeContext, name) }
+	}
 	for name, c := range map[string]struct {
 		change func(r *csiv1.NodePublishVolumeRequest)
 		want   string
 	}{
-		"not ephemeral":             {func(r *csiv1.NodePublishVolumeRequest) { delete(r.VolumeContext, contextEphemeral) }, "ephemeral"},
-		"a persistent volume":       {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[contextEphemeral] = "false" }, "ephemeral"},
-		"no pod info":               {func(r *csiv1.NodePublishVolumeRequest) { delete(r.VolumeContext, contextNamespace) }, "podInfoOnMount"},
-		"a path as the namespace":   {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[contextNamespace] = "../etc" }, "podInfoOnMount"},
-		"the stores' directory":     {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[contextNamespace] = "@node" }, "podInfoOnMount"},
-		"another pod's UID":         {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[contextPodUID] = otherPod }, "podInfoOnMount"},
+		"not ephemeral":             {without(contextEphemeral), "ephemeral"},
+		"a persistent volume":       {attribute(contextEphemeral, "false"), "ephemeral"},
+		"no pod info":               {without(contextNamespace), "podInfoOnMount"},
+		"a path as the namespace":   {attribute(contextNamespace, "../etc"), "podInfoOnMount"},
+		"the stores' directory":     {attribute(contextNamespace, "@node"), "podInfoOnMount"},
+		"another pod's UID":         {attribute(contextPodUID, otherPod), "podInfoOnMount"},
 		"another volume's ID":       {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeId = target{otherPod, "kuda-store"}.handle() }, "is not"},
 		"a block device":            {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeCapability = nil }, "block"},
-		"no namespace's UID":        {func(r *csiv1.NodePublishVolumeRequest) { delete(r.VolumeContext, sidecar.AttributeNamespaceUID) }, "namespaceUID"},
-		"a path as its UID":         {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeNamespaceUID] = "../../shop" }, "namespaceUID"},
-		"no kind":                   {func(r *csiv1.NodePublishVolumeRequest) { delete(r.VolumeContext, sidecar.AttributeKind) }, "store or view"},
-		"a path as the kind":        {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeKind] = "../../etc" }, "store or view"},
-		"root":                      {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "0" }, "from 1"},
-		"no user":                   {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "4294967295" }, "from 1"},
-		"a user that wraps to root": {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "4294967296" }, "from 1"},
-		"an empty user":             {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "" }, "from 1"},
-		"a negative user":           {func(r *csiv1.NodePublishVolumeRequest) { r.VolumeContext[sidecar.AttributeUser] = "-1" }, "from 1"},
-		"another directory":         {func(r *csiv1.NodePublishVolumeRequest) { r.TargetPath = "/etc/volumes/kubernetes.io~csi/x/mount" }, "--kubelet-dir"},
+		"no namespace's UID":        {without(sidecar.AttributeNamespaceUID), "namespaceUID"},
+		"a path as its UID":         {attribute(sidecar.AttributeNamespaceUID, "../../shop"), "namespaceUID"},
+		"no kind":                   {without(sidecar.AttributeKind), "store or view"},
+		"a path as the kind":        {attribute(sidecar.AttributeKind, "../../etc"), "store or view"},
+		"root":                      {attribute(sidecar.AttributeUser, "0"), "from 1"},
+		"no user":                   {attribute(sidecar.AttributeUser, "4294967295"), "from 1"},
+		"a user that wraps to root": {attribute(sidecar.AttributeUser, "4294967296"), "from 1"},
+		"an empty user":             {attribute(sidecar.AttributeUser, ""), "from 1"},
+		"a negative user":           {attribute(sidecar.AttributeUser, "-1"), "from 1"},
+		"another directory": {func(r *csiv1.NodePublishVolumeRequest) {
+			r.TargetPath = "/etc/volumes/kubernetes.io~csi/x/mount"
+		}, "--kubelet-dir"},
 		"a target that climbs": {func(r *csiv1.NodePublishVolumeRequest) {
 			r.TargetPath = pods + podUID + "/volumes/kubernetes.io~csi/../mount"
 		}, "--kubelet-dir"},

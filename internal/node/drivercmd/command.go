@@ -39,9 +39,6 @@ It needs no network and no rights in the Kubernetes API.`
 // checkTime is how long the driver may take to say that it works.
 const checkTime = 5 * time.Second
 
-// memoryLimit is what the driver tries to stay within; the program itself is as much again.
-const memoryLimit = 10 << 20
-
 // options of the driver.
 type options struct {
 	driver    driver.Options
@@ -86,7 +83,6 @@ func (o *options) run(ctx context.Context) error {
 	// have few threads at work, and are done no later.
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(memoryLimit)
 	o.driver.Log = logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)}))
 	pods := filepath.Join(o.driver.KubeletDir, "pods")
 	s := &takeover.Supervisor{Base: o.driver.Base, Log: o.driver.Log, Run: func(namespace, uid string) error {

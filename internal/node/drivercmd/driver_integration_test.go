@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		if err := os.Chmod(dir, 0o755); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -69,7 +69,6 @@ type process struct {
 	cmd                     *exec.Cmd
 	log                     *strings.Builder
 	registry, kubelet, base string
-	csi                     csiv1connect.NodeClient
 }
 
 func startDriver(t *testing.T, prepare func(base string)) *process {
@@ -78,8 +77,8 @@ func startDriver(t *testing.T, prepare func(base string)) *process {
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
-	p := &process{t: t, log: &strings.Builder{}, registry: filepath.Join(dir, "kubelet/plugins_registry"), kubelet: filepath.Join(dir, "kubelet"),
-		base: filepath.Join(dir, "base")}
+	p := &process{t: t, log: &strings.Builder{}, registry: filepath.Join(dir, "kubelet/plugins_registry"),
+		kubelet: filepath.Join(dir, "kubelet"), base: filepath.Join(dir, "base")}
 	must(t, os.MkdirAll(p.registry, 0o750), os.MkdirAll(filepath.Join(p.kubelet, "pods"), 0o750), os.Mkdir(p.base, 0o700))
 	prepare(p.base)
 	const script = `mount --bind "$1" "$1" && mount --make-shared "$1" && shift && exec "$@"`
@@ -89,11 +88,6 @@ func startDriver(t *testing.T, prepare func(base string)) *process {
 	p.cmd.Stderr = p.log
 	must(t, p.cmd.Start())
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
-	transport := &http.Transport{Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", driver.Socket(p.registry))
-	}}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	p.csi = csiv1connect.NewNodeClient(&http.Client{Transport: transport}, "http://localhost", connect.WithGRPC())
 	for deadline := time.Now().Add(20 * time.Second); checkDriver(t.Context(), p.registry) != nil; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the driver does not come: %s", p.log)
@@ -106,9 +100,16 @@ func (p *process) target(pod, kind string) string {
 	return filepath.Join(p.kubelet, "pods", pod, "volumes/kubernetes.io~csi/kuda-"+kind, "mount")
 }
 
+// publish asks for a volume by a connection of its own, as the kubelet does.
 func (p *process) publish(pod, kind string) error {
 	must(p.t, os.MkdirAll(filepath.Dir(p.target(pod, kind)), 0o750))
-	_, err := p.csi.NodePublishVolume(context.Background(), connect.NewRequest(&csiv1.NodePublishVolumeRequest{
+	transport := &http.Transport{Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", driver.Socket(p.registry))
+	}}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	csi := csiv1connect.NewNodeClient(&http.Client{Transport: transport}, "http://localhost", connect.WithGRPC())
+	_, err := csi.NodePublishVolume(context.Background(), connect.NewRequest(&csiv1.NodePublishVolumeRequest{
 		VolumeId:         fmt.Sprintf("csi-%x", sha256.Sum256([]byte(pod+"kuda-"+kind))),
 		TargetPath:       p.target(pod, kind),
 		VolumeCapability: &csiv1.VolumeCapability{AccessType: &csiv1.VolumeCapability_Mount{Mount: &csiv1.VolumeCapability_MountVolume{}}},
@@ -185,7 +186,8 @@ func TestADriverThatHangsFailsItsCheck(t *testing.T) {
 
 func TestWrongSettingsAreNamed(t *testing.T) {
 	for flag, args := range map[string][]string{
-		"--base": {"--base", "kuda", "--node-name", "n"}, "--node-name": {"--node-name", ""}, "--kubelet-dir": {"--kubelet-dir", "x", "--node-name", "n"},
+		"--base": {"--base", "kuda", "--node-name", "n"}, "--node-name": {"--node-name", ""},
+		"--kubelet-dir": {"--kubelet-dir", "x", "--node-name", "n"},
 		"Bidirectional": {"--kubelet-dir", t.TempDir(), "--base", t.TempDir(), "--node-name", "n"},
 	} {
 		out, err := exec.Command(program, append([]string{"driver"}, args...)...).CombinedOutput()
@@ -218,7 +220,8 @@ func TestAPublicationTakesOverTheEarlierStore(t *testing.T) {
 // TestATakeoverThatFailsIsSaidAndThenTheStoreBeginsEmpty has a directory of stores that the takeover cannot write to.
 func TestATakeoverThatFailsIsSaidAndThenTheStoreBeginsEmpty(t *testing.T) {
 	p := startDriver(t, func(base string) {
-		must(t, os.MkdirAll(filepath.Join(base, "shop", namespaceUID), 0o755), os.MkdirAll(filepath.Join(base, sidecar.NodeStoresDir, "shop"), 0o755),
+		must(t, os.MkdirAll(filepath.Join(base, "shop", namespaceUID), 0o755),
+			os.MkdirAll(filepath.Join(base, sidecar.NodeStoresDir, "shop"), 0o755),
 			os.Chown(filepath.Join(base, sidecar.NodeStoresDir, "shop"), sidecar.RuntimeUser, sidecar.RuntimeUser))
 		// A file that cannot be removed is in the way of what is being made.
 		seed := filepath.Join(base, sidecar.NodeStoresDir, "shop/.seed-"+namespaceUID)

@@ -60,7 +60,7 @@ func (o Options) removeEarlier(earlier *os.File) error {
 	}
 	store, err := openDirectory(earlier, o.UID)
 	if err != nil {
-		return nil //nolint:nilerr // there is none
+		return nil // there is none
 	}
 	defer store.Close()
 	// A runtime that starts waits for these locks, and then makes another store.

@@ -65,7 +65,7 @@ func (s *seeder) countNames(dir *os.File, each int64, depth int) error {
 	return eachName(dir, func(name string) error {
 		var st unix.Stat_t
 		if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return nil //nolint:nilerr // a living runtime has just removed it
+			return nil // a living runtime has just removed it
 		}
 		switch st.Mode & unix.S_IFMT {
 		case unix.S_IFREG:
@@ -76,7 +76,7 @@ func (s *seeder) countNames(dir *os.File, each int64, depth int) error {
 		case unix.S_IFDIR:
 			sub, err := openDirectory(dir, name)
 			if err != nil || depth == 0 {
-				return nil //nolint:nilerr // what cannot be seen has no names here, and stays behind
+				return nil // what cannot be seen has no names here, and stays behind
 			}
 			defer sub.Close()
 			return s.countNames(sub, each, depth-1)
@@ -95,7 +95,7 @@ func (s *seeder) linkSnapshots(old, seed *os.File) (map[string]bool, error) {
 	taken := map[string]bool{}
 	from, err := openDirectory(old, "snapshots")
 	if err != nil {
-		return taken, nil //nolint:nilerr // a store without snapshots
+		return taken, nil // a store without snapshots
 	}
 	defer from.Close()
 	return taken, eachName(from, func(id string) error {
@@ -200,7 +200,7 @@ func (s *seeder) linkFile(from, to *os.File, name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
@@ -234,7 +234,7 @@ func copyLink(from, to *os.File, name string) error {
 func copyNote(from, to *os.File, name string) error {
 	fd, err := unix.Openat(int(from.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil //nolint:nilerr // the store makes it anew
+		return nil // the store makes it anew
 	}
 	src := os.NewFile(uintptr(fd), name)
 	defer src.Close()
@@ -268,7 +268,7 @@ func markSnapshots(old, seed *os.File, taken map[string]bool) error {
 	defer to.Close()
 	from, err := openDirectory(old, "marks")
 	if err != nil {
-		return nil //nolint:nilerr // a store without marks
+		return nil // a store without marks
 	}
 	defer from.Close()
 	return eachName(from, func(name string) error {

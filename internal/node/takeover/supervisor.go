@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// longestWait is how long Await waits. The kubelet gives up a call after two
-	// minutes, and asks again with growing pauses.
-	longestWait = 30 * time.Second
+	// longestWait is how long Await waits. The kubelet asks again, with growing pauses;
+	// while calls wait they have connections that others may need.
+	longestWait = 10 * time.Second
 	// maxTries is how often a takeover may fail. Then the store begins empty.
 	maxTries = 3
-	// tidyPause is between two takeovers that nobody waits for: they only remove the
+	// tidyPause is between two takeovers that no call waits for: they only remove the
 	// earlier store, once that is not used any more.
 	tidyPause = time.Minute
 )

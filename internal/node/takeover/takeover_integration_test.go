@@ -173,7 +173,8 @@ type house struct {
 func newHouse(t *testing.T, versions ...string) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{t: t, dir: dir, old: filepath.Join(dir, "base/shop", uid), next: filepath.Join(dir, "base", sidecar.NodeStoresDir, "shop", uid)}
+	h := &house{t: t, dir: dir, old: filepath.Join(dir, "base/shop", uid),
+		next: filepath.Join(dir, "base", sidecar.NodeStoresDir, "shop", uid)}
 	stores := filepath.Dir(filepath.Dir(h.next))
 	must(t, os.MkdirAll(h.old, 0o700), os.Mkdir(stores, 0o700), os.Chown(stores, sidecar.RuntimeUser, sidecar.RuntimeUser),
 		os.Mkdir(filepath.Join(dir, "pods"), 0o750))
@@ -280,7 +281,8 @@ func TestAnUnusedStoreIsTakenOverWhole(t *testing.T) {
 			t.Errorf("snapshot %s is missing:\n%s", v, out)
 		}
 	}
-	if now := stat(t, filepath.Join(h.next, "snapshots", string(key("1").ID()), "data/dir/file")); now.Ino != inode || now.Uid != sidecar.RuntimeUser {
+	now := stat(t, filepath.Join(h.next, "snapshots", string(key("1").ID()), "data/dir/file"))
+	if now.Ino != inode || now.Uid != sidecar.RuntimeUser {
 		t.Error("the file was copied")
 	}
 	if h.exists(h.old) {
@@ -465,7 +467,8 @@ func TestKilledAtAnyMomentTheNextOneDoesItAll(t *testing.T) {
 		if out := h.use(); !strings.Contains(out, "[abc]") {
 			t.Fatalf("after %v: %s", pause, out)
 		}
-		for _, left := range []string{h.old, filepath.Join(filepath.Dir(h.old), gonePrefix+uid), filepath.Join(filepath.Dir(h.next), seedPrefix+uid)} {
+		gone, seed := filepath.Join(filepath.Dir(h.old), gonePrefix+uid), filepath.Join(filepath.Dir(h.next), seedPrefix+uid)
+		for _, left := range []string{h.old, gone, seed} {
 			if h.exists(left) {
 				t.Fatalf("after %v %s stays", pause, left)
 			}
