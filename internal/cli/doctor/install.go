@@ -39,7 +39,7 @@ func examineInstallation(in *installation) []Finding {
 	var findings []Finding
 	for _, check := range []func(*installation) []Finding{
 		checkCRDs, checkDeployments, checkVersions, checkLease, checkEndpoints, checkWebhooks, checkProbe,
-		checkNamespaces, checkHoldings, checkSchedulers, checkPullSecrets, checkNode, checkHostPath,
+		checkNamespaces, checkHoldings, checkKeepers, checkSchedulers, checkPullSecrets, checkNode, checkHostPath,
 		checkDataSets, checkData,
 	} {
 		findings = append(findings, check(in)...)

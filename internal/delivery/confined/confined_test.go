@@ -71,7 +71,7 @@ func TestOnlyNamesInADirectoryAreOpened(t *testing.T) {
 	sub.Close()
 }
 
-func TestAPipeHoldsNobody(t *testing.T) {
+func TestAPipeHoldsNothingUp(t *testing.T) {
 	d, path := openTemp(t)
 	must(t, unix.Mkfifo(filepath.Join(path, "pipe"), 0o600))
 	if _, err := d.ReadFile("pipe", 10); !errors.Is(err, ErrKind) {

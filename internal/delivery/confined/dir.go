@@ -261,7 +261,7 @@ func (d *Dir) Create(name string) error {
 }
 
 // Replace writes a file as a whole, in the place of the one that has the name. It is for
-// directories in which nobody else writes.
+// directories in which no other process writes.
 func (d *Dir) Replace(name string, text []byte) error {
 	aside := name + ".new"
 	if err := d.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {

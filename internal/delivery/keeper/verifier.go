@@ -113,7 +113,7 @@ func (v *verifier) noteSnapshot(key snapshotKey, s census.Snapshot, now time.Tim
 	same := e != nil && e.Identity.Inode == s.Identity.Inode && e.Identity.Device == s.Identity.Device
 	if !same {
 		e = &examined{}
-		e.at, e.digest = v.state.recall(key, s.Identity)
+		e.at, e.digest = v.state.lastResult(key, s.Identity)
 		v.known[key] = e
 		// What a runtime has just brought was compared by it.
 		e.due = laterTime(e.at, s.Made).Add(v.options.VerifyEvery)

@@ -44,8 +44,8 @@ func stateKey(key snapshotKey) string {
 	return key.place.String() + "/" + string(key.id)
 }
 
-// recall returns when a snapshot was last found to be right, and its digest then.
-func (s *verifyState) recall(key snapshotKey, identity census.Identity) (time.Time, string) {
+// lastResult returns when a snapshot was last found to be right, and its digest then.
+func (s *verifyState) lastResult(key snapshotKey, identity census.Identity) (time.Time, string) {
 	e, ok := s.entries[stateKey(key)]
 	if !ok || e.Inode != identity.Inode {
 		return time.Time{}, ""

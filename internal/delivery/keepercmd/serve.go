@@ -24,7 +24,7 @@ const (
 	requestTimeout = 5 * time.Second
 )
 
-// newHandler answers /healthz and /metrics.
+// newHandler returns what serves /healthz and /metrics.
 func newHandler(healthy func() error, g prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {

@@ -15,7 +15,7 @@ import (
 // WatchDoubts calls told after snapshots were marked to be read before they are served,
 // which the keeper of a node does with those that it found damaged, until the context
 // ends; and once when it begins. Where the kernel gives no watch, and once the directory of locks is deleted, it is
-// never called: a mark is heeded all the same when the snapshot is next used.
+// never called: a mark is followed all the same when the snapshot is next used.
 func (s *Store) WatchDoubts(ctx context.Context, told func()) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {

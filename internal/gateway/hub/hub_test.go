@@ -122,3 +122,19 @@ func TestOnlyThoseWhoReportConnectAgain(t *testing.T) {
 		t.Errorf("kept of streams that ended: %v", h.reporters)
 	}
 }
+
+func TestAStreamIsWokenForFurtherNamespaces(t *testing.T) {
+	h := New()
+	s := h.Subscribe("kuda-node", "keeper")
+	s.Also([]string{"shop", "lab"})
+	h.WakeNamespace("shop")
+	select {
+	case <-s.Woken():
+	default:
+		t.Error("a change of a further namespace does not wake the stream")
+	}
+	s.Close()
+	if len(h.namespaces) != 0 {
+		t.Errorf("left after the end: %v", h.namespaces)
+	}
+}

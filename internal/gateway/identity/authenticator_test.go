@@ -300,6 +300,27 @@ func TestAPodIsAdmittedForItsRuntime(t *testing.T) {
 	}
 }
 
+func TestTheAccountOfTheKeepersIsAdmittedAsSuch(t *testing.T) {
+	b := newBench(t)
+	for name, c := range map[string]struct {
+		caller identity.Pod
+		keeper bool
+	}{
+		"the keeper":                         {identity.Pod{Namespace: "kuda-node", Account: "kuda-node-keeper", Name: "x", UID: "x"}, true},
+		"another account of the namespace":   {identity.Pod{Namespace: "kuda-node", Account: "kuda-node", Name: "x", UID: "x"}, false},
+		"the same name in another namespace": {identity.Pod{Namespace: "shop", Account: "kuda-node-keeper", Name: "x", UID: "x"}, false},
+	} {
+		got, err := b.roster.Admit(t.Context(), c.caller)
+		if got.Keeper != c.keeper || c.keeper != (err == nil) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	nobody := identity.NewRoster(newReader(t), b.live, identity.Account{})
+	if got, err := nobody.Admit(t.Context(), identity.Pod{Name: "x", UID: "x"}); err == nil || got.Keeper {
+		t.Errorf("without an account of keepers one is admitted: %+v, %v", got, err)
+	}
+}
+
 func TestTheTokenIsTakenFromTheHeader(t *testing.T) {
 	for value, want := range map[string]string{"": "", "Bearer": "", "Bearer ": "", "Basic dXNlcg==": "", "token": "", "Bearer a.b.c": "a.b.c",
 		"bearer  a ": "a"} {

@@ -117,6 +117,9 @@ func (c *Cluster) Token(t *testing.T, namespace string, p *corev1.Pod, audience 
 		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: p.Name, UID: p.UID}
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace}}
+	if p != nil && p.Spec.ServiceAccountName != "" {
+		account.Name = p.Spec.ServiceAccountName
+	}
 	if err := c.Client.SubResource("token").Create(t.Context(), account, request); err != nil {
 		t.Fatalf("asking for a token: %v", err)
 	}

@@ -51,8 +51,6 @@ func (s *signal) wakeWaiters() {
 
 // Gateway is a real connect server over TLS whose answers the test decides.
 type Gateway struct {
-	// No pod calls what it has not.
-	gatewayv1alpha1connect.UnimplementedGatewayServiceHandler
 	// Address is its host:port, and CA what its certificate is checked against.
 	Address string
 	CA      []byte

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/test/bench/internal/process"
 	"github.com/kuda-io/kuda/test/bench/internal/server"
 )
@@ -32,6 +33,10 @@ const (
 type Node struct {
 	Gateway *Gateway
 	Pods    []*process.Process
+
+	// Keeper tells runtimes that start from now on that the store has a keeper; then they
+	// compare every byte that another pod brought.
+	Keeper bool
 
 	binary, dir string
 }
@@ -57,7 +62,8 @@ func New(binary, dir string) (*Node, error) {
 
 // Start starts pods and waits until each listens to the gateway.
 func (n *Node) Start(ctx context.Context, pods int) error {
-	for i := range pods {
+	for range pods {
+		i := len(n.Pods)
 		addr, err := process.FreeAddr()
 		if err != nil {
 			return err
@@ -66,6 +72,9 @@ func (n *Node) Start(ctx context.Context, pods int) error {
 		cmd := exec.Command(n.binary, "--pod-uid", uid(i), "--pod-name", uid(i), "--datasets", dataSet, "--wait-for", dataSet,
 			"--gateway", n.Gateway.Addr, "--gateway-ca", string(n.Gateway.CA), "--token", filepath.Join(n.dir, "token"),
 			"--secrets-dir", filepath.Join(n.dir, "secrets"), "--store", filepath.Join(n.dir, "store"), "--port", port)
+		if n.Keeper {
+			cmd.Args = append(cmd.Args, "--store-reporter", sidecar.ReporterKeeper)
+		}
 		p, err := process.Start(filepath.Join(n.dir, "logs"), uid(i), cmd)
 		if err != nil {
 			return err
@@ -95,6 +104,28 @@ func Assignment(url, key, version string) *gatewayv1alpha1.Assignment {
 // View is what a pod's application sees of a version.
 func (n *Node) View(pod int, version string) string {
 	return filepath.Join(n.dir, "store", "pods", uid(pod), "view", version)
+}
+
+// Join starts one more runtime, and returns how long it took until its pod had what the
+// gateway says.
+func (n *Node) Join(ctx context.Context, version string) (time.Duration, error) {
+	started := time.Now()
+	pod := len(n.Pods)
+	if err := n.Start(ctx, 1); err != nil {
+		return 0, err
+	}
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		if _, err := os.Stat(n.View(pod, version)); err == nil {
+			return time.Since(started), nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("waiting for one more pod: %w: %s", context.Cause(ctx), n.Pods[pod].Tail())
+		}
+	}
 }
 
 // Deliver has every pod get a version, and returns when the first and the last

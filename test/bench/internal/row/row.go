@@ -55,6 +55,7 @@ func All() []Row {
 		{"update-paths", "from v1/ to v2/: one shard of six and 50 small files changed", updatePaths},
 		{"update-inplace", "the same change at the same path", updateInPlace},
 		{"fanout", "the same data for many pods of one node", fanout},
+		{"taker", "a pod that takes what another one of its node has brought", taker},
 		{"memory", "the sidecar, idle and downloading", memory},
 	}
 }
