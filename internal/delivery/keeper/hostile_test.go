@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kuda-io/kuda/internal/delivery/confined"
+	"github.com/kuda-io/kuda/internal/delivery/digest"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
@@ -216,5 +217,40 @@ func TestWhatAPodClosedToItselfIsRemovedAllTheSame(t *testing.T) {
 			_, err := os.Lstat(path)
 			return errors.Is(err, fs.ErrNotExist)
 		})
+	}
+}
+
+func TestAFileThatWasDeliveredUnreadableIsNotDamaged(t *testing.T) {
+	if !asUser(t) {
+		return
+	}
+	b := newBench(t)
+	b.options.VerifyEvery = time.Hour
+	p := place("shop", 1)
+	s := b.open(p)
+	l, w, err := s.Acquire(t.Context(), keyOf("1"), func() {})
+	if err != nil || l != nil {
+		t.Fatalf("acquiring: %v, %v", l, err)
+	}
+	e := b.put(w, "file", "x")
+	if err := w.Root().Chmod("file", 0); err != nil {
+		t.Fatal(err)
+	}
+	e.Mode = 0
+	if err := w.Done(e); err != nil {
+		t.Fatal(err)
+	}
+	listing := digest.NewListing(digest.XXH3)
+	listing.Add(e.Path, e.Digest)
+	l, err = w.Commit(&snapshot.Manifest{Entries: []snapshot.Entry{e}, Bytes: 1, Digest: listing.Digest()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.lookTwice()
+	b.clock.advance(48 * time.Hour)
+	b.await("the snapshot to be compared", func() bool { return b.keeper.verifier.verifiedBy(p) != nil })
+	if exists(filepath.Join(b.root(p), store.LocksDir, store.SuspectName(l.ID()))) || !b.has(p, l.ID()) {
+		t.Error("it is taken for damaged")
 	}
 }

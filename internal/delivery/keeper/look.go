@@ -27,6 +27,9 @@ var (
 const (
 	maxNamespaces = 4096
 	maxStores     = 1024
+	// maxEach is how many stores of one namespace's name are looked at: that of the
+	// namespace, and those of earlier ones that still have to go.
+	maxEach = 64
 )
 
 // sight is what a look saw.
@@ -142,7 +145,7 @@ func listPlaces(base *confined.Dir, changes *changes) (places []census.Place, er
 			continue // it is gone, or is not the driver's
 		}
 		changes.watch(dir)
-		_, err = dir.List(maxStores, func(e confined.Entry) bool {
+		_, err = dir.List(maxEach, func(e confined.Entry) bool {
 			if e.Dir && uidForm.MatchString(e.Name) && len(places) < maxStores {
 				places = append(places, census.Place{Namespace: namespace, UID: e.Name})
 			}

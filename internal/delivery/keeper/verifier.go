@@ -206,7 +206,7 @@ func (v *verifier) run(ctx context.Context) {
 			saved = now
 		}
 		if wait <= 0 {
-			pace.bytes = minimalCost
+			pace.bytes = minimalCost // what is found before anything is read costs, too
 			v.verifySnapshot(ctx, x, key, e)
 			v.spend(key.place, pace.bytes)
 			continue
@@ -280,7 +280,7 @@ func (v *verifier) verifySnapshot(ctx context.Context, x *examine.Examiner, key 
 			v.state.note(key, e.Identity, now, e.Digest)
 		})
 	default:
-		v.handleFinding(ctx, key, e, finding)
+		v.handleFinding(ctx, x, key, e, finding)
 	}
 }
 
@@ -306,8 +306,8 @@ func (v *verifier) examine(ctx context.Context, x *examine.Examiner, key snapsho
 
 // handleFinding has a damaged snapshot replaced. Those that have the damaged file too are
 // marked first, so that none of them is what the new one is made from.
-func (v *verifier) handleFinding(ctx context.Context, key snapshotKey, e examined, f *examine.Finding) {
-	for _, id := range append(v.sharing(ctx, key, f), key.id) {
+func (v *verifier) handleFinding(ctx context.Context, x *examine.Examiner, key snapshotKey, e examined, f *examine.Finding) {
+	for _, id := range append(v.sharing(ctx, x, key, f), key.id) {
 		if err := v.mark(key.place, id); err != nil {
 			v.options.Log.Error(err, "a damaged snapshot was not marked", "store", key.place.String(), "snapshot", id)
 		}
@@ -353,7 +353,7 @@ func cutText(s string) string {
 }
 
 // sharing returns the other snapshots of a store that have the damaged file.
-func (v *verifier) sharing(ctx context.Context, key snapshotKey, f *examine.Finding) (ids []snapshot.ID) {
+func (v *verifier) sharing(ctx context.Context, x *examine.Examiner, key snapshotKey, f *examine.Finding) (ids []snapshot.ID) {
 	dir, err := v.base.Dir(key.place.Namespace, key.place.UID, store.SnapshotsDir)
 	if err != nil || f.Inode == 0 {
 		return nil
@@ -368,7 +368,7 @@ func (v *verifier) sharing(ctx context.Context, key snapshotKey, f *examine.Find
 	}
 	v.mu.Unlock()
 	for _, id := range others {
-		if examine.HasFile(ctx, dir, id, f) {
+		if x.HasFile(ctx, dir, id, f) {
 			ids = append(ids, id)
 		}
 	}

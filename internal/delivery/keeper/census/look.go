@@ -23,7 +23,7 @@ import (
 // How much of a store is looked at. A runtime's store stays far below each: what is
 // beyond was put there by a stranger, is named, and is not counted.
 const (
-	maxSnapshots = 20_000
+	maxSnapshots = 4_096
 	maxMarks     = 100_000
 	maxSmallFile = 256
 	// maxHeaders is how many bytes the names in the manifests of a store may have, and

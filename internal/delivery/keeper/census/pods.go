@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxPods is how many directories of pods are looked at; a node has some hundred pods.
-	maxPods = 10_000
+	maxPods = 2_000
 	// maxRecords is how many records of a directory are read, and maxRecord the largest, in
 	// bytes: a record of 128 items has 100 KB.
 	maxRecords = 1_000
