@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,7 +96,12 @@ func (d Dir) ReapOthers(now time.Time) error {
 
 func reapPod(pods, uid, boot string, now time.Time) error {
 	d := Dir(filepath.Join(pods, uid))
-	f, err := os.OpenFile(d.path(LockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(d.path(LockFile), os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		// kuda-node made the directory, whose view is mounted, and the runtime has not been
+		// started yet: its image, or a Secret, may be missing for long.
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("looking at pod %s: %w", uid, err)
 	}

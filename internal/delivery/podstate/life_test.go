@@ -19,6 +19,11 @@ func TestOnlyPodsThatAreGoneForLongAreRemoved(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(pods, uid, viewDir), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		ran, err := Dir(filepath.Join(pods, uid)).Lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ran.Close()
 	}
 	alive, err := Dir(filepath.Join(pods, "alive")).Lock(t.Context())
 	if err != nil {
@@ -50,6 +55,22 @@ func TestOnlyPodsThatAreGoneForLongAreRemoved(t *testing.T) {
 		if exists(uid) != want {
 			t.Errorf("%s is there: %t", uid, exists(uid))
 		}
+	}
+}
+
+func TestAPodWhoseRuntimeHasNotBeenStartedYetKeepsItsView(t *testing.T) {
+	pods := t.TempDir()
+	view := Dir(filepath.Join(pods, "uid")).View()
+	if err := os.MkdirAll(view, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for after := range 3 {
+		if err := Dir(filepath.Join(pods, "self")).ReapOthers(time.Now().Add(time.Duration(after) * 2 * DeadAfter)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(view); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -97,9 +118,11 @@ func TestRebootStartsTheGraceAnew(t *testing.T) {
 	pods := t.TempDir()
 	self := Dir(filepath.Join(pods, "self"))
 	dir := Dir(filepath.Join(pods, "uid"))
-	if err := os.MkdirAll(string(dir), 0o755); err != nil {
+	ran, err := dir.Lock(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
+	_ = ran.Close()
 	if err := os.WriteFile(dir.path(OrphanFile), []byte("another boot"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const (
 	socketName = sidecar.CSIDriver + ".sock"
 	// maxConnections bounds memory. The kubelet has one for each call, and closes it when
 	// it has waited for two minutes; further ones wait to be accepted.
-	maxConnections = 32
+	maxConnections = 16
 	// drainTime is how long a call may take to begin, and how long calls may last that
 	// were taken when the driver is told to end.
 	drainTime = 10 * time.Second

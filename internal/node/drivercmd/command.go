@@ -39,6 +39,9 @@ It needs no network and no rights in the Kubernetes API.`
 // checkTime is how long the driver may take to say that it works.
 const checkTime = 5 * time.Second
 
+// memoryLimit is what the driver tries to stay within, beside the program itself.
+const memoryLimit = 12 << 20
+
 // options of the driver.
 type options struct {
 	driver    driver.Options
@@ -83,6 +86,7 @@ func (o *options) run(ctx context.Context) error {
 	// have few threads at work, and are done no later.
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(memoryLimit)
 	o.driver.Log = logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-o.verbosity)}))
 	pods := filepath.Join(o.driver.KubeletDir, "pods")
 	s := &takeover.Supervisor{Base: o.driver.Base, Log: o.driver.Log, Run: func(namespace, uid string) error {

@@ -129,7 +129,7 @@ func (p *process) memory(name string) int {
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			kib := 0
-			_, err := fmt.Sscanf(value, "%d kB", &kib)
+			_, err := fmt.Sscan(value, &kib)
 			must(p.t, err)
 			return kib
 		}
@@ -153,6 +153,7 @@ func TestDriverIsSmall(t *testing.T) {
 	must(t, errs...)
 	info, err := os.Stat(program)
 	must(t, err)
+	t.Logf("%d threads", p.memory("Threads"))
 	t.Logf("the program has %.1f MB; resident are %d KiB, with the volumes of %d pods %d KiB, at most %d KiB",
 		float64(info.Size())/1e6, idle, pods, p.memory("VmRSS"), p.memory("VmHWM"))
 	if kib := p.memory("VmHWM"); kib > limit {
@@ -179,6 +180,11 @@ func TestADriverThatIsToldToEndUnregistersItself(t *testing.T) {
 func TestADriverThatHangsFailsItsCheck(t *testing.T) {
 	p := startDriver(t, func(string) {})
 	must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	for state := ""; !strings.HasPrefix(state, "T"); <-time.After(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		must(t, err)
+		_, state, _ = strings.Cut(string(text), ") ")
+	}
 	if err := checkDriver(t.Context(), p.registry); err == nil {
 		t.Error("it passes")
 	}
