@@ -47,6 +47,9 @@ OTHER what the store has besides the items shown, such as old versions.
 Where the items do not fit beside each other, with -A and with -o wide there is a
 line per node and item. --all lists every snapshot.
 
+NOTE says, too, what the node's keeper could not read, and what it found last not to
+be what was delivered.
+
 What runtimes said before their node was started again or was away, and what is
 said of a node that is not Ready, is marked as stale: no decision uses it.`,
 		Example: `  kubectl kuda nodes

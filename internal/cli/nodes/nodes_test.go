@@ -307,3 +307,17 @@ func TestTheJSONStructureIsStable(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestTheNoteSaysWhatTheKeeperFound(t *testing.T) {
+	found := []v1alpha1.SnapshotDamage{{Path: "models/m", Version: "v2", FoundTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	for want, s := range map[string]Store{
+		"":                                      {},
+		"stale: away":                           {Stale: "away", Unreadable: "x", Damaged: found},
+		"unreadable: the marks":                 {Unreadable: "the marks", Damaged: found},
+		"found damaged 2026-01-02: models/m v2": {Damaged: found},
+	} {
+		if got := noteCell(&s); got.Text != want {
+			t.Errorf("the note is %q, want %q", got.Text, want)
+		}
+	}
+}

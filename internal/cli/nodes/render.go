@@ -221,8 +221,14 @@ func sizeText(s *Store) string {
 }
 
 func noteCell(s *Store) frame.Cell {
-	if s.Stale == "" {
-		return frame.Cell{}
+	switch {
+	case s.Stale != "":
+		return frame.Toned(frame.Warning, "stale: "+s.Stale)
+	case s.Unreadable != "":
+		return frame.Toned(frame.Warning, "unreadable: "+s.Unreadable)
+	case len(s.Damaged) > 0:
+		d := s.Damaged[0]
+		return frame.Toned(frame.Warning, "found damaged "+d.FoundTime.UTC().Format(time.DateOnly)+": "+d.Path+" "+d.Version)
 	}
-	return frame.Toned(frame.Warning, "stale: "+s.Stale)
+	return frame.Cell{}
 }

@@ -62,6 +62,12 @@ type Store struct {
 	CapacityBytes  int64       `json:"capacityBytes"`
 	FreeBytes      int64       `json:"freeBytes"`
 	AvailableBytes int64       `json:"availableBytes"`
+	// Unreadable says why the keeper of the node cannot read the store, or a part of it.
+	Unreadable string `json:"unreadable,omitempty"`
+	// VerifiedTime is by when the keeper compared all snapshots with what was delivered, and
+	// Damaged what it found.
+	VerifiedTime *metav1.Time              `json:"verifiedTime,omitempty"`
+	Damaged      []v1alpha1.SnapshotDamage `json:"damaged,omitempty"`
 	// Items of the namespace, in the order of View.Items.
 	Items []Held `json:"items"`
 	// Other is what it has besides, complete.
@@ -141,6 +147,7 @@ func (v *View) buildStore(node string, entry *v1alpha1.NamespaceStore, stale str
 		Node: node, Namespace: entry.Namespace, Stale: stale, StoreID: entry.StoreID, ObservedTime: entry.ObservedTime,
 		UsedBytes: entry.UsedBytes, QuotaBytes: entry.QuotaBytes, CapacityBytes: entry.CapacityBytes,
 		FreeBytes: entry.FreeBytes, AvailableBytes: entry.AvailableBytes,
+		Unreadable: entry.Unreadable, VerifiedTime: entry.VerifiedTime, Damaged: entry.Damaged,
 		Items: []Held{}, Other: Other{Snapshots: int(entry.OmittedSnapshots), Bytes: entry.OmittedBytes},
 	}
 	names := make(map[string][]string, len(v.Items))

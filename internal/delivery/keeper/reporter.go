@@ -6,6 +6,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -184,10 +185,17 @@ func (r *reporter) dueReports(s *sight, damages []*gatewayv1alpha1.Damage) (out 
 	current, size := report{request: proto.CloneOf(empty), listed: listed}, 0
 	current.request.Damages = damages
 	due := len(damages) > 0 || listed != r.listed || r.general.IsZero() || now.Sub(r.general) >= r.options.Pace.Repeat
-	for _, one := range s.stores {
+	damaged := map[census.Place]bool{}
+	for _, d := range damages {
+		damaged[placeOf(d.GetDirectory())] = true
+	}
+	// What is damaged is reported with its store, and so in the first report.
+	stores := slices.Clone(s.stores)
+	slices.SortStableFunc(stores, func(a, b *census.Store) int { return compareBool(damaged[b.Place], damaged[a.Place]) })
+	for _, one := range stores {
 		contents := r.contentsOf(one, s)
 		said := r.said[one.Place]
-		if !said.IsDue(contents.GetContents(), now) {
+		if !damaged[one.Place] && !said.IsDue(contents.GetContents(), now) {
 			continue
 		}
 		bytes := proto.Size(contents)
@@ -204,6 +212,17 @@ func (r *reporter) dueReports(s *sight, damages []*gatewayv1alpha1.Damage) (out 
 		out = append(out, current)
 	}
 	return out
+}
+
+// compareBool puts false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // emptyReport is a report of no store, with what is not of one.

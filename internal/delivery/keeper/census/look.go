@@ -23,22 +23,31 @@ import (
 // How much of a store is looked at. A runtime's store stays far below each: what is
 // beyond was put there by a stranger, is named, and is not counted.
 const (
-	maxSnapshots = 4_096
+	maxSnapshots = 5_000
 	maxMarks     = 100_000
 	maxSmallFile = 256
-	// maxHeaders is how many bytes the names in the manifests of a store may have, and
-	// maxPlace and maxVersion those of one: what the gateway takes.
-	maxHeaders = 4 << 20
-	maxPlace   = 4 << 10
-	maxVersion = 512
-	// maxBytes is what a store can hold. The sum of all stores stays a number.
-	maxBytes = 1 << 52
-	// maxUnreadable is how much is said of what could not be read.
-	maxUnreadable = 512
+	// maxText is how much of a name of a snapshot's source is kept, in bytes. It is as much
+	// as a NodeStore shows.
+	maxText = 1024
+	// maxTime is how long a store is looked at. What was not seen by then counts as in
+	// use.
+	maxTime = 10 * time.Second
 )
 
-// errHeader is of a manifest whose names are longer than those that runtimes take.
-var errHeader = errors.New("its names are too long")
+// What is kept of all stores of a node together is maxNodeSnapshots, so that memory is bounded.
+// However much the others have, each store has minSnapshots: as many as a report lists. Of one
+// store no more is kept than maxStoreText bytes of the names of its sources.
+const (
+	maxNodeSnapshots = 10_000
+	minSnapshots     = 256
+	maxStoreText     = 1 << 20
+	// maxUnreadable is how much is said of what could not be read.
+	maxUnreadable = 512
+	// maxBytes is more than a store can hold. The sum of all stores stays a number.
+	maxBytes = 1 << 52
+)
+
+var errSlow = fmt.Errorf("it takes longer than %s to read", maxTime)
 
 // skewed is how far a time may be ahead of this clock. What is further in the future was
 // not set by a runtime, and counts as never.
@@ -52,19 +61,16 @@ type look struct {
 	volumes published.Volumes
 	now     time.Time
 
-	// complete and partial are what there is; present has both.
-	complete, partial []snapshot.ID
-	present           map[snapshot.ID]bool
+	until time.Time
 
+	// doubtful: not all that pods need is known.
+	doubtful       bool
+	users          int
+	records        int64 // bytes that were read of them
+	bytes          int64
 	needed, wanted map[snapshot.ID]bool
 	index          map[snapshot.ID]int
 	out            *Store
-
-	// What was read so far: see the bounds.
-	records     int
-	recordBytes int64
-	headerBytes int
-	bytes       int64
 }
 
 // note keeps what could not be read. It returns errors that are the machine's.
@@ -76,8 +82,7 @@ func (l *look) note(what string, err error) error {
 		return fmt.Errorf("reading %s of store %s: %w", what, l.place, err)
 	}
 	if l.out.Unreadable == "" {
-		text := fmt.Sprintf("%s: %v", what, reasonOf(err))
-		l.out.Unreadable = strings.ToValidUTF8(text[:min(len(text), maxUnreadable)], "")
+		l.out.Unreadable = cutText(fmt.Sprintf("%s: %v", what, reasonOf(err)), maxUnreadable)
 	}
 	return nil
 }
@@ -98,34 +103,6 @@ func (l *look) readID() error {
 	return l.note("the store's ID", err)
 }
 
-// listSnapshots finds out what there is. What other files say of other snapshots is
-// not kept.
-func (l *look) listSnapshots() error {
-	l.present = map[snapshot.ID]bool{}
-	dir, err := l.dir.Dir(store.SnapshotsDir)
-	if err != nil {
-		return l.note("the snapshots", err)
-	}
-	defer dir.Close()
-	all, err := dir.List(maxSnapshots, func(e confined.Entry) bool {
-		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
-		switch {
-		case !e.Dir || !snapshot.ID(id).Valid():
-			return true
-		case isPartial:
-			l.partial = append(l.partial, snapshot.ID(id))
-		default:
-			l.complete = append(l.complete, snapshot.ID(id))
-		}
-		l.present[snapshot.ID(id)] = true
-		return true
-	})
-	if err == nil && !all {
-		err = fmt.Errorf("more than %d names", maxSnapshots)
-	}
-	return l.note("the snapshots", err)
-}
-
 func (l *look) readSnapshots() error {
 	l.index = map[snapshot.ID]int{}
 	dir, err := l.dir.Dir(store.SnapshotsDir)
@@ -138,12 +115,35 @@ func (l *look) readSnapshots() error {
 		return l.note("the locks", err)
 	}
 	defer locks.Close()
-	for _, id := range l.complete {
+	var complete, partial []snapshot.ID
+	most := max(min(maxSnapshots, maxNodeSnapshots-l.census.snapshots), minSnapshots)
+	all, err := dir.List(most, func(e confined.Entry) bool {
+		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
+		switch {
+		case !e.Dir || !snapshot.ID(id).Valid():
+		case isPartial:
+			partial = append(partial, snapshot.ID(id))
+		default:
+			complete = append(complete, snapshot.ID(id))
+		}
+		return true
+	})
+	if err == nil && !all {
+		err = fmt.Errorf("more than %d names", most)
+	}
+	if err := l.note("the snapshots", err); err != nil {
+		return err
+	}
+	l.census.snapshots += len(complete) + len(partial)
+	for _, id := range complete {
+		if l.hasTimedOut() {
+			return l.note("the snapshots", errSlow)
+		}
 		if err := l.readSnapshot(dir, locks, id); err != nil {
 			return err
 		}
 	}
-	for _, id := range l.partial {
+	for _, id := range partial {
 		if err := l.readPartial(dir, locks, id); err != nil {
 			return err
 		}
@@ -170,8 +170,8 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	if err != nil {
 		return l.note("the manifest of snapshot "+string(id), err)
 	}
-	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.needed[id], Wanted: l.wanted[id]}
-	s.Snapshot = store.Snapshot{ID: id, Key: m.Key, Digest: m.Digest, Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
+	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.doubtful || l.needed[id], Wanted: l.wanted[id]}
+	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: m.Digest, Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
 	if lease, err := locks.Lstat(store.LeaseName(id)); err == nil {
 		s.Used = l.believed(time.Unix(0, lease.Mtim.Nano()))
 	}
@@ -190,13 +190,11 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	return nil
 }
 
-// believed is a time that a runtime set, or the oldest there is where none can have set it.
-func (l *look) believed(t time.Time) time.Time {
-	if t.After(l.now.Add(skewed)) || t.Unix() < 0 {
-		return time.Unix(0, 0)
-	}
-	return t
-}
+// maxDigest is above the length of every digest.
+const maxDigest = 160
+
+// cutText returns a text of its own of at most so many bytes, which a message can carry.
+func cutText(s string, most int) string { return strings.Clone(strings.ToValidUTF8(s[:min(len(s), most)], "")) }
 
 // countBytes is what is believed of a number of bytes that a process of the namespace wrote.
 func (l *look) countBytes(n int64) int64 {
@@ -205,17 +203,24 @@ func (l *look) countBytes(n int64) int64 {
 	return n
 }
 
+// hasTimedOut reports whether the store has had its time.
+func (l *look) hasTimedOut() bool { return time.Now().After(l.until) }
+
+// believed is a time that a runtime set, or the oldest there is where none can have set it.
+func (l *look) believed(t time.Time) time.Time {
+	if t.After(l.now.Add(skewed)) || t.Unix() < 0 {
+		return time.Unix(0, 0)
+	}
+	return t
+}
+
 // header returns what is known of a manifest, or reads it.
 func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*snapshot.Manifest, error) {
 	key := headerKey{l.place, id}
 	if known, ok := l.census.headers[key]; ok && known.identity == identity {
 		known.round = l.census.round
 		l.census.headers[key] = known
-		l.headerBytes += sizeOf(known.manifest)
 		return known.manifest, nil
-	}
-	if l.headerBytes > maxHeaders {
-		return nil, fmt.Errorf("the names of all snapshots have more than %d bytes", maxHeaders)
 	}
 	f, err := dir.File(snapshot.ManifestName)
 	if err != nil {
@@ -226,20 +231,11 @@ func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*sn
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Key.Source) > maxPlace || len(m.Key.Path) > maxPlace || len(m.Key.Version) > maxVersion || len(m.Digest) > maxVersion {
-		return nil, errHeader
-	}
-	// Of the rest nothing is used.
-	m = &snapshot.Manifest{Key: snapshot.Key{Source: m.Key.Source, Path: m.Key.Path, Version: m.Key.Version}, Digest: m.Digest,
-		Bytes: m.Bytes, Files: m.Files}
-	l.headerBytes += sizeOf(m)
+	// What is not kept of a key is not needed either.
+	m.Key = snapshot.Key{Source: cutText(m.Key.Source, maxText), Path: cutText(m.Key.Path, maxText), Version: cutText(m.Key.Version, maxText/4)}
+	m.Digest = cutText(m.Digest, maxDigest)
 	l.census.headers[key] = header{identity, m, l.census.round}
 	return m, nil
-}
-
-// sizeOf is how much of a manifest's header is kept.
-func sizeOf(m *snapshot.Manifest) int {
-	return len(m.Key.Source) + len(m.Key.Path) + len(m.Key.Version) + len(m.Digest)
 }
 
 func (l *look) readPartial(snapshots, locks *confined.Dir, id snapshot.ID) error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,17 +22,15 @@ const (
 	// maxRecords is how many records of a directory are read, and maxRecord the largest, in
 	// bytes: a record of 128 items has 100 KB.
 	maxRecords = 1_000
-	maxRecord  = 4 << 20
-	// maxStoreRecords and maxStoreRecordBytes bound all records of a store.
-	maxStoreRecords     = 10_000
-	maxStoreRecordBytes = 32 << 20
+	maxRecord  = 1 << 20
+	// maxNeeded is how many snapshots all pods of a store need, by each.
+	maxNeeded = 20_000
+	// maxRecordBytes bounds all records of a store together: a file without blocks costs who
+	// makes it nothing, whatever its size.
+	maxRecordBytes = 64 << 20
 )
 
-// uidForm is that of the UIDs of pods.
-var uidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// errRecords is of a store with more records than its pods can have.
-var errRecords = fmt.Errorf("more than %d records, or %d bytes", maxStoreRecords, maxStoreRecordBytes)
+var errRecords = fmt.Errorf("all records together have more than %d bytes", maxRecordBytes)
 
 // readPods finds out which pods live, and what they and what is preheated need.
 func (l *look) readPods() error {
@@ -48,7 +45,7 @@ func (l *look) readPods() error {
 	defer dir.Close()
 	var uids []string
 	all, err := dir.List(maxPods, func(e confined.Entry) bool {
-		if e.Dir && uidForm.MatchString(e.Name) {
+		if e.Dir && !strings.HasPrefix(e.Name, ".") {
 			uids = append(uids, e.Name)
 		}
 		return true
@@ -56,10 +53,15 @@ func (l *look) readPods() error {
 	if err == nil && !all {
 		err = fmt.Errorf("more than %d names", maxPods)
 	}
+	l.doubtful = err != nil
 	if err := l.note("the pods", err); err != nil {
 		return err
 	}
 	for _, uid := range uids {
+		if l.hasTimedOut() {
+			l.doubtful = true
+			return l.note("the pods", errSlow)
+		}
 		if err := l.readPod(dir, uid); err != nil {
 			return err
 		}
@@ -99,7 +101,7 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 				return // the pod was there for nothing else, and ends when it is done
 			}
 			for _, id := range ids {
-				if l.present[id] {
+				if len(own) <= maxNeeded {
 					own[id] = true
 				}
 			}
@@ -107,6 +109,10 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 		if err := l.note("the records of pod "+uid, err); err != nil {
 			return err
 		}
+	}
+	if l.users += len(own); l.users > maxNeeded {
+		l.doubtful = true
+		return l.note("the records of pod "+uid, fmt.Errorf("all pods name more than %d snapshots", maxNeeded))
 	}
 	for id := range own {
 		l.needed[id] = true
@@ -118,9 +124,7 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 func (l *look) readPreheats() error {
 	err := l.readRecords(l.dir, podstate.PreheatDir, func(ids []snapshot.ID, _ bool) {
 		for _, id := range ids {
-			if l.present[id] {
-				l.wanted[id] = true
-			}
+			l.wanted[id] = true
 		}
 	})
 	return l.note("what is preheated", err)
@@ -144,11 +148,16 @@ func (l *look) readRecords(in *confined.Dir, name string, each func(ids []snapsh
 		return err
 	}
 	for _, name := range names {
-		if l.records++; l.records > maxStoreRecords || l.recordBytes > maxStoreRecordBytes {
+		if l.hasTimedOut() {
+			l.doubtful = true
+			return errSlow
+		}
+		if l.records > maxRecordBytes {
+			l.doubtful = true
 			return errRecords
 		}
 		text, err := dir.ReadFile(name, maxRecord)
-		l.recordBytes += int64(len(text))
+		l.records += int64(len(text))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -88,6 +88,9 @@ type Census struct {
 	headers map[headerKey]header
 	// round counts looks: what was not seen in the last one is forgotten.
 	round int
+	// snapshots are those that were kept of all stores in this look, and text the bytes of
+	// names of the store that is looked at.
+	snapshots, text int
 }
 
 type headerKey struct {
@@ -105,7 +108,19 @@ type header struct {
 func New(o Options) *Census { return &Census{options: o, headers: map[headerKey]header{}} }
 
 // Begin begins a look at all stores.
-func (c *Census) Begin() { c.round++ }
+func (c *Census) Begin() {
+	c.round++
+	c.snapshots = 0
+}
+
+// keptKey is a key, without its names where those of the store take too much memory.
+func (c *Census) keptKey(k snapshot.Key) snapshot.Key {
+	c.text += len(k.Source) + len(k.Path) + len(k.Version)
+	if c.text > maxStoreText {
+		return snapshot.Key{}
+	}
+	return k
+}
 
 // End ends it: what is remembered of stores that were not looked at is forgotten.
 func (c *Census) End() {
@@ -119,8 +134,9 @@ func (c *Census) End() {
 // Look reads a store, whose directory is dir. An error means that the machine has too
 // little of something just now, and nothing is known.
 func (c *Census) Look(dir *confined.Dir, place Place, volumes published.Volumes) (*Store, error) {
-	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), out: &Store{Place: place}}
-	for _, step := range []func() error{l.readID, l.listSnapshots, l.readPods, l.readSnapshots, l.readMarks} {
+	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), until: time.Now().Add(maxTime), out: &Store{Place: place}}
+	c.text = 0
+	for _, step := range []func() error{l.readID, l.readPods, l.readSnapshots, l.readMarks} {
 		if err := step(); err != nil {
 			return nil, err
 		}
