@@ -194,7 +194,9 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 const maxDigest = 160
 
 // cutText returns a text of its own of at most so many bytes, which a message can carry.
-func cutText(s string, most int) string { return strings.Clone(strings.ToValidUTF8(s[:min(len(s), most)], "")) }
+func cutText(s string, most int) string {
+	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), most)], ""))
+}
 
 // countBytes is what is believed of a number of bytes that a process of the namespace wrote.
 func (l *look) countBytes(n int64) int64 {

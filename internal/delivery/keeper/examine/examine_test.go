@@ -103,7 +103,7 @@ func TestEachDifferenceIsFound(t *testing.T) {
 			check(t, os.Symlink("b/c", filepath.Join(dir, "data/link")))
 		}, "link", "it is no link to where"},
 		"the manifest is gone": {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, "manifest.json"))) }, "", "the manifest cannot be read"},
-		"the manifest is cut": {func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, "manifest.json"), 300)) }, "", "the manifest cannot be read"},
+		"the manifest is cut":  {func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, "manifest.json"), 300)) }, "", "the manifest cannot be read"},
 		"the manifest fits the files, but not its digest": {func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "manifest.json")
 			text, err := os.ReadFile(path)
