@@ -14,7 +14,7 @@ import (
 // reopens reports whether what an owner closed to itself was in the way, and is open again:
 // the directory, and, unless it is "", what has a name in it. A process of the same user may
 // take its rights on what it owns away; that must not make it last for ever.
-func (d *Dir) reopens(err error, name string) bool {
+func reopens(d *Dir, err error, name string) bool {
 	if !errors.Is(err, unix.EACCES) {
 		return false
 	}
@@ -26,7 +26,7 @@ func (d *Dir) reopens(err error, name string) bool {
 		return opened
 	}
 	if st, err := d.Lstat(name); err == nil && isClosed(st) {
-		opened = d.openUp(name) == nil || opened
+		opened = openToOwner(d, name) == nil || opened
 	}
 	return opened
 }
@@ -46,8 +46,8 @@ func openMode(st unix.Stat_t) uint32 {
 	return st.Mode & 0o777
 }
 
-// openUp opens a directory or a file to its owner, through itself and not its name.
-func (d *Dir) openUp(name string) error {
+// openToOwner opens a directory or a file to its owner, through itself and not its name.
+func openToOwner(d *Dir, name string) error {
 	fd, err := unix.Openat(d.fd(), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: d.file.Name() + "/" + name, Err: err}

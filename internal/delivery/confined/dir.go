@@ -93,7 +93,7 @@ func (d *Dir) Dir(names ...string) (*Dir, error) {
 	at := d
 	for _, name := range names {
 		f, err := at.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-		if at.reopens(err, name) {
+		if reopens(at, err, name) {
 			f, err = at.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 		}
 		if at != d {
@@ -197,7 +197,7 @@ func (d *Dir) List(most int, each func(Entry) bool) (complete bool, err error) {
 	// Of its own, because the place in a directory belongs to the open file.
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
 	fd, err := unix.Openat(d.fd(), ".", flags, 0)
-	if d.reopens(err, "") {
+	if reopens(d, err, "") {
 		fd, err = unix.Openat(d.fd(), ".", flags, 0)
 	}
 	if err != nil {
@@ -239,7 +239,7 @@ func (d *Dir) Mkdir(name string) error {
 		return err
 	}
 	err := unix.Mkdirat(d.fd(), name, 0o700)
-	if d.reopens(err, "") {
+	if reopens(d, err, "") {
 		err = unix.Mkdirat(d.fd(), name, 0o700)
 	}
 	if err != nil {
@@ -251,7 +251,7 @@ func (d *Dir) Mkdir(name string) error {
 // Create makes an empty file where there is none of the name.
 func (d *Dir) Create(name string) error {
 	f, err := d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
-	if d.reopens(err, "") {
+	if reopens(d, err, "") {
 		f, err = d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	}
 	if err != nil {
@@ -288,15 +288,15 @@ func (d *Dir) Rename(name string, to *Dir, as string) error {
 	if err := errors.Join(checkName(name), checkName(as)); err != nil {
 		return err
 	}
-	err := d.rename(name, to, as)
+	err := renameTo(d, name, to, as)
 	// The kernel wants a directory that gets another parent to be writable, too.
-	if from, into := d.reopens(err, name), to.reopens(err, ""); from || into {
-		err = d.rename(name, to, as)
+	if from, into := reopens(d, err, name), reopens(to, err, ""); from || into {
+		err = renameTo(d, name, to, as)
 	}
 	return err
 }
 
-func (d *Dir) rename(name string, to *Dir, as string) error {
+func renameTo(d *Dir, name string, to *Dir, as string) error {
 	err := unix.Renameat2(d.fd(), name, to.fd(), as, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		// A file system that cannot refuse to replace: only an empty directory is replaced
@@ -320,7 +320,7 @@ func (d *Dir) unlink(name string, flags int) error {
 		return err
 	}
 	err := unix.Unlinkat(d.fd(), name, flags)
-	if d.reopens(err, "") {
+	if reopens(d, err, "") {
 		err = unix.Unlinkat(d.fd(), name, flags)
 	}
 	if err != nil {

@@ -49,7 +49,7 @@ func (d *Dir) IsLocked(name string, against int) (bool, error) {
 func (d *Dir) lock(name string, flags, how int) (*Lock, error) {
 	for range maxLockTries {
 		f, err := d.openRegular(name, flags)
-		if d.reopens(err, name) {
+		if reopens(d, err, name) {
 			f, err = d.openRegular(name, flags)
 		}
 		switch {

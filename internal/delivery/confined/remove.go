@@ -126,7 +126,7 @@ func (d *Dir) openToEmpty(name string) (*Dir, error) {
 		return nil, err
 	}
 	if isClosed(st) {
-		if err := d.openUp(name); err != nil {
+		if err := openToOwner(d, name); err != nil {
 			return nil, err
 		}
 	}
