@@ -311,6 +311,23 @@ func TestThePrincipalsOfTheEarlierStoreAreThose(t *testing.T) {
 	}
 }
 
+func TestWhatNoRuntimeWroteIsNotCopied(t *testing.T) {
+	for name, put := range map[string]func(h *house, salt string) error{
+		"a file from elsewhere": func(h *house, salt string) error { return os.Link(writeFile(h, "x"), salt) },
+		"a link":                func(h *house, salt string) error { return os.Symlink(writeFile(h, "x"), salt) },
+		"a pipe":                func(_ *house, salt string) error { return unix.Mkfifo(salt, 0o644) },
+		"a large file":          func(_ *house, salt string) error { return os.WriteFile(salt, make([]byte, maxNote+1), 0o600) },
+	} {
+		h := newHouse(t, "1")
+		salt := filepath.Join(h.old, "salt")
+		must(t, os.Remove(salt), put(h, salt))
+		h.takeOver()
+		if h.exists(filepath.Join(h.next, "salt")) {
+			t.Errorf("%s is copied", name)
+		}
+	}
+}
+
 // TestPodsOfTheEarlierStoreGoOn takes over while a pod is on the node, whose runtime is not running just now.
 func TestPodsOfTheEarlierStoreGoOn(t *testing.T) {
 	h := newHouse(t, "1", "2")
