@@ -52,7 +52,7 @@ func (o *options) bindFlags() []group {
 		"show the last 2 KiB that a failed exec hook printed in the status of its Data, where whoever may read Data can read it")
 
 	gateway.StringVar(&o.keeper, "keeper", "kuda-node/kuda-node-keeper",
-		"namespace and name of the service account of the keepers of nodes, which report what all stores of their node hold; empty: none is heard")
+		"namespace and name of the service account of the keepers of nodes, which report what all stores of theirs hold; empty: none is heard")
 
 	trust := pflag.NewFlagSet("trust", pflag.ContinueOnError)
 	trust.StringVar(&o.caDir, "ca-dir", "/var/run/kuda/ca", "where the Secret with the certificate authority is mounted")

@@ -53,11 +53,14 @@ func (o *options) openStore(pods *podstate.Pods) (*store.Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	return store.Open(store.Options{Root: o.root, Quota: o.quota.Of(int64(st.Blocks) * st.Bsize), Reserve: o.reserve,
-		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted, CompareAll: o.hasKeeper()})
+		High: o.high, Low: o.low, Needed: pods.Needed, Wanted: pods.Wanted, CompareTaken: o.hasKeeper()})
 }
 
 // hasKeeper reports whether the keeper of kuda-node looks after the store.
 func (o *options) hasKeeper() bool { return o.reporter == sidecar.ReporterKeeper }
+
+// reportsStore reports whether the runtimes say what the store holds.
+func (o *options) reportsStore() bool { return o.storeMode == sidecar.StoreNode && !o.hasKeeper() }
 
 // newEngine returns the engine, which takes over what it may of the store of an
 // older release. beside may be nil.
@@ -150,7 +153,7 @@ func (o *options) run(ctx context.Context) error {
 		mounted.WatchAll(ctx, []string{mounts.Secrets, mounts.CAs, mounts.Identities}, a.MountsChanged)
 		return nil
 	}}
-	if o.storeMode == sidecar.StoreNode && !o.hasKeeper() {
+	if o.reportsStore() {
 		work = append(work, inv.Run)
 	}
 	if beside != nil {

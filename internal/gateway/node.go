@@ -222,7 +222,8 @@ func (s *service) tellDamages(ctx context.Context, node string, damages []*gatew
 		s.record.Eventf(&about, nil, corev1.EventTypeWarning, v1alpha1.EventSnapshotDamaged, "Verify",
 			"snapshot %s of namespace %s (%s, version %s) was not what was delivered: %s %s; %s", sanitize.Line(d.GetSnapshot(), maxEventName),
 			sanitize.Line(d.GetDirectory().GetNamespace(), maxEventName), sanitize.Line(d.GetPath(), maxEventText),
-			sanitize.Line(d.GetVersion(), maxEventName), sanitize.Line(d.GetFile(), maxEventText), sanitize.Line(d.GetMessage(), maxEventText), became)
+			sanitize.Line(d.GetVersion(), maxEventName), sanitize.Line(d.GetFile(), maxEventText), sanitize.Line(d.GetMessage(), maxEventText),
+			became)
 	}
 }
 

@@ -55,9 +55,10 @@ func TestOnlyWhatTheAPIServerSaysIsGone(t *testing.T) {
 		fails        error
 		want         []directory
 	}{
-		"there":                                {cached: stale, live: stale},
-		"gone":                                 {live: map[string]string{}, want: []directory{{"shop", "u1"}}},
-		"made again under its name":            {cached: map[string]string{"shop": "u2"}, live: map[string]string{"shop": "u2"}, want: []directory{{"shop", "u1"}}},
+		"there": {cached: stale, live: stale},
+		"gone":  {live: map[string]string{}, want: []directory{{"shop", "u1"}}},
+		"made again under its name": {cached: map[string]string{"shop": "u2"}, live: map[string]string{"shop": "u2"},
+			want: []directory{{"shop", "u1"}}},
 		"too new for the cache":                {live: stale},
 		"the cache is of the namespace before": {cached: map[string]string{"shop": "u0"}, live: stale},
 		"the API server cannot be asked":       {fails: errors.New("unavailable")},

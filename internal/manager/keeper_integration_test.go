@@ -77,7 +77,8 @@ func TestAKeeperSpeaksForItsNodeAndPodsNoLongerDo(t *testing.T) {
 	contents.StoreId = "store-2"
 	r := &gatewayv1alpha1.ReportNodeRequest{KeeperVersion: "v1", Directories: []*gatewayv1alpha1.StoreDirectory{directory},
 		Stores: []*gatewayv1alpha1.StoreContents{{Directory: directory, Contents: contents}}}
-	r.Damages = []*gatewayv1alpha1.Damage{{Directory: directory, Snapshot: contents.GetSnapshots()[0].GetId(), File: "weights.bin", Message: "differs",
+	r.Damages = []*gatewayv1alpha1.Damage{{Directory: directory, Snapshot: contents.GetSnapshots()[0].GetId(),
+		File: "weights.bin", Message: "differs",
 		Outcome: gatewayv1alpha1.DamageOutcome_DAMAGE_OUTCOME_REMOVED}}
 	if _, err := keeper.ReportNode(t.Context(), connect.NewRequest(r)); err != nil {
 		t.Fatalf("the keeper reports: %v", err)
@@ -124,7 +125,8 @@ func TestAKeeperHearsOfNamespacesThatAreGone(t *testing.T) {
 	kept, goes := cluster.Namespace(t), cluster.Namespace(t)
 	keeper := m.GatewayFor(t, cluster, keeperOn(t, node.Name, account))
 	asked := &gatewayv1alpha1.WatchNodeRequest{Directories: []*gatewayv1alpha1.StoreDirectory{
-		{Namespace: kept, Uid: uidOf(t, kept)}, {Namespace: goes, Uid: uidOf(t, goes)}, {Namespace: kept, Uid: "00000000-0000-0000-0000-000000000000"}}}
+		{Namespace: kept, Uid: uidOf(t, kept)}, {Namespace: goes, Uid: uidOf(t, goes)},
+		{Namespace: kept, Uid: "00000000-0000-0000-0000-000000000000"}}}
 	stream, err := keeper.WatchNode(t.Context(), connect.NewRequest(asked))
 	if err != nil {
 		t.Fatal(err)

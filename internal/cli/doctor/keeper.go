@@ -57,7 +57,8 @@ func checkKeepers(in *installation) []Finding {
 func silentKeeper(s *v1alpha1.NodeStore, silent time.Duration) Finding {
 	return Finding{
 		Severity: advice.Warning, Check: checkKeepersName, Object: &Object{Kind: "NodeStore", Name: s.Name},
-		What: fmt.Sprintf("the keeper of the node, pod kuda-node/%s, has not reported for %s", s.Status.Keeper.PodName, silent.Round(time.Minute)),
+		What: fmt.Sprintf("the keeper of the node, pod kuda-node/%s, has not reported for %s", s.Status.Keeper.PodName,
+			silent.Round(time.Minute)),
 		Why: "what the node holds is not known, nothing is evicted across namespaces, and nothing that is gone is removed there; pods " +
 			"and their deliveries are not affected",
 		Do: []string{"see whether kuda-node runs on the node, and what its keeper says:", keeperPods,
@@ -99,7 +100,8 @@ func (in *installation) judgeStores(s *v1alpha1.NodeStore) (findings []Finding) 
 			What: fmt.Sprintf("not what was delivered: %s in %s; the last one: %s", frame.Count(len(damaged), "snapshot"),
 				shorten.List(slices.Compact(damaged), ", ", shown), last),
 			Why: "the node's disk loses bytes, or a process on the node or a pod of the namespace changed them; pods that used them get them anew",
-			Do:  []string{"see what was found, and look at the node's disk:", "kubectl get events --field-selector reason=SnapshotDamaged", "kubectl get nodestore " + s.Name + " -o yaml"},
+			Do: []string{"see what was found, and look at the node's disk:", "kubectl get events --field-selector reason=SnapshotDamaged",
+				"kubectl get nodestore " + s.Name + " -o yaml"},
 		})
 	}
 	return findings

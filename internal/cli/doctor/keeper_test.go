@@ -32,13 +32,16 @@ func TestKeepersAreJudged(t *testing.T) {
 		node  *corev1.Node
 		want  string
 	}{
-		"no keeper":             {aStore("n1", "shop"), aNode("n1", "b", time.Hour), ""},
-		"reporting":             {withKeeper(aStore("n1", "shop"), time.Minute), aNode("n1", "b", time.Hour), "1 keeper reported"},
-		"silent":                {withKeeper(aStore("n1", "shop"), time.Hour), aNode("n1", "b", 2*time.Hour), "pod kuda-node/kuda-node-x, has not reported for 1h"},
+		"no keeper": {aStore("n1", "shop"), aNode("n1", "b", time.Hour), ""},
+		"reporting": {withKeeper(aStore("n1", "shop"), time.Minute), aNode("n1", "b", time.Hour), "1 keeper reported"},
+		"silent": {withKeeper(aStore("n1", "shop"), time.Hour), aNode("n1", "b", 2*time.Hour),
+			"pod kuda-node/kuda-node-x, has not reported for 1h"},
 		"the node is just back": {withKeeper(aStore("n1", "shop"), time.Hour), aNode("n1", "b", time.Minute), ""},
 		"the node is gone":      {withKeeper(aStore("n1", "shop"), time.Hour), aNode("n2", "b", time.Hour), ""},
-		"damaged":               {damaged, aNode("n1", "b", time.Hour), "not what was delivered: 1 snapshot in shop; the last one: file: its bytes differ"},
-		"unreadable":            {unreadable, aNode("n1", "b", time.Hour), "stores cannot be read as a whole: shop (the snapshots: not a directory)"},
+		"damaged": {damaged, aNode("n1", "b", time.Hour),
+			"not what was delivered: 1 snapshot in shop; the last one: file: its bytes differ"},
+		"unreadable": {unreadable, aNode("n1", "b", time.Hour),
+			"stores cannot be read as a whole: shop (the snapshots: not a directory)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := &installation{now: now}

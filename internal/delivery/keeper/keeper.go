@@ -123,7 +123,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // endOr returns no error when the end of the context is the reason.
 func endOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if errors.Is(err, context.Cause(ctx)) {
 		return nil
 	}
 	return err

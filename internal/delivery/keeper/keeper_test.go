@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/kuda-io/kuda/internal/delivery/confined"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
@@ -514,4 +515,51 @@ func TestWhenSnapshotsWereComparedIsReportedAndRemembered(t *testing.T) {
 		t.Errorf("compared at %v, want %v", got.AsTime(), want.AsTime())
 	}
 	b.await("it to be written down", func() bool { return exists(filepath.Join(b.base, stateFile)) })
+}
+
+func TestADirectoryIsGivenBackWhoseVolumeWasMountedMeanwhile(t *testing.T) {
+	b := newBench(t)
+	p := place("shop", 1)
+	b.open(p)
+	b.makePod(b.root(p), uidOf(11))
+	k, err := New(b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := confined.Open(b.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	b.publish(uidOf(11) + " " + p.String())
+	if gone, err := k.removePod(base, p, uidOf(11)); gone || err != nil {
+		t.Errorf("removed %v, %v", gone, err)
+	}
+	if !exists(filepath.Join(b.root(p), podstate.PodsDir, uidOf(11), "view")) {
+		t.Error("the directory of a pod is gone whose volume is mounted")
+	}
+	b.publish()
+	if gone, err := k.removePod(base, p, uidOf(11)); !gone || err != nil {
+		t.Errorf("removed %v, %v", gone, err)
+	}
+}
+
+func TestTheKeeperEndsWhenTheStoresAreDeletedUnderIt(t *testing.T) {
+	b := newBench(t)
+	k, err := New(b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{}, 100)
+	k.looked = func([]*census.Store) { looked <- struct{}{} }
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(t.Context()) }()
+	<-looked
+	if err := os.RemoveAll(b.base); err != nil {
+		t.Fatal(err)
+	}
+	k.signalChange()
+	if err := <-ended; !errors.Is(err, errBaseGone) {
+		t.Errorf("ended with %v", err)
+	}
 }

@@ -122,7 +122,8 @@ func (o *Options) completeAndValidate() error {
 	case o.Base == "" || o.Table.File == "" || o.Table.Pods == "" || o.Gateway == nil:
 		return errors.New("keeper: Base, Table and Gateway are required")
 	case o.Low < 0 || o.Low > o.High || o.High > 100:
-		return fmt.Errorf("the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100", o.High, o.Low)
+		return fmt.Errorf("the watermarks are %d %% and %d %%; the low one must be from 0 to the high one, which must not be above 100",
+			o.High, o.Low)
 	case o.VerifyEvery < 0 || o.VerifyRate < 0:
 		return errors.New("how often, and how fast, snapshots are compared must not be negative")
 	}

@@ -126,7 +126,8 @@ func (o *options) run(ctx context.Context) error {
 	}
 	defer gateway.Close()
 	k := o.keeper
-	k.Base, k.VerifyRate, k.Version, k.Gateway, k.Log = filepath.Join(o.base, sidecar.NodeStoresDir), o.rate.Bytes, version.Version, gateway, log
+	k.Base, k.VerifyRate = filepath.Join(o.base, sidecar.NodeStoresDir), o.rate.Bytes
+	k.Version, k.Gateway, k.Log = version.Version, gateway, log
 	k.Table = published.Table{File: "/proc/self/mountinfo", Pods: filepath.Join(o.kubeletDir, "pods")}
 	k.Metrics = keeper.NewMetrics()
 	registry := prometheus.NewRegistry()

@@ -97,7 +97,8 @@ func TestTheKeeperRunsUntilItIsToldToEnd(t *testing.T) {
 	}
 	address := freeAddress(t)
 	cmd := New()
-	cmd.SetArgs([]string{"--base", dir, "--gateway", g.Address, "--gateway-ca", filepath.Join(dir, "ca.crt"), "--token", filepath.Join(dir, "token"),
+	cmd.SetArgs([]string{"--base", dir, "--gateway", g.Address, "--gateway-ca", filepath.Join(dir, "ca.crt"),
+		"--token", filepath.Join(dir, "token"),
 		"--listen", address})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

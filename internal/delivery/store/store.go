@@ -42,8 +42,8 @@ type Options struct {
 	// Writer that is Urgent evicts them, after everything else. It is called, and
 	// may be nil, like Needed.
 	Wanted func() (map[snapshot.ID]bool, error)
-	// CompareAll has Recheck compare every byte, not only those of small files.
-	CompareAll bool
+	// CompareTaken has CheckTaken compare every byte, not only those of small files.
+	CompareTaken bool
 }
 
 // The default watermarks.

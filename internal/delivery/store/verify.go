@@ -57,15 +57,23 @@ const (
 
 // Recheck is Verify before a snapshot is served to another pod. Beside the facts of
 // all files it compares the bytes of the small ones: a process that can write to a
-// file can also set its time back. In a large file only a deep Verify sees that, unless
-// Options.CompareAll is set: then this is one.
+// file can also set its time back. In a large file only a deep Verify sees that.
 func (s *Store) Recheck(ctx context.Context, id snapshot.ID) error {
+	return s.recheckSnapshot(ctx, id, glance)
+}
+
+// CheckTaken is Recheck of a snapshot that this process has not brought itself and takes for
+// the first time. With Options.CompareTaken it is a deep Verify.
+func (s *Store) CheckTaken(ctx context.Context, id snapshot.ID) error {
+	if s.space.options.CompareTaken {
+		return s.recheckSnapshot(ctx, id, all)
+	}
+	return s.recheckSnapshot(ctx, id, glance)
+}
+
+func (s *Store) recheckSnapshot(ctx context.Context, id snapshot.ID, d depth) error {
 	if err := s.verifier.resolveDoubt(ctx, id); err != nil {
 		return err
-	}
-	d := glance
-	if s.space.options.CompareAll {
-		d = all
 	}
 	return s.verifier.verifySnapshot(ctx, id, d)
 }

@@ -170,7 +170,7 @@ func (e *Engine) acquireVerified(ctx context.Context, key snapshot.Key, waiting 
 		if err != nil || lease == nil {
 			return nil, w, err
 		}
-		err = e.options.Store.Recheck(ctx, key.ID())
+		err = e.options.Store.CheckTaken(ctx, key.ID())
 		if err == nil {
 			return lease, nil, nil
 		}

@@ -32,7 +32,8 @@ func TestAClientFollowsTheFileOfTheCertificates(t *testing.T) {
 	if err := report(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a file: %v", err)
 	}
-	for name, bundle := range map[string][]byte{"of another authority": otherCA(t, time.Now().Add(time.Hour)), "rubbish": []byte("x"), "nothing": nil} {
+	for name, bundle := range map[string][]byte{"of another authority": otherCA(t, time.Now().Add(time.Hour)),
+		"rubbish": []byte("x"), "nothing": nil} {
 		if err := os.WriteFile(o.CASource, bundle, 0o600); err != nil {
 			t.Fatal(err)
 		}

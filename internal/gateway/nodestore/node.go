@@ -90,8 +90,9 @@ func newDamage(d *gatewayv1alpha1.Damage, now time.Time) (v1alpha1.SnapshotDamag
 	if d.GetFile() != "" {
 		message = d.GetFile() + ": " + message
 	}
+	valid := snapshotPattern.MatchString(d.GetSnapshot())
 	return v1alpha1.SnapshotDamage{ID: d.GetSnapshot(), Path: sanitize.Line(d.GetPath(), maxDamage), FoundTime: found,
-		Version: sanitize.Line(d.GetVersion(), maxVersion), Message: sanitize.Line(message, maxDamage)}, snapshotPattern.MatchString(d.GetSnapshot())
+		Version: sanitize.Line(d.GetVersion(), maxVersion), Message: sanitize.Line(message, maxDamage)}, valid
 }
 
 // MergeNode is Merge that also takes what a keeper said of its node; nil: nothing.

@@ -121,13 +121,14 @@ func TestWhatAKeeperFoundStaysKnownForAWhile(t *testing.T) {
 }
 
 func TestAKeepersReportThatSaysNothingNewIsWrittenNowAndThen(t *testing.T) {
+	at := func(after time.Duration) metav1.Time { return metav1.NewTime(now.Add(after)) }
 	s := &v1alpha1.NodeStoreStatus{Keeper: &v1alpha1.KeeperStatus{PodName: "p", ObservedTime: metav1.NewTime(now)}}
 	for name, c := range map[string]struct {
 		report NodeReport
 		want   change
 	}{
-		"soon after":     {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: metav1.NewTime(now.Add(time.Minute))}}, nothing},
-		"minutes later":  {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: metav1.NewTime(now.Add(keeperRenewal))}}, figures},
+		"soon after":     {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: at(time.Minute)}}, nothing},
+		"minutes later":  {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: at(keeperRenewal)}}, figures},
 		"another keeper": {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "q", ObservedTime: metav1.NewTime(now)}}, contents},
 		"bytes came":     {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: metav1.NewTime(now), UsedBytes: 1}}, figures},
 		"another quota":  {NodeReport{Keeper: v1alpha1.KeeperStatus{PodName: "p", ObservedTime: metav1.NewTime(now), QuotaBytes: 1}}, contents},

@@ -53,8 +53,8 @@ func (h *home) write(path, text string) {
 // add makes a snapshot by its manifest alone.
 func (h *home) add(version string, bytes int64, source string) snapshot.ID {
 	h.t.Helper()
-	m := &snapshot.Manifest{Format: snapshot.Format, Key: snapshot.Key{Source: source, Path: "p", Version: version}, Digest: "xxh3:00", Bytes: bytes,
-		Files: 1, Entries: []snapshot.Entry{{Path: "f", Size: bytes}}}
+	m := &snapshot.Manifest{Format: snapshot.Format, Key: snapshot.Key{Source: source, Path: "p", Version: version},
+		Digest: "xxh3:00", Bytes: bytes, Files: 1, Entries: []snapshot.Entry{{Path: "f", Size: bytes}}}
 	text, err := json.Marshal(m)
 	check(h.t, err)
 	id := snapshot.Key{Version: version}.ID()
@@ -114,7 +114,8 @@ func TestAStoreIsReadAsItsRuntimesWroteIt(t *testing.T) {
 	for i := range 20 {
 		h.write(filepath.Join(store.MarksDir, string(used)+"."+fmt.Sprintf("%032x", 19-i)), "")
 	}
-	h.write(filepath.Join(store.SnapshotsDir, string(snapshot.Key{Version: "4"}.ID())+store.PartialSuffix, store.ReservedFile), "00000000000000000040\n")
+	partial := string(snapshot.Key{Version: "4"}.ID()) + store.PartialSuffix
+	h.write(filepath.Join(store.SnapshotsDir, partial, store.ReservedFile), "00000000000000000040\n")
 	h.write(filepath.Join(store.LocksDir, store.SuspectName(cached)), "")
 	s := h.look(newCensus(), "living", "done")
 	if s.ID != strings.Repeat("ab", 16) || s.Used() != 60 || s.Unreadable != "" {
@@ -129,7 +130,8 @@ func TestAStoreIsReadAsItsRuntimesWroteIt(t *testing.T) {
 	if u, c, p := s.find(used), s.find(cached), s.find(preheated); !u.Needed || c.Needed || !c.Suspect || !p.Wanted || u.Wanted {
 		t.Errorf("used %+v, cached %+v, preheated %+v", u, c, p)
 	}
-	if marks := s.find(used).Marks; len(marks) != maxMarksEach || marks[0] != fmt.Sprintf("%032x", 0) || marks[15] != fmt.Sprintf("%032x", 15) {
+	marks := s.find(used).Marks
+	if len(marks) != maxMarksEach || marks[0] != fmt.Sprintf("%032x", 0) || marks[15] != fmt.Sprintf("%032x", 15) {
 		t.Errorf("marks %v", marks)
 	}
 	if len(s.Partials) != 1 || s.Partials[0].Bytes != 40 || s.Partials[0].Running {

@@ -171,7 +171,8 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 		return l.note("the manifest of snapshot "+string(id), err)
 	}
 	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.doubtful || l.needed[id], Wanted: l.wanted[id]}
-	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: m.Digest, Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
+	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: m.Digest,
+		Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
 	if lease, err := locks.Lstat(store.LeaseName(id)); err == nil {
 		s.Used = l.believed(time.Unix(0, lease.Mtim.Nano()))
 	}
@@ -234,7 +235,8 @@ func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*sn
 		return nil, err
 	}
 	// What is not kept of a key is not needed either.
-	m.Key = snapshot.Key{Source: cutText(m.Key.Source, maxText), Path: cutText(m.Key.Path, maxText), Version: cutText(m.Key.Version, maxText/4)}
+	m.Key = snapshot.Key{Source: cutText(m.Key.Source, maxText), Path: cutText(m.Key.Path, maxText),
+		Version: cutText(m.Key.Version, maxText/4)}
 	m.Digest = cutText(m.Digest, maxDigest)
 	l.census.headers[key] = header{identity, m, l.census.round}
 	return m, nil

@@ -75,11 +75,11 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 		return nil
 	}
 	published := l.volumes.Pods[uid] || l.census.options.Alive(l.place, uid)
+	if err != nil && !published && !confined.IsShortage(err) {
+		l.out.Dead = append(l.out.Dead, uid) // no process can have it open
+		return nil
+	}
 	if err != nil {
-		if !published && !confined.IsShortage(err) {
-			l.out.Dead = append(l.out.Dead, uid) // no process can have it open
-			return nil
-		}
 		return l.note("pod "+uid, err)
 	}
 	defer dir.Close()
@@ -94,6 +94,11 @@ func (l *look) readPod(pods *confined.Dir, uid string) error {
 		l.out.Dead = append(l.out.Dead, uid)
 		return nil
 	}
+	return l.readNeeds(dir, uid, running)
+}
+
+// readNeeds reads what a living pod remembers.
+func (l *look) readNeeds(dir *confined.Dir, uid string, running bool) error {
 	own := map[snapshot.ID]bool{}
 	for _, name := range []string{podstate.DatasetsDir, podstate.PrefetchDir} {
 		err := l.readRecords(dir, name, func(ids []snapshot.ID, preheat bool) {

@@ -134,7 +134,8 @@ func (c *Census) End() {
 // Look reads a store, whose directory is dir. An error means that the machine has too
 // little of something just now, and nothing is known.
 func (c *Census) Look(dir *confined.Dir, place Place, volumes published.Volumes) (*Store, error) {
-	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), until: time.Now().Add(maxTime), out: &Store{Place: place}}
+	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), until: time.Now().Add(maxTime),
+		out: &Store{Place: place}}
 	c.text = 0
 	for _, step := range []func() error{l.readID, l.readPods, l.readSnapshots, l.readMarks} {
 		if err := step(); err != nil {

@@ -149,11 +149,10 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	switch {
 	case found != nil:
 		return found, nil
-	case errors.Is(err, snapshot.ErrDamaged), errors.Is(err, confined.ErrKind), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission),
-		errors.Is(err, unix.EIO):
+	case errors.Is(err, snapshot.ErrDamaged):
 		return &Finding{Message: "the manifest cannot be read: " + reasonOf(err).Error()}, nil
 	case err != nil:
-		return nil, err
+		return findingOr("", "the manifest cannot be read", err)
 	}
 	if !m.File && listing != nil {
 		first = listing.Digest()

@@ -55,7 +55,8 @@ func newSnapshot(t *testing.T) (snapshots, dir string) {
 		check(t, err)
 		sum, err := digest.Reader(strings.NewReader("content of "+name), digest.XXH3, make([]byte, 1<<20))
 		check(t, err)
-		m.Entries = append(m.Entries, snapshot.Entry{Path: name, Size: info.Size(), Mode: 0o644, Digest: sum, Modified: info.ModTime().UnixNano()})
+		m.Entries = append(m.Entries, snapshot.Entry{Path: name, Size: info.Size(), Mode: 0o644, Digest: sum,
+			Modified: info.ModTime().UnixNano()})
 		m.Bytes += info.Size()
 		listing.Add(name, sum)
 	}
@@ -102,8 +103,10 @@ func TestEachDifferenceIsFound(t *testing.T) {
 			check(t, os.Remove(filepath.Join(dir, "data/link")))
 			check(t, os.Symlink("b/c", filepath.Join(dir, "data/link")))
 		}, "link", "it is no link to where"},
-		"the manifest is gone": {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, "manifest.json"))) }, "", "the manifest cannot be read"},
-		"the manifest is cut":  {func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, "manifest.json"), 300)) }, "", "the manifest cannot be read"},
+		"the manifest is gone": {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, "manifest.json"))) }, "",
+			"the manifest cannot be read"},
+		"the manifest is cut": {func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, "manifest.json"), 300)) }, "",
+			"the manifest cannot be read"},
 		"the manifest fits the files, but not its digest": {func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "manifest.json")
 			text, err := os.ReadFile(path)

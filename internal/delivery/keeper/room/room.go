@@ -53,7 +53,7 @@ func NewPicker(stores []*census.Store, limits Limits, disk Disk) *Picker {
 			snap := &s.Snapshots[i]
 			p.used[s.Place] += snap.Bytes
 			if !snap.Needed && !snap.Wanted && !snap.Leased {
-				p.candidates = append(p.candidates, Candidate{Place: s.Place, ID: snap.ID, Bytes: snap.Bytes, Used: snap.Snapshot.Used})
+				p.candidates = append(p.candidates, Candidate{Place: s.Place, ID: snap.ID, Bytes: snap.Bytes, Used: snap.Used})
 			}
 		}
 		for i := range s.Partials {

@@ -43,7 +43,7 @@ func parseStores(text string) (stores []*census.Store) {
 }
 
 func TestTheLeastRecentlyUsedOfAllNamespacesIsEvicted(t *testing.T) {
-	quota := Limits{Quota: 100, High: 80, Low: 70}
+	quota, disk := Limits{Quota: 100, High: 80, Low: 70}, Limits{High: 80, Low: 70, FileSystem: true}
 	for name, c := range map[string]struct {
 		stores string
 		limits Limits
@@ -63,8 +63,8 @@ func TestTheLeastRecentlyUsedOfAllNamespacesIsEvicted(t *testing.T) {
 		"a store within its share when the disk is full": {stores: "a 20@1; b 60@2n", limits: Limits{High: 80, Low: 70, FileSystem: true},
 			disk: Disk{100, 10}, want: "a/20@1"},
 		"what is in use after all": {stores: "a 45@1 45@2", limits: quota, kept: "45@1", want: "a/45@1 a/45@2"},
-		"the disk, by others":      {stores: "a 5@1 5@2", limits: Limits{High: 80, Low: 70, FileSystem: true}, disk: Disk{100, 10}, want: "a/5@1 a/5@2"},
-		"the disk has room again":  {stores: "a 15@1 5@2", limits: Limits{High: 80, Low: 70, FileSystem: true}, disk: Disk{100, 16}, want: "a/15@1"},
+		"the disk, by others":      {stores: "a 5@1 5@2", limits: disk, disk: Disk{100, 10}, want: "a/5@1 a/5@2"},
+		"the disk has room again":  {stores: "a 15@1 5@2", limits: disk, disk: Disk{100, 16}, want: "a/15@1"},
 		"an empty node":            {limits: quota},
 	} {
 		t.Run(name, func(t *testing.T) {
