@@ -59,7 +59,8 @@ func TestAStatusWithDamageInAllStoresStaysWithinTheSizeOfAnObject(t *testing.T) 
 		r.Stores = append(r.Stores, c)
 		for range maxDamaged {
 			r.Damages = append(r.Damages, &gatewayv1alpha1.Damage{Directory: directoryOf(namespace, "uid"), Snapshot: newSnapshot(1).GetId(),
-				File: strings.Repeat("<", 4000), Path: strings.Repeat("<", 4000), Version: strings.Repeat("<", 400), Message: strings.Repeat("<", 4000)})
+				File: strings.Repeat("<", 4000), Path: strings.Repeat("<", 4000), Version: strings.Repeat("<", 400),
+				Message: strings.Repeat("<", 4000)})
 		}
 	}
 	status := Merge(&v1alpha1.NodeStoreStatus{}, NodeEntries(r, now)...)

@@ -68,7 +68,8 @@ func (s hostileStore) snapshot(n int, text string) snapshot.ID {
 }
 
 func manifestOf(path string, bytes int64) string {
-	return fmt.Sprintf(`{"format":1,"key":{"source":"s3://b","path":%q,"version":"1"},"digest":"xxh3:00","bytes":%d,"entries":[]}`, path, bytes)
+	const form = `{"format":1,"key":{"source":"s3://b","path":%q,"version":"1"},"digest":"xxh3:00","bytes":%d,"entries":[]}`
+	return fmt.Sprintf(form, path, bytes)
 }
 
 func podUID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
