@@ -165,6 +165,17 @@ func (d *Dir) Stat() (unix.Stat_t, error) {
 	return st, nil
 }
 
+// Born returns when a directory was made, in nanoseconds since 1970: the number of its
+// inode may have been another one's before, and its other times are its owner's to set. 0:
+// the file system does not say.
+func Born(d *Dir) int64 {
+	var st unix.Statx_t
+	if err := unix.Statx(d.fd(), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st); err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+}
+
 // IsDir reports whether a name is that of a directory, not of a link to one.
 func (d *Dir) IsDir(name string) bool {
 	st, err := d.Lstat(name)

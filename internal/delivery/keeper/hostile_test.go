@@ -255,3 +255,32 @@ func TestAFileThatWasDeliveredUnreadableIsNotDamaged(t *testing.T) {
 		t.Error("it is taken for damaged")
 	}
 }
+
+// TestASnapshotThatWasDeliveredAgainIsNotTakenForAChangedOne has the source change what it has
+// under a version, and the file system give the new directory the inode of the old one.
+func TestASnapshotThatWasDeliveredAgainIsNotTakenForAChangedOne(t *testing.T) {
+	b := newBench(t)
+	b.options.VerifyEvery = time.Hour
+	k, err := New(b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := place("shop", 1)
+	deliver := func(born int64, digest string) examined {
+		one := census.Snapshot{Identity: census.Identity{Device: 1, Inode: 7, Born: born, Modified: born}, Made: b.clock.Now()}
+		one.ID, one.Digest = snapshot.ID(strings.Repeat("a", 40)), digest
+		k.verifier.update([]*census.Store{{Place: p, Snapshots: []census.Snapshot{one}}})
+		_, e, ok := k.verifier.next(b.clock.Now())
+		if !ok {
+			t.Fatal("the snapshot is not known")
+		}
+		return e
+	}
+	first := deliver(1, "xxh3:01")
+	key := snapshotKey{p, first.ID}
+	k.verifier.reschedule(key, func(e *examined) { e.at, e.digest = b.clock.Now(), e.Digest })
+	k.verifier.state.note(key, first.Identity, b.clock.Now(), first.Digest)
+	if e := deliver(2, "xxh3:02"); e.digest != "" || !e.due.After(b.clock.Now()) {
+		t.Errorf("it is compared with what another had: %q", e.digest)
+	}
+}

@@ -110,7 +110,7 @@ func (v *verifier) noteStores(stores []*census.Store) {
 
 func (v *verifier) noteSnapshot(key snapshotKey, s census.Snapshot, now time.Time) {
 	e := v.known[key]
-	same := e != nil && e.Identity.Inode == s.Identity.Inode && e.Identity.Device == s.Identity.Device
+	same := e != nil && e.Identity.Inode == s.Identity.Inode && e.Identity.Device == s.Identity.Device && e.Identity.Born == s.Identity.Born
 	if !same {
 		e = &examined{}
 		e.at, e.digest = v.state.lastResult(key, s.Identity)

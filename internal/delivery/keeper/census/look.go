@@ -165,7 +165,7 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	if err != nil {
 		return l.note("snapshot "+string(id), err)
 	}
-	identity := Identity{Device: self.Dev, Inode: self.Ino, Modified: st.Mtim.Nano()}
+	identity := Identity{Device: self.Dev, Inode: self.Ino, Born: confined.Born(dir), Modified: st.Mtim.Nano()}
 	m, err := l.header(dir, id, identity)
 	if err != nil {
 		return l.note("the manifest of snapshot "+string(id), err)

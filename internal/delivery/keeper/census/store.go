@@ -38,8 +38,10 @@ type Snapshot struct {
 // Identity is which file has a name on a disk.
 type Identity struct {
 	Device, Inode uint64
-	// Modified is the time of the last write, in nanoseconds since 1970.
-	Modified int64
+	// Born is when the directory was made, as its inode may have been another one's; 0
+	// where that is not known. Modified is when the manifest was last written. Both are in
+	// nanoseconds since 1970.
+	Born, Modified int64
 }
 
 // Partial is a download, on its way or left behind.
