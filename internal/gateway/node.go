@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -74,6 +75,7 @@ func (s *service) WatchNode(ctx context.Context, request *connect.Request[gatewa
 		}
 		select {
 		case <-subscription.Woken():
+			s.pause(ctx, keeperSettle)
 		case <-repeat.C():
 			sent = nil
 		case <-subscription.Ended():
@@ -87,6 +89,21 @@ func (s *service) WatchNode(ctx context.Context, request *connect.Request[gatewa
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// keeperSettle is how long it is waited after a change, so that changes in a row are one: each makes
+// the gateway look at all namespaces of all nodes that have a store of the changed one.
+const keeperSettle = 5 * time.Second
+
+// pause waits, unless the call or the service ends.
+func (s *service) pause(ctx context.Context, d time.Duration) {
+	timer := s.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-s.closing:
+	case <-ctx.Done():
 	}
 }
 

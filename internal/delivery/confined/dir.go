@@ -23,6 +23,9 @@ var (
 	ErrKind = errors.New("not of the expected kind")
 	// ErrName says that a text can be no name in a directory.
 	ErrName = errors.New("not a name in a directory")
+	// ErrBusy says that a process keeps a file from being opened for now, by a lease on it
+	// (fcntl(2), F_SETLEASE).
+	ErrBusy = errors.New("a process has a lease on it")
 	// ErrTooLarge says that a file has more bytes than are read of it.
 	ErrTooLarge = errors.New("larger than expected")
 )
@@ -68,6 +71,8 @@ func (d *Dir) openAt(name string, flags int, mode uint32) (*os.File, error) {
 		case err == nil:
 			return os.NewFile(uintptr(fd), path), nil
 		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return nil, &fs.PathError{Op: "open", Path: path, Err: ErrBusy}
 		case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
 			return nil, &fs.PathError{Op: "open", Path: path, Err: ErrKind}
 		default:
@@ -82,11 +87,15 @@ func (d *Dir) fd() int { return int(d.file.Fd()) }
 // Number is that of the open file, for as long as the Dir is open.
 func (d *Dir) Number() int { return d.fd() }
 
-// Dir opens a directory in this one, or one further below when there are more names.
+// Dir opens a directory in this one, or one further below when there are more names. What
+// its owner closed to itself is opened to it again.
 func (d *Dir) Dir(names ...string) (*Dir, error) {
 	at := d
 	for _, name := range names {
 		f, err := at.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if reopens(at, err, name) {
+			f, err = at.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		}
 		if at != d {
 			at.Close()
 		}
@@ -156,6 +165,17 @@ func (d *Dir) Stat() (unix.Stat_t, error) {
 	return st, nil
 }
 
+// Born returns when a directory was made, in nanoseconds since 1970: the number of its
+// inode may have been another one's before, and its other times are its owner's to set. 0:
+// the file system does not say.
+func Born(d *Dir) int64 {
+	var st unix.Statx_t
+	if err := unix.Statx(d.fd(), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st); err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+}
+
 // IsDir reports whether a name is that of a directory, not of a link to one.
 func (d *Dir) IsDir(name string) bool {
 	st, err := d.Lstat(name)
@@ -186,7 +206,11 @@ type Entry struct {
 // returns false when there are more.
 func (d *Dir) List(most int, each func(Entry) bool) (complete bool, err error) {
 	// Of its own, because the place in a directory belongs to the open file.
-	fd, err := unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
+	fd, err := unix.Openat(d.fd(), ".", flags, 0)
+	if reopens(d, err, "") {
+		fd, err = unix.Openat(d.fd(), ".", flags, 0)
+	}
 	if err != nil {
 		return false, &fs.PathError{Op: "open", Path: d.file.Name(), Err: err}
 	}
@@ -225,7 +249,11 @@ func (d *Dir) Mkdir(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if err := unix.Mkdirat(d.fd(), name, 0o700); err != nil {
+	err := unix.Mkdirat(d.fd(), name, 0o700)
+	if reopens(d, err, "") {
+		err = unix.Mkdirat(d.fd(), name, 0o700)
+	}
+	if err != nil {
 		return &fs.PathError{Op: "mkdir", Path: d.file.Name() + "/" + name, Err: err}
 	}
 	return nil
@@ -234,6 +262,9 @@ func (d *Dir) Mkdir(name string) error {
 // Create makes an empty file where there is none of the name.
 func (d *Dir) Create(name string) error {
 	f, err := d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if reopens(d, err, "") {
+		f, err = d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	}
 	if err != nil {
 		return err
 	}
@@ -262,11 +293,21 @@ func (d *Dir) Replace(name string, text []byte) error {
 	return nil
 }
 
-// Rename moves a name into a directory, where nothing may have the new one.
+// Rename moves a name into a directory, where nothing may have the new one. What the owner
+// of the three closed to itself is opened to it again.
 func (d *Dir) Rename(name string, to *Dir, as string) error {
 	if err := errors.Join(checkName(name), checkName(as)); err != nil {
 		return err
 	}
+	err := renameTo(d, name, to, as)
+	// The kernel wants a directory that gets another parent to be writable, too.
+	if from, into := reopens(d, err, name), reopens(to, err, ""); from || into {
+		err = renameTo(d, name, to, as)
+	}
+	return err
+}
+
+func renameTo(d *Dir, name string, to *Dir, as string) error {
 	err := unix.Renameat2(d.fd(), name, to.fd(), as, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		// A file system that cannot refuse to replace: only an empty directory is replaced
@@ -289,7 +330,11 @@ func (d *Dir) unlink(name string, flags int) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if err := unix.Unlinkat(d.fd(), name, flags); err != nil {
+	err := unix.Unlinkat(d.fd(), name, flags)
+	if reopens(d, err, "") {
+		err = unix.Unlinkat(d.fd(), name, flags)
+	}
+	if err != nil {
 		return &fs.PathError{Op: "remove", Path: d.file.Name() + "/" + name, Err: err}
 	}
 	return nil

@@ -49,11 +49,14 @@ func (d *Dir) IsLocked(name string, against int) (bool, error) {
 func (d *Dir) lock(name string, flags, how int) (*Lock, error) {
 	for range maxLockTries {
 		f, err := d.openRegular(name, flags)
+		if reopens(d, err, name) {
+			f, err = d.openRegular(name, flags)
+		}
 		switch {
 		case errors.Is(err, ErrKind):
 			return &Lock{}, nil
-		case errors.Is(err, unix.EAGAIN):
-			return nil, filelock.ErrHeld // a lease on the file (fcntl(2), F_SETLEASE)
+		case errors.Is(err, ErrBusy):
+			return nil, filelock.ErrHeld
 		case err != nil:
 			return nil, err
 		}

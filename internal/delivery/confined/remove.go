@@ -24,7 +24,7 @@ const (
 // goes on until that is done or the context ends, however deep and wide the tree is,
 // and opens what its owner has closed to itself. Others may change the tree meanwhile.
 func (d *Dir) RemoveTree(ctx context.Context, name string) error {
-	r := &remover{ctx: ctx, top: d, rest: []string{name}}
+	r := &remover{ctx: ctx, top: d, name: name, rest: []string{name}}
 	for len(r.rest) > 0 {
 		next := r.rest[len(r.rest)-1]
 		r.rest = r.rest[:len(r.rest)-1]
@@ -38,6 +38,8 @@ func (d *Dir) RemoveTree(ctx context.Context, name string) error {
 type remover struct {
 	ctx context.Context
 	top *Dir
+	// name is that of the tree in top.
+	name string
 	// rest are names in top that are still to be removed.
 	rest  []string
 	moved int
@@ -79,7 +81,9 @@ func (r *remover) removeName(at *Dir, name string, depth int) error {
 func (r *remover) moveUp(at *Dir, name string) error {
 	for {
 		r.moved++
-		as := fmt.Sprintf(".deep-%d", r.moved)
+		// With the name's beginning: who finds the rest of a tree after this process ended
+		// knows what it is of.
+		as := fmt.Sprintf("%s.deep-%d", r.name[:min(len(r.name), maxName/2)], r.moved)
 		err := at.Rename(name, r.top, as)
 		switch {
 		case err == nil:
@@ -121,23 +125,10 @@ func (d *Dir) openToEmpty(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&0o700 != 0o700 {
+	if isClosed(st) {
 		if err := openToOwner(d, name); err != nil {
 			return nil, err
 		}
 	}
 	return d.Dir(name)
-}
-
-// openToOwner opens a directory to its owner, through the directory itself and not its name.
-func openToOwner(d *Dir, name string) error {
-	fd, err := unix.Openat(d.fd(), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: d.file.Name() + "/" + name, Err: err}
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), 0o700); err != nil {
-		return &fs.PathError{Op: "chmod", Path: d.file.Name() + "/" + name, Err: err}
-	}
-	return nil
 }

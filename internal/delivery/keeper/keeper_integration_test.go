@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -267,7 +266,7 @@ func TestAKeeperWithoutPrivilegeSeesWhatIsMountedAndGone(t *testing.T) {
 	n.awaitReport("that the store is gone", func(r *gatewayv1alpha1.ReportNodeRequest) bool { return len(r.GetDirectories()) == 0 })
 }
 
-func TestAStoreThatIsClosedToItsOwnerIsNamedAndTheOthersCounted(t *testing.T) {
+func TestAStoreThatItsOwnerClosedIsCountedLikeTheOthers(t *testing.T) {
 	n := newNode(t)
 	closed, half, good := place("closed", 1), place("half", 2), place("good", 3)
 	for _, p := range []census.Place{closed, half, good} {
@@ -282,15 +281,11 @@ func TestAStoreThatIsClosedToItsOwnerIsNamedAndTheOthersCounted(t *testing.T) {
 	}
 	n.startKeeper()
 	n.awaitReport("all three", func(r *gatewayv1alpha1.ReportNodeRequest) bool {
-		if contentsIn(r, good) == nil {
-			return false
+		for _, p := range []census.Place{closed, half, good} {
+			if len(contentsIn(r, p).GetContents().GetSnapshots()) != 1 {
+				return false
+			}
 		}
-		if c := contentsIn(r, closed); !strings.Contains(c.GetUnreadable(), "permission denied") {
-			t.Errorf("of the closed one it says %v", c)
-		}
-		if c := contentsIn(r, half); !strings.Contains(c.GetUnreadable(), "the marks") || len(c.GetContents().GetSnapshots()) != 1 {
-			t.Errorf("of the half closed one it says %v", c)
-		}
-		return len(contentsIn(r, good).GetContents().GetSnapshots()) == 1
+		return true
 	})
 }

@@ -26,6 +26,9 @@ var (
 const (
 	maxNamespaces = 4096
 	maxStores     = 1024
+	// maxEach is how many stores of one namespace's name are looked at: that of the
+	// namespace, and those of earlier ones that still have to go.
+	maxEach = 64
 )
 
 // sight is what a look saw.
@@ -141,7 +144,7 @@ func listPlaces(base *confined.Dir, changes *changes) (places []census.Place, er
 			continue // it is gone, or is not the driver's
 		}
 		changes.watch(dir)
-		_, err = dir.List(maxStores, func(e confined.Entry) bool {
+		_, err = dir.List(maxEach, func(e confined.Entry) bool {
 			if e.Dir && uidForm.MatchString(e.Name) && len(places) < maxStores {
 				places = append(places, census.Place{Namespace: namespace, UID: e.Name})
 			}
@@ -155,16 +158,24 @@ func listPlaces(base *confined.Dir, changes *changes) (places []census.Place, er
 	return places, nil
 }
 
-// evict makes room where there is too little, and reports whether it evicted anything.
+// evict makes room where there is too little, and reports whether it evicted anything. What
+// a turn does not suffice for is left to the next look.
 func (k *Keeper) evict(ctx context.Context, base *confined.Dir, s *sight) (bool, error) {
 	limits := room.Limits{Quota: k.options.NodeQuota.Of(s.disk.Size), High: k.options.High, Low: k.options.Low,
 		Reserve: k.options.Reserve.Of(s.disk.Size)}
 	picker := room.NewPicker(s.stores, limits, s.disk)
+	turn, cancel := context.WithTimeout(ctx, k.options.Pace.Turn)
+	defer cancel()
 	evicted := false
-	for ctx.Err() == nil {
+	// passed are stores that no more is taken from: what one of them does must not hold up the others.
+	passed := map[census.Place]bool{}
+	for turn.Err() == nil {
 		c, ok := picker.Next()
 		if !ok {
 			return evicted, nil
+		}
+		if passed[c.Place] {
+			continue
 		}
 		gone, err := evictSnapshot(base, c.Place, c.ID)
 		if err != nil {
@@ -172,6 +183,7 @@ func (k *Keeper) evict(ctx context.Context, base *confined.Dir, s *sight) (bool,
 				return evicted, err
 			}
 			k.options.Log.Error(err, "a snapshot was not evicted", "store", c.Place.String(), "snapshot", c.ID)
+			passed[c.Place] = true
 			continue
 		}
 		if !gone {
@@ -180,15 +192,36 @@ func (k *Keeper) evict(ctx context.Context, base *confined.Dir, s *sight) (bool,
 		evicted = true
 		k.options.Metrics.countEviction(c.Bytes)
 		k.options.Log.V(1).Info("evicted a snapshot", "store", c.Place.String(), "snapshot", c.ID, "bytes", c.Bytes)
-		// The room is there only when the files are gone.
-		if err := k.sweeper.sweepStore(ctx, c.Place); err != nil {
-			k.options.Log.Error(err, "what was evicted was not deleted", "store", c.Place.String())
-		}
-		disk := s.disk
-		if disk.Size, disk.Free, err = base.FileSystem(); err != nil {
-			return evicted, fmt.Errorf("asking how full the disk is: %w", err)
+		disk, err := k.freeEvicted(turn, base, c, s.disk, passed)
+		if err != nil {
+			return evicted, err
 		}
 		picker.Evicted(c, disk)
 	}
 	return evicted, context.Cause(ctx)
+}
+
+// freeEvicted deletes what was evicted, because the room is there only when the files are
+// gone, and returns what the disk is like then. What takes longer is left to the sweeper.
+func (k *Keeper) freeEvicted(ctx context.Context, base *confined.Dir, c room.Candidate, before room.Disk, passed map[census.Place]bool,
+) (room.Disk, error) {
+	part, cancel := context.WithTimeout(ctx, k.options.Pace.Turn/2)
+	defer cancel()
+	err := k.sweeper.sweepStore(part, c.Place)
+	if err != nil {
+		passed[c.Place] = true
+		k.sweeper.ask(c.Place)
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			k.options.Log.Error(err, "what was evicted was not deleted", "store", c.Place.String())
+		}
+	}
+	disk := before
+	var sizeErr error
+	if disk.Size, disk.Free, sizeErr = base.FileSystem(); sizeErr != nil {
+		return disk, fmt.Errorf("asking how full the disk is: %w", sizeErr)
+	}
+	if err != nil {
+		disk.Free = min(disk.Free+c.Bytes, disk.Size) // it will be there
+	}
+	return disk, nil
 }

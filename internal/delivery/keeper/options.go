@@ -77,6 +77,9 @@ type Pace struct {
 	// volume, and none of whose volumes this keeper ever saw; and Booted, how long after the
 	// start of the machine. Default: 5 min, 15 min.
 	Unseen, Booted time.Duration
+	// Turn is how long it is deleted in one store before it is the next one's turn, and
+	// how long it is evicted in one look. Default: 10 s.
+	Turn time.Duration
 }
 
 func (p Pace) withDefaults() Pace {
@@ -85,7 +88,7 @@ func (p Pace) withDefaults() Pace {
 		is    time.Duration
 	}{
 		{&p.Settle, 200 * time.Millisecond}, {&p.Look, time.Minute}, {&p.Apart, time.Second}, {&p.Repeat, 5 * time.Minute},
-		{&p.Standby, 2 * time.Second}, {&p.Unseen, 5 * time.Minute}, {&p.Booted, 15 * time.Minute},
+		{&p.Standby, 2 * time.Second}, {&p.Unseen, 5 * time.Minute}, {&p.Booted, 15 * time.Minute}, {&p.Turn, 10 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.is

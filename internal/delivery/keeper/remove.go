@@ -22,11 +22,14 @@ import (
 // gonePrefix begins the names, in the base, of stores that are being deleted.
 const gonePrefix = ".gone-"
 
+// maxRemoved is how many directories of one store are taken away in one look.
+const maxRemoved = 256
+
 // removeDead moves the directories of dead pods into the trash of their stores, and
 // reports whether it did anything.
 func (k *Keeper) removeDead(base *confined.Dir, s *sight) (removed bool) {
 	for _, one := range s.stores {
-		for _, uid := range one.Dead {
+		for _, uid := range one.Dead[:min(len(one.Dead), maxRemoved)] {
 			gone, err := k.removePod(base, one.Place, uid)
 			if err != nil {
 				k.options.Log.Error(err, "what a pod left was not removed", "store", one.Place.String(), "pod", uid)
@@ -238,14 +241,17 @@ func (k *Keeper) removeStore(base *confined.Dir, place census.Place) (bool, erro
 	if err != nil || !free {
 		return false, err
 	}
-	aside := gonePrefix + place.UID
+	aside := gonePrefix + place.UID + "-" + rand.Text()
 	if err := namespace.Rename(place.UID, base, aside); err != nil {
-		if !errors.Is(err, fs.ErrExist) {
-			return false, fmt.Errorf("taking the directory away: %w", err)
+		return false, fmt.Errorf("taking the directory away: %w", err)
+	}
+	// What was mounted until the directory had lost its name counts, under either name.
+	now, err := k.options.Table.Read()
+	if err != nil || now.Unknown || now.Stores[place.String()] || now.Below(aside) {
+		if backErr := base.Rename(aside, namespace, place.UID); backErr != nil {
+			return false, fmt.Errorf("giving a store back that is in use: %w", backErr)
 		}
-		if err := namespace.Rename(place.UID, base, aside+"-"+rand.Text()); err != nil {
-			return false, fmt.Errorf("taking the directory away: %w", err)
-		}
+		return false, err
 	}
 	// Only an empty one goes; the driver makes it again when it needs it.
 	_ = base.RemoveDir(place.Namespace)

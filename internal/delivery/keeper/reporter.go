@@ -5,6 +5,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -133,16 +134,41 @@ func (r *reporter) reportChanges(ctx context.Context) time.Duration {
 		return 0
 	}
 	reports := r.dueReports(s, damages)
+	var refused error
 	for _, one := range reports {
-		if err := r.options.Gateway.ReportNode(ctx, one.request); err != nil {
+		err := r.sendReport(ctx, one, damages)
+		if err != nil && connect.CodeOf(err) != connect.CodeInvalidArgument {
 			return r.noteFailure(ctx, err)
 		}
-		r.noteSaid(one, damages)
+		refused = errors.Join(refused, err)
+	}
+	if refused != nil {
+		return r.noteFailure(ctx, refused)
 	}
 	if len(reports) == 0 {
 		return 0
 	}
 	return r.options.Pace.Apart
+}
+
+// sendReport sends a report. One that is refused for what it says is divided: what one store
+// holds must not keep the others from being reported.
+func (r *reporter) sendReport(ctx context.Context, one report, damages []*gatewayv1alpha1.Damage) error {
+	err := r.options.Gateway.ReportNode(ctx, one.request)
+	if err == nil {
+		r.noteSaid(one, damages)
+		return nil
+	}
+	half := len(one.places) / 2
+	if connect.CodeOf(err) != connect.CodeInvalidArgument || half == 0 {
+		return err
+	}
+	first, second := one, one
+	first.request, second.request = proto.CloneOf(one.request), proto.CloneOf(one.request)
+	first.places, first.request.Stores = one.places[:half], one.request.GetStores()[:half]
+	second.places, second.request.Stores = one.places[half:], one.request.GetStores()[half:]
+	second.request.Damages = nil
+	return errors.Join(r.sendReport(ctx, first, damages), r.sendReport(ctx, second, damages))
 }
 
 // report is a request, and the stores that it speaks of.
@@ -213,8 +239,23 @@ func (r *reporter) emptyReport(s *sight) (m *gatewayv1alpha1.ReportNodeRequest, 
 func (r *reporter) contentsOf(one *census.Store, s *sight) *gatewayv1alpha1.StoreContents {
 	quota, reserve := r.options.StoreQuota.Of(s.disk.Size), r.options.Reserve.Of(s.disk.Size)
 	contents := inventory.NewReport(stockOf(one, s.disk, quota, reserve), one.Users, wantedOf(one))
+	shorten(contents)
 	return &gatewayv1alpha1.StoreContents{Directory: directoryOf(one.Place), Contents: contents, Unreadable: one.Unreadable,
 		VerifiedTime: r.verified(one.Place)}
+}
+
+// shorten counts the last snapshots of a report instead of listing them, until the gateway takes
+// it: names may be as long as whoever wrote them likes.
+func shorten(r *gatewayv1alpha1.ReportStoreRequest) {
+	for size := proto.Size(r); size > maxReportedBytes && len(r.Snapshots) > 0; {
+		last := r.Snapshots[len(r.Snapshots)-1]
+		r.Snapshots = r.Snapshots[:len(r.Snapshots)-1]
+		size -= proto.Size(last)
+		if last.GetPhase() == gatewayv1alpha1.Phase_PHASE_SUCCESS {
+			r.OmittedSnapshots++
+			r.OmittedBytes += last.GetBytes()
+		}
+	}
 }
 
 func (r *reporter) noteSaid(one report, damages []*gatewayv1alpha1.Damage) {

@@ -10,18 +10,12 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/confined"
 	"github.com/kuda-io/kuda/internal/delivery/keeper/census"
 	"github.com/kuda-io/kuda/internal/delivery/podstate"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 )
-
-// sweepTime is how long the trash of a store is emptied at a time.
-const sweepTime = 2 * time.Minute
-
-var errSweep = errors.New("it takes longer than " + sweepTime.String())
 
 // maxSwept is how many names are removed before a directory is listed again.
 const maxSwept = 1024
@@ -97,25 +91,38 @@ func (s *sweeper) run(ctx context.Context) {
 		places, gone := s.places, s.gone
 		s.places, s.gone = map[census.Place]bool{}, false
 		s.mu.Unlock()
-		if gone {
-			if err := removeAll(ctx, s.base, gonePrefix); err != nil && ctx.Err() == nil {
-				s.options.Log.Error(err, "stores of namespaces that are gone were not deleted")
-			}
+		if gone && s.sweepTurn(ctx, "stores of namespaces that are gone", s.sweepGone) {
+			s.askBase()
 		}
 		for place := range places {
-			// Another look asks again for what is left: a store whose pods make more files than
-			// are removed does not hold up the others.
-			if err := s.sweepStore(ctx, place); err != nil && ctx.Err() == nil {
-				s.options.Log.Error(err, "what is to be deleted was not", "store", place.String())
+			if s.sweepTurn(ctx, place.String(), func(ctx context.Context) error { return s.sweepStore(ctx, place) }) {
+				s.ask(place)
 			}
 		}
 	}
 }
 
+// sweepTurn deletes for as long as a turn lasts, so that what has no end keeps only itself
+// waiting. It reports whether there is more.
+func (s *sweeper) sweepTurn(ctx context.Context, what string, sweep func(context.Context) error) bool {
+	turn, cancel := context.WithTimeout(ctx, s.options.Pace.Turn)
+	defer cancel()
+	err := sweep(turn)
+	if err == nil || ctx.Err() != nil {
+		return false
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	s.options.Log.Error(err, "what is to be deleted was not", "store", what)
+	return false
+}
+
+// sweepGone deletes the stores that were moved aside.
+func (s *sweeper) sweepGone(ctx context.Context) error { return removeAll(ctx, s.base, gonePrefix) }
+
 // sweepStore empties the trash of a store.
 func (s *sweeper) sweepStore(ctx context.Context, place census.Place) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, sweepTime, errSweep)
-	defer cancel()
 	for name, prefix := range map[string]string{store.TrashDir: "", podstate.PodsDir: podstate.DeadPrefix} {
 		dir, err := s.base.Dir(place.Namespace, place.UID, name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, confined.ErrKind) {

@@ -6,6 +6,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type verifier struct {
 
 	mu    sync.Mutex
 	known map[snapshotKey]*examined
+	// spent is how many bytes were read of each store: the one with the least comes next.
+	spent map[census.Place]int64
 }
 
 type snapshotKey struct {
@@ -56,7 +59,7 @@ type examined struct {
 
 func newVerifier(o Options, damaged func(*gatewayv1alpha1.Damage), changed func()) *verifier {
 	return &verifier{options: o, damaged: damaged, changed: changed, wake: make(chan struct{}, 1), known: map[snapshotKey]*examined{},
-		state: &verifyState{log: o.Log}}
+		spent: map[census.Place]int64{}, state: &verifyState{log: o.Log}}
 }
 
 // update says which snapshots there are.
@@ -80,15 +83,34 @@ func (v *verifier) update(stores []*census.Store) {
 			delete(v.known, key)
 		}
 	}
+	v.noteStores(stores)
 	select {
 	case v.wake <- struct{}{}:
 	default:
 	}
 }
 
+// noteStores has new stores begin with what others have got, and forgets those that are gone.
+func (v *verifier) noteStores(stores []*census.Store) {
+	spent, least := make(map[census.Place]int64, len(stores)), int64(math.MaxInt64)
+	for _, s := range stores {
+		if bytes, ok := v.spent[s.Place]; ok {
+			spent[s.Place], least = bytes, min(least, bytes)
+		}
+	}
+	for _, s := range stores {
+		if _, ok := spent[s.Place]; !ok && least < math.MaxInt64 {
+			spent[s.Place] = least
+		} else if !ok {
+			spent[s.Place] = 0
+		}
+	}
+	v.spent = spent
+}
+
 func (v *verifier) noteSnapshot(key snapshotKey, s census.Snapshot, now time.Time) {
 	e := v.known[key]
-	same := e != nil && e.Identity.Inode == s.Identity.Inode && e.Identity.Device == s.Identity.Device
+	same := e != nil && e.Identity.Inode == s.Identity.Inode && e.Identity.Device == s.Identity.Device && e.Identity.Born == s.Identity.Born
 	if !same {
 		e = &examined{}
 		e.at, e.digest = v.state.lastResult(key, s.Identity)
@@ -132,17 +154,35 @@ func (v *verifier) verifiedBy(place census.Place) *timestamppb.Timestamp {
 	return timestamppb.New(first)
 }
 
-// next returns the snapshot that is to be compared first, and when.
-func (v *verifier) next() (key snapshotKey, e examined, ok bool) {
+// next returns the snapshot that is to be compared first, and when. Of those that are due, one of
+// the store comes first of which the least was read: however much one has, and however
+// often it changes, the others have their turns.
+func (v *verifier) next(now time.Time) (key snapshotKey, e examined, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for k, known := range v.known {
 		// One that is in doubt is read by the runtime that wants it.
-		if !known.Suspect && (!ok || known.due.Before(e.due)) {
+		if !known.Suspect && (!ok || v.comesBefore(k, known, key, &e, now)) {
 			key, e, ok = k, *known, true
 		}
 	}
 	return key, e, ok
+}
+
+func (v *verifier) comesBefore(a snapshotKey, ea *examined, b snapshotKey, eb *examined, now time.Time) bool {
+	if ea.due.After(now) || eb.due.After(now) || v.spent[a.place] == v.spent[b.place] {
+		return ea.due.Before(eb.due)
+	}
+	return v.spent[a.place] < v.spent[b.place]
+}
+
+// spend notes what was read of a store.
+func (v *verifier) spend(place census.Place, bytes int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok := v.spent[place]; ok {
+		v.spent[place] += bytes
+	}
 }
 
 // run compares until the context ends.
@@ -153,10 +193,10 @@ func (v *verifier) run(ctx context.Context) {
 	}
 	beIdle()
 	saved := v.options.Now()
-	pace := &pace{rate.NewLimiter(rate.Limit(v.options.VerifyRate), 1<<20)}
+	pace := &pace{limiter: rate.NewLimiter(rate.Limit(v.options.VerifyRate), 1<<20)}
 	x := examine.New(pace)
 	for ctx.Err() == nil {
-		key, e, ok := v.next()
+		key, e, ok := v.next(v.options.Now())
 		wait := v.options.VerifyEvery
 		if ok {
 			wait = e.due.Sub(v.options.Now())
@@ -166,7 +206,9 @@ func (v *verifier) run(ctx context.Context) {
 			saved = now
 		}
 		if wait <= 0 {
+			pace.bytes = minimalCost // what is found before anything is read costs, too
 			v.verifySnapshot(ctx, x, key, e)
+			v.spend(key.place, pace.bytes)
 			continue
 		}
 		timer := time.NewTimer(wait)
@@ -201,11 +243,18 @@ func (v *verifier) saveState() {
 	}
 }
 
-// pace limits what is read by bytes per second.
-type pace struct{ limiter *rate.Limiter }
+// minimalCost is what a snapshot costs, however little there is to read, in bytes.
+const minimalCost = 64 << 10
+
+// pace limits what is read by bytes per second, and counts it.
+type pace struct {
+	limiter *rate.Limiter
+	bytes   int64
+}
 
 // Wait implements examine.Pace.
 func (p *pace) Wait(ctx context.Context, bytes int) error {
+	p.bytes += int64(bytes)
 	return p.limiter.WaitN(ctx, min(bytes, p.limiter.Burst()))
 }
 
@@ -231,7 +280,7 @@ func (v *verifier) verifySnapshot(ctx context.Context, x *examine.Examiner, key 
 			v.state.note(key, e.Identity, now, e.Digest)
 		})
 	default:
-		v.handleFinding(ctx, key, e, finding)
+		v.handleFinding(ctx, x, key, e, finding)
 	}
 }
 
@@ -257,8 +306,8 @@ func (v *verifier) examine(ctx context.Context, x *examine.Examiner, key snapsho
 
 // handleFinding has a damaged snapshot replaced. Those that have the damaged file too are
 // marked first, so that none of them is what the new one is made from.
-func (v *verifier) handleFinding(ctx context.Context, key snapshotKey, e examined, f *examine.Finding) {
-	for _, id := range append(v.sharing(ctx, key, f), key.id) {
+func (v *verifier) handleFinding(ctx context.Context, x *examine.Examiner, key snapshotKey, e examined, f *examine.Finding) {
+	for _, id := range append(v.sharing(ctx, x, key, f), key.id) {
 		if err := v.mark(key.place, id); err != nil {
 			v.options.Log.Error(err, "a damaged snapshot was not marked", "store", key.place.String(), "snapshot", id)
 		}
@@ -304,7 +353,7 @@ func cutText(s string) string {
 }
 
 // sharing returns the other snapshots of a store that have the damaged file.
-func (v *verifier) sharing(ctx context.Context, key snapshotKey, f *examine.Finding) (ids []snapshot.ID) {
+func (v *verifier) sharing(ctx context.Context, x *examine.Examiner, key snapshotKey, f *examine.Finding) (ids []snapshot.ID) {
 	dir, err := v.base.Dir(key.place.Namespace, key.place.UID, store.SnapshotsDir)
 	if err != nil || f.Inode == 0 {
 		return nil
@@ -319,7 +368,7 @@ func (v *verifier) sharing(ctx context.Context, key snapshotKey, f *examine.Find
 	}
 	v.mu.Unlock()
 	for _, id := range others {
-		if examine.HasFile(ctx, dir, id, f) {
+		if x.HasFile(ctx, dir, id, f) {
 			ids = append(ids, id)
 		}
 	}

@@ -36,6 +36,7 @@ type verifyState struct {
 
 type stateEntry struct {
 	Inode  uint64    `json:"inode"`
+	Born   int64     `json:"born,omitempty"`
 	At     time.Time `json:"at"`
 	Digest string    `json:"digest"`
 }
@@ -47,7 +48,7 @@ func stateKey(key snapshotKey) string {
 // lastResult returns when a snapshot was last found to be right, and its digest then.
 func (s *verifyState) lastResult(key snapshotKey, identity census.Identity) (time.Time, string) {
 	e, ok := s.entries[stateKey(key)]
-	if !ok || e.Inode != identity.Inode {
+	if !ok || e.Inode != identity.Inode || e.Born != identity.Born {
 		return time.Time{}, ""
 	}
 	return e.At, e.Digest
@@ -57,7 +58,7 @@ func (s *verifyState) note(key snapshotKey, identity census.Identity, at time.Ti
 	if s.entries == nil {
 		s.entries = map[string]stateEntry{}
 	}
-	s.entries[stateKey(key)] = stateEntry{Inode: identity.Inode, At: at, Digest: digest}
+	s.entries[stateKey(key)] = stateEntry{Inode: identity.Inode, Born: identity.Born, At: at, Digest: digest}
 	s.dirty = true
 }
 

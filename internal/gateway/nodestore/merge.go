@@ -56,12 +56,35 @@ func Merge(status *v1alpha1.NodeStoreStatus, entries ...v1alpha1.NamespaceStore)
 	nodestore.DropDirectories(&out, out.Stores...)
 	slices.SortFunc(out.Stores, func(a, b v1alpha1.NamespaceStore) int { return cmp.Compare(a.Namespace, b.Namespace) })
 	trimSnapshots(out.Stores, own)
+	trimDamages(out.Stores)
 	nodestore.Sum(&out)
 	return out
 }
 
 // maxDamaged is the bound of the schema.
 const maxDamaged = 8
+
+// maxNodeDamages is for all stores, with room for names as long as they can be.
+const maxNodeDamages = 32
+
+// trimDamages leaves out what was found first, of the store of which most was found, until an
+// object has room for the rest: a rotten disk damages the stores of all namespaces.
+func trimDamages(stores []v1alpha1.NamespaceStore) {
+	total := 0
+	for i := range stores {
+		total += len(stores[i].Damaged)
+	}
+	for ; total > maxNodeDamages; total-- {
+		most := 0
+		for i := range stores {
+			if len(stores[i].Damaged) > len(stores[most].Damaged) {
+				most = i
+			}
+		}
+		list := stores[most].Damaged
+		stores[most].Damaged = slices.Clone(list[:len(list)-1])
+	}
+}
 
 // keepDamages keeps what was found in a store before behind what was found now.
 func keepDamages(entries []v1alpha1.NamespaceStore, before *v1alpha1.NamespaceStore) {

@@ -48,6 +48,35 @@ func TestAReportChangesOnlyItsNamespacesEntry(t *testing.T) {
 	}
 }
 
+// TestAStatusWithDamageInAllStoresStaysWithinTheSizeOfAnObject has a disk that rots, or a
+// keeper that lies.
+func TestAStatusWithDamageInAllStoresStaysWithinTheSizeOfAnObject(t *testing.T) {
+	r := &gatewayv1alpha1.ReportNodeRequest{}
+	for i := range maxStores {
+		namespace := fmt.Sprintf("%03d%s", i, strings.Repeat("n", 60))
+		c := storeContents(namespace, "uid", newSnapshot(1))
+		c.Unreadable = strings.Repeat("<", 4000)
+		r.Stores = append(r.Stores, c)
+		for range maxDamaged {
+			r.Damages = append(r.Damages, &gatewayv1alpha1.Damage{Directory: directoryOf(namespace, "uid"), Snapshot: newSnapshot(1).GetId(),
+				File: strings.Repeat("<", 4000), Path: strings.Repeat("<", 4000), Version: strings.Repeat("<", 400),
+				Message: strings.Repeat("<", 4000)})
+		}
+	}
+	status := Merge(&v1alpha1.NodeStoreStatus{}, NodeEntries(r, now)...)
+	text, err := json.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i := range status.Stores {
+		found += len(status.Stores[i].Damaged)
+	}
+	if len(text) > 1400<<10 || found != maxNodeDamages {
+		t.Errorf("%d bytes, %d findings", len(text), found)
+	}
+}
+
 func TestANodeStoreStaysWithinTheSizeOfAnObject(t *testing.T) {
 	long := func(s *gatewayv1alpha1.StoredSnapshot) {
 		s.Source, s.Path, s.Version = strings.Repeat("<", 2000), strings.Repeat("é", 2000), strings.Repeat("\"", 300)

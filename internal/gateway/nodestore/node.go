@@ -17,9 +17,15 @@ import (
 
 // The bounds of the CRD's schema.
 const (
-	maxMessage = 1024
-	maxKeeper  = 64
-	maxUID     = 64
+	maxKeeper = 64
+	maxUID    = 64
+)
+
+// Shorter ones, of texts that all stores may have at once: an object has room for them beside
+// the lists of snapshots.
+const (
+	maxUnreadable = 128
+	maxDamage     = 256
 )
 
 // keeperRenewal is how old the word of a keeper may be before a report that says nothing
@@ -58,7 +64,7 @@ func NodeEntries(r *gatewayv1alpha1.ReportNodeRequest, now time.Time) (entries [
 			continue
 		}
 		e.NamespaceUID = c.GetDirectory().GetUid()
-		e.Unreadable = sanitize.Line(c.GetUnreadable(), maxMessage)
+		e.Unreadable = sanitize.Line(c.GetUnreadable(), maxUnreadable)
 		e.VerifiedTime = sanitize.Moment(c.GetVerifiedTime(), time.Second, now)
 		for _, d := range r.GetDamages() {
 			if d.GetDirectory().GetNamespace() == e.Namespace && d.GetDirectory().GetUid() == e.NamespaceUID {
@@ -85,8 +91,8 @@ func newDamage(d *gatewayv1alpha1.Damage, now time.Time) (v1alpha1.SnapshotDamag
 		message = d.GetFile() + ": " + message
 	}
 	valid := snapshotPattern.MatchString(d.GetSnapshot())
-	return v1alpha1.SnapshotDamage{ID: d.GetSnapshot(), Path: sanitize.Line(d.GetPath(), maxPlace), FoundTime: found,
-		Version: sanitize.Line(d.GetVersion(), maxVersion), Message: sanitize.Line(message, maxMessage)}, valid
+	return v1alpha1.SnapshotDamage{ID: d.GetSnapshot(), Path: sanitize.Line(d.GetPath(), maxDamage), FoundTime: found,
+		Version: sanitize.Line(d.GetVersion(), maxVersion), Message: sanitize.Line(message, maxDamage)}, valid
 }
 
 // MergeNode is Merge that also takes what a keeper said of its node; nil: nothing.

@@ -121,8 +121,12 @@ func (d *Driver) NodePublishVolume(ctx context.Context, r *connect.Request[csiv1
 	if err := d.options.Await(ctx, v.namespace, v.namespaceUID); err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	if err := d.alone(v.target, func() error { return d.mountVolume(v) }); err != nil {
-		return nil, codedError("publishing", v.target, err)
+	// Twice: the directory may lose its name between being opened and being mounted, to a keeper
+	// that takes the pod for dead; what is mounted keeps it.
+	for range 2 {
+		if err := d.alone(v.target, func() error { return d.mountVolume(v) }); err != nil {
+			return nil, codedError("publishing", v.target, err)
+		}
 	}
 	d.options.Log.V(1).Info("published", "kind", v.kind, "namespace", v.namespace, "pod", v.podUID)
 	return connect.NewResponse(&csiv1.NodePublishVolumeResponse{}), nil

@@ -100,3 +100,27 @@ func TestALinkAtTheTargetIsNotFollowed(t *testing.T) {
 		must(t, unix.Unmount(outside, 0))
 	}
 }
+
+// TestADirectoryThatLosesItsNameBeforeItIsMountedIsNotWhatThePodGets has a keeper take away what
+// a pod left, which it takes for dead, just when it is mounted again.
+func TestADirectoryThatLosesItsNameBeforeItIsMountedIsNotWhatThePodGets(t *testing.T) {
+	for _, kind := range []string{store, view} {
+		n := newNode(t)
+		place := n.store()
+		if kind == view {
+			place = filepath.Join(place, "pods", podUID, "view")
+		}
+		taken := false
+		n.driver.attachTree = func(source, at int, v volume) error {
+			if !taken {
+				taken = true
+				must(t, os.Rename(place, place+"-taken"))
+			}
+			return attachTree(source, at, v)
+		}
+		must(t, n.publish(podUID, kind))
+		if got, want := stat(t, n.path(podUID, kind)), stat(t, place); got.Ino != want.Ino || n.mounts(n.path(podUID, kind)) != 1 {
+			t.Errorf("%s: the pod has inode %d, and the directory is %d", kind, got.Ino, want.Ino)
+		}
+	}
+}

@@ -107,14 +107,16 @@ func lockStore(store *os.File) (held locks, free bool, err error) {
 	}
 	defer dir.Close()
 	for _, name := range []string{"boot", "open"} {
-		fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
+		f, err := openFile(dir, name)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, errNoFile) {
 			continue // no lock of a runtime's
+		}
+		if errors.Is(err, unix.EAGAIN) {
+			return held, false, nil // a process has a lease on it (fcntl(2), F_SETLEASE)
 		}
 		if err != nil {
 			return held, false, fmt.Errorf("looking at the locks of the earlier store: %w", err)
 		}
-		f := os.NewFile(uintptr(fd), name)
 		held = append(held, f)
 		err = filelock.Lock(f, unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, filelock.ErrHeld) {
@@ -125,4 +127,29 @@ func lockStore(store *os.File) (held locks, free bool, err error) {
 		}
 	}
 	return held, true, nil
+}
+
+var errNoFile = errors.New("it is no regular file")
+
+// openFile opens a regular file for reading. What a name is of is found out before it is
+// opened, and it is opened by what was found: opening a device does what the device is for.
+func openFile(at *os.File, name string) (*os.File, error) {
+	path, err := unix.Openat(int(at.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "opening", Path: name, Err: err}
+	}
+	defer unix.Close(path)
+	var st unix.Stat_t
+	err = unix.Fstat(path, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errNoFile
+	}
+	fd := -1
+	if err == nil {
+		fd, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", path), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "opening", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }

@@ -232,24 +232,23 @@ func copyLink(from, to *os.File, name string) error {
 
 // copyNote copies a small file, with its time, if there is one.
 func copyNote(from, to *os.File, name string) error {
-	fd, err := unix.Openat(int(from.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	src, err := openFile(from, name)
 	if err != nil {
 		return nil // the store makes it anew
 	}
-	src := os.NewFile(uintptr(fd), name)
 	defer src.Close()
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := unix.Fstat(int(src.Fd()), &st); err != nil {
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != 0 || st.Nlink != 1 || st.Size > maxNote {
+	if st.Uid != 0 || st.Nlink != 1 || st.Size > maxNote {
 		return nil // not what a runtime of root's wrote
 	}
 	text, err := io.ReadAll(io.LimitReader(src, maxNote))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	fd, err = unix.Openat(int(to.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(int(to.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("copying %s: %w", name, err)
 	}

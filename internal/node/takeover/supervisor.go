@@ -5,10 +5,12 @@ package takeover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,9 +27,19 @@ const (
 	// tidyPause is between two takeovers that no call waits for: they only remove the
 	// earlier store, once that is not used any more.
 	tidyPause = time.Minute
+	// maxRunning is how many processes there may be at once, each with its memory. Those
+	// that no call waits for have one less.
+	maxRunning = 3
+	// maxWaiting is how many calls wait at once, of all namespaces; others are told to
+	// come again. The driver's connections are for all of them, and for its probe.
+	maxWaiting = 8
 )
 
-// Supervisor begins takeovers when they are needed, one at a time for each store.
+// errLater is of a store whose turn has not come.
+var errLater = errors.New("other stores are taken over first")
+
+// Supervisor begins takeovers when they are needed, one at a time for each store, and a
+// few at once.
 type Supervisor struct {
 	// Base is the node's directory of stores.
 	Base string
@@ -36,8 +48,10 @@ type Supervisor struct {
 	Run func(namespace, uid string) error
 	Log logr.Logger
 
-	mu   sync.Mutex
-	last map[[2]string]*attempt
+	waiting atomic.Int32
+	mu      sync.Mutex
+	last    map[[2]string]*attempt
+	running int
 }
 
 // attempt is the last takeover of a store.
@@ -59,7 +73,15 @@ func (s *Supervisor) Await(ctx context.Context, namespace, uid string) error {
 	if begun || given {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, longestWait)
+	if a == nil {
+		return fmt.Errorf("taking over the store that the node has of namespace %s: %w", namespace, errLater)
+	}
+	longest := longestWait
+	if s.waiting.Add(1) > maxWaiting {
+		longest = 0
+	}
+	defer s.waiting.Add(-1)
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	select {
 	case <-a.done:
@@ -75,8 +97,8 @@ func (s *Supervisor) exists(names ...string) bool {
 	return err == nil
 }
 
-// ensureBegun returns the last takeover of a store, after it has begun one that is due.
-// It reports whether there are to be no more of them, and the store begins empty.
+// ensureBegun returns the last takeover of a store, after it has begun one that is due; nil
+// where too many are on their way. It reports whether there are to be no more of them, and the store begins empty.
 func (s *Supervisor) ensureBegun(store [2]string, begun bool) (a *attempt, given bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,6 +111,14 @@ func (s *Supervisor) ensureBegun(store [2]string, begun bool) (a *attempt, given
 	if running || given && paused || begun && paused {
 		return last, given
 	}
+	most := maxRunning
+	if begun {
+		most--
+	}
+	if s.running >= most {
+		return nil, given
+	}
+	s.running++
 	a = &attempt{done: make(chan struct{}), began: time.Now(), failed: last.failed}
 	if s.last == nil {
 		s.last = map[[2]string]*attempt{}
@@ -98,6 +128,7 @@ func (s *Supervisor) ensureBegun(store [2]string, begun bool) (a *attempt, given
 		err := s.Run(store[0], store[1])
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.running--
 		if err != nil {
 			a.failed++
 			a.err = fmt.Errorf("taking over the store that the node has of namespace %s (try %d; after %d it begins empty): %w",

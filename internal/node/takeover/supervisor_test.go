@@ -6,6 +6,7 @@ package takeover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,5 +107,41 @@ func TestWhatIsLeftIsTidiedBehindTheCall(t *testing.T) {
 	case <-ran:
 	case <-time.After(10 * time.Second):
 		t.Error("it is not")
+	}
+}
+
+func TestTakeoversOfManyStoresKeepNoCallOfAnotherWaiting(t *testing.T) {
+	goOn := make(chan struct{})
+	var running, most atomic.Int32
+	s, _ := newSupervisor(t, func() error {
+		most.Store(max(most.Load(), running.Add(1)))
+		<-goOn
+		running.Add(-1)
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{}, 100)
+	for i := range 20 {
+		namespace := fmt.Sprintf("shop-%d", i)
+		makeDirectories(t, filepath.Join(s.Base, namespace, storeUID))
+		for range 5 {
+			go func() { _ = s.Await(ctx, namespace, storeUID); ended <- struct{}{} }()
+		}
+	}
+	// All but those that may wait are told to come again.
+	for range 100 - maxWaiting {
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a call waits, and keeps a connection from others")
+		}
+	}
+	cancel()
+	for range maxWaiting {
+		<-ended
+	}
+	close(goOn)
+	if n := most.Load(); n > maxRunning {
+		t.Errorf("%d processes at once", n)
 	}
 }

@@ -6,7 +6,9 @@
 package takeover
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -442,6 +444,37 @@ func writeFile(h *house, name string) string {
 	path := filepath.Join(h.dir, name)
 	must(h.t, os.WriteFile(path, []byte("secret"), 0o644))
 	return path
+}
+
+// TestWhatIsNoFileIsNotOpened has pipes in the place of files that a takeover reads: to open a
+// device would do what the device is for.
+func TestWhatIsNoFileIsNotOpened(t *testing.T) {
+	h := newHouse(t, "1")
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	must(t, err)
+	defer unix.Close(fd)
+	pipes := map[string]bool{}
+	for _, name := range []string{"salt", "boot", "locks/boot", "locks/open"} {
+		path := filepath.Join(h.old, name)
+		must(t, os.RemoveAll(path), unix.Mkfifo(path, 0o644))
+		pipes[filepath.Base(name)] = true
+		_, err := unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_OPEN)
+		must(t, err)
+	}
+	h.takeOver()
+	events := make([]byte, 1<<20)
+	n, err := unix.Read(fd, events)
+	if err != nil && !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	for events = events[:max(n, 0)]; len(events) > 0; {
+		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(events[12:]))
+		name := string(bytes.TrimRight(events[unix.SizeofInotifyEvent:end], "\x00"))
+		if pipes[name] {
+			t.Errorf("the pipe %s was opened", name)
+		}
+		events = events[end:]
+	}
 }
 
 func TestSetuidIsCleared(t *testing.T) {

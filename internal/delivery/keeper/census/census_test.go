@@ -188,9 +188,9 @@ func TestNamesOfSourcesTakeABoundedMemory(t *testing.T) {
 	if got := h.look(c).find(id).Key.Source; len(got) != maxText {
 		t.Errorf("kept %d bytes", len(got))
 	}
-	c.text = maxNodeText
+	c.text = maxStoreText
 	if got := c.keptKey(snapshot.Key{Source: "s"}); got.Source != "" {
-		t.Errorf("kept %q beyond what all stores may have", got.Source)
+		t.Errorf("kept %q beyond what a store may have", got.Source)
 	}
 }
 

@@ -34,11 +34,17 @@ const (
 	maxTime = 10 * time.Second
 )
 
-// What is kept of all stores of a node together, so that memory is bounded: snapshots,
-// and bytes of the names of their sources.
+// What is kept of all stores of a node together is maxNodeSnapshots, so that memory is bounded.
+// However much the others have, each store has minSnapshots: as many as a report lists. Of one
+// store no more is kept than maxStoreText bytes of the names of its sources.
 const (
 	maxNodeSnapshots = 10_000
-	maxNodeText      = 8 << 20
+	minSnapshots     = 256
+	maxStoreText     = 1 << 20
+	// maxUnreadable is how much is said of what could not be read.
+	maxUnreadable = 512
+	// maxBytes is more than a store can hold. The sum of all stores stays a number.
+	maxBytes = 1 << 52
 )
 
 var errSlow = fmt.Errorf("it takes longer than %s to read", maxTime)
@@ -60,6 +66,8 @@ type look struct {
 	// doubtful: not all that pods need is known.
 	doubtful       bool
 	users          int
+	records        int64 // bytes that were read of them
+	bytes          int64
 	needed, wanted map[snapshot.ID]bool
 	index          map[snapshot.ID]int
 	out            *Store
@@ -74,7 +82,7 @@ func (l *look) note(what string, err error) error {
 		return fmt.Errorf("reading %s of store %s: %w", what, l.place, err)
 	}
 	if l.out.Unreadable == "" {
-		l.out.Unreadable = fmt.Sprintf("%s: %v", what, reasonOf(err))
+		l.out.Unreadable = cutText(fmt.Sprintf("%s: %v", what, reasonOf(err)), maxUnreadable)
 	}
 	return nil
 }
@@ -108,7 +116,7 @@ func (l *look) readSnapshots() error {
 	}
 	defer locks.Close()
 	var complete, partial []snapshot.ID
-	most := min(maxSnapshots, maxNodeSnapshots-l.census.snapshots)
+	most := max(min(maxSnapshots, maxNodeSnapshots-l.census.snapshots), minSnapshots)
 	all, err := dir.List(most, func(e confined.Entry) bool {
 		id, isPartial := strings.CutSuffix(e.Name, store.PartialSuffix)
 		switch {
@@ -157,14 +165,14 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 	if err != nil {
 		return l.note("snapshot "+string(id), err)
 	}
-	identity := Identity{Device: self.Dev, Inode: self.Ino, Modified: st.Mtim.Nano()}
+	identity := Identity{Device: self.Dev, Inode: self.Ino, Born: confined.Born(dir), Modified: st.Mtim.Nano()}
 	m, err := l.header(dir, id, identity)
 	if err != nil {
 		return l.note("the manifest of snapshot "+string(id), err)
 	}
 	s := Snapshot{Identity: identity, Made: l.believed(time.Unix(0, st.Mtim.Nano())), Needed: l.doubtful || l.needed[id], Wanted: l.wanted[id]}
-	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: cutText(m.Digest, maxDigest),
-		Bytes: max(m.Bytes, 0), Files: m.Files, Used: s.Made}
+	s.Snapshot = store.Snapshot{ID: id, Key: l.census.keptKey(m.Key), Digest: m.Digest,
+		Bytes: l.countBytes(m.Bytes), Files: m.Files, Used: s.Made}
 	if lease, err := locks.Lstat(store.LeaseName(id)); err == nil {
 		s.Used = l.believed(time.Unix(0, lease.Mtim.Nano()))
 	}
@@ -186,8 +194,17 @@ func (l *look) readSnapshot(snapshots, locks *confined.Dir, id snapshot.ID) erro
 // maxDigest is above the length of every digest.
 const maxDigest = 160
 
-// cutText returns a text of its own of at most so many bytes.
-func cutText(s string, most int) string { return strings.Clone(s[:min(len(s), most)]) }
+// cutText returns a text of its own of at most so many bytes, which a message can carry.
+func cutText(s string, most int) string {
+	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), most)], ""))
+}
+
+// countBytes is what is believed of a number of bytes that a process of the namespace wrote.
+func (l *look) countBytes(n int64) int64 {
+	n = min(max(n, 0), maxBytes-l.bytes)
+	l.bytes += n
+	return n
+}
 
 // hasTimedOut reports whether the store has had its time.
 func (l *look) hasTimedOut() bool { return time.Now().After(l.until) }
@@ -220,6 +237,7 @@ func (l *look) header(dir *confined.Dir, id snapshot.ID, identity Identity) (*sn
 	// What is not kept of a key is not needed either.
 	m.Key = snapshot.Key{Source: cutText(m.Key.Source, maxText), Path: cutText(m.Key.Path, maxText),
 		Version: cutText(m.Key.Version, maxText/4)}
+	m.Digest = cutText(m.Digest, maxDigest)
 	l.census.headers[key] = header{identity, m, l.census.round}
 	return m, nil
 }
@@ -233,7 +251,7 @@ func (l *look) readPartial(snapshots, locks *confined.Dir, id snapshot.ID) error
 	p := Partial{Snapshot: store.Snapshot{ID: id}}
 	text, err := dir.ReadFile(store.ReservedFile, maxSmallFile)
 	if n, parseErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && parseErr == nil {
-		p.Bytes = max(n, 0)
+		p.Bytes = l.countBytes(n)
 	}
 	if st, err := dir.Stat(); err == nil {
 		p.Used = l.believed(time.Unix(0, st.Mtim.Nano()))

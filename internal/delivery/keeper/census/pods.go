@@ -18,14 +18,19 @@ import (
 
 const (
 	// maxPods is how many directories of pods are looked at; a node has some hundred pods.
-	maxPods = 10_000
+	maxPods = 2_000
 	// maxRecords is how many records of a directory are read, and maxRecord the largest, in
 	// bytes: a record of 128 items has 100 KB.
 	maxRecords = 1_000
 	maxRecord  = 1 << 20
 	// maxNeeded is how many snapshots all pods of a store need, by each.
 	maxNeeded = 20_000
+	// maxRecordBytes bounds all records of a store together: a file without blocks costs who
+	// makes it nothing, whatever its size.
+	maxRecordBytes = 64 << 20
 )
+
+var errRecords = fmt.Errorf("all records together have more than %d bytes", maxRecordBytes)
 
 // readPods finds out which pods live, and what they and what is preheated need.
 func (l *look) readPods() error {
@@ -152,7 +157,12 @@ func (l *look) readRecords(in *confined.Dir, name string, each func(ids []snapsh
 			l.doubtful = true
 			return errSlow
 		}
+		if l.records > maxRecordBytes {
+			l.doubtful = true
+			return errRecords
+		}
 		text, err := dir.ReadFile(name, maxRecord)
+		l.records += int64(len(text))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -38,8 +38,10 @@ type Snapshot struct {
 // Identity is which file has a name on a disk.
 type Identity struct {
 	Device, Inode uint64
-	// Modified is the time of the last write, in nanoseconds since 1970.
-	Modified int64
+	// Born is when the directory was made, as its inode may have been another one's; 0
+	// where that is not known. Modified is when the manifest was last written. Both are in
+	// nanoseconds since 1970.
+	Born, Modified int64
 }
 
 // Partial is a download, on its way or left behind.
@@ -88,7 +90,8 @@ type Census struct {
 	headers map[headerKey]header
 	// round counts looks: what was not seen in the last one is forgotten.
 	round int
-	// snapshots and text are what was kept of all stores in this look.
+	// snapshots are those that were kept of all stores in this look, and text the bytes of
+	// names of the store that is looked at.
 	snapshots, text int
 }
 
@@ -109,13 +112,13 @@ func New(o Options) *Census { return &Census{options: o, headers: map[headerKey]
 // Begin begins a look at all stores.
 func (c *Census) Begin() {
 	c.round++
-	c.snapshots, c.text = 0, 0
+	c.snapshots = 0
 }
 
-// keptKey is a key, without its names where those of all stores take too much memory.
+// keptKey is a key, without its names where those of the store take too much memory.
 func (c *Census) keptKey(k snapshot.Key) snapshot.Key {
 	c.text += len(k.Source) + len(k.Path) + len(k.Version)
-	if c.text > maxNodeText {
+	if c.text > maxStoreText {
 		return snapshot.Key{}
 	}
 	return k
@@ -135,6 +138,7 @@ func (c *Census) End() {
 func (c *Census) Look(dir *confined.Dir, place Place, volumes published.Volumes) (*Store, error) {
 	l := &look{census: c, dir: dir, place: place, volumes: volumes, now: c.options.Now(), until: time.Now().Add(maxTime),
 		out: &Store{Place: place}}
+	c.text = 0
 	for _, step := range []func() error{l.readID, l.readPods, l.readSnapshots, l.readMarks} {
 		if err := step(); err != nil {
 			return nil, err

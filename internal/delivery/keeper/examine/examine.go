@@ -43,6 +43,15 @@ type Pace interface {
 // A file costs as much as this many bytes, however short it is.
 const fileCost = 16 << 10
 
+// What else costs as much as reading so many bytes: a snapshot, however little it has, one that is not
+// what was delivered, of which much is written and said, and a name that is only looked
+// for.
+const (
+	snapshotCost = 64 << 10
+	findingCost  = 1 << 20
+	nameCost     = 256
+)
+
 // bufferSize divides the blocks of digests.
 const bufferSize = 256 << 10
 
@@ -64,7 +73,13 @@ func (x *Examiner) Snapshot(ctx context.Context, snapshots *confined.Dir, id sna
 		return nil, goneOr(err)
 	}
 	defer dir.Close()
+	if err := x.pace.Wait(ctx, snapshotCost); err != nil {
+		return nil, err
+	}
 	f, err := x.compare(ctx, dir)
+	if f != nil {
+		err = x.pace.Wait(ctx, findingCost)
+	}
 	if f == nil && err == nil || ctx.Err() != nil {
 		return nil, errors.Join(err, context.Cause(ctx))
 	}
@@ -101,7 +116,12 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	defer data.Close()
 	w := &walk{root: data}
 	defer w.close()
+	size, _, err := data.FileSystem()
+	if err != nil {
+		return nil, err
+	}
 	var (
+		bytes   int64
 		found   *Finding
 		listing *digest.Listing
 		first   string
@@ -109,6 +129,10 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	m, err := decodeManifest(dir, func(e snapshot.Entry) error {
 		if err := x.pace.Wait(ctx, fileCost); err != nil {
 			return err
+		}
+		// Files without blocks can be of any size; reading them would never end.
+		if bytes += max(e.Size, 0); bytes > size || e.Size > size {
+			return errSize
 		}
 		if e.Link == "" {
 			if listing == nil {
@@ -138,6 +162,9 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	}
 	return nil, nil
 }
+
+// errSize is of a snapshot that is larger than the disk it is on.
+var errSize = errors.New("its files have more bytes than the file system")
 
 // errFound ends reading a manifest.
 var errFound = errors.New("found")
@@ -191,6 +218,9 @@ func (x *Examiner) compareEntry(ctx context.Context, w *walk, e snapshot.Entry) 
 		return f, nil
 	}
 	file, err := dir.File(name)
+	if errors.Is(err, fs.ErrPermission) && e.Mode&0o400 == 0 {
+		return nil, nil // it was delivered like that
+	}
 	if err != nil {
 		return findingOr(e.Path, "it cannot be opened", err)
 	}
@@ -243,7 +273,7 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 
 // HasFile reports whether a snapshot has the file of an inode under a name that its
 // manifest lists. A snapshot whose manifest cannot be read has none.
-func HasFile(ctx context.Context, snapshots *confined.Dir, id snapshot.ID, f *Finding) bool {
+func (x *Examiner) HasFile(ctx context.Context, snapshots *confined.Dir, id snapshot.ID, f *Finding) bool {
 	dir, err := snapshots.Dir(string(id))
 	if err != nil {
 		return false
@@ -257,7 +287,7 @@ func HasFile(ctx context.Context, snapshots *confined.Dir, id snapshot.ID, f *Fi
 	w := &walk{root: data}
 	defer w.close()
 	_, err = decodeManifest(dir, func(e snapshot.Entry) error {
-		if err := context.Cause(ctx); err != nil {
+		if err := x.pace.Wait(ctx, nameCost); err != nil {
 			return err
 		}
 		at, name, err := w.open(e.Path)

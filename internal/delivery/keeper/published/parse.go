@@ -27,28 +27,50 @@ type Volumes struct {
 	Unknown bool
 }
 
+// Below reports whether a store is mounted that is below a directory of that name, in the
+// place of a namespace's.
+func (v Volumes) Below(name string) bool {
+	for store := range v.Stores {
+		if strings.HasPrefix(store, name+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // ErrNotPropagated says that mounts of the kubelet do not come into this container, so
 // that it cannot say which pods live.
 var ErrNotPropagated = errors.New(
 	"the kubelet's directory of pods is not mounted here with mountPropagation: HostToContainer, so it is not known which pods live")
 
-// maxLine bounds a line of mountinfo: two paths of 4 KiB, each byte escaped.
-const maxLine = 64 << 10
+// maxField is how much of a field of mountinfo is read: a path of 4 KiB, each byte escaped.
+// The rest is left out: a pod may move the directory that is its volume so deep into its
+// store that its path has no bound.
+const maxField = 16 << 10
 
 // parse reads mountinfo (proc(5)). pods is the kubelet's directory of pods, at the path
 // that it has here.
 func parse(r io.Reader, pods string) (Volumes, error) {
 	pods = path.Clean(pods)
-	found, propagated := Volumes{Pods: map[string]bool{}, Stores: map[string]bool{}}, false
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 4<<10), maxLine)
-	for lines.Scan() {
-		m, ok := parseLine(lines.Text())
+	found := Volumes{Pods: map[string]bool{}, Stores: map[string]bool{}}
+	// covers is the mount that the directory of pods is on: the longest path, and of the
+	// same the last.
+	var covers mount
+	lines := newLineReader(r)
+	for {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return Volumes{}, fmt.Errorf("reading what is mounted: %w", err)
+		}
+		m, ok := parseLine(line)
 		if !ok {
 			continue
 		}
-		if m.propagated && (m.at == "/" || m.at == pods || strings.HasPrefix(pods, m.at+"/")) {
-			propagated = true
+		if len(m.at) >= len(covers.at) && (m.at == "/" || m.at == pods || strings.HasPrefix(pods, m.at+"/")) {
+			covers = m
 		}
 		uid := m.podOf(pods)
 		if uid == "" {
@@ -61,14 +83,46 @@ func parse(r io.Reader, pods string) (Volumes, error) {
 			found.Unknown = true
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return Volumes{}, fmt.Errorf("reading what is mounted: %w", err)
-	}
-	if !propagated {
+	if !covers.propagated {
 		return Volumes{}, ErrNotPropagated
 	}
 	return found, nil
 }
+
+// lineReader reads lines whose fields are cut at maxField.
+type lineReader struct {
+	r    *bufio.Reader
+	line []byte
+}
+
+func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReaderSize(r, 4<<10)} }
+
+// next returns the next line, without its end; io.EOF after the last one.
+func (l *lineReader) next() (string, error) {
+	l.line = l.line[:0]
+	field, fields := 0, 0
+	for {
+		c, err := l.r.ReadByte()
+		switch {
+		case errors.Is(err, io.EOF) && len(l.line) > 0:
+			return string(l.line), nil
+		case err != nil:
+			return "", err
+		case c == '\n':
+			return string(l.line), nil
+		case c == ' ':
+			field, fields = 0, fields+1
+		default:
+			field++
+		}
+		if field <= maxField && fields < maxFields {
+			l.line = append(l.line, c)
+		}
+	}
+}
+
+// maxFields is above what a line has.
+const maxFields = 64
 
 // mount is a line of mountinfo.
 type mount struct {

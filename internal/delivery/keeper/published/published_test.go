@@ -63,8 +63,12 @@ func TestPodsLiveWhileAVolumeOfTheirsIsMounted(t *testing.T) {
 
 func TestWithoutPropagationItIsNotKnownWhoLives(t *testing.T) {
 	for name, lines := range map[string]string{
-		"private":       "1 0 8:1 / /var/lib/kubelet/pods rw - ext4 /dev/sda1 rw\n",
-		"not mounted":   "1 0 8:1 / /other rw master:5 - ext4 /dev/sda1 rw\n",
+		"private":     "1 0 8:1 / /var/lib/kubelet/pods rw - ext4 /dev/sda1 rw\n",
+		"not mounted": "1 0 8:1 / /other rw master:5 - ext4 /dev/sda1 rw\n",
+		"private below what is shared": "1 0 8:1 / / rw master:5 - ext4 /dev/sda1 rw\n" +
+			"2 1 8:1 / /var/lib/kubelet/pods rw - ext4 /dev/sda1 rw\n",
+		"private over what is shared": "1 0 8:1 / /var/lib/kubelet/pods rw master:5 - ext4 /dev/sda1 rw\n" +
+			"2 1 8:1 / /var/lib/kubelet/pods rw - ext4 /dev/sda1 rw\n",
 		"a longer name": "1 0 8:1 / /var/lib/kubelet/pod rw master:5 - ext4 /dev/sda1 rw\n",
 		"empty":         "",
 	} {
@@ -73,6 +77,20 @@ func TestWithoutPropagationItIsNotKnownWhoLives(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestALongLineHidesNoPod has lines as long as a pod can make them that moves the directory
+// of its view deep into its store.
+func TestALongLineHidesNoPod(t *testing.T) {
+	const here = "1 0 8:1 / /var/lib/kubelet/pods rw master:5 - ext4 /dev/sda1 rw\n"
+	deep := strings.Repeat("/"+strings.Repeat(`\040`, 255), 4096)
+	got, err := parse(strings.NewReader(here+
+		"2 1 8:1 /@node/n/u"+deep+" /var/lib/kubelet/pods/a/volumes/kubernetes.io~csi/kuda-view/mount ro - ext4 /dev/sda1 rw\n"+
+		"3 1 8:1 /@node/n/v /var/lib/kubelet/pods/b/volumes/kubernetes.io~csi/kuda-store/mount rw - ext4 /dev/sda1 rw\n"), pods)
+	want := Volumes{Pods: map[string]bool{"a": true, "b": true}, Stores: map[string]bool{"n/u": true, "n/v": true}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -10,7 +10,8 @@
 // namespaces, with one rule before that: while a store has more than its share, which is
 // the same for all stores, stores within theirs lose nothing. A namespace that brings much,
 // or touches what it has again and again, so takes from itself before it takes from
-// others.
+// others. Where what is above a share is in use, a quota is exceeded rather than kept at
+// the cost of others; only a file system that is too full takes from all.
 //
 // The keeper uses it.
 package room

@@ -78,6 +78,11 @@ func (p *Picker) Next() (Candidate, bool) {
 	}
 	share := p.share()
 	at := slices.IndexFunc(p.candidates, func(c Candidate) bool { return p.used[c.Place] > share })
+	if at < 0 && !p.isDiskAbove(p.limits.Low) {
+		// The stores above their share have nothing to evict, and what they say of their
+		// size may not be true. The others keep what the quota leaves them.
+		return Candidate{}, false
+	}
 	at = max(at, 0)
 	c := p.candidates[at]
 	p.candidates = slices.Delete(p.candidates, at, at+1)
@@ -100,6 +105,9 @@ func (p *Picker) share() int64 {
 		}
 	}
 	whole := p.total
+	if p.disk.Size > 0 {
+		whole = min(whole, p.disk.Size-p.disk.Free)
+	}
 	if p.limits.Quota > 0 {
 		whole = min(whole, percentOf(p.limits.Quota, p.limits.Low))
 	}
@@ -108,8 +116,12 @@ func (p *Picker) share() int64 {
 
 // isAbove reports whether more than percent of what there may be is in use.
 func (p *Picker) isAbove(percent int) bool {
-	return p.limits.Quota > 0 && p.total > percentOf(p.limits.Quota, percent) ||
-		p.disk.Free < store.FreeBelow(percent, min(p.limits.Reserve, p.disk.Size))
+	return p.limits.Quota > 0 && p.total > percentOf(p.limits.Quota, percent) || p.isDiskAbove(percent)
+}
+
+// isDiskAbove reports whether less of the file system is free than at the watermark.
+func (p *Picker) isDiskAbove(percent int) bool {
+	return p.disk.Free < store.FreeBelow(percent, min(p.limits.Reserve, p.disk.Size))
 }
 
 // percentOf returns percent of n; it does not overflow.
