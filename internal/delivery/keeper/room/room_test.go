@@ -60,7 +60,7 @@ func TestTheLeastRecentlyUsedOfAllNamespacesIsEvicted(t *testing.T) {
 		"a store within its share": {stores: "a 5@1; b 60@2 60@3 60@4", limits: quota, want: "b/60@2 b/60@3"},
 		"downloads count":          {stores: "a 30@1 60@2p", limits: quota, want: "a/30@1"},
 		"a store within its share while another's is in use": {stores: "a 20@1; b 60@2 4000000@3n", limits: quota, want: "b/60@2"},
-		"a store within its share when the disk is full": {stores: "a 20@1; b 60@2n", limits: Limits{High: 80, Low: 70, FileSystem: true},
+		"a store within its share when the disk is full": {stores: "a 20@1; b 60@2n", limits: Limits{High: 80, Low: 70, Reserve: 10},
 			disk: Disk{100, 10}, want: "a/20@1"},
 		"what is in use after all": {stores: "a 45@1 45@2", limits: quota, kept: "45@1", want: "a/45@1 a/45@2"},
 		"the disk, by others":      {stores: "a 5@1 5@2", limits: disk, disk: Disk{100, 10}, want: "a/5@1 a/5@2"},
