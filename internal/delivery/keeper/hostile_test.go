@@ -178,7 +178,7 @@ func asUser(t *testing.T) bool {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env, cmd.Dir = []string{"TMPDIR=" + dir}, dir
+	cmd.Env, cmd.Dir = append(os.Environ(), "TMPDIR="+dir), dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 	text, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(text), "--- PASS: "+t.Name()) {
