@@ -146,11 +146,24 @@ var phases = map[string]gatewayv1alpha1.Phase{
 // Origins of an item's bytes.
 const (
 	OriginSource = "source"
+	OriginCache  = "cache"
 	OriginNode   = "node"
 )
 
+// OriginOf returns how the local API and logs name the origin of a delivery.
+func OriginOf(o transfer.Origin) string {
+	switch o {
+	case transfer.OriginNode:
+		return OriginNode
+	case transfer.OriginCache:
+		return OriginCache
+	}
+	return OriginSource
+}
+
 var origins = map[string]gatewayv1alpha1.Origin{
 	OriginSource: gatewayv1alpha1.Origin_ORIGIN_SOURCE,
+	OriginCache:  gatewayv1alpha1.Origin_ORIGIN_CACHE,
 	OriginNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
 }
 

@@ -148,10 +148,7 @@ func (f *fetcher) downloadItem(ctx context.Context, i int, ip *plan.Item, source
 	if err != nil {
 		return result{}, err
 	}
-	origin := status.OriginSource
-	if res.Origin == transfer.OriginNode {
-		origin = status.OriginNode
-	}
+	origin := status.OriginOf(res.Origin)
 	w.log.V(1).Info(f.arrived, "item", ip.Key, "version", ip.Item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
 	return result{lease: w.leases.holdLease(res.Lease, f.holder), origin: origin, received: res.Received}, nil

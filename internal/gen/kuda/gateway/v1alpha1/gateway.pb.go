@@ -1280,6 +1280,7 @@ type S3Source struct {
 	Proxy               string                `protobuf:"bytes,7,opt,name=proxy,proto3" json:"proxy,omitempty"`
 	WebIdentity         *WebIdentity          `protobuf:"bytes,8,opt,name=web_identity,json=webIdentity,proto3" json:"web_identity,omitempty"`
 	InstanceCredentials *InstanceCredentials  `protobuf:"bytes,9,opt,name=instance_credentials,json=instanceCredentials,proto3" json:"instance_credentials,omitempty"`
+	Cache               *SourceCache          `protobuf:"bytes,10,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1377,6 +1378,190 @@ func (x *S3Source) GetInstanceCredentials() *InstanceCredentials {
 	return nil
 }
 
+func (x *S3Source) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// SourceCache is a cache in front of a source. What comes from it is proved by what the
+// source promises, so that it has no part in the source's identity.
+type SourceCache struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two.
+	Alluxio   *AlluxioMount `protobuf:"bytes,1,opt,name=alluxio,proto3" json:"alluxio,omitempty"`
+	HttpProxy *CachingProxy `protobuf:"bytes,2,opt,name=http_proxy,json=httpProxy,proto3" json:"http_proxy,omitempty"`
+	// Always or Never read from the source what the cache does not serve; empty: Always.
+	Fallback      string `protobuf:"bytes,3,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceCache) Reset() {
+	*x = SourceCache{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCache) ProtoMessage() {}
+
+func (x *SourceCache) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCache.ProtoReflect.Descriptor instead.
+func (*SourceCache) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SourceCache) GetAlluxio() *AlluxioMount {
+	if x != nil {
+		return x.Alluxio
+	}
+	return nil
+}
+
+func (x *SourceCache) GetHttpProxy() *CachingProxy {
+	if x != nil {
+		return x.HttpProxy
+	}
+	return nil
+}
+
+func (x *SourceCache) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
+type AlluxioMount struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Host           string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Port           int32                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	TimeoutSeconds int32                  `protobuf:"varint,3,opt,name=timeout_seconds,json=timeoutSeconds,proto3" json:"timeout_seconds,omitempty"`
+	// Where the root of the source is mounted; empty: at /.
+	Path          string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlluxioMount) Reset() {
+	*x = AlluxioMount{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlluxioMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlluxioMount) ProtoMessage() {}
+
+func (x *AlluxioMount) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlluxioMount.ProtoReflect.Descriptor instead.
+func (*AlluxioMount) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AlluxioMount) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *AlluxioMount) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *AlluxioMount) GetTimeoutSeconds() int32 {
+	if x != nil {
+		return x.TimeoutSeconds
+	}
+	return 0
+}
+
+func (x *AlluxioMount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type CachingProxy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CachingProxy) Reset() {
+	*x = CachingProxy{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CachingProxy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CachingProxy) ProtoMessage() {}
+
+func (x *CachingProxy) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CachingProxy.ProtoReflect.Descriptor instead.
+func (*CachingProxy) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CachingProxy) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
 // WebIdentity is an exchange of the token that is mounted for the audience.
 type WebIdentity struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1390,7 +1575,7 @@ type WebIdentity struct {
 
 func (x *WebIdentity) Reset() {
 	*x = WebIdentity{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1587,7 @@ func (x *WebIdentity) String() string {
 func (*WebIdentity) ProtoMessage() {}
 
 func (x *WebIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1600,7 @@ func (x *WebIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebIdentity.ProtoReflect.Descriptor instead.
 func (*WebIdentity) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WebIdentity) GetRoleArn() string {
@@ -1449,7 +1634,7 @@ type InstanceCredentials struct {
 
 func (x *InstanceCredentials) Reset() {
 	*x = InstanceCredentials{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1646,7 @@ func (x *InstanceCredentials) String() string {
 func (*InstanceCredentials) ProtoMessage() {}
 
 func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1659,7 @@ func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceCredentials.ProtoReflect.Descriptor instead.
 func (*InstanceCredentials) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InstanceCredentials) GetEndpoint() string {
@@ -1491,13 +1676,14 @@ type HTTPSource struct {
 	Secret        string                `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	Ca            *CertificateAuthority `protobuf:"bytes,3,opt,name=ca,proto3" json:"ca,omitempty"`
 	Proxy         string                `protobuf:"bytes,4,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	Cache         *SourceCache          `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HTTPSource) Reset() {
 	*x = HTTPSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1695,7 @@ func (x *HTTPSource) String() string {
 func (*HTTPSource) ProtoMessage() {}
 
 func (x *HTTPSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1708,7 @@ func (x *HTTPSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPSource.ProtoReflect.Descriptor instead.
 func (*HTTPSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HTTPSource) GetUrl() string {
@@ -1553,20 +1739,28 @@ func (x *HTTPSource) GetProxy() string {
 	return ""
 }
 
+func (x *HTTPSource) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 type HDFSSource struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Addresses []string               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	UserName  string                 `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
 	Kerberos  *Kerberos              `protobuf:"bytes,3,opt,name=kerberos,proto3" json:"kerberos,omitempty"`
 	// authentication, integrity, privacy, or empty.
-	DataTransferProtection string `protobuf:"bytes,4,opt,name=data_transfer_protection,json=dataTransferProtection,proto3" json:"data_transfer_protection,omitempty"`
+	DataTransferProtection string       `protobuf:"bytes,4,opt,name=data_transfer_protection,json=dataTransferProtection,proto3" json:"data_transfer_protection,omitempty"`
+	Cache                  *SourceCache `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
 
 func (x *HDFSSource) Reset() {
 	*x = HDFSSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1772,7 @@ func (x *HDFSSource) String() string {
 func (*HDFSSource) ProtoMessage() {}
 
 func (x *HDFSSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1785,7 @@ func (x *HDFSSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDFSSource.ProtoReflect.Descriptor instead.
 func (*HDFSSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HDFSSource) GetAddresses() []string {
@@ -1622,6 +1816,13 @@ func (x *HDFSSource) GetDataTransferProtection() string {
 	return ""
 }
 
+func (x *HDFSSource) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 type Kerberos struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
@@ -1638,7 +1839,7 @@ type Kerberos struct {
 
 func (x *Kerberos) Reset() {
 	*x = Kerberos{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1851,7 @@ func (x *Kerberos) String() string {
 func (*Kerberos) ProtoMessage() {}
 
 func (x *Kerberos) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1864,7 @@ func (x *Kerberos) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kerberos.ProtoReflect.Descriptor instead.
 func (*Kerberos) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Kerberos) GetPrincipal() string {
@@ -1722,7 +1923,7 @@ type OCISource struct {
 
 func (x *OCISource) Reset() {
 	*x = OCISource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1935,7 @@ func (x *OCISource) String() string {
 func (*OCISource) ProtoMessage() {}
 
 func (x *OCISource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1948,7 @@ func (x *OCISource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCISource.ProtoReflect.Descriptor instead.
 func (*OCISource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OCISource) GetRegistry() string {
@@ -1795,7 +1996,7 @@ type PVCSource struct {
 
 func (x *PVCSource) Reset() {
 	*x = PVCSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2008,7 @@ func (x *PVCSource) String() string {
 func (*PVCSource) ProtoMessage() {}
 
 func (x *PVCSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2021,7 @@ func (x *PVCSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PVCSource.ProtoReflect.Descriptor instead.
 func (*PVCSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PVCSource) GetClaim() string {
@@ -1843,7 +2044,7 @@ type PluginSource struct {
 
 func (x *PluginSource) Reset() {
 	*x = PluginSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2056,7 @@ func (x *PluginSource) String() string {
 func (*PluginSource) ProtoMessage() {}
 
 func (x *PluginSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2069,7 @@ func (x *PluginSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginSource.ProtoReflect.Descriptor instead.
 func (*PluginSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PluginSource) GetName() string {
@@ -1910,7 +2111,7 @@ type AlluxioSource struct {
 
 func (x *AlluxioSource) Reset() {
 	*x = AlluxioSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2123,7 @@ func (x *AlluxioSource) String() string {
 func (*AlluxioSource) ProtoMessage() {}
 
 func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2136,7 @@ func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlluxioSource.ProtoReflect.Descriptor instead.
 func (*AlluxioSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AlluxioSource) GetHost() string {
@@ -1970,7 +2171,7 @@ type CertificateAuthority struct {
 
 func (x *CertificateAuthority) Reset() {
 	*x = CertificateAuthority{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2183,7 @@ func (x *CertificateAuthority) String() string {
 func (*CertificateAuthority) ProtoMessage() {}
 
 func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2196,7 @@ func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateAuthority.ProtoReflect.Descriptor instead.
 func (*CertificateAuthority) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CertificateAuthority) GetConfigMap() string {
@@ -2027,13 +2228,15 @@ type ItemStatus struct {
 	TotalBytes     uint64                 `protobuf:"varint,10,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
 	Digest         string                 `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	Origin         Origin                 `protobuf:"varint,12,opt,name=origin,proto3,enum=kuda.gateway.v1alpha1.Origin" json:"origin,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the source's cache did for the item; absent: the source has none.
+	Cache         *CacheUse `protobuf:"bytes,13,opt,name=cache,proto3" json:"cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ItemStatus) Reset() {
 	*x = ItemStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2248,7 @@ func (x *ItemStatus) String() string {
 func (*ItemStatus) ProtoMessage() {}
 
 func (x *ItemStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2261,7 @@ func (x *ItemStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemStatus.ProtoReflect.Descriptor instead.
 func (*ItemStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ItemStatus) GetNamespace() string {
@@ -2145,6 +2348,95 @@ func (x *ItemStatus) GetOrigin() Origin {
 	return Origin_ORIGIN_UNSPECIFIED
 }
 
+func (x *ItemStatus) GetCache() *CacheUse {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// CacheUse is what a cache did for an item, in bytes of the last download.
+type CacheUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Came from the cache, and were proved.
+	ServedBytes uint64 `protobuf:"varint,1,opt,name=served_bytes,json=servedBytes,proto3" json:"served_bytes,omitempty"`
+	// Came from the source.
+	SourceBytes uint64 `protobuf:"varint,2,opt,name=source_bytes,json=sourceBytes,proto3" json:"source_bytes,omitempty"`
+	// Came from the cache and were not what the source promised.
+	RejectedBytes uint64 `protobuf:"varint,3,opt,name=rejected_bytes,json=rejectedBytes,proto3" json:"rejected_bytes,omitempty"`
+	// Why bytes came from the source, one of the API's documented reasons, the one with
+	// the most bytes; empty: all of them were small files, or all came from the cache.
+	FallbackReason string `protobuf:"bytes,4,opt,name=fallback_reason,json=fallbackReason,proto3" json:"fallback_reason,omitempty"`
+	Message        string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CacheUse) Reset() {
+	*x = CacheUse{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheUse) ProtoMessage() {}
+
+func (x *CacheUse) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheUse.ProtoReflect.Descriptor instead.
+func (*CacheUse) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CacheUse) GetServedBytes() uint64 {
+	if x != nil {
+		return x.ServedBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetSourceBytes() uint64 {
+	if x != nil {
+		return x.SourceBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetRejectedBytes() uint64 {
+	if x != nil {
+		return x.RejectedBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetFallbackReason() string {
+	if x != nil {
+		return x.FallbackReason
+	}
+	return ""
+}
+
+func (x *CacheUse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type ReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Assignment.data and Assignment.revision that this speaks of.
@@ -2167,7 +2459,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2471,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2484,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -2254,7 +2546,7 @@ type Mounts struct {
 
 func (x *Mounts) Reset() {
 	*x = Mounts{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2558,7 @@ func (x *Mounts) String() string {
 func (*Mounts) ProtoMessage() {}
 
 func (x *Mounts) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2571,7 @@ func (x *Mounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mounts.ProtoReflect.Descriptor instead.
 func (*Mounts) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Mounts) GetMissing() []*MissingMount {
@@ -2304,7 +2596,7 @@ type MissingMount struct {
 
 func (x *MissingMount) Reset() {
 	*x = MissingMount{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2608,7 @@ func (x *MissingMount) String() string {
 func (*MissingMount) ProtoMessage() {}
 
 func (x *MissingMount) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2621,7 @@ func (x *MissingMount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingMount.ProtoReflect.Descriptor instead.
 func (*MissingMount) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MissingMount) GetKind() string {
@@ -2376,7 +2668,7 @@ type PrefetchStatus struct {
 
 func (x *PrefetchStatus) Reset() {
 	*x = PrefetchStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2680,7 @@ func (x *PrefetchStatus) String() string {
 func (*PrefetchStatus) ProtoMessage() {}
 
 func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2693,7 @@ func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
 func (*PrefetchStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PrefetchStatus) GetRevision() string {
@@ -2454,7 +2746,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2758,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2771,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
 }
 
 type ReportStoreRequest struct {
@@ -2505,7 +2797,7 @@ type ReportStoreRequest struct {
 
 func (x *ReportStoreRequest) Reset() {
 	*x = ReportStoreRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2809,7 @@ func (x *ReportStoreRequest) String() string {
 func (*ReportStoreRequest) ProtoMessage() {}
 
 func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2822,7 @@ func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreRequest.ProtoReflect.Descriptor instead.
 func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReportStoreRequest) GetStoreId() string {
@@ -2620,7 +2912,7 @@ type StoredSnapshot struct {
 
 func (x *StoredSnapshot) Reset() {
 	*x = StoredSnapshot{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2924,7 @@ func (x *StoredSnapshot) String() string {
 func (*StoredSnapshot) ProtoMessage() {}
 
 func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2937,7 @@ func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredSnapshot.ProtoReflect.Descriptor instead.
 func (*StoredSnapshot) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StoredSnapshot) GetId() string {
@@ -2733,7 +3025,7 @@ type ReportStoreResponse struct {
 
 func (x *ReportStoreResponse) Reset() {
 	*x = ReportStoreResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2745,7 +3037,7 @@ func (x *ReportStoreResponse) String() string {
 func (*ReportStoreResponse) ProtoMessage() {}
 
 func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2758,7 +3050,7 @@ func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreResponse.ProtoReflect.Descriptor instead.
 func (*ReportStoreResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
 }
 
 type RunHookRequest struct {
@@ -2777,7 +3069,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +3081,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +3094,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -2851,7 +3143,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2863,7 +3155,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2876,7 +3168,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -3018,7 +3310,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x06config\"Z\n" +
 	"\fSourceLimits\x12 \n" +
 	"\vconnections\x18\x01 \x01(\rR\vconnections\x12(\n" +
-	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xba\x03\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xf4\x03\n" +
 	"\bS3Source\x12$\n" +
 	"\bendpoint\x18\x01 \x01(\tB\b\xe8\xbb\x1c\x01\xf0\xbb\x1c\x01R\bendpoint\x12\x1c\n" +
 	"\x06bucket\x18\x02 \x01(\tB\x04\xe8\xbb\x1c\x02R\x06bucket\x12\x16\n" +
@@ -3029,25 +3321,41 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x04R\x02ca\x12\x1a\n" +
 	"\x05proxy\x18\a \x01(\tB\x04\xf0\xbb\x1c\x03R\x05proxy\x12K\n" +
 	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityB\x04\xf8\xbb\x1c\x01R\vwebIdentity\x12c\n" +
-	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\xf8\xbb\x1c\x01R\x13instanceCredentials\"g\n" +
+	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\xf8\xbb\x1c\x01R\x13instanceCredentials\x128\n" +
+	"\x05cache\x18\n" +
+	" \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\xac\x01\n" +
+	"\vSourceCache\x12=\n" +
+	"\aalluxio\x18\x01 \x01(\v2#.kuda.gateway.v1alpha1.AlluxioMountR\aalluxio\x12B\n" +
+	"\n" +
+	"http_proxy\x18\x02 \x01(\v2#.kuda.gateway.v1alpha1.CachingProxyR\thttpProxy\x12\x1a\n" +
+	"\bfallback\x18\x03 \x01(\tR\bfallback\"s\n" +
+	"\fAlluxioMount\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12'\n" +
+	"\x0ftimeout_seconds\x18\x03 \x01(\x05R\x0etimeoutSeconds\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\" \n" +
+	"\fCachingProxy\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\"g\n" +
 	"\vWebIdentity\x12\x19\n" +
 	"\brole_arn\x18\x01 \x01(\tR\aroleArn\x12!\n" +
 	"\fsts_endpoint\x18\x02 \x01(\tR\vstsEndpoint\x12\x1a\n" +
 	"\baudience\x18\x03 \x01(\tR\baudience\"1\n" +
 	"\x13InstanceCredentials\x12\x1a\n" +
-	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xa1\x01\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xdb\x01\n" +
 	"\n" +
 	"HTTPSource\x12\x16\n" +
 	"\x03url\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x03url\x12\x1c\n" +
 	"\x06secret\x18\x02 \x01(\tB\x04\xf8\xbb\x1c\x01R\x06secret\x12A\n" +
 	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x02R\x02ca\x12\x1a\n" +
-	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\"\xca\x01\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\x128\n" +
+	"\x05cache\x18\x05 \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\x84\x02\n" +
 	"\n" +
 	"HDFSSource\x12\"\n" +
 	"\taddresses\x18\x01 \x03(\tB\x04\xe8\xbb\x1c\x01R\taddresses\x12\x1b\n" +
 	"\tuser_name\x18\x02 \x01(\tR\buserName\x12A\n" +
 	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosB\x04\xf8\xbb\x1c\x01R\bkerberos\x128\n" +
-	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xea\x01\n" +
+	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\x128\n" +
+	"\x05cache\x18\x05 \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\xea\x01\n" +
 	"\bKerberos\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x1d\n" +
@@ -3072,15 +3380,15 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x01R\x02ca\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
-	"\rAlluxioSource\x12\x12\n" +
-	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\x05R\x04port\x12'\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\rAlluxioSource\x12\x18\n" +
+	"\x04host\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x04host\x12\x18\n" +
+	"\x04port\x18\x02 \x01(\x05B\x04\xe8\xbb\x1c\x02R\x04port\x12'\n" +
 	"\x0ftimeout_seconds\x18\x03 \x01(\x05R\x0etimeoutSeconds\"G\n" +
 	"\x14CertificateAuthority\x12\x1d\n" +
 	"\n" +
 	"config_map\x18\x01 \x01(\tR\tconfigMap\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\xc4\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xfb\x03\n" +
 	"\n" +
 	"ItemStatus\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3097,7 +3405,14 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"totalBytes\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x125\n" +
-	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\xbb\x02\n" +
+	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\x125\n" +
+	"\x05cache\x18\r \x01(\v2\x1f.kuda.gateway.v1alpha1.CacheUseR\x05cache\"\xba\x01\n" +
+	"\bCacheUse\x12!\n" +
+	"\fserved_bytes\x18\x01 \x01(\x04R\vservedBytes\x12!\n" +
+	"\fsource_bytes\x18\x02 \x01(\x04R\vsourceBytes\x12%\n" +
+	"\x0erejected_bytes\x18\x03 \x01(\x04R\rrejectedBytes\x12'\n" +
+	"\x0ffallback_reason\x18\x04 \x01(\tR\x0efallbackReason\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xbb\x02\n" +
 	"\rReportRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12)\n" +
@@ -3203,7 +3518,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
@@ -3223,30 +3538,34 @@ var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(*Source)(nil),                    // 15: kuda.gateway.v1alpha1.Source
 	(*SourceLimits)(nil),              // 16: kuda.gateway.v1alpha1.SourceLimits
 	(*S3Source)(nil),                  // 17: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),               // 18: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),       // 19: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),                // 20: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),                // 21: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),                  // 22: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),                 // 23: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),                 // 24: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),              // 25: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),             // 26: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),      // 27: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),                // 28: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),             // 29: kuda.gateway.v1alpha1.ReportRequest
-	(*Mounts)(nil),                    // 30: kuda.gateway.v1alpha1.Mounts
-	(*MissingMount)(nil),              // 31: kuda.gateway.v1alpha1.MissingMount
-	(*PrefetchStatus)(nil),            // 32: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),            // 33: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),        // 34: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),            // 35: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),       // 36: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),            // 37: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),           // 38: kuda.gateway.v1alpha1.RunHookResponse
-	nil,                               // 39: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil),     // 40: google.protobuf.Timestamp
-	(*descriptorpb.FieldOptions)(nil), // 41: google.protobuf.FieldOptions
+	(*SourceCache)(nil),               // 18: kuda.gateway.v1alpha1.SourceCache
+	(*AlluxioMount)(nil),              // 19: kuda.gateway.v1alpha1.AlluxioMount
+	(*CachingProxy)(nil),              // 20: kuda.gateway.v1alpha1.CachingProxy
+	(*WebIdentity)(nil),               // 21: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),       // 22: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),                // 23: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),                // 24: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),                  // 25: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),                 // 26: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),                 // 27: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),              // 28: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),             // 29: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),      // 30: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),                // 31: kuda.gateway.v1alpha1.ItemStatus
+	(*CacheUse)(nil),                  // 32: kuda.gateway.v1alpha1.CacheUse
+	(*ReportRequest)(nil),             // 33: kuda.gateway.v1alpha1.ReportRequest
+	(*Mounts)(nil),                    // 34: kuda.gateway.v1alpha1.Mounts
+	(*MissingMount)(nil),              // 35: kuda.gateway.v1alpha1.MissingMount
+	(*PrefetchStatus)(nil),            // 36: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 37: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 38: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 39: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 40: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 41: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 42: kuda.gateway.v1alpha1.RunHookResponse
+	nil,                               // 43: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 44: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 45: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	7,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
@@ -3264,51 +3583,57 @@ var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	13, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
 	14, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
 	17, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	20, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	21, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	26, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	23, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	24, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	25, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	23, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	24, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	29, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	26, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	27, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	28, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
 	16, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	27, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	18, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	19, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	27, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	22, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	27, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	39, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	27, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	0,  // 30: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	40, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	40, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
-	1,  // 33: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	28, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	32, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	30, // 36: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
-	31, // 37: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
-	2,  // 38: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
-	0,  // 39: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	35, // 40: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
-	0,  // 41: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	40, // 42: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
-	3,  // 43: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	41, // 44: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
-	41, // 45: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
-	41, // 46: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
-	4,  // 47: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	29, // 48: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	37, // 49: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	34, // 50: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	5,  // 51: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	33, // 52: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	38, // 53: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	36, // 54: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	51, // [51:55] is the sub-list for method output_type
-	47, // [47:51] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	44, // [44:47] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	30, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	21, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	22, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	18, // 25: kuda.gateway.v1alpha1.S3Source.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	19, // 26: kuda.gateway.v1alpha1.SourceCache.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioMount
+	20, // 27: kuda.gateway.v1alpha1.SourceCache.http_proxy:type_name -> kuda.gateway.v1alpha1.CachingProxy
+	30, // 28: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	18, // 29: kuda.gateway.v1alpha1.HTTPSource.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	25, // 30: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	18, // 31: kuda.gateway.v1alpha1.HDFSSource.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	30, // 32: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	43, // 33: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	30, // 34: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	0,  // 35: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	44, // 36: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	44, // 37: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	1,  // 38: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
+	32, // 39: kuda.gateway.v1alpha1.ItemStatus.cache:type_name -> kuda.gateway.v1alpha1.CacheUse
+	31, // 40: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	36, // 41: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	34, // 42: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
+	35, // 43: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
+	2,  // 44: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
+	0,  // 45: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	39, // 46: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	0,  // 47: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	44, // 48: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	3,  // 49: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	45, // 50: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	45, // 51: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	45, // 52: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	4,  // 53: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	33, // 54: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	41, // 55: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	38, // 56: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	5,  // 57: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	37, // 58: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	42, // 59: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	40, // 60: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	57, // [57:61] is the sub-list for method output_type
+	53, // [53:57] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	50, // [50:53] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -3336,7 +3661,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 3,
 			NumServices:   1,
 		},
