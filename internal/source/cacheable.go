@@ -31,7 +31,8 @@ type Cacheable interface {
 	Driver
 	// Prove returns a checksum of the very file that was listed that can be compared
 	// with its bytes: the entry's own where that is one, else one that the storage
-	// system is asked for, else "". When the file is no longer that one, it fails with
+	// system is asked for, else "". It may be of the algorithm md5-tag where the tag is
+	// known to be made of the bytes. When the file is no longer that one, it fails with
 	// ErrChanged or ErrNotFound.
 	Prove(ctx context.Context, e Entry) (string, error)
 }

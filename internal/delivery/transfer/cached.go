@@ -6,6 +6,9 @@ package transfer
 import (
 	"context"
 	"errors"
+	"io"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,8 +74,9 @@ func (c *cached) admitFile(ctx context.Context, f *file, kind digest.Kind) error
 	case err != nil && (!c.whole || cache.ReasonOf(err) != cache.ReasonUnprovable || !f.supportsRanges()):
 		return c.refuseFile(f, err)
 	}
-	if err == nil && !f.proveBy(sum, kind) {
-		return nil
+	if err == nil && !f.proveBy(sum, kind) && !c.whole {
+		return c.refuseFile(f, &cache.Error{Reason: cache.ReasonUnprovable, Cache: c.cache.Identity(),
+			Err: errors.New("what the source says of " + f.path + " cannot be compared with its bytes")})
 	}
 	f.fromCache = make([]bool, digest.BlockCount(f.entry.Size))
 	return nil
@@ -81,6 +85,10 @@ func (c *cached) admitFile(ctx context.Context, f *file, kind digest.Kind) error
 // proveBy has a file compared with a checksum, and reports whether that can be done: the
 // sums of blocks that an earlier writer began are those of the file's own checksum.
 func (f *file) proveBy(sum string, kind digest.Kind) bool {
+	if tag, ok := strings.CutPrefix(sum, string(md5Tag)+":"); ok {
+		f.tag = tag
+		return len(tagSums(tag, f.entry.Size)) > 0
+	}
 	if sum == f.entry.Checksum && digest.Algorithm(sum) != digest.MD5 {
 		return true
 	}
@@ -154,6 +162,27 @@ func (c *cached) acceptFile(f *file) {
 		c.cache.Accept()
 	}
 }
+
+// matchesTag reports whether the bytes of a file that came from the cache are those of the
+// tag that proves it, if one does.
+func (f *file) matchesTag(ctx context.Context, buffer []byte) (bool, error) {
+	if f.tag == "" || f.bytesFromCache() == 0 {
+		return true, nil
+	}
+	sums := tagSums(f.tag, f.entry.Size)
+	writers := make([]io.Writer, 0, len(sums))
+	for _, s := range sums {
+		writers = append(writers, s)
+	}
+	content := source.WithContext(ctx, io.NewSectionReader(f.out, 0, f.entry.Size))
+	if _, err := io.CopyBuffer(onlyWriter{io.MultiWriter(writers...)}, content, buffer); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(sums, statedSum.matchesStated), nil
+}
+
+// onlyWriter keeps io.CopyBuffer to its buffer.
+type onlyWriter struct{ io.Writer }
 
 // rejectFile returns the mismatch of a file that came from the source alone. Of another
 // one the cache has wrong bytes, which are counted.

@@ -84,6 +84,8 @@ type file struct {
 	fromCache []bool
 	// refused is why the cache is not asked for the file any more; nil if it is.
 	refused atomic.Pointer[cache.Error]
+	// tag is the ETag that proves it, where no other checksum does.
+	tag string
 	// onlySource is set where the cache had wrong bytes of it.
 	onlySource bool
 
@@ -250,7 +252,19 @@ func (d *delivery) completeFile(ctx context.Context, f *file, buffer []byte) err
 		}
 		return g.writeError("reading back", err, f)
 	}
-	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
+	err := f.check.compareDigest(f.entry.Path, f.entry.Size)
+	if err == nil {
+		matches, readErr := f.matchesTag(ctx, buffer)
+		switch {
+		case readErr != nil && context.Cause(ctx) != nil:
+			return context.Cause(ctx)
+		case readErr != nil:
+			return g.writeError("reading back", readErr, f)
+		case !matches:
+			err = &DigestMismatchError{Path: f.entry.Path, Want: string(md5Tag) + ":" + f.tag, Got: "another one"}
+		}
+	}
+	if err != nil {
 		g.opened.removeFile(f)
 		f.out.Close()
 		if err := cmp.Or(g.writer.Drop(f.path), d.cached.rejectFile(f, err)); err != nil {

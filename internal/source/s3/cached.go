@@ -27,13 +27,14 @@ func isProvable(checksum string) bool {
 }
 
 // Prove asks for the head of an object whose listing has no checksum: one request, which
-// takes the right to read the object.
+// takes the right to read the object. Of an object that was stored in parts it may return
+// the ETag, which is made of the MD5s of the parts.
 func (s *Source) Prove(ctx context.Context, e source.Entry) (string, error) {
 	if isProvable(e.Checksum) {
 		return e.Checksum, nil
 	}
 	key, _ := splitVersion(e.Key)
-	now, err := s.statObject(ctx, key)
+	now, tagOfBytes, err := s.headObject(ctx, key)
 	if err != nil {
 		return "", err
 	}
@@ -41,10 +42,10 @@ func (s *Source) Prove(ctx context.Context, e source.Entry) (string, error) {
 		return "", &source.Error{Op: "reading the head of " + s.identity + "/" + key, Class: source.ErrChanged,
 			Err: fmt.Errorf("it is %s now, and was %s when it was listed", now.Identity, e.Identity)}
 	}
-	if !isProvable(now.Checksum) {
-		return "", nil
+	if isProvable(now.Checksum) || tagOfBytes {
+		return now.Checksum, nil
 	}
-	return now.Checksum, nil
+	return "", nil
 }
 
 // Original is the object's URL without the endpoint, and its entity tag.

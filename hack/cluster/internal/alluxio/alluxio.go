@@ -23,8 +23,9 @@ import (
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
-// startLimit is how long the servers may take to start; ten seconds is usual.
-const startLimit = 5 * time.Minute
+// startLimit is how long the servers may take to start; ten seconds is usual, and minutes
+// where the machine is busy.
+const startLimit = 10 * time.Minute
 
 // Endpoints is what clients and tests need to know.
 type Endpoints struct {
