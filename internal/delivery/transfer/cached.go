@@ -105,6 +105,9 @@ func (f *file) proveBy(sum string, kind digest.Kind) bool {
 // read.
 func (c *cached) refuseFile(f *file, err error) error {
 	if _, ok := errors.AsType[*cache.Error](err); !ok {
+		if c.cache.Only {
+			return err // the source could not be asked, which may pass
+		}
 		err = &cache.Error{Reason: cache.ReasonUnprovable, Cache: c.cache.Identity(), Err: err}
 	}
 	c.countFallback(f.left, err)

@@ -87,17 +87,19 @@ func (c *Client) callMaster(ctx context.Context, method string, request wire.Mes
 	if err == nil || !c.isProxy(ctx, master, err) {
 		return answer, err
 	}
-	beside, err := c.moveToMaster(ctx, master)
+	beside, err := c.besideProxy(master)
 	if err != nil {
 		return nil, err
 	}
 	answer, err = beside.callUnary(ctx, method, request)
-	if err != nil {
+	if err != nil && !connect.IsWireError(err) {
+		beside.close()
 		return nil, &source.Error{Op: "asking " + beside.address, Class: source.ErrMisconfigured,
 			Err: fmt.Errorf("%s speaks HTTP/1.1, as Alluxio's proxy does, which Kuda does not read from, and the master does not answer "+
 				"beside it: %w; name the master's host and port, %d by default", master.address, err, MasterPort)}
 	}
-	return answer, nil
+	c.moveTo(ctx, beside, master)
+	return answer, err
 }
 
 func (c *Client) currentMaster() *host {
@@ -129,21 +131,26 @@ func (c *Client) isProxy(ctx context.Context, h *host, err error) bool {
 	return err == nil && string(begin) == "HTTP/1."
 }
 
-// moveToMaster goes over from the proxy to the master on its host, for good.
-func (c *Client) moveToMaster(ctx context.Context, proxy *host) (*host, error) {
-	name, port, err := net.SplitHostPort(proxy.address)
+// besideProxy returns the master on the host of a proxy.
+func (c *Client) besideProxy(proxy *host) (*host, error) {
+	name, _, err := net.SplitHostPort(proxy.address)
 	if err != nil {
 		return nil, err
 	}
+	return newHost(net.JoinHostPort(name, strconv.Itoa(MasterPort)), c.options.User, c.options.Dial), nil
+}
+
+// moveTo goes over from a proxy to the master beside it, for good.
+func (c *Client) moveTo(ctx context.Context, master, proxy *host) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.master == proxy {
-		source.Note(ctx, fmt.Sprintf("port %s of %s is Alluxio's proxy; the master on port %d of it is read from instead; name that port",
-			port, name, MasterPort))
-		proxy.close()
-		c.master = newHost(net.JoinHostPort(name, strconv.Itoa(MasterPort)), c.options.User, c.options.Dial)
+	if c.master != proxy { // another call was first
+		master.close()
+		return
 	}
-	return c.master, nil
+	source.Note(ctx, fmt.Sprintf("%s is Alluxio's proxy; the master at %s is read from instead; name its port", proxy.address, master.address))
+	proxy.close()
+	c.master = master
 }
 
 // Status returns what the master knows of a path.
