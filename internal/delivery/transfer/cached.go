@@ -148,19 +148,9 @@ func (f *file) keepsBlock(index int) bool {
 	return f.supportsRanges() && (f.fromCache == nil || !f.fromCache[index])
 }
 
-// bytesFromCache returns how many bytes of a file came from the cache.
-func (f *file) bytesFromCache() (n int64) {
-	for index, is := range f.fromCache {
-		if is {
-			n += min(digest.BlockSize, f.entry.Size-int64(index)*digest.BlockSize)
-		}
-	}
-	return n
-}
-
 // acceptFile counts what came from the cache and was proved.
 func (c *cached) acceptFile(f *file) {
-	if n := f.bytesFromCache(); n > 0 {
+	if n := f.cachedBytes.Load(); n > 0 {
 		c.served.Add(n)
 		c.cache.Accept()
 	}
@@ -169,7 +159,7 @@ func (c *cached) acceptFile(f *file) {
 // matchesTag reports whether the bytes of a file that came from the cache are those of the
 // tag that proves it, if one does.
 func (f *file) matchesTag(ctx context.Context, buffer []byte) (bool, error) {
-	if f.tag == "" || f.bytesFromCache() == 0 {
+	if f.tag == "" || f.cachedBytes.Load() == 0 {
 		return true, nil
 	}
 	sums := tagSums(f.tag, f.entry.Size)
@@ -190,7 +180,7 @@ type onlyWriter struct{ io.Writer }
 // rejectFile returns the mismatch of a file that came from the source alone. Of another
 // one the cache has wrong bytes, which are counted.
 func (c *cached) rejectFile(f *file, mismatch error) error {
-	n := f.bytesFromCache()
+	n := f.cachedBytes.Load()
 	if n == 0 {
 		return mismatch
 	}

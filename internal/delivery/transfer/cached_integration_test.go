@@ -7,6 +7,7 @@ package transfer
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -136,13 +137,14 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 		"secretKey="+miniotest.SecretKey, "block-size=8388608")
 	host, port := server.Host(t)
 	mount := func(path string) cache.Backend {
-		b, err := cache.NewAlluxio(cache.Alluxio{Host: host, Port: port, Path: path, UserName: "kuda", Timeout: 20 * time.Second}, f.source)
+		b, err := cache.NewAlluxio(cache.Alluxio{Host: host, Port: port, Path: path, UserName: "kuda", Timeout: 5 * time.Minute}, f.source)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = b.Close() })
 		return b
 	}
+	f.warmUp(t, mount("/"))
 	for _, state := range []string{"cold", "warm"} {
 		before := f.origin.sent.Load()
 		result := f.mustDeliver(t, mount("/"), want)
@@ -186,6 +188,26 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 			t.Errorf("with fallback Never: got %v", err)
 		}
 	})
+}
+
+// warmUp has the servers load their classes, which takes longer than a delivery waits for
+// a cache.
+func (f *remote) warmUp(t *testing.T, b cache.Backend) {
+	t.Helper()
+	f.minio.Put(t, bucket, "warm/up", noise(9, 2<<20))
+	for e, err := range f.source.List(t.Context(), "warm/up") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := b.Open(t.Context(), e, 0, e.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			t.Fatal(err)
+		}
+		body.Close()
+	}
 }
 
 // testPoisonedBlock changes the bytes of blocks on the worker's disk.

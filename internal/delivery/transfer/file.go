@@ -82,6 +82,8 @@ type file struct {
 	// fromCache is nil unless the file may be read from the source's cache; then it says
 	// which blocks were. Each element is written by the one worker that has its range.
 	fromCache []bool
+	// cachedBytes came from the cache.
+	cachedBytes atomic.Int64
 	// refused is why the cache is not asked for the file any more; nil if it is.
 	refused atomic.Pointer[cache.Error]
 	// tag is the ETag that proves it, where no other checksum does.

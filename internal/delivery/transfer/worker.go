@@ -158,6 +158,7 @@ func (g *staging) writeChunk(s *span, out *os.File, c chunk) (last bool, err err
 	s.block.crc = s.file.check.addBytes(s.block.crc, p)
 	if c.from == cacheSide {
 		s.file.fromCache[offset/digest.BlockSize] = true
+		s.file.cachedBytes.Add(int64(len(p)))
 	}
 	end := offset + int64(len(p))
 	if end%digest.BlockSize == 0 || end == s.file.entry.Size {
