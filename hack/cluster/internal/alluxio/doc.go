@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package alluxio runs an Alluxio for tests: a master, workers and, where it is asked
-// for, the proxy, each a Java process of its own (test/alluxio), over a directory, a
-// bucket or an HDFS. Every server listens on, and is advertised as, one address. Nothing
+// for, the proxy, each a Java process of its own (test/alluxio), over a directory or
+// a bucket. Every server listens on, and is advertised as, one address. Nothing
 // of it calls out: the checks for updates and for a cloud instance are off.
 //
 // Its settings are
 //
-//	ufs=URI              what is cached: s3://bucket/, hdfs://host:port/ (default: a directory, "root")
+//	ufs=URI              what is cached: s3://bucket/ (default: a directory, "root")
 //	s3=URL               the endpoint of the bucket
 //	accessKey, secretKey the keys of the bucket
 //	auth=NOSASL|SIMPLE   how clients sign in (default SIMPLE, as Alluxio has it)
