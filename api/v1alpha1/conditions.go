@@ -44,6 +44,10 @@ const (
 	// a DataSet: so it is in every pod. It is absent where the sources name none, or
 	// where no runtime has told. It says nothing of whether the data is there.
 	ConditionCredentialsAvailable = "CredentialsAvailable"
+
+	// ConditionCacheDegraded on a Data: the cache in front of a source did not serve
+	// what it was to serve of an item. The item's cache has the figures.
+	ConditionCacheDegraded = "CacheDegraded"
 )
 
 // Reasons of a DataSet's conditions.
@@ -129,6 +133,27 @@ const (
 	// ReasonCredentialsFound (CredentialsAvailable): everything that the sources name is
 	// mounted. The status False has the reason CredentialsMissing.
 	ReasonCredentialsFound = "CredentialsFound"
+	// ReasonCacheServing (CacheDegraded, status False): the cache served what it was to.
+	ReasonCacheServing = "CacheServing"
+	// ReasonCacheUnprovable (CacheDegraded): the source has no checksum of a file that its
+	// bytes can be compared with.
+	ReasonCacheUnprovable = "Unprovable"
+	// ReasonCacheStale (CacheDegraded): the cache has another state of a file.
+	ReasonCacheStale = "CacheStale"
+	// ReasonCacheMissing (CacheDegraded): the cache does not know a file.
+	ReasonCacheMissing = "CacheMissing"
+	// ReasonCacheFailed (CacheDegraded): the cache does not answer, or stopped in the
+	// middle of a file.
+	ReasonCacheFailed = "CacheFailed"
+	// ReasonCacheAvoided (CacheDegraded): the cache failed several times in a row and is
+	// not asked for a while.
+	ReasonCacheAvoided = "CacheAvoided"
+	// ReasonCacheMisconfigured (CacheDegraded): the cache has something else at the path,
+	// or refuses to serve it.
+	ReasonCacheMisconfigured = "CacheMisconfigured"
+	// ReasonCacheRejected (CacheDegraded): the bytes of the cache were not those that the
+	// source promised.
+	ReasonCacheRejected = "CacheRejected"
 )
 
 // Reasons of a Data's Ready condition that concern the pod as a whole. Where a

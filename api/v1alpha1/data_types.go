@@ -178,7 +178,7 @@ type DataStatus struct {
 	// +listMapKey=name
 	DataItemsStatus []DataItemStatus `json:"dataItemsStatus,omitempty"`
 
-	// Types: Ready, CredentialsAvailable.
+	// Types: Ready, CredentialsAvailable, CacheDegraded.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -240,6 +240,36 @@ type DataItemStatus struct {
 	// had downloaded them) or peer.
 	// +optional
 	Origin DataOrigin `json:"origin,omitempty"`
+
+	// What the cache in front of the source did for the item when this pod
+	// downloaded it.
+	// +optional
+	Cache *CacheUse `json:"cache,omitempty"`
+}
+
+// CacheUse is what a cache did for an item, in bytes.
+type CacheUse struct {
+	// Came from the cache, and were proved by a checksum of the source.
+	// +optional
+	ServedBytes int64 `json:"servedBytes,omitempty"`
+
+	// Came from the source.
+	// +optional
+	SourceBytes int64 `json:"sourceBytes,omitempty"`
+
+	// Came from the cache, and were not what the source promised.
+	// +optional
+	RejectedBytes int64 `json:"rejectedBytes,omitempty"`
+
+	// Why most of the bytes that the cache was to serve and did not came from the
+	// source; absent when there are no such bytes.
+	// +optional
+	FallbackReason string `json:"fallbackReason,omitempty"`
+
+	// The first error of the cache, for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
 }
 
 // DataPhase is where an item is on its way.

@@ -139,6 +139,11 @@ type HDFSDataSource struct {
 	// What reading must not exceed.
 	// +optional
 	Limits *SourceLimits `json:"limits,omitempty"`
+
+	// A cache in front of the source, which saves it from being read once for each
+	// node. Names, versions, checksums and rights always come from the source itself.
+	// +optional
+	Cache *AlluxioCache `json:"cache,omitempty"`
 }
 
 // HDFSKerberos says how a reader of HDFS proves who it is.
@@ -203,19 +208,121 @@ type DataTransferProtection string
 
 // AlluxioDataSource describes an Alluxio cluster.
 type AlluxioDataSource struct {
-	// Host of the proxy.
+	// Host of the master.
 	// +required
 	Host string `json:"host"`
 
-	// Port of the proxy.
+	// Port of the master, 19998 unless it was told otherwise. Where it is the port of
+	// the HTTP proxy, the master on the same host at 19998 is read from.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
 
-	// Timeout of a request, in seconds.
+	// Timeout of a request to the master, in seconds; without it 30.
 	// +optional
 	Timeout int32 `json:"timeout,omitempty"`
+
+	// What reading must not exceed.
+	// +optional
+	Limits *SourceLimits `json:"limits,omitempty"`
+}
+
+// CacheFallback says what to do when a cache does not serve a file.
+// +kubebuilder:validation:Enum=Always;Never
+type CacheFallback string
+
+// The values of CacheFallback.
+const (
+	// CacheFallbackAlways reads from the source what the cache does not have, or has
+	// wrong.
+	CacheFallbackAlways CacheFallback = "Always"
+	// CacheFallbackNever has the item fail, so that the source is not read from. Files
+	// below 1 MiB come from the source all the same.
+	CacheFallbackNever CacheFallback = "Never"
+)
+
+// SourceCache is a cache in front of a source that speaks the S3 protocol.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.alluxio) != has(self.httpProxy)",message="alluxio, httpProxy: give exactly one of them"
+type SourceCache struct {
+	// An Alluxio that has the bucket mounted.
+	// +optional
+	Alluxio *AlluxioMount `json:"alluxio,omitempty"`
+
+	// An HTTP proxy that keeps what goes through it, such as dfdaemon of Dragonfly,
+	// nginx or Squid. The endpoint must be http://, because no proxy sees what TLS
+	// protects.
+	// +optional
+	HTTPProxy *CachingProxy `json:"httpProxy,omitempty"`
+
+	// What to do when the cache does not serve a file.
+	// +optional
+	// +kubebuilder:default=Always
+	Fallback CacheFallback `json:"fallback,omitempty"`
+}
+
+// AlluxioCache is a cache in front of an HDFS cluster.
+type AlluxioCache struct {
+	// An Alluxio that has the HDFS mounted.
+	// +required
+	Alluxio AlluxioMount `json:"alluxio"`
+
+	// What to do when the cache does not serve a file.
+	// +optional
+	// +kubebuilder:default=Always
+	Fallback CacheFallback `json:"fallback,omitempty"`
+}
+
+// HTTPCache is a cache in front of an HTTP server.
+type HTTPCache struct {
+	// An HTTP proxy that keeps what goes through it, such as dfdaemon of Dragonfly,
+	// nginx or Squid. The url must be http://, because no proxy sees what TLS protects.
+	// +required
+	HTTPProxy CachingProxy `json:"httpProxy"`
+
+	// What to do when the cache does not serve a file.
+	// +optional
+	// +kubebuilder:default=Always
+	Fallback CacheFallback `json:"fallback,omitempty"`
+}
+
+// AlluxioMount is where an Alluxio has what a source has.
+type AlluxioMount struct {
+	// Host of the master.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host"`
+
+	// Port of the master.
+	// +optional
+	// +kubebuilder:default=19998
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+
+	// Timeout of a request to the master, in seconds; without it 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=60
+	Timeout int32 `json:"timeout,omitempty"`
+
+	// The path in Alluxio at which the bucket, or the root of the HDFS, is mounted;
+	// without it /.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^/`
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+}
+
+// CachingProxy is an HTTP proxy that keeps what goes through it.
+type CachingProxy struct {
+	// Where the proxy answers: http://host:port.
+	// +required
+	// +kubebuilder:validation:Pattern=`^http://[^/\s]+/?$`
+	// +kubebuilder:validation:MaxLength=1024
+	URL string `json:"url"`
 }
 
 // S3DataSource describes a service that speaks the S3 protocol.
@@ -271,6 +378,11 @@ type S3DataSource struct {
 	// What reading must not exceed.
 	// +optional
 	Limits *SourceLimits `json:"limits,omitempty"`
+
+	// A cache in front of the source, which saves it from being read once for each
+	// node. Names, versions, checksums and rights always come from the source itself.
+	// +optional
+	Cache *SourceCache `json:"cache,omitempty"`
 }
 
 // WebIdentity is an exchange of a service account's token for credentials
@@ -330,6 +442,11 @@ type HTTPDataSource struct {
 	// What reading must not exceed.
 	// +optional
 	Limits *SourceLimits `json:"limits,omitempty"`
+
+	// A cache in front of the source, which saves it from being read once for each
+	// node. Names, versions, checksums and rights always come from the source itself.
+	// +optional
+	Cache *HTTPCache `json:"cache,omitempty"`
 }
 
 // OCIDataSource describes a registry of OCI artifacts and images. An item's

@@ -28,6 +28,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/uplink"
 	"github.com/kuda-io/kuda/internal/mounted"
 	"github.com/kuda-io/kuda/internal/sidecar"
+	"github.com/kuda-io/kuda/internal/source/cache"
 	"github.com/kuda-io/kuda/internal/source/limit"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -133,7 +134,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, DataSets: splitList(o.dataSets), WaitFor: splitList(o.waitFor), Version: version.Version, Gateway: gateway, Store: st,
-		Engine: newEngine(o, st, limits, beside), Sources: sourceconfig.Opener{Mounts: mounts, Limits: limits},
+		Engine: newEngine(o, st, limits, beside), Sources: sourceconfig.Opener{Mounts: mounts, Limits: limits, Caches: cache.NewGroup()},
 		Idle: idle.scheduleCall, Connected: inv.Connected, Metrics: metrics, Log: log,
 	})
 	if err != nil {

@@ -175,12 +175,8 @@ func TestAGoodAnalysisIsAccepted(t *testing.T) {
 	}
 }
 
-// plain reads from MinIO over http://, and alluxio has a source that no runtime reads.
+// plain reads from MinIO over http://.
 func plain(s *v1alpha1.DataSetSpec) { s.Template.DataSources.MinIO.Endpoint = "http://minio:9000" }
-
-func alluxio(s *v1alpha1.DataSetSpec) {
-	s.Template.DataSources.Alluxio = &v1alpha1.AlluxioDataSource{Host: "alluxio", Port: 19998}
-}
 
 func TestUnlikelySettingsGetAWarning(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -197,12 +193,6 @@ func TestUnlikelySettingsGetAWarning(t *testing.T) {
 		"plain credentials, other limits": {dataSet(plain), dataSet(plain, func(s *v1alpha1.DataSetSpec) {
 			s.Template.DataSources.MinIO.Limits = &v1alpha1.SourceLimits{Connections: 2}
 		}), ""},
-		"a source without a driver":         {nil, dataSet(alluxio), "alluxio: this version of Kuda has no driver for sources of kind alluxio"},
-		"an added source without a driver":  {dataSet(), dataSet(alluxio), "it reads hdfs, minio, ceph, s3, http, oci, pvc, plugin"},
-		"a source without a driver, paused": {dataSet(alluxio), dataSet(alluxio, func(s *v1alpha1.DataSetSpec) { s.Paused = true }), ""},
-		"a new item of a source without a driver": {dataSet(alluxio), dataSet(alluxio, item(func(i *v1alpha1.DataItem) {
-			i.DataSourceType, i.Version = v1alpha1.DataSourceAlluxio, "2"
-		})), "has no driver"},
 		"another path": {dataSet(), dataSet(item(func(i *v1alpha1.DataItem) { i.RemotePath = "other" })),
 			"dataItems[1]: remotePath changed"},
 		"another bucket": {dataSet(item(func(i *v1alpha1.DataItem) { i.Version = "0" })),

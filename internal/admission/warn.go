@@ -47,39 +47,11 @@ func warnSources(last, next *v1alpha1.DataSet) []string {
 	}
 	var warnings []string
 	for _, s := range sourcekind.Describe(&next.Spec.Template.DataSources, path) {
-		old, had := before[s.Kind]
-		changed := !had || !reflect.DeepEqual(old.Block, s.Block)
-		if changed {
+		if old, had := before[s.Kind]; !had || !reflect.DeepEqual(old.Block, s.Block) {
 			warnings = append(warnings, warnPlainCredentials(&s)...)
-		}
-		if changed || hasNewItem(last, next, s.Kind) {
-			warnings = append(warnings, warnWithoutDriver(&s)...)
 		}
 	}
 	return warnings
-}
-
-// warnWithoutDriver tells of a kind of source that the API knows and no runtime reads.
-func warnWithoutDriver(s *sourcekind.Source) []string {
-	delivered := sourcekind.Delivered()
-	if slices.Contains(delivered, s.Kind) {
-		return nil
-	}
-	words := make([]string, 0, len(delivered))
-	for _, kind := range delivered {
-		words = append(words, string(kind))
-	}
-	return []string{fmt.Sprintf("%s: this version of Kuda has no driver for sources of kind %s, so items that come from there fail "+
-		"with reason %s; it reads %s", s.Field, s.Kind, v1alpha1.ReasonSourceUnsupported, strings.Join(words, ", "))}
-}
-
-// hasNewItem reports whether an item comes from the kind of source that did not before.
-func hasNewItem(last, next *v1alpha1.DataSet, kind v1alpha1.DataSourceType) bool {
-	return slices.ContainsFunc(next.Spec.Template.DataItems, func(i v1alpha1.DataItem) bool {
-		return i.DataSourceType == kind && (last == nil || !slices.ContainsFunc(last.Spec.Template.DataItems, func(o v1alpha1.DataItem) bool {
-			return o.Name == i.Name && o.Namespace == i.Namespace && o.DataSourceType == kind
-		}))
-	})
 }
 
 func warnPlainCredentials(s *sourcekind.Source) []string {

@@ -71,9 +71,9 @@ func TestFailureEndsInAConditionThatNamesTheCauseAndNothingInTheView(t *testing.
 		{"unreachable", v1alpha1.ReasonSourceUnreachable, bridgeAddress, func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
 			ds.Spec.Template.DataSources.MinIO.Endpoint = "http://" + bridgeAddress + ":1"
 		}},
-		{"unsupported", v1alpha1.ReasonSourceUnsupported, "alluxio", func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
+		{"no-alluxio", v1alpha1.ReasonSourceUnreachable, bridgeAddress, func(_ *testing.T, _ string, ds *v1alpha1.DataSet, _ *corev1.Pod) {
 			ds.Spec.Template.DataItems[0].DataSourceType = v1alpha1.DataSourceAlluxio
-			ds.Spec.Template.DataSources = v1alpha1.DataSources{Alluxio: &v1alpha1.AlluxioDataSource{Host: "alluxio", Port: 39999}}
+			ds.Spec.Template.DataSources = v1alpha1.DataSources{Alluxio: &v1alpha1.AlluxioDataSource{Host: bridgeAddress, Port: 1}}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -45,20 +45,21 @@ var judged = map[string]string{
 	"DataSources.s3": inside, "DataSources.http": inside, "DataSources.oci": inside, "DataSources.pvc": inside, "DataSources.plugin": inside,
 
 	"HDFSDataSource.addresses": used, "HDFSDataSource.userName": used, "HDFSDataSource.kerberos": inside,
-	"HDFSDataSource.dataTransferProtection": used, "HDFSDataSource.limits": harmless,
+	"HDFSDataSource.dataTransferProtection": used, "HDFSDataSource.limits": harmless, "HDFSDataSource.cache": used,
 	"HDFSKerberos.principal": used, "HDFSKerberos.servicePrincipalName": used,
 	"HDFSKerberos.keytabSecretRef": refers, "HDFSKerberos.krb5ConfRef": refers,
 
 	// Alluxio refers to nothing.
 	"AlluxioDataSource.host": harmless, "AlluxioDataSource.port": harmless, "AlluxioDataSource.timeout": harmless,
+	"AlluxioDataSource.limits": harmless,
 
 	"S3DataSource.endpoint": used, "S3DataSource.bucket": used, "S3DataSource.region": used, "S3DataSource.pathStyle": used,
 	"S3DataSource.proxy": used, "S3DataSource.limits": harmless,
 	"S3DataSource.secretRef": refers, "S3DataSource.caRef": refers, "S3DataSource.webIdentity": refers,
-	"S3DataSource.instanceCredentials": refers,
+	"S3DataSource.instanceCredentials": refers, "S3DataSource.cache": used,
 
 	"HTTPDataSource.url": used, "HTTPDataSource.proxy": used, "HTTPDataSource.limits": harmless,
-	"HTTPDataSource.secretRef": refers, "HTTPDataSource.caRef": refers,
+	"HTTPDataSource.secretRef": refers, "HTTPDataSource.caRef": refers, "HTTPDataSource.cache": used,
 
 	"OCIDataSource.registry": used, "OCIDataSource.proxy": used, "OCIDataSource.platform": used, "OCIDataSource.limits": harmless,
 	"OCIDataSource.secretRef": refers, "OCIDataSource.caRef": refers,

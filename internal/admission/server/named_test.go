@@ -167,9 +167,6 @@ func TestWarningsComeOnceAndTellTheTruth(t *testing.T) {
 	hears("another bucket", edit(t, warned, d, func(s *v1alpha1.DataSetSpec) {
 		s.Template.DataItems[0].Version, s.Template.DataSources.MinIO.Bucket = "v3", "other"
 	}), "the credentials of Secret reader")
-	hears("a source without a driver", edit(t, warned, d, func(s *v1alpha1.DataSetSpec) {
-		s.Template.DataSources.Alluxio = &v1alpha1.AlluxioDataSource{Host: "alluxio", Port: 19998}
-	}), "no driver for sources of kind alluxio", "it reads hdfs, minio")
 	byHand := &v1alpha1.Data{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "by-hand"},
 		Spec: v1alpha1.DataSpec{DataItems: d.Spec.Template.DataItems, DataSources: d.Spec.Template.DataSources}}
 	hears("Data by hand", warned.Create(t.Context(), byHand.DeepCopy()), "Data are made by Kuda")

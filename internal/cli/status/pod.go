@@ -65,13 +65,15 @@ type Pod struct {
 
 // Item is one item of a pod.
 type Item struct {
-	Name     string              `json:"name"`
-	Version  string              `json:"version,omitempty"`
-	Phase    v1alpha1.DataPhase  `json:"phase,omitempty"`
-	Reason   string              `json:"reason,omitempty"`
-	Message  string              `json:"message,omitempty"`
-	Origin   v1alpha1.DataOrigin `json:"origin,omitempty"`
-	Progress Progress            `json:"progress,omitzero"`
+	Name    string              `json:"name"`
+	Version string              `json:"version,omitempty"`
+	Phase   v1alpha1.DataPhase  `json:"phase,omitempty"`
+	Reason  string              `json:"reason,omitempty"`
+	Message string              `json:"message,omitempty"`
+	Origin  v1alpha1.DataOrigin `json:"origin,omitempty"`
+	// Cache is what the cache in front of the source did; nil where there is none.
+	Cache    *v1alpha1.CacheUse `json:"cache,omitempty"`
+	Progress Progress           `json:"progress,omitzero"`
 }
 
 func buildPod(d *v1alpha1.DataSet, data *v1alpha1.Data, number func(string) string) Pod {
@@ -103,7 +105,7 @@ func buildPod(d *v1alpha1.DataSet, data *v1alpha1.Data, number func(string) stri
 func itemOf(s *v1alpha1.DataItemStatus) Item {
 	return Item{
 		Name: s.Namespace + "/" + s.Name, Version: s.Version, Phase: s.Phase, Reason: s.Reason,
-		Message: s.Message, Origin: s.Origin, Progress: Progress{Bytes: s.Bytes, Total: s.TotalBytes},
+		Message: s.Message, Origin: s.Origin, Progress: Progress{Bytes: s.Bytes, Total: s.TotalBytes}, Cache: s.Cache,
 	}
 }
 

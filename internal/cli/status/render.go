@@ -326,12 +326,24 @@ func itemRow(i *Item, l Look) []frame.Cell {
 		message = i.Reason
 	}
 	if message == "" && i.Origin != "" {
-		message = "from " + string(i.Origin)
+		message = "from " + string(i.Origin) + cacheShare(i.Cache)
 	}
 	cells := []frame.Cell{frame.Text("  " + i.Name), frame.Text(""), frame.Text(i.Version),
 		frame.Toned(phaseOfItem(i.Phase), string(i.Phase)), frame.Text(progressCell(i.Progress, i.Phase == v1alpha1.DataDownloading, l)),
 		frame.Text(message)}
 	return narrowCells(cells, l)
+}
+
+// cacheShare says how much came from the cache in front of the source, and why not all.
+func cacheShare(u *v1alpha1.CacheUse) string {
+	if u == nil || u.ServedBytes+u.SourceBytes+u.RejectedBytes == 0 {
+		return ""
+	}
+	share := fmt.Sprintf(", %d%% from the cache", 100*u.ServedBytes/(u.ServedBytes+u.SourceBytes+u.RejectedBytes))
+	if u.FallbackReason != "" {
+		share += " (" + u.FallbackReason + ")"
+	}
+	return share
 }
 
 func narrowCells(cells []frame.Cell, l Look) []frame.Cell {

@@ -164,9 +164,9 @@ func (v *View) explainOrigins() {
 	for _, d := range v.DataSets {
 		for _, item := range d.Items {
 			switch item.Origin {
-			case v1alpha1.OriginNode, v1alpha1.OriginCache:
+			case v1alpha1.OriginNode:
 				there = append(there, itemTitle(item.Name, item.Version))
-			case v1alpha1.OriginSource, v1alpha1.OriginPeer:
+			case v1alpha1.OriginSource, v1alpha1.OriginCache, v1alpha1.OriginPeer:
 				brought = append(brought, itemTitle(item.Name, item.Version))
 			}
 		}

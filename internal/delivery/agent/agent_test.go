@@ -332,11 +332,11 @@ func TestMissingTokenDelaysOnlyTheGateway(t *testing.T) {
 func TestUnsupportedSourceFailsItsItemOnly(t *testing.T) {
 	g, f := agenttest.NewGateway(t), agenttest.NewFiles(t)
 	f.Put("/v1", "one")
-	alluxio := f.Assignment("old", "r1", "x", "/x")
-	alluxio.Sources[0].Config = &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{Host: "a"}}
+	future := f.Assignment("old", "r1", "x", "/x")
+	future.Sources[0].Config = nil // of a kind that this runtime does not know
 	missing := f.Assignment("broken", "r1", "y", "/y")
 	missing.Sources = nil
-	g.Want(alluxio, missing, f.Assignment("ds", "r1", "a", "/v1"))
+	g.Want(future, missing, f.Assignment("ds", "r1", "a", "/v1"))
 	newPod(t, g)
 	r := g.Failure("x", "SourceUnsupported")
 	if !strings.Contains(r.GetItems()[0].GetMessage(), "update Kuda") {

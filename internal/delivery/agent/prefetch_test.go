@@ -153,7 +153,7 @@ func TestFailedPrefetchLeavesTheCurrentRevisionUnaffected(t *testing.T) {
 			a.Sources[0].GetHttp().Url = "http://127.0.0.1:1/"
 		}, nil, "SourceUnreachable"},
 		"no driver": {func(f *agenttest.Files, a *gatewayv1alpha1.Assignment) {
-			a.Sources[0].Config = &gatewayv1alpha1.Source_Alluxio{Alluxio: &gatewayv1alpha1.AlluxioSource{}}
+			a.Sources[0].Config = nil // of a kind that this runtime does not know
 		}, nil, "SourceUnsupported"},
 		"no source": {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources = nil }, nil, "SourceMisconfigured"},
 		"no secrets": {func(_ *agenttest.Files, a *gatewayv1alpha1.Assignment) { a.Sources[0].GetHttp().Secret = "missing" }, nil,

@@ -55,6 +55,22 @@ type Item struct {
 	Origin    string      `json:"origin"`
 	Started   time.Time   `json:"started"`
 	Completed time.Time   `json:"completed,omitzero"`
+	// Cache is what the source's cache did for it; nil where the source had none, and
+	// where another pod downloaded it.
+	Cache *CacheUse `json:"cache,omitempty"`
+}
+
+// CacheUse is what a cache did for an item.
+type CacheUse struct {
+	// ServedBytes came from the cache and were proved, SourceBytes came from the source,
+	// and RejectedBytes came from the cache and were not what the source promised.
+	ServedBytes   int64 `json:"servedBytes"`
+	SourceBytes   int64 `json:"sourceBytes"`
+	RejectedBytes int64 `json:"rejectedBytes,omitempty"`
+	// Reason why bytes that the cache was to serve came from the source, "" if there are
+	// no such bytes, and Message the first error of the cache.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // IsOf reports whether an item is of the bytes of a mark that came by a way. A

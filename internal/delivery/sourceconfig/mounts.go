@@ -6,11 +6,13 @@ package sourceconfig
 import (
 	"cmp"
 	"path/filepath"
+	"time"
 
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/alluxio"
 	"github.com/kuda-io/kuda/internal/source/hdfs"
 	"github.com/kuda-io/kuda/internal/source/http"
 	"github.com/kuda-io/kuda/internal/source/oci"
@@ -29,7 +31,7 @@ type Mounts struct {
 	Scratch string
 }
 
-// defaultUser is who reads from an HDFS that is told no user.
+// defaultUser is who reads from an HDFS that is told no user, and from an Alluxio.
 const defaultUser = "kuda"
 
 // driverConfig turns a source of the protocol into a driver's configuration.
@@ -44,6 +46,11 @@ func (m Mounts) driverConfig(s *gatewayv1alpha1.Source) (all.Config, error) {
 		}}, nil
 	case *gatewayv1alpha1.Source_Hdfs:
 		return all.Config{HDFS: m.hdfsConfig(c.Hdfs)}, nil
+	case *gatewayv1alpha1.Source_Alluxio:
+		return all.Config{Alluxio: &alluxio.Config{
+			Host: c.Alluxio.GetHost(), Port: int(c.Alluxio.GetPort()), UserName: defaultUser,
+			Timeout: time.Duration(c.Alluxio.GetTimeoutSeconds()) * time.Second,
+		}}, nil
 	case *gatewayv1alpha1.Source_Oci:
 		file, name := m.caFile(c.Oci.GetCa())
 		return all.Config{OCI: &oci.Config{

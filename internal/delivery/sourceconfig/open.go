@@ -11,6 +11,7 @@ import (
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/all"
+	"github.com/kuda-io/kuda/internal/source/cache"
 	"github.com/kuda-io/kuda/internal/source/limit"
 )
 
@@ -27,10 +28,13 @@ type Opener struct {
 	Mounts Mounts
 	// Limits get the limits of each source that is opened; nil for none.
 	Limits *limit.Group
+	// Caches has the breakers of the caches in front of sources, which outlive these; nil
+	// for some of each source's own.
+	Caches *cache.Group
 }
 
-// Open opens a source.
-func (o *Opener) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+// Open opens a source, with the cache in front of it.
+func (o *Opener) Open(ctx context.Context, s *gatewayv1alpha1.Source) (*Opened, error) {
 	if s == nil {
 		return nil, &source.Error{Op: "finding the item's source", Class: source.ErrMisconfigured}
 	}
@@ -47,23 +51,30 @@ func (o *Opener) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Dr
 			NodeConnections: int(s.GetLimits().GetConnections()), BytesPerSecond: int64(s.GetLimits().GetBytesPerSecond()),
 		})
 	}
-	return src, nil
+	opened := &Opened{Driver: src}
+	if settings := cacheOf(s); settings != nil {
+		if opened.Cache, err = o.openCache(settings, src); err != nil {
+			_ = src.Close() // the error is what counts
+			return nil, fmt.Errorf("opening source %s: %w", s.GetName(), err)
+		}
+	}
+	return opened, nil
 }
 
 // Set opens each source once, until it is closed.
 type Set struct {
 	opener *Opener
 	mu     sync.Mutex
-	opened map[string]source.Driver
+	opened map[string]*Opened
 	// left are those that are no longer handed out, and may still be read from.
-	left []source.Driver
+	left []*Opened
 }
 
 // NewSet returns a set in which no source is open.
-func (o *Opener) NewSet() *Set { return &Set{opener: o, opened: map[string]source.Driver{}} }
+func (o *Opener) NewSet() *Set { return &Set{opener: o, opened: map[string]*Opened{}} }
 
 // Open opens a source, or returns the one of its name that is open.
-func (t *Set) Open(ctx context.Context, s *gatewayv1alpha1.Source) (source.Driver, error) {
+func (t *Set) Open(ctx context.Context, s *gatewayv1alpha1.Source) (*Opened, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if src := t.opened[s.GetName()]; s != nil && src != nil {

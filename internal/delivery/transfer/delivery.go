@@ -40,6 +40,8 @@ type delivery struct {
 	group   *errgroup.Group
 	staging *staging
 	sharing *sharing
+	// cached is nil where the source has no cache, or is to be read without it.
+	cached *cached
 	// alone forbids to share files with older snapshots.
 	alone bool
 	// proved: what the source calls a file does not count where its SHA-256 is

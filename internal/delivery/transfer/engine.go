@@ -144,7 +144,8 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 		p.addUser()
 		defer p.removeUser()
 	}
-	manifest, err := e.downloadFiles(ctx, r, w, report)
+	used := e.newCached(&r)
+	manifest, err := e.downloadFiles(ctx, r, downloading{writer: w, report: report, cached: used})
 	if err != nil {
 		// A failure to close or discard comes again with the next call; err came first.
 		return nil, cmp.Or(err, closeOrDiscard(w, err))
@@ -159,7 +160,19 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 	if lease, err = w.Commit(manifest); err != nil {
 		return nil, err
 	}
-	return &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load()}, nil
+	result := &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load(),
+		Cache: used.use(report.received.Load())}
+	if result.Cache != nil && result.Cache.Served > result.Cache.Source {
+		result.Origin = OriginCache
+	}
+	return result, nil
+}
+
+// downloading is what the passes of a delivery share.
+type downloading struct {
+	writer *store.Writer
+	report *reporter
+	cached *cached
 }
 
 // acquireVerified is Store.Acquire that rechecks a snapshot before it is served: it may have
@@ -184,18 +197,25 @@ func (e *Engine) acquireVerified(ctx context.Context, key snapshot.Key, waiting 
 // downloadFiles stages every file, again from the listing on while the source changes.
 // The last time, files whose SHA-256 is known are taken under whatever identity
 // they come: the nodes of a content delivery network may each have their own.
-func (e *Engine) downloadFiles(ctx context.Context, r Request, w *store.Writer, report *reporter) (*snapshot.Manifest, error) {
-	alone := false
+func (e *Engine) downloadFiles(ctx context.Context, r Request, to downloading) (*snapshot.Manifest, error) {
+	w, report := to.writer, to.report
+	alone, cached := false, to.cached
 	for restarts := 0; ; restarts++ {
 		report.resetProgress()
 		d := newDelivery(e, r, w, report)
-		d.alone, d.proved = alone, restarts == maxRestarts
+		d.alone, d.proved, d.cached = alone, restarts == maxRestarts, cached
 		manifest, err := d.runGuarded(ctx)
 		e.crowd.releaseWeight(d.weight)
 		stale := errors.Is(err, errStale)
-		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" && d.sharing.linked {
-			// What was shared may be what is wrong: download everything.
-			stale, alone = true, true
+		if mismatch, ok := errors.AsType[*DigestMismatchError](err); ok && mismatch.Path == "" {
+			if d.sharing.linked {
+				// What was shared may be what is wrong: download everything.
+				stale, alone = true, true
+			}
+			if cached.rejectItem(mismatch) {
+				// What came from the cache may be: read all from the source.
+				stale, cached = true, nil
+			}
 		}
 		again := stale || errors.Is(err, source.ErrChanged)
 		if !again || ctx.Err() != nil || restarts == maxRestarts {

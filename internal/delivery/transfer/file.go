@@ -19,6 +19,7 @@ import (
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/cache"
 )
 
 // smallBytes is the size up to which a file is read into one buffer of a small
@@ -77,6 +78,18 @@ type file struct {
 	begun bool
 	// check is written to under the lock of the span that has the block.
 	check check
+
+	// fromCache is nil unless the file may be read from the source's cache; then it says
+	// which blocks were. Each element is written by the one worker that has its range.
+	fromCache []bool
+	// cachedBytes came from the cache.
+	cachedBytes atomic.Int64
+	// refused is why the cache is not asked for the file any more; nil if it is.
+	refused atomic.Pointer[cache.Error]
+	// tag is the ETag that proves it, where no other checksum does.
+	tag string
+	// onlySource is set where the cache had wrong bytes of it.
+	onlySource bool
 
 	// writing is held while bytes go into the file; see writeRange.
 	writing sync.Mutex
@@ -154,6 +167,9 @@ func (d *delivery) beginFile(ctx context.Context, f *file) (*os.File, error) {
 	if f.out != nil {
 		return f.out, nil
 	}
+	if err := d.cached.admitFile(ctx, f, d.kind); err != nil {
+		return nil, err
+	}
 	out, err := d.staging.createFile(f)
 	if err != nil {
 		return nil, err
@@ -228,18 +244,37 @@ func (f *file) countWritten(n int64) bool {
 }
 
 // completeFile checks a large file, all of which is on the disk, against what the
-// source promised, and finishes it.
-func (g *staging) completeFile(ctx context.Context, f *file, buffer []byte) error {
+// source promised, and finishes it. What is wrong of a file that came from the source's
+// cache, in whole or in part, is read from the source.
+func (d *delivery) completeFile(ctx context.Context, f *file, buffer []byte) error {
+	g := d.staging
 	if err := f.check.readBack(ctx, f.out, f.entry.Size, buffer); err != nil {
 		if context.Cause(ctx) != nil {
 			return err
 		}
 		return g.writeError("reading back", err, f)
 	}
-	if err := f.check.compareDigest(f.entry.Path, f.entry.Size); err != nil {
-		f.out.Close()
-		return cmp.Or(g.writer.Drop(f.path), err)
+	err := f.check.compareDigest(f.entry.Path, f.entry.Size)
+	if err == nil {
+		matches, readErr := f.matchesTag(ctx, buffer)
+		switch {
+		case readErr != nil && context.Cause(ctx) != nil:
+			return context.Cause(ctx)
+		case readErr != nil:
+			return g.writeError("reading back", readErr, f)
+		case !matches:
+			err = &DigestMismatchError{Path: f.entry.Path, Want: string(md5Tag) + ":" + f.tag, Got: "another one"}
+		}
 	}
+	if err != nil {
+		g.opened.removeFile(f)
+		f.out.Close()
+		if err := cmp.Or(g.writer.Drop(f.path), d.cached.rejectFile(f, err)); err != nil {
+			return err
+		}
+		return d.readAgain(ctx, f, buffer)
+	}
+	d.cached.acceptFile(f)
 	return g.finishFile(f, f.out)
 }
 

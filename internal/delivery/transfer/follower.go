@@ -89,5 +89,5 @@ func (d *delivery) hashWhileGrowing(ctx context.Context, f *file) error {
 		}
 	}
 	f.check.sum = digest.HashText(f.check.ordered, h)
-	return d.staging.completeFile(ctx, f, buffer)
+	return d.completeFile(ctx, f, buffer)
 }

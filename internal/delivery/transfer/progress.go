@@ -14,7 +14,7 @@ const reportEvery = 200 * time.Millisecond
 
 // reporter counts, and tells a callback.
 type reporter struct {
-	done, total, files, received, reused atomic.Int64
+	done, total, files, received, reused, cached atomic.Int64
 
 	tell func(Progress)
 	quit chan struct{}
@@ -45,6 +45,14 @@ func newReporter(tell func(Progress)) *reporter {
 	return r
 }
 
+// countReceived counts bytes that came over the network.
+func (r *reporter) countReceived(from side, n int64) {
+	r.received.Add(n)
+	if from == cacheSide {
+		r.cached.Add(n)
+	}
+}
+
 // setState tells a new state at once.
 func (r *reporter) setState(s State) {
 	r.mu.Lock()
@@ -60,7 +68,7 @@ func (r *reporter) reportProgress() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := Progress{State: r.current, Done: r.done.Load(), Total: r.total.Load(),
-		Files: int(r.files.Load()), Received: r.received.Load()}
+		Files: int(r.files.Load()), Received: r.received.Load(), Cached: r.cached.Load()}
 	if now != r.last && now.State != "" {
 		r.last = now
 		r.tell(now)

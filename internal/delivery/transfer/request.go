@@ -6,10 +6,13 @@ package transfer
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/cache"
 )
 
 // Request asks for one item.
@@ -31,6 +34,9 @@ type Request struct {
 	// Direct: what the source lists was not put there by a proxy of the settings,
 	// so files of an older release's store (Options.Legacy) may be compared with it.
 	Direct bool
+	// Cache is a cache in front of the source; nil for none. What comes from it is
+	// proved by what the source promises.
+	Cache *cache.Cache
 	// Urgent: a pod waits for it, and what the store only keeps for later makes
 	// room (store.Writer.Urgent).
 	Urgent bool
@@ -82,6 +88,8 @@ type Progress struct {
 	Files int
 	// Received bytes came over the network in this call.
 	Received int64
+	// Cached of them came from the source's cache.
+	Cached int64
 }
 
 // Origin tells where a delivered snapshot came from.
@@ -91,6 +99,8 @@ type Origin string
 const (
 	// OriginSource: this call downloaded it.
 	OriginSource Origin = "Source"
+	// OriginCache: this call downloaded it, most of it from the source's cache.
+	OriginCache Origin = "Cache"
 	// OriginNode: it was in the node's store already, or another process
 	// downloaded it meanwhile.
 	OriginNode Origin = "Node"
@@ -107,6 +117,30 @@ type Result struct {
 	// Reused bytes were hard-linked from older snapshots or kept from an
 	// earlier attempt.
 	Reused int64
+	// Cache is what the source's cache did; nil where the source has none.
+	Cache *CacheUse
+}
+
+// CacheUse is what a cache did for a delivery, in bytes.
+type CacheUse struct {
+	// Served came from the cache and were proved, Source came from the source, and
+	// Rejected came from the cache and were not what the source promised.
+	Served, Source, Rejected int64
+	// Fallbacks are bytes that the cache did not serve, by the reasons of package cache.
+	Fallbacks map[string]int64
+	// Message is the first error of the cache, "" if there is none.
+	Message string
+}
+
+// Reason returns the reason with the most bytes, "" if there is none.
+func (u *CacheUse) Reason() string {
+	most := ""
+	for _, reason := range slices.Sorted(maps.Keys(u.Fallbacks)) {
+		if most == "" || u.Fallbacks[reason] > u.Fallbacks[most] {
+			most = reason
+		}
+	}
+	return most
 }
 
 // DigestMismatchError tells that the bytes are not those that were promised.

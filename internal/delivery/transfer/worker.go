@@ -50,13 +50,13 @@ func (d *delivery) readSpan(ctx context.Context, s *span, buffer []byte) error {
 		return err
 	}
 	inner := s.addReader(ctx)
-	last, err := d.retryFromStart(inner, s, func() (bool, error) { return d.readRange(inner, s, out, buffer) })
+	last, err := d.retryFromStart(inner, s, func() (bool, error) { return (&rangeReader{d, s, out, buffer}).read(inner) })
 	if err := s.removeReader(last, err); err != nil || !last {
 		return err
 	}
 	startWriteback(out, s.offset, s.length)
 	if s.file.countWritten(s.length) && s.file.follower == nil {
-		return d.staging.completeFile(ctx, s.file, buffer)
+		return d.completeFile(ctx, s.file, buffer)
 	}
 	return nil
 }
@@ -133,51 +133,20 @@ func (d *delivery) writeSmall(f *file, content []byte) error {
 	return d.staging.recordFile(f, modified)
 }
 
-// readRange reads what is left of a span. It reports whether it was this reader
-// that brought it to its end.
-func (d *delivery) readRange(ctx context.Context, s *span, out *os.File, buffer []byte) (last bool, err error) {
-	at := s.currentPosition()
-	if at == s.length {
-		return false, nil // the other reader was first
-	}
-	body, err := d.source.Open(ctx, s.file.entry, s.offset+at, s.length-at)
-	if err != nil {
-		return false, err
-	}
-	defer body.Close()
-	for at < s.length && !last {
-		n := min(int64(len(buffer)), s.length-at, digest.BlockSize-(s.offset+at)%digest.BlockSize)
-		read, err := io.ReadFull(body, buffer[:n])
-		d.report.received.Add(int64(read))
-		d.moved[wide].Add(int64(read))
-		if err != nil {
-			return false, err
-		}
-		if last, err = d.staging.writeChunk(s, out, buffer[:n], at); err != nil {
-			return false, err
-		}
-		at += n
-	}
-	if !last {
-		return false, nil // the other reader was first
-	}
-	return true, atEnd(body)
-}
-
 // recordEvery is how many bytes of a block are written between two records of
 // it: what a writer that dies has to have read again, of each connection.
 const recordEvery = 1 << 20
 
-// writeChunk takes what of p, which a reader found at a position of the span, is not
-// on the disk yet, and reports whether that was the last of it. p does not cross
-// the bounds of a block.
-func (g *staging) writeChunk(s *span, out *os.File, p []byte, at int64) (last bool, err error) {
+// writeChunk takes what of a chunk is not on the disk yet, and reports whether that was
+// the last of the span. A chunk does not cross the bounds of a block.
+func (g *staging) writeChunk(s *span, out *os.File, c chunk) (last bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at+int64(len(p)) <= s.position {
+	p := c.p
+	if c.at+int64(len(p)) <= s.position {
 		return false, nil
 	}
-	p = p[s.position-at:]
+	p = p[s.position-c.at:]
 	offset := s.offset + s.position
 	if err := s.file.writeRange(out, p, offset); err != nil {
 		return false, g.writeError("writing", err, s.file)
@@ -187,13 +156,17 @@ func (g *staging) writeChunk(s *span, out *os.File, p []byte, at int64) (last bo
 	}
 	s.block.xxh3.Write(p)
 	s.block.crc = s.file.check.addBytes(s.block.crc, p)
+	if c.from == cacheSide {
+		s.file.fromCache[offset/digest.BlockSize] = true
+		s.file.cachedBytes.Add(int64(len(p)))
+	}
 	end := offset + int64(len(p))
 	if end%digest.BlockSize == 0 || end == s.file.entry.Size {
 		if err := g.recordBlock(s.file, int(offset/digest.BlockSize), s.block); err != nil {
 			return false, err
 		}
 		s.block.crc = 0
-	} else if end%recordEvery == 0 && s.file.supportsRanges() {
+	} else if end%recordEvery == 0 && s.file.keepsBlock(int(offset/digest.BlockSize)) {
 		sum := store.Prefix{Bytes: end % digest.BlockSize, Sum: s.block.xxh3.Sum()}
 		if err := g.writer.Prefix(s.file.path, int(offset/digest.BlockSize), sum); err != nil {
 			return false, err
@@ -209,7 +182,7 @@ func (g *staging) recordBlock(f *file, index int, sums *blockSums) error {
 	sum := sums.xxh3.Next()
 	f.sums[index] = sum
 	f.check.setBlockSum(index, sums.crc)
-	if f.supportsRanges() {
+	if f.keepsBlock(index) {
 		if err := g.writer.Block(f.path, index, sum); err != nil {
 			return err
 		}

@@ -68,7 +68,7 @@ var known = map[string]struct {
 	"pvc":                     {"8b5ccf70f200383f799e382e125077b7", "c8c317de489c9971a7dbb62622af5caf", true},
 	"plugin":                  {"9eacc38e06af4d886706b308368206b8", "e44da34ff9659ae7c59519efb98577ce", true},
 	"plugin, plain":           {"b7620708f797fd15fe8f653e4031ab99", "14e59057d90ebe8578ef8eaf174a1734", true},
-	"alluxio":                 {"55d9fd9e813526b88fe6048ba5cef32f", "c8c317de489c9971a7dbb62622af5caf", false},
+	"alluxio":                 {"a7677572f4ceb4976816665033ee0e9d", "c8c317de489c9971a7dbb62622af5caf", true},
 	"nothing":                 {"626d49ec268f96f683ee2ed824da1f37", "c8c317de489c9971a7dbb62622af5caf", false},
 	"a kind of the future":    {"3be56cd7d76ef7f6bbb4838db88c04c0", "c8c317de489c9971a7dbb62622af5caf", false},
 	"a kind without settings": {"389e2fef83c64c416dc5361320ed2571", "4e5296cca6c04b76850e5fe426e2b8c5", false},

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"net"
 	"strconv"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -27,10 +26,6 @@ var kinds = []describer{
 	describerOf(v1alpha1.DataSourcePVC, func(s *v1alpha1.DataSources) *v1alpha1.PVCDataSource { return s.PVC }, describePVC),
 	describerOf(v1alpha1.DataSourcePlugin, func(s *v1alpha1.DataSources) *v1alpha1.PluginDataSource { return s.Plugin }, describePlugin),
 }
-
-// withoutDriver are kinds of the API that no runtime of this version reads. A test
-// compares it with the runtime's own table.
-var withoutDriver = []v1alpha1.DataSourceType{v1alpha1.DataSourceAlluxio}
 
 // The schema's defaults, for what it did not see.
 const (
@@ -64,6 +59,11 @@ func describeHDFS(s v1alpha1.HDFSDataSource, at *field.Path) Source {
 			ConfigMap: conf.Name, Krb5ConfKey: cmp.Or(conf.Key, defaultKrb5ConfKey),
 		}
 	}
+	if s.Cache != nil {
+		c := newCache(s.Cache.Fallback)
+		c.addAlluxio(s.Cache.Alluxio, at.Child("cache"))
+		config.Cache = c.addTo(&source)
+	}
 	return source
 }
 
@@ -76,9 +76,7 @@ func describeAlluxio(s v1alpha1.AlluxioDataSource, at *field.Path) Source {
 			Host: s.Host, Port: s.Port, TimeoutSeconds: s.Timeout,
 		}}},
 	}
-	if s.Host == "" || strings.ContainsAny(s.Host, "/ ") {
-		source.Problems = field.ErrorList{field.Invalid(at, s.Host, "must be a host name or an address")}
-	}
+	source.Problems = hostProblems(s.Host, at)
 	return source
 }
 
@@ -112,18 +110,29 @@ func describeS3(pathStyle bool) func(v1alpha1.S3DataSource, *field.Path) Source 
 				Reference{Kind: TokenServer, Name: i.Endpoint, Field: at.Child("endpoint")})
 			config.InstanceCredentials = &gatewayv1alpha1.InstanceCredentials{Endpoint: i.Endpoint}
 		}
+		if s.Cache != nil {
+			c := s3Cache(s.Cache, s.Endpoint, at.Child("cache"))
+			config.Cache = c.addTo(&source)
+		}
 		return source
 	}
 }
 
 func describeHTTP(s v1alpha1.HTTPDataSource, at *field.Path) Source {
-	return Source{
+	config := &gatewayv1alpha1.HTTPSource{
+		Url: s.URL, Secret: secretName(s.SecretRef), Ca: authority(s.CARef), Proxy: s.Proxy,
+	}
+	source := Source{
 		Origin:     []string{s.URL},
 		References: httpReferences(at, s.SecretRef, s.CARef, s.Proxy, Reference{Name: s.URL, Field: at.Child("url"), WarnPlain: true}),
-		Message: &gatewayv1alpha1.Source{Config: &gatewayv1alpha1.Source_Http{Http: &gatewayv1alpha1.HTTPSource{
-			Url: s.URL, Secret: secretName(s.SecretRef), Ca: authority(s.CARef), Proxy: s.Proxy,
-		}}},
+		Message:    &gatewayv1alpha1.Source{Config: &gatewayv1alpha1.Source_Http{Http: config}},
 	}
+	if s.Cache != nil {
+		c := newCache(s.Cache.Fallback)
+		c.addProxy(s.Cache.HTTPProxy, s.URL, at.Child("cache"))
+		config.Cache = c.addTo(&source)
+	}
+	return source
 }
 
 func describeOCI(s v1alpha1.OCIDataSource, at *field.Path) Source {

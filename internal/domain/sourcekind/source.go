@@ -90,18 +90,6 @@ func (s *Source) ReferencesTo(kinds ...ReferenceKind) []Reference {
 	return slices.DeleteFunc(slices.Clone(s.References), func(r Reference) bool { return !slices.Contains(kinds, r.Kind) })
 }
 
-// Delivered returns the kinds that runtimes of this version have a driver for, in the
-// order of the API. Every list of what is supported is this one.
-func Delivered() []v1alpha1.DataSourceType {
-	var delivered []v1alpha1.DataSourceType
-	for _, d := range kinds {
-		if !slices.Contains(withoutDriver, d.kind) {
-			delivered = append(delivered, d.kind)
-		}
-	}
-	return delivered
-}
-
 // describer describes the sources of one kind.
 type describer struct {
 	kind v1alpha1.DataSourceType

@@ -64,6 +64,7 @@ func Status(d *v1alpha1.Data, r *gatewayv1alpha1.ReportRequest, node string, now
 	}
 	meta.SetStatusCondition(&s.Conditions, ready)
 	setCredentials(d, &s, r.GetMounts())
+	setCacheDegraded(d, &s)
 	return s
 }
 
@@ -86,6 +87,7 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, longest 
 		TotalBytes: sanitize.Count(r.GetTotalBytes()),
 		Digest:     sanitize.Digest(r.GetDigest()),
 		Origin:     originOf(r.GetOrigin()),
+		Cache:      cacheUseOf(r.GetCache()),
 	}
 	if s.Phase == v1alpha1.DataSuccess {
 		s.CompletionTime = sanitize.Moment(r.GetCompletionTime(), time.Second, now)

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/alluxio"
 	"github.com/kuda-io/kuda/internal/source/hdfs"
 	"github.com/kuda-io/kuda/internal/source/http"
 	"github.com/kuda-io/kuda/internal/source/oci"
@@ -24,6 +25,8 @@ type Config struct {
 	HTTP *http.Config
 	// HDFS is for HDFS clusters.
 	HDFS *hdfs.Config
+	// Alluxio is for Alluxio clusters.
+	Alluxio *alluxio.Config
 	// OCI is for registries of artifacts and images.
 	OCI *oci.Config
 	// PVC is for volumes that are mounted.
@@ -44,6 +47,9 @@ func Open(ctx context.Context, c Config) (source.Driver, error) {
 	}
 	if c.HDFS != nil {
 		open = append(open, func() (source.Driver, error) { return hdfs.New(*c.HDFS) })
+	}
+	if c.Alluxio != nil {
+		open = append(open, func() (source.Driver, error) { return alluxio.New(*c.Alluxio) })
 	}
 	if c.OCI != nil {
 		open = append(open, func() (source.Driver, error) { return oci.New(*c.OCI) })

@@ -41,20 +41,24 @@ func objectChecksum(info minio.ObjectInfo) string {
 // not manage by itself. A listing does not tell the latter, so that its ETags
 // promise nothing about bytes.
 func md5Tag(info minio.ObjectInfo) string {
-	const encryption = "X-Amz-Server-Side-Encryption"
 	tag := strings.ToLower(info.ETag)
-	if sum, err := hex.DecodeString(tag); err != nil || len(sum) != 16 {
-		return ""
-	}
-	for name := range info.Headers {
-		if strings.HasPrefix(name, encryption+"-Customer") {
-			return ""
-		}
-	}
-	if with := info.Headers.Get(encryption); with != "" && with != "AES256" {
+	if sum, err := hex.DecodeString(tag); err != nil || len(sum) != 16 || isEncrypted(info) {
 		return ""
 	}
 	return tag
+}
+
+// isEncrypted reports whether an object is encrypted with a key that the service does not
+// manage by itself, so that its ETag is not made of its bytes.
+func isEncrypted(info minio.ObjectInfo) bool {
+	const encryption = "X-Amz-Server-Side-Encryption"
+	for name := range info.Headers {
+		if strings.HasPrefix(name, encryption+"-Customer") {
+			return true
+		}
+	}
+	with := info.Headers.Get(encryption)
+	return with != "" && with != "AES256"
 }
 
 var tagForm = regexp.MustCompile(`^[0-9a-f]{32}(-[0-9]{1,5})?$`)

@@ -106,7 +106,14 @@ func (s *Source) listedEntry(op, prefix string, info minio.ObjectInfo) (source.E
 
 // statObject asks for one object, and on the way for what is known of its bytes: the
 // service says it for nothing, and listings do not have it.
-func (s *Source) statObject(ctx context.Context, key string) (e source.Entry, err error) {
+func (s *Source) statObject(ctx context.Context, key string) (source.Entry, error) {
+	e, _, err := s.headObject(ctx, key)
+	return e, err
+}
+
+// headObject is statObject, which also reports whether the object's ETag is made of its
+// bytes.
+func (s *Source) headObject(ctx context.Context, key string) (e source.Entry, tagOfBytes bool, err error) {
 	var options minio.StatObjectOptions
 	options.Set("X-Amz-Checksum-Mode", "ENABLED")
 	ctx, hint := withHint(ctx)
@@ -127,15 +134,16 @@ func (s *Source) statObject(ctx context.Context, key string) (e source.Entry, er
 		e = s.newEntry("", info)
 		e.Key = withVersion(key, info.VersionID)
 		e.Checksum = cmp.Or(objectChecksum(info), e.Checksum)
+		tagOfBytes = !isEncrypted(info)
 		return nil
 	})
 	if err != nil {
 		if used := s.signing.Load(); used == before {
 			err = s.withReason(ctx, used.client, key, err)
 		}
-		return source.Entry{}, hint.applyRetryAfter(s.classifyError(ctx, "reading the head of "+s.identity+"/"+key, err))
+		return source.Entry{}, false, hint.applyRetryAfter(s.classifyError(ctx, "reading the head of "+s.identity+"/"+key, err))
 	}
-	return e, nil
+	return e, tagOfBytes, nil
 }
 
 func (s *Source) newEntry(path string, info minio.ObjectInfo) source.Entry {

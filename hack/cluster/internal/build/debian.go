@@ -51,6 +51,7 @@ var neededForStorage = []requirement{
 	{"kadmin.local", "krb5-admin-server"},
 	{"/usr/sbin/sshd", "openssh-server"},
 	{"prometheus", "prometheus"},
+	{"nginx", "nginx-light"},
 }
 
 // installed is what 'build' installs.

@@ -19,7 +19,7 @@ import (
 
 // mavenProjects are directories of the clone's test directory: servers in Java
 // whose jars, with all they need, Maven brings, and compiles where they are ours.
-var mavenProjects = []string{"hdfs", "s3proxy"}
+var mavenProjects = []string{"alluxio", "hdfs", "s3proxy"}
 
 // MavenJars returns the directory with the jars of a project of the clone that
 // this program belongs to.

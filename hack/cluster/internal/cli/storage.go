@@ -16,7 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/hack/cluster/internal/alluxio"
 	"github.com/kuda-io/kuda/hack/cluster/internal/build"
+	"github.com/kuda-io/kuda/hack/cluster/internal/cachingproxy"
 	"github.com/kuda-io/kuda/hack/cluster/internal/ceph"
 	"github.com/kuda-io/kuda/hack/cluster/internal/hdfs"
 	"github.com/kuda-io/kuda/hack/cluster/internal/moto"
@@ -30,9 +32,11 @@ import (
 
 // storages are the servers that 'storage run' knows.
 var storages = map[string]storage.Run{
+	"alluxio":    alluxio.Run,
 	"ceph":       ceph.Run,
 	"hdfs":       hdfs.Run,
 	"moto":       moto.Run,
+	"nginx":      cachingproxy.Run,
 	"prometheus": prometheus.Run,
 	"registry":   registry.Run,
 	"s3proxy":    s3proxy.Run,

@@ -43,8 +43,15 @@ type running struct {
 	done chan struct{}
 }
 
-// Start starts a process whose output goes to its log.
-func (p *Processes) Start(name string, cmd *exec.Cmd) error {
+// Start starts a process whose output goes to its log. The server ends with it.
+func (p *Processes) Start(name string, cmd *exec.Cmd) error { return p.start(name, cmd, p.end) }
+
+// StartMortal starts a process that tests may kill: the server goes on without it.
+func (p *Processes) StartMortal(name string, cmd *exec.Cmd) error {
+	return p.start(name, cmd, func(error) {})
+}
+
+func (p *Processes) start(name string, cmd *exec.Cmd, ended func(error)) error {
 	path := filepath.Join(p.Dir, name+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -67,7 +74,7 @@ func (p *Processes) Start(name string, cmd *exec.Cmd) error {
 		}
 		err = cmd.Wait()
 		close(r.done)
-		p.end(fmt.Errorf("%s ended (%w); %s", name, cause(err), process.LogTail(path)))
+		ended(fmt.Errorf("%s ended (%w); %s", name, cause(err), process.LogTail(path)))
 	}()
 	if err := <-result; err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)

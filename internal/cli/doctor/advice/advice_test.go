@@ -64,7 +64,7 @@ var types = []string{
 	v1alpha1.ConditionReady, v1alpha1.ConditionProgressing, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
 	v1alpha1.ConditionInjected,
 	v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack, v1alpha1.ConditionPreheated,
-	v1alpha1.ConditionCredentialsAvailable,
+	v1alpha1.ConditionCredentialsAvailable, v1alpha1.ConditionCacheDegraded,
 }
 
 // summing is the comment of a reason that only Reconciling or Stalled have.

@@ -146,6 +146,36 @@ var table = map[key]Advice{
 		Do: []string{"create or complete the Secret or ConfigMap that the message names:", "kubectl get secrets,configmaps -n {namespace}"},
 	},
 
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheServing}: {Severity: OK, Why: "the cache served what it was to serve"},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheUnprovable}: {
+		Severity: Warning, Why: "the source has no checksum that bytes of the cache could be compared with, so files came from the source",
+		Do: []string{"store the files with a checksum of the whole, or give the item a digest"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheStale}: {
+		Severity: Warning, Why: "the cache has another state of files, so they came from the source",
+		Do: []string{"load the files into the cache, or shorten the interval in which it looks at the source"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheMissing}: {
+		Severity: Warning, Why: "the cache does not know files, so they came from the source",
+		Do: []string{"check that the cache has the source mounted"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheMisconfigured}: {
+		Severity: Warning, Why: "the cache has something else at the path, or refuses to serve it, so files came from the source",
+		Do: []string{"correct the path of the cache, or the mount; the message has both names:", "kubectl edit dataset {dataset} -n {namespace}"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheFailed}: {
+		Severity: Warning, Why: "the cache did not answer, or stopped in the middle, so files came from the source",
+		Do: []string{"look at its servers, and at what lets the pods reach them"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheAvoided}: {
+		Severity: Warning, Why: "the cache failed several times in a row and is left alone for some minutes; files come from the source",
+		Do: []string{"look at its servers, and at what lets the pods reach them"},
+	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheRejected}: {
+		Severity: Warning, Why: "the cache had wrong bytes under the right name; none of them was used, and the files came from the source",
+		Do: []string{"have the cache drop the files, with Alluxio by 'alluxio fs free PATH': it does not notice by itself"},
+	},
+
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonNotRolledBack}: {Severity: OK, Why: "the update revision did not fail"},
 	{v1alpha1.ConditionRolledBack, v1alpha1.ReasonPodsFailed}: {
 		Severity: Problem, Why: "as many moved pods as failureThreshold says failed, and failurePolicy Rollback moved them back",

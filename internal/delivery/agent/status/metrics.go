@@ -7,12 +7,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kuda-io/kuda/internal/delivery/transfer"
 )
 
 // Metrics of an agent.
 type Metrics struct {
 	connected prometheus.Gauge
 	bytes     prometheus.Counter
+	cached    *prometheus.CounterVec
+	fallbacks *prometheus.CounterVec
 	failures  *prometheus.CounterVec
 	switches  prometheus.Histogram
 }
@@ -24,6 +28,12 @@ func NewMetrics() *Metrics {
 			Name: "kuda_runtime_gateway_connected", Help: "1 while the watch on the gateway is open."}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kuda_runtime_received_bytes_total", Help: "Bytes that came from sources."}),
+		cached: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_runtime_cache_bytes_total",
+			Help: "Bytes of items whose source has a cache: served by it, read from the source, or rejected because they were wrong."},
+			[]string{"outcome"}),
+		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kuda_runtime_cache_fallback_bytes_total", Help: "Bytes that a cache was to serve and did not, by reason."}, []string{"reason"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kuda_runtime_item_failures_total", Help: "Failed tries to deliver an item, by reason."}, []string{"reason"}),
 		switches: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -34,7 +44,7 @@ func NewMetrics() *Metrics {
 
 // Register adds the metrics, and gauges of the state, to a registry.
 func (m *Metrics) Register(r prometheus.Registerer, state func() State) error {
-	for _, c := range []prometheus.Collector{m.connected, m.bytes, m.failures, m.switches, &stateCollector{state}} {
+	for _, c := range []prometheus.Collector{m.connected, m.bytes, m.cached, m.fallbacks, m.failures, m.switches, &stateCollector{state}} {
 		if err := r.Register(c); err != nil {
 			return err
 		}
@@ -52,6 +62,19 @@ func (m *Metrics) SetConnected(yes bool) {
 
 // CountReceived counts bytes that came from a source.
 func (m *Metrics) CountReceived(n int64) { m.bytes.Add(float64(max(n, 0))) }
+
+// CountCache counts what a cache did for a delivery; nil for none.
+func (m *Metrics) CountCache(u *transfer.CacheUse) {
+	if u == nil {
+		return
+	}
+	for outcome, n := range map[string]int64{"served": u.Served, "source": u.Source, "rejected": u.Rejected} {
+		m.cached.WithLabelValues(outcome).Add(float64(max(n, 0)))
+	}
+	for reason, n := range u.Fallbacks {
+		m.fallbacks.WithLabelValues(reason).Add(float64(max(n, 0)))
+	}
+}
 
 // CountFailure counts a failed try to deliver an item.
 func (m *Metrics) CountFailure(reason string) { m.failures.WithLabelValues(reason).Inc() }

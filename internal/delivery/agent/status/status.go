@@ -77,6 +77,9 @@ type Item struct {
 	Origin     string    `json:"origin,omitempty"`
 	Started    time.Time `json:"startTime,omitzero"`
 	Completed  time.Time `json:"completionTime,omitzero"`
+	// Cache is what the source's cache did; nil where it has none. What it points to is
+	// never written to.
+	Cache *podstate.CacheUse `json:"cache,omitempty"`
 }
 
 // SetPhase changes the phase.
@@ -126,9 +129,9 @@ func (d *DataSet) ShowFailure(f *podstate.FailedRevision) {
 
 // SetStored takes over what is known once an item is in the store. A later try finds
 // it there, which is not where it came from.
-func (i *Item) SetStored(l *store.Lease, origin string) {
+func (i *Item) SetStored(l *store.Lease, origin string, use *podstate.CacheUse) {
 	if origin != "" && i.Digest == "" {
-		i.Origin = origin
+		i.Origin, i.Cache = origin, use
 	}
 	i.Bytes, i.TotalBytes, i.Digest = l.Bytes(), l.Bytes(), l.Digest()
 }
@@ -146,11 +149,24 @@ var phases = map[string]gatewayv1alpha1.Phase{
 // Origins of an item's bytes.
 const (
 	OriginSource = "source"
+	OriginCache  = "cache"
 	OriginNode   = "node"
 )
 
+// OriginOf returns how the local API and logs name the origin of a delivery.
+func OriginOf(o transfer.Origin) string {
+	switch o {
+	case transfer.OriginNode:
+		return OriginNode
+	case transfer.OriginCache:
+		return OriginCache
+	}
+	return OriginSource
+}
+
 var origins = map[string]gatewayv1alpha1.Origin{
 	OriginSource: gatewayv1alpha1.Origin_ORIGIN_SOURCE,
+	OriginCache:  gatewayv1alpha1.Origin_ORIGIN_CACHE,
 	OriginNode:   gatewayv1alpha1.Origin_ORIGIN_NODE,
 }
 
@@ -168,10 +184,24 @@ func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.Report
 			Phase: phases[i.Phase], Reason: i.Reason, Message: shorten.Text(i.Message, maxMessage),
 			StartTime: protoTimestamp(i.Started), CompletionTime: protoTimestamp(i.Completed),
 			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
+			Cache: cacheMessage(i.Cache),
 		})
 	}
 	return r
 }
+
+func cacheMessage(u *podstate.CacheUse) *gatewayv1alpha1.CacheUse {
+	if u == nil {
+		return nil
+	}
+	return &gatewayv1alpha1.CacheUse{
+		ServedBytes: uint64(max(u.ServedBytes, 0)), SourceBytes: uint64(max(u.SourceBytes, 0)),
+		RejectedBytes: uint64(max(u.RejectedBytes, 0)), FallbackReason: u.Reason, Message: shorten.Text(u.Message, maxCacheMessage),
+	}
+}
+
+// maxCacheMessage is what the API takes, in bytes.
+const maxCacheMessage = 500
 
 // OnlyBytesDiffer reports whether b says nothing new but how far items are.
 func OnlyBytesDiffer(a, b *gatewayv1alpha1.ReportRequest) bool {

@@ -54,6 +54,7 @@ type result struct {
 	have     *podstate.Item
 	origin   string
 	received int64
+	cache    *podstate.CacheUse
 	err      error
 }
 
@@ -148,11 +149,17 @@ func (f *fetcher) downloadItem(ctx context.Context, i int, ip *plan.Item, source
 	if err != nil {
 		return result{}, err
 	}
-	origin := status.OriginSource
-	if res.Origin == transfer.OriginNode {
-		origin = status.OriginNode
-	}
+	origin := status.OriginOf(res.Origin)
 	w.log.V(1).Info(f.arrived, "item", ip.Key, "version", ip.Item.GetVersion(), "origin", origin,
 		"received", res.Received, "reused", res.Reused, "took", time.Since(started).String())
-	return result{lease: w.leases.holdLease(res.Lease, f.holder), origin: origin, received: res.Received}, nil
+	w.env.Metrics.CountCache(res.Cache)
+	return result{lease: w.leases.holdLease(res.Lease, f.holder), origin: origin, received: res.Received, cache: cacheUse(res.Cache)}, nil
+}
+
+// cacheUse returns what is remembered of what a cache did; nil where there is none.
+func cacheUse(u *transfer.CacheUse) *podstate.CacheUse {
+	if u == nil {
+		return nil
+	}
+	return &podstate.CacheUse{ServedBytes: u.Served, SourceBytes: u.Source, RejectedBytes: u.Rejected, Reason: u.Reason(), Message: u.Message}
 }

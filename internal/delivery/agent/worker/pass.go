@@ -89,7 +89,7 @@ func (w *Worker) initStatus(a *gatewayv1alpha1.Assignment, p plan.Plan, current 
 		item.SetPhase(status.PhaseWaiting, status.ReasonWaiting, "its turn has not come")
 		if have := ip.Have; have != nil {
 			item.Bytes, item.TotalBytes, item.Digest, item.Origin = have.Bytes, have.Bytes, have.Digest, have.Origin
-			item.Started = have.Started
+			item.Started, item.Cache = have.Started, have.Cache
 			if p.IsUpToDate() {
 				item.SetPhase(status.PhaseSuccess, "", "")
 				item.Completed = have.Completed
@@ -235,7 +235,7 @@ func (d *delivery) newRevision() podstate.Revision {
 		s := status.Items[i]
 		r.Items[ip.Key] = podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(), Mark: ip.Mark, Way: ip.Way,
 			Snapshot: lease.ID(), Digest: lease.Digest(), Bytes: lease.Bytes(), Origin: s.Origin,
-			Started: s.Started, Completed: s.Completed}
+			Started: s.Started, Completed: s.Completed, Cache: s.Cache}
 	}
 	return r
 }

@@ -83,7 +83,7 @@ func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for i, r := range d.results {
-			w.status.Items[i].SetStored(r.lease, r.origin)
+			w.status.Items[i].SetStored(r.lease, r.origin, r.cache)
 		}
 		return 0, true
 	}
@@ -94,7 +94,7 @@ func (d *delivery) handleResults() (pause time.Duration, ok bool) {
 				item.SetPhase(status.PhaseFailed, status.ReasonOf(r.err), r.err.Error())
 				continue
 			}
-			item.SetStored(r.lease, r.origin)
+			item.SetStored(r.lease, r.origin, r.cache)
 			item.SetPhase(status.PhaseWaiting, status.ReasonWaiting, "downloaded; waits for "+strings.Join(missing[:min(3, len(missing))], ", ")+
 				", because all items switch together")
 		}

@@ -110,13 +110,13 @@ func (t *prefetch) complete(ctx context.Context, i int, r *transfer.Request) {
 func (t *prefetch) finished(ctx context.Context, i int, r result) {
 	ip := &t.items[i]
 	if r.err == nil {
-		origin := r.origin
+		origin, use := r.origin, r.cache
 		if r.have != nil {
-			origin = r.have.Origin
+			origin, use = r.have.Origin, r.have.Cache
 		}
 		t.prefetcher.addItem(t.want, ip.Key, podstate.Item{LocalPath: ip.Item.GetLocalPath(), Version: ip.Item.GetVersion(),
 			Mark: ip.Mark, Way: ip.Way,
-			Snapshot: r.lease.ID(), Digest: r.lease.Digest(), Bytes: r.lease.Bytes(), Origin: origin, Started: t.started})
+			Snapshot: r.lease.ID(), Digest: r.lease.Digest(), Bytes: r.lease.Bytes(), Origin: origin, Started: t.started, Cache: use})
 		if r.have == nil {
 			t.updateProgress(ctx, i, transfer.Progress{Done: r.lease.Bytes(), Total: r.lease.Bytes(), Received: r.received})
 		}

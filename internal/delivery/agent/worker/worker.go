@@ -100,7 +100,7 @@ func Retained(dataset string, v View, r *podstate.Record) status.DataSet {
 		namespace, name := key.Split()
 		d.Items = append(d.Items, status.Item{Namespace: namespace, Name: name, Version: have.Version,
 			Path: have.LocalPath, Phase: status.PhaseSuccess, Bytes: have.Bytes, TotalBytes: have.Bytes, Digest: have.Digest,
-			Origin: have.Origin, Started: have.Started, Completed: have.Completed})
+			Origin: have.Origin, Started: have.Started, Completed: have.Completed, Cache: have.Cache})
 	}
 	slices.SortFunc(d.Items, func(a, b status.Item) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)

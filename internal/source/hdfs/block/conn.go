@@ -17,6 +17,8 @@ import (
 const (
 	version = 28
 	opRead  = 81
+	// opChecksum asks for the checksum of a block.
+	opChecksum = 85
 
 	// bufferBytes is enough for some packets of 64 KiB, so that the kernel is
 	// asked seldom, and little enough to stay in a processor's cache.

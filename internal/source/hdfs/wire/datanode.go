@@ -25,6 +25,61 @@ func ReadRequest(block *Block, client string, offset, length int64) []byte {
 	return putUint(b, 3, uint64(length))
 }
 
+// compositeCRC asks for the CRC of a block's bytes, instead of a hash of those of its
+// chunks.
+const compositeCRC = 2
+
+// ChecksumRequest returns an OpBlockChecksumProto.
+func ChecksumRequest(block *Block) []byte {
+	base := putBytes(nil, 1, block.ID)
+	if block.Token != nil {
+		base = putBytes(base, 2, block.Token)
+	}
+	return putBytes(putBytes(nil, 1, base), 2, putUint(nil, 1, compositeCRC))
+}
+
+// ChecksumResponse is a BlockOpResponseProto about the checksum of a block.
+type ChecksumResponse struct {
+	Status  uint64
+	Message string
+	// Kind of the checksum, and whether Sum is that of the block's bytes.
+	Kind      uint64
+	Composite bool
+	Sum       []byte
+}
+
+// ParseChecksumResponse reads a BlockOpResponseProto.
+func ParseChecksumResponse(b []byte) (r ChecksumResponse, err error) {
+	err = walkFields(b, func(f field) error {
+		switch f.n {
+		case 1:
+			r.Status = f.u
+		case 3:
+			return walkFields(f.b, r.parseField)
+		case 5:
+			r.Message = string(f.b)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// parseField reads a field of an OpBlockChecksumResponseProto.
+func (r *ChecksumResponse) parseField(f field) error {
+	switch f.n {
+	case 3:
+		r.Sum = f.b
+	case 4:
+		r.Kind = f.u
+	case 5:
+		return walkFields(f.b, func(f field) error {
+			r.Composite = r.Composite || f.n == 1 && f.u == compositeCRC
+			return nil
+		})
+	}
+	return nil
+}
+
 // ReadStatus returns a ClientReadStatusProto.
 func ReadStatus(status uint64) []byte { return putUint(nil, 1, status) }
 

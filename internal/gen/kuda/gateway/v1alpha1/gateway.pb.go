@@ -1331,6 +1331,7 @@ type S3Source struct {
 	Proxy               string                `protobuf:"bytes,7,opt,name=proxy,proto3" json:"proxy,omitempty"`
 	WebIdentity         *WebIdentity          `protobuf:"bytes,8,opt,name=web_identity,json=webIdentity,proto3" json:"web_identity,omitempty"`
 	InstanceCredentials *InstanceCredentials  `protobuf:"bytes,9,opt,name=instance_credentials,json=instanceCredentials,proto3" json:"instance_credentials,omitempty"`
+	Cache               *SourceCache          `protobuf:"bytes,10,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1428,6 +1429,190 @@ func (x *S3Source) GetInstanceCredentials() *InstanceCredentials {
 	return nil
 }
 
+func (x *S3Source) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// SourceCache is a cache in front of a source. What comes from it is proved by what the
+// source promises, so that it has no part in the source's identity.
+type SourceCache struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the two.
+	Alluxio   *AlluxioMount `protobuf:"bytes,1,opt,name=alluxio,proto3" json:"alluxio,omitempty"`
+	HttpProxy *CachingProxy `protobuf:"bytes,2,opt,name=http_proxy,json=httpProxy,proto3" json:"http_proxy,omitempty"`
+	// Always or Never read from the source what the cache does not serve; empty: Always.
+	Fallback      string `protobuf:"bytes,3,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceCache) Reset() {
+	*x = SourceCache{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCache) ProtoMessage() {}
+
+func (x *SourceCache) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCache.ProtoReflect.Descriptor instead.
+func (*SourceCache) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SourceCache) GetAlluxio() *AlluxioMount {
+	if x != nil {
+		return x.Alluxio
+	}
+	return nil
+}
+
+func (x *SourceCache) GetHttpProxy() *CachingProxy {
+	if x != nil {
+		return x.HttpProxy
+	}
+	return nil
+}
+
+func (x *SourceCache) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
+type AlluxioMount struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Host           string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Port           int32                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	TimeoutSeconds int32                  `protobuf:"varint,3,opt,name=timeout_seconds,json=timeoutSeconds,proto3" json:"timeout_seconds,omitempty"`
+	// Where the root of the source is mounted; empty: at /.
+	Path          string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlluxioMount) Reset() {
+	*x = AlluxioMount{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlluxioMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlluxioMount) ProtoMessage() {}
+
+func (x *AlluxioMount) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlluxioMount.ProtoReflect.Descriptor instead.
+func (*AlluxioMount) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AlluxioMount) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *AlluxioMount) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *AlluxioMount) GetTimeoutSeconds() int32 {
+	if x != nil {
+		return x.TimeoutSeconds
+	}
+	return 0
+}
+
+func (x *AlluxioMount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type CachingProxy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CachingProxy) Reset() {
+	*x = CachingProxy{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CachingProxy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CachingProxy) ProtoMessage() {}
+
+func (x *CachingProxy) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CachingProxy.ProtoReflect.Descriptor instead.
+func (*CachingProxy) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CachingProxy) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
 // WebIdentity is an exchange of the token that is mounted for the audience.
 type WebIdentity struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1441,7 +1626,7 @@ type WebIdentity struct {
 
 func (x *WebIdentity) Reset() {
 	*x = WebIdentity{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1638,7 @@ func (x *WebIdentity) String() string {
 func (*WebIdentity) ProtoMessage() {}
 
 func (x *WebIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[14]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1651,7 @@ func (x *WebIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebIdentity.ProtoReflect.Descriptor instead.
 func (*WebIdentity) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WebIdentity) GetRoleArn() string {
@@ -1500,7 +1685,7 @@ type InstanceCredentials struct {
 
 func (x *InstanceCredentials) Reset() {
 	*x = InstanceCredentials{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1697,7 @@ func (x *InstanceCredentials) String() string {
 func (*InstanceCredentials) ProtoMessage() {}
 
 func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[15]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1710,7 @@ func (x *InstanceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceCredentials.ProtoReflect.Descriptor instead.
 func (*InstanceCredentials) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InstanceCredentials) GetEndpoint() string {
@@ -1542,13 +1727,14 @@ type HTTPSource struct {
 	Secret        string                `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	Ca            *CertificateAuthority `protobuf:"bytes,3,opt,name=ca,proto3" json:"ca,omitempty"`
 	Proxy         string                `protobuf:"bytes,4,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	Cache         *SourceCache          `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HTTPSource) Reset() {
 	*x = HTTPSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1746,7 @@ func (x *HTTPSource) String() string {
 func (*HTTPSource) ProtoMessage() {}
 
 func (x *HTTPSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[16]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1759,7 @@ func (x *HTTPSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPSource.ProtoReflect.Descriptor instead.
 func (*HTTPSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HTTPSource) GetUrl() string {
@@ -1604,20 +1790,28 @@ func (x *HTTPSource) GetProxy() string {
 	return ""
 }
 
+func (x *HTTPSource) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 type HDFSSource struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Addresses []string               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	UserName  string                 `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
 	Kerberos  *Kerberos              `protobuf:"bytes,3,opt,name=kerberos,proto3" json:"kerberos,omitempty"`
 	// authentication, integrity, privacy, or empty.
-	DataTransferProtection string `protobuf:"bytes,4,opt,name=data_transfer_protection,json=dataTransferProtection,proto3" json:"data_transfer_protection,omitempty"`
+	DataTransferProtection string       `protobuf:"bytes,4,opt,name=data_transfer_protection,json=dataTransferProtection,proto3" json:"data_transfer_protection,omitempty"`
+	Cache                  *SourceCache `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
 
 func (x *HDFSSource) Reset() {
 	*x = HDFSSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1823,7 @@ func (x *HDFSSource) String() string {
 func (*HDFSSource) ProtoMessage() {}
 
 func (x *HDFSSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[17]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1836,7 @@ func (x *HDFSSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDFSSource.ProtoReflect.Descriptor instead.
 func (*HDFSSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HDFSSource) GetAddresses() []string {
@@ -1673,6 +1867,13 @@ func (x *HDFSSource) GetDataTransferProtection() string {
 	return ""
 }
 
+func (x *HDFSSource) GetCache() *SourceCache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 type Kerberos struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
@@ -1689,7 +1890,7 @@ type Kerberos struct {
 
 func (x *Kerberos) Reset() {
 	*x = Kerberos{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1902,7 @@ func (x *Kerberos) String() string {
 func (*Kerberos) ProtoMessage() {}
 
 func (x *Kerberos) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[18]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1915,7 @@ func (x *Kerberos) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kerberos.ProtoReflect.Descriptor instead.
 func (*Kerberos) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Kerberos) GetPrincipal() string {
@@ -1773,7 +1974,7 @@ type OCISource struct {
 
 func (x *OCISource) Reset() {
 	*x = OCISource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1986,7 @@ func (x *OCISource) String() string {
 func (*OCISource) ProtoMessage() {}
 
 func (x *OCISource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[19]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1999,7 @@ func (x *OCISource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCISource.ProtoReflect.Descriptor instead.
 func (*OCISource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OCISource) GetRegistry() string {
@@ -1846,7 +2047,7 @@ type PVCSource struct {
 
 func (x *PVCSource) Reset() {
 	*x = PVCSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2059,7 @@ func (x *PVCSource) String() string {
 func (*PVCSource) ProtoMessage() {}
 
 func (x *PVCSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[20]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2072,7 @@ func (x *PVCSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PVCSource.ProtoReflect.Descriptor instead.
 func (*PVCSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PVCSource) GetClaim() string {
@@ -1894,7 +2095,7 @@ type PluginSource struct {
 
 func (x *PluginSource) Reset() {
 	*x = PluginSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2107,7 @@ func (x *PluginSource) String() string {
 func (*PluginSource) ProtoMessage() {}
 
 func (x *PluginSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[21]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2120,7 @@ func (x *PluginSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginSource.ProtoReflect.Descriptor instead.
 func (*PluginSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PluginSource) GetName() string {
@@ -1961,7 +2162,7 @@ type AlluxioSource struct {
 
 func (x *AlluxioSource) Reset() {
 	*x = AlluxioSource{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2174,7 @@ func (x *AlluxioSource) String() string {
 func (*AlluxioSource) ProtoMessage() {}
 
 func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[22]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2187,7 @@ func (x *AlluxioSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlluxioSource.ProtoReflect.Descriptor instead.
 func (*AlluxioSource) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AlluxioSource) GetHost() string {
@@ -2021,7 +2222,7 @@ type CertificateAuthority struct {
 
 func (x *CertificateAuthority) Reset() {
 	*x = CertificateAuthority{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2234,7 @@ func (x *CertificateAuthority) String() string {
 func (*CertificateAuthority) ProtoMessage() {}
 
 func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[23]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2247,7 @@ func (x *CertificateAuthority) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateAuthority.ProtoReflect.Descriptor instead.
 func (*CertificateAuthority) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CertificateAuthority) GetConfigMap() string {
@@ -2078,13 +2279,15 @@ type ItemStatus struct {
 	TotalBytes     uint64                 `protobuf:"varint,10,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
 	Digest         string                 `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	Origin         Origin                 `protobuf:"varint,12,opt,name=origin,proto3,enum=kuda.gateway.v1alpha1.Origin" json:"origin,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the source's cache did for the item; absent: the source has none.
+	Cache         *CacheUse `protobuf:"bytes,13,opt,name=cache,proto3" json:"cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ItemStatus) Reset() {
 	*x = ItemStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2299,7 @@ func (x *ItemStatus) String() string {
 func (*ItemStatus) ProtoMessage() {}
 
 func (x *ItemStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[24]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2312,7 @@ func (x *ItemStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemStatus.ProtoReflect.Descriptor instead.
 func (*ItemStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{24}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ItemStatus) GetNamespace() string {
@@ -2196,6 +2399,95 @@ func (x *ItemStatus) GetOrigin() Origin {
 	return Origin_ORIGIN_UNSPECIFIED
 }
 
+func (x *ItemStatus) GetCache() *CacheUse {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// CacheUse is what a cache did for an item, in bytes of the last download.
+type CacheUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Came from the cache, and were proved.
+	ServedBytes uint64 `protobuf:"varint,1,opt,name=served_bytes,json=servedBytes,proto3" json:"served_bytes,omitempty"`
+	// Came from the source.
+	SourceBytes uint64 `protobuf:"varint,2,opt,name=source_bytes,json=sourceBytes,proto3" json:"source_bytes,omitempty"`
+	// Came from the cache and were not what the source promised.
+	RejectedBytes uint64 `protobuf:"varint,3,opt,name=rejected_bytes,json=rejectedBytes,proto3" json:"rejected_bytes,omitempty"`
+	// Why bytes came from the source, one of the API's documented reasons, the one with
+	// the most bytes; empty: all of them were small files, or all came from the cache.
+	FallbackReason string `protobuf:"bytes,4,opt,name=fallback_reason,json=fallbackReason,proto3" json:"fallback_reason,omitempty"`
+	Message        string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CacheUse) Reset() {
+	*x = CacheUse{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheUse) ProtoMessage() {}
+
+func (x *CacheUse) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheUse.ProtoReflect.Descriptor instead.
+func (*CacheUse) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CacheUse) GetServedBytes() uint64 {
+	if x != nil {
+		return x.ServedBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetSourceBytes() uint64 {
+	if x != nil {
+		return x.SourceBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetRejectedBytes() uint64 {
+	if x != nil {
+		return x.RejectedBytes
+	}
+	return 0
+}
+
+func (x *CacheUse) GetFallbackReason() string {
+	if x != nil {
+		return x.FallbackReason
+	}
+	return ""
+}
+
+func (x *CacheUse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type ReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Assignment.data and Assignment.revision that this speaks of.
@@ -2218,7 +2510,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2522,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[25]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2535,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{25}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -2305,7 +2597,7 @@ type Mounts struct {
 
 func (x *Mounts) Reset() {
 	*x = Mounts{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2609,7 @@ func (x *Mounts) String() string {
 func (*Mounts) ProtoMessage() {}
 
 func (x *Mounts) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[26]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2622,7 @@ func (x *Mounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mounts.ProtoReflect.Descriptor instead.
 func (*Mounts) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{26}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Mounts) GetMissing() []*MissingMount {
@@ -2355,7 +2647,7 @@ type MissingMount struct {
 
 func (x *MissingMount) Reset() {
 	*x = MissingMount{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2367,7 +2659,7 @@ func (x *MissingMount) String() string {
 func (*MissingMount) ProtoMessage() {}
 
 func (x *MissingMount) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[27]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2672,7 @@ func (x *MissingMount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingMount.ProtoReflect.Descriptor instead.
 func (*MissingMount) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{27}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MissingMount) GetKind() string {
@@ -2427,7 +2719,7 @@ type PrefetchStatus struct {
 
 func (x *PrefetchStatus) Reset() {
 	*x = PrefetchStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2731,7 @@ func (x *PrefetchStatus) String() string {
 func (*PrefetchStatus) ProtoMessage() {}
 
 func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2744,7 @@ func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
 func (*PrefetchStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PrefetchStatus) GetRevision() string {
@@ -2505,7 +2797,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2809,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2822,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
 }
 
 type ReportStoreRequest struct {
@@ -2556,7 +2848,7 @@ type ReportStoreRequest struct {
 
 func (x *ReportStoreRequest) Reset() {
 	*x = ReportStoreRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2860,7 @@ func (x *ReportStoreRequest) String() string {
 func (*ReportStoreRequest) ProtoMessage() {}
 
 func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2873,7 @@ func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreRequest.ProtoReflect.Descriptor instead.
 func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReportStoreRequest) GetStoreId() string {
@@ -2671,7 +2963,7 @@ type StoredSnapshot struct {
 
 func (x *StoredSnapshot) Reset() {
 	*x = StoredSnapshot{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2975,7 @@ func (x *StoredSnapshot) String() string {
 func (*StoredSnapshot) ProtoMessage() {}
 
 func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2988,7 @@ func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredSnapshot.ProtoReflect.Descriptor instead.
 func (*StoredSnapshot) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StoredSnapshot) GetId() string {
@@ -2784,7 +3076,7 @@ type ReportStoreResponse struct {
 
 func (x *ReportStoreResponse) Reset() {
 	*x = ReportStoreResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +3088,7 @@ func (x *ReportStoreResponse) String() string {
 func (*ReportStoreResponse) ProtoMessage() {}
 
 func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +3101,7 @@ func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreResponse.ProtoReflect.Descriptor instead.
 func (*ReportStoreResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
 }
 
 type RunHookRequest struct {
@@ -2828,7 +3120,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +3132,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +3145,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -2902,7 +3194,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3206,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3219,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -2956,7 +3248,7 @@ type WatchNodeRequest struct {
 
 func (x *WatchNodeRequest) Reset() {
 	*x = WatchNodeRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3260,7 @@ func (x *WatchNodeRequest) String() string {
 func (*WatchNodeRequest) ProtoMessage() {}
 
 func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3273,7 @@ func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchNodeRequest) GetKeeperVersion() string {
@@ -3011,7 +3303,7 @@ type StoreDirectory struct {
 
 func (x *StoreDirectory) Reset() {
 	*x = StoreDirectory{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3315,7 @@ func (x *StoreDirectory) String() string {
 func (*StoreDirectory) ProtoMessage() {}
 
 func (x *StoreDirectory) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3328,7 @@ func (x *StoreDirectory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreDirectory.ProtoReflect.Descriptor instead.
 func (*StoreDirectory) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StoreDirectory) GetNamespace() string {
@@ -3069,7 +3361,7 @@ type WatchNodeResponse struct {
 
 func (x *WatchNodeResponse) Reset() {
 	*x = WatchNodeResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3373,7 @@ func (x *WatchNodeResponse) String() string {
 func (*WatchNodeResponse) ProtoMessage() {}
 
 func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3386,7 @@ func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchNodeResponse) GetGone() []*StoreDirectory {
@@ -3130,7 +3422,7 @@ type NamespacePreheats struct {
 
 func (x *NamespacePreheats) Reset() {
 	*x = NamespacePreheats{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3142,7 +3434,7 @@ func (x *NamespacePreheats) String() string {
 func (*NamespacePreheats) ProtoMessage() {}
 
 func (x *NamespacePreheats) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3155,7 +3447,7 @@ func (x *NamespacePreheats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespacePreheats.ProtoReflect.Descriptor instead.
 func (*NamespacePreheats) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *NamespacePreheats) GetDirectory() *StoreDirectory {
@@ -3192,7 +3484,7 @@ type ReportNodeRequest struct {
 
 func (x *ReportNodeRequest) Reset() {
 	*x = ReportNodeRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3204,7 +3496,7 @@ func (x *ReportNodeRequest) String() string {
 func (*ReportNodeRequest) ProtoMessage() {}
 
 func (x *ReportNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3217,7 +3509,7 @@ func (x *ReportNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReportNodeRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{39}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReportNodeRequest) GetKeeperVersion() string {
@@ -3278,7 +3570,7 @@ type StoreContents struct {
 
 func (x *StoreContents) Reset() {
 	*x = StoreContents{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3582,7 @@ func (x *StoreContents) String() string {
 func (*StoreContents) ProtoMessage() {}
 
 func (x *StoreContents) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3595,7 @@ func (x *StoreContents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContents.ProtoReflect.Descriptor instead.
 func (*StoreContents) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{40}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *StoreContents) GetDirectory() *StoreDirectory {
@@ -3355,7 +3647,7 @@ type Damage struct {
 
 func (x *Damage) Reset() {
 	*x = Damage{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3367,7 +3659,7 @@ func (x *Damage) String() string {
 func (*Damage) ProtoMessage() {}
 
 func (x *Damage) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3380,7 +3672,7 @@ func (x *Damage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Damage.ProtoReflect.Descriptor instead.
 func (*Damage) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{41}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Damage) GetDirectory() *StoreDirectory {
@@ -3454,7 +3746,7 @@ type ReportNodeResponse struct {
 
 func (x *ReportNodeResponse) Reset() {
 	*x = ReportNodeResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3466,7 +3758,7 @@ func (x *ReportNodeResponse) String() string {
 func (*ReportNodeResponse) ProtoMessage() {}
 
 func (x *ReportNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3479,7 +3771,7 @@ func (x *ReportNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportNodeResponse.ProtoReflect.Descriptor instead.
 func (*ReportNodeResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{42}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{46}
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_extTypes = []protoimpl.ExtensionInfo{
@@ -3607,7 +3899,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x06config\"Z\n" +
 	"\fSourceLimits\x12 \n" +
 	"\vconnections\x18\x01 \x01(\rR\vconnections\x12(\n" +
-	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xba\x03\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"\xf4\x03\n" +
 	"\bS3Source\x12$\n" +
 	"\bendpoint\x18\x01 \x01(\tB\b\xe8\xbb\x1c\x01\xf0\xbb\x1c\x01R\bendpoint\x12\x1c\n" +
 	"\x06bucket\x18\x02 \x01(\tB\x04\xe8\xbb\x1c\x02R\x06bucket\x12\x16\n" +
@@ -3618,25 +3910,41 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x02ca\x18\x06 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x04R\x02ca\x12\x1a\n" +
 	"\x05proxy\x18\a \x01(\tB\x04\xf0\xbb\x1c\x03R\x05proxy\x12K\n" +
 	"\fweb_identity\x18\b \x01(\v2\".kuda.gateway.v1alpha1.WebIdentityB\x04\xf8\xbb\x1c\x01R\vwebIdentity\x12c\n" +
-	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\xf8\xbb\x1c\x01R\x13instanceCredentials\"g\n" +
+	"\x14instance_credentials\x18\t \x01(\v2*.kuda.gateway.v1alpha1.InstanceCredentialsB\x04\xf8\xbb\x1c\x01R\x13instanceCredentials\x128\n" +
+	"\x05cache\x18\n" +
+	" \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\xac\x01\n" +
+	"\vSourceCache\x12=\n" +
+	"\aalluxio\x18\x01 \x01(\v2#.kuda.gateway.v1alpha1.AlluxioMountR\aalluxio\x12B\n" +
+	"\n" +
+	"http_proxy\x18\x02 \x01(\v2#.kuda.gateway.v1alpha1.CachingProxyR\thttpProxy\x12\x1a\n" +
+	"\bfallback\x18\x03 \x01(\tR\bfallback\"s\n" +
+	"\fAlluxioMount\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12'\n" +
+	"\x0ftimeout_seconds\x18\x03 \x01(\x05R\x0etimeoutSeconds\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\" \n" +
+	"\fCachingProxy\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\"g\n" +
 	"\vWebIdentity\x12\x19\n" +
 	"\brole_arn\x18\x01 \x01(\tR\aroleArn\x12!\n" +
 	"\fsts_endpoint\x18\x02 \x01(\tR\vstsEndpoint\x12\x1a\n" +
 	"\baudience\x18\x03 \x01(\tR\baudience\"1\n" +
 	"\x13InstanceCredentials\x12\x1a\n" +
-	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xa1\x01\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\"\xdb\x01\n" +
 	"\n" +
 	"HTTPSource\x12\x16\n" +
 	"\x03url\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x03url\x12\x1c\n" +
 	"\x06secret\x18\x02 \x01(\tB\x04\xf8\xbb\x1c\x01R\x06secret\x12A\n" +
 	"\x02ca\x18\x03 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x02R\x02ca\x12\x1a\n" +
-	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\"\xca\x01\n" +
+	"\x05proxy\x18\x04 \x01(\tB\x04\xf0\xbb\x1c\x01R\x05proxy\x128\n" +
+	"\x05cache\x18\x05 \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\x84\x02\n" +
 	"\n" +
 	"HDFSSource\x12\"\n" +
 	"\taddresses\x18\x01 \x03(\tB\x04\xe8\xbb\x1c\x01R\taddresses\x12\x1b\n" +
 	"\tuser_name\x18\x02 \x01(\tR\buserName\x12A\n" +
 	"\bkerberos\x18\x03 \x01(\v2\x1f.kuda.gateway.v1alpha1.KerberosB\x04\xf8\xbb\x1c\x01R\bkerberos\x128\n" +
-	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\"\xea\x01\n" +
+	"\x18data_transfer_protection\x18\x04 \x01(\tR\x16dataTransferProtection\x128\n" +
+	"\x05cache\x18\x05 \x01(\v2\".kuda.gateway.v1alpha1.SourceCacheR\x05cache\"\xea\x01\n" +
 	"\bKerberos\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x1d\n" +
@@ -3661,15 +3969,15 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x02ca\x18\x04 \x01(\v2+.kuda.gateway.v1alpha1.CertificateAuthorityB\x04\xf0\xbb\x1c\x01R\x02ca\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
-	"\rAlluxioSource\x12\x12\n" +
-	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\x05R\x04port\x12'\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\rAlluxioSource\x12\x18\n" +
+	"\x04host\x18\x01 \x01(\tB\x04\xe8\xbb\x1c\x01R\x04host\x12\x18\n" +
+	"\x04port\x18\x02 \x01(\x05B\x04\xe8\xbb\x1c\x02R\x04port\x12'\n" +
 	"\x0ftimeout_seconds\x18\x03 \x01(\x05R\x0etimeoutSeconds\"G\n" +
 	"\x14CertificateAuthority\x12\x1d\n" +
 	"\n" +
 	"config_map\x18\x01 \x01(\tR\tconfigMap\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\xc4\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xfb\x03\n" +
 	"\n" +
 	"ItemStatus\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3686,7 +3994,14 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	" \x01(\x04R\n" +
 	"totalBytes\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x125\n" +
-	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\"\xbb\x02\n" +
+	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\x125\n" +
+	"\x05cache\x18\r \x01(\v2\x1f.kuda.gateway.v1alpha1.CacheUseR\x05cache\"\xba\x01\n" +
+	"\bCacheUse\x12!\n" +
+	"\fserved_bytes\x18\x01 \x01(\x04R\vservedBytes\x12!\n" +
+	"\fsource_bytes\x18\x02 \x01(\x04R\vsourceBytes\x12%\n" +
+	"\x0erejected_bytes\x18\x03 \x01(\x04R\rrejectedBytes\x12'\n" +
+	"\x0ffallback_reason\x18\x04 \x01(\tR\x0efallbackReason\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xbb\x02\n" +
 	"\rReportRequest\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\x12)\n" +
@@ -3838,7 +4153,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
@@ -3859,38 +4174,42 @@ var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(*Source)(nil),                    // 16: kuda.gateway.v1alpha1.Source
 	(*SourceLimits)(nil),              // 17: kuda.gateway.v1alpha1.SourceLimits
 	(*S3Source)(nil),                  // 18: kuda.gateway.v1alpha1.S3Source
-	(*WebIdentity)(nil),               // 19: kuda.gateway.v1alpha1.WebIdentity
-	(*InstanceCredentials)(nil),       // 20: kuda.gateway.v1alpha1.InstanceCredentials
-	(*HTTPSource)(nil),                // 21: kuda.gateway.v1alpha1.HTTPSource
-	(*HDFSSource)(nil),                // 22: kuda.gateway.v1alpha1.HDFSSource
-	(*Kerberos)(nil),                  // 23: kuda.gateway.v1alpha1.Kerberos
-	(*OCISource)(nil),                 // 24: kuda.gateway.v1alpha1.OCISource
-	(*PVCSource)(nil),                 // 25: kuda.gateway.v1alpha1.PVCSource
-	(*PluginSource)(nil),              // 26: kuda.gateway.v1alpha1.PluginSource
-	(*AlluxioSource)(nil),             // 27: kuda.gateway.v1alpha1.AlluxioSource
-	(*CertificateAuthority)(nil),      // 28: kuda.gateway.v1alpha1.CertificateAuthority
-	(*ItemStatus)(nil),                // 29: kuda.gateway.v1alpha1.ItemStatus
-	(*ReportRequest)(nil),             // 30: kuda.gateway.v1alpha1.ReportRequest
-	(*Mounts)(nil),                    // 31: kuda.gateway.v1alpha1.Mounts
-	(*MissingMount)(nil),              // 32: kuda.gateway.v1alpha1.MissingMount
-	(*PrefetchStatus)(nil),            // 33: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),            // 34: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),        // 35: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),            // 36: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),       // 37: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),            // 38: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),           // 39: kuda.gateway.v1alpha1.RunHookResponse
-	(*WatchNodeRequest)(nil),          // 40: kuda.gateway.v1alpha1.WatchNodeRequest
-	(*StoreDirectory)(nil),            // 41: kuda.gateway.v1alpha1.StoreDirectory
-	(*WatchNodeResponse)(nil),         // 42: kuda.gateway.v1alpha1.WatchNodeResponse
-	(*NamespacePreheats)(nil),         // 43: kuda.gateway.v1alpha1.NamespacePreheats
-	(*ReportNodeRequest)(nil),         // 44: kuda.gateway.v1alpha1.ReportNodeRequest
-	(*StoreContents)(nil),             // 45: kuda.gateway.v1alpha1.StoreContents
-	(*Damage)(nil),                    // 46: kuda.gateway.v1alpha1.Damage
-	(*ReportNodeResponse)(nil),        // 47: kuda.gateway.v1alpha1.ReportNodeResponse
-	nil,                               // 48: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil),     // 49: google.protobuf.Timestamp
-	(*descriptorpb.FieldOptions)(nil), // 50: google.protobuf.FieldOptions
+	(*SourceCache)(nil),               // 19: kuda.gateway.v1alpha1.SourceCache
+	(*AlluxioMount)(nil),              // 20: kuda.gateway.v1alpha1.AlluxioMount
+	(*CachingProxy)(nil),              // 21: kuda.gateway.v1alpha1.CachingProxy
+	(*WebIdentity)(nil),               // 22: kuda.gateway.v1alpha1.WebIdentity
+	(*InstanceCredentials)(nil),       // 23: kuda.gateway.v1alpha1.InstanceCredentials
+	(*HTTPSource)(nil),                // 24: kuda.gateway.v1alpha1.HTTPSource
+	(*HDFSSource)(nil),                // 25: kuda.gateway.v1alpha1.HDFSSource
+	(*Kerberos)(nil),                  // 26: kuda.gateway.v1alpha1.Kerberos
+	(*OCISource)(nil),                 // 27: kuda.gateway.v1alpha1.OCISource
+	(*PVCSource)(nil),                 // 28: kuda.gateway.v1alpha1.PVCSource
+	(*PluginSource)(nil),              // 29: kuda.gateway.v1alpha1.PluginSource
+	(*AlluxioSource)(nil),             // 30: kuda.gateway.v1alpha1.AlluxioSource
+	(*CertificateAuthority)(nil),      // 31: kuda.gateway.v1alpha1.CertificateAuthority
+	(*ItemStatus)(nil),                // 32: kuda.gateway.v1alpha1.ItemStatus
+	(*CacheUse)(nil),                  // 33: kuda.gateway.v1alpha1.CacheUse
+	(*ReportRequest)(nil),             // 34: kuda.gateway.v1alpha1.ReportRequest
+	(*Mounts)(nil),                    // 35: kuda.gateway.v1alpha1.Mounts
+	(*MissingMount)(nil),              // 36: kuda.gateway.v1alpha1.MissingMount
+	(*PrefetchStatus)(nil),            // 37: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 38: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 39: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 40: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 41: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 42: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 43: kuda.gateway.v1alpha1.RunHookResponse
+	(*WatchNodeRequest)(nil),          // 44: kuda.gateway.v1alpha1.WatchNodeRequest
+	(*StoreDirectory)(nil),            // 45: kuda.gateway.v1alpha1.StoreDirectory
+	(*WatchNodeResponse)(nil),         // 46: kuda.gateway.v1alpha1.WatchNodeResponse
+	(*NamespacePreheats)(nil),         // 47: kuda.gateway.v1alpha1.NamespacePreheats
+	(*ReportNodeRequest)(nil),         // 48: kuda.gateway.v1alpha1.ReportNodeRequest
+	(*StoreContents)(nil),             // 49: kuda.gateway.v1alpha1.StoreContents
+	(*Damage)(nil),                    // 50: kuda.gateway.v1alpha1.Damage
+	(*ReportNodeResponse)(nil),        // 51: kuda.gateway.v1alpha1.ReportNodeResponse
+	nil,                               // 52: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 54: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	8,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
@@ -3908,69 +4227,75 @@ var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	14, // 12: kuda.gateway.v1alpha1.Hook.http_get:type_name -> kuda.gateway.v1alpha1.HTTPGetHook
 	15, // 13: kuda.gateway.v1alpha1.HTTPGetHook.headers:type_name -> kuda.gateway.v1alpha1.Header
 	18, // 14: kuda.gateway.v1alpha1.Source.s3:type_name -> kuda.gateway.v1alpha1.S3Source
-	21, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
-	22, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
-	27, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
-	24, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
-	25, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
-	26, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
+	24, // 15: kuda.gateway.v1alpha1.Source.http:type_name -> kuda.gateway.v1alpha1.HTTPSource
+	25, // 16: kuda.gateway.v1alpha1.Source.hdfs:type_name -> kuda.gateway.v1alpha1.HDFSSource
+	30, // 17: kuda.gateway.v1alpha1.Source.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioSource
+	27, // 18: kuda.gateway.v1alpha1.Source.oci:type_name -> kuda.gateway.v1alpha1.OCISource
+	28, // 19: kuda.gateway.v1alpha1.Source.pvc:type_name -> kuda.gateway.v1alpha1.PVCSource
+	29, // 20: kuda.gateway.v1alpha1.Source.plugin:type_name -> kuda.gateway.v1alpha1.PluginSource
 	17, // 21: kuda.gateway.v1alpha1.Source.limits:type_name -> kuda.gateway.v1alpha1.SourceLimits
-	28, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	19, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
-	20, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
-	28, // 25: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	23, // 26: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
-	28, // 27: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	48, // 28: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	28, // 29: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	0,  // 30: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	49, // 31: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	49, // 32: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
-	1,  // 33: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	29, // 34: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	33, // 35: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	31, // 36: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
-	32, // 37: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
-	2,  // 38: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
-	0,  // 39: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	36, // 40: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
-	0,  // 41: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	49, // 42: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
-	3,  // 43: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	41, // 44: kuda.gateway.v1alpha1.WatchNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	41, // 45: kuda.gateway.v1alpha1.WatchNodeResponse.gone:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	43, // 46: kuda.gateway.v1alpha1.WatchNodeResponse.preheats:type_name -> kuda.gateway.v1alpha1.NamespacePreheats
-	41, // 47: kuda.gateway.v1alpha1.NamespacePreheats.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	7,  // 48: kuda.gateway.v1alpha1.NamespacePreheats.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
-	45, // 49: kuda.gateway.v1alpha1.ReportNodeRequest.stores:type_name -> kuda.gateway.v1alpha1.StoreContents
-	41, // 50: kuda.gateway.v1alpha1.ReportNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	46, // 51: kuda.gateway.v1alpha1.ReportNodeRequest.damages:type_name -> kuda.gateway.v1alpha1.Damage
-	41, // 52: kuda.gateway.v1alpha1.StoreContents.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	35, // 53: kuda.gateway.v1alpha1.StoreContents.contents:type_name -> kuda.gateway.v1alpha1.ReportStoreRequest
-	49, // 54: kuda.gateway.v1alpha1.StoreContents.verified_time:type_name -> google.protobuf.Timestamp
-	41, // 55: kuda.gateway.v1alpha1.Damage.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	4,  // 56: kuda.gateway.v1alpha1.Damage.outcome:type_name -> kuda.gateway.v1alpha1.DamageOutcome
-	49, // 57: kuda.gateway.v1alpha1.Damage.found_time:type_name -> google.protobuf.Timestamp
-	50, // 58: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
-	50, // 59: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
-	50, // 60: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
-	5,  // 61: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	30, // 62: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	38, // 63: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	35, // 64: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	40, // 65: kuda.gateway.v1alpha1.GatewayService.WatchNode:input_type -> kuda.gateway.v1alpha1.WatchNodeRequest
-	44, // 66: kuda.gateway.v1alpha1.GatewayService.ReportNode:input_type -> kuda.gateway.v1alpha1.ReportNodeRequest
-	6,  // 67: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	34, // 68: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	39, // 69: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	37, // 70: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	42, // 71: kuda.gateway.v1alpha1.GatewayService.WatchNode:output_type -> kuda.gateway.v1alpha1.WatchNodeResponse
-	47, // 72: kuda.gateway.v1alpha1.GatewayService.ReportNode:output_type -> kuda.gateway.v1alpha1.ReportNodeResponse
-	67, // [67:73] is the sub-list for method output_type
-	61, // [61:67] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	58, // [58:61] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	31, // 22: kuda.gateway.v1alpha1.S3Source.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	22, // 23: kuda.gateway.v1alpha1.S3Source.web_identity:type_name -> kuda.gateway.v1alpha1.WebIdentity
+	23, // 24: kuda.gateway.v1alpha1.S3Source.instance_credentials:type_name -> kuda.gateway.v1alpha1.InstanceCredentials
+	19, // 25: kuda.gateway.v1alpha1.S3Source.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	20, // 26: kuda.gateway.v1alpha1.SourceCache.alluxio:type_name -> kuda.gateway.v1alpha1.AlluxioMount
+	21, // 27: kuda.gateway.v1alpha1.SourceCache.http_proxy:type_name -> kuda.gateway.v1alpha1.CachingProxy
+	31, // 28: kuda.gateway.v1alpha1.HTTPSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	19, // 29: kuda.gateway.v1alpha1.HTTPSource.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	26, // 30: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
+	19, // 31: kuda.gateway.v1alpha1.HDFSSource.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
+	31, // 32: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	52, // 33: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	31, // 34: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
+	0,  // 35: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	53, // 36: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	53, // 37: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	1,  // 38: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
+	33, // 39: kuda.gateway.v1alpha1.ItemStatus.cache:type_name -> kuda.gateway.v1alpha1.CacheUse
+	32, // 40: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	37, // 41: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	35, // 42: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
+	36, // 43: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
+	2,  // 44: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
+	0,  // 45: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	40, // 46: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	0,  // 47: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	53, // 48: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	3,  // 49: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	45, // 50: kuda.gateway.v1alpha1.WatchNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	45, // 51: kuda.gateway.v1alpha1.WatchNodeResponse.gone:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	47, // 52: kuda.gateway.v1alpha1.WatchNodeResponse.preheats:type_name -> kuda.gateway.v1alpha1.NamespacePreheats
+	45, // 53: kuda.gateway.v1alpha1.NamespacePreheats.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	7,  // 54: kuda.gateway.v1alpha1.NamespacePreheats.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	49, // 55: kuda.gateway.v1alpha1.ReportNodeRequest.stores:type_name -> kuda.gateway.v1alpha1.StoreContents
+	45, // 56: kuda.gateway.v1alpha1.ReportNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	50, // 57: kuda.gateway.v1alpha1.ReportNodeRequest.damages:type_name -> kuda.gateway.v1alpha1.Damage
+	45, // 58: kuda.gateway.v1alpha1.StoreContents.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	39, // 59: kuda.gateway.v1alpha1.StoreContents.contents:type_name -> kuda.gateway.v1alpha1.ReportStoreRequest
+	53, // 60: kuda.gateway.v1alpha1.StoreContents.verified_time:type_name -> google.protobuf.Timestamp
+	45, // 61: kuda.gateway.v1alpha1.Damage.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	4,  // 62: kuda.gateway.v1alpha1.Damage.outcome:type_name -> kuda.gateway.v1alpha1.DamageOutcome
+	53, // 63: kuda.gateway.v1alpha1.Damage.found_time:type_name -> google.protobuf.Timestamp
+	54, // 64: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	54, // 65: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	54, // 66: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	5,  // 67: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	34, // 68: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	42, // 69: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	39, // 70: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	44, // 71: kuda.gateway.v1alpha1.GatewayService.WatchNode:input_type -> kuda.gateway.v1alpha1.WatchNodeRequest
+	48, // 72: kuda.gateway.v1alpha1.GatewayService.ReportNode:input_type -> kuda.gateway.v1alpha1.ReportNodeRequest
+	6,  // 73: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	38, // 74: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	43, // 75: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	41, // 76: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	46, // 77: kuda.gateway.v1alpha1.GatewayService.WatchNode:output_type -> kuda.gateway.v1alpha1.WatchNodeResponse
+	51, // 78: kuda.gateway.v1alpha1.GatewayService.ReportNode:output_type -> kuda.gateway.v1alpha1.ReportNodeResponse
+	73, // [73:79] is the sub-list for method output_type
+	67, // [67:73] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	64, // [64:67] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -3998,7 +4323,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   44,
+			NumMessages:   48,
 			NumExtensions: 3,
 			NumServices:   1,
 		},
