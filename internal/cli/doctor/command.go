@@ -73,14 +73,13 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	findings, err := o.collectFindings(ctx, c, namespace, name)
+	report, err := o.report(ctx, c, namespace, name)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err // an interrupted look is no look
 	}
-	report := newReport(findings)
 	if o.output.Machine() {
 		err = o.output.Print(o.frame.Out, report)
 	} else {
@@ -98,37 +97,22 @@ func (o *options) run(ctx context.Context, name string) error {
 	return nil
 }
 
-func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
+func (o *options) report(ctx context.Context, c client.Client, namespace, name string) (Report, error) {
+	look := Look{System: o.system, Home: namespace, Now: o.frame.Now()}
 	if name != "" {
 		d, err := o.frame.DataSet(ctx, name)
 		if err != nil {
-			return nil, err
+			return Report{}, err
 		}
-		return examineDataSet(readSubject(ctx, c, o.logReader(), o.system, d, o.frame.Now())), nil
+		if config, err := o.frame.RESTConfig(); err == nil {
+			look.Config = config
+		}
+		return look.DataSet(ctx, c, d), nil
 	}
-	scope := ""
 	if o.named {
-		scope = namespace
+		look.Scope = namespace
 	}
-	in := readInstallation(ctx, c, o.system, scope, namespace, o.frame.Now())
-	// Without a cluster nothing was looked at, which is not a finding.
-	if err := in.unreachableError(); err != nil {
-		return nil, err
-	}
-	return examineInstallation(in), nil
-}
-
-// logReader reads logs where that can be done; without them findings say less.
-func (o *options) logReader() lastWords {
-	config, err := o.frame.RESTConfig()
-	if err != nil {
-		return nil
-	}
-	logs, err := readLogs(config)
-	if err != nil {
-		return nil
-	}
-	return logs
+	return look.Installation(ctx, c)
 }
 
 // unreachableError returns the error of a cluster that did not answer at all.

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 

@@ -5,7 +5,8 @@
 // or at one DataSet in depth, and says what is wrong, why, and what to do.
 //
 // It reads a set of facts, with the user's rights, and then judges them by pure
-// functions; package advice knows what each reason means. What the user may not
-// read is a finding of its own and stops nothing. It changes nothing: its only
-// write is a dry run that Kuda's webhook is to refuse.
+// functions, for the command line and for the dashboard. Package advice knows what
+// each reason means. What the user may not read is a finding of its own and stops
+// nothing. It changes nothing: its only write is a dry run that Kuda's webhook is to
+// refuse.
 package doctor

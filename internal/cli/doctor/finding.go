@@ -11,7 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 // unknown is the severity of what could not be looked at.

@@ -15,8 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/version"
 )

@@ -19,10 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/insight/advice"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 

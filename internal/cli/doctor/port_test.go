@@ -16,8 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 

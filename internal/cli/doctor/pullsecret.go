@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 

@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 // severityWidth is that of the longest severity and a gap.

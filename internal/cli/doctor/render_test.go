@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 func TestFindingsFitTheScreenAndCommandsStayWhole(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 

@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/inject"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/sidecar"
 	"github.com/kuda-io/kuda/internal/source/local"
 )

@@ -13,7 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 const (

@@ -16,8 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 const checkWorkload = "workload"

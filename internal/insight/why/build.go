@@ -15,18 +15,18 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
-	"github.com/kuda-io/kuda/internal/cli/nodes"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 	"github.com/kuda-io/kuda/internal/placement"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
-// buildView computes the view.
-func buildView(in *input) View {
+// Build computes the view.
+func Build(in *Input) View {
 	p := in.pod
 	v := View{
 		Namespace: p.Namespace, Pod: p.Name, Scheduler: cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName), Node: p.Spec.NodeName,
-		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.now), Nodes: []Node{}, Explanation: []string{},
-		Preferences: nodePreferences(p), Unread: in.unread, Weights: weightedPoints(in.weights, func(index.Weights) int64 { return 1 }, 1),
+		Phase: string(p.Status.Phase), DataSets: []DataSet{}, ComputedTime: metav1.NewTime(in.Now), Nodes: []Node{}, Explanation: []string{},
+		Preferences: nodePreferences(p), Unread: in.unread, Weights: weightedPoints(in.Weights, func(index.Weights) int64 { return 1 }, 1),
 	}
 	v.setScheduled(in)
 	var wants []index.Want
@@ -35,7 +35,7 @@ func buildView(in *input) View {
 			wants = append(wants, s.wants...)
 		}
 	}
-	demand := in.knownCluster().Index(in.rack).Demand(p.Namespace, wants)
+	demand := in.knownCluster().Index(in.Rack).Demand(p.Namespace, wants)
 	v.TotalBytes = demand.Total
 	next := 0
 	for i := range in.sets {
@@ -56,7 +56,7 @@ func buildView(in *input) View {
 }
 
 // setScheduled says since when the pod has a node, or why it has none.
-func (v *View) setScheduled(in *input) {
+func (v *View) setScheduled(in *Input) {
 	var c corev1.PodCondition
 	if i := slices.IndexFunc(in.pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }); i >= 0 {
 		c = in.pod.Status.Conditions[i]
@@ -90,7 +90,7 @@ func newestEvents(events []corev1.Event, told string) []Event {
 }
 
 // knownCluster is the cluster, or an empty one that nothing is said of.
-func (in *input) knownCluster() *nodes.Cluster {
+func (in *Input) knownCluster() *nodes.Cluster {
 	if in.cluster == nil {
 		return nodes.NewCluster(nil, nil)
 	}
@@ -122,7 +122,7 @@ func (s *set) buildDataSet(demand *index.Demand, next *int) DataSet {
 }
 
 // scoreNodes gives each node its score.
-func (v *View) scoreNodes(in *input, demand *index.Demand) {
+func (v *View) scoreNodes(in *Input, demand *index.Demand) {
 	stale := map[string]string{}
 	for i := range in.cluster.Stores {
 		store := &in.cluster.Stores[i]
@@ -142,12 +142,12 @@ func (v *View) scoreNodes(in *input, demand *index.Demand) {
 		held, known := demand.On(name)
 		n.HeldBytes, n.DownloadingBytes = held.Bytes, held.Downloading
 		for _, w := range demand.Missing(name) {
-			n.Missing = append(n.Missing, itemTitle(w.Item, w.Version))
+			n.Missing = append(n.Missing, ItemTitle(w.Item, w.Version))
 		}
 		if known {
 			n.RoomBytes = &held.Available
 		}
-		facts := nodes.Facts(node, in.rack)
+		facts := nodes.Facts(node, in.Rack)
 		f := demand.Facts(name, facts.Rack, facts.Zone)
 		// As in the plugin: pods count where the data is; data that no node has, or that is too small to matter,
 		// does not count.
@@ -155,8 +155,8 @@ func (v *View) scoreNodes(in *input, demand *index.Demand) {
 			f.Pods, f.MostPods = n.Pods, most
 		}
 		if !demand.Negligible() {
-			n.Score = index.Score(f, in.weights)
-			n.Points = weightedPoints(in.weights, func(one index.Weights) int64 { return index.Score(f, one) }, sumWeights(in.weights))
+			n.Score = index.Score(f, in.Weights)
+			n.Points = weightedPoints(in.Weights, func(one index.Weights) int64 { return index.Score(f, one) }, SumWeights(in.Weights))
 		}
 		n.Against = append(n.Against, v.againstData(demand, name, stale[name])...)
 		v.Nodes = append(v.Nodes, n)
@@ -180,7 +180,7 @@ func (v *View) againstData(demand *index.Demand, node, stale string) []string {
 	return found
 }
 
-func sumWeights(w index.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
+func SumWeights(w index.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
 
 // weightedPoints multiplies each weight with what the dimension alone comes to, in
 // shares of the whole, to a tenth.
@@ -197,4 +197,5 @@ func weightedPoints(w index.Weights, alone func(index.Weights) int64, whole int6
 	}
 }
 
-func itemTitle(item, version string) string { return strings.TrimSpace(item + " " + version) }
+// ItemTitle names an item with its version.
+func ItemTitle(item, version string) string { return strings.TrimSpace(item + " " + version) }

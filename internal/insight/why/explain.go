@@ -23,7 +23,7 @@ func (v *View) addExplanation(format string, args ...any) {
 }
 
 // explainPlacement puts into words what the figures say.
-func (v *View) explainPlacement(in *input, demand *index.Demand) {
+func (v *View) explainPlacement(in *Input, demand *index.Demand) {
 	v.explainPolicies(in)
 	if len(demand.Wants) == 0 {
 		return
@@ -42,7 +42,7 @@ func (v *View) explainPlacement(in *input, demand *index.Demand) {
 }
 
 // explainWithoutNodes puts into words what the pod alone shows.
-func (v *View) explainWithoutNodes(in *input) {
+func (v *View) explainWithoutNodes(in *Input) {
 	v.explainPolicies(in)
 	if v.Node == "" {
 		return
@@ -53,7 +53,7 @@ func (v *View) explainWithoutNodes(in *input) {
 
 // explainPolicies speaks of DataSets whose data has no part in it, or another
 // than they ask for.
-func (v *View) explainPolicies(in *input) {
+func (v *View) explainPolicies(in *Input) {
 	for i := range in.sets {
 		d := in.sets[i].dataSet
 		switch {
@@ -80,7 +80,7 @@ func (v *View) explainHolders(demand *index.Demand) (dataSets []string) {
 		if len(demand.HoldersOf(i)) > 0 {
 			continue
 		}
-		v.addExplanation("no node holds %s", itemTitle(w.Item, w.Version))
+		v.addExplanation("no node holds %s", ItemTitle(w.Item, w.Version))
 		dataSets = append(dataSets, w.DataSet)
 	}
 	var coming []string
@@ -96,7 +96,7 @@ func (v *View) explainHolders(demand *index.Demand) (dataSets []string) {
 }
 
 // adviseHeating says how to bring data to nodes before the pod.
-func (v *View) adviseHeating(in *input, dataSets []string) {
+func (v *View) adviseHeating(in *Input, dataSets []string) {
 	patch := "kubectl patch dataset %s -n %s --type merge -p '{\"spec\":%s}'"
 	for i := range in.sets {
 		d := in.sets[i].dataSet
@@ -108,7 +108,7 @@ func (v *View) adviseHeating(in *input, dataSets []string) {
 				fmt.Sprintf(patch, d.Name, d.Namespace, `{"preheat":{}}`))
 		} else {
 			v.Do = append(v.Do, "see how far the preheating of DataSet "+d.Name+" is:",
-				fmt.Sprintf("%s status %s -n %s", in.program, d.Name, d.Namespace))
+				fmt.Sprintf("%s status %s -n %s", in.Program, d.Name, d.Namespace))
 		}
 		if d.Spec.Placement == v1alpha1.PlacementRequire && v.supportsRequire() {
 			v.Do = append(v.Do, "or let its pods run where it has to be downloaded:",
@@ -165,9 +165,9 @@ func (v *View) explainOrigins() {
 		for _, item := range d.Items {
 			switch item.Origin {
 			case v1alpha1.OriginNode, v1alpha1.OriginCache:
-				there = append(there, itemTitle(item.Name, item.Version))
+				there = append(there, ItemTitle(item.Name, item.Version))
 			case v1alpha1.OriginSource, v1alpha1.OriginPeer:
-				brought = append(brought, itemTitle(item.Name, item.Version))
+				brought = append(brought, ItemTitle(item.Name, item.Version))
 			}
 		}
 	}

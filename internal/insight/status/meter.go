@@ -33,7 +33,7 @@ func (m *Meter) Measure(v *View, now time.Time) {
 	v.Moving.Rate = 0
 	for i := range v.Pods {
 		p := &v.Pods[i]
-		if !p.State.isMoving() {
+		if !p.State.IsMoving() {
 			continue
 		}
 		key := p.Name + "\n" + p.Revision + "\n" + string(p.State)

@@ -30,7 +30,7 @@ type reason struct {
 // reason occurs.
 func documented(t *testing.T) []reason {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../../../api/v1alpha1/conditions.go", nil, parser.ParseComments)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../../api/v1alpha1/conditions.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

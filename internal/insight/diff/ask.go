@@ -11,18 +11,57 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/domain/convert"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/insight/podexec"
 	"github.com/kuda-io/kuda/internal/inspection"
 )
 
 // atOnce is how many nodes are asked at the same time: each asks the sources.
 const atOnce = 8
+
+// Options say how a comparison is made.
+type Options struct {
+	// Connect makes what asks the runtimes; nil leaves files and bytes out.
+	Connect func() (podexec.Runner, error)
+	// Nodes is how many nodes are asked at most; 0: all.
+	Nodes int
+}
+
+// Compare compares the templates, and asks the nodes for files and bytes where they differ.
+func Compare(ctx context.Context, c client.Reader, p Pair, o Options) (*Result, error) {
+	r := &Result{Namespace: p.Namespace, DataSet: p.Name, From: p.FromName, To: p.ToName, Spec: p.Spec}
+	var err error
+	if r.Template, err = compareTemplates(p.From, p.To); err != nil {
+		return nil, err
+	}
+	if o.Connect == nil || r.isEmpty() {
+		return r, nil
+	}
+	var pods corev1.PodList
+	switch err := c.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingLabels(p.Selector)); {
+	case apierrors.IsForbidden(err):
+		r.Note = "you may not list the pods of namespace " + p.Namespace + ", so none was asked for files and bytes"
+		return r, nil
+	case err != nil:
+		return nil, fmt.Errorf("listing the pods of DataSet %s, to ask them for files (--no-files leaves that out): %w", p.Name, err)
+	}
+	q, err := planQuestion(p.Name, p.To)
+	if err != nil {
+		return nil, err
+	}
+	runner, err := o.Connect()
+	if err != nil {
+		return nil, err
+	}
+	return r, askAll(ctx, runner, r, groupByNode(p.Selector, pods.Items), o.Nodes, q)
+}
 
 // planQuestion is what the runtimes are asked: what giving a pod these contents
 // would take.

@@ -36,7 +36,8 @@ type Result struct {
 	NotAsked int `json:"notAsked,omitempty"`
 }
 
-func (r *Result) hasChanges() bool { return !r.isEmpty() || len(r.Spec) > 0 }
+// HasChanges reports whether anything differs.
+func (r *Result) HasChanges() bool { return !r.isEmpty() || len(r.Spec) > 0 }
 
 // Node is what giving its pods the contents would take.
 type Node struct {

@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
 // Failure is that of one pod, whole: what failed, where, why, and what to do.

@@ -14,8 +14,8 @@ import (
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 )
 
-// failing is what another try may help, apart from the rollout as a whole.
-type failing struct {
+// Failing is what another try may help, apart from the rollout as a whole.
+type Failing struct {
 	// items failed in so many pods.
 	items, pods int
 	// prefetches are pods in which what is downloaded ahead failed, and nodes those
@@ -23,36 +23,45 @@ type failing struct {
 	prefetches, nodes int
 }
 
-// findFailing counts what failed of a DataSet.
-func findFailing(ctx context.Context, c client.Reader, d *v1alpha1.DataSet) (failing, error) {
-	var f failing
-	var datas v1alpha1.DataList
-	if err := c.List(ctx, &datas, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
-		return f, fmt.Errorf("listing the Data of DataSet %s: %w", d.Name, err)
+// FindFailing counts what failed of a DataSet.
+func FindFailing(ctx context.Context, c client.Reader, d *v1alpha1.DataSet) (Failing, error) {
+	var list v1alpha1.DataList
+	if err := c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		return Failing{}, fmt.Errorf("listing the Data of DataSet %s: %w", d.Name, err)
 	}
-	for i := range datas.Items {
-		data := &datas.Items[i]
-		if !assignment.Failing(data) {
+	data := make([]*v1alpha1.Data, 0, len(list.Items))
+	for i := range list.Items {
+		data = append(data, &list.Items[i])
+	}
+	return CountFailing(d, data), nil
+}
+
+// CountFailing counts what failed of a DataSet with these Data.
+func CountFailing(d *v1alpha1.DataSet, data []*v1alpha1.Data) Failing {
+	var f Failing
+	for _, x := range data {
+		if !assignment.Failing(x) {
 			continue
 		}
-		if n := len(assignment.FailedItems(data)); n > 0 {
+		if n := len(assignment.FailedItems(x)); n > 0 {
 			f.items += n
 			f.pods++
 		}
-		if assignment.PrefetchFails(data) {
+		if assignment.PrefetchFails(x) {
 			f.prefetches++
 		}
 	}
 	if p := d.Status.Preheat; p != nil {
 		f.nodes = int(p.Failed)
 	}
-	return f, nil
+	return f
 }
 
-func (f failing) any() bool { return f.pods+f.prefetches+f.nodes > 0 }
+// Any reports whether there is something to try again.
+func (f Failing) Any() bool { return f.pods+f.prefetches+f.nodes > 0 }
 
-// describe says what is tried now.
-func (f failing) describe() string {
+// Describe says what is tried now.
+func (f Failing) Describe() string {
 	var parts []string
 	for _, p := range []struct {
 		count int

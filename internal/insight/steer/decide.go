@@ -23,21 +23,21 @@ func atStep(d *v1alpha1.DataSet) bool {
 		int(d.Status.Rollout.Step) < len(d.Spec.UpdateStrategy.Steps)
 }
 
-// checkPause refuses a pause or resume that would change nothing, and says what
+// CheckPause refuses a pause or resume that would change nothing, and says what
 // was probably meant.
-func checkPause(d *v1alpha1.DataSet, paused bool, program string) error {
+func CheckPause(d *v1alpha1.DataSet, paused bool, say Say) error {
 	switch {
 	case paused && d.Spec.Paused:
-		return fmt.Errorf("DataSet %s is paused already; let it go on by: %s resume %s", d.Name, program, d.Name)
+		return refuse(AlreadyPaused, "DataSet %s is paused already; let it go on by: %s", d.Name, say(VerbResume))
 	case paused || d.Spec.Paused:
 		return nil
 	case rolloutFailed(d):
-		return fmt.Errorf("DataSet %s is not paused; its rollout failed, try it again by: %s retry %s", d.Name, program, d.Name)
+		return refuse(RolloutFailed, "DataSet %s is not paused; its rollout failed, try it again by: %s", d.Name, say(VerbRetry))
 	case atStep(d):
-		return fmt.Errorf("DataSet %s is not paused; it is at step %d of %d, end that by: %s promote %s",
-			d.Name, d.Status.Rollout.Step+1, len(d.Spec.UpdateStrategy.Steps), program, d.Name)
+		return refuse(AtStep, "DataSet %s is not paused; it is at step %d of %d, end that by: %s",
+			d.Name, d.Status.Rollout.Step+1, len(d.Spec.UpdateStrategy.Steps), say(VerbPromote))
 	}
-	return fmt.Errorf("DataSet %s is not paused", d.Name)
+	return refuse(NotPaused, "DataSet %s is not paused", d.Name)
 }
 
 // rolloutFailed reports whether the rollout failed and waits for a decision.
@@ -46,8 +46,8 @@ func rolloutFailed(d *v1alpha1.DataSet) bool {
 	return r != nil && (r.Phase == v1alpha1.RolloutStopped || r.Phase == v1alpha1.RolloutRolledBack)
 }
 
-// pauseEffect says what a pause or resume leads to where that is not plain.
-func pauseEffect(d *v1alpha1.DataSet, paused bool) string {
+// PauseEffect says what a pause or resume leads to where that is not plain.
+func PauseEffect(d *v1alpha1.DataSet, paused bool) string {
 	switch {
 	case paused && !rolloutRunning(d):
 		return "; no rollout is running, the next one waits for resume"
@@ -57,84 +57,87 @@ func pauseEffect(d *v1alpha1.DataSet, paused bool) string {
 	return ""
 }
 
-// checkRequest refuses a request that makes no sense in the phase that the rollout
+// CheckRequest refuses a request that makes no sense in the phase that the rollout
 // is in, and says which one does.
-func checkRequest(d *v1alpha1.DataSet, verb string, f failing, program string) error {
+func CheckRequest(d *v1alpha1.DataSet, verb string, f Failing, say Say) error {
 	r := d.Status.Rollout
 	if d.Status.ObservedGeneration < d.Generation || r == nil || r.Revision != d.Status.UpdateRevision {
-		return fmt.Errorf("the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
+		return refuse(Unobserved, "the manager has not looked at the present DataSet %s yet; try again in a moment, or see whether it runs "+
 			"(kubectl -n kuda-system get pods)", d.Name)
 	}
-	hint := func(format string, args ...any) error {
-		return fmt.Errorf("DataSet %s: %s", d.Name, fmt.Sprintf(format, args...))
+	hint := func(code Code, format string, args ...any) error {
+		return refuse(code, "DataSet %s: %s", d.Name, fmt.Sprintf(format, args...))
 	}
 	switch verb {
 	case v1alpha1.RequestRetry:
-		return checkRetry(d, r, f, hint, program)
+		return checkRetry(d, f, hint, say)
 	case v1alpha1.RequestAbort:
-		return checkAbort(d, r, hint, program)
+		return checkAbort(d, hint, say)
 	}
-	return checkPromote(d, r, verb, hint, program)
+	return checkPromote(d, verb, hint, say)
 }
 
-type hinter func(format string, args ...any) error
+type hinter func(code Code, format string, args ...any) error
 
-func checkPromote(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, verb string, hint hinter, program string) error {
+func checkPromote(d *v1alpha1.DataSet, verb string, hint hinter, say Say) error {
+	r := d.Status.Rollout
 	switch r.Phase {
 	case v1alpha1.RolloutCompleted:
-		return hint("its rollout is complete; there is nothing to promote")
+		return hint(Complete, "its rollout is complete; there is nothing to promote")
 	case v1alpha1.RolloutStopped:
-		return hint("its rollout failed (%s); fix the cause and say %s retry %s, or go back by %s undo %s", r.Reason, program,
-			d.Name, program, d.Name)
+		return hint(RolloutFailed, "its rollout failed (%s); fix the cause and say %s, or go back by %s", r.Reason, say(VerbRetry),
+			say(VerbUndo))
 	case v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
-		return hint("its rollout failed (%s) and is rolled back; try it again by: %s retry %s", r.Reason, program, d.Name)
+		return hint(RolledBack, "its rollout failed (%s) and is rolled back; try it again by: %s", r.Reason, say(VerbRetry))
 	}
 	switch {
 	case r.Phase == v1alpha1.RolloutPrefetching && verb == v1alpha1.RequestPromote:
-		return hint("it is prefetching; its steps begin when the bytes are on the nodes")
+		return hint(Prefetching, "it is prefetching; its steps begin when the bytes are on the nodes")
 	case r.Reason == v1alpha1.ReasonRetrying:
-		return hint("its failed pods go back before it is tried again; its steps begin after that")
+		return hint(Retrying, "its failed pods go back before it is tried again; its steps begin after that")
 	case d.Spec.Paused:
-		return hint("it is paused; let it go on by: %s resume %s", program, d.Name)
+		return hint(Paused, "it is paused; let it go on by: %s", say(VerbResume))
 	case !atStep(d):
-		return hint("its rollout waits at no step (it has %d); it goes on by itself", len(d.Spec.UpdateStrategy.Steps))
+		return hint(NoStep, "its rollout waits at no step (it has %d); it goes on by itself", len(d.Spec.UpdateStrategy.Steps))
 	}
 	return nil
 }
 
-func checkAbort(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, hint hinter, program string) error {
+func checkAbort(d *v1alpha1.DataSet, hint hinter, say Say) error {
+	r := d.Status.Rollout
 	switch r.Phase {
 	case v1alpha1.RolloutCompleted:
-		return hint("its rollout is complete; go back to the revision before by: %s undo %s", program, d.Name)
+		return hint(Complete, "its rollout is complete; go back to the revision before by: %s", say(VerbUndo))
 	case v1alpha1.RolloutRollingBack:
-		return hint("it is being rolled back already (%s)", r.Reason)
+		return hint(RollingBack, "it is being rolled back already (%s)", r.Reason)
 	case v1alpha1.RolloutRolledBack:
-		return hint("it is rolled back already (%s)", r.Reason)
+		return hint(RolledBack, "it is rolled back already (%s)", r.Reason)
 	}
 	if d.Status.CurrentRevision == "" || d.Status.CurrentRevision == d.Status.UpdateRevision {
-		return hint("there is no other revision to go back to; change the template, or hold it by: %s pause %s", program, d.Name)
+		return hint(NoOtherRevision, "there is no other revision to go back to; change the template, or hold it by: %s", say(VerbPause))
 	}
 	return nil
 }
 
 // checkRetry refuses a retry where neither the rollout nor anything in a pod failed.
-func checkRetry(d *v1alpha1.DataSet, r *v1alpha1.RolloutStatus, f failing, hint hinter, program string) error {
+func checkRetry(d *v1alpha1.DataSet, f Failing, hint hinter, say Say) error {
+	r := d.Status.Rollout
 	switch {
-	case retriesRollout(r):
+	case RetriesRollout(r):
 		if d.Spec.Paused {
-			return hint("it is paused, which holds a retry too; let it go on first by: %s resume %s", program, d.Name)
+			return hint(Paused, "it is paused, which holds a retry too; let it go on first by: %s", say(VerbResume))
 		}
 		return nil
-	case f.any():
+	case f.Any():
 		return nil
 	case r.Phase == v1alpha1.RolloutCompleted:
-		return hint("its rollout is complete and nothing failed; there is nothing to retry")
+		return hint(NothingFailed, "its rollout is complete and nothing failed; there is nothing to retry")
 	}
-	return hint("its rollout is running and nothing failed; there is nothing to retry")
+	return hint(NothingFailed, "its rollout is running and nothing failed; there is nothing to retry")
 }
 
-// retriesRollout reports whether a retry begins the rollout again.
-func retriesRollout(r *v1alpha1.RolloutStatus) bool {
+// RetriesRollout reports whether a retry begins the rollout again.
+func RetriesRollout(r *v1alpha1.RolloutStatus) bool {
 	switch r.Phase {
 	case v1alpha1.RolloutStopped, v1alpha1.RolloutRollingBack, v1alpha1.RolloutRolledBack:
 		return true
@@ -142,8 +145,8 @@ func retriesRollout(r *v1alpha1.RolloutStatus) bool {
 	return false
 }
 
-// describeRequest says what was asked for.
-func describeRequest(verb string) string {
+// DescribeRequest says what was asked for.
+func DescribeRequest(verb string) string {
 	switch verb {
 	case v1alpha1.RequestPromote:
 		return "end the present step"
@@ -155,8 +158,8 @@ func describeRequest(verb string) string {
 	return "try again what failed"
 }
 
-// describeOutcome says what became of it.
-func describeOutcome(verb string, d *v1alpha1.DataSet) string {
+// DescribeOutcome says what became of it.
+func DescribeOutcome(verb string, d *v1alpha1.DataSet) string {
 	r, steps := d.Status.Rollout, len(d.Spec.UpdateStrategy.Steps)
 	switch {
 	case verb == v1alpha1.RequestAbort && r.Phase == v1alpha1.RolloutRolledBack:

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/nodes"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 

@@ -132,7 +132,7 @@ func Build(in Input) View {
 	for _, data := range in.Data {
 		p := buildPod(d, data, v.revisionLabels(in))
 		counts[p.State]++
-		if p.State.isMoving() {
+		if p.State.IsMoving() {
 			v.Moving.Bytes += p.Progress.Bytes
 			v.Moving.Total += p.Progress.Total
 		}
@@ -151,11 +151,11 @@ func Build(in Input) View {
 	return v
 }
 
-// hasFailed reports whether the rollout ended without what the spec asks for.
-func (v *View) hasFailed() bool { return v.Verdict.State == verdict.Failed }
+// HasFailed reports whether the rollout ended without what the spec asks for.
+func (v *View) HasFailed() bool { return v.Verdict.State == verdict.Failed }
 
-// hasEnded reports whether nothing more happens by itself.
-func (v *View) hasEnded() bool { return v.hasFailed() || v.Verdict.State == verdict.Done }
+// HasEnded reports whether nothing more happens by itself.
+func (v *View) HasEnded() bool { return v.HasFailed() || v.Verdict.State == verdict.Done }
 
 // revisionLabels returns what a revision is called in a line.
 func (v *View) revisionLabels(in Input) func(name string) string {

@@ -23,8 +23,8 @@ var keepers = map[string]string{
 	"helm":                          "Helm",
 }
 
-// managingTool names the tool that keeps the template, if there is one.
-func managingTool(d *v1alpha1.DataSet) string {
+// ManagingTool names the tool that keeps the template, if there is one.
+func ManagingTool(d *v1alpha1.DataSet) string {
 	for _, entry := range d.ManagedFields {
 		tool := keepers[entry.Manager]
 		if tool == "" || entry.FieldsV1 == nil || entry.Subresource != "" {

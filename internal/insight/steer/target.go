@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
 )
@@ -43,25 +42,25 @@ func previousRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevisio
 	return nil
 }
 
-// targetRevision is the revision to go back to; number 0 is the one before.
-func targetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64,
-	program string) (*appsv1.ControllerRevision, error) {
+// TargetRevision is the revision to go back to; number 0 is the one before.
+func TargetRevision(d *v1alpha1.DataSet, revisions []*appsv1.ControllerRevision, number int64,
+	say Say) (*appsv1.ControllerRevision, error) {
 	if number == 0 {
 		if r := previousRevision(d, revisions); r != nil {
 			return r, nil
 		}
-		return nil, &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("there is nothing to go back to: no other revision of DataSet %s "+
-			"has succeeded; see %s history %s, and name one by --to-revision", d.Name, program, d.Name)}
+		return nil, refuse(NothingToGoBackTo, "there is nothing to go back to: no other revision of DataSet %s "+
+			"has succeeded; see %s, and name one by --to-revision", d.Name, say(VerbHistory))
 	}
 	r := revision.Numbered(revisions, d, number)
 	switch {
 	case r == nil && len(revisions) == 0:
-		return nil, fmt.Errorf("DataSet %s has no revisions yet", d.Name)
+		return nil, refuse(NoSuchRevision, "DataSet %s has no revisions yet", d.Name)
 	case r == nil:
-		return nil, fmt.Errorf("DataSet %s has no revision %d (any more); there are %s: see %s history %s",
-			d.Name, number, listNumbers(revisions), program, d.Name)
+		return nil, refuse(NoSuchRevision, "DataSet %s has no revision %d (any more); there are %s: see %s",
+			d.Name, number, listNumbers(revisions), say(VerbHistory))
 	case revision.Holds(r, d.Spec.Template):
-		return nil, fmt.Errorf("the template of DataSet %s is that of revision %d already", d.Name, number)
+		return nil, refuse(SameRevision, "the template of DataSet %s is that of revision %d already", d.Name, number)
 	}
 	return r, nil
 }
@@ -74,8 +73,8 @@ func listNumbers(revisions []*appsv1.ControllerRevision) string {
 	return strings.Join(words, ", ")
 }
 
-// describeChanges says in lines what a new template changes, items first.
-func describeChanges(from, to v1alpha1.DataTemplateSpec) []string {
+// DescribeChanges says in lines what a new template changes, items first.
+func DescribeChanges(from, to v1alpha1.DataTemplateSpec) []string {
 	var lines []string
 	for _, b := range to.DataItems {
 		a := findItem(from.DataItems, b)

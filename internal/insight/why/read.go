@@ -18,16 +18,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/nodes"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 	"github.com/kuda-io/kuda/internal/placement"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
-// input is what a View is computed from.
-type input struct {
+// Input is what a View is computed from.
+type Input struct {
 	pod  *corev1.Pod
 	sets []set
 	// peers is how many other pods of the same DataSets each node has.
@@ -37,12 +36,14 @@ type input struct {
 	// unread says what could not be read, and so is left out.
 	unread []string
 	// events of the pod, the newest first.
-	events  []corev1.Event
-	weights index.Weights
-	// rack is the label that names racks, or empty.
-	rack    string
-	now     time.Time
-	program string
+	events []corev1.Event
+	// Weights that scores are computed by.
+	Weights index.Weights
+	// Rack is the label that names racks, or empty.
+	Rack string
+	Now  time.Time
+	// Program is how the user calls the command line.
+	Program string
 }
 
 // set is a DataSet that selects the pod, and what a new pod gets of it.
@@ -59,11 +60,11 @@ func (s *set) isIgnored() bool { return s.dataSet.Spec.Placement == v1alpha1.Pla
 // maxEvents is how many events are shown beside the pod's condition.
 const maxEvents = 3
 
-func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (*input, error) {
-	in := &input{pod: &corev1.Pod{}}
+// ReadInput reads what a View of the pod is computed from, without weights, time and
+// program. What the user may not read is named in the View.
+func ReadInput(ctx context.Context, c client.Client, key types.NamespacedName) (*Input, error) {
+	in := &Input{pod: &corev1.Pod{}}
 	switch err := c.Get(ctx, key, in.pod); {
-	case apierrors.IsNotFound(err):
-		return nil, frame.NoSuchPod(ctx, c, key)
 	case err != nil:
 		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
 	}
@@ -94,7 +95,7 @@ func readInput(ctx context.Context, c client.Client, key types.NamespacedName) (
 }
 
 // leaveOut notes what the user may not read; another error stays one.
-func (in *input) leaveOut(err error, what string) error {
+func (in *Input) leaveOut(err error, what string) error {
 	if _, nodes := errors.AsType[*nodes.ForbiddenError](err); !nodes && !apierrors.IsForbidden(err) {
 		return err
 	}
@@ -104,7 +105,7 @@ func (in *input) leaveOut(err error, what string) error {
 
 // readSets finds the DataSets that the pod gets data of. One that Kuda made for
 // spec.preheat belongs to the DataSet that its label names.
-func (in *input) readSets(ctx context.Context, c client.Client) error {
+func (in *Input) readSets(ctx context.Context, c client.Client) error {
 	var list v1alpha1.DataSetList
 	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
 		return in.leaveOut(fmt.Errorf("reading the DataSets: %w", err), "what data the pod wants: you may not list datasets")
@@ -134,7 +135,7 @@ func (in *input) readSets(ctx context.Context, c client.Client) error {
 }
 
 // readData reads what the pod says of its items.
-func (in *input) readData(ctx context.Context, c client.Client) error {
+func (in *Input) readData(ctx context.Context, c client.Client) error {
 	var list v1alpha1.DataList
 	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingLabels{v1alpha1.LabelPodUID: string(in.pod.UID)})
 	if err != nil {
@@ -152,7 +153,7 @@ func (in *input) readData(ctx context.Context, c client.Client) error {
 }
 
 // readPeers counts the other pods of the same DataSets.
-func (in *input) readPeers(ctx context.Context, c client.Client) error {
+func (in *Input) readPeers(ctx context.Context, c client.Client) error {
 	var list corev1.PodList
 	in.peers = map[string]int{}
 	if err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace)); err != nil {
@@ -172,7 +173,7 @@ func (in *input) readPeers(ctx context.Context, c client.Client) error {
 }
 
 // readEvents reads the pod's events.
-func (in *input) readEvents(ctx context.Context, c client.Client) error {
+func (in *Input) readEvents(ctx context.Context, c client.Client) error {
 	var list corev1.EventList
 	err := c.List(ctx, &list, client.InNamespace(in.pod.Namespace), client.MatchingFields{"involvedObject.name": in.pod.Name})
 	if err != nil {

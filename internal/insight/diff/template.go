@@ -15,9 +15,9 @@ import (
 
 // How a thing differs.
 const (
-	added   = "added"
-	removed = "removed"
-	changed = "changed"
+	Added   = "added"
+	Removed = "removed"
+	Changed = "changed"
 )
 
 // Change is an item, a source or a part of the spec that differs.
@@ -62,7 +62,7 @@ func compareTemplates(from, to *v1alpha1.DataTemplateSpec) (Template, error) {
 	if t.Items, err = compareThings(itemsByName(from), itemsByName(to)); err != nil {
 		return t, err
 	}
-	if t.Sources, err = compareParts(from.DataSources, to.DataSources); err != nil {
+	if t.Sources, err = CompareParts(from.DataSources, to.DataSources); err != nil {
 		return t, err
 	}
 	t.Lifecycle, err = compareFields(from.Lifecycle, to.Lifecycle)
@@ -80,8 +80,8 @@ func itemsByName(t *v1alpha1.DataTemplateSpec) map[string]any {
 	return items
 }
 
-// compareParts compares two values of a struct, part by part.
-func compareParts(from, to any) ([]Change, error) {
+// CompareParts compares two values of a struct, part by part.
+func CompareParts(from, to any) ([]Change, error) {
 	a, err := fieldMap(from)
 	if err != nil {
 		return nil, err
@@ -117,11 +117,11 @@ func compareThings(from, to map[string]any) ([]Change, error) {
 		case err != nil:
 			return nil, err
 		case !had:
-			changes = append(changes, Change{Name: name, Change: added, Fields: fields})
+			changes = append(changes, Change{Name: name, Change: Added, Fields: fields})
 		case !has:
-			changes = append(changes, Change{Name: name, Change: removed, Fields: fields})
+			changes = append(changes, Change{Name: name, Change: Removed, Fields: fields})
 		case len(fields) > 0:
-			changes = append(changes, Change{Name: name, Change: changed, Fields: fields})
+			changes = append(changes, Change{Name: name, Change: Changed, Fields: fields})
 		}
 	}
 	return changes, nil

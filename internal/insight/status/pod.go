@@ -45,7 +45,11 @@ const (
 // order is how pods are sorted: those that need a look, those that move, the rest.
 var order = []State{Failed, Returning, Updating, Delivering, Prefetching, Connecting, Prefetched, Stable, Updated, Withdrawn}
 
-func (s State) isMoving() bool {
+// States returns all states in the order in which pods are sorted.
+func States() []State { return slices.Clone(order) }
+
+// IsMoving reports whether bytes are on their way to the pod.
+func (s State) IsMoving() bool {
 	return s == Returning || s == Updating || s == Delivering || s == Prefetching
 }
 

@@ -97,19 +97,19 @@ type Snapshot struct {
 	Items []string `json:"items,omitempty"`
 }
 
-// wanted is what new pods of one DataSet get.
-type wanted struct {
-	namespace string
-	items     []index.Want
+// Wanted is what new pods of one DataSet get.
+type Wanted struct {
+	Namespace string
+	Items     []index.Want
 }
 
-// buildView computes the view of the stores of a namespace, or of all where that is
+// BuildView computes the view of the stores of a namespace, or of all where that is
 // empty.
-func buildView(c *Cluster, namespace string, sets []wanted, all bool) View {
+func BuildView(c *Cluster, namespace string, sets []Wanted, all bool) View {
 	v := View{Items: []Item{}, Stores: []Store{}}
 	for _, set := range sets {
-		for _, w := range set.items {
-			v.Items = append(v.Items, Item{Namespace: set.namespace, DataSet: w.DataSet, Name: w.Item, Version: w.Version, mark: w.Mark})
+		for _, w := range set.Items {
+			v.Items = append(v.Items, Item{Namespace: set.Namespace, DataSet: w.DataSet, Name: w.Item, Version: w.Version, mark: w.Mark})
 		}
 	}
 	with := map[string]bool{}

@@ -5,6 +5,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -20,11 +21,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
 )
 
-// follower holds a DataSet and its Data as they are now.
-type follower struct {
+// ErrDeleted is the end of a Follower whose DataSet is gone.
+var ErrDeleted = errors.New("was deleted")
+
+// Follower holds a DataSet and its Data as they are now.
+type Follower struct {
 	client   client.WithWatch
 	key      types.NamespacedName
 	datasets cache.Store
@@ -35,10 +38,10 @@ type follower struct {
 	trouble atomic.Pointer[error]
 }
 
-// newFollower starts to follow a DataSet, and its Data where the user may read them,
+// Follow starts to follow a DataSet, and its Data where the user may read them,
 // until the context ends.
-func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedName, withData bool) *follower {
-	f := &follower{client: c, key: key, changed: make(chan struct{}, 1)}
+func Follow(ctx context.Context, c client.WithWatch, key types.NamespacedName, withData bool) *Follower {
+	f := &Follower{client: c, key: key, changed: make(chan struct{}, 1)}
 	f.datasets = f.startInformer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
 		Namespace: key.Namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name),
 	})
@@ -51,11 +54,12 @@ func newFollower(ctx context.Context, c client.WithWatch, key types.NamespacedNa
 	return f
 }
 
-func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList,
+func (f *Follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList,
 	options client.ListOptions) cache.Store {
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
 		ObjectType:    of,
+		Transform:     dropManagedFields,
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(any) { f.signalChange() },
 			UpdateFunc: func(any, any) { f.signalChange() },
@@ -67,15 +71,26 @@ func (f *follower) startInformer(ctx context.Context, c client.WithWatch, of cli
 	return store
 }
 
-func (f *follower) signalChange() {
+// dropManagedFields removes what is half of a Data, and what views do not show.
+func dropManagedFields(object any) (any, error) {
+	if o, ok := object.(client.Object); ok {
+		o.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+func (f *Follower) signalChange() {
 	select {
 	case f.changed <- struct{}{}:
 	default:
 	}
 }
 
+// Changed returns the channel that says that there may be something new.
+func (f *Follower) Changed() <-chan struct{} { return f.changed }
+
 // hasSynced reports whether everything was read once.
-func (f *follower) hasSynced() bool {
+func (f *Follower) hasSynced() bool {
 	for _, synced := range f.synced {
 		if !synced() {
 			return false
@@ -84,9 +99,9 @@ func (f *follower) hasSynced() bool {
 	return true
 }
 
-// refresh brings the input up to date with what is known by now. The first list may
+// Refresh brings the input up to date with what is known by now. The first list may
 // come from a cache of the API server that is older than the DataSet that was read before.
-func (f *follower) refresh(ctx context.Context, in *Input) error {
+func (f *Follower) Refresh(ctx context.Context, in *Input) error {
 	if !f.hasSynced() {
 		return nil
 	}
@@ -95,7 +110,7 @@ func (f *follower) refresh(ctx context.Context, in *Input) error {
 		d = &v1alpha1.DataSet{}
 		err := f.client.Get(ctx, f.key, d)
 		if apierrors.IsNotFound(err) {
-			return &frame.Exit{Code: frame.ExitNegative, Cause: fmt.Errorf("DataSet %s was deleted", f.key.Name)}
+			return fmt.Errorf("DataSet %s %w", f.key.Name, ErrDeleted)
 		}
 		if err != nil {
 			f.trouble.Store(&err)
@@ -110,7 +125,7 @@ func (f *follower) refresh(ctx context.Context, in *Input) error {
 }
 
 // currentObjects returns what the informers have; no DataSet when it was deleted.
-func (f *follower) currentObjects() (*v1alpha1.DataSet, []*v1alpha1.Data) {
+func (f *Follower) currentObjects() (*v1alpha1.DataSet, []*v1alpha1.Data) {
 	var data []*v1alpha1.Data
 	if f.data != nil {
 		for _, object := range f.data.List() {
@@ -173,8 +188,8 @@ func (s *source) Watch(raw metav1.ListOptions) (watch.Interface, error) {
 // watch: old servers know no other way.
 func (s *source) IsWatchListSemanticsUnSupported() bool { return true }
 
-// problemLine says what keeps the view from being up to date.
-func (f *follower) problemLine(now, last time.Time) string {
+// Problem says what keeps the view from being up to date; last is when it was.
+func (f *Follower) Problem(now, last time.Time) string {
 	if err := f.trouble.Load(); err != nil {
 		return fmt.Sprintf("not up to date since %s: %v", now.Sub(last).Round(time.Second), *err)
 	}
