@@ -111,6 +111,11 @@ e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests
 upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
 	hack/upgrade.sh
 
+.PHONY: browser
+browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
+	hack/browser.sh
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && $(call GOTEST,browser,./...) -count=1 -timeout 10m
+
 .PHONY: crash
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones
 	KUDA_CRASH_KILLS=200 KUDA_CRASH_BYTES=1073741824 KUDA_CRASH_FILES=5000 \

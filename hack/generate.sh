@@ -13,3 +13,4 @@ controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:d
 (cd proto && buf lint && buf generate)
 kustomize build deploy/default > install/kuda.yaml
 kustomize build deploy/scheduler > install/kuda-scheduler.yaml
+kustomize build deploy/dashboard > install/kuda-dashboard.yaml

@@ -4,15 +4,18 @@
 #
 # Loads Kuda's images into the running development cluster and installs Kuda
 # there, as a user would from install/kuda.yaml; with --scheduler also
-# kuda-scheduler, from install/kuda-scheduler.yaml.
+# kuda-scheduler, from install/kuda-scheduler.yaml, and with --dashboard
+# kuda-dashboard, from install/kuda-dashboard.yaml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 components=(kuda-manager kuda-webhook) manifests=(-f install/kuda.yaml)
-case "${1:-}" in
---scheduler) components+=(kuda-scheduler) manifests+=(-f install/kuda-scheduler.yaml) ;;
-"") ;;
-*) echo "usage: install.sh [--scheduler]" >&2; exit 2 ;;
-esac
+for option; do
+  case "$option" in
+  --scheduler) components+=(kuda-scheduler) manifests+=(-f install/kuda-scheduler.yaml) ;;
+  --dashboard) components+=(kuda-dashboard) manifests+=(-f install/kuda-dashboard.yaml) ;;
+  *) echo "usage: install.sh [--scheduler] [--dashboard]" >&2; exit 2 ;;
+  esac
+done
 cluster=build/bin/kuda-cluster
 env=$("$cluster" env) # on a line of its own, so that its failure ends this
 eval "$env"
