@@ -35,6 +35,7 @@ import (
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
 const gib = int64(1) << 30
@@ -182,7 +183,7 @@ func (p pod) objects() []client.Object {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: p.set + "-" + p.name, Labels: map[string]string{
 			v1alpha1.LabelDataSet: p.set, v1alpha1.LabelPod: assignment.LabelValue(p.name), v1alpha1.LabelPodUID: "uid-" + p.name}},
 		Spec: v1alpha1.DataSpec{PodName: p.name, Revision: p.told, DataItems: template("v3").DataItems},
-		Status: v1alpha1.DataStatus{ObservedRevision: p.told, CurrentRevision: p.sees, NodeName: p.node,
+		Status: v1alpha1.DataStatus{ObservedRevision: p.told, CurrentRevision: p.sees, NodeName: p.node, DataItems: 2,
 			DataItemsStatus: []v1alpha1.DataItemStatus{weights, status("vocabulary", v1alpha1.DataSuccess, 1<<20, 1<<20)}},
 	}
 	if p.moved {
@@ -196,8 +197,10 @@ func (p pod) objects() []client.Object {
 	}
 	d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: ready, Reason: "Delivered", LastTransitionTime: end}}
 	running := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: p.name, UID: types.UID("uid-" + p.name), Labels: map[string]string{"app": p.set}},
-		Spec:       corev1.PodSpec{NodeName: p.node, SchedulerName: corev1.DefaultSchedulerName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: p.name, UID: types.UID("uid-" + p.name), Labels: map[string]string{"app": p.set},
+			Annotations: map[string]string{v1alpha1.AnnotationInjected: "v1"}},
+		Spec: corev1.PodSpec{NodeName: p.node, SchedulerName: corev1.DefaultSchedulerName,
+			InitContainers: []corev1.Container{{Name: sidecar.ContainerName}}, Containers: []corev1.Container{{Name: "app"}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
 			Status: corev1.ConditionTrue, LastTransitionTime: ago(time.Hour)}}},
 	}
@@ -236,8 +239,8 @@ func models() []client.Object {
 			condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonStepPaused, "step 2 of 3 is a pause"),
 			condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonStepPaused, "the rollout waits for promote"),
 			condition(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonStepPaused, ""),
-			condition(v1alpha1.ConditionInjected, metav1.ConditionTrue, "Injected", "all pods carry the runtime"),
-			condition(v1alpha1.ConditionSourceDrifted, metav1.ConditionFalse, "NoDrift", ""),
+			condition(v1alpha1.ConditionInjected, metav1.ConditionTrue, v1alpha1.ReasonAllInjected, "all pods carry the runtime"),
+			condition(v1alpha1.ConditionSourceDrifted, metav1.ConditionFalse, v1alpha1.ReasonInSync, ""),
 		},
 	}
 	objects = append(objects, d)
@@ -270,10 +273,11 @@ func simple(namespace, name string, phase v1alpha1.RolloutPhase, replicas int32,
 	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID("uid-" + name), Generation: 3,
 		CreationTimestamp: ago(12 * time.Hour)}}
 	d.Spec.WorkloadSelector = map[string]string{"app": name}
-	objects, names := revisions(d, "v1", "v2")
+	objects, names := revisions(d, name+"-1", name+"-2")
 	d.Status = v1alpha1.DataSetStatus{ObservedGeneration: 3, CurrentRevision: names[1], UpdateRevision: names[1], Replicas: replicas,
 		UpdatedReplicas: replicas, Success: replicas, Ready: fmt.Sprintf("%d/%d", replicas, replicas),
 		Rollout: &v1alpha1.RolloutStatus{Revision: names[1], Phase: phase, StartTime: micro(time.Hour)},
+		History: []v1alpha1.RolloutRecord{{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded}},
 		Conditions: []metav1.Condition{condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonDelivered, ""),
 			condition(v1alpha1.ConditionReconciling, metav1.ConditionFalse, v1alpha1.ReasonDelivered, "")},
 	}

@@ -72,16 +72,16 @@ const order = ['problem', 'warning', 'unknown', 'ok'];
 
 // Findings lists what was looked at, what is wrong first.
 export function Findings({ report }: { report: Report }) {
-  const list = [...(report.findings ?? [])].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+  const list = gather(report.findings ?? []).sort((a, b) => order.indexOf(a[0].severity) - order.indexOf(b[0].severity));
   return (
     <>
       <p role="status">
         {t('findings.count', { problems: report.summary.problems, warnings: report.summary.warnings, ok: report.summary.ok, unknown: report.summary.unknown })}
       </p>
       <ul class="findings">
-        {list.map((f, i) => (
-          <li key={i}>
-            <Line finding={f} />
+        {list.map((same) => (
+          <li key={same[0].check + same[0].what + nameOf(same[0])}>
+            <Line same={same} />
           </li>
         ))}
       </ul>
@@ -89,8 +89,27 @@ export function Findings({ report }: { report: Report }) {
   );
 }
 
-function Line({ finding: f }: { finding: Finding }) {
-  const object = f.object ? `${f.object.kind} ${f.object.namespace ? `${f.object.namespace}/` : ''}${f.object.name}` : '';
+type Same = [Finding, ...Finding[]];
+
+// gather puts findings together that say the same of several objects of a kind.
+function gather(findings: Finding[]): Same[] {
+  const found = new Map<string, Same>();
+  for (const f of findings) {
+    const key = JSON.stringify([f.severity, f.check, f.object?.kind, f.what, f.why]);
+    const same = found.get(key);
+    if (same) same.push(f);
+    else found.set(key, [f]);
+  }
+  return [...found.values()];
+}
+
+function nameOf(f: Finding): string {
+  return f.object ? `${f.object.kind} ${f.object.namespace ? `${f.object.namespace}/` : ''}${f.object.name}` : '';
+}
+
+function Line({ same }: { same: Same }) {
+  const f = same[0];
+  const object = nameOf(f) + (same.length > 1 ? `, … (${same.length})` : '');
   const head = (
     <>
       <Badge tone={severityTone(f.severity)}>{known('severity', f.severity, f.severity)}</Badge>{' '}
@@ -100,10 +119,11 @@ function Line({ finding: f }: { finding: Finding }) {
       </span>
     </>
   );
-  if (!f.why && !f.do) return <p class="finding">{head}</p>;
+  if (!f.why && !f.do && same.length === 1) return <p class="finding">{head}</p>;
   return (
     <details class="finding" open={f.severity === 'problem'}>
       <summary>{head}</summary>
+      {same.length > 1 && <p lang="en">{same.map(nameOf).join(', ')}</p>}
       {f.why && <p lang="en">{f.why}</p>}
       {(f.do ?? []).map((line) => (
         <Command key={line} text={line} />

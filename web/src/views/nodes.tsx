@@ -54,7 +54,7 @@ function Map({ view }: { view: NodesView }) {
   const [from, setFrom] = useState(0);
   const [chosen, setChosen] = useState<Store | null>(null);
   const stores = view.stores ?? [];
-  const items = view.items ?? [];
+  const items = shownItems(view);
   const rows = 30;
   const begin = Math.max(0, from - margin);
   const end = Math.min(stores.length, from + rows + margin);
@@ -88,6 +88,8 @@ function Map({ view }: { view: NodesView }) {
               {items.map((item) => (
                 <th scope="col" key={`${item.namespace}/${item.dataSet}/${item.name}`}>
                   <span class="item" title={`${item.namespace}/${item.dataSet}: ${item.name} ${item.version ?? ''}`}>
+                    <span class="faint">{item.dataSet}</span>
+                    <br />
                     {item.name.split('/').pop()} {item.version}
                   </span>
                 </th>
@@ -126,11 +128,17 @@ function Map({ view }: { view: NodesView }) {
   );
 }
 
+// shownItems are those of namespaces that have a store: others have no row.
+function shownItems(view: NodesView) {
+  const namespaces = new Set((view.stores ?? []).map((s) => s.namespace));
+  return (view.items ?? []).filter((item) => namespaces.has(item.namespace));
+}
+
 // cells are what a store has, in the columns of all items; those of other namespaces are
 // empty.
 function cells(view: NodesView, store: Store): Array<Held | undefined> {
   let next = 0;
-  return (view.items ?? []).map((item) => (item.namespace === store.namespace ? store.items?.[next++] : undefined));
+  return shownItems(view).map((item) => (item.namespace === store.namespace ? store.items?.[next++] : undefined));
 }
 
 function Cell({ held, stale }: { held: Held; stale: boolean }) {

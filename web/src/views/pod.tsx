@@ -127,9 +127,9 @@ function Explanation({ why }: { why: Why }) {
                   <th scope="row">
                     {n.name} {n.chosen && <Badge tone="info">{t('chosen')}</Badge>}
                   </th>
-                  <td>{bytes(n.heldBytes)}</td>
+                  <td class="number">{bytes(n.heldBytes)}</td>
                   <td>{(n.missing ?? []).join(', ')}</td>
-                  <td>{n.roomBytes === undefined ? '?' : bytes(n.roomBytes)}</td>
+                  <td class="number">{n.roomBytes === undefined ? '?' : bytes(n.roomBytes)}</td>
                   <td>{n.score}</td>
                   <td lang="en">{(n.against ?? []).join('; ')}</td>
                 </tr>
@@ -184,7 +184,7 @@ function FileTable({ namespace, name }: { namespace: string; name: string }) {
               {rows.slice(0, 1000).map(({ d, item, f }) => (
                 <tr key={`${d.name}${f.path}`}>
                   <th scope="row">{f.path}</th>
-                  <td>{bytes(f.size)}</td>
+                  <td class="number">{bytes(f.size)}</td>
                   <td>
                     {d.name}: {item.namespace}/{item.name} {item.version}
                   </td>
