@@ -22,7 +22,13 @@ const watchPath = "/api/v1/watch?namespace=shop&name=models"
 // events opens a stream, and returns its events as "name data".
 func (w *world) events(t *testing.T, ctx context.Context) <-chan string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.web.URL+watchPath, nil)
+	return w.eventsOf(t, ctx, watchPath)
+}
+
+// eventsOf is events of another path.
+func (w *world) eventsOf(t *testing.T, ctx context.Context, path string) <-chan string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.web.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ export function Events({ namespace, name }: { namespace: string; name: string })
         <tbody>
           {value.map((e, i) => (
             <tr key={i}>
-              <td>{clock(e.time)}</td>
+              <td class="number">{clock(e.time)}</td>
               <td>
                 <Badge tone={e.type === 'Warning' ? 'warn' : 'info'}>{e.reason}</Badge>
               </td>

@@ -42,7 +42,7 @@ export function Health({ scene }: { scene: Scene }) {
                 <td class="message" lang="en">
                   {c.message}
                 </td>
-                <td>{clock(c.lastTransitionTime)}</td>
+                <td class="number">{clock(c.lastTransitionTime)}</td>
               </tr>
             ))}
           </tbody>

@@ -70,7 +70,7 @@ export function History({ scene }: { scene: Scene }) {
                       </p>
                     )}
                   </td>
-                  <td>{clock(e.startTime)}</td>
+                  <td class="number">{clock(e.startTime)}</td>
                   <td>{e.startTime && e.endTime ? seconds((Date.parse(e.endTime) - Date.parse(e.startTime)) / 1000) : ''}</td>
                   <td>{e.byManager ? `(${e.by})` : e.by}</td>
                   <td>{e.changeCause}</td>

@@ -191,7 +191,9 @@ const height = 160;
 function Curve({ line, replicas }: { line: Timeline; replicas: number }) {
   const at = line.seconds ?? [];
   const pods = line.pods ?? [];
-  const last = Math.max(1, at[at.length - 1] ?? 1);
+  // A little room is left behind the last pod.
+  const end = at[at.length - 1] ?? 0;
+  const last = Math.max(1, end * 1.03);
   const most = Math.max(1, replicas);
   const x = (s: number) => (s / last) * width;
   const y = (n: number) => height - (n / most) * (height - 8);
@@ -207,13 +209,13 @@ function Curve({ line, replicas }: { line: Timeline; replicas: number }) {
       {at.length === 0 && <p>{t('timeline.none')}</p>}
       {at.length > 0 && (
         <figure>
-          <svg class="curve" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={t('timeline.label', { pods: before, time: seconds(last) })}>
+          <svg class="curve" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={t('timeline.label', { pods: before, time: seconds(end) })}>
             <path class="area" d={`${d} L${width} ${y(before).toFixed(1)} L${width} ${height} Z`} />
             <path class="line" d={`${d} L${width} ${y(before).toFixed(1)}`} />
           </svg>
           <figcaption>
             <span>{clock(line.begin)}</span>
-            <span>{t('timeline.label', { pods: number(before), time: seconds(last) })}</span>
+            <span>{t('timeline.label', { pods: number(before), time: seconds(end) })}</span>
           </figcaption>
         </figure>
       )}
