@@ -110,7 +110,7 @@ func (o *options) run(ctx context.Context) error {
 			Burst: queryBurst, UserAgent: "kuda-dashboard/" + version.Version, WarningHandler: rest.NoWarnings{}},
 		Connect: connect, Path: "/", Cluster: o.cluster, Namespace: o.namespace, Now: time.Now,
 	})
-	server := dashboard.New(dashboard.Options{Door: door, Hosts: o.hosts, Page: page.Built(), System: o.system, TLS: tlsConfig, Log: log,
+	server := dashboard.New(dashboard.Options{Door: door, Hosts: o.hosts, Page: page.Built(), System: o.system, TLS: tlsConfig,
 		Now: time.Now, Limits: dashboard.DefaultLimits()})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {

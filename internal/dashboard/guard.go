@@ -9,11 +9,17 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
 )
 
-const maxBody = 1 << 20
+const (
+	maxBody = 1 << 20
+	// answerTimeout is for reading a request's objects and for writing the answer to a slow
+	// client.
+	answerTimeout = 2 * time.Minute
+)
 
 // policy lets the page load what this server serves, and nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
@@ -35,6 +41,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case r.Method == http.MethodPost && !isJSON(r):
 			s.refuse(w, refusal{http.StatusUnsupportedMediaType, "NotJSON", "send application/json"})
 		default:
+			// Streams set a limit of their own for each message.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			connlimit.MarkKnown(r.Context())
 			next.ServeHTTP(w, r)

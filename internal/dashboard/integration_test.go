@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -75,7 +74,7 @@ func realWorld(t *testing.T, namespace string) *world {
 		Connect: func(c *rest.Config) (client.WithWatch, error) {
 			return client.NewWithWatch(c, client.Options{Scheme: frame.Scheme()})
 		}})
-	w := &world{server: dashboard.New(dashboard.Options{Door: door, Log: logr.Discard(), Now: time.Now, Limits: dashboard.DefaultLimits()})}
+	w := &world{server: dashboard.New(dashboard.Options{Door: door, Now: time.Now, Limits: dashboard.DefaultLimits()})}
 	w.web = httptest.NewTLSServer(w.server.Handler())
 	t.Cleanup(w.web.Close)
 	jar, err := cookiejar.New(nil)

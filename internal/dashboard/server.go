@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
@@ -42,7 +41,6 @@ type Options struct {
 	System string
 	// TLS is nil for a server on the loopback interface.
 	TLS *tls.Config
-	Log logr.Logger
 	Now func() time.Time
 	// Limits bound what clients may ask for.
 	Limits Limits

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -69,7 +68,7 @@ func newWorld(t *testing.T, change ...func(*dashboard.Options)) *world {
 	w := &world{World: clitest.New(time.Now(), interceptor.Funcs{}, models())}
 	door := session.NewTokens(session.TokenOptions{Config: &rest.Config{}, Path: "/", Namespace: "shop", Now: time.Now,
 		Connect: func(c *rest.Config) (client.WithWatch, error) { return w.as(c.BearerToken), nil }})
-	options := dashboard.Options{Door: door, Log: logr.Discard(), Now: time.Now, Limits: dashboard.DefaultLimits()}
+	options := dashboard.Options{Door: door, Now: time.Now, Limits: dashboard.DefaultLimits()}
 	for _, c := range change {
 		c(&options)
 	}

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -68,7 +67,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w.door = session.NewLocal(caller, listener.Addr().(*net.TCPAddr).Port)
 	limits := dashboard.DefaultLimits()
 	limits.PerSecond, limits.Burst, limits.Streams = 1000, 10000, 1000
-	w.server = dashboard.New(dashboard.Options{Door: w.door, Hosts: []string{"127.0.0.1"}, Page: page.Built(), Log: logr.Discard(), Now: time.Now,
+	w.server = dashboard.New(dashboard.Options{Door: w.door, Hosts: []string{"127.0.0.1"}, Page: page.Built(), Now: time.Now,
 		Limits: limits})
 	w.base = "http://" + listener.Addr().String()
 	w.serve(t, listener)
@@ -200,7 +199,7 @@ func (p pod) objects() []client.Object {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: p.name, UID: types.UID("uid-" + p.name), Labels: map[string]string{"app": p.set},
 			Annotations: map[string]string{v1alpha1.AnnotationInjected: "v1"}},
 		Spec: corev1.PodSpec{NodeName: p.node, SchedulerName: corev1.DefaultSchedulerName,
-			InitContainers: []corev1.Container{{Name: sidecar.ContainerName}}, Containers: []corev1.Container{{Name: "app"}}},
+			InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}, Containers: []corev1.Container{{Name: "app"}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
 			Status: corev1.ConditionTrue, LastTransitionTime: ago(time.Hour)}}},
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
@@ -72,7 +71,7 @@ func (o *options) run(ctx context.Context) error {
 	port := listener.Addr().(*net.TCPAddr).Port
 	door := session.NewLocal(caller, port)
 	server := dashboard.New(dashboard.Options{
-		Door: door, Hosts: []string{"127.0.0.1", "localhost"}, Page: page.Built(), System: o.system, Log: logr.Discard(), Now: o.frame.Now,
+		Door: door, Hosts: []string{"127.0.0.1", "localhost"}, Page: page.Built(), System: o.system, Now: o.frame.Now,
 		Limits: dashboard.DefaultLimits(),
 	})
 	address := fmt.Sprintf("http://127.0.0.1:%d/", port)

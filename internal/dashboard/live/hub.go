@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/dashboard/contract"
 	"github.com/kuda-io/kuda/internal/insight/read"
 	"github.com/kuda-io/kuda/internal/insight/status"
 	"github.com/kuda-io/kuda/internal/insight/steer"
@@ -40,6 +41,11 @@ type Picture struct {
 	Trouble   string
 	// Err ends it: the DataSet was deleted.
 	Err error
+
+	// What every page shows alike is computed once.
+	groups   []contract.Group
+	timeline contract.Timeline
+	steps    []contract.Step
 }
 
 // Hub has the followers.
@@ -185,6 +191,7 @@ func (w *watcher) picture(ctx context.Context, now time.Time) *Picture {
 	p.Revisions = w.revisions
 	p.View = status.Build(w.input)
 	w.meter.Measure(&p.View, now)
+	p.groups, p.timeline, p.steps = GroupByReason(p.View.Pods), BuildTimeline(p.DataSet, p.Data), BuildSteps(p.DataSet)
 	return p
 }
 

@@ -98,8 +98,8 @@ func buildStep(from *v1alpha1.RolloutStep) contract.Step {
 // BuildScene returns what a page shows of a picture.
 func BuildScene(p *Picture, q Query, say func(verb string) string) contract.Scene {
 	s := contract.Scene{
-		View: p.View, UID: p.DataSet.UID, Choices: p.Choices(say), Steps: BuildSteps(p.DataSet), Conditions: p.DataSet.Status.Conditions,
-		Groups: GroupByReason(p.View.Pods), Timeline: BuildTimeline(p.DataSet, p.Data), Window: Select(p.View.Pods, q),
+		View: p.View, UID: p.DataSet.UID, Choices: p.Choices(say), Steps: p.steps, Conditions: p.DataSet.Status.Conditions,
+		Groups: p.groups, Timeline: p.timeline, Window: Select(p.View.Pods, q),
 		SeenTime: p.SeenTime, Trouble: p.Trouble,
 	}
 	s.View.Pods = nil

@@ -155,9 +155,9 @@ function Table({ views }: { views: View[] }) {
                   </span>
                 </span>
               </td>
-              <td>{v.ready}</td>
-              <td>{revisions(v)}</td>
-              <td>{v.step ? `${v.step.index} / ${v.step.of}` : ''}</td>
+              <td class="number">{v.ready}</td>
+              <td class="number">{revisions(v)}</td>
+              <td class="number">{v.step ? `${v.step.index} / ${v.step.of}` : ''}</td>
               <td class="message" lang="en">
                 {mainMessage(v)}
               </td>
