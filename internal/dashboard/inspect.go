@@ -17,11 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/dashboard/contract"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/insight/diff"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 	"github.com/kuda-io/kuda/internal/insight/files"
 	"github.com/kuda-io/kuda/internal/insight/history"
 	"github.com/kuda-io/kuda/internal/insight/nodes"

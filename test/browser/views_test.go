@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/placement"
 )
 
 // views are all views, by name.
@@ -217,4 +220,47 @@ func TestTenThousandPodsAreScrolledWithoutBlankRows(t *testing.T) {
 		b.until(t, fmt.Sprintf(`document.body.innerText.includes('fleet-%05d')`, first+3))
 	}
 	b.check(t)
+}
+
+// wide is a cluster of so many nodes that hold so many items each.
+func wide(nodes, items int) []client.Object {
+	template := v1alpha1.DataTemplateSpec{DataSources: v1alpha1.DataSources{HTTP: &v1alpha1.HTTPDataSource{URL: "https://files.example.com"}}}
+	for i := range items {
+		name := fmt.Sprintf("item-%02d", i)
+		template.DataItems = append(template.DataItems, v1alpha1.DataItem{Namespace: "default", Name: name, RemotePath: name, LocalPath: name,
+			Version: "v1", DataSourceType: v1alpha1.DataSourceHTTP})
+	}
+	d := &v1alpha1.DataSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models", UID: "uid-models", Generation: 1}}
+	d.Spec.Template = template
+	objects := []client.Object{d}
+	for i := range nodes {
+		name := fmt.Sprintf("node-%04d", i)
+		e := v1alpha1.NamespaceStore{Namespace: "shop", StoreID: name, BootID: "boot", ObservedTime: ago(time.Minute), UsedBytes: gib,
+			CapacityBytes: 100 * gib, FreeBytes: 50 * gib, AvailableBytes: 50 * gib}
+		for j, mark := range placement.Marks(template) {
+			e.Snapshots = append(e.Snapshots, v1alpha1.StoredSnapshot{ID: fmt.Sprint(j), Marks: []string{mark}, Bytes: gib,
+				Phase: v1alpha1.SnapshotComplete})
+		}
+		objects = append(objects, readyNode(name), &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: name,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID("uid-" + name)}}},
+			Status: v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}}})
+	}
+	return objects
+}
+
+func TestAThousandNodesOfFiftyItemsAreScrolledWithoutBlankRows(t *testing.T) {
+	b := newWorld(t, wide(1000, 50)...).open(t)
+	began := time.Now()
+	b.visit(t, "/nodes")
+	b.until(t, `document.body.innerText.includes('node-0000')`)
+	t.Logf("1000 nodes of 50 items were shown after %s", time.Since(began).Round(time.Millisecond))
+	for _, first := range []int{500, 975, 20} {
+		b.do(t, chromedp.Evaluate(fmt.Sprintf(`document.querySelector('.tall').scrollTop = %d * 40`, first), nil))
+		b.until(t, fmt.Sprintf(`document.body.innerText.includes('node-%04d')`, first+3))
+	}
+	var rows int
+	b.do(t, chromedp.Evaluate(`document.querySelectorAll('tbody tr:not(.gap)').length`, &rows))
+	if rows > 100 {
+		t.Errorf("%d rows are in the page", rows)
+	}
 }

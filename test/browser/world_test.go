@@ -17,7 +17,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -298,17 +297,20 @@ func shop() []client.Object {
 	objects = append(objects, simple("lab", "words", v1alpha1.RolloutCompleted, 0, nil)...)
 	for i := range 6 {
 		name := fmt.Sprintf("node-%d", i)
-		objects = append(objects, &corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name)},
-			Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{BootID: "boot"}, Capacity: corev1.ResourceList{
-				corev1.ResourceCPU: resource.MustParse("8")}, Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady,
-				Status: corev1.ConditionTrue, LastTransitionTime: ago(48 * time.Hour)}}},
-		})
+		objects = append(objects, readyNode(name))
 		if i < 5 {
 			objects = append(objects, nodeStore(name, i))
 		}
 	}
 	return objects
+}
+
+func readyNode(name string) *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name)},
+		Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{BootID: "boot"}, Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady,
+			Status: corev1.ConditionTrue, LastTransitionTime: ago(48 * time.Hour)}}},
+	}
 }
 
 func nodeStore(name string, i int) *v1alpha1.NodeStore {

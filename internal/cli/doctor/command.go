@@ -8,10 +8,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 )
 
 const long = `Looks for what is wrong and says what to do.
@@ -60,7 +60,7 @@ func Command(f *frame.Frame) *cobra.Command {
 		},
 	}
 	o.output = frame.AddOutput(cmd, frame.FormatJSON, frame.FormatYAML)
-	cmd.Flags().StringVar(&o.system, "system-namespace", systemNamespace, "namespace that Kuda is installed in")
+	cmd.Flags().StringVar(&o.system, "system-namespace", doctor.SystemNamespace, "namespace that Kuda is installed in")
 	return cmd
 }
 
@@ -88,21 +88,21 @@ func (o *options) run(ctx context.Context, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case report.isBlind():
+	case report.IsBlind():
 		return fmt.Errorf("nothing could be looked at; what could not be read: %s. Ask for the right to read them, or look at one DataSet "+
-			"of your own by: %s doctor NAME", report.unreadKinds(), o.frame.Program)
+			"of your own by: %s doctor NAME", report.UnreadKinds(), o.frame.Program)
 	case report.Summary.Problems > 0:
 		return frame.Negative()
 	}
 	return nil
 }
 
-func (o *options) report(ctx context.Context, c client.Client, namespace, name string) (Report, error) {
-	look := Look{System: o.system, Home: namespace, Now: o.frame.Now()}
+func (o *options) report(ctx context.Context, c client.Client, namespace, name string) (doctor.Report, error) {
+	look := doctor.Look{System: o.system, Home: namespace, Now: o.frame.Now()}
 	if name != "" {
 		d, err := o.frame.DataSet(ctx, name)
 		if err != nil {
-			return Report{}, err
+			return doctor.Report{}, err
 		}
 		if config, err := o.frame.RESTConfig(); err == nil {
 			look.Config = config
@@ -113,14 +113,4 @@ func (o *options) report(ctx context.Context, c client.Client, namespace, name s
 		look.Scope = namespace
 	}
 	return look.Installation(ctx, c)
-}
-
-// unreachableError returns the error of a cluster that did not answer at all.
-func (in *installation) unreachableError() error {
-	for _, err := range []error{in.lease.err, in.slices.err, in.mutating.err} {
-		if err == nil || apiStatus(err) || meta.IsNoMatchError(err) {
-			return nil
-		}
-	}
-	return in.lease.err
 }

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/insight/diff"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 	"github.com/kuda-io/kuda/internal/insight/files"
 	"github.com/kuda-io/kuda/internal/insight/history"
 	"github.com/kuda-io/kuda/internal/insight/nodes"

@@ -59,7 +59,7 @@ func (f *Follower) startInformer(ctx context.Context, c client.WithWatch, of cli
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
 		ObjectType:    of,
-		Transform:     dropManagedFields,
+		Transform:     trimObject,
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(any) { f.signalChange() },
 			UpdateFunc: func(any, any) { f.signalChange() },
@@ -69,14 +69,6 @@ func (f *Follower) startInformer(ctx context.Context, c client.WithWatch, of cli
 	f.synced = append(f.synced, informer.HasSynced)
 	go informer.RunWithContext(ctx)
 	return store
-}
-
-// dropManagedFields removes what is half of a Data, and what views do not show.
-func dropManagedFields(object any) (any, error) {
-	if o, ok := object.(client.Object); ok {
-		o.SetManagedFields(nil)
-	}
-	return object, nil
 }
 
 func (f *Follower) signalChange() {

@@ -106,7 +106,7 @@ func buildPod(d *v1alpha1.DataSet, data *v1alpha1.Data, number func(string) stri
 
 func itemOf(s *v1alpha1.DataItemStatus) Item {
 	return Item{
-		Name: s.Namespace + "/" + s.Name, Version: s.Version, Phase: s.Phase, Reason: s.Reason,
+		Name: intern(s.Namespace + "/" + s.Name), Version: s.Version, Phase: s.Phase, Reason: s.Reason,
 		Message: s.Message, Origin: s.Origin, Progress: Progress{Bytes: s.Bytes, Total: s.TotalBytes},
 	}
 }

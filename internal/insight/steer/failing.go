@@ -12,6 +12,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/insight/plural"
 )
 
 // Failing is what another try may help, apart from the rollout as a whole.
@@ -67,9 +68,9 @@ func (f Failing) Describe() string {
 		count int
 		text  string
 	}{
-		{f.pods, fmt.Sprintf("%s try %s", counted(f.pods, "pod"), counted(f.items, "failed item"))},
-		{f.prefetches, counted(f.prefetches, "pod") + " try to download ahead"},
-		{f.nodes, counted(f.nodes, "node") + " are preheated again"},
+		{f.pods, fmt.Sprintf("%s try %s", plural.Count(f.pods, "pod"), plural.Count(f.items, "failed item"))},
+		{f.prefetches, plural.Count(f.prefetches, "pod") + " try to download ahead"},
+		{f.nodes, plural.Count(f.nodes, "node") + " are preheated again"},
 	} {
 		if p.count == 0 {
 			continue
@@ -80,11 +81,4 @@ func (f Failing) Describe() string {
 		parts = append(parts, p.text)
 	}
 	return strings.Join(parts, ", ") + " now"
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -55,7 +55,8 @@ function Map({ view }: { view: NodesView }) {
   const [chosen, setChosen] = useState<Store | null>(null);
   const stores = view.stores ?? [];
   const items = shownItems(view);
-  const rows = 30;
+  // As many rows as the box shows, and some around them.
+  const rows = Math.ceil((box.current?.clientHeight ?? 1200) / rowHeight);
   const begin = Math.max(0, from - margin);
   const end = Math.min(stores.length, from + rows + margin);
   if (stores.length === 0) return <Empty title={t('nodes.none')} />;

@@ -19,10 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/insight/advice"
 	"github.com/kuda-io/kuda/internal/insight/nodes"
+	"github.com/kuda-io/kuda/internal/insight/plural"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -132,7 +132,7 @@ func checkHoldings(in *installation) []Finding {
 		findings = append(findings, okFinding(checkStores, nil, "no node has a store yet"))
 	default:
 		findings = append(findings, okFinding(checkStores, nil, "what nodes hold is known from %s; nothing of it is stale",
-			frame.Count(known, "NodeStore")))
+			plural.Count(known, "NodeStore")))
 	}
 	return findings
 }
@@ -145,7 +145,7 @@ func judgeSilence(silent []*v1alpha1.Data) []Finding {
 	first := silent[0]
 	what := fmt.Sprintf("nothing is known of what node %s holds for namespace %s", first.Status.NodeName, first.Namespace)
 	if more := len(silent) - 1; more > 0 {
-		what += fmt.Sprintf(", nor of %s of a namespace on a node", frame.Count(more, "more store"))
+		what += fmt.Sprintf(", nor of %s of a namespace on a node", plural.Count(more, "more store"))
 	}
 	return []Finding{{
 		Severity: advice.Warning, Check: checkStores, What: what +

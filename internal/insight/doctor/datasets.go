@@ -31,7 +31,7 @@ const reportPatience = time.Minute
 const maxNamed = 20
 
 // managerLog shows what the controllers say.
-const managerLog = "kubectl logs -n " + systemNamespace + " deployment/" + managerName + " --all-pods --tail 50"
+const managerLog = "kubectl logs -n " + SystemNamespace + " deployment/" + managerName + " --all-pods --tail 50"
 
 // checkDataSets judges the conditions of every DataSet; the good ones are one
 // finding together.
@@ -42,7 +42,7 @@ func checkDataSets(in *installation) []Finding {
 	var findings []Finding
 	if in.narrowed {
 		findings = append(findings, Finding{
-			Severity: unknown, Check: checkDataSet, What: "you may not look at all namespaces, so only the DataSets of " +
+			Severity: Unknown, Check: checkDataSet, What: "you may not look at all namespaces, so only the DataSets of " +
 				in.scope + " were looked at",
 			Do: []string{"name another namespace by -n"},
 		})

@@ -155,10 +155,10 @@ func checkProbe(in *installation) []Finding {
 		return nil // the CRD's own finding says it
 	case isForbidden(in.probe):
 		return []Finding{{
-			Severity: unknown, Check: checkProbing, What: "you may not create DataSets, so whether the webhook answers was not tried (dry run)",
+			Severity: Unknown, Check: checkProbing, What: "you may not create DataSets, so whether the webhook answers was not tried (dry run)",
 			Do: []string{"name a namespace by -n in which you may"},
 		}}
 	}
-	return []Finding{{Severity: unknown, Check: checkProbing,
+	return []Finding{{Severity: Unknown, Check: checkProbing,
 		What: "whether the webhook answers could not be tried (dry run): " + in.probe.Error()}}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/kuda-io/kuda/internal/insight/advice"
 )
 
-// unknown is the severity of what could not be looked at.
-const unknown advice.Severity = "unknown"
+// Unknown is the severity of what could not be looked at.
+const Unknown advice.Severity = "unknown"
 
 // Object is what a finding speaks of.
 type Object struct {
@@ -61,7 +61,8 @@ type Summary struct {
 	Unknown  int `json:"unknown"`
 }
 
-func newReport(findings []Finding) Report {
+// NewReport counts findings.
+func NewReport(findings []Finding) Report {
 	r := Report{Findings: findings}
 	for i := range findings {
 		switch findings[i].Severity {
@@ -71,18 +72,18 @@ func newReport(findings []Finding) Report {
 			r.Summary.Warnings++
 		case advice.Problem:
 			r.Summary.Problems++
-		case unknown:
+		case Unknown:
 			r.Summary.Unknown++
 		}
 	}
 	return r
 }
 
-// isBlind reports whether nothing at all could be looked at.
-func (r *Report) isBlind() bool { return r.Summary.Unknown > 0 && r.Summary.Unknown == len(r.Findings) }
+// IsBlind reports whether nothing at all could be looked at.
+func (r *Report) IsBlind() bool { return r.Summary.Unknown > 0 && r.Summary.Unknown == len(r.Findings) }
 
-// unreadKinds lists the kinds of what could not be looked at.
-func (r *Report) unreadKinds() string {
+// UnreadKinds lists the kinds of what could not be looked at.
+func (r *Report) UnreadKinds() string {
 	var kinds []string
 	for i := range r.Findings {
 		if o := r.Findings[i].Object; o != nil && !slices.Contains(kinds, o.Kind) {
@@ -108,7 +109,7 @@ func unreadFinding(check string, o *Object, err error, missing *Finding) Finding
 	if apierrors.IsNotFound(err) && missing != nil {
 		return *missing
 	}
-	f := Finding{Severity: unknown, Check: check, Object: o, What: "could not be read: " + err.Error()}
+	f := Finding{Severity: Unknown, Check: check, Object: o, What: "could not be read: " + err.Error()}
 	if apierrors.IsForbidden(err) {
 		f.What = "you may not read this, so it was not looked at"
 	}

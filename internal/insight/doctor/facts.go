@@ -21,9 +21,11 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
 
+// SystemNamespace is the namespace that Kuda is installed in unless another is named.
+const SystemNamespace = "kuda-system"
+
 // Names of what an installation has, as deploy/base writes them.
 const (
-	systemNamespace   = "kuda-system"
 	managerName       = "kuda-manager"
 	webhookName       = "kuda-webhook"
 	gatewayName       = "kuda-gateway"

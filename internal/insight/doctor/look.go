@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,17 +36,17 @@ func (l Look) Installation(ctx context.Context, c client.Client) (Report, error)
 	if err := in.unreachableError(); err != nil {
 		return Report{}, err
 	}
-	return newReport(examineInstallation(in)), nil
+	return NewReport(examineInstallation(in)), nil
 }
 
 // DataSet looks at one DataSet in depth.
 func (l Look) DataSet(ctx context.Context, c client.Client, d *v1alpha1.DataSet) Report {
-	return newReport(examineDataSet(readSubject(ctx, c, l.logReader(), l.system(), d, l.Now)))
+	return NewReport(examineDataSet(readSubject(ctx, c, l.logReader(), l.system(), d, l.Now)))
 }
 
 func (l Look) system() string {
 	if l.System == "" {
-		return systemNamespace
+		return SystemNamespace
 	}
 	return l.System
 }
@@ -60,4 +61,14 @@ func (l Look) logReader() lastWords {
 		return nil
 	}
 	return logs
+}
+
+// unreachableError returns the error of a cluster that did not answer at all.
+func (in *installation) unreachableError() error {
+	for _, err := range []error{in.lease.err, in.slices.err, in.mutating.err} {
+		if err == nil || apiStatus(err) || meta.IsNoMatchError(err) {
+			return nil
+		}
+	}
+	return in.lease.err
 }

@@ -15,8 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/insight/advice"
+	"github.com/kuda-io/kuda/internal/insight/plural"
 	"github.com/kuda-io/kuda/internal/shorten"
 	"github.com/kuda-io/kuda/internal/version"
 )
@@ -167,7 +167,7 @@ func checkEndpoints(in *installation) []Finding {
 			Do:  []string{fmt.Sprintf("kubectl get pods,services,endpointslices -n %s", in.namespace)},
 		}}
 	}
-	return []Finding{okFinding(checkGateway, o, "has %s", frame.Count(ready, "ready endpoint"))}
+	return []Finding{okFinding(checkGateway, o, "has %s", plural.Count(ready, "ready endpoint"))}
 }
 
 // checkNamespaces speaks of the namespaces with DataSets whose pods are left
@@ -212,7 +212,7 @@ func judgeNamespace(n *corev1.Namespace, label string, dataSets int) *Finding {
 		}
 		return &Finding{
 			Severity: advice.Warning, Check: checkNamespace, Object: o,
-			What: fmt.Sprintf("has %s, but its pods are left alone (%s=%s)", frame.Count(dataSets, "DataSet"), v1alpha1.LabelInjection, label),
+			What: fmt.Sprintf("has %s, but its pods are left alone (%s=%s)", plural.Count(dataSets, "DataSet"), v1alpha1.LabelInjection, label),
 			Why:  "new pods of it do not get the runtime, and so no data",
 			Do:   []string{"to change that, remove the label and restart the pods:", remove},
 		}

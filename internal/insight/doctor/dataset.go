@@ -16,13 +16,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
 	"github.com/kuda-io/kuda/internal/domain/sourcekind"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/insight/advice"
+	"github.com/kuda-io/kuda/internal/insight/plural"
 )
 
 const (
@@ -360,7 +360,7 @@ func checkReferences(s *subject) []Finding {
 	}
 	if present > 0 {
 		findings = append(findings, okFinding(checkReference, s.dataSetObject(), "%s that its sources name: there",
-			frame.Count(present, "object")))
+			plural.Count(present, "object")))
 	}
 	return findings
 }
