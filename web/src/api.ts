@@ -4,6 +4,7 @@
 // What the page asks the server for.
 
 import type { Access, DataSets, Diff, Event, Files, HistoryEntry, Me, Nodes, Pod, Problem, Report, Scene, SignIn, SteerRequest, SteerResult, Text, Why } from './api.gen';
+import { sessions } from './state';
 
 // Failure is an answer that is not the wanted one.
 export class Failure extends Error {
@@ -28,6 +29,7 @@ async function send<T>(method: string, path: string, body?: unknown): Promise<T>
   } catch {
     throw new Failure(0, 'NoServer', 'the server of the dashboard does not answer');
   }
+  if (response.status === 401 && path !== 'me' && path !== 'session') sessions.value++;
   if (!response.ok) {
     const problem = (await response.json().catch(() => null)) as Problem | null;
     throw new Failure(response.status, problem?.code ?? 'Unknown', problem?.message ?? response.statusText);

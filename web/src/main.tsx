@@ -9,7 +9,7 @@ import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { api, Failure } from './api';
 import { Link, Loading, Trouble } from './parts';
-import { language, me, path, query, signedOut, theme } from './state';
+import { language, me, path, query, sessions, theme } from './state';
 import { useAnswer } from './live';
 import { DataSet } from './views/dataset';
 import { Doctor } from './views/doctor';
@@ -105,7 +105,7 @@ function Bar() {
               onClick={() => {
                 void api.signOut().then(() => {
                   me.value = null;
-                  signedOut.value = '';
+                  sessions.value++;
                 });
               }}
             >
@@ -120,7 +120,7 @@ function Bar() {
 
 // Start finds out who looks before anything is shown.
 function Start() {
-  const { value, failure, again } = useAnswer(begin, [signedOut.value]);
+  const { value, failure, again } = useAnswer(begin, [sessions.value]);
   useEffect(() => {
     if (value) me.value = value;
   }, [value]);

@@ -9,7 +9,9 @@ import type { Me } from './api.gen';
 export const path = signal(location.pathname);
 export const query = signal(new URLSearchParams(location.search));
 export const me = signal<Me | null>(null);
-export const signedOut = signal<string | null>(null);
+
+// sessions counts how often a session ended: who looks is asked again then.
+export const sessions = signal(0);
 
 // go shows another view.
 export function go(to: string, replace = false): void {
