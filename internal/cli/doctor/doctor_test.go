@@ -52,6 +52,7 @@ const (
 	configName        = "kuda-config"
 	configKey         = "config.yaml"
 	nodeNamespace     = "kuda-node"
+	failedCreate      = "FailedCreate"
 )
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
