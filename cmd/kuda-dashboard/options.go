@@ -70,7 +70,8 @@ func (o *options) addServing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.listen, "listen", ":8443", "address of the page and its API, over TLS")
 	flags.StringVar(&o.health, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metrics, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
-	flags.StringVar(&o.certFile, "tls-cert-file", "", "certificate (PEM) to serve with; read again when it changes (default: one issued to itself)")
+	flags.StringVar(&o.certFile, "tls-cert-file", "",
+		"certificate (PEM) to serve with; read again when it changes (default: one issued to itself)")
 	flags.StringVar(&o.keyFile, "tls-key-file", "", "private key (PEM) of --tls-cert-file")
 	flags.StringSliceVar(&o.hosts, "allowed-host", nil, "names that requests may be sent to (default: any)")
 	flags.IntVarP(&o.verbosity, "verbosity", "v", 0, "0: what an operator acts on, 1: decisions")

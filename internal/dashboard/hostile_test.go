@@ -143,7 +143,8 @@ func TestEveryAnswerHasThePolicyOfThePage(t *testing.T) {
 	for _, path := range []string{"/", "/datasets/shop/models", "/api/v1/me", "/assets/none.js"} {
 		resp, _ := w.send(t, http.MethodGet, path, "")
 		policy := resp.Header.Get("Content-Security-Policy")
-		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") || !strings.Contains(policy, "require-trusted-types-for 'script'") ||
+		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") ||
+			!strings.Contains(policy, "require-trusted-types-for 'script'") ||
 			resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, resp.Header)
 		}

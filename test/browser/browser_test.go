@@ -114,7 +114,8 @@ func (b *tab) visit(t *testing.T, path string) {
 // say chooses a language and a theme.
 func (b *tab) say(t *testing.T, language, theme string) {
 	t.Helper()
-	b.do(t, chromedp.Evaluate(fmt.Sprintf(`localStorage.setItem('kuda-language', %q); localStorage.setItem('kuda-theme', %q)`, language, theme), nil))
+	b.do(t, chromedp.Evaluate(fmt.Sprintf(`localStorage.setItem('kuda-language', %q); localStorage.setItem('kuda-theme', %q)`, language, theme),
+		nil))
 }
 
 func (b *tab) text(t *testing.T) string {
@@ -142,7 +143,8 @@ func (b *tab) check(t *testing.T) {
 	}
 	var found string
 	b.do(t, chromedp.Evaluate(string(axe)+"; null", nil), chromedp.Evaluate(
-		`axe.run(document, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.flatMap((v) => v.nodes.map((n) => v.id + ' ' + n.html.slice(0, 160) + ' ' + n.failureSummary))))`,
+		`axe.run(document, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.flatMap(
+			(v) => v.nodes.map((n) => v.id + ' ' + n.html.slice(0, 160) + ' ' + n.failureSummary))))`,
 		&found, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
 	var violations []string
 	if err := json.Unmarshal([]byte(found), &violations); err != nil {

@@ -125,7 +125,8 @@ func micro(d time.Duration) *metav1.MicroTime {
 
 func template(version string) v1alpha1.DataTemplateSpec {
 	item := func(name, version string) v1alpha1.DataItem {
-		return v1alpha1.DataItem{Name: name, Namespace: "default", RemotePath: "models/" + name + "/" + version, LocalPath: name, Version: version,
+		return v1alpha1.DataItem{Name: name, Namespace: "default", RemotePath: "models/" + name + "/" + version, LocalPath: name,
+			Version:        version,
 			DataSourceType: v1alpha1.DataSourceMinIO}
 	}
 	return v1alpha1.DataTemplateSpec{
@@ -198,7 +199,8 @@ func (p pod) objects() []client.Object {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: p.name, UID: types.UID("uid-" + p.name), Labels: map[string]string{"app": p.set},
 			Annotations: map[string]string{v1alpha1.AnnotationInjected: "v1"}},
 		Spec: corev1.PodSpec{NodeName: p.node, SchedulerName: corev1.DefaultSchedulerName,
-			InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}, Containers: []corev1.Container{{Name: "app"}}},
+			InitContainers: []corev1.Container{{Name: sidecar.ContainerName, RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}},
+			Containers:     []corev1.Container{{Name: "app"}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
 			Status: corev1.ConditionTrue, LastTransitionTime: ago(time.Hour)}}},
 	}
@@ -206,7 +208,8 @@ func (p pod) objects() []client.Object {
 }
 
 func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
-	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: 3, LastTransitionTime: ago(3 * time.Minute)}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: 3,
+		LastTransitionTime: ago(3 * time.Minute)}
 }
 
 // models is a DataSet whose rollout is at a pause, with twelve pods.
@@ -230,7 +233,8 @@ func models() []client.Object {
 				ChangeCause: "weights v1", Pods: new(int32(12))},
 			{Revision: names[1], Number: 2, Outcome: v1alpha1.OutcomeSucceeded, StartTime: &start, EndTime: &end, ChangedBy: new("bob"),
 				ChangeCause: "weights v2", Pods: new(int32(12)), FailedPods: new(int32(1))},
-			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &before, ChangedBy: new("alice"), ChangeCause: "weights v3"},
+			{Revision: names[2], Number: 3, Outcome: v1alpha1.OutcomeRunning, StartTime: &before, ChangedBy: new("alice"),
+				ChangeCause: "weights v3"},
 		},
 		Conditions: []metav1.Condition{
 			condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonStepPaused, "10/12 pods have their data"),
@@ -261,7 +265,8 @@ func models() []client.Object {
 }
 
 func event(reason, kind, message string, at time.Duration) *corev1.Event {
-	return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models." + reason}, Type: kind, Reason: reason, Message: message,
+	return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "models." + reason}, Type: kind,
+		Reason: reason, Message: message,
 		InvolvedObject: corev1.ObjectReference{Kind: "DataSet", Namespace: "shop", Name: "models", UID: "uid-models"}, Count: 1,
 		LastTimestamp: ago(at)}
 }
@@ -329,6 +334,7 @@ func nodeStore(name string, i int) *v1alpha1.NodeStore {
 				Bytes: 4 * gib, Phase: phase, Pods: int32(j + 1)})
 		}
 	}
-	return &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node",
-		Name: name, UID: types.UID("uid-" + name)}}}, Status: v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}}}
+	return &v1alpha1.NodeStore{ObjectMeta: metav1.ObjectMeta{Name: name,
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node",
+			Name: name, UID: types.UID("uid-" + name)}}}, Status: v1alpha1.NodeStoreStatus{Stores: []v1alpha1.NamespaceStore{e}}}
 }

@@ -303,7 +303,8 @@ func TestTheJSONStructureIsStable(t *testing.T) {
 	if len(v.Items) != 2 || v.Items[0].Nodes != 1 || v.Items[0].Bytes != gib || v.OtherNodes != 2 || len(v.Stores) != 3 {
 		t.Errorf("%+v", v)
 	}
-	if s := v.Stores[0]; s.Other != (nodes.Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != nodes.Complete || s.Items[0].Pods != 2 ||
+	if s := v.Stores[0]; s.Other != (nodes.Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != nodes.Complete ||
+		s.Items[0].Pods != 2 ||
 		v.Stores[2].Stale == "" {
 		t.Errorf("%+v", s)
 	}

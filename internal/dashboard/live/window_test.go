@@ -78,8 +78,9 @@ func TestAPageThatIsOpenedLateHasTheWholeTimeline(t *testing.T) {
 	for i := range 900 {
 		end := metav1.NewTime(start.Add(time.Duration(i) * time.Second))
 		data = append(data, &v1alpha1.Data{Spec: v1alpha1.DataSpec{Revision: "r2"}, Status: v1alpha1.DataStatus{
-			ObservedRevision: "r2", CurrentRevision: "r2", DataItemsStatus: []v1alpha1.DataItemStatus{{Phase: v1alpha1.DataSuccess, CompletionTime: &end}},
-			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+			ObservedRevision: "r2", CurrentRevision: "r2",
+			DataItemsStatus: []v1alpha1.DataItemStatus{{Phase: v1alpha1.DataSuccess, CompletionTime: &end}},
+			Conditions:      []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
 		}})
 	}
 	line := BuildTimeline(d, data)

@@ -12,7 +12,8 @@ import (
 )
 
 func TestEveryViewIsThePageAndFilesHaveTheirNames(t *testing.T) {
-	dist := fstest.MapFS{"index.html": {Data: []byte("the page")}, "assets/a.js": {Data: []byte("script")}, "icon.svg": {Data: []byte("<svg/>")}}
+	dist := fstest.MapFS{"index.html": {Data: []byte("the page")}, "assets/a.js": {Data: []byte("script")},
+		"icon.svg": {Data: []byte("<svg/>")}}
 	for path, want := range map[string]struct {
 		status int
 		body   string

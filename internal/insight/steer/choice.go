@@ -37,7 +37,8 @@ func Choices(d *v1alpha1.DataSet, data []*v1alpha1.Data, revisions []*appsv1.Con
 	for _, request := range []struct{ verb, request string }{
 		{VerbPromote, v1alpha1.RequestPromote}, {VerbAbort, v1alpha1.RequestAbort}, {VerbRetry, v1alpha1.RequestRetry},
 	} {
-		choices = append(choices, newChoice(request.verb, CheckRequest(d, request.request, failing, say), requestEffect(d, request.request, failing)))
+		choices = append(choices, newChoice(request.verb, CheckRequest(d, request.request, failing, say),
+			requestEffect(d, request.request, failing)))
 	}
 	return append(choices, undoChoice(d, revisions, say))
 }

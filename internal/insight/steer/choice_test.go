@@ -31,7 +31,8 @@ func TestEachChangeIsOfferedOnlyWhereItMakesSense(t *testing.T) {
 		d    *v1alpha1.DataSet
 		want map[string]Code
 	}{
-		"at a step": {rollout(v1alpha1.RolloutProgressing), map[string]Code{VerbResume: AtStep, VerbRetry: NothingFailed, VerbUndo: NothingToGoBackTo}},
+		"at a step": {rollout(v1alpha1.RolloutProgressing), map[string]Code{VerbResume: AtStep, VerbRetry: NothingFailed,
+			VerbUndo: NothingToGoBackTo}},
 		"paused": {rollout(v1alpha1.RolloutProgressing, paused), map[string]Code{VerbPause: AlreadyPaused, VerbPromote: Paused,
 			VerbRetry: NothingFailed, VerbUndo: NothingToGoBackTo}},
 		"complete": {rollout(v1alpha1.RolloutCompleted), map[string]Code{VerbResume: NotPaused, VerbPromote: Complete, VerbAbort: Complete,

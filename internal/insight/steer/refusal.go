@@ -47,8 +47,8 @@ const (
 
 // Codes returns all codes.
 func Codes() []Code {
-	return []Code{AlreadyPaused, NotPaused, Unobserved, Complete, RolloutFailed, RollingBack, RolledBack, Prefetching, Retrying, Paused, AtStep,
-		NoStep, NoOtherRevision, NothingFailed, NothingToGoBackTo, NoSuchRevision, SameRevision}
+	return []Code{AlreadyPaused, NotPaused, Unobserved, Complete, RolloutFailed, RollingBack, RolledBack, Prefetching, Retrying, Paused,
+		AtStep, NoStep, NoOtherRevision, NothingFailed, NothingToGoBackTo, NoSuchRevision, SameRevision}
 }
 
 // Refusal is the error of a change that makes no sense now. Its message says why, and what
