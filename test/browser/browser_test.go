@@ -86,15 +86,27 @@ func (b *tab) do(t *testing.T, actions ...chromedp.Action) {
 	}
 }
 
-// until waits until an expression is true.
+// until waits until an expression is true. While a page is being left there is nothing to
+// ask, which is no answer.
 func (b *tab) until(t *testing.T, expression string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Run(ctx, chromedp.Poll(expression, nil, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
-		var text string
-		_ = chromedp.Run(b.ctx, chromedp.Evaluate("document.body.innerText", &text))
-		t.Fatalf("%v: waiting for %s; the page shows:\n%s", err, expression, text)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		holds := false
+		err := chromedp.Run(ctx, chromedp.Evaluate("!!("+expression+")", &holds))
+		if err == nil && holds {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			var text string
+			_ = chromedp.Run(b.ctx, chromedp.Evaluate("document.body.innerText", &text))
+			t.Fatalf("waiting for %s (%v); the page shows:\n%s", expression, err, text)
+		case <-again.C:
+		}
 	}
 }
 
@@ -125,12 +137,12 @@ func (b *tab) text(t *testing.T) string {
 	return text
 }
 
-// click presses the button with that text.
+// click presses the button with that text, once it is on.
 func (b *tab) click(t *testing.T, text string) {
 	t.Helper()
-	b.until(t, fmt.Sprintf(`[...document.querySelectorAll('button')].some((x) => x.firstChild?.textContent.trim() === %q)`, text))
-	b.do(t, chromedp.Evaluate(fmt.Sprintf(
-		`[...document.querySelectorAll('dialog[open] button, button')].find((x) => x.firstChild?.textContent.trim() === %q).click()`, text), nil))
+	button := fmt.Sprintf(`[...document.querySelectorAll('button')].find((x) => x.firstChild?.textContent.trim() === %q)`, text)
+	b.until(t, button+`?.getAttribute('aria-disabled') === 'false'`)
+	b.do(t, chromedp.Evaluate(button+`.click()`, nil))
 }
 
 // check fails the test for what axe-core finds, for errors in the console, and for a page that

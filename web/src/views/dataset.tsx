@@ -133,7 +133,7 @@ function Buttons({ scene }: { scene: Scene }) {
     <div class="steer">
       <div class="buttons" role="group" aria-label={t('steer')}>
         {choices.map((c) => {
-          const off = !may ? t('off.right') : c.sensible ? '' : known('refusal', c.code ?? '', c.message ?? '');
+          const off = !access ? t('loading') : !may ? t('off.right') : c.sensible ? '' : known('refusal', c.code ?? '', c.message ?? '');
           return (
             <button
               key={c.verb}

@@ -56,7 +56,7 @@ export function History({ scene }: { scene: Scene }) {
           </thead>
           <tbody>
             {newest.map((e) => {
-              const off = !may ? t('off.right') : !e.kept ? t('off.notKept') : e.role === 'update' || e.role === 'current' ? t('off.present') : '';
+              const off = !access ? t('loading') : !may ? t('off.right') : !e.kept ? t('off.notKept') : e.role === 'update' || e.role === 'current' ? t('off.present') : '';
               return (
                 <tr key={`${e.revision}${e.startTime}`}>
                   <th scope="row">
