@@ -26,7 +26,7 @@ RESULTS  := $(BUILD)/test
 # A test that fails is run once more, by itself, when few fail; hack/summary.sh names each that then passed.
 RERUN     = --rerun-fails=1 --rerun-fails-max-failures=5
 GOTEST    = mkdir -p $(RESULTS) && $(TOOLS)/gotestsum --format pkgname --format-hide-empty-pkg --jsonfile $(RESULTS)/$(1).json $(RERUN) --packages="$(2)" --
-BINARIES := kuda-manager kuda-webhook kuda-runtime kuda-node kubectl-kuda
+BINARIES := kuda-manager kuda-webhook kuda-runtime kuda-node kuda-dashboard kubectl-kuda
 # kuda-scheduler says which kube-scheduler it is; empty, it is not built.
 SCHEDULER := kuda-scheduler
 KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.mod)
@@ -64,8 +64,12 @@ clean: cluster-down ## Stop the development cluster and remove what was built in
 
 ##@ Build
 
+.PHONY: web
+web: ## Build the dashboard's page, which the binaries embed (Node.js, which it installs where it is missing)
+	hack/web.sh
+
 .PHONY: build
-build: ## Build Kuda's binaries into build/bin
+build: web ## Build Kuda's binaries into build/bin
 	@mkdir -p $(BIN)
 	go build $(GO_FLAGS) -o $(BIN)/ $(addprefix ./cmd/,$(BINARIES))
 	$(if $(SCHEDULER),cd scheduler && go build $(subst -s -w,-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)+kuda.$(VERSION),$(GO_FLAGS)) -o $(BIN)/ ./cmd/$(SCHEDULER))
@@ -110,6 +114,11 @@ e2e-hostpath: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-
 .PHONY: upgrade
 upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
 	hack/upgrade.sh
+
+.PHONY: browser
+browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
+	hack/browser.sh
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && $(call GOTEST,browser,./...) -count=1 -timeout 10m
 
 .PHONY: crash
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones

@@ -113,6 +113,8 @@ Look around:
   kubectl exec deploy/nginx-deployment -c nginx -- ls -lR /kuda/data
   kubectl logs deploy/nginx-deployment -c kuda-runtime
   kubectl explain dataset.spec.template.dataItems
+See it on a page, and change the version once more while you look:
+  build/bin/kubectl-kuda dashboard            # opens the browser, or prints an address for it
 Clean up:
   kubectl delete namespace demo-restricted    # the second part alone
   make cluster-down                           # stops the cluster, leaves nothing behind

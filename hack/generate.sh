@@ -16,3 +16,4 @@ kustomize build deploy/scheduler > install/kuda-scheduler.yaml
 kustomize build deploy/node > install/kuda-node.yaml
 # kuda-config is one text: a patch of it has all of it.
 (cat deploy/base/config/configmap.yaml && echo "    nodeDriver: data.kuda.io") > deploy/node/enabled/kuda-config.yaml
+kustomize build deploy/dashboard > install/kuda-dashboard.yaml

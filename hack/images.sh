@@ -20,7 +20,7 @@ pack() { # image binary user module package
   "$bin/kuda-cluster" image build --ref "kuda-io/$1:$version" --binary "$2" --user "$3" \
     --file LICENSE=/licenses/LICENSE --file "$out/$1.notices.txt=/licenses/THIRD-PARTY-NOTICES.txt" -o "$out/$1.tar"
 }
-for name in kuda-manager kuda-webhook kuda-runtime; do
+for name in kuda-manager kuda-webhook kuda-runtime kuda-dashboard; do
   pack "$name" "$bin/$name" 65532:65532 . "./cmd/$name"
 done
 # The DaemonSet runs one of its containers as root; this is the user of the other.

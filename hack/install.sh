@@ -4,7 +4,8 @@
 #
 # Loads Kuda's images into the running development cluster and installs Kuda
 # there, as a user would from install/kuda.yaml; with --scheduler also
-# kuda-scheduler, from install/kuda-scheduler.yaml, and with --node kuda-node, from
+# kuda-scheduler, from install/kuda-scheduler.yaml, with --dashboard kuda-dashboard,
+# from install/kuda-dashboard.yaml, and with --node kuda-node, from
 # install/kuda-node.yaml, which then makes the stores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,8 +14,9 @@ node=
 for option in "$@"; do
   case "$option" in
   --scheduler) components+=(kuda-scheduler) manifests+=(-f install/kuda-scheduler.yaml) ;;
+  --dashboard) components+=(kuda-dashboard) manifests+=(-f install/kuda-dashboard.yaml) ;;
   --node) node=yes manifests+=(-f install/kuda-node.yaml) ;;
-  *) echo "usage: install.sh [--scheduler] [--node]" >&2; exit 2 ;;
+  *) echo "usage: install.sh [--scheduler] [--dashboard] [--node]" >&2; exit 2 ;;
   esac
 done
 cluster=build/bin/kuda-cluster

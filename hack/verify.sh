@@ -17,7 +17,7 @@ failed=0
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler test/kstatus)
+modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler test/browser test/kstatus)
 
 step "generated files"
 copy=$(mktemp -d)
@@ -63,7 +63,7 @@ step "what programs link"
 step "known vulnerabilities"
 (cd examples/plugin-sftp && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$copy/kuda-plugin-sftp" .)
 "$bin/kuda-check" vulnerabilities --exceptions hack/check/vulnerabilities.yaml --database hack/tools/vulndb \
-  "$bin"/{kuda-manager,kuda-webhook,kuda-runtime,kuda-node,kubectl-kuda,kuda-scheduler} "$copy/kuda-plugin-sftp" ||
+  "$bin"/{kuda-manager,kuda-webhook,kuda-runtime,kuda-node,kuda-dashboard,kubectl-kuda,kuda-scheduler} "$copy/kuda-plugin-sftp" ||
   fail "raise the modules above, or review them and write an exception into hack/check/vulnerabilities.yaml"
 
 step "manifests and injected pods"

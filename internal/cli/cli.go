@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kuda-io/kuda/internal/cli/dashboard"
 	"github.com/kuda-io/kuda/internal/cli/diff"
 	"github.com/kuda-io/kuda/internal/cli/doctor"
 	"github.com/kuda-io/kuda/internal/cli/frame"
@@ -82,7 +83,7 @@ func New(f *frame.Frame) *cobra.Command {
 	)
 	root.AddCommand(status.Command(f), history.Command(f))
 	root.AddCommand(steer.Commands(f)...)
-	root.AddCommand(diff.Command(f), get.Command(f), nodes.Command(f), why.Command(f), doctor.Command(f))
+	root.AddCommand(diff.Command(f), get.Command(f), nodes.Command(f), why.Command(f), doctor.Command(f), dashboard.Command(f))
 	root.AddCommand(versionCommand(f), optionsCommand(f))
 	for _, c := range root.Commands() {
 		c.SetUsageTemplate(usageTemplate(f, c))

@@ -8,12 +8,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/podexec"
+	"github.com/kuda-io/kuda/internal/insight/diff"
+	"github.com/kuda-io/kuda/internal/insight/podexec"
 )
 
 const long = `Shows what changes between two revisions of a DataSet: items, sources, hooks; the
@@ -93,7 +91,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	results := make([]*Result, 0, len(pairs))
+	results := make([]*diff.Result, 0, len(pairs))
 	differs := false
 	for _, p := range pairs {
 		r, err := o.comparePair(ctx, p)
@@ -101,7 +99,7 @@ func (o *options) run(ctx context.Context, name string) error {
 			return err
 		}
 		results = append(results, r)
-		differs = differs || r.hasChanges()
+		differs = differs || r.HasChanges()
 	}
 	if err := o.printResults(results); err != nil {
 		return err
@@ -113,39 +111,19 @@ func (o *options) run(ctx context.Context, name string) error {
 }
 
 // comparePair compares the templates, and asks the nodes where they differ.
-func (o *options) comparePair(ctx context.Context, p pair) (*Result, error) {
-	r := &Result{Namespace: p.namespace, DataSet: p.name, From: p.fromName, To: p.toName, Spec: p.spec}
-	var err error
-	if r.Template, err = compareTemplates(p.from, p.to); err != nil {
-		return nil, err
-	}
-	if o.noFiles || r.isEmpty() {
-		return r, nil
-	}
+func (o *options) comparePair(ctx context.Context, p diff.Pair) (*diff.Result, error) {
 	c, err := o.frame.Client()
 	if err != nil {
 		return nil, err
 	}
-	var pods corev1.PodList
-	switch err := c.List(ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels(p.selector)); {
-	case apierrors.IsForbidden(err):
-		r.Note = "you may not list the pods of namespace " + p.namespace + ", so none was asked for files and bytes"
-		return r, nil
-	case err != nil:
-		return nil, fmt.Errorf("listing the pods of DataSet %s, to ask them for files (--no-files leaves that out): %w", p.name, err)
+	options := diff.Options{Connect: o.connect, Nodes: o.nodes}
+	if o.noFiles {
+		options.Connect = nil
 	}
-	q, err := planQuestion(p.name, p.to)
-	if err != nil {
-		return nil, err
-	}
-	runner, err := o.connect()
-	if err != nil {
-		return nil, err
-	}
-	return r, askAll(ctx, runner, r, groupByNode(p.selector, pods.Items), o.nodes, q)
+	return diff.Compare(ctx, c, p, options)
 }
 
-func (o *options) printResults(results []*Result) error {
+func (o *options) printResults(results []*diff.Result) error {
 	if o.output.Machine() {
 		if len(results) == 1 {
 			return o.output.Print(o.frame.Out, results[0])

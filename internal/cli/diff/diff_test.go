@@ -27,9 +27,10 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
-	"github.com/kuda-io/kuda/internal/cli/podexec"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
+	"github.com/kuda-io/kuda/internal/insight/diff"
+	"github.com/kuda-io/kuda/internal/insight/podexec"
 	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -174,7 +175,7 @@ func TestOnlyTheRequestedNumberOfNodesIsInspected(t *testing.T) {
 	asker := &runner{t: t}
 	out, err := run(t, objects, asker, "", "models", "--nodes", "1", "-o", "json")
 	clitest.WantExit(t, err, frame.ExitNegative)
-	var r Result
+	var r diff.Result
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, out)
 	}
@@ -210,15 +211,15 @@ func TestRevisionsAreChosenByNumberNameOrRollout(t *testing.T) {
 		"by name":         {d, "r2", "", "r2", "r3"},
 		"before that one": {d, "", "r2", "r1", "r2"},
 	} {
-		from, to, err := chooseRevisions(c.d, all, c.from, c.to)
+		from, to, err := diff.ChooseRevisions(c.d, all, c.from, c.to)
 		if err != nil || from.Name != c.wantFrom || to.Name != c.want {
 			t.Errorf("%s: %v → %v, %v; want %s → %s", name, from, to, err, c.wantFrom, c.want)
 		}
 	}
-	if _, _, err := chooseRevisions(d, all, "9", ""); err == nil {
+	if _, _, err := diff.ChooseRevisions(d, all, "9", ""); err == nil {
 		t.Error("a revision that is not there is found")
 	}
-	if _, _, err := chooseRevisions(d, nil, "", ""); err == nil {
+	if _, _, err := diff.ChooseRevisions(d, nil, "", ""); err == nil {
 		t.Error("no revision at all is found")
 	}
 }

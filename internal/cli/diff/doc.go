@@ -1,11 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package diff is kubectl kuda diff: what changes between two revisions of a
-// DataSet, or between a file and the cluster; in its items and sources, in the
-// files, and in bytes to move per node.
-//
-// The comparison of templates is pure. Files and bytes come from the runtimes,
-// one pod per node, which ask the sources with the credentials that they have;
-// no byte of a file is moved, and nothing is changed.
+// Package diff is kubectl kuda diff: what changes between two revisions of a DataSet, or
+// between a file and the cluster. What it shows is computed by package insight/diff; this
+// one reads flags and files, and renders the Result.
 package diff

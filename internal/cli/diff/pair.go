@@ -10,31 +10,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
-	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/insight/diff"
 )
 
-// pair is two templates to compare, of one DataSet.
-type pair struct {
-	namespace, name  string
-	selector         map[string]string
-	fromName, toName string
-	// from is nil where there was nothing.
-	from, to *v1alpha1.DataTemplateSpec
-	// spec is what differs outside of the template.
-	spec []Change
-}
-
-func (o *options) readPairs(ctx context.Context, name string) ([]pair, error) {
+func (o *options) readPairs(ctx context.Context, name string) ([]diff.Pair, error) {
 	if o.file != "" {
 		return o.filePairs(ctx, name)
 	}
@@ -46,78 +32,12 @@ func (o *options) readPairs(ctx context.Context, name string) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := chooseRevisions(d, history, o.from, o.to)
-	if err != nil {
-		return nil, err
-	}
-	p := pair{namespace: d.Namespace, name: d.Name, selector: d.Spec.WorkloadSelector, fromName: revisionTitle(from),
-		toName: revisionTitle(to)}
-	if p.from, err = revisionTemplate(from); err != nil {
-		return nil, err
-	}
-	p.to, err = revisionTemplate(to)
-	return []pair{p}, err
-}
-
-func revisionTitle(r *appsv1.ControllerRevision) string {
-	return fmt.Sprintf("%s (revision %d)", r.Name, r.Revision)
-}
-
-func revisionTemplate(r *appsv1.ControllerRevision) (*v1alpha1.DataTemplateSpec, error) {
-	t, err := revision.Template(r)
-	if err != nil {
-		return nil, err
-	}
-	return &t, nil
-}
-
-// chooseRevisions returns the revisions to compare. Without names they are the stable one
-// and the one that is rolled out; where these are one, or only the second is
-// named, the first is the one before the second.
-func chooseRevisions(d *v1alpha1.DataSet, history []*appsv1.ControllerRevision,
-	fromName, toName string) (from, to *appsv1.ControllerRevision, err error) {
-	if len(history) == 0 {
-		return nil, nil, fmt.Errorf("DataSet %s has no revision yet; is kuda-manager running? See: kubectl kuda doctor", d.Name)
-	}
-	if toName == "" {
-		toName = d.Status.UpdateRevision
-	}
-	if to, err = findRevision(history, toName); err != nil {
-		return nil, nil, err
-	}
-	if fromName == "" && toName == d.Status.UpdateRevision && d.Status.CurrentRevision != toName {
-		fromName = d.Status.CurrentRevision
-	}
-	if fromName != "" {
-		from, err = findRevision(history, fromName)
-		return from, to, err
-	}
-	for _, r := range history {
-		if r.Revision < to.Revision && (from == nil || r.Revision > from.Revision) {
-			from = r
-		}
-	}
-	if from == nil {
-		return to, to, nil // the first revision has none before it
-	}
-	return from, to, nil
-}
-
-// findRevision returns the revision of a number or a name.
-func findRevision(history []*appsv1.ControllerRevision, name string) (*appsv1.ControllerRevision, error) {
-	number, err := strconv.ParseInt(name, 10, 64)
-	byNumber := err == nil
-	i := slices.IndexFunc(history, func(r *appsv1.ControllerRevision) bool {
-		return r.Name == name || byNumber && r.Revision == number
-	})
-	if i < 0 {
-		return nil, fmt.Errorf("there is no revision %q; those that are kept are listed by: kubectl kuda history", name)
-	}
-	return history[i], nil
+	p, err := diff.Revisions(d, history, o.from, o.to)
+	return []diff.Pair{p}, err
 }
 
 // filePairs compares each DataSet of the file with the one of the cluster.
-func (o *options) filePairs(ctx context.Context, name string) ([]pair, error) {
+func (o *options) filePairs(ctx context.Context, name string) ([]diff.Pair, error) {
 	namespace, err := o.frame.Namespace()
 	if err != nil {
 		return nil, err
@@ -126,7 +46,7 @@ func (o *options) filePairs(ctx context.Context, name string) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var pairs []pair
+	var pairs []diff.Pair
 	for i := range sets {
 		d := &sets[i]
 		if name != "" && d.Name != name {
@@ -192,37 +112,37 @@ func parseDataSets(in io.Reader, name string) ([]v1alpha1.DataSet, error) {
 
 // filePair has the API server fill in and check what the file says, by a dry
 // run, and compares it with what is there.
-func (o *options) filePair(ctx context.Context, wanted *v1alpha1.DataSet) (pair, error) {
+func (o *options) filePair(ctx context.Context, wanted *v1alpha1.DataSet) (diff.Pair, error) {
 	c, err := o.frame.Client()
 	if err != nil {
-		return pair{}, err
+		return diff.Pair{}, err
 	}
-	p := pair{namespace: wanted.Namespace, name: wanted.Name, selector: wanted.Spec.WorkloadSelector, toName: o.file}
+	p := diff.Pair{Namespace: wanted.Namespace, Name: wanted.Name, Selector: wanted.Spec.WorkloadSelector, ToName: o.file}
 	if o.file == "-" {
-		p.toName = "standard input"
+		p.ToName = "standard input"
 	}
 	var have v1alpha1.DataSet
 	switch err := c.Get(ctx, client.ObjectKeyFromObject(wanted), &have); {
 	case apierrors.IsNotFound(err):
-		p.fromName = "not in the cluster"
+		p.FromName = "not in the cluster"
 		err = c.Create(ctx, wanted, client.DryRunAll)
 		if err != nil {
-			return pair{}, fmt.Errorf("checking DataSet %s (dry run): %w", wanted.Name, err)
+			return diff.Pair{}, fmt.Errorf("checking DataSet %s (dry run): %w", wanted.Name, err)
 		}
-		p.to = &wanted.Spec.Template
+		p.To = &wanted.Spec.Template
 		return p, nil
 	case err != nil:
-		return pair{}, fmt.Errorf("reading DataSet %s: %w", wanted.Name, err)
+		return diff.Pair{}, fmt.Errorf("reading DataSet %s: %w", wanted.Name, err)
 	}
 	next := have.DeepCopy()
 	next.Spec = wanted.Spec
 	if err := c.Update(ctx, next, client.DryRunAll); err != nil {
-		return pair{}, fmt.Errorf("checking DataSet %s (dry run): %w", wanted.Name, err)
+		return diff.Pair{}, fmt.Errorf("checking DataSet %s (dry run): %w", wanted.Name, err)
 	}
-	p.fromName = "the cluster"
-	p.from, p.to = &have.Spec.Template, &next.Spec.Template
+	p.FromName = "the cluster"
+	p.From, p.To = &have.Spec.Template, &next.Spec.Template
 	a, b := have.Spec, next.Spec
 	a.Template, b.Template = v1alpha1.DataTemplateSpec{}, v1alpha1.DataTemplateSpec{}
-	p.spec, err = compareParts(a, b)
+	p.Spec, err = diff.CompareParts(a, b)
 	return p, err
 }

@@ -10,29 +10,30 @@ import (
 
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/diff"
 	"github.com/kuda-io/kuda/internal/inspection"
 )
 
-var signs = map[string]string{added: "+", removed: "-", changed: "~"}
+var signs = map[string]string{diff.Added: "+", diff.Removed: "-", diff.Changed: "~"}
 
-var tones = map[string]frame.Tone{added: frame.Good, removed: frame.Bad, changed: frame.Warning}
+var tones = map[string]frame.Tone{diff.Added: frame.Good, diff.Removed: frame.Bad, diff.Changed: frame.Warning}
 
 type painter struct {
 	strings.Builder
 	screen frame.Screen
 }
 
-func renderResult(w io.Writer, s frame.Screen, r *Result) error {
+func renderResult(w io.Writer, s frame.Screen, r *diff.Result) error {
 	p := &painter{screen: s}
 	fmt.Fprintf(p, "%s\n", s.Paint(frame.Strong, fmt.Sprintf("DataSet %s/%s: %s → %s", r.Namespace, r.DataSet, r.From, r.To)))
-	if !r.hasChanges() {
+	if !r.HasChanges() {
 		p.WriteString("no difference\n")
 	}
 	p.writeChanges("spec", r.Spec)
 	p.writeChanges("item", r.Items)
 	p.writeChanges("source", r.Sources)
 	if len(r.Lifecycle) > 0 {
-		p.writeChanges("", []Change{{Name: "lifecycle", Change: changed, Fields: r.Lifecycle}})
+		p.writeChanges("", []diff.Change{{Name: "lifecycle", Change: diff.Changed, Fields: r.Lifecycle}})
 	}
 	p.writeFiles(r.Files)
 	if err := p.writeNodes(r); err != nil {
@@ -42,7 +43,7 @@ func renderResult(w io.Writer, s frame.Screen, r *Result) error {
 	return err
 }
 
-func (p *painter) writeChanges(kind string, changes []Change) {
+func (p *painter) writeChanges(kind string, changes []diff.Change) {
 	for _, c := range changes {
 		title := signs[c.Change] + " " + strings.TrimSpace(kind+" "+c.Name)
 		if len(c.Fields) == 1 && c.Fields[0].Path == "" {
@@ -61,11 +62,11 @@ func (p *painter) writeChanges(kind string, changes []Change) {
 	}
 }
 
-func fieldChange(change string, f Field) string {
+func fieldChange(change string, f diff.Field) string {
 	switch {
-	case change == added:
+	case change == diff.Added:
 		return f.To
-	case change == removed:
+	case change == diff.Removed:
 		return f.From
 	case f.From == "":
 		return "(none) → " + f.To
@@ -87,9 +88,9 @@ func (p *painter) writeFiles(items []inspection.PlannedItem) {
 		}
 		fmt.Fprintf(p, "\nfiles of item %s/%s: %d added, %d changed, %d removed, %d unchanged; %s in all\n", item.Namespace, item.Name,
 			item.Added.Count, item.Changed.Count, item.Removed.Count, item.Unchanged.Count, bytesize.Text(item.TotalBytes))
-		p.writeFileNames(added, item.Added)
-		p.writeFileNames(changed, item.Changed)
-		p.writeFileNames(removed, item.Removed)
+		p.writeFileNames(diff.Added, item.Added)
+		p.writeFileNames(diff.Changed, item.Changed)
+		p.writeFileNames(diff.Removed, item.Removed)
 	}
 }
 
@@ -102,7 +103,7 @@ func (p *painter) writeFileNames(change string, f inspection.Files) {
 	}
 }
 
-func (p *painter) writeNodes(r *Result) error {
+func (p *painter) writeNodes(r *diff.Result) error {
 	if len(r.Nodes) == 0 {
 		return nil
 	}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 )
 
 const long = `Looks for what is wrong and says what to do.
@@ -62,7 +62,7 @@ func Command(f *frame.Frame) *cobra.Command {
 		},
 	}
 	o.output = frame.AddOutput(cmd, frame.FormatJSON, frame.FormatYAML)
-	cmd.Flags().StringVar(&o.system, "system-namespace", systemNamespace, "namespace that Kuda is installed in")
+	cmd.Flags().StringVar(&o.system, "system-namespace", doctor.SystemNamespace, "namespace that Kuda is installed in")
 	return cmd
 }
 
@@ -75,14 +75,13 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	findings, err := o.collectFindings(ctx, c, namespace, name)
+	report, err := o.report(ctx, c, namespace, name)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err // an interrupted look is no look
 	}
-	report := newReport(findings)
 	if o.output.Machine() {
 		err = o.output.Print(o.frame.Out, report)
 	} else {
@@ -91,54 +90,29 @@ func (o *options) run(ctx context.Context, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case report.isBlind():
+	case report.IsBlind():
 		return fmt.Errorf("nothing could be looked at; what could not be read: %s. Ask for the right to read them, or look at one DataSet "+
-			"of your own by: %s doctor NAME", report.unreadKinds(), o.frame.Program)
+			"of your own by: %s doctor NAME", report.UnreadKinds(), o.frame.Program)
 	case report.Summary.Problems > 0:
 		return frame.Negative()
 	}
 	return nil
 }
 
-func (o *options) collectFindings(ctx context.Context, c client.Client, namespace, name string) ([]Finding, error) {
+func (o *options) report(ctx context.Context, c client.Client, namespace, name string) (doctor.Report, error) {
+	look := doctor.Look{System: o.system, Home: namespace, Now: o.frame.Now()}
 	if name != "" {
 		d, err := o.frame.DataSet(ctx, name)
 		if err != nil {
-			return nil, err
+			return doctor.Report{}, err
 		}
-		return examineDataSet(readSubject(ctx, c, o.logReader(), o.system, d, o.frame.Now())), nil
+		if config, err := o.frame.RESTConfig(); err == nil {
+			look.Config = config
+		}
+		return look.DataSet(ctx, c, d), nil
 	}
-	scope := ""
 	if o.named {
-		scope = namespace
+		look.Scope = namespace
 	}
-	in := readInstallation(ctx, c, o.system, scope, namespace, o.frame.Now())
-	// Without a cluster nothing was looked at, which is not a finding.
-	if err := in.unreachableError(); err != nil {
-		return nil, err
-	}
-	return examineInstallation(in), nil
-}
-
-// logReader reads logs where that can be done; without them findings say less.
-func (o *options) logReader() lastWords {
-	config, err := o.frame.RESTConfig()
-	if err != nil {
-		return nil
-	}
-	logs, err := readLogs(config)
-	if err != nil {
-		return nil
-	}
-	return logs
-}
-
-// unreachableError returns the error of a cluster that did not answer at all.
-func (in *installation) unreachableError() error {
-	for _, err := range []error{in.lease.err, in.slices.err, in.mutating.err} {
-		if err == nil || apiStatus(err) || meta.IsNoMatchError(err) {
-			return nil
-		}
-	}
-	return in.lease.err
+	return look.Installation(ctx, c)
 }

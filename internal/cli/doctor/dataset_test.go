@@ -4,7 +4,6 @@
 package doctor
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -118,66 +117,5 @@ func TestADataSetIsShownWithoutTheRightToReadTheRest(t *testing.T) {
 	clitest.WantExit(t, err, frame.ExitNegative)
 	if !strings.Contains(out, "is Stopped, at step 2 of 3") || strings.Count(out, "you may not read this") != 4 {
 		t.Error(out)
-	}
-}
-
-func TestTheReasonWhyAPodLacksTheRuntimeIsFound(t *testing.T) {
-	s := &subject{dataSet: dataSet("shop", "models"), now: now}
-	s.namespace.value = &corev1.Namespace{}
-	s.config.value = &corev1.ConfigMap{Data: map[string]string{configKey: "dataPathPrefix: /srv"}}
-	disabled := &subject{dataSet: s.dataSet, now: now}
-	disabled.namespace.value = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Labels: map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionDisabled}}}
-	unreadable := &subject{dataSet: s.dataSet, now: now}
-	unreadable.namespace.err, unreadable.config.err = errors.New("forbidden"), errors.New("forbidden")
-	main := corev1.Container{Name: "main"}
-	changed := func(change func(*corev1.Pod)) *corev1.Pod {
-		return podOf("p", time.Minute, func(p *corev1.Pod) {
-			stripped(p)
-			p.Spec.Containers = []corev1.Container{main}
-			change(p)
-		})
-	}
-	mounts := func(at string) *corev1.Pod {
-		return changed(func(p *corev1.Pod) {
-			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "own", MountPath: at}}
-		})
-	}
-	for name, c := range map[string]struct {
-		s       *subject
-		pod     *corev1.Pod
-		want    string
-		restart bool
-	}{
-		"older":           {s, podOf("p", 2*time.Hour, stripped), "before the DataSet", true},
-		"younger":         {s, podOf("p", time.Minute, stripped), "could not be reached", true},
-		"opted out":       {disabled, podOf("p", time.Minute, stripped), "opted out", false},
-		"no right":        {unreadable, podOf("p", time.Minute, stripped), "could not be reached", true},
-		"another webhook": {s, podOf("p", time.Minute, func(p *corev1.Pod) { p.Spec.InitContainers = nil }), "removed it", false},
-		"a copy":          {s, podOf("p", time.Minute, func(p *corev1.Pod) { p.Annotations = nil }), "--copy-to", false},
-		"host network":    {s, changed(func(p *corev1.Pod) { p.Spec.HostNetwork = true }), "hostNetwork", false},
-		"name clash": {s, changed(func(p *corev1.Pod) {
-			p.Spec.InitContainers = []corev1.Container{{Name: sidecar.ContainerName}}
-		}), "choose another name", false},
-		"mount":                       {s, mounts("/srv/x"), "mount it elsewhere", false},
-		"mount, configuration unread": {unreadable, mounts("/kuda/data"), "mount it elsewhere", false},
-		"mount elsewhere":             {s, mounts("/kuda/data"), "could not be reached", true},
-	} {
-		got := c.s.whyUninjected(c.pod)
-		if !strings.Contains(got.Why, c.want) || got.Restart != c.restart || got.Do == "" {
-			t.Errorf("%s: %+v, want %s", name, got, c.want)
-		}
-	}
-}
-
-func TestAnUnknownReasonIsAWarning(t *testing.T) {
-	d := dataSet("shop", "models", condition(v1alpha1.ConditionReady, "False", "FromTheFuture", "who knows"))
-	f := judgeDataSet(d, "")
-	if len(f) != 1 || f[0].Severity != "warning" || !strings.Contains(f[0].What, "FromTheFuture: who knows") {
-		t.Errorf("%+v", f)
-	}
-	g := judgePods([]v1alpha1.Data{*failing("p", "FromTheFuture", "who knows")}, now)
-	if len(g) != 1 || g[0].Severity != "warning" {
-		t.Errorf("%+v", g)
 	}
 }

@@ -37,6 +37,25 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
+)
+
+// Names of what an installation has.
+const (
+	systemNamespace   = doctor.SystemNamespace
+	managerName       = "kuda-manager"
+	webhookName       = "kuda-webhook"
+	gatewayName       = "kuda-gateway"
+	leaseName         = "kuda-manager"
+	webhookConfigName = "kuda"
+	schedulerName     = "kuda-scheduler"
+	configName        = "kuda-config"
+	configKey         = "config.yaml"
+	nodeNamespace     = "kuda-node"
+	driverName        = "kuda-node"
+	volumesPolicyName = "kuda-node-volumes"
+	imagesName        = "kuda-node-images"
+	failedCreate      = "FailedCreate"
 )
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

@@ -6,7 +6,6 @@ package doctor
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +14,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 )
 
 func TestASoundInstallationHasNoProblems(t *testing.T) {
@@ -97,7 +96,7 @@ func TestAProblemInTheJSONHasItsObjectAndAdvice(t *testing.T) {
 	objects := replace(sound(t), deployment(managerName, "v0.1.0", 2, 0))
 	out, err := cluster{objects: objects, probe: errRefused}.run(t, "-o", "json")
 	clitest.WantExit(t, err, frame.ExitNegative)
-	var report Report
+	var report doctor.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in\n%s", err, out)
 	}
@@ -117,77 +116,5 @@ func TestAnUnreachableClusterIsAnError(t *testing.T) {
 	clitest.WantExit(t, err, frame.ExitError)
 	if out != "" {
 		t.Errorf("printed\n%s", out)
-	}
-}
-
-func TestTheSchemaOfThisVersionIsComplete(t *testing.T) {
-	for _, name := range []string{"datas", "datasets", "nodestores"} {
-		crd := readCRD(t, name)
-		if f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd}); f.Severity != "ok" {
-			t.Errorf("%s: %s", name, f.What)
-		}
-	}
-}
-
-func TestAnOlderOrNewerSchemaIsFound(t *testing.T) {
-	spec := func(crd *unstructured.Unstructured) map[string]any {
-		versions := crd.Object["spec"].(map[string]any)["versions"].([]any)
-		schema := versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
-		return schema["properties"].(map[string]any)["spec"].(map[string]any)["properties"].(map[string]any)
-	}
-	older := readCRD(t, "datasets")
-	delete(spec(older)["updateStrategy"].(map[string]any)["properties"].(map[string]any), "steps")
-	newer := readCRD(t, "datasets")
-	spec(newer)["colour"] = map[string]any{"type": "string"}
-	gone := readCRD(t, "datasets")
-	gone.Object["spec"].(map[string]any)["versions"].([]any)[0].(map[string]any)["name"] = "v2"
-	for want, crd := range map[string]*unstructured.Unstructured{
-		"problem lacks .spec.updateStrategy.steps":                   older,
-		"warning has .spec.colour, which this program does not know": newer,
-		"problem does not serve v1alpha1":                            gone,
-	} {
-		f := judgeCRD(crd.GetName(), fact[*unstructured.Unstructured]{value: crd})
-		if got := fmt.Sprint(f.Severity, " ", f.What); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-	}
-}
-
-func TestABadCABundleIsFound(t *testing.T) {
-	in := &installation{now: now, namespace: systemNamespace}
-	good, soon, over := certificate(t, now.Add(time.Hour*24*365)), certificate(t, now.Add(time.Hour*24*10)),
-		certificate(t, now.Add(-time.Minute))
-	for name, c := range map[string]struct {
-		hooks []hook
-		want  string
-	}{
-		"one":      {[]hook{{"a", good}, {"b", good}}, "ok trusts one CA, which is valid until 2027-05-01"},
-		"two":      {[]hook{{"a", append(over[:len(over):len(over)], good...)}}, "ok trusts one CA, which is valid until 2027-05-01"},
-		"soon":     {[]hook{{"a", soon}}, "warning the CA expires in 10 days"},
-		"over":     {[]hook{{"a", over}}, "problem a: the CA expired at 2026-05-01 11:59:00"},
-		"none":     {[]hook{{"a", nil}}, "problem a: the caBundle has no certificate"},
-		"other":    {[]hook{{"a", good}, {"b", soon}}, "problem a and b trust different CAs"},
-		"no hooks": {nil, "problem has no webhook"},
-	} {
-		f := in.judgeHooks(&Object{}, c.hooks)
-		if got := fmt.Sprint(f.Severity, " ", f.What); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-func TestAnExpiredLeaseIsAProblem(t *testing.T) {
-	objects := sound(t)
-	in := func(age time.Duration) []Finding {
-		i := readInstallation(t.Context(), fake.NewClientBuilder().WithScheme(frame.Scheme()).WithObjects(objects...).Build(),
-			systemNamespace, "", "default", now)
-		i.now = now.Add(age)
-		return checkLease(i)
-	}
-	if f := in(time.Minute)[0]; f.Severity != "ok" {
-		t.Errorf("within the slack: %+v", f)
-	}
-	if f := in(2 * time.Minute)[0]; f.Severity != "problem" || !strings.Contains(f.What, "2m5s ago by kuda-manager-0") {
-		t.Errorf("long after: %+v", f)
 	}
 }

@@ -8,20 +8,21 @@ import (
 	"io"
 	"strings"
 
-	"github.com/kuda-io/kuda/internal/cli/doctor/advice"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/advice"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 )
 
 // severityWidth is that of the longest severity and a gap.
 const severityWidth = 9
 
 var tones = map[advice.Severity]frame.Tone{
-	advice.OK: frame.Good, advice.Warning: frame.Warning, advice.Problem: frame.Bad, unknown: frame.Faint,
+	advice.OK: frame.Good, advice.Warning: frame.Warning, advice.Problem: frame.Bad, doctor.Unknown: frame.Faint,
 }
 
 // renderReport writes the findings for people: a line each, and below it why and what
 // to do. Text is wrapped; commands have lines of their own, as they are, to be copied.
-func renderReport(w io.Writer, s frame.Screen, r Report) error {
+func renderReport(w io.Writer, s frame.Screen, r doctor.Report) error {
 	var b strings.Builder
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -53,7 +54,7 @@ func renderReport(w io.Writer, s frame.Screen, r Report) error {
 }
 
 // writeWhat writes the object and what is the matter, beside the severity.
-func writeWhat(b *strings.Builder, s frame.Screen, f *Finding) {
+func writeWhat(b *strings.Builder, s frame.Screen, f *doctor.Finding) {
 	object, text := "", frame.OneLine(f.What)
 	if f.Object != nil {
 		object = f.Object.String()

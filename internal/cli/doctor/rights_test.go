@@ -13,6 +13,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/doctor"
 )
 
 func TestWithoutAnyRightNothingIsCalledFine(t *testing.T) {
@@ -29,7 +30,7 @@ func TestWithoutAnyRightNothingIsCalledFine(t *testing.T) {
 	}
 	out, err = c.run(t, "-o", "json")
 	clitest.WantExit(t, err, frame.ExitError)
-	var report Report
+	var report doctor.Report
 	if jsonErr := json.Unmarshal([]byte(out), &report); jsonErr != nil || report.Summary.Unknown != len(report.Findings) {
 		t.Errorf("%v: %+v", jsonErr, report.Summary)
 	}

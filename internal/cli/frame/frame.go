@@ -133,6 +133,18 @@ func (f *Frame) Namespace() (string, error) {
 	return namespace, nil
 }
 
+// ContextName is the name of the context that is used, or empty where there is none.
+func (f *Frame) ContextName() string {
+	if f.overrides.CurrentContext != "" {
+		return f.overrides.CurrentContext
+	}
+	raw, err := f.config.RawConfig()
+	if err != nil {
+		return ""
+	}
+	return raw.CurrentContext
+}
+
 // The groups under which the help shows the commands (cobra.Command.GroupID).
 const (
 	GroupLook  = "look"

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kuda-io/kuda/internal/insight/plural"
 )
 
 // The formats of -o.
@@ -75,9 +77,4 @@ func (o *Output) Print(w io.Writer, value any) error {
 }
 
 // Count returns a number with its noun.
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func Count(n int, noun string) string { return plural.Count(n, noun) }

@@ -4,10 +4,8 @@
 package frame
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/insight/read"
 )
 
 // DataSet reads one DataSet of the namespace.
@@ -108,18 +107,5 @@ func (f *Frame) Revisions(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.C
 	if err != nil {
 		return nil, err
 	}
-	var list appsv1.ControllerRevisionList
-	if err := c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
-		return nil, fmt.Errorf("reading the revisions of DataSet %s: %w", d.Name, err)
-	}
-	var revisions []*appsv1.ControllerRevision
-	for i := range list.Items {
-		if r := &list.Items[i]; metav1.IsControlledBy(r, d) {
-			revisions = append(revisions, r)
-		}
-	}
-	slices.SortFunc(revisions, func(a, b *appsv1.ControllerRevision) int {
-		return cmp.Or(cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.Name, b.Name))
-	})
-	return revisions, nil
+	return read.Revisions(ctx, c, d)
 }

@@ -5,22 +5,15 @@ package get
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/podexec"
-	"github.com/kuda-io/kuda/internal/domain/assignment"
-	"github.com/kuda-io/kuda/internal/domain/podstate"
-	"github.com/kuda-io/kuda/internal/inspection"
+	"github.com/kuda-io/kuda/internal/insight/files"
+	"github.com/kuda-io/kuda/internal/insight/podexec"
 )
 
 const long = `Lists the files that a pod has of its DataSets, or of one of them: size, mode,
@@ -74,31 +67,18 @@ func (o *options) run(ctx context.Context, name, dataSet string) error {
 	if err != nil {
 		return err
 	}
-	p, err := readPod(ctx, c, types.NamespacedName{Namespace: namespace, Name: name})
-	if err != nil {
-		return err
-	}
-	v := View{Namespace: namespace, Pod: name}
-	found, err := o.inspectData(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	v, err := files.Read(ctx, c, o.connect, key, dataSet)
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err == nil:
-		v = ofRuntime(v, found, dataSet)
-	default:
-		data, statusErr := readData(ctx, c, namespace, name, p, dataSet)
-		if statusErr != nil {
-			return statusErr
-		}
-		v = ofStatus(v, data, errorNote(err))
-	}
-	if dataSet != "" && len(v.DataSets) == 0 {
-		return fmt.Errorf("pod %s has nothing of a DataSet %s", name, dataSet)
+	case apierrors.IsNotFound(err):
+		return frame.NoSuchPod(ctx, c, key)
+	case err != nil:
+		return err
 	}
 	return o.printView(v)
 }
 
-func (o *options) printView(v View) error {
+func (o *options) printView(v files.View) error {
 	if o.output.Machine() {
 		return o.output.Print(o.frame.Out, v)
 	}
@@ -109,71 +89,4 @@ func (o *options) printView(v View) error {
 		fmt.Fprintln(o.frame.ErrOut, "note: "+v.Note)
 	}
 	return nil
-}
-
-// readPod reads the pod, and nil for one that the user may not read; a pod
-// without the runtime has nothing to list.
-func readPod(ctx context.Context, c client.Client, key types.NamespacedName) (*corev1.Pod, error) {
-	p := &corev1.Pod{}
-	switch err := c.Get(ctx, key, p); {
-	case apierrors.IsForbidden(err):
-		return nil, nil
-	case apierrors.IsNotFound(err):
-		return nil, frame.NoSuchPod(ctx, c, key)
-	case err != nil:
-		return nil, fmt.Errorf("reading pod %s: %w", key.Name, err)
-	}
-	if !podstate.Injected(p) {
-		return nil, fmt.Errorf("pod %s does not carry Kuda's runtime; kubectl kuda doctor NAME says why, for the DataSet that is to "+
-			"deliver to it", key.Name)
-	}
-	return p, nil
-}
-
-func (o *options) inspectData(ctx context.Context, key types.NamespacedName) ([]inspection.DataSet, error) {
-	runner, err := o.connect()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := runner.Run(ctx, key, []string{"inspect", "data", "-o", "json"}, nil)
-	if err != nil {
-		return nil, err
-	}
-	var found []inspection.DataSet
-	if err := json.Unmarshal(raw, &found); err != nil {
-		return nil, fmt.Errorf("reading the answer of pod %s: %w", key.Name, err)
-	}
-	return found, nil
-}
-
-// readData reads the Data of the pod as it is now: a predecessor of its name
-// may have left one.
-func readData(ctx context.Context, c client.Client, namespace, name string, p *corev1.Pod, dataSet string) ([]v1alpha1.Data, error) {
-	selector := client.MatchingLabels{v1alpha1.LabelPod: assignment.LabelValue(name)}
-	if dataSet != "" {
-		selector[v1alpha1.LabelDataSet] = dataSet
-	}
-	var list v1alpha1.DataList
-	if err := c.List(ctx, &list, client.InNamespace(namespace), selector); err != nil {
-		return nil, fmt.Errorf("reading what pod %s reported: %w", name, err)
-	}
-	var own []v1alpha1.Data
-	for i := range list.Items {
-		if d := &list.Items[i]; d.Spec.PodName == name && (p == nil || assignment.PodUID(d) == p.UID) {
-			own = append(own, *d)
-		}
-	}
-	return own, nil
-}
-
-// errorNote says why there are no files.
-func errorNote(err error) string {
-	const instead = "; this is what the pod reported"
-	if exit, ok := errors.AsType[*podexec.ExitError](err); ok {
-		return exit.Error() + instead
-	}
-	if apierrors.IsForbidden(err) {
-		return "you may not exec into the pod (create pods/exec), so its files are not listed" + instead
-	}
-	return err.Error() + instead
 }

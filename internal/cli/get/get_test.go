@@ -23,7 +23,8 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/cli/podexec"
+	"github.com/kuda-io/kuda/internal/insight/files"
+	"github.com/kuda-io/kuda/internal/insight/podexec"
 	"github.com/kuda-io/kuda/internal/inspection"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
@@ -119,8 +120,8 @@ func TestTheReportedStatusIsShownWhenExecFails(t *testing.T) {
 		}
 	}
 	out, err := run(t, runner{err: errors.New("no")}, "web-0", "-o", "json")
-	var v View
-	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || v.Source != fromStatus || v.Note == "" ||
+	var v files.View
+	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || v.Source != files.FromStatus || v.Note == "" ||
 		v.DataSets[0].Items[0].Path != "model" {
 		t.Errorf("%v, %v: %+v", err, jsonErr, v)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/insight/history"
 )
 
 type command struct {
@@ -61,7 +62,7 @@ func (h *command) run(ctx context.Context, name string) error {
 	case h.number != 0:
 		return h.printTemplate(d, revisions)
 	}
-	list := historyEntries(d, revisions, known)
+	list := history.Entries(d, revisions, known)
 	if !known {
 		fmt.Fprintln(h.ErrOut, "note: you may not list controllerrevisions, so older revisions, and which are kept, are left out")
 	}

@@ -4,7 +4,6 @@
 package nodes
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-	"github.com/kuda-io/kuda/internal/placement"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 )
 
 type command struct {
@@ -91,7 +90,7 @@ func (n *command) run(ctx context.Context, names []string) error {
 	if n.everywhere {
 		namespace = ""
 	}
-	cluster, err := ReadCluster(ctx, c)
+	cluster, err := nodes.ReadCluster(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (n *command) run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	v := buildView(cluster, namespace, sets, n.all)
+	v := nodes.BuildView(cluster, namespace, sets, n.all)
 	if n.output.Machine() {
 		return n.output.Print(n.Out, v)
 	}
@@ -107,7 +106,7 @@ func (n *command) run(ctx context.Context, names []string) error {
 }
 
 // readWanted returns what new pods get of these DataSets, or of all.
-func (n *command) readWanted(ctx context.Context, c client.Client, namespace string, names []string) ([]wanted, error) {
+func (n *command) readWanted(ctx context.Context, c client.Client, namespace string, names []string) ([]nodes.Wanted, error) {
 	var list v1alpha1.DataSetList
 	if len(names) == 0 {
 		switch err := c.List(ctx, &list, client.InNamespace(namespace)); {
@@ -126,29 +125,17 @@ func (n *command) readWanted(ctx context.Context, c client.Client, namespace str
 		}
 		list.Items = append(list.Items, *d)
 	}
-	slices.SortFunc(list.Items, func(a, b v1alpha1.DataSet) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
-	sets := make([]wanted, 0, len(list.Items))
-	for i := range list.Items {
-		d := &list.Items[i]
-		template, err := placement.Template(ctx, c, d)
-		switch {
-		case apierrors.IsForbidden(err):
-			n.note("you may not read the revisions of DataSet " + d.Name + ", so its items are those of its spec, also while it is rolled out")
-			template = d.Spec.Template
-		case err != nil:
-			return nil, err
-		}
-		sets = append(sets, wanted{namespace: d.Namespace, items: placement.Wants(d, template)})
+	sets, notes, err := nodes.ReadWanted(ctx, c, list.Items)
+	for _, note := range notes {
+		n.note(note)
 	}
-	return sets, nil
+	return sets, err
 }
 
 // note says what is left out; it is no part of the output.
 func (n *command) note(text string) { fmt.Fprintln(n.ErrOut, "note: "+text) }
 
-func (n *command) printView(v *View, namespace string, sets int) error {
+func (n *command) printView(v *nodes.View, namespace string, sets int) error {
 	if len(v.Stores) > 0 {
 		look := look{Screen: n.Screen(), now: n.Now(), namespaces: n.everywhere, wide: n.output.Wide(), all: n.all}
 		if _, err := fmt.Fprintln(n.Out, strings.Join(renderView(v, look), "\n")); err != nil {

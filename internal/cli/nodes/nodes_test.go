@@ -25,6 +25,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
 	"github.com/kuda-io/kuda/internal/domain/revision"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 	"github.com/kuda-io/kuda/internal/placement"
 )
 
@@ -172,10 +173,10 @@ func TestItemsThatDoNotFitInColumnsAreListedInRows(t *testing.T) {
 	if err != nil || strings.Count(out, "absent") != 7 {
 		t.Errorf("%v, got\n%s", err, out)
 	}
-	v := buildView(NewCluster(nil, nil), "shop", nil, false)
-	v.Items = []Item{{DataSet: "models", Name: "default/weights", Version: "v2"}}
-	v.Stores = []Store{{Node: "n1", Namespace: "shop",
-		Items: []Held{{DataSet: "models", Name: "default/weights", Version: "v2", State: Absent}}}}
+	v := nodes.BuildView(nodes.NewCluster(nil, nil), "shop", nil, false)
+	v.Items = []nodes.Item{{DataSet: "models", Name: "default/weights", Version: "v2"}}
+	v.Stores = []nodes.Store{{Node: "n1", Namespace: "shop",
+		Items: []nodes.Held{{DataSet: "models", Name: "default/weights", Version: "v2", State: nodes.Absent}}}}
 	for width, want := range map[int]string{80: "default/weights v2", 55: "absent"} {
 		if got := strings.Join(renderView(&v, look{Screen: frame.Screen{Width: width}}), "\n"); !strings.Contains(got, want) {
 			t.Errorf("width %d: no %q in\n%s", width, want, got)
@@ -239,7 +240,7 @@ func TestEntriesOfAChangedNodeAreStale(t *testing.T) {
 			"the node was away since"},
 		"same second": {node("n1", func(n *corev1.Node) { n.Status.Conditions[0].LastTransitionTime = e.ObservedTime }), ""},
 	} {
-		if got := Stale(c.node, s, &e); got != c.want {
+		if got := nodes.Stale(c.node, s, &e); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -295,14 +296,15 @@ func TestContradictingArgumentsAreRefused(t *testing.T) {
 
 func TestTheJSONStructureIsStable(t *testing.T) {
 	out, _, err := run(t, fleet(), interceptor.Funcs{}, "-o", "json")
-	var v View
+	var v nodes.View
 	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil {
 		t.Fatalf("%v, %v", err, jsonErr)
 	}
 	if len(v.Items) != 2 || v.Items[0].Nodes != 1 || v.Items[0].Bytes != gib || v.OtherNodes != 2 || len(v.Stores) != 3 {
 		t.Errorf("%+v", v)
 	}
-	if s := v.Stores[0]; s.Other != (Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != Complete || s.Items[0].Pods != 2 ||
+	if s := v.Stores[0]; s.Other != (nodes.Other{Snapshots: 5, Bytes: 4 * gib}) || s.Items[0].State != nodes.Complete ||
+		s.Items[0].Pods != 2 ||
 		v.Stores[2].Stale == "" {
 		t.Errorf("%+v", s)
 	}
@@ -310,7 +312,7 @@ func TestTheJSONStructureIsStable(t *testing.T) {
 
 func TestTheNoteSaysWhatTheKeeperFound(t *testing.T) {
 	found := []v1alpha1.SnapshotDamage{{Path: "models/m", Version: "v2", FoundTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
-	for want, s := range map[string]Store{
+	for want, s := range map[string]nodes.Store{
 		"":                                      {},
 		"stale: away":                           {Stale: "away", Unreadable: "x", Damaged: found},
 		"unreadable: the marks":                 {Unreadable: "the marks", Damaged: found},

@@ -15,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/nodes"
 )
 
 // columns is how many items are shown beside each other at most.
@@ -29,7 +30,7 @@ type look struct {
 }
 
 // renderView makes the lines that show a view with stores.
-func renderView(v *View, l look) []string {
+func renderView(v *nodes.View, l look) []string {
 	if !l.all && !l.wide && !l.namespaces && len(v.Items) <= columns {
 		lines := matrixTable(v, l).Lines(frame.Screen{})
 		if l.Width == 0 || !slices.ContainsFunc(lines, func(line string) bool { return frame.PaintedWidth(line) > l.Width }) {
@@ -48,7 +49,7 @@ func renderView(v *View, l look) []string {
 }
 
 // matrixTable has a line per node and a column per item.
-func matrixTable(v *View, l look) *frame.Table {
+func matrixTable(v *nodes.View, l look) *frame.Table {
 	t := &frame.Table{Header: append(append([]string{"NODE"}, columnTitles(v.Items)...), "OTHER", "SIZE", "FREE", "AVAILABLE", "NOTE")}
 	for i := range v.Stores {
 		s := &v.Stores[i]
@@ -64,9 +65,9 @@ func matrixTable(v *View, l look) *frame.Table {
 
 // columnTitles are what items are called above their columns: with the name of the
 // DataSet where the item's own does not tell.
-func columnTitles(items []Item) []string {
+func columnTitles(items []nodes.Item) []string {
 	plain := make(map[string]int, len(items))
-	title := func(i *Item) string { return strings.TrimSpace(i.Name + " " + i.Version) }
+	title := func(i *nodes.Item) string { return strings.TrimSpace(i.Name + " " + i.Version) }
 	for i := range items {
 		plain[title(&items[i])]++
 	}
@@ -82,13 +83,13 @@ func columnTitles(items []Item) []string {
 }
 
 // heldCell is a cell of the matrix.
-func heldCell(h *Held, stale bool, now time.Time) frame.Cell {
+func heldCell(h *nodes.Held, stale bool, now time.Time) frame.Cell {
 	switch {
-	case h.State == Absent:
+	case h.State == nodes.Absent:
 		return frame.Toned(frame.Faint, "-")
-	case h.State == Downloading && h.Bytes == 0:
+	case h.State == nodes.Downloading && h.Bytes == 0:
 		return frame.Toned(frame.Warning, "downloading")
-	case h.State == Downloading:
+	case h.State == nodes.Downloading:
 		return frame.Toned(frame.Warning, "downloading "+bytesize.Text(h.Bytes))
 	}
 	text, tone := bytesize.Text(h.Bytes), frame.Good
@@ -107,7 +108,7 @@ func heldCell(h *Held, stale bool, now time.Time) frame.Cell {
 }
 
 // storeTable has a line per store.
-func storeTable(v *View, l look) *frame.Table {
+func storeTable(v *nodes.View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "OTHER", "SIZE", "FREE", "AVAILABLE", "SEEN", "NOTE"}}
 	for i := range v.Stores {
 		s := &v.Stores[i]
@@ -122,7 +123,7 @@ func storeTable(v *View, l look) *frame.Table {
 	return t
 }
 
-func (l look) namespaceCell(s *Store) frame.Cell {
+func (l look) namespaceCell(s *nodes.Store) frame.Cell {
 	if l.namespaces {
 		return frame.Text(s.Namespace)
 	}
@@ -130,15 +131,15 @@ func (l look) namespaceCell(s *Store) frame.Cell {
 }
 
 // itemTable has a line per store and item.
-func itemTable(v *View, l look) *frame.Table {
+func itemTable(v *nodes.View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{"NODE", "NAMESPACE", "DATASET", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED"}}
 	for i := range v.Stores {
 		s := &v.Stores[i]
 		for j := range s.Items {
 			h := &s.Items[j]
 			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(h.DataSet), frame.Text(h.Name), frame.Text(h.Version),
-				s.stateCell(h.State)}
-			if h.State != Absent {
+				stateCell(s, h.State)}
+			if h.State != nodes.Absent {
 				cells = append(cells, usageCells(h.Bytes, h.Pods, h.Preheated, h.LastUsedTime, l.now)...)
 			}
 			t.Add(cells...)
@@ -147,17 +148,17 @@ func itemTable(v *View, l look) *frame.Table {
 	return t
 }
 
-func (s *Store) stateCell(state State) frame.Cell {
+func stateCell(s *nodes.Store, state nodes.State) frame.Cell {
 	if s.Stale != "" {
 		return frame.Toned(frame.Faint, string(state)+" (stale)")
 	}
 	return frame.Toned(tones[state], string(state))
 }
 
-var tones = map[State]frame.Tone{Complete: frame.Good, Downloading: frame.Warning, Absent: frame.Faint}
+var tones = map[nodes.State]frame.Tone{nodes.Complete: frame.Good, nodes.Downloading: frame.Warning, nodes.Absent: frame.Faint}
 
 // snapshotTable has a line per snapshot.
-func snapshotTable(v *View, l look) *frame.Table {
+func snapshotTable(v *nodes.View, l look) *frame.Table {
 	t := &frame.Table{Header: []string{
 		"NODE", "NAMESPACE", "SNAPSHOT", "ITEM", "VERSION", "STATE", "BYTES", "PODS", "PREHEATED", "LAST USED", "SOURCE", "PATH",
 	}}
@@ -165,13 +166,13 @@ func snapshotTable(v *View, l look) *frame.Table {
 		s := &v.Stores[i]
 		for j := range s.Snapshots {
 			snapshot := &s.Snapshots[j]
-			state := Complete
+			state := nodes.Complete
 			if snapshot.Phase != v1alpha1.SnapshotComplete {
-				state = Downloading
+				state = nodes.Downloading
 			}
 			cells := []frame.Cell{frame.Text(s.Node), l.namespaceCell(s), frame.Text(l.shortenID(snapshot.ID)),
 				frame.Text(strings.Join(snapshot.Items, ", ")),
-				frame.Text(snapshot.Version), s.stateCell(state)}
+				frame.Text(snapshot.Version), stateCell(s, state)}
 			cells = append(cells, usageCells(snapshot.Bytes, snapshot.Pods, snapshot.Preheated, snapshot.LastUsedTime, l.now)...)
 			t.Add(append(cells, frame.Text(snapshot.Source), frame.Text(snapshot.Path))...)
 		}
@@ -206,21 +207,21 @@ func formatAge(t *metav1.Time, now time.Time) string {
 }
 
 // otherText sums up what is not shown.
-func otherText(o Other) string {
+func otherText(o nodes.Other) string {
 	if o.Snapshots == 0 {
 		return "-"
 	}
 	return strconv.Itoa(o.Snapshots) + ", " + bytesize.Text(o.Bytes)
 }
 
-func sizeText(s *Store) string {
+func sizeText(s *nodes.Store) string {
 	if s.QuotaBytes == 0 {
 		return bytesize.Text(s.UsedBytes)
 	}
 	return bytesize.Text(s.UsedBytes) + " of " + bytesize.Text(s.QuotaBytes)
 }
 
-func noteCell(s *Store) frame.Cell {
+func noteCell(s *nodes.Store) frame.Cell {
 	switch {
 	case s.Stale != "":
 		return frame.Toned(frame.Warning, "stale: "+s.Stale)

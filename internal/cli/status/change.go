@@ -8,16 +8,17 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 // describeChanges says in lines what became different from one view to the next, for
 // outputs on which nothing can be drawn again. The first view has no
 // predecessor.
-func describeChanges(before, after *View) []string {
+func describeChanges(before, after *status.View) []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if before == nil {
-		before = &View{}
+		before = &status.View{}
 	}
 	turned := rolloutChanged(before, after)
 	if turned {
@@ -45,10 +46,10 @@ func describeChanges(before, after *View) []string {
 	return append(lines, podChanges(before, after)...)
 }
 
-func rolloutChanged(before, after *View) bool {
-	stepOf := func(v *View) Step {
+func rolloutChanged(before, after *status.View) bool {
+	stepOf := func(v *status.View) status.Step {
 		if v.Step == nil {
-			return Step{}
+			return status.Step{}
 		}
 		return *v.Step
 	}
@@ -56,18 +57,18 @@ func rolloutChanged(before, after *View) bool {
 		stepOf(before) != stepOf(after) || (before.Verdict.State == verdict.NoPods) != (after.Verdict.State == verdict.NoPods)
 }
 
-func rolloutWord(v *View) string {
-	text := v.revisionLead(": ") + phaseWordOr(v, "no rollout yet")
+func rolloutWord(v *status.View) string {
+	text := revisionLead(v, ": ") + phaseWordOr(v, "no rollout yet")
 	if v.Step != nil {
 		text += fmt.Sprintf(", step %d of %d (%s)", v.Step.Index, v.Step.Of, v.Step.Kind)
 	}
-	if v.Message != "" && (v.hasFailed() || v.Phase == v1alpha1.RolloutRollingBack) {
+	if v.Message != "" && (v.HasFailed() || v.Phase == v1alpha1.RolloutRollingBack) {
 		text += ": " + v.Message
 	}
 	return text
 }
 
-func phaseWordOr(v *View, word string) string {
+func phaseWordOr(v *status.View, word string) string {
 	if p := phaseWord(v); p != "" {
 		return p
 	}
@@ -76,8 +77,8 @@ func phaseWordOr(v *View, word string) string {
 
 // podChanges tells of pods whose state changed. What rests at the first look
 // is summed up already.
-func podChanges(before, after *View) []string {
-	states := make(map[string]Pod, len(before.Pods))
+func podChanges(before, after *status.View) []string {
+	states := make(map[string]status.Pod, len(before.Pods))
 	for _, p := range before.Pods {
 		states[p.Name] = p
 	}
@@ -88,11 +89,11 @@ func podChanges(before, after *View) []string {
 		if known && was.State == p.State && was.Revision == p.Revision {
 			continue
 		}
-		if !known && before.Name == "" && !p.State.isMoving() && p.State != Failed {
+		if !known && before.Name == "" && !p.State.IsMoving() && p.State != status.Failed {
 			continue
 		}
 		line := fmt.Sprintf("pod %s: %s, revision %s", p.Name, p.State, p.Revision)
-		if p.State == Failed && p.Message != "" {
+		if p.State == status.Failed && p.Message != "" {
 			line += ": " + p.Message
 		}
 		lines = append(lines, line)

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 // defaultPods is how many pods are listed where nothing is drawn again.
@@ -87,12 +87,12 @@ func (s *command) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	view := Build(*in)
+	view := status.Build(*in)
 	switch {
 	case s.output.Machine():
 		return s.output.Print(s.Out, view)
 	case s.output.Format == frame.FormatName:
-		return s.printNames([]View{view})
+		return s.printNames([]status.View{view})
 	}
 	return s.printView(&view, s.Screen())
 }
@@ -114,7 +114,7 @@ func (s *command) validate(args []string) error {
 }
 
 // readInput returns what a view of one DataSet is computed from.
-func (s *command) readInput(ctx context.Context, name string) (*Input, error) {
+func (s *command) readInput(ctx context.Context, name string) (*status.Input, error) {
 	d, err := s.DataSet(ctx, name)
 	if err != nil {
 		return nil, err
@@ -123,37 +123,15 @@ func (s *command) readInput(ctx context.Context, name string) (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{DataSet: d, Numbers: s.revisionNumbers(ctx, d), Now: s.Now(), Program: s.Program}
-	var list v1alpha1.DataList
-	err = c.List(ctx, &list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelDataSet: d.Name})
-	switch {
-	case apierrors.IsForbidden(err):
-		in.Unread = []string{"the pods and what failed in them: you may not list datas." + v1alpha1.GroupVersion.Group + " in namespace " +
-			d.Namespace}
-	case err != nil:
-		return nil, fmt.Errorf("reading the Data of DataSet %s: %w", name, err)
+	in, err := status.ReadInput(ctx, c, d)
+	if err != nil {
+		return nil, err
 	}
-	for i := range list.Items {
-		in.Data = append(in.Data, &list.Items[i])
-	}
+	in.Now, in.Program = s.Now(), s.Program
 	return in, nil
 }
 
-// revisionNumbers returns the numbers of the revisions. Without the right to read
-// revisions, they are those that the history knows.
-func (s *command) revisionNumbers(ctx context.Context, d *v1alpha1.DataSet) map[string]int64 {
-	revisions, err := s.Revisions(ctx, d)
-	if err != nil {
-		return nil
-	}
-	numbers := make(map[string]int64, len(revisions))
-	for _, r := range revisions {
-		numbers[r.Name] = r.Revision
-	}
-	return numbers
-}
-
-func (s *command) printView(v *View, screen frame.Screen) error {
+func (s *command) printView(v *status.View, screen frame.Screen) error {
 	for _, line := range Render(v, Look{Screen: screen, Now: s.Now(), Pods: s.pods, Wide: s.output.Wide()}) {
 		if _, err := fmt.Fprintln(s.Out, line); err != nil {
 			return err
@@ -182,7 +160,7 @@ func (s *command) listDataSets(ctx context.Context) error {
 	if err := c.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return fmt.Errorf("reading the DataSets: %w", err)
 	}
-	views := buildSummaries(list.Items, s.Now(), s.Program)
+	views := status.Summaries(list.Items, s.Now(), s.Program)
 	switch {
 	case s.output.Machine():
 		return s.output.Print(s.Out, views)
@@ -200,7 +178,7 @@ func (s *command) listDataSets(ctx context.Context) error {
 	return summaryTable(views, ages, s.all, s.output.Wide()).Write(s.Out, s.Screen())
 }
 
-func (s *command) printNames(views []View) error {
+func (s *command) printNames(views []status.View) error {
 	for i := range views {
 		if _, err := fmt.Fprintf(s.Out, "dataset.%s/%s\n", v1alpha1.GroupVersion.Group, views[i].Name); err != nil {
 			return err

@@ -1,11 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status shows how far DataSets are: all of them in a table, one in
-// detail, and one live until its rollout ends.
-//
-// A View is computed from a DataSet and its Data alone and holds all that is
-// shown; rendering is a function of the View and the screen. What follows the
-// cluster and draws lies around these. Pods are not read: their Data say where
-// they are, and fewer rights do.
+// Package status is kubectl kuda status: all DataSets in a table, one in detail, and one
+// live until its rollout ends. What it shows is computed by package insight/status;
+// rendering is a function of the View and the screen, and what draws lies around it.
 package status

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 func TestTheFirstFailureIsToldWithItsCauseAndAdvice(t *testing.T) {
@@ -28,16 +29,16 @@ func TestTheFirstFailureIsToldWithItsCauseAndAdvice(t *testing.T) {
 		Reason: v1alpha1.ReasonAuthorityChanged, Message: "x509: unknown authority"}}
 	for name, test := range map[string]struct {
 		data *v1alpha1.Data
-		want Failure
+		want status.Failure
 		do   string
 	}{
-		"an item": {failed(), Failure{Item: "default/weights", Version: "v2", Path: "models/v9", Reason: v1alpha1.ReasonHookFailed,
+		"an item": {failed(), status.Failure{Item: "default/weights", Version: "v2", Path: "models/v9", Reason: v1alpha1.ReasonHookFailed,
 			Message: "exit code 1"}, "kubectl exec web-3 -n shop -c server -- ls -lR /kuda/data"},
-		"a prefetch": {ahead, Failure{Reason: v1alpha1.ReasonInsufficientSpace, Message: "needs 4 GiB"}, "kubectl exec web-3 -n shop"},
-		"another authority": {stranger, Failure{Reason: v1alpha1.ReasonAuthorityChanged, Message: "x509: unknown authority"},
+		"a prefetch": {ahead, status.Failure{Reason: v1alpha1.ReasonInsufficientSpace, Message: "needs 4 GiB"}, "kubectl exec web-3 -n shop"},
+		"another authority": {stranger, status.Failure{Reason: v1alpha1.ReasonAuthorityChanged, Message: "x509: unknown authority"},
 			" -n shop"},
 		"the application": {moved(done("web-3", "node-b", newRevision)),
-			Failure{Message: "it became unready or restarted after the switch"}, "kubectl logs web-3 -n shop --all-containers"},
+			status.Failure{Message: "it became unready or restarted after the switch"}, "kubectl logs web-3 -n shop --all-containers"},
 	} {
 		d := models(func(d *v1alpha1.DataSet) {
 			if name == "the application" {

@@ -6,31 +6,17 @@ package status
 import (
 	"cmp"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
-// buildSummaries computes a view of each DataSet without its pods.
-func buildSummaries(items []v1alpha1.DataSet, now time.Time, program string) []View {
-	views := make([]View, 0, len(items))
-	for i := range items {
-		views = append(views, Build(Input{DataSet: &items[i], Now: now, Program: program}))
-	}
-	slices.SortFunc(views, func(a, b View) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
-	return views
-}
-
 // summaryTable shows DataSets, one in a line. Ages are by name of namespace and DataSet.
-func summaryTable(views []View, ages map[string]time.Duration, namespaces, wide bool) *frame.Table {
+func summaryTable(views []status.View, ages map[string]time.Duration, namespaces, wide bool) *frame.Table {
 	t := &frame.Table{Header: []string{"NAMESPACE", "NAME", "READY", "UPDATED", "REVISION", "STABLE", "ROLLOUT", "STEP", "AGE", "MESSAGE"}}
 	for i := range views {
 		v := &views[i]
@@ -57,8 +43,8 @@ func summaryTable(views []View, ages map[string]time.Duration, namespaces, wide 
 	return t
 }
 
-func phaseWord(v *View) string {
-	if v.Paused && !v.hasEnded() && v.Verdict.State != verdict.Unobserved {
+func phaseWord(v *status.View) string {
+	if v.Paused && !v.HasEnded() && v.Verdict.State != verdict.Unobserved {
 		return "Paused"
 	}
 	return string(v.Phase)
@@ -66,9 +52,9 @@ func phaseWord(v *View) string {
 
 // mainMessage returns the most important message about a DataSet: why it failed,
 // what is wrong, or what it waits for.
-func mainMessage(v *View) (string, frame.Tone) {
+func mainMessage(v *status.View) (string, frame.Tone) {
 	switch {
-	case v.hasFailed():
+	case v.HasFailed():
 		return cmp.Or(v.Verdict.Message, v.Verdict.Reason), frame.Bad
 	case len(v.Alerts) > 0:
 		return v.Alerts[0].Reason + ": " + v.Alerts[0].Message, frame.Warning

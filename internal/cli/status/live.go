@@ -5,6 +5,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 const (
@@ -26,9 +28,9 @@ const (
 // display shows one view after the other.
 type display interface {
 	begin(d *v1alpha1.DataSet)
-	showView(v *View, trouble string)
+	showView(v *status.View, trouble string)
 	// end prints the result below the last view.
-	end(v *View, result string)
+	end(v *status.View, result string)
 	close()
 }
 
@@ -55,25 +57,27 @@ func (s *command) followRollout(parent context.Context, name string) error {
 	defer show.close()
 	show.begin(first.DataSet)
 	key := types.NamespacedName{Namespace: first.DataSet.Namespace, Name: name}
-	return s.runDisplay(ctx, newFollower(ctx, c, key, len(first.Unread) == 0), *first, show, over)
+	return s.runDisplay(ctx, status.Follow(ctx, c, key, len(first.Unread) == 0), *first, show, over)
 }
 
-func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show display, over <-chan time.Time) error {
-	var meter Meter
+func (s *command) runDisplay(ctx context.Context, f *status.Follower, in status.Input, show display, over <-chan time.Time) error {
+	var meter status.Meter
 	var patience verdict.Patience
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	fresh := s.Now()
 	for {
-		if err := f.refresh(ctx, &in); err != nil {
+		if err := f.Refresh(ctx, &in); errors.Is(err, status.ErrDeleted) {
+			return &frame.Exit{Code: frame.ExitNegative, Cause: err}
+		} else if err != nil {
 			return err
 		}
 		in.Now = s.Now()
-		trouble := f.problemLine(in.Now, fresh)
+		trouble := f.Problem(in.Now, fresh)
 		if trouble == "" {
 			fresh = in.Now
 		}
-		view := Build(in)
+		view := status.Build(in)
 		view.Verdict = patience.Weigh(in.DataSet, view.Verdict, in.Now)
 		meter.Measure(&view, in.Now)
 		show.showView(&view, trouble)
@@ -89,12 +93,12 @@ func (s *command) runDisplay(ctx context.Context, f *follower, in Input, show di
 
 // result returns the last line that is printed, without its beginning, or nothing while
 // there is something to wait for.
-func (s *command) result(v *View) string {
+func (s *command) result(v *status.View) string {
 	switch v.Verdict.State {
 	case verdict.Done:
 		return fmt.Sprintf("delivered: revision %s: %s", v.Update.Label(v.Name), v.Verdict.Message)
 	case verdict.Failed:
-		return fmt.Sprintf("failed: revision %s: %s%s", v.Update.Label(v.Name), v.cause(), v.firstItem())
+		return fmt.Sprintf("failed: revision %s: %s%s", v.Update.Label(v.Name), cause(v), firstItem(v))
 	case verdict.NoPods:
 		if s.noPods {
 			return "no pods: " + v.Verdict.Message
@@ -104,7 +108,7 @@ func (s *command) result(v *View) string {
 }
 
 // firstItem names the first item that failed, where the verdict speaks of pods alone.
-func (v *View) firstItem() string {
+func firstItem(v *status.View) string {
 	f := v.Failure
 	if f == nil || f.Item == "" || strings.Contains(v.Verdict.Message, f.Item) {
 		return ""
@@ -114,7 +118,7 @@ func (v *View) firstItem() string {
 
 // revisionLead names the revision that the view speaks of, before what follows the word;
 // nothing while the one of the present spec is not known.
-func (v *View) revisionLead(word string) string {
+func revisionLead(v *status.View, word string) string {
 	if v.Verdict.State == verdict.Unobserved || v.Update.Name == "" {
 		return ""
 	}
@@ -122,7 +126,7 @@ func (v *View) revisionLead(word string) string {
 }
 
 // cause returns reason and message of the verdict.
-func (v *View) cause() string {
+func cause(v *status.View) string {
 	if v.Verdict.Reason == "" {
 		return v.Verdict.Message
 	}
@@ -130,9 +134,9 @@ func (v *View) cause() string {
 }
 
 // waitForChange waits until there may be something new to show.
-func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.Ticker, over <-chan time.Time, v *View) error {
+func (s *command) waitForChange(ctx context.Context, f *status.Follower, ticker *time.Ticker, over <-chan time.Time, v *status.View) error {
 	late := &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf("DataSet %s was not delivered within %s: %s%s: %s", v.Name,
-		s.timeout, v.revisionLead(" is "), v.Phase, v.cause())}
+		s.timeout, revisionLead(v, " is "), v.Phase, cause(v))}
 	pause := time.NewTimer(breath)
 	defer pause.Stop()
 	select {
@@ -147,14 +151,14 @@ func (s *command) waitForChange(ctx context.Context, f *follower, ticker *time.T
 		return ctx.Err()
 	case <-over:
 		return late
-	case <-f.changed:
+	case <-f.Changed():
 	case <-ticker.C:
 	}
 	return nil
 }
 
-func rolloutError(v *View) error {
-	if v.hasFailed() {
+func rolloutError(v *status.View) error {
+	if v.HasFailed() {
 		return frame.Negative()
 	}
 	return nil
@@ -177,9 +181,9 @@ type pictures struct {
 
 func (p *pictures) begin(*v1alpha1.DataSet) {}
 
-func (p *pictures) end(v *View, result string) { p.printResult(v, result) }
+func (p *pictures) end(v *status.View, result string) { p.printResult(v, result) }
 
-func (p *pictures) showView(v *View, trouble string) {
+func (p *pictures) showView(v *status.View, trouble string) {
 	screen := p.Screen()
 	lines := Render(v, Look{Screen: screen, Now: p.Now(), Pods: p.livePods(), Wide: p.output.Wide(), Bars: true})
 	if trouble != "" {
@@ -204,7 +208,7 @@ func (p *pictures) close() { p.canvas.showCursor() }
 // protocol prints what changed, a line each.
 type protocol struct {
 	*command
-	last    *View
+	last    *status.View
 	trouble string
 }
 
@@ -214,9 +218,9 @@ func (p *protocol) begin(d *v1alpha1.DataSet) {
 	fmt.Fprintf(p.Out, "dataset/%s: waiting for the delivery of generation %d\n", d.Name, d.Generation)
 }
 
-func (p *protocol) end(v *View, result string) { p.printResult(v, result) }
+func (p *protocol) end(v *status.View, result string) { p.printResult(v, result) }
 
-func (p *protocol) showView(v *View, trouble string) {
+func (p *protocol) showView(v *status.View, trouble string) {
 	at := p.Now().Format(time.TimeOnly)
 	for _, line := range describeChanges(p.last, v) {
 		fmt.Fprintf(p.Out, "%s %s: %s\n", at, v.Name, line)
@@ -230,6 +234,6 @@ func (p *protocol) showView(v *View, trouble string) {
 func (p *protocol) close() {}
 
 // printResult prints the last line.
-func (s *command) printResult(v *View, result string) {
+func (s *command) printResult(v *status.View, result string) {
 	fmt.Fprintf(s.Out, "dataset/%s: %s\n", v.Name, frame.OneLine(result))
 }

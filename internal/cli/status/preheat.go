@@ -11,17 +11,18 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 // preheatLine says how many nodes have the data that spec.preheat puts there.
-func preheatLine(p *v1alpha1.PreheatStatus, v *View, now time.Time) string {
+func preheatLine(p *v1alpha1.PreheatStatus, v *status.View, now time.Time) string {
 	text := fmt.Sprintf("%d of %d nodes have it", p.Ready, p.Desired)
 	if p.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", p.Failed)
 	}
 	if p.Revision != "" {
-		m := Mark{Name: p.Revision}
-		for _, known := range []Mark{v.Update, v.Stable} {
+		m := status.Mark{Name: p.Revision}
+		for _, known := range []status.Mark{v.Update, v.Stable} {
 			if known.Name == p.Revision {
 				m = known
 			}

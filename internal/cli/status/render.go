@@ -15,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 // Look is how a view is to be shown.
@@ -44,7 +45,7 @@ const nameWidth = 12
 
 // Render makes the lines that show a view. Those of the head, and of the first failed
 // pod, are wrapped; those of the list are cut.
-func Render(v *View, l Look) []string {
+func Render(v *status.View, l Look) []string {
 	lines := upperLines(v, l)
 	if len(v.Pods) > 0 {
 		lines = append(append(lines, ""), podLines(v, l, len(lines))...)
@@ -58,7 +59,7 @@ func Render(v *View, l Look) []string {
 
 // upperLines are those above the list of pods. A screen that is drawn in place may be too
 // low for all of it; then what can be looked up elsewhere goes first.
-func upperLines(v *View, l Look) []string {
+func upperLines(v *status.View, l Look) []string {
 	head := headLines(v, l, false)
 	if v.Failure == nil {
 		if l.hasRoomBelow(len(head)) {
@@ -85,7 +86,7 @@ func (l Look) hasRoomBelow(lines int) bool {
 }
 
 // headLines speak of the DataSet as a whole; with cut each is one line.
-func headLines(v *View, l Look, cut bool) []string {
+func headLines(v *status.View, l Look, cut bool) []string {
 	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth, Cut: cut}
 	line := func(name string, tone frame.Tone, format string, args ...any) {
 		fields.Add(name, tone, fmt.Sprintf(format, args...))
@@ -129,7 +130,7 @@ func headLines(v *View, l Look, cut bool) []string {
 }
 
 // failureLines shows the failure of one pod whole.
-func failureLines(f *Failure, l Look) []string {
+func failureLines(f *status.Failure, l Look) []string {
 	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth}
 	where := "pod " + f.Pod
 	if f.Node != "" {
@@ -165,9 +166,9 @@ func failureLines(f *Failure, l Look) []string {
 	return fields.Lines()
 }
 
-func rolloutLine(v *View, now time.Time) string {
+func rolloutLine(v *status.View, now time.Time) string {
 	text := string(cmp.Or(v.Phase, "none yet"))
-	if v.Reason != "" && v.hasFailed() {
+	if v.Reason != "" && v.HasFailed() {
 		text += " (" + v.Reason + ")"
 	}
 	switch {
@@ -187,7 +188,7 @@ func rolloutLine(v *View, now time.Time) string {
 	return text
 }
 
-func markLine(m Mark, dataset string) string {
+func markLine(m status.Mark, dataset string) string {
 	if m.Name == "" {
 		return "none yet"
 	}
@@ -204,7 +205,7 @@ func markLine(m Mark, dataset string) string {
 	return text
 }
 
-func countLine(v *View) string {
+func countLine(v *status.View) string {
 	words := make([]string, 0, len(v.Counts))
 	for _, c := range v.Counts {
 		words = append(words, fmt.Sprintf("%d %s", c.Pods, c.State))
@@ -223,7 +224,7 @@ func countLine(v *View) string {
 }
 
 // podLines lists pods, and says what those that have no room are.
-func podLines(v *View, l Look, above int) []string {
+func podLines(v *status.View, l Look, above int) []string {
 	room := podRoom(l, above)
 	itemized := l.Wide || l.Bars && itemsFit(v, room)
 	t := &frame.Table{Header: podHeader(l)}
@@ -262,30 +263,30 @@ func podRoom(l Look, above int) int {
 }
 
 // needsItems reports whether a pod's line alone does not say which item it waits for.
-func needsItems(p *Pod) bool {
-	return (p.State.isMoving() || p.State == Failed) && len(p.Items) > 1
+func needsItems(p *status.Pod) bool {
+	return (p.State.IsMoving() || p.State == status.Failed) && len(p.Items) > 1
 }
 
-func itemsFit(v *View, room int) bool {
+func itemsFit(v *status.View, room int) bool {
 	if room == 0 {
 		return true
 	}
 	need := 0
 	for i := range v.Pods {
-		if p := &v.Pods[i]; p.State.isMoving() || p.State == Failed {
+		if p := &v.Pods[i]; p.State.IsMoving() || p.State == status.Failed {
 			need += 1 + len(p.Items)
 		}
 	}
 	return need < room
 }
 
-func restLine(rest []Pod) string {
-	counts := map[State]int{}
+func restLine(rest []status.Pod) string {
+	counts := map[status.State]int{}
 	for _, p := range rest {
 		counts[p.State]++
 	}
 	var words []string
-	for _, state := range order {
+	for _, state := range status.States() {
 		if counts[state] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", counts[state], state))
 		}
@@ -310,17 +311,17 @@ func podHeader(l Look) []string {
 	return []string{"POD", "NODE", "REVISION", "STATE", "PROGRESS", "MESSAGE"}
 }
 
-func podRow(p *Pod, l Look) []frame.Cell {
+func podRow(p *status.Pod, l Look) []frame.Cell {
 	revision := p.Revision
 	if p.Sees != "" {
 		revision = p.Sees + " → " + revision
 	}
 	cells := []frame.Cell{frame.Text(p.Name), frame.Text(p.Node), frame.Text(revision),
-		frame.Toned(stateTone(p.State), string(p.State)), frame.Text(progressCell(p.Progress, p.State.isMoving(), l)), frame.Text(p.Message)}
+		frame.Toned(stateTone(p.State), string(p.State)), frame.Text(progressCell(p.Progress, p.State.IsMoving(), l)), frame.Text(p.Message)}
 	return narrowCells(cells, l)
 }
 
-func itemRow(i *Item, l Look) []frame.Cell {
+func itemRow(i *status.Item, l Look) []frame.Cell {
 	message := i.Message
 	if message == "" || i.Phase != v1alpha1.DataFailed {
 		message = i.Reason
@@ -355,7 +356,7 @@ func narrowCells(cells []frame.Cell, l Look) []frame.Cell {
 
 // progressCell shows how far it is: of what moves as a share, a bar where one
 // is wanted, the rate and the time left; of what is there the size.
-func progressCell(p Progress, moving bool, l Look) string {
+func progressCell(p status.Progress, moving bool, l Look) string {
 	if p.Total == 0 {
 		return ""
 	}
@@ -379,7 +380,7 @@ func progressCell(p Progress, moving bool, l Look) string {
 	return text
 }
 
-func progressLine(p Progress) string {
+func progressLine(p status.Progress) string {
 	text := fmt.Sprintf("%s of %s in the pods that move", bytesize.Text(p.Bytes), bytesize.Text(p.Total))
 	if p.Rate > 0 {
 		text += ", " + bytesize.Text(p.Rate) + "/s"
@@ -391,14 +392,14 @@ func progressLine(p Progress) string {
 }
 
 // percentDone returns the progress in percent; 100 only when all is there.
-func percentDone(p Progress) int64 {
+func percentDone(p status.Progress) int64 {
 	if p.Bytes >= p.Total {
 		return 100
 	}
 	return int64(float64(p.Bytes) / float64(p.Total) * 100)
 }
 
-func progressBar(p Progress, width int) string {
+func progressBar(p status.Progress, width int) string {
 	full := int(percentDone(p)) * width / 100
 	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
@@ -413,13 +414,13 @@ func phaseTone(p v1alpha1.RolloutPhase) frame.Tone {
 	return frame.Plain
 }
 
-func stateTone(s State) frame.Tone {
+func stateTone(s status.State) frame.Tone {
 	switch {
-	case s == Failed:
+	case s == status.Failed:
 		return frame.Bad
-	case s == Updated:
+	case s == status.Updated:
 		return frame.Good
-	case s.isMoving() || s == Connecting:
+	case s.IsMoving() || s == status.Connecting:
 		return frame.Warning
 	}
 	return frame.Plain

@@ -17,6 +17,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/insight/status"
 )
 
 const (
@@ -147,8 +148,8 @@ func fleet() []*v1alpha1.Data {
 	}
 }
 
-func build(d *v1alpha1.DataSet, fleet []*v1alpha1.Data) View {
-	return Build(Input{DataSet: d, Data: fleet, Now: start, Program: "kubectl kuda"})
+func build(d *v1alpha1.DataSet, fleet []*v1alpha1.Data) status.View {
+	return status.Build(status.Input{DataSet: d, Data: fleet, Now: start, Program: "kubectl kuda"})
 }
 
 func TestEveryStateOfAPodIsTold(t *testing.T) {
@@ -162,36 +163,36 @@ func TestEveryStateOfAPodIsTold(t *testing.T) {
 	loading := item("weights", v1alpha1.DataDownloading, "", 1, 2)
 	for name, test := range map[string]struct {
 		data *v1alpha1.Data
-		want State
+		want status.State
 	}{
-		"delivered on the update revision": {done("p", "n", newRevision), Updated},
-		"delivered on the stable one":      {done("p", "n", oldRevision), Stable},
-		"moved, on its way":                {moved(data("p", "n", newRevision, oldRevision, loading)), Updating},
+		"delivered on the update revision": {done("p", "n", newRevision), status.Updated},
+		"delivered on the stable one":      {done("p", "n", oldRevision), status.Stable},
+		"moved, on its way":                {moved(data("p", "n", newRevision, oldRevision, loading)), status.Updating},
 		"moved, switched, hook runs": {moved(data("p", "n", newRevision, newRevision,
-			item("w", v1alpha1.DataDownloading, v1alpha1.ReasonHookPending, 2, 2))), Updating},
-		"moved back":              {data("p", "n", oldRevision, newRevision, loading), Returning},
-		"new, first delivery":     {data("p", "n", oldRevision, "", loading), Delivering},
-		"an item failed":          {moved(data("p", "n", newRevision, oldRevision, item("w", v1alpha1.DataFailed, "", 1, 2))), Failed},
-		"got worse by the switch": {moved(done("worse", "n", newRevision)), Failed},
-		"worse once, and back":    {done("worse", "n", oldRevision), Stable},
-		"never reported":          {unheard(done("p", "n", oldRevision)), Connecting},
-		"told to prefetch":        {prefetching(done("p", "n", oldRevision), nil), Prefetching},
+			item("w", v1alpha1.DataDownloading, v1alpha1.ReasonHookPending, 2, 2))), status.Updating},
+		"moved back":              {data("p", "n", oldRevision, newRevision, loading), status.Returning},
+		"new, first delivery":     {data("p", "n", oldRevision, "", loading), status.Delivering},
+		"an item failed":          {moved(data("p", "n", newRevision, oldRevision, item("w", v1alpha1.DataFailed, "", 1, 2))), status.Failed},
+		"got worse by the switch": {moved(done("worse", "n", newRevision)), status.Failed},
+		"worse once, and back":    {done("worse", "n", oldRevision), status.Stable},
+		"never reported":          {unheard(done("p", "n", oldRevision)), status.Connecting},
+		"told to prefetch":        {prefetching(done("p", "n", oldRevision), nil), status.Prefetching},
 		"prefetch of an earlier revision": {prefetching(done("p", "n", oldRevision),
-			&v1alpha1.PrefetchStatus{Revision: "models-x", Phase: v1alpha1.DataSuccess}), Prefetching},
+			&v1alpha1.PrefetchStatus{Revision: "models-x", Phase: v1alpha1.DataSuccess}), status.Prefetching},
 		"prefetched": {prefetching(done("p", "n", oldRevision),
-			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataSuccess}), Prefetched},
+			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataSuccess}), status.Prefetched},
 		"prefetch failed": {prefetching(done("p", "n", oldRevision),
-			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataFailed}), Failed},
-		"taken out of the view": {withdrawn, Withdrawn},
+			&v1alpha1.PrefetchStatus{Revision: newRevision, Phase: v1alpha1.DataFailed}), status.Failed},
+		"taken out of the view": {withdrawn, status.Withdrawn},
 		"told another, runtime has not heard": {func() *v1alpha1.Data {
 			d := moved(done("p", "n", oldRevision))
 			d.Spec.Revision = newRevision
 			return d
-		}(), Updating},
+		}(), status.Updating},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := models(func(d *v1alpha1.DataSet) { d.Status.Rollout.FailedPods = []string{"worse"} })
-			if got := podState(d, test.data); got != test.want {
+			if got := build(d, []*v1alpha1.Data{test.data}).Pods[0].State; got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
@@ -275,8 +276,8 @@ func TestFollowingEndsWithTheRolloutAndNotBefore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := build(models(test.change...), nil)
-			if v.hasEnded() != test.over || v.hasFailed() != test.failed {
-				t.Errorf("got ended %t, failed %t; want %t, %t", v.hasEnded(), v.hasFailed(), test.over, test.failed)
+			if v.HasEnded() != test.over || v.HasFailed() != test.failed {
+				t.Errorf("got ended %t, failed %t; want %t, %t", v.HasEnded(), v.HasFailed(), test.over, test.failed)
 			}
 		})
 	}
@@ -308,11 +309,11 @@ func TestTheDeadlineIsShownOnlyWhilePodsAreUpdated(t *testing.T) {
 }
 
 func TestTheViewOfARolloutFitsTheScreen(t *testing.T) {
-	measured := func(d *v1alpha1.DataSet) View {
-		var m Meter
+	measured := func(d *v1alpha1.DataSet) status.View {
+		var m status.Meter
 		early := fleet()
 		early[2].Status.DataItemsStatus[0].Bytes = 2 * gib
-		before := Build(Input{DataSet: d, Data: early, Now: start.Add(-8 * time.Second), Program: "kubectl kuda"})
+		before := status.Build(status.Input{DataSet: d, Data: early, Now: start.Add(-8 * time.Second), Program: "kubectl kuda"})
 		m.Measure(&before, start.Add(-8*time.Second))
 		v := build(d, fleet())
 		m.Measure(&v, start)
@@ -388,17 +389,17 @@ func TestThousandsOfPodsFitTheScreenAndThoseThatMoveComeFirst(t *testing.T) {
 }
 
 func TestRatesAreSmoothedAndStartAnewWithAnotherDownload(t *testing.T) {
-	var m Meter
+	var m status.Meter
 	var got []int64
 	for second, bytes := range []int64{0, 0, 400, 400, 800, 100, 300} {
-		v := View{Pods: []Pod{{Name: "p", State: Updating, Progress: Progress{Bytes: bytes, Total: 1000}}}}
+		v := status.View{Pods: []status.Pod{{Name: "p", State: status.Updating, Progress: status.Progress{Bytes: bytes, Total: 1000}}}}
 		m.Measure(&v, start.Add(time.Duration(second)*time.Second))
 		got = append(got, v.Pods[0].Progress.Rate)
 	}
 	if diff := cmp.Diff([]int64{0, 0, 200, 133, 200, 0, 200}, got); diff != "" {
 		t.Errorf("rates (-want +got):\n%s", diff)
 	}
-	v := View{Pods: []Pod{{Name: "p", State: Updating, Progress: Progress{Bytes: 300, Total: 1000}}}}
+	v := status.View{Pods: []status.Pod{{Name: "p", State: status.Updating, Progress: status.Progress{Bytes: 300, Total: 1000}}}}
 	m.Measure(&v, start.Add(time.Minute))
 	m.Measure(&v, start.Add(2*time.Minute))
 	if p := v.Pods[0].Progress; p.Rate != 0 || p.Left != 0 {
@@ -443,7 +444,7 @@ func TestDataSetsAreListedInATable(t *testing.T) {
 	ages := map[string]time.Duration{"shop/models": time.Hour, "bank/models": 48 * time.Hour}
 	for name, wide := range map[string]bool{"table.txt": false, "table-wide.txt": true} {
 		var out bytes.Buffer
-		if err := summaryTable(buildSummaries(items, start, "kubectl kuda"), ages, true, wide).Write(&out, frame.Screen{}); err != nil {
+		if err := summaryTable(status.Summaries(items, start, "kubectl kuda"), ages, true, wide).Write(&out, frame.Screen{}); err != nil {
 			t.Fatal(err)
 		}
 		golden.Compare(t, name, out.String())

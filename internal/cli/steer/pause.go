@@ -8,10 +8,10 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/steer"
 )
 
 func pauseCommand(f *frame.Frame) *cobra.Command {
@@ -48,17 +48,16 @@ func setPaused(ctx context.Context, f *frame.Frame, name string, paused bool) er
 	if err != nil {
 		return err
 	}
-	if err := checkPause(d, paused, f.Program); err != nil {
+	if err := steer.CheckPause(d, paused, sayCommand(f.Program, name)); err != nil {
 		return err
 	}
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"paused":%t}}`, paused))
-	if err := c.Patch(ctx, d, patch, client.FieldOwner(frame.Manager)); err != nil {
-		return fmt.Errorf("changing DataSet %s: %w", name, err)
+	if err := steer.SetPaused(ctx, c, d, paused, client.FieldOwner(frame.Manager)); err != nil {
+		return err
 	}
 	word := "resumed"
 	if paused {
 		word = "paused"
 	}
-	_, err = fmt.Fprintf(f.Out, "dataset/%s %s%s\n", name, word, pauseEffect(d, paused))
+	_, err = fmt.Fprintf(f.Out, "dataset/%s %s%s\n", name, word, steer.PauseEffect(d, paused))
 	return err
 }

@@ -5,26 +5,15 @@ package steer
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
-)
-
-const (
-	tokenLength = 8
-	// How long, and how often, the manager's answer is looked for.
-	honourPatience = 15 * time.Second
-	honourGlance   = 250 * time.Millisecond
+	"github.com/kuda-io/kuda/internal/insight/steer"
 )
 
 func promoteCommand(f *frame.Frame) *cobra.Command {
@@ -90,60 +79,47 @@ func sendRequest(ctx context.Context, f *frame.Frame, name, verb string, waits b
 	if err != nil {
 		return err
 	}
-	var failed failing
-	if verb == v1alpha1.RequestRetry && !retriesRollout(d.Status.Rollout) {
-		if failed, err = findFailing(ctx, c, d); err != nil {
+	var failed steer.Failing
+	if verb == v1alpha1.RequestRetry && !steer.RetriesRollout(d.Status.Rollout) {
+		if failed, err = steer.FindFailing(ctx, c, d); err != nil {
 			return err
 		}
 	}
-	if err := checkRequest(d, verb, failed, f.Program); err != nil {
+	if err := steer.CheckRequest(d, verb, failed, sayCommand(f.Program, name)); err != nil {
 		return err
 	}
 	before := d.Status.Rollout.DeepCopy()
-	request := strings.Join([]string{verb, before.Revision, strings.ToLower(rand.Text()[:tokenLength])}, " ")
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"annotations": map[string]string{v1alpha1.AnnotationRolloutRequest: request},
-	}})
+	request, err := steer.Request(ctx, c, d, verb, client.FieldOwner(frame.Manager))
 	if err != nil {
-		return fmt.Errorf("writing the request: %w", err)
-	}
-	if err := c.Patch(ctx, d, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(frame.Manager)); err != nil {
-		return fmt.Errorf("changing DataSet %s: %w", name, err)
+		return err
 	}
 	if !waits {
-		_, err := fmt.Fprintf(f.Out, "dataset/%s: asked to %s\n", name, describeRequest(verb))
+		_, err := fmt.Fprintf(f.Out, "dataset/%s: asked to %s\n", name, steer.DescribeRequest(verb))
 		return err
 	}
-	if err := waitForResponse(ctx, c, d, request); err != nil {
+	if err := steer.Await(ctx, c, d, request); errors.Is(err, steer.ErrUnheard) {
+		return &frame.Exit{Code: frame.ExitTimeout, Cause: err}
+	} else if err != nil {
 		return err
 	}
-	if verb == v1alpha1.RequestRetry && !retriesRollout(before) {
-		_, err = fmt.Fprintf(f.Out, "dataset/%s: %s\n", name, failed.describe())
+	if verb == v1alpha1.RequestRetry && !steer.RetriesRollout(before) {
+		_, err = fmt.Fprintf(f.Out, "dataset/%s: %s\n", name, failed.Describe())
 		return err
 	}
-	_, err = fmt.Fprintf(f.Out, "dataset/%s %s\n", name, describeOutcome(verb, d))
+	_, err = fmt.Fprintf(f.Out, "dataset/%s %s\n", name, steer.DescribeOutcome(verb, d))
 	return err
 }
 
-// waitForResponse waits for the manager's answer, and leaves it in d.
-func waitForResponse(ctx context.Context, c client.Client, d *v1alpha1.DataSet, request string) error {
-	revision := d.Status.Rollout.Revision
-	replaced := false
-	err := wait.PollUntilContextTimeout(ctx, honourGlance, honourPatience, true, func(ctx context.Context) (bool, error) {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return false, fmt.Errorf("reading DataSet %s: %w", d.Name, err)
-		}
-		r := d.Status.Rollout
-		replaced = d.Status.UpdateRevision != revision || r == nil || r.Revision != revision
-		return replaced || r.Request == request, nil
-	})
-	switch {
-	case replaced:
-		return fmt.Errorf("the template of DataSet %s changed meanwhile, and another rollout began; the request was about revision %s", d.Name,
-			revision)
-	case wait.Interrupted(err) && ctx.Err() == nil:
-		return &frame.Exit{Code: frame.ExitTimeout, Cause: fmt.Errorf(
-			"the manager has not taken up the request within %s; it will once it runs (kubectl -n kuda-system get pods)", honourPatience)}
+// sayCommand names a verb by its command.
+func sayCommand(program, name string) steer.Say {
+	return func(verb string) string { return program + " " + verb + " " + name }
+}
+
+// exitNegative gives the refusal of an undo that has nothing to go back to the exit code of
+// an answer that is not the good one.
+func exitNegative(err error) error {
+	if r, ok := errors.AsType[*steer.Refusal](err); ok && r.Code == steer.NothingToGoBackTo {
+		return &frame.Exit{Code: frame.ExitNegative, Cause: err}
 	}
 	return err
 }

@@ -5,19 +5,18 @@ package steer
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/verdict"
+	"github.com/kuda-io/kuda/internal/insight/steer"
 )
 
 // The values of --dry-run.
@@ -85,9 +84,9 @@ func (u *undo) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	back, err := targetRevision(d, revisions, u.number, u.Program)
+	back, err := steer.TargetRevision(d, revisions, u.number, sayCommand(u.Program, d.Name))
 	if err != nil {
-		return err
+		return exitNegative(err)
 	}
 	if !verdict.HasSucceeded(d, back) {
 		fmt.Fprintf(u.ErrOut, "warning: revision %d has not succeeded: no pod ever had all of it, or its rollout failed\n", back.Revision)
@@ -96,8 +95,8 @@ func (u *undo) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	changed := describeChanges(d.Spec.Template, template)
-	if tool := managingTool(d); tool != "" {
+	changed := steer.DescribeChanges(d.Spec.Template, template)
+	if tool := steer.ManagingTool(d); tool != "" {
 		fmt.Fprintf(u.ErrOut, "warning: %s keeps this template and may set it forward again; change it at its source too, or suspend %s for "+
 			"this DataSet\n", tool, tool)
 	}
@@ -122,52 +121,15 @@ func (u *undo) applyTemplate(ctx context.Context, d *v1alpha1.DataSet, back *app
 		}
 		return nil
 	}
-	patch, err := undoPatch(d, back.Data.Raw, cause)
-	if err != nil {
-		return err
-	}
 	c, err := u.Client()
 	if err != nil {
 		return err
 	}
-	options = append(options, client.FieldOwner(frame.Manager))
-	if err := c.Patch(ctx, d, client.RawPatch(types.JSONPatchType, patch), options...); err != nil {
-		return fmt.Errorf("changing DataSet %s: %w", d.Name, err)
+	if err := steer.Undo(ctx, c, d, back.Data.Raw, cause, append(options, client.FieldOwner(frame.Manager))...); err != nil {
+		return err
 	}
 	d.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("DataSet"))
 	return nil
-}
-
-type operation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
-}
-
-// undoPatch replaces the template as a whole with what the revision holds,
-// byte for byte, and refuses a DataSet that changed since it was read. The
-// change cause goes with the template: else the cause of the revision that is
-// left would be noted for the one that is gone back to.
-func undoPatch(d *v1alpha1.DataSet, template json.RawMessage, cause string) ([]byte, error) {
-	operations := []operation{
-		{Op: "replace", Path: "/metadata/resourceVersion", Value: d.ResourceVersion},
-		{Op: "replace", Path: "/spec/template", Value: template},
-	}
-	const path = "/metadata/annotations/kubernetes.io~1change-cause"
-	_, noted := d.Annotations[v1alpha1.AnnotationChangeCause]
-	switch {
-	case cause != "" && len(d.Annotations) == 0:
-		operations = append(operations, operation{"add", "/metadata/annotations", map[string]string{v1alpha1.AnnotationChangeCause: cause}})
-	case cause != "":
-		operations = append(operations, operation{"add", path, cause})
-	case noted:
-		operations = append(operations, operation{Op: "remove", Path: path})
-	}
-	patch, err := json.Marshal(operations)
-	if err != nil {
-		return nil, fmt.Errorf("writing the patch: %w", err)
-	}
-	return patch, nil
 }
 
 func (u *undo) printResult(d *v1alpha1.DataSet, back *appsv1.ControllerRevision, changed []string) error {

@@ -9,9 +9,11 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/why"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
@@ -82,12 +84,16 @@ func (w *command) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	in, err := readInput(ctx, c, types.NamespacedName{Namespace: namespace, Name: name})
-	if err != nil {
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	in, err := why.ReadInput(ctx, c, key)
+	switch {
+	case apierrors.IsNotFound(err):
+		return frame.NoSuchPod(ctx, c, key)
+	case err != nil:
 		return err
 	}
-	in.weights, in.rack, in.now, in.program = weights, w.rack, w.Now(), w.Program
-	v := buildView(in)
+	in.Weights, in.Rack, in.Now, in.Program = weights, w.rack, w.Now(), w.Program
+	v := why.Build(in)
 	if w.output.Machine() {
 		return w.output.Print(w.Out, v)
 	}
@@ -113,7 +119,7 @@ func parseWeights(named map[string]int64, rack string) (index.Weights, error) {
 		}
 		*place = weight
 	}
-	if sumWeights(w) == 0 {
+	if why.SumWeights(w) == 0 {
 		return w, errors.New("--weights: at least one must be more than 0")
 	}
 	return w, nil

@@ -1,11 +1,7 @@
 // Copyright The Kuda Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package why is kubectl kuda why: it explains where a pod was placed, or why it
-// was not, by the data that nodes hold.
-//
-// It computes what the scheduler's plugin computes, by the same package index,
-// from what is known now. It does not know what was known when the pod was
-// placed, nor what other plugins of the scheduler thought, and says so. It reads
-// with the user's rights and changes nothing.
+// Package why is kubectl kuda why: it explains where a pod was placed, or why it was not,
+// by the data that nodes hold. The explanation is computed by package insight/why; this
+// one reads the flags and renders the View.
 package why

@@ -15,6 +15,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
+	"github.com/kuda-io/kuda/internal/insight/why"
 	"github.com/kuda-io/kuda/internal/shorten"
 )
 
@@ -31,13 +32,13 @@ type look struct {
 }
 
 // renderView makes the text that shows a view.
-func renderView(v *View, l look) string {
+func renderView(v *why.View, l look) string {
 	fields := &frame.Fields{Screen: l.Screen, NameWidth: nameWidth}
 	line := func(name, format string, args ...any) { fields.Add(name, frame.Plain, fmt.Sprintf(format, args...)) }
 	line("Pod", "%s in namespace %s", v.Pod, v.Namespace)
-	v.renderPlace(line, l.now)
+	renderPlace(v, line, l.now)
 	for i := range v.DataSets {
-		v.DataSets[i].renderLines(line)
+		renderLines(&v.DataSets[i], line)
 	}
 	if len(v.Preferences) > 0 {
 		words := make([]string, 0, len(v.Preferences))
@@ -68,13 +69,13 @@ func renderView(v *View, l look) string {
 		b.WriteString(text + "\n")
 	}
 	if len(v.Nodes) > 0 {
-		b.WriteString("\n" + strings.Join(v.tableLines(l), "\n") + "\n\n")
-		b.WriteString(v.scoreCaveat(l.now) + "\n")
+		b.WriteString("\n" + strings.Join(tableLines(v, l), "\n") + "\n\n")
+		b.WriteString(scoreCaveat(v, l.now) + "\n")
 	}
 	return b.String()
 }
 
-func (v *View) renderPlace(line func(name, format string, args ...any), now time.Time) {
+func renderPlace(v *why.View, line func(name, format string, args ...any), now time.Time) {
 	if v.Pending == nil {
 		text := "on " + v.Node
 		if v.PlacedTime != nil {
@@ -91,25 +92,29 @@ func (v *View) renderPlace(line func(name, format string, args ...any), now time
 	renderEvents(v.Pending.Events, line, now)
 }
 
-func renderEvents(events []Event, line func(name, format string, args ...any), now time.Time) {
+func renderEvents(events []why.Event, line func(name, format string, args ...any), now time.Time) {
 	for _, e := range events {
 		line("Event", "%s, %s ago, by %s: %s", e.Reason, formatAge(e.Time.Time, now), e.From, e.Message)
 	}
 }
 
-func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
+// listedHolders is how many nodes a line names at most.
+const listedHolders = 3
+
+// renderLines shows a DataSet and its items.
+func renderLines(d *why.DataSet, line func(name, format string, args ...any)) {
 	revision := ""
 	if d.Revision != "" {
 		revision = ", revision " + d.Revision
 	}
 	line("DataSet", "%s, placement %s%s", d.Name, d.Placement, revision)
 	for _, item := range d.Items {
-		text := itemTitle(item.Name, item.Version)
+		text := why.ItemTitle(item.Name, item.Version)
 		if item.Bytes > 0 {
 			text += ", " + bytesize.Text(item.Bytes)
 		}
 		if len(item.Holders) > 0 {
-			text += ", on " + shorten.List(item.Holders, ", ", listed)
+			text += ", on " + shorten.List(item.Holders, ", ", listedHolders)
 		}
 		switch item.Phase {
 		case "", v1alpha1.DataSuccess:
@@ -124,7 +129,7 @@ func (d *DataSet) renderLines(line func(name, format string, args ...any)) {
 
 // tableLines has a line per node. The columns in small letters are what each
 // dimension adds to the score; they have the names that --weights takes.
-func (v *View) tableLines(l look) []string {
+func tableLines(v *why.View, l look) []string {
 	t := &frame.Table{Header: []string{
 		"", "NODE", "HELD", "MISSING", "DOWNLOADS", "ROOM", "SCORE", "AGAINST", "node", "rack", "zone", "downloads", "spread",
 	}}
@@ -139,8 +144,8 @@ func (v *View) tableLines(l look) []string {
 		if n.Chosen {
 			mark, tone = "*", frame.Strong
 		}
-		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), v.heldCell(n), frame.Text(n.missingText(l.wide)),
-			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(n.roomText()), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
+		t.Add(frame.Toned(tone, mark), frame.Toned(tone, n.Name), heldCell(v, n), frame.Text(missingText(n, l.wide)),
+			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(roomText(n)), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
 			frame.Toned(frame.Warning, strings.Join(n.Against, "; ")),
 			pointsCell(n.Points.Node), pointsCell(n.Points.Rack), pointsCell(n.Points.Zone), pointsCell(n.Points.Downloads),
 			pointsCell(n.Points.Spread))
@@ -152,7 +157,7 @@ func (v *View) tableLines(l look) []string {
 	return lines
 }
 
-func (v *View) heldCell(n *Node) frame.Cell {
+func heldCell(v *why.View, n *why.Node) frame.Cell {
 	text, tone := bytesize.Text(n.HeldBytes), frame.Plain
 	if v.TotalBytes > 0 {
 		text += fmt.Sprintf(" %d%%", int64(float64(n.HeldBytes)/float64(v.TotalBytes)*100))
@@ -166,7 +171,7 @@ func (v *View) heldCell(n *Node) frame.Cell {
 	return frame.Toned(tone, text)
 }
 
-func (n *Node) missingText(wide bool) string {
+func missingText(n *why.Node, wide bool) string {
 	switch {
 	case len(n.Missing) == 0:
 		return "-"
@@ -176,7 +181,7 @@ func (n *Node) missingText(wide bool) string {
 	return fmt.Sprintf("%d items", len(n.Missing))
 }
 
-func (n *Node) roomText() string {
+func roomText(n *why.Node) string {
 	if n.RoomBytes == nil {
 		return "?"
 	}
@@ -188,7 +193,7 @@ func pointsCell(points float64) frame.Cell {
 }
 
 // scoreCaveat says what the scores are not.
-func (v *View) scoreCaveat(now time.Time) string {
+func scoreCaveat(v *why.View, now time.Time) string {
 	w := v.Weights
 	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,spread=%g",
 		w.Node, w.Rack, w.Zone, w.Downloads, w.Spread)

@@ -25,6 +25,7 @@ import (
 	"github.com/kuda-io/kuda/internal/cli/clitest"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/cli/golden"
+	"github.com/kuda-io/kuda/internal/insight/why"
 	"github.com/kuda-io/kuda/internal/placement"
 )
 
@@ -145,7 +146,7 @@ func event(name, pod, message string, at time.Duration) *corev1.Event {
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: name},
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: pod, UID: types.UID("uid-" + pod)},
-		Reason:         "FailedScheduling", Message: message, EventTime: metav1.NewMicroTime(now.Add(-at)), ReportingController: Scheduler,
+		Reason:         "FailedScheduling", Message: message, EventTime: metav1.NewMicroTime(now.Add(-at)), ReportingController: why.Scheduler,
 	}
 }
 
@@ -190,12 +191,12 @@ func TestAPlacementIsExplained(t *testing.T) {
 		"no-holder.txt": {[]client.Object{node("n1"), node("n2"), holding("n1", "v2"), models(), aPod("web-0")}, nil},
 		"require.txt": {[]client.Object{
 			node("n1"), node("n2"), holding("n1", "v2"), downloading(holding("n2", "v3")), models(policy(v1alpha1.PlacementRequire)),
-			aPod("web-0", by(Scheduler), waits(unschedulable)),
+			aPod("web-0", by(why.Scheduler), waits(unschedulable)),
 			event("e1", "web-0", unschedulable, time.Minute), event("e2", "web-0", "an earlier one", time.Hour),
 			event("e3", "web-1", "of another pod", 0),
 		}, nil},
 		"require-cordoned.txt": {append(fleet()[2:], node("n1", cordoned), node("n2", cordoned), models(policy(v1alpha1.PlacementRequire)),
-			aPod("web-0", by(Scheduler))), nil},
+			aPod("web-0", by(why.Scheduler))), nil},
 	} {
 		out, err := run(t, c.objects, interceptor.Funcs{}, append([]string{"web-0"}, c.args...)...)
 		if err != nil {
@@ -244,57 +245,13 @@ func pinned(p *corev1.Pod, node string) {
 	}}}
 }
 
-func TestObstaclesOfANodeAreFound(t *testing.T) {
-	expression := func(key string, operator corev1.NodeSelectorOperator, values ...string) func(*corev1.Pod) {
-		return func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
-				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-					NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key,
-						Operator: operator, Values: values}}}},
-				}}}
-		}
-	}
-	tainted := func(n *corev1.Node) {
-		n.Spec.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
-	}
-	for name, c := range map[string]struct {
-		pod  *corev1.Pod
-		node *corev1.Node
-		want string
-	}{
-		"nothing":   {aPod("p"), node("n1"), ""},
-		"not Ready": {aPod("p"), node("n1", func(n *corev1.Node) { n.Status.Conditions = nil }), "not Ready"},
-		"cordoned": {aPod("p"), node("n1", cordoned, func(n *corev1.Node) {
-			n.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}}
-		}), "cordoned"},
-		"tainted": {aPod("p"), node("n1", tainted), "taint gpu=yes:NoSchedule"},
-		"tolerated": {aPod("p", func(p *corev1.Pod) {
-			p.Spec.Tolerations = []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
-		}), node("n1", tainted), ""},
-		"selector":     {aPod("p", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }), node("n1"), "nodeSelector"},
-		"the zone":     {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpIn, "east")), node("n1"), ""},
-		"another zone": {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpNotIn, "east")), node("n1"), "node affinity"},
-		"not a number": {aPod("p", expression(corev1.LabelTopologyZone, corev1.NodeSelectorOpGt, "x")), node("n1"), "node affinity"},
-		"by its name":  {aPod("p", func(p *corev1.Pod) { pinned(p, "n1") }), node("n1"), ""},
-		"another name": {aPod("p", func(p *corev1.Pod) { pinned(p, "n2") }), node("n1"), "node affinity"},
-		"an empty term": {aPod("p", func(p *corev1.Pod) {
-			pinned(p, "")
-			p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields = nil
-		}), node("n1"), "node affinity"},
-	} {
-		if got := strings.Join(nodeObstacles(c.pod, c.node), "; "); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
-
 func TestMissingRoomAndStaleEntriesAreListedAgainstANode(t *testing.T) {
 	full, away := holding("n1"), holding("n2", "v3")
 	full.Status.Stores[0].AvailableBytes = gib / 2
 	away.Status.Stores[0].BootID = "an earlier one"
 	out, err := run(t, []client.Object{node("n1"), node("n2"), full, away, models(), aPod("web-0")}, interceptor.Funcs{},
 		"web-0", "-o", "json")
-	var v View
+	var v why.View
 	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || len(v.Nodes) != 2 {
 		t.Fatalf("%v, %v in\n%s", err, jsonErr, out)
 	}

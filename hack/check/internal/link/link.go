@@ -36,11 +36,12 @@ var (
 // Programs are the packages of the main module's programs, with what each of them
 // links nothing of.
 var Programs = map[string][]string{
-	"./cmd/kuda-runtime": kubernetes,
-	"./cmd/kuda-node":    slices.Concat(kubernetes, storage),
-	"./cmd/kuda-manager": storage,
-	"./cmd/kuda-webhook": storage,
-	"./cmd/kubectl-kuda": storage,
+	"./cmd/kuda-runtime":   kubernetes,
+	"./cmd/kuda-node":      slices.Concat(kubernetes, storage),
+	"./cmd/kuda-manager":   storage,
+	"./cmd/kuda-webhook":   storage,
+	"./cmd/kuda-dashboard": storage,
+	"./cmd/kubectl-kuda":   storage,
 }
 
 // Package is one that a program links.

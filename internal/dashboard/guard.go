@@ -1,0 +1,106 @@
+// Copyright The Kuda Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dashboard
+
+import (
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuda-io/kuda/internal/connlimit"
+)
+
+const (
+	maxBody = 1 << 20
+	// answerTimeout is for reading a request's objects and for writing the answer to a slow
+	// client.
+	answerTimeout = 2 * time.Minute
+)
+
+// policy lets the page load what this server serves, and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+
+// guard refuses what no page of this server sends, before anything is read or asked.
+func (s *Server) guard(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.setHeaders(w)
+		api := strings.HasPrefix(r.URL.Path, "/api/")
+		switch {
+		case !s.isHostAllowed(r.Host):
+			s.refuse(w, refusal{http.StatusMisdirectedRequest, "WrongHost", "this server is not reached by that name"})
+		case api && !s.limiter.allow(clientAddress(r)):
+			s.refuse(w, refusal{http.StatusTooManyRequests, "TooManyRequests", "too many requests; wait a moment"})
+		case origins.Check(r) != nil, api && isFromElsewhere(r):
+			s.refuse(w, refusal{http.StatusForbidden, "CrossOrigin", "requests of other sites are refused"})
+		case r.Method == http.MethodPost && !isJSON(r):
+			s.refuse(w, refusal{http.StatusUnsupportedMediaType, "NotJSON", "send application/json"})
+		default:
+			// Streams set a limit of their own for each message.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			connlimit.MarkKnown(r.Context())
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+type refusal struct {
+	status        int
+	code, message string
+}
+
+func (s *Server) refuse(w http.ResponseWriter, f refusal) {
+	s.metrics.refused.WithLabelValues(f.code).Inc()
+	writeProblem(w, f.status, f.code, f.message)
+}
+
+func (s *Server) setHeaders(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	if s.options.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// isHostAllowed reports whether the request was sent to a name of this server. A page of
+// another site whose name was pointed here sends its own.
+func (s *Server) isHostAllowed(host string) bool {
+	if len(s.options.Hosts) == 0 {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil && slices.Contains(s.options.Hosts, name) {
+		return true
+	}
+	return slices.Contains(s.options.Hosts, host)
+}
+
+// isFromElsewhere reports whether a browser says that another site sent the request, also
+// where it changes nothing.
+func isFromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}
+
+func clientAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
