@@ -33,13 +33,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		api := strings.HasPrefix(r.URL.Path, "/api/")
 		switch {
 		case !s.isHostAllowed(r.Host):
-			s.refuse(w, refusal{http.StatusMisdirectedRequest, "WrongHost", "this server is not reached by that name"})
-		case api && !s.limiter.allow(clientAddress(r)):
-			s.refuse(w, refusal{http.StatusTooManyRequests, "TooManyRequests", "too many requests; wait a moment"})
+			s.writeRefusal(w, refusal{http.StatusMisdirectedRequest, "WrongHost", "this server is not reached by that name"})
+		case api && !s.limiter.allowAddress(clientAddress(r)):
+			s.writeRefusal(w, refusal{http.StatusTooManyRequests, "TooManyRequests", "too many requests; wait a moment"})
 		case origins.Check(r) != nil, api && isFromElsewhere(r):
-			s.refuse(w, refusal{http.StatusForbidden, "CrossOrigin", "requests of other sites are refused"})
+			s.writeRefusal(w, refusal{http.StatusForbidden, "CrossOrigin", "requests of other sites are refused"})
 		case r.Method == http.MethodPost && !isJSON(r):
-			s.refuse(w, refusal{http.StatusUnsupportedMediaType, "NotJSON", "send application/json"})
+			s.writeRefusal(w, refusal{http.StatusUnsupportedMediaType, "NotJSON", "send application/json"})
 		default:
 			// Streams set a limit of their own for each message.
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
@@ -55,7 +55,7 @@ type refusal struct {
 	code, message string
 }
 
-func (s *Server) refuse(w http.ResponseWriter, f refusal) {
+func (s *Server) writeRefusal(w http.ResponseWriter, f refusal) {
 	s.metrics.refused.WithLabelValues(f.code).Inc()
 	writeProblem(w, f.status, f.code, f.message)
 }

@@ -38,8 +38,8 @@ func newLimiter(l Limits, now func() time.Time) *limiter {
 		byIP: map[string]*addressLimit{}}
 }
 
-// allow reports whether the address may ask now.
-func (l *limiter) allow(address string) bool {
+// allowAddress reports whether the address may ask now.
+func (l *limiter) allowAddress(address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

@@ -70,14 +70,14 @@ func (s *Server) answering(next answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := s.options.Door.Identify(r)
 		if err != nil {
-			s.fail(w, r, err)
+			s.writeFailure(w, r, err)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 		defer cancel()
 		value, err := next(ctx, ask{Request: r, caller: caller})
 		if err != nil {
-			s.fail(w, r, err)
+			s.writeFailure(w, r, err)
 			return
 		}
 		s.metrics.requests.WithLabelValues("2xx").Inc()
@@ -85,8 +85,8 @@ func (s *Server) answering(next answer) http.Handler {
 	})
 }
 
-// fail replies with an error. Who is not known any more loses the cookie.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+// writeFailure replies with an error. Who is not known any more loses the cookie.
+func (s *Server) writeFailure(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := explainError(err)
 	if status == http.StatusUnauthorized {
 		s.options.Door.SignOut(w, r)
@@ -98,12 +98,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	var brought contract.SignIn
 	if err := readBody(r, &brought); err != nil {
-		s.fail(w, r, err)
+		s.writeFailure(w, r, err)
 		return
 	}
 	if err := s.options.Door.SignIn(w, r, brought); err != nil {
 		s.metrics.refused.WithLabelValues("SignIn").Inc()
-		s.fail(w, r, err)
+		s.writeFailure(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

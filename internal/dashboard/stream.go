@@ -34,8 +34,8 @@ type streams struct {
 
 func newStreams(most int) *streams { return &streams{most: most, open: map[string]int{}} }
 
-// begin reports whether the user may open one more; end gives it back.
-func (s *streams) begin(user string) bool {
+// beginStream reports whether the user may open one more; endStream gives it back.
+func (s *streams) beginStream(user string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[user] >= s.most {
@@ -45,7 +45,7 @@ func (s *streams) begin(user string) bool {
 	return true
 }
 
-func (s *streams) end(user string) {
+func (s *streams) endStream(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[user]--; s.open[user] <= 0 {
@@ -58,21 +58,21 @@ func (s *streams) end(user string) {
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	caller, err := s.options.Door.Identify(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.writeFailure(w, r, err)
 		return
 	}
 	a := ask{Request: r, caller: caller}
 	d := &v1alpha1.DataSet{}
 	key := types.NamespacedName{Namespace: r.FormValue("namespace"), Name: r.FormValue("name")}
 	if err := caller.Client.Get(r.Context(), key, d); err != nil {
-		s.fail(w, r, err)
+		s.writeFailure(w, r, err)
 		return
 	}
-	if !s.streams.begin(caller.Digest) {
-		s.refuse(w, refusal{http.StatusTooManyRequests, "TooManyStreams", "too many pages are open; close some"})
+	if !s.streams.beginStream(caller.Digest) {
+		s.writeRefusal(w, refusal{http.StatusTooManyRequests, "TooManyStreams", "too many pages are open; close some"})
 		return
 	}
-	defer s.streams.end(caller.Digest)
+	defer s.streams.endStream(caller.Digest)
 	s.metrics.streams.Inc()
 	defer s.metrics.streams.Dec()
 	look := s.hub.Subscribe(caller.Client, live.Key{Credentials: caller.Digest, Namespace: d.Namespace, Name: d.Name}, d)
@@ -92,12 +92,12 @@ func (s *Server) send(to *sender, a ask, look *live.Subscription) {
 		picture, fresh := look.Latest()
 		if picture != nil && picture.Err != nil {
 			_, code, message := explainError(picture.Err)
-			_ = to.event("end", contract.Problem{Code: code, Message: message})
+			_ = to.sendEvent("end", contract.Problem{Code: code, Message: message})
 			return
 		}
 		if picture != nil {
 			body, err := json.Marshal(live.BuildScene(picture, a.query(), sayButton))
-			if err != nil || !bytes.Equal(body, sent) && to.raw("scene", body) != nil {
+			if err != nil || !bytes.Equal(body, sent) && to.sendRaw("scene", body) != nil {
 				return
 			}
 			sent = body
@@ -108,10 +108,10 @@ func (s *Server) send(to *sender, a ask, look *live.Subscription) {
 		case <-s.ending:
 			return
 		case <-life.C:
-			_ = to.event("again", struct{}{})
+			_ = to.sendEvent("again", struct{}{})
 			return
 		case <-beat.C:
-			if to.raw("", nil) != nil {
+			if to.sendRaw("", nil) != nil {
 				return
 			}
 		case <-fresh:
@@ -142,16 +142,16 @@ func newSender(w http.ResponseWriter, r *http.Request) *sender {
 	return s
 }
 
-func (s *sender) event(name string, value any) error {
+func (s *sender) sendEvent(name string, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	return s.raw(name, body)
+	return s.sendRaw(name, body)
 }
 
-// raw sends one event; without a name it is a comment that keeps the connection open.
-func (s *sender) raw(name string, body []byte) error {
+// sendRaw sends one event; without a name it is a comment that keeps the connection open.
+func (s *sender) sendRaw(name string, body []byte) error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(sendTimeout))
 	text := ":\n\n"
 	if name != "" {

@@ -42,12 +42,12 @@ func TypeScript() string {
 		w.names[t], w.taken[root.name] = root.name, true
 	}
 	for _, root := range roots {
-		w.declare(reflect.TypeOf(root.value))
+		w.declareType(reflect.TypeOf(root.value))
 	}
 	for len(w.pending) > 0 {
 		t := w.pending[0]
 		w.pending = w.pending[1:]
-		w.declare(t)
+		w.declareType(t)
 	}
 	slices.Sort(w.parts)
 	return "// Copyright The Kuda Authors.\n// SPDX-License-Identifier: Apache-2.0\n\n" +
@@ -61,7 +61,7 @@ type writer struct {
 	parts   []string
 }
 
-func (w *writer) declare(t reflect.Type) {
+func (w *writer) declareType(t reflect.Type) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "export interface %s {\n", w.names[t])
 	w.writeFields(&b, t)

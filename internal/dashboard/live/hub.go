@@ -119,7 +119,7 @@ type entry struct {
 	fresh   chan struct{}
 }
 
-func (e *entry) publish(p *Picture) {
+func (e *entry) publishPicture(p *Picture) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.picture = p
@@ -131,7 +131,7 @@ func (e *entry) publish(p *Picture) {
 func (e *entry) run(ctx context.Context, h *Hub, c client.WithWatch, d *v1alpha1.DataSet) {
 	in, err := status.ReadInput(ctx, c, d)
 	if err != nil {
-		e.publish(&Picture{DataSet: d, Err: err, SeenTime: metav1.NewTime(h.now())})
+		e.publishPicture(&Picture{DataSet: d, Err: err, SeenTime: metav1.NewTime(h.now())})
 		return
 	}
 	w := &watcher{client: c, input: *in, fresh: h.now()}
@@ -141,8 +141,8 @@ func (e *entry) run(ctx context.Context, h *Hub, c client.WithWatch, d *v1alpha1
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	for {
-		p := w.picture(ctx, h.now())
-		e.publish(p)
+		p := w.buildPicture(ctx, h.now())
+		e.publishPicture(p)
 		if p.Err != nil || !w.waitForChange(ctx, ticker, p.View.Moving.Total > 0 || p.Trouble != "") {
 			return
 		}
@@ -178,7 +178,7 @@ func (w *watcher) readRevisions(ctx context.Context) {
 	}
 }
 
-func (w *watcher) picture(ctx context.Context, now time.Time) *Picture {
+func (w *watcher) buildPicture(ctx context.Context, now time.Time) *Picture {
 	err := w.follower.Refresh(ctx, &w.input)
 	w.input.Now = now
 	p := &Picture{DataSet: w.input.DataSet, Data: w.input.Data, SeenTime: metav1.NewTime(now), Err: err}

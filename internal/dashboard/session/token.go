@@ -78,7 +78,7 @@ func (t *Tokens) Identify(r *http.Request) (*Caller, error) {
 		return nil, ErrNone
 	case !hasTokenForm(token):
 		return nil, ErrToken
-	case !t.options.Now().Before(expiry(token, t.options.Now())):
+	case !t.options.Now().Before(expiryOf(token, t.options.Now())):
 		return nil, ErrExpired
 	}
 	return t.caller(token)
@@ -114,7 +114,7 @@ func (t *Tokens) SignIn(w http.ResponseWriter, r *http.Request, brought contract
 		return ErrPlain
 	}
 	token, now := strings.TrimSpace(brought.Token), t.options.Now()
-	end := expiry(token, now)
+	end := expiryOf(token, now)
 	switch {
 	case !hasTokenForm(token) || len(token) > chunk*maxChunks:
 		return ErrToken
@@ -176,9 +176,9 @@ func hasTokenForm(token string) bool {
 	return true
 }
 
-// expiry returns when a token ends, as it says itself; the API server decides. A token that
+// expiryOf returns when a token ends, as it says itself; the API server decides. A token that
 // says nothing is kept for opaqueLife.
-func expiry(token string, now time.Time) time.Time {
+func expiryOf(token string, now time.Time) time.Time {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return now.Add(opaqueLife)

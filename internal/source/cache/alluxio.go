@@ -92,13 +92,13 @@ func (m *mount) Close() error {
 
 // Open asks one worker for each block, once.
 func (m *mount) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
-	f, err := m.locate(ctx, e)
+	f, err := m.locateFile(ctx, e)
 	if err != nil {
 		return nil, err
 	}
 	body, err := m.client.OpenRange(ctx, f, offset, length, 1)
 	if err != nil {
-		m.forget(e)
+		m.forgetFile(e)
 		return nil, m.failed(ReasonFailed, err)
 	}
 	return source.NewReader(ctx, "reading from "+m.identity, body, length), nil
@@ -110,9 +110,9 @@ func (m *mount) failed(reason string, err error) error {
 
 func keyOf(e source.Entry) knownKey { return knownKey{e.Key, e.Identity, e.Modified.UnixMilli()} }
 
-// locate returns what Alluxio has of a file that was listed. What it remembers is held
+// locateFile returns what Alluxio has of a file that was listed. What it remembers is held
 // against the listing; where it differs, Alluxio is asked once to look at the source.
-func (m *mount) locate(ctx context.Context, e source.Entry) (*wire.FileInfo, error) {
+func (m *mount) locateFile(ctx context.Context, e source.Entry) (*wire.FileInfo, error) {
 	m.mu.Lock()
 	f := m.known[keyOf(e)]
 	m.mu.Unlock()
@@ -136,17 +136,17 @@ func (m *mount) locate(ctx context.Context, e source.Entry) (*wire.FileInfo, err
 		if !isOriginal(f.UFSPath, want) {
 			return nil, m.failed(ReasonMisconfigured, fmt.Errorf("%s is %s there, and %s is wanted; correct the cache's path", path, f.UFSPath, want.URL))
 		}
-		if differs = m.compare(f, want, e.Size); differs == nil {
-			m.remember(e, f)
+		if differs = m.compareFile(f, want, e.Size); differs == nil {
+			m.rememberFile(e, f)
 			return f, nil
 		}
 	}
 	return nil, differs
 }
 
-// compare returns why a cached file is not the one that was listed, as far as Alluxio
+// compareFile returns why a cached file is not the one that was listed, as far as Alluxio
 // knows.
-func (m *mount) compare(f *wire.FileInfo, want source.Original, size int64) error {
+func (m *mount) compareFile(f *wire.FileInfo, want source.Original, size int64) error {
 	switch {
 	case f.Folder || !f.Completed:
 		return m.failed(ReasonMissing, fmt.Errorf("%s is no complete file there", f.Path))
@@ -160,7 +160,7 @@ func (m *mount) compare(f *wire.FileInfo, want source.Original, size int64) erro
 	return nil
 }
 
-func (m *mount) remember(e source.Entry, f *wire.FileInfo) {
+func (m *mount) rememberFile(e source.Entry, f *wire.FileInfo) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := keyOf(e)
@@ -175,8 +175,8 @@ func (m *mount) remember(e source.Entry, f *wire.FileInfo) {
 	m.known[key] = f
 }
 
-// forget has Alluxio asked for a file again.
-func (m *mount) forget(e source.Entry) {
+// forgetFile has Alluxio asked for a file again.
+func (m *mount) forgetFile(e source.Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := keyOf(e)

@@ -94,8 +94,8 @@ func Run(ctx context.Context, o storage.Options, ready func(any) error) error {
 // start starts the servers and returns when they are ready.
 func (c *cluster) start(ctx context.Context, p *storage.Processes, jars string) (*Endpoints, error) {
 	// A journal has to be there before a master starts.
-	format := process.Helper(ctx, "java", c.arguments(jars, "alluxio.cli.Format master", nil)...)
-	format.Env = environment()
+	format := process.Helper(ctx, "java", c.buildArguments(jars, "alluxio.cli.Format master", nil)...)
+	format.Env = javaEnvironment()
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("formatting the journal: %w: %s", err, out)
 	}
@@ -106,8 +106,8 @@ func (c *cluster) start(ctx context.Context, p *storage.Processes, jars string) 
 	starts := map[string]func() (int, error){}
 	for _, s := range c.servers {
 		starts[s.name] = func() (int, error) {
-			cmd := exec.Command("java", c.arguments(jars, s.class, s.own)...)
-			cmd.Env = environment()
+			cmd := exec.Command("java", c.buildArguments(jars, s.class, s.own)...)
+			cmd.Env = javaEnvironment()
 			if err := p.StartMortal(s.name, cmd); err != nil {
 				return 0, err
 			}

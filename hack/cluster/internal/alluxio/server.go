@@ -36,12 +36,12 @@ type server struct {
 // newCluster chooses the ports.
 func newCluster(s settings, dir, address string) (*cluster, error) {
 	c := &cluster{settings: s, address: address, dir: dir}
-	c.add("master", "alluxio.master.AlluxioMaster")
+	c.addServer("master", "alluxio.master.AlluxioMaster")
 	for i := range s.workers {
-		c.add(fmt.Sprintf("worker%d", i), "alluxio.worker.AlluxioWorker")
+		c.addServer(fmt.Sprintf("worker%d", i), "alluxio.worker.AlluxioWorker")
 	}
 	if s.proxy {
-		c.add("proxy", "alluxio.proxy.AlluxioProxy")
+		c.addServer("proxy", "alluxio.proxy.AlluxioProxy")
 	}
 	free := storage.Options{Address: address}
 	used := map[string]bool{}
@@ -63,7 +63,7 @@ func newCluster(s settings, dir, address string) (*cluster, error) {
 	return c, nil
 }
 
-func (c *cluster) add(name, class string) {
+func (c *cluster) addServer(name, class string) {
 	c.servers = append(c.servers, server{name: name, class: class})
 }
 
@@ -93,8 +93,8 @@ func (c *cluster) ownProperties(s server) map[string]string {
 	}
 }
 
-// properties are those of all servers.
-func (c *cluster) properties() map[string]string {
+// buildProperties returns those of all servers.
+func (c *cluster) buildProperties() map[string]string {
 	p := map[string]string{
 		"alluxio.home":        c.dir,
 		"alluxio.work.dir":    c.dir,
@@ -145,15 +145,15 @@ func (c *cluster) properties() map[string]string {
 	return p
 }
 
-// arguments are those of java for a class, with its own ones after it, and the
+// buildArguments returns those of java for a class, with its own ones after it, and the
 // properties of a server.
-func (c *cluster) arguments(jars, class string, own map[string]string) []string {
+func (c *cluster) buildArguments(jars, class string, own map[string]string) []string {
 	args := []string{
 		// Little memory, and a start of seconds: what is compiled well pays only for
 		// servers that run for long.
 		"-Xmx512m", "-XX:MaxDirectMemorySize=512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.home=" + c.dir,
 	}
-	p := c.properties()
+	p := c.buildProperties()
 	maps.Copy(p, own)
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		args = append(args, "-D"+name+"="+p[name])
@@ -162,8 +162,8 @@ func (c *cluster) arguments(jars, class string, own map[string]string) []string 
 	return append(args, strings.Fields(class)...)
 }
 
-// environment has the locale, from which Java takes the encoding of file names.
-func environment() []string { return append(os.Environ(), "LC_ALL=C.UTF-8") }
+// javaEnvironment has the locale, from which Java takes the encoding of file names.
+func javaEnvironment() []string { return append(os.Environ(), "LC_ALL=C.UTF-8") }
 
 // logging sends what the servers have to say to their logs.
 const logging = `log4j.rootLogger=WARN, C
