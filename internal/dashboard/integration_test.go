@@ -47,6 +47,10 @@ func TestMain(m *testing.M) {
 // account makes a service account with these rights to DataSets, and returns its token.
 func account(t *testing.T, namespace, name string, verbs ...string) string {
 	t.Helper()
+	admin, err := client.New(cluster.Config, client.Options{Scheme: frame.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 	sa := &corev1.ServiceAccount{ObjectMeta: meta}
 	for _, o := range []client.Object{sa,
@@ -55,12 +59,12 @@ func account(t *testing.T, namespace, name string, verbs ...string) string {
 		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}},
 	} {
-		if err := cluster.Client.Create(t.Context(), o); err != nil {
+		if err := admin.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	request := &authenticationv1.TokenRequest{}
-	if err := cluster.Client.SubResource("token").Create(t.Context(), sa, request); err != nil {
+	if err := admin.SubResource("token").Create(t.Context(), sa, request); err != nil {
 		t.Fatal(err)
 	}
 	return request.Status.Token
