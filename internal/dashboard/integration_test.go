@@ -53,12 +53,14 @@ func account(t *testing.T, namespace, name string, verbs ...string) string {
 	}
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 	sa := &corev1.ServiceAccount{ObjectMeta: meta}
-	for _, o := range []client.Object{sa,
-		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+	objects := []client.Object{sa}
+	if len(verbs) > 0 {
+		objects = append(objects, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"datasets", "datas"}, Verbs: verbs}}},
-		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}},
-	} {
+			&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+				Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}})
+	}
+	for _, o := range objects {
 		if err := admin.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
