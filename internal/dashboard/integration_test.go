@@ -47,20 +47,26 @@ func TestMain(m *testing.M) {
 // account makes a service account with these rights to DataSets, and returns its token.
 func account(t *testing.T, namespace, name string, verbs ...string) string {
 	t.Helper()
+	admin, err := client.New(cluster.Config, client.Options{Scheme: frame.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 	sa := &corev1.ServiceAccount{ObjectMeta: meta}
-	for _, o := range []client.Object{sa,
-		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+	objects := []client.Object{sa}
+	if len(verbs) > 0 {
+		objects = append(objects, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"datasets", "datas"}, Verbs: verbs}}},
-		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}},
-	} {
-		if err := cluster.Client.Create(t.Context(), o); err != nil {
+			&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+				Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}}})
+	}
+	for _, o := range objects {
+		if err := admin.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	request := &authenticationv1.TokenRequest{}
-	if err := cluster.Client.SubResource("token").Create(t.Context(), sa, request); err != nil {
+	if err := admin.SubResource("token").Create(t.Context(), sa, request); err != nil {
 		t.Fatal(err)
 	}
 	return request.Status.Token
