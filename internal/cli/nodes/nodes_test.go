@@ -310,6 +310,25 @@ func TestTheJSONStructureIsStable(t *testing.T) {
 	}
 }
 
+func TestTheJSONHasTheKeeperAndWhatItFound(t *testing.T) {
+	e := entry("n1", "shop")
+	at := ago(time.Hour)
+	e.Unreadable, e.VerifiedTime = "the marks", &at
+	e.Damaged = []v1alpha1.SnapshotDamage{{ID: "old", Path: "weights", FoundTime: at}}
+	held := store("n1", e)
+	held.Status.Keeper = &v1alpha1.KeeperStatus{PodName: "kuda-node-x", ObservedTime: at, UsedBytes: gib}
+	out, _, err := run(t, []client.Object{node("n1"), held}, interceptor.Funcs{}, "-o", "json")
+	var v nodes.View
+	if jsonErr := json.Unmarshal([]byte(out), &v); err != nil || jsonErr != nil || len(v.Stores) != 1 {
+		t.Fatalf("%v, %v, printed\n%s", err, jsonErr, out)
+	}
+	s := v.Stores[0]
+	if s.Keeper == nil || s.Keeper.PodName != "kuda-node-x" || s.Keeper.UsedBytes != gib || s.Unreadable != "the marks" ||
+		s.VerifiedTime == nil || len(s.Damaged) != 1 || s.Damaged[0].ID != "old" {
+		t.Errorf("printed\n%s", out)
+	}
+}
+
 func TestTheNoteSaysWhatTheKeeperFound(t *testing.T) {
 	found := []v1alpha1.SnapshotDamage{{Path: "models/m", Version: "v2", FoundTime: metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
 	for want, s := range map[string]nodes.Store{
