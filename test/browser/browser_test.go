@@ -126,8 +126,8 @@ func (b *tab) visit(t *testing.T, path string) {
 // say chooses a language and a theme.
 func (b *tab) say(t *testing.T, language, theme string) {
 	t.Helper()
-	b.do(t, chromedp.Evaluate(fmt.Sprintf(`localStorage.setItem('kuda-language', %q); localStorage.setItem('kuda-theme', %q)`, language, theme),
-		nil))
+	b.do(t, chromedp.Evaluate(fmt.Sprintf(`localStorage.setItem('kuda-language', %q); localStorage.setItem('kuda-theme', %q)`,
+		language, theme), nil))
 }
 
 func (b *tab) text(t *testing.T) string {

@@ -75,5 +75,6 @@ func newBackend(c *gatewayv1alpha1.SourceCache, driver source.Driver) (cache.Bac
 		}
 	}
 	return nil, nil, &source.Error{Op: "opening a cache", Class: source.ErrMisconfigured,
-		Err: fmt.Errorf("%s cannot be read through such a cache by this runtime; update Kuda and restart the pod, or leave cache out", driver.Identity())}
+		Err: fmt.Errorf("%s cannot be read through such a cache by this runtime; "+
+			"update Kuda and restart the pod, or leave cache out", driver.Identity())}
 }

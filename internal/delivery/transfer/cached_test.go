@@ -136,7 +136,8 @@ func TestWrongBytesOfACacheAreReadFromTheSourceOnce(t *testing.T) {
 			b.shelf.files["tree/large"] = spoil(b.shelf.files["tree/large"])
 			before := b.server.Sent()
 			result := b.deliverCached(t, "1", want)
-			if result.Cache.Rejected != large || result.Cache.Served != 0 || result.Cache.Reason() != cache.ReasonRejected || result.Origin != OriginSource {
+			if result.Cache.Rejected != large || result.Cache.Served != 0 || result.Cache.Reason() != cache.ReasonRejected ||
+				result.Origin != OriginSource {
 				t.Errorf("got %+v", result.Cache)
 			}
 			small := 0

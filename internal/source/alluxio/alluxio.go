@@ -202,7 +202,8 @@ func (s *Source) statListed(ctx context.Context, op string, e source.Entry) (*wi
 	now := entryIdentity(status)
 	switch {
 	case status.Folder || e.Identity != "" && now != e.Identity:
-		return nil, &source.Error{Op: op, Class: source.ErrChanged, Err: fmt.Errorf("it is %s now, and was %s when it was listed", now, e.Identity)}
+		return nil, &source.Error{Op: op, Class: source.ErrChanged,
+			Err: fmt.Errorf("it is %s now, and was %s when it was listed", now, e.Identity)}
 	case !status.Completed:
 		return nil, &source.Error{Op: op, Class: source.ErrTemporary, Err: errors.New("it is being written")}
 	}

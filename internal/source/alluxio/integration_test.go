@@ -56,7 +56,8 @@ func openVia(t *testing.T, server *alluxiotest.Server, via map[string]string) *S
 	t.Helper()
 	host, port := server.Host(t)
 	dial := (&net.Dialer{}).DialContext
-	s, err := newSource(Config{Host: host, Port: port, UserName: "kuda"}, func(ctx context.Context, network, address string) (net.Conn, error) {
+	config := Config{Host: host, Port: port, UserName: "kuda"}
+	s, err := newSource(config, func(ctx context.Context, network, address string) (net.Conn, error) {
 		if other := via[address]; other != "" {
 			address = other
 		}

@@ -134,7 +134,8 @@ func (m *mount) locateFile(ctx context.Context, e source.Entry) (*wire.FileInfo,
 			return nil, m.failed(ReasonFailed, err)
 		}
 		if !isOriginal(f.UFSPath, want) {
-			return nil, m.failed(ReasonMisconfigured, fmt.Errorf("%s is %s there, and %s is wanted; correct the cache's path", path, f.UFSPath, want.URL))
+			return nil, m.failed(ReasonMisconfigured, fmt.Errorf("%s is %s there, and %s is wanted; correct the cache's path",
+				path, f.UFSPath, want.URL))
 		}
 		if differs = m.compareFile(f, want, e.Size); differs == nil {
 			m.rememberFile(e, f)
@@ -155,7 +156,8 @@ func (m *mount) compareFile(f *wire.FileInfo, want source.Original, size int64) 
 	case want.Tag != "" && strings.Trim(f.ContentHash(), `"`) != want.Tag:
 		return m.failed(ReasonStale, fmt.Errorf("%s is %q there and %q in the source", f.Path, f.ContentHash(), want.Tag))
 	case want.Tag == "" && f.Modified != want.Modified.UnixMilli():
-		return m.failed(ReasonStale, fmt.Errorf("%s was written at %d there and at %d in the source", f.Path, f.Modified, want.Modified.UnixMilli()))
+		return m.failed(ReasonStale, fmt.Errorf("%s was written at %d there and at %d in the source",
+			f.Path, f.Modified, want.Modified.UnixMilli()))
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ func TestFilesAreReadAsAMasterSendsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := FileInfo{Path: "/a/b", UFSPath: "s3://models/a/b", Length: 7, BlockSize: 4, Modified: 1700, Mode: 0o644, Completed: true, MountID: 1,
-		Percent: 100, Fingerprint: got.Fingerprint,
+	want := FileInfo{Path: "/a/b", UFSPath: "s3://models/a/b", Length: 7, BlockSize: 4, Modified: 1700, Mode: 0o644, Completed: true,
+		MountID: 1, Percent: 100, Fingerprint: got.Fingerprint,
 		Blocks: []Block{{ID: 11, Workers: []string{"worker:29999"}}, {ID: 12, Offset: 4, Workers: []string{"worker:29999"}}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
