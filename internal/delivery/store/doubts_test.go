@@ -66,7 +66,7 @@ func TestOtherNamesAreNoDoubt(t *testing.T) {
 		head[4], head[12] = mask, byte(len(padded))
 		return append(head, padded...)
 	}
-	const gone = unix.IN_MOVED_FROM // in the first byte of a mask, as IN_DELETE is not
+	const gone = unix.IN_MOVED_FROM
 	if hasDoubt(append(event(0, "a.lease"), event(0, "room")...)) {
 		t.Error("a lease is taken for a mark")
 	}
