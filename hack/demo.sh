@@ -97,7 +97,7 @@ both() { [ "$(kubectl -n demo-restricted get dataset shared -o jsonpath='{.statu
 wait_for 120 "the DataSet to be delivered to both" both
 kubectl -n demo-restricted wait --for=condition=Ready --timeout=60s pod -l app=shared >>"$log"
 inodes=$(for p in $(kubectl -n demo-restricted get pods -l app=shared -o name); do
-  kubectl -n demo-restricted exec "$p" -c app -- ls -i /kuda/data/nginx/conf.d/test.conf
+  kubectl -n demo-restricted exec "$p" -c app -- ls -iL /kuda/data/nginx/conf.d/test.conf
 done)
 [ "$(sort -u <<<"$inodes" | wc -l)" = 1 ] || { echo "the pods do not share the file: $inodes" >&2; exit 1; }
 ok "both read one file of the node, downloaded once (inode number and path): $(head -1 <<<"$inodes")"

@@ -63,15 +63,8 @@ func (s *service) WatchNode(ctx context.Context, request *connect.Request[gatewa
 		if err != nil {
 			return connect.NewError(connect.CodeUnavailable, err)
 		}
-		text, err := proto.MarshalOptions{Deterministic: true}.Marshal(now)
-		if err != nil {
-			return connect.NewError(connect.CodeInternal, err)
-		}
-		if fresh := digest(sha256.Sum256(text)); sent == nil || *sent != fresh {
-			if err := stream.Send(now); err != nil {
-				return err
-			}
-			sent = &fresh
+		if sent, err = sendChanged(stream, now, sent); err != nil {
+			return err
 		}
 		select {
 		case <-subscription.Woken():
@@ -90,6 +83,24 @@ func (s *service) WatchNode(ctx context.Context, request *connect.Request[gatewa
 			return ctx.Err()
 		}
 	}
+}
+
+// sendChanged sends a message whose digest is not that of the one before, and returns its
+// digest.
+func sendChanged(stream *connect.ServerStream[gatewayv1alpha1.WatchNodeResponse], message *gatewayv1alpha1.WatchNodeResponse,
+	sent *digest) (*digest, error) {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(message)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	fresh := digest(sha256.Sum256(text))
+	if sent != nil && *sent == fresh {
+		return sent, nil
+	}
+	if err := stream.Send(message); err != nil {
+		return nil, err
+	}
+	return &fresh, nil
 }
 
 // keeperSettle is how long it is waited after a change, so that changes in a row are one: each makes

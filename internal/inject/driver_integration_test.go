@@ -205,7 +205,8 @@ var hostilePods = map[string]func(*corev1.Pod){
 		p.Spec.Volumes = p.Spec.Volumes[1:]
 		p.Spec.InitContainers[0].VolumeMounts = []corev1.VolumeMount{{Name: sidecar.VolumeView, MountPath: "/v"}}
 	},
-	"an application mounts the store": asStranger,
+	"an application mounts the store":     asStranger,
+	"the runtime is among the containers": runtimeAmongContainers,
 	"an init container mounts the store": func(p *corev1.Pod) {
 		p.Spec.InitContainers[1].VolumeMounts[0].Name = sidecar.VolumeStore
 	},

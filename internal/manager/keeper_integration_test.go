@@ -131,7 +131,7 @@ func TestAKeeperHearsOfNamespacesThatAreGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	next := func() *gatewayv1alpha1.WatchNodeResponse {
 		t.Helper()
 		if !stream.Receive() {

@@ -35,7 +35,9 @@ func nodePod(t *testing.T, node, command string) *corev1.Pod {
 		}
 		for i := range list.Items {
 			p := &list.Items[i]
-			if p.OwnerReferences[0].Name == node && strings.Contains(strings.Join(p.Spec.Containers[0].Command, " "), command) {
+			// The keepers of other tests are there, too.
+			owned := len(p.OwnerReferences) > 0 && p.OwnerReferences[0].Name == node
+			if owned && strings.Contains(strings.Join(p.Spec.Containers[0].Command, " "), command) {
 				found = p
 			}
 		}

@@ -136,7 +136,8 @@ func TestAByteThatChangesOnTheDiskIsFoundReportedAndHealed(t *testing.T) {
 	eventually(t, 2*time.Minute, func(context.Context) error {
 		out, err := tryKubectl("get", "nodestore", battlefield, "-o", `jsonpath={.status.stores[?(@.namespace=="`+ns+`")].damaged}`)
 		events, _ := tryKubectl("get", "events", "-A", "-o", `jsonpath={range .items[*]}{.reason} {.message}{"\n"}{end}`)
-		if err != nil || !strings.Contains(out, "id") && !(strings.Contains(events, "Damaged") && strings.Contains(events, ns)) {
+		told := strings.Contains(events, "Damaged") && strings.Contains(events, ns)
+		if err != nil || !strings.Contains(out, "id") && !told {
 			return fmt.Errorf("the change is not reported: %q (%w)", out, err)
 		}
 		return nil

@@ -129,8 +129,11 @@ func update(t *testing.T, ds *v1alpha1.DataSet, change func()) {
 		if err := kube.Get(ctx, client.ObjectKeyFromObject(ds), ds); err != nil {
 			return err
 		}
+		before := ds.DeepCopy()
 		change()
-		return kube.Update(ctx, ds)
+		// A patch has no conflict with the status, which is written beside it. With a node
+		// cut off, the webhook may take longer than the time between two writes.
+		return kube.Patch(ctx, ds, client.MergeFrom(before))
 	})
 }
 

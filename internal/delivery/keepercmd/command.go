@@ -90,7 +90,8 @@ func (o *options) addLimits(flags *pflag.FlagSet) {
 		"what the snapshots of all stores may have together: bytes, 500Gi, or a share of the file system such as 50%; 0: no limit")
 	flags.Var(&k.Reserve, "reserve",
 		"how much of the file system downloads leave free; 0: none, and the watermarks do not count for the file system")
-	flags.IntVar(&k.High, "high", 80, "percent of --node-quota, and of the file system, from which on unused snapshots are evicted; with another --reserve than 10% in proportion")
+	flags.IntVar(&k.High, "high", 80, "percent of --node-quota, and of the file system, from which on unused snapshots are evicted; "+
+		"with another --reserve than 10% in proportion")
 	flags.IntVar(&k.Low, "low", 70, "percent down to which they are evicted")
 	flags.Var(&k.StoreQuota, "store-quota", "the quota of each store, nodeStoreQuota of kuda-config; it is reported only")
 	flags.DurationVar(&k.VerifyEvery, "verify-every", 24*time.Hour, "how often each snapshot is compared with what was delivered; 0: never")

@@ -5,11 +5,16 @@ package store
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 )
 
 func TestAMarkedSnapshotIsTold(t *testing.T) {
@@ -35,21 +40,47 @@ func TestAMarkedSnapshotIsTold(t *testing.T) {
 	<-ended
 }
 
-func TestOtherLocksAreNoDoubt(t *testing.T) {
-	event := func(name string) []byte {
+func TestASnapshotThatAnotherFoundDamagedIsTold(t *testing.T) {
+	s := open(t, Options{})
+	l := add(t, s, key("1"), "content")
+	told := make(chan struct{}, 10)
+	go s.WatchDoubts(t.Context(), func() { told <- struct{}{} })
+	<-told // the watch is there
+	if err := os.WriteFile(filepath.Join(s.snapshotDir(l.ID()), "data", "dir", "file"), []byte("Xontent"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(t.Context(), l.ID(), true); !errors.Is(err, snapshot.ErrDamaged) {
+		t.Fatalf("verifying a damaged snapshot: %v", err)
+	}
+	select {
+	case <-told:
+	case <-time.After(20 * time.Second):
+		t.Error("the snapshot that was taken away is not told")
+	}
+}
+
+func TestOtherNamesAreNoDoubt(t *testing.T) {
+	event := func(mask byte, name string) []byte {
 		padded := append([]byte(name), make([]byte, 16-len(name)%16)...)
 		head := make([]byte, 16)
-		head[12] = byte(len(padded))
+		head[4], head[12] = mask, byte(len(padded))
 		return append(head, padded...)
 	}
-	if hasSuspect(append(event("a.lease"), event("room")...)) {
+	const gone = unix.IN_MOVED_FROM
+	if hasDoubt(append(event(0, "a.lease"), event(0, "room")...)) {
 		t.Error("a lease is taken for a mark")
 	}
-	if !hasSuspect(append(event("a.lease"), event("a.suspect")...)) {
+	if !hasDoubt(append(event(0, "a.lease"), event(0, "a.suspect")...)) {
 		t.Error("a mark behind a lease is missed")
 	}
-	if hasSuspect(event("a.suspect")[:10]) {
+	if hasDoubt(event(0, "a.suspect")[:10]) {
 		t.Error("half an event is a mark")
+	}
+	if hasDoubt(event(gone, "a.partial")) {
+		t.Error("a download that is complete is taken for a snapshot that is gone")
+	}
+	if !hasDoubt(append(event(gone, "a.partial"), event(gone, "a")...)) {
+		t.Error("a snapshot that is gone, behind a download, is missed")
 	}
 }
 

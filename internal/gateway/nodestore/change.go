@@ -34,9 +34,7 @@ func (c change) writeInterval() time.Duration {
 // compareEntries returns the gravest difference of two entries of a namespace; the
 // time of observation is none.
 func compareEntries(before, after *v1alpha1.NamespaceStore) change {
-	if before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID ||
-		before.QuotaBytes != after.QuotaBytes || before.Unreadable != after.Unreadable || !slices.Equal(before.Damaged, after.Damaged) ||
-		before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
+	if hasOtherState(before, after) || before.OmittedSnapshots != after.OmittedSnapshots || len(before.Snapshots) != len(after.Snapshots) {
 		return contents
 	}
 	known := make(map[string]*v1alpha1.StoredSnapshot, len(before.Snapshots))
@@ -51,14 +49,24 @@ func compareEntries(before, after *v1alpha1.NamespaceStore) change {
 		}
 		grade = max(grade, compareSnapshots(b, a))
 	}
-	if before.CapacityBytes != after.CapacityBytes || before.UsedBytes != after.UsedBytes || before.OmittedBytes != after.OmittedBytes ||
-		roomChanged(before.FreeBytes, after.FreeBytes) || roomChanged(before.AvailableBytes, after.AvailableBytes) {
-		grade = max(grade, figures)
-	}
-	if verifiedAt(after).Sub(verifiedAt(before)) >= verifiedStep {
+	if hasOtherFigures(before, after) {
 		grade = max(grade, figures)
 	}
 	return grade
+}
+
+// hasOtherFigures reports whether figures of two entries differ by so much that it matters.
+func hasOtherFigures(before, after *v1alpha1.NamespaceStore) bool {
+	return before.CapacityBytes != after.CapacityBytes || before.UsedBytes != after.UsedBytes || before.OmittedBytes != after.OmittedBytes ||
+		roomChanged(before.FreeBytes, after.FreeBytes) || roomChanged(before.AvailableBytes, after.AvailableBytes) ||
+		verifiedAt(after).Sub(verifiedAt(before)) >= verifiedStep
+}
+
+// hasOtherState reports whether two entries are of different stores, or of a store in
+// different states.
+func hasOtherState(before, after *v1alpha1.NamespaceStore) bool {
+	return before.NamespaceUID != after.NamespaceUID || before.StoreID != after.StoreID || before.BootID != after.BootID ||
+		before.QuotaBytes != after.QuotaBytes || before.Unreadable != after.Unreadable || !slices.Equal(before.Damaged, after.Damaged)
 }
 
 // verifiedStep is by how much the time of verification must have moved to be worth a write.

@@ -138,7 +138,7 @@ func openFile(at *os.File, name string) (*os.File, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "opening", Path: name, Err: err}
 	}
-	defer unix.Close(path)
+	defer func() { _ = unix.Close(path) }()
 	var st unix.Stat_t
 	err = unix.Fstat(path, &st)
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {

@@ -452,7 +452,7 @@ func TestWhatIsNoFileIsNotOpened(t *testing.T) {
 	h := newHouse(t, "1")
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	must(t, err)
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	pipes := map[string]bool{}
 	for _, name := range []string{"salt", "boot", "locks/boot", "locks/open"} {
 		path := filepath.Join(h.old, name)

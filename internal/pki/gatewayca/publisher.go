@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	// ConfigMap is the object's name, and Key that of the certificates (PEM) in it.
+	// ConfigMap is the object's name.
 	ConfigMap = "kuda-gateway-ca"
-	Key       = "ca.crt"
+	// Key is that of the certificates (PEM) in the object.
+	Key = "ca.crt"
 
 	// retryAfter is the pause after a write that failed, repeatAfter that after one that
 	// was done, or that had no object: it may have been changed, or made, by others.

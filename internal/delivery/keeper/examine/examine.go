@@ -121,10 +121,9 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 		return nil, err
 	}
 	var (
-		bytes   int64
-		found   *Finding
-		listing *digest.Listing
-		first   string
+		bytes int64
+		found *Finding
+		sum   listingDigest
 	)
 	m, err := decodeManifest(dir, func(e snapshot.Entry) error {
 		if err := x.pace.Wait(ctx, fileCost); err != nil {
@@ -134,12 +133,7 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 		if bytes += max(e.Size, 0); bytes > size || e.Size > size {
 			return errSize
 		}
-		if e.Link == "" {
-			if listing == nil {
-				listing, first = digest.NewListing(digest.KindOf(e.Digest)), e.Digest
-			}
-			listing.Add(e.Path, e.Digest)
-		}
+		sum.add(e)
 		var err error
 		if found, err = x.compareEntry(ctx, w, e); err == nil && found != nil {
 			err = errFound
@@ -154,13 +148,41 @@ func (x *Examiner) compare(ctx context.Context, dir *confined.Dir) (*Finding, er
 	case err != nil:
 		return findingOr("", "the manifest cannot be read", err)
 	}
-	if !m.File && listing != nil {
-		first = listing.Digest()
+	return sum.compare(m), nil
+}
+
+// listingDigest is the digest of a snapshot as the digests of its files make it.
+type listingDigest struct {
+	// listing is nil as long as there is no file.
+	listing *digest.Listing
+	// first is the digest of the first file: that of a snapshot that is one file.
+	first string
+}
+
+func (l *listingDigest) add(e snapshot.Entry) {
+	if e.Link != "" {
+		return
 	}
-	if listing != nil && digest.KindOf(first) == digest.KindOf(m.Digest) && first != m.Digest {
-		return &Finding{Message: fmt.Sprintf("the manifest lists files of the digest %s instead of %s", first, m.Digest)}, nil
+	if l.listing == nil {
+		l.listing, l.first = digest.NewListing(digest.KindOf(e.Digest)), e.Digest
 	}
-	return nil, nil
+	l.listing.Add(e.Path, e.Digest)
+}
+
+// compare returns what is wrong with the digest that a manifest states, or nil. One of another
+// kind than those of the files cannot be compared.
+func (l *listingDigest) compare(m *snapshot.Manifest) *Finding {
+	if l.listing == nil {
+		return nil
+	}
+	is := l.first
+	if !m.File {
+		is = l.listing.Digest()
+	}
+	if digest.KindOf(is) != digest.KindOf(m.Digest) || is == m.Digest {
+		return nil
+	}
+	return &Finding{Message: fmt.Sprintf("the manifest lists files of the digest %s instead of %s", is, m.Digest)}
 }
 
 // errSize is of a snapshot that is larger than the disk it is on.

@@ -109,22 +109,17 @@ func (p *Picker) share() int64 {
 		whole = min(whole, p.disk.Size-p.disk.Free)
 	}
 	if p.limits.Quota > 0 {
-		whole = min(whole, percentOf(p.limits.Quota, p.limits.Low))
+		whole = min(whole, store.Amount{Percent: p.limits.Low}.Of(p.limits.Quota))
 	}
 	return whole / max(stores, 1)
 }
 
 // isAbove reports whether more than percent of what there may be is in use.
 func (p *Picker) isAbove(percent int) bool {
-	return p.limits.Quota > 0 && p.total > percentOf(p.limits.Quota, percent) || p.isDiskAbove(percent)
+	return p.limits.Quota > 0 && p.total > store.Amount{Percent: percent}.Of(p.limits.Quota) || p.isDiskAbove(percent)
 }
 
 // isDiskAbove reports whether less of the file system is free than at the watermark.
 func (p *Picker) isDiskAbove(percent int) bool {
 	return p.disk.Free < store.FreeBelow(percent, min(p.limits.Reserve, p.disk.Size))
-}
-
-// percentOf returns percent of n; it does not overflow.
-func percentOf(n int64, percent int) int64 {
-	return n/100*int64(percent) + n%100*int64(percent)/100
 }
