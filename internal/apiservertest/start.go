@@ -6,13 +6,15 @@ package apiservertest
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/kuda-io/kuda/internal/freeport"
 )
 
 // Start starts the environment and returns an administrator's configuration, and
@@ -78,13 +80,14 @@ func setUpTLS(env *envtest.Environment, dir string) error {
 // freePorts returns n ports of loopback that nothing listens on.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(ports) < n {
+		port, err := freeport.Pick("127.0.0.1")
 		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
+			return nil, err
 		}
-		defer l.Close() // only then, so that each is another
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
 	}
 	return ports, nil
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kuda-io/kuda/internal/freeport"
 )
 
 // Options of a scheduler.
@@ -57,7 +58,7 @@ func (a *APIServer) StartScheduler(ctx context.Context, o Options) (*Scheduler, 
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return nil, fmt.Errorf("writing a configuration: %w", err)
 	}
-	port, err := freePort()
+	port, err := freeport.Pick("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -152,13 +153,4 @@ func (s *Scheduler) stopProcess(signal syscall.Signal) {
 	}
 	<-s.ended
 	s.client.CloseIdleConnections()
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("looking for a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/apiservertest"
 	"github.com/kuda-io/kuda/internal/config"
+	"github.com/kuda-io/kuda/internal/freeport"
 	"github.com/kuda-io/kuda/internal/pki"
 	"github.com/kuda-io/kuda/internal/pki/createca"
 )
@@ -281,12 +282,11 @@ func mount(ctx context.Context, dir string) error {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 func eventually(t *testing.T, what string, condition wait.ConditionWithContextFunc) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kuda-io/kuda/internal/delivery/agent/agenttest"
+	"github.com/kuda-io/kuda/internal/freeport"
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
@@ -79,12 +79,11 @@ func TestProbesSayWhetherTheKeeperGetsOn(t *testing.T) {
 // freeAddress is one that no server listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func TestTheKeeperRunsUntilItIsToldToEnd(t *testing.T) {

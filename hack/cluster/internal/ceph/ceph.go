@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/kuda-io/kuda/hack/cluster/internal/bucket"
+	"github.com/kuda-io/kuda/hack/cluster/internal/freeport"
 	"github.com/kuda-io/kuda/hack/cluster/internal/storage"
 )
 
@@ -46,24 +46,15 @@ func newLayout(o storage.Options) (layout, error) {
 	if err != nil {
 		return layout{}, fmt.Errorf("preparing Ceph: %w", err)
 	}
-	_, monPort, err := freePort(loopback)
+	monPort, err := freeport.Pick(loopback)
 	if err != nil {
 		return layout{}, fmt.Errorf("preparing Ceph: %w", err)
 	}
-	s3, _, err := freePort(o.Address)
+	s3, err := o.FreeAddress()
 	if err != nil {
-		return layout{}, fmt.Errorf("preparing Ceph: %w; give an --address of this machine", err)
+		return layout{}, fmt.Errorf("preparing Ceph: %w", err)
 	}
 	return layout{dir: dir, fsid: newUUID(), monPort: monPort, s3: s3}, nil
-}
-
-func freePort(address string) (hostPort string, port int, err error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		return "", 0, err
-	}
-	defer l.Close()
-	return l.Addr().String(), l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // start starts the programs in the order in which they need each other.

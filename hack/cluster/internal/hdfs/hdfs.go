@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,14 +190,4 @@ func writeProperties(o storage.Options, s settings) error {
 		fmt.Fprintf(&b, "%s=%s\n", name, escape.Replace(p[name]))
 	}
 	return os.WriteFile(filepath.Join(o.Dir, "server.properties"), []byte(b.String()), 0o644)
-}
-
-// freePort returns a port of address that is free now.
-func freePort(address string) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

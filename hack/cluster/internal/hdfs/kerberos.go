@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,11 +29,10 @@ func startKDC(ctx context.Context, o storage.Options, s settings, processes *sto
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePort(o.Address)
+	at, err := o.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	at := net.JoinHostPort(o.Address, strconv.Itoa(port))
 	k := &Kerberos{
 		Krb5Conf:  filepath.Join(dir, "krb5.conf"),
 		Principal: user + "@" + realm, Keytab: filepath.Join(dir, user+".keytab"),

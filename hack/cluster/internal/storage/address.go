@@ -6,14 +6,16 @@ package storage
 import (
 	"fmt"
 	"net"
+	"strconv"
+
+	"github.com/kuda-io/kuda/hack/cluster/internal/freeport"
 )
 
 // FreeAddress returns host:port of a port of the address that is free now.
 func (o Options) FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(o.Address, "0"))
+	port, err := freeport.Pick(o.Address)
 	if err != nil {
 		return "", fmt.Errorf("%w; give an --address of this machine", err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return net.JoinHostPort(o.Address, strconv.Itoa(port)), nil
 }

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/kuda-io/kuda/internal/freeport"
 )
 
 // EnvBinary names the variable with the path of the minio binary.
@@ -163,10 +164,9 @@ func (s *Server) waitReady(t testing.TB, ended <-chan struct{}) (ready bool) {
 }
 
 func freeAddr(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
