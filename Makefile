@@ -53,9 +53,9 @@ demo: ## Run the main job on a real cluster on this machine: build, start, deliv
 	hack/demo.sh
 
 .PHONY: test
-test: ## Pass all tests: unit, checks of the tree, integration, end to end (root)
+test: ## Pass all tests: unit, checks of the tree, integration, browser, end to end (root)
 	rm -rf $(RESULTS)
-	$(MAKE) unit race verify integration e2e RACE="$(RACE_CORE)"
+	$(MAKE) unit race verify integration browser e2e browser-cluster RACE="$(RACE_CORE)"
 	hack/summary.sh $(RESULTS)
 
 .PHONY: clean
@@ -119,6 +119,12 @@ upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under run
 browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
 	hack/browser.sh
 	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && $(call GOTEST,browser,./...) -count=1 -timeout 10m
+
+.PHONY: browser-cluster
+browser-cluster: images cluster $(TOOLS)/gotestsum ## Test the dashboard in Chromium on the real three-node cluster (root)
+	hack/browser.sh
+	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund
+	hack/browser-cluster.sh
 
 .PHONY: crash
 crash: ## Kill a delivering process 200 times, with a file of 1 GiB and 5000 small ones

@@ -24,9 +24,9 @@ const patience = 60 * time.Second
 
 // tab is one page of the browser.
 type tab struct {
-	ctx context.Context
-	w   *world
-	mu  sync.Mutex
+	ctx  context.Context
+	base string
+	mu   sync.Mutex
 	// complaints are what the console has of errors, the reports of the content security policy
 	// among them.
 	complaints []string
@@ -35,8 +35,17 @@ type tab struct {
 // open starts a browser and signs in by the secret of the address.
 func (w *world) open(t *testing.T) *tab {
 	t.Helper()
+	b := startBrowser(t, w.base)
+	b.do(t, chromedp.Navigate(w.base+"/#s="+w.door.Secret()))
+	b.ready(t)
+	return b
+}
+
+// startBrowser starts a browser for the server at base, and shows nothing yet.
+func startBrowser(t *testing.T, base string) *tab {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en"), chromedp.WSURLReadTimeout(patience))
+		chromedp.IgnoreCertErrors, chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en"), chromedp.WSURLReadTimeout(patience))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	// Events that the client does not know yet are no errors of the page.
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
@@ -44,14 +53,13 @@ func (w *world) open(t *testing.T) *tab {
 		cancel()
 		stop()
 	})
-	b := &tab{ctx: ctx, w: w}
+	b := &tab{ctx: ctx, base: base}
 	chromedp.ListenTarget(ctx, b.listen)
 	// The browser lives as long as the context of the first call.
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	b.do(t, log.Enable(), chromedp.Navigate(w.base+"/#s="+w.door.Secret()))
-	b.ready(t)
+	b.do(t, log.Enable())
 	return b
 }
 
@@ -119,7 +127,7 @@ func (b *tab) ready(t *testing.T) {
 // go shows a view.
 func (b *tab) visit(t *testing.T, path string) {
 	t.Helper()
-	b.do(t, chromedp.Navigate(b.w.base+path))
+	b.do(t, chromedp.Navigate(b.base+path))
 	b.ready(t)
 }
 
