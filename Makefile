@@ -97,7 +97,7 @@ race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./i
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
-	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 1 -tags integration -timeout 20m; \
+	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 2 -tags integration -timeout 20m; \
 	(cd $(PLUGIN) && $(call GOTEST,integration-plugin,./...) -count=1 -p 1 -tags integration -timeout 20m); \
 	(cd test/kstatus && export KUDA_TEST_CLI=$(BIN)/kubectl-kuda && $(call GOTEST,integration-kstatus,./...) -count=1 -parallel 64 -tags integration -timeout 20m); \
 	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m

@@ -49,6 +49,10 @@ func TestUsersWhoFollowTenThousandPodsFitTheServersMemory(t *testing.T) {
 		}
 	}
 	used := heap() - before
+	// What the last pictures were made of is garbage soon; a busy machine is not there yet.
+	for limit := time.Now().Add(patience); used > most && time.Now().Before(limit); used = heap() - before {
+		time.Sleep(time.Second)
+	}
 	t.Logf("%d users who follow 10000 pods take %d MiB", users, used/mib)
 	if used > most {
 		t.Errorf("that is more than %d MiB", most/mib)

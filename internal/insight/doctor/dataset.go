@@ -217,7 +217,7 @@ func (s *subject) judgeFailedPod(name string) Finding {
 			if item.Phase != v1alpha1.DataFailed {
 				continue
 			}
-			f.What += fmt.Sprintf(": item %s/%s: %s: %s", item.Namespace, item.Name, item.Reason, item.Message)
+			f.What += joinMessage(fmt.Sprintf(": item %s/%s: %s", item.Namespace, item.Name, item.Reason), item.Message)
 			f.Reason = item.Reason
 			if a, ok := advice.For(advice.Item, item.Reason); ok {
 				p := s.advicePlace()

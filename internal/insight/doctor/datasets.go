@@ -109,7 +109,7 @@ func sortConditions(conditions []metav1.Condition) []metav1.Condition {
 func judgeCondition(o *Object, c metav1.Condition, p advice.Place) Finding {
 	f := Finding{
 		Severity: advice.Warning, Check: checkDataSet, Object: o, Condition: c.Type, Reason: c.Reason,
-		What: fmt.Sprintf("%s is %s, %s: %s", c.Type, c.Status, c.Reason, c.Message),
+		What: joinMessage(fmt.Sprintf("%s is %s, %s", c.Type, c.Status, c.Reason), c.Message),
 		Why:  "this program does not know the reason; it may be older than the installation",
 	}
 	if a, ok := advice.For(c.Type, c.Reason); ok {
@@ -189,7 +189,7 @@ func judgeGroup(g group, data []*v1alpha1.Data) Finding {
 		f.Why, f.Do = "kuda-manager does not run, or has no leader", []string{managerLog}
 		return f
 	}
-	f.What = fmt.Sprintf("%s: %s: %s", who, g.reason, assignment.Ready(first).Message)
+	f.What = joinMessage(who+": "+g.reason, assignment.Ready(first).Message)
 	if a, ok := advice.For(v1alpha1.ConditionReady, g.reason); ok {
 		f.Severity, f.Why = a.Severity, a.Why
 		f.Do = a.In(advice.Place{Namespace: g.namespace, DataSet: g.dataSet, Pod: first.Spec.PodName, Container: hookContainer(first)})
@@ -230,4 +230,12 @@ func hookContainer(d *v1alpha1.Data) string {
 		}
 	}
 	return ""
+}
+
+// joinMessage returns what with the message of a condition, which may be empty.
+func joinMessage(what, message string) string {
+	if message == "" {
+		return what
+	}
+	return what + ": " + message
 }

@@ -60,7 +60,7 @@ export function Pod({ namespace, name }: { namespace: string; name: string }) {
                     <td>
                       <Transfer progress={item.progress} />
                     </td>
-                    <td>
+                    <td class="short">
                       {known('origin', item.origin ?? '', item.origin ?? '–')}
                       {item.cache && <CacheShare use={item.cache} />}
                     </td>
