@@ -144,7 +144,7 @@ func (c *Cache) Reject() { c.breakers.proofs.Fail() }
 func (c *Cache) Degraded() bool { return c.breakers.reads.Open() || c.breakers.proofs.Open() }
 
 // A cache that brings less than slowBytes in slowTime, which is how long it is waited for,
-// is in the way: the source brings the rest.
+// is in the way: the source brings the rest. Where the source must not, it is waited for.
 const (
 	slowBytes = 256 << 10
 	slowTime  = 5 * time.Second
@@ -164,7 +164,7 @@ type cachedBody struct {
 func (b *cachedBody) Read(p []byte) (int, error) {
 	began := b.cache.now()
 	n, err := b.ReadCloser.Read(p)
-	if err == nil {
+	if err == nil && !b.cache.Only {
 		err = b.checkSpeed(n, b.cache.now().Sub(began))
 	}
 	if err == nil || b.judged {

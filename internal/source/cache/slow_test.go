@@ -51,5 +51,17 @@ func TestCacheThatBringsFewBytesASecondIsNotWaitedFor(t *testing.T) {
 		if cached.Degraded() != slow {
 			t.Errorf("%d bytes a second: degraded is %t", bytes, cached.Degraded())
 		}
+		only := NewGroup()
+		only.now = c.now
+		patient := only.New(&dripping{clock: c, bytes: bytes}, nil)
+		patient.Only = true
+		body, err := patient.Open(t.Context(), source.Entry{Key: "a"}, 0, 64<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(body, make([]byte, 4096)); err != nil {
+			t.Errorf("%d bytes a second, and no other way: got %v", bytes, err)
+		}
+		_ = body.Close()
 	}
 }

@@ -4,40 +4,20 @@
 package client
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/kuda-io/kuda/internal/source/alluxio/alluxiotest"
 	"github.com/kuda-io/kuda/internal/source/alluxio/wire"
 )
 
-// newServer serves methods of Alluxio's protocol over HTTP/2: each has the messages that it
-// answers with. Who calls is not asked for.
-func newServer(t *testing.T, answers func(method string) []wire.Message) *Client {
+// newClient returns a client of a server that says what a function does.
+func newClient(t *testing.T, answers func(method string) []wire.Message) *Client {
 	t.Helper()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/grpc")
-		w.Header().Set("Trailer", "Grpc-Status")
-		if r.URL.Path == wire.Authenticate {
-			w.Header().Set("Grpc-Status", "12")
-			return
-		}
-		for _, m := range answers(r.URL.Path) {
-			prefix := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(m)))
-			_, _ = w.Write(append(prefix, m...)) // a client that had enough is gone
-		}
-		w.Header().Set("Grpc-Status", "0")
-	}))
-	s.Config.Protocols = new(http.Protocols)
-	s.Config.Protocols.SetUnencryptedHTTP2(true)
-	s.Start()
-	t.Cleanup(s.Close)
-	c := New(Options{Address: strings.TrimPrefix(s.URL, "http://"), User: "kuda", Dial: (&net.Dialer{}).DialContext})
+	c := New(Options{Address: alluxiotest.Answer(t, answers), User: "kuda", Dial: (&net.Dialer{}).DialContext})
 	t.Cleanup(c.Close)
 	return c
 }
@@ -50,7 +30,7 @@ func TestAWorkerDoesNotDecideHowMuchMemoryAMessageTakes(t *testing.T) {
 	const size = 16 << 20
 	var at *net.TCPAddr
 	content := wire.Message{}.Nested(1, wire.Message{}.Nested(1, make(wire.Message, size)))
-	c := newServer(t, func(method string) []wire.Message {
+	c := newClient(t, func(method string) []wire.Message {
 		if method == wire.Workers {
 			return []wire.Message{workerMessage(at.IP.String(), at.Port)}
 		}
@@ -70,7 +50,7 @@ func TestAWorkerDoesNotDecideHowMuchMemoryAMessageTakes(t *testing.T) {
 
 func TestAMasterDoesNotDecideHowMuchMemoryAnAnswerTakes(t *testing.T) {
 	long := wire.Message{}.Nested(1, wire.Message{}.Text(3, strings.Repeat("a", maxAnswer+1)))
-	c := newServer(t, func(string) []wire.Message { return []wire.Message{long} })
+	c := newClient(t, func(string) []wire.Message { return []wire.Message{long} })
 	if _, err := c.Status(t.Context(), "/a", wire.AnyAge); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("got %v", err)
 	}
