@@ -416,6 +416,8 @@ type InstanceCredentials struct {
 }
 
 // HTTPDataSource describes an HTTP server.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.secretRef)",message="cache: goes without secretRef only, because the proxy would see the credentials and keep the files for all who reach it"
 type HTTPDataSource struct {
 	// What remotePath is appended to: http://host:port/base.
 	// +required

@@ -109,10 +109,10 @@ func (o *options) run(ctx context.Context) error {
 	door := session.NewTokens(session.TokenOptions{
 		Config: &rest.Config{Host: o.apiServer, TLSClientConfig: rest.TLSClientConfig{CAFile: o.caFile}, QPS: queriesPerSecond,
 			Burst: queryBurst, UserAgent: "kuda-dashboard/" + version.Version, WarningHandler: rest.NoWarnings{}},
-		Connect: connect, Path: "/", Cluster: o.cluster, Namespace: o.namespace, Now: time.Now,
+		Connect: connect, Cluster: o.cluster, Namespace: o.namespace, Now: time.Now,
 	})
 	server := dashboard.New(dashboard.Options{Door: door, Hosts: o.hosts, Page: page.Built(), System: o.system, TLS: tlsConfig,
-		Now: time.Now, Limits: dashboard.DefaultLimits()})
+		Now: time.Now, Limits: dashboard.DefaultLimits(), Log: log})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
@@ -141,10 +141,10 @@ func (o *options) tlsConfig(log logr.Logger) (*tls.Config, error) {
 		return config, nil
 	}
 	log.Info("no --tls-cert-file was given: serving with a certificate that nothing trusts")
-	own, err := certificate.IssueSelf([]string{"kuda-dashboard", "kuda-dashboard." + o.system + ".svc"}, time.Now())
+	own, err := certificate.NewSelf([]string{"kuda-dashboard", "kuda-dashboard." + o.system + ".svc"}, time.Now)
 	if err != nil {
 		return nil, err
 	}
-	config.Certificates = []tls.Certificate{*own}
+	config.GetCertificate = own.Get
 	return config, nil
 }

@@ -4,9 +4,11 @@
 package dashboard
 
 import (
+	"fmt"
 	"mime"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +17,8 @@ import (
 )
 
 const (
-	maxBody = 1 << 20
+	// maxBody has room for the longest token: who has not signed in may send one, too.
+	maxBody = 40 << 10
 	// answerTimeout is for reading a request's objects and for writing the answer to a slow
 	// client.
 	answerTimeout = 2 * time.Minute
@@ -29,12 +32,13 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func (s *Server) guard(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.logPanic(r)
 		s.setHeaders(w)
 		api := strings.HasPrefix(r.URL.Path, "/api/")
 		switch {
 		case !s.isHostAllowed(r.Host):
 			s.writeRefusal(w, refusal{http.StatusMisdirectedRequest, "WrongHost", "this server is not reached by that name"})
-		case api && !s.limiter.allowAddress(clientAddress(r)):
+		case api && !s.allowRequest(r):
 			s.writeRefusal(w, refusal{http.StatusTooManyRequests, "TooManyRequests", "too many requests; wait a moment"})
 		case origins.Check(r) != nil, api && isFromElsewhere(r):
 			s.writeRefusal(w, refusal{http.StatusForbidden, "CrossOrigin", "requests of other sites are refused"})
@@ -48,6 +52,30 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// logPanic ends the request of a handler that panicked. net/http would say so where it says
+// what strangers send wrong, which is not logged.
+func (s *Server) logPanic(r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler { //nolint:errorlint // It is this value, and no error that wraps it.
+		s.options.Log.Error(nil, "panicked while answering", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v),
+			"stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// allowRequest reports whether one more request may be answered now. Who has signed in is
+// counted by the credentials: behind a proxy, strangers have the same address, and must not
+// keep users from their page.
+func (s *Server) allowRequest(r *http.Request) bool {
+	if digest := s.options.Door.Recognise(r); digest != "" {
+		return s.limiter.allowUser(digest)
+	}
+	return s.limiter.allowAddress(clientAddress(r))
 }
 
 type refusal struct {

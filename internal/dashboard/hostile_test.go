@@ -11,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/dashboard"
+	"github.com/kuda-io/kuda/internal/dashboard/session"
 )
 
 const pausePath, pauseBody = "/api/v1/datasets/shop/models/pause", `{"uid":"uid-1"}`
@@ -44,6 +47,8 @@ func TestRequestsThatNoPageOfTheDashboardSendsAreRefused(t *testing.T) {
 			r.Header.Set("Content-Type", "text/plain")
 		}, http.StatusUnsupportedMediaType, "NotJSON"},
 		"a body that is too large": {http.MethodPost, pausePath, `{"uid":"` + strings.Repeat("x", 2<<20) + `"}`, nil,
+			http.StatusRequestEntityTooLarge, "TooLarge"},
+		"a body that is longer than any token": {http.MethodPost, "/api/v1/session", `{"token":"` + strings.Repeat("x", 64<<10) + `"}`, nil,
 			http.StatusRequestEntityTooLarge, "TooLarge"},
 		"a field that is not known": {http.MethodPost, pausePath, `{"uid":"uid-1","force":true}`, nil, http.StatusBadRequest, "BadRequest"},
 		"an expired token": {http.MethodPost, pausePath, pauseBody, func(r *http.Request) {
@@ -115,6 +120,9 @@ func TestTheCookieOfATokenIsKeptFromScriptsAndOtherSites(t *testing.T) {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
 	for _, c := range resp.Cookies() {
+		if !strings.HasPrefix(c.Name, "__Host-") || c.Path != "/" || c.Domain != "" {
+			t.Errorf("another host of the domain can set %+v", c)
+		}
 		if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.MaxAge > 600 {
 			t.Errorf("%+v", c)
 		}
@@ -158,4 +166,72 @@ func TestWhoAsksTooOftenIsRefusedBeforeTheAPIServerIsAsked(t *testing.T) {
 		last, text = w.send(t, http.MethodGet, "/api/v1/me", "")
 	}
 	wantRefusal(t, last, text, http.StatusTooManyRequests, "TooManyRequests")
+}
+
+func TestStrangersBehindTheSameProxyDoNotKeepUsersFromTheirPage(t *testing.T) {
+	w := newWorld(t, func(o *dashboard.Options) { o.Limits.PerSecond, o.Limits.Burst = 0.001, 5 })
+	w.signIn(t, adminToken)
+	stranger := *w.client
+	stranger.Jar = nil
+	last := 0
+	for range 6 {
+		resp, err := stranger.Get(w.web.URL + "/api/v1/me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		last = resp.StatusCode
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("a stranger got %d", last)
+	}
+	if resp, body := w.send(t, http.MethodGet, "/api/v1/me", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("the user got %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestOnTheOwnMachineACredentialThatTheClusterRefusesDoesNotEndTheSession(t *testing.T) {
+	var local *session.Local
+	w := newWorld(t)
+	refused := w.as("made-up")
+	w = newWorld(t, func(o *dashboard.Options) {
+		local = session.NewLocal(&session.Caller{Client: refused, Config: &rest.Config{}, Digest: "local", Namespace: "shop"}, 1)
+		o.Door = local
+	})
+	resp, body := w.send(t, http.MethodPost, "/api/v1/session", `{"secret":"`+local.Secret()+`"}`)
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	for range 2 {
+		resp, body = w.send(t, http.MethodGet, "/api/v1/me", "")
+		wantRefusal(t, resp, body, http.StatusBadGateway, "Unauthorized")
+		if len(resp.Cookies()) != 0 || !strings.Contains(body, "sign in to the cluster again") {
+			t.Errorf("%v %s", resp.Cookies(), body)
+		}
+	}
+}
+
+// broken is a door that has a fault.
+type broken struct{ session.Door }
+
+func (broken) Recognise(*http.Request) string                  { return "" }
+func (broken) Identify(*http.Request) (*session.Caller, error) { panic("a fault") }
+
+func TestAFaultOfTheServerIsLogged(t *testing.T) {
+	logged := make(chan string, 1)
+	w := newWorld(t, func(o *dashboard.Options) {
+		o.Door = broken{}
+		o.Log = funcr.New(func(_, line string) { logged <- line }, funcr.Options{})
+	})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.web.URL+"/api/v1/me?q=hidden", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := w.client.Do(r); err == nil {
+		resp.Body.Close()
+		t.Errorf("answered %s", resp.Status)
+	}
+	if line := <-logged; !strings.Contains(line, "a fault") || !strings.Contains(line, "/api/v1/me") || strings.Contains(line, "hidden") {
+		t.Error(line)
+	}
 }

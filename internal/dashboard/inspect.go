@@ -13,7 +13,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -25,7 +24,6 @@ import (
 	"github.com/kuda-io/kuda/internal/insight/files"
 	"github.com/kuda-io/kuda/internal/insight/history"
 	"github.com/kuda-io/kuda/internal/insight/nodes"
-	"github.com/kuda-io/kuda/internal/insight/podexec"
 	"github.com/kuda-io/kuda/internal/insight/read"
 	"github.com/kuda-io/kuda/internal/insight/status"
 	"github.com/kuda-io/kuda/internal/insight/why"
@@ -88,11 +86,6 @@ func compareRevisions(ctx context.Context, a ask) (any, error) {
 		o.Connect = a.connect
 	}
 	return diff.Compare(ctx, a.caller.Client, pair, o)
-}
-
-// connect makes what asks runtimes, with the caller's rights.
-func (a ask) connect() (podexec.Runner, error) {
-	return podexec.Connect(func() (*rest.Config, error) { return a.caller.Config, nil })
 }
 
 func (s *Server) doctorDataSet(ctx context.Context, a ask) (any, error) {

@@ -76,7 +76,7 @@ func account(t *testing.T, namespace, name string, verbs ...string) string {
 func realWorld(t *testing.T, namespace string) *world {
 	t.Helper()
 	config := &rest.Config{Host: cluster.Config.Host, TLSClientConfig: rest.TLSClientConfig{CAData: cluster.Config.CAData}}
-	door := session.NewTokens(session.TokenOptions{Config: config, Path: "/", Namespace: namespace, Now: time.Now,
+	door := session.NewTokens(session.TokenOptions{Config: config, Namespace: namespace, Now: time.Now,
 		Connect: func(c *rest.Config) (client.WithWatch, error) {
 			return client.NewWithWatch(c, client.Options{Scheme: frame.Scheme()})
 		}})

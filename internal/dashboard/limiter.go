@@ -11,21 +11,22 @@ import (
 )
 
 const (
-	// maxAddresses bounds how many addresses are told apart; with more, the oldest are
-	// forgotten.
+	// maxAddresses bounds how many addresses and users are told apart; with more, the oldest
+	// are forgotten.
 	maxAddresses = 1024
 	// allFactor is how much all addresses together may, beside one.
 	allFactor = 10
 )
 
-// limiter bounds how often the API is asked: by one address, and in all.
+// limiter bounds how often the API is asked: by one user, by one address of strangers, and
+// by strangers in all.
 type limiter struct {
 	limits Limits
 	now    func() time.Time
 
-	mu   sync.Mutex
-	all  *rate.Limiter
-	byIP map[string]*addressLimit
+	mu  sync.Mutex
+	all *rate.Limiter
+	by  map[string]*addressLimit
 }
 
 type addressLimit struct {
@@ -35,7 +36,7 @@ type addressLimit struct {
 
 func newLimiter(l Limits, now func() time.Time) *limiter {
 	return &limiter{limits: l, now: now, all: rate.NewLimiter(rate.Limit(l.PerSecond*allFactor), l.Burst*allFactor),
-		byIP: map[string]*addressLimit{}}
+		by: map[string]*addressLimit{}}
 }
 
 // allowAddress reports whether the address may ask now.
@@ -43,24 +44,35 @@ func (l *limiter) allowAddress(address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	a := l.byIP[address]
+	return l.takeOne("address "+address, now) && l.all.AllowN(now, 1)
+}
+
+// allowUser reports whether the user of the digest may ask now.
+func (l *limiter) allowUser(digest string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.takeOne("user "+digest, l.now())
+}
+
+func (l *limiter) takeOne(who string, now time.Time) bool {
+	a := l.by[who]
 	if a == nil {
-		if len(l.byIP) >= maxAddresses {
+		if len(l.by) >= maxAddresses {
 			l.forgetOldest()
 		}
 		a = &addressLimit{Limiter: rate.NewLimiter(rate.Limit(l.limits.PerSecond), l.limits.Burst)}
-		l.byIP[address] = a
+		l.by[who] = a
 	}
 	a.used = now
-	return a.AllowN(now, 1) && l.all.AllowN(now, 1)
+	return a.AllowN(now, 1)
 }
 
 func (l *limiter) forgetOldest() {
 	oldest := ""
-	for address, a := range l.byIP {
-		if oldest == "" || a.used.Before(l.byIP[oldest].used) {
-			oldest = address
+	for who, a := range l.by {
+		if oldest == "" || a.used.Before(l.by[oldest].used) {
+			oldest = who
 		}
 	}
-	delete(l.byIP, oldest)
+	delete(l.by, oldest)
 }

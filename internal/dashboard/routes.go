@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/kuda-io/kuda/internal/dashboard/contract"
 	"github.com/kuda-io/kuda/internal/dashboard/session"
 )
@@ -47,21 +49,38 @@ func (s *Server) addRoutes(mux *http.ServeMux) {
 		"GET /api/v1/datasets/{namespace}/{name}":               s.scene,
 		"GET /api/v1/datasets/{namespace}/{name}/history":       readHistory,
 		"GET /api/v1/datasets/{namespace}/{name}/revisions/{n}": readTemplate,
-		"GET /api/v1/datasets/{namespace}/{name}/diff":          compareRevisions,
 		"GET /api/v1/datasets/{namespace}/{name}/events":        listEvents,
 		"GET /api/v1/datasets/{namespace}/{name}/doctor":        s.doctorDataSet,
 		"GET /api/v1/datasets/{namespace}/{name}/yaml":          readYAML,
 		"GET /api/v1/pods/{namespace}/{name}":                   s.pod,
 		"GET /api/v1/pods/{namespace}/{name}/why":               s.why,
-		"GET /api/v1/pods/{namespace}/{name}/files":             listFiles,
 		"GET /api/v1/nodes":                                     readNodes,
 		"GET /api/v1/doctor":                                    s.doctor,
 		"POST /api/v1/datasets/{namespace}/{name}/{verb}":       steerRollout,
 	} {
 		mux.Handle(pattern, s.answering(answer))
 	}
+	mux.Handle("GET /api/v1/datasets/{namespace}/{name}/diff", s.inTurn(s.answering(compareRevisions)))
+	mux.Handle("GET /api/v1/pods/{namespace}/{name}/files", s.inTurn(s.answering(listFiles)))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusNotFound, "NoSuchPath", "the API has no such path, or not for this method")
+	})
+}
+
+// inTurn has a few requests at a time, from the question to the last byte of the answer:
+// pods are asked, which may answer much.
+func (s *Server) inTurn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		patience := time.NewTimer(readTimeout / 2)
+		defer patience.Stop()
+		select {
+		case s.turns <- struct{}{}:
+			defer func() { <-s.turns }()
+			next.ServeHTTP(w, r)
+		case <-patience.C:
+			s.writeRefusal(w, refusal{http.StatusServiceUnavailable, "Busy", "others are asking pods, too; try again in a moment"})
+		case <-r.Context().Done():
+		}
 	})
 }
 
@@ -80,16 +99,23 @@ func (s *Server) answering(next answer) http.Handler {
 			s.writeFailure(w, r, err)
 			return
 		}
+		caller.MarkAccepted()
 		s.metrics.requests.WithLabelValues("2xx").Inc()
 		writeAnswer(w, r, value)
 	})
 }
 
-// writeFailure replies with an error. Who is not known any more loses the cookie.
+// writeFailure replies with an error. Who is not known any more loses the cookie; but on
+// the user's own machine it is the kubeconfig that the API server refuses, and the cookie,
+// which there is but once, is as good as before.
 func (s *Server) writeFailure(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := explainError(err)
-	if status == http.StatusUnauthorized {
+	switch {
+	case status == http.StatusUnauthorized && s.options.Door.Mode() == contract.ModeCluster:
 		s.options.Door.SignOut(w, r)
+	case apierrors.IsUnauthorized(err):
+		status = http.StatusBadGateway
+		message += "; sign in to the cluster again, as for kubectl"
 	}
 	s.metrics.requests.WithLabelValues(strconv.Itoa(status/100) + "xx").Inc()
 	writeProblem(w, status, code, message)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kuda-io/kuda/internal/connlimit"
@@ -26,8 +27,11 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	drainTimeout   = 5 * time.Second
-	// connections of all clients together.
-	connections = 512
+	// connections of all clients together; what one may ask for at the same time, and what is
+	// kept of bodies that nothing reads.
+	connections         = 512
+	streamsOfConnection = 64
+	receiveBuffer       = 64 << 10
 )
 
 // Options are what a Server needs.
@@ -44,6 +48,8 @@ type Options struct {
 	Now func() time.Time
 	// Limits bound what clients may ask for.
 	Limits Limits
+	// Log is told of faults of the server; its zero value drops them.
+	Log logr.Logger
 }
 
 // Limits bound what clients may ask for.
@@ -51,14 +57,15 @@ type Limits struct {
 	// PerSecond and Burst are of requests to the API from one address.
 	PerSecond float64
 	Burst     int
-	// Streams of one user at a time, and how long one may last.
-	Streams    int
-	StreamLife time.Duration
+	// Streams of one user at a time, of all users, and how long one may last. A user may
+	// have any number of tokens, so what is counted by them has a limit in all.
+	Streams, AllStreams int
+	StreamLife          time.Duration
 }
 
 // DefaultLimits are for a page that people look at.
 func DefaultLimits() Limits {
-	return Limits{PerSecond: 20, Burst: 100, Streams: 12, StreamLife: 10 * time.Minute}
+	return Limits{PerSecond: 20, Burst: 100, Streams: 12, AllStreams: 96, StreamLife: 10 * time.Minute}
 }
 
 // Server serves the dashboard.
@@ -70,12 +77,14 @@ type Server struct {
 	limiter *limiter
 	// ending is closed when the server ends, and ends the streams.
 	ending chan struct{}
+	// turns has a place for each request that asks pods.
+	turns chan struct{}
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{options: o, hub: live.NewHub(o.Now), streams: newStreams(o.Limits.Streams), limiter: newLimiter(o.Limits, o.Now),
-		ending: make(chan struct{})}
+	s := &Server{options: o, hub: live.NewHub(o.Now), streams: newStreams(o.Limits), limiter: newLimiter(o.Limits, o.Now),
+		ending: make(chan struct{}), turns: make(chan struct{}, asksAtOnce)}
 	s.metrics = newMetrics(s.hub)
 	return s
 }
@@ -97,6 +106,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.Handler(), TLSConfig: s.options.TLS, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: headerTimeout,
 		ReadTimeout: time.Minute, IdleTimeout: idleTimeout, ConnState: limited.Touch, ConnContext: limited.Context,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streamsOfConnection, MaxReceiveBufferPerConnection: receiveBuffer,
+			MaxReceiveBufferPerStream: receiveBuffer},
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo),
 	}
 	server.RegisterOnShutdown(func() { close(s.ending) })

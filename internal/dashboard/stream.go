@@ -6,6 +6,7 @@ package dashboard
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -13,10 +14,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/dashboard/contract"
 	"github.com/kuda-io/kuda/internal/dashboard/live"
+	"github.com/kuda-io/kuda/internal/dashboard/session"
 )
 
 const (
@@ -27,27 +30,30 @@ const (
 
 // streams counts those that are open, by user.
 type streams struct {
-	most int
-	mu   sync.Mutex
-	open map[string]int
+	limits Limits
+	mu     sync.Mutex
+	open   map[string]int
+	all    int
 }
 
-func newStreams(most int) *streams { return &streams{most: most, open: map[string]int{}} }
+func newStreams(l Limits) *streams { return &streams{limits: l, open: map[string]int{}} }
 
 // beginStream reports whether the user may open one more; endStream gives it back.
 func (s *streams) beginStream(user string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[user] >= s.most {
+	if s.open[user] >= s.limits.Streams || s.all >= s.limits.AllStreams {
 		return false
 	}
 	s.open[user]++
+	s.all++
 	return true
 }
 
 func (s *streams) endStream(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.all--
 	if s.open[user]--; s.open[user] <= 0 {
 		delete(s.open, user)
 	}
@@ -64,10 +70,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	a := ask{Request: r, caller: caller}
 	d := &v1alpha1.DataSet{}
 	key := types.NamespacedName{Namespace: r.FormValue("namespace"), Name: r.FormValue("name")}
-	if err := caller.Client.Get(r.Context(), key, d); err != nil {
+	if err := readWithin(r.Context(), caller.Client, key, d); err != nil {
 		s.writeFailure(w, r, err)
 		return
 	}
+	caller.MarkAccepted()
 	if !s.streams.beginStream(caller.Digest) {
 		s.writeRefusal(w, refusal{http.StatusTooManyRequests, "TooManyStreams", "too many pages are open; close some"})
 		return
@@ -80,10 +87,26 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	s.send(newSender(w, r), a, look)
 }
 
+// readWithin reads an object in the time of an answer: the stream itself has more.
+func readWithin(ctx context.Context, c client.Client, key types.NamespacedName, o client.Object) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return c.Get(ctx, key, o)
+}
+
+// lifeOf returns how long a stream of the caller may last: no longer than the credentials.
+func (s *Server) lifeOf(c *session.Caller) time.Duration {
+	life := s.options.Limits.StreamLife
+	if c.Until.IsZero() {
+		return life
+	}
+	return min(life, c.Until.Sub(s.options.Now()))
+}
+
 // send sends pictures until the client, the DataSet or the time ends.
 func (s *Server) send(to *sender, a ask, look *live.Subscription) {
 	defer to.close()
-	life := time.NewTimer(s.options.Limits.StreamLife)
+	life := time.NewTimer(s.lifeOf(a.caller))
 	defer life.Stop()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()

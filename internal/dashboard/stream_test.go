@@ -126,6 +126,49 @@ func TestAUserHasABoundedNumberOfStreams(t *testing.T) {
 	}
 }
 
+func TestAStreamDoesNotOutliveItsToken(t *testing.T) {
+	w := newWorld(t)
+	w.signIn(t, jwt(time.Now().Add(3*time.Second)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	last := ""
+	for event := range w.events(t, ctx) {
+		last = event
+	}
+	if last != "again {}" || ctx.Err() != nil {
+		t.Errorf("last event %q, %v", last, ctx.Err())
+	}
+	resp, body := w.send(t, http.MethodGet, watchPath, "")
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+func TestWhoMayNoLongerReadTheDataSeesNoMoreOfThem(t *testing.T) {
+	w := newWorld(t)
+	w.signIn(t, lateToken)
+	last := ""
+	for event := range w.events(t, t.Context()) {
+		last = event
+	}
+	if !strings.HasPrefix(last, `end {"code":"Forbidden"`) {
+		t.Errorf("last event %q", last)
+	}
+}
+
+func TestAllUsersTogetherHaveABoundedNumberOfStreams(t *testing.T) {
+	w := newWorld(t, func(o *dashboard.Options) { o.Limits.AllStreams = 1 })
+	w.signIn(t, adminToken)
+	ctx, cancel := context.WithCancel(t.Context())
+	events := w.events(t, ctx)
+	nextScene(t, events)
+	resp, body := w.send(t, http.MethodGet, watchPath, "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+viewerToken) })
+	wantRefusal(t, resp, body, http.StatusTooManyRequests, "TooManyStreams")
+	cancel()
+	for range events {
+	}
+}
+
 func TestStreamsEndWithTheServer(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(t, adminToken)

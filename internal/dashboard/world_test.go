@@ -13,6 +13,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ import (
 const (
 	adminToken  = "admin-token"
 	viewerToken = "viewer-token"
+	// lateToken may read once: then the right is taken away.
+	lateToken = "late-token"
 )
 
 // models is a DataSet whose rollout is at a pause.
@@ -66,7 +69,7 @@ type world struct {
 func newWorld(t *testing.T, change ...func(*dashboard.Options)) *world {
 	t.Helper()
 	w := &world{World: clitest.New(time.Now(), interceptor.Funcs{}, models())}
-	door := session.NewTokens(session.TokenOptions{Config: &rest.Config{}, Path: "/", Namespace: "shop", Now: time.Now,
+	door := session.NewTokens(session.TokenOptions{Config: &rest.Config{}, Namespace: "shop", Now: time.Now,
 		Connect: func(c *rest.Config) (client.WithWatch, error) { return w.as(c.BearerToken), nil }})
 	options := dashboard.Options{Door: door, Now: time.Now, Limits: dashboard.DefaultLimits()}
 	for _, c := range change {
@@ -87,11 +90,12 @@ func newWorld(t *testing.T, change ...func(*dashboard.Options)) *world {
 // as is the API server as it treats a token.
 func (w *world) as(token string) client.WithWatch {
 	may := token == adminToken
+	var lists atomic.Int32
 	return interceptor.NewClient(w.Client, interceptor.Funcs{
 		Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
 			switch review := o.(type) {
 			case *authenticationv1.SelfSubjectReview:
-				if token != adminToken && token != viewerToken && !strings.HasPrefix(token, "e30.") {
+				if token != adminToken && token != viewerToken && token != lateToken && !strings.HasPrefix(token, "e30.") {
 					return apierrors.NewUnauthorized("no such token")
 				}
 				review.Status.UserInfo.Username = token
@@ -99,6 +103,12 @@ func (w *world) as(token string) client.WithWatch {
 				review.Status.Allowed = may
 			}
 			return nil
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if _, data := list.(*v1alpha1.DataList); data && token == lateToken && lists.Add(1) > 1 {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "datas"}, "", errors.New("no more"))
+			}
+			return c.List(ctx, list, options...)
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
 			if !may {

@@ -67,9 +67,12 @@ function follow(namespace: string, name: string, query: string, set: (change: (b
     });
     source.addEventListener('end', (e) => {
       const problem = JSON.parse((e as MessageEvent<string>).data) as Problem;
-      over = true;
       stop();
-      fail(new Failure(404, problem.code, problem.message));
+      over = problem.code === 'NotFound';
+      fail(new Failure(over ? 404 : 0, problem.code, problem.message));
+      // What is not gone may come back; asking tells what is to be done until then.
+      failures = patience;
+      if (!over) timer = window.setTimeout(begin, pollEvery);
     });
     source.onerror = () => {
       // An event source does not say what was wrong; asking once does.

@@ -19,9 +19,18 @@ import { Pod } from './views/pod';
 import { SignIn } from './views/signin';
 import { t } from './words';
 
+// decode returns a part of an address, which any user may have written, as it is meant.
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 // View shows what the address names.
 function View() {
-  const [, kind, namespace, name, tab] = path.value.split('/').map(decodeURIComponent);
+  const [, kind, namespace, name, tab] = path.value.split('/').map(decode);
   switch (kind) {
     case '':
       return <Overview />;

@@ -6,6 +6,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -337,10 +338,16 @@ func itemRow(i *status.Item, l Look) []frame.Cell {
 
 // cacheShare says how much came from the cache in front of the source, and why not all.
 func cacheShare(u *v1alpha1.CacheUse) string {
-	if u == nil || u.ServedBytes+u.SourceBytes+u.RejectedBytes == 0 {
+	if u == nil {
 		return ""
 	}
-	share := fmt.Sprintf(", %d%% from the cache", 100*u.ServedBytes/(u.ServedBytes+u.SourceBytes+u.RejectedBytes))
+	// A runtime may say any numbers, also those whose sum is no int64.
+	served := float64(u.ServedBytes)
+	all := served + float64(u.SourceBytes) + float64(u.RejectedBytes)
+	if all <= 0 {
+		return ""
+	}
+	share := fmt.Sprintf(", %.0f%% from the cache", math.Floor(100*served/all))
 	if u.FallbackReason != "" {
 		share += " (" + u.FallbackReason + ")"
 	}

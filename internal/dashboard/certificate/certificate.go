@@ -61,6 +61,42 @@ func (f *Files) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.loaded, nil
 }
 
+// Self is a certificate that nothing trusts, issued anew before it ends: a server may run for
+// longer than any certificate is good for.
+type Self struct {
+	names []string
+	now   func() time.Time
+
+	mu     sync.Mutex
+	issued *tls.Certificate
+	until  time.Time
+}
+
+// NewSelf issues the first one; now is the clock.
+func NewSelf(names []string, now func() time.Time) (*Self, error) {
+	s := &Self{names: names, now: now}
+	_, err := s.Get(nil)
+	return s, err
+}
+
+// Get returns the certificate for a connection.
+func (s *Self) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if s.issued != nil && now.Before(s.until) {
+		return s.issued, nil
+	}
+	issued, err := IssueSelf(s.names, now)
+	switch {
+	case err == nil:
+		s.issued, s.until = issued, now.Add(selfLife/2)
+	case s.issued == nil:
+		return nil, err
+	}
+	return s.issued, nil
+}
+
 // IssueSelf returns a certificate for these names that nothing trusts: a proxy in front may
 // be told to take it, and a person may look at it through a port forward.
 func IssueSelf(names []string, now time.Time) (*tls.Certificate, error) {

@@ -79,3 +79,30 @@ func TestFilesWithoutACertificateAreAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestACertificateOfItsOwnIsIssuedAnewBeforeItEnds(t *testing.T) {
+	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	s, err := NewSelf([]string{"dashboard"}, func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 40 { // months
+		pair, err := s.Get(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := x509.ParseCertificate(pair.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at.Before(leaf.NotBefore) || at.After(leaf.NotAfter) {
+			t.Errorf("at %s it serves one of %s to %s", at, leaf.NotBefore, leaf.NotAfter)
+		}
+		seen[leaf.SerialNumber.String()] = true
+		at = at.Add(30 * 24 * time.Hour)
+	}
+	if len(seen) < 3 || len(seen) > 10 {
+		t.Errorf("%d were issued", len(seen))
+	}
+}

@@ -6,6 +6,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,6 +26,14 @@ const (
 	rest = time.Second
 	// beat is how often rates and times are computed anew while bytes move.
 	beat = 2 * time.Second
+	// revisionsLimit is how long revisions are waited for, and revisionsAgain after how long
+	// those are asked for again that could not be read. revisionsKept is for those of which
+	// nothing says that they changed.
+	revisionsLimit = 5 * time.Second
+	revisionsAgain = 30 * time.Second
+	revisionsKept  = 10 * time.Minute
+	// firstLimit is for reading what the first picture needs.
+	firstLimit = 45 * time.Second
 )
 
 // Key names what is followed. Credentials is a digest of those that it is read with:
@@ -39,7 +48,7 @@ type Picture struct {
 	View      status.View
 	SeenTime  metav1.Time
 	Trouble   string
-	// Err ends it: the DataSet was deleted.
+	// Err ends it: the DataSet was deleted, or the caller may not read it any more.
 	Err error
 
 	// What every page shows alike is computed once.
@@ -82,7 +91,7 @@ func (h *Hub) Subscribe(c client.WithWatch, key Key, d *v1alpha1.DataSet) *Subsc
 		ctx, cancel := context.WithCancel(context.Background())
 		e = &entry{cancel: cancel, fresh: make(chan struct{})}
 		h.entries[key] = e
-		go e.run(ctx, h, c, d)
+		go e.runGuarded(ctx, h, c, d)
 	}
 	e.lookers++
 	return &Subscription{hub: h, key: key, in: e}
@@ -127,16 +136,29 @@ func (e *entry) publishPicture(p *Picture) {
 	e.fresh = make(chan struct{})
 }
 
+// runGuarded is run with a panic as the end of it: an object that nothing expected must not
+// end the server for all.
+func (e *entry) runGuarded(ctx context.Context, h *Hub, c client.WithWatch, d *v1alpha1.DataSet) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.publishPicture(&Picture{DataSet: d, Err: fmt.Errorf("computing the view of DataSet %s: %v", d.Name, v), SeenTime: metav1.NewTime(h.now())})
+		}
+	}()
+	e.run(ctx, h, c, d)
+}
+
 // run computes pictures until the context ends.
 func (e *entry) run(ctx context.Context, h *Hub, c client.WithWatch, d *v1alpha1.DataSet) {
-	in, err := status.ReadInput(ctx, c, d)
+	first, cancel := context.WithTimeout(ctx, firstLimit)
+	in, err := status.ReadInput(first, c, d)
+	cancel()
 	if err != nil {
 		e.publishPicture(&Picture{DataSet: d, Err: err, SeenTime: metav1.NewTime(h.now())})
 		return
 	}
 	w := &watcher{client: c, input: *in, fresh: h.now()}
 	w.input.Program = "kubectl kuda"
-	w.readRevisions(ctx)
+	w.readRevisions(ctx, h.now())
 	w.follower = status.Follow(ctx, c, client.ObjectKeyFromObject(d), len(in.Unread) == 0)
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -159,19 +181,25 @@ type watcher struct {
 	revisions []*appsv1.ControllerRevision
 	readFor   string
 	records   int
-	fresh     time.Time
+	// again is when they are asked for in any case.
+	again time.Time
+	fresh time.Time
 }
 
-func (w *watcher) readRevisions(ctx context.Context) {
+func (w *watcher) readRevisions(ctx context.Context, now time.Time) {
 	s := &w.input.DataSet.Status
-	if w.readFor == s.UpdateRevision && w.records == len(s.History) && w.revisions != nil {
+	if w.readFor == s.UpdateRevision && w.records == len(s.History) && now.Before(w.again) {
 		return
 	}
+	w.readFor, w.records = s.UpdateRevision, len(s.History)
+	ctx, cancel := context.WithTimeout(ctx, revisionsLimit)
+	defer cancel()
 	revisions, err := read.Revisions(ctx, w.client, w.input.DataSet)
-	if err != nil {
+	if err != nil || len(revisions) == 0 {
+		w.again = now.Add(revisionsAgain)
 		return // undo is off without them, and numbers are those of the history
 	}
-	w.revisions, w.readFor, w.records = revisions, s.UpdateRevision, len(s.History)
+	w.revisions, w.again = revisions, now.Add(revisionsKept)
 	w.input.Numbers = make(map[string]int64, len(revisions))
 	for _, r := range revisions {
 		w.input.Numbers[r.Name] = r.Revision
@@ -179,15 +207,20 @@ func (w *watcher) readRevisions(ctx context.Context) {
 }
 
 func (w *watcher) buildPicture(ctx context.Context, now time.Time) *Picture {
-	err := w.follower.Refresh(ctx, &w.input)
+	soon, cancel := context.WithTimeout(ctx, revisionsLimit)
+	err := w.follower.Refresh(soon, &w.input)
+	cancel()
 	w.input.Now = now
+	if err == nil {
+		err = w.follower.Refusal() // what was read before is no longer the caller's to see
+	}
 	p := &Picture{DataSet: w.input.DataSet, Data: w.input.Data, SeenTime: metav1.NewTime(now), Err: err}
 	if p.Trouble = w.follower.Problem(now, w.fresh); p.Trouble == "" {
 		w.fresh = now
 	} else {
 		p.SeenTime = metav1.NewTime(w.fresh)
 	}
-	w.readRevisions(ctx)
+	w.readRevisions(ctx, now)
 	p.Revisions = w.revisions
 	p.View = status.Build(w.input)
 	w.meter.Measure(&p.View, now)

@@ -34,13 +34,18 @@ func BuildTimeline(d *v1alpha1.DataSet, data []*v1alpha1.Data) contract.Timeline
 		ends = append(ends, max(int64(deliveryTime(x).Sub(r.StartTime.Time).Seconds()), 0))
 	}
 	slices.Sort(ends)
-	step := max((len(ends)+maxPoints-1)/maxPoints, 1)
+	// Points are of seconds: many pods may have been delivered in one.
+	var moments []int
 	for i := range ends {
-		// The last of those that were delivered in the same second counts.
-		if i+1 < len(ends) && (ends[i+1] == ends[i] || (i+1)%step != 0) {
-			continue
+		if i+1 == len(ends) || ends[i+1] != ends[i] {
+			moments = append(moments, i)
 		}
-		line.Seconds, line.Pods = append(line.Seconds, ends[i]), append(line.Pods, i+1)
+	}
+	step := max((len(moments)+maxPoints-1)/maxPoints, 1)
+	for n, i := range moments {
+		if n+1 == len(moments) || (n+1)%step == 0 {
+			line.Seconds, line.Pods = append(line.Seconds, ends[i]), append(line.Pods, i+1)
+		}
 	}
 	return line
 }

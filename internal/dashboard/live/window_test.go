@@ -70,18 +70,36 @@ func TestPodsAreGroupedByWhatHoldsThemBack(t *testing.T) {
 	}
 }
 
+func TestPodsOfTheSameSecondAreOnePointOfTheTimelineAndHideNoOther(t *testing.T) {
+	start := metav1.NewMicroTime(time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC))
+	d := &v1alpha1.DataSet{Status: v1alpha1.DataSetStatus{UpdateRevision: "r2", Replicas: 10000,
+		Rollout: &v1alpha1.RolloutStatus{Revision: "r2", StartTime: &start}}}
+	var data []*v1alpha1.Data
+	for i := range 10000 {
+		data = append(data, delivered(start.Add(time.Duration(i/100)*time.Second)))
+	}
+	line := BuildTimeline(d, data)
+	if len(line.Pods) != 100 || line.Pods[0] != 100 || line.Pods[49] != 5000 || line.Seconds[49] != 49 {
+		t.Errorf("%d points: %+v", len(line.Pods), line)
+	}
+}
+
+func delivered(at time.Time) *v1alpha1.Data {
+	end := metav1.NewTime(at)
+	return &v1alpha1.Data{Spec: v1alpha1.DataSpec{Revision: "r2"}, Status: v1alpha1.DataStatus{
+		ObservedRevision: "r2", CurrentRevision: "r2",
+		DataItemsStatus: []v1alpha1.DataItemStatus{{Phase: v1alpha1.DataSuccess, CompletionTime: &end}},
+		Conditions:      []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+	}}
+}
+
 func TestAPageThatIsOpenedLateHasTheWholeTimeline(t *testing.T) {
 	start := metav1.NewMicroTime(time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC))
 	d := &v1alpha1.DataSet{Status: v1alpha1.DataSetStatus{UpdateRevision: "r2", Replicas: 1000,
 		Rollout: &v1alpha1.RolloutStatus{Revision: "r2", StartTime: &start}}}
 	var data []*v1alpha1.Data
 	for i := range 900 {
-		end := metav1.NewTime(start.Add(time.Duration(i) * time.Second))
-		data = append(data, &v1alpha1.Data{Spec: v1alpha1.DataSpec{Revision: "r2"}, Status: v1alpha1.DataStatus{
-			ObservedRevision: "r2", CurrentRevision: "r2",
-			DataItemsStatus: []v1alpha1.DataItemStatus{{Phase: v1alpha1.DataSuccess, CompletionTime: &end}},
-			Conditions:      []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
-		}})
+		data = append(data, delivered(start.Add(time.Duration(i)*time.Second)))
 	}
 	line := BuildTimeline(d, data)
 	n := len(line.Pods)

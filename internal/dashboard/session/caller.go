@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,15 +37,24 @@ type Caller struct {
 	Config *rest.Config
 	// Digest of the credentials: what is kept for one caller is found by it.
 	Digest string
+	// Until is when the credentials end, as they say themselves; zero where they do not.
+	Until time.Time
 	// Cluster and Namespace that the caller begins with.
 	Cluster, Namespace string
+
+	accepted atomic.Bool
 }
+
+// MarkAccepted notes that the API server took the credentials.
+func (c *Caller) MarkAccepted() { c.accepted.Store(true) }
 
 // Door finds out who a request is from.
 type Door interface {
 	Mode() contract.Mode
 	// Identify returns the caller, or one of the errors above.
 	Identify(r *http.Request) (*Caller, error)
+	// Recognise returns the digest of credentials that the API server took lately, or "".
+	Recognise(r *http.Request) string
 	// SignIn takes what the page brings, and sets cookies.
 	SignIn(w http.ResponseWriter, r *http.Request, brought contract.SignIn) error
 	// SignOut takes the cookies back.

@@ -6,6 +6,7 @@ package session
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,7 +23,9 @@ import (
 )
 
 const (
-	tokenCookie = "__Secure-kuda-token-"
+	// tokenCookie is a name that browsers let this host only set, and no other one of its
+	// domain.
+	tokenCookie = "__Host-kuda-token-"
 	// chunk is how much of a token one cookie has: browsers take 4096 bytes.
 	chunk = 3800
 	// maxChunks is for tokens that list hundreds of groups.
@@ -40,8 +43,6 @@ type TokenOptions struct {
 	Config *rest.Config
 	// Connect makes a client.
 	Connect func(*rest.Config) (client.WithWatch, error)
-	// Path that cookies are bound to.
-	Path string
 	// Cluster is the name that the page shows, Namespace the one to begin with.
 	Cluster, Namespace string
 	Now                func() time.Time
@@ -69,10 +70,7 @@ func (t *Tokens) Mode() contract.Mode { return contract.ModeCluster }
 // Identify implements Door. A proxy that signs users in brings the token as Authorization;
 // the page brings it by cookies.
 func (t *Tokens) Identify(r *http.Request) (*Caller, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		token = joinCookies(r)
-	}
+	token := tokenOf(r)
 	switch {
 	case token == "":
 		return nil, ErrNone
@@ -84,6 +82,28 @@ func (t *Tokens) Identify(r *http.Request) (*Caller, error) {
 	return t.caller(token)
 }
 
+// Recognise implements Door.
+func (t *Tokens) Recognise(r *http.Request) string {
+	token := tokenOf(r)
+	if token == "" {
+		return ""
+	}
+	digest := digestOf(token)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if kept, ok := t.callers[digest]; ok && kept.caller.accepted.Load() {
+		return digest
+	}
+	return ""
+}
+
+func tokenOf(r *http.Request) string {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return token
+	}
+	return joinCookies(r)
+}
+
 // caller returns the caller of a token; the client is kept for a while.
 func (t *Tokens) caller(token string) (*Caller, error) {
 	digest, now := digestOf(token), t.options.Now()
@@ -92,20 +112,33 @@ func (t *Tokens) caller(token string) (*Caller, error) {
 	if kept, ok := t.callers[digest]; ok && now.Before(kept.until) {
 		return kept.caller, nil
 	}
-	for key, kept := range t.callers {
-		if !now.Before(kept.until) || len(t.callers) >= maxClients {
-			delete(t.callers, key)
-		}
-	}
+	t.makeRoom(now)
 	config := rest.CopyConfig(t.options.Config)
 	config.BearerToken, config.BearerTokenFile = token, ""
 	c, err := t.options.Connect(config)
 	if err != nil {
 		return nil, err
 	}
-	caller := &Caller{Client: c, Config: config, Digest: digest, Cluster: t.options.Cluster, Namespace: t.options.Namespace}
+	caller := &Caller{Client: c, Config: config, Digest: digest, Until: expiryOf(token, now),
+		Cluster: t.options.Cluster, Namespace: t.options.Namespace}
 	t.callers[digest] = keptCaller{caller: caller, until: now.Add(clientLife)}
 	return caller, nil
+}
+
+// makeRoom forgets clients: those whose time is over, and where there is no room, first
+// those of tokens that the API server has not taken, which any client can make up.
+func (t *Tokens) makeRoom(now time.Time) {
+	maps.DeleteFunc(t.callers, func(_ string, kept keptCaller) bool { return !now.Before(kept.until) })
+	for _, also := range []bool{false, true} {
+		for key, kept := range t.callers {
+			if len(t.callers) < maxClients {
+				return
+			}
+			if also || !kept.caller.accepted.Load() {
+				delete(t.callers, key)
+			}
+		}
+	}
 }
 
 // SignIn implements Door: the API server has to take the token.
@@ -128,13 +161,14 @@ func (t *Tokens) SignIn(w http.ResponseWriter, r *http.Request, brought contract
 	if err := caller.Client.Create(r.Context(), &authenticationv1.SelfSubjectReview{}); err != nil {
 		return err
 	}
+	caller.MarkAccepted()
 	for i := range maxChunks {
 		part := token[min(i*chunk, len(token)):min((i+1)*chunk, len(token))]
 		age := int(end.Sub(now).Seconds())
 		if part == "" {
 			age = -1
 		}
-		http.SetCookie(w, t.cookie(i, part, age))
+		http.SetCookie(w, newCookie(i, part, age))
 	}
 	return nil
 }
@@ -142,12 +176,12 @@ func (t *Tokens) SignIn(w http.ResponseWriter, r *http.Request, brought contract
 // SignOut implements Door.
 func (t *Tokens) SignOut(w http.ResponseWriter, _ *http.Request) {
 	for i := range maxChunks {
-		http.SetCookie(w, t.cookie(i, "", -1))
+		http.SetCookie(w, newCookie(i, "", -1))
 	}
 }
 
-func (t *Tokens) cookie(i int, value string, age int) *http.Cookie {
-	return &http.Cookie{Name: tokenCookie + strconv.Itoa(i), Value: value, Path: t.options.Path, MaxAge: age, HttpOnly: true,
+func newCookie(i int, value string, age int) *http.Cookie {
+	return &http.Cookie{Name: tokenCookie + strconv.Itoa(i), Value: value, Path: "/", MaxAge: age, HttpOnly: true,
 		Secure: true, SameSite: http.SameSiteStrictMode}
 }
 

@@ -36,6 +36,8 @@ type cached struct {
 	source source.Source
 	// whole: the digest of the item proves files that have no checksum of their own.
 	whole bool
+	// stall is how long the source may be silent when it is asked for a checksum.
+	stall time.Duration
 
 	served, rejected atomic.Int64
 
@@ -51,7 +53,8 @@ func (e *Engine) newCached(r *Request) *cached {
 		return nil
 	}
 	watched := retry.Watch(contract.Check(r.Cache), cacheStall)
-	return &cached{cache: r.Cache, source: e.options.Limits.Wrap(watched), whole: r.Digest != "", fallbacks: map[string]int64{}}
+	return &cached{cache: r.Cache, source: e.options.Limits.Wrap(watched), whole: r.Digest != "", stall: e.options.Stall,
+		fallbacks: map[string]int64{}}
 }
 
 // admitFile finds out whether a file may come from the cache: it must be large enough to
@@ -64,7 +67,10 @@ func (c *cached) admitFile(ctx context.Context, f *file, kind digest.Kind) error
 	sum, err := "", error(&cache.Error{Reason: cache.ReasonUnprovable, Cache: c.cache.Identity(),
 		Err: errors.New("the source does not say in which state " + f.path + " is")})
 	if f.supportsRanges() {
-		sum, err = c.cache.Prove(ctx, f.entry)
+		err = retry.Call(ctx, c.stall, "asking for the checksum of "+f.path, func(ctx context.Context) (err error) {
+			sum, err = c.cache.Prove(ctx, f.entry)
+			return err
+		})
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -229,14 +235,14 @@ func withChecksum(e source.Entry, sum string) source.Entry {
 	return e
 }
 
-// use returns what the cache did for a delivery that received so many bytes.
-func (c *cached) use(received int64) *CacheUse {
+// use returns what the cache did for a delivery that received so many bytes of the source.
+func (c *cached) use(fromSource int64) *CacheUse {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u := &CacheUse{Served: c.served.Load(), Rejected: c.rejected.Load(), Fallbacks: c.fallbacks, Message: c.message}
-	u.Source = max(received-u.Served-u.Rejected, 0)
+	u.Source = max(fromSource, 0)
 	return u
 }

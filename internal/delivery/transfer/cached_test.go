@@ -14,9 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kuda-io/kuda/internal/delivery/digest"
 	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/cache"
 )
@@ -313,5 +315,38 @@ func TestFaultsOfACacheNeverChangeWhatIsDelivered(t *testing.T) {
 	}
 	if rejected == 0 {
 		t.Error("no fault was one of the bytes")
+	}
+}
+
+func TestBytesOfACacheThatWereOfNoUseDoNotCountAsTheSources(t *testing.T) {
+	b, want := newCachedBench(t)
+	b.shelf.cut = 3<<20 + 1000 // in the middle of what is written at once
+	result := b.deliverCached(t, "1", want)
+	if result.Cache.Source != b.server.Sent() || result.Cache.Served == 0 {
+		t.Errorf("the source sent %d bytes; counted were %+v", b.server.Sent(), result.Cache)
+	}
+}
+
+// frozen is a source that does not answer when it is asked for a checksum.
+type frozen struct{ source.Cacheable }
+
+func (frozen) Prove(ctx context.Context, _ source.Entry) (string, error) {
+	<-ctx.Done()
+	return "", context.Cause(ctx)
+}
+
+func TestASourceThatIsSilentAboutAChecksumIsNotWaitedForEndlessly(t *testing.T) {
+	b, _ := newCachedBench(t)
+	f := &file{path: "large", entry: source.Entry{Key: "large", Size: large, Identity: `"1"`}, left: large}
+	c := &cached{cache: b.group.New(b.shelf, frozen{}), stall: 20 * time.Millisecond, fallbacks: map[string]int64{}}
+	if err := c.admitFile(t.Context(), f, digest.XXH3); err != nil || f.fromCache != nil {
+		t.Errorf("got %v", err)
+	}
+	if c.fallbacks[cache.ReasonUnprovable] != large || !strings.Contains(c.message, "no byte came") {
+		t.Errorf("%v: %s", c.fallbacks, c.message)
+	}
+	c.cache.Only = true
+	if err := c.admitFile(t.Context(), f, digest.XXH3); !errors.Is(err, source.ErrUnreachable) {
+		t.Errorf("with fallback Never: got %v", err)
 	}
 }

@@ -161,7 +161,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 		return nil, err
 	}
 	result := &Result{Lease: lease, Origin: OriginSource, Received: report.received.Load(), Reused: report.reused.Load(),
-		Cache: used.use(report.received.Load())}
+		Cache: used.use(report.received.Load() - report.cached.Load())}
 	if result.Cache != nil && result.Cache.Served > result.Cache.Source {
 		result.Origin = OriginCache
 	}

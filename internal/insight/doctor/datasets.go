@@ -206,7 +206,7 @@ func judgeGroup(g group, data []*v1alpha1.Data) Finding {
 func restartAll(data []*v1alpha1.Data) []string {
 	names := make([]string, 0, len(data))
 	for _, d := range data[:min(len(data), maxNamed)] {
-		names = append(names, d.Spec.PodName)
+		names = append(names, advice.Word(d.Spec.PodName))
 	}
 	do := []string{"restart these pods; their controllers make them anew, with the new authority:",
 		"kubectl delete pods -n " + data[0].Namespace + " " + strings.Join(names, " ")}

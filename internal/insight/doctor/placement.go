@@ -153,8 +153,8 @@ func judgeSilence(silent []*v1alpha1.Data) []Finding {
 		Why: "the runtimes there are older than this release, cannot reach the gateway, or kuda-manager may not write NodeStores; new pods are " +
 			"placed as if the data were not there",
 		Do: []string{
-			"see what the runtime and the gateway say:", fmt.Sprintf("kubectl logs %s -n %s -c kuda-runtime --tail 50", first.Spec.PodName,
-				first.Namespace), managerLog,
+			"see what the runtime and the gateway say:", fmt.Sprintf("kubectl logs %s -n %s -c kuda-runtime --tail 50",
+				advice.Word(first.Spec.PodName), first.Namespace), managerLog,
 			"where the pods are from before an upgrade, restart their workload:", "kubectl rollout restart deployment/NAME -n " + first.Namespace,
 		},
 	}}

@@ -135,7 +135,7 @@ func judgePullSecrets(secrets []pullSecret) []Finding {
 				Do: []string{
 					"create it in the namespace:",
 					fmt.Sprintf("kubectl create secret docker-registry %s -n %s --docker-server=REGISTRY --docker-username=USER "+
-						"--docker-password=PASSWORD", s.name, o.Namespace),
+						"--docker-password=PASSWORD", advice.Word(s.name), o.Namespace),
 					"or take it out of runtimeImagePullSecrets in the ConfigMap " + configName,
 				},
 			}

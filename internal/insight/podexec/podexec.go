@@ -55,7 +55,10 @@ func (e *ExitError) Error() string {
 }
 
 // Cluster runs commands through the API server.
-type Cluster struct{ containers *containerexec.Executor }
+type Cluster struct {
+	containers *containerexec.Executor
+	most       int
+}
 
 // Connect makes a runner for the cluster of a configuration.
 func Connect(configuration func() (*rest.Config, error)) (*Cluster, error) {
@@ -67,12 +70,16 @@ func Connect(configuration func() (*rest.Config, error)) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{containers: containers}, nil
+	return &Cluster{containers: containers, most: maxAnswer}, nil
 }
+
+// Within returns the same with answers of at most so many bytes: for who asks on behalf of
+// many.
+func (c *Cluster) Within(most int) *Cluster { return &Cluster{containers: c.containers, most: most} }
 
 // Run implements Runner.
 func (c *Cluster) Run(ctx context.Context, pod types.NamespacedName, args []string, stdin []byte) ([]byte, error) {
-	out, complaint := &bounded{most: maxAnswer}, &bounded{most: maxComplaint, cut: true}
+	out, complaint := &bounded{most: c.most}, &bounded{most: maxComplaint, cut: true}
 	options := remotecommand.StreamOptions{Stdout: out, Stderr: complaint}
 	if stdin != nil {
 		options.Stdin = bytes.NewReader(stdin)

@@ -61,8 +61,8 @@ func podFailure(d *v1alpha1.DataSet, data *v1alpha1.Data, p *Pod) *Failure {
 		f.Reason, f.Message = prefetch.Reason, prefetch.Message
 	default:
 		f.Why = "the application's own log explains it"
-		f.Do = []string{"kubectl describe pod " + p.Name + " -n " + d.Namespace,
-			"kubectl logs " + p.Name + " -n " + d.Namespace + " --all-containers --previous --ignore-errors"}
+		f.Do = []string{"kubectl describe pod " + advice.Word(p.Name) + " -n " + d.Namespace,
+			"kubectl logs " + advice.Word(p.Name) + " -n " + d.Namespace + " --all-containers --previous --ignore-errors"}
 		return f
 	}
 	if a, ok := advice.For(v1alpha1.ConditionReady, f.Reason); ok {

@@ -35,13 +35,40 @@ type Follower struct {
 	synced   []cache.InformerSynced
 	// changed says that there may be something new.
 	changed chan struct{}
-	trouble atomic.Pointer[error]
+	// troubles are what keeps each reader from being up to date: one that goes on does not
+	// take back the trouble of another.
+	troubles []*trouble
+	reading  *trouble
+}
+
+// trouble is the error of the last try of a reader, if that failed, and of the last that
+// said that the caller may not read.
+type trouble struct {
+	atomic.Pointer[error]
+	refusal atomic.Pointer[error]
+}
+
+func (f *Follower) trackReader() *trouble {
+	t := &trouble{}
+	f.troubles = append(f.troubles, t)
+	return t
+}
+
+// recordError notes what came of a try, and returns it.
+func (t *trouble) recordError(err error) error {
+	if err == nil {
+		t.Store(nil)
+		return nil
+	}
+	t.Store(&err)
+	return err
 }
 
 // Follow starts to follow a DataSet, and its Data where the user may read them,
 // until the context ends.
 func Follow(ctx context.Context, c client.WithWatch, key types.NamespacedName, withData bool) *Follower {
 	f := &Follower{client: c, key: key, changed: make(chan struct{}, 1)}
+	f.reading = f.trackReader()
 	f.datasets = f.startInformer(ctx, c, &v1alpha1.DataSet{}, func() client.ObjectList { return &v1alpha1.DataSetList{} }, client.ListOptions{
 		Namespace: key.Namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name),
 	})
@@ -57,7 +84,7 @@ func Follow(ctx context.Context, c client.WithWatch, key types.NamespacedName, w
 func (f *Follower) startInformer(ctx context.Context, c client.WithWatch, of client.Object, list func() client.ObjectList,
 	options client.ListOptions) cache.Store {
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: &source{client: c, list: list, options: options, trouble: &f.trouble},
+		ListerWatcher: &source{client: c, list: list, options: options, trouble: f.trackReader()},
 		ObjectType:    of,
 		Transform:     trimObject,
 		Handler: cache.ResourceEventHandlerFuncs{
@@ -104,10 +131,11 @@ func (f *Follower) Refresh(ctx context.Context, in *Input) error {
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("DataSet %s %w", f.key.Name, ErrDeleted)
 		}
-		if err != nil {
-			f.trouble.Store(&err)
-			return nil //nolint:nilerr // the view shows it, and the next look may succeed
+		if f.reading.recordError(err) != nil {
+			return nil // the view shows it, and the next look may succeed
 		}
+	} else {
+		f.reading.Store(nil)
 	}
 	if d.UID == in.DataSet.UID && d.Generation < in.DataSet.Generation {
 		return nil
@@ -136,7 +164,7 @@ type source struct {
 	client  client.WithWatch
 	list    func() client.ObjectList
 	options client.ListOptions
-	trouble *atomic.Pointer[error]
+	trouble *trouble
 }
 
 func (s *source) listOptions(raw metav1.ListOptions) *client.ListOptions {
@@ -149,21 +177,16 @@ func (s *source) listOptions(raw metav1.ListOptions) *client.ListOptions {
 func (s *source) ListWithContext(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 	list := s.list()
 	err := s.client.List(ctx, list, s.listOptions(raw))
-	return list, s.recordError(err)
+	s.trouble.refusal.Store(nil)
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		s.trouble.refusal.Store(&err)
+	}
+	return list, s.trouble.recordError(err)
 }
 
 func (s *source) WatchWithContext(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
 	w, err := s.client.Watch(ctx, s.list(), s.listOptions(raw))
-	return w, s.recordError(err)
-}
-
-func (s *source) recordError(err error) error {
-	if err == nil {
-		s.trouble.Store(nil)
-		return nil
-	}
-	s.trouble.Store(&err)
-	return err
+	return w, s.trouble.recordError(err)
 }
 
 // List and Watch are there for the interface's sake.
@@ -180,10 +203,31 @@ func (s *source) Watch(raw metav1.ListOptions) (watch.Interface, error) {
 // watch: old servers know no other way.
 func (s *source) IsWatchListSemanticsUnSupported() bool { return true }
 
+// Err returns what keeps the follower from being up to date, or nil.
+func (f *Follower) Err() error {
+	for _, t := range f.troubles {
+		if err := t.Load(); err != nil {
+			return *err
+		}
+	}
+	return nil
+}
+
+// Refusal returns why the caller may no longer read what is followed, or nil. Who may list and
+// not watch is told of it by Problem only.
+func (f *Follower) Refusal() error {
+	for _, t := range f.troubles {
+		if err := t.refusal.Load(); err != nil {
+			return *err
+		}
+	}
+	return nil
+}
+
 // Problem says what keeps the view from being up to date; last is when it was.
 func (f *Follower) Problem(now, last time.Time) string {
-	if err := f.trouble.Load(); err != nil {
-		return fmt.Sprintf("not up to date since %s: %v", now.Sub(last).Round(time.Second), *err)
+	if err := f.Err(); err != nil {
+		return fmt.Sprintf("not up to date since %s: %v", now.Sub(last).Round(time.Second), err)
 	}
 	return ""
 }

@@ -114,12 +114,22 @@ func (s *Source) listTree(ctx context.Context, op, root string, yield func(sourc
 			return
 		}
 		slices.Reverse(folders)
-		pending = append(pending, folders...)
+		if pending = append(pending, folders...); len(pending) > maxPending {
+			yield(source.Entry{}, &source.Error{Op: op, Class: source.ErrMisconfigured,
+				Err: fmt.Errorf("more than %d directories are in it", maxPending)})
+			return
+		}
 	}
 	if !found {
 		yield(source.Entry{}, notFound(op))
 	}
 }
+
+// A master may list directories without end, one in the other or beside it.
+const (
+	maxPath    = 4096
+	maxPending = 1 << 18
+)
 
 // errStopped: the consumer of a listing wants no more.
 var errStopped = errors.New("stopped")
@@ -134,7 +144,10 @@ func (s *Source) listDirectory(ctx context.Context, path string, take func(*wire
 		switch {
 		case !below || name == "" || f.Folder && strings.Contains(name, "/"):
 			ended = &source.Error{Op: "listing " + path, Class: source.ErrMisconfigured,
-				Err: fmt.Errorf("the master lists %q, which is not in it", f.Path)}
+				Err: fmt.Errorf("the master lists %.200q, which is not in it", f.Path)}
+		case len(f.Path) > maxPath:
+			ended = &source.Error{Op: "listing " + path[:min(len(path), 200)], Class: source.ErrMisconfigured,
+				Err: fmt.Errorf("the master lists a path of %d bytes; %d are taken at most", len(f.Path), maxPath)}
 		case f.Folder:
 			folders = append(folders, f.Path)
 		case !take(f):

@@ -56,7 +56,7 @@ func newMount(c Alluxio, origin source.Mountable, dial func(context.Context, str
 	return &mount{
 		identity: "alluxio://" + address + (&url.URL{Path: root}).EscapedPath(), root: strings.TrimSuffix(root, "/"), origin: origin,
 		client: client.New(client.Options{Address: address, User: c.UserName, Timeout: cmp.Or(c.Timeout, ConnectLimit), Dial: dial}),
-		known:  map[knownKey]*wire.FileInfo{},
+		known:  map[knownKey]*wire.FileInfo{}, asking: make(chan struct{}, asksAtOnce),
 	}, nil
 }
 
@@ -65,16 +65,24 @@ type mount struct {
 	identity, root string
 	origin         source.Mountable
 	client         *client.Client
+	// asking holds a place for each call of the master: its answers may be long.
+	asking chan struct{}
 
 	mu sync.Mutex
 	// known are files that were found, in the order in which they came.
 	known map[knownKey]*wire.FileInfo
 	order []knownKey
+	// bytes that they take.
+	bytes int
 }
 
-// knownFiles is how many files' blocks are remembered: those of a large file are asked
-// for once and used for each of its ranges.
-const knownFiles = 64
+// knownFiles is how many files' blocks are remembered, and knownBytes how much memory they
+// take at most: those of a large file are asked for once and used for each of its ranges.
+const (
+	knownFiles = 64
+	knownBytes = 8 << 20
+	asksAtOnce = 4
+)
 
 type knownKey struct {
 	key      string
@@ -123,7 +131,7 @@ func (m *mount) locateFile(ctx context.Context, e source.Entry) (*wire.FileInfo,
 	path := m.root + "/" + want.Path
 	var differs error
 	for _, sync := range []wire.Sync{wire.AnyAge, wire.Now} {
-		f, err := m.client.Status(ctx, path, sync)
+		f, err := m.askStatus(ctx, path, sync)
 		switch err := alluxio.Classify(ctx, "finding "+path, err); {
 		case errors.Is(err, source.ErrNotFound):
 			differs = m.failed(ReasonMissing, err)
@@ -143,6 +151,17 @@ func (m *mount) locateFile(ctx context.Context, e source.Entry) (*wire.FileInfo,
 		}
 	}
 	return nil, differs
+}
+
+// askStatus asks the master, a few times at once.
+func (m *mount) askStatus(ctx context.Context, path string, sync wire.Sync) (*wire.FileInfo, error) {
+	select {
+	case m.asking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-m.asking }()
+	return m.client.Status(ctx, path, sync)
 }
 
 // compareFile returns why a cached file is not the one that was listed, as far as Alluxio
@@ -166,22 +185,31 @@ func (m *mount) rememberFile(e source.Entry, f *wire.FileInfo) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := keyOf(e)
-	if m.known[key] != nil {
+	size := f.Footprint()
+	if m.known[key] != nil || size > knownBytes {
 		return
 	}
-	if len(m.order) == knownFiles {
-		delete(m.known, m.order[0])
-		m.order = m.order[1:]
+	for len(m.order) == knownFiles || m.bytes+size > knownBytes {
+		m.dropFile(m.order[0])
 	}
 	m.order = append(m.order, key)
 	m.known[key] = f
+	m.bytes += size
 }
 
 // forgetFile has Alluxio asked for a file again.
 func (m *mount) forgetFile(e source.Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := keyOf(e)
+	m.dropFile(keyOf(e))
+}
+
+func (m *mount) dropFile(key knownKey) {
+	f := m.known[key]
+	if f == nil {
+		return
+	}
+	m.bytes -= f.Footprint()
 	delete(m.known, key)
 	m.order = slices.DeleteFunc(m.order, func(k knownKey) bool { return k == key })
 }

@@ -6,6 +6,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"sync"
@@ -57,13 +58,14 @@ type Cache struct {
 	backend  Backend
 	origin   source.Cacheable
 	breakers *breakers
+	now      func() time.Time
 	// Only tells that what the cache does not serve must not be read from the source.
 	Only bool
 }
 
 // New returns a cache in front of a source.
 func (g *Group) New(b Backend, origin source.Cacheable) *Cache {
-	return &Cache{backend: b, origin: origin, breakers: g.breakersOf(b.Identity())}
+	return &Cache{backend: b, origin: origin, breakers: g.breakersOf(b.Identity()), now: g.now}
 }
 
 // Identity names the cache.
@@ -141,16 +143,30 @@ func (c *Cache) Reject() { c.breakers.proofs.Fail() }
 // Degraded reports whether the cache is not asked at the moment.
 func (c *Cache) Degraded() bool { return c.breakers.reads.Open() || c.breakers.proofs.Open() }
 
+// A cache that brings less than slowBytes in slowTime, which is how long it is waited for,
+// is in the way: the source brings the rest. Where the source must not, it is waited for.
+const (
+	slowBytes = 256 << 10
+	slowTime  = 5 * time.Second
+)
+
 // cachedBody tells the breaker what came of a read.
 type cachedBody struct {
 	io.ReadCloser
 	ctx    context.Context
 	cache  *Cache
 	judged bool
+	// bytes came, and waited is how long it took, since the speed was looked at last.
+	bytes  int
+	waited time.Duration
 }
 
 func (b *cachedBody) Read(p []byte) (int, error) {
+	began := b.cache.now()
 	n, err := b.ReadCloser.Read(p)
+	if err == nil && !b.cache.Only {
+		err = b.checkSpeed(n, b.cache.now().Sub(began))
+	}
 	if err == nil || b.judged {
 		return n, err
 	}
@@ -160,6 +176,19 @@ func (b *cachedBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	return n, b.cache.judgeFailure(b.ctx, err)
+}
+
+func (b *cachedBody) checkSpeed(n int, took time.Duration) error {
+	b.bytes += n
+	if b.waited += took; b.waited < slowTime {
+		return nil
+	}
+	if b.bytes < slowBytes {
+		return &Error{Reason: ReasonFailed, Cache: b.cache.Identity(),
+			Err: fmt.Errorf("it is too slow: %d bytes came in %v", b.bytes, b.waited.Round(time.Second))}
+	}
+	b.bytes, b.waited = 0, 0
+	return nil
 }
 
 func (b *cachedBody) Close() error {

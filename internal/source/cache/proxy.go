@@ -31,10 +31,13 @@ func NewProxy(address string, origin source.Proxied) (Backend, error) {
 		transport: &http.Transport{
 			Proxy: http.ProxyURL(u), DialContext: dialer.DialContext,
 			MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ReadBufferSize: 64 << 10,
-			DisableCompression: true, Protocols: onlyHTTP1(),
+			DisableCompression: true, Protocols: onlyHTTP1(), MaxResponseHeaderBytes: maxHeaderBytes,
 		},
 	}, nil
 }
+
+// maxHeaderBytes bounds the headers of an answer, of which many come at a time.
+const maxHeaderBytes = 64 << 10
 
 func onlyHTTP1() *http.Protocols {
 	p := new(http.Protocols)

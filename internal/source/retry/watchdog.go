@@ -4,6 +4,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,22 @@ import (
 // long it is waited for, ends in the same way. It belongs directly around a driver: what
 // else delays a call, such as a limit, is no stall.
 func Watch(next source.Source, stall time.Duration) source.Source {
-	if stall == 0 {
-		stall = 30 * time.Second
+	return &watching{next: next, stall: cmp.Or(stall, defaultStall)}
+}
+
+// defaultStall is how long a storage system may be silent.
+const defaultStall = 30 * time.Second
+
+// Call makes a call of a driver that is none of a Source's, watched in the same way. op
+// names it in the error.
+func Call(ctx context.Context, stall time.Duration, op string, call func(ctx context.Context) error) error {
+	ctx, dog := newWatchdog(ctx, cmp.Or(stall, defaultStall), op)
+	defer dog.stopAndCancel()
+	err := call(source.Observe(ctx, source.Observer{Alive: dog.resetTimer}))
+	if err == nil {
+		return nil
 	}
-	return &watching{next: next, stall: stall}
+	return dog.explainError(err)
 }
 
 type watching struct {

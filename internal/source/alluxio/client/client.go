@@ -236,15 +236,35 @@ func (c *Client) forgetWorkers() {
 	c.live = nil
 }
 
+// manyWorkers is from how many workers on those are forgotten that are no longer there.
+const manyWorkers = 256
+
 func (c *Client) worker(address string) *host {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.workers[address]
 	if w == nil {
+		if len(c.workers) >= manyWorkers {
+			c.forgetGoneWorkers()
+		}
 		w = newHost(address, c.options.User, c.options.Dial)
 		c.workers[address] = w
 	}
 	return w
+}
+
+// forgetGoneWorkers closes the connections of workers that the master does not name any
+// more: each comes back under another address, where it runs in a pod.
+func (c *Client) forgetGoneWorkers() {
+	if len(c.live) == 0 {
+		return // they are being asked for
+	}
+	for address, w := range c.workers {
+		if _, live := slices.BinarySearch(c.live, address); !live {
+			w.close()
+			delete(c.workers, address)
+		}
+	}
 }
 
 // ErrNoWorker: no worker is there.

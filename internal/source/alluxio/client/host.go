@@ -25,6 +25,11 @@ const (
 	windowBytes = 2 << 20
 	// maxMessage bounds a message; a page of a listing is far below.
 	maxMessage = 32 << 20
+	// maxAnswer bounds that of a call with one answer, of which many may be made at a time:
+	// the blocks of a file of 1 TiB are far below.
+	maxAnswer = 8 << 20
+	// maxChunk bounds a message with content: a worker sends ChunkBytes at most.
+	maxChunk = 2*wire.ChunkBytes + 64<<10
 	// maxHeader bounds headers and trailers, in which errors come.
 	maxHeader = 64 << 10
 )
@@ -127,7 +132,19 @@ func (h *host) close() {
 // comes, else *wire.Message.
 func newCall[Res any](l *lane, method string) *connect.Client[wire.Message, Res] {
 	return connect.NewClient[wire.Message, Res](&http.Client{Transport: l.transport}, l.base+method, connect.WithGRPC(),
-		connect.WithCodec(wire.Codec{}), connect.WithReadMaxBytes(maxMessage), connect.WithAcceptCompression("gzip", nil, nil))
+		connect.WithCodec(wire.Codec{}), connect.WithReadMaxBytes(messageLimit(method)), connect.WithAcceptCompression("gzip", nil, nil))
+}
+
+// messageLimit returns how long a message of a method may be: what a server says of its
+// length is not to be trusted with the memory of a pod.
+func messageLimit(method string) int {
+	switch method {
+	case wire.ReadBlock:
+		return maxChunk
+	case wire.ListStatus:
+		return maxMessage
+	}
+	return maxAnswer
 }
 
 // login is the channel that a user signed in on. Its stream stays open: its end ends

@@ -94,6 +94,9 @@ func ParseList(message []byte) (page []FileInfo, err error) {
 	return page, err
 }
 
+// maxWorkers bounds what a master may name.
+const maxWorkers = 1 << 14
+
 // ParseWorkers reads where the workers are, host:port.
 func ParseWorkers(message []byte) (addresses []string, err error) {
 	err = visitFields(message, func(n protowire.Number, _ uint64, b []byte) error {
@@ -103,6 +106,9 @@ func ParseWorkers(message []byte) (addresses []string, err error) {
 		return visitFields(b, func(n protowire.Number, _ uint64, b []byte) error {
 			if n != 2 {
 				return nil
+			}
+			if len(addresses) == maxWorkers {
+				return fmt.Errorf("%w: there are too many workers", errForm)
 			}
 			address, err := parseAddress(b)
 			addresses = append(addresses, address)

@@ -52,8 +52,26 @@ func (f *FileInfo) ContentHash() string {
 	return ""
 }
 
-// maxBlocks bounds the blocks of a file: a server's number is not to be trusted.
-const maxBlocks = 1 << 20
+// What a server may say of a file: the memory that a message takes must not be many times
+// its length. The blocks are those of 8 TiB in blocks of 64 MiB; of workers beyond the number
+// some are left out, which only costs a choice.
+const (
+	maxBlocks    = 1 << 17
+	maxLocations = 1 << 17
+)
+
+// Footprint returns about how many bytes of memory it takes.
+func (f *FileInfo) Footprint() int {
+	const header, block, address = 256, 48, 16
+	n := header + len(f.Path) + len(f.UFSPath) + len(f.Fingerprint)
+	for i := range f.Blocks {
+		n += block
+		for _, worker := range f.Blocks[i].Workers {
+			n += address + len(worker)
+		}
+	}
+	return n
+}
 
 // Check returns an error unless the blocks are all of the file, one after the other.
 func (f *FileInfo) Check() error {
@@ -90,6 +108,7 @@ const (
 )
 
 func parseInfo(message []byte) (f FileInfo, err error) {
+	locations := maxLocations
 	err = visitFields(message, func(n protowire.Number, v uint64, b []byte) error {
 		switch n {
 		case infoPath:
@@ -109,7 +128,8 @@ func parseInfo(message []byte) (f FileInfo, err error) {
 		case infoMode:
 			f.Mode = uint32(v)
 		case infoBlocks:
-			block, err := parseFileBlock(b)
+			block, err := parseFileBlock(b, locations)
+			locations -= len(block.Workers)
 			if err != nil || len(f.Blocks) == maxBlocks {
 				return fmt.Errorf("%w: a block", errForm)
 			}
@@ -126,8 +146,9 @@ func parseInfo(message []byte) (f FileInfo, err error) {
 	return f, err
 }
 
-// parseFileBlock reads a FileBlockInfo: a BlockInfo and its offset.
-func parseFileBlock(message []byte) (k Block, err error) {
+// parseFileBlock reads a FileBlockInfo: a BlockInfo and its offset. Of the workers it takes
+// so many at most.
+func parseFileBlock(message []byte, locations int) (k Block, err error) {
 	err = visitFields(message, func(n protowire.Number, v uint64, b []byte) error {
 		switch n {
 		case 1:
@@ -137,7 +158,7 @@ func parseFileBlock(message []byte) (k Block, err error) {
 					k.ID = int64(v)
 				case 3: // a BlockLocation
 					return visitFields(b, func(n protowire.Number, _ uint64, b []byte) error {
-						if n != 2 {
+						if n != 2 || len(k.Workers) >= locations {
 							return nil
 						}
 						address, err := parseAddress(b)

@@ -67,6 +67,27 @@ func TestContentThatHasNoRoomIsKept(t *testing.T) {
 	}
 }
 
+func TestMemoryOfAMessageIsBoundedWhateverAServerSays(t *testing.T) {
+	address := Message{}.Text(1, "w").Number(3, 1)
+	location := Message{}.Nested(3, Message{}.Nested(2, address))
+	one := Message{}.Nested(21, Message{}.Nested(1, location))
+	if _, err := ParseStatus(Message{}.Nested(1, bytes.Repeat(one, maxBlocks+1))); err == nil {
+		t.Error("any number of blocks is taken")
+	}
+	many := Message{}.Nested(21, Message{}.Nested(1, bytes.Repeat(location, maxLocations+9)))
+	f, err := ParseStatus(Message{}.Nested(1, append(many, one...)))
+	if err != nil || len(f.Blocks) != 2 || len(f.Blocks[0].Workers) != maxLocations || len(f.Blocks[1].Workers) != 0 {
+		t.Errorf("%d blocks, %v", len(f.Blocks), err)
+	}
+	if f.Footprint() < maxLocations*len("w:1") {
+		t.Errorf("it is said to take %d bytes", f.Footprint())
+	}
+	worker := Message{}.Nested(1, Message{}.Nested(2, address))
+	if _, err := ParseWorkers(bytes.Repeat(worker, maxWorkers+1)); err == nil {
+		t.Error("any number of workers is taken")
+	}
+}
+
 func FuzzMessagesOfAnyServerAreReadOrRefused(f *testing.F) {
 	f.Add([]byte(Message{}.Nested(1, fileMessage())))
 	f.Add([]byte{0x0a, 0xff})
