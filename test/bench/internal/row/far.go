@@ -56,21 +56,38 @@ var (
 	rcloneFarMany = []string{"--transfers", "256", "--checkers", "64", "--fast-list", "--use-server-modtime", "--no-check-dest"}
 )
 
-// startAway starts a MinIO with a tree, and a proxy that makes it far away. The
-// server that it returns is the one behind the proxy.
-func (e *Env) startAway(ctx context.Context, a away, dir, prefix string, tree content.Tree) (*server.S3, content.Sums, *distance.Proxy, error) {
+// remote is a server as it is seen through a proxy.
+type remote struct {
+	*server.S3
+	proxy *distance.Proxy
+	// sums are of the tree that is stored there.
+	sums content.Sums
+}
+
+// Stop stops the server and the proxy.
+func (r *remote) Stop() {
+	r.proxy.Close()
+	r.S3.Stop()
+}
+
+// counts returns the requests and connections so far.
+func (r *remote) counts() (requests, connections int64) {
+	return r.proxy.Requests(), r.proxy.Connections()
+}
+
+// startAway starts a MinIO with a tree, and a proxy that makes it far away.
+func (e *Env) startAway(ctx context.Context, a away, dir, prefix string, tree content.Tree) (*remote, error) {
 	s, sums, err := e.startS3(ctx, "minio", dir, prefix, tree)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	p := distance.New(a.profile)
-	at, err := behind(s, p)
-	if err != nil {
-		p.Close()
+	r := &remote{S3: s, proxy: distance.New(a.profile), sums: sums}
+	if r.S3, err = behind(s, r.proxy); err != nil {
+		r.proxy.Close()
 		s.Stop()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return at, sums, p, nil
+	return r, nil
 }
 
 // behind returns a server as it is seen through a proxy.
@@ -83,10 +100,9 @@ func behind(s *server.S3, p *distance.Proxy) (*server.S3, error) {
 }
 
 // raceAway runs clients whose requests the proxy counts.
-func (e *Env) raceAway(ctx context.Context, p *distance.Proxy, dir string, sums content.Sums, clients []client.Client,
-	result *report.Row) error {
-	r := e.race(dir, sums, clients)
-	r.Count = func() (int64, int64) { return p.Requests(), p.Connections() }
+func (e *Env) raceAway(ctx context.Context, s *remote, dir string, clients []client.Client, result *report.Row) error {
+	r := e.race(dir, s.sums, clients)
+	r.Count = s.counts
 	outcomes, err := r.Run(ctx)
 	if err != nil {
 		return err
@@ -98,13 +114,12 @@ func (e *Env) raceAway(ctx context.Context, p *distance.Proxy, dir string, sums 
 func objectFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 	return func(ctx context.Context, e *Env, dir string, result *report.Row) error {
 		tree := e.Sizes.object()
-		s, sums, p, err := e.startAway(ctx, a, dir, "object/", tree)
+		s, err := e.startAway(ctx, a, dir, "object/", tree)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		defer p.Close()
-		top, err := e.ceilingAway(ctx, dir, "ceiling", s, "object/", tree, farLargeConnections)
+		top, err := e.ceilingAway(ctx, dir, "ceiling", s.S3, "object/", tree, farLargeConnections)
 		if err != nil {
 			return err
 		}
@@ -121,7 +136,7 @@ func objectFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 			return []client.Client{at.AWSCRT(path, false), at.AWSCRT(path, true)}
 		})
 		result.Bytes, result.Files = tree.Bytes(), len(tree)
-		if err := e.raceAway(ctx, p, dir, sums, clients, result); err != nil {
+		if err := e.raceAway(ctx, s, dir, clients, result); err != nil {
 			return err
 		}
 		ours, ok := result.Client("kuda")
@@ -148,22 +163,21 @@ func shareOfProfile(result *report.Row, ours report.Client, p distance.Profile) 
 func smallFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 	return func(ctx context.Context, e *Env, dir string, result *report.Row) error {
 		tree := e.Sizes.small()
-		s, sums, p, err := e.startAway(ctx, a, dir, "small/", tree)
+		s, err := e.startAway(ctx, a, dir, "small/", tree)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		defer p.Close()
 		clients := e.treeClientsAway(ctx, client.S3{URL: s.URL, Key: "small/"})
 		if a.profile.CutEvery == 0 {
-			top, err := e.ceilingAway(ctx, dir, "ceiling", s, "small/", tree, farSmallConnections)
+			top, err := e.ceilingAway(ctx, dir, "ceiling", s.S3, "small/", tree, farSmallConnections)
 			if err != nil {
 				return err
 			}
 			clients = append(clients, top)
 		}
 		result.Bytes, result.Files = tree.Bytes(), len(tree)
-		if err := e.raceAway(ctx, p, dir, sums, clients, result); err != nil {
+		if err := e.raceAway(ctx, s, dir, clients, result); err != nil {
 			return err
 		}
 		ours, ok := result.Client("kuda")
@@ -193,12 +207,11 @@ func smallFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 func singleFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 	return func(ctx context.Context, e *Env, dir string, result *report.Row) error {
 		tree := content.Tree{{Path: "settings", Size: 1 << 10, Seed: 1}}
-		s, sums, p, err := e.startAway(ctx, a, dir, "single/", tree)
+		s, err := e.startAway(ctx, a, dir, "single/", tree)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		defer p.Close()
 		at := client.S3{URL: s.URL, Key: "single/" + tree[0].Path}
 		signed, err := s.Signed(ctx, at.Key)
 		if err != nil {
@@ -210,7 +223,7 @@ func singleFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 		})
 		clients = e.with(ctx, clients, "s5cmd", func(path string) []client.Client { return []client.Client{at.S5cmd(path, nil, nil)} })
 		result.Bytes, result.Files = tree.Bytes(), len(tree)
-		if err := e.raceAway(ctx, p, dir, sums, clients, result); err != nil {
+		if err := e.raceAway(ctx, s, dir, clients, result); err != nil {
 			return err
 		}
 		ours, ok := result.Client("kuda")
@@ -254,21 +267,20 @@ func (e *Env) ceilingAway(ctx context.Context, dir, name string, s *server.S3, p
 func modelsFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 	return func(ctx context.Context, e *Env, dir string, result *report.Row) error {
 		tree := e.Sizes.models()
-		s, sums, p, err := e.startAway(ctx, a, dir, "models/", tree)
+		s, err := e.startAway(ctx, a, dir, "models/", tree)
 		if err != nil {
 			return err
 		}
 		defer s.Stop()
-		defer p.Close()
-		return e.raceModels(ctx, dir, modelRace{sums: sums, tree: tree, target: farModelsOfLimit,
+		return e.raceModels(ctx, dir, modelRace{sums: s.sums, tree: tree, target: farModelsOfLimit,
 			clients: e.treeClientsAway(ctx, client.S3{URL: s.URL, Key: "models/"}),
 			ceiling: func(name string, part content.Tree, connections int) (client.Client, error) {
 				if connections == largeConnections {
-					return e.ceilingAway(ctx, dir, name, s, "models/", part, farLargeConnections)
+					return e.ceilingAway(ctx, dir, name, s.S3, "models/", part, farLargeConnections)
 				}
-				return e.ceilingAway(ctx, dir, name, s, "models/", part, farSmallConnections)
+				return e.ceilingAway(ctx, dir, name, s.S3, "models/", part, farSmallConnections)
 			},
-			count: func() (int64, int64) { return p.Requests(), p.Connections() }}, result)
+			count: s.counts}, result)
 	}
 }
 
