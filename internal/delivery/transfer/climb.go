@@ -77,6 +77,13 @@ func (c *climber) leap(width, most int) {
 	c.rest, c.pause, c.down = firstRest, firstRest, true
 }
 
+// land ends what a leap began: it goes back to where it started, and up to most from now on.
+func (c *climber) land(most int) {
+	c.most = most
+	c.retreat(c.least)
+	c.rest, c.pause, c.down = 0, firstRest, false
+}
+
 // retreat goes to fewer connections at once.
 func (c *climber) retreat(width int) {
 	c.width = max(width, c.least)

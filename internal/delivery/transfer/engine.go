@@ -93,12 +93,14 @@ const (
 	// What a delivery begins with.
 	startConnections      = 4
 	startSmallConnections = 8
-	// What a source that is near gets at most.
-	usualWide  = 16
-	usualSmall = 24
 	// smallBuffers are those of all requests for small files.
 	smallBuffers = 32
+	// usualWide is how many connections for ranges a source that is near gets at most.
+	usualWide = 16
 )
+
+// usualConnections are how many a source that is near gets at most.
+var usualConnections = [...]int{wide: usualWide, small: 24}
 
 // Engine delivers items into a store. It is safe for use by several goroutines.
 type Engine struct {

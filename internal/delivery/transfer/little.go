@@ -15,9 +15,6 @@ const (
 	// soon: there, answers wait for processors and disks, which more requests only
 	// divide.
 	nearFirst = 10 * time.Millisecond
-	// sureAfter answers of a class, the least time of them is taken for the source's:
-	// the first ones of a delivery may have waited for connections.
-	sureAfter = 4
 	// wantedBytes a second is what a node with 25 Gbit/s can receive, wantedFiles a
 	// second what a processor can check and write.
 	wantedBytes = 3.1e9
@@ -31,6 +28,10 @@ const (
 	// relief is how many requests stay of those that keep a crowded source busy.
 	relief = 1.5
 )
+
+// sureAfter is after how many answers of a class the least time of them is taken for the
+// source's: as many as a delivery begins with, which come at the same time.
+var sureAfter = [...]int{wide: startConnections, small: startSmallConnections}
 
 // reach is how far a source is for one class of requests.
 type reach struct {

@@ -122,11 +122,11 @@ func (s slowSource) Open(context.Context, source.Entry, int64, int64) (io.ReadCl
 
 func TestThePulseIsKnownAfterAFewAnswers(t *testing.T) {
 	p := newPulse(nil)
-	for i := range sureAfter {
+	for i := range sureAfter[small] {
 		if got := p.observeClass(small); got != (reach{}) {
 			t.Fatalf("after %d answers: %+v", i, got)
 		}
-		p.addAnswer(small, time.Duration(40-i)*time.Millisecond, 100)
+		p.addAnswer(small, time.Duration(44-i)*time.Millisecond, 100)
 	}
 	select {
 	case <-p.known:
@@ -144,7 +144,7 @@ func TestThePulseIsKnownAfterAFewAnswers(t *testing.T) {
 
 func TestThePulseFollowsAPathThatBecameLonger(t *testing.T) {
 	p := newPulse(nil)
-	for range sureAfter {
+	for range sureAfter[wide] {
 		p.addAnswer(wide, 10*time.Millisecond, 1)
 	}
 	for range 100 {
@@ -164,7 +164,7 @@ func TestThePulseFollowsAPathThatBecameLonger(t *testing.T) {
 func TestARefusedRequestIsNoPulse(t *testing.T) {
 	slow := &source.Error{Class: source.ErrThrottled, Err: errors.New("slow down")}
 	p := newPulse(slowSource{open: func() error { return slow }})
-	for range 2 * sureAfter {
+	for range 2 * sureAfter[small] {
 		if _, err := p.Open(t.Context(), source.Entry{}, 0, 1); !errors.Is(err, source.ErrThrottled) {
 			t.Fatal(err)
 		}

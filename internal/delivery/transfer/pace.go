@@ -17,14 +17,15 @@ type pacer struct {
 	delivery *delivery
 	climbers [laneClasses]*climber
 	leapt    [laneClasses]bool
+	landed   [laneClasses]bool // what looked far was not
 	moved    [laneClasses]int64
 	last     time.Time
 }
 
 func newPacer(d *delivery) *pacer {
 	return &pacer{delivery: d, last: time.Now(), climbers: [...]*climber{
-		wide:  newClimber(d.queue.currentWidth(wide), min(usualWide, d.most[wide])),
-		small: newClimber(d.queue.currentWidth(small), min(usualSmall, d.most[small])),
+		wide:  newClimber(d.queue.currentWidth(wide), min(usualConnections[wide], d.most[wide])),
+		small: newClimber(d.queue.currentWidth(small), min(usualConnections[small], d.most[small])),
 	}}
 }
 
@@ -91,12 +92,17 @@ func (p *pacer) adjustWidths(now time.Time) {
 			climber.resetMeasurement()
 			continue
 		}
-		if stay := d.pulse.observeClass(class).relieved(climber.width); stay < climber.width && climber.settle == 0 {
+		at := d.pulse.observeClass(class)
+		if p.leapt[class] && !p.landed[class] && !at.isFar() {
+			// Answers waited for a processor, as they do on a busy machine.
+			p.landed[class] = true
+			climber.land(min(usualConnections[class], d.most[class]))
+		} else if stay := at.relieved(climber.width); stay < climber.width && climber.settle == 0 {
 			climber.retreat(stay)
-			d.queue.setWidth(class, climber.width)
-			continue
+		} else {
+			climber.observeRate(rate)
 		}
-		d.queue.setWidth(class, climber.observeRate(rate))
+		d.queue.setWidth(class, climber.width)
 	}
 }
 

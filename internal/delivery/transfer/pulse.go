@@ -52,7 +52,7 @@ func (p *pulse) addAnswer(class laneClass, first time.Duration, length int64) {
 	if c.least == 0 || first < c.least {
 		c.least = first
 	}
-	if c.first.count == sureAfter {
+	if c.first.count == sureAfter[class] {
 		select {
 		case p.known <- struct{}{}:
 		default:
@@ -67,7 +67,7 @@ func (p *pulse) observeClass(class laneClass) reach {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &p.classes[class]
-	if c.first.count < sureAfter {
+	if c.first.count < sureAfter[class] {
 		return reach{}
 	}
 	median := c.first.medianDuration()
