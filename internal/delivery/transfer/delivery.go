@@ -65,7 +65,7 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	d := &delivery{
 		engine:  e,
 		request: &r,
-		most:    e.limitRequests(r.Source.Identity()),
+		most:    e.limitRequests(r.Source),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),

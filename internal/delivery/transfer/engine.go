@@ -130,8 +130,11 @@ func (e *Engine) wrapSource(s source.Source) (source.Source, *pulse) {
 
 // limitRequests returns the most requests that a delivery from a source may have under
 // way, by class.
-func (e *Engine) limitRequests(identity string) [laneClasses]int {
-	b := bounds{memory: e.options.Memory, descriptors: limitDescriptors(), connections: e.options.Limits.Connections(identity)}
+func (e *Engine) limitRequests(s source.Source) [laneClasses]int {
+	b := bounds{memory: e.options.Memory, descriptors: limitDescriptors(), connections: e.options.Limits.Connections(s.Identity())}
+	if bounded, ok := s.(source.Bounded); ok {
+		b.requests = bounded.MostRequests()
+	}
 	return [...]int{wide: b.limitRequests(e.options.Connections), small: b.limitRequests(e.options.SmallConnections)}
 }
 

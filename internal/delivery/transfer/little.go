@@ -79,8 +79,10 @@ const (
 type bounds struct {
 	memory      int64 // bytes
 	descriptors int64
-	// connections that the source allows this process.
+	// connections that the source's limits allow this process.
 	connections int
+	// requests that a driver finds right for one client.
+	requests int
 }
 
 // limitRequests returns the most requests of a class, of those that the options allow.
@@ -91,8 +93,10 @@ func (b bounds) limitRequests(most int) int {
 	if b.descriptors > 0 {
 		most = int(min(int64(most), b.descriptors/descriptorShare))
 	}
-	if b.connections > 0 {
-		most = min(most, b.connections)
+	for _, bound := range []int{b.connections, b.requests} {
+		if bound > 0 {
+			most = min(most, bound)
+		}
 	}
 	return max(most, 1)
 }

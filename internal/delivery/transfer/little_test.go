@@ -67,6 +67,7 @@ func TestRequestsInFlightAreBounded(t *testing.T) {
 		"by 64 MiB of memory":     {bounds{memory: 64 << 20}, 64},
 		"by hardly any memory":    {bounds{memory: 1 << 10}, 1},
 		"by 1024 descriptors":     {bounds{descriptors: 1024}, 256},
+		"by the driver":           {bounds{connections: 200, requests: 128}, 128},
 		"by the source's limit":   {bounds{connections: 7, descriptors: 1 << 20}, 7},
 		"by no limit that counts": {bounds{descriptors: 1 << 62}, 384},
 	} {
