@@ -160,7 +160,7 @@ func (o *options) addStore(flags *pflag.FlagSet) {
 	flags.IntVar(&o.high, "store-high", defaultHigh,
 		"percent of the quota, or of the file system if there is a reserve, from which on unused snapshots are evicted")
 	flags.IntVar(&o.low, "store-low", defaultLow, "percent down to which they are evicted")
-	flags.IntVar(&o.connections, "connections", 8, "requests to sources at the same time; each has a buffer of 1 MiB")
+	flags.IntVar(&o.connections, "connections", 64, "large files and ranges read at the same time at most; a source that is near gets 16")
 	flags.Int64Var(&o.memory, "memory", 48<<20, "bytes of memory that the process tries to stay within")
 }
 

@@ -47,6 +47,17 @@ func bothNotes(a, b func(string)) func(string) {
 	return func(text string) { a(text); b(text) }
 }
 
+type oneAtATimeKey struct{}
+
+// OneAtATime returns a context whose calls of List have one request under way at a time:
+// each of a source whose connections are limited counts as one.
+func OneAtATime(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oneAtATimeKey{}, true)
+}
+
+// IsOneAtATime reports whether the context is one of OneAtATime.
+func IsOneAtATime(ctx context.Context) bool { return ctx.Value(oneAtATimeKey{}) != nil }
+
 // Alive tells the context's observer that the source is at work.
 func Alive(ctx context.Context) {
 	if o, ok := ctx.Value(observerKey{}).(Observer); ok && o.Alive != nil {

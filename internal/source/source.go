@@ -54,6 +54,10 @@ type Source interface {
 	Close() error
 }
 
+// Bounded is a source of which a client should not have more than so many requests under
+// way, whatever the distance.
+type Bounded interface{ MostRequests() int }
+
 // Entry is one file as a source lists it.
 type Entry struct {
 	// Path is slash-separated and relative to the listed path; "" when that

@@ -34,9 +34,18 @@ type TransportConfig struct {
 	Servers []string
 }
 
+const (
+	// maxIdle connections to a server are kept: as many as may be busy at once, so that
+	// the next requests find them open.
+	maxIdle = 512
+	// readBuffer takes the header of an answer and a small file after it. Larger reads
+	// go past it, so that more would be memory of each connection for nothing.
+	readBuffer = 16 << 10
+)
+
 // NewTransport returns a transport for moving large bodies over several
 // connections: HTTP/1.1 only (one connection of HTTP/2 would be shared by all
-// ranges), large buffers, no transparent decompression. There is no limit on
+// ranges), spread over the addresses of the server's name, no transparent decompression. There is no limit on
 // the time a body takes; a watchdog on progress is the retry package's.
 //
 // It returns the words of the Provenance's Way for the proxy and the
@@ -44,12 +53,12 @@ type TransportConfig struct {
 func NewTransport(c TransportConfig) (t *http.Transport, way string, err error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: local.Control(append(c.Servers, c.Proxy)...)}
 	t = &http.Transport{
-		DialContext:           dialer.DialContext,
+		DialContext:           newSpreader(dialer).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
-		MaxIdleConnsPerHost:   64,
+		MaxIdleConnsPerHost:   maxIdle,
 		IdleConnTimeout:       30 * time.Second,
-		ReadBufferSize:        64 << 10,
+		ReadBufferSize:        readBuffer,
 		DisableCompression:    true,
 		Protocols:             new(http.Protocols),
 	}

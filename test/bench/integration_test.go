@@ -34,7 +34,8 @@ func TestRowsOfTheBenchmarkRunWithKudaAlone(t *testing.T) {
 	}
 	result := filepath.Join(dir, "bench.json")
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-quick", "-alone", "-row", "object-minio,small-minio,models,update-paths,update-inplace,fanout,memory",
+	err := run(t.Context(), []string{"-quick", "-alone", "-row", "object-minio,small-minio,models,update-paths,update-inplace,fanout,memory," +
+		"object-region,small-far,small-lossy,single-region,models-region,update-region",
 		"-kuda", binary, "-peers", "peers", "-dir", filepath.Join(dir, "work"), "-cache", filepath.Join(dir, "cache"), "-out", result},
 		&out, &out)
 	if err != nil {
@@ -48,7 +49,7 @@ func TestRowsOfTheBenchmarkRunWithKudaAlone(t *testing.T) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Rows) != 7 {
+	if len(r.Rows) != 13 {
 		t.Fatalf("%d rows\n%s", len(r.Rows), out.String())
 	}
 	for _, row := range r.Rows {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kuda-io/kuda/test/bench/internal/row"
@@ -17,10 +18,11 @@ import (
 
 // options are the flags.
 type options struct {
-	rows                 string
+	rows, beside         string
 	runs                 int
 	quick, list, alone   bool
 	object               int64
+	files                int
 	limit                time.Duration
 	dir, out, cache      string
 	kuda, minio, cluster string
@@ -35,8 +37,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.list, "list", false, "list the rows and end")
 	f.BoolVar(&o.quick, "quick", false, "small sizes and one run: shows that everything works, measures nothing")
 	f.BoolVar(&o.alone, "alone", false, "leave other programs out: only Kuda and the ceiling")
+	f.StringVar(&o.beside, "beside", "", "other programs to measure Kuda beside, comma-separated; all without")
 	f.IntVar(&o.runs, "runs", 0, "runs of each client (default 5; 1 with -quick)")
 	f.Int64Var(&o.object, "object-mib", 0, "size of the one large object, in MiB (default 4096; 160 with -quick)")
+	f.IntVar(&o.files, "files", 0, "how many small files there are where that is the row (default 10000; 300 with -quick)")
 	f.DurationVar(&o.limit, "limit", 3*time.Minute, "time limit of one run")
 	f.StringVar(&o.dir, "dir", "build/bench",
 		"directory for servers and downloads, on the file system to measure; needs three times the object")
@@ -58,10 +62,18 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			o.runs = 1
 		}
 	}
-	if o.runs < 0 || o.object < 0 {
-		return nil, errors.New("-runs and -object-mib cannot be negative")
+	if o.runs < 0 || o.object < 0 || o.files < 0 {
+		return nil, errors.New("-runs, -object-mib and -files cannot be negative")
 	}
 	return o, nil
+}
+
+// only returns the names of the programs beside Kuda, nil for all.
+func (o *options) only() []string {
+	if o.beside == "" {
+		return nil
+	}
+	return strings.Split(o.beside, ",")
 }
 
 func (o *options) sizes() row.Sizes {
@@ -71,6 +83,9 @@ func (o *options) sizes() row.Sizes {
 	}
 	if o.object > 0 {
 		sizes.Object = o.object << 20
+	}
+	if o.files > 0 {
+		sizes.Small = o.files
 	}
 	return sizes
 }

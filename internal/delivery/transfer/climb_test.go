@@ -107,3 +107,55 @@ func TestNoiseDoesNotDriveTheConnectionsOutOfTheirBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestALeapIsBoundedAndIsLookedAtAgain(t *testing.T) {
+	c := newClimber(8, 24)
+	climb(c, 1, func(int) float64 { return 1 })
+	c.leap(120, 384)
+	if c.width != 120 {
+		t.Fatalf("%d connections", c.width)
+	}
+	// Where each of them brings its share, they stay.
+	climb(c, 400, func(w int) float64 { return float64(w) })
+	if c.width < 120 {
+		t.Errorf("%d connections stay of 120 that help", c.width)
+	}
+	// Where the source gives no more than half as many can take, those go.
+	climb(c, 3*longestRest, func(w int) float64 { return float64(min(w, 60)) })
+	if c.width >= 120 {
+		t.Errorf("%d connections stay, and 60 bring as much", c.width)
+	}
+	c.leap(1000, 384)
+	if c.width != 384 {
+		t.Errorf("a leap went to %d connections of 384", c.width)
+	}
+	c.leap(10, 384)
+	if c.width != 384 {
+		t.Errorf("a leap went back to %d connections", c.width)
+	}
+}
+
+func TestARetreatKeepsTheFewest(t *testing.T) {
+	c := newClimber(8, 24)
+	c.leap(100, 384)
+	c.retreat(50)
+	if c.width != 50 {
+		t.Errorf("%d connections, want 50", c.width)
+	}
+	c.retreat(1)
+	if c.width != 8 {
+		t.Errorf("%d connections, want 8", c.width)
+	}
+}
+
+func TestASourceThatTurnsOutToBeNearIsClimbedAsOthersAre(t *testing.T) {
+	c := newClimber(8, 24)
+	c.leap(100, 384)
+	c.land(24)
+	if c.width != 8 {
+		t.Fatalf("%d connections after landing", c.width)
+	}
+	if widest := climb(c, 100, func(w int) float64 { return float64(w) }); widest != 24 {
+		t.Errorf("it went to %d connections, want 24", widest)
+	}
+}

@@ -32,6 +32,8 @@ type delivery struct {
 	engine  *Engine
 	request *Request
 	source  source.Source
+	pulse   *pulse
+	most    [laneClasses]int // requests under way
 	listing *listing
 	writer  *store.Writer
 	report  *reporter
@@ -63,16 +65,16 @@ func newDelivery(e *Engine, r Request, w *store.Writer, report *reporter) *deliv
 	d := &delivery{
 		engine:  e,
 		request: &r,
-		source:  e.wrapSource(r.Source),
+		most:    e.limitRequests(r.Source),
 		writer:  w,
 		report:  report,
 		kind:    digest.KindOf(r.Digest),
 		roll:    newRoll(),
 	}
+	d.source, d.pulse = e.wrapSource(r.Source)
 	d.staging = &staging{writer: w, dirs: newDirs(w.Root()), report: report, roll: d.roll, kind: d.kind}
 	d.sharing = newSharing(d)
-	d.queue = newQueue(e.options.RangeBytes, min(startConnections, e.options.Connections),
-		min(startSmallConnections, e.options.SmallConnections))
+	d.queue = newQueue(e.options.RangeBytes, min(startConnections, d.most[wide]), min(startSmallConnections, d.most[small]))
 	d.queue.open = d.prepareFile
 	return d
 }
@@ -137,12 +139,12 @@ func (d *delivery) transferFiles(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { d.queue.close(true) })
 	defer stop()
 	d.startWorker(func() error { return d.listFiles(ctx) })
-	for range d.engine.options.Connections {
-		d.startWorker(func() error { return d.readSpans(ctx, wide) })
-	}
-	for range d.engine.options.SmallConnections {
-		d.startWorker(func() error { return d.readSpans(ctx, small) })
-	}
+	d.startWorker(func() error {
+		for class, ok := d.queue.awaitWork(); ok; class, ok = d.queue.awaitWork() {
+			d.startWorker(func() error { return d.readSpans(ctx, class) })
+		}
+		return nil
+	})
 	quit := make(chan struct{})
 	paced := make(chan error, 1)
 	go func() { paced <- d.catchPanic(func() error { return d.superviseTransfer(quit) }) }()

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kuda-io/kuda/internal/source/sourcetest"
+	"github.com/kuda-io/kuda/internal/source/sourcetest/distance"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
 
 // far are the distances of the table below. Few requests are made in it, so that
 // a larger part of them is lost.
-func far() map[string]sourcetest.Profile {
-	lossy := sourcetest.Lossy
-	lossy.CutEvery, lossy.StallEvery, lossy.Stall = 3, 5, 500*time.Millisecond
-	return map[string]sourcetest.Profile{"near": sourcetest.Near, "region": sourcetest.Region, "far": sourcetest.Far, "lossy": lossy}
+func far() map[string]distance.Profile {
+	lossy := distance.Lossy
+	lossy.CutEvery, lossy.StallEvery, lossy.Stall, lossy.RefuseEvery = 3, 5, 500*time.Millisecond, 0
+	return map[string]distance.Profile{"near": distance.Near, "region": distance.Region, "far": distance.Far, "lossy": lossy}
 }
 
 // Each shape of a delivery from each server, with each distance between.
@@ -28,13 +28,13 @@ func TestAServerThatIsFarAwayGivesTheRightBytes(t *testing.T) {
 				t.Run(name+"/"+d.name+"/"+shape, func(t *testing.T) {
 					t.Parallel()
 					b := newOddBench(t, d)
-					distance := b.far(t, profile)
+					away := b.far(t, profile)
 					b.attempts = 10
 					b.engine.policy.Attempts = b.attempts
 					result, err := deliver(t, b, odd.Faults{})
 					b.right(t, result, err)
-					if profile.CutEvery > 0 && distance.Cuts() == 0 {
-						t.Errorf("none of %d answers was cut", distance.Requests())
+					if profile.CutEvery > 0 && away.Cuts() == 0 {
+						t.Errorf("none of %d answers was cut", away.Requests())
 					}
 				})
 			}
@@ -48,22 +48,22 @@ func TestAServerThatIsFarAwayIsAskedForWhatIsNew(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			b := newOddBench(t, d)
-			distance := b.far(t, sourcetest.Region)
+			away := b.far(t, distance.Region)
 			b.put("a/large", noise(1, 10<<20))
 			for i := range 50 {
 				b.put(fmt.Sprint("small/", i), noise(uint32(i), 1000))
 			}
 			result, err := b.deliver(t, "tree/", "1")
 			b.right(t, result, err)
-			if distance.Requests() < 50 {
-				t.Errorf("only %d requests went the long way", distance.Requests())
+			if away.Requests() < 50 {
+				t.Errorf("only %d requests went the long way", away.Requests())
 			}
-			first := distance.Requests()
+			first := away.Requests()
 			b.put("small/1", noise(99, 1000))
 			result, err = b.deliver(t, "tree/", "2")
 			b.right(t, result, err)
 			// Of a file that is here, an index of HTTP still needs a look.
-			if more := distance.Requests() - first; more > first*2/3 {
+			if more := away.Requests() - first; more > first*2/3 {
 				t.Errorf("a version with one change took %d requests, and the first one %d", more, first)
 			}
 		})

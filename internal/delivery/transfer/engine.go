@@ -7,8 +7,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
 	"github.com/kuda-io/kuda/internal/delivery/store"
@@ -27,16 +30,18 @@ type Options struct {
 	// for none.
 	Legacy *store.Legacy
 	// Connections is how many ranges and large files are read at the same time
-	// at most, over all deliveries; each has one buffer of BufferBytes. A
-	// delivery begins with 4 and takes more as long as they bring more. 0 means 16.
+	// at most, over all deliveries. A delivery begins with 4. From a source that is
+	// near it takes more as long as they bring more, up to 16; from one that is far,
+	// as many at once as its distance asks for (little.go). 0 means 64.
 	Connections int
-	// BufferBytes of each connection; 0 means 512 KiB, more of which costs memory
-	// and saves nothing that can be measured. It must be a power of two from
-	// 128 KiB to 8 MiB.
+	// BufferBytes of each of 16 connections; more of them share that memory. 0 means
+	// 512 KiB, more of which costs memory and saves nothing that can be measured. It
+	// must be a power of two from 128 KiB to 8 MiB.
 	BufferBytes int
-	// SmallConnections is how many more requests read files of at most 128 KiB
-	// at the same time at most; each has a buffer of that size. A delivery begins
-	// with 8. 0 means 24.
+	// SmallConnections is how many more requests for files of at most 128 KiB are
+	// under way at the same time at most. They wait for their first byte without a
+	// buffer, of which there are 32. A delivery begins with 8; a source that is near
+	// gets up to 24. 0 means 384.
 	SmallConnections int
 	// RangeBytes is the longest range that one request asks for, a multiple of
 	// 8 MiB; 0 means 16 MiB.
@@ -64,13 +69,13 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Connections == 0 {
-		o.Connections = 16
+		o.Connections = 64
 	}
 	if o.BufferBytes == 0 {
 		o.BufferBytes = 512 << 10
 	}
 	if o.SmallConnections == 0 {
-		o.SmallConnections = 24
+		o.SmallConnections = 384
 	}
 	if o.RangeBytes == 0 {
 		o.RangeBytes = 16 << 20
@@ -84,11 +89,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// What a delivery begins with.
 const (
+	// What a delivery begins with.
 	startConnections      = 4
 	startSmallConnections = 8
+	// smallBuffers are those of all requests for small files.
+	smallBuffers = 32
+	// usualWide is how many connections for ranges a source that is near gets at most.
+	usualWide = 16
 )
+
+// usualConnections are how many a source that is near gets at most.
+var usualConnections = [...]int{wide: usualWide, small: 24}
 
 // Engine delivers items into a store. It is safe for use by several goroutines.
 type Engine struct {
@@ -105,14 +117,34 @@ func New(o Options) *Engine {
 		options: o,
 		policy:  retry.Policy{Attempts: o.Attempts},
 		crowd:   crowding{most: int64(o.MaxFiles), memory: o.Memory},
-		buffers: [...]*pool{wide: newPool(o.Connections, o.BufferBytes), small: newPool(o.SmallConnections, smallBytes)},
+		buffers: [...]*pool{wide: newPool(o.Connections, o.BufferBytes), small: newPool(min(o.SmallConnections, smallBuffers), smallBytes)},
 	}
 }
 
-// wrapSource returns a source as deliveries use it: held to its contract, watched for
-// progress, within its limits, and asked again after what passes.
-func (e *Engine) wrapSource(s source.Source) source.Source {
-	return retry.New(e.options.Limits.Wrap(retry.Watch(contract.Check(s), e.options.Stall)), e.policy)
+// wrapSource returns a source as deliveries use it: held to its contract, measured,
+// watched for progress, within its limits, and asked again after what passes.
+func (e *Engine) wrapSource(s source.Source) (source.Source, *pulse) {
+	measured := newPulse(contract.Check(s))
+	return retry.New(e.options.Limits.Wrap(retry.Watch(measured, e.options.Stall)), e.policy), measured
+}
+
+// limitRequests returns the most requests that a delivery from a source may have under
+// way, by class.
+func (e *Engine) limitRequests(s source.Source) [laneClasses]int {
+	b := bounds{memory: e.options.Memory, descriptors: limitDescriptors(), connections: e.options.Limits.Connections(s.Identity())}
+	if bounded, ok := s.(source.Bounded); ok {
+		b.requests = bounded.MostRequests()
+	}
+	return [...]int{wide: b.limitRequests(e.options.Connections), small: b.limitRequests(e.options.SmallConnections)}
+}
+
+// limitDescriptors returns how many files the process may have open, 0 if it is not known.
+func limitDescriptors() int64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int64(min(limit.Cur, math.MaxInt64))
 }
 
 // maxRestarts is how often a delivery lists again because the source changed.

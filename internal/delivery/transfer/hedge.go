@@ -49,6 +49,13 @@ func isLagging(age, median time.Duration, moved, left int64) bool {
 	return rest > median/2
 }
 
+// isSilent reports whether a request of that age is to be made a second time because
+// nothing came of it, where first is the usual time to the first byte; 0 if that is not
+// known.
+func isSilent(age, first time.Duration, moved int64) bool {
+	return first > 0 && moved == 0 && age >= lagFactor*first+lagGrace
+}
+
 // hedgeBudget is how many bytes may be asked for a second time in a delivery of
 // so many: a twentieth, but one whole range in any case.
 func hedgeBudget(total, rangeBytes int64) int64 { return max(total/20, rangeBytes) }

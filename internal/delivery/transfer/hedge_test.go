@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/snapshot"
+	"github.com/kuda-io/kuda/internal/source"
 	"github.com/kuda-io/kuda/internal/source/sourcetest"
 )
 
@@ -35,6 +36,91 @@ func TestOnlyWhatLagsIsAskedForAgain(t *testing.T) {
 		if got := isLagging(test.age, test.median, test.moved, test.left); got != test.want {
 			t.Errorf("%s: got %v", name, got)
 		}
+	}
+}
+
+func TestOnlyWhatIsSilentLongerThanUsualIsAskedForAgain(t *testing.T) {
+	const first = 100 * time.Millisecond
+	for name, test := range map[string]struct {
+		age, first time.Duration
+		moved      int64
+		want       bool
+	}{
+		"nothing is known":      {age: time.Hour},
+		"as quick as others":    {age: first, first: first},
+		"three times as slow":   {age: 3 * first, first: first},
+		"silent":                {age: 6 * first, first: first, want: true},
+		"a byte came":           {age: time.Hour, first: first, moved: 1},
+		"near, and a hiccup":    {age: 200 * time.Millisecond, first: time.Millisecond},
+		"near, and still quiet": {age: 300 * time.Millisecond, first: time.Millisecond, want: true},
+	} {
+		if got := isSilent(test.age, test.first, test.moved); got != test.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// spans returns a queue with count spans of small files that were taken, the first one
+// longest ago.
+func spans(t *testing.T, count int) (*queue, []*span, time.Time) {
+	t.Helper()
+	q := newQueue(16<<20, 4, count)
+	q.open = func(at int) *file {
+		return &file{at: at, entry: source.Entry{Size: 1000, Identity: `"e"`}}
+	}
+	var files []*file
+	for i := range count + 5 {
+		files = append(files, &file{at: i, entry: source.Entry{Size: 1000, Identity: `"e"`}})
+	}
+	q.addFiles(files)
+	now := time.Now()
+	var taken []*span
+	for i := range count {
+		s, ok := q.nextSpan(small)
+		if !ok {
+			t.Fatal("there is no span")
+		}
+		s.began = now.Add(time.Duration(i-count) * time.Second)
+		taken = append(taken, s)
+	}
+	return q, taken, now
+}
+
+func TestSilentRequestsAreAskedForAgainBeforeTheEnd(t *testing.T) {
+	q, taken, now := spans(t, 6)
+	q.hedgeLagging(now, 1<<30, [...]time.Duration{small: 900 * time.Millisecond})
+	// Those that are silent for more than 2.95 s, the oldest first; each once.
+	want := taken[:4]
+	q.hedgeLagging(now, 1<<30, [...]time.Duration{small: 900 * time.Millisecond})
+	if len(q.lagging) != len(want) {
+		t.Fatalf("%d are asked for again, want %d", len(q.lagging), len(want))
+	}
+	q.setWidth(small, 100)
+	for i, s := range want {
+		if got, ok := q.nextSpan(small); !ok || got != s {
+			t.Errorf("number %d is another one", i)
+		}
+	}
+	if s, ok := q.nextSpan(small); !ok || s.hedged {
+		t.Error("after them a new one does not follow")
+	}
+}
+
+func TestThereIsNoMoreAskedForAgainThanTheBudgetAllows(t *testing.T) {
+	q, _, now := spans(t, 50)
+	q.hedgeBytes = 10_000
+	q.hedgeLagging(now, 1, [...]time.Duration{small: time.Millisecond})
+	if len(q.lagging) != 10 {
+		t.Errorf("%d requests of 1000 bytes are made again with a budget of 10,000", len(q.lagging))
+	}
+}
+
+func TestASpanThatEndsIsNotAskedForAgain(t *testing.T) {
+	q, taken, now := spans(t, 3)
+	q.hedgeLagging(now, 1<<30, [...]time.Duration{small: time.Millisecond})
+	q.releaseSpan(small, taken[0])
+	if got, ok := q.nextSpan(small); !ok || got != taken[1] {
+		t.Error("what ended is asked for again")
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	sourcehttp "github.com/kuda-io/kuda/internal/source/http"
 	"github.com/kuda-io/kuda/internal/source/oci"
 	"github.com/kuda-io/kuda/internal/source/s3"
-	"github.com/kuda-io/kuda/internal/source/sourcetest"
+	"github.com/kuda-io/kuda/internal/source/sourcetest/distance"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
 
@@ -78,10 +78,17 @@ func (b *oddBench) reach(t *testing.T, url string) {
 }
 
 // far puts a distance in front of the server.
-func (b *oddBench) far(t *testing.T, p sourcetest.Profile) *sourcetest.Distance {
+func (b *oddBench) far(t *testing.T, p distance.Profile) *distance.Proxy {
 	t.Helper()
-	d := sourcetest.NewDistance(p)
-	b.reach(t, b.Front(func(address string) string { return d.Front(t, address) }))
+	d := distance.New(p)
+	t.Cleanup(d.Close)
+	b.reach(t, b.Front(func(address string) string {
+		addr, err := d.Listen(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return addr
+	}))
 	return d
 }
 

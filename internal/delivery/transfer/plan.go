@@ -40,8 +40,8 @@ func (e *Engine) Plan(ctx context.Context, r Request, each func(Planned)) error 
 	if err := r.checkFields(); err != nil {
 		return err
 	}
-	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll(),
-		source: e.wrapSource(r.Source)}
+	d := &delivery{engine: e, request: &r, report: newReporter(nil), kind: digest.KindOf(r.Digest), roll: newRoll()}
+	d.source, d.pulse = e.wrapSource(r.Source)
 	d.sharing = newSharing(d)
 	d.listing = listAhead(ctx, d.source, r.Path)
 	defer d.listing.stop()

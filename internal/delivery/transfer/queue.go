@@ -4,6 +4,7 @@
 package transfer
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 
 // lane is how many connections of a class there are.
 type lane struct {
+	workers int  // how many there are
 	width   int  // how many may be busy
 	active  int  // how many are
 	starved bool // a worker found nothing to do since the last look
@@ -39,6 +41,7 @@ type waiting struct {
 // they are asked for.
 type queue struct {
 	rangeBytes int64
+	hedgeBytes int64 // see hedgeBudget
 
 	mu      sync.Mutex
 	change  sync.Cond
@@ -54,14 +57,13 @@ type queue struct {
 	usual   [laneClasses]usual // of spans
 	running map[*span]struct{}
 
-	lagging     *span // to be asked for again by an idle worker
-	hedge       *span // the one that was
+	lagging     []*span // to be asked for again by the next worker that can
 	hedgedBytes int64
 }
 
 // newQueue returns an empty queue; the widths are for a start.
 func newQueue(rangeBytes int64, wideWidth, smallWidth int) *queue {
-	q := &queue{rangeBytes: rangeBytes, running: map[*span]struct{}{}}
+	q := &queue{rangeBytes: rangeBytes, hedgeBytes: rangeBytes, running: map[*span]struct{}{}}
 	q.lanes[wide].width, q.lanes[small].width = wideWidth, smallWidth
 	q.change.L = &q.mu
 	return q
@@ -91,6 +93,31 @@ func (q *queue) close(drop bool) {
 	q.closed = true
 	q.dropped = q.dropped || drop
 	q.change.Broadcast()
+}
+
+// awaitWork waits until a lane has more to do than its workers can, and returns its class
+// for one more of them; false once there is nothing left to wait for.
+func (q *queue) awaitWork() (laneClass, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if q.dropped || q.isFinished() {
+			return 0, false
+		}
+		for class := range q.lanes {
+			l := &q.lanes[class]
+			if l.workers < l.width && q.hasWork(laneClass(class), l.workers-l.active) {
+				l.workers++
+				return laneClass(class), true
+			}
+		}
+		q.change.Wait()
+	}
+}
+
+// hasWork reports whether there is more to do than so many idle workers of a class can.
+func (q *queue) hasWork(class laneClass, idle int) bool {
+	return len(q.small)+len(q.lagging) > idle || class == wide && len(q.large) > 0
 }
 
 // nextSpan waits for a span to read. A small worker gets small files only; a wide
@@ -125,7 +152,10 @@ func (q *queue) isFinished() bool {
 }
 
 func (q *queue) takeSpan(class laneClass) *span {
-	var s *span
+	s := q.takeLagging(class)
+	if s != nil {
+		return s
+	}
 	if class == wide {
 		s = q.nextRange()
 	}
@@ -139,9 +169,17 @@ func (q *queue) takeSpan(class laneClass) *span {
 		q.running[s] = struct{}{}
 		return s
 	}
-	if s = q.lagging; s != nil && (class == wide || s.sizeClass() == small) {
-		q.lagging, q.hedge, s.hedged = nil, s, true
-		return s
+	return nil
+}
+
+// takeLagging returns a span that is to be asked for again, nil if there is none for the
+// class.
+func (q *queue) takeLagging(class laneClass) *span {
+	for i, s := range q.lagging {
+		if class == wide || s.sizeClass() == small {
+			q.lagging = slices.Delete(q.lagging, i, i+1)
+			return s
+		}
 	}
 	return nil
 }
@@ -197,11 +235,10 @@ func (q *queue) releaseSpan(class laneClass, s *span) {
 		return
 	}
 	delete(q.running, s)
-	if q.lagging == s {
-		q.lagging = nil
-	}
-	if q.hedge == s {
-		q.hedge = nil
+	if s.hedged {
+		if i := slices.Index(q.lagging, s); i >= 0 {
+			q.lagging = slices.Delete(q.lagging, i, i+1)
+		}
 	} else {
 		q.usual[s.sizeClass()].addDuration(time.Since(s.began))
 	}
@@ -232,32 +269,49 @@ func (q *queue) setWidth(class laneClass, width int) {
 	l.width = width
 }
 
-// hedgeLagging offers the span that lags most to an idle worker, if there is one that
-// may be asked for again. total is how large the delivery is.
-func (q *queue) hedgeLagging(now time.Time, total int64) {
+// currentWidth returns how many connections of a lane may be busy.
+func (q *queue) currentWidth(class laneClass) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lagging != nil || q.hedge != nil || !q.closed || len(q.small) > 0 || len(q.large) > 0 {
-		return
-	}
-	budget := hedgeBudget(total, q.rangeBytes) - q.hedgedBytes
-	medians := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
-	var (
-		worst  *span
-		oldest time.Duration
-		again  int64
-	)
+	return q.lanes[class].width
+}
+
+// shortenRanges sets how long ranges are from now on.
+func (q *queue) shortenRanges(rangeBytes int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rangeBytes = rangeBytes
+}
+
+// hedgeLagging offers what lags to the next workers, the oldest first: at the end every
+// span that takes much longer than others, before that those of which not a byte came.
+// total is how large the delivery is.
+func (q *queue) hedgeLagging(now time.Time, total int64, first [laneClasses]time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	atEnd := q.closed && len(q.small) == 0 && len(q.large) == 0
+	usually := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
+	var late []*span
 	for s := range q.running {
-		moved := s.currentPosition()
-		left, age := s.length-moved, now.Sub(s.began)
-		if s.hedged || !s.file.supportsRanges() || left > budget || age <= oldest || !isLagging(age, medians[s.sizeClass()], moved, left) {
+		class, moved, age := s.sizeClass(), s.currentPosition(), now.Sub(s.began)
+		if s.hedged || !s.file.supportsRanges() {
 			continue
 		}
-		worst, oldest, again = s, age, left
+		if atEnd && isLagging(age, usually[class], moved, s.length-moved) || isSilent(age, first[class], moved) {
+			late = append(late, s)
+		}
 	}
-	if worst != nil {
-		q.lagging = worst
-		q.hedgedBytes += again
+	slices.SortFunc(late, func(a, b *span) int { return a.began.Compare(b.began) })
+	for _, s := range late {
+		left := s.length - s.currentPosition()
+		if left == 0 || left > hedgeBudget(total, q.hedgeBytes)-q.hedgedBytes {
+			continue
+		}
+		q.hedgedBytes += left
+		s.hedged = true
+		q.lagging = append(q.lagging, s)
+	}
+	if len(q.lagging) > 0 {
 		q.change.Broadcast()
 	}
 }

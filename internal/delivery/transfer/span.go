@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kuda-io/kuda/internal/delivery/digest"
+	"github.com/kuda-io/kuda/internal/source"
 )
 
 // span is a part of a file that one request reads: a range, or all of it. When
@@ -25,7 +26,7 @@ type span struct {
 	// reader was let in.
 	holders int
 	began   time.Time
-	hedged  bool
+	hedged  bool // or offered for that
 
 	mu       sync.Mutex
 	ctx      context.Context
@@ -48,8 +49,10 @@ type blockBegin struct {
 }
 
 // sizeClass is small where the span is read into one buffer and written at once.
-func (s *span) sizeClass() laneClass {
-	if s.file.entry.Size <= smallBytes {
+func (s *span) sizeClass() laneClass { return sizeClass(s.file.entry) }
+
+func sizeClass(e source.Entry) laneClass {
+	if e.Size <= smallBytes {
 		return small
 	}
 	return wide

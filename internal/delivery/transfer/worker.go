@@ -16,13 +16,12 @@ import (
 
 // readSpans reads spans until there are none.
 func (d *delivery) readSpans(ctx context.Context, class laneClass) error {
-	buffers := d.engine.buffers[class]
 	for {
 		s, ok := d.queue.nextSpan(class)
 		if !ok {
 			return nil
 		}
-		if err := d.readWithBuffer(ctx, class, s, buffers); err != nil {
+		if err := d.readWithBuffer(ctx, class, s); err != nil {
 			return err
 		}
 	}
@@ -30,21 +29,22 @@ func (d *delivery) readSpans(ctx context.Context, class laneClass) error {
 
 // readWithBuffer reads one span, and gives back what it took for that, come what may: the
 // buffers are the engine's.
-func (d *delivery) readWithBuffer(ctx context.Context, class laneClass, s *span, buffers *pool) error {
+func (d *delivery) readWithBuffer(ctx context.Context, class laneClass, s *span) error {
 	defer d.queue.releaseSpan(class, s)
+	if s.sizeClass() == small {
+		return d.readSmall(ctx, s)
+	}
+	buffers := d.engine.buffers[wide]
 	buffer, err := buffers.get(ctx)
 	if err != nil {
 		return err
 	}
 	defer buffers.put(buffer)
-	return d.readSpan(ctx, s, buffer)
+	return d.readSpan(ctx, s, buffer[:chunkBytes(len(buffer), d.queue.currentWidth(wide))])
 }
 
-// readSpan brings a span to the disk, or helps to.
+// readSpan brings a span of a large file to the disk, or helps to.
 func (d *delivery) readSpan(ctx context.Context, s *span, buffer []byte) error {
-	if s.sizeClass() == small {
-		return d.readSmall(ctx, s, buffer[:s.length])
-	}
 	out, err := d.beginFile(ctx, s.file)
 	if err != nil {
 		return err
@@ -73,27 +73,40 @@ func (d *delivery) retryFromStart(ctx context.Context, s *span, read func() (boo
 	}
 }
 
-// readSmall reads a file into the buffer and writes it with one call.
-func (d *delivery) readSmall(ctx context.Context, s *span, content []byte) error {
-	if len(content) > 0 {
-		inner := s.addReader(ctx)
-		_, err := d.retryFromStart(inner, s, func() (bool, error) { return false, d.readAll(inner, s.file.entry, content) })
-		last := err == nil && s.claimWhole()
-		if err := s.removeReader(last, err); err != nil || !last {
-			return err
-		}
+// readSmall reads a file into a buffer and writes it with one call.
+func (d *delivery) readSmall(ctx context.Context, s *span) error {
+	if s.length == 0 {
+		return d.writeSmall(s.file, nil)
 	}
-	return d.writeSmall(s.file, content)
+	var buffer []byte
+	defer func() {
+		if buffer != nil {
+			d.engine.buffers[small].put(buffer)
+		}
+	}()
+	inner := s.addReader(ctx)
+	_, err := d.retryFromStart(inner, s, func() (bool, error) { return false, d.readAll(inner, s.file.entry, &buffer) })
+	last := err == nil && s.claimWhole()
+	if err := s.removeReader(last, err); err != nil || !last {
+		return err
+	}
+	return d.writeSmall(s.file, buffer[:s.length])
 }
 
-// readAll fills content with the whole of a file, whose end it sees.
-func (d *delivery) readAll(ctx context.Context, e source.Entry, content []byte) error {
+// readAll fills a buffer with the whole of a file, whose end it sees. It takes the buffer
+// once the source answers: most of the time of a request goes by until then.
+func (d *delivery) readAll(ctx context.Context, e source.Entry, buffer *[]byte) error {
 	body, err := d.source.Open(ctx, e, 0, e.Size)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	n, err := io.ReadFull(body, content)
+	if *buffer == nil {
+		if *buffer, err = d.engine.buffers[small].get(ctx); err != nil {
+			return err
+		}
+	}
+	n, err := io.ReadFull(body, (*buffer)[:e.Size])
 	d.report.received.Add(int64(n))
 	if err != nil {
 		return err

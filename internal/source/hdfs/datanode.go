@@ -19,7 +19,7 @@ const (
 	// idleLimit is how long a connection is kept for the next range; datanodes
 	// close it after 4 s.
 	idleLimit = 3 * time.Second
-	maxIdle   = 16
+	maxIdle   = 64
 	// openLimit is how long a datanode has until its first byte.
 	openLimit = 30 * time.Second
 

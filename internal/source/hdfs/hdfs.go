@@ -13,6 +13,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
@@ -57,6 +58,13 @@ func New(c Config) (*Source, error) {
 
 // Identity is "hdfs://host:port", with all namenodes of one HDFS.
 func (s *Source) Identity() string { return s.identity }
+
+// mostRequests of one client are enough to fill its network; each takes a thread of a
+// datanode, which has some thousand for all its clients.
+const mostRequests = 128
+
+// MostRequests returns how many requests a client should have under way.
+func (s *Source) MostRequests() int { return mostRequests }
 
 // Provenance names who asks, and with Kerberos what says which servers are the
 // right ones. Without Kerberos nothing but a namenode's name says that.
@@ -109,7 +117,9 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 		case status.Type != wire.Directory:
 			yield(s.listedEntry(ctx, "", root, status))
 		default:
-			w := &walk{ctx: ctx, source: s, yield: yield}
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			w := &walk{ctx: ctx, source: s, yield: yield, ahead: map[string]chan firstPage{}}
 			if err := w.listDirectory(root, ""); err != nil {
 				yield(source.Entry{}, s.classifyError(ctx, op, err))
 			} else if !w.found {
@@ -123,20 +133,84 @@ func notFound(op string) error {
 	return &source.Error{Op: op, Class: source.ErrNotFound, Err: errors.New("no file is there, and none below it; check remotePath")}
 }
 
-// walk goes through a tree, with one page of each directory on the way.
+// walk goes through a tree, with one page of each directory on the way, and a few that
+// were asked for ahead.
 type walk struct {
 	ctx    context.Context
 	source *Source
 	yield  func(source.Entry, error) bool
 	found  bool
 	ended  bool
+
+	mu sync.Mutex
+	// ahead are the first pages of directories whose turn comes later, by their paths.
+	ahead map[string]chan firstPage
+}
+
+// pagesAhead is how many directories are listed ahead: of a namenode that is far away
+// their pages come together.
+const pagesAhead = 64
+
+// firstPage is the first page of a directory, or why there is none.
+type firstPage struct {
+	answer []byte
+	err    error
+}
+
+// askAhead asks for the first pages of the directories that follow in a listing, and for
+// those below them, as far as there is room.
+func (w *walk) askAhead(path string, following []wire.FileStatus) {
+	if source.IsOneAtATime(w.ctx) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range following {
+		if len(w.ahead) >= pagesAhead {
+			return
+		}
+		below := strings.TrimSuffix(path, "/") + "/" + following[i].Name
+		if following[i].Type != wire.Directory || w.ahead[below] != nil {
+			continue
+		}
+		page := make(chan firstPage, 1)
+		w.ahead[below] = page
+		go func() {
+			var p firstPage
+			defer func() { page <- p }()
+			defer source.Catch("listing "+below, &p.err)
+			p.answer, p.err = w.source.namenodes.callActive(w.ctx, "getListing", wire.ListingRequest(below, []byte{}))
+			if p.err != nil {
+				return
+			}
+			// Whoever takes the page says what is wrong of it.
+			if listing, err := wire.ParseListing(p.answer); err == nil && listing != nil {
+				w.askAhead(below, listing.Entries)
+			}
+		}()
+	}
+}
+
+// fetchPage returns the page of a directory that follows a name, "" for the first.
+func (w *walk) fetchPage(path string, after []byte) ([]byte, error) {
+	if len(after) == 0 {
+		w.mu.Lock()
+		page := w.ahead[path]
+		delete(w.ahead, path)
+		w.mu.Unlock()
+		if page != nil {
+			p := <-page
+			return p.answer, p.err
+		}
+	}
+	return w.source.namenodes.callActive(w.ctx, "getListing", wire.ListingRequest(path, after))
 }
 
 // listDirectory yields what is below the directory at path; relative is where the
 // caller sees it, "" or with a slash at its end.
 func (w *walk) listDirectory(path, relative string) error {
 	for after := []byte{}; ; {
-		answer, err := w.source.namenodes.callActive(w.ctx, "getListing", wire.ListingRequest(path, after))
+		answer, err := w.fetchPage(path, after)
 		if err != nil {
 			return err
 		}
@@ -159,6 +233,7 @@ func (w *walk) listDirectory(path, relative string) error {
 			}
 			below := strings.TrimSuffix(path, "/") + "/" + status.Name
 			if status.Type == wire.Directory {
+				w.askAhead(path, page.Entries[i:])
 				if err := w.listDirectory(below, relative+status.Name+"/"); err != nil {
 					return err
 				}
@@ -245,15 +320,37 @@ func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64)
 		return nil, &source.Error{Op: op, Class: source.ErrChanged,
 			Err: fmt.Errorf("the range %d+%d is beyond its %d bytes", offset, length, e.Size)}
 	}
-	locations, err := s.locateBlocks(ctx, e, nil)
+	locations, err := s.files.locateBlocks(ctx, e, nil)
 	if err != nil {
 		return nil, s.classifyError(ctx, op, err)
 	}
+	// The datanode answers while the namenode says whether the file is still the same.
+	confirmed := make(chan error, 1)
+	confirm := func() (l *wire.Locations, err error) {
+		defer source.Catch(op, &err)
+		return s.confirmLocations(ctx, e, locations)
+	}
 	r := &reader{ctx: ctx, op: op, source: s, entry: e, locations: locations, position: offset, end: offset + length}
-	if length > 0 {
-		if err := r.openAtPosition(); err != nil {
-			return nil, err
+	if length == 0 || checkLocations(locations, e) != nil {
+		if r.locations, err = confirm(); err != nil {
+			return nil, s.classifyError(ctx, op, err)
 		}
+		close(confirmed)
+	} else {
+		go func() {
+			_, err := confirm()
+			confirmed <- err
+		}()
+	}
+	if length > 0 {
+		err = r.openAtPosition()
+	}
+	if changed := <-confirmed; changed != nil {
+		_ = r.Close() // the reader is not handed out
+		return nil, s.classifyError(ctx, op, changed)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -265,7 +362,13 @@ func (s *Source) locateBlocks(ctx context.Context, e source.Entry, stale *wire.L
 	if err != nil {
 		return nil, err
 	}
-	// This comes after the locations, so that they are of the file that it sees.
+	return s.confirmLocations(ctx, e, locations)
+}
+
+// confirmLocations makes sure that locations are of the file that was listed. It comes
+// after they did, so that they are of the file that it sees; where there are none, it
+// asks for them by the file's path.
+func (s *Source) confirmLocations(ctx context.Context, e source.Entry, locations *wire.Locations) (*wire.Locations, error) {
 	status, err := s.statFile(ctx, e.Key)
 	if err != nil {
 		return nil, err

@@ -4,11 +4,17 @@
 package hdfs
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kuda-io/kuda/internal/source"
+	"github.com/kuda-io/kuda/internal/source/sourcetest/distance"
 	"github.com/kuda-io/kuda/internal/source/sourcetest/odd"
 )
 
@@ -69,5 +75,78 @@ func TestAListingThatBeginsAgainIsNamed(t *testing.T) {
 	entries, err := entriesOf(t, server, "tree/")
 	if !errors.Is(err, source.ErrMisconfigured) || !strings.Contains(err.Error(), `"b"`) || len(entries) > 3 {
 		t.Errorf("got %+v, %v", entries, err)
+	}
+}
+
+// One directory after the other would take as many times the way to the namenode.
+func TestDirectoriesOfAFarNamenodeAreListedAhead(t *testing.T) {
+	const directories = 40
+	server := odd.NewHDFS(t)
+	for i := range directories {
+		server.Put(fmt.Sprintf("tree/%02d/below/file", i), []byte("content"))
+	}
+	for name, test := range map[string]struct {
+		ctx         context.Context
+		least, most int64
+	}{
+		"together":      {t.Context(), 2, directories},
+		"as limits ask": {source.OneAtATime(t.Context()), 2 * directories, 3 * directories},
+	} {
+		t.Run(name, func(t *testing.T) {
+			far := distance.New(distance.Profile{FirstByte: 20 * time.Millisecond})
+			t.Cleanup(far.Close)
+			addr, err := far.Listen(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := New(Config{Addresses: []string{addr}, UserName: "kuda"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			var got []string
+			for e, err := range s.List(test.ctx, "tree") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, e.Path)
+			}
+			if len(got) != directories || !slices.IsSorted(got) {
+				t.Errorf("got %q", got)
+			}
+			// Those that are under way at once count as one.
+			if n := far.Requests(); n < test.least || n > test.most {
+				t.Errorf("%d requests followed each other, want %d to %d", n, test.least, test.most)
+			}
+		})
+	}
+}
+
+func TestAFileThatChangedIsNotHandedOutThoughItsBlocksAreThere(t *testing.T) {
+	server := odd.NewHDFS(t)
+	server.Put("file", []byte("content"))
+	s, err := New(Config{Addresses: []string{server.URL}, UserName: "kuda"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	var entry source.Entry
+	for e, err := range s.List(t.Context(), "file") {
+		if entry = e; err != nil {
+			t.Fatal(err)
+		}
+	}
+	body, err := s.Open(t.Context(), entry, 0, entry.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(body); err != nil || string(got) != "content" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	body.Close()
+	// The places of its blocks are known by now.
+	server.Put("file", []byte("another"))
+	if body, err := s.Open(t.Context(), entry, 0, entry.Size); !errors.Is(err, source.ErrChanged) {
+		t.Errorf("got %v, %v", body, err)
 	}
 }

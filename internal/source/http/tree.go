@@ -19,7 +19,7 @@ import (
 )
 
 // heads is how many files of a tree are asked for their size at the same time.
-const heads = 16
+const heads = 48
 
 // listTree yields the files of an index in its order. Their heads are fetched
 // ahead, heads at a time, because an index has no sizes.

@@ -17,6 +17,9 @@
 // each user of the source, and in the order in which they came for one user. So
 // a delivery of 10,000 files does not keep a small one waiting.
 //
+// One refusal among many answers delays the request that was refused, and not the
+// others: large services refuse some of what they are asked at any time.
+//
 // Package transfer puts it between package retry, whose calls it delays, and the
 // watchdog, for which a delay is no stall.
 package limit

@@ -30,13 +30,14 @@ type gate struct {
 	open    int
 	waiting turns
 	window  window
+	heat    heat
 	until   time.Time // of the pause
 	timer   *time.Timer
 	bucket  bucket
 }
 
 func newGate(identity string, o Options) *gate {
-	g := &gate{limits: o.Default}
+	g := &gate{limits: o.Default, heat: hot}
 	if o.Dir != "" {
 		g.node = newNode(o.Dir, identity)
 	}
@@ -105,6 +106,7 @@ func (g *gate) releaseConnection(ok bool) {
 	g.open--
 	if ok {
 		g.window.increaseSize()
+		g.heat.cool()
 	}
 	g.grantConnections()
 }
@@ -126,7 +128,8 @@ func (g *gate) hasRoom() bool {
 }
 
 // handleOutcome takes the outcome of a request. A source that asks to slow down gets no
-// requests for a while, and then half as many at a time.
+// requests for a while, and then half as many at a time. Where it refuses a request now and
+// then among many that it serves, as large services do, only the one that was refused waits.
 func (g *gate) handleOutcome(err error) {
 	if err == nil || !errors.Is(err, source.ErrThrottled) {
 		return
@@ -139,6 +142,9 @@ func (g *gate) handleOutcome(err error) {
 	pause += rand.N(pause/4 + 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !g.heat.rise() {
+		return
+	}
 	now := time.Now()
 	if !now.Before(g.until) {
 		// Once for all requests that were under way.
@@ -155,6 +161,39 @@ func (g *gate) handleOutcome(err error) {
 			g.grantConnections()
 		})
 	}
+}
+
+// isLimited reports whether connections are limited, for good or for a while.
+func (g *gate) isLimited() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.limits.Connections > 0 || g.limits.NodeConnections > 0 || g.window.size > 0
+}
+
+// isHolding reports whether requests wait because the source asked to slow down.
+func (g *gate) isHolding() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.window.size > 0 || time.Now().Before(g.until)
+}
+
+// heat is the share of requests that a source refused lately. It begins as high as makes
+// the first refusal count.
+type heat float64
+
+const (
+	// hot is the share from which on a refusal is for all: one of sixteen.
+	hot heat = 1.0 / 16
+	// heatMemory is how many requests the share is of, about.
+	heatMemory = 64
+)
+
+func (h *heat) cool() { *h -= *h / heatMemory }
+
+// rise counts a refusal, and reports whether there are too many.
+func (h *heat) rise() bool {
+	*h += (1 - *h) / heatMemory
+	return *h > hot
 }
 
 // window bounds the connections to a source that asked to slow down: half of

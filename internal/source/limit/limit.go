@@ -51,6 +51,22 @@ func NewGroup(o Options) *Group {
 // Set gives the source of an identity its limits, from now on.
 func (g *Group) Set(identity string, l Limits) { g.gateFor(identity).setLimits(l) }
 
+// Connections returns how many connections this process may have to the source of an
+// identity, 0 for any number.
+func (g *Group) Connections(identity string) int {
+	gate := g.gateFor(identity)
+	gate.mu.Lock()
+	defer gate.mu.Unlock()
+	if l := gate.limits; l.Connections > 0 && (l.NodeConnections == 0 || l.Connections < l.NodeConnections) {
+		return l.Connections
+	}
+	return gate.limits.NodeConnections
+}
+
+// Holds reports whether requests to the source of an identity wait because it asked to
+// slow down.
+func (g *Group) Holds(identity string) bool { return g.gateFor(identity).isHolding() }
+
 func (g *Group) gateFor(identity string) *gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,6 +101,9 @@ func (s *limited) List(ctx context.Context, path string) iter.Seq2[source.Entry,
 		}
 		ok := false
 		defer func() { free(ok) }()
+		if s.gate.isLimited() {
+			ctx = source.OneAtATime(ctx)
+		}
 		for entry, err := range s.next.List(ctx, path) {
 			s.gate.handleOutcome(err)
 			if !yield(entry, err) || err != nil {

@@ -149,9 +149,13 @@ func TestNothingIsAskedTwice(t *testing.T) {
 		}
 	}
 	read("large", 3)
-	want := []string{"GET /contract/large range", "GET /contract/large range", "GET /contract/large range", "HEAD /contract/large"}
-	if got := proxy.take(); !slices.Equal(got, want) {
-		t.Errorf("a large object: got %q, want %q", got, want)
+	// The first bytes and the listing are asked for with the head; the listing is given
+	// up, perhaps before it is under way.
+	want := []string{"GET /contract/large range", "GET /contract/large range", "GET /contract/large range", "GET /contract/large range",
+		"HEAD /contract/large"}
+	got := slices.DeleteFunc(proxy.take(), func(r string) bool { return r == "GET /contract/ list-type" })
+	if !slices.Equal(got, want) {
+		t.Errorf("an object in three ranges: got %q, want %q", got, want)
 	}
 	read("tree/", 1)
 	want = []string{"GET /contract/ list-type", "GET /contract/tree/a", "GET /contract/tree/b", "GET /contract/tree/c/d"}

@@ -18,25 +18,37 @@ import (
 )
 
 // List yields the object at path, or those below path + "/". A path that is
-// empty or ends with a slash is a prefix only. It costs one HEAD for a path
-// without a slash at its end, and for a tree a request per thousand objects.
+// empty or ends with a slash is a prefix only. A tree costs a request per thousand
+// objects; a path without a slash at its end costs a HEAD, a GET of its first bytes
+// and a listing, which are asked for at once (early.go).
 func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
 		key := strings.TrimPrefix(path, "/")
 		op := "listing " + s.identity + "/" + key
-		if key != "" && !strings.HasSuffix(key, "/") {
-			entry, err := s.statObject(ctx, key)
-			if err == nil {
-				yield(entry, nil)
-				return
-			}
-			if !isNotFound(err) {
-				yield(source.Entry{}, err)
-				return
-			}
-			key += "/"
+		if key == "" || strings.HasSuffix(key, "/") {
+			s.listTree(ctx, op, key, yield)
+			return
 		}
-		s.listTree(ctx, op, key, yield)
+		if source.IsOneAtATime(ctx) {
+			if entry, err := s.statObject(ctx, key); !isNotFound(err) {
+				yield(entry, err)
+				return
+			}
+			s.listTree(ctx, op, key+"/", yield)
+			return
+		}
+		tree := s.listAhead(ctx, op, key+"/")
+		defer tree.stop()
+		if entry, err := s.statEarly(ctx, key); !isNotFound(err) {
+			tree.stop()
+			yield(entry, err)
+			return
+		}
+		for entry, err := range tree.entries() {
+			if !yield(entry, err) {
+				return
+			}
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ import (
 func (s *Source) Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error) {
 	key, version := splitVersion(e.Key)
 	r := byteRange{offset: offset, length: length}
+	if body := s.openEarly(ctx, e, r); body != nil {
+		return body, nil
+	}
 	body, err := s.openObject(ctx, e, key, "", r)
 	gone := errors.Is(err, source.ErrChanged) || isNotFound(err)
 	if !gone || version == "" {

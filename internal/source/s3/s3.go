@@ -43,6 +43,7 @@ type Source struct {
 	// says.
 	provenance source.Provenance
 	principal  func(context.Context) (source.Secret, error)
+	early      early
 }
 
 // signing is a client that signs for one region.

@@ -26,6 +26,13 @@ func (h HTTP) Curl(binary string) Client {
 	}}
 }
 
+// CurlTo downloads over one connection into a file of that name.
+func (h HTTP) CurlTo(binary, name string) Client {
+	return Client{Name: "curl", Kind: Peer, Command: func(p Place) *exec.Cmd {
+		return command(nil, binary, "--fail", "--silent", "--show-error", "--output", p.Out()+"/"+name, h.URL)
+	}}
+}
+
 // Aria2 downloads over several connections, if flags say so.
 func (h HTTP) Aria2(binary string, flags ...string) Client {
 	name, tuned := named("aria2", flags)

@@ -37,6 +37,9 @@ type Race struct {
 	// Prepare brings a place into the state that a run begins with; its time
 	// does not count. It may be nil.
 	Prepare func(context.Context, client.Client, client.Place) error
+	// Count returns how many requests and connections there were so far, of all
+	// clients. It may be nil.
+	Count func() (requests, connections int64)
 	// Log is told how it goes.
 	Log func(format string, args ...any)
 
@@ -60,6 +63,9 @@ type Sample struct {
 	Flush float64 `json:"flushSeconds"`
 	// Stolen is the share of the machine's processors that the host gave to others.
 	Stolen float64 `json:"stolen"`
+	// Requests and Connections that the run made, where they are counted.
+	Requests    int64 `json:"requests,omitempty"`
+	Connections int64 `json:"connections,omitempty"`
 }
 
 // Outcome is all runs of one client. A client that failed runs no more.
@@ -159,10 +165,12 @@ func (r *Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
 	if err != nil {
 		return s, err
 	}
+	requests, connections := r.counted()
 	u, err := measure.Run(ctx, c.Command(place))
 	if err != nil {
 		return s, err
 	}
+	requestsAfter, connectionsAfter := r.counted()
 	after, err := measure.Processors()
 	if err != nil {
 		return s, err
@@ -171,7 +179,8 @@ func (r *Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	s = Sample{Wall: u.Wall.Seconds(), CPU: u.CPU.Seconds(), RSS: u.RSS, Flush: flush.Seconds(), Stolen: after.StolenSince(before)}
+	s = Sample{Wall: u.Wall.Seconds(), CPU: u.CPU.Seconds(), RSS: u.RSS, Flush: flush.Seconds(), Stolen: after.StolenSince(before),
+		Requests: requestsAfter - requests, Connections: connectionsAfter - connections}
 	if r.bytes == 0 {
 		if r.bytes, err = sizeOf(dir); err != nil {
 			return s, err
@@ -185,6 +194,13 @@ func (r *Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
 		return s, nil
 	}
 	return s, content.Check(place.Out(), sums)
+}
+
+func (r *Race) counted() (requests, connections int64) {
+	if r.Count == nil {
+		return 0, 0
+	}
+	return r.Count()
 }
 
 // Empty takes the content of a run's files and leaves the files, which go with

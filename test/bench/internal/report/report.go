@@ -48,19 +48,22 @@ type Row struct {
 
 // Client is what one client needed.
 type Client struct {
-	Name     string        `json:"client"`
-	Kind     client.Kind   `json:"kind"`
-	Tuned    bool          `json:"tuned,omitempty"`
-	Settings string        `json:"settings,omitempty"`
-	Failed   string        `json:"failed,omitempty"`
-	Wall     float64       `json:"wallSeconds,omitempty"`
-	Worst    float64       `json:"worstWallSeconds,omitempty"`
-	GBps     float64       `json:"gigabytesPerSecond,omitempty"`
-	CPU      float64       `json:"cpuSeconds,omitempty"`
-	CPUPerGB float64       `json:"cpuSecondsPerGigabyte,omitempty"`
-	RSS      int64         `json:"peakRSSBytes,omitempty"`
-	Flush    float64       `json:"flushSeconds,omitempty"`
-	Samples  []race.Sample `json:"runs,omitempty"`
+	Name     string      `json:"client"`
+	Kind     client.Kind `json:"kind"`
+	Tuned    bool        `json:"tuned,omitempty"`
+	Settings string      `json:"settings,omitempty"`
+	Failed   string      `json:"failed,omitempty"`
+	Wall     float64     `json:"wallSeconds,omitempty"`
+	Worst    float64     `json:"worstWallSeconds,omitempty"`
+	GBps     float64     `json:"gigabytesPerSecond,omitempty"`
+	CPU      float64     `json:"cpuSeconds,omitempty"`
+	CPUPerGB float64     `json:"cpuSecondsPerGigabyte,omitempty"`
+	RSS      int64       `json:"peakRSSBytes,omitempty"`
+	Flush    float64     `json:"flushSeconds,omitempty"`
+	// Requests and Connections are medians, where they were counted.
+	Requests    float64       `json:"requests,omitempty"`
+	Connections float64       `json:"connections,omitempty"`
+	Samples     []race.Sample `json:"runs,omitempty"`
 }
 
 // Goal is what a figure is to be.
@@ -129,6 +132,8 @@ func (r *Row) SetClients(outcomes []race.Outcome) {
 			c.Wall, c.Worst = race.Median(walls), slices.Max(walls)
 			c.CPU, c.RSS = race.Median(o.Of(func(s race.Sample) float64 { return s.CPU })), most(o.Samples)
 			c.Flush = race.Median(o.Of(func(s race.Sample) float64 { return s.Flush }))
+			c.Requests = race.Median(o.Of(func(s race.Sample) float64 { return float64(s.Requests) }))
+			c.Connections = race.Median(o.Of(func(s race.Sample) float64 { return float64(s.Connections) }))
 			if gigabytes > 0 && !o.Client.Partial {
 				c.GBps, c.CPUPerGB = gigabytes/c.Wall, c.CPU/gigabytes
 			}

@@ -6,6 +6,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -47,7 +48,11 @@ func (r *Report) Table(out io.Writer) error {
 }
 
 func (row *Row) clients(w io.Writer) {
-	fmt.Fprintln(w, "client\twall s\tworst\tx ours\tGB/s\tcpu-s\tcpu-s/GB\tRSS MiB\tflush s\t")
+	counted := ""
+	if slices.ContainsFunc(row.Clients, func(c Client) bool { return c.Requests > 0 }) {
+		counted = "requests\tconnections\t"
+	}
+	fmt.Fprintln(w, "client\twall s\tworst\tx ours\tGB/s\tcpu-s\tcpu-s/GB\tRSS MiB\tflush s\t"+counted)
 	ours, _ := row.Client("kuda")
 	for _, c := range row.Clients {
 		if c.Wall == 0 {
@@ -57,8 +62,12 @@ func (row *Row) clients(w io.Writer) {
 		if ours.Wall > 0 {
 			relative = fmt.Sprintf("%.2f", c.Wall/ours.Wall)
 		}
-		fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%s\t%s\t%.2f\t%s\t%d\t%.3f\t\n", c.Name, c.Wall, c.Worst, relative,
+		fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%s\t%s\t%.2f\t%s\t%d\t%.3f\t", c.Name, c.Wall, c.Worst, relative,
 			optional(c.GBps), c.CPU, optional(c.CPUPerGB), c.RSS>>20, c.Flush)
+		if counted != "" {
+			fmt.Fprintf(w, "%.0f\t%.0f\t", c.Requests, c.Connections)
+		}
+		fmt.Fprintln(w)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kuda-io/kuda/test/bench/internal/ceiling"
@@ -32,8 +33,9 @@ type Env struct {
 	// kuda-cluster, which runs HDFS.
 	Kuda, Self, MinIO, Cluster string
 	Peers                      *peer.Set
-	// Alone leaves all other programs out.
+	// Alone leaves all other programs out, and Only those that it does not name.
 	Alone bool
+	Only  []string
 	// Dir is the directory for everything, on the file system that is measured.
 	Dir   string
 	Runs  int
@@ -57,6 +59,14 @@ func All() []Row {
 		{"fanout", "the same data for many pods of one node", fanout},
 		{"taker", "a pod that takes what another one of its node has brought", taker},
 		{"memory", "the sidecar, idle and downloading", memory},
+		{"object-region", "one large object, S3 on MinIO 30 ms away, 85 MB/s a connection", objectFrom(region)},
+		{"object-far", "one large object, S3 on MinIO 100 ms away, 40 MB/s a connection", objectFrom(far)},
+		{"small-region", "10 KiB files in 100 directories, S3 on MinIO 30 ms away", smallFrom(region)},
+		{"small-far", "10 KiB files in 100 directories, S3 on MinIO 100 ms away", smallFrom(far)},
+		{"small-lossy", "10 KiB files in 100 directories, 30 ms away, with answers cut, stalled and refused", smallFrom(lossy)},
+		{"single-region", "one file of 1 KiB, S3 on MinIO 30 ms away", singleFrom(region)},
+		{"models-region", "a model repository, S3 on MinIO 30 ms away", modelsFrom(region)},
+		{"update-region", "from v1/ to v2/, 30 ms away: one shard of six and 50 small files changed", updateFrom(region)},
 	}
 }
 
@@ -92,7 +102,7 @@ func (e *Env) race(dir string, sums content.Sums, clients []client.Client) *race
 
 // with adds the clients that a tool has, or one that is broken.
 func (e *Env) with(ctx context.Context, all []client.Client, tool string, of func(path string) []client.Client) []client.Client {
-	if e.Alone {
+	if e.Alone || len(e.Only) > 0 && !slices.Contains(e.Only, tool) {
 		return all
 	}
 	t, err := e.Peers.Get(ctx, tool)

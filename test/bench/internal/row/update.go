@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kuda-io/kuda/internal/source/sourcetest/distance"
 	"github.com/kuda-io/kuda/test/bench/internal/client"
 	"github.com/kuda-io/kuda/test/bench/internal/content"
 	"github.com/kuda-io/kuda/test/bench/internal/measure"
@@ -30,11 +31,11 @@ const (
 const onlyChanged = "kuda, only the changed"
 
 func updatePaths(ctx context.Context, e *Env, dir string, result *report.Row) error {
-	return runUpdate(ctx, e, dir, false, result)
+	return runUpdate(ctx, &update{Env: e, dir: dir}, result)
 }
 
 func updateInPlace(ctx context.Context, e *Env, dir string, result *report.Row) error {
-	return runUpdate(ctx, e, dir, true, result)
+	return runUpdate(ctx, &update{Env: e, dir: dir, inPlace: true}, result)
 }
 
 // update is what its row works with.
@@ -42,6 +43,9 @@ type update struct {
 	*Env
 	dir     string
 	inPlace bool
+	// away is the distance to the server, nil for none, and firstByte its time.
+	away      *distance.Proxy
+	firstByte time.Duration
 
 	before, after, changed content.Tree
 	was, now               content.Sums
@@ -60,15 +64,22 @@ const (
 	keyFormer = "former/"
 )
 
-func runUpdate(ctx context.Context, e *Env, dir string, inPlace bool, result *report.Row) error {
-	u := &update{Env: e, dir: dir, inPlace: inPlace}
+func runUpdate(ctx context.Context, u *update, result *report.Row) error {
 	defer u.stop()
 	if err := u.store(ctx); err != nil {
 		return err
 	}
 	result.Bytes, result.Files = u.changed.Bytes(), len(u.changed)
-	from, to := u.clients(ctx, u.s3.URL, u.rsyncAddr())
-	r := e.race(dir, u.now, to)
+	url := u.s3.URL
+	if u.away != nil {
+		at, err := behind(u.s3, u.away)
+		if err != nil {
+			return err
+		}
+		url = at.URL
+	}
+	from, to := u.clients(ctx, url, u.rsyncAddr())
+	r := u.race(u.dir, u.now, to)
 	r.SumsOf = map[string]content.Sums{onlyChanged: of(u.now, u.changed)}
 	r.Prepare = func(ctx context.Context, c client.Client, p client.Place) error { return u.prepare(ctx, from, c, p) }
 	outcomes, err := r.Run(ctx)
@@ -144,7 +155,7 @@ func (u *update) store(ctx context.Context) error {
 			return err
 		}
 	}
-	if u.Alone {
+	if u.Alone || u.away != nil {
 		return nil
 	}
 	t, missing := u.Peers.Get(ctx, "rsync")
@@ -183,6 +194,9 @@ func (u *update) stop() {
 	if u.rsync != nil {
 		u.rsync.Stop()
 	}
+	if u.away != nil {
+		u.away.Close()
+	}
 }
 
 func (u *update) rsyncAddr() string {
@@ -217,9 +231,16 @@ func (u *update) syncers(ctx context.Context, url, key, rsyncAddr, rsyncKey stri
 			"--transfers", "16", "--checkers", "32")}
 	})
 	clients = u.with(ctx, clients, "s5cmd", func(path string) []client.Client {
+		many := s5cmdMany
+		if u.away != nil {
+			many = s5cmdFarMany
+		}
 		return []client.Client{at.S5cmdSync(path, nil, nil),
-			at.S5cmdSync(path, s5cmdMany, []string{"--concurrency", "8", "--part-size", "16"})}
+			at.S5cmdSync(path, many, []string{"--concurrency", "8", "--part-size", "16"})}
 	})
+	if u.away != nil {
+		return clients // rsync's daemon is not behind the distance
+	}
 	return u.with(ctx, clients, "rsync", func(path string) []client.Client {
 		from := "rsync://" + rsyncAddr + "/bench/" + rsyncKey
 		return []client.Client{client.Rsync(path, from), client.Rsync(path, from, "--whole-file")}
@@ -342,7 +363,11 @@ func (u *update) checks(r *report.Row, received map[string]traffic) {
 			r.Add(report.Check{Metric: "bytes of files received by " + c.Name + ", of the changed", Value: float64(t.objects) / changed})
 		}
 	}
-	if only, ok := r.Client(onlyChanged); ok {
+	if only, ok := r.Client(onlyChanged); ok && u.away != nil {
+		more := (ours.Wall - only.Wall) / u.firstByte.Seconds()
+		r.Add(report.Check{Metric: "wall beside fetching only the changed, in times to the first byte", Value: more,
+			Goal: report.AtMost(farUpdate)})
+	} else if ok {
 		r.Ratio("wall: of fetching only the changed", " s", ours.Wall, only.Wall, false, only.Name, report.AtMost(wallOfChanged))
 	}
 	for _, name := range []string{"rclone", "s5cmd", "rsync"} {

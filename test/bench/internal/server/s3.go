@@ -88,7 +88,7 @@ func startS3(ctx context.Context, dir, health string, command func(addr, root st
 	if err := p.Await(ctx, process.Answers(s.URL+health)); err != nil {
 		return nil, err
 	}
-	s.client, err = minio.New(addr, &minio.Options{Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Region: Region})
+	s.client, err = newClient(addr)
 	if err == nil {
 		err = p.Await(ctx, func() error { return s.bucket(ctx) })
 	}
@@ -97,6 +97,22 @@ func startS3(ctx context.Context, dir, health string, command func(addr, root st
 		return nil, fmt.Errorf("making the bucket: %w", err)
 	}
 	return s, nil
+}
+
+// At returns the server as clients see it that reach it at another address,
+// host:port: URLs are signed for that one. Stopping it stops the server.
+func (s *S3) At(addr string) (*S3, error) {
+	at := *s
+	at.URL = "http://" + addr
+	var err error
+	if at.client, err = newClient(addr); err != nil {
+		return nil, fmt.Errorf("reaching the server at %s: %w", addr, err)
+	}
+	return &at, nil
+}
+
+func newClient(addr string) (*minio.Client, error) {
+	return minio.New(addr, &minio.Options{Creds: credentials.NewStaticV4(AccessKey, SecretKey, ""), Region: Region})
 }
 
 func (s *S3) bucket(ctx context.Context) error {
