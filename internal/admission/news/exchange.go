@@ -21,8 +21,9 @@ import (
 const (
 	// roundInterval is the time between two looks at whether all replicas reach each other.
 	roundInterval = 5 * time.Second
-	// tellTimeout bounds how long a change of a DataSet is held up.
-	tellTimeout = time.Second
+	// tellTimeout bounds how long a change of a DataSet is held up: the API server waits
+	// for three seconds. The connections are there already.
+	tellTimeout = 2 * time.Second
 	// maxPeers bounds the replicas that are told.
 	maxPeers = 32
 )
@@ -92,7 +93,7 @@ func (e *Exchange) IsComplete() bool {
 }
 
 // Tell tells the other replicas that a DataSet of the namespace is about to change. It
-// returns when all of them know, or after a second: one that was not reached notices
+// returns when all of them know, or after two seconds: one that was not reached notices
 // itself, mostly, that it misses news.
 func (e *Exchange) Tell(ctx context.Context, namespace string) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)

@@ -243,7 +243,7 @@ func TestOnlyNamesOfNamespacesAreTaken(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatHangsHoldsAChangeUpForASecondAtMost(t *testing.T) {
+func TestAReplicaThatHangsHoldsAChangeUpBriefly(t *testing.T) {
 	n, a := newNetwork(t), newAuthority(t)
 	silent, err := net.Listen("tcp", "127.0.0.9:"+n.port)
 	if err != nil {
@@ -254,7 +254,7 @@ func TestAReplicaThatHangsHoldsAChangeUpForASecondAtMost(t *testing.T) {
 	n.set("127.0.0.9")
 	started := time.Now()
 	e.Tell(t.Context(), "shop")
-	if took := time.Since(started); took > 3*tellTimeout {
+	if took := time.Since(started); took > 2*tellTimeout {
 		t.Errorf("took %s", took)
 	}
 	if _, err := e.callAll(t.Context(), "GET", "/"); err == nil || errors.Is(err, errNoPeers) {
