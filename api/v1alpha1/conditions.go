@@ -251,6 +251,7 @@ const (
 	EventPodNotInjected = "PodNotInjected"
 	// EventItemFailed (Data's pod): an item failed.
 	EventItemFailed = "DataItemFailed"
-	// EventItemsDelivered (Data's pod): the pod has every item of a revision.
+	// EventItemsDelivered (Data's pod, or DataSet): the pod has every item of a revision; of
+	// pods that get theirs within seconds of each other, the DataSet has one event.
 	EventItemsDelivered = "DataDelivered"
 )

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -52,6 +53,10 @@ func (o *options) addServing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.server.Address, "listen", ":9443", "address of the webhooks")
 	flags.StringVar(&o.server.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.server.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
+	flags.StringVar(&o.server.PeersAddress, "peers-address", ":9444", "address that the other replicas tell their news to")
+	flags.StringVar(&o.server.Peers, "peers", "",
+		"name and port that lead to all replicas, this one included; with it, pods of namespaces whose DataSets do not change cost no call "+
+			"of the API server (default: it is asked for each pod)")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long requests are answered after SIGTERM")
 	flags.StringVar(&o.server.ClientCAFile, "client-ca-file", "",
 		"certificates (PEM) that sign the API server's client certificate; callers without one are refused (default: anyone who can "+
@@ -79,6 +84,11 @@ func (o *options) validate() error {
 	}
 	if len(o.server.ClientNames) > 0 && o.server.ClientCAFile == "" {
 		return errors.New("--client-names: needs --client-ca-file, which says who signs the certificates")
+	}
+	if o.server.Peers != "" {
+		if _, _, err := net.SplitHostPort(o.server.Peers); err != nil {
+			return fmt.Errorf("--peers: a name and a port are needed, such as kuda-webhook-peers.kuda-system.svc:9444: %w", err)
+		}
 	}
 	return nil
 }

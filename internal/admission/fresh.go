@@ -39,6 +39,9 @@ const (
 	patientPods, patientPodsOfNamespace = 8, 4
 )
 
+// SettleTime is how long what was missed of the news of other replicas may matter.
+const SettleTime = youngFor
+
 // fromServersCache has the API server answer from its own watch cache, without
 // asking its store. That cache may be older than the store and than another API
 // server's, so it is not asked for where a pod must not miss its data.
@@ -62,15 +65,26 @@ func newLooks() *looks {
 // dataSets returns the DataSets of a namespace, those included that our cache
 // has not heard of yet. A manifest with DataSets and a Job in it makes a pod
 // within milliseconds of the DataSets, sooner than a watch event may get here;
-// that pod would miss its data. So the API server is asked which ones there are
-// (metadata only, from its memory), once for all pods of the
-// namespace that come meanwhile, and those that differ are read. The API server's memory may be
-// late, too: where the namespace has a DataSet that is new, or the webhook was asked about one, others
-// of the same apply may follow it, so the question is put once more, past that memory, and waited for longer.
+// that pod would miss its data.
+//
+// Every DataSet passes one replica of the webhook before it is stored, and the replicas tell
+// each other (package news). So the cache alone decides where this one was told all and has no
+// sign that a DataSet of the namespace is new: such pods cost the API server nothing.
+// Otherwise it is asked which DataSets there are (metadata only, from its memory), once for all
+// pods of the namespace that come meanwhile, and those that differ are read. Its memory may be
+// late, too: where there is a sign, others of the same apply may follow, so the question is put
+// once more, past that memory, and waited for longer.
 //
 // A pod that must not miss its data (strict) is refused when there is no answer. For the
 // others what is known decides. The objects are shared and must not be changed.
 func (p *Pods) dataSets(ctx context.Context, namespace string, strict bool) ([]*v1alpha1.DataSet, error) {
+	known, err := p.cachedDataSets(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if !strict && p.isSettled(namespace, known) {
+		return known, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, longLimit)
 	defer cancel()
 	newer, err := p.awaitNewer(ctx, namespace, strict)
@@ -81,16 +95,40 @@ func (p *Pods) dataSets(ctx context.Context, namespace string, strict bool) ([]*
 		}
 		p.Log.Error(err, "decided by the DataSets that are known", "namespace", namespace)
 	}
-	known, err := p.cachedDataSets(ctx, namespace)
-	if err != nil {
+	// The cache may have heard more meanwhile.
+	if known, err = p.cachedDataSets(ctx, namespace); err != nil {
 		return nil, err
 	}
+	return mergeNewer(known, newer), nil
+}
+
+// isSettled reports whether the cache is known to have all DataSets of the namespace: each
+// change is heard of before it is stored, and there was none for a while.
+func (p *Pods) isSettled(namespace string, known []*v1alpha1.DataSet) bool {
+	return p.News != nil && p.looks != nil && !p.looks.changed.has(namespace) && !slices.ContainsFunc(known, isYoung) && p.News.IsComplete()
+}
+
+// noteChange remembers that a DataSet of the namespace is about to change, and tells the
+// other replicas.
+func (p *Pods) noteChange(ctx context.Context, namespace string) {
+	p.looks.changed.note(namespace)
+	if p.News != nil {
+		p.News.Tell(ctx, namespace)
+	}
+}
+
+// mergeNewer returns the known DataSets with the newer ones in their places.
+func mergeNewer(known, newer []*v1alpha1.DataSet) []*v1alpha1.DataSet {
+	if len(newer) == 0 {
+		return known
+	}
+	byName := mapByName(known)
 	for _, d := range newer {
-		if isOlder(known[d.Name], d) {
-			known[d.Name] = d
+		if isOlder(byName[d.Name], d) {
+			byName[d.Name] = d
 		}
 	}
-	return slices.Collect(maps.Values(known)), nil
+	return slices.Collect(maps.Values(byName))
 }
 
 // awaitNewer is newerDataSets with a bound on the pods that wait long.
@@ -119,10 +157,11 @@ func (p *Pods) awaitNewer(ctx context.Context, namespace string, strict bool) ([
 // newerDataSets returns the DataSets that the API server has, and the cache has not or only
 // an older generation of. With an error, those that could be read.
 func (p *Pods) newerDataSets(ctx context.Context, l *looks, namespace string, strict bool) ([]*v1alpha1.DataSet, error) {
-	known, err := p.cachedDataSets(ctx, namespace)
+	cached, err := p.cachedDataSets(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
+	known := mapByName(cached)
 	var there []metav1.PartialObjectMetadata
 	if !strict {
 		there, err = l.cached.Do(ctx, namespace, briefLimit, func(ctx context.Context) ([]metav1.PartialObjectMetadata, error) {
@@ -146,7 +185,7 @@ func (p *Pods) newerDataSets(ctx context.Context, l *looks, namespace string, st
 // hasNews reports whether there is a DataSet that is young, or newer than the cache's.
 func hasNews(known map[string]*v1alpha1.DataSet, there []metav1.PartialObjectMetadata) bool {
 	for _, d := range known {
-		if time.Since(d.CreationTimestamp.Time) < youngFor {
+		if isYoung(d) {
 			return true
 		}
 	}
@@ -155,18 +194,30 @@ func hasNews(known map[string]*v1alpha1.DataSet, there []metav1.PartialObjectMet
 	})
 }
 
-// cachedDataSets returns the DataSets of a namespace that the cache has, by name.
-func (p *Pods) cachedDataSets(ctx context.Context, namespace string) (map[string]*v1alpha1.DataSet, error) {
+// isYoung reports whether others may follow the DataSet.
+func isYoung(d *v1alpha1.DataSet) bool { return time.Since(d.CreationTimestamp.Time) < youngFor }
+
+// cachedDataSets returns the DataSets of a namespace that the cache has.
+func (p *Pods) cachedDataSets(ctx context.Context, namespace string) ([]*v1alpha1.DataSet, error) {
 	list := &v1alpha1.DataSetList{}
 	// Nothing here changes a DataSet, so the cache's own objects will do.
 	if err := p.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the DataSets of namespace %s: %w", namespace, err)
 	}
-	known := make(map[string]*v1alpha1.DataSet, len(list.Items))
+	known := make([]*v1alpha1.DataSet, len(list.Items))
 	for i := range list.Items {
-		known[list.Items[i].Name] = &list.Items[i]
+		known[i] = &list.Items[i]
 	}
 	return known, nil
+}
+
+// mapByName returns the DataSets by their names.
+func mapByName(all []*v1alpha1.DataSet) map[string]*v1alpha1.DataSet {
+	known := make(map[string]*v1alpha1.DataSet, len(all))
+	for _, d := range all {
+		known[d.Name] = d
+	}
+	return known
 }
 
 // listMetadata returns what the API server says of the DataSets that there are.

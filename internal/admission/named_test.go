@@ -246,7 +246,7 @@ func TestDataSetsThatTheWebhookWasAskedAboutAreFound(t *testing.T) {
 		// The API server's own cache has none of them yet.
 		api := &late{dataSets: several(2, time.Now())}
 		h := &Pods{Cache: emptyCache{}, Live: api, looks: newLooks()}
-		users := &Users{Changed: h.looks.changed.note}
+		users := &Users{Changed: h.noteChange}
 		users.Handle(t.Context(), changeBy("alice", "", `{"metadata":{},"spec":{}}`))
 		if got, err := h.dataSets(t.Context(), "shop", false); err != nil || len(got) != 2 {
 			t.Errorf("found %d, %v", len(got), err)
@@ -260,7 +260,7 @@ func TestDataSetsThatTheWebhookWasAskedAboutAreFound(t *testing.T) {
 
 func TestADryRunIsNotRememberedAsAChange(t *testing.T) {
 	var told []string
-	users := &Users{Changed: func(namespace string) { told = append(told, namespace) }}
+	users := &Users{Changed: func(_ context.Context, namespace string) { told = append(told, namespace) }}
 	for _, dry := range []bool{true, false} {
 		req := changeBy("alice", "", `{"metadata":{},"spec":{}}`)
 		req.DryRun = &dry

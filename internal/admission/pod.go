@@ -32,6 +32,9 @@ type Pods struct {
 	Live client.Reader
 	// Places knows the nodes that hold a pod's data; nil gives no pod a preference.
 	Places *Places
+	// News is what the replicas of the webhook tell each other of changed DataSets; nil:
+	// they do not, so the API server is asked for each pod.
+	News News
 	// Settings are those in force.
 	Settings func() inject.Settings
 	// Required says that the requests come from namespaces where a pod must not
@@ -44,6 +47,16 @@ type Pods struct {
 
 	// looks shares what Live is asked among the pods of a namespace; nil: each asks.
 	looks *looks
+}
+
+// News is what the replicas of the webhook tell each other; package news has it.
+type News interface {
+	// Listen has f called with each namespace that another replica tells of.
+	Listen(f func(namespace string))
+	// Tell tells the other replicas that a DataSet of the namespace is about to change.
+	Tell(ctx context.Context, namespace string)
+	// IsComplete reports whether all was heard that others told lately.
+	IsComplete() bool
 }
 
 // Handle returns the response to one request.

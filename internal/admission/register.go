@@ -27,6 +27,9 @@ type Server interface {
 // pods handler serves all kinds of namespaces and pods; its Required is set per path.
 func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	pods.looks = newLooks()
+	if pods.News != nil {
+		pods.News.Listen(pods.looks.changed.note)
+	}
 	required := pods
 	pods.Required, required.Required = false, true
 	server.Register(PathPods, gate.Handler(intake.PodBounds, disclaimer{&pods}))
@@ -35,5 +38,5 @@ func Register(server Server, gate *intake.Gate, pods Pods, dataSets *DataSets) {
 	server.Register(PathPodsLabelled, gate.Handler(intake.PodBounds, disclaimer{&pods}))
 	server.Register(PathPodsRequired, gate.Handler(intake.PodBounds, disclaimer{&required}))
 	server.Register(PathDataSets, gate.Handler(intake.DataSetBounds, dataSets))
-	server.Register(PathDataSetUsers, gate.Handler(intake.DataSetBounds, &Users{Log: dataSets.Log, Changed: pods.looks.changed.note}))
+	server.Register(PathDataSetUsers, gate.Handler(intake.DataSetBounds, &Users{Log: dataSets.Log, Changed: pods.noteChange}))
 }

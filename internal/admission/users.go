@@ -26,19 +26,19 @@ import (
 // A DataSet that it cannot read is admitted without a name.
 type Users struct {
 	// Changed is told the namespaces of DataSets that are about to change; nil: not asked for.
-	Changed func(namespace string)
+	Changed func(ctx context.Context, namespace string)
 	// Log tells of failures.
 	Log logr.Logger
 }
 
 // Handle returns the response to one request.
-func (u *Users) Handle(_ context.Context, req admission.Request) admission.Response {
+func (u *Users) Handle(ctx context.Context, req admission.Request) admission.Response {
 	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || req.SubResource != "" {
 		return admission.Allowed("")
 	}
 	// A dry run changes nothing, and costs who sends it nothing either.
 	if u.Changed != nil && (req.DryRun == nil || !*req.DryRun) {
-		u.Changed(req.Namespace)
+		u.Changed(ctx, req.Namespace)
 	}
 	response, err := nameUsers(req)
 	if err != nil {

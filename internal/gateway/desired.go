@@ -59,14 +59,16 @@ func newDesires(s *service, caller identity.Pod, datasets []string) *desires {
 func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchResponse, error) {
 	var datas v1alpha1.DataList
 	if err := w.cached.List(ctx, &datas, client.InNamespace(w.caller.Namespace),
-		client.MatchingFields{fieldindex.PodUID: string(w.caller.UID)}); err != nil {
+		client.MatchingFields{fieldindex.PodUID: string(w.caller.UID)}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the pod's Data: %w", err)
 	}
-	var sets v1alpha1.DataSetList
-	if err := w.cached.List(ctx, &sets, client.InNamespace(w.caller.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the namespace's DataSets: %w", err)
+	// Not all DataSets of the namespace are looked at: there are as many streams as pods.
+	var preheating v1alpha1.DataSetList
+	if err := w.cached.List(ctx, &preheating, client.InNamespace(w.caller.Namespace),
+		client.MatchingFields{fieldindex.Preheating: fieldindex.Yes}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the namespace's DataSets that preheat: %w", err)
 	}
-	preheats := w.preheatingDataSets(sets.Items, datas.Items)
+	preheats := w.preheatingDataSets(preheating.Items, datas.Items)
 	response := &gatewayv1alpha1.WatchResponse{CaBundle: w.bundle(), Preheats: preheats}
 	assigned := make(map[string]bool, len(datas.Items))
 	for i := range datas.Items {
@@ -82,7 +84,11 @@ func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchRespon
 		}
 		response.Assignments = append(response.Assignments, a)
 	}
-	sortByPrecedence(response.Assignments, sets.Items)
+	created, err := w.creationTimes(ctx, response.Assignments)
+	if err != nil {
+		return nil, err
+	}
+	sortByPrecedence(response.Assignments, created)
 	for _, name := range w.datasets {
 		if assigned[name] {
 			delete(w.confirmed, name)
@@ -99,14 +105,30 @@ func (w *desires) readDesired(ctx context.Context) (*gatewayv1alpha1.WatchRespon
 	return response, nil
 }
 
+// creationTimes returns when the DataSets of the assignments were made, in seconds since
+// 1970, of those that the cache has.
+func (w *desires) creationTimes(ctx context.Context, assignments []*gatewayv1alpha1.Assignment) (map[string]int64, error) {
+	created := make(map[string]int64, len(assignments))
+	if len(assignments) < 2 {
+		return created, nil // there is nothing to put into an order
+	}
+	for _, a := range assignments {
+		var set v1alpha1.DataSet
+		key := types.NamespacedName{Namespace: w.caller.Namespace, Name: a.GetDataset()}
+		switch err := w.cached.Get(ctx, key, &set, client.UnsafeDisableDeepCopy); {
+		case err == nil:
+			created[a.GetDataset()] = set.CreationTimestamp.Unix()
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("reading DataSet %s: %w", a.GetDataset(), err)
+		}
+	}
+	return created, nil
+}
+
 // sortByPrecedence puts the assignments into the order in which they get places in
 // the view: that of the DataSets' creation, then of their names. It is the same for
 // all pods. A DataSet that the cache does not have is a new one, or gone.
-func sortByPrecedence(assignments []*gatewayv1alpha1.Assignment, sets []v1alpha1.DataSet) {
-	created := make(map[string]int64, len(sets))
-	for i := range sets {
-		created[sets[i].Name] = sets[i].CreationTimestamp.Unix()
-	}
+func sortByPrecedence(assignments []*gatewayv1alpha1.Assignment, created map[string]int64) {
 	since := func(a *gatewayv1alpha1.Assignment) int64 {
 		if at, ok := created[a.GetDataset()]; ok {
 			return at

@@ -32,8 +32,8 @@ func newReader(t *testing.T, objects ...client.Object) client.Client {
 		}
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...)
-	for field, value := range fieldindex.Functions() {
-		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
+	for _, i := range fieldindex.Indexes() {
+		builder = builder.WithIndex(i.Object, i.Field, i.Values)
 	}
 	return builder.Build()
 }

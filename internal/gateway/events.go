@@ -29,7 +29,7 @@ var errNotSynced = errors.New("the cache did not fill before the gateway was sto
 func watchCache(ctx context.Context, c cache.Cache, h *hub.Hub, gone func(types.UID)) error {
 	handlers := map[client.Object]toolscache.ResourceEventHandler{
 		&v1alpha1.Data{}:    onChange(dataDiffers, func(d *v1alpha1.Data) { h.Wake(assignment.PodUID(d)) }),
-		&v1alpha1.DataSet{}: onChange(dataSetDiffers, func(d *v1alpha1.DataSet) { h.WakeNamespace(d.Namespace) }),
+		&v1alpha1.DataSet{}: onDataSet(h),
 		&corev1.Pod{}:       onPod(h, gone),
 		&corev1.Node{}:      onChange(nodeDiffers, func(n *corev1.Node) { h.Reconnect(n.Name) }),
 		// No stream waits for these; they are read when a report comes.
@@ -64,6 +64,32 @@ func watchObjects(ctx context.Context, c cache.Cache, handlers map[client.Object
 		return errNotSynced
 	}
 	return nil
+}
+
+// onDataSet wakes the streams that ask about a DataSet, and those of all pods of its
+// namespace where it preheats: they are told the names of all that do. Others are told
+// of a DataSet by their Data.
+func onDataSet(h *hub.Hub) toolscache.ResourceEventHandler {
+	wake := func(d *v1alpha1.DataSet) {
+		if d.Spec.Preheat != nil {
+			h.WakeNamespace(d.Namespace)
+			return
+		}
+		h.WakeDataSet(client.ObjectKeyFromObject(d))
+	}
+	handler := onChange(dataSetDiffers, wake)
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { handler.OnAdd(object, false) },
+		DeleteFunc: handler.OnDelete,
+		UpdateFunc: func(before, after any) {
+			b, okBefore := before.(*v1alpha1.DataSet)
+			a, okAfter := after.(*v1alpha1.DataSet)
+			if okBefore && okAfter && b.Spec.Preheat != nil && a.Spec.Preheat == nil {
+				wake(b)
+			}
+			handler.OnUpdate(before, after)
+		},
+	}
 }
 
 // onPod wakes the streams of pods, and tells of those that were deleted.

@@ -157,16 +157,20 @@ func serveGateway() error {
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(playedObjects()...).WithStatusSubresource(&v1alpha1.Data{},
 		&v1alpha1.NodeStore{})
-	for field, value := range fieldindex.Functions() {
-		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
+	for _, i := range fieldindex.Indexes() {
+		builder = builder.WithIndex(i.Object, i.Field, i.Values)
 	}
 	c := builder.Build()
+	cached := client.Reader(c)
+	if os.Getenv(envFleet) != "" {
+		cached = fleetReader{c}
+	}
 	certificates, err := newSelfSigned()
 	if err != nil {
 		return err
 	}
 	server, err := New(Options{
-		Address: "127.0.0.1:0", Certificates: certificates, Cache: playedCache{&informertest.FakeInformers{Scheme: scheme}, c}, Live: c,
+		Address: "127.0.0.1:0", Certificates: certificates, Cache: playedCache{&informertest.FakeInformers{Scheme: scheme}, cached}, Live: c,
 		Client: playedClient{c, &identitytest.Reviewer{Slow: "slow"}}, Executor: sleeper{},
 		HookOutput: os.Getenv("KUDA_TEST_HOOK_OUTPUT") == "", Registry: prometheus.NewRegistry(), Clock: clock.RealClock{}, Log: logr.Discard(),
 	})

@@ -41,6 +41,7 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 		"node", caller.Node, "version", request.Msg.GetRuntimeVersion())
 
 	want := newDesires(s, caller, request.Msg.GetDatasets())
+	subscription.About(want.datasets)
 	repeat := s.clock.NewTicker(addJitter(repeatAfter))
 	defer repeat.Stop()
 	age := s.clock.NewTimer(addJitter(maxStreamAge))

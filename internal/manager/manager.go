@@ -136,6 +136,10 @@ func New(cfg *rest.Config, o Options) (*Manager, error) {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.LeaderNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaderElectionConfig:          leaderConfig(cfg),
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(renewInterval),
 		// The probes and the metrics have servers with bounds of their own.
 		HealthProbeBindAddress:  "0",
 		Metrics:                 metricsserver.Options{BindAddress: "0"},

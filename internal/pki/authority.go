@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +45,9 @@ type Authority struct {
 	mu          sync.RWMutex
 	generations []Generation
 	changed     []chan struct{}
+	// bundle holds the certificates of bundled.
+	bundle  []byte
+	bundled []Generation
 }
 
 // LoadAuthority reads the mounted CA. It fails when there is none.
@@ -130,9 +134,17 @@ func (a *Authority) Policy() Policy { return a.policy }
 // Now is the authority's time.
 func (a *Authority) Now() time.Time { return a.clock.Now() }
 
-// Bundle is what clients are to trust now, as PEM.
+// Bundle is what clients are to trust now, as PEM. All callers share it, and must not
+// change it: each stream of the gateway sends it.
 func (a *Authority) Bundle() []byte {
-	return Bundle(a.Generations(), a.clock.Now())
+	now := a.clock.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	alive := unexpiredGenerations(a.generations, now)
+	if a.bundle == nil || !sameNames(alive, a.bundled) {
+		a.bundle, a.bundled = slices.Clip(Bundle(alive, now)), alive
+	}
+	return a.bundle
 }
 
 // Signer is the generation that signs now.

@@ -178,9 +178,10 @@ func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address, peers := freeAddress(t), freeAddress(t)
 	s, err := New(configAs("kuda-webhook"), Options{
 		Address: address, HealthAddress: "0", MetricsAddress: "0", Names: []string{"localhost"},
+		PeersAddress: peers, Peers: peers,
 		Configuration: "kuda", Registry: prometheus.NewRegistry(),
 	}, Parts{Authority: w.authority, Config: cfg})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,7 @@ import (
 	"github.com/kuda-io/kuda/internal/admission"
 	"github.com/kuda-io/kuda/internal/admission/endpoint"
 	"github.com/kuda-io/kuda/internal/admission/intake"
+	"github.com/kuda-io/kuda/internal/admission/news"
 	"github.com/kuda-io/kuda/internal/config"
 	"github.com/kuda-io/kuda/internal/inject"
 	"github.com/kuda-io/kuda/internal/observe"
@@ -45,6 +47,10 @@ type Options struct {
 	// Address serves the webhooks, HealthAddress /healthz and /readyz, and
 	// MetricsAddress /metrics; "0" turns one of the latter two off.
 	Address, HealthAddress, MetricsAddress string
+	// PeersAddress serves the other replicas, and Peers is the name and the port that
+	// lead to all of them; empty: the replicas tell each other nothing, and the API server is
+	// asked for each pod.
+	PeersAddress, Peers string
 	// Names that the API server calls the webhook by.
 	Names []string
 	// Configuration is the name of both webhook configurations.
@@ -75,7 +81,9 @@ type Server struct {
 	manager   manager.Manager
 	publisher *cabundle.Publisher
 	options   Options
-	draining  atomic.Bool
+	// news is nil where the replicas tell each other nothing.
+	news     *news.Exchange
+	draining atomic.Bool
 }
 
 // New puts the server together; nothing is bound before Run.
@@ -122,6 +130,9 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.addNews(parts.Authority); err != nil {
+		return nil, err
+	}
 	if err := s.registerHandlers(gate, settings, inventory, opts.Registry); err != nil {
 		return nil, err
 	}
@@ -139,6 +150,22 @@ func New(restConfig *rest.Config, opts Options, parts Parts) (*Server, error) {
 	return s, nil
 }
 
+// addNews has the replicas tell each other which namespaces get a changed DataSet.
+func (s *Server) addNews(authority *pki.Authority) error {
+	if s.options.Peers == "" {
+		return nil
+	}
+	s.news = news.New(news.Options{
+		Peers: s.options.Peers, Address: s.options.PeersAddress, Settle: admission.SettleTime,
+		Identity: news.Identity{Certificate: authority.Leaf(news.PeerName).GetCertificate, Roots: authority.Bundle},
+		Clock:    clock.RealClock{}, Log: ctrl.Log.WithName("news"),
+	})
+	if err := s.manager.Add(s.news); err != nil {
+		return fmt.Errorf("adding what tells the other replicas: %w", err)
+	}
+	return nil
+}
+
 func (s *Server) registerHandlers(gate *intake.Gate, settings func() inject.Settings, inventory *inventory,
 	registry prometheus.Registerer) error {
 	counts, err := admission.NewMetrics(registry)
@@ -146,7 +173,12 @@ func (s *Server) registerHandlers(gate *intake.Gate, settings func() inject.Sett
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	log := ctrl.Log.WithName("admission")
+	var told admission.News
+	if s.news != nil {
+		told = s.news
+	}
 	admission.Register(s.manager.GetWebhookServer(), gate, admission.Pods{
+		News:  told,
 		Cache: s.manager.GetCache(),
 		Live:  s.manager.GetAPIReader(),
 		Places: &admission.Places{

@@ -66,6 +66,7 @@ type Reconciler struct {
 	changed    <-chan event.GenericEvent
 	authority  func() []byte
 	memory     memory
+	deliveries waves
 	// assignments say since when a report is owed.
 	assignments assignments
 }
@@ -73,7 +74,7 @@ type Reconciler struct {
 // New makes a reconciler.
 func New(o Options) *Reconciler {
 	return &Reconciler{client: o.Client, live: o.Live, recorder: o.Recorder, clock: o.Clock, attendance: o.Attendance, changed: o.Changed,
-		authority: o.Authority}
+		authority: o.Authority, deliveries: waves{recorder: o.Recorder}}
 }
 
 // Setup adds the controller to a manager.
@@ -203,8 +204,11 @@ func (r *Reconciler) eventPredicate() predicate.Predicate {
 				r.memory.recordState(after)
 				return true
 			}
-			for _, n := range r.memory.itemTransitions(before, after) {
+			for _, n := range r.memory.failureNews(before, after) {
 				r.recorder.Eventf(podOf(after), after, n.kind, n.reason, actionDeliver, "%s", n.note)
+			}
+			if isNewlyDelivered(before, after) {
+				r.deliveries.addDelivery(after)
 			}
 			return !assignment.Current(after) || after.Spec.Withdraw || !maps.Equal(before.Labels, after.Labels)
 		},

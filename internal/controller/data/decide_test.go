@@ -342,8 +342,11 @@ func TestAnEventIsRecordedOncePerTransition(t *testing.T) {
 		var got string
 		var m memory
 		for i, after := range c.states[1:] {
-			for _, n := range m.itemTransitions(c.states[i], after) {
+			for _, n := range m.failureNews(c.states[i], after) {
 				got += n.reason
+			}
+			if isNewlyDelivered(c.states[i], after) {
+				got += delivered
 			}
 		}
 		if got != c.want {

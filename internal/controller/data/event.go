@@ -20,18 +20,20 @@ type news struct {
 	kind, reason, note string
 }
 
-// itemTransitions returns what became of the items between two states of a Data.
-func (m *memory) itemTransitions(before, after *v1alpha1.Data) []news {
+// failureNews returns which items failed between two states of a Data.
+func (m *memory) failureNews(before, after *v1alpha1.Data) []news {
 	var out []news
 	for _, item := range m.newFailures(before, after) {
 		out = append(out, news{corev1.EventTypeWarning, v1alpha1.EventItemFailed, fmt.Sprintf(
 			"item %s/%s of DataSet %s: %s: %s", item.Namespace, item.Name, assignment.DataSet(after), item.Reason, item.Message)})
 	}
-	if assignment.Delivered(after) && (!assignment.Delivered(before) || before.Spec.Revision != after.Spec.Revision) {
-		out = append(out, news{corev1.EventTypeNormal, v1alpha1.EventItemsDelivered,
-			assignment.DeliveredMessage(after.Status.DataItems, after.Spec.Revision)})
-	}
 	return out
+}
+
+// isNewlyDelivered reports whether the pod got the last item of its revision between two
+// states of a Data.
+func isNewlyDelivered(before, after *v1alpha1.Data) bool {
+	return assignment.Delivered(after) && (!assignment.Delivered(before) || before.Spec.Revision != after.Spec.Revision)
 }
 
 // podOf is the pod of a Data, as far as an event needs it.

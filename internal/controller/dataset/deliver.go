@@ -38,8 +38,12 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 		targets[m.UID] = m.Revision
 	}
 	templates := make(map[string]v1alpha1.DataTemplateSpec, 3)
+	r.checked.keepLive(keyOf(s.set), s.observed.live)
 	return r.writeAll(ctx, s, func(x *replica) (*v1alpha1.DataSpec, error) {
 		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
+		if r.checked.isUnchanged(keyOf(s.set), x, target, prefetchBeside(target, s.plan.Prefetch)) {
+			return nil, nil
+		}
 		wanted, ok := templates[target]
 		if !ok {
 			if wanted, ok = revisionTemplate(s.observed, target); !ok {
@@ -68,10 +72,16 @@ func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, p
 		health := podstate.Health(x.pod)
 		spec.Baseline = &health
 	}
-	if prefetch != target {
-		spec.PrefetchRevision = prefetch
-	}
+	spec.PrefetchRevision = prefetchBeside(target, prefetch)
 	return spec
+}
+
+// prefetchBeside returns the revision that a pod with the target revision is to prefetch.
+func prefetchBeside(target, prefetch string) string {
+	if prefetch == target {
+		return ""
+	}
+	return prefetch
 }
 
 func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
@@ -84,6 +94,7 @@ func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *repl
 		return nil
 	}
 	if equality.Semantic.DeepEqual(x.data.Spec, spec) {
+		r.checked.record(keyOf(d), x.data)
 		return nil
 	}
 	changed, err := r.patchSpec(ctx, x.data, spec)
@@ -176,8 +187,11 @@ func (r *Reconciler) writeAll(ctx context.Context, s *session, specOf func(*repl
 	group.SetLimit(parallelWrites)
 	for i, x := range s.observed.live {
 		spec, err := specOf(x)
+		if spec == nil && err == nil {
+			continue
+		}
 		group.Go(func() error {
-			if err == nil && spec != nil {
+			if err == nil {
 				err = r.writeData(ctx, s.set, x, *spec)
 			}
 			if err != nil {

@@ -20,15 +20,44 @@ type copyKey struct {
 	revision, namespace, name, kind string
 }
 
+// sighting is the digest of an item in a pod.
+type sighting struct {
+	key     copyKey
+	digest  string
+	pod     string
+	version string
+}
+
 // driftCondition compares the digests that pods report for one revision: the
 // API cannot see the source, but pods that fetched at different times did.
 func driftCondition(datas []*v1alpha1.Data) metav1.Condition {
-	sorted := slices.Clone(datas)
-	slices.SortFunc(sorted, func(a, b *v1alpha1.Data) int { return strings.Compare(a.Name, b.Name) })
+	if !digestsDiffer(datas) {
+		return metav1.Condition{
+			Type: v1alpha1.ConditionSourceDrifted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInSync,
+			Message: "pods of the same revision hold the same bytes",
+		}
+	}
+	// In the order of their names, so that each pass names the same two pods.
+	sorted := slices.SortedFunc(slices.Values(datas), func(a, b *v1alpha1.Data) int { return strings.Compare(a.Name, b.Name) })
+	first, second := firstDifference(sorted)
+	return metav1.Condition{
+		Type: v1alpha1.ConditionSourceDrifted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDigestsDiffer,
+		Message: fmt.Sprintf("item %s/%s of revision %s: pod %s has %s, pod %s has %s; the source changed under version %s. "+
+			"Publish changed data under a new version",
+			second.key.namespace, second.key.name, second.key.revision, first.pod, first.digest, second.pod, second.digest, second.version),
+	}
+}
 
-	type sighting struct{ digest, pod string }
-	first := make(map[copyKey]sighting)
-	for _, d := range sorted {
+// digestsDiffer reports whether two pods have different bytes of one item.
+func digestsDiffer(datas []*v1alpha1.Data) bool {
+	_, second := firstDifference(datas)
+	return second != nil
+}
+
+// firstDifference returns the first two sightings of an item that differ; nil: there are none.
+func firstDifference(datas []*v1alpha1.Data) (first, second *sighting) {
+	seen := make(map[copyKey]sighting)
+	for _, d := range datas {
 		if !assignment.Current(d) {
 			continue
 		}
@@ -38,24 +67,14 @@ func driftCondition(datas []*v1alpha1.Data) metav1.Condition {
 			if !ok || item.Phase != v1alpha1.DataSuccess {
 				continue
 			}
-			key := copyKey{d.Spec.Revision, item.Namespace, item.Name, kind}
-			seen, ok := first[key]
+			next := sighting{copyKey{d.Spec.Revision, item.Namespace, item.Name, kind}, item.Digest, d.Spec.PodName, item.Version}
+			before, ok := seen[next.key]
 			if !ok {
-				first[key] = sighting{item.Digest, d.Spec.PodName}
-				continue
-			}
-			if seen.digest != item.Digest {
-				return metav1.Condition{
-					Type: v1alpha1.ConditionSourceDrifted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDigestsDiffer,
-					Message: fmt.Sprintf("item %s/%s of revision %s: pod %s has %s, pod %s has %s; the source changed under version %s. "+
-						"Publish changed data under a new version",
-						item.Namespace, item.Name, d.Spec.Revision, seen.pod, seen.digest, d.Spec.PodName, item.Digest, item.Version),
-				}
+				seen[next.key] = next
+			} else if before.digest != next.digest {
+				return &before, &next
 			}
 		}
 	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionSourceDrifted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInSync,
-		Message: "pods of the same revision hold the same bytes",
-	}
+	return nil, nil
 }

@@ -97,8 +97,8 @@ func (o *observation) countedReplicas() []*replica { return slices.Concat(o.live
 
 func (r *Reconciler) observeCluster(ctx context.Context, d *v1alpha1.DataSet) (*observation, error) {
 	var pods corev1.PodList
-	if err := r.client.List(ctx, &pods, client.InNamespace(d.Namespace),
-		client.MatchingLabels(d.Spec.WorkloadSelector), client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &pods, append(fieldindex.SelectPods(d.Spec.WorkloadSelector),
+		client.InNamespace(d.Namespace), client.UnsafeDisableDeepCopy)...); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	var datas v1alpha1.DataList

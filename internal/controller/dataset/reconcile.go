@@ -52,6 +52,7 @@ type Reconciler struct {
 	withdrawer   withdrawer
 	switching    switching
 	written      written
+	checked      checked
 	refusals     refusals
 	unasked      unasked
 }
@@ -131,6 +132,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) forgetDataSet(key types.NamespacedName) {
 	r.switching.forgetDataSet(key)
 	r.written.forgetDataSet(key)
+	r.checked.forgetDataSet(key)
 	r.refusals.forgetDataSet(key)
 	r.unasked.replace(key, "", nil)
 	r.measurements.forgetDataSet(key)

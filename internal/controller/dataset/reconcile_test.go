@@ -101,8 +101,8 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 				return c.SubResource(sub).Patch(ctx, o, p, opts...)
 			},
 		})
-	for field, value := range fieldindex.Functions() {
-		builder = builder.WithIndex(&v1alpha1.Data{}, field, value)
+	for _, i := range fieldindex.Indexes() {
+		builder = builder.WithIndex(i.Object, i.Field, i.Values)
 	}
 	b.client = builder.Build()
 	b.restart()

@@ -18,6 +18,7 @@ import (
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/revision"
 	"github.com/kuda-io/kuda/internal/domain/rollout"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 )
 
 // maxCollisions bounds the search for a free name. Two are as good as impossible.
@@ -39,7 +40,7 @@ type revisions struct {
 func (r revisions) listRevisions(ctx context.Context, d *v1alpha1.DataSet) ([]*appsv1.ControllerRevision, error) {
 	var revisions appsv1.ControllerRevisionList
 	if err := r.client.List(ctx, &revisions, client.InNamespace(d.Namespace),
-		client.MatchingLabels{v1alpha1.LabelDataSet: d.Name}); err != nil {
+		client.MatchingFields{fieldindex.RevisionOf: d.Name}); err != nil {
 		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
 	}
 	var own []*appsv1.ControllerRevision

@@ -6,9 +6,11 @@ package preheat
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
+	"github.com/kuda-io/kuda/internal/fieldindex"
 )
 
 // FieldPreheatPods finds, within a namespace, the pods that preheat for a DataSet
@@ -52,10 +55,34 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	if !r.off {
 		b = b.Watches(&v1alpha1.Data{}, handler.EnqueueRequestsFromMapFunc(ofLabel), builder.WithPredicates(labelPredicate(), dataChanged())).
-			Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.requestsForAll), builder.WithPredicates(nodeChanged())).
-			Watches(&v1alpha1.NodeStore{}, handler.EnqueueRequestsFromMapFunc(r.ofStores))
+			Watches(&corev1.Node{}, gatherRequests(r.requestsForAll), builder.WithPredicates(nodeChanged())).
+			Watches(&v1alpha1.NodeStore{}, gatherRequests(r.ofStores))
 	}
 	return b.Complete(r)
+}
+
+// gatherTime is how long changes of nodes and of what they hold are gathered for one pass.
+// A pass looks at all nodes, and while data is preheated each of them changes: with a pass
+// per change the cost would grow with the square of the nodes.
+const gatherTime = 500 * time.Millisecond
+
+// gatherRequests enqueues the requests of an object, and of both states of one that was
+// updated, after gatherTime; those that are enqueued meanwhile are the same ones.
+func gatherRequests(of handler.MapFunc) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(ctx context.Context, object client.Object, q queue) {
+		for _, request := range of(ctx, object) {
+			q.AddAfter(request, gatherTime)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, e.Object, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			add(ctx, e.ObjectOld, q)
+			add(ctx, e.ObjectNew, q)
+		},
+	}
 }
 
 func ofLabel(_ context.Context, object client.Object) []reconcile.Request {
@@ -87,7 +114,7 @@ func (r *Reconciler) ofStores(ctx context.Context, object client.Object) []recon
 
 func (r *Reconciler) requestsWhere(ctx context.Context, in func(namespace string) bool) []reconcile.Request {
 	var all v1alpha1.DataSetList
-	if err := r.client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &all, client.MatchingFields{fieldindex.Preheating: fieldindex.Yes}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listed no DataSets")
 		return nil
 	}

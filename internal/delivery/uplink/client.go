@@ -26,7 +26,10 @@ const (
 	defaultPingAfter   = 15 * time.Second
 	defaultPingTimeout = 10 * time.Second
 
-	reportTimeout = 15 * time.Second
+	// reportTimeout is above the time that the gateway takes for a report at most (30 s): a
+	// report that is given up sooner is sent again, and makes a busy gateway busier. A
+	// connection that is dead is noticed by its pings.
+	reportTimeout = 40 * time.Second
 	// maxMessage bounds what the gateway may send, in bytes.
 	maxMessage = 16 << 20
 )

@@ -5,12 +5,14 @@ package uplink
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/go-logr/logr"
 
+	"github.com/kuda-io/kuda/internal/backoff"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
 
@@ -176,7 +178,7 @@ func (r *Reporter) recordSent(req *gatewayv1alpha1.ReportRequest, err error) {
 	}
 	s.sent = time.Now()
 	if err != nil && !isFinal(err) {
-		s.notBefore = s.sent.Add(Pause(s.failures))
+		s.notBefore = s.sent.Add(sendPause(s.failures))
 		s.failures++
 		r.log.V(1).Info("report was not taken", "data", req.GetData(), "reason", err.Error())
 		return
@@ -188,6 +190,16 @@ func (r *Reporter) recordSent(req *gatewayv1alpha1.ReportRequest, err error) {
 	if s.newest == req {
 		s.dirty, s.urgent, s.begun = false, false, time.Time{}
 	}
+}
+
+// Pauses before a report is sent again. What keeps one from being written is mostly
+// that many are, so the pauses grow faster than those of a stream; a stream that is
+// there again ends them.
+const firstSendPause, maxSendPause = time.Second, 20 * time.Second
+
+func sendPause(failures int) time.Duration {
+	limit := backoff.Doubled(firstSendPause, maxSendPause, failures)
+	return limit/2 + rand.N(limit/2)
 }
 
 // isFinal reports whether the same report would be refused again.

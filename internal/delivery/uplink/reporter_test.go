@@ -124,6 +124,23 @@ func TestReportsOutliveAnAbsentGateway(t *testing.T) {
 	})
 }
 
+func TestAReportThatIsNotTakenIsRepeatedFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		r := uplink.NewReporter(func(context.Context, *gatewayv1alpha1.ReportRequest) error {
+			calls++
+			return connect.NewError(connect.CodeUnavailable, errors.New("busy"))
+		}, logr.Discard())
+		go r.Run(t.Context())
+		r.Put(phased("a", gatewayv1alpha1.Phase_PHASE_SUCCESS), true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if calls < 5 || calls > 10 {
+			t.Errorf("sent %d times in a minute", calls)
+		}
+	})
+}
+
 func TestRefusedReportIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -141,11 +158,18 @@ func TestRefusedReportIsNotRepeated(t *testing.T) {
 	})
 }
 
-func TestPausesGrowToTenSecondsAndDiffer(t *testing.T) {
+func TestPausesAreShortWhileAGatewayIsReplacedAndDiffer(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for failures := range 100 {
+		limit := 3 * time.Second
+		switch {
+		case failures == 0:
+			limit = 200 * time.Millisecond
+		case failures > 20:
+			limit = 15 * time.Second
+		}
 		p := uplink.Pause(failures)
-		if p <= 0 || p > 10*time.Second+time.Millisecond || failures == 0 && p > 300*time.Millisecond {
+		if p <= 0 || p > limit+time.Millisecond {
 			t.Errorf("after %d failures: %s", failures, p)
 		}
 		seen[p] = true

@@ -18,7 +18,12 @@ import (
 
 const (
 	firstPause = 200 * time.Millisecond
-	maxPause   = 10 * time.Second
+	// soonPause bounds the pauses while a gateway that is replaced comes back: a pod must
+	// not wait out a long pause when it is there again.
+	soonPause = 3 * time.Second
+	// After soonFailures, about half a minute, it is away for longer: the pauses grow on.
+	soonFailures = 20
+	maxPause     = 15 * time.Second
 	// A stream that lived this long was a good one: the next pause is short again.
 	goodStream = 5 * time.Second
 )
@@ -68,9 +73,13 @@ func (c *Client) keepOpen(ctx context.Context, once func(context.Context) (bool,
 }
 
 // Pause returns how long to wait after that many failures: a random time, so
-// that pods do not come back together, that grows up to ten seconds.
+// that pods do not come back together. It grows up to three seconds, and for a gateway
+// that stays away up to fifteen.
 func Pause(failures int) time.Duration {
-	limit := backoff.Doubled(firstPause, maxPause, failures)
+	limit := backoff.Doubled(firstPause, soonPause, failures)
+	if failures > soonFailures {
+		limit = backoff.Doubled(soonPause, maxPause, failures-soonFailures)
+	}
 	return rand.N(limit) + time.Millisecond
 }
 

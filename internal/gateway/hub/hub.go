@@ -19,6 +19,8 @@ type Hub struct {
 	pods map[types.UID][]*Subscription
 	// namespaces holds the same subscriptions by namespace.
 	namespaces map[string]map[*Subscription]struct{}
+	// dataSets holds those by the DataSets that they ask about.
+	dataSets map[types.NamespacedName]map[*Subscription]struct{}
 	// reporters holds those by node whose pods say what the node holds.
 	reporters map[string]map[*Subscription]struct{}
 }
@@ -28,6 +30,7 @@ func New() *Hub {
 	return &Hub{
 		pods:       make(map[types.UID][]*Subscription),
 		namespaces: make(map[string]map[*Subscription]struct{}),
+		dataSets:   make(map[types.NamespacedName]map[*Subscription]struct{}),
 		reporters:  make(map[string]map[*Subscription]struct{}),
 	}
 }
@@ -45,6 +48,8 @@ type Subscription struct {
 	node string
 	// also are further namespaces whose changes wake the stream.
 	also []string
+	// about are the DataSets that the stream asks about.
+	about []types.NamespacedName
 }
 
 // Subscribe opens a stream. The caller closes it.
@@ -80,6 +85,29 @@ func (s *Subscription) Also(namespaces []string) {
 		s.hub.namespaces[namespace][s] = struct{}{}
 	}
 	s.also = append(s.also, namespaces...)
+}
+
+// About wakes the stream for these DataSets of its namespace, too.
+func (s *Subscription) About(dataSets []string) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, name := range dataSets {
+		key := types.NamespacedName{Namespace: s.namespace, Name: name}
+		if s.hub.dataSets[key] == nil {
+			s.hub.dataSets[key] = make(map[*Subscription]struct{})
+		}
+		s.hub.dataSets[key][s] = struct{}{}
+		s.about = append(s.about, key)
+	}
+}
+
+// WakeDataSet wakes the streams that ask about a DataSet.
+func (h *Hub) WakeDataSet(key types.NamespacedName) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.dataSets[key] {
+		s.signalWake()
+	}
 }
 
 // Reports notes that a pod says what its node holds, until its streams end.
@@ -140,12 +168,18 @@ func (s *Subscription) Close() {
 
 func (s *Subscription) signalEnd() { s.once.Do(func() { close(s.ended) }) }
 
-// removeSubscription takes the subscription out of its namespace and node; the lock is held.
+// removeSubscription takes the subscription out of all but its pod; the lock is held.
 func (h *Hub) removeSubscription(s *Subscription) {
 	for _, namespace := range append([]string{s.namespace}, s.also...) {
 		delete(h.namespaces[namespace], s)
 		if len(h.namespaces[namespace]) == 0 {
 			delete(h.namespaces, namespace)
+		}
+	}
+	for _, key := range s.about {
+		delete(h.dataSets[key], s)
+		if len(h.dataSets[key]) == 0 {
+			delete(h.dataSets, key)
 		}
 	}
 	delete(h.reporters[s.node], s)

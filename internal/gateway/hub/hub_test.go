@@ -51,6 +51,24 @@ func TestAChangeWakesOnlyThePodsItConcerns(t *testing.T) {
 	}
 }
 
+func TestADataSetWakesTheStreamsThatAskAboutIt(t *testing.T) {
+	h := New()
+	a, b, c := h.Subscribe("shop", "a"), h.Subscribe("shop", "b"), h.Subscribe("bank", "c")
+	a.About([]string{"models", "indexes"})
+	b.About([]string{"indexes"})
+	c.About([]string{"models"})
+	h.WakeDataSet(types.NamespacedName{Namespace: "shop", Name: "models"})
+	if !woken(a) || woken(b) || woken(c) {
+		t.Error("the DataSet did not wake exactly its streams")
+	}
+	for _, s := range []*Subscription{a, b, c} {
+		s.Close()
+	}
+	if len(h.dataSets) != 0 {
+		t.Errorf("kept %v", h.dataSets)
+	}
+}
+
 func TestAPodKeepsOnlyItsNewestStreams(t *testing.T) {
 	h := New()
 	var open []*Subscription

@@ -15,10 +15,14 @@ import (
 
 const (
 	// rememberGood is how long a good answer is believed at most. The token's own
-	// expiry and the deletion of its pod end it sooner. What may take so long is a
-	// token whose service account was deleted under a running pod: it goes on
-	// reading and reporting its own pod's Data for ten minutes.
-	rememberGood = 10 * time.Minute
+	// expiry, mostly an hour after it was made, and the deletion of its pod end it
+	// sooner. What may take so long is a token whose service account was deleted under
+	// a running pod: it goes on reading and reporting its own pod's Data until then.
+	// A shorter time would have each new version of the data cost a question per pod.
+	rememberGood = 2 * time.Hour
+	// nearExpiry is how long before its expiry a token is asked about again: the clock
+	// of the API server may be ahead.
+	nearExpiry = 10 * time.Second
 	// rememberBad spares the API server a runtime that tries the same bad token
 	// again and again. It is short, because an API server that is behind others
 	// may refuse a token of a new pod.
@@ -98,8 +102,8 @@ func (r *remembered) recordAccepted(token tokenKey, p Pod, expires time.Time) {
 		return
 	}
 	until := r.clock.Now().Add(rememberGood)
-	if expires.Before(until) {
-		until = expires
+	if near := expires.Add(-nearExpiry); near.Before(until) {
+		until = near
 	}
 	answers := []goodAnswer{{token, p, until}}
 	if known, found := r.good.Get(p.UID); found {

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 
+	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/gateway/coalesce"
 	"github.com/kuda-io/kuda/internal/gateway/share"
 )
@@ -43,6 +44,9 @@ type Queue struct {
 // pending is what waits for one Data.
 type pending struct {
 	next *Report
+	// last is the Data as it was last written: the cache may not show it yet, and a write
+	// that begins from an older version is refused.
+	last *v1alpha1.Data
 	// pace bounds the writes that do not wait.
 	pace *rate.Limiter
 }
@@ -88,9 +92,21 @@ func (q *Queue) Submit(ctx context.Context, about Subject, r Report) error {
 }
 
 func (q *Queue) takeReport(about Subject, p *pending) coalesce.Write {
-	r := *p.next
+	r, last := *p.next, p.last
 	p.next = nil
-	return coalesce.Write{Run: func(ctx context.Context) (bool, error) { return q.writer.updateStatus(ctx, about, r) }}
+	var written *v1alpha1.Data
+	return coalesce.Write{
+		Run: func(ctx context.Context) (bool, error) {
+			var err error
+			written, err = q.writer.updateStatus(ctx, about, r, last)
+			return written != nil, err
+		},
+		Written: func() {
+			if written != nil {
+				p.last = written
+			}
+		},
+	}
 }
 
 // Close writes what waits and refuses more.

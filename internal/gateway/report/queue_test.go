@@ -274,3 +274,49 @@ func TestMessagesOfManyItemsTogetherAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// frozen is a cache that shows a Data as it once was.
+type frozen struct {
+	client.Reader
+	data *v1alpha1.Data
+}
+
+func (f frozen) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	f.data.DeepCopyInto(o.(*v1alpha1.Data))
+	return nil
+}
+
+// unasked fails the test when it is asked.
+type unasked struct {
+	client.Reader
+	t *testing.T
+}
+
+func (u unasked) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	u.t.Error("the API server was asked for a Data")
+	return nil
+}
+
+func TestAWriteBeginsFromWhatWasWrittenLast(t *testing.T) {
+	tries := 0
+	b := newBench(t, newData("a"), func() { tries++ })
+	var d v1alpha1.Data
+	if err := b.client.Get(t.Context(), key, &d); err != nil {
+		t.Fatal(err)
+	}
+	b.writer.Cached, b.writer.Live = frozen{data: &d}, unasked{t: t}
+	reports := []Report{
+		{Request: newRequest(newItemStatus("a", downloading))},
+		{Request: newRequest(newItemStatus("a", success))},
+		{Request: newRequest(newItemStatus("a", success))},
+	}
+	for n, want := range []bool{true, true, false} {
+		b.submitReport(t, reports[n])
+		if wrote := <-b.writes; wrote != want {
+			t.Errorf("report %d: wrote %v", n, wrote)
+		}
+	}
+	if tries != 2 || b.readStatus(t).Success != 1 {
+		t.Errorf("%d writes led to %+v", tries, b.readStatus(t))
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -62,21 +63,26 @@ func (w *Writer) gradeReport(ctx context.Context, about Subject, r Report) (chan
 	return compareStatus(&d.Status, &after), nil
 }
 
-// updateStatus makes the status be what the report says. It returns false when there
-// was nothing to write: the status says so already, or the report is about another
-// revision or an object that is gone, also where another has its name.
-func (w *Writer) updateStatus(ctx context.Context, about Subject, r Report) (bool, error) {
-	// The first look is at the cache; when that is too old, the rest is live.
+// updateStatus makes the status be what the report says, and returns the Data as it is
+// then; nil when there was nothing to write: the status says so already, or the report is
+// about another revision or an object that is gone, also where another has its name.
+// Last is the Data as it was last written; nil: not known.
+func (w *Writer) updateStatus(ctx context.Context, about Subject, r Report, last *v1alpha1.Data) (*v1alpha1.Data, error) {
+	// The first look is at the cache and at what was written last; when both are too old,
+	// the rest is live.
 	reader, live := w.Cached, false
-	var last error
+	var lost error
 	for range maxAttempts {
 		var d v1alpha1.Data
 		if err := reader.Get(ctx, about.NamespacedName, &d); err != nil {
-			return false, client.IgnoreNotFound(err)
+			return nil, client.IgnoreNotFound(err)
+		}
+		if !live && isNewer(last, &d) {
+			last.DeepCopyInto(&d)
 		}
 		if d.UID != about.UID || d.Spec.Revision != r.Request.GetRevision() {
 			if live {
-				return false, nil
+				return nil, nil
 			}
 			reader, live = w.Live, true
 			continue
@@ -87,22 +93,32 @@ func (w *Writer) updateStatus(ctx context.Context, about Subject, r Report) (boo
 		}
 		after := Status(&d, r.Request, r.Node, w.Clock.Now())
 		if compareStatus(&d.Status, &after) == nothing {
-			return false, nil
+			return nil, nil
 		}
 		before := d.DeepCopy()
 		d.Status = after
-		last = w.Status.Patch(ctx, &d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		lost = w.Status.Patch(ctx, &d, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		switch {
-		case last == nil:
-			return true, nil
-		case apierrors.IsNotFound(last):
-			return false, nil
-		case !apierrors.IsConflict(last):
-			return false, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, last)
+		case lost == nil:
+			return &d, nil
+		case apierrors.IsNotFound(lost):
+			return nil, nil
+		case !apierrors.IsConflict(lost):
+			return nil, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, lost)
 		}
 		reader, live = w.Live, true
 	}
-	return false, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, errors.Join(errBusy, last))
+	return nil, fmt.Errorf("writing the status of Data %s: %w", about.NamespacedName, errors.Join(errBusy, lost))
+}
+
+// isNewer reports whether what was written last is known, and newer than what the cache has
+// of the same Data.
+func isNewer(last, cached *v1alpha1.Data) bool {
+	if last == nil || last.UID != cached.UID {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(last.ResourceVersion, cached.ResourceVersion)
+	return err == nil && order > 0
 }
 
 var errBusy = errors.New("others kept changing it")

@@ -32,7 +32,7 @@ func grantRights(ctx context.Context, c client.Client, deploy string) error {
 	}
 	for _, file := range []string{
 		"rbac/manager.yaml", "rbac/manager-exec-hooks.yaml", "rbac/manager-preheat.yaml",
-		"policy/manager-pods.yaml", "policy/manager-exec.yaml", "policy/own-objects.yaml",
+		"policy/manager-pods.yaml", "policy/manager-exec.yaml", "policy/own-objects.yaml", "flowcontrol/flowcontrol.yaml",
 		"node/namespace.yaml", "node/rbac.yaml",
 	} {
 		content, err := os.ReadFile(filepath.Join(deploy, file))

@@ -75,7 +75,8 @@ func (x *Index) Set(s *v1alpha1.NodeStore) {
 	entry := &nodeEntry{uid: OwnerOf(s), stores: make(map[string]storeEntry, len(s.Status.Stores))}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.dropNode(s.Name)
+	before := x.pictureNode(s.Name)
+	x.removeNode(s.Name)
 	for i := range s.Status.Stores {
 		store := &s.Status.Stores[i]
 		r := room{available: store.AvailableBytes}
@@ -92,7 +93,47 @@ func (x *Index) Set(s *v1alpha1.NodeStore) {
 		entry.stores[store.Namespace] = storeEntry{observed: store.ObservedTime.Time, bootID: store.BootID, room: r}
 	}
 	x.stores[s.Name] = entry
-	x.invalidateAnswers(entry)
+	// A node says what it holds again and again; answers are forgotten where it says
+	// something else than before.
+	after := x.pictureNode(s.Name)
+	for namespace, was := range before {
+		if is, ok := after[namespace]; !ok || !was.equal(is) {
+			delete(x.answers, namespace)
+		}
+	}
+	for namespace := range after {
+		if _, ok := before[namespace]; !ok {
+			delete(x.answers, namespace)
+		}
+	}
+}
+
+// picture is what the answers about a namespace depend on, of one node.
+type picture struct {
+	room    room
+	trusted bool
+	marks   map[string]holding
+}
+
+func (p picture) equal(o picture) bool {
+	return p.room == o.room && p.trusted == o.trusted && maps.Equal(p.marks, o.marks)
+}
+
+// pictureNode returns the picture of each namespace that has a store on the node. It is
+// called with the lock held.
+func (x *Index) pictureNode(node string) map[string]picture {
+	entry := x.stores[node]
+	if entry == nil {
+		return nil
+	}
+	pictures := make(map[string]picture, len(entry.stores))
+	for namespace, store := range entry.stores {
+		pictures[namespace] = picture{room: store.room, trusted: x.isTrusted(node, namespace), marks: map[string]holding{}}
+	}
+	for _, k := range entry.keys {
+		pictures[k.namespace].marks[k.mark] = x.holders[k][node]
+	}
+	return pictures
 }
 
 // addHolding is called with the lock held. Of two snapshots with one mark the complete
@@ -117,11 +158,12 @@ func (x *Index) addHolding(entry *nodeEntry, k key, node string, have holding) {
 func (x *Index) Delete(node string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.dropNode(node)
+	x.invalidateAnswers(x.stores[node])
+	x.removeNode(node)
 }
 
-// dropNode is called with the lock held.
-func (x *Index) dropNode(node string) {
+// removeNode forgets what the node holds, and no answers. It is called with the lock held.
+func (x *Index) removeNode(node string) {
 	entry := x.stores[node]
 	if entry == nil {
 		return
@@ -133,7 +175,6 @@ func (x *Index) dropNode(node string) {
 			delete(x.holders, k)
 		}
 	}
-	x.invalidateAnswers(entry)
 }
 
 // SetNode takes over what is known of a node.

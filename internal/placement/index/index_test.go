@@ -200,3 +200,49 @@ func TestTheIndexIsSafeForConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestANodeThatSaysTheSameAgainChangesNoAnswer(t *testing.T) {
+	x := index(Options{}, nodeStore("a", store("shop", 10, complete(5, "m")), store("bank", 10, complete(5, "m"))))
+	shop, bank := x.Demand("shop", want("m")), x.Demand("bank", want("m"))
+	again := nodeStore("a", store("shop", 10, complete(5, "m")), store("bank", 10, complete(5, "m"), complete(7, "n")))
+	again.Status.Stores[0].ObservedTime = metav1.NewTime(since.Add(time.Minute))
+	x.Set(again)
+	if x.Demand("shop", want("m")) != shop {
+		t.Error("a namespace whose store is as before was computed again")
+	}
+	if x.Demand("bank", want("m")) == bank {
+		t.Error("a namespace whose store changed was not computed again")
+	}
+	for name, change := range map[string]*v1alpha1.NodeStore{
+		"room":        nodeStore("a", store("shop", 11, complete(5, "m"))),
+		"bytes":       nodeStore("a", store("shop", 10, complete(6, "m"))),
+		"phase":       nodeStore("a", store("shop", 10, downloading(5, "m"))),
+		"other bytes": nodeStore("a", store("shop", 10, complete(5, "o"))),
+		"no store":    nodeStore("a"),
+	} {
+		x.Set(nodeStore("a", store("shop", 10, complete(5, "m"))))
+		before := x.Demand("shop", want("m"))
+		x.Set(change)
+		if x.Demand("shop", want("m")) == before {
+			t.Errorf("%s: the answer is that of before", name)
+		}
+	}
+}
+
+// BenchmarkRepeatedStore has one of many nodes say again what it holds, and a pod ask after it.
+func BenchmarkRepeatedStore(b *testing.B) {
+	for _, nodes := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
+			x := NewIndex(Options{})
+			for n := range nodes {
+				x.Set(nodeStore(fmt.Sprint("node-", n), store("shop", 10, complete(5, "m"))))
+			}
+			wants := want("m")
+			b.ReportAllocs()
+			for b.Loop() {
+				x.Set(nodeStore("node-0", store("shop", 10, complete(5, "m"))))
+				x.Demand("shop", wants)
+			}
+		})
+	}
+}
