@@ -19,6 +19,7 @@ BIN      := $(BUILD)/bin
 IMAGES   := $(BUILD)/images
 CLUSTER  := $(BIN)/kuda-cluster
 CHECK    := $(BIN)/kuda-check
+CHART    := $(BIN)/kuda-chart
 TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
 SCANNERS := $(KUDA_CACHE)/tools/scan-$(shell sha256sum < hack/tools/scan/go.sum | cut -c1-12)
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
@@ -34,7 +35,7 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
+MODULES := hack/chart hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
 
 # The packages with tests that need a real API server or storage server; test/kstatus is a
 # module of its own.
@@ -79,8 +80,8 @@ images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/im
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
 .PHONY: generate
-generate: tools $(CHECK) ## Generate deep copies, CRDs, protocol code, install/kuda.yaml and docs/packages.md
-	PATH=$(TOOLS):$$PATH hack/generate.sh
+generate: tools $(CHECK) $(CHART) ## Generate deep copies, CRDs, protocol code, the manifests in deploy/ and install/, and docs/packages.md
+	PATH=$(TOOLS):$(BIN):$$PATH hack/generate.sh
 	$(CHECK) packages
 
 ##@ Test
@@ -141,8 +142,8 @@ fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (1
 	hack/fuzz.sh $(or $(FUZZTIME),10m)
 
 .PHONY: verify
-verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
-	PATH=$(TOOLS):$(SCANNERS):$$PATH hack/verify.sh $(BIN)
+verify: tools build $(CHECK) $(CHART) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
+	PATH=$(TOOLS):$(SCANNERS):$(BIN):$$PATH hack/verify.sh $(BIN)
 
 .PHONY: lint
 lint: tools ## Run the linters
@@ -217,6 +218,10 @@ $(SCANNERS)/.done:
 $(CHECK): $(shell find hack/check -name '*.go' -o -name 'go.*')
 	@mkdir -p $(BIN)
 	cd hack/check && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-check
+
+$(CHART): $(shell find hack/chart -name '*.go' -o -name 'go.*')
+	@mkdir -p $(BIN)
+	cd hack/chart && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-chart
 
 .PHONY: help
 help: ## Show this help
