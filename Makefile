@@ -20,6 +20,8 @@ IMAGES   := $(BUILD)/images
 CLUSTER  := $(BIN)/kuda-cluster
 CHECK    := $(BIN)/kuda-check
 CHART    := $(BIN)/kuda-chart
+GRAFANA  := $(BIN)/kuda-grafana
+HELM     := $(KUDA_CACHE)/tools/helm-$(shell sha256sum < hack/tools/helm/go.sum | cut -c1-12)/helm
 TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
 SCANNERS := $(KUDA_CACHE)/tools/scan-$(shell sha256sum < hack/tools/scan/go.sum | cut -c1-12)
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
@@ -35,7 +37,7 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/chart hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
+MODULES := gitops hack/chart hack/check hack/cluster hack/logdisk hack/monitoring $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
 
 # The packages with tests that need a real API server or storage server; test/kstatus is a
 # module of its own.
@@ -80,7 +82,7 @@ images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/im
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
 .PHONY: generate
-generate: tools $(CHECK) $(CHART) ## Generate deep copies, CRDs, protocol code, the manifests in deploy/ and install/, and docs/packages.md
+generate: tools $(CHECK) $(CHART) $(GRAFANA) ## Generate deep copies, CRDs, protocol code, the manifests in deploy/ and install/, and docs/packages.md
 	PATH=$(TOOLS):$(BIN):$$PATH hack/generate.sh
 	$(CHECK) packages
 
@@ -100,12 +102,14 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
 	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 1 -tags integration -timeout 20m; \
 	(cd $(PLUGIN) && $(call GOTEST,integration-plugin,./...) -count=1 -p 1 -tags integration -timeout 20m); \
+	(cd hack/chart && $(call GOTEST,integration-chart,./...) -count=1 -tags integration -timeout 20m); \
+	(cd hack/monitoring && $(call GOTEST,integration-monitoring,./...) -count=1 -tags integration -timeout 5m); \
 	(cd test/kstatus && export KUDA_TEST_CLI=$(BIN)/kubectl-kuda && $(call GOTEST,integration-kstatus,./...) -count=1 -parallel 64 -tags integration -timeout 20m); \
 	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
-	hack/upgrade.sh -skip EarlierInstallation
+	hack/upgrade.sh -skip 'EarlierInstallation|Helm|AnotherNamespace'
 	hack/e2e.sh
 
 .PHONY: e2e-hostpath
@@ -114,7 +118,11 @@ e2e-hostpath: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-
 
 .PHONY: upgrade
 upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
-	hack/upgrade.sh
+	hack/upgrade.sh -skip 'Helm|AnotherNamespace'
+
+.PHONY: e2e-helm
+e2e-helm: images cluster $(HELM) $(TOOLS)/gotestsum ## Install, take over, upgrade, roll back and uninstall the chart by Helm under running pods (root)
+	KUDA_TEST_HELM=$(HELM) hack/upgrade.sh -run 'Helm|AnotherNamespace'
 
 .PHONY: browser
 browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
@@ -142,7 +150,7 @@ fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (1
 	hack/fuzz.sh $(or $(FUZZTIME),10m)
 
 .PHONY: verify
-verify: tools build $(CHECK) $(CHART) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
+verify: tools build $(CHECK) $(CHART) $(GRAFANA) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
 	PATH=$(TOOLS):$(SCANNERS):$(BIN):$$PATH hack/verify.sh $(BIN)
 
 .PHONY: lint
@@ -222,6 +230,15 @@ $(CHECK): $(shell find hack/check -name '*.go' -o -name 'go.*')
 $(CHART): $(shell find hack/chart -name '*.go' -o -name 'go.*')
 	@mkdir -p $(BIN)
 	cd hack/chart && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-chart
+
+$(GRAFANA): $(shell find hack/monitoring -name '*.go' -o -name 'go.*')
+	@mkdir -p $(BIN)
+	cd hack/monitoring && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-grafana
+
+$(HELM):
+	@echo "building Helm (once, some minutes)"
+	@mkdir -p $(@D)
+	cd hack/tools/helm && go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$$(go list -m -f '{{.Version}}' helm.sh/helm/v4)" -o $@ helm.sh/helm/v4/cmd/helm
 
 .PHONY: help
 help: ## Show this help

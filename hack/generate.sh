@@ -13,6 +13,7 @@ controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:d
 (cd proto && buf lint && buf generate)
 # The chart is the one source of manifests; deploy/ has them for kubectl and kustomize.
 cp charts/kuda/files/crd/*.yaml deploy/base/crd/
+kuda-grafana charts/kuda/files/grafana
 kuda-chart charts/kuda deploy
 (cat deploy/default/head.txt && kustomize build deploy/default) > install/kuda.yaml
 (cat deploy/remove/head.txt && kustomize build deploy/remove) > install/remove/kuda.yaml

@@ -17,7 +17,7 @@ failed=0
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/chart hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler test/browser test/kstatus)
+modules=(gitops hack/chart hack/check hack/cluster hack/logdisk hack/monitoring examples/plugin-sftp internal/source/plugin/interop scheduler test/browser test/kstatus)
 
 step "generated files"
 copy=$(mktemp -d)
