@@ -4,6 +4,7 @@
 package grafana_test
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"os"
@@ -25,10 +26,16 @@ const (
 
 var (
 	metric = regexp.MustCompile(`kuda_[a-z_]+`)
-	// Where a metric gets its name: a literal, or a name that the prefix of its kind precedes.
-	literal = regexp.MustCompile(`"(kuda_[a-z_]+)"`)
-	keeper  = regexp.MustCompile(`(?:gauge|counter)\("([a-z_]+)"`)
-	part    = regexp.MustCompile(`_(bucket|sum|count)$`)
+	// A metric's name is a literal, or put together of a prefix and a name.
+	literal  = regexp.MustCompile(`"(kuda_[a-z_]+)"`)
+	composed = []struct {
+		file, prefix string
+		name         *regexp.Regexp
+	}{
+		{"delivery/keeper/metrics.go", "kuda_keeper_", regexp.MustCompile(`(?:gauge|counter)\("([a-z_]+)"`)},
+		{"gateway/metrics.go", "kuda_gateway_", regexp.MustCompile(`(?:counter|reasons)\("([a-z_]+)"|Name: "([a-z_]+)"`)},
+	}
+	part = regexp.MustCompile(`_(bucket|sum|count)$`)
 )
 
 // shipped returns the names of the metrics that Kuda's source has.
@@ -47,9 +54,12 @@ func shipped(t *testing.T) map[string]bool {
 			for _, m := range literal.FindAllSubmatch(raw, -1) {
 				names[string(m[1])] = true
 			}
-			if strings.Contains(string(raw), `"kuda_keeper_" + name`) {
-				for _, m := range keeper.FindAllSubmatch(raw, -1) {
-					names["kuda_keeper_"+string(m[1])] = true
+			for _, c := range composed {
+				if !strings.HasSuffix(path, c.file) {
+					continue
+				}
+				for _, m := range c.name.FindAllSubmatch(raw, -1) {
+					names[c.prefix+string(bytes.Join(m[1:], nil))] = true
 				}
 			}
 			return nil
