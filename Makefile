@@ -81,6 +81,15 @@ build: web ## Build Kuda's binaries into build/bin
 images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/images
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
+.PHONY: release
+release: $(CLUSTER) $(CHECK) ## Build what a release has into build/release: programs, images for two processors, chart, manifests, sums
+	rm -rf $(BUILD)/release
+	VERSION=$(VERSION) SCHEDULER=$(SCHEDULER) KUDA_CLUSTER=$(CLUSTER) KUDA_CHECK=$(CHECK) hack/dist.sh $(BUILD)/release
+
+.PHONY: release-check
+release-check: $(CLUSTER) $(CHECK) ## Build a release twice, in two directories, and compare the sums
+	VERSION=$(VERSION) SCHEDULER=$(SCHEDULER) KUDA_CLUSTER=$(CLUSTER) KUDA_CHECK=$(CHECK) hack/dist-check.sh
+
 .PHONY: generate
 generate: tools $(CHECK) $(CHART) $(GRAFANA) ## Generate deep copies, CRDs, protocol code, the manifests in deploy/ and install/, and docs/packages.md
 	PATH=$(TOOLS):$(BIN):$$PATH hack/generate.sh
@@ -106,6 +115,10 @@ integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a r
 	(cd hack/monitoring && $(call GOTEST,integration-monitoring,./...) -count=1 -tags integration -timeout 5m); \
 	(cd test/kstatus && export KUDA_TEST_CLI=$(BIN)/kubectl-kuda && $(call GOTEST,integration-kstatus,./...) -count=1 -parallel 64 -tags integration -timeout 20m); \
 	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m
+
+.PHONY: helm
+helm: $(CLUSTER) $(HELM) ## Install, take over, upgrade, roll back and uninstall the chart by Helm on a real API server, without nodes
+	cd hack/chart && KUDA_TEST_HELM=$(HELM) KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) go test -count=1 -tags integration,helm -timeout 20m -run Helm ./internal/render
 
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)

@@ -31,6 +31,8 @@ build() { # os arch module package output
     -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$version" -o "$5" "$4")
 }
 
+hack/web.sh
+[ -e internal/dashboard/page/dist/index.html ] || { echo "the dashboard's page was not built: see above" >&2; exit 1; }
 "$check" licences --notices "$work/THIRD-PARTY-NOTICES.txt" .=./cmd/kubectl-kuda
 for os in linux darwin windows; do
   for arch in amd64 arm64; do
