@@ -91,7 +91,8 @@ var foreign = []struct{ group, version, kind, plural string }{
 // prepare makes the namespaces and the definitions that a dry run looks for.
 func (s *apiServer) prepare(ctx context.Context) error {
 	for _, name := range []string{"kuda-system", "kuda-node"} {
-		if err := s.apply(ctx, mustParse(fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", name)), metav1.PatchOptions{}); err != nil {
+		namespace := mustParse(fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", name))
+		if err := s.apply(ctx, namespace, metav1.PatchOptions{}); err != nil {
 			return err
 		}
 	}

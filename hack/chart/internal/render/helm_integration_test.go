@@ -14,6 +14,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/hack/chart/internal/render"
@@ -95,8 +96,7 @@ func TestHelmInstallsOnceUpgradesGoesBackAndKeepsDataSets(t *testing.T) {
 
 	h.run(with("uninstall", "kuda", "--no-hooks")...)
 	for _, name := range []string{"datasets", "datas", "nodestores"} {
-		definition := mustParse("{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: " + name + ".data.kuda.io}}")
-		err := server.delete(t.Context(), definition, metav1.DeleteOptions{})
+		err := server.delete(t.Context(), definition(name), metav1.DeleteOptions{})
 		if err == nil || apierrors.IsNotFound(err) || !strings.Contains(err.Error(), "kuda.io/allow-deletion") {
 			t.Errorf("deleting %s after the release was uninstalled: %v", name, err)
 		}
@@ -131,8 +131,12 @@ func TestHelmDeletesDataSetsWhereItWasToldSo(t *testing.T) {
 	h, server := newHelm(t)
 	h.run("install", "kuda", chartDir, "--namespace", "kuda", "--create-namespace", "--no-hooks", "--set", "crds.keep=false")
 	h.run("uninstall", "kuda", "--namespace", "kuda", "--no-hooks")
-	definition := mustParse("{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: datasets.data.kuda.io}}")
-	if err := server.delete(t.Context(), definition, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+	if err := server.delete(t.Context(), definition("datasets"), metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the definition is there: %v", err)
 	}
+}
+
+// definition names the CustomResourceDefinition of a kind of Kuda.
+func definition(plural string) *unstructured.Unstructured {
+	return mustParse("{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: " + plural + ".data.kuda.io}}")
 }

@@ -44,7 +44,8 @@ func dataSets() Board {
 				lines("Step", "", Query{`kuda_rollout_step{` + ofDataSet + `}`, "{{namespace}}/{{dataset}}"}),
 				lines("Since the rollout began", seconds, Query{
 					`time() - kuda_rollout_start_timestamp_seconds{` + ofDataSet + `}
-and on (namespace, dataset) kuda_dataset_condition{` + ofDataSet + `, type="Reconciling", status="True"} == 1`, "{{namespace}}/{{dataset}}"}),
+and on (namespace, dataset) kuda_dataset_condition{` + ofDataSet + `, type="Reconciling", status="True"} == 1`,
+					"{{namespace}}/{{dataset}}"}),
 			}},
 			{"Data", []Panel{
 				lines("Size of items", bytes, Query{`kuda_item_bytes{` + ofDataSet + `}`, "{{namespace}}/{{dataset}} {{item}}"}),
