@@ -19,6 +19,9 @@ BIN      := $(BUILD)/bin
 IMAGES   := $(BUILD)/images
 CLUSTER  := $(BIN)/kuda-cluster
 CHECK    := $(BIN)/kuda-check
+CHART    := $(BIN)/kuda-chart
+GRAFANA  := $(BIN)/kuda-grafana
+HELM     := $(KUDA_CACHE)/tools/helm-$(shell sha256sum < hack/tools/helm/go.sum | cut -c1-12)/helm
 TOOLS    := $(KUDA_CACHE)/tools/$(shell cat hack/tools/go.sum hack/tools/lint/go.sum | sha256sum | cut -c1-12)
 SCANNERS := $(KUDA_CACHE)/tools/scan-$(shell sha256sum < hack/tools/scan/go.sum | cut -c1-12)
 GO_FLAGS := -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X github.com/kuda-io/kuda/internal/version.Version=$(VERSION)"
@@ -34,11 +37,14 @@ KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' scheduler/go.
 # Modules beside the main one; their tests are unit tests but for those that
 # PLUGIN has for integration.
 PLUGIN  := examples/plugin-sftp
-MODULES := hack/check hack/cluster hack/logdisk $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
+MODULES := gitops hack/chart hack/check hack/cluster hack/logdisk hack/monitoring $(PLUGIN) internal/source/plugin/interop scheduler test/kstatus
 
 # The packages with tests that need a real API server or storage server; test/kstatus is a
 # module of its own.
 INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' internal deploy test cmd | xargs -n1 dirname | grep -vx test/kstatus | sort -u | sed 's,^,./,')
+
+# What has the machine for itself: its attackers are to get as far as they can.
+ALONE := ./test/soak
 
 # What the race detector looks at in each run of the tests; "make race" takes all.
 RACE_CORE := ./internal/delivery/transfer/... ./internal/delivery/store/... ./internal/gateway/...
@@ -78,9 +84,18 @@ build: web ## Build Kuda's binaries into build/bin
 images: build $(CLUSTER) $(CHECK) ## Build Kuda's container images into build/images
 	VERSION=$(VERSION) hack/images.sh $(BIN) $(IMAGES)
 
+.PHONY: release
+release: $(CLUSTER) $(CHECK) ## Build what a release has into build/release: programs, images for two processors, chart, manifests, sums
+	rm -rf $(BUILD)/release
+	VERSION=$(VERSION) SCHEDULER=$(SCHEDULER) KUDA_CLUSTER=$(CLUSTER) KUDA_CHECK=$(CHECK) hack/dist.sh $(BUILD)/release
+
+.PHONY: release-check
+release-check: $(CLUSTER) $(CHECK) ## Build a release twice, in two directories, and compare the sums
+	VERSION=$(VERSION) SCHEDULER=$(SCHEDULER) KUDA_CLUSTER=$(CLUSTER) KUDA_CHECK=$(CHECK) hack/dist-check.sh
+
 .PHONY: generate
-generate: tools $(CHECK) ## Generate deep copies, CRDs, protocol code, install/kuda.yaml and docs/packages.md
-	PATH=$(TOOLS):$$PATH hack/generate.sh
+generate: tools $(CHECK) $(CHART) $(GRAFANA) ## Generate deep copies, CRDs, protocol code, the manifests in deploy/ and install/, and docs/packages.md
+	PATH=$(TOOLS):$(BIN):$$PATH hack/generate.sh
 	$(CHECK) packages
 
 ##@ Test
@@ -97,14 +112,21 @@ race: $(TOOLS)/gotestsum ## Run the unit tests with the race detector; RACE="./i
 .PHONY: integration
 integration: build storage-build $(TOOLS)/gotestsum ## Run the tests against a real API server and real storage servers
 	export KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) KUDA_TEST_SCHEDULER=$(BIN)/kuda-scheduler; \
-	$(call GOTEST,integration,$(INTEGRATION)) -count=1 -p 2 -tags integration -timeout 20m; \
+	$(call GOTEST,integration,$(filter-out $(ALONE),$(INTEGRATION))) -count=1 -p 2 -tags integration -timeout 20m; \
+	$(call GOTEST,integration-alone,$(ALONE)) -count=1 -p 1 -tags integration -timeout 20m; \
 	(cd $(PLUGIN) && $(call GOTEST,integration-plugin,./...) -count=1 -p 1 -tags integration -timeout 20m); \
+	(cd hack/chart && $(call GOTEST,integration-chart,./...) -count=1 -tags integration -timeout 20m); \
+	(cd hack/monitoring && $(call GOTEST,integration-monitoring,./...) -count=1 -tags integration -timeout 5m); \
 	(cd test/kstatus && export KUDA_TEST_CLI=$(BIN)/kubectl-kuda && $(call GOTEST,integration-kstatus,./...) -count=1 -parallel 64 -tags integration -timeout 20m); \
 	cd scheduler && $(call GOTEST,integration-scheduler,./test/...) -count=1 -p 1 -tags integration -timeout 20m
 
+.PHONY: helm
+helm: $(CLUSTER) $(HELM) ## Install, take over, upgrade, roll back and uninstall the chart by Helm on a real API server, without nodes
+	cd hack/chart && KUDA_TEST_HELM=$(HELM) KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) go test -count=1 -tags integration,helm -timeout 20m -run Helm ./internal/render
+
 .PHONY: e2e
 e2e: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-end tests on a real three-node cluster (root)
-	hack/upgrade.sh -skip EarlierInstallation
+	hack/upgrade.sh -skip 'EarlierInstallation|Helm|AnotherNamespace'
 	hack/e2e.sh
 
 .PHONY: e2e-hostpath
@@ -113,7 +135,11 @@ e2e-hostpath: images storage-build cluster $(TOOLS)/gotestsum ## Run the end-to-
 
 .PHONY: upgrade
 upgrade: images cluster $(TOOLS)/gotestsum ## Upgrade the last release under running pods, go back, and install again (root)
-	hack/upgrade.sh
+	hack/upgrade.sh -skip 'Helm|AnotherNamespace'
+
+.PHONY: e2e-helm
+e2e-helm: images cluster $(HELM) $(TOOLS)/gotestsum ## Install, take over, upgrade, roll back and uninstall the chart by Helm under running pods (root)
+	KUDA_TEST_HELM=$(HELM) hack/upgrade.sh -run 'Helm|AnotherNamespace'
 
 .PHONY: browser
 browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
@@ -147,8 +173,8 @@ fuzz: ## Fuzz the parsers of listings, names, archives and messages, FUZZTIME (1
 	hack/fuzz.sh $(or $(FUZZTIME),10m)
 
 .PHONY: verify
-verify: tools build $(CHECK) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
-	PATH=$(TOOLS):$(SCANNERS):$$PATH hack/verify.sh $(BIN)
+verify: tools build $(CHECK) $(CHART) $(GRAFANA) $(SCANNERS)/.done ## Check generated files, formatting, lint, import rules, words, vulnerabilities, manifests and licences
+	PATH=$(TOOLS):$(SCANNERS):$(BIN):$$PATH hack/verify.sh $(BIN)
 
 .PHONY: lint
 lint: tools ## Run the linters
@@ -223,6 +249,19 @@ $(SCANNERS)/.done:
 $(CHECK): $(shell find hack/check -name '*.go' -o -name 'go.*')
 	@mkdir -p $(BIN)
 	cd hack/check && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-check
+
+$(CHART): $(shell find hack/chart -name '*.go' -o -name 'go.*')
+	@mkdir -p $(BIN)
+	cd hack/chart && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-chart
+
+$(GRAFANA): $(shell find hack/monitoring -name '*.go' -o -name 'go.*')
+	@mkdir -p $(BIN)
+	cd hack/monitoring && go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o $@ ./cmd/kuda-grafana
+
+$(HELM):
+	@echo "building Helm (once, some minutes)"
+	@mkdir -p $(@D)
+	cd hack/tools/helm && go build -trimpath -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$$(go list -m -f '{{.Version}}' helm.sh/helm/v4)" -o $@ helm.sh/helm/v4/cmd/helm
 
 .PHONY: help
 help: ## Show this help

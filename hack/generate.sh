@@ -8,10 +8,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 controller-gen object:headerFile=hack/boilerplate/boilerplate.go.txt paths=./api/...
-controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=deploy/base/crd
+controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:dir=charts/kuda/files/crd
 (cd scheduler && controller-gen object:headerFile=../hack/boilerplate/boilerplate.go.txt paths=./apis/...)
 (cd proto && buf lint && buf generate)
-kustomize build deploy/default > install/kuda.yaml
+# The chart is the one source of manifests; deploy/ has them for kubectl and kustomize.
+cp charts/kuda/files/crd/*.yaml deploy/base/crd/
+kuda-grafana charts/kuda/files/grafana
+kuda-chart charts/kuda deploy
+(cat deploy/default/head.txt && kustomize build deploy/default) > install/kuda.yaml
+(cat deploy/remove/head.txt && kustomize build deploy/remove) > install/remove/kuda.yaml
 kustomize build deploy/scheduler > install/kuda-scheduler.yaml
 kustomize build deploy/node > install/kuda-node.yaml
 # kuda-config is one text: a patch of it has all of it.

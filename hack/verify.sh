@@ -17,7 +17,7 @@ failed=0
 step() { printf '== %s (%ds)\n' "$*" "$SECONDS"; }
 fail() { printf '   FAILED: %s\n' "$*" >&2; failed=1; }
 
-modules=(hack/check hack/cluster hack/logdisk examples/plugin-sftp internal/source/plugin/interop scheduler test/browser test/kstatus)
+modules=(gitops hack/chart hack/check hack/cluster hack/logdisk hack/monitoring examples/plugin-sftp internal/source/plugin/interop scheduler test/browser test/kstatus)
 
 step "generated files"
 copy=$(mktemp -d)
@@ -26,7 +26,7 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [ -e "$f" ]; then printf '%s\0' "$f"; fi
 done | tar -c --null -T - | tar -x -C "$copy"
 "$copy/hack/generate.sh"
-for path in api deploy/base/crd deploy/node/enabled internal/gen scheduler/apis install; do
+for path in api charts deploy internal/gen scheduler/apis install; do
   diff -ru "$path" "$copy/$path" || fail "$path is not what \"make generate\" makes: run it and commit the result"
 done
 

@@ -112,6 +112,13 @@ const (
 	// AnnotationRolloutRequest is another one, nothing says who set it.
 	AnnotationRequestedFor = "kuda.io/requested-for"
 
+	// AnnotationAllowDeletion, "true" on a CustomResourceDefinition of Kuda, lets the policy
+	// kuda-crd-deletion admit its deletion, and with it that of every object of the kind.
+	AnnotationAllowDeletion = "kuda.io/allow-deletion"
+	// FinalizerGuard keeps the policy kuda-crd-deletion, and its binding, in force when they
+	// are deleted together with the definitions that they guard.
+	FinalizerGuard = "kuda.io/guards-crds"
+
 	// FinalizerWithdraw keeps a DataSet with deletionPolicy Remove until its
 	// items are out of every pod's view.
 	FinalizerWithdraw = "kuda.io/withdraw"

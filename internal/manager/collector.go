@@ -34,6 +34,7 @@ type collector struct {
 	stores    *prometheus.Desc
 	snapshots *prometheus.Desc
 	bytes     *prometheus.Desc
+	tight     *prometheus.Desc
 }
 
 func newCollector(reader client.Reader) *collector {
@@ -55,6 +56,8 @@ func newCollector(reader client.Reader) *collector {
 		stores:    prometheus.NewDesc("kuda_nodestores", "NodeStores: nodes that are known to hold data, or to have held some.", nil, nil),
 		snapshots: prometheus.NewDesc("kuda_nodestore_snapshots", "Complete snapshots on all nodes.", nil, nil),
 		bytes:     prometheus.NewDesc("kuda_nodestore_bytes", "Bytes of the complete snapshots on all nodes.", nil, nil),
+		tight: prometheus.NewDesc("kuda_nodestores_tight", "Nodes with a store in which downloads may have less than a tenth of what there "+
+			"is in all: of the file system, or of the store's quota.", nil, nil),
 	}
 }
 
@@ -69,6 +72,7 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.stores
 	descriptions <- c.snapshots
 	descriptions <- c.bytes
+	descriptions <- c.tight
 }
 
 // Collect implements prometheus.Collector. While the cache does not answer,
@@ -109,14 +113,28 @@ func (c *collector) collectStores(ctx context.Context, samples chan<- prometheus
 	if c.reader.List(ctx, &stores, client.UnsafeDisableDeepCopy) != nil {
 		return
 	}
-	var snapshots, bytes float64
+	var snapshots, bytes, tight float64
 	for i := range stores.Items {
+		if slices.ContainsFunc(stores.Items[i].Status.Stores, lacksRoom) {
+			tight++
+		}
 		snapshots += float64(stores.Items[i].Status.Items)
 		bytes += float64(stores.Items[i].Status.Bytes)
 	}
 	samples <- prometheus.MustNewConstMetric(c.stores, prometheus.GaugeValue, float64(len(stores.Items)))
 	samples <- prometheus.MustNewConstMetric(c.snapshots, prometheus.GaugeValue, snapshots)
 	samples <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, bytes)
+	samples <- prometheus.MustNewConstMetric(c.tight, prometheus.GaugeValue, tight)
+}
+
+// lacksRoom reports whether downloads may have less than a tenth of a store's file system,
+// or of its quota, once everything that is not needed is evicted.
+func lacksRoom(s v1alpha1.NamespaceStore) bool {
+	whole := s.CapacityBytes
+	if s.QuotaBytes > 0 {
+		whole = min(whole, s.QuotaBytes)
+	}
+	return s.AvailableBytes < whole/10
 }
 
 func (c *collector) collectRollouts(samples chan<- prometheus.Metric, sets []v1alpha1.DataSet, datas []v1alpha1.Data) {

@@ -39,9 +39,13 @@ func TestMetricsCountPodsRolloutsAndNodeStores(t *testing.T) {
 	set("moving", "r1", "r2", v1alpha1.RolloutStopped)
 	set("done", "r1", "r1", v1alpha1.RolloutCompleted)
 
-	for _, name := range []string{"n1", "n2"} {
+	for name, store := range map[string]v1alpha1.NamespaceStore{
+		"n1": {CapacityBytes: 1000, AvailableBytes: 99},
+		"n2": {CapacityBytes: 1000, AvailableBytes: 300, QuotaBytes: 400},
+	} {
 		objects = objects.WithObjects(&v1alpha1.NodeStore{
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.NodeStoreStatus{Items: 3, Bytes: 7},
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Status:     v1alpha1.NodeStoreStatus{Items: 3, Bytes: 7, Stores: []v1alpha1.NamespaceStore{store}},
 		})
 	}
 
@@ -65,7 +69,7 @@ func TestMetricsCountPodsRolloutsAndNodeStores(t *testing.T) {
 	want := map[string]float64{
 		"stable": 4, "update": 1, "other": 3,
 		"Delivering": 0, "Prefetching": 0, "Progressing": 0, "Stopped": 1, "RollingBack": 0, "RolledBack": 0, "Completed": 1,
-		"kuda_nodestores": 2, "kuda_nodestore_snapshots": 6, "kuda_nodestore_bytes": 14,
+		"kuda_nodestores": 2, "kuda_nodestore_snapshots": 6, "kuda_nodestore_bytes": 14, "kuda_nodestores_tight": 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

@@ -46,7 +46,11 @@ func (o object) key() string {
 	return strings.Join([]string{group, o.Kind, o.Metadata.Namespace, o.Metadata.Name}, " ")
 }
 
-func (o object) isDefinition() bool { return o.Kind == "CustomResourceDefinition" }
+// isDefinition reports whether the object is a definition of a kind, or of the policy
+// that guards these: a finalizer keeps it as long as they are to stay.
+func (o object) isDefinition() bool {
+	return o.Kind == "CustomResourceDefinition" || o.Metadata.Name == "kuda-crd-deletion"
+}
 
 func (r Release) objects() ([]object, error) {
 	var all []object

@@ -22,7 +22,7 @@ import (
 
 func newImage() *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Make images and load them into the nodes"}
-	cmd.AddCommand(newImageBuild(), newImageNginx(), newImageLoad(), newImageList())
+	cmd.AddCommand(newImageBuild(), newImageIndex(), newImageNginx(), newImageLoad(), newImageList())
 	return cmd
 }
 
@@ -78,7 +78,24 @@ func newImageBuild() *cobra.Command {
 	f.StringArrayVar(&o.Cmd, "cmd", nil, "default arguments; repeat for each word")
 	f.StringArrayVar(&o.Env, "env", nil, "environment variable, NAME=VALUE; may be repeated")
 	f.StringVar(&o.User, "user", "65532:65532", "user and group it runs as")
+	f.StringVar(&o.Architecture, "architecture", "amd64", "architecture of the programs")
 	f.StringVarP(&out, "output", "o", "", "archive to write")
+	mustRequire(cmd, "ref", "output")
+	return cmd
+}
+
+func newImageIndex() *cobra.Command {
+	var ref, out string
+	cmd := &cobra.Command{
+		Use:   "index --ref REF -o DIR ARCHIVE...",
+		Short: "Put images of several architectures into one index, as an OCI layout",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return image.WriteIndex(out, ref, args)
+		},
+	}
+	cmd.Flags().StringVar(&ref, "ref", "", "name and tag, like kuda-io/kuda-manager:v0.1.0")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "directory to make")
 	mustRequire(cmd, "ref", "output")
 	return cmd
 }

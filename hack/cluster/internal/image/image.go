@@ -4,6 +4,7 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,8 @@ type Options struct {
 	WorkingDir string
 	StopSignal string
 	Labels     map[string]string
+	// Architecture is that of the programs, as Go names it; empty: amd64.
+	Architecture string
 }
 
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,7 +87,7 @@ func fromLayers(o Options, layers ...v1.Layer) (v1.Image, error) {
 	config = config.DeepCopy()
 	// Without these the container runtime takes the image for another machine's
 	// and leaves it out without a word.
-	config.OS, config.Architecture = "linux", "amd64"
+	config.OS, config.Architecture = "linux", cmp.Or(o.Architecture, "amd64")
 	config.Config = v1.Config{
 		Entrypoint: o.Entrypoint,
 		Cmd:        o.Cmd,

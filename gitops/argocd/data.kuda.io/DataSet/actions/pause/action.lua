@@ -1,0 +1,5 @@
+-- Copyright The Kuda Authors.
+-- SPDX-License-Identifier: Apache-2.0
+
+obj.spec.paused = true
+return obj
