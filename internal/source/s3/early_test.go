@@ -41,7 +41,7 @@ func (g *together) meet() bool {
 	}
 }
 
-// serveObject answers for one object.
+// serveObject replies for one object.
 func serveObject(w http.ResponseWriter, r *http.Request, tag, content string) {
 	w.Header().Set("ETag", `"`+tag+`"`)
 	w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
