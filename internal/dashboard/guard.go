@@ -4,6 +4,7 @@
 package dashboard
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"net"
@@ -61,7 +62,7 @@ func (s *Server) logPanic(r *http.Request) {
 	if v == nil {
 		return
 	}
-	if v != http.ErrAbortHandler { //nolint:errorlint // It is this value, and no error that wraps it.
+	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 		s.options.Log.Error(nil, "panicked while answering", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v),
 			"stack", string(debug.Stack()))
 	}

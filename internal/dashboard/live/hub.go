@@ -141,7 +141,8 @@ func (e *entry) publishPicture(p *Picture) {
 func (e *entry) runGuarded(ctx context.Context, h *Hub, c client.WithWatch, d *v1alpha1.DataSet) {
 	defer func() {
 		if v := recover(); v != nil {
-			e.publishPicture(&Picture{DataSet: d, Err: fmt.Errorf("computing the view of DataSet %s: %v", d.Name, v), SeenTime: metav1.NewTime(h.now())})
+			err := fmt.Errorf("computing the view of DataSet %s: %v", d.Name, v)
+			e.publishPicture(&Picture{DataSet: d, Err: err, SeenTime: metav1.NewTime(h.now())})
 		}
 	}()
 	e.run(ctx, h, c, d)

@@ -131,8 +131,9 @@ func (f *Follower) Refresh(ctx context.Context, in *Input) error {
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("DataSet %s %w", f.key.Name, ErrDeleted)
 		}
-		if f.reading.recordError(err) != nil {
-			return nil // the view shows it, and the next look may succeed
+		_ = f.reading.recordError(err)
+		if err != nil {
+			return nil //nolint:nilerr // the view shows it, and the next look may succeed
 		}
 	} else {
 		f.reading.Store(nil)
