@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// servers listens at the same port of several addresses of loopback, and returns the port
+// startServers listens at the same port of several addresses of loopback, and returns the port
 // and what counts the connections of each.
-func servers(t *testing.T, hosts ...string) (port string, taken []*atomic.Int64) {
+func startServers(t *testing.T, hosts ...string) (port string, taken []*atomic.Int64) {
 	t.Helper()
 	port = "0"
 	for _, host := range hosts {
@@ -57,7 +57,7 @@ func newTestSpreader(addresses ...string) (*spreader, *atomic.Int64) {
 	return s, &asked
 }
 
-func dial(t *testing.T, s *spreader, address string) {
+func dialOnce(t *testing.T, s *spreader, address string) {
 	t.Helper()
 	c, err := s.DialContext(t.Context(), "tcp", address)
 	if err != nil {
@@ -69,11 +69,11 @@ func dial(t *testing.T, s *spreader, address string) {
 }
 
 func TestConnectionsSpreadOverTheAddressesOfAName(t *testing.T) {
-	port, taken := servers(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	port, taken := startServers(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	s, asked := newTestSpreader("127.0.0.1", "127.0.0.2", "127.0.0.3")
 	const rounds = 4
 	for range 3*rounds + 1 { // the first finds the family
-		dial(t, s, "localhost:"+port)
+		dialOnce(t, s, "localhost:"+port)
 	}
 	for i, count := range taken {
 		if n := count.Load(); n < rounds || n > rounds+1 {
@@ -86,10 +86,10 @@ func TestConnectionsSpreadOverTheAddressesOfAName(t *testing.T) {
 }
 
 func TestAnAddressThatDoesNotAnswerIsGoneRound(t *testing.T) {
-	port, taken := servers(t, "127.0.0.1")
+	port, taken := startServers(t, "127.0.0.1")
 	s, _ := newTestSpreader("127.0.0.1", "127.0.0.9")
 	for range 6 {
-		dial(t, s, "localhost:"+port)
+		dialOnce(t, s, "localhost:"+port)
 	}
 	if taken[0].Load() != 6 {
 		t.Errorf("%d connections came", taken[0].Load())
@@ -107,10 +107,10 @@ func TestANameThatCannotBeResolvedIsTheErrorOfTheDialer(t *testing.T) {
 }
 
 func TestAnAddressIsDialledAsItIs(t *testing.T) {
-	port, taken := servers(t, "127.0.0.1")
+	port, taken := startServers(t, "127.0.0.1")
 	s, asked := newTestSpreader("127.0.0.2", "127.0.0.3")
 	for range 3 {
-		dial(t, s, "127.0.0.1:"+port)
+		dialOnce(t, s, "127.0.0.1:"+port)
 	}
 	if taken[0].Load() != 3 || asked.Load() != 0 {
 		t.Errorf("%d connections, %d questions", taken[0].Load(), asked.Load())

@@ -115,7 +115,7 @@ func (o *options) env(log func(string, ...any)) (*row.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &row.Env{Self: self, Runs: o.runs, Alone: o.alone, Only: o.only(), Limit: o.limit, Sizes: o.sizes(), Log: log}
+	e := &row.Env{Self: self, Runs: o.runs, Alone: o.alone, Only: o.namedPeers(), Limit: o.limit, Sizes: o.sizes(), Log: log}
 	for _, p := range []struct {
 		to               *string
 		flag, path, make string

@@ -68,8 +68,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return o, nil
 }
 
-// only returns the names of the programs beside Kuda, nil for all.
-func (o *options) only() []string {
+// namedPeers returns the names of the programs beside Kuda, nil for all.
+func (o *options) namedPeers() []string {
 	if o.beside == "" {
 		return nil
 	}

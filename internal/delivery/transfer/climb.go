@@ -68,24 +68,24 @@ func (c *climber) observeRate(rate float64) int {
 	return c.width
 }
 
-// leap begins anew with a width that was found otherwise, and may go up to most from now
+// leapTo begins anew with a width that was found otherwise, and may go up to most from now
 // on. The first try after it is one of fewer connections.
-func (c *climber) leap(width, most int) {
+func (c *climber) leapTo(width, most int) {
 	c.most = most
 	c.width = min(max(c.width, width), most)
 	c.before, c.sum, c.looks, c.settle = 0, 0, 0, settleLooks
 	c.rest, c.pause, c.down = firstRest, firstRest, true
 }
 
-// land ends what a leap began: it goes back to where it started, and up to most from now on.
-func (c *climber) land(most int) {
+// landBelow ends what a leap began: it goes back to where it started, and up to most from now on.
+func (c *climber) landBelow(most int) {
 	c.most = most
-	c.retreat(c.least)
+	c.retreatTo(c.least)
 	c.rest, c.pause, c.down = 0, firstRest, false
 }
 
-// retreat goes to fewer connections at once.
-func (c *climber) retreat(width int) {
+// retreatTo goes to fewer connections at once.
+func (c *climber) retreatTo(width int) {
 	c.width = max(width, c.least)
 	c.before, c.sum, c.looks, c.settle = 0, 0, 0, settleLooks
 	c.rest = c.pause

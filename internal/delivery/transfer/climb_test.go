@@ -111,7 +111,7 @@ func TestNoiseDoesNotDriveTheConnectionsOutOfTheirBounds(t *testing.T) {
 func TestALeapIsBoundedAndIsLookedAtAgain(t *testing.T) {
 	c := newClimber(8, 24)
 	climb(c, 1, func(int) float64 { return 1 })
-	c.leap(120, 384)
+	c.leapTo(120, 384)
 	if c.width != 120 {
 		t.Fatalf("%d connections", c.width)
 	}
@@ -125,11 +125,11 @@ func TestALeapIsBoundedAndIsLookedAtAgain(t *testing.T) {
 	if c.width >= 120 {
 		t.Errorf("%d connections stay, and 60 bring as much", c.width)
 	}
-	c.leap(1000, 384)
+	c.leapTo(1000, 384)
 	if c.width != 384 {
 		t.Errorf("a leap went to %d connections of 384", c.width)
 	}
-	c.leap(10, 384)
+	c.leapTo(10, 384)
 	if c.width != 384 {
 		t.Errorf("a leap went back to %d connections", c.width)
 	}
@@ -137,12 +137,12 @@ func TestALeapIsBoundedAndIsLookedAtAgain(t *testing.T) {
 
 func TestARetreatKeepsTheFewest(t *testing.T) {
 	c := newClimber(8, 24)
-	c.leap(100, 384)
-	c.retreat(50)
+	c.leapTo(100, 384)
+	c.retreatTo(50)
 	if c.width != 50 {
 		t.Errorf("%d connections, want 50", c.width)
 	}
-	c.retreat(1)
+	c.retreatTo(1)
 	if c.width != 8 {
 		t.Errorf("%d connections, want 8", c.width)
 	}
@@ -150,8 +150,8 @@ func TestARetreatKeepsTheFewest(t *testing.T) {
 
 func TestASourceThatTurnsOutToBeNearIsClimbedAsOthersAre(t *testing.T) {
 	c := newClimber(8, 24)
-	c.leap(100, 384)
-	c.land(24)
+	c.leapTo(100, 384)
+	c.landBelow(24)
 	if c.width != 8 {
 		t.Fatalf("%d connections after landing", c.width)
 	}

@@ -60,9 +60,9 @@ func TestOnlyWhatIsSilentLongerThanUsualIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// spans returns a queue with count spans of small files that were taken, the first one
+// takeSpans returns a queue with count spans of small files that were taken, the first one
 // longest ago.
-func spans(t *testing.T, count int) (*queue, []*span, time.Time) {
+func takeSpans(t *testing.T, count int) (*queue, []*span, time.Time) {
 	t.Helper()
 	q := newQueue(16<<20, 4, count)
 	q.open = func(at int) *file {
@@ -87,7 +87,7 @@ func spans(t *testing.T, count int) (*queue, []*span, time.Time) {
 }
 
 func TestSilentRequestsAreAskedForAgainBeforeTheEnd(t *testing.T) {
-	q, taken, now := spans(t, 6)
+	q, taken, now := takeSpans(t, 6)
 	q.hedgeLagging(now, 1<<30, [...]time.Duration{small: 900 * time.Millisecond})
 	// Those that are silent for more than 2.95 s, the oldest first; each once.
 	want := taken[:4]
@@ -107,7 +107,7 @@ func TestSilentRequestsAreAskedForAgainBeforeTheEnd(t *testing.T) {
 }
 
 func TestThereIsNoMoreAskedForAgainThanTheBudgetAllows(t *testing.T) {
-	q, _, now := spans(t, 50)
+	q, _, now := takeSpans(t, 50)
 	q.hedgeBytes = 10_000
 	q.hedgeLagging(now, 1, [...]time.Duration{small: time.Millisecond})
 	if len(q.lagging) != 10 {
@@ -116,7 +116,7 @@ func TestThereIsNoMoreAskedForAgainThanTheBudgetAllows(t *testing.T) {
 }
 
 func TestASpanThatEndsIsNotAskedForAgain(t *testing.T) {
-	q, taken, now := spans(t, 3)
+	q, taken, now := takeSpans(t, 3)
 	q.hedgeLagging(now, 1<<30, [...]time.Duration{small: time.Millisecond})
 	q.releaseSpan(small, taken[0])
 	if got, ok := q.nextSpan(small); !ok || got != taken[1] {

@@ -56,9 +56,9 @@ func (r reach) inFlight(class laneClass) int {
 	return int(math.Ceil(wantedBytes / float64(r.bytes) * one))
 }
 
-// relieved returns how many of width requests are to stay, all of them unless they wait
+// relieveWidth returns how many of width requests are to stay, all of them unless they wait
 // for each other.
-func (r reach) relieved(width int) int {
+func (r reach) relieveWidth(width int) int {
 	if !r.isFar() || r.usual <= crowdedFactor*r.least {
 		return width
 	}

@@ -51,7 +51,7 @@ func TestACrowdedSourceGetsFewerRequests(t *testing.T) {
 		"far, with a long queue":    {reach{least: 30 * ms, usual: 90 * ms}, 50},
 		"far, with a queue of 10 s": {reach{least: 30 * ms, usual: 10 * time.Second}, 1},
 	} {
-		if got := test.at.relieved(100); got != test.want {
+		if got := test.at.relieveWidth(100); got != test.want {
 			t.Errorf("%s: %d requests stay, want %d", name, got, test.want)
 		}
 	}

@@ -69,7 +69,7 @@ func (p *pacer) leapAhead() {
 			continue
 		}
 		p.leapt[class] = true
-		climber.leap(want, d.most[class])
+		climber.leapTo(want, d.most[class])
 		if class == wide {
 			left := d.report.total.Load() - d.report.done.Load()
 			d.queue.shortenRanges(rangeFor(d.engine.options.RangeBytes, digest.BlockSize, left, climber.width))
@@ -96,9 +96,9 @@ func (p *pacer) adjustWidths(now time.Time) {
 		if p.leapt[class] && !p.landed[class] && !at.isFar() {
 			// Answers waited for a processor, as they do on a busy machine.
 			p.landed[class] = true
-			climber.land(min(usualConnections[class], d.most[class]))
-		} else if stay := at.relieved(climber.width); stay < climber.width && climber.settle == 0 {
-			climber.retreat(stay)
+			climber.landBelow(min(usualConnections[class], d.most[class]))
+		} else if stay := at.relieveWidth(climber.width); stay < climber.width && climber.settle == 0 {
+			climber.retreatTo(stay)
 		} else {
 			climber.observeRate(rate)
 		}

@@ -106,7 +106,7 @@ func (g *gate) releaseConnection(ok bool) {
 	g.open--
 	if ok {
 		g.window.increaseSize()
-		g.heat.cool()
+		g.heat.coolDown()
 	}
 	g.grantConnections()
 }
@@ -142,7 +142,7 @@ func (g *gate) handleOutcome(err error) {
 	pause += rand.N(pause/4 + 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.heat.rise() {
+	if !g.heat.countRefusal() {
 		return
 	}
 	now := time.Now()
@@ -188,10 +188,10 @@ const (
 	heatMemory = 64
 )
 
-func (h *heat) cool() { *h -= *h / heatMemory }
+func (h *heat) coolDown() { *h -= *h / heatMemory }
 
-// rise counts a refusal, and reports whether there are too many.
-func (h *heat) rise() bool {
+// countRefusal counts a refusal, and reports whether there are too many.
+func (h *heat) countRefusal() bool {
 	*h += (1 - *h) / heatMemory
 	return *h > hot
 }

@@ -46,8 +46,8 @@ type earlyObject struct {
 	at       time.Time
 }
 
-// keep keeps an object for a while.
-func (e *early) keep(key string, o earlyObject) {
+// keepObject keeps an object for a while.
+func (e *early) keepObject(key string, o earlyObject) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, old := range e.objects {
@@ -61,9 +61,9 @@ func (e *early) keep(key string, o earlyObject) {
 	e.objects[key] = o
 }
 
-// take returns the content of an entry if it is here, once: whoever needs it again reads
+// takeObject returns the content of an entry if it is here, once: whoever needs it again reads
 // it from the service.
-func (e *early) take(entry source.Entry, now time.Time) ([]byte, bool) {
+func (e *early) takeObject(entry source.Entry, now time.Time) ([]byte, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o, ok := e.objects[entry.Key]
@@ -95,7 +95,7 @@ func (s *Source) statEarly(ctx context.Context, key string) (source.Entry, error
 	defer late.Stop()
 	select {
 	case o := <-found:
-		s.early.keep(entry.Key, o)
+		s.early.keepObject(entry.Key, o)
 	case <-late.C:
 	case <-ctx.Done():
 	}
@@ -128,7 +128,7 @@ func (s *Source) openEarly(ctx context.Context, e source.Entry, r byteRange) io.
 	if e.Size > earlyBytes || !r.wholeOf(e.Size) {
 		return nil
 	}
-	content, ok := s.early.take(e, time.Now())
+	content, ok := s.early.takeObject(e, time.Now())
 	if !ok {
 		return nil
 	}
@@ -172,8 +172,8 @@ func (s *Source) listAhead(ctx context.Context, op, prefix string) *ahead {
 	return a
 }
 
-// entries yields what the listing does.
-func (a *ahead) entries() iter.Seq2[source.Entry, error] {
+// allEntries yields what the listing does.
+func (a *ahead) allEntries() iter.Seq2[source.Entry, error] {
 	return func(yield func(source.Entry, error) bool) {
 		for next := range a.found {
 			if !yield(next.entry, next.err) {
@@ -183,8 +183,8 @@ func (a *ahead) entries() iter.Seq2[source.Entry, error] {
 	}
 }
 
-// stop ends the listing, and returns when it uses the source no more.
-func (a *ahead) stop() {
+// stopListing ends the listing, and returns when it uses the source no more.
+func (a *ahead) stopListing() {
 	a.cancel()
 	for range a.found {
 	}

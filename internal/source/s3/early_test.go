@@ -26,8 +26,8 @@ type together struct {
 
 func newTogether(want int) *together { return &together{want: want, all: make(chan struct{})} }
 
-// meet returns once so many requests are there, and reports whether they came.
-func (g *together) meet() bool {
+// meetOthers returns once so many requests are there, and reports whether they came.
+func (g *together) meetOthers() bool {
 	g.mu.Lock()
 	if g.waiting++; g.waiting == g.want {
 		close(g.all)
@@ -41,7 +41,7 @@ func (g *together) meet() bool {
 	}
 }
 
-// serveObject replies for one object.
+// serveObject sends one object.
 func serveObject(w http.ResponseWriter, r *http.Request, tag, content string) {
 	w.Header().Set("ETag", `"`+tag+`"`)
 	w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
@@ -51,7 +51,7 @@ func serveObject(w http.ResponseWriter, r *http.Request, tag, content string) {
 func TestASmallObjectTakesOneWaitForTheService(t *testing.T) {
 	g := newTogether(3)
 	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
-		if !g.meet() {
+		if !g.meetOthers() {
 			t.Error("a request came after the answer to another one")
 		}
 		if r.URL.Query().Has("list-type") {
@@ -80,7 +80,7 @@ func TestASmallObjectTakesOneWaitForTheService(t *testing.T) {
 func TestATreeWithoutASlashTakesOneWaitForTheService(t *testing.T) {
 	g := newTogether(3)
 	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
-		if !g.meet() {
+		if !g.meetOthers() {
 			t.Error("a request came after the answer to another one")
 		}
 		if r.URL.Query().Has("list-type") {
@@ -195,17 +195,17 @@ func TestEarlyContentIsUsedOnceAndNotForLong(t *testing.T) {
 		"of another length": {source.Entry{Key: "k", Size: 4, Identity: `"e"`}, 0, false},
 	} {
 		var e early
-		e.keep("k", kept)
-		if _, got := e.take(test.entry, now.Add(test.after)); got != test.want {
+		e.keepObject("k", kept)
+		if _, got := e.takeObject(test.entry, now.Add(test.after)); got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
-		if _, again := e.take(entry, now); test.want && again {
+		if _, again := e.takeObject(entry, now); test.want && again {
 			t.Errorf("%s: it is there a second time", name)
 		}
 	}
 	var e early
 	for i := range 10 * earlyObjects {
-		e.keep(fmt.Sprint(i), kept)
+		e.keepObject(fmt.Sprint(i), kept)
 	}
 	if len(e.objects) > earlyObjects {
 		t.Errorf("%d objects are kept", len(e.objects))

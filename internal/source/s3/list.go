@@ -38,13 +38,13 @@ func (s *Source) List(ctx context.Context, path string) iter.Seq2[source.Entry, 
 			return
 		}
 		tree := s.listAhead(ctx, op, key+"/")
-		defer tree.stop()
+		defer tree.stopListing()
 		if entry, err := s.statEarly(ctx, key); !isNotFound(err) {
-			tree.stop()
+			tree.stopListing()
 			yield(entry, err)
 			return
 		}
-		for entry, err := range tree.entries() {
+		for entry, err := range tree.allEntries() {
 			if !yield(entry, err) {
 				return
 			}

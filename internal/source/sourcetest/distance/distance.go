@@ -69,7 +69,7 @@ func (p *Proxy) Listen(target string) (string, error) {
 			if err != nil {
 				return // closed
 			}
-			go p.serve(client, target)
+			go p.serveClient(client, target)
 		}
 	}()
 	return l.Addr().String(), nil
@@ -88,8 +88,8 @@ func (p *Proxy) Close() {
 	}
 }
 
-// keep makes a connection one that Close cuts, and reports whether it may go on.
-func (p *Proxy) keep(c net.Conn) bool {
+// keepOpen makes a connection one that Close cuts, and reports whether it may go on.
+func (p *Proxy) keepOpen(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -100,23 +100,23 @@ func (p *Proxy) keep(c net.Conn) bool {
 	return true
 }
 
-func (p *Proxy) drop(c net.Conn) {
+func (p *Proxy) closeConnection(c net.Conn) {
 	c.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.open, c)
 }
 
-func (p *Proxy) serve(client net.Conn, target string) {
-	if !p.keep(client) {
+func (p *Proxy) serveClient(client net.Conn, target string) {
+	if !p.keepOpen(client) {
 		return
 	}
-	defer p.drop(client)
+	defer p.closeConnection(client)
 	server, err := net.Dial("tcp", target)
-	if err != nil || !p.keep(server) {
+	if err != nil || !p.keepOpen(server) {
 		return
 	}
-	defer p.drop(server)
+	defer p.closeConnection(server)
 	p.connections.Add(1)
 	c := &connection{proxy: p, client: client, server: server, own: pace{rate: p.profile.PerConnection}, answered: true}
 	go c.passRequests()

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// front starts a server of some content, and returns its URL behind a proxy.
-func front(t *testing.T, d *Proxy, content []byte) string {
+// startServer starts a server of some content, and returns its URL behind a proxy.
+func startServer(t *testing.T, d *Proxy, content []byte) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
 	t.Cleanup(server.Close)
-	return "http://" + listen(t, d, strings.TrimPrefix(server.URL, "http://"))
+	return "http://" + listenBefore(t, d, strings.TrimPrefix(server.URL, "http://"))
 }
 
-func listen(t *testing.T, d *Proxy, target string) string {
+func listenBefore(t *testing.T, d *Proxy, target string) string {
 	t.Helper()
 	addr, err := d.Listen(target)
 	if err != nil {
@@ -34,8 +34,8 @@ func listen(t *testing.T, d *Proxy, target string) string {
 	return addr
 }
 
-// get returns what was read of an answer, and its error.
-func get(url string) ([]byte, *http.Response, error) {
+// getBody returns what was read of an answer, and its error.
+func getBody(url string) ([]byte, *http.Response, error) {
 	answer, err := http.Get(url)
 	if err != nil {
 		return nil, nil, err
@@ -49,9 +49,9 @@ func TestADistanceDelaysEachResponseAndPacesAllConnections(t *testing.T) {
 	content := bytes.Repeat([]byte("x"), 512<<10)
 	profile := Profile{FirstByte: 20 * time.Millisecond, PerConnection: 8 << 20, Total: 12 << 20}
 	d := New(profile)
-	url := front(t, d, content)
+	url := startServer(t, d, content)
 	whole := func() error {
-		got, _, err := get(url)
+		got, _, err := getBody(url)
 		if err == nil && !bytes.Equal(got, content) {
 			err = fmt.Errorf("got %d bytes", len(got))
 		}
@@ -103,7 +103,7 @@ func TestRequestsThatFollowEachOtherAreDelayedAtTheSameTime(t *testing.T) {
 	}()
 	const first = 50 * time.Millisecond
 	d := New(Profile{FirstByte: first})
-	c, err := net.Dial("tcp", listen(t, d, l.Addr().String()))
+	c, err := net.Dial("tcp", listenBefore(t, d, l.Addr().String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +129,10 @@ func TestALossyDistanceCutsSomeResponsesAndDelaysOthers(t *testing.T) {
 	content := bytes.Repeat([]byte("x"), 4<<10)
 	const stall = 50 * time.Millisecond
 	d := New(Profile{CutEvery: 4, StallEvery: 4, Stall: stall})
-	url := front(t, d, content)
+	url := startServer(t, d, content)
 	for i := 1; i <= 8; i++ {
 		began := time.Now()
-		got, _, err := get(url)
+		got, _, err := getBody(url)
 		if cut := i%4 == 2; cut != (err != nil) || cut != (len(got) < len(content)) {
 			t.Errorf("request %d: %d bytes, %v", i, len(got), err)
 		}
@@ -147,9 +147,9 @@ func TestALossyDistanceCutsSomeResponsesAndDelaysOthers(t *testing.T) {
 
 func TestALossyDistanceRefusesSomeRequestsAndKeepsTheirConnection(t *testing.T) {
 	d := New(Profile{RefuseEvery: 8})
-	url := front(t, d, []byte("content"))
+	url := startServer(t, d, []byte("content"))
 	for i := 1; i <= 16; i++ {
-		got, answer, err := get(url)
+		got, answer, err := getBody(url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestAClosedDistanceCutsItsConnections(t *testing.T) {
 	}
 	t.Cleanup(func() { l.Close() })
 	d := New(Profile{})
-	addr := listen(t, d, l.Addr().String())
+	addr := listenBefore(t, d, l.Addr().String())
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

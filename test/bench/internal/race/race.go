@@ -165,12 +165,12 @@ func (r *Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	requests, connections := r.counted()
+	requests, connections := r.countSoFar()
 	u, err := measure.Run(ctx, c.Command(place))
 	if err != nil {
 		return s, err
 	}
-	requestsAfter, connectionsAfter := r.counted()
+	requestsAfter, connectionsAfter := r.countSoFar()
 	after, err := measure.Processors()
 	if err != nil {
 		return s, err
@@ -196,7 +196,7 @@ func (r *Race) one(ctx context.Context, c client.Client) (s Sample, err error) {
 	return s, content.Check(place.Out(), sums)
 }
 
-func (r *Race) counted() (requests, connections int64) {
+func (r *Race) countSoFar() (requests, connections int64) {
 	if r.Count == nil {
 		return 0, 0
 	}

@@ -70,8 +70,8 @@ func (r *remote) Stop() {
 	r.S3.Stop()
 }
 
-// counts returns the requests and connections so far.
-func (r *remote) counts() (requests, connections int64) {
+// countAll returns the requests and connections so far.
+func (r *remote) countAll() (requests, connections int64) {
 	return r.proxy.Requests(), r.proxy.Connections()
 }
 
@@ -82,7 +82,7 @@ func (e *Env) startAway(ctx context.Context, a away, dir, prefix string, tree co
 		return nil, err
 	}
 	r := &remote{S3: s, proxy: distance.New(a.profile), sums: sums}
-	if r.S3, err = behind(s, r.proxy); err != nil {
+	if r.S3, err = reachBehind(s, r.proxy); err != nil {
 		r.proxy.Close()
 		s.Stop()
 		return nil, err
@@ -90,8 +90,8 @@ func (e *Env) startAway(ctx context.Context, a away, dir, prefix string, tree co
 	return r, nil
 }
 
-// behind returns a server as it is seen through a proxy.
-func behind(s *server.S3, p *distance.Proxy) (*server.S3, error) {
+// reachBehind returns a server as it is seen through a proxy.
+func reachBehind(s *server.S3, p *distance.Proxy) (*server.S3, error) {
 	addr, err := p.Listen(strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func behind(s *server.S3, p *distance.Proxy) (*server.S3, error) {
 // raceAway runs clients whose requests the proxy counts.
 func (e *Env) raceAway(ctx context.Context, s *remote, dir string, clients []client.Client, result *report.Row) error {
 	r := e.race(dir, s.sums, clients)
-	r.Count = s.counts
+	r.Count = s.countAll
 	outcomes, err := r.Run(ctx)
 	if err != nil {
 		return err
@@ -280,7 +280,7 @@ func modelsFrom(a away) func(context.Context, *Env, string, *report.Row) error {
 				}
 				return e.ceilingAway(ctx, dir, name, s.S3, "models/", part, farSmallConnections)
 			},
-			count: s.counts}, result)
+			count: s.countAll}, result)
 	}
 }
 

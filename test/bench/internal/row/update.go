@@ -72,7 +72,7 @@ func runUpdate(ctx context.Context, u *update, result *report.Row) error {
 	result.Bytes, result.Files = u.changed.Bytes(), len(u.changed)
 	url := u.s3.URL
 	if u.away != nil {
-		at, err := behind(u.s3, u.away)
+		at, err := reachBehind(u.s3, u.away)
 		if err != nil {
 			return err
 		}
