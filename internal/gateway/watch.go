@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/kuda-io/kuda/internal/gateway/hub"
 	"github.com/kuda-io/kuda/internal/gateway/peer"
 	gatewayv1alpha1 "github.com/kuda-io/kuda/internal/gen/kuda/gateway/v1alpha1"
 )
@@ -48,13 +49,9 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 	defer age.Stop()
 	var sent *digest
 	for {
-		now, err := want.readDesired(ctx)
+		now, fresh, err := readState(ctx, want, subscription)
 		if err != nil {
-			return connect.NewError(connect.CodeUnavailable, err)
-		}
-		fresh, err := digestOf(now)
-		if err != nil {
-			return connect.NewError(connect.CodeInternal, err)
+			return err
 		}
 		if sent == nil || *sent != fresh {
 			if err := stream.Send(now); err != nil {
@@ -78,6 +75,34 @@ func (s *service) Watch(ctx context.Context, request *connect.Request[gatewayv1a
 			return ctx.Err()
 		}
 	}
+}
+
+// readState reads what the pod is to have now, and has the stream woken for all DataSets
+// of it: the order of the assignments goes by them, also by those that the runtime does
+// not know yet.
+func readState(ctx context.Context, want *desires, subscription *hub.Subscription) (*gatewayv1alpha1.WatchResponse, digest, error) {
+	now, err := want.readDesired(ctx)
+	if err == nil && subscription.About(dataSetsOf(now)) {
+		// One may have changed before the stream was to be woken for it.
+		now, err = want.readDesired(ctx)
+	}
+	if err != nil {
+		return nil, digest{}, connect.NewError(connect.CodeUnavailable, err)
+	}
+	fresh, err := digestOf(now)
+	if err != nil {
+		return nil, digest{}, connect.NewError(connect.CodeInternal, err)
+	}
+	return now, fresh, nil
+}
+
+// dataSetsOf returns the names of the DataSets that a state speaks of.
+func dataSetsOf(m *gatewayv1alpha1.WatchResponse) []string {
+	names := make([]string, 0, len(m.GetAssignments()))
+	for _, a := range m.GetAssignments() {
+		names = append(names, a.GetDataset())
+	}
+	return names
 }
 
 // digest stands for a state that was sent. States may be large, and there are as

@@ -87,18 +87,24 @@ func (s *Subscription) Also(namespaces []string) {
 	s.also = append(s.also, namespaces...)
 }
 
-// About wakes the stream for these DataSets of its namespace, too.
-func (s *Subscription) About(dataSets []string) {
+// About wakes the stream for these DataSets of its namespace, too, and reports whether there
+// is one among them for which it was not woken before.
+func (s *Subscription) About(dataSets []string) bool {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
+	added := false
 	for _, name := range dataSets {
 		key := types.NamespacedName{Namespace: s.namespace, Name: name}
+		if _, known := s.hub.dataSets[key][s]; known {
+			continue
+		}
 		if s.hub.dataSets[key] == nil {
 			s.hub.dataSets[key] = make(map[*Subscription]struct{})
 		}
 		s.hub.dataSets[key][s] = struct{}{}
-		s.about = append(s.about, key)
+		s.about, added = append(s.about, key), true
 	}
+	return added
 }
 
 // WakeDataSet wakes the streams that ask about a DataSet.

@@ -54,12 +54,17 @@ func TestAChangeWakesOnlyThePodsItConcerns(t *testing.T) {
 func TestADataSetWakesTheStreamsThatAskAboutIt(t *testing.T) {
 	h := New()
 	a, b, c := h.Subscribe("shop", "a"), h.Subscribe("shop", "b"), h.Subscribe("bank", "c")
-	a.About([]string{"models", "indexes"})
+	if !a.About([]string{"models", "indexes"}) || a.About([]string{"models"}) {
+		t.Error("it is not told what is new to the stream")
+	}
 	b.About([]string{"indexes"})
 	c.About([]string{"models"})
 	h.WakeDataSet(types.NamespacedName{Namespace: "shop", Name: "models"})
 	if !woken(a) || woken(b) || woken(c) {
 		t.Error("the DataSet did not wake exactly its streams")
+	}
+	if len(a.about) != 2 {
+		t.Errorf("noted %v", a.about)
 	}
 	for _, s := range []*Subscription{a, b, c} {
 		s.Close()
