@@ -17,6 +17,8 @@ for copy in one another/place; do
   # kuda-check reads which files the repository has.
   git -C "$work/$copy" init -q
   git -C "$work/$copy" add -A
+done
+for copy in one another/place; do
   "$work/$copy/hack/dist.sh" "$work/out/$copy"
 done
 if ! diff -u "$work/out/one/SHA256SUMS" "$work/out/another/place/SHA256SUMS"; then

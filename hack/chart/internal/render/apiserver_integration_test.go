@@ -34,6 +34,9 @@ import (
 
 var server *apiServer
 
+// startTimeout is for an API server on a machine that has much else to do.
+const startTimeout = 2 * time.Minute
+
 func TestMain(m *testing.M) {
 	code, err := runWithAPIServer(m)
 	if err != nil {
@@ -46,7 +49,7 @@ func runWithAPIServer(m *testing.M) (int, error) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		return 1, errors.New("KUBEBUILDER_ASSETS is not set: run the tests by \"make integration\"")
 	}
-	config, stop, err := apiservertest.Start(&envtest.Environment{})
+	config, stop, err := apiservertest.Start(&envtest.Environment{ControlPlaneStartTimeout: startTimeout})
 	if err != nil {
 		return 1, err
 	}

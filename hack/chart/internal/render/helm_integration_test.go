@@ -34,7 +34,7 @@ func newHelm(t *testing.T) (*helm, *apiServer) {
 	if program == "" {
 		t.Fatal("KUDA_TEST_HELM does not name a helm: run the tests by \"make helm\"")
 	}
-	env := &envtest.Environment{}
+	env := &envtest.Environment{ControlPlaneStartTimeout: startTimeout}
 	config, stop, err := apiservertest.Start(env)
 	if err != nil {
 		t.Fatal(err)
