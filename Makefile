@@ -188,6 +188,11 @@ bench: build storage-build ## Measure Kuda beside other clients on this machine;
 	go build -trimpath -o $(BIN)/kuda-bench ./test/bench
 	KUDA_TEST_MINIO=$$($(CLUSTER) bin-dir)/minio KUDA_TEST_CLUSTER=$(CLUSTER) $(BIN)/kuda-bench $(BENCH)
 
+.PHONY: bench-scale
+bench-scale: build $(CLUSTER) ## Measure the control plane with many pods on this machine; SCALE="-pods 200 -datasets 4 -json /tmp/scale.json" chooses
+	KUBEBUILDER_ASSETS=$$($(CLUSTER) bin-dir) \
+	  go test -count=1 -tags scale -timeout 3h -v -run TestControlPlane ./test/scale -bin $(BIN) $(SCALE)
+
 KWOK := $(KUDA_CACHE)/tools/kwok-$(shell sha256sum < hack/tools/kwok/go.sum | cut -c1-12)/kwok
 
 $(KWOK):

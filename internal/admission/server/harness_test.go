@@ -139,6 +139,7 @@ func configAs(account string) *rest.Config {
 
 // served is a running kuda-webhook with the rights of its service account.
 type served struct {
+	server    *Server
 	authority *pki.Authority
 	dir       string
 	stop      func()
@@ -153,6 +154,12 @@ func startWebhook(t *testing.T, configuration ...string) *served {
 
 // startWebhookUnder is startWebhook with a CA of another policy.
 func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string) *served {
+	t.Helper()
+	return startWebhookAs(t, configAs("kuda-webhook"), policy, configuration...)
+}
+
+// startWebhookAs is startWebhookUnder with another way to the API server.
+func startWebhookAs(t *testing.T, api *rest.Config, policy pki.Policy, configuration ...string) *served {
 	t.Helper()
 	ctx := t.Context()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: caKey.Namespace, Name: caKey.Name}}
@@ -179,7 +186,7 @@ func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string)
 		t.Fatal(err)
 	}
 	address, peers := freeAddress(t), freeAddress(t)
-	s, err := New(configAs("kuda-webhook"), Options{
+	s, err := New(api, Options{
 		Address: address, HealthAddress: "0", MetricsAddress: "0", Names: []string{"localhost"},
 		PeersAddress: peers, Peers: peers,
 		Configuration: "kuda", Registry: prometheus.NewRegistry(),
@@ -187,6 +194,7 @@ func startWebhookUnder(t *testing.T, policy pki.Policy, configuration ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.server = s
 	pointTo(t, address)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
