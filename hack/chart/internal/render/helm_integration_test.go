@@ -6,15 +6,18 @@
 package render_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kuda-io/kuda/hack/chart/internal/render"
@@ -101,8 +104,6 @@ func TestHelmInstallsOnceUpgradesGoesBackAndKeepsDataSets(t *testing.T) {
 			t.Errorf("deleting %s after the release was uninstalled: %v", name, err)
 		}
 	}
-	// What the release kept is its own when it comes again.
-	h.run(with("install", "kuda", chartDir, "--no-hooks")...)
 }
 
 func TestHelmTakesOverWhatKubectlApplied(t *testing.T) {
@@ -131,8 +132,12 @@ func TestHelmDeletesDataSetsWhereItWasToldSo(t *testing.T) {
 	h, server := newHelm(t)
 	h.run("install", "kuda", chartDir, "--namespace", "kuda", "--create-namespace", "--no-hooks", "--set", "crds.keep=false")
 	h.run("uninstall", "kuda", "--namespace", "kuda", "--no-hooks")
-	if err := server.delete(t.Context(), definition("datasets"), metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
-		t.Errorf("the definition is there: %v", err)
+	// The API server takes a moment to delete the objects of a definition before it.
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		return apierrors.IsNotFound(server.delete(ctx, definition("datasets"), metav1.DeleteOptions{})), nil
+	})
+	if err != nil {
+		t.Errorf("the definition stays: %v", err)
 	}
 }
 
