@@ -14,6 +14,11 @@ export interface Alert {
   message: string;
 }
 
+export interface CacheHolder {
+  host: string;
+  bytes: number;
+}
+
 export interface CacheUse {
   servedBytes?: number;
   sourceBytes?: number;
@@ -305,6 +310,17 @@ export interface Preference {
   weight: number;
 }
 
+export interface PreheatCacheStatus {
+  phase: string;
+  node?: string;
+  heldBytes?: number;
+  totalBytes?: number;
+  holders?: Array<CacheHolder>;
+  reason?: string;
+  message?: string;
+  time?: string;
+}
+
 export interface PreheatNodeStatus {
   node: string;
   phase: string;
@@ -319,6 +335,7 @@ export interface PreheatStatus {
   ready: number;
   failed: number;
   nodes?: Array<PreheatNodeStatus>;
+  cache?: PreheatCacheStatus;
   lastScheduleTime?: string;
   nextScheduleTime?: string;
   request?: string;

@@ -18,6 +18,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 )
 
 // parallelWrites bounds the writes of one pass that are under way together.
@@ -47,13 +48,25 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 			}
 			templates[target] = wanted
 		}
-		return new(assignedSpec(x, target, wanted, s.plan.Prefetch)), nil
+		assigned := assignedSpec(x, target, wanted)
+		assigned.PrefetchRevision, assigned.FillCache = planAhead(x, target, s.plan)
+		return &assigned, nil
 	})
+}
+
+// planAhead returns what a pod is to download ahead, and whether it fills the caches with it
+// before. Whether it does is not changed while it is at it.
+func planAhead(x *replica, target string, p rollout.Plan) (revision string, fill bool) {
+	if p.Prefetch == target || p.Filler != "" && p.Filler != x.pod.UID {
+		return "", false
+	}
+	before := x.data != nil && x.data.Spec.FillCache && x.data.Spec.PrefetchRevision == p.Prefetch
+	return p.Prefetch, p.Prefetch != "" && (p.Filler != "" || before)
 }
 
 // assignedSpec is what a pod is told to have. What a pod was like before a move is
 // kept for as long as it has the revision that it was moved to.
-func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
+func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec) v1alpha1.DataSpec {
 	spec := assignment.Spec(target, x.pod.Name, wanted)
 	if x.data != nil {
 		spec.RetryToken = x.data.Spec.RetryToken
@@ -67,9 +80,6 @@ func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, p
 	default:
 		health := podstate.Health(x.pod)
 		spec.Baseline = &health
-	}
-	if prefetch != target {
-		spec.PrefetchRevision = prefetch
 	}
 	return spec
 }
@@ -149,7 +159,7 @@ func (r *Reconciler) createData(ctx context.Context, d *v1alpha1.DataSet, x *rep
 // movesNoPod reports whether two specs differ only in what is to be downloaded ahead, or
 // in that what failed is to be tried again.
 func movesNoPod(before, after v1alpha1.DataSpec) bool {
-	after.PrefetchRevision, after.RetryToken = before.PrefetchRevision, before.RetryToken
+	after.PrefetchRevision, after.FillCache, after.RetryToken = before.PrefetchRevision, before.FillCache, before.RetryToken
 	return equality.Semantic.DeepEqual(before, after)
 }
 

@@ -56,7 +56,7 @@ func newMount(c Alluxio, origin source.Mountable, dial func(context.Context, str
 	return &mount{
 		identity: "alluxio://" + address + (&url.URL{Path: root}).EscapedPath(), root: strings.TrimSuffix(root, "/"), origin: origin,
 		client: client.New(client.Options{Address: address, User: c.UserName, Timeout: cmp.Or(c.Timeout, ConnectLimit), Dial: dial}),
-		known:  map[knownKey]*wire.FileInfo{},
+		known:  map[knownKey]*wire.FileInfo{}, loads: map[string]chan struct{}{},
 	}, nil
 }
 
@@ -70,6 +70,8 @@ type mount struct {
 	// known are files that were found, in the order in which they came.
 	known map[knownKey]*wire.FileInfo
 	order []knownKey
+	// loads has a place for each block that a worker may load at the same time.
+	loads map[string]chan struct{}
 }
 
 // knownFiles is how many files' blocks are remembered: those of a large file are asked
