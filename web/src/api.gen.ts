@@ -302,6 +302,7 @@ export interface Points {
   rack: number;
   zone: number;
   downloads: number;
+  cache?: number;
   spread: number;
 }
 
@@ -573,6 +574,7 @@ export interface WhyNode {
   chosen?: boolean;
   heldBytes: number;
   downloadingBytes?: number;
+  cachedBytes?: number;
   missing?: Array<string>;
   downloads: number;
   pods: number;
