@@ -46,7 +46,9 @@ const (
 	ConditionCredentialsAvailable = "CredentialsAvailable"
 
 	// ConditionCacheDegraded on a Data: the cache in front of a source did not serve
-	// what it was to serve of an item. The item's cache has the figures.
+	// what it was to serve of an item, or does not hold all that it was filled with.
+	// The item's cache and cacheFill have the figures. On a DataSet: so it is in at
+	// least one pod. It is absent where no source has a cache.
 	ConditionCacheDegraded = "CacheDegraded"
 )
 
@@ -151,6 +153,9 @@ const (
 	// ReasonCacheMisconfigured (CacheDegraded): the cache has something else at the path,
 	// or refuses to serve it.
 	ReasonCacheMisconfigured = "CacheMisconfigured"
+	// ReasonCacheIncomplete (CacheDegraded): the cache was filled and does not hold
+	// all of a file.
+	ReasonCacheIncomplete = "CacheIncomplete"
 	// ReasonCacheRejected (CacheDegraded): the bytes of the cache were not those that the
 	// source promised.
 	ReasonCacheRejected = "CacheRejected"

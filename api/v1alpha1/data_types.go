@@ -68,6 +68,12 @@ type DataSpec struct {
 	// +optional
 	PrefetchRevision string `json:"prefetchRevision,omitempty"`
 
+	// The caches in front of the sources are to hold every file that may come
+	// from them before it is downloaded: those of prefetchRevision, or without
+	// one, those of these items.
+	// +optional
+	FillCache bool `json:"fillCache,omitempty"`
+
 	// The DataSet is being deleted with deletionPolicy Remove: the items are to
 	// be taken out of the pod's view.
 	// +optional
@@ -245,6 +251,53 @@ type DataItemStatus struct {
 	// downloaded it.
 	// +optional
 	Cache *CacheUse `json:"cache,omitempty"`
+
+	// How far the cache in front of the source is filled, with spec.fillCache.
+	// +optional
+	CacheFill *CacheFill `json:"cacheFill,omitempty"`
+}
+
+// CacheHolder is a host that holds bytes of a cache.
+type CacheHolder struct {
+	// A name or an address.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host"`
+
+	// How many bytes it holds.
+	// +required
+	Bytes int64 `json:"bytes"`
+}
+
+// CacheFill is how far a cache is filled with an item.
+type CacheFill struct {
+	// Bytes that the cache holds, and bytes that may come from it as far as they
+	// are known.
+	// +optional
+	HeldBytes int64 `json:"heldBytes,omitempty"`
+	// +optional
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+
+	// Which hosts hold how much of it, as the cache says; at most 32, those with
+	// most first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Holders []CacheHolder `json:"holders,omitempty"`
+
+	// Whether it was looked at to the end: then the cache holds all of it, or the
+	// reason says why it does not.
+	// +optional
+	Done bool `json:"done,omitempty"`
+
+	// Why the cache does not hold all of it, as of the condition CacheDegraded.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// The same for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
 }
 
 // CacheUse is what a cache did for an item, in bytes.

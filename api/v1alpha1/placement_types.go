@@ -46,6 +46,13 @@ type Preheat struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Schedule string `json:"schedule,omitempty"`
+
+	// Fill the caches in front of the sources first: one pod has them hold every
+	// file that may come from them, and the other nodes begin when it has all of
+	// it. With prefetch: true, a rollout does the same before the other pods
+	// download the new revision.
+	// +optional
+	Cache bool `json:"cache,omitempty"`
 }
 
 // PreheatPhase is how far a node is.
@@ -82,6 +89,11 @@ type PreheatStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	Nodes []PreheatNodeStatus `json:"nodes,omitempty"`
 
+	// How far the caches in front of the sources are filled, with
+	// spec.preheat.cache.
+	// +optional
+	Cache *PreheatCacheStatus `json:"cache,omitempty"`
+
 	// When the schedule last came round, and when it does next.
 	// +optional
 	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
@@ -106,6 +118,45 @@ type PreheatNodeStatus struct {
 	Phase PreheatPhase `json:"phase"`
 
 	// Why, where it is not ready: an item's reason, or one of the pod's.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// The same for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+
+	// When the phase began.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+}
+
+// PreheatCacheStatus is how far the caches in front of the sources are filled.
+type PreheatCacheStatus struct {
+	// Pending, Downloading, Ready (they hold every byte that may come from them)
+	// or Failed (it is tried again).
+	// +required
+	Phase PreheatPhase `json:"phase"`
+
+	// The node of the pod that fills them.
+	// +optional
+	Node string `json:"node,omitempty"`
+
+	// Bytes that they hold, and bytes that may come from them.
+	// +optional
+	HeldBytes int64 `json:"heldBytes,omitempty"`
+	// +optional
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+
+	// Which hosts hold how much of it, as the caches say; at most 32, those with
+	// most first. kuda-scheduler prefers the nodes that have these names or
+	// addresses.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Holders []CacheHolder `json:"holders,omitempty"`
+
+	// Why, where they are not full: the reason of a cache, of an item, or of the pod.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 

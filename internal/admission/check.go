@@ -32,7 +32,7 @@ func checkDataSet(ds *v1alpha1.DataSet) field.ErrorList {
 	}
 	errs = append(errs, checkLifecycle(ds.Spec.Template.Lifecycle, template.Child("lifecycle"))...)
 	errs = append(errs, checkStrategy(&ds.Spec.UpdateStrategy, spec.Child("updateStrategy"))...)
-	errs = append(errs, checkPreheat(ds.Spec.Preheat, spec.Child("preheat"))...)
+	errs = append(errs, checkPreheat(&ds.Spec, spec.Child("preheat"))...)
 	return append(errs, checkSources(&ds.Spec.Template.DataSources, template.Child("dataSources"))...)
 }
 
@@ -181,11 +181,16 @@ func checkSteps(steps []v1alpha1.RolloutStep, at *field.Path) field.ErrorList {
 	return errs
 }
 
-func checkPreheat(preheat *v1alpha1.Preheat, at *field.Path) field.ErrorList {
+func checkPreheat(spec *v1alpha1.DataSetSpec, at *field.Path) field.ErrorList {
+	preheat := spec.Preheat
 	if preheat == nil {
 		return nil
 	}
 	errs := metav1validation.ValidateLabels(preheat.NodeSelector, at.Child("nodeSelector"))
+	sources := sourcekind.Describe(&spec.Template.DataSources, nil)
+	if preheat.Cache && !slices.ContainsFunc(sources, func(s sourcekind.Source) bool { return s.Cache != nil }) {
+		errs = append(errs, field.Invalid(at.Child("cache"), true, "no source has a cache to fill; add one to a source, or leave this out"))
+	}
 	if preheat.Schedule == "" {
 		return errs
 	}

@@ -110,6 +110,9 @@ func TestADataSetThatCannotWorkIsRefusedByItsField(t *testing.T) {
 		"a node label that none can have": {func(s *v1alpha1.DataSetSpec) {
 			s.Preheat = &v1alpha1.Preheat{NodeSelector: map[string]string{"disk": "very fast"}}
 		}, "spec.preheat.nodeSelector: Invalid value"},
+		"caches to fill that are not there": {func(s *v1alpha1.DataSetSpec) {
+			s.Preheat = &v1alpha1.Preheat{Cache: true}
+		}, "spec.preheat.cache: Invalid value: true: no source has a cache to fill"},
 		"a schedule that is none": {func(s *v1alpha1.DataSetSpec) {
 			s.Preheat = &v1alpha1.Preheat{Schedule: "@daily"}
 		}, "spec.preheat.schedule: Invalid value: \"@daily\": is no cron expression: parser does not accept descriptors: @daily; write five " +

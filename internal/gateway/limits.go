@@ -50,6 +50,8 @@ const (
 	// for these and a list of stores as large as that of one with long names.
 	maxWatchNodeBytes = 144 << 10
 	maxNodeBytes      = 1 << 20
+	// maxHolders is how many hosts a runtime says a cache is on.
+	maxHolders = 32
 	// maxHookBytes is for five names.
 	maxHookBytes = 4 << 10
 )
@@ -60,6 +62,7 @@ var table = bounds.Table{
 	"kuda.gateway.v1alpha1.ReportRequest.items":           {Count: maxItems},
 	"kuda.gateway.v1alpha1.Mounts.missing":                {Count: maxMounts},
 	"kuda.gateway.v1alpha1.ItemStatus.message":            {Length: maxMessage},
+	"kuda.gateway.v1alpha1.CacheFill.holders":             {Count: maxHolders},
 	"kuda.gateway.v1alpha1.PrefetchStatus.message":        {Length: maxMessage},
 	"kuda.gateway.v1alpha1.ReportStoreRequest.snapshots":  {Count: maxSnapshots},
 	"kuda.gateway.v1alpha1.StoredSnapshot.marks":          {Count: maxMarks},

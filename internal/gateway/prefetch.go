@@ -36,7 +36,7 @@ func (w *desires) desiredPrefetch(ctx context.Context, d *v1alpha1.Data) (*gatew
 		return nil, nil
 	}
 	items, sources := convert.Contents(template.DataItems, &template.DataSources)
-	return &gatewayv1alpha1.Prefetch{Revision: name, Items: items, Sources: sources}, nil
+	return &gatewayv1alpha1.Prefetch{Revision: name, Items: items, Sources: sources, FillCache: d.Spec.FillCache}, nil
 }
 
 // revisionTemplate reads what a revision of the Data's own DataSet holds, or returns

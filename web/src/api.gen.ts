@@ -14,6 +14,11 @@ export interface Alert {
   message: string;
 }
 
+export interface CacheHolder {
+  host: string;
+  bytes: number;
+}
+
 export interface CacheUse {
   servedBytes?: number;
   sourceBytes?: number;
@@ -297,12 +302,24 @@ export interface Points {
   rack: number;
   zone: number;
   downloads: number;
+  cache?: number;
   spread: number;
 }
 
 export interface Preference {
   node: string;
   weight: number;
+}
+
+export interface PreheatCacheStatus {
+  phase: string;
+  node?: string;
+  heldBytes?: number;
+  totalBytes?: number;
+  holders?: Array<CacheHolder>;
+  reason?: string;
+  message?: string;
+  time?: string;
 }
 
 export interface PreheatNodeStatus {
@@ -319,6 +336,7 @@ export interface PreheatStatus {
   ready: number;
   failed: number;
   nodes?: Array<PreheatNodeStatus>;
+  cache?: PreheatCacheStatus;
   lastScheduleTime?: string;
   nextScheduleTime?: string;
   request?: string;
@@ -556,6 +574,7 @@ export interface WhyNode {
   chosen?: boolean;
   heldBytes: number;
   downloadingBytes?: number;
+  cachedBytes?: number;
   missing?: Array<string>;
   downloads: number;
   pods: number;

@@ -34,3 +34,17 @@ func TestFiguresOfARuntimeThatLiesAreShownToo(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLineOfCachesSaysWhatTheyHold(t *testing.T) {
+	for want, c := range map[string]*v1alpha1.PreheatCacheStatus{
+		"Ready, hold 2.0 GiB of 2.0 GiB": {Phase: v1alpha1.PreheatReady, Node: "a", HeldBytes: 2 << 30, TotalBytes: 2 << 30},
+		"Downloading, hold 1.0 GiB of 2.0 GiB, filled from node a": {
+			Phase: v1alpha1.PreheatDownloading, Node: "a", HeldBytes: 1 << 30, TotalBytes: 2 << 30},
+		"Failed, hold 1.0 GiB of 2.0 GiB, filled from node a; CacheIncomplete: more room": {
+			Phase: v1alpha1.PreheatFailed, Node: "a", HeldBytes: 1 << 30, TotalBytes: 2 << 30, Reason: "CacheIncomplete", Message: "more room"},
+	} {
+		if got := preheatCacheLine(c); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

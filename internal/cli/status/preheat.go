@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/bytesize"
 	"github.com/kuda-io/kuda/internal/cli/frame"
 	"github.com/kuda-io/kuda/internal/insight/status"
 )
@@ -54,4 +55,26 @@ func preheatNode(n *v1alpha1.PreheatNodeStatus) string {
 		text += ": " + n.Message
 	}
 	return text
+}
+
+// preheatCacheLine says what the caches hold that spec.preheat fills.
+func preheatCacheLine(c *v1alpha1.PreheatCacheStatus) string {
+	text := fmt.Sprintf("%s, hold %s of %s", c.Phase, bytesize.Text(c.HeldBytes), bytesize.Text(c.TotalBytes))
+	if c.Phase != v1alpha1.PreheatReady && c.Node != "" {
+		text += ", filled from node " + c.Node
+	}
+	if c.Reason != "" {
+		text += "; " + c.Reason + ": " + c.Message
+	}
+	return text
+}
+
+func preheatCacheTone(c *v1alpha1.PreheatCacheStatus) frame.Tone {
+	switch c.Phase {
+	case v1alpha1.PreheatReady:
+		return frame.Good
+	case v1alpha1.PreheatFailed:
+		return frame.Bad
+	}
+	return frame.Warning
 }

@@ -109,6 +109,9 @@ func headLines(v *status.View, l Look, cut bool) []string {
 				line("", frame.Plain, "%s: %s", n.Node, preheatNode(n))
 			}
 		}
+		if p.Cache != nil {
+			line("Caches", preheatCacheTone(p.Cache), "%s", preheatCacheLine(p.Cache))
+		}
 	}
 	if v.Waits != "" {
 		line("Waits for", frame.Plain, "%s", v.Waits)

@@ -108,18 +108,19 @@ func parseWeights(named map[string]int64, rack string) (index.Weights, error) {
 	if rack == "" {
 		w.Rack = 0
 	}
-	places := map[string]*int64{"node": &w.Node, "rack": &w.Rack, "zone": &w.Zone, "downloads": &w.Downloads, "spread": &w.Spread}
+	places := map[string]*int64{"node": &w.Node, "rack": &w.Rack, "zone": &w.Zone, "downloads": &w.Downloads, "cache": &w.Cache,
+		"spread": &w.Spread}
 	for name, weight := range named {
 		place := places[name]
 		switch {
 		case place == nil:
-			return w, fmt.Errorf("--weights: there is no %q; it takes node, rack, zone, downloads and spread", name)
+			return w, fmt.Errorf("--weights: there is no %q; it takes node, rack, zone, downloads, cache and spread", name)
 		case weight < 0 || weight > maxWeight:
 			return w, fmt.Errorf("--weights: %s=%d is not from 0 to %d", name, weight, maxWeight)
 		}
 		*place = weight
 	}
-	if why.SumWeights(w) == 0 {
+	if w.Sum(false) == 0 {
 		return w, errors.New("--weights: at least one must be more than 0")
 	}
 	return w, nil

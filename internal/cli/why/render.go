@@ -131,7 +131,7 @@ func renderLines(d *why.DataSet, line func(name, format string, args ...any)) {
 // dimension adds to the score; they have the names that --weights takes.
 func tableLines(v *why.View, l look) []string {
 	t := &frame.Table{Header: []string{
-		"", "NODE", "HELD", "MISSING", "DOWNLOADS", "ROOM", "SCORE", "AGAINST", "node", "rack", "zone", "downloads", "spread",
+		"", "NODE", "HELD", "MISSING", "DOWNLOADS", "ROOM", "SCORE", "AGAINST", "node", "rack", "zone", "downloads", "cache", "spread",
 	}}
 	rest := 0
 	for i := range v.Nodes {
@@ -148,7 +148,7 @@ func tableLines(v *why.View, l look) []string {
 			frame.Text(strconv.Itoa(n.Downloads)), frame.Text(roomText(n)), frame.Toned(frame.Strong, strconv.FormatInt(n.Score, 10)),
 			frame.Toned(frame.Warning, strings.Join(n.Against, "; ")),
 			pointsCell(n.Points.Node), pointsCell(n.Points.Rack), pointsCell(n.Points.Zone), pointsCell(n.Points.Downloads),
-			pointsCell(n.Points.Spread))
+			cachePoints(v, n), pointsCell(n.Points.Spread))
 	}
 	lines := t.Lines(l.Screen)
 	if rest > 0 {
@@ -164,6 +164,9 @@ func heldCell(v *why.View, n *why.Node) frame.Cell {
 	}
 	if n.DownloadingBytes > 0 {
 		text += ", " + bytesize.Text(n.DownloadingBytes) + " coming"
+	}
+	if n.CachedBytes > 0 {
+		text += ", " + bytesize.Text(n.CachedBytes) + " in a cache"
 	}
 	if len(n.Missing) == 0 {
 		tone = frame.Good
@@ -192,11 +195,23 @@ func pointsCell(points float64) frame.Cell {
 	return frame.Text(strconv.FormatFloat(points, 'g', -1, 64))
 }
 
+// cachePoints is empty where caches do not count.
+func cachePoints(v *why.View, n *why.Node) frame.Cell {
+	if v.Weights.Cache == 0 {
+		return frame.Text("")
+	}
+	return pointsCell(n.Points.Cache)
+}
+
 // scoreCaveat says what the scores are not.
 func scoreCaveat(v *why.View, now time.Time) string {
 	w := v.Weights
-	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,spread=%g",
-		w.Node, w.Rack, w.Zone, w.Downloads, w.Spread)
+	cache := ""
+	if w.Cache > 0 {
+		cache = fmt.Sprintf("cache=%g,", w.Cache)
+	}
+	text := fmt.Sprintf("Scores are computed from what is known now, with the weights node=%g,rack=%g,zone=%g,downloads=%g,%sspread=%g",
+		w.Node, w.Rack, w.Zone, w.Downloads, cache, w.Spread)
 	if v.PlacedTime != nil {
 		text += fmt.Sprintf(", while the pod was placed at %s, %s ago", v.PlacedTime.UTC().Format(time.RFC3339),
 			formatAge(v.PlacedTime.Time, now))

@@ -141,7 +141,7 @@ func isRelevantChange(before, after *v1alpha1.Data) bool {
 		a.DataItems != b.DataItems || a.Success != b.Success || a.Failed != b.Failed ||
 		a.ObservedRevision != b.ObservedRevision || a.CurrentRevision != b.CurrentRevision ||
 		!equality.Semantic.DeepEqual(assignment.Ready(before), assignment.Ready(after)) ||
-		credentialsDiffer(before, after) || !samePrefetch(a.Prefetch, b.Prefetch) || assignment.Failure(before) != assignment.Failure(after) ||
+		credentialsDiffer(before, after) || cachesDiffer(before, after) || !samePrefetch(a.Prefetch, b.Prefetch) || assignment.Failure(before) != assignment.Failure(after) ||
 		!sameDigests(a.DataItemsStatus, b.DataItemsStatus)
 }
 

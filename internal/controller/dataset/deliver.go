@@ -18,6 +18,7 @@ import (
 	"github.com/kuda-io/kuda/api/v1alpha1"
 	"github.com/kuda-io/kuda/internal/domain/assignment"
 	"github.com/kuda-io/kuda/internal/domain/podstate"
+	"github.com/kuda-io/kuda/internal/domain/rollout"
 )
 
 // parallelWrites bounds the writes of one pass that are under way together.
@@ -41,7 +42,8 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 	r.checked.keepLive(keyOf(s.set), s.observed.live)
 	return r.writeAll(ctx, s, func(x *replica) (*v1alpha1.DataSpec, error) {
 		target := cmp.Or(targets[x.pod.UID], x.revision, s.plan.New)
-		if r.checked.isUnchanged(keyOf(s.set), x, target, prefetchBeside(target, s.plan.Prefetch)) {
+		prefetch, fill := planAhead(x, target, s.plan)
+		if x.data != nil && x.data.Spec.FillCache == fill && r.checked.isUnchanged(keyOf(s.set), x, target, prefetch) {
 			return nil, nil
 		}
 		wanted, ok := templates[target]
@@ -51,13 +53,25 @@ func (r *Reconciler) applyPlan(ctx context.Context, s *session) error {
 			}
 			templates[target] = wanted
 		}
-		return new(assignedSpec(x, target, wanted, s.plan.Prefetch)), nil
+		assigned := assignedSpec(x, target, wanted)
+		assigned.PrefetchRevision, assigned.FillCache = prefetch, fill
+		return &assigned, nil
 	})
+}
+
+// planAhead returns what a pod is to download ahead, and whether it fills the caches with it
+// before. Whether it does is not changed while it is at it.
+func planAhead(x *replica, target string, p rollout.Plan) (revision string, fill bool) {
+	if p.Prefetch == target || p.Filler != "" && p.Filler != x.pod.UID {
+		return "", false
+	}
+	before := x.data != nil && x.data.Spec.FillCache && x.data.Spec.PrefetchRevision == p.Prefetch
+	return p.Prefetch, p.Prefetch != "" && (p.Filler != "" || before)
 }
 
 // assignedSpec is what a pod is told to have. What a pod was like before a move is
 // kept for as long as it has the revision that it was moved to.
-func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, prefetch string) v1alpha1.DataSpec {
+func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec) v1alpha1.DataSpec {
 	spec := assignment.Spec(target, x.pod.Name, wanted)
 	if x.data != nil {
 		spec.RetryToken = x.data.Spec.RetryToken
@@ -72,16 +86,7 @@ func assignedSpec(x *replica, target string, wanted v1alpha1.DataTemplateSpec, p
 		health := podstate.Health(x.pod)
 		spec.Baseline = &health
 	}
-	spec.PrefetchRevision = prefetchBeside(target, prefetch)
 	return spec
-}
-
-// prefetchBeside returns the revision that a pod with the target revision is to prefetch.
-func prefetchBeside(target, prefetch string) string {
-	if prefetch == target {
-		return ""
-	}
-	return prefetch
 }
 
 func (r *Reconciler) writeData(ctx context.Context, d *v1alpha1.DataSet, x *replica, spec v1alpha1.DataSpec) error {
@@ -160,7 +165,7 @@ func (r *Reconciler) createData(ctx context.Context, d *v1alpha1.DataSet, x *rep
 // movesNoPod reports whether two specs differ only in what is to be downloaded ahead, or
 // in that what failed is to be tried again.
 func movesNoPod(before, after v1alpha1.DataSpec) bool {
-	after.PrefetchRevision, after.RetryToken = before.PrefetchRevision, before.RetryToken
+	after.PrefetchRevision, after.FillCache, after.RetryToken = before.PrefetchRevision, before.FillCache, before.RetryToken
 	return equality.Semantic.DeepEqual(before, after)
 }
 

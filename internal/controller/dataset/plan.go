@@ -106,6 +106,7 @@ func (s *session) rolloutInput(current string) rollout.Input {
 		FailureThreshold: spec.FailureThreshold,
 		ProgressDeadline: progressDeadline(spec),
 		Prefetch:         spec.Prefetch,
+		FillCache:        spec.Preheat != nil && spec.Preheat.Cache,
 		Update:           rollout.Revision{Name: update, Reach: revisionReach(s.observed, update)},
 		State:            s.set.Status.Rollout,
 		Request:          s.set.Annotations[v1alpha1.AnnotationRolloutRequest],

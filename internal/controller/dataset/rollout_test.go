@@ -435,6 +435,34 @@ func TestPodsAreMovedOnlyAfterAllHavePrefetched(t *testing.T) {
 	}
 }
 
+func TestOnePodFillsTheCachesBeforeTheOthersPrefetch(t *testing.T) {
+	b := fleet(t, func(s *v1alpha1.DataSetSpec) { s.Prefetch, s.Preheat = true, &v1alpha1.Preheat{Cache: true} })
+	s := b.settle("")
+	var filler string
+	for name, d := range b.datas() {
+		if d.Spec.FillCache != (d.Spec.PrefetchRevision == s.UpdateRevision) {
+			t.Errorf("pod %s prefetches %q, and fills the caches: %t", name, d.Spec.PrefetchRevision, d.Spec.FillCache)
+		}
+		if d.Spec.FillCache && filler != "" {
+			t.Errorf("%s and %s fill the caches", filler, name)
+		}
+		if d.Spec.FillCache {
+			filler = name
+		}
+	}
+	b.prefetched(v1alpha1.DataSuccess, "", filler)
+	s = b.settle("")
+	for name, d := range b.datas() {
+		if d.Spec.PrefetchRevision != s.UpdateRevision || d.Spec.FillCache != (name == filler) {
+			t.Errorf("with full caches, pod %s prefetches %q, and fills the caches: %t", name, d.Spec.PrefetchRevision, d.Spec.FillCache)
+		}
+	}
+	b.prefetched(v1alpha1.DataSuccess, "")
+	if s = b.settle(""); s.Rollout.Phase != v1alpha1.RolloutCompleted {
+		t.Errorf("in the end: %+v", s.Rollout)
+	}
+}
+
 func TestAnAbortMovesAllPodsBack(t *testing.T) {
 	b := fleet(t)
 	first := b.set().Status.CurrentRevision

@@ -106,5 +106,6 @@ func computeStatus(p *session, opening *v1alpha1.RolloutRecord) v1alpha1.DataSet
 		meta.SetStatusCondition(&s.Conditions, c)
 	}
 	setCredentials(&s.Conditions, d, o)
+	setCaches(&s.Conditions, d, o)
 	return s
 }

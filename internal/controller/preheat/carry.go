@@ -33,7 +33,9 @@ func (r *Reconciler) carryOut(ctx context.Context, s *session, plan Plan) error 
 		if s.datas[string(p.UID)] != nil || !podstate.Live(p) || !podstate.Injected(p) {
 			continue
 		}
-		data := assignment.NewPreheat(s.set, p, assignment.Spec(plan.State.Revision, p.Name, withoutHooks(s.template)))
+		spec := assignment.Spec(plan.State.Revision, p.Name, withoutHooks(s.template))
+		spec.FillCache = p.Name == FillerName(s.set.Name, s.set.UID, plan.State.Cache.Node, plan.State.Revision)
+		data := assignment.NewPreheat(s.set, p, spec)
 		if err := r.client.Create(ctx, data); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating Data %s: %w", data.Name, err)
 		}
@@ -44,22 +46,22 @@ func (r *Reconciler) carryOut(ctx context.Context, s *session, plan Plan) error 
 // createPods makes pods. Whether the webhook does to them what is needed is asked
 // with a pod that is not kept, so that no pod is made in vain.
 func (r *Reconciler) createPods(ctx context.Context, s *session, plan Plan) error {
-	for i, node := range plan.Create {
+	pods := newPods(s.set, plan)
+	for i, p := range pods {
 		if i == 0 {
-			stop, err := r.createPod(ctx, s, newPod(s.set, node, plan.State.Revision), client.DryRunAll, client.DisableReadYourWritesConsistency)
+			stop, err := r.createPod(ctx, s, p.DeepCopy(), client.DryRunAll, client.DisableReadYourWritesConsistency)
 			if stop || err != nil {
 				return err
 			}
 		}
-		p := newPod(s.set, node, plan.State.Revision)
 		stop, err := r.createPod(ctx, s, p)
 		if stop || err != nil {
 			return err
 		}
-		ctrl.LoggerFrom(ctx).V(1).Info("created a pod to preheat a node", "pod", p.Name, "node", node)
+		ctrl.LoggerFrom(ctx).V(1).Info("created a pod to preheat", "pod", p.Name)
 		s.pods[p.Name] = p
 	}
-	if len(plan.Create) > 0 {
+	if len(pods) > 0 {
 		s.trouble = nil
 		r.memory.put(s.set, plan.State, nil)
 	}

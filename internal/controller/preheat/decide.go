@@ -43,6 +43,7 @@ func Decide(in Input) Plan {
 	p.findNodes()
 	p.judgeSeats()
 	p.chooseNodes()
+	p.judgeCaches()
 	p.planPods()
 	return p.plan
 }
@@ -51,7 +52,7 @@ func Decide(in Input) Plan {
 // on the same nodes as far as they still qualify.
 func (p *planner) restoreState() {
 	s := State{Revision: p.Revision, Seats: maps.Clone(p.State.Seats), Passed: maps.Clone(p.State.Passed),
-		Last: p.State.Last, Next: p.State.Next, Request: p.State.Request}
+		Cache: p.State.Cache, Last: p.State.Last, Next: p.State.Next, Request: p.State.Request}
 	if s.Seats == nil {
 		s.Seats = map[string]Seat{}
 	}
@@ -60,6 +61,7 @@ func (p *planner) restoreState() {
 	}
 	if p.State.Revision != p.Revision {
 		clear(s.Passed)
+		s.Cache = CacheState{}
 		for name := range s.Seats {
 			s.Seats[name] = Seat{Phase: v1alpha1.PreheatPending, Since: p.Now}
 		}
@@ -166,6 +168,9 @@ func (p *planner) planPods() {
 		x, y := s.Seats[a.Name], s.Seats[b.Name]
 		return cmp.Or(cmp.Compare(x.Attempts, y.Attempts), x.Since.Compare(y.Since), cmp.Compare(p.hashNode(a), p.hashNode(b)))
 	})
+	if name := p.planFiller(); name != "" {
+		needed[name] = true
+	}
 	for i := range p.Pods {
 		if pod := &p.Pods[i]; !needed[pod.Name] && !pod.Deleting {
 			p.plan.Delete = append(p.plan.Delete, pod.Name)
@@ -195,11 +200,11 @@ func (p *planner) countDownloading() int {
 
 func (p *planner) planCreation(ready []*Node, room int) {
 	s := &p.plan.State
-	held := p.Now.Before(p.Held)
+	held, filling := p.Now.Before(p.Held), p.awaitsCaches()
 	for i, n := range ready {
 		seat := s.Seats[n.Name]
 		switch {
-		case i < room && !held:
+		case i < room && !held && !filling:
 			if seat.Reason == v1alpha1.ReasonWaiting {
 				seat.Reason, seat.Message = "", ""
 			}
@@ -211,7 +216,10 @@ func (p *planner) planCreation(ready []*Node, room int) {
 		case seat.Phase == v1alpha1.PreheatFailed:
 		case seat.Reason == "" || seat.Phase != v1alpha1.PreheatPending || seat.Reason == v1alpha1.ReasonWaiting:
 			why := "the node's turn has not come"
-			if held {
+			switch {
+			case filling:
+				why = "the caches in front of the sources are filled first"
+			case held:
 				why = "no pod can be made; the condition Preheated says why"
 			}
 			s.Seats[n.Name] = p.setPhase(seat, v1alpha1.PreheatPending, v1alpha1.ReasonWaiting, why)

@@ -5,6 +5,7 @@ package preheat
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -87,7 +88,7 @@ func podOf(p *corev1.Pod, d *v1alpha1.Data) Pod {
 }
 
 func deliveryOf(d *v1alpha1.Data) *Delivery {
-	out := &Delivery{Reported: assignment.Reported(d), Delivered: assignment.Delivered(d)}
+	out := &Delivery{Reported: assignment.Reported(d), Delivered: assignment.Delivered(d), Fill: fillOf(d)}
 	ready := assignment.Ready(d)
 	if out.Delivered {
 		if ready != nil {
@@ -109,5 +110,5 @@ func deliveryOf(d *v1alpha1.Data) *Delivery {
 func (d Delivery) equal(o Delivery) bool {
 	same := d.DeliveredAt.Equal(o.DeliveredAt)
 	d.DeliveredAt, o.DeliveredAt = time.Time{}, time.Time{}
-	return same && d == o
+	return same && reflect.DeepEqual(d, o)
 }

@@ -82,6 +82,21 @@ func newPod(d *v1alpha1.DataSet, node, revision string) *corev1.Pod {
 	}
 }
 
+// newPods are the pods that a plan makes.
+func newPods(d *v1alpha1.DataSet, plan Plan) []*corev1.Pod {
+	revision := plan.State.Revision
+	pods := make([]*corev1.Pod, 0, len(plan.Create)+1)
+	if plan.Fill != "" {
+		filler := newPod(d, plan.Fill, revision)
+		filler.Name = FillerName(d.Name, d.UID, plan.Fill, revision)
+		pods = append(pods, filler)
+	}
+	for _, node := range plan.Create {
+		pods = append(pods, newPod(d, node, revision))
+	}
+	return pods
+}
+
 // withoutHooks is what a node is to have of a template: the data. Hooks are for
 // applications, and there is none.
 func withoutHooks(t v1alpha1.DataTemplateSpec) v1alpha1.DataTemplateSpec {

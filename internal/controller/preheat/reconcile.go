@@ -115,7 +115,7 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 	if err := r.carryOut(ctx, s, plan); err != nil {
 		return 0, err
 	}
-	if wake := s.trouble.remainingWait(s.input.Now); wake > 0 && len(plan.Create) > 0 && (plan.Wake == 0 || wake < plan.Wake) {
+	if wake := s.trouble.remainingWait(s.input.Now); wake > 0 && (len(plan.Create) > 0 || plan.Fill != "") && (plan.Wake == 0 || wake < plan.Wake) {
 		plan.Wake = wake
 	}
 	return plan.Wake, r.publishStatus(ctx, s, plan)

@@ -31,6 +31,7 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 		return state
 	}
 	state.Revision, state.Request = s.Revision, ptr.Deref(s.Request, "")
+	state.Cache = cacheStateOf(s.Cache)
 	if s.LastScheduleTime != nil {
 		state.Last = s.LastScheduleTime.Time
 	}
@@ -54,7 +55,7 @@ func stateOf(s *v1alpha1.PreheatStatus) State {
 func statusOf(p Plan) *v1alpha1.PreheatStatus {
 	s := &v1alpha1.PreheatStatus{
 		Revision: p.State.Revision, Desired: int32(p.Wanted),
-		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next),
+		LastScheduleTime: wholeSecond(p.State.Last), NextScheduleTime: wholeSecond(p.State.Next), Cache: cacheStatus(p.State.Cache),
 	}
 	if p.State.Request != "" {
 		s.Request = &p.State.Request
@@ -68,7 +69,7 @@ func statusOf(p Plan) *v1alpha1.PreheatStatus {
 			s.Failed++
 		}
 		s.Nodes = append(s.Nodes, v1alpha1.PreheatNodeStatus{
-			Node: name, Phase: seat.Phase, Reason: seat.Reason, Message: shorten.Text(seat.Message, maxMessage), Time: wholeSecond(seat.Since),
+			Node: name, Phase: seat.Phase, Reason: seat.Reason, Message: shortMessage(seat.Message), Time: wholeSecond(seat.Since),
 		})
 	}
 	order := []v1alpha1.PreheatPhase{v1alpha1.PreheatFailed, v1alpha1.PreheatDownloading, v1alpha1.PreheatPending, v1alpha1.PreheatReady}
@@ -103,11 +104,16 @@ func conditionOf(spec v1alpha1.Preheat, p Plan, s *v1alpha1.PreheatStatus, o *ob
 		n := s.Nodes[0]
 		c.Reason = v1alpha1.ReasonPreheatFailed
 		c.Message = fmt.Sprintf("%s; %d failed and are tried again, such as node %s: %s: %s", count, s.Failed, n.Node, n.Reason, n.Message)
+	case s.Cache != nil && s.Cache.Phase == v1alpha1.PreheatFailed:
+		c.Reason = v1alpha1.ReasonPreheatFailed
+		c.Message = fmt.Sprintf("%s; %s, which is tried again: %s: %s", count, cacheText(s.Cache), s.Cache.Reason, s.Cache.Message)
 	case p.Fit == 0:
 		c.Reason, c.Message = v1alpha1.ReasonNoNodes, noNodes(spec, p)
 	case len(p.State.Seats) < p.Wanted && int(s.Ready) == len(p.State.Seats):
 		c.Reason = v1alpha1.ReasonNoNodes
 		c.Message = fmt.Sprintf("%s; spec.preheat.replicas asks for more nodes than there are: %s", count, noNodes(spec, p))
+	case s.Cache != nil && s.Cache.Phase != v1alpha1.PreheatReady:
+		c.Reason, c.Message = v1alpha1.ReasonPreheating, count+"; "+cacheText(s.Cache)
 	case s.Ready < s.Desired:
 		c.Reason, c.Message = v1alpha1.ReasonPreheating, count
 	case p.Schedule != nil:
@@ -116,9 +122,11 @@ func conditionOf(spec v1alpha1.Preheat, p Plan, s *v1alpha1.PreheatStatus, o *ob
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonPreheated, count
 	}
-	c.Message = shorten.Text(c.Message, maxMessage)
+	c.Message = shortMessage(c.Message)
 	return c
 }
+
+func shortMessage(text string) string { return shorten.Text(text, maxMessage) }
 
 func noNodes(spec v1alpha1.Preheat, p Plan) string {
 	if p.Matching == 0 && len(spec.NodeSelector) == 0 {

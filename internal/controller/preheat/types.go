@@ -85,7 +85,23 @@ type Delivery struct {
 	Permanent, Failing bool
 	// Reason and Message say what holds it back.
 	Reason, Message string
+	// Fill is how far the caches are, in the pod that fills them.
+	Fill Fill
 }
+
+// Fill is how far the caches in front of the sources are filled.
+type Fill struct {
+	// Held bytes are in them, of Total that may come from them.
+	Held, Total int64
+	// Done: all of them were filled, or Reason and Message say why not.
+	Done            bool
+	Reason, Message string
+	// Holders are the hosts that hold most of it.
+	Holders []v1alpha1.CacheHolder
+}
+
+// isFull reports whether the caches hold all that may come from them.
+func (f Fill) isFull() bool { return f.Done && f.Held >= f.Total }
 
 // Seat is a node that is to have the data.
 type Seat struct {
@@ -109,10 +125,24 @@ type State struct {
 	// Passed are the nodes that failed for a reason of their own and gave their
 	// seat to another.
 	Passed map[string]Seat
+	// Cache is how far the caches are, where they are to be filled.
+	Cache CacheState
 	// Last and Next are when the schedule came, and comes, round; zero: never.
 	Last, Next time.Time
 	// Request is the last that was carried out.
 	Request string
+}
+
+// CacheState is how far the caches are filled, as a plan remembers it.
+type CacheState struct {
+	// Seat is of the pod that fills them.
+	Seat
+	// Node is where that pod is, or was last.
+	Node string
+	// Held bytes are in them, of Total.
+	Held, Total int64
+	// Holders are the hosts that hold most of it.
+	Holders []v1alpha1.CacheHolder
 }
 
 // Plan is what to do now.
@@ -120,6 +150,8 @@ type Plan struct {
 	State State
 	// Create are the nodes to make a pod for, Delete the pods to remove.
 	Create, Delete []string
+	// Fill is the node to make the pod on that fills the caches; empty: none is made.
+	Fill string
 	// Wanted is how many nodes are to have the data; Matching how many have the
 	// labels, Fit how many of these take pods.
 	Wanted, Matching, Fit int

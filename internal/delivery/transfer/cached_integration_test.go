@@ -49,7 +49,7 @@ func newCounted(t *testing.T, target string) *counted {
 		},
 		ModifyResponse: func(r *http.Response) error {
 			if r.Request.Method == http.MethodGet && r.Request.URL.Query().Get("list-type") == "" && r.StatusCode < 300 {
-				c.sent.Add(r.ContentLength)
+				r.Body = &countedBody{r.Body, &c.sent}
 			}
 			return nil
 		},
@@ -58,6 +58,18 @@ func newCounted(t *testing.T, target string) *counted {
 	t.Cleanup(server.Close)
 	c.url = server.URL
 	return c
+}
+
+// countedBody counts the bytes that are read of it.
+type countedBody struct {
+	io.ReadCloser
+	sent *atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.sent.Add(int64(n))
+	return n, err
 }
 
 // remote is a MinIO whose objects are counted, with an engine that reads it.
@@ -133,8 +145,9 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 	f.put(t, want, "large", noise(1, farBytes))
 	f.put(t, want, "small", noise(2, 1000))
 	f.minio.Put(t, bucket, "other/tree/large", noise(3, farBytes))
-	server := alluxiotest.Start(t, "ufs=s3://"+bucket+"/", "s3="+f.minio.URL(), "accessKey="+miniotest.AccessKey,
-		"secretKey="+miniotest.SecretKey, "block-size=8388608")
+	behind := newCounted(t, f.minio.URL())
+	server := alluxiotest.Start(t, "ufs=s3://"+bucket+"/", "s3="+behind.url, "accessKey="+miniotest.AccessKey,
+		"secretKey="+miniotest.SecretKey, "block-size=8388608", "cache-size=100663296")
 	host, port := server.Host(t)
 	mount := func(path string) cache.Backend {
 		b, err := cache.NewAlluxio(cache.Alluxio{Host: host, Port: port, Path: path, UserName: "kuda", Timeout: 5 * time.Minute}, f.source)
@@ -145,6 +158,8 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 		return b
 	}
 	f.warmUp(t, mount("/"))
+	t.Run("filled", func(t *testing.T) { f.testFilled(t, behind, mount, want) })
+	t.Run("too small", func(t *testing.T) { f.testTooSmall(t, mount("/")) })
 	for _, state := range []string{"cold", "warm"} {
 		before := f.origin.sent.Load()
 		result := f.mustDeliver(t, mount("/"), want)
@@ -208,6 +223,57 @@ func (f *remote) warmUp(t *testing.T, b cache.Backend) {
 		}
 		body.Close()
 	}
+}
+
+// fill fills a cache with a tree.
+func (f *remote) fill(t *testing.T, b cache.Backend, tree string) (*Fill, error) {
+	t.Helper()
+	s, _ := openEngine(t, t.TempDir())
+	key := NewRequest(f.source, (&bench{source: f.source}).key(tree, "1"), nil)
+	key.Cache = cache.NewGroup().New(b, f.source)
+	return New(Options{Store: s, Limits: f.limits}).FillCache(t.Context(), key, nil)
+}
+
+// testFilled fills the cache, and delivers several times with fallback Never.
+func (f *remote) testFilled(t *testing.T, behind *counted, mount func(string) cache.Backend, want map[string]string) {
+	before := behind.sent.Load()
+	for _, once := range []int64{farBytes, 0} {
+		before := behind.sent.Load()
+		filled, err := f.fill(t, mount("/"), "tree/")
+		if err != nil || filled.Held != farBytes || filled.Total != farBytes || filled.Reason() != "" {
+			t.Fatalf("%+v, %v", filled, err)
+		}
+		// Alluxio may ask for more than it reads, and stop reading.
+		if sent := behind.sent.Load() - before; sent < once || sent > once+once/10 {
+			t.Errorf("the source sent %d bytes to the cache, want %d", sent, once)
+		}
+	}
+	direct := f.origin.sent.Load()
+	for range 4 {
+		result, err := f.deliver(t, mount("/"), true, want, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Cache.Served != farBytes {
+			t.Errorf("%+v", result.Cache)
+		}
+	}
+	if sent := behind.sent.Load() - before; sent > farBytes+farBytes/10 {
+		t.Errorf("the source sent %d bytes to the cache, want %d", sent, farBytes)
+	}
+	if sent := f.origin.sent.Load() - direct; sent != 4*1000 {
+		t.Errorf("the source sent %d bytes beside the cache", sent)
+	}
+}
+
+// testTooSmall fills the cache with more than it can hold.
+func (f *remote) testTooSmall(t *testing.T, b cache.Backend) {
+	f.minio.Put(t, bucket, "big/file", noise(7, 128<<20))
+	filled, err := f.fill(t, b, "big/")
+	if err != nil || filled.Held >= filled.Total || filled.Total != 128<<20 || filled.Reason() == "" {
+		t.Errorf("%+v, %v", filled, err)
+	}
+	t.Logf("%+v, %v", filled, err)
 }
 
 // testPoisonedBlock changes the bytes of blocks on the worker's disk.
@@ -300,7 +366,14 @@ func TestCachingProxyInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	for i, once := range []int64{farBytes, 0} {
+	filled, err := f.fill(t, b, "tree/")
+	if err != nil || filled.Held != farBytes {
+		t.Fatalf("%+v, %v", filled, err)
+	}
+	if sent := f.origin.sent.Load(); sent > farBytes+(1<<20) {
+		t.Errorf("to fill it, the source sent %d bytes", sent)
+	}
+	for i, once := range []int64{0, 0} {
 		before := f.origin.sent.Load()
 		result := f.mustDeliver(t, b, want)
 		if result.Cache.Served != farBytes {

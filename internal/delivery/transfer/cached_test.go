@@ -32,6 +32,9 @@ type shelf struct {
 	fail func(key string, offset int64) error
 	// cut ends each body after so many bytes; 0 for never.
 	cut int
+	// fills is what it may take over, and asked how often it was to.
+	fills map[string][]byte
+	asked int
 }
 
 func (s *shelf) Identity() string { return "shelf://test" }

@@ -133,10 +133,13 @@ type CacheUse struct {
 }
 
 // Reason returns the reason with the most bytes, "" if there is none.
-func (u *CacheUse) Reason() string {
+func (u *CacheUse) Reason() string { return mostBytes(u.Fallbacks) }
+
+// mostBytes returns the reason with the most bytes.
+func mostBytes(fallbacks map[string]int64) string {
 	most := ""
-	for _, reason := range slices.Sorted(maps.Keys(u.Fallbacks)) {
-		if most == "" || u.Fallbacks[reason] > u.Fallbacks[most] {
+	for _, reason := range slices.Sorted(maps.Keys(fallbacks)) {
+		if most == "" || fallbacks[reason] > fallbacks[most] {
 			most = reason
 		}
 	}

@@ -26,6 +26,7 @@ func Assignment(d *v1alpha1.Data) *gatewayv1alpha1.Assignment {
 		Preheat:   assignment.Preheats(d),
 
 		RetryToken: assignment.RetryToken(d),
+		FillCache:  d.Spec.FillCache && d.Spec.PrefetchRevision == "",
 	}
 }
 

@@ -33,6 +33,7 @@ func buildPlan(f facts, m moves) Plan {
 	}
 	if f.shouldPrefetch() {
 		p.Prefetch = f.in.Update.Name
+		p.Filler = cacheFiller(f)
 	}
 	return p
 }

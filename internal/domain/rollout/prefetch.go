@@ -4,8 +4,11 @@
 package rollout
 
 import (
+	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
 )
@@ -30,6 +33,24 @@ func (f facts) retryGracePeriod() time.Duration {
 		return 0
 	}
 	return max(0, retryGrace-f.timeSince(f.state.StartTime))
+}
+
+// cacheFiller returns the pod that fills the caches before the others download the update
+// revision ahead; empty when the caches are full, or no pod can fill them.
+func cacheFiller(f facts) types.UID {
+	if !f.in.FillCache || !f.state.isIn(prefetching) || f.anyPod(func(p podFacts) bool { return p.Prefetched }) {
+		return ""
+	}
+	waiting := slices.DeleteFunc(sortPods(f, f.outdatedPods()), func(p podFacts) bool { return !p.awaitsPrefetch })
+	for _, p := range waiting {
+		if p.available {
+			return p.UID
+		}
+	}
+	if len(waiting) > 0 {
+		return waiting[0].UID
+	}
+	return ""
 }
 
 // prefetchIsDone reports whether the nodes of all pods that can be moved have the

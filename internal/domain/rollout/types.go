@@ -91,6 +91,9 @@ type Input struct {
 	Strategy v1alpha1.UpdateStrategy
 	Paused   bool
 	Prefetch bool
+	// FillCache has one pod fill the caches in front of the sources, and download the
+	// update revision ahead, before the others do.
+	FillCache bool
 	// FailurePolicy is Pause where it is empty.
 	FailurePolicy v1alpha1.FailurePolicy
 	// FailureThreshold is 1 where it is nil.
@@ -138,6 +141,9 @@ type Plan struct {
 	Outcome v1alpha1.RolloutOutcome
 	// Prefetch is the revision that the pods without it are to download, or empty.
 	Prefetch string
+	// Filler is the only pod that downloads it for now, and fills the caches with it
+	// before; empty: all pods do, and the caches are not filled.
+	Filler types.UID
 	// Measure is the index of the analysis step of which a measurement is due
 	// now, or -1. It stays due until Input.Measurement brings one.
 	Measure int

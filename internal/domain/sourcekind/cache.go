@@ -53,6 +53,7 @@ func (c *cache) addProxy(p v1alpha1.CachingProxy, server string, at *field.Path)
 func (c *cache) addTo(s *Source) *gatewayv1alpha1.SourceCache {
 	s.References = append(s.References, c.references...)
 	s.Problems = append(s.Problems, c.problems...)
+	s.Cache = c.message
 	return c.message
 }
 

@@ -29,6 +29,8 @@ type Source struct {
 	Origin []string
 	// Problems are what the schema and the references do not show.
 	Problems field.ErrorList
+	// Cache is the cache in front of the source; nil for none.
+	Cache *gatewayv1alpha1.SourceCache
 	// Message tells a runtime of the source.
 	Message *gatewayv1alpha1.Source
 }

@@ -41,3 +41,24 @@ func TestTheConditionSaysWhatACacheDidNotServe(t *testing.T) {
 		t.Errorf("without a cache: %+v", got)
 	}
 }
+
+func TestAReportSaysHowFarACacheIsFilled(t *testing.T) {
+	item := newItemStatus("a", downloading)
+	item.CacheFill = &gatewayv1alpha1.CacheFill{HeldBytes: 9, TotalBytes: 5}
+	s := Status(newData("a"), newRequest(item), "", now)
+	if got := s.DataItemsStatus[0].CacheFill; got == nil || got.HeldBytes != 5 || got.Done {
+		t.Errorf("got %+v", got)
+	}
+	before := s.DeepCopy()
+	before.DataItemsStatus[0].CacheFill.HeldBytes = 1
+	if got := compareStatus(before, &s); got != bytes {
+		t.Errorf("more bytes in the cache count as %d", got)
+	}
+	item.CacheFill = &gatewayv1alpha1.CacheFill{HeldBytes: 4, TotalBytes: 5, Done: true, Reason: "CacheIncomplete", Message: "more room\x1b"}
+	s = Status(newData("a"), newRequest(item), "", now)
+	got := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionCacheDegraded)
+	if got == nil || got.Status != metav1.ConditionTrue || got.Reason != v1alpha1.ReasonCacheIncomplete ||
+		!strings.Contains(got.Message, "4 of 5 bytes: more room") || strings.Contains(got.Message, "\x1b") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -45,6 +45,9 @@ func compareStatus(before, after *v1alpha1.DataStatus) change {
 		for i := range s.DataItemsStatus {
 			item := &s.DataItemsStatus[i]
 			item.Bytes, item.TotalBytes = 0, 0
+			if item.CacheFill != nil {
+				item.CacheFill.HeldBytes, item.CacheFill.TotalBytes = 0, 0
+			}
 			if item.Phase == v1alpha1.DataDownloading || item.Phase == v1alpha1.DataWaiting {
 				item.Message = ""
 			}

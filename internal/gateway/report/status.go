@@ -88,6 +88,7 @@ func itemStatus(spec *v1alpha1.DataItem, r *gatewayv1alpha1.ItemStatus, longest 
 		Digest:     sanitize.Digest(r.GetDigest()),
 		Origin:     originOf(r.GetOrigin()),
 		Cache:      cacheUseOf(r.GetCache()),
+		CacheFill:  cacheFillOf(r.GetCacheFill()),
 	}
 	if s.Phase == v1alpha1.DataSuccess {
 		s.CompletionTime = sanitize.Moment(r.GetCompletionTime(), time.Second, now)

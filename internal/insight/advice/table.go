@@ -171,6 +171,10 @@ var table = map[key]Advice{
 		Severity: Warning, Why: "the cache failed several times in a row and is left alone for some minutes; files come from the source",
 		Do: []string{"look at its servers, and at what lets the pods reach them"},
 	},
+	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheIncomplete}: {
+		Severity: Warning, Why: "the cache was filled and does not hold all of the files; what is missing comes from the source",
+		Do: []string{"give the workers of the cache more room"},
+	},
 	{v1alpha1.ConditionCacheDegraded, v1alpha1.ReasonCacheRejected}: {
 		Severity: Warning, Why: "the cache had wrong bytes under the right name; none of them was used, and the files came from the source",
 		Do: []string{"have the cache drop the files, with Alluxio by 'alluxio fs free PATH': it does not notice by itself"},

@@ -41,6 +41,8 @@ type subject struct {
 	data       fact[[]v1alpha1.Data]
 	namespace  fact[*corev1.Namespace]
 	references []reference
+	// caches are those in front of its sources that are Services.
+	caches []cacheServer
 	// pullSecrets are those that its pods name.
 	pullSecrets []pullSecret
 	// endings are its applications' containers that end again and again.
@@ -73,6 +75,7 @@ func readSubject(ctx context.Context, c client.Client, logs lastWords, system st
 	s.config = readFact(ctx, c, system, configName, &corev1.ConfigMap{})
 	s.scheduler = readFact(ctx, c, system, schedulerName, &appsv1.Deployment{})
 	s.readPullSecrets(ctx, c)
+	s.readCaches(ctx, c)
 	s.readEndings(ctx, logs)
 	s.readRefusals(ctx, c)
 	for _, r := range sourceReferences(&s.dataSet.Spec.Template.DataSources) {
@@ -129,6 +132,7 @@ func examineDataSet(s *subject) []Finding {
 	findings = append(findings, checkModes(s)...)
 	findings = append(findings, checkPlacement(s)...)
 	findings = append(findings, checkReferences(s)...)
+	findings = append(findings, checkCaches(s)...)
 	return append(findings, judgePullSecrets(s.pullSecrets)...)
 }
 

@@ -98,6 +98,7 @@ func sortConditions(conditions []metav1.Condition) []metav1.Condition {
 	rank := []string{
 		v1alpha1.ConditionRolledBack, v1alpha1.ConditionProgressing, v1alpha1.ConditionStalled, v1alpha1.ConditionReady,
 		v1alpha1.ConditionInjected, v1alpha1.ConditionCredentialsAvailable, v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionPreheated,
+		v1alpha1.ConditionCacheDegraded,
 	}
 	conditions = slices.Clone(conditions)
 	slices.SortStableFunc(conditions, func(a, b metav1.Condition) int {

@@ -199,7 +199,7 @@ func conditionAlerts(d *v1alpha1.DataSet) []Alert {
 			wrong = c.Status == metav1.ConditionFalse && c.Reason != v1alpha1.ReasonDelivering && !waits
 		case v1alpha1.ConditionInjected, v1alpha1.ConditionCredentialsAvailable:
 			wrong = c.Status == metav1.ConditionFalse
-		case v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack:
+		case v1alpha1.ConditionSourceDrifted, v1alpha1.ConditionRolledBack, v1alpha1.ConditionCacheDegraded:
 			wrong = c.Status == metav1.ConditionTrue
 		case v1alpha1.ConditionProgressing:
 			wrong = c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonProgressDeadlineExceeded

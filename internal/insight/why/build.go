@@ -35,8 +35,17 @@ func Build(in *Input) View {
 			wants = append(wants, s.wants...)
 		}
 	}
-	demand := in.knownCluster().Index(in.Rack).Demand(p.Namespace, wants)
+	x := in.knownCluster().Index(in.Rack)
+	for i := range in.sets {
+		if s := &in.sets[i]; !s.isIgnored() {
+			x.SetCache(placement.Cached(s.dataSet))
+		}
+	}
+	demand := x.Demand(p.Namespace, wants)
 	v.TotalBytes = demand.Total
+	if !demand.Caches() {
+		v.Weights.Cache = 0 // it does not count
+	}
 	next := 0
 	for i := range in.sets {
 		v.DataSets = append(v.DataSets, in.sets[i].buildDataSet(demand, &next))
@@ -140,7 +149,7 @@ func (v *View) scoreNodes(in *Input, demand *index.Demand) {
 		n := Node{Name: name, Chosen: name == v.Node, Downloads: demand.Downloads(name), Pods: in.peers[name],
 			Against: nodeObstacles(in.pod, node)}
 		held, known := demand.On(name)
-		n.HeldBytes, n.DownloadingBytes = held.Bytes, held.Downloading
+		n.HeldBytes, n.DownloadingBytes, n.CachedBytes = held.Bytes, held.Downloading, demand.CachedOn(name)
 		for _, w := range demand.Missing(name) {
 			n.Missing = append(n.Missing, ItemTitle(w.Item, w.Version))
 		}
@@ -156,7 +165,7 @@ func (v *View) scoreNodes(in *Input, demand *index.Demand) {
 		}
 		if !demand.Negligible() {
 			n.Score = index.Score(f, in.Weights)
-			n.Points = weightedPoints(in.Weights, func(one index.Weights) int64 { return index.Score(f, one) }, SumWeights(in.Weights))
+			n.Points = weightedPoints(in.Weights, func(one index.Weights) int64 { return index.Score(f, one) }, in.Weights.Sum(f.Caches))
 		}
 		n.Against = append(n.Against, v.againstData(demand, name, stale[name])...)
 		v.Nodes = append(v.Nodes, n)
@@ -180,8 +189,6 @@ func (v *View) againstData(demand *index.Demand, node, stale string) []string {
 	return found
 }
 
-func SumWeights(w index.Weights) int64 { return w.Node + w.Rack + w.Zone + w.Downloads + w.Spread }
-
 // weightedPoints multiplies each weight with what the dimension alone comes to, in
 // shares of the whole, to a tenth.
 func weightedPoints(w index.Weights, alone func(index.Weights) int64, whole int64) Points {
@@ -193,7 +200,8 @@ func weightedPoints(w index.Weights, alone func(index.Weights) int64, whole int6
 	}
 	return Points{
 		Node: share(w.Node, index.Weights{Node: 1}), Rack: share(w.Rack, index.Weights{Rack: 1}), Zone: share(w.Zone, index.Weights{Zone: 1}),
-		Downloads: share(w.Downloads, index.Weights{Downloads: 1}), Spread: share(w.Spread, index.Weights{Spread: 1}),
+		Downloads: share(w.Downloads, index.Weights{Downloads: 1}), Cache: share(w.Cache, index.Weights{Cache: 1}),
+		Spread: share(w.Spread, index.Weights{Spread: 1}),
 	}
 }
 

@@ -140,6 +140,9 @@ func (v *View) explainChosen(demand *index.Demand) {
 	if demand.Total > 0 && demand.Negligible() {
 		v.addExplanation("data of less than %s is no reason for a node: it has no score", bytesize.Text(index.LeastBytes))
 	}
+	if n.CachedBytes > 0 {
+		v.addExplanation("a cache has %s of it on %s", bytesize.Text(n.CachedBytes), n.Name)
+	}
 	v.explainOrigins()
 	v.explainPreferences(n.Name)
 	if best := v.bestNode(); best != nil && best.Score > n.Score {
@@ -255,6 +258,9 @@ func (v *View) explainBest() {
 		v.addExplanation("something speaks against each node: see AGAINST")
 	case n.HeldBytes > 0:
 		v.addExplanation("%s would do best: it holds %s of %s", n.Name, bytesize.Text(n.HeldBytes), bytesize.Text(v.TotalBytes))
+	case n.CachedBytes > 0:
+		v.addExplanation("no node that the pod can run on holds any of it; %s would do best: a cache has %s of it there", n.Name,
+			bytesize.Text(n.CachedBytes))
 	default:
 		v.addExplanation("no node that the pod can run on holds any of it, so it is downloaded wherever the pod goes")
 	}

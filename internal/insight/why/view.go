@@ -101,6 +101,8 @@ type Node struct {
 	// HeldBytes that are there complete, DownloadingBytes that are on their way.
 	HeldBytes        int64 `json:"heldBytes"`
 	DownloadingBytes int64 `json:"downloadingBytes,omitempty"`
+	// CachedBytes that a cache in front of a source has there.
+	CachedBytes int64 `json:"cachedBytes,omitempty"`
 	// Missing items.
 	Missing []string `json:"missing,omitempty"`
 	// Downloads that run in the namespace's store there, for any pod.
@@ -122,5 +124,7 @@ type Points struct {
 	Rack      float64 `json:"rack"`
 	Zone      float64 `json:"zone"`
 	Downloads float64 `json:"downloads"`
-	Spread    float64 `json:"spread"`
+	// Cache counts only where caches were filled with some of the data.
+	Cache  float64 `json:"cache,omitempty"`
+	Spread float64 `json:"spread"`
 }

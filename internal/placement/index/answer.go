@@ -74,7 +74,7 @@ func (x *Index) nodeRooms(namespace string) map[string]room {
 func (x *Index) computeDemand(namespace string, wants []Want, rooms map[string]room) *Demand {
 	d := &Demand{
 		Wants: slices.Clone(wants), Sizes: make([]int64, len(wants)), complete: make([]map[string]bool, len(wants)),
-		held: map[string]Held{}, zones: map[string]int64{}, racks: map[string]int64{}, rooms: rooms,
+		held: map[string]Held{}, cached: map[string]int64{}, zones: map[string]int64{}, racks: map[string]int64{}, rooms: rooms,
 	}
 	seen := make(map[string]bool, len(wants))
 	for i, w := range wants {
@@ -85,6 +85,7 @@ func (x *Index) computeDemand(namespace string, wants []Want, rooms map[string]r
 		x.countHolders(d, namespace, i, !seen[w.Mark])
 		seen[w.Mark] = true
 	}
+	x.countCached(d, namespace)
 	for node, h := range d.held {
 		if h.Bytes > 0 || h.Items > 0 {
 			d.holders = append(d.holders, node)

@@ -51,6 +51,10 @@ type Demand struct {
 	zones    map[string]int64
 	racks    map[string]int64
 	holders  []string
+	// cached are the bytes that caches have on nodes, of cacheTotal that may come from
+	// them.
+	cached     map[string]int64
+	cacheTotal int64
 }
 
 // LeastBytes is from how many bytes on data speaks for a node: what is smaller is
@@ -60,7 +64,7 @@ const LeastBytes = 16 << 20
 
 // Negligible reports whether all of it is so little, or so little known of, that it
 // is no matter where the pod runs. What is required stays required.
-func (d *Demand) Negligible() bool { return d.Total < LeastBytes }
+func (d *Demand) Negligible() bool { return d.knownTotal() < LeastBytes }
 
 // On is what a node has; known is false when nothing that can be believed has
 // been heard of the namespace's store there.
@@ -126,7 +130,7 @@ func (d *Demand) Downloads(node string) int { return d.rooms[node].downloads }
 func (d *Demand) Facts(node, rack, zone string) Facts {
 	h := d.held[node]
 	return Facts{
-		Total: d.Total, Held: h.Bytes, Downloading: h.Downloading,
+		Total: d.knownTotal(), Held: h.Bytes, Downloading: h.Downloading, Caches: d.Caches(), Cached: d.cached[node],
 		Rack: d.racks[rack], Zone: d.zones[zone], Downloads: d.rooms[node].downloads,
 	}
 }

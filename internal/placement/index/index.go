@@ -19,6 +19,15 @@ type Options struct {
 	// CheckNodes believes a NodeStore only while its node is known (SetNode) and
 	// has not changed since. Without it every NodeStore is believed.
 	CheckNodes bool
+	// Now is time.Now where it is nil.
+	Now func() time.Time
+}
+
+func (o Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
 }
 
 // Index is what nodes hold. It is safe for concurrent use.
@@ -32,6 +41,9 @@ type Index struct {
 	holders map[key]map[string]holding
 	// answers to what was asked about each namespace since its data changed.
 	answers map[string]*answers
+	// caches of the namespaces' DataSets, and the node that each host is.
+	caches map[string]map[string]Cache
+	hosts  map[string]string
 }
 
 type key struct{ namespace, mark string }
@@ -67,6 +79,7 @@ func NewIndex(o Options) *Index {
 	return &Index{
 		options: o, nodes: map[string]Node{}, stores: map[string]*nodeEntry{},
 		holders: map[key]map[string]holding{}, answers: map[string]*answers{},
+		caches: map[string]map[string]Cache{}, hosts: map[string]string{},
 	}
 }
 
@@ -181,8 +194,12 @@ func (x *Index) removeNode(node string) {
 func (x *Index) SetNode(name string, n Node) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if before, ok := x.nodes[name]; ok && before.equal(n) {
+	before, ok := x.nodes[name]
+	if ok && before.equal(n) {
 		return
+	}
+	if !slices.Equal(before.Hosts, n.Hosts) {
+		x.setHosts(name, before.Hosts, n.Hosts)
 	}
 	x.nodes[name] = n
 	x.invalidateAnswers(x.stores[name])
@@ -193,6 +210,7 @@ func (x *Index) SetNode(name string, n Node) {
 func (x *Index) DeleteNode(name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.setHosts(name, x.nodes[name].Hosts, nil)
 	delete(x.nodes, name)
 	x.invalidateAnswers(x.stores[name])
 }

@@ -4,6 +4,8 @@
 package index
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -17,6 +19,12 @@ func NodeOf(n *corev1.Node) Node {
 	for i := range n.Status.Conditions {
 		if c := &n.Status.Conditions[i]; c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
 			out.ReadySince = c.LastTransitionTime.Time
+		}
+	}
+	out.Hosts = []string{n.Name}
+	for i := range n.Status.Addresses {
+		if host := n.Status.Addresses[i].Address; host != n.Name && !slices.Contains(out.Hosts, host) {
+			out.Hosts = append(out.Hosts, host)
 		}
 	}
 	return out

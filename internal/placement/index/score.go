@@ -18,6 +18,9 @@ type Weights struct {
 	Rack, Zone int64
 	// Downloads: that few downloads run on the node already.
 	Downloads int64
+	// Cache: the share that is on the node, or that a cache has there; it counts
+	// only where a cache was filled with some of it.
+	Cache int64
 	// Spread: that the node has few pods of the same DataSets, compared with
 	// other nodes that hold the data.
 	Spread int64
@@ -25,12 +28,17 @@ type Weights struct {
 
 // DefaultWeights put a node with all of the data before one without, however
 // the other dimensions are.
-func DefaultWeights() Weights { return Weights{Node: 70, Rack: 5, Zone: 5, Downloads: 10, Spread: 10} }
+func DefaultWeights() Weights {
+	return Weights{Node: 70, Rack: 5, Zone: 5, Downloads: 10, Cache: 5, Spread: 10}
+}
 
 // Facts of one node for one pod.
 type Facts struct {
 	// Total bytes that the pod wants; the others are of these.
 	Total, Held, Downloading, Rack, Zone int64
+	// Caches: caches were filled with some of it; Cached bytes are in one on the node.
+	Caches bool
+	Cached int64
 	// Downloads that run on the node.
 	Downloads int
 	// Pods of the same DataSets on the node, and on the node with the most.
@@ -39,13 +47,26 @@ type Facts struct {
 
 // Score is the worth of a node to a pod, from 0 to MaxScore. It allocates nothing.
 func Score(f Facts, w Weights) int64 {
-	sum := w.Node + w.Rack + w.Zone + w.Downloads + w.Spread
+	sum := w.Sum(f.Caches)
 	if sum <= 0 {
 		return 0
 	}
-	points := w.Node*percentOf(f.Held+f.Downloading/2, f.Total) + w.Rack*percentOf(f.Rack, f.Total) + w.Zone*percentOf(f.Zone, f.Total) +
+	held := f.Held + f.Downloading/2
+	points := w.Node*percentOf(held, f.Total) + w.Rack*percentOf(f.Rack, f.Total) + w.Zone*percentOf(f.Zone, f.Total) +
 		w.Downloads*(MaxScore/int64(1+max(0, f.Downloads))) + w.Spread*(MaxScore-percentOf(int64(f.Pods), int64(f.MostPods)))
+	if f.Caches {
+		points += w.Cache * percentOf(max(held, f.Cached), f.Total)
+	}
 	return points / sum
+}
+
+// Sum returns what the weights come to, with or without that of caches.
+func (w Weights) Sum(caches bool) int64 {
+	sum := w.Node + w.Rack + w.Zone + w.Downloads + w.Spread
+	if caches {
+		sum += w.Cache
+	}
+	return sum
 }
 
 // percentOf returns the part in percent of the whole, from 0 to 100; 0 of nothing.

@@ -4,6 +4,7 @@
 package index
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -21,12 +22,13 @@ type Node struct {
 	Zone string
 	// Rack is the value of the label that names racks, or "".
 	Rack string
+	// Hosts are the names and addresses of the machine.
+	Hosts []string
 }
 
 func (n Node) equal(o Node) bool {
-	same := n.ReadySince.Equal(o.ReadySince)
-	n.ReadySince, o.ReadySince = time.Time{}, time.Time{}
-	return same && n == o
+	return n.UID == o.UID && n.BootID == o.BootID && n.ReadySince.Equal(o.ReadySince) && n.Zone == o.Zone && n.Rack == o.Rack &&
+		slices.Equal(n.Hosts, o.Hosts)
 }
 
 // Trusted reports whether what was observed of a store may still be so: on the

@@ -56,7 +56,7 @@ func newMount(c Alluxio, origin source.Mountable, dial func(context.Context, str
 	return &mount{
 		identity: "alluxio://" + address + (&url.URL{Path: root}).EscapedPath(), root: strings.TrimSuffix(root, "/"), origin: origin,
 		client: client.New(client.Options{Address: address, User: c.UserName, Timeout: cmp.Or(c.Timeout, ConnectLimit), Dial: dial}),
-		known:  map[knownKey]*wire.FileInfo{}, asking: make(chan struct{}, asksAtOnce),
+		known:  map[knownKey]*wire.FileInfo{}, asking: make(chan struct{}, asksAtOnce), loads: map[string]chan struct{}{},
 	}, nil
 }
 
@@ -74,6 +74,8 @@ type mount struct {
 	order []knownKey
 	// bytes that they take.
 	bytes int
+	// loads has a place for each block that a worker may load at the same time.
+	loads map[string]chan struct{}
 }
 
 // knownFiles is how many files' blocks are remembered, and knownBytes how much memory they

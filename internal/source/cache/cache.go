@@ -23,6 +23,11 @@ type Backend interface {
 	// Open opens a range of the file that a source lists as e, once, and returns when
 	// the first bytes are there.
 	Open(ctx context.Context, e source.Entry, offset, length int64) (io.ReadCloser, error)
+	// Fill has the cache hold all of the file that a source lists as e, and returns when
+	// it does. Held is told of bytes that the cache holds by then and was not told of
+	// before; host is the name or the address of the server that has them, "" where
+	// the cache does not say.
+	Fill(ctx context.Context, e source.Entry, held func(host string, n int64)) error
 	// Close frees idle connections.
 	Close() error
 }
@@ -108,6 +113,18 @@ func (c *Cache) Open(ctx context.Context, e source.Entry, offset, length int64) 
 		return nil, c.judgeFailure(ctx, err)
 	}
 	return &cachedBody{ReadCloser: body, ctx: ctx, cache: c}, nil
+}
+
+// Fill has the cache hold all of a file, unless the cache failed too often. See Backend.
+func (c *Cache) Fill(ctx context.Context, e source.Entry, held func(host string, n int64)) error {
+	if c.breakers.proofs.Open() || !c.breakers.reads.Allow() {
+		return &Error{Reason: ReasonBreaker, Cache: c.Identity(), Err: errAvoided}
+	}
+	if err := c.backend.Fill(ctx, e, held); err != nil {
+		return c.judgeFailure(ctx, err)
+	}
+	c.breakers.reads.Succeed()
+	return nil
 }
 
 // judgeFailure tells the breaker of an error.

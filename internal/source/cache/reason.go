@@ -26,6 +26,8 @@ const (
 	ReasonBreaker = "CacheAvoided"
 	// ReasonMisconfigured: the cache has something else at the path.
 	ReasonMisconfigured = "CacheMisconfigured"
+	// ReasonIncomplete: the cache was filled and does not hold all of the file.
+	ReasonIncomplete = "CacheIncomplete"
 	// ReasonRejected: the bytes of the cache were not those that the source promised.
 	ReasonRejected = "CacheRejected"
 )

@@ -22,6 +22,8 @@ type dripping struct {
 func (d *dripping) Identity() string { return "drip://test" }
 func (d *dripping) Close() error     { return nil }
 
+func (d *dripping) Fill(context.Context, source.Entry, func(string, int64)) error { return nil }
+
 func (d *dripping) Open(context.Context, source.Entry, int64, int64) (io.ReadCloser, error) {
 	return io.NopCloser(d), nil
 }

@@ -33,11 +33,11 @@ func validateWeights(w *index.Weights, path *field.Path) field.ErrorList {
 	for _, one := range []struct {
 		name  string
 		value int64
-	}{{"node", w.Node}, {"rack", w.Rack}, {"zone", w.Zone}, {"downloads", w.Downloads}, {"spread", w.Spread}} {
+	}{{"node", w.Node}, {"rack", w.Rack}, {"zone", w.Zone}, {"downloads", w.Downloads}, {"cache", w.Cache}, {"spread", w.Spread}} {
 		if one.value < 0 || one.value > maxWeight {
 			errs = append(errs, field.Invalid(path.Child(one.name), one.value, "use a number from 0 to 100"))
 		}
-		some = some || one.value != 0
+		some = some || one.value != 0 && one.name != "cache" // which does not always count
 	}
 	if !some {
 		errs = append(errs, field.Invalid(path, 0,

@@ -85,8 +85,8 @@ func nodesNearData(d *index.Demand, w index.Weights) (whole []string, near sets.
 		held, _ := d.On(node)
 		if held.Items == len(d.Wants) {
 			whole = append(whole, node)
-		} else if index.Score(index.Facts{Total: d.Total, Held: held.Bytes, Downloading: held.Downloading, Rack: d.Total, Zone: d.Total},
-			w) < least {
+		} else if index.Score(index.Facts{Total: d.Total, Held: held.Bytes, Downloading: held.Downloading, Rack: d.Total, Zone: d.Total,
+			Caches: d.Caches(), Cached: d.Total}, w) < least {
 			continue
 		}
 		near.Insert(node)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
@@ -29,6 +30,35 @@ func TestNodeWithTheDataIsPreferred(t *testing.T) {
 	s := h.scores(t, newPod("p"))
 	if s["a"] <= s["b"] || s["b"] <= s["c"] {
 		t.Errorf("scores are %v; the node with all of the data must come first, then the one with half", s)
+	}
+}
+
+func TestNodeNearAFilledCacheIsPreferred(t *testing.T) {
+	h := newHarness()
+	worker := h.node("worker").DeepCopy()
+	worker.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "10.0.0.1"}}
+	h.setNode(worker)
+	h.node("none")
+	d := h.dataSet("models", v1alpha1.PlacementPrefer).DeepCopy()
+	if s := h.scores(t, newPod("p")); len(s) != 0 {
+		t.Errorf("scores are %v; nothing is known of the data", s)
+	}
+	now := metav1.Now()
+	d.Status.Preheat = &v1alpha1.PreheatStatus{Revision: d.Status.UpdateRevision, Cache: &v1alpha1.PreheatCacheStatus{
+		Phase: v1alpha1.PreheatReady, HeldBytes: gib, TotalBytes: gib, Time: &now, Holders: []v1alpha1.CacheHolder{{Host: "10.0.0.1", Bytes: gib}}}}
+	h.dataSetChanged(d)
+	if s := h.scores(t, newPod("p")); s["worker"] <= s["none"] {
+		t.Errorf("scores are %v; the node with a worker of the cache must come first", s)
+	}
+	h.node("holder")
+	h.store("holder", 9*gib, d)
+	if s := h.scores(t, newPod("p")); s["holder"] <= s["worker"] || s["worker"] <= s["none"] {
+		t.Errorf("scores are %v; the node with the data must come before the one with a worker of the cache", s)
+	}
+	h.dataSetGone(d)
+	h.dataSetChanged(h.dataSet("models", v1alpha1.PlacementPrefer))
+	if s := h.scores(t, newPod("p")); s["worker"] != s["none"] {
+		t.Errorf("scores are %v; the cache is not known any more", s)
 	}
 }
 

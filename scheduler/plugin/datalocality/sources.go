@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kuda-io/kuda/api/v1alpha1"
+	"github.com/kuda-io/kuda/internal/placement"
 	"github.com/kuda-io/kuda/internal/placement/index"
 )
 
@@ -179,11 +180,13 @@ func (p *Plugin) nodeGone(n *corev1.Node) {
 
 func (p *Plugin) dataSetChanged(d *v1alpha1.DataSet) {
 	p.catalog.set(d)
+	p.index.SetCache(placement.Cached(d))
 	p.waiting.namespaceChanged(context.Background(), d.Namespace)
 }
 
 func (p *Plugin) dataSetGone(d *v1alpha1.DataSet) {
 	p.catalog.delete(d.Namespace, d.Name)
+	p.index.SetCache(index.Cache{Namespace: d.Namespace, DataSet: d.Name})
 	p.waiting.namespaceChanged(context.Background(), d.Namespace)
 }
 

@@ -80,6 +80,36 @@ type Item struct {
 	// Cache is what the source's cache did; nil where it has none. What it points to is
 	// never written to.
 	Cache *podstate.CacheUse `json:"cache,omitempty"`
+	// CacheFill is how far the source's cache is filled; nil where it is not to be. What
+	// it points to is never written to.
+	CacheFill *CacheFill `json:"cacheFill,omitempty"`
+}
+
+// CacheFill is how far a cache is filled with an item.
+type CacheFill struct {
+	// Held bytes are in the cache, of Total that may come from it as far as they are
+	// known.
+	Held  int64 `json:"heldBytes"`
+	Total int64 `json:"totalBytes"`
+	// Holders are the hosts that hold most of these.
+	Holders []CacheHolder `json:"holders,omitempty"`
+	// Done: the cache holds all of it, or Reason and Message say why it does not.
+	Done    bool   `json:"done,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// MaxCacheHolders is how many hosts a CacheFill names at most, and maxReportHolders all of
+// a report.
+const (
+	MaxCacheHolders  = 32
+	maxReportHolders = 256
+)
+
+// CacheHolder is a host that holds bytes of a cache.
+type CacheHolder struct {
+	Host  string `json:"host"`
+	Bytes int64  `json:"bytes"`
 }
 
 // SetPhase changes the phase.
@@ -178,13 +208,14 @@ func (d *DataSet) NewReport(data string, withdrawn bool) *gatewayv1alpha1.Report
 		r.Prefetch = &gatewayv1alpha1.PrefetchStatus{Revision: p.Revision, Phase: phases[p.Phase], Reason: p.Reason,
 			Message: shorten.Text(p.Message, maxMessage), Bytes: uint64(max(p.Bytes, 0)), TotalBytes: uint64(max(p.TotalBytes, 0))}
 	}
+	holders := maxReportHolders / max(len(d.Items), 1)
 	for _, i := range d.Items {
 		r.Items = append(r.Items, &gatewayv1alpha1.ItemStatus{
 			Namespace: i.Namespace, Name: i.Name, Version: i.Version,
 			Phase: phases[i.Phase], Reason: i.Reason, Message: shorten.Text(i.Message, maxMessage),
 			StartTime: protoTimestamp(i.Started), CompletionTime: protoTimestamp(i.Completed),
 			Bytes: uint64(max(i.Bytes, 0)), TotalBytes: uint64(max(i.TotalBytes, 0)), Digest: i.Digest, Origin: origins[i.Origin],
-			Cache: cacheMessage(i.Cache),
+			Cache: cacheMessage(i.Cache), CacheFill: cacheFillMessage(i.CacheFill, holders),
 		})
 	}
 	return r
@@ -200,6 +231,18 @@ func cacheMessage(u *podstate.CacheUse) *gatewayv1alpha1.CacheUse {
 	}
 }
 
+func cacheFillMessage(c *CacheFill, most int) *gatewayv1alpha1.CacheFill {
+	if c == nil {
+		return nil
+	}
+	m := &gatewayv1alpha1.CacheFill{HeldBytes: uint64(max(c.Held, 0)), TotalBytes: uint64(max(c.Total, 0)), Done: c.Done,
+		Reason: c.Reason, Message: shorten.Text(c.Message, maxCacheMessage)}
+	for _, h := range c.Holders[:min(len(c.Holders), most)] {
+		m.Holders = append(m.Holders, &gatewayv1alpha1.CacheHolder{Host: h.Host, Bytes: uint64(max(h.Bytes, 0))})
+	}
+	return m
+}
+
 // maxCacheMessage is what the API takes, in bytes.
 const maxCacheMessage = 500
 
@@ -212,6 +255,9 @@ func withoutBytes(r *gatewayv1alpha1.ReportRequest) *gatewayv1alpha1.ReportReque
 	c := proto.CloneOf(r)
 	for _, i := range c.GetItems() {
 		i.Bytes, i.TotalBytes = 0, 0
+		if i.GetCacheFill() != nil {
+			i.CacheFill.HeldBytes, i.CacheFill.TotalBytes = 0, 0
+		}
 	}
 	if p := c.GetPrefetch(); p != nil {
 		p.Bytes, p.TotalBytes = 0, 0

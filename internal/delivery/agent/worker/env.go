@@ -23,6 +23,7 @@ import (
 // Engine brings items into the store; transfer.Engine is one.
 type Engine interface {
 	Deliver(ctx context.Context, r transfer.Request) (*transfer.Result, error)
+	FillCache(ctx context.Context, r transfer.Request, progress func(held, total int64)) (*transfer.Fill, error)
 }
 
 // HookRunner runs exec hooks; its errors have codes of package connect.

@@ -28,7 +28,9 @@ type fetcher struct {
 	holder holder
 	// verb and arrived are for errors and the log.
 	verb, arrived string
-	client        fetchClient
+	// fill: the cache in front of a source holds an item before it is downloaded.
+	fill   bool
+	client fetchClient
 }
 
 // fetchClient is what a pass and a prefetch do differently. Items are named by their
@@ -42,6 +44,8 @@ type fetchClient interface {
 	whenAllowed(ctx context.Context, i int, download func(context.Context) result) result
 	// complete adds to a request who is told of it, and how urgent it is.
 	complete(ctx context.Context, i int, r *transfer.Request)
+	// filled takes how far the cache is filled with an item.
+	filled(ctx context.Context, i int, c status.CacheFill)
 	// finished takes what came of an item.
 	finished(ctx context.Context, i int, r result)
 }
@@ -116,6 +120,13 @@ func (f *fetcher) fetchGuarded(ctx context.Context, i int, ip *plan.Item, source
 // fetchItem returns a lease of one item's snapshot.
 func (f *fetcher) fetchItem(ctx context.Context, i int, ip *plan.Item, sources *sourceconfig.Set) result {
 	w := f.worker
+	if f.fill {
+		if r := f.client.whenAllowed(ctx, i, func(ctx context.Context) result {
+			return result{err: f.fillItem(ctx, i, ip, sources)}
+		}); r.err != nil {
+			return r
+		}
+	}
 	if have := f.client.found(i); have != nil {
 		l, err := w.leases.reuseLease(ctx, have.Snapshot, f.holder)
 		if err == nil {

@@ -16,7 +16,8 @@ import (
 // fetchItems gets every item into the store and leases it. It is not ok as long as
 // one of them is missing; then it says how long to wait.
 func (d *delivery) fetchItems(ctx context.Context) (pause time.Duration, ok bool) {
-	f := &fetcher{worker: d.worker, holder: passes, verb: "delivering", arrived: "item is in the store", client: d}
+	f := &fetcher{worker: d.worker, holder: passes, verb: "delivering", arrived: "item is in the store",
+		fill: d.assignment.GetFillCache(), client: d}
 	f.fetchAll(ctx, d.plan.Items)
 	if ctx.Err() != nil {
 		return 0, false
@@ -44,6 +45,15 @@ func (d *delivery) complete(_ context.Context, i int, r *transfer.Request) {
 	r.Urgent = !d.assignment.GetPreheat()
 	r.Note = func(text string) { w.log.Info("noticed while delivering", "item", key, "note", text) }
 	r.Progress = func(p transfer.Progress) { w.updateProgress(i, p) }
+}
+
+func (d *delivery) filled(_ context.Context, i int, c status.CacheFill) {
+	d.worker.updateItem(i, func(s *status.Item) {
+		s.CacheFill = &c
+		if s.Phase == status.PhaseDownloading {
+			s.Message = fillMessage(c)
+		}
+	})
 }
 
 // finished shows a failure at once: other items may be on their way for long.

@@ -53,7 +53,8 @@ func newPrefetch(f *prefetcher, p *gatewayv1alpha1.Prefetch) *prefetch {
 // tryItems gets every item into the store, or says how long to wait before the next try.
 func (t *prefetch) tryItems(ctx context.Context) (pause time.Duration, ok bool) {
 	w := t.prefetcher.worker
-	f := &fetcher{worker: w, holder: prefetches, verb: "prefetching", arrived: "item is in the store for later", client: t}
+	f := &fetcher{worker: w, holder: prefetches, verb: "prefetching", arrived: "item is in the store for later",
+		fill: t.want.GetFillCache(), client: t}
 	f.fetchAll(ctx, t.items)
 	if ctx.Err() != nil {
 		return 0, false
@@ -105,6 +106,10 @@ func (t *prefetch) whenAllowed(ctx context.Context, _ int, download func(context
 
 func (t *prefetch) complete(ctx context.Context, i int, r *transfer.Request) {
 	r.Progress = func(p transfer.Progress) { t.updateProgress(ctx, i, p) }
+}
+
+func (t *prefetch) filled(ctx context.Context, _ int, c status.CacheFill) {
+	t.showStatus(ctx, status.PhaseDownloading, status.ReasonDownloading, fillMessage(c))
 }
 
 func (t *prefetch) finished(ctx context.Context, i int, r result) {

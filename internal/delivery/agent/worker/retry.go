@@ -77,6 +77,7 @@ func (w *Worker) applyRetryToken() {
 		return
 	}
 	clear(w.failures)
+	w.fills.forgetAll()
 	w.failedHook = ""
 	w.record.RetryToken = token
 	if w.record.Failed != nil {

@@ -43,6 +43,7 @@ type Worker struct {
 	failedHook string
 
 	leases   *leases
+	fills    fills
 	prefetch *prefetcher
 	// again is sent when what failed is to be tried now.
 	again retrySignal

@@ -295,17 +295,24 @@ func rank(id int64, address string) uint32 {
 	return h.Sum32()
 }
 
-// Load asks the worker of a block to hold it, and returns once that is queued.
-func (c *Client) Load(ctx context.Context, f *wire.FileInfo, b wire.Block) error {
+// Holder returns the worker that is to hold a block, host:port.
+func (c *Client) Holder(ctx context.Context, b wire.Block) (string, error) {
 	live, err := c.Workers(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(live) == 0 {
-		return ErrNoWorker
+		return "", ErrNoWorker
 	}
-	ctx, cancel := c.limit(ctx)
-	defer cancel()
-	_, err = c.worker(chooseWorkers(b, live)[0]).callUnary(ctx, wire.Cache, wire.CacheRequest(f, b))
+	return chooseWorkers(b, live)[0], nil
+}
+
+// Load has a worker read a block from the storage behind it, and returns when it holds it,
+// or when another request of the kind is on its way. How long that may take is ctx's matter.
+func (c *Client) Load(ctx context.Context, worker string, f *wire.FileInfo, b wire.Block) error {
+	_, err := c.worker(worker).callUnary(ctx, wire.Cache, wire.CacheRequest(f, b))
+	if err != nil && !connect.IsWireError(err) {
+		c.forgetWorkers()
+	}
 	return err
 }

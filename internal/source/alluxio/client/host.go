@@ -131,7 +131,7 @@ func (h *host) close() {
 // newCall returns a client of one method on a lane. Res is *wire.Chunk where content
 // comes, else *wire.Message.
 func newCall[Res any](l *lane, method string) *connect.Client[wire.Message, Res] {
-	return connect.NewClient[wire.Message, Res](&http.Client{Transport: l.transport}, l.base+method, connect.WithGRPC(),
+	return connect.NewClient[wire.Message, Res](&http.Client{Transport: lengthless{l.transport}}, l.base+method, connect.WithGRPC(),
 		connect.WithCodec(wire.Codec{}), connect.WithReadMaxBytes(messageLimit(method)), connect.WithAcceptCompression("gzip", nil, nil))
 }
 
@@ -145,6 +145,19 @@ func messageLimit(method string) int {
 		return maxMessage
 	}
 	return maxAnswer
+}
+
+// lengthless sends requests without saying how long they are. Alluxio's servers answer a
+// caller whom they do not know with the headers of the request and no body; with a length
+// among them, net/http takes the answer for one that was cut off, and its status is lost.
+type lengthless struct{ transport *http.Transport }
+
+func (l lengthless) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ContentLength > 0 {
+		r = r.WithContext(r.Context())
+		r.ContentLength = -1
+	}
+	return l.transport.RoundTrip(r)
 }
 
 // login is the channel that a user signed in on. Its stream stays open: its end ends

@@ -139,9 +139,9 @@ func ReadRequest(f *FileInfo, b Block, offset, length int64) Message {
 // Receipt says up to where of the block bytes arrived.
 func Receipt(offset int64) Message { return Message{}.Number(7, offset) }
 
-// CacheRequest asks a worker to hold a block; it answers once that is queued.
+// CacheRequest asks a worker to hold a block; it answers once it does.
 func CacheRequest(f *FileInfo, b Block) Message {
-	return Message{}.Number(1, b.ID).Nested(4, storedBlock(f, b)).Number(5, f.Size(b)).Flag(6, true)
+	return Message{}.Number(1, b.ID).Nested(4, storedBlock(f, b)).Number(5, f.Size(b)).Flag(6, false)
 }
 
 // Chunk is a ReadResponse that is received through memory of the caller's.

@@ -29,8 +29,8 @@ func TestArgumentsAreReadWithTheirDefaults(t *testing.T) {
 		{"no version", "{}", config.DataLocalityArgs{Weights: weights, RoomCheck: true}},
 		{"racks", head + "rackLabel: example.com/rack\n", config.DataLocalityArgs{Weights: index.DefaultWeights(),
 			RackLabel: "example.com/rack", RoomCheck: true}},
-		{"all", head + "rackLabel: rack\nroomCheck: false\nweights: {node: 1, rack: 2, zone: 3, downloads: 0, spread: 5}\n",
-			config.DataLocalityArgs{Weights: index.Weights{Node: 1, Rack: 2, Zone: 3, Spread: 5}, RackLabel: "rack"}},
+		{"all", head + "rackLabel: rack\nroomCheck: false\nweights: {node: 1, rack: 2, zone: 3, downloads: 0, cache: 4, spread: 5}\n",
+			config.DataLocalityArgs{Weights: index.Weights{Node: 1, Rack: 2, Zone: 3, Cache: 4, Spread: 5}, RackLabel: "rack"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Args(&runtime.Unknown{Raw: []byte(tc.file)})

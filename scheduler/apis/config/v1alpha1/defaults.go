@@ -20,6 +20,7 @@ func SetDefaults(a *DataLocalityArgs) {
 	setDefault(&w.Rack, d.Rack)
 	setDefault(&w.Zone, d.Zone)
 	setDefault(&w.Downloads, d.Downloads)
+	setDefault(&w.Cache, d.Cache)
 	setDefault(&w.Spread, d.Spread)
 }
 

@@ -29,6 +29,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 // convertArgs takes over arguments that have their defaults.
 func convertArgs(in *DataLocalityArgs, out *config.DataLocalityArgs) {
 	w := &in.Weights
-	out.Weights = index.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads, Spread: *w.Spread}
+	out.Weights = index.Weights{Node: *w.Node, Rack: *w.Rack, Zone: *w.Zone, Downloads: *w.Downloads,
+		Cache: *w.Cache, Spread: *w.Spread}
 	out.RackLabel, out.RoomCheck = *in.RackLabel, *in.RoomCheck
 }

@@ -41,6 +41,11 @@ type Weights struct {
 	// Downloads is for nodes on which few downloads run. Default: 10.
 	Downloads *int64 `json:"downloads,omitempty"`
 
+	// Cache is for the share that is on the node, or in a worker there of the cache in
+	// front of a source. It counts only where that was filled with some of the pod's
+	// data. Default: 5.
+	Cache *int64 `json:"cache,omitempty"`
+
 	// Spread is for nodes that have few pods of the same DataSets, compared with
 	// the other nodes that hold the data. Default: 10.
 	Spread *int64 `json:"spread,omitempty"`

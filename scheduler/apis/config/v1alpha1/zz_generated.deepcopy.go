@@ -69,6 +69,11 @@ func (in *Weights) DeepCopyInto(out *Weights) {
 		*out = new(int64)
 		**out = **in
 	}
+	if in.Cache != nil {
+		in, out := &in.Cache, &out.Cache
+		*out = new(int64)
+		**out = **in
+	}
 	if in.Spread != nil {
 		in, out := &in.Spread, &out.Spread
 		*out = new(int64)

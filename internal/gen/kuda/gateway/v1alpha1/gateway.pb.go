@@ -496,7 +496,10 @@ type Assignment struct {
 	Preheat bool `protobuf:"varint,9,opt,name=preheat,proto3" json:"preheat,omitempty"`
 	// When it differs from the last one, what failed is tried again now, also a
 	// revision that is held back. It does not interrupt what is on its way.
-	RetryToken    string `protobuf:"bytes,10,opt,name=retry_token,json=retryToken,proto3" json:"retry_token,omitempty"`
+	RetryToken string `protobuf:"bytes,10,opt,name=retry_token,json=retryToken,proto3" json:"retry_token,omitempty"`
+	// The caches in front of the sources are to hold the items' files before these are
+	// downloaded.
+	FillCache     bool `protobuf:"varint,11,opt,name=fill_cache,json=fillCache,proto3" json:"fill_cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,12 +604,21 @@ func (x *Assignment) GetRetryToken() string {
 	return ""
 }
 
+func (x *Assignment) GetFillCache() bool {
+	if x != nil {
+		return x.FillCache
+	}
+	return false
+}
+
 // Prefetch is downloaded and kept, and changes nothing in the view; no hook is run.
 type Prefetch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	Items         []*Item                `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
-	Sources       []*Source              `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Items    []*Item                `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	Sources  []*Source              `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
+	// As Assignment.fill_cache.
+	FillCache     bool `protobuf:"varint,4,opt,name=fill_cache,json=fillCache,proto3" json:"fill_cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +672,13 @@ func (x *Prefetch) GetSources() []*Source {
 		return x.Sources
 	}
 	return nil
+}
+
+func (x *Prefetch) GetFillCache() bool {
+	if x != nil {
+		return x.FillCache
+	}
+	return false
 }
 
 type Item struct {
@@ -2280,7 +2299,9 @@ type ItemStatus struct {
 	Digest         string                 `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"`
 	Origin         Origin                 `protobuf:"varint,12,opt,name=origin,proto3,enum=kuda.gateway.v1alpha1.Origin" json:"origin,omitempty"`
 	// What the source's cache did for the item; absent: the source has none.
-	Cache         *CacheUse `protobuf:"bytes,13,opt,name=cache,proto3" json:"cache,omitempty"`
+	Cache *CacheUse `protobuf:"bytes,13,opt,name=cache,proto3" json:"cache,omitempty"`
+	// How far the source's cache is filled with the item; absent: it is not to be filled.
+	CacheFill     *CacheFill `protobuf:"bytes,14,opt,name=cache_fill,json=cacheFill,proto3" json:"cache_fill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2406,6 +2427,155 @@ func (x *ItemStatus) GetCache() *CacheUse {
 	return nil
 }
 
+func (x *ItemStatus) GetCacheFill() *CacheFill {
+	if x != nil {
+		return x.CacheFill
+	}
+	return nil
+}
+
+// CacheFill is how far a cache is filled.
+type CacheFill struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes that the cache holds, and bytes that may come from it as far as they are known.
+	HeldBytes  uint64 `protobuf:"varint,1,opt,name=held_bytes,json=heldBytes,proto3" json:"held_bytes,omitempty"`
+	TotalBytes uint64 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// It was looked at to the end: the cache holds all of it, or reason says why not.
+	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	// One of the API's documented reasons of caches.
+	Reason  string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// At most 32, those with most bytes first.
+	Holders       []*CacheHolder `protobuf:"bytes,6,rep,name=holders,proto3" json:"holders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheFill) Reset() {
+	*x = CacheFill{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheFill) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheFill) ProtoMessage() {}
+
+func (x *CacheFill) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheFill.ProtoReflect.Descriptor instead.
+func (*CacheFill) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CacheFill) GetHeldBytes() uint64 {
+	if x != nil {
+		return x.HeldBytes
+	}
+	return 0
+}
+
+func (x *CacheFill) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *CacheFill) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *CacheFill) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CacheFill) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *CacheFill) GetHolders() []*CacheHolder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+// CacheHolder is a host that holds bytes of a cache.
+type CacheHolder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Host          string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheHolder) Reset() {
+	*x = CacheHolder{}
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheHolder) ProtoMessage() {}
+
+func (x *CacheHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheHolder.ProtoReflect.Descriptor instead.
+func (*CacheHolder) Descriptor() ([]byte, []int) {
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CacheHolder) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *CacheHolder) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // CacheUse is what a cache did for an item, in bytes of the last download.
 type CacheUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2425,7 +2595,7 @@ type CacheUse struct {
 
 func (x *CacheUse) Reset() {
 	*x = CacheUse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2607,7 @@ func (x *CacheUse) String() string {
 func (*CacheUse) ProtoMessage() {}
 
 func (x *CacheUse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[28]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2620,7 @@ func (x *CacheUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheUse.ProtoReflect.Descriptor instead.
 func (*CacheUse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{28}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CacheUse) GetServedBytes() uint64 {
@@ -2510,7 +2680,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2522,7 +2692,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[29]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2535,7 +2705,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{29}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReportRequest) GetData() string {
@@ -2597,7 +2767,7 @@ type Mounts struct {
 
 func (x *Mounts) Reset() {
 	*x = Mounts{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2779,7 @@ func (x *Mounts) String() string {
 func (*Mounts) ProtoMessage() {}
 
 func (x *Mounts) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[30]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2792,7 @@ func (x *Mounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mounts.ProtoReflect.Descriptor instead.
 func (*Mounts) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{30}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Mounts) GetMissing() []*MissingMount {
@@ -2647,7 +2817,7 @@ type MissingMount struct {
 
 func (x *MissingMount) Reset() {
 	*x = MissingMount{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2829,7 @@ func (x *MissingMount) String() string {
 func (*MissingMount) ProtoMessage() {}
 
 func (x *MissingMount) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[31]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2842,7 @@ func (x *MissingMount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingMount.ProtoReflect.Descriptor instead.
 func (*MissingMount) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{31}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MissingMount) GetKind() string {
@@ -2719,7 +2889,7 @@ type PrefetchStatus struct {
 
 func (x *PrefetchStatus) Reset() {
 	*x = PrefetchStatus{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2901,7 @@ func (x *PrefetchStatus) String() string {
 func (*PrefetchStatus) ProtoMessage() {}
 
 func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[32]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2914,7 @@ func (x *PrefetchStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefetchStatus.ProtoReflect.Descriptor instead.
 func (*PrefetchStatus) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{32}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PrefetchStatus) GetRevision() string {
@@ -2797,7 +2967,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +2979,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[33]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +2992,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{33}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
 }
 
 type ReportStoreRequest struct {
@@ -2848,7 +3018,7 @@ type ReportStoreRequest struct {
 
 func (x *ReportStoreRequest) Reset() {
 	*x = ReportStoreRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3030,7 @@ func (x *ReportStoreRequest) String() string {
 func (*ReportStoreRequest) ProtoMessage() {}
 
 func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[34]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3043,7 @@ func (x *ReportStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreRequest.ProtoReflect.Descriptor instead.
 func (*ReportStoreRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{34}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReportStoreRequest) GetStoreId() string {
@@ -2963,7 +3133,7 @@ type StoredSnapshot struct {
 
 func (x *StoredSnapshot) Reset() {
 	*x = StoredSnapshot{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3145,7 @@ func (x *StoredSnapshot) String() string {
 func (*StoredSnapshot) ProtoMessage() {}
 
 func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[35]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3158,7 @@ func (x *StoredSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredSnapshot.ProtoReflect.Descriptor instead.
 func (*StoredSnapshot) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{35}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StoredSnapshot) GetId() string {
@@ -3076,7 +3246,7 @@ type ReportStoreResponse struct {
 
 func (x *ReportStoreResponse) Reset() {
 	*x = ReportStoreResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3258,7 @@ func (x *ReportStoreResponse) String() string {
 func (*ReportStoreResponse) ProtoMessage() {}
 
 func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[36]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3271,7 @@ func (x *ReportStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStoreResponse.ProtoReflect.Descriptor instead.
 func (*ReportStoreResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{36}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
 }
 
 type RunHookRequest struct {
@@ -3120,7 +3290,7 @@ type RunHookRequest struct {
 
 func (x *RunHookRequest) Reset() {
 	*x = RunHookRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3132,7 +3302,7 @@ func (x *RunHookRequest) String() string {
 func (*RunHookRequest) ProtoMessage() {}
 
 func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[37]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3145,7 +3315,7 @@ func (x *RunHookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookRequest.ProtoReflect.Descriptor instead.
 func (*RunHookRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{37}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RunHookRequest) GetData() string {
@@ -3194,7 +3364,7 @@ type RunHookResponse struct {
 
 func (x *RunHookResponse) Reset() {
 	*x = RunHookResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3376,7 @@ func (x *RunHookResponse) String() string {
 func (*RunHookResponse) ProtoMessage() {}
 
 func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[38]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,7 +3389,7 @@ func (x *RunHookResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunHookResponse.ProtoReflect.Descriptor instead.
 func (*RunHookResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{38}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RunHookResponse) GetExitCode() int32 {
@@ -3248,7 +3418,7 @@ type WatchNodeRequest struct {
 
 func (x *WatchNodeRequest) Reset() {
 	*x = WatchNodeRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3260,7 +3430,7 @@ func (x *WatchNodeRequest) String() string {
 func (*WatchNodeRequest) ProtoMessage() {}
 
 func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[39]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3273,7 +3443,7 @@ func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{39}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchNodeRequest) GetKeeperVersion() string {
@@ -3303,7 +3473,7 @@ type StoreDirectory struct {
 
 func (x *StoreDirectory) Reset() {
 	*x = StoreDirectory{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3315,7 +3485,7 @@ func (x *StoreDirectory) String() string {
 func (*StoreDirectory) ProtoMessage() {}
 
 func (x *StoreDirectory) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[40]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3328,7 +3498,7 @@ func (x *StoreDirectory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreDirectory.ProtoReflect.Descriptor instead.
 func (*StoreDirectory) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{40}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StoreDirectory) GetNamespace() string {
@@ -3361,7 +3531,7 @@ type WatchNodeResponse struct {
 
 func (x *WatchNodeResponse) Reset() {
 	*x = WatchNodeResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3543,7 @@ func (x *WatchNodeResponse) String() string {
 func (*WatchNodeResponse) ProtoMessage() {}
 
 func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[41]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3556,7 @@ func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{41}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchNodeResponse) GetGone() []*StoreDirectory {
@@ -3422,7 +3592,7 @@ type NamespacePreheats struct {
 
 func (x *NamespacePreheats) Reset() {
 	*x = NamespacePreheats{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3604,7 @@ func (x *NamespacePreheats) String() string {
 func (*NamespacePreheats) ProtoMessage() {}
 
 func (x *NamespacePreheats) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[42]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3617,7 @@ func (x *NamespacePreheats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespacePreheats.ProtoReflect.Descriptor instead.
 func (*NamespacePreheats) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{42}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *NamespacePreheats) GetDirectory() *StoreDirectory {
@@ -3484,7 +3654,7 @@ type ReportNodeRequest struct {
 
 func (x *ReportNodeRequest) Reset() {
 	*x = ReportNodeRequest{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3666,7 @@ func (x *ReportNodeRequest) String() string {
 func (*ReportNodeRequest) ProtoMessage() {}
 
 func (x *ReportNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[43]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3679,7 @@ func (x *ReportNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReportNodeRequest) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{43}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReportNodeRequest) GetKeeperVersion() string {
@@ -3570,7 +3740,7 @@ type StoreContents struct {
 
 func (x *StoreContents) Reset() {
 	*x = StoreContents{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3752,7 @@ func (x *StoreContents) String() string {
 func (*StoreContents) ProtoMessage() {}
 
 func (x *StoreContents) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[44]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3765,7 @@ func (x *StoreContents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreContents.ProtoReflect.Descriptor instead.
 func (*StoreContents) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{44}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StoreContents) GetDirectory() *StoreDirectory {
@@ -3647,7 +3817,7 @@ type Damage struct {
 
 func (x *Damage) Reset() {
 	*x = Damage{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3829,7 @@ func (x *Damage) String() string {
 func (*Damage) ProtoMessage() {}
 
 func (x *Damage) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[45]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3842,7 @@ func (x *Damage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Damage.ProtoReflect.Descriptor instead.
 func (*Damage) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{45}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Damage) GetDirectory() *StoreDirectory {
@@ -3746,7 +3916,7 @@ type ReportNodeResponse struct {
 
 func (x *ReportNodeResponse) Reset() {
 	*x = ReportNodeResponse{}
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3928,7 @@ func (x *ReportNodeResponse) String() string {
 func (*ReportNodeResponse) ProtoMessage() {}
 
 func (x *ReportNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[46]
+	mi := &file_kuda_gateway_v1alpha1_gateway_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3941,7 @@ func (x *ReportNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportNodeResponse.ProtoReflect.Descriptor instead.
 func (*ReportNodeResponse) Descriptor() ([]byte, []int) {
-	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{46}
+	return file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP(), []int{48}
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_extTypes = []protoimpl.ExtensionInfo{
@@ -3834,7 +4004,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\tca_bundle\x18\x03 \x01(\fR\bcaBundle\x12;\n" +
 	"\bpreheats\x18\x04 \x01(\v2\x1f.kuda.gateway.v1alpha1.PreheatsR\bpreheats\"&\n" +
 	"\bPreheats\x12\x1a\n" +
-	"\bdatasets\x18\x01 \x03(\tR\bdatasets\"\x96\x03\n" +
+	"\bdatasets\x18\x01 \x03(\tR\bdatasets\"\xb5\x03\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\tR\x04data\x12\x18\n" +
@@ -3848,11 +4018,15 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\apreheat\x18\t \x01(\bR\apreheat\x12\x1f\n" +
 	"\vretry_token\x18\n" +
 	" \x01(\tR\n" +
-	"retryToken\"\x92\x01\n" +
+	"retryToken\x12\x1d\n" +
+	"\n" +
+	"fill_cache\x18\v \x01(\bR\tfillCache\"\xb1\x01\n" +
 	"\bPrefetch\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x121\n" +
 	"\x05items\x18\x02 \x03(\v2\x1b.kuda.gateway.v1alpha1.ItemR\x05items\x127\n" +
-	"\asources\x18\x03 \x03(\v2\x1d.kuda.gateway.v1alpha1.SourceR\asources\"\xd8\x02\n" +
+	"\asources\x18\x03 \x03(\v2\x1d.kuda.gateway.v1alpha1.SourceR\asources\x12\x1d\n" +
+	"\n" +
+	"fill_cache\x18\x04 \x01(\bR\tfillCache\"\xd8\x02\n" +
 	"\x04Item\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3977,7 +4151,7 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"\x14CertificateAuthority\x12\x1d\n" +
 	"\n" +
 	"config_map\x18\x01 \x01(\tR\tconfigMap\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\xfb\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xbc\x04\n" +
 	"\n" +
 	"ItemStatus\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3995,7 +4169,21 @@ const file_kuda_gateway_v1alpha1_gateway_proto_rawDesc = "" +
 	"totalBytes\x12\x16\n" +
 	"\x06digest\x18\v \x01(\tR\x06digest\x125\n" +
 	"\x06origin\x18\f \x01(\x0e2\x1d.kuda.gateway.v1alpha1.OriginR\x06origin\x125\n" +
-	"\x05cache\x18\r \x01(\v2\x1f.kuda.gateway.v1alpha1.CacheUseR\x05cache\"\xba\x01\n" +
+	"\x05cache\x18\r \x01(\v2\x1f.kuda.gateway.v1alpha1.CacheUseR\x05cache\x12?\n" +
+	"\n" +
+	"cache_fill\x18\x0e \x01(\v2 .kuda.gateway.v1alpha1.CacheFillR\tcacheFill\"\xcf\x01\n" +
+	"\tCacheFill\x12\x1d\n" +
+	"\n" +
+	"held_bytes\x18\x01 \x01(\x04R\theldBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
+	"totalBytes\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12<\n" +
+	"\aholders\x18\x06 \x03(\v2\".kuda.gateway.v1alpha1.CacheHolderR\aholders\"7\n" +
+	"\vCacheHolder\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"\xba\x01\n" +
 	"\bCacheUse\x12!\n" +
 	"\fserved_bytes\x18\x01 \x01(\x04R\vservedBytes\x12!\n" +
 	"\fsource_bytes\x18\x02 \x01(\x04R\vsourceBytes\x12%\n" +
@@ -4153,7 +4341,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_kuda_gateway_v1alpha1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_kuda_gateway_v1alpha1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(Phase)(0),                        // 0: kuda.gateway.v1alpha1.Phase
 	(Origin)(0),                       // 1: kuda.gateway.v1alpha1.Origin
@@ -4188,28 +4376,30 @@ var file_kuda_gateway_v1alpha1_gateway_proto_goTypes = []any{
 	(*AlluxioSource)(nil),             // 30: kuda.gateway.v1alpha1.AlluxioSource
 	(*CertificateAuthority)(nil),      // 31: kuda.gateway.v1alpha1.CertificateAuthority
 	(*ItemStatus)(nil),                // 32: kuda.gateway.v1alpha1.ItemStatus
-	(*CacheUse)(nil),                  // 33: kuda.gateway.v1alpha1.CacheUse
-	(*ReportRequest)(nil),             // 34: kuda.gateway.v1alpha1.ReportRequest
-	(*Mounts)(nil),                    // 35: kuda.gateway.v1alpha1.Mounts
-	(*MissingMount)(nil),              // 36: kuda.gateway.v1alpha1.MissingMount
-	(*PrefetchStatus)(nil),            // 37: kuda.gateway.v1alpha1.PrefetchStatus
-	(*ReportResponse)(nil),            // 38: kuda.gateway.v1alpha1.ReportResponse
-	(*ReportStoreRequest)(nil),        // 39: kuda.gateway.v1alpha1.ReportStoreRequest
-	(*StoredSnapshot)(nil),            // 40: kuda.gateway.v1alpha1.StoredSnapshot
-	(*ReportStoreResponse)(nil),       // 41: kuda.gateway.v1alpha1.ReportStoreResponse
-	(*RunHookRequest)(nil),            // 42: kuda.gateway.v1alpha1.RunHookRequest
-	(*RunHookResponse)(nil),           // 43: kuda.gateway.v1alpha1.RunHookResponse
-	(*WatchNodeRequest)(nil),          // 44: kuda.gateway.v1alpha1.WatchNodeRequest
-	(*StoreDirectory)(nil),            // 45: kuda.gateway.v1alpha1.StoreDirectory
-	(*WatchNodeResponse)(nil),         // 46: kuda.gateway.v1alpha1.WatchNodeResponse
-	(*NamespacePreheats)(nil),         // 47: kuda.gateway.v1alpha1.NamespacePreheats
-	(*ReportNodeRequest)(nil),         // 48: kuda.gateway.v1alpha1.ReportNodeRequest
-	(*StoreContents)(nil),             // 49: kuda.gateway.v1alpha1.StoreContents
-	(*Damage)(nil),                    // 50: kuda.gateway.v1alpha1.Damage
-	(*ReportNodeResponse)(nil),        // 51: kuda.gateway.v1alpha1.ReportNodeResponse
-	nil,                               // 52: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
-	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
-	(*descriptorpb.FieldOptions)(nil), // 54: google.protobuf.FieldOptions
+	(*CacheFill)(nil),                 // 33: kuda.gateway.v1alpha1.CacheFill
+	(*CacheHolder)(nil),               // 34: kuda.gateway.v1alpha1.CacheHolder
+	(*CacheUse)(nil),                  // 35: kuda.gateway.v1alpha1.CacheUse
+	(*ReportRequest)(nil),             // 36: kuda.gateway.v1alpha1.ReportRequest
+	(*Mounts)(nil),                    // 37: kuda.gateway.v1alpha1.Mounts
+	(*MissingMount)(nil),              // 38: kuda.gateway.v1alpha1.MissingMount
+	(*PrefetchStatus)(nil),            // 39: kuda.gateway.v1alpha1.PrefetchStatus
+	(*ReportResponse)(nil),            // 40: kuda.gateway.v1alpha1.ReportResponse
+	(*ReportStoreRequest)(nil),        // 41: kuda.gateway.v1alpha1.ReportStoreRequest
+	(*StoredSnapshot)(nil),            // 42: kuda.gateway.v1alpha1.StoredSnapshot
+	(*ReportStoreResponse)(nil),       // 43: kuda.gateway.v1alpha1.ReportStoreResponse
+	(*RunHookRequest)(nil),            // 44: kuda.gateway.v1alpha1.RunHookRequest
+	(*RunHookResponse)(nil),           // 45: kuda.gateway.v1alpha1.RunHookResponse
+	(*WatchNodeRequest)(nil),          // 46: kuda.gateway.v1alpha1.WatchNodeRequest
+	(*StoreDirectory)(nil),            // 47: kuda.gateway.v1alpha1.StoreDirectory
+	(*WatchNodeResponse)(nil),         // 48: kuda.gateway.v1alpha1.WatchNodeResponse
+	(*NamespacePreheats)(nil),         // 49: kuda.gateway.v1alpha1.NamespacePreheats
+	(*ReportNodeRequest)(nil),         // 50: kuda.gateway.v1alpha1.ReportNodeRequest
+	(*StoreContents)(nil),             // 51: kuda.gateway.v1alpha1.StoreContents
+	(*Damage)(nil),                    // 52: kuda.gateway.v1alpha1.Damage
+	(*ReportNodeResponse)(nil),        // 53: kuda.gateway.v1alpha1.ReportNodeResponse
+	nil,                               // 54: kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	(*timestamppb.Timestamp)(nil),     // 55: google.protobuf.Timestamp
+	(*descriptorpb.FieldOptions)(nil), // 56: google.protobuf.FieldOptions
 }
 var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	8,  // 0: kuda.gateway.v1alpha1.WatchResponse.assignments:type_name -> kuda.gateway.v1alpha1.Assignment
@@ -4245,57 +4435,59 @@ var file_kuda_gateway_v1alpha1_gateway_proto_depIdxs = []int32{
 	26, // 30: kuda.gateway.v1alpha1.HDFSSource.kerberos:type_name -> kuda.gateway.v1alpha1.Kerberos
 	19, // 31: kuda.gateway.v1alpha1.HDFSSource.cache:type_name -> kuda.gateway.v1alpha1.SourceCache
 	31, // 32: kuda.gateway.v1alpha1.OCISource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
-	52, // 33: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
+	54, // 33: kuda.gateway.v1alpha1.PluginSource.config:type_name -> kuda.gateway.v1alpha1.PluginSource.ConfigEntry
 	31, // 34: kuda.gateway.v1alpha1.PluginSource.ca:type_name -> kuda.gateway.v1alpha1.CertificateAuthority
 	0,  // 35: kuda.gateway.v1alpha1.ItemStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	53, // 36: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
-	53, // 37: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
+	55, // 36: kuda.gateway.v1alpha1.ItemStatus.start_time:type_name -> google.protobuf.Timestamp
+	55, // 37: kuda.gateway.v1alpha1.ItemStatus.completion_time:type_name -> google.protobuf.Timestamp
 	1,  // 38: kuda.gateway.v1alpha1.ItemStatus.origin:type_name -> kuda.gateway.v1alpha1.Origin
-	33, // 39: kuda.gateway.v1alpha1.ItemStatus.cache:type_name -> kuda.gateway.v1alpha1.CacheUse
-	32, // 40: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
-	37, // 41: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
-	35, // 42: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
-	36, // 43: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
-	2,  // 44: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
-	0,  // 45: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	40, // 46: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
-	0,  // 47: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
-	53, // 48: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
-	3,  // 49: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
-	45, // 50: kuda.gateway.v1alpha1.WatchNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	45, // 51: kuda.gateway.v1alpha1.WatchNodeResponse.gone:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	47, // 52: kuda.gateway.v1alpha1.WatchNodeResponse.preheats:type_name -> kuda.gateway.v1alpha1.NamespacePreheats
-	45, // 53: kuda.gateway.v1alpha1.NamespacePreheats.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	7,  // 54: kuda.gateway.v1alpha1.NamespacePreheats.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
-	49, // 55: kuda.gateway.v1alpha1.ReportNodeRequest.stores:type_name -> kuda.gateway.v1alpha1.StoreContents
-	45, // 56: kuda.gateway.v1alpha1.ReportNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	50, // 57: kuda.gateway.v1alpha1.ReportNodeRequest.damages:type_name -> kuda.gateway.v1alpha1.Damage
-	45, // 58: kuda.gateway.v1alpha1.StoreContents.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	39, // 59: kuda.gateway.v1alpha1.StoreContents.contents:type_name -> kuda.gateway.v1alpha1.ReportStoreRequest
-	53, // 60: kuda.gateway.v1alpha1.StoreContents.verified_time:type_name -> google.protobuf.Timestamp
-	45, // 61: kuda.gateway.v1alpha1.Damage.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
-	4,  // 62: kuda.gateway.v1alpha1.Damage.outcome:type_name -> kuda.gateway.v1alpha1.DamageOutcome
-	53, // 63: kuda.gateway.v1alpha1.Damage.found_time:type_name -> google.protobuf.Timestamp
-	54, // 64: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
-	54, // 65: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
-	54, // 66: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
-	5,  // 67: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
-	34, // 68: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
-	42, // 69: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
-	39, // 70: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
-	44, // 71: kuda.gateway.v1alpha1.GatewayService.WatchNode:input_type -> kuda.gateway.v1alpha1.WatchNodeRequest
-	48, // 72: kuda.gateway.v1alpha1.GatewayService.ReportNode:input_type -> kuda.gateway.v1alpha1.ReportNodeRequest
-	6,  // 73: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
-	38, // 74: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
-	43, // 75: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
-	41, // 76: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
-	46, // 77: kuda.gateway.v1alpha1.GatewayService.WatchNode:output_type -> kuda.gateway.v1alpha1.WatchNodeResponse
-	51, // 78: kuda.gateway.v1alpha1.GatewayService.ReportNode:output_type -> kuda.gateway.v1alpha1.ReportNodeResponse
-	73, // [73:79] is the sub-list for method output_type
-	67, // [67:73] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	64, // [64:67] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	35, // 39: kuda.gateway.v1alpha1.ItemStatus.cache:type_name -> kuda.gateway.v1alpha1.CacheUse
+	33, // 40: kuda.gateway.v1alpha1.ItemStatus.cache_fill:type_name -> kuda.gateway.v1alpha1.CacheFill
+	34, // 41: kuda.gateway.v1alpha1.CacheFill.holders:type_name -> kuda.gateway.v1alpha1.CacheHolder
+	32, // 42: kuda.gateway.v1alpha1.ReportRequest.items:type_name -> kuda.gateway.v1alpha1.ItemStatus
+	39, // 43: kuda.gateway.v1alpha1.ReportRequest.prefetch:type_name -> kuda.gateway.v1alpha1.PrefetchStatus
+	37, // 44: kuda.gateway.v1alpha1.ReportRequest.mounts:type_name -> kuda.gateway.v1alpha1.Mounts
+	38, // 45: kuda.gateway.v1alpha1.Mounts.missing:type_name -> kuda.gateway.v1alpha1.MissingMount
+	2,  // 46: kuda.gateway.v1alpha1.MissingMount.state:type_name -> kuda.gateway.v1alpha1.MountState
+	0,  // 47: kuda.gateway.v1alpha1.PrefetchStatus.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	42, // 48: kuda.gateway.v1alpha1.ReportStoreRequest.snapshots:type_name -> kuda.gateway.v1alpha1.StoredSnapshot
+	0,  // 49: kuda.gateway.v1alpha1.StoredSnapshot.phase:type_name -> kuda.gateway.v1alpha1.Phase
+	55, // 50: kuda.gateway.v1alpha1.StoredSnapshot.last_used:type_name -> google.protobuf.Timestamp
+	3,  // 51: kuda.gateway.v1alpha1.RunHookRequest.point:type_name -> kuda.gateway.v1alpha1.HookPoint
+	47, // 52: kuda.gateway.v1alpha1.WatchNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	47, // 53: kuda.gateway.v1alpha1.WatchNodeResponse.gone:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	49, // 54: kuda.gateway.v1alpha1.WatchNodeResponse.preheats:type_name -> kuda.gateway.v1alpha1.NamespacePreheats
+	47, // 55: kuda.gateway.v1alpha1.NamespacePreheats.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	7,  // 56: kuda.gateway.v1alpha1.NamespacePreheats.preheats:type_name -> kuda.gateway.v1alpha1.Preheats
+	51, // 57: kuda.gateway.v1alpha1.ReportNodeRequest.stores:type_name -> kuda.gateway.v1alpha1.StoreContents
+	47, // 58: kuda.gateway.v1alpha1.ReportNodeRequest.directories:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	52, // 59: kuda.gateway.v1alpha1.ReportNodeRequest.damages:type_name -> kuda.gateway.v1alpha1.Damage
+	47, // 60: kuda.gateway.v1alpha1.StoreContents.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	41, // 61: kuda.gateway.v1alpha1.StoreContents.contents:type_name -> kuda.gateway.v1alpha1.ReportStoreRequest
+	55, // 62: kuda.gateway.v1alpha1.StoreContents.verified_time:type_name -> google.protobuf.Timestamp
+	47, // 63: kuda.gateway.v1alpha1.Damage.directory:type_name -> kuda.gateway.v1alpha1.StoreDirectory
+	4,  // 64: kuda.gateway.v1alpha1.Damage.outcome:type_name -> kuda.gateway.v1alpha1.DamageOutcome
+	55, // 65: kuda.gateway.v1alpha1.Damage.found_time:type_name -> google.protobuf.Timestamp
+	56, // 66: kuda.gateway.v1alpha1.identity:extendee -> google.protobuf.FieldOptions
+	56, // 67: kuda.gateway.v1alpha1.way:extendee -> google.protobuf.FieldOptions
+	56, // 68: kuda.gateway.v1alpha1.credentials:extendee -> google.protobuf.FieldOptions
+	5,  // 69: kuda.gateway.v1alpha1.GatewayService.Watch:input_type -> kuda.gateway.v1alpha1.WatchRequest
+	36, // 70: kuda.gateway.v1alpha1.GatewayService.Report:input_type -> kuda.gateway.v1alpha1.ReportRequest
+	44, // 71: kuda.gateway.v1alpha1.GatewayService.RunHook:input_type -> kuda.gateway.v1alpha1.RunHookRequest
+	41, // 72: kuda.gateway.v1alpha1.GatewayService.ReportStore:input_type -> kuda.gateway.v1alpha1.ReportStoreRequest
+	46, // 73: kuda.gateway.v1alpha1.GatewayService.WatchNode:input_type -> kuda.gateway.v1alpha1.WatchNodeRequest
+	50, // 74: kuda.gateway.v1alpha1.GatewayService.ReportNode:input_type -> kuda.gateway.v1alpha1.ReportNodeRequest
+	6,  // 75: kuda.gateway.v1alpha1.GatewayService.Watch:output_type -> kuda.gateway.v1alpha1.WatchResponse
+	40, // 76: kuda.gateway.v1alpha1.GatewayService.Report:output_type -> kuda.gateway.v1alpha1.ReportResponse
+	45, // 77: kuda.gateway.v1alpha1.GatewayService.RunHook:output_type -> kuda.gateway.v1alpha1.RunHookResponse
+	43, // 78: kuda.gateway.v1alpha1.GatewayService.ReportStore:output_type -> kuda.gateway.v1alpha1.ReportStoreResponse
+	48, // 79: kuda.gateway.v1alpha1.GatewayService.WatchNode:output_type -> kuda.gateway.v1alpha1.WatchNodeResponse
+	53, // 80: kuda.gateway.v1alpha1.GatewayService.ReportNode:output_type -> kuda.gateway.v1alpha1.ReportNodeResponse
+	75, // [75:81] is the sub-list for method output_type
+	69, // [69:75] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	66, // [66:69] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_kuda_gateway_v1alpha1_gateway_proto_init() }
@@ -4323,7 +4515,7 @@ func file_kuda_gateway_v1alpha1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc), len(file_kuda_gateway_v1alpha1_gateway_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   48,
+			NumMessages:   50,
 			NumExtensions: 3,
 			NumServices:   1,
 		},
