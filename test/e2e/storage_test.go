@@ -112,6 +112,12 @@ func (s *storage) served(key string) gets {
 	return gets{}
 }
 
+// isDownloaded reports whether so many bytes are those of an object that was downloaded a
+// number of times. A delivery asks for its first 16 KiB before it knows how large it is.
+func isDownloaded(got, size, times int64) bool {
+	return got >= times*size && got <= times*(size+16<<10)
+}
+
 func (s *storage) put(t *testing.T, key string, content []byte) {
 	t.Helper()
 	s.putReader(t, key, bytes.NewReader(content), int64(len(content)))
