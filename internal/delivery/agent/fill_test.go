@@ -129,7 +129,9 @@ func TestACacheIsFilledBeforeARevisionIsPrefetched(t *testing.T) {
 	g.Await("prefetched", func(r *gatewayv1alpha1.ReportRequest) bool {
 		return r.GetPrefetch().GetPhase() == gatewayv1alpha1.Phase_PHASE_SUCCESS
 	})
-	if got := e.done(); !slices.Equal(got, []string{"deliver /a", "fill /b", "deliver /b"}) {
-		t.Errorf("it did %q", got)
+	// What the pod is to have now comes first, and interrupts.
+	ahead := slices.DeleteFunc(e.done(), func(what string) bool { return what == "deliver /a" })
+	if len(ahead) < 2 || ahead[0] != "fill /b" || slices.Contains(ahead[1:], "fill /b") {
+		t.Errorf("it did %q", ahead)
 	}
 }
