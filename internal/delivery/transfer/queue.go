@@ -290,7 +290,7 @@ func (q *queue) shortenRanges(rangeBytes int64) {
 func (q *queue) hedgeLagging(now time.Time, total int64, first [laneClasses]time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	late := q.findLate(now, first)
+	late := q.findLagging(now, first)
 	slices.SortFunc(late, func(a, b *span) int { return a.began.Compare(b.began) })
 	for _, s := range late {
 		left := s.length - s.currentPosition()
@@ -306,8 +306,8 @@ func (q *queue) hedgeLagging(now time.Time, total int64, first [laneClasses]time
 	}
 }
 
-// findLate returns the spans that are to be asked for again.
-func (q *queue) findLate(now time.Time, first [laneClasses]time.Duration) (late []*span) {
+// findLagging returns the spans that are to be asked for again.
+func (q *queue) findLagging(now time.Time, first [laneClasses]time.Duration) (late []*span) {
 	atEnd := q.closed && len(q.small) == 0 && len(q.large) == 0
 	usually := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
 	for s := range q.running {
