@@ -107,6 +107,8 @@ type Engine struct {
 	options Options
 	policy  retry.Policy
 	buffers [laneClasses]*pool
+	// reading are the buffers of followers, which have them for as long as a file comes.
+	reading *pool
 	crowd   crowding
 }
 
@@ -116,6 +118,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		options: o,
 		policy:  retry.Policy{Attempts: o.Attempts},
+		reading: newPool(o.Connections, smallBytes),
 		crowd:   crowding{most: int64(o.MaxFiles), memory: o.Memory},
 		buffers: [...]*pool{wide: newPool(o.Connections, o.BufferBytes), small: newPool(min(o.SmallConnections, smallBuffers), smallBytes)},
 	}
@@ -172,7 +175,7 @@ func (e *Engine) Deliver(ctx context.Context, r Request) (*Result, error) {
 		return &Result{Lease: lease, Origin: OriginNode}, nil
 	}
 	w.Urgent = r.Urgent
-	for _, p := range e.buffers {
+	for _, p := range append(e.buffers[:], e.reading) {
 		p.addUser()
 		defer p.removeUser()
 	}

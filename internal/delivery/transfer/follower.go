@@ -65,12 +65,12 @@ func (d *delivery) hashWhileGrowing(ctx context.Context, f *file) error {
 	stop := context.AfterFunc(ctx, f.follower.endWaiting)
 	defer stop()
 	h := digest.NewHash(f.check.ordered)
-	buffer, err := d.engine.buffers[small].get(ctx)
+	buffer, err := d.engine.reading.get(ctx)
 	if err != nil {
 		f.out.Close()
 		return err
 	}
-	defer d.engine.buffers[small].put(buffer)
+	defer d.engine.reading.put(buffer)
 	for range f.follower.have {
 		block, ok := f.follower.nextBlock()
 		if !ok {

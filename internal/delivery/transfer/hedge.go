@@ -49,11 +49,10 @@ func isLagging(age, median time.Duration, moved, left int64) bool {
 	return rest > median/2
 }
 
-// isSilent reports whether a request of that age is to be made a second time because
-// nothing came of it, where first is the usual time to the first byte; 0 if that is not
-// known.
-func isSilent(age, first time.Duration, moved int64) bool {
-	return first > 0 && moved == 0 && age >= lagFactor*first+lagGrace
+// isSilent reports whether a request of that age, of which nothing came, is to be made a
+// second time, where usually is how long that takes; 0 if it is not known.
+func isSilent(age, usually time.Duration) bool {
+	return usually > 0 && age >= lagFactor*usually+lagGrace
 }
 
 // hedgeBudget is how many bytes may be asked for a second time in a delivery of

@@ -43,18 +43,16 @@ func TestOnlyWhatIsSilentLongerThanUsualIsAskedForAgain(t *testing.T) {
 	const first = 100 * time.Millisecond
 	for name, test := range map[string]struct {
 		age, first time.Duration
-		moved      int64
 		want       bool
 	}{
 		"nothing is known":      {age: time.Hour},
 		"as quick as others":    {age: first, first: first},
 		"three times as slow":   {age: 3 * first, first: first},
 		"silent":                {age: 6 * first, first: first, want: true},
-		"a byte came":           {age: time.Hour, first: first, moved: 1},
 		"near, and a hiccup":    {age: 200 * time.Millisecond, first: time.Millisecond},
 		"near, and still quiet": {age: 300 * time.Millisecond, first: time.Millisecond, want: true},
 	} {
-		if got := isSilent(test.age, test.first, test.moved); got != test.want {
+		if got := isSilent(test.age, test.first); got != test.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
@@ -81,6 +79,7 @@ func takeSpans(t *testing.T, count int) (*queue, []*span, time.Time) {
 			t.Fatal("there is no span")
 		}
 		s.began = now.Add(time.Duration(i-count) * time.Second)
+		q.usual[small].addDuration(time.Millisecond)
 		taken = append(taken, s)
 	}
 	return q, taken, now
@@ -103,6 +102,31 @@ func TestSilentRequestsAreAskedForAgainBeforeTheEnd(t *testing.T) {
 	}
 	if s, ok := q.nextSpan(small); !ok || s.hedged {
 		t.Error("after them a new one does not follow")
+	}
+}
+
+func TestARangeWhoseBytesComeIsNotTakenForSilent(t *testing.T) {
+	q := newQueue(8<<20, 4, 1)
+	q.open = func(int) *file {
+		return &file{entry: source.Entry{Size: 32 << 20, Identity: `"e"`}, have: make([]bool, 4)}
+	}
+	q.addFiles([]*file{{entry: source.Entry{Size: 32 << 20}}})
+	now := time.Now()
+	var taken []*span
+	for range 4 {
+		s, ok := q.nextSpan(wide)
+		if !ok {
+			t.Fatal("there is no span")
+		}
+		s.began = now.Add(-time.Minute)
+		taken = append(taken, s)
+	}
+	for _, s := range taken[1:] {
+		s.markAnswered()
+	}
+	q.hedgeLagging(now, 1<<30, [...]time.Duration{wide: time.Second, small: 0})
+	if len(q.lagging) != 1 || q.lagging[0] != taken[0] {
+		t.Errorf("%d ranges are asked for again, want the silent one", len(q.lagging))
 	}
 }
 

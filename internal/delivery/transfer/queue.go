@@ -284,23 +284,13 @@ func (q *queue) shortenRanges(rangeBytes int64) {
 }
 
 // hedgeLagging offers what lags to the next workers, the oldest first: at the end every
-// span that takes much longer than others, before that those of which not a byte came.
-// total is how large the delivery is.
+// span that takes much longer than others; before that ranges of which not a byte came, and
+// small files, where first says how long that usually takes. total is how large the delivery
+// is.
 func (q *queue) hedgeLagging(now time.Time, total int64, first [laneClasses]time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	atEnd := q.closed && len(q.small) == 0 && len(q.large) == 0
-	usually := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
-	var late []*span
-	for s := range q.running {
-		class, moved, age := s.sizeClass(), s.currentPosition(), now.Sub(s.began)
-		if s.hedged || !s.file.supportsRanges() {
-			continue
-		}
-		if atEnd && isLagging(age, usually[class], moved, s.length-moved) || isSilent(age, first[class], moved) {
-			late = append(late, s)
-		}
-	}
+	late := q.findLagging(now, first)
 	slices.SortFunc(late, func(a, b *span) int { return a.began.Compare(b.began) })
 	for _, s := range late {
 		left := s.length - s.currentPosition()
@@ -314,4 +304,24 @@ func (q *queue) hedgeLagging(now time.Time, total int64, first [laneClasses]time
 	if len(q.lagging) > 0 {
 		q.change.Broadcast()
 	}
+}
+
+// findLagging returns the spans that are to be asked for again.
+func (q *queue) findLagging(now time.Time, first [laneClasses]time.Duration) (late []*span) {
+	atEnd := q.closed && len(q.small) == 0 && len(q.large) == 0
+	usually := [...]time.Duration{wide: q.usual[wide].medianDuration(), small: q.usual[small].medianDuration()}
+	for s := range q.running {
+		if s.hedged || !s.file.supportsRanges() {
+			continue
+		}
+		class, moved, age := s.sizeClass(), s.currentPosition(), now.Sub(s.began)
+		silent := class == wide && !s.isAnswered() && isSilent(age, first[wide])
+		if class == small && first[small] > 0 && usually[small] > 0 {
+			silent = moved == 0 && isSilent(age, max(first[small], usually[small]))
+		}
+		if silent || atEnd && isLagging(age, usually[class], moved, s.length-moved) {
+			late = append(late, s)
+		}
+	}
+	return late
 }

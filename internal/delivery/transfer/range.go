@@ -78,6 +78,7 @@ func (r *rangeReader) readFrom(ctx context.Context, from side) (last bool, err e
 		return false, &readError{err}
 	}
 	defer body.Close()
+	s.markAnswered()
 	for at < s.length && !last {
 		n := min(int64(len(r.buffer)), s.length-at, digest.BlockSize-(s.offset+at)%digest.BlockSize)
 		read, err := io.ReadFull(body, r.buffer[:n])

@@ -32,6 +32,7 @@ type span struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	readers  int
+	answered bool  // the source began to send
 	position int64 // bytes from offset on that are on the disk, or claimed
 	block    *blockSums
 }
@@ -107,6 +108,20 @@ func (s *span) resetPosition() int64 {
 	s.position, s.block = 0, nil
 	s.file.check.resetSum()
 	return moved
+}
+
+// markAnswered tells that the source began to send.
+func (s *span) markAnswered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered = true
+}
+
+// isAnswered reports whether the source began to send.
+func (s *span) isAnswered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answered
 }
 
 // currentPosition is how far the span is, in bytes from its offset on.
