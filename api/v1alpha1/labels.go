@@ -112,8 +112,8 @@ const (
 	// AnnotationRolloutRequest is another one, nothing says who set it.
 	AnnotationRequestedFor = "kuda.io/requested-for"
 
-	// AnnotationAllowDeletion, "true" on a CustomResourceDefinition of Kuda, lets the policy
-	// kuda-crd-deletion admit its deletion, and with it that of every object of the kind.
+	// AnnotationAllowDeletion is "true" on a CustomResourceDefinition of Kuda of which the
+	// policy kuda-crd-deletion admits the deletion, and with it that of every object of the kind.
 	AnnotationAllowDeletion = "kuda.io/allow-deletion"
 	// FinalizerGuard keeps the policy kuda-crd-deletion, and its binding, in force when they
 	// are deleted together with the definitions that they guard.

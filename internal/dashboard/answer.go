@@ -53,7 +53,7 @@ func writeAnswer(w http.ResponseWriter, r *http.Request, value any) {
 		h.Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
 		_, _ = z.Write(body)
-		_ = z.Close() //nolint:errcheck // A client that is gone is not told.
+		_ = z.Close() // a client that is gone is not told
 		return
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))

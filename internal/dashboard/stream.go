@@ -193,6 +193,6 @@ func (s *sender) sendRaw(name string, body []byte) error {
 
 func (s *sender) close() {
 	if s.zip != nil {
-		_ = s.zip.Close() //nolint:errcheck // A client that is gone is not told.
+		_ = s.zip.Close() // a client that is gone is not told
 	}
 }

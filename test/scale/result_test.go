@@ -67,8 +67,8 @@ func (s step) line() string {
 	for _, name := range slices.Sorted(maps.Keys(s.Calls)) {
 		calls = append(calls, fmt.Sprintf("%s %d", name, s.Calls[name]))
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %d | %d | %.2f | %s |", s.Name, s.Took, s.P50, s.P99, s.Last, s.CPU, s.Resident, s.Peak,
-		s.StoredWritesEach, strings.Join(calls, ", "))
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %d | %d | %.2f | %s |",
+		s.Name, s.Took, s.P50, s.P99, s.Last, s.CPU, s.Resident, s.Peak, s.StoredWritesEach, strings.Join(calls, ", "))
 }
 
 // print prints the table, and writes the JSON.

@@ -141,7 +141,14 @@ func isRelevantChange(before, after *v1alpha1.Data) bool {
 		a.DataItems != b.DataItems || a.Success != b.Success || a.Failed != b.Failed ||
 		a.ObservedRevision != b.ObservedRevision || a.CurrentRevision != b.CurrentRevision ||
 		!equality.Semantic.DeepEqual(assignment.Ready(before), assignment.Ready(after)) ||
-		credentialsDiffer(before, after) || cachesDiffer(before, after) || !samePrefetch(a.Prefetch, b.Prefetch) || assignment.Failure(before) != assignment.Failure(after) ||
+		assignment.Failure(before) != assignment.Failure(after) || isRelevantOfItems(before, after)
+}
+
+// isRelevantOfItems reports whether Data changed in what the status says of its items, and of
+// what it downloads ahead.
+func isRelevantOfItems(before, after *v1alpha1.Data) bool {
+	a, b := &before.Status, &after.Status
+	return credentialsDiffer(before, after) || cachesDiffer(before, after) || !samePrefetch(a.Prefetch, b.Prefetch) ||
 		!sameDigests(a.DataItemsStatus, b.DataItemsStatus)
 }
 

@@ -120,7 +120,8 @@ func TestTheStatusSaysHowFarTheCachesAre(t *testing.T) {
 		Node: "a", Held: 1 << 30, Total: 2 << 30}
 	s := statusOf(plan)
 	c := conditionOf(v1alpha1.Preheat{Cache: true}, plan, s, nil)
-	if c.Reason != v1alpha1.ReasonPreheatFailed || !strings.Contains(c.Message, "1.0 GiB of 2.0 GiB") || !strings.Contains(c.Message, "more room") {
+	if c.Reason != v1alpha1.ReasonPreheatFailed || !strings.Contains(c.Message, "1.0 GiB of 2.0 GiB") ||
+		!strings.Contains(c.Message, "more room") {
 		t.Errorf("got %+v", c)
 	}
 	restored := stateOf(s).Cache

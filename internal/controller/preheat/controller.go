@@ -114,7 +114,8 @@ func (r *Reconciler) ofStores(ctx context.Context, object client.Object) []recon
 
 func (r *Reconciler) requestsWhere(ctx context.Context, in func(namespace string) bool) []reconcile.Request {
 	var all v1alpha1.DataSetList
-	if err := r.client.List(ctx, &all, client.MatchingFields{fieldindex.Preheating: fieldindex.Yes}, client.UnsafeDisableDeepCopy); err != nil {
+	preheating := client.MatchingFields{fieldindex.Preheating: fieldindex.Yes}
+	if err := r.client.List(ctx, &all, preheating, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listed no DataSets")
 		return nil
 	}

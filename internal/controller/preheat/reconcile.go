@@ -115,10 +115,17 @@ func (r *Reconciler) reconcilePreheat(ctx context.Context, d *v1alpha1.DataSet) 
 	if err := r.carryOut(ctx, s, plan); err != nil {
 		return 0, err
 	}
-	if wake := s.trouble.remainingWait(s.input.Now); wake > 0 && (len(plan.Create) > 0 || plan.Fill != "") && (plan.Wake == 0 || wake < plan.Wake) {
-		plan.Wake = wake
+	return s.nextLook(plan), r.publishStatus(ctx, s, plan)
+}
+
+// nextLook returns after which time to look again: as the plan says, or sooner where a pod
+// is to be made once the trouble with the last one is over.
+func (s *session) nextLook(plan Plan) time.Duration {
+	wake := s.trouble.remainingWait(s.input.Now)
+	if makes := len(plan.Create) > 0 || plan.Fill != ""; !makes || wake <= 0 || plan.Wake != 0 && plan.Wake <= wake {
+		return plan.Wake
 	}
-	return plan.Wake, r.publishStatus(ctx, s, plan)
+	return wake
 }
 
 // findRevision finds what new pods get; "" while that is not decided yet.

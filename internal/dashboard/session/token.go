@@ -25,7 +25,7 @@ import (
 const (
 	// tokenCookie is a name that browsers let this host only set, and no other one of its
 	// domain.
-	tokenCookie = "__Host-kuda-token-"
+	tokenCookie = "__Host-kuda-token-" //nolint:gosec // A name, and no token.
 	// chunk is how much of a token one cookie has: browsers take 4096 bytes.
 	chunk = 3800
 	// maxChunks is for tokens that list hundreds of groups.

@@ -79,7 +79,6 @@ type remote struct {
 	source *s3.Source
 	engine *Engine
 	limits *limit.Group
-	number atomic.Int64
 }
 
 func newRemote(t *testing.T) *remote {
@@ -365,7 +364,7 @@ func TestCachingProxyInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	filled, err := f.fill(t, b, "tree/")
 	if err != nil || filled.Held != farBytes {
 		t.Fatalf("%+v, %v", filled, err)

@@ -140,8 +140,9 @@ func judgeCache(c *cacheServer) []Finding {
 		consequence, severity = "with fallback Never, items fail", advice.Problem
 	}
 	missing := &Finding{
-		Severity: severity, Check: checkCache, Object: o, What: "the cache of the source " + c.source + " is no Service of its namespace: " + consequence,
-		Do: []string{"correct the host of the cache, or create it"},
+		Severity: severity, Check: checkCache, Object: o,
+		What: "the cache of the source " + c.source + " is no Service of its namespace: " + consequence,
+		Do:   []string{"correct the host of the cache, or create it"},
 	}
 	if c.service.err != nil {
 		return []Finding{unreadFinding(checkCache, o, c.service.err, missing)}

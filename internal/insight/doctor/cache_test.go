@@ -58,7 +58,8 @@ func TestCachesAreJudged(t *testing.T) {
 		want   []string
 		says   string
 	}{
-		"in order":              {cacheServer{private: true, ready: fact[int]{value: 2}, fenced: fact[bool]{value: true}}, []string{"ok"}, "2 ready"},
+		"in order": {
+			cacheServer{private: true, ready: fact[int]{value: 2}, fenced: fact[bool]{value: true}}, []string{"ok"}, "2 ready"},
 		"without a Service":     {cacheServer{service: failed(gone)}, []string{"warning"}, "from the source"},
 		"without one, and only": {cacheServer{only: true, service: failed(gone)}, []string{"problem"}, "items fail"},
 		"that may not be read":  {cacheServer{service: failed(refused)}, []string{"unknown"}, "may not read"},

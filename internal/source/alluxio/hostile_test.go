@@ -35,7 +35,7 @@ func TestAListingOfDirectoriesThatNeverEndsIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	for e, err := range s.List(t.Context(), "/t") {
 		if !errors.Is(err, source.ErrMisconfigured) || len(err.Error()) > 1000 {
 			t.Errorf("got %q, %v", e.Path, err)

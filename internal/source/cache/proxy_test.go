@@ -32,7 +32,7 @@ func openThrough(t *testing.T, answer http.HandlerFunc) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 	body, err := p.Open(t.Context(), source.Entry{Key: "a", Size: 10}, 5, 5)
 	if err != nil {
 		return "", err

@@ -267,7 +267,7 @@ func (c *Client) forgetGoneWorkers() {
 	}
 }
 
-// ErrNoWorker: no worker is there.
+// ErrNoWorker says that no worker is there.
 var ErrNoWorker = errors.New("the master knows no live worker")
 
 // chooseWorkers returns the workers to ask for a block, the best first: those that hold

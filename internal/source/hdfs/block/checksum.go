@@ -11,7 +11,7 @@ import (
 	"github.com/kuda-io/kuda/internal/source/hdfs/wire"
 )
 
-// ErrNoChecksum: the datanode does not have the CRC-32C of a block's bytes.
+// ErrNoChecksum says that the datanode does not have the CRC-32C of a block's bytes.
 var ErrNoChecksum = errors.New("the datanode has no CRC-32C of the block")
 
 // Checksum asks for the CRC-32C of a block's bytes, which the datanode makes of the
