@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +29,20 @@ import (
 	"github.com/kuda-io/kuda/internal/sidecar"
 )
 
-// image is what the manager's Deployment names before kustomize gives it a tag.
-const image = "kuda-io/kuda-runtime"
+// image is what the manager's Deployment names.
+var image = readImage()
+
+func readImage() string {
+	content, err := os.ReadFile("../../../deploy/base/manager/deployment.yaml")
+	if err != nil {
+		panic(err)
+	}
+	found := regexp.MustCompile(`value: (kuda-io/kuda-runtime\S*)`).FindSubmatch(content)
+	if found == nil {
+		panic("the manager's Deployment names no image of the runtime")
+	}
+	return string(found[1])
+}
 
 // asManager starts an API server with what the installation has in namespace kuda-node,
 // and returns clients of an administrator and of the manager's account.

@@ -158,7 +158,6 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 	}
 	f.warmUp(t, mount("/"))
 	t.Run("filled", func(t *testing.T) { f.testFilled(t, behind, mount, want) })
-	t.Run("too small", func(t *testing.T) { f.testTooSmall(t, mount("/")) })
 	for _, state := range []string{"cold", "warm"} {
 		before := f.origin.sent.Load()
 		result := f.mustDeliver(t, mount("/"), want)
@@ -192,6 +191,7 @@ func TestAlluxioInFrontOfMinIONeverChangesWhatIsDelivered(t *testing.T) {
 	t.Run("killed worker", func(t *testing.T) {
 		f.testWorkerFails(t, server, mount("/"), want, syscall.SIGKILL)
 	})
+	t.Run("too small", func(t *testing.T) { f.testTooSmall(t, mount("/")) })
 	t.Run("killed master", func(t *testing.T) {
 		server.Signal(t, "master", syscall.SIGKILL)
 		result := f.mustDeliver(t, mount("/"), want)
@@ -242,8 +242,8 @@ func (f *remote) testFilled(t *testing.T, behind *counted, mount func(string) ca
 		if err != nil || filled.Held != farBytes || filled.Total != farBytes || filled.Reason() != "" {
 			t.Fatalf("%+v, %v", filled, err)
 		}
-		// Alluxio may ask for more than it reads, and stop reading.
-		if sent := behind.sent.Load() - before; sent < once || sent > once+once/10 {
+		// Alluxio 2.9.6 reads up to a block further than it is asked to.
+		if sent := behind.sent.Load() - before; sent < once || sent > once+once*2/5 {
 			t.Errorf("the source sent %d bytes to the cache, want %d", sent, once)
 		}
 	}
@@ -257,7 +257,7 @@ func (f *remote) testFilled(t *testing.T, behind *counted, mount func(string) ca
 			t.Errorf("%+v", result.Cache)
 		}
 	}
-	if sent := behind.sent.Load() - before; sent > farBytes+farBytes/10 {
+	if sent := behind.sent.Load() - before; sent > farBytes+farBytes*2/5 {
 		t.Errorf("the source sent %d bytes to the cache, want %d", sent, farBytes)
 	}
 	if sent := f.origin.sent.Load() - direct; sent != 4*1000 {

@@ -163,12 +163,14 @@ func (f *filling) admitFile(ctx context.Context, entry source.Entry) (bool, erro
 	return false, nil
 }
 
-// countBytes takes bytes that the cache holds.
+// countBytes takes bytes that the cache holds, or dropped again: a negative number.
 func (f *filling) countBytes(host string, n int64) {
 	f.held.Add(n)
 	f.mu.Lock()
 	if host != "" {
-		f.holders[host] += n
+		if f.holders[host] += n; f.holders[host] == 0 {
+			delete(f.holders, host)
+		}
 	}
 	f.mu.Unlock()
 	f.reportProgress()

@@ -28,6 +28,9 @@ const (
 	// fillPause is how long the master is given to hear of what workers hold, and twice
 	// as long each time after.
 	fillPause = 100 * time.Millisecond
+	// fillSettle is how long workers are given to report what they dropped for what they
+	// loaded: they report each second.
+	fillSettle = 2500 * time.Millisecond
 	// pieceBytes is how much is read through a proxy at once.
 	pieceBytes = 16 << 20
 	// fillWait and fillRate bound how long a part may take: a cache that stopped is
@@ -48,21 +51,25 @@ func limitFill(ctx context.Context, n int64) (context.Context, context.CancelFun
 func (m *mount) Fill(ctx context.Context, e source.Entry, held func(host string, n int64)) error {
 	m.forgetFile(e)
 	defer m.forgetFile(e) // which workers hold the blocks is another matter by then
-	told := make(map[int64]bool)
-	for round := 1; ; round++ {
+	told := make(map[int64]string)
+	settled := true
+	for round := 1; ; {
 		f, err := m.locateFile(ctx, e)
 		if err != nil {
 			return err
 		}
 		missing := slices.DeleteFunc(slices.Clone(f.Blocks), func(b wire.Block) bool { return len(b.Workers) > 0 })
-		for _, b := range f.Blocks {
-			if len(b.Workers) > 0 && !told[b.ID] {
-				told[b.ID] = true
-				held(hostOf(b.Workers[0]), f.Size(b))
-			}
-		}
+		tellHeld(f, told, held)
 		if len(missing) == 0 {
-			return nil
+			if settled {
+				return nil
+			}
+			m.forgetFile(e)
+			if err := backoff.Sleep(ctx, fillSettle); err != nil {
+				return err
+			}
+			settled = true
+			continue
 		}
 		if round > fillRounds {
 			return m.failed(ReasonIncomplete, fmt.Errorf("it holds %d %% of %s after it loaded all of it; give its workers more room",
@@ -71,9 +78,26 @@ func (m *mount) Fill(ctx context.Context, e source.Entry, held func(host string,
 		if err := m.loadBlocks(ctx, f, missing); err != nil {
 			return err
 		}
+		settled = false
 		m.forgetFile(e)
 		if err := backoff.Sleep(ctx, backoff.Doubled(fillPause, time.Minute, round-1)); err != nil {
 			return err
+		}
+		round++
+	}
+}
+
+// tellHeld tells of blocks that workers hold by now, and takes back those that they dropped.
+func tellHeld(f *wire.FileInfo, told map[int64]string, held func(host string, n int64)) {
+	for _, b := range f.Blocks {
+		before, was := told[b.ID]
+		switch {
+		case len(b.Workers) > 0 && !was:
+			told[b.ID] = hostOf(b.Workers[0])
+			held(told[b.ID], f.Size(b))
+		case len(b.Workers) == 0 && was:
+			delete(told, b.ID)
+			held(before, -f.Size(b))
 		}
 	}
 }

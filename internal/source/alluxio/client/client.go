@@ -310,7 +310,15 @@ func (c *Client) Holder(ctx context.Context, b wire.Block) (string, error) {
 // Load has a worker read a block from the storage behind it, and returns when it holds it,
 // or when another request of the kind is on its way. How long that may take is ctx's matter.
 func (c *Client) Load(ctx context.Context, worker string, f *wire.FileInfo, b wire.Block) error {
-	_, err := c.worker(worker).callUnary(ctx, wire.Cache, wire.CacheRequest(f, b))
+	host, portText, err := net.SplitHostPort(worker)
+	if err != nil {
+		return fmt.Errorf("reading the address of a worker: %w", err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return fmt.Errorf("reading the port of a worker: %w", err)
+	}
+	_, err = c.worker(worker).callUnary(ctx, wire.Cache, wire.CacheRequest(host, port, f, b))
 	if err != nil && !connect.IsWireError(err) {
 		c.forgetWorkers()
 	}

@@ -139,9 +139,11 @@ func ReadRequest(f *FileInfo, b Block, offset, length int64) Message {
 // Receipt says up to where of the block bytes arrived.
 func Receipt(offset int64) Message { return Message{}.Number(7, offset) }
 
-// CacheRequest asks a worker to hold a block; it answers once it does.
-func CacheRequest(f *FileInfo, b Block) Message {
-	return Message{}.Number(1, b.ID).Nested(4, storedBlock(f, b)).Number(5, f.Size(b)).Flag(6, false)
+// CacheRequest asks a worker to hold a block; it replies once it does. Host and port are
+// the worker's own: where the host is the name that it has for itself it reads the block from
+// the storage, and otherwise through the worker at that address, which is again itself.
+func CacheRequest(host string, port int, f *FileInfo, b Block) Message {
+	return Message{}.Number(1, b.ID).Text(2, host).Number(3, int64(port)).Nested(4, storedBlock(f, b)).Number(5, f.Size(b)).Flag(6, false)
 }
 
 // Chunk is a ReadResponse that is received through memory of the caller's.
