@@ -42,10 +42,10 @@ func WriteManifests(chartDir, deploy string) error {
 			continue
 		}
 		file := filepath.Join(deploy, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // of the source tree
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return fmt.Errorf("making a directory for %s: %w", name, err)
 		}
-		if err := os.WriteFile(file, []byte(files[name]), 0o644); err != nil { //nolint:gosec // of the source tree
+		if err := os.WriteFile(file, []byte(files[name]), 0o644); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)
 		}
 	}

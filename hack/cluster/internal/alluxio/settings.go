@@ -45,7 +45,7 @@ func parseSettings(values map[string]string) (settings, error) {
 		case "sync":
 			s.sync, err = strconv.ParseInt(value, 10, 64)
 		default:
-			return s, fmt.Errorf("Alluxio has no setting %q", name)
+			return s, fmt.Errorf("no setting of Alluxio has the name %q", name)
 		}
 		if err != nil {
 			return s, fmt.Errorf("reading the setting %s: %w", name, err)

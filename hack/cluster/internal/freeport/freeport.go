@@ -22,7 +22,7 @@ const (
 func Pick(address string) (int, error) {
 	var failure error
 	for range tries {
-		port := first + rand.IntN(count) //nolint:gosec // Which one is no secret.
+		port := first + rand.IntN(count)
 		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 		if err == nil {
 			return port, l.Close()
