@@ -45,7 +45,8 @@ func TestNodeNearAFilledCacheIsPreferred(t *testing.T) {
 	}
 	now := metav1.Now()
 	d.Status.Preheat = &v1alpha1.PreheatStatus{Revision: d.Status.UpdateRevision, Cache: &v1alpha1.PreheatCacheStatus{
-		Phase: v1alpha1.PreheatReady, HeldBytes: gib, TotalBytes: gib, Time: &now, Holders: []v1alpha1.CacheHolder{{Host: "10.0.0.1", Bytes: gib}}}}
+		Phase: v1alpha1.PreheatReady, HeldBytes: gib, TotalBytes: gib, Time: &now,
+		Holders: []v1alpha1.CacheHolder{{Host: "10.0.0.1", Bytes: gib}}}}
 	h.dataSetChanged(d)
 	if s := h.scores(t, newPod("p")); s["worker"] <= s["none"] {
 		t.Errorf("scores are %v; the node with a worker of the cache must come first", s)
