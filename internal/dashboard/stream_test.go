@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kuda-io/kuda/internal/dashboard"
 	"github.com/kuda-io/kuda/internal/dashboard/contract"
 )
@@ -63,16 +65,21 @@ func nextScene(t *testing.T, events <-chan string) contract.Scene {
 	t.Helper()
 	select {
 	case event := <-events:
-		data, ok := strings.CutPrefix(event, "scene ")
-		var s contract.Scene
-		if err := json.Unmarshal([]byte(data), &s); !ok || err != nil {
-			t.Fatalf("%v: %q", err, event)
-		}
-		return s
+		return readScene(t, event)
 	case <-time.After(20 * time.Second):
 		t.Fatal("no event came")
 	}
 	return contract.Scene{}
+}
+
+func readScene(t *testing.T, event string) contract.Scene {
+	t.Helper()
+	data, ok := strings.CutPrefix(event, "scene ")
+	var s contract.Scene
+	if err := json.Unmarshal([]byte(data), &s); !ok || err != nil {
+		t.Fatalf("%v: %q", err, event)
+	}
+	return s
 }
 
 func TestAStreamSendsAChangeAndEndsWithTheDataSet(t *testing.T) {
@@ -83,11 +90,18 @@ func TestAStreamSendsAChangeAndEndsWithTheDataSet(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	d := w.dataSet(t)
-	d.Spec.Paused = true
-	if err := w.Client.Update(t.Context(), d); err != nil {
-		t.Fatal(err)
-	}
-	for s := nextScene(t, events); !s.View.Paused; s = nextScene(t, events) {
+	// The played API server does not tell a watch of a change that came just before it.
+	for paused := false; !paused; d = w.dataSet(t) {
+		d.Spec.Paused = true
+		metav1.SetMetaDataAnnotation(&d.ObjectMeta, "changed", time.Now().String())
+		if err := w.Client.Update(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case event := <-events:
+			paused = readScene(t, event).View.Paused
+		case <-time.After(2 * time.Second):
+		}
 	}
 	if err := w.Client.Delete(t.Context(), d); err != nil {
 		t.Fatal(err)
