@@ -144,12 +144,12 @@ e2e-helm: images cluster $(HELM) $(TOOLS)/gotestsum ## Install, take over, upgra
 .PHONY: browser
 browser: web $(TOOLS)/gotestsum ## Test the dashboard in Chromium; KUDA_SCREENSHOTS names a directory for pictures (chromium, fonts-noto-cjk, which it installs as root)
 	hack/browser.sh
-	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && $(call GOTEST,browser,./...) -count=1 -timeout 10m
+	export PATH=$$PATH:$$(echo $(KUDA_CACHE)/tools/node-*/path); cd test/browser && npm ci --ignore-scripts --no-audit --no-fund && $(call GOTEST,browser,./...) -count=1 -timeout 10m
 
 .PHONY: browser-cluster
 browser-cluster: images cluster $(TOOLS)/gotestsum ## Test the dashboard in Chromium on the real three-node cluster (root)
 	hack/browser.sh
-	cd test/browser && npm ci --ignore-scripts --no-audit --no-fund
+	export PATH=$$PATH:$$(echo $(KUDA_CACHE)/tools/node-*/path); cd test/browser && npm ci --ignore-scripts --no-audit --no-fund
 	hack/browser-cluster.sh
 
 .PHONY: crash
